@@ -1,0 +1,52 @@
+using Skein.Protocol.V1;
+
+namespace Skein.Engines;
+
+/// <summary>
+/// One model server, seen from the replica that hosts it. Implementations are safe for concurrent calls.
+/// </summary>
+/// <remarks>
+/// The engine owns what only it can know: the chat template, the tokenizer, the assembly of whole UTF-8 characters, the matching of stop
+/// texts (over prefix and new text alike) and the exact byte at which a resumed answer goes on.
+/// </remarks>
+public interface IInferenceEngine : IAsyncDisposable
+{
+    /// <summary>Kind of the engine as it is named in configuration and metrics, such as <c>simulated</c>.</summary>
+    string Kind { get; }
+
+    /// <summary>Tells what is served. Cheap after the first call.</summary>
+    /// <exception cref="EngineException">The engine cannot be asked.</exception>
+    ValueTask<EngineDescription> DescribeAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Generates one choice. The first frame carries <see cref="GenerateFrame.Start"/>, the last one
+    /// <see cref="GenerateFrame.Finish"/>; token indexes begin at <see cref="Resume.NextIndex"/> (0 without a resume) and have neither gap
+    /// nor repeat. The engine fills neither attempt, choice nor load: the replica does.
+    /// </summary>
+    /// <param name="request">Checked by the engine: it refuses what it cannot do. Not changed, and not kept after the last frame.</param>
+    /// <param name="cancellationToken">Stops the generation; the enumeration then throws <see cref="OperationCanceledException"/>.</param>
+    /// <exception cref="EngineException">The request is refused, or the engine failed.</exception>
+    IAsyncEnumerable<GenerateFrame> GenerateAsync(GenerateRequest request, CancellationToken cancellationToken);
+
+    /// <summary>Forwards a call that is not generation (embeddings, rerank, tokenize) as raw JSON. Most engines have none.</summary>
+    /// <exception cref="EngineException">With <see cref="EngineError.Unsupported"/> where the engine has no such call.</exception>
+    ValueTask<ReadOnlyMemory<byte>> InvokeAsync(string path, ReadOnlyMemory<byte> body, CancellationToken cancellationToken) =>
+        throw new EngineException(EngineError.Unsupported, $"the {Kind} engine has no call '{path}'");
+
+    /// <summary>The engine's own view of its load. Cheap: called several times a second.</summary>
+    ValueTask<EngineLoad> LoadAsync(CancellationToken cancellationToken) => ValueTask.FromResult(EngineLoad.Unknown);
+}
+
+/// <summary>What an engine serves. Immutable.</summary>
+/// <param name="Models">At least one.</param>
+/// <param name="Slots">Requests the engine runs at the same time; null where it does not say.</param>
+public sealed record EngineDescription(IReadOnlyList<ModelDescription> Models, int? Slots);
+
+/// <summary>An engine's load at one moment.</summary>
+/// <param name="KvUsedPermille">Share of the KV cache in use, 0 to 1000; null where unknown.</param>
+/// <param name="Waiting">Requests the engine has accepted and not begun; null where unknown.</param>
+public readonly record struct EngineLoad(int? KvUsedPermille, int? Waiting)
+{
+    /// <summary>The engine tells nothing.</summary>
+    public static EngineLoad Unknown => default;
+}

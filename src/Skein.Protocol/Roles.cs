@@ -1,0 +1,11 @@
+namespace Skein.Protocol;
+
+/// <summary>Roles of members, as they stand in gossip, status and metrics.</summary>
+public static class Roles
+{
+    /// <summary>Takes clients' requests.</summary>
+    public const string Gateway = "gateway";
+
+    /// <summary>Serves models through one engine.</summary>
+    public const string Replica = "replica";
+}

@@ -1,0 +1,56 @@
+using System.Diagnostics.CodeAnalysis;
+using Skein.Protocol.V1;
+
+namespace Skein.Routing.Streaming;
+
+/// <summary>Starts sessions: the one entrance for every API.</summary>
+public interface IGenerationSessions
+{
+    /// <summary>
+    /// Takes over a validated request. Returns at once: waiting for a slot, dispatch and failover happen behind the session.
+    /// </summary>
+    /// <param name="request">Owned by the session from now on.</param>
+    /// <exception cref="SessionException">The gateway is at its bound of sessions.</exception>
+    IGenerationSession Start(GenerateRequest request);
+}
+
+/// <summary>
+/// One client's request from first byte to last, whatever dies behind it. Read by one reader; disposing it cancels what still runs and
+/// frees its slots.
+/// </summary>
+public interface IGenerationSession : IAsyncDisposable
+{
+    /// <summary>128 random bits in lower-case hex.</summary>
+    string Id { get; }
+
+    /// <summary>Member name of the replica that serves (choice 0) now; null before the first dispatch.</summary>
+    string? Replica { get; }
+
+    /// <summary>Attempts so far, all choices together.</summary>
+    int Attempts { get; }
+
+    /// <summary>Failovers so far, all choices together, oldest first: what the client may be told at the end.</summary>
+    IReadOnlyList<Failover> Failovers { get; }
+
+    /// <summary>Resume tier of this request as its replica declared it.</summary>
+    ResumeTier ResumeTier { get; }
+
+    /// <summary>
+    /// Waits until <see cref="TryRead"/> has a frame (true), or all choices are finished (false).
+    /// </summary>
+    /// <exception cref="SessionException">The session ended in an error; frames that came before it have been read.</exception>
+    ValueTask<bool> WaitToReadAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Takes the next frame, if one is there. Per choice: one with <see cref="GenerateFrame.Start"/>, then token indexes 0, 1, 2, … without
+    /// gap or repeat, then one with <see cref="GenerateFrame.Finish"/>. Heartbeats and load reports never come through.
+    /// </summary>
+    bool TryRead([NotNullWhen(true)] out GenerateFrame? frame);
+}
+
+/// <summary>One change of replica in mid-session.</summary>
+/// <param name="Choice">Which of the request's choices.</param>
+/// <param name="TokenIndex">Index of the first token that the new replica made.</param>
+/// <param name="From">Member name of the replica that was lost.</param>
+/// <param name="Reason">Why, in one word of the metric <c>skein.failovers</c>.</param>
+public sealed record Failover(int Choice, int TokenIndex, string From, string Reason);
