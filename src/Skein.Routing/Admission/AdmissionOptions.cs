@@ -1,0 +1,32 @@
+namespace Skein.Routing.Admission;
+
+/// <summary>Bounds of the line. Immutable.</summary>
+public sealed record AdmissionOptions
+{
+    /// <summary>Most waiters per model; a newcomer past it is refused. Default 512, range 0 (never wait) to 1,000,000.</summary>
+    public int QueueLength { get; init; } = 512;
+
+    /// <summary>Longest wait for a slot. Default 60 s, range above 0 to 1 h.</summary>
+    public TimeSpan QueueTimeout { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>Longest wait while no live replica could ever serve the waiter. Default 30 s, range 0 to <see cref="QueueTimeout"/>.</summary>
+    public TimeSpan NoReplicaTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Name of the balancing policy. Default <see cref="Balancing.BalancingPolicies.Default"/>.</summary>
+    public string Policy { get; init; } = Balancing.BalancingPolicies.Default;
+
+    /// <summary>Throws when a value is out of its range.</summary>
+    /// <exception cref="ArgumentException">Names the option, its value and what is allowed.</exception>
+    public void Validate()
+    {
+        Require(QueueLength is >= 0 and <= 1_000_000, "queue length", QueueLength, "0 to 1000000");
+        Require(QueueTimeout > TimeSpan.Zero && QueueTimeout <= TimeSpan.FromHours(1), "queue timeout", QueueTimeout, "above 0 s, to 1 h");
+        Require(NoReplicaTimeout >= TimeSpan.Zero && NoReplicaTimeout <= QueueTimeout, "no-replica timeout", NoReplicaTimeout, "0 s to the queue timeout");
+    }
+
+    private static void Require(bool holds, string option, object value, string allowed)
+    {
+        if (!holds)
+            throw new ArgumentException(FormattableString.Invariant($"{option} {value} is out of range; allowed: {allowed}"));
+    }
+}

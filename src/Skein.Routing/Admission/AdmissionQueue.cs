@@ -1,0 +1,194 @@
+using Skein.Protocol.V1;
+using Skein.Routing.Balancing;
+using Skein.Routing.Fleet;
+
+namespace Skein.Routing.Admission;
+
+/// <summary>
+/// The one door to the replicas: waits for a turn and returns a leased slot. Strict arrival order per model and priority class; a waiter
+/// is passed only for a slot it cannot use. Thread-safe.
+/// </summary>
+public sealed class AdmissionQueue : IDisposable
+{
+    private static readonly TimeSpan TickPeriod = TimeSpan.FromMilliseconds(50);
+
+    private readonly Lock _gate = new();
+    private readonly AdmissionCore _core;
+    private readonly FleetTracker _fleet;
+    private readonly TimeProvider _time;
+    private readonly long _origin;
+    private readonly ITimer _tick;
+    private bool _tickArmed;
+    private int _leased;
+
+    /// <summary>Creates the queue of a gateway.</summary>
+    /// <exception cref="ArgumentException">An option is out of its range, or the policy is unknown.</exception>
+    public AdmissionQueue(AdmissionOptions options, BalancingPolicies policies, FleetTracker fleet, TimeProvider time, IRandomSource random)
+    {
+        options.Validate();
+        _core = new AdmissionCore(options, policies.Get(options.Policy), random);
+        _fleet = fleet;
+        _time = time;
+        _origin = time.GetTimestamp();
+        _tick = time.CreateTimer(_ => OnTick(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _fleet.Changed += OnFleetChanged;
+        OnFleetChanged();
+    }
+
+    /// <summary>Waiters in all lines.</summary>
+    public int Waiting
+    {
+        get
+        {
+            lock (_gate)
+                return _core.Waiting;
+        }
+    }
+
+    /// <summary>Leases out now: equals the attempts running.</summary>
+    public int Leased => Volatile.Read(ref _leased);
+
+    private TimeSpan Now => _time.GetElapsedTime(_origin);
+
+    /// <summary>Waits for a slot and reserves it.</summary>
+    /// <exception cref="AdmissionException">There will be none, or not in time.</exception>
+    /// <exception cref="OperationCanceledException">The caller went away: it left the line at once.</exception>
+    public ValueTask<ReplicaLease> AcquireAsync(AdmissionRequest request, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        lock (_gate)
+        {
+            TimeSpan now = Now;
+            if (_core.TryReserve(request, now) is { } replica)
+                return ValueTask.FromResult(Lease(replica, now));
+            Waiter waiter = _core.Enqueue(request, now);
+            waiter.Timer = _time.CreateTimer(_ => OnDeadline(waiter), null, _core.DeadlineOf(waiter) - now, Timeout.InfiniteTimeSpan);
+            ArmTick(now);
+            return new ValueTask<ReplicaLease>(WaitAsync(waiter, cancellationToken));
+        }
+    }
+
+    /// <summary>Takes in a replica's report of its load.</summary>
+    public void Report(Replica replica, LoadReport report) => Change(now => AdmissionCore.Report(replica, report, now));
+
+    /// <summary>Waiters in the line of one model.</summary>
+    public int WaitingFor(string model)
+    {
+        lock (_gate)
+            return _core.WaitingFor(model);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _fleet.Changed -= OnFleetChanged;
+        _tick.Dispose();
+    }
+
+    internal void Release(ReplicaLease lease, LeaseOutcome outcome, LoadReport? report)
+    {
+        Interlocked.Decrement(ref _leased);
+        Change(now =>
+        {
+            _core.Release(lease.Replica, now - lease.GrantedAt, outcome);
+            if (report is not null)
+                AdmissionCore.Report(lease.Replica, report, now);
+        });
+    }
+
+    private async Task<ReplicaLease> WaitAsync(Waiter waiter, CancellationToken cancellationToken)
+    {
+        await using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
+            (_, token) =>
+            {
+                if (TryRemove(waiter))
+                    waiter.Completion.SetCanceled(token);
+            },
+            null);
+        ReplicaLease lease = await waiter.Completion.Task;
+        if (cancellationToken.IsCancellationRequested)
+        {
+            // Served and cancelled at the same moment: the slot goes to the next in line.
+            lease.Release(LeaseOutcome.Cancelled);
+            throw new OperationCanceledException(cancellationToken);
+        }
+        return lease;
+    }
+
+    private void OnFleetChanged() => Change(now =>
+    {
+        var moved = new List<Waiter>();
+        _core.Update(_fleet.Current, now, moved);
+        foreach (Waiter waiter in moved)
+            waiter.Timer?.Change(Later(_core.DeadlineOf(waiter) - now), Timeout.InfiniteTimeSpan);
+    });
+
+    private void OnTick() => Change(_ => _tickArmed = false);
+
+    /// <summary>The one way in which slots come free: change, hand out, then tell the served outside of the lock.</summary>
+    private void Change(Action<TimeSpan> change)
+    {
+        var grants = new List<(Waiter Waiter, Replica Replica)>();
+        TimeSpan now;
+        lock (_gate)
+        {
+            now = Now;
+            change(now);
+            if (_core.Waiting > 0)
+                _core.Dispatch(now, grants);
+            ArmTick(now);
+        }
+        foreach ((Waiter waiter, Replica replica) in grants)
+        {
+            waiter.Timer?.Dispose();
+            waiter.Completion.SetResult(Lease(replica, now));
+        }
+    }
+
+    private void OnDeadline(Waiter waiter)
+    {
+        AdmissionException refusal;
+        lock (_gate)
+        {
+            TimeSpan now = Now;
+            TimeSpan left = _core.DeadlineOf(waiter) - now;
+            if (left > TimeSpan.Zero)
+            {
+                waiter.Timer?.Change(Later(left), Timeout.InfiniteTimeSpan);
+                return;
+            }
+            if (!_core.Remove(waiter))
+                return;
+            refusal = _core.Expired(waiter, now);
+        }
+        waiter.Timer?.Dispose();
+        waiter.Completion.SetException(refusal);
+    }
+
+    private bool TryRemove(Waiter waiter)
+    {
+        lock (_gate)
+        {
+            if (!_core.Remove(waiter))
+                return false;
+        }
+        waiter.Timer?.Dispose();
+        return true;
+    }
+
+    private ReplicaLease Lease(Replica replica, TimeSpan now)
+    {
+        Interlocked.Increment(ref _leased);
+        return new ReplicaLease(this, replica, now);
+    }
+
+    private void ArmTick(TimeSpan now)
+    {
+        if (_tickArmed || _core.Waiting == 0 || !_core.NeedsTick(now))
+            return;
+        _tickArmed = true;
+        _tick.Change(TickPeriod, Timeout.InfiniteTimeSpan);
+    }
+
+    private static TimeSpan Later(TimeSpan due) => due > TimeSpan.Zero ? due : TimeSpan.Zero;
+}

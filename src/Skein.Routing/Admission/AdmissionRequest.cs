@@ -1,0 +1,56 @@
+using Skein.Routing.Fleet;
+
+namespace Skein.Routing.Admission;
+
+/// <summary>Place in the line: priority class first, then arrival, then choice. A displaced session keeps the place it once had.</summary>
+/// <param name="Priority">Lower is sooner.</param>
+/// <param name="Sequence">Rising number of the session's arrival at this gateway; unique.</param>
+/// <param name="Choice">Which of the session's choices.</param>
+public readonly record struct Arrival(int Priority, long Sequence, int Choice)
+{
+    /// <summary>Negative when <paramref name="left"/> is ahead of <paramref name="right"/>.</summary>
+    public static int Order(Arrival left, Arrival right) =>
+        left.Priority != right.Priority ? left.Priority.CompareTo(right.Priority)
+        : left.Sequence != right.Sequence ? left.Sequence.CompareTo(right.Sequence)
+        : left.Choice.CompareTo(right.Choice);
+}
+
+/// <summary>What an attempt needs. Immutable.</summary>
+/// <param name="Model">Model to be served.</param>
+/// <param name="Arrival">Place in the line; unique among waiters.</param>
+/// <param name="Displaced">True for a session that lost its replica: the bound on the line's length does not apply to it.</param>
+/// <param name="Fingerprint">Only replicas with this fingerprint (or an unknown one); empty: any.</param>
+/// <param name="Excluded">Lives that failed this session: not asked again.</param>
+public sealed record AdmissionRequest(string Model, Arrival Arrival, bool Displaced, string Fingerprint, IReadOnlyCollection<ReplicaId> Excluded)
+{
+    internal bool Accepts(Replica replica) =>
+        (Excluded.Count == 0 || !Excluded.Contains(replica.Id))
+        && (Fingerprint.Length == 0 || replica.Description.Fingerprint.Length == 0
+            || string.Equals(Fingerprint, replica.Description.Fingerprint, StringComparison.Ordinal));
+}
+
+/// <summary>Why a request got no slot.</summary>
+public enum AdmissionRefusal
+{
+    /// <summary>The line is at its bound.</summary>
+    QueueFull,
+
+    /// <summary>No slot came free in time.</summary>
+    QueueTimeout,
+
+    /// <summary>No live replica could serve it, and none came in time.</summary>
+    NoReplica,
+
+    /// <summary>No member ever offered the model.</summary>
+    ModelNotFound,
+}
+
+/// <summary>The request got no slot.</summary>
+public sealed class AdmissionException(AdmissionRefusal refusal, string message, TimeSpan? retryAfter = null) : Exception(message)
+{
+    /// <summary>Why.</summary>
+    public AdmissionRefusal Refusal { get; } = refusal;
+
+    /// <summary>When asking again may help; null where it never will.</summary>
+    public TimeSpan? RetryAfter { get; } = retryAfter;
+}

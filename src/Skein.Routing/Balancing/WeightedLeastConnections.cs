@@ -1,0 +1,28 @@
+namespace Skein.Routing.Balancing;
+
+/// <summary>The replica with the lowest (load + 1) / weight; ties at random, so that several gateways do not herd.</summary>
+internal sealed class WeightedLeastConnections : IBalancingPolicy
+{
+    public string Name => BalancingPolicies.Default;
+
+    public int Pick(ReadOnlySpan<BalancingCandidate> candidates, IRandomSource random)
+    {
+        int best = 0;
+        double bestScore = candidates[0].Score;
+        int ties = 1;
+        for (int i = 1; i < candidates.Length; i++)
+        {
+            double score = candidates[i].Score;
+            if (score < bestScore)
+            {
+                (best, bestScore, ties) = (i, score, 1);
+            }
+            else if (score == bestScore && random.Next(++ties) == 0)
+            {
+                // Reservoir sampling: each of the tied ones is kept with the same chance.
+                best = i;
+            }
+        }
+        return best;
+    }
+}

@@ -1,0 +1,72 @@
+namespace Skein.Routing.Fleet;
+
+/// <summary>
+/// Turns the views of a source into snapshots, keeping each replica's run-time side for as long as that life is in view. Thread-safe.
+/// </summary>
+public sealed class FleetTracker : IDisposable
+{
+    private readonly IFleetSource _source;
+    private readonly Lock _gate = new();
+    private Dictionary<ReplicaId, Replica> _replicas = [];
+    private volatile FleetSnapshot _current = FleetSnapshot.Empty;
+
+    /// <summary>Starts to follow a source.</summary>
+    public FleetTracker(IFleetSource source)
+    {
+        _source = source;
+        _source.Changed += Refresh;
+        Refresh();
+    }
+
+    /// <summary>Raised after <see cref="Current"/> was replaced, or a replica's reachability changed.</summary>
+    public event Action? Changed;
+
+    /// <summary>Raised once when a replica's connection broke, for those who can find out more (membership).</summary>
+    public event Action<Replica>? ConnectionBroken;
+
+    /// <summary>The newest snapshot.</summary>
+    public FleetSnapshot Current => _current;
+
+    /// <summary>Takes a replica out at once, until <see cref="MarkReachable"/>.</summary>
+    public void MarkUnreachable(Replica replica)
+    {
+        lock (_gate)
+        {
+            if (!replica.Reachable)
+                return;
+            replica.Reachable = false;
+        }
+        ConnectionBroken?.Invoke(replica);
+        Changed?.Invoke();
+    }
+
+    /// <summary>Puts a replica back that answered again.</summary>
+    public void MarkReachable(Replica replica)
+    {
+        replica.Reachable = true;
+        Changed?.Invoke();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _source.Changed -= Refresh;
+
+    private void Refresh()
+    {
+        lock (_gate)
+        {
+            FleetView view = _source.Current;
+            var next = new Dictionary<ReplicaId, Replica>(view.Replicas.Count);
+            foreach (ReplicaDescription description in view.Replicas)
+            {
+                if (_replicas.TryGetValue(description.Id, out Replica? replica))
+                    replica.Description = description;
+                else
+                    replica = new Replica(description);
+                next[description.Id] = replica;
+            }
+            _replicas = next;
+            _current = new FleetSnapshot([.. next.Values], view.KnownModels, view.Complete);
+        }
+        Changed?.Invoke();
+    }
+}

@@ -1,0 +1,72 @@
+using Skein.Protocol.V1;
+
+namespace Skein.Routing.Fleet;
+
+/// <summary>
+/// The run-time side of one life of a replica: what is leased on it here, and what is known of the load others put there. It outlives
+/// changes of the description. Counters are written under the admission lock only; reads from elsewhere (metrics) may be one step old.
+/// </summary>
+public sealed class Replica
+{
+    private volatile ReplicaDescription _description;
+    private volatile bool _reachable = true;
+    private int _leased;
+    private OthersLoad _others;
+    private ulong _reportSequence;
+    private volatile bool _drainReported;
+
+    /// <summary>Creates the run-time side of a replica that was just seen.</summary>
+    public Replica(ReplicaDescription description) => _description = description;
+
+    /// <summary>Name and life.</summary>
+    public ReplicaId Id => _description.Id;
+
+    /// <summary>What the source says of it now.</summary>
+    public ReplicaDescription Description
+    {
+        get => _description;
+        internal set => _description = value;
+    }
+
+    /// <summary>Slots leased by this gateway.</summary>
+    public int Leased => Volatile.Read(ref _leased);
+
+    /// <summary>False from a broken connection until it answers again.</summary>
+    public bool Reachable
+    {
+        get => _reachable;
+        internal set => _reachable = value;
+    }
+
+    /// <summary>Takes no new work, by its description or its own newest report.</summary>
+    public bool Draining => _drainReported || _description.Draining;
+
+    /// <summary>Slots in use by others, as far as known.</summary>
+    /// <param name="now">Time since the admission queue was made.</param>
+    internal double OthersLoad(TimeSpan now) => _others.At(now);
+
+    /// <summary>True when a slot is free as far as this gateway can know.</summary>
+    internal bool HasFreeSlot(TimeSpan now) => _leased + (int)OthersLoad(now) < _description.Slots;
+
+    /// <summary>True when only what others are thought to hold keeps this gateway out: that estimate fades, so ask again soon.</summary>
+    internal bool IsFullByEstimate(TimeSpan now) => _leased < _description.Slots && !HasFreeSlot(now);
+
+    internal void Reserve() => _leased++;
+
+    internal void Unreserve()
+    {
+        if (_leased <= 0)
+            throw new InvalidOperationException($"lease count of {Id} would fall below 0");
+        _leased--;
+    }
+
+    /// <summary>Takes in a report unless a newer one was seen.</summary>
+    internal void Report(LoadReport report, TimeSpan now)
+    {
+        if (report.Sequence <= _reportSequence || report.Generation != Id.Generation)
+            return;
+        _reportSequence = report.Sequence;
+        _drainReported = report.Draining;
+        _others = new OthersLoad((int)Math.Max(0L, (long)report.Running - report.RunningForCaller), now);
+    }
+}

@@ -1,0 +1,38 @@
+namespace Skein.Routing.Fleet;
+
+/// <summary>One life of a replica's name.</summary>
+/// <param name="Name">Member name.</param>
+/// <param name="Generation">Life of the name; a restarted process has a higher one.</param>
+public readonly record struct ReplicaId(string Name, ulong Generation)
+{
+    /// <inheritdoc/>
+    public override string ToString() => $"{Name}@{Generation}";
+}
+
+/// <summary>What a fleet source knows of a replica. Immutable; a change comes as a new one.</summary>
+public sealed record ReplicaDescription
+{
+    /// <summary>Name and life.</summary>
+    public required ReplicaId Id { get; init; }
+
+    /// <summary>Where its gRPC service answers, as <c>host:port</c>. Only the link looks at it.</summary>
+    public required string Address { get; init; }
+
+    /// <summary>Names of the models it serves.</summary>
+    public required IReadOnlyList<string> Models { get; init; }
+
+    /// <summary>Concurrency limit, all models together. At least 1.</summary>
+    public required int Slots { get; init; }
+
+    /// <summary>Share of work relative to other replicas. Above 0; default 1.</summary>
+    public double Weight { get; init; } = 1;
+
+    /// <summary>Hash of weights, tokenizer, template, engine build and numerics; empty where unknown.</summary>
+    public string Fingerprint { get; init; } = "";
+
+    /// <summary>Takes no new work.</summary>
+    public bool Draining { get; init; }
+
+    /// <summary>Suspected by the group: asked only when nobody else can.</summary>
+    public bool Suspect { get; init; }
+}

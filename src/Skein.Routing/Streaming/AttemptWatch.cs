@@ -1,0 +1,111 @@
+namespace Skein.Routing.Streaming;
+
+/// <summary>
+/// Watches one attempt for silence. A beat costs one timestamp; the timer is set anew only when it fires. Beats come from one thread at a
+/// time; the timer may fire on another.
+/// </summary>
+internal sealed class AttemptWatch : IDisposable
+{
+    private readonly TimeProvider _time;
+    private readonly StreamingOptions _options;
+    private readonly CancellationTokenSource _attempt;
+    private readonly ITimer _timer;
+    private long _lastFrame;
+    private long _lastToken;
+    private long _longestGapTicks;
+    private long _dueAt;
+    private int _tokens;
+    private volatile bool _paused;
+    private volatile int _stall = -1;
+
+    /// <param name="time">Time.</param>
+    /// <param name="options">The bounds.</param>
+    /// <param name="attempt">Cancelled when the attempt stalls.</param>
+    public AttemptWatch(TimeProvider time, StreamingOptions options, CancellationTokenSource attempt)
+    {
+        _time = time;
+        _options = options;
+        _attempt = attempt;
+        _lastFrame = _lastToken = time.GetTimestamp();
+        _timer = time.CreateTimer(_ => OnTimer(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        Arm(options.LinkSilence);
+    }
+
+    /// <summary>Which bound was passed; null while none was.</summary>
+    public FaultReason? Stall => _stall < 0 ? null : (FaultReason)_stall;
+
+    /// <summary>A frame came.</summary>
+    public void Beat(bool token)
+    {
+        long now = _time.GetTimestamp();
+        Volatile.Write(ref _lastFrame, now);
+        if (!token)
+            return;
+        if (_tokens++ > 0)
+            Volatile.Write(ref _longestGapTicks, Math.Max(_longestGapTicks, _time.GetElapsedTime(_lastToken, now).Ticks));
+        Volatile.Write(ref _lastToken, now);
+    }
+
+    /// <summary>Nothing is read from the replica for a while, on purpose: its silence means nothing.</summary>
+    public void Pause() => _paused = true;
+
+    /// <summary>Reading goes on.</summary>
+    public void Resume()
+    {
+        long now = _time.GetTimestamp();
+        Volatile.Write(ref _lastFrame, now);
+        Volatile.Write(ref _lastToken, now);
+        _paused = false;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _timer.Dispose();
+
+    private void OnTimer()
+    {
+        long now = _time.GetTimestamp();
+        if (_paused || _time.GetElapsedTime(Volatile.Read(ref _dueAt), now) > _options.OwnLateness)
+        {
+            // Late ourselves: what looks like silence may wait unread in a buffer. One more round.
+            Arm(_options.LinkSilence);
+            return;
+        }
+        TimeSpan linkLeft = _options.LinkSilence - _time.GetElapsedTime(Volatile.Read(ref _lastFrame), now);
+        TimeSpan engineLeft = EngineBound() - _time.GetElapsedTime(Volatile.Read(ref _lastToken), now);
+        if (linkLeft > TimeSpan.Zero && engineLeft > TimeSpan.Zero)
+        {
+            Arm(linkLeft < engineLeft ? linkLeft : engineLeft);
+            return;
+        }
+        _stall = (int)(linkLeft <= TimeSpan.Zero ? FaultReason.LinkStall : FaultReason.EngineStall);
+        try
+        {
+            _attempt.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The attempt ended while the timer fired: its end counts, not our verdict.
+        }
+    }
+
+    private TimeSpan EngineBound()
+    {
+        if (_tokens == 0)
+            return _options.FirstTokenSilence;
+        TimeSpan bySpeed = TimeSpan.FromTicks((long)(Volatile.Read(ref _longestGapTicks) * _options.EngineSilenceFactor));
+        return bySpeed > _options.EngineSilence ? bySpeed : _options.EngineSilence;
+    }
+
+    private void Arm(TimeSpan due)
+    {
+        Volatile.Write(ref _dueAt, _time.GetTimestamp() + (long)(due.TotalSeconds * _time.TimestampFrequency));
+        try
+        {
+            _timer.Change(due, Timeout.InfiniteTimeSpan);
+        }
+        catch (ObjectDisposedException)
+        {
+            // Fired while being disposed.
+        }
+    }
+}

@@ -1,0 +1,126 @@
+using Skein.Protocol.V1;
+using Skein.Routing.Admission;
+using Skein.Routing.Fleet;
+
+namespace Skein.Routing.Streaming;
+
+/// <summary>What is to be done with a frame.</summary>
+internal enum FrameVerdict
+{
+    /// <summary>Nothing: a heartbeat, or a frame of an attempt that was given up.</summary>
+    Drop,
+
+    /// <summary>It goes to the client.</summary>
+    Forward,
+
+    /// <summary>It goes to the client and is its choice's last.</summary>
+    Finish,
+
+    /// <summary>It breaks the protocol: the attempt is at fault.</summary>
+    Violation,
+}
+
+/// <summary>
+/// The decisions of one branch: which attempt is current, which frames count, what the next attempt is told, when to give up. Synchronous,
+/// without time or I/O. Not thread-safe; driven by <see cref="Branch"/>.
+/// </summary>
+internal sealed class BranchCore(GenerateRequest request, StreamingOptions options)
+{
+    private readonly Journal _journal = new();
+    private readonly HashSet<ReplicaId> _excluded = [];
+    private int _indexAtStart;
+    private int _lostWithoutProgress;
+    private bool _started;
+    private bool _startForwarded;
+
+    /// <summary>Number of the current attempt; 0 before the first.</summary>
+    public int Attempt { get; private set; }
+
+    public int Choice => (int)request.Choice;
+
+    /// <summary>Index of the next token the client gets.</summary>
+    public int NextIndex => _journal.NextIndex;
+
+    public long JournalBytes => _journal.Bytes;
+
+    public ResumeTier ResumeTier { get; private set; }
+
+    /// <summary>What the next attempt needs of a replica.</summary>
+    public AdmissionRequest Need(string model, Arrival arrival) =>
+        new(model, arrival, Displaced: Attempt > 0, NextIndex > 0 ? _journal.Fingerprint : "", _excluded);
+
+    /// <summary>Begins the next attempt: from now on only its frames count.</summary>
+    public GenerateRequest BeginAttempt()
+    {
+        Attempt++;
+        _indexAtStart = NextIndex;
+        _started = false;
+        GenerateRequest next = Attempt == 1 ? request : request.Clone();
+        next.Attempt = (uint)Attempt;
+        next.Resume = _journal.ToResume();
+        return next;
+    }
+
+    /// <summary>Judges a frame, journals it if it counts, and strips from it what is not the client's business.</summary>
+    /// <param name="frame">Changed where parts of it are not to be forwarded.</param>
+    /// <param name="violation">What rule it broke, for <see cref="FrameVerdict.Violation"/>.</param>
+    public FrameVerdict Accept(GenerateFrame frame, out string? violation)
+    {
+        violation = null;
+        if (frame.Attempt != Attempt)
+            return FrameVerdict.Drop;
+        frame.Load = null;
+        if (frame.Start is { } start && !AcceptStart(frame, start, out violation))
+            return FrameVerdict.Violation;
+        if (frame.Count == 0 && frame.Text.IsEmpty && frame.RawDelta.IsEmpty && frame.Finish is null)
+            return frame.Start is null ? FrameVerdict.Drop : FrameVerdict.Forward;
+        violation = Check(frame);
+        if (violation is not null)
+            return FrameVerdict.Violation;
+        _journal.Append(frame);
+        return frame.Finish is null ? FrameVerdict.Forward : FrameVerdict.Finish;
+    }
+
+    /// <summary>Takes in that the current attempt was given up.</summary>
+    /// <returns>Null when another attempt may be made, else why not.</returns>
+    public string? Lost(ReplicaId replica, FaultReason reason)
+    {
+        _excluded.Add(replica);
+        if (NextIndex > _indexAtStart)
+            _lostWithoutProgress = 0;
+        else if (reason.MayBePoison())
+            _lostWithoutProgress++;
+        return _lostWithoutProgress >= options.AttemptsWithoutProgress
+            ? $"{_lostWithoutProgress} replicas in a row were lost on this request at token {NextIndex}, the last one ({replica.Name}) by {reason.Word()}"
+            : null;
+    }
+
+    private bool AcceptStart(GenerateFrame frame, Start start, out string? violation)
+    {
+        violation = _started ? "a second start"
+            : start.ResumedAt != NextIndex ? $"start at token {start.ResumedAt} instead of {NextIndex}"
+            : null;
+        if (violation is not null)
+            return false;
+        _started = true;
+        _journal.Begin(start);
+        ResumeTier = start.ResumeTier;
+        if (_startForwarded)
+            frame.Start = null;
+        _startForwarded = true;
+        return true;
+    }
+
+    private string? Check(GenerateFrame frame)
+    {
+        if (!_started)
+            return "tokens before the start";
+        if (frame.Count > 0 && frame.FirstIndex != NextIndex)
+            return $"token {frame.FirstIndex} instead of {NextIndex}";
+        if (frame.TokenIds.Count != 0 && frame.TokenIds.Count != frame.Count)
+            return $"{frame.TokenIds.Count} ids for {frame.Count} tokens";
+        if (frame.Logprobs.Count != 0 && frame.Logprobs.Count != frame.Count)
+            return $"{frame.Logprobs.Count} logprobs for {frame.Count} tokens";
+        return null;
+    }
+}

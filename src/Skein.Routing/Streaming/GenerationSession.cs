@@ -1,0 +1,146 @@
+using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
+using Microsoft.Extensions.Logging;
+using Skein.Protocol.V1;
+using Skein.Routing.Admission;
+using Skein.Routing.Fleet;
+
+namespace Skein.Routing.Streaming;
+
+/// <summary>Owns a request from first byte to last: its branches, their common output, and its one end.</summary>
+internal sealed partial class GenerationSession : IGenerationSession
+{
+    private readonly SessionServices _services;
+    private readonly ILogger _logger;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _branches;
+    private ImmutableList<Failover> _failovers = [];
+    private volatile string? _replica;
+    private volatile int _resumeTier;
+    private int _attempts;
+    private int _disposed;
+
+    internal GenerationSession(string id, GenerateRequest request, long arrival, SessionServices services, ILogger logger)
+    {
+        Id = id;
+        _services = services;
+        _logger = logger;
+        int choices = Math.Max(1, (int)request.N);
+        Output = new SessionOutput(choices, services.Options, services.Time);
+        var running = new Task[choices];
+        for (int choice = 0; choice < choices; choice++)
+        {
+            var place = new Arrival(request.Priority, arrival, choice);
+            running[choice] = RunAsync(new Branch(services, RequestOf(request, choice), place, this));
+        }
+        _branches = Task.WhenAll(running);
+    }
+
+    public string Id { get; }
+
+    public string? Replica => _replica;
+
+    public int Attempts => Volatile.Read(ref _attempts);
+
+    public IReadOnlyList<Failover> Failovers => Volatile.Read(ref _failovers);
+
+    public ResumeTier ResumeTier => (ResumeTier)_resumeTier;
+
+    internal SessionOutput Output { get; }
+
+    public ValueTask<bool> WaitToReadAsync(CancellationToken cancellationToken) => Output.WaitToReadAsync(cancellationToken);
+
+    public bool TryRead([NotNullWhen(true)] out GenerateFrame? frame) => Output.TryRead(out frame);
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+            return;
+        await _stop.CancelAsync();
+        await _branches;
+        _stop.Dispose();
+        _services.Statistics.SessionClosed();
+    }
+
+    internal void Dispatched(int choice, string replica)
+    {
+        Interlocked.Increment(ref _attempts);
+        if (choice == 0)
+            _replica = replica;
+    }
+
+    internal void Forward(GenerateFrame frame, ResumeTier tier)
+    {
+        _resumeTier = (int)tier;
+        Output.Write(frame);
+    }
+
+    internal void FailedOver(Failover failover)
+    {
+        ImmutableInterlocked.Update(ref _failovers, (list, added) => list.Add(added), failover);
+        Log.FailedOver(_logger, Id, failover.Choice, failover.TokenIndex, failover.From, failover.Reason);
+    }
+
+    internal void Faulted(int choice, ReplicaId replica, LinkException fault) => Log.Faulted(_logger, Id, choice, replica, fault.Message);
+
+    internal void Violated(int choice, ReplicaId replica, string violation) => Log.Violated(_logger, Id, choice, replica, violation);
+
+    /// <summary>A branch's own request: one choice, with randomness of its own. Choice 0 keeps the seed, so that one answer is the same with and without Skein.</summary>
+    private static GenerateRequest RequestOf(GenerateRequest request, int choice)
+    {
+        GenerateRequest own = choice == 0 && request.N <= 1 ? request : request.Clone();
+        own.N = 1;
+        own.Choice = (uint)choice;
+        if (choice > 0)
+            own.Sampling.Seed = SeededRandomSource.Mix(request.Sampling.Seed + (ulong)choice);
+        return own;
+    }
+
+    private async Task RunAsync(Branch branch)
+    {
+        try
+        {
+            await branch.RunAsync(_stop.Token);
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            // Disposed, or another branch ended the session: its error is the one that counts.
+            Output.Fail(new OperationCanceledException("the session was disposed"));
+        }
+        catch (SessionException error)
+        {
+            await EndAsync(error);
+        }
+        catch (Exception bug) when (bug is not OutOfMemoryException)
+        {
+            // A client must get its one terminal event, whatever is wrong here.
+            Log.Bug(_logger, Id, bug);
+            await EndAsync(new SessionException(SessionError.StreamLost, "internal error in the gateway; its log has the details"));
+        }
+    }
+
+    private async Task EndAsync(SessionException error)
+    {
+        if (Output.Fail(error))
+            Log.Ended(_logger, Id, error.Error, error.Message);
+        await _stop.CancelAsync();
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(100, LogLevel.Information, "Session {Session} choice {Choice}: goes on from token {TokenIndex} elsewhere, {Replica} was lost ({Reason})")]
+        public static partial void FailedOver(ILogger logger, string session, int choice, int tokenIndex, string replica, string reason);
+
+        [LoggerMessage(101, LogLevel.Debug, "Session {Session} choice {Choice}: attempt on {Replica} ended: {Message}")]
+        public static partial void Faulted(ILogger logger, string session, int choice, ReplicaId replica, string message);
+
+        [LoggerMessage(102, LogLevel.Warning, "Session {Session} choice {Choice}: {Replica} broke the protocol: {Violation}")]
+        public static partial void Violated(ILogger logger, string session, int choice, ReplicaId replica, string violation);
+
+        [LoggerMessage(103, LogLevel.Warning, "Session {Session} ended in an error ({Error}): {Message}")]
+        public static partial void Ended(ILogger logger, string session, SessionError error, string message);
+
+        [LoggerMessage(104, LogLevel.Error, "Session {Session}: unexpected exception")]
+        public static partial void Bug(ILogger logger, string session, Exception exception);
+    }
+}

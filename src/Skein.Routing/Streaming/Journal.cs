@@ -1,0 +1,57 @@
+using System.Buffers;
+using Google.Protobuf;
+using Google.Protobuf.Collections;
+using Skein.Protocol.V1;
+
+namespace Skein.Routing.Streaming;
+
+/// <summary>
+/// What was generated and delivered of one branch: all that another replica needs to go on. Not thread-safe; owned by its branch.
+/// </summary>
+internal sealed class Journal
+{
+    private readonly List<uint> _ids = [];
+    private readonly ArrayBufferWriter<byte> _text = new();
+    private RepeatedField<uint> _promptIds = [];
+
+    /// <summary>Index the next token must have.</summary>
+    public int NextIndex { get; private set; }
+
+    /// <summary>Fingerprint of the replicas that generated it; empty while nothing was.</summary>
+    public string Fingerprint { get; private set; } = "";
+
+    /// <summary>Bytes held.</summary>
+    public long Bytes => ((long)(_ids.Count + _promptIds.Count) * sizeof(uint)) + _text.WrittenCount;
+
+    /// <summary>Takes over what a first or later attempt says of the prompt, as long as no token depends on another answer.</summary>
+    public void Begin(Start start)
+    {
+        if (NextIndex > 0)
+            return;
+        Fingerprint = start.Fingerprint;
+        _promptIds = start.PromptTokenIds;
+    }
+
+    public void Append(GenerateFrame frame)
+    {
+        NextIndex += (int)frame.Count;
+        _ids.AddRange(frame.TokenIds);
+        _text.Write(frame.Text.Span);
+    }
+
+    /// <summary>The journal as the next attempt gets it; null while nothing was generated: that attempt starts from the beginning.</summary>
+    public Resume? ToResume()
+    {
+        if (NextIndex == 0)
+            return null;
+        var resume = new Resume
+        {
+            Text = ByteString.CopyFrom(_text.WrittenSpan),
+            NextIndex = (uint)NextIndex,
+            Fingerprint = Fingerprint,
+        };
+        resume.TokenIds.AddRange(_ids);
+        resume.PromptTokenIds.AddRange(_promptIds);
+        return resume;
+    }
+}

@@ -1,0 +1,44 @@
+namespace Skein.Routing.Streaming;
+
+/// <summary>Counters of what happened to sessions since the gateway started. Thread-safe; they only rise, but for the gauges.</summary>
+public sealed class RoutingStatistics
+{
+    private readonly long[] _failovers = new long[FaultReasons.All.Count];
+    private long _attempts;
+    private long _refusals;
+    private long _lateFrames;
+    private int _sessions;
+    private long _journalBytes;
+
+    /// <summary>Attempts dispatched.</summary>
+    public long Attempts => Interlocked.Read(ref _attempts);
+
+    /// <summary>Attempts that a replica refused for lack of a slot.</summary>
+    public long Refusals => Interlocked.Read(ref _refusals);
+
+    /// <summary>Frames dropped because their attempt had been given up.</summary>
+    public long LateFrames => Interlocked.Read(ref _lateFrames);
+
+    /// <summary>Sessions open now.</summary>
+    public int Sessions => Volatile.Read(ref _sessions);
+
+    /// <summary>Bytes in all journals now.</summary>
+    public long JournalBytes => Interlocked.Read(ref _journalBytes);
+
+    /// <summary>Failovers by their reason.</summary>
+    public long Failovers(FaultReason reason) => Interlocked.Read(ref _failovers[(int)reason]);
+
+    internal void AttemptStarted() => Interlocked.Increment(ref _attempts);
+
+    internal void Refused() => Interlocked.Increment(ref _refusals);
+
+    internal void LateFrame() => Interlocked.Increment(ref _lateFrames);
+
+    internal void FailedOver(FaultReason reason) => Interlocked.Increment(ref _failovers[(int)reason]);
+
+    internal int SessionOpened() => Interlocked.Increment(ref _sessions);
+
+    internal void SessionClosed() => Interlocked.Decrement(ref _sessions);
+
+    internal void Journaled(long bytes) => Interlocked.Add(ref _journalBytes, bytes);
+}

@@ -1,0 +1,80 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Threading.Channels;
+using Skein.Protocol.V1;
+
+namespace Skein.Routing.Streaming;
+
+/// <summary>
+/// Frames on their way from a session's branches to its reader. The engines run ahead of a slow reader up to a bound, then wait.
+/// Many writers, one reader.
+/// </summary>
+internal sealed class SessionOutput(int choices, StreamingOptions options, TimeProvider time)
+{
+    /// <summary>What a frame weighs beside its text: the object and its place in the channel.</summary>
+    private const int FrameOverheadBytes = 160;
+
+    private readonly Channel<GenerateFrame> _frames = Channel.CreateUnbounded<GenerateFrame>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Lock _gate = new();
+    private long _unreadBytes;
+    private int _unfinished = choices;
+    private TaskCompletionSource? _room;
+
+    public bool IsFull => Volatile.Read(ref _unreadBytes) >= options.JournalBytes;
+
+    public void Write(GenerateFrame frame)
+    {
+        Interlocked.Add(ref _unreadBytes, Weight(frame));
+        // Fails only after Fail: nobody reads any more.
+        _frames.Writer.TryWrite(frame);
+        if (frame.Finish is not null && Interlocked.Decrement(ref _unfinished) == 0)
+            _frames.Writer.TryComplete();
+    }
+
+    /// <summary>Ends the output with an error, after the frames written before. The first call counts.</summary>
+    /// <returns>False when the output has ended before.</returns>
+    public bool Fail(Exception error) => _frames.Writer.TryComplete(error);
+
+    public ValueTask<bool> WaitToReadAsync(CancellationToken cancellationToken) => _frames.Reader.WaitToReadAsync(cancellationToken);
+
+    public bool TryRead([NotNullWhen(true)] out GenerateFrame? frame)
+    {
+        if (!_frames.Reader.TryRead(out frame))
+            return false;
+        long left = Interlocked.Add(ref _unreadBytes, -Weight(frame));
+        if (Volatile.Read(ref _room) is not null && left < options.JournalBytes / 2)
+            OpenRoom();
+        return true;
+    }
+
+    /// <summary>Waits until the reader has caught up.</summary>
+    /// <exception cref="SessionException">It did not, for too long.</exception>
+    public async Task WaitForRoomAsync(CancellationToken cancellationToken)
+    {
+        TaskCompletionSource room;
+        lock (_gate)
+            room = _room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        // Looked at again after the reader can see that somebody waits: else its last read may slip in between.
+        if (Volatile.Read(ref _unreadBytes) < options.JournalBytes / 2)
+            OpenRoom();
+        try
+        {
+            await room.Task.WaitAsync(options.SlowClient, time, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            throw new SessionException(
+                SessionError.SlowClient,
+                $"the client left {Volatile.Read(ref _unreadBytes)} bytes unread for {options.SlowClient.TotalSeconds:0.#} s (bound {options.JournalBytes} bytes)");
+        }
+    }
+
+    private void OpenRoom()
+    {
+        TaskCompletionSource? room;
+        lock (_gate)
+            (room, _room) = (_room, null);
+        room?.TrySetResult();
+    }
+
+    private static int Weight(GenerateFrame frame) => FrameOverheadBytes + frame.Text.Length + frame.RawDelta.Length + (frame.TokenIds.Count * sizeof(uint));
+}

@@ -1,0 +1,38 @@
+namespace Skein.Routing.Streaming;
+
+/// <summary>Bounds of sessions. Immutable.</summary>
+public sealed record StreamingOptions
+{
+    /// <summary>Name of this gateway, told to replicas so that load reports can name its share. Default empty.</summary>
+    public string Caller { get; init; } = "";
+
+    /// <summary>Most sessions at a time. Default 20,000.</summary>
+    public int MaxSessions { get; init; } = 20_000;
+
+    /// <summary>Most bytes of one branch's journal, and of one session's unread output. Default 1 MiB.</summary>
+    public int JournalBytes { get; init; } = 1 << 20;
+
+    /// <summary>Most bytes of all journals; no session starts past it. Default 1 GiB.</summary>
+    public long AllJournalsBytes { get; init; } = 1L << 30;
+
+    /// <summary>Attempts lost one after the other without a new token before the request is called poison. Default 2.</summary>
+    public int AttemptsWithoutProgress { get; init; } = 2;
+
+    /// <summary>Longest time without any frame, heartbeats included. Default 900 ms; replicas beat every 250 ms.</summary>
+    public TimeSpan LinkSilence { get; init; } = TimeSpan.FromMilliseconds(900);
+
+    /// <summary>Longest time from dispatch to the first token. Default 120 s.</summary>
+    public TimeSpan FirstTokenSilence { get; init; } = TimeSpan.FromSeconds(120);
+
+    /// <summary>Longest time between tokens, at least; the bound is <see cref="EngineSilenceFactor"/> times the longest gap so far if that is more. Default 5 s.</summary>
+    public TimeSpan EngineSilence { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Factor on the longest gap between tokens that was seen. Default 10.</summary>
+    public double EngineSilenceFactor { get; init; } = 10;
+
+    /// <summary>How late a timer may be before this process blames itself and waits one more round. Default 200 ms.</summary>
+    public TimeSpan OwnLateness { get; init; } = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>Longest time a client may leave a full output unread. Default 30 s.</summary>
+    public TimeSpan SlowClient { get; init; } = TimeSpan.FromSeconds(30);
+}
