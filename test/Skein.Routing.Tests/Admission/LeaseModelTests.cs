@@ -1,0 +1,63 @@
+using CsCheck;
+using Skein.Routing.Admission;
+using Skein.Routing.Fleet;
+using Skein.Routing.Tests.Support;
+using static Skein.Routing.Tests.Support.StaticFleet;
+
+namespace Skein.Routing.Tests.Admission;
+
+public sealed class LeaseModelTests
+{
+    /// <summary>Random arrivals, releases, cancels, deaths and returns; what must hold is looked at after each.</summary>
+    [Fact]
+    public Task AnySequenceOfEvents_KeepsLeasesAndOrder() =>
+        Gen.Select(Gen.Int[0, 9], Gen.Int[0, 1_000_000]).List[1, 120].SampleAsync(async steps =>
+        {
+            ReplicaDescription[] all = [Replica("a", 2), Replica("b", 3), Replica("c", 1, weight: 2)];
+            using var gateway = new Gateway(new StaticFleet(all));
+            var leases = new List<ReplicaLease>();
+            var waiting = new List<(Task<ReplicaLease> Task, CancellationTokenSource Cancel)>();
+            var seen = new HashSet<Replica>();
+            int arrivals = 0;
+            foreach ((int kind, int pick) in steps)
+            {
+                switch (kind)
+                {
+                    case <= 3:
+                        var cancel = new CancellationTokenSource();
+                        waiting.Add((gateway.Admission.AcquireAsync(new AdmissionRequest("m", new Arrival(0, ++arrivals, 0), false, "", []), cancel.Token).AsTask(), cancel));
+                        break;
+                    case <= 6 when leases.Count > 0:
+                        leases[pick % leases.Count].Release((LeaseOutcome)(pick % 4));
+                        leases.RemoveAt(pick % leases.Count);
+                        break;
+                    case 7 when waiting.Count > 0:
+                        waiting[pick % waiting.Count].Cancel.Cancel();
+                        waiting.RemoveAt(pick % waiting.Count);
+                        break;
+                    case 8:
+                        gateway.Source.Set([.. all.Where((_, index) => (pick >> index & 1) == 1)], complete: true, "m");
+                        break;
+                    case 9 when gateway.Fleet.Current.Replicas is { Count: > 0 } live:
+                        if (pick % 2 == 0)
+                            gateway.Fleet.MarkUnreachable(live[pick % live.Count]);
+                        else
+                            gateway.Fleet.MarkReachable(live[pick % live.Count]);
+                        break;
+                }
+                // The served complete from the front, without a hole: nobody overtook.
+                int served = waiting.Count - gateway.Admission.Waiting;
+                Assert.InRange(served, 0, waiting.Count);
+                foreach ((Task<ReplicaLease> task, _) in waiting.Take(served))
+                    leases.Add(await task);
+                waiting.RemoveRange(0, served);
+
+                seen.UnionWith(gateway.Fleet.Current.Replicas);
+                Assert.Equal(leases.Count, gateway.Admission.Leased);
+                Assert.Equal(leases.Count, seen.Sum(replica => replica.Leased));
+                Assert.All(seen, replica => Assert.InRange(replica.Leased, 0, replica.Description.Slots));
+                if (waiting.Count > 0)
+                    Assert.All(gateway.Fleet.Current.Replicas.Where(replica => replica.Reachable), replica => Assert.Equal(replica.Description.Slots, replica.Leased));
+            }
+        }, iter: 300, threads: 1);
+}

@@ -1,0 +1,219 @@
+using Skein.Protocol.V1;
+using Skein.Routing.Admission;
+using Skein.Routing.Fleet;
+using Skein.Routing.Tests.Support;
+using static Skein.Routing.Tests.Support.StaticFleet;
+
+namespace Skein.Routing.Tests.Admission;
+
+public sealed class LineTests
+{
+    private int _arrivals;
+
+    [Fact]
+    public async Task Release_SeveralWaiters_ServesThemInOrderOfArrivalOneEach()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
+        ReplicaLease held = await Acquire(gateway);
+        Task<ReplicaLease>[] waiters = [.. Enumerable.Range(0, 200).Select(_ => Acquire(gateway))];
+
+        foreach (Task<ReplicaLease> waiter in waiters)
+        {
+            Assert.False(waiter.IsCompleted);
+            held.Release(LeaseOutcome.Finished);
+            held = await waiter;
+        }
+        Assert.Equal(1, gateway.Admission.Leased);
+        Assert.Equal(0, gateway.Admission.Waiting);
+    }
+
+    [Fact]
+    public async Task Release_Twice_FreesOneSlotOnly()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
+        ReplicaLease held = await Acquire(gateway);
+        Task<ReplicaLease> second = Acquire(gateway);
+        Task<ReplicaLease> third = Acquire(gateway);
+
+        held.Release(LeaseOutcome.Faulted);
+        held.Release(LeaseOutcome.Finished);
+        held.Dispose();
+
+        await second;
+        Assert.False(third.IsCompleted);
+        Assert.Equal(1, gateway.Fleet.Current.Replicas[0].Leased);
+    }
+
+    [Fact]
+    public async Task Acquire_DisplacedSession_GoesAheadOfThoseWhoCameLater()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
+        AdmissionRequest early = Next();
+        ReplicaLease held = await Acquire(gateway);
+        Task<ReplicaLease> newcomer = Acquire(gateway);
+        Task<ReplicaLease> displaced = gateway.Admission.AcquireAsync(early with { Displaced = true }, default).AsTask();
+
+        held.Release(LeaseOutcome.Faulted);
+        (await displaced).Release(LeaseOutcome.Finished);
+        await newcomer;
+    }
+
+    [Fact]
+    public async Task Acquire_HigherPriorityClass_GoesFirst()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
+        ReplicaLease held = await Acquire(gateway);
+        Task<ReplicaLease> normal = Acquire(gateway);
+        Task<ReplicaLease> urgent = gateway.Admission.AcquireAsync(Next() with { Arrival = new Arrival(-1, ++_arrivals, 0) }, default).AsTask();
+
+        held.Release(LeaseOutcome.Finished);
+
+        await urgent;
+        Assert.False(normal.IsCompleted);
+    }
+
+    [Fact]
+    public async Task Release_FrontWaiterExcludesTheReplica_IsPassedForThatSlotOnly()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1), Replica("b", slots: 1)));
+        ReplicaLease[] held = [await Acquire(gateway), await Acquire(gateway)];
+        ReplicaLease onA = held.Single(lease => lease.Replica.Id.Name == "a");
+        ReplicaLease onB = held.Single(lease => lease.Replica.Id.Name == "b");
+        Task<ReplicaLease> notOnA = gateway.Admission.AcquireAsync(Next() with { Excluded = [onA.Replica.Id] }, default).AsTask();
+        Task<ReplicaLease> any = Acquire(gateway);
+
+        onA.Release(LeaseOutcome.Finished);
+        Assert.Equal("a", (await any).Replica.Id.Name);
+        Assert.False(notOnA.IsCompleted);
+
+        onB.Release(LeaseOutcome.Finished);
+        Assert.Equal("b", (await notOnA).Replica.Id.Name);
+    }
+
+    [Fact]
+    public async Task Release_SlotSharedByModels_GoesToTheOldestHead()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1, models: ["x", "y"])));
+        ReplicaLease held = await Acquire(gateway, "x");
+        Task<ReplicaLease> y = Acquire(gateway, "y");
+        Task<ReplicaLease> x = Acquire(gateway, "x");
+
+        held.Release(LeaseOutcome.Finished);
+
+        (await y).Release(LeaseOutcome.Finished);
+        await x;
+    }
+
+    [Fact]
+    public async Task Acquire_LineAtItsBound_RefusesNewcomersButNotTheDisplaced()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)), new AdmissionOptions { QueueLength = 2 });
+        await Acquire(gateway);
+        _ = Acquire(gateway);
+        _ = Acquire(gateway);
+
+        AdmissionException refused = await Assert.ThrowsAsync<AdmissionException>(() => Acquire(gateway));
+        _ = gateway.Admission.AcquireAsync(Next() with { Displaced = true }, default).AsTask();
+
+        Assert.Equal(AdmissionRefusal.QueueFull, refused.Refusal);
+        Assert.Equal(3, gateway.Admission.Waiting);
+    }
+
+    [Fact]
+    public async Task Acquire_ManyRefused_AreToldTimesThatSpread()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 2)), new AdmissionOptions { QueueLength = 0 });
+        await Acquire(gateway);
+        await Acquire(gateway);
+
+        var times = new List<TimeSpan>();
+        for (int i = 0; i < 10; i++)
+            times.Add((await Assert.ThrowsAsync<AdmissionException>(() => Acquire(gateway))).RetryAfter!.Value);
+
+        // Nothing was measured yet: a slot is thought to be held for 1 s, so two slots serve a place each half second.
+        Assert.Equal(Enumerable.Range(1, 10).Select(place => TimeSpan.FromSeconds(place * 0.5)), times);
+    }
+
+    [Fact]
+    public async Task Acquire_NoSlotInTime_TimesOutAsBusy()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
+        await Acquire(gateway);
+        Task<ReplicaLease> waiter = Acquire(gateway);
+
+        gateway.Time.Advance(TimeSpan.FromSeconds(59));
+        Assert.False(waiter.IsCompleted);
+        gateway.Time.Advance(TimeSpan.FromSeconds(1));
+
+        AdmissionException refused = await Assert.ThrowsAsync<AdmissionException>(() => waiter);
+        Assert.Equal(AdmissionRefusal.QueueTimeout, refused.Refusal);
+        Assert.NotNull(refused.RetryAfter);
+        Assert.Equal(0, gateway.Admission.Waiting);
+    }
+
+    [Fact]
+    public async Task Acquire_KnownModelWithoutReplica_WaitsForOneThenSaysNobody()
+    {
+        using var gateway = new Gateway(new StaticFleet());
+        gateway.Source.Set([], complete: true, "m");
+        Task<ReplicaLease> served = Acquire(gateway);
+        gateway.Time.Advance(TimeSpan.FromSeconds(29));
+        gateway.Source.Set([Replica("a", slots: 1)], complete: true, "m");
+        await served;
+
+        gateway.Source.Set([], complete: true, "m");
+        Task<ReplicaLease> refused = Acquire(gateway);
+        gateway.Time.Advance(TimeSpan.FromSeconds(30));
+        Assert.Equal(AdmissionRefusal.NoReplica, (await Assert.ThrowsAsync<AdmissionException>(() => refused)).Refusal);
+    }
+
+    [Fact]
+    public async Task Acquire_LastReplicaLeavesWhileWaiting_IsRefused30SecondsLater()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
+        await Acquire(gateway);
+        Task<ReplicaLease> waiter = Acquire(gateway);
+        gateway.Time.Advance(TimeSpan.FromSeconds(10));
+        gateway.Source.Set([], complete: true, "m");
+
+        gateway.Time.Advance(TimeSpan.FromSeconds(29));
+        Assert.False(waiter.IsCompleted);
+        gateway.Time.Advance(TimeSpan.FromSeconds(1));
+
+        Assert.Equal(AdmissionRefusal.NoReplica, (await Assert.ThrowsAsync<AdmissionException>(() => waiter)).Refusal);
+    }
+
+    [Fact]
+    public async Task Acquire_UnknownModel_IsNotFoundOnlyInAWholeView()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a")));
+        AdmissionException refused = await Assert.ThrowsAsync<AdmissionException>(() => Acquire(gateway, "gpt-9"));
+        Assert.Equal(AdmissionRefusal.ModelNotFound, refused.Refusal);
+        Assert.Equal("model 'gpt-9' is not known here; served are m", refused.Message);
+
+        gateway.Source.Set([Replica("a")], complete: false);
+        Task<ReplicaLease> waiting = Acquire(gateway, "gpt-9");
+        Assert.False(waiting.IsCompleted);
+        gateway.Source.Set(Replica("a"), Replica("b", models: "gpt-9"));
+        Assert.Equal("b", (await waiting).Replica.Id.Name);
+    }
+
+    [Fact]
+    public async Task Acquire_OthersFillTheReplica_AsksAgainAsTheReportAges()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 4)));
+        Replica replica = gateway.Fleet.Current.Replicas[0];
+        gateway.Admission.Report(replica, new LoadReport { Generation = 1, Sequence = 5, Slots = 4, Running = 4 });
+        Task<ReplicaLease> waiter = Acquire(gateway);
+        Assert.False(waiter.IsCompleted);
+
+        for (int step = 0; step < 6; step++)
+            gateway.Time.Advance(TimeSpan.FromMilliseconds(50));
+
+        await waiter;
+    }
+
+    private Task<ReplicaLease> Acquire(Gateway gateway, string model = "m") => gateway.Admission.AcquireAsync(Next(model), default).AsTask();
+
+    private AdmissionRequest Next(string model = "m") => new(model, new Arrival(0, ++_arrivals, 0), Displaced: false, "", []);
+}

@@ -1,0 +1,155 @@
+using Skein.Protocol.V1;
+using Skein.Routing.Streaming;
+using Skein.Routing.Tests.Support;
+using static Skein.Routing.Tests.Support.StaticFleet;
+
+namespace Skein.Routing.Tests.Streaming;
+
+public sealed class FailoverTests
+{
+    private const uint Tokens = 12;
+
+    public static TheoryData<string, int> EveryFaultAtEveryIndex()
+    {
+        var data = new TheoryData<string, int>();
+        foreach (Act act in new[] { Act.BreakConnection, Act.RefuseConnection, Act.FailEngine, Act.EndWithoutFinish, Act.SkipToken, Act.RepeatToken, Act.Drain })
+        {
+            for (int index = 0; index <= Tokens; index++)
+            {
+                bool noSuchToken = act is Act.SkipToken or Act.RepeatToken && (index == Tokens || (index == 0 && act == Act.RepeatToken));
+                if (!noSuchToken)
+                    data.Add(act.ToString(), index);
+            }
+        }
+        return data;
+    }
+
+    [Theory]
+    [MemberData(nameof(EveryFaultAtEveryIndex))]
+    public async Task Session_FaultAtIndex_ClientGetsTheUndisturbedAnswer(string fault, int index)
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
+        Act act = Enum.Parse<Act>(fault);
+        gateway.Link.Script = (_, attempt, at) => attempt == 1 && at == index ? act : Act.Answer;
+
+        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens));
+        Received received = Assert.Single(await Received.AllAsync(session));
+
+        Assert.Equal(ScriptedLink.TextOf(7, (int)Tokens), received.Text);
+        Assert.Equal((int)Tokens, received.Ids.Count);
+        Assert.Equal(FinishReason.Length, received.Finish!.Reason);
+        Assert.Equal(Tokens, received.Finish.Usage.CompletionTokens);
+        Assert.Equal(1, received.Starts);
+        Failover failover = Assert.Single(session.Failovers);
+        Assert.Equal(index, failover.TokenIndex);
+        Assert.Equal(2, gateway.Link.Attempts.Select(attempt => attempt.Replica).Distinct().Count());
+        Assert.Equal(0, gateway.Admission.Leased);
+    }
+
+    [Fact]
+    public async Task Session_FaultOfEveryChoiceAtItsOwnIndex_EachChoiceIsExact()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b"), Replica("c")));
+        var lost = new HashSet<(uint, int)>();
+        gateway.Link.Script = (_, attempt, at) => attempt <= 2 && at == (int)attempt * 3 ? Act.FailEngine : Act.Answer;
+
+        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens, n: 3));
+        Received[] received = await Received.AllAsync(session, 3);
+
+        ulong[] seeds = [.. Enumerable.Range(0, 3).Select(choice => gateway.Link.Attempts.First(attempt => attempt.Choice == choice).Seed)];
+        Assert.Equal(3, seeds.Distinct().Count());
+        Assert.Equal(7UL, seeds[0]);
+        Assert.Equal(seeds.Select(seed => ScriptedLink.TextOf(seed, (int)Tokens)), received.Select(choice => choice.Text));
+        Assert.Equal(6, session.Failovers.Count);
+        Assert.Equal(0, gateway.Admission.Leased);
+    }
+
+    [Fact]
+    public async Task Session_TwoAttemptsWithoutProgress_EndsAsPoison()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b"), Replica("c")));
+        gateway.Link.Script = (_, _, at) => at == 5 ? Act.BreakConnection : Act.Answer;
+
+        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens));
+        SessionException error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(session));
+
+        Assert.Equal(SessionError.StreamLost, error.Error);
+        Assert.Equal(3, session.Attempts);
+        Assert.Equal(0, gateway.Admission.Leased);
+    }
+
+    [Fact]
+    public async Task Session_UnreachableReplicas_DoNotCountAsPoison()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b"), Replica("c"), Replica("d")));
+        gateway.Link.Script = (_, attempt, at) => attempt <= 3 && at == -1 ? Act.RefuseConnection : Act.Answer;
+
+        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens));
+        Received received = Assert.Single(await Received.AllAsync(session));
+
+        Assert.Equal(ScriptedLink.TextOf(7, (int)Tokens), received.Text);
+        Assert.Equal(4, session.Attempts);
+    }
+
+    [Fact]
+    public async Task Session_ReplicaRefusesTheRequest_IsNotTriedElsewhere()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
+        gateway.Link.Script = (_, _, _) => Act.RefuseRequest;
+
+        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens));
+        SessionException error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(session));
+
+        Assert.Equal(SessionError.InvalidRequest, error.Error);
+        Assert.Equal("top_p 7 is out of range", error.Message);
+        Assert.Single(gateway.Link.Attempts);
+        Assert.Equal(0, gateway.Admission.Leased);
+    }
+
+    [Fact]
+    public async Task Session_ReplicaHasNoSlot_AsksElsewhereWithoutCountingAFault()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", weight: 1000), Replica("b")));
+        gateway.Link.Script = (replica, _, _) => replica == "a" ? Act.RefuseForSlots : Act.Answer;
+
+        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens));
+        Received received = Assert.Single(await Received.AllAsync(session));
+
+        Assert.Equal(ScriptedLink.TextOf(7, (int)Tokens), received.Text);
+        Assert.Empty(session.Failovers);
+        Assert.Equal(1, gateway.Statistics.Refusals);
+        Assert.Equal(["a", "b"], gateway.Link.Attempts.Select(attempt => attempt.Replica));
+    }
+
+    [Fact]
+    public async Task Session_OtherFingerprintOnly_IsNotResumedByIds()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", fingerprint: "x", weight: 1000), Replica("b", fingerprint: "y")));
+        gateway.Link.Script = (_, attempt, at) => attempt == 1 && at == 5 ? Act.BreakConnection : Act.Answer;
+
+        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens));
+        Task<Received[]> reading = Received.AllAsync(session);
+        while (gateway.Admission.Waiting == 0)
+            await Task.Yield();
+        gateway.Time.Advance(TimeSpan.FromSeconds(31));
+
+        SessionException error = await Assert.ThrowsAsync<SessionException>(() => reading);
+        Assert.Equal(SessionError.StreamLost, error.Error);
+        Assert.Single(gateway.Link.Attempts);
+    }
+
+    [Fact]
+    public async Task Session_LostReplicaComesBackUnderANewGeneration_GoesOnThere()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a")));
+        gateway.Link.Script = (_, attempt, at) => attempt == 1 && at == 5 ? Act.BreakConnection : Act.Answer;
+
+        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens));
+        Task<Received[]> reading = Received.AllAsync(session);
+        while (gateway.Admission.Waiting == 0)
+            await Task.Yield();
+        gateway.Source.Set(Replica("a", generation: 2));
+
+        Assert.Equal(ScriptedLink.TextOf(7, (int)Tokens), Assert.Single(await reading).Text);
+    }
+}

@@ -1,0 +1,143 @@
+using System.Threading.Channels;
+using Skein.Protocol.V1;
+using Skein.Routing.Streaming;
+using Skein.Routing.Tests.Support;
+using static Skein.Routing.Tests.Support.StaticFleet;
+
+namespace Skein.Routing.Tests.Streaming;
+
+public sealed class SessionLifeTests
+{
+    [Fact]
+    public async Task Dispose_InMidStream_AbortsTheAttemptAndFreesTheSlot()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a")));
+        gateway.Link.Script = (_, _, at) => at == 3 ? Act.Hang : Act.Answer;
+        IGenerationSession session = gateway.Sessions.Start(Gateway.Request());
+        Assert.True(await session.WaitToReadAsync(TestContext.Current.CancellationToken));
+        Assert.Equal(1, gateway.Admission.Leased);
+
+        await session.DisposeAsync();
+
+        await gateway.Link.Aborted.Task;
+        Assert.Equal(0, gateway.Link.Running);
+        Assert.Equal(0, gateway.Admission.Leased);
+        Assert.Equal(0, gateway.Statistics.Sessions);
+        Assert.Equal(0, gateway.Statistics.JournalBytes);
+    }
+
+    [Fact]
+    public async Task Dispose_WhileWaiting_LeavesTheLineAtOnce()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
+        gateway.Link.Script = (_, _, _) => Act.Hang;
+        await using IGenerationSession first = gateway.Sessions.Start(Gateway.Request());
+        IGenerationSession second = gateway.Sessions.Start(Gateway.Request());
+        Assert.Equal(1, gateway.Admission.Waiting);
+
+        await second.DisposeAsync();
+
+        Assert.Equal(0, gateway.Admission.Waiting);
+        Assert.Equal(1, gateway.Admission.Leased);
+    }
+
+    [Fact]
+    public async Task Session_NoFrameAtAll_IsALinkStallAndTakesTheReplicaOut()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", weight: 1000), Replica("b")));
+        gateway.Link.Script = (replica, _, at) => replica == "a" && at == 4 ? Act.Hang : Act.Answer;
+        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request());
+        Task<Received[]> reading = Received.AllAsync(session);
+
+        gateway.Time.Advance(TimeSpan.FromMilliseconds(950));
+
+        Assert.Equal(ScriptedLink.TextOf(7, 12), Assert.Single(await reading).Text);
+        Assert.Equal(new Failover(0, 4, "a", "link_stall"), Assert.Single(session.Failovers));
+        Assert.False(gateway.Fleet.Current.Replicas.Single(replica => replica.Id.Name == "a").Reachable);
+    }
+
+    [Fact]
+    public async Task Session_OwnTimerLate_WaitsOneMoreRound()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
+        gateway.Link.Gate = Channel.CreateUnbounded<int>();
+        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request());
+
+        // One jump of 3 s: this process was stopped, not the replica, whose tokens wait in a buffer.
+        gateway.Time.Advance(TimeSpan.FromSeconds(3));
+        for (int token = 0; token < 12; token++)
+            gateway.Link.Gate.Writer.TryWrite(token);
+
+        Assert.Equal(ScriptedLink.TextOf(7, 12), Assert.Single(await Received.AllAsync(session)).Text);
+        Assert.Equal(1, session.Attempts);
+    }
+
+    [Fact]
+    public async Task Session_SlowReader_PausesTheEngineAndEndsInAnErrorAtTheBound()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a")), streaming: new StreamingOptions { JournalBytes = 2_000 });
+        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(tokens: 100));
+        Assert.Equal(1, gateway.Link.Running);
+
+        gateway.Time.Advance(TimeSpan.FromSeconds(30));
+
+        SessionException error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(session));
+        Assert.Equal(SessionError.SlowClient, error.Error);
+        Assert.Equal(0, gateway.Admission.Leased);
+    }
+
+    [Fact]
+    public async Task Session_SlowReaderThatCatchesUp_GetsEverything()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a")), streaming: new StreamingOptions { JournalBytes = 2_000 });
+        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(tokens: 100));
+        gateway.Time.Advance(TimeSpan.FromSeconds(29));
+
+        Assert.Equal(ScriptedLink.TextOf(7, 100), Assert.Single(await Received.AllAsync(session)).Text);
+    }
+
+    [Fact]
+    public async Task Start_NoSeed_DrawsOneBeforeTheFirstDispatch()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
+        gateway.Link.Script = (_, attempt, at) => attempt == 1 && at == 5 ? Act.BreakConnection : Act.Answer;
+        GenerateRequest request = Gateway.Request();
+        request.Sampling = null;
+
+        await using IGenerationSession session = gateway.Sessions.Start(request);
+        Received received = Assert.Single(await Received.AllAsync(session));
+
+        ulong[] seeds = [.. gateway.Link.Attempts.Select(attempt => attempt.Seed)];
+        Assert.Equal(2, seeds.Length);
+        Assert.Equal(seeds[0], seeds[1]);
+        Assert.Equal(ScriptedLink.TextOf(seeds[0], 12), received.Text);
+    }
+
+    [Fact]
+    public void Start_OverTheBoundOfSessions_IsRefused()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a")), streaming: new StreamingOptions { MaxSessions = 1 });
+        gateway.Link.Gate = Channel.CreateUnbounded<int>();
+        _ = gateway.Sessions.Start(Gateway.Request());
+
+        SessionException error = Assert.Throws<SessionException>(() => gateway.Sessions.Start(Gateway.Request()));
+        Assert.Equal(SessionError.TooManySessions, error.Error);
+        Assert.Equal(1, gateway.Statistics.Sessions);
+    }
+
+    [Fact]
+    public async Task Start_MissingModel_TakesTheOnlyOneOrNamesWhatIsAllowed()
+    {
+        using var one = new Gateway(new StaticFleet(Replica("a")));
+        GenerateRequest request = Gateway.Request();
+        request.Model = "";
+        await using IGenerationSession session = one.Sessions.Start(request);
+        Assert.Equal("m", request.Model);
+
+        using var two = new Gateway(new StaticFleet(Replica("a", models: ["x", "y"])));
+        GenerateRequest ambiguous = Gateway.Request();
+        ambiguous.Model = "";
+        SessionException error = Assert.Throws<SessionException>(() => two.Sessions.Start(ambiguous));
+        Assert.Equal("model is missing; allowed: x, y", error.Message);
+    }
+}

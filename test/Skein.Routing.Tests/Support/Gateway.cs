@@ -1,0 +1,93 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
+using Skein.Protocol.V1;
+using Skein.Routing.Admission;
+using Skein.Routing.Balancing;
+using Skein.Routing.Fleet;
+using Skein.Routing.Streaming;
+
+namespace Skein.Routing.Tests.Support;
+
+/// <summary>Routing as a gateway composes it, on a fake clock and a scripted fleet.</summary>
+internal sealed class Gateway : IDisposable
+{
+    public Gateway(StaticFleet source, AdmissionOptions? admission = null, StreamingOptions? streaming = null)
+    {
+        Source = source;
+        Fleet = new FleetTracker(source);
+        var random = new SeededRandomSource(1);
+        Admission = new AdmissionQueue(admission ?? new AdmissionOptions(), new BalancingPolicies(BalancingPolicies.BuiltIn), Fleet, Time, random);
+        Sessions = new GenerationSessions(
+            Fleet, Admission, Link, streaming ?? new StreamingOptions(), Statistics, Time, random, NullLogger<GenerationSessions>.Instance);
+    }
+
+    public StaticFleet Source { get; }
+
+    public FakeTimeProvider Time { get; } = new();
+
+    public ScriptedLink Link { get; } = new();
+
+    public FleetTracker Fleet { get; }
+
+    public AdmissionQueue Admission { get; }
+
+    public RoutingStatistics Statistics { get; } = new();
+
+    public GenerationSessions Sessions { get; }
+
+    public static GenerateRequest Request(uint tokens = 12, ulong seed = 7, uint n = 1) => new()
+    {
+        Model = "m",
+        Text = "p",
+        N = n,
+        MaxTokens = tokens,
+        Sampling = new Sampling { Seed = seed },
+    };
+
+    public void Dispose()
+    {
+        Admission.Dispose();
+        Fleet.Dispose();
+    }
+}
+
+/// <summary>What a client got of one choice, checked as it came.</summary>
+internal sealed class Received
+{
+    private int _next;
+
+    public string Text { get; private set; } = "";
+
+    public List<uint> Ids { get; } = [];
+
+    public Finish? Finish { get; private set; }
+
+    public int Starts { get; private set; }
+
+    public void Add(GenerateFrame frame)
+    {
+        Assert.Null(Finish);
+        Assert.Null(frame.Load);
+        if (frame.Start is not null)
+            Starts++;
+        if (frame.Count > 0)
+        {
+            Assert.Equal(_next, (int)frame.FirstIndex);
+            _next += (int)frame.Count;
+        }
+        Ids.AddRange(frame.TokenIds);
+        Text += frame.Text.ToStringUtf8();
+        Finish = frame.Finish;
+    }
+
+    public static async Task<Received[]> AllAsync(IGenerationSession session, int choices = 1)
+    {
+        Received[] received = [.. Enumerable.Range(0, choices).Select(_ => new Received())];
+        while (await session.WaitToReadAsync(TestContext.Current.CancellationToken))
+        {
+            while (session.TryRead(out GenerateFrame? frame))
+                received[frame.Choice].Add(frame);
+        }
+        return received;
+    }
+}

@@ -1,0 +1,150 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using System.Text;
+using System.Threading.Channels;
+using Google.Protobuf;
+using Skein.Protocol.V1;
+using Skein.Routing.Fleet;
+using Skein.Routing.Streaming;
+
+namespace Skein.Routing.Tests.Support;
+
+/// <summary>What a replica does to an attempt, instead of or before a token.</summary>
+internal enum Act
+{
+    Answer,
+    BreakConnection,
+    RefuseConnection,
+    FailEngine,
+    EndWithoutFinish,
+    SkipToken,
+    RepeatToken,
+    RefuseForSlots,
+    RefuseRequest,
+    Drain,
+    Hang,
+}
+
+/// <summary>An attempt as the link saw it.</summary>
+internal sealed record SeenAttempt(string Replica, uint Attempt, uint Choice, int ResumedAt, ulong Seed);
+
+/// <summary>
+/// A replica fleet in memory. Token i is a function of seed and i; every third token holds its text back for the next one, as engines do
+/// with half characters. <see cref="Script"/> decides what happens at each (replica, attempt, index).
+/// </summary>
+internal sealed class ScriptedLink : IReplicaLink
+{
+    public Func<string, uint, int, Act> Script { get; set; } = (_, _, _) => Act.Answer;
+
+    /// <summary>When set, each token waits until the test lets it go.</summary>
+    public Channel<int>? Gate { get; set; }
+
+    public ConcurrentQueue<SeenAttempt> Attempts { get; } = [];
+
+    public TaskCompletionSource Aborted { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public Func<string, bool> Answers { get; set; } = _ => true;
+
+    private int _running;
+
+    public int Running => Volatile.Read(ref _running);
+
+    public static string TextOf(ulong seed, int count) => string.Concat(Enumerable.Range(0, count).Select(i => Piece(seed, i)));
+
+    public async IAsyncEnumerable<GenerateFrame> GenerateAsync(
+        Replica replica, GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        string name = replica.Id.Name;
+        int next = (int)(request.Resume?.NextIndex ?? 0);
+        Attempts.Enqueue(new SeenAttempt(name, request.Attempt, request.Choice, next, request.Sampling.Seed));
+        Interlocked.Increment(ref _running);
+        try
+        {
+            CheckResume(request, next);
+            await ActAsync(Script(name, request.Attempt, -1), replica, cancellationToken);
+            yield return Frame(request, frame => frame.Start = new Start { Fingerprint = replica.Description.Fingerprint, ResumedAt = (uint)next, ResumeTier = ResumeTier.Exact });
+            int delivered = request.Resume?.Text.Length ?? 0;
+            for (int i = next; i < request.MaxTokens; i++)
+            {
+                Act act = Script(name, request.Attempt, i);
+                if (act == Act.EndWithoutFinish)
+                    yield break;
+                await ActAsync(act, replica, cancellationToken);
+                if (Gate is not null)
+                    await Gate.Reader.ReadAsync(cancellationToken);
+                int index = act == Act.SkipToken ? i + 1 : act == Act.RepeatToken ? Math.Max(0, i - 1) : i;
+                string released = i % 3 == 0 && i + 1 < request.MaxTokens ? TextOf(request.Sampling.Seed, i) : TextOf(request.Sampling.Seed, i + 1);
+                string text = released[delivered..];
+                delivered = released.Length;
+                yield return Frame(request, frame =>
+                {
+                    frame.FirstIndex = (uint)index;
+                    frame.Count = 1;
+                    frame.TokenIds.Add((uint)Id(request.Sampling.Seed, i));
+                    frame.Text = ByteString.CopyFromUtf8(text);
+                });
+            }
+            Act last = Script(name, request.Attempt, (int)request.MaxTokens);
+            if (last == Act.EndWithoutFinish)
+                yield break;
+            await ActAsync(last, replica, cancellationToken);
+            yield return Frame(request, frame => frame.Finish = new Finish { Reason = FinishReason.Length, Usage = new Usage { CompletionTokens = request.MaxTokens } });
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _running);
+        }
+    }
+
+    public Task<LoadReport> ProbeAsync(Replica replica, CancellationToken cancellationToken) =>
+        Answers(replica.Id.Name)
+            ? Task.FromResult(new LoadReport { Generation = replica.Id.Generation, Sequence = 1_000 })
+            : throw new LinkException(LinkError.Unreachable, "still down");
+
+    private async Task ActAsync(Act act, Replica replica, CancellationToken cancellationToken)
+    {
+        switch (act)
+        {
+            case Act.BreakConnection: throw new LinkException(LinkError.ConnectionLost, "reset");
+            case Act.RefuseConnection: throw new LinkException(LinkError.Unreachable, "refused");
+            case Act.FailEngine: throw new LinkException(LinkError.EngineFailed, "engine failed");
+            case Act.RefuseRequest: throw new LinkException(LinkError.InvalidRequest, "top_p 7 is out of range");
+            case Act.Drain: throw new LinkException(LinkError.Draining, "draining");
+            case Act.RefuseForSlots:
+                throw new LinkException(LinkError.NoSlot, "no slot", new LoadReport
+                {
+                    Generation = replica.Id.Generation, Sequence = 1, Slots = (uint)replica.Description.Slots, Running = (uint)replica.Description.Slots,
+                });
+            case Act.Hang:
+                try
+                {
+                    await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
+                }
+                finally
+                {
+                    Aborted.TrySetResult();
+                }
+                break;
+        }
+    }
+
+    private static void CheckResume(GenerateRequest request, int next)
+    {
+        if (request.Resume is not { } resume)
+            return;
+        Assert.Equal(Enumerable.Range(0, next).Select(i => (uint)Id(request.Sampling.Seed, i)), resume.TokenIds);
+        Assert.StartsWith(resume.Text.ToStringUtf8(), TextOf(request.Sampling.Seed, next), StringComparison.Ordinal);
+    }
+
+    private static GenerateFrame Frame(GenerateRequest request, Action<GenerateFrame> fill)
+    {
+        var frame = new GenerateFrame { Attempt = request.Attempt, Choice = request.Choice };
+        fill(frame);
+        return frame;
+    }
+
+    private static int Id(ulong seed, int index) => (int)(SeededRandomSource.Mix(seed + (ulong)index) % 1000);
+
+    private static string Piece(ulong seed, int index) => Id(seed, index).ToString(CultureInfo.InvariantCulture) + " ";
+}
