@@ -1,0 +1,52 @@
+using System.Net.Http;
+using System.Net.Sockets;
+using Google.Rpc;
+using Grpc.Core;
+using Skein.Protocol;
+using Skein.Protocol.V1;
+using Skein.Routing.Streaming;
+using RpcStatus = Google.Rpc.Status;
+
+namespace Skein.Gateway.Links;
+
+/// <summary>What the end of a gRPC call means.</summary>
+internal static class LinkErrors
+{
+    public static LinkException From(RpcException error)
+    {
+        RpcStatus? details = error.GetRpcStatus();
+        SlotRefusal? refusal = details?.GetDetail<SlotRefusal>();
+        LinkError kind = error.StatusCode switch
+        {
+            StatusCode.InvalidArgument => LinkError.InvalidRequest,
+            StatusCode.NotFound => LinkError.ModelNotFound,
+            StatusCode.FailedPrecondition => HasReason(details, ErrorReasons.ResumeRefused) ? LinkError.ResumeRefused : LinkError.ContextLengthExceeded,
+            // The status alone is no proof: message limits answer with it too.
+            StatusCode.ResourceExhausted when refusal is not null => LinkError.NoSlot,
+            StatusCode.Unavailable when HasReason(details, ErrorReasons.Draining) => LinkError.Draining,
+            _ => OfConnection(error.Status.DebugException) ?? LinkError.EngineFailed,
+        };
+        return new LinkException(kind, error.Status.Detail, refusal?.Load, error);
+    }
+
+    /// <summary>Tells a broken connection from a stream that the replica ended: only the former takes the replica out.</summary>
+    private static LinkError? OfConnection(Exception? exception)
+    {
+        for (; exception is not null; exception = exception.InnerException)
+        {
+            switch (exception)
+            {
+                case HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError }:
+                    return LinkError.Unreachable;
+                case HttpProtocolException { ErrorCode: not 0 }:
+                    return null;
+                case HttpIOException { HttpRequestError: HttpRequestError.ResponseEnded } or SocketException or IOException:
+                    return LinkError.ConnectionLost;
+            }
+        }
+        return null;
+    }
+
+    private static bool HasReason(RpcStatus? details, string reason) =>
+        details?.GetDetail<ErrorInfo>() is { Domain: ErrorReasons.Domain } info && string.Equals(info.Reason, reason, StringComparison.Ordinal);
+}

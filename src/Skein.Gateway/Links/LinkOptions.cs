@@ -1,0 +1,11 @@
+namespace Skein.Gateway.Links;
+
+/// <summary>Settings of the connections to replicas. Immutable.</summary>
+public sealed record LinkOptions
+{
+    /// <summary>Longest time to make a connection. Default 1 s.</summary>
+    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Largest message, either way; follows the bound on request bodies. Default 33 MiB: a body of 32 MiB and its frame.</summary>
+    public int MaxMessageBytes { get; init; } = 33 << 20;
+}

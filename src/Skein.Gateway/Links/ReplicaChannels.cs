@@ -1,0 +1,73 @@
+using System.Collections.Concurrent;
+using Grpc.Net.Client;
+using Skein.Protocol.V1;
+using Skein.Routing.Fleet;
+
+namespace Skein.Gateway.Links;
+
+/// <summary>
+/// One multiplexed HTTP/2 connection per replica life. It is closed once that life has left the fleet and nothing runs over it. Thread-safe.
+/// </summary>
+internal sealed class ReplicaChannels : IDisposable
+{
+    private readonly ConcurrentDictionary<ReplicaId, Channel> _channels = [];
+    private readonly FleetTracker _fleet;
+    private readonly LinkOptions _options;
+
+    public ReplicaChannels(FleetTracker fleet, LinkOptions options)
+    {
+        _fleet = fleet;
+        _options = options;
+        _fleet.Changed += CloseThoseThatLeft;
+    }
+
+    public Inference.InferenceClient ClientOf(Replica replica) => _channels.GetOrAdd(replica.Id, Open, (replica, _options)).Client;
+
+    public void Dispose()
+    {
+        _fleet.Changed -= CloseThoseThatLeft;
+        foreach (ReplicaId id in _channels.Keys)
+            Close(id);
+    }
+
+    // Opening makes no connection yet: a channel that loses the race to be added costs nothing but itself.
+    private static Channel Open(ReplicaId id, (Replica Replica, LinkOptions Options) of)
+    {
+        (Replica replica, LinkOptions options) = of;
+        var handler = new SocketsHttpHandler
+        {
+            UseProxy = false,
+            ConnectTimeout = options.ConnectTimeout,
+            PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
+            InitialHttp2StreamWindowSize = 1 << 20,
+        };
+        GrpcChannel channel = GrpcChannel.ForAddress($"http://{replica.Description.Address}", new GrpcChannelOptions
+        {
+            HttpHandler = handler,
+            DisposeHttpClient = true,
+            MaxReceiveMessageSize = options.MaxMessageBytes,
+            MaxSendMessageSize = options.MaxMessageBytes,
+            // Retries are the session's business: only it knows what was delivered.
+            MaxRetryAttempts = 1,
+            ThrowOperationCanceledOnCancellation = true,
+        });
+        return new Channel(replica, channel, new Inference.InferenceClient(channel));
+    }
+
+    private void CloseThoseThatLeft()
+    {
+        foreach ((ReplicaId id, Channel channel) in _channels)
+        {
+            if (channel.Replica.Leased == 0 && !_fleet.Current.Replicas.Contains(channel.Replica))
+                Close(id);
+        }
+    }
+
+    private void Close(ReplicaId id)
+    {
+        if (_channels.TryRemove(id, out Channel? channel))
+            channel.Connection.Dispose();
+    }
+
+    private sealed record Channel(Replica Replica, GrpcChannel Connection, Inference.InferenceClient Client);
+}
