@@ -1,0 +1,63 @@
+using System.Collections;
+using System.CommandLine;
+using Skein.Cli.Settings;
+
+namespace Skein.Cli;
+
+/// <summary>How every verb is declared and run: settings in, exit code out, errors as one line.</summary>
+internal static class CommandLine
+{
+    /// <summary>The run succeeded.</summary>
+    public const int Success = 0;
+
+    /// <summary>What was asked for could not be done.</summary>
+    public const int Failure = 1;
+
+    /// <summary>The input is wrong.</summary>
+    public const int BadInput = 2;
+
+    private static readonly Option<string?> ConfigFile = new("--config") { Description = "JSON file with settings; flags and SKEIN_… variables win over it", HelpName = "file" };
+
+    /// <summary>Declares a verb whose settings come from flags, environment and file.</summary>
+    public static Command Verb(string name, string description, IReadOnlyList<ISetting> settings, Func<SettingSources, Task<int>> run)
+    {
+        var command = new Command(name, description);
+        foreach (ISetting setting in settings)
+            command.Options.Add(setting.Option);
+        command.Options.Add(ConfigFile);
+        command.SetAction((parsed, _) =>
+        {
+            var sources = new SettingSources(parsed, Environment.GetEnvironmentVariables(), parsed.GetValue(ConfigFile));
+            sources.CheckKeys(settings);
+            return run(sources);
+        });
+        return command;
+    }
+
+    /// <summary>Parses and runs.</summary>
+    /// <returns>The exit code.</returns>
+    public static async Task<int> RunAsync(RootCommand root, string[] arguments, TextWriter error)
+    {
+        ParseResult parsed = root.Parse(arguments);
+        if (parsed.Errors.Count > 0)
+        {
+            string verb = parsed.CommandResult.Command is RootCommand ? "skein" : $"skein {parsed.CommandResult.Command.Name}";
+            await error.WriteLineAsync($"skein: {parsed.Errors[0].Message} See '{verb} --help'.");
+            return BadInput;
+        }
+        try
+        {
+            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+        }
+        catch (UsageException wrong)
+        {
+            await error.WriteLineAsync($"skein: {wrong.Message}");
+            return BadInput;
+        }
+        catch (CommandFailedException failed)
+        {
+            await error.WriteLineAsync($"skein: {failed.Message}");
+            return Failure;
+        }
+    }
+}

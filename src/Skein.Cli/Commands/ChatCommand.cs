@@ -1,0 +1,108 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using System.Net.ServerSentEvents;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Skein.Cli.Settings;
+
+namespace Skein.Cli.Commands;
+
+/// <summary><c>skein chat "…"</c>: asks once and prints the answer as it comes.</summary>
+internal static class ChatCommand
+{
+    private static readonly Argument<string> Text = new("text") { Description = "What to ask" };
+    private static readonly Setting<string?> Model = Setting.Text("model", "name", "Model to ask [default: the only one served]");
+    private static readonly Setting<string?> System = Setting.Text("system", "text", "System message");
+    private static readonly Setting<int?> MaxTokens = Optional("max-tokens", "Most tokens to generate", 1, 1_000_000);
+    private static readonly Setting<double?> Temperature = new(
+        "temperature", "x", "0 is greedy; more is freer", "a number from 0 to 2", null, (string text, out double? read) =>
+        {
+            bool isNumber = double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value);
+            read = value;
+            return isNumber && value is >= 0 and <= 2;
+        });
+
+    public static Command Create()
+    {
+        Command command = CommandLine.Verb(
+            "chat", "Ask once and stream the answer to the terminal", [GatewayClient.Address, Model, System, MaxTokens, Temperature], RunAsync);
+        command.Arguments.Add(Text);
+        return command;
+    }
+
+    private static async Task<int> RunAsync(SettingSources sources)
+    {
+        using var gateway = new GatewayClient(GatewayClient.Address.Read(sources));
+        var clock = Stopwatch.StartNew();
+        using HttpResponseMessage response = await gateway.PostAsync("/v1/chat/completions", BodyOf(sources.Get(Text), sources), CancellationToken.None);
+        TimeSpan? first = null;
+        bool finished = false;
+        JsonNode? usage = null;
+        using Stream stream = await response.Content.ReadAsStreamAsync();
+        try
+        {
+            await foreach (SseItem<string> item in SseParser.Create(stream).EnumerateAsync())
+            {
+                if (item.Data == "[DONE]")
+                {
+                    finished = true;
+                    break;
+                }
+                JsonNode? chunk = JsonNode.Parse(item.Data);
+                if (chunk?["error"]?["message"] is { } error)
+                    throw new CommandFailedException($"the stream broke: {error}");
+                if (chunk?["choices"]?[0]?["delta"]?["content"]?.GetValue<string>() is { Length: > 0 } piece)
+                {
+                    first ??= clock.Elapsed;
+                    Console.Write(piece);
+                }
+                usage = chunk?["usage"] ?? usage;
+            }
+        }
+        catch (Exception error) when (error is HttpRequestException or IOException or JsonException)
+        {
+            await Console.Out.WriteLineAsync();
+            throw new CommandFailedException($"the stream broke: {error.Message}", error);
+        }
+        await Console.Out.WriteLineAsync();
+        if (!finished)
+            throw new CommandFailedException("the stream ended before its end was told");
+        await Console.Error.WriteLineAsync(Summary(response, usage, first, clock.Elapsed));
+        return CommandLine.Success;
+    }
+
+    private static JsonObject BodyOf(string text, SettingSources sources)
+    {
+        var messages = new JsonArray();
+        if (System.Read(sources) is { } system)
+            messages.Add(new JsonObject { ["role"] = "system", ["content"] = system });
+        messages.Add(new JsonObject { ["role"] = "user", ["content"] = text });
+        var body = new JsonObject { ["messages"] = messages, ["stream"] = true, ["stream_options"] = new JsonObject { ["include_usage"] = true } };
+        if (Model.Read(sources) is { } model)
+            body["model"] = model;
+        if (MaxTokens.Read(sources) is { } maxTokens)
+            body["max_tokens"] = maxTokens;
+        if (Temperature.Read(sources) is { } temperature)
+            body["temperature"] = temperature;
+        return body;
+    }
+
+    private static string Summary(HttpResponseMessage response, JsonNode? usage, TimeSpan? first, TimeSpan total)
+    {
+        int tokens = usage?["completion_tokens"]?.GetValue<int>() ?? 0;
+        string replica = response.Headers.TryGetValues("x-skein-replica", out IEnumerable<string>? names) ? names.First() : "?";
+        double perSecond = tokens / Math.Max(0.001, (total - (first ?? TimeSpan.Zero)).TotalSeconds);
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"[began on {replica}; {tokens} tokens, first after {first?.TotalMilliseconds ?? 0:0} ms, then {perSecond:0} tokens/s]");
+    }
+
+    private static Setting<int?> Optional(string name, string description, int min, int max) =>
+        new(name, "n", description, $"a whole number from {min} to {max}", null, (string text, out int? read) =>
+        {
+            bool isNumber = int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value);
+            read = value;
+            return isNumber && value >= min && value <= max;
+        });
+}

@@ -1,0 +1,84 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using Skein.Cli.Settings;
+using Skein.Gateway.Admin;
+using Spectre.Console;
+
+namespace Skein.Cli.Commands;
+
+/// <summary><c>skein status</c>: who is in the group, and how busy.</summary>
+internal static class StatusCommand
+{
+    private static readonly Setting<bool> Json = Setting.Flag("json", "Print JSON");
+    private static readonly Setting<bool> Watch = Setting.Flag("watch", "Print anew each second until Ctrl-C");
+
+    public static Command Create() => CommandLine.Verb("status", "Show the members of the group, their roles, versions and load", [GatewayClient.Address, Json, Watch], RunAsync);
+
+    internal static Table ToTable(IReadOnlyList<MemberRow> members)
+    {
+        Table table = new Table().Border(TableBorder.Simple);
+        foreach (string column in new[] { "NAME", "ROLE", "STATE", "PID", "MODELS", "BUSY", "QUEUED", "HTTP", "GRPC", "GOSSIP", "VERSION" })
+            table.AddColumn(new TableColumn(column).NoWrap());
+        foreach (MemberRow member in members)
+        {
+            table.AddRow(
+                Markup.Escape(member.Name), member.Role, StateOf(member), Number(member.Pid), Markup.Escape(string.Join(", ", member.Models)),
+                member.Role == Protocol.Roles.Replica ? $"{member.InFlight}/{member.Slots}" : "", member.Role == Protocol.Roles.Gateway ? Number(member.Queued) : "",
+                member.Http, member.Grpc, member.Gossip, Markup.Escape(member.Version));
+        }
+        return table;
+    }
+
+    private static async Task<int> RunAsync(SettingSources sources)
+    {
+        using var gateway = new GatewayClient(GatewayClient.Address.Read(sources));
+        bool json = Json.Read(sources);
+        if (!Watch.Read(sources))
+        {
+            Print(await gateway.MembersAsync(CancellationToken.None), json);
+            return CommandLine.Success;
+        }
+        using var signal = new StopSignal(supervised: false);
+        using var period = new PeriodicTimer(TimeSpan.FromSeconds(1), TimeProvider.System);
+        try
+        {
+            do
+            {
+                IReadOnlyList<MemberRow> members = await gateway.MembersAsync(signal.Stop);
+                if (!json)
+                    AnsiConsole.Clear();
+                Print(members, json);
+            }
+            while (await period.WaitForNextTickAsync(signal.Stop));
+        }
+        catch (OperationCanceledException)
+        {
+            // Ctrl-C is how one leaves.
+        }
+        return CommandLine.Success;
+    }
+
+    private static void Print(IReadOnlyList<MemberRow> members, bool json)
+    {
+        if (json)
+        {
+            Console.WriteLine(JsonSerializer.Serialize(members, JsonSerializerOptions.Web));
+            return;
+        }
+        // Piped into a file there is no terminal to fit into: never cut a column.
+        if (Console.IsOutputRedirected)
+            AnsiConsole.Profile.Width = 240;
+        AnsiConsole.Write(ToTable(members));
+    }
+
+    private static string StateOf(MemberRow member) => (member.State, member.Draining) switch
+    {
+        ("alive", true) => "[yellow]draining[/]",
+        ("alive", false) => "[green]alive[/]",
+        ("suspect", _) => "[yellow]suspect[/]",
+        _ => $"[red]{member.State}[/]",
+    };
+
+    private static string Number(uint value) => value.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,95 @@
+using System.Net.Http.Json;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Skein.Cli.Settings;
+using Skein.Gateway.Admin;
+
+namespace Skein.Cli;
+
+/// <summary>A gateway, as the client verbs see it.</summary>
+internal sealed class GatewayClient : IDisposable
+{
+    private readonly HttpClient _http;
+    private readonly Uri _address;
+
+    public GatewayClient(Uri address)
+    {
+        _address = address;
+        _http = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = address, Timeout = Timeout.InfiniteTimeSpan };
+    }
+
+    /// <summary>The flag that every client verb has.</summary>
+    public static Setting<Uri> Address { get; } = new(
+        "gateway", "url", "Address of a gateway [default: http://127.0.0.1:8080]", "an http:// or https:// address", new Uri("http://127.0.0.1:8080"),
+        (string text, out Uri read) => Uri.TryCreate(text, UriKind.Absolute, out read!) && read.Scheme is "http" or "https");
+
+    public async Task<IReadOnlyList<MemberRow>> MembersAsync(CancellationToken cancellationToken)
+    {
+        using HttpResponseMessage response = await SendAsync(new HttpRequestMessage(HttpMethod.Get, "/admin/v1/members"), TimeSpan.FromSeconds(10), cancellationToken);
+        return await response.Content.ReadFromJsonAsync<MemberRow[]>(JsonSerializerOptions.Web, cancellationToken) ?? [];
+    }
+
+    /// <summary>True once the gateway says that it can serve.</summary>
+    public async Task<bool> IsReadyAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            using HttpResponseMessage response = await _http.GetAsync(new Uri("/readyz", UriKind.Relative), cancellationToken);
+            return response.IsSuccessStatusCode;
+        }
+        catch (HttpRequestException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Posts JSON and returns as soon as the headers are there.</summary>
+    public Task<HttpResponseMessage> PostAsync(string path, JsonObject body, CancellationToken cancellationToken) =>
+        SendAsync(
+            new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json") },
+            TimeSpan.FromMinutes(5),
+            cancellationToken);
+
+    public void Dispose() => _http.Dispose();
+
+    /// <exception cref="CommandFailedException">Nobody answers, or with an error; the message is the gateway's own where it sent one.</exception>
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, TimeSpan headersTimeout, CancellationToken cancellationToken)
+    {
+        using var timeout = new CancellationTokenSource(headersTimeout, TimeProvider.System);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
+        try
+        {
+            HttpResponseMessage response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
+            if (response.IsSuccessStatusCode)
+                return response;
+            string body = await response.Content.ReadAsStringAsync(either.Token);
+            throw new CommandFailedException($"the gateway answered {(int)response.StatusCode}: {ErrorMessageOf(body)}");
+        }
+        catch (HttpRequestException error) when (error.InnerException is SocketException socket)
+        {
+            throw new CommandFailedException($"no gateway answers at {_address} ({socket.SocketErrorCode}); start one with 'skein up', or name another with --gateway", error);
+        }
+        catch (HttpRequestException error)
+        {
+            throw new CommandFailedException($"{_address} does not answer as a gateway: {error.Message}", error);
+        }
+        catch (OperationCanceledException) when (timeout.IsCancellationRequested)
+        {
+            throw new CommandFailedException($"the gateway at {_address} did not answer within {headersTimeout.TotalSeconds:0} s");
+        }
+    }
+
+    private static string ErrorMessageOf(string body)
+    {
+        try
+        {
+            return JsonNode.Parse(body)?["error"]?["message"]?.GetValue<string>() ?? body.Trim();
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        {
+            return body.Trim();
+        }
+    }
+}

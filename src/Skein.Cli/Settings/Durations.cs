@@ -1,0 +1,33 @@
+using System.Globalization;
+
+namespace Skein.Cli.Settings;
+
+/// <summary>Times as people write them on a command line.</summary>
+internal static class Durations
+{
+    private static readonly (string Suffix, TimeSpan Unit)[] Units =
+    [
+        ("ms", TimeSpan.FromMilliseconds(1)), ("s", TimeSpan.FromSeconds(1)), ("m", TimeSpan.FromMinutes(1)), ("h", TimeSpan.FromHours(1)),
+    ];
+
+    /// <summary>Reads a number with the unit ms, s, m or h; without a unit it is seconds.</summary>
+    public static bool TryParse(string text, out TimeSpan duration)
+    {
+        duration = default;
+        (string Suffix, TimeSpan Unit) unit = ("", TimeSpan.FromSeconds(1));
+        foreach ((string Suffix, TimeSpan Unit) candidate in Units)
+        {
+            if (text.EndsWith(candidate.Suffix, StringComparison.Ordinal))
+            {
+                unit = candidate;
+                break;
+            }
+        }
+        if (!double.TryParse(text[..^unit.Suffix.Length], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double amount))
+            return false;
+        if (amount * unit.Unit.TotalDays > 365)
+            return false;
+        duration = amount * unit.Unit;
+        return true;
+    }
+}

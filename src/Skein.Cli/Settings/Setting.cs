@@ -1,0 +1,112 @@
+using System.CommandLine;
+using System.Globalization;
+
+namespace Skein.Cli.Settings;
+
+/// <summary>A setting, whatever the type of its value.</summary>
+internal interface ISetting
+{
+    /// <summary>The flag.</summary>
+    Option<string?> Option { get; }
+
+    /// <summary>Name in the environment, such as <c>SKEIN_TOKENS_PER_SECOND</c>.</summary>
+    string EnvironmentVariable { get; }
+
+    /// <summary>Key in the configuration file, such as <c>tokensPerSecond</c>.</summary>
+    string Key { get; }
+}
+
+/// <summary>Reads a value from text; false when it is not allowed.</summary>
+internal delegate bool TryRead<T>(string text, out T value);
+
+/// <summary>One setting of a command, with one reading and one error message wherever it comes from.</summary>
+internal sealed class Setting<T> : ISetting
+{
+    private readonly string _allowed;
+    private readonly T _default;
+    private readonly TryRead<T> _tryRead;
+
+    /// <param name="name">Lower-case words joined by hyphens, as in the flag.</param>
+    /// <param name="value">Placeholder for the value in help.</param>
+    /// <param name="description">What it is for, default included.</param>
+    /// <param name="allowed">Allowed values, in words.</param>
+    /// <param name="defaultValue">Value when nobody sets it.</param>
+    /// <param name="tryRead">Reads and checks.</param>
+    public Setting(string name, string value, string description, string allowed, T defaultValue, TryRead<T> tryRead)
+    {
+        Option = new Option<string?>("--" + name) { Description = description, HelpName = value };
+        EnvironmentVariable = "SKEIN_" + name.Replace('-', '_').ToUpperInvariant();
+        string[] words = name.Split('-');
+        Key = words[0] + string.Concat(words.Skip(1).Select(word => char.ToUpperInvariant(word[0]) + word[1..]));
+        _allowed = allowed;
+        _default = defaultValue;
+        _tryRead = tryRead;
+    }
+
+    public Option<string?> Option { get; }
+
+    public string EnvironmentVariable { get; }
+
+    public string Key { get; }
+
+    /// <exception cref="UsageException">The value is not allowed.</exception>
+    public T Read(SettingSources sources)
+    {
+        if (sources.Find(this) is not { } found)
+            return _default;
+        return _tryRead(found.Value, out T value)
+            ? value
+            : throw new UsageException($"{found.Place} '{found.Value}' is not allowed; allowed: {_allowed}");
+    }
+
+    /// <summary>True when anybody set it.</summary>
+    public bool IsSet(SettingSources sources) => sources.Find(this) is not null;
+}
+
+/// <summary>The kinds of settings.</summary>
+internal static class Setting
+{
+    public static Setting<string?> Text(string name, string value, string description) =>
+        new(name, value, description, "a text that is not empty", null, (string text, out string? read) =>
+        {
+            read = text;
+            return text.Length > 0;
+        });
+
+    public static Setting<int> Number(string name, string description, int defaultValue, int min, int max) =>
+        new(name, "n", description, $"a whole number from {min} to {max}", defaultValue, (string text, out int read) =>
+            int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out read) && read >= min && read <= max);
+
+    public static Setting<double> Real(string name, string description, double defaultValue, double min, double max) =>
+        new(name, "x", description, string.Create(CultureInfo.InvariantCulture, $"a number from {min} to {max}"), defaultValue, (string text, out double read) =>
+            double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out read) && read >= min && read <= max);
+
+    public static Setting<TimeSpan> Duration(string name, string description, TimeSpan defaultValue, TimeSpan max) =>
+        new(name, "time", description, $"a time such as 500ms, 2s or 10m, to {max.TotalMinutes:0.#}m", defaultValue, (string text, out TimeSpan read) =>
+            Durations.TryParse(text, out read) && read <= max);
+
+    public static Setting<bool> Flag(string name, string description)
+    {
+        var setting = new Setting<bool>(name, "", description, "true or false", false, bool.TryParse);
+        // As a flag it needs no value; in the environment and the file it has one.
+        setting.Option.Arity = ArgumentArity.ZeroOrOne;
+        setting.Option.DefaultValueFactory = _ => null;
+        setting.Option.CustomParser = result => result.Tokens.Count == 0 ? "true" : result.Tokens[0].Value;
+        return setting;
+    }
+
+    public static Setting<IReadOnlyList<string>> List(string name, string value, string description) =>
+        new(name, value, description, "values joined by commas", [], (string text, out IReadOnlyList<string> read) =>
+        {
+            read = text.Split(',', StringSplitOptions.TrimEntries);
+            return read.All(item => item.Length > 0);
+        });
+
+    public static Setting<T> Choice<T>(string name, string description, T defaultValue)
+        where T : struct, Enum
+    {
+        string allowed = string.Join(", ", Enum.GetNames<T>().Select(item => item.ToLowerInvariant()));
+        return new Setting<T>(name, "word", description, allowed, defaultValue, (string text, out T read) =>
+            Enum.TryParse(text, ignoreCase: true, out read) && Enum.IsDefined(read) && !char.IsAsciiDigit(text[0]));
+    }
+}

@@ -1,0 +1,112 @@
+using System.Diagnostics;
+
+namespace Skein.Cli.Supervision;
+
+/// <summary>
+/// One life of a member's process. Its standard input is a leash: when it closes, by our will or by our death, the member stops.
+/// </summary>
+internal sealed class SupervisedProcess : IDisposable
+{
+    private readonly Process _process;
+    private readonly TaskCompletionSource<MemberReady> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Queue<string> _lastErrors = new();
+
+    private SupervisedProcess(Process process) => _process = process;
+
+    public int Id => _process.Id;
+
+    /// <summary>Completes when the member is up; fails when it exits before.</summary>
+    public Task<MemberReady> Ready => _ready.Task;
+
+    /// <summary>Exit code; past 128: killed by signal (code - 128).</summary>
+    public int ExitCode => _process.ExitCode;
+
+    /// <summary>Last line of its standard error, nearly always the reason of its end.</summary>
+    public string LastError
+    {
+        get
+        {
+            lock (_lastErrors)
+                return _lastErrors.LastOrDefault() ?? "";
+        }
+    }
+
+    /// <param name="arguments">Arguments of this same program.</param>
+    /// <param name="onError">Gets each line of its standard error.</param>
+    public static SupervisedProcess Start(IEnumerable<string> arguments, Action<string> onError)
+    {
+        ProcessStartInfo start = Self(arguments);
+        start.RedirectStandardInput = start.RedirectStandardOutput = start.RedirectStandardError = true;
+        start.UseShellExecute = false;
+        var supervised = new SupervisedProcess(new Process { StartInfo = start, EnableRaisingEvents = true });
+        supervised._process.OutputDataReceived += (_, line) => supervised.OnOutput(line.Data);
+        supervised._process.ErrorDataReceived += (_, line) => supervised.OnError(line.Data, onError);
+        supervised._process.Start();
+        supervised._process.BeginOutputReadLine();
+        supervised._process.BeginErrorReadLine();
+        return supervised;
+    }
+
+    /// <summary>Waits for the exit, and for the last lines it wrote.</summary>
+    public async Task WaitForExitAsync(CancellationToken cancellationToken)
+    {
+        await _process.WaitForExitAsync(cancellationToken);
+        _ready.TrySetException(new InvalidOperationException(LastError));
+        _ = _ready.Task.Exception;
+    }
+
+    /// <summary>Lets go of the leash: the member drains and leaves.</summary>
+    public void Stop()
+    {
+        try
+        {
+            _process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // It is gone already.
+        }
+    }
+
+    /// <summary>Ends it at once, stopped (SIGSTOP) or not.</summary>
+    public void Kill()
+    {
+        try
+        {
+            _process.Kill(entireProcessTree: true);
+        }
+        catch (InvalidOperationException)
+        {
+            // It has exited already.
+        }
+    }
+
+    public void Dispose() => _process.Dispose();
+
+    private static ProcessStartInfo Self(IEnumerable<string> arguments)
+    {
+        string host = Environment.ProcessPath ?? throw new InvalidOperationException("this process has no path");
+        // Under `dotnet skein.dll` the program is an argument of the host.
+        string[] program = Path.GetFileNameWithoutExtension(host) == "dotnet" ? [typeof(SupervisedProcess).Assembly.Location] : [];
+        return new ProcessStartInfo(host, [.. program, .. arguments]);
+    }
+
+    private void OnOutput(string? line)
+    {
+        if (line is not null && MemberReady.FromLine(line) is { } ready)
+            _ready.TrySetResult(ready);
+    }
+
+    private void OnError(string? line, Action<string> onError)
+    {
+        if (string.IsNullOrEmpty(line))
+            return;
+        lock (_lastErrors)
+        {
+            _lastErrors.Enqueue(line);
+            if (_lastErrors.Count > 8)
+                _lastErrors.Dequeue();
+        }
+        onError(line);
+    }
+}

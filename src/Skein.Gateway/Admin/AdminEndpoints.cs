@@ -1,0 +1,38 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Skein.Routing.Fleet;
+
+namespace Skein.Gateway.Admin;
+
+/// <summary>What operators and machines ask a gateway.</summary>
+internal static class AdminEndpoints
+{
+    public static void MapAdmin(this IEndpointRouteBuilder endpoints)
+    {
+        endpoints.MapGet("/livez", () => Results.Text("alive\n"));
+        endpoints.MapGet("/readyz", (Readiness readiness) =>
+            readiness.Missing is { } missing
+                ? Results.Text($"not ready: {missing}\n", statusCode: StatusCodes.Status503ServiceUnavailable)
+                : Results.Text("ready\n"));
+        endpoints.MapGet("/admin/v1/members", (IMemberDirectory directory) => directory.Members.Select(MemberRow.From));
+        endpoints.MapGrpcService<AdminService>();
+    }
+}
+
+/// <summary>Whether this gateway can serve.</summary>
+/// <param name="fleet">The fleet.</param>
+/// <param name="expectedReplicas">Replicas that must be there.</param>
+internal sealed class Readiness(FleetTracker fleet, int expectedReplicas)
+{
+    /// <summary>What is missing; null when nothing is.</summary>
+    public string? Missing
+    {
+        get
+        {
+            int live = fleet.Current.Replicas.Count(replica => replica.Reachable && !replica.Draining && !replica.Description.Suspect);
+            return live >= expectedReplicas ? null : $"{live} of {expectedReplicas} replicas are ready";
+        }
+    }
+}

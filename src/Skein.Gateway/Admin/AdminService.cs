@@ -1,0 +1,15 @@
+using Grpc.Core;
+using Skein.Protocol.V1;
+
+namespace Skein.Gateway.Admin;
+
+/// <summary>The gRPC twin of <c>GET /admin/v1/members</c>.</summary>
+internal sealed class AdminService(IMemberDirectory directory) : Protocol.V1.Admin.AdminBase
+{
+    public override Task<ListMembersResponse> ListMembers(ListMembersRequest request, ServerCallContext context)
+    {
+        var response = new ListMembersResponse();
+        response.Members.AddRange(directory.Members);
+        return Task.FromResult(response);
+    }
+}

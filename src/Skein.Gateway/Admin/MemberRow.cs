@@ -1,0 +1,27 @@
+using Skein.Protocol.V1;
+
+namespace Skein.Gateway.Admin;
+
+/// <summary>A row of <c>GET /admin/v1/members</c> and of <c>skein status --json</c>. Names and meaning are those of <see cref="MemberStatus"/>.</summary>
+public sealed record MemberRow(
+    string Name,
+    string Role,
+    string State,
+    ulong Generation,
+    string Version,
+    string Revision,
+    uint Pid,
+    string Http,
+    string Grpc,
+    string Gossip,
+    IReadOnlyList<string> Models,
+    uint Slots,
+    uint InFlight,
+    uint Queued,
+    bool Draining)
+{
+    /// <summary>The row of a member.</summary>
+    public static MemberRow From(MemberStatus member) => new(
+        member.Name, member.Role, member.State, member.Generation, member.Version, member.Revision, member.Pid, member.Http, member.Grpc,
+        member.Gossip, member.Models, member.Slots, member.InFlight, member.Queued, member.Draining);
+}
