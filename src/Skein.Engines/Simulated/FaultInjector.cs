@@ -1,0 +1,72 @@
+using System.Text.Json;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.Simulated;
+
+/// <summary>The faults of one attempt.</summary>
+internal sealed class FaultInjector
+{
+    private const string Member = "skein_fault";
+
+    private readonly SimulatedFault[] _faults;
+    private readonly Action? _crash;
+
+    /// <exception cref="EngineException">The request asks for faults wrongly, or where they are not enabled.</exception>
+    public FaultInjector(SimulatedEngineOptions options, GenerateRequest request, Action? crash)
+    {
+        _crash = crash;
+        var attempt = Math.Max(request.Attempt, 1);
+        _faults = [.. options.Faults.Concat(Asked(options, request)).Where(fault =>
+            (fault.Attempt == 0 || fault.Attempt == attempt) && (fault.On is null || fault.On == options.ReplicaName))];
+    }
+
+    /// <summary>Lets the fault happen that is planned here, if any: before token <paramref name="index"/>, or before the start frame (null).</summary>
+    public ValueTask PassAsync(int? index, CancellationToken cancellationToken)
+    {
+        foreach (var fault in _faults)
+        {
+            if (fault.At == index)
+            {
+                return HappenAsync(fault, cancellationToken);
+            }
+        }
+
+        return ValueTask.CompletedTask;
+    }
+
+    private async ValueTask HappenAsync(SimulatedFault fault, CancellationToken cancellationToken)
+    {
+        if (fault.Kind == SimulatedFaultKind.Error || (fault.Kind == SimulatedFaultKind.Crash && _crash is null))
+        {
+            var place = fault.At is { } index ? $"at token {index}" : "before the start";
+            throw new EngineException(EngineError.Failed, $"simulated {fault.Kind.ToString().ToLowerInvariant()} {place}");
+        }
+
+        if (fault.Kind == SimulatedFaultKind.Crash)
+        {
+            _crash!();
+        }
+
+        await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
+    }
+
+    private static IEnumerable<SimulatedFault> Asked(SimulatedEngineOptions options, GenerateRequest request)
+    {
+        foreach (var member in request.Extra)
+        {
+            if (member.Name != Member)
+            {
+                continue;
+            }
+
+            if (!options.EnableFaults)
+            {
+                throw new EngineException(EngineError.InvalidRequest, $"{Member} is present; faults are not enabled on this replica");
+            }
+
+            return SimulatedFaultJson.Parse(member.Json.Span, Member);
+        }
+
+        return [];
+    }
+}

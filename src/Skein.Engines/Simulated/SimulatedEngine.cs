@@ -1,0 +1,52 @@
+using System.Runtime.CompilerServices;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.Simulated;
+
+/// <summary>Lets simulated generations run in time, with faults on command.</summary>
+internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvider time, Action? crash) : IInferenceEngine
+{
+    private readonly SimulatedModel _model = new(options);
+    private int _running;
+
+    public string Kind => "simulated";
+
+    public ValueTask<EngineDescription> DescribeAsync(CancellationToken cancellationToken) =>
+        ValueTask.FromResult(new EngineDescription([_model.Description.Clone()], options.Slots));
+
+    public async IAsyncEnumerable<GenerateFrame> GenerateAsync(
+        GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var faults = new FaultInjector(options, request, crash);
+        await faults.PassAsync(index: null, cancellationToken);
+
+        var generation = new SimulatedGeneration(_model, request);
+        yield return generation.Start();
+
+        Interlocked.Increment(ref _running);
+        try
+        {
+            var pacer = new StreamPacer(options, time, generation.PromptKey);
+            var isFirst = true;
+            while (!generation.IsComplete)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                await faults.PassAsync(generation.Index, cancellationToken);
+                await (isFirst
+                    ? pacer.ReadAsync(generation.PrefillTokens, cancellationToken)
+                    : pacer.StepAsync(generation.Index, Volatile.Read(ref _running), cancellationToken));
+                isFirst = false;
+                yield return generation.NextToken();
+            }
+
+            await faults.PassAsync(generation.Index, cancellationToken);
+            yield return generation.Finish();
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _running);
+        }
+    }
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+}

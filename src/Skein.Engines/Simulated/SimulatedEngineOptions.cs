@@ -1,0 +1,44 @@
+namespace Skein.Engines.Simulated;
+
+/// <summary>Settings of the simulated engine. Immutable; checked by <see cref="SimulatedEngineFactory"/>.</summary>
+public sealed record SimulatedEngineOptions
+{
+    /// <summary>Name of the one model it serves. 1 to 256 bytes. Two engines with the same model and weights give the same answers.</summary>
+    public string Model { get; init; } = "simulated";
+
+    /// <summary>Stands for the model's weights: another value gives other answers and another fingerprint. Default 0.</summary>
+    public ulong WeightsSeed { get; init; }
+
+    /// <summary>Tokens that prompt and answer may have together. 16 to 16,777,216; default 8,192.</summary>
+    public int ContextTokens { get; init; } = 8192;
+
+    /// <summary>Requests it says it runs at the same time, at least 1; null (the default) says nothing. The replica enforces it.</summary>
+    public int? Slots { get; init; }
+
+    /// <summary>Speed of a stream that runs alone, in tokens per second. 0 (the default) is as fast as it can.</summary>
+    public double TokensPerSecond { get; init; }
+
+    /// <summary>Speed at which prompts, and answers that are resumed, are read, in tokens per second. 0 (the default) takes no time.</summary>
+    public double PrefillTokensPerSecond { get; init; }
+
+    /// <summary>
+    /// Growth of a decode step with the batch: each other running stream makes it longer by this share. 0 (the default) to 10; 0.01 makes
+    /// a step with 51 streams half as long again. Without effect where <see cref="TokensPerSecond"/> is 0.
+    /// </summary>
+    public double StepGrowth { get; init; }
+
+    /// <summary>Each step is made longer or shorter by up to this share of itself. 0 (the default) to 1.</summary>
+    public double Jitter { get; init; }
+
+    /// <summary>Seed of the jitter; steps of the same request and seed take the same time. Default 0.</summary>
+    public ulong JitterSeed { get; init; }
+
+    /// <summary>Whether faults may be injected, by <see cref="Faults"/> and by requests. Never on by itself.</summary>
+    public bool EnableFaults { get; init; }
+
+    /// <summary>Name that <see cref="SimulatedFault.On"/> is compared with: the member name of the replica. Default: none.</summary>
+    public string ReplicaName { get; init; } = "";
+
+    /// <summary>Faults that every request meets. Allowed only with <see cref="EnableFaults"/>; default: none.</summary>
+    public IReadOnlyList<SimulatedFault> Faults { get; init; } = [];
+}

@@ -1,0 +1,27 @@
+namespace Skein.Engines.Simulated;
+
+/// <summary>What a simulated fault does.</summary>
+public enum SimulatedFaultKind
+{
+    /// <summary>The process dies: the factory's <c>crash</c> action is called and nothing more is said.</summary>
+    Crash,
+
+    /// <summary>The engine falls silent until the request is cancelled.</summary>
+    Stall,
+
+    /// <summary>The engine fails with <see cref="EngineError.Failed"/>; without <see cref="SimulatedFault.At"/> it refuses the request.</summary>
+    Error,
+}
+
+/// <summary>
+/// One fault on command. A request asks for it with the unknown member <c>skein_fault</c>, one object or an array of them:
+/// <c>{"kind":"crash","at":5,"on":"replica-2","attempt":1}</c>; all but <c>kind</c> may be absent.
+/// </summary>
+/// <param name="Kind">What happens.</param>
+/// <param name="At">
+/// Index of the token that is not made any more; the answer's length strikes between its last token and the finish. An attempt that
+/// resumes behind it is spared. Null strikes before the start frame.
+/// </param>
+/// <param name="On">Name of the replica it happens on; null: on any.</param>
+/// <param name="Attempt">Number of the attempt it happens to; a request that has none counts as attempt 1. 0: every attempt.</param>
+public sealed record SimulatedFault(SimulatedFaultKind Kind, int? At = null, string? On = null, int Attempt = 1);

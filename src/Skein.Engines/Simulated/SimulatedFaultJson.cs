@@ -1,0 +1,48 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Skein.Engines.Simulated;
+
+/// <summary>Reads faults as requests carry them: one object, or an array of them.</summary>
+internal static partial class SimulatedFaultJson
+{
+    private const string Shape =
+        """{"kind":"crash"|"stall"|"error", "at": 0 or more, "on": a replica's name, "attempt": 0 or more}, or an array of at most 16 of these""";
+
+    private const int Most = 16;
+
+    /// <exception cref="EngineException">It is something else.</exception>
+    public static IReadOnlyList<SimulatedFault> Parse(ReadOnlySpan<byte> json, string field)
+    {
+        SimulatedFault[]? faults;
+        try
+        {
+            faults = json.TrimStart(" \t\r\n"u8) is [(byte)'[', ..]
+                ? JsonSerializer.Deserialize(json, Json.Default.SimulatedFaultArray)
+                : JsonSerializer.Deserialize(json, Json.Default.SimulatedFault) is { } fault ? [fault] : null;
+        }
+        catch (JsonException exception)
+        {
+            throw Wrong(field, exception);
+        }
+
+        if (faults is null or { Length: > Most } || faults.Any(fault => fault is null or { At: < 0 } or { Attempt: < 0 } || !Enum.IsDefined(fault.Kind)))
+        {
+            throw Wrong(field);
+        }
+
+        return faults;
+    }
+
+    private static EngineException Wrong(string field, JsonException? exception = null) =>
+        new(EngineError.InvalidRequest, $"{field} has another form; allowed: {Shape}", exception);
+
+    [JsonSourceGenerationOptions(
+        PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+        UseStringEnumConverter = true,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        RespectRequiredConstructorParameters = true)]
+    [JsonSerializable(typeof(SimulatedFault))]
+    [JsonSerializable(typeof(SimulatedFault[]))]
+    private sealed partial class Json : JsonSerializerContext;
+}

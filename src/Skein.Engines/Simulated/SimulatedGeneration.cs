@@ -1,0 +1,173 @@
+using Google.Protobuf;
+using Skein.Engines.Text;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.Simulated;
+
+/// <summary>One answer in the making, without time and faults: hands out its frames one after the other. Not safe for concurrent use.</summary>
+internal sealed class SimulatedGeneration
+{
+    private const int DefaultMaxTokens = 128;
+
+    private readonly SimulatedModel _model;
+    private readonly GenerateRequest _request;
+    private readonly uint[] _promptIds;
+    private readonly SimulatedSampler _sampler;
+    private readonly AnswerText _text;
+    private readonly int _maxTokens;
+    private byte[] _echo;
+
+    /// <exception cref="EngineException">The request is wrong, too long, or resumes what this model did not begin.</exception>
+    public SimulatedGeneration(SimulatedModel model, GenerateRequest request)
+    {
+        _model = model;
+        _request = request;
+        if (request.Model.Length > 0 && request.Model != model.Description.Name)
+        {
+            throw new EngineException(EngineError.ModelNotFound, $"model is '{request.Model}'; this replica serves '{model.Description.Name}'");
+        }
+
+        RequestChecks.Check(request);
+        _promptIds = SimulatedPrompt.ReadIds(request, ContextTokens);
+        _maxTokens = DecideMaxTokens();
+        PromptKey = model.PromptKey(_promptIds);
+        _sampler = new SimulatedSampler(PromptKey, request.Sampling);
+        _text = new AnswerText(request.Stop);
+        _echo = request.Echo ? SimulatedPrompt.ReadText(_promptIds) : [];
+        if (request.Resume is { } resume)
+        {
+            Replay(resume);
+        }
+    }
+
+    public ulong PromptKey { get; }
+
+    /// <summary>Index of the next token.</summary>
+    public int Index { get; private set; }
+
+    /// <summary>Tokens to read before the next one can be made.</summary>
+    public int PrefillTokens => _promptIds.Length + Index;
+
+    /// <summary>Whether only the finish is left.</summary>
+    public bool IsComplete => Index >= _maxTokens || _text.MatchedStop is not null;
+
+    private int ContextTokens => (int)_model.Description.ContextTokens;
+
+    public GenerateFrame Start() => new()
+    {
+        Start = new Start
+        {
+            Model = _model.Description.Name,
+            Fingerprint = _model.Description.Fingerprint,
+            Unit = TokenUnit.Token,
+            ResumeTier = ResumeTier.Exact,
+            PromptTokens = (uint)_promptIds.Length,
+            PromptTokenIds = { _promptIds },
+            ResumedAt = (uint)Index,
+        },
+    };
+
+    public GenerateFrame NextToken()
+    {
+        var id = _sampler.Choose(Index);
+        var frame = new GenerateFrame { FirstIndex = (uint)Index, Count = 1, TokenIds = { id } };
+        if (_request.HasLogprobs)
+        {
+            frame.Logprobs.Add(_sampler.Describe(id, (int)_request.Logprobs));
+        }
+
+        Append(id);
+        frame.Text = TakeText();
+        return frame;
+    }
+
+    public GenerateFrame Finish()
+    {
+        _text.Flush();
+        var frame = new GenerateFrame
+        {
+            FirstIndex = (uint)Index,
+            Text = TakeText(),
+            Finish = new Finish
+            {
+                Reason = _text.MatchedStop is null ? FinishReason.Length : FinishReason.Stop,
+                MatchedStop = _text.MatchedStop ?? "",
+                Usage = new Usage { PromptTokens = (uint)_promptIds.Length, CompletionTokens = (uint)Index },
+            },
+        };
+        return frame;
+    }
+
+    private void Append(uint id)
+    {
+        Span<byte> scratch = stackalloc byte[SimulatedVocabulary.BytesPerPromptToken];
+        _sampler.Append(id);
+        _text.Append(SimulatedVocabulary.BytesOf(id, scratch));
+        Index++;
+    }
+
+    private ByteString TakeText()
+    {
+        var text = _text.Take();
+        if (_echo.Length == 0)
+        {
+            return text.IsEmpty ? ByteString.Empty : ByteString.CopyFrom(text);
+        }
+
+        var both = ByteString.CopyFrom([.. _echo, .. text]);
+        _echo = [];
+        return both;
+    }
+
+    private int DecideMaxTokens()
+    {
+        var room = ContextTokens - _promptIds.Length;
+        if (!_request.HasMaxTokens)
+        {
+            return Math.Min(DefaultMaxTokens, room);
+        }
+
+        return _request.MaxTokens <= room
+            ? (int)_request.MaxTokens
+            : throw new EngineException(
+                EngineError.ContextLengthExceeded,
+                $"the prompt has {_promptIds.Length} tokens and max_tokens is {_request.MaxTokens}; the model's context holds {ContextTokens} together");
+    }
+
+    private void Replay(Resume resume)
+    {
+        Require(
+            resume.Fingerprint == _model.Description.Fingerprint,
+            $"resume.fingerprint is '{resume.Fingerprint}'; this replica's is '{_model.Description.Fingerprint}'");
+        Require(
+            resume.NextIndex == resume.TokenIds.Count,
+            $"resume.next_index is {resume.NextIndex}; allowed: the number of resume.token_ids, {resume.TokenIds.Count}");
+        Require(
+            resume.TokenIds.Count <= _maxTokens,
+            $"resume.token_ids are {resume.TokenIds.Count}; max_tokens is {_maxTokens}");
+        foreach (var id in SimulatedPrompt.Check(resume.TokenIds, "resume.token_ids", ContextTokens))
+        {
+            Require(_text.MatchedStop is null, "resume.token_ids go on behind a stop text");
+            Append(id);
+        }
+
+        if (IsComplete)
+        {
+            _text.Flush();
+        }
+
+        var delivered = resume.Text.Span;
+        var echoed = Math.Min(delivered.Length, _echo.Length);
+        var begins = delivered[..echoed].SequenceEqual(_echo.AsSpan(0, echoed)) && _text.TrySkip(delivered[echoed..]);
+        Require(begins, "resume.text is not what the resumed ids begin with");
+        _echo = _echo[echoed..];
+    }
+
+    private static void Require(bool holds, string message)
+    {
+        if (!holds)
+        {
+            throw new EngineException(EngineError.ResumeRefused, message);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+using System.Text;
+using Google.Protobuf.Collections;
+using Skein.Engines.Text;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.Simulated;
+
+/// <summary>Reads a request's prompt as token ids, and ids as the text that an echo returns.</summary>
+internal static class SimulatedPrompt
+{
+    /// <summary>The prompt's ids; those that an earlier attempt reported, where the request has them.</summary>
+    /// <exception cref="EngineException">The prompt is absent, wrong or longer than <paramref name="contextTokens"/>.</exception>
+    public static uint[] ReadIds(GenerateRequest request, int contextTokens)
+    {
+        if (request.Resume is { PromptTokenIds.Count: > 0 } resume)
+        {
+            return Check(resume.PromptTokenIds, "resume.prompt_token_ids", contextTokens);
+        }
+
+        return request.PromptCase switch
+        {
+            GenerateRequest.PromptOneofCase.Text => Encode(Encoding.UTF8.GetBytes(request.Text), contextTokens),
+            GenerateRequest.PromptOneofCase.TokenIds => Check(request.TokenIds.Ids, "token_ids", contextTokens),
+            GenerateRequest.PromptOneofCase.Chat => Encode(SimulatedChat.Render(request.Chat), contextTokens),
+            _ => throw new EngineException(EngineError.InvalidRequest, "prompt is absent; allowed: text, token_ids or chat"),
+        };
+    }
+
+    /// <summary>The text of ids, in whole characters.</summary>
+    public static byte[] ReadText(ReadOnlySpan<uint> ids)
+    {
+        Span<byte> scratch = stackalloc byte[SimulatedVocabulary.BytesPerPromptToken];
+        var text = new AnswerText([]);
+        foreach (var id in ids)
+        {
+            text.Append(SimulatedVocabulary.BytesOf(id, scratch));
+        }
+
+        text.Flush();
+        return text.Take().ToArray();
+    }
+
+    /// <summary>Ids as a caller sent them, if the model has them all.</summary>
+    /// <exception cref="EngineException">An id is unknown, or there are more than <paramref name="contextTokens"/>.</exception>
+    public static uint[] Check(RepeatedField<uint> ids, string field, int contextTokens)
+    {
+        RefuseTooLong(ids.Count, contextTokens);
+        for (var i = 0; i < ids.Count; i++)
+        {
+            if (!SimulatedVocabulary.Contains(ids[i]))
+            {
+                throw new EngineException(EngineError.InvalidRequest, $"{field}[{i}] is {ids[i]}; the model has no such token");
+            }
+        }
+
+        return [.. ids];
+    }
+
+    // Refused before the ids are made: a prompt may have the size of the largest body.
+    private static uint[] Encode(ReadOnlySpan<byte> prompt, int contextTokens)
+    {
+        RefuseTooLong((prompt.Length + SimulatedVocabulary.BytesPerPromptToken - 1) / SimulatedVocabulary.BytesPerPromptToken, contextTokens);
+        return SimulatedVocabulary.Encode(prompt);
+    }
+
+    private static void RefuseTooLong(int tokens, int contextTokens)
+    {
+        if (tokens > contextTokens)
+        {
+            throw new EngineException(
+                EngineError.ContextLengthExceeded, $"the prompt has {tokens} tokens; the model's context holds {contextTokens}");
+        }
+    }
+}

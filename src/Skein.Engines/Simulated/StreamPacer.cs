@@ -1,0 +1,55 @@
+namespace Skein.Engines.Simulated;
+
+/// <summary>
+/// Lets time pass as a real engine would: for reading the prompt, then between tokens. Steps are counted from when they were due, not from
+/// when the timer fired, so that the rate holds although timers are late. Not safe for concurrent use.
+/// </summary>
+/// <param name="options">The latency model.</param>
+/// <param name="time">Whose time passes.</param>
+/// <param name="jitterKey">Makes the jitter of one request differ from another's.</param>
+internal sealed class StreamPacer(SimulatedEngineOptions options, TimeProvider time, ulong jitterKey)
+{
+    // How far a stream that was held up (by a slow reader, a stopped process) may catch up in one burst.
+    private static readonly TimeSpan MostCatchUp = TimeSpan.FromMilliseconds(100);
+
+    private readonly ulong _jitterKey = SplitMix.Mix(jitterKey, options.JitterSeed);
+    private readonly long _start = time.GetTimestamp();
+    private TimeSpan _due;
+
+    /// <summary>Waits until that many tokens are read.</summary>
+    public ValueTask ReadAsync(int tokens, CancellationToken cancellationToken)
+    {
+        _due = time.GetElapsedTime(_start);
+        return options.PrefillTokensPerSecond == 0
+            ? ValueTask.CompletedTask
+            : WaitAsync(tokens / options.PrefillTokensPerSecond, cancellationToken);
+    }
+
+    /// <summary>Waits for the step that makes the token, with <paramref name="running"/> streams in the batch.</summary>
+    public ValueTask StepAsync(int index, int running, CancellationToken cancellationToken)
+    {
+        if (options.TokensPerSecond == 0)
+        {
+            return ValueTask.CompletedTask;
+        }
+
+        var jitter = ((2 * SplitMix.ToUnit(SplitMix.Mix(_jitterKey, (ulong)index))) - 1) * options.Jitter;
+        var batch = 1 + (options.StepGrowth * (running - 1));
+        return WaitAsync(batch * (1 + jitter) / options.TokensPerSecond, cancellationToken);
+    }
+
+    private ValueTask WaitAsync(double seconds, CancellationToken cancellationToken)
+    {
+        var now = time.GetElapsedTime(_start);
+        _due += TimeSpan.FromSeconds(seconds);
+        if (_due <= now)
+        {
+            _due = _due < now - MostCatchUp ? now - MostCatchUp : _due;
+            return ValueTask.CompletedTask;
+        }
+
+        // Timers count whole milliseconds: rounded up, a token is never early.
+        var milliseconds = Math.Ceiling((_due - now).TotalMilliseconds);
+        return new ValueTask(Task.Delay(TimeSpan.FromMilliseconds(milliseconds), time, cancellationToken));
+    }
+}

@@ -1,0 +1,153 @@
+using Microsoft.Extensions.Time.Testing;
+using Skein.Engines.Simulated;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.Tests.Simulated;
+
+public class SimulatedPacingTests
+{
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
+    private readonly FakeTimeProvider _time = new();
+
+    [Fact]
+    public async Task Generate_Paced_ReadsThePromptThenStepsAtItsRate()
+    {
+        await using var stream = Open(new SimulatedEngineOptions { TokensPerSecond = 50, PrefillTokensPerSecond = 100 }, maxTokens: 3);
+
+        await stream.ExpectAfterAsync(0);
+        await stream.ExpectAfterAsync(100); // 10 tokens of prompt
+        await stream.ExpectAfterAsync(20);
+        await stream.ExpectAfterAsync(20);
+        await stream.ExpectAfterAsync(0); // the finish
+    }
+
+    [Fact]
+    public async Task Generate_Batch_SlowsTheStepDown()
+    {
+        var options = new SimulatedEngineOptions { TokensPerSecond = 50, StepGrowth = 0.5 };
+        await using var engine = SimulatedEngineFactory.Create(options, _time);
+        await using var first = new PacedStream(engine, _time, 3);
+        await using var second = new PacedStream(engine, _time, 3);
+        await first.ExpectAfterAsync(0);
+        await second.ExpectAfterAsync(0);
+        await first.ExpectAfterAsync(0);
+        await second.ExpectAfterAsync(0);
+
+        await first.ExpectAfterAsync(30);
+        await second.DisposeAsync();
+        await first.ExpectAfterAsync(20);
+    }
+
+    [Fact]
+    public async Task Generate_Jitter_IsTheSameForTheSameSeed()
+    {
+        async Task<List<double>> Steps(ulong seed)
+        {
+            await using var stream = Open(new SimulatedEngineOptions { TokensPerSecond = 1, Jitter = 0.5, JitterSeed = seed }, maxTokens: 12);
+            await stream.ExpectAfterAsync(0);
+            await stream.ExpectAfterAsync(0);
+            var measured = new List<double>();
+            for (var i = 1; i < 12; i++)
+            {
+                measured.Add(await stream.StepMsAsync());
+            }
+
+            return measured;
+        }
+
+        var steps = await Steps(1);
+        Assert.Equal(steps, await Steps(1));
+        Assert.NotEqual(steps, await Steps(2));
+        Assert.All(steps, step => Assert.InRange(step, 490, 1510));
+        Assert.True(steps.Max() - steps.Min() > 300);
+    }
+
+    [Fact]
+    public async Task Generate_HeldUpByItsReader_CatchesUpAtMostATenthOfASecond()
+    {
+        await using var stream = Open(new SimulatedEngineOptions { TokensPerSecond = 50 }, maxTokens: 30);
+        await stream.ExpectAfterAsync(0);
+        await stream.ExpectAfterAsync(0);
+        _time.Advance(TimeSpan.FromSeconds(10));
+
+        for (var i = 0; i < 6; i++)
+        {
+            await stream.ExpectAfterAsync(0);
+        }
+
+        await stream.ExpectAfterAsync(20);
+    }
+
+    [Fact]
+    public async Task Generate_Cancelled_Ends()
+    {
+        await using var stream = Open(new SimulatedEngineOptions { TokensPerSecond = 1 }, maxTokens: 3);
+        await stream.ExpectAfterAsync(0);
+        await stream.ExpectAfterAsync(0);
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(stream.CancelAsync);
+    }
+
+    private PacedStream Open(SimulatedEngineOptions options, uint maxTokens) =>
+        new(SimulatedEngineFactory.Create(options, _time), _time, maxTokens);
+
+    /// <summary>One stream, and the one owner of time while it is read.</summary>
+    private sealed class PacedStream : IAsyncDisposable
+    {
+        private readonly FakeTimeProvider _time;
+        private readonly CancellationTokenSource _cancel = new();
+        private readonly IAsyncEnumerator<GenerateFrame> _frames;
+        private bool _disposed;
+
+        public PacedStream(IInferenceEngine engine, FakeTimeProvider time, uint maxTokens)
+        {
+            _time = time;
+            _frames = engine.GenerateAsync(Answer.Request(new string('x', 30), maxTokens), _cancel.Token).GetAsyncEnumerator(_cancel.Token);
+        }
+
+        /// <summary>The next frame comes after exactly so many milliseconds.</summary>
+        public async Task ExpectAfterAsync(int milliseconds)
+        {
+            var next = _frames.MoveNextAsync().AsTask();
+            if (milliseconds > 0)
+            {
+                _time.Advance(TimeSpan.FromMilliseconds(milliseconds - 1));
+                Assert.False(next.IsCompleted, $"a frame came before {milliseconds} ms");
+                _time.Advance(TimeSpan.FromMilliseconds(1));
+            }
+
+            Assert.True(await next.WaitAsync(Deadline));
+        }
+
+        /// <summary>How many milliseconds the next frame takes.</summary>
+        public async Task<double> StepMsAsync()
+        {
+            var start = _time.GetTimestamp();
+            var next = _frames.MoveNextAsync().AsTask();
+            while (!next.IsCompleted && _time.GetElapsedTime(start) < Deadline)
+            {
+                _time.Advance(TimeSpan.FromMilliseconds(10));
+            }
+
+            Assert.True(await next.WaitAsync(Deadline));
+            return _time.GetElapsedTime(start).TotalMilliseconds;
+        }
+
+        public async Task CancelAsync()
+        {
+            var next = _frames.MoveNextAsync().AsTask();
+            await _cancel.CancelAsync();
+            await next.WaitAsync(Deadline);
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            if (!_disposed)
+            {
+                _disposed = true;
+                await _frames.DisposeAsync();
+                _cancel.Dispose();
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+using Google.Protobuf;
+using Skein.Engines.Simulated;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.Tests.Simulated;
+
+public class SimulatedRequestTests
+{
+    private static readonly Dictionary<string, Action<GenerateRequest>> Wrongs = new()
+    {
+        ["model is 'gpt'; this replica serves 'simulated'"] = request => request.Model = "gpt",
+        ["prompt is absent; allowed: text, token_ids or chat"] = request => request.ClearPrompt(),
+        ["n is 2; allowed: 1: an engine makes one choice per call"] = request => request.N = 2,
+        ["logprobs is 21; allowed: 0 to 20"] = request => request.Logprobs = 21,
+        ["stop is 17 texts; allowed: at most 16"] = request => request.Stop.Add(Enumerable.Repeat("x", 17)),
+        ["stop[1] is 0 bytes long; allowed: 1 to 1024"] = request => request.Stop.Add(["x", ""]),
+        ["temperature is 2.5; allowed: 0 to 2"] = request => request.Sampling.Temperature = 2.5f,
+        ["temperature is NaN; allowed: 0 to 2"] = request => request.Sampling.Temperature = float.NaN,
+        ["top_p is 0; allowed: above 0, to 1"] = request => request.Sampling.TopP = 0,
+        ["min_p is -1; allowed: 0 to 1"] = request => request.Sampling.MinP = -1,
+        ["presence_penalty is 3; allowed: -2 to 2"] = request => request.Sampling.PresencePenalty = 3,
+        ["frequency_penalty is -3; allowed: -2 to 2"] = request => request.Sampling.FrequencyPenalty = -3,
+        ["repetition_penalty is Infinity; allowed: above 0"] = request => request.Sampling.RepetitionPenalty = float.PositiveInfinity,
+        ["logit_bias is set for token 99999; allowed: tokens of the model"] = request => request.Sampling.LogitBias[99999] = 1,
+        ["logit_bias[5] is 101; allowed: -100 to 100"] = request => request.Sampling.LogitBias[5] = 101,
+        ["token_ids[1] is 99999; the model has no such token"] = request => request.TokenIds = new TokenIds { Ids = { 1, 99999 } },
+        ["echo is True; allowed: only with a text or token_ids prompt"] = request => (request.Echo, request.Chat) = (true, Chat("[1]")),
+        ["chat.messages is not a JSON array of at least one message"] = request => request.Chat = Chat("[]"),
+        ["chat.tools is not a JSON array"] = request => request.Chat = Chat("[1]", tools: "{}"),
+        ["skein_fault is present; faults are not enabled on this replica"] =
+            request => request.Extra.Add(new RawMember { Name = "skein_fault", Json = ByteString.CopyFromUtf8("{}") }),
+    };
+
+    public static TheoryData<string> Messages => [.. Wrongs.Keys];
+
+    [Theory]
+    [MemberData(nameof(Messages))]
+    public async Task Generate_WrongField_IsRefusedByName(string message)
+    {
+        var request = Answer.Request("hello", 10);
+        Wrongs[message](request);
+
+        var refusal = await Assert.ThrowsAsync<EngineException>(() => Answer.FramesOf(request));
+
+        Assert.Equal(message, refusal.Message);
+        Assert.Equal(message.StartsWith("model", StringComparison.Ordinal) ? EngineError.ModelNotFound : EngineError.InvalidRequest, refusal.Error);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("{")]
+    [InlineData("[1] 2")]
+    public async Task Generate_BrokenMessages_AreRefused(string messages)
+    {
+        var refusal = await Assert.ThrowsAsync<EngineException>(() => Answer.FramesOf(new GenerateRequest { Chat = Chat(messages) }));
+
+        Assert.Equal(EngineError.InvalidRequest, refusal.Error);
+        Assert.StartsWith("chat.messages is no valid JSON", refusal.Message);
+    }
+
+    [Fact]
+    public async Task Generate_MessagesNestedTooDeeply_AreRefused()
+    {
+        var deep = new string('[', 10_000) + new string(']', 10_000);
+
+        var refusal = await Assert.ThrowsAsync<EngineException>(() => Answer.FramesOf(new GenerateRequest { Chat = Chat(deep) }));
+
+        Assert.Equal(EngineError.InvalidRequest, refusal.Error);
+    }
+
+    [Theory]
+    [InlineData("\"required\"", "")]
+    [InlineData("{\"type\":\"function\"}", "")]
+    [InlineData("", "{\"type\":\"json_object\"}")]
+    [InlineData("", "[]")]
+    public async Task Generate_ChatThatNeedsMoreThanText_IsUnsupported(string toolChoice, string responseFormat)
+    {
+        var chat = Chat("[1]", "[]");
+        chat.ToolChoice = ByteString.CopyFromUtf8(toolChoice);
+        chat.ResponseFormat = ByteString.CopyFromUtf8(responseFormat);
+
+        var refusal = await Assert.ThrowsAsync<EngineException>(() => Answer.FramesOf(new GenerateRequest { Chat = chat }));
+
+        Assert.Equal(EngineError.Unsupported, refusal.Error);
+    }
+
+    [Theory]
+    [InlineData(60, 0u, "the prompt has 20 tokens; the model's context holds 16")]
+    [InlineData(30, 7u, "the prompt has 10 tokens and max_tokens is 7; the model's context holds 16 together")]
+    [InlineData(30, uint.MaxValue, "the prompt has 10 tokens and max_tokens is 4294967295; the model's context holds 16 together")]
+    public async Task Generate_MoreThanTheContext_IsRefused(int promptBytes, uint maxTokens, string message)
+    {
+        var engine = Answer.Engine(new SimulatedEngineOptions { ContextTokens = 16 });
+
+        var refusal = await Assert.ThrowsAsync<EngineException>(
+            () => Answer.FramesOf(Answer.Request(new string('x', promptBytes), maxTokens), engine));
+
+        Assert.Equal(EngineError.ContextLengthExceeded, refusal.Error);
+        Assert.Equal(message, refusal.Message);
+    }
+
+    [Fact]
+    public async Task Generate_WithoutMaxTokensInASmallContext_FillsIt()
+    {
+        var engine = Answer.Engine(new SimulatedEngineOptions { ContextTokens = 16 });
+
+        Assert.Equal(6, (await Answer.Of(new GenerateRequest { Text = new string('x', 30) }, engine)).Ids.Count);
+    }
+
+    [Fact]
+    public void Create_SettingOutOfRange_IsRefusedByName()
+    {
+        var refusal = Assert.Throws<ArgumentException>(() => Answer.Engine(new SimulatedEngineOptions { TokensPerSecond = -1 }));
+
+        Assert.StartsWith("TokensPerSecond is -1; allowed: 0 to 1000000", refusal.Message);
+    }
+
+    private static ChatPrompt Chat(string messages, string tools = "") =>
+        new() { Messages = ByteString.CopyFromUtf8(messages), Tools = ByteString.CopyFromUtf8(tools) };
+}
