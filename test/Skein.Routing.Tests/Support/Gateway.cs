@@ -11,14 +11,14 @@ namespace Skein.Routing.Tests.Support;
 /// <summary>Routing as a gateway composes it, on a fake clock and a scripted fleet.</summary>
 internal sealed class Gateway : IDisposable
 {
-    public Gateway(StaticFleet source, AdmissionOptions? admission = null, StreamingOptions? streaming = null)
+    public Gateway(StaticFleet source, AdmissionOptions? admission = null, StreamingOptions? streaming = null, IReplicaLink? link = null)
     {
         Source = source;
         Fleet = new FleetTracker(source);
         var random = new SeededRandomSource(1);
         Admission = new AdmissionQueue(admission ?? new AdmissionOptions(), new BalancingPolicies(BalancingPolicies.BuiltIn), Fleet, Time, random);
         Sessions = new GenerationSessions(
-            Fleet, Admission, Link, streaming ?? new StreamingOptions(), Statistics, Time, random, NullLogger<GenerationSessions>.Instance);
+            Fleet, Admission, link ?? Link, streaming ?? new StreamingOptions(), Statistics, Time, random, NullLogger<GenerationSessions>.Instance);
     }
 
     public StaticFleet Source { get; }
@@ -60,6 +60,8 @@ internal sealed class Received
 
     public List<uint> Ids { get; } = [];
 
+    public List<TokenLogprob> Logprobs { get; } = [];
+
     public Finish? Finish { get; private set; }
 
     public int Starts { get; private set; }
@@ -76,14 +78,27 @@ internal sealed class Received
             _next += (int)frame.Count;
         }
         Ids.AddRange(frame.TokenIds);
+        Logprobs.AddRange(frame.Logprobs);
         Text += frame.Text.ToStringUtf8();
         Finish = frame.Finish;
+    }
+
+    /// <summary>Fails unless text, ids, log probabilities, finish reason and usage are the same.</summary>
+    public void MustEqual(Received undisturbed)
+    {
+        Assert.Equal(undisturbed.Text, Text);
+        Assert.Equal(undisturbed.Ids, Ids);
+        Assert.Equal(undisturbed.Logprobs, Logprobs);
+        Assert.Equal(undisturbed.Finish, Finish);
+        Assert.Equal(1, Starts);
     }
 
     public static async Task<Received[]> AllAsync(IGenerationSession session, int choices = 1)
     {
         Received[] received = [.. Enumerable.Range(0, choices).Select(_ => new Received())];
-        while (await session.WaitToReadAsync(TestContext.Current.CancellationToken))
+        // A stream that hangs must fail its test, not stop the run.
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30), TimeProvider.System);
+        while (await session.WaitToReadAsync(deadline.Token))
         {
             while (session.TryRead(out GenerateFrame? frame))
                 received[frame.Choice].Add(frame);

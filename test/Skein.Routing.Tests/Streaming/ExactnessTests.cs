@@ -1,0 +1,115 @@
+using Google.Protobuf;
+using Skein.Engines;
+using Skein.Engines.Simulated;
+using Skein.Protocol.V1;
+using Skein.Routing.Streaming;
+using Skein.Routing.Tests.Support;
+using static Skein.Routing.Tests.Support.StaticFleet;
+
+namespace Skein.Routing.Tests.Streaming;
+
+/// <summary>
+/// Whatever index a replica is lost at, the client's answer equals the undisturbed one: text, ids, log probabilities, finish reason, usage.
+/// </summary>
+public sealed class ExactnessTests
+{
+    private static readonly string[] Replicas = ["a", "b", "c"];
+
+    public static TheoryData<string, string> EnginesAndScenarios()
+    {
+        var data = new TheoryData<string, string>();
+        foreach (string engine in TestEngines.Kinds)
+        {
+            foreach (string scenario in Scenarios.Keys)
+                data.Add(engine, scenario);
+        }
+        return data;
+    }
+
+    [Theory]
+    [MemberData(nameof(EnginesAndScenarios))]
+    public async Task Session_LostAtEveryIndex_AnswersExactly(string engine, string scenario)
+    {
+        GenerateRequest request = Scenarios[scenario]();
+        int choices = (int)Math.Max(1, request.N);
+        using var rig = new Rig(engine);
+        (Received[] undisturbed, _) = await rig.RunAsync(request, (_, _, _) => false);
+        int length = undisturbed.Max(choice => choice.Ids.Count);
+        Assert.True(length >= 8, $"an answer of {length} tokens proves little");
+
+        for (int index = 0; index <= length; index++)
+        {
+            // Choices are lost at different places: the first one here, each further one later by three.
+            int At(uint choice) => Math.Min(index + ((int)choice * 3), undisturbed[choice].Ids.Count);
+            (Received[] once, int failovers) = await rig.RunAsync(request, (attempt, choice, at) => attempt == 1 && at == At(choice));
+            Assert.Equal(choices, failovers);
+            Assert.All(once.Zip(undisturbed), pair => pair.First.MustEqual(pair.Second));
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(EnginesAndScenarios))]
+    public async Task Session_LostTwice_AnswersExactly(string engine, string scenario)
+    {
+        GenerateRequest request = Scenarios[scenario]();
+        using var rig = new Rig(engine);
+        (Received[] undisturbed, _) = await rig.RunAsync(request, (_, _, _) => false);
+
+        for (int index = 0; index + 1 < undisturbed.Min(choice => choice.Ids.Count); index++)
+        {
+            (Received[] twice, int failovers) = await rig.RunAsync(request, (attempt, _, at) => (attempt == 1 && at == index) || (attempt == 2 && at == index + 1));
+            Assert.Equal(2 * undisturbed.Length, failovers);
+            Assert.All(twice.Zip(undisturbed), pair => pair.First.MustEqual(pair.Second));
+        }
+    }
+
+    private static Dictionary<string, Func<GenerateRequest>> Scenarios { get; } = new(StringComparer.Ordinal)
+    {
+        ["greedy"] = () => Request(sampling => sampling.Temperature = 0),
+        ["seeded"] = () => Request(sampling => sampling.Seed = 42),
+        ["top-p, penalties and bias"] = () => Request(sampling =>
+        {
+            sampling.Seed = 7;
+            sampling.TopP = 0.9f;
+            sampling.PresencePenalty = 0.5f;
+            sampling.FrequencyPenalty = 0.3f;
+            sampling.LogitBias[40] = 2;
+        }),
+        ["log probabilities"] = () => Request(sampling => sampling.Seed = 3, request => request.Logprobs = 3),
+        ["three choices"] = () => Request(sampling => sampling.Seed = 11, request => request.N = 3),
+        ["stop texts"] = () => Request(sampling => sampling.Temperature = 0, request => request.Stop.Add(["zzz never", "é never", " a never comes"])),
+        ["echo"] = () => Request(sampling => sampling.Seed = 5, request => request.Echo = true),
+        ["raw ids"] = () => Request(sampling => sampling.Seed = 9, request => request.TokenIds = new TokenIds { Ids = { 5, 6, 7, 8 } }),
+    };
+
+    private static GenerateRequest Request(Action<Sampling> sample, Action<GenerateRequest>? change = null)
+    {
+        var request = new GenerateRequest { Model = "m", Text = "Tell me a story — über 🦉 owls.", MaxTokens = 24, Sampling = new Sampling() };
+        sample(request.Sampling);
+        change?.Invoke(request);
+        return request;
+    }
+
+    private sealed class Rig : IDisposable
+    {
+        private readonly EngineLink _link;
+        private readonly Gateway _gateway;
+
+        public Rig(string engine)
+        {
+            _link = new EngineLink(Replicas.ToDictionary(name => name, _ => TestEngines.Create(engine)));
+            _gateway = new Gateway(new StaticFleet([.. Replicas.Select(name => Replica(name, slots: 8, fingerprint: ""))]), link: _link);
+        }
+
+        public async Task<(Received[] Choices, int Failovers)> RunAsync(GenerateRequest request, Func<uint, uint, int, bool> cut)
+        {
+            _link.Cut = cut;
+            foreach (Routing.Fleet.Replica replica in _gateway.Fleet.Current.Replicas)
+                _gateway.Fleet.MarkReachable(replica);
+            await using IGenerationSession session = _gateway.Sessions.Start(request.Clone());
+            return (await Received.AllAsync(session, (int)Math.Max(1, request.N)), session.Failovers.Count);
+        }
+
+        public void Dispose() => _gateway.Dispose();
+    }
+}
