@@ -1,0 +1,73 @@
+namespace Skein.Membership.Core;
+
+/// <summary>
+/// What the core wants done. Calls come synchronously out of a call into the core; spans are valid during the call only. The results of
+/// <see cref="Exchange"/> and <see cref="Resolve"/> come back as inputs.
+/// </summary>
+internal interface ICoreEffects
+{
+    /// <summary>Sends one datagram; losing it is allowed.</summary>
+    void Send(PeerAddress to, ReadOnlySpan<byte> datagram);
+
+    /// <summary>Opens a stream, sends the request, waits for one reply; answers by <see cref="MembershipCore.ExchangeEnded"/>.</summary>
+    void Exchange(ExchangeToken token, PeerAddress to, ReadOnlySpan<byte> request, TimeSpan timeout);
+
+    /// <summary>Looks up the address of a seed; answers by <see cref="MembershipCore.SeedResolved"/>.</summary>
+    void Resolve(int seed);
+
+    /// <summary>Something an operator or a test may want to see.</summary>
+    void Report(CoreEvent what, MemberRecord about);
+}
+
+/// <summary>For whom an exchange is made.</summary>
+internal readonly record struct ExchangeToken(ExchangePurpose Purpose, ulong Key);
+
+internal enum ExchangePurpose
+{
+    Probe,
+    Seed,
+    NameCheck,
+    Repair,
+}
+
+internal enum ExchangeOutcome
+{
+    /// <summary>A reply came.</summary>
+    Replied,
+
+    /// <summary>The host answered, and nobody listens there: the process is gone.</summary>
+    Refused,
+
+    /// <summary>Silence, or the connection broke.</summary>
+    Failed,
+}
+
+internal enum CoreEvent
+{
+    Joined,
+    Suspected,
+    Refuted,
+    Died,
+    Left,
+
+    /// <summary>This member was accused and answered with a higher incarnation.</summary>
+    RefutedOwn,
+
+    /// <summary>A newer life of this member's name is there; the record is its.</summary>
+    Superseded,
+
+    /// <summary>An older life of this member's name answers, so that this one must not start.</summary>
+    NameTaken,
+
+    /// <summary>The name is free, this member takes part from now on.</summary>
+    Activated,
+
+    /// <summary>This member has said goodbye to all.</summary>
+    Goodbye,
+
+    /// <summary>The group is at its bound; a newcomer was not taken.</summary>
+    GroupFull,
+
+    /// <summary>The process stood still; the verdicts of that time are void.</summary>
+    WokeUp,
+}

@@ -1,0 +1,179 @@
+using System.Text;
+using Skein.Membership.Wire;
+
+namespace Skein.Membership.Core;
+
+/// <summary>How a claim came: a fresh rumour, or old knowledge out of a comparison of views.</summary>
+internal enum ClaimSource
+{
+    Rumour,
+
+    /// <summary>Knowledge that may be stale: a death in it only accuses, so that two healed halves do not bury each other.</summary>
+    Comparison,
+}
+
+/// <summary>Applies claims of others to the view: newest life wins, and within a life the order of <see cref="Judge"/>.</summary>
+internal sealed class Merger(CoreState state, Judge judge, Spreader spreader)
+{
+    /// <summary>A rumour named a life without its name and address; the argument is its id. Set once.</summary>
+    public Action<ulong> AskFor { get; set; } = static _ => { };
+
+    public void Apply(in MemberUpdate claim, ClaimSource source)
+    {
+        if (claim.Id == state.Self.Id)
+            ApplyToSelf(claim);
+        else if (state.Table.Find(claim.Id) is not { } record)
+            Meet(claim);
+        else if (claim.Generation > record.Generation)
+            BeginLife(record, claim);
+        else if (claim.Generation == record.Generation)
+        {
+            ApplyMetadata(record, claim);
+            ApplyState(record, claim, source);
+        }
+    }
+
+    public void Apply(LoadUpdate load)
+    {
+        if (load.Id == state.Self.Id || state.Table.Find(load.Id) is not { IsLive: true } record || record.Generation != load.Generation)
+            return;
+        if (record.Load.Generation == load.Generation && record.Load.Sequence >= load.Sequence)
+            return;
+        record.Load = load;
+        record.LoadAt = state.Now;
+        state.Table.Touch();
+        spreader.TellLoad(record);
+    }
+
+    private void ApplyToSelf(in MemberUpdate claim)
+    {
+        if (state.Phase is CorePhase.Observing or CorePhase.Over)
+            return;
+        if (claim.Generation > state.Self.Generation)
+        {
+            if (!claim.Introduces)
+            {
+                AskFor(claim.Id);
+                return;
+            }
+            var newer = new MemberRecord(claim.Id, state.Self.Name) { Generation = claim.Generation, Address = claim.Address };
+            state.Phase = CorePhase.Over;
+            state.Effects.Report(CoreEvent.Superseded, newer);
+        }
+        else if (claim.Generation == state.Self.Generation && state.Phase == CorePhase.Active && claim.State > MemberState.Alive)
+            judge.Refute(claim.Incarnation);
+    }
+
+    private void Meet(in MemberUpdate claim)
+    {
+        if (claim.State == MemberState.None || !claim.Introduces || !NameMatches(claim))
+        {
+            if (claim.State is MemberState.Alive or MemberState.None)
+                AskFor(claim.Id);
+            return;
+        }
+        bool live = claim.State is MemberState.Alive or MemberState.Suspect;
+        if (live && state.Table.IsFull)
+        {
+            state.Effects.Report(CoreEvent.GroupFull, state.Self);
+            return;
+        }
+        var record = new MemberRecord(claim.Id, Encoding.ASCII.GetString(claim.Name));
+        Take(record, claim);
+        state.Table.Add(record);
+        Announce(record, claim);
+    }
+
+    /// <summary>A newer life takes the name, at once, wherever it is.</summary>
+    private void BeginLife(MemberRecord record, in MemberUpdate claim)
+    {
+        if (!claim.Introduces)
+        {
+            AskFor(claim.Id);
+            return;
+        }
+        PeerAddress address = claim.Address;
+        MemberState newState = claim.State is MemberState.Dead or MemberState.Left ? claim.State : MemberState.Alive;
+        if (claim.State == MemberState.None || !NameMatches(claim))
+            return;
+        byte[] metadata = claim.Metadata.ToArray();
+        state.Table.Change(record, (claim.Generation, claim.Incarnation, newState, address, claim.MetadataSequence, metadata), static (r, c) =>
+        {
+            (r.Generation, r.Incarnation, r.State, r.Address, r.MetadataSequence, r.Metadata) = c;
+            r.Suspicion = null;
+            r.Accusers = default;
+            r.Refused = default;
+            r.FoundSilentAt = null;
+            r.Load = default;
+        });
+        record.StateSince = state.Now;
+        Announce(record, claim);
+    }
+
+    private void Take(MemberRecord record, in MemberUpdate claim)
+    {
+        record.Generation = claim.Generation;
+        record.Incarnation = claim.Incarnation;
+        record.Address = claim.Address;
+        record.State = claim.State is MemberState.Dead or MemberState.Left ? claim.State : MemberState.Alive;
+        record.MetadataSequence = claim.MetadataSequence;
+        record.Metadata = claim.Metadata.ToArray();
+        record.StateSince = state.Now;
+        if (record.State == MemberState.Dead)
+            (record.Accusers, record.Refused) = (claim.Accusers, claim.Refused);
+    }
+
+    private void Announce(MemberRecord record, in MemberUpdate claim)
+    {
+        spreader.Tell(record, UpdateParts.All);
+        if (!record.IsLive)
+            return;
+        state.Effects.Report(CoreEvent.Joined, record);
+        if (claim.State == MemberState.Suspect)
+            judge.HearAccusation(record, claim);
+    }
+
+    private void ApplyMetadata(MemberRecord record, in MemberUpdate claim)
+    {
+        if (claim.MetadataSequence <= record.MetadataSequence)
+            return;
+        state.Table.Change(record, (claim.MetadataSequence, claim.Metadata.ToArray()), static (r, c) => (r.MetadataSequence, r.Metadata) = c);
+        spreader.Tell(record, UpdateParts.Metadata);
+    }
+
+    private void ApplyState(MemberRecord record, in MemberUpdate claim, ClaimSource source)
+    {
+        if (claim.Incarnation < record.Incarnation || record.State == MemberState.Left)
+            return;
+        bool newer = claim.Incarnation > record.Incarnation;
+        switch (claim.State)
+        {
+            case MemberState.Alive when newer:
+                judge.Revive(record, claim.Incarnation);
+                break;
+            case MemberState.Suspect or MemberState.Dead when newer || record.IsLive:
+                if (newer)
+                    judge.Revive(record, claim.Incarnation);
+                if (claim.State == MemberState.Dead && source == ClaimSource.Rumour && Proven(record, claim))
+                    Bury(record, claim);
+                else
+                    judge.HearAccusation(record, claim);
+                break;
+            case MemberState.Left:
+                judge.Farewell(record, claim.Incarnation);
+                break;
+        }
+    }
+
+    private void Bury(MemberRecord record, in MemberUpdate claim)
+    {
+        record.Accusers = claim.Accusers;
+        record.Refused = claim.Refused;
+        judge.Condemn(record);
+    }
+
+    /// <summary>One accuser may be sick itself: its verdict counts as an accusation, unless nobody else is there to make one.</summary>
+    private bool Proven(MemberRecord record, in MemberUpdate claim) => claim.Accusers.Count >= state.AccusersNeeded(record);
+
+    private static bool NameMatches(in MemberUpdate claim) => claim.Id == PacketHeader.MemberOf(Encoding.ASCII.GetString(claim.Name));
+}

@@ -1,0 +1,167 @@
+using Skein.Membership.Wire;
+
+namespace Skein.Membership.Core;
+
+/// <summary>
+/// Finds out who is silent: in shuffled round-robin order, several probes in flight, each decided when its own indirect round ends (SWIM,
+/// DSN 2002, section 4; nacks: Lifeguard, DSN 2018). A TCP connect tells a process that is gone from a network that is slow.
+/// </summary>
+internal sealed class Prober(CoreState state, Outbox outbox, Judge judge)
+{
+    private readonly Dictionary<uint, Probe> _probes = [];
+    private readonly Stack<Probe> _spare = new();
+    private readonly ProbeRound _round = new();
+    private readonly MemberRecord[] _helpers = new MemberRecord[state.Options.IndirectProbes];
+    private readonly byte[] _request = new byte[WireLimits.Datagram];
+    private uint _sequence = (uint)state.Random.Next(1 << SequenceBits);
+    private TimeSpan _mayAccuseAt;
+    private const int SequenceBits = 20;
+
+    public int InFlight => _probes.Count;
+
+    public void OnPeriod()
+    {
+        state.Timers.Set(state.Now + state.Options.ProbePeriod, TimerKind.Probe);
+        if (_round.Next(state.Table.Live, state.Random) is { } target)
+            Start(target, askTcpAtOnce: false);
+    }
+
+    /// <summary>Probes a member out of turn.</summary>
+    public void Start(MemberRecord target, bool askTcpAtOnce)
+    {
+        if (!target.IsLive || _probes.Count >= state.Options.ProbesInFlight || IsBeingProbed(target))
+            return;
+        uint sequence = NextSequence();
+        Probe probe = _spare.TryPop(out Probe? spare) ? spare : new Probe();
+        probe.Begin(target, state.Now);
+        _probes.Add(sequence, probe);
+        TimeSpan direct = state.Health.Scale(state.Options.DirectTimeout);
+        TimeSpan refusal = askTcpAtOnce ? TimeSpan.Zero : state.Health.Scale(state.Options.RefusalCheckAfter);
+        state.Timers.Set(state.Now + refusal, TimerKind.ProbeRefusalCheck, sequence);
+        state.Timers.Set(state.Now + direct, TimerKind.ProbeDirectEnd, sequence);
+        outbox.Ping(target.Address, sequence, target);
+    }
+
+    public uint NextSequence()
+    {
+        _sequence = (_sequence + 1) & ((1 << SequenceBits) - 1);
+        return _sequence = Math.Max(1, _sequence);
+    }
+
+    /// <summary>True where the ack was for one of our probes.</summary>
+    public bool OnAck(uint sequence, ulong answered, ulong? generation)
+    {
+        if (!_probes.TryGetValue(sequence, out Probe? probe) || probe.Target.Id != answered)
+            return false;
+        if (generation is { } life && life != probe.Generation)
+            return false;
+        probe.Target.FoundSilentAt = null;
+        state.Health.Improve();
+        End(sequence, probe);
+        return true;
+    }
+
+    public void OnNack(uint sequence, ulong helper, ulong target)
+    {
+        if (!_probes.TryGetValue(sequence, out Probe? probe) || probe.Target.Id != target || !probe.CountNack(helper))
+            return;
+        if (probe.AllHelpersDenied && probe.TcpEnded)
+            Fail(sequence, probe, refused: false);
+    }
+
+    public void OnRefusalCheck(uint sequence)
+    {
+        if (!_probes.TryGetValue(sequence, out Probe? probe))
+            return;
+        probe.TcpEnded = false;
+        TimeSpan rest = probe.Started + state.Health.Scale(state.Options.DirectTimeout + state.Options.IndirectTimeout) - state.Now;
+        var token = new ExchangeToken(ExchangePurpose.Probe, sequence);
+        state.Effects.Exchange(token, probe.Target.Address, outbox.StreamPing(_request, sequence, probe.Target.Id), rest);
+    }
+
+    public void OnExchangeEnded(uint sequence, ExchangeOutcome outcome)
+    {
+        if (!_probes.TryGetValue(sequence, out Probe? probe))
+            return;
+        probe.TcpEnded = true;
+        if (outcome == ExchangeOutcome.Refused)
+            Fail(sequence, probe, refused: true);
+        else if (probe.AllHelpersDenied)
+            Fail(sequence, probe, refused: false);
+    }
+
+    public void OnDirectEnd(uint sequence)
+    {
+        if (!_probes.TryGetValue(sequence, out Probe? probe))
+            return;
+        int count = state.Table.PickLive(state.Random, _helpers, except: probe.Target, onlyAlive: true);
+        for (int i = 0; i < count; i++)
+        {
+            probe.AddHelper(_helpers[i].Id);
+            outbox.PingRequest(_helpers[i].Address, sequence, probe.Target);
+        }
+        state.Timers.Set(state.Now + state.Health.Scale(state.Options.IndirectTimeout), TimerKind.ProbeIndirectEnd, sequence);
+    }
+
+    public void OnIndirectEnd(uint sequence)
+    {
+        if (_probes.TryGetValue(sequence, out Probe? probe))
+            Fail(sequence, probe, refused: false);
+    }
+
+    /// <summary>After a standstill nothing in flight means anything.</summary>
+    public void Forget()
+    {
+        foreach (Probe probe in _probes.Values)
+            _spare.Push(probe);
+        _probes.Clear();
+    }
+
+    private void Fail(uint sequence, Probe probe, bool refused)
+    {
+        MemberRecord target = probe.Target;
+        bool sameLife = target.Generation == probe.Generation;
+        bool heardOthers = state.HeardAt >= probe.Started || state.Table.Live.Count == 1;
+        int missedNacks = probe.MissedNacks;
+        int helpers = probe.Helpers;
+        End(sequence, probe);
+        if (!sameLife || !target.IsLive)
+            return;
+        if (refused)
+        {
+            judge.Accuse(target, state.Self.Id, refused: true);
+            return;
+        }
+        state.Health.Worsen(helpers > 0 ? missedNacks : 1);
+        target.FoundSilentAt = state.Now;
+        if (MayAccuse(heardOthers))
+            judge.Accuse(target, state.Self.Id, refused: false);
+    }
+
+    /// <summary>
+    /// One who heard nobody since is more likely cut off than surrounded by the dead: it waits a whole window before it accuses. A sick one
+    /// accuses rarely.
+    /// </summary>
+    private bool MayAccuse(bool heardOthers)
+    {
+        bool cutOff = !heardOthers && state.Now - state.HeardAt < state.Options.SuspicionMin;
+        if (cutOff || state.Now < state.ListenUntil || state.Now < _mayAccuseAt)
+            return false;
+        _mayAccuseAt = state.Now + state.Options.ProbePeriod * state.Health.Score;
+        return true;
+    }
+
+    private bool IsBeingProbed(MemberRecord target)
+    {
+        foreach (Probe probe in _probes.Values)
+            if (probe.Target == target)
+                return true;
+        return false;
+    }
+
+    private void End(uint sequence, Probe probe)
+    {
+        _probes.Remove(sequence);
+        _spare.Push(probe);
+    }
+}

@@ -1,0 +1,67 @@
+namespace Skein.Membership.Core;
+
+/// <summary>
+/// Event-driven gossip: news goes out at once, after a few milliseconds of waiting for company, round after round until it was sent often
+/// enough; a token bucket bounds the packets.
+/// </summary>
+internal sealed class Spreader(CoreState state, Outbox outbox)
+{
+    private readonly MemberRecord[] _targets = new MemberRecord[state.Options.GossipFanout];
+    private TimeSpan _due = TimeSpan.MaxValue;
+    private TimeSpan _credit = MostCredit;
+    private TimeSpan _creditAt;
+
+    private TimeSpan CostOfPacket => TimeSpan.FromSeconds(1) / state.Options.GossipRate;
+
+    /// <summary>A quarter of a second of the rate may go out in one burst.</summary>
+    private static readonly TimeSpan MostCredit = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>Marks parts of a record as news and sees that they go out.</summary>
+    public void Tell(MemberRecord record, UpdateParts parts)
+    {
+        state.News.Add(record.News, parts);
+        Schedule(state.Options.GossipCoalesce);
+    }
+
+    public void TellLoad(MemberRecord record)
+    {
+        state.LoadNews.Add(record.LoadNews, UpdateParts.State);
+        Schedule(state.Options.LoadGossipInterval);
+    }
+
+    public void OnTimer()
+    {
+        if (state.Now < _due)
+            return;
+        _due = TimeSpan.MaxValue;
+        Refill();
+        int affordable = (int)Math.Min(_targets.Length, _credit / CostOfPacket);
+        int count = state.Table.PickLive(state.Random, _targets.AsSpan(0, affordable));
+        for (int i = 0; i < count; i++)
+            outbox.Gossip(_targets[i].Address);
+        _credit -= CostOfPacket * count;
+        if (state.Table.Live.Count == 0)
+            return;
+        if (state.News.Count > 0)
+            Schedule(affordable > 0 ? state.Options.GossipInterval : CostOfPacket);
+        else if (state.LoadNews.Count > 0)
+            Schedule(state.Options.LoadGossipInterval);
+    }
+
+    private void Schedule(TimeSpan delay)
+    {
+        TimeSpan due = state.Now + delay;
+        if (state.Phase == CorePhase.Observing || due >= _due)
+            return;
+        _due = due;
+        state.Timers.Set(due, TimerKind.Gossip);
+    }
+
+    private void Refill()
+    {
+        _credit += state.Now - _creditAt;
+        _creditAt = state.Now;
+        if (_credit > MostCredit)
+            _credit = MostCredit;
+    }
+}

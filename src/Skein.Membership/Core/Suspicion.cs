@@ -1,0 +1,23 @@
+namespace Skein.Membership.Core;
+
+/// <summary>The clock of one suspicion.</summary>
+internal sealed class Suspicion(TimeSpan start)
+{
+    public TimeSpan Start { get; set; } = start;
+
+    /// <summary>The only timer that counts: earlier ones that still fire are stale.</summary>
+    public TimeSpan Due { get; set; } = TimeSpan.MaxValue;
+
+    /// <summary>
+    /// Length of the window: from <paramref name="max"/> for a lone accuser down to <paramref name="min"/> with
+    /// <paramref name="expected"/> confirmations, by the logarithm (Dadgar, Phillips, Currey: Lifeguard, DSN 2018, section IV-B).
+    /// </summary>
+    public static TimeSpan Window(TimeSpan min, TimeSpan max, int confirmations, int expected)
+    {
+        if (expected < 1 || confirmations >= expected)
+            return min;
+        double share = Math.Log(confirmations + 1) / Math.Log(expected + 1);
+        long micros = (long)(max.TotalMicroseconds - (max - min).TotalMicroseconds * share);
+        return TimeSpan.FromMicroseconds(micros);
+    }
+}

@@ -1,0 +1,145 @@
+namespace Skein.Membership;
+
+/// <summary>
+/// Timing and bounds of the protocol. Immutable; <see cref="Lan"/>, <see cref="Fast"/> and <see cref="Wan"/> are the profiles, each of
+/// which may be changed with <c>with</c>. All members of a cluster should use the same values.
+/// </summary>
+public sealed record ProtocolOptions
+{
+    /// <summary>Time between two routine probes of one member. Default 1 s, range 20 ms to 1 min.</summary>
+    public TimeSpan ProbePeriod { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long a probed member may take to answer before others are asked. Default 300 ms, range 5 ms to <see cref="ProbePeriod"/>.</summary>
+    public TimeSpan DirectTimeout { get; init; } = TimeSpan.FromMilliseconds(300);
+
+    /// <summary>How long the indirect round may take. Default 400 ms, range <see cref="DirectTimeout"/> to 1 min.</summary>
+    public TimeSpan IndirectTimeout { get; init; } = TimeSpan.FromMilliseconds(400);
+
+    /// <summary>Members asked to probe a silent one. Default 3, range 0 to 16.</summary>
+    public int IndirectProbes { get; init; } = 3;
+
+    /// <summary>Silence after which a TCP connect asks whether the process is there at all. Default 100 ms, range 5 ms to <see cref="DirectTimeout"/>.</summary>
+    public TimeSpan RefusalCheckAfter { get; init; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Probes that one member has in flight at the most. Default 32, range 1 to 1024.</summary>
+    public int ProbesInFlight { get; init; } = 32;
+
+    /// <summary>
+    /// Suspicion window once <see cref="Confirmations"/> others agree: the pause that is forgiven. Default 2 s, range
+    /// <see cref="DirectTimeout"/> to 10 min.
+    /// </summary>
+    public TimeSpan SuspicionMin { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>Window of a lone accuser, as a multiple of <see cref="SuspicionMin"/>. Default 6, range 1 to 20.</summary>
+    public int SuspicionMaxFactor { get; init; } = 6;
+
+    /// <summary>Further accusers after which the window has shrunk to <see cref="SuspicionMin"/>. Default 3, range 0 to 3.</summary>
+    public int Confirmations { get; init; } = 3;
+
+    /// <summary>Members to which one round of gossip goes. Default 3, range 1 to 16.</summary>
+    public int GossipFanout { get; init; } = 3;
+
+    /// <summary>How long news waits for company before it is sent. Default 5 ms, range 0 to 1 s.</summary>
+    public TimeSpan GossipCoalesce { get; init; } = TimeSpan.FromMilliseconds(5);
+
+    /// <summary>Time between two rounds while news is left. Default 20 ms, range 1 ms to 1 min.</summary>
+    public TimeSpan GossipInterval { get; init; } = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>Gossip packets a second that one member sends at the most, besides probes. Default 300, range 10 to 100,000.</summary>
+    public int GossipRate { get; init; } = 300;
+
+    /// <summary>Time between two rounds that carry load reports only. Default 200 ms, range 10 ms to 1 min.</summary>
+    public TimeSpan LoadGossipInterval { get; init; } = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>A rumour is sent this many times ceil(log10(members + 1)). Default 4, range 1 to 20.</summary>
+    public int RetransmitFactor { get; init; } = 4;
+
+    /// <summary>Time between two tries to reach a dead member, for ever: what heals a partition. Default 5 s, range 100 ms to 1 h.</summary>
+    public TimeSpan DeadContactInterval { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>First pause after a seed could not be reached; doubles up to <see cref="SeedRetryMax"/>. Default 100 ms, range 10 ms to 1 min.</summary>
+    public TimeSpan SeedRetryMin { get; init; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Longest pause between two tries of a seed. Default 10 s, range <see cref="SeedRetryMin"/> to 1 h.</summary>
+    public TimeSpan SeedRetryMax { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Longest TCP exchange (join, full state). Default 2 s, range 50 ms to 1 min.</summary>
+    public TimeSpan ExchangeTimeout { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>How long a newcomer waits for an older life of its name to answer. Default 500 ms, range 10 ms to 1 min.</summary>
+    public TimeSpan NameCheckTimeout { get; init; } = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>Shortest time between two gossiped load reports of a member. Default 1 s, range 100 ms to 10 min.</summary>
+    public TimeSpan LoadInterval { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long a member that leaves goes on telling so. Default 200 ms, range 0 to 1 min.</summary>
+    public TimeSpan LeaveLinger { get; init; } = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>How long the dead are remembered. Default 24 h, range 1 min to 30 days.</summary>
+    public TimeSpan TombstoneLifetime { get; init; } = TimeSpan.FromHours(24);
+
+    /// <summary>Dead members remembered at the most; the oldest are forgotten first. Default 10,000, range 16 to 100,000.</summary>
+    public int MaxTombstones { get; init; } = 10_000;
+
+    /// <summary>Live members at the most; more are refused. Default 10,000, range 2 to 100,000.</summary>
+    public int MaxMembers { get; init; } = 10_000;
+
+    /// <summary>The default: one data centre.</summary>
+    public static ProtocolOptions Lan { get; } = new();
+
+    /// <summary>Detection below a second on a good network, at five times the quiet traffic.</summary>
+    public static ProtocolOptions Fast { get; } = new()
+    {
+        ProbePeriod = TimeSpan.FromMilliseconds(200),
+        DirectTimeout = TimeSpan.FromMilliseconds(60),
+        IndirectTimeout = TimeSpan.FromMilliseconds(80),
+        RefusalCheckAfter = TimeSpan.FromMilliseconds(30),
+        SuspicionMin = TimeSpan.FromMilliseconds(350),
+        DeadContactInterval = TimeSpan.FromSeconds(2),
+        NameCheckTimeout = TimeSpan.FromMilliseconds(200),
+    };
+
+    /// <summary>Members far apart: round trips of up to half a second, loss.</summary>
+    public static ProtocolOptions Wan { get; } = new()
+    {
+        ProbePeriod = TimeSpan.FromSeconds(2),
+        DirectTimeout = TimeSpan.FromSeconds(1),
+        IndirectTimeout = TimeSpan.FromMilliseconds(1500),
+        RefusalCheckAfter = TimeSpan.FromMilliseconds(700),
+        SuspicionMin = TimeSpan.FromSeconds(5),
+        GossipInterval = TimeSpan.FromMilliseconds(100),
+        ExchangeTimeout = TimeSpan.FromSeconds(10),
+        NameCheckTimeout = TimeSpan.FromSeconds(2),
+    };
+
+    /// <summary>Checks every value and their combinations.</summary>
+    /// <exception cref="MembershipException">Names the option, its value and what is allowed.</exception>
+    public void Validate()
+    {
+        Check.Range(nameof(ProbePeriod), ProbePeriod, TimeSpan.FromMilliseconds(20), TimeSpan.FromMinutes(1));
+        Check.Range(nameof(DirectTimeout), DirectTimeout, TimeSpan.FromMilliseconds(5), ProbePeriod);
+        Check.Range(nameof(IndirectTimeout), IndirectTimeout, DirectTimeout, TimeSpan.FromMinutes(1));
+        Check.Range(nameof(IndirectProbes), IndirectProbes, 0, 16);
+        Check.Range(nameof(RefusalCheckAfter), RefusalCheckAfter, TimeSpan.FromMilliseconds(5), DirectTimeout);
+        Check.Range(nameof(ProbesInFlight), ProbesInFlight, 1, 1024);
+        Check.Range(nameof(SuspicionMin), SuspicionMin, DirectTimeout, TimeSpan.FromMinutes(10));
+        Check.Range(nameof(SuspicionMaxFactor), SuspicionMaxFactor, 1, 20);
+        Check.Range(nameof(Confirmations), Confirmations, 0, 3);
+        Check.Range(nameof(GossipFanout), GossipFanout, 1, 16);
+        Check.Range(nameof(GossipCoalesce), GossipCoalesce, TimeSpan.Zero, TimeSpan.FromSeconds(1));
+        Check.Range(nameof(GossipInterval), GossipInterval, TimeSpan.FromMilliseconds(1), TimeSpan.FromMinutes(1));
+        Check.Range(nameof(GossipRate), GossipRate, 10, 100_000);
+        Check.Range(nameof(LoadGossipInterval), LoadGossipInterval, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));
+        Check.Range(nameof(RetransmitFactor), RetransmitFactor, 1, 20);
+        Check.Range(nameof(DeadContactInterval), DeadContactInterval, TimeSpan.FromMilliseconds(100), TimeSpan.FromHours(1));
+        Check.Range(nameof(SeedRetryMin), SeedRetryMin, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));
+        Check.Range(nameof(SeedRetryMax), SeedRetryMax, SeedRetryMin, TimeSpan.FromHours(1));
+        Check.Range(nameof(ExchangeTimeout), ExchangeTimeout, TimeSpan.FromMilliseconds(50), TimeSpan.FromMinutes(1));
+        Check.Range(nameof(NameCheckTimeout), NameCheckTimeout, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));
+        Check.Range(nameof(LoadInterval), LoadInterval, TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(10));
+        Check.Range(nameof(LeaveLinger), LeaveLinger, TimeSpan.Zero, TimeSpan.FromMinutes(1));
+        Check.Range(nameof(TombstoneLifetime), TombstoneLifetime, TimeSpan.FromMinutes(1), TimeSpan.FromDays(30));
+        Check.Range(nameof(MaxTombstones), MaxTombstones, 16, 100_000);
+        Check.Range(nameof(MaxMembers), MaxMembers, 2, 100_000);
+    }
+}

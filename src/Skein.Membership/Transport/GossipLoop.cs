@@ -1,0 +1,92 @@
+using System.Collections.Concurrent;
+using Skein.Membership.Core;
+using Skein.Membership.Wire;
+
+namespace Skein.Membership.Transport;
+
+/// <summary>
+/// The one thread that feeds the core: datagrams first, then commands, then timers. It is a thread of its own, not one of the pool: whatever
+/// keeps the pool busy must not make this member accuse others.
+/// </summary>
+internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipCore core, SnapshotBoard board)
+{
+    private readonly ConcurrentQueue<Action<MembershipCore, TimeSpan>> _commands = new();
+    private readonly byte[] _datagram = new byte[WireLimits.Datagram + 1];
+    private readonly long _origin = time.GetTimestamp();
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile bool _stopping;
+    private int _woken;
+    private TimeSpan _publishAt;
+
+    /// <summary>Datagrams taken in a row before timers get their turn.</summary>
+    private const int Batch = 64;
+
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(1);
+
+    /// <summary>Snapshots of large groups are built at most this often.</summary>
+    private static readonly TimeSpan SnapshotInterval = TimeSpan.FromMilliseconds(10);
+
+    /// <summary>Ends with the thread; carries the exception that ended it, if one did.</summary>
+    public Task Ended => _ended.Task;
+
+    public TimeSpan Now => time.GetElapsedTime(_origin);
+
+    public void Start()
+    {
+        core.Start(Now);
+        board.Publish(core);
+        new Thread(Run) { IsBackground = true, Name = "skein-gossip" }.Start();
+    }
+
+    /// <summary>Runs on the loop, soon. Safe from any thread.</summary>
+    public void Post(Action<MembershipCore, TimeSpan> command)
+    {
+        _commands.Enqueue(command);
+        if (!_stopping && Interlocked.Exchange(ref _woken, 1) == 0)
+            port.Wake();
+    }
+
+    public void Stop()
+    {
+        _stopping = true;
+        port.Wake();
+    }
+
+    private void Run()
+    {
+        try
+        {
+            while (!_stopping)
+                Turn();
+            _ended.SetResult();
+        }
+        catch (Exception error)
+        {
+            _ended.SetException(error);
+        }
+    }
+
+    private void Turn()
+    {
+        if (port.Wait(UntilNext()))
+            for (int i = 0; i < Batch && port.TryReceive(_datagram, out int length, out PeerAddress from); i++)
+                core.Receive(from, _datagram.AsSpan(0, length), Now);
+        Volatile.Write(ref _woken, 0);
+        while (_commands.TryDequeue(out Action<MembershipCore, TimeSpan>? command))
+            command(core, Now);
+        core.Advance(Now);
+        if (board.IsStale(core) && Now >= _publishAt)
+        {
+            board.Publish(core);
+            _publishAt = Now + SnapshotInterval;
+        }
+    }
+
+    private TimeSpan UntilNext()
+    {
+        TimeSpan next = core.NextDue;
+        if (board.IsStale(core) && _publishAt < next)
+            next = _publishAt;
+        return TimeSpan.FromTicks(Math.Clamp((next - Now).Ticks, 0, LongestWait.Ticks));
+    }
+}

@@ -1,0 +1,186 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.NetworkInformation;
+using System.Net.Sockets;
+using Skein.Membership.Core;
+
+namespace Skein.Membership.Transport;
+
+/// <summary>The UDP socket and the TCP listener of one port. Sending and receiving datagrams allocates nothing.</summary>
+internal sealed class GossipPort : IDisposable
+{
+    private readonly Socket _udp;
+    private readonly Socket _tcp;
+    private readonly SocketAddress _sendTo;
+    private readonly SocketAddress _receivedFrom;
+    private readonly SocketAddress _self;
+    private const int KernelBuffer = 4 << 20;
+    private const int Backlog = 256;
+    private const int TriesForFreePort = 32;
+
+    private GossipPort(Socket udp, Socket tcp)
+    {
+        (_udp, _tcp) = (udp, tcp);
+        EndPoint = (IPEndPoint)udp.LocalEndPoint!;
+        _sendTo = new SocketAddress(udp.AddressFamily);
+        _receivedFrom = new SocketAddress(udp.AddressFamily);
+        _self = new IPEndPoint(IsWildcard(EndPoint.Address) ? Loopback(udp.AddressFamily) : EndPoint.Address, EndPoint.Port).Serialize();
+        udp.Blocking = false;
+    }
+
+    public IPEndPoint EndPoint { get; }
+
+    public AddressFamily Family => _udp.AddressFamily;
+
+    /// <summary>Binds both sockets; with port 0 it looks for a port that is free for both.</summary>
+    /// <exception cref="MembershipException">The port is in use or the address is not ours.</exception>
+    public static GossipPort Bind(IPEndPoint wanted)
+    {
+        for (int tries = 1; ; tries++)
+        {
+            Socket? tcp = null;
+            Socket? udp = null;
+            try
+            {
+                tcp = Open(wanted, SocketType.Stream, ProtocolType.Tcp);
+                udp = Open((IPEndPoint)tcp.LocalEndPoint!, SocketType.Dgram, ProtocolType.Udp);
+                tcp.Listen(Backlog);
+                return new GossipPort(udp, tcp);
+            }
+            catch (SocketException error)
+            {
+                tcp?.Dispose();
+                udp?.Dispose();
+                if (wanted.Port == 0 && error.SocketErrorCode == SocketError.AddressAlreadyInUse && tries < TriesForFreePort)
+                    continue;
+                throw new MembershipException(
+                    MembershipError.AddressInUse, $"cannot listen for gossip on {wanted}: {error.Message.ToLowerInvariant()}", error);
+            }
+        }
+    }
+
+    /// <summary>Waits until a datagram is there or the time is up.</summary>
+    public bool Wait(TimeSpan time) => _udp.Poll(time, SelectMode.SelectRead);
+
+    /// <summary>Takes one datagram; false where none is left. One that is longer than the buffer comes cut, one byte above the limit.</summary>
+    public bool TryReceive(Span<byte> buffer, out int length, out PeerAddress from)
+    {
+        (length, from) = (0, default);
+        try
+        {
+            length = _udp.ReceiveFrom(buffer, SocketFlags.None, _receivedFrom);
+            from = Read(_receivedFrom);
+            return true;
+        }
+        catch (SocketException error) when (error.SocketErrorCode == SocketError.MessageSize)
+        {
+            length = buffer.Length;
+            return true;
+        }
+        catch (SocketException error) when (error.SocketErrorCode is SocketError.WouldBlock or SocketError.ConnectionReset)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Hands a datagram to the kernel; false where it refuses (no route, buffers full): the same as losing it.</summary>
+    public bool TrySend(PeerAddress to, ReadOnlySpan<byte> datagram)
+    {
+        Write(to, _sendTo);
+        try
+        {
+            _udp.SendTo(datagram, SocketFlags.None, _sendTo);
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Ends a <see cref="Wait"/> from another thread: one byte to ourselves.</summary>
+    public void Wake()
+    {
+        try
+        {
+            _udp.SendTo([0], SocketFlags.None, _self);
+        }
+        catch (Exception error) when (error is SocketException or ObjectDisposedException)
+        {
+            // Full buffers: the loop is awake. Disposed: there is nobody to wake.
+        }
+    }
+
+    public ValueTask<Socket> AcceptAsync(CancellationToken cancellationToken) => _tcp.AcceptAsync(cancellationToken);
+
+    public void Dispose()
+    {
+        _udp.Dispose();
+        _tcp.Dispose();
+    }
+
+    /// <summary>Where others reach this port, if nothing else is configured.</summary>
+    public IPEndPoint Reachable(IPEndPoint? advertise)
+    {
+        if (advertise is not null)
+            return new IPEndPoint(advertise.Address, advertise.Port == 0 ? EndPoint.Port : advertise.Port);
+        return IsWildcard(EndPoint.Address) ? new IPEndPoint(FirstAddress(), EndPoint.Port) : EndPoint;
+    }
+
+    private IPAddress FirstAddress()
+    {
+        foreach (NetworkInterface card in NetworkInterface.GetAllNetworkInterfaces())
+        {
+            if (card.OperationalStatus != OperationalStatus.Up || card.NetworkInterfaceType == NetworkInterfaceType.Loopback)
+                continue;
+            foreach (UnicastIPAddressInformation unicast in card.GetIPProperties().UnicastAddresses)
+                if (unicast.Address.AddressFamily == AddressFamily.InterNetwork)
+                    return unicast.Address;
+        }
+        return Loopback(Family);
+    }
+
+    private static Socket Open(IPEndPoint endpoint, SocketType type, ProtocolType protocol)
+    {
+        var socket = new Socket(endpoint.AddressFamily, type, protocol);
+        try
+        {
+            if (endpoint.AddressFamily == AddressFamily.InterNetworkV6)
+                socket.DualMode = true;
+            if (type == SocketType.Dgram)
+                socket.ReceiveBufferSize = socket.SendBufferSize = KernelBuffer;
+            socket.Bind(endpoint);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    private static bool IsWildcard(IPAddress address) => address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any);
+
+    private static IPAddress Loopback(AddressFamily family) =>
+        family == AddressFamily.InterNetworkV6 ? IPAddress.IPv6Loopback : IPAddress.Loopback;
+
+    // sockaddr_in: family (2), port (2), address (4). sockaddr_in6: family (2), port (2), flow (4), address (16), scope (4).
+    private static void Write(PeerAddress to, SocketAddress target)
+    {
+        Span<byte> bytes = target.Buffer.Span;
+        BinaryPrimitives.WriteUInt16BigEndian(bytes[2..], to.Port);
+        if (target.Family == AddressFamily.InterNetwork)
+            BinaryPrimitives.WriteUInt32BigEndian(bytes[4..], to.IPv4);
+        else
+            to.WriteIPv6(bytes[8..]);
+    }
+
+    private static PeerAddress Read(SocketAddress source)
+    {
+        ReadOnlySpan<byte> bytes = source.Buffer.Span;
+        ushort port = BinaryPrimitives.ReadUInt16BigEndian(bytes[2..]);
+        return source.Family == AddressFamily.InterNetwork
+            ? PeerAddress.OfIPv4(BinaryPrimitives.ReadUInt32BigEndian(bytes[4..]), port)
+            : new PeerAddress(BinaryPrimitives.ReadUInt64BigEndian(bytes[8..]), BinaryPrimitives.ReadUInt64BigEndian(bytes[16..]), port);
+    }
+}

@@ -1,0 +1,111 @@
+using System.Net.Sockets;
+using Skein.Membership.Core;
+
+namespace Skein.Membership.Transport;
+
+/// <summary>TCP exchanges in both directions: one request, one reply, then the connection closes. Bounded in number and time.</summary>
+internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan serveTimeout)
+{
+    private int _serving;
+    private int _asking;
+    private const int MostServed = 64;
+    private const int MostAsked = 64;
+
+    /// <summary>Accepts until cancelled. <paramref name="serve"/> answers the reply, or null for none.</summary>
+    public async Task AcceptAsync(Func<PeerAddress, byte[], Task<byte[]?>> serve, CancellationToken stopping)
+    {
+        try
+        {
+            while (true)
+            {
+                Socket socket = await AcceptOneAsync(stopping);
+                if (Interlocked.Increment(ref _serving) <= MostServed)
+                {
+                    _ = ServeAsync(socket, serve, stopping);
+                    continue;
+                }
+                Interlocked.Decrement(ref _serving);
+                socket.Dispose();
+            }
+        }
+        catch (Exception error) when (error is OperationCanceledException or ObjectDisposedException)
+        {
+            // The member stops.
+        }
+    }
+
+    /// <summary>Asks one peer; never throws.</summary>
+    public async Task<(ExchangeOutcome Outcome, byte[] Reply)> AskAsync(
+        PeerAddress to, ReadOnlyMemory<byte> request, TimeSpan timeout, CancellationToken stopping)
+    {
+        if (timeout <= TimeSpan.Zero || Interlocked.Increment(ref _asking) > MostAsked)
+        {
+            if (timeout > TimeSpan.Zero)
+                Interlocked.Decrement(ref _asking);
+            return (ExchangeOutcome.Failed, []);
+        }
+        using var deadline = new CancellationTokenSource(timeout, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, stopping);
+        try
+        {
+            using var socket = new Socket(port.Family, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            await socket.ConnectAsync(to.ToEndPoint(), both.Token);
+            await StreamFrame.WriteAsync(socket, request, both.Token);
+            byte[]? reply = await StreamFrame.ReadAsync(socket, both.Token);
+            return reply is null ? (ExchangeOutcome.Failed, []) : (ExchangeOutcome.Replied, reply);
+        }
+        catch (SocketException error)
+        {
+            return (error.SocketErrorCode == SocketError.ConnectionRefused ? ExchangeOutcome.Refused : ExchangeOutcome.Failed, []);
+        }
+        catch (OperationCanceledException)
+        {
+            return (ExchangeOutcome.Failed, []);
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _asking);
+        }
+    }
+
+    /// <summary>A connection that was aborted before we took it is no reason to stop listening.</summary>
+    private async Task<Socket> AcceptOneAsync(CancellationToken stopping)
+    {
+        while (true)
+        {
+            try
+            {
+                return await port.AcceptAsync(stopping);
+            }
+            catch (SocketException) when (!stopping.IsCancellationRequested)
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(10), time, stopping);
+            }
+        }
+    }
+
+    private async Task ServeAsync(Socket socket, Func<PeerAddress, byte[], Task<byte[]?>> serve, CancellationToken stopping)
+    {
+        using var deadline = new CancellationTokenSource(serveTimeout, time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, stopping);
+        try
+        {
+            using (socket)
+            {
+                socket.NoDelay = true;
+                var from = PeerAddress.From((System.Net.IPEndPoint)socket.RemoteEndPoint!);
+                if (await StreamFrame.ReadAsync(socket, both.Token) is { } request
+                    && await serve(from, request).WaitAsync(both.Token) is { } reply)
+                    await StreamFrame.WriteAsync(socket, reply, both.Token);
+            }
+        }
+        catch (Exception error) when (error is SocketException or OperationCanceledException or ObjectDisposedException)
+        {
+            // The peer went away, or took too long: its problem, and it knows.
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _serving);
+        }
+    }
+}

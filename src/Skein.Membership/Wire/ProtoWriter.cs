@@ -1,0 +1,120 @@
+using System.Buffers.Binary;
+using System.Diagnostics;
+
+namespace Skein.Membership.Wire;
+
+/// <summary>
+/// Writes the protobuf wire format into a fixed span. Running out of room sets <see cref="Overflowed"/> and writes nothing more, so that
+/// a caller may try a part and take it back with <see cref="RewindTo"/>.
+/// </summary>
+internal ref struct ProtoWriter(Span<byte> buffer, int position)
+{
+    private readonly Span<byte> _buffer = buffer;
+
+    public int Position { get; private set; } = position;
+
+    public bool Overflowed { get; private set; }
+
+    public void RewindTo(int position)
+    {
+        Debug.Assert(position <= Position, "rewinding goes back");
+        Position = position;
+        Overflowed = false;
+    }
+
+    /// <summary>proto3: a zero is not written.</summary>
+    public void Varint(int field, ulong value)
+    {
+        if (value == 0)
+            return;
+        Tag(field, WireType.Varint);
+        RawVarint(value);
+    }
+
+    /// <summary>proto3: a zero is not written.</summary>
+    public void Fixed64(int field, ulong value)
+    {
+        if (value == 0)
+            return;
+        Tag(field, WireType.Fixed64);
+        RawFixed64(value);
+    }
+
+    /// <summary>proto3: empty bytes are not written.</summary>
+    public void Bytes(int field, scoped ReadOnlySpan<byte> value)
+    {
+        if (value.IsEmpty)
+            return;
+        Tag(field, WireType.Bytes);
+        RawVarint((ulong)value.Length);
+        if (Reserve(value.Length))
+        {
+            value.CopyTo(_buffer[Position..]);
+            Position += value.Length;
+        }
+    }
+
+    public void PackedFixed64(int field, scoped ReadOnlySpan<ulong> values)
+    {
+        if (values.IsEmpty)
+            return;
+        Tag(field, WireType.Bytes);
+        RawVarint((ulong)values.Length * 8);
+        foreach (ulong value in values)
+            RawFixed64(value);
+    }
+
+    /// <summary>Opens a nested message. Its length takes two bytes always, so that nothing has to move when it is known.</summary>
+    public int BeginMessage(int field)
+    {
+        Tag(field, WireType.Bytes);
+        if (Reserve(2))
+            Position += 2;
+        return Position;
+    }
+
+    public void EndMessage(int start)
+    {
+        int length = Position - start;
+        Debug.Assert(length < 1 << 14, "nested messages stay below 16 KiB");
+        if (Overflowed)
+            return;
+        _buffer[start - 2] = (byte)(length | 0x80);
+        _buffer[start - 1] = (byte)(length >> 7);
+    }
+
+    private void Tag(int field, WireType type) => RawVarint(((uint)field << 3) | (uint)type);
+
+    private void RawVarint(ulong value)
+    {
+        int length = VarintLength(value);
+        if (!Reserve(length))
+            return;
+        for (; value >= 0x80; value >>= 7)
+            _buffer[Position++] = (byte)(value | 0x80);
+        _buffer[Position++] = (byte)value;
+    }
+
+    private void RawFixed64(ulong value)
+    {
+        if (!Reserve(8))
+            return;
+        BinaryPrimitives.WriteUInt64LittleEndian(_buffer[Position..], value);
+        Position += 8;
+    }
+
+    private static int VarintLength(ulong value)
+    {
+        int length = 1;
+        while ((value >>= 7) != 0)
+            length++;
+        return length;
+    }
+
+    private bool Reserve(int count)
+    {
+        if (Overflowed || _buffer.Length - Position < count)
+            Overflowed = true;
+        return !Overflowed;
+    }
+}

@@ -1,0 +1,191 @@
+using Skein.Membership;
+using Skein.Membership.Core;
+
+namespace Skein.Simulation.Membership;
+
+/// <summary>
+/// A network of members in virtual time. Each member is the production core; one thread, one seed, the same trace every time. After every
+/// change the invariants are held against it.
+/// </summary>
+internal sealed partial class MembershipWorld
+{
+    private readonly EventQueue<WorldEvent> _events = new();
+    private readonly Dictionary<PeerAddress, SimulatedMember> _byAddress = [];
+    private readonly SeededRandom _random;
+    private readonly Invariants _invariants;
+    private ulong _hash = 0xCBF2_9CE4_8422_2325;
+    private const uint FirstAddress = 0x0A00_0001;
+    private const ushort Port = 7946;
+
+    /// <summary>Unix time at which every simulation begins.</summary>
+    private const ulong Epoch = 1_800_000_000_000;
+
+    public MembershipWorld(ulong seed, ProtocolOptions options)
+    {
+        (Seed, Options) = (seed, options);
+        _random = new SeededRandom(seed);
+        _invariants = new Invariants(this);
+    }
+
+    public ulong Seed { get; }
+
+    public ProtocolOptions Options { get; }
+
+    public LinkModel Link { get; set; } = new();
+
+    /// <summary>Decides about single packets: false drops one. Default: all pass.</summary>
+    public Func<SimulatedMember, SimulatedMember, bool> Passes { get; set; } = static (_, _) => true;
+
+    public List<SimulatedMember> Members { get; } = [];
+
+    public TimeSpan Now => _events.Now;
+
+    public SeededRandom Random => _random;
+
+    /// <summary>Hash over everything that happened, in order: equal seeds give equal traces.</summary>
+    public ulong TraceHash => _hash;
+
+    public long Handled { get; private set; }
+
+    /// <summary>Told of everything that a member reports.</summary>
+    public Action<SimulatedMember, CoreEvent, MemberRecord> Reported { get; set; } = static (_, _, _) => { };
+
+    /// <summary>Starts a process. The same name again is a restart; <paramref name="at"/> gives it the address of another one.</summary>
+    public SimulatedMember Start(string name, SimulatedMember? at = null, params ReadOnlySpan<SimulatedMember> seeds) =>
+        Start(name, at, clockBack: TimeSpan.Zero, seeds);
+
+    /// <summary>The same with a wall clock that is behind.</summary>
+    public SimulatedMember Start(string name, SimulatedMember? at, TimeSpan clockBack, params ReadOnlySpan<SimulatedMember> seeds)
+    {
+        int index = Members.Count;
+        PeerAddress address = at?.Address ?? PeerAddress.OfIPv4(FirstAddress + (uint)index, Port);
+        string[] addresses = new string[seeds.Length];
+        for (int i = 0; i < seeds.Length; i++)
+            addresses[i] = seeds[i].Address.ToString();
+        var settings = new CoreSettings(
+            name, "simulation", address, Epoch + (ulong)Now.TotalMilliseconds - (ulong)clockBack.TotalMilliseconds, Metadata: [], addresses, Options);
+        var member = new SimulatedMember(this, index, settings, _random.NextUInt64());
+        Members.Add(member);
+        _byAddress[address] = member;
+        _invariants.Watch(member);
+        member.Core.Start(Now);
+        Settle(member);
+        return member;
+    }
+
+    /// <summary>Starts <paramref name="count"/> members named m-0, m-1, …; the first is the seed of all.</summary>
+    public void StartMany(int count)
+    {
+        SimulatedMember first = Start("m-0");
+        for (int i = 1; i < count; i++)
+            Start($"m-{i}", at: null, first);
+    }
+
+    public void At(TimeSpan when, Action action) =>
+        _events.Schedule(when, new WorldEvent { Kind = WorldEventKind.Action, Action = action });
+
+    public void RunFor(TimeSpan time)
+    {
+        TimeSpan limit = Now + time;
+        while (_events.TryTake(limit, out WorldEvent what))
+            Handle(what);
+    }
+
+    /// <summary>Runs until the condition holds after some event; false where it did not within the limit.</summary>
+    public bool RunUntil(Func<bool> condition, TimeSpan limit)
+    {
+        TimeSpan end = Now + limit;
+        while (!condition())
+        {
+            if (!_events.TryTake(end, out WorldEvent what))
+                return condition();
+            Handle(what);
+        }
+        return true;
+    }
+
+    public IEnumerable<SimulatedMember> Running => Members.Where(static member => member.IsRunning);
+
+    /// <summary>Whether all running members see the same live members.</summary>
+    public bool Agree()
+    {
+        SimulatedMember[] running = [.. Running];
+        return Array.TrueForAll(running, member =>
+            member.Core.Table.LiveCount == running.Length && member.Core.Table.Digest == running[0].Core.Table.Digest);
+    }
+
+    public void Fail(string problem) =>
+        throw new InvalidOperationException($"{problem} (seed={Seed}, at {Now}, {Members.Count} members, trace {_hash:x16})");
+
+    /// <summary>Lets a member act now, from a scenario, and looks after its timers.</summary>
+    public void Do(SimulatedMember member, Action<MembershipCore, TimeSpan> action)
+    {
+        action(member.Core, Now);
+        Settle(member);
+    }
+
+    internal void OnReport(SimulatedMember member, CoreEvent what, MemberRecord about)
+    {
+        member.Events.Add((Now, what, about.Name));
+        Note((ulong)what + 100, about.Id);
+        Reported(member, what, about);
+    }
+
+    private void Handle(WorldEvent what)
+    {
+        Handled++;
+        if (what.Kind == WorldEventKind.Action)
+        {
+            what.Action!();
+            return;
+        }
+        SimulatedMember member = what.Member!;
+        if (member.RunsFrom > Now && member.IsRunning)
+        {
+            _events.Schedule(member.RunsFrom, what);
+            return;
+        }
+        Note((ulong)what.Kind, ((ulong)member.Index << 32) | (uint)what.Bytes.Length);
+        Deliver(member, what);
+        Settle(member);
+    }
+
+    private void Deliver(SimulatedMember member, WorldEvent what)
+    {
+        if (what.Kind == WorldEventKind.StreamRequest)
+            Serve(member, what);
+        if (!member.IsRunning)
+            return;
+        switch (what.Kind)
+        {
+            case WorldEventKind.Wake:
+                if (member.WakesAt <= Now)
+                    member.WakesAt = TimeSpan.MaxValue;
+                member.Core.Advance(Now);
+                break;
+            case WorldEventKind.Datagram:
+                member.Core.Receive(what.From, what.Bytes, Now);
+                break;
+            case WorldEventKind.StreamEnd when !what.Stream!.Ended:
+                what.Stream.Ended = true;
+                member.Core.ExchangeEnded(what.Stream.Token, what.Outcome, what.From, what.Bytes, Now);
+                break;
+            case WorldEventKind.Resolved:
+                member.Core.SeedResolved(what.Seed, what.From, Now);
+                break;
+        }
+    }
+
+    /// <summary>Schedules the wake-up that the member's timers ask for.</summary>
+    private void Settle(SimulatedMember member)
+    {
+        TimeSpan due = member.Core.NextDue;
+        if (!member.IsRunning || due >= member.WakesAt)
+            return;
+        member.WakesAt = due;
+        _events.Schedule(due, new WorldEvent { Kind = WorldEventKind.Wake, Member = member });
+    }
+
+    private void Note(ulong what, ulong value) =>
+        _hash = SeededRandom.Mix(_hash ^ (ulong)Now.Ticks) ^ SeededRandom.Mix(what + value * 31);
+}

@@ -1,0 +1,67 @@
+using Skein.Membership;
+using Skein.Membership.Core;
+
+namespace Skein.Simulation.Membership;
+
+/// <summary>One process in the simulated network: the production core, and what is done to it.</summary>
+internal sealed class SimulatedMember : ICoreEffects
+{
+    private readonly MembershipWorld _world;
+
+    public SimulatedMember(MembershipWorld world, int index, CoreSettings settings, ulong seed)
+    {
+        (_world, Index, Settings) = (world, index, settings);
+        Core = new MembershipCore(settings, seed, this);
+    }
+
+    public int Index { get; }
+
+    public CoreSettings Settings { get; }
+
+    public MembershipCore Core { get; }
+
+    public PeerAddress Address => Settings.Address;
+
+    public string Name => Settings.Name;
+
+    public ulong Id => Core.Table.Self.Id;
+
+    /// <summary>The process is gone; its host answers connections with a refusal.</summary>
+    public bool Crashed { get; set; }
+
+    /// <summary>The host is gone with it: nothing answers.</summary>
+    public bool HostLost { get; set; }
+
+    /// <summary>Packets to this member wait until then (a starved receiver); nothing is lost.</summary>
+    public TimeSpan ReceivesFrom { get; set; }
+
+    /// <summary>Packets from this member wait until then.</summary>
+    public TimeSpan SendsFrom { get; set; }
+
+    /// <summary>The process stands still until then: neither timers nor packets are handled.</summary>
+    public TimeSpan RunsFrom { get; set; }
+
+    /// <summary>Earliest wake-up that is scheduled.</summary>
+    public TimeSpan WakesAt { get; set; } = TimeSpan.MaxValue;
+
+    public bool IsRunning => !Crashed && !HostLost && Core.Phase != CorePhase.Over;
+
+    public List<(TimeSpan At, CoreEvent What, string About)> Events { get; } = [];
+
+    public long SentPackets { get; set; }
+
+    public long SentBytes { get; set; }
+
+    public MemberRecord? View(string name) => Core.Table.Find(Skein.Membership.Wire.PacketHeader.MemberOf(name));
+
+    public MemberState StateOf(string name) => View(name)?.State ?? MemberState.None;
+
+    void ICoreEffects.Send(PeerAddress to, ReadOnlySpan<byte> datagram) => _world.Send(this, to, datagram);
+
+    void ICoreEffects.Exchange(ExchangeToken token, PeerAddress to, ReadOnlySpan<byte> request, TimeSpan timeout) =>
+        _world.Exchange(this, token, to, request, timeout);
+
+    void ICoreEffects.Resolve(int seed) => _world.Resolve(this, seed);
+
+    void ICoreEffects.Report(CoreEvent what, MemberRecord about) => _world.OnReport(this, what, about);
+}

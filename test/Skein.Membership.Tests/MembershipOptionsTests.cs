@@ -1,0 +1,57 @@
+using System.Net;
+
+namespace Skein.Membership.Tests;
+
+public sealed class MembershipOptionsTests
+{
+    private static readonly MembershipOptions Valid = new() { Name = "replica-1" };
+
+    [Fact]
+    public void Validate_Profiles_AreValid()
+    {
+        foreach (ProtocolOptions profile in new[] { ProtocolOptions.Lan, ProtocolOptions.Fast, ProtocolOptions.Wan })
+            (Valid with { Protocol = profile }).Validate();
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("has space")]
+    [InlineData("naïve")]
+    public void Validate_BadName_NamesOptionAndValue(string name) =>
+        AssertRefused(Valid with { Name = name }, "Name", $"'{name}'", "printable ASCII");
+
+    [Theory]
+    [InlineData("host:port")]
+    [InlineData("host:0")]
+    [InlineData(":7946")]
+    [InlineData("host:70000")]
+    public void Validate_BadSeed_NamesIt(string seed) => AssertRefused(Valid with { Seeds = ["good:1", seed] }, "Seeds", $"'{seed}'");
+
+    [Theory]
+    [InlineData("10.0.0.1:7946")]
+    [InlineData("10.0.0.1")]
+    [InlineData("skein-gossip.default.svc:7946")]
+    [InlineData("[::1]:7946")]
+    [InlineData("::1")]
+    public void Validate_GoodSeed_IsTaken(string seed) => (Valid with { Seeds = [seed] }).Validate();
+
+    [Fact]
+    public void Validate_NotLoopbackWithoutInsecure_IsRefused()
+    {
+        MembershipOptions open = Valid with { Bind = new IPEndPoint(IPAddress.Any, 7946) };
+
+        AssertRefused(open, "Bind", "0.0.0.0:7946", "loopback");
+        (open with { Insecure = true }).Validate();
+    }
+
+    [Fact]
+    public void Validate_TimeoutAbovePeriod_NamesBothEnds() =>
+        AssertRefused(Valid with { Protocol = ProtocolOptions.Lan with { DirectTimeout = TimeSpan.FromSeconds(2) } }, "DirectTimeout", "00:00:02", "00:00:01");
+
+    private static void AssertRefused(MembershipOptions options, params string[] parts)
+    {
+        MembershipException refusal = Assert.Throws<MembershipException>(options.Validate);
+        Assert.Equal(MembershipError.InvalidOption, refusal.Error);
+        Assert.All(parts, part => Assert.Contains(part, refusal.Message, StringComparison.Ordinal));
+    }
+}

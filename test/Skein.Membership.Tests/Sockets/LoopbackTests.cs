@@ -1,0 +1,184 @@
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging.Abstractions;
+using Skein.Protocol;
+using Skein.Protocol.V1;
+
+namespace Skein.Membership.Tests.Sockets;
+
+/// <summary>The whole shell on real loopback sockets; waits end on events, with a deadline that only a failure reaches.</summary>
+public sealed class LoopbackTests : IAsyncLifetime
+{
+    private readonly List<IMembership> _members = [];
+    private readonly CancellationTokenSource _deadline = new(TimeSpan.FromSeconds(30), TimeProvider.System);
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (IMembership member in _members)
+            await member.DisposeAsync();
+        _deadline.Dispose();
+    }
+
+    [Fact]
+    public async Task Start_TwoMembersOnFreePorts_SeeEachOthersMetadata()
+    {
+        IMembership gateway = await StartAsync("gateway-1", Roles.Gateway);
+        IMembership replica = await StartAsync("replica-1", Roles.Replica, gateway);
+
+        Member seen = await WaitAsync(gateway, "replica-1", member => member.State == MemberState.Alive);
+        Assert.Equal(Roles.Replica, seen.Role);
+        Assert.Equal(["tiny"], seen.Metadata.Models);
+        Assert.Equal(replica.LocalEndPoint, seen.Gossip);
+        await WaitAsync(replica, "gateway-1", member => member.Role == Roles.Gateway);
+    }
+
+    [Fact]
+    public async Task UpdateMetadataAndLoad_ReachTheOthers()
+    {
+        IMembership gateway = await StartAsync("gateway-1", Roles.Gateway);
+        IMembership replica = await StartAsync("replica-1", Roles.Replica, gateway);
+
+        replica.UpdateMetadata(new MemberMetadata { Role = Roles.Replica, Draining = true });
+        replica.UpdateLoad(inFlight: 7, queued: 2);
+
+        await WaitAsync(gateway, "replica-1", member => member.Metadata.Draining && member is { InFlight: 7, Queued: 2 });
+    }
+
+    [Fact]
+    public async Task Leave_OthersSeeLeft()
+    {
+        IMembership gateway = await StartAsync("gateway-1", Roles.Gateway);
+        IMembership replica = await StartAsync("replica-1", Roles.Replica, gateway);
+        await WaitAsync(gateway, "replica-1", member => member.IsLive);
+
+        await replica.LeaveAsync(_deadline.Token);
+
+        await WaitAsync(gateway, "replica-1", member => member.State == MemberState.Left);
+    }
+
+    [Fact]
+    public async Task Crash_AfterProbeNow_IsDeadWithoutWaitingForAWindow()
+    {
+        IMembership gateway = await StartAsync("gateway-1", Roles.Gateway);
+        IMembership replica = await StartAsync("replica-1", Roles.Replica, gateway);
+        await WaitAsync(gateway, "replica-1", member => member.IsLive);
+
+        await replica.DisposeAsync();
+        long start = TimeProvider.System.GetTimestamp();
+        gateway.ProbeNow("replica-1");
+
+        await WaitAsync(gateway, "replica-1", member => member.State == MemberState.Dead);
+        Assert.InRange(TimeProvider.System.GetElapsedTime(start), TimeSpan.Zero, TimeSpan.FromSeconds(1));
+    }
+
+    [Fact]
+    public async Task Restart_SameNameOtherPort_IsBackWithAHigherGeneration()
+    {
+        IMembership gateway = await StartAsync("gateway-1", Roles.Gateway);
+        IMembership first = await StartAsync("replica-1", Roles.Replica, gateway);
+        Member before = await WaitAsync(gateway, "replica-1", member => member.IsLive);
+        await first.DisposeAsync();
+
+        IMembership second = await StartAsync("replica-1", Roles.Replica, gateway);
+
+        Member after = await WaitAsync(gateway, "replica-1", member => member.Generation > before.Generation);
+        Assert.Equal(second.LocalEndPoint, after.Gossip);
+        Assert.True(after.IsLive);
+    }
+
+    [Fact]
+    public async Task Start_NameAnswersElsewhere_IsRefusedByName()
+    {
+        IMembership gateway = await StartAsync("gateway-1", Roles.Gateway);
+        IMembership holder = await StartAsync("replica-1", Roles.Replica, gateway);
+
+        MembershipException refusal = await Assert.ThrowsAsync<MembershipException>(() => StartAsync("replica-1", Roles.Replica, gateway));
+
+        Assert.Equal(MembershipError.NameTaken, refusal.Error);
+        Assert.Contains("'replica-1'", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains(holder.LocalEndPoint.ToString(), refusal.Message, StringComparison.Ordinal);
+        Assert.False(holder.Superseded.IsCompleted);
+    }
+
+    [Fact]
+    public async Task Start_PortInUse_IsRefusedByAddress()
+    {
+        IMembership holder = await StartAsync("gateway-1", Roles.Gateway);
+
+        MembershipException refusal = await Assert.ThrowsAsync<MembershipException>(() => MembershipService.StartAsync(
+            Options("other") with { Bind = holder.LocalEndPoint }, new MemberMetadata(), TimeProvider.System, NullLoggerFactory.Instance, _deadline.Token));
+
+        Assert.Equal(MembershipError.AddressInUse, refusal.Error);
+        Assert.Contains(holder.LocalEndPoint.ToString(), refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Start_SeedUnreachable_StartsAndReportsIt()
+    {
+        using var unused = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        unused.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+
+        IMembership member = await StartAsync(Options("lonely") with { Seeds = [unused.LocalEndPoint!.ToString()!] }, Roles.Gateway);
+
+        MembershipSnapshot snapshot = member.Current;
+        while (snapshot.Seeds[0].Problem is null)
+            snapshot = await member.WaitForChangeAsync(snapshot.Version, _deadline.Token);
+        Assert.Equal("nobody listens there", snapshot.Seeds[0].Problem);
+    }
+
+    [Fact]
+    public async Task Receive_HostileDatagrams_ChangeNothing()
+    {
+        IMembership member = await StartAsync("gateway-1", Roles.Gateway);
+        IMembership other = await StartAsync("replica-1", Roles.Replica, member);
+        await WaitAsync(member, "replica-1", seen => seen.IsLive);
+        Member before = member.Current.Self;
+        using var attacker = new UdpClient(AddressFamily.InterNetwork);
+        var random = new Random(1);
+        byte[] junk = new byte[2000];
+        for (int i = 0; i < 2000; i++)
+        {
+            random.NextBytes(junk);
+            if (i % 2 == 0)
+                (junk[0], junk[1]) = (0x5B, 1);
+            await attacker.SendAsync(junk.AsMemory(0, random.Next(junk.Length)), member.LocalEndPoint, _deadline.Token);
+        }
+
+        other.UpdateLoad(1, 1);
+
+        await WaitAsync(member, "replica-1", seen => seen.InFlight == 1);
+        Assert.Equal(2, member.Current.Members.Length);
+        Assert.Equal(before, member.Current.Self);
+    }
+
+    private Task<IMembership> StartAsync(string name, string role, IMembership? seed = null) =>
+        StartAsync(seed is null ? Options(name) : Options(name) with { Seeds = [seed.LocalEndPoint.ToString()] }, role);
+
+    private async Task<IMembership> StartAsync(MembershipOptions options, string role)
+    {
+        var metadata = new MemberMetadata { Role = role, Models = { "tiny" } };
+        IMembership member = await MembershipService.StartAsync(
+            options, metadata, TimeProvider.System, NullLoggerFactory.Instance, _deadline.Token);
+        _members.Add(member);
+        return member;
+    }
+
+    private static MembershipOptions Options(string name) => new() { Name = name, Bind = new IPEndPoint(IPAddress.Loopback, 0) };
+
+    private async Task<Member> WaitAsync(IMembership at, string name, Func<Member, bool> condition)
+    {
+        MembershipSnapshot snapshot = at.Current;
+        try
+        {
+            while (snapshot.Find(name) is not { } member || !condition(member))
+                snapshot = await at.WaitForChangeAsync(snapshot.Version, _deadline.Token);
+            return snapshot.Find(name)!;
+        }
+        catch (OperationCanceledException deadline)
+        {
+            throw new TimeoutException($"{at.Current.Self.Name} sees {name} as {snapshot.Find(name)}", deadline);
+        }
+    }
+}
