@@ -1,0 +1,107 @@
+using System.Text;
+using Grpc.Core;
+using Microsoft.Extensions.Logging;
+using Skein.Engines;
+using Skein.Protocol.V1;
+
+namespace Skein.Replica.Serving;
+
+/// <summary>The gRPC service: refuses a request, or gives it a slot and a stream.</summary>
+internal sealed partial class InferenceService(
+    IInferenceEngine engine, SlotTable slots, StreamTicker ticker, TimeProvider time, ILogger<InferenceService> logger)
+    : Inference.InferenceBase
+{
+    private const int MostNameBytes = 128;
+
+    public override async Task Generate(
+        GenerateRequest request, IServerStreamWriter<GenerateFrame> responseStream, ServerCallContext context)
+    {
+        Check(request);
+        using var lease = Take(request.Caller);
+        using var stream = new GenerationStream(
+            request, responseStream, slots, time, context.GetHttpContext().Abort, context.CancellationToken);
+        ticker.Add(stream);
+        try
+        {
+            await stream.RunAsync(engine, lease);
+        }
+        catch (EngineException exception)
+        {
+            if (exception.Error == EngineError.Failed)
+            {
+                Log.EngineFailed(logger, request.RequestId, request.Choice, request.Attempt, exception);
+            }
+
+            throw ReplicaStatus.From(exception);
+        }
+        catch (Exception exception)
+        {
+            Log.CallerGone(logger, request.RequestId, request.Choice, request.Attempt, exception);
+            throw new RpcException(new Status(StatusCode.Cancelled, "the caller is gone"));
+        }
+        finally
+        {
+            ticker.Remove(stream);
+        }
+    }
+
+    public override async Task<DescribeResponse> Describe(DescribeRequest request, ServerCallContext context)
+    {
+        CheckCaller(request.Caller);
+        try
+        {
+            var description = await engine.DescribeAsync(context.CancellationToken);
+            return new DescribeResponse { Models = { description.Models }, Engine = engine.Kind, Load = slots.Report(request.Caller) };
+        }
+        catch (EngineException exception)
+        {
+            throw ReplicaStatus.From(exception);
+        }
+    }
+
+    public override Task<ContinueResponse> Continue(ContinueRequest request, ServerCallContext context) =>
+        throw Unimplemented("Continue");
+
+    private SlotLease Take(string caller) => slots.TryTake(caller, out var lease) switch
+    {
+        SlotAnswer.Granted => lease!,
+        SlotAnswer.Draining => throw ReplicaStatus.Draining(slots.Report(caller)),
+        _ => throw ReplicaStatus.NoSlot(slots.Report(caller)),
+    };
+
+    private static void Check(GenerateRequest request)
+    {
+        CheckCaller(request.Caller);
+        if (request.RequestId.Length > MostNameBytes || request.RequestId.AsSpan().ContainsAnyExceptInRange(' ', '~'))
+        {
+            throw ReplicaStatus.InvalidRequest(
+                $"request_id is {request.RequestId.Length} characters long or not printable; allowed: at most {MostNameBytes} bytes of printable ASCII");
+        }
+
+        if (request.Hold)
+        {
+            throw Unimplemented("hold");
+        }
+    }
+
+    private static void CheckCaller(string caller)
+    {
+        var bytes = Encoding.UTF8.GetByteCount(caller);
+        if (bytes > MostNameBytes)
+        {
+            throw ReplicaStatus.InvalidRequest($"caller is {bytes} bytes long; allowed: at most {MostNameBytes}");
+        }
+    }
+
+    private static RpcException Unimplemented(string what) =>
+        new(new Status(StatusCode.Unimplemented, $"{what}: this replica does not take part in hand-overs"));
+
+    private static partial class Log
+    {
+        [LoggerMessage(2001, LogLevel.Warning, "Engine failed in request {RequestId}, choice {Choice}, attempt {Attempt}")]
+        public static partial void EngineFailed(ILogger logger, string requestId, uint choice, uint attempt, Exception exception);
+
+        [LoggerMessage(2002, LogLevel.Debug, "Caller of request {RequestId}, choice {Choice}, attempt {Attempt} is gone")]
+        public static partial void CallerGone(ILogger logger, string requestId, uint choice, uint attempt, Exception exception);
+    }
+}

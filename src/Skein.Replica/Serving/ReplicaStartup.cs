@@ -1,0 +1,26 @@
+using Microsoft.Extensions.Hosting;
+using Skein.Engines;
+
+namespace Skein.Replica.Serving;
+
+/// <summary>Asks the engine for its slots before the first connection is taken.</summary>
+internal sealed class ReplicaStartup(ReplicaOptions options, IInferenceEngine engine, SlotTable slots) : IHostedLifecycleService
+{
+    private const int DefaultSlots = 64;
+
+    public async Task StartingAsync(CancellationToken cancellationToken)
+    {
+        var description = await engine.DescribeAsync(cancellationToken);
+        slots.SetSlots(options.Slots ?? description.Slots ?? DefaultSlots);
+    }
+
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+}
