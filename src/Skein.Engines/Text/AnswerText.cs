@@ -1,0 +1,139 @@
+using System.Text;
+
+namespace Skein.Engines.Text;
+
+/// <summary>
+/// Makes an answer's text out of its tokens' bytes: releases whole UTF-8 characters only, and holds back what may become a stop text.
+/// </summary>
+/// <remarks>
+/// The text depends on the bytes alone, never on how they were cut into tokens: bytes that are no UTF-8 become one U+FFFD per maximal
+/// ill-formed part (Unicode, section 3.9), and of several stop texts the one completed first counts (the longest of those completed by the
+/// same byte). A resumed answer is therefore rebuilt by replaying all its tokens and skipping what was delivered:
+/// <code>
+/// foreach (var id in resume.TokenIds) text.Append(BytesOf(id));
+/// if (!text.TrySkip(resume.Text.Span)) refuse;
+/// </code>
+/// Not safe for concurrent use.
+/// </remarks>
+/// <param name="stops">Texts that end the answer and are not part of it; none of them empty.</param>
+internal sealed class AnswerText(IEnumerable<string> stops)
+{
+    private readonly StopMatcher[] _stops = [.. stops.Select(stop => new StopMatcher(stop))];
+    private readonly byte[] _character = new byte[4];
+    private int _characterLength;
+    private byte[] _text = new byte[64];
+    private int _taken;
+    private int _released;
+    private int _length;
+
+    /// <summary>The stop text that ended the answer; null while none did. Everything appended later is ignored.</summary>
+    public string? MatchedStop { get; private set; }
+
+    /// <summary>Adds the bytes of the next token.</summary>
+    public void Append(ReadOnlySpan<byte> token)
+    {
+        foreach (var unit in token)
+        {
+            _character[_characterLength++] = unit;
+            Assemble(isLast: false);
+        }
+
+        _released = MatchedStop is null ? _length - LongestPartialStop() : _length;
+    }
+
+    /// <summary>Ends the answer: releases what was held back.</summary>
+    public void Flush()
+    {
+        Assemble(isLast: true);
+        _released = _length;
+    }
+
+    /// <summary>
+    /// Drops text that was delivered before, from the front of what <see cref="Take"/> would return; false, without a change, where that does not begin with it.
+    /// </summary>
+    public bool TrySkip(ReadOnlySpan<byte> delivered)
+    {
+        var begins = _text.AsSpan(_taken.._released).StartsWith(delivered);
+        _taken += begins ? delivered.Length : 0;
+        return begins;
+    }
+
+    /// <summary>Returns the text released since the last call: whole characters. Valid until the next call of any method.</summary>
+    public ReadOnlySpan<byte> Take()
+    {
+        var start = _taken;
+        _taken = _released;
+        return _text.AsSpan(start.._released);
+    }
+
+    // A byte that cannot follow makes the bytes before it ill-formed and may itself begin a character, hence the loop.
+    private void Assemble(bool isLast)
+    {
+        Span<byte> utf8 = stackalloc byte[4];
+        while (_characterLength > 0)
+        {
+            var status = Rune.DecodeFromUtf8(_character.AsSpan(0, _characterLength), out var rune, out var consumed);
+            if (status == System.Buffers.OperationStatus.NeedMoreData && !isLast)
+            {
+                return;
+            }
+
+            foreach (var unit in utf8[..rune.EncodeToUtf8(utf8)])
+            {
+                Write(unit);
+            }
+
+            _character.AsSpan(consumed.._characterLength).CopyTo(_character);
+            _characterLength -= consumed;
+        }
+    }
+
+    private void Write(byte unit)
+    {
+        if (MatchedStop is not null)
+        {
+            return;
+        }
+
+        MakeRoom();
+        _text[_length++] = unit;
+        StopMatcher? matched = null;
+        foreach (var stop in _stops)
+        {
+            if (stop.Advance(unit) && stop.Length > (matched?.Length ?? 0))
+            {
+                matched = stop;
+            }
+        }
+
+        if (matched is not null)
+        {
+            MatchedStop = matched.Text;
+            _length -= matched.Length;
+        }
+    }
+
+    private void MakeRoom()
+    {
+        if (_length < _text.Length)
+        {
+            return;
+        }
+
+        var kept = _text.AsSpan(_taken.._length);
+        var target = kept.Length > _text.Length / 2 ? new byte[_text.Length * 2] : _text;
+        kept.CopyTo(target);
+        (_text, _released, _length, _taken) = (target, _released - _taken, kept.Length, 0);
+    }
+
+    private int LongestPartialStop()
+    {
+        var longest = 0;
+        foreach (var stop in _stops)
+        {
+            longest = Math.Max(longest, stop.Matched);
+        }
+
+        return longest;
+    }
+}
