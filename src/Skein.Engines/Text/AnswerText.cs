@@ -15,16 +15,26 @@ namespace Skein.Engines.Text;
 /// </code>
 /// Not safe for concurrent use.
 /// </remarks>
-/// <param name="stops">Texts that end the answer and are not part of it; none of them empty.</param>
-internal sealed class AnswerText(IEnumerable<string> stops)
+internal sealed class AnswerText
 {
-    private readonly StopMatcher[] _stops = [.. stops.Select(stop => new StopMatcher(stop))];
+    private readonly StopMatcher[] _stops;
     private readonly byte[] _character = new byte[4];
     private int _characterLength;
-    private byte[] _text = new byte[64];
+    private byte[] _text;
     private int _taken;
     private int _released;
     private int _length;
+
+    /// <summary>Begins an answer.</summary>
+    /// <param name="stops">Texts that end the answer and are not part of it; none of them empty.</param>
+    /// <param name="echo">Whole characters in front of the answer, in which no stop text is looked for.</param>
+    public AnswerText(IEnumerable<string> stops, ReadOnlySpan<byte> echo = default)
+    {
+        _stops = [.. stops.Select(stop => new StopMatcher(stop))];
+        _text = new byte[echo.Length + 64];
+        echo.CopyTo(_text);
+        _released = _length = echo.Length;
+    }
 
     /// <summary>The stop text that ended the answer; null while none did. Everything appended later is ignored.</summary>
     public string? MatchedStop { get; private set; }
@@ -49,7 +59,8 @@ internal sealed class AnswerText(IEnumerable<string> stops)
     }
 
     /// <summary>
-    /// Drops text that was delivered before, from the front of what <see cref="Take"/> would return; false, without a change, where that does not begin with it.
+    /// Drops text that was delivered before from the front of what <see cref="Take"/> would return; false, without a change, where that does not
+    /// begin with it.
     /// </summary>
     public bool TrySkip(ReadOnlySpan<byte> delivered)
     {
