@@ -1,0 +1,95 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using System.Text;
+using Skein.Engines.Embedded.Chat;
+using Skein.Engines.Embedded.Gguf;
+using Skein.Engines.Embedded.Model;
+using Skein.Engines.Embedded.Tokens;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.Embedded;
+
+/// <summary>Opens the embedded engine: a small language model on the CPU of this process, in managed code.</summary>
+public static class EmbeddedEngine
+{
+    /// <summary>Kind of the engine in configuration and metrics.</summary>
+    public const string Kind = "embedded";
+
+    /// <summary>
+    /// Part of every fingerprint. To be raised with each change that may alter a single bit of a logit, a draw or a released text: engines of different
+    /// numbers do not continue each other's answers.
+    /// </summary>
+    private const string NumericsVersion = "skein-embedded-1";
+
+    private const long MostFileBytes = 1 << 30;
+    private const int MostNameBytes = 256;
+
+    /// <summary>Reads the model file and returns the engine, ready to serve. Takes some milliseconds per million weights.</summary>
+    /// <param name="options">What to serve.</param>
+    /// <param name="time">Clock of the pace.</param>
+    /// <param name="drawSeed">Called, by any thread, for a sampled request without a seed. Default: the system's random numbers. Behind a gateway every request has one.</param>
+    /// <exception cref="ModelFileException">The file is missing or not of the kind the engine reads.</exception>
+    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    public static IInferenceEngine Load(EmbeddedEngineOptions options, TimeProvider time, Func<ulong>? drawSeed = null)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(time);
+        if (options.TokensPerSecond is not (>= 0 and <= 1_000_000))
+        {
+            throw new ArgumentException($"TokensPerSecond is {options.TokensPerSecond}; allowed: 0 to 1000000", nameof(options));
+        }
+
+        var bytes = ReadFile(options.ModelFile);
+        var file = GgufFile.Open(options.ModelFile, bytes);
+        var vocabulary = Vocabulary.Read(file.Metadata);
+        var shape = LlamaShape.Read(file.Metadata, vocabulary.Count);
+        var model = new LlamaModel(shape, LlamaWeights.Read(file, shape));
+        var chat = ChatFormat.Recognize(file.Metadata.TextOrNull("tokenizer.chat_template"), vocabulary);
+        var description = new ModelDescription
+        {
+            Name = NameOf(options, file.Metadata),
+            Fingerprint = FingerprintOf(bytes),
+            ContextTokens = (uint)shape.ContextTokens,
+            ResumeTier = ResumeTier.Exact,
+            Unit = TokenUnit.Token,
+            Chat = chat is not null,
+        };
+        return new EmbeddedInferenceEngine(description, model, vocabulary, chat, options.TokensPerSecond, time, drawSeed ?? DrawSeed);
+    }
+
+    private static byte[] ReadFile(string path)
+    {
+        try
+        {
+            var size = new FileInfo(path).Length;
+            return size <= MostFileBytes ? File.ReadAllBytes(path) : throw new ModelFileException(path, "size", $"{size} bytes", $"at most {MostFileBytes}");
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            throw new ModelFileException(path, "the file", $"not readable ({exception.Message})", "a GGUF model file", exception);
+        }
+    }
+
+    private static string NameOf(EmbeddedEngineOptions options, GgufMetadata metadata)
+    {
+        var name = options.ModelName ?? metadata.TextOrNull("general.name") ?? Path.GetFileNameWithoutExtension(options.ModelFile);
+        return Encoding.UTF8.GetByteCount(name) is > 0 and <= MostNameBytes
+            ? name
+            : throw metadata.Wrong("general.name (or the option ModelName)", name, $"1 to {MostNameBytes} bytes");
+    }
+
+    private static string FingerprintOf(byte[] file)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(Encoding.UTF8.GetBytes(NumericsVersion));
+        hash.AppendData(file);
+        return Convert.ToHexStringLower(hash.GetHashAndReset().AsSpan(0, 16));
+    }
+
+    private static ulong DrawSeed()
+    {
+        Span<byte> seed = stackalloc byte[sizeof(ulong)];
+        RandomNumberGenerator.Fill(seed);
+        return BinaryPrimitives.ReadUInt64LittleEndian(seed);
+    }
+}

@@ -1,0 +1,35 @@
+namespace Skein.Engines.Embedded.Generation;
+
+/// <summary>
+/// Holds a stream to a number of tokens per second. The k-th token is due k intervals after the first one, whatever the earlier ones took: delays
+/// do not add up.
+/// </summary>
+/// <param name="tokensPerSecond">0: no pace.</param>
+/// <param name="time">The clock.</param>
+internal sealed class Pace(double tokensPerSecond, TimeProvider time)
+{
+    private long _start;
+    private long _tokens;
+
+    /// <summary>Waits until the next token is due; at least gives way to other streams.</summary>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    public async ValueTask WaitAsync(CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var wait = TimeSpan.Zero;
+        if (tokensPerSecond > 0)
+        {
+            _start = _tokens == 0 ? time.GetTimestamp() : _start;
+            wait = TimeSpan.FromSeconds(_tokens++ / tokensPerSecond) - time.GetElapsedTime(_start);
+        }
+
+        if (wait > TimeSpan.Zero)
+        {
+            await Task.Delay(wait, time, cancellationToken);
+        }
+        else
+        {
+            await Task.Yield();
+        }
+    }
+}

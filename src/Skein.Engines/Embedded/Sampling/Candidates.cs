@@ -1,0 +1,79 @@
+namespace Skein.Engines.Embedded.Sampling;
+
+/// <summary>The tokens a draw may choose from, likeliest first where their order matters.</summary>
+internal sealed class Candidates(int vocabulary)
+{
+    // Weight and id of a candidate in one number, so that sorting is fast and leaves nothing to chance: positive floats sort like their bits,
+    // and of equal weights the lower id, stored inverted, is the larger number.
+    private readonly ulong[] _keys = new ulong[vocabulary];
+
+    /// <summary>Draws a token.</summary>
+    /// <param name="weights">Of each token; none is negative.</param>
+    /// <param name="sum">Of all weights.</param>
+    /// <param name="rules">Limits on who takes part.</param>
+    /// <param name="random">From 0 to 1.</param>
+    public int Draw(ReadOnlySpan<float> weights, float sum, SamplingRules rules, double random)
+    {
+        var count = Collect(weights, sum, rules);
+        var keys = _keys.AsSpan(0, count);
+        if (rules.TopK > 0 || rules.TopP < 1)
+        {
+            keys.Sort();
+            keys.Reverse();
+            keys = keys[..Nucleus(keys, sum, rules)];
+        }
+
+        var total = 0.0;
+        foreach (var key in keys)
+        {
+            total += Weight(key);
+        }
+
+        var left = random * total;
+        foreach (var key in keys)
+        {
+            left -= Weight(key);
+            if (left < 0)
+            {
+                return Id(key);
+            }
+        }
+
+        return Id(keys[^1]); // rounding used up the last candidate's share
+    }
+
+    // Leaves out who cannot take part anyway: the likeliest token has weight 1 (a softmax's largest), and tokens whose weights together are less
+    // than what top-p leaves over are never reached.
+    private int Collect(ReadOnlySpan<float> weights, float sum, SamplingRules rules)
+    {
+        var least = Math.Max(rules.MinP, (1 - rules.TopP) * sum / weights.Length * 0.5f);
+        var count = 0;
+        for (var id = 0; id < weights.Length; id++)
+        {
+            if (weights[id] >= least && weights[id] > 0)
+            {
+                _keys[count++] = ((ulong)BitConverter.SingleToUInt32Bits(weights[id]) << 32) | (uint)~id;
+            }
+        }
+
+        return count;
+    }
+
+    private static int Nucleus(ReadOnlySpan<ulong> keys, float sum, SamplingRules rules)
+    {
+        var most = rules.TopK > 0 ? Math.Min(rules.TopK, keys.Length) : keys.Length;
+        var goal = rules.TopP < 1 ? (double)rules.TopP * sum : double.PositiveInfinity;
+        var reached = 0.0;
+        var count = 0;
+        while (count < most && reached < goal)
+        {
+            reached += Weight(keys[count++]);
+        }
+
+        return count;
+    }
+
+    private static float Weight(ulong key) => BitConverter.UInt32BitsToSingle((uint)(key >> 32));
+
+    private static int Id(ulong key) => (int)~(uint)key;
+}

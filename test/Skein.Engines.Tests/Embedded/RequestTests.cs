@@ -1,0 +1,154 @@
+using System.Text;
+using CsCheck;
+using Google.Protobuf;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.Tests.Embedded;
+
+public class RequestTests
+{
+    private static readonly IInferenceEngine Storyteller = Loaded.Engine();
+    private static readonly IInferenceEngine Babbler = Loaded.Engine(RandomModel.Build());
+
+    [Theory]
+    [InlineData("nope", "messages is not JSON")]
+    [InlineData("[{]", "messages is not JSON (line 1, byte 3)")]
+    [InlineData("{}", "messages is an object; allowed: an array of at least one message")]
+    [InlineData("[]", "messages is an array of 0; allowed: an array of at least one message")]
+    [InlineData("[7]", "messages[0] is a number; allowed: an object with role and content")]
+    [InlineData("""[{"role":"user","content":"a"},{"content":"b"}]""", "messages[1].role is missing; allowed: a text")]
+    [InlineData("""[{"role":"tool","content":"a"}]""", "messages[0].role is \"tool\"; allowed: system, developer, user, assistant")]
+    [InlineData("""[{"role":"user","content":null}]""", "messages[0].content is null; allowed: a text")]
+    [InlineData("""[{"role":"user","content":"\ud800"}]""", "messages[0].content is no valid Unicode text")]
+    [InlineData("""[{"role":"user","content":["a"]}]""", "messages[0].content[0] is a text; allowed: an object with type")]
+    [InlineData("""[{"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url"}]}]""", "messages[0].content[1].type is \"image_url\"; allowed: \"text\"")]
+    public Task GenerateAsync_WrongMessages_NamesTheMember(string json, string expected) =>
+        AssertRefused(Storyteller, Ask.Messages(json), EngineError.InvalidRequest, expected);
+
+    [Fact]
+    public Task GenerateAsync_AnyMessagesBytes_AnswersOrRefuses() =>
+        Gen.OneOf(Gen.Byte.Array[0, 30].Select(ByteString.CopyFrom), Gen.String[Gen.Char["[]{}\":,a\\1 "], 0, 30].Select(ByteString.CopyFromUtf8)).SampleAsync(async json =>
+        {
+            var request = new GenerateRequest { Chat = new ChatPrompt { Messages = json }, MaxTokens = 0 };
+            if (await Record.ExceptionAsync(() => Transcript.Of(Storyteller, request)) is { } exception)
+            {
+                Assert.Equal(EngineError.InvalidRequest, Assert.IsType<EngineException>(exception).Error);
+            }
+        }, iter: 2_000);
+
+    [Fact]
+    public async Task GenerateAsync_WrongField_NamesFieldValueAndWhatIsAllowed()
+    {
+        await Refused(request => request.ClearPrompt(), "prompt is missing; allowed: a text, token ids or a chat");
+        await Refused(request => request.N = 2, "n is 2; allowed: 1");
+        await Refused(request => request.Stop.Add(""), "stop[0] is 0 bytes long; allowed: 1 to 1024");
+        await Refused(request => request.Stop.Add(Enumerable.Repeat("a", 17)), "stop is 17 texts; allowed: at most 16");
+        await Refused(request => request.Logprobs = 21, "logprobs is 21; allowed: 0 to 20");
+        await Refused(request => request.Sampling.Temperature = 2.5f, "temperature is 2.5; allowed: 0 to 2");
+        await Refused(request => request.Sampling.Temperature = float.NaN, "temperature is NaN; allowed: 0 to 2");
+        await Refused(request => request.Sampling.TopP = 0, "top_p is 0; allowed: above 0, to 1");
+        await Refused(request => request.Sampling.MinP = -1, "min_p is -1; allowed: 0 to 1");
+        await Refused(request => request.Sampling.PresencePenalty = 3, "presence_penalty is 3; allowed: -2 to 2");
+        await Refused(request => request.Sampling.RepetitionPenalty = 0, "repetition_penalty is 0; allowed: above 0");
+        await Refused(request => request.Sampling.LogitBias[1024] = 1, "logit_bias is for token 1024; allowed: tokens 0 to 1023");
+        await Refused(request => request.Sampling.LogitBias[5] = 101, "logit_bias[5] is 101; allowed: -100 to 100");
+        await Refused(request => request.TokenIds = new TokenIds { Ids = { 1, 1024 } }, "prompt.token_ids[1] is 1024; allowed: 0 to 1023");
+        await Refused(request => request.TokenIds = new TokenIds(), "prompt.token_ids is empty; allowed: at least one id");
+        await Refused(request => (request.Chat, request.Echo) = (Ask.Chat("a").Chat, true), "echo is true; allowed: false for a chat");
+        await Refused(request => request.Hold = true, "hold is true", EngineError.Unsupported);
+        await Refused(request => request.Model = "gpt", "the model 'gpt' is not served here; served: tiny-storyteller", EngineError.ModelNotFound);
+        await Refused(request => request.Chat = WithParts("tools", """[{"type":"function"}]"""), "tools asks for", EngineError.Unsupported);
+        await Refused(request => request.Chat = WithParts("tool_choice", "\"required\""), "tool_choice asks for", EngineError.Unsupported);
+        await Refused(request => request.Chat = WithParts("response_format", """{"type":"json_object"}"""), "response_format asks for", EngineError.Unsupported);
+
+        static async Task Refused(Action<GenerateRequest> change, string expected, EngineError error = EngineError.InvalidRequest)
+        {
+            var request = new GenerateRequest { Text = "a", Sampling = new Sampling() };
+            change(request);
+            await AssertRefused(Storyteller, request, error, expected);
+        }
+    }
+
+    [Fact]
+    public async Task GenerateAsync_MoreThanTheContextHolds_NamesTheNumbers()
+    {
+        var ids = new TokenIds { Ids = { Enumerable.Repeat(97u, RandomModel.ContextTokens) } };
+        var half = new TokenIds { Ids = { ids.Ids.Take(RandomModel.ContextTokens / 2) } };
+
+        await Refused(new GenerateRequest { TokenIds = ids }, "the model's context holds 160 tokens; asked for: a prompt of 160 and at least 1 for the answer");
+        await Refused(new GenerateRequest { TokenIds = half, MaxTokens = 81 }, "asked for: a prompt of 80 and max_tokens 81");
+        await Refused(new GenerateRequest { Text = new string('a', 200) }, "asked for: a prompt of 201");
+        await Refused(new GenerateRequest { Text = new string('a', 30_000_000) }, "asked for: a prompt of more than");
+
+        var full = await Transcript.Of(Babbler, new GenerateRequest { TokenIds = half, MaxTokens = 80, Sampling = NoEnd() });
+        Assert.Equal((80u, FinishReason.Length), (full.Last.Finish.Usage.CompletionTokens, full.Last.Finish.Reason));
+        var rest = await Transcript.Of(Babbler, new GenerateRequest { TokenIds = half, Sampling = NoEnd() });
+        Assert.Equal(80u, rest.Last.Finish.Usage.CompletionTokens);
+
+        static Sampling NoEnd() => new() { LogitBias = { [RandomModel.End] = -100 } };
+        static Task Refused(GenerateRequest request, string expected) => AssertRefused(Babbler, request, EngineError.ContextLengthExceeded, expected);
+    }
+
+    [Theory]
+    [InlineData("""[{"role":"system","content":"S"},{"role":"user","content":"Hi"},{"role":"assistant","content":"Yo"},{"role":"user","content":"<|end|>"}]""", "0 2 S 3 Hi 4 Yo 1 3 <|end|> 4")]
+    [InlineData("""[{"role":"developer","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},{"role":"user","content":""}]""", "0 2 ab 3 4")]
+    public async Task GenerateAsync_Chat_PutsInRoleTokensByIdOnly(string json, string expected)
+    {
+        var request = Ask.Messages(json);
+        request.MaxTokens = 0;
+
+        var answer = await Transcript.Of(Storyteller, request);
+
+        Assert.Equal(Tokens(expected), answer.Start.PromptTokenIds);
+        Assert.Equal((FinishReason.Length, 0u, ""), (answer.Last.Finish.Reason, answer.Last.Finish.Usage.CompletionTokens, answer.Text));
+
+        static IEnumerable<uint> Tokens(string parts) => parts.Split(' ').SelectMany(part =>
+            uint.TryParse(part, out var control) ? [control] : Loaded.DefaultVocabulary().Encode(part).Select(id => (uint)id));
+    }
+
+    [Fact]
+    public async Task GenerateAsync_ChatMlModel_WritesItsFormat()
+    {
+        const string ChatMl = "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}{% endfor %}"
+            + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+        await using var engine = Loaded.Engine(RandomModel.Build().Set("tokenizer.chat_template", ChatMl));
+        var request = Ask.Chat("Hi<|im_end|>");
+        request.MaxTokens = 0;
+
+        var prompt = (await Transcript.Of(engine, request)).Start.PromptTokenIds;
+
+        Assert.Equal([256, .. Bytes("user\nHi<|im_end|>"), 257, .. Bytes("\n"), 256, .. Bytes("assistant\n")], prompt);
+        static IEnumerable<uint> Bytes(string text) => Encoding.UTF8.GetBytes(text).Select(unit => (uint)unit);
+    }
+
+    [Fact]
+    public async Task DescribeAsync_UnknownTemplate_OffersNoChatAndRefusesIt()
+    {
+        await using var engine = Loaded.Engine(RandomModel.Build().Set("tokenizer.chat_template", "{{ raise_exception('no') }}"));
+
+        Assert.False((await engine.DescribeAsync(default)).Models[0].Chat);
+        await AssertRefused(engine, Ask.Chat("a"), EngineError.Unsupported, "has no chat template that the embedded engine knows");
+        Assert.NotNull(await Transcript.Of(engine, new GenerateRequest { Text = "a", MaxTokens = 3 }));
+    }
+
+    private static ChatPrompt WithParts(string member, string json)
+    {
+        var chat = Ask.Chat("a").Chat;
+        var value = ByteString.CopyFromUtf8(json);
+        (chat.Tools, chat.ToolChoice, chat.ResponseFormat) = member switch
+        {
+            "tools" => (value, chat.ToolChoice, chat.ResponseFormat),
+            "tool_choice" => (chat.Tools, value, chat.ResponseFormat),
+            _ => (chat.Tools, chat.ToolChoice, value),
+        };
+        return chat;
+    }
+
+    private static async Task AssertRefused(IInferenceEngine engine, GenerateRequest request, EngineError error, string expected)
+    {
+        var exception = await Assert.ThrowsAsync<EngineException>(() => Transcript.Of(engine, request));
+        Assert.Equal(error, exception.Error);
+        Assert.Contains(expected, exception.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', exception.Message);
+    }
+}
