@@ -99,7 +99,7 @@ internal static class JsonField
                 return "an object";
             case JsonTokenType.StartArray:
                 return "an array";
-            case JsonTokenType.String:
+            case JsonTokenType.String or JsonTokenType.PropertyName:
                 return $"\"{Shorten(reader.ValueSpan)}\"";
             default:
                 return Shorten(reader.ValueSpan);

@@ -59,6 +59,7 @@ internal sealed partial class InferenceGateway(
     private async Task RelayAsync(
         GenerateRequest request, IServerStreamWriter<GenerateFrame> output, ServerCallContext context, RequestMeasurement measurement)
     {
+        request.N = Math.Max(1, request.N);
         var choices = request.N;
         await using var session = sessions.Start(request);
         var hasHeaders = false;

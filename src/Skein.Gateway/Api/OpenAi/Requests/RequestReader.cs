@@ -8,6 +8,8 @@ namespace Skein.Gateway.Api.OpenAi.Requests;
 /// <summary>Reads a request body in one pass. Pure: bytes in, request or refusal out.</summary>
 internal static class RequestReader
 {
+    private const int MostOfCause = 160;
+
     private static readonly JsonReaderOptions Strict = new() { MaxDepth = RequestLimits.JsonDepth };
 
     /// <param name="body">Must not change as long as the request lives: the request's verbatim parts alias it.</param>
@@ -80,10 +82,17 @@ internal static class RequestReader
         }
     }
 
-    /// <summary>The reader's own words, without the position it repeats at the end.</summary>
+    /// <summary>The reader's own words, on one short line: it may quote the body, and it repeats the position at the end.</summary>
     private static string Cause(JsonException e)
     {
         var position = e.Message.IndexOf(" LineNumber:", StringComparison.Ordinal);
-        return position < 0 ? e.Message : e.Message[..position];
+        var cause = position < 0 ? e.Message : e.Message[..position];
+        if (cause.Length > MostOfCause)
+            cause = cause[..MostOfCause] + "…";
+        return string.Create(cause.Length, cause, static (target, source) =>
+        {
+            for (var i = 0; i < target.Length; i++)
+                target[i] = char.IsControl(source[i]) ? ' ' : source[i];
+        });
     }
 }
