@@ -1,0 +1,34 @@
+using Google.Protobuf.WellKnownTypes;
+using Google.Rpc;
+using Grpc.Core;
+using Skein.Routing.Streaming;
+using Status = Google.Rpc.Status;
+
+namespace Skein.Gateway.Api.Grpc;
+
+/// <summary>
+/// Errors as gRPC statuses, with google.rpc.ErrorInfo (reason = the code every API uses, domain = <c>skein</c>) and, where coming back may
+/// help, google.rpc.RetryInfo.
+/// </summary>
+internal static class GrpcErrors
+{
+    private const string Domain = "skein";
+
+    public static RpcException From(RequestRefusedException refused) =>
+        Make(StatusCode.InvalidArgument, refused.Code, refused.Message, retryAfter: null);
+
+    public static RpcException From(SessionException error)
+    {
+        var face = SessionErrors.Face(error.Error);
+        return Make(face.Grpc, face.Code, error.Message, SessionErrors.RetryAfter(error));
+    }
+
+    private static RpcException Make(StatusCode code, string reason, string message, TimeSpan? retryAfter)
+    {
+        var status = new Status { Code = (int)code, Message = message };
+        status.Details.Add(Any.Pack(new ErrorInfo { Domain = Domain, Reason = reason }));
+        if (retryAfter is { } wait)
+            status.Details.Add(Any.Pack(new RetryInfo { RetryDelay = Duration.FromTimeSpan(wait) }));
+        return status.ToRpcException();
+    }
+}

@@ -1,0 +1,108 @@
+using System.Globalization;
+using Grpc.Core;
+using Microsoft.Extensions.Logging;
+using Skein.Gateway.Telemetry;
+using Skein.Protocol.V1;
+using Skein.Routing.Streaming;
+
+namespace Skein.Gateway.Api.Grpc;
+
+/// <summary>The gateway's side of <c>Inference</c>: frames pass through as the session gives them.</summary>
+internal sealed partial class InferenceGateway(
+    IGenerationSessions sessions, IModelCatalog catalog, GatewayMetrics metrics, ILogger<InferenceGateway> logger) : Inference.InferenceBase
+{
+    private static readonly WriteOptions Gather = new(WriteFlags.BufferHint);
+
+    public override async Task Generate(GenerateRequest request, IServerStreamWriter<GenerateFrame> responseStream, ServerCallContext context)
+    {
+        var measurement = metrics.Begin(
+            request.PromptCase is GenerateRequest.PromptOneofCase.Chat ? MetricNames.ChatOperation : MetricNames.CompletionOperation);
+        request.RequestId = VisibleText.RequestId(
+            request.RequestId.Length > 0 ? request.RequestId : context.RequestHeaders.GetValue(SkeinHeaders.RequestId));
+        context.ResponseTrailers.Add(SkeinHeaders.RequestId, request.RequestId);
+        try
+        {
+            GenerateRequestCheck.Check(request);
+            await RelayAsync(request, responseStream, context, measurement);
+            measurement.End(RequestOutcomes.Completed);
+        }
+        catch (RequestRefusedException refused)
+        {
+            measurement.End(RequestOutcomes.Refused);
+            throw GrpcErrors.From(refused);
+        }
+        catch (SessionException error)
+        {
+            measurement.End(SessionErrors.Face(error.Error).Code);
+            throw GrpcErrors.From(error);
+        }
+        catch (Exception e) when (e is OperationCanceledException || context.CancellationToken.IsCancellationRequested)
+        {
+            measurement.End(RequestOutcomes.Cancelled);
+            throw new RpcException(new Status(StatusCode.Cancelled, "the client is gone"));
+        }
+        catch (Exception e)
+        {
+            measurement.End(SessionErrors.Internal.Code);
+            Log.Failed(logger, request.RequestId, e);
+            throw new RpcException(new Status(StatusCode.Internal, $"the gateway failed; its log tells more about request {request.RequestId}"));
+        }
+    }
+
+    public override Task<DescribeResponse> Describe(DescribeRequest request, ServerCallContext context)
+    {
+        var response = new DescribeResponse { Engine = Protocol.Roles.Gateway };
+        response.Models.AddRange(catalog.List().Select(model => model.Description));
+        return Task.FromResult(response);
+    }
+
+    private async Task RelayAsync(
+        GenerateRequest request, IServerStreamWriter<GenerateFrame> output, ServerCallContext context, RequestMeasurement measurement)
+    {
+        request.N = Math.Max(1, request.N);
+        var choices = request.N;
+        await using var session = sessions.Start(request);
+        var hasHeaders = false;
+        while (await session.WaitToReadAsync(context.CancellationToken))
+        {
+            var isThere = session.TryRead(out var frame);
+            while (isThere)
+            {
+                measurement.Observe(frame!);
+                if (!hasHeaders)
+                {
+                    hasHeaders = true;
+                    await context.WriteResponseHeadersAsync(Headers(session, request.RequestId));
+                }
+
+                isThere = session.TryRead(out var next);
+                output.WriteOptions = isThere ? Gather : WriteOptions.Default;
+                await output.WriteAsync(frame!, context.CancellationToken);
+                frame = next;
+            }
+        }
+
+        if (session.Failovers.Count > 0)
+            context.ResponseTrailers.Add(SkeinHeaders.Failovers, FailoverReport.Write(session, nameChoices: choices > 1));
+    }
+
+    private static Metadata Headers(IGenerationSession session, string requestId)
+    {
+        var headers = new Metadata
+        {
+            { SkeinHeaders.RequestId, requestId },
+            { SkeinHeaders.Attempts, session.Attempts.ToString(CultureInfo.InvariantCulture) },
+        };
+        if (session.Replica is { } replica)
+            headers.Add(SkeinHeaders.Replica, VisibleText.Clean(replica));
+        if (SkeinHeaders.Name(session.ResumeTier) is { } tier)
+            headers.Add(SkeinHeaders.ResumeTier, tier);
+        return headers;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(110, LogLevel.Error, "Request {RequestId} failed")]
+        public static partial void Failed(ILogger logger, string requestId, Exception exception);
+    }
+}

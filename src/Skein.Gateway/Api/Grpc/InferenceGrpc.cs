@@ -1,0 +1,28 @@
+using Grpc.AspNetCore.Server;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Skein.Routing.Streaming;
+
+namespace Skein.Gateway.Api.Grpc;
+
+/// <summary>The gRPC API for clients.</summary>
+public static class InferenceGrpc
+{
+    /// <summary>
+    /// Registers the service. Needs <see cref="IGenerationSessions"/>, <see cref="IModelCatalog"/> and the gateway's telemetry in the services.
+    /// </summary>
+    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    public static IServiceCollection AddInferenceGrpc(this IServiceCollection services, ApiOptions options)
+    {
+        services.TryAddSingleton(options.Checked());
+        services.TryAddSingleton<InferenceGateway>();
+        services.AddGrpc().AddServiceOptions<InferenceGateway>(service => service.MaxReceiveMessageSize = options.MaxBodyBytes);
+        return services;
+    }
+
+    /// <summary><c>skein.v1.Inference</c>: Generate and Describe.</summary>
+    public static GrpcServiceEndpointConventionBuilder MapInferenceGrpc(this IEndpointRouteBuilder endpoints) =>
+        endpoints.MapGrpcService<InferenceGateway>();
+}

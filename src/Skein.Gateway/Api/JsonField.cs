@@ -1,0 +1,118 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Google.Protobuf;
+
+namespace Skein.Gateway.Api;
+
+/// <summary>
+/// Reads one value of an expected type off the reader, or refuses the request with field, value and what is allowed. Every method
+/// begins on the value's first token and ends on its last.
+/// </summary>
+internal static class JsonField
+{
+    private const int MostShown = 40;
+
+    public static double Number(ref Utf8JsonReader reader, string field, NumberRange allowed)
+    {
+        if (reader.TokenType != JsonTokenType.Number || !reader.TryGetDouble(out var value))
+            throw RequestRefusedException.NotA(field, Describe(ref reader), "a number", allowed.ToString());
+        return allowed.Contains(value)
+            ? value
+            : throw RequestRefusedException.OutOfRange(field, Describe(ref reader), allowed.ToString());
+    }
+
+    public static uint Whole(ref Utf8JsonReader reader, string field, NumberRange allowed)
+    {
+        if (reader.TokenType != JsonTokenType.Number)
+            throw RequestRefusedException.NotA(field, Describe(ref reader), "a whole number", allowed.ToString());
+        if (reader.TryGetInt64(out var value))
+        {
+            return allowed.Contains(value)
+                ? (uint)value
+                : throw RequestRefusedException.OutOfRange(field, Describe(ref reader), allowed.ToString());
+        }
+
+        throw reader.ValueSpan.ContainsAny((byte)'.', (byte)'e', (byte)'E')
+            ? RequestRefusedException.NotA(field, Describe(ref reader), "a whole number", allowed.ToString())
+            : RequestRefusedException.OutOfRange(field, Describe(ref reader), allowed.ToString());
+    }
+
+    /// <summary>Any whole number of 64 bits, with or without sign: a seed is bits, not a quantity.</summary>
+    public static ulong Bits(ref Utf8JsonReader reader, string field)
+    {
+        const string Allowed = "-9223372036854775808 to 18446744073709551615";
+        if (reader.TokenType == JsonTokenType.Number)
+        {
+            if (reader.TryGetUInt64(out var value))
+                return value;
+            if (reader.TryGetInt64(out var negative))
+                return unchecked((ulong)negative);
+        }
+
+        throw RequestRefusedException.NotA(field, Describe(ref reader), "a whole number of 64 bits", Allowed);
+    }
+
+    public static bool Flag(ref Utf8JsonReader reader, string field) => reader.TokenType switch
+    {
+        JsonTokenType.True => true,
+        JsonTokenType.False => false,
+        _ => throw RequestRefusedException.NotA(field, Describe(ref reader), "a boolean", "true or false"),
+    };
+
+    /// <param name="maxBytes">Most bytes of UTF-8.</param>
+    public static string Text(ref Utf8JsonReader reader, string field, int minBytes, int maxBytes)
+    {
+        var allowed = maxBytes == int.MaxValue ? "a string" : $"a string of {minBytes} to {maxBytes} bytes";
+        if (reader.TokenType != JsonTokenType.String)
+            throw RequestRefusedException.NotA(field, Describe(ref reader), "a string", allowed);
+        string text;
+        try
+        {
+            text = reader.GetString()!;
+        }
+        catch (InvalidOperationException e)
+        {
+            throw RequestRefusedException.Json(field, "holds half of a surrogate pair; allowed: whole Unicode characters", e);
+        }
+
+        var bytes = Encoding.UTF8.GetByteCount(text);
+        return bytes >= minBytes && bytes <= maxBytes
+            ? text
+            : throw RequestRefusedException.Invalid(field, string.Create(CultureInfo.InvariantCulture, $"{Describe(ref reader)} has {bytes} bytes; allowed: {allowed}"));
+    }
+
+    /// <summary>The value's own bytes, not copied: they live as long as the body.</summary>
+    public static ByteString Verbatim(ref Utf8JsonReader reader, ReadOnlyMemory<byte> body)
+    {
+        var start = (int)reader.TokenStartIndex;
+        reader.Skip();
+        return UnsafeByteOperations.UnsafeWrap(body[start..(int)reader.BytesConsumed]);
+    }
+
+    /// <summary>The value as an error shows it: short, and never more than its beginning.</summary>
+    public static string Describe(ref Utf8JsonReader reader)
+    {
+        switch (reader.TokenType)
+        {
+            case JsonTokenType.StartObject:
+                return "an object";
+            case JsonTokenType.StartArray:
+                return "an array";
+            case JsonTokenType.String or JsonTokenType.PropertyName:
+                return $"\"{Shorten(reader.ValueSpan)}\"";
+            default:
+                return Shorten(reader.ValueSpan);
+        }
+    }
+
+    private static string Shorten(ReadOnlySpan<byte> value)
+    {
+        if (value.Length <= MostShown)
+            return Encoding.UTF8.GetString(value);
+        var end = MostShown;
+        while ((value[end] & 0xC0) == 0x80)
+            end--;
+        return Encoding.UTF8.GetString(value[..end]) + "…";
+    }
+}

@@ -1,0 +1,133 @@
+using System.Buffers;
+using System.Buffers.Text;
+using System.Runtime.CompilerServices;
+using System.Text;
+using System.Text.Unicode;
+
+namespace Skein.Gateway.Api.OpenAi.Answers;
+
+/// <summary>
+/// Writes JSON from constant pieces and values straight into an output's memory: no buffer of its own, no allocation. It checks nothing:
+/// whoever composes the pieces answers for the syntax. <see cref="Complete"/> ends it.
+/// </summary>
+internal ref struct JsonSink(IBufferWriter<byte> output)
+{
+    private const int SmallestBlock = 512;
+
+    /// <summary>What log probabilities below every float look like: JSON has no infinity, and OpenAI says it so.</summary>
+    private const float LowestLogprob = -9999;
+
+    private static readonly SearchValues<byte> MustEscape = SearchValues.Create(
+        [.. Enumerable.Range(0, 0x20).Select(c => (byte)c), (byte)'"', (byte)'\\', 0x7F]);
+
+    private Span<byte> _block;
+    private int _used;
+
+    /// <summary>Bytes as they are.</summary>
+    public void Raw(ReadOnlySpan<byte> json)
+    {
+        Reserve(json.Length);
+        json.CopyTo(_block[_used..]);
+        _used += json.Length;
+    }
+
+    public void Number(long value)
+    {
+        Reserve(20);
+        Utf8Formatter.TryFormat(value, _block[_used..], out var written);
+        _used += written;
+    }
+
+    public void Number(float value)
+    {
+        Reserve(32);
+        var finite = float.IsFinite(value) ? value : LowestLogprob;
+        finite.TryFormat(_block[_used..], out var written, default, System.Globalization.CultureInfo.InvariantCulture);
+        _used += written;
+    }
+
+    /// <summary>A JSON string, or null.</summary>
+    public void Text(string? text)
+    {
+        if (text is null)
+            Raw("null"u8);
+        else
+            Text(Encoding.UTF8.GetBytes(text));
+    }
+
+    /// <summary>A JSON string. Bytes that are not UTF-8 become U+FFFD: one broken engine must not break a client's parser.</summary>
+    public void Text(ReadOnlySpan<byte> utf8)
+    {
+        Raw("\""u8);
+        Escaped(Utf8.IsValid(utf8) ? utf8 : Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(utf8)));
+        Raw("\""u8);
+    }
+
+    /// <summary>Hands everything written to the output.</summary>
+    public void Complete()
+    {
+        output.Advance(_used);
+        _block = default;
+        _used = 0;
+    }
+
+    private void Escaped(ReadOnlySpan<byte> utf8)
+    {
+        while (true)
+        {
+            var plain = utf8.IndexOfAny(MustEscape);
+            if (plain < 0)
+            {
+                Raw(utf8);
+                return;
+            }
+
+            Raw(utf8[..plain]);
+            Escape(utf8[plain]);
+            utf8 = utf8[(plain + 1)..];
+        }
+    }
+
+    private void Escape(byte value)
+    {
+        switch (value)
+        {
+            case (byte)'"':
+                Raw("\\\""u8);
+                return;
+            case (byte)'\\':
+                Raw("\\\\"u8);
+                return;
+            case (byte)'\n':
+                Raw("\\n"u8);
+                return;
+            case (byte)'\t':
+                Raw("\\t"u8);
+                return;
+            case (byte)'\r':
+                Raw("\\r"u8);
+                return;
+            default:
+                Reserve(6);
+                "\\u00"u8.CopyTo(_block[_used..]);
+                Utf8Formatter.TryFormat(value, _block[(_used + 4)..], out _, new StandardFormat('x', 2));
+                _used += 6;
+                return;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Reserve(int bytes)
+    {
+        if (_block.Length - _used < bytes)
+            Grow(bytes);
+    }
+
+    private void Grow(int bytes)
+    {
+        if (_used > 0)
+            output.Advance(_used);
+        _block = output.GetSpan(Math.Max(bytes, SmallestBlock));
+        _used = 0;
+    }
+}

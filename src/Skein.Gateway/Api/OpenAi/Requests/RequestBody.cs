@@ -1,0 +1,59 @@
+using System.Buffers;
+using System.Globalization;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace Skein.Gateway.Api.OpenAi.Requests;
+
+/// <summary>Reads a body up to a bound, whether its length was declared or not.</summary>
+internal static class RequestBody
+{
+    /// <summary>Memory given on the strength of a Content-Length alone; more follows as bytes arrive.</summary>
+    private const int MostOnTrust = 64 << 10;
+
+    private const int FirstBytes = 4 << 10;
+
+    /// <exception cref="RequestRefusedException">413 past the bound; 4xx where the transfer itself is broken.</exception>
+    /// <exception cref="OperationCanceledException">The client is gone.</exception>
+    public static async Task<ReadOnlyMemory<byte>> ReadAsync(HttpRequest request, int maxBytes, CancellationToken cancellationToken)
+    {
+        if (request.ContentLength > maxBytes)
+            throw TooLarge(string.Create(CultureInfo.InvariantCulture, $"{request.ContentLength} bytes"), maxBytes);
+        // The server's own bound answers in another shape; the count below replaces it.
+        if (request.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } serverBound)
+            serverBound.MaxRequestBodySize = null;
+
+        var bytes = new byte[(int)Math.Min(request.ContentLength ?? FirstBytes, MostOnTrust)];
+        var used = 0;
+        while (true)
+        {
+            var read = await ReadSomeAsync(request, cancellationToken);
+            var arrived = read.Buffer;
+            if (arrived.Length > maxBytes - used)
+                throw TooLarge($"more than {maxBytes} bytes", maxBytes);
+            var needed = used + (int)arrived.Length;
+            if (needed > bytes.Length)
+                Array.Resize(ref bytes, Math.Min(Math.Max(needed, 2 * bytes.Length), maxBytes));
+            arrived.CopyTo(bytes.AsSpan(used));
+            used = needed;
+            request.BodyReader.AdvanceTo(arrived.End);
+            if (read.IsCompleted)
+                return bytes.AsMemory(0, used);
+        }
+    }
+
+    private static async ValueTask<System.IO.Pipelines.ReadResult> ReadSomeAsync(HttpRequest request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await request.BodyReader.ReadAsync(cancellationToken);
+        }
+        catch (BadHttpRequestException e)
+        {
+            throw new RequestRefusedException(e.StatusCode, "bad_request", null, e.Message, e);
+        }
+    }
+
+    private static RequestRefusedException TooLarge(string size, int maxBytes) =>
+        new(StatusCodes.Status413PayloadTooLarge, "request_too_large", null, $"the body has {size}; allowed: up to {maxBytes} bytes");
+}

@@ -1,0 +1,85 @@
+using System.Text.Json;
+using static Skein.Gateway.Api.RequestLimits;
+
+namespace Skein.Gateway.Api.OpenAi.Requests;
+
+/// <summary>
+/// Every member of OpenAI's request bodies that routing, sampling or resuming needs. A member that is not here is not dropped: it goes to
+/// the engine byte for byte.
+/// </summary>
+internal static class RequestMembers
+{
+    private static readonly Member[] Shared =
+    [
+        Member.Text("model", 1, ModelBytes, (request, value) => request.Generate.Model = value),
+        Member.Whole("n", Choices, (request, value) => request.Generate.N = value),
+        Member.Whole("max_tokens", RequestLimits.MaxTokens, (request, value) => request.MaxTokens = value),
+        Member.Number("temperature", Temperature, (request, value) => request.Sampling.Temperature = value),
+        Member.Number("top_p", TopP, (request, value) => request.Sampling.TopP = value),
+        Member.Whole("top_k", TopK, (request, value) => request.Sampling.TopK = value),
+        Member.Number("min_p", MinP, (request, value) => request.Sampling.MinP = value),
+        new("seed", ReadSeed),
+        Member.Number("presence_penalty", Penalty, (request, value) => request.Sampling.PresencePenalty = value),
+        Member.Number("frequency_penalty", Penalty, (request, value) => request.Sampling.FrequencyPenalty = value),
+        Member.Number("repetition_penalty", RepetitionPenalty, (request, value) => request.Sampling.RepetitionPenalty = value),
+        new("logit_bias", StructuredMembers.ReadLogitBias),
+        new("stop", StructuredMembers.ReadStop),
+        Member.Flag("stream", (request, value) => request.Stream = value),
+        new("stream_options", StructuredMembers.ReadStreamOptions),
+    ];
+
+    /// <summary><c>POST /v1/chat/completions</c></summary>
+    public static readonly MemberTable Chat = new(
+    [
+        .. Shared,
+        new(ChatMessages.Field, ReadMessages),
+        Member.Verbatim("tools", "an array", [JsonTokenType.StartArray], (request, value) => request.Chat.Tools = value),
+        Member.Verbatim("tool_choice", "a string or an object", [JsonTokenType.String, JsonTokenType.StartObject],
+            (request, value) => request.Chat.ToolChoice = value),
+        Member.Verbatim("response_format", "an object", [JsonTokenType.StartObject], (request, value) => request.Chat.ResponseFormat = value),
+        Member.Whole("max_completion_tokens", RequestLimits.MaxTokens, (request, value) => request.MaxCompletionTokens = value),
+        Member.Flag("logprobs", (request, value) => request.LogprobsWanted = value),
+        Member.Whole("top_logprobs", RequestLimits.TopLogprobs, (request, value) => request.TopLogprobs = value),
+    ], SettleChat);
+
+    /// <summary><c>POST /v1/completions</c></summary>
+    public static readonly MemberTable Completion = new(
+    [
+        .. Shared,
+        new(PromptMember.Name, PromptMember.Read),
+        Member.Whole("logprobs", RequestLimits.TopLogprobs, (request, value) => request.Generate.Logprobs = value),
+        Member.Flag("echo", (request, value) => request.Generate.Echo = value),
+    ], SettleCompletion);
+
+    private static void ReadSeed(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request) =>
+        request.Sampling.Seed = JsonField.Bits(ref reader, name);
+
+    private static void ReadMessages(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
+    {
+        var start = reader;
+        ChatMessages.Check(ref reader);
+        request.Chat.Messages = JsonField.Verbatim(ref start, body);
+    }
+
+    private static void SettleChat(OpenAiRequest request)
+    {
+        if (request.Generate.Chat is null || request.Chat.Messages.IsEmpty)
+            throw RequestRefusedException.Missing(ChatMessages.Field, "an array of at least one message");
+        if (request is { MaxTokens: { } old, MaxCompletionTokens: { } current } && old != current)
+            throw RequestRefusedException.Invalid("max_tokens", $"{old} contradicts max_completion_tokens {current}; allowed: one of them, or both equal");
+        if ((request.MaxCompletionTokens ?? request.MaxTokens) is { } maxTokens)
+            request.Generate.MaxTokens = maxTokens;
+        if (request is { TopLogprobs: { } top, LogprobsWanted: not true })
+            throw RequestRefusedException.Invalid("top_logprobs", $"{top} without logprobs; allowed: only with logprobs: true");
+        if (request.LogprobsWanted is true)
+            request.Generate.Logprobs = request.TopLogprobs ?? 0;
+    }
+
+    private static void SettleCompletion(OpenAiRequest request)
+    {
+        if (request.Generate.PromptCase is Protocol.V1.GenerateRequest.PromptOneofCase.None)
+            throw RequestRefusedException.Missing(PromptMember.Name, PromptMember.Allowed);
+        if (request.MaxTokens is { } maxTokens)
+            request.Generate.MaxTokens = maxTokens;
+    }
+}

@@ -1,0 +1,78 @@
+using System.Globalization;
+using System.Text.Json;
+using Skein.Protocol.V1;
+
+namespace Skein.Gateway.Api.OpenAi.Requests;
+
+/// <summary>Members whose value has a structure of its own.</summary>
+internal static class StructuredMembers
+{
+    private static readonly string StopAllowed =
+        $"a string, or an array of up to {RequestLimits.StopTexts} strings, each of 1 to {RequestLimits.StopTextBytes} bytes";
+
+    public static void ReadStop(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
+    {
+        if (reader.TokenType == JsonTokenType.String)
+        {
+            request.Generate.Stop.Add(JsonField.Text(ref reader, name, 1, RequestLimits.StopTextBytes));
+            return;
+        }
+
+        if (reader.TokenType != JsonTokenType.StartArray)
+            throw RequestRefusedException.NotA(name, JsonField.Describe(ref reader), "a string or an array", StopAllowed);
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        {
+            var index = request.Generate.Stop.Count;
+            if (index == RequestLimits.StopTexts)
+                throw RequestRefusedException.Invalid(name, $"more than {RequestLimits.StopTexts} strings; allowed: {StopAllowed}");
+            request.Generate.Stop.Add(JsonField.Text(ref reader, $"{name}[{index}]", 1, RequestLimits.StopTextBytes));
+        }
+    }
+
+    public static void ReadLogitBias(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
+    {
+        if (reader.TokenType != JsonTokenType.StartObject)
+            throw RequestRefusedException.NotA(name, JsonField.Describe(ref reader), "an object", "token ids with a bias of -100 to 100 each");
+        var biases = request.Sampling.LogitBias;
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
+        {
+            if (!uint.TryParse(reader.ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out var tokenId))
+                throw RequestRefusedException.NotA(name, $"member {JsonField.Describe(ref reader)}", "a token id", "0 to 4294967295");
+            var field = string.Create(CultureInfo.InvariantCulture, $"{name}.{tokenId}");
+            if (biases.Count == RequestLimits.LogitBiases)
+                throw RequestRefusedException.Invalid(name, $"more than {RequestLimits.LogitBiases} tokens; allowed: up to {RequestLimits.LogitBiases}");
+            reader.Read();
+            if (!biases.TryAdd(tokenId, (float)JsonField.Number(ref reader, field, RequestLimits.LogitBias)))
+                throw RequestRefusedException.Twice(field);
+        }
+    }
+
+    /// <summary>The gateway obeys <c>include_usage</c>; where there is more, the whole object also goes to the engine.</summary>
+    public static void ReadStreamOptions(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
+    {
+        if (reader.TokenType != JsonTokenType.StartObject)
+            throw RequestRefusedException.NotA(name, JsonField.Describe(ref reader), "an object", "an object");
+        var start = reader;
+        bool seen = false, hasMore = false;
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
+        {
+            if (!reader.ValueTextEquals("include_usage"u8))
+            {
+                hasMore = true;
+                reader.Read();
+                reader.Skip();
+                continue;
+            }
+
+            if (seen)
+                throw RequestRefusedException.Twice($"{name}.include_usage");
+            seen = true;
+            reader.Read();
+            if (reader.TokenType != JsonTokenType.Null)
+                request.IncludeUsage = JsonField.Flag(ref reader, $"{name}.include_usage");
+        }
+
+        if (hasMore)
+            request.Generate.Extra.Add(new RawMember { Name = name, Json = JsonField.Verbatim(ref start, body) });
+    }
+}

@@ -1,0 +1,31 @@
+namespace Skein.Gateway.Telemetry;
+
+/// <summary>
+/// What the gateway's metrics ask the fleet and the line whenever they are collected. Implementations are safe for concurrent calls, answer
+/// from memory and do not throw.
+/// </summary>
+public interface IFleetVitals
+{
+    /// <summary>Failovers since the start, one entry per reason; reasons that never occurred included.</summary>
+    IEnumerable<FailoverCount> Failovers();
+
+    /// <summary>Waiters now, one entry per known model.</summary>
+    IEnumerable<QueueDepth> Queues();
+
+    /// <summary>Members now, one entry per role and state that has any.</summary>
+    IEnumerable<MemberCount> Members();
+}
+
+/// <summary>Failovers for one reason.</summary>
+/// <param name="Reason">As <c>Failover.Reason</c> has it.</param>
+/// <param name="Count">Never falls.</param>
+public readonly record struct FailoverCount(string Reason, long Count);
+
+/// <summary>Requests waiting for one model.</summary>
+public readonly record struct QueueDepth(string Model, int Waiters);
+
+/// <summary>Members of one role in one state.</summary>
+/// <param name="Role">As <c>Roles</c> has it.</param>
+/// <param name="State">alive, suspect, dead or left.</param>
+/// <param name="Count">How many.</param>
+public readonly record struct MemberCount(string Role, string State, int Count);

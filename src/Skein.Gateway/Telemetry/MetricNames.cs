@@ -1,0 +1,62 @@
+namespace Skein.Gateway.Telemetry;
+
+/// <summary>
+/// Names of metrics, attributes and attribute values. Those under <c>gen_ai</c> and <c>error</c> are OpenTelemetry's (still in development
+/// there: change them here only); the rest is ours.
+/// </summary>
+public static class MetricNames
+{
+    /// <summary>Name of the meter.</summary>
+    public const string Meter = "Skein.Gateway";
+
+    /// <summary>Histogram, s: from the request's arrival to its last byte.</summary>
+    public const string RequestDuration = "gen_ai.server.request.duration";
+
+    /// <summary>Histogram, s: from the request's arrival to its first token.</summary>
+    public const string TimeToFirstToken = "gen_ai.server.time_to_first_token";
+
+    /// <summary>Counter: requests ended, by operation and outcome.</summary>
+    public const string Requests = "skein.requests";
+
+    /// <summary>Counter: tokens of prompts (input) and answers (output), by model.</summary>
+    public const string Tokens = "skein.tokens";
+
+    /// <summary>Counter: changes of replica in mid-session, by reason.</summary>
+    public const string Failovers = "skein.failovers";
+
+    /// <summary>Gauge: requests that wait for a slot, by model.</summary>
+    public const string QueueDepth = "skein.queue.depth";
+
+    /// <summary>Gauge: members in this gateway's view, by role and state.</summary>
+    public const string Members = "skein.members";
+
+    /// <summary>Attribute: <see cref="ChatOperation"/> or <see cref="CompletionOperation"/>.</summary>
+    public const string Operation = "gen_ai.operation.name";
+
+    /// <summary>Value of <see cref="Operation"/>: the answer to a chat.</summary>
+    public const string ChatOperation = "chat";
+
+    /// <summary>Value of <see cref="Operation"/>: the continuation of a text.</summary>
+    public const string CompletionOperation = "text_completion";
+
+    /// <summary>Attribute: the model that answered. Never what a client merely asked for: that is unbounded.</summary>
+    public const string ResponseModel = "gen_ai.response.model";
+
+    /// <summary>Attribute: <c>input</c> or <c>output</c>.</summary>
+    public const string TokenType = "gen_ai.token.type";
+
+    /// <summary>Attribute of failed requests: their outcome.</summary>
+    public const string ErrorType = "error.type";
+
+    /// <summary>Attribute: how a request ended.</summary>
+    public const string Outcome = "outcome";
+
+    /// <summary>Attribute: why a replica was lost.</summary>
+    public const string Reason = "reason";
+
+    /// <summary>Attribute: role of a member.</summary>
+    public const string Role = "role";
+
+    /// <summary>Attribute: state of a member.</summary>
+    public const string State = "state";
+}

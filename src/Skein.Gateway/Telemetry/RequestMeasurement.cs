@@ -1,0 +1,46 @@
+using Skein.Protocol.V1;
+
+namespace Skein.Gateway.Telemetry;
+
+/// <summary>Measures one request, from its arrival to its end. Used by the one task that answers it.</summary>
+internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider time, string operation)
+{
+    private readonly long _arrived = time.GetTimestamp();
+    private string? _model;
+    private TokenUnit _unit;
+    private long _inputTokens;
+    private long _outputTokens;
+    private bool _hasFirstToken;
+
+    /// <summary>Takes note of what goes to the client.</summary>
+    public void Observe(GenerateFrame frame)
+    {
+        if (frame.Start is { } start)
+        {
+            _model ??= start.Model;
+            _unit = start.Unit;
+            _inputTokens = start.PromptTokens;
+        }
+
+        if (frame.Count > 0)
+        {
+            if (_unit == TokenUnit.Token)
+                _outputTokens += frame.Count;
+            if (!_hasFirstToken)
+            {
+                _hasFirstToken = true;
+                metrics.FirstToken(time.GetElapsedTime(_arrived), operation, _model ?? "");
+            }
+        }
+
+        // Chunks are not tokens; such an engine's own count is all there is.
+        if (_unit == TokenUnit.Chunk && frame.Finish is { Usage: { } usage })
+        {
+            _inputTokens = usage.PromptTokens;
+            _outputTokens += usage.CompletionTokens;
+        }
+    }
+
+    /// <param name="outcome">One of <see cref="RequestOutcomes.All"/>.</param>
+    public void End(string outcome) => metrics.Ended(time.GetElapsedTime(_arrived), operation, _model, outcome, _inputTokens, _outputTokens);
+}

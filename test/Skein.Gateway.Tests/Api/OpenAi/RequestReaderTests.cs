@@ -1,0 +1,219 @@
+using System.Text;
+using Skein.Gateway.Api;
+using Skein.Gateway.Api.OpenAi.Requests;
+using Skein.Protocol.V1;
+
+namespace Skein.Gateway.Tests.Api.OpenAi;
+
+public sealed class RequestReaderTests
+{
+    private const string Hello = """ "messages": [{"role": "user", "content": "hi"}] """;
+
+    [Fact]
+    public void Read_EveryChatMember_FillsItsField()
+    {
+        var request = Chat("""
+            {
+              "model": "tiny", "messages": [ {"role":"user","content":"h\u00e9"} ], "n": 2, "max_completion_tokens": 7, "temperature": 0.5,
+              "top_p": 0.9, "top_k": 40, "min_p": 0.1, "seed": -1, "presence_penalty": -2, "frequency_penalty": 2,
+              "repetition_penalty": 1.5, "logit_bias": {"5": -100, "7": 1.5}, "stop": ["a", "b"], "logprobs": true, "top_logprobs": 3,
+              "stream": true, "stream_options": {"include_usage": true}, "tools": [ {"x": 1} ], "tool_choice": "auto",
+              "response_format": {"type": "json_object"}
+            }
+            """);
+
+        var generate = request.Generate;
+        Assert.Equal("tiny", generate.Model);
+        Assert.Equal(2u, generate.N);
+        Assert.Equal(7u, generate.MaxTokens);
+        Assert.Equal(
+            new Sampling
+            {
+                Temperature = 0.5f,
+                TopP = 0.9f,
+                TopK = 40,
+                MinP = 0.1f,
+                Seed = ulong.MaxValue,
+                PresencePenalty = -2,
+                FrequencyPenalty = 2,
+                RepetitionPenalty = 1.5f,
+                LogitBias = { [5] = -100, [7] = 1.5f },
+            },
+            generate.Sampling);
+        Assert.Equal(["a", "b"], generate.Stop);
+        Assert.Equal(3u, generate.Logprobs);
+        Assert.True(request.Stream);
+        Assert.True(request.IncludeUsage);
+        Assert.Equal("""[ {"role":"user","content":"h\u00e9"} ]""", generate.Chat.Messages.ToStringUtf8());
+        Assert.Equal("""[ {"x": 1} ]""", generate.Chat.Tools.ToStringUtf8());
+        Assert.Equal("\"auto\"", generate.Chat.ToolChoice.ToStringUtf8());
+        Assert.Equal("""{"type": "json_object"}""", generate.Chat.ResponseFormat.ToStringUtf8());
+        Assert.Empty(generate.Extra);
+    }
+
+    [Fact]
+    public void Read_UnknownMembers_KeepsThemByteForByte()
+    {
+        var request = Chat($$"""{ {{Hello}}, "user": "u-1", "metadata" : { "a" : [1, 2.50,"\u0041"] }, "skein_fault":null, "stream_options": {"x": 1} }""");
+
+        Assert.Equal(
+            ["""user="u-1" """.Trim(), """metadata={ "a" : [1, 2.50,"\u0041"] }""", "skein_fault=null", """stream_options={"x": 1}"""],
+            request.Generate.Extra.Select(member => $"{member.Name}={member.Json.ToStringUtf8()}"));
+    }
+
+    [Fact]
+    public void Read_OnlyWhatIsRequired_LeavesTheRestAbsent()
+    {
+        var request = Chat($$"""{ {{Hello}}, "temperature": null, "stop": null, "n": null }""");
+
+        Assert.Equal(1u, request.Generate.N);
+        Assert.Null(request.Generate.Sampling);
+        Assert.False(request.Generate.HasMaxTokens);
+        Assert.False(request.Generate.HasLogprobs);
+        Assert.False(request.Stream);
+    }
+
+    [Theory]
+    [InlineData("\"once upon\"", "once upon")]
+    [InlineData("[\"once\"]", "once")]
+    [InlineData("\"\"", "")]
+    public void Read_PromptOfText_IsText(string prompt, string expected) =>
+        Assert.Equal(expected, Completion($$"""{"prompt": {{prompt}}, "logprobs": 0, "echo": true}""").Generate.Text);
+
+    [Theory]
+    [InlineData("[1, 2, 4294967295]")]
+    [InlineData("[[1, 2, 4294967295]]")]
+    public void Read_PromptOfIds_IsIds(string prompt) =>
+        Assert.Equal([1, 2, uint.MaxValue], Completion($$"""{"prompt": {{prompt}}}""").Generate.TokenIds.Ids);
+
+    [Fact]
+    public void Read_ByteOrderMark_IsSkipped() =>
+        Assert.Equal("x", RequestReader.Read((byte[])[0xEF, 0xBB, 0xBF, .. """{"prompt":"x"}"""u8], RequestMembers.Completion).Generate.Text);
+
+    [Theory]
+    [InlineData("""{M, "temperature": "hot"}""", "temperature", "temperature: \"hot\" is not a number; allowed: 0 to 2")]
+    [InlineData("""{M, "temperature": 2.01}""", "temperature", "temperature: 2.01 is out of range; allowed: 0 to 2")]
+    [InlineData("""{M, "temperature": 1e999}""", "temperature", "temperature: 1e999 is out of range; allowed: 0 to 2")]
+    [InlineData("""{M, "top_p": 0}""", "top_p", "top_p: 0 is out of range; allowed: above 0, to 1")]
+    [InlineData("""{M, "min_p": -0.1}""", "min_p", "min_p: -0.1 is out of range; allowed: 0 to 1")]
+    [InlineData("""{M, "repetition_penalty": 0}""", "repetition_penalty", "repetition_penalty: 0 is out of range; allowed: above 0")]
+    [InlineData("""{M, "presence_penalty": [1]}""", "presence_penalty", "presence_penalty: an array is not a number; allowed: -2 to 2")]
+    [InlineData("""{M, "max_tokens": -1}""", "max_tokens", "max_tokens: -1 is out of range; allowed: 0 to 2147483647")]
+    [InlineData("""{M, "max_tokens": 1.5}""", "max_tokens", "max_tokens: 1.5 is not a whole number; allowed: 0 to 2147483647")]
+    [InlineData("""{M, "max_tokens": 99999999999999999999}""", "max_tokens", "max_tokens: 99999999999999999999 is out of range; allowed: 0 to 2147483647")]
+    [InlineData("""{M, "max_tokens": 1, "max_completion_tokens": 2}""", "max_tokens", "max_tokens: 1 contradicts max_completion_tokens 2; allowed: one of them, or both equal")]
+    [InlineData("""{M, "n": 0}""", "n", "n: 0 is out of range; allowed: 1 to 16")]
+    [InlineData("""{M, "n": 17}""", "n", "n: 17 is out of range; allowed: 1 to 16")]
+    [InlineData("""{M, "n": {}}""", "n", "n: an object is not a whole number; allowed: 1 to 16")]
+    [InlineData("""{M, "top_k": "all"}""", "top_k", "top_k: \"all\" is not a whole number; allowed: 0 to 2147483647")]
+    [InlineData("""{M, "seed": 1.5}""", "seed", "seed: 1.5 is not a whole number of 64 bits; allowed: -9223372036854775808 to 18446744073709551615")]
+    [InlineData("""{M, "stream": "yes"}""", "stream", "stream: \"yes\" is not a boolean; allowed: true or false")]
+    [InlineData("""{M, "stream_options": true}""", "stream_options", "stream_options: true is not an object; allowed: an object")]
+    [InlineData("""{M, "stream_options": {"include_usage": 1}}""", "stream_options.include_usage", "stream_options.include_usage: 1 is not a boolean; allowed: true or false")]
+    [InlineData("""{M, "model": 7}""", "model", "model: 7 is not a string; allowed: a string of 1 to 256 bytes")]
+    [InlineData("""{M, "model": ""}""", "model", "model: \"\" has 0 bytes; allowed: a string of 1 to 256 bytes")]
+    [InlineData("""{M, "model": "\ud800"}""", "model", "model: holds half of a surrogate pair; allowed: whole Unicode characters")]
+    [InlineData("""{M, "model": "a", "model": "b"}""", "model", "model: appears more than once; allowed: once")]
+    [InlineData("""{M, "x": 1, "\u0078": 2}""", "x", "x: appears more than once; allowed: once")]
+    [InlineData("""{M, "stop": 1}""", "stop", "stop: 1 is not a string or an array; allowed: a string, or an array of up to 16 strings, each of 1 to 1024 bytes")]
+    [InlineData("""{M, "stop": ["a", 1]}""", "stop[1]", "stop[1]: 1 is not a string; allowed: a string of 1 to 1024 bytes")]
+    [InlineData("""{M, "stop": ["",""]}""", "stop[0]", "stop[0]: \"\" has 0 bytes; allowed: a string of 1 to 1024 bytes")]
+    [InlineData("""{M, "logit_bias": {"x": 1}}""", "logit_bias", "logit_bias: member \"x\" is not a token id; allowed: 0 to 4294967295")]
+    [InlineData("""{M, "logit_bias": {"1": 101}}""", "logit_bias.1", "logit_bias.1: 101 is out of range; allowed: -100 to 100")]
+    [InlineData("""{M, "logit_bias": {"1": 1, "1": 1}}""", "logit_bias.1", "logit_bias.1: appears more than once; allowed: once")]
+    [InlineData("""{M, "logprobs": 1}""", "logprobs", "logprobs: 1 is not a boolean; allowed: true or false")]
+    [InlineData("""{M, "top_logprobs": 1}""", "top_logprobs", "top_logprobs: 1 without logprobs; allowed: only with logprobs: true")]
+    [InlineData("""{M, "logprobs": true, "top_logprobs": 21}""", "top_logprobs", "top_logprobs: 21 is out of range; allowed: 0 to 20")]
+    [InlineData("""{M, "tools": {}}""", "tools", "tools: an object is not an array; allowed: an array")]
+    [InlineData("""{M, "tool_choice": 1}""", "tool_choice", "tool_choice: 1 is not a string or an object; allowed: a string or an object")]
+    [InlineData("""{M, "response_format": "json"}""", "response_format", "response_format: \"json\" is not an object; allowed: an object")]
+    [InlineData("""{}""", "messages", "messages: missing; required: an array of at least one message")]
+    [InlineData("""{"messages": null}""", "messages", "messages: missing; required: an array of at least one message")]
+    [InlineData("""{"messages": []}""", "messages", "messages: [] is empty; allowed: an array of at least one message")]
+    [InlineData("""{"messages": "hi"}""", "messages", "messages: \"hi\" is not an array; allowed: an array of at least one message")]
+    [InlineData("""{"messages": ["hi"]}""", "messages[0]", "messages[0]: \"hi\" is not an object; allowed: an object with role and content")]
+    [InlineData("""{"messages": [{"content": "a"}]}""", "messages[0].role", "messages[0].role: missing; required: system, developer, user, assistant, tool, function")]
+    [InlineData("""{"messages": [{"role": "robot", "content": "a"}]}""", "messages[0].role", "messages[0].role: \"robot\" is unknown; allowed: system, developer, user, assistant, tool, function")]
+    [InlineData("""{"messages": [{"role": 1, "content": "a"}]}""", "messages[0].role", "messages[0].role: 1 is not a string; allowed: system, developer, user, assistant, tool, function")]
+    [InlineData("""{"messages": [{"role": "user", "role": "user", "content": "a"}]}""", "messages[0].role", "messages[0].role: appears more than once; allowed: once")]
+    [InlineData("""{"messages": [{"role": "assistant"}, {"role": "user"}]}""", "messages[1].content", "messages[1].content: missing; required: a string or an array of parts")]
+    [InlineData("""{"messages": [{"role": "user", "content": 5}]}""", "messages[0].content", "messages[0].content: 5 is not text; allowed: a string, an array of parts, or null")]
+    [InlineData("""{"messages": [{"role": "user", "content": [5]}]}""", "messages[0].content[0]", "messages[0].content[0]: 5 is not an object; allowed: objects with a type")]
+    public void Read_WrongChatMember_NamesFieldValueAndWhatIsAllowed(string body, string field, string message)
+    {
+        var refused = Assert.Throws<RequestRefusedException>(() => Chat(body.Replace("{M,", $"{{{Hello},", StringComparison.Ordinal)));
+
+        Assert.Equal(message, refused.Message);
+        Assert.Equal(field, refused.Field);
+        Assert.Equal(400, refused.Status);
+    }
+
+    [Theory]
+    [InlineData("""{}""", "prompt: missing; required: one string, one array of token ids, or an array with one of these")]
+    [InlineData("""{"prompt": 1}""", "prompt: 1 is not a prompt; allowed: one string, one array of token ids, or an array with one of these")]
+    [InlineData("""{"prompt": []}""", "prompt: [] is empty; allowed: one string, one array of token ids, or an array with one of these")]
+    [InlineData("""{"prompt": [[]]}""", "prompt: [[]] is empty; allowed: one string, one array of token ids, or an array with one of these")]
+    [InlineData("""{"prompt": ["a", "b"]}""", "prompt: an array of several prompts; allowed: one string, one array of token ids, or an array with one of these")]
+    [InlineData("""{"prompt": [[1], [2]]}""", "prompt: an array of several prompts; allowed: one string, one array of token ids, or an array with one of these")]
+    [InlineData("""{"prompt": [1, "a"]}""", "prompt[1]: \"a\" is not a token id; allowed: 0 to 4294967295")]
+    [InlineData("""{"prompt": [-1]}""", "prompt[0]: -1 is not a token id; allowed: 0 to 4294967295")]
+    [InlineData("""{"prompt": [true]}""", "prompt[0]: true is not a prompt; allowed: one string, one array of token ids, or an array with one of these")]
+    [InlineData("""{"prompt": "x", "logprobs": true}""", "logprobs: true is not a whole number; allowed: 0 to 20")]
+    public void Read_WrongCompletionMember_NamesFieldValueAndWhatIsAllowed(string body, string message) =>
+        Assert.Equal(message, Assert.Throws<RequestRefusedException>(() => Completion(body)).Message);
+
+    [Theory]
+    [InlineData("", "the body is empty; allowed: a JSON object")]
+    [InlineData("[1]", "the body is an array; allowed: a JSON object")]
+    [InlineData("\"x\"", "the body is \"x\"; allowed: a JSON object")]
+    [InlineData("{\n  \"model\": tiny}", "the body is not valid JSON at line 2, byte 13: ")]
+    [InlineData("{\"model\": \"tiny\"", "the body is not valid JSON at line 1, byte 17: ")]
+    [InlineData("{\"prompt\": \"x\"} {}", "the body is not valid JSON at line 1, byte 17: ")]
+    [InlineData("{\"\\udc00\": 1}", "the member name \"\\udc00\" holds half of a surrogate pair; allowed: whole Unicode characters")]
+    public void Read_BrokenJson_TellsWhere(string body, string message) =>
+        Assert.StartsWith(message, Assert.Throws<RequestRefusedException>(() => Completion(body)).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Read_NotUtf8_IsRefused() =>
+        Assert.Equal(
+            "the body is not UTF-8; allowed: a JSON object in UTF-8",
+            Assert.Throws<RequestRefusedException>(() => RequestReader.Read((byte[])[.. "{\"prompt\":\""u8, 0xC3, .. "\"}"u8], RequestMembers.Completion)).Message);
+
+    [Theory]
+    [InlineData(64, true)]
+    [InlineData(65, false)]
+    public void Read_Depth_IsBounded(int depth, bool isAllowed)
+    {
+        var body = $$"""{"prompt": "x", "deep": {{new string('[', depth - 1)}}{{new string(']', depth - 1)}} }""";
+
+        if (isAllowed)
+            Assert.Single(Completion(body).Generate.Extra);
+        else
+            Assert.Contains("maximum configured depth of 64", Assert.Throws<RequestRefusedException>(() => Completion(body)).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("stop", 17)]
+    [InlineData("extra", 129)]
+    [InlineData("logit_bias", 1025)]
+    public void Read_OneMoreThanTheBound_IsRefused(string what, int count)
+    {
+        Completion(Body(count - 1));
+        var refused = Assert.Throws<RequestRefusedException>(() => Completion(Body(count)));
+
+        Assert.Contains($"up to {count - 1}", refused.Message, StringComparison.Ordinal);
+
+        string Body(int items) => what switch
+        {
+            "stop" => $$"""{"prompt": "x", "stop": [{{Join(items, i => $"\"{i}\"")}}] }""",
+            "logit_bias" => $$"""{"prompt": "x", "logit_bias": { {{Join(items, i => $"\"{i}\": 0")}} } }""",
+            _ => $$"""{"prompt": "x", {{Join(items, i => $"\"m{i}\": {i}")}} }""",
+        };
+    }
+
+    private static string Join(int count, Func<int, string> item) => string.Join(", ", Enumerable.Range(0, count).Select(item));
+
+    private static OpenAiRequest Chat(string body) => RequestReader.Read(Encoding.UTF8.GetBytes(body), RequestMembers.Chat);
+
+    private static OpenAiRequest Completion(string body) => RequestReader.Read(Encoding.UTF8.GetBytes(body), RequestMembers.Completion);
+}

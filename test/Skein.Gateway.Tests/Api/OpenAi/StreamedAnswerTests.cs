@@ -1,0 +1,261 @@
+using System.Net;
+using Google.Protobuf;
+using Microsoft.Extensions.Time.Testing;
+using Skein.Gateway.Api;
+using Skein.Protocol.V1;
+using Skein.Routing.Streaming;
+
+namespace Skein.Gateway.Tests.Api.OpenAi;
+
+public sealed class StreamedAnswerTests
+{
+    private const string ChatHead =
+        """data: {"id":"chatcmpl-0123456789abcdef0123456789abcdef","object":"chat.completion.chunk","created":946684800,"model":"tiny","system_fingerprint":"fp-1","choices":[""";
+
+    private const string CompletionHead =
+        """data: {"id":"cmpl-0123456789abcdef0123456789abcdef","object":"text_completion","created":946684800,"model":"tiny","system_fingerprint":"fp-1","choices":[""";
+
+    private readonly FakeTimeProvider _time = new();
+
+    [Fact]
+    public async Task Post_StreamedChat_SendsRoleDeltasFinishUsageDone()
+    {
+        await using var gateway = await StartAsync(session => Finish(session, Frames.Answer("Once", " \"upon\"\n", "é")));
+
+        var text = await gateway.Client.PostTextAsync(Requests.ChatPath, Requests.StreamedChat.Replace("true", """true, "stream_options": {"include_usage": true}""", StringComparison.Ordinal));
+
+        Assert.Equal(
+            """
+            HEAD{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}],"usage":null}
+
+            HEAD{"index":0,"delta":{"content":"Once"},"logprobs":null,"finish_reason":null}],"usage":null}
+
+            HEAD{"index":0,"delta":{"content":" \"upon\"\n"},"logprobs":null,"finish_reason":null}],"usage":null}
+
+            HEAD{"index":0,"delta":{"content":"é"},"logprobs":null,"finish_reason":null}],"usage":null}
+
+            HEAD{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}],"usage":null}
+
+            HEAD],"usage":{"prompt_tokens":3,"completion_tokens":3,"total_tokens":6,"prompt_tokens_details":{"cached_tokens":0}}}
+
+            data: [DONE]
+
+
+            """.Replace("HEAD", ChatHead, StringComparison.Ordinal),
+            text);
+    }
+
+    [Fact]
+    public async Task Post_StreamedCompletion_SendsTextAndFinish()
+    {
+        await using var gateway = await StartAsync(session => Finish(session, Frames.Start(), Frames.Token(0, "a"), Frames.Finish(1, reason: FinishReason.Length)));
+
+        var text = await gateway.Client.PostTextAsync(Requests.CompletionPath, """{"prompt": "x", "stream": true}""");
+
+        Assert.Equal(
+            """
+            HEAD{"index":0,"text":"a","logprobs":null,"finish_reason":null}]}
+
+            HEAD{"index":0,"text":"","logprobs":null,"finish_reason":"length"}]}
+
+            data: [DONE]
+
+
+            """.Replace("HEAD", CompletionHead, StringComparison.Ordinal),
+            text);
+    }
+
+    [Fact]
+    public async Task Post_TwoChoices_OpensEachWithItsRole()
+    {
+        await using var gateway = await StartAsync(session => Finish(
+            session,
+            Frames.Start(), Frames.Start(1), Frames.Token(0, "a", 1), Frames.Token(0, "b"), Frames.Finish(1, 1), Frames.Finish(1)));
+
+        var text = await gateway.Client.PostTextAsync(Requests.ChatPath, Requests.StreamedChat.Replace("true", "true, \"n\": 2", StringComparison.Ordinal));
+
+        Assert.Equal(
+            ["1 role", "1 a", "0 role", "0 b", "1 stop", "0 stop"],
+            text.Split("\n\n").Where(line => line.Contains("index", StringComparison.Ordinal)).Select(line => $"{Between(line, "\"index\":", ",")} {What(line)}"));
+    }
+
+    [Fact]
+    public async Task Post_TextHeldBack_SendsNothingForIt()
+    {
+        await using var gateway = await StartAsync(session => Finish(
+            session,
+            Frames.Start(), Frames.Token(0, ByteString.Empty), Frames.Token(1, "ab"), Frames.Token(2, ByteString.Empty), Frames.Finish(3)));
+
+        var text = await gateway.Client.PostTextAsync(Requests.ChatPath, Requests.StreamedChat);
+
+        Assert.Equal(["role", "ab", "stop", "done"], text.Split("\n\n", StringSplitOptions.RemoveEmptyEntries).Select(What));
+    }
+
+    [Fact]
+    public async Task Post_RawDelta_IsMergedVerbatim()
+    {
+        await using var gateway = await StartAsync(session => Finish(
+            session,
+            Frames.Start(), Frames.Delta(0, """ { "tool_calls" : [1.0] } """), Frames.Finish(1, reason: FinishReason.ToolCalls)));
+
+        var text = await gateway.Client.PostTextAsync(Requests.ChatPath, Requests.StreamedChat);
+
+        Assert.Contains("""{"index":0,"delta":{"tool_calls" : [1.0]},"logprobs":null,"finish_reason":null}""", text, StringComparison.Ordinal);
+        Assert.Contains("""{"index":0,"delta":{},"logprobs":null,"finish_reason":"tool_calls"}""", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Post_LogprobsOfAChat_GoWithTheirTokens()
+    {
+        await using var gateway = await StartAsync(session => Finish(
+            session, Frames.Start(), Frames.Scored(0, "é", -0.5f, "e", float.NegativeInfinity), Frames.Finish(1)));
+
+        var text = await gateway.Client.PostTextAsync(Requests.ChatPath, Requests.StreamedChat.Replace("true", """true, "logprobs": true, "top_logprobs": 1""", StringComparison.Ordinal));
+
+        Assert.Contains(
+            ""","logprobs":{"content":[{"token":"é","logprob":-0.5,"bytes":[195,169],"top_logprobs":[{"token":"e","logprob":-9999,"bytes":[101]}]}],"refusal":null},"finish_reason":null""",
+            text,
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Post_LogprobsOfACompletion_CountCharacters()
+    {
+        await using var gateway = await StartAsync(session => Finish(
+            session, Frames.Start(), Frames.Scored(0, "é", -0.5f, "e", -1), Frames.Scored(1, "b", -0.25f, "c", -2), Frames.Finish(2)));
+
+        var text = await gateway.Client.PostTextAsync(Requests.CompletionPath, """{"prompt": "x", "stream": true, "logprobs": 1}""");
+
+        Assert.Contains(""","logprobs":{"tokens":["é"],"token_logprobs":[-0.5],"top_logprobs":[{"e":-1}],"text_offset":[0]}""", text, StringComparison.Ordinal);
+        Assert.Contains(""","logprobs":{"tokens":["b"],"token_logprobs":[-0.25],"top_logprobs":[{"c":-2}],"text_offset":[1]}""", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Post_Stream_HeadersTellReplicaAttemptsAndTier()
+    {
+        await using var gateway = await StartAsync(session =>
+        {
+            session.Attempts = 2;
+            session.Replica = "replica-2";
+            Finish(session, Frames.Answer("a"));
+        });
+
+        using var request = new HttpRequestMessage(HttpMethod.Post, Requests.ChatPath) { Content = Requests.Json(Requests.StreamedChat), Headers = { { "x-request-id", "mine-1" } } };
+        using var response = await gateway.Client.SendAsync(request);
+
+        Assert.Equal("text/event-stream", response.Content.Headers.ContentType?.ToString());
+        Assert.Equal("mine-1", response.Headers.GetValues(SkeinHeaders.RequestId).Single());
+        Assert.Equal("replica-2", response.Headers.GetValues(SkeinHeaders.Replica).Single());
+        Assert.Equal("2", response.Headers.GetValues(SkeinHeaders.Attempts).Single());
+        Assert.Equal("exact", response.Headers.GetValues(SkeinHeaders.ResumeTier).Single());
+        Assert.Equal("mine-1", (await gateway.Sessions.StartedAsync()).Request.RequestId);
+    }
+
+    [Fact]
+    public async Task Post_AfterFailovers_TellsThemInACommentBeforeDone()
+    {
+        await using var gateway = await StartAsync(session =>
+        {
+            session.Attempts = 3;
+            session.Failovers = [new(0, 17, "replica-2", "link"), new(0, 21, "evil\n\ndata: x", "stall")];
+            Finish(session, Frames.Answer("a"));
+        });
+
+        var text = await gateway.Client.PostTextAsync(Requests.ChatPath, Requests.StreamedChat);
+
+        Assert.EndsWith(
+            "\n\n: skein failovers=2 attempts=3 [token 17: replica-2 lost (link); token 21: evil??data:?x lost (stall)]\n\ndata: [DONE]\n\n",
+            text,
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Post_FramesAlreadyThere_GoOutInOneFlush()
+    {
+        await using var gateway = await StartAsync(session => Finish(session, Frames.Answer("a", "b", "c", "d")));
+        using var http = await RawHttp.PostAsync(gateway.Http1, Requests.ChatPath, Requests.StreamedChat);
+
+        var response = await http.ReadUntilAsync("0\r\n\r\n");
+
+        var (chunks, isTerminated) = RawHttp.Dechunk(response);
+        Assert.True(isTerminated);
+        Assert.Equal(2, chunks.Count);
+        Assert.Equal("data: [DONE]\n\n", chunks[1]);
+    }
+
+    [Fact]
+    public async Task Post_NoTokenWithinTheHeaderHold_CommitsAndKeepsTheClientCompany()
+    {
+        await using var gateway = await StartAsync();
+        using var http = await RawHttp.PostAsync(gateway.Http1, Requests.ChatPath, Requests.StreamedChat);
+        var session = await gateway.Sessions.StartedAsync();
+        session.Push(Frames.Start());
+        await session.Awaited;
+
+        _time.Advance(TimeSpan.FromSeconds(15));
+        var head = await http.ReadUntilAsync(": waiting\n\n");
+        _time.Advance(TimeSpan.FromSeconds(15));
+        await http.ReadUntilAsync(": waiting\n\n");
+        session.Push(Frames.Token(0, "a"));
+        await http.ReadUntilAsync("\"content\":\"a\"");
+        _time.Advance(TimeSpan.FromSeconds(15));
+        await http.ReadUntilAsync(": keep-alive\n\n");
+
+        Assert.StartsWith("HTTP/1.1 200 OK", head, StringComparison.Ordinal);
+        Assert.DoesNotContain(SkeinHeaders.Replica, head, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    public async Task Post_TokensFasterThanTheKeepAlive_SendsNoComment()
+    {
+        await using var gateway = await StartAsync();
+        using var http = await RawHttp.PostAsync(gateway.Http1, Requests.ChatPath, Requests.StreamedChat);
+        var session = await gateway.Sessions.StartedAsync();
+        session.Push(Frames.Start());
+        for (uint i = 0; i < 3; i++)
+        {
+            session.Push(Frames.Token(i, $"t{i}"));
+            Assert.DoesNotContain("\n: ", await http.ReadUntilAsync($"\"t{i}\""), StringComparison.Ordinal);
+            _time.Advance(TimeSpan.FromSeconds(14));
+        }
+
+        session.Push(Frames.Finish(3));
+        session.End();
+
+        Assert.DoesNotContain("\n: ", await http.ReadUntilAsync("[DONE]"), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(SessionError.QueueFull, HttpStatusCode.TooManyRequests)]
+    [InlineData(SessionError.StreamLost, HttpStatusCode.BadGateway)]
+    public async Task Post_ErrorAfterStartBeforeTheFirstToken_HasItsRealStatus(SessionError error, HttpStatusCode status)
+    {
+        await using var gateway = await StartAsync(session =>
+        {
+            session.Push(Frames.Start());
+            session.Fail(error, "no luck");
+        });
+
+        using var response = await gateway.Client.PostAsync(Requests.ChatPath, Requests.Json(Requests.StreamedChat));
+
+        Assert.Equal(status, response.StatusCode);
+        Assert.Contains("no luck", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    /// <summary>What an event is: its text, or the word for one without.</summary>
+    private static string What(string line) => line.Contains("role", StringComparison.Ordinal) ? "role"
+        : line.Contains("stop", StringComparison.Ordinal) ? "stop"
+        : line.Contains("DONE", StringComparison.Ordinal) ? "done"
+        : Between(line, "\"content\":\"", "\"");
+
+    private static string Between(string text, string before, string after) =>
+        text.Split(before, 2)[1].Split(after, 2)[0];
+
+    private static void Finish(ScriptedSession session, params GenerateFrame[] frames)
+    {
+        session.Push(frames);
+        session.End();
+    }
+
+    private Task<TestGateway> StartAsync(Action<ScriptedSession>? script = null) => TestGateway.StartAsync(script, time: _time);
+}

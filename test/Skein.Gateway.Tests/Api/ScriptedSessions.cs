@@ -1,0 +1,90 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Threading.Channels;
+using Skein.Protocol.V1;
+using Skein.Routing.Streaming;
+
+namespace Skein.Gateway.Tests.Api;
+
+/// <summary>Sessions whose frames the test gives, before they start or while they run.</summary>
+internal sealed class ScriptedSessions : IGenerationSessions
+{
+    private readonly Channel<ScriptedSession> _started = Channel.CreateUnbounded<ScriptedSession>();
+
+    /// <summary>What every new session does at once.</summary>
+    public Action<ScriptedSession> Script { get; set; } = _ => { };
+
+    /// <summary>The next session that was started.</summary>
+    public async Task<ScriptedSession> StartedAsync() => await _started.Reader.ReadAsync().AsTask().Within();
+
+    public IGenerationSession Start(GenerateRequest request)
+    {
+        var session = new ScriptedSession(request);
+        Script(session);
+        _started.Writer.TryWrite(session);
+        return session;
+    }
+}
+
+internal sealed class ScriptedSession(GenerateRequest request) : IGenerationSession
+{
+    private readonly Channel<GenerateFrame> _frames = Channel.CreateUnbounded<GenerateFrame>();
+    private readonly TaskCompletionSource _disposed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _awaited = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public GenerateRequest Request { get; } = request;
+
+    public string Id => "0123456789abcdef0123456789abcdef";
+
+    public string? Replica { get; set; } = "replica-1";
+
+    public int Attempts { get; set; } = 1;
+
+    public IReadOnlyList<Failover> Failovers { get; set; } = [];
+
+    public ResumeTier ResumeTier { get; set; } = ResumeTier.Exact;
+
+    /// <summary>Ends when the gateway disposes the session.</summary>
+    public Task Disposed => _disposed.Task.Within();
+
+    /// <summary>Ends when the gateway first waits for a frame that is not there.</summary>
+    public Task Awaited => _awaited.Task.Within();
+
+    public void Push(params IEnumerable<GenerateFrame> frames)
+    {
+        foreach (var frame in frames)
+            _frames.Writer.TryWrite(frame);
+    }
+
+    public void End() => _frames.Writer.TryComplete();
+
+    public void Fail(SessionError error, string message, TimeSpan? retryAfter = null) =>
+        _frames.Writer.TryComplete(new SessionException(error, message, retryAfter));
+
+    public void Fail(Exception exception) => _frames.Writer.TryComplete(exception);
+
+    public async ValueTask<bool> WaitToReadAsync(CancellationToken cancellationToken)
+    {
+        var wait = _frames.Reader.WaitToReadAsync(cancellationToken);
+        if (!wait.IsCompleted)
+            _awaited.TrySetResult();
+        return await wait;
+    }
+
+    public bool TryRead([NotNullWhen(true)] out GenerateFrame? frame) => _frames.Reader.TryRead(out frame);
+
+    public ValueTask DisposeAsync()
+    {
+        _disposed.TrySetResult();
+        return ValueTask.CompletedTask;
+    }
+}
+
+internal static class Deadline
+{
+    /// <summary>A bound for what must happen soon, so that a broken test fails and does not hang.</summary>
+    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(30);
+
+    public static Task Within(this Task task) => task.WaitAsync(Soon);
+
+    public static Task<T> Within<T>(this Task<T> task) => task.WaitAsync(Soon);
+}

@@ -1,0 +1,127 @@
+using System.Collections.Concurrent;
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Skein.Gateway.Api;
+using Skein.Gateway.Api.Grpc;
+using Skein.Gateway.Api.OpenAi;
+using Skein.Gateway.Telemetry;
+using Skein.Protocol;
+using Skein.Protocol.V1;
+using Skein.Routing.Streaming;
+
+namespace Skein.Gateway.Tests.Api;
+
+/// <summary>The APIs on real sockets, in front of scripted sessions.</summary>
+internal sealed class TestGateway : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+
+    private TestGateway(WebApplication app, ScriptedSessions sessions, LogLines log, Uri http1, Uri http2)
+    {
+        _app = app;
+        Sessions = sessions;
+        Log = log;
+        Http1 = http1;
+        Http2 = http2;
+        Client = new HttpClient { BaseAddress = http1, Timeout = TimeSpan.FromSeconds(60) };
+    }
+
+    public ScriptedSessions Sessions { get; }
+
+    public LogLines Log { get; }
+
+    public Uri Http1 { get; }
+
+    /// <summary>The same without TLS over HTTP/2.</summary>
+    public Uri Http2 { get; }
+
+    public HttpClient Client { get; }
+
+    public static async Task<TestGateway> StartAsync(Action<ScriptedSession>? script = null, ApiOptions? options = null, TimeProvider? time = null)
+    {
+        var builder = WebApplication.CreateSlimBuilder();
+        var log = new LogLines();
+        builder.Logging.ClearProviders().AddProvider(log).SetMinimumLevel(LogLevel.Debug);
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http1);
+            kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2);
+        });
+        var sessions = new ScriptedSessions();
+        if (script is not null)
+            sessions.Script = script;
+        builder.Services.AddSingleton(time ?? TimeProvider.System);
+        builder.Services.AddSingleton<IGenerationSessions>(sessions);
+        builder.Services.AddSingleton<IModelCatalog, TwoModels>();
+        builder.Services.AddSingleton<IFleetVitals, ThreeMembers>();
+        builder.Services.AddSkeinTelemetry();
+        builder.Services.AddOpenAiApi(options ?? new ApiOptions());
+        builder.Services.AddInferenceGrpc(options ?? new ApiOptions());
+        var app = builder.Build();
+        app.MapOpenAiApi();
+        app.MapInferenceGrpc();
+        app.MapSkeinMetrics();
+        await app.StartAsync();
+        var urls = app.Urls.ToArray();
+        return new TestGateway(app, sessions, log, new Uri(urls[0]), new Uri(urls[1]));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Client.Dispose();
+        // Sessions that a test left open would hold the server up.
+        using var now = new CancellationTokenSource();
+        await now.CancelAsync();
+        await _app.StopAsync(now.Token);
+        await _app.DisposeAsync();
+    }
+
+    private sealed class TwoModels : IModelCatalog
+    {
+        public IReadOnlyList<ServedModel> List() =>
+        [
+            new(new ModelDescription { Name = "tiny", ContextTokens = 512, Chat = true }, DateTimeOffset.FromUnixTimeSeconds(1_700_000_000)),
+            new(new ModelDescription { Name = "org/big \"q\"" }, DateTimeOffset.FromUnixTimeSeconds(1_700_000_001)),
+        ];
+    }
+
+    private sealed class ThreeMembers : IFleetVitals
+    {
+        public IEnumerable<FailoverCount> Failovers() => [new("link", 0), new("stall", 2)];
+
+        public IEnumerable<QueueDepth> Queues() => [];
+
+        public IEnumerable<MemberCount> Members() => [new(Roles.Gateway, "alive", 1), new(Roles.Replica, "suspect", 2)];
+    }
+}
+
+/// <summary>Everything that was logged.</summary>
+internal sealed class LogLines : ILoggerProvider
+{
+    private readonly ConcurrentQueue<LogLine> _lines = new();
+
+    public IEnumerable<LogLine> All => _lines;
+
+    public ILogger CreateLogger(string categoryName) => new Logger(categoryName, _lines);
+
+    public void Dispose()
+    {
+    }
+
+    private sealed class Logger(string category, ConcurrentQueue<LogLine> lines) : ILogger
+    {
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            lines.Enqueue(new(logLevel, category, formatter(state, exception), exception));
+    }
+}
+
+internal sealed record LogLine(LogLevel Level, string Category, string Message, Exception? Exception);
