@@ -15,28 +15,16 @@ namespace Skein.Engines.Text;
 /// </code>
 /// Not safe for concurrent use.
 /// </remarks>
-<<<<<<< HEAD
-/// <param name="stops">Texts that end the answer and are not part of it; none of them empty.</param>
-internal sealed class AnswerText(IEnumerable<string> stops)
-{
-    private readonly StopMatcher[] _stops = [.. stops.Select(stop => new StopMatcher(stop))];
-    private readonly byte[] _character = new byte[4];
-    private int _characterLength;
-    private byte[] _text = new byte[64];
-=======
 internal sealed class AnswerText
 {
     private readonly StopMatcher[] _stops;
     private readonly byte[] _character = new byte[4];
     private int _characterLength;
     private byte[] _text;
->>>>>>> embedded
     private int _taken;
     private int _released;
     private int _length;
 
-<<<<<<< HEAD
-=======
     /// <summary>Begins an answer.</summary>
     /// <param name="stops">Texts that end the answer and are not part of it; none of them empty.</param>
     /// <param name="echo">Whole characters in front of the answer, in which no stop text is looked for.</param>
@@ -48,7 +36,6 @@ internal sealed class AnswerText
         _released = _length = echo.Length;
     }
 
->>>>>>> embedded
     /// <summary>The stop text that ended the answer; null while none did. Everything appended later is ignored.</summary>
     public string? MatchedStop { get; private set; }
 
@@ -72,12 +59,8 @@ internal sealed class AnswerText
     }
 
     /// <summary>
-<<<<<<< HEAD
-    /// Drops text that was delivered before, from the front of what <see cref="Take"/> would return; false, without a change, where that does not begin with it.
-=======
     /// Drops text that was delivered before from the front of what <see cref="Take"/> would return; false, without a change, where that does not
     /// begin with it.
->>>>>>> embedded
     /// </summary>
     public bool TrySkip(ReadOnlySpan<byte> delivered)
     {
