@@ -1,20 +1,31 @@
 namespace Skein.Protocol;
 
-/// <summary>Reasons in <c>google.rpc.ErrorInfo</c> details, where a status code alone says too little.</summary>
+/// <summary>
+/// <c>google.rpc.ErrorInfo.reason</c> in the details of a replica's errors, under the domain <see cref="Domain"/>. Part of the wire: never renamed.
+/// </summary>
 public static class ErrorReasons
 {
-    /// <summary>Domain of all of them.</summary>
+    /// <summary>Domain of all these reasons.</summary>
     public const string Domain = "skein";
 
-    /// <summary>With UNAVAILABLE: the replica takes no new work.</summary>
-    public const string Draining = "DRAINING";
+    /// <summary>INVALID_ARGUMENT: a field is wrong.</summary>
+    public const string InvalidRequest = "INVALID_REQUEST";
 
-    /// <summary>With FAILED_PRECONDITION: prompt and answer do not fit the model's context.</summary>
+    /// <summary>INVALID_ARGUMENT: the engine cannot do what was asked.</summary>
+    public const string Unsupported = "UNSUPPORTED";
+
+    /// <summary>FAILED_PRECONDITION: prompt and answer do not fit the model's context.</summary>
     public const string ContextLengthExceeded = "CONTEXT_LENGTH_EXCEEDED";
 
-    /// <summary>With FAILED_PRECONDITION: the replica cannot go on from this journal.</summary>
+    /// <summary>FAILED_PRECONDITION: the resume does not fit this replica.</summary>
     public const string ResumeRefused = "RESUME_REFUSED";
 
-    /// <summary>With NOT_FOUND: the model is not served.</summary>
+    /// <summary>NOT_FOUND: the model is not served here.</summary>
     public const string ModelNotFound = "MODEL_NOT_FOUND";
+
+    /// <summary>INTERNAL: the engine failed; another replica may succeed.</summary>
+    public const string EngineFailed = "ENGINE_FAILED";
+
+    /// <summary>UNAVAILABLE: the replica takes no new work. A second detail is the <c>LoadReport</c>.</summary>
+    public const string Draining = "DRAINING";
 }

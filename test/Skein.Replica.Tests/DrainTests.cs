@@ -1,6 +1,7 @@
 using Google.Rpc;
 using Grpc.Core;
 using Grpc.Health.V1;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Replica.Tests;
@@ -26,7 +27,7 @@ public class DrainTests
         await idle;
 
         Assert.Equal(StatusCode.Unavailable, refusal.StatusCode);
-        Assert.Equal(ReplicaErrorReasons.Draining, refusal.GetRpcStatus()?.GetDetail<ErrorInfo>()?.Reason);
+        Assert.Equal(ErrorReasons.Draining, refusal.GetRpcStatus()?.GetDetail<ErrorInfo>()?.Reason);
         Assert.True(refusal.GetRpcStatus()?.GetDetail<LoadReport>()?.Draining);
         Assert.Equal(1, rest.Sum(frame => (int)frame.Count));
         Assert.True(rest[^1].Load.Draining);

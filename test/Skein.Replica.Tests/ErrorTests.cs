@@ -2,6 +2,7 @@ using System.Net;
 using Google.Rpc;
 using Grpc.Core;
 using Skein.Engines;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Replica.Tests;
@@ -9,12 +10,12 @@ namespace Skein.Replica.Tests;
 public class ErrorTests
 {
     [Theory]
-    [InlineData(EngineError.InvalidRequest, StatusCode.InvalidArgument, ReplicaErrorReasons.InvalidRequest)]
-    [InlineData(EngineError.Unsupported, StatusCode.InvalidArgument, ReplicaErrorReasons.Unsupported)]
-    [InlineData(EngineError.ContextLengthExceeded, StatusCode.FailedPrecondition, ReplicaErrorReasons.ContextLengthExceeded)]
-    [InlineData(EngineError.ResumeRefused, StatusCode.FailedPrecondition, ReplicaErrorReasons.ResumeRefused)]
-    [InlineData(EngineError.ModelNotFound, StatusCode.NotFound, ReplicaErrorReasons.ModelNotFound)]
-    [InlineData(EngineError.Failed, StatusCode.Internal, ReplicaErrorReasons.EngineFailed)]
+    [InlineData(EngineError.InvalidRequest, StatusCode.InvalidArgument, ErrorReasons.InvalidRequest)]
+    [InlineData(EngineError.Unsupported, StatusCode.InvalidArgument, ErrorReasons.Unsupported)]
+    [InlineData(EngineError.ContextLengthExceeded, StatusCode.FailedPrecondition, ErrorReasons.ContextLengthExceeded)]
+    [InlineData(EngineError.ResumeRefused, StatusCode.FailedPrecondition, ErrorReasons.ResumeRefused)]
+    [InlineData(EngineError.ModelNotFound, StatusCode.NotFound, ErrorReasons.ModelNotFound)]
+    [InlineData(EngineError.Failed, StatusCode.Internal, ErrorReasons.EngineFailed)]
     public async Task Generate_EngineException_KeepsItsMessageAndGetsCodeAndReason(EngineError error, StatusCode code, string reason)
     {
         var failure = await FailureOfAsync(engine => engine.End(new EngineException(error, "the message")));

@@ -14,14 +14,8 @@ internal static class ChatCommand
     private static readonly Argument<string> Text = new("text") { Description = "What to ask" };
     private static readonly Setting<string?> Model = Setting.Text("model", "name", "Model to ask [default: the only one served]");
     private static readonly Setting<string?> System = Setting.Text("system", "text", "System message");
-    private static readonly Setting<int?> MaxTokens = Optional("max-tokens", "Most tokens to generate", 1, 1_000_000);
-    private static readonly Setting<double?> Temperature = new(
-        "temperature", "x", "0 is greedy; more is freer", "a number from 0 to 2", null, (string text, out double? read) =>
-        {
-            bool isNumber = double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value);
-            read = value;
-            return isNumber && value is >= 0 and <= 2;
-        });
+    private static readonly Setting<int?> MaxTokens = Setting.OptionalNumber("max-tokens", "Most tokens to generate", 1, 1_000_000);
+    private static readonly Setting<double?> Temperature = Setting.OptionalReal("temperature", "0 is greedy; more is freer", 0, 2);
 
     public static Command Create()
     {
@@ -52,7 +46,9 @@ internal static class ChatCommand
                 JsonNode? chunk = JsonNode.Parse(item.Data);
                 if (chunk?["error"]?["message"] is { } error)
                     throw new CommandFailedException($"the stream broke: {error}");
-                if (chunk?["choices"]?[0]?["delta"]?["content"]?.GetValue<string>() is { Length: > 0 } piece)
+                // The last chunk carries usage and no choice.
+                JsonNode? choice = chunk?["choices"]?.AsArray().FirstOrDefault();
+                if (choice?["delta"]?["content"]?.GetValue<string>() is { Length: > 0 } piece)
                 {
                     first ??= clock.Elapsed;
                     Console.Write(piece);
@@ -97,12 +93,4 @@ internal static class ChatCommand
             CultureInfo.InvariantCulture,
             $"[began on {replica}; {tokens} tokens, first after {first?.TotalMilliseconds ?? 0:0} ms, then {perSecond:0} tokens/s]");
     }
-
-    private static Setting<int?> Optional(string name, string description, int min, int max) =>
-        new(name, "n", description, $"a whole number from {min} to {max}", null, (string text, out int? read) =>
-        {
-            bool isNumber = int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value);
-            read = value;
-            return isNumber && value >= min && value <= max;
-        });
 }

@@ -77,6 +77,22 @@ internal static class Setting
         new(name, "n", description, $"a whole number from {min} to {max}", defaultValue, (string text, out int read) =>
             int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out read) && read >= min && read <= max);
 
+    /// <summary>A number that nobody needs to set: null then.</summary>
+    public static Setting<int?> OptionalNumber(string name, string description, int min, int max) =>
+        new(name, "n", description, $"a whole number from {min} to {max}", null, (string text, out int? read) =>
+        {
+            read = int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int value) ? value : null;
+            return read >= min && read <= max;
+        });
+
+    /// <summary>A number that nobody needs to set: null then.</summary>
+    public static Setting<double?> OptionalReal(string name, string description, double min, double max) =>
+        new(name, "x", description, string.Create(CultureInfo.InvariantCulture, $"a number from {min} to {max}"), null, (string text, out double? read) =>
+        {
+            read = double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) ? value : null;
+            return read >= min && read <= max;
+        });
+
     public static Setting<double> Real(string name, string description, double defaultValue, double min, double max) =>
         new(name, "x", description, string.Create(CultureInfo.InvariantCulture, $"a number from {min} to {max}"), defaultValue, (string text, out double read) =>
             double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out read) && read >= min && read <= max);
@@ -90,8 +106,6 @@ internal static class Setting
         var setting = new Setting<bool>(name, "", description, "true or false", false, bool.TryParse);
         // As a flag it needs no value; in the environment and the file it has one.
         setting.Option.Arity = ArgumentArity.ZeroOrOne;
-        setting.Option.DefaultValueFactory = _ => null;
-        setting.Option.CustomParser = result => result.Tokens.Count == 0 ? "true" : result.Tokens[0].Value;
         return setting;
     }
 

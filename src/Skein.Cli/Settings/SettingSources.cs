@@ -30,8 +30,8 @@ internal sealed class SettingSources
     /// <summary>The value in use and the words by which the user knows its place; null where nobody set it.</summary>
     public (string Value, string Place)? Find(ISetting setting)
     {
-        if (_flags.GetResult(setting.Option) is { Implicit: false } && _flags.GetValue(setting.Option) is { } flag)
-            return (flag, setting.Option.Name);
+        if (_flags.GetResult(setting.Option) is { Implicit: false } flag)
+            return (flag.Tokens.Count == 0 ? bool.TrueString : flag.Tokens[0].Value, setting.Option.Name);
         if (_environment[setting.EnvironmentVariable] is string { Length: > 0 } variable)
             return (variable, setting.EnvironmentVariable);
         if (_file[setting.Key] is { } node)

@@ -3,6 +3,7 @@ using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
 using Grpc.Core;
 using Skein.Engines;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Replica.Serving;
@@ -17,29 +18,29 @@ internal static class ReplicaStatus
         Create(Code.ResourceExhausted, $"no free slot: {load.Running} of {load.Slots} are in use", new SlotRefusal { Load = load });
 
     public static RpcException Draining(LoadReport load) =>
-        Create(Code.Unavailable, "the replica is draining", Info(ReplicaErrorReasons.Draining), load);
+        Create(Code.Unavailable, "the replica is draining", Info(ErrorReasons.Draining), load);
 
     public static RpcException InvalidRequest(string message) =>
-        Create(Code.InvalidArgument, message, Info(ReplicaErrorReasons.InvalidRequest));
+        Create(Code.InvalidArgument, message, Info(ErrorReasons.InvalidRequest));
 
     public static RpcException EngineFailed(string message) =>
-        Create(Code.Internal, message, Info(ReplicaErrorReasons.EngineFailed));
+        Create(Code.Internal, message, Info(ErrorReasons.EngineFailed));
 
     public static RpcException From(EngineException exception)
     {
         var (code, reason) = exception.Error switch
         {
-            EngineError.InvalidRequest => (Code.InvalidArgument, ReplicaErrorReasons.InvalidRequest),
-            EngineError.Unsupported => (Code.InvalidArgument, ReplicaErrorReasons.Unsupported),
-            EngineError.ContextLengthExceeded => (Code.FailedPrecondition, ReplicaErrorReasons.ContextLengthExceeded),
-            EngineError.ResumeRefused => (Code.FailedPrecondition, ReplicaErrorReasons.ResumeRefused),
-            EngineError.ModelNotFound => (Code.NotFound, ReplicaErrorReasons.ModelNotFound),
-            _ => (Code.Internal, ReplicaErrorReasons.EngineFailed),
+            EngineError.InvalidRequest => (Code.InvalidArgument, ErrorReasons.InvalidRequest),
+            EngineError.Unsupported => (Code.InvalidArgument, ErrorReasons.Unsupported),
+            EngineError.ContextLengthExceeded => (Code.FailedPrecondition, ErrorReasons.ContextLengthExceeded),
+            EngineError.ResumeRefused => (Code.FailedPrecondition, ErrorReasons.ResumeRefused),
+            EngineError.ModelNotFound => (Code.NotFound, ErrorReasons.ModelNotFound),
+            _ => (Code.Internal, ErrorReasons.EngineFailed),
         };
         return Create(code, exception.Message, Info(reason));
     }
 
-    private static ErrorInfo Info(string reason) => new() { Reason = reason, Domain = ReplicaErrorReasons.Domain };
+    private static ErrorInfo Info(string reason) => new() { Reason = reason, Domain = ErrorReasons.Domain };
 
     private static RpcException Create(Code code, string message, params ReadOnlySpan<IMessage> details)
     {

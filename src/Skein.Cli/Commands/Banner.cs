@@ -1,0 +1,28 @@
+using System.Globalization;
+using Skein.Cli.Supervision;
+
+namespace Skein.Cli.Commands;
+
+/// <summary>What <c>skein up</c> says when all are up: what to try next.</summary>
+internal static class Banner
+{
+    public static void Print(Cluster cluster, TimeSpan took)
+    {
+        MemberReady gateway = cluster.Members[0].LastReady!;
+        KeptMember replica = cluster.Members[^1];
+        bool isDefault = gateway.Http.EndsWith(":8080", StringComparison.Ordinal);
+        string flag = isDefault ? "" : $" --gateway http://{gateway.Http}";
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $$"""
+
+            Skein is up after {{took.TotalSeconds:0.0}} s: {{cluster.Members.Count}} members, OpenAI-compatible HTTP on http://{{gateway.Http}}/v1, gRPC on {{gateway.Grpc}}
+
+              ask it        skein chat{{flag}} "Tell me a story about an owl"
+              or            curl -N http://{{gateway.Http}}/v1/chat/completions -H 'content-type: application/json' \
+                              -d '{"messages":[{"role":"user","content":"Tell me a story about an owl"}],"stream":true}'
+              kill one      kill -9 {{replica.ProcessId}}     ({{replica.Name}}; its streams go on elsewhere, and it starts again)
+              look          skein status{{flag}}
+              stop          Ctrl-C
+
+            """));
+    }
+}

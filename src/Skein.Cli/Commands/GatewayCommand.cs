@@ -1,0 +1,85 @@
+using System.CommandLine;
+using System.Net;
+using Skein.Cli.Members;
+using Skein.Cli.Settings;
+using Skein.Cli.Supervision;
+using Skein.Gateway;
+using Skein.Membership;
+using Skein.Protocol;
+using Skein.Protocol.V1;
+using Skein.Routing.Admission;
+using Skein.Routing.Streaming;
+
+namespace Skein.Cli.Commands;
+
+/// <summary><c>skein gateway</c>: takes clients' requests.</summary>
+internal static class GatewayCommand
+{
+    private static readonly AdmissionOptions Line = new();
+    private static readonly Setting<int> Http = EndpointSettings.Port("http", 8080, "Port of HTTP");
+    private static readonly Setting<int> Grpc = EndpointSettings.Port("grpc", 8081, "Port of gRPC");
+    private static readonly Setting<int> QueueLength = Setting.Number("queue-length", "Most waiting requests per model [default: 512]", Line.QueueLength, 0, 1_000_000);
+    private static readonly Setting<TimeSpan> QueueTimeout = Setting.Duration("queue-timeout", "Longest wait for a slot [default: 60s]", Line.QueueTimeout, TimeSpan.FromHours(1));
+    private static readonly Setting<string?> Policy = Setting.Text("policy", "name", $"Balancing policy [default: {Line.Policy}]");
+    private static readonly Setting<int> ExpectedReplicas = Setting.Number("expected-replicas", "Live replicas at which /readyz says ready [default: 1]", 1, 0, 10_000);
+
+    public static Command Create() => CommandLine.Verb(
+        "gateway", "Run one gateway", [Http, Grpc, QueueLength, QueueTimeout, Policy, ExpectedReplicas, .. EndpointSettings.All], RunAsync);
+
+    private static async Task<int> RunAsync(SettingSources sources)
+    {
+        var settings = new EndpointSettings(sources);
+        using var signal = new StopSignal(settings.IsSupervised);
+        await using GatewayApp gateway = Build(sources, settings);
+        try
+        {
+            await gateway.StartAsync(signal.Stop);
+        }
+        catch (GatewayBindException error)
+        {
+            throw new CommandFailedException($"{error.Message}; choose another port with --http or --grpc (0 takes a free one)", error);
+        }
+        string name = settings.NameFor(gateway.Grpc.Port);
+        var metadata = new MemberMetadata
+        {
+            Role = Roles.Gateway, Http = settings.Advertised(gateway.Http.Port), Grpc = settings.Advertised(gateway.Grpc.Port),
+        };
+        await using IMembership membership = await MemberRun.JoinAsync(settings, name, metadata, gateway.Services, signal.Stop);
+        gateway.Join(membership);
+        MemberRun.TellReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
+        await MemberRun.WaitForStopAsync(membership, signal);
+        // First out of the group, so that nobody is sent here any more; then the streams finish.
+        await membership.LeaveAsync(signal.AtOnce);
+        await gateway.StopAsync(signal.AtOnce);
+        return CommandLine.Success;
+    }
+
+    private static GatewayApp Build(SettingSources sources, EndpointSettings settings)
+    {
+        TimeSpan queueTimeout = QueueTimeout.Read(sources);
+        var options = new GatewayOptions
+        {
+            Http = new IPEndPoint(settings.BindAddress, Http.Read(sources)),
+            Grpc = new IPEndPoint(settings.BindAddress, Grpc.Read(sources)),
+            ExpectedReplicas = ExpectedReplicas.Read(sources),
+            StopTimeout = settings.StopGrace,
+            Admission = new AdmissionOptions
+            {
+                QueueLength = QueueLength.Read(sources),
+                QueueTimeout = queueTimeout,
+                NoReplicaTimeout = queueTimeout < Line.NoReplicaTimeout ? queueTimeout : Line.NoReplicaTimeout,
+                Policy = Policy.Read(sources) ?? Line.Policy,
+            },
+            Streaming = new StreamingOptions { Caller = settings.NameFor(Grpc.Read(sources)) },
+        };
+        LogWord log = settings.Log;
+        try
+        {
+            return GatewayApp.Build(options, builder => MemberRun.Configure(builder, log));
+        }
+        catch (ArgumentException error)
+        {
+            throw new UsageException(error.Message);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+using System.Buffers.Binary;
+using System.CommandLine;
+using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using Skein.Cli.Members;
+using Skein.Cli.Settings;
+using Skein.Cli.Supervision;
+using Skein.Engines;
+using Skein.Membership;
+using Skein.Protocol;
+using Skein.Protocol.V1;
+using Skein.Replica;
+
+namespace Skein.Cli.Commands;
+
+/// <summary><c>skein replica</c>: serves models through one engine.</summary>
+internal static class ReplicaCommand
+{
+    private static readonly Setting<int> Grpc = EndpointSettings.Port("grpc", 8090, "Port of gRPC");
+    private static readonly Setting<int?> Slots =
+        Setting.OptionalNumber("slots", "Generations at the same time [default: the engine's own number, else 64]", 1, 100_000);
+
+    private static readonly Setting<double> Weight = Setting.Real("weight", "Share of work relative to other replicas [default: 1]", 1, 0.001, 1000);
+    private static readonly Setting<string?> Revision = Setting.Text("revision", "text", "Revision of the model and its settings, as you name it");
+
+    public static Command Create() => CommandLine.Verb(
+        "replica", "Run one replica with its engine", [EngineSettings.Engine, .. EngineSettings.Details, Grpc, Slots, Weight, Revision, .. EndpointSettings.All], RunAsync);
+
+    private static async Task<int> RunAsync(SettingSources sources)
+    {
+        var settings = new EndpointSettings(sources);
+        using var signal = new StopSignal(settings.IsSupervised);
+        await using IInferenceEngine engine = EngineSettings.Create(sources);
+        EngineDescription description = await engine.DescribeAsync(signal.Stop);
+        LogWord log = settings.Log;
+        var options = new ReplicaOptions
+        {
+            Endpoint = new IPEndPoint(settings.BindAddress, Grpc.Read(sources)), Slots = Slots.Read(sources), StopTimeout = settings.StopGrace,
+        };
+        await using ReplicaApp replica = ReplicaApp.Build(options, engine, builder => MemberRun.Configure(builder, log));
+        try
+        {
+            await replica.StartAsync(signal.Stop);
+        }
+        catch (ReplicaBindException error)
+        {
+            throw new CommandFailedException($"{error.Message}; choose another port with --grpc (0 takes a free one)", error);
+        }
+        string name = settings.NameFor(replica.Endpoint.Port);
+        MemberMetadata metadata = Describe(sources, settings, replica, description);
+        await using IMembership membership = await MemberRun.JoinAsync(settings, name, metadata, replica.Services, signal.Stop);
+        replica.Control.SetGeneration(membership.Current.Self.Generation);
+        using var telling = new LoadTeller(membership, replica.Control);
+        MemberRun.TellReady(settings, new MemberReady(name, "", metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
+        await MemberRun.WaitForStopAsync(membership, signal);
+        await LeaveAsync(membership, metadata, replica, settings.StopGrace, signal);
+        return CommandLine.Success;
+    }
+
+    private static MemberMetadata Describe(SettingSources sources, EndpointSettings settings, ReplicaApp replica, EngineDescription description) => new()
+    {
+        Role = Roles.Replica,
+        Grpc = settings.Advertised(replica.Endpoint.Port),
+        Models = { description.Models.Select(model => model.Name) },
+        ModelsDigest = Digest(description.Models.Select(model => model.Name)),
+        Fingerprint = Digest(description.Models.Select(model => $"{model.Name} {model.Fingerprint}")),
+        Slots = (uint)replica.Control.Slots,
+        Weight = (float)Weight.Read(sources),
+        Revision = Revision.Read(sources) ?? "",
+    };
+
+    /// <summary>Takes no new work, lets streams finish within the grace, then says goodbye.</summary>
+    private static async Task LeaveAsync(IMembership membership, MemberMetadata metadata, ReplicaApp replica, TimeSpan grace, StopSignal signal)
+    {
+        replica.Control.Drain();
+        metadata.Draining = true;
+        membership.UpdateMetadata(metadata);
+        using var timeout = new CancellationTokenSource(grace, TimeProvider.System);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, signal.AtOnce);
+        try
+        {
+            await replica.Control.WhenIdleAsync(either.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // The grace is over: what still runs goes on elsewhere.
+        }
+        await membership.LeaveAsync(signal.AtOnce);
+        await replica.StopAsync(either.Token);
+    }
+
+    private static ulong Digest(IEnumerable<string> lines) =>
+        BinaryPrimitives.ReadUInt64BigEndian(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', lines.Order(StringComparer.Ordinal)))));
+}

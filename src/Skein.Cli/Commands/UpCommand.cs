@@ -1,0 +1,114 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using Skein.Cli.Members;
+using Skein.Cli.Settings;
+using Skein.Cli.Supervision;
+
+namespace Skein.Cli.Commands;
+
+/// <summary><c>skein up</c>: a whole cluster on this machine, each member a supervised process.</summary>
+internal static class UpCommand
+{
+    private static readonly TimeSpan ReadyTimeout = TimeSpan.FromSeconds(60);
+    private static readonly Setting<int?> Replicas = Setting.OptionalNumber("replicas", "Replicas [default: 3, or one per --engine]", 1, 64);
+    private static readonly Setting<int> Gateways = Setting.Number("gateways", "Gateways [default: 1]", 1, 1, 16);
+    private static readonly Setting<int> Port = EndpointSettings.Port("port", 8080, "HTTP port of the first gateway");
+    private static readonly Setting<IReadOnlyList<EngineKind>> Engines = new(
+        "engine", "word,…", EngineSettings.Help + "; several, joined by commas: one replica each", "embedded, simulated", [EngineKind.Embedded],
+        (string text, out IReadOnlyList<EngineKind> read) =>
+        {
+            var kinds = new List<EngineKind>();
+            foreach (string word in text.Split(',', StringSplitOptions.TrimEntries))
+            {
+                read = kinds;
+                if (!Enum.TryParse(word, ignoreCase: true, out EngineKind kind) || !char.IsAsciiLetter(word[0]))
+                    return false;
+                kinds.Add(kind);
+            }
+            read = kinds;
+            return true;
+        });
+
+    private static readonly Setting<int> Slots = Setting.Number("slots", "Generations at the same time, per replica [default: 64]", 64, 1, 100_000);
+    private static readonly Setting<TimeSpan> RestartDelay = Setting.Duration(
+        "restart-delay", "Time between the exit of a member and its next start [default: 2s]", TimeSpan.FromSeconds(2), TimeSpan.FromHours(1));
+
+    private static readonly Setting<LogWord> LogLevel = Setting.Choice("log", "Least serious messages of the members to show [default: warning]", LogWord.Warning);
+
+    public static Command Create() => CommandLine.Verb(
+        "up", "Start a whole cluster on this machine", [Replicas, Gateways, Engines, .. EngineSettings.Details, Port, Slots, RestartDelay, LogLevel], RunAsync);
+
+    private static async Task<int> RunAsync(SettingSources sources)
+    {
+        using var signal = new StopSignal(supervised: false);
+        using var cluster = new Cluster(Specs(sources), RestartDelay.Read(sources), TimeProvider.System, Console.Error.WriteLine);
+        try
+        {
+            var clock = Stopwatch.StartNew();
+            await StartAsync(cluster, signal.Stop);
+            Banner.Print(cluster, clock.Elapsed);
+            await signal.WaitAsync();
+            await Console.Error.WriteLineAsync("stopping: members drain and leave (Ctrl-C again: at once)");
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopped while starting.
+        }
+        catch (InvalidOperationException error)
+        {
+            throw new CommandFailedException($"the cluster did not start: {error.Message}", error);
+        }
+        finally
+        {
+            await cluster.StopAsync(signal.AtOnce);
+        }
+        await Console.Error.WriteLineAsync("stopped; no process is left");
+        return CommandLine.Success;
+    }
+
+    private static async Task StartAsync(Cluster cluster, CancellationToken cancellationToken)
+    {
+        await Console.Error.WriteLineAsync($"starting {cluster.Members.Count} members …");
+        await cluster.StartAsync(member => Console.Error.WriteLine($"  {member.Name} is up (pid {member.ProcessId})"), cancellationToken);
+        using var gateway = new GatewayClient(new Uri($"http://{cluster.Members[0].LastReady!.Http}"));
+        using var timeout = new CancellationTokenSource(ReadyTimeout, TimeProvider.System);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
+        try
+        {
+            while (!await gateway.IsReadyAsync(either.Token))
+                await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, either.Token);
+        }
+        catch (OperationCanceledException error) when (timeout.IsCancellationRequested)
+        {
+            throw new InvalidOperationException($"the gateway did not see all replicas within {ReadyTimeout.TotalSeconds:0} s", error);
+        }
+    }
+
+    private static List<MemberSpec> Specs(SettingSources sources)
+    {
+        IReadOnlyList<EngineKind> engines = Engines.Read(sources);
+        int? asked = Replicas.Read(sources);
+        if (engines.Count > 1 && asked is not null && asked != engines.Count)
+            throw new UsageException($"--replicas {asked} does not go with {engines.Count} engines; allowed: {engines.Count}, or a single engine");
+        int replicas = asked ?? (engines.Count > 1 ? engines.Count : 3);
+        string[] common = ["--gossip", "0", "--log", LogLevel.Read(sources).ToString().ToLowerInvariant()];
+
+        var specs = new List<MemberSpec>();
+        for (int index = 1; index <= Gateways.Read(sources); index++)
+        {
+            string http = index == 1 ? Port.Read(sources).ToString(CultureInfo.InvariantCulture) : "0";
+            specs.Add(new MemberSpec(
+                $"gateway-{index}", "gateway", ["--http", http, "--grpc", "0", "--expected-replicas", replicas.ToString(CultureInfo.InvariantCulture), .. common]));
+        }
+        string[] details = [.. EngineSettings.Details.SelectMany(setting => sources.Find(setting) is { } found ? new[] { setting.Option.Name, found.Value } : [])];
+        for (int index = 1; index <= replicas; index++)
+        {
+            string engine = engines[(index - 1) % engines.Count].ToString().ToLowerInvariant();
+            specs.Add(new MemberSpec(
+                $"replica-{index}", "replica",
+                ["--engine", engine, "--grpc", "0", "--slots", Slots.Read(sources).ToString(CultureInfo.InvariantCulture), .. details, .. common]));
+        }
+        return specs;
+    }
+}

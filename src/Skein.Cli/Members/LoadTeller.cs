@@ -1,0 +1,25 @@
+using Skein.Membership;
+using Skein.Protocol.V1;
+using Skein.Replica;
+
+namespace Skein.Cli.Members;
+
+/// <summary>Tells the group a replica's load, as a slow fact.</summary>
+internal sealed class LoadTeller : IDisposable
+{
+    private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(250);
+
+    private readonly ITimer _timer;
+
+    public LoadTeller(IMembership membership, IReplicaControl control) => _timer = TimeProvider.System.CreateTimer(
+        _ =>
+        {
+            LoadReport load = control.Report();
+            membership.UpdateLoad((int)load.Running, queued: 0);
+        },
+        null,
+        Period,
+        Period);
+
+    public void Dispose() => _timer.Dispose();
+}

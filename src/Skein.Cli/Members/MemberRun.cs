@@ -1,0 +1,97 @@
+using System.Net;
+using System.Reflection;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Skein.Cli.Settings;
+using Skein.Cli.Supervision;
+using Skein.Membership;
+using Skein.Protocol.V1;
+
+namespace Skein.Cli.Members;
+
+/// <summary>What running a gateway and running a replica have in common: logging, joining the group, telling that it is up.</summary>
+internal static class MemberRun
+{
+    public static string Version { get; } =
+        typeof(MemberRun).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0.0.0";
+
+    /// <summary>Log lines go to standard error: standard output belongs to the supervisor.</summary>
+    public static void Configure(WebApplicationBuilder builder, LogWord level)
+    {
+        builder.Logging.SetMinimumLevel(level switch
+        {
+            LogWord.Debug => LogLevel.Debug,
+            LogWord.Warning => LogLevel.Warning,
+            LogWord.Error => LogLevel.Error,
+            _ => LogLevel.Information,
+        });
+        builder.Logging.AddFilter("Microsoft", level == LogWord.Debug ? LogLevel.Debug : LogLevel.Warning);
+        builder.Logging.AddFilter("Grpc", level == LogWord.Debug ? LogLevel.Debug : LogLevel.Warning);
+        // It logs each "not yet" of a start as an error.
+        builder.Logging.AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
+        builder.Logging.AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.TimestampFormat = "HH:mm:ss.fff ";
+        });
+        builder.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+    }
+
+    /// <exception cref="UsageException">A seed or the name is not allowed.</exception>
+    /// <exception cref="CommandFailedException">The port is in use, or the name answers elsewhere.</exception>
+    public static async Task<IMembership> JoinAsync(
+        EndpointSettings settings, string name, MemberMetadata metadata, IServiceProvider services, CancellationToken cancellationToken)
+    {
+        metadata.Version = Version;
+        metadata.Pid = (uint)Environment.ProcessId;
+        var options = new MembershipOptions
+        {
+            Name = name,
+            Cluster = settings.ClusterName,
+            Bind = new IPEndPoint(settings.BindAddress, settings.GossipPort),
+            Advertise = new IPEndPoint(settings.AdvertisedAddress, 0),
+            Seeds = settings.Seeds,
+            Insecure = settings.IsInsecure,
+        };
+        try
+        {
+            return await MembershipService.StartAsync(
+                options, metadata, TimeProvider.System, services.GetRequiredService<ILoggerFactory>(), cancellationToken);
+        }
+        catch (MembershipException error) when (error.Error == MembershipError.InvalidOption)
+        {
+            throw new UsageException(error.Message);
+        }
+        catch (MembershipException error)
+        {
+            throw new CommandFailedException(error.Message, error);
+        }
+    }
+
+    /// <summary>Tells the supervisor, or the person at the terminal, that the member is up.</summary>
+    public static void TellReady(EndpointSettings settings, MemberReady ready)
+    {
+        if (settings.IsSupervised)
+        {
+            Console.WriteLine(ready.ToLine());
+            return;
+        }
+        string http = ready.Http.Length > 0 ? $"HTTP on http://{ready.Http}, " : "";
+        Console.Error.WriteLine($"{ready.Name} is up: {http}gRPC on {ready.Grpc}, gossip on {ready.Gossip}; Ctrl-C drains and leaves");
+        if (settings.Seeds.Count == 0)
+            Console.Error.WriteLine($"others join it with --join {ready.Gossip}");
+    }
+
+    /// <summary>Waits for the signal to stop, or for a newer life of this name.</summary>
+    /// <exception cref="CommandFailedException">A newer life of this name took over.</exception>
+    public static async Task WaitForStopAsync(IMembership membership, StopSignal signal)
+    {
+        Task first = await Task.WhenAny(signal.WaitAsync(), membership.Superseded);
+        if (first == membership.Superseded)
+        {
+            Member newer = await membership.Superseded;
+            throw new CommandFailedException($"a newer process took over the name '{newer.Name}' (gossip {newer.Gossip}, pid {newer.Metadata.Pid}); this one ends");
+        }
+    }
+}

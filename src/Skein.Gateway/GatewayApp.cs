@@ -1,0 +1,104 @@
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Skein.Gateway.Admin;
+using Skein.Gateway.Api.Grpc;
+using Skein.Gateway.Api.OpenAi;
+using Skein.Gateway.Group;
+using Skein.Gateway.Telemetry;
+using Skein.Membership;
+using Skein.Routing.Streaming;
+
+namespace Skein.Gateway;
+
+/// <summary>A gateway that is ready to run. Reads no configuration and handles no signals. Not thread-safe.</summary>
+public sealed class GatewayApp : IAsyncDisposable
+{
+    private readonly WebApplication _app;
+    private readonly GatewayOptions _options;
+
+    private GatewayApp(WebApplication app, GatewayOptions options)
+    {
+        _app = app;
+        _options = options;
+        (Http, Grpc) = (options.Http, options.Grpc);
+    }
+
+    /// <summary>Where it serves HTTP; with the actual port once it has started.</summary>
+    public IPEndPoint Http { get; private set; }
+
+    /// <summary>Where it serves gRPC; with the actual port once it has started.</summary>
+    public IPEndPoint Grpc { get; private set; }
+
+    /// <summary>Services of the host.</summary>
+    public IServiceProvider Services => _app.Services;
+
+    /// <summary>Builds a gateway that is not yet started.</summary>
+    /// <param name="options">Settings.</param>
+    /// <param name="configure">Adds to the host: logging, another <see cref="TimeProvider"/>.</param>
+    /// <exception cref="ArgumentException">A setting is out of its range.</exception>
+    public static GatewayApp Build(GatewayOptions options, Action<WebApplicationBuilder>? configure = null)
+    {
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "skein" });
+        configure?.Invoke(builder);
+        builder.Services.AddRouting();
+        builder.Services.AddGateway(options);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.StopTimeout);
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, options));
+        WebApplication app = builder.Build();
+        // Made now: a wrong option is an error of the start, not of the first request.
+        app.Services.GetRequiredService<IGenerationSessions>();
+        app.Services.GetRequiredService<ReachabilityMonitor>();
+        app.MapOpenAiApi();
+        app.MapInferenceGrpc();
+        app.MapGrpcHealthChecksService();
+        app.MapSkeinMetrics();
+        app.MapAdmin();
+        return new GatewayApp(app, options);
+    }
+
+    /// <summary>Listens. Until <see cref="Join"/> no replica is known.</summary>
+    /// <exception cref="GatewayBindException">An address is in use, or not this machine's.</exception>
+    public async Task StartAsync(CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            await _app.StartAsync(cancellationToken);
+        }
+        catch (Exception error) when (error is IOException or System.Net.Sockets.SocketException)
+        {
+            throw new GatewayBindException(_options, error);
+        }
+        Uri[] bound = [.. _app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Select(address => new Uri(address))];
+        Http = new IPEndPoint(_options.Http.Address, bound[0].Port);
+        Grpc = new IPEndPoint(_options.Grpc.Address, bound[1].Port);
+    }
+
+    /// <summary>Serves through the replicas of this group from now on. Called once.</summary>
+    /// <param name="membership">Stays the caller's to leave and dispose, after this gateway.</param>
+    public void Join(IMembership membership) => _app.Services.GetRequiredService<GroupFollower>().Follow(membership);
+
+    /// <summary>Takes no more connections, lets streams finish for at most <see cref="GatewayOptions.StopTimeout"/>, then aborts them.</summary>
+    public Task StopAsync(CancellationToken cancellationToken = default) => _app.StopAsync(cancellationToken);
+
+    /// <inheritdoc/>
+    public ValueTask DisposeAsync() => _app.DisposeAsync();
+
+    private static void Listen(KestrelServerOptions kestrel, GatewayOptions options)
+    {
+        kestrel.AddServerHeader = false;
+        kestrel.Limits.MaxRequestHeadersTotalSize = options.MaxRequestHeadersBytes;
+        kestrel.Limits.MaxRequestBodySize = options.Api.MaxBodyBytes;
+        // Slow readers are the sessions' business, which bound them; a rate would cut healthy slow generations.
+        kestrel.Limits.MinResponseDataRate = null;
+        kestrel.Limits.Http2.MaxStreamsPerConnection = options.MaxStreamsPerConnection;
+        kestrel.Listen(options.Http, listener => listener.Protocols = HttpProtocols.Http1);
+        kestrel.Listen(options.Grpc, listener => listener.Protocols = HttpProtocols.Http2);
+    }
+}

@@ -1,0 +1,41 @@
+using System.Net;
+using Skein.Gateway.Api;
+using Skein.Gateway.Links;
+using Skein.Routing.Admission;
+using Skein.Routing.Streaming;
+
+namespace Skein.Gateway;
+
+/// <summary>Settings of a gateway. Immutable; checked when the gateway is built.</summary>
+public sealed record GatewayOptions
+{
+    /// <summary>Where HTTP/1.1 is served. Port 0 takes a free one. Default 127.0.0.1:8080.</summary>
+    public IPEndPoint Http { get; init; } = new(IPAddress.Loopback, 8080);
+
+    /// <summary>Where gRPC is served, without TLS (h2c). Port 0 takes a free one. Default 127.0.0.1:8081.</summary>
+    public IPEndPoint Grpc { get; init; } = new(IPAddress.Loopback, 8081);
+
+    /// <summary>Live replicas at which <c>/readyz</c> says ready. Default 1, at least 0.</summary>
+    public int ExpectedReplicas { get; init; } = 1;
+
+    /// <summary>The client-facing APIs.</summary>
+    public ApiOptions Api { get; init; } = new();
+
+    /// <summary>The line.</summary>
+    public AdmissionOptions Admission { get; init; } = new();
+
+    /// <summary>Sessions.</summary>
+    public StreamingOptions Streaming { get; init; } = new();
+
+    /// <summary>Connections to replicas.</summary>
+    public LinkOptions Link { get; init; } = new();
+
+    /// <summary>Streams that one HTTP/2 connection of a client may have open. Default 20,000: the bound on sessions is the one that tells its reason.</summary>
+    public int MaxStreamsPerConnection { get; init; } = 20_000;
+
+    /// <summary>Largest head of a request, in bytes. Default 32 KiB.</summary>
+    public int MaxRequestHeadersBytes { get; init; } = 32 << 10;
+
+    /// <summary>Longest graceful stop: streams that still run after it are aborted. Default 10 s.</summary>
+    public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(10);
+}

@@ -1,0 +1,69 @@
+using System.Security.Cryptography;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Skein.Gateway.Admin;
+using Skein.Gateway.Api;
+using Skein.Gateway.Api.Grpc;
+using Skein.Gateway.Api.OpenAi;
+using Skein.Gateway.Group;
+using Skein.Gateway.Links;
+using Skein.Gateway.Telemetry;
+using Skein.Routing;
+using Skein.Routing.Admission;
+using Skein.Routing.Balancing;
+using Skein.Routing.Fleet;
+using Skein.Routing.Streaming;
+
+namespace Skein.Gateway;
+
+/// <summary>The rooms of a gateway, from the fleet up to the APIs.</summary>
+internal static class GatewayServices
+{
+    public static void AddGateway(this IServiceCollection services, GatewayOptions options)
+    {
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton(options);
+        services.AddGroup();
+        services.AddRoutingCore(options);
+        services.AddSkeinTelemetry();
+        services.AddOpenAiApi(options.Api);
+        services.AddInferenceGrpc(options.Api);
+        services.AddGrpcHealthChecks().AddCheck<GatewayHealth>("gateway");
+        services.AddSingleton(provider => new Readiness(provider.GetRequiredService<FleetTracker>(), options.ExpectedReplicas));
+    }
+
+    private static void AddGroup(this IServiceCollection services)
+    {
+        services.AddSingleton<GroupFleet>();
+        services.AddSingleton<IFleetSource>(provider => provider.GetRequiredService<GroupFleet>());
+        services.AddSingleton<GroupDirectory>();
+        services.AddSingleton<IMemberDirectory>(provider => provider.GetRequiredService<GroupDirectory>());
+        services.AddSingleton<IModelCatalog>(provider => provider.GetRequiredService<GroupDirectory>());
+        services.AddSingleton<IFleetVitals>(provider => provider.GetRequiredService<GroupDirectory>());
+        services.AddSingleton<GroupFollower>();
+    }
+
+    private static void AddRoutingCore(this IServiceCollection services, GatewayOptions options)
+    {
+        services.AddSingleton<IRandomSource, SystemRandomSource>();
+        services.AddSingleton<FleetTracker>();
+        foreach (IBalancingPolicy policy in BalancingPolicies.BuiltIn)
+            services.AddSingleton(policy);
+        services.AddSingleton<BalancingPolicies>();
+        services.AddSingleton(options.Admission);
+        services.AddSingleton<AdmissionQueue>();
+        services.AddSingleton(options.Link);
+        services.AddSingleton<ReplicaChannels>();
+        services.AddSingleton<IReplicaLink, GrpcReplicaLink>();
+        services.AddSingleton(options.Streaming);
+        services.AddSingleton<RoutingStatistics>();
+        services.AddSingleton<IGenerationSessions, GenerationSessions>();
+        services.AddSingleton<ReachabilityMonitor>();
+    }
+
+    /// <summary>The system's randomness: session ids must not be guessed.</summary>
+    private sealed class SystemRandomSource : IRandomSource
+    {
+        public ulong NextUInt64() => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)));
+    }
+}

@@ -1,0 +1,82 @@
+using Skein.Gateway.Admin;
+using Skein.Gateway.Api;
+using Skein.Gateway.Telemetry;
+using Skein.Membership;
+using Skein.Protocol;
+using Skein.Protocol.V1;
+using Skein.Routing.Admission;
+using Skein.Routing.Fleet;
+using Skein.Routing.Streaming;
+
+namespace Skein.Gateway.Group;
+
+/// <summary>The group, the fleet and the line as operators, clients and metrics see them. Thread-safe; answers from memory.</summary>
+internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admission, RoutingStatistics statistics, TimeProvider time)
+    : IMemberDirectory, IModelCatalog, IFleetVitals
+{
+    private readonly Dictionary<string, DateTimeOffset> _firstSeen = new(StringComparer.Ordinal);
+    private volatile MembershipSnapshot? _group;
+
+    public IReadOnlyList<MemberStatus> Members =>
+        [.. Group.OrderBy(member => member.Role, StringComparer.Ordinal).ThenBy(member => member.Name, StringComparer.Ordinal).Select(StatusOf)];
+
+    private IEnumerable<Member> Group => _group?.Members ?? [];
+
+    public void Update(MembershipSnapshot group) => _group = group;
+
+    public IReadOnlyList<ServedModel> List()
+    {
+        lock (_firstSeen)
+        {
+            var models = new List<ServedModel>();
+            foreach (string name in fleet.Current.ServedModels.Order(StringComparer.Ordinal))
+            {
+                if (!_firstSeen.TryGetValue(name, out DateTimeOffset firstSeen))
+                    _firstSeen[name] = firstSeen = time.GetUtcNow();
+                models.Add(new ServedModel(new ModelDescription { Name = name }, firstSeen));
+            }
+            return models;
+        }
+    }
+
+    public IEnumerable<FailoverCount> Failovers() =>
+        FaultReasons.All.Select(reason => new FailoverCount(reason.Word(), statistics.Failovers(reason)));
+
+    public IEnumerable<QueueDepth> Queues() =>
+        fleet.Current.KnownModels.Select(model => new QueueDepth(model, admission.WaitingFor(model)));
+
+    IEnumerable<MemberCount> IFleetVitals.Members() =>
+        Group.GroupBy(member => (member.Role, member.State)).Select(group => new MemberCount(group.Key.Role, WordFor(group.Key.State), group.Count()));
+
+    private MemberStatus StatusOf(Member member)
+    {
+        MemberMetadata metadata = member.Metadata;
+        return new MemberStatus
+        {
+            Name = member.Name,
+            Role = member.Role,
+            State = WordFor(member.State),
+            Generation = member.Generation,
+            Version = metadata.Version,
+            Revision = metadata.Revision,
+            Pid = metadata.Pid,
+            Http = metadata.Http,
+            Grpc = metadata.Grpc,
+            Gossip = member.Gossip.ToString(),
+            Models = { metadata.Models },
+            Slots = metadata.Slots,
+            // What this process knows of itself is newer than what it gossiped.
+            InFlight = (uint)(member.IsSelf ? statistics.Sessions : member.InFlight ?? 0),
+            Queued = (uint)(member.IsSelf ? admission.Waiting : member.Queued ?? 0),
+            Draining = metadata.Draining,
+        };
+    }
+
+    private static string WordFor(MemberState state) => state switch
+    {
+        MemberState.Alive => "alive",
+        MemberState.Suspect => "suspect",
+        MemberState.Dead => "dead",
+        _ => "left",
+    };
+}
