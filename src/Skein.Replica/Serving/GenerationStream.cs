@@ -13,20 +13,18 @@ namespace Skein.Replica.Serving;
 /// <param name="request">What is generated; every frame carries its attempt and choice.</param>
 /// <param name="writer">Towards the caller.</param>
 /// <param name="slots">Tells the load, in the first and in the last frame.</param>
-/// <param name="time">Measures how long a write takes.</param>
+/// <param name="watch">Told of every write.</param>
 /// <param name="abort">Cuts the call off, without waiting; <paramref name="callerGone"/> follows.</param>
 /// <param name="callerGone">The caller went away, its deadline passed, or it was cut off.</param>
 internal sealed class GenerationStream(
     GenerateRequest request,
     IServerStreamWriter<GenerateFrame> writer,
     SlotTable slots,
-    TimeProvider time,
+    SilenceWatch watch,
     Action abort,
     CancellationToken callerGone) : IDisposable
 {
     private const int QueuedFrames = 256;
-    private const int QuietTicksToHeartbeat = 2;
-    private const long NotWriting = long.MinValue;
 
     private readonly CancellationTokenSource _stop = CancellationTokenSource.CreateLinkedTokenSource(callerGone);
     private readonly GenerateFrame _heartbeat = new() { Attempt = request.Attempt, Choice = request.Choice };
@@ -34,8 +32,6 @@ internal sealed class GenerationStream(
         new BoundedChannelOptions(QueuedFrames) { SingleReader = true });
 
     private readonly Lock _endGate = new();
-    private int _quietTicks;
-    private long _writingSince = NotWriting;
     private bool _isOver;
 
     /// <summary>Runs the engine until it has stopped and all it said is written.</summary>
@@ -62,26 +58,17 @@ internal sealed class GenerationStream(
         }
     }
 
-    /// <summary>
-    /// Called twice per heartbeat interval, never twice at a time: queues a heartbeat where nothing was written since the tick before the last.
-    /// </summary>
-    /// <param name="writeTimeout">A write that takes longer ends the stream.</param>
-    public void Tick(TimeSpan writeTimeout)
+    /// <summary>Called twice per heartbeat interval, never twice at a time: queues a heartbeat, or ends a stream that nobody reads.</summary>
+    public void Tick()
     {
-        var writingSince = Volatile.Read(ref _writingSince);
-        if (writingSince != NotWriting)
+        switch (watch.Tick())
         {
-            if (time.GetElapsedTime(writingSince) > writeTimeout)
-            {
+            case Silence.Quiet:
+                _queue.Writer.TryWrite(_heartbeat);
+                break;
+            case Silence.Stuck:
                 Abort();
-            }
-
-            return;
-        }
-
-        if (Interlocked.Increment(ref _quietTicks) >= QuietTicksToHeartbeat)
-        {
-            _queue.Writer.TryWrite(_heartbeat);
+                break;
         }
     }
 
@@ -119,10 +106,9 @@ internal sealed class GenerationStream(
                     reader.TryRead(out _);
                 }
 
-                Volatile.Write(ref _writingSince, time.GetTimestamp());
+                watch.WriteBegins();
                 await writer.WriteAsync(frame);
-                Volatile.Write(ref _quietTicks, 0);
-                Volatile.Write(ref _writingSince, NotWriting);
+                watch.WriteEnds();
             }
         }
     }

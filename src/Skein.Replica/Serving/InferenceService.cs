@@ -8,7 +8,7 @@ namespace Skein.Replica.Serving;
 
 /// <summary>The gRPC service: refuses a request, or gives it a slot and a stream.</summary>
 internal sealed partial class InferenceService(
-    IInferenceEngine engine, SlotTable slots, StreamTicker ticker, TimeProvider time, ILogger<InferenceService> logger)
+    IInferenceEngine engine, SlotTable slots, StreamTicker ticker, ReplicaOptions options, TimeProvider time, ILogger<InferenceService> logger)
     : Inference.InferenceBase
 {
     private const int MostNameBytes = 128;
@@ -18,8 +18,9 @@ internal sealed partial class InferenceService(
     {
         Check(request);
         using var lease = Take(request.Caller);
+        var watch = new SilenceWatch(time, options.WriteTimeout);
         using var stream = new GenerationStream(
-            request, responseStream, slots, time, context.GetHttpContext().Abort, context.CancellationToken);
+            request, responseStream, slots, watch, context.GetHttpContext().Abort, context.CancellationToken);
         ticker.Add(stream);
         try
         {

@@ -6,15 +6,11 @@ namespace Skein.Replica.Serving;
 internal sealed class StreamTicker : IDisposable
 {
     private readonly ConcurrentDictionary<GenerationStream, bool> _streams = new();
-    private readonly TimeSpan _writeTimeout;
     private readonly ITimer _timer;
     private int _ticking;
 
-    public StreamTicker(ReplicaOptions options, TimeProvider time)
-    {
-        _writeTimeout = options.WriteTimeout;
+    public StreamTicker(ReplicaOptions options, TimeProvider time) =>
         _timer = time.CreateTimer(_ => Tick(), state: null, options.HeartbeatInterval / 2, options.HeartbeatInterval / 2);
-    }
 
     public void Add(GenerationStream stream) => _streams.TryAdd(stream, true);
 
@@ -32,7 +28,7 @@ internal sealed class StreamTicker : IDisposable
 
         foreach (var (stream, _) in _streams)
         {
-            stream.Tick(_writeTimeout);
+            stream.Tick();
         }
 
         Volatile.Write(ref _ticking, 0);

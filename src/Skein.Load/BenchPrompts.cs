@@ -1,0 +1,22 @@
+namespace Skein.Load;
+
+/// <summary>Prompts for benchmarks: short, distinct and the same every time.</summary>
+public static class BenchPrompts
+{
+    private static readonly string[] Heroes = ["turtle", "clockmaker", "fox", "lighthouse keeper", "robot", "baker", "sparrow", "pirate", "giant", "witch"];
+    private static readonly string[] Things = ["a red balloon", "a lost letter", "a silver key", "an old map", "a talking well", "a paper boat", "a jar of stars"];
+
+    /// <summary>So many prompts, each another one.</summary>
+    public static IReadOnlyList<string> Create(int count)
+    {
+        var prompts = new string[count];
+        for (var i = 0; i < count; i++)
+        {
+            var round = i / (Heroes.Length * Things.Length);
+            var number = round == 0 ? "" : $" Number it {round}.";
+            prompts[i] = $"Tell me a story about a {Heroes[i % Heroes.Length]} and {Things[i % Things.Length]}.{number}";
+        }
+
+        return prompts;
+    }
+}

@@ -1,0 +1,64 @@
+namespace Skein.Load.Measuring;
+
+/// <summary>Counts how requests end. Safe for concurrent calls.</summary>
+internal sealed class BenchTally(TimeProvider time)
+{
+    // Kinds come from what servers say.
+    private const int MostKinds = 64;
+    private const int MostExamples = 5;
+    private const int MostExampleChars = 300;
+
+    private readonly Lock _gate = new();
+    private readonly long _start = time.GetTimestamp();
+    private readonly SortedDictionary<string, int> _errors = new(StringComparer.Ordinal);
+    private readonly List<string> _examples = [];
+    private int _succeeded;
+    private int _failed;
+    private long _tokens;
+    private bool _tokensAreChunks;
+    private int _failovers;
+    private int _streamsFailedOver;
+
+    public LatencyRecorder Latencies { get; } = new();
+
+    /// <summary>What the errors so far said, a few of them.</summary>
+    public IReadOnlyList<string> Examples => _examples;
+
+    public int Succeeded => _succeeded;
+
+    public void Add(AnswerRecorder answer, BenchRequestException? error)
+    {
+        lock (_gate)
+        {
+            _tokens += answer.Tokens;
+            _tokensAreChunks |= answer.Tokens > 0 && !answer.HasUsage;
+            _failovers += answer.Failovers;
+            _streamsFailedOver += answer.Failovers > 0 ? 1 : 0;
+            if (error is null)
+            {
+                _succeeded++;
+                return;
+            }
+
+            _failed++;
+            var kind = _errors.ContainsKey(error.Kind) || _errors.Count < MostKinds ? error.Kind : BenchErrors.Other;
+            _errors[kind] = _errors.GetValueOrDefault(kind) + 1;
+            if (_examples.Count < MostExamples)
+            {
+                var message = error.Message.Length <= MostExampleChars ? error.Message : string.Concat(error.Message.AsSpan(0, MostExampleChars), "…");
+                _examples.Add($"{error.Kind}: {message}");
+            }
+        }
+    }
+
+    public BenchReport ToReport(BenchOptions options, string model)
+    {
+        lock (_gate)
+        {
+            return new BenchReport(
+                options.Target.ToString(), model, options.Concurrency, _succeeded + _failed, _succeeded,
+                new Dictionary<string, int>(_errors), time.GetElapsedTime(_start).TotalSeconds, _tokens, _tokensAreChunks,
+                Latencies.FirstToken, Latencies.Gaps, Latencies.Ends, _failovers, _streamsFailedOver, [.. _examples]);
+        }
+    }
+}

@@ -1,0 +1,40 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Skein.Load.Targets;
+
+internal sealed record ChatRequest(
+    string Model, IReadOnlyList<ChatMessage> Messages, int MaxTokens, float Temperature, ulong Seed, bool Stream, StreamOptions StreamOptions);
+
+internal sealed record ChatMessage(string Role, string Content);
+
+internal sealed record StreamOptions(bool IncludeUsage);
+
+/// <summary>One event of a streamed answer, or the error in place of one; only what is measured.</summary>
+internal sealed record ChatChunk(IReadOnlyList<ChunkChoice>? Choices, ChunkUsage? Usage, ErrorBody? Error);
+
+internal sealed record ChunkChoice(ChunkDelta? Delta, string? FinishReason);
+
+internal sealed record ChunkDelta(string? Content);
+
+internal sealed record ChunkUsage(int? CompletionTokens);
+
+/// <summary>An error as OpenAI-compatible servers write it; some give a number for a code.</summary>
+internal sealed record ErrorBody(string? Message, string? Type, JsonElement? Code)
+{
+    public string? CodeText => Code is { ValueKind: JsonValueKind.String or JsonValueKind.Number } code ? code.ToString() : Type;
+}
+
+internal sealed record ErrorResponse(ErrorBody? Error);
+
+internal sealed record ModelList(IReadOnlyList<ModelEntry>? Data);
+
+internal sealed record ModelEntry(string? Id);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSerializable(typeof(ChatRequest))]
+[JsonSerializable(typeof(ChatChunk))]
+[JsonSerializable(typeof(ErrorResponse))]
+[JsonSerializable(typeof(ModelList))]
+[JsonSerializable(typeof(ChatMessage[]))]
+internal sealed partial class OpenAiJson : JsonSerializerContext;

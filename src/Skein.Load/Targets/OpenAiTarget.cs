@@ -1,0 +1,155 @@
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Net.ServerSentEvents;
+using System.Text.Json;
+using Skein.Load.Measuring;
+
+namespace Skein.Load.Targets;
+
+/// <summary>An OpenAI-compatible server, asked by streamed chat completions.</summary>
+internal sealed class OpenAiTarget : IBenchTarget
+{
+    private const int MostErrorBytes = 64 << 10;
+
+    private readonly BenchOptions _options;
+    private readonly HttpClient _http;
+    private readonly Uri _completions;
+
+    private OpenAiTarget(BenchOptions options, HttpClient http, Uri root, string model)
+    {
+        _options = options;
+        _http = http;
+        _completions = new Uri(root, "chat/completions");
+        Model = model;
+    }
+
+    public string Model { get; }
+
+    /// <exception cref="BenchException">No model was named, and the server lists none.</exception>
+    public static async Task<OpenAiTarget> OpenAsync(BenchOptions options, CancellationToken cancellationToken)
+    {
+        var path = options.Target.AbsolutePath.TrimEnd('/');
+        var root = new UriBuilder(options.Target) { Path = path.EndsWith("/v1", StringComparison.Ordinal) ? $"{path}/" : $"{path}/v1/" }.Uri;
+        var http = new HttpClient(new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(10) }) { Timeout = Timeout.InfiniteTimeSpan };
+        if (options.ApiKey is { } key)
+        {
+            http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
+        }
+
+        try
+        {
+            var model = options.Model.Length > 0 ? options.Model : await FirstModelAsync(http, new Uri(root, "models"), cancellationToken);
+            return new OpenAiTarget(options, http, root, model);
+        }
+        catch
+        {
+            http.Dispose();
+            throw;
+        }
+    }
+
+    public async Task AskAsync(string prompt, AnswerRecorder answer, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, _completions) { Content = Body(prompt) };
+            using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+            if (!response.IsSuccessStatusCode)
+            {
+                throw await RefusalAsync(response, cancellationToken);
+            }
+
+            await using var events = new SseCommentStream(
+                await response.Content.ReadAsStreamAsync(cancellationToken), comment => answer.OnFailovers(FailoverNote.Read(comment)));
+            await foreach (var item in SseParser.Create(events, static (_, data) => Parse(data)).EnumerateAsync(cancellationToken))
+            {
+                Take(item.Data, answer);
+            }
+        }
+        catch (Exception exception) when (exception is HttpRequestException or IOException)
+        {
+            throw new BenchRequestException(BenchErrors.Connection, exception.GetBaseException().Message, exception);
+        }
+        catch (JsonException exception)
+        {
+            throw new BenchRequestException(BenchErrors.Malformed, exception.Message, exception);
+        }
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    // Null is the end mark.
+    private static ChatChunk? Parse(ReadOnlySpan<byte> data) =>
+        data.SequenceEqual("[DONE]"u8)
+            ? null
+            : JsonSerializer.Deserialize(data, OpenAiJson.Default.ChatChunk) ?? throw new JsonException("an event is null");
+
+    private static void Take(ChatChunk? chunk, AnswerRecorder answer)
+    {
+        if (chunk is null)
+        {
+            answer.OnDone();
+            return;
+        }
+
+        if (chunk.Error is { } error)
+        {
+            throw new BenchRequestException(BenchRequestException.KindOf("in-band", error.CodeText), error.Message ?? "no message");
+        }
+
+        if (chunk.Choices is [{ } choice, ..])
+        {
+            if (choice.Delta?.Content is { Length: > 0 } text)
+            {
+                answer.OnTokens(text);
+            }
+
+            if (choice.FinishReason is not null)
+            {
+                answer.OnFinish();
+            }
+        }
+
+        if (chunk.Usage?.CompletionTokens is { } tokens)
+        {
+            answer.OnUsage(tokens);
+        }
+    }
+
+    private static async Task<BenchRequestException> RefusalAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        var body = new byte[MostErrorBytes];
+        await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
+        var length = await stream.ReadAtLeastAsync(body, body.Length, throwOnEndOfStream: false, cancellationToken);
+        ErrorBody? error = null;
+        try
+        {
+            error = JsonSerializer.Deserialize(body.AsSpan(0, length), OpenAiJson.Default.ErrorResponse)?.Error;
+        }
+        catch (JsonException)
+        {
+            // Proxies answer in HTML: the status has to do.
+        }
+
+        return new BenchRequestException(
+            BenchRequestException.KindOf($"http {(int)response.StatusCode}", error?.CodeText), error?.Message ?? response.ReasonPhrase ?? "no message");
+    }
+
+    private static async Task<string> FirstModelAsync(HttpClient http, Uri models, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var list = await http.GetFromJsonAsync(models, OpenAiJson.Default.ModelList, cancellationToken);
+            return list?.Data is [{ Id: { } id }, ..] ? id : throw new BenchException($"{models} lists no model; name one");
+        }
+        catch (Exception exception) when (exception is HttpRequestException or IOException or JsonException)
+        {
+            throw new BenchException($"cannot ask {models} for its models: {exception.GetBaseException().Message}", exception);
+        }
+    }
+
+    private JsonContent Body(string prompt) => JsonContent.Create(
+        new ChatRequest(
+            Model, [new ChatMessage("user", prompt)], _options.MaxTokens, _options.Temperature, _options.Seed, Stream: true, new StreamOptions(IncludeUsage: true)),
+        OpenAiJson.Default.ChatRequest);
+}

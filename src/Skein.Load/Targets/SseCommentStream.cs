@@ -1,0 +1,98 @@
+using System.Text;
+
+namespace Skein.Load.Targets;
+
+/// <summary>
+/// Passes an event stream through unchanged, tells of its comments, which event parsers drop, and refuses lines that would fill the memory.
+/// </summary>
+internal sealed class SseCommentStream(Stream inner, Action<string> onComment) : Stream
+{
+    private const int MostCommentBytes = 1024;
+    private const int MostLineBytes = 1 << 20;
+
+    private readonly StringBuilder _comment = new();
+    private int _lineBytes;
+    private bool _isComment;
+
+    public override bool CanRead => true;
+
+    public override bool CanSeek => false;
+
+    public override bool CanWrite => false;
+
+    public override long Length => throw new NotSupportedException();
+
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    /// <exception cref="BenchRequestException">A line is too long.</exception>
+    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        var read = await inner.ReadAsync(buffer, cancellationToken);
+        Scan(buffer.Span[..read]);
+        return read;
+    }
+
+    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    public override void Flush()
+    {
+    }
+
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    public override void SetLength(long value) => throw new NotSupportedException();
+
+    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            inner.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private void Scan(ReadOnlySpan<byte> bytes)
+    {
+        foreach (var unit in bytes)
+        {
+            if (unit is (byte)'\n' or (byte)'\r')
+            {
+                EndLine();
+                continue;
+            }
+
+            _isComment |= _lineBytes == 0 && unit == (byte)':';
+            if (++_lineBytes > MostLineBytes)
+            {
+                throw new BenchRequestException(BenchErrors.Malformed, $"a line of the event stream has more than {MostLineBytes} bytes");
+            }
+
+            if (_isComment && _comment.Length < MostCommentBytes)
+            {
+                _comment.Append((char)unit);
+            }
+        }
+    }
+
+    private void EndLine()
+    {
+        if (_isComment)
+        {
+            onComment(_comment.ToString());
+            _comment.Clear();
+        }
+
+        _isComment = false;
+        _lineBytes = 0;
+    }
+}
