@@ -17,5 +17,6 @@ internal static class SkeinCommand
         ReplicaCommand.Create(),
         StatusCommand.Create(),
         ChatCommand.Create(),
+        BenchCommand.Create(),
     };
 }
