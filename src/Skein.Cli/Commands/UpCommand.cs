@@ -14,21 +14,8 @@ internal static class UpCommand
     private static readonly Setting<int?> Replicas = Setting.OptionalNumber("replicas", "Replicas [default: 3, or one per --engine]", 1, 64);
     private static readonly Setting<int> Gateways = Setting.Number("gateways", "Gateways [default: 1]", 1, 1, 16);
     private static readonly Setting<int> Port = EndpointSettings.Port("port", 8080, "HTTP port of the first gateway");
-    private static readonly Setting<IReadOnlyList<EngineKind>> Engines = new(
-        "engine", "word,…", EngineSettings.Help + "; several, joined by commas: one replica each", "embedded, simulated", [EngineKind.Embedded],
-        (string text, out IReadOnlyList<EngineKind> read) =>
-        {
-            var kinds = new List<EngineKind>();
-            foreach (string word in text.Split(',', StringSplitOptions.TrimEntries))
-            {
-                read = kinds;
-                if (!Enum.TryParse(word, ignoreCase: true, out EngineKind kind) || !char.IsAsciiLetter(word[0]))
-                    return false;
-                kinds.Add(kind);
-            }
-            read = kinds;
-            return true;
-        });
+    private static readonly Setting<IReadOnlyList<EngineKind>> Engines = new Setting<IReadOnlyList<EngineKind>>(
+        "engine", "word", EngineSettings.Help + "; given several times: one replica each", "embedded, simulated", [EngineKind.Embedded], TryReadEngines).Repeatable();
 
     private static readonly Setting<int> Slots = Setting.Number("slots", "Generations at the same time, per replica [default: 64]", 64, 1, 100_000);
     private static readonly Setting<TimeSpan> RestartDelay = Setting.Duration(
@@ -110,5 +97,12 @@ internal static class UpCommand
                 ["--engine", engine, "--grpc", "0", "--slots", Slots.Read(sources).ToString(CultureInfo.InvariantCulture), .. details, .. common]));
         }
         return specs;
+    }
+
+    private static bool TryReadEngines(string text, out IReadOnlyList<EngineKind> engines)
+    {
+        string[] words = text.Split(',', StringSplitOptions.TrimEntries);
+        engines = [.. words.Select(word => Enum.TryParse(word, ignoreCase: true, out EngineKind kind) ? kind : EngineKind.Embedded)];
+        return words.Zip(engines).All(pair => pair.First.Equals(pair.Second.ToString(), StringComparison.OrdinalIgnoreCase));
     }
 }

@@ -15,7 +15,7 @@ internal sealed class EndpointSettings
 
     private static readonly Setting<string?> Name = Setting.Text("name", "name", "Unique name of this member [default: <host>-<gRPC port>]");
     private static readonly Setting<string?> Cluster = Setting.Text("cluster", "name", "Name of the group; members of other groups are ignored [default: skein]");
-    private static readonly Setting<IReadOnlyList<string>> Join = Setting.List("join", "host:port,…", "Gossip addresses of members to join");
+    private static readonly Setting<IReadOnlyList<string>> Join = Setting.List("join", "host:port", "Gossip address of a member to join; several: joined by commas, or given several times");
     private static readonly Setting<int> Gossip = Port("gossip", 7946, "Port of gossip, UDP and TCP");
     private static readonly Setting<bool> Insecure = Setting.Flag("insecure", "Allow an address other than loopback without keys");
     private static readonly Setting<LogWord> LogLevel = Setting.Choice("log", "Least serious messages to log: debug, information, warning or error [default: information]", LogWord.Information);

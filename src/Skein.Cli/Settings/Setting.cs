@@ -59,6 +59,13 @@ internal sealed class Setting<T> : ISetting
             : throw new UsageException($"{found.Place} '{found.Value}' is not allowed; allowed: {_allowed}");
     }
 
+    /// <summary>Lets the flag be given several times; the values are joined by commas.</summary>
+    public Setting<T> Repeatable()
+    {
+        Option.Arity = ArgumentArity.OneOrMore;
+        return this;
+    }
+
     /// <summary>True when anybody set it.</summary>
     public bool IsSet(SettingSources sources) => sources.Find(this) is not null;
 }
@@ -110,11 +117,11 @@ internal static class Setting
     }
 
     public static Setting<IReadOnlyList<string>> List(string name, string value, string description) =>
-        new(name, value, description, "values joined by commas", [], (string text, out IReadOnlyList<string> read) =>
+        new Setting<IReadOnlyList<string>>(name, value, description, "values joined by commas", [], (string text, out IReadOnlyList<string> read) =>
         {
             read = text.Split(',', StringSplitOptions.TrimEntries);
             return read.All(item => item.Length > 0);
-        });
+        }).Repeatable();
 
     public static Setting<T> Choice<T>(string name, string description, T defaultValue)
         where T : struct, Enum

@@ -31,7 +31,7 @@ internal sealed class SettingSources
     public (string Value, string Place)? Find(ISetting setting)
     {
         if (_flags.GetResult(setting.Option) is { Implicit: false } flag)
-            return (flag.Tokens.Count == 0 ? bool.TrueString : flag.Tokens[0].Value, setting.Option.Name);
+            return (flag.Tokens.Count == 0 ? bool.TrueString : string.Join(',', flag.Tokens), setting.Option.Name);
         if (_environment[setting.EnvironmentVariable] is string { Length: > 0 } variable)
             return (variable, setting.EnvironmentVariable);
         if (_file[setting.Key] is { } node)

@@ -23,5 +23,5 @@ public sealed class BalancingPolicies
         _byName.TryGetValue(name, out IBalancingPolicy? policy)
             ? policy
             : throw new ArgumentException(
-                $"balancing policy '{name}' is unknown; known are {string.Join(", ", _byName.Keys.Order(StringComparer.Ordinal))}", nameof(name));
+                $"balancing policy '{name}' is unknown; known are {string.Join(", ", _byName.Keys.Order(StringComparer.Ordinal))}");
 }
