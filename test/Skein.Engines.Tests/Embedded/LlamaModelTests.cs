@@ -64,9 +64,11 @@ public class LlamaModelTests
             RedirectStandardOutput = true,
             UseShellExecute = false,
         };
+        using var deadline = new CancellationTokenSource(TimeSpan.FromMinutes(2), TimeProvider.System);
         using var child = Process.Start(start)!;
-        var output = await child.StandardOutput.ReadToEndAsync();
-        await child.WaitForExitAsync();
+        await using var end = deadline.Token.Register(child.Kill);
+        var output = await child.StandardOutput.ReadToEndAsync(deadline.Token);
+        await child.WaitForExitAsync(deadline.Token);
 
         Assert.True(child.ExitCode == 0, output);
     }
