@@ -111,7 +111,7 @@ internal sealed class StreamedAnswer(
         _stream.Output.Write("data: "u8);
         error.Write(_stream.Output);
         _stream.Output.Write("\n\n"u8);
-        await FlushAsync();
+        await _stream.FlushBeforeFailureAsync();
     }
 
     private ValueTask FlushAsync()

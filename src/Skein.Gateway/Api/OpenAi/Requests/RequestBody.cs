@@ -52,6 +52,10 @@ internal static class RequestBody
         {
             throw new RequestRefusedException(e.StatusCode, "bad_request", null, e.Message, e);
         }
+        catch (IOException e)
+        {
+            throw new OperationCanceledException("the client is gone", e);
+        }
     }
 
     private static RequestRefusedException TooLarge(string size, int maxBytes) =>
