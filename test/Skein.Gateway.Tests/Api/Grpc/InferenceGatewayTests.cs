@@ -139,6 +139,27 @@ public sealed class InferenceGatewayTests
     }
 
     [Fact]
+    public async Task Generate_ClientThatNeverReads_IsCutOff()
+    {
+        await using var gateway = await TestGateway.StartAsync(
+            session =>
+            {
+                session.Push(Frames.Start());
+                session.Push(Enumerable.Range(0, 200_000).Select(i => Frames.Token((uint)i, new string('x', 100))));
+                session.End();
+            },
+            new ApiOptions { WriteTimeout = TimeSpan.FromMilliseconds(200) });
+        using var channel = GrpcChannel.ForAddress(gateway.Http2);
+        using var call = new Inference.InferenceClient(channel).Generate(new GenerateRequest { Text = "x" });
+
+        var session = await gateway.Sessions.StartedAsync();
+        await session.Disposed;
+
+        Assert.False(session.IsReadToEnd);
+        Assert.Equal("slow_client", await gateway.Outcomes.NextAsync());
+    }
+
+    [Fact]
     public async Task Describe_Catalog_TellsItsModels()
     {
         await using var gateway = await TestGateway.StartAsync();

@@ -17,8 +17,8 @@ internal static class RequestBody
     /// <exception cref="OperationCanceledException">The client is gone.</exception>
     public static async Task<ReadOnlyMemory<byte>> ReadAsync(HttpRequest request, int maxBytes, CancellationToken cancellationToken)
     {
-        // The count below replaces the server's own bound, which answers in another shape and, by closing at once, before it can be read:
-        // without it the server takes in the rest of a refused body for a few seconds.
+        // The server's own bound closes the connection at once, and a client that still sends never reads why. Without it the server
+        // takes in the rest of a refused body for some seconds, while the bound here has already answered.
         if (request.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } serverBound)
             serverBound.MaxRequestBodySize = null;
         if (request.ContentLength > maxBytes)
