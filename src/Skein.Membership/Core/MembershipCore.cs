@@ -20,6 +20,7 @@ internal sealed class MembershipCore
     private readonly Joiner _joiner;
     private readonly Repair _repair;
     private readonly LoadReporter _load;
+    private readonly Watcher _watcher;
     private readonly byte[] _reply = new byte[WireLimits.Datagram];
     private PeerAddress _from;
 
@@ -47,6 +48,7 @@ internal sealed class MembershipCore
         _nameCheck = new NameCheck(_state, _outbox, _spreader, Begin);
         _joiner = new Joiner(_state, _outbox, _nameCheck, settings.Seeds);
         _load = new LoadReporter(_state, _spreader);
+        _watcher = new Watcher(_state, _outbox, _prober);
     }
 
     public MemberTable Table => _state.Table;
@@ -146,6 +148,14 @@ internal sealed class MembershipCore
         NoteDigest();
     }
 
+    /// <summary>A watched connection could not be made, or broke.</summary>
+    public void WatchEnded(int slot, PeerAddress peer, TimeSpan now)
+    {
+        Enter(now);
+        _watcher.OnEnded(slot, peer);
+        NoteDigest();
+    }
+
     /// <summary>A seed's name was looked up; null where that failed.</summary>
     public void SeedResolved(int seed, PeerAddress? address, TimeSpan now)
     {
@@ -239,6 +249,9 @@ internal sealed class MembershipCore
                 break;
             case TimerKind.Load:
                 _load.OnTimer();
+                break;
+            case TimerKind.Watch:
+                _watcher.OnTimer();
                 break;
             case TimerKind.Housekeeping:
                 _state.Table.ForgetGone(_state.Now);
@@ -387,6 +400,7 @@ internal sealed class MembershipCore
             return;
         _digest = _state.Table.Digest;
         _state.DigestSince = _state.Now;
+        _watcher.OnViewChanged();
     }
 
     private ulong _digest;

@@ -10,7 +10,7 @@ internal sealed class Prober(CoreState state, Outbox outbox, Judge judge)
 {
     private readonly Dictionary<uint, Probe> _probes = [];
     private readonly Stack<Probe> _spare = new();
-    private readonly ProbeRound _round = new();
+    private readonly ProbeRound _round = new(state.Self.Id, ring: state.Options.RingProbes);
     private readonly MemberRecord[] _helpers = new MemberRecord[state.Options.IndirectProbes];
     private readonly byte[] _request = new byte[WireLimits.Datagram];
     private uint _sequence = (uint)state.Random.Next(1 << SequenceBits);

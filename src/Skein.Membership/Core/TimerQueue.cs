@@ -14,6 +14,7 @@ internal enum TimerKind
     NameCheckEnd,
     DeadContact,
     Load,
+    Watch,
     Housekeeping,
     LeaveEnd,
 }

@@ -22,6 +22,10 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
     private readonly TaskCompletionSource _goodbye = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<Member> _superseded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TimeSpan _exchangeTimeout;
+
+    /// <summary>Touched by the loop only.</summary>
+    private readonly Dictionary<int, CancellationTokenSource> _watches = [];
+
     private Task _accepting = Task.CompletedTask;
     private int _resolutions;
     private int _disposed;
@@ -100,6 +104,17 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
     void ICoreEffects.Exchange(ExchangeToken token, PeerAddress to, ReadOnlySpan<byte> request, TimeSpan timeout) =>
         _ = ExchangeAsync(token, to, request.ToArray(), timeout);
 
+    void ICoreEffects.Watch(int slot, PeerAddress to, ReadOnlySpan<byte> request)
+    {
+        _watches.Remove(slot, out CancellationTokenSource? before);
+        before?.Cancel();
+        if (to.IsNone)
+            return;
+        var cancel = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
+        _watches[slot] = cancel;
+        _ = WatchAsync(slot, to, request.ToArray(), cancel);
+    }
+
     void ICoreEffects.Resolve(int seed) => _ = ResolveAsync(seed);
 
     void ICoreEffects.Report(CoreEvent what, MemberRecord about)
@@ -128,6 +143,17 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         (ExchangeOutcome outcome, byte[] reply) = await _streams.AskAsync(to, request, timeout, _stopping.Token);
         if (!_stopping.IsCancellationRequested)
             _loop.Post((core, now) => core.ExchangeEnded(token, outcome, to, reply, now));
+    }
+
+    private async Task WatchAsync(int slot, PeerAddress to, byte[] request, CancellationTokenSource cancel)
+    {
+        using (cancel)
+        {
+            await _streams.HoldAsync(to, request, cancel.Token);
+            if (cancel.IsCancellationRequested)
+                return;
+        }
+        _loop.Post((core, now) => core.WatchEnded(slot, to, now));
     }
 
     private async Task ResolveAsync(int seed)

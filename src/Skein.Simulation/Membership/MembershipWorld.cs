@@ -170,8 +170,11 @@ internal sealed partial class MembershipWorld
                 what.Stream.Ended = true;
                 member.Core.ExchangeEnded(what.Stream.Token, what.Outcome, what.From, what.Bytes, Now);
                 break;
+            case WorldEventKind.WatchEnded:
+                member.Core.WatchEnded(what.Number, what.From, Now);
+                break;
             case WorldEventKind.Resolved:
-                member.Core.SeedResolved(what.Seed, what.From, Now);
+                member.Core.SeedResolved(what.Number, what.From, Now);
                 break;
         }
     }
