@@ -14,4 +14,8 @@ internal sealed record CoreSettings(
     ulong Generation,
     byte[] Metadata,
     IReadOnlyList<string> Seeds,
-    ProtocolOptions Options);
+    ProtocolOptions Options)
+{
+    /// <summary>Seal and open packets; none by default.</summary>
+    public GossipKeys Keys { get; init; } = GossipKeys.None;
+}

@@ -37,7 +37,7 @@ internal sealed class MembershipCore
         };
         var table = new MemberTable(options, self);
         _state = new CoreState(options, table, PacketHeader.ClusterOf(settings.Cluster), seed, effects);
-        _seal = new PacketSeal(_state.Cluster, self.Id);
+        _seal = new PacketSeal(_state.Cluster, self.Id, settings.Keys);
         _outbox = new Outbox(_state, _seal);
         _spreader = new Spreader(_state, _outbox);
         _judge = new Judge(_state, _spreader) { Verify = Verify };
@@ -182,6 +182,9 @@ internal sealed class MembershipCore
         Enter(now);
         _load.Update(inFlight, queued);
     }
+
+    /// <summary>Replaces the keys; the first one seals from now on.</summary>
+    public void UseKeys(GossipKeys keys) => _seal.Use(keys);
 
     /// <summary>Somebody has reason to doubt that member: it is probed at once, over UDP and TCP.</summary>
     public void ProbeNow(ulong id, TimeSpan now)

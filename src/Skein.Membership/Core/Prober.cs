@@ -15,7 +15,7 @@ internal sealed class Prober(CoreState state, Outbox outbox, Judge judge)
     private readonly byte[] _request = new byte[WireLimits.Datagram];
     private uint _sequence = (uint)state.Random.Next(1 << SequenceBits);
     private TimeSpan _mayAccuseAt;
-    private const int SequenceBits = 20;
+    private const int SequenceBits = 28;
 
     public int InFlight => _probes.Count;
 

@@ -22,6 +22,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
     private readonly TaskCompletionSource _goodbye = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<Member> _superseded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TimeSpan _exchangeTimeout;
+    private readonly bool _sealed;
 
     /// <summary>Touched by the loop only.</summary>
     private readonly Dictionary<int, CancellationTokenSource> _watches = [];
@@ -38,7 +39,8 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         _streams = new StreamPort(port, time, _exchangeTimeout);
         var settings = new CoreSettings(
             options.Name, options.Cluster, PeerAddress.From(port.Reachable(options.Advertise)),
-            (ulong)time.GetUtcNow().ToUnixTimeMilliseconds(), metadata, options.Seeds, options.Protocol);
+            (ulong)time.GetUtcNow().ToUnixTimeMilliseconds(), metadata, options.Seeds, options.Protocol) { Keys = options.Keys };
+        _sealed = !options.Keys.IsEmpty;
         ulong seed = PacketHeader.MemberOf(options.Name) ^ (ulong)time.GetTimestamp();
         _loop = new GossipLoop(port, time, new MembershipCore(settings, seed, this), _board);
     }
@@ -69,6 +71,13 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
 
     public void UpdateLoad(int inFlight, int queued) =>
         _loop.Post((core, now) => core.UpdateLoad((uint)Math.Max(0, inFlight), (uint)Math.Max(0, queued), now));
+
+    public void UseKeys(GossipKeys keys)
+    {
+        if (keys.IsEmpty == _sealed)
+            throw Check.Refused("gossip keys cannot be switched on or off in a running member: restart it");
+        _loop.Post((core, _) => core.UseKeys(keys));
+    }
 
     public void ProbeNow(string name)
     {
