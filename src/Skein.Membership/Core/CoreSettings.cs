@@ -18,4 +18,7 @@ internal sealed record CoreSettings(
 {
     /// <summary>Seal and open packets; none by default.</summary>
     public GossipKeys Keys { get; init; } = GossipKeys.None;
+
+    /// <summary>Parts in force; all by default.</summary>
+    public ProtocolVariant Variant { get; init; } = ProtocolVariant.Full;
 }

@@ -26,7 +26,7 @@ internal sealed class Judge(CoreState state, Spreader spreader)
         if (!AddAccuser(record, accuser, refused) && !first)
             return;
         spreader.Tell(record, UpdateParts.State);
-        if (record.Refused.Count >= state.AccusersNeeded(record))
+        if (!state.Variant.Suspicion || record.Refused.Count >= state.AccusersNeeded(record))
             Condemn(record);
         else
             Arm(record);
@@ -42,7 +42,7 @@ internal sealed class Judge(CoreState state, Spreader spreader)
             Accuse(record, claim.Refused[i], refused: true);
         if (!record.IsLive)
             return;
-        if (FoundSilentLately(record))
+        if (state.Variant.Caution && FoundSilentLately(record))
             Accuse(record, state.Self.Id, refused: false);
         else if (first && record.State == MemberState.Suspect)
             Verify(record, claim.Refused.Count > 0);
@@ -177,6 +177,8 @@ internal sealed class Judge(CoreState state, Spreader spreader)
     /// </summary>
     private double CrowdFactor()
     {
+        if (!state.Variant.Caution)
+            return 1;
         // They come back one by one: the last of them must not be judged as if it were alone.
         bool faded = state.Now - _mostSuspectsAt > state.Options.SuspicionMin;
         if (state.Table.Suspects >= _mostSuspects || faded)

@@ -26,7 +26,6 @@ internal sealed class MembershipCore
 
     public MembershipCore(CoreSettings settings, ulong seed, ICoreEffects effects)
     {
-        ProtocolOptions options = settings.Options;
         var self = new MemberRecord(PacketHeader.MemberOf(settings.Name), settings.Name)
         {
             Generation = settings.Generation,
@@ -35,9 +34,9 @@ internal sealed class MembershipCore
             MetadataSequence = 1,
             Metadata = settings.Metadata,
         };
-        var table = new MemberTable(options, self);
-        _state = new CoreState(options, table, PacketHeader.ClusterOf(settings.Cluster), seed, effects);
-        _seal = new PacketSeal(_state.Cluster, self.Id, settings.Keys);
+        var table = new MemberTable(settings.Options, self);
+        _state = new CoreState(settings, table, seed, effects);
+        _seal = new PacketSeal(PacketHeader.ClusterOf(settings.Cluster), self.Id, settings.Keys);
         _outbox = new Outbox(_state, _seal);
         _spreader = new Spreader(_state, _outbox);
         _judge = new Judge(_state, _spreader) { Verify = Verify };
@@ -194,6 +193,13 @@ internal sealed class MembershipCore
             _prober.Start(record, askTcpAtOnce: true);
     }
 
+    /// <summary>Exchanges full state with that peer now.</summary>
+    public void Synchronize(PeerAddress peer, TimeSpan now)
+    {
+        Enter(now);
+        _repair.Exchange(peer);
+    }
+
     /// <summary>Says goodbye; <see cref="CoreEvent.Goodbye"/> tells when that was said often enough.</summary>
     public void Leave(TimeSpan now)
     {
@@ -209,8 +215,12 @@ internal sealed class MembershipCore
 
     private void Begin()
     {
-        _state.Timers.Set(_state.Now + _state.Random.Next(_state.Options.ProbePeriod), TimerKind.Probe);
+        TimeSpan period = _state.Options.ProbePeriod;
+        TimeSpan phase = _state.Variant.CommonPeriods ? TimeSpan.FromTicks(period.Ticks - _state.Now.Ticks % period.Ticks) : _state.Random.Next(period);
+        _state.Timers.Set(_state.Now + phase, TimerKind.Probe);
         SetDeadContact();
+        if (!_state.Variant.Repair)
+            _state.Timers.Set(_state.Now + _state.Random.Next(TimeSpan.FromSeconds(30)), TimerKind.AntiEntropy);
         _state.Timers.Set(_state.Now + HousekeepingInterval, TimerKind.Housekeeping);
     }
 
@@ -246,6 +256,9 @@ internal sealed class MembershipCore
                 break;
             case TimerKind.NameCheckEnd:
                 _nameCheck.OnTimer((int)key);
+                break;
+            case TimerKind.AntiEntropy:
+                _repair.OnAntiEntropy();
                 break;
             case TimerKind.DeadContact:
                 ContactDead();
@@ -368,7 +381,7 @@ internal sealed class MembershipCore
     private void Verify(MemberRecord record, bool refused)
     {
         int verifiers = _state.Options.Confirmations + 3;
-        if (_state.Phase == CorePhase.Active && _state.Random.Next(Math.Max(1, _state.Table.Live.Count - 1)) < verifiers)
+        if (_state.Phase == CorePhase.Active && _state.Variant.Caution && _state.Random.Next(Math.Max(1, _state.Table.Live.Count - 1)) < verifiers)
             _prober.Start(record, askTcpAtOnce: refused);
     }
 
@@ -387,7 +400,7 @@ internal sealed class MembershipCore
     private void NoteStandstill(TimeSpan now)
     {
         TimeSpan late = now - _state.Timers.NextDue;
-        if (_state.Phase != CorePhase.Active || late < _state.Options.ProbePeriod)
+        if (_state.Phase != CorePhase.Active || !_state.Variant.Caution || late < _state.Options.ProbePeriod)
             return;
         Enter(now);
         _state.ListenUntil = now + _state.Options.ProbePeriod;

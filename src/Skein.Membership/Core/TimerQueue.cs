@@ -13,6 +13,7 @@ internal enum TimerKind
     Seed,
     NameCheckEnd,
     DeadContact,
+    AntiEntropy,
     Load,
     Watch,
     Housekeeping,
