@@ -5,6 +5,11 @@ using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Tests.Telemetry;
 
+/// <summary>Metrics of a name are collected from the whole process: other gateways must not run meanwhile.</summary>
+[CollectionDefinition(nameof(AloneInTheProcess), DisableParallelization = true)]
+public sealed class AloneInTheProcess;
+
+[Collection(nameof(AloneInTheProcess))]
 public sealed class MetricsTests
 {
     [Theory]
