@@ -5,6 +5,9 @@ using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Tests.Telemetry;
 
+/// <summary>Alone in the process: OpenTelemetry listens to every meter of ours, also to those of gateways in other tests.</summary>
+[CollectionDefinition(nameof(MetricsTests), DisableParallelization = true)]
+[Collection(nameof(MetricsTests))]
 public sealed class MetricsTests
 {
     [Theory]
