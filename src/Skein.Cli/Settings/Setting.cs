@@ -7,7 +7,7 @@ namespace Skein.Cli.Settings;
 internal interface ISetting
 {
     /// <summary>The flag.</summary>
-    Option<string?> Option { get; }
+    Option Option { get; }
 
     /// <summary>Name in the environment, such as <c>SKEIN_TOKENS_PER_SECOND</c>.</summary>
     string EnvironmentVariable { get; }
@@ -32,9 +32,13 @@ internal sealed class Setting<T> : ISetting
     /// <param name="allowed">Allowed values, in words.</param>
     /// <param name="defaultValue">Value when nobody sets it.</param>
     /// <param name="tryRead">Reads and checks.</param>
-    public Setting(string name, string value, string description, string allowed, T defaultValue, TryRead<T> tryRead)
+    /// <param name="isRepeatable">The flag may be given several times; <paramref name="tryRead"/> gets the values joined by commas.</param>
+    public Setting(string name, string value, string description, string allowed, T defaultValue, TryRead<T> tryRead, bool isRepeatable = false)
     {
-        Option = new Option<string?>("--" + name) { Description = description, HelpName = value };
+        // The parser binds each flag's text to this type by itself, and knows no single text made of several.
+        Option = isRepeatable ? new Option<string[]>("--" + name) : new Option<string?>("--" + name);
+        Option.Description = description;
+        Option.HelpName = value;
         EnvironmentVariable = "SKEIN_" + name.Replace('-', '_').ToUpperInvariant();
         string[] words = name.Split('-');
         Key = words[0] + string.Concat(words.Skip(1).Select(word => char.ToUpperInvariant(word[0]) + word[1..]));
@@ -43,7 +47,7 @@ internal sealed class Setting<T> : ISetting
         _tryRead = tryRead;
     }
 
-    public Option<string?> Option { get; }
+    public Option Option { get; }
 
     public string EnvironmentVariable { get; }
 
@@ -57,13 +61,6 @@ internal sealed class Setting<T> : ISetting
         return _tryRead(found.Value, out T value)
             ? value
             : throw new UsageException($"{found.Place} '{found.Value}' is not allowed; allowed: {_allowed}");
-    }
-
-    /// <summary>Lets the flag be given several times; the values are joined by commas.</summary>
-    public Setting<T> Repeatable()
-    {
-        Option.Arity = ArgumentArity.OneOrMore;
-        return this;
     }
 
     /// <summary>True when anybody set it.</summary>
@@ -117,11 +114,11 @@ internal static class Setting
     }
 
     public static Setting<IReadOnlyList<string>> List(string name, string value, string description) =>
-        new Setting<IReadOnlyList<string>>(name, value, description, "values joined by commas", [], (string text, out IReadOnlyList<string> read) =>
+        new(name, value, description, "values joined by commas", [], (string text, out IReadOnlyList<string> read) =>
         {
             read = text.Split(',', StringSplitOptions.TrimEntries);
             return read.All(item => item.Length > 0);
-        }).Repeatable();
+        }, isRepeatable: true);
 
     public static Setting<T> Choice<T>(string name, string description, T defaultValue)
         where T : struct, Enum
