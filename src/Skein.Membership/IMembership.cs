@@ -29,6 +29,10 @@ public interface IMembership : IAsyncDisposable
     /// <summary>Tells this member's load as a slow fact; gossiped when it changed, at most once a second. Call as often as you like.</summary>
     void UpdateLoad(int inFlight, int queued);
 
+    /// <summary>Replaces the gossip keys while running; see <see cref="GossipKeys"/> for how to rotate them.</summary>
+    /// <exception cref="MembershipException">This member started without keys and is to get some, or the other way round.</exception>
+    void UseKeys(GossipKeys keys);
+
     /// <summary>Somebody has reason to doubt that member (a connection broke): it is probed at once. Unknown names are ignored.</summary>
     void ProbeNow(string name);
 

@@ -29,6 +29,9 @@ public sealed record MembershipOptions
     /// </summary>
     public IReadOnlyList<string> Seeds { get; init; } = [];
 
+    /// <summary>Keys that seal and open packets. Default none.</summary>
+    public GossipKeys Keys { get; init; } = GossipKeys.None;
+
     /// <summary>Listen on other addresses than loopback although packets are neither authenticated nor encrypted. Default false.</summary>
     public bool Insecure { get; init; }
 
@@ -48,7 +51,7 @@ public sealed record MembershipOptions
         foreach (string seed in Seeds)
             if (!SeedAddress.TryParse(seed, out _))
                 throw Check.Refused($"{nameof(Seeds)} has '{seed}': allowed are host:port, [ipv6]:port or host");
-        if (!IPAddress.IsLoopback(Bind.Address) && !Insecure)
+        if (!IPAddress.IsLoopback(Bind.Address) && !Insecure && Keys.IsEmpty)
             throw Check.Refused($"{nameof(Bind)} is {Bind}: without a gossip key only loopback is allowed, unless insecure is set");
         if (Advertise is { } advertise && (advertise.Address.Equals(IPAddress.Any) || advertise.Address.Equals(IPAddress.IPv6Any)))
             throw Check.Refused($"{nameof(Advertise)} is {advertise}: an address that others can reach is required");

@@ -21,6 +21,18 @@ public sealed record ProtocolOptions
     /// <summary>Silence after which a TCP connect asks whether the process is there at all. Default 100 ms, range 5 ms to <see cref="DirectTimeout"/>.</summary>
     public TimeSpan RefusalCheckAfter { get; init; } = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>
+    /// Every other routine probe goes to the next member on the ring of ids, which bounds the time until a silent member is probed to two
+    /// periods. Default true; false is plain SWIM.
+    /// </summary>
+    public bool RingProbes { get; init; } = true;
+
+    /// <summary>
+    /// Keep a quiet TCP connection to the next two members on the ring, so that a process that dies is found within milliseconds. Default
+    /// true.
+    /// </summary>
+    public bool WatchConnections { get; init; } = true;
+
     /// <summary>Probes that one member has in flight at the most. Default 32, range 1 to 1024.</summary>
     public int ProbesInFlight { get; init; } = 32;
 

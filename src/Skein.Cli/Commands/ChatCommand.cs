@@ -5,6 +5,7 @@ using System.Net.ServerSentEvents;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Skein.Cli.Settings;
+using Skein.Load.Targets;
 
 namespace Skein.Cli.Commands;
 
@@ -33,7 +34,8 @@ internal static class ChatCommand
         TimeSpan? first = null;
         bool finished = false;
         JsonNode? usage = null;
-        using Stream stream = await response.Content.ReadAsStreamAsync();
+        string note = "";
+        await using var stream = new SseCommentStream(await response.Content.ReadAsStreamAsync(), comment => note = FailoversIn(comment) ?? note);
         try
         {
             await foreach (SseItem<string> item in SseParser.Create(stream).EnumerateAsync())
@@ -56,7 +58,7 @@ internal static class ChatCommand
                 usage = chunk?["usage"] ?? usage;
             }
         }
-        catch (Exception error) when (error is HttpRequestException or IOException or JsonException)
+        catch (Exception error) when (error is HttpRequestException or IOException or JsonException or InvalidDataException)
         {
             await Console.Out.WriteLineAsync();
             throw new CommandFailedException($"the stream broke: {error.Message}", error);
@@ -64,7 +66,7 @@ internal static class ChatCommand
         await Console.Out.WriteLineAsync();
         if (!finished)
             throw new CommandFailedException("the stream ended before its end was told");
-        await Console.Error.WriteLineAsync(Summary(response, usage, first, clock.Elapsed));
+        await Console.Error.WriteLineAsync(Summary(response, usage, first, clock.Elapsed, note));
         return CommandLine.Success;
     }
 
@@ -84,13 +86,20 @@ internal static class ChatCommand
         return body;
     }
 
-    private static string Summary(HttpResponseMessage response, JsonNode? usage, TimeSpan? first, TimeSpan total)
+    /// <summary>What the gateway tells in a comment when the stream had to change replicas: <c>: skein failovers=1 … [token 55: replica-3 lost (…)]</c>.</summary>
+    private static string? FailoversIn(string comment)
+    {
+        int at = comment.IndexOf('[', StringComparison.Ordinal);
+        return comment.Contains("skein failovers=", StringComparison.Ordinal) && at >= 0 ? $"; went on elsewhere at {comment[at..].Trim('[', ']')}" : null;
+    }
+
+    private static string Summary(HttpResponseMessage response, JsonNode? usage, TimeSpan? first, TimeSpan total, string note)
     {
         int tokens = usage?["completion_tokens"]?.GetValue<int>() ?? 0;
         string replica = response.Headers.TryGetValues("x-skein-replica", out IEnumerable<string>? names) ? names.First() : "?";
         double perSecond = tokens / Math.Max(0.001, (total - (first ?? TimeSpan.Zero)).TotalSeconds);
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"[began on {replica}; {tokens} tokens, first after {first?.TotalMilliseconds ?? 0:0} ms, then {perSecond:0} tokens/s]");
+            $"[began on {replica}; {tokens} tokens, first after {first?.TotalMilliseconds ?? 0:0} ms, then {perSecond:0} tokens/s{note}]");
     }
 }

@@ -15,7 +15,7 @@ internal static class UpCommand
     private static readonly Setting<int> Gateways = Setting.Number("gateways", "Gateways [default: 1]", 1, 1, 16);
     private static readonly Setting<int> Port = EndpointSettings.Port("port", 8080, "HTTP port of the first gateway");
     private static readonly Setting<IReadOnlyList<EngineKind>> Engines = new(
-        "engine", "word", EngineSettings.Help + "; given several times: one replica each", "embedded, simulated", [EngineKind.Embedded], TryReadEngines, isRepeatable: true);
+        "engine", "word", EngineSettings.Help + "; given several times: one replica each", "embedded, simulated", [EngineKind.Embedded], TryReadEngines, repeatable: true);
 
     private static readonly Setting<int> Slots = Setting.Number("slots", "Generations at the same time, per replica [default: 64]", 64, 1, 100_000);
     private static readonly Setting<TimeSpan> RestartDelay = Setting.Duration(

@@ -32,13 +32,12 @@ internal sealed class Setting<T> : ISetting
     /// <param name="allowed">Allowed values, in words.</param>
     /// <param name="defaultValue">Value when nobody sets it.</param>
     /// <param name="tryRead">Reads and checks.</param>
-    /// <param name="isRepeatable">The flag may be given several times; <paramref name="tryRead"/> gets the values joined by commas.</param>
-    public Setting(string name, string value, string description, string allowed, T defaultValue, TryRead<T> tryRead, bool isRepeatable = false)
+    /// <param name="repeatable">Whether the flag may be given several times; the values are joined by commas.</param>
+    public Setting(string name, string value, string description, string allowed, T defaultValue, TryRead<T> tryRead, bool repeatable = false)
     {
-        // The parser binds each flag's text to this type by itself, and knows no single text made of several.
-        Option = isRepeatable ? new Option<string[]>("--" + name) : new Option<string?>("--" + name);
-        Option.Description = description;
-        Option.HelpName = value;
+        // Read as text: one reading and one message for flag, environment and file alike.
+        Option = repeatable ? new Option<string[]>("--" + name) : new Option<string?>("--" + name);
+        (Option.Description, Option.HelpName) = (description, value);
         EnvironmentVariable = "SKEIN_" + name.Replace('-', '_').ToUpperInvariant();
         string[] words = name.Split('-');
         Key = words[0] + string.Concat(words.Skip(1).Select(word => char.ToUpperInvariant(word[0]) + word[1..]));
@@ -118,7 +117,7 @@ internal static class Setting
         {
             read = text.Split(',', StringSplitOptions.TrimEntries);
             return read.All(item => item.Length > 0);
-        }, isRepeatable: true);
+        }, repeatable: true);
 
     public static Setting<T> Choice<T>(string name, string description, T defaultValue)
         where T : struct, Enum

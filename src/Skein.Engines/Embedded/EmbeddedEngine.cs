@@ -16,8 +16,8 @@ public static class EmbeddedEngine
     public const string Kind = "embedded";
 
     /// <summary>
-    /// Part of every fingerprint. To be raised with each change that may alter a single bit of a logit, a draw or a released text: engines of different
-    /// numbers do not continue each other's answers.
+    /// Part of every fingerprint. To be raised with each change that may alter a single bit of a logit, a draw or a released text: engines of
+    /// different numbers do not continue each other's answers.
     /// </summary>
     private const string NumericsVersion = "skein-embedded-1";
 
@@ -27,7 +27,9 @@ public static class EmbeddedEngine
     /// <summary>Reads the model file and returns the engine, ready to serve. Takes some milliseconds per million weights.</summary>
     /// <param name="options">What to serve.</param>
     /// <param name="time">Clock of the pace.</param>
-    /// <param name="drawSeed">Called, by any thread, for a sampled request without a seed. Default: the system's random numbers. Behind a gateway every request has one.</param>
+    /// <param name="drawSeed">
+    /// Called, by any thread, for a sampled request without a seed; behind a gateway every request has one. Default: the system's random numbers.
+    /// </param>
     /// <exception cref="ModelFileException">The file is missing or not of the kind the engine reads.</exception>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     public static IInferenceEngine Load(EmbeddedEngineOptions options, TimeProvider time, Func<ulong>? drawSeed = null)
@@ -61,10 +63,17 @@ public static class EmbeddedEngine
     {
         try
         {
-            var size = new FileInfo(path).Length;
-            return size <= MostFileBytes ? File.ReadAllBytes(path) : throw new ModelFileException(path, "size", $"{size} bytes", $"at most {MostFileBytes}");
+            using var stream = File.OpenRead(path);
+            if (stream.Length > MostFileBytes)
+            {
+                throw new ModelFileException(path, "size", $"{stream.Length} bytes", $"at most {MostFileBytes}");
+            }
+
+            var bytes = new byte[stream.Length];
+            stream.ReadExactly(bytes);
+            return bytes;
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
             throw new ModelFileException(path, "the file", $"not readable ({exception.Message})", "a GGUF model file", exception);
         }

@@ -9,7 +9,9 @@ public sealed record EmbeddedEngineOptions
     /// </summary>
     public string ModelFile { get; init; } = Path.Combine(AppContext.BaseDirectory, "models", "tiny-storyteller", "model.gguf");
 
-    /// <summary>Name under which the model is served, 1 to 256 bytes. Default (null): <c>general.name</c> of the file, or else the file's own name.</summary>
+    /// <summary>
+    /// Name under which the model is served, 1 to 256 bytes. Default (null): <c>general.name</c> of the file, or else the file's own name.
+    /// </summary>
     public string? ModelName { get; init; }
 
     /// <summary>

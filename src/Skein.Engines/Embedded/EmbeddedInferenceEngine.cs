@@ -8,8 +8,8 @@ using Skein.Protocol.V1;
 namespace Skein.Engines.Embedded;
 
 /// <summary>
-/// Serves one model. A stream runs on the pool thread that reads it, and gives way after every token and every block of its prompt: no threads of its own,
-/// nothing that spins.
+/// Serves one model. A stream runs on the pool thread that reads it, and gives way after every token and every block of its prompt: no threads
+/// of its own, nothing that spins.
 /// </summary>
 internal sealed class EmbeddedInferenceEngine(
     ModelDescription description,

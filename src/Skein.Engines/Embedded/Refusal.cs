@@ -10,7 +10,8 @@ internal static class Refusal
     public static EngineException Field(string field, object value, string allowed)
     {
         var text = Convert.ToString(value, CultureInfo.InvariantCulture) ?? "";
-        return new EngineException(EngineError.InvalidRequest, $"{field} is {(text.Length <= ShownCharacters ? text : text[..ShownCharacters] + "…")}; allowed: {allowed}");
+        var shown = text.Length <= ShownCharacters ? text : text[..ShownCharacters] + "…";
+        return new EngineException(EngineError.InvalidRequest, $"{field} is {shown}; allowed: {allowed}");
     }
 
     public static EngineException Resume(string reason) => new(EngineError.ResumeRefused, reason);

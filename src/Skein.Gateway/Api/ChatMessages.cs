@@ -32,7 +32,7 @@ internal static class ChatMessages
         JsonTokenType? content = null;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
-            if (reader.ValueTextEquals("role"u8))
+            if (JsonField.TextEquals(ref reader, "role"u8))
             {
                 if (hasRole)
                     throw RequestRefusedException.Twice($"{Field}[{index}].role");
@@ -40,7 +40,7 @@ internal static class ChatMessages
                 reader.Read();
                 isAssistant = IsAssistant(ref reader, index);
             }
-            else if (reader.ValueTextEquals("content"u8))
+            else if (JsonField.TextEquals(ref reader, "content"u8))
             {
                 if (hasContent)
                     throw RequestRefusedException.Twice($"{Field}[{index}].content");
@@ -67,11 +67,15 @@ internal static class ChatMessages
     {
         if (reader.TokenType != JsonTokenType.String)
             throw RequestRefusedException.NotA($"{Field}[{index}].role", JsonField.Describe(ref reader), "a string", Roles);
-        if (reader.ValueTextEquals("assistant"u8))
+        if (JsonField.TextEquals(ref reader, "assistant"u8))
             return true;
-        if (reader.ValueTextEquals("user"u8) || reader.ValueTextEquals("system"u8) || reader.ValueTextEquals("developer"u8)
-            || reader.ValueTextEquals("tool"u8) || reader.ValueTextEquals("function"u8))
+        if (JsonField.TextEquals(ref reader, "user"u8) || JsonField.TextEquals(ref reader, "system"u8)
+            || JsonField.TextEquals(ref reader, "developer"u8) || JsonField.TextEquals(ref reader, "tool"u8)
+            || JsonField.TextEquals(ref reader, "function"u8))
+        {
             return false;
+        }
+
         throw RequestRefusedException.Invalid($"{Field}[{index}].role", $"{JsonField.Describe(ref reader)} is unknown; allowed: {Roles}");
     }
 

@@ -82,6 +82,12 @@ internal static class JsonField
             : throw RequestRefusedException.Invalid(field, string.Create(CultureInfo.InvariantCulture, $"{Describe(ref reader)} has {bytes} bytes; allowed: {allowed}"));
     }
 
+    /// <summary>
+    /// Compares a name or a text without escapes. With escapes it is never one of ours: nobody escapes ASCII letters, and the reader throws on
+    /// half a surrogate pair.
+    /// </summary>
+    public static bool TextEquals(ref Utf8JsonReader reader, ReadOnlySpan<byte> text) => !reader.ValueIsEscaped && reader.ValueSpan.SequenceEqual(text);
+
     /// <summary>The value's own bytes, not copied: they live as long as the body.</summary>
     public static ByteString Verbatim(ref Utf8JsonReader reader, ReadOnlyMemory<byte> body)
     {

@@ -65,7 +65,6 @@ internal sealed class GatewayMetrics : IDisposable
 
     internal void Ended(TimeSpan elapsed, string operation, string? model, string outcome, long inputTokens, long outputTokens)
     {
-        Count(operation, outcome, 1);
         var tags = new TagList { { MetricNames.Operation, operation } };
         if (model is not null)
         {
@@ -77,6 +76,7 @@ internal sealed class GatewayMetrics : IDisposable
         if (outcome != RequestOutcomes.Completed)
             tags.Add(MetricNames.ErrorType, outcome);
         _duration.Record(elapsed.TotalSeconds, tags);
+        Count(operation, outcome, 1); // last: whoever sees it may rely on the others
     }
 
     private void Count(string operation, string outcome, int requests) =>

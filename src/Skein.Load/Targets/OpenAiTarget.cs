@@ -70,7 +70,7 @@ internal sealed class OpenAiTarget : IBenchTarget
         {
             throw new BenchRequestException(BenchErrors.Connection, exception.GetBaseException().Message, exception);
         }
-        catch (JsonException exception)
+        catch (Exception exception) when (exception is JsonException or InvalidDataException)
         {
             throw new BenchRequestException(BenchErrors.Malformed, exception.Message, exception);
         }

@@ -4,8 +4,11 @@ namespace Skein.Load.Targets;
 
 /// <summary>
 /// Passes an event stream through unchanged, tells of its comments, which event parsers drop, and refuses lines that would fill the memory.
+/// Not thread-safe; reads asynchronously only.
 /// </summary>
-internal sealed class SseCommentStream(Stream inner, Action<string> onComment) : Stream
+/// <param name="inner">Disposed with this one.</param>
+/// <param name="onComment">Gets each comment, colon included, cut at 1,024 bytes.</param>
+public sealed class SseCommentStream(Stream inner, Action<string> onComment) : Stream
 {
     private const int MostCommentBytes = 1024;
     private const int MostLineBytes = 1 << 20;
@@ -28,7 +31,7 @@ internal sealed class SseCommentStream(Stream inner, Action<string> onComment) :
         set => throw new NotSupportedException();
     }
 
-    /// <exception cref="BenchRequestException">A line is too long.</exception>
+    /// <exception cref="InvalidDataException">A line is too long.</exception>
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         var read = await inner.ReadAsync(buffer, cancellationToken);
@@ -74,7 +77,7 @@ internal sealed class SseCommentStream(Stream inner, Action<string> onComment) :
             _isComment |= _lineBytes == 0 && unit == (byte)':';
             if (++_lineBytes > MostLineBytes)
             {
-                throw new BenchRequestException(BenchErrors.Malformed, $"a line of the event stream has more than {MostLineBytes} bytes");
+                throw new InvalidDataException($"a line of the event stream has more than {MostLineBytes} bytes");
             }
 
             if (_isComment && _comment.Length < MostCommentBytes)

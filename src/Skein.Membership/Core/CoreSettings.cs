@@ -14,4 +14,11 @@ internal sealed record CoreSettings(
     ulong Generation,
     byte[] Metadata,
     IReadOnlyList<string> Seeds,
-    ProtocolOptions Options);
+    ProtocolOptions Options)
+{
+    /// <summary>Seal and open packets; none by default.</summary>
+    public GossipKeys Keys { get; init; } = GossipKeys.None;
+
+    /// <summary>Parts in force; all by default.</summary>
+    public ProtocolVariant Variant { get; init; } = ProtocolVariant.Full;
+}

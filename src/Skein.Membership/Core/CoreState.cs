@@ -13,15 +13,15 @@ internal enum CorePhase
 }
 
 /// <summary>What the parts of one core share. One writer: nothing in here is safe for concurrent use.</summary>
-internal sealed class CoreState(ProtocolOptions options, MemberTable table, uint cluster, ulong seed, ICoreEffects effects)
+internal sealed class CoreState(CoreSettings settings, MemberTable table, ulong seed, ICoreEffects effects)
 {
-    public ProtocolOptions Options { get; } = options;
+    public ProtocolOptions Options { get; } = settings.Options;
+
+    public ProtocolVariant Variant { get; } = settings.Variant;
 
     public MemberTable Table { get; } = table;
 
     public MemberRecord Self => Table.Self;
-
-    public uint Cluster { get; } = cluster;
 
     public SeededRandom Random { get; } = new(seed);
 
@@ -31,7 +31,7 @@ internal sealed class CoreState(ProtocolOptions options, MemberTable table, uint
 
     public UpdateQueue LoadNews { get; } = new();
 
-    public LocalHealth Health { get; } = new(most: 8);
+    public LocalHealth Health { get; } = new(most: settings.Variant.LocalHealth ? 8 : 0);
 
     public ICoreEffects Effects { get; } = effects;
 
@@ -55,6 +55,8 @@ internal sealed class CoreState(ProtocolOptions options, MemberTable table, uint
     /// <summary>Accusers that a death needs: two, or all other live members where there are fewer.</summary>
     public int AccusersNeeded(MemberRecord about)
     {
+        if (!Variant.Caution)
+            return 1;
         int others = Table.Live.Count - Table.Suspects + (about.State == MemberState.Suspect ? 1 : 0) - (about.IsLive ? 1 : 0);
         return others >= 1 ? 2 : 1;
     }

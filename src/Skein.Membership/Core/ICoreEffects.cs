@@ -12,6 +12,12 @@ internal interface ICoreEffects
     /// <summary>Opens a stream, sends the request, waits for one reply; answers by <see cref="MembershipCore.ExchangeEnded"/>.</summary>
     void Exchange(ExchangeToken token, PeerAddress to, ReadOnlySpan<byte> request, TimeSpan timeout);
 
+    /// <summary>
+    /// Holds a connection to that peer in that slot, in place of the one before; <c>default</c> closes only. Answers by
+    /// <see cref="MembershipCore.WatchEnded"/> when it cannot be made or breaks.
+    /// </summary>
+    void Watch(int slot, PeerAddress to, ReadOnlySpan<byte> request);
+
     /// <summary>Looks up the address of a seed; answers by <see cref="MembershipCore.SeedResolved"/>.</summary>
     void Resolve(int seed);
 

@@ -9,6 +9,8 @@ namespace Skein.Membership.Core;
 internal sealed class Judge(CoreState state, Spreader spreader)
 {
     private static readonly TimeSpan NoDeadline = TimeSpan.MaxValue;
+    private int _mostSuspects;
+    private TimeSpan _mostSuspectsAt;
 
     /// <summary>Called when others accuse a member, so that this one may look for itself. Set once.</summary>
     public Action<MemberRecord, bool> Verify { get; set; } = static (_, _) => { };
@@ -24,7 +26,7 @@ internal sealed class Judge(CoreState state, Spreader spreader)
         if (!AddAccuser(record, accuser, refused) && !first)
             return;
         spreader.Tell(record, UpdateParts.State);
-        if (record.Refused.Count >= state.AccusersNeeded(record))
+        if (!state.Variant.Suspicion || record.Refused.Count >= state.AccusersNeeded(record))
             Condemn(record);
         else
             Arm(record);
@@ -40,7 +42,7 @@ internal sealed class Judge(CoreState state, Spreader spreader)
             Accuse(record, claim.Refused[i], refused: true);
         if (!record.IsLive)
             return;
-        if (FoundSilentLately(record))
+        if (state.Variant.Caution && FoundSilentLately(record))
             Accuse(record, state.Self.Id, refused: false);
         else if (first && record.State == MemberState.Suspect)
             Verify(record, claim.Refused.Count > 0);
@@ -171,12 +173,18 @@ internal sealed class Judge(CoreState state, Spreader spreader)
 
     /// <summary>
     /// When many members are suspect at once, something wider is wrong (a stalled host, a network that hiccups), and most of them will come
-    /// back: the window grows with their share, up to eight times at a fifth of the group.
+    /// back: the window grows with their share, up to ten times at a fifth of the group.
     /// </summary>
     private double CrowdFactor()
     {
+        if (!state.Variant.Caution)
+            return 1;
+        // They come back one by one: the last of them must not be judged as if it were alone.
+        bool faded = state.Now - _mostSuspectsAt > state.Options.SuspicionMin;
+        if (state.Table.Suspects >= _mostSuspects || faded)
+            (_mostSuspects, _mostSuspectsAt) = (state.Table.Suspects, state.Now);
         int crowd = Math.Max(3, state.Table.LiveCount / 5);
-        return 1 + Math.Min(7.0, 7.0 * Math.Max(0, state.Table.Suspects - 1) / crowd);
+        return 1 + Math.Min(9.0, 9.0 * Math.Max(0, _mostSuspects - 1) / crowd);
     }
 
     private bool FoundSilentLately(MemberRecord record) =>

@@ -20,12 +20,12 @@ internal sealed class MembershipCore
     private readonly Joiner _joiner;
     private readonly Repair _repair;
     private readonly LoadReporter _load;
+    private readonly Watcher _watcher;
     private readonly byte[] _reply = new byte[WireLimits.Datagram];
     private PeerAddress _from;
 
     public MembershipCore(CoreSettings settings, ulong seed, ICoreEffects effects)
     {
-        ProtocolOptions options = settings.Options;
         var self = new MemberRecord(PacketHeader.MemberOf(settings.Name), settings.Name)
         {
             Generation = settings.Generation,
@@ -34,9 +34,9 @@ internal sealed class MembershipCore
             MetadataSequence = 1,
             Metadata = settings.Metadata,
         };
-        var table = new MemberTable(options, self);
-        _state = new CoreState(options, table, PacketHeader.ClusterOf(settings.Cluster), seed, effects);
-        _seal = new PacketSeal(_state.Cluster, self.Id);
+        var table = new MemberTable(settings.Options, self);
+        _state = new CoreState(settings, table, seed, effects);
+        _seal = new PacketSeal(PacketHeader.ClusterOf(settings.Cluster), self.Id, settings.Keys);
         _outbox = new Outbox(_state, _seal);
         _spreader = new Spreader(_state, _outbox);
         _judge = new Judge(_state, _spreader) { Verify = Verify };
@@ -47,6 +47,7 @@ internal sealed class MembershipCore
         _nameCheck = new NameCheck(_state, _outbox, _spreader, Begin);
         _joiner = new Joiner(_state, _outbox, _nameCheck, settings.Seeds);
         _load = new LoadReporter(_state, _spreader);
+        _watcher = new Watcher(_state, _outbox, _prober);
     }
 
     public MemberTable Table => _state.Table;
@@ -146,6 +147,14 @@ internal sealed class MembershipCore
         NoteDigest();
     }
 
+    /// <summary>A watched connection could not be made, or broke.</summary>
+    public void WatchEnded(int slot, PeerAddress peer, TimeSpan now)
+    {
+        Enter(now);
+        _watcher.OnEnded(slot, peer);
+        NoteDigest();
+    }
+
     /// <summary>A seed's name was looked up; null where that failed.</summary>
     public void SeedResolved(int seed, PeerAddress? address, TimeSpan now)
     {
@@ -173,12 +182,22 @@ internal sealed class MembershipCore
         _load.Update(inFlight, queued);
     }
 
+    /// <summary>Replaces the keys; the first one seals from now on.</summary>
+    public void UseKeys(GossipKeys keys) => _seal.Use(keys);
+
     /// <summary>Somebody has reason to doubt that member: it is probed at once, over UDP and TCP.</summary>
     public void ProbeNow(ulong id, TimeSpan now)
     {
         Enter(now);
         if (_state.Phase == CorePhase.Active && _state.Table.Find(id) is { } record && record != _state.Self)
             _prober.Start(record, askTcpAtOnce: true);
+    }
+
+    /// <summary>Exchanges full state with that peer now.</summary>
+    public void Synchronize(PeerAddress peer, TimeSpan now)
+    {
+        Enter(now);
+        _repair.Exchange(peer);
     }
 
     /// <summary>Says goodbye; <see cref="CoreEvent.Goodbye"/> tells when that was said often enough.</summary>
@@ -196,8 +215,12 @@ internal sealed class MembershipCore
 
     private void Begin()
     {
-        _state.Timers.Set(_state.Now + _state.Random.Next(_state.Options.ProbePeriod), TimerKind.Probe);
+        TimeSpan period = _state.Options.ProbePeriod;
+        TimeSpan phase = _state.Variant.CommonPeriods ? TimeSpan.FromTicks(period.Ticks - _state.Now.Ticks % period.Ticks) : _state.Random.Next(period);
+        _state.Timers.Set(_state.Now + phase, TimerKind.Probe);
         SetDeadContact();
+        if (!_state.Variant.Repair)
+            _state.Timers.Set(_state.Now + _state.Random.Next(TimeSpan.FromSeconds(30)), TimerKind.AntiEntropy);
         _state.Timers.Set(_state.Now + HousekeepingInterval, TimerKind.Housekeeping);
     }
 
@@ -234,11 +257,17 @@ internal sealed class MembershipCore
             case TimerKind.NameCheckEnd:
                 _nameCheck.OnTimer((int)key);
                 break;
+            case TimerKind.AntiEntropy:
+                _repair.OnAntiEntropy();
+                break;
             case TimerKind.DeadContact:
                 ContactDead();
                 break;
             case TimerKind.Load:
                 _load.OnTimer();
+                break;
+            case TimerKind.Watch:
+                _watcher.OnTimer();
                 break;
             case TimerKind.Housekeeping:
                 _state.Table.ForgetGone(_state.Now);
@@ -352,7 +381,7 @@ internal sealed class MembershipCore
     private void Verify(MemberRecord record, bool refused)
     {
         int verifiers = _state.Options.Confirmations + 3;
-        if (_state.Phase == CorePhase.Active && _state.Random.Next(Math.Max(1, _state.Table.Live.Count - 1)) < verifiers)
+        if (_state.Phase == CorePhase.Active && _state.Variant.Caution && _state.Random.Next(Math.Max(1, _state.Table.Live.Count - 1)) < verifiers)
             _prober.Start(record, askTcpAtOnce: refused);
     }
 
@@ -371,7 +400,7 @@ internal sealed class MembershipCore
     private void NoteStandstill(TimeSpan now)
     {
         TimeSpan late = now - _state.Timers.NextDue;
-        if (_state.Phase != CorePhase.Active || late < _state.Options.ProbePeriod)
+        if (_state.Phase != CorePhase.Active || !_state.Variant.Caution || late < _state.Options.ProbePeriod)
             return;
         Enter(now);
         _state.ListenUntil = now + _state.Options.ProbePeriod;
@@ -387,6 +416,7 @@ internal sealed class MembershipCore
             return;
         _digest = _state.Table.Digest;
         _state.DigestSince = _state.Now;
+        _watcher.OnViewChanged();
     }
 
     private ulong _digest;

@@ -12,14 +12,14 @@ internal sealed class Outbox(CoreState state, PacketSeal seal)
     {
         ProtoWriter writer = Begin(PacketKind.Ping, sequence, target.Id);
         // Buddy: the one whom we doubt learns it from us, and refutes within one round trip.
-        Finish(ref writer, to, about: target.State == MemberState.Alive ? null : target);
+        Finish(ref writer, to, about: target.State == MemberState.Alive || !state.Variant.Buddy ? null : target);
     }
 
     /// <summary>Answers a ping; where we believe the other is not well, it learns that too.</summary>
     public void Ack(PeerAddress to, uint sequence, MemberRecord? other)
     {
         ProtoWriter writer = Begin(PacketKind.Ack, sequence, target: 0);
-        Finish(ref writer, to, about: other is null || other.State == MemberState.Alive ? null : other);
+        Finish(ref writer, to, about: other is null || other.State == MemberState.Alive || !state.Variant.Buddy ? null : other);
     }
 
     public void RelayedAck(PeerAddress to, uint sequence, ulong target)

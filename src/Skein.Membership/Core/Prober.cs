@@ -10,19 +10,21 @@ internal sealed class Prober(CoreState state, Outbox outbox, Judge judge)
 {
     private readonly Dictionary<uint, Probe> _probes = [];
     private readonly Stack<Probe> _spare = new();
-    private readonly ProbeRound _round = new();
+    private readonly ProbeRound _round = new(state);
     private readonly MemberRecord[] _helpers = new MemberRecord[state.Options.IndirectProbes];
     private readonly byte[] _request = new byte[WireLimits.Datagram];
     private uint _sequence = (uint)state.Random.Next(1 << SequenceBits);
     private TimeSpan _mayAccuseAt;
-    private const int SequenceBits = 20;
+    private const int SequenceBits = 28;
 
     public int InFlight => _probes.Count;
 
     public void OnPeriod()
     {
-        state.Timers.Set(state.Now + state.Options.ProbePeriod, TimerKind.Probe);
-        if (_round.Next(state.Table.Live, state.Random) is { } target)
+        // Lifeguard slows a sick member's probes down; with several in flight its time-outs are enough.
+        TimeSpan period = state.Variant.EarlyVerdicts ? state.Options.ProbePeriod : state.Health.Scale(state.Options.ProbePeriod);
+        state.Timers.Set(state.Now + period, TimerKind.Probe);
+        if (_round.Next() is { } target)
             Start(target, askTcpAtOnce: false);
     }
 
@@ -37,7 +39,8 @@ internal sealed class Prober(CoreState state, Outbox outbox, Judge judge)
         _probes.Add(sequence, probe);
         TimeSpan direct = state.Health.Scale(state.Options.DirectTimeout);
         TimeSpan refusal = askTcpAtOnce ? TimeSpan.Zero : state.Health.Scale(state.Options.RefusalCheckAfter);
-        state.Timers.Set(state.Now + refusal, TimerKind.ProbeRefusalCheck, sequence);
+        if (state.Variant.StreamProbes)
+            state.Timers.Set(state.Now + refusal, TimerKind.ProbeRefusalCheck, sequence);
         state.Timers.Set(state.Now + direct, TimerKind.ProbeDirectEnd, sequence);
         outbox.Ping(target.Address, sequence, target);
     }
@@ -65,7 +68,7 @@ internal sealed class Prober(CoreState state, Outbox outbox, Judge judge)
     {
         if (!_probes.TryGetValue(sequence, out Probe? probe) || probe.Target.Id != target || !probe.CountNack(helper))
             return;
-        if (probe.AllHelpersDenied && probe.TcpEnded)
+        if (probe.AllHelpersDenied && probe.TcpEnded && state.Variant.EarlyVerdicts)
             Fail(sequence, probe, refused: false);
     }
 
@@ -100,7 +103,8 @@ internal sealed class Prober(CoreState state, Outbox outbox, Judge judge)
             probe.AddHelper(_helpers[i].Id);
             outbox.PingRequest(_helpers[i].Address, sequence, probe.Target);
         }
-        state.Timers.Set(state.Now + state.Health.Scale(state.Options.IndirectTimeout), TimerKind.ProbeIndirectEnd, sequence);
+        TimeSpan rest = state.Variant.EarlyVerdicts ? state.Options.IndirectTimeout : state.Options.ProbePeriod - state.Options.DirectTimeout;
+        state.Timers.Set(state.Now + state.Health.Scale(rest), TimerKind.ProbeIndirectEnd, sequence);
     }
 
     public void OnIndirectEnd(uint sequence)
@@ -144,6 +148,8 @@ internal sealed class Prober(CoreState state, Outbox outbox, Judge judge)
     /// </summary>
     private bool MayAccuse(bool heardOthers)
     {
+        if (!state.Variant.Caution)
+            return true;
         bool cutOff = !heardOthers && state.Now - state.HeardAt < state.Options.SuspicionMin;
         if (cutOff || state.Now < state.ListenUntil || state.Now < _mayAccuseAt)
             return false;

@@ -12,7 +12,11 @@ namespace Skein.Membership.Core;
 internal sealed class Repair(CoreState state, Outbox outbox)
 {
     private TimeSpan _notBefore;
+    private readonly MemberRecord[] _partner = new MemberRecord[1];
     private const int MostDatagrams = 8;
+
+    /// <summary>As memberlist does it.</summary>
+    private static readonly TimeSpan AntiEntropyInterval = TimeSpan.FromSeconds(30);
 
     /// <summary>How long rumours get before a difference is looked into.</summary>
     private TimeSpan Settle => state.Options.GossipInterval * 3;
@@ -20,7 +24,7 @@ internal sealed class Repair(CoreState state, Outbox outbox)
     /// <summary>An ack brought the digest of another view.</summary>
     public void OnDigest(PeerAddress peer, ulong digest)
     {
-        if (digest == state.Table.Digest || state.Phase != CorePhase.Active)
+        if (digest == state.Table.Digest || state.Phase != CorePhase.Active || !state.Variant.Repair)
             return;
         if (state.Now - state.DigestSince < Settle || state.Now < _notBefore)
             return;
@@ -32,6 +36,14 @@ internal sealed class Repair(CoreState state, Outbox outbox)
         ProtoWriter writer = outbox.Begin(PacketKind.Compare);
         writer.Bytes(8, digests);
         outbox.Send(ref writer, peer);
+    }
+
+    /// <summary>Without comparisons: full state with anybody, now and then.</summary>
+    public void OnAntiEntropy()
+    {
+        state.Timers.Set(state.Now + AntiEntropyInterval, TimerKind.AntiEntropy);
+        if (state.Phase == CorePhase.Active && state.Table.PickLive(state.Random, _partner) > 0)
+            Exchange(_partner[0].Address);
     }
 
     public void OnCompare(PeerAddress peer, ReadOnlySpan<byte> theirs)
@@ -95,7 +107,7 @@ internal sealed class Repair(CoreState state, Outbox outbox)
 
     private int BucketCount => Math.Clamp((int)BitOperations.RoundUpToPowerOf2((uint)state.Table.LiveCount), 16, WireLimits.Buckets);
 
-    private void Exchange(PeerAddress peer) =>
+    public void Exchange(PeerAddress peer) =>
         state.Effects.Exchange(
             new ExchangeToken(ExchangePurpose.Repair, 0), peer, outbox.FullState(PacketKind.PushPull), state.Options.ExchangeTimeout);
 

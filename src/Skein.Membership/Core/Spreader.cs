@@ -20,7 +20,7 @@ internal sealed class Spreader(CoreState state, Outbox outbox)
     public void Tell(MemberRecord record, UpdateParts parts)
     {
         state.News.Add(record.News, parts);
-        Schedule(state.Options.GossipCoalesce);
+        Schedule(state.Variant.EventGossip ? state.Options.GossipCoalesce : state.Options.GossipInterval);
     }
 
     public void TellLoad(MemberRecord record)
@@ -51,7 +51,7 @@ internal sealed class Spreader(CoreState state, Outbox outbox)
     private void Schedule(TimeSpan delay)
     {
         TimeSpan due = state.Now + delay;
-        if (state.Phase == CorePhase.Observing || due >= _due)
+        if (state.Phase == CorePhase.Observing || !state.Variant.GossipPackets || due >= _due)
             return;
         _due = due;
         state.Timers.Set(due, TimerKind.Gossip);

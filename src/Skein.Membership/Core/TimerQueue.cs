@@ -13,7 +13,9 @@ internal enum TimerKind
     Seed,
     NameCheckEnd,
     DeadContact,
+    AntiEntropy,
     Load,
+    Watch,
     Housekeeping,
     LeaveEnd,
 }

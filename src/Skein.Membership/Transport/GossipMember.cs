@@ -22,6 +22,11 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
     private readonly TaskCompletionSource _goodbye = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<Member> _superseded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TimeSpan _exchangeTimeout;
+    private readonly bool _sealed;
+
+    /// <summary>Touched by the loop only.</summary>
+    private readonly Dictionary<int, CancellationTokenSource> _watches = [];
+
     private Task _accepting = Task.CompletedTask;
     private int _resolutions;
     private int _disposed;
@@ -34,7 +39,8 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         _streams = new StreamPort(port, time, _exchangeTimeout);
         var settings = new CoreSettings(
             options.Name, options.Cluster, PeerAddress.From(port.Reachable(options.Advertise)),
-            (ulong)time.GetUtcNow().ToUnixTimeMilliseconds(), metadata, options.Seeds, options.Protocol);
+            (ulong)time.GetUtcNow().ToUnixTimeMilliseconds(), metadata, options.Seeds, options.Protocol) { Keys = options.Keys };
+        _sealed = !options.Keys.IsEmpty;
         ulong seed = PacketHeader.MemberOf(options.Name) ^ (ulong)time.GetTimestamp();
         _loop = new GossipLoop(port, time, new MembershipCore(settings, seed, this), _board);
     }
@@ -65,6 +71,13 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
 
     public void UpdateLoad(int inFlight, int queued) =>
         _loop.Post((core, now) => core.UpdateLoad((uint)Math.Max(0, inFlight), (uint)Math.Max(0, queued), now));
+
+    public void UseKeys(GossipKeys keys)
+    {
+        if (keys.IsEmpty == _sealed)
+            throw Check.Refused("gossip keys cannot be switched on or off in a running member: restart it");
+        _loop.Post((core, _) => core.UseKeys(keys));
+    }
 
     public void ProbeNow(string name)
     {
@@ -100,6 +113,17 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
     void ICoreEffects.Exchange(ExchangeToken token, PeerAddress to, ReadOnlySpan<byte> request, TimeSpan timeout) =>
         _ = ExchangeAsync(token, to, request.ToArray(), timeout);
 
+    void ICoreEffects.Watch(int slot, PeerAddress to, ReadOnlySpan<byte> request)
+    {
+        _watches.Remove(slot, out CancellationTokenSource? before);
+        before?.Cancel();
+        if (to.IsNone)
+            return;
+        var cancel = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
+        _watches[slot] = cancel;
+        _ = WatchAsync(slot, to, request.ToArray(), cancel);
+    }
+
     void ICoreEffects.Resolve(int seed) => _ = ResolveAsync(seed);
 
     void ICoreEffects.Report(CoreEvent what, MemberRecord about)
@@ -128,6 +152,17 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         (ExchangeOutcome outcome, byte[] reply) = await _streams.AskAsync(to, request, timeout, _stopping.Token);
         if (!_stopping.IsCancellationRequested)
             _loop.Post((core, now) => core.ExchangeEnded(token, outcome, to, reply, now));
+    }
+
+    private async Task WatchAsync(int slot, PeerAddress to, byte[] request, CancellationTokenSource cancel)
+    {
+        using (cancel)
+        {
+            await _streams.HoldAsync(to, request, cancel.Token);
+            if (cancel.IsCancellationRequested)
+                return;
+        }
+        _loop.Post((core, now) => core.WatchEnded(slot, to, now));
     }
 
     private async Task ResolveAsync(int seed)

@@ -8,7 +8,7 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
 {
     private int _serving;
     private int _asking;
-    private const int MostServed = 64;
+    private const int MostServed = 256;
     private const int MostAsked = 64;
 
     /// <summary>Accepts until cancelled. <paramref name="serve"/> answers the reply, or null for none.</summary>
@@ -68,6 +68,31 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
         }
     }
 
+    /// <summary>Connects, asks, and ends when the connection does; never throws.</summary>
+    public async Task HoldAsync(PeerAddress to, ReadOnlyMemory<byte> request, CancellationToken stopping)
+    {
+        try
+        {
+            using var socket = new Socket(port.Family, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            await socket.ConnectAsync(to.ToEndPoint(), stopping);
+            await StreamFrame.WriteAsync(socket, request, stopping);
+            await DrainAsync(socket, stopping);
+        }
+        catch (Exception error) when (error is SocketException or OperationCanceledException)
+        {
+            // That it ended is all there is to tell.
+        }
+    }
+
+    /// <summary>Reads until the peer closes: what it still sends is of no interest.</summary>
+    private static async Task DrainAsync(Socket socket, CancellationToken stopping)
+    {
+        byte[] ignored = new byte[256];
+        while (await socket.ReceiveAsync(ignored, stopping) > 0)
+        {
+        }
+    }
+
     /// <summary>A connection that was aborted before we took it is no reason to stop listening.</summary>
     private async Task<Socket> AcceptOneAsync(CancellationToken stopping)
     {
@@ -94,9 +119,12 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
             {
                 socket.NoDelay = true;
                 var from = PeerAddress.From((System.Net.IPEndPoint)socket.RemoteEndPoint!);
-                if (await StreamFrame.ReadAsync(socket, both.Token) is { } request
-                    && await serve(from, request).WaitAsync(both.Token) is { } reply)
-                    await StreamFrame.WriteAsync(socket, reply, both.Token);
+                if (await StreamFrame.ReadAsync(socket, both.Token) is not { } request
+                    || await serve(from, request).WaitAsync(both.Token) is not { } reply)
+                    return;
+                await StreamFrame.WriteAsync(socket, reply, both.Token);
+                // Whoever asks for no more closes now; whoever watches us stays until one of us ends.
+                await DrainAsync(socket, stopping);
             }
         }
         catch (Exception error) when (error is SocketException or OperationCanceledException or ObjectDisposedException)

@@ -6,11 +6,13 @@ namespace Skein.Simulation.Membership;
 /// <summary>What must hold after every change of any view (MEMBERSHIP: invariants).</summary>
 internal sealed class Invariants(MembershipWorld world)
 {
-    private readonly Dictionary<ulong, SimulatedMember> _newest = [];
+    private readonly Dictionary<ulong, List<SimulatedMember>> _lives = [];
 
     public void Watch(SimulatedMember viewer)
     {
-        _newest[viewer.Id] = viewer;
+        if (!_lives.TryGetValue(viewer.Id, out List<SimulatedMember>? lives))
+            _lives[viewer.Id] = lives = [];
+        lives.Add(viewer);
         var seen = new Dictionary<ulong, (ulong Generation, uint Incarnation, MemberState State)>();
         viewer.Core.Table.Observer = record => Check(viewer, record, seen);
     }
@@ -22,12 +24,17 @@ internal sealed class Invariants(MembershipWorld world)
         if (seen.TryGetValue(record.Id, out var before) && now.CompareTo(before) < 0)
             world.Fail($"{viewer.Name}'s view of {record.Name} went back from {before} to {now}");
         seen[record.Id] = now;
-        SimulatedMember subject = _newest[record.Id];
-        MemberRecord own = subject.Core.Table.Self;
-        if (record.Generation == own.Generation && record.Incarnation > own.Incarnation)
-            world.Fail($"{viewer.Name} sees {record.Name} at incarnation {record.Incarnation}, but it only raised its own to {own.Incarnation}");
-        if (record.Generation > own.Generation)
-            world.Fail($"{viewer.Name} sees {record.Name} at generation {record.Generation}, but its newest life has {own.Generation}");
+        if (!_lives[record.Id].Exists(life => Claimed(life.Core.Table.Self, record)))
+            world.Fail($"{viewer.Name} sees {record.Name} at {now}, which no life of it ever claimed");
+        CheckTimers(viewer);
+    }
+
+    /// <summary>Only the subject raises its own incarnation.</summary>
+    private static bool Claimed(MemberRecord own, MemberRecord seen) =>
+        own.Generation == seen.Generation && own.Incarnation >= seen.Incarnation;
+
+    private void CheckTimers(SimulatedMember viewer)
+    {
         int timers = 64 + 8 * viewer.Core.Table.LiveCount;
         if (viewer.Core.PendingTimers > timers)
             world.Fail($"{viewer.Name} has {viewer.Core.PendingTimers} timers pending: allowed are {timers}");

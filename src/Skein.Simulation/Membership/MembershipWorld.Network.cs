@@ -39,10 +39,35 @@ internal sealed partial class MembershipWorld
         });
     }
 
+    public void Watch(SimulatedMember from, int slot, PeerAddress to)
+    {
+        if (to.IsNone || !Link.Streams || !_byAddress.TryGetValue(to, out SimulatedMember? target) || target.HostLost)
+            return;
+        if (target.IsRunning)
+            target.Watchers.Add((from, slot));
+        else
+            Break(from, slot, to);
+    }
+
+    /// <summary>The kernel of a dead process closes what it had open.</summary>
+    public void CloseConnections(SimulatedMember gone)
+    {
+        foreach ((SimulatedMember watcher, int slot) in gone.Watchers)
+            if (Passes(gone, watcher))
+                Break(watcher, slot, gone.Address);
+        gone.Watchers.Clear();
+    }
+
+    private void Break(SimulatedMember watcher, int slot, PeerAddress peer) =>
+        _events.Schedule(Now + Link.Delay(_random), new WorldEvent
+        {
+            Kind = WorldEventKind.WatchEnded, Member = watcher, From = peer, Number = slot,
+        });
+
     public void Resolve(SimulatedMember member, int seed)
     {
         PeerAddress address = PeerAddress.From(System.Net.IPEndPoint.Parse(member.Settings.Seeds[seed]));
-        _events.Schedule(Now, new WorldEvent { Kind = WorldEventKind.Resolved, Member = member, From = address, Seed = seed });
+        _events.Schedule(Now, new WorldEvent { Kind = WorldEventKind.Resolved, Member = member, From = address, Number = seed });
     }
 
     private void Serve(SimulatedMember member, WorldEvent request)
@@ -51,7 +76,17 @@ internal sealed partial class MembershipWorld
             return;
         ReadOnlySpan<byte> reply = member.Core.Serve(request.From, request.Bytes, Now);
         if (!reply.IsEmpty && Passes(member, request.Stream!.Asker))
-            End(request.Stream, ExchangeOutcome.Replied, member.Address, reply.ToArray(), Now + Link.Delay(_random));
+            End(request.Stream, ExchangeOutcome.Replied, member.Address, reply.ToArray(), Now + Link.Delay(_random) + Retransmissions());
+    }
+
+    /// <summary>What loss costs a TCP exchange: a second for each lost packet of the handshake, a fifth of one for data, doubling.</summary>
+    private TimeSpan Retransmissions()
+    {
+        TimeSpan late = TimeSpan.Zero;
+        for (int packet = 0; packet < 4; packet++)
+            for (TimeSpan wait = TimeSpan.FromMilliseconds(packet < 2 ? 1000 : 200); _random.Chance(Link.LossPermille); wait *= 2)
+                late += wait;
+        return late;
     }
 
     private void End(StreamState stream, ExchangeOutcome outcome, PeerAddress peer, byte[] reply, TimeSpan at) =>

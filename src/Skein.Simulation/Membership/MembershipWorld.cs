@@ -20,9 +20,9 @@ internal sealed partial class MembershipWorld
     /// <summary>Unix time at which every simulation begins.</summary>
     private const ulong Epoch = 1_800_000_000_000;
 
-    public MembershipWorld(ulong seed, ProtocolOptions options)
+    public MembershipWorld(ulong seed, ProtocolOptions options, ProtocolVariant? variant = null)
     {
-        (Seed, Options) = (seed, options);
+        (Seed, Options, Variant) = (seed, options, variant ?? ProtocolVariant.Full);
         _random = new SeededRandom(seed);
         _invariants = new Invariants(this);
     }
@@ -30,6 +30,8 @@ internal sealed partial class MembershipWorld
     public ulong Seed { get; }
 
     public ProtocolOptions Options { get; }
+
+    public ProtocolVariant Variant { get; }
 
     public LinkModel Link { get; set; } = new();
 
@@ -63,7 +65,7 @@ internal sealed partial class MembershipWorld
         for (int i = 0; i < seeds.Length; i++)
             addresses[i] = seeds[i].Address.ToString();
         var settings = new CoreSettings(
-            name, "simulation", address, Epoch + (ulong)Now.TotalMilliseconds - (ulong)clockBack.TotalMilliseconds, Metadata: [], addresses, Options);
+            name, "simulation", address, Epoch + (ulong)Now.TotalMilliseconds - (ulong)clockBack.TotalMilliseconds, Metadata: [], addresses, Options) { Variant = Variant };
         var member = new SimulatedMember(this, index, settings, _random.NextUInt64());
         Members.Add(member);
         _byAddress[address] = member;
@@ -170,8 +172,11 @@ internal sealed partial class MembershipWorld
                 what.Stream.Ended = true;
                 member.Core.ExchangeEnded(what.Stream.Token, what.Outcome, what.From, what.Bytes, Now);
                 break;
+            case WorldEventKind.WatchEnded:
+                member.Core.WatchEnded(what.Number, what.From, Now);
+                break;
             case WorldEventKind.Resolved:
-                member.Core.SeedResolved(what.Seed, what.From, Now);
+                member.Core.SeedResolved(what.Number, what.From, Now);
                 break;
         }
     }

@@ -27,7 +27,16 @@ internal sealed class SimulatedMember : ICoreEffects
     public ulong Id => Core.Table.Self.Id;
 
     /// <summary>The process is gone; its host answers connections with a refusal.</summary>
-    public bool Crashed { get; set; }
+    public bool Crashed
+    {
+        get;
+        set
+        {
+            field = value;
+            if (value)
+                _world.CloseConnections(this);
+        }
+    }
 
     /// <summary>The host is gone with it: nothing answers.</summary>
     public bool HostLost { get; set; }
@@ -46,6 +55,9 @@ internal sealed class SimulatedMember : ICoreEffects
 
     public bool IsRunning => !Crashed && !HostLost && Core.Phase != CorePhase.Over;
 
+    /// <summary>Connections that others hold to this member.</summary>
+    public List<(SimulatedMember Watcher, int Slot)> Watchers { get; } = [];
+
     public List<(TimeSpan At, CoreEvent What, string About)> Events { get; } = [];
 
     public long SentPackets { get; set; }
@@ -60,6 +72,8 @@ internal sealed class SimulatedMember : ICoreEffects
 
     void ICoreEffects.Exchange(ExchangeToken token, PeerAddress to, ReadOnlySpan<byte> request, TimeSpan timeout) =>
         _world.Exchange(this, token, to, request, timeout);
+
+    void ICoreEffects.Watch(int slot, PeerAddress to, ReadOnlySpan<byte> request) => _world.Watch(this, slot, to);
 
     void ICoreEffects.Resolve(int seed) => _world.Resolve(this, seed);
 

@@ -9,6 +9,7 @@ internal enum WorldEventKind
     StreamRequest,
     StreamEnd,
     Resolved,
+    WatchEnded,
     Action,
 }
 
@@ -28,7 +29,8 @@ internal sealed class WorldEvent
     /// <summary>The stream that this belongs to.</summary>
     public StreamState? Stream { get; init; }
 
-    public int Seed { get; init; }
+    /// <summary>Which seed, or which slot of a watch.</summary>
+    public int Number { get; init; }
 
     public Action? Action { get; init; }
 }

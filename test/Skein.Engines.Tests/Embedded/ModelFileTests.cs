@@ -96,7 +96,7 @@ public class ModelFileTests
     [Fact]
     public void Open_AnyBytesChanged_LoadsOrIsRefused()
     {
-        var edit = Gen.Select(Gen.Int[0, 4_000], Gen.OneOf(Gen.Byte, Gen.Const<byte>(0), Gen.Const<byte>(255)));
+        var edit = Gen.Select(Gen.Int[0, 7_000], Gen.OneOf(Gen.Byte, Gen.Const<byte>(0), Gen.Const<byte>(255)));
         edit.Array[1, 8].Sample(edits =>
         {
             var mutated = (byte[])File.Clone();

@@ -74,7 +74,7 @@ internal static class RandomModel
                 values[i] = (random.NextSingle() * 2) - 1;
             }
 
-            builder.Tensor(name, values, isHalf, dimensions);
+            builder.Tensor(name, values, isHalf && dimensions.Length == 2, dimensions); // vectors stay F32 in real files too
         }
     }
 }

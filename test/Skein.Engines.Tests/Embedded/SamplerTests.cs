@@ -13,18 +13,29 @@ public class SamplerTests
     public void Choose_Bias_Decides() => Assert.Equal(4, Choose(Rules(temperature: 0) with { Bias = [new(4, 10)] }));
 
     [Theory]
-    [InlineData(1.5f, 0, 1, 3)] // token 1 stands in the answer twice: 3 - 1.5
-    [InlineData(0, 0.6f, 1, 3)] // 3 - 2 * 0.6
-    [InlineData(0, 0, 2, 2)] // tokens 1 and 3, the latter in the prompt, are halved: 1.5 against 2
-    [InlineData(0, 0, 1, 1)]
-    public void Choose_Penalties_ApplyToWhatWasSaid(float presence, float frequency, float repetition, int expected)
+    [InlineData(0.6f, 0, 1)] // both favourites lose 0.6, however often they were said
+    [InlineData(0, 0.6f, 2)] // they lose 1.2 and 1.8: token 2 is ahead
+    [InlineData(0.5f, 0.1f, 1)] // 0.7 and 0.8
+    public void Choose_PresenceAndFrequencyPenalty_ApplyToTheAnswer(float presence, float frequency, int expected)
     {
-        var rules = Rules(temperature: 0) with { PresencePenalty = presence, FrequencyPenalty = frequency, RepetitionPenalty = repetition };
-        var sampler = new Sampler(rules, prompt: [3], Logits.Length);
-        sampler.Accept(1);
+        var sampler = new Sampler(Rules(temperature: 0) with { PresencePenalty = presence, FrequencyPenalty = frequency }, prompt: [0, 2, 2, 2], Logits.Length);
+        foreach (var said in (int[])[1, 3, 3, 1, 3])
+        {
+            sampler.Accept(said);
+        }
+
+        Assert.Equal(expected, sampler.Choose([.. Logits], position: 5));
+    }
+
+    [Theory]
+    [InlineData(1.6f, 2)] // 3 / 1.6 against 2
+    [InlineData(1.4f, 1)]
+    public void Choose_RepetitionPenalty_AppliesToPromptAndAnswer(float penalty, int expected)
+    {
+        var sampler = new Sampler(Rules(temperature: 0) with { RepetitionPenalty = penalty }, prompt: [3], Logits.Length);
         sampler.Accept(1);
 
-        Assert.Equal(expected, sampler.Choose([.. Logits], position: 2));
+        Assert.Equal(expected, sampler.Choose([.. Logits], position: 1));
     }
 
     [Fact]

@@ -9,21 +9,22 @@ internal sealed class RawHttp : IDisposable
 {
     private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
 
-    public static async Task<RawHttp> PostAsync(Uri server, string path, string json, int? receiveBuffer = null)
+    /// <param name="headers">Instead of a Content-Length that fits.</param>
+    public static async Task<RawHttp> PostAsync(Uri server, string path, string json, int? receiveBuffer = null, string headers = "")
     {
         var http = new RawHttp();
         if (receiveBuffer is { } bytes)
             http._socket.ReceiveBufferSize = bytes;
         await http._socket.ConnectAsync(server.Host, server.Port);
-        await http.SendAsync($"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {Encoding.UTF8.GetByteCount(json)}\r\n\r\n{json}");
+        await http.SendAsync($"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{(headers.Length > 0 ? headers : $"Content-Length: {Encoding.UTF8.GetByteCount(json)}")}\r\n\r\n{json}");
         return http;
     }
 
     /// <summary>Everything up to the server's FIN. A reset fails.</summary>
-    public Task<string> ReadToEndAsync() => ReadAsync(_ => false);
+    public Task<string> ReadToEndAsync() => ReadAsync(until: null);
 
     /// <summary>Everything up to and with a text.</summary>
-    public Task<string> ReadUntilAsync(string text) => ReadAsync(soFar => soFar.Contains(text, StringComparison.Ordinal));
+    public Task<string> ReadUntilAsync(string text) => ReadAsync(Encoding.ASCII.GetBytes(text));
 
     /// <summary>Closes without saying goodbye: the peer sees a reset.</summary>
     public void Reset()
@@ -37,16 +38,16 @@ internal sealed class RawHttp : IDisposable
     /// <summary>The bodies of the chunks, and whether the final one came.</summary>
     public static (IReadOnlyList<string> Chunks, bool IsTerminated) Dechunk(string response)
     {
-        var rest = response[(response.IndexOf("\r\n\r\n", StringComparison.Ordinal) + 4)..];
+        var position = response.IndexOf("\r\n\r\n", StringComparison.Ordinal) + 4;
         var chunks = new List<string>();
-        while (rest.Length > 0)
+        while (position < response.Length)
         {
-            var line = rest.IndexOf("\r\n", StringComparison.Ordinal);
-            var size = Convert.ToInt32(rest[..line], 16);
+            var line = response.IndexOf("\r\n", position, StringComparison.Ordinal);
+            var size = Convert.ToInt32(response[position..line], 16);
             if (size == 0)
                 return (chunks, true);
-            chunks.Add(rest.Substring(line + 2, size));
-            rest = rest[(line + 2 + size + 2)..];
+            chunks.Add(response.Substring(line + 2, size));
+            position = line + 2 + size + 2;
         }
 
         return (chunks, false);
@@ -54,14 +55,14 @@ internal sealed class RawHttp : IDisposable
 
     private async Task SendAsync(string text) => await _socket.SendAsync(Encoding.UTF8.GetBytes(text));
 
-    private async Task<string> ReadAsync(Func<string, bool> isEnough)
+    private async Task<string> ReadAsync(byte[]? until)
     {
         var all = new ArrayBufferWriter<byte>();
         while (true)
         {
             var count = await _socket.ReceiveAsync(all.GetMemory(64 << 10)).AsTask().Within();
             all.Advance(count);
-            if (count == 0 || isEnough(Encoding.Latin1.GetString(all.WrittenSpan)))
+            if (count == 0 || (until is not null && all.WrittenSpan.IndexOf(until) >= 0))
                 return Encoding.Latin1.GetString(all.WrittenSpan);
         }
     }

@@ -16,6 +16,8 @@ internal sealed class ScriptedSessions : IGenerationSessions
     /// <summary>The next session that was started.</summary>
     public async Task<ScriptedSession> StartedAsync() => await _started.Reader.ReadAsync().AsTask().Within();
 
+    public bool HasStarted => _started.Reader.Count > 0;
+
     public IGenerationSession Start(GenerateRequest request)
     {
         var session = new ScriptedSession(request);
@@ -30,6 +32,8 @@ internal sealed class ScriptedSession(GenerateRequest request) : IGenerationSess
     private readonly Channel<GenerateFrame> _frames = Channel.CreateUnbounded<GenerateFrame>();
     private readonly TaskCompletionSource _disposed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _awaited = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _wellUnderWay = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _framesRead;
 
     public GenerateRequest Request { get; } = request;
 
@@ -48,6 +52,11 @@ internal sealed class ScriptedSession(GenerateRequest request) : IGenerationSess
 
     /// <summary>Ends when the gateway first waits for a frame that is not there.</summary>
     public Task Awaited => _awaited.Task.Within();
+
+    /// <summary>Ends when the gateway has read 300 frames.</summary>
+    public Task WellUnderWay => _wellUnderWay.Task.Within();
+
+    public bool IsReadToEnd => _frames.Reader.Count == 0;
 
     public void Push(params IEnumerable<GenerateFrame> frames)
     {
@@ -70,7 +79,14 @@ internal sealed class ScriptedSession(GenerateRequest request) : IGenerationSess
         return await wait;
     }
 
-    public bool TryRead([NotNullWhen(true)] out GenerateFrame? frame) => _frames.Reader.TryRead(out frame);
+    public bool TryRead([NotNullWhen(true)] out GenerateFrame? frame)
+    {
+        if (!_frames.Reader.TryRead(out frame))
+            return false;
+        if (++_framesRead == 300)
+            _wellUnderWay.TrySetResult();
+        return true;
+    }
 
     public ValueTask DisposeAsync()
     {

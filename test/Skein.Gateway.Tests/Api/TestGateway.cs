@@ -27,6 +27,7 @@ internal sealed class TestGateway : IAsyncDisposable
         Log = log;
         Http1 = http1;
         Http2 = http2;
+        Outcomes = new Outcomes(app.Services);
         Client = new HttpClient { BaseAddress = http1, Timeout = TimeSpan.FromSeconds(60) };
     }
 
@@ -40,6 +41,8 @@ internal sealed class TestGateway : IAsyncDisposable
     public Uri Http2 { get; }
 
     public HttpClient Client { get; }
+
+    public Outcomes Outcomes { get; }
 
     public static async Task<TestGateway> StartAsync(Action<ScriptedSession>? script = null, ApiOptions? options = null, TimeProvider? time = null)
     {
@@ -73,6 +76,7 @@ internal sealed class TestGateway : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Client.Dispose();
+        Outcomes.Dispose();
         // Sessions that a test left open would hold the server up.
         using var now = new CancellationTokenSource();
         await now.CancelAsync();

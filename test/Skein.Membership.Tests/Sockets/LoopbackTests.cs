@@ -93,6 +93,7 @@ public sealed class LoopbackTests : IAsyncLifetime
     {
         IMembership gateway = await StartAsync("gateway-1", Roles.Gateway);
         IMembership holder = await StartAsync("replica-1", Roles.Replica, gateway);
+        await WaitAsync(gateway, "replica-1", member => member.IsLive);
 
         MembershipException refusal = await Assert.ThrowsAsync<MembershipException>(() => StartAsync("replica-1", Roles.Replica, gateway));
 

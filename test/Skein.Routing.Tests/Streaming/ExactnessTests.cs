@@ -30,7 +30,7 @@ public sealed class ExactnessTests
     [MemberData(nameof(EnginesAndScenarios))]
     public async Task Session_LostAtEveryIndex_AnswersExactly(string engine, string scenario)
     {
-        GenerateRequest request = Scenarios[scenario]();
+        GenerateRequest request = Scenarios[scenario](engine);
         int choices = (int)Math.Max(1, request.N);
         using var rig = new Rig(engine);
         (Received[] undisturbed, _) = await rig.RunAsync(request, (_, _, _) => false);
@@ -51,7 +51,7 @@ public sealed class ExactnessTests
     [MemberData(nameof(EnginesAndScenarios))]
     public async Task Session_LostTwice_AnswersExactly(string engine, string scenario)
     {
-        GenerateRequest request = Scenarios[scenario]();
+        GenerateRequest request = Scenarios[scenario](engine);
         using var rig = new Rig(engine);
         (Received[] undisturbed, _) = await rig.RunAsync(request, (_, _, _) => false);
 
@@ -63,11 +63,11 @@ public sealed class ExactnessTests
         }
     }
 
-    private static Dictionary<string, Func<GenerateRequest>> Scenarios { get; } = new(StringComparer.Ordinal)
+    private static Dictionary<string, Func<string, GenerateRequest>> Scenarios { get; } = new(StringComparer.Ordinal)
     {
-        ["greedy"] = () => Request(sampling => sampling.Temperature = 0),
-        ["seeded"] = () => Request(sampling => sampling.Seed = 42),
-        ["top-p, penalties and bias"] = () => Request(sampling =>
+        ["greedy"] = _ => Request(sampling => sampling.Temperature = 0),
+        ["seeded"] = _ => Request(sampling => sampling.Seed = 42),
+        ["top-p, penalties and bias"] = _ => Request(sampling =>
         {
             sampling.Seed = 7;
             sampling.TopP = 0.9f;
@@ -75,16 +75,24 @@ public sealed class ExactnessTests
             sampling.FrequencyPenalty = 0.3f;
             sampling.LogitBias[40] = 2;
         }),
-        ["log probabilities"] = () => Request(sampling => sampling.Seed = 3, request => request.Logprobs = 3),
-        ["three choices"] = () => Request(sampling => sampling.Seed = 11, request => request.N = 3),
-        ["stop texts"] = () => Request(sampling => sampling.Temperature = 0, request => request.Stop.Add(["zzz never", "é never", " a never comes"])),
-        ["echo"] = () => Request(sampling => sampling.Seed = 5, request => request.Echo = true),
-        ["raw ids"] = () => Request(sampling => sampling.Seed = 9, request => request.TokenIds = new TokenIds { Ids = { 5, 6, 7, 8 } }),
+        ["log probabilities"] = _ => Request(sampling => sampling.Seed = 3, request => request.Logprobs = 3),
+        ["three choices"] = _ => Request(sampling => sampling.Seed = 11, request => request.N = 3),
+        ["stop texts"] = _ => Request(sampling => sampling.Temperature = 0, request => request.Stop.Add(["zzz never", "é never", " a never comes"])),
+        ["echo"] = _ => Request(sampling => sampling.Seed = 5, request =>
+        {
+            request.Text = "Once upon a time, in an old wood, there was a clever owl who";
+            request.Echo = true;
+        }),
+        ["raw ids"] = engine => Request(
+            sampling => sampling.Seed = 9,
+            request => request.TokenIds = new TokenIds { Ids = { engine == "embedded" ? [0, 3, 300, 301, 302, 4] : [5, 6, 7, 8] } }),
     };
+
+    private static ByteString Messages { get; } = ByteString.CopyFromUtf8("""[{"role":"user","content":"Tell me a story about an owl — über 🦉"}]""");
 
     private static GenerateRequest Request(Action<Sampling> sample, Action<GenerateRequest>? change = null)
     {
-        var request = new GenerateRequest { Model = "m", Text = "Tell me a story — über 🦉 owls.", MaxTokens = 24, Sampling = new Sampling() };
+        var request = new GenerateRequest { Model = "m", Chat = new ChatPrompt { Messages = Messages }, MaxTokens = 24, Sampling = new Sampling() };
         sample(request.Sampling);
         change?.Invoke(request);
         return request;

@@ -32,10 +32,8 @@ internal sealed class ChatFormat
     /// <summary>The format of a template; null where it is not known, or where the vocabulary lacks its control tokens.</summary>
     public static ChatFormat? Recognize(string? template, Vocabulary vocabulary) => template?.Trim() switch
     {
-        RoleTokensTemplate when Controls(vocabulary, "<|bos|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>") is [var begin, var system, var user, var assistant, var end] =>
-            new(vocabulary, begin, new(system), new(user), new(assistant, Close: end)),
-        ChatMlTemplate when Controls(vocabulary, "<|im_start|>", "<|im_end|>") is [var start, var end] =>
-            new(vocabulary, begin: null, new(start, "system\n", end, "\n"), new(start, "user\n", end, "\n"), new(start, "assistant\n", end, "\n")),
+        RoleTokensTemplate => RoleTokens(vocabulary),
+        ChatMlTemplate => ChatMl(vocabulary),
         _ => null,
     };
 
@@ -57,6 +55,16 @@ internal sealed class ChatFormat
         Open(ids, _assistant, "");
         return ids;
     }
+
+    private static ChatFormat? RoleTokens(Vocabulary vocabulary) =>
+        Controls(vocabulary, "<|bos|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>") is [var begin, var system, var user, var assistant, var end]
+            ? new(vocabulary, begin, new(system), new(user), new(assistant, Close: end))
+            : null;
+
+    private static ChatFormat? ChatMl(Vocabulary vocabulary) =>
+        Controls(vocabulary, "<|im_start|>", "<|im_end|>") is [var start, var end]
+            ? new(vocabulary, begin: null, new(start, "system\n", end, "\n"), new(start, "user\n", end, "\n"), new(start, "assistant\n", end, "\n"))
+            : null;
 
     private void Open(List<int> ids, Turn turn, string content)
     {

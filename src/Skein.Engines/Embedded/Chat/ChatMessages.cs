@@ -85,7 +85,7 @@ internal static class ChatMessages
     private static void RefuseTools(ChatPrompt chat)
     {
         using var tools = Parse(chat.Tools, "tools");
-        if (tools.RootElement is not { ValueKind: JsonValueKind.Null } and not { ValueKind: JsonValueKind.Array } || HasElements(tools.RootElement))
+        if (tools.RootElement.ValueKind is not (JsonValueKind.Null or JsonValueKind.Array) || HasElements(tools.RootElement))
         {
             throw Unsupported("tools", "none: the embedded engine's models cannot call any");
         }
@@ -121,7 +121,8 @@ internal static class ChatMessages
         catch (JsonException exception)
         {
             var place = $"line {exception.LineNumber + 1}, byte {exception.BytePositionInLine + 1}";
-            throw new EngineException(EngineError.InvalidRequest, $"{path} is not JSON ({place}); allowed: JSON of depth {MostDepth} at most", exception);
+            var message = $"{path} is not JSON ({place}); allowed: JSON of depth {MostDepth} at most";
+            throw new EngineException(EngineError.InvalidRequest, message, exception);
         }
     }
 

@@ -111,11 +111,6 @@ internal sealed class Answer
             Accept((int)id);
         }
 
-        if (IsComplete)
-        {
-            _text.Flush(); // what the lost attempt may have delivered with its last frame, too
-        }
-
         if (!_text.TrySkip(resume.Text.Span))
         {
             throw Refusal.Resume($"resume.text, {resume.Text.Length} bytes, is not how the text of resume.token_ids begins");

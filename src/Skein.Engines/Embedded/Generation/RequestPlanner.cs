@@ -97,7 +97,8 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
     {
         if (chat is null)
         {
-            throw new EngineException(EngineError.Unsupported, $"the model '{model.Name}' has no chat template that the embedded engine knows; allowed: a text or token prompt");
+            var message = $"the model '{model.Name}' has no chat template that the embedded engine knows; allowed: a text or token prompt";
+            throw new EngineException(EngineError.Unsupported, message);
         }
 
         var messages = ChatMessages.Read(prompt);

@@ -3,8 +3,8 @@ using System.Buffers.Binary;
 namespace Skein.Engines.Embedded.Gguf;
 
 /// <summary>
-/// An opened GGUF file, version 2 or 3, little-endian (GGUF specification: ggml-org/ggml docs/gguf.md). Nothing is copied until it is asked for; every
-/// length and offset was checked against the file's size, so that a hostile file costs no more than its own bytes.
+/// An opened GGUF file, version 2 or 3, little-endian (GGUF specification: ggml-org/ggml docs/gguf.md). Nothing is copied until it is asked
+/// for; every length and offset was checked against the file's size, so that a hostile file costs no more than its own bytes.
 /// </summary>
 internal sealed class GgufFile
 {

@@ -4,8 +4,8 @@ using Skein.Engines.Embedded.Numerics;
 namespace Skein.Engines.Embedded.Model;
 
 /// <summary>
-/// A Llama decoder (RMS norm, rotary positions, grouped-query attention, SwiGLU; Touvron et al., 2023). The logits after a sequence of tokens are
-/// the same bits however the sequence was cut into calls, on every processor: see <see cref="Kernels"/> and <see cref="PortableMath"/>.
+/// A Llama decoder (RMS norm, rotary positions, grouped-query attention, SwiGLU; Touvron et al., 2023). The logits after a sequence of tokens
+/// are the same bits however the sequence was cut into calls, on every processor: see <see cref="Kernels"/> and <see cref="PortableMath"/>.
 /// Safe for concurrent use with different caches.
 /// </summary>
 internal sealed class LlamaModel(LlamaShape shape, LlamaWeights weights)
@@ -103,7 +103,8 @@ internal sealed class LlamaModel(LlamaShape shape, LlamaWeights weights)
     {
         for (var i = 0; i < tokens; i++)
         {
-            Elementwise.Normalize(work.Residual.AsSpan(i * shape.Width, shape.Width), weight, shape.Epsilon, work.Normalized.AsSpan(i * shape.Width, shape.Width));
+            var (start, width) = (i * shape.Width, shape.Width);
+            Elementwise.Normalize(work.Residual.AsSpan(start, width), weight, shape.Epsilon, work.Normalized.AsSpan(start, width));
         }
     }
 }

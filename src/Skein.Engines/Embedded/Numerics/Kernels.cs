@@ -6,12 +6,12 @@ namespace Skein.Engines.Embedded.Numerics;
 
 /// <summary>Sums of products, every one of them in one fixed order.</summary>
 /// <remarks>
-/// <para>The order: lane j of 8 adds up the products of elements j, j + 8, j + 16, …; then lanes 0-3 take lanes 4-7, lanes 0-1 take lanes 2-3, lane 0
-/// takes lane 1; then the products of the elements that fill no 8 are added one by one. Nothing else enters: not the number of tokens in a
-/// call, not the tiling, not the processor's real vector width (<see cref="Vector256{T}"/> means the same eight IEEE 754 operations on hardware of any
-/// width, and without any).</para>
+/// <para>The order: lane j of 8 adds up the products of elements j, j + 8, j + 16, …; then lanes 0-3 take lanes 4-7, lanes 0-1 take lanes
+/// 2-3, lane 0 takes lane 1; then the products of the elements that fill no 8 are added one by one. Nothing else enters: not the number of
+/// tokens in a call, not the tiling, not the processor's real vector width (<see cref="Vector256{T}"/> means the same eight IEEE 754
+/// operations on hardware of any width, and without any).</para>
 /// <para>Products are rounded before they are added. A fused multiply-add would round once, but not every processor has one, and where it
-/// is missing it costs a hundred times as much. .NET never fuses on its own.</para>
+/// is missing it has to be emulated, many times slower. .NET never fuses on its own.</para>
 /// </remarks>
 internal static class Kernels
 {

@@ -9,7 +9,7 @@ namespace Skein.Engines.Embedded.Numerics;
 /// <remarks>
 /// Those of the platform (<see cref="Math.Exp"/> and its kin) come from its C library and differ in the last bits between operating systems
 /// and processors; a resumed answer could then take another turn. The basic operations are rounded the same way everywhere, .NET neither
-/// re-orders nor fuses them, and so these functions give the same bits everywhere. All are plain Taylor series after a reduction of the argument.
+/// re-orders nor fuses them, and so these functions give the same bits everywhere. All are plain series after a reduction of the argument.
 /// </remarks>
 internal static class PortableMath
 {
@@ -23,7 +23,8 @@ internal static class PortableMath
         // x = n ln 2 + r with |r| <= ln 2 / 2. Adding 1.5 * 2^23 rounds to a whole number, and leaves it in the low bits.
         // ln 2 comes in two parts, the first one short enough for n times it to be exact.
         var rounder = Vector256.Create(12_582_912f);
-        var clamped = Vector256.ConditionalSelect(Vector256.GreaterThan(x, Vector256.Create(HighestExponent)), Vector256.Create(HighestExponent), x);
+        var highest = Vector256.Create(HighestExponent);
+        var clamped = Vector256.ConditionalSelect(Vector256.GreaterThan(x, highest), highest, x);
         var shifted = (clamped * Vector256.Create(1.44269504f)) + rounder;
         var n = shifted - rounder;
         var r = clamped - (n * Vector256.Create(0.693359375f)) - (n * Vector256.Create(-2.12194440e-4f));
@@ -38,7 +39,8 @@ internal static class PortableMath
         sum = (sum * r) + Vector256<float>.One;
 
         var powerOfTwo = Vector256.ShiftLeft(shifted.AsInt32() - rounder.AsInt32() + Vector256.Create(127), 23).AsSingle();
-        return Vector256.ConditionalSelect(Vector256.LessThan(x, Vector256.Create(LowestExponent)), Vector256<float>.Zero, sum * powerOfTwo);
+        var isTooLow = Vector256.LessThan(x, Vector256.Create(LowestExponent));
+        return Vector256.ConditionalSelect(isTooLow, Vector256<float>.Zero, sum * powerOfTwo);
     }
 
     /// <summary>Natural logarithm of a positive, normal, finite number.</summary>

@@ -3,8 +3,8 @@ using Skein.Engines.Embedded.Numerics;
 namespace Skein.Engines.Embedded.Sampling;
 
 /// <summary>
-/// Chooses one answer's tokens. The order is: bias, penalties, temperature, top-k, top-p, min-p. The choice is a function of the logits, the rules
-/// and the tokens before; of equally likely tokens the lower id comes first. Not safe for concurrent use.
+/// Chooses one answer's tokens. The order is: bias, penalties, temperature, top-k, top-p, min-p. The choice is a function of the logits, the
+/// rules and the tokens before; of equally likely tokens the lower id comes first. Not safe for concurrent use.
 /// </summary>
 internal sealed class Sampler
 {

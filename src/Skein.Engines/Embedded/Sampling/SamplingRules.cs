@@ -10,7 +10,9 @@ namespace Skein.Engines.Embedded.Sampling;
 /// <param name="Seed">Of the randomness.</param>
 /// <param name="PresencePenalty">Taken from the logit of every token of the answer so far.</param>
 /// <param name="FrequencyPenalty">Taken from it as often as the token stands in the answer so far.</param>
-/// <param name="RepetitionPenalty">Divides positive logits, and multiplies negative ones, of every token of prompt and answer so far; 1: nothing.</param>
+/// <param name="RepetitionPenalty">
+/// Divides positive logits, and multiplies negative ones, of every token of prompt and answer so far; 1: nothing.
+/// </param>
 /// <param name="Bias">Added to logits.</param>
 internal sealed record SamplingRules(
     float Temperature,

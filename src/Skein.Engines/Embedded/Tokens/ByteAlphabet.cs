@@ -7,7 +7,7 @@ internal static class ByteAlphabet
 {
     private static readonly string Characters = MakeCharacters();
 
-    private static readonly Dictionary<char, byte> Bytes = Characters.Select((character, unit) => (character, unit)).ToDictionary(x => x.character, x => (byte)x.unit);
+    private static readonly Dictionary<char, byte> Bytes = Characters.Index().ToDictionary(entry => entry.Item, entry => (byte)entry.Index);
 
     /// <summary>The character that stands for a byte.</summary>
     public static char CharacterOf(byte unit) => Characters[unit];

@@ -14,6 +14,9 @@ internal sealed partial class Vocabulary
     private const int ControlToken = 3;
     private const int UnusedToken = 5;
 
+    // How GPT-2 cuts a text into words before merging.
+    private const string Gpt2WordPattern = @"'(?:s|t|re|ve|m|ll|d)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+
     private readonly byte[][] _bytes;
     private readonly Dictionary<string, int> _controls;
     private readonly HashSet<int> _controlIds;
@@ -69,8 +72,8 @@ internal sealed partial class Vocabulary
                 throw metadata.Wrong($"tokenizer.ggml.tokens[{id}]", texts[id], "every token once");
             }
 
-            bytes[id] = !isNormal ? Encoding.UTF8.GetBytes(texts[id])
-                : ByteAlphabet.Decode(texts[id]) ?? throw metadata.Wrong($"tokenizer.ggml.tokens[{id}]", texts[id], "characters of the byte-level alphabet");
+            bytes[id] = (isNormal ? ByteAlphabet.Decode(texts[id]) : Encoding.UTF8.GetBytes(texts[id]))
+                ?? throw metadata.Wrong($"tokenizer.ggml.tokens[{id}]", texts[id], "characters of the byte-level alphabet");
         }
 
         return new Vocabulary(bytes, controls, MakeTokenizer(metadata, normal), ReadBegin(metadata, texts.Length), ReadEnds(metadata, texts.Length));
@@ -104,7 +107,7 @@ internal sealed partial class Vocabulary
             var parts = merges[i].Split(' ');
             if (parts.Length != 2 || !parts.All(tokens.ContainsKey) || !tokens.ContainsKey(parts[0] + parts[1]))
             {
-                throw metadata.Wrong($"tokenizer.ggml.merges[{i}]", merges[i], "two tokens with a space between, which together are a token");
+                throw metadata.Wrong($"tokenizer.ggml.merges[{i}]", merges[i], "two tokens with a space between that together are a token");
             }
         }
 
@@ -141,7 +144,6 @@ internal sealed partial class Vocabulary
         }
     }
 
-    // How GPT-2 cuts a text into words before merging.
-    [GeneratedRegex(@"'(?:s|t|re|ve|m|ll|d)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 10_000)]
+    [GeneratedRegex(Gpt2WordPattern, RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Gpt2Words();
 }

@@ -9,8 +9,12 @@ namespace Skein.Gateway.Api.Grpc;
 
 /// <summary>The gateway's side of <c>Inference</c>: frames pass through as the session gives them.</summary>
 internal sealed partial class InferenceGateway(
-    IGenerationSessions sessions, IModelCatalog catalog, GatewayMetrics metrics, ILogger<InferenceGateway> logger) : Inference.InferenceBase
+    IGenerationSessions sessions, IModelCatalog catalog, ApiOptions options, TimeProvider time, GatewayMetrics metrics, ILogger<InferenceGateway> logger)
+    : Inference.InferenceBase
 {
+    /// <summary>Frames gathered before they are flushed even though more are there.</summary>
+    private const int MostGathered = 64;
+
     private static readonly WriteOptions Gather = new(WriteFlags.BufferHint);
 
     public override async Task Generate(GenerateRequest request, IServerStreamWriter<GenerateFrame> responseStream, ServerCallContext context)
@@ -62,7 +66,9 @@ internal sealed partial class InferenceGateway(
         request.N = Math.Max(1, request.N);
         var choices = request.N;
         await using var session = sessions.Start(request);
+        using var writeLimit = new WaitLimit(time, context.CancellationToken);
         var hasHeaders = false;
+        var gathered = 0;
         while (await session.WaitToReadAsync(context.CancellationToken))
         {
             var isThere = session.TryRead(out var frame);
@@ -76,14 +82,34 @@ internal sealed partial class InferenceGateway(
                 }
 
                 isThere = session.TryRead(out var next);
-                output.WriteOptions = isThere ? Gather : WriteOptions.Default;
-                await output.WriteAsync(frame!, context.CancellationToken);
+                gathered = isThere && gathered < MostGathered ? gathered + 1 : 0;
+                output.WriteOptions = gathered > 0 ? Gather : WriteOptions.Default;
+                await WriteAsync(output, frame!, writeLimit);
                 frame = next;
             }
         }
 
         if (session.Failovers.Count > 0)
             context.ResponseTrailers.Add(SkeinHeaders.Failovers, FailoverReport.Write(session, nameChoices: choices > 1));
+    }
+
+    private ValueTask WriteAsync(IServerStreamWriter<GenerateFrame> output, GenerateFrame frame, WaitLimit limit)
+    {
+        limit.Arm(options.WriteTimeout);
+        var write = output.WriteAsync(frame, limit.Token);
+        return write.IsCompletedSuccessfully ? default : LimitedAsync(write, limit);
+    }
+
+    private async ValueTask LimitedAsync(Task write, WaitLimit limit)
+    {
+        try
+        {
+            await write;
+        }
+        catch (Exception) when (limit.IsOver)
+        {
+            throw new SessionException(SessionError.SlowClient, $"the client did not read for {options.WriteTimeout.TotalSeconds} s");
+        }
     }
 
     private static Metadata Headers(IGenerationSession session, string requestId)

@@ -17,6 +17,7 @@ public static class InferenceGrpc
     public static IServiceCollection AddInferenceGrpc(this IServiceCollection services, ApiOptions options)
     {
         services.TryAddSingleton(options.Checked());
+        services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<InferenceGateway>();
         services.AddGrpc().AddServiceOptions<InferenceGateway>(service => service.MaxReceiveMessageSize = options.MaxBodyBytes);
         return services;

@@ -13,7 +13,7 @@ internal sealed partial class GenerationEndpoint(
 {
     public async Task AnswerAsync(HttpContext http, MemberTable members, AnswerFormat format)
     {
-        var requestId = http.Response.Headers[SkeinHeaders.RequestId].ToString();
+        var requestId = http.TraceIdentifier;
         var measurement = metrics.Begin(format.Operation);
         try
         {

@@ -50,10 +50,11 @@ public static class OpenAiApi
         api.Map(path, Identified(http => WrongMethodAsync(http, method)));
     }
 
-    /// <summary>Every answer carries the request's id, errors included.</summary>
+    /// <summary>Every answer carries the request's id, errors included, and so do the server's own log lines.</summary>
     private static RequestDelegate Identified(RequestDelegate handler) => http =>
     {
-        http.Response.Headers[SkeinHeaders.RequestId] = VisibleText.RequestId(http.Request.Headers[SkeinHeaders.RequestId]);
+        http.TraceIdentifier = VisibleText.RequestId(http.Request.Headers[SkeinHeaders.RequestId]);
+        http.Response.Headers[SkeinHeaders.RequestId] = http.TraceIdentifier;
         return handler(http);
     };
 

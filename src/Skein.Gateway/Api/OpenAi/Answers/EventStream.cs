@@ -1,5 +1,7 @@
+using System.Buffers;
 using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
+using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Skein.Routing.Streaming;
@@ -11,6 +13,12 @@ internal sealed class EventStream(HttpContext http, TimeProvider time, TimeSpan 
 {
     /// <summary>Bytes gathered before they are flushed even though more are there.</summary>
     private const int MostGathered = 16 << 10;
+
+    /// <summary>
+    /// A comment as long as what the server may hold of an HTTP/2 stream after a flush is done (4 KiB, and it lets go at 2 KiB): a reset
+    /// drops that. Behind this padding nothing but padding can be lost.
+    /// </summary>
+    private static readonly byte[] ResetPadding = Encoding.ASCII.GetBytes($": {new string('.', 4096)}\n\n");
 
     private readonly Lock _writeLimit = new();
     private ITimer? _writeTimer;
@@ -66,6 +74,15 @@ internal sealed class EventStream(HttpContext http, TimeProvider time, TimeSpan 
         }
     }
 
+    /// <summary>Flushes so that everything written is on its way also when the response fails right after.</summary>
+    /// <exception cref="OperationCanceledException">The client is gone, or was cut off.</exception>
+    public ValueTask FlushBeforeFailureAsync()
+    {
+        if (HttpProtocol.IsHttp2(http.Request.Protocol))
+            Output.Write(ResetPadding);
+        return FlushAsync();
+    }
+
     public void Dispose() => _writeTimer?.Dispose();
 
     private void LimitWrite()
@@ -95,9 +112,10 @@ internal sealed class EventStream(HttpContext http, TimeProvider time, TimeSpan 
         }
     }
 
-    private static void ThrowIfGone(FlushResult result)
+    private void ThrowIfGone(FlushResult result)
     {
-        if (result.IsCompleted || result.IsCanceled)
+        // After an abort the server may report a flush as done until it gets round to cancelling the request.
+        if (_clientIsStuck || result.IsCompleted || result.IsCanceled)
             throw new OperationCanceledException("the client is gone");
     }
 }

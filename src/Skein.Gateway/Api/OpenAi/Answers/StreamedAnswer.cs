@@ -17,7 +17,7 @@ internal sealed class StreamedAnswer(
 {
     private readonly ChunkWriter _chunks = new(plan, session.Id);
     private readonly EventStream _stream = new(http, time, options.WriteTimeout);
-    private readonly QuietLimit _quiet = new(time, http.RequestAborted);
+    private readonly WaitLimit _quiet = new(time, http.RequestAborted);
     private long _lastSent = time.GetTimestamp();
     private bool _hasTokens;
 
@@ -37,7 +37,7 @@ internal sealed class StreamedAnswer(
         }
         catch (Exception e) when (_stream.HasBegun && e is not OperationCanceledException && !http.RequestAborted.IsCancellationRequested)
         {
-            var error = e is SessionException failure ? ErrorAnswer.From(failure) : ErrorAnswer.Internal(http.Response.Headers[SkeinHeaders.RequestId].ToString());
+            var error = e is SessionException failure ? ErrorAnswer.From(failure) : ErrorAnswer.Internal(http.TraceIdentifier);
             await TellAsync(error);
             throw new StreamBrokenException(error.Code, e);
         }
@@ -111,7 +111,7 @@ internal sealed class StreamedAnswer(
         _stream.Output.Write("data: "u8);
         error.Write(_stream.Output);
         _stream.Output.Write("\n\n"u8);
-        await FlushAsync();
+        await _stream.FlushBeforeFailureAsync();
     }
 
     private ValueTask FlushAsync()

@@ -17,11 +17,12 @@ internal static class RequestBody
     /// <exception cref="OperationCanceledException">The client is gone.</exception>
     public static async Task<ReadOnlyMemory<byte>> ReadAsync(HttpRequest request, int maxBytes, CancellationToken cancellationToken)
     {
-        if (request.ContentLength > maxBytes)
-            throw TooLarge(string.Create(CultureInfo.InvariantCulture, $"{request.ContentLength} bytes"), maxBytes);
-        // The server's own bound answers in another shape; the count below replaces it.
+        // The server's own bound closes the connection at once, and a client that still sends never reads why. Without it the server
+        // takes in the rest of a refused body for some seconds, while the bound here has already answered.
         if (request.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } serverBound)
             serverBound.MaxRequestBodySize = null;
+        if (request.ContentLength > maxBytes)
+            throw TooLarge(string.Create(CultureInfo.InvariantCulture, $"{request.ContentLength} bytes"), maxBytes);
 
         var bytes = new byte[(int)Math.Min(request.ContentLength ?? FirstBytes, MostOnTrust)];
         var used = 0;
@@ -30,7 +31,11 @@ internal static class RequestBody
             var read = await ReadSomeAsync(request, cancellationToken);
             var arrived = read.Buffer;
             if (arrived.Length > maxBytes - used)
+            {
+                request.BodyReader.AdvanceTo(arrived.End);
                 throw TooLarge($"more than {maxBytes} bytes", maxBytes);
+            }
+
             var needed = used + (int)arrived.Length;
             if (needed > bytes.Length)
                 Array.Resize(ref bytes, Math.Min(Math.Max(needed, 2 * bytes.Length), maxBytes));
@@ -51,6 +56,10 @@ internal static class RequestBody
         catch (BadHttpRequestException e)
         {
             throw new RequestRefusedException(e.StatusCode, "bad_request", null, e.Message, e);
+        }
+        catch (IOException e)
+        {
+            throw new OperationCanceledException("the client is gone", e);
         }
     }
 

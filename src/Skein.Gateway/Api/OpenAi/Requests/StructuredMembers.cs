@@ -56,7 +56,7 @@ internal static class StructuredMembers
         bool seen = false, hasMore = false;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
-            if (!reader.ValueTextEquals("include_usage"u8))
+            if (!JsonField.TextEquals(ref reader, "include_usage"u8))
             {
                 hasMore = true;
                 reader.Read();

@@ -1,27 +1,29 @@
-namespace Skein.Gateway.Api.OpenAi.Answers;
+namespace Skein.Gateway.Api;
 
 /// <summary>
 /// Limits one wait after another of a single task, with one timer and no allocation per wait: <see cref="Token"/> cancels when the limit
 /// last armed is over, or when the client is gone.
 /// </summary>
-internal sealed class QuietLimit : IDisposable
+internal sealed class WaitLimit : IDisposable
 {
     private readonly TimeProvider _time;
     private readonly CancellationToken _clientGone;
     private CancellationTokenSource _source;
     private CancellationTokenRegistration _registration;
+    private volatile bool _clientWasFirst;
 
-    public QuietLimit(TimeProvider time, CancellationToken clientGone)
+    public WaitLimit(TimeProvider time, CancellationToken clientGone)
     {
         _time = time;
         _clientGone = clientGone;
-        _source = Renew();
+        _source = NewSource();
+        Watch();
     }
 
     public CancellationToken Token => _source.Token;
 
-    /// <summary>The limit is over, and the client is still there.</summary>
-    public bool IsOver => _source.IsCancellationRequested && !_clientGone.IsCancellationRequested;
+    /// <summary>The limit was over before the client went: a client may go because of it.</summary>
+    public bool IsOver => _source.IsCancellationRequested && !_clientWasFirst;
 
     /// <summary>Sets the limit of the next wait, from now.</summary>
     public void Arm(TimeSpan limit)
@@ -30,7 +32,8 @@ internal sealed class QuietLimit : IDisposable
         if (IsOver)
         {
             Dispose();
-            _source = Renew();
+            _source = NewSource();
+            Watch();
         }
 
         _source.CancelAfter(limit);
@@ -42,10 +45,15 @@ internal sealed class QuietLimit : IDisposable
         _source.Dispose();
     }
 
-    private CancellationTokenSource Renew()
+    private CancellationTokenSource NewSource() => new(Timeout.InfiniteTimeSpan, _time);
+
+    private void Watch() => _registration = _clientGone.UnsafeRegister(static state => ((WaitLimit)state!).OnClientGone(), this);
+
+    private void OnClientGone()
     {
-        var source = new CancellationTokenSource(Timeout.InfiniteTimeSpan, _time);
-        _registration = _clientGone.UnsafeRegister(static state => ((CancellationTokenSource)state!).Cancel(), source);
-        return source;
+        if (_source.IsCancellationRequested)
+            return;
+        _clientWasFirst = true;
+        _source.Cancel();
     }
 }

@@ -1,0 +1,29 @@
+namespace Skein.Membership.Core;
+
+/// <summary>All live members in the order of their ids, closed to a ring: who looks after whom, agreed on without a word.</summary>
+internal static class Ring
+{
+    /// <summary>
+    /// Fills <paramref name="successors"/> with the members that follow <paramref name="id"/> on the ring, the next one first; answers how
+    /// many there are.
+    /// </summary>
+    public static int Successors(IReadOnlyList<MemberRecord> live, ulong id, Span<MemberRecord> successors)
+    {
+        int count = 0;
+        for (int i = 0; i < live.Count; i++)
+        {
+            MemberRecord candidate = live[i];
+            int place = count;
+            // The distance on the ring, with its wrap, is the difference of unsigned numbers.
+            while (place > 0 && candidate.Id - id < successors[place - 1].Id - id)
+                place--;
+            if (place == successors.Length)
+                continue;
+            count = Math.Min(count + 1, successors.Length);
+            for (int j = count - 1; j > place; j--)
+                successors[j] = successors[j - 1];
+            successors[place] = candidate;
+        }
+        return count;
+    }
+}

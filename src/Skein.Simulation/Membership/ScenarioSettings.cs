@@ -1,0 +1,45 @@
+using System.Globalization;
+using Skein.Membership;
+
+namespace Skein.Simulation.Membership;
+
+/// <summary>What a caller may set of a scenario. Immutable.</summary>
+public sealed record ScenarioSettings
+{
+    /// <summary>Members; absent: the scenario's own sizes. Range 2 to 20,000.</summary>
+    public int? Members { get; init; }
+
+    /// <summary>Seed of the first run; each further run takes the next one. Default 1.</summary>
+    public ulong Seed { get; init; } = 1;
+
+    /// <summary>Runs of each row; absent: the scenario's own number. Range 1 to 100,000.</summary>
+    public int? Runs { get; init; }
+
+    /// <summary>Profile: <c>lan</c> (default), <c>fast</c> or <c>wan</c>.</summary>
+    public string Profile { get; init; } = "lan";
+
+    internal ProtocolOptions Options => Profile switch
+    {
+        "fast" => ProtocolOptions.Fast,
+        "wan" => ProtocolOptions.Wan,
+        _ => ProtocolOptions.Lan,
+    };
+
+    /// <summary>What is wrong with these values; null where nothing is.</summary>
+    internal string? Problem =>
+        Members is < 2 or > 20_000 ? $"members is {Members}: allowed are 2 to 20,000"
+        : Runs is < 1 or > 100_000 ? $"runs is {Runs}: allowed are 1 to 100,000"
+        : Profile is not ("lan" or "fast" or "wan") ? $"profile is '{Profile}': allowed are lan, fast, wan"
+        : null;
+
+    /// <summary>The flags of the command that set these values.</summary>
+    public override string ToString()
+    {
+        string text = string.Create(CultureInfo.InvariantCulture, $" --seed {Seed}");
+        if (Members is { } members)
+            text += string.Create(CultureInfo.InvariantCulture, $" --members {members}");
+        if (Runs is { } runs)
+            text += string.Create(CultureInfo.InvariantCulture, $" --runs {runs}");
+        return Profile == "lan" ? text : $"{text} --profile {Profile}";
+    }
+}

@@ -1,0 +1,81 @@
+namespace Skein.Simulation.Membership.Scenarios;
+
+/// <summary>What a group at rest costs.</summary>
+internal sealed class Quiet : IMembershipScenario
+{
+    public string Name => "quiet";
+
+    public string Summary => "A group at rest: datagrams and bytes of UDP payload that each member sends in a second";
+
+    public SimulationTable Run(ScenarioSettings settings)
+    {
+        var rows = new List<IReadOnlyList<string>>();
+        foreach (int members in settings.Sizes(5, 32, 128))
+        {
+            MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options);
+            world.RunFor(20 * Stage.Second);
+            Traffic before = Traffic.Of(world);
+            world.RunFor(60 * Stage.Second);
+            Traffic sent = Traffic.Of(world) - before;
+            rows.Add([Stage.Number(members), Sample.Text(sent.Packets / 60.0 / members), Sample.Text(sent.Bytes / 60.0 / members)]);
+        }
+        return new SimulationTable("", ["members", "packets/s", "bytes/s"], rows);
+    }
+}
+
+/// <summary>Every member's load changes all the time.</summary>
+internal sealed class LoadGossip : IMembershipScenario
+{
+    public string Name => "load-gossip";
+
+    public string Summary => "Every member's load changes all the time and is gossiped at 1 Hz: age of what others know, and what it costs a member";
+
+    public SimulationTable Run(ScenarioSettings settings)
+    {
+        var rows = new List<IReadOnlyList<string>>();
+        foreach (int members in settings.Sizes(5, 32, 128))
+            rows.Add(Row(members, settings));
+        return new SimulationTable("", ["members", "age p50", "age p99", "bytes/s"], rows);
+    }
+
+    private static string[] Row(int members, ScenarioSettings settings)
+    {
+        MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options);
+        uint step = 0;
+        var ages = new Sample();
+        Traffic before = default;
+        var changes = new Dictionary<(ulong Member, uint Load), TimeSpan>();
+        for (int tick = 0; tick < 300; tick++)
+        {
+            if (tick == 100)
+                before = Traffic.Of(world);
+            step++;
+            foreach (SimulatedMember member in world.Members)
+            {
+                changes[(member.Id, step)] = world.Now;
+                world.Do(member, (core, now) => core.UpdateLoad(step, 0, now));
+            }
+            world.RunFor(TimeSpan.FromMilliseconds(100));
+            if (tick >= 100)
+                AddAges(world, changes, ages);
+        }
+        Traffic sent = Traffic.Of(world) - before;
+        return [Stage.Number(members), Sample.Text(ages.Quantile(0.5)), Sample.Text(ages.Quantile(0.99)), Sample.Text(sent.Bytes / 20.0 / members)];
+    }
+
+    private static void AddAges(MembershipWorld world, Dictionary<(ulong Member, uint Load), TimeSpan> changes, Sample ages)
+    {
+        SimulatedMember viewer = world.Members[world.Random.Next(world.Members.Count)];
+        foreach (var record in viewer.Core.Table.Live)
+            if (changes.TryGetValue((record.Id, record.Load.InFlight), out TimeSpan at))
+                ages.Add(world.Now - at);
+    }
+}
+
+internal readonly record struct Traffic(long Packets, long Bytes)
+{
+    public static Traffic Of(MembershipWorld world) =>
+        new(world.Members.Sum(static member => member.SentPackets), world.Members.Sum(static member => member.SentBytes));
+
+    public static Traffic operator -(Traffic left, Traffic right) => new(left.Packets - right.Packets, left.Bytes - right.Bytes);
+}

@@ -1,0 +1,65 @@
+using Skein.Membership.Core;
+
+namespace Skein.Simulation.Membership.Scenarios;
+
+/// <summary>Suresh, Malkhi et al.: Stable and Consistent Membership at Scale with Rapid, ATC 2018, figures 8 to 10.</summary>
+internal sealed class RapidFlipFlop : IMembershipScenario
+{
+    public string Name => "rapid";
+
+    public string Summary => "Rapid Fig. 8-10: what the others see while a hundredth of the members is faulty for 10 min; published: memberlist oscillates";
+
+    public SimulationTable Run(ScenarioSettings settings)
+    {
+        int members = settings.Members ?? 1000;
+        int faulty = Math.Max(1, members / 100);
+        int minutes = settings.Runs ?? 10;
+        return new SimulationTable("", ["fault", "faulty", "deaths of healthy", "most changes of a faulty one", "last known dead at (s)"],
+        [
+            Row("crash", members, faulty, minutes, settings, Crash),
+            Row("deaf for 20 s of each 40 s", members, faulty, minutes, settings, FlipFlop),
+            Row("80 % of what it sends is lost", members, faulty, minutes, settings, LoseMost),
+        ]);
+    }
+
+    private static void Crash(MembershipWorld world, int faulty)
+    {
+        for (int i = 1; i <= faulty; i++)
+            world.Members[i].HostLost = true;
+    }
+
+    private static void FlipFlop(MembershipWorld world, int faulty) =>
+        world.Passes = (_, to) => to.Index == 0 || to.Index > faulty || (long)world.Now.TotalSeconds / 20 % 2 == 0;
+
+    private static void LoseMost(MembershipWorld world, int faulty) =>
+        world.Passes = (from, _) => from.Index == 0 || from.Index > faulty || world.Random.Chance(200);
+
+    private static string[] Row(
+        string fault, int members, int faulty, int minutes, ScenarioSettings settings, Action<MembershipWorld, int> breakThem)
+    {
+        MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options);
+        TimeSpan start = world.Now;
+        SimulatedMember witness = world.Members[^1];
+        var changes = new Dictionary<string, int>(StringComparer.Ordinal);
+        long healthyDeaths = 0;
+        TimeSpan last = TimeSpan.Zero;
+        world.Reported = (viewer, what, about) =>
+        {
+            int index = int.Parse(about.Name.AsSpan(2), System.Globalization.CultureInfo.InvariantCulture);
+            bool isFaulty = index >= 1 && index <= faulty;
+            if (what == CoreEvent.Died && !isFaulty && (viewer.Index == 0 || viewer.Index > faulty))
+                healthyDeaths++;
+            if (what == CoreEvent.Died && isFaulty)
+                last = world.Now - start;
+            if (viewer == witness && isFaulty && what is CoreEvent.Died or CoreEvent.Refuted)
+                changes[about.Name] = changes.GetValueOrDefault(about.Name) + (what == CoreEvent.Died ? 1 : 0);
+        };
+        breakThem(world, faulty);
+        world.RunFor(TimeSpan.FromMinutes(minutes));
+        return
+        [
+            fault, Stage.Number(faulty), Stage.Number(healthyDeaths), Stage.Number(changes.Values.DefaultIfEmpty().Max()),
+            last == TimeSpan.Zero ? "-" : Sample.Text(last.TotalSeconds),
+        ];
+    }
+}

@@ -1,0 +1,189 @@
+using Skein.Membership;
+using Skein.Membership.Core;
+
+namespace Skein.Simulation.Membership.Scenarios;
+
+/// <summary>Settings of Das, Gupta, Motivala: SWIM, DSN 2002, section 5.</summary>
+internal static class SwimPaper
+{
+    public static ProtocolVariant Plain { get; } = ProtocolVariant.Swim with
+    {
+        RandomTargets = true, CommonPeriods = true, Suspicion = false, GossipPackets = false,
+    };
+
+    public static ProtocolOptions Options { get; } = ProtocolOptions.Lan with
+    {
+        ProbePeriod = TimeSpan.FromSeconds(2),
+        DirectTimeout = TimeSpan.FromMilliseconds(500),
+        IndirectTimeout = TimeSpan.FromMilliseconds(1500),
+        IndirectProbes = 1,
+        // lambda ln n with lambda = 3: the logarithm here is to the base of ten.
+        RetransmitFactor = 7,
+        RingProbes = false,
+        WatchConnections = false,
+        DeadContactInterval = TimeSpan.FromHours(1),
+    };
+
+    /// <summary>Just before all members begin a period.</summary>
+    public static void GoToEndOfPeriod(MembershipWorld world)
+    {
+        long period = Options.ProbePeriod.Ticks;
+        world.RunFor(TimeSpan.FromTicks(2 * period - world.Now.Ticks % period - TimeSpan.TicksPerMillisecond));
+    }
+}
+
+/// <summary>Figure 3a.</summary>
+internal sealed class SwimDetection : IMembershipScenario
+{
+    public string Name => "swim-3a";
+
+    public string Summary => "SWIM Fig. 3a, plain SWIM: periods from a crash to its first detection; published: e/(e-1) = 1.58 at every size";
+
+    public SimulationTable Run(ScenarioSettings settings)
+    {
+        var rows = new List<IReadOnlyList<string>>();
+        foreach (int members in settings.Sizes(8, 16, 32, 64, 128, 256))
+        {
+            var periods = new Sample();
+            int crashes = settings.Runs ?? 1000;
+            for (ulong seed = settings.Seed; periods.Count < crashes; seed++)
+                CrashSome(Stage.Formed(members, seed, SwimPaper.Options, SwimPaper.Plain), Math.Max(1, members / 16), periods);
+            rows.Add([Stage.Number(members), Sample.Text(periods.Mean), "1.58", Stage.Number(periods.Count)]);
+        }
+        return new SimulationTable("", ["members", "ours", "published", "crashes"], rows);
+    }
+
+    private static void CrashSome(MembershipWorld world, int crashes, Sample periods)
+    {
+        for (int i = 0; i < crashes; i++)
+        {
+            SwimPaper.GoToEndOfPeriod(world);
+            SimulatedMember victim = world.Members[1 + i];
+            TimeSpan? found = null;
+            world.Reported = (_, what, about) => found ??= what == CoreEvent.Died && about.Name == victim.Name ? world.Now : null;
+            TimeSpan start = world.Now;
+            victim.HostLost = true;
+            if (!world.RunUntil(() => found is not null, TimeSpan.FromMinutes(5)))
+                world.Fail($"{victim.Name} was not detected");
+            periods.Add(Math.Floor((found!.Value - start) / SwimPaper.Options.ProbePeriod));
+            world.RunFor(4 * SwimPaper.Options.ProbePeriod);
+        }
+    }
+}
+
+/// <summary>Figure 2.</summary>
+internal sealed class SwimMessages : IMembershipScenario
+{
+    public string Name => "swim-2";
+
+    public string Summary => "SWIM Fig. 2, plain SWIM at rest: messages that a member sends in a period; published: 2.0, below 5 in 99 % at 28 members";
+
+    public SimulationTable Run(ScenarioSettings settings)
+    {
+        var rows = new List<IReadOnlyList<string>>();
+        foreach (int members in settings.Sizes(8, 28, 56))
+        {
+            MembershipWorld world = Stage.Formed(members, settings.Seed, SwimPaper.Options, SwimPaper.Plain);
+            world.RunFor(20 * SwimPaper.Options.ProbePeriod);
+            SwimPaper.GoToEndOfPeriod(world);
+            var sent = new Sample();
+            int below = 0;
+            for (int period = 0; period < (settings.Runs ?? 200); period++)
+            {
+                long[] before = [.. world.Members.Select(static member => member.SentPackets)];
+                world.RunFor(SwimPaper.Options.ProbePeriod);
+                foreach (SimulatedMember member in world.Members)
+                {
+                    long messages = member.SentPackets - before[member.Index];
+                    sent.Add(messages);
+                    below += messages < 5 ? 1 : 0;
+                }
+            }
+            rows.Add([Stage.Number(members), Sample.Text(sent.Mean), "2.0", Sample.Text((double)below / sent.Count)]);
+        }
+        return new SimulationTable("", ["members", "ours", "published", "P(< 5)"], rows);
+    }
+}
+
+/// <summary>Figure 3b.</summary>
+internal sealed class SwimInfection : IMembershipScenario
+{
+    public string Name => "swim-3b";
+
+    public string Summary => "SWIM Fig. 3b, news on pings and acks only: periods until a member has it; published: median 1 to 3 up to 56 members, then logarithmic";
+
+    public SimulationTable Run(ScenarioSettings settings)
+    {
+        var rows = new List<IReadOnlyList<string>>();
+        foreach (int members in settings.Sizes(8, 16, 28, 56, 256))
+        {
+            (Sample median, Sample last) = (new(), new());
+            MembershipWorld world = Stage.Formed(members, settings.Seed, SwimPaper.Options, SwimPaper.Plain);
+            world.RunFor(60 * SwimPaper.Options.ProbePeriod);
+            for (int rumour = 0; rumour < (settings.Runs ?? 50); rumour++)
+                Spread(world, median, last);
+            rows.Add([Stage.Number(members), Sample.Text(median.Quantile(0.5)), members <= 56 ? "1 - 3" : "-", Sample.Text(last.Quantile(0.5))]);
+        }
+        return new SimulationTable("", ["members", "median", "published", "last member"], rows);
+    }
+
+    private static void Spread(MembershipWorld world, Sample median, Sample last)
+    {
+        SimulatedMember source = world.Members[world.Random.Next(world.Members.Count)];
+        TimeSpan start = world.Now;
+        world.Do(source, static (core, now) => core.UpdateMetadata([1], now));
+        uint sequence = source.Core.Table.Self.MetadataSequence;
+        var times = new Sample();
+        var ignorant = world.Members.Where(member => member != source).ToList();
+        while (ignorant.Count > 0 && world.Now - start < TimeSpan.FromMinutes(2))
+        {
+            world.RunFor(TimeSpan.FromMilliseconds(100));
+            int informed = ignorant.RemoveAll(member => member.View(source.Name)!.MetadataSequence >= sequence);
+            for (int i = 0; i < informed; i++)
+                times.Add((world.Now - start) / SwimPaper.Options.ProbePeriod);
+        }
+        median.Add(times.Quantile(0.5));
+        last.Add(times.Max);
+        world.RunFor(20 * SwimPaper.Options.ProbePeriod);
+    }
+}
+
+/// <summary>Figure 4.</summary>
+internal sealed class SwimLoss : IMembershipScenario
+{
+    public string Name => "swim-4";
+
+    public string Summary => "SWIM Fig. 4: 17 members, a tenth of the packets lost, whoever is declared dead is out: members left after 175 s";
+
+    public SimulationTable Run(ScenarioSettings settings)
+    {
+        ProtocolVariant infection = SwimPaper.Plain with { CommonPeriods = false, RandomTargets = false };
+        ProtocolOptions suspicion = SwimPaper.Options with { SuspicionMin = TimeSpan.FromSeconds(8), SuspicionMaxFactor = 1, Confirmations = 0 };
+        return new SimulationTable("", ["protocol", "left (mean)", "least", "published", "runs"],
+        [
+            Row("infection style", "4", infection, SwimPaper.Options, settings),
+            Row("+ suspicion", "12", infection with { Suspicion = true }, suspicion, settings),
+            Row("ours, default", "goal 17", ProtocolVariant.Full, settings.Options, settings),
+        ]);
+    }
+
+    private static string[] Row(string protocol, string published, ProtocolVariant variant, ProtocolOptions options, ScenarioSettings settings)
+    {
+        var left = new Sample();
+        int members = settings.Members ?? 17;
+        int runs = settings.Runs ?? 20;
+        for (int run = 0; run < runs; run++)
+        {
+            MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, options, variant);
+            world.Link = world.Link with { LossPermille = 100 };
+            world.Reported = (_, what, about) =>
+            {
+                if (what == CoreEvent.Died)
+                    world.Members.First(member => member.Name == about.Name).HostLost = true;
+            };
+            world.RunFor(175 * Stage.Second);
+            left.Add(world.Running.Count());
+        }
+        return [protocol, Sample.Text(left.Mean), Sample.Text(left.Quantile(0)), published, Stage.Number(runs)];
+    }
+}

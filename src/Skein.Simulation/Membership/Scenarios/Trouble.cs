@@ -1,0 +1,126 @@
+using Skein.Membership;
+
+namespace Skein.Simulation.Membership.Scenarios;
+
+/// <summary>The network splits in two halves and comes together again.</summary>
+internal sealed class Partition : IMembershipScenario
+{
+    public string Name => "partition";
+
+    public string Summary => "Two halves are cut apart: seconds from the repair of the network to equal views (median / max of the runs)";
+
+    public SimulationTable Run(ScenarioSettings settings)
+    {
+        var rows = new List<IReadOnlyList<string>>();
+        foreach (int members in settings.Sizes(4, 32, 128))
+            foreach (int seconds in new[] { 10, 60, 3600 })
+                if (members < 100 || seconds < 100)
+                    rows.Add(Row(members, seconds, settings));
+        return new SimulationTable("", ["members", "cut for", "healed after", "runs"], rows);
+    }
+
+    private static string[] Row(int members, int seconds, ScenarioSettings settings)
+    {
+        var times = new Sample();
+        int runs = settings.Runs ?? (members > 100 ? 3 : 20);
+        for (int run = 0; run < runs; run++)
+        {
+            MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, settings.Options);
+            world.Passes = (from, to) => from.Index < members / 2 == to.Index < members / 2;
+            world.RunFor(seconds * Stage.Second);
+            world.Passes = static (_, _) => true;
+            TimeSpan start = world.Now;
+            if (!world.RunUntil(world.FormedCheck(members), 120 * Stage.Second))
+                world.Fail("the halves did not find each other");
+            times.Add(world.Now - start);
+        }
+        return [Stage.Number(members), $"{seconds} s", times.MedianAndMax, Stage.Number(runs)];
+    }
+}
+
+/// <summary>A quarter of the members stops and goes.</summary>
+internal sealed class SlowMembers : IMembershipScenario
+{
+    public string Name => "slow-members";
+
+    public string Summary => "A quarter of the members neither sends nor receives for D of each D + I, for 120 s: verdicts on members that live";
+
+    public SimulationTable Run(ScenarioSettings settings)
+    {
+        var rows = new List<IReadOnlyList<string>>
+        {
+            Row(settings.Members ?? 128, 16.4, 1.0, "lan", settings),
+            Row(settings.Members ?? 128, 4.1, 1.0, "lan", settings),
+            Row(settings.Members ?? 32, 1.0, 0.5, "fast", settings),
+        };
+        return new SimulationTable("", ["members", "profile", "D / I", "suspicions", "deaths", "at healthy", "of healthy", "worst run", "runs"], rows);
+    }
+
+    private static string[] Row(int members, double blocked, double free, string profile, ScenarioSettings settings)
+    {
+        (long suspicions, long deaths, long atHealthy, long ofHealthy, long worst) = (0, 0, 0, 0, 0);
+        int runs = settings.Runs ?? 10;
+        for (int run = 0; run < runs; run++)
+        {
+            ProtocolOptions options = (settings with { Profile = profile }).Options;
+            MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, options);
+            int slow = members / 4;
+            var count = new DeathCount(world, member => member.Index >= slow);
+            Blocking.Repeat(world, slow, TimeSpan.FromSeconds(blocked), TimeSpan.FromSeconds(free), 120 * Stage.Second);
+            suspicions += count.Suspicions;
+            deaths += count.False;
+            atHealthy += count.FalseAtHealthy;
+            ofHealthy += count.HealthyVictims;
+            worst = Math.Max(worst, count.False);
+        }
+        return
+        [
+            Stage.Number(members), profile, $"{Sample.Text(blocked)} / {Sample.Text(free)} s", Stage.Number(suspicions / runs),
+            Sample.Text((double)deaths / runs), Sample.Text((double)atHealthy / runs), Sample.Text((double)ofHealthy / runs),
+            Stage.Number(worst), Stage.Number(runs),
+        ];
+    }
+}
+
+/// <summary>Lifeguard's anomaly: the first members of a world can neither send nor receive for a while, again and again.</summary>
+internal static class Blocking
+{
+    public static void Repeat(MembershipWorld world, int slow, TimeSpan blocked, TimeSpan free, TimeSpan length)
+    {
+        TimeSpan end = world.Now + length;
+        while (world.Now < end)
+        {
+            TimeSpan until = world.Now + blocked;
+            for (int i = 0; i < slow; i++)
+                world.Members[i].SendsFrom = world.Members[i].ReceivesFrom = until;
+            TimeSpan cycle = blocked + free;
+            world.RunFor(world.Now + cycle < end ? cycle : end - world.Now);
+        }
+        for (int i = 0; i < slow; i++)
+            world.Members[i].SendsFrom = world.Members[i].ReceivesFrom = world.Now;
+    }
+}
+
+/// <summary>The network loses packets all the time.</summary>
+internal sealed class PacketLoss : IMembershipScenario
+{
+    public string Name => "loss";
+
+    public string Summary => "Datagrams are lost (and TCP retransmits) for an hour: verdicts on members that live";
+
+    public SimulationTable Run(ScenarioSettings settings)
+    {
+        var rows = new List<IReadOnlyList<string>>();
+        int members = settings.Members ?? 128;
+        foreach (int percent in new[] { 5, 20 })
+        {
+            MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options);
+            world.Link = world.Link with { LossPermille = percent * 10 };
+            var count = new DeathCount(world, static _ => true);
+            int minutes = settings.Runs ?? 60;
+            world.RunFor(TimeSpan.FromMinutes(minutes));
+            rows.Add([Stage.Number(members), $"{percent} %", $"{minutes} min", Stage.Number(count.Suspicions), Stage.Number(count.False)]);
+        }
+        return new SimulationTable("", ["members", "loss", "length", "suspicions", "deaths"], rows);
+    }
+}

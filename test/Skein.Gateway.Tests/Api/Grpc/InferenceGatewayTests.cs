@@ -1,0 +1,188 @@
+using Google.Protobuf;
+using Google.Rpc;
+using Grpc.Core;
+using Grpc.Net.Client;
+using Skein.Gateway.Api;
+using Skein.Gateway.Telemetry;
+using Skein.Protocol.V1;
+using Skein.Routing.Streaming;
+
+namespace Skein.Gateway.Tests.Api.Grpc;
+
+public sealed class InferenceGatewayTests
+{
+    [Fact]
+    public async Task Generate_Session_StreamsItsFramesThrough()
+    {
+        var frames = Frames.Answer("a", "b", "c");
+        await using var gateway = await TestGateway.StartAsync(session =>
+        {
+            session.Attempts = 2;
+            session.Failovers = [new(0, 1, "replica-2", "link")];
+            session.Push(frames);
+            session.End();
+        });
+        using var channel = GrpcChannel.ForAddress(gateway.Http2);
+        using var call = new Inference.InferenceClient(channel).Generate(new GenerateRequest { Text = "x" }, new Metadata { { SkeinHeaders.RequestId, "mine-1" } });
+
+        var received = new List<GenerateFrame>();
+        await foreach (var frame in call.ResponseStream.ReadAllAsync())
+            received.Add(frame);
+
+        Assert.Equal(frames, received);
+        var headers = await call.ResponseHeadersAsync;
+        Assert.Equal("mine-1", headers.GetValue(SkeinHeaders.RequestId));
+        Assert.Equal("replica-1", headers.GetValue(SkeinHeaders.Replica));
+        Assert.Equal("2", headers.GetValue(SkeinHeaders.Attempts));
+        Assert.Equal("exact", headers.GetValue(SkeinHeaders.ResumeTier));
+        Assert.Equal("failovers=1 attempts=2 [token 1: replica-2 lost (link)]", call.GetTrailers().GetValue(SkeinHeaders.Failovers));
+        var request = (await gateway.Sessions.StartedAsync()).Request;
+        Assert.Equal("mine-1", request.RequestId);
+        Assert.Equal(1u, request.N);
+        Assert.Equal(RequestOutcomes.Completed, await gateway.Outcomes.NextAsync());
+    }
+
+    [Theory]
+    [InlineData(SessionError.InvalidRequest, StatusCode.InvalidArgument, "invalid_request_error", false)]
+    [InlineData(SessionError.ContextLengthExceeded, StatusCode.FailedPrecondition, "context_length_exceeded", false)]
+    [InlineData(SessionError.ModelNotFound, StatusCode.NotFound, "model_not_found", false)]
+    [InlineData(SessionError.QueueFull, StatusCode.ResourceExhausted, "queue_full", true)]
+    [InlineData(SessionError.QueueTimeout, StatusCode.ResourceExhausted, "queue_timeout", true)]
+    [InlineData(SessionError.NoReplica, StatusCode.Unavailable, "no_replica", true)]
+    [InlineData(SessionError.TooManySessions, StatusCode.Unavailable, "too_many_sessions", true)]
+    [InlineData(SessionError.StreamLost, StatusCode.Aborted, "stream_lost", false)]
+    [InlineData(SessionError.SlowClient, StatusCode.Aborted, "slow_client", false)]
+    public async Task Generate_SessionFailsInMidStream_HasStatusReasonAndRetryInfo(SessionError error, StatusCode status, string reason, bool retry)
+    {
+        await using var gateway = await TestGateway.StartAsync(session =>
+        {
+            session.Push(Frames.Start(), Frames.Token(0, "a"));
+            session.Fail(error, "why", retry ? TimeSpan.FromMilliseconds(1500) : null);
+        });
+        using var channel = GrpcChannel.ForAddress(gateway.Http2);
+        using var call = new Inference.InferenceClient(channel).Generate(new GenerateRequest { Text = "x" });
+
+        Assert.True(await call.ResponseStream.MoveNext());
+        Assert.True(await call.ResponseStream.MoveNext());
+        var failure = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext());
+
+        Assert.Equal((status, "why"), (failure.StatusCode, failure.Status.Detail));
+        var details = failure.GetRpcStatus()!;
+        Assert.Equal(reason, details.GetDetail<ErrorInfo>()?.Reason);
+        Assert.Equal(retry ? TimeSpan.FromMilliseconds(1500) : null, details.GetDetail<RetryInfo>()?.RetryDelay.ToTimeSpan());
+        Assert.Equal(reason, await gateway.Outcomes.NextAsync());
+    }
+
+    public static TheoryData<GenerateRequest, string> WrongRequests => new()
+    {
+        { new(), "prompt: missing; required: one of text, token_ids, chat" },
+        { new() { TokenIds = new() }, "token_ids.ids: empty; allowed: at least one token id" },
+        { new() { Text = "x", N = 17 }, "n: 17 is out of range; allowed: 1 to 16" },
+        { new() { Text = "x", Sampling = new() { Temperature = float.NaN } }, "sampling.temperature: NaN is out of range; allowed: 0 to 2" },
+        { new() { Text = "x", Sampling = new() { LogitBias = { [7] = 101 } } }, "sampling.logit_bias[7]: 101 is out of range; allowed: -100 to 100" },
+        { new() { Text = "x", Logprobs = 21 }, "logprobs: 21 is out of range; allowed: 0 to 20" },
+        { new() { Text = "x", Priority = 9 }, "priority: 9 is out of range; allowed: -8 to 8" },
+        { new() { Text = "x", Stop = { "a", "" } }, "stop[1]: 0 bytes; allowed: 1 to 1024 bytes" },
+        { new() { Text = "x", Model = new string('m', 257) }, "model: longer than 256 bytes; allowed: 1 to 256 bytes, or absent" },
+        { new() { Text = "x", Attempt = 1 }, "attempt: 1 is set by gateways; allowed: absent" },
+        { new() { Text = "x", Resume = new() }, "resume: is set by gateways; allowed: absent" },
+        { new() { Text = "x", Extra = { Member("a", "1"), Member("a", "1") } }, "extra[1].name: appears more than once; allowed: once" },
+        { new() { Text = "x", Extra = { Member("a", "{") } }, "extra[0].json: not valid JSON; allowed: a JSON value" },
+        { new() { Text = "x", Extra = { Member("a", "1 2") } }, "extra[0].json: not valid JSON; allowed: a JSON value" },
+        { new() { Chat = new() }, "chat.messages: missing; required: a JSON array of at least one message" },
+        { Chat("{}"), "chat.messages: an object is not an array; allowed: an array" },
+        { Chat("[{\"role\":\"robot\",\"content\":\"\"}]"), "messages[0].role: \"robot\" is unknown; allowed: system, developer, user, assistant, tool, function" },
+        { Chat("[{\"role\":\"user\""), "chat.messages: not valid JSON; allowed: an array" },
+    };
+
+    [Theory]
+    [MemberData(nameof(WrongRequests))]
+    public async Task Generate_WrongRequest_NamesFieldValueAndWhatIsAllowed(GenerateRequest request, string message)
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        using var channel = GrpcChannel.ForAddress(gateway.Http2);
+        using var call = new Inference.InferenceClient(channel).Generate(request);
+
+        var failure = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext());
+
+        Assert.Equal((StatusCode.InvalidArgument, message), (failure.StatusCode, failure.Status.Detail));
+        Assert.Equal(RequestOutcomes.Refused, await gateway.Outcomes.NextAsync());
+    }
+
+    [Fact]
+    public async Task Generate_MessageOfMoreThanFourMegabytes_IsTaken()
+    {
+        await using var gateway = await TestGateway.StartAsync(session =>
+        {
+            session.Push(Frames.Answer("a"));
+            session.End();
+        });
+        using var channel = GrpcChannel.ForAddress(gateway.Http2);
+        using var call = new Inference.InferenceClient(channel).Generate(new GenerateRequest { Text = new string('x', 20 << 20) });
+
+        Assert.True(await call.ResponseStream.MoveNext());
+    }
+
+    [Fact]
+    public async Task Generate_ClientCancels_DisposesTheSession()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        using var channel = GrpcChannel.ForAddress(gateway.Http2);
+        using var call = new Inference.InferenceClient(channel).Generate(new GenerateRequest { Text = "x" });
+        var session = await gateway.Sessions.StartedAsync();
+        await session.Awaited;
+
+        call.Dispose();
+
+        await session.Disposed;
+        Assert.Equal(RequestOutcomes.Cancelled, await gateway.Outcomes.NextAsync());
+    }
+
+    [Fact]
+    public async Task Generate_ClientThatNeverReads_IsCutOff()
+    {
+        await using var gateway = await TestGateway.StartAsync(
+            session =>
+            {
+                session.Push(Frames.Start());
+                session.Push(Enumerable.Range(0, 200_000).Select(i => Frames.Token((uint)i, new string('x', 100))));
+                session.End();
+            },
+            new ApiOptions { WriteTimeout = TimeSpan.FromMilliseconds(200) });
+        using var channel = GrpcChannel.ForAddress(gateway.Http2);
+        using var call = new Inference.InferenceClient(channel).Generate(new GenerateRequest { Text = "x" });
+
+        var session = await gateway.Sessions.StartedAsync();
+        await session.Disposed;
+
+        Assert.False(session.IsReadToEnd);
+        Assert.Equal("slow_client", await gateway.Outcomes.NextAsync());
+    }
+
+    [Fact]
+    public async Task Describe_Catalog_TellsItsModels()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        using var channel = GrpcChannel.ForAddress(gateway.Http2);
+
+        var description = await new Inference.InferenceClient(channel).DescribeAsync(new DescribeRequest());
+
+        Assert.Equal(["tiny", "org/big \"q\""], description.Models.Select(model => model.Name));
+        Assert.Equal(512u, description.Models[0].ContextTokens);
+    }
+
+    [Fact]
+    public async Task Continue_OnAGateway_IsUnimplemented()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        using var channel = GrpcChannel.ForAddress(gateway.Http2);
+
+        var failure = await Assert.ThrowsAsync<RpcException>(async () => await new Inference.InferenceClient(channel).ContinueAsync(new ContinueRequest()));
+
+        Assert.Equal(StatusCode.Unimplemented, failure.StatusCode);
+    }
+
+    private static RawMember Member(string name, string json) => new() { Name = name, Json = ByteString.CopyFromUtf8(json) };
+
+    private static GenerateRequest Chat(string messages) => new() { Chat = new ChatPrompt { Messages = ByteString.CopyFromUtf8(messages) } };
+}

@@ -1,0 +1,190 @@
+using System.Net;
+using System.Text.Json;
+using CsCheck;
+using Skein.Gateway.Api;
+using Skein.Gateway.Telemetry;
+using Skein.Routing.Streaming;
+
+namespace Skein.Gateway.Tests.Api.OpenAi;
+
+public sealed class ErrorAnswerTests
+{
+    [Theory]
+    [InlineData(SessionError.InvalidRequest, 400, "invalid_request_error", "invalid_request_error")]
+    [InlineData(SessionError.ContextLengthExceeded, 400, "invalid_request_error", "context_length_exceeded")]
+    [InlineData(SessionError.ModelNotFound, 404, "invalid_request_error", "model_not_found")]
+    [InlineData(SessionError.QueueFull, 429, "rate_limit_error", "queue_full")]
+    [InlineData(SessionError.QueueTimeout, 429, "rate_limit_error", "queue_timeout")]
+    [InlineData(SessionError.NoReplica, 503, "server_error", "no_replica")]
+    [InlineData(SessionError.TooManySessions, 503, "server_error", "too_many_sessions")]
+    [InlineData(SessionError.StreamLost, 502, "server_error", "stream_lost")]
+    public async Task Post_SessionFails_HasStatusTypeAndCode(SessionError error, int status, string type, string code)
+    {
+        await using var gateway = await TestGateway.StartAsync(session => session.Fail(error, "say \"why\""));
+        foreach (var body in new[] { Requests.WholeChat, Requests.StreamedChat })
+        {
+            using var response = await gateway.Client.PostAsync(Requests.ChatPath, Requests.Json(body));
+
+            Assert.Equal(status, (int)response.StatusCode);
+            Assert.Equal(
+                $$$"""{"error":{"message":"say \"why\"","type":"{{{type}}}","param":null,"code":"{{{code}}}"}}""",
+                await response.Content.ReadAsStringAsync());
+            Assert.Equal(code, await gateway.Outcomes.NextAsync());
+            Assert.Equal(status is 429 or 503, response.Headers.RetryAfter is not null);
+        }
+    }
+
+    [Theory]
+    [InlineData(1, "1", "1")]
+    [InlineData(999, "1", "999")]
+    [InlineData(1000, "1", "1000")]
+    [InlineData(1001, "2", "1001")]
+    public async Task Post_RefusedForNow_TellsWhenToComeBackInSecondsRoundedUp(int milliseconds, string seconds, string exactly)
+    {
+        await using var gateway = await TestGateway.StartAsync(
+            session => session.Fail(SessionError.QueueFull, "full", TimeSpan.FromMilliseconds(milliseconds)));
+
+        using var response = await gateway.Client.PostAsync(Requests.ChatPath, Requests.Json(Requests.WholeChat));
+
+        Assert.Equal(seconds, response.Headers.GetValues("Retry-After").Single());
+        Assert.Equal(exactly, response.Headers.GetValues("retry-after-ms").Single());
+    }
+
+    [Fact]
+    public async Task Post_WrongMember_NamesItAsParam()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+
+        using var response = await gateway.Client.PostAsync(Requests.ChatPath, Requests.Json("""{"temperature": "hot"}"""));
+
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        Assert.Equal(
+            """{"error":{"message":"temperature: \"hot\" is not a number; allowed: 0 to 2","type":"invalid_request_error","param":"temperature","code":"invalid_type"}}""",
+            await response.Content.ReadAsStringAsync());
+        Assert.Equal(RequestOutcomes.Refused, await gateway.Outcomes.NextAsync());
+    }
+
+    [Theory]
+    [InlineData(true, "the body has 52428800 bytes; allowed: up to 33554432 bytes")]
+    [InlineData(false, "the body has more than 33554432 bytes; allowed: up to 33554432 bytes")]
+    public async Task Post_FiftyMegabytes_IsRefusedWithALengthAndWithout(bool withLength, string message)
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        using var content = new ByteArrayContent(new byte[50 << 20]);
+        using var request = new HttpRequestMessage(HttpMethod.Post, Requests.ChatPath) { Content = content };
+        request.Headers.TransferEncodingChunked = !withLength;
+
+        using var response = await gateway.Client.SendAsync(request);
+
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, response.StatusCode);
+        Assert.Equal(message, (await ErrorAsync(response)).GetProperty("message").GetString());
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Post_BodyOfExactlyTheBound_IsServed(bool withLength)
+    {
+        await using var gateway = await TestGateway.StartAsync(
+            session =>
+            {
+                session.Push(Frames.Answer("a"));
+                session.End();
+            },
+            new ApiOptions { MaxBodyBytes = 100_000 });
+        using var content = new StringContent(Requests.WholeChat.PadRight(100_000));
+        content.Headers.ContentType = null;
+        using var request = new HttpRequestMessage(HttpMethod.Post, Requests.ChatPath) { Content = content };
+        request.Headers.TransferEncodingChunked = !withLength;
+
+        using var response = await gateway.Client.SendAsync(request);
+
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+    }
+
+    [Fact]
+    public async Task Post_BrokenChunkedEncoding_IsRefusedInTheSameShape()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        using var http = await RawHttp.PostAsync(gateway.Http1, Requests.ChatPath, "nonsense\r\n", headers: "Transfer-Encoding: chunked");
+
+        var response = await http.ReadUntilAsync("}}");
+
+        Assert.StartsWith("HTTP/1.1 400 ", response, StringComparison.Ordinal);
+        Assert.Contains("\"code\":\"bad_request\"", response, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("GET", "/v1/chat/completions", 405, "POST", "method_not_allowed")]
+    [InlineData("DELETE", "/v1/completions", 405, "POST", "method_not_allowed")]
+    [InlineData("POST", "/v1/models", 405, "GET", "method_not_allowed")]
+    [InlineData("POST", "/v1/nonsense/deep", 404, null, "unknown_url")]
+    [InlineData("GET", "/v1", 404, null, "unknown_url")]
+    public async Task Send_WrongPathOrMethod_IsToldInTheSameShape(string method, string path, int status, string? allow, string code)
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        using var request = new HttpRequestMessage(new HttpMethod(method), path);
+
+        using var response = await gateway.Client.SendAsync(request);
+
+        Assert.Equal(status, (int)response.StatusCode);
+        Assert.Equal(code, (await ErrorAsync(response)).GetProperty("code").GetString());
+        Assert.Equal(allow, response.Content.Headers.Allow.SingleOrDefault());
+        Assert.True(response.Headers.Contains(SkeinHeaders.RequestId));
+    }
+
+    [Theory]
+    [InlineData("has space")]
+    [InlineData("")]
+    [InlineData("long")]
+    public async Task Send_UnusableRequestId_GetsANewOne(string id)
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/models");
+        request.Headers.TryAddWithoutValidation(SkeinHeaders.RequestId, id == "long" ? new string('x', 129) : id);
+
+        using var response = await gateway.Client.SendAsync(request);
+
+        Assert.Matches("^[0-9a-f]{32}$", response.Headers.GetValues(SkeinHeaders.RequestId).Single());
+    }
+
+    [Fact]
+    public async Task Get_Models_ListsTheCatalog()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+
+        Assert.Equal(
+            """{"object":"list","data":[{"id":"tiny","object":"model","created":1700000000,"owned_by":"skein"},{"id":"org/big \"q\"","object":"model","created":1700000001,"owned_by":"skein"}]}""",
+            await gateway.Client.GetStringAsync("/v1/models"));
+    }
+
+    [Fact]
+    public async Task Post_AnyJson_NeverFailsTheGateway()
+    {
+        await using var gateway = await TestGateway.StartAsync(session =>
+        {
+            session.Push(Frames.Start());
+            for (uint choice = 0; choice < session.Request.N; choice++)
+                session.Push(Frames.Token(0, "a", choice), Frames.Finish(1, choice));
+            session.End();
+        });
+        var members = Gen.Select(Gen.OneOf(JsonTexts.KnownNames), JsonTexts.Likely, (name, value) => $"\"{name}\": {value}");
+        var bodies = Gen.OneOf(JsonTexts.Any, members.Array[0, 4].Select(all => $"{{\"prompt\": \"x\", {string.Join(",", all)}}}"));
+
+        await Gen.Select(bodies, Gen.OneOf(Requests.ChatPath, Requests.CompletionPath)).SampleAsync(
+            async (body, path) =>
+            {
+                using var response = await gateway.Client.PostAsync(path, Requests.Json(body));
+                await response.Content.ReadAsStringAsync();
+
+                Assert.True((int)response.StatusCode < 500, $"{path} answered {(int)response.StatusCode} to {body}");
+            },
+            iter: 300);
+    }
+
+    private static async Task<JsonElement> ErrorAsync(HttpResponseMessage response)
+    {
+        Assert.Equal("application/json", response.Content.Headers.ContentType?.MediaType);
+        return JsonElement.Parse(await response.Content.ReadAsStringAsync()).GetProperty("error");
+    }
+}
