@@ -11,6 +11,7 @@ using Skein.Gateway.Admin;
 using Skein.Gateway.Api.Grpc;
 using Skein.Gateway.Api.OpenAi;
 using Skein.Gateway.Group;
+using Skein.Gateway.Links;
 using Skein.Gateway.Telemetry;
 using Skein.Membership;
 using Skein.Routing.Streaming;
@@ -55,6 +56,7 @@ public sealed class GatewayApp : IAsyncDisposable
         // Made now: a wrong option is an error of the start, not of the first request.
         app.Services.GetRequiredService<IGenerationSessions>();
         app.Services.GetRequiredService<ReachabilityMonitor>();
+        app.Services.GetRequiredService<ReplicaGreeter>();
         app.MapOpenAiApi();
         app.MapInferenceGrpc();
         app.MapGrpcHealthChecksService();

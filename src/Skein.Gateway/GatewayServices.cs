@@ -55,6 +55,7 @@ internal static class GatewayServices
         services.AddSingleton(options.Link);
         services.AddSingleton<ReplicaChannels>();
         services.AddSingleton<IReplicaLink, GrpcReplicaLink>();
+        services.AddSingleton<ReplicaGreeter>();
         services.AddSingleton(options.Streaming);
         services.AddSingleton<RoutingStatistics>();
         services.AddSingleton<IGenerationSessions, GenerationSessions>();

@@ -47,6 +47,7 @@ internal static class ReplicaCommand
         {
             throw new CommandFailedException($"{error.Message}; choose another port with --grpc (0 takes a free one)", error);
         }
+        await WarmUp.RunAsync(replica.Endpoint, description.Models[0].Name, signal.Stop);
         string name = settings.NameFor(replica.Endpoint.Port);
         MemberMetadata metadata = Describe(sources, settings, replica, description);
         await using IMembership membership = await MemberRun.JoinAsync(settings, name, metadata, replica.Services, signal.Stop);

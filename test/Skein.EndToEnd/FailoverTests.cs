@@ -1,0 +1,90 @@
+using Skein.EndToEnd.Support;
+
+namespace Skein.EndToEnd;
+
+/// <summary>How a client asks.</summary>
+public enum Api
+{
+    Http,
+    Grpc,
+}
+
+/// <summary>A replica is lost in mid-stream, by a real signal to its process. The client cannot tell.</summary>
+public abstract class FailoverTests(SharedCluster shared)
+{
+    private static readonly Question Greedy = new("Tell me a story about an owl.", MaxTokens: 60);
+    private static readonly Question Seeded = Greedy with { Temperature = 0.8f, Seed = 7 };
+
+    [Theory]
+    [InlineData(Api.Http, false)]
+    [InlineData(Api.Http, true)]
+    [InlineData(Api.Grpc, false)]
+    [InlineData(Api.Grpc, true)]
+    public async Task Kill_ServingReplicaInMidStream_AnswerIsTheUndisturbedOne(Api api, bool isSeeded)
+    {
+        Question question = isSeeded ? Seeded : Greedy;
+        Answer undisturbed = await UndisturbedAsync(api, question);
+
+        await using IAnswerStream stream = await AskAsync(api, question);
+        await stream.ReadPiecesAsync(10);
+        ProcessLife serving = await shared.Cluster.LifeOfAsync(stream.Replica);
+        serving.Send(Signal.Kill);
+        Answer saved = await stream.ReadToEndAsync();
+
+        Assert.Equal(undisturbed, saved);
+        AssertLost(stream, "connection_lost");
+        await shared.Cluster.MemberAsync(stream.Replica, row => row.State == "alive" && row.Pid != serving.Pid, "is back after its restart");
+    }
+
+    [Theory]
+    [InlineData(Api.Http)]
+    [InlineData(Api.Grpc)]
+    public async Task Freeze_ServingReplicaInMidStream_AnswerGoesOnWithinTheBoundOfTheLink(Api api)
+    {
+        Answer undisturbed = await UndisturbedAsync(api, Greedy);
+
+        await using IAnswerStream stream = await AskAsync(api, Greedy);
+        await stream.ReadPiecesAsync(10);
+        ProcessLife serving = await shared.Cluster.LifeOfAsync(stream.Replica);
+        serving.Send(Signal.Freeze);
+        try
+        {
+            Answer saved = await stream.ReadToEndAsync();
+
+            Assert.Equal(undisturbed, saved);
+            AssertLost(stream, "link_stall");
+            // The bound is 0.9 s, and 5 s where only the engine is silent: the room between is for a busy machine.
+            Assert.InRange(stream.LongestPause, TimeSpan.FromSeconds(0.5), TimeSpan.FromSeconds(4));
+        }
+        finally
+        {
+            serving.Send(Signal.Thaw);
+        }
+        await shared.Cluster.MemberAsync(stream.Replica, row => row.State == "alive" && row.Pid == serving.Pid, "is alive again, the same process");
+    }
+
+    private async Task<Answer> UndisturbedAsync(Api api, Question question)
+    {
+        await shared.Cluster.WholeAsync();
+        await using IAnswerStream stream = await AskAsync(api, question);
+        Answer answer = await stream.ReadToEndAsync();
+        Assert.Null(stream.Failovers);
+        return answer;
+    }
+
+    private async Task<IAnswerStream> AskAsync(Api api, Question question) => api == Api.Http
+        ? await HttpAnswerStream.AskAsync(shared.Cluster.Client, question)
+        : await GrpcAnswerStream.AskAsync(shared.Cluster.Grpc, question);
+
+    private static void AssertLost(IAnswerStream stream, string reason)
+    {
+        Assert.StartsWith("failovers=1 attempts=2 [token ", stream.Failovers);
+        Assert.EndsWith($": {stream.Replica} lost ({reason})]", stream.Failovers);
+    }
+}
+
+[Collection(EmbeddedCluster.Name)]
+public sealed class EmbeddedFailoverTests(EmbeddedCluster cluster) : FailoverTests(cluster);
+
+[Collection(SimulatedCluster.Name)]
+public sealed class SimulatedFailoverTests(SimulatedCluster cluster) : FailoverTests(cluster);

@@ -1,0 +1,34 @@
+namespace Skein.EndToEnd.Support;
+
+/// <summary>All of an answer that must be the same whatever happened behind the gateway.</summary>
+/// <param name="Text">The text.</param>
+/// <param name="TokenIds">The ids, joined by blanks; empty where the API does not tell them.</param>
+/// <param name="FinishReason">Why it ended.</param>
+/// <param name="CompletionTokens">Its length, as usage counts it.</param>
+internal sealed record Answer(string Text, string TokenIds, string FinishReason, int CompletionTokens);
+
+/// <summary>What to ask.</summary>
+/// <param name="Text">The user's message.</param>
+/// <param name="MaxTokens">Longest answer.</param>
+/// <param name="Temperature">0 is greedy.</param>
+/// <param name="Seed">Of the sampling.</param>
+internal sealed record Question(string Text, int MaxTokens, float Temperature = 0, int Seed = 0);
+
+/// <summary>An answer on its way to a client.</summary>
+internal interface IAnswerStream : IAsyncDisposable
+{
+    /// <summary>Name of the replica it began on.</summary>
+    string Replica { get; }
+
+    /// <summary>Failovers as the gateway told them; null before the end, and where none happened.</summary>
+    string? Failovers { get; }
+
+    /// <summary>Longest time between two pieces.</summary>
+    TimeSpan LongestPause { get; }
+
+    /// <summary>Reads until some pieces of text have come in all.</summary>
+    Task ReadPiecesAsync(int count);
+
+    /// <summary>Reads the rest; fails when it is not a whole answer with a clean end.</summary>
+    Task<Answer> ReadToEndAsync();
+}

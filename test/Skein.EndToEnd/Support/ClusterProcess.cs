@@ -1,0 +1,97 @@
+using System.Net.Http.Json;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Skein.Gateway.Admin;
+
+namespace Skein.EndToEnd.Support;
+
+/// <summary>A cluster of real processes, started by <c>skein up</c>. All of them are gone once it is disposed, whatever a test did.</summary>
+internal sealed partial class ClusterProcess : IAsyncDisposable
+{
+    private readonly HashSet<ProcessLife> _members = [];
+
+    private ClusterProcess(SkeinProcess supervisor, Uri http, Uri grpc)
+    {
+        Supervisor = supervisor;
+        (Http, Grpc) = (http, grpc);
+        Client = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = http, Timeout = Timeout.InfiniteTimeSpan };
+    }
+
+    public SkeinProcess Supervisor { get; }
+
+    /// <summary>HTTP of the first gateway.</summary>
+    public Uri Http { get; }
+
+    /// <summary>gRPC of the first gateway.</summary>
+    public Uri Grpc { get; }
+
+    /// <summary>For <see cref="Http"/>; without a timeout of its own.</summary>
+    public HttpClient Client { get; }
+
+    /// <summary>Processes of all members that were ever seen.</summary>
+    public IReadOnlyCollection<ProcessLife> MemberLives => _members;
+
+    /// <summary>Starts it and waits until it says that it is up.</summary>
+    /// <param name="flags">Flags of <c>skein up</c>; its port is a free one.</param>
+    public static async Task<ClusterProcess> StartAsync(params IEnumerable<string> flags)
+    {
+        SkeinProcess supervisor = SkeinProcess.Start(["up", "--port", "0", .. flags]);
+        try
+        {
+            Match banner = Banner().Match(await supervisor.LineAsync("Skein is up"));
+            var cluster = new ClusterProcess(supervisor, new Uri(banner.Groups["http"].Value), new Uri("http://" + banner.Groups["grpc"].Value));
+            await cluster.MembersAsync();
+            return cluster;
+        }
+        catch
+        {
+            await supervisor.DisposeAsync();
+            throw;
+        }
+    }
+
+    public async Task<IReadOnlyList<MemberRow>> MembersAsync()
+    {
+        using var timeout = new CancellationTokenSource(Until.Patience, TimeProvider.System);
+        MemberRow[] rows = await Client.GetFromJsonAsync<MemberRow[]>("/admin/v1/members", JsonSerializerOptions.Web, timeout.Token) ?? [];
+        foreach (MemberRow row in rows)
+        {
+            if (Supervisor.Life.IsRunning && ProcessLife.Find((int)row.Pid) is { } life)
+                _members.Add(life);
+        }
+        return rows;
+    }
+
+    /// <summary>The row of a member once it is as wanted.</summary>
+    public Task<MemberRow> MemberAsync(string name, Func<MemberRow, bool> isWanted, string what) => Until.FoundAsync(
+        async () => (await MembersAsync()).FirstOrDefault(row => row.Name == name && isWanted(row)), $"{name} {what}", context: Tell);
+
+    /// <summary>Waits until every member is alive and the gateway is ready.</summary>
+    public Task<IReadOnlyList<MemberRow>> WholeAsync() => Until.FoundAsync(
+        async () =>
+        {
+            IReadOnlyList<MemberRow> members = await MembersAsync();
+            using HttpResponseMessage ready = await Client.GetAsync("/readyz");
+            return ready.IsSuccessStatusCode && members.All(member => member.State == "alive") ? members : null;
+        },
+        "all members alive and the gateway ready",
+        context: Tell);
+
+    /// <summary>The process of a member, as the group tells it.</summary>
+    public async Task<ProcessLife> LifeOfAsync(string name) =>
+        ProcessLife.Of((int)(await MembersAsync()).Single(row => row.Name == name).Pid);
+
+    /// <summary>What the cluster said, for a failure's message.</summary>
+    public string Tell() => $"The cluster said:\n{Supervisor.Errors}";
+
+    public async ValueTask DisposeAsync()
+    {
+        Client.Dispose();
+        await Supervisor.DisposeAsync();
+        foreach (ProcessLife life in _members)
+            life.Send(Signal.Kill);
+    }
+
+    [GeneratedRegex(@"HTTP on (?<http>http://\S+)/v1, gRPC on (?<grpc>\S+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Banner();
+}

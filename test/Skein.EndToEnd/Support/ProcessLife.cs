@@ -1,0 +1,57 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+
+namespace Skein.EndToEnd.Support;
+
+/// <summary>What is sent to a process.</summary>
+internal enum Signal
+{
+    /// <summary>Ctrl-C. SIGINT.</summary>
+    Interrupt = 2,
+
+    /// <summary>Death without a word. SIGKILL.</summary>
+    Kill = 9,
+
+    /// <summary>Goes on after <see cref="Freeze"/>. SIGCONT (Linux).</summary>
+    Thaw = 18,
+
+    /// <summary>Stands still, with all connections open. SIGSTOP (Linux).</summary>
+    Freeze = 19,
+}
+
+/// <summary>One life of a process on Linux: a pid alone may be another process a moment later.</summary>
+/// <param name="Pid">Process id.</param>
+/// <param name="StartedAt">Ticks after boot, as the kernel tells them.</param>
+internal sealed partial record ProcessLife(int Pid, ulong StartedAt)
+{
+    /// <summary>True until it has ended; a zombie has.</summary>
+    public bool IsRunning => Find(Pid) == this;
+
+    /// <exception cref="InvalidOperationException">There is no such process.</exception>
+    public static ProcessLife Of(int pid) => Find(pid) ?? throw new InvalidOperationException($"no process has pid {pid}");
+
+    public void Send(Signal signal)
+    {
+        if (IsRunning && Kill(Pid, (int)signal) != 0)
+            throw new InvalidOperationException($"{signal} to pid {Pid} failed: error {Marshal.GetLastPInvokeError()}");
+    }
+
+    /// <summary>Null when it has ended.</summary>
+    public static ProcessLife? Find(int pid)
+    {
+        try
+        {
+            string stat = File.ReadAllText($"/proc/{pid}/stat");
+            // The program's name, in parentheses, may hold blanks. After it: state, then 18 numbers, then the start time.
+            string[] fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+            return fields[0] is "Z" or "X" ? null : new ProcessLife(pid, ulong.Parse(fields[19], CultureInfo.InvariantCulture));
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
+    private static partial int Kill(int pid, int signal);
+}

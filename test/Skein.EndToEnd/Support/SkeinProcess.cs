@@ -1,0 +1,110 @@
+using System.Diagnostics;
+
+namespace Skein.EndToEnd.Support;
+
+/// <summary>How a run ended.</summary>
+internal sealed record RunResult(int ExitCode, string Output, string Errors)
+{
+    public IReadOnlyList<string> ErrorLines => Errors.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+}
+
+/// <summary>The built <c>skein</c> as a process. Ends, with its children, when disposed.</summary>
+internal sealed class SkeinProcess : IAsyncDisposable
+{
+    private readonly Process _process;
+    private readonly Lines _output = new();
+    private readonly Lines _errors = new();
+
+    private SkeinProcess(ProcessStartInfo start)
+    {
+        _process = new Process { StartInfo = start };
+        _process.OutputDataReceived += (_, line) => _output.Add(line.Data);
+        _process.ErrorDataReceived += (_, line) => _errors.Add(line.Data);
+        _process.Start();
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+        Life = ProcessLife.Of(_process.Id);
+    }
+
+    public ProcessLife Life { get; }
+
+    public string Output => _output.ToString();
+
+    public string Errors => _errors.ToString();
+
+    public static SkeinProcess Start(params IEnumerable<string> arguments) => Start(null, arguments);
+
+    /// <param name="environment">Variables to add.</param>
+    /// <param name="arguments">Verb and flags.</param>
+    public static SkeinProcess Start(IReadOnlyDictionary<string, string>? environment, params IEnumerable<string> arguments)
+    {
+        string program = Path.Combine(AppContext.BaseDirectory, "skein.dll");
+        // Its own working directory: nothing may hang on where it is started.
+        var start = new ProcessStartInfo("dotnet", ["exec", program, .. arguments])
+        {
+            WorkingDirectory = Path.GetTempPath(), UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+        };
+        foreach ((string name, string value) in environment ?? new Dictionary<string, string>())
+            start.Environment[name] = value;
+        return new SkeinProcess(start);
+    }
+
+    /// <summary>Runs to its end.</summary>
+    public static async Task<RunResult> RunAsync(params IEnumerable<string> arguments)
+    {
+        await using SkeinProcess process = Start(arguments);
+        return await process.EndAsync();
+    }
+
+    /// <summary>Waits for its end and for its last lines.</summary>
+    public async Task<RunResult> EndAsync(TimeSpan? within = null)
+    {
+        await Until.DoneAsync(WaitAsync(), $"the end of 'skein {string.Join(' ', _process.StartInfo.ArgumentList.Skip(2))}'", within, () => Errors);
+        return new RunResult(_process.ExitCode, Output, Errors);
+    }
+
+    /// <summary>Waits for a line on standard output or standard error.</summary>
+    public Task<string> LineAsync(string text) => Until.FoundAsync(
+        () => Task.FromResult(_output.Find(text) ?? _errors.Find(text)), $"a line with '{text}'", context: () => $"Output: {Output}\nErrors: {Errors}");
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+            _process.Kill(entireProcessTree: true);
+        await WaitAsync();
+        _process.Dispose();
+    }
+
+    private async Task<int> WaitAsync()
+    {
+        await _process.WaitForExitAsync();
+        return _process.ExitCode;
+    }
+
+    /// <summary>Lines as they come. Thread-safe.</summary>
+    private sealed class Lines
+    {
+        private readonly List<string> _lines = [];
+
+        public void Add(string? line)
+        {
+            lock (_lines)
+            {
+                if (line is not null)
+                    _lines.Add(line);
+            }
+        }
+
+        public string? Find(string text)
+        {
+            lock (_lines)
+                return _lines.Find(line => line.Contains(text, StringComparison.Ordinal));
+        }
+
+        public override string ToString()
+        {
+            lock (_lines)
+                return string.Join('\n', _lines);
+        }
+    }
+}

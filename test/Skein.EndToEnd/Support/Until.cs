@@ -1,0 +1,47 @@
+namespace Skein.EndToEnd.Support;
+
+/// <summary>The one way these tests wait: for a condition, with a deadline, and with words for what was missing.</summary>
+internal static class Until
+{
+    /// <summary>Long enough for a busy machine; no test's meaning hangs on it.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>Asks again and again until there is an answer.</summary>
+    /// <param name="look">Null: not yet.</param>
+    /// <param name="what">What is waited for, as in "replica-1 is alive".</param>
+    /// <param name="within">Deadline; default <see cref="Patience"/>.</param>
+    /// <param name="context">Told with the failure.</param>
+    public static async Task<T> FoundAsync<T>(Func<Task<T?>> look, string what, TimeSpan? within = null, Func<string>? context = null)
+        where T : class
+    {
+        TimeSpan limit = within ?? Patience;
+        long started = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            if (await look() is { } found)
+                return found;
+            if (TimeProvider.System.GetElapsedTime(started) > limit)
+                throw new TimeoutException($"after {limit.TotalSeconds:0.#} s still not: {what}. {context?.Invoke()}");
+            await Task.Delay(Pause, TimeProvider.System);
+        }
+    }
+
+    public static Task TrueAsync(Func<bool> condition, string what, TimeSpan? within = null, Func<string>? context = null) =>
+        FoundAsync(() => Task.FromResult(condition() ? "yes" : null), what, within, context);
+
+    /// <summary>Waits for a task.</summary>
+    public static async Task<T> DoneAsync<T>(Task<T> task, string what, TimeSpan? within = null, Func<string>? context = null)
+    {
+        TimeSpan limit = within ?? Patience;
+        try
+        {
+            return await task.WaitAsync(limit, TimeProvider.System);
+        }
+        catch (TimeoutException late) when (!task.IsCompleted)
+        {
+            throw new TimeoutException($"after {limit.TotalSeconds:0.#} s still not: {what}. {context?.Invoke()}", late);
+        }
+    }
+}
