@@ -30,6 +30,7 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
     private readonly HashSet<ReplicaId> _excluded = [];
     private int _indexAtStart;
     private int _lostWithoutProgress;
+    private bool _heard;
     private bool _started;
     private bool _startForwarded;
 
@@ -54,7 +55,7 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
     {
         Attempt++;
         _indexAtStart = NextIndex;
-        _started = false;
+        (_started, _heard) = (false, false);
         GenerateRequest next = Attempt == 1 ? request : request.Clone();
         next.Attempt = (uint)Attempt;
         next.Resume = _journal.ToResume();
@@ -69,6 +70,7 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
         violation = null;
         if (frame.Attempt != Attempt)
             return FrameVerdict.Drop;
+        _heard = true;
         frame.Load = null;
         if (frame.Start is { } start && !AcceptStart(frame, start, out violation))
             return FrameVerdict.Violation;
@@ -88,8 +90,8 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
         _excluded.Add(replica);
         if (NextIndex > _indexAtStart)
             _lostWithoutProgress = 0;
-        else if (reason.MayBePoison())
-            _lostWithoutProgress++;
+        else if (reason.MayBePoison() && (_heard || reason != FaultReason.LinkStall))
+            _lostWithoutProgress++; // A replica that was silent from the first moment was frozen before the request came.
         return _lostWithoutProgress >= options.AttemptsWithoutProgress
             ? $"{_lostWithoutProgress} replicas in a row were lost on this request at token {NextIndex}, the last one ({replica.Name}) by {reason.Word()}"
             : null;

@@ -57,6 +57,25 @@ public sealed class SessionLifeTests
     }
 
     [Fact]
+    public async Task Session_FrozenReplicasOneAfterTheOther_AreNotTakenForPoison()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b"), Replica("c"), Replica("d")));
+        gateway.Link.Script = (_, attempt, at) => attempt <= 3 && at == -1 ? Act.Hang : Act.Answer;
+        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request());
+        Task<Received[]> reading = Received.AllAsync(session);
+
+        for (int attempt = 1; attempt <= 3; attempt++)
+        {
+            while (session.Attempts < attempt)
+                await Task.Yield();
+            gateway.Time.Advance(TimeSpan.FromMilliseconds(950));
+        }
+
+        Assert.Equal(ScriptedLink.TextOf(7, 12), Assert.Single(await reading).Text);
+        Assert.Equal(4, session.Attempts);
+    }
+
+    [Fact]
     public async Task Session_OwnTimerLate_WaitsOneMoreRound()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
