@@ -5,6 +5,7 @@ using Skein.Protocol.V1;
 namespace Skein.Membership.Tests.Sockets;
 
 /// <summary>Real processes, real kills.</summary>
+[Collection(AloneOnTheMachine.Name)]
 public sealed class ProcessTests : IAsyncLifetime
 {
     private readonly List<IMembership> _members = [];
