@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using Skein.Protocol.V1;
 
@@ -28,6 +29,12 @@ public interface IMembership : IAsyncDisposable
 
     /// <summary>Tells this member's load as a slow fact; gossiped when it changed, at most once a second. Call as often as you like.</summary>
     void UpdateLoad(int inFlight, int queued);
+
+    /// <summary>
+    /// The newest load that a member told straight to this one; false where there is none, or it is older than
+    /// <see cref="ProtocolOptions.BeaconLifetime"/>. Fresh within tens of milliseconds, where the snapshot's figures are seconds old.
+    /// </summary>
+    bool TryGetBeacon(string name, [NotNullWhen(true)] out LoadBeacon? beacon);
 
     /// <summary>Replaces the gossip keys while running; see <see cref="GossipKeys"/> for how to rotate them.</summary>
     /// <exception cref="MembershipException">This member started without keys and is to get some, or the other way round.</exception>

@@ -35,6 +35,11 @@ public sealed record MembershipOptions
     /// <summary>Listen on other addresses than loopback although packets are neither authenticated nor encrypted. Default false.</summary>
     public bool Insecure { get; init; }
 
+    /// <summary>
+    /// Role of the members that get this one's load straight from it, ten times a second (a replica says <c>gateway</c>). Default null: none.
+    /// </summary>
+    public string? BeaconsTo { get; init; }
+
     /// <summary>Timing and bounds. Default <see cref="ProtocolOptions.Lan"/>.</summary>
     public ProtocolOptions Protocol { get; init; } = ProtocolOptions.Lan;
 

@@ -87,6 +87,12 @@ public sealed record ProtocolOptions
     /// <summary>Shortest time between two gossiped load reports of a member. Default 1 s, range 100 ms to 10 min.</summary>
     public TimeSpan LoadInterval { get; init; } = TimeSpan.FromSeconds(1);
 
+    /// <summary>Time between two load beacons to each member that wants them. Default 100 ms, range 10 ms to 10 s.</summary>
+    public TimeSpan BeaconInterval { get; init; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Age at which a beacon counts for nothing. Default 1 s, range <see cref="BeaconInterval"/> to 1 min.</summary>
+    public TimeSpan BeaconLifetime { get; init; } = TimeSpan.FromSeconds(1);
+
     /// <summary>How long a member that leaves goes on telling so. Default 200 ms, range 0 to 1 min.</summary>
     public TimeSpan LeaveLinger { get; init; } = TimeSpan.FromMilliseconds(200);
 
@@ -153,6 +159,8 @@ public sealed record ProtocolOptions
         Check.Range(nameof(ExchangeTimeout), ExchangeTimeout, TimeSpan.FromMilliseconds(50), TimeSpan.FromMinutes(1));
         Check.Range(nameof(NameCheckTimeout), NameCheckTimeout, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));
         Check.Range(nameof(LoadInterval), LoadInterval, TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(10));
+        Check.Range(nameof(BeaconInterval), BeaconInterval, TimeSpan.FromMilliseconds(10), TimeSpan.FromSeconds(10));
+        Check.Range(nameof(BeaconLifetime), BeaconLifetime, BeaconInterval, TimeSpan.FromMinutes(1));
         Check.Range(nameof(LeaveLinger), LeaveLinger, TimeSpan.Zero, TimeSpan.FromMinutes(1));
         Check.Range(nameof(TombstoneLifetime), TombstoneLifetime, TimeSpan.FromMinutes(1), TimeSpan.FromDays(30));
         Check.Range(nameof(MaxTombstones), MaxTombstones, 16, 100_000);

@@ -31,7 +31,7 @@ internal sealed class CoreState(CoreSettings settings, MemberTable table, ulong 
 
     public UpdateQueue LoadNews { get; } = new();
 
-    public LocalHealth Health { get; } = new(most: settings.Variant.LocalHealth ? 8 : 0);
+    public LocalHealth Health { get; } = new(most: settings.Variant.LocalHealth ? 8 : 0, patience: settings.Options.DirectTimeout);
 
     public ICoreEffects Effects { get; } = effects;
 

@@ -1,3 +1,5 @@
+using Skein.Membership.Wire;
+
 namespace Skein.Membership.Core;
 
 /// <summary>
@@ -20,6 +22,9 @@ internal interface ICoreEffects
 
     /// <summary>Looks up the address of a seed; answers by <see cref="MembershipCore.SeedResolved"/>.</summary>
     void Resolve(int seed);
+
+    /// <summary>A member told its load.</summary>
+    void BeaconReceived(MemberRecord from, LoadUpdate load);
 
     /// <summary>Something an operator or a test may want to see.</summary>
     void Report(CoreEvent what, MemberRecord about);

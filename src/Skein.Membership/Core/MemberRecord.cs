@@ -38,6 +38,9 @@ internal sealed class MemberRecord
     /// <summary>When the load was learnt.</summary>
     public TimeSpan LoadAt { get; set; }
 
+    /// <summary>Of the newest beacon of this life.</summary>
+    public uint BeaconSequence { get; set; }
+
     /// <summary>Present while the state is suspect.</summary>
     public Suspicion? Suspicion { get; set; }
 

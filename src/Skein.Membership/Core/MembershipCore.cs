@@ -21,6 +21,7 @@ internal sealed class MembershipCore
     private readonly Repair _repair;
     private readonly LoadReporter _load;
     private readonly Watcher _watcher;
+    private readonly Beacons _beacons;
     private readonly byte[] _reply = new byte[WireLimits.Datagram];
     private PeerAddress _from;
 
@@ -47,6 +48,7 @@ internal sealed class MembershipCore
         _nameCheck = new NameCheck(_state, _outbox, _spreader, Begin);
         _joiner = new Joiner(_state, _outbox, _nameCheck, settings.Seeds);
         _load = new LoadReporter(_state, _spreader);
+        _beacons = new Beacons(_state, _outbox);
         _watcher = new Watcher(_state, _outbox, _prober);
     }
 
@@ -75,6 +77,8 @@ internal sealed class MembershipCore
     /// <summary>Fires what is due.</summary>
     public void Advance(TimeSpan now)
     {
+        if (now > _state.Timers.NextDue)
+            _state.Health.NoteDelay(now - _state.Timers.NextDue, now);
         NoteStandstill(now);
         Enter(now);
         while (_state.Timers.TryTake(now, out TimerKind kind, out ulong key))
@@ -180,7 +184,18 @@ internal sealed class MembershipCore
     {
         Enter(now);
         _load.Update(inFlight, queued);
+        _beacons.Update(inFlight, queued);
     }
+
+    /// <summary>Who gets this member's beacons.</summary>
+    public void SetBeaconReceivers(ulong[] receivers, TimeSpan now)
+    {
+        Enter(now);
+        _beacons.SetReceivers(receivers);
+    }
+
+    /// <summary>Something in this process came late: it trusts itself less for a while.</summary>
+    public void NoteDelay(TimeSpan delay, TimeSpan now) => _state.Health.NoteDelay(delay, now);
 
     /// <summary>Replaces the keys; the first one seals from now on.</summary>
     public void UseKeys(GossipKeys keys) => _seal.Use(keys);
@@ -266,6 +281,9 @@ internal sealed class MembershipCore
             case TimerKind.Load:
                 _load.OnTimer();
                 break;
+            case TimerKind.Beacon:
+                _beacons.OnTimer();
+                break;
             case TimerKind.Watch:
                 _watcher.OnTimer();
                 break;
@@ -312,6 +330,9 @@ internal sealed class MembershipCore
             case PacketKind.Nack:
                 _prober.OnNack(body.Sequence, header.Sender, body.Target);
                 break;
+            case PacketKind.Beacon:
+                _beacons.OnReceived(sender, body);
+                return;
             case PacketKind.Compare:
                 _repair.OnCompare(from, body.BucketDigests);
                 break;

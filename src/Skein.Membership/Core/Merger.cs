@@ -105,6 +105,7 @@ internal sealed class Merger(CoreState state, Judge judge, Spreader spreader)
             r.Refused = default;
             r.FoundSilentAt = null;
             r.Load = default;
+            r.BeaconSequence = 0;
         });
         record.StateSince = state.Now;
         Announce(record, claim);

@@ -56,6 +56,13 @@ internal sealed class Outbox(CoreState state, PacketSeal seal)
         Finish(ref writer, to);
     }
 
+    public void Beacon(PeerAddress to, LoadUpdate load)
+    {
+        ProtoWriter writer = Begin(PacketKind.Beacon, withDigest: false);
+        load.WriteTo(ref writer, PacketBody.LoadsField);
+        Send(ref writer, to);
+    }
+
     /// <summary>Tells one member what we hold to be true, about itself or about a stale claim it made; rare per member.</summary>
     public void Correct(PeerAddress to, MemberRecord about, MemberRecord? receiver)
     {
@@ -110,15 +117,16 @@ internal sealed class Outbox(CoreState state, PacketSeal seal)
         return buffer[..seal.Close(buffer, writer.Position, state.Self.Generation)];
     }
 
-    public ProtoWriter Begin(PacketKind kind, uint sequence = 0, ulong target = 0) => BeginIn(_datagram, kind, sequence, target);
+    public ProtoWriter Begin(PacketKind kind, uint sequence = 0, ulong target = 0, bool withDigest = true) =>
+        BeginIn(_datagram, kind, sequence, target, withDigest);
 
-    private ProtoWriter BeginIn(Span<byte> buffer, PacketKind kind, uint sequence, ulong target)
+    private ProtoWriter BeginIn(Span<byte> buffer, PacketKind kind, uint sequence, ulong target, bool withDigest = true)
     {
         var writer = new ProtoWriter(buffer[..^seal.Trailer], PacketHeader.Length + seal.Prefix);
         writer.Varint(1, (uint)kind);
         writer.Varint(2, sequence);
         writer.Fixed64(3, target);
-        writer.Fixed64(4, state.Phase == CorePhase.Observing ? 0 : state.Table.Digest);
+        writer.Fixed64(4, !withDigest || state.Phase == CorePhase.Observing ? 0 : state.Table.Digest);
         return writer;
     }
 

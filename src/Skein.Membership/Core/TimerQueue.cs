@@ -16,6 +16,7 @@ internal enum TimerKind
     AntiEntropy,
     Load,
     Watch,
+    Beacon,
     Housekeeping,
     LeaveEnd,
 }

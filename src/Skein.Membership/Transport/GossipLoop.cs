@@ -34,7 +34,7 @@ internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipC
     public void Start()
     {
         core.Start(Now);
-        board.Publish(core);
+        board.Publish(core, Now);
         new Thread(Run) { IsBackground = true, Name = "skein-gossip" }.Start();
     }
 
@@ -77,7 +77,7 @@ internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipC
         core.Advance(Now);
         if (board.IsStale(core) && Now >= _publishAt)
         {
-            board.Publish(core);
+            board.Publish(core, Now);
             _publishAt = Now + SnapshotInterval;
         }
     }

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
@@ -13,7 +14,9 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
     private readonly GossipPort _port;
     private readonly GossipLoop _loop;
     private readonly StreamPort _streams;
-    private readonly SnapshotBoard _board = new();
+    private readonly SnapshotBoard _board;
+    private readonly BeaconBoard _beacons;
+    private readonly LocalSignals _signals;
     private readonly SeedAddress[] _seeds;
     private readonly TimeProvider _time;
     private readonly ILogger _log;
@@ -34,6 +37,8 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
     public GossipMember(MembershipOptions options, byte[] metadata, GossipPort port, TimeProvider time, ILogger log)
     {
         (_port, _time, _log) = (port, time, log);
+        _board = new SnapshotBoard(options.BeaconsTo);
+        _beacons = new BeaconBoard(time, options.Protocol.BeaconLifetime);
         _exchangeTimeout = options.Protocol.ExchangeTimeout;
         _seeds = [.. options.Seeds.Select(static seed => SeedAddress.TryParse(seed, out SeedAddress? parsed) ? parsed : throw Check.Refused(seed))];
         _streams = new StreamPort(port, time, _exchangeTimeout);
@@ -43,6 +48,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         _sealed = !options.Keys.IsEmpty;
         ulong seed = PacketHeader.MemberOf(options.Name) ^ (ulong)time.GetTimestamp();
         _loop = new GossipLoop(port, time, new MembershipCore(settings, seed, this), _board);
+        _signals = new LocalSignals(_loop, time);
     }
 
     public MembershipSnapshot Current => _board.Current;
@@ -72,6 +78,8 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
     public void UpdateLoad(int inFlight, int queued) =>
         _loop.Post((core, now) => core.UpdateLoad((uint)Math.Max(0, inFlight), (uint)Math.Max(0, queued), now));
 
+    public bool TryGetBeacon(string name, [NotNullWhen(true)] out LoadBeacon? beacon) => _beacons.TryGet(name, out beacon);
+
     public void UseKeys(GossipKeys keys)
     {
         if (keys.IsEmpty == _sealed)
@@ -96,6 +104,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
             return;
         await _stopping.CancelAsync();
+        _signals.Dispose();
         _loop.Stop();
         await _loop.Ended.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _accepting;
@@ -129,6 +138,8 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
 
     void ICoreEffects.Resolve(int seed) => _ = ResolveAsync(seed);
 
+    void ICoreEffects.BeaconReceived(MemberRecord from, Wire.LoadUpdate load) => _beacons.Put(from, load);
+
     void ICoreEffects.Report(CoreEvent what, MemberRecord about)
     {
         Log.Event(_log, what, about.Name, about.Generation, about.Incarnation, about.Address);
@@ -143,6 +154,9 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
                 break;
             case CoreEvent.Superseded:
                 _superseded.TrySetResult(_board.ToMember(about, isSelf: false));
+                break;
+            case CoreEvent.Died or CoreEvent.Left:
+                _beacons.Remove(about.Name);
                 break;
             case CoreEvent.Goodbye:
                 _goodbye.TrySetResult();

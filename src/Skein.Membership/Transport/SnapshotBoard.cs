@@ -1,17 +1,19 @@
 using System.Collections.Immutable;
 using Google.Protobuf;
 using Skein.Membership.Core;
+using Skein.Membership.Wire;
 using Skein.Protocol.V1;
 
 namespace Skein.Membership.Transport;
 
 /// <summary>Turns the core's table into immutable snapshots and tells who waits for one. Written by the loop, read by everybody.</summary>
-internal sealed class SnapshotBoard
+internal sealed class SnapshotBoard(string? beaconsTo)
 {
     private readonly Dictionary<ulong, (byte[] Bytes, MemberMetadata Parsed)> _metadata = [];
     private volatile MembershipSnapshot? _current;
     private volatile TaskCompletionSource _changed = NewSignal();
     private long _revision = -1;
+    private ulong[] _receivers = [];
 
     public MembershipSnapshot Current => _current ?? throw new InvalidOperationException("the member has not started");
 
@@ -28,7 +30,7 @@ internal sealed class SnapshotBoard
         }
     }
 
-    public void Publish(MembershipCore core)
+    public void Publish(MembershipCore core, TimeSpan now)
     {
         _revision = core.Table.Revision;
         MemberRecord self = core.Table.Self;
@@ -39,6 +41,19 @@ internal sealed class SnapshotBoard
         TaskCompletionSource changed = _changed;
         _changed = NewSignal();
         changed.SetResult();
+        if (beaconsTo is not null)
+            ChooseReceivers(core, members, now);
+    }
+
+    /// <summary>The core does not read metadata: the role is known here.</summary>
+    private void ChooseReceivers(MembershipCore core, ImmutableArray<Member> members, TimeSpan now)
+    {
+        ulong[] receivers = [.. members.Where(member => member is { IsSelf: false, IsLive: true } && member.Role == beaconsTo)
+            .Select(static member => PacketHeader.MemberOf(member.Name))];
+        if (_receivers.AsSpan().SequenceEqual(receivers))
+            return;
+        _receivers = receivers;
+        core.SetBeaconReceivers(receivers, now);
     }
 
     /// <summary>Nothing will change any more: waiters are released.</summary>

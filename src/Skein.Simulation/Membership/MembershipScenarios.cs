@@ -20,6 +20,7 @@ public static class MembershipScenarios
         new PacketLoss(),
         new Quiet(),
         new LoadGossip(),
+        new BeaconAge(),
         new SwimDetection(),
         new SwimMessages(),
         new SwimInfection(),

@@ -1,5 +1,6 @@
 using Skein.Membership;
 using Skein.Membership.Core;
+using Skein.Membership.Wire;
 
 namespace Skein.Simulation.Membership;
 
@@ -58,13 +59,16 @@ internal sealed class SimulatedMember : ICoreEffects
     /// <summary>Connections that others hold to this member.</summary>
     public List<(SimulatedMember Watcher, int Slot)> Watchers { get; } = [];
 
+    /// <summary>Newest beacon of each member, and when it came.</summary>
+    public Dictionary<string, (TimeSpan At, LoadUpdate Load)> Beacons { get; } = [];
+
     public List<(TimeSpan At, CoreEvent What, string About)> Events { get; } = [];
 
     public long SentPackets { get; set; }
 
     public long SentBytes { get; set; }
 
-    public MemberRecord? View(string name) => Core.Table.Find(Skein.Membership.Wire.PacketHeader.MemberOf(name));
+    public MemberRecord? View(string name) => Core.Table.Find(PacketHeader.MemberOf(name));
 
     public MemberState StateOf(string name) => View(name)?.State ?? MemberState.None;
 
@@ -76,6 +80,8 @@ internal sealed class SimulatedMember : ICoreEffects
     void ICoreEffects.Watch(int slot, PeerAddress to, ReadOnlySpan<byte> request) => _world.Watch(this, slot, to);
 
     void ICoreEffects.Resolve(int seed) => _world.Resolve(this, seed);
+
+    void ICoreEffects.BeaconReceived(MemberRecord from, LoadUpdate load) => Beacons[from.Name] = (_world.Now, load);
 
     void ICoreEffects.Report(CoreEvent what, MemberRecord about) => _world.OnReport(this, what, about);
 }

@@ -90,6 +90,10 @@ internal sealed class DirectGroup
         {
         }
 
+        void ICoreEffects.BeaconReceived(MemberRecord from, LoadUpdate load)
+        {
+        }
+
         void ICoreEffects.Report(CoreEvent what, MemberRecord about)
         {
         }

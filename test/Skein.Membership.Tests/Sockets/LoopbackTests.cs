@@ -47,6 +47,43 @@ public sealed class LoopbackTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task UpdateLoad_BeaconsToGateways_AreThereWithoutGossip()
+    {
+        IMembership gateway = await StartAsync("gateway-1", Roles.Gateway);
+        MembershipOptions options = Options("replica-1") with { Seeds = [gateway.LocalEndPoint.ToString()], BeaconsTo = Roles.Gateway };
+        IMembership replica = await StartAsync(options, Roles.Replica);
+        await WaitAsync(replica, "gateway-1", member => member.IsLive);
+        await WaitAsync(gateway, "replica-1", member => member.IsLive);
+
+        replica.UpdateLoad(inFlight: 5, queued: 1);
+
+        await WaitAsync(gateway, "replica-1", member => member.InFlight == 5);
+        Assert.True(gateway.TryGetBeacon("replica-1", out LoadBeacon? beacon));
+        Assert.Equal((5, 1), (beacon.InFlight, beacon.Queued));
+        Assert.False(replica.TryGetBeacon("gateway-1", out _));
+    }
+
+    [Fact]
+    public async Task Start_WithKeys_GroupsOnlyWithTheSameKeysAndRotates()
+    {
+        (string first, string second) = (GossipKeys.NewKey(), GossipKeys.NewKey());
+        IMembership gateway = await StartAsync(Options("gateway-1") with { Keys = GossipKeys.Parse(first) }, Roles.Gateway);
+        string seed = gateway.LocalEndPoint.ToString();
+        IMembership stranger = await StartAsync(Options("stranger") with { Seeds = [seed] }, Roles.Replica);
+        IMembership replica = await StartAsync(Options("replica-1") with { Seeds = [seed], Keys = GossipKeys.Parse(first) }, Roles.Replica);
+        await WaitAsync(gateway, "replica-1", member => member.IsLive);
+
+        foreach (string keys in new[] { $"{first}\n{second}", $"{second}\n{first}", second })
+            foreach (IMembership member in new[] { gateway, replica })
+                member.UseKeys(GossipKeys.Parse(keys));
+        replica.UpdateLoad(9, 9);
+
+        await WaitAsync(gateway, "replica-1", member => member.InFlight == 9);
+        Assert.Null(gateway.Current.Find("stranger"));
+        Assert.Single(stranger.Current.Members);
+    }
+
+    [Fact]
     public async Task Leave_OthersSeeLeft()
     {
         IMembership gateway = await StartAsync("gateway-1", Roles.Gateway);

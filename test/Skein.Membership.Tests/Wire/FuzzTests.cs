@@ -166,6 +166,10 @@ public sealed class FuzzTests
         {
         }
 
+        void ICoreEffects.BeaconReceived(MemberRecord from, LoadUpdate load)
+        {
+        }
+
         void ICoreEffects.Report(CoreEvent what, MemberRecord about)
         {
         }

@@ -72,6 +72,53 @@ internal sealed class LoadGossip : IMembershipScenario
     }
 }
 
+/// <summary>Replicas tell gateways their load.</summary>
+internal sealed class BeaconAge : IMembershipScenario
+{
+    public string Name => "beacons";
+
+    public string Summary => "Replicas beacon their load, which changes at random, to gateways: age in ms of what a gateway knows, at rest and after a change";
+
+    public SimulationTable Run(ScenarioSettings settings)
+    {
+        int members = settings.Members ?? 16;
+        int gateways = Math.Max(1, members / 4);
+        MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options);
+        ulong[] receivers = [.. world.Members.Take(gateways).Select(static member => member.Id)];
+        foreach (SimulatedMember replica in world.Members.Skip(gateways))
+            world.Do(replica, (core, now) => core.SetBeaconReceivers(receivers, now));
+        Traffic before = Traffic.Of(world);
+        (Sample ages, Sample changes) = (new(), new());
+        var told = new Dictionary<string, (uint Load, TimeSpan At)>(StringComparer.Ordinal);
+        for (int step = 0; step < 60_000; step++)
+        {
+            SimulatedMember replica = world.Members[gateways + world.Random.Next(members - gateways)];
+            if (world.Random.Chance(20))
+            {
+                uint load = (uint)world.Random.Next(64);
+                told[replica.Name] = (load, world.Now);
+                world.Do(replica, (core, now) => core.UpdateLoad(load, 0, now));
+            }
+            world.RunFor(TimeSpan.FromMilliseconds(1));
+            SimulatedMember gateway = world.Members[world.Random.Next(gateways)];
+            if (!gateway.Beacons.TryGetValue(replica.Name, out var beacon) || !told.TryGetValue(replica.Name, out var last))
+                continue;
+            ages.Add((world.Now - beacon.At).TotalMilliseconds);
+            if (beacon.Load.InFlight != last.Load)
+                changes.Add((world.Now - last.At).TotalMilliseconds);
+        }
+        Traffic sent = Traffic.Of(world) - before;
+        double pairs = (double)gateways * (members - gateways);
+        return new SimulationTable("", ["replicas", "gateways", "age p50", "age p99", "wrong for at most", "bytes/s a pair"],
+        [
+            [
+                Stage.Number(members - gateways), Stage.Number(gateways), Sample.Text(ages.Quantile(0.5)), Sample.Text(ages.Quantile(0.99)),
+                Sample.Text(changes.Max), Sample.Text((sent.Bytes / 60.0 - 85 * members) / pairs),
+            ],
+        ]);
+    }
+}
+
 internal readonly record struct Traffic(long Packets, long Bytes)
 {
     public static Traffic Of(MembershipWorld world) =>

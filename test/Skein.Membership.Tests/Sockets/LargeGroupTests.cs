@@ -1,0 +1,106 @@
+using System.Diagnostics;
+using System.Net;
+using Microsoft.Extensions.Logging.Abstractions;
+using Skein.Protocol.V1;
+
+namespace Skein.Membership.Tests.Sockets;
+
+/// <summary>Tests that keep every core busy, or measure time on real sockets: not beside others.</summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class AloneOnTheMachine
+{
+    /// <summary>Name of the collection.</summary>
+    public const string Name = "alone on the machine";
+}
+
+[Collection(AloneOnTheMachine.Name)]
+public sealed class LargeGroupTests : IAsyncDisposable
+{
+    private const int Members = 128;
+    private readonly List<IMembership> _members = [];
+    private readonly CancellationTokenSource _deadline = new(TimeSpan.FromSeconds(60), TimeProvider.System);
+
+    public async ValueTask DisposeAsync()
+    {
+        await Task.WhenAll(_members.Select(static member => member.DisposeAsync().AsTask()));
+        _deadline.Dispose();
+    }
+
+    [Fact]
+    public async Task Group_StarvedOfProcessorTime_LosesNobodyAndThenFindsTheOneThatCrashed()
+    {
+        long start = TimeProvider.System.GetTimestamp();
+        _members.Add(await StartAsync(0));
+        _members.AddRange(await Task.WhenAll(Enumerable.Range(1, Members - 1).Select(StartAsync)));
+        await WaitForAllAsync(static snapshot => snapshot.Members.Length == Members && snapshot.Members.All(static member => member.IsLive));
+        Tell($"{Members} members know each other after", start);
+        await RestAsync(TimeSpan.FromSeconds(3));
+
+        await BurnAllCoresAsync(TimeSpan.FromSeconds(5));
+        Assert.All(_members, static member => Assert.All(member.Current.Members, static seen => Assert.True(seen.IsLive, $"{seen} is not live")));
+
+        IMembership victim = _members[Members / 2];
+        string name = victim.Current.Self.Name;
+        _members.Remove(victim);
+        start = TimeProvider.System.GetTimestamp();
+        await victim.DisposeAsync();
+        await WaitForAllAsync(snapshot => snapshot.Find(name)!.State == MemberState.Dead);
+        Tell("the crashed one is dead everywhere after", start);
+        Assert.InRange(TimeProvider.System.GetElapsedTime(start), TimeSpan.Zero, TimeSpan.FromSeconds(4));
+    }
+
+    /// <summary>Threads that do nothing but run, two for each core.</summary>
+    private async Task BurnAllCoresAsync(TimeSpan length)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(_deadline.Token);
+        CancellationToken stopped = stop.Token;
+        Thread[] burners = [.. Enumerable.Range(0, Environment.ProcessorCount * 2).Select(_ => new Thread(() => Burn(stopped)) { IsBackground = true })];
+        foreach (Thread burner in burners)
+            burner.Start();
+        await RestAsync(length);
+        await stop.CancelAsync();
+        foreach (Thread burner in burners)
+            burner.Join();
+    }
+
+    private static void Burn(CancellationToken stop)
+    {
+        double value = 1;
+        while (!stop.IsCancellationRequested)
+            value = Math.Sqrt(value + 1);
+        GC.KeepAlive(value);
+    }
+
+    /// <summary>Time is what is tested here: the group has to go through it.</summary>
+    private async Task RestAsync(TimeSpan time)
+    {
+        TimeSpan processor = Process.GetCurrentProcess().TotalProcessorTime;
+        await Task.Delay(time, TimeProvider.System, _deadline.Token);
+        TimeSpan used = Process.GetCurrentProcess().TotalProcessorTime - processor;
+        TestContext.Current.TestOutputHelper?.WriteLine($"processor time in {time}: {used.TotalMilliseconds / time.TotalSeconds / Members:f2} ms/s a member");
+    }
+
+    private static void Tell(string what, long since) => TestContext.Current.TestOutputHelper?.WriteLine(
+        $"{what} {TimeProvider.System.GetElapsedTime(since).TotalMilliseconds:f0} ms");
+
+    private async Task WaitForAllAsync(Func<MembershipSnapshot, bool> condition)
+    {
+        foreach (IMembership viewer in _members)
+        {
+            MembershipSnapshot snapshot = viewer.Current;
+            while (!condition(snapshot))
+                snapshot = await viewer.WaitForChangeAsync(snapshot.Version, _deadline.Token);
+        }
+    }
+
+    private Task<IMembership> StartAsync(int index)
+    {
+        var options = new MembershipOptions
+        {
+            Name = $"m-{index}",
+            Bind = new IPEndPoint(IPAddress.Loopback, 0),
+            Seeds = index == 0 ? [] : [_members[0].LocalEndPoint.ToString()],
+        };
+        return MembershipService.StartAsync(options, new MemberMetadata(), TimeProvider.System, NullLoggerFactory.Instance, _deadline.Token);
+    }
+}
