@@ -18,5 +18,7 @@ internal static class SkeinCommand
         StatusCommand.Create(),
         ChatCommand.Create(),
         BenchCommand.Create(),
+        SimulateCommand.Create(),
+        GossipKeysCommand.Create(),
     };
 }

@@ -1,4 +1,6 @@
+using System.Buffers.Binary;
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Security.Cryptography;
 
 namespace Skein.Membership;
@@ -23,6 +25,11 @@ public sealed record GossipKeys
 
     /// <summary>Whether there are none.</summary>
     public bool IsEmpty => Keys.IsEmpty;
+
+    /// <summary>How packets name the keys, in order: the first 4 bytes of SHA-256("skein-key:" + key), in hex. Tells nothing of the keys.</summary>
+    public IReadOnlyList<string> Ids => [.. Keys.Select(static key => IdOf(key).ToString("x8", CultureInfo.InvariantCulture))];
+
+    internal static uint IdOf(byte[] key) => BinaryPrimitives.ReadUInt32BigEndian(SHA256.HashData([.. "skein-key:"u8, .. key]));
 
     /// <summary>Reads keys as base64, one a line, the one to seal with first; empty lines and lines with # are skipped.</summary>
     /// <exception cref="MembershipException">A line is no key, or there are more than eight; the key itself is never in the message.</exception>

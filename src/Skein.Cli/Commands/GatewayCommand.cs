@@ -46,6 +46,7 @@ internal static class GatewayCommand
         };
         await using IMembership membership = await MemberRun.JoinAsync(settings, name, metadata, gateway.Services, signal.Stop);
         gateway.Join(membership);
+        using IDisposable? following = settings.Keys?.Follow(membership);
         MemberRun.TellReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
         await MemberRun.WaitForStopAsync(membership, signal);
         // First out of the group, so that nobody is sent here any more; then the streams finish.

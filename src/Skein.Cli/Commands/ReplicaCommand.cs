@@ -53,6 +53,7 @@ internal static class ReplicaCommand
         await using IMembership membership = await MemberRun.JoinAsync(settings, name, metadata, replica.Services, signal.Stop);
         replica.Control.SetGeneration(membership.Current.Self.Generation);
         using var telling = new LoadTeller(membership, replica.Control);
+        using IDisposable? following = settings.Keys?.Follow(membership);
         MemberRun.TellReady(settings, new MemberReady(name, "", metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
         await MemberRun.WaitForStopAsync(membership, signal);
         await LeaveAsync(membership, metadata, replica, settings.StopGrace, signal);

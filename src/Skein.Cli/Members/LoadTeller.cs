@@ -4,10 +4,10 @@ using Skein.Replica;
 
 namespace Skein.Cli.Members;
 
-/// <summary>Tells the group a replica's load, as a slow fact.</summary>
+/// <summary>Tells the group a replica's load: membership makes beacons and slow facts of it.</summary>
 internal sealed class LoadTeller : IDisposable
 {
-    private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(50);
 
     private readonly ITimer _timer;
 

@@ -53,6 +53,8 @@ internal static class MemberRun
             Advertise = new IPEndPoint(settings.AdvertisedAddress, 0),
             Seeds = settings.Seeds,
             Insecure = settings.IsInsecure,
+            Keys = settings.Keys?.Read() ?? GossipKeys.None,
+            Protocol = settings.Protocol,
         };
         try
         {

@@ -16,6 +16,7 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
 {
     private readonly Dictionary<string, DateTimeOffset> _firstSeen = new(StringComparer.Ordinal);
     private volatile MembershipSnapshot? _group;
+    private volatile IMembership? _membership;
 
     public IReadOnlyList<MemberStatus> Members =>
         [.. Group.OrderBy(member => member.Role, StringComparer.Ordinal).ThenBy(member => member.Name, StringComparer.Ordinal).Select(StatusOf)];
@@ -23,6 +24,9 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
     private IEnumerable<Member> Group => _group?.Members ?? [];
 
     public void Update(MembershipSnapshot group) => _group = group;
+
+    /// <summary>Where fresh loads are asked from now on.</summary>
+    public void Follow(IMembership membership) => _membership = membership;
 
     public IReadOnlyList<ServedModel> List()
     {
@@ -51,6 +55,7 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
     private MemberStatus StatusOf(Member member)
     {
         MemberMetadata metadata = member.Metadata;
+        (int inFlight, int queued) = LoadOf(member);
         return new MemberStatus
         {
             Name = member.Name,
@@ -65,11 +70,22 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
             Gossip = member.Gossip.ToString(),
             Models = { metadata.Models },
             Slots = metadata.Slots,
-            // What this process knows of itself is newer than what it gossiped.
-            InFlight = (uint)(member.IsSelf ? statistics.Sessions : member.InFlight ?? 0),
-            Queued = (uint)(member.IsSelf ? admission.Waiting : member.Queued ?? 0),
+            InFlight = (uint)inFlight,
+            Queued = (uint)queued,
             Draining = metadata.Draining,
         };
+    }
+
+    /// <summary>The freshest there is: what this process knows of itself, else what the member beaconed, else what it gossiped. The dead have none.</summary>
+    private (int InFlight, int Queued) LoadOf(Member member)
+    {
+        if (member.IsSelf)
+            return (statistics.Sessions, admission.Waiting);
+        if (!member.IsLive)
+            return (0, 0);
+        return _membership is { } membership && membership.TryGetBeacon(member.Name, out LoadBeacon? beacon)
+            ? (beacon.InFlight, beacon.Queued)
+            : (member.InFlight ?? 0, member.Queued ?? 0);
     }
 
     private static string WordFor(MemberState state) => state switch

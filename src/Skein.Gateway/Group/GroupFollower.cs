@@ -22,6 +22,7 @@ internal sealed class GroupFollower(
     public void Follow(IMembership membership)
     {
         _membership = membership;
+        directory.Follow(membership);
         MembershipSnapshot first = membership.Current;
         Take(first);
         fleet.ConnectionBroken += OnConnectionBroken;

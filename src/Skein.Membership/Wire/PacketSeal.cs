@@ -155,5 +155,5 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
     }
 
     private static ImmutableArray<(uint Id, byte[] Secret)> Identify(GossipKeys keys) =>
-        [.. keys.Keys.Select(static key => (BinaryPrimitives.ReadUInt32BigEndian(SHA256.HashData([.. "skein-key:"u8, .. key])), key))];
+        [.. keys.Keys.Select(static key => (GossipKeys.IdOf(key), key))];
 }

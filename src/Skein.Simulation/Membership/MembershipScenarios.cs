@@ -41,9 +41,9 @@ public static class MembershipScenarios
     public static SimulationTable Run(string name, ScenarioSettings settings)
     {
         if (!ByName.TryGetValue(name, out IMembershipScenario? scenario))
-            throw new ArgumentException($"scenario is '{name}': allowed are {string.Join(", ", ByName.Keys)}", nameof(name));
+            throw new ArgumentException($"scenario is '{name}': allowed are {string.Join(", ", ByName.Keys)}");
         if (settings.Problem is { } problem)
-            throw new ArgumentException(problem, nameof(settings));
+            throw new ArgumentException(problem);
         SimulationTable table = scenario.Run(settings);
         return table with { Title = $"{scenario.Summary}\nskein simulate membership --scenario {name}{settings}" };
     }

@@ -1,0 +1,103 @@
+using System.CommandLine;
+using System.Globalization;
+using Skein.Cli.Members;
+using Skein.Cli.Settings;
+using Skein.Membership;
+
+namespace Skein.Cli.Commands;
+
+/// <summary><c>skein gossip-keys</c>: makes and changes the file of keys that members read with <c>--gossip-key-file</c>.</summary>
+internal static class GossipKeysCommand
+{
+    private static readonly Argument<string> KeyFile = new("file") { Description = "The file of keys" };
+    private static readonly Argument<string> KeyId = new("id") { Description = "Id of a key, as 'list' prints it" };
+
+    public static Command Create()
+    {
+        var command = new Command("gossip-keys", """
+            Make and rotate the keys that seal gossip
+
+            To change keys without downtime: 'add' a new one to the file of every member, then 'use' it on every member, then 'remove' the old one.
+            """);
+        command.Subcommands.Add(Sub("new", "Make a file with one new key", sources => New(sources), KeyFile));
+        command.Subcommands.Add(Sub("list", "Print the ids of the keys, never the keys; the first one seals", List, KeyFile));
+        command.Subcommands.Add(Sub("add", "Add a key, behind the others: a new one, or the one given on standard input", AddAsync, KeyFile));
+        command.Subcommands.Add(Sub("use", "Seal with this key from now on", sources => Change(sources, (keys, at) => [keys[at], .. keys.Where((_, index) => index != at)]), KeyFile, KeyId));
+        command.Subcommands.Add(Sub("remove", "Take a key away", sources => Change(sources, (keys, at) => [.. keys.Where((_, index) => index != at)]), KeyFile, KeyId));
+        return command;
+    }
+
+    private static Command Sub(string name, string description, Func<SettingSources, Task<int>> run, params Argument<string>[] arguments)
+    {
+        Command command = CommandLine.Verb(name, description, [], run);
+        foreach (Argument<string> argument in arguments)
+            command.Arguments.Add(argument);
+        return command;
+    }
+
+    private static Task<int> New(SettingSources sources)
+    {
+        string path = sources.Get(KeyFile);
+        if (File.Exists(path))
+            throw new UsageException($"{path} exists; allowed: a file that does not, or 'skein gossip-keys add' to add a key to it");
+        new GossipKeyFile(path).Write([GossipKeys.NewKey()]);
+        Console.WriteLine($"{path} has one new key; copy it to every member and start them with --gossip-key-file {path}");
+        return Task.FromResult(CommandLine.Success);
+    }
+
+    private static Task<int> List(SettingSources sources)
+    {
+        Print(new GossipKeyFile(sources.Get(KeyFile)).Read());
+        return Task.FromResult(CommandLine.Success);
+    }
+
+    private static async Task<int> AddAsync(SettingSources sources)
+    {
+        string path = sources.Get(KeyFile);
+        string? given = Console.IsInputRedirected ? (await Console.In.ReadLineAsync())?.Trim() : null;
+        string key = string.IsNullOrEmpty(given) ? GossipKeys.NewKey() : given;
+        return Save(path, [.. KeysIn(path), key]);
+    }
+
+    private static Task<int> Change(SettingSources sources, Func<string[], int, string[]> change)
+    {
+        string path = sources.Get(KeyFile);
+        string id = sources.Get(KeyId);
+        IReadOnlyList<string> ids = new GossipKeyFile(path).Read().Ids;
+        int at = ids.ToList().IndexOf(id);
+        if (at < 0)
+            throw new UsageException($"key '{id}' is not in {path}; allowed: {string.Join(", ", ids)}");
+        return Task.FromResult(Save(path, change(KeysIn(path), at)));
+    }
+
+    private static int Save(string path, string[] keys)
+    {
+        GossipKeys parsed;
+        try
+        {
+            parsed = GossipKeys.Parse(string.Join('\n', keys));
+        }
+        catch (MembershipException error)
+        {
+            throw new UsageException(error.Message);
+        }
+        if (parsed.IsEmpty)
+            throw new UsageException($"{path} would have no key left; allowed: at least one");
+        new GossipKeyFile(path).Write(keys);
+        Print(parsed);
+        return CommandLine.Success;
+    }
+
+    /// <summary>The keys as they stand in the file, in the order of <see cref="GossipKeys.Ids"/>.</summary>
+    private static string[] KeysIn(string path)
+    {
+        _ = new GossipKeyFile(path).Read();
+        return [.. File.ReadLines(path).Select(line => line.Trim()).Where(line => line.Length > 0 && line[0] != '#')];
+    }
+
+    private static void Print(GossipKeys keys)
+    {
+        for (int index = 0; index < keys.Ids.Count; index++)
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{keys.Ids[index]}{(index == 0 ? "  seals and opens" : "  opens")}"));
+    }
+}

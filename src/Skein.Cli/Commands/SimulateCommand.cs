@@ -1,0 +1,60 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using Skein.Cli.Settings;
+using Skein.Simulation;
+using Skein.Simulation.Membership;
+
+namespace Skein.Cli.Commands;
+
+/// <summary><c>skein simulate membership</c>: production code in virtual time.</summary>
+internal static class SimulateCommand
+{
+    private static readonly Setting<string?> Scenario = Setting.Text("scenario", "name", "What to simulate [default: print the list]");
+    private static readonly Setting<int?> Members = Setting.OptionalNumber("members", "Members [default: the scenario's own sizes]", 2, 20_000);
+    private static readonly Setting<int?> Runs = Setting.OptionalNumber("runs", "Runs of each row [default: the scenario's own number]", 1, 100_000);
+    private static readonly Setting<ulong> Seed = new(
+        "seed", "n", "Seed of the first run; the same seed gives the same table [default: 1]", "a whole number, 0 or more", 1UL,
+        (string text, out ulong read) => ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out read));
+
+    private static readonly Setting<string?> Profile = Setting.Text("profile", "word", "lan, fast or wan [default: lan]");
+    private static readonly Setting<bool> Json = Setting.Flag("json", "Print JSON");
+
+    public static Command Create()
+    {
+        var command = new Command("simulate", "Run production code in virtual time");
+        command.Subcommands.Add(CommandLine.Verb(
+            "membership", "Simulate the group: detection, false positives, joins, partitions, and the literature's experiments",
+            [Scenario, Members, Seed, Runs, Profile, Json], RunAsync));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(SettingSources sources)
+    {
+        if (Scenario.Read(sources) is not { } scenario)
+        {
+            foreach ((string name, string summary) in MembershipScenarios.All)
+                await Console.Out.WriteLineAsync($"{name,-20} {summary}");
+            return CommandLine.Success;
+        }
+        var settings = new ScenarioSettings
+        {
+            Members = Members.Read(sources), Seed = Seed.Read(sources), Runs = Runs.Read(sources), Profile = Profile.Read(sources) ?? "lan",
+        };
+        try
+        {
+            await Console.Error.WriteLineAsync($"simulating {scenario} …");
+            SimulationTable table = MembershipScenarios.Run(scenario, settings);
+            await Console.Out.WriteLineAsync(Json.Read(sources) ? JsonSerializer.Serialize(table, JsonSerializerOptions.Web) : table.Render());
+            return CommandLine.Success;
+        }
+        catch (ArgumentException error)
+        {
+            throw new UsageException(error.Message);
+        }
+        catch (InvalidOperationException error)
+        {
+            throw new CommandFailedException(error.Message, error);
+        }
+    }
+}
