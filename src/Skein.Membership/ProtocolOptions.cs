@@ -60,8 +60,11 @@ public sealed record ProtocolOptions
     /// <summary>Gossip packets a second that one member sends at the most, besides probes. Default 300, range 10 to 100,000.</summary>
     public int GossipRate { get; init; } = 300;
 
-    /// <summary>Time between two rounds that carry load reports only. Default 200 ms, range 10 ms to 1 min.</summary>
-    public TimeSpan LoadGossipInterval { get; init; } = TimeSpan.FromMilliseconds(200);
+    /// <summary>Time between two rounds that carry load reports only. Default 50 ms, range 10 ms to 1 min.</summary>
+    public TimeSpan LoadGossipInterval { get; init; } = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>How often a member passes a load report on; one that is missed is replaced by the next. Default 4, range 1 to 20.</summary>
+    public int LoadRetransmissions { get; init; } = 4;
 
     /// <summary>A rumour is sent this many times ceil(log10(members + 1)). Default 4, range 1 to 20.</summary>
     public int RetransmitFactor { get; init; } = 4;
@@ -142,6 +145,7 @@ public sealed record ProtocolOptions
         Check.Range(nameof(GossipInterval), GossipInterval, TimeSpan.FromMilliseconds(1), TimeSpan.FromMinutes(1));
         Check.Range(nameof(GossipRate), GossipRate, 10, 100_000);
         Check.Range(nameof(LoadGossipInterval), LoadGossipInterval, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));
+        Check.Range(nameof(LoadRetransmissions), LoadRetransmissions, 1, 20);
         Check.Range(nameof(RetransmitFactor), RetransmitFactor, 1, 20);
         Check.Range(nameof(DeadContactInterval), DeadContactInterval, TimeSpan.FromMilliseconds(100), TimeSpan.FromHours(1));
         Check.Range(nameof(SeedRetryMin), SeedRetryMin, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));

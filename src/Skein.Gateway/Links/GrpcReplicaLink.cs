@@ -57,6 +57,11 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
         {
             throw LinkErrors.From(error);
         }
+        catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
+        {
+            // The channel was closed under the call: its replica left, or this gateway stops.
+            throw new LinkException(LinkError.ConnectionLost, "the connection was closed", load: null, error);
+        }
     }
 
     private static LinkException Gone(Replica replica) => new(LinkError.Unreachable, $"{replica.Id} left the fleet");

@@ -8,12 +8,14 @@ namespace Skein.Membership.Core;
 /// </summary>
 internal sealed class Judge(CoreState state, Spreader spreader)
 {
-    private static readonly TimeSpan NoDeadline = TimeSpan.MaxValue;
     private int _mostSuspects;
     private TimeSpan _mostSuspectsAt;
 
     /// <summary>Called when others accuse a member, so that this one may look for itself. Set once.</summary>
     public Action<MemberRecord, bool> Verify { get; set; } = static (_, _) => { };
+
+    /// <summary>Called to ask a member whether it is there, without consequences. Set once.</summary>
+    public Action<MemberRecord> Ask { get; set; } = static _ => { };
 
     /// <summary>One member found another one silent, or was refused by it, at its present incarnation.</summary>
     public void Accuse(MemberRecord record, ulong accuser, bool refused)
@@ -97,13 +99,15 @@ internal sealed class Judge(CoreState state, Spreader spreader)
 
     public void OnSuspicionTimer(ulong id)
     {
-        if (state.Table.Find(id) is not { Suspicion: { } suspicion } record || state.Now < suspicion.Due)
+        if (state.Table.Find(id) is not { } record || state.Now < record.SuspicionTimer)
             return;
-        suspicion.Due = NoDeadline;
-        if (state.Now < Deadline(record, suspicion))
+        record.SuspicionTimer = TimeSpan.MaxValue;
+        if (record.Suspicion is not { } suspicion)
+            return;
+        if (state.Now < Due(record, suspicion))
             Arm(record);
-        else if (state.Now < state.ListenUntil)
-            ArmAt(record, suspicion, state.ListenUntil);
+        else if (NeedsAsking(record, suspicion))
+            AskItself(record, suspicion);
         else if (record.Accusers.Count >= state.AccusersNeeded(record))
             Condemn(record);
         else
@@ -118,8 +122,7 @@ internal sealed class Judge(CoreState state, Spreader spreader)
             if (record.Suspicion is not { } suspicion)
                 continue;
             suspicion.Start += slept;
-            suspicion.Due = NoDeadline;
-            Arm(record);
+            suspicion.NotBefore = state.ListenUntil;
         }
     }
 
@@ -146,21 +149,37 @@ internal sealed class Judge(CoreState state, Spreader spreader)
     /// <summary>Nobody agrees: the case stays open, and everybody is asked to look again.</summary>
     private void LookAgain(MemberRecord record, Suspicion suspicion)
     {
-        ArmAt(record, suspicion, state.Now + state.Options.SuspicionMin);
+        suspicion.NotBefore = state.Now + state.Options.SuspicionMin;
+        Arm(record);
         spreader.Tell(record, UpdateParts.State);
         Verify(record, false);
     }
 
     private void Arm(MemberRecord record)
     {
-        if (record.Suspicion is { } suspicion && Deadline(record, suspicion) is var due && due < suspicion.Due)
-            ArmAt(record, suspicion, due);
+        if (record.Suspicion is not { } suspicion || Due(record, suspicion) is var due && due >= record.SuspicionTimer)
+            return;
+        record.SuspicionTimer = due;
+        state.Timers.Set(due, TimerKind.Suspicion, record.Id);
     }
 
-    private void ArmAt(MemberRecord record, Suspicion suspicion, TimeSpan due)
+    /// <summary>Nobody condemns on hearsay alone: a refutation may have passed this member by.</summary>
+    private bool NeedsAsking(MemberRecord record, Suspicion suspicion) =>
+        state.Variant.Caution && !suspicion.Asked && !(record.FoundSilentAt >= suspicion.Start);
+
+    /// <summary>The question carries our suspicion, so that the answer carries the refutation.</summary>
+    private void AskItself(MemberRecord record, Suspicion suspicion)
     {
-        suspicion.Due = due;
-        state.Timers.Set(due, TimerKind.Suspicion, record.Id);
+        suspicion.Asked = true;
+        suspicion.NotBefore = state.Now + state.Options.DirectTimeout;
+        Ask(record);
+        Arm(record);
+    }
+
+    private TimeSpan Due(MemberRecord record, Suspicion suspicion)
+    {
+        TimeSpan deadline = Deadline(record, suspicion);
+        return NeedsAsking(record, suspicion) ? deadline - state.Options.DirectTimeout : deadline;
     }
 
     private TimeSpan Deadline(MemberRecord record, Suspicion suspicion)
@@ -168,7 +187,8 @@ internal sealed class Judge(CoreState state, Spreader spreader)
         TimeSpan min = state.Options.SuspicionMin;
         int expected = Math.Min(state.Options.Confirmations, state.Table.LiveCount - 2);
         TimeSpan window = Suspicion.Window(min, min * state.Options.SuspicionMaxFactor, record.Accusers.Count - 1, expected);
-        return suspicion.Start + window * CrowdFactor();
+        TimeSpan due = suspicion.Start + window * CrowdFactor();
+        return due > suspicion.NotBefore ? due : suspicion.NotBefore;
     }
 
     /// <summary>

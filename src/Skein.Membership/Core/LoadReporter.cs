@@ -28,7 +28,7 @@ internal sealed class LoadReporter(CoreState state, Spreader spreader)
         state.Self.Load = new LoadUpdate
         {
             Id = state.Self.Id,
-            Generation = state.Self.Generation,
+            Life = LoadUpdate.LifeOf(state.Self.Generation),
             Sequence = ++_sequence,
             InFlight = _now.InFlight,
             Queued = _now.Queued,

@@ -41,6 +41,12 @@ internal sealed class MemberRecord
     /// <summary>Present while the state is suspect.</summary>
     public Suspicion? Suspicion { get; set; }
 
+    /// <summary>
+    /// When the next timer for suspicions of this member fires. It outlives a suspicion, so that a member that is suspected again and again
+    /// does not pile timers up.
+    /// </summary>
+    public TimeSpan SuspicionTimer { get; set; } = TimeSpan.MaxValue;
+
     /// <summary>Who made the case, while suspect or dead.</summary>
     public AccuserSet Accusers { get; set; }
 

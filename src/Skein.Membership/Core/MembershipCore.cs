@@ -39,7 +39,7 @@ internal sealed class MembershipCore
         _seal = new PacketSeal(PacketHeader.ClusterOf(settings.Cluster), self.Id, settings.Keys);
         _outbox = new Outbox(_state, _seal);
         _spreader = new Spreader(_state, _outbox);
-        _judge = new Judge(_state, _spreader) { Verify = Verify };
+        _judge = new Judge(_state, _spreader) { Verify = Verify, Ask = Ask };
         _prober = new Prober(_state, _outbox, _judge);
         _relays = new Relays(_state, _outbox, _prober);
         _repair = new Repair(_state, _outbox);
@@ -385,12 +385,14 @@ internal sealed class MembershipCore
             _prober.Start(record, askTcpAtOnce: refused);
     }
 
+    private void Ask(MemberRecord record) => _outbox.Ping(record.Address, _prober.NextSequence(), record);
+
     private void ContactDead()
     {
         SetDeadContact();
         IReadOnlyList<MemberRecord> gone = _state.Table.Gone;
         if (gone.Count > 0 && gone[_state.Random.Next(gone.Count)] is { State: MemberState.Dead } dead)
-            _outbox.Ping(dead.Address, _prober.NextSequence(), dead);
+            Ask(dead);
     }
 
     private void SetDeadContact() =>

@@ -35,9 +35,9 @@ internal sealed class Merger(CoreState state, Judge judge, Spreader spreader)
 
     public void Apply(LoadUpdate load)
     {
-        if (load.Id == state.Self.Id || state.Table.Find(load.Id) is not { IsLive: true } record || record.Generation != load.Generation)
+        if (load.Id == state.Self.Id || state.Table.Find(load.Id) is not { IsLive: true } record || LoadUpdate.LifeOf(record.Generation) != load.Life)
             return;
-        if (record.Load.Generation == load.Generation && record.Load.Sequence >= load.Sequence)
+        if (record.Load.Sequence >= load.Sequence)
             return;
         record.Load = load;
         record.LoadAt = state.Now;
@@ -125,7 +125,9 @@ internal sealed class Merger(CoreState state, Judge judge, Spreader spreader)
 
     private void Announce(MemberRecord record, in MemberUpdate claim)
     {
-        spreader.Tell(record, UpdateParts.All);
+        // What the seed tells a newcomer is news to nobody else.
+        if (state.Phase != CorePhase.Observing)
+            spreader.Tell(record, UpdateParts.All);
         if (!record.IsLive)
             return;
         state.Effects.Report(CoreEvent.Joined, record);

@@ -168,7 +168,7 @@ internal sealed class Outbox(CoreState state, PacketSeal seal)
     {
         if (state.LoadNews.Count == 0)
             return;
-        int limit = state.Retransmissions;
+        int limit = state.Options.LoadRetransmissions;
         UpdateQueue.Offer offer = state.LoadNews.BeginPacket();
         while (offer.Next() is { } node)
         {

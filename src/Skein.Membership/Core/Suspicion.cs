@@ -5,8 +5,11 @@ internal sealed class Suspicion(TimeSpan start)
 {
     public TimeSpan Start { get; set; } = start;
 
-    /// <summary>The only timer that counts: earlier ones that still fire are stale.</summary>
-    public TimeSpan Due { get; set; } = TimeSpan.MaxValue;
+    /// <summary>This member has asked the suspect itself, shortly before its verdict.</summary>
+    public bool Asked { get; set; }
+
+    /// <summary>No verdict before that, whatever the window says.</summary>
+    public TimeSpan NotBefore { get; set; }
 
     /// <summary>
     /// Length of the window: from <paramref name="max"/> for a lone accuser down to <paramref name="min"/> with

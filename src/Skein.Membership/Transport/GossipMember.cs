@@ -115,8 +115,11 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
 
     void ICoreEffects.Watch(int slot, PeerAddress to, ReadOnlySpan<byte> request)
     {
-        _watches.Remove(slot, out CancellationTokenSource? before);
-        before?.Cancel();
+        if (_watches.Remove(slot, out CancellationTokenSource? before))
+        {
+            before.Cancel();
+            before.Dispose();
+        }
         if (to.IsNone)
             return;
         var cancel = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
@@ -156,13 +159,20 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
 
     private async Task WatchAsync(int slot, PeerAddress to, byte[] request, CancellationTokenSource cancel)
     {
-        using (cancel)
-        {
-            await _streams.HoldAsync(to, request, cancel.Token);
-            if (cancel.IsCancellationRequested)
-                return;
-        }
-        _loop.Post((core, now) => core.WatchEnded(slot, to, now));
+        CancellationToken ended = cancel.Token;
+        await _streams.HoldAsync(to, request, ended);
+        // The loop alone touches the watches: it may have replaced this one meanwhile.
+        if (!ended.IsCancellationRequested)
+            _loop.Post((core, now) => EndWatch(core, slot, to, cancel, now));
+    }
+
+    private void EndWatch(MembershipCore core, int slot, PeerAddress to, CancellationTokenSource cancel, TimeSpan now)
+    {
+        if (_watches.GetValueOrDefault(slot) != cancel)
+            return;
+        _watches.Remove(slot);
+        cancel.Dispose();
+        core.WatchEnded(slot, to, now);
     }
 
     private async Task ResolveAsync(int seed)

@@ -4,10 +4,13 @@ namespace Skein.Membership.Wire;
 internal struct LoadUpdate
 {
     public ulong Id;
-    public ulong Generation;
+    public uint Life;
     public uint Sequence;
     public uint InFlight;
     public uint Queued;
+
+    /// <summary>Enough of a generation to tell a life from the one before it.</summary>
+    public static uint LifeOf(ulong generation) => (uint)generation & 0x3FFF;
 
     public static bool TryRead(ReadOnlySpan<byte> bytes, out LoadUpdate load)
     {
@@ -20,7 +23,7 @@ internal struct LoadUpdate
             bool read = (field, type) switch
             {
                 (1, WireType.Fixed64) => reader.TryReadFixed64(out load.Id),
-                (2, WireType.Varint) => reader.TryReadVarint(out load.Generation),
+                (2, WireType.Varint) => reader.TryReadUInt32(out load.Life),
                 (3, WireType.Varint) => reader.TryReadUInt32(out load.Sequence),
                 (4, WireType.Varint) => reader.TryReadUInt32(out load.InFlight),
                 (5, WireType.Varint) => reader.TryReadUInt32(out load.Queued),
@@ -29,17 +32,17 @@ internal struct LoadUpdate
             if (!read)
                 return false;
         }
-        return load.Sequence != 0;
+        return load.Id != 0 && load.Sequence != 0;
     }
 
     public readonly void WriteTo(ref ProtoWriter writer, int field)
     {
-        int start = writer.BeginMessage(field);
+        int start = writer.BeginMessage(field, lengthBytes: 1);
         writer.Fixed64(1, Id);
-        writer.Varint(2, Generation);
+        writer.Varint(2, Life);
         writer.Varint(3, Sequence);
         writer.Varint(4, InFlight);
         writer.Varint(5, Queued);
-        writer.EndMessage(start);
+        writer.EndMessage(start, lengthBytes: 1);
     }
 }

@@ -64,23 +64,27 @@ internal ref struct ProtoWriter(Span<byte> buffer, int position)
             RawFixed64(value);
     }
 
-    /// <summary>Opens a nested message. Its length takes two bytes always, so that nothing has to move when it is known.</summary>
-    public int BeginMessage(int field)
+    /// <summary>
+    /// Opens a nested message. Room for its length is left before it is known, so that nothing has to move: one byte up to 127, two up to
+    /// 16,383.
+    /// </summary>
+    public int BeginMessage(int field, int lengthBytes = 2)
     {
         Tag(field, WireType.Bytes);
-        if (Reserve(2))
-            Position += 2;
+        if (Reserve(lengthBytes))
+            Position += lengthBytes;
         return Position;
     }
 
-    public void EndMessage(int start)
+    public void EndMessage(int start, int lengthBytes = 2)
     {
         int length = Position - start;
-        Debug.Assert(length < 1 << 14, "nested messages stay below 16 KiB");
+        Debug.Assert(length < 1 << (7 * lengthBytes), "the length fits the room that was left for it");
         if (Overflowed)
             return;
-        _buffer[start - 2] = (byte)(length | 0x80);
-        _buffer[start - 1] = (byte)(length >> 7);
+        _buffer[start - lengthBytes] = (byte)(lengthBytes == 2 ? length | 0x80 : length);
+        if (lengthBytes == 2)
+            _buffer[start - 1] = (byte)(length >> 7);
     }
 
     private void Tag(int field, WireType type) => RawVarint(((uint)field << 3) | (uint)type);

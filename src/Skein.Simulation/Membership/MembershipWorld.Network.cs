@@ -12,10 +12,11 @@ internal sealed partial class MembershipWorld
         from.SentBytes += datagram.Length;
         if (datagram.Length > WireLimits.Datagram)
             Fail($"{from.Name} sent a datagram of {datagram.Length} bytes");
+        byte[] bytes = datagram.ToArray();
+        Sent(bytes);
         if (!_byAddress.TryGetValue(to, out SimulatedMember? receiver) || receiver.HostLost || !Passes(from, receiver))
             return;
         int copies = _random.Chance(Link.DuplicatePermille) ? 2 : 1;
-        byte[] bytes = datagram.ToArray();
         for (int i = 0; i < copies; i++)
             if (!_random.Chance(Link.LossPermille))
                 Deliver(from, receiver, new WorldEvent { Kind = WorldEventKind.Datagram, Member = receiver, From = from.Address, Bytes = bytes });

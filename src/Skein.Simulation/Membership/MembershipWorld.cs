@@ -38,6 +38,9 @@ internal sealed partial class MembershipWorld
     /// <summary>Decides about single packets: false drops one. Default: all pass.</summary>
     public Func<SimulatedMember, SimulatedMember, bool> Passes { get; set; } = static (_, _) => true;
 
+    /// <summary>Sees every datagram that is sent, lost ones too.</summary>
+    public Action<ReadOnlyMemory<byte>> Sent { get; set; } = static _ => { };
+
     public List<SimulatedMember> Members { get; } = [];
 
     public TimeSpan Now => _events.Now;

@@ -31,7 +31,7 @@ internal sealed class ScriptedSession(GenerateRequest request) : IGenerationSess
 {
     private readonly Channel<GenerateFrame> _frames = Channel.CreateUnbounded<GenerateFrame>();
     private readonly TaskCompletionSource _disposed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly TaskCompletionSource _awaited = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Channel<bool> _waits = Channel.CreateUnbounded<bool>();
     private readonly TaskCompletionSource _wellUnderWay = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _framesRead;
 
@@ -50,13 +50,13 @@ internal sealed class ScriptedSession(GenerateRequest request) : IGenerationSess
     /// <summary>Ends when the gateway disposes the session.</summary>
     public Task Disposed => _disposed.Task.Within();
 
-    /// <summary>Ends when the gateway first waits for a frame that is not there.</summary>
-    public Task Awaited => _awaited.Task.Within();
-
     /// <summary>Ends when the gateway has read 300 frames.</summary>
     public Task WellUnderWay => _wellUnderWay.Task.Within();
 
     public bool IsReadToEnd => _frames.Reader.Count == 0;
+
+    /// <summary>Ends when the gateway waits for a frame that is not there; the next call with its next such wait.</summary>
+    public Task WaitsAsync() => _waits.Reader.ReadAsync().AsTask().Within();
 
     public void Push(params IEnumerable<GenerateFrame> frames)
     {
@@ -75,7 +75,7 @@ internal sealed class ScriptedSession(GenerateRequest request) : IGenerationSess
     {
         var wait = _frames.Reader.WaitToReadAsync(cancellationToken);
         if (!wait.IsCompleted)
-            _awaited.TrySetResult();
+            _waits.Writer.TryWrite(true);
         return await wait;
     }
 

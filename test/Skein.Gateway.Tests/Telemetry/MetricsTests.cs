@@ -5,11 +5,9 @@ using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Tests.Telemetry;
 
-/// <summary>Metrics of a name are collected from the whole process: other gateways must not run meanwhile.</summary>
-[CollectionDefinition(nameof(AloneInTheProcess), DisableParallelization = true)]
-public sealed class AloneInTheProcess;
-
-[Collection(nameof(AloneInTheProcess))]
+/// <summary>Alone in the process: OpenTelemetry listens to every meter of ours, also to those of gateways in other tests.</summary>
+[CollectionDefinition(nameof(MetricsTests), DisableParallelization = true)]
+[Collection(nameof(MetricsTests))]
 public sealed class MetricsTests
 {
     [Theory]

@@ -130,7 +130,7 @@ public sealed class InferenceGatewayTests
         using var channel = GrpcChannel.ForAddress(gateway.Http2);
         using var call = new Inference.InferenceClient(channel).Generate(new GenerateRequest { Text = "x" });
         var session = await gateway.Sessions.StartedAsync();
-        await session.Awaited;
+        await session.WaitsAsync();
 
         call.Dispose();
 

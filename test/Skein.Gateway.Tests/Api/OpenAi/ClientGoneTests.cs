@@ -15,7 +15,7 @@ public sealed class ClientGoneTests
         var session = await gateway.Sessions.StartedAsync();
         if (afterTheFirstToken)
             session.Push(Frames.Start(), Frames.Token(0, "a"));
-        await session.Awaited;
+        await session.WaitsAsync();
 
         http.Reset();
 

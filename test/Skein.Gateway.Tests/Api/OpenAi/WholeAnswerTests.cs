@@ -79,7 +79,7 @@ public sealed class WholeAnswerTests
         var answering = gateway.Client.PostAsync(Requests.ChatPath, Requests.Json(Requests.WholeChat));
         var session = await gateway.Sessions.StartedAsync();
         session.Push(Frames.Start(), Frames.Token(0, "a"));
-        await session.Awaited;
+        await session.WaitsAsync();
         session.Attempts = 2;
         session.Replica = "replica-2";
         session.Push(Frames.Finish(1));

@@ -16,6 +16,9 @@ internal static class BrokenStreamLogging
     public static void AddBrokenStreamLogging(this IServiceCollection services)
     {
         services.AddLogging();
+        // A factory that is not .NET's own has its own filters; it stays.
+        if (!services.Any(service => service.ServiceType == typeof(ILoggerFactory) && service.ImplementationType == typeof(LoggerFactory)))
+            return;
         services.Replace(ServiceDescriptor.Singleton<ILoggerFactory>(provider => new Factory(new LoggerFactory(
             provider.GetServices<ILoggerProvider>(),
             provider.GetRequiredService<IOptionsMonitor<LoggerFilterOptions>>(),

@@ -1,0 +1,97 @@
+using Skein.Membership.Core;
+using Skein.Membership.Wire;
+
+namespace Skein.Membership.Tests.Core;
+
+/// <summary>Cores whose datagrams are handed over through buffers made beforehand: nothing here allocates either.</summary>
+internal sealed class DirectGroup
+{
+    private readonly Node[] _nodes;
+    private readonly byte[][] _buffers = [.. Enumerable.Range(0, 64).Select(static _ => new byte[WireLimits.Datagram])];
+    private readonly (Node? To, PeerAddress From, int Length)[] _waiting = new (Node?, PeerAddress, int)[64];
+    private int _count;
+    private TimeSpan _now;
+
+    public DirectGroup(int count, GossipKeys keys)
+    {
+        _nodes = new Node[count];
+        for (int i = 0; i < count; i++)
+            _nodes[i] = new Node(this, i, keys);
+        foreach (Node node in _nodes)
+            node.Core.Start(_now);
+        // Everybody gets to know everybody: each introduces itself by its first gossip.
+        foreach (Node node in _nodes)
+            foreach (Node other in _nodes)
+                if (node != other)
+                    other.Core.Synchronize(node.Address, _now);
+    }
+
+    public long Delivered { get; private set; }
+
+    public int LiveAtFirst => _nodes[0].Core.Table.LiveCount;
+
+    public void Run(TimeSpan time, TimeSpan step)
+    {
+        for (TimeSpan end = _now + time; _now < end; _now += step)
+        {
+            foreach (Node node in _nodes)
+                node.Core.Advance(_now);
+            for (int i = 0; i < _count; i++)
+            {
+                Delivered++;
+                _waiting[i].To?.Core.Receive(_waiting[i].From, _buffers[i].AsSpan(0, _waiting[i].Length), _now);
+            }
+            _count = 0;
+        }
+    }
+
+    private Node? At(PeerAddress address)
+    {
+        foreach (Node node in _nodes)
+            if (node.Address == address)
+                return node;
+        return null;
+    }
+
+    private sealed class Node : ICoreEffects
+    {
+        private readonly DirectGroup _group;
+
+        public Node(DirectGroup group, int index, GossipKeys keys)
+        {
+            _group = group;
+            Address = PeerAddress.OfIPv4(0x0A000001 + (uint)index, 7946);
+            var settings = new CoreSettings($"m-{index}", "c", Address, 1000, [], [], ProtocolOptions.Lan) { Keys = keys };
+            Core = new MembershipCore(settings, (ulong)index + 1, this);
+        }
+
+        public MembershipCore Core { get; }
+
+        public PeerAddress Address { get; }
+
+        void ICoreEffects.Send(PeerAddress to, ReadOnlySpan<byte> datagram)
+        {
+            int place = _group._count++;
+            datagram.CopyTo(_group._buffers[place]);
+            _group._waiting[place] = (_group.At(to), Address, datagram.Length);
+        }
+
+        void ICoreEffects.Exchange(ExchangeToken token, PeerAddress to, ReadOnlySpan<byte> request, TimeSpan timeout)
+        {
+            byte[] reply = _group.At(to)!.Core.Serve(Address, request, _group._now).ToArray();
+            Core.ExchangeEnded(token, ExchangeOutcome.Replied, to, reply, _group._now);
+        }
+
+        void ICoreEffects.Watch(int slot, PeerAddress to, ReadOnlySpan<byte> request)
+        {
+        }
+
+        void ICoreEffects.Resolve(int seed)
+        {
+        }
+
+        void ICoreEffects.Report(CoreEvent what, MemberRecord about)
+        {
+        }
+    }
+}
