@@ -29,8 +29,8 @@ internal sealed class EndpointSettings
     private static readonly Setting<TimeSpan> Grace = Setting.Duration(
         "grace", "How long running streams may take to finish after Ctrl-C or SIGTERM [default: 30s]", TimeSpan.FromSeconds(30), TimeSpan.FromHours(1));
 
-    /// <summary>Hidden: the member is a child of <c>skein up</c>.</summary>
-    private static readonly Setting<bool> Supervised = Setting.Flag("supervised", "Stop when standard input ends");
+    /// <summary>The member is a child of <c>skein up</c>.</summary>
+    private static readonly Setting<bool> Supervised = Setting.Flag("supervised", "Stop when standard input ends").Hidden();
 
     private readonly SettingSources _sources;
 

@@ -58,8 +58,10 @@ internal static class MemberRun
         };
         try
         {
-            return await MembershipService.StartAsync(
-                options, metadata, TimeProvider.System, services.GetRequiredService<ILoggerFactory>(), cancellationToken);
+            ILoggerFactory logs = services.GetRequiredService<ILoggerFactory>();
+            IMembership membership = await MembershipService.StartAsync(options, metadata, TimeProvider.System, logs, cancellationToken);
+            _ = SeedWatch.FollowAsync(membership, logs.CreateLogger(typeof(SeedWatch)));
+            return membership;
         }
         catch (MembershipException error) when (error.Error == MembershipError.InvalidOption)
         {

@@ -25,7 +25,8 @@ internal static class Durations
         }
         if (!double.TryParse(text[..^unit.Suffix.Length], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double amount))
             return false;
-        if (amount * unit.Unit.TotalDays > 365)
+        // So written that it refuses what is not a number, too.
+        if (!(amount * unit.Unit.TotalDays <= 365))
             return false;
         duration = amount * unit.Unit;
         return true;

@@ -62,6 +62,13 @@ internal sealed class Setting<T> : ISetting
             : throw new UsageException($"{found.Place} '{found.Value}' is not allowed; allowed: {_allowed}");
     }
 
+    /// <summary>Leaves the flag out of the help: it is not for people.</summary>
+    public Setting<T> Hidden()
+    {
+        Option.Hidden = true;
+        return this;
+    }
+
     /// <summary>True when anybody set it.</summary>
     public bool IsSet(SettingSources sources) => sources.Find(this) is not null;
 }

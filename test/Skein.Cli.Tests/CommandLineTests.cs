@@ -1,0 +1,79 @@
+using System.CommandLine;
+
+namespace Skein.Cli.Tests;
+
+public class CommandLineTests
+{
+    public static TheoryData<string> Verbs => [.. SkeinCommand.Create().Subcommands.Select(verb => verb.Name)];
+
+    [Theory]
+    [MemberData(nameof(Verbs))]
+    public async Task Help_OfEveryVerb_NamesEveryFlag(string verb)
+    {
+        RootCommand root = SkeinCommand.Create();
+        using var output = new StringWriter();
+
+        int exitCode = await root.Parse([verb, "--help"]).InvokeAsync(new InvocationConfiguration { Output = output }, TestContext.Current.CancellationToken);
+
+        Assert.Equal(0, exitCode);
+        Option[] options = [.. root.Subcommands.Single(command => command.Name == verb).Options];
+        Assert.Contains(options, option => option.Name == "--config");
+        foreach (Option option in options)
+            Assert.Equal(!option.Hidden, output.ToString().Contains(option.Name, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Help_NamesEveryVerbAndWhereToBegin()
+    {
+        using var output = new StringWriter();
+
+        await SkeinCommand.Create().Parse(["--help"]).InvokeAsync(new InvocationConfiguration { Output = output }, TestContext.Current.CancellationToken);
+
+        foreach (string verb in new[] { "up", "gateway", "replica", "status", "chat", "bench" })
+            Assert.Matches($@"(?m)^\s+{verb}\s", output.ToString());
+        Assert.Contains("Begin with: skein up", output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("skein: --replicas 'none' is not allowed; allowed: a whole number from 1 to 64", "up", "--replicas", "none")]
+    [InlineData("skein: --replicas 4 does not go with 2 engines; allowed: 2, or a single engine", "up", "--replicas", "4", "--engine", "embedded", "--engine", "simulated")]
+    [InlineData("skein: --restart-delay '2d' is not allowed; allowed: a time such as 500ms, 2s or 10m, to 60m", "up", "--restart-delay", "2d")]
+    [InlineData("skein: --gateway 'ftp://x' is not allowed; allowed: an http:// or https:// address", "status", "--gateway", "ftp://x")]
+    [InlineData("skein: --weight '0' is not allowed; allowed: a number from 0.001 to 1000", "replica", "--engine", "simulated", "--grpc", "0", "--gossip", "0", "--weight", "0")]
+    [InlineData("skein: --model is for the embedded engine; allowed with --engine simulated: nothing", "replica", "--engine", "simulated", "--model", "x.gguf")]
+    [InlineData("skein: --join 'a,,b' is not allowed; allowed: values joined by commas", "replica", "--engine", "simulated", "--grpc", "0", "--gossip", "0", "--join", "a,,b")]
+    public async Task Run_WrongValue_ExitsWith2AndOneLine(string message, params string[] arguments)
+    {
+        using var error = new StringWriter();
+
+        int exitCode = await CommandLine.RunAsync(SkeinCommand.Create(), arguments, error);
+
+        Assert.Equal((2, message), (exitCode, error.ToString().TrimEnd('\n')));
+    }
+
+    [Fact]
+    public async Task Run_UnknownFlag_NamesItAndTheHelp()
+    {
+        using var error = new StringWriter();
+
+        int exitCode = await CommandLine.RunAsync(SkeinCommand.Create(), ["status", "--colour", "red"], error);
+
+        Assert.Equal(2, exitCode);
+        Assert.Contains("'--colour'", error.ToString(), StringComparison.Ordinal);
+        Assert.EndsWith("See 'skein status --help'.\n", error.ToString());
+    }
+
+    [Fact]
+    public async Task Run_NobodyThere_ExitsWith1AndSaysWhatToDo()
+    {
+        using var error = new StringWriter();
+
+        // Port 1 of this machine: privileged, and nobody's.
+        int exitCode = await CommandLine.RunAsync(SkeinCommand.Create(), ["status", "--gateway", "http://127.0.0.1:1"], error);
+
+        Assert.Equal(1, exitCode);
+        Assert.Equal(
+            "skein: no gateway answers at http://127.0.0.1:1/ (ConnectionRefused); start one with 'skein up', or name another with --gateway\n",
+            error.ToString());
+    }
+}

@@ -1,0 +1,71 @@
+using System.ClientModel;
+using System.Text;
+using OpenAI;
+using OpenAI.Chat;
+using Skein.EndToEnd.Support;
+
+namespace Skein.EndToEnd;
+
+/// <summary>What clients of other people's make get from the embedded model.</summary>
+[Collection(EmbeddedCluster.Name)]
+public class ClientTests(EmbeddedCluster shared)
+{
+    private static readonly Question Owl = new("Tell me a story about an owl.", MaxTokens: 24);
+
+    [Fact]
+    public async Task Curl_StreamedChat_GetsRealTextPieceByPiece()
+    {
+        await shared.Cluster.WholeAsync();
+
+        await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, Owl);
+        await stream.ReadPiecesAsync(2);
+        Task<Answer> rest = stream.ReadToEndAsync();
+        Assert.False(rest.IsCompleted, "the pieces came all at once");
+        Answer answer = await rest;
+
+        Assert.Equal("text/event-stream", stream.ContentType);
+        Assert.Contains("owl", answer.Text, StringComparison.OrdinalIgnoreCase);
+        Assert.Equal(("length", 24), (answer.FinishReason, answer.CompletionTokens));
+    }
+
+    [Fact]
+    public async Task OpenAiDotNet_StreamAndNot_GetTheSameAnswer()
+    {
+        await shared.Cluster.WholeAsync();
+        string model = (await shared.Cluster.MembersAsync()).First(member => member.Role == "replica").Models.Single();
+        var client = new ChatClient(model, new ApiKeyCredential("none"), new OpenAIClientOptions { Endpoint = new Uri(shared.Cluster.Http, "/v1") });
+        ChatMessage[] messages = [new UserChatMessage(Owl.Text)];
+        var options = new ChatCompletionOptions { Temperature = 0, MaxOutputTokenCount = Owl.MaxTokens };
+
+        ChatCompletion whole = await client.CompleteChatAsync(messages, options);
+        var streamed = new StringBuilder();
+        ChatFinishReason? reason = null;
+        int pieces = 0;
+        await foreach (StreamingChatCompletionUpdate update in client.CompleteChatStreamingAsync(messages, options))
+        {
+            streamed.AppendJoin("", update.ContentUpdate.Select(part => part.Text));
+            pieces += update.ContentUpdate.Count;
+            reason ??= update.FinishReason;
+        }
+
+        Assert.Equal((ChatFinishReason.Length, ChatFinishReason.Length), (whole.FinishReason, reason));
+        Assert.Contains("owl", whole.Content.Single().Text, StringComparison.OrdinalIgnoreCase);
+        Assert.Equal(whole.Content.Single().Text, streamed.ToString());
+        Assert.Equal(Owl.MaxTokens, whole.Usage.OutputTokenCount);
+        Assert.True(pieces > 5, $"{pieces} pieces");
+    }
+
+    [Fact]
+    public async Task OpenAiNpm_StreamAndNot_GetTheSameAnswer()
+    {
+        string script = await NpmClient.InstallAsync();
+        await shared.Cluster.WholeAsync();
+
+        string told = await NpmClient.RunAsync("node", [script, new Uri(shared.Cluster.Http, "/v1").ToString(), Owl.Text, $"{Owl.MaxTokens}"]);
+
+        await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, Owl);
+        string expected = (await stream.ReadToEndAsync()).Text;
+        NpmClient.Answers answers = NpmClient.Answers.Parse(told);
+        Assert.Equal(new NpmClient.Answers(expected, "length", expected, "length"), answers);
+    }
+}

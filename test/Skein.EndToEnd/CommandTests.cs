@@ -1,0 +1,97 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Json;
+using System.Net.Sockets;
+using System.Text.Json;
+using Skein.EndToEnd.Support;
+using Skein.Gateway.Admin;
+
+namespace Skein.EndToEnd;
+
+/// <summary>The command's exit codes and last words, from real runs.</summary>
+public class CommandTests
+{
+    [Theory]
+    [InlineData("--frobnicate", "up", "--frobnicate")]
+    [InlineData("--replicas 'many'", "up", "--replicas", "many")]
+    [InlineData("--port '70000' is not allowed; allowed: a whole number from 0 to 65535", "up", "--port", "70000")]
+    [InlineData("--engine 'magic' is not allowed; allowed: embedded, simulated", "replica", "--engine", "magic")]
+    [InlineData("--bind 0.0.0.0", "gateway", "--bind", "0.0.0.0")]
+    public async Task Run_BadInput_ExitsWith2AndOneLine(string culprit, params string[] arguments)
+    {
+        RunResult end = await SkeinProcess.RunAsync(arguments);
+
+        Assert.Equal(2, end.ExitCode);
+        Assert.Contains(culprit, Assert.Single(end.ErrorLines), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Chat_NobodyThere_ExitsWith1AndOneLine()
+    {
+        string gateway = $"http://127.0.0.1:{FreePort()}";
+
+        RunResult end = await SkeinProcess.RunAsync("chat", "--gateway", gateway, "hello");
+
+        Assert.Equal(1, end.ExitCode);
+        Assert.StartsWith($"skein: no gateway answers at {gateway}", Assert.Single(end.ErrorLines));
+    }
+
+    [Theory]
+    [InlineData("gateway", "--http")]
+    [InlineData("gateway", "--grpc")]
+    [InlineData("gateway", "--gossip")]
+    [InlineData("replica", "--grpc")]
+    [InlineData("up", "--port")]
+    public async Task Run_PortInUse_ExitsWith1AndNamesThePort(string verb, string flag)
+    {
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+        int port = ((IPEndPoint)taken.LocalEndpoint).Port;
+        string[] others = verb == "up" ? ["--engine", "simulated"] : [.. OtherPorts(verb, flag)];
+
+        RunResult end = await SkeinProcess.RunAsync([verb, flag, port.ToString(CultureInfo.InvariantCulture), .. others]);
+
+        Assert.Equal(1, end.ExitCode);
+        Assert.Contains($"127.0.0.1:{port}", end.ErrorLines[^1], StringComparison.Ordinal);
+        Assert.StartsWith("skein: ", end.ErrorLines[^1]);
+    }
+
+    [Fact]
+    public async Task Join_UnreachableSeed_IsNamedAndTriedUntilItIsThere()
+    {
+        string port = FreePort().ToString(CultureInfo.InvariantCulture);
+        await using SkeinProcess replica = SkeinProcess.Start("replica", "--engine", "simulated", "--grpc", "0", "--gossip", "0", "--join", $"127.0.0.1:{port}");
+        await replica.LineAsync($"127.0.0.1:{port}");
+
+        await using SkeinProcess gateway = SkeinProcess.Start("gateway", "--http", "0", "--grpc", "0", "--gossip", port);
+        string up = await gateway.LineAsync("is up: HTTP on ");
+        using var client = new HttpClient { BaseAddress = new Uri(up.Split("HTTP on ")[1].Split(',')[0]) };
+
+        await Until.FoundAsync(
+            async () => (await client.GetFromJsonAsync<MemberRow[]>("/admin/v1/members", JsonSerializerOptions.Web))!.FirstOrDefault(row => row is { Role: "replica", State: "alive" }),
+            "the replica in the group of its late seed",
+            context: () => replica.Errors);
+        Assert.True(replica.Life.IsRunning);
+    }
+
+    private static IEnumerable<string> OtherPorts(string verb, string but) =>
+        (verb == "gateway" ? new[] { "--http", "--grpc", "--gossip" } : ["--grpc", "--gossip"]).Where(flag => flag != but).SelectMany(flag => new[] { flag, "0" });
+
+    /// <summary>A port that nothing listens on, outside of the range from which the system gives ports to others.</summary>
+    private static int FreePort()
+    {
+        for (int port = 20_000 + (Environment.ProcessId * 7 % 10_000); ; port++)
+        {
+            using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            try
+            {
+                probe.Bind(new IPEndPoint(IPAddress.Loopback, port));
+                return port;
+            }
+            catch (SocketException)
+            {
+                // Taken: the next.
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+using Skein.EndToEnd.Support;
+
+namespace Skein.EndToEnd;
+
+/// <summary>What a gateway tells of itself, from its first second on.</summary>
+public class MetricsTests
+{
+    [Fact]
+    public async Task Metrics_FromTheStart_CountWhatHappens()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "needs Linux: signals, and processes as /proc tells them");
+        await using ClusterProcess cluster = await ClusterProcess.StartAsync("--replicas", "2", "--engine", "simulated", "--tokens-per-second", "40");
+        await cluster.WholeAsync();
+
+        string atStart = await cluster.Client.GetStringAsync("/metrics");
+        Assert.Equal(2, Sum(atStart, "skein_members", "role=\"replica\"", "state=\"alive\""));
+        Assert.Equal(1, Sum(atStart, "skein_members", "role=\"gateway\"", "state=\"alive\""));
+        Assert.Equal(0, Sum(atStart, "skein_failovers"));
+        Assert.Equal(0, Sum(atStart, "skein_queue_depth"));
+
+        await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(cluster.Client, new Question("Count this", MaxTokens: 40));
+        await stream.ReadPiecesAsync(5);
+        (await cluster.LifeOfAsync(stream.Replica)).Send(Signal.Kill);
+        await stream.ReadToEndAsync();
+
+        // A scrape may be answered from a cache of some hundred milliseconds.
+        string after = await Until.FoundAsync(
+            async () => await cluster.Client.GetStringAsync("/metrics") is { } text && Sum(text, "skein_failovers") == 1 ? text : null, "one failover counted");
+        Assert.Equal(1, Sum(after, "gen_ai_server_time_to_first_token_seconds_count"));
+    }
+
+    [Fact]
+    public async Task Endpoints_ReadyCluster_Answer()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "needs Linux: signals, and processes as /proc tells them");
+        await using ClusterProcess cluster = await ClusterProcess.StartAsync("--replicas", "1", "--engine", "simulated", "--restart-delay", "1h");
+        await cluster.WholeAsync();
+
+        Assert.Equal("alive\n", await cluster.Client.GetStringAsync("/livez"));
+        Assert.Equal("ready\n", await cluster.Client.GetStringAsync("/readyz"));
+        JsonNode models = JsonNode.Parse(await cluster.Client.GetStringAsync("/v1/models"))!;
+        Assert.Equal("simulated", Assert.Single(models["data"]!.AsArray())!["id"]!.GetValue<string>());
+
+        (await cluster.LifeOfAsync("replica-1")).Send(Signal.Kill);
+
+        await Until.FoundAsync(
+            async () =>
+            {
+                using HttpResponseMessage ready = await cluster.Client.GetAsync("/readyz");
+                return (int)ready.StatusCode == 503 ? "not ready" : null;
+            },
+            "503 of /readyz once the only replica is gone");
+        Assert.Equal("alive\n", await cluster.Client.GetStringAsync("/livez"));
+    }
+
+    /// <summary>Sum of all series of a metric with these labels; fails when there is none.</summary>
+    private static double Sum(string metrics, string name, params string[] labels)
+    {
+        string[] series =
+        [
+            .. metrics.Split('\n').Where(line =>
+                (line.StartsWith($"{name}{{", StringComparison.Ordinal) || line.StartsWith($"{name}_total{{", StringComparison.Ordinal)
+                    || line.StartsWith($"{name} ", StringComparison.Ordinal))
+                && labels.All(label => line.Contains(label, StringComparison.Ordinal))),
+        ];
+        Assert.True(series.Length > 0, $"no {name} in:\n{metrics}");
+        // A line ends with the value, or with the value and a time.
+        return series.Sum(line => double.Parse(line[(line.LastIndexOf('}') + 1)..].Split(' ', StringSplitOptions.RemoveEmptyEntries)[0], CultureInfo.InvariantCulture));
+    }
+}

@@ -1,0 +1,52 @@
+using Skein.EndToEnd.Support;
+
+namespace Skein.EndToEnd;
+
+/// <summary>Whatever ends a cluster leaves no process behind.</summary>
+public class ShutdownTests
+{
+    private static readonly TimeSpan AllGone = TimeSpan.FromSeconds(10);
+    private static readonly string[] Small = ["--replicas", "2", "--engine", "simulated", "--tokens-per-second", "20"];
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task CtrlC_WithAStream_LeavesNoProcess(bool oneIsFrozen)
+    {
+        SkipElsewhere();
+        await using ClusterProcess cluster = await ClusterProcess.StartAsync(Small);
+        await cluster.WholeAsync();
+        await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(cluster.Client, new Question("Longer than the grace", MaxTokens: 4000));
+        if (oneIsFrozen)
+            (await cluster.LifeOfAsync("replica-1")).Send(Signal.Freeze);
+
+        // A terminal sends it to all processes at once.
+        foreach (ProcessLife life in cluster.MemberLives.Append(cluster.Supervisor.Life))
+            life.Send(Signal.Interrupt);
+
+        RunResult end = await cluster.Supervisor.EndAsync(AllGone);
+        Assert.Equal(0, end.ExitCode);
+        AssertGone(cluster);
+    }
+
+    [Fact]
+    public async Task KillSupervisor_MembersEndByThemselves()
+    {
+        SkipElsewhere();
+        await using ClusterProcess cluster = await ClusterProcess.StartAsync(Small);
+        await cluster.WholeAsync();
+        Assert.Equal(3, cluster.MemberLives.Count);
+
+        cluster.Supervisor.Life.Send(Signal.Kill);
+
+        await Until.TrueAsync(() => !cluster.MemberLives.Any(life => life.IsRunning), "all members gone", AllGone, cluster.Tell);
+    }
+
+    private static void AssertGone(ClusterProcess cluster)
+    {
+        Assert.Equal(3, cluster.MemberLives.Count);
+        Assert.DoesNotContain(cluster.MemberLives, life => life.IsRunning);
+    }
+
+    private static void SkipElsewhere() => Assert.SkipUnless(OperatingSystem.IsLinux(), "needs Linux: signals, and processes as /proc tells them");
+}
