@@ -4,7 +4,9 @@ namespace Skein.Cli.Tests;
 
 public class CommandLineTests
 {
-    public static TheoryData<string> Verbs => [.. SkeinCommand.Create().Subcommands.Select(verb => verb.Name)];
+    /// <summary>Verbs that run something: those with verbs of their own are named with them.</summary>
+    public static TheoryData<string> Verbs =>
+        [.. SkeinCommand.Create().Subcommands.SelectMany(verb => verb.Subcommands.Count == 0 ? [verb.Name] : verb.Subcommands.Select(sub => $"{verb.Name} {sub.Name}"))];
 
     [Theory]
     [MemberData(nameof(Verbs))]
@@ -13,10 +15,11 @@ public class CommandLineTests
         RootCommand root = SkeinCommand.Create();
         using var output = new StringWriter();
 
-        int exitCode = await root.Parse([verb, "--help"]).InvokeAsync(new InvocationConfiguration { Output = output }, TestContext.Current.CancellationToken);
+        int exitCode = await root.Parse([.. verb.Split(' '), "--help"]).InvokeAsync(new InvocationConfiguration { Output = output }, TestContext.Current.CancellationToken);
 
         Assert.Equal(0, exitCode);
-        Option[] options = [.. root.Subcommands.Single(command => command.Name == verb).Options];
+        Command command = verb.Split(' ').Aggregate((Command)root, (parent, name) => parent.Subcommands.Single(sub => sub.Name == name));
+        Option[] options = [.. command.Options];
         Assert.Contains(options, option => option.Name == "--config");
         foreach (Option option in options)
             Assert.Equal(!option.Hidden, output.ToString().Contains(option.Name, StringComparison.Ordinal));
