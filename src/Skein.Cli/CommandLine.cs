@@ -54,6 +54,12 @@ internal static class CommandLine
             await error.WriteLineAsync($"skein: {wrong.Message}");
             return BadInput;
         }
+        catch (OperationCanceledException)
+        {
+            // Only the user's signal, or the end of the supervisor, cancels a whole run.
+            await error.WriteLineAsync("skein: stopped before it was up");
+            return Success;
+        }
         catch (CommandFailedException failed)
         {
             await error.WriteLineAsync($"skein: {failed.Message}");

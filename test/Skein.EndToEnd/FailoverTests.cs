@@ -32,7 +32,8 @@ public abstract class FailoverTests(SharedCluster shared)
         Answer saved = await stream.ReadToEndAsync();
 
         Assert.Equal(undisturbed, saved);
-        AssertLost(stream, "connection_lost");
+        // Where processors are scarce the kernel may close a dead process's connections later than silence is noticed.
+        AssertLost(stream, "connection_lost|link_stall");
         await shared.Cluster.MemberAsync(stream.Replica, row => row.State == "alive" && row.Pid != serving.Pid, "is back after its restart");
     }
 
@@ -66,21 +67,23 @@ public abstract class FailoverTests(SharedCluster shared)
     private async Task<Answer> UndisturbedAsync(Api api, Question question)
     {
         await shared.Cluster.WholeAsync();
-        await using IAnswerStream stream = await AskAsync(api, question);
-        Answer answer = await stream.ReadToEndAsync();
-        Assert.Null(stream.Failovers);
-        return answer;
+        return await Until.FoundAsync(
+            async () =>
+            {
+                await using IAnswerStream stream = await AskAsync(api, question);
+                Answer answer = await stream.ReadToEndAsync();
+                return stream.Failovers is null ? answer : null;
+            },
+            "an answer without a failover",
+            context: shared.Cluster.Tell);
     }
 
     private async Task<IAnswerStream> AskAsync(Api api, Question question) => api == Api.Http
         ? await HttpAnswerStream.AskAsync(shared.Cluster.Client, question)
         : await GrpcAnswerStream.AskAsync(shared.Cluster.Grpc, question);
 
-    private static void AssertLost(IAnswerStream stream, string reason)
-    {
-        Assert.StartsWith("failovers=1 attempts=2 [token ", stream.Failovers);
-        Assert.EndsWith($": {stream.Replica} lost ({reason})]", stream.Failovers);
-    }
+    private static void AssertLost(IAnswerStream stream, string reasons) =>
+        Assert.Matches($@"^failovers=1 attempts=2 \[token \d+: {stream.Replica} lost \(({reasons})\)\]$", stream.Failovers);
 }
 
 [Collection(EmbeddedCluster.Name)]

@@ -15,6 +15,7 @@ public class ShutdownTests
     {
         SkipElsewhere();
         await using ClusterProcess cluster = await ClusterProcess.StartAsync(Small);
+        SkipWhereDeaf(cluster.Supervisor);
         await cluster.WholeAsync();
         await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(cluster.Client, new Question("Longer than the grace", MaxTokens: 4000));
         if (oneIsFrozen)
@@ -27,6 +28,22 @@ public class ShutdownTests
         RunResult end = await cluster.Supervisor.EndAsync(AllGone);
         Assert.Equal(0, end.ExitCode);
         AssertGone(cluster);
+    }
+
+    [Fact]
+    public async Task CtrlC_WhileStarting_EndsWithoutAWordOfFailure()
+    {
+        SkipElsewhere();
+        await using SkeinProcess supervisor = SkeinProcess.Start(["up", "--port", "0", .. Small]);
+        await supervisor.LineAsync("gateway-1 is up");
+        SkipWhereDeaf(supervisor);
+
+        supervisor.Life.Send(Signal.Interrupt);
+
+        RunResult end = await supervisor.EndAsync(AllGone);
+        Assert.Equal(0, end.ExitCode);
+        Assert.DoesNotContain("xception", end.Errors, StringComparison.Ordinal);
+        Assert.EndsWith("no process is left", end.Errors);
     }
 
     [Fact]
@@ -47,6 +64,9 @@ public class ShutdownTests
         Assert.Equal(3, cluster.MemberLives.Count);
         Assert.DoesNotContain(cluster.MemberLives, life => life.IsRunning);
     }
+
+    private static void SkipWhereDeaf(SkeinProcess supervisor) =>
+        Assert.SkipWhen(supervisor.Life.Ignores(Signal.Interrupt), "these tests run where Ctrl-C is ignored, as in a script's background job, and so does all they start");
 
     private static void SkipElsewhere() => Assert.SkipUnless(OperatingSystem.IsLinux(), "needs Linux: signals, and processes as /proc tells them");
 }

@@ -38,9 +38,9 @@ internal static class UpCommand
             await signal.WaitAsync();
             await Console.Error.WriteLineAsync("stopping: members drain and leave (Ctrl-C again: at once)");
         }
-        catch (OperationCanceledException)
+        catch (Exception error) when (error is OperationCanceledException || (error is InvalidOperationException && signal.Stop.IsCancellationRequested))
         {
-            // Stopped while starting.
+            // Stopped while starting; a member so young that it did not yet ignore Ctrl-C may have died of it.
         }
         catch (InvalidOperationException error)
         {

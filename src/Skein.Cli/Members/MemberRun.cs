@@ -30,6 +30,8 @@ internal static class MemberRun
         builder.Logging.AddFilter("Grpc", level == LogWord.Debug ? LogLevel.Debug : LogLevel.Warning);
         // It logs each "not yet" of a start as an error.
         builder.Logging.AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
+        // It logs a start that failed with its stack; the verb tells the same in one line.
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
         builder.Logging.AddSimpleConsole(console =>
         {
             console.SingleLine = true;

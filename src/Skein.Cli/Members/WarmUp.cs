@@ -17,8 +17,10 @@ internal static class WarmUp
     /// <exception cref="CommandFailedException">The engine cannot answer.</exception>
     public static async Task RunAsync(IPEndPoint endpoint, string model, CancellationToken cancellationToken)
     {
-        using GrpcChannel channel = GrpcChannel.ForAddress(
-            $"http://{Reachable(endpoint)}", new GrpcChannelOptions { HttpHandler = new SocketsHttpHandler { UseProxy = false }, DisposeHttpClient = true });
+        using GrpcChannel channel = GrpcChannel.ForAddress($"http://{Reachable(endpoint)}", new GrpcChannelOptions
+        {
+            HttpHandler = new SocketsHttpHandler { UseProxy = false }, DisposeHttpClient = true, ThrowOperationCanceledOnCancellation = true,
+        });
         var request = new GenerateRequest { RequestId = "warm-up", Model = model, Text = "Hello", MaxTokens = 4, Sampling = new Sampling { Temperature = 1 } };
         using var patience = new CancellationTokenSource(Patience, TimeProvider.System);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
@@ -30,11 +32,11 @@ internal static class WarmUp
                 // What it says does not matter.
             }
         }
-        catch (RpcException error) when (error.StatusCode != StatusCode.Cancelled)
+        catch (RpcException error)
         {
             throw new CommandFailedException($"the engine does not answer: {error.Status.Detail}", error);
         }
-        catch (Exception error) when (error is RpcException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             // A pace of a token in seconds is allowed, and by now all is warm.
         }

@@ -1,12 +1,11 @@
 using System.Net.Http.Json;
 using System.Text.Json;
-using System.Text.RegularExpressions;
 using Skein.Gateway.Admin;
 
 namespace Skein.EndToEnd.Support;
 
 /// <summary>A cluster of real processes, started by <c>skein up</c>. All of them are gone once it is disposed, whatever a test did.</summary>
-internal sealed partial class ClusterProcess : IAsyncDisposable
+internal sealed class ClusterProcess : IAsyncDisposable
 {
     private readonly HashSet<ProcessLife> _members = [];
 
@@ -38,8 +37,10 @@ internal sealed partial class ClusterProcess : IAsyncDisposable
         SkeinProcess supervisor = SkeinProcess.Start(["up", "--port", "0", .. flags]);
         try
         {
-            Match banner = Banner().Match(await supervisor.LineAsync("Skein is up"));
-            var cluster = new ClusterProcess(supervisor, new Uri(banner.Groups["http"].Value), new Uri("http://" + banner.Groups["grpc"].Value));
+            // "…, OpenAI-compatible HTTP on http://127.0.0.1:1234/v1, gRPC on 127.0.0.1:1235"
+            string banner = await supervisor.LineAsync("Skein is up");
+            string http = banner.Split("HTTP on ")[1].Split("/v1")[0];
+            var cluster = new ClusterProcess(supervisor, new Uri(http), new Uri("http://" + banner.Split("gRPC on ")[1]));
             await cluster.MembersAsync();
             return cluster;
         }
@@ -91,7 +92,4 @@ internal sealed partial class ClusterProcess : IAsyncDisposable
         foreach (ProcessLife life in _members)
             life.Send(Signal.Kill);
     }
-
-    [GeneratedRegex(@"HTTP on (?<http>http://\S+)/v1, gRPC on (?<grpc>\S+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex Banner();
 }

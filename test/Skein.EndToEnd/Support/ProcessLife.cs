@@ -36,6 +36,14 @@ internal sealed partial record ProcessLife(int Pid, ulong StartedAt)
             throw new InvalidOperationException($"{signal} to pid {Pid} failed: error {Marshal.GetLastPInvokeError()}");
     }
 
+    /// <summary>True when it was started deaf to this signal, as shells start background jobs of scripts.</summary>
+    public bool Ignores(Signal signal)
+    {
+        const string Field = "SigIgn:";
+        string mask = File.ReadLines($"/proc/{Pid}/status").Single(line => line.StartsWith(Field, StringComparison.Ordinal))[Field.Length..];
+        return (ulong.Parse(mask.Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) >> ((int)signal - 1) & 1) != 0;
+    }
+
     /// <summary>Null when it has ended.</summary>
     public static ProcessLife? Find(int pid)
     {
