@@ -30,7 +30,11 @@ internal sealed class TextAnswer
         }
 
         _text.Append(delivered.IsEmpty ? default : delivered[echo.Length..]);
-        _text.TrySkip(delivered);
+        if (!_text.TrySkip(delivered))
+        {
+            throw new EngineException(
+                EngineError.ResumeRefused, $"resume.text, {delivered.Length} bytes, holds a stop text or ends with the beginning of one; such text is never delivered");
+        }
     }
 
     /// <summary>Whether nothing is left to be asked for. An index is no token: that max_tokens is reached is as near as can be known.</summary>

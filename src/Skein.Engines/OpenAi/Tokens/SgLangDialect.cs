@@ -35,7 +35,7 @@ internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
                 ids = ids[..^1];
             }
 
-            yield return new TokenStep(ids, await text.AddAsync(ids, added, end != FinishReason.Unspecified, cancellationToken), [], end);
+            yield return new TokenStep(ids, await text.AddAsync(ids, added, cancellationToken), [], end);
         }
     }
 

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Text;
 using System.Text.Json;
 using Skein.Engines.OpenAi.Wire;
 using Skein.Protocol.V1;
@@ -33,7 +32,7 @@ internal sealed class VllmDialect(EngineHttp http) : ITokenDialect
                 var ids = choice.Ids("token_ids") ?? throw new EngineException(EngineError.Failed, $"{http.Name} sent a chunk without token_ids");
                 var end = EndOf(choice);
                 var kept = EndsWithEndToken(choice, end) ? ids[..^1] : ids;
-                var added = await text.AddAsync(kept, choice.Text("text") ?? "", end != FinishReason.Unspecified, cancellationToken);
+                var added = await text.AddAsync(kept, choice.Text("text") ?? "", cancellationToken);
                 var logprobs = CompletionLogprobs.Of(choice, call.Request, ids);
                 yield return new TokenStep(kept, added, logprobs.Count > 0 ? [.. logprobs.Take(kept.Length)] : [], end);
             }
