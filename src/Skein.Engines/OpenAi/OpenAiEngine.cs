@@ -21,7 +21,7 @@ public static class OpenAiEngine
     /// </summary>
     /// <param name="options">Which server.</param>
     /// <param name="time">Clock of the bounds.</param>
-    /// <param name="createHandler">Makes the connections; the engine disposes it. Default: HTTP/1.1 without a proxy's cookies or redirects.</param>
+    /// <param name="createHandler">Makes the connections; the engine disposes it. Default: sockets, without redirects and cookies.</param>
     /// <param name="cancellationToken">Ends the attempt.</param>
     /// <exception cref="ArgumentException">An option is out of range, or missing where the server does not tell.</exception>
     /// <exception cref="EngineException">The server cannot be reached, or is not what it is said to be.</exception>

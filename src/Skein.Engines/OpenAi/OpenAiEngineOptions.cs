@@ -30,8 +30,8 @@ public sealed record OpenAiEngineOptions
 
     /// <summary>
     /// The operator declares that the server computes the same bits for a token whether it is part of the prompt or was just generated, alone or in
-    /// a batch: greedy answers are then resumed <c>exact</c> instead of <c>tokens</c>. llama.cpp on a CPU does with <c>-ctk f32 -ctv f32 -fa off</c>.
-    /// Default: false.
+    /// a batch: greedy answers are then resumed <c>exact</c> instead of <c>tokens</c>. llama.cpp on a CPU does with <c>-ctk f32 -ctv f32 -fa off</c>
+    /// (docs/engines.md: measured). Default: false.
     /// </summary>
     public bool IsBitExact { get; init; }
 

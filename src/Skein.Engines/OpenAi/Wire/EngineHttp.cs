@@ -20,6 +20,9 @@ internal sealed class EngineHttp : IDisposable
     {
         (_options, _time) = (options, time);
         _client = new HttpClient(handler) { BaseAddress = RootOf(options.BaseUrl), Timeout = Timeout.InfiniteTimeSpan };
+        // A connection per call: beside a generation it costs nothing, and a kept one may be closed by the server (llama.cpp does so after 100 requests,
+        // unannounced) just as the next request is on its way.
+        _client.DefaultRequestHeaders.ConnectionClose = true;
         if (options.ApiKey is { } key)
         {
             _client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
@@ -33,7 +36,7 @@ internal sealed class EngineHttp : IDisposable
     /// <exception cref="EngineException">The server cannot be reached, does not answer in time, or is not ready (503).</exception>
     public async ValueTask<JsonElement?> FindAsync(string path, CancellationToken cancellationToken)
     {
-        var (status, body) = await CallAsync(() => new HttpRequestMessage(HttpMethod.Get, path), cancellationToken);
+        var (status, body) = await CallAsync(new HttpRequestMessage(HttpMethod.Get, path), cancellationToken);
         try
         {
             return status == HttpStatusCode.OK ? JsonElement.Parse(body) : status == HttpStatusCode.ServiceUnavailable || IsKeyRefused(status)
@@ -48,14 +51,14 @@ internal sealed class EngineHttp : IDisposable
     /// <summary>A GET of a text; null for any status but 200.</summary>
     public async ValueTask<byte[]?> FindTextAsync(string path, CancellationToken cancellationToken)
     {
-        var (status, body) = await CallAsync(() => new HttpRequestMessage(HttpMethod.Get, path), cancellationToken);
+        var (status, body) = await CallAsync(new HttpRequestMessage(HttpMethod.Get, path), cancellationToken);
         return status == HttpStatusCode.OK ? body : null;
     }
 
     /// <summary>A POST; the answer's body.</summary>
     public async ValueTask<byte[]> PostAsync(string path, ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
     {
-        var (status, body) = await CallAsync(() => Post(path, json), cancellationToken);
+        var (status, body) = await CallAsync(Post(path, json), cancellationToken);
         return status == HttpStatusCode.OK ? body : throw EngineErrors.From(Name, status, body);
     }
 
@@ -118,7 +121,8 @@ internal sealed class EngineHttp : IDisposable
 
     private async Task<HttpResponseMessage> OpenAsync(string path, ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
     {
-        var response = await SendAsync(() => Post(path, json), cancellationToken);
+        using var request = Post(path, json);
+        var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         if (response.StatusCode == HttpStatusCode.OK)
         {
             return response;
@@ -130,31 +134,16 @@ internal sealed class EngineHttp : IDisposable
         }
     }
 
-    private async ValueTask<(HttpStatusCode Status, byte[] Body)> CallAsync(Func<HttpRequestMessage> make, CancellationToken cancellationToken)
+    private async ValueTask<(HttpStatusCode Status, byte[] Body)> CallAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(_options.CallTimeout, _time);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, deadline.Token);
         return await new CallGuard(Name, _options.CallTimeout, cancellationToken).RunAsync(async () =>
         {
-            using var response = await SendAsync(make, linked.Token);
+            using var sent = request;
+            using var response = await _client.SendAsync(sent, HttpCompletionOption.ResponseHeadersRead, linked.Token);
             await response.Content.LoadIntoBufferAsync(MostAnswerBytes, linked.Token);
             return (response.StatusCode, await response.Content.ReadAsByteArrayAsync(linked.Token));
         });
-    }
-
-    // A server may close a kept connection (llama.cpp does after 100 requests) just as the next request is on its way. No call here has an effect
-    // that lasts, so it is sent once more; a server that is really gone refuses the second one.
-    private async Task<HttpResponseMessage> SendAsync(Func<HttpRequestMessage> make, CancellationToken cancellationToken)
-    {
-        try
-        {
-            using var first = make();
-            return await _client.SendAsync(first, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
-        }
-        catch (HttpRequestException exception) when (exception.HttpRequestError == HttpRequestError.ResponseEnded)
-        {
-            using var second = make();
-            return await _client.SendAsync(second, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
-        }
     }
 }
