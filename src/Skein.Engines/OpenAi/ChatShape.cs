@@ -22,7 +22,8 @@ internal readonly record struct ChatShape(bool IsPlainText, bool EndsWithAssista
             throw new EngineException(EngineError.InvalidRequest, $"messages is no JSON: {exception.Message}", exception);
         }
 
-        if (messages.ValueKind != JsonValueKind.Array || messages.GetArrayLength() == 0 || messages.EnumerateArray().Any(message => message.ValueKind != JsonValueKind.Object))
+        var isList = messages.ValueKind == JsonValueKind.Array && messages.GetArrayLength() > 0;
+        if (!isList || messages.EnumerateArray().Any(message => message.ValueKind != JsonValueKind.Object))
         {
             throw new EngineException(EngineError.InvalidRequest, "messages is not what it may be; allowed: an array of at least one object");
         }

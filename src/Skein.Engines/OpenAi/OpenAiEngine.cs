@@ -51,7 +51,8 @@ public static class OpenAiEngine
         if (served.Count == 0)
         {
             throw new EngineException(
-                EngineError.ModelNotFound, $"{http.Name} does not serve the model '{options.Model}'; it serves: {string.Join(", ", facts.Models.Select(model => model.Name))}");
+                EngineError.ModelNotFound,
+                $"{http.Name} does not serve the model '{options.Model}'; it serves: {string.Join(", ", facts.Models.Select(model => model.Name))}");
         }
 
         var slots = options.Slots ?? facts.Slots ?? throw new ArgumentException(

@@ -22,7 +22,9 @@ internal static class OptionChecks
         Require(
             IsPrintable(fingerprint) && fingerprint.Length <= MostFingerprintCharacters,
             nameof(options.Fingerprint), fingerprint, $"1 to {MostFingerprintCharacters} characters of printable ASCII");
-        Require(options.StartTimeout >= TimeSpan.Zero && options.StartTimeout <= LongestWait, nameof(options.StartTimeout), options.StartTimeout, "0 to 1 hour");
+        Require(
+            options.StartTimeout >= TimeSpan.Zero && options.StartTimeout <= LongestWait,
+            nameof(options.StartTimeout), options.StartTimeout, "0 to 1 hour");
         CheckWait(nameof(options.ConnectTimeout), options.ConnectTimeout);
         CheckWait(nameof(options.CallTimeout), options.CallTimeout);
         CheckWait(nameof(options.SilenceTimeout), options.SilenceTimeout);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Skein.Engines.OpenAi.Wire;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAi;
@@ -9,13 +10,15 @@ internal static class ResumeTiers
     /// <summary>Members that only name, count or time: whatever they say, the tokens are the same.</summary>
     private static readonly HashSet<string> Harmless = new(StringComparer.Ordinal)
     {
-        "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "cache_prompt", "timings_per_token", "priority", "parallel_tool_calls",
+        "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "cache_prompt", "timings_per_token", "priority",
+        "parallel_tool_calls",
     };
 
     /// <summary>Members that bind the answer to a grammar, whose state is lost with the engine.</summary>
     private static readonly HashSet<string> Grammars = new(StringComparer.Ordinal)
     {
-        "grammar", "json_schema", "response_format", "structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar", "regex", "ebnf", "structural_tag", "tools", "functions",
+        "grammar", "json_schema", "response_format", "structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar", "regex",
+        "ebnf", "structural_tag", "tools", "functions",
     };
 
     /// <summary>For an answer that is made from and of token ids.</summary>
@@ -48,14 +51,15 @@ internal static class ResumeTiers
 
     // vLLM and SGLang hold these against generated tokens only; a resumed prefix is prompt to them. llama.cpp looks at the last tokens of both.
     private static bool CountsAnswerOnly(Sampling? sampling) =>
-        sampling is not null && (sampling.PresencePenalty != 0 || sampling.FrequencyPenalty != 0 || sampling is { HasRepetitionPenalty: true, RepetitionPenalty: not 1 });
+        sampling is not null
+        && (sampling.PresencePenalty != 0 || sampling.FrequencyPenalty != 0 || sampling is { HasRepetitionPenalty: true, RepetitionPenalty: not 1 });
 
     private static string? FormatOf(ReadOnlySpan<byte> json)
     {
         try
         {
             var format = JsonElement.Parse(json);
-            return format.ValueKind == JsonValueKind.Object && format.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String ? type.GetString() : null;
+            return format.Text("type");
         }
         catch (JsonException exception)
         {

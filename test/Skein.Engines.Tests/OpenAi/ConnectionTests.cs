@@ -116,6 +116,7 @@ public class ConnectionTests
     {
         private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
         private readonly TaskCompletionSource _closed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly CancellationTokenSource _stop = new();
         private readonly Task _serving;
 
         public OneTokenServer()
@@ -136,8 +137,10 @@ public class ConnectionTests
 
         public async ValueTask DisposeAsync()
         {
-            _listener.Stop();
+            await _stop.CancelAsync();
             await _serving;
+            _listener.Dispose();
+            _stop.Dispose();
         }
 
         private async Task ServeAsync()
@@ -146,13 +149,13 @@ public class ConnectionTests
             {
                 while (true)
                 {
-                    using var client = await _listener.AcceptTcpClientAsync();
+                    using var client = await _listener.AcceptTcpClientAsync(_stop.Token);
                     await AnswerAsync(client.GetStream());
                 }
             }
-            catch (SocketException)
+            catch (OperationCanceledException)
             {
-                // The listener was stopped.
+                // The test is over.
             }
         }
 

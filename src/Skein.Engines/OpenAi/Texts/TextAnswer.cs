@@ -33,7 +33,8 @@ internal sealed class TextAnswer
         if (!_text.TrySkip(delivered))
         {
             throw new EngineException(
-                EngineError.ResumeRefused, $"resume.text, {delivered.Length} bytes, holds a stop text or ends with the beginning of one; such text is never delivered");
+                EngineError.ResumeRefused,
+                $"resume.text, {delivered.Length} bytes, holds a stop text or ends with the beginning of one; such text is never delivered");
         }
     }
 

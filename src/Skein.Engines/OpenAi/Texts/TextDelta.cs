@@ -20,11 +20,19 @@ internal readonly record struct TextDelta(
     {
         var delta = choice.Member("delta") ?? default;
         return new TextDelta(
-            delta.Text("content") ?? "", RestOf(delta), CompletionLogprobs.OfChat(choice, request), FinishReasons.Read(choice.Text("finish_reason")), StopOf(choice, request));
+            delta.Text("content") ?? "",
+            RestOf(delta),
+            CompletionLogprobs.OfChat(choice, request),
+            FinishReasons.Read(choice.Text("finish_reason")),
+            StopOf(choice, request));
     }
 
     public static TextDelta OfCompletion(JsonElement choice, GenerateRequest request) => new(
-        choice.Text("text") ?? "", default, CompletionLogprobs.Of(choice, request, []), FinishReasons.Read(choice.Text("finish_reason")), StopOf(choice, request));
+        choice.Text("text") ?? "",
+        default,
+        CompletionLogprobs.Of(choice, request, []),
+        FinishReasons.Read(choice.Text("finish_reason")),
+        StopOf(choice, request));
 
     // The values verbatim; the role is the same for all answers, and null says nothing.
     private static ReadOnlyMemory<byte> RestOf(JsonElement delta)

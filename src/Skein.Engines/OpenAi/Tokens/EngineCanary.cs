@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Skein.Engines.OpenAi.Wire;
 
 namespace Skein.Engines.OpenAi.Tokens;
@@ -20,7 +21,8 @@ internal static class EngineCanary
     public static ValueTask<uint[]> VllmAsync(EngineHttp http, string model, CancellationToken cancellationToken) => AskAsync(
         http, "v1/completions", new RequestJson()
             .Text("model", model).Text("prompt", Prompt).Whole("max_tokens", AnswerTokens).Number("temperature", 0).Flag("return_token_ids", true),
-        answer => answer.Elements("choices").Select(choice => choice.Ids("token_ids")).FirstOrDefault(), "return_token_ids, vLLM 0.10.2 or newer", cancellationToken);
+        answer => answer.Elements("choices").Select(choice => choice.Ids("token_ids")).FirstOrDefault(),
+        "return_token_ids, vLLM 0.10.2 or newer", cancellationToken);
 
     public static ValueTask<uint[]> SgLangAsync(EngineHttp http, CancellationToken cancellationToken) => AskAsync(
         http, "generate", new RequestJson()
@@ -28,7 +30,7 @@ internal static class EngineCanary
         answer => answer.Ids("output_ids"), "output_ids", cancellationToken);
 
     private static async ValueTask<uint[]> AskAsync(
-        EngineHttp http, string path, RequestJson body, Func<System.Text.Json.JsonElement, uint[]?> read, string needed, CancellationToken cancellationToken) =>
+        EngineHttp http, string path, RequestJson body, Func<JsonElement, uint[]?> read, string needed, CancellationToken cancellationToken) =>
         read(await http.AskAsync(path, body.ToBytes(), cancellationToken))
             ?? throw new EngineException(EngineError.Unsupported, $"{http.Name} gives no token ids ({needed}); the kind Generic works without");
 }

@@ -52,8 +52,10 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
         }
 
         var reason = tier == ResumeTier.None ? "the answer is bound to a grammar, whose state is lost"
-            : resume.NextIndex != resume.TokenIds.Count ? $"resume.next_index is {resume.NextIndex}; allowed: {resume.TokenIds.Count}, the number of resume.token_ids"
-            : resume.Fingerprint != model.Fingerprint ? $"resume.fingerprint is '{resume.Fingerprint}'; ids can be resumed here from '{model.Fingerprint}' only"
+            : resume.NextIndex != resume.TokenIds.Count
+                ? $"resume.next_index is {resume.NextIndex}; allowed: {resume.TokenIds.Count}, the number of resume.token_ids"
+            : resume.Fingerprint != model.Fingerprint
+                ? $"resume.fingerprint is '{resume.Fingerprint}'; ids can be resumed here from '{model.Fingerprint}' only"
             : null;
         if (reason is not null)
         {
