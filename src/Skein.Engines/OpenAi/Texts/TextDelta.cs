@@ -1,0 +1,76 @@
+using System.Buffers;
+using System.Text.Json;
+using Skein.Engines.OpenAi.Wire;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.OpenAi.Texts;
+
+/// <summary>What one event says of the answer.</summary>
+/// <param name="Text">New text.</param>
+/// <param name="Raw">Everything else in the delta (tool calls, reasoning), as a JSON object; empty where there is nothing.</param>
+/// <param name="Logprobs">Of its tokens, where asked for.</param>
+/// <param name="End">Why the answer ended; unspecified where it did not.</param>
+/// <param name="MatchedStop">The stop text that ended it, where the server says.</param>
+internal readonly record struct TextDelta(
+    string Text, ReadOnlyMemory<byte> Raw, IReadOnlyList<TokenLogprob> Logprobs, FinishReason End, string MatchedStop)
+{
+    public bool IsEmpty => Text.Length == 0 && Raw.IsEmpty && Logprobs.Count == 0;
+
+    public static TextDelta OfChat(JsonElement choice, GenerateRequest request)
+    {
+        var delta = choice.Member("delta") ?? default;
+        return new TextDelta(
+            delta.Text("content") ?? "",
+            RestOf(delta),
+            CompletionLogprobs.OfChat(choice, request),
+            FinishReasons.Read(choice.Text("finish_reason")),
+            StopOf(choice, request));
+    }
+
+    public static TextDelta OfCompletion(JsonElement choice, GenerateRequest request) => new(
+        choice.Text("text") ?? "",
+        default,
+        CompletionLogprobs.Of(choice, request, []),
+        FinishReasons.Read(choice.Text("finish_reason")),
+        StopOf(choice, request));
+
+    // The values verbatim; the role is the same for all answers, and null says nothing.
+    private static ReadOnlyMemory<byte> RestOf(JsonElement delta)
+    {
+        if (delta.ValueKind != JsonValueKind.Object)
+        {
+            return default;
+        }
+
+        ArrayBufferWriter<byte>? buffer = null;
+        Utf8JsonWriter? writer = null;
+        foreach (var member in delta.EnumerateObject())
+        {
+            if (member.Name is "role" or "content" || member.Value.ValueKind == JsonValueKind.Null)
+            {
+                continue;
+            }
+
+            buffer ??= new ArrayBufferWriter<byte>();
+            if (writer is null)
+            {
+                writer = new Utf8JsonWriter(buffer);
+                writer.WriteStartObject();
+            }
+
+            writer.WritePropertyName(member.Name);
+            writer.WriteRawValue(member.Value.GetRawText());
+        }
+
+        writer?.WriteEndObject();
+        writer?.Dispose();
+        return buffer?.WrittenMemory ?? default;
+    }
+
+    // vLLM: stop_reason, SGLang: matched_stop. An end token is told as a number.
+    private static string StopOf(JsonElement choice, GenerateRequest request)
+    {
+        var told = choice.Text("stop_reason") ?? choice.Text("matched_stop") ?? "";
+        return request.Stop.Contains(told) ? told : "";
+    }
+}

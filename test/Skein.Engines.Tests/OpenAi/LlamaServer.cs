@@ -1,0 +1,89 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using Skein.Engines.OpenAi;
+using Skein.Engines.Tests.Embedded;
+
+[assembly: AssemblyFixture(typeof(Skein.Engines.Tests.OpenAi.LlamaServer))]
+
+namespace Skein.Engines.Tests.OpenAi;
+
+/// <summary>
+/// A real llama.cpp server with the model that comes with Skein, computing the same bits for prompt and answer. Found by SKEIN_LLAMA_SERVER (the
+/// program) or fetched by ../shared/tools/get-llama-server; tests are skipped without it. Started by the first test that asks.
+/// </summary>
+public sealed class LlamaServer : IAsyncLifetime
+{
+    private const int Slots = 4;
+    private readonly Lazy<Process?> _process;
+    private readonly int _port = FreePort();
+
+    public LlamaServer() => _process = new Lazy<Process?>(Start);
+
+    public Uri Url => new($"http://127.0.0.1:{_port}/v1");
+
+    /// <summary>Connects an engine; skips the test where there is no server.</summary>
+    public async Task<IInferenceEngine> ConnectAsync(Func<OpenAiEngineOptions, OpenAiEngineOptions>? change = null)
+    {
+        Assert.SkipWhen(
+            _process.Value is null, "no llama.cpp server: set SKEIN_LLAMA_SERVER to its program, or have ../shared/tools/get-llama-server beside the repository");
+        var options = new OpenAiEngineOptions { BaseUrl = Url, StartTimeout = TimeSpan.FromMinutes(1), IsBitExact = true };
+        return await OpenAiEngine.ConnectAsync(change?.Invoke(options) ?? options, TimeProvider.System, cancellationToken: TestContext.Current.CancellationToken);
+    }
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_process.IsValueCreated && _process.Value is { } process)
+        {
+            process.Kill();
+            await process.WaitForExitAsync();
+            process.Dispose();
+        }
+    }
+
+    private Process? Start()
+    {
+        if (FindProgram() is not { } program)
+        {
+            return null;
+        }
+
+        string[] arguments =
+        [
+            "-m", Loaded.DefaultModelFile, "--host", "127.0.0.1", "--port", $"{_port}", "--alias", "tiny", "-t", "1", "-c", "4096", "-np", $"{Slots}",
+            "--metrics", "-ctk", "f32", "-ctv", "f32", "-fa", "off", "--log-disable",
+        ];
+        return Process.Start(new ProcessStartInfo(program, arguments));
+    }
+
+    private static string? FindProgram()
+    {
+        if (Environment.GetEnvironmentVariable("SKEIN_LLAMA_SERVER") is { Length: > 0 } named)
+        {
+            return named;
+        }
+
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            var script = Path.Combine(folder.FullName, "..", "shared", "tools", "get-llama-server");
+            if (File.Exists(Path.Combine(folder.FullName, "Skein.slnx")) && File.Exists(script))
+            {
+                using var fetch = Process.Start(new ProcessStartInfo(script) { RedirectStandardOutput = true, UseShellExecute = false })!;
+                var program = fetch.StandardOutput.ReadToEnd().Trim();
+                fetch.WaitForExit();
+                return fetch.ExitCode == 0 ? program : null;
+            }
+        }
+
+        return null;
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}
