@@ -31,12 +31,13 @@ internal static class ReplicaCommand
     {
         var settings = new EndpointSettings(sources);
         using var signal = new StopSignal(settings.IsSupervised);
-        await using IInferenceEngine engine = EngineSettings.Create(sources);
+        int? slots = Slots.Read(sources);
+        await using IInferenceEngine engine = await EngineSettings.CreateAsync(sources, slots, signal.Stop);
         EngineDescription description = await engine.DescribeAsync(signal.Stop);
         LogWord log = settings.Log;
         var options = new ReplicaOptions
         {
-            Endpoint = new IPEndPoint(settings.BindAddress, Grpc.Read(sources)), Slots = Slots.Read(sources), StopTimeout = settings.StopGrace,
+            Endpoint = new IPEndPoint(settings.BindAddress, Grpc.Read(sources)), Slots = slots, StopTimeout = settings.StopGrace,
         };
         await using ReplicaApp replica = ReplicaApp.Build(options, engine, builder => MemberRun.Configure(builder, log));
         try

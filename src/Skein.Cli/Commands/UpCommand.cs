@@ -14,10 +14,12 @@ internal static class UpCommand
     private static readonly Setting<int?> Replicas = Setting.OptionalNumber("replicas", "Replicas [default: 3, or one per --engine]", 1, 64);
     private static readonly Setting<int> Gateways = Setting.Number("gateways", "Gateways [default: 1]", 1, 1, 16);
     private static readonly Setting<int> Port = EndpointSettings.Port("port", 8080, "HTTP port of the first gateway");
-    private static readonly Setting<IReadOnlyList<EngineKind>> Engines = new(
-        "engine", "word", EngineSettings.Help + "; given several times: one replica each", "embedded, simulated", [EngineKind.Embedded], TryReadEngines, repeatable: true);
+    private static readonly Setting<IReadOnlyList<string>> Engines = new(
+        "engine", "engine", EngineSettings.Help + "; given several times: one replica each", EngineSettings.Allowed, [EngineSettings.Embedded], TryReadEngines, repeatable: true);
 
-    private static readonly Setting<int> Slots = Setting.Number("slots", "Generations at the same time, per replica [default: 64]", 64, 1, 100_000);
+    private static readonly Setting<int?> Slots =
+        Setting.OptionalNumber("slots", "Generations at the same time, per replica [default: the engine's own number, else 64]", 1, 100_000);
+
     private static readonly Setting<TimeSpan> RestartDelay = Setting.Duration(
         "restart-delay", "Time between the exit of a member and its next start [default: 2s]", TimeSpan.FromSeconds(2), TimeSpan.FromHours(1));
 
@@ -74,7 +76,7 @@ internal static class UpCommand
 
     private static List<MemberSpec> Specs(SettingSources sources)
     {
-        IReadOnlyList<EngineKind> engines = Engines.Read(sources);
+        IReadOnlyList<string> engines = Engines.Read(sources);
         int? asked = Replicas.Read(sources);
         if (engines.Count > 1 && asked is not null && asked != engines.Count)
             throw new UsageException($"--replicas {asked} does not go with {engines.Count} engines; allowed: {engines.Count}, or a single engine");
@@ -88,21 +90,15 @@ internal static class UpCommand
             specs.Add(new MemberSpec(
                 $"gateway-{index}", "gateway", ["--http", http, "--grpc", "0", "--expected-replicas", replicas.ToString(CultureInfo.InvariantCulture), .. common]));
         }
-        string[] details = [.. EngineSettings.Details.SelectMany(setting => sources.Find(setting) is { } found ? new[] { setting.Option.Name, found.Value } : [])];
+        string[] details = [.. EngineSettings.Details.Append(Slots).SelectMany(setting => sources.Find(setting) is { } found ? new[] { setting.Option.Name, found.Value } : [])];
         for (int index = 1; index <= replicas; index++)
-        {
-            string engine = engines[(index - 1) % engines.Count].ToString().ToLowerInvariant();
-            specs.Add(new MemberSpec(
-                $"replica-{index}", "replica",
-                ["--engine", engine, "--grpc", "0", "--slots", Slots.Read(sources).ToString(CultureInfo.InvariantCulture), .. details, .. common]));
-        }
+            specs.Add(new MemberSpec($"replica-{index}", "replica", ["--engine", engines[(index - 1) % engines.Count], "--grpc", "0", .. details, .. common]));
         return specs;
     }
 
-    private static bool TryReadEngines(string text, out IReadOnlyList<EngineKind> engines)
+    private static bool TryReadEngines(string text, out IReadOnlyList<string> engines)
     {
-        string[] words = text.Split(',', StringSplitOptions.TrimEntries);
-        engines = [.. words.Select(word => Enum.TryParse(word, ignoreCase: true, out EngineKind kind) ? kind : EngineKind.Embedded)];
-        return words.Zip(engines).All(pair => pair.First.Equals(pair.Second.ToString(), StringComparison.OrdinalIgnoreCase));
+        engines = text.Split(',', StringSplitOptions.TrimEntries);
+        return engines.All(engine => EngineSettings.TryRead(engine, out _));
     }
 }

@@ -1,57 +1,110 @@
-using System.Globalization;
 using Skein.Cli.Settings;
 using Skein.Engines;
 using Skein.Engines.Embedded;
+using Skein.Engines.OpenAi;
 using Skein.Engines.Simulated;
 
 namespace Skein.Cli.Members;
 
-/// <summary>Which engine a replica hosts.</summary>
-internal enum EngineKind
-{
-    Embedded,
-    Simulated,
-}
-
 /// <summary>The settings of engines, and how they become one.</summary>
 internal static class EngineSettings
 {
-    public const string Help = "Engine: embedded (a tiny real model in this process) or simulated [default: embedded]";
+    public const string Help = "Engine: embedded (a tiny real model in this process), simulated, or the URL of an OpenAI-compatible server [default: embedded]";
+    public const string Allowed = "embedded, simulated, or an http:// or https:// address";
+    public const string Embedded = "embedded";
+    public const string Simulated = "simulated";
+
+    private const string KeyVariable = "SKEIN_ENGINE_KEY";
 
     private static readonly Setting<double?> TokensPerSecond = Setting.OptionalReal(
         "tokens-per-second", "Pace of each stream; 0: as fast as it can [default: embedded 40, simulated 0]", 0, 1_000_000);
 
-    private static readonly Setting<string?> Model = Setting.Text("model", "file", "GGUF file for the embedded engine [default: the one that comes with Skein]");
+    private static readonly Setting<string?> Model = Setting.Text(
+        "model", "text", "GGUF file for the embedded engine, or the one model to serve of a server [default: the one that comes with Skein, or all]");
+
+    private static readonly Setting<string?> KeyFile = Setting.Text("engine-key-file", "file", $"File with the API key of the server; or set {KeyVariable}");
+    private static readonly Setting<bool> BitExact = Setting.Flag("bit-exact", "Declare that the server computes the same bits in any batch: greedy answers are then resumed exactly");
     private static readonly Setting<bool> EnableFaults = Setting.Flag("enable-faults", "Let requests ask the simulated engine for faults (tests only)");
 
-    public static Setting<EngineKind> Engine { get; } = Setting.Choice("engine", Help, EngineKind.Embedded);
+    /// <summary>One of <see cref="Embedded"/>, <see cref="Simulated"/>, or a URL.</summary>
+    public static Setting<string> Engine { get; } = new("engine", "engine", Help, Allowed, Embedded, TryRead);
 
     /// <summary>All but <see cref="Engine"/> itself.</summary>
-    public static IReadOnlyList<ISetting> Details { get; } = [TokensPerSecond, Model, EnableFaults];
+    public static IReadOnlyList<ISetting> Details { get; } = [TokensPerSecond, Model, KeyFile, BitExact, EnableFaults];
 
-    /// <exception cref="UsageException">A value is not allowed.</exception>
-    /// <exception cref="CommandFailedException">The model cannot be read.</exception>
-    public static IInferenceEngine Create(SettingSources sources)
+    /// <summary>Reads the name of an engine.</summary>
+    public static bool TryRead(string text, out string engine)
     {
-        double? tokensPerSecond = TokensPerSecond.Read(sources);
-        if (Engine.Read(sources) == EngineKind.Simulated)
-        {
-            if (Model.IsSet(sources))
-                throw new UsageException("--model is for the embedded engine; allowed with --engine simulated: nothing");
-            return SimulatedEngineFactory.Create(
-                new SimulatedEngineOptions { TokensPerSecond = tokensPerSecond ?? 0, EnableFaults = EnableFaults.Read(sources) },
-                TimeProvider.System,
-                // What a test asks for by a crash is the death of the process, without a word.
-                () => System.Diagnostics.Process.GetCurrentProcess().Kill());
-        }
-        var options = new EmbeddedEngineOptions { TokensPerSecond = tokensPerSecond ?? 40 };
+        engine = text;
+        return text is Embedded or Simulated || (Uri.TryCreate(text, UriKind.Absolute, out Uri? server) && server.Scheme is "http" or "https");
+    }
+
+    /// <param name="sources">The settings.</param>
+    /// <param name="slots">Generations at the same time; null: what the engine says.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <exception cref="UsageException">A value is not allowed.</exception>
+    /// <exception cref="CommandFailedException">The model cannot be read, or the server does not answer.</exception>
+    public static async Task<IInferenceEngine> CreateAsync(SettingSources sources, int? slots, CancellationToken cancellationToken)
+    {
+        string engine = Engine.Read(sources);
         try
         {
-            return EmbeddedEngine.Load(Model.Read(sources) is { } file ? options with { ModelFile = file } : options, TimeProvider.System);
+            return engine switch
+            {
+                Embedded => CreateEmbedded(sources),
+                Simulated => CreateSimulated(sources),
+                _ => await ConnectAsync(new Uri(engine), sources, slots, cancellationToken),
+            };
         }
-        catch (ModelFileException error)
+        catch (ArgumentException error)
+        {
+            throw new UsageException($"--engine {engine}: {error.Message}");
+        }
+        catch (Exception error) when (error is ModelFileException or EngineException)
         {
             throw new CommandFailedException(error.Message, error);
+        }
+    }
+
+    private static IInferenceEngine CreateEmbedded(SettingSources sources)
+    {
+        var options = new EmbeddedEngineOptions { TokensPerSecond = TokensPerSecond.Read(sources) ?? 40 };
+        return EmbeddedEngine.Load(Model.Read(sources) is { } file ? options with { ModelFile = file } : options, TimeProvider.System);
+    }
+
+    private static IInferenceEngine CreateSimulated(SettingSources sources)
+    {
+        if (Model.IsSet(sources))
+            throw new UsageException("--model is for the embedded engine and for servers; allowed with --engine simulated: nothing");
+        return SimulatedEngineFactory.Create(
+            new SimulatedEngineOptions { TokensPerSecond = TokensPerSecond.Read(sources) ?? 0, EnableFaults = EnableFaults.Read(sources) },
+            TimeProvider.System,
+            // What a test asks for by a crash is the death of the process, without a word.
+            () => System.Diagnostics.Process.GetCurrentProcess().Kill());
+    }
+
+    private static Task<IInferenceEngine> ConnectAsync(Uri server, SettingSources sources, int? slots, CancellationToken cancellationToken)
+    {
+        if (TokensPerSecond.IsSet(sources))
+            throw new UsageException($"--tokens-per-second is for the embedded and the simulated engine; allowed with --engine {server}: nothing");
+        var options = new OpenAiEngineOptions
+        {
+            BaseUrl = server, Model = Model.Read(sources), Slots = slots, IsBitExact = BitExact.Read(sources), ApiKey = ReadKey(sources),
+        };
+        return OpenAiEngine.ConnectAsync(options, TimeProvider.System, createHandler: null, cancellationToken);
+    }
+
+    private static string? ReadKey(SettingSources sources)
+    {
+        if (KeyFile.Read(sources) is not { } path)
+            return Environment.GetEnvironmentVariable(KeyVariable);
+        try
+        {
+            return File.ReadAllText(path).Trim();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException($"--engine-key-file {path} cannot be read: {error.Message}");
         }
     }
 }
