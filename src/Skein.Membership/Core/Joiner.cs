@@ -92,8 +92,8 @@ internal sealed class Joiner
 
     private bool IsLive(PeerAddress address)
     {
-        foreach (MemberRecord record in _state.Table.Live)
-            if (record.Address == address)
+        for (int i = 0; i < _state.Table.Live.Count; i++)
+            if (_state.Table.Live[i].Address == address)
                 return true;
         return address == _state.Self.Address;
     }
