@@ -109,7 +109,7 @@ internal sealed partial class MembershipCore
         NoteSender(header);
         switch (body.Kind)
         {
-            case PacketKind.Ping when body.Target == _state.Self.Id:
+            case PacketKind.Ping when body.Target == _state.Self.Id && _state.Phase != CorePhase.Observing:
                 return _outbox.StreamAck(_reply, body.Sequence);
             case PacketKind.PushPull:
                 Merge(body, ClaimSource.Comparison);
