@@ -54,9 +54,11 @@ internal sealed class Joiner
     {
         Seed seed = _seeds[index];
         (seed.Tried, seed.Reached, seed.Problem) = (true, true, null);
-        seed.Pause = _state.Options.SeedRetryMin;
         _state.Table.Touch();
-        _state.Timers.Set(_state.Now + Jittered(_state.Options.SeedRetryMax), TimerKind.Seed, (ulong)index);
+        if (IsLive(seed.Address))
+            seed.Pause = _state.Options.SeedRetryMin;
+        // A seed that answers without being a member is about to become one: it is asked again soon.
+        AskAgain(index, IsLive(seed.Address) ? _state.Options.SeedRetryMax : NextPause(seed));
         _nameCheck.Begin();
     }
 
@@ -67,7 +69,7 @@ internal sealed class Joiner
     {
         Seed seed = _seeds[index];
         if (_state.Phase == CorePhase.Active && IsLive(seed.Address))
-            _state.Timers.Set(_state.Now + Jittered(_state.Options.SeedRetryMax), TimerKind.Seed, (ulong)index);
+            AskAgain(index, _state.Options.SeedRetryMax);
         else
             _state.Effects.Resolve(index);
     }
@@ -78,9 +80,18 @@ internal sealed class Joiner
         if (seed.Reached || seed.Problem != problem)
             _state.Table.Touch();
         (seed.Tried, seed.Reached, seed.Problem) = (true, false, problem);
-        _state.Timers.Set(_state.Now + Jittered(seed.Pause), TimerKind.Seed, (ulong)index);
-        seed.Pause = TimeSpan.FromTicks(Math.Min(seed.Pause.Ticks * 2, _state.Options.SeedRetryMax.Ticks));
+        AskAgain(index, NextPause(seed));
         ActivateWhenAlone();
+    }
+
+    private void AskAgain(int index, TimeSpan pause) => _state.Timers.Set(_state.Now + Jittered(pause), TimerKind.Seed, (ulong)index);
+
+    /// <summary>Twice as long each time.</summary>
+    private TimeSpan NextPause(Seed seed)
+    {
+        TimeSpan pause = seed.Pause;
+        seed.Pause = TimeSpan.FromTicks(Math.Min(pause.Ticks * 2, _state.Options.SeedRetryMax.Ticks));
+        return pause;
     }
 
     /// <summary>Every seed was tried, and none told us who is there: we are the first, or cut off.</summary>
@@ -92,8 +103,8 @@ internal sealed class Joiner
 
     private bool IsLive(PeerAddress address)
     {
-        foreach (MemberRecord record in _state.Table.Live)
-            if (record.Address == address)
+        for (int i = 0; i < _state.Table.Live.Count; i++)
+            if (_state.Table.Live[i].Address == address)
                 return true;
         return address == _state.Self.Address;
     }

@@ -6,7 +6,7 @@ namespace Skein.Membership.Core;
 /// One member: a state machine that takes packets, timers and commands, each with the time, and answers with effects. It has no clock, no
 /// socket, no lock and no thread: one loop feeds it, in production and in the simulator alike.
 /// </summary>
-internal sealed class MembershipCore
+internal sealed partial class MembershipCore
 {
     private readonly CoreState _state;
     private readonly PacketSeal _seal;
@@ -24,6 +24,7 @@ internal sealed class MembershipCore
     private readonly Beacons _beacons;
     private readonly byte[] _reply = new byte[WireLimits.Datagram];
     private PeerAddress _from;
+    private ulong _digest;
 
     public MembershipCore(CoreSettings settings, ulong seed, ICoreEffects effects)
     {
@@ -108,7 +109,7 @@ internal sealed class MembershipCore
         NoteSender(header);
         switch (body.Kind)
         {
-            case PacketKind.Ping when body.Target == _state.Self.Id:
+            case PacketKind.Ping when body.Target == _state.Self.Id && _state.Phase != CorePhase.Observing:
                 return _outbox.StreamAck(_reply, body.Sequence);
             case PacketKind.PushPull:
                 Merge(body, ClaimSource.Comparison);
@@ -240,209 +241,4 @@ internal sealed class MembershipCore
     }
 
     private static readonly TimeSpan HousekeepingInterval = TimeSpan.FromMinutes(1);
-
-    private void Fire(TimerKind kind, ulong key)
-    {
-        switch (kind)
-        {
-            case TimerKind.Probe:
-                _prober.OnPeriod();
-                break;
-            case TimerKind.ProbeRefusalCheck:
-                _prober.OnRefusalCheck((uint)key);
-                break;
-            case TimerKind.ProbeDirectEnd:
-                _prober.OnDirectEnd((uint)key);
-                break;
-            case TimerKind.ProbeIndirectEnd:
-                _prober.OnIndirectEnd((uint)key);
-                break;
-            case TimerKind.RelayEnd:
-                _relays.OnEnd((uint)key);
-                break;
-            case TimerKind.Suspicion:
-                _judge.OnSuspicionTimer(key);
-                break;
-            case TimerKind.Gossip:
-                _spreader.OnTimer();
-                break;
-            case TimerKind.Seed:
-                _joiner.OnTimer((int)key);
-                break;
-            case TimerKind.NameCheckEnd:
-                _nameCheck.OnTimer((int)key);
-                break;
-            case TimerKind.AntiEntropy:
-                _repair.OnAntiEntropy();
-                break;
-            case TimerKind.DeadContact:
-                ContactDead();
-                break;
-            case TimerKind.Load:
-                _load.OnTimer();
-                break;
-            case TimerKind.Beacon:
-                _beacons.OnTimer();
-                break;
-            case TimerKind.Watch:
-                _watcher.OnTimer();
-                break;
-            case TimerKind.Housekeeping:
-                _state.Table.ForgetGone(_state.Now);
-                _state.Timers.Set(_state.Now + HousekeepingInterval, TimerKind.Housekeeping);
-                break;
-            case TimerKind.LeaveEnd:
-                _state.Phase = CorePhase.Over;
-                _state.Effects.Report(CoreEvent.Goodbye, _state.Self);
-                break;
-        }
-    }
-
-    private bool TryOpen(ReadOnlySpan<byte> packet, out PacketHeader header, out PacketBody body)
-    {
-        body = default;
-        return _seal.TryOpen(packet, out header, out ReadOnlySpan<byte> bytes)
-            && PacketBody.TryRead(bytes, out body)
-            && _state.Phase != CorePhase.Over;
-    }
-
-    private void Handle(PeerAddress from, in PacketHeader header, in PacketBody body)
-    {
-        _from = from;
-        MemberRecord? sender = NoteSender(header);
-        switch (body.Kind)
-        {
-            case PacketKind.Ping when body.Target == _state.Self.Id && _state.Phase != CorePhase.Observing:
-                Merge(body, ClaimSource.Rumour);
-                _outbox.Ack(from, body.Sequence, sender);
-                if (sender is null)
-                    _repair.Want(from, header.Sender);
-                return;
-            case PacketKind.Ping when _state.Phase != CorePhase.Observing:
-                _outbox.Correct(from, _state.Self, sender);
-                return;
-            case PacketKind.Ack:
-                OnAck(from, header, body);
-                return;
-            case PacketKind.PingRequest:
-                _relays.OnRequest(from, body.Sequence, body.Target, body.TargetAddress);
-                break;
-            case PacketKind.Nack:
-                _prober.OnNack(body.Sequence, header.Sender, body.Target);
-                break;
-            case PacketKind.Beacon:
-                _beacons.OnReceived(sender, body);
-                return;
-            case PacketKind.Compare:
-                _repair.OnCompare(from, body.BucketDigests);
-                break;
-            case PacketKind.Versions:
-                _repair.OnVersions(from, body);
-                break;
-            case PacketKind.Want:
-                _repair.OnWant(from, body.Wanted);
-                break;
-        }
-        Merge(body, body.Kind == PacketKind.State ? ClaimSource.Comparison : ClaimSource.Rumour);
-        Correct(from, header, sender);
-    }
-
-    private void OnAck(PeerAddress from, in PacketHeader header, in PacketBody body)
-    {
-        if (_nameCheck.OnAck(body.Sequence, header.Sender, header.Generation))
-            return;
-        bool direct = body.Target == 0;
-        bool ours = _prober.OnAck(body.Sequence, direct ? header.Sender : body.Target, direct ? header.Generation : null);
-        if (!ours && direct)
-            _relays.OnAck(body.Sequence, header.Sender);
-        Merge(body, ClaimSource.Rumour);
-        _repair.OnDigest(from, body.Digest);
-    }
-
-    /// <summary>Everything a packet claims; during the name check only what concerns our own name is kept apart.</summary>
-    private void Merge(in PacketBody body, ClaimSource source)
-    {
-        PacketBody.Nested updates = body.Items(PacketBody.UpdatesField);
-        while (_state.Phase != CorePhase.Over && updates.TryNext(out ReadOnlySpan<byte> bytes))
-        {
-            _ = MemberUpdate.TryRead(bytes, out MemberUpdate update);
-            if (_state.Phase == CorePhase.Observing && update.Id == _state.Self.Id)
-                _nameCheck.Hear(update);
-            else
-                _merger.Apply(update, source);
-        }
-        PacketBody.Nested loads = body.Items(PacketBody.LoadsField);
-        while (loads.TryNext(out ReadOnlySpan<byte> bytes))
-        {
-            _ = LoadUpdate.TryRead(bytes, out LoadUpdate load);
-            _merger.Apply(load);
-        }
-    }
-
-    /// <summary>A sender that we hold for dead, or an old life: it is told, rarely.</summary>
-    private void Correct(PeerAddress from, in PacketHeader header, MemberRecord? sender)
-    {
-        MemberRecord? record = sender ?? _state.Table.Find(header.Sender);
-        bool stale = record is not null && (header.Generation < record.Generation || !record.IsLive);
-        if (stale && record != _state.Self && _state.Phase == CorePhase.Active)
-            _outbox.Correct(from, record!, record);
-    }
-
-    private MemberRecord? NoteSender(in PacketHeader header)
-    {
-        if (_state.Table.Find(header.Sender) is not { } record || record.Generation != header.Generation)
-            return null;
-        if (record == _state.Self)
-            return null;
-        _state.HeardAt = _state.Now;
-        record.FoundSilentAt = null;
-        return record;
-    }
-
-    private void Verify(MemberRecord record, bool refused)
-    {
-        int verifiers = _state.Options.Confirmations + 3;
-        if (_state.Phase == CorePhase.Active && _state.Variant.Caution && _state.Random.Next(Math.Max(1, _state.Table.Live.Count - 1)) < verifiers)
-            _prober.Start(record, askTcpAtOnce: refused);
-    }
-
-    private void Ask(MemberRecord record) => _outbox.Ping(record.Address, _prober.NextSequence(), record);
-
-    private void ContactDead()
-    {
-        SetDeadContact();
-        IReadOnlyList<MemberRecord> gone = _state.Table.Gone;
-        if (gone.Count > 0 && gone[_state.Random.Next(gone.Count)] is { State: MemberState.Dead } dead)
-            Ask(dead);
-    }
-
-    private void SetDeadContact() =>
-        _state.Timers.Set(_state.Now + _state.Options.DeadContactInterval / 2 + _state.Random.Next(_state.Options.DeadContactInterval), TimerKind.DeadContact);
-
-    /// <summary>Timers that are late by a period mean that this process stood still: it listens for a round before it accuses anybody.</summary>
-    private void NoteStandstill(TimeSpan now)
-    {
-        TimeSpan late = now - _state.Timers.NextDue;
-        if (_state.Phase != CorePhase.Active || !_state.Variant.Caution || late < _state.Options.ProbePeriod)
-            return;
-        Enter(now);
-        _state.ListenUntil = now + _state.Options.ProbePeriod;
-        _state.Health.Worsen(1);
-        _prober.Forget();
-        _judge.Forgive(late);
-        _state.Effects.Report(CoreEvent.WokeUp, _state.Self);
-    }
-
-    private void NoteDigest()
-    {
-        if (_state.Table.Digest == _digest)
-            return;
-        _digest = _state.Table.Digest;
-        _state.DigestSince = _state.Now;
-        _watcher.OnViewChanged();
-    }
-
-    private ulong _digest;
-
-    private void Enter(TimeSpan now) => _state.Now = now;
 }

@@ -95,10 +95,13 @@ internal sealed class Outbox(CoreState state, PacketSeal seal)
         ProtoWriter writer = BeginIn(buffer, kind, 0, 0);
         if (kind != PacketKind.Pull)
             foreach (MemberRecord record in state.Table.All)
-                if (!TryAdd(ref writer, record))
+                if (!IsUnclaimed(record) && !TryAdd(ref writer, record))
                     break;
         return buffer.AsSpan(0, seal.Close(buffer, writer.Position, state.Self.Generation));
     }
+
+    /// <summary>While its name is checked this member is no member yet: telling of it would push out whoever has the name.</summary>
+    private bool IsUnclaimed(MemberRecord record) => record == state.Self && state.Phase == CorePhase.Observing;
 
     /// <summary>Writes a whole record; false where it does not fit any more.</summary>
     public static bool TryAdd(ref ProtoWriter writer, MemberRecord record)

@@ -37,11 +37,12 @@ internal sealed class Prober(CoreState state, Outbox outbox, Judge judge)
         Probe probe = _spare.TryPop(out Probe? spare) ? spare : new Probe();
         probe.Begin(target, state.Now);
         _probes.Add(sequence, probe);
-        TimeSpan direct = state.Health.Scale(state.Options.DirectTimeout);
+        // One timer at a time: most probes are answered before the first of them.
         TimeSpan refusal = askTcpAtOnce ? TimeSpan.Zero : state.Health.Scale(state.Options.RefusalCheckAfter);
         if (state.Variant.StreamProbes)
             state.Timers.Set(state.Now + refusal, TimerKind.ProbeRefusalCheck, sequence);
-        state.Timers.Set(state.Now + direct, TimerKind.ProbeDirectEnd, sequence);
+        else
+            SetDirectEnd(sequence, probe);
         outbox.Ping(target.Address, sequence, target);
     }
 
@@ -76,6 +77,7 @@ internal sealed class Prober(CoreState state, Outbox outbox, Judge judge)
     {
         if (!_probes.TryGetValue(sequence, out Probe? probe))
             return;
+        SetDirectEnd(sequence, probe);
         probe.TcpEnded = false;
         TimeSpan rest = probe.Started + state.Health.Scale(state.Options.DirectTimeout + state.Options.IndirectTimeout) - state.Now;
         var token = new ExchangeToken(ExchangePurpose.Probe, sequence);
@@ -120,6 +122,9 @@ internal sealed class Prober(CoreState state, Outbox outbox, Judge judge)
             _spare.Push(probe);
         _probes.Clear();
     }
+
+    private void SetDirectEnd(uint sequence, Probe probe) =>
+        state.Timers.Set(probe.Started + state.Health.Scale(state.Options.DirectTimeout), TimerKind.ProbeDirectEnd, sequence);
 
     private void Fail(uint sequence, Probe probe, bool refused)
     {

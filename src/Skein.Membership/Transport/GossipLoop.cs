@@ -16,6 +16,7 @@ internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipC
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _stopping;
     private int _woken;
+    private long _delay;
     private TimeSpan _publishAt;
 
     /// <summary>Datagrams taken in a row before timers get their turn.</summary>
@@ -46,6 +47,9 @@ internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipC
             port.Wake();
     }
 
+    /// <summary>Something in this process came late; looked at with the next turn. Safe from any thread.</summary>
+    public void NoteDelay(TimeSpan delay) => Interlocked.Exchange(ref _delay, delay.Ticks);
+
     public void Stop()
     {
         _stopping = true;
@@ -68,9 +72,16 @@ internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipC
 
     private void Turn()
     {
-        if (port.Wait(UntilNext()))
-            for (int i = 0; i < Batch && port.TryReceive(_datagram, out int length, out PeerAddress from); i++)
+        TimeSpan wait = UntilNext();
+        // Where timers are due, what already waits in the socket goes first: it may be the answer that a timer is about to miss.
+        for (int i = 0; i < Batch && (i == 0 || core.NextDue <= Now) && port.Wait(wait); i++)
+        {
+            if (port.TryReceive(_datagram, out int length, out PeerAddress from))
                 core.Receive(from, _datagram.AsSpan(0, length), Now);
+            wait = TimeSpan.Zero;
+        }
+        if (Interlocked.Exchange(ref _delay, 0) is > 0 and var delay)
+            core.NoteDelay(TimeSpan.FromTicks(delay), Now);
         Volatile.Write(ref _woken, 0);
         while (_commands.TryDequeue(out Action<MembershipCore, TimeSpan>? command))
             command(core, Now);

@@ -14,6 +14,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
     private readonly GossipPort _port;
     private readonly GossipLoop _loop;
     private readonly StreamPort _streams;
+    private readonly Watches _watches;
     private readonly SnapshotBoard _board;
     private readonly BeaconBoard _beacons;
     private readonly LocalSignals _signals;
@@ -26,10 +27,6 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
     private readonly TaskCompletionSource<Member> _superseded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TimeSpan _exchangeTimeout;
     private readonly bool _sealed;
-
-    /// <summary>Touched by the loop only.</summary>
-    private readonly Dictionary<int, CancellationTokenSource> _watches = [];
-
     private Task _accepting = Task.CompletedTask;
     private int _resolutions;
     private int _disposed;
@@ -48,6 +45,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         _sealed = !options.Keys.IsEmpty;
         ulong seed = PacketHeader.MemberOf(options.Name) ^ (ulong)time.GetTimestamp();
         _loop = new GossipLoop(port, time, new MembershipCore(settings, seed, this), _board);
+        _watches = new Watches(_streams, _loop.Post, _stopping.Token);
         _signals = new LocalSignals(_loop, time);
     }
 
@@ -122,19 +120,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
     void ICoreEffects.Exchange(ExchangeToken token, PeerAddress to, ReadOnlySpan<byte> request, TimeSpan timeout) =>
         _ = ExchangeAsync(token, to, request.ToArray(), timeout);
 
-    void ICoreEffects.Watch(int slot, PeerAddress to, ReadOnlySpan<byte> request)
-    {
-        if (_watches.Remove(slot, out CancellationTokenSource? before))
-        {
-            before.Cancel();
-            before.Dispose();
-        }
-        if (to.IsNone)
-            return;
-        var cancel = CancellationTokenSource.CreateLinkedTokenSource(_stopping.Token);
-        _watches[slot] = cancel;
-        _ = WatchAsync(slot, to, request.ToArray(), cancel);
-    }
+    void ICoreEffects.Watch(int slot, PeerAddress to, ReadOnlySpan<byte> request) => _watches.Hold(slot, to, request);
 
     void ICoreEffects.Resolve(int seed) => _ = ResolveAsync(seed);
 
@@ -169,24 +155,6 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         (ExchangeOutcome outcome, byte[] reply) = await _streams.AskAsync(to, request, timeout, _stopping.Token);
         if (!_stopping.IsCancellationRequested)
             _loop.Post((core, now) => core.ExchangeEnded(token, outcome, to, reply, now));
-    }
-
-    private async Task WatchAsync(int slot, PeerAddress to, byte[] request, CancellationTokenSource cancel)
-    {
-        CancellationToken ended = cancel.Token;
-        await _streams.HoldAsync(to, request, ended);
-        // The loop alone touches the watches: it may have replaced this one meanwhile.
-        if (!ended.IsCancellationRequested)
-            _loop.Post((core, now) => EndWatch(core, slot, to, cancel, now));
-    }
-
-    private void EndWatch(MembershipCore core, int slot, PeerAddress to, CancellationTokenSource cancel, TimeSpan now)
-    {
-        if (_watches.GetValueOrDefault(slot) != cancel)
-            return;
-        _watches.Remove(slot);
-        cancel.Dispose();
-        core.WatchEnded(slot, to, now);
     }
 
     private async Task ResolveAsync(int seed)

@@ -6,11 +6,12 @@ namespace Skein.Membership.Transport;
 /// What the runtime tells about this process's own health, once a second: how long work waits for a thread of the pool, and how long the
 /// collector stopped all threads. A late loop notices itself.
 /// </summary>
-internal sealed class LocalSignals : IDisposable
+internal sealed class LocalSignals : IDisposable, IThreadPoolWorkItem
 {
     private readonly GossipLoop _loop;
     private readonly TimeProvider _time;
     private readonly ITimer _timer;
+    private long _asked;
     private TimeSpan _paused = GC.GetTotalPauseDuration();
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
@@ -24,18 +25,18 @@ internal sealed class LocalSignals : IDisposable
 
     private void Measure()
     {
+        // The last question is still waiting for a thread: it will tell the whole delay.
+        if (Interlocked.CompareExchange(ref _asked, _time.GetTimestamp(), 0) == 0)
+            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+    }
+
+    /// <summary>A thread of the pool got to the question.</summary>
+    void IThreadPoolWorkItem.Execute()
+    {
+        TimeSpan waited = _time.GetElapsedTime(Interlocked.Exchange(ref _asked, 0));
         TimeSpan paused = GC.GetTotalPauseDuration();
         TimeSpan pause = paused - _paused;
         _paused = paused;
-        ThreadPool.UnsafeQueueUserWorkItem(static self => self.Signals.Report(self.Queued, self.Pause), new Waiting(this, _time.GetTimestamp(), pause), preferLocal: false);
+        _loop.NoteDelay(waited > pause ? waited : pause);
     }
-
-    private void Report(long queued, TimeSpan pause)
-    {
-        TimeSpan waited = _time.GetElapsedTime(queued);
-        TimeSpan delay = waited > pause ? waited : pause;
-        _loop.Post((core, now) => core.NoteDelay(delay, now));
-    }
-
-    private readonly record struct Waiting(LocalSignals Signals, long Queued, TimeSpan Pause);
 }

@@ -78,6 +78,14 @@ internal sealed partial class MembershipWorld
         return member;
     }
 
+    /// <summary>A host on which nothing runs yet: an address to name as a seed, and to start a member at.</summary>
+    public SimulatedMember Reserve()
+    {
+        SimulatedMember host = Start($"reserved-{Members.Count}");
+        host.Crashed = true;
+        return host;
+    }
+
     /// <summary>Starts <paramref name="count"/> members named m-0, m-1, …; the first is the seed of all.</summary>
     public void StartMany(int count)
     {

@@ -108,6 +108,32 @@ public sealed class LifeTests
     }
 
     [Fact]
+    public void Start_SeedStillChecksItsOwnName_IsNotSeenBeforeItIsAMemberAndFoundSoonAfter()
+    {
+        SimulatedMember lost = _world.Start("lost");
+        lost.HostLost = true;
+        SimulatedMember observing = _world.Start("observing", at: null, lost);
+        _world.RunFor(Second / 10);
+
+        SimulatedMember newcomer = _world.Start("newcomer", at: null, observing);
+        _world.RunFor(Second / 10);
+
+        Assert.Equal((CorePhase.Observing, CorePhase.Active), (observing.Core.Phase, newcomer.Core.Phase));
+        Assert.Equal(MemberState.None, newcomer.StateOf("observing"));
+        Assert.True(_world.RunUntil(() => _world.Agree() && newcomer.StateOf("observing") == MemberState.Alive, 5 * Second), "they did not find each other");
+    }
+
+    [Fact]
+    public void Start_AllAreSeedsOfAllAndStartAtOnce_FormOneGroupWithinASecond()
+    {
+        SimulatedMember[] members = [.. Enumerable.Range(0, 4).Select(_ => _world.Reserve())];
+        for (int i = 0; i < members.Length; i++)
+            _world.Start($"m-{i}", at: members[i], members);
+
+        Assert.True(_world.RunUntil(() => _world.Running.Count() == 4 && _world.Agree(), Second), "they did not find each other");
+    }
+
+    [Fact]
     public void UpdateMetadata_KnownToAllWithinTwoPeriods_WithoutAnIncarnation()
     {
         Form(5);

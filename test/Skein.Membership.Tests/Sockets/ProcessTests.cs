@@ -49,6 +49,26 @@ public sealed class ProcessTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Kill9_WatchersTurnToOthers_AndTheGroupGoesOn()
+    {
+        for (int round = 0; round < 3; round++)
+        {
+            MemberProcess process = await JoinAsync($"there-{round}");
+            await Task.Delay(TimeSpan.FromMilliseconds(400), TimeProvider.System, _deadline.Token);
+            process.Kill();
+            await WaitForAllAsync($"there-{round}", member => member.State == MemberState.Dead);
+        }
+        // Past the moment at which broken connections are replaced.
+        await Task.Delay(TimeSpan.FromSeconds(1.5), TimeProvider.System, _deadline.Token);
+
+        for (int i = 0; i < _members.Count; i++)
+            _members[i].UpdateLoad(inFlight: 100 + i, queued: 0);
+
+        for (int i = 0; i < _members.Count; i++)
+            await WaitForAllAsync($"here-{i}", member => member.InFlight == 100 + i && member.State == MemberState.Alive);
+    }
+
+    [Fact]
     public async Task Freeze_ForLessThanTheWindow_NobodyDies()
     {
         MemberProcess process = await JoinAsync("there");
