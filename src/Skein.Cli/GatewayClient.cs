@@ -28,7 +28,14 @@ internal sealed class GatewayClient : IDisposable
     public async Task<IReadOnlyList<MemberRow>> MembersAsync(CancellationToken cancellationToken)
     {
         using HttpResponseMessage response = await SendAsync(new HttpRequestMessage(HttpMethod.Get, "/admin/v1/members"), TimeSpan.FromSeconds(10), cancellationToken);
-        return await response.Content.ReadFromJsonAsync<MemberRow[]>(JsonSerializerOptions.Web, cancellationToken) ?? [];
+        try
+        {
+            return await response.Content.ReadFromJsonAsync<MemberRow[]>(JsonSerializerOptions.Web, cancellationToken) ?? [];
+        }
+        catch (JsonException error)
+        {
+            throw new CommandFailedException($"{_address} does not answer as a gateway: {error.Message}", error);
+        }
     }
 
     /// <summary>True once the gateway says that it can serve.</summary>

@@ -21,6 +21,9 @@ namespace Skein.Gateway;
 /// <summary>A gateway that is ready to run. Reads no configuration and handles no signals. Not thread-safe.</summary>
 public sealed class GatewayApp : IAsyncDisposable
 {
+    /// <summary>Time for the terminal events of streams that did not finish.</summary>
+    private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(2);
+
     private readonly WebApplication _app;
     private readonly GatewayOptions _options;
 
@@ -50,7 +53,7 @@ public sealed class GatewayApp : IAsyncDisposable
         configure?.Invoke(builder);
         builder.Services.AddRouting();
         builder.Services.AddGateway(options);
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.StopTimeout);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.StopTimeout + LastWords);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, options));
         WebApplication app = builder.Build();
         // Made now: a wrong option is an error of the start, not of the first request.
@@ -84,10 +87,30 @@ public sealed class GatewayApp : IAsyncDisposable
 
     /// <summary>Serves through the replicas of this group from now on. Called once.</summary>
     /// <param name="membership">Stays the caller's to leave and dispose, after this gateway.</param>
-    public void Join(IMembership membership) => _app.Services.GetRequiredService<GroupFollower>().Follow(membership);
+    public void Join(IMembership membership)
+    {
+        _app.Services.GetRequiredService<GenerationSessions>().Caller = membership.Current.Self.Name;
+        _app.Services.GetRequiredService<GroupFollower>().Follow(membership);
+    }
 
-    /// <summary>Takes no more connections, lets streams finish for at most <see cref="GatewayOptions.StopTimeout"/>, then aborts them.</summary>
-    public Task StopAsync(CancellationToken cancellationToken = default) => _app.StopAsync(cancellationToken);
+    /// <summary>
+    /// Takes no more connections, lets streams finish for at most <see cref="GatewayOptions.StopTimeout"/>, then ends those that are left with
+    /// an error: each client gets its terminal event.
+    /// </summary>
+    /// <param name="atOnce">Ends them without waiting.</param>
+    public async Task StopAsync(CancellationToken atOnce = default)
+    {
+        Task stopping = _app.StopAsync(CancellationToken.None);
+        try
+        {
+            await stopping.WaitAsync(_options.StopTimeout, _app.Services.GetRequiredService<TimeProvider>(), atOnce);
+        }
+        catch (Exception left) when (left is TimeoutException or OperationCanceledException)
+        {
+            await _app.Services.GetRequiredService<GenerationSessions>().EndAllAsync("the gateway stops; ask another one, or again");
+            await stopping;
+        }
+    }
 
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => _app.DisposeAsync();

@@ -58,7 +58,8 @@ internal static class GatewayServices
         services.AddSingleton<ReplicaGreeter>();
         services.AddSingleton(options.Streaming);
         services.AddSingleton<RoutingStatistics>();
-        services.AddSingleton<IGenerationSessions, GenerationSessions>();
+        services.AddSingleton<GenerationSessions>();
+        services.AddSingleton<IGenerationSessions>(provider => provider.GetRequiredService<GenerationSessions>());
         services.AddSingleton<ReachabilityMonitor>();
     }
 

@@ -43,7 +43,7 @@ public class CommandLineTests
     [InlineData("skein: --restart-delay '2d' is not allowed; allowed: a time such as 500ms, 2s or 10m, to 60m", "up", "--restart-delay", "2d")]
     [InlineData("skein: --gateway 'ftp://x' is not allowed; allowed: an http:// or https:// address", "status", "--gateway", "ftp://x")]
     [InlineData("skein: --weight '0' is not allowed; allowed: a number from 0.001 to 1000", "replica", "--engine", "simulated", "--grpc", "0", "--gossip", "0", "--weight", "0")]
-    [InlineData("skein: --model is for the embedded engine; allowed with --engine simulated: nothing", "replica", "--engine", "simulated", "--model", "x.gguf")]
+    [InlineData("skein: --model is for the embedded engine and for servers; allowed with --engine simulated: nothing", "replica", "--engine", "simulated", "--model", "x.gguf")]
     [InlineData("skein: --join 'a,,b' is not allowed; allowed: values joined by commas", "replica", "--engine", "simulated", "--grpc", "0", "--gossip", "0", "--join", "a,,b")]
     public async Task Run_WrongValue_ExitsWith2AndOneLine(string message, params string[] arguments)
     {

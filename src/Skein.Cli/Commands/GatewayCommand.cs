@@ -8,7 +8,6 @@ using Skein.Membership;
 using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
-using Skein.Routing.Streaming;
 
 namespace Skein.Cli.Commands;
 
@@ -71,7 +70,6 @@ internal static class GatewayCommand
                 NoReplicaTimeout = queueTimeout < Line.NoReplicaTimeout ? queueTimeout : Line.NoReplicaTimeout,
                 Policy = Policy.Read(sources) ?? Line.Policy,
             },
-            Streaming = new StreamingOptions { Caller = settings.NameFor(Grpc.Read(sources)) },
         };
         LogWord log = settings.Log;
         try

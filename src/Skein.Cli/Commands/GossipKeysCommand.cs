@@ -10,6 +10,7 @@ namespace Skein.Cli.Commands;
 internal static class GossipKeysCommand
 {
     private static readonly Argument<string> KeyFile = new("file") { Description = "The file of keys" };
+    private static readonly Setting<bool> Stdin = Setting.Flag("stdin", "Read the key from standard input");
     private static readonly Argument<string> KeyId = new("id") { Description = "Id of a key, as 'list' prints it" };
 
     public static Command Create()
@@ -19,17 +20,17 @@ internal static class GossipKeysCommand
 
             To change keys without downtime: 'add' a new one to the file of every member, then 'use' it on every member, then 'remove' the old one.
             """);
-        command.Subcommands.Add(Sub("new", "Make a file with one new key", sources => New(sources), KeyFile));
-        command.Subcommands.Add(Sub("list", "Print the ids of the keys, never the keys; the first one seals", List, KeyFile));
-        command.Subcommands.Add(Sub("add", "Add a key, behind the others: a new one, or the one given on standard input", AddAsync, KeyFile));
-        command.Subcommands.Add(Sub("use", "Seal with this key from now on", sources => Change(sources, (keys, at) => [keys[at], .. keys.Where((_, index) => index != at)]), KeyFile, KeyId));
-        command.Subcommands.Add(Sub("remove", "Take a key away", sources => Change(sources, (keys, at) => [.. keys.Where((_, index) => index != at)]), KeyFile, KeyId));
+        command.Subcommands.Add(Sub("new", "Make a file with one new key", sources => New(sources), [], KeyFile));
+        command.Subcommands.Add(Sub("list", "Print the ids of the keys, never the keys; the first one seals", List, [], KeyFile));
+        command.Subcommands.Add(Sub("add", "Add a key, behind the others: a new one, or with --stdin the one on standard input", AddAsync, [Stdin], KeyFile));
+        command.Subcommands.Add(Sub("use", "Seal with this key from now on", sources => Change(sources, (keys, at) => [keys[at], .. keys.Where((_, index) => index != at)]), [], KeyFile, KeyId));
+        command.Subcommands.Add(Sub("remove", "Take a key away", sources => Change(sources, (keys, at) => [.. keys.Where((_, index) => index != at)]), [], KeyFile, KeyId));
         return command;
     }
 
-    private static Command Sub(string name, string description, Func<SettingSources, Task<int>> run, params Argument<string>[] arguments)
+    private static Command Sub(string name, string description, Func<SettingSources, Task<int>> run, ISetting[] settings, params Argument<string>[] arguments)
     {
-        Command command = CommandLine.Verb(name, description, [], run);
+        Command command = CommandLine.Verb(name, description, settings, run);
         foreach (Argument<string> argument in arguments)
             command.Arguments.Add(argument);
         return command;
@@ -54,7 +55,7 @@ internal static class GossipKeysCommand
     private static async Task<int> AddAsync(SettingSources sources)
     {
         string path = sources.Get(KeyFile);
-        string? given = Console.IsInputRedirected ? (await Console.In.ReadLineAsync())?.Trim() : null;
+        string? given = Stdin.Read(sources) ? (await Console.In.ReadLineAsync())?.Trim() : null;
         string key = string.IsNullOrEmpty(given) ? GossipKeys.NewKey() : given;
         return Save(path, [.. KeysIn(path), key]);
     }

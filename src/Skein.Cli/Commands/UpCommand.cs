@@ -10,6 +10,9 @@ namespace Skein.Cli.Commands;
 /// <summary><c>skein up</c>: a whole cluster on this machine, each member a supervised process.</summary>
 internal static class UpCommand
 {
+    /// <summary>Shorter than the patience of the supervisor, so that streams end with their terminal event.</summary>
+    private const string MemberGrace = "3s";
+
     private static readonly TimeSpan ReadyTimeout = TimeSpan.FromSeconds(60);
     private static readonly Setting<int?> Replicas = Setting.OptionalNumber("replicas", "Replicas [default: 3, or one per --engine]", 1, 64);
     private static readonly Setting<int> Gateways = Setting.Number("gateways", "Gateways [default: 1]", 1, 1, 16);
@@ -81,7 +84,7 @@ internal static class UpCommand
         if (engines.Count > 1 && asked is not null && asked != engines.Count)
             throw new UsageException($"--replicas {asked} does not go with {engines.Count} engines; allowed: {engines.Count}, or a single engine");
         int replicas = asked ?? (engines.Count > 1 ? engines.Count : 3);
-        string[] common = ["--gossip", "0", "--log", LogLevel.Read(sources).ToString().ToLowerInvariant()];
+        string[] common = ["--grace", MemberGrace, "--log", LogLevel.Read(sources).ToString().ToLowerInvariant()];
 
         var specs = new List<MemberSpec>();
         for (int index = 1; index <= Gateways.Read(sources); index++)

@@ -56,15 +56,15 @@ internal sealed class GossipKeyFile(string path)
         return TimeProvider.System.CreateTimer(
             _ =>
             {
-                DateTime written = File.GetLastWriteTimeUtc(path);
-                if (written == seen)
-                    return;
-                seen = written;
                 try
                 {
+                    DateTime written = File.GetLastWriteTimeUtc(path);
+                    if (written == seen)
+                        return;
+                    seen = written;
                     membership.UseKeys(Read());
                 }
-                catch (Exception error) when (error is UsageException or MembershipException)
+                catch (Exception error) when (error is UsageException or MembershipException or IOException or UnauthorizedAccessException)
                 {
                     Console.Error.WriteLine($"gossip keys stay as they were: {error.Message}");
                 }

@@ -54,16 +54,19 @@ internal sealed class SettingSources
     {
         try
         {
-            return JsonNode.Parse(File.ReadAllText(path), documentOptions: Lenient) as JsonObject
+            JsonObject file = JsonNode.Parse(File.ReadAllText(path), documentOptions: Lenient) as JsonObject
                 ?? throw new UsageException($"--config {path} is not a JSON object");
+            // Members are read when they are first asked for: now, so that a key that stands twice is told as such.
+            _ = file.Count;
+            return file;
         }
         catch (JsonException error)
         {
             throw new UsageException($"--config {path} is not JSON: {error.Message}");
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new UsageException($"--config {path} cannot be read: {error.Message}");
+            throw new UsageException($"--config '{path}' cannot be read: {error.Message}");
         }
     }
 

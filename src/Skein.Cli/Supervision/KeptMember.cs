@@ -10,6 +10,7 @@ internal sealed class KeptMember(MemberSpec spec, TimeSpan restartDelay, Func<IE
     private volatile SupervisedProcess? _process;
     private volatile MemberReady? _ready;
     private Task _running = Task.CompletedTask;
+    private volatile bool _lastLifeCameUp;
 
     public string Name => spec.Name;
 
@@ -51,6 +52,8 @@ internal sealed class KeptMember(MemberSpec spec, TimeSpan restartDelay, Func<IE
         {
             using SupervisedProcess process = SupervisedProcess.Start(Arguments(), line => say($"{Name} | {line}"));
             _process = process;
+            // Taken back when this life comes up.
+            _lastLifeCameUp = false;
             if (stop.IsCancellationRequested)
                 process.Stop();
             _ = NoteReadyAsync(process, first);
@@ -92,6 +95,7 @@ internal sealed class KeptMember(MemberSpec spec, TimeSpan restartDelay, Func<IE
             // It exited before it was up: the exit is what counts, and is told where it is noticed.
             return;
         }
+        _lastLifeCameUp = true;
         _firstReady.TrySetResult(_ready);
         if (!first)
             say($"{Name} is up again (pid {process.Id})");
@@ -103,6 +107,9 @@ internal sealed class KeptMember(MemberSpec spec, TimeSpan restartDelay, Func<IE
         yield return "--supervised";
         yield return "--name";
         yield return spec.Name;
+        // The port of the first life, so that others find it there though all died at once; a life that did not come up may have found it taken.
+        yield return "--gossip";
+        yield return _ready is { } ready && _lastLifeCameUp ? ready.Gossip[(ready.Gossip.LastIndexOf(':') + 1)..] : "0";
         foreach (string argument in spec.Arguments)
             yield return argument;
         string join = string.Join(',', seeds());

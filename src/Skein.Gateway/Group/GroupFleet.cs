@@ -21,9 +21,13 @@ internal sealed class GroupFleet : IFleetSource
         _everOffered.UnionWith(replicas.SelectMany(replica => replica.Metadata.Models));
         // A group without any replica, dead or alive, is one still being gathered: nothing can be called unknown in it.
         bool complete = replicas.Count > 0 && (snapshot.Seeds.IsEmpty || snapshot.Seeds.Any(seed => seed.Reached));
-        _current = new FleetView([.. replicas.Where(replica => replica.IsLive && replica.Metadata.Grpc.Length > 0).Select(Describe)], [.. _everOffered], complete);
+        _current = new FleetView([.. replicas.Where(replica => replica.IsLive && IsAddress(replica.Metadata.Grpc)).Select(Describe)], [.. _everOffered], complete);
         Changed?.Invoke();
     }
+
+    // What a member tells is input from outside: an address that is none must not reach a request.
+    private static bool IsAddress(string address) =>
+        Uri.TryCreate($"http://{address}", UriKind.Absolute, out Uri? uri) && uri is { Port: > 0, AbsolutePath: "/", Query: "", UserInfo: "" };
 
     private static ReplicaDescription Describe(Member replica) => new()
     {

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Skein.Membership;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
@@ -9,8 +10,9 @@ namespace Skein.Gateway.Group;
 /// Connects a gateway with its membership, both ways: snapshots become the fleet and the directory; broken connections become probes, and
 /// this gateway's load a slow fact.
 /// </summary>
-internal sealed class GroupFollower(
-    GroupFleet source, GroupDirectory directory, FleetTracker fleet, AdmissionQueue admission, RoutingStatistics statistics, TimeProvider time) : IAsyncDisposable
+internal sealed partial class GroupFollower(
+    GroupFleet source, GroupDirectory directory, FleetTracker fleet, AdmissionQueue admission, RoutingStatistics statistics, TimeProvider time,
+    ILogger<GroupFollower> logger) : IAsyncDisposable
 {
     private static readonly TimeSpan LoadPeriod = TimeSpan.FromMilliseconds(500);
 
@@ -45,6 +47,19 @@ internal sealed class GroupFollower(
         source.Update(snapshot);
     }
 
+    /// <summary>A snapshot that cannot be taken in must not be the last one.</summary>
+    private void TryTake(MembershipSnapshot snapshot)
+    {
+        try
+        {
+            Take(snapshot);
+        }
+        catch (Exception bug) when (bug is not OutOfMemoryException)
+        {
+            Log.NotTaken(logger, snapshot.Version, bug);
+        }
+    }
+
     private async Task FollowAsync(IMembership membership, long version)
     {
         try
@@ -53,7 +68,7 @@ internal sealed class GroupFollower(
             {
                 MembershipSnapshot snapshot = await membership.WaitForChangeAsync(version, _stop.Token);
                 version = snapshot.Version;
-                Take(snapshot);
+                TryTake(snapshot);
             }
         }
         catch (OperationCanceledException)
@@ -74,5 +89,11 @@ internal sealed class GroupFollower(
         {
             // As above.
         }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1100, LogLevel.Critical, "View {Version} of the group could not be taken in: the fleet stays as it was")]
+        public static partial void NotTaken(ILogger logger, long version, Exception exception);
     }
 }

@@ -18,12 +18,11 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
             yield return frames.Current;
     }
 
-    public async Task<LoadReport> ProbeAsync(Replica replica, CancellationToken cancellationToken)
+    public async Task ProbeAsync(Replica replica, CancellationToken cancellationToken)
     {
         try
         {
-            DescribeResponse answer = await channels.ClientOf(replica).DescribeAsync(new DescribeRequest(), cancellationToken: cancellationToken);
-            return answer.Load ?? new LoadReport();
+            await channels.ClientOf(replica).DescribeAsync(new DescribeRequest(), cancellationToken: cancellationToken);
         }
         catch (RpcException error)
         {

@@ -35,7 +35,7 @@ internal sealed partial class InferenceService(
 
             throw ReplicaStatus.From(exception);
         }
-        catch (Exception exception)
+        catch (Exception exception) when (context.CancellationToken.IsCancellationRequested)
         {
             Log.CallerGone(logger, request.RequestId, request.Choice, request.Attempt, exception);
             throw new RpcException(new Status(StatusCode.Cancelled, "the caller is gone"));

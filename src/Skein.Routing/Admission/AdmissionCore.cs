@@ -8,9 +8,9 @@ namespace Skein.Routing.Admission;
 /// Who gets which slot: queue, pick and reserve in one synchronous step. Not thread-safe; <see cref="AdmissionQueue"/> serialises.
 /// </summary>
 /// <remarks>
-/// Invariant between calls: no waiter could use any slot that is free as far as known. A newcomer may therefore take a free slot at
-/// once: those in line before it are there because that slot is no use to them. It is kept by <see cref="Dispatch"/> after every event
-/// that can free a slot.
+/// Invariant after <see cref="Dispatch"/>: no waiter could use any slot that is free as far as known. A newcomer may therefore take a free
+/// slot right after it: those in line before it are there because that slot is no use to them. Estimates fade without any event, so
+/// Dispatch comes before every newcomer too.
 /// </remarks>
 internal sealed class AdmissionCore(AdmissionOptions options, IBalancingPolicy policy, IRandomSource random)
 {
@@ -38,14 +38,14 @@ internal sealed class AdmissionCore(AdmissionOptions options, IBalancingPolicy p
         if (!Fleet.MayServe(request.Model))
             throw new AdmissionException(AdmissionRefusal.ModelNotFound, UnknownModelMessage(request.Model));
         int length = WaitingFor(request.Model);
-        if (length >= options.QueueLength && !request.Displaced)
+        if (length >= options.QueueLength && !request.Displaced && request.WaitingSince is null)
         {
             throw new AdmissionException(
                 AdmissionRefusal.QueueFull,
                 $"all slots for model '{request.Model}' are busy and its line is full ({length} waiting)",
                 TakeVirtualPlace(request.Model, length, now));
         }
-        var waiter = new Waiter(request, now);
+        var waiter = new Waiter(request, request.WaitingSince ?? now);
         NoteServable(waiter, now);
         if (!_lines.TryGetValue(request.Model, out SortedSet<Waiter>? line))
             _lines[request.Model] = line = new SortedSet<Waiter>(Waiter.ByArrival);
@@ -109,9 +109,11 @@ internal sealed class AdmissionCore(AdmissionOptions options, IBalancingPolicy p
     }
 
     /// <summary>Gives a slot back; <see cref="Dispatch"/> must follow.</summary>
-    public void Release(Replica replica, TimeSpan held, LeaseOutcome outcome)
+    public void Release(Replica replica, TimeSpan held, LeaseOutcome outcome, TimeSpan now)
     {
         replica.Unreserve();
+        if (outcome == LeaseOutcome.Refused)
+            replica.Refused(now);
         if (outcome != LeaseOutcome.Finished)
             return;
         foreach (string model in replica.Description.Models)

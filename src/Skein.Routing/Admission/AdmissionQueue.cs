@@ -56,11 +56,14 @@ public sealed class AdmissionQueue : IDisposable
     public ValueTask<ReplicaLease> AcquireAsync(AdmissionRequest request, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
+        // Those who came before get what has become free meanwhile, before this one looks.
+        if (Waiting > 0)
+            Change(static _ => { });
         lock (_gate)
         {
             TimeSpan now = Now;
             if (_core.TryReserve(request, now) is { } replica)
-                return ValueTask.FromResult(Lease(replica, now));
+                return ValueTask.FromResult(Lease(replica, now, request.WaitingSince ?? now));
             Waiter waiter = _core.Enqueue(request, now);
             waiter.Timer = _time.CreateTimer(_ => OnDeadline(waiter), null, _core.DeadlineOf(waiter) - now, Timeout.InfiniteTimeSpan);
             ArmTick(now);
@@ -90,7 +93,7 @@ public sealed class AdmissionQueue : IDisposable
         Interlocked.Decrement(ref _leased);
         Change(now =>
         {
-            _core.Release(lease.Replica, now - lease.GrantedAt, outcome);
+            _core.Release(lease.Replica, now - lease.GrantedAt, outcome, now);
             if (report is not null)
                 AdmissionCore.Report(lease.Replica, report, now);
         });
@@ -141,7 +144,7 @@ public sealed class AdmissionQueue : IDisposable
         foreach ((Waiter waiter, Replica replica) in grants)
         {
             waiter.Timer?.Dispose();
-            waiter.Completion.SetResult(Lease(replica, now));
+            waiter.Completion.SetResult(Lease(replica, now, waiter.EnqueuedAt));
         }
     }
 
@@ -176,10 +179,10 @@ public sealed class AdmissionQueue : IDisposable
         return true;
     }
 
-    private ReplicaLease Lease(Replica replica, TimeSpan now)
+    private ReplicaLease Lease(Replica replica, TimeSpan now, TimeSpan askedAt)
     {
         Interlocked.Increment(ref _leased);
-        return new ReplicaLease(this, replica, now);
+        return new ReplicaLease(this, replica, now, askedAt);
     }
 
     private void ArmTick(TimeSpan now)

@@ -19,9 +19,10 @@ public readonly record struct Arrival(int Priority, long Sequence, int Choice)
 /// <param name="Model">Model to be served.</param>
 /// <param name="Arrival">Place in the line; unique among waiters.</param>
 /// <param name="Displaced">True for a session that lost its replica: the bound on the line's length does not apply to it.</param>
+/// <param name="WaitingSince">When it first asked and was sent away by a full replica, on the queue's clock; null: it asks for the first time.</param>
 /// <param name="Fingerprint">Only replicas with this fingerprint (or an unknown one); empty: any.</param>
 /// <param name="Excluded">Lives that failed this session: not asked again.</param>
-public sealed record AdmissionRequest(string Model, Arrival Arrival, bool Displaced, string Fingerprint, IReadOnlyCollection<ReplicaId> Excluded)
+public sealed record AdmissionRequest(string Model, Arrival Arrival, bool Displaced, TimeSpan? WaitingSince, string Fingerprint, IReadOnlyCollection<ReplicaId> Excluded)
 {
     internal bool Accepts(Replica replica) =>
         (Excluded.Count == 0 || !Excluded.Contains(replica.Id))

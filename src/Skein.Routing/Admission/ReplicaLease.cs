@@ -25,8 +25,9 @@ public sealed class ReplicaLease : IDisposable
     private readonly AdmissionQueue _owner;
     private int _released;
 
-    internal ReplicaLease(AdmissionQueue owner, Replica replica, TimeSpan grantedAt)
+    internal ReplicaLease(AdmissionQueue owner, Replica replica, TimeSpan grantedAt, TimeSpan askedAt)
     {
+        AskedAt = askedAt;
         _owner = owner;
         Replica = replica;
         GrantedAt = grantedAt;
@@ -34,6 +35,9 @@ public sealed class ReplicaLease : IDisposable
 
     /// <summary>The replica whose slot it is.</summary>
     public Replica Replica { get; }
+
+    /// <summary>When the request that got it first asked, on the queue's clock: to be handed on when the replica refuses.</summary>
+    public TimeSpan AskedAt { get; }
 
     internal TimeSpan GrantedAt { get; }
 

@@ -8,12 +8,15 @@ namespace Skein.Routing.Fleet;
 /// </summary>
 public sealed class Replica
 {
+    private static readonly TimeSpan RefusalPause = TimeSpan.FromMilliseconds(50);
+
     private volatile ReplicaDescription _description;
     private volatile bool _reachable = true;
     private int _leased;
     private OthersLoad _others;
     private ulong _reportSequence;
     private volatile bool _drainReported;
+    private TimeSpan _closedUntil;
 
     /// <summary>Creates the run-time side of a replica that was just seen.</summary>
     public Replica(ReplicaDescription description) => _description = description;
@@ -25,7 +28,12 @@ public sealed class Replica
     public ReplicaDescription Description
     {
         get => _description;
-        internal set => _description = value;
+        internal set
+        {
+            // Whoever changed it knows more of the drain than a report that no request will ever renew.
+            _drainReported = false;
+            _description = value;
+        }
     }
 
     /// <summary>Slots leased by this gateway.</summary>
@@ -46,10 +54,13 @@ public sealed class Replica
     internal double OthersLoad(TimeSpan now) => _others.At(now);
 
     /// <summary>True when a slot is free as far as this gateway can know.</summary>
-    internal bool HasFreeSlot(TimeSpan now) => _leased + (int)OthersLoad(now) < _description.Slots;
+    internal bool HasFreeSlot(TimeSpan now) => now >= _closedUntil && _leased + (int)Math.Ceiling(OthersLoad(now)) < _description.Slots;
 
     /// <summary>True when only what others are thought to hold keeps this gateway out: that estimate fades, so ask again soon.</summary>
     internal bool IsFullByEstimate(TimeSpan now) => _leased < _description.Slots && !HasFreeSlot(now);
+
+    /// <summary>Takes in that the replica refused for lack of a slot: it is not asked again at once, whatever the estimate says.</summary>
+    internal void Refused(TimeSpan now) => _closedUntil = now + RefusalPause;
 
     internal void Reserve() => _leased++;
 

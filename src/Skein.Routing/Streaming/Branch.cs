@@ -132,6 +132,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         {
             case LinkError.NoSlot:
                 services.Statistics.Refused();
+                _core.Refused(lease.AskedAt);
                 lease.Release(LeaseOutcome.Refused, end.Load);
                 return null;
             case LinkError.InvalidRequest:

@@ -28,6 +28,7 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
 {
     private readonly Journal _journal = new();
     private readonly HashSet<ReplicaId> _excluded = [];
+    private TimeSpan? _waitingSince;
     private int _indexAtStart;
     private int _lostWithoutProgress;
     private bool _heard;
@@ -48,7 +49,7 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
 
     /// <summary>What the next attempt needs of a replica.</summary>
     public AdmissionRequest Need(string model, Arrival arrival) =>
-        new(model, arrival, Displaced: Attempt > 0, NextIndex > 0 ? _journal.Fingerprint : "", _excluded);
+        new(model, arrival, Displaced: _excluded.Count > 0, _waitingSince, NextIndex > 0 ? _journal.Fingerprint : "", _excluded);
 
     /// <summary>Begins the next attempt: from now on only its frames count.</summary>
     public GenerateRequest BeginAttempt()
@@ -83,11 +84,15 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
         return frame.Finish is null ? FrameVerdict.Forward : FrameVerdict.Finish;
     }
 
+    /// <summary>Takes in that the replica had no slot for the current attempt: the request goes on waiting as if it had never been served.</summary>
+    public void Refused(TimeSpan waitingSince) => _waitingSince = waitingSince;
+
     /// <summary>Takes in that the current attempt was given up.</summary>
     /// <returns>Null when another attempt may be made, else why not.</returns>
     public string? Lost(ReplicaId replica, FaultReason reason)
     {
         _excluded.Add(replica);
+        _waitingSince = null;
         if (NextIndex > _indexAtStart)
             _lostWithoutProgress = 0;
         else if (reason.MayBePoison() && (_heard || reason != FaultReason.LinkStall))

@@ -12,6 +12,7 @@ internal sealed partial class GenerationSession : IGenerationSession
 {
     private readonly SessionServices _services;
     private readonly ILogger _logger;
+    private readonly Action<GenerationSession> _onClosed;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _branches;
     private ImmutableList<Failover> _failovers = [];
@@ -20,8 +21,9 @@ internal sealed partial class GenerationSession : IGenerationSession
     private int _attempts;
     private int _disposed;
 
-    internal GenerationSession(string id, GenerateRequest request, long arrival, SessionServices services, ILogger logger)
+    internal GenerationSession(string id, GenerateRequest request, long arrival, SessionServices services, ILogger logger, Action<GenerationSession> onClosed)
     {
+        _onClosed = onClosed;
         Id = id;
         _services = services;
         _logger = logger;
@@ -60,6 +62,7 @@ internal sealed partial class GenerationSession : IGenerationSession
         await _branches;
         _stop.Dispose();
         _services.Statistics.SessionClosed();
+        _onClosed(this);
     }
 
     internal void Dispatched(int choice, string replica)
@@ -119,11 +122,19 @@ internal sealed partial class GenerationSession : IGenerationSession
         }
     }
 
-    private async Task EndAsync(SessionException error)
+    /// <summary>Ends the session with an error, unless it has ended.</summary>
+    internal async Task EndAsync(SessionException error)
     {
         if (Output.Fail(error))
             Log.Ended(_logger, Id, error.Error, error.Message);
-        await _stop.CancelAsync();
+        try
+        {
+            await _stop.CancelAsync();
+        }
+        catch (ObjectDisposedException)
+        {
+            // Disposed meanwhile: it has ended.
+        }
     }
 
     private static partial class Log

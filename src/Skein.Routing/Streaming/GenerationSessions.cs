@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
@@ -11,6 +12,7 @@ public sealed class GenerationSessions : IGenerationSessions
     private readonly SessionServices _services;
     private readonly IRandomSource _random;
     private readonly ILogger _logger;
+    private readonly ConcurrentDictionary<GenerationSession, bool> _open = [];
     private long _arrivals;
 
     /// <summary>Creates the entrance of a gateway.</summary>
@@ -29,6 +31,13 @@ public sealed class GenerationSessions : IGenerationSessions
         _logger = logger;
     }
 
+    /// <summary>Name of this gateway, told to replicas so that load reports can name its share. Default empty.</summary>
+    public string Caller { get; set; } = "";
+
+    /// <summary>Ends every open session with an error, so that each client gets its terminal event before the gateway stops.</summary>
+    public Task EndAllAsync(string reason) =>
+        Task.WhenAll(_open.Keys.Select(session => session.EndAsync(new SessionException(SessionError.StreamLost, reason))));
+
     /// <inheritdoc/>
     public IGenerationSession Start(GenerateRequest request)
     {
@@ -41,7 +50,7 @@ public sealed class GenerationSessions : IGenerationSessions
         {
             if (_services.Statistics.JournalBytes > _services.Options.AllJournalsBytes)
                 throw Overloaded($"the journals of this gateway hold their bound of {_services.Options.AllJournalsBytes} bytes");
-            request.Caller = _services.Options.Caller;
+            request.Caller = Caller;
             request.Model = ResolveModel(request.Model);
             request.Sampling ??= new Sampling();
             if (!request.Sampling.HasSeed)
@@ -49,7 +58,9 @@ public sealed class GenerationSessions : IGenerationSessions
             string id = $"{_random.NextUInt64():x16}{_random.NextUInt64():x16}";
             if (request.RequestId.Length == 0)
                 request.RequestId = id;
-            return new GenerationSession(id, request, Interlocked.Increment(ref _arrivals), _services, _logger);
+            var session = new GenerationSession(id, request, Interlocked.Increment(ref _arrivals), _services, _logger, closed => _open.TryRemove(closed, out _));
+            _open[session] = true;
+            return session;
         }
         catch
         {
@@ -62,11 +73,15 @@ public sealed class GenerationSessions : IGenerationSessions
     {
         if (model.Length > 0)
             return model;
-        IReadOnlyCollection<string> known = _services.Fleet.Current.KnownModels;
-        if (known.Count == 1)
-            return known.First();
-        string reason = known.Count == 0 ? "no model is served yet" : $"allowed: {string.Join(", ", known.Order(StringComparer.Ordinal).Take(16))}";
-        throw new SessionException(SessionError.InvalidRequest, $"model is missing; {reason}");
+        FleetSnapshot fleet = _services.Fleet.Current;
+        IReadOnlyCollection<string> candidates = fleet.ServedModels.Count > 0 ? fleet.ServedModels : fleet.KnownModels;
+        return candidates.Count switch
+        {
+            1 => candidates.First(),
+            0 => throw new SessionException(SessionError.NoReplica, "no replica is known yet, and the request names no model", TimeSpan.FromSeconds(1)),
+            _ => throw new SessionException(
+                SessionError.InvalidRequest, $"model is missing; allowed: {string.Join(", ", candidates.Order(StringComparer.Ordinal).Take(16))}"),
+        };
     }
 
     private static SessionException Overloaded(string message) =>

@@ -15,9 +15,9 @@ public interface IReplicaLink
     /// <exception cref="LinkException">The attempt ended in anything but a clean end of the stream.</exception>
     IAsyncEnumerable<GenerateFrame> GenerateAsync(Replica replica, GenerateRequest request, CancellationToken cancellationToken);
 
-    /// <summary>Asks whether the replica answers, and for its load.</summary>
+    /// <summary>Asks whether the replica answers.</summary>
     /// <exception cref="LinkException">It does not.</exception>
-    Task<LoadReport> ProbeAsync(Replica replica, CancellationToken cancellationToken);
+    Task ProbeAsync(Replica replica, CancellationToken cancellationToken);
 }
 
 /// <summary>How an attempt ended that did not end well.</summary>

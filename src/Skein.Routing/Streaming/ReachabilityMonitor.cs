@@ -1,6 +1,4 @@
 using Microsoft.Extensions.Logging;
-using Skein.Protocol.V1;
-using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;
@@ -15,17 +13,15 @@ public sealed partial class ReachabilityMonitor : IDisposable
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(1);
 
     private readonly FleetTracker _fleet;
-    private readonly AdmissionQueue _admission;
     private readonly IReplicaLink _link;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stop = new();
 
     /// <summary>Starts to watch.</summary>
-    public ReachabilityMonitor(FleetTracker fleet, AdmissionQueue admission, IReplicaLink link, TimeProvider time, ILogger<ReachabilityMonitor> logger)
+    public ReachabilityMonitor(FleetTracker fleet, IReplicaLink link, TimeProvider time, ILogger<ReachabilityMonitor> logger)
     {
         _fleet = fleet;
-        _admission = admission;
         _link = link;
         _time = time;
         _logger = logger;
@@ -52,9 +48,8 @@ public sealed partial class ReachabilityMonitor : IDisposable
                 await Task.Delay(pause, _time, cancellationToken);
                 if (!_fleet.Current.Replicas.Contains(replica))
                     return;
-                if (await TryProbeAsync(replica, cancellationToken) is { } load)
+                if (await AnswersAsync(replica, cancellationToken))
                 {
-                    _admission.Report(replica, load);
                     _fleet.MarkReachable(replica);
                     Log.Back(_logger, replica.Id);
                     return;
@@ -67,21 +62,22 @@ public sealed partial class ReachabilityMonitor : IDisposable
         }
     }
 
-    private async Task<LoadReport?> TryProbeAsync(Replica replica, CancellationToken cancellationToken)
+    private async Task<bool> AnswersAsync(Replica replica, CancellationToken cancellationToken)
     {
         using var timeout = new CancellationTokenSource(AnswerTimeout, _time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try
         {
-            return await _link.ProbeAsync(replica, either.Token);
+            await _link.ProbeAsync(replica, either.Token);
+            return true;
         }
         catch (LinkException)
         {
-            return null;
+            return false;
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return null;
+            return false;
         }
     }
 

@@ -3,9 +3,6 @@ namespace Skein.Routing.Streaming;
 /// <summary>Bounds of sessions. Immutable.</summary>
 public sealed record StreamingOptions
 {
-    /// <summary>Name of this gateway, told to replicas so that load reports can name its share. Default empty.</summary>
-    public string Caller { get; init; } = "";
-
     /// <summary>Most sessions at a time. Default 20,000.</summary>
     public int MaxSessions { get; init; } = 20_000;
 

@@ -25,7 +25,7 @@ public sealed class LeaseModelTests
                 {
                     case <= 3:
                         var cancel = new CancellationTokenSource();
-                        waiting.Add((gateway.Admission.AcquireAsync(new AdmissionRequest("m", new Arrival(0, ++arrivals, 0), false, "", []), cancel.Token).AsTask(), cancel));
+                        waiting.Add((gateway.Admission.AcquireAsync(new AdmissionRequest("m", new Arrival(0, ++arrivals, 0), false, null, "", []), cancel.Token).AsTask(), cancel));
                         break;
                     case <= 6 when leases.Count > 0:
                         leases[pick % leases.Count].Release((LeaseOutcome)(pick % 4));

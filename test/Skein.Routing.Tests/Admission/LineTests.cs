@@ -215,5 +215,5 @@ public sealed class LineTests
 
     private Task<ReplicaLease> Acquire(Gateway gateway, string model = "m") => gateway.Admission.AcquireAsync(Next(model), default).AsTask();
 
-    private AdmissionRequest Next(string model = "m") => new(model, new Arrival(0, ++_arrivals, 0), Displaced: false, "", []);
+    private AdmissionRequest Next(string model = "m") => new(model, new Arrival(0, ++_arrivals, 0), Displaced: false, WaitingSince: null, "", []);
 }

@@ -12,7 +12,7 @@ public sealed class ReachabilityTests
     public async Task BrokenReplica_IsOutUntilItAnswersAgain()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a")));
-        using var monitor = new ReachabilityMonitor(gateway.Fleet, gateway.Admission, gateway.Link, gateway.Time, NullLogger<ReachabilityMonitor>.Instance);
+        using var monitor = new ReachabilityMonitor(gateway.Fleet, gateway.Link, gateway.Time, NullLogger<ReachabilityMonitor>.Instance);
         Replica replica = gateway.Fleet.Current.Replicas[0];
         bool answers = false;
         gateway.Link.Answers = _ => answers;

@@ -27,5 +27,5 @@ internal sealed class EngineLink(IReadOnlyDictionary<string, IInferenceEngine> e
         }
     }
 
-    public Task<LoadReport> ProbeAsync(Replica replica, CancellationToken cancellationToken) => Task.FromResult(new LoadReport());
+    public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) => Task.CompletedTask;
 }

@@ -97,10 +97,8 @@ internal sealed class ScriptedLink : IReplicaLink
         }
     }
 
-    public Task<LoadReport> ProbeAsync(Replica replica, CancellationToken cancellationToken) =>
-        Answers(replica.Id.Name)
-            ? Task.FromResult(new LoadReport { Generation = replica.Id.Generation, Sequence = 1_000 })
-            : throw new LinkException(LinkError.Unreachable, "still down");
+    public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) =>
+        Answers(replica.Id.Name) ? Task.CompletedTask : throw new LinkException(LinkError.Unreachable, "still down");
 
     private async Task ActAsync(Act act, Replica replica, CancellationToken cancellationToken)
     {
