@@ -98,6 +98,8 @@ internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipC
         TimeSpan next = core.NextDue;
         if (board.IsStale(core) && _publishAt < next)
             next = _publishAt;
-        return TimeSpan.FromTicks(Math.Clamp((next - Now).Ticks, 0, LongestWait.Ticks));
+        // The kernel counts in milliseconds and rounds down: the rest would be spent spinning.
+        double milliseconds = Math.Ceiling((next - Now).TotalMilliseconds);
+        return TimeSpan.FromMilliseconds(Math.Clamp(milliseconds, 0, LongestWait.TotalMilliseconds));
     }
 }

@@ -7,7 +7,7 @@ internal sealed class RapidFlipFlop : IMembershipScenario
 {
     public string Name => "rapid";
 
-    public string Summary => "Rapid Fig. 8-10: what the others see while a hundredth of the members is faulty for 10 min; published: memberlist oscillates";
+    public string Summary => "Rapid Fig. 8-10: what the others see while a hundredth of the members is faulty (runs = minutes, 10); published: memberlist oscillates";
 
     public SimulationTable Run(ScenarioSettings settings)
     {
