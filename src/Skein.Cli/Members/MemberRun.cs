@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging;
 using Skein.Cli.Settings;
 using Skein.Cli.Supervision;
 using Skein.Membership;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Cli.Members;
@@ -57,6 +58,7 @@ internal static class MemberRun
             Insecure = settings.IsInsecure,
             Keys = settings.Keys?.Read() ?? GossipKeys.None,
             Protocol = settings.Protocol,
+            BeaconsTo = metadata.Role == Roles.Replica ? Roles.Gateway : "",
         };
         try
         {

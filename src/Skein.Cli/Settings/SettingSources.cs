@@ -66,7 +66,7 @@ internal sealed class SettingSources
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new UsageException($"--config '{path}' cannot be read: {error.Message}");
+            throw new UsageException($"--config {path} cannot be read: {error.Message}");
         }
     }
 

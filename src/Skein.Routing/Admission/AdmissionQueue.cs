@@ -65,7 +65,7 @@ public sealed class AdmissionQueue : IDisposable
             if (_core.TryReserve(request, now) is { } replica)
                 return ValueTask.FromResult(Lease(replica, now, request.WaitingSince ?? now));
             Waiter waiter = _core.Enqueue(request, now);
-            waiter.Timer = _time.CreateTimer(_ => OnDeadline(waiter), null, _core.DeadlineOf(waiter) - now, Timeout.InfiniteTimeSpan);
+            waiter.Timer = _time.CreateTimer(_ => OnDeadline(waiter), null, Later(_core.DeadlineOf(waiter) - now), Timeout.InfiniteTimeSpan);
             ArmTick(now);
             return new ValueTask<ReplicaLease>(WaitAsync(waiter, cancellationToken));
         }

@@ -46,7 +46,6 @@ public sealed class LargeGroupTests : IAsyncDisposable
         await victim.DisposeAsync();
         await WaitForAllAsync(snapshot => snapshot.Find(name)!.State == MemberState.Dead);
         Tell("the crashed one is dead everywhere after", start);
-        Assert.InRange(TimeProvider.System.GetElapsedTime(start), TimeSpan.Zero, TimeSpan.FromSeconds(4));
     }
 
     /// <summary>Threads that do nothing but run, two for each core.</summary>

@@ -103,11 +103,9 @@ public sealed class LoopbackTests : IAsyncLifetime
         await WaitAsync(gateway, "replica-1", member => member.IsLive);
 
         await replica.DisposeAsync();
-        long start = TimeProvider.System.GetTimestamp();
         gateway.ProbeNow("replica-1");
 
         await WaitAsync(gateway, "replica-1", member => member.State == MemberState.Dead);
-        Assert.InRange(TimeProvider.System.GetElapsedTime(start), TimeSpan.Zero, TimeSpan.FromSeconds(1));
     }
 
     [Fact]

@@ -8,6 +8,9 @@ namespace Skein.Routing.Tests.Admission;
 
 public sealed class LeaseModelTests
 {
+    /// <summary>All but a refusal, after which a replica is left alone for a moment.</summary>
+    private static readonly LeaseOutcome[] Ends = [LeaseOutcome.Finished, LeaseOutcome.Faulted, LeaseOutcome.Cancelled];
+
     /// <summary>Random arrivals, releases, cancels, deaths and returns; what must hold is looked at after each.</summary>
     [Fact]
     public Task AnySequenceOfEvents_KeepsLeasesAndOrder() =>
@@ -28,7 +31,7 @@ public sealed class LeaseModelTests
                         waiting.Add((gateway.Admission.AcquireAsync(new AdmissionRequest("m", new Arrival(0, ++arrivals, 0), false, null, "", []), cancel.Token).AsTask(), cancel));
                         break;
                     case <= 6 when leases.Count > 0:
-                        leases[pick % leases.Count].Release((LeaseOutcome)(pick % 4));
+                        leases[pick % leases.Count].Release(Ends[pick % Ends.Length]);
                         leases.RemoveAt(pick % leases.Count);
                         break;
                     case 7 when waiting.Count > 0:

@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using Skein.Protocol.V1;
+using Skein.Routing.Admission;
 using Skein.Routing.Streaming;
 using Skein.Routing.Tests.Support;
 using static Skein.Routing.Tests.Support.StaticFleet;
@@ -116,6 +117,44 @@ public sealed class SessionLifeTests
     }
 
     [Fact]
+    public async Task Session_OnlyReplicaRefusesForSlots_WaitsBetweenTriesAndTimesOutInTime()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a")), new AdmissionOptions { QueueTimeout = TimeSpan.FromSeconds(3), NoReplicaTimeout = TimeSpan.FromSeconds(3) });
+        gateway.Link.Script = (_, _, _) => Act.RefuseForSlots;
+        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request());
+        Task<Received[]> reading = Received.AllAsync(session);
+
+        int steps = 0;
+        for (; !reading.IsCompleted && steps < 1_000; steps++)
+        {
+            // One step of time for each time it waits: the tries are as far apart as the clock says.
+            while (gateway.Admission.Waiting == 0 && !reading.IsCompleted)
+                await Task.Yield();
+            gateway.Time.Advance(TimeSpan.FromMilliseconds(50));
+        }
+
+        SessionException error = await Assert.ThrowsAsync<SessionException>(() => reading);
+        Assert.Equal(SessionError.QueueTimeout, error.Error);
+        Assert.InRange(gateway.Link.Attempts.Count, 2, 61);
+        Assert.InRange(steps, 59, 62);
+    }
+
+    [Fact]
+    public async Task EndAll_InMidStream_EndsWithAnErrorBehindWhatWasSaid()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a")));
+        gateway.Link.Script = (_, _, at) => at == 3 ? Act.Hang : Act.Answer;
+        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request());
+        Task<Received[]> reading = Received.AllAsync(session);
+
+        await gateway.Sessions.EndAllAsync("the gateway stops");
+
+        SessionException error = await Assert.ThrowsAsync<SessionException>(() => reading);
+        Assert.Equal("the gateway stops", error.Message);
+        Assert.Equal(0, gateway.Admission.Leased);
+    }
+
+    [Fact]
     public async Task Start_NoSeed_DrawsOneBeforeTheFirstDispatch()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
@@ -158,5 +197,16 @@ public sealed class SessionLifeTests
         ambiguous.Model = "";
         SessionException error = Assert.Throws<SessionException>(() => two.Sessions.Start(ambiguous));
         Assert.Equal("model is missing; allowed: x, y", error.Message);
+
+        // Once known is not served: the one that is there is meant. And nobody there is no fault of the request.
+        one.Source.Set([Replica("a")], complete: true, "m", "gone");
+        GenerateRequest again = Gateway.Request();
+        again.Model = "";
+        await using IGenerationSession served = one.Sessions.Start(again);
+        Assert.Equal("m", again.Model);
+        using var none = new Gateway(new StaticFleet());
+        GenerateRequest early = Gateway.Request();
+        early.Model = "";
+        Assert.Equal(SessionError.NoReplica, Assert.Throws<SessionException>(() => none.Sessions.Start(early)).Error);
     }
 }
