@@ -151,6 +151,7 @@ public sealed class SessionLifeTests
 
         SessionException error = await Assert.ThrowsAsync<SessionException>(() => reading);
         Assert.Equal("the gateway stops", error.Message);
+        await session.DisposeAsync();
         Assert.Equal(0, gateway.Admission.Leased);
     }
 
