@@ -15,6 +15,7 @@ internal sealed class AttemptWatch : IDisposable
     private long _longestGapTicks;
     private long _dueAt;
     private int _tokens;
+    private bool _excused;
     private volatile bool _paused;
     private volatile int _stall = -1;
 
@@ -64,12 +65,15 @@ internal sealed class AttemptWatch : IDisposable
     private void OnTimer()
     {
         long now = _time.GetTimestamp();
-        if (_paused || _time.GetElapsedTime(Volatile.Read(ref _dueAt), now) > _options.OwnLateness)
+        bool late = !_excused && _time.GetElapsedTime(Volatile.Read(ref _dueAt), now) > _options.OwnLateness;
+        if (_paused || late)
         {
-            // Late ourselves: what looks like silence may wait unread in a buffer. One more round.
+            // Late ourselves: what looks like silence may wait unread in a buffer. One more round, and no third.
+            _excused = late;
             Arm(_options.LinkSilence);
             return;
         }
+        _excused = false;
         TimeSpan linkLeft = _options.LinkSilence - _time.GetElapsedTime(Volatile.Read(ref _lastFrame), now);
         TimeSpan engineLeft = EngineBound() - _time.GetElapsedTime(Volatile.Read(ref _lastToken), now);
         if (linkLeft > TimeSpan.Zero && engineLeft > TimeSpan.Zero)

@@ -93,6 +93,21 @@ public sealed class SessionLifeTests
     }
 
     [Fact]
+    public async Task Session_OwnTimerLateAgainAndAgain_StillFindsADeadLink()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
+        gateway.Link.Script = (_, attempt, at) => attempt == 1 && at == 4 ? Act.Hang : Act.Answer;
+        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request());
+        Task<Received[]> reading = Received.AllAsync(session);
+
+        gateway.Time.Advance(TimeSpan.FromSeconds(3));
+        gateway.Time.Advance(TimeSpan.FromSeconds(3));
+
+        Assert.Equal(ScriptedLink.TextOf(7, 12), Assert.Single(await reading).Text);
+        Assert.Equal(2, session.Attempts);
+    }
+
+    [Fact]
     public async Task Session_SlowReader_PausesTheEngineAndEndsInAnErrorAtTheBound()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a")), streaming: new StreamingOptions { JournalBytes = 2_000 });
