@@ -129,8 +129,7 @@ public sealed class FailoverTests
 
         await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens));
         Task<Received[]> reading = Received.AllAsync(session);
-        while (gateway.Admission.Waiting == 0)
-            await Task.Yield();
+        await gateway.UntilWaitingAsync();
         gateway.Time.Advance(TimeSpan.FromSeconds(31));
 
         SessionException error = await Assert.ThrowsAsync<SessionException>(() => reading);
@@ -146,8 +145,7 @@ public sealed class FailoverTests
 
         await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens));
         Task<Received[]> reading = Received.AllAsync(session);
-        while (gateway.Admission.Waiting == 0)
-            await Task.Yield();
+        await gateway.UntilWaitingAsync();
         gateway.Source.Set(Replica("a", generation: 2));
 
         Assert.Equal(ScriptedLink.TextOf(7, (int)Tokens), Assert.Single(await reading).Text);

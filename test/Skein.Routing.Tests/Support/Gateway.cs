@@ -44,6 +44,17 @@ internal sealed class Gateway : IDisposable
         Sampling = new Sampling { Seed = seed },
     };
 
+    /// <summary>Waits until a request stands in line; fails where none ever does.</summary>
+    public async Task UntilWaitingAsync()
+    {
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30), TimeProvider.System);
+        while (Admission.Waiting == 0)
+        {
+            Assert.False(deadline.IsCancellationRequested, "no request came into the line within 30 s");
+            await Task.Yield();
+        }
+    }
+
     public void Dispose()
     {
         Admission.Dispose();
