@@ -18,11 +18,18 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
             yield return frames.Current;
     }
 
-    public async Task ProbeAsync(Replica replica, CancellationToken cancellationToken)
+    public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken) =>
+        AskAsync(replica, client => client.ContinueAsync(request, cancellationToken: cancellationToken));
+
+    public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) =>
+        AskAsync(replica, client => client.DescribeAsync(new DescribeRequest(), cancellationToken: cancellationToken));
+
+    private async Task AskAsync<TAnswer>(Replica replica, Func<Inference.InferenceClient, AsyncUnaryCall<TAnswer>> ask)
     {
         try
         {
-            await channels.ClientOf(replica).DescribeAsync(new DescribeRequest(), cancellationToken: cancellationToken);
+            using AsyncUnaryCall<TAnswer> call = ask(channels.ClientOf(replica));
+            await call;
         }
         catch (RpcException error)
         {

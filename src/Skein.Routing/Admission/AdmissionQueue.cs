@@ -56,9 +56,7 @@ public sealed class AdmissionQueue : IDisposable
     public ValueTask<ReplicaLease> AcquireAsync(AdmissionRequest request, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        // Those who came before get what has become free meanwhile, before this one looks.
-        if (Waiting > 0)
-            Change(static _ => { });
+        ServeTheLine();
         lock (_gate)
         {
             TimeSpan now = Now;
@@ -68,6 +66,17 @@ public sealed class AdmissionQueue : IDisposable
             waiter.Timer = _time.CreateTimer(_ => OnDeadline(waiter), null, Later(_core.DeadlineOf(waiter) - now), Timeout.InfiniteTimeSpan);
             ArmTick(now);
             return new ValueTask<ReplicaLease>(WaitAsync(waiter, cancellationToken));
+        }
+    }
+
+    /// <summary>Reserves a slot that nobody waits for; null when there is none.</summary>
+    internal ReplicaLease? TryAcquire(AdmissionRequest request)
+    {
+        ServeTheLine();
+        lock (_gate)
+        {
+            TimeSpan now = Now;
+            return _core.TryReserve(request, now) is { } replica ? Lease(replica, now, now) : null;
         }
     }
 
@@ -127,6 +136,13 @@ public sealed class AdmissionQueue : IDisposable
     });
 
     private void OnTick() => Change(_ => _tickArmed = false);
+
+    /// <summary>Those who came before get what has become free meanwhile, before a newcomer looks.</summary>
+    private void ServeTheLine()
+    {
+        if (Waiting > 0)
+            Change(static _ => { });
+    }
 
     /// <summary>The one way in which slots come free: change, hand out, then tell the served outside of the lock.</summary>
     private void Change(Action<TimeSpan> change)

@@ -46,6 +46,9 @@ public sealed class Replica
         internal set => _reachable = value;
     }
 
+    /// <summary>How fast it lately was.</summary>
+    internal ReplicaPace Pace { get; } = new();
+
     /// <summary>Takes no new work, by its description or its own newest report.</summary>
     public bool Draining => _drainReported || _description.Draining;
 

@@ -1,3 +1,5 @@
+using Skein.Routing.Fleet;
+
 namespace Skein.Routing.Streaming;
 
 /// <summary>
@@ -6,13 +8,17 @@ namespace Skein.Routing.Streaming;
 /// </summary>
 internal sealed class AttemptWatch : IDisposable
 {
+    private const double Smoothing = 0.2;
+
     private readonly TimeProvider _time;
     private readonly StreamingOptions _options;
     private readonly CancellationTokenSource _attempt;
+    private readonly ReplicaPace _pace;
     private readonly ITimer _timer;
     private long _lastFrame;
     private long _lastToken;
     private long _longestGapTicks;
+    private double _gapTicks;
     private long _dueAt;
     private int _tokens;
     private bool _excused;
@@ -22,8 +28,10 @@ internal sealed class AttemptWatch : IDisposable
     /// <param name="time">Time.</param>
     /// <param name="options">The bounds.</param>
     /// <param name="attempt">Cancelled when the attempt stalls.</param>
-    public AttemptWatch(TimeProvider time, StreamingOptions options, CancellationTokenSource attempt)
+    /// <param name="pace">Told how fast tokens come.</param>
+    public AttemptWatch(TimeProvider time, StreamingOptions options, CancellationTokenSource attempt, ReplicaPace pace)
     {
+        _pace = pace;
         _time = time;
         _options = options;
         _attempt = attempt;
@@ -35,15 +43,25 @@ internal sealed class AttemptWatch : IDisposable
     /// <summary>Which bound was passed; null while none was.</summary>
     public FaultReason? Stall => _stall < 0 ? null : (FaultReason)_stall;
 
+    /// <summary>Moving average of the time per token of this attempt; zero while unknown.</summary>
+    public TimeSpan TokenGap => TimeSpan.FromTicks((long)_gapTicks);
+
     /// <summary>A frame came.</summary>
-    public void Beat(bool token)
+    /// <param name="tokens">Tokens in it; 0 for a sign of life.</param>
+    public void Beat(uint tokens)
     {
         long now = _time.GetTimestamp();
         Volatile.Write(ref _lastFrame, now);
-        if (!token)
+        if (tokens == 0)
             return;
         if (_tokens++ > 0)
-            Volatile.Write(ref _longestGapTicks, Math.Max(_longestGapTicks, _time.GetElapsedTime(_lastToken, now).Ticks));
+        {
+            TimeSpan gap = _time.GetElapsedTime(_lastToken, now);
+            Volatile.Write(ref _longestGapTicks, Math.Max(_longestGapTicks, gap.Ticks));
+            TimeSpan perToken = gap / tokens;
+            _gapTicks = _gapTicks == 0 ? perToken.Ticks : _gapTicks + (Smoothing * (perToken.Ticks - _gapTicks));
+            _pace.Token(perToken);
+        }
         Volatile.Write(ref _lastToken, now);
     }
 

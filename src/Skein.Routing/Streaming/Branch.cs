@@ -11,7 +11,6 @@ namespace Skein.Routing.Streaming;
 internal sealed class Branch(SessionServices services, GenerateRequest request, Arrival arrival, GenerationSession session)
 {
     private readonly BranchCore _core = new(request, services.Options);
-    private readonly string _model = request.Model;
     private long _journaledBytes;
     private bool _finished;
 
@@ -19,15 +18,21 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
     /// <exception cref="SessionException">The branch cannot be finished.</exception>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
+        await using var succession = new Succession(services, _core, session, request, arrival, cancellationToken);
         try
         {
+            Attempt? next = null;
             while (!_finished)
             {
-                using ReplicaLease lease = await AcquireAsync(cancellationToken);
-                session.Dispatched(_core.Choice, lease.Replica.Id.Name);
-                services.Statistics.AttemptStarted();
-                if (await RunAttemptAsync(lease, cancellationToken) is { } fault)
-                    GiveUp(lease, fault);
+                next ??= await DispatchAsync(cancellationToken);
+                await using Attempt current = next;
+                succession.Begin(current);
+                (next, FaultReason? fault) = await RunAttemptAsync(current, succession, cancellationToken);
+                if (fault is { } reason)
+                {
+                    GiveUp(current.Lease, reason);
+                    next = await succession.TakeOverAsync();
+                }
             }
         }
         finally
@@ -36,11 +41,18 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         }
     }
 
+    private async Task<Attempt> DispatchAsync(CancellationToken cancellationToken)
+    {
+        ReplicaLease lease = await AcquireAsync(cancellationToken);
+        session.Dispatched(_core.Choice, lease.Replica.Id.Name);
+        return new Attempt(services, lease, _core.BeginAttempt(), cancellationToken);
+    }
+
     private async Task<ReplicaLease> AcquireAsync(CancellationToken cancellationToken)
     {
         try
         {
-            return await services.Admission.AcquireAsync(_core.Need(_model, arrival), cancellationToken);
+            return await services.Admission.AcquireAsync(_core.Need(request.Model, arrival), cancellationToken);
         }
         catch (AdmissionException refusal)
         {
@@ -50,45 +62,51 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         }
     }
 
-    /// <summary>One attempt.</summary>
-    /// <returns>Null when the branch is finished or the replica had no slot, else why the attempt must be given up.</returns>
-    private async Task<FaultReason?> RunAttemptAsync(ReplicaLease lease, CancellationToken cancellationToken)
+    /// <summary>Reads one attempt.</summary>
+    /// <returns>
+    /// The attempt that takes its place and why it was given up; neither when the branch is finished or the replica had no slot.
+    /// </returns>
+    private async Task<(Attempt? Next, FaultReason? Fault)> RunAttemptAsync(Attempt current, Succession succession, CancellationToken cancellationToken)
     {
-        using var attempt = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        using var watch = new AttemptWatch(services.Time, services.Options, attempt);
         try
         {
-            await foreach (GenerateFrame frame in services.Link.GenerateAsync(lease.Replica, _core.BeginAttempt(), attempt.Token))
+            while (await current.MoveNextAsync())
             {
-                watch.Beat(token: frame.Count > 0);
+                GenerateFrame frame = current.Current;
                 if (_finished)
                     continue;
-                if (!Take(frame, lease))
-                    return FaultReason.ProtocolError;
+                if (!succession.MayTake(frame))
+                    return (await succession.TakeOverAsync(), null);
+                if (!Take(frame, current))
+                    return (null, FaultReason.ProtocolError);
+                if (await succession.AfterFrameAsync(current, _finished) is { } next)
+                    return (next, null);
                 if (session.Output.IsFull)
                 {
-                    watch.Pause();
+                    current.Watch.Pause();
                     await session.Output.WaitForRoomAsync(cancellationToken);
-                    watch.Resume();
+                    current.Watch.Resume();
                 }
             }
-            return _finished ? null : FaultReason.NoFinish;
+            return (null, _finished ? null : FaultReason.NoFinish);
         }
-        catch (OperationCanceledException) when (watch.Stall is not null && !cancellationToken.IsCancellationRequested)
+        catch (AttemptStoppedException stopped)
         {
-            return _finished ? null : watch.Stall;
+            return _finished ? default : stopped.Stall is null ? (await succession.TakeOverAsync(), null) : (null, stopped.Stall);
         }
         catch (LinkException end)
         {
-            return _finished ? null : Judge(end, lease);
+            return (null, _finished ? null : Judge(end, current.Lease));
         }
     }
 
     /// <summary>Takes a frame in.</summary>
     /// <returns>False when it breaks the protocol.</returns>
-    private bool Take(GenerateFrame frame, ReplicaLease lease)
+    private bool Take(GenerateFrame frame, Attempt current)
     {
+        ReplicaLease lease = current.Lease;
         LoadReport? load = frame.Load;
+        bool isFirstToken = frame.Count > 0 && _core.NextIndex == 0;
         FrameVerdict verdict = _core.Accept(frame, out string? violation);
         if (verdict == FrameVerdict.Violation)
         {
@@ -110,6 +128,8 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                 services.Statistics.LateFrame();
             return true;
         }
+        if (isFirstToken)
+            lease.Replica.Pace.FirstToken(current.Age);
         AccountJournal();
         session.Forward(frame, _core.ResumeTier);
         return true;
@@ -131,6 +151,8 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         switch (end.Error)
         {
             case LinkError.NoSlot:
+            case LinkError.Draining when end.Load is not null:
+                // Its report says why, and keeps others away: no fault of anybody.
                 services.Statistics.Refused();
                 _core.Refused(lease.AskedAt);
                 lease.Release(LeaseOutcome.Refused, end.Load);
@@ -141,15 +163,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                 throw new SessionException(SessionError.ContextLengthExceeded, end.Message);
             default:
                 session.Faulted(_core.Choice, lease.Replica.Id, end);
-                return end.Error switch
-                {
-                    LinkError.Unreachable => FaultReason.Unreachable,
-                    LinkError.ConnectionLost => FaultReason.ConnectionLost,
-                    LinkError.Draining => FaultReason.Draining,
-                    LinkError.ModelNotFound => FaultReason.ModelGone,
-                    LinkError.ResumeRefused => FaultReason.ResumeRefused,
-                    _ => FaultReason.EngineError,
-                };
+                return FaultReasons.Of(end.Error);
         }
     }
 
@@ -161,6 +175,8 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
             services.Fleet.MarkUnreachable(lease.Replica);
         lease.Release(LeaseOutcome.Faulted);
         string? verdict = _core.Lost(replica, reason);
+        if (verdict is null && reason.IsOfEngine() && !services.Retries.TrySpend())
+            verdict = $"{replica.Name} failed by {reason.Word()} at token {_core.NextIndex}, and so many requests fail here that no more are retried";
         if (verdict is not null)
             throw new SessionException(SessionError.StreamLost, verdict);
         services.Statistics.FailedOver(reason);

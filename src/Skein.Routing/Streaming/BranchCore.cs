@@ -29,14 +29,18 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
     private readonly Journal _journal = new();
     private readonly HashSet<ReplicaId> _excluded = [];
     private TimeSpan? _waitingSince;
+    private int _numbered;
+    private int _expectedStart;
     private int _indexAtStart;
     private int _lostWithoutProgress;
     private bool _heard;
-    private bool _started;
     private bool _startForwarded;
 
     /// <summary>Number of the current attempt; 0 before the first.</summary>
     public int Attempt { get; private set; }
+
+    /// <summary>The current attempt has sent its start frame.</summary>
+    public bool Started { get; private set; }
 
     public int Choice => (int)request.Choice;
 
@@ -47,21 +51,47 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
 
     public ResumeTier ResumeTier { get; private set; }
 
+    /// <summary>The current attempt can be moved to another replica while it runs.</summary>
+    public bool MayMove => Started && request.Failover switch
+    {
+        FailoverPolicy.Never => false,
+        FailoverPolicy.Exact => ResumeTier == ResumeTier.Exact,
+        _ => ResumeTier is ResumeTier.Exact or ResumeTier.Tokens or ResumeTier.Text,
+    };
+
     /// <summary>What the next attempt needs of a replica.</summary>
     public AdmissionRequest Need(string model, Arrival arrival) =>
         new(model, arrival, Displaced: _excluded.Count > 0, _waitingSince, NextIndex > 0 ? _journal.Fingerprint : "", _excluded);
 
+    /// <summary>What an attempt beside the current one needs of a replica: another one than the current.</summary>
+    public AdmissionRequest NeedBeside(string model, Arrival arrival, ReplicaId current) =>
+        new(model, arrival, Displaced: true, WaitingSince: null, NextIndex > 0 ? _journal.Fingerprint : "", [.. _excluded, current]);
+
     /// <summary>Begins the next attempt: from now on only its frames count.</summary>
     public GenerateRequest BeginAttempt()
     {
-        Attempt++;
-        _indexAtStart = NextIndex;
-        (_started, _heard) = (false, false);
-        GenerateRequest next = Attempt == 1 ? request : request.Clone();
-        next.Attempt = (uint)Attempt;
-        next.Resume = _journal.ToResume();
+        GenerateRequest next = NextRequest();
+        MakeCurrent((int)next.Attempt, NextIndex);
         return next;
     }
+
+    /// <summary>Prepares an attempt beside the current one, which stays current until <see cref="Promote"/>.</summary>
+    /// <param name="hold">It reads the prompt and the journal so far, and waits.</param>
+    public Challenge Challenge(bool hold)
+    {
+        GenerateRequest next = NextRequest();
+        next.Hold = hold;
+        return new Challenge(next, NextIndex, _journal.TextBytes);
+    }
+
+    /// <summary>What a held challenger lacks, to go on where the current attempt is cut.</summary>
+    public ContinueRequest Continuation(Challenge challenge) => _journal.Since(challenge);
+
+    /// <summary>Makes a challenger the current attempt: from now on only its frames count, its start frame first.</summary>
+    public void Promote(Challenge challenge) => MakeCurrent((int)challenge.Request.Attempt, challenge.FromIndex);
+
+    /// <summary>Takes in that a challenger failed: its replica is not asked again.</summary>
+    public void ChallengerLost(ReplicaId replica) => _excluded.Add(replica);
 
     /// <summary>Judges a frame, journals it if it counts, and strips from it what is not the client's business.</summary>
     /// <param name="frame">Changed where parts of it are not to be forwarded.</param>
@@ -102,14 +132,31 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
             : null;
     }
 
+    private GenerateRequest NextRequest()
+    {
+        _numbered++;
+        GenerateRequest next = _numbered == 1 ? request : request.Clone();
+        next.Attempt = (uint)_numbered;
+        next.Resume = _journal.ToResume();
+        return next;
+    }
+
+    private void MakeCurrent(int number, int expectedStart)
+    {
+        Attempt = number;
+        _expectedStart = expectedStart;
+        _indexAtStart = NextIndex;
+        (Started, _heard) = (false, false);
+    }
+
     private bool AcceptStart(GenerateFrame frame, Start start, out string? violation)
     {
-        violation = _started ? "a second start"
-            : start.ResumedAt != NextIndex ? $"start at token {start.ResumedAt} instead of {NextIndex}"
+        violation = Started ? "a second start"
+            : start.ResumedAt != _expectedStart ? $"start at token {start.ResumedAt} instead of {_expectedStart}"
             : null;
         if (violation is not null)
             return false;
-        _started = true;
+        Started = true;
         _journal.Begin(start);
         ResumeTier = start.ResumeTier;
         if (_startForwarded)
@@ -120,7 +167,7 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
 
     private string? Check(GenerateFrame frame)
     {
-        if (!_started)
+        if (!Started)
             return "tokens before the start";
         if (frame.Count > 0 && frame.FirstIndex != NextIndex)
             return $"token {frame.FirstIndex} instead of {NextIndex}";

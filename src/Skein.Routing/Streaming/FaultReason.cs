@@ -32,6 +32,9 @@ public enum FaultReason
 
     /// <summary>The replica could not go on from the journal.</summary>
     ResumeRefused,
+
+    /// <summary>The replica was so much slower than another one that moving paid.</summary>
+    Straggler,
 }
 
 /// <summary>What each reason means to a session.</summary>
@@ -53,12 +56,28 @@ public static class FaultReasons
         FaultReason.Draining => "draining",
         FaultReason.ModelGone => "model_gone",
         FaultReason.ResumeRefused => "resume_refused",
+        FaultReason.Straggler => "straggler",
         _ => throw new ArgumentOutOfRangeException(nameof(reason), reason, "unknown reason"),
     };
 
     /// <summary>True when the whole replica cannot be talked to, not just this stream.</summary>
     internal static bool IsOfConnection(this FaultReason reason) =>
         reason is FaultReason.Unreachable or FaultReason.ConnectionLost or FaultReason.LinkStall;
+
+    /// <summary>What an end of an attempt is, if it is a fault.</summary>
+    internal static FaultReason Of(LinkError error) => error switch
+    {
+        LinkError.Unreachable => FaultReason.Unreachable,
+        LinkError.ConnectionLost => FaultReason.ConnectionLost,
+        LinkError.Draining => FaultReason.Draining,
+        LinkError.ModelNotFound => FaultReason.ModelGone,
+        LinkError.ResumeRefused => FaultReason.ResumeRefused,
+        _ => FaultReason.EngineError,
+    };
+
+    /// <summary>True when the engine is at fault: going on elsewhere costs the budget of retries.</summary>
+    internal static bool IsOfEngine(this FaultReason reason) =>
+        reason is FaultReason.EngineStall or FaultReason.EngineError or FaultReason.NoFinish or FaultReason.ProtocolError;
 
     /// <summary>True when the request itself may be what brought the attempt down.</summary>
     internal static bool MayBePoison(this FaultReason reason) =>

@@ -72,6 +72,9 @@ internal sealed partial class GenerationSession : IGenerationSession
             _replica = replica;
     }
 
+    /// <summary>An attempt that ran beside the current one has taken its place.</summary>
+    internal void Promoted(int choice, string replica) => Dispatched(choice, replica);
+
     internal void Forward(GenerateFrame frame, ResumeTier tier)
     {
         _resumeTier = (int)tier;

@@ -50,6 +50,7 @@ public sealed class GenerationSessions : IGenerationSessions
         {
             if (_services.Statistics.JournalBytes > _services.Options.AllJournalsBytes)
                 throw Overloaded($"the journals of this gateway hold their bound of {_services.Options.AllJournalsBytes} bytes");
+            _services.RequestCame();
             request.Caller = Caller;
             request.Model = ResolveModel(request.Model);
             request.Sampling ??= new Sampling();

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.InteropServices;
 using Google.Protobuf;
 using Google.Protobuf.Collections;
 using Skein.Protocol.V1;
@@ -20,6 +21,9 @@ internal sealed class Journal
     /// <summary>Fingerprint of the replicas that generated it; empty while nothing was.</summary>
     public string Fingerprint { get; private set; } = "";
 
+    /// <summary>Answer bytes delivered.</summary>
+    public int TextBytes => _text.WrittenCount;
+
     /// <summary>Bytes held.</summary>
     public long Bytes => ((long)(_ids.Count + _promptIds.Count) * sizeof(uint)) + _text.WrittenCount;
 
@@ -37,6 +41,22 @@ internal sealed class Journal
         NextIndex += (int)frame.Count;
         _ids.AddRange(frame.TokenIds);
         _text.Write(frame.Text.Span);
+    }
+
+    /// <summary>What was added since a challenge was made.</summary>
+    public ContinueRequest Since(Challenge challenge)
+    {
+        var since = new ContinueRequest
+        {
+            RequestId = challenge.Request.RequestId,
+            Choice = challenge.Request.Choice,
+            Attempt = challenge.Request.Attempt,
+            Text = ByteString.CopyFrom(_text.WrittenSpan[challenge.FromTextByte..]),
+        };
+        // Engines without ids journal none.
+        if (_ids.Count > challenge.FromIndex)
+            since.TokenIds.AddRange(CollectionsMarshal.AsSpan(_ids)[challenge.FromIndex..]);
+        return since;
     }
 
     /// <summary>The journal as the next attempt gets it; null while nothing was generated: that attempt starts from the beginning.</summary>

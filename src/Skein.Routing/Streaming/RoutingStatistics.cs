@@ -7,6 +7,8 @@ public sealed class RoutingStatistics
     private long _attempts;
     private long _refusals;
     private long _lateFrames;
+    private long _hedges;
+    private long _hedgesWon;
     private int _sessions;
     private long _journalBytes;
 
@@ -18,6 +20,12 @@ public sealed class RoutingStatistics
 
     /// <summary>Frames dropped because their attempt had been given up.</summary>
     public long LateFrames => Interlocked.Read(ref _lateFrames);
+
+    /// <summary>Requests for which a second replica was asked because the first token was late.</summary>
+    public long Hedges => Interlocked.Read(ref _hedges);
+
+    /// <summary>Of these, the ones where the second replica had it first.</summary>
+    public long HedgesWon => Interlocked.Read(ref _hedgesWon);
 
     /// <summary>Sessions open now.</summary>
     public int Sessions => Volatile.Read(ref _sessions);
@@ -33,6 +41,10 @@ public sealed class RoutingStatistics
     internal void Refused() => Interlocked.Increment(ref _refusals);
 
     internal void LateFrame() => Interlocked.Increment(ref _lateFrames);
+
+    internal void Hedged() => Interlocked.Increment(ref _hedges);
+
+    internal void HedgeWon() => Interlocked.Increment(ref _hedgesWon);
 
     internal void FailedOver(FaultReason reason) => Interlocked.Increment(ref _failovers[(int)reason]);
 

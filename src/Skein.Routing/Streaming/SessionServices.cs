@@ -10,4 +10,19 @@ internal sealed record SessionServices(
     IReplicaLink Link,
     StreamingOptions Options,
     RoutingStatistics Statistics,
-    TimeProvider Time);
+    TimeProvider Time)
+{
+    private const double RetriesPerSecond = 10;
+
+    /// <summary>When a second replica is asked for the first token.</summary>
+    public Hedging Hedging { get; } = new(Options, Fleet, Time);
+
+    /// <summary>Pays for going on after engine faults, and for leaving stragglers.</summary>
+    public Budget Retries { get; } = new(Options.RetryShare, RetriesPerSecond, Options.RetryBurst, Time);
+
+    public void RequestCame()
+    {
+        Hedging.RequestCame();
+        Retries.RequestCame();
+    }
+}

@@ -1,3 +1,5 @@
+using System.Collections.Frozen;
+
 namespace Skein.Routing.Streaming;
 
 /// <summary>Bounds of sessions. Immutable.</summary>
@@ -32,4 +34,22 @@ public sealed record StreamingOptions
 
     /// <summary>Longest time a client may leave a full output unread. Default 30 s.</summary>
     public TimeSpan SlowClient { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Retries after engine faults, as a share of the requests. Default 0.2, range 0 to 1; ten a second are always allowed.</summary>
+    public double RetryShare { get; init; } = 0.2;
+
+    /// <summary>Most such retries at once, after a quiet time. Default 100.</summary>
+    public int RetryBurst { get; init; } = 100;
+
+    /// <summary>Hedge every model's requests, not only those that ask for it. Default false.</summary>
+    public bool HedgeAll { get; init; }
+
+    /// <summary>Models whose requests are hedged. Default none.</summary>
+    public IReadOnlySet<string> HedgedModels { get; init; } = FrozenSet<string>.Empty;
+
+    /// <summary>Hedges, as a share of the requests. Default 0.05, range 0 to 1.</summary>
+    public double HedgeShare { get; init; } = 0.05;
+
+    /// <summary>How many times slower than another replica one must be before its streams are moved. Default 4; 0 never moves.</summary>
+    public double StragglerFactor { get; init; } = 4;
 }

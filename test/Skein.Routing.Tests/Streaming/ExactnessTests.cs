@@ -106,7 +106,7 @@ public sealed class ExactnessTests
         public Rig(string engine)
         {
             _link = new EngineLink(Replicas.ToDictionary(name => name, _ => TestEngines.Create(engine)));
-            _gateway = new Gateway(new StaticFleet([.. Replicas.Select(name => Replica(name, slots: 8, fingerprint: ""))]), link: _link);
+            _gateway = new Gateway(new StaticFleet([.. Replicas.Select(name => Replica(name, slots: 8, fingerprint: ""))]), streaming: new StreamingOptions { RetryBurst = int.MaxValue }, link: _link);
         }
 
         public async Task<(Received[] Choices, int Failovers)> RunAsync(GenerateRequest request, Func<uint, uint, int, bool> cut)

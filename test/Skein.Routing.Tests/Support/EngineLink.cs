@@ -27,5 +27,8 @@ internal sealed class EngineLink(IReadOnlyDictionary<string, IInferenceEngine> e
         }
     }
 
+    public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken) =>
+        throw new LinkException(LinkError.EngineFailed, "no hand-over here");
+
     public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) => Task.CompletedTask;
 }

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
@@ -18,7 +17,7 @@ internal sealed class Gateway : IDisposable
         var random = new SeededRandomSource(1);
         Admission = new AdmissionQueue(admission ?? new AdmissionOptions(), new BalancingPolicies(BalancingPolicies.BuiltIn), Fleet, Time, random);
         Sessions = new GenerationSessions(
-            Fleet, Admission, link ?? Link, streaming ?? new StreamingOptions(), Statistics, Time, random, NullLogger<GenerationSessions>.Instance);
+            Fleet, Admission, link ?? Link, streaming ?? new StreamingOptions(), Statistics, Time, random, new TestLog<GenerationSessions>());
     }
 
     public StaticFleet Source { get; }

@@ -24,10 +24,13 @@ internal enum Act
     RefuseRequest,
     Drain,
     Hang,
+
+    /// <summary>Signs of life, but no token, until the attempt is aborted.</summary>
+    Idle,
 }
 
 /// <summary>An attempt as the link saw it.</summary>
-internal sealed record SeenAttempt(string Replica, uint Attempt, uint Choice, int ResumedAt, ulong Seed);
+internal sealed record SeenAttempt(string Replica, uint Attempt, uint Choice, int ResumedAt, ulong Seed, bool Held);
 
 /// <summary>
 /// A replica fleet in memory. Token i is a function of seed and i; every third token holds its text back for the next one, as engines do
@@ -42,11 +45,19 @@ internal sealed class ScriptedLink : IReplicaLink
 
     public ConcurrentQueue<SeenAttempt> Attempts { get; } = [];
 
+    /// <summary>Completed when an attempt ended before its finish.</summary>
     public TaskCompletionSource Aborted { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public Func<string, bool> Answers { get; set; } = _ => true;
 
+    private readonly ConcurrentDictionary<(uint Choice, uint Attempt), TaskCompletionSource<ContinueRequest>> _held = [];
     private int _running;
+
+    /// <summary>Completed when held attempts may tell that they are ready. Default completed.</summary>
+    public Task ReadyToHold { get; set; } = Task.CompletedTask;
+
+    /// <summary>Decides what Continue answers; the default lets the attempt go on.</summary>
+    public Func<LinkException?> OnContinue { get; set; } = () => null;
 
     public int Running => Volatile.Read(ref _running);
 
@@ -57,19 +68,34 @@ internal sealed class ScriptedLink : IReplicaLink
     {
         string name = replica.Id.Name;
         int next = (int)(request.Resume?.NextIndex ?? 0);
-        Attempts.Enqueue(new SeenAttempt(name, request.Attempt, request.Choice, next, request.Sampling.Seed));
+        Attempts.Enqueue(new SeenAttempt(name, request.Attempt, request.Choice, next, request.Sampling.Seed, request.Hold));
         Interlocked.Increment(ref _running);
+        bool isWhole = false;
         try
         {
             CheckResume(request, next);
             await ActAsync(Script(name, request.Attempt, -1), replica, cancellationToken);
+            if (request.Hold)
+            {
+                await ReadyToHold.WaitAsync(cancellationToken);
+                Assert.True(_held.TryAdd((request.Choice, request.Attempt), new(TaskCreationOptions.RunContinuationsAsynchronously)));
+            }
             yield return Frame(request, frame => frame.Start = new Start { Fingerprint = replica.Description.Fingerprint, ResumedAt = (uint)next, ResumeTier = ResumeTier.Exact });
             int delivered = request.Resume?.Text.Length ?? 0;
+            if (request.Hold)
+                (next, delivered) = await HeldAsync(request, next, delivered, cancellationToken);
             for (int i = next; i < request.MaxTokens; i++)
             {
                 Act act = Script(name, request.Attempt, i);
                 if (act == Act.EndWithoutFinish)
                     yield break;
+                while (act == Act.Idle)
+                {
+                    await Task.Yield();
+                    cancellationToken.ThrowIfCancellationRequested();
+                    yield return Frame(request, _ => { });
+                    act = Script(name, request.Attempt, i);
+                }
                 await ActAsync(act, replica, cancellationToken);
                 if (Gate is not null)
                     await Gate.Reader.ReadAsync(cancellationToken);
@@ -89,18 +115,36 @@ internal sealed class ScriptedLink : IReplicaLink
             if (last == Act.EndWithoutFinish)
                 yield break;
             await ActAsync(last, replica, cancellationToken);
+            isWhole = true;
             yield return Frame(request, frame => frame.Finish = new Finish { Reason = FinishReason.Length, Usage = new Usage { CompletionTokens = request.MaxTokens } });
         }
         finally
         {
             Interlocked.Decrement(ref _running);
+            if (!isWhole)
+                Aborted.TrySetResult();
         }
+    }
+
+    public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken)
+    {
+        if (OnContinue() is { } refusal)
+            throw refusal;
+        _held[(request.Choice, request.Attempt)].SetResult(request);
+        return Task.CompletedTask;
     }
 
     public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) =>
         Answers(replica.Id.Name) ? Task.CompletedTask : throw new LinkException(LinkError.Unreachable, "still down");
 
-    private async Task ActAsync(Act act, Replica replica, CancellationToken cancellationToken)
+    private async Task<(int Next, int Delivered)> HeldAsync(GenerateRequest request, int next, int delivered, CancellationToken cancellationToken)
+    {
+        ContinueRequest more = await _held[(request.Choice, request.Attempt)].Task.WaitAsync(cancellationToken);
+        Assert.Equal(Enumerable.Range(next, more.TokenIds.Count).Select(i => (uint)Id(request.Sampling.Seed, i)), more.TokenIds);
+        return (next + more.TokenIds.Count, delivered + more.Text.Length);
+    }
+
+    private static async Task ActAsync(Act act, Replica replica, CancellationToken cancellationToken)
     {
         switch (act)
         {
@@ -115,14 +159,7 @@ internal sealed class ScriptedLink : IReplicaLink
                     Generation = replica.Id.Generation, Sequence = 1, Slots = (uint)replica.Description.Slots, Running = (uint)replica.Description.Slots,
                 });
             case Act.Hang:
-                try
-                {
-                    await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
-                }
-                finally
-                {
-                    Aborted.TrySetResult();
-                }
+                await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
                 break;
         }
     }

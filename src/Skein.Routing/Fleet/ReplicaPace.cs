@@ -1,0 +1,51 @@
+namespace Skein.Routing.Fleet;
+
+/// <summary>How fast a replica lately was, as its attempts here saw it. Thread-safe.</summary>
+internal sealed class ReplicaPace
+{
+    /// <summary>First tokens needed before their quantile means anything.</summary>
+    internal const int EnoughFirstTokens = 8;
+
+    private const int KeptFirstTokens = 64;
+    private const double Smoothing = 0.05;
+
+    private readonly Lock _gate = new();
+    private readonly TimeSpan[] _firstTokens = new TimeSpan[KeptFirstTokens];
+    private int _firstTokenCount;
+    private double _gapTicks;
+
+    /// <summary>95th percentile of the last times from dispatch to the first token; null while there are too few.</summary>
+    public TimeSpan? FirstTokenP95
+    {
+        get
+        {
+            lock (_gate)
+            {
+                int count = Math.Min(_firstTokenCount, KeptFirstTokens);
+                if (count < EnoughFirstTokens)
+                    return null;
+                Span<TimeSpan> sorted = stackalloc TimeSpan[KeptFirstTokens];
+                sorted = sorted[..count];
+                _firstTokens.AsSpan(0, count).CopyTo(sorted);
+                sorted.Sort();
+                return sorted[((count * 95) + 99) / 100 - 1];
+            }
+        }
+    }
+
+    /// <summary>Moving average of the time per token, all attempts together; zero while unknown.</summary>
+    public TimeSpan TokenGap => TimeSpan.FromTicks((long)Volatile.Read(ref _gapTicks));
+
+    public void FirstToken(TimeSpan afterDispatch)
+    {
+        lock (_gate)
+            _firstTokens[_firstTokenCount++ % KeptFirstTokens] = afterDispatch;
+    }
+
+    // Attempts write at the same time and may lose each other's sample: an average does not mind.
+    public void Token(TimeSpan gap)
+    {
+        double before = Volatile.Read(ref _gapTicks);
+        Volatile.Write(ref _gapTicks, before == 0 ? gap.Ticks : before + (Smoothing * (gap.Ticks - before)));
+    }
+}

@@ -1,0 +1,109 @@
+using System.Runtime.CompilerServices;
+using Skein.Protocol.V1;
+using Skein.Routing.Admission;
+
+namespace Skein.Routing.Streaming;
+
+/// <summary>
+/// One try of a branch on one leased replica: its frames and the watch over its silence. Read by one reader at a time; disposing it aborts
+/// the try on the replica and gives the slot back.
+/// </summary>
+internal sealed class Attempt : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _stop;
+    private readonly IAsyncEnumerator<GenerateFrame> _frames;
+    private readonly CancellationToken _branch;
+    private readonly TimeProvider _time;
+    private readonly long _startedAt;
+    private Queue<GenerateFrame>? _readAhead;
+    private GenerateFrame? _current;
+    private volatile bool _superseded;
+
+    /// <param name="services">Shared by all.</param>
+    /// <param name="lease">Owned by the attempt from now on.</param>
+    /// <param name="request">What the replica gets.</param>
+    /// <param name="branch">Cancelled when the branch ends.</param>
+    public Attempt(SessionServices services, ReplicaLease lease, GenerateRequest request, CancellationToken branch)
+    {
+        Lease = lease;
+        _branch = branch;
+        _time = services.Time;
+        _startedAt = _time.GetTimestamp();
+        _stop = CancellationTokenSource.CreateLinkedTokenSource(branch);
+        Watch = new AttemptWatch(services.Time, services.Options, _stop, lease.Replica.Pace);
+        _frames = services.Link.GenerateAsync(lease.Replica, request, _stop.Token).GetAsyncEnumerator(_stop.Token);
+        services.Statistics.AttemptStarted();
+    }
+
+    public ReplicaLease Lease { get; }
+
+    public AttemptWatch Watch { get; }
+
+    /// <summary>Time since the dispatch.</summary>
+    public TimeSpan Age => _time.GetElapsedTime(_startedAt);
+
+    /// <summary>The frame that <see cref="MoveNextAsync"/> found.</summary>
+    public GenerateFrame Current => _current!;
+
+    /// <summary>Waits for the next frame.</summary>
+    /// <returns>False at the clean end of the stream.</returns>
+    /// <exception cref="AttemptStoppedException">It stalled or was superseded.</exception>
+    /// <exception cref="LinkException">It ended in anything but a clean end.</exception>
+    /// <exception cref="OperationCanceledException">The branch ended.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<bool> MoveNextAsync()
+    {
+        if (_readAhead is not null && _readAhead.TryDequeue(out _current))
+            return true;
+        try
+        {
+            if (!await _frames.MoveNextAsync())
+                return false;
+        }
+        catch (OperationCanceledException) when (!_branch.IsCancellationRequested && (_superseded || Watch.Stall is not null))
+        {
+            throw new AttemptStoppedException(_superseded ? null : Watch.Stall);
+        }
+        _current = _frames.Current;
+        Watch.Beat(_current.Count);
+        return true;
+    }
+
+    /// <summary>Puts frames back that were read before the attempt became the current one.</summary>
+    public void ReadAgain(Queue<GenerateFrame> frames) => _readAhead = frames;
+
+    /// <summary>Stops the attempt because another one won; whoever reads it gets an <see cref="AttemptStoppedException"/>. Thread-safe.</summary>
+    public void Supersede()
+    {
+        _superseded = true;
+        try
+        {
+            _stop.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // It ended by itself meanwhile.
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        try
+        {
+            await _frames.DisposeAsync();
+        }
+        finally
+        {
+            Watch.Dispose();
+            _stop.Dispose();
+            Lease.Dispose();
+        }
+    }
+}
+
+/// <summary>An attempt was stopped from this side.</summary>
+/// <param name="stall">Which bound of silence it passed; null when another attempt won.</param>
+internal sealed class AttemptStoppedException(FaultReason? stall) : Exception("the attempt was stopped")
+{
+    public FaultReason? Stall { get; } = stall;
+}

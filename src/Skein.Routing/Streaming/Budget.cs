@@ -1,0 +1,40 @@
+namespace Skein.Routing.Streaming;
+
+/// <summary>
+/// Bounds what is done beyond the requests themselves (retries, hedges) to a share of them, so that a bad hour is not made worse: every
+/// request pays a share of one unit in, time pays in a floor for quiet hours (the retry budget of Twitter's Finagle). Thread-safe.
+/// </summary>
+/// <param name="share">Units a request pays in.</param>
+/// <param name="perSecond">Units a second pays in.</param>
+/// <param name="capacity">Most units kept; it begins full.</param>
+/// <param name="time">Time.</param>
+internal sealed class Budget(double share, double perSecond, double capacity, TimeProvider time)
+{
+    private readonly Lock _gate = new();
+    private double _spent;
+    private long _filledAt = time.GetTimestamp();
+
+    public void RequestCame()
+    {
+        lock (_gate)
+            PayIn(share);
+    }
+
+    /// <summary>Takes one unit.</summary>
+    /// <returns>False when there is none: do without.</returns>
+    public bool TrySpend()
+    {
+        lock (_gate)
+        {
+            long now = time.GetTimestamp();
+            PayIn(perSecond * time.GetElapsedTime(_filledAt, now).TotalSeconds);
+            _filledAt = now;
+            if (_spent + 1 > capacity)
+                return false;
+            _spent++;
+            return true;
+        }
+    }
+
+    private void PayIn(double units) => _spent = Math.Max(0, _spent - units);
+}

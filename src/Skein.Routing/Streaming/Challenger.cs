@@ -1,0 +1,161 @@
+using Skein.Protocol.V1;
+using Skein.Routing.Admission;
+using Skein.Routing.Fleet;
+
+namespace Skein.Routing.Streaming;
+
+/// <summary>
+/// An attempt that runs beside a branch's current one and may take its place. It never touches the journal: the branch alone does, after
+/// it has promoted the challenger. Created, asked and disposed by the branch; runs in the background.
+/// </summary>
+internal abstract class Challenger(SessionServices services, Challenge challenge, AdmissionRequest need, CancellationToken branch) : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _stop = CancellationTokenSource.CreateLinkedTokenSource(branch);
+    private readonly Queue<GenerateFrame> _frames = [];
+    private Attempt? _attempt;
+    private volatile Replica? _replica;
+
+    public Challenge Challenge => challenge;
+
+    /// <summary>True once it may be promoted, false when it has failed or was not needed. Never throws.</summary>
+    public Task<bool> Ready { get; private set; } = Task.FromResult(false);
+
+    /// <summary>The replica it was sent to; null before.</summary>
+    public Replica? Replica => _replica;
+
+    /// <summary>How it failed; null when it did not, or through no fault.</summary>
+    public FaultReason? Fault { get; private set; }
+
+    protected SessionServices Services => services;
+
+    protected AdmissionRequest Need => need;
+
+    public void Begin() => Ready = RunAsync();
+
+    /// <summary>Hands the attempt over to the branch, with all its frames so far. Only after <see cref="Ready"/> was true.</summary>
+    public Attempt Take()
+    {
+        Attempt taken = _attempt!;
+        _attempt = null;
+        taken.ReadAgain(_frames);
+        taken.Watch.Resume();
+        return taken;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await Ready;
+        if (_attempt is not null)
+            await _attempt.DisposeAsync();
+        _stop.Dispose();
+    }
+
+    /// <summary>Waits for the moment and the slot; null when there is none.</summary>
+    protected abstract ValueTask<ReplicaLease?> ReserveAsync(CancellationToken cancellationToken);
+
+    /// <summary>Looks at a frame: null when another one is needed, else whether the challenger may be promoted.</summary>
+    protected abstract bool? Judge(GenerateFrame frame);
+
+    private async Task<bool> RunAsync()
+    {
+        try
+        {
+            ReplicaLease? lease = await ReserveAsync(_stop.Token);
+            if (lease is null)
+                return false;
+            _replica = lease.Replica;
+            // The stop token ends the challenger alone; once promoted, the branch's own token must count.
+            _attempt = new Attempt(services, lease, challenge.Request, branch);
+            await using (_stop.Token.UnsafeRegister(static attempt => ((Attempt)attempt!).Supersede(), _attempt))
+                return await ReadUntilJudgedAsync(_attempt);
+        }
+        catch (AdmissionException)
+        {
+            return false; // No slot in time: the current attempt goes on.
+        }
+        catch (AttemptStoppedException stopped)
+        {
+            Fault = stopped.Stall;
+            return false;
+        }
+        catch (LinkException end)
+        {
+            _attempt!.Lease.Release(end.Error is LinkError.NoSlot or LinkError.Draining ? LeaseOutcome.Refused : LeaseOutcome.Faulted, end.Load);
+            if (end.Error is not (LinkError.NoSlot or LinkError.Draining))
+                Fault = FaultReasons.Of(end.Error);
+            return false;
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            return false;
+        }
+    }
+
+    private async Task<bool> ReadUntilJudgedAsync(Attempt attempt)
+    {
+        while (await attempt.MoveNextAsync())
+        {
+            GenerateFrame frame = attempt.Current;
+            bool isHeartbeat = frame.Start is null && frame.Count == 0 && frame.Finish is null;
+            if (isHeartbeat)
+                continue;
+            _frames.Enqueue(frame);
+            if (Judge(frame) is not { } mayTakeOver)
+                continue;
+            attempt.Watch.Pause();
+            return mayTakeOver;
+        }
+        Fault = FaultReason.NoFinish;
+        return false;
+    }
+}
+
+/// <summary>Make-before-break: reads the prompt and the journal on another replica, and waits to be continued.</summary>
+internal sealed class HeldChallenger(
+    SessionServices services, Challenge challenge, AdmissionRequest need, FaultReason reason, CancellationToken branch)
+    : Challenger(services, challenge, need, branch)
+{
+    /// <summary>Why the branch is moved.</summary>
+    public FaultReason Reason => reason;
+
+    // A drain is worth waiting for a slot; a slow replica still gives tokens.
+    protected override async ValueTask<ReplicaLease?> ReserveAsync(CancellationToken cancellationToken) =>
+        reason == FaultReason.Draining
+            ? await Services.Admission.AcquireAsync(Need, cancellationToken)
+            : Services.Admission.TryAcquire(Need);
+
+    protected override bool? Judge(GenerateFrame frame) => frame.Start is not null ? true : null;
+}
+
+/// <summary>Hedge: asks a second replica when the first token is late; whichever has it first goes on.</summary>
+internal sealed class RacingChallenger(
+    SessionServices services, Challenge challenge, AdmissionRequest need, Attempt current, FirstTokenRace race, TimeSpan delay, CancellationToken branch)
+    : Challenger(services, challenge, need, branch)
+{
+    protected override async ValueTask<ReplicaLease?> ReserveAsync(CancellationToken cancellationToken)
+    {
+        await Task.Delay(delay, Services.Time, cancellationToken);
+        // Only a slot nobody waits for: a hedge must never make an overload worse.
+        ReplicaLease? lease = Services.Admission.TryAcquire(Need);
+        if (lease is null || Services.Hedging.TrySpend())
+        {
+            if (lease is not null)
+                Services.Statistics.Hedged();
+            return lease;
+        }
+        lease.Dispose();
+        return null;
+    }
+
+    protected override bool? Judge(GenerateFrame frame)
+    {
+        if (frame.Count == 0 && frame.Finish is null)
+            return null;
+        if (!race.TryWin((int)Challenge.Request.Attempt))
+            return false;
+        Services.Statistics.HedgeWon();
+        current.Supersede();
+        return true;
+    }
+}

@@ -1,0 +1,14 @@
+namespace Skein.Routing.Streaming;
+
+/// <summary>Two attempts ask for the first token; exactly one wins. Thread-safe.</summary>
+internal sealed class FirstTokenRace
+{
+    private int _winner;
+
+    /// <summary>True for the attempt that claims first, however often it asks.</summary>
+    public bool TryWin(int attempt)
+    {
+        int before = Interlocked.CompareExchange(ref _winner, attempt, 0);
+        return before == 0 || before == attempt;
+    }
+}

@@ -1,0 +1,254 @@
+using Skein.Protocol.V1;
+using Skein.Routing.Admission;
+using Skein.Routing.Fleet;
+using Skein.Routing.Streaming;
+using Skein.Routing.Tests.Support;
+using static Skein.Routing.Tests.Support.StaticFleet;
+
+namespace Skein.Routing.Tests.Streaming;
+
+/// <summary>Make before break: a stream leaves a draining replica while that still speaks.</summary>
+public sealed class HandOverTests
+{
+    private const int Tokens = 12;
+
+    public static TheoryData<int, int> EveryHoldAndCut()
+    {
+        var data = new TheoryData<int, int>();
+        for (int drain = -1; drain < Tokens; drain++)
+        {
+            for (int cut = drain + 1; cut < Tokens; cut++)
+                data.Add(drain, cut);
+        }
+        return data;
+    }
+
+    [Theory]
+    [MemberData(nameof(EveryHoldAndCut))]
+    public async Task Drain_HeldAtOneIndexAndCutAtAnother_ClientGetsTheUndisturbedAnswer(int drainAt, int cutAt)
+    {
+        using var rig = new Rig { DrainAt = drainAt, CutAt = cutAt };
+
+        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
+        Received received = Assert.Single(await Received.AllAsync(session));
+
+        Assert.Equal(ScriptedLink.TextOf(7, Tokens), received.Text);
+        Assert.Equal(1, received.Starts);
+        Failover move = Assert.Single(session.Failovers);
+        Assert.Equal(("a", "draining", cutAt), (move.From, move.Reason, move.TokenIndex));
+        Assert.Equal([drainAt + 1], rig.Gateway.Link.Attempts.Where(attempt => attempt.Held).Select(attempt => attempt.ResumedAt));
+        Assert.Equal("b", session.Replica);
+        await rig.Gateway.Link.Aborted.Task.WaitAsync(TimeSpan.FromSeconds(30));
+        await rig.EverythingIsReleasedAsync(session);
+    }
+
+    [Fact]
+    public async Task Drain_OtherReplicaDiesWhileHolding_StreamGoesOnWhereItWas()
+    {
+        using var rig = new Rig { DrainAt = 3, CutAt = Tokens };
+        rig.Gateway.Link.Script = (replica, attempt, at) => replica == "b" ? Act.BreakConnection : rig.DrainAtIndex(replica, attempt, at);
+
+        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
+        Received received = Assert.Single(await Received.AllAsync(session));
+
+        Assert.Equal(ScriptedLink.TextOf(7, Tokens), received.Text);
+        Assert.Empty(session.Failovers);
+        Assert.Equal("a", session.Replica);
+        await rig.EverythingIsReleasedAsync(session);
+    }
+
+    [Fact]
+    public async Task Drain_ContinueIsRefused_StreamGoesOnWhereItWas()
+    {
+        using var rig = new Rig { DrainAt = 3, CutAt = 6 };
+        bool refused = false;
+        rig.Gateway.Link.OnContinue = () =>
+        {
+            refused = true;
+            return new LinkException(LinkError.EngineFailed, "nothing held");
+        };
+        rig.Gateway.Link.Script = (replica, attempt, at) => refused ? Act.Answer : rig.DrainAtIndex(replica, attempt, at);
+
+        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
+        Received received = Assert.Single(await Received.AllAsync(session));
+
+        Assert.True(refused);
+        Assert.Equal(ScriptedLink.TextOf(7, Tokens), received.Text);
+        Assert.Empty(session.Failovers);
+        await rig.EverythingIsReleasedAsync(session);
+    }
+
+    [Fact]
+    public async Task Drain_OldReplicaDiesWhileOtherHolds_GoesOnThereWithoutAThirdAttempt()
+    {
+        using var rig = new Rig { DrainAt = 3, CutAt = Tokens };
+        var holding = new TaskCompletionSource();
+        rig.Gateway.Link.ReadyToHold = holding.Task;
+        rig.Gateway.Link.Script = (replica, attempt, at) =>
+        {
+            if (replica != "a" || at != 6)
+                return rig.DrainAtIndex(replica, attempt, at);
+            holding.TrySetResult();
+            return Act.BreakConnection;
+        };
+
+        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
+        Received received = Assert.Single(await Received.AllAsync(session));
+
+        Assert.Equal(ScriptedLink.TextOf(7, Tokens), received.Text);
+        Assert.Equal("connection_lost", Assert.Single(session.Failovers).Reason);
+        Assert.Equal(2, session.Attempts);
+        await rig.EverythingIsReleasedAsync(session);
+    }
+
+    [Fact]
+    public async Task Drain_NoSlotElsewhere_WaitsForOneWhileTheStreamGoesOn()
+    {
+        using var rig = new Rig(slotsElsewhere: 1) { DrainAt = 3, CutAt = 8 };
+        using var busy = await rig.Gateway.Admission.AcquireAsync(Rig.OnlyB, default);
+
+        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
+        Task<Received[]> reading = Received.AllAsync(session);
+        await rig.Gateway.UntilWaitingAsync();
+        busy.Dispose();
+        Received received = Assert.Single(await reading);
+
+        Assert.Equal(ScriptedLink.TextOf(7, Tokens), received.Text);
+        Assert.Equal("draining", Assert.Single(session.Failovers).Reason);
+        await rig.EverythingIsReleasedAsync(session);
+    }
+
+    [Fact]
+    public async Task Undrain_WhileWaitingForASlot_LeavesTheLine()
+    {
+        using var rig = new Rig(slotsElsewhere: 1) { DrainAt = 3, CutAt = Tokens };
+        rig.Gateway.Link.Script = (replica, attempt, at) =>
+        {
+            if (replica == "a" && at == 6)
+                rig.Undrain();
+            return rig.DrainAtIndex(replica, attempt, at);
+        };
+        using var busy = await rig.Gateway.Admission.AcquireAsync(Rig.OnlyB, default);
+
+        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
+        Received received = Assert.Single(await Received.AllAsync(session));
+
+        Assert.Equal(ScriptedLink.TextOf(7, Tokens), received.Text);
+        Assert.Empty(session.Failovers);
+        Assert.Equal(0, rig.Gateway.Admission.Waiting);
+    }
+
+    [Fact]
+    public async Task Drain_ClientWantsNoFailover_StreamStays()
+    {
+        using var rig = new Rig { DrainAt = 3, CutAt = Tokens };
+        GenerateRequest request = Gateway.Request(Tokens);
+        request.Failover = FailoverPolicy.Never;
+
+        await using IGenerationSession session = rig.Gateway.Sessions.Start(request);
+        await Received.AllAsync(session);
+
+        Assert.Equal(["a"], rig.Gateway.Link.Attempts.Select(attempt => attempt.Replica));
+    }
+
+    [Fact]
+    public async Task Straggler_FarSlowerThanAnotherReplica_StreamMoves()
+    {
+        using var rig = new Rig { DrainAt = int.MaxValue, CutAt = Tokens };
+        await rig.ReadWholeAsync("b", tokens: 40, gap: TimeSpan.FromMilliseconds(10));
+        rig.Gateway.Link.Script = rig.Paced("a", TimeSpan.FromMilliseconds(300));
+
+        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(200));
+        Received received = Assert.Single(await Received.AllAsync(session));
+
+        Assert.Equal(ScriptedLink.TextOf(7, 200), received.Text);
+        Failover move = Assert.Single(session.Failovers);
+        Assert.Equal(("a", "straggler"), (move.From, move.Reason));
+        Assert.True(move.TokenIndex < 20, $"moved as late as token {move.TokenIndex}");
+    }
+
+    [Fact]
+    public async Task Straggler_FewTokensLeft_StreamStays()
+    {
+        using var rig = new Rig { DrainAt = int.MaxValue, CutAt = Tokens };
+        await rig.ReadWholeAsync("b", tokens: 40, gap: TimeSpan.FromMilliseconds(10));
+        rig.Gateway.Link.Script = rig.Paced("a", TimeSpan.FromMilliseconds(300));
+
+        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(6));
+        await Received.AllAsync(session);
+
+        Assert.Empty(session.Failovers);
+    }
+
+    /// <summary>Two replicas; the stream begins on a, which drains at one index, and says no more at another.</summary>
+    private sealed class Rig : IDisposable
+    {
+        private readonly TaskCompletionSource _cutReached = new();
+        private readonly int _slotsElsewhere;
+
+        public Rig(int slotsElsewhere = 4)
+        {
+            _slotsElsewhere = slotsElsewhere;
+            Gateway = new Gateway(new StaticFleet(A(draining: false), B));
+            Gateway.Link.Script = DrainAtIndex;
+            Gateway.Link.ReadyToHold = _cutReached.Task;
+        }
+
+        public Gateway Gateway { get; }
+
+        public int DrainAt { get; init; }
+
+        public int CutAt { get; init; }
+
+        public static AdmissionRequest OnlyB => new(
+            "m", new Arrival(0, -1, 0), Displaced: false, WaitingSince: null, "", [new ReplicaId("a", 1)]);
+
+        private ReplicaDescription B => Replica("b", slots: _slotsElsewhere, weight: 0.001);
+
+        public Act DrainAtIndex(string replica, uint attempt, int at)
+        {
+            if (replica != "a")
+                return Act.Answer;
+            if (at == DrainAt)
+                Gateway.Source.Set(A(draining: true), B);
+            if (at != CutAt)
+                return Act.Answer;
+            _cutReached.TrySetResult();
+            return at == Tokens ? Act.Answer : Act.Idle;
+        }
+
+        public void Undrain() => Gateway.Source.Set(A(draining: false), B);
+
+        public Func<string, uint, int, Act> Paced(string replica, TimeSpan gap)
+        {
+            _cutReached.TrySetResult();
+            return (name, _, at) =>
+            {
+                if (name == replica && at > 0)
+                    Gateway.Time.Advance(gap);
+                return Act.Answer;
+            };
+        }
+
+        public async Task ReadWholeAsync(string replica, uint tokens, TimeSpan gap)
+        {
+            Gateway.Source.Set(A(draining: true), B);
+            Gateway.Link.Script = Paced(replica, gap);
+            await using IGenerationSession session = Gateway.Sessions.Start(Gateway.Request(tokens));
+            await Received.AllAsync(session);
+            Gateway.Source.Set(A(draining: false), B);
+        }
+
+        public async Task EverythingIsReleasedAsync(IGenerationSession session)
+        {
+            await session.DisposeAsync();
+            Assert.Equal(0, Gateway.Admission.Leased);
+            Assert.Equal(0, Gateway.Link.Running);
+            Assert.Equal(0, Gateway.Statistics.JournalBytes);
+        }
+
+        public void Dispose() => Gateway.Dispose();
+
+        private static ReplicaDescription A(bool draining) => Replica("a", weight: 1) with { Draining = draining };
+    }
+}
