@@ -20,6 +20,15 @@ public static class SkeinHeaders
     /// <summary>Failovers in mid-stream, as <see cref="FailoverReport"/> writes them. gRPC trailer only; HTTP has an SSE comment.</summary>
     public const string Failovers = "x-skein-failovers";
 
+    /// <summary>What happens when the replica is lost in mid-stream: <c>exact</c>, <c>best-effort</c> (default) or <c>never</c>.</summary>
+    public const string Failover = "x-skein-failover";
+
+    /// <summary>Priority class, -8 to 8, lower is sooner. Default 0.</summary>
+    public const string Priority = "x-skein-priority";
+
+    /// <summary><c>1</c>: a second replica is asked when the first token is late, within the gateway's budget. Default <c>0</c>.</summary>
+    public const string Hedge = "x-skein-hedge";
+
     internal static string? Name(ResumeTier tier) => tier switch
     {
         Protocol.V1.ResumeTier.Exact => "exact",

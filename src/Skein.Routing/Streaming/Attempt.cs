@@ -17,6 +17,7 @@ internal sealed class Attempt : IAsyncDisposable
     private readonly long _startedAt;
     private Queue<GenerateFrame>? _readAhead;
     private GenerateFrame? _current;
+    private long _engineBegan;
     private volatile bool _superseded;
 
     /// <param name="services">Shared by all.</param>
@@ -42,6 +43,9 @@ internal sealed class Attempt : IAsyncDisposable
     /// <summary>Time since the dispatch.</summary>
     public TimeSpan Age => _time.GetElapsedTime(_startedAt);
 
+    /// <summary>Time since the start frame; zero before it.</summary>
+    public TimeSpan AgeSinceStart => _engineBegan == 0 ? TimeSpan.Zero : _time.GetElapsedTime(_engineBegan);
+
     /// <summary>The frame that <see cref="MoveNextAsync"/> found.</summary>
     public GenerateFrame Current => _current!;
 
@@ -65,6 +69,8 @@ internal sealed class Attempt : IAsyncDisposable
             throw new AttemptStoppedException(_superseded ? null : Watch.Stall);
         }
         _current = _frames.Current;
+        if (_current.Start is not null)
+            _engineBegan = _time.GetTimestamp();
         Watch.Beat(_current.Count);
         return true;
     }

@@ -113,6 +113,8 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
             session.Violated(_core.Choice, lease.Replica.Id, violation!);
             return false;
         }
+        if (verdict == FrameVerdict.Diverged)
+            throw CannotBeRepeated(violation!);
         if (verdict == FrameVerdict.Finish)
         {
             _finished = true;
@@ -126,6 +128,8 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         {
             if (frame.Attempt != _core.Attempt)
                 services.Statistics.LateFrame();
+            else if (_core.IsReplaying && current.AgeSinceStart > services.Options.MaxReplay)
+                throw CannotBeRepeated($"that took more than {services.Options.MaxReplay.TotalSeconds:0.#} s");
             return true;
         }
         if (isFirstToken)
@@ -134,6 +138,10 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         session.Forward(frame, _core.ResumeTier);
         return true;
     }
+
+    private SessionException CannotBeRepeated(string why) => new(
+        SessionError.StreamLost,
+        $"the answer can only go on after token {_core.NextIndex} by making it again from the start, but {why}");
 
     private void AccountJournal()
     {

@@ -18,6 +18,9 @@ internal enum FrameVerdict
 
     /// <summary>It breaks the protocol: the attempt is at fault.</summary>
     Violation,
+
+    /// <summary>The answer could not be made again: it is another one than the client has the beginning of.</summary>
+    Diverged,
 }
 
 /// <summary>
@@ -28,6 +31,7 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
 {
     private readonly Journal _journal = new();
     private readonly HashSet<ReplicaId> _excluded = [];
+    private Replay? _replay;
     private TimeSpan? _waitingSince;
     private int _numbered;
     private int _expectedStart;
@@ -51,13 +55,15 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
 
     public ResumeTier ResumeTier { get; private set; }
 
+    /// <summary>The current attempt makes again what the client has, to go on behind it.</summary>
+    public bool IsReplaying => _replay is { IsBehind: true };
+
     /// <summary>The current attempt can be moved to another replica while it runs.</summary>
-    public bool MayMove => Started && request.Failover switch
-    {
-        FailoverPolicy.Never => false,
-        FailoverPolicy.Exact => ResumeTier == ResumeTier.Exact,
-        _ => ResumeTier is ResumeTier.Exact or ResumeTier.Tokens or ResumeTier.Text,
-    };
+    public bool MayMove => Started && _replay is null && request.Failover != FailoverPolicy.Never && MayResume;
+
+    /// <summary>Going on from the journal is as good as the client wants it.</summary>
+    private bool MayResume =>
+        ResumeTier == ResumeTier.Exact || (request.Failover != FailoverPolicy.Exact && ResumeTier is ResumeTier.Tokens or ResumeTier.Text);
 
     /// <summary>What the next attempt needs of a replica.</summary>
     public AdmissionRequest Need(string model, Arrival arrival) =>
@@ -71,7 +77,13 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
     public GenerateRequest BeginAttempt()
     {
         GenerateRequest next = NextRequest();
-        MakeCurrent((int)next.Attempt, NextIndex);
+        _replay = null;
+        if (NextIndex > 0 && !MayResume)
+        {
+            next.Resume = null;
+            _replay = new Replay(_journal);
+        }
+        MakeCurrent((int)next.Attempt, _replay is null ? NextIndex : 0);
         return next;
     }
 
@@ -81,7 +93,7 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
     {
         GenerateRequest next = NextRequest();
         next.Hold = hold;
-        return new Challenge(next, NextIndex, _journal.TextBytes);
+        return new Challenge(next, NextIndex, _journal.Text.Length);
     }
 
     /// <summary>What a held challenger lacks, to go on where the current attempt is cut.</summary>
@@ -107,6 +119,13 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
             return FrameVerdict.Violation;
         if (frame.Count == 0 && frame.Text.IsEmpty && frame.RawDelta.IsEmpty && frame.Finish is null)
             return frame.Start is null ? FrameVerdict.Drop : FrameVerdict.Forward;
+        if (_replay is not null && Started && _replay.Take(frame) is { } difference)
+        {
+            violation = difference;
+            return FrameVerdict.Diverged;
+        }
+        if (IsReplaying)
+            return FrameVerdict.Drop;
         violation = Check(frame);
         if (violation is not null)
             return FrameVerdict.Violation;
@@ -127,6 +146,10 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
             _lostWithoutProgress = 0;
         else if (reason.MayBePoison() && (_heard || reason != FaultReason.LinkStall))
             _lostWithoutProgress++; // A replica that was silent from the first moment was frozen before the request came.
+        if (NextIndex > 0 && request.Failover == FailoverPolicy.Never)
+            return $"{replica.Name} was lost by {reason.Word()} at token {NextIndex}, and the client wants no failover";
+        if (NextIndex > 0 && !MayResume && options.MaxReplay <= TimeSpan.Zero)
+            return $"{replica.Name} was lost by {reason.Word()} at token {NextIndex}, where no engine can resume this answer as it was asked for";
         return _lostWithoutProgress >= options.AttemptsWithoutProgress
             ? $"{_lostWithoutProgress} replicas in a row were lost on this request at token {NextIndex}, the last one ({replica.Name}) by {reason.Word()}"
             : null;

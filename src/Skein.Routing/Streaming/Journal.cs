@@ -13,6 +13,7 @@ internal sealed class Journal
 {
     private readonly List<uint> _ids = [];
     private readonly ArrayBufferWriter<byte> _text = new();
+    private readonly ArrayBufferWriter<byte> _rawDeltas = new();
     private RepeatedField<uint> _promptIds = [];
 
     /// <summary>Index the next token must have.</summary>
@@ -21,11 +22,17 @@ internal sealed class Journal
     /// <summary>Fingerprint of the replicas that generated it; empty while nothing was.</summary>
     public string Fingerprint { get; private set; } = "";
 
+    /// <summary>Ids delivered; empty for engines that give none.</summary>
+    public ReadOnlySpan<uint> Ids => CollectionsMarshal.AsSpan(_ids);
+
     /// <summary>Answer bytes delivered.</summary>
-    public int TextBytes => _text.WrittenCount;
+    public ReadOnlySpan<byte> Text => _text.WrittenSpan;
+
+    /// <summary>Structured deltas delivered, one behind the other.</summary>
+    public ReadOnlySpan<byte> RawDeltas => _rawDeltas.WrittenSpan;
 
     /// <summary>Bytes held.</summary>
-    public long Bytes => ((long)(_ids.Count + _promptIds.Count) * sizeof(uint)) + _text.WrittenCount;
+    public long Bytes => ((long)(_ids.Count + _promptIds.Count) * sizeof(uint)) + _text.WrittenCount + _rawDeltas.WrittenCount;
 
     /// <summary>Takes over what a first or later attempt says of the prompt, as long as no token depends on another answer.</summary>
     public void Begin(Start start)
@@ -41,6 +48,7 @@ internal sealed class Journal
         NextIndex += (int)frame.Count;
         _ids.AddRange(frame.TokenIds);
         _text.Write(frame.Text.Span);
+        _rawDeltas.Write(frame.RawDelta.Span);
     }
 
     /// <summary>What was added since a challenge was made.</summary>
@@ -55,7 +63,7 @@ internal sealed class Journal
         };
         // Engines without ids journal none.
         if (_ids.Count > challenge.FromIndex)
-            since.TokenIds.AddRange(CollectionsMarshal.AsSpan(_ids)[challenge.FromIndex..]);
+            since.TokenIds.AddRange(Ids[challenge.FromIndex..]);
         return since;
     }
 

@@ -35,6 +35,11 @@ public sealed record StreamingOptions
     /// <summary>Longest time a client may leave a full output unread. Default 30 s.</summary>
     public TimeSpan SlowClient { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>
+    /// Longest time for making an answer again up to where it was lost, where no engine can resume it. Default 2 s, 0 never does.
+    /// </summary>
+    public TimeSpan MaxReplay { get; init; } = TimeSpan.FromSeconds(2);
+
     /// <summary>Retries after engine faults, as a share of the requests. Default 0.2, range 0 to 1; ten a second are always allowed.</summary>
     public double RetryShare { get; init; } = 0.2;
 

@@ -31,6 +31,8 @@ internal static class GenerateRequestCheck
         if (request.HasLogprobs)
             CheckNumber("logprobs", request.Logprobs, TopLogprobs);
         CheckNumber("priority", request.Priority, Priority);
+        if (!Enum.IsDefined(request.Failover))
+            throw RequestRefusedException.Invalid("failover", $"{(int)request.Failover} is not known; allowed: {string.Join(", ", Enum.GetValues<FailoverPolicy>().Select(policy => (int)policy))}");
         CheckStop(request);
         CheckExtra(request);
     }

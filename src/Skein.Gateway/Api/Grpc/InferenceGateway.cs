@@ -26,6 +26,7 @@ internal sealed partial class InferenceGateway(
         context.ResponseTrailers.Add(SkeinHeaders.RequestId, request.RequestId);
         try
         {
+            ServiceWishes.Read(request, context.RequestHeaders.GetValue);
             GenerateRequestCheck.Check(request);
             await RelayAsync(request, responseStream, context, measurement);
             measurement.End(RequestOutcomes.Completed);

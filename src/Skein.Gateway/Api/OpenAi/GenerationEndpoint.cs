@@ -20,6 +20,7 @@ internal sealed partial class GenerationEndpoint(
             var body = await RequestBody.ReadAsync(http.Request, options.MaxBodyBytes, http.RequestAborted);
             var request = RequestReader.Read(body, members);
             request.Generate.RequestId = requestId;
+            ServiceWishes.Read(request.Generate, name => http.Request.Headers[name]);
             await RelayAsync(http, request, format, measurement);
             measurement.End(RequestOutcomes.Completed);
         }
