@@ -18,11 +18,19 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
             yield return frames.Current;
     }
 
-    public async Task ProbeAsync(Replica replica, CancellationToken cancellationToken)
+    public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken) =>
+        CallAsync(replica, client => client.ContinueAsync(request, cancellationToken: cancellationToken), cancellationToken);
+
+    public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) =>
+        CallAsync(replica, client => client.DescribeAsync(new DescribeRequest(), cancellationToken: cancellationToken), cancellationToken);
+
+    private async Task CallAsync<TResponse>(
+        Replica replica, Func<Inference.InferenceClient, AsyncUnaryCall<TResponse>> start, CancellationToken cancellationToken)
     {
         try
         {
-            await channels.ClientOf(replica).DescribeAsync(new DescribeRequest(), cancellationToken: cancellationToken);
+            using AsyncUnaryCall<TResponse> call = start(channels.ClientOf(replica));
+            await call;
         }
         catch (RpcException error)
         {
@@ -31,6 +39,10 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
         catch (ObjectDisposedException)
         {
             throw Gone(replica);
+        }
+        catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw Closed(error);
         }
     }
 
@@ -58,10 +70,13 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
         }
         catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
         {
-            // The channel was closed under the call: its replica left, or this gateway stops.
-            throw new LinkException(LinkError.ConnectionLost, "the connection was closed", load: null, error);
+            throw Closed(error);
         }
     }
 
     private static LinkException Gone(Replica replica) => new(LinkError.Unreachable, $"{replica.Id} left the fleet");
+
+    // The channel was closed under the call: its replica left, or this gateway stops.
+    private static LinkException Closed(OperationCanceledException error) =>
+        new(LinkError.ConnectionLost, "the connection was closed", load: null, error);
 }

@@ -18,6 +18,7 @@ internal static class LinkErrors
         SlotRefusal? refusal = details?.GetDetail<SlotRefusal>();
         LinkError kind = error.StatusCode switch
         {
+            _ when HasReason(details, ErrorReasons.HoldRefused) => LinkError.ResumeRefused,
             StatusCode.InvalidArgument => LinkError.InvalidRequest,
             StatusCode.NotFound => LinkError.ModelNotFound,
             StatusCode.FailedPrecondition => HasReason(details, ErrorReasons.ResumeRefused) ? LinkError.ResumeRefused : LinkError.ContextLengthExceeded,

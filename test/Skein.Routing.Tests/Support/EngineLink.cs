@@ -27,5 +27,8 @@ internal sealed class EngineLink(IReadOnlyDictionary<string, IInferenceEngine> e
         }
     }
 
+    public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken) =>
+        throw new LinkException(LinkError.ResumeRefused, "nothing is held here");
+
     public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) => Task.CompletedTask;
 }

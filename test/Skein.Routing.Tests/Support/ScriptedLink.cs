@@ -97,6 +97,9 @@ internal sealed class ScriptedLink : IReplicaLink
         }
     }
 
+    public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken) =>
+        throw new LinkException(LinkError.ResumeRefused, "nothing is held here");
+
     public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) =>
         Answers(replica.Id.Name) ? Task.CompletedTask : throw new LinkException(LinkError.Unreachable, "still down");
 
