@@ -36,6 +36,7 @@ public static class ReplicaExtensions
         services.AddSingleton<StreamTicker>();
         services.AddSingleton<InferenceService>();
         services.AddHostedService<ReplicaStartup>();
+        services.AddHostedService<EngineLoadPoll>();
         services.AddGrpc(grpc =>
         {
             grpc.MaxReceiveMessageSize = options.MaxRequestBytes;

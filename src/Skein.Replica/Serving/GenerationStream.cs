@@ -37,7 +37,7 @@ internal sealed class GenerationStream(
     /// <summary>Runs the engine until it has stopped and all it said is written.</summary>
     /// <param name="engine">Its frames are stamped and joined in place.</param>
     /// <param name="lease">Released as soon as the engine has stopped, before the last frame is written.</param>
-    /// <param name="held">Tells the engine when to go on; null: it does not wait.</param>
+    /// <param name="held">Tells the engine when to go on; ends with the lease. Null: the engine does not wait.</param>
     /// <exception cref="EngineException">The engine refused or failed, after its frames were written.</exception>
     /// <exception cref="RpcException">The wait is over without a result, after the engine's frames were written.</exception>
     /// <exception cref="Exception">Anything else: the caller is gone.</exception>
@@ -122,6 +122,7 @@ internal sealed class GenerationStream(
         {
             GenerateFrame last;
             using (lease)
+            using (held)
             {
                 last = await QueueUntilFinishAsync(
                     held is null ? engine.GenerateAsync(request, _stop.Token) : engine.HoldAsync(request, held.ContinuedAsync, _stop.Token));

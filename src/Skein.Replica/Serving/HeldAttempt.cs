@@ -4,15 +4,17 @@ using Skein.Protocol.V1;
 
 namespace Skein.Replica.Serving;
 
-/// <summary>One attempt that waits to be continued. Safe for concurrent use.</summary>
+/// <summary>One attempt that waits to be continued. Safe for concurrent use; may be disposed more than once.</summary>
 /// <param name="key">Its names.</param>
 /// <param name="before">The journal it was started with; null: nothing was generated.</param>
 /// <param name="timeout">How long it may wait.</param>
 /// <param name="time">Measures that.</param>
-/// <param name="remove">Called when it is over.</param>
-internal sealed class HeldAttempt(HoldKey key, Resume? before, TimeSpan timeout, TimeProvider time, Action<HoldKey> remove) : IDisposable
+/// <param name="remove">Called with each dispose.</param>
+internal sealed class HeldAttempt(HoldKey key, Resume? before, TimeSpan timeout, TimeProvider time, Action<HeldAttempt> remove) : IDisposable
 {
     private readonly TaskCompletionSource<Resume?> _journal = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public HoldKey Key => key;
 
     /// <summary>The whole journal, as soon as it is known. To be called once the engine is warm: the bound on the wait counts from here.</summary>
     /// <exception cref="Grpc.Core.RpcException">The attempt was not continued in time; from now on it cannot be.</exception>
@@ -52,7 +54,7 @@ internal sealed class HeldAttempt(HoldKey key, Resume? before, TimeSpan timeout,
         }
     }
 
-    public void Dispose() => remove(key);
+    public void Dispose() => remove(this);
 
     private Resume? Joined(ContinueRequest since)
     {

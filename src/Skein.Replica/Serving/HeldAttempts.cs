@@ -11,8 +11,8 @@ internal readonly record struct HoldKey(string Session, uint Choice, uint Attemp
 }
 
 /// <summary>
-/// The attempts that were started with <c>hold</c>, from their slot to the end of their call: each has a slot, so there are never more of them than
-/// slots. Safe for concurrent use.
+/// The attempts that were started with <c>hold</c>, until their engine has stopped: each has a slot, so there are never more of them than slots. Safe
+/// for concurrent use.
 /// </summary>
 internal sealed class HeldAttempts(ReplicaOptions options, TimeProvider time)
 {
@@ -48,7 +48,8 @@ internal sealed class HeldAttempts(ReplicaOptions options, TimeProvider time)
         held.Continue(request);
     }
 
-    private void Remove(HoldKey key) => _held.TryRemove(key, out _);
+    // Its own entry only: others may be held under these names once it is over.
+    private void Remove(HeldAttempt held) => _held.TryRemove(KeyValuePair.Create(held.Key, held));
 
     private static void RequireSession(HoldKey key)
     {
