@@ -38,6 +38,8 @@ internal static class LinkErrors
             switch (exception)
             {
                 case HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError }:
+                // As gRPC tells of a connection that it could not make.
+                case SocketException { SocketErrorCode: SocketError.ConnectionRefused or SocketError.HostNotFound }:
                     return LinkError.Unreachable;
                 case HttpProtocolException { ErrorCode: not 0 }:
                     return null;
