@@ -21,7 +21,7 @@ public static class ErrorReasons
     public const string ResumeRefused = "RESUME_REFUSED";
 
     /// <summary>
-    /// NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION or DEADLINE_EXCEEDED: no attempt is held under these names, another one is, it was continued
+    /// NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION or ABORTED: no attempt is held under these names, another one is, it was continued
     /// before, or it was not continued in time.
     /// </summary>
     public const string HoldRefused = "HOLD_REFUSED";

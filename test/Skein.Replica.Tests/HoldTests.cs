@@ -94,7 +94,7 @@ public class HoldTests
         var failure = await AdvanceUntilAsync(replica, time, call.FailureAsync());
 
         Assert.Equal(
-            (StatusCode.DeadlineExceeded, $"hold is true for {Names}; it was not continued within 7 s"), (failure.StatusCode, failure.Status.Detail));
+            (StatusCode.Aborted, $"hold is true for {Names}; it was not continued within 7 s"), (failure.StatusCode, failure.Status.Detail));
         Assert.Equal(ErrorReasons.HoldRefused, ReasonOf(failure));
         Assert.Equal(0u, replica.Control.Report().Running);
         Assert.Equal(StatusCode.NotFound, (await RefusalAsync(replica, Continued(undisturbed, 3, 5))).StatusCode);

@@ -30,7 +30,7 @@ internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvid
         }
     }
 
-    // Waiting, it takes no part in the batch.
+    // Until it is continued it takes no part in the batch.
     public async IAsyncEnumerable<GenerateFrame> HoldAsync(
         GenerateRequest request, Func<CancellationToken, Task<Resume?>> continued, [EnumeratorCancellation] CancellationToken cancellationToken)
     {

@@ -27,7 +27,8 @@ internal sealed class HeldAttempt(HoldKey key, Resume? before, TimeSpan timeout,
         catch (TimeoutException)
         {
             var message = FormattableString.Invariant($"hold is true for {key}; it was not continued within {timeout.TotalSeconds} s");
-            _journal.TrySetException(ReplicaStatus.HoldRefused(Code.DeadlineExceeded, message));
+            // Not DEADLINE_EXCEEDED, which clients of gRPC take for their own deadline.
+            _journal.TrySetException(ReplicaStatus.HoldRefused(Code.Aborted, message));
             return await _journal.Task; // continued at the last moment after all, or not
         }
     }

@@ -1,4 +1,6 @@
 using System.Net;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Time.Testing;
 using Skein.Engines.Simulated;
 using Skein.Gateway.Links;
 using Skein.Protocol.V1;
@@ -11,9 +13,13 @@ namespace Skein.Gateway.Tests.Links;
 public sealed class ContinueTests : IAsyncDisposable
 {
     private readonly CancellationTokenSource _deadline = new(TimeSpan.FromSeconds(30), TimeProvider.System);
-    private readonly ReplicaApp _app = ReplicaApp.Build(
+    private readonly FakeTimeProvider _time = new();
+    private readonly ReplicaApp _app;
+
+    public ContinueTests() => _app = ReplicaApp.Build(
         new ReplicaOptions { Endpoint = new IPEndPoint(IPAddress.Loopback, 0) },
-        SimulatedEngineFactory.Create(new SimulatedEngineOptions(), TimeProvider.System));
+        SimulatedEngineFactory.Create(new SimulatedEngineOptions(), TimeProvider.System),
+        builder => builder.Services.AddSingleton<TimeProvider>(_time));
 
     [Fact]
     public async Task ContinueAsync_HeldAttempt_GoesOn()
@@ -23,8 +29,7 @@ public sealed class ContinueTests : IAsyncDisposable
         using var channels = new ReplicaChannels(fleet, new LinkOptions());
         var link = new GrpcReplicaLink(channels);
         var replica = fleet.Current.Replicas.Single();
-        var request = new GenerateRequest { Text = "Tell me.", MaxTokens = 5, Session = "s", Attempt = 2, Hold = true };
-        await using var frames = link.GenerateAsync(replica, request, _deadline.Token).GetAsyncEnumerator(_deadline.Token);
+        await using var frames = link.GenerateAsync(replica, Held(), _deadline.Token).GetAsyncEnumerator(_deadline.Token);
         Assert.True(await frames.MoveNextAsync());
         Assert.NotNull(frames.Current.Start);
 
@@ -50,6 +55,31 @@ public sealed class ContinueTests : IAsyncDisposable
         Assert.Equal((LinkError.ResumeRefused, "no attempt is held here for session 's', choice 0, attempt 2"), (failure.Error, failure.Message));
     }
 
+    /// <summary>With the status of deadlines it was taken for a broken connection.</summary>
+    [Fact]
+    public async Task GenerateAsync_HeldTooLong_IsAResumeRefused()
+    {
+        await _app.StartAsync(_deadline.Token);
+        using var fleet = new FleetTracker(new OneReplica(_app.Endpoint));
+        using var channels = new ReplicaChannels(fleet, new LinkOptions());
+        var link = new GrpcReplicaLink(channels);
+        var replica = fleet.Current.Replicas.Single();
+        var held = Assert.ThrowsAsync<LinkException>(async () =>
+        {
+            await foreach (var frame in link.GenerateAsync(replica, Held(), _deadline.Token))
+            {
+                Assert.Equal(0u, frame.Count);
+            }
+        });
+        while (!held.IsCompleted)
+        {
+            _time.Advance(TimeSpan.FromMilliseconds(125));
+            await link.ProbeAsync(replica, _deadline.Token);
+        }
+
+        Assert.Equal(LinkError.ResumeRefused, (await held).Error);
+    }
+
     [Fact]
     public async Task ContinueAsync_ReplicaGone_IsUnreachable()
     {
@@ -65,6 +95,8 @@ public sealed class ContinueTests : IAsyncDisposable
         await _app.DisposeAsync();
         _deadline.Dispose();
     }
+
+    private static GenerateRequest Held() => new() { Text = "Tell me.", MaxTokens = 5, Session = "s", Attempt = 2, Hold = true };
 
     private async Task<LinkException> FailureAsync(IPEndPoint endpoint)
     {
