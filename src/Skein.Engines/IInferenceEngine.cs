@@ -28,6 +28,25 @@ public interface IInferenceEngine : IAsyncDisposable
     /// <exception cref="EngineException">The request is refused, or the engine failed.</exception>
     IAsyncEnumerable<GenerateFrame> GenerateAsync(GenerateRequest request, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Generates as <see cref="GenerateAsync"/> does, with a wait in it: reads the prompt and what <see cref="GenerateRequest.Resume"/> holds, sends
+    /// the start frame once the engine is warm, then waits until it is told what was generated in the meantime, and goes on behind that.
+    /// </summary>
+    /// <remarks>
+    /// By default for engines that cannot wait in the middle: a call for one token, whose output is thrown away, fills the engine's prefix cache,
+    /// and the real call comes after the wait.
+    /// </remarks>
+    /// <param name="request">As for <see cref="GenerateAsync"/>.</param>
+    /// <param name="continued">
+    /// Called once, after the start frame was taken. Returns the whole journal, of which the request's own is the beginning; null: nothing was
+    /// generated. What it throws ends the enumeration.
+    /// </param>
+    /// <param name="cancellationToken">Stops the generation, the wait included.</param>
+    /// <exception cref="EngineException">The request is refused, the journal does not fit, or the engine failed.</exception>
+    IAsyncEnumerable<GenerateFrame> HoldAsync(
+        GenerateRequest request, Func<CancellationToken, Task<Resume?>> continued, CancellationToken cancellationToken) =>
+        WarmedGeneration.RunAsync(this, request, continued, cancellationToken);
+
     /// <summary>Forwards a call that is not generation (embeddings, rerank, tokenize) as raw JSON. Most engines have none.</summary>
     /// <exception cref="EngineException">With <see cref="EngineError.Unsupported"/> where the engine has no such call.</exception>
     ValueTask<ReadOnlyMemory<byte>> InvokeAsync(string path, ReadOnlyMemory<byte> body, CancellationToken cancellationToken) =>

@@ -20,6 +20,12 @@ public static class ErrorReasons
     /// <summary>FAILED_PRECONDITION: the resume does not fit this replica.</summary>
     public const string ResumeRefused = "RESUME_REFUSED";
 
+    /// <summary>
+    /// NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION or ABORTED: no attempt is held under these names, another one is, it was continued
+    /// before, or it was not continued in time.
+    /// </summary>
+    public const string HoldRefused = "HOLD_REFUSED";
+
     /// <summary>NOT_FOUND: the model is not served here.</summary>
     public const string ModelNotFound = "MODEL_NOT_FOUND";
 

@@ -32,9 +32,11 @@ public static class ReplicaExtensions
         services.AddSingleton(provider => new SlotTable(
             options.Generation ?? (ulong)provider.GetRequiredService<TimeProvider>().GetUtcNow().ToUnixTimeMilliseconds()));
         services.AddSingleton<IReplicaControl>(provider => provider.GetRequiredService<SlotTable>());
+        services.AddSingleton<HeldAttempts>();
         services.AddSingleton<StreamTicker>();
         services.AddSingleton<InferenceService>();
         services.AddHostedService<ReplicaStartup>();
+        services.AddHostedService<EngineLoadPoll>();
         services.AddGrpc(grpc =>
         {
             grpc.MaxReceiveMessageSize = options.MaxRequestBytes;

@@ -20,6 +20,9 @@ public sealed record ReplicaOptions
     /// <summary>A stream whose reader takes nothing for as long is aborted. 1 second to 1 hour; default 30 s.</summary>
     public TimeSpan WriteTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>An attempt that is held for a hand-over and not continued for as long is dropped. 1 second to 1 hour; default 30 s.</summary>
+    public TimeSpan HoldTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
     /// <summary>Largest request, in bytes. 1 KiB to 1 GiB; default 32 MiB.</summary>
     public int MaxRequestBytes { get; init; } = 32 * 1024 * 1024;
 
@@ -46,6 +49,7 @@ public sealed record ReplicaOptions
         Check(Slots ?? 1, 1, 100_000, nameof(Slots));
         Check(HeartbeatInterval, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1), nameof(HeartbeatInterval));
         Check(WriteTimeout, second, hour, nameof(WriteTimeout));
+        Check(HoldTimeout, second, hour, nameof(HoldTimeout));
         Check(MaxRequestBytes, 1024, 1 << 30, nameof(MaxRequestBytes));
         Check(MaxStreamsPerConnection, 1, 1_000_000, nameof(MaxStreamsPerConnection));
         Check(KeepAliveInterval, second, hour, nameof(KeepAliveInterval));

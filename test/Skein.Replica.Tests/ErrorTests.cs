@@ -82,26 +82,13 @@ public class ErrorTests
             new GenerateRequest { RequestId = "line\nbreak" },
             new GenerateRequest { RequestId = new string('x', 129) },
             new GenerateRequest { Caller = new string('x', 129) },
+            new GenerateRequest { Session = new string('x', 129) },
         })
         {
             using var call = replica.Generate(request);
 
             Assert.Equal(StatusCode.InvalidArgument, (await call.FailureAsync()).StatusCode);
         }
-    }
-
-    [Fact]
-    public async Task HoldAndContinue_AreUnimplemented()
-    {
-        await using var replica = await TestReplica.StartAsync(new ScriptedEngine());
-        using var call = replica.Generate(new GenerateRequest { Hold = true });
-
-        var hold = await call.FailureAsync();
-        var continued = await Assert.ThrowsAsync<RpcException>(
-            async () => await replica.Client.ContinueAsync(new ContinueRequest(), cancellationToken: replica.Token));
-
-        Assert.Equal((StatusCode.Unimplemented, "hold: this replica does not take part in hand-overs"), (hold.StatusCode, hold.Status.Detail));
-        Assert.Equal(StatusCode.Unimplemented, continued.StatusCode);
     }
 
     [Fact]

@@ -16,6 +16,9 @@ internal sealed class ScriptedEngine : IInferenceEngine
 
     public int? Slots { get; init; }
 
+    /// <summary>Answers to the question for its load; none: it does not tell.</summary>
+    public Func<EngineLoad>? Load { get; init; }
+
     /// <summary>Completes when a generation has ended, however.</summary>
     public Task Stopped => _stopped.Task;
 
@@ -63,6 +66,8 @@ internal sealed class ScriptedEngine : IInferenceEngine
             _stopped.TrySetResult();
         }
     }
+
+    public ValueTask<EngineLoad> LoadAsync(CancellationToken cancellationToken) => ValueTask.FromResult(Load?.Invoke() ?? EngineLoad.Unknown);
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 }

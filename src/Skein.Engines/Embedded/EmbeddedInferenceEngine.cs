@@ -34,11 +34,51 @@ internal sealed class EmbeddedInferenceEngine(
         var answer = new Answer(plan, vocabulary);
         yield return StartFrame(plan, answer);
 
+        using var cache = model.NewCache();
+        var ids = plan.Prompt.Concat(answer.Ids);
+        await foreach (var frame in DecodeAsync(answer, ids, cache, new float[vocabulary.Count], cancellationToken))
+        {
+            yield return frame;
+        }
+    }
+
+    // What was read while holding stays in the cache; the answer, which is nothing but its ids, is made anew from the whole journal.
+    public async IAsyncEnumerable<GenerateFrame> HoldAsync(
+        GenerateRequest request, Func<CancellationToken, Task<Resume?>> continued, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var plan = _planner.Plan(request);
+        var held = new Answer(plan, vocabulary);
+        using var cache = model.NewCache();
+        var logits = new float[vocabulary.Count];
+        await PrefillAsync([.. plan.Prompt, .. held.Ids], cache, logits, cancellationToken);
+        yield return StartFrame(plan, held);
+
+        var answer = new Answer(_planner.Resumed(plan, await continued(cancellationToken)), vocabulary);
+        if (!answer.Ids.Take(held.Ids.Count).SequenceEqual(held.Ids))
+        {
+            throw Refusal.Resume($"the journal's {answer.Ids.Count} ids do not begin with the {held.Ids.Count} that were held");
+        }
+
+        await foreach (var frame in DecodeAsync(answer, answer.Ids.Skip(held.Ids.Count), cache, logits, cancellationToken))
+        {
+            yield return frame;
+        }
+    }
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    /// <param name="answer">To be finished.</param>
+    /// <param name="unread">Tokens that are not in the cache yet; none: <paramref name="logits"/> are those after the last one.</param>
+    /// <param name="cache">All tokens before them.</param>
+    /// <param name="logits">Room for one token's.</param>
+    /// <param name="cancellationToken">Stops it.</param>
+    private async IAsyncEnumerable<GenerateFrame> DecodeAsync(
+        Answer answer, IEnumerable<int> unread, KvCache cache, float[] logits, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
         if (!answer.IsComplete)
         {
-            using var cache = model.NewCache();
-            var logits = new float[vocabulary.Count];
-            await PrefillAsync([.. plan.Prompt, .. answer.Ids], cache, logits, cancellationToken);
+            await PrefillAsync([.. unread], cache, logits, cancellationToken);
             var pace = new Pace(tokensPerSecond, time);
             while (answer.Advance(logits) is { } frame)
             {
@@ -55,8 +95,6 @@ internal sealed class EmbeddedInferenceEngine(
 
         yield return answer.Finish();
     }
-
-    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     private GenerateFrame StartFrame(GenerationPlan plan, Answer answer) => new()
     {

@@ -26,10 +26,6 @@ internal static class RequestChecks
         }
 
         Require(!request.Echo || request.Chat is null, "echo", true, "false for a chat");
-        if (request.Hold)
-        {
-            throw new EngineException(EngineError.Unsupported, "hold is true; an external engine cannot wait for a Continue");
-        }
     }
 
     private static void Require(bool isRight, string field, object value, string allowed)

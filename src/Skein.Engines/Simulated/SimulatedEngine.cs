@@ -23,17 +23,48 @@ internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvid
         var generation = new SimulatedGeneration(_model, request);
         yield return generation.Start();
 
+        var pacer = new StreamPacer(options, time, generation.PromptKey);
+        await foreach (var frame in DecodeAsync(generation, generation.PrefillTokens, pacer, faults, cancellationToken))
+        {
+            yield return frame;
+        }
+    }
+
+    // Until it is continued it takes no part in the batch.
+    public async IAsyncEnumerable<GenerateFrame> HoldAsync(
+        GenerateRequest request, Func<CancellationToken, Task<Resume?>> continued, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var faults = new FaultInjector(options, request, crash);
+        await faults.PassAsync(index: null, cancellationToken);
+
+        var held = new SimulatedGeneration(_model, request);
+        var pacer = new StreamPacer(options, time, held.PromptKey);
+        await pacer.ReadAsync(held.PrefillTokens, cancellationToken);
+        yield return held.Start();
+
+        var generation = new SimulatedGeneration(_model, new GenerateRequest(request) { Resume = await continued(cancellationToken) });
+        var unread = generation.PrefillTokens - held.PrefillTokens;
+        await foreach (var frame in DecodeAsync(generation, unread, pacer, faults, cancellationToken))
+        {
+            yield return frame;
+        }
+    }
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    private async IAsyncEnumerable<GenerateFrame> DecodeAsync(
+        SimulatedGeneration generation, int unread, StreamPacer pacer, FaultInjector faults, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
         Interlocked.Increment(ref _running);
         try
         {
-            var pacer = new StreamPacer(options, time, generation.PromptKey);
             var isFirst = true;
             while (!generation.IsComplete)
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 await faults.PassAsync(generation.Index, cancellationToken);
                 await (isFirst
-                    ? pacer.ReadAsync(generation.PrefillTokens, cancellationToken)
+                    ? pacer.ReadAsync(unread, cancellationToken)
                     : pacer.StepAsync(generation.Index, Volatile.Read(ref _running), cancellationToken));
                 isFirst = false;
                 yield return generation.NextToken();
@@ -47,6 +78,4 @@ internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvid
             Interlocked.Decrement(ref _running);
         }
     }
-
-    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 }

@@ -19,16 +19,17 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
     }
 
     public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken) =>
-        AskAsync(replica, client => client.ContinueAsync(request, cancellationToken: cancellationToken));
+        CallAsync(replica, client => client.ContinueAsync(request, cancellationToken: cancellationToken), cancellationToken);
 
     public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) =>
-        AskAsync(replica, client => client.DescribeAsync(new DescribeRequest(), cancellationToken: cancellationToken));
+        CallAsync(replica, client => client.DescribeAsync(new DescribeRequest(), cancellationToken: cancellationToken), cancellationToken);
 
-    private async Task AskAsync<TAnswer>(Replica replica, Func<Inference.InferenceClient, AsyncUnaryCall<TAnswer>> ask)
+    private async Task CallAsync<TResponse>(
+        Replica replica, Func<Inference.InferenceClient, AsyncUnaryCall<TResponse>> start, CancellationToken cancellationToken)
     {
         try
         {
-            using AsyncUnaryCall<TAnswer> call = ask(channels.ClientOf(replica));
+            using AsyncUnaryCall<TResponse> call = start(channels.ClientOf(replica));
             await call;
         }
         catch (RpcException error)
@@ -38,6 +39,10 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
         catch (ObjectDisposedException)
         {
             throw Gone(replica);
+        }
+        catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw Closed(error);
         }
     }
 
@@ -65,10 +70,13 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
         }
         catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
         {
-            // The channel was closed under the call: its replica left, or this gateway stops.
-            throw new LinkException(LinkError.ConnectionLost, "the connection was closed", load: null, error);
+            throw Closed(error);
         }
     }
 
     private static LinkException Gone(Replica replica) => new(LinkError.Unreachable, $"{replica.Id} left the fleet");
+
+    // The channel was closed under the call: its replica left, or this gateway stops.
+    private static LinkException Closed(OperationCanceledException error) =>
+        new(LinkError.ConnectionLost, "the connection was closed", load: null, error);
 }

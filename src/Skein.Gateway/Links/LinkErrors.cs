@@ -18,6 +18,7 @@ internal static class LinkErrors
         SlotRefusal? refusal = details?.GetDetail<SlotRefusal>();
         LinkError kind = error.StatusCode switch
         {
+            _ when HasReason(details, ErrorReasons.HoldRefused) => LinkError.ResumeRefused,
             StatusCode.InvalidArgument => LinkError.InvalidRequest,
             StatusCode.NotFound => LinkError.ModelNotFound,
             StatusCode.FailedPrecondition => HasReason(details, ErrorReasons.ResumeRefused) ? LinkError.ResumeRefused : LinkError.ContextLengthExceeded,
@@ -37,6 +38,8 @@ internal static class LinkErrors
             switch (exception)
             {
                 case HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError }:
+                // As gRPC tells of a connection that it could not make.
+                case SocketException { SocketErrorCode: SocketError.ConnectionRefused or SocketError.HostNotFound }:
                     return LinkError.Unreachable;
                 case HttpProtocolException { ErrorCode: not 0 }:
                     return null;

@@ -37,12 +37,14 @@ internal sealed class GenerationStream(
     /// <summary>Runs the engine until it has stopped and all it said is written.</summary>
     /// <param name="engine">Its frames are stamped and joined in place.</param>
     /// <param name="lease">Released as soon as the engine has stopped, before the last frame is written.</param>
+    /// <param name="held">Tells the engine when to go on; ends with the lease. Null: the engine does not wait.</param>
     /// <exception cref="EngineException">The engine refused or failed, after its frames were written.</exception>
+    /// <exception cref="RpcException">The wait is over without a result, after the engine's frames were written.</exception>
     /// <exception cref="Exception">Anything else: the caller is gone.</exception>
-    public async Task RunAsync(IInferenceEngine engine, SlotLease lease)
+    public async Task RunAsync(IInferenceEngine engine, SlotLease lease, HeldAttempt? held = null)
     {
         // An engine may compute on the thread that asks it; that must not be the one that writes heartbeats.
-        var generating = Task.Run(() => GenerateAsync(engine, lease), CancellationToken.None);
+        var generating = Task.Run(() => GenerateAsync(engine, lease, held), CancellationToken.None);
         try
         {
             await WriteAllAsync();
@@ -114,21 +116,23 @@ internal sealed class GenerationStream(
     }
 
     // Every end of the engine reaches the writing loop through the queue, behind the frames that came before it.
-    private async Task GenerateAsync(IInferenceEngine engine, SlotLease lease)
+    private async Task GenerateAsync(IInferenceEngine engine, SlotLease lease, HeldAttempt? held)
     {
         try
         {
             GenerateFrame last;
             using (lease)
+            using (held)
             {
-                last = await QueueUntilFinishAsync(engine);
+                last = await QueueUntilFinishAsync(
+                    held is null ? engine.GenerateAsync(request, _stop.Token) : engine.HoldAsync(request, held.ContinuedAsync, _stop.Token));
             }
 
             last.Load = slots.Report(request.Caller);
             await QueueAsync(last);
             _queue.Writer.Complete();
         }
-        catch (Exception exception) when (exception is EngineException || _stop.IsCancellationRequested)
+        catch (Exception exception) when (exception is EngineException or RpcException || _stop.IsCancellationRequested)
         {
             _queue.Writer.Complete(exception);
         }
@@ -139,11 +143,11 @@ internal sealed class GenerationStream(
     }
 
     // The finish is kept back until the engine has really stopped: who reads it finds the slot free.
-    private async Task<GenerateFrame> QueueUntilFinishAsync(IInferenceEngine engine)
+    private async Task<GenerateFrame> QueueUntilFinishAsync(IAsyncEnumerable<GenerateFrame> frames)
     {
         var isFirst = true;
         GenerateFrame? last = null;
-        await foreach (var frame in engine.GenerateAsync(request, _stop.Token))
+        await foreach (var frame in frames)
         {
             if (last is not null || isFirst != frame.Start is not null)
             {

@@ -8,8 +8,13 @@ namespace Skein.Replica.Serving;
 
 /// <summary>The gRPC service: refuses a request, or gives it a slot and a stream.</summary>
 internal sealed partial class InferenceService(
-    IInferenceEngine engine, SlotTable slots, StreamTicker ticker, ReplicaOptions options, TimeProvider time, ILogger<InferenceService> logger)
-    : Inference.InferenceBase
+    IInferenceEngine engine,
+    SlotTable slots,
+    HeldAttempts holds,
+    StreamTicker ticker,
+    ReplicaOptions options,
+    TimeProvider time,
+    ILogger<InferenceService> logger) : Inference.InferenceBase
 {
     private const int MostNameBytes = 128;
 
@@ -18,13 +23,14 @@ internal sealed partial class InferenceService(
     {
         Check(request);
         using var lease = Take(request.Caller);
+        using var held = holds.Add(request);
         var watch = new SilenceWatch(time, options.WriteTimeout);
         using var stream = new GenerationStream(
             request, responseStream, slots, watch, context.GetHttpContext().Abort, context.CancellationToken);
         ticker.Add(stream);
         try
         {
-            await stream.RunAsync(engine, lease);
+            await stream.RunAsync(engine, lease, held);
         }
         catch (EngineException exception)
         {
@@ -60,8 +66,13 @@ internal sealed partial class InferenceService(
         }
     }
 
-    public override Task<ContinueResponse> Continue(ContinueRequest request, ServerCallContext context) =>
-        throw Unimplemented("Continue");
+    public override Task<ContinueResponse> Continue(ContinueRequest request, ServerCallContext context)
+    {
+        CheckName("request_id", request.RequestId);
+        CheckName("session", request.Session);
+        holds.Continue(request);
+        return Task.FromResult(new ContinueResponse());
+    }
 
     private SlotLease Take(string caller) => slots.TryTake(caller, out var lease) switch
     {
@@ -73,15 +84,16 @@ internal sealed partial class InferenceService(
     private static void Check(GenerateRequest request)
     {
         CheckCaller(request.Caller);
-        if (request.RequestId.Length > MostNameBytes || request.RequestId.AsSpan().ContainsAnyExceptInRange(' ', '~'))
+        CheckName("request_id", request.RequestId);
+        CheckName("session", request.Session);
+    }
+
+    private static void CheckName(string field, string name)
+    {
+        if (name.Length > MostNameBytes || name.AsSpan().ContainsAnyExceptInRange(' ', '~'))
         {
             throw ReplicaStatus.InvalidRequest(
-                $"request_id is {request.RequestId.Length} characters long or not printable; allowed: at most {MostNameBytes} bytes of printable ASCII");
-        }
-
-        if (request.Hold)
-        {
-            throw Unimplemented("hold");
+                $"{field} is {name.Length} characters long or not printable; allowed: at most {MostNameBytes} bytes of printable ASCII");
         }
     }
 
@@ -93,9 +105,6 @@ internal sealed partial class InferenceService(
             throw ReplicaStatus.InvalidRequest($"caller is {bytes} bytes long; allowed: at most {MostNameBytes}");
         }
     }
-
-    private static RpcException Unimplemented(string what) =>
-        new(new Status(StatusCode.Unimplemented, $"{what}: this replica does not take part in hand-overs"));
 
     private static partial class Log
     {

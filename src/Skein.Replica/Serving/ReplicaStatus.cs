@@ -26,6 +26,8 @@ internal static class ReplicaStatus
     public static RpcException EngineFailed(string message) =>
         Create(Code.Internal, message, Info(ErrorReasons.EngineFailed));
 
+    public static RpcException HoldRefused(Code code, string message) => Create(code, message, Info(ErrorReasons.HoldRefused));
+
     public static RpcException From(EngineException exception)
     {
         var (code, reason) = exception.Error switch

@@ -25,6 +25,7 @@ internal sealed class SlotTable(ulong generation) : IReplicaControl
     private ulong _sequence;
     private int _slots;
     private int _running;
+    private uint _kvUsedPermille;
     private bool _draining;
     private TaskCompletionSource? _idle;
 
@@ -33,6 +34,9 @@ internal sealed class SlotTable(ulong generation) : IReplicaControl
     public bool IsDraining => Volatile.Read(ref _draining);
 
     public void SetSlots(int slots) => Volatile.Write(ref _slots, slots);
+
+    /// <summary>What reports tell of the engine's KV cache; null: unknown.</summary>
+    public void SetKvUsed(int? permille) => Volatile.Write(ref _kvUsedPermille, (uint)Math.Clamp(permille ?? 0, 0, 1000));
 
     public void SetGeneration(ulong generation)
     {
@@ -95,6 +99,7 @@ internal sealed class SlotTable(ulong generation) : IReplicaControl
                 Slots = (uint)_slots,
                 Running = (uint)_running,
                 RunningForCaller = caller.Length == 0 ? 0 : (uint)_byCaller.GetValueOrDefault(caller),
+                KvUsedPermille = _kvUsedPermille,
                 Draining = _draining,
             };
         }

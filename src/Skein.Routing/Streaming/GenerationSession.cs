@@ -28,6 +28,7 @@ internal sealed partial class GenerationSession : IGenerationSession
         _services = services;
         _logger = logger;
         int choices = Math.Max(1, (int)request.N);
+        request.Session = id;
         Output = new SessionOutput(choices, services.Options, services.Time);
         var running = new Task[choices];
         for (int choice = 0; choice < choices; choice++)

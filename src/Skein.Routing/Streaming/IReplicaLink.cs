@@ -15,7 +15,7 @@ public interface IReplicaLink
     /// <exception cref="LinkException">The attempt ended in anything but a clean end of the stream.</exception>
     IAsyncEnumerable<GenerateFrame> GenerateAsync(Replica replica, GenerateRequest request, CancellationToken cancellationToken);
 
-    /// <summary>Lets a held attempt go on.</summary>
+    /// <summary>Lets a held attempt go on; its frames come through <see cref="GenerateAsync"/>.</summary>
     /// <exception cref="LinkException">It cannot.</exception>
     Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken);
 

@@ -56,9 +56,11 @@ internal sealed class Journal
     {
         var since = new ContinueRequest
         {
-            RequestId = challenge.Request.RequestId,
+            Session = challenge.Request.Session,
             Choice = challenge.Request.Choice,
             Attempt = challenge.Request.Attempt,
+            NextIndex = (uint)NextIndex,
+            Fingerprint = Fingerprint,
             Text = ByteString.CopyFrom(_text.WrittenSpan[challenge.FromTextByte..]),
         };
         // Engines without ids journal none.

@@ -55,7 +55,6 @@ public class RequestTests
         await Refused(request => request.TokenIds = new TokenIds { Ids = { 1, 1024 } }, "prompt.token_ids[1] is 1024; allowed: 0 to 1023");
         await Refused(request => request.TokenIds = new TokenIds(), "prompt.token_ids is empty; allowed: at least one id");
         await Refused(request => (request.Chat, request.Echo) = (Ask.Chat("a").Chat, true), "echo is true; allowed: false for a chat");
-        await Refused(request => request.Hold = true, "hold is true", EngineError.Unsupported);
         await Refused(request => request.Model = "gpt", "the model 'gpt' is not served here; served: tiny-storyteller", EngineError.ModelNotFound);
         await Refused(request => request.Chat = WithParts("tools", """[{"type":"function"}]"""), "tools asks for", EngineError.Unsupported);
         await Refused(request => request.Chat = WithParts("tool_choice", "\"required\""), "tool_choice asks for", EngineError.Unsupported);

@@ -40,6 +40,62 @@ public class ResumeTests
             },
         };
 
+    [Fact]
+    public async Task HoldAsync_AnyRequestHeldAndContinuedAnywhere_GoesOnExactly()
+    {
+        var (halfCharacters, stops, ends) = (0, 0, 0);
+        await Requests.SampleAsync(async request =>
+        {
+            var undisturbed = await Transcript.Of(Babbler, request);
+            await undisturbed.AssertSameHeldAndContinuedAnywhere(BabblersTwin, request);
+            halfCharacters += undisturbed.Tokens.Count(frame => frame.Text.IsEmpty);
+            stops += undisturbed.Last.Finish.MatchedStop.Length > 0 ? 1 : 0;
+            ends += undisturbed.Last.Finish is { Reason: FinishReason.Stop, MatchedStop: "" } ? 1 : 0;
+        }, iter: 40, threads: 1);
+
+        Assert.True(halfCharacters > 0 && stops > 0 && ends > 0, $"{halfCharacters} held back, {stops} stops, {ends} ends");
+    }
+
+    [Theory]
+    [InlineData("Tell me a story about a heron.", 0f)]
+    [InlineData("Write a poem about 🐢 and 日本語.", 0.8f)]
+    public async Task HoldAsync_ContinuedAtEveryToken_GoesOnExactly(string prompt, float temperature)
+    {
+        var request = Ask.Chat(prompt);
+        request.MaxTokens = 14;
+        request.Logprobs = 1;
+        request.Stop.Add(["turtle in the end", " once more"]);
+        request.Sampling = new Sampling { Temperature = temperature, Seed = 7, TopP = 0.95f, FrequencyPenalty = 0.2f, RepetitionPenalty = 1.1f };
+        await using var first = Loaded.Engine();
+        await using var second = Loaded.Engine();
+
+        await (await Transcript.Of(first, request)).AssertSameHeldAndContinuedAnywhere(second, request);
+    }
+
+    [Theory]
+    [InlineData("ids", "the journal's 6 ids do not begin with the 4 that were held")]
+    [InlineData("fewer", "the journal's 3 ids do not begin with the 4 that were held")]
+    [InlineData("fingerprint", "resume.fingerprint is 'other'")]
+    [InlineData("text", "is not how the text of resume.token_ids begins")]
+    public async Task HoldAsync_ContinuedWithAJournalThatDoesNotFit_IsRefused(string flaw, string expected)
+    {
+        var request = new GenerateRequest { Text = "a", MaxTokens = 8, Sampling = new Sampling { Temperature = 0, LogitBias = { [RandomModel.End] = -100 } } };
+        var undisturbed = await Transcript.Of(Babbler, request);
+        var journal = undisturbed.JournalAfter(flaw == "fewer" ? 3 : 6);
+        switch (flaw)
+        {
+            case "ids": (journal.TokenIds[2], journal.Text) = (journal.TokenIds[2] ^ 1, ByteString.Empty); break;
+            case "fingerprint": journal.Fingerprint = "other"; break;
+            case "text": journal.Text = ByteString.CopyFromUtf8("other"); break;
+        }
+
+        var exception = await Assert.ThrowsAsync<EngineException>(
+            () => Transcript.OfHeld(Babbler, new GenerateRequest(request) { Resume = undisturbed.JournalAfter(4) }, journal));
+
+        Assert.Equal(EngineError.ResumeRefused, exception.Error);
+        Assert.Contains(expected, exception.Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("Hello!", 0f)]
     [InlineData("Tell me a story about a heron.", 0f)]

@@ -11,19 +11,25 @@ internal sealed record Transcript(Start Start, IReadOnlyList<GenerateFrame> Toke
 
     public string Text => Encoding.UTF8.GetString(TextBefore(Tokens.Count).Concat(Last.Text).ToArray());
 
-    public static async Task<Transcript> Of(IInferenceEngine engine, GenerateRequest request, CancellationToken cancellationToken = default)
+    public static Task<Transcript> Of(IInferenceEngine engine, GenerateRequest request, CancellationToken cancellationToken = default) =>
+        ReadAsync(engine.GenerateAsync(request, cancellationToken), request.Resume?.NextIndex ?? 0, request.Resume?.NextIndex ?? 0);
+
+    /// <summary>Of an attempt that is held at the request's resume and continued at the end of <paramref name="journal"/>.</summary>
+    public static Task<Transcript> OfHeld(IInferenceEngine engine, GenerateRequest request, Resume? journal) => ReadAsync(
+        engine.HoldAsync(request, _ => Task.FromResult(journal), TestContext.Current.CancellationToken), request.Resume?.NextIndex ?? 0, journal?.NextIndex ?? 0);
+
+    private static async Task<Transcript> ReadAsync(IAsyncEnumerable<GenerateFrame> answer, uint resumedAt, uint first)
     {
         var frames = new List<GenerateFrame>();
         var strict = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
-        await foreach (var frame in engine.GenerateAsync(request, cancellationToken))
+        await foreach (var frame in answer)
         {
             strict.GetString(frame.Text.Span); // whole characters
             Assert.Equal(frames.Count == 0, frame.Start is not null);
             frames.Add(frame);
         }
 
-        var first = request.Resume?.NextIndex ?? 0;
-        Assert.Equal(first, frames[0].Start.ResumedAt);
+        Assert.Equal(resumedAt, frames[0].Start.ResumedAt);
         Assert.All(frames[1..^1], (frame, i) => Assert.Equal((first + (uint)i, 1u, 1), (frame.FirstIndex, frame.Count, frame.TokenIds.Count)));
         Assert.All(frames[..^1], frame => Assert.Null(frame.Finish));
         Assert.NotNull(frames[^1].Finish);
@@ -49,6 +55,21 @@ internal sealed record Transcript(Start Start, IReadOnlyList<GenerateFrame> Toke
             var resumed = await Of(survivor, new GenerateRequest(request) { Resume = JournalAfter(cut) });
             Assert.Equal(Tokens.Skip(cut), resumed.Tokens);
             Assert.Equal(Last, resumed.Last);
+        }
+    }
+
+    /// <summary>Holds the answer at every token, kills it after every later one, lets <paramref name="survivor"/> go on, and expects the very same rest.</summary>
+    public async Task AssertSameHeldAndContinuedAnywhere(IInferenceEngine survivor, GenerateRequest request)
+    {
+        for (var held = 0; held <= Tokens.Count; held++)
+        {
+            var holding = new GenerateRequest(request) { Resume = held == 0 ? null : JournalAfter(held) };
+            for (var cut = held; cut <= Tokens.Count; cut++)
+            {
+                var rest = await OfHeld(survivor, holding, cut == 0 ? null : JournalAfter(cut));
+                Assert.Equal(Tokens.Skip(cut), rest.Tokens);
+                Assert.Equal(Last, rest.Last);
+            }
         }
     }
 

@@ -42,6 +42,18 @@ public class LlamaCppTests(LlamaServer server)
         await undisturbed.AssertSameAfterAnyCut(another, request);
     }
 
+    [Fact]
+    public async Task HoldAsync_ContinuedAtEveryToken_GoesOnExactly()
+    {
+        await using var engine = await server.ConnectAsync();
+        await using var another = await server.ConnectAsync();
+        var request = Ask.Greedy("Write a poem about 🐢 and 日本語.", 10);
+        request.Logprobs = 1;
+        request.Sampling.RepetitionPenalty = 1.1f;
+
+        await (await Transcript.Of(engine, request, Cancellation)).AssertSameHeldAndContinuedAnywhere(another, request);
+    }
+
     [Theory]
     [InlineData(" the", 0)]
     [InlineData("e.", 0)]

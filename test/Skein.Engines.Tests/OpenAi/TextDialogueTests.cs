@@ -71,6 +71,32 @@ public class TextDialogueTests
     }
 
     [Fact]
+    public async Task HoldAsync_OfChunks_WarmsUpAndThenContinuesTheTextDeliveredInTheMeantime()
+    {
+        var server = Dialogues.Ollama(Hello);
+        await using var engine = await server.ConnectAsync();
+        var request = Chat();
+        request.MaxTokens = 10;
+        request.Resume = new Resume { Text = ByteString.CopyFromUtf8("Say"), NextIndex = 2 };
+        var journal = new Resume { Text = ByteString.CopyFromUtf8("Say it: "), NextIndex = 4 };
+
+        var frames = new List<GenerateFrame>();
+        await foreach (var frame in engine.HoldAsync(request, _ => Task.FromResult<Resume?>(journal), Cancellation))
+        {
+            frames.Add(frame);
+        }
+
+        var bodies = server.Asked.Where(call => call.Path == "/v1/chat/completions").Select(call => call.Body).ToList();
+        Assert.Equal(2, bodies.Count);
+        Assert.Contains("\"max_tokens\":1,", bodies[0], StringComparison.Ordinal);
+        Assert.EndsWith("""{"role":"assistant","content":"Say"}]}""", bodies[0], StringComparison.Ordinal);
+        Assert.Contains("\"max_tokens\":6,", bodies[1], StringComparison.Ordinal);
+        Assert.EndsWith("""{"role":"assistant","content":"Say it: "}]}""", bodies[1], StringComparison.Ordinal);
+        Assert.Equal((2u, 4u), (frames[0].Start.ResumedAt, frames[1].FirstIndex));
+        Assert.Equal("Hello, you", string.Concat(frames.Select(frame => frame.Text.ToStringUtf8())));
+    }
+
+    [Fact]
     public async Task GenerateAsync_ToolCallsAndReasoning_ComeVerbatim()
     {
         const string Call = """{"tool_calls":[{"index":0,"id":"c1","function":{"name":"f","arguments":"{\"a\": 1.50}"}}]}""";

@@ -60,6 +60,56 @@ public class TokenDialogueTests
         await undisturbed.AssertSameAfterAnyCut(engine, request);
     }
 
+    [Theory]
+    [MemberData(nameof(Names))]
+    public async Task HoldAsync_ContinuedAtEveryToken_GoesOnExactly(string name)
+    {
+        await using var engine = await Servers[name]().ConnectAsync();
+        var request = Greedy();
+        request.Stop.Add(["e.x", "home.\u00e9 "]);
+
+        await (await Transcript.Of(engine, request, Cancellation)).AssertSameHeldAndContinuedAnywhere(engine, request);
+    }
+
+    [Fact]
+    public async Task HoldAsync_UntilItIsContinued_AsksForOneTokenOnly()
+    {
+        var server = Dialogues.Vllm();
+        await using var engine = await server.ConnectAsync();
+        var request = Greedy();
+        var undisturbed = await Transcript.Of(engine, request, Cancellation);
+        request.Resume = undisturbed.JournalAfter(3);
+        var continued = new TaskCompletionSource<Resume?>();
+        await using var frames = engine.HoldAsync(request, continued.Task.WaitAsync, Cancellation).GetAsyncEnumerator(Cancellation);
+
+        Assert.True(await frames.MoveNextAsync());
+        Assert.Equal(3u, frames.Current.Start.ResumedAt);
+        var next = frames.MoveNextAsync().AsTask();
+        Assert.False(next.IsCompleted);
+        Assert.StartsWith("""{"model":"fake","prompt":[0,1,2,3,4],"max_tokens":1,""", LastAsked(), StringComparison.Ordinal);
+        continued.SetResult(undisturbed.JournalAfter(5));
+        Assert.True(await next);
+
+        Assert.Equal(5u, frames.Current.FirstIndex);
+        Assert.StartsWith("""{"model":"fake","prompt":[0,1,2,3,4,5,6],"max_tokens":35,""", LastAsked(), StringComparison.Ordinal);
+
+        string LastAsked() => server.Asked.Last(call => call.Path == "/v1/completions").Body;
+    }
+
+    [Fact]
+    public async Task HoldAsync_TierNone_IsRefusedBeforeAnythingIsAsked()
+    {
+        var server = Dialogues.Vllm();
+        await using var engine = await server.ConnectAsync();
+        var request = Greedy();
+        request.Extra.Add(new RawMember { Name = "guided_regex", Json = ByteString.CopyFromUtf8("\"a+\"") });
+
+        var exception = await Assert.ThrowsAsync<EngineException>(() => Transcript.OfHeld(engine, request, journal: null));
+
+        Assert.Equal(EngineError.ResumeRefused, exception.Error);
+        Assert.DoesNotContain(server.Asked, call => call.Body.Contains("\"stream\":true", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task GenerateAsync_Vllm_SendsIdsSamplingAndUnknownMembers()
     {

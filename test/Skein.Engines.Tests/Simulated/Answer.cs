@@ -25,6 +25,18 @@ internal sealed record Answer(string Text, IReadOnlyList<uint> Ids, IReadOnlyLis
         return frames;
     }
 
+    /// <summary>The frames of an attempt that is held at the request's resume and continued at the end of <paramref name="journal"/>.</summary>
+    public static async Task<List<GenerateFrame>> HeldFramesOf(GenerateRequest request, Resume? journal)
+    {
+        var frames = new List<GenerateFrame>();
+        await foreach (var frame in Engine().HoldAsync(request, _ => Task.FromResult<Resume?>(journal), TestContext.Current.CancellationToken))
+        {
+            frames.Add(frame);
+        }
+
+        return frames;
+    }
+
     public static async Task<Answer> Of(GenerateRequest request, IInferenceEngine? engine = null) => Of(await FramesOf(request, engine));
 
     /// <summary>Also checks that the frames keep the contract of <see cref="IInferenceEngine.GenerateAsync"/>.</summary>

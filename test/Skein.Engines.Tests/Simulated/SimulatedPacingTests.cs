@@ -22,6 +22,25 @@ public class SimulatedPacingTests
     }
 
     [Fact]
+    public async Task Hold_Paced_HasReadThePromptBeforeTheStartAndReadsOnlyWhatIsNew()
+    {
+        var options = new SimulatedEngineOptions { TokensPerSecond = 50, PrefillTokensPerSecond = 100 };
+        var journal = Answer.Resumed(new GenerateRequest(), await Answer.FramesOf(Answer.Request(new string('x', 30), 4))).Resume;
+        var continued = new TaskCompletionSource<Resume?>(); // what waits for it goes on within SetResult, up to its next wait
+        await using var stream = new PacedStream(SimulatedEngineFactory.Create(options, _time), _time, maxTokens: 6, continued.Task);
+
+        await stream.ExpectAfterAsync(100); // 10 tokens of prompt, then the start
+        var next = stream.ExpectAfterAsync(0);
+        _time.Advance(TimeSpan.FromMinutes(1));
+        Assert.False(next.IsCompleted, "a frame came before the hold was continued");
+        continued.SetResult(journal);
+        _time.Advance(TimeSpan.FromMilliseconds(40)); // 4 tokens of the journal
+        await next;
+        await stream.ExpectAfterAsync(20);
+        await stream.ExpectAfterAsync(0); // the finish
+    }
+
+    [Fact]
     public async Task Generate_Batch_SlowsTheStepDown()
     {
         var options = new SimulatedEngineOptions { TokensPerSecond = 50, StepGrowth = 0.5 };
@@ -99,10 +118,12 @@ public class SimulatedPacingTests
         private readonly IAsyncEnumerator<GenerateFrame> _frames;
         private bool _disposed;
 
-        public PacedStream(IInferenceEngine engine, FakeTimeProvider time, uint maxTokens)
+        public PacedStream(IInferenceEngine engine, FakeTimeProvider time, uint maxTokens, Task<Resume?>? held = null)
         {
             _time = time;
-            _frames = engine.GenerateAsync(Answer.Request(new string('x', 30), maxTokens), _cancel.Token).GetAsyncEnumerator(_cancel.Token);
+            var request = Answer.Request(new string('x', 30), maxTokens);
+            var frames = held is null ? engine.GenerateAsync(request, _cancel.Token) : engine.HoldAsync(request, _ => held, _cancel.Token);
+            _frames = frames.GetAsyncEnumerator(_cancel.Token);
         }
 
         /// <summary>The next frame comes after exactly so many milliseconds.</summary>

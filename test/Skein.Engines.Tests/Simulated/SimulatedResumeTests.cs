@@ -42,6 +42,33 @@ public class SimulatedResumeTests
         }
     }
 
+    [Theory]
+    [MemberData(nameof(Names))]
+    public async Task Hold_AtEveryFrameContinuedAtEveryLaterOne_GoesOnAsIfNeverCut(string scenario)
+    {
+        var request = Scenarios[scenario];
+        var whole = await Answer.FramesOf(request);
+        for (var held = 0; held < whole.Count; held++)
+        {
+            var holding = held == 0 ? request : Answer.Resumed(request, whole[..held]);
+            for (var cut = Math.Max(held, 1); cut < whole.Count; cut++)
+            {
+                var rest = await Answer.HeldFramesOf(holding, Answer.Resumed(request, whole[..cut]).Resume);
+
+                Assert.Equal(holding.Resume?.NextIndex ?? 0, rest[0].Start.ResumedAt);
+                Assert.Equal(whole[cut..], rest[1..]);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Hold_NothingGeneratedAnywhere_MakesTheWholeAnswer()
+    {
+        var request = Scenarios["half stops"];
+
+        Assert.Equal(await Answer.FramesOf(request), await Answer.HeldFramesOf(request, journal: null));
+    }
+
     [Fact]
     public async Task Generate_CutInsideTheStopText_IsResumedAndStillStops()
     {
@@ -57,6 +84,10 @@ public class SimulatedResumeTests
             Assert.Equal(Answer.Of(whole).Text, Answer.Of([.. whole[..cut], .. rest[1..]]).Text);
             Assert.Equal(stop, rest[^1].Finish.MatchedStop);
             Assert.Equal(FinishReason.Stop, rest[^1].Finish.Reason);
+            for (var held = 1; held <= cut; held++)
+            {
+                Assert.Equal(rest[1..], (await Answer.HeldFramesOf(Answer.Resumed(request, whole[..held]), Answer.Resumed(request, whole[..cut]).Resume))[1..]);
+            }
         }
     }
 

@@ -63,6 +63,22 @@ public sealed class ExactnessTests
         }
     }
 
+    [Theory]
+    [MemberData(nameof(EnginesAndScenarios))]
+    public async Task Session_MovedAtEveryIndex_AnswersExactly(string engine, string scenario)
+    {
+        GenerateRequest request = Scenarios[scenario](engine);
+        using var rig = new Rig(engine);
+        (Received[] undisturbed, _) = await rig.RunAsync(request, (_, _, _) => false);
+
+        for (int index = 0; index < undisturbed[0].Ids.Count; index++)
+        {
+            (Received[] moved, int moves) = await rig.RunAsync(request, (_, _, _) => false, leaveAt: index);
+            Assert.True(moves >= 1, $"nothing was moved at token {index}");
+            Assert.All(moved.Zip(undisturbed), pair => pair.First.MustEqual(pair.Second));
+        }
+    }
+
     private static Dictionary<string, Func<string, GenerateRequest>> Scenarios { get; } = new(StringComparer.Ordinal)
     {
         ["greedy"] = _ => Request(sampling => sampling.Temperature = 0),
@@ -101,17 +117,20 @@ public sealed class ExactnessTests
     private sealed class Rig : IDisposable
     {
         private readonly EngineLink _link;
+        private readonly StaticFleet _fleet = new([.. Replicas.Select(name => Replica(name, slots: 8, fingerprint: ""))]);
         private readonly Gateway _gateway;
 
         public Rig(string engine)
         {
             _link = new EngineLink(Replicas.ToDictionary(name => name, _ => TestEngines.Create(engine)));
-            _gateway = new Gateway(new StaticFleet([.. Replicas.Select(name => Replica(name, slots: 8, fingerprint: ""))]), streaming: new StreamingOptions { RetryBurst = int.MaxValue }, link: _link);
+            _gateway = new Gateway(_fleet, streaming: new StreamingOptions { RetryBurst = int.MaxValue }, link: _link);
         }
 
-        public async Task<(Received[] Choices, int Failovers)> RunAsync(GenerateRequest request, Func<uint, uint, int, bool> cut)
+        public async Task<(Received[] Choices, int Failovers)> RunAsync(GenerateRequest request, Func<uint, uint, int, bool> cut, int leaveAt = -1)
         {
             _link.Cut = cut;
+            _link.Leave = (replica, attempt, choice, at) => attempt == 1 && choice == 0 && at == leaveAt && Drain(replica.Id.Name);
+            Drain("");
             foreach (Routing.Fleet.Replica replica in _gateway.Fleet.Current.Replicas)
                 _gateway.Fleet.MarkReachable(replica);
             await using IGenerationSession session = _gateway.Sessions.Start(request.Clone());
@@ -119,5 +138,12 @@ public sealed class ExactnessTests
         }
 
         public void Dispose() => _gateway.Dispose();
+
+        private bool Drain(string name)
+        {
+            if (_fleet.Current.Replicas.Any(replica => replica.Draining != (replica.Id.Name == name)))
+                _fleet.Set([.. _fleet.Current.Replicas.Select(replica => replica with { Draining = replica.Id.Name == name })]);
+            return true;
+        }
     }
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using Skein.Engines;
 using Skein.Protocol.V1;
@@ -12,12 +13,28 @@ internal sealed class EngineLink(IReadOnlyDictionary<string, IInferenceEngine> e
     /// <summary>Whether attempt a of choice c is lost before it says token i (or, at the answer's length, the finish).</summary>
     public Func<uint, uint, int, bool> Cut { get; set; } = (_, _, _) => false;
 
+    /// <summary>Whether attempt a of choice c says no more, but lives, before token i: the stream has to be moved.</summary>
+    public Func<Replica, uint, uint, int, bool> Leave { get; set; } = (_, _, _, _) => false;
+
+    private readonly ConcurrentDictionary<(uint Choice, uint Attempt), TaskCompletionSource<Resume?>> _held = [];
+    private readonly ConcurrentDictionary<(uint Choice, uint Attempt), Resume?> _resumes = [];
+
     public async IAsyncEnumerable<GenerateFrame> GenerateAsync(
         Replica replica, GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         int index = (int)(request.Resume?.NextIndex ?? 0);
-        await foreach (GenerateFrame frame in engines[replica.Id.Name].GenerateAsync(request, cancellationToken))
+        IInferenceEngine engine = engines[replica.Id.Name];
+        IAsyncEnumerable<GenerateFrame> frames = request.Hold
+            ? engine.HoldAsync(request, Held(request).WaitAsync, cancellationToken)
+            : engine.GenerateAsync(request, cancellationToken);
+        await foreach (GenerateFrame frame in frames)
         {
+            while (frame.Start is null && Leave(replica, request.Attempt, request.Choice, index))
+            {
+                await Task.Yield();
+                cancellationToken.ThrowIfCancellationRequested();
+                yield return new GenerateFrame { Attempt = request.Attempt, Choice = request.Choice };
+            }
             if (frame.Start is null && Cut(request.Attempt, request.Choice, index))
                 throw new LinkException(LinkError.EngineFailed, "cut by the test");
             index += (int)frame.Count;
@@ -27,8 +44,20 @@ internal sealed class EngineLink(IReadOnlyDictionary<string, IInferenceEngine> e
         }
     }
 
-    public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken) =>
-        throw new LinkException(LinkError.EngineFailed, "no hand-over here");
+    public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken)
+    {
+        // The stream is held where it is cut: nothing was generated since.
+        Assert.Empty(request.TokenIds);
+        _held[(request.Choice, request.Attempt)].SetResult(_resumes[(request.Choice, request.Attempt)]);
+        return Task.CompletedTask;
+    }
+
+    private Task<Resume?> Held(GenerateRequest request)
+    {
+        TaskCompletionSource<Resume?> held = _held[(request.Choice, request.Attempt)] = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        _resumes[(request.Choice, request.Attempt)] = request.Resume;
+        return held.Task;
+    }
 
     public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) => Task.CompletedTask;
 }

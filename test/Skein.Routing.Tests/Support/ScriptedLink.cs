@@ -53,6 +53,12 @@ internal sealed class ScriptedLink : IReplicaLink
     private readonly ConcurrentDictionary<(uint Choice, uint Attempt), TaskCompletionSource<ContinueRequest>> _held = [];
     private int _running;
 
+    /// <summary>What the replicas say of every request. Default exact.</summary>
+    public ResumeTier Tier { get; set; } = ResumeTier.Exact;
+
+    /// <summary>Added to the seed from the second attempt on: the answer is another one then.</summary>
+    public ulong SeedDrift { get; set; }
+
     /// <summary>Completed when held attempts may tell that they are ready. Default completed.</summary>
     public Task ReadyToHold { get; set; } = Task.CompletedTask;
 
@@ -80,10 +86,11 @@ internal sealed class ScriptedLink : IReplicaLink
                 await ReadyToHold.WaitAsync(cancellationToken);
                 Assert.True(_held.TryAdd((request.Choice, request.Attempt), new(TaskCreationOptions.RunContinuationsAsynchronously)));
             }
-            yield return Frame(request, frame => frame.Start = new Start { Fingerprint = replica.Description.Fingerprint, ResumedAt = (uint)next, ResumeTier = ResumeTier.Exact });
+            yield return Frame(request, frame => frame.Start = new Start { Fingerprint = replica.Description.Fingerprint, ResumedAt = (uint)next, ResumeTier = Tier });
             int delivered = request.Resume?.Text.Length ?? 0;
             if (request.Hold)
                 (next, delivered) = await HeldAsync(request, next, delivered, cancellationToken);
+            ulong seed = request.Sampling.Seed + (request.Attempt > 1 ? SeedDrift : 0);
             for (int i = next; i < request.MaxTokens; i++)
             {
                 Act act = Script(name, request.Attempt, i);
@@ -100,14 +107,14 @@ internal sealed class ScriptedLink : IReplicaLink
                 if (Gate is not null)
                     await Gate.Reader.ReadAsync(cancellationToken);
                 int index = act == Act.SkipToken ? i + 1 : act == Act.RepeatToken ? Math.Max(0, i - 1) : i;
-                string released = i % 3 == 0 && i + 1 < request.MaxTokens ? TextOf(request.Sampling.Seed, i) : TextOf(request.Sampling.Seed, i + 1);
+                string released = i % 3 == 0 && i + 1 < request.MaxTokens ? TextOf(seed, i) : TextOf(seed, i + 1);
                 string text = released[delivered..];
                 delivered = released.Length;
                 yield return Frame(request, frame =>
                 {
                     frame.FirstIndex = (uint)index;
                     frame.Count = 1;
-                    frame.TokenIds.Add((uint)Id(request.Sampling.Seed, i));
+                    frame.TokenIds.Add((uint)Id(seed, i));
                     frame.Text = ByteString.CopyFromUtf8(text);
                 });
             }

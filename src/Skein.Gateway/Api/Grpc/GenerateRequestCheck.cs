@@ -49,6 +49,8 @@ internal static class GenerateRequestCheck
             throw RequestRefusedException.Invalid("hold", $"true {OnlyGateways}");
         if (request.Caller.Length > 0)
             throw RequestRefusedException.Invalid("caller", OnlyGateways);
+        if (request.Session.Length > 0)
+            throw RequestRefusedException.Invalid("session", OnlyGateways);
     }
 
     private static void CheckPrompt(GenerateRequest request)

@@ -86,6 +86,7 @@ public sealed class InferenceGatewayTests
         { new() { Text = "x", Model = new string('m', 257) }, "model: longer than 256 bytes; allowed: 1 to 256 bytes, or absent" },
         { new() { Text = "x", Attempt = 1 }, "attempt: 1 is set by gateways; allowed: absent" },
         { new() { Text = "x", Resume = new() }, "resume: is set by gateways; allowed: absent" },
+        { new() { Text = "x", Session = "s" }, "session: is set by gateways; allowed: absent" },
         { new() { Text = "x", Extra = { Member("a", "1"), Member("a", "1") } }, "extra[1].name: appears more than once; allowed: once" },
         { new() { Text = "x", Extra = { Member("a", "{") } }, "extra[0].json: not valid JSON; allowed: a JSON value" },
         { new() { Text = "x", Extra = { Member("a", "1 2") } }, "extra[0].json: not valid JSON; allowed: a JSON value" },

@@ -1,0 +1,43 @@
+using System.Runtime.CompilerServices;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines;
+
+/// <summary>Holds answers for engines that cannot wait in the middle of one, by two calls: one for their prefix cache, one for the answer.</summary>
+internal static class WarmedGeneration
+{
+    public static async IAsyncEnumerable<GenerateFrame> RunAsync(
+        IInferenceEngine engine,
+        GenerateRequest request,
+        Func<CancellationToken, Task<Resume?>> continued,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        yield return await WarmUpAsync(engine, request, cancellationToken);
+        var rest = new GenerateRequest(request) { Resume = await continued(cancellationToken) };
+        await foreach (var frame in engine.GenerateAsync(rest, cancellationToken))
+        {
+            if (frame.Start is null)
+            {
+                yield return frame;
+            }
+        }
+    }
+
+    /// <returns>The start frame: all of the output that counts.</returns>
+    private static async ValueTask<GenerateFrame> WarmUpAsync(IInferenceEngine engine, GenerateRequest request, CancellationToken cancellationToken)
+    {
+        var one = (request.Resume?.NextIndex ?? 0) + 1;
+        var warmUp = new GenerateRequest(request) { MaxTokens = request.HasMaxTokens ? Math.Min(request.MaxTokens, one) : one };
+        GenerateFrame? start = null;
+        await foreach (var frame in engine.GenerateAsync(warmUp, cancellationToken))
+        {
+            start ??= frame;
+            if (start.Start?.ResumeTier == ResumeTier.None)
+            {
+                throw new EngineException(EngineError.ResumeRefused, "hold is true; the resume tier of this request is none: it cannot be gone on with here");
+            }
+        }
+
+        return start ?? throw new EngineException(EngineError.Failed, $"the {engine.Kind} engine sent no frame");
+    }
+}

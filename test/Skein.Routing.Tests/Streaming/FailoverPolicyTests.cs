@@ -1,0 +1,151 @@
+using Skein.Protocol.V1;
+using Skein.Routing.Streaming;
+using Skein.Routing.Tests.Support;
+using static Skein.Routing.Tests.Support.StaticFleet;
+
+namespace Skein.Routing.Tests.Streaming;
+
+/// <summary>How a stream goes on where the engine cannot resume it exactly, and where the client does not want it to.</summary>
+public sealed class FailoverPolicyTests
+{
+    private const int Tokens = 12;
+
+    public static TheoryData<ResumeTier, FailoverPolicy, int> EveryReplayAtEveryIndex()
+    {
+        var data = new TheoryData<ResumeTier, FailoverPolicy, int>();
+        for (int index = 0; index <= Tokens; index++)
+        {
+            data.Add(ResumeTier.None, FailoverPolicy.Unspecified, index);
+            data.Add(ResumeTier.None, FailoverPolicy.Exact, index);
+            data.Add(ResumeTier.Text, FailoverPolicy.Exact, index);
+            data.Add(ResumeTier.Tokens, FailoverPolicy.Exact, index);
+        }
+        return data;
+    }
+
+    [Theory]
+    [MemberData(nameof(EveryReplayAtEveryIndex))]
+    public async Task Session_CannotBeResumedAsWished_IsMadeAgainAndClientCannotTell(ResumeTier tier, FailoverPolicy policy, int index)
+    {
+        using Gateway gateway = Lost(tier, index);
+
+        await using IGenerationSession session = gateway.Sessions.Start(Request(policy));
+        Received received = Assert.Single(await Received.AllAsync(session));
+
+        Assert.Equal(ScriptedLink.TextOf(7, Tokens), received.Text);
+        Assert.Equal(Tokens, received.Ids.Count);
+        Assert.Equal(1, received.Starts);
+        Assert.Equal([0, 0], gateway.Link.Attempts.Select(attempt => attempt.ResumedAt));
+        Assert.Equal(index, Assert.Single(session.Failovers).TokenIndex);
+    }
+
+    [Theory]
+    [InlineData(ResumeTier.Tokens)]
+    [InlineData(ResumeTier.Text)]
+    public async Task Session_BestEffort_IsResumedFromTheJournal(ResumeTier tier)
+    {
+        using Gateway gateway = Lost(tier, 5);
+
+        await using IGenerationSession session = gateway.Sessions.Start(Request(FailoverPolicy.BestEffort));
+        await Received.AllAsync(session);
+
+        Assert.Equal([0, 5], gateway.Link.Attempts.Select(attempt => attempt.ResumedAt));
+    }
+
+    [Fact]
+    public async Task Session_MadeAgainIsAnotherAnswer_EndsInAnErrorAndNotInAnotherAnswer()
+    {
+        using Gateway gateway = Lost(ResumeTier.None, 5);
+        gateway.Link.SeedDrift = 1;
+
+        await using IGenerationSession session = gateway.Sessions.Start(Request(FailoverPolicy.Unspecified));
+        var received = new Received();
+        SessionException error = await Assert.ThrowsAsync<SessionException>(() => ReadIntoAsync(session, received));
+
+        Assert.Equal(SessionError.StreamLost, error.Error);
+        Assert.Contains("after token 5", error.Message, StringComparison.Ordinal);
+        Assert.StartsWith(received.Text, ScriptedLink.TextOf(7, Tokens), StringComparison.Ordinal);
+        Assert.Equal(5, received.Ids.Count);
+        Assert.Equal(0, gateway.Admission.Leased);
+    }
+
+    [Fact]
+    public async Task Session_MadeAgainTooSlowly_EndsInAnError()
+    {
+        using Gateway gateway = Lost(ResumeTier.None, 8);
+        Func<string, uint, int, Act> script = gateway.Link.Script;
+        gateway.Link.Script = (replica, attempt, at) =>
+        {
+            if (attempt == 2)
+                gateway.Time.Advance(TimeSpan.FromMilliseconds(500));
+            return script(replica, attempt, at);
+        };
+
+        await using IGenerationSession session = gateway.Sessions.Start(Request(FailoverPolicy.Exact));
+        SessionException error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(session));
+
+        Assert.Contains("more than 2 s", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Session_ClientWantsNoFailover_EndsInAnErrorAtOnce()
+    {
+        using Gateway gateway = Lost(ResumeTier.Exact, 5);
+
+        await using IGenerationSession session = gateway.Sessions.Start(Request(FailoverPolicy.Never));
+        SessionException error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(session));
+
+        Assert.Equal(SessionError.StreamLost, error.Error);
+        Assert.Single(gateway.Link.Attempts);
+    }
+
+    [Fact]
+    public async Task Session_ClientWantsNoFailoverAndNothingWasSent_IsTriedElsewhere()
+    {
+        using Gateway gateway = Lost(ResumeTier.Exact, 0);
+
+        await using IGenerationSession session = gateway.Sessions.Start(Request(FailoverPolicy.Never));
+
+        Assert.Equal(ScriptedLink.TextOf(7, Tokens), Assert.Single(await Received.AllAsync(session)).Text);
+    }
+
+    [Fact]
+    public async Task Session_EngineFaultsBeyondTheBudget_AreNotRetried()
+    {
+        using var gateway = new Gateway(
+            new StaticFleet(Replica("a"), Replica("b")), streaming: new StreamingOptions { RetryBurst = 1, RetryShare = 0 });
+        gateway.Link.Script = (_, attempt, at) => attempt == 1 && at == 5 ? Act.FailEngine : Act.Answer;
+
+        await using (IGenerationSession first = gateway.Sessions.Start(Gateway.Request(Tokens)))
+            await Received.AllAsync(first);
+        await using IGenerationSession second = gateway.Sessions.Start(Gateway.Request(Tokens));
+        SessionException error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(second));
+
+        Assert.Equal(SessionError.StreamLost, error.Error);
+        Assert.Equal(3, gateway.Link.Attempts.Count);
+    }
+
+    private static Gateway Lost(ResumeTier tier, int index)
+    {
+        var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
+        gateway.Link.Tier = tier;
+        gateway.Link.Script = (_, attempt, at) => attempt == 1 && at == index ? Act.BreakConnection : Act.Answer;
+        return gateway;
+    }
+
+    private static GenerateRequest Request(FailoverPolicy policy)
+    {
+        GenerateRequest request = Gateway.Request(Tokens);
+        request.Failover = policy;
+        return request;
+    }
+
+    private static async Task ReadIntoAsync(IGenerationSession session, Received received)
+    {
+        while (await session.WaitToReadAsync(CancellationToken.None))
+        {
+            while (session.TryRead(out GenerateFrame? frame))
+                received.Add(frame);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+using Google.Protobuf;
+using Skein.Protocol.V1;
+using Skein.Routing.Streaming;
+
+namespace Skein.Routing.Tests.Streaming;
+
+/// <summary>What is cut off an answer that is made again, where engines merge frames or cut text into other pieces.</summary>
+public sealed class ReplayTests
+{
+    [Fact]
+    public void Take_FrameHoldsOldAndNewTokens_LeavesTheNewOnes()
+    {
+        var replay = new Replay(JournalOf(Ids("ab", 1, 2), Ids("c", 3)));
+
+        GenerateFrame merged = Ids("abcde", 1, 2, 3, 4, 5);
+        Assert.Null(replay.Take(merged));
+
+        Assert.False(replay.IsBehind);
+        Assert.Equal((3u, 2u, "de"), (merged.FirstIndex, merged.Count, merged.Text.ToStringUtf8()));
+        Assert.Equal([4u, 5u], merged.TokenIds);
+    }
+
+    [Fact]
+    public void Take_TokenWithoutTextOfItsOwn_IsStillNew()
+    {
+        var replay = new Replay(JournalOf(Ids("ab", 1, 2)));
+        Assert.Null(replay.Take(Ids("ab", 1, 2)));
+        Assert.True(replay.IsBehind);
+
+        GenerateFrame next = Ids("", 3);
+        next.FirstIndex = 2;
+        Assert.Null(replay.Take(next));
+
+        Assert.False(replay.IsBehind);
+        Assert.Equal((2u, 1u), (next.FirstIndex, next.Count));
+    }
+
+    [Fact]
+    public void Take_PiecesAreCutOtherwise_NumbersGoOnFromTheLastOneDelivered()
+    {
+        var replay = new Replay(JournalOf(Piece(0, "He"), Piece(1, "llo "), Piece(2, "wo")));
+
+        Assert.Null(replay.Take(Piece(0, "Hello ")));
+        Assert.True(replay.IsBehind);
+        GenerateFrame across = Piece(1, "world");
+        Assert.Null(replay.Take(across));
+        GenerateFrame after = Piece(2, "!");
+        Assert.Null(replay.Take(after));
+
+        Assert.Equal((3u, "rld"), (across.FirstIndex, across.Text.ToStringUtf8()));
+        Assert.Equal((4u, "!"), (after.FirstIndex, after.Text.ToStringUtf8()));
+    }
+
+    [Fact]
+    public void Take_OnlyTheFinishIsMissing_LetsItThrough()
+    {
+        var replay = new Replay(JournalOf(Piece(0, "Hello")));
+        Assert.Null(replay.Take(Piece(0, "Hello")));
+
+        Assert.Null(replay.Take(new GenerateFrame { FirstIndex = 1, Finish = new Finish { Reason = FinishReason.Stop } }));
+
+        Assert.False(replay.IsBehind);
+    }
+
+    [Fact]
+    public void Take_StructuredDeltasInOtherCuts_AreComparedAsOne()
+    {
+        GenerateFrame Delta(uint index, string json) => new() { FirstIndex = index, Count = 1, RawDelta = ByteString.CopyFromUtf8(json) };
+        var replay = new Replay(JournalOf(Delta(0, """{"a":1}"""), Delta(1, """{"b":2}""")));
+
+        Assert.Null(replay.Take(Delta(0, """{"a":1}{"b":2}""")));
+        GenerateFrame next = Delta(1, """{"c":3}""");
+        Assert.Null(replay.Take(next));
+
+        Assert.Equal((2u, """{"c":3}"""), (next.FirstIndex, next.RawDelta.ToStringUtf8()));
+    }
+
+    public static TheoryData<string, GenerateFrame> OtherAnswers() => new()
+    {
+        { "text", Ids("aX", 1, 2) },
+        { "ids", Ids("ab", 1, 9) },
+        { "an index left out", new GenerateFrame { FirstIndex = 1, Count = 1, Text = ByteString.CopyFromUtf8("a") } },
+        { "an early end", new GenerateFrame { Finish = new Finish { Reason = FinishReason.Stop } } },
+        { "text before its token", Ids("abc!", 1) },
+        { "structured deltas", new GenerateFrame { Count = 2, TokenIds = { 1, 2 }, Text = ByteString.CopyFromUtf8("ab"), RawDelta = ByteString.CopyFromUtf8("{}") } },
+    };
+
+    [Theory]
+    [MemberData(nameof(OtherAnswers), DisableDiscoveryEnumeration = true)]
+    public void Take_AnotherAnswer_IsFound(string what, GenerateFrame frame)
+    {
+        var replay = new Replay(JournalOf(Ids("abc", 1, 2, 3)));
+
+        Assert.True(replay.Take(frame) is { Length: > 0 }, $"other {what} not found");
+    }
+
+    private static Journal JournalOf(params GenerateFrame[] frames)
+    {
+        var journal = new Journal();
+        foreach (GenerateFrame frame in frames)
+            journal.Append(frame);
+        return journal;
+    }
+
+    private static GenerateFrame Ids(string text, params uint[] ids) =>
+        new() { Count = (uint)ids.Length, TokenIds = { ids }, Text = ByteString.CopyFromUtf8(text) };
+
+    private static GenerateFrame Piece(uint index, string text) =>
+        new() { FirstIndex = index, Count = 1, Text = ByteString.CopyFromUtf8(text) };
+}
