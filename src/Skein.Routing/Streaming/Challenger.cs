@@ -44,7 +44,7 @@ internal abstract class Challenger(SessionServices services, Challenge challenge
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
+        _stop.Cancel();
         await Ready;
         if (_attempt is not null)
             await _attempt.DisposeAsync();

@@ -35,8 +35,11 @@ public sealed class GenerationSessions : IGenerationSessions
     public string Caller { get; set; } = "";
 
     /// <summary>Ends every open session with an error, so that each client gets its terminal event before the gateway stops.</summary>
-    public Task EndAllAsync(string reason) =>
-        Task.WhenAll(_open.Keys.Select(session => session.EndAsync(new SessionException(SessionError.StreamLost, reason))));
+    public void EndAll(string reason)
+    {
+        foreach (GenerationSession session in _open.Keys)
+            session.End(new SessionException(SessionError.StreamLost, reason));
+    }
 
     /// <inheritdoc/>
     public IGenerationSession Start(GenerateRequest request)
