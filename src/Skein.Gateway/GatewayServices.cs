@@ -46,6 +46,7 @@ internal static class GatewayServices
     private static void AddRoutingCore(this IServiceCollection services, GatewayOptions options)
     {
         services.AddSingleton<IRandomSource, SystemRandomSource>();
+        services.AddSingleton(options.Health);
         services.AddSingleton<FleetTracker>();
         foreach (IBalancingPolicy policy in BalancingPolicies.BuiltIn)
             services.AddSingleton(policy);

@@ -49,6 +49,9 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
     public IEnumerable<QueueDepth> Queues() =>
         fleet.Current.KnownModels.Select(model => new QueueDepth(model, admission.WaitingFor(model)));
 
+    public IEnumerable<BreakerLevel> Breakers() =>
+        admission.Breakers().Select(breaker => new BreakerLevel(breaker.Replica.Name, (int)breaker.State, breaker.Ejections));
+
     IEnumerable<MemberCount> IFleetVitals.Members() =>
         Group.GroupBy(member => (member.Role, member.State)).Select(group => new MemberCount(group.Key.Role, WordFor(group.Key.State), group.Count()));
 

@@ -1,4 +1,5 @@
 using Skein.Protocol.V1;
+using Skein.Routing.Health;
 
 namespace Skein.Routing.Fleet;
 
@@ -17,9 +18,15 @@ public sealed class Replica
     private ulong _reportSequence;
     private volatile bool _drainReported;
     private TimeSpan _closedUntil;
+    private long _ejections;
 
     /// <summary>Creates the run-time side of a replica that was just seen.</summary>
-    public Replica(ReplicaDescription description) => _description = description;
+    public Replica(ReplicaDescription description, HealthOptions? health = null)
+    {
+        _description = description;
+        Breaker = new CircuitBreaker((health ??= new HealthOptions()).Breaker);
+        WarmUp = new WarmUp(health.SlowStart);
+    }
 
     /// <summary>Name and life.</summary>
     public ReplicaId Id => _description.Id;
@@ -49,6 +56,21 @@ public sealed class Replica
     /// <summary>Takes no new work, by its description or its own newest report.</summary>
     public bool Draining => _drainReported || _description.Draining;
 
+    /// <summary>How often its breaker was opened.</summary>
+    public long Ejections => Interlocked.Read(ref _ejections);
+
+    /// <summary>What its outcomes say.</summary>
+    internal CircuitBreaker Breaker { get; }
+
+    /// <summary>Its ramp after it came, or came back.</summary>
+    internal WarmUp WarmUp { get; }
+
+    /// <summary>Whether admission could give it work when it last looked; null before it first did.</summary>
+    internal bool? WasReachable { get; set; }
+
+    /// <summary>Can be talked to, and takes new work.</summary>
+    internal bool TakesWork => Reachable && !Draining;
+
     /// <summary>Slots in use by others, as far as known.</summary>
     /// <param name="now">Time since the admission queue was made.</param>
     internal double OthersLoad(TimeSpan now) => _others.At(now);
@@ -62,7 +84,15 @@ public sealed class Replica
     /// <summary>Takes in that the replica refused for lack of a slot: it is not asked again at once, whatever the estimate says.</summary>
     internal void Refused(TimeSpan now) => _closedUntil = now + RefusalPause;
 
-    internal void Reserve() => _leased++;
+    internal void Ejected() => Interlocked.Increment(ref _ejections);
+
+    /// <summary>Takes a slot.</summary>
+    /// <returns>The breaker's epoch, for the end of the attempt.</returns>
+    internal int Reserve()
+    {
+        _leased++;
+        return Breaker.Begin();
+    }
 
     internal void Unreserve()
     {

@@ -60,6 +60,10 @@ public static class FaultReasons
     internal static bool IsOfConnection(this FaultReason reason) =>
         reason is FaultReason.Unreachable or FaultReason.ConnectionLost or FaultReason.LinkStall;
 
+    /// <summary>True when the engine is to blame: its replica can be talked to, and did not do what it should.</summary>
+    internal static bool IsOfEngine(this FaultReason reason) =>
+        reason is FaultReason.EngineStall or FaultReason.EngineError or FaultReason.NoFinish or FaultReason.ProtocolError;
+
     /// <summary>True when the request itself may be what brought the attempt down.</summary>
     internal static bool MayBePoison(this FaultReason reason) =>
         reason is not (FaultReason.Unreachable or FaultReason.Draining or FaultReason.ModelGone or FaultReason.ResumeRefused);
