@@ -36,10 +36,12 @@ internal static class GatewayServices
     {
         services.AddSingleton<GroupFleet>();
         services.AddSingleton<IFleetSource>(provider => provider.GetRequiredService<GroupFleet>());
+        services.AddSingleton<IDescriptionBook>(provider => provider.GetRequiredService<GroupFleet>());
         services.AddSingleton<GroupDirectory>();
         services.AddSingleton<IMemberDirectory>(provider => provider.GetRequiredService<GroupDirectory>());
         services.AddSingleton<IModelCatalog>(provider => provider.GetRequiredService<GroupDirectory>());
         services.AddSingleton<IFleetVitals>(provider => provider.GetRequiredService<GroupDirectory>());
+        services.AddSingleton<BeaconFeed>();
         services.AddSingleton<GroupFollower>();
     }
 
@@ -56,6 +58,7 @@ internal static class GatewayServices
         services.AddSingleton(options.Link);
         services.AddSingleton<ReplicaChannels>();
         services.AddSingleton<IReplicaLink, GrpcReplicaLink>();
+        services.AddSingleton<IReplicaDescriber, GrpcReplicaDescriber>();
         services.AddSingleton<ReplicaGreeter>();
         services.AddSingleton(options.Streaming);
         services.AddSingleton<RoutingStatistics>();

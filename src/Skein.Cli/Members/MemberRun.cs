@@ -48,6 +48,9 @@ internal static class MemberRun
     {
         metadata.Version = Version;
         metadata.Pid = (uint)Environment.ProcessId;
+        // Names that do not fit are left to Describe; the digest says that there are some. Room is kept for the mark of a drain.
+        if (metadata.CalculateSize() > MembershipOptions.MaxMetadataBytes - 2)
+            metadata.Models.Clear();
         var options = new MembershipOptions
         {
             Name = name,

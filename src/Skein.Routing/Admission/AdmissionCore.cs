@@ -31,7 +31,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
 
     /// <summary>Reserves a slot, or says null: wait (<see cref="Enqueue"/>).</summary>
     public Reservation? TryReserve(AdmissionRequest request, TimeSpan now) =>
-        Pick(request, now) is { } replica ? new Reservation(replica, replica.Reserve()) : null;
+        Pick(request, now) is { } replica ? new Reservation(replica, replica.Reserve(now)) : null;
 
     /// <summary>Puts a request that found no slot into its line.</summary>
     /// <exception cref="AdmissionException">The model is unknown, or the line is full.</exception>
@@ -176,6 +176,9 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         if (report.Draining)
             _ejections.SpareTheNeeded(Fleet, now);
     }
+
+    /// <summary>Takes in what a replica told everybody; <see cref="Dispatch"/> must follow.</summary>
+    public static void Report(Replica replica, int running, TimeSpan receivedAt) => replica.Report(running, receivedAt);
 
     /// <summary>Waiters in the line of one model.</summary>
     public int WaitingFor(string model) => _lines.TryGetValue(model, out SortedSet<Waiter>? line) ? line.Count : 0;

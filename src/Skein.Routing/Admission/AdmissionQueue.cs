@@ -74,6 +74,13 @@ public sealed class AdmissionQueue : IDisposable
     /// <summary>Takes in a replica's report of its load.</summary>
     public void Report(Replica replica, LoadReport report) => Change(now => _core.Report(replica, report, now));
 
+    /// <summary>Takes in what replicas told everybody; each replaces older news of its replica, whatever way that came.</summary>
+    public void Report(IReadOnlyList<RunningNews> news) => Change(now =>
+    {
+        foreach (RunningNews one in news)
+            AdmissionCore.Report(one.Replica, one.Running, _time.GetElapsedTime(_origin, one.ReceivedAt));
+    });
+
     /// <summary>Waiters in the line of one model.</summary>
     public int WaitingFor(string model)
     {

@@ -11,10 +11,17 @@ public sealed class Replica
 {
     private static readonly TimeSpan RefusalPause = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>
+    /// How long beacons alone keep requests away from a full replica. After it one asks, full or not: a replica that others refill at once
+    /// never looks free from outside, and it can only be fair to those who ask.
+    /// </summary>
+    private static readonly TimeSpan HearsayLimit = TimeSpan.FromSeconds(5);
+
     private volatile ReplicaDescription _description;
     private volatile bool _reachable = true;
     private int _leased;
     private OthersLoad _others;
+    private TimeSpan _askAgainAt;
     private ulong _reportSequence;
     private volatile bool _drainReported;
     private TimeSpan _closedUntil;
@@ -65,7 +72,7 @@ public sealed class Replica
     /// <summary>Its ramp after it came, or came back.</summary>
     internal WarmUp WarmUp { get; }
 
-    /// <summary>Whether admission could give it work when it last looked; null before it first did.</summary>
+    /// <summary>Whether it was reachable when admission last looked; null before the first look.</summary>
     internal bool? WasReachable { get; set; }
 
     /// <summary>Can be talked to, and takes new work.</summary>
@@ -76,7 +83,9 @@ public sealed class Replica
     internal double OthersLoad(TimeSpan now) => _others.At(now);
 
     /// <summary>True when a slot is free as far as this gateway can know.</summary>
-    internal bool HasFreeSlot(TimeSpan now) => now >= _closedUntil && _leased + (int)Math.Ceiling(OthersLoad(now)) < _description.Slots;
+    internal bool HasFreeSlot(TimeSpan now) =>
+        now >= _closedUntil && _leased < _description.Slots
+        && (_leased + (int)Math.Ceiling(OthersLoad(now)) < _description.Slots || now >= _askAgainAt);
 
     /// <summary>True when only what others are thought to hold keeps this gateway out: that estimate fades, so ask again soon.</summary>
     internal bool IsFullByEstimate(TimeSpan now) => _leased < _description.Slots && !HasFreeSlot(now);
@@ -88,9 +97,10 @@ public sealed class Replica
 
     /// <summary>Takes a slot.</summary>
     /// <returns>The breaker's epoch, for the end of the attempt.</returns>
-    internal int Reserve()
+    internal int Reserve(TimeSpan now)
     {
         _leased++;
+        _askAgainAt = now + HearsayLimit;
         return Breaker.Begin();
     }
 
@@ -109,5 +119,16 @@ public sealed class Replica
         _reportSequence = report.Sequence;
         _drainReported = report.Draining;
         _others = new OthersLoad((int)Math.Max(0L, (long)report.Running - report.RunningForCaller), now);
+        _askAgainAt = now + HearsayLimit;
+    }
+
+    /// <summary>
+    /// Takes in what the replica told everybody, unless something newer is known. It does not say what is ours of it: what is leased now
+    /// is taken off. (To look up what was leased when it was told made no difference in the simulation of <c>BusyFleet</c>.)
+    /// </summary>
+    internal void Report(int running, TimeSpan receivedAt)
+    {
+        if (receivedAt > _others.ReportedAt)
+            _others = new OthersLoad(Math.Max(0, running - _leased), receivedAt);
     }
 }
