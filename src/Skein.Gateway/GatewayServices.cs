@@ -36,16 +36,19 @@ internal static class GatewayServices
     {
         services.AddSingleton<GroupFleet>();
         services.AddSingleton<IFleetSource>(provider => provider.GetRequiredService<GroupFleet>());
+        services.AddSingleton<IDescriptionBook>(provider => provider.GetRequiredService<GroupFleet>());
         services.AddSingleton<GroupDirectory>();
         services.AddSingleton<IMemberDirectory>(provider => provider.GetRequiredService<GroupDirectory>());
         services.AddSingleton<IModelCatalog>(provider => provider.GetRequiredService<GroupDirectory>());
         services.AddSingleton<IFleetVitals>(provider => provider.GetRequiredService<GroupDirectory>());
+        services.AddSingleton<BeaconFeed>();
         services.AddSingleton<GroupFollower>();
     }
 
     private static void AddRoutingCore(this IServiceCollection services, GatewayOptions options)
     {
         services.AddSingleton<IRandomSource, SystemRandomSource>();
+        services.AddSingleton(options.Health);
         services.AddSingleton<FleetTracker>();
         foreach (IBalancingPolicy policy in BalancingPolicies.BuiltIn)
             services.AddSingleton(policy);
@@ -55,6 +58,7 @@ internal static class GatewayServices
         services.AddSingleton(options.Link);
         services.AddSingleton<ReplicaChannels>();
         services.AddSingleton<IReplicaLink, GrpcReplicaLink>();
+        services.AddSingleton<IReplicaDescriber, GrpcReplicaDescriber>();
         services.AddSingleton<ReplicaGreeter>();
         services.AddSingleton(options.Streaming);
         services.AddSingleton<RoutingStatistics>();

@@ -11,6 +11,9 @@ public sealed record MembershipOptions
     /// <summary>Port of gossip, UDP and TCP, where none is named: 7946.</summary>
     public const int DefaultPort = 7946;
 
+    /// <summary>Most bytes of what a member tells about itself: 512.</summary>
+    public const int MaxMetadataBytes = WireLimits.MetadataBytes;
+
     /// <summary>Name of this member, unique in the cluster: 1 to 64 printable ASCII characters without spaces. Required.</summary>
     public required string Name { get; init; }
 

@@ -38,6 +38,8 @@ internal sealed class GatewayMetrics : IDisposable
         _meter.CreateObservableCounter(MetricNames.Failovers, () => Failovers(vitals), "{failover}", "Changes of replica in mid-session, by reason.");
         _meter.CreateObservableGauge(MetricNames.QueueDepth, () => Queues(vitals), "{request}", "Requests that wait for a slot.");
         _meter.CreateObservableGauge(MetricNames.Members, () => Members(vitals), "{member}", "Members in this gateway's view, by role and state.");
+        _meter.CreateObservableGauge(MetricNames.BreakerState, () => BreakerLevels(vitals), null, "Circuit breaker of a replica: 0 closed, 1 half-open, 2 open.");
+        _meter.CreateObservableCounter(MetricNames.BreakerEjections, () => Ejections(vitals), "{ejection}", "How often the circuit breaker of a replica was opened.");
     }
 
     /// <summary>Begins to measure a request that has just arrived.</summary>
@@ -94,6 +96,12 @@ internal sealed class GatewayMetrics : IDisposable
     private static IEnumerable<Measurement<int>> Queues(IFleetVitals vitals) => vitals.Queues()
         .Select(queue => new Measurement<int>(queue.Waiters, new KeyValuePair<string, object?>(MetricNames.ResponseModel, queue.Model)))
         .DefaultIfEmpty(new Measurement<int>(0));
+
+    private static IEnumerable<Measurement<int>> BreakerLevels(IFleetVitals vitals) =>
+        vitals.Breakers().Select(breaker => new Measurement<int>(breaker.Level, new KeyValuePair<string, object?>(MetricNames.Replica, breaker.Replica)));
+
+    private static IEnumerable<Measurement<long>> Ejections(IFleetVitals vitals) =>
+        vitals.Breakers().Select(breaker => new Measurement<long>(breaker.Ejections, new KeyValuePair<string, object?>(MetricNames.Replica, breaker.Replica)));
 
     private static IEnumerable<Measurement<int>> Members(IFleetVitals vitals)
     {

@@ -82,12 +82,12 @@ public sealed class GenerationSessions : IGenerationSessions
         return candidates.Count switch
         {
             1 => candidates.First(),
-            0 => throw new SessionException(SessionError.NoReplica, "no replica is known yet, and the request names no model", TimeSpan.FromSeconds(1)),
+            0 => throw new SessionException(SessionError.NoReplica, "no replica is known yet, and the request names no model", _services.Admission.RetryAfter()),
             _ => throw new SessionException(
                 SessionError.InvalidRequest, $"model is missing; allowed: {string.Join(", ", candidates.Order(StringComparer.Ordinal).Take(16))}"),
         };
     }
 
-    private static SessionException Overloaded(string message) =>
-        new(SessionError.TooManySessions, message, TimeSpan.FromSeconds(1));
+    private SessionException Overloaded(string message) =>
+        new(SessionError.TooManySessions, message, _services.Admission.RetryAfter());
 }
