@@ -84,6 +84,34 @@ public sealed class LoopbackTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Start_SeedWithAnotherKeyOrCluster_TellsTheOperatorsOfBoth()
+    {
+        (string right, string wrong) = (GossipKeys.NewKey(), GossipKeys.NewKey());
+        IMembership gateway = await StartAsync(Options("gateway-1") with { Keys = GossipKeys.Parse(right) }, Roles.Gateway);
+        MembershipOptions options = Options("replica-1") with { Seeds = [gateway.LocalEndPoint.ToString()] };
+        (MembershipOptions Options, string Problem, DropCause Cause)[] mistakes =
+        [
+            (options with { Keys = GossipKeys.Parse(wrong) }, $"it answers with gossip key {GossipKeys.Parse(right).Ids[0]}", DropCause.UnknownKey),
+            (options with { Keys = GossipKeys.Parse($"{wrong}\n{right}") }, $"it does not have gossip key {GossipKeys.Parse(wrong).Ids[0]}", DropCause.UnknownKey),
+            (options, "it answers sealed with a gossip key", DropCause.SealMissing),
+            (options with { Cluster = "other", Keys = GossipKeys.Parse(right) }, "cluster with another name", DropCause.Cluster),
+        ];
+        foreach ((MembershipOptions mistaken, string problem, DropCause cause) in mistakes)
+        {
+            long before = gateway.CountDropped(cause);
+
+            IMembership replica = await StartAsync(mistaken, Roles.Replica);
+
+            MembershipSnapshot snapshot = replica.Current;
+            while (snapshot.Seeds[0].Problem is null)
+                snapshot = await replica.WaitForChangeAsync(snapshot.Version, _deadline.Token);
+            Assert.Contains(problem, snapshot.Seeds[0].Problem, StringComparison.Ordinal);
+            Assert.True(gateway.CountDropped(cause) > before, $"the seed did not count {cause}");
+        }
+        Assert.Single(gateway.Current.Members);
+    }
+
+    [Fact]
     public async Task Leave_OthersSeeLeft()
     {
         IMembership gateway = await StartAsync("gateway-1", Roles.Gateway);
@@ -96,7 +124,7 @@ public sealed class LoopbackTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Crash_AfterProbeNow_IsDeadWithoutWaitingForAWindow()
+    public async Task Crash_AfterProbeNow_IsDeadByRefusalAndNotByTheWindow()
     {
         IMembership gateway = await StartAsync("gateway-1", Roles.Gateway);
         IMembership replica = await StartAsync("replica-1", Roles.Replica, gateway);
@@ -105,7 +133,8 @@ public sealed class LoopbackTests : IAsyncLifetime
         await replica.DisposeAsync();
         gateway.ProbeNow("replica-1");
 
-        await WaitAsync(gateway, "replica-1", member => member.State == MemberState.Dead);
+        Member dead = await WaitAsync(gateway, "replica-1", member => member.State == MemberState.Dead);
+        Assert.Equal(DeathCause.Refused, dead.Death);
     }
 
     [Fact]
