@@ -30,6 +30,17 @@ internal sealed class DirectGroup
 
     public int LiveAtFirst => _nodes[0].Core.Table.LiveCount;
 
+    /// <summary>The one that tests look at, and attack.</summary>
+    public MembershipCore First => _nodes[0].Core;
+
+    public TimeSpan Now => _now;
+
+    /// <summary>Sees what is delivered to the first one, before it does.</summary>
+    public Action<PeerAddress, ReadOnlySpan<byte>>? ToFirst { get; set; }
+
+    /// <summary>Datagrams to addresses where no member is.</summary>
+    public long SentOutside { get; private set; }
+
     public void Run(TimeSpan time, TimeSpan step)
     {
         for (TimeSpan end = _now + time; _now < end; _now += step)
@@ -39,6 +50,8 @@ internal sealed class DirectGroup
             for (int i = 0; i < _count; i++)
             {
                 Delivered++;
+                if (ToFirst is not null && _waiting[i].To == _nodes[0])
+                    ToFirst(_waiting[i].From, _buffers[i].AsSpan(0, _waiting[i].Length));
                 _waiting[i].To?.Core.Receive(_waiting[i].From, _buffers[i].AsSpan(0, _waiting[i].Length), _now);
             }
             _count = 0;
@@ -71,9 +84,14 @@ internal sealed class DirectGroup
 
         void ICoreEffects.Send(PeerAddress to, ReadOnlySpan<byte> datagram)
         {
+            if (_group.At(to) is not { } receiver)
+            {
+                _group.SentOutside++;
+                return;
+            }
             int place = _group._count++;
             datagram.CopyTo(_group._buffers[place]);
-            _group._waiting[place] = (_group.At(to), Address, datagram.Length);
+            _group._waiting[place] = (receiver, Address, datagram.Length);
         }
 
         void ICoreEffects.Exchange(ExchangeToken token, PeerAddress to, ReadOnlySpan<byte> request, TimeSpan timeout)
