@@ -9,14 +9,16 @@ internal sealed class DirectGroup
     private readonly Node[] _nodes;
     private readonly byte[][] _buffers = [.. Enumerable.Range(0, 64).Select(static _ => new byte[WireLimits.Datagram])];
     private readonly (Node? To, PeerAddress From, int Length)[] _waiting = new (Node?, PeerAddress, int)[64];
+    private readonly GossipKeys _keys;
     private int _count;
     private TimeSpan _now;
 
     public DirectGroup(int count, GossipKeys keys)
     {
         _nodes = new Node[count];
+        _keys = keys;
         for (int i = 0; i < count; i++)
-            _nodes[i] = new Node(this, i, keys);
+            _nodes[i] = new Node(this, i, keys, generation: 1000);
         foreach (Node node in _nodes)
             node.Core.Start(_now);
         // Everybody gets to know everybody: each introduces itself by its first gossip.
@@ -58,6 +60,14 @@ internal sealed class DirectGroup
         }
     }
 
+    /// <summary>A new life of the first one, which has forgotten all, at the same address.</summary>
+    public void RestartFirst()
+    {
+        _nodes[0] = new Node(this, 0, _keys, generation: 2000);
+        _nodes[0].Core.Start(_now);
+        _nodes[0].Core.Synchronize(_nodes[1].Address, _now);
+    }
+
     private Node? At(PeerAddress address)
     {
         foreach (Node node in _nodes)
@@ -70,11 +80,11 @@ internal sealed class DirectGroup
     {
         private readonly DirectGroup _group;
 
-        public Node(DirectGroup group, int index, GossipKeys keys)
+        public Node(DirectGroup group, int index, GossipKeys keys, ulong generation)
         {
             _group = group;
             Address = PeerAddress.OfIPv4(0x0A000001 + (uint)index, 7946);
-            var settings = new CoreSettings($"m-{index}", "c", Address, 1000, [], [], ProtocolOptions.Lan) { Keys = keys };
+            var settings = new CoreSettings($"m-{index}", "c", Address, generation, [], [], ProtocolOptions.Lan) { Keys = keys };
             Core = new MembershipCore(settings, (ulong)index + 1, this);
         }
 

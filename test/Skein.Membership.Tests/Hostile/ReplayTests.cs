@@ -84,6 +84,30 @@ public sealed class ReplayTests
         Assert.Equal(0, group.SentOutside);
     }
 
+    /// <summary>A new life has not heard the past of its name: what it gets of it changes nothing, and works once.</summary>
+    [Fact]
+    public void Sealed_PastOfAnEarlierLife_ChangesNothingAndIsAnsweredOnceAtTheMost()
+    {
+        var group = new DirectGroup(count: 3, GossipKeys.Parse(GossipKeys.NewKey()));
+        var past = new List<byte[]>();
+        group.ToFirst = (_, datagram) => past.Add(datagram.ToArray());
+        group.Run(TimeSpan.FromMinutes(5), TimeSpan.FromMilliseconds(10));
+        group.ToFirst = null;
+        group.RestartFirst();
+        group.Run(TimeSpan.FromMinutes(1), TimeSpan.FromMilliseconds(10));
+        string before = Views.Of(group.First);
+        Assert.Equal(3, group.LiveAtFirst);
+
+        past.ForEach(datagram => group.First.Receive(Attacker, datagram, group.Now));
+        long answers = group.SentOutside;
+        past.ForEach(datagram => group.First.Receive(Attacker, datagram, group.Now));
+
+        Assert.InRange(answers, 0, past.Count);
+        Assert.Equal(answers, group.SentOutside);
+        group.Run(TimeSpan.FromMinutes(1), TimeSpan.FromMilliseconds(10));
+        Assert.Equal(before, Views.Of(group.First));
+    }
+
     /// <summary>Joins, news, a crash and a return, a long pause with its refutation, and a goodbye; then it is quiet.</summary>
     private static (List<byte[]> Datagrams, List<byte[]> States) Live(MembershipWorld world)
     {

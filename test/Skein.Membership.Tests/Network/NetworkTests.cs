@@ -54,8 +54,11 @@ public sealed class PartitionTests
         // They are the same lives: nobody had to restart.
         Assert.All(group.All, host => Assert.Single(group.GenerationsOf(host)));
     }
+}
 
-    /// <summary>One direction of one link is dead: the others can still reach both, so both stay.</summary>
+/// <summary>One direction of one link is dead: the others can still reach both, so both stay.</summary>
+public sealed class OneWayTests
+{
     [Fact]
     public async Task OneWayBlock_BetweenTwo_NobodyDies()
     {
