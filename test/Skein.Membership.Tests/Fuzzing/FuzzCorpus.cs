@@ -17,7 +17,7 @@ internal static class FuzzCorpus
     private const string Found = "found.hex";
 
     /// <summary>Finds kept at the most: the first ones.</summary>
-    private const int MostFound = 400;
+    public const int MostFound = 150;
 
     /// <summary>Where to write the corpus anew; null: nowhere.</summary>
     private static readonly string? KeepIn = Environment.GetEnvironmentVariable("SKEIN_FUZZ_KEEP");

@@ -52,7 +52,10 @@ internal sealed class FuzzTarget : ICoreEffects
         Core.ExchangeEnded(new ExchangeToken(ExchangePurpose.Repair, 0), ExchangeOutcome.Replied, Peer, bytes, _now);
         Core.Advance(_now);
         if (Core.Table.Revision != revision)
+        {
             _board.Publish(Core, _now);
+            CheckRecords();
+        }
         CheckBounds();
         return SeededRandom.Mix(outcome ^ SeededRandom.Mix(_effects) ^ (Core.Table.Revision != revision ? 1UL << 63 : 0));
     }
@@ -65,6 +68,13 @@ internal sealed class FuzzTarget : ICoreEffects
             throw new InvalidOperationException($"{Core.PendingTimers} timers are pending with {Core.Table.LiveCount} members");
         if (Core.ProbesInFlight > ProtocolOptions.Lan.ProbesInFlight)
             throw new InvalidOperationException($"{Core.ProbesInFlight} probes are in flight");
+    }
+
+    private void CheckRecords()
+    {
+        foreach (MemberRecord record in Core.Table.All)
+            if (record.Metadata.Length > WireLimits.MetadataBytes || record.Id != PacketHeader.MemberOf(record.Name) || record.Address.IsNone)
+                throw new InvalidOperationException($"{record.Name} at {record.Address} with {record.Metadata.Length} bytes of metadata was taken");
     }
 
     /// <summary>Why it was dropped, or which fields it had. What was taken must be readable for everybody else, too.</summary>

@@ -17,6 +17,10 @@ internal sealed class Fuzzer(Func<FuzzTarget> newTarget, ulong seed, Func<byte[]
     private readonly SeededRandom _random = new(seed);
     private const int RoundLength = 256;
 
+    /// <summary>Inputs that are mutated further; then a new one takes the place of any.</summary>
+    private const int MostInputs = 20_000;
+
+    /// <summary>The first ones that did something new.</summary>
     public List<byte[]> Finds { get; } = [];
 
     public long Inputs { get; private set; }
@@ -46,10 +50,7 @@ internal sealed class Fuzzer(Func<FuzzTarget> newTarget, ulong seed, Func<byte[]
             try
             {
                 if (_outcomes.Add(target.Take(inputs[^1])) && keep)
-                {
-                    _corpus.Add(input);
-                    Finds.Add(input);
-                }
+                    Keep(input);
             }
             catch (Exception error)
             {
@@ -57,6 +58,16 @@ internal sealed class Fuzzer(Func<FuzzTarget> newTarget, ulong seed, Func<byte[]
             }
         }
         Accepted += target.Accepted;
+    }
+
+    private void Keep(byte[] input)
+    {
+        if (Finds.Count < FuzzCorpus.MostFound)
+            Finds.Add(input);
+        if (_corpus.Count < MostInputs)
+            _corpus.Add(input);
+        else
+            _corpus[_random.Next(MostInputs)] = input;
     }
 
     private string Tell(List<byte[]> inputs)
