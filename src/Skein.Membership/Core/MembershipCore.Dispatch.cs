@@ -62,12 +62,15 @@ internal sealed partial class MembershipCore
         }
     }
 
-    private bool TryOpen(ReadOnlySpan<byte> packet, out PacketHeader header, out PacketBody body)
+    private bool TryOpen(ReadOnlySpan<byte> packet, int most, bool once, out PacketHeader header, out PacketBody body)
     {
+        header = default;
         body = default;
-        return _seal.TryOpen(packet, out header, out ReadOnlySpan<byte> bytes)
-            && PacketBody.TryRead(bytes, out body)
-            && _state.Phase != CorePhase.Over;
+        ReadOnlySpan<byte> bytes = default;
+        LastDrop = packet.Length > most ? DropCause.Oversized : _seal.Open(packet, once, out header, out bytes);
+        if (LastDrop == DropCause.None && !PacketBody.TryRead(bytes, out body))
+            LastDrop = DropCause.Malformed;
+        return LastDrop == DropCause.None && _state.Phase != CorePhase.Over;
     }
 
     private void Handle(PeerAddress from, in PacketHeader header, in PacketBody body)

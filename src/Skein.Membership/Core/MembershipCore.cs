@@ -61,6 +61,9 @@ internal sealed partial class MembershipCore
 
     public int PendingTimers => _state.Timers.Count;
 
+    /// <summary>Why the last packet was dropped; none where it was taken.</summary>
+    public DropCause LastDrop { get; private set; }
+
     public int ProbesInFlight => _prober.InFlight;
 
     public IEnumerable<SeedStatus> Seeds => _joiner.Seeds;
@@ -92,19 +95,22 @@ internal sealed partial class MembershipCore
     public bool Receive(PeerAddress from, ReadOnlySpan<byte> datagram, TimeSpan now)
     {
         Enter(now);
-        if (datagram.Length > WireLimits.Datagram || !TryOpen(datagram, out PacketHeader header, out PacketBody body))
+        if (!TryOpen(datagram, WireLimits.Datagram, once: true, out PacketHeader header, out PacketBody body))
             return false;
         Handle(from, header, body);
         NoteDigest();
         return true;
     }
 
-    /// <summary>A TCP request came. Answers the reply; empty where there is none to give. Valid until the next input.</summary>
+    /// <summary>
+    /// A TCP request came. Answers the reply, valid until the next input; empty where there is none to give. One that <see cref="LastDrop"/>
+    /// refused gets our header at the most.
+    /// </summary>
     public ReadOnlySpan<byte> Serve(PeerAddress from, ReadOnlySpan<byte> request, TimeSpan now)
     {
         Enter(now);
-        if (request.Length > WireLimits.Stream || !TryOpen(request, out PacketHeader header, out PacketBody body))
-            return default;
+        if (!TryOpen(request, WireLimits.Stream, once: false, out PacketHeader header, out PacketBody body))
+            return _seal.Refuse(LastDrop, _reply, _state.Self.Generation);
         _from = from;
         NoteSender(header);
         switch (body.Kind)
@@ -128,8 +134,8 @@ internal sealed partial class MembershipCore
         Enter(now);
         PacketHeader header = default;
         PacketBody body = default;
-        if (outcome == ExchangeOutcome.Replied && (reply.Length > WireLimits.Stream || !TryOpen(reply, out header, out body)))
-            outcome = ExchangeOutcome.Failed;
+        if (outcome == ExchangeOutcome.Replied && !TryOpen(reply, WireLimits.Stream, once: false, out header, out body))
+            outcome = ExchangeOutcome.Unreadable;
         if (outcome == ExchangeOutcome.Replied)
             Handle(peer, header, body);
         if (_state.Phase == CorePhase.Over)
@@ -143,7 +149,7 @@ internal sealed partial class MembershipCore
                 _joiner.OnReplied((int)token.Key);
                 break;
             case ExchangePurpose.Seed:
-                _joiner.OnFailed((int)token.Key, outcome);
+                _joiner.OnFailed((int)token.Key, outcome == ExchangeOutcome.Unreadable ? _seal.Explain(LastDrop, reply) : Joiner.Explain(outcome));
                 break;
             case ExchangePurpose.NameCheck:
                 _nameCheck.OnExchangeEnded(outcome);

@@ -103,6 +103,7 @@ internal sealed class Merger(CoreState state, Judge judge, Spreader spreader)
             r.Suspicion = null;
             r.Accusers = default;
             r.Refused = default;
+            r.Death = DeathCause.Silent;
             r.FoundSilentAt = null;
             r.Load = default;
             r.BeaconSequence = 0;
@@ -172,7 +173,7 @@ internal sealed class Merger(CoreState state, Judge judge, Spreader spreader)
     {
         record.Accusers = claim.Accusers;
         record.Refused = claim.Refused;
-        judge.Condemn(record);
+        judge.Condemn(record, record.Refused.Count >= state.AccusersNeeded(record) ? DeathCause.Refused : DeathCause.Silent);
     }
 
     /// <summary>One accuser may be sick itself: its verdict counts as an accusation, unless nobody else is there to make one.</summary>
