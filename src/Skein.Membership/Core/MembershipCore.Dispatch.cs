@@ -51,6 +51,9 @@ internal sealed partial class MembershipCore
             case TimerKind.Watch:
                 _watcher.OnTimer();
                 break;
+            case TimerKind.Comeback:
+                _comeback.OnTimer();
+                break;
             case TimerKind.Housekeeping:
                 _state.Table.ForgetGone(_state.Now);
                 _state.Timers.Set(_state.Now + HousekeepingInterval, TimerKind.Housekeeping);
@@ -119,7 +122,10 @@ internal sealed partial class MembershipCore
         bool ours = _prober.OnAck(body.Sequence, direct ? header.Sender : body.Target, direct ? header.Generation : null);
         if (!ours && direct)
             _relays.OnAck(body.Sequence, header.Sender);
+        int verdicts = _comeback.Verdicts;
         Merge(body, ClaimSource.Rumour);
+        if (direct)
+            _comeback.OnAnswer(header.Sender, agrees: _comeback.Verdicts != verdicts);
         _repair.OnDigest(from, body.Digest);
     }
 

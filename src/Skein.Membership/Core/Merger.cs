@@ -13,7 +13,7 @@ internal enum ClaimSource
 }
 
 /// <summary>Applies claims of others to the view: newest life wins, and within a life the order of <see cref="Judge"/>.</summary>
-internal sealed class Merger(CoreState state, Judge judge, Spreader spreader)
+internal sealed class Merger(CoreState state, Judge judge, Spreader spreader, Comeback comeback)
 {
     /// <summary>A rumour named a life without its name and address; the argument is its id. Set once.</summary>
     public Action<ulong> AskFor { get; set; } = static _ => { };
@@ -60,8 +60,12 @@ internal sealed class Merger(CoreState state, Judge judge, Spreader spreader)
             state.Phase = CorePhase.Over;
             state.Effects.Report(CoreEvent.Superseded, newer);
         }
-        else if (claim.Generation == state.Self.Generation && state.Phase == CorePhase.Active && claim.State > MemberState.Alive)
+        else if (claim.Generation != state.Self.Generation || state.Phase != CorePhase.Active)
+            return;
+        else if (claim.State == MemberState.Suspect && !comeback.IsSilent)
             judge.Refute(claim.Incarnation);
+        else if (claim.State > MemberState.Suspect)
+            comeback.OnVerdict(claim);
     }
 
     private void Meet(in MemberUpdate claim)
