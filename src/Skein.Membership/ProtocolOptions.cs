@@ -79,7 +79,7 @@ public sealed record ProtocolOptions
     public int FreeReturns { get; init; } = 1;
 
     /// <summary>
-    /// How long a member that died too often, or finds itself half cut off, must be in sound contact before it returns; doubles with each
+    /// How long a member that died too often, or found itself half cut off, must be in sound contact before it returns; doubles with each
     /// further return, up to <see cref="FlapMemory"/>. Default 30 s, range <see cref="ProbePeriod"/> to 1 h.
     /// </summary>
     public TimeSpan ReturnHold { get; init; } = TimeSpan.FromSeconds(30);

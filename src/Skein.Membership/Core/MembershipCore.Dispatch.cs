@@ -51,8 +51,8 @@ internal sealed partial class MembershipCore
             case TimerKind.Watch:
                 _watcher.OnTimer();
                 break;
-            case TimerKind.Comeback:
-                _comeback.OnTimer();
+            case TimerKind.SelfJudge:
+                _selfJudge.OnTimer();
                 break;
             case TimerKind.Housekeeping:
                 _state.Table.ForgetGone(_state.Now);
@@ -122,10 +122,10 @@ internal sealed partial class MembershipCore
         bool ours = _prober.OnAck(body.Sequence, direct ? header.Sender : body.Target, direct ? header.Generation : null);
         if (!ours && direct)
             _relays.OnAck(body.Sequence, header.Sender);
-        int verdicts = _comeback.Verdicts;
+        int verdicts = _selfJudge.Verdicts;
         Merge(body, ClaimSource.Rumour);
         if (direct)
-            _comeback.OnAnswer(header.Sender, agrees: _comeback.Verdicts != verdicts);
+            _selfJudge.OnAnswer(header.Sender, agrees: _selfJudge.Verdicts != verdicts);
         _repair.OnDigest(from, body.Digest);
     }
 

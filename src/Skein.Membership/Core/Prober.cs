@@ -6,7 +6,7 @@ namespace Skein.Membership.Core;
 /// Finds out who is silent: in shuffled round-robin order, several probes in flight, each decided when its own indirect round ends (SWIM,
 /// DSN 2002, section 4; nacks: Lifeguard, DSN 2018). A TCP connect tells a process that is gone from a network that is slow.
 /// </summary>
-internal sealed class Prober(CoreState state, Outbox outbox, Judge judge, Comeback comeback)
+internal sealed class Prober(CoreState state, Outbox outbox, Judge judge, SelfJudge selfJudge)
 {
     private readonly Dictionary<uint, Probe> _probes = [];
     private readonly Stack<Probe> _spare = new();
@@ -143,7 +143,7 @@ internal sealed class Prober(CoreState state, Outbox outbox, Judge judge, Comeba
             return;
         }
         state.Health.Worsen(helpers > 0 ? missedNacks : 1);
-        comeback.OnSilence(target, inTouch);
+        selfJudge.OnSilence(target, inTouch);
         target.FoundSilentAt = state.Now;
         if (MayAccuse(heardOthers))
             judge.Accuse(target, state.Self.Id, refused: false);
@@ -158,7 +158,7 @@ internal sealed class Prober(CoreState state, Outbox outbox, Judge judge, Comeba
         if (!state.Variant.Caution)
             return true;
         bool cutOff = !heardOthers && state.Now - state.HeardAt < state.Options.SuspicionMin;
-        if (cutOff || comeback.IsHeld || state.Now < state.ListenUntil || state.Now < _mayAccuseAt)
+        if (cutOff || selfJudge.IsHeld || state.Now < state.ListenUntil || state.Now < _mayAccuseAt)
             return false;
         _mayAccuseAt = state.Now + state.Options.ProbePeriod * state.Health.Score;
         return true;

@@ -17,7 +17,7 @@ internal enum TimerKind
     Load,
     Watch,
     Beacon,
-    Comeback,
+    SelfJudge,
     Housekeeping,
     LeaveEnd,
 }

@@ -3,23 +3,27 @@ using Skein.Membership.Wire;
 namespace Skein.Membership.Core;
 
 /// <summary>
-/// How a member that the others hold for dead comes back. Only the subject raises its incarnation, so it damps itself, and all agree without
-/// a word: it stays dead until it speaks up. The first return is free; one who dies again soon, or whose own probes show that it is half cut
-/// off, first stays in sound contact for a while, twice as long each time (after route-flap damping, RFC 2439). Whose company sees it alive is
-/// on one side of a cut, or was condemned by a sick member: it answers at once, always. A new life knows nothing of this.
+/// What this member does about accusations against itself. It refutes, at once. But only the subject raises its incarnation: one that is no
+/// good damps itself, and all agree without a word.
+/// <list type="bullet">
+/// <item>Dead again soon after it returned, and whom it asks agrees: it stays dead until it was in sound contact for a while, twice as long
+/// each time (after route-flap damping, RFC 2439). The first return is free. Whose company sees it alive is on one side of a cut, or was
+/// condemned by a sick member, and answers at once.</item>
+/// <item>Accused all the time, and its own probes fail although it hears others: it is half cut off, and resigns.</item>
+/// </list>
+/// A new life knows nothing of this.
 /// </summary>
-internal sealed class Comeback(CoreState state, Judge judge)
+internal sealed class SelfJudge(CoreState state, Judge judge)
 {
     private readonly MemberRecord[] _voters = new MemberRecord[Voters];
-    private readonly TimeSpan?[] _silences = new TimeSpan?[SilencesThatTell];
-    private AccuserSet _accusers;
-    private uint _verdict;
-    private uint _since;
+    private readonly Recurrence _silences = new(SilencesThatTell);
+    private readonly Recurrence _accusations = new(AccusationsThatTell);
     private int _asked;
     private int _agreed;
     private int _disagreed;
     private int _returns;
-    private int _silence;
+    private uint _verdict;
+    private uint _since;
     private ulong _lastSilent;
     private TimeSpan _returnedAt;
     private TimeSpan _soundSince;
@@ -29,8 +33,9 @@ internal sealed class Comeback(CoreState state, Judge judge)
     private const int Voters = 3;
     private const int Majority = 2;
 
-    /// <summary>So many of this member's probes must fail while it hears others, within so many periods, before it doubts itself.</summary>
-    private const int SilencesThatTell = 4;
+    // Half cut off: so many of this within so many periods. A fifth of all packets lost at everybody makes a tenth of it.
+    private const int SilencesThatTell = 3;
+    private const int AccusationsThatTell = 6;
     private const int PeriodsThatTell = 20;
 
     /// <summary>Asks a member whether it is there; its answer tells what it thinks of us. Set once.</summary>
@@ -39,27 +44,38 @@ internal sealed class Comeback(CoreState state, Judge judge)
     /// <summary>Stays dead for now, and knows it.</summary>
     public bool IsHeld => state.Self.State == MemberState.Dead;
 
-    /// <summary>Says nothing yet about what it is accused of.</summary>
-    public bool IsSilent => _asking || IsHeld;
-
     /// <summary>How often this member was told that it is dead.</summary>
     public int Verdicts { get; private set; }
 
+    /// <summary>Somebody suspects this member.</summary>
+    public void OnSuspicion(uint incarnation)
+    {
+        if (incarnation < state.Self.Incarnation || _asking || IsHeld)
+            return;
+        _accusations.Note(state.Now);
+        if (IsHalfCutOff)
+            Resign();
+        else
+            judge.Refute(incarnation);
+    }
+
     /// <summary>Somebody says that this member is dead.</summary>
-    public void OnVerdict(in MemberUpdate claim)
+    public void OnVerdict(uint incarnation)
     {
         Verdicts++;
-        // An older incarnation counts too: this one was out where the refutation of a suspicion came too late.
-        if (IsSilent || claim.Incarnation < _since)
+        // An older incarnation counts too: this member was out wherever the refutation of a suspicion came too late.
+        if (incarnation < _since || _asking || IsHeld)
             return;
-        _verdict = claim.Incarnation;
-        _accusers = claim.Accusers;
+        _verdict = incarnation;
         if (!state.Variant.Caution)
-            judge.Refute(_verdict);
+            Answer();
         else if (Hold() == TimeSpan.Zero)
             Return();
         else
+        {
+            (_asking, _agreed, _disagreed) = (true, 0, 0);
             AskOthers();
+        }
     }
 
     /// <summary>A member answered; <paramref name="agrees"/>: it told us that we are dead.</summary>
@@ -78,8 +94,7 @@ internal sealed class Comeback(CoreState state, Judge judge)
         if (!inTouch || target.Id == _lastSilent)
             return;
         _lastSilent = target.Id;
-        _silences[_silence] = state.Now;
-        _silence = (_silence + 1) % SilencesThatTell;
+        _silences.Note(state.Now);
     }
 
     public void OnTimer()
@@ -93,7 +108,16 @@ internal sealed class Comeback(CoreState state, Judge judge)
             Wait();
     }
 
-    /// <summary>How long this member must wait now; nothing where it may return.</summary>
+    private bool IsHalfCutOff
+    {
+        get
+        {
+            TimeSpan lately = state.Now - state.Options.ProbePeriod * PeriodsThatTell;
+            return state.Variant.Caution && _silences.HappenedSince(lately) && _accusations.HappenedSince(lately);
+        }
+    }
+
+    /// <summary>How long a dead member must wait now; nothing where it may return.</summary>
     private TimeSpan Hold()
     {
         while (_returns > 0 && state.Now - _returnedAt >= state.Options.FlapMemory)
@@ -102,21 +126,19 @@ internal sealed class Comeback(CoreState state, Judge judge)
             _returnedAt += state.Options.FlapMemory;
         }
         int surplus = _returns - state.Options.FreeReturns;
-        if (surplus < 0 && !DoubtsItself)
-            return TimeSpan.Zero;
+        return surplus < 0 ? TimeSpan.Zero : HoldAfter(surplus);
+    }
+
+    private TimeSpan HoldAfter(int surplus)
+    {
         TimeSpan hold = state.Options.ReturnHold;
         for (int i = 0; i < surplus && hold < state.Options.FlapMemory; i++)
             hold *= 2;
         return hold < state.Options.FlapMemory ? hold : state.Options.FlapMemory;
     }
 
-    private bool DoubtsItself =>
-        _silences[_silence] is { } first && state.Now - first < state.Options.ProbePeriod * PeriodsThatTell;
-
     private void AskOthers()
     {
-        _asking = true;
-        (_agreed, _disagreed) = (0, 0);
         _asked = state.Table.PickLive(state.Random, _voters, onlyAlive: true);
         for (int i = 0; i < _asked; i++)
             Ask(_voters[i]);
@@ -141,24 +163,21 @@ internal sealed class Comeback(CoreState state, Judge judge)
     {
         int majority = Math.Min(Majority, _asked + _agreed + _disagreed);
         if (_disagreed > 0 && _disagreed >= majority)
-        {
-            _asking = false;
             Answer();
-        }
         else if (_agreed >= majority)
-        {
-            _asking = false;
             Resign();
-        }
     }
 
-    /// <summary>Those who have not heard the verdict yet hear it from the condemned.</summary>
+    /// <summary>Its own word is proof: those who have not heard a verdict yet hear it from the condemned.</summary>
     private void Resign()
     {
-        _hold = Hold();
+        _asking = false;
+        _hold = HoldAfter(Math.Max(0, _returns - state.Options.FreeReturns));
         _soundSince = state.Now;
         _verdict = state.Self.Incarnation;
-        state.Self.Accusers = _accusers;
+        AccuserSet itself = default;
+        itself.Add(state.Self.Id);
+        state.Self.Accusers = itself;
         judge.Condemn(state.Self);
         Schedule();
     }
@@ -183,8 +202,9 @@ internal sealed class Comeback(CoreState state, Judge judge)
 
     private void Answer()
     {
-        judge.Refute(_verdict);
+        _asking = false;
         state.Self.Accusers = default;
+        judge.Refute(_verdict);
         _since = state.Self.Incarnation;
     }
 
@@ -193,6 +213,6 @@ internal sealed class Comeback(CoreState state, Judge judge)
         if (_scheduled)
             return;
         _scheduled = true;
-        state.Timers.Set(state.Now + state.Options.ProbePeriod, TimerKind.Comeback);
+        state.Timers.Set(state.Now + state.Options.ProbePeriod, TimerKind.SelfJudge);
     }
 }
