@@ -43,6 +43,9 @@ internal sealed class CoreState(CoreSettings settings, MemberTable table, ulong 
     /// <summary>When any other member was last heard.</summary>
     public TimeSpan HeardAt { get; set; }
 
+    /// <summary>When this member last heard somebody again after it had heard nobody for a whole suspicion window.</summary>
+    public TimeSpan? DeafUntil { get; set; }
+
     /// <summary>Since when the digest is what it is: a difference matters only once rumours had time to arrive.</summary>
     public TimeSpan DigestSince { get; set; }
 

@@ -164,6 +164,8 @@ internal sealed partial class MembershipCore
             return null;
         if (record == _state.Self)
             return null;
+        if (_state.Now - _state.HeardAt > _state.Options.SuspicionMin)
+            _state.DeafUntil = _state.Now;
         _state.HeardAt = _state.Now;
         record.FoundSilentAt = null;
         return record;

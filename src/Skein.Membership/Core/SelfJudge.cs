@@ -55,6 +55,8 @@ internal sealed class SelfJudge(CoreState state, Judge judge)
         _accusations.Note(state.Now);
         if (IsHalfCutOff)
             Resign();
+        else if (state.Variant.Caution && state.Now - state.DeafUntil < state.Options.SuspicionMin && Hold() != TimeSpan.Zero)
+            AskOthers(incarnation); // What it is suspected of it may long be dead of elsewhere.
         else
             judge.Refute(incarnation);
     }
@@ -72,10 +74,7 @@ internal sealed class SelfJudge(CoreState state, Judge judge)
         else if (Hold() == TimeSpan.Zero)
             Return();
         else
-        {
-            (_asking, _agreed, _disagreed) = (true, 0, 0);
-            AskOthers();
-        }
+            AskOthers(incarnation);
     }
 
     /// <summary>A member answered; <paramref name="agrees"/>: it told us that we are dead.</summary>
@@ -135,6 +134,12 @@ internal sealed class SelfJudge(CoreState state, Judge judge)
         for (int i = 0; i < surplus && hold < state.Options.FlapMemory; i++)
             hold *= 2;
         return hold < state.Options.FlapMemory ? hold : state.Options.FlapMemory;
+    }
+
+    private void AskOthers(uint incarnation)
+    {
+        (_asking, _verdict, _agreed, _disagreed) = (true, incarnation, 0, 0);
+        AskOthers();
     }
 
     private void AskOthers()
