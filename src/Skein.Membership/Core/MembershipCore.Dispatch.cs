@@ -122,10 +122,7 @@ internal sealed partial class MembershipCore
         bool ours = _prober.OnAck(body.Sequence, direct ? header.Sender : body.Target, direct ? header.Generation : null);
         if (!ours && direct)
             _relays.OnAck(body.Sequence, header.Sender);
-        int verdicts = _selfJudge.Verdicts;
         Merge(body, ClaimSource.Rumour);
-        if (direct)
-            _selfJudge.OnAnswer(header.Sender, agrees: _selfJudge.Verdicts != verdicts);
         _repair.OnDigest(from, body.Digest);
     }
 
@@ -164,7 +161,7 @@ internal sealed partial class MembershipCore
             return null;
         if (record == _state.Self)
             return null;
-        if (_state.Now - _state.HeardAt > _state.Options.SuspicionMin)
+        if (_state.Now - _state.HeardAt > _state.Deafness)
             _state.DeafUntil = _state.Now;
         _state.HeardAt = _state.Now;
         record.FoundSilentAt = null;

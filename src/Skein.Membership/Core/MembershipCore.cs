@@ -43,7 +43,7 @@ internal sealed partial class MembershipCore
         _outbox = new Outbox(_state, _seal);
         _spreader = new Spreader(_state, _outbox);
         _judge = new Judge(_state, _spreader) { Verify = Verify, Ask = Ask };
-        _selfJudge = new SelfJudge(_state, _judge) { Ask = Ask };
+        _selfJudge = new SelfJudge(_state, _judge);
         _prober = new Prober(_state, _outbox, _judge, _selfJudge);
         _relays = new Relays(_state, _outbox, _prober);
         _repair = new Repair(_state, _outbox);
