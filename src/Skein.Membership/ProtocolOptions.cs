@@ -73,8 +73,8 @@ public sealed record ProtocolOptions
     public TimeSpan DeadContactInterval { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// Returns from the dead that are free: one more within <see cref="FlapMemory"/> has to wait. A restart never waits. Default 1, range 0 to
-    /// 100.
+    /// Returns from the dead that are free for a member that was cut off alone: one more within <see cref="FlapMemory"/> has to wait. A restart,
+    /// and a member that heard others all the time, never waits. Default 1, range 0 to 100.
     /// </summary>
     public int FreeReturns { get; init; } = 1;
 
