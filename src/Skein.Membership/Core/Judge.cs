@@ -96,7 +96,11 @@ internal sealed class Judge(CoreState state, Spreader spreader)
     {
         if (incarnation < state.Self.Incarnation)
             return;
-        state.Table.Change(state.Self, incarnation, static (self, i) => self.Incarnation = i + 1);
+        state.Table.Change(state.Self, incarnation, static (self, i) =>
+        {
+            self.Incarnation = i + 1;
+            self.State = MemberState.Alive;
+        });
         spreader.Tell(state.Self, UpdateParts.State);
         state.Health.Worsen(1);
         state.Effects.Report(CoreEvent.RefutedOwn, state.Self);

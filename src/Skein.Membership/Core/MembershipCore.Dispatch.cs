@@ -51,6 +51,9 @@ internal sealed partial class MembershipCore
             case TimerKind.Watch:
                 _watcher.OnTimer();
                 break;
+            case TimerKind.SelfJudge:
+                _selfJudge.OnTimer();
+                break;
             case TimerKind.Housekeeping:
                 _state.Table.ForgetGone(_state.Now);
                 _state.Timers.Set(_state.Now + HousekeepingInterval, TimerKind.Housekeeping);
@@ -161,6 +164,8 @@ internal sealed partial class MembershipCore
             return null;
         if (record == _state.Self)
             return null;
+        if (_state.Now - _state.HeardAt > _state.Deafness)
+            _state.DeafUntil = _state.Now;
         _state.HeardAt = _state.Now;
         record.FoundSilentAt = null;
         return record;

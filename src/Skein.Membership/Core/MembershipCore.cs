@@ -22,6 +22,7 @@ internal sealed partial class MembershipCore
     private readonly LoadReporter _load;
     private readonly Watcher _watcher;
     private readonly Beacons _beacons;
+    private readonly SelfJudge _selfJudge;
     private readonly byte[] _reply = new byte[WireLimits.Datagram];
     private PeerAddress _from;
     private ulong _digest;
@@ -42,10 +43,11 @@ internal sealed partial class MembershipCore
         _outbox = new Outbox(_state, _seal);
         _spreader = new Spreader(_state, _outbox);
         _judge = new Judge(_state, _spreader) { Verify = Verify, Ask = Ask };
-        _prober = new Prober(_state, _outbox, _judge);
+        _selfJudge = new SelfJudge(_state, _judge);
+        _prober = new Prober(_state, _outbox, _judge, _selfJudge);
         _relays = new Relays(_state, _outbox, _prober);
         _repair = new Repair(_state, _outbox);
-        _merger = new Merger(_state, _judge, _spreader) { AskFor = id => _repair.Want(_from, id) };
+        _merger = new Merger(_state, _judge, _spreader, _selfJudge) { AskFor = id => _repair.Want(_from, id) };
         _nameCheck = new NameCheck(_state, _outbox, _spreader, Begin);
         _joiner = new Joiner(_state, _outbox, _nameCheck, settings.Seeds);
         _load = new LoadReporter(_state, _spreader);
