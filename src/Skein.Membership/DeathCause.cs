@@ -9,6 +9,6 @@ public enum DeathCause
     /// <summary>Its host refused connections to it: the process is gone. Takes milliseconds.</summary>
     Refused,
 
-    /// <summary>It was silent, and nobody refuted that until its suspicion window was over. Takes seconds.</summary>
+    /// <summary>It was silent, and nobody refuted that until its suspicion window was over, or it resigned because it was so ever again. Takes seconds.</summary>
     Silent,
 }

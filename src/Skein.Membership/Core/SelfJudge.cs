@@ -124,7 +124,7 @@ internal sealed class SelfJudge(CoreState state, Judge judge)
         AccuserSet itself = default;
         itself.Add(state.Self.Id);
         state.Self.Accusers = itself;
-        judge.Condemn(state.Self);
+        judge.Condemn(state.Self, DeathCause.Silent);
         Schedule();
     }
 
