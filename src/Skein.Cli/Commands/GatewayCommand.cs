@@ -36,7 +36,8 @@ internal static class GatewayCommand
         }
         catch (GatewayBindException error)
         {
-            throw new CommandFailedException($"{error.Message}; choose another port with --http or --grpc (0 takes a free one)", error);
+            string flags = settings.IsSupervised ? "--port" : "--http or --grpc";
+            throw new CommandFailedException($"{error.Message}; choose another port with {flags} (0 takes a free one)", error);
         }
         string name = settings.NameFor(gateway.Grpc.Port);
         var metadata = new MemberMetadata

@@ -37,7 +37,10 @@ internal static class ReplicaCommand
         LogWord log = settings.Log;
         var options = new ReplicaOptions
         {
-            Endpoint = new IPEndPoint(settings.BindAddress, Grpc.Read(sources)), Slots = slots, StopTimeout = settings.StopGrace,
+            Endpoint = new IPEndPoint(settings.BindAddress, Grpc.Read(sources)),
+            Slots = slots,
+            StopTimeout = settings.StopGrace,
+            Restart = settings.IsSupervised ? revision => LeaveForRestart(revision, signal) : null,
         };
         await using ReplicaApp replica = ReplicaApp.Build(options, engine, builder => MemberRun.Configure(builder, log));
         try
@@ -54,10 +57,11 @@ internal static class ReplicaCommand
         await using IMembership membership = await MemberRun.JoinAsync(settings, name, metadata, replica.Services, signal.Stop);
         replica.Control.SetGeneration(membership.Current.Self.Generation);
         using var telling = new LoadTeller(membership, replica.Control);
+        using var drain = new DrainTeller(membership, metadata, replica.Control);
         using IDisposable? following = settings.Keys?.Follow(membership);
         MemberRun.TellReady(settings, new MemberReady(name, "", metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
         await MemberRun.WaitForStopAsync(membership, signal);
-        await LeaveAsync(membership, metadata, replica, settings.StopGrace, signal);
+        await LeaveAsync(membership, replica, settings.StopGrace, signal);
         return CommandLine.Success;
     }
 
@@ -74,11 +78,9 @@ internal static class ReplicaCommand
     };
 
     /// <summary>Takes no new work, lets streams finish within the grace, then says goodbye.</summary>
-    private static async Task LeaveAsync(IMembership membership, MemberMetadata metadata, ReplicaApp replica, TimeSpan grace, StopSignal signal)
+    private static async Task LeaveAsync(IMembership membership, ReplicaApp replica, TimeSpan grace, StopSignal signal)
     {
         replica.Control.Drain();
-        metadata.Draining = true;
-        membership.UpdateMetadata(metadata);
         using var timeout = new CancellationTokenSource(grace, TimeProvider.System);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, signal.AtOnce);
         try
@@ -91,6 +93,13 @@ internal static class ReplicaCommand
         }
         await membership.LeaveAsync(signal.AtOnce);
         await replica.StopAsync(either.Token);
+    }
+
+    /// <summary>The supervisor reads the wish, then sees the process end.</summary>
+    private static void LeaveForRestart(string revision, StopSignal signal)
+    {
+        Console.WriteLine(new RestartWish(revision).ToLine());
+        signal.Request();
     }
 
     private static ulong Digest(IEnumerable<string> lines) =>

@@ -38,9 +38,7 @@ internal sealed class Setting<T> : ISetting
         // Read as text: one reading and one message for flag, environment and file alike.
         Option = repeatable ? new Option<string[]>("--" + name) : new Option<string?>("--" + name);
         (Option.Description, Option.HelpName) = (description, value);
-        EnvironmentVariable = "SKEIN_" + name.Replace('-', '_').ToUpperInvariant();
-        string[] words = name.Split('-');
-        Key = words[0] + string.Concat(words.Skip(1).Select(word => char.ToUpperInvariant(word[0]) + word[1..]));
+        (EnvironmentVariable, Key) = NamesOf(name);
         _allowed = allowed;
         _default = defaultValue;
         _tryRead = tryRead;
@@ -48,9 +46,9 @@ internal sealed class Setting<T> : ISetting
 
     public Option Option { get; }
 
-    public string EnvironmentVariable { get; }
+    public string EnvironmentVariable { get; private set; }
 
-    public string Key { get; }
+    public string Key { get; private set; }
 
     /// <exception cref="UsageException">The value is not allowed.</exception>
     public T Read(SettingSources sources)
@@ -69,8 +67,25 @@ internal sealed class Setting<T> : ISetting
         return this;
     }
 
+    /// <summary>
+    /// Puts the verb before its name in the environment and the file (<c>SKEIN_CHAT_MODEL</c>, <c>chatModel</c>), for a flag that means
+    /// something else to members.
+    /// </summary>
+    public Setting<T> Of(string verb)
+    {
+        (EnvironmentVariable, Key) = NamesOf(verb + Option.Name[1..]);
+        return this;
+    }
+
     /// <summary>True when anybody set it.</summary>
     public bool IsSet(SettingSources sources) => sources.Find(this) is not null;
+
+    private static (string EnvironmentVariable, string Key) NamesOf(string name)
+    {
+        string[] words = name.Split('-');
+        string key = words[0] + string.Concat(words.Skip(1).Select(word => char.ToUpperInvariant(word[0]) + word[1..]));
+        return ("SKEIN_" + name.Replace('-', '_').ToUpperInvariant(), key);
+    }
 }
 
 /// <summary>The kinds of settings.</summary>

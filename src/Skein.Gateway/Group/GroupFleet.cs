@@ -38,6 +38,7 @@ internal sealed class GroupFleet : IFleetSource
         Slots = (int)Math.Clamp(replica.Metadata.Slots, 1, 1_000_000),
         Weight = replica.Metadata.Weight is > 0 and < 1e6f ? replica.Metadata.Weight : 1,
         Draining = replica.Metadata.Draining,
+        HandOver = replica.Metadata.HandOver,
         Suspect = replica.State == MemberState.Suspect,
     };
 }
