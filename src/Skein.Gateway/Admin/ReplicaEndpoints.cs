@@ -27,22 +27,22 @@ internal static class ReplicaEndpoints
             AnswerAsync(() => replicas.LookAsync(name, stop)));
         endpoints.MapPost("/admin/v1/replicas/{name}/drain", (string name, HttpRequest request, ReplicaOperations replicas, CancellationToken stop) => AnswerAsync(async () =>
         {
-            DrainBody body = await ReadAsync<DrainBody>(request, stop);
+            DrainBody body = await ReadAsync<DrainBody>(request, """{"graceSeconds": 30}""", stop);
             return await replicas.DrainAsync(name, TimeSpan.FromSeconds(Math.Clamp(body.GraceSeconds, -1, int.MaxValue)), stop);
         }));
         endpoints.MapPost("/admin/v1/replicas/{name}/undrain", (string name, HttpRequest request, ReplicaOperations replicas, CancellationToken stop) => AnswerAsync(async () =>
         {
-            await ReadAsync<Dictionary<string, object>>(request, stop);
+            await ReadAsync<EmptyBody>(request, "{}", stop);
             return await replicas.UndrainAsync(name, stop);
         }));
         endpoints.MapPost("/admin/v1/replicas/{name}/probe", (string name, HttpRequest request, ReplicaOperations replicas, ReplicaProbe probe, CancellationToken stop) => AnswerAsync(async () =>
         {
-            await ReadAsync<Dictionary<string, object>>(request, stop);
+            await ReadAsync<EmptyBody>(request, "{}", stop);
             return await probe.AskAsync(replicas.Find(name), stop);
         }));
         endpoints.MapPost("/admin/v1/replicas/{name}/restart", (string name, HttpRequest request, ReplicaOperations replicas, CancellationToken stop) => AnswerAsync(async () =>
         {
-            RestartBody body = await ReadAsync<RestartBody>(request, stop);
+            RestartBody body = await ReadAsync<RestartBody>(request, """{"revision": "r2"}""", stop);
             if (body.Revision is not { } revision || !RevisionName.IsValid(revision))
                 throw AdminRefusedException.Invalid($"revision '{body.Revision}' is not allowed; allowed: {RevisionName.Allowed}");
             await replicas.RestartAsync(name, revision, stop);
@@ -64,7 +64,7 @@ internal static class ReplicaEndpoints
     }
 
     /// <exception cref="AdminRefusedException">The body is not the JSON that was asked for.</exception>
-    private static async Task<T> ReadAsync<T>(HttpRequest request, CancellationToken cancellationToken)
+    private static async Task<T> ReadAsync<T>(HttpRequest request, string allowed, CancellationToken cancellationToken)
     {
         if (!request.HasJsonContentType())
             throw new AdminRefusedException(415, "unsupported_media_type", $"content-type '{request.ContentType}' is not allowed; allowed: application/json");
@@ -72,11 +72,13 @@ internal static class ReplicaEndpoints
             throw AdminRefusedException.Invalid($"the body must tell its length; allowed: up to {MostBodyBytes} bytes");
         try
         {
-            return await JsonSerializer.DeserializeAsync<T>(request.Body, Strict, cancellationToken) ?? throw AdminRefusedException.Invalid("the body is null; allowed: a JSON object");
+            return await JsonSerializer.DeserializeAsync<T>(request.Body, Strict, cancellationToken) ?? throw AdminRefusedException.Invalid($"the body is null; allowed: such as {allowed}");
         }
         catch (JsonException error)
         {
-            throw AdminRefusedException.Invalid($"the body is wrong: {error.Message}");
+            throw AdminRefusedException.Invalid($"the body is wrong at {error.Path ?? "$"}; allowed: such as {allowed}");
         }
     }
+
+    private sealed record EmptyBody;
 }
