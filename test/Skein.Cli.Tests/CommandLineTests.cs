@@ -52,7 +52,12 @@ public class CommandLineTests
     [InlineData("skein: --revision '$(x)' is not allowed; allowed: 1 to 128 letters, digits and . _ - + : / @, the first a letter or digit", "rollout", "--revision", "$(x)")]
     [InlineData("skein: --command 'restart' does not say which replica; allowed: a command with {name} in it", "rollout", "--revision", "r2", "--command", "restart")]
     [InlineData("skein: --grace '-1s' is not allowed; allowed: a time such as 500ms, 2s or 10m, to 1440m", "drain", "replica-1", "--grace", "-1s")]
-    [InlineData("skein: --join 'a,,b' is not allowed; allowed: values joined by commas", "replica", "--engine", "simulated", "--grpc", "0", "--gossip", "0", "--join", "a,,b")]
+    [InlineData("skein: --join 'a,,b' is not allowed; allowed: host:port, [ipv6]:port or host; at most 64, joined by commas", "replica", "--engine", "simulated", "--grpc", "0", "--gossip", "0", "--join", "a,,b")]
+    [InlineData("skein: --join 'a:x' is not allowed; allowed: host:port, [ipv6]:port or host; at most 64, joined by commas", "replica", "--model", "/no/such.gguf", "--join", "a:x")]
+    [InlineData("skein: --weight '0' is not allowed; allowed: a number from 0.001 to 1000", "replica", "--model", "/no/such.gguf", "--weight", "0")]
+    [InlineData("skein: --name 'a b' is not allowed; allowed: 1 to 64 printable ASCII characters without spaces", "gateway", "--name", "a b")]
+    [InlineData("skein: --policy 'best' is not allowed; allowed: power-of-two-choices, weighted-least-connections", "gateway", "--policy", "best")]
+    [InlineData("skein: --queue-timeout '0' is not allowed; allowed: a time such as 500ms, 2s or 10m, above 0 to 60m", "gateway", "--queue-timeout", "0")]
     public async Task Run_WrongValue_ExitsWith2AndOneLine(string message, params string[] arguments)
     {
         using var error = new StringWriter();

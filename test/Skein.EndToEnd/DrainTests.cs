@@ -16,23 +16,23 @@ public class DrainTests(SimulatedCluster shared)
 
         await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, question);
         string serving = stream.Replica;
-        await using SkeinProcess drain = Run("drain", serving, "--json");
+        Task<RunResult> drain = RunAsync("drain", serving, "--json");
         await shared.Cluster.MemberAsync(serving, row => row.Draining, "is draining");
         // Three times as many as the drained one would get, were it asked.
         foreach (Answer meanwhile in await Task.WhenAll(Enumerable.Range(0, 9).Select(_ => AskToEndAsync(question, not: serving))))
             Assert.Equal(undisturbed, meanwhile);
         Assert.Equal(undisturbed, await stream.ReadToEndAsync());
 
-        RunResult drained = await drain.EndAsync();
+        RunResult drained = await drain;
         Assert.Equal((0, ""), (drained.ExitCode, drained.Errors));
         JsonNode outcome = JsonNode.Parse(drained.Output)!;
         Assert.Equal((serving, "drained", 0), (outcome["name"]!.GetValue<string>(), outcome["outcome"]!.GetValue<string>(), outcome["inFlight"]!.GetValue<int>()));
         await shared.Cluster.MemberAsync(serving, row => row is { State: "alive", Draining: true, InFlight: 0 }, "stays in the group, idle");
 
-        RunResult again = await Run("drain", serving).EndAsync();
+        RunResult again = await RunAsync("drain", serving);
         Assert.Equal((0, $"{serving} was drained already"), (again.ExitCode, again.Output));
 
-        RunResult undrained = await Run("undrain", serving).EndAsync();
+        RunResult undrained = await RunAsync("undrain", serving);
         Assert.Equal((0, $"{serving} takes work again"), (undrained.ExitCode, undrained.Output));
         await Until.FoundAsync(
             async () =>
@@ -52,13 +52,13 @@ public class DrainTests(SimulatedCluster shared)
         await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, new Question("A minute's worth", MaxTokens: 2400));
         string serving = stream.Replica;
 
-        RunResult end = await Run("drain", serving, "--grace", "1h", "--timeout", "300ms").EndAsync();
+        RunResult end = await RunAsync("drain", serving, "--grace", "1h", "--timeout", "300ms");
 
         Assert.Equal(1, end.ExitCode);
         Assert.Matches(
             $"^skein: {serving} is not drained after 0.3 s: 1 stream runs, 3600 s of grace left, \\d+ of 128 slots are free elsewhere; it goes on draining, 'skein undrain {serving}' takes it back$",
             Assert.Single(end.ErrorLines));
-        Assert.Equal(0, (await Run("undrain", serving).EndAsync()).ExitCode);
+        Assert.Equal(0, (await RunAsync("undrain", serving)).ExitCode);
         await shared.Cluster.MemberAsync(serving, row => row is { Draining: false, InFlight: 1 }, "takes work again, and its stream goes on");
     }
 
@@ -70,12 +70,12 @@ public class DrainTests(SimulatedCluster shared)
         await shared.Cluster.WholeAsync();
         foreach (string verb in new[] { "drain", "undrain" })
         {
-            RunResult end = await Run(verb, name).EndAsync();
+            RunResult end = await RunAsync(verb, name);
             Assert.Equal((2, message), (end.ExitCode, end.Errors));
         }
     }
 
-    private SkeinProcess Run(params string[] arguments) => SkeinProcess.Start([.. arguments, "--gateway", shared.Cluster.Http.ToString()]);
+    private Task<RunResult> RunAsync(params string[] arguments) => SkeinProcess.RunAsync([.. arguments, "--gateway", shared.Cluster.Http.ToString()]);
 
     private async Task<Answer> AskToEndAsync(Question question, string not = "")
     {

@@ -90,8 +90,11 @@ public class RolloutTests
         Assert.False(row["draining"]!.GetValue<bool>());
     }
 
-    private static Task<RunResult> RolloutAsync(ClusterProcess cluster, params string[] arguments) =>
-        SkeinProcess.Start(["rollout", "--gateway", cluster.Http.ToString(), .. arguments]).EndAsync(TimeSpan.FromSeconds(90));
+    private static async Task<RunResult> RolloutAsync(ClusterProcess cluster, params string[] arguments)
+    {
+        await using SkeinProcess rollout = SkeinProcess.Start(["rollout", "--gateway", cluster.Http.ToString(), .. arguments]);
+        return await rollout.EndAsync(TimeSpan.FromSeconds(90));
+    }
 
     private static IEnumerable<JsonNode> ReplicasOf(RunResult end) => JsonNode.Parse(end.Output)!["replicas"]!.AsArray().Select(replica => replica!);
 

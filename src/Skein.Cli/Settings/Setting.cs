@@ -122,9 +122,9 @@ internal static class Setting
         new(name, "x", description, string.Create(CultureInfo.InvariantCulture, $"a number from {min} to {max}"), defaultValue, (string text, out double read) =>
             double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out read) && read >= min && read <= max);
 
-    public static Setting<TimeSpan> Duration(string name, string description, TimeSpan defaultValue, TimeSpan max) =>
-        new(name, "time", description, $"a time such as 500ms, 2s or 10m, to {max.TotalMinutes:0.#}m", defaultValue, (string text, out TimeSpan read) =>
-            Durations.TryParse(text, out read) && read <= max);
+    public static Setting<TimeSpan> Duration(string name, string description, TimeSpan defaultValue, TimeSpan max, bool isZeroAllowed = true) =>
+        new(name, "time", description, $"a time such as 500ms, 2s or 10m, {(isZeroAllowed ? "" : "above 0 ")}to {max.TotalMinutes:0.#}m", defaultValue, (string text, out TimeSpan read) =>
+            Durations.TryParse(text, out read) && read <= max && (isZeroAllowed || read > TimeSpan.Zero));
 
     public static Setting<bool> Flag(string name, string description)
     {
@@ -134,12 +134,19 @@ internal static class Setting
         return setting;
     }
 
-    public static Setting<IReadOnlyList<string>> List(string name, string value, string description) =>
-        new(name, value, description, "values joined by commas", [], (string text, out IReadOnlyList<string> read) =>
+    public static Setting<IReadOnlyList<string>> List(string name, string value, string description, string allowed, int most, Func<string, bool> isAllowed) =>
+        new(name, value, description, $"{allowed}; at most {most}, joined by commas", [], (string text, out IReadOnlyList<string> read) =>
         {
             read = text.Split(',', StringSplitOptions.TrimEntries);
-            return read.All(item => item.Length > 0);
+            return read.Count <= most && read.All(isAllowed);
         }, repeatable: true);
+
+    /// <summary>One of some words.</summary>
+    public static Setting<string> Word(string name, string description, string defaultValue, IEnumerable<string> words)
+    {
+        string[] allowed = [.. words.Order(StringComparer.Ordinal)];
+        return new Setting<string>(name, "name", description, string.Join(", ", allowed), defaultValue, (string text, out string read) => allowed.Contains(read = text));
+    }
 
     public static Setting<T> Choice<T>(string name, string description, T defaultValue)
         where T : struct, Enum
