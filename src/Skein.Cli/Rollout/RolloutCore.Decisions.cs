@@ -43,7 +43,7 @@ internal sealed partial class RolloutCore
             Probe(step, now);
             return;
         }
-        step.Detail = isWrong ? $"back, but at revision '{row.Revision}'" : isNew ? "back, but draining" : $"not back yet: {(row.Generation > step.Generation ? row.State : "the old life was the last one seen")}";
+        step.Detail = isWrong ? $"back, but at revision '{row.Revision}'" : isNew ? "back, but draining" : "not back yet";
         if (now - step.WrongSince >= Patience)
             Fail(step, $"it came back at revision '{row.Revision}', not '{_plan.Revision}'", now);
         else if (now - step.Since >= _plan.Timeout)

@@ -184,7 +184,7 @@ public class RolloutCoreTests
         fleet.Set("a", row => row with { State = "left" });
         Assert.False(fleet.Look(59).Core.IsFinished);
 
-        Assert.Equal("a: it was not back within 60 s: not back yet: the old life was the last one seen", fleet.Look(1).Core.StopReason);
+        Assert.Equal("a: it was not back within 60 s: not back yet", fleet.Look(1).Core.StopReason);
     }
 
     [Fact]
