@@ -29,6 +29,9 @@ public class DrainTests(SimulatedCluster shared)
         Assert.Equal((serving, "drained", 0), (outcome["name"]!.GetValue<string>(), outcome["outcome"]!.GetValue<string>(), outcome["inFlight"]!.GetValue<int>()));
         await shared.Cluster.MemberAsync(serving, row => row is { State: "alive", Draining: true, InFlight: 0 }, "stays in the group, idle");
 
+        using (HttpResponseMessage ready = await shared.Cluster.Client.GetAsync("/readyz"))
+            Assert.True(ready.IsSuccessStatusCode, "a drained replica took the gateway out of service");
+
         RunResult again = await RunAsync("drain", serving);
         Assert.Equal((0, $"{serving} was drained already"), (again.ExitCode, again.Output));
 

@@ -39,8 +39,9 @@ internal static class DrainCommand
         DrainOutcome outcome;
         try
         {
-            outcome = await new DrainWait(new FleetClient(gateway), TimeProvider.System).RunAsync(
-                name, grace, timeout, blocked => progress.Tell($"{name} drains: {blocked}"), signal.Stop);
+            var fleet = new FleetClient(gateway);
+            outcome = await new DrainWait(fleet, TimeProvider.System).RunAsync(
+                name, fleet.DrainAsync(name, grace, signal.Stop), timeout, blocked => progress.Tell($"{name} drains: {blocked}"), signal.Stop);
         }
         catch (OperationCanceledException) when (signal.Stop.IsCancellationRequested)
         {

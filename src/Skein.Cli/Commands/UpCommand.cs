@@ -89,6 +89,7 @@ internal static class UpCommand
         if (engines.Count > 1 && asked is not null && asked != engines.Count)
             throw new UsageException($"--replicas {asked} does not go with {engines.Count} engines; allowed: {engines.Count}, or a single engine");
         int replicas = asked ?? (engines.Count > 1 ? engines.Count : 3);
+        // Wrong values are refused here, once, and not by each child.
         Slots.Read(sources);
         foreach (string engine in engines)
             EngineSettings.Check(sources, engine);

@@ -17,22 +17,22 @@ internal sealed record DrainOutcome(string Name, string Outcome, double Seconds,
     public const string TimedOut = "timed_out";
 }
 
-/// <summary>Drains a replica and waits until nothing runs on it.</summary>
+/// <summary>Waits until nothing runs on a replica that is being drained.</summary>
 internal sealed class DrainWait(FleetClient fleet, TimeProvider time)
 {
     private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(200);
 
     /// <param name="name">The replica.</param>
-    /// <param name="grace">How long its streams may finish there before they are moved.</param>
+    /// <param name="asked">The call that asked it to drain.</param>
     /// <param name="timeout">Longest wait; past it the replica goes on draining, and the outcome says what blocks it.</param>
     /// <param name="onProgress">Gets what it waits for, each time it has looked.</param>
     /// <param name="cancellationToken">Ends the wait, not the drain.</param>
     /// <exception cref="CommandFailedException">It died, started anew, or was taken back meanwhile.</exception>
     /// <exception cref="UsageException">The name is no replica's.</exception>
-    public async Task<DrainOutcome> RunAsync(string name, TimeSpan grace, TimeSpan timeout, Action<string> onProgress, CancellationToken cancellationToken)
+    public async Task<DrainOutcome> RunAsync(string name, Task<ReplicaRow> asked, TimeSpan timeout, Action<string> onProgress, CancellationToken cancellationToken)
     {
         long began = time.GetTimestamp();
-        ReplicaRow first = await fleet.DrainAsync(name, grace, cancellationToken);
+        ReplicaRow first = await asked;
         if (first.InFlight == 0)
             return new DrainOutcome(name, first.Changed ? DrainOutcome.Drained : DrainOutcome.AlreadyDrained, 0, 0, null);
         ReplicaRow last = first;

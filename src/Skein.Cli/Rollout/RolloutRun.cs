@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Skein.Cli.Fleet;
 using Skein.Cli.Settings;
@@ -22,6 +23,7 @@ internal sealed class RolloutRun(FleetClient fleet, RolloutPlan plan, RolloutToo
     private readonly Channel<Func<RolloutCore, TimeSpan, IReadOnlyList<(RolloutOrder Order, string Name)>>> _events =
         Channel.CreateUnbounded<Func<RolloutCore, TimeSpan, IReadOnlyList<(RolloutOrder, string)>>>();
 
+    private readonly ConcurrentDictionary<string, Task<ReplicaRow>> _drains = new(StringComparer.Ordinal);
     private readonly List<Task> _running = [];
     private readonly long _began = time.GetTimestamp();
     private TimeSpan? _deafSince;
@@ -105,7 +107,7 @@ internal sealed class RolloutRun(FleetClient fleet, RolloutPlan plan, RolloutToo
                     await DrainAsync(name, atOnce);
                     break;
                 case RolloutOrder.Undrain:
-                    await fleet.UndrainAsync(name, atOnce);
+                    await UndrainAsync(name, atOnce);
                     break;
                 case RolloutOrder.Restart:
                     await (tools.Restart?.RunAsync(name, atOnce) ?? fleet.RestartAsync(name, plan.Revision, atOnce));
@@ -131,11 +133,20 @@ internal sealed class RolloutRun(FleetClient fleet, RolloutPlan plan, RolloutToo
 
     private async Task DrainAsync(string name, CancellationToken atOnce)
     {
+        Task<ReplicaRow> asked = _drains[name] = fleet.DrainAsync(name, tools.Grace, atOnce);
         DrainOutcome outcome = await new DrainWait(fleet, time).RunAsync(
-            name, tools.Grace, tools.DrainTimeout, blocked => Post((core, now) => core.Note(name, blocked, now)), atOnce);
+            name, asked, tools.DrainTimeout, blocked => Post((core, now) => core.Note(name, blocked, now)), atOnce);
         Post((core, now) => outcome.Outcome == DrainOutcome.TimedOut
             ? core.NotDrained(name, DrainWait.Explain(outcome, tools.DrainTimeout), now)
             : core.Drained(name, now));
+    }
+
+    private async Task UndrainAsync(string name, CancellationToken atOnce)
+    {
+        // The order to drain may still be on its way: overtaken, it would have the last word.
+        if (_drains.TryGetValue(name, out Task<ReplicaRow>? asked))
+            await asked.ContinueWith(_ => { }, atOnce, TaskContinuationOptions.None, TaskScheduler.Default);
+        await fleet.UndrainAsync(name, atOnce);
     }
 
     private static IReadOnlyList<(RolloutOrder Order, string Name)> Failed(RolloutCore core, RolloutOrder order, string name, string why, TimeSpan now) => order switch
