@@ -93,7 +93,7 @@ public class RolloutTests
     private static async Task<RunResult> RolloutAsync(ClusterProcess cluster, params string[] arguments)
     {
         await using SkeinProcess rollout = SkeinProcess.Start(["rollout", "--gateway", cluster.Http.ToString(), .. arguments]);
-        return await rollout.EndAsync(TimeSpan.FromSeconds(90));
+        return await rollout.EndAsync(TimeSpan.FromMinutes(3));
     }
 
     private static IEnumerable<JsonNode> ReplicasOf(RunResult end) => JsonNode.Parse(end.Output)!["replicas"]!.AsArray().Select(replica => replica!);

@@ -4,8 +4,8 @@ using System.Globalization;
 namespace Skein.Cli.Supervision;
 
 /// <summary>
-/// Keeps one member running: starts it, and starts it again some time after its process has exited, at once where the member asked for it. It acts on the exit alone, never on
-/// what the group thinks of the member.
+/// Keeps one member running: starts it, and starts it again some time after its process has exited, at once where the member asked for that.
+/// It acts on the exit alone, never on what the group thinks of the member.
 /// </summary>
 internal sealed class KeptMember(MemberSpec spec, TimeSpan restartDelay, Func<IEnumerable<string>> seeds, TimeProvider time, Action<string> say)
 {
