@@ -29,6 +29,8 @@ internal static class GatewayServices
         services.AddOpenAiApi(options.Api);
         services.AddInferenceGrpc(options.Api);
         services.AddGrpcHealthChecks().AddCheck<GatewayHealth>("gateway");
+        services.AddSingleton<ReplicaOperations>();
+        services.AddSingleton<ReplicaProbe>();
         services.AddSingleton(provider => new Readiness(provider.GetRequiredService<FleetTracker>(), options.ExpectedReplicas));
     }
 

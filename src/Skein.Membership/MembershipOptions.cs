@@ -46,6 +46,15 @@ public sealed record MembershipOptions
     /// <summary>Timing and bounds. Default <see cref="ProtocolOptions.Lan"/>.</summary>
     public ProtocolOptions Protocol { get; init; } = ProtocolOptions.Lan;
 
+    /// <summary>What a name may be, in words.</summary>
+    public static string AllowedNames => MemberName.Allowed;
+
+    /// <summary>True when a member may be called so.</summary>
+    public static bool IsName(string name) => MemberName.IsValid(name);
+
+    /// <summary>True when it is <c>host:port</c>, <c>[ipv6]:port</c> or <c>host</c>.</summary>
+    public static bool IsSeed(string seed) => SeedAddress.TryParse(seed, out _);
+
     /// <summary>Checks every value.</summary>
     /// <exception cref="MembershipException">Names the option, its value and what is allowed.</exception>
     public void Validate()

@@ -74,7 +74,13 @@ internal static class MemberRun
         }
         catch (MembershipException error)
         {
-            throw new CommandFailedException(error.Message, error);
+            string advice = error.Error switch
+            {
+                MembershipError.AddressInUse => "; choose another port with --gossip (0 takes a free one)",
+                MembershipError.NameTaken => "; choose another name with --name",
+                _ => "",
+            };
+            throw new CommandFailedException(error.Message + advice, error);
         }
     }
 

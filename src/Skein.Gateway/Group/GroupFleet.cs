@@ -86,6 +86,7 @@ internal sealed class GroupFleet : IFleetSource, IDescriptionBook
             Slots = (int)Math.Clamp(metadata.Slots, 1, 1_000_000),
             Weight = metadata.Weight is > 0 and < 1e6f ? metadata.Weight : 1,
             Draining = metadata.Draining,
+            HandOver = metadata.HandOver,
             Suspect = replica.State == MemberState.Suspect,
         };
     }

@@ -20,6 +20,7 @@ internal sealed class GatewayMetrics : IDisposable
         HistogramBucketBoundaries = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92],
     };
 
+    private readonly RequestTally _tally;
     private readonly TimeProvider _time;
     private readonly Meter _meter;
     private readonly Counter<long> _requests;
@@ -27,8 +28,9 @@ internal sealed class GatewayMetrics : IDisposable
     private readonly Histogram<double> _duration;
     private readonly Histogram<double> _firstToken;
 
-    public GatewayMetrics(IMeterFactory meters, IFleetVitals vitals, TimeProvider time)
+    public GatewayMetrics(IMeterFactory meters, IFleetVitals vitals, RequestTally tally, TimeProvider time)
     {
+        _tally = tally;
         _time = time;
         _meter = meters.Create(MetricNames.Meter);
         _requests = _meter.CreateCounter<long>(MetricNames.Requests, "{request}", "Requests ended, by operation and outcome.");
@@ -78,6 +80,7 @@ internal sealed class GatewayMetrics : IDisposable
         if (outcome != RequestOutcomes.Completed)
             tags.Add(MetricNames.ErrorType, outcome);
         _duration.Record(elapsed.TotalSeconds, tags);
+        _tally.Count(outcome);
         Count(operation, outcome, 1); // last: whoever sees it may rely on the others
     }
 

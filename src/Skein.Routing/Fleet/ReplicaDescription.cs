@@ -41,6 +41,9 @@ public sealed record ReplicaDescription
     /// <summary>Takes no new work.</summary>
     public bool Draining { get; init; }
 
+    /// <summary>Draining, and its grace is over: streams that still run on it should be moved elsewhere.</summary>
+    public bool HandOver { get; init; }
+
     /// <summary>Suspected by the group: asked only when nobody else can.</summary>
     public bool Suspect { get; init; }
 

@@ -40,7 +40,7 @@ internal sealed class SimulatedReplica(string name, int slots, TimeProvider time
 
     public ReplicaDescription Description => new()
     {
-        Id = new ReplicaId(name, Generation), Address = name, Models = [FailoverWorld.Model], Slots = slots, Draining = IsDraining,
+        Id = new ReplicaId(name, Generation), Address = name, Models = [FailoverWorld.Model], Slots = slots, Draining = IsDraining, HandOver = IsDraining,
     };
 
     public LoadReport Report() => new()
