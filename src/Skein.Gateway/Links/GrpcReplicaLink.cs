@@ -52,6 +52,11 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
         {
             return await frames.MoveNext(cancellationToken);
         }
+        catch (RpcException error) when (cancellationToken.IsCancellationRequested)
+        {
+            // A read that meets the cancel half way ends as if the connection were broken, which would take a healthy replica out.
+            throw new OperationCanceledException("the attempt was cancelled", error, cancellationToken);
+        }
         catch (RpcException error)
         {
             throw LinkErrors.From(error);
@@ -63,5 +68,5 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
         }
     }
 
-    private static LinkException Gone(Replica replica) => new(LinkError.Unreachable, $"{replica.Id} left the fleet");
+    public static LinkException Gone(Replica replica) => new(LinkError.Unreachable, $"{replica.Id} left the fleet");
 }

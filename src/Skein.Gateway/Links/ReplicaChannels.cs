@@ -23,6 +23,10 @@ internal sealed class ReplicaChannels : IDisposable
 
     public Inference.InferenceClient ClientOf(Replica replica) => _channels.GetOrAdd(replica.Id, Open, (replica, _options)).Client;
 
+    /// <summary>The bus to a replica: a new one where none is, or the last one broke.</summary>
+    /// <exception cref="ObjectDisposedException">The replica left.</exception>
+    public TokenBus BusOf(Replica replica) => _channels.GetOrAdd(replica.Id, Open, (replica, _options)).Bus;
+
     public void Dispose()
     {
         _fleet.Changed -= CloseThoseThatLeft;
@@ -69,5 +73,20 @@ internal sealed class ReplicaChannels : IDisposable
             channel.Connection.Dispose();
     }
 
-    private sealed record Channel(Replica Replica, GrpcChannel Connection, Inference.InferenceClient Client);
+    private sealed record Channel(Replica Replica, GrpcChannel Connection, Inference.InferenceClient Client)
+    {
+        private readonly Lock _gate = new();
+        private TokenBus? _bus;
+
+        public TokenBus Bus
+        {
+            get
+            {
+                if (Volatile.Read(ref _bus) is { IsBroken: false } live)
+                    return live;
+                lock (_gate)
+                    return _bus is { IsBroken: false } ? _bus : _bus = new TokenBus(Client);
+            }
+        }
+    }
 }

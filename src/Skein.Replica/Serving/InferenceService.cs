@@ -1,5 +1,6 @@
 using System.Text;
 using Grpc.Core;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Skein.Engines;
 using Skein.Protocol.V1;
@@ -8,43 +9,23 @@ namespace Skein.Replica.Serving;
 
 /// <summary>The gRPC service: refuses a request, or gives it a slot and a stream.</summary>
 internal sealed partial class InferenceService(
-    IInferenceEngine engine, SlotTable slots, StreamTicker ticker, ReplicaOptions options, TimeProvider time, ILogger<InferenceService> logger)
+    IInferenceEngine engine,
+    SlotTable slots,
+    StreamTicker ticker,
+    ReplicaOptions options,
+    TimeProvider time,
+    IHostApplicationLifetime lifetime,
+    ILogger<InferenceService> logger)
     : Inference.InferenceBase
 {
     private const int MostNameBytes = 128;
 
-    public override async Task Generate(
-        GenerateRequest request, IServerStreamWriter<GenerateFrame> responseStream, ServerCallContext context)
-    {
-        Check(request);
-        using var lease = Take(request.Caller);
-        var watch = new SilenceWatch(time, options.WriteTimeout);
-        using var stream = new GenerationStream(
-            request, responseStream, slots, watch, context.GetHttpContext().Abort, context.CancellationToken);
-        ticker.Add(stream);
-        try
-        {
-            await stream.RunAsync(engine, lease);
-        }
-        catch (EngineException exception)
-        {
-            if (exception.Error == EngineError.Failed)
-            {
-                Log.EngineFailed(logger, request.RequestId, request.Choice, request.Attempt, exception);
-            }
+    public override Task Generate(GenerateRequest request, IServerStreamWriter<GenerateFrame> responseStream, ServerCallContext context) =>
+        ServeAsync(request, responseStream, context.GetHttpContext().Abort, context.CancellationToken);
 
-            throw ReplicaStatus.From(exception);
-        }
-        catch (Exception exception) when (context.CancellationToken.IsCancellationRequested)
-        {
-            Log.CallerGone(logger, request.RequestId, request.Choice, request.Attempt, exception);
-            throw new RpcException(new Status(StatusCode.Cancelled, "the caller is gone"));
-        }
-        finally
-        {
-            ticker.Remove(stream);
-        }
-    }
+    public override Task Bus(IAsyncStreamReader<BusOrders> requestStream, IServerStreamWriter<BusFrames> responseStream, ServerCallContext context) =>
+        new BusSession(ServeAsync, responseStream, options, time, context.GetHttpContext().Abort, logger)
+            .RunAsync(requestStream, context.CancellationToken, lifetime.ApplicationStopping);
 
     public override async Task<DescribeResponse> Describe(DescribeRequest request, ServerCallContext context)
     {
@@ -62,6 +43,37 @@ internal sealed partial class InferenceService(
 
     public override Task<ContinueResponse> Continue(ContinueRequest request, ServerCallContext context) =>
         throw Unimplemented("Continue");
+
+    private async Task ServeAsync(GenerateRequest request, IServerStreamWriter<GenerateFrame> writer, Action abort, CancellationToken gone)
+    {
+        Check(request);
+        using var lease = Take(request.Caller);
+        var watch = new SilenceWatch(time, options.WriteTimeout);
+        using var stream = new GenerationStream(request, writer, slots, watch, abort, gone);
+        ticker.Add(stream);
+        try
+        {
+            await stream.RunAsync(engine, lease);
+        }
+        catch (EngineException exception)
+        {
+            if (exception.Error == EngineError.Failed)
+            {
+                Log.EngineFailed(logger, request.RequestId, request.Choice, request.Attempt, exception);
+            }
+
+            throw ReplicaStatus.From(exception);
+        }
+        catch (Exception exception) when (gone.IsCancellationRequested)
+        {
+            Log.CallerGone(logger, request.RequestId, request.Choice, request.Attempt, exception);
+            throw new RpcException(new Status(StatusCode.Cancelled, "the caller is gone"));
+        }
+        finally
+        {
+            ticker.Remove(stream);
+        }
+    }
 
     private SlotLease Take(string caller) => slots.TryTake(caller, out var lease) switch
     {
