@@ -54,7 +54,7 @@ internal static class GatewayServices
         services.AddSingleton<AdmissionQueue>();
         services.AddSingleton(options.Link);
         services.AddSingleton<ReplicaChannels>();
-        services.AddSingleton<IReplicaLink, GrpcReplicaLink>();
+        services.AddSingleton<IReplicaLink, BusReplicaLink>();
         services.AddSingleton<ReplicaGreeter>();
         services.AddSingleton(options.Streaming);
         services.AddSingleton<RoutingStatistics>();

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net.Http;
 using Grpc.Net.Client;
 using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
@@ -44,6 +45,10 @@ internal sealed class ReplicaChannels : IDisposable
             ConnectTimeout = options.ConnectTimeout,
             PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
             InitialHttp2StreamWindowSize = 1 << 20,
+            // A connection whose packets are lost says nothing by itself; new calls, and the probes, would all go over it.
+            KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
+            KeepAlivePingDelay = options.KeepAliveInterval,
+            KeepAlivePingTimeout = options.KeepAliveTimeout,
         };
         GrpcChannel channel = GrpcChannel.ForAddress($"http://{replica.Description.Address}", new GrpcChannelOptions
         {

@@ -49,10 +49,11 @@ internal sealed class BusAttempt(BusStart start, BusSession session) : IServerSt
         lock (_gate)
         {
             _pending = null;
-        }
 
-        // Not here and now: what an engine does on cancel may take its time, and the bus must go on.
-        _ = _gone.CancelAsync();
+            // Told here, but acted upon elsewhere: what an engine does on cancel may take its time, and the bus must go on.
+            _ = _gone.CancelAsync();
+            GetReady();
+        }
     }
 
     public void AddCredit(uint bytes)
@@ -117,12 +118,6 @@ internal sealed class BusAttempt(BusStart start, BusSession session) : IServerSt
         {
             room = Task.CompletedTask;
             Gone.ThrowIfCancellationRequested();
-            // The bus has a heartbeat of its own, one for all.
-            if (IsHeartbeat(frame))
-            {
-                return true;
-            }
-
             if (_pending is null)
             {
                 _pending = frame;
@@ -149,7 +144,4 @@ internal sealed class BusAttempt(BusStart start, BusSession session) : IServerSt
             session.Ready(this);
         }
     }
-
-    private static bool IsHeartbeat(GenerateFrame frame) =>
-        frame.Count == 0 && frame.Start is null && frame.Finish is null && frame.Load is null && frame.Text.IsEmpty && frame.RawDelta.IsEmpty;
 }

@@ -7,13 +7,10 @@ using Skein.Protocol.V1;
 
 namespace Skein.Replica.Serving;
 
-/// <summary>Runs one attempt until its engine has stopped and all it said was written, as a call of Generate does.</summary>
-internal delegate Task ServeAttempt(GenerateRequest request, IServerStreamWriter<GenerateFrame> writer, Action abort, CancellationToken gone);
-
 /// <summary>
 /// The replica's end of one bus. One loop takes orders, and never waits for anything else; one loop sends all that is ready as one message.
 /// </summary>
-/// <param name="serve">Serves an attempt.</param>
+/// <param name="serve">Runs an attempt until its engine has stopped and all it said was written, as a call of Generate does.</param>
 /// <param name="writer">Towards the gateway.</param>
 /// <param name="options">Bounds and rhythm.</param>
 /// <param name="time">For heartbeats.</param>
@@ -21,7 +18,7 @@ internal delegate Task ServeAttempt(GenerateRequest request, IServerStreamWriter
 /// <param name="logger">For what goes wrong behind the gateway's back.</param>
 [SuppressMessage("Design", "CA1001", Justification = "The source has neither timer nor handle, and the sending loop may cancel it last of all.")]
 internal sealed partial class BusSession(
-    ServeAttempt serve, IServerStreamWriter<BusFrames> writer, ReplicaOptions options, TimeProvider time, Action abort, ILogger logger)
+    Func<BusAttempt, Task> serve, IServerStreamWriter<BusFrames> writer, ReplicaOptions options, TimeProvider time, Action abort, ILogger logger)
 {
     private const int MessageBytes = 16 << 10;
     private const uint LeastWindowBytes = 1 << 10;
@@ -115,13 +112,17 @@ internal sealed partial class BusSession(
     {
         try
         {
-            if (start.Request is null || start.WindowBytes is < LeastWindowBytes or > MostWindowBytes)
+            if (start.WindowBytes is < LeastWindowBytes or > MostWindowBytes)
             {
-                throw ReplicaStatus.InvalidRequest(
-                    $"window_bytes is {start.WindowBytes}; allowed: {LeastWindowBytes} to {MostWindowBytes}, and a request");
+                throw ReplicaStatus.InvalidRequest($"window_bytes is {start.WindowBytes}; allowed: {LeastWindowBytes} to {MostWindowBytes}");
             }
 
-            await serve(start.Request, attempt, attempt.Cancel, attempt.Gone);
+            if (start.Request is null)
+            {
+                throw ReplicaStatus.InvalidRequest("request is absent; a start needs one");
+            }
+
+            await serve(attempt);
             attempt.End(status: null);
         }
         catch (RpcException exception)

@@ -21,10 +21,16 @@ internal sealed partial class InferenceService(
     private const int MostNameBytes = 128;
 
     public override Task Generate(GenerateRequest request, IServerStreamWriter<GenerateFrame> responseStream, ServerCallContext context) =>
-        ServeAsync(request, responseStream, context.GetHttpContext().Abort, context.CancellationToken);
+        ServeAsync(request, responseStream, isAlone: true, context.GetHttpContext().Abort, context.CancellationToken);
 
     public override Task Bus(IAsyncStreamReader<BusOrders> requestStream, IServerStreamWriter<BusFrames> responseStream, ServerCallContext context) =>
-        new BusSession(ServeAsync, responseStream, options, time, context.GetHttpContext().Abort, logger)
+        new BusSession(
+            attempt => ServeAsync(attempt.Request, attempt, isAlone: false, attempt.Cancel, attempt.Gone),
+            responseStream,
+            options,
+            time,
+            context.GetHttpContext().Abort,
+            logger)
             .RunAsync(requestStream, context.CancellationToken, lifetime.ApplicationStopping);
 
     public override async Task<DescribeResponse> Describe(DescribeRequest request, ServerCallContext context)
@@ -44,13 +50,23 @@ internal sealed partial class InferenceService(
     public override Task<ContinueResponse> Continue(ContinueRequest request, ServerCallContext context) =>
         throw Unimplemented("Continue");
 
-    private async Task ServeAsync(GenerateRequest request, IServerStreamWriter<GenerateFrame> writer, Action abort, CancellationToken gone)
+    /// <param name="request">From a peer.</param>
+    /// <param name="writer">Towards it.</param>
+    /// <param name="isAlone">Whether it has a call of its own; on a bus heartbeats and silence are the bus's matter.</param>
+    /// <param name="abort">Cuts it off, without waiting; <paramref name="gone"/> follows.</param>
+    /// <param name="gone">The caller wants no more.</param>
+    private async Task ServeAsync(
+        GenerateRequest request, IServerStreamWriter<GenerateFrame> writer, bool isAlone, Action abort, CancellationToken gone)
     {
         Check(request);
         using var lease = Take(request.Caller);
         var watch = new SilenceWatch(time, options.WriteTimeout);
         using var stream = new GenerationStream(request, writer, slots, watch, abort, gone);
-        ticker.Add(stream);
+        if (isAlone)
+        {
+            ticker.Add(stream);
+        }
+
         try
         {
             await stream.RunAsync(engine, lease);
