@@ -36,6 +36,22 @@ public class BusTests
     }
 
     [Fact]
+    public async Task Bus_FrameTooLongForAllOthers_EndsThatAttempt()
+    {
+        var engine = new ScriptedEngine();
+        await using var replica = await TestReplica.StartAsync(engine);
+        using var bus = new TestBus(replica);
+        engine.Say(ScriptedEngine.StartFrame, ScriptedEngine.Token(0, new string('x', 1 << 20)));
+        await bus.SayAsync(new BusOrders { Start = { Start } });
+
+        var status = Google.Rpc.Status.Parser.ParseFrom((await bus.NextEndAsync()).Status);
+
+        Assert.Equal((int)Code.Internal, status.Code);
+        Assert.EndsWith("at most 1048576 go over a bus", status.Message);
+        await engine.Stopped.WaitAsync(TestReplica.Deadline);
+    }
+
+    [Fact]
     public async Task Bus_GatewayGone_StopsTheEngine()
     {
         var engine = new ScriptedEngine();
@@ -132,9 +148,17 @@ public class BusTests
         await using var replica = await TestReplica.StartAsync(engine, time: time);
         using var bus = new TestBus(replica);
         engine.Say(ScriptedEngine.StartFrame);
-        // Frames over the window go out one by one; one that no flow control lets through stays under way.
-        engine.Say(ScriptedEngine.Token(0, new string('x', 20_000_000)));
-        await bus.SayAsync(new BusOrders { Start = { Start } });
+        // Many a stream's frame, until one is under way that HTTP/2 does not let through.
+        for (var i = 0u; i < 40; i++)
+        {
+            engine.Say(ScriptedEngine.Token(i, new string('x', 1_000_000)));
+        }
+
+        await bus.SayAsync(new BusOrders { Start = { new BusStart { Stream = 7, WindowBytes = 1 << 20, Request = new GenerateRequest() } } });
+        for (var i = 0; i < 40; i++)
+        {
+            await bus.SayAsync(new BusOrders { Credit = { new BusCredit { Stream = 7, Bytes = 1 << 20 } } });
+        }
 
         while (!engine.Stopped.IsCompleted)
         {

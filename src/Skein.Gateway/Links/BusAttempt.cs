@@ -9,23 +9,16 @@ namespace Skein.Gateway.Links;
 /// One attempt on a bus: the frames that came for it and were not read yet. Frames come from the bus's reading loop, reads from the
 /// session, the end from either or from whoever cancels.
 /// </summary>
-/// <remarks>
-/// A session that waits goes on within the bus's reading loop: it journals the frame and hands it to the client's side, which is done in
-/// microseconds, while a thread of its own for each token would cost more than all the rest. Ends that are not clean set much more in
-/// motion and are handed over to the pool.
-/// </remarks>
-internal sealed class BusAttempt : IThreadPoolWorkItem, IDisposable
+internal sealed class BusAttempt : IDisposable
 {
     /// <summary>Bytes of frames that may be on their way or unread: what a session that reads nothing for a while costs.</summary>
     public const int WindowBytes = 64 << 10;
 
     private readonly TokenBus _bus;
-    private readonly Channel<GenerateFrame> _inbox = Channel.CreateUnbounded<GenerateFrame>(
-        new UnboundedChannelOptions { SingleReader = true, AllowSynchronousContinuations = true });
-
+    private readonly Channel<Arrival> _inbox = Channel.CreateUnbounded<Arrival>(new UnboundedChannelOptions { SingleReader = true });
     private readonly CancellationToken _cancellation;
     private CancellationTokenRegistration _onCancel;
-    private Exception? _failure;
+    private int _owedBytes;
     private int _readBytes;
     private bool _heardSinceBeat;
     private volatile bool _beatUnread;
@@ -61,17 +54,15 @@ internal sealed class BusAttempt : IThreadPoolWorkItem, IDisposable
     public bool TryRead([NotNullWhen(true)] out GenerateFrame? frame)
     {
         frame = null;
-        if (_cancellation.IsCancellationRequested || !_inbox.Reader.TryRead(out frame))
+        if (_cancellation.IsCancellationRequested || !_inbox.Reader.TryRead(out Arrival arrival))
             return false;
-        if (frame.Stream == 0)
-        {
+        frame = arrival.Frame;
+        if (arrival.Bytes == 0)
             _beatUnread = false;
-            return true;
-        }
-        _readBytes += frame.CalculateSize();
-        frame.Stream = 0;
+        _readBytes += arrival.Bytes;
         if (_readBytes >= WindowBytes / 2)
         {
+            Interlocked.Add(ref _owedBytes, -_readBytes);
             _bus.Credit(this, _readBytes);
             _readBytes = 0;
         }
@@ -81,7 +72,15 @@ internal sealed class BusAttempt : IThreadPoolWorkItem, IDisposable
     public void Deliver(GenerateFrame frame)
     {
         _heardSinceBeat = true;
-        _inbox.Writer.TryWrite(frame);
+        if (Volatile.Read(ref _owedBytes) >= WindowBytes)
+        {
+            Fail(new LinkException(LinkError.EngineFailed, $"the replica sent more than the {WindowBytes} bytes it had credit for"));
+            return;
+        }
+        int bytes = frame.CalculateSize();
+        frame.Stream = 0;
+        Interlocked.Add(ref _owedBytes, bytes);
+        _inbox.Writer.TryWrite(new Arrival(frame, bytes));
     }
 
     /// <summary>The bus lives: so do those of its attempts that have nothing to say.</summary>
@@ -90,7 +89,7 @@ internal sealed class BusAttempt : IThreadPoolWorkItem, IDisposable
         if (!_heardSinceBeat && !_beatUnread)
         {
             _beatUnread = true;
-            _inbox.Writer.TryWrite(new GenerateFrame { Attempt = Request.Attempt, Choice = Request.Choice });
+            _inbox.Writer.TryWrite(new Arrival(new GenerateFrame { Attempt = Request.Attempt, Choice = Request.Choice }, Bytes: 0));
         }
         _heardSinceBeat = false;
     }
@@ -98,14 +97,8 @@ internal sealed class BusAttempt : IThreadPoolWorkItem, IDisposable
     /// <summary>The clean end, behind the frames delivered before.</summary>
     public void Complete() => _inbox.Writer.TryComplete();
 
-    /// <summary>Any other end. The first one counts.</summary>
-    public void Fail(Exception failure)
-    {
-        if (Interlocked.CompareExchange(ref _failure, failure, null) is null)
-            ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
-    }
-
-    void IThreadPoolWorkItem.Execute() => _inbox.Writer.TryComplete(_failure);
+    /// <summary>Any other end, behind them too. The first end counts.</summary>
+    public void Fail(Exception failure) => _inbox.Writer.TryComplete(failure);
 
     public void Dispose()
     {
@@ -113,4 +106,8 @@ internal sealed class BusAttempt : IThreadPoolWorkItem, IDisposable
         Volatile.Write(ref _isAbandoned, true);
         _bus.Leave(this);
     }
+
+    /// <param name="Frame">As it is handed on.</param>
+    /// <param name="Bytes">What it took of the window; 0 for a heartbeat.</param>
+    private readonly record struct Arrival(GenerateFrame Frame, int Bytes);
 }

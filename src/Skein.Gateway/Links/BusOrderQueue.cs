@@ -31,25 +31,18 @@ internal sealed class BusOrderQueue
     /// <summary>Takes no more, and ends the sending.</summary>
     public void Close() => _orders.Writer.TryComplete();
 
-    /// <summary>Sends until the queue is closed or the call has ended; whoever reads from the call learns why.</summary>
+    /// <summary>Sends until the queue is closed, or fails as the call does.</summary>
     public async Task WriteToAsync(IClientStreamWriter<BusOrders> writer)
     {
         var message = new BusOrders();
-        try
+        while (await _orders.Reader.WaitToReadAsync())
         {
-            while (await _orders.Reader.WaitToReadAsync())
-            {
-                Fill(message);
-                if (message.Start.Count + message.Credit.Count + message.Cancel.Count > 0)
-                    await writer.WriteAsync(message);
-                message.Start.Clear();
-                message.Credit.Clear();
-                message.Cancel.Clear();
-            }
-        }
-        catch (Exception end) when (end is RpcException or InvalidOperationException or OperationCanceledException)
-        {
-            // See above.
+            Fill(message);
+            if (message.Start.Count + message.Credit.Count + message.Cancel.Count > 0)
+                await writer.WriteAsync(message);
+            message.Start.Clear();
+            message.Credit.Clear();
+            message.Cancel.Clear();
         }
     }
 

@@ -13,9 +13,8 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
         Replica replica, GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using AsyncServerStreamingCall<GenerateFrame> call = Start(replica, request, cancellationToken);
-        IAsyncStreamReader<GenerateFrame> frames = call.ResponseStream;
-        while (await MoveNextAsync(frames, cancellationToken))
-            yield return frames.Current;
+        while (await MoveNextAsync(call, cancellationToken))
+            yield return call.ResponseStream.Current;
     }
 
     public async Task ProbeAsync(Replica replica, CancellationToken cancellationToken)
@@ -46,11 +45,11 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
         }
     }
 
-    private static async ValueTask<bool> MoveNextAsync(IAsyncStreamReader<GenerateFrame> frames, CancellationToken cancellationToken)
+    private static async ValueTask<bool> MoveNextAsync(AsyncServerStreamingCall<GenerateFrame> call, CancellationToken cancellationToken)
     {
         try
         {
-            return await frames.MoveNext(cancellationToken);
+            return await call.ResponseStream.MoveNext(cancellationToken);
         }
         catch (RpcException error) when (cancellationToken.IsCancellationRequested)
         {
@@ -63,8 +62,10 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
         }
         catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
         {
-            // The channel was closed under the call: its replica left, or this gateway stops.
-            throw new LinkException(LinkError.ConnectionLost, "the connection was closed", load: null, error);
+            // A connection that could not be made, or was closed here, is told as a cancel; the call's status knows better.
+            call.Dispose();
+            Status status = call.GetStatus();
+            throw new LinkException(LinkErrors.OfConnection(status.DebugException) ?? LinkError.ConnectionLost, status.Detail, load: null, error);
         }
     }
 

@@ -26,6 +26,9 @@ internal static class LinkErrors
     /// <summary>Tells a broken connection from a stream that the replica ended: only the former takes the replica out.</summary>
     public static LinkError? OfConnection(Exception? exception)
     {
+        // Bare, it is the channel's own attempt to connect; what breaks later comes wrapped.
+        if (exception is SocketException)
+            return LinkError.Unreachable;
         for (; exception is not null; exception = exception.InnerException)
         {
             switch (exception)

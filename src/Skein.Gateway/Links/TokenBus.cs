@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
-using Google.Protobuf;
 using Grpc.Core;
 using Skein.Protocol.V1;
 using Skein.Routing.Streaming;
@@ -19,13 +18,14 @@ internal sealed class TokenBus
     private readonly ConcurrentDictionary<ulong, BusAttempt> _attempts = [];
     private ulong _lastStream;
     private volatile bool _broken;
+    private volatile Exception? _unsendable;
 
     /// <exception cref="ObjectDisposedException">The channel is closed.</exception>
     public TokenBus(Inference.InferenceClient client)
     {
         _call = client.Bus(new CallOptions());
         _ = ReadAsync();
-        _ = _orders.WriteToAsync(_call.RequestStream);
+        _ = WriteAsync();
     }
 
     /// <summary>Whether it takes no more attempts.</summary>
@@ -71,9 +71,16 @@ internal sealed class TokenBus
         {
             (error, message, cause) = (LinkErrors.OfConnection(end.Status.DebugException) ?? error, end.Status.Detail, end);
         }
-        catch (Exception end) when (end is OperationCanceledException or InvalidProtocolBufferException)
+        catch (OperationCanceledException end)
         {
-            (message, cause) = (end is OperationCanceledException ? "the connection was closed" : "the replica sent a status that is none", end);
+            // A connection that could not be made, or was closed here, is told as a cancel; the call's status knows better.
+            _call.Dispose();
+            Status status = _call.GetStatus();
+            (error, message, cause) = (LinkErrors.OfConnection(status.DebugException) ?? error, status.Detail, end);
+        }
+        catch (Exception end)
+        {
+            (message, cause) = ($"the replica sent what cannot be read: {end.Message}", end);
         }
         _broken = true;
         _orders.Close();
@@ -81,7 +88,24 @@ internal sealed class TokenBus
         foreach ((ulong stream, BusAttempt attempt) in _attempts)
         {
             if (_attempts.TryRemove(stream, out _))
-                attempt.Fail(new LinkException(error, message, load: null, cause));
+                attempt.Fail(new LinkException(error, message, load: null, _unsendable ?? cause));
+        }
+    }
+
+    private async Task WriteAsync()
+    {
+        try
+        {
+            await _orders.WriteToAsync(_call.RequestStream);
+        }
+        catch (Exception end) when (end is RpcException or InvalidOperationException or OperationCanceledException)
+        {
+            // The call has ended: the reading loop meets the same end, and tells it.
+        }
+        catch (Exception end)
+        {
+            _unsendable = end;
+            _call.Dispose();
         }
     }
 
@@ -95,12 +119,13 @@ internal sealed class TokenBus
         }
         foreach (BusEnd end in message.Ends)
         {
+            LinkException? failure = end.Status.IsEmpty ? null : LinkErrors.From(RpcStatus.Parser.ParseFrom(end.Status));
             if (!_attempts.TryRemove(end.Stream, out BusAttempt? attempt))
                 continue;
-            if (end.Status.IsEmpty)
+            if (failure is null)
                 attempt.Complete();
             else
-                attempt.Fail(LinkErrors.From(RpcStatus.Parser.ParseFrom(end.Status)));
+                attempt.Fail(failure);
         }
         if (message.Beat)
         {

@@ -14,10 +14,14 @@ namespace Skein.Replica.Serving;
 [SuppressMessage("Design", "CA1001", Justification = "The source has neither timer nor handle, and a cancel may come at any time.")]
 internal sealed class BusAttempt(BusStart start, BusSession session) : IServerStreamWriter<GenerateFrame>
 {
+    /// <summary>Longest frame on a bus; it is as much as a gateway's journal takes.</summary>
+    public const int MostFrameBytes = 1 << 20;
+
     private readonly CancellationTokenSource _gone = new();
     private readonly Lock _gate = new();
     private long _creditBytes = start.WindowBytes;
     private GenerateFrame? _pending;
+    private int _pendingBytes;
     private TaskCompletionSource? _room;
     private BusEnd? _end;
     private bool _isReady;
@@ -35,9 +39,16 @@ internal sealed class BusAttempt(BusStart start, BusSession session) : IServerSt
     public WriteOptions? WriteOptions { get; set; }
 
     /// <summary>Completes when the frame is held, to be sent with the next message.</summary>
+    /// <exception cref="RpcException">The frame is too long to be put before everybody else's.</exception>
     public async Task WriteAsync(GenerateFrame message)
     {
-        while (!TryHold(message, out var room))
+        var bytes = message.CalculateSize();
+        if (bytes > MostFrameBytes)
+        {
+            throw ReplicaStatus.EngineFailed($"the engine sent a frame of {bytes} bytes; at most {MostFrameBytes} go over a bus");
+        }
+
+        while (!TryHold(message, bytes, out var room))
         {
             await room.WaitAsync(Gone);
         }
@@ -112,7 +123,7 @@ internal sealed class BusAttempt(BusStart start, BusSession session) : IServerSt
         }
     }
 
-    private bool TryHold(GenerateFrame frame, out Task room)
+    private bool TryHold(GenerateFrame frame, int bytes, out Task room)
     {
         lock (_gate)
         {
@@ -121,12 +132,14 @@ internal sealed class BusAttempt(BusStart start, BusSession session) : IServerSt
             if (_pending is null)
             {
                 _pending = frame;
+                _pendingBytes = bytes;
                 GetReady();
                 return true;
             }
 
-            if (FrameMerger.TryAppend(_pending, frame))
+            if (_pendingBytes + bytes <= MostFrameBytes && FrameMerger.TryAppend(_pending, frame))
             {
+                _pendingBytes += bytes;
                 return true;
             }
 

@@ -126,6 +126,8 @@ public sealed class BusReplicaLinkTests
         // The first ones may still meet the connection that is just breaking.
         while ((await Assert.ThrowsAsync<LinkException>(() => world.Read("nobody").NextAsync())).Error != LinkError.Unreachable)
             world.Token.ThrowIfCancellationRequested();
+        var longOne = await Assert.ThrowsAsync<LinkException>(() => world.Read(new string('x', BusReplicaLink.MostRequestBytes)).NextAsync());
+        Assert.Equal(LinkError.Unreachable, longOne.Error);
         await world.RestartAsync(engine);
         engine.Of("after").Say(KeyedEngine.Start, KeyedEngine.Finish);
 
@@ -172,7 +174,7 @@ public sealed class BusReplicaLinkTests
 
         for (int beat = 0; beat < 3; beat++)
         {
-            Task<GenerateFrame> next = reader.NextAsync();
+            Task<GenerateFrame> next = reader.NextOrBeatAsync();
             while (!next.IsCompleted)
             {
                 time.Advance(TimeSpan.FromMilliseconds(250));
@@ -196,7 +198,7 @@ public sealed class BusReplicaLinkTests
         Assert.False(stopping.IsCompleted);
         engine.Of("running").Say(KeyedEngine.Token(0), KeyedEngine.Finish);
         List<GenerateFrame> rest = await running.RestAsync();
-        await stopping.WaitAsync(BusWorld.Deadline);
+        await stopping.WaitAsync(GatewaySide.Deadline);
 
         Assert.Equal(LinkError.Draining, late.Error);
         Assert.NotNull(rest[^1].Finish);

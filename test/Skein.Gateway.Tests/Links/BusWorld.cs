@@ -8,32 +8,13 @@ using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Tests.Links;
 
-/// <summary>A replica on a free loopback port and the gateway's link to it. What is read from it has a deadline.</summary>
-internal sealed class BusWorld : IAsyncDisposable
+/// <summary>A replica on a free loopback port and the gateway's link to it.</summary>
+internal sealed class BusWorld : GatewaySide
 {
-    public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
-
-    private readonly FleetTracker _fleet;
-    private readonly ReplicaChannels _channels;
-    private readonly CancellationTokenSource _deadline = new(Deadline, TimeProvider.System);
-
     private BusWorld(ReplicaApp app)
-    {
-        App = app;
-        _fleet = new FleetTracker(new FixedFleet(app.Endpoint.ToString()));
-        _channels = new ReplicaChannels(_fleet, new LinkOptions());
-        Link = new BusReplicaLink(_channels);
-    }
+        : base(app.Endpoint.ToString()) => App = app;
 
     public ReplicaApp App { get; private set; }
-
-    public BusReplicaLink Link { get; }
-
-    public Skein.Routing.Fleet.Replica Replica => _fleet.Current.Replicas.Single();
-
-    public TokenBus Bus => _channels.BusOf(Replica);
-
-    public CancellationToken Token => _deadline.Token;
 
     public static async Task<BusWorld> StartAsync(IInferenceEngine engine, ReplicaOptions? options = null, TimeProvider? time = null) =>
         new(await RunReplicaAsync(engine, new IPEndPoint(IPAddress.Loopback, 0), options, time));
@@ -48,17 +29,10 @@ internal sealed class BusWorld : IAsyncDisposable
     /// <summary>Starts it again at the same address.</summary>
     public async Task RestartAsync(IInferenceEngine engine) => App = await RunReplicaAsync(engine, App.Endpoint);
 
-    public BusReader Read(GenerateRequest request, CancellationToken cancellation = default) =>
-        new(Link.GenerateAsync(Replica, request, cancellation.CanBeCanceled ? cancellation : Token));
-
-    public BusReader Read(string prompt, CancellationToken cancellation = default) => Read(new GenerateRequest { Text = prompt, Attempt = 1 }, cancellation);
-
-    public async ValueTask DisposeAsync()
+    public override async ValueTask DisposeAsync()
     {
-        _channels.Dispose();
+        await base.DisposeAsync();
         await KillAsync();
-        _fleet.Dispose();
-        _deadline.Dispose();
     }
 
     private static async Task<ReplicaApp> RunReplicaAsync(IInferenceEngine engine, IPEndPoint endpoint, ReplicaOptions? options = null, TimeProvider? time = null)
@@ -69,6 +43,42 @@ internal sealed class BusWorld : IAsyncDisposable
             builder => builder.Services.AddSingleton(time ?? TimeProvider.System));
         await app.StartAsync();
         return app;
+    }
+}
+
+/// <summary>The link of a gateway to one address. What is read from it has a deadline.</summary>
+internal class GatewaySide : IAsyncDisposable
+{
+    public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
+
+    private readonly FleetTracker _fleet;
+    private readonly ReplicaChannels _channels;
+    private readonly CancellationTokenSource _deadline = new(Deadline, TimeProvider.System);
+
+    public GatewaySide(string address)
+    {
+        _fleet = new FleetTracker(new FixedFleet(address));
+        _channels = new ReplicaChannels(_fleet, new LinkOptions());
+        Link = new BusReplicaLink(_channels);
+    }
+
+    public BusReplicaLink Link { get; }
+
+    public Skein.Routing.Fleet.Replica Replica => _fleet.Current.Replicas.Single();
+
+    public CancellationToken Token => _deadline.Token;
+
+    public BusReader Read(GenerateRequest request, CancellationToken cancellation = default) =>
+        new(Link.GenerateAsync(Replica, request, cancellation.CanBeCanceled ? cancellation : Token));
+
+    public BusReader Read(string prompt, CancellationToken cancellation = default) => Read(new GenerateRequest { Text = prompt, Attempt = 1 }, cancellation);
+
+    public virtual ValueTask DisposeAsync()
+    {
+        _channels.Dispose();
+        _fleet.Dispose();
+        _deadline.Dispose();
+        return ValueTask.CompletedTask;
     }
 
     private sealed class FixedFleet(string address) : IFleetSource
@@ -84,29 +94,39 @@ internal sealed class BusWorld : IAsyncDisposable
     }
 }
 
-/// <summary>One attempt's frames, heartbeats left out unless asked for.</summary>
+/// <summary>One attempt's frames, heartbeats left out unless asked for. Each read has a deadline.</summary>
 internal sealed class BusReader(IAsyncEnumerable<GenerateFrame> frames) : IAsyncDisposable
 {
     private readonly IAsyncEnumerator<GenerateFrame> _frames = frames.GetAsyncEnumerator();
 
     /// <summary>The next frame, heartbeats included.</summary>
+    public async Task<GenerateFrame> NextOrBeatAsync()
+    {
+        Assert.True(await _frames.MoveNextAsync().AsTask().WaitAsync(GatewaySide.Deadline), "the attempt ended");
+        return _frames.Current;
+    }
+
     public async Task<GenerateFrame> NextAsync()
     {
-        Assert.True(await _frames.MoveNextAsync().AsTask().WaitAsync(BusWorld.Deadline), "the attempt ended");
-        return _frames.Current;
+        GenerateFrame frame;
+        do
+            frame = await NextOrBeatAsync();
+        while (IsBeat(frame));
+        return frame;
     }
 
     public async Task<List<GenerateFrame>> RestAsync()
     {
         var rest = new List<GenerateFrame>();
-        while (await _frames.MoveNextAsync().AsTask().WaitAsync(BusWorld.Deadline))
+        while (await _frames.MoveNextAsync().AsTask().WaitAsync(GatewaySide.Deadline))
         {
-            if (_frames.Current is { Count: 0, Start: null, Finish: null })
-                continue;
-            rest.Add(_frames.Current);
+            if (!IsBeat(_frames.Current))
+                rest.Add(_frames.Current);
         }
         return rest;
     }
 
     public ValueTask DisposeAsync() => _frames.DisposeAsync();
+
+    private static bool IsBeat(GenerateFrame frame) => frame is { Count: 0, Start: null, Finish: null };
 }
