@@ -59,7 +59,7 @@ internal static class GatewayServices
         services.AddSingleton<AdmissionQueue>();
         services.AddSingleton(options.Link);
         services.AddSingleton<ReplicaChannels>();
-        services.AddSingleton<IReplicaLink, GrpcReplicaLink>();
+        services.AddSingleton<IReplicaLink, BusReplicaLink>();
         services.AddSingleton<IReplicaDescriber, GrpcReplicaDescriber>();
         services.AddSingleton<ReplicaGreeter>();
         services.AddSingleton(options.Streaming);

@@ -28,12 +28,15 @@ internal sealed class VirtualTime : TimeProvider
     public void Run(Func<Task> main)
     {
         SynchronizationContext? before = SynchronizationContext.Current;
-        SynchronizationContext.SetSynchronizationContext(new Context(_ready));
+        var context = new Context(_ready);
+        SynchronizationContext.SetSynchronizationContext(context);
         try
         {
             Task task = main();
             while (!task.IsCompleted)
             {
+                if (context.Stray is { } stray)
+                    throw new InvalidOperationException($"the code under simulation left its one thread, so that no seed would replay:\n{stray}");
                 if (_ready.TryDequeue(out var next))
                     next.Callback(next.State);
                 else if (_due.TryTake(TimeSpan.MaxValue, out var due))
@@ -52,7 +55,19 @@ internal sealed class VirtualTime : TimeProvider
 
     private sealed class Context(Queue<(SendOrPostCallback, object?)> ready) : SynchronizationContext
     {
-        public override void Post(SendOrPostCallback d, object? state) => ready.Enqueue((d, state));
+        private readonly int _thread = Environment.CurrentManagedThreadId;
+        private volatile string? _stray;
+
+        /// <summary>Where code came back from another thread; null where none did.</summary>
+        public string? Stray => _stray;
+
+        public override void Post(SendOrPostCallback d, object? state)
+        {
+            if (Environment.CurrentManagedThreadId == _thread)
+                ready.Enqueue((d, state));
+            else
+                _stray ??= Environment.StackTrace;
+        }
 
         public override void Send(SendOrPostCallback d, object? state) => d(state);
 

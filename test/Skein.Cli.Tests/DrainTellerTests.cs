@@ -69,6 +69,8 @@ public class DrainTellerTests
 
         public void UpdateLoad(int inFlight, int queued) => throw new NotSupportedException();
 
+        public long CountDropped(DropCause cause) => throw new NotSupportedException();
+
         public bool TryGetBeacon(string name, [NotNullWhen(true)] out LoadBeacon? beacon) => throw new NotSupportedException();
 
         public void UseKeys(GossipKeys keys) => throw new NotSupportedException();

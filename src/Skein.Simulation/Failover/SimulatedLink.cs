@@ -57,8 +57,7 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
             if (target.Generation == life && target.IsUp)
                 target.Running--;
             stop.Cancel();
-            await Task.WhenAny(next);
-            _ = next.Exception;
+            await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
             await frames.DisposeAsync();
         }
     }
@@ -77,8 +76,13 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
     {
         SimulatedReplica target = replicas[replica.Id.Name];
         await Task.Delay(Latency, time, cancellationToken);
+        using var wake = new Wake();
+        wake.Follow(target, cancellationToken);
         while (target.IsFrozen)
-            await target.Changed.WaitAsync(cancellationToken);
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            await wake.WaitAsync();
+        }
         return target.IsUp && target.Generation == replica.Id.Generation ? target : throw new LinkException(LinkError.Unreachable, "refused");
     }
 
@@ -88,44 +92,78 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
             return engine.GenerateAsync(request, cancellationToken);
         var held = new HeldCall(request.Resume);
         _held[(request.Session, request.Choice, request.Attempt)] = held;
-        return engine.HoldAsync(request, held.Journal.WaitAsync, cancellationToken);
+        return engine.HoldAsync(request, held.JournalAsync, cancellationToken);
     }
 
     /// <summary>Waits for the engine or for the time of a heartbeat.</summary>
     /// <returns>True when the engine has something.</returns>
     private async Task<bool> WaitAsync(Task<bool> next, SimulatedReplica target, ulong life, int failures, CancellationToken cancellationToken)
     {
-        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task heartbeat = Task.Delay(Heartbeat, time, over.Token);
-        try
-        {
-            while (true)
+        bool isBeat = false;
+        using var wake = new Wake();
+        wake.Follow(target, cancellationToken);
+        await using ITimer heartbeat = time.CreateTimer(
+            _ =>
             {
-                Task changed = target.Changed;
-                if (!target.IsUp || target.Generation != life)
-                    throw new LinkException(LinkError.ConnectionLost, "reset");
-                if (target.EngineFailures != failures)
-                    throw new LinkException(LinkError.EngineFailed, "the engine failed");
-                if (!target.IsFrozen && next.IsCompleted)
-                    return true;
-                if (!target.IsFrozen && heartbeat.IsCompleted)
-                    return false;
-                cancellationToken.ThrowIfCancellationRequested();
-                Task cancelled = Task.Delay(Timeout.InfiniteTimeSpan, time, over.Token);
-                await (target.IsFrozen ? Task.WhenAny(changed, cancelled) : Task.WhenAny(next, heartbeat, changed, cancelled));
-            }
-        }
-        finally
+                isBeat = true;
+                wake.Up();
+            },
+            null, Heartbeat, Timeout.InfiniteTimeSpan);
+        wake.Follow(next);
+        while (true)
         {
-            over.Cancel();
+            if (!target.IsUp || target.Generation != life)
+                throw new LinkException(LinkError.ConnectionLost, "reset");
+            if (target.EngineFailures != failures)
+                throw new LinkException(LinkError.EngineFailed, "the engine failed");
+            if (!target.IsFrozen && (next.IsCompleted || isBeat))
+                return next.IsCompleted;
+            cancellationToken.ThrowIfCancellationRequested();
+            await wake.WaitAsync();
+        }
+    }
+
+    /// <summary>A wait for the first of several things that stays on its thread, which those of the framework do not.</summary>
+    private sealed class Wake : IDisposable
+    {
+        private TaskCompletionSource _up = new();
+        private SimulatedReplica? _replica;
+        private CancellationTokenRegistration _registration;
+
+        public void Follow(SimulatedReplica replica, CancellationToken cancellationToken)
+        {
+            _replica = replica;
+            _replica.Changed += Up;
+            _registration = cancellationToken.UnsafeRegister(static wake => ((Wake)wake!).Up(), this);
+        }
+
+        public void Follow(Task task) => task.GetAwaiter().OnCompleted(Up);
+
+        public void Up() => _up.TrySetResult();
+
+        public async Task WaitAsync()
+        {
+            await _up.Task;
+            _up = new TaskCompletionSource();
+        }
+
+        public void Dispose()
+        {
+            if (_replica is not null)
+                _replica.Changed -= Up;
+            _registration.Dispose();
         }
     }
 
     private sealed class HeldCall(Resume? before)
     {
-        private readonly TaskCompletionSource<Resume?> _journal = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly TaskCompletionSource<Resume?> _journal = new();
 
-        public Task<Resume?> Journal => _journal.Task;
+        public async Task<Resume?> JournalAsync(CancellationToken cancellationToken)
+        {
+            await using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(_ => _journal.TrySetCanceled(cancellationToken), null);
+            return await _journal.Task;
+        }
 
         public void Continue(ContinueRequest since)
         {
@@ -134,7 +172,7 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
             journal.Text = ByteString.CopyFrom([.. journal.Text.Span, .. since.Text.Span]);
             journal.NextIndex = since.NextIndex;
             journal.Fingerprint = since.Fingerprint;
-            _journal.SetResult(since.NextIndex == 0 ? before : journal);
+            _journal.TrySetResult(since.NextIndex == 0 ? before : journal);
         }
     }
 }

@@ -8,8 +8,10 @@ namespace Skein.Simulation.Failover;
 /// <summary>A replica that can be killed, frozen, slowed, drained, and whose engine can fail.</summary>
 internal sealed class SimulatedReplica(string name, int slots, TimeProvider time)
 {
-    private TaskCompletionSource _changed = New();
     private ulong _sequence;
+
+    /// <summary>Raised after a change of any of these.</summary>
+    public event Action? Changed;
 
     public string Name => name;
 
@@ -31,9 +33,6 @@ internal sealed class SimulatedReplica(string name, int slots, TimeProvider time
     public int Running { get; set; }
 
     public bool IsFull => Running >= slots;
-
-    /// <summary>Completes with the next change of any of these.</summary>
-    public Task Changed => _changed.Task;
 
     public IInferenceEngine Engine { get; } = SimulatedEngineFactory.Create(
         new SimulatedEngineOptions { Model = FailoverWorld.Model, TokensPerSecond = 50, PrefillTokensPerSecond = 5000, Jitter = 0.3 }, time);
@@ -63,10 +62,6 @@ internal sealed class SimulatedReplica(string name, int slots, TimeProvider time
     private void Change(Action change)
     {
         change();
-        TaskCompletionSource changed = _changed;
-        _changed = New();
-        changed.SetResult();
+        Changed?.Invoke();
     }
-
-    private static TaskCompletionSource New() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }
