@@ -21,6 +21,7 @@ internal static class SkeinCommand
         RolloutCommand.Create(),
         ChatCommand.Create(),
         BenchCommand.Create(),
+        ChaosCommand.Create(),
         SimulateCommand.Create(),
         GossipKeysCommand.Create(),
     };

@@ -13,7 +13,6 @@ internal static class UpCommand
     /// <summary>Shorter than the patience of the supervisor, so that streams end with their terminal event.</summary>
     private const string MemberGrace = "3s";
 
-    private static readonly TimeSpan ReadyTimeout = TimeSpan.FromSeconds(60);
     private static readonly Setting<int?> Replicas = Setting.OptionalNumber("replicas", "Replicas [default: 3, or one per --engine]", 1, 64);
     private static readonly Setting<int> Gateways = Setting.Number("gateways", "Gateways [default: 1]", 1, 1, 16);
     private static readonly Setting<int> Port = EndpointSettings.Port("port", 8080, "HTTP port of the first gateway");
@@ -38,7 +37,7 @@ internal static class UpCommand
         try
         {
             var clock = Stopwatch.StartNew();
-            await StartAsync(cluster, signal.Stop);
+            await ClusterStart.RunAsync(cluster, signal.Stop);
             Banner.Print(cluster, clock.Elapsed);
             await signal.WaitAsync();
             await Console.Error.WriteLineAsync("stopping: members drain and leave (Ctrl-C again: at once)");
@@ -62,24 +61,6 @@ internal static class UpCommand
         }
         await Console.Error.WriteLineAsync("stopped; no process is left");
         return CommandLine.Success;
-    }
-
-    private static async Task StartAsync(Cluster cluster, CancellationToken cancellationToken)
-    {
-        await Console.Error.WriteLineAsync($"starting {cluster.Members.Count} members …");
-        await cluster.StartAsync(member => Console.Error.WriteLine($"  {member.Name} is up (pid {member.ProcessId})"), cancellationToken);
-        using var gateway = new GatewayClient(new Uri($"http://{cluster.Members[0].LastReady!.Http}"));
-        using var timeout = new CancellationTokenSource(ReadyTimeout, TimeProvider.System);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
-        try
-        {
-            while (!await gateway.IsReadyAsync(either.Token))
-                await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, either.Token);
-        }
-        catch (OperationCanceledException error) when (timeout.IsCancellationRequested)
-        {
-            throw new CommandFailedException($"the cluster did not start: the gateway did not see all replicas within {ReadyTimeout.TotalSeconds:0} s", error);
-        }
     }
 
     private static List<MemberSpec> Specs(SettingSources sources)

@@ -7,7 +7,7 @@ namespace Skein.Load.Chaos;
 internal sealed class FaultPlan(IReadOnlyList<FaultKind> kinds, int leftAlone, int seed)
 {
     private static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(200);
-    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(4);
+    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(2.5);
 
     private readonly Random _random = new(seed);
     private readonly Queue<FaultKind> _round = new();
