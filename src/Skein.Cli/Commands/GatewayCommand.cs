@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.CommandLine;
 using System.Net;
 using Skein.Cli.Members;
@@ -9,6 +10,7 @@ using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Balancing;
+using Skein.Routing.Streaming;
 
 namespace Skein.Cli.Commands;
 
@@ -23,8 +25,16 @@ internal static class GatewayCommand
     private static readonly Setting<string> Policy = Setting.Word("policy", $"Balancing policy [default: {Line.Policy}]", Line.Policy, BalancingPolicies.BuiltIn.Select(policy => policy.Name));
     private static readonly Setting<int> ExpectedReplicas = Setting.Number("expected-replicas", "Live replicas at which /readyz says ready [default: 1]", 1, 0, 10_000);
 
+    private static readonly StreamingOptions Streams = new();
+    private static readonly Setting<IReadOnlyList<string>> Hedge = new(
+        "hedge", "models", "Ask a second replica when the first token is late: off, all, or models [default: off; a request may ask for it]", "off, all, or model names",
+        [], TryReadHedge);
+
+    private static readonly Setting<TimeSpan> MaxReplay = Setting.Duration(
+        "max-replay", "Longest time to make an answer again where no engine can resume it; 0s never does [default: 2s]", Streams.MaxReplay, TimeSpan.FromMinutes(10));
+
     public static Command Create() => CommandLine.Verb(
-        "gateway", "Run one gateway", [Http, Grpc, QueueLength, QueueTimeout, Policy, ExpectedReplicas, .. EndpointSettings.All], RunAsync);
+        "gateway", "Run one gateway", [Http, Grpc, QueueLength, QueueTimeout, Policy, ExpectedReplicas, Hedge, MaxReplay, .. EndpointSettings.All], RunAsync);
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
@@ -72,6 +82,12 @@ internal static class GatewayCommand
                 NoReplicaTimeout = queueTimeout < Line.NoReplicaTimeout ? queueTimeout : Line.NoReplicaTimeout,
                 Policy = Policy.Read(sources),
             },
+            Streaming = new StreamingOptions
+            {
+                HedgeAll = Hedge.Read(sources).Contains("all"),
+                HedgedModels = Hedge.Read(sources).ToFrozenSet(StringComparer.Ordinal),
+                MaxReplay = MaxReplay.Read(sources),
+            },
         };
         LogWord log = settings.Log;
         try
@@ -82,5 +98,11 @@ internal static class GatewayCommand
         {
             throw new UsageException(error.Message);
         }
+    }
+
+    private static bool TryReadHedge(string text, out IReadOnlyList<string> models)
+    {
+        models = text == "off" ? [] : text.Split(',', StringSplitOptions.TrimEntries);
+        return models.All(model => model.Length > 0);
     }
 }

@@ -52,6 +52,10 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
     public IEnumerable<BreakerLevel> Breakers() =>
         admission.Breakers().Select(breaker => new BreakerLevel(breaker.Replica.Name, (int)breaker.State, breaker.Ejections));
 
+    (long Asked, long Won) IFleetVitals.Hedges => (statistics.Hedges, statistics.HedgesWon);
+
+    long IFleetVitals.LateFrames => statistics.LateFrames;
+
     IEnumerable<MemberCount> IFleetVitals.Members() =>
         Group.GroupBy(member => (member.Role, member.State)).Select(group => new MemberCount(group.Key.Role, WordFor(group.Key.State), group.Count()));
 

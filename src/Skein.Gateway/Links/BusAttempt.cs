@@ -32,6 +32,8 @@ internal sealed class BusAttempt : IDisposable
         _cancellation = cancellation;
     }
 
+    public TokenBus Bus => _bus;
+
     public ulong Stream { get; }
 
     public GenerateRequest Request { get; }

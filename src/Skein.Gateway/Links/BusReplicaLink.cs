@@ -17,7 +17,7 @@ internal sealed class BusReplicaLink(ReplicaChannels channels) : IReplicaLink
     private readonly GrpcReplicaLink _calls = new(channels);
 
     public IAsyncEnumerable<GenerateFrame> GenerateAsync(Replica replica, GenerateRequest request, CancellationToken cancellationToken) =>
-        request.CalculateSize() <= MostRequestBytes
+        request.CalculateSize() <= MostRequestBytes && channels.HasBus(replica)
             ? GenerateOverBusAsync(replica, request, cancellationToken)
             : _calls.GenerateAsync(replica, request, cancellationToken);
 
@@ -31,11 +31,31 @@ internal sealed class BusReplicaLink(ReplicaChannels channels) : IReplicaLink
     {
         cancellationToken.ThrowIfCancellationRequested();
         using BusAttempt attempt = Start(replica, request, cancellationToken);
+        if (await IsUnknownAsync(attempt))
+        {
+            await foreach (GenerateFrame frame in _calls.GenerateAsync(replica, request, cancellationToken))
+                yield return frame;
+            yield break;
+        }
         while (await attempt.WaitToReadAsync())
         {
             while (attempt.TryRead(out GenerateFrame? frame))
                 yield return frame;
             cancellationToken.ThrowIfCancellationRequested();
+        }
+    }
+
+    /// <summary>Found out by the first attempt: a replica of an older release, in the middle of a rolling update, knows calls only.</summary>
+    private static async ValueTask<bool> IsUnknownAsync(BusAttempt attempt)
+    {
+        try
+        {
+            await attempt.WaitToReadAsync();
+            return false;
+        }
+        catch (LinkException) when (attempt.Bus.IsUnknown)
+        {
+            return true;
         }
     }
 

@@ -24,6 +24,9 @@ internal sealed class ReplicaChannels : IDisposable
 
     public Inference.InferenceClient ClientOf(Replica replica) => _channels.GetOrAdd(replica.Id, Open, (replica, _options)).Client;
 
+    /// <summary>False once the replica was found to know no bus.</summary>
+    public bool HasBus(Replica replica) => !_channels.TryGetValue(replica.Id, out Channel? channel) || channel.HasBus;
+
     /// <summary>The bus to a replica: a new one where none is, or the last one broke.</summary>
     /// <exception cref="ObjectDisposedException">The replica left.</exception>
     public TokenBus BusOf(Replica replica) => _channels.GetOrAdd(replica.Id, Open, (replica, _options)).Bus;
@@ -82,6 +85,8 @@ internal sealed class ReplicaChannels : IDisposable
     {
         private readonly Lock _gate = new();
         private TokenBus? _bus;
+
+        public bool HasBus => Volatile.Read(ref _bus) is not { IsUnknown: true };
 
         public TokenBus Bus
         {

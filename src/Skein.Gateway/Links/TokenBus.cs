@@ -31,6 +31,9 @@ internal sealed class TokenBus
     /// <summary>Whether it takes no more attempts.</summary>
     public bool IsBroken => _broken;
 
+    /// <summary>Whether the replica knows no such call: it is of a release without it.</summary>
+    public bool IsUnknown { get; private set; }
+
     /// <summary>Starts an attempt; false when the bus is broken.</summary>
     public bool TryStart(GenerateRequest request, CancellationToken cancellation, [NotNullWhen(true)] out BusAttempt? attempt)
     {
@@ -69,6 +72,7 @@ internal sealed class TokenBus
         }
         catch (RpcException end)
         {
+            IsUnknown = end.StatusCode == StatusCode.Unimplemented;
             (error, message, cause) = (LinkErrors.OfConnection(end.Status.DebugException) ?? error, end.Status.Detail, end);
         }
         catch (OperationCanceledException end)

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using Skein.Gateway.Api;
 using Skein.Protocol;
+using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Telemetry;
 
@@ -25,6 +27,7 @@ internal sealed class GatewayMetrics : IDisposable
     private readonly Meter _meter;
     private readonly Counter<long> _requests;
     private readonly Counter<long> _tokens;
+    private readonly Counter<long> _streams;
     private readonly Histogram<double> _duration;
     private readonly Histogram<double> _firstToken;
 
@@ -38,6 +41,9 @@ internal sealed class GatewayMetrics : IDisposable
         _duration = _meter.CreateHistogram(MetricNames.RequestDuration, "s", "Time from a request's arrival to its last byte.", null, DurationBuckets);
         _firstToken = _meter.CreateHistogram(MetricNames.TimeToFirstToken, "s", "Time from a request's arrival to its first token.", null, FirstTokenBuckets);
         _meter.CreateObservableCounter(MetricNames.Failovers, () => Failovers(vitals), "{failover}", "Changes of replica in mid-session, by reason.");
+        _streams = _meter.CreateCounter<long>(MetricNames.Streams, "{stream}", "Streams begun, by how well they could be resumed.");
+        _meter.CreateObservableCounter(MetricNames.Hedges, () => Hedges(vitals), "{hedge}", "Second replicas asked for a late first token, and those that won.");
+        _meter.CreateObservableCounter(MetricNames.LateFrames, () => vitals.LateFrames, "{frame}", "Frames dropped because their attempt had been given up.");
         _meter.CreateObservableGauge(MetricNames.QueueDepth, () => Queues(vitals), "{request}", "Requests that wait for a slot.");
         _meter.CreateObservableGauge(MetricNames.Members, () => Members(vitals), "{member}", "Members in this gateway's view, by role and state.");
         _meter.CreateObservableGauge(MetricNames.BreakerState, () => BreakerLevels(vitals), null, "Circuit breaker of a replica: 0 closed, 1 half-open, 2 open.");
@@ -53,6 +59,8 @@ internal sealed class GatewayMetrics : IDisposable
     /// </summary>
     public void RecordZeros()
     {
+        foreach (var tier in Enum.GetValues<ResumeTier>())
+            CountStreams(tier, 0);
         foreach (var operation in new[] { MetricNames.ChatOperation, MetricNames.CompletionOperation })
         {
             foreach (var outcome in RequestOutcomes.All.Distinct())
@@ -63,6 +71,8 @@ internal sealed class GatewayMetrics : IDisposable
     }
 
     public void Dispose() => _meter.Dispose();
+
+    internal void Began(ResumeTier tier) => CountStreams(tier, 1);
 
     internal void FirstToken(TimeSpan elapsed, string operation, string model) =>
         _firstToken.Record(elapsed.TotalSeconds, new(MetricNames.Operation, operation), new(MetricNames.ResponseModel, model));
@@ -91,6 +101,19 @@ internal sealed class GatewayMetrics : IDisposable
     {
         tags.Add(MetricNames.TokenType, type);
         _tokens.Add(tokens, tags);
+    }
+
+    private void CountStreams(ResumeTier tier, int streams)
+    {
+        if (SkeinHeaders.Name(tier) is { } name)
+            _streams.Add(streams, new KeyValuePair<string, object?>(MetricNames.ResumeTier, name));
+    }
+
+    private static IEnumerable<Measurement<long>> Hedges(IFleetVitals vitals)
+    {
+        (long asked, long won) = vitals.Hedges;
+        yield return new(asked, new KeyValuePair<string, object?>(MetricNames.Outcome, "asked"));
+        yield return new(won, new KeyValuePair<string, object?>(MetricNames.Outcome, "won"));
     }
 
     private static IEnumerable<Measurement<long>> Failovers(IFleetVitals vitals) =>

@@ -9,6 +9,12 @@ public interface IFleetVitals
     /// <summary>Failovers since the start, one entry per reason; reasons that never occurred included.</summary>
     IEnumerable<FailoverCount> Failovers();
 
+    /// <summary>Hedges since the start: all, and those that won.</summary>
+    (long Asked, long Won) Hedges { get; }
+
+    /// <summary>Frames of given-up attempts since the start.</summary>
+    long LateFrames { get; }
+
     /// <summary>Waiters now, one entry per known model.</summary>
     IEnumerable<QueueDepth> Queues();
 

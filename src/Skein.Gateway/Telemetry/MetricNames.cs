@@ -24,6 +24,15 @@ public static class MetricNames
     /// <summary>Counter: changes of replica in mid-session, by reason.</summary>
     public const string Failovers = "skein.failovers";
 
+    /// <summary>Counter: streams begun, by how well they could be resumed.</summary>
+    public const string Streams = "skein.streams";
+
+    /// <summary>Counter: second replicas asked because the first token was late; those that had it first are counted again as won.</summary>
+    public const string Hedges = "skein.hedges";
+
+    /// <summary>Counter: frames dropped because their attempt had been given up.</summary>
+    public const string LateFrames = "skein.frames.late";
+
     /// <summary>Gauge: requests that wait for a slot, by model.</summary>
     public const string QueueDepth = "skein.queue.depth";
 
@@ -56,6 +65,9 @@ public static class MetricNames
 
     /// <summary>Attribute: how a request ended.</summary>
     public const string Outcome = "outcome";
+
+    /// <summary>Attribute: <c>exact</c>, <c>tokens</c>, <c>text</c> or <c>none</c>.</summary>
+    public const string ResumeTier = "resume_tier";
 
     /// <summary>Attribute: why a replica was lost.</summary>
     public const string Reason = "reason";

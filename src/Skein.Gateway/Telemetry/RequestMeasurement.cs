@@ -20,6 +20,7 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
             _model ??= start.Model;
             _unit = start.Unit;
             _inputTokens = start.PromptTokens;
+            metrics.Began(start.ResumeTier);
         }
 
         if (frame.Count > 0)

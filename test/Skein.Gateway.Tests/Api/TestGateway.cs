@@ -97,6 +97,10 @@ internal sealed class TestGateway : IAsyncDisposable
     {
         public IEnumerable<FailoverCount> Failovers() => [new("link", 0), new("stall", 2)];
 
+        public (long Asked, long Won) Hedges => (5, 3);
+
+        public long LateFrames => 7;
+
         public IEnumerable<QueueDepth> Queues() => [];
 
         public IEnumerable<MemberCount> Members() => [new(Roles.Gateway, "alive", 1), new(Roles.Replica, "suspect", 2)];

@@ -64,6 +64,8 @@ internal class GatewaySide : IAsyncDisposable
 
     public BusReplicaLink Link { get; }
 
+    public bool HasBus => _channels.HasBus(Replica);
+
     public Skein.Routing.Fleet.Replica Replica => _fleet.Current.Replicas.Single();
 
     public CancellationToken Token => _deadline.Token;

@@ -1,0 +1,30 @@
+using System.Globalization;
+using System.Text.Json;
+using Skein.EndToEnd.Support;
+using Skein.Load.Chaos;
+
+namespace Skein.EndToEnd;
+
+/// <summary>Replicas killed, frozen, slowed, drained, restarted and upgraded under constant load: no client sees any of it.</summary>
+public sealed class ChaosTests
+{
+    [Theory]
+    [InlineData("simulated", 100)]
+    [InlineData("embedded", 30)]
+    public async Task Chaos_EveryKindOfFault_NoStreamIsHarmed(string engine, int defaultSeconds)
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "needs Linux: signals");
+        string seconds = Environment.GetEnvironmentVariable("SKEIN_CHAOS_SECONDS") ?? defaultSeconds.ToString(CultureInfo.InvariantCulture);
+
+        // Fewer streams than by default: all tests share these processors.
+        await using SkeinProcess chaos = SkeinProcess.Start("chaos", "--json", "--duration", $"{seconds}s", "--engine", engine, "--streams", "24", "--tokens-per-second", "30");
+        RunResult end = await chaos.EndAsync(TimeSpan.FromSeconds(int.Parse(seconds, CultureInfo.InvariantCulture)) + TimeSpan.FromMinutes(4));
+
+        // Too few faults, or failovers, make it fail too.
+        Assert.True(end.ExitCode == 0, $"exit code {end.ExitCode}\n{end.Output}\n{end.Errors}");
+        ChaosReport report = JsonSerializer.Deserialize<ChaosReport>(end.Output, JsonSerializerOptions.Web)!;
+        Assert.True(report.IsClean);
+        Assert.Equal(Enum.GetValues<FaultKind>().Select(ChaosRun.Word).Order(StringComparer.Ordinal), report.Faults.Keys.Order(StringComparer.Ordinal));
+        TestContext.Current.TestOutputHelper?.WriteLine(end.Output);
+    }
+}
