@@ -44,6 +44,9 @@ public class CommandLineTests
     [InlineData("skein: --gateway 'ftp://x' is not allowed; allowed: an http:// or https:// address", "status", "--gateway", "ftp://x")]
     [InlineData("skein: --weight '0' is not allowed; allowed: a number from 0.001 to 1000", "replica", "--engine", "simulated", "--grpc", "0", "--gossip", "0", "--weight", "0")]
     [InlineData("skein: --model is for the embedded engine and for servers; allowed with --engine simulated: nothing", "replica", "--engine", "simulated", "--model", "x.gguf")]
+    [InlineData("skein: --upstream 'ftp://x' is not allowed; allowed: http:// or https:// addresses without user name, query and fragment, at most 64, each of another host and port", "gateway", "--upstream", "ftp://x")]
+    [InlineData("skein: --upstream 'http://a:1,http://A:1/v1' is not allowed; allowed: http:// or https:// addresses without user name, query and fragment, at most 64, each of another host and port", "gateway", "--upstream", "http://a:1", "--upstream", "http://A:1/v1")]
+    [InlineData("skein: --upstream-slots 4 is for upstreams; allowed without --upstream: nothing", "gateway", "--upstream-slots", "4")]
     [InlineData("skein: --join 'a,,b' is not allowed; allowed: values joined by commas", "replica", "--engine", "simulated", "--grpc", "0", "--gossip", "0", "--join", "a,,b")]
     public async Task Run_WrongValue_ExitsWith2AndOneLine(string message, params string[] arguments)
     {

@@ -1,8 +1,12 @@
 using System.CommandLine;
 using System.Net;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Cli.Supervision;
+using Skein.Cli.Upstreams;
+using Skein.Engines.OpenAi;
 using Skein.Gateway;
 using Skein.Membership;
 using Skein.Protocol;
@@ -23,13 +27,14 @@ internal static class GatewayCommand
     private static readonly Setting<int> ExpectedReplicas = Setting.Number("expected-replicas", "Live replicas at which /readyz says ready [default: 1]", 1, 0, 10_000);
 
     public static Command Create() => CommandLine.Verb(
-        "gateway", "Run one gateway", [Http, Grpc, QueueLength, QueueTimeout, Policy, ExpectedReplicas, .. EndpointSettings.All], RunAsync);
+        "gateway", "Run one gateway", [Http, Grpc, QueueLength, QueueTimeout, Policy, ExpectedReplicas, .. UpstreamSettings.All, .. EndpointSettings.All], RunAsync);
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
         var settings = new EndpointSettings(sources);
+        IReadOnlyList<OpenAiEngineOptions> upstreams = UpstreamSettings.Read(sources);
         using var signal = new StopSignal(settings.IsSupervised);
-        await using GatewayApp gateway = Build(sources, settings);
+        await using GatewayApp gateway = Build(sources, settings, upstreams);
         try
         {
             await gateway.StartAsync(signal.Stop);
@@ -45,6 +50,9 @@ internal static class GatewayCommand
         };
         await using IMembership membership = await MemberRun.JoinAsync(settings, name, metadata, gateway.Services, signal.Stop);
         gateway.Join(membership);
+        LogWord log = settings.Log;
+        await using var hosted = new UpstreamHost(
+            upstreams, gateway.Upstreams, builder => MemberRun.Configure(builder, log), gateway.Services.GetRequiredService<ILogger<UpstreamHost>>());
         using IDisposable? following = settings.Keys?.Follow(membership);
         MemberRun.TellReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
         await MemberRun.WaitForStopAsync(membership, signal);
@@ -54,7 +62,7 @@ internal static class GatewayCommand
         return CommandLine.Success;
     }
 
-    private static GatewayApp Build(SettingSources sources, EndpointSettings settings)
+    private static GatewayApp Build(SettingSources sources, EndpointSettings settings, IReadOnlyList<OpenAiEngineOptions> upstreams)
     {
         TimeSpan queueTimeout = QueueTimeout.Read(sources);
         var options = new GatewayOptions
@@ -62,6 +70,7 @@ internal static class GatewayCommand
             Http = new IPEndPoint(settings.BindAddress, Http.Read(sources)),
             Grpc = new IPEndPoint(settings.BindAddress, Grpc.Read(sources)),
             ExpectedReplicas = ExpectedReplicas.Read(sources),
+            Upstreams = [.. upstreams.Select(upstream => UpstreamSettings.NameOf(upstream.BaseUrl))],
             StopTimeout = settings.StopGrace,
             Admission = new AdmissionOptions
             {

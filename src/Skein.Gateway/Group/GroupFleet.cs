@@ -14,13 +14,17 @@ internal sealed class GroupFleet : IFleetSource
 
     public FleetView Current => _current;
 
+    /// <summary>Whether there is a group and its seeds, if it has any, could be asked.</summary>
+    public bool IsGathered { get; private set; }
+
     /// <summary>Takes in the newest snapshot. Called by one loop.</summary>
     public void Update(MembershipSnapshot snapshot)
     {
         List<Member> replicas = [.. snapshot.Members.Where(member => member.Role == Roles.Replica)];
         _everOffered.UnionWith(replicas.SelectMany(replica => replica.Metadata.Models));
+        IsGathered = snapshot.Seeds.IsEmpty || snapshot.Seeds.Any(seed => seed.Reached);
         // A group without any replica, dead or alive, is one still being gathered: nothing can be called unknown in it.
-        bool complete = replicas.Count > 0 && (snapshot.Seeds.IsEmpty || snapshot.Seeds.Any(seed => seed.Reached));
+        bool complete = replicas.Count > 0 && IsGathered;
         _current = new FleetView([.. replicas.Where(replica => replica.IsLive && IsAddress(replica.Metadata.Grpc)).Select(Describe)], [.. _everOffered], complete);
         Changed?.Invoke();
     }
