@@ -25,18 +25,22 @@ internal sealed class GatewayClient : IDisposable
         "gateway", "url", "Address of a gateway [default: http://127.0.0.1:8080]", "an http:// or https:// address", new Uri("http://127.0.0.1:8080"),
         (string text, out Uri read) => Uri.TryCreate(text, UriKind.Absolute, out read!) && read.Scheme is "http" or "https");
 
-    public async Task<IReadOnlyList<MemberRow>> MembersAsync(CancellationToken cancellationToken)
-    {
-        using HttpResponseMessage response = await SendAsync(new HttpRequestMessage(HttpMethod.Get, "/admin/v1/members"), TimeSpan.FromSeconds(10), cancellationToken);
-        try
-        {
-            return await response.Content.ReadFromJsonAsync<MemberRow[]>(JsonSerializerOptions.Web, cancellationToken) ?? [];
-        }
-        catch (JsonException error)
-        {
-            throw new CommandFailedException($"{_address} does not answer as a gateway: {error.Message}", error);
-        }
-    }
+    public async Task<IReadOnlyList<MemberRow>> MembersAsync(CancellationToken cancellationToken) =>
+        await GetAsync<MemberRow[]>("/admin/v1/members", cancellationToken);
+
+    /// <exception cref="GatewayRefusedException">It answered with an error.</exception>
+    /// <exception cref="CommandFailedException">It does not answer, or not as a gateway.</exception>
+    public Task<T> GetAsync<T>(string path, CancellationToken cancellationToken) =>
+        AskAsync<T>(new HttpRequestMessage(HttpMethod.Get, path), TimeSpan.FromSeconds(10), cancellationToken);
+
+    /// <summary>Posts JSON and reads the answer.</summary>
+    /// <exception cref="GatewayRefusedException">It answered with an error.</exception>
+    /// <exception cref="CommandFailedException">It does not answer, or not as a gateway.</exception>
+    public Task<T> PostAsync<T>(string path, object body, CancellationToken cancellationToken) => AskAsync<T>(
+        // A text tells its length, as the gateway's bound wants it.
+        new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(JsonSerializer.Serialize(body, JsonSerializerOptions.Web), Encoding.UTF8, "application/json") },
+        TimeSpan.FromSeconds(60),
+        cancellationToken);
 
     /// <summary>True once the gateway says that it can serve.</summary>
     public async Task<bool> IsReadyAsync(CancellationToken cancellationToken)
@@ -61,7 +65,21 @@ internal sealed class GatewayClient : IDisposable
 
     public void Dispose() => _http.Dispose();
 
-    /// <exception cref="CommandFailedException">Nobody answers, or with an error; the message is the gateway's own where it sent one.</exception>
+    private async Task<T> AskAsync<T>(HttpRequestMessage request, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        using HttpResponseMessage response = await SendAsync(request, timeout, cancellationToken);
+        try
+        {
+            return await response.Content.ReadFromJsonAsync<T>(JsonSerializerOptions.Web, cancellationToken) ?? throw new JsonException("the answer is null");
+        }
+        catch (JsonException error)
+        {
+            throw new CommandFailedException($"{_address} does not answer as a gateway: {error.Message}", error);
+        }
+    }
+
+    /// <exception cref="GatewayRefusedException">It answered with an error; the message is the gateway's own where it sent one.</exception>
+    /// <exception cref="CommandFailedException">Nobody answers.</exception>
     private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, TimeSpan headersTimeout, CancellationToken cancellationToken)
     {
         using var timeout = new CancellationTokenSource(headersTimeout, TimeProvider.System);
@@ -72,7 +90,7 @@ internal sealed class GatewayClient : IDisposable
             if (response.IsSuccessStatusCode)
                 return response;
             string body = await response.Content.ReadAsStringAsync(either.Token);
-            throw new CommandFailedException($"the gateway answered {(int)response.StatusCode}: {ErrorMessageOf(body)}");
+            throw GatewayRefusedException.From((int)response.StatusCode, body);
         }
         catch (HttpRequestException error) when (error.InnerException is SocketException socket)
         {
@@ -85,18 +103,6 @@ internal sealed class GatewayClient : IDisposable
         catch (OperationCanceledException) when (timeout.IsCancellationRequested)
         {
             throw new CommandFailedException($"the gateway at {_address} did not answer within {headersTimeout.TotalSeconds:0} s");
-        }
-    }
-
-    private static string ErrorMessageOf(string body)
-    {
-        try
-        {
-            return JsonNode.Parse(body)?["error"]?["message"]?.GetValue<string>() ?? body.Trim();
-        }
-        catch (Exception error) when (error is JsonException or InvalidOperationException)
-        {
-            return body.Trim();
         }
     }
 }

@@ -29,6 +29,9 @@ internal sealed class StopSignal : IDisposable
     /// <summary>End without waiting for anything.</summary>
     public CancellationToken AtOnce => _atOnce.Token;
 
+    /// <summary>Drains and ends as the first signal would; more of it changes nothing.</summary>
+    public void Request() => _stop.Cancel();
+
     public Task WaitAsync() => Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, Stop).ContinueWith(
         _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
 

@@ -111,7 +111,7 @@ public sealed class GatewayApp : IAsyncDisposable
         }
         catch (Exception left) when (left is TimeoutException or OperationCanceledException)
         {
-            await _app.Services.GetRequiredService<GenerationSessions>().EndAllAsync("the gateway stops; ask another one, or again");
+            _app.Services.GetRequiredService<GenerationSessions>().EndAll("the gateway stops; ask another one, or again");
             await stopping;
         }
     }

@@ -2,6 +2,7 @@ using System.Net;
 using Skein.Gateway.Api;
 using Skein.Gateway.Links;
 using Skein.Routing.Admission;
+using Skein.Routing.Health;
 using Skein.Routing.Streaming;
 
 namespace Skein.Gateway;
@@ -29,6 +30,9 @@ public sealed record GatewayOptions
 
     /// <summary>The line.</summary>
     public AdmissionOptions Admission { get; init; } = new();
+
+    /// <summary>Replicas that fail, or are new.</summary>
+    public HealthOptions Health { get; init; } = new();
 
     /// <summary>Sessions.</summary>
     public StreamingOptions Streaming { get; init; } = new();

@@ -30,6 +30,8 @@ internal static class GatewayServices
         services.AddOpenAiApi(options.Api);
         services.AddInferenceGrpc(options.Api);
         services.AddGrpcHealthChecks().AddCheck<GatewayHealth>("gateway");
+        services.AddSingleton<ReplicaOperations>();
+        services.AddSingleton<ReplicaProbe>();
         services.AddSingleton(provider => new Readiness(provider.GetRequiredService<FleetTracker>(), options.ExpectedReplicas));
     }
 
@@ -38,16 +40,19 @@ internal static class GatewayServices
         services.AddSingleton<GroupFleet>();
         services.AddSingleton<UpstreamFleet>();
         services.AddSingleton<IFleetSource>(provider => provider.GetRequiredService<UpstreamFleet>());
+        services.AddSingleton<IDescriptionBook>(provider => provider.GetRequiredService<GroupFleet>());
         services.AddSingleton<GroupDirectory>();
         services.AddSingleton<IMemberDirectory, UpstreamDirectory>();
         services.AddSingleton<IModelCatalog>(provider => provider.GetRequiredService<GroupDirectory>());
         services.AddSingleton<IFleetVitals>(provider => provider.GetRequiredService<GroupDirectory>());
+        services.AddSingleton<BeaconFeed>();
         services.AddSingleton<GroupFollower>();
     }
 
     private static void AddRoutingCore(this IServiceCollection services, GatewayOptions options)
     {
         services.AddSingleton<IRandomSource, SystemRandomSource>();
+        services.AddSingleton(options.Health);
         services.AddSingleton<FleetTracker>();
         foreach (IBalancingPolicy policy in BalancingPolicies.BuiltIn)
             services.AddSingleton(policy);
@@ -56,7 +61,8 @@ internal static class GatewayServices
         services.AddSingleton<AdmissionQueue>();
         services.AddSingleton(options.Link);
         services.AddSingleton<ReplicaChannels>();
-        services.AddSingleton<IReplicaLink, GrpcReplicaLink>();
+        services.AddSingleton<IReplicaLink, BusReplicaLink>();
+        services.AddSingleton<IReplicaDescriber, GrpcReplicaDescriber>();
         services.AddSingleton<ReplicaGreeter>();
         services.AddSingleton(options.Streaming);
         services.AddSingleton<RoutingStatistics>();

@@ -30,7 +30,7 @@ public static class Bench
         return await new BenchRun(options, target, time, progress).RunAsync(cancellationToken);
     }
 
-    private static async Task<IBenchTarget> OpenAsync(BenchOptions options, TimeProvider time, CancellationToken cancellationToken)
+    internal static async Task<IBenchTarget> OpenAsync(BenchOptions options, TimeProvider time, CancellationToken cancellationToken)
     {
         if (options.Target.Scheme is "grpc" or "grpcs")
         {

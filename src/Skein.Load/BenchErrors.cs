@@ -12,6 +12,12 @@ public static class BenchErrors
     /// <summary>The answer is whole, and not the text that the same request had before.</summary>
     public const string Diverged = "diverged";
 
+    /// <summary>A token index was left out (Skein's gRPC tells them).</summary>
+    public const string TokensLost = "tokens_lost";
+
+    /// <summary>A token index came twice (Skein's gRPC tells them).</summary>
+    public const string TokensDuplicated = "tokens_duplicated";
+
     /// <summary>No connection, or it broke.</summary>
     public const string Connection = "connection";
 

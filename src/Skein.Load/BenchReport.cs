@@ -18,6 +18,7 @@ namespace Skein.Load;
 /// <param name="EndToEndMs">From a request's start to its end, of those that succeeded.</param>
 /// <param name="Failovers">Changes of replica in mid-stream, as the server told them.</param>
 /// <param name="StreamsFailedOver">Answers with at least one of them.</param>
+/// <param name="FailoverGapMs">The longest gap of each answer that was failed over.</param>
 /// <param name="Examples">What a few of the errors said.</param>
 public sealed record BenchReport(
     string Target,
@@ -34,6 +35,7 @@ public sealed record BenchReport(
     LatencySummary EndToEndMs,
     int Failovers,
     int StreamsFailedOver,
+    LatencySummary FailoverGapMs,
     IReadOnlyList<string> Examples)
 {
     /// <summary>Tokens of all streams together.</summary>

@@ -6,7 +6,7 @@ namespace Skein.Load;
 /// <summary>One benchmark from its first request to its report. Runs once.</summary>
 internal sealed class BenchRun(BenchOptions options, IBenchTarget target, TimeProvider time, IProgress<BenchProgress>? progress)
 {
-    private readonly ReferenceAnswers _references = new();
+    private readonly BenchClient _client = new(options, target, time);
 
     public async Task<BenchReport> RunAsync(CancellationToken cancellationToken)
     {
@@ -33,48 +33,11 @@ internal sealed class BenchRun(BenchOptions options, IBenchTarget target, TimePr
         {
             for (var i = Interlocked.Increment(ref next); i < requests; i = Interlocked.Increment(ref next))
             {
-                await AskAsync(i % options.Prompts.Count, tally, cancellationToken);
+                await _client.AskAsync(i % options.Prompts.Count, tally, cancellationToken);
                 told?.Report(new BenchProgress(Interlocked.Increment(ref done), requests));
             }
         }
 
         await Task.WhenAll(Enumerable.Range(0, Math.Min(options.Concurrency, requests)).Select(_ => WorkAsync()));
-    }
-
-    private async Task AskAsync(int prompt, BenchTally tally, CancellationToken cancellationToken)
-    {
-        using var timeout = new CancellationTokenSource(options.RequestTimeout, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
-        var answer = new AnswerRecorder(time, tally.Latencies);
-        BenchRequestException? error = null;
-        try
-        {
-            await target.AskAsync(options.Prompts[prompt], answer, either.Token);
-            Judge(prompt, answer);
-            answer.OnSuccess();
-        }
-        catch (BenchRequestException exception)
-        {
-            error = exception;
-        }
-        catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
-        {
-            error = new BenchRequestException(BenchErrors.Timeout, $"no end within {options.RequestTimeout}", exception);
-        }
-
-        tally.Add(answer, error);
-    }
-
-    private void Judge(int prompt, AnswerRecorder answer)
-    {
-        if (!answer.IsComplete)
-        {
-            throw new BenchRequestException(BenchErrors.Truncated, $"prompt {prompt}: ended after {answer.Tokens} tokens without a finish or its end mark");
-        }
-
-        if (options.CheckExactness)
-        {
-            _references.Check(prompt, answer.Text);
-        }
     }
 }

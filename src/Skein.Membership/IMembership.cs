@@ -36,6 +36,9 @@ public interface IMembership : IAsyncDisposable
     /// </summary>
     bool TryGetBeacon(string name, [NotNullWhen(true)] out LoadBeacon? beacon);
 
+    /// <summary>Packets dropped for that reason since the start, datagrams and requests over TCP.</summary>
+    long CountDropped(DropCause cause);
+
     /// <summary>Replaces the gossip keys while running; see <see cref="GossipKeys"/> for how to rotate them.</summary>
     /// <exception cref="MembershipException">This member started without keys and is to get some, or the other way round.</exception>
     void UseKeys(GossipKeys keys);

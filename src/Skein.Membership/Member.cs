@@ -30,6 +30,9 @@ public sealed record Member
     /// <summary>Waiters in its line, as last gossiped; null where it never said.</summary>
     public int? Queued { get; init; }
 
+    /// <summary>Why it was declared dead; none unless it is.</summary>
+    public DeathCause Death { get; init; }
+
     /// <summary>Whether this is the member that holds the snapshot.</summary>
     public bool IsSelf { get; init; }
 

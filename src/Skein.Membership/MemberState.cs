@@ -12,7 +12,10 @@ public enum MemberState
     /// <summary>Somebody found it silent; it may still refute. Counts as live: work goes on.</summary>
     Suspect = 2,
 
-    /// <summary>Two members at least found it silent, and it did not refute in time.</summary>
+    /// <summary>
+    /// Two members at least found it silent, and it did not refute in time; or it died too often, or found itself half cut off, and waits: so
+    /// it shows itself in its own snapshots.
+    /// </summary>
     Dead = 3,
 
     /// <summary>It said goodbye. Final for this generation.</summary>

@@ -11,6 +11,9 @@ public sealed record MembershipOptions
     /// <summary>Port of gossip, UDP and TCP, where none is named: 7946.</summary>
     public const int DefaultPort = 7946;
 
+    /// <summary>Most bytes of what a member tells about itself: 512.</summary>
+    public const int MaxMetadataBytes = WireLimits.MetadataBytes;
+
     /// <summary>Name of this member, unique in the cluster: 1 to 64 printable ASCII characters without spaces. Required.</summary>
     public required string Name { get; init; }
 
@@ -42,6 +45,15 @@ public sealed record MembershipOptions
 
     /// <summary>Timing and bounds. Default <see cref="ProtocolOptions.Lan"/>.</summary>
     public ProtocolOptions Protocol { get; init; } = ProtocolOptions.Lan;
+
+    /// <summary>What a name may be, in words.</summary>
+    public static string AllowedNames => MemberName.Allowed;
+
+    /// <summary>True when a member may be called so.</summary>
+    public static bool IsName(string name) => MemberName.IsValid(name);
+
+    /// <summary>True when it is <c>host:port</c>, <c>[ipv6]:port</c> or <c>host</c>.</summary>
+    public static bool IsSeed(string seed) => SeedAddress.TryParse(seed, out _);
 
     /// <summary>Checks every value.</summary>
     /// <exception cref="MembershipException">Names the option, its value and what is allowed.</exception>

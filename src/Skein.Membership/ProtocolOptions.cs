@@ -72,6 +72,21 @@ public sealed record ProtocolOptions
     /// <summary>Time between two tries to reach a dead member, for ever: what heals a partition. Default 5 s, range 100 ms to 1 h.</summary>
     public TimeSpan DeadContactInterval { get; init; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>
+    /// Returns from the dead that are free for a member that was cut off alone: one more within <see cref="FlapMemory"/> has to wait. A restart,
+    /// and a member that heard others all the time, never waits. Default 1, range 0 to 100.
+    /// </summary>
+    public int FreeReturns { get; init; } = 1;
+
+    /// <summary>
+    /// How long a member that died too often, or found itself half cut off, must be in sound contact before it returns; doubles with each
+    /// further return, up to <see cref="FlapMemory"/>. Default 30 s, range <see cref="ProbePeriod"/> to 1 h.
+    /// </summary>
+    public TimeSpan ReturnHold { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Life without a death after which one return is forgotten. Default 10 min, range <see cref="ReturnHold"/> to 24 h.</summary>
+    public TimeSpan FlapMemory { get; init; } = TimeSpan.FromMinutes(10);
+
     /// <summary>First pause after a seed could not be reached; doubles up to <see cref="SeedRetryMax"/>. Default 100 ms, range 10 ms to 1 min.</summary>
     public TimeSpan SeedRetryMin { get; init; } = TimeSpan.FromMilliseconds(100);
 
@@ -154,6 +169,9 @@ public sealed record ProtocolOptions
         Check.Range(nameof(LoadRetransmissions), LoadRetransmissions, 1, 20);
         Check.Range(nameof(RetransmitFactor), RetransmitFactor, 1, 20);
         Check.Range(nameof(DeadContactInterval), DeadContactInterval, TimeSpan.FromMilliseconds(100), TimeSpan.FromHours(1));
+        Check.Range(nameof(FreeReturns), FreeReturns, 0, 100);
+        Check.Range(nameof(ReturnHold), ReturnHold, ProbePeriod, TimeSpan.FromHours(1));
+        Check.Range(nameof(FlapMemory), FlapMemory, ReturnHold, TimeSpan.FromHours(24));
         Check.Range(nameof(SeedRetryMin), SeedRetryMin, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));
         Check.Range(nameof(SeedRetryMax), SeedRetryMax, SeedRetryMin, TimeSpan.FromHours(1));
         Check.Range(nameof(ExchangeTimeout), ExchangeTimeout, TimeSpan.FromMilliseconds(50), TimeSpan.FromMinutes(1));

@@ -11,11 +11,22 @@ public interface IReplicaControl
     /// <summary>Whether new work is refused.</summary>
     bool IsDraining { get; }
 
+    /// <summary>
+    /// How long streams may still go on here before gateways should move them elsewhere: 0 once the grace is over, null while not draining.
+    /// </summary>
+    TimeSpan? GraceLeft { get; }
+
+    /// <summary>Raised after a drain began, its grace got shorter or ended, or it was taken back; on any thread. Handlers return at once.</summary>
+    event Action? DrainChanged;
+
     /// <summary>Refuses new work with UNAVAILABLE from now on; running streams go on.</summary>
-    void Drain();
+    /// <param name="grace">See <see cref="GraceLeft"/>; default 0. While draining, it can only shorten what is left.</param>
+    /// <returns>False when it was draining already.</returns>
+    bool Drain(TimeSpan grace = default);
 
     /// <summary>Takes new work again.</summary>
-    void Undrain();
+    /// <returns>False when it was not draining.</returns>
+    bool Undrain();
 
     /// <summary>
     /// Completes when no slot is in use. Without <see cref="Drain"/> one may be taken again at once. Last frames may still be on their way:

@@ -5,6 +5,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Skein.Engines;
+using Skein.Replica.Admin;
 using Skein.Replica.Serving;
 
 namespace Skein.Replica;
@@ -31,8 +32,9 @@ public static class ReplicaExtensions
         services.AddSingleton(engine);
         services.AddSingleton(provider => new SlotTable(
             options.Generation ?? (ulong)provider.GetRequiredService<TimeProvider>().GetUtcNow().ToUnixTimeMilliseconds()));
-        services.AddSingleton<IReplicaControl>(provider => provider.GetRequiredService<SlotTable>());
         services.AddSingleton<HeldAttempts>();
+        services.AddSingleton<IReplicaControl, ReplicaControl>();
+        services.AddSingleton<ReplicaAdminService>();
         services.AddSingleton<StreamTicker>();
         services.AddSingleton<InferenceService>();
         services.AddHostedService<ReplicaStartup>();
@@ -55,6 +57,7 @@ public static class ReplicaExtensions
     public static IEndpointRouteBuilder MapReplica(this IEndpointRouteBuilder endpoints)
     {
         endpoints.MapGrpcService<InferenceService>();
+        endpoints.MapGrpcService<ReplicaAdminService>();
         endpoints.MapGrpcHealthChecksService();
         return endpoints;
     }

@@ -41,6 +41,12 @@ public sealed record ReplicaOptions
     /// <summary>Longest graceful stop: streams that still run after it are aborted. 0 to 1 hour; default 10 s.</summary>
     public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>
+    /// Called with the revision of the next life when an operator of this machine asks for a restart; drains, leaves and ends the process soon
+    /// after it returned. Null (the default): such a request is refused, for nothing would start the replica again.
+    /// </summary>
+    public Action<string>? Restart { get; init; }
+
     /// <exception cref="ArgumentException">A setting is out of its range; the message names it, its value and what is allowed.</exception>
     internal void Validate()
     {

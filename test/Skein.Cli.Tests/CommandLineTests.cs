@@ -32,7 +32,7 @@ public class CommandLineTests
 
         await SkeinCommand.Create().Parse(["--help"]).InvokeAsync(new InvocationConfiguration { Output = output }, TestContext.Current.CancellationToken);
 
-        foreach (string verb in new[] { "up", "gateway", "replica", "status", "chat", "bench" })
+        foreach (string verb in new[] { "up", "gateway", "replica", "status", "drain", "undrain", "rollout", "chat", "bench" })
             Assert.Matches($@"(?m)^\s+{verb}\s", output.ToString());
         Assert.Contains("Begin with: skein up", output.ToString(), StringComparison.Ordinal);
     }
@@ -47,7 +47,20 @@ public class CommandLineTests
     [InlineData("skein: --upstream 'ftp://x' is not allowed; allowed: http:// or https:// addresses without user name, query and fragment, at most 64, each of another host and port", "gateway", "--upstream", "ftp://x")]
     [InlineData("skein: --upstream 'http://a:1,http://A:1/v1' is not allowed; allowed: http:// or https:// addresses without user name, query and fragment, at most 64, each of another host and port", "gateway", "--upstream", "http://a:1", "--upstream", "http://A:1/v1")]
     [InlineData("skein: --upstream-slots 4 is for upstreams; allowed without --upstream: nothing", "gateway", "--upstream-slots", "4")]
-    [InlineData("skein: --join 'a,,b' is not allowed; allowed: values joined by commas", "replica", "--engine", "simulated", "--grpc", "0", "--gossip", "0", "--join", "a,,b")]
+    [InlineData("skein: --model is for the embedded engine and for servers; allowed with --engine simulated: nothing", "up", "--engine", "simulated", "--model", "x.gguf")]
+    [InlineData("skein: --model '/no/such.gguf' is no file; allowed with --engine embedded: a GGUF file", "up", "--model", "/no/such.gguf")]
+    [InlineData("skein: --slots 'some' is not allowed; allowed: a whole number from 1 to 100000", "up", "--slots", "some")]
+    [InlineData("skein: --tokens-per-second is for the embedded and the simulated engine; allowed with --engine http://127.0.0.1:1: nothing", "up", "--engine", "http://127.0.0.1:1", "--tokens-per-second", "5")]
+    [InlineData("skein: --revision is missing; allowed: 1 to 128 letters, digits and . _ - + : / @, the first a letter or digit", "rollout")]
+    [InlineData("skein: --revision '$(x)' is not allowed; allowed: 1 to 128 letters, digits and . _ - + : / @, the first a letter or digit", "rollout", "--revision", "$(x)")]
+    [InlineData("skein: --command 'restart' does not say which replica; allowed: a command with {name} in it", "rollout", "--revision", "r2", "--command", "restart")]
+    [InlineData("skein: --grace '-1s' is not allowed; allowed: a time such as 500ms, 2s or 10m, to 1440m", "drain", "replica-1", "--grace", "-1s")]
+    [InlineData("skein: --join 'a,,b' is not allowed; allowed: host:port, [ipv6]:port or host; at most 64, joined by commas", "replica", "--engine", "simulated", "--grpc", "0", "--gossip", "0", "--join", "a,,b")]
+    [InlineData("skein: --join 'a:x' is not allowed; allowed: host:port, [ipv6]:port or host; at most 64, joined by commas", "replica", "--model", "/no/such.gguf", "--join", "a:x")]
+    [InlineData("skein: --weight '0' is not allowed; allowed: a number from 0.001 to 1000", "replica", "--model", "/no/such.gguf", "--weight", "0")]
+    [InlineData("skein: --name 'a b' is not allowed; allowed: 1 to 64 printable ASCII characters without spaces", "gateway", "--name", "a b")]
+    [InlineData("skein: --policy 'best' is not allowed; allowed: power-of-two-choices, weighted-least-connections", "gateway", "--policy", "best")]
+    [InlineData("skein: --queue-timeout '0' is not allowed; allowed: a time such as 500ms, 2s or 10m, above 0 to 60m", "gateway", "--queue-timeout", "0")]
     public async Task Run_WrongValue_ExitsWith2AndOneLine(string message, params string[] arguments)
     {
         using var error = new StringWriter();

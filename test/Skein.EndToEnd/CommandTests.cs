@@ -56,6 +56,7 @@ public class CommandTests
         string last = verb == "up" ? end.ErrorLines[^1] : Assert.Single(end.ErrorLines);
         Assert.StartsWith("skein: ", last);
         Assert.Contains($"127.0.0.1:{port}", last, StringComparison.Ordinal);
+        Assert.Contains(flag, last, StringComparison.Ordinal);
     }
 
     [Fact]

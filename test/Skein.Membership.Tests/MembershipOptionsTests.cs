@@ -48,6 +48,14 @@ public sealed class MembershipOptionsTests
     public void Validate_TimeoutAbovePeriod_NamesBothEnds() =>
         AssertRefused(Valid with { Protocol = ProtocolOptions.Lan with { DirectTimeout = TimeSpan.FromSeconds(2) } }, "DirectTimeout", "00:00:02", "00:00:01");
 
+    [Fact]
+    public void Validate_HoldShorterThanAProbePeriodOrLongerThanItsMemory_IsRefused()
+    {
+        ProtocolOptions lan = ProtocolOptions.Lan;
+        AssertRefused(Valid with { Protocol = lan with { ReturnHold = TimeSpan.FromMilliseconds(500) } }, "ReturnHold", "00:00:00.5", "00:00:01");
+        AssertRefused(Valid with { Protocol = lan with { FlapMemory = TimeSpan.FromSeconds(20) } }, "FlapMemory", "00:00:20", "00:00:30");
+    }
+
     private static void AssertRefused(MembershipOptions options, params string[] parts)
     {
         MembershipException refusal = Assert.Throws<MembershipException>(options.Validate);

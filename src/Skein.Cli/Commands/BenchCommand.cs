@@ -13,7 +13,7 @@ internal static class BenchCommand
         "target", "url", "Whom to ask: http(s) for any OpenAI-compatible server, grpc(s) for Skein [default: --gateway]", "an http, https, grpc or grpcs address", null,
         (string text, out Uri? read) => Uri.TryCreate(text, UriKind.Absolute, out read) && read.Scheme is "http" or "https" or "grpc" or "grpcs");
 
-    private static readonly Setting<string?> Model = Setting.Text("model", "name", "Model to ask [default: the first one listed]");
+    private static readonly Setting<string?> Model = Setting.Text("model", "name", "Model to ask [default: the first one listed]").Of("bench");
     private static readonly Setting<int> Concurrency = Setting.Number("concurrency", "Requests at the same time [default: 16]", 16, 1, 20_000);
     private static readonly Setting<int> Requests = Setting.Number("requests", "Requests to measure [default: 200]", 200, 1, 100_000_000);
     private static readonly Setting<int> WarmUp = Setting.Number("warm-up", "Requests before them [default: 0]", 0, 0, 1_000_000);
@@ -46,7 +46,7 @@ internal static class BenchCommand
         using var signal = new StopSignal(supervised: false);
         try
         {
-            BenchReport report = await Bench.RunAsync(options, TimeProvider.System, new ProgressLine(), signal.Stop);
+            BenchReport report = await Bench.RunAsync(options, TimeProvider.System, new PercentLine(), signal.Stop);
             Print(report, Json.Read(sources));
             return report.Succeeded == report.Requests ? CommandLine.Success : CommandLine.Failure;
         }
@@ -86,7 +86,7 @@ internal static class BenchCommand
     }
 
     /// <summary>One line on standard error, at most once per percent, that a terminal overwrites.</summary>
-    private sealed class ProgressLine : IProgress<BenchProgress>
+    private sealed class PercentLine : IProgress<BenchProgress>
     {
         private int _told = -1;
 

@@ -13,7 +13,7 @@ namespace Skein.Cli.Commands;
 internal static class ChatCommand
 {
     private static readonly Argument<string> Text = new("text") { Description = "What to ask" };
-    private static readonly Setting<string?> Model = Setting.Text("model", "name", "Model to ask [default: the only one served]");
+    private static readonly Setting<string?> Model = Setting.Text("model", "name", "Model to ask [default: the only one served]").Of("chat");
     private static readonly Setting<string?> System = Setting.Text("system", "text", "System message");
     private static readonly Setting<int?> MaxTokens = Setting.OptionalNumber("max-tokens", "Most tokens to generate", 1, 1_000_000);
     private static readonly Setting<double?> Temperature = Setting.OptionalReal("temperature", "0 is greedy; more is freer", 0, 2);

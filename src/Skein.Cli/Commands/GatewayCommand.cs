@@ -12,6 +12,7 @@ using Skein.Membership;
 using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
+using Skein.Routing.Balancing;
 
 namespace Skein.Cli.Commands;
 
@@ -22,8 +23,8 @@ internal static class GatewayCommand
     private static readonly Setting<int> Http = EndpointSettings.Port("http", 8080, "Port of HTTP");
     private static readonly Setting<int> Grpc = EndpointSettings.Port("grpc", 8081, "Port of gRPC");
     private static readonly Setting<int> QueueLength = Setting.Number("queue-length", "Most waiting requests per model [default: 512]", Line.QueueLength, 0, 1_000_000);
-    private static readonly Setting<TimeSpan> QueueTimeout = Setting.Duration("queue-timeout", "Longest wait for a slot [default: 60s]", Line.QueueTimeout, TimeSpan.FromHours(1));
-    private static readonly Setting<string?> Policy = Setting.Text("policy", "name", $"Balancing policy [default: {Line.Policy}]");
+    private static readonly Setting<TimeSpan> QueueTimeout = Setting.Duration("queue-timeout", "Longest wait for a slot [default: 60s]", Line.QueueTimeout, TimeSpan.FromHours(1), isZeroAllowed: false);
+    private static readonly Setting<string> Policy = Setting.Word("policy", $"Balancing policy [default: {Line.Policy}]", Line.Policy, BalancingPolicies.BuiltIn.Select(policy => policy.Name));
     private static readonly Setting<int> ExpectedReplicas = Setting.Number("expected-replicas", "Live replicas at which /readyz says ready [default: 1]", 1, 0, 10_000);
 
     public static Command Create() => CommandLine.Verb(
@@ -41,7 +42,8 @@ internal static class GatewayCommand
         }
         catch (GatewayBindException error)
         {
-            throw new CommandFailedException($"{error.Message}; choose another port with --http or --grpc (0 takes a free one)", error);
+            string flags = settings.IsSupervised ? "--port" : "--http or --grpc";
+            throw new CommandFailedException($"{error.Message}; choose another port with {flags} (0 takes a free one)", error);
         }
         string name = settings.NameFor(gateway.Grpc.Port);
         var metadata = new MemberMetadata
@@ -77,7 +79,7 @@ internal static class GatewayCommand
                 QueueLength = QueueLength.Read(sources),
                 QueueTimeout = queueTimeout,
                 NoReplicaTimeout = queueTimeout < Line.NoReplicaTimeout ? queueTimeout : Line.NoReplicaTimeout,
-                Policy = Policy.Read(sources) ?? Line.Policy,
+                Policy = Policy.Read(sources),
             },
         };
         LogWord log = settings.Log;

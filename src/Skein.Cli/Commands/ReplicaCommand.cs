@@ -31,13 +31,19 @@ internal static class ReplicaCommand
     {
         var settings = new EndpointSettings(sources);
         using var signal = new StopSignal(settings.IsSupervised);
+        // All of them before the engine is loaded.
         int? slots = Slots.Read(sources);
+        int port = Grpc.Read(sources);
+        var metadata = new MemberMetadata { Role = Roles.Replica, Weight = (float)Weight.Read(sources), Revision = Revision.Read(sources) ?? "" };
         await using IInferenceEngine engine = await EngineSettings.CreateAsync(sources, slots, signal.Stop);
         EngineDescription description = await engine.DescribeAsync(signal.Stop);
         LogWord log = settings.Log;
         var options = new ReplicaOptions
         {
-            Endpoint = new IPEndPoint(settings.BindAddress, Grpc.Read(sources)), Slots = slots, StopTimeout = settings.StopGrace,
+            Endpoint = new IPEndPoint(settings.BindAddress, port),
+            Slots = slots,
+            StopTimeout = settings.StopGrace,
+            Restart = settings.IsSupervised ? revision => LeaveForRestart(revision, signal) : null,
         };
         await using ReplicaApp replica = ReplicaApp.Build(options, engine, builder => MemberRun.Configure(builder, log));
         try
@@ -50,35 +56,31 @@ internal static class ReplicaCommand
         }
         await WarmUp.RunAsync(replica.Endpoint, description.Models[0].Name, signal.Stop);
         string name = settings.NameFor(replica.Endpoint.Port);
-        MemberMetadata metadata = Describe(sources, settings, replica, description);
+        Describe(metadata, settings, replica, description);
         await using IMembership membership = await MemberRun.JoinAsync(settings, name, metadata, replica.Services, signal.Stop);
         replica.Control.SetGeneration(membership.Current.Self.Generation);
         using var telling = new LoadTeller(membership, replica.Control);
+        using var drain = new DrainTeller(membership, metadata, replica.Control);
         using IDisposable? following = settings.Keys?.Follow(membership);
         MemberRun.TellReady(settings, new MemberReady(name, "", metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
         await MemberRun.WaitForStopAsync(membership, signal);
-        await LeaveAsync(membership, metadata, replica, settings.StopGrace, signal);
+        await LeaveAsync(membership, replica, settings.StopGrace, signal);
         return CommandLine.Success;
     }
 
-    private static MemberMetadata Describe(SettingSources sources, EndpointSettings settings, ReplicaApp replica, EngineDescription description) => new()
+    private static void Describe(MemberMetadata metadata, EndpointSettings settings, ReplicaApp replica, EngineDescription description)
     {
-        Role = Roles.Replica,
-        Grpc = settings.Advertised(replica.Endpoint.Port),
-        Models = { description.Models.Select(model => model.Name) },
-        ModelsDigest = Digest(description.Models.Select(model => model.Name)),
-        Fingerprint = Digest(description.Models.Select(model => $"{model.Name} {model.Fingerprint}")),
-        Slots = (uint)replica.Control.Slots,
-        Weight = (float)Weight.Read(sources),
-        Revision = Revision.Read(sources) ?? "",
-    };
+        metadata.Grpc = settings.Advertised(replica.Endpoint.Port);
+        metadata.Models.Add(description.Models.Select(model => model.Name));
+        metadata.ModelsDigest = Digest(description.Models.Select(model => model.Name));
+        metadata.Fingerprint = Digest(description.Models.Select(model => $"{model.Name} {model.Fingerprint}"));
+        metadata.Slots = (uint)replica.Control.Slots;
+    }
 
     /// <summary>Takes no new work, lets streams finish within the grace, then says goodbye.</summary>
-    private static async Task LeaveAsync(IMembership membership, MemberMetadata metadata, ReplicaApp replica, TimeSpan grace, StopSignal signal)
+    private static async Task LeaveAsync(IMembership membership, ReplicaApp replica, TimeSpan grace, StopSignal signal)
     {
         replica.Control.Drain();
-        metadata.Draining = true;
-        membership.UpdateMetadata(metadata);
         using var timeout = new CancellationTokenSource(grace, TimeProvider.System);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, signal.AtOnce);
         try
@@ -91,6 +93,13 @@ internal static class ReplicaCommand
         }
         await membership.LeaveAsync(signal.AtOnce);
         await replica.StopAsync(either.Token);
+    }
+
+    /// <summary>The supervisor reads the wish, then sees the process end.</summary>
+    private static void LeaveForRestart(string revision, StopSignal signal)
+    {
+        Console.WriteLine(new RestartWish(revision).ToLine());
+        signal.Request();
     }
 
     private static ulong Digest(IEnumerable<string> lines) =>

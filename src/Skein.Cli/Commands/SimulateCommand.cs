@@ -3,11 +3,12 @@ using System.Globalization;
 using System.Text.Json;
 using Skein.Cli.Settings;
 using Skein.Simulation;
+using Skein.Simulation.Failover;
 using Skein.Simulation.Membership;
 
 namespace Skein.Cli.Commands;
 
-/// <summary><c>skein simulate membership</c>: production code in virtual time.</summary>
+/// <summary><c>skein simulate</c>: production code in virtual time.</summary>
 internal static class SimulateCommand
 {
     private static readonly Setting<string?> Scenario = Setting.Text("scenario", "name", "What to simulate [default: print the list]");
@@ -18,6 +19,9 @@ internal static class SimulateCommand
         (string text, out ulong read) => ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out read));
 
     private static readonly Setting<string?> Profile = Setting.Text("profile", "word", "lan, fast or wan [default: lan]");
+    private static readonly Setting<int> Failovers = Setting.Number("failovers", "Ends the run after so many changes of replica [default: 10000]", 10_000, 1, 10_000_000);
+    private static readonly Setting<int> Replicas = Setting.Number("replicas", "Replicas; two are left alone [default: 6]", 6, 3, 1000);
+    private static readonly Setting<int> Streams = Setting.Number("streams", "Streams at any moment [default: 60]", 60, 1, 10_000);
     private static readonly Setting<bool> Json = Setting.Flag("json", "Print JSON");
 
     public static Command Create()
@@ -26,7 +30,30 @@ internal static class SimulateCommand
         command.Subcommands.Add(CommandLine.Verb(
             "membership", "Simulate the group: detection, false positives, joins, partitions, and the literature's experiments",
             [Scenario, Members, Seed, Runs, Profile, Json], RunAsync));
+        command.Subcommands.Add(CommandLine.Verb(
+            "failover", "Lose, freeze, slow and drain replicas under load, and compare every token of every stream; exits 1 unless all are right",
+            [Failovers, Replicas, Streams, Seed, Json], RunFailoverAsync));
         return command;
+    }
+
+    private static async Task<int> RunFailoverAsync(SettingSources sources)
+    {
+        var settings = new FailoverSettings
+        {
+            Failovers = Failovers.Read(sources), Replicas = Replicas.Read(sources), Streams = Streams.Read(sources), Seed = Seed.Read(sources),
+        };
+        await Console.Error.WriteLineAsync($"simulating {settings.Failovers} failovers …");
+        FailoverResult result;
+        try
+        {
+            result = FailoverSimulation.Run(settings);
+        }
+        catch (InvalidOperationException error)
+        {
+            throw new CommandFailedException(error.Message, error);
+        }
+        await Console.Out.WriteLineAsync(Json.Read(sources) ? JsonSerializer.Serialize(result, JsonSerializerOptions.Web) : result.ToTable().Render());
+        return result.IsClean ? CommandLine.Success : CommandLine.Failure;
     }
 
     private static async Task<int> RunAsync(SettingSources sources)

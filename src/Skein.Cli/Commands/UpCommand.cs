@@ -43,11 +43,16 @@ internal static class UpCommand
             await signal.WaitAsync();
             await Console.Error.WriteLineAsync("stopping: members drain and leave (Ctrl-C again: at once)");
         }
-        catch (Exception error) when (error is OperationCanceledException || (error is InvalidOperationException && signal.Stop.IsCancellationRequested))
+        catch (Exception error) when (error is OperationCanceledException || (error is MemberFailedException && signal.Stop.IsCancellationRequested))
         {
             // Stopped while starting; a member so young that it did not yet ignore Ctrl-C may have died of it.
         }
-        catch (InvalidOperationException error)
+        catch (MemberFailedException error) when (error.ExitCode == CommandLine.BadInput)
+        {
+            // Wrong is what was given to `up`, whoever noticed.
+            throw new UsageException(error.LastWords);
+        }
+        catch (MemberFailedException error)
         {
             throw new CommandFailedException($"the cluster did not start: {error.Message}", error);
         }
@@ -73,7 +78,7 @@ internal static class UpCommand
         }
         catch (OperationCanceledException error) when (timeout.IsCancellationRequested)
         {
-            throw new InvalidOperationException($"the gateway did not see all replicas within {ReadyTimeout.TotalSeconds:0} s", error);
+            throw new CommandFailedException($"the cluster did not start: the gateway did not see all replicas within {ReadyTimeout.TotalSeconds:0} s", error);
         }
     }
 
@@ -84,6 +89,10 @@ internal static class UpCommand
         if (engines.Count > 1 && asked is not null && asked != engines.Count)
             throw new UsageException($"--replicas {asked} does not go with {engines.Count} engines; allowed: {engines.Count}, or a single engine");
         int replicas = asked ?? (engines.Count > 1 ? engines.Count : 3);
+        // Wrong values are refused here, once, and not by each child.
+        Slots.Read(sources);
+        foreach (string engine in engines)
+            EngineSettings.Check(sources, engine);
         string[] common = ["--grace", MemberGrace, "--log", LogLevel.Read(sources).ToString().ToLowerInvariant()];
 
         var specs = new List<MemberSpec>();

@@ -14,9 +14,15 @@ internal sealed class EndpointSettings
     private static readonly Setting<IPAddress?> Advertise = new(
         "advertise", "ip", "Address at which others reach this member [default: --bind]", "an IP address", null, (string text, out IPAddress? read) => IPAddress.TryParse(text, out read));
 
-    private static readonly Setting<string?> Name = Setting.Text("name", "name", "Unique name of this member [default: <host>-<gRPC port>]");
-    private static readonly Setting<string?> Cluster = Setting.Text("cluster", "name", "Name of the group; members of other groups are ignored [default: skein]");
-    private static readonly Setting<IReadOnlyList<string>> Join = Setting.List("join", "host:port", "Gossip address of a member to join; several: joined by commas, or given several times");
+    private static readonly Setting<string?> Name = new(
+        "name", "name", "Unique name of this member [default: <host>-<gRPC port>]", MembershipOptions.AllowedNames, null, (string text, out string? read) => MembershipOptions.IsName(read = text));
+
+    private static readonly Setting<string> Cluster = new(
+        "cluster", "name", "Name of the group; members of other groups are ignored [default: skein]", "a text that is not blank", "skein", (string text, out string read) => !string.IsNullOrWhiteSpace(read = text));
+
+    private static readonly Setting<IReadOnlyList<string>> Join = Setting.List(
+        "join", "host:port", "Gossip address of a member to join; several: joined by commas, or given several times", "host:port, [ipv6]:port or host", 64, MembershipOptions.IsSeed);
+
     private static readonly Setting<int> Gossip = Port("gossip", 7946, "Port of gossip, UDP and TCP");
     private static readonly Setting<bool> Insecure = Setting.Flag("insecure", "Allow an address other than loopback without keys");
     private static readonly Setting<string?> KeyFile = Setting.Text(
@@ -32,12 +38,25 @@ internal sealed class EndpointSettings
     /// <summary>The member is a child of <c>skein up</c>.</summary>
     private static readonly Setting<bool> Supervised = Setting.Flag("supervised", "Stop when standard input ends").Hidden();
 
-    private readonly SettingSources _sources;
+    private readonly string? _name;
 
+    /// <summary>Reads them all now: what is wrong is told before anything is started.</summary>
     /// <exception cref="UsageException">A value is not allowed.</exception>
     public EndpointSettings(SettingSources sources)
     {
-        _sources = sources;
+        _name = Name.Read(sources);
+        IsSupervised = Supervised.Read(sources);
+        GossipPort = Gossip.Read(sources);
+        ClusterName = Cluster.Read(sources);
+        Seeds = Join.Read(sources);
+        StopGrace = Grace.Read(sources);
+        Log = LogLevel.Read(sources);
+        Protocol = ProfileName.Read(sources) switch
+        {
+            Profile.Fast => ProtocolOptions.Fast,
+            Profile.Wan => ProtocolOptions.Wan,
+            _ => ProtocolOptions.Lan,
+        };
         BindAddress = Bind.Read(sources);
         AdvertisedAddress = Advertise.Read(sources) ?? BindAddress;
         IsInsecure = Insecure.Read(sources);
@@ -54,12 +73,7 @@ internal sealed class EndpointSettings
     /// <summary>The file of gossip keys; null: none.</summary>
     public GossipKeyFile? Keys { get; }
 
-    public ProtocolOptions Protocol => ProfileName.Read(_sources) switch
-    {
-        Profile.Fast => ProtocolOptions.Fast,
-        Profile.Wan => ProtocolOptions.Wan,
-        _ => ProtocolOptions.Lan,
-    };
+    public ProtocolOptions Protocol { get; }
 
     public IPAddress BindAddress { get; }
 
@@ -67,23 +81,23 @@ internal sealed class EndpointSettings
 
     public bool IsInsecure { get; }
 
-    public bool IsSupervised => Supervised.Read(_sources);
+    public bool IsSupervised { get; }
 
-    public int GossipPort => Gossip.Read(_sources);
+    public int GossipPort { get; }
 
-    public string ClusterName => Cluster.Read(_sources) ?? "skein";
+    public string ClusterName { get; }
 
-    public IReadOnlyList<string> Seeds => Join.Read(_sources);
+    public IReadOnlyList<string> Seeds { get; }
 
-    public TimeSpan StopGrace => Grace.Read(_sources);
+    public TimeSpan StopGrace { get; }
 
-    public LogWord Log => LogLevel.Read(_sources);
+    public LogWord Log { get; }
 
     /// <summary>A port setting.</summary>
     public static Setting<int> Port(string name, int defaultValue, string what) =>
         Setting.Number(name, $"{what}; 0 takes a free one [default: {defaultValue}]", defaultValue, 0, 65_535);
 
-    public string NameFor(int grpcPort) => Name.Read(_sources) ?? $"{Dns.GetHostName()}-{grpcPort}";
+    public string NameFor(int grpcPort) => _name ?? $"{Dns.GetHostName()}-{grpcPort}";
 
     public string Advertised(int port) => new IPEndPoint(AdvertisedAddress, port).ToString();
 }

@@ -42,6 +42,29 @@ internal static class EngineSettings
         return text is Embedded or Simulated || (Uri.TryCreate(text, UriKind.Absolute, out Uri? server) && server.Scheme is "http" or "https");
     }
 
+    /// <summary>Refuses what does not go with an engine, before anything is started.</summary>
+    /// <exception cref="UsageException">A value is not allowed, or not with this engine.</exception>
+    public static void Check(SettingSources sources, string engine)
+    {
+        bool isServer = engine is not (Embedded or Simulated);
+        TokensPerSecond.Read(sources);
+        string? model = Model.Read(sources);
+        if (engine == Simulated && model is not null)
+            throw new UsageException("--model is for the embedded engine and for servers; allowed with --engine simulated: nothing");
+        if (engine == Embedded && model is not null && !File.Exists(model))
+            throw new UsageException($"--model '{model}' is no file; allowed with --engine embedded: a GGUF file");
+        if (isServer && TokensPerSecond.IsSet(sources))
+            throw new UsageException($"--tokens-per-second is for the embedded and the simulated engine; allowed with --engine {engine}: nothing");
+        if (!isServer && BitExact.Read(sources))
+            throw new UsageException($"--bit-exact is for servers; allowed with --engine {engine}: nothing");
+        if (engine != Simulated && EnableFaults.Read(sources))
+            throw new UsageException($"--enable-faults is for the simulated engine; allowed with --engine {engine}: nothing");
+        if (isServer)
+            ReadKey(sources);
+        else if (KeyFile.IsSet(sources))
+            throw new UsageException($"--engine-key-file is for servers; allowed with --engine {engine}: nothing");
+    }
+
     /// <param name="sources">The settings.</param>
     /// <param name="slots">Generations at the same time; null: what the engine says.</param>
     /// <param name="cancellationToken">Gives up.</param>
@@ -50,6 +73,7 @@ internal static class EngineSettings
     public static async Task<IInferenceEngine> CreateAsync(SettingSources sources, int? slots, CancellationToken cancellationToken)
     {
         string engine = Engine.Read(sources);
+        Check(sources, engine);
         try
         {
             return engine switch
@@ -84,23 +108,14 @@ internal static class EngineSettings
         return EmbeddedEngine.Load(Model.Read(sources) is { } file ? options with { ModelFile = file } : options, TimeProvider.System);
     }
 
-    private static IInferenceEngine CreateSimulated(SettingSources sources)
-    {
-        if (Model.IsSet(sources))
-            throw new UsageException("--model is for the embedded engine and for servers; allowed with --engine simulated: nothing");
-        return SimulatedEngineFactory.Create(
-            new SimulatedEngineOptions { TokensPerSecond = TokensPerSecond.Read(sources) ?? 0, EnableFaults = EnableFaults.Read(sources) },
-            TimeProvider.System,
-            // What a test asks for by a crash is the death of the process, without a word.
-            () => System.Diagnostics.Process.GetCurrentProcess().Kill());
-    }
+    private static IInferenceEngine CreateSimulated(SettingSources sources) => SimulatedEngineFactory.Create(
+        new SimulatedEngineOptions { TokensPerSecond = TokensPerSecond.Read(sources) ?? 0, EnableFaults = EnableFaults.Read(sources) },
+        TimeProvider.System,
+        // What a test asks for by a crash is the death of the process, without a word.
+        () => System.Diagnostics.Process.GetCurrentProcess().Kill());
 
-    private static Task<IInferenceEngine> ConnectAsync(Uri server, SettingSources sources, int? slots, CancellationToken cancellationToken)
-    {
-        if (TokensPerSecond.IsSet(sources))
-            throw new UsageException($"--tokens-per-second is for the embedded and the simulated engine; allowed with --engine {server}: nothing");
-        return OpenAiEngine.ConnectAsync(ServerOptions(server, sources, slots), TimeProvider.System, createHandler: null, cancellationToken);
-    }
+    private static Task<IInferenceEngine> ConnectAsync(Uri server, SettingSources sources, int? slots, CancellationToken cancellationToken) =>
+        OpenAiEngine.ConnectAsync(ServerOptions(server, sources, slots), TimeProvider.System, createHandler: null, cancellationToken);
 
     private static string? ReadKey(SettingSources sources)
     {

@@ -7,7 +7,7 @@ namespace Skein.Cli.Members;
 /// <summary>Tells the group a replica's load: membership makes beacons and slow facts of it.</summary>
 internal sealed class LoadTeller : IDisposable
 {
-    private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(20);
 
     private readonly ITimer _timer;
 

@@ -48,6 +48,7 @@ internal static class MemberRun
     {
         metadata.Version = Version;
         metadata.Pid = (uint)Environment.ProcessId;
+        LeaveOutModelsThatDoNotFit(metadata);
         var options = new MembershipOptions
         {
             Name = name,
@@ -73,8 +74,22 @@ internal static class MemberRun
         }
         catch (MembershipException error)
         {
-            throw new CommandFailedException(error.Message, error);
+            string advice = error.Error switch
+            {
+                MembershipError.AddressInUse => "; choose another port with --gossip (0 takes a free one)",
+                MembershipError.NameTaken => "; choose another name with --name",
+                _ => "",
+            };
+            throw new CommandFailedException(error.Message + advice, error);
         }
+    }
+
+    /// <summary>Names that do not fit into gossip are left to Describe; the digest says that there are some.</summary>
+    internal static void LeaveOutModelsThatDoNotFit(MemberMetadata metadata)
+    {
+        const int MarkOfDrain = 2;
+        if (metadata.CalculateSize() > MembershipOptions.MaxMetadataBytes - MarkOfDrain)
+            metadata.Models.Clear();
     }
 
     /// <summary>Tells the supervisor, or the person at the terminal, that the member is up.</summary>

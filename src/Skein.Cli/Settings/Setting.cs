@@ -38,9 +38,7 @@ internal sealed class Setting<T> : ISetting
         // Read as text: one reading and one message for flag, environment and file alike.
         Option = repeatable ? new Option<string[]>("--" + name) : new Option<string?>("--" + name);
         (Option.Description, Option.HelpName) = (description, value);
-        EnvironmentVariable = "SKEIN_" + name.Replace('-', '_').ToUpperInvariant();
-        string[] words = name.Split('-');
-        Key = words[0] + string.Concat(words.Skip(1).Select(word => char.ToUpperInvariant(word[0]) + word[1..]));
+        (EnvironmentVariable, Key) = NamesOf(name);
         _allowed = allowed;
         _default = defaultValue;
         _tryRead = tryRead;
@@ -48,9 +46,9 @@ internal sealed class Setting<T> : ISetting
 
     public Option Option { get; }
 
-    public string EnvironmentVariable { get; }
+    public string EnvironmentVariable { get; private set; }
 
-    public string Key { get; }
+    public string Key { get; private set; }
 
     /// <exception cref="UsageException">The value is not allowed.</exception>
     public T Read(SettingSources sources)
@@ -69,8 +67,25 @@ internal sealed class Setting<T> : ISetting
         return this;
     }
 
+    /// <summary>
+    /// Puts the verb before its name in the environment and the file (<c>SKEIN_CHAT_MODEL</c>, <c>chatModel</c>), for a flag that means
+    /// something else to members.
+    /// </summary>
+    public Setting<T> Of(string verb)
+    {
+        (EnvironmentVariable, Key) = NamesOf(verb + Option.Name[1..]);
+        return this;
+    }
+
     /// <summary>True when anybody set it.</summary>
     public bool IsSet(SettingSources sources) => sources.Find(this) is not null;
+
+    private static (string EnvironmentVariable, string Key) NamesOf(string name)
+    {
+        string[] words = name.Split('-');
+        string key = words[0] + string.Concat(words.Skip(1).Select(word => char.ToUpperInvariant(word[0]) + word[1..]));
+        return ("SKEIN_" + name.Replace('-', '_').ToUpperInvariant(), key);
+    }
 }
 
 /// <summary>The kinds of settings.</summary>
@@ -107,9 +122,9 @@ internal static class Setting
         new(name, "x", description, string.Create(CultureInfo.InvariantCulture, $"a number from {min} to {max}"), defaultValue, (string text, out double read) =>
             double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out read) && read >= min && read <= max);
 
-    public static Setting<TimeSpan> Duration(string name, string description, TimeSpan defaultValue, TimeSpan max) =>
-        new(name, "time", description, $"a time such as 500ms, 2s or 10m, to {max.TotalMinutes:0.#}m", defaultValue, (string text, out TimeSpan read) =>
-            Durations.TryParse(text, out read) && read <= max);
+    public static Setting<TimeSpan> Duration(string name, string description, TimeSpan defaultValue, TimeSpan max, bool isZeroAllowed = true) =>
+        new(name, "time", description, $"a time such as 500ms, 2s or 10m, {(isZeroAllowed ? "" : "above 0 ")}to {max.TotalMinutes:0.#}m", defaultValue, (string text, out TimeSpan read) =>
+            Durations.TryParse(text, out read) && read <= max && (isZeroAllowed || read > TimeSpan.Zero));
 
     public static Setting<bool> Flag(string name, string description)
     {
@@ -119,12 +134,19 @@ internal static class Setting
         return setting;
     }
 
-    public static Setting<IReadOnlyList<string>> List(string name, string value, string description) =>
-        new(name, value, description, "values joined by commas", [], (string text, out IReadOnlyList<string> read) =>
+    public static Setting<IReadOnlyList<string>> List(string name, string value, string description, string allowed, int most, Func<string, bool> isAllowed) =>
+        new(name, value, description, $"{allowed}; at most {most}, joined by commas", [], (string text, out IReadOnlyList<string> read) =>
         {
             read = text.Split(',', StringSplitOptions.TrimEntries);
-            return read.All(item => item.Length > 0);
+            return read.Count <= most && read.All(isAllowed);
         }, repeatable: true);
+
+    /// <summary>One of some words.</summary>
+    public static Setting<string> Word(string name, string description, string defaultValue, IEnumerable<string> words)
+    {
+        string[] allowed = [.. words.Order(StringComparer.Ordinal)];
+        return new Setting<string>(name, "name", description, string.Join(", ", allowed), defaultValue, (string text, out string read) => allowed.Contains(read = text));
+    }
 
     public static Setting<T> Choice<T>(string name, string description, T defaultValue)
         where T : struct, Enum

@@ -18,7 +18,7 @@ internal sealed class Cluster : IDisposable
     public IReadOnlyList<KeptMember> Members => _members;
 
     /// <summary>Starts the first member, then the others together, and waits until all are up.</summary>
-    /// <exception cref="InvalidOperationException">One ended before it was up; the message says which and why.</exception>
+    /// <exception cref="MemberFailedException">One ended before it was up; the message says which and why.</exception>
     public async Task StartAsync(Action<KeptMember> onUp, CancellationToken cancellationToken)
     {
         await StartAsync(_members[0], onUp, cancellationToken);

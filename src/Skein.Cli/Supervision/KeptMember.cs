@@ -1,16 +1,23 @@
+using System.ComponentModel;
+using System.Globalization;
+
 namespace Skein.Cli.Supervision;
 
 /// <summary>
-/// Keeps one member running: starts it, and starts it again some time after its process has exited. It acts on the exit alone, never on
-/// what the group thinks of the member.
+/// Keeps one member running: starts it, and starts it again some time after its process has exited, at once where the member asked for that.
+/// It acts on the exit alone, never on what the group thinks of the member.
 /// </summary>
 internal sealed class KeptMember(MemberSpec spec, TimeSpan restartDelay, Func<IEnumerable<string>> seeds, TimeProvider time, Action<string> say)
 {
+    private const long NeverUp = long.MinValue;
+
     private readonly TaskCompletionSource<MemberReady> _firstReady = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile SupervisedProcess? _process;
     private volatile MemberReady? _ready;
     private Task _running = Task.CompletedTask;
     private volatile bool _lastLifeCameUp;
+    private long _upSince = NeverUp;
+    private string? _revision;
 
     public string Name => spec.Name;
 
@@ -21,7 +28,7 @@ internal sealed class KeptMember(MemberSpec spec, TimeSpan restartDelay, Func<IE
     public MemberReady? LastReady => _ready;
 
     /// <summary>Starts keeping it; completes when it is up for the first time.</summary>
-    /// <exception cref="InvalidOperationException">Its first life ended before it was up; the message is its last line.</exception>
+    /// <exception cref="MemberFailedException">Its first life ended before it was up, or could not be started.</exception>
     public Task<MemberReady> StartAsync(CancellationToken stop)
     {
         _running = KeepAsync(stop);
@@ -48,34 +55,61 @@ internal sealed class KeptMember(MemberSpec spec, TimeSpan restartDelay, Func<IE
 
     private async Task KeepAsync(CancellationToken stop)
     {
-        for (bool first = true; !stop.IsCancellationRequested; first = false)
+        var backOff = new RestartBackOff(restartDelay);
+        while (!stop.IsCancellationRequested)
         {
-            using SupervisedProcess process = SupervisedProcess.Start(Arguments(), line => say($"{Name} | {line}"));
-            _process = process;
-            // Taken back when this life comes up.
-            _lastLifeCameUp = false;
-            if (stop.IsCancellationRequested)
-                process.Stop();
-            _ = NoteReadyAsync(process, first);
-            await process.WaitForExitAsync(CancellationToken.None);
-            _process = null;
-            if (!_firstReady.Task.IsCompletedSuccessfully)
+            Volatile.Write(ref _upSince, NeverUp);
+            string? end;
+            try
             {
-                _firstReady.TrySetException(new InvalidOperationException($"{Name}: {process.LastError}"));
-                return;
+                end = await LiveAsync(stop);
             }
-            if (stop.IsCancellationRequested || !await PauseAsync(process, stop))
+            catch (Win32Exception error)
+            {
+                end = $"could not be started: {error.Message}";
+                _firstReady.TrySetException(new MemberFailedException(Name, $"its process could not be started: {error.Message}", CommandLine.Failure, error));
+            }
+            if (!_firstReady.Task.IsCompletedSuccessfully || stop.IsCancellationRequested || (end is not null && !await PauseAsync(end, backOff, stop)))
                 return;
         }
     }
 
-    private async Task<bool> PauseAsync(SupervisedProcess process, CancellationToken stop)
+    /// <summary>One life.</summary>
+    /// <returns>How it ended; null: as it wished, to be started again at once.</returns>
+    private async Task<string?> LiveAsync(CancellationToken stop)
     {
-        string how = process.ExitCode > 128 ? $"was killed by signal {process.ExitCode - 128}" : $"exited with code {process.ExitCode}";
-        say($"{Name} (pid {process.Id}) {how}; it starts again in {restartDelay.TotalSeconds:0.#} s");
+        using SupervisedProcess process = SupervisedProcess.Start(Arguments(), line => say($"{Name} | {line}"));
+        _process = process;
+        // Taken back when this life comes up.
+        _lastLifeCameUp = false;
+        if (stop.IsCancellationRequested)
+            process.Stop();
+        _ = NoteReadyAsync(process);
+        await process.WaitForExitAsync(CancellationToken.None);
+        _process = null;
+        _firstReady.TrySetException(new MemberFailedException(Name, process.LastError, process.ExitCode));
+        if (process.WantedRevision is not { } revision)
+            return $"(pid {process.Id}) {HowItEnded(process)}";
+        _revision = revision;
+        say($"{Name} (pid {process.Id}) has left and starts again with revision {revision}, as asked");
+        return null;
+    }
+
+    private static string HowItEnded(SupervisedProcess process)
+    {
+        if (process.ExitCode > 128)
+            return $"was killed by signal {process.ExitCode - 128}";
+        return $"exited with code {process.ExitCode}{(process.HasSaidWhy ? $" ({process.LastError})" : "")}";
+    }
+
+    private async Task<bool> PauseAsync(string end, RestartBackOff backOff, CancellationToken stop)
+    {
+        TimeSpan wait = backOff.Next(Volatile.Read(ref _upSince) is var since and not NeverUp ? time.GetElapsedTime(since) : TimeSpan.Zero);
+        string row = backOff.ShortLives > 1 ? $": its {backOff.ShortLives} last lives were short" : "";
+        say(string.Create(CultureInfo.InvariantCulture, $"{Name} {end}; it starts again in {wait.TotalSeconds:0.#} s{row}"));
         try
         {
-            await Task.Delay(restartDelay, time, stop);
+            await Task.Delay(wait, time, stop);
             return true;
         }
         catch (OperationCanceledException)
@@ -84,7 +118,7 @@ internal sealed class KeptMember(MemberSpec spec, TimeSpan restartDelay, Func<IE
         }
     }
 
-    private async Task NoteReadyAsync(SupervisedProcess process, bool first)
+    private async Task NoteReadyAsync(SupervisedProcess process)
     {
         try
         {
@@ -96,8 +130,8 @@ internal sealed class KeptMember(MemberSpec spec, TimeSpan restartDelay, Func<IE
             return;
         }
         _lastLifeCameUp = true;
-        _firstReady.TrySetResult(_ready);
-        if (!first)
+        Volatile.Write(ref _upSince, time.GetTimestamp());
+        if (!_firstReady.TrySetResult(_ready))
             say($"{Name} is up again (pid {process.Id})");
     }
 
@@ -112,6 +146,11 @@ internal sealed class KeptMember(MemberSpec spec, TimeSpan restartDelay, Func<IE
         yield return _ready is { } ready && _lastLifeCameUp ? ready.Gossip[(ready.Gossip.LastIndexOf(':') + 1)..] : "0";
         foreach (string argument in spec.Arguments)
             yield return argument;
+        if (_revision is { } revision)
+        {
+            yield return "--revision";
+            yield return revision;
+        }
         string join = string.Join(',', seeds());
         if (join.Length > 0)
         {

@@ -7,6 +7,9 @@ namespace Skein.Cli.Supervision;
 /// </summary>
 internal sealed class SupervisedProcess : IDisposable
 {
+    /// <summary>How the line begins by which a process tells why it ends.</summary>
+    private const string LastWords = "skein: ";
+
     private readonly Process _process;
     private readonly TaskCompletionSource<MemberReady> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Queue<string> _lastErrors = new();
@@ -18,6 +21,9 @@ internal sealed class SupervisedProcess : IDisposable
     /// <summary>Completes when the member is up; fails when it exits before.</summary>
     public Task<MemberReady> Ready => _ready.Task;
 
+    /// <summary>Asked to be started again with this revision; null: not asked.</summary>
+    public string? WantedRevision { get; private set; }
+
     /// <summary>Exit code; past 128: killed by signal (code - 128).</summary>
     public int ExitCode => _process.ExitCode;
 
@@ -27,12 +33,23 @@ internal sealed class SupervisedProcess : IDisposable
         get
         {
             lock (_lastErrors)
-                return _lastErrors.LastOrDefault() ?? "";
+                return _lastErrors.LastOrDefault() is not { } last ? "" : HasSaidWhy ? last[LastWords.Length..] : last;
+        }
+    }
+
+    /// <summary>True when <see cref="LastError"/> is the reason, in the process's own words.</summary>
+    public bool HasSaidWhy
+    {
+        get
+        {
+            lock (_lastErrors)
+                return _lastErrors.LastOrDefault()?.StartsWith(LastWords, StringComparison.Ordinal) ?? false;
         }
     }
 
     /// <param name="arguments">Arguments of this same program.</param>
-    /// <param name="onError">Gets each line of its standard error.</param>
+    /// <param name="onError">Gets each line of its standard error but its last words, which are <see cref="LastError"/>.</param>
+    /// <exception cref="System.ComponentModel.Win32Exception">The system does not start it.</exception>
     public static SupervisedProcess Start(IEnumerable<string> arguments, Action<string> onError)
     {
         ProcessStartInfo start = Self(arguments);
@@ -41,7 +58,15 @@ internal sealed class SupervisedProcess : IDisposable
         var supervised = new SupervisedProcess(new Process { StartInfo = start, EnableRaisingEvents = true });
         supervised._process.OutputDataReceived += (_, line) => supervised.OnOutput(line.Data);
         supervised._process.ErrorDataReceived += (_, line) => supervised.OnError(line.Data, onError);
-        supervised._process.Start();
+        try
+        {
+            supervised._process.Start();
+        }
+        catch
+        {
+            supervised.Dispose();
+            throw;
+        }
         supervised._process.BeginOutputReadLine();
         supervised._process.BeginErrorReadLine();
         return supervised;
@@ -93,8 +118,12 @@ internal sealed class SupervisedProcess : IDisposable
 
     private void OnOutput(string? line)
     {
-        if (line is not null && MemberReady.FromLine(line) is { } ready)
+        if (line is null)
+            return;
+        if (MemberReady.FromLine(line) is { } ready)
             _ready.TrySetResult(ready);
+        else if (RestartWish.FromLine(line) is { } wish)
+            WantedRevision = wish.Revision;
     }
 
     private void OnError(string? line, Action<string> onError)
@@ -107,6 +136,7 @@ internal sealed class SupervisedProcess : IDisposable
             if (_lastErrors.Count > 8)
                 _lastErrors.Dequeue();
         }
-        onError(line);
+        if (!line.StartsWith(LastWords, StringComparison.Ordinal))
+            onError(line);
     }
 }

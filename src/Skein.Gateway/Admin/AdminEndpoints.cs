@@ -17,6 +17,7 @@ internal static class AdminEndpoints
                 ? Results.Text($"not ready: {missing}\n", statusCode: StatusCodes.Status503ServiceUnavailable)
                 : Results.Text("ready\n"));
         endpoints.MapGet("/admin/v1/members", (IMemberDirectory directory) => directory.Members.Select(MemberRow.From));
+        endpoints.MapReplicas();
         endpoints.MapGrpcService<AdminService>();
     }
 }
@@ -31,8 +32,11 @@ internal sealed class Readiness(FleetTracker fleet, int expectedReplicas)
     {
         get
         {
-            int live = fleet.Current.Replicas.Count(replica => replica.Reachable && !replica.Draining && !replica.Description.Suspect);
-            return live >= expectedReplicas ? null : $"{live} of {expectedReplicas} replicas are ready";
+            // A drained replica is there and comes back: a rolling update must not take the gateway itself out of service.
+            List<Replica> live = [.. fleet.Current.Replicas.Where(replica => replica.Reachable && !replica.Description.Suspect)];
+            if (live.Count < expectedReplicas)
+                return $"{live.Count} of {expectedReplicas} replicas are ready";
+            return live.Count == 0 || live.Exists(replica => !replica.Draining) ? null : "all replicas are draining";
         }
     }
 }

@@ -49,6 +49,9 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
     public IEnumerable<QueueDepth> Queues() =>
         fleet.Current.KnownModels.Select(model => new QueueDepth(model, admission.WaitingFor(model)));
 
+    public IEnumerable<BreakerLevel> Breakers() =>
+        admission.Breakers().Select(breaker => new BreakerLevel(breaker.Replica.Name, (int)breaker.State, breaker.Ejections));
+
     IEnumerable<MemberCount> IFleetVitals.Members() =>
         Group.GroupBy(member => (member.Role, member.State)).Select(group => new MemberCount(group.Key.Role, WordFor(group.Key.State), group.Count()));
 
@@ -68,13 +71,18 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
             Http = metadata.Http,
             Grpc = metadata.Grpc,
             Gossip = member.Gossip.ToString(),
-            Models = { metadata.Models },
+            Models = { ModelsOf(member) },
             Slots = metadata.Slots,
             InFlight = (uint)inFlight,
             Queued = (uint)queued,
             Draining = metadata.Draining,
         };
     }
+
+    /// <summary>As the fleet has them, which also knows names that do not fit into gossip; of the dead what was gossiped.</summary>
+    private IReadOnlyList<string> ModelsOf(Member member) =>
+        fleet.Current.Replicas.FirstOrDefault(replica => replica.Id == new ReplicaId(member.Name, member.Generation))?.Description.Models
+        ?? member.Metadata.Models;
 
     /// <summary>The freshest there is: what this process knows of itself, else what the member beaconed, else what it gossiped. The dead have none.</summary>
     private (int InFlight, int Queued) LoadOf(Member member)

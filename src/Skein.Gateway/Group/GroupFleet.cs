@@ -1,13 +1,22 @@
+using System.Collections.Frozen;
+using Skein.Gateway.Links;
 using Skein.Membership;
 using Skein.Protocol;
+using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Group;
 
-/// <summary>The members of the group as a fleet: the adapter between membership and routing, which do not know each other. Thread-safe.</summary>
-internal sealed class GroupFleet : IFleetSource
+/// <summary>
+/// The members of the group as a fleet: the adapter between membership and routing, which do not know each other. Models and fingerprints
+/// are the replicas' own answers to Describe, where they are known; gossip has the names that fit, and a digest. Thread-safe.
+/// </summary>
+internal sealed class GroupFleet : IFleetSource, IDescriptionBook
 {
+    private readonly Lock _gate = new();
     private readonly HashSet<string> _everOffered = new(StringComparer.Ordinal);
+    private readonly Dictionary<ReplicaId, DescribedModels> _described = [];
+    private MembershipSnapshot? _group;
     private volatile FleetView _current = FleetView.Empty;
 
     public event Action? Changed;
@@ -20,28 +29,69 @@ internal sealed class GroupFleet : IFleetSource
     /// <summary>Takes in the newest snapshot. Called by one loop.</summary>
     public void Update(MembershipSnapshot snapshot)
     {
-        List<Member> replicas = [.. snapshot.Members.Where(member => member.Role == Roles.Replica)];
-        _everOffered.UnionWith(replicas.SelectMany(replica => replica.Metadata.Models));
-        IsGathered = snapshot.Seeds.IsEmpty || snapshot.Seeds.Any(seed => seed.Reached);
-        // A group without any replica, dead or alive, is one still being gathered: nothing can be called unknown in it.
-        bool complete = replicas.Count > 0 && IsGathered;
-        _current = new FleetView([.. replicas.Where(replica => replica.IsLive && IsAddress(replica.Metadata.Grpc)).Select(Describe)], [.. _everOffered], complete);
+        lock (_gate)
+        {
+            _group = snapshot;
+            Rebuild(snapshot);
+        }
         Changed?.Invoke();
     }
+
+    public void Learn(ReplicaDescription asked, DescribeResponse answer)
+    {
+        lock (_gate)
+        {
+            if (_group is null)
+                return;
+            _described[asked.Id] = DescribedModels.From(asked.ModelsDigest, answer);
+            Rebuild(_group);
+        }
+        Changed?.Invoke();
+    }
+
+    private void Rebuild(MembershipSnapshot snapshot)
+    {
+        List<Member> replicas = [.. snapshot.Members.Where(member => member.Role == Roles.Replica)];
+        List<ReplicaDescription> live = [.. replicas.Where(replica => replica.IsLive && IsAddress(replica.Metadata.Grpc)).Select(Describe)];
+        foreach (ReplicaId gone in _described.Keys.Except(live.Select(replica => replica.Id)).ToList())
+            _described.Remove(gone);
+        _everOffered.UnionWith(replicas.SelectMany(replica => replica.Metadata.Models));
+        _everOffered.UnionWith(live.SelectMany(replica => replica.Models));
+        // A group without any replica, dead or alive, is one still being gathered, and so is one with a replica that has not told its models:
+        // nothing can be called unknown in it.
+        IsGathered = snapshot.Seeds.IsEmpty || snapshot.Seeds.Any(seed => seed.Reached);
+        bool complete = replicas.Count > 0
+            && IsGathered
+            && live.TrueForAll(HasToldItsModels);
+        _current = new FleetView(live, [.. _everOffered], complete);
+    }
+
+    private bool HasToldItsModels(ReplicaDescription replica) =>
+        replica.Models.Count > 0 || replica.ModelsDigest == 0 || _described.ContainsKey(replica.Id);
 
     // What a member tells is input from outside: an address that is none must not reach a request.
     private static bool IsAddress(string address) =>
         Uri.TryCreate($"http://{address}", UriKind.Absolute, out Uri? uri) && uri is { Port: > 0, AbsolutePath: "/", Query: "", UserInfo: "" };
 
-    private static ReplicaDescription Describe(Member replica) => new()
+    private ReplicaDescription Describe(Member replica)
     {
-        Id = new ReplicaId(replica.Name, replica.Generation),
-        Address = replica.Metadata.Grpc,
-        Models = replica.Metadata.Models,
-        // A hostile or broken member must not poison the arithmetic of the pick.
-        Slots = (int)Math.Clamp(replica.Metadata.Slots, 1, 1_000_000),
-        Weight = replica.Metadata.Weight is > 0 and < 1e6f ? replica.Metadata.Weight : 1,
-        Draining = replica.Metadata.Draining,
-        Suspect = replica.State == MemberState.Suspect,
-    };
+        MemberMetadata metadata = replica.Metadata;
+        var id = new ReplicaId(replica.Name, replica.Generation);
+        ulong digest = metadata.ModelsDigest ^ metadata.Fingerprint;
+        DescribedModels? described = _described.TryGetValue(id, out DescribedModels? answer) && answer.Digest == digest ? answer : null;
+        return new ReplicaDescription
+        {
+            Id = id,
+            Address = metadata.Grpc,
+            Models = described is null ? metadata.Models : described.Fingerprints.Keys,
+            ModelsDigest = digest,
+            Fingerprints = described?.Fingerprints ?? FrozenDictionary<string, string>.Empty,
+            // A hostile or broken member must not poison the arithmetic of the pick.
+            Slots = (int)Math.Clamp(metadata.Slots, 1, 1_000_000),
+            Weight = metadata.Weight is > 0 and < 1e6f ? metadata.Weight : 1,
+            Draining = metadata.Draining,
+            HandOver = metadata.HandOver,
+            Suspect = replica.State == MemberState.Suspect,
+        };
+    }
 }

@@ -7,11 +7,11 @@ using Skein.Routing.Streaming;
 namespace Skein.Gateway.Group;
 
 /// <summary>
-/// Connects a gateway with its membership, both ways: snapshots become the fleet and the directory; broken connections become probes, and
-/// this gateway's load a slow fact.
+/// Connects a gateway with its membership, both ways: snapshots become the fleet and the directory, beacons the load of replicas; broken
+/// connections become probes, and this gateway's load a slow fact.
 /// </summary>
 internal sealed partial class GroupFollower(
-    GroupFleet source, GroupDirectory directory, FleetTracker fleet, AdmissionQueue admission, RoutingStatistics statistics, TimeProvider time,
+    GroupFleet source, GroupDirectory directory, BeaconFeed beacons, FleetTracker fleet, AdmissionQueue admission, RoutingStatistics statistics, TimeProvider time,
     ILogger<GroupFollower> logger) : IAsyncDisposable
 {
     private static readonly TimeSpan LoadPeriod = TimeSpan.FromMilliseconds(500);
@@ -28,7 +28,10 @@ internal sealed partial class GroupFollower(
         MembershipSnapshot first = membership.Current;
         Take(first);
         fleet.ConnectionBroken += OnConnectionBroken;
-        _following = Task.WhenAll(FollowAsync(membership, first.Version), TellLoadAsync(membership));
+        _following = Task.WhenAll(
+            FollowAsync(membership, first.Version),
+            EveryAsync(LoadPeriod, () => membership.UpdateLoad(statistics.Sessions, admission.Waiting)),
+            EveryAsync(BeaconFeed.Period, () => beacons.Poll(membership)));
     }
 
     public async ValueTask DisposeAsync()
@@ -77,13 +80,13 @@ internal sealed partial class GroupFollower(
         }
     }
 
-    private async Task TellLoadAsync(IMembership membership)
+    private async Task EveryAsync(TimeSpan period, Action action)
     {
-        using var period = new PeriodicTimer(LoadPeriod, time);
+        using var timer = new PeriodicTimer(period, time);
         try
         {
-            while (await period.WaitForNextTickAsync(_stop.Token))
-                membership.UpdateLoad(statistics.Sessions, admission.Waiting);
+            while (await timer.WaitForNextTickAsync(_stop.Token))
+                action();
         }
         catch (OperationCanceledException)
         {

@@ -13,9 +13,8 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
         Replica replica, GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using AsyncServerStreamingCall<GenerateFrame> call = Start(replica, request, cancellationToken);
-        IAsyncStreamReader<GenerateFrame> frames = call.ResponseStream;
-        while (await MoveNextAsync(frames, cancellationToken))
-            yield return frames.Current;
+        while (await MoveNextAsync(call, cancellationToken))
+            yield return call.ResponseStream.Current;
     }
 
     public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken) =>
@@ -58,11 +57,16 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
         }
     }
 
-    private static async ValueTask<bool> MoveNextAsync(IAsyncStreamReader<GenerateFrame> frames, CancellationToken cancellationToken)
+    private static async ValueTask<bool> MoveNextAsync(AsyncServerStreamingCall<GenerateFrame> call, CancellationToken cancellationToken)
     {
         try
         {
-            return await frames.MoveNext(cancellationToken);
+            return await call.ResponseStream.MoveNext(cancellationToken);
+        }
+        catch (RpcException error) when (cancellationToken.IsCancellationRequested)
+        {
+            // A read that meets the cancel half way ends as if the connection were broken, which would take a healthy replica out.
+            throw new OperationCanceledException("the attempt was cancelled", error, cancellationToken);
         }
         catch (RpcException error)
         {
@@ -70,13 +74,16 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
         }
         catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
         {
-            throw Closed(error);
+            // A connection that could not be made, or was closed here, is told as a cancel; the call's status knows better.
+            call.Dispose();
+            Status status = call.GetStatus();
+            throw new LinkException(LinkErrors.OfConnection(status.DebugException) ?? LinkError.ConnectionLost, status.Detail, load: null, error);
         }
     }
-
-    private static LinkException Gone(Replica replica) => new(LinkError.Unreachable, $"{replica.Id} left the fleet");
 
     // The channel was closed under the call: its replica left, or this gateway stops.
     private static LinkException Closed(OperationCanceledException error) =>
         new(LinkError.ConnectionLost, "the connection was closed", load: null, error);
+
+    public static LinkException Gone(Replica replica) => new(LinkError.Unreachable, $"{replica.Id} left the fleet");
 }

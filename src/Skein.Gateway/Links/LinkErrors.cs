@@ -9,33 +9,26 @@ using RpcStatus = Google.Rpc.Status;
 
 namespace Skein.Gateway.Links;
 
-/// <summary>What the end of a gRPC call means.</summary>
+/// <summary>What the end of an attempt, or of the connection under it, means.</summary>
 internal static class LinkErrors
 {
     public static LinkException From(RpcException error)
     {
         RpcStatus? details = error.GetRpcStatus();
-        SlotRefusal? refusal = details?.GetDetail<SlotRefusal>();
-        LinkError kind = error.StatusCode switch
-        {
-            _ when HasReason(details, ErrorReasons.HoldRefused) => LinkError.ResumeRefused,
-            StatusCode.InvalidArgument => LinkError.InvalidRequest,
-            StatusCode.NotFound => LinkError.ModelNotFound,
-            StatusCode.FailedPrecondition => HasReason(details, ErrorReasons.ResumeRefused) ? LinkError.ResumeRefused : LinkError.ContextLengthExceeded,
-            // The status alone is no proof: message limits answer with it too.
-            StatusCode.ResourceExhausted when refusal is not null => LinkError.NoSlot,
-            StatusCode.Unavailable when HasReason(details, ErrorReasons.Draining) => LinkError.Draining,
-            // A replica without its engine is as good as gone: it is left out until its Describe, which asks the engine, answers.
-            StatusCode.Unavailable when HasReason(details, ErrorReasons.EngineUnreachable) => LinkError.Unreachable,
-            StatusCode.Unavailable when HasReason(details, ErrorReasons.EngineLost) => LinkError.ConnectionLost,
-            _ => OfConnection(error.Status.DebugException) ?? LinkError.EngineFailed,
-        };
-        return new LinkException(kind, error.Status.Detail, refusal?.Load, error);
+        LinkError kind = OfStatus(error.StatusCode, details) ?? OfConnection(error.Status.DebugException) ?? LinkError.EngineFailed;
+        return new LinkException(kind, error.Status.Detail, details?.GetDetail<SlotRefusal>()?.Load, error);
     }
 
+    /// <summary>What the end of an attempt on a bus means: its status is that of a call, but the connection lives.</summary>
+    public static LinkException From(RpcStatus status) =>
+        new(OfStatus((StatusCode)status.Code, status) ?? LinkError.EngineFailed, status.Message, status.GetDetail<SlotRefusal>()?.Load);
+
     /// <summary>Tells a broken connection from a stream that the replica ended: only the former takes the replica out.</summary>
-    private static LinkError? OfConnection(Exception? exception)
+    public static LinkError? OfConnection(Exception? exception)
     {
+        // Bare, it is the channel's own attempt to connect; what breaks later comes wrapped.
+        if (exception is SocketException)
+            return LinkError.Unreachable;
         for (; exception is not null; exception = exception.InnerException)
         {
             switch (exception)
@@ -52,6 +45,21 @@ internal static class LinkErrors
         }
         return null;
     }
+
+    private static LinkError? OfStatus(StatusCode code, RpcStatus? details) => code switch
+    {
+        _ when HasReason(details, ErrorReasons.HoldRefused) => LinkError.ResumeRefused,
+        StatusCode.InvalidArgument => LinkError.InvalidRequest,
+        StatusCode.NotFound => LinkError.ModelNotFound,
+        StatusCode.FailedPrecondition => HasReason(details, ErrorReasons.ResumeRefused) ? LinkError.ResumeRefused : LinkError.ContextLengthExceeded,
+        // The status alone is no proof: message limits answer with it too.
+        StatusCode.ResourceExhausted when details?.GetDetail<SlotRefusal>() is not null => LinkError.NoSlot,
+        StatusCode.Unavailable when HasReason(details, ErrorReasons.Draining) => LinkError.Draining,
+        // A replica without its engine is as good as gone: it is left out until its Describe, which asks the engine, answers.
+        StatusCode.Unavailable when HasReason(details, ErrorReasons.EngineUnreachable) => LinkError.Unreachable,
+        StatusCode.Unavailable when HasReason(details, ErrorReasons.EngineLost) => LinkError.ConnectionLost,
+        _ => null,
+    };
 
     private static bool HasReason(RpcStatus? details, string reason) =>
         details?.GetDetail<ErrorInfo>() is { Domain: ErrorReasons.Domain } info && string.Equals(info.Reason, reason, StringComparison.Ordinal);

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net.Http;
 using Grpc.Net.Client;
 using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
@@ -23,6 +24,10 @@ internal sealed class ReplicaChannels : IDisposable
 
     public Inference.InferenceClient ClientOf(Replica replica) => _channels.GetOrAdd(replica.Id, Open, (replica, _options)).Client;
 
+    /// <summary>The bus to a replica: a new one where none is, or the last one broke.</summary>
+    /// <exception cref="ObjectDisposedException">The replica left.</exception>
+    public TokenBus BusOf(Replica replica) => _channels.GetOrAdd(replica.Id, Open, (replica, _options)).Bus;
+
     public void Dispose()
     {
         _fleet.Changed -= CloseThoseThatLeft;
@@ -40,6 +45,10 @@ internal sealed class ReplicaChannels : IDisposable
             ConnectTimeout = options.ConnectTimeout,
             PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
             InitialHttp2StreamWindowSize = 1 << 20,
+            // A connection whose packets are lost says nothing by itself; new calls, and the probes, would all go over it.
+            KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
+            KeepAlivePingDelay = options.KeepAliveInterval,
+            KeepAlivePingTimeout = options.KeepAliveTimeout,
         };
         GrpcChannel channel = GrpcChannel.ForAddress($"http://{replica.Description.Address}", new GrpcChannelOptions
         {
@@ -69,5 +78,20 @@ internal sealed class ReplicaChannels : IDisposable
             channel.Connection.Dispose();
     }
 
-    private sealed record Channel(Replica Replica, GrpcChannel Connection, Inference.InferenceClient Client);
+    private sealed record Channel(Replica Replica, GrpcChannel Connection, Inference.InferenceClient Client)
+    {
+        private readonly Lock _gate = new();
+        private TokenBus? _bus;
+
+        public TokenBus Bus
+        {
+            get
+            {
+                if (Volatile.Read(ref _bus) is { IsBroken: false } live)
+                    return live;
+                lock (_gate)
+                    return _bus is { IsBroken: false } ? _bus : _bus = new TokenBus(Client);
+            }
+        }
+    }
 }

@@ -20,6 +20,7 @@ internal sealed class GatewayMetrics : IDisposable
         HistogramBucketBoundaries = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92],
     };
 
+    private readonly RequestTally _tally;
     private readonly TimeProvider _time;
     private readonly Meter _meter;
     private readonly Counter<long> _requests;
@@ -27,8 +28,9 @@ internal sealed class GatewayMetrics : IDisposable
     private readonly Histogram<double> _duration;
     private readonly Histogram<double> _firstToken;
 
-    public GatewayMetrics(IMeterFactory meters, IFleetVitals vitals, TimeProvider time)
+    public GatewayMetrics(IMeterFactory meters, IFleetVitals vitals, RequestTally tally, TimeProvider time)
     {
+        _tally = tally;
         _time = time;
         _meter = meters.Create(MetricNames.Meter);
         _requests = _meter.CreateCounter<long>(MetricNames.Requests, "{request}", "Requests ended, by operation and outcome.");
@@ -38,6 +40,8 @@ internal sealed class GatewayMetrics : IDisposable
         _meter.CreateObservableCounter(MetricNames.Failovers, () => Failovers(vitals), "{failover}", "Changes of replica in mid-session, by reason.");
         _meter.CreateObservableGauge(MetricNames.QueueDepth, () => Queues(vitals), "{request}", "Requests that wait for a slot.");
         _meter.CreateObservableGauge(MetricNames.Members, () => Members(vitals), "{member}", "Members in this gateway's view, by role and state.");
+        _meter.CreateObservableGauge(MetricNames.BreakerState, () => BreakerLevels(vitals), null, "Circuit breaker of a replica: 0 closed, 1 half-open, 2 open.");
+        _meter.CreateObservableCounter(MetricNames.BreakerEjections, () => Ejections(vitals), "{ejection}", "How often the circuit breaker of a replica was opened.");
     }
 
     /// <summary>Begins to measure a request that has just arrived.</summary>
@@ -76,6 +80,7 @@ internal sealed class GatewayMetrics : IDisposable
         if (outcome != RequestOutcomes.Completed)
             tags.Add(MetricNames.ErrorType, outcome);
         _duration.Record(elapsed.TotalSeconds, tags);
+        _tally.Count(outcome);
         Count(operation, outcome, 1); // last: whoever sees it may rely on the others
     }
 
@@ -94,6 +99,12 @@ internal sealed class GatewayMetrics : IDisposable
     private static IEnumerable<Measurement<int>> Queues(IFleetVitals vitals) => vitals.Queues()
         .Select(queue => new Measurement<int>(queue.Waiters, new KeyValuePair<string, object?>(MetricNames.ResponseModel, queue.Model)))
         .DefaultIfEmpty(new Measurement<int>(0));
+
+    private static IEnumerable<Measurement<int>> BreakerLevels(IFleetVitals vitals) =>
+        vitals.Breakers().Select(breaker => new Measurement<int>(breaker.Level, new KeyValuePair<string, object?>(MetricNames.Replica, breaker.Replica)));
+
+    private static IEnumerable<Measurement<long>> Ejections(IFleetVitals vitals) =>
+        vitals.Breakers().Select(breaker => new Measurement<long>(breaker.Ejections, new KeyValuePair<string, object?>(MetricNames.Replica, breaker.Replica)));
 
     private static IEnumerable<Measurement<int>> Members(IFleetVitals vitals)
     {

@@ -14,6 +14,9 @@ public interface IFleetVitals
 
     /// <summary>Members now, one entry per role and state that has any.</summary>
     IEnumerable<MemberCount> Members();
+
+    /// <summary>Breakers now, one entry per live replica.</summary>
+    IEnumerable<BreakerLevel> Breakers();
 }
 
 /// <summary>Failovers for one reason.</summary>
@@ -29,3 +32,9 @@ public readonly record struct QueueDepth(string Model, int Waiters);
 /// <param name="State">alive, suspect, dead or left.</param>
 /// <param name="Count">How many.</param>
 public readonly record struct MemberCount(string Role, string State, int Count);
+
+/// <summary>The circuit breaker of one replica.</summary>
+/// <param name="Replica">Member name.</param>
+/// <param name="Level">0 closed, 1 half-open, 2 open.</param>
+/// <param name="Ejections">How often it was opened; begins anew with a new life of the replica.</param>
+public readonly record struct BreakerLevel(string Replica, int Level, long Ejections);

@@ -30,6 +30,12 @@ public static class MetricNames
     /// <summary>Gauge: members in this gateway's view, by role and state.</summary>
     public const string Members = "skein.members";
 
+    /// <summary>Gauge: circuit breaker of a replica: 0 closed, 1 half-open, 2 open.</summary>
+    public const string BreakerState = "skein.breaker.state";
+
+    /// <summary>Counter: how often the circuit breaker of a replica was opened.</summary>
+    public const string BreakerEjections = "skein.breaker.ejections";
+
     /// <summary>Attribute: <see cref="ChatOperation"/> or <see cref="CompletionOperation"/>.</summary>
     public const string Operation = "gen_ai.operation.name";
 
@@ -53,6 +59,9 @@ public static class MetricNames
 
     /// <summary>Attribute: why a replica was lost.</summary>
     public const string Reason = "reason";
+
+    /// <summary>Attribute: member name of a replica.</summary>
+    public const string Replica = "replica";
 
     /// <summary>Attribute: role of a member.</summary>
     public const string Role = "role";

@@ -11,6 +11,8 @@ internal sealed class AnswerRecorder(TimeProvider time, LatencyRecorder latencie
     private readonly StringBuilder _text = new();
     private readonly long _start = time.GetTimestamp();
     private long _last;
+    private TimeSpan _longestGap;
+    private uint _nextIndex;
     private int _chunks;
     private int? _usage;
     private bool _isFinished;
@@ -40,11 +42,26 @@ internal sealed class AnswerRecorder(TimeProvider time, LatencyRecorder latencie
         }
         else
         {
-            latencies.AddGap(time.GetElapsedTime(_last, now));
+            var gap = time.GetElapsedTime(_last, now);
+            _longestGap = gap > _longestGap ? gap : _longestGap;
+            latencies.AddGap(gap);
         }
 
         _last = now;
         OnText(text);
+    }
+
+    /// <summary>The server numbered the tokens that arrive next.</summary>
+    /// <exception cref="BenchRequestException">They are not the ones that must follow.</exception>
+    public void OnIndexes(uint first, uint count)
+    {
+        if (first != _nextIndex)
+        {
+            throw new BenchRequestException(
+                first > _nextIndex ? BenchErrors.TokensLost : BenchErrors.TokensDuplicated, $"token {first} came where token {_nextIndex} was to come");
+        }
+
+        _nextIndex = first + count;
     }
 
     /// <summary>Text without a token of its own has arrived: what was held back.</summary>
@@ -69,5 +86,12 @@ internal sealed class AnswerRecorder(TimeProvider time, LatencyRecorder latencie
     public void OnFailovers(int count) => Failovers = Math.Max(Failovers, count);
 
     /// <summary>The answer was as it should be, and is over.</summary>
-    public void OnSuccess() => latencies.AddEnd(time.GetElapsedTime(_start));
+    public void OnSuccess()
+    {
+        latencies.AddEnd(time.GetElapsedTime(_start));
+        if (Failovers > 0)
+        {
+            latencies.AddFailover(_longestGap);
+        }
+    }
 }

@@ -11,6 +11,7 @@ internal sealed class LatencyRecorder
     private readonly LongConcurrentHistogram _firstToken = Create();
     private readonly LongConcurrentHistogram _gaps = Create();
     private readonly LongConcurrentHistogram _ends = Create();
+    private readonly LongConcurrentHistogram _failovers = Create();
 
     public LatencySummary FirstToken => Summarise(_firstToken);
 
@@ -18,11 +19,16 @@ internal sealed class LatencyRecorder
 
     public LatencySummary Ends => Summarise(_ends);
 
+    /// <summary>The longest gap of each answer that was failed over.</summary>
+    public LatencySummary Failovers => Summarise(_failovers);
+
     public void AddFirstToken(TimeSpan time) => Add(_firstToken, time);
 
     public void AddGap(TimeSpan time) => Add(_gaps, time);
 
     public void AddEnd(TimeSpan time) => Add(_ends, time);
+
+    public void AddFailover(TimeSpan longestGap) => Add(_failovers, longestGap);
 
     private static LongConcurrentHistogram Create() => new(1, MostMicroseconds, SignificantDigits);
 

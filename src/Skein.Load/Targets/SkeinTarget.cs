@@ -63,6 +63,7 @@ internal sealed class SkeinTarget : IBenchTarget
     {
         if (frame.Count > 0)
         {
+            answer.OnIndexes(frame.FirstIndex, frame.Count);
             answer.OnTokens(frame.Text.ToStringUtf8());
         }
         else if (!frame.Text.IsEmpty)

@@ -43,6 +43,12 @@ internal sealed class CoreState(CoreSettings settings, MemberTable table, ulong 
     /// <summary>When any other member was last heard.</summary>
     public TimeSpan HeardAt { get; set; }
 
+    /// <summary>Who hears nobody for so long was cut off alone; even a few members left together hear each other more often.</summary>
+    public TimeSpan Deafness => Options.SuspicionMin * 2;
+
+    /// <summary>When this member last heard somebody again after such a time.</summary>
+    public TimeSpan? DeafUntil { get; set; }
+
     /// <summary>Since when the digest is what it is: a difference matters only once rumours had time to arrive.</summary>
     public TimeSpan DigestSince { get; set; }
 

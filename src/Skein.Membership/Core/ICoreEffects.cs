@@ -51,6 +51,9 @@ internal enum ExchangeOutcome
 
     /// <summary>Silence, or the connection broke.</summary>
     Failed,
+
+    /// <summary>A reply came that is not for us: another cluster, version or key.</summary>
+    Unreadable,
 }
 
 internal enum CoreEvent

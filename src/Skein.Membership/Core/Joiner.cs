@@ -62,8 +62,9 @@ internal sealed class Joiner
         _nameCheck.Begin();
     }
 
-    public void OnFailed(int index, ExchangeOutcome outcome) =>
-        Missed(index, outcome == ExchangeOutcome.Refused ? "nobody listens there" : "no answer");
+    public void OnFailed(int index, string problem) => Missed(index, problem);
+
+    public static string Explain(ExchangeOutcome outcome) => outcome == ExchangeOutcome.Refused ? "nobody listens there" : "no answer";
 
     public void OnTimer(int index)
     {

@@ -28,8 +28,9 @@ internal sealed class Judge(CoreState state, Spreader spreader)
         if (!AddAccuser(record, accuser, refused) && !first)
             return;
         spreader.Tell(record, UpdateParts.State);
-        if (!state.Variant.Suspicion || record.Refused.Count >= state.AccusersNeeded(record))
-            Condemn(record);
+        bool proven = record.Refused.Count >= state.AccusersNeeded(record);
+        if (proven || !state.Variant.Suspicion)
+            Condemn(record, proven ? DeathCause.Refused : DeathCause.Silent);
         else
             Arm(record);
     }
@@ -65,9 +66,13 @@ internal sealed class Judge(CoreState state, Spreader spreader)
             state.Effects.Report(CoreEvent.Refuted, record);
     }
 
-    public void Condemn(MemberRecord record)
+    public void Condemn(MemberRecord record, DeathCause cause)
     {
-        state.Table.Change(record, static r => r.State = MemberState.Dead);
+        state.Table.Change(record, cause, static (r, why) =>
+        {
+            r.State = MemberState.Dead;
+            r.Death = why;
+        });
         record.Suspicion = null;
         record.StateSince = state.Now;
         spreader.Tell(record, UpdateParts.State);
@@ -91,7 +96,11 @@ internal sealed class Judge(CoreState state, Spreader spreader)
     {
         if (incarnation < state.Self.Incarnation)
             return;
-        state.Table.Change(state.Self, incarnation, static (self, i) => self.Incarnation = i + 1);
+        state.Table.Change(state.Self, incarnation, static (self, i) =>
+        {
+            self.Incarnation = i + 1;
+            self.State = MemberState.Alive;
+        });
         spreader.Tell(state.Self, UpdateParts.State);
         state.Health.Worsen(1);
         state.Effects.Report(CoreEvent.RefutedOwn, state.Self);
@@ -109,7 +118,7 @@ internal sealed class Judge(CoreState state, Spreader spreader)
         else if (NeedsAsking(record, suspicion))
             AskItself(record, suspicion);
         else if (record.Accusers.Count >= state.AccusersNeeded(record))
-            Condemn(record);
+            Condemn(record, DeathCause.Silent);
         else
             LookAgain(record, suspicion);
     }

@@ -41,6 +41,9 @@ internal sealed class MemberRecord
     /// <summary>Of the newest beacon of this life.</summary>
     public uint BeaconSequence { get; set; }
 
+    /// <summary>Why it last died; of a death that was over when it was first heard of, silence is all that is known.</summary>
+    public DeathCause Death { get; set; } = DeathCause.Silent;
+
     /// <summary>Present while the state is suspect.</summary>
     public Suspicion? Suspicion { get; set; }
 

@@ -51,6 +51,9 @@ internal sealed partial class MembershipCore
             case TimerKind.Watch:
                 _watcher.OnTimer();
                 break;
+            case TimerKind.SelfJudge:
+                _selfJudge.OnTimer();
+                break;
             case TimerKind.Housekeeping:
                 _state.Table.ForgetGone(_state.Now);
                 _state.Timers.Set(_state.Now + HousekeepingInterval, TimerKind.Housekeeping);
@@ -62,12 +65,15 @@ internal sealed partial class MembershipCore
         }
     }
 
-    private bool TryOpen(ReadOnlySpan<byte> packet, out PacketHeader header, out PacketBody body)
+    private bool TryOpen(ReadOnlySpan<byte> packet, int most, bool once, out PacketHeader header, out PacketBody body)
     {
+        header = default;
         body = default;
-        return _seal.TryOpen(packet, out header, out ReadOnlySpan<byte> bytes)
-            && PacketBody.TryRead(bytes, out body)
-            && _state.Phase != CorePhase.Over;
+        ReadOnlySpan<byte> bytes = default;
+        LastDrop = packet.Length > most ? DropCause.Oversized : _seal.Open(packet, once, out header, out bytes);
+        if (LastDrop == DropCause.None && !PacketBody.TryRead(bytes, out body))
+            LastDrop = DropCause.Malformed;
+        return LastDrop == DropCause.None && _state.Phase != CorePhase.Over;
     }
 
     private void Handle(PeerAddress from, in PacketHeader header, in PacketBody body)
@@ -158,6 +164,8 @@ internal sealed partial class MembershipCore
             return null;
         if (record == _state.Self)
             return null;
+        if (_state.Now - _state.HeardAt > _state.Deafness)
+            _state.DeafUntil = _state.Now;
         _state.HeardAt = _state.Now;
         record.FoundSilentAt = null;
         return record;

@@ -22,6 +22,7 @@ internal sealed partial class MembershipCore
     private readonly LoadReporter _load;
     private readonly Watcher _watcher;
     private readonly Beacons _beacons;
+    private readonly SelfJudge _selfJudge;
     private readonly byte[] _reply = new byte[WireLimits.Datagram];
     private PeerAddress _from;
     private ulong _digest;
@@ -42,10 +43,11 @@ internal sealed partial class MembershipCore
         _outbox = new Outbox(_state, _seal);
         _spreader = new Spreader(_state, _outbox);
         _judge = new Judge(_state, _spreader) { Verify = Verify, Ask = Ask };
-        _prober = new Prober(_state, _outbox, _judge);
+        _selfJudge = new SelfJudge(_state, _judge);
+        _prober = new Prober(_state, _outbox, _judge, _selfJudge);
         _relays = new Relays(_state, _outbox, _prober);
         _repair = new Repair(_state, _outbox);
-        _merger = new Merger(_state, _judge, _spreader) { AskFor = id => _repair.Want(_from, id) };
+        _merger = new Merger(_state, _judge, _spreader, _selfJudge) { AskFor = id => _repair.Want(_from, id) };
         _nameCheck = new NameCheck(_state, _outbox, _spreader, Begin);
         _joiner = new Joiner(_state, _outbox, _nameCheck, settings.Seeds);
         _load = new LoadReporter(_state, _spreader);
@@ -60,6 +62,9 @@ internal sealed partial class MembershipCore
     public int Health => _state.Health.Score;
 
     public int PendingTimers => _state.Timers.Count;
+
+    /// <summary>Why the last packet was dropped; none where it was taken.</summary>
+    public DropCause LastDrop { get; private set; }
 
     public int ProbesInFlight => _prober.InFlight;
 
@@ -92,19 +97,22 @@ internal sealed partial class MembershipCore
     public bool Receive(PeerAddress from, ReadOnlySpan<byte> datagram, TimeSpan now)
     {
         Enter(now);
-        if (datagram.Length > WireLimits.Datagram || !TryOpen(datagram, out PacketHeader header, out PacketBody body))
+        if (!TryOpen(datagram, WireLimits.Datagram, once: true, out PacketHeader header, out PacketBody body))
             return false;
         Handle(from, header, body);
         NoteDigest();
         return true;
     }
 
-    /// <summary>A TCP request came. Answers the reply; empty where there is none to give. Valid until the next input.</summary>
+    /// <summary>
+    /// A TCP request came. Answers the reply, valid until the next input; empty where there is none to give. One that <see cref="LastDrop"/>
+    /// refused gets our header at the most.
+    /// </summary>
     public ReadOnlySpan<byte> Serve(PeerAddress from, ReadOnlySpan<byte> request, TimeSpan now)
     {
         Enter(now);
-        if (request.Length > WireLimits.Stream || !TryOpen(request, out PacketHeader header, out PacketBody body))
-            return default;
+        if (!TryOpen(request, WireLimits.Stream, once: false, out PacketHeader header, out PacketBody body))
+            return _seal.Refuse(LastDrop, _reply, _state.Self.Generation);
         _from = from;
         NoteSender(header);
         switch (body.Kind)
@@ -128,8 +136,8 @@ internal sealed partial class MembershipCore
         Enter(now);
         PacketHeader header = default;
         PacketBody body = default;
-        if (outcome == ExchangeOutcome.Replied && (reply.Length > WireLimits.Stream || !TryOpen(reply, out header, out body)))
-            outcome = ExchangeOutcome.Failed;
+        if (outcome == ExchangeOutcome.Replied && !TryOpen(reply, WireLimits.Stream, once: false, out header, out body))
+            outcome = ExchangeOutcome.Unreadable;
         if (outcome == ExchangeOutcome.Replied)
             Handle(peer, header, body);
         if (_state.Phase == CorePhase.Over)
@@ -143,7 +151,7 @@ internal sealed partial class MembershipCore
                 _joiner.OnReplied((int)token.Key);
                 break;
             case ExchangePurpose.Seed:
-                _joiner.OnFailed((int)token.Key, outcome);
+                _joiner.OnFailed((int)token.Key, outcome == ExchangeOutcome.Unreadable ? _seal.Explain(LastDrop, reply) : Joiner.Explain(outcome));
                 break;
             case ExchangePurpose.NameCheck:
                 _nameCheck.OnExchangeEnded(outcome);

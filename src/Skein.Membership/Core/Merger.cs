@@ -13,7 +13,7 @@ internal enum ClaimSource
 }
 
 /// <summary>Applies claims of others to the view: newest life wins, and within a life the order of <see cref="Judge"/>.</summary>
-internal sealed class Merger(CoreState state, Judge judge, Spreader spreader)
+internal sealed class Merger(CoreState state, Judge judge, Spreader spreader, SelfJudge selfJudge)
 {
     /// <summary>A rumour named a life without its name and address; the argument is its id. Set once.</summary>
     public Action<ulong> AskFor { get; set; } = static _ => { };
@@ -60,8 +60,12 @@ internal sealed class Merger(CoreState state, Judge judge, Spreader spreader)
             state.Phase = CorePhase.Over;
             state.Effects.Report(CoreEvent.Superseded, newer);
         }
-        else if (claim.Generation == state.Self.Generation && state.Phase == CorePhase.Active && claim.State > MemberState.Alive)
-            judge.Refute(claim.Incarnation);
+        else if (claim.Generation != state.Self.Generation || state.Phase != CorePhase.Active)
+            return;
+        else if (claim.State == MemberState.Suspect)
+            selfJudge.OnSuspicion(claim.Incarnation);
+        else if (claim.State > MemberState.Suspect)
+            selfJudge.OnVerdict(claim.Incarnation);
     }
 
     private void Meet(in MemberUpdate claim)
@@ -103,6 +107,7 @@ internal sealed class Merger(CoreState state, Judge judge, Spreader spreader)
             r.Suspicion = null;
             r.Accusers = default;
             r.Refused = default;
+            r.Death = DeathCause.Silent;
             r.FoundSilentAt = null;
             r.Load = default;
             r.BeaconSequence = 0;
@@ -157,7 +162,7 @@ internal sealed class Merger(CoreState state, Judge judge, Spreader spreader)
             case MemberState.Suspect or MemberState.Dead when newer || record.IsLive:
                 if (newer)
                     judge.Revive(record, claim.Incarnation);
-                if (claim.State == MemberState.Dead && source == ClaimSource.Rumour && Proven(record, claim))
+                if (claim.State == MemberState.Dead && Proven(record, claim, source))
                     Bury(record, claim);
                 else
                     judge.HearAccusation(record, claim);
@@ -172,11 +177,15 @@ internal sealed class Merger(CoreState state, Judge judge, Spreader spreader)
     {
         record.Accusers = claim.Accusers;
         record.Refused = claim.Refused;
-        judge.Condemn(record);
+        judge.Condemn(record, record.Refused.Count >= state.AccusersNeeded(record) ? DeathCause.Refused : DeathCause.Silent);
     }
 
-    /// <summary>One accuser may be sick itself: its verdict counts as an accusation, unless nobody else is there to make one.</summary>
-    private bool Proven(MemberRecord record, in MemberUpdate claim) => claim.Accusers.Count >= state.AccusersNeeded(record);
+    /// <summary>
+    /// One accuser may be sick itself: its verdict counts as an accusation, unless nobody else is there to make one. A member that resigned
+    /// names itself.
+    /// </summary>
+    private bool Proven(MemberRecord record, in MemberUpdate claim, ClaimSource source) =>
+        claim.Accusers.Contains(claim.Id) || (source == ClaimSource.Rumour && claim.Accusers.Count >= state.AccusersNeeded(record));
 
     private static bool NameMatches(in MemberUpdate claim) => claim.Id == PacketHeader.MemberOf(Encoding.ASCII.GetString(claim.Name));
 }

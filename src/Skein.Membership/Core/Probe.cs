@@ -12,6 +12,9 @@ internal sealed class Probe
 
     public TimeSpan Started { get; private set; }
 
+    /// <summary>Others were heard shortly before.</summary>
+    public bool InTouch { get; private set; }
+
     /// <summary>Members that were asked to probe too.</summary>
     public int Helpers { get; private set; }
 
@@ -23,9 +26,9 @@ internal sealed class Probe
     /// <summary>No answer can come over TCP any more.</summary>
     public bool TcpEnded { get; set; }
 
-    public void Begin(MemberRecord target, TimeSpan now)
+    public void Begin(MemberRecord target, TimeSpan now, bool inTouch)
     {
-        (Target, Generation, Started) = (target, target.Generation, now);
+        (Target, Generation, Started, InTouch) = (target, target.Generation, now, inTouch);
         Helpers = 0;
         TcpEnded = true;
         _silentHelpers.Clear();

@@ -6,7 +6,7 @@ namespace Skein.Membership.Core;
 /// Finds out who is silent: in shuffled round-robin order, several probes in flight, each decided when its own indirect round ends (SWIM,
 /// DSN 2002, section 4; nacks: Lifeguard, DSN 2018). A TCP connect tells a process that is gone from a network that is slow.
 /// </summary>
-internal sealed class Prober(CoreState state, Outbox outbox, Judge judge)
+internal sealed class Prober(CoreState state, Outbox outbox, Judge judge, SelfJudge selfJudge)
 {
     private readonly Dictionary<uint, Probe> _probes = [];
     private readonly Stack<Probe> _spare = new();
@@ -35,7 +35,7 @@ internal sealed class Prober(CoreState state, Outbox outbox, Judge judge)
             return;
         uint sequence = NextSequence();
         Probe probe = _spare.TryPop(out Probe? spare) ? spare : new Probe();
-        probe.Begin(target, state.Now);
+        probe.Begin(target, state.Now, inTouch: state.Now - state.HeardAt < state.Options.SuspicionMin);
         _probes.Add(sequence, probe);
         // One timer at a time: most probes are answered before the first of them.
         TimeSpan refusal = askTcpAtOnce ? TimeSpan.Zero : state.Health.Scale(state.Options.RefusalCheckAfter);
@@ -131,6 +131,7 @@ internal sealed class Prober(CoreState state, Outbox outbox, Judge judge)
         MemberRecord target = probe.Target;
         bool sameLife = target.Generation == probe.Generation;
         bool heardOthers = state.HeardAt >= probe.Started || state.Table.Live.Count == 1;
+        bool inTouch = probe.InTouch && heardOthers;
         int missedNacks = probe.MissedNacks;
         int helpers = probe.Helpers;
         End(sequence, probe);
@@ -142,6 +143,7 @@ internal sealed class Prober(CoreState state, Outbox outbox, Judge judge)
             return;
         }
         state.Health.Worsen(helpers > 0 ? missedNacks : 1);
+        selfJudge.OnSilence(target, inTouch);
         target.FoundSilentAt = state.Now;
         if (MayAccuse(heardOthers))
             judge.Accuse(target, state.Self.Id, refused: false);
@@ -149,14 +151,14 @@ internal sealed class Prober(CoreState state, Outbox outbox, Judge judge)
 
     /// <summary>
     /// One who heard nobody since is more likely cut off than surrounded by the dead: it waits a whole window before it accuses. A sick one
-    /// accuses rarely.
+    /// accuses rarely, one that is held for dead not at all.
     /// </summary>
     private bool MayAccuse(bool heardOthers)
     {
         if (!state.Variant.Caution)
             return true;
         bool cutOff = !heardOthers && state.Now - state.HeardAt < state.Options.SuspicionMin;
-        if (cutOff || state.Now < state.ListenUntil || state.Now < _mayAccuseAt)
+        if (cutOff || selfJudge.IsHeld || state.Now < state.ListenUntil || state.Now < _mayAccuseAt)
             return false;
         _mayAccuseAt = state.Now + state.Options.ProbePeriod * state.Health.Score;
         return true;

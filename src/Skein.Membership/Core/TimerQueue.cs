@@ -17,6 +17,7 @@ internal enum TimerKind
     Load,
     Watch,
     Beacon,
+    SelfJudge,
     Housekeeping,
     LeaveEnd,
 }

@@ -11,7 +11,7 @@ internal sealed class BeaconBoard(TimeProvider time, TimeSpan lifetime)
     private readonly ConcurrentDictionary<string, LoadBeacon> _newest = new(StringComparer.Ordinal);
 
     public void Put(MemberRecord member, LoadUpdate load) =>
-        _newest[member.Name] = new LoadBeacon((int)load.InFlight, (int)load.Queued, load.Sequence, time.GetTimestamp());
+        _newest[member.Name] = new LoadBeacon(member.Generation, (int)load.InFlight, (int)load.Queued, load.Sequence, time.GetTimestamp());
 
     public void Remove(string name) => _newest.TryRemove(name, out _);
 

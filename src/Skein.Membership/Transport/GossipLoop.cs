@@ -8,7 +8,7 @@ namespace Skein.Membership.Transport;
 /// The one thread that feeds the core: datagrams first, then commands, then timers. It is a thread of its own, not one of the pool: whatever
 /// keeps the pool busy must not make this member accuse others.
 /// </summary>
-internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipCore core, SnapshotBoard board)
+internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipCore core, SnapshotBoard board, DropLog drops)
 {
     private readonly ConcurrentQueue<Action<MembershipCore, TimeSpan>> _commands = new();
     private readonly byte[] _datagram = new byte[WireLimits.Datagram + 1];
@@ -77,7 +77,7 @@ internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipC
         for (int i = 0; i < Batch && (i == 0 || core.NextDue <= Now) && port.Wait(wait); i++)
         {
             if (port.TryReceive(_datagram, out int length, out PeerAddress from))
-                core.Receive(from, _datagram.AsSpan(0, length), Now);
+                Take(_datagram.AsSpan(0, length), from);
             wait = TimeSpan.Zero;
         }
         if (Interlocked.Exchange(ref _delay, 0) is > 0 and var delay)
@@ -91,6 +91,14 @@ internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipC
             board.Publish(core, Now);
             _publishAt = Now + SnapshotInterval;
         }
+    }
+
+    private void Take(ReadOnlySpan<byte> datagram, PeerAddress from)
+    {
+        TimeSpan now = Now;
+        // Whatever is as short as that is our own call to wake up, or worth as little.
+        if (datagram.Length > GossipPort.WakeBytes && !core.Receive(from, datagram, now) && core.LastDrop != DropCause.None)
+            drops.Note(core.LastDrop, from, now);
     }
 
     private TimeSpan UntilNext()

@@ -17,6 +17,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
     private readonly Watches _watches;
     private readonly SnapshotBoard _board;
     private readonly BeaconBoard _beacons;
+    private readonly DropLog _drops;
     private readonly LocalSignals _signals;
     private readonly SeedAddress[] _seeds;
     private readonly TimeProvider _time;
@@ -44,7 +45,8 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
             (ulong)time.GetUtcNow().ToUnixTimeMilliseconds(), metadata, options.Seeds, options.Protocol) { Keys = options.Keys };
         _sealed = !options.Keys.IsEmpty;
         ulong seed = PacketHeader.MemberOf(options.Name) ^ (ulong)time.GetTimestamp();
-        _loop = new GossipLoop(port, time, new MembershipCore(settings, seed, this), _board);
+        _drops = new DropLog(log);
+        _loop = new GossipLoop(port, time, new MembershipCore(settings, seed, this), _board, _drops);
         _watches = new Watches(_streams, _loop.Post, _stopping.Token);
         _signals = new LocalSignals(_loop, time);
     }
@@ -77,6 +79,8 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         _loop.Post((core, now) => core.UpdateLoad((uint)Math.Max(0, inFlight), (uint)Math.Max(0, queued), now));
 
     public bool TryGetBeacon(string name, [NotNullWhen(true)] out LoadBeacon? beacon) => _beacons.TryGet(name, out beacon);
+
+    public long CountDropped(DropCause cause) => _drops.Count(cause);
 
     public void UseKeys(GossipKeys keys)
     {
@@ -128,7 +132,10 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
 
     void ICoreEffects.Report(CoreEvent what, MemberRecord about)
     {
-        Log.Event(_log, what, about.Name, about.Generation, about.Incarnation, about.Address);
+        if (what == CoreEvent.Died)
+            Log.Died(_log, about.Name, about.Death, about.Accusers.Count, about.Generation, about.Incarnation, about.Address);
+        else
+            Log.Event(_log, what, about.Name, about.Generation, about.Incarnation, about.Address);
         switch (what)
         {
             case CoreEvent.Activated:
@@ -192,13 +199,16 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         }
     }
 
-    private Task<byte[]?> ServeAsync(PeerAddress from, byte[] request)
+    private Task<StreamReply> ServeAsync(PeerAddress from, byte[] request)
     {
-        var reply = new TaskCompletionSource<byte[]?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var reply = new TaskCompletionSource<StreamReply>(TaskCreationOptions.RunContinuationsAsynchronously);
         _loop.Post((core, now) =>
         {
             ReadOnlySpan<byte> bytes = core.Serve(from, request, now);
-            reply.SetResult(bytes.IsEmpty ? null : bytes.ToArray());
+            bool isOurs = core.LastDrop == DropCause.None;
+            if (!isOurs)
+                _drops.Note(core.LastDrop, from, now);
+            reply.SetResult(new StreamReply(bytes.IsEmpty ? null : bytes.ToArray(), MayStay: isOurs));
         });
         return reply.Task;
     }
@@ -210,6 +220,9 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
 
         [LoggerMessage(3001, LogLevel.Information, "{What}: {Name}, generation {Generation}, incarnation {Incarnation}, at {Address}")]
         public static partial void Event(ILogger logger, CoreEvent what, string name, ulong generation, uint incarnation, PeerAddress address);
+
+        [LoggerMessage(3005, LogLevel.Information, "Died: {Name}, {Cause} ({Accusers} accusers), generation {Generation}, incarnation {Incarnation}, at {Address}")]
+        public static partial void Died(ILogger logger, string name, DeathCause cause, int accusers, ulong generation, uint incarnation, PeerAddress address);
 
         [LoggerMessage(3002, LogLevel.Debug, "The kernel did not take a datagram to {Address}")]
         public static partial void NotSent(ILogger logger, PeerAddress address);

@@ -14,6 +14,10 @@ internal sealed class GossipPort : IDisposable
     private readonly SocketAddress _sendTo;
     private readonly SocketAddress _receivedFrom;
     private readonly SocketAddress _self;
+
+    /// <summary>Length of the datagram that <see cref="Wake"/> sends: no packet is as short.</summary>
+    public const int WakeBytes = 1;
+
     private const int KernelBuffer = 4 << 20;
     private const int Backlog = 256;
     private const int TriesForFreePort = 32;
@@ -103,7 +107,7 @@ internal sealed class GossipPort : IDisposable
     {
         try
         {
-            _udp.SendTo([0], SocketFlags.None, _self);
+            _udp.SendTo(stackalloc byte[WakeBytes], SocketFlags.None, _self);
         }
         catch (Exception error) when (error is SocketException or ObjectDisposedException)
         {

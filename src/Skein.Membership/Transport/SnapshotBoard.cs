@@ -69,6 +69,7 @@ internal sealed class SnapshotBoard(string? beaconsTo)
         Metadata = Parse(record),
         InFlight = record.Load.Sequence == 0 ? null : (int)record.Load.InFlight,
         Queued = record.Load.Sequence == 0 ? null : (int)record.Load.Queued,
+        Death = record.State == MemberState.Dead ? record.Death : DeathCause.None,
         IsSelf = isSelf,
     };
 

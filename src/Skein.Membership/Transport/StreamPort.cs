@@ -11,8 +11,8 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
     private const int MostServed = 256;
     private const int MostAsked = 64;
 
-    /// <summary>Accepts until cancelled. <paramref name="serve"/> answers the reply, or null for none.</summary>
-    public async Task AcceptAsync(Func<PeerAddress, byte[], Task<byte[]?>> serve, CancellationToken stopping)
+    /// <summary>Accepts until cancelled.</summary>
+    public async Task AcceptAsync(Func<PeerAddress, byte[], Task<StreamReply>> serve, CancellationToken stopping)
     {
         try
         {
@@ -109,7 +109,7 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
         }
     }
 
-    private async Task ServeAsync(Socket socket, Func<PeerAddress, byte[], Task<byte[]?>> serve, CancellationToken stopping)
+    private async Task ServeAsync(Socket socket, Func<PeerAddress, byte[], Task<StreamReply>> serve, CancellationToken stopping)
     {
         using var deadline = new CancellationTokenSource(serveTimeout, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, stopping);
@@ -119,12 +119,15 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
             {
                 socket.NoDelay = true;
                 var from = PeerAddress.From((System.Net.IPEndPoint)socket.RemoteEndPoint!);
-                if (await StreamFrame.ReadAsync(socket, both.Token) is not { } request
-                    || await serve(from, request).WaitAsync(both.Token) is not { } reply)
+                if (await StreamFrame.ReadAsync(socket, both.Token) is not { } request)
                     return;
-                await StreamFrame.WriteAsync(socket, reply, both.Token);
+                StreamReply reply = await serve(from, request).WaitAsync(both.Token);
+                if (reply.Packet is not { } packet)
+                    return;
+                await StreamFrame.WriteAsync(socket, packet, both.Token);
                 // Whoever asks for no more closes now; whoever watches us stays until one of us ends.
-                await DrainAsync(socket, stopping);
+                if (reply.MayStay)
+                    await DrainAsync(socket, stopping);
             }
         }
         catch (Exception error) when (error is SocketException or OperationCanceledException or ObjectDisposedException)
@@ -137,3 +140,8 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
         }
     }
 }
+
+/// <summary>What to answer to a request over TCP.</summary>
+/// <param name="Packet">Null: nothing.</param>
+/// <param name="MayStay">The peer is one of us and may keep the connection open, to see us end.</param>
+internal readonly record struct StreamReply(byte[]? Packet, bool MayStay);

@@ -21,17 +21,20 @@ internal readonly record struct PacketHeader(uint Cluster, ulong Sender, ulong G
         BinaryPrimitives.WriteUInt64BigEndian(packet[14..], Generation);
     }
 
-    public static bool TryRead(ReadOnlySpan<byte> packet, out PacketHeader header)
+    /// <summary>Answers why these bytes have no header of ours, or none.</summary>
+    public static DropCause Read(ReadOnlySpan<byte> packet, out PacketHeader header)
     {
         header = default;
-        if (packet.Length < Length || packet[0] != Magic || (packet[1] & ~SealedFlag) != Version)
-            return false;
+        if (packet.Length < Length || packet[0] != Magic)
+            return DropCause.Malformed;
+        if ((packet[1] & ~SealedFlag) != Version)
+            return DropCause.Version;
         header = new PacketHeader(
             BinaryPrimitives.ReadUInt32BigEndian(packet[2..]),
             BinaryPrimitives.ReadUInt64BigEndian(packet[6..]),
             BinaryPrimitives.ReadUInt64BigEndian(packet[14..]),
             (packet[1] & SealedFlag) != 0);
-        return true;
+        return DropCause.None;
     }
 
     /// <summary>Identifies a cluster by its name in 4 bytes: protects from mistakes, not from enemies.</summary>

@@ -10,7 +10,7 @@ namespace Skein.Membership.Wire;
 /// </summary>
 internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
 {
-    private readonly Dictionary<(uint Key, ulong Sender, ulong Generation), AesGcm> _ciphers = [];
+    private readonly Dictionary<(uint Key, ulong Sender, ulong Generation), Life> _lives = [];
     private byte[] _clear = new byte[WireLimits.Datagram];
     private ulong _counter;
     private const int KeyIdBytes = 4;
@@ -18,8 +18,8 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
     private const int TagBytes = 16;
     private const int NonceBytes = 12;
 
-    /// <summary>Derived keys kept at the most; then all are derived anew when needed.</summary>
-    private const int MostCiphers = 20_000;
+    /// <summary>Lives remembered at the most, with their key and what came from them; then all are learnt anew.</summary>
+    private const int MostLives = 20_000;
 
     private ImmutableArray<(uint Id, byte[] Secret)> _keys = Identify(keys);
 
@@ -28,6 +28,9 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
 
     /// <summary>Bytes that a sealed packet has after the body.</summary>
     public int Trailer => _keys.IsEmpty ? 0 : TagBytes;
+
+    /// <summary>Names the key that seals; null where there is none.</summary>
+    private uint? KeyId => _keys.IsEmpty ? null : _keys[0].Id;
 
     /// <summary>Replaces the keys; packets on their way that were sealed with a removed one are lost.</summary>
     /// <exception cref="ArgumentException">From no keys to some or back: those members do not understand each other.</exception>
@@ -57,39 +60,57 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
         return end + TagBytes;
     }
 
-    /// <summary>Answers the body of a packet of this cluster, valid until the next one; false for anything else.</summary>
-    public bool TryOpen(ReadOnlySpan<byte> packet, out PacketHeader header, out ReadOnlySpan<byte> body)
+    /// <summary>The key id that a sealed packet names; 0 where it is too short to name one.</summary>
+    public static uint KeyIdOf(ReadOnlySpan<byte> packet) =>
+        packet.Length < PacketHeader.Length + KeyIdBytes ? 0 : BinaryPrimitives.ReadUInt32BigEndian(packet[PacketHeader.Length..]);
+
+    /// <summary>What to answer over TCP to a request that was not opened for that reason; empty where it is worth no answer.</summary>
+    public ReadOnlySpan<byte> Refuse(DropCause cause, Span<byte> packet, ulong generation) =>
+        Refusal.IsWorthwhile(cause) ? packet[..Refusal.Write(packet, cluster, self, generation, KeyId)] : default;
+
+    /// <summary>Why that answer over TCP could not be opened, in words for an operator.</summary>
+    public string Explain(DropCause cause, ReadOnlySpan<byte> answer) => Refusal.Explain(cause, answer, KeyId);
+
+    /// <summary>Takes the body out of a packet of this cluster, valid until the next one; answers why not otherwise.</summary>
+    /// <param name="once">A datagram: each may come once. A request over TCP may be repeated by nobody who cannot hold the connection.</param>
+    public DropCause Open(ReadOnlySpan<byte> packet, bool once, out PacketHeader header, out ReadOnlySpan<byte> body)
     {
         body = default;
-        bool ours = PacketHeader.TryRead(packet, out header) && header.Cluster == cluster && header.Sender != 0;
-        if (!ours || header.Sealed == _keys.IsEmpty)
-            return false;
-        if (!header.Sealed)
-        {
-            body = packet[PacketHeader.Length..];
-            return true;
-        }
-        return packet.Length >= PacketHeader.Length + Prefix + TagBytes && TryDecrypt(packet, header, out body);
+        DropCause foreign = PacketHeader.Read(packet, out header);
+        if (foreign != DropCause.None)
+            return foreign;
+        if (header.Cluster != cluster)
+            return DropCause.Cluster;
+        if (header.Sealed == _keys.IsEmpty)
+            return DropCause.SealMissing;
+        if (header.Sender == 0)
+            return DropCause.Malformed;
+        if (header.Sealed)
+            return Decrypt(packet, once, header, out body);
+        body = packet[PacketHeader.Length..];
+        return DropCause.None;
     }
 
-    private bool TryDecrypt(ReadOnlySpan<byte> packet, scoped in PacketHeader header, out ReadOnlySpan<byte> body)
+    private DropCause Decrypt(ReadOnlySpan<byte> packet, bool once, scoped in PacketHeader header, out ReadOnlySpan<byte> body)
     {
         body = default;
-        ReadOnlySpan<byte> prefix = packet.Slice(PacketHeader.Length, Prefix);
-        uint id = BinaryPrimitives.ReadUInt32BigEndian(prefix);
+        uint id = KeyIdOf(packet);
         byte[]? secret = Find(id);
         if (secret is null)
-            return false;
+            return DropCause.UnknownKey;
+        if (packet.Length < PacketHeader.Length + Prefix + TagBytes)
+            return DropCause.Malformed;
+        ulong counter = BinaryPrimitives.ReadUInt64BigEndian(packet[(PacketHeader.Length + KeyIdBytes)..]);
         ReadOnlySpan<byte> sealedBody = packet[(PacketHeader.Length + Prefix)..^TagBytes];
         if (_clear.Length < sealedBody.Length)
             _clear = new byte[sealedBody.Length];
         Span<byte> nonce = stackalloc byte[NonceBytes];
-        WriteNonce(nonce, BinaryPrimitives.ReadUInt64BigEndian(prefix[KeyIdBytes..]));
+        WriteNonce(nonce, counter);
         Span<byte> clear = _clear.AsSpan(0, sealedBody.Length);
         // Only a life that proved itself is remembered: an enemy without the key can make us work, but not grow.
-        (uint, ulong, ulong) life = (id, header.Sender, header.Generation);
-        bool known = _ciphers.TryGetValue(life, out AesGcm? cipher);
-        cipher ??= Derive(secret, header.Sender, header.Generation);
+        (uint, ulong, ulong) key = (id, header.Sender, header.Generation);
+        bool known = _lives.TryGetValue(key, out Life? life);
+        AesGcm cipher = life?.Cipher ?? Derive(secret, header.Sender, header.Generation);
         try
         {
             cipher.Decrypt(nonce, sealedBody, packet[^TagBytes..], clear, packet[..PacketHeader.Length]);
@@ -98,12 +119,13 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
         {
             if (!known)
                 cipher.Dispose();
-            return false;
+            return DropCause.BadTag;
         }
-        if (!known)
-            Remember(life, cipher);
+        life ??= Remember(key, cipher);
+        if (once && !life.Received.TryPass(counter))
+            return DropCause.Replayed;
         body = clear;
-        return true;
+        return DropCause.None;
     }
 
     private byte[]? Find(uint id)
@@ -116,17 +138,18 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
 
     private AesGcm OwnCipher(uint id, byte[] secret, ulong generation)
     {
-        (uint, ulong, ulong) life = (id, self, generation);
-        if (!_ciphers.TryGetValue(life, out AesGcm? cipher))
-            Remember(life, cipher = Derive(secret, self, generation));
-        return cipher;
+        (uint, ulong, ulong) key = (id, self, generation);
+        Life life = _lives.TryGetValue(key, out Life? known) ? known : Remember(key, Derive(secret, self, generation));
+        return life.Cipher;
     }
 
-    private void Remember((uint Key, ulong Sender, ulong Generation) life, AesGcm cipher)
+    private Life Remember((uint Key, ulong Sender, ulong Generation) key, AesGcm cipher)
     {
-        if (_ciphers.Count >= MostCiphers)
+        if (_lives.Count >= MostLives)
             Forget();
-        _ciphers.Add(life, cipher);
+        var life = new Life(cipher, new ReplayWindow());
+        _lives.Add(key, life);
+        return life;
     }
 
     private static AesGcm Derive(byte[] secret, ulong sender, ulong generation)
@@ -143,9 +166,9 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
 
     private void Forget()
     {
-        foreach (AesGcm cipher in _ciphers.Values)
-            cipher.Dispose();
-        _ciphers.Clear();
+        foreach (Life life in _lives.Values)
+            life.Cipher.Dispose();
+        _lives.Clear();
     }
 
     private static void WriteNonce(Span<byte> nonce, ulong counter)
@@ -156,4 +179,7 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
 
     private static ImmutableArray<(uint Id, byte[] Secret)> Identify(GossipKeys keys) =>
         [.. keys.Keys.Select(static key => (GossipKeys.IdOf(key), key))];
+
+    /// <summary>One life of one member under one key.</summary>
+    private sealed record Life(AesGcm Cipher, ReplayWindow Received);
 }

@@ -1,5 +1,6 @@
 using System.Text;
 using Grpc.Core;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Skein.Engines;
 using Skein.Protocol.V1;
@@ -14,43 +15,24 @@ internal sealed partial class InferenceService(
     StreamTicker ticker,
     ReplicaOptions options,
     TimeProvider time,
-    ILogger<InferenceService> logger) : Inference.InferenceBase
+    IHostApplicationLifetime lifetime,
+    ILogger<InferenceService> logger)
+    : Inference.InferenceBase
 {
     private const int MostNameBytes = 128;
 
-    public override async Task Generate(
-        GenerateRequest request, IServerStreamWriter<GenerateFrame> responseStream, ServerCallContext context)
-    {
-        Check(request);
-        using var lease = Take(request.Caller);
-        using var held = holds.Add(request);
-        var watch = new SilenceWatch(time, options.WriteTimeout);
-        using var stream = new GenerationStream(
-            request, responseStream, slots, watch, context.GetHttpContext().Abort, context.CancellationToken);
-        ticker.Add(stream);
-        try
-        {
-            await stream.RunAsync(engine, lease, held);
-        }
-        catch (EngineException exception)
-        {
-            if (exception.Error is EngineError.Failed or EngineError.Unreachable or EngineError.Lost)
-            {
-                Log.EngineFailed(logger, request.RequestId, request.Choice, request.Attempt, exception);
-            }
+    public override Task Generate(GenerateRequest request, IServerStreamWriter<GenerateFrame> responseStream, ServerCallContext context) =>
+        ServeAsync(request, responseStream, isAlone: true, context.GetHttpContext().Abort, context.CancellationToken);
 
-            throw ReplicaStatus.From(exception);
-        }
-        catch (Exception exception) when (context.CancellationToken.IsCancellationRequested)
-        {
-            Log.CallerGone(logger, request.RequestId, request.Choice, request.Attempt, exception);
-            throw new RpcException(new Status(StatusCode.Cancelled, "the caller is gone"));
-        }
-        finally
-        {
-            ticker.Remove(stream);
-        }
-    }
+    public override Task Bus(IAsyncStreamReader<BusOrders> requestStream, IServerStreamWriter<BusFrames> responseStream, ServerCallContext context) =>
+        new BusSession(
+            attempt => ServeAsync(attempt.Request, attempt, isAlone: false, attempt.Cancel, attempt.Gone),
+            responseStream,
+            options,
+            time,
+            context.GetHttpContext().Abort,
+            logger)
+            .RunAsync(requestStream, context.CancellationToken, lifetime.ApplicationStopping);
 
     public override async Task<DescribeResponse> Describe(DescribeRequest request, ServerCallContext context)
     {
@@ -74,6 +56,48 @@ internal sealed partial class InferenceService(
         CheckName("session", request.Session);
         holds.Continue(request);
         return Task.FromResult(new ContinueResponse());
+    }
+
+    /// <param name="request">From a peer.</param>
+    /// <param name="writer">Towards it.</param>
+    /// <param name="isAlone">Whether it has a call of its own; on a bus heartbeats and silence are the bus's matter.</param>
+    /// <param name="abort">Cuts it off, without waiting; <paramref name="gone"/> follows.</param>
+    /// <param name="gone">The caller wants no more.</param>
+    private async Task ServeAsync(
+        GenerateRequest request, IServerStreamWriter<GenerateFrame> writer, bool isAlone, Action abort, CancellationToken gone)
+    {
+        Check(request);
+        using var lease = Take(request.Caller);
+        using var held = holds.Add(request);
+        var watch = new SilenceWatch(time, options.WriteTimeout);
+        using var stream = new GenerationStream(request, writer, slots, watch, abort, gone);
+        if (isAlone)
+        {
+            ticker.Add(stream);
+        }
+
+        try
+        {
+            await stream.RunAsync(engine, lease, held);
+        }
+        catch (EngineException exception)
+        {
+            if (exception.Error is EngineError.Failed or EngineError.Unreachable or EngineError.Lost)
+            {
+                Log.EngineFailed(logger, request.RequestId, request.Choice, request.Attempt, exception);
+            }
+
+            throw ReplicaStatus.From(exception);
+        }
+        catch (Exception exception) when (gone.IsCancellationRequested)
+        {
+            Log.CallerGone(logger, request.RequestId, request.Choice, request.Attempt, exception);
+            throw new RpcException(new Status(StatusCode.Cancelled, "the caller is gone"));
+        }
+        finally
+        {
+            ticker.Remove(stream);
+        }
     }
 
     private SlotLease Take(string caller) => slots.TryTake(caller, out var lease) switch

@@ -3,7 +3,7 @@ using Skein.Engines;
 
 namespace Skein.Replica.Serving;
 
-/// <summary>Asks the engine for its slots before the first connection is taken.</summary>
+/// <summary>Asks the engine for its slots before the first connection is taken, and takes no new work when the host stops.</summary>
 internal sealed class ReplicaStartup(ReplicaOptions options, IInferenceEngine engine, SlotTable slots) : IHostedLifecycleService
 {
     private const int DefaultSlots = 64;
@@ -18,7 +18,12 @@ internal sealed class ReplicaStartup(ReplicaOptions options, IInferenceEngine en
 
     public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    public Task StoppingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    // A bus that is open could bring new work for as long as the last stream runs.
+    public Task StoppingAsync(CancellationToken cancellationToken)
+    {
+        slots.SetDraining(true);
+        return Task.CompletedTask;
+    }
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 

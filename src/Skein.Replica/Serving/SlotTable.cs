@@ -13,7 +13,7 @@ internal enum SlotAnswer
 /// Who holds the replica's slots. One short lock around all of it, so that every report is one moment's truth and reports are numbered in
 /// the order of the changes they tell.
 /// </summary>
-internal sealed class SlotTable(ulong generation) : IReplicaControl
+internal sealed class SlotTable(ulong generation)
 {
     // Callers beyond these share one row: names come from outside and must not fill the memory.
     private const int MostCallers = 1024;
@@ -46,9 +46,14 @@ internal sealed class SlotTable(ulong generation) : IReplicaControl
         }
     }
 
-    public void Drain() => SetDraining(true);
-
-    public void Undrain() => SetDraining(false);
+    /// <summary>Refuses new work, or takes it again.</summary>
+    public void SetDraining(bool draining)
+    {
+        lock (_gate)
+        {
+            _draining = draining;
+        }
+    }
 
     public Task WhenIdleAsync(CancellationToken cancellationToken)
     {
@@ -88,6 +93,7 @@ internal sealed class SlotTable(ulong generation) : IReplicaControl
         }
     }
 
+    /// <summary>As <see cref="IReplicaControl.Report"/>.</summary>
     public LoadReport Report(string caller = "")
     {
         lock (_gate)
@@ -121,14 +127,6 @@ internal sealed class SlotTable(ulong generation) : IReplicaControl
                 _idle?.SetResult();
                 _idle = null;
             }
-        }
-    }
-
-    private void SetDraining(bool draining)
-    {
-        lock (_gate)
-        {
-            _draining = draining;
         }
     }
 }

@@ -1,6 +1,7 @@
 using Skein.Protocol.V1;
 using Skein.Routing.Balancing;
 using Skein.Routing.Fleet;
+using Skein.Routing.Health;
 
 namespace Skein.Routing.Admission;
 
@@ -12,11 +13,16 @@ namespace Skein.Routing.Admission;
 /// slot right after it: those in line before it are there because that slot is no use to them. Estimates fade without any event, so
 /// Dispatch comes before every newcomer too.
 /// </remarks>
-internal sealed class AdmissionCore(AdmissionOptions options, IBalancingPolicy policy, IRandomSource random)
+internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions health, IBalancingPolicy policy, IRandomSource random)
 {
+    /// <summary>What a restarted replica takes at the least, before the first place in the virtual line can come up.</summary>
+    private static readonly TimeSpan ReplicaReturn = TimeSpan.FromSeconds(1);
+
     private readonly SortedDictionary<string, SortedSet<Waiter>> _lines = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, VirtualLine> _virtualLines = new(StringComparer.Ordinal);
-    private BalancingCandidate[] _candidates = new BalancingCandidate[16];
+    private readonly VirtualLines _virtualLines = new();
+    private readonly ReplicaPicker _picker = new(policy, random);
+    private readonly Ejections _ejections = new(health.Breaker);
+    private TimeSpan? _watchingSince;
 
     public FleetSnapshot Fleet { get; private set; } = FleetSnapshot.Empty;
 
@@ -24,12 +30,8 @@ internal sealed class AdmissionCore(AdmissionOptions options, IBalancingPolicy p
     public int Waiting { get; private set; }
 
     /// <summary>Reserves a slot, or says null: wait (<see cref="Enqueue"/>).</summary>
-    public Replica? TryReserve(AdmissionRequest request, TimeSpan now)
-    {
-        Replica? replica = Pick(request, now);
-        replica?.Reserve();
-        return replica;
-    }
+    public Reservation? TryReserve(AdmissionRequest request, TimeSpan now) =>
+        Pick(request, now) is { } replica ? new Reservation(replica, replica.Reserve(now)) : null;
 
     /// <summary>Puts a request that found no slot into its line.</summary>
     /// <exception cref="AdmissionException">The model is unknown, or the line is full.</exception>
@@ -69,26 +71,28 @@ internal sealed class AdmissionCore(AdmissionOptions options, IBalancingPolicy p
 
     /// <summary>Hands free slots to the oldest waiters that can use them.</summary>
     /// <param name="now">Current time.</param>
-    /// <param name="grants">Receives each served waiter with its reserved replica.</param>
-    public void Dispatch(TimeSpan now, List<(Waiter Waiter, Replica Replica)> grants)
+    /// <param name="grants">Receives each served waiter with its slot.</param>
+    public void Dispatch(TimeSpan now, List<(Waiter Waiter, Reservation Slot)> grants)
     {
         while (Waiting > 0)
         {
             Waiter? oldest = null;
             foreach ((string model, SortedSet<Waiter> line) in _lines)
             {
-                if (!AnyFree(model, now))
+                FreeFor free = ReplicaPicker.FreeSlots(Fleet.Serving(model), now);
+                if (free == FreeFor.Nobody)
                     continue;
                 // Nearly always the first: others are looked at only when all free slots are excluded for those before them.
-                Waiter? candidate = line.FirstOrDefault(waiter => Pick(waiter.Request, now) is not null);
+                Waiter? candidate = line.FirstOrDefault(
+                    waiter => (free == FreeFor.Anybody || waiter.Request.Displaced) && Pick(waiter.Request, now) is not null);
                 if (candidate is not null && (oldest is null || Waiter.ByArrival.Compare(candidate, oldest) < 0))
                     oldest = candidate;
             }
             if (oldest is null)
                 return;
-            Replica replica = TryReserve(oldest.Request, now)!;
+            Reservation slot = TryReserve(oldest.Request, now)!.Value;
             Remove(oldest);
-            grants.Add((oldest, replica));
+            grants.Add((oldest, slot));
         }
     }
 
@@ -99,6 +103,8 @@ internal sealed class AdmissionCore(AdmissionOptions options, IBalancingPolicy p
     public void Update(FleetSnapshot fleet, TimeSpan now, List<Waiter> moved)
     {
         Fleet = fleet;
+        WarmUpNewcomers(now);
+        _ejections.SpareTheNeeded(fleet, now);
         foreach (Waiter waiter in _lines.Values.SelectMany(line => line))
         {
             TimeSpan? before = waiter.UnservableSince;
@@ -109,15 +115,15 @@ internal sealed class AdmissionCore(AdmissionOptions options, IBalancingPolicy p
     }
 
     /// <summary>Gives a slot back; <see cref="Dispatch"/> must follow.</summary>
-    public void Release(Replica replica, TimeSpan held, LeaseOutcome outcome, TimeSpan now)
+    public void Release(Reservation slot, TimeSpan held, LeaseOutcome outcome, TimeSpan now)
     {
+        Replica replica = slot.Replica;
         replica.Unreserve();
+        _ejections.Ended(replica, slot.Epoch, outcome, Fleet, now);
         if (outcome == LeaseOutcome.Refused)
             replica.Refused(now);
-        if (outcome != LeaseOutcome.Finished)
-            return;
-        foreach (string model in replica.Description.Models)
-            VirtualLineOf(model).Observe(held);
+        if (outcome == LeaseOutcome.Finished)
+            _virtualLines.Observe(replica.Description.Models, held);
     }
 
     /// <summary>When the waiter is to be refused unless it is served before.</summary>
@@ -141,76 +147,67 @@ internal sealed class AdmissionCore(AdmissionOptions options, IBalancingPolicy p
         }
         return Fleet.MayServe(model)
             ? new AdmissionException(
-                AdmissionRefusal.NoReplica, $"no live replica could serve model '{model}' for {waited.TotalSeconds:0.#} s", TimeSpan.FromSeconds(5))
+                AdmissionRefusal.NoReplica,
+                $"no live replica could serve model '{model}' for {waited.TotalSeconds:0.#} s",
+                ReplicaReturn + TakeVirtualPlace(model, WaitingFor(model), now))
             : new AdmissionException(AdmissionRefusal.ModelNotFound, UnknownModelMessage(model));
     }
 
-    /// <summary>True when a waiter is held up only by a guess of others' load, which fades without any event.</summary>
+    /// <summary>When a caller may come back whom the gateway itself refused: places come free as all its leases end.</summary>
+    /// <param name="leased">Leases out now.</param>
+    /// <param name="now">Current time.</param>
+    public TimeSpan TakePlaceBehindAll(int leased, TimeSpan now) => _virtualLines.OfGateway.TakePlace(Waiting, leased, now);
+
+    /// <summary>True when a waiter may be served without any event, by time alone.</summary>
     public bool NeedsTick(TimeSpan now)
     {
         foreach (string model in _lines.Keys)
         {
-            foreach (Replica replica in Fleet.Serving(model))
-            {
-                if (replica.IsFullByEstimate(now))
-                    return true;
-            }
-        }
-        return false;
-    }
-
-    /// <summary>Takes in a report of a replica's load; <see cref="Dispatch"/> must follow.</summary>
-    public static void Report(Replica replica, LoadReport report, TimeSpan now) => replica.Report(report, now);
-
-    /// <summary>Waiters in the line of one model.</summary>
-    public int WaitingFor(string model) => _lines.TryGetValue(model, out SortedSet<Waiter>? line) ? line.Count : 0;
-
-    private Replica? Pick(AdmissionRequest request, TimeSpan now)
-    {
-        ReadOnlySpan<Replica> serving = Fleet.Serving(request.Model);
-        if (_candidates.Length < serving.Length)
-            _candidates = new BalancingCandidate[serving.Length * 2];
-        int count = Gather(serving, request, suspects: false, now);
-        if (count == 0)
-            count = Gather(serving, request, suspects: true, now);
-        return count == 0 ? null : _candidates[policy.Pick(_candidates.AsSpan(0, count), random)].Replica;
-    }
-
-    private int Gather(ReadOnlySpan<Replica> serving, AdmissionRequest request, bool suspects, TimeSpan now)
-    {
-        int count = 0;
-        foreach (Replica replica in serving)
-        {
-            if (IsOpen(replica) && replica.Description.Suspect == suspects && replica.HasFreeSlot(now) && request.Accepts(replica))
-                _candidates[count++] = new BalancingCandidate(replica, replica.Leased + replica.OthersLoad(now));
-        }
-        return count;
-    }
-
-    private bool AnyFree(string model, TimeSpan now)
-    {
-        foreach (Replica replica in Fleet.Serving(model))
-        {
-            if (IsOpen(replica) && replica.HasFreeSlot(now))
+            if (ReplicaPicker.WaitsForTime(Fleet.Serving(model), now))
                 return true;
         }
         return false;
     }
 
-    private void NoteServable(Waiter waiter, TimeSpan now)
+    /// <summary>Takes in a report of a replica's load; <see cref="Dispatch"/> must follow.</summary>
+    public void Report(Replica replica, LoadReport report, TimeSpan now)
     {
-        foreach (Replica replica in Fleet.Serving(waiter.Request.Model))
-        {
-            if (IsOpen(replica) && waiter.Request.Accepts(replica))
-            {
-                waiter.UnservableSince = null;
-                return;
-            }
-        }
-        waiter.UnservableSince ??= now;
+        replica.Report(report, now);
+        if (report.Draining)
+            _ejections.SpareTheNeeded(Fleet, now);
     }
 
-    private static bool IsOpen(Replica replica) => replica.Reachable && !replica.Draining;
+    /// <summary>Takes in what a replica told everybody; <see cref="Dispatch"/> must follow.</summary>
+    public static void Report(Replica replica, int running, TimeSpan receivedAt) => replica.Report(running, receivedAt);
+
+    /// <summary>Waiters in the line of one model.</summary>
+    public int WaitingFor(string model) => _lines.TryGetValue(model, out SortedSet<Waiter>? line) ? line.Count : 0;
+
+    private Replica? Pick(AdmissionRequest request, TimeSpan now) => _picker.Pick(Fleet.Serving(request.Model), request, now);
+
+    private void NoteServable(Waiter waiter, TimeSpan now)
+    {
+        if (ReplicaPicker.CanServe(Fleet.Serving(waiter.Request.Model), waiter.Request))
+            waiter.UnservableSince = null;
+        else
+            waiter.UnservableSince ??= now;
+    }
+
+    /// <summary>Starts the ramp of replicas that are new or reachable again.</summary>
+    private void WarmUpNewcomers(TimeSpan now)
+    {
+        if (Fleet.Replicas.Count > 0)
+            _watchingSince ??= now;
+        foreach (Replica replica in Fleet.Replicas)
+        {
+            // While this gateway is new itself, it cannot tell a newcomer from one it had not heard of.
+            bool isNew = replica.WasReachable is null && now - _watchingSince >= health.SlowStart.Duration;
+            bool isBack = replica is { WasReachable: false, Reachable: true };
+            if (isNew || isBack)
+                replica.WarmUp.Begin(now);
+            replica.WasReachable = replica.Reachable;
+        }
+    }
 
     private string UnknownModelMessage(string model) =>
         Fleet.ServedModels.Count == 0
@@ -222,18 +219,6 @@ internal sealed class AdmissionCore(AdmissionOptions options, IBalancingPolicy p
         int slots = 0;
         foreach (Replica replica in Fleet.Serving(model))
             slots += replica.Description.Slots;
-        return VirtualLineOf(model).TakePlace(waiting, slots, now);
-    }
-
-    private VirtualLine VirtualLineOf(string model)
-    {
-        if (!_virtualLines.TryGetValue(model, out VirtualLine? line))
-        {
-            // Bounded by what the fleet knows: a made-up name never gets here.
-            if (_virtualLines.Count > 4096)
-                _virtualLines.Clear();
-            _virtualLines[model] = line = new VirtualLine();
-        }
-        return line;
+        return _virtualLines.Of(model).TakePlace(waiting, slots, now);
     }
 }

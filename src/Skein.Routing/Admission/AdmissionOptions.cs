@@ -19,14 +19,8 @@ public sealed record AdmissionOptions
     /// <exception cref="ArgumentException">Names the option, its value and what is allowed.</exception>
     public void Validate()
     {
-        Require(QueueLength is >= 0 and <= 1_000_000, "queue length", QueueLength, "0 to 1000000");
-        Require(QueueTimeout > TimeSpan.Zero && QueueTimeout <= TimeSpan.FromHours(1), "queue timeout", QueueTimeout, "above 0 s, to 1 h");
-        Require(NoReplicaTimeout >= TimeSpan.Zero && NoReplicaTimeout <= QueueTimeout, "no-replica timeout", NoReplicaTimeout, "0 s to the queue timeout");
-    }
-
-    private static void Require(bool holds, string option, object value, string allowed)
-    {
-        if (!holds)
-            throw new ArgumentException(FormattableString.Invariant($"{option} {value} is out of range; allowed: {allowed}"));
+        OptionCheck.Require(QueueLength is >= 0 and <= 1_000_000, "queue length", QueueLength, "0 to 1000000");
+        OptionCheck.Require(QueueTimeout > TimeSpan.Zero && QueueTimeout <= TimeSpan.FromHours(1), "queue timeout", QueueTimeout, "above 0 s, to 1 h");
+        OptionCheck.Require(NoReplicaTimeout >= TimeSpan.Zero && NoReplicaTimeout <= QueueTimeout, "no-replica timeout", NoReplicaTimeout, "0 s to the queue timeout");
     }
 }

@@ -26,7 +26,7 @@ public sealed class AdmissionQueue : IDisposable
     public AdmissionQueue(AdmissionOptions options, BalancingPolicies policies, FleetTracker fleet, TimeProvider time, IRandomSource random)
     {
         options.Validate();
-        _core = new AdmissionCore(options, policies.Get(options.Policy), random);
+        _core = new AdmissionCore(options, fleet.Health, policies.Get(options.Policy), random);
         _fleet = fleet;
         _time = time;
         _origin = time.GetTimestamp();
@@ -60,8 +60,8 @@ public sealed class AdmissionQueue : IDisposable
         lock (_gate)
         {
             TimeSpan now = Now;
-            if (_core.TryReserve(request, now) is { } replica)
-                return ValueTask.FromResult(Lease(replica, now, request.WaitingSince ?? now));
+            if (_core.TryReserve(request, now) is { } slot)
+                return ValueTask.FromResult(Lease(slot, now, request.WaitingSince ?? now));
             Waiter waiter = _core.Enqueue(request, now);
             waiter.Timer = _time.CreateTimer(_ => OnDeadline(waiter), null, Later(_core.DeadlineOf(waiter) - now), Timeout.InfiniteTimeSpan);
             ArmTick(now);
@@ -81,13 +81,37 @@ public sealed class AdmissionQueue : IDisposable
     }
 
     /// <summary>Takes in a replica's report of its load.</summary>
-    public void Report(Replica replica, LoadReport report) => Change(now => AdmissionCore.Report(replica, report, now));
+    public void Report(Replica replica, LoadReport report) => Change(now => _core.Report(replica, report, now));
+
+    /// <summary>Takes in what replicas told everybody; each replaces older news of its replica, whatever way that came.</summary>
+    public void Report(IReadOnlyList<RunningNews> news) => Change(now =>
+    {
+        foreach (RunningNews one in news)
+            AdmissionCore.Report(one.Replica, one.Running, _time.GetElapsedTime(_origin, one.ReceivedAt));
+    });
 
     /// <summary>Waiters in the line of one model.</summary>
     public int WaitingFor(string model)
     {
         lock (_gate)
             return _core.WaitingFor(model);
+    }
+
+    /// <summary>When a caller may come back whom this gateway refuses for a bound of its own. Each call takes a place: times spread.</summary>
+    public TimeSpan RetryAfter()
+    {
+        lock (_gate)
+            return _core.TakePlaceBehindAll(Leased, Now);
+    }
+
+    /// <summary>The breakers of all live replicas.</summary>
+    public IReadOnlyList<BreakerStatus> Breakers()
+    {
+        lock (_gate)
+        {
+            TimeSpan now = Now;
+            return [.. _core.Fleet.Replicas.Select(replica => new BreakerStatus(replica.Id, replica.Breaker.StateAt(now), replica.Ejections))];
+        }
     }
 
     /// <inheritdoc/>
@@ -102,9 +126,9 @@ public sealed class AdmissionQueue : IDisposable
         Interlocked.Decrement(ref _leased);
         Change(now =>
         {
-            _core.Release(lease.Replica, now - lease.GrantedAt, outcome, now);
+            _core.Release(lease.Reservation, now - lease.GrantedAt, outcome, now);
             if (report is not null)
-                AdmissionCore.Report(lease.Replica, report, now);
+                _core.Report(lease.Replica, report, now);
         });
     }
 
@@ -147,7 +171,7 @@ public sealed class AdmissionQueue : IDisposable
     /// <summary>The one way in which slots come free: change, hand out, then tell the served outside of the lock.</summary>
     private void Change(Action<TimeSpan> change)
     {
-        var grants = new List<(Waiter Waiter, Replica Replica)>();
+        var grants = new List<(Waiter Waiter, Reservation Slot)>();
         TimeSpan now;
         lock (_gate)
         {
@@ -157,10 +181,10 @@ public sealed class AdmissionQueue : IDisposable
                 _core.Dispatch(now, grants);
             ArmTick(now);
         }
-        foreach ((Waiter waiter, Replica replica) in grants)
+        foreach ((Waiter waiter, Reservation slot) in grants)
         {
             waiter.Timer?.Dispose();
-            waiter.Completion.SetResult(Lease(replica, now, waiter.EnqueuedAt));
+            waiter.Completion.SetResult(Lease(slot, now, waiter.EnqueuedAt));
         }
     }
 
@@ -195,10 +219,10 @@ public sealed class AdmissionQueue : IDisposable
         return true;
     }
 
-    private ReplicaLease Lease(Replica replica, TimeSpan now, TimeSpan askedAt)
+    private ReplicaLease Lease(Reservation slot, TimeSpan now, TimeSpan askedAt)
     {
         Interlocked.Increment(ref _leased);
-        return new ReplicaLease(this, replica, now, askedAt);
+        return new ReplicaLease(this, slot, now, askedAt);
     }
 
     private void ArmTick(TimeSpan now)

@@ -20,14 +20,14 @@ public readonly record struct Arrival(int Priority, long Sequence, int Choice)
 /// <param name="Arrival">Place in the line; unique among waiters.</param>
 /// <param name="Displaced">True for a session that lost its replica: the bound on the line's length does not apply to it.</param>
 /// <param name="WaitingSince">When it first asked and was sent away by a full replica, on the queue's clock; null: it asks for the first time.</param>
-/// <param name="Fingerprint">Only replicas with this fingerprint (or an unknown one); empty: any.</param>
+/// <param name="Fingerprint">Only replicas whose model has this fingerprint (or an unknown one); empty: any.</param>
 /// <param name="Excluded">Lives that failed this session: not asked again.</param>
 public sealed record AdmissionRequest(string Model, Arrival Arrival, bool Displaced, TimeSpan? WaitingSince, string Fingerprint, IReadOnlyCollection<ReplicaId> Excluded)
 {
     internal bool Accepts(Replica replica) =>
         (Excluded.Count == 0 || !Excluded.Contains(replica.Id))
-        && (Fingerprint.Length == 0 || replica.Description.Fingerprint.Length == 0
-            || string.Equals(Fingerprint, replica.Description.Fingerprint, StringComparison.Ordinal));
+        && (Fingerprint.Length == 0 || replica.Description.FingerprintOf(Model) is not { Length: > 0 } its
+            || string.Equals(Fingerprint, its, StringComparison.Ordinal));
 }
 
 /// <summary>Why a request got no slot.</summary>

@@ -9,8 +9,11 @@ public enum LeaseOutcome
     /// <summary>With a finish frame.</summary>
     Finished,
 
-    /// <summary>By a fault.</summary>
+    /// <summary>By a fault that tells nothing of the engine: the connection broke, the replica drains.</summary>
     Faulted,
+
+    /// <summary>By a fault of the engine: it failed, fell silent, ended without a finish, or broke the protocol. Opens breakers.</summary>
+    EngineFailed,
 
     /// <summary>The replica had no slot for it: nothing ran.</summary>
     Refused,
@@ -19,25 +22,32 @@ public enum LeaseOutcome
     Cancelled,
 }
 
+/// <summary>A slot that was taken, before and under its lease.</summary>
+/// <param name="Replica">Whose slot it is.</param>
+/// <param name="Epoch">The breaker's when it was taken.</param>
+internal readonly record struct Reservation(Replica Replica, int Epoch);
+
 /// <summary>One reserved slot of one replica, held by one attempt. Released exactly once; later releases do nothing. Thread-safe.</summary>
 public sealed class ReplicaLease : IDisposable
 {
     private readonly AdmissionQueue _owner;
     private int _released;
 
-    internal ReplicaLease(AdmissionQueue owner, Replica replica, TimeSpan grantedAt, TimeSpan askedAt)
+    internal ReplicaLease(AdmissionQueue owner, Reservation reservation, TimeSpan grantedAt, TimeSpan askedAt)
     {
         AskedAt = askedAt;
         _owner = owner;
-        Replica = replica;
+        Reservation = reservation;
         GrantedAt = grantedAt;
     }
 
     /// <summary>The replica whose slot it is.</summary>
-    public Replica Replica { get; }
+    public Replica Replica => Reservation.Replica;
 
     /// <summary>When the request that got it first asked, on the queue's clock: to be handed on when the replica refuses.</summary>
     public TimeSpan AskedAt { get; }
+
+    internal Reservation Reservation { get; }
 
     internal TimeSpan GrantedAt { get; }
 

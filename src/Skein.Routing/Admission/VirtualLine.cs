@@ -11,6 +11,7 @@ internal sealed class VirtualLine
 
     private const double Smoothing = 0.1;
     private double _holdSeconds = 1;
+    private int _slots = 1;
     private TimeSpan _lastPlace;
 
     /// <summary>Takes in how long a slot was held (moving average).</summary>
@@ -18,11 +19,13 @@ internal sealed class VirtualLine
 
     /// <summary>Time until the caller's place comes up.</summary>
     /// <param name="waiting">Waiters in the real line.</param>
-    /// <param name="slots">Slots that serve it.</param>
+    /// <param name="slots">Slots that serve it; 0 while nobody does: then those that last did count.</param>
     /// <param name="now">Current time.</param>
     public TimeSpan TakePlace(int waiting, int slots, TimeSpan now)
     {
-        TimeSpan perPlace = TimeSpan.FromSeconds(_holdSeconds / Math.Max(1, slots));
+        if (slots > 0)
+            _slots = slots;
+        TimeSpan perPlace = TimeSpan.FromSeconds(_holdSeconds / _slots);
         TimeSpan endOfLine = now + (perPlace * waiting);
         TimeSpan latest = now + Longest;
         _lastPlace = (_lastPlace > endOfLine ? _lastPlace : endOfLine) + perPlace;

@@ -17,8 +17,9 @@ public interface IBalancingPolicy
 /// <summary>A replica with its load at the moment of the pick.</summary>
 /// <param name="Replica">The replica.</param>
 /// <param name="Load">Slots in use: leased here, plus the estimate of what others hold.</param>
-public readonly record struct BalancingCandidate(Replica Replica, double Load)
+/// <param name="Warmth">Share of its weight that it has now: below 1 while it is new or back.</param>
+public readonly record struct BalancingCandidate(Replica Replica, double Load, double Warmth = 1)
 {
     /// <summary>Load after taking one more, per unit of weight: lower is better.</summary>
-    public double Score => (Load + 1) / Replica.Description.Weight;
+    public double Score => (Load + 1) / (Replica.Description.Weight * Warmth);
 }

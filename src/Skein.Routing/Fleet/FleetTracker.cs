@@ -1,3 +1,5 @@
+using Skein.Routing.Health;
+
 namespace Skein.Routing.Fleet;
 
 /// <summary>
@@ -11,9 +13,14 @@ public sealed class FleetTracker : IDisposable
     private volatile FleetSnapshot _current = FleetSnapshot.Empty;
 
     /// <summary>Starts to follow a source.</summary>
-    public FleetTracker(IFleetSource source)
+    /// <param name="source">Who is there.</param>
+    /// <param name="health">How replicas that fail or are new are treated; null: the defaults.</param>
+    /// <exception cref="ArgumentException">An option is out of its range.</exception>
+    public FleetTracker(IFleetSource source, HealthOptions? health = null)
     {
         _source = source;
+        Health = health ?? new HealthOptions();
+        Health.Validate();
         _source.Changed += Refresh;
         Refresh();
     }
@@ -23,6 +30,9 @@ public sealed class FleetTracker : IDisposable
 
     /// <summary>Raised once when a replica's connection broke, for those who can find out more (membership).</summary>
     public event Action<Replica>? ConnectionBroken;
+
+    /// <summary>How replicas that fail or are new are treated.</summary>
+    internal HealthOptions Health { get; }
 
     /// <summary>The newest snapshot.</summary>
     public FleetSnapshot Current => _current;
@@ -61,7 +71,7 @@ public sealed class FleetTracker : IDisposable
                 if (_replicas.TryGetValue(description.Id, out Replica? replica))
                     replica.Description = description;
                 else
-                    replica = new Replica(description);
+                    replica = new Replica(description, Health);
                 next[description.Id] = replica;
             }
             _replicas = next;

@@ -9,6 +9,9 @@ internal readonly struct OthersLoad(int slots, TimeSpan reportedAt)
     /// <summary>Age at which a report counts for nothing.</summary>
     internal static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(1);
 
+    /// <summary>The moment it speaks of.</summary>
+    internal TimeSpan ReportedAt => reportedAt;
+
     /// <summary>The estimate at <paramref name="now"/>: the reported value, falling in a straight line to 0.</summary>
     internal double At(TimeSpan now)
     {

@@ -1,4 +1,5 @@
 using Skein.Protocol.V1;
+using Skein.Routing.Health;
 
 namespace Skein.Routing.Fleet;
 
@@ -10,16 +11,29 @@ public sealed class Replica
 {
     private static readonly TimeSpan RefusalPause = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>
+    /// How long beacons alone keep requests away from a full replica. After it one asks, full or not: a replica that others refill at once
+    /// never looks free from outside, and it can only be fair to those who ask.
+    /// </summary>
+    private static readonly TimeSpan HearsayLimit = TimeSpan.FromSeconds(5);
+
     private volatile ReplicaDescription _description;
     private volatile bool _reachable = true;
     private int _leased;
     private OthersLoad _others;
+    private TimeSpan _askAgainAt;
     private ulong _reportSequence;
     private volatile bool _drainReported;
     private TimeSpan _closedUntil;
+    private long _ejections;
 
     /// <summary>Creates the run-time side of a replica that was just seen.</summary>
-    public Replica(ReplicaDescription description) => _description = description;
+    public Replica(ReplicaDescription description, HealthOptions? health = null)
+    {
+        _description = description;
+        Breaker = new CircuitBreaker((health ??= new HealthOptions()).Breaker);
+        WarmUp = new WarmUp(health.SlowStart);
+    }
 
     /// <summary>Name and life.</summary>
     public ReplicaId Id => _description.Id;
@@ -52,12 +66,29 @@ public sealed class Replica
     /// <summary>Takes no new work, by its description or its own newest report.</summary>
     public bool Draining => _drainReported || _description.Draining;
 
+    /// <summary>How often its breaker was opened.</summary>
+    public long Ejections => Interlocked.Read(ref _ejections);
+
+    /// <summary>What its outcomes say.</summary>
+    internal CircuitBreaker Breaker { get; }
+
+    /// <summary>Its ramp after it came, or came back.</summary>
+    internal WarmUp WarmUp { get; }
+
+    /// <summary>Whether it was reachable when admission last looked; null before the first look.</summary>
+    internal bool? WasReachable { get; set; }
+
+    /// <summary>Can be talked to, and takes new work.</summary>
+    internal bool TakesWork => Reachable && !Draining;
+
     /// <summary>Slots in use by others, as far as known.</summary>
     /// <param name="now">Time since the admission queue was made.</param>
     internal double OthersLoad(TimeSpan now) => _others.At(now);
 
     /// <summary>True when a slot is free as far as this gateway can know.</summary>
-    internal bool HasFreeSlot(TimeSpan now) => now >= _closedUntil && _leased + (int)Math.Ceiling(OthersLoad(now)) < _description.Slots;
+    internal bool HasFreeSlot(TimeSpan now) =>
+        now >= _closedUntil && _leased < _description.Slots
+        && (_leased + (int)Math.Ceiling(OthersLoad(now)) < _description.Slots || now >= _askAgainAt);
 
     /// <summary>True when only what others are thought to hold keeps this gateway out: that estimate fades, so ask again soon.</summary>
     internal bool IsFullByEstimate(TimeSpan now) => _leased < _description.Slots && !HasFreeSlot(now);
@@ -65,7 +96,16 @@ public sealed class Replica
     /// <summary>Takes in that the replica refused for lack of a slot: it is not asked again at once, whatever the estimate says.</summary>
     internal void Refused(TimeSpan now) => _closedUntil = now + RefusalPause;
 
-    internal void Reserve() => _leased++;
+    internal void Ejected() => Interlocked.Increment(ref _ejections);
+
+    /// <summary>Takes a slot.</summary>
+    /// <returns>The breaker's epoch, for the end of the attempt.</returns>
+    internal int Reserve(TimeSpan now)
+    {
+        _leased++;
+        _askAgainAt = now + HearsayLimit;
+        return Breaker.Begin();
+    }
 
     internal void Unreserve()
     {
@@ -82,5 +122,16 @@ public sealed class Replica
         _reportSequence = report.Sequence;
         _drainReported = report.Draining;
         _others = new OthersLoad((int)Math.Max(0L, (long)report.Running - report.RunningForCaller), now);
+        _askAgainAt = now + HearsayLimit;
+    }
+
+    /// <summary>
+    /// Takes in what the replica told everybody, unless something newer is known. It does not say what is ours of it: what is leased now
+    /// is taken off. (To look up what was leased when it was told made no difference in the simulation of <c>BusyFleet</c>.)
+    /// </summary>
+    internal void Report(int running, TimeSpan receivedAt)
+    {
+        if (receivedAt > _others.ReportedAt)
+            _others = new OthersLoad(Math.Max(0, running - _leased), receivedAt);
     }
 }

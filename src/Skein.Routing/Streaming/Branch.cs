@@ -181,7 +181,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         // The replica is taken out before its slot is offered again, so that the next in line does not run into the same wall.
         if (reason.IsOfConnection())
             services.Fleet.MarkUnreachable(lease.Replica);
-        lease.Release(LeaseOutcome.Faulted);
+        lease.Release(reason.IsOfEngine() ? LeaseOutcome.EngineFailed : LeaseOutcome.Faulted);
         string? verdict = _core.Lost(replica, reason);
         if (verdict is null && reason.IsOfEngine() && !services.Retries.TrySpend())
             verdict = $"{replica.Name} failed by {reason.Word()} at token {_core.NextIndex}, and so many requests fail here that no more are retried";

@@ -44,7 +44,7 @@ internal abstract class Challenger(SessionServices services, Challenge challenge
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
+        _stop.Cancel();
         await Ready;
         if (_attempt is not null)
             await _attempt.DisposeAsync();
@@ -76,15 +76,16 @@ internal abstract class Challenger(SessionServices services, Challenge challenge
         }
         catch (AttemptStoppedException stopped)
         {
-            Fault = stopped.Stall;
+            return stopped.Stall is { } stall && Fail(stall);
+        }
+        catch (LinkException refusal) when (refusal.Error is LinkError.NoSlot or LinkError.Draining)
+        {
+            _attempt!.Lease.Release(LeaseOutcome.Refused, refusal.Load);
             return false;
         }
         catch (LinkException end)
         {
-            _attempt!.Lease.Release(end.Error is LinkError.NoSlot or LinkError.Draining ? LeaseOutcome.Refused : LeaseOutcome.Faulted, end.Load);
-            if (end.Error is not (LinkError.NoSlot or LinkError.Draining))
-                Fault = FaultReasons.Of(end.Error);
-            return false;
+            return Fail(FaultReasons.Of(end.Error));
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
@@ -106,7 +107,13 @@ internal abstract class Challenger(SessionServices services, Challenge challenge
             attempt.Watch.Pause();
             return mayTakeOver;
         }
-        Fault = FaultReason.NoFinish;
+        return Fail(FaultReason.NoFinish);
+    }
+
+    private bool Fail(FaultReason reason)
+    {
+        Fault = reason;
+        _attempt!.Lease.Release(reason.IsOfEngine() ? LeaseOutcome.EngineFailed : LeaseOutcome.Faulted);
         return false;
     }
 }

@@ -75,7 +75,7 @@ public static class FaultReasons
         _ => FaultReason.EngineError,
     };
 
-    /// <summary>True when the engine is at fault: going on elsewhere costs the budget of retries.</summary>
+    /// <summary>True when the engine is to blame: its replica can be talked to, and did not do what it should. Going on elsewhere costs the budget of retries.</summary>
     internal static bool IsOfEngine(this FaultReason reason) =>
         reason is FaultReason.EngineStall or FaultReason.EngineError or FaultReason.NoFinish or FaultReason.ProtocolError;
 

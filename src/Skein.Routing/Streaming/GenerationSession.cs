@@ -59,7 +59,7 @@ internal sealed partial class GenerationSession : IGenerationSession
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
             return;
-        await _stop.CancelAsync();
+        _stop.Cancel();
         await _branches;
         _stop.Dispose();
         _services.Statistics.SessionClosed();
@@ -116,24 +116,24 @@ internal sealed partial class GenerationSession : IGenerationSession
         }
         catch (SessionException error)
         {
-            await EndAsync(error);
+            End(error);
         }
         catch (Exception bug) when (bug is not OutOfMemoryException)
         {
             // A client must get its one terminal event, whatever is wrong here.
             Log.Bug(_logger, Id, bug);
-            await EndAsync(new SessionException(SessionError.StreamLost, "internal error in the gateway; its log has the details"));
+            End(new SessionException(SessionError.StreamLost, "internal error in the gateway; its log has the details"));
         }
     }
 
     /// <summary>Ends the session with an error, unless it has ended.</summary>
-    internal async Task EndAsync(SessionException error)
+    internal void End(SessionException error)
     {
         if (Output.Fail(error))
             Log.Ended(_logger, Id, error.Error, error.Message);
         try
         {
-            await _stop.CancelAsync();
+            _stop.Cancel();
         }
         catch (ObjectDisposedException)
         {

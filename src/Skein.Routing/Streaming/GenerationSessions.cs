@@ -35,8 +35,11 @@ public sealed class GenerationSessions : IGenerationSessions
     public string Caller { get; set; } = "";
 
     /// <summary>Ends every open session with an error, so that each client gets its terminal event before the gateway stops.</summary>
-    public Task EndAllAsync(string reason) =>
-        Task.WhenAll(_open.Keys.Select(session => session.EndAsync(new SessionException(SessionError.StreamLost, reason))));
+    public void EndAll(string reason)
+    {
+        foreach (GenerationSession session in _open.Keys)
+            session.End(new SessionException(SessionError.StreamLost, reason));
+    }
 
     /// <inheritdoc/>
     public IGenerationSession Start(GenerateRequest request)
@@ -79,12 +82,12 @@ public sealed class GenerationSessions : IGenerationSessions
         return candidates.Count switch
         {
             1 => candidates.First(),
-            0 => throw new SessionException(SessionError.NoReplica, "no replica is known yet, and the request names no model", TimeSpan.FromSeconds(1)),
+            0 => throw new SessionException(SessionError.NoReplica, "no replica is known yet, and the request names no model", _services.Admission.RetryAfter()),
             _ => throw new SessionException(
                 SessionError.InvalidRequest, $"model is missing; allowed: {string.Join(", ", candidates.Order(StringComparer.Ordinal).Take(16))}"),
         };
     }
 
-    private static SessionException Overloaded(string message) =>
-        new(SessionError.TooManySessions, message, TimeSpan.FromSeconds(1));
+    private SessionException Overloaded(string message) =>
+        new(SessionError.TooManySessions, message, _services.Admission.RetryAfter());
 }

@@ -10,7 +10,7 @@ public interface IReplicaLink
     /// Starts an attempt and returns its frames, heartbeats included. Cancelling, or disposing the enumerator early, aborts it on the replica.
     /// </summary>
     /// <param name="replica">The leased replica.</param>
-    /// <param name="request">Not changed by the link, nor by the caller until the enumeration ends.</param>
+    /// <param name="request">Not changed by the link, nor by the caller from now on: a link may still send it when the enumeration has ended.</param>
     /// <param name="cancellationToken">Ends the enumeration with <see cref="OperationCanceledException"/>, without waiting for the replica.</param>
     /// <exception cref="LinkException">The attempt ended in anything but a clean end of the stream.</exception>
     IAsyncEnumerable<GenerateFrame> GenerateAsync(Replica replica, GenerateRequest request, CancellationToken cancellationToken);

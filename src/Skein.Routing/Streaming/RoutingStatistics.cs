@@ -36,6 +36,9 @@ public sealed class RoutingStatistics
     /// <summary>Failovers by their reason.</summary>
     public long Failovers(FaultReason reason) => Interlocked.Read(ref _failovers[(int)reason]);
 
+    /// <summary>Failovers of every reason.</summary>
+    public long FailoversOfAll => FaultReasons.All.Sum(Failovers);
+
     internal void AttemptStarted() => Interlocked.Increment(ref _attempts);
 
     internal void Refused() => Interlocked.Increment(ref _refusals);

@@ -74,13 +74,13 @@ internal sealed class Succession(
     private AdmissionRequest NeedBeside(Attempt current) => core.NeedBeside(request.Model, arrival, current.Lease.Replica.Id);
 
     private bool IsNoLongerDraining(Attempt current) =>
-        _challenger is HeldChallenger { Reason: FaultReason.Draining } && !current.Lease.Replica.Draining;
+        _challenger is HeldChallenger { Reason: FaultReason.Draining } && !current.Lease.Replica.Description.HandOver;
 
     private FaultReason? ReasonToMove(Attempt current)
     {
         if (!core.MayMove || (_failedAt != 0 && services.Time.GetElapsedTime(_failedAt) < PauseAfterFailure))
             return null;
-        return current.Lease.Replica.Draining ? FaultReason.Draining
+        return current.Lease.Replica.Description.HandOver ? FaultReason.Draining
             : _stragglers.IsWorthMoving(current, core.NextIndex) ? FaultReason.Straggler
             : null;
     }

@@ -8,7 +8,7 @@ public sealed class SettingSourcesTests : IDisposable
 {
     private readonly string _file = Path.Combine(Path.GetTempPath(), $"skein-{Guid.NewGuid():N}.json");
     private readonly Setting<int> _slots = Setting.Number("max-slots", "Slots", 64, 1, 100);
-    private readonly Setting<IReadOnlyList<string>> _join = Setting.List("join", "host", "Seeds");
+    private readonly Setting<IReadOnlyList<string>> _join = Setting.List("join", "host", "Seeds", "a host", 3, host => host.Length > 0);
     private readonly Setting<bool> _quiet = Setting.Flag("quiet", "Says nothing");
 
     public void Dispose() => File.Delete(_file);
@@ -50,6 +50,14 @@ public sealed class SettingSourcesTests : IDisposable
     [InlineData("--quiet false", false)]
     [InlineData("", false)]
     public void Read_Flag_NeedsNoValue(string flags, bool expected) => Assert.Equal(expected, _quiet.Read(Sources(flags)));
+
+    [Fact]
+    public void Of_AVerb_HasNamesOfItsOwnButTheSameFlag()
+    {
+        Setting<string?> model = Setting.Text("big-model", "name", "Model").Of("chat");
+
+        Assert.Equal(("--big-model", "SKEIN_CHAT_BIG_MODEL", "chatBigModel"), (model.Option.Name, model.EnvironmentVariable, model.Key));
+    }
 
     [Fact]
     public void CheckKeys_UnknownKey_NamesItAndTheAllowed()

@@ -12,6 +12,9 @@ internal enum Signal
     /// <summary>Death without a word. SIGKILL.</summary>
     Kill = 9,
 
+    /// <summary>A polite request to end. SIGTERM.</summary>
+    Terminate = 15,
+
     /// <summary>Goes on after <see cref="Freeze"/>. SIGCONT (Linux).</summary>
     Thaw = 18,
 

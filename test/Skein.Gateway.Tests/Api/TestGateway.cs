@@ -100,6 +100,8 @@ internal sealed class TestGateway : IAsyncDisposable
         public IEnumerable<QueueDepth> Queues() => [];
 
         public IEnumerable<MemberCount> Members() => [new(Roles.Gateway, "alive", 1), new(Roles.Replica, "suspect", 2)];
+
+        public IEnumerable<BreakerLevel> Breakers() => [new("replica-1", 2, 3)];
     }
 }
 

@@ -9,14 +9,16 @@ internal sealed class DirectGroup
     private readonly Node[] _nodes;
     private readonly byte[][] _buffers = [.. Enumerable.Range(0, 64).Select(static _ => new byte[WireLimits.Datagram])];
     private readonly (Node? To, PeerAddress From, int Length)[] _waiting = new (Node?, PeerAddress, int)[64];
+    private readonly GossipKeys _keys;
     private int _count;
     private TimeSpan _now;
 
     public DirectGroup(int count, GossipKeys keys)
     {
         _nodes = new Node[count];
+        _keys = keys;
         for (int i = 0; i < count; i++)
-            _nodes[i] = new Node(this, i, keys);
+            _nodes[i] = new Node(this, i, keys, generation: 1000);
         foreach (Node node in _nodes)
             node.Core.Start(_now);
         // Everybody gets to know everybody: each introduces itself by its first gossip.
@@ -30,6 +32,17 @@ internal sealed class DirectGroup
 
     public int LiveAtFirst => _nodes[0].Core.Table.LiveCount;
 
+    /// <summary>The one that tests look at, and attack.</summary>
+    public MembershipCore First => _nodes[0].Core;
+
+    public TimeSpan Now => _now;
+
+    /// <summary>Sees what is delivered to the first one, before it does.</summary>
+    public Action<PeerAddress, ReadOnlySpan<byte>>? ToFirst { get; set; }
+
+    /// <summary>Datagrams to addresses where no member is.</summary>
+    public long SentOutside { get; private set; }
+
     public void Run(TimeSpan time, TimeSpan step)
     {
         for (TimeSpan end = _now + time; _now < end; _now += step)
@@ -39,10 +52,20 @@ internal sealed class DirectGroup
             for (int i = 0; i < _count; i++)
             {
                 Delivered++;
+                if (ToFirst is not null && _waiting[i].To == _nodes[0])
+                    ToFirst(_waiting[i].From, _buffers[i].AsSpan(0, _waiting[i].Length));
                 _waiting[i].To?.Core.Receive(_waiting[i].From, _buffers[i].AsSpan(0, _waiting[i].Length), _now);
             }
             _count = 0;
         }
+    }
+
+    /// <summary>A new life of the first one, which has forgotten all, at the same address.</summary>
+    public void RestartFirst()
+    {
+        _nodes[0] = new Node(this, 0, _keys, generation: 2000);
+        _nodes[0].Core.Start(_now);
+        _nodes[0].Core.Synchronize(_nodes[1].Address, _now);
     }
 
     private Node? At(PeerAddress address)
@@ -57,11 +80,11 @@ internal sealed class DirectGroup
     {
         private readonly DirectGroup _group;
 
-        public Node(DirectGroup group, int index, GossipKeys keys)
+        public Node(DirectGroup group, int index, GossipKeys keys, ulong generation)
         {
             _group = group;
             Address = PeerAddress.OfIPv4(0x0A000001 + (uint)index, 7946);
-            var settings = new CoreSettings($"m-{index}", "c", Address, 1000, [], [], ProtocolOptions.Lan) { Keys = keys };
+            var settings = new CoreSettings($"m-{index}", "c", Address, generation, [], [], ProtocolOptions.Lan) { Keys = keys };
             Core = new MembershipCore(settings, (ulong)index + 1, this);
         }
 
@@ -71,9 +94,14 @@ internal sealed class DirectGroup
 
         void ICoreEffects.Send(PeerAddress to, ReadOnlySpan<byte> datagram)
         {
+            if (_group.At(to) is not { } receiver)
+            {
+                _group.SentOutside++;
+                return;
+            }
             int place = _group._count++;
             datagram.CopyTo(_group._buffers[place]);
-            _group._waiting[place] = (_group.At(to), Address, datagram.Length);
+            _group._waiting[place] = (receiver, Address, datagram.Length);
         }
 
         void ICoreEffects.Exchange(ExchangeToken token, PeerAddress to, ReadOnlySpan<byte> request, TimeSpan timeout)

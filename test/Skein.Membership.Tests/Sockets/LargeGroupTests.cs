@@ -45,6 +45,7 @@ public sealed class LargeGroupTests : IAsyncDisposable
         start = TimeProvider.System.GetTimestamp();
         await victim.DisposeAsync();
         await WaitForAllAsync(snapshot => snapshot.Find(name)!.State == MemberState.Dead);
+        Assert.All(_members, member => Assert.Equal(DeathCause.Refused, member.Current.Find(name)!.Death));
         Tell("the crashed one is dead everywhere after", start);
     }
 

@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Globalization;
 using System.Net;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -6,32 +8,74 @@ using Skein.Protocol.V1;
 
 namespace Skein.Membership.Tests.Sockets;
 
+/// <summary>One line of what a member in another process tells of its view.</summary>
+internal sealed record SeenMember(string Name, MemberState State, ulong Generation, uint Incarnation)
+{
+    public string ToLine() => string.Create(CultureInfo.InvariantCulture, $"{Name} {State} {Generation} {Incarnation}");
+
+    public static SeenMember Parse(string line)
+    {
+        string[] words = line.Split(' ');
+        return new SeenMember(words[0], Enum.Parse<MemberState>(words[1]), ulong.Parse(words[2], CultureInfo.InvariantCulture), uint.Parse(words[3], CultureInfo.InvariantCulture));
+    }
+}
+
 /// <summary>
 /// A member in a process of its own, which can be killed, stopped and continued. The process is this test program, started with its name
-/// and seed in the environment: it then plays a member until its standard input ends, and never reaches the tests.
+/// and seed in the environment: it then plays a member, tells each change of its view, and never reaches the tests. It ends with its
+/// standard input.
 /// </summary>
 internal sealed class MemberProcess : IDisposable
 {
     private const string NameVariable = "SKEIN_TEST_MEMBER_NAME";
     private const string SeedVariable = "SKEIN_TEST_MEMBER_SEED";
+    private const string BindVariable = "SKEIN_TEST_MEMBER_BIND";
+    private const string KeyVariable = "SKEIN_TEST_MEMBER_KEY";
+    private const string WindowVariable = "SKEIN_TEST_MEMBER_WINDOW";
     private const int Stop = 19;
     private const int Continue = 18;
     private readonly Process _process;
+    private readonly ConcurrentQueue<SeenMember> _history = [];
+    private readonly ConcurrentDictionary<string, SeenMember> _view = new(StringComparer.Ordinal);
 
-    private MemberProcess(Process process) => _process = process;
+    private MemberProcess(ProcessStartInfo start)
+    {
+        _process = new Process { StartInfo = start };
+        _process.OutputDataReceived += (_, line) => Note(line.Data);
+        _process.Start();
+        _process.BeginOutputReadLine();
+    }
 
-    public static MemberProcess Start(string name, IPEndPoint seed)
+    /// <summary>What it sees now.</summary>
+    public IReadOnlyDictionary<string, SeenMember> View => _view;
+
+    /// <summary>All that it ever saw, in order.</summary>
+    public IEnumerable<SeenMember> History => _history;
+
+    /// <param name="name">Of the member.</param>
+    /// <param name="seed">Whom it asks; itself: nobody.</param>
+    /// <param name="bind">Where it listens; default: a free port of this host.</param>
+    /// <param name="key">In base64; default: none.</param>
+    /// <param name="window">Shortest suspicion window; default: as shipped.</param>
+    public static MemberProcess Start(string name, IPEndPoint seed, IPEndPoint? bind = null, string key = "", TimeSpan? window = null)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!)
         {
             UseShellExecute = false,
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
-            Environment = { [NameVariable] = name, [SeedVariable] = seed.ToString() },
+            Environment =
+            {
+                [NameVariable] = name,
+                [SeedVariable] = seed.ToString(),
+                [BindVariable] = (bind ?? new IPEndPoint(IPAddress.Loopback, 0)).ToString(),
+                [KeyVariable] = key,
+                [WindowVariable] = (window ?? ProtocolOptions.Lan.SuspicionMin).ToString(),
+            },
         };
         if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
             start.ArgumentList.Add(typeof(MemberProcess).Assembly.Location);
-        return new MemberProcess(Process.Start(start)!);
+        return new MemberProcess(start);
     }
 
     /// <summary>kill -9.</summary>
@@ -49,6 +93,15 @@ internal sealed class MemberProcess : IDisposable
         _process.Dispose();
     }
 
+    private void Note(string? line)
+    {
+        if (line is null)
+            return;
+        SeenMember seen = SeenMember.Parse(line);
+        _history.Enqueue(seen);
+        _view[seen.Name] = seen;
+    }
+
     private void Signal(int signal)
     {
         if (Send(_process.Id, signal) != 0)
@@ -64,11 +117,43 @@ internal sealed class MemberProcess : IDisposable
     {
         if (Environment.GetEnvironmentVariable(NameVariable) is not { } name)
             return false;
-        string seed = Environment.GetEnvironmentVariable(SeedVariable)!;
-        var options = new MembershipOptions { Name = name, Seeds = [seed], Bind = new IPEndPoint(IPAddress.Loopback, 0) };
+        var options = new MembershipOptions
+        {
+            Name = name,
+            Seeds = [Environment.GetEnvironmentVariable(SeedVariable)!],
+            Bind = IPEndPoint.Parse(Environment.GetEnvironmentVariable(BindVariable)!),
+            Keys = GossipKeys.Parse(Environment.GetEnvironmentVariable(KeyVariable)!),
+            Protocol = ProtocolOptions.Lan with { SuspicionMin = TimeSpan.Parse(Environment.GetEnvironmentVariable(WindowVariable)!, CultureInfo.InvariantCulture) },
+        };
         await using IMembership member = await MembershipService.StartAsync(
             options, new MemberMetadata(), TimeProvider.System, NullLoggerFactory.Instance, CancellationToken.None);
+        _ = TellAsync(member);
         await Console.In.ReadToEndAsync();
         return true;
+    }
+
+    private static async Task TellAsync(IMembership member)
+    {
+        var told = new Dictionary<string, string>(StringComparer.Ordinal);
+        MembershipSnapshot snapshot = member.Current;
+        try
+        {
+            while (true)
+            {
+                foreach (Member seen in snapshot.Members)
+                {
+                    string line = new SeenMember(seen.Name, seen.State, seen.Generation, seen.Incarnation).ToLine();
+                    if (told.GetValueOrDefault(seen.Name) == line)
+                        continue;
+                    told[seen.Name] = line;
+                    Console.WriteLine(line);
+                }
+                snapshot = await member.WaitForChangeAsync(snapshot.Version, CancellationToken.None);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The member was disposed: standard input has ended.
+        }
     }
 }

@@ -1,3 +1,4 @@
+using Skein.Membership.Core;
 using Skein.Membership.Wire;
 
 namespace Skein.Membership.Tests.Wire;
@@ -12,7 +13,7 @@ public sealed class PacketSealTests
     private readonly string _new = GossipKeys.NewKey();
 
     [Fact]
-    public void TryOpen_SealedWithTheSameKey_AnswersTheBodyAndHidesIt()
+    public void Open_SealedWithTheSameKey_AnswersTheBodyAndHidesIt()
     {
         byte[] packet = Packet(Seal(_old));
 
@@ -21,7 +22,7 @@ public sealed class PacketSealTests
     }
 
     [Fact]
-    public void TryOpen_AnyBitChanged_IsRefused()
+    public void Open_AnyBitChanged_IsRefused()
     {
         byte[] packet = Packet(Seal(_old));
         PacketSeal seal = Seal(_old);
@@ -35,7 +36,7 @@ public sealed class PacketSealTests
     }
 
     [Fact]
-    public void TryOpen_CutAnywhere_IsRefused()
+    public void Open_CutAnywhere_IsRefused()
     {
         byte[] packet = Packet(Seal(_old));
         PacketSeal seal = Seal(_old);
@@ -44,14 +45,14 @@ public sealed class PacketSealTests
     }
 
     [Fact]
-    public void TryOpen_ClearPacketWhereKeysAreUsedAndTheOtherWayRound_IsRefused()
+    public void Open_ClearPacketWhereKeysAreUsedAndTheOtherWayRound_IsRefused()
     {
         Assert.False(Opens(Seal(_old), Packet(Clear())));
         Assert.False(Opens(Clear(), Packet(Seal(_old))));
     }
 
     [Fact]
-    public void TryOpen_OtherCluster_IsRefused() => Assert.False(Opens(new PacketSeal(Cluster + 1, Sender, GossipKeys.None), Packet(Clear())));
+    public void Open_OtherCluster_IsRefused() => Assert.False(Opens(new PacketSeal(Cluster + 1, Sender, GossipKeys.None), Packet(Clear())));
 
     [Fact]
     public void Rotation_AddUseRemove_NoStepLosesAPacket()
@@ -72,6 +73,63 @@ public sealed class PacketSealTests
         PacketSeal seal = Seal(_old);
 
         Assert.NotEqual(Packet(seal), Packet(seal));
+    }
+
+    [Fact]
+    public void Open_SameDatagramTwice_IsRefusedAsReplayed_ButNotOverTcp()
+    {
+        byte[] packet = Packet(Seal(_old));
+        PacketSeal receiver = Seal(_old);
+
+        Assert.Equal(DropCause.None, Open(receiver, packet, once: true));
+        Assert.Equal(DropCause.Replayed, Open(receiver, packet, once: true));
+        Assert.Equal(DropCause.None, Open(receiver, packet, once: false));
+    }
+
+    [Fact]
+    public void Open_ForgedCopyFirst_DoesNotUseUpTheGenuineOne()
+    {
+        byte[] packet = Packet(Seal(_old));
+        PacketSeal receiver = Seal(_old);
+        byte[] forged = [.. packet];
+        forged[^1] ^= 1;
+
+        Assert.Equal(DropCause.BadTag, Open(receiver, forged, once: true));
+        Assert.Equal(DropCause.None, Open(receiver, packet, once: true));
+    }
+
+    [Fact]
+    public void Open_ForeignPackets_TellsWhy()
+    {
+        PacketSeal receiver = Seal(_old);
+        byte[] genuine = Packet(Seal(_old));
+        byte[] version = [.. genuine];
+        version[1]++;
+
+        Assert.Equal(DropCause.Malformed, Open(receiver, [], once: true));
+        Assert.Equal(DropCause.Version, Open(receiver, version, once: true));
+        Assert.Equal(DropCause.Cluster, Open(new PacketSeal(Cluster + 1, Sender, GossipKeys.Parse(_old)), genuine, once: true));
+        Assert.Equal(DropCause.SealMissing, Open(Clear(), genuine, once: true));
+        Assert.Equal(DropCause.SealMissing, Open(receiver, Packet(Clear()), once: true));
+        Assert.Equal(DropCause.UnknownKey, Open(Seal(_new), genuine, once: true));
+    }
+
+    [Fact]
+    public void TryPass_AnyOrder_EachCounterPassesOnceUnlessTooOld()
+    {
+        var random = new SeededRandom(5);
+        var window = new ReplayWindow();
+        var passed = new HashSet<ulong>();
+        ulong highest = 0;
+        for (int i = 0; i < 200_000; i++)
+        {
+            // Mostly a little ahead or behind, now and then a leap over more than the window.
+            ulong counter = random.Next(1000) == 0 ? highest + (ulong)random.Next(10_000) : highest + 8 - Math.Min(highest, (ulong)random.Next(3000));
+            bool isTooOld = highest >= ReplayWindow.Size && counter <= highest - ReplayWindow.Size;
+
+            Assert.Equal(!isTooOld && passed.Add(counter), window.TryPass(counter));
+            highest = Math.Max(highest, counter);
+        }
     }
 
     [Theory]
@@ -97,7 +155,9 @@ public sealed class PacketSealTests
         return packet[..seal.Close(packet, start + Body.Length, Generation)];
     }
 
+    private static DropCause Open(PacketSeal seal, ReadOnlySpan<byte> packet, bool once) => seal.Open(packet, once, out _, out _);
+
     private static bool Opens(PacketSeal seal, ReadOnlySpan<byte> packet) =>
-        seal.TryOpen(packet, out PacketHeader header, out ReadOnlySpan<byte> body)
+        seal.Open(packet, once: false, out PacketHeader header, out ReadOnlySpan<byte> body) == DropCause.None
         && header.Sender == Sender && header.Generation == Generation && body.SequenceEqual(Body);
 }

@@ -1,6 +1,7 @@
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
+using Skein.Routing.Streaming;
 using Skein.Routing.Tests.Support;
 using static Skein.Routing.Tests.Support.StaticFleet;
 
@@ -132,6 +133,48 @@ public sealed class LineTests
 
         // Nothing was measured yet: a slot is thought to be held for 1 s, so two slots serve a place each half second.
         Assert.Equal(Enumerable.Range(1, 10).Select(place => TimeSpan.FromSeconds(place * 0.5)), times);
+    }
+
+    [Fact]
+    public async Task Acquire_NobodyServes_TheRefusedAreToldTimesThatSpread()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 4)));
+        gateway.Source.Set([], complete: true, "m");
+        Task<ReplicaLease>[] waiters = [.. Enumerable.Range(0, 5).Select(_ => Acquire(gateway))];
+        gateway.Time.Advance(TimeSpan.FromSeconds(30));
+
+        var times = new List<TimeSpan>();
+        foreach (Task<ReplicaLease> waiter in waiters)
+            times.Add((await Assert.ThrowsAsync<AdmissionException>(() => waiter)).RetryAfter!.Value);
+
+        Assert.Equal(5, times.Distinct().Count());
+        Assert.All(times, time => Assert.InRange(time, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(11)));
+    }
+
+    [Fact]
+    public async Task Start_TooManySessions_TheRefusedAreToldTimesThatSpread()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 2)), streaming: new StreamingOptions { MaxSessions = 1 });
+        gateway.Link.Script = (_, _, _) => Act.Hang;
+        await using IGenerationSession open = gateway.Sessions.Start(Gateway.Request());
+
+        TimeSpan[] times = [.. Enumerable.Range(0, 5).Select(_ => Assert.Throws<SessionException>(() => gateway.Sessions.Start(Gateway.Request())).RetryAfter!.Value)];
+
+        Assert.Equal(Enumerable.Range(1, 5).Select(place => TimeSpan.FromSeconds(place)), times);
+    }
+
+    [Fact]
+    public async Task Acquire_Resume_GoesOnlyToTheModelsFingerprintWhereItIsKnown()
+    {
+        using var gateway = new Gateway(new StaticFleet(
+            Replica("a") with { Fingerprints = new Dictionary<string, string> { ["m"] = "other", ["x"] = "mine" } },
+            Replica("b", slots: 1) with { Fingerprints = new Dictionary<string, string> { ["m"] = "mine" } },
+            Replica("c", slots: 1, fingerprint: "")));
+        Task<ReplicaLease>[] resumes = [.. Enumerable.Range(0, 3).Select(_ => gateway.Admission.AcquireAsync(Next() with { Fingerprint = "mine" }, default).AsTask())];
+
+        string[] served = [(await resumes[0]).Replica.Id.Name, (await resumes[1]).Replica.Id.Name];
+        Assert.Equal(["b", "c"], served.Order(StringComparer.Ordinal));
+        Assert.False(resumes[2].IsCompleted);
     }
 
     [Fact]

@@ -142,7 +142,7 @@ public sealed class ExactnessTests
         private bool Drain(string name)
         {
             if (_fleet.Current.Replicas.Any(replica => replica.Draining != (replica.Id.Name == name)))
-                _fleet.Set([.. _fleet.Current.Replicas.Select(replica => replica with { Draining = replica.Id.Name == name })]);
+                _fleet.Set([.. _fleet.Current.Replicas.Select(replica => replica with { Draining = replica.Id.Name == name, HandOver = replica.Id.Name == name })]);
             return true;
         }
     }

@@ -249,6 +249,6 @@ public sealed class HandOverTests
 
         public void Dispose() => Gateway.Dispose();
 
-        private static ReplicaDescription A(bool draining) => Replica("a", weight: 1) with { Draining = draining };
+        private static ReplicaDescription A(bool draining) => Replica("a", weight: 1) with { Draining = draining, HandOver = draining };
     }
 }

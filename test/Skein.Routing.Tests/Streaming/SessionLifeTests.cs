@@ -162,7 +162,7 @@ public sealed class SessionLifeTests
         await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request());
         Task<Received[]> reading = Received.AllAsync(session);
 
-        await gateway.Sessions.EndAllAsync("the gateway stops");
+        gateway.Sessions.EndAll("the gateway stops");
 
         SessionException error = await Assert.ThrowsAsync<SessionException>(() => reading);
         Assert.Equal("the gateway stops", error.Message);

@@ -14,7 +14,7 @@ internal sealed class RapidFlipFlop : IMembershipScenario
         int members = settings.Members ?? 1000;
         int faulty = Math.Max(1, members / 100);
         int minutes = settings.Runs ?? 10;
-        return new SimulationTable("", ["fault", "faulty", "deaths of healthy", "most changes of a faulty one", "last known dead at (s)"],
+        return new SimulationTable("", ["fault", "faulty", "deaths of healthy", "most deaths of a faulty one", "most changes", "last death at (s)"],
         [
             Row("crash", members, faulty, minutes, settings, Crash),
             Row("deaf for 20 s of each 40 s", members, faulty, minutes, settings, FlipFlop),
@@ -29,37 +29,42 @@ internal sealed class RapidFlipFlop : IMembershipScenario
     }
 
     private static void FlipFlop(MembershipWorld world, int faulty) =>
-        world.Passes = (_, to) => to.Index == 0 || to.Index > faulty || (long)world.Now.TotalSeconds / 20 % 2 == 0;
+        world.Passes = (_, to) => !IsFaulty(to.Index, faulty) || (long)world.Now.TotalSeconds / 20 % 2 == 0;
 
     private static void LoseMost(MembershipWorld world, int faulty) =>
-        world.Passes = (from, _) => from.Index == 0 || from.Index > faulty || world.Random.Chance(200);
+        world.Passes = (from, _) => !IsFaulty(from.Index, faulty) || world.Random.Chance(200);
 
     private static string[] Row(
         string fault, int members, int faulty, int minutes, ScenarioSettings settings, Action<MembershipWorld, int> breakThem)
     {
         MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options);
         TimeSpan start = world.Now;
-        SimulatedMember witness = world.Members[^1];
-        var changes = new Dictionary<string, int>(StringComparer.Ordinal);
+        var dead = new HashSet<(int Viewer, int About)>();
+        var (deaths, changes) = (new Dictionary<(int Viewer, int About), int>(), new Dictionary<(int Viewer, int About), int>());
         long healthyDeaths = 0;
         TimeSpan last = TimeSpan.Zero;
         world.Reported = (viewer, what, about) =>
         {
-            int index = int.Parse(about.Name.AsSpan(2), System.Globalization.CultureInfo.InvariantCulture);
-            bool isFaulty = index >= 1 && index <= faulty;
-            if (what == CoreEvent.Died && !isFaulty && (viewer.Index == 0 || viewer.Index > faulty))
+            if (IsFaulty(viewer.Index, faulty))
+                return;
+            var pair = (viewer.Index, About: IndexOf(about));
+            if (what == CoreEvent.Died && !IsFaulty(pair.About, faulty))
                 healthyDeaths++;
-            if (what == CoreEvent.Died && isFaulty)
-                last = world.Now - start;
-            if (viewer == witness && isFaulty && what is CoreEvent.Died or CoreEvent.Refuted)
-                changes[about.Name] = changes.GetValueOrDefault(about.Name) + (what == CoreEvent.Died ? 1 : 0);
+            else if (what == CoreEvent.Died && dead.Add(pair))
+                (deaths[pair], changes[pair], last) = (deaths.GetValueOrDefault(pair) + 1, changes.GetValueOrDefault(pair) + 1, world.Now - start);
+            else if (what == CoreEvent.Refuted && dead.Remove(pair))
+                changes[pair] = changes.GetValueOrDefault(pair) + 1;
         };
         breakThem(world, faulty);
         world.RunFor(TimeSpan.FromMinutes(minutes));
         return
         [
-            fault, Stage.Number(faulty), Stage.Number(healthyDeaths), Stage.Number(changes.Values.DefaultIfEmpty().Max()),
-            last == TimeSpan.Zero ? "-" : Sample.Text(last.TotalSeconds),
+            fault, Stage.Number(faulty), Stage.Number(healthyDeaths), Stage.Number(deaths.Values.DefaultIfEmpty().Max()),
+            Stage.Number(changes.Values.DefaultIfEmpty().Max()), last == TimeSpan.Zero ? "-" : Sample.Text(last.TotalSeconds),
         ];
     }
+
+    private static bool IsFaulty(int index, int faulty) => index >= 1 && index <= faulty;
+
+    private static int IndexOf(MemberRecord record) => int.Parse(record.Name.AsSpan(2), System.Globalization.CultureInfo.InvariantCulture);
 }

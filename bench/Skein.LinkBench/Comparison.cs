@@ -1,0 +1,77 @@
+namespace Skein.LinkBench;
+
+/// <summary>
+/// Runs every shape over both links by turns, each from a gateway process of its own and all over the same replicas, and prints medians
+/// and the ratio pair by pair: the machine's mood is in both halves of a pair.
+/// </summary>
+internal static class Comparison
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    public static async Task<int> RunAsync(ComparisonOptions options)
+    {
+        List<RoleProcess> replicas = [.. Enumerable.Range(0, options.Replicas).Select(_ => new RoleProcess("replica"))];
+        var addresses = new List<string>();
+        foreach (RoleProcess replica in replicas)
+            addresses.Add(await replica.ReadLineAsync(Patience));
+        using var call = new RoleProcess("gateway", LinkKinds.Call, string.Join(',', addresses));
+        using var bus = new RoleProcess("gateway", LinkKinds.Bus, string.Join(',', addresses));
+
+        string spin = Environment.GetEnvironmentVariable("DOTNET_ThreadPool_UnfairSemaphoreSpinLimit") ?? "0 (as built)";
+        Console.WriteLine($"{options.Replicas} replica(s), {options.Pairs} pairs of {options.Seconds} s, pool spin limit {spin}; medians; us = microseconds of gateway CPU per token or request");
+        Console.WriteLine("| load | units/s | call us | bus us | call/bus (least..most) | call transit p50/p99 us | bus transit p50/p99 us | replica CPU call/bus |");
+        Console.WriteLine("|---|---|---|---|---|---|---|---|");
+        foreach (LoadShape shape in options.Shapes)
+            await CompareAsync(shape, options, call, bus, replicas);
+        replicas.ForEach(replica => replica.Dispose());
+        return 0;
+    }
+
+    private static async Task CompareAsync(LoadShape shape, ComparisonOptions options, RoleProcess call, RoleProcess bus, List<RoleProcess> replicas)
+    {
+        var pairs = new List<(Run Call, Run Bus)>();
+        await MeasureAsync(call);
+        await MeasureAsync(bus);
+        for (int pair = 0; pair < options.Pairs; pair++)
+        {
+            if (pair % 2 == 0)
+            {
+                Run first = await MeasureAsync(call);
+                pairs.Add((first, await MeasureAsync(bus)));
+            }
+            else
+            {
+                Run first = await MeasureAsync(bus);
+                pairs.Add((await MeasureAsync(call), first));
+            }
+        }
+        double[] ratios = [.. pairs.Select(pair => pair.Call.Gateway.CpuPerUnit / pair.Bus.Gateway.CpuPerUnit)];
+        Run[] calls = [.. pairs.Select(pair => pair.Call)];
+        Run[] buses = [.. pairs.Select(pair => pair.Bus)];
+        Console.WriteLine(
+            $"| {shape.Name} | {Median(buses, run => run.Gateway.Units / (double)options.Seconds):0} | {Cost(calls):0.00} | {Cost(buses):0.00} "
+            + $"| {Median(ratios, ratio => ratio):0.00} ({ratios.Min():0.00}..{ratios.Max():0.00}) | {Transit(calls)} | {Transit(buses)} "
+            + $"| {Median(pairs, pair => pair.Call.ReplicaPerUnit / pair.Bus.ReplicaPerUnit):0.00} |");
+
+        async Task<Run> MeasureAsync(RoleProcess gateway)
+        {
+            TimeSpan before = Sum();
+            await gateway.SayAsync($"{shape.Name} {options.Seconds}");
+            RunFigures figures = RunFigures.FromLine(await gateway.ReadLineAsync(Patience + TimeSpan.FromSeconds(options.Seconds)));
+            return new Run(figures, (Sum() - before).TotalMicroseconds / figures.Units);
+        }
+
+        TimeSpan Sum() => replicas.Aggregate(TimeSpan.Zero, (sum, replica) => sum + replica.Cpu);
+    }
+
+    private static double Cost(Run[] runs) => Median(runs, run => run.Gateway.CpuPerUnit);
+
+    private static string Transit(Run[] runs) => $"{Median(runs, run => run.Gateway.TransitP50):0} / {Median(runs, run => run.Gateway.TransitP99):0}";
+
+    private static double Median<T>(IReadOnlyCollection<T> of, Func<T, double> figure) =>
+        of.Select(figure).Order().Skip(of.Count / 2).First();
+
+    /// <param name="Gateway">What the gateway's process measured.</param>
+    /// <param name="ReplicaPerUnit">CPU of all replicas, start and end of the streams included.</param>
+    private readonly record struct Run(RunFigures Gateway, double ReplicaPerUnit);
+}

@@ -1,0 +1,41 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Skein.LinkBench;
+
+/// <summary>What the comparison runs.</summary>
+/// <param name="Shapes">Loads, in this order.</param>
+/// <param name="Pairs">Runs of each link per shape; the figures are their medians.</param>
+/// <param name="Seconds">Length of a run, without a second to settle before it.</param>
+/// <param name="Replicas">Processes that the streams are spread over.</param>
+internal sealed record ComparisonOptions(IReadOnlyList<LoadShape> Shapes, int Pairs = 5, int Seconds = 4, int Replicas = 1)
+{
+    private const string Usage = "usage: Skein.LinkBench [shape ...] [--pairs N] [--seconds N] [--replicas N]";
+
+    public static bool TryParse(string[] args, [NotNullWhen(true)] out ComparisonOptions? options, [NotNullWhen(false)] out string? error)
+    {
+        (options, error) = (null, null);
+        var shapes = new List<LoadShape>();
+        var result = new ComparisonOptions(LoadShape.All);
+        for (int i = 0; i < args.Length && error is null; i++)
+        {
+            if (LoadShape.Find(args[i]) is { } shape)
+                shapes.Add(shape);
+            else if (i + 1 < args.Length && int.TryParse(args[i + 1], out int number) && number is >= 1 and <= 100 && With(result, args[i], number) is { } next)
+                (result, i) = (next, i + 1);
+            else
+                error = $"'{args[i]}' is neither a shape ({string.Join(", ", LoadShape.All.Select(known => known.Name))}) nor an option with a number of 1 to 100; {Usage}";
+        }
+        if (error is not null)
+            return false;
+        options = shapes.Count == 0 ? result : result with { Shapes = shapes };
+        return true;
+    }
+
+    private static ComparisonOptions? With(ComparisonOptions options, string flag, int number) => flag switch
+    {
+        "--pairs" => options with { Pairs = number },
+        "--seconds" => options with { Seconds = number },
+        "--replicas" => options with { Replicas = number },
+        _ => null,
+    };
+}

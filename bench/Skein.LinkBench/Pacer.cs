@@ -1,0 +1,56 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+
+namespace Skein.LinkBench;
+
+/// <summary>
+/// Wakes streams every 50 ms, each at its own phase or all at one. A thread of its own: timers of .NET fire on whole milliseconds, which
+/// would make ticks of what is to come one by one. Thread-safe.
+/// </summary>
+internal sealed partial class Pacer
+{
+    private const uint SleepMicroseconds = 50;
+    private static readonly long StepTicks = Stopwatch.Frequency / 20;
+
+    private readonly Lock _gate = new();
+    private readonly PriorityQueue<PacedStream, long> _due = new();
+    private int _joined;
+
+    public Pacer() => new Thread(Run) { IsBackground = true, Name = "pacer" }.Start();
+
+    /// <param name="ticked">At the same moment as all that are ticked; else at a phase of its own.</param>
+    public PacedStream Join(bool ticked)
+    {
+        long now = Stopwatch.GetTimestamp();
+        long step = now - (now % StepTicks) + StepTicks;
+        var stream = new PacedStream();
+        lock (_gate)
+        {
+            // The golden ratio spreads any number of streams evenly over the step.
+            long phase = ticked ? 0 : (long)(++_joined * 0.618033988749895 % 1 * StepTicks);
+            _due.Enqueue(stream, step + phase);
+        }
+        return stream;
+    }
+
+    private void Run()
+    {
+        while (true)
+        {
+            long now = Stopwatch.GetTimestamp();
+            lock (_gate)
+            {
+                while (_due.TryPeek(out PacedStream? stream, out long at) && at <= now)
+                {
+                    _due.Dequeue();
+                    if (stream.Wake())
+                        _due.Enqueue(stream, at + StepTicks);
+                }
+            }
+            _ = USleep(SleepMicroseconds);
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "usleep")]
+    private static partial int USleep(uint microseconds);
+}

@@ -1,0 +1,14 @@
+using Skein.LinkBench;
+
+switch (args)
+{
+    case ["replica"]:
+        return await ReplicaRole.RunAsync();
+    case ["gateway", var link, var address]:
+        return await GatewayRole.RunAsync(link, address);
+    default:
+        if (ComparisonOptions.TryParse(args, out ComparisonOptions? options, out string? error))
+            return await Comparison.RunAsync(options);
+        await Console.Error.WriteLineAsync(error);
+        return 2;
+}

@@ -1,0 +1,19 @@
+using System.Net;
+using Skein.Replica;
+
+namespace Skein.LinkBench;
+
+/// <summary>The process of a replica: tells its address in one line, serves until its standard input ends.</summary>
+internal static class ReplicaRole
+{
+    public static async Task<int> RunAsync()
+    {
+        await using var engine = new PacedEngine();
+        await using ReplicaApp app = ReplicaApp.Build(new ReplicaOptions { Endpoint = new IPEndPoint(IPAddress.Loopback, 0) }, engine);
+        await app.StartAsync();
+        Console.WriteLine(app.Endpoint);
+        await Console.In.ReadToEndAsync();
+        await app.AbortAsync();
+        return 0;
+    }
+}

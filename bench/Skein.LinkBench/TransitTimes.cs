@@ -1,0 +1,34 @@
+using System.Diagnostics;
+using System.Numerics;
+
+namespace Skein.LinkBench;
+
+/// <summary>Counts of durations in buckets a sixteenth of an octave wide at most. Thread-safe.</summary>
+internal sealed class TransitTimes
+{
+    private const int StepsPerOctave = 16;
+
+    private readonly long[] _counts = new long[64 * StepsPerOctave];
+
+    public void Add(long ticks) => Interlocked.Increment(ref _counts[Bucket(Math.Max(ticks, 1))]);
+
+    public void Clear() => Array.Clear(_counts);
+
+    /// <returns>Microseconds; 0 when nothing was counted.</returns>
+    public double Quantile(double share)
+    {
+        long left = (long)(_counts.Sum() * share);
+        int bucket = 0;
+        while (bucket < _counts.Length - 1 && (left -= _counts[bucket]) >= 0)
+            bucket++;
+        double octave = Math.Pow(2, bucket / StepsPerOctave);
+        return octave * (1 + ((double)(bucket % StepsPerOctave) / StepsPerOctave)) * 1e6 / Stopwatch.Frequency;
+    }
+
+    private static int Bucket(long ticks)
+    {
+        int octave = BitOperations.Log2((ulong)ticks);
+        long within = ((ticks - (1L << octave)) * StepsPerOctave) >> octave;
+        return (octave * StepsPerOctave) + (int)within;
+    }
+}

@@ -1,0 +1,39 @@
+using System.Globalization;
+using Skein.Protocol;
+using Skein.Protocol.V1;
+
+namespace Skein.Gateway.Admin;
+
+/// <summary>Why a drain is not done yet, in words.</summary>
+internal static class DrainBlock
+{
+    /// <param name="draining">The replica.</param>
+    /// <param name="running">Streams on it.</param>
+    /// <param name="graceLeft">Of its drain.</param>
+    /// <param name="group">All members.</param>
+    /// <returns>Null when nothing runs.</returns>
+    public static string? Tell(MemberStatus draining, int running, TimeSpan graceLeft, IEnumerable<MemberStatus> group)
+    {
+        if (running == 0)
+            return null;
+        string streams = running == 1 ? "1 stream runs" : $"{running} streams run";
+        string grace = graceLeft > TimeSpan.Zero
+            ? string.Create(CultureInfo.InvariantCulture, $"{Math.Ceiling(graceLeft.TotalSeconds):0} s of grace left")
+            : "the grace is over";
+        return $"{streams}, {grace}, {Elsewhere(draining, group)}";
+    }
+
+    private static string Elsewhere(MemberStatus draining, IEnumerable<MemberStatus> group)
+    {
+        List<MemberStatus> others =
+        [
+            .. group.Where(other => other.Role == Roles.Replica && other.State == "alive" && !other.Draining && other.Name != draining.Name
+                && other.Models.Intersect(draining.Models, StringComparer.Ordinal).Any()),
+        ];
+        if (others.Count == 0)
+            return $"no other ready replica serves {string.Join(", ", draining.Models)}";
+        long slots = others.Sum(other => (long)other.Slots);
+        long free = others.Sum(other => Math.Max(0, (long)other.Slots - other.InFlight));
+        return free == 0 ? $"no slot is free elsewhere ({slots} of {slots} in use)" : $"{free} of {slots} slots are free elsewhere";
+    }
+}

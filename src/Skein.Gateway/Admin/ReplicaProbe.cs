@@ -1,0 +1,59 @@
+using Skein.Protocol.V1;
+using Skein.Routing.Fleet;
+using Skein.Routing.Streaming;
+
+namespace Skein.Gateway.Admin;
+
+/// <summary>
+/// Asks one replica for a short answer of each of its models, over the link that clients' requests take, past the line and the balancing:
+/// what a rolling update wants to know of a replica that is back. Thread-safe.
+/// </summary>
+internal sealed class ReplicaProbe(IReplicaLink link, TimeProvider time)
+{
+    private const int AnswerTokens = 8;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    /// <exception cref="AdminRefusedException">A model did not answer.</exception>
+    public async Task<IReadOnlyList<ProbeRow>> AskAsync(Replica replica, CancellationToken cancellationToken)
+    {
+        using var patience = new CancellationTokenSource(Patience, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
+        var rows = new List<ProbeRow>();
+        foreach (string model in replica.Description.Models)
+        {
+            try
+            {
+                rows.Add(await AskAsync(replica, model, either.Token));
+            }
+            catch (LinkException error)
+            {
+                throw new AdminRefusedException(502, "replica_failed", $"{replica.Id.Name} did not answer with {model}: {error.Message}", error);
+            }
+            catch (OperationCanceledException error) when (patience.IsCancellationRequested)
+            {
+                throw new AdminRefusedException(504, "replica_silent", $"{replica.Id.Name} did not answer with {model} within {Patience.TotalSeconds:0} s", error);
+            }
+        }
+        return rows;
+    }
+
+    private async Task<ProbeRow> AskAsync(Replica replica, string model, CancellationToken cancellationToken)
+    {
+        var request = new GenerateRequest
+        {
+            RequestId = $"probe-{replica.Id.Name}", Model = model, Text = "Hello", MaxTokens = AnswerTokens, N = 1, Attempt = 1,
+            Sampling = new Sampling { Temperature = 0, Seed = 1 },
+        };
+        long asked = time.GetTimestamp();
+        int tokens = 0;
+        bool finished = false;
+        await foreach (GenerateFrame frame in link.GenerateAsync(replica, request, cancellationToken))
+        {
+            tokens += (int)frame.Count;
+            finished |= frame.Finish is not null;
+        }
+        if (!finished)
+            throw new LinkException(LinkError.EngineFailed, "the stream ended without its finish");
+        return new ProbeRow(model, tokens, time.GetElapsedTime(asked).TotalMilliseconds);
+    }
+}

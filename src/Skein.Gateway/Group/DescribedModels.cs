@@ -1,0 +1,30 @@
+using System.Collections.Frozen;
+using System.Text;
+using Skein.Protocol.V1;
+
+namespace Skein.Gateway.Group;
+
+/// <summary>What one life of a replica answered to Describe. Immutable.</summary>
+internal sealed class DescribedModels
+{
+    private const int MostModels = 1024;
+    private const int MostNameBytes = 256;
+    private const int MostFingerprintChars = 256;
+
+    private DescribedModels(ulong digest, FrozenDictionary<string, string> fingerprints) => (Digest, Fingerprints) = (digest, fingerprints);
+
+    /// <summary>Digest of its models in the group when it was asked: with another one the answer is out of date.</summary>
+    public ulong Digest { get; }
+
+    /// <summary>Fingerprint of each model it serves; empty where it has none.</summary>
+    public FrozenDictionary<string, string> Fingerprints { get; }
+
+    /// <summary>Keeps what is sound in an answer: it is input from outside.</summary>
+    public static DescribedModels From(ulong digest, DescribeResponse answer) => new(
+        digest,
+        answer.Models
+            .Where(model => model.Name.Length > 0 && Encoding.UTF8.GetByteCount(model.Name) <= MostNameBytes && model.Fingerprint.Length <= MostFingerprintChars)
+            .DistinctBy(model => model.Name, StringComparer.Ordinal)
+            .Take(MostModels)
+            .ToFrozenDictionary(model => model.Name, model => model.Fingerprint, StringComparer.Ordinal));
+}

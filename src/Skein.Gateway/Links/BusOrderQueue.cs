@@ -1,0 +1,73 @@
+using System.Threading.Channels;
+using Grpc.Core;
+using Skein.Protocol.V1;
+
+namespace Skein.Gateway.Links;
+
+/// <summary>
+/// What a bus has to tell its replica. Many writers, one loop that sends all that is there as one message. Never longer than a few orders
+/// for each attempt.
+/// </summary>
+internal sealed class BusOrderQueue
+{
+    /// <summary>A message takes no more starts past it.</summary>
+    private const int MessageBytes = BusReplicaLink.MostRequestBytes;
+
+    private readonly Channel<Order> _orders = Channel.CreateUnbounded<Order>(new UnboundedChannelOptions { SingleReader = true });
+
+    private enum OrderKind
+    {
+        Start,
+        Credit,
+        Cancel,
+    }
+
+    public void Start(BusAttempt attempt) => _orders.Writer.TryWrite(new Order(OrderKind.Start, attempt));
+
+    public void Credit(BusAttempt attempt, int bytes) => _orders.Writer.TryWrite(new Order(OrderKind.Credit, attempt, bytes));
+
+    public void Cancel(BusAttempt attempt) => _orders.Writer.TryWrite(new Order(OrderKind.Cancel, attempt));
+
+    /// <summary>Takes no more, and ends the sending.</summary>
+    public void Close() => _orders.Writer.TryComplete();
+
+    /// <summary>Sends until the queue is closed, or fails as the call does.</summary>
+    public async Task WriteToAsync(IClientStreamWriter<BusOrders> writer)
+    {
+        var message = new BusOrders();
+        while (await _orders.Reader.WaitToReadAsync())
+        {
+            Fill(message);
+            if (message.Start.Count + message.Credit.Count + message.Cancel.Count > 0)
+                await writer.WriteAsync(message);
+            message.Start.Clear();
+            message.Credit.Clear();
+            message.Cancel.Clear();
+        }
+    }
+
+    private void Fill(BusOrders message)
+    {
+        int bytes = 0;
+        while (bytes < MessageBytes && _orders.Reader.TryRead(out Order order))
+        {
+            BusAttempt attempt = order.Attempt;
+            switch (order.Kind)
+            {
+                case OrderKind.Start when !attempt.IsAbandoned:
+                    attempt.IsStarted = true;
+                    message.Start.Add(new BusStart { Stream = attempt.Stream, WindowBytes = BusAttempt.WindowBytes, Request = attempt.Request });
+                    bytes += attempt.Request.CalculateSize();
+                    break;
+                case OrderKind.Credit:
+                    message.Credit.Add(new BusCredit { Stream = attempt.Stream, Bytes = (uint)order.Bytes });
+                    break;
+                case OrderKind.Cancel when attempt.IsStarted:
+                    message.Cancel.Add(attempt.Stream);
+                    break;
+            }
+        }
+    }
+
+    private readonly record struct Order(OrderKind Kind, BusAttempt Attempt, int Bytes = 0);
+}

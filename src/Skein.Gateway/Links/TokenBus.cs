@@ -1,0 +1,136 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
+using Grpc.Core;
+using Skein.Protocol.V1;
+using Skein.Routing.Streaming;
+using RpcStatus = Google.Rpc.Status;
+
+namespace Skein.Gateway.Links;
+
+/// <summary>
+/// One long-lived call to a replica that carries many attempts, see <c>Inference.Bus</c>. It lives until it breaks, with all its attempts,
+/// or until its channel is closed. Thread-safe.
+/// </summary>
+internal sealed class TokenBus
+{
+    private readonly AsyncDuplexStreamingCall<BusOrders, BusFrames> _call;
+    private readonly BusOrderQueue _orders = new();
+    private readonly ConcurrentDictionary<ulong, BusAttempt> _attempts = [];
+    private ulong _lastStream;
+    private volatile bool _broken;
+    private volatile Exception? _unsendable;
+
+    /// <exception cref="ObjectDisposedException">The channel is closed.</exception>
+    public TokenBus(Inference.InferenceClient client)
+    {
+        _call = client.Bus(new CallOptions());
+        _ = ReadAsync();
+        _ = WriteAsync();
+    }
+
+    /// <summary>Whether it takes no more attempts.</summary>
+    public bool IsBroken => _broken;
+
+    /// <summary>Starts an attempt; false when the bus is broken.</summary>
+    public bool TryStart(GenerateRequest request, CancellationToken cancellation, [NotNullWhen(true)] out BusAttempt? attempt)
+    {
+        attempt = new BusAttempt(this, Interlocked.Increment(ref _lastStream), request, cancellation);
+        _attempts[attempt.Stream] = attempt;
+        // Looked at after it was added: either this sees the break, or the break sees it.
+        if (_broken && _attempts.TryRemove(attempt.Stream, out _))
+        {
+            attempt = null;
+            return false;
+        }
+        attempt.WatchCancellation();
+        _orders.Start(attempt);
+        return true;
+    }
+
+    /// <summary>So many bytes of its frames were read.</summary>
+    public void Credit(BusAttempt attempt, int bytes) => _orders.Credit(attempt, bytes);
+
+    /// <summary>Its session reads no more; where the replica has not ended it, it is cancelled there.</summary>
+    public void Leave(BusAttempt attempt)
+    {
+        if (_attempts.TryRemove(attempt.Stream, out _))
+            _orders.Cancel(attempt);
+    }
+
+    private async Task ReadAsync()
+    {
+        LinkError error = LinkError.ConnectionLost;
+        string message = "the replica closed the bus";
+        Exception? cause = null;
+        try
+        {
+            while (await _call.ResponseStream.MoveNext(CancellationToken.None))
+                Deal(_call.ResponseStream.Current);
+        }
+        catch (RpcException end)
+        {
+            (error, message, cause) = (LinkErrors.OfConnection(end.Status.DebugException) ?? error, end.Status.Detail, end);
+        }
+        catch (OperationCanceledException end)
+        {
+            // A connection that could not be made, or was closed here, is told as a cancel; the call's status knows better.
+            _call.Dispose();
+            Status status = _call.GetStatus();
+            (error, message, cause) = (LinkErrors.OfConnection(status.DebugException) ?? error, status.Detail, end);
+        }
+        catch (Exception end)
+        {
+            (message, cause) = ($"the replica sent what cannot be read: {end.Message}", end);
+        }
+        _broken = true;
+        _orders.Close();
+        _call.Dispose();
+        foreach ((ulong stream, BusAttempt attempt) in _attempts)
+        {
+            if (_attempts.TryRemove(stream, out _))
+                attempt.Fail(new LinkException(error, message, load: null, _unsendable ?? cause));
+        }
+    }
+
+    private async Task WriteAsync()
+    {
+        try
+        {
+            await _orders.WriteToAsync(_call.RequestStream);
+        }
+        catch (Exception end) when (end is RpcException or InvalidOperationException or OperationCanceledException)
+        {
+            // The call has ended: the reading loop meets the same end, and tells it.
+        }
+        catch (Exception end)
+        {
+            _unsendable = end;
+            _call.Dispose();
+        }
+    }
+
+    private void Deal(BusFrames message)
+    {
+        foreach (GenerateFrame frame in message.Frames)
+        {
+            // Those that have left may have frames on their way.
+            if (_attempts.TryGetValue(frame.Stream, out BusAttempt? attempt))
+                attempt.Deliver(frame);
+        }
+        foreach (BusEnd end in message.Ends)
+        {
+            LinkException? failure = end.Status.IsEmpty ? null : LinkErrors.From(RpcStatus.Parser.ParseFrom(end.Status));
+            if (!_attempts.TryRemove(end.Stream, out BusAttempt? attempt))
+                continue;
+            if (failure is null)
+                attempt.Complete();
+            else
+                attempt.Fail(failure);
+        }
+        if (message.Beat)
+        {
+            foreach ((_, BusAttempt attempt) in _attempts)
+                attempt.Beat();
+        }
+    }
+}

@@ -1,0 +1,181 @@
+using Skein.Load.Measuring;
+using Skein.Load.Targets;
+
+namespace Skein.Load.Chaos;
+
+/// <summary>
+/// Harms the replicas of a cluster, one fault after the other, under a constant load of clients that check every token: what the gateway
+/// promises is that they see nothing of it.
+/// </summary>
+public sealed class ChaosRun
+{
+    private readonly ChaosOptions _options;
+    private readonly IChaosCluster _cluster;
+    private readonly TimeProvider _time;
+    private readonly Action<Fault> _onFault;
+    private readonly Lock _gate = new();
+    private readonly SortedDictionary<string, int> _faults = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _harmed = new(StringComparer.Ordinal);
+
+    private ChaosRun(ChaosOptions options, IChaosCluster cluster, TimeProvider time, Action<Fault> onFault) =>
+        (_options, _cluster, _time, _onFault) = (options, cluster, time, onFault);
+
+    /// <summary>Asks for reference answers, injects faults for the duration, then lets all streams end.</summary>
+    /// <param name="options">What is done to whom.</param>
+    /// <param name="cluster">Who is harmed.</param>
+    /// <param name="time">Time.</param>
+    /// <param name="onFault">Told of every fault as it begins, from any thread.</param>
+    /// <param name="cancellationToken">Ends the run without a report.</param>
+    /// <exception cref="ArgumentException">A setting is out of its range.</exception>
+    /// <exception cref="BenchException">The reference requests are not answered.</exception>
+    /// <exception cref="ChaosException">A replica did not come back.</exception>
+    public static async Task<ChaosReport> RunAsync(
+        ChaosOptions options, IChaosCluster cluster, TimeProvider time, Action<Fault> onFault, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        options.Validate();
+        return await new ChaosRun(options, cluster, time, onFault).RunAsync(cancellationToken);
+    }
+
+    private async Task<ChaosReport> RunAsync(CancellationToken cancellationToken)
+    {
+        var targets = new List<IBenchTarget>();
+        try
+        {
+            foreach (var address in _options.Targets)
+            {
+                targets.Add(await Bench.OpenAsync(Load(address), _time, cancellationToken));
+            }
+
+            return await RunAsync(targets, cancellationToken);
+        }
+        finally
+        {
+            targets.ForEach(target => target.Dispose());
+        }
+    }
+
+    private async Task<ChaosReport> RunAsync(List<IBenchTarget> targets, CancellationToken cancellationToken)
+    {
+        BenchClient[] clients = [.. targets.Select((target, i) => new BenchClient(Load(_options.Targets[i]), target, _time))];
+        await AskForReferencesAsync(clients, cancellationToken);
+
+        using var failed = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using var over = new CancellationTokenSource();
+        var tally = new BenchTally(_time);
+        var streams = Task.WhenAll(Enumerable.Range(0, _options.Streams).Select(i => AskUntilAsync(clients[i % clients.Length], i, tally, over.Token, failed.Token)));
+        try
+        {
+            await InjectAsync(failed.Token);
+        }
+        catch
+        {
+            await failed.CancelAsync();
+            throw;
+        }
+        finally
+        {
+            await over.CancelAsync();
+            await streams.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        await streams;
+        return Report(tally.ToReport(Load(_options.Targets[0]), targets[0].Model));
+    }
+
+    private async Task AskForReferencesAsync(BenchClient[] clients, CancellationToken cancellationToken)
+    {
+        var references = new BenchTally(_time);
+        foreach (var client in clients)
+        {
+            await Task.WhenAll(Enumerable.Range(0, Prompts.Count).Select(prompt => client.AskAsync(prompt, references, cancellationToken)));
+        }
+
+        if (references.Examples.Count > 0)
+        {
+            throw new BenchException($"the cluster is not well before the first fault: {references.Examples[0]}");
+        }
+    }
+
+    private static async Task AskUntilAsync(BenchClient client, int first, BenchTally tally, CancellationToken over, CancellationToken cancellationToken)
+    {
+        for (var i = first; !over.IsCancellationRequested; i++)
+        {
+            await client.AskAsync(i % Prompts.Count, tally, cancellationToken);
+        }
+    }
+
+    // Faults overlap: the next one does not wait until the last one's replica is back.
+    private async Task InjectAsync(CancellationToken cancellationToken)
+    {
+        var plan = new FaultPlan(_options.Kinds, _options.LeftAlone, _options.Seed);
+        var running = new List<Task>();
+        var start = _time.GetTimestamp();
+        while (_time.GetElapsedTime(start) < _options.Duration)
+        {
+            if (Next(plan) is { } fault)
+            {
+                running.Add(InjectAsync(fault, cancellationToken));
+            }
+
+            await Task.Delay(_options.FaultEvery, _time, cancellationToken);
+            foreach (var ended in running.Where(task => task.IsCompleted).ToList())
+            {
+                running.Remove(ended);
+                await ended;
+            }
+        }
+
+        await Task.WhenAll(running);
+    }
+
+    private Fault? Next(FaultPlan plan)
+    {
+        lock (_gate)
+        {
+            var fault = plan.Next([.. _cluster.Replicas.Where(replica => !_harmed.Contains(replica))]);
+            if (fault is not null)
+            {
+                _harmed.Add(fault.Replica);
+                var kind = Word(fault.Kind);
+                _faults[kind] = _faults.GetValueOrDefault(kind) + 1;
+            }
+
+            return fault;
+        }
+    }
+
+    private async Task InjectAsync(Fault fault, CancellationToken cancellationToken)
+    {
+        _onFault(fault);
+        await _cluster.InjectAsync(fault, cancellationToken);
+        lock (_gate)
+        {
+            _harmed.Remove(fault.Replica);
+        }
+    }
+
+    private ChaosReport Report(BenchReport load)
+    {
+        var lost = load.Errors.GetValueOrDefault(BenchErrors.TokensLost);
+        var duplicated = load.Errors.GetValueOrDefault(BenchErrors.TokensDuplicated);
+        return new ChaosReport(
+            _options.Seed, load.DurationSeconds, load.Requests, load.Tokens, _faults, load.Failovers, load.StreamsFailedOver, lost, duplicated, load.Diverged,
+            load.Requests - load.Succeeded - lost - duplicated - load.Diverged, load.Errors, load.InterTokenMs, load.FailoverGapMs, load.Examples);
+    }
+
+    private static IReadOnlyList<string> Prompts { get; } = BenchPrompts.Create(16);
+
+    private BenchOptions Load(Uri target) => new()
+    {
+        Target = target,
+        Concurrency = _options.Streams,
+        MaxTokens = _options.MaxTokens,
+        Prompts = Prompts,
+        Temperature = 1,
+        Seed = 7,
+    };
+
+    /// <summary>The word for a kind in reports.</summary>
+    public static string Word(FaultKind kind) => kind.ToString().ToLowerInvariant();
+}

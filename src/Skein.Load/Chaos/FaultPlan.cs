@@ -1,0 +1,36 @@
+namespace Skein.Load.Chaos;
+
+/// <summary>
+/// Which fault comes next: the kinds in rounds of random order, so that none is left out, on a random healthy replica. Pure; the same seed
+/// and the same healthy replicas give the same faults.
+/// </summary>
+internal sealed class FaultPlan(IReadOnlyList<FaultKind> kinds, int leftAlone, int seed)
+{
+    private static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(4);
+
+    private readonly Random _random = new(seed);
+    private readonly Queue<FaultKind> _round = new();
+
+    /// <summary>The next fault; null while too few replicas are healthy.</summary>
+    public Fault? Next(IReadOnlyList<string> healthy)
+    {
+        if (healthy.Count <= leftAlone)
+        {
+            return null;
+        }
+
+        if (_round.Count == 0)
+        {
+            FaultKind[] round = [.. kinds];
+            _random.Shuffle(round);
+            foreach (var kind in round)
+            {
+                _round.Enqueue(kind);
+            }
+        }
+
+        var duration = Shortest + ((Longest - Shortest) * _random.NextDouble());
+        return new Fault(_round.Dequeue(), healthy[_random.Next(healthy.Count)], duration);
+    }
+}

@@ -1,0 +1,95 @@
+using Skein.Routing.Fleet;
+using Skein.Routing.Health;
+
+namespace Skein.Routing.Admission;
+
+/// <summary>
+/// Opens breakers as far as every model can spare the replica. Where too many are open (one more failed, or healthy ones left), those that
+/// have been out the longest serve again. Not thread-safe; used under the admission lock.
+/// </summary>
+internal sealed class Ejections(BreakerOptions options)
+{
+    private long _openings;
+
+    /// <summary>Takes in how an attempt ended.</summary>
+    public void Ended(Replica replica, int epoch, LeaseOutcome outcome, FleetSnapshot fleet, TimeSpan now)
+    {
+        switch (replica.Breaker.End(epoch, EvidenceOf(outcome), now))
+        {
+            case BreakerVerdict.ShouldOpen when CanSpare(replica, fleet):
+                replica.Breaker.Open(++_openings, now);
+                replica.Ejected();
+                SpareTheNeeded(fleet, now);
+                break;
+            case BreakerVerdict.Recovered:
+                replica.WarmUp.Begin(now);
+                break;
+        }
+    }
+
+    /// <summary>Puts back what the fleet cannot spare any more. To be called whenever the fleet has changed.</summary>
+    public void SpareTheNeeded(FleetSnapshot fleet, TimeSpan now)
+    {
+        if (!AnyEjected(fleet.Replicas))
+            return;
+        foreach (string model in fleet.ServedModels)
+        {
+            ReadOnlySpan<Replica> serving = fleet.Serving(model);
+            while (LongestOut(serving, out int ejected) is { } replica && ejected > MostEjected(serving))
+            {
+                replica.Breaker.Spare();
+                replica.WarmUp.Begin(now);
+            }
+        }
+    }
+
+    private bool CanSpare(Replica replica, FleetSnapshot fleet)
+    {
+        foreach (string model in replica.Description.Models)
+        {
+            if (MostEjected(fleet.Serving(model)) == 0)
+                return false;
+        }
+        return true;
+    }
+
+    private int MostEjected(ReadOnlySpan<Replica> serving)
+    {
+        int open = 0;
+        foreach (Replica replica in serving)
+            open += replica.TakesWork ? 1 : 0;
+        return Math.Max(0, Math.Min((int)(options.MaxEjectedShare * open), open - 1));
+    }
+
+    private static bool AnyEjected(IReadOnlyList<Replica> replicas)
+    {
+        for (int i = 0; i < replicas.Count; i++)
+        {
+            if (replicas[i].Breaker.IsEjected)
+                return true;
+        }
+        return false;
+    }
+
+    private static Replica? LongestOut(ReadOnlySpan<Replica> serving, out int ejected)
+    {
+        ejected = 0;
+        Replica? longest = null;
+        foreach (Replica replica in serving)
+        {
+            if (!replica.TakesWork || !replica.Breaker.IsEjected)
+                continue;
+            ejected++;
+            if (longest is null || replica.Breaker.Opening < longest.Breaker.Opening)
+                longest = replica;
+        }
+        return longest;
+    }
+
+    private static Evidence EvidenceOf(LeaseOutcome outcome) => outcome switch
+    {
+        LeaseOutcome.Finished => Evidence.Good,
+        LeaseOutcome.EngineFailed => Evidence.Bad,
+        _ => Evidence.None,
+    };
+}

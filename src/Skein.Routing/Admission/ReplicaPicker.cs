@@ -1,0 +1,110 @@
+using Skein.Routing.Balancing;
+using Skein.Routing.Fleet;
+
+namespace Skein.Routing.Admission;
+
+/// <summary>Who could use a model's free slots.</summary>
+internal enum FreeFor
+{
+    /// <summary>There are none.</summary>
+    Nobody,
+
+    /// <summary>They are at ejected replicas: for displaced sessions that have nobody else.</summary>
+    Displaced,
+
+    /// <summary>Any request that accepts the replica.</summary>
+    Anybody,
+}
+
+/// <summary>
+/// Which replica of a model takes a request: one in good standing, else a suspected one, else, for a session that lost all others, an
+/// ejected one: a replica that may fail is better than a stream that surely does. Not thread-safe; used under the admission lock.
+/// </summary>
+internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource random)
+{
+    private BalancingCandidate[] _candidates = new BalancingCandidate[16];
+
+    private enum Standing
+    {
+        Good,
+        Suspected,
+        Ejected,
+    }
+
+    /// <summary>The replica to take; null where none has a free slot for the request.</summary>
+    public Replica? Pick(ReadOnlySpan<Replica> serving, AdmissionRequest request, TimeSpan now)
+    {
+        if (_candidates.Length < serving.Length)
+            _candidates = new BalancingCandidate[serving.Length * 2];
+        int count = Gather(serving, request, Standing.Good, now);
+        if (count == 0)
+            count = Gather(serving, request, Standing.Suspected, now);
+        if (count == 0 && request.Displaced && !AnyNotEjected(serving, request))
+            count = Gather(serving, request, Standing.Ejected, now);
+        return count == 0 ? null : _candidates[policy.Pick(_candidates.AsSpan(0, count), random)].Replica;
+    }
+
+    /// <summary>True when a replica could take the request, once it has a free slot.</summary>
+    public static bool CanServe(ReadOnlySpan<Replica> serving, AdmissionRequest request)
+    {
+        foreach (Replica replica in serving)
+        {
+            if (replica.TakesWork && request.Accepts(replica))
+                return true;
+        }
+        return false;
+    }
+
+    /// <summary>For whom there are free slots, as far as known.</summary>
+    public static FreeFor FreeSlots(ReadOnlySpan<Replica> serving, TimeSpan now)
+    {
+        FreeFor free = FreeFor.Nobody;
+        foreach (Replica replica in serving)
+        {
+            if (!replica.TakesWork || !replica.HasFreeSlot(now))
+                continue;
+            if (replica.Breaker.Allows(now))
+                return FreeFor.Anybody;
+            free = FreeFor.Displaced;
+        }
+        return free;
+    }
+
+    /// <summary>True when a slot may come free without any event: an estimate fades, an open breaker becomes half-open.</summary>
+    public static bool WaitsForTime(ReadOnlySpan<Replica> serving, TimeSpan now)
+    {
+        foreach (Replica replica in serving)
+        {
+            if (replica.IsFullByEstimate(now) || (replica.TakesWork && replica.Breaker.IsEjected))
+                return true;
+        }
+        return false;
+    }
+
+    private int Gather(ReadOnlySpan<Replica> serving, AdmissionRequest request, Standing standing, TimeSpan now)
+    {
+        int count = 0;
+        foreach (Replica replica in serving)
+        {
+            if (replica.TakesWork && StandingOf(replica, now) == standing && replica.HasFreeSlot(now) && request.Accepts(replica))
+            {
+                double warmth = replica.WarmUp.ShareAt(replica.Description.Slots, now);
+                _candidates[count++] = new BalancingCandidate(replica, replica.Leased + replica.OthersLoad(now), warmth);
+            }
+        }
+        return count;
+    }
+
+    private static Standing StandingOf(Replica replica, TimeSpan now) =>
+        !replica.Breaker.Allows(now) ? Standing.Ejected : replica.Description.Suspect ? Standing.Suspected : Standing.Good;
+
+    private static bool AnyNotEjected(ReadOnlySpan<Replica> serving, AdmissionRequest request)
+    {
+        foreach (Replica replica in serving)
+        {
+            if (replica.TakesWork && !replica.Breaker.IsEjected && request.Accepts(replica))
+                return true;
+        }
+        return false;
+    }
+}

@@ -1,0 +1,154 @@
+namespace Skein.Routing.Health;
+
+/// <summary>Whether a replica's outcomes let work go there. The numbers are those of the metric.</summary>
+public enum BreakerState
+{
+    /// <summary>Work goes there.</summary>
+    Closed,
+
+    /// <summary>One attempt at a time goes there, to see whether it works again.</summary>
+    HalfOpen,
+
+    /// <summary>No work goes there, as long as anybody else can do it.</summary>
+    Open,
+}
+
+/// <summary>What the end of an attempt says of its replica.</summary>
+internal enum Evidence
+{
+    /// <summary>Nothing: the client went away, the request was wrong, no slot was free, the connection broke.</summary>
+    None,
+
+    /// <summary>It works.</summary>
+    Good,
+
+    /// <summary>Its engine failed.</summary>
+    Bad,
+}
+
+/// <summary>What the end of an attempt changed.</summary>
+internal enum BreakerVerdict
+{
+    /// <summary>Nothing.</summary>
+    Unchanged,
+
+    /// <summary>A closed breaker has seen enough: <see cref="CircuitBreaker.Open"/> it, if the fleet can spare the replica.</summary>
+    ShouldOpen,
+
+    /// <summary>It proved itself, and is closed.</summary>
+    Recovered,
+}
+
+/// <summary>
+/// One replica's breaker: closed, open for a time, then half-open for one trial after the other (Nygard, Release It!, 2007). It counts what
+/// attempts say that began in its current state; the ends of older ones are no news. Not thread-safe; used under the admission lock.
+/// </summary>
+internal sealed class CircuitBreaker(BreakerOptions options)
+{
+    private readonly OutcomeWindow _window = new(options.Window);
+    private TimeSpan _openFor = options.OpenFor;
+    private TimeSpan _halfOpenAt;
+    private int _epoch;
+    private int _trials;
+    private int _goodInARow;
+    private int _badInARow;
+
+    /// <summary>True from the opening until it is closed, while half-open too.</summary>
+    public bool IsEjected { get; private set; }
+
+    /// <summary>Rank of its opening among all: the lowest has been out the longest.</summary>
+    public long Opening { get; private set; }
+
+    public BreakerState StateAt(TimeSpan now) =>
+        !IsEjected ? BreakerState.Closed : now < _halfOpenAt ? BreakerState.Open : BreakerState.HalfOpen;
+
+    /// <summary>Whether an attempt may begin.</summary>
+    public bool Allows(TimeSpan now) => !IsEjected || (now >= _halfOpenAt && _trials == 0);
+
+    /// <summary>An attempt begins.</summary>
+    /// <returns>To be handed to <see cref="End"/>.</returns>
+    public int Begin()
+    {
+        if (IsEjected)
+            _trials++;
+        return _epoch;
+    }
+
+    /// <summary>An attempt ended.</summary>
+    /// <param name="epoch">What <see cref="Begin"/> said.</param>
+    /// <param name="evidence">What it says of the replica.</param>
+    /// <param name="now">Current time.</param>
+    public BreakerVerdict End(int epoch, Evidence evidence, TimeSpan now)
+    {
+        if (epoch != _epoch)
+            return BreakerVerdict.Unchanged;
+        return IsEjected ? EndTrial(evidence, now) : Count(evidence, now);
+    }
+
+    /// <summary>Takes the replica out.</summary>
+    /// <param name="opening">Rising with every opening of any breaker.</param>
+    /// <param name="now">Current time.</param>
+    public void Open(long opening, TimeSpan now)
+    {
+        Opening = opening;
+        Open(now);
+    }
+
+    /// <summary>Puts the replica back unproven, because it cannot be spared: the next opening lasts as long as it would have.</summary>
+    public void Spare()
+    {
+        IsEjected = false;
+        BeginEpoch();
+    }
+
+    private BreakerVerdict EndTrial(Evidence evidence, TimeSpan now)
+    {
+        _trials--;
+        switch (evidence)
+        {
+            case Evidence.Good when ++_goodInARow >= options.TrialsToClose:
+                _openFor = options.OpenFor;
+                Spare();
+                return BreakerVerdict.Recovered;
+            case Evidence.Bad when StateAt(now) == BreakerState.HalfOpen:
+                Open(now);
+                break;
+            case Evidence.Bad:
+                _goodInARow = 0;
+                break;
+        }
+        return BreakerVerdict.Unchanged;
+    }
+
+    private BreakerVerdict Count(Evidence evidence, TimeSpan now)
+    {
+        if (evidence == Evidence.None)
+            return BreakerVerdict.Unchanged;
+        bool bad = evidence == Evidence.Bad;
+        _badInARow = bad ? _badInARow + 1 : 0;
+        _window.Add(bad, now);
+        return bad && (_badInARow >= options.FailuresInARow || FailsTooOften(now)) ? BreakerVerdict.ShouldOpen : BreakerVerdict.Unchanged;
+    }
+
+    private bool FailsTooOften(TimeSpan now)
+    {
+        (int attempts, int failures) = _window.Sum(now);
+        return attempts >= options.FewestAttempts && failures >= options.FailureRate * attempts;
+    }
+
+    private void Open(TimeSpan now)
+    {
+        IsEjected = true;
+        _halfOpenAt = now + _openFor;
+        TimeSpan doubled = _openFor * 2;
+        _openFor = doubled < options.LongestOpen ? doubled : options.LongestOpen;
+        BeginEpoch();
+    }
+
+    private void BeginEpoch()
+    {
+        _epoch++;
+        (_trials, _goodInARow, _badInARow) = (0, 0, 0);
+        _window.Clear();
+    }
+}

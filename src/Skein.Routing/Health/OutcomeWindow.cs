@@ -1,0 +1,46 @@
+namespace Skein.Routing.Health;
+
+/// <summary>Attempts and failures of the last while, in ten steps that slide. Not thread-safe.</summary>
+internal sealed class OutcomeWindow(TimeSpan length)
+{
+    private const int Steps = 10;
+
+    private readonly (int Attempts, int Failures)[] _steps = new (int, int)[Steps];
+    private long _newest;
+
+    /// <summary>Takes in the end of an attempt.</summary>
+    public void Add(bool failed, TimeSpan now)
+    {
+        SlideTo(now);
+        ref (int Attempts, int Failures) step = ref _steps[_newest % Steps];
+        step.Attempts++;
+        if (failed)
+            step.Failures++;
+    }
+
+    /// <summary>What the window holds.</summary>
+    public (int Attempts, int Failures) Sum(TimeSpan now)
+    {
+        SlideTo(now);
+        (int attempts, int failures) = (0, 0);
+        foreach ((int Attempts, int Failures) step in _steps)
+        {
+            attempts += step.Attempts;
+            failures += step.Failures;
+        }
+        return (attempts, failures);
+    }
+
+    public void Clear() => Array.Clear(_steps);
+
+    private void SlideTo(TimeSpan now)
+    {
+        long current = now.Ticks / (length.Ticks / Steps);
+        if (current - _newest >= Steps)
+            Clear();
+        else
+            for (long step = _newest + 1; step <= current; step++)
+                _steps[step % Steps] = default;
+        _newest = Math.Max(_newest, current);
+    }
+}

@@ -1,0 +1,116 @@
+using System.Globalization;
+using Skein.Engines;
+using Skein.Protocol.V1;
+using Skein.Routing;
+using Skein.Routing.Streaming;
+
+namespace Skein.Simulation.Failover;
+
+/// <summary>Clients that ask one thing after the other and compare every token with what an undisturbed engine says.</summary>
+internal sealed class Clients(FailoverWorld world, FailoverSettings settings)
+{
+    private const int Prompts = 24;
+
+    private readonly Answer[] _undisturbed = new Answer[Prompts];
+    private bool _stopped;
+
+    public int Streams { get; private set; }
+
+    public long Tokens { get; private set; }
+
+    public List<string> Errors { get; } = [];
+
+    /// <summary>Something is wrong: there is no need to go on.</summary>
+    public bool HasFound => Errors.Count > 0;
+
+    public ulong TraceHash { get; private set; }
+
+    public void Stop() => _stopped = true;
+
+    public async Task RunAsync()
+    {
+        IInferenceEngine engine = Engines.Simulated.SimulatedEngineFactory.Create(
+            new Engines.Simulated.SimulatedEngineOptions { Model = FailoverWorld.Model }, world.Time);
+        for (int prompt = 0; prompt < Prompts; prompt++)
+        {
+            _undisturbed[prompt] = new Answer();
+            await foreach (GenerateFrame frame in engine.GenerateAsync(Request(prompt), CancellationToken.None))
+                _undisturbed[prompt].Add(frame);
+        }
+        await Task.WhenAll(Enumerable.Range(0, settings.Streams).Select(AskAsync));
+    }
+
+    private async Task AskAsync(int client)
+    {
+        for (int i = client; !_stopped; i++)
+        {
+            string? error = await AskAsync(Request(i % Prompts), _undisturbed[i % Prompts]);
+            Streams++;
+            if (error is not null)
+                Errors.Add($"at {world.Time.GetUtcNow().TimeOfDay}, prompt {i % Prompts}: {error}");
+        }
+    }
+
+    private async Task<string?> AskAsync(GenerateRequest request, Answer undisturbed)
+    {
+        var answer = new Answer();
+        try
+        {
+            await using IGenerationSession session = world.Sessions.Start(request);
+            while (await session.WaitToReadAsync(CancellationToken.None))
+            {
+                while (session.TryRead(out GenerateFrame? frame))
+                {
+                    if (frame.Count > 0 && frame.FirstIndex != answer.Ids.Count)
+                        return $"token {frame.FirstIndex} came where {answer.Ids.Count} was to come";
+                    answer.Add(frame);
+                    Trace(frame);
+                }
+            }
+        }
+        catch (SessionException error)
+        {
+            return string.Create(CultureInfo.InvariantCulture, $"{error.Error} after token {answer.Ids.Count}: {error.Message}");
+        }
+        Tokens += answer.Ids.Count;
+        return answer.DifferenceFrom(undisturbed);
+    }
+
+    private void Trace(GenerateFrame frame) =>
+        TraceHash = SeededRandomSource.Mix(TraceHash ^ (ulong)world.Time.GetTimestamp() ^ ((ulong)frame.FirstIndex << 48) ^ frame.Count);
+
+    private static GenerateRequest Request(int prompt) => new()
+    {
+        Model = FailoverWorld.Model,
+        Text = $"simulated prompt {prompt}",
+        // From less than a second to about ten at 50 tokens per second.
+        MaxTokens = (uint)(20 + (prompt * prompt)),
+        Logprobs = prompt % 4 == 0 ? 2u : 0,
+        Stop = { prompt % 3 == 0 ? ["never said", "\u00e9\u00e9 neither"] : Array.Empty<string>() },
+        Sampling = new Sampling { Seed = (ulong)prompt, Temperature = prompt % 5 == 0 ? 0 : 1, PresencePenalty = prompt % 2 },
+    };
+
+    private sealed class Answer
+    {
+        private readonly List<byte> _text = [];
+        private readonly List<TokenLogprob> _logprobs = [];
+        private Finish? _finish;
+
+        public List<uint> Ids { get; } = [];
+
+        public void Add(GenerateFrame frame)
+        {
+            Ids.AddRange(frame.TokenIds);
+            _text.AddRange(frame.Text);
+            _logprobs.AddRange(frame.Logprobs);
+            _finish = frame.Finish ?? _finish;
+        }
+
+        public string? DifferenceFrom(Answer other) =>
+            !Ids.SequenceEqual(other.Ids) ? "its tokens differ"
+            : !_text.SequenceEqual(other._text) ? "its text differs"
+            : !_logprobs.SequenceEqual(other._logprobs) ? "its log probabilities differ"
+            : !Equals(_finish, other._finish) ? $"its end differs: {_finish} instead of {other._finish}"
+            : null;
+    }
+}

@@ -1,0 +1,80 @@
+using System.Globalization;
+using Skein.Routing;
+using Skein.Routing.Streaming;
+
+namespace Skein.Simulation.Failover;
+
+/// <summary>
+/// Streams on replicas that are killed, frozen, slowed, drained and whose engines fail, behind <c>skein simulate failover</c>: every token of
+/// every stream is compared with the undisturbed answer. Equal settings give equal tables.
+/// </summary>
+public static class FailoverSimulation
+{
+    /// <summary>Runs until enough failovers have happened and all streams have ended.</summary>
+    /// <exception cref="ArgumentException">A setting is out of its range; the message says what is allowed.</exception>
+    public static FailoverResult Run(FailoverSettings settings)
+    {
+        if (settings.Problem is { } problem)
+            throw new ArgumentException(problem);
+        using var world = new FailoverWorld(settings);
+        var clients = new Clients(world, settings);
+        var faults = new Faults(world, new SeededRandomSource(SeededRandomSource.Mix(settings.Seed)));
+        world.Time.Run(async () =>
+        {
+            Task load = clients.RunAsync();
+            await faults.InjectAsync(until: () => world.Statistics.FailoversOfAll >= settings.Failovers || clients.HasFound);
+            clients.Stop();
+            await load;
+        });
+        return new FailoverResult(
+            settings, world.Time.GetUtcNow() - DateTimeOffset.UnixEpoch, clients.Streams, clients.Tokens, clients.Errors, world.Admission.Leased,
+            faults.Counts, [.. FaultReasons.All.Select(reason => (reason.Word(), world.Statistics.Failovers(reason))).Where(pair => pair.Item2 > 0)],
+            clients.TraceHash);
+    }
+}
+
+/// <summary>What a failover simulation found. Immutable.</summary>
+/// <param name="Settings">What was asked for.</param>
+/// <param name="Elapsed">Virtual time.</param>
+/// <param name="Streams">Streams that ended.</param>
+/// <param name="Tokens">Tokens of all of them.</param>
+/// <param name="Errors">What was wrong with streams: a token lost, repeated or another one, a wrong end, an error. Empty as it must be.</param>
+/// <param name="LeasesLeft">Slots that are still leased though every stream has ended. 0 as it must be.</param>
+/// <param name="Faults">Faults injected, by kind.</param>
+/// <param name="Failovers">Changes of replica in mid-stream, by reason.</param>
+/// <param name="TraceHash">Hash of all that the clients saw, and when: equal for equal settings.</param>
+public sealed record FailoverResult(
+    FailoverSettings Settings,
+    TimeSpan Elapsed,
+    int Streams,
+    long Tokens,
+    IReadOnlyList<string> Errors,
+    int LeasesLeft,
+    IReadOnlyList<(string Kind, int Count)> Faults,
+    IReadOnlyList<(string Reason, long Count)> Failovers,
+    ulong TraceHash)
+{
+    /// <summary>Every stream was what it would have been undisturbed.</summary>
+    public bool IsClean => Errors.Count == 0 && LeasesLeft == 0;
+
+    /// <summary>The result as a table.</summary>
+    public SimulationTable ToTable()
+    {
+        static string Number(long value) => value.ToString("#,0", CultureInfo.InvariantCulture);
+        var rows = new List<IReadOnlyList<string>>
+        {
+            new[] { "streams, tokens", $"{Number(Streams)}, {Number(Tokens)}" },
+            new[] { "virtual time", $"{Elapsed.TotalSeconds.ToString("0", CultureInfo.InvariantCulture)} s" },
+            new[] { "faults", string.Join(", ", Faults.Select(fault => $"{fault.Kind} {Number(fault.Count)}")) },
+            new[] { "failovers", $"{Number(Failovers.Sum(failover => failover.Count))}: {string.Join(", ", Failovers.Select(failover => $"{failover.Reason} {Number(failover.Count)}"))}" },
+            new[] { "streams that differ or failed", Number(Errors.Count) },
+            new[] { "leases left over", Number(LeasesLeft) },
+            new[] { "trace", TraceHash.ToString("x16", CultureInfo.InvariantCulture) },
+        };
+        rows.AddRange(Errors.Take(5).Select(error => new[] { "for example", error }));
+        string command = string.Create(
+            CultureInfo.InvariantCulture,
+            $"skein simulate failover --failovers {Settings.Failovers} --replicas {Settings.Replicas} --streams {Settings.Streams} --seed {Settings.Seed}");
+        return new SimulationTable($"Every token of every stream compared with the undisturbed answer\n{command}", ["figure", "value"], rows);
+    }
+}

@@ -1,0 +1,178 @@
+using System.Runtime.CompilerServices;
+using Google.Protobuf;
+using Skein.Engines;
+using Skein.Protocol.V1;
+using Skein.Routing.Fleet;
+using Skein.Routing.Streaming;
+
+namespace Skein.Simulation.Failover;
+
+/// <summary>Carries frames and heartbeats from simulated replicas, and their faults as a connection would show them.</summary>
+internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica> replicas, TimeProvider time) : IReplicaLink
+{
+    private static readonly TimeSpan Heartbeat = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan Latency = TimeSpan.FromMilliseconds(1);
+
+    private readonly Dictionary<(string Session, uint Choice, uint Attempt), HeldCall> _held = [];
+
+    public async IAsyncEnumerable<GenerateFrame> GenerateAsync(
+        Replica replica, GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        SimulatedReplica target = await ReachAsync(replica, cancellationToken);
+        if (target.IsDraining)
+            throw new LinkException(LinkError.Draining, "draining", target.Report());
+        if (target.IsFull)
+            throw new LinkException(LinkError.NoSlot, "no slot", target.Report());
+        ulong life = target.Generation;
+        int failures = target.EngineFailures;
+        target.Running++;
+        // Ends the engine before its enumerator is disposed: it may be in the middle of a step.
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        IAsyncEnumerator<GenerateFrame> frames = Frames(target.Engine, request, stop.Token).GetAsyncEnumerator(stop.Token);
+        Task<bool> next = frames.MoveNextAsync().AsTask();
+        try
+        {
+            while (true)
+            {
+                bool isToken = await WaitAsync(next, target, life, failures, cancellationToken);
+                if (target.Delay > TimeSpan.Zero && isToken)
+                    await Task.Delay(target.Delay, time, cancellationToken);
+                if (!isToken)
+                {
+                    yield return new GenerateFrame { Attempt = request.Attempt, Choice = request.Choice };
+                    continue;
+                }
+                if (!await next)
+                    yield break;
+                GenerateFrame frame = frames.Current;
+                (frame.Attempt, frame.Choice) = (request.Attempt, request.Choice);
+                if (frame.Start is not null || frame.Finish is not null)
+                    frame.Load = target.Report();
+                yield return frame;
+                next = frames.MoveNextAsync().AsTask();
+            }
+        }
+        finally
+        {
+            if (target.Generation == life && target.IsUp)
+                target.Running--;
+            stop.Cancel();
+            await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
+            await frames.DisposeAsync();
+        }
+    }
+
+    public async Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken)
+    {
+        SimulatedReplica target = await ReachAsync(replica, cancellationToken);
+        if (!_held.Remove((request.Session, request.Choice, request.Attempt), out HeldCall? held) || !target.IsUp)
+            throw new LinkException(LinkError.ResumeRefused, "nothing is held");
+        held.Continue(request);
+    }
+
+    public async Task ProbeAsync(Replica replica, CancellationToken cancellationToken) => await ReachAsync(replica, cancellationToken);
+
+    private async Task<SimulatedReplica> ReachAsync(Replica replica, CancellationToken cancellationToken)
+    {
+        SimulatedReplica target = replicas[replica.Id.Name];
+        await Task.Delay(Latency, time, cancellationToken);
+        using var wake = new Wake();
+        wake.Follow(target, cancellationToken);
+        while (target.IsFrozen)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            await wake.WaitAsync();
+        }
+        return target.IsUp && target.Generation == replica.Id.Generation ? target : throw new LinkException(LinkError.Unreachable, "refused");
+    }
+
+    private IAsyncEnumerable<GenerateFrame> Frames(IInferenceEngine engine, GenerateRequest request, CancellationToken cancellationToken)
+    {
+        if (!request.Hold)
+            return engine.GenerateAsync(request, cancellationToken);
+        var held = new HeldCall(request.Resume);
+        _held[(request.Session, request.Choice, request.Attempt)] = held;
+        return engine.HoldAsync(request, held.JournalAsync, cancellationToken);
+    }
+
+    /// <summary>Waits for the engine or for the time of a heartbeat.</summary>
+    /// <returns>True when the engine has something.</returns>
+    private async Task<bool> WaitAsync(Task<bool> next, SimulatedReplica target, ulong life, int failures, CancellationToken cancellationToken)
+    {
+        bool isBeat = false;
+        using var wake = new Wake();
+        wake.Follow(target, cancellationToken);
+        await using ITimer heartbeat = time.CreateTimer(
+            _ =>
+            {
+                isBeat = true;
+                wake.Up();
+            },
+            null, Heartbeat, Timeout.InfiniteTimeSpan);
+        wake.Follow(next);
+        while (true)
+        {
+            if (!target.IsUp || target.Generation != life)
+                throw new LinkException(LinkError.ConnectionLost, "reset");
+            if (target.EngineFailures != failures)
+                throw new LinkException(LinkError.EngineFailed, "the engine failed");
+            if (!target.IsFrozen && (next.IsCompleted || isBeat))
+                return next.IsCompleted;
+            cancellationToken.ThrowIfCancellationRequested();
+            await wake.WaitAsync();
+        }
+    }
+
+    /// <summary>A wait for the first of several things that stays on its thread, which those of the framework do not.</summary>
+    private sealed class Wake : IDisposable
+    {
+        private TaskCompletionSource _up = new();
+        private SimulatedReplica? _replica;
+        private CancellationTokenRegistration _registration;
+
+        public void Follow(SimulatedReplica replica, CancellationToken cancellationToken)
+        {
+            _replica = replica;
+            _replica.Changed += Up;
+            _registration = cancellationToken.UnsafeRegister(static wake => ((Wake)wake!).Up(), this);
+        }
+
+        public void Follow(Task task) => task.GetAwaiter().OnCompleted(Up);
+
+        public void Up() => _up.TrySetResult();
+
+        public async Task WaitAsync()
+        {
+            await _up.Task;
+            _up = new TaskCompletionSource();
+        }
+
+        public void Dispose()
+        {
+            if (_replica is not null)
+                _replica.Changed -= Up;
+            _registration.Dispose();
+        }
+    }
+
+    private sealed class HeldCall(Resume? before)
+    {
+        private readonly TaskCompletionSource<Resume?> _journal = new();
+
+        public async Task<Resume?> JournalAsync(CancellationToken cancellationToken)
+        {
+            await using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(_ => _journal.TrySetCanceled(cancellationToken), null);
+            return await _journal.Task;
+        }
+
+        public void Continue(ContinueRequest since)
+        {
+            Resume journal = before?.Clone() ?? new Resume();
+            journal.TokenIds.Add(since.TokenIds);
+            journal.Text = ByteString.CopyFrom([.. journal.Text.Span, .. since.Text.Span]);
+            journal.NextIndex = since.NextIndex;
+            journal.Fingerprint = since.Fingerprint;
+            _journal.TrySetResult(since.NextIndex == 0 ? before : journal);
+        }
+    }
+}

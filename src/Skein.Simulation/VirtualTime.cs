@@ -1,0 +1,109 @@
+namespace Skein.Simulation;
+
+/// <summary>
+/// A clock that jumps from timer to timer, for asynchronous production code: everything runs on one thread, in one order, so that a seed
+/// replays exactly. Not thread-safe.
+/// </summary>
+internal sealed class VirtualTime : TimeProvider
+{
+    private readonly EventQueue<(VirtualTimer Timer, long Version)> _due = new();
+    private readonly Queue<(SendOrPostCallback Callback, object? State)> _ready = new();
+    private readonly DateTimeOffset _epoch = DateTimeOffset.UnixEpoch;
+
+    public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+    public override long GetTimestamp() => _due.Now.Ticks;
+
+    public override DateTimeOffset GetUtcNow() => _epoch + _due.Now;
+
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+    {
+        var timer = new VirtualTimer(this, callback, state);
+        timer.Change(dueTime, period);
+        return timer;
+    }
+
+    /// <summary>Runs a task and all that it starts, until it has ended.</summary>
+    /// <exception cref="InvalidOperationException">It waits for something that will never happen.</exception>
+    public void Run(Func<Task> main)
+    {
+        SynchronizationContext? before = SynchronizationContext.Current;
+        var context = new Context(_ready);
+        SynchronizationContext.SetSynchronizationContext(context);
+        try
+        {
+            Task task = main();
+            while (!task.IsCompleted)
+            {
+                if (context.Stray is { } stray)
+                    throw new InvalidOperationException($"the code under simulation left its one thread, so that no seed would replay:\n{stray}");
+                if (_ready.TryDequeue(out var next))
+                    next.Callback(next.State);
+                else if (_due.TryTake(TimeSpan.MaxValue, out var due))
+                    due.Timer.Fire(due.Version);
+                else
+                    throw new InvalidOperationException("nothing is left to happen, and the simulation has not ended");
+            }
+            // It has ended: nobody waits here.
+            task.GetAwaiter().GetResult();
+        }
+        finally
+        {
+            SynchronizationContext.SetSynchronizationContext(before);
+        }
+    }
+
+    private sealed class Context(Queue<(SendOrPostCallback, object?)> ready) : SynchronizationContext
+    {
+        private readonly int _thread = Environment.CurrentManagedThreadId;
+        private volatile string? _stray;
+
+        /// <summary>Where code came back from another thread; null where none did.</summary>
+        public string? Stray => _stray;
+
+        public override void Post(SendOrPostCallback d, object? state)
+        {
+            if (Environment.CurrentManagedThreadId == _thread)
+                ready.Enqueue((d, state));
+            else
+                _stray ??= Environment.StackTrace;
+        }
+
+        public override void Send(SendOrPostCallback d, object? state) => d(state);
+
+        public override SynchronizationContext CreateCopy() => this;
+    }
+
+    private sealed class VirtualTimer(VirtualTime time, TimerCallback callback, object? state) : ITimer
+    {
+        private long _version;
+        private TimeSpan _period;
+
+        public bool Change(TimeSpan dueTime, TimeSpan period)
+        {
+            _version++;
+            _period = period;
+            if (dueTime != Timeout.InfiniteTimeSpan)
+                time._due.Schedule(time._due.Now + dueTime, (this, _version));
+            return true;
+        }
+
+        /// <summary>Fires, unless it was changed since it was scheduled.</summary>
+        public void Fire(long version)
+        {
+            if (version != _version)
+                return;
+            if (_period > TimeSpan.Zero)
+                time._due.Schedule(time._due.Now + _period, (this, _version));
+            callback(state);
+        }
+
+        public void Dispose() => _version++;
+
+        public ValueTask DisposeAsync()
+        {
+            Dispose();
+            return ValueTask.CompletedTask;
+        }
+    }
+}

@@ -1,0 +1,84 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Net;
+using Skein.Cli.Members;
+using Skein.Membership;
+using Skein.Protocol.V1;
+using Skein.Replica;
+
+namespace Skein.Cli.Tests;
+
+public class DrainTellerTests
+{
+    [Fact]
+    public void DrainChanged_GroupIsToldOfTheDrainAndOfTheEndOfItsGrace()
+    {
+        var group = new Group();
+        var replica = new Drainable();
+        var teller = new DrainTeller(group, new MemberMetadata { Role = "replica", Revision = "r1" }, replica);
+
+        replica.Set(TimeSpan.FromSeconds(30));
+        replica.Set(TimeSpan.Zero);
+        replica.Set(null);
+        teller.Dispose();
+        replica.Set(TimeSpan.Zero);
+
+        Assert.Equal([(true, false), (true, true), (false, false)], group.Told.Select(told => (told.Draining, told.HandOver)));
+        Assert.All(group.Told, told => Assert.Equal("r1", told.Revision));
+    }
+
+    private sealed class Drainable : IReplicaControl
+    {
+        public event Action? DrainChanged;
+
+        public int Slots => 1;
+
+        public bool IsDraining => GraceLeft is not null;
+
+        public TimeSpan? GraceLeft { get; private set; }
+
+        public void Set(TimeSpan? graceLeft)
+        {
+            GraceLeft = graceLeft;
+            DrainChanged?.Invoke();
+        }
+
+        public bool Drain(TimeSpan grace = default) => throw new NotSupportedException();
+
+        public bool Undrain() => throw new NotSupportedException();
+
+        public Task WhenIdleAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public void SetGeneration(ulong generation) => throw new NotSupportedException();
+
+        public LoadReport Report(string caller = "") => throw new NotSupportedException();
+    }
+
+    private sealed class Group : IMembership
+    {
+        public List<MemberMetadata> Told { get; } = [];
+
+        public MembershipSnapshot Current => throw new NotSupportedException();
+
+        public IPEndPoint LocalEndPoint => throw new NotSupportedException();
+
+        public Task<Member> Superseded => throw new NotSupportedException();
+
+        public void UpdateMetadata(MemberMetadata metadata) => Told.Add(metadata.Clone());
+
+        public ValueTask<MembershipSnapshot> WaitForChangeAsync(long version, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public void UpdateLoad(int inFlight, int queued) => throw new NotSupportedException();
+
+        public long CountDropped(DropCause cause) => throw new NotSupportedException();
+
+        public bool TryGetBeacon(string name, [NotNullWhen(true)] out LoadBeacon? beacon) => throw new NotSupportedException();
+
+        public void UseKeys(GossipKeys keys) => throw new NotSupportedException();
+
+        public void ProbeNow(string name) => throw new NotSupportedException();
+
+        public Task LeaveAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask DisposeAsync() => throw new NotSupportedException();
+    }
+}

@@ -1,0 +1,89 @@
+using System.Text.Json.Nodes;
+using Skein.EndToEnd.Support;
+
+namespace Skein.EndToEnd;
+
+/// <summary><c>skein drain</c> and <c>undrain</c> on a cluster with streams.</summary>
+[Collection(SimulatedCluster.Name)]
+public class DrainTests(SimulatedCluster shared)
+{
+    [Fact]
+    public async Task Drain_WithAStream_ClientGetsAllOfIt_AndUndrainServesAgain()
+    {
+        await shared.Cluster.WholeAsync();
+        var question = new Question("What goes on while I am emptied?", MaxTokens: 80);
+        Answer undisturbed = await AskToEndAsync(question);
+
+        await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, question);
+        string serving = stream.Replica;
+        Task<RunResult> drain = RunAsync("drain", serving, "--json");
+        await shared.Cluster.MemberAsync(serving, row => row.Draining, "is draining");
+        // Three times as many as the drained one would get, were it asked.
+        foreach (Answer meanwhile in await Task.WhenAll(Enumerable.Range(0, 9).Select(_ => AskToEndAsync(question, not: serving))))
+            Assert.Equal(undisturbed, meanwhile);
+        Assert.Equal(undisturbed, await stream.ReadToEndAsync());
+
+        RunResult drained = await drain;
+        Assert.Equal((0, ""), (drained.ExitCode, drained.Errors));
+        JsonNode outcome = JsonNode.Parse(drained.Output)!;
+        Assert.Equal((serving, "drained", 0), (outcome["name"]!.GetValue<string>(), outcome["outcome"]!.GetValue<string>(), outcome["inFlight"]!.GetValue<int>()));
+        await shared.Cluster.MemberAsync(serving, row => row is { State: "alive", Draining: true, InFlight: 0 }, "stays in the group, idle");
+
+        using (HttpResponseMessage ready = await shared.Cluster.Client.GetAsync("/readyz"))
+            Assert.True(ready.IsSuccessStatusCode, "a drained replica took the gateway out of service");
+
+        RunResult again = await RunAsync("drain", serving);
+        Assert.Equal((0, $"{serving} was drained already"), (again.ExitCode, again.Output));
+
+        RunResult undrained = await RunAsync("undrain", serving);
+        Assert.Equal((0, $"{serving} takes work again"), (undrained.ExitCode, undrained.Output));
+        await Until.FoundAsync(
+            async () =>
+            {
+                await using HttpAnswerStream next = await HttpAnswerStream.AskAsync(shared.Cluster.Client, question with { MaxTokens = 1 });
+                await next.ReadToEndAsync();
+                return next.Replica == serving ? serving : null;
+            },
+            $"an answer of {serving}",
+            context: shared.Cluster.Tell);
+    }
+
+    [Fact]
+    public async Task Drain_LongerThanItsTimeout_ExitsWith1AndSaysWhatBlocks()
+    {
+        await shared.Cluster.WholeAsync();
+        await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, new Question("A minute's worth", MaxTokens: 2400));
+        string serving = stream.Replica;
+
+        RunResult end = await RunAsync("drain", serving, "--grace", "1h", "--timeout", "300ms");
+
+        Assert.Equal(1, end.ExitCode);
+        Assert.Matches(
+            $"^skein: {serving} is not drained after 0.3 s: 1 stream runs, 3600 s of grace left, \\d+ of 128 slots are free elsewhere; it goes on draining, 'skein undrain {serving}' takes it back$",
+            Assert.Single(end.ErrorLines));
+        Assert.Equal(0, (await RunAsync("undrain", serving)).ExitCode);
+        await shared.Cluster.MemberAsync(serving, row => row is { Draining: false, InFlight: 1 }, "takes work again, and its stream goes on");
+    }
+
+    [Theory]
+    [InlineData("gateway-1", "skein: gateway-1 is a gateway; allowed: a replica")]
+    [InlineData("nobody", "skein: 'nobody' is no member of the group; allowed: replica-1, replica-2, replica-3")]
+    public async Task Drain_NoReplica_ExitsWith2AndOneLine(string name, string message)
+    {
+        await shared.Cluster.WholeAsync();
+        foreach (string verb in new[] { "drain", "undrain" })
+        {
+            RunResult end = await RunAsync(verb, name);
+            Assert.Equal((2, message), (end.ExitCode, end.Errors));
+        }
+    }
+
+    private Task<RunResult> RunAsync(params string[] arguments) => SkeinProcess.RunAsync([.. arguments, "--gateway", shared.Cluster.Http.ToString()]);
+
+    private async Task<Answer> AskToEndAsync(Question question, string not = "")
+    {
+        await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, question);
+        Assert.NotEqual(not, stream.Replica);
+        return await stream.ReadToEndAsync();
+    }
+}

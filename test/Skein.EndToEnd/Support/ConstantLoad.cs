@@ -1,0 +1,45 @@
+namespace Skein.EndToEnd.Support;
+
+/// <summary>Clients that ask one question after the other, each answer compared with the undisturbed one, until told to stop.</summary>
+internal sealed class ConstantLoad : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task[] _clients;
+    private int _answers;
+
+    /// <param name="client">Of the gateway.</param>
+    /// <param name="expected">Questions with their answers.</param>
+    /// <param name="clients">How many ask at the same time.</param>
+    public ConstantLoad(HttpClient client, IReadOnlyList<(Question Question, Answer Answer)> expected, int clients) =>
+        _clients = [.. Enumerable.Range(0, clients).Select(index => AskOnAsync(client, expected, index))];
+
+    /// <summary>Right answers so far.</summary>
+    public int Answers => Volatile.Read(ref _answers);
+
+    /// <summary>Lets the last answers end; fails when any was wrong, or an error.</summary>
+    public async Task<int> EndAsync()
+    {
+        await _stop.CancelAsync();
+        await Task.WhenAll(_clients).WaitAsync(Until.Patience, TimeProvider.System);
+        return Answers;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        // A test that failed has told its own reason; what the clients met after it does not matter.
+        await Task.WhenAll(_clients).ContinueWith(_ => { }, TaskScheduler.Default);
+        _stop.Dispose();
+    }
+
+    private async Task AskOnAsync(HttpClient client, IReadOnlyList<(Question Question, Answer Answer)> expected, int index)
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            (Question question, Answer answer) = expected[index++ % expected.Count];
+            await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(client, question);
+            Assert.Equal(answer, await stream.ReadToEndAsync());
+            Interlocked.Increment(ref _answers);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Net.Sockets;
+using System.Text.Json;
+using Skein.Gateway.Admin;
+using Skein.Membership.Tests.Network;
+
+namespace Skein.EndToEnd.Support;
+
+/// <summary>A gateway and replicas with the simulated engine, each in a network of its own: the cable between them can be cut.</summary>
+internal sealed class NetworkedCluster : IAsyncDisposable
+{
+    private readonly List<SkeinProcess> _processes = [];
+    private const int GatewayHost = 0;
+    private const string Gossip = "7946";
+    private const string Http = "8080";
+
+    private NetworkedCluster(Wire wire)
+    {
+        Wire = wire;
+        NetworkNamespace gateway = wire.Hosts[GatewayHost];
+        Client = new HttpClient(new SocketsHttpHandler
+        {
+            UseProxy = false,
+            // The client sits in the gateway's network: only the replicas are behind the cable.
+            ConnectCallback = async (_, cancellation) =>
+            {
+                Socket socket = await gateway.RunAsync(static () => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true });
+                await socket.ConnectAsync(IPEndPoint.Parse($"{gateway.Address}:{Http}"), cancellation);
+                return new NetworkStream(socket, ownsSocket: true);
+            },
+        })
+        { BaseAddress = new Uri($"http://{gateway.Address}:{Http}"), Timeout = Timeout.InfiniteTimeSpan };
+    }
+
+    public Wire Wire { get; }
+
+    /// <summary>For the gateway.</summary>
+    public HttpClient Client { get; }
+
+    /// <summary>Starts it and waits until the gateway sees all; skips the test where there can be no such networks.</summary>
+    public static async Task<NetworkedCluster> StartOrSkipAsync(int replicas)
+    {
+        var cluster = new NetworkedCluster(await Wire.CreateOrSkipAsync(1 + replicas, seed: 1));
+        try
+        {
+            await cluster.StartAsync(GatewayHost, "gateway", "--name", "gateway-1", "--http", Http, "--grpc", "8081");
+            for (int i = 1; i <= replicas; i++)
+                await cluster.StartAsync(
+                    i, "replica", "--name", NameOf(i), "--engine", "simulated", "--tokens-per-second", "40", "--grpc", "8090",
+                    "--join", $"{cluster.Wire.Hosts[GatewayHost].Address}:{Gossip}");
+            await Until.FoundAsync(
+                async () => (await cluster.MembersAsync()).Count(static row => row.State == "alive") == 1 + replicas ? "yes" : null,
+                "all members alive", context: cluster.Tell);
+            return cluster;
+        }
+        catch
+        {
+            await cluster.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Drops every packet between the gateway and that replica, or none any more. Nobody is told.</summary>
+    public void Cut(string replica, bool isCut)
+    {
+        int host = 1 + Enumerable.Range(1, Wire.Hosts.Count - 1).Select(NameOf).ToList().IndexOf(replica);
+        Wire.Passes = (from, to) => !isCut || !(from == GatewayHost && to == host || from == host && to == GatewayHost);
+    }
+
+    public async Task<IReadOnlyList<MemberRow>> MembersAsync()
+    {
+        using var timeout = new CancellationTokenSource(Until.Patience, TimeProvider.System);
+        try
+        {
+            return await Client.GetFromJsonAsync<MemberRow[]>("/admin/v1/members", JsonSerializerOptions.Web, timeout.Token) ?? [];
+        }
+        catch (HttpRequestException)
+        {
+            // The gateway is not up yet.
+            return [];
+        }
+    }
+
+    /// <summary>What the processes said, for a failure's message.</summary>
+    public string Tell() => string.Join("\n---\n", _processes.Select(static process => process.Errors));
+
+    public async ValueTask DisposeAsync()
+    {
+        Client.Dispose();
+        foreach (SkeinProcess process in _processes)
+            await process.DisposeAsync();
+        Wire.Dispose();
+    }
+
+    private static string NameOf(int replica) => $"replica-{replica}";
+
+    private async Task StartAsync(int host, string verb, params string[] flags)
+    {
+        NetworkNamespace network = Wire.Hosts[host];
+        string[] all = [verb, .. flags, "--bind", $"{network.Address}", "--gossip", Gossip, "--insecure"];
+        _processes.Add(await network.RunAsync(() => SkeinProcess.Start(all)));
+    }
+}

@@ -1,0 +1,108 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Net;
+using Microsoft.Extensions.Time.Testing;
+using Skein.Gateway.Group;
+using Skein.Membership;
+using Skein.Protocol.V1;
+using Skein.Routing;
+using Skein.Routing.Admission;
+using Skein.Routing.Balancing;
+using Skein.Routing.Fleet;
+
+namespace Skein.Gateway.Tests.Group;
+
+public sealed class BeaconFeedTests : IDisposable
+{
+    private readonly FakeTimeProvider _time = new();
+    private readonly Beacons _membership = new();
+    private readonly FleetTracker _fleet = new(new OneReplica());
+    private readonly AdmissionQueue _admission;
+    private readonly BeaconFeed _feed;
+    private int _arrivals;
+
+    public BeaconFeedTests()
+    {
+        _admission = new AdmissionQueue(new AdmissionOptions(), new BalancingPolicies(BalancingPolicies.BuiltIn), _fleet, _time, new SeededRandomSource(1));
+        _feed = new BeaconFeed(_fleet, _admission);
+    }
+
+    public void Dispose()
+    {
+        _admission.Dispose();
+        _fleet.Dispose();
+    }
+
+    [Theory]
+    [InlineData(7, true)]
+    [InlineData(6, false)] // told by an earlier life of the name
+    public async Task Poll_FullReplica_IsLeftAloneIfItIsThatLife(ulong generation, bool waits)
+    {
+        await AcquireAsync();
+        _time.Advance(TimeSpan.FromMilliseconds(1));
+        _membership.Newest = new LoadBeacon(generation, InFlight: 4, Queued: 0, Sequence: 1, _time.GetTimestamp());
+
+        _feed.Poll(_membership);
+
+        Assert.Equal(waits, !AcquireAsync().IsCompleted);
+    }
+
+    [Fact]
+    public async Task Poll_SameBeaconAgain_IsNoNews_TheNextOneIs()
+    {
+        await AcquireAsync();
+        _time.Advance(TimeSpan.FromMilliseconds(1));
+        _membership.Newest = new LoadBeacon(7, InFlight: 1, Queued: 0, Sequence: 1, _time.GetTimestamp());
+        _feed.Poll(_membership);
+        _membership.Newest = _membership.Newest with { InFlight = 4, ReceivedAt = _time.GetTimestamp() + 1 };
+        _feed.Poll(_membership);
+        Assert.True(AcquireAsync().IsCompleted);
+
+        _membership.Newest = _membership.Newest with { Sequence = 2 };
+        _feed.Poll(_membership);
+        Assert.False(AcquireAsync().IsCompleted);
+    }
+
+    private Task<ReplicaLease> AcquireAsync() =>
+        _admission.AcquireAsync(new AdmissionRequest("m", new Arrival(0, ++_arrivals, 0), Displaced: false, null, "", []), default).AsTask();
+
+    private sealed class OneReplica : IFleetSource
+    {
+        public event Action? Changed
+        {
+            add { }
+            remove { }
+        }
+
+        public FleetView Current { get; } = new(
+            [new ReplicaDescription { Id = new ReplicaId("replica-1", 7), Address = "replica-1", Models = ["m"], Slots = 4 }], [], Complete: true);
+    }
+
+    private sealed class Beacons : IMembership
+    {
+        public LoadBeacon? Newest { get; set; }
+
+        public MembershipSnapshot Current => throw new NotSupportedException();
+
+        public IPEndPoint LocalEndPoint => throw new NotSupportedException();
+
+        public Task<Member> Superseded => throw new NotSupportedException();
+
+        public bool TryGetBeacon(string name, [NotNullWhen(true)] out LoadBeacon? beacon) => (beacon = Newest) is not null;
+
+        public ValueTask<MembershipSnapshot> WaitForChangeAsync(long version, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public void UpdateMetadata(MemberMetadata metadata) => throw new NotSupportedException();
+
+        public void UpdateLoad(int inFlight, int queued) => throw new NotSupportedException();
+
+        public long CountDropped(DropCause cause) => throw new NotSupportedException();
+
+        public void UseKeys(GossipKeys keys) => throw new NotSupportedException();
+
+        public void ProbeNow(string name) => throw new NotSupportedException();
+
+        public Task LeaveAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    }
+}

@@ -1,0 +1,111 @@
+using Google.Protobuf;
+using Skein.Membership.Core;
+using Skein.Membership.Transport;
+using Skein.Membership.Wire;
+using Skein.Protocol.V1;
+
+namespace Skein.Membership.Tests.Fuzzing;
+
+/// <summary>
+/// The whole receive path of one member that knows a few others: as a datagram, as a request over TCP and as the reply to one, then the
+/// timers, then the snapshot. What came out of an input is summed up in a number, so that new behaviour is noticed.
+/// </summary>
+internal sealed class FuzzTarget : ICoreEffects
+{
+    private static readonly PeerAddress Peer = PeerAddress.OfIPv4(0x0A000002, 7946);
+    private static readonly GossipPacket Empty = new();
+    private readonly SnapshotBoard _board = new("gateway");
+    private readonly ulong _generation;
+    private TimeSpan _now = TimeSpan.FromSeconds(1);
+    private ulong _effects;
+
+    public FuzzTarget(GossipKeys keys, IEnumerable<byte[]> acquaintances)
+    {
+        var settings = new CoreSettings("m-0", FuzzCorpus.Cluster, PeerAddress.OfIPv4(0x0A000001, 7946), 1_800_000_000_000, [], [], ProtocolOptions.Lan)
+        {
+            Keys = keys,
+        };
+        Core = new MembershipCore(settings, seed: 9, this);
+        Core.Start(_now);
+        foreach (byte[] packet in acquaintances)
+            Take(packet);
+        _generation = Core.Table.Self.Generation;
+    }
+
+    public MembershipCore Core { get; }
+
+    public bool IsOver => Core.Phase == CorePhase.Over;
+
+    public long Accepted { get; private set; }
+
+    /// <summary>Answers what happened, as a number: equal for inputs that took the same way.</summary>
+    public ulong Take(byte[] bytes)
+    {
+        _now += TimeSpan.FromMilliseconds(5);
+        _effects = 0;
+        long revision = Core.Table.Revision;
+        bool accepted = Core.Receive(Peer, bytes, _now);
+        ulong outcome = Describe(bytes, accepted);
+        Accepted += accepted ? 1 : 0;
+        if (Core.Serve(Peer, bytes, _now).Length > WireLimits.Stream)
+            throw new InvalidOperationException("the reply is longer than a stream packet may be");
+        Core.ExchangeEnded(new ExchangeToken(ExchangePurpose.Repair, 0), ExchangeOutcome.Replied, Peer, bytes, _now);
+        Core.Advance(_now);
+        if (Core.Table.Revision != revision)
+        {
+            _board.Publish(Core, _now);
+            CheckRecords();
+        }
+        CheckBounds();
+        return SeededRandom.Mix(outcome ^ SeededRandom.Mix(_effects) ^ (Core.Table.Revision != revision ? 1UL << 63 : 0));
+    }
+
+    private void CheckBounds()
+    {
+        if (Core.Table.Self.Generation != _generation && _generation != 0)
+            throw new InvalidOperationException($"the member's own generation became {Core.Table.Self.Generation}");
+        if (Core.PendingTimers > 64 + 8 * Core.Table.LiveCount)
+            throw new InvalidOperationException($"{Core.PendingTimers} timers are pending with {Core.Table.LiveCount} members");
+        if (Core.ProbesInFlight > ProtocolOptions.Lan.ProbesInFlight)
+            throw new InvalidOperationException($"{Core.ProbesInFlight} probes are in flight");
+    }
+
+    private void CheckRecords()
+    {
+        foreach (MemberRecord record in Core.Table.All)
+            if (record.Metadata.Length > WireLimits.MetadataBytes || record.Id != PacketHeader.MemberOf(record.Name) || record.Address.IsNone)
+                throw new InvalidOperationException($"{record.Name} at {record.Address} with {record.Metadata.Length} bytes of metadata was taken");
+    }
+
+    /// <summary>Why it was dropped, or which fields it had. What was taken must be readable for everybody else, too.</summary>
+    private ulong Describe(byte[] bytes, bool accepted)
+    {
+        if (!accepted)
+            return (ulong)Core.LastDrop;
+        GossipPacket packet = GossipPacket.Parser.ParseFrom(bytes.AsSpan(PacketHeader.Length));
+        ulong fields = 0;
+        foreach (var field in GossipPacket.Descriptor.Fields.InFieldNumberOrder())
+            if (!Equals(field.Accessor.GetValue(packet), field.Accessor.GetValue(Empty)))
+                fields |= 1UL << field.FieldNumber;
+        return ((ulong)packet.Kind << 56) | (fields << 32);
+    }
+
+    void ICoreEffects.Send(PeerAddress to, ReadOnlySpan<byte> datagram)
+    {
+        if (datagram.Length is 0 or > WireLimits.Datagram)
+            throw new InvalidOperationException($"a datagram of {datagram.Length} bytes was sent");
+        Note(1);
+    }
+
+    void ICoreEffects.Exchange(ExchangeToken token, PeerAddress to, ReadOnlySpan<byte> request, TimeSpan timeout) => Note(2);
+
+    void ICoreEffects.Watch(int slot, PeerAddress to, ReadOnlySpan<byte> request) => Note(3);
+
+    void ICoreEffects.Resolve(int seed) => Note(4);
+
+    void ICoreEffects.BeaconReceived(MemberRecord from, Membership.Wire.LoadUpdate load) => Note(5);
+
+    void ICoreEffects.Report(CoreEvent what, MemberRecord about) => Note(8 + (int)what);
+
+    private void Note(int effect) => _effects |= 1UL << effect;
+}

@@ -1,0 +1,108 @@
+using System.Text;
+using Skein.Membership.Core;
+
+namespace Skein.Membership.Tests.Fuzzing;
+
+/// <summary>
+/// Feeds mutated packets to a member, in rounds on a fresh one. An input that made it do something new joins the corpus and is mutated
+/// further: coverage, told by behaviour. A failure is cut down to the inputs that it needs.
+/// </summary>
+/// <param name="newTarget">Makes a fresh member.</param>
+/// <param name="seed">The same seed, the same inputs.</param>
+/// <param name="disguise">Done to each input before it is sent.</param>
+internal sealed class Fuzzer(Func<FuzzTarget> newTarget, ulong seed, Func<byte[], byte[]> disguise)
+{
+    private readonly List<byte[]> _corpus = FuzzCorpus.Load();
+    private readonly HashSet<ulong> _outcomes = [];
+    private readonly SeededRandom _random = new(seed);
+    private const int RoundLength = 256;
+
+    /// <summary>Inputs that are mutated further; then a new one takes the place of any.</summary>
+    private const int MostInputs = 20_000;
+
+    /// <summary>The first ones that did something new.</summary>
+    public List<byte[]> Finds { get; } = [];
+
+    public long Inputs { get; private set; }
+
+    public long Accepted { get; private set; }
+
+    public int Outcomes => _outcomes.Count;
+
+    /// <summary>Goes on as long as it is told to.</summary>
+    public void Run(Func<bool> goOn)
+    {
+        foreach (byte[][] known in _corpus.ToArray().Chunk(RoundLength))
+            Round(known.Length, i => known[i], keep: false);
+        while (goOn())
+            Round(RoundLength, _ => Mutator.Mutate(_corpus, _random), keep: true);
+    }
+
+    private void Round(int length, Func<int, byte[]> next, bool keep)
+    {
+        FuzzTarget target = newTarget();
+        var inputs = new List<byte[]>(length);
+        for (int i = 0; i < length && !target.IsOver; i++)
+        {
+            byte[] input = next(i);
+            inputs.Add(disguise(input));
+            Inputs++;
+            try
+            {
+                if (_outcomes.Add(target.Take(inputs[^1])) && keep)
+                    Keep(input);
+            }
+            catch (Exception error)
+            {
+                throw new InvalidOperationException(Tell(inputs), error);
+            }
+        }
+        Accepted += target.Accepted;
+    }
+
+    private void Keep(byte[] input)
+    {
+        if (Finds.Count < FuzzCorpus.MostFound)
+            Finds.Add(input);
+        if (_corpus.Count < MostInputs)
+            _corpus.Add(input);
+        else
+            _corpus[_random.Next(MostInputs)] = input;
+    }
+
+    private string Tell(List<byte[]> inputs)
+    {
+        var text = new StringBuilder($"seed={seed}, input {Inputs}; on a fresh member it takes these, one after the other:\n");
+        foreach (byte[] input in Reduce(inputs))
+            text.AppendLine(Convert.ToHexString(input));
+        return text.ToString();
+    }
+
+    /// <summary>Leaves out what the failure does not need.</summary>
+    private List<byte[]> Reduce(List<byte[]> inputs)
+    {
+        List<byte[]> needed = [.. inputs];
+        for (int i = needed.Count - 2; i >= 0; i--)
+        {
+            List<byte[]> without = [.. needed];
+            without.RemoveAt(i);
+            if (Fails(without))
+                needed = without;
+        }
+        return needed;
+    }
+
+    private bool Fails(List<byte[]> inputs)
+    {
+        FuzzTarget target = newTarget();
+        try
+        {
+            inputs.ForEach(input => target.Take(input));
+            return false;
+        }
+        catch (Exception error) when (error is not OutOfMemoryException)
+        {
+            return true;
+        }
+    }
+}

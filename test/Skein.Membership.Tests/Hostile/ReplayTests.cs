@@ -1,0 +1,164 @@
+using Skein.Membership.Core;
+using Skein.Membership.Tests.Core;
+using Skein.Membership.Wire;
+using Skein.Simulation.Membership;
+
+namespace Skein.Membership.Tests.Hostile;
+
+/// <summary>Genuine packets of an eventful past, sent again once the group has moved on.</summary>
+public sealed class ReplayTests
+{
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+    private static readonly PeerAddress Attacker = PeerAddress.OfIPv4(0xC0A80001, 666);
+
+    /// <summary>Without keys nothing tells a copy from the original: the order of lives and incarnations alone has to hold.</summary>
+    [Theory]
+    [InlineData("in order")]
+    [InlineData("backwards")]
+    [InlineData("shuffled")]
+    public void Clear_PastOfThisLifeAndOfEarlierOnes_TakesNothingBackAndAccusesNobody(string order)
+    {
+        var world = new MembershipWorld(seed: 21, ProtocolOptions.Lan);
+        (List<byte[]> datagrams, List<byte[]> states) = Live(world);
+        SimulatedMember attacked = world.Members[0];
+        string before = Views.Of(attacked.Core);
+        byte[][] replay = order switch
+        {
+            "in order" => [.. datagrams],
+            "backwards" => [.. Enumerable.Reverse(datagrams)],
+            _ => [.. datagrams.OrderBy(_ => world.Random.NextUInt64())],
+        };
+
+        long sent = attacked.SentBytes;
+        foreach (byte[] datagram in replay)
+            world.Do(attacked, (core, now) => core.Receive(Attacker, datagram, now));
+        sent = attacked.SentBytes - sent;
+        foreach (byte[] state in states)
+            world.Do(attacked, (core, now) => core.ExchangeEnded(new ExchangeToken(ExchangePurpose.Repair, 0), ExchangeOutcome.Replied, Attacker, state, now));
+
+        Assert.True(replay.Length > 1000 && states.Count > 5, $"only {replay.Length} datagrams and {states.Count} states were recorded");
+        TestContext.Current.TestOutputHelper?.WriteLine($"{sent} bytes were answered to {replay.Sum(static datagram => datagram.Length)}");
+        Assert.InRange(sent, 0, replay.Sum(static datagram => datagram.Length));
+        Assert.Equal(before, Views.Of(attacked.Core));
+        world.RunFor(20 * Second);
+        Assert.True(world.Agree(), "the views differ afterwards");
+        Assert.Equal(before, Views.Of(attacked.Core));
+    }
+
+    [Fact]
+    public void Clear_PacketsOfAnOldLifeAgainAndAgain_AreCorrectedOncePerPeriod()
+    {
+        var world = new MembershipWorld(seed: 22, ProtocolOptions.Lan);
+        (List<byte[]> datagrams, _) = Live(world);
+        SimulatedMember attacked = world.Members[0];
+        SimulatedMember oldLife = world.Members[2];
+        byte[] gossip = datagrams.First(datagram => IsGossipOf(oldLife, datagram));
+        long sent = attacked.SentPackets;
+
+        for (int i = 0; i < 10_000; i++)
+            world.Do(attacked, (core, now) => core.Receive(Attacker, gossip, now));
+
+        Assert.InRange(attacked.SentPackets - sent, 0, 1);
+    }
+
+    /// <summary>With keys a copy is not even looked at: no answer goes out, whomever it was for and whatever it asked.</summary>
+    [Fact]
+    public void Sealed_WholePastOfThisLife_IsDroppedWithoutAnAnswer()
+    {
+        var group = new DirectGroup(count: 3, GossipKeys.Parse(GossipKeys.NewKey()));
+        var past = new List<byte[]>();
+        group.ToFirst = (_, datagram) => past.Add(datagram.ToArray());
+        group.Run(TimeSpan.FromMinutes(5), TimeSpan.FromMilliseconds(10));
+        group.ToFirst = null;
+        string before = Views.Of(group.First);
+
+        for (int round = 0; round < 10; round++)
+            foreach (byte[] datagram in past)
+            {
+                Assert.False(group.First.Receive(Attacker, datagram, group.Now));
+                Assert.Equal(DropCause.Replayed, group.First.LastDrop);
+            }
+
+        Assert.True(past.Count > 500, $"only {past.Count} datagrams were recorded");
+        Assert.Equal(before, Views.Of(group.First));
+        Assert.Equal(0, group.SentOutside);
+    }
+
+    /// <summary>A new life has not heard the past of its name: what it gets of it changes nothing, and works once.</summary>
+    [Fact]
+    public void Sealed_PastOfAnEarlierLife_ChangesNothingAndIsAnsweredOnceAtTheMost()
+    {
+        var group = new DirectGroup(count: 3, GossipKeys.Parse(GossipKeys.NewKey()));
+        var past = new List<byte[]>();
+        group.ToFirst = (_, datagram) => past.Add(datagram.ToArray());
+        group.Run(TimeSpan.FromMinutes(5), TimeSpan.FromMilliseconds(10));
+        group.ToFirst = null;
+        group.RestartFirst();
+        group.Run(TimeSpan.FromMinutes(1), TimeSpan.FromMilliseconds(10));
+        string before = Views.Of(group.First);
+        Assert.Equal(3, group.LiveAtFirst);
+
+        past.ForEach(datagram => group.First.Receive(Attacker, datagram, group.Now));
+        long answers = group.SentOutside;
+        past.ForEach(datagram => group.First.Receive(Attacker, datagram, group.Now));
+
+        Assert.InRange(answers, 0, past.Count);
+        Assert.Equal(answers, group.SentOutside);
+        group.Run(TimeSpan.FromMinutes(1), TimeSpan.FromMilliseconds(10));
+        Assert.Equal(before, Views.Of(group.First));
+    }
+
+    /// <summary>Joins, news, a crash and a return, a long pause with its refutation, and a goodbye; then it is quiet.</summary>
+    private static (List<byte[]> Datagrams, List<byte[]> States) Live(MembershipWorld world)
+    {
+        var datagrams = new List<byte[]>();
+        var states = new List<byte[]>();
+        world.Sent = datagram => datagrams.Add(datagram.ToArray());
+        world.StartMany(6);
+        world.RunFor(3 * Second);
+        Remember(world, states);
+        world.Do(world.Members[1], static (core, now) => core.UpdateMetadata([1, 2, 3], now));
+        world.Do(world.Members[1], static (core, now) => core.UpdateLoad(3, 4, now));
+        world.RunFor(3 * Second);
+        SimulatedMember old = world.Members[2];
+        old.Crashed = true;
+        world.RunFor(3 * Second);
+        Remember(world, states);
+        SimulatedMember next = world.Start(old.Name, at: old, world.Members[0]);
+        world.RunFor(3 * Second);
+        world.Members[4].RunsFrom = world.Now + 1.5 * Second;
+        world.RunFor(3 * Second);
+        Remember(world, states);
+        world.Members[4].RunsFrom = world.Now + 10 * Second;
+        world.RunFor(20 * Second);
+        world.Do(world.Members[5], static (core, now) => core.Leave(now));
+        world.Do(world.Members[1], static (core, now) => core.UpdateMetadata([4], now));
+        world.Do(next, static (core, now) => core.UpdateLoad(1, 0, now));
+        world.RunFor(20 * Second);
+        world.Sent = static _ => { };
+        Assert.True(world.Agree(), "the group has not settled");
+        Assert.True(world.Members[4].Core.Table.Self.Incarnation > 0, "nobody was ever accused");
+        return (datagrams, states);
+    }
+
+    /// <summary>What every member would tell a newcomer now.</summary>
+    private static void Remember(MembershipWorld world, List<byte[]> states)
+    {
+        foreach (SimulatedMember member in world.Running)
+            world.Do(member, (core, now) => states.Add(core.Serve(Attacker, Pull(), now).ToArray()));
+    }
+
+    private static byte[] Pull()
+    {
+        byte[] packet = new byte[PacketHeader.Length + 2];
+        new PacketHeader(PacketHeader.ClusterOf("simulation"), Sender: 1, Generation: 1, Sealed: false).WriteTo(packet);
+        packet[PacketHeader.Length] = 8;
+        packet[^1] = (byte)PacketKind.Pull;
+        return packet;
+    }
+
+    private static bool IsGossipOf(SimulatedMember life, byte[] datagram) =>
+        PacketHeader.Read(datagram, out PacketHeader header) == DropCause.None
+        && header.Sender == life.Id && header.Generation == life.Core.Table.Self.Generation
+        && PacketBody.TryRead(datagram.AsSpan(PacketHeader.Length), out PacketBody body) && body.Kind == PacketKind.Gossip;
+}

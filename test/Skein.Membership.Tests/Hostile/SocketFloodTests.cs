@@ -1,0 +1,146 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging.Abstractions;
+using Skein.Membership.Tests.Sockets;
+using Skein.Membership.Wire;
+using Skein.Protocol;
+using Skein.Protocol.V1;
+
+namespace Skein.Membership.Tests.Hostile;
+
+/// <summary>The same enemy on real sockets, UDP and TCP: the member goes on serving its group.</summary>
+public sealed class SocketFloodTests : IAsyncLifetime
+{
+    private static readonly GossipKeys Keys = GossipKeys.Parse(GossipKeys.NewKey());
+    private readonly CancellationTokenSource _deadline = new(TimeSpan.FromSeconds(60), TimeProvider.System);
+    private readonly List<IMembership> _members = [];
+    private IMembership Attacked => _members[0];
+
+    public async ValueTask InitializeAsync()
+    {
+        await JoinAsync("gateway-1");
+        await JoinAsync("replica-1");
+        await Group.WaitAsync(Attacked, "replica-1", static member => member.IsLive, _deadline.Token);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (IMembership member in _members)
+            await member.DisposeAsync();
+        _deadline.Dispose();
+    }
+
+    [Fact]
+    public async Task Udp_TwentyThousandHostileDatagrams_AreCountedAndChangeNothing()
+    {
+        const int Count = 20_000;
+        const int Batch = 200;
+        Member before = Attacked.Current.Self;
+        using var enemy = new UdpClient(AddressFamily.InterNetwork);
+        var hostile = new HostileDatagrams([Overheard("replica-1")], seed: 2);
+        for (int sent = 0; sent < Count; sent += Batch)
+        {
+            for (int i = sent; i < sent + Batch; i++)
+                await enemy.SendAsync(hostile.Next(HostileDatagrams.Kinds[i % HostileDatagrams.Kinds.Length]).ToArray(), Attacked.LocalEndPoint, _deadline.Token);
+            // Not faster than they are read, so that each of them has its effect. One copy may be the first that comes by UDP.
+            await Group.TrueAsync(() => Dropped() >= sent + Batch - 1, "the flood is not read", _deadline.Token);
+        }
+
+        _members[1].UpdateLoad(inFlight: 7, queued: 0);
+
+        await Group.WaitAsync(Attacked, "replica-1", static member => member.InFlight == 7, _deadline.Token);
+        Assert.Equal(2, Attacked.Current.Members.Length);
+        Assert.Equal(before, Attacked.Current.Self);
+    }
+
+    [Fact]
+    public async Task Tcp_IdleConnectionsInEveryPlaceAndGarbage_NewcomersStillJoin()
+    {
+        var enemies = new List<Socket>();
+        try
+        {
+            byte[][] openings =
+            [
+                [0x7F, 0xFF, 0xFF, 0xFF],
+                [0, 0, 0, 1],
+                Framed(Forged(Overheard("replica-1"))),
+                .. Enumerable.Repeat<byte[]>([0, 0x7F, 0xFF, 0xFF, 0x5B], 150),
+                .. Enumerable.Repeat<byte[]>([], 150),
+            ];
+            foreach (byte[] opening in openings)
+            {
+                var enemy = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+                enemies.Add(enemy);
+                await enemy.ConnectAsync(Attacked.LocalEndPoint, _deadline.Token);
+                if (opening.Length > 0)
+                    await enemy.SendAsync(opening, _deadline.Token);
+            }
+
+            IMembership newcomer = await JoinAsync("replica-2");
+
+            await Group.WaitAsync(newcomer, "gateway-1", static member => member.IsLive, _deadline.Token);
+            await Group.WaitAsync(Attacked, "replica-2", static member => member.IsLive, _deadline.Token);
+        }
+        finally
+        {
+            foreach (Socket enemy in enemies)
+                enemy.Dispose();
+        }
+    }
+
+    /// <summary>One that cannot be opened is answered, so that a mistake can be told, but it cannot hold a place.</summary>
+    [Fact]
+    public async Task Tcp_RequestWithAnotherKey_GetsAHeaderAndIsHungUpOn()
+    {
+        using var stranger = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await stranger.ConnectAsync(Attacked.LocalEndPoint, _deadline.Token);
+        byte[] packet = Overheard("replica-1");
+        packet[PacketHeader.Length] ^= 1;
+
+        await stranger.SendAsync(Framed(packet), _deadline.Token);
+
+        byte[]? answer = await Membership.Transport.StreamFrame.ReadAsync(stranger, _deadline.Token);
+        Assert.Equal(PacketHeader.Length + 4, answer!.Length);
+        Assert.Equal(0, await stranger.ReceiveAsync(new byte[1], _deadline.Token));
+    }
+
+    private long Dropped() => Enum.GetValues<DropCause>().Sum(Attacked.CountDropped);
+
+    /// <summary>The first packet of that member's life, as an enemy may have taken it down.</summary>
+    private byte[] Overheard(string name)
+    {
+        var seal = new PacketSeal(PacketHeader.ClusterOf("skein"), PacketHeader.MemberOf(name), Keys);
+        byte[] packet = new byte[200];
+        int start = PacketHeader.Length + seal.Prefix;
+        (packet[start], packet[start + 1]) = (8, (byte)Membership.Wire.PacketKind.Nack);
+        return packet[..seal.Close(packet, start + 2, Attacked.Current.Find(name)!.Generation)];
+    }
+
+    private static byte[] Forged(byte[] packet)
+    {
+        packet[^1] ^= 1;
+        return packet;
+    }
+
+    private static byte[] Framed(byte[] packet)
+    {
+        byte[] frame = [0, 0, 0, 0, .. packet];
+        BinaryPrimitives.WriteInt32BigEndian(frame, packet.Length);
+        return frame;
+    }
+
+    private async Task<IMembership> JoinAsync(string name)
+    {
+        var options = new MembershipOptions
+        {
+            Name = name,
+            Bind = new IPEndPoint(IPAddress.Loopback, 0),
+            Seeds = _members.Count == 0 ? [] : [Attacked.LocalEndPoint.ToString()],
+            Keys = Keys,
+        };
+        var metadata = new MemberMetadata { Role = Roles.Replica };
+        _members.Add(await MembershipService.StartAsync(options, metadata, TimeProvider.System, NullLoggerFactory.Instance, _deadline.Token));
+        return _members[^1];
+    }
+}

@@ -1,0 +1,11 @@
+using Skein.Membership.Core;
+
+namespace Skein.Membership.Tests.Hostile;
+
+/// <summary>All that a member believes, as text: equal texts, equal beliefs.</summary>
+internal static class Views
+{
+    public static string Of(MembershipCore core) => string.Join('\n', core.Table.All.OrderBy(static record => record.Name, StringComparer.Ordinal).Select(static record =>
+        $"{record.Name} {record.State} generation {record.Generation} incarnation {record.Incarnation} at {record.Address} "
+        + $"metadata {record.MetadataSequence} {Convert.ToHexString(record.Metadata)} load {record.Load.Sequence} beacon {record.BeaconSequence}"));
+}

@@ -1,0 +1,73 @@
+using System.Net;
+using Skein.Membership.Tests.Sockets;
+
+namespace Skein.Membership.Tests.Network;
+
+/// <summary>A sealed group of real processes, each in a network of its own on one cable. The first is the seed of the others.</summary>
+internal sealed class NetworkGroup : IDisposable
+{
+    private readonly List<MemberProcess> _processes = [];
+    private readonly CancellationTokenSource _deadline = new(TimeSpan.FromMinutes(2), TimeProvider.System);
+
+    private NetworkGroup(Wire wire) => Wire = wire;
+
+    public Wire Wire { get; }
+
+    public int[] All => [.. Enumerable.Range(0, Wire.Hosts.Count)];
+
+    /// <summary>Every death that any member ever saw.</summary>
+    public IEnumerable<string> Deaths => Seen(MemberState.Dead);
+
+    public int Suspicions => Seen(MemberState.Suspect).Count();
+
+    /// <summary>Starts them and waits until all see all; skips the test where there can be no such networks.</summary>
+    public static async Task<NetworkGroup> JoinAsync(int hosts, int seed, TimeSpan? window = null)
+    {
+        var group = new NetworkGroup(await Wire.CreateOrSkipAsync(hosts, seed));
+        try
+        {
+            string key = GossipKeys.NewKey();
+            var first = new IPEndPoint(group.Wire.Hosts[0].Address, MembershipOptions.DefaultPort);
+            for (int i = 0; i < hosts; i++)
+            {
+                var bind = new IPEndPoint(group.Wire.Hosts[i].Address, first.Port);
+                string name = NameOf(i);
+                group._processes.Add(await group.Wire.Hosts[i].RunAsync(() => MemberProcess.Start(name, first, bind, key, window)));
+            }
+            await group.AllSeeAsync(group.All, MemberState.Alive, group.All);
+            return group;
+        }
+        catch
+        {
+            group.Dispose();
+            throw;
+        }
+    }
+
+    public async Task AllSeeAsync(int[] viewers, MemberState state, int[] members)
+    {
+        foreach (int viewer in viewers)
+            foreach (int member in members)
+                await Group.TrueAsync(
+                    () => _processes[viewer].View.GetValueOrDefault(NameOf(member))?.State == state,
+                    $"{NameOf(viewer)} sees {NameOf(member)} as {_processes[viewer].View.GetValueOrDefault(NameOf(member))}, and not {state}",
+                    _deadline.Token);
+    }
+
+    /// <summary>Lives that any member saw of that one.</summary>
+    public IEnumerable<ulong> GenerationsOf(int host) =>
+        _processes.SelectMany(static process => process.History).Where(seen => seen.Name == NameOf(host)).Select(static seen => seen.Generation).Distinct();
+
+    public void Dispose()
+    {
+        foreach (MemberProcess process in _processes)
+            process.Dispose();
+        Wire.Dispose();
+        _deadline.Dispose();
+    }
+
+    private static string NameOf(int host) => $"m-{host}";
+
+    private IEnumerable<string> Seen(MemberState state) => _processes.SelectMany((process, viewer) => process.History
+        .Where(seen => seen.State == state).Select(seen => $"{NameOf(viewer)} saw {seen}"));
+}

@@ -1,0 +1,125 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Net;
+using System.Runtime.InteropServices;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+
+namespace Skein.Membership.Tests.Network;
+
+/// <summary>
+/// A network of its own, as a container has it, with one card in it (a tun device) whose other end this process holds. It belongs to one
+/// thread: processes and sockets made by <see cref="RunAsync{T}"/> are in it, and may then be used from anywhere.
+/// </summary>
+internal sealed class NetworkNamespace : IDisposable
+{
+    private readonly BlockingCollection<Action> _work = [];
+    private const string Device = "wire";
+    private const nuint SetInterface = 0x400454CA;
+    private const short TunWithoutHeader = 0x1001;
+    private const int NameBytes = 16;
+    private const int RequestBytes = 40;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    private NetworkNamespace(IPAddress address)
+    {
+        Address = address;
+        new Thread(Work) { IsBackground = true, Name = $"network {address}" }.Start();
+    }
+
+    public IPAddress Address { get; }
+
+    /// <summary>What is sent is read here, an IP packet at a time; what is written here is received.</summary>
+    public SafeFileHandle Card { get; private set; } = new();
+
+    /// <param name="address">Of the card, in a /24.</param>
+    /// <exception cref="NetworkNotPermittedException">This process may not make networks here.</exception>
+    public static async Task<NetworkNamespace> CreateAsync(IPAddress address)
+    {
+        var network = new NetworkNamespace(address);
+        try
+        {
+            network.Card = await network.RunAsync(network.Enter);
+            return network;
+        }
+        catch
+        {
+            network.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Runs inside.</summary>
+    public Task<T> RunAsync<T>(Func<T> action)
+    {
+        var done = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _work.Add(() =>
+        {
+            try
+            {
+                done.SetResult(action());
+            }
+            catch (Exception error)
+            {
+                done.SetException(error);
+            }
+        });
+        return done.Task.WaitAsync(Patience, TimeProvider.System);
+    }
+
+    public void Dispose()
+    {
+        Card.Dispose();
+        _work.CompleteAdding();
+    }
+
+    private void Work()
+    {
+        foreach (Action action in _work.GetConsumingEnumerable())
+            action();
+    }
+
+    private SafeFileHandle Enter()
+    {
+        if (!Kernel.TryEnterNewNetwork())
+            throw new NetworkNotPermittedException($"a network namespace is refused (error {Marshal.GetLastPInvokeError()})");
+        SafeFileHandle card;
+        try
+        {
+            card = File.OpenHandle("/dev/net/tun", FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new NetworkNotPermittedException($"/dev/net/tun cannot be opened ({error.Message})");
+        }
+        byte[] request = new byte[RequestBytes];
+        Encoding.ASCII.GetBytes(Device).CopyTo(request, 0);
+        BitConverter.TryWriteBytes(request.AsSpan(NameBytes), TunWithoutHeader);
+        if (!Kernel.TryControl(card, SetInterface, request))
+            throw new NetworkNotPermittedException($"a tun device is refused (error {Marshal.GetLastPInvokeError()})");
+        Configure($"link set lo up\naddr add {Address}/24 dev {Device}\nlink set {Device} up\n");
+        return card;
+    }
+
+    private static void Configure(string lines)
+    {
+        var start = new ProcessStartInfo("ip", ["-batch", "-"]) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardError = true };
+        try
+        {
+            using Process process = Process.Start(start)!;
+            process.StandardInput.Write(lines);
+            process.StandardInput.Close();
+            string errors = process.StandardError.ReadToEnd();
+            process.WaitForExit();
+            if (process.ExitCode != 0)
+                throw new InvalidOperationException($"ip -batch failed: {errors}");
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            throw new NetworkNotPermittedException("the command ip (iproute2) is not installed");
+        }
+    }
+}
+
+/// <summary>Says why there can be no networks of our own here.</summary>
+internal sealed class NetworkNotPermittedException(string message) : Exception(message);

@@ -1,0 +1,73 @@
+using System.Globalization;
+
+namespace Skein.Membership.Tests.Network;
+
+/// <summary>Real processes, each in a network of its own, sealed, on a bad cable.</summary>
+public sealed class LossTests
+{
+    /// <summary>How long the cable stays bad; SKEIN_NETWORK_SECONDS sets another time.</summary>
+    private static readonly TimeSpan Length = TimeSpan.FromSeconds(
+        double.Parse(Environment.GetEnvironmentVariable("SKEIN_NETWORK_SECONDS") ?? "20", CultureInfo.InvariantCulture));
+
+    [Fact]
+    public async Task LossAndJitter_NobodyIsEverDeclaredDead()
+    {
+        // Next to each other: nearly all of it is waiting.
+        await Task.WhenAll(SurviveAsync(0.05, TimeSpan.Zero), SurviveAsync(0.2, TimeSpan.Zero), SurviveAsync(0.05, TimeSpan.FromMilliseconds(50)));
+    }
+
+    private static async Task SurviveAsync(double loss, TimeSpan jitter)
+    {
+        using NetworkGroup group = await NetworkGroup.JoinAsync(hosts: 4, seed: 1);
+        (group.Wire.Loss, group.Wire.Jitter) = (loss, jitter);
+
+        await Task.Delay(Length, TimeProvider.System, TestContext.Current.CancellationToken);
+
+        TestContext.Current.TestOutputHelper?.WriteLine($"loss {loss:p0}, jitter {jitter.TotalMilliseconds} ms: {group.Wire.Lost} packets lost, {group.Suspicions} suspicions seen");
+        Assert.Empty(group.Deaths);
+        Assert.True(loss == 0 || group.Wire.Lost > 0, "the cable lost nothing");
+        await group.AllSeeAsync(group.All, MemberState.Alive, group.All);
+    }
+}
+
+/// <summary>The cable is cut between two halves, and mended.</summary>
+public sealed class PartitionTests
+{
+    [Fact]
+    public async Task Partition_BothHalvesBuryEachOther_AndHeal()
+    {
+        // Where most of a group is silent at once the shipped windows take a minute: by intent, but not worth a minute of every run.
+        using NetworkGroup group = await NetworkGroup.JoinAsync(hosts: 5, seed: 2, window: TimeSpan.FromSeconds(0.5));
+        int[] left = [0, 1];
+        int[] right = [2, 3, 4];
+
+        group.Wire.Passes = (from, to) => left.Contains(from) == left.Contains(to);
+        await group.AllSeeAsync(left, MemberState.Dead, right);
+        await group.AllSeeAsync(right, MemberState.Dead, left);
+        await group.AllSeeAsync(left, MemberState.Alive, left);
+        await group.AllSeeAsync(right, MemberState.Alive, right);
+        long healed = TimeProvider.System.GetTimestamp();
+        group.Wire.Passes = static (_, _) => true;
+        await group.AllSeeAsync(group.All, MemberState.Alive, group.All);
+
+        TestContext.Current.TestOutputHelper?.WriteLine($"healed after {TimeProvider.System.GetElapsedTime(healed).TotalSeconds:f1} s");
+        // They are the same lives: nobody had to restart.
+        Assert.All(group.All, host => Assert.Single(group.GenerationsOf(host)));
+    }
+}
+
+/// <summary>One direction of one link is dead: the others can still reach both, so both stay.</summary>
+public sealed class OneWayTests
+{
+    [Fact]
+    public async Task OneWayBlock_BetweenTwo_NobodyDies()
+    {
+        using NetworkGroup group = await NetworkGroup.JoinAsync(hosts: 4, seed: 3);
+
+        group.Wire.Passes = static (from, to) => (from, to) != (1, 2);
+        await Task.Delay(TimeSpan.FromSeconds(10), TimeProvider.System, TestContext.Current.CancellationToken);
+
+        Assert.Empty(group.Deaths);
+        Assert.True(group.Wire.Lost > 0, "nothing was blocked");
+    }
+}

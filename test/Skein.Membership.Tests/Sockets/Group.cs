@@ -1,0 +1,37 @@
+namespace Skein.Membership.Tests.Sockets;
+
+/// <summary>Waits for what members see. Every wait ends with its deadline, and then says what was seen instead.</summary>
+internal static class Group
+{
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
+
+    /// <summary>Waits until one member sees another one as wanted; answers it.</summary>
+    public static async Task<Member> WaitAsync(IMembership at, string name, Func<Member, bool> condition, CancellationToken deadline)
+    {
+        MembershipSnapshot snapshot = at.Current;
+        try
+        {
+            while (snapshot.Find(name) is not { } member || !condition(member))
+                snapshot = await at.WaitForChangeAsync(snapshot.Version, deadline);
+            return snapshot.Find(name)!;
+        }
+        catch (OperationCanceledException passed)
+        {
+            throw new TimeoutException($"{at.Current.Self.Name} sees {name} as {snapshot.Find(name)}", passed);
+        }
+    }
+
+    /// <summary>For what no member tells of by itself: looks again and again.</summary>
+    public static async Task TrueAsync(Func<bool> condition, string otherwise, CancellationToken deadline)
+    {
+        try
+        {
+            while (!condition())
+                await Task.Delay(Pause, TimeProvider.System, deadline);
+        }
+        catch (OperationCanceledException passed)
+        {
+            throw new TimeoutException(otherwise, passed);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+using Skein.Protocol.V1;
+using Skein.Routing.Admission;
+using Skein.Routing.Fleet;
+using Skein.Routing.Tests.Support;
+using static Skein.Routing.Tests.Support.StaticFleet;
+
+namespace Skein.Routing.Tests.Admission;
+
+public sealed class BeaconTests
+{
+    private int _arrivals;
+
+    [Fact]
+    public void SixteenGateways_WithBeacons_WaitLessAndAreRefusedHalfAsOften()
+    {
+        BusyFleet.Figures without = BusyFleet.Run(gateways: 16, beacons: false, TimeSpan.FromSeconds(1));
+        BusyFleet.Figures with = BusyFleet.Run(gateways: 16, beacons: true, TimeSpan.FromSeconds(1));
+
+        Assert.Equal(without.Requests, with.Requests, tolerance: 200);
+        Assert.InRange(with.P99Ms, 0, 0.95 * without.P99Ms);
+        Assert.InRange(with.RefusalsPerRequest, 0, 0.5 * without.RefusalsPerRequest);
+    }
+
+    /// <summary>The table of docs/how-it-works.md; takes some minutes, so it is run by hand, with <c>--explicit on</c>.</summary>
+    [Theory(Explicit = true)]
+    [InlineData(1, 1)]
+    [InlineData(4, 1)]
+    [InlineData(16, 1)]
+    [InlineData(32, 1)]
+    [InlineData(4, 10)]
+    [InlineData(16, 10)]
+    [InlineData(32, 10)]
+    public void Table(int gateways, int holdSeconds)
+    {
+        foreach (bool beacons in new[] { false, true })
+        {
+            TestContext.Current.TestOutputHelper!.WriteLine(
+                $"{gateways} gateways, {holdSeconds} s, beacons {beacons}: {BusyFleet.Run(gateways, beacons, TimeSpan.FromSeconds(holdSeconds))}");
+        }
+    }
+
+    [Fact]
+    public async Task Beacon_OwnLeasesAreTakenOff_TheRestIsOthers()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 10), Replica("b", slots: 10)));
+        ReplicaLease own = await AcquireAsync(gateway);
+        Replica busy = own.Replica;
+
+        Beacon(gateway, busy, running: 1); // all of it ours
+        Assert.NotSame(busy, (await AcquireAsync(gateway)).Replica);
+        Beacon(gateway, busy, running: 6); // five are others'
+        for (int i = 0; i < 4; i++)
+            Assert.NotSame(busy, (await AcquireAsync(gateway)).Replica);
+    }
+
+    [Fact]
+    public async Task Beacon_OlderThanAFramesReport_IsNoNews()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 4)));
+        Replica replica = gateway.Fleet.Current.Replicas[0];
+        await AcquireAsync(gateway);
+        long before = gateway.Time.GetTimestamp();
+        gateway.Time.Advance(TimeSpan.FromMilliseconds(10));
+        gateway.Admission.Report(replica, new LoadReport { Generation = 1, Sequence = 1, Slots = 4, Running = 1, RunningForCaller = 1 });
+
+        gateway.Admission.Report([new RunningNews(replica, 4, before)]);
+        Assert.True(AcquireAsync(gateway).IsCompleted);
+
+        Beacon(gateway, replica, running: 4);
+        Assert.False(AcquireAsync(gateway).IsCompleted);
+    }
+
+    [Fact]
+    public async Task Beacon_FreeSlotTold_ServesTheWaiterAtOnce()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 2)));
+        Replica replica = gateway.Fleet.Current.Replicas[0];
+        await AcquireAsync(gateway);
+        Beacon(gateway, replica, running: 2);
+        Task<ReplicaLease> waiter = AcquireAsync(gateway);
+        Assert.False(waiter.IsCompleted);
+
+        Beacon(gateway, replica, running: 1);
+
+        await waiter;
+    }
+
+    [Fact]
+    public async Task Beacons_SayFullForever_OneAsksEveryFiveSeconds()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 4)));
+        Replica replica = gateway.Fleet.Current.Replicas[0];
+        (await AcquireAsync(gateway)).Release(LeaseOutcome.Finished);
+        Beacon(gateway, replica, running: 4);
+        Task<ReplicaLease> first = AcquireAsync(gateway);
+        Task<ReplicaLease> second = AcquireAsync(gateway);
+
+        for (int step = 1; step < 100; step++)
+        {
+            gateway.Time.Advance(TimeSpan.FromMilliseconds(49));
+            Beacon(gateway, replica, running: 4);
+            Assert.False(first.IsCompleted, $"asked after {step * 50} ms");
+        }
+        gateway.Time.Advance(TimeSpan.FromMilliseconds(50));
+
+        await first;
+        Assert.False(second.IsCompleted);
+    }
+
+    private static void Beacon(Gateway gateway, Replica replica, int running)
+    {
+        gateway.Time.Advance(TimeSpan.FromMilliseconds(1));
+        gateway.Admission.Report([new RunningNews(replica, running, gateway.Time.GetTimestamp())]);
+    }
+
+    private Task<ReplicaLease> AcquireAsync(Gateway gateway) =>
+        gateway.Admission.AcquireAsync(new AdmissionRequest("m", new Arrival(0, ++_arrivals, 0), Displaced: false, null, "", []), default).AsTask();
+}

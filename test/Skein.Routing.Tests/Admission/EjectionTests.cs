@@ -1,0 +1,160 @@
+using Skein.Routing.Admission;
+using Skein.Routing.Fleet;
+using Skein.Routing.Health;
+using Skein.Routing.Streaming;
+using Skein.Routing.Tests.Support;
+using static Skein.Routing.Tests.Support.StaticFleet;
+
+namespace Skein.Routing.Tests.Admission;
+
+public sealed class EjectionTests
+{
+    private int _arrivals;
+
+    [Fact]
+    public async Task EngineFailures_FiveInARow_EjectUntilTwoTrialsEndWell()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
+        await FailAsync(gateway, "a", 5);
+        Assert.Equal(BreakerState.Open, StateOf(gateway, "a"));
+        Assert.All(await AcquireAsync(gateway, 3), lease => Assert.Equal("b", lease.Replica.Id.Name));
+
+        gateway.Time.Advance(TimeSpan.FromSeconds(5));
+        Assert.Equal(BreakerState.HalfOpen, StateOf(gateway, "a"));
+        for (int trial = 0; trial < 2; trial++)
+        {
+            // b holds 3 of 4: of two more, one is the trial, and the other must go to b.
+            ReplicaLease[] two = await AcquireAsync(gateway, 2);
+            Assert.Equal(["a", "b"], two.Select(lease => lease.Replica.Id.Name).Order(StringComparer.Ordinal));
+            foreach (ReplicaLease lease in two)
+                lease.Release(LeaseOutcome.Finished);
+        }
+
+        Assert.Equal(BreakerState.Closed, StateOf(gateway, "a"));
+        Assert.Equal(1, gateway.Admission.Breakers().Sum(breaker => breaker.Ejections));
+    }
+
+    [Theory]
+    [InlineData(LeaseOutcome.Faulted)]
+    [InlineData(LeaseOutcome.Cancelled)]
+    [InlineData(LeaseOutcome.Refused)]
+    public async Task OtherEnds_NoMatterHowMany_EjectNobody(LeaseOutcome outcome)
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
+        for (int i = 0; i < 50; i++)
+        {
+            (await AcquireAsync(gateway)).Release(outcome);
+            gateway.Time.Advance(TimeSpan.FromMilliseconds(100));
+        }
+        Assert.All(gateway.Admission.Breakers(), breaker => Assert.Equal(BreakerState.Closed, breaker.State));
+    }
+
+    [Theory]
+    [InlineData(1, 0)]
+    [InlineData(2, 1)]
+    [InlineData(3, 1)]
+    [InlineData(4, 2)]
+    [InlineData(7, 3)]
+    public async Task AllFail_NeverMoreThanTheShareIsEjected_AndTheLongestOutServeAgain(int replicas, int most)
+    {
+        using var gateway = new Gateway(new StaticFleet([.. Enumerable.Range(0, replicas).Select(i => Replica($"r{i}"))]));
+        for (int i = 0; i < 300; i++)
+        {
+            (await AcquireAsync(gateway)).Release(LeaseOutcome.EngineFailed);
+            Assert.InRange(gateway.Admission.Breakers().Count(breaker => breaker.State != BreakerState.Closed), 0, most);
+            gateway.Time.Advance(TimeSpan.FromMilliseconds(10));
+        }
+        if (most > 0)
+            Assert.All(gateway.Admission.Breakers(), breaker => Assert.NotEqual(0, breaker.Ejections));
+    }
+
+    [Fact]
+    public async Task HealthyReplicaBreaks_TheEjectedOneServesAgainAtOnce()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b", slots: 1)));
+        await FailAsync(gateway, "a", 5);
+        ReplicaLease held = await AcquireAsync(gateway);
+        Task<ReplicaLease> waiter = AcquireAsync(gateway);
+        Assert.False(waiter.IsCompleted);
+
+        gateway.Fleet.MarkUnreachable(held.Replica);
+
+        Assert.Equal("a", (await waiter).Replica.Id.Name);
+    }
+
+    [Fact]
+    public async Task Waiter_AllOthersFull_IsTheTrialAsSoonAsTheBreakerIsHalfOpen()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b", slots: 1)));
+        await FailAsync(gateway, "a", 5);
+        await AcquireAsync(gateway);
+        Task<ReplicaLease> first = AcquireAsync(gateway);
+        Task<ReplicaLease> second = AcquireAsync(gateway);
+
+        gateway.Time.Advance(TimeSpan.FromSeconds(4.9));
+        Assert.False(first.IsCompleted);
+        gateway.Time.Advance(TimeSpan.FromSeconds(0.1));
+
+        Assert.Equal("a", (await first).Replica.Id.Name);
+        Assert.False(second.IsCompleted);
+    }
+
+    [Fact]
+    public async Task DisplacedSession_WithNobodyElse_GetsTheEjectedReplica_NewcomersDoNot()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b", slots: 1)));
+        await FailAsync(gateway, "a", 5);
+        ReplicaLease onB = await AcquireAsync(gateway);
+
+        Task<ReplicaLease> newcomer = AcquireAsync(gateway);
+        Task<ReplicaLease> displaced = gateway.Admission.AcquireAsync(Next() with { Displaced = true, Excluded = [onB.Replica.Id] }, default).AsTask();
+
+        Assert.Equal("a", (await displaced).Replica.Id.Name);
+        Assert.False(newcomer.IsCompleted);
+    }
+
+    [Theory]
+    [InlineData(nameof(Act.FailEngine), true)]
+    [InlineData(nameof(Act.EndWithoutFinish), true)]
+    [InlineData(nameof(Act.SkipToken), true)]
+    [InlineData(nameof(Act.Drain), false)]
+    [InlineData(nameof(Act.RefuseForSlots), false)]
+    [InlineData(nameof(Act.RefuseRequest), false)]
+    public async Task Sessions_EndsOfAttempts_AreToldApart(string act, bool opens)
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
+        Act bad = Enum.Parse<Act>(act);
+        gateway.Link.Script = (replica, _, index) => replica == "a" && index <= 0 ? bad : Act.Answer;
+        for (int i = 0; i < 40; i++)
+        {
+            try
+            {
+                await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(tokens: 2));
+                await Received.AllAsync(session);
+            }
+            catch (SessionException error) when (error.Error == SessionError.InvalidRequest)
+            {
+                // As scripted.
+            }
+            gateway.Time.Advance(TimeSpan.FromMilliseconds(100));
+        }
+        Assert.Equal(opens, gateway.Admission.Breakers().Sum(breaker => breaker.Ejections) > 0);
+    }
+
+    private async Task FailAsync(Gateway gateway, string replica, int times)
+    {
+        ReplicaId[] others = [.. gateway.Fleet.Current.Replicas.Select(other => other.Id).Where(id => id.Name != replica)];
+        for (int i = 0; i < times; i++)
+            (await gateway.Admission.AcquireAsync(Next() with { Excluded = others }, default)).Release(LeaseOutcome.EngineFailed);
+    }
+
+    private static BreakerState StateOf(Gateway gateway, string replica) =>
+        gateway.Admission.Breakers().Single(breaker => breaker.Replica.Name == replica).State;
+
+    private Task<ReplicaLease> AcquireAsync(Gateway gateway) => gateway.Admission.AcquireAsync(Next(), default).AsTask();
+
+    private async Task<ReplicaLease[]> AcquireAsync(Gateway gateway, int count) =>
+        await Task.WhenAll(Enumerable.Range(0, count).Select(_ => AcquireAsync(gateway)));
+
+    private AdmissionRequest Next() => new("m", new Arrival(0, ++_arrivals, 0), Displaced: false, WaitingSince: null, "", []);
+}
