@@ -6,6 +6,12 @@ public enum EngineError
     /// <summary>The engine failed; another replica may succeed.</summary>
     Failed,
 
+    /// <summary>The engine's process cannot be reached: nothing was begun there, and nothing else can be.</summary>
+    Unreachable,
+
+    /// <summary>The connection to the engine's process broke: it may be gone, with all that it ran.</summary>
+    Lost,
+
     /// <summary>A field of the request is wrong; nobody will serve it. The message names field, value and what is allowed.</summary>
     InvalidRequest,
 

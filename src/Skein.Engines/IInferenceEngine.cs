@@ -19,6 +19,12 @@ public interface IInferenceEngine : IAsyncDisposable
     ValueTask<EngineDescription> DescribeAsync(CancellationToken cancellationToken);
 
     /// <summary>
+    /// Asks whether it could serve now what it described, for those who wait for it to come back. Default: an engine in this process can.
+    /// </summary>
+    /// <exception cref="EngineException">It cannot.</exception>
+    ValueTask CheckAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
+
+    /// <summary>
     /// Generates one choice. The first frame carries <see cref="GenerateFrame.Start"/>, the last one
     /// <see cref="GenerateFrame.Finish"/>; token indexes begin at <see cref="Resume.NextIndex"/> (0 without a resume) and have neither gap
     /// nor repeat. The engine fills neither attempt, choice nor load: the replica does.

@@ -13,6 +13,7 @@ using Skein.Gateway.Api.OpenAi;
 using Skein.Gateway.Group;
 using Skein.Gateway.Links;
 using Skein.Gateway.Telemetry;
+using Skein.Gateway.Upstreams;
 using Skein.Membership;
 using Skein.Routing.Streaming;
 
@@ -39,6 +40,9 @@ public sealed class GatewayApp : IAsyncDisposable
 
     /// <summary>Where it serves gRPC; with the actual port once it has started.</summary>
     public IPEndPoint Grpc { get; private set; }
+
+    /// <summary>Replicas of its own, outside the group.</summary>
+    public IUpstreams Upstreams => Services.GetRequiredService<UpstreamFleet>();
 
     /// <summary>Services of the host.</summary>
     public IServiceProvider Services => _app.Services;

@@ -8,6 +8,7 @@ using Skein.Gateway.Api.OpenAi;
 using Skein.Gateway.Group;
 using Skein.Gateway.Links;
 using Skein.Gateway.Telemetry;
+using Skein.Gateway.Upstreams;
 using Skein.Routing;
 using Skein.Routing.Admission;
 using Skein.Routing.Balancing;
@@ -37,10 +38,11 @@ internal static class GatewayServices
     private static void AddGroup(this IServiceCollection services)
     {
         services.AddSingleton<GroupFleet>();
-        services.AddSingleton<IFleetSource>(provider => provider.GetRequiredService<GroupFleet>());
+        services.AddSingleton<UpstreamFleet>();
+        services.AddSingleton<IFleetSource>(provider => provider.GetRequiredService<UpstreamFleet>());
         services.AddSingleton<IDescriptionBook>(provider => provider.GetRequiredService<GroupFleet>());
         services.AddSingleton<GroupDirectory>();
-        services.AddSingleton<IMemberDirectory>(provider => provider.GetRequiredService<GroupDirectory>());
+        services.AddSingleton<IMemberDirectory, UpstreamDirectory>();
         services.AddSingleton<IModelCatalog>(provider => provider.GetRequiredService<GroupDirectory>());
         services.AddSingleton<IFleetVitals>(provider => provider.GetRequiredService<GroupDirectory>());
         services.AddSingleton<BeaconFeed>();

@@ -15,6 +15,8 @@ public class ErrorTests
     [InlineData(EngineError.ContextLengthExceeded, StatusCode.FailedPrecondition, ErrorReasons.ContextLengthExceeded)]
     [InlineData(EngineError.ResumeRefused, StatusCode.FailedPrecondition, ErrorReasons.ResumeRefused)]
     [InlineData(EngineError.ModelNotFound, StatusCode.NotFound, ErrorReasons.ModelNotFound)]
+    [InlineData(EngineError.Unreachable, StatusCode.Unavailable, ErrorReasons.EngineUnreachable)]
+    [InlineData(EngineError.Lost, StatusCode.Unavailable, ErrorReasons.EngineLost)]
     [InlineData(EngineError.Failed, StatusCode.Internal, ErrorReasons.EngineFailed)]
     public async Task Generate_EngineException_KeepsItsMessageAndGetsCodeAndReason(EngineError error, StatusCode code, string reason)
     {

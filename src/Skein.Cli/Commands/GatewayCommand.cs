@@ -1,9 +1,13 @@
 using System.Collections.Frozen;
 using System.CommandLine;
 using System.Net;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Cli.Supervision;
+using Skein.Cli.Upstreams;
+using Skein.Engines.OpenAi;
 using Skein.Gateway;
 using Skein.Membership;
 using Skein.Protocol;
@@ -34,13 +38,15 @@ internal static class GatewayCommand
         "max-replay", "Longest time to make an answer again where no engine can resume it; 0s never does [default: 2s]", Streams.MaxReplay, TimeSpan.FromMinutes(10));
 
     public static Command Create() => CommandLine.Verb(
-        "gateway", "Run one gateway", [Http, Grpc, QueueLength, QueueTimeout, Policy, ExpectedReplicas, Hedge, MaxReplay, .. EndpointSettings.All], RunAsync);
+        "gateway", "Run one gateway",
+        [Http, Grpc, QueueLength, QueueTimeout, Policy, ExpectedReplicas, Hedge, MaxReplay, .. UpstreamSettings.All, .. EndpointSettings.All], RunAsync);
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
         var settings = new EndpointSettings(sources);
+        IReadOnlyList<OpenAiEngineOptions> upstreams = UpstreamSettings.Read(sources);
         using var signal = new StopSignal(settings.IsSupervised);
-        await using GatewayApp gateway = Build(sources, settings);
+        await using GatewayApp gateway = Build(sources, settings, upstreams);
         try
         {
             await gateway.StartAsync(signal.Stop);
@@ -57,6 +63,9 @@ internal static class GatewayCommand
         };
         await using IMembership membership = await MemberRun.JoinAsync(settings, name, metadata, gateway.Services, signal.Stop);
         gateway.Join(membership);
+        LogWord log = settings.Log;
+        await using var hosted = new UpstreamHost(
+            upstreams, gateway.Upstreams, builder => MemberRun.Configure(builder, log), gateway.Services.GetRequiredService<ILogger<UpstreamHost>>());
         using IDisposable? following = settings.Keys?.Follow(membership);
         MemberRun.TellReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
         await MemberRun.WaitForStopAsync(membership, signal);
@@ -66,7 +75,7 @@ internal static class GatewayCommand
         return CommandLine.Success;
     }
 
-    private static GatewayApp Build(SettingSources sources, EndpointSettings settings)
+    private static GatewayApp Build(SettingSources sources, EndpointSettings settings, IReadOnlyList<OpenAiEngineOptions> upstreams)
     {
         TimeSpan queueTimeout = QueueTimeout.Read(sources);
         var options = new GatewayOptions
@@ -74,6 +83,7 @@ internal static class GatewayCommand
             Http = new IPEndPoint(settings.BindAddress, Http.Read(sources)),
             Grpc = new IPEndPoint(settings.BindAddress, Grpc.Read(sources)),
             ExpectedReplicas = ExpectedReplicas.Read(sources),
+            Upstreams = [.. upstreams.Select(upstream => UpstreamSettings.NameOf(upstream.BaseUrl))],
             StopTimeout = settings.StopGrace,
             Admission = new AdmissionOptions
             {

@@ -32,6 +32,9 @@ internal static class EngineSettings
     /// <summary>All but <see cref="Engine"/> itself.</summary>
     public static IReadOnlyList<ISetting> Details { get; } = [TokensPerSecond, Model, KeyFile, BitExact, EnableFaults];
 
+    /// <summary>Those of servers.</summary>
+    public static IReadOnlyList<ISetting> OfServers { get; } = [Model, KeyFile, BitExact];
+
     /// <summary>Reads the name of an engine.</summary>
     public static bool TryRead(string text, out string engine)
     {
@@ -90,6 +93,15 @@ internal static class EngineSettings
         }
     }
 
+    /// <param name="server">Its URL.</param>
+    /// <param name="sources">The settings.</param>
+    /// <param name="slots">Generations at the same time; null: what the server says.</param>
+    /// <exception cref="UsageException">A value is not allowed.</exception>
+    public static OpenAiEngineOptions ServerOptions(Uri server, SettingSources sources, int? slots) => new()
+    {
+        BaseUrl = server, Model = Model.Read(sources), Slots = slots, IsBitExact = BitExact.Read(sources), ApiKey = ReadKey(sources),
+    };
+
     private static IInferenceEngine CreateEmbedded(SettingSources sources)
     {
         var options = new EmbeddedEngineOptions { TokensPerSecond = TokensPerSecond.Read(sources) ?? 40 };
@@ -102,14 +114,8 @@ internal static class EngineSettings
         // What a test asks for by a crash is the death of the process, without a word.
         () => System.Diagnostics.Process.GetCurrentProcess().Kill());
 
-    private static Task<IInferenceEngine> ConnectAsync(Uri server, SettingSources sources, int? slots, CancellationToken cancellationToken)
-    {
-        var options = new OpenAiEngineOptions
-        {
-            BaseUrl = server, Model = Model.Read(sources), Slots = slots, IsBitExact = BitExact.Read(sources), ApiKey = ReadKey(sources),
-        };
-        return OpenAiEngine.ConnectAsync(options, TimeProvider.System, createHandler: null, cancellationToken);
-    }
+    private static Task<IInferenceEngine> ConnectAsync(Uri server, SettingSources sources, int? slots, CancellationToken cancellationToken) =>
+        OpenAiEngine.ConnectAsync(ServerOptions(server, sources, slots), TimeProvider.System, createHandler: null, cancellationToken);
 
     private static string? ReadKey(SettingSources sources)
     {

@@ -56,7 +56,7 @@ public static class OpenAiEngine
         }
 
         var slots = options.Slots ?? facts.Slots ?? throw new ArgumentException(
-            $"Slots is missing, and {http.Name} ({facts.Kind.Word()}) does not tell how many requests it runs at the same time; set --slots, 1 to 10000");
+            $"Slots is missing, and {http.Name} ({facts.Kind.Word()}) does not tell how many requests it runs at the same time; set --slots, 1 to 10000 (for the upstream of a gateway --upstream-slots)");
         var models = new List<ModelDescription>();
         foreach (var model in served)
         {
@@ -82,7 +82,8 @@ public static class OpenAiEngine
             {
                 return await EngineProbe.AskAsync(http, options.Kind, cancellationToken);
             }
-            catch (EngineException exception) when (exception.Error == EngineError.Failed && time.GetElapsedTime(start) < options.StartTimeout)
+            catch (EngineException exception) when (
+                exception.Error is EngineError.Unreachable or EngineError.Lost or EngineError.Failed && time.GetElapsedTime(start) < options.StartTimeout)
             {
                 await Task.Delay(RetryInterval, time, cancellationToken);
             }

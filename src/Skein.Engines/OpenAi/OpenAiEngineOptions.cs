@@ -53,6 +53,10 @@ public sealed record OpenAiEngineOptions
     /// <summary>Longest silence of a stream, its first event included, above 0, to 1 hour. Default: 5 minutes.</summary>
     public TimeSpan SilenceTimeout { get; init; } = TimeSpan.FromMinutes(5);
 
+    /// <summary>Checks all that can be checked without the server.</summary>
+    /// <exception cref="ArgumentException">An option is out of its range; the message names it, its value and what is allowed.</exception>
+    public void Validate() => OptionChecks.Check(this);
+
     /// <summary>Without the key: options end up in logs.</summary>
     public override string ToString() => $"{Kind.Word()} at {BaseUrl}";
 }

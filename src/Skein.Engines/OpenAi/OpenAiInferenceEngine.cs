@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Skein.Engines.OpenAi.Metrics;
+using Skein.Engines.OpenAi.Probing;
 using Skein.Engines.OpenAi.Texts;
 using Skein.Engines.OpenAi.Tokens;
 using Skein.Engines.OpenAi.Wire;
@@ -15,6 +16,21 @@ internal sealed class OpenAiInferenceEngine(
 
     public ValueTask<EngineDescription> DescribeAsync(CancellationToken cancellationToken) =>
         ValueTask.FromResult(description with { Models = [.. description.Models.Select(model => model.Clone())] });
+
+    public async ValueTask CheckAsync(CancellationToken cancellationToken)
+    {
+        if (routes.Kind == OpenAiEngineKind.LlamaCpp)
+        {
+            // It lists its models while it still loads them.
+            await http.FindAsync("health", cancellationToken);
+        }
+
+        var listed = await EngineProbe.ModelNamesAsync(http, cancellationToken);
+        if (description.Models.FirstOrDefault(model => !listed.Contains(model.Name)) is { } gone)
+        {
+            throw new EngineException(EngineError.ModelNotFound, $"{http.Name} does not serve the model '{gone.Name}' any more; it serves: {string.Join(", ", listed)}");
+        }
+    }
 
     public async IAsyncEnumerable<GenerateFrame> GenerateAsync(GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {

@@ -23,6 +23,9 @@ internal sealed class GroupFleet : IFleetSource, IDescriptionBook
 
     public FleetView Current => _current;
 
+    /// <summary>Whether there is a group and its seeds, if it has any, could be asked.</summary>
+    public bool IsGathered { get; private set; }
+
     /// <summary>Takes in the newest snapshot. Called by one loop.</summary>
     public void Update(MembershipSnapshot snapshot)
     {
@@ -56,8 +59,9 @@ internal sealed class GroupFleet : IFleetSource, IDescriptionBook
         _everOffered.UnionWith(live.SelectMany(replica => replica.Models));
         // A group without any replica, dead or alive, is one still being gathered, and so is one with a replica that has not told its models:
         // nothing can be called unknown in it.
+        IsGathered = snapshot.Seeds.IsEmpty || snapshot.Seeds.Any(seed => seed.Reached);
         bool complete = replicas.Count > 0
-            && (snapshot.Seeds.IsEmpty || snapshot.Seeds.Any(seed => seed.Reached))
+            && IsGathered
             && live.TrueForAll(HasToldItsModels);
         _current = new FleetView(live, [.. _everOffered], complete);
     }

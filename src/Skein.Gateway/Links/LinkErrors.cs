@@ -55,6 +55,9 @@ internal static class LinkErrors
         // The status alone is no proof: message limits answer with it too.
         StatusCode.ResourceExhausted when details?.GetDetail<SlotRefusal>() is not null => LinkError.NoSlot,
         StatusCode.Unavailable when HasReason(details, ErrorReasons.Draining) => LinkError.Draining,
+        // A replica without its engine is as good as gone: it is left out until its Describe, which asks the engine, answers.
+        StatusCode.Unavailable when HasReason(details, ErrorReasons.EngineUnreachable) => LinkError.Unreachable,
+        StatusCode.Unavailable when HasReason(details, ErrorReasons.EngineLost) => LinkError.ConnectionLost,
         _ => null,
     };
 

@@ -15,11 +15,18 @@ internal sealed partial class EngineLoadPoll(IInferenceEngine engine, SlotTable 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(Interval, time);
-        do
+        try
         {
-            slots.SetKvUsed((await AskAsync(stoppingToken)).KvUsedPermille);
+            do
+            {
+                slots.SetKvUsed((await AskAsync(stoppingToken)).KvUsedPermille);
+            }
+            while (await timer.WaitForNextTickAsync(stoppingToken));
         }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // Told here: a host whose start failed takes it for a crash.
+        }
     }
 
     private async Task<EngineLoad> AskAsync(CancellationToken stoppingToken)

@@ -39,6 +39,8 @@ internal sealed partial class InferenceService(
         CheckCaller(request.Caller);
         try
         {
+            // Whoever asks wants to know whether work can be sent here: a replica is as good as its engine.
+            await engine.CheckAsync(context.CancellationToken);
             var description = await engine.DescribeAsync(context.CancellationToken);
             return new DescribeResponse { Models = { description.Models }, Engine = engine.Kind, Load = slots.Report(request.Caller) };
         }
@@ -80,7 +82,7 @@ internal sealed partial class InferenceService(
         }
         catch (EngineException exception)
         {
-            if (exception.Error == EngineError.Failed)
+            if (exception.Error is EngineError.Failed or EngineError.Unreachable or EngineError.Lost)
             {
                 Log.EngineFailed(logger, request.RequestId, request.Choice, request.Attempt, exception);
             }

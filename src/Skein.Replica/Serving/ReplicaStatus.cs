@@ -36,6 +36,8 @@ internal static class ReplicaStatus
             EngineError.Unsupported => (Code.InvalidArgument, ErrorReasons.Unsupported),
             EngineError.ContextLengthExceeded => (Code.FailedPrecondition, ErrorReasons.ContextLengthExceeded),
             EngineError.ResumeRefused => (Code.FailedPrecondition, ErrorReasons.ResumeRefused),
+            EngineError.Unreachable => (Code.Unavailable, ErrorReasons.EngineUnreachable),
+            EngineError.Lost => (Code.Unavailable, ErrorReasons.EngineLost),
             EngineError.ModelNotFound => (Code.NotFound, ErrorReasons.ModelNotFound),
             _ => (Code.Internal, ErrorReasons.EngineFailed),
         };

@@ -35,7 +35,7 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
     private TimeSpan? _waitingSince;
     private int _numbered;
     private int _expectedStart;
-    private int _indexAtStart;
+    private int _reachedBefore;
     private int _lostWithoutProgress;
     private bool _heard;
     private bool _startForwarded;
@@ -61,6 +61,9 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
     /// <summary>The current attempt can be moved to another replica while it runs.</summary>
     public bool MayMove => Started && _replay is null && request.Failover != FailoverPolicy.Never && MayResume;
 
+    /// <summary>How far the current attempt got in the answer. Making again what was made before is no progress.</summary>
+    private int Reached => _replay?.Index ?? NextIndex;
+
     /// <summary>Going on from the journal is as good as the client wants it.</summary>
     private bool MayResume =>
         ResumeTier == ResumeTier.Exact || (request.Failover != FailoverPolicy.Exact && ResumeTier is ResumeTier.Tokens or ResumeTier.Text);
@@ -77,13 +80,10 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
     public GenerateRequest BeginAttempt()
     {
         GenerateRequest next = NextRequest();
-        _replay = null;
-        if (NextIndex > 0 && !MayResume)
-        {
+        Replay? replay = NextIndex > 0 && !MayResume ? new Replay(_journal) : null;
+        if (replay is not null)
             next.Resume = null;
-            _replay = new Replay(_journal);
-        }
-        MakeCurrent((int)next.Attempt, _replay is null ? NextIndex : 0);
+        MakeCurrent((int)next.Attempt, replay is null ? NextIndex : 0, replay);
         return next;
     }
 
@@ -100,7 +100,7 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
     public ContinueRequest Continuation(Challenge challenge) => _journal.Since(challenge);
 
     /// <summary>Makes a challenger the current attempt: from now on only its frames count, its start frame first.</summary>
-    public void Promote(Challenge challenge) => MakeCurrent((int)challenge.Request.Attempt, challenge.FromIndex);
+    public void Promote(Challenge challenge) => MakeCurrent((int)challenge.Request.Attempt, challenge.FromIndex, _replay);
 
     /// <summary>Takes in that a challenger failed: its replica is not asked again.</summary>
     public void ChallengerLost(ReplicaId replica) => _excluded.Add(replica);
@@ -117,14 +117,14 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
         frame.Load = null;
         if (frame.Start is { } start && !AcceptStart(frame, start, out violation))
             return FrameVerdict.Violation;
-        if (frame.Count == 0 && frame.Text.IsEmpty && frame.RawDelta.IsEmpty && frame.Finish is null)
+        if (IsEmpty(frame))
             return frame.Start is null ? FrameVerdict.Drop : FrameVerdict.Forward;
         if (_replay is not null && Started && _replay.Take(frame) is { } difference)
         {
             violation = difference;
             return FrameVerdict.Diverged;
         }
-        if (IsReplaying)
+        if (IsReplaying || IsEmpty(frame))
             return FrameVerdict.Drop;
         violation = Check(frame);
         if (violation is not null)
@@ -142,7 +142,7 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
     {
         _excluded.Add(replica);
         _waitingSince = null;
-        if (NextIndex > _indexAtStart)
+        if (Reached > _reachedBefore)
             _lostWithoutProgress = 0;
         else if (reason.MayBePoison() && (_heard || reason != FaultReason.LinkStall))
             _lostWithoutProgress++; // A replica that was silent from the first moment was frozen before the request came.
@@ -155,6 +155,8 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
             : null;
     }
 
+    private static bool IsEmpty(GenerateFrame frame) => frame.Count == 0 && frame.Text.IsEmpty && frame.RawDelta.IsEmpty && frame.Finish is null;
+
     private GenerateRequest NextRequest()
     {
         _numbered++;
@@ -164,11 +166,12 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
         return next;
     }
 
-    private void MakeCurrent(int number, int expectedStart)
+    private void MakeCurrent(int number, int expectedStart, Replay? replay)
     {
+        _reachedBefore = Math.Max(_reachedBefore, Reached);
+        _replay = replay;
         Attempt = number;
         _expectedStart = expectedStart;
-        _indexAtStart = NextIndex;
         (Started, _heard) = (false, false);
     }
 

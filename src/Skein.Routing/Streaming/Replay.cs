@@ -10,7 +10,8 @@ namespace Skein.Routing.Streaming;
 /// </summary>
 /// <remarks>
 /// Engines that give ids repeat their token indexes, and the ids are compared. Engines that give only pieces of text may cut them otherwise
-/// the second time: there the bytes count, and the pieces are numbered on from the journal's last.
+/// the second time: there the bytes count, and the pieces are numbered on from the journal's last. Pieces of which the client has seen nothing
+/// (a tool call that is kept back until it is whole) need not come again: what they say may be said anew.
 /// </remarks>
 internal sealed class Replay
 {
@@ -29,14 +30,19 @@ internal sealed class Replay
         _have = journal.NextIndex;
         _haveText = journal.Text.Length;
         _haveRaw = journal.RawDeltas.Length;
+        IsBehind = HasIds || _haveText > 0 || _haveRaw > 0;
+        _shift = IsBehind ? 0 : _have;
     }
 
-    /// <summary>True until something came that the client does not have.</summary>
-    public bool IsBehind { get; private set; } = true;
+    /// <summary>True until all that the client has has come again; of ids, until one came that it does not have.</summary>
+    public bool IsBehind { get; private set; }
+
+    /// <summary>Tokens of the answer that came so far, as the engine numbers them.</summary>
+    public int Index => _index;
 
     private bool HasIds => !_journal.Ids.IsEmpty;
 
-    /// <summary>Takes in a frame with tokens or a finish, and cuts off it what the client has.</summary>
+    /// <summary>Takes in a frame with tokens or a finish, and cuts off it what the client has: maybe all of it.</summary>
     /// <param name="frame">Changed; numbered as the client's next one where anything is left of it.</param>
     /// <returns>How the answer differs from the one the client has; null when it does not.</returns>
     public string? Take(GenerateFrame frame)
@@ -85,17 +91,22 @@ internal sealed class Replay
         return true;
     }
 
-    /// <summary>True when the frame holds something new; the tokens that are not are cut off it then.</summary>
+    /// <summary>True when the client has no more than what came up to this frame; the tokens that it has are cut off the frame then.</summary>
     private bool Catches(GenerateFrame frame, int before)
     {
         bool isWhole = _text == _haveText && _raw == _haveRaw && (!HasIds || _index >= _have);
         bool isNew = (HasIds && _index > _have) || !frame.Text.IsEmpty || !frame.RawDelta.IsEmpty || frame.Finish is not null;
-        if (!isWhole || !isNew)
+        if (!isWhole || (HasIds && !isNew))
             return false;
         if (HasIds)
+        {
             Cut(frame, Math.Max(0, _have - before));
-        else
-            _shift = _have - before; // Numbered on from the last one the client has, wherever the engine cut this time.
+            return true;
+        }
+        // Numbered on from the last one the client has, wherever the engine cut this time.
+        _shift = _have - (isNew ? before : _index);
+        if (!isNew)
+            Cut(frame, (int)frame.Count);
         return true;
     }
 

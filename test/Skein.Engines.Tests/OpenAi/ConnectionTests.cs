@@ -72,8 +72,38 @@ public class ConnectionTests
         var exception = await Assert.ThrowsAsync<EngineException>(
             () => OpenAiEngine.ConnectAsync(new OpenAiEngineOptions { BaseUrl = url, Slots = 1 }, TimeProvider.System, cancellationToken: Cancellation));
 
-        Assert.Equal(EngineError.Failed, exception.Error);
+        Assert.Equal(EngineError.Unreachable, exception.Error);
         Assert.Contains(url.ToString(), exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task CheckAsync_ServerDies_ItsStreamIsLostAndItIsUnreachable()
+    {
+        var server = new OneTokenServer();
+        await using var engine = await server.ConnectAsync(TimeProvider.System);
+        await engine.CheckAsync(Cancellation);
+        await using var frames = engine.GenerateAsync(Chat(), Cancellation).GetAsyncEnumerator(Cancellation);
+        Assert.True(await frames.MoveNextAsync() && await frames.MoveNextAsync());
+
+        await server.DisposeAsync();
+
+        var lost = await Assert.ThrowsAsync<EngineException>(async () => await frames.MoveNextAsync());
+        var unreachable = await Assert.ThrowsAsync<EngineException>(async () => await engine.CheckAsync(Cancellation));
+        Assert.Equal((EngineError.Lost, EngineError.Unreachable), (lost.Error, unreachable.Error));
+    }
+
+    [Fact]
+    public async Task CheckAsync_OtherModel_NamesTheOneThatIsGone()
+    {
+        var server = Dialogues.Ollama();
+        await using var engine = await server.ConnectAsync();
+        await engine.CheckAsync(Cancellation);
+
+        server.On("/v1/models", """{"data":[{"id":"other"}]}""");
+
+        var gone = await Assert.ThrowsAsync<EngineException>(async () => await engine.CheckAsync(Cancellation));
+        Assert.Equal(EngineError.ModelNotFound, gone.Error);
+        Assert.Contains("'fake:1b'", gone.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -135,6 +165,7 @@ public class ConnectionTests
             },
             time, cancellationToken: Cancellation);
 
+        /// <summary>Dies: cuts what it streams.</summary>
         public async ValueTask DisposeAsync()
         {
             await _stop.CancelAsync();
@@ -165,8 +196,9 @@ public class ConnectionTests
             var asked = Encoding.ASCII.GetString(buffer, 0, await stream.ReadAsync(buffer));
             if (asked.StartsWith("POST", StringComparison.Ordinal))
             {
-                await SendAsync(stream, "text/event-stream", "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n");
-                while (await ReadAsync(stream, buffer) > 0)
+                const string Event = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
+                await SendAsync(stream, "text/event-stream\r\nTransfer-Encoding: chunked", $"{Event.Length:x}\r\n{Event}\r\n");
+                while (await ReadAsync(stream, buffer, _stop.Token) > 0)
                 {
                     // The rest of the request's body.
                 }
@@ -178,11 +210,11 @@ public class ConnectionTests
             await SendAsync(stream, "application/json", asked.Contains("version", StringComparison.Ordinal) ? """{"version":"1"}""" : """{"data":[{"id":"a"}]}""");
         }
 
-        private static async Task<int> ReadAsync(NetworkStream stream, byte[] buffer)
+        private static async Task<int> ReadAsync(NetworkStream stream, byte[] buffer, CancellationToken stop)
         {
             try
             {
-                return await stream.ReadAsync(buffer);
+                return await stream.ReadAsync(buffer, stop);
             }
             catch (IOException)
             {

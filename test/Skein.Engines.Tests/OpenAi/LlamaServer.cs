@@ -25,8 +25,7 @@ public sealed class LlamaServer : IAsyncLifetime
     /// <summary>Connects an engine; skips the test where there is no server.</summary>
     public async Task<IInferenceEngine> ConnectAsync(Func<OpenAiEngineOptions, OpenAiEngineOptions>? change = null)
     {
-        Assert.SkipWhen(
-            _process.Value is null, "no llama.cpp server: set SKEIN_LLAMA_SERVER to its program, or have ../shared/tools/get-llama-server beside the repository");
+        Assert.SkipWhen(_process.Value is null, LlamaProgram.Missing);
         var options = new OpenAiEngineOptions { BaseUrl = Url, StartTimeout = TimeSpan.FromMinutes(1), IsBitExact = true };
         return await OpenAiEngine.ConnectAsync(change?.Invoke(options) ?? options, TimeProvider.System, cancellationToken: TestContext.Current.CancellationToken);
     }
@@ -43,42 +42,7 @@ public sealed class LlamaServer : IAsyncLifetime
         }
     }
 
-    private Process? Start()
-    {
-        if (FindProgram() is not { } program)
-        {
-            return null;
-        }
-
-        string[] arguments =
-        [
-            "-m", Loaded.DefaultModelFile, "--host", "127.0.0.1", "--port", $"{_port}", "--alias", "tiny", "-t", "1", "-c", "4096", "-np", $"{Slots}",
-            "--metrics", "-ctk", "f32", "-ctv", "f32", "-fa", "off", "--log-disable",
-        ];
-        return Process.Start(new ProcessStartInfo(program, arguments));
-    }
-
-    private static string? FindProgram()
-    {
-        if (Environment.GetEnvironmentVariable("SKEIN_LLAMA_SERVER") is { Length: > 0 } named)
-        {
-            return named;
-        }
-
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            var script = Path.Combine(folder.FullName, "..", "shared", "tools", "get-llama-server");
-            if (File.Exists(Path.Combine(folder.FullName, "Skein.slnx")) && File.Exists(script))
-            {
-                using var fetch = Process.Start(new ProcessStartInfo(script) { RedirectStandardOutput = true, UseShellExecute = false })!;
-                var program = fetch.StandardOutput.ReadToEnd().Trim();
-                fetch.WaitForExit();
-                return fetch.ExitCode == 0 ? program : null;
-            }
-        }
-
-        return null;
-    }
+    private Process? Start() => LlamaProgram.Find() is { } program ? LlamaProgram.Start(program, Loaded.DefaultModelFile, _port, Slots) : null;
 
     private static int FreePort()
     {

@@ -96,22 +96,6 @@ public class TextDialogueTests
         Assert.Equal("Hello, you", string.Concat(frames.Select(frame => frame.Text.ToStringUtf8())));
     }
 
-    [Fact]
-    public async Task GenerateAsync_ToolCallsAndReasoning_ComeVerbatim()
-    {
-        const string Call = """{"tool_calls":[{"index":0,"id":"c1","function":{"name":"f","arguments":"{\"a\": 1.50}"}}]}""";
-        await using var engine = await Dialogues.Ollama(
-            Delta("""{"role":"assistant","content":null,"reasoning":"Hm"}"""), Delta(Call), Delta("{}", "\"tool_calls\""), Usage).ConnectAsync();
-        var request = Chat();
-        request.Chat.Tools = ByteString.CopyFromUtf8("""[{"type":"function","function":{"name":"f"}}]""");
-
-        var frames = await FramesOf(engine, request);
-
-        Assert.Equal(ResumeTier.None, frames[0].Start.ResumeTier);
-        Assert.Equal(["""{"reasoning":"Hm"}""", Call], frames[1..^1].Select(frame => frame.RawDelta.ToStringUtf8()));
-        Assert.Equal((FinishReason.ToolCalls, 2u), (frames[^1].Finish.Reason, frames[^1].FirstIndex));
-    }
-
     [Theory]
     [InlineData("structured deltas", "", 2, "")]
     [InlineData("the beginning of one", "a st", 2, "")]

@@ -42,6 +42,14 @@ internal static class Frames
     public static GenerateFrame Delta(uint index, string json) =>
         new() { Attempt = 1, FirstIndex = index, Count = 1, RawDelta = ByteString.CopyFromUtf8(json) };
 
+    /// <summary>The last frame of an answer with tool calls, which hold the calls whole.</summary>
+    public static GenerateFrame ToolCalls(uint completionTokens, string json)
+    {
+        var frame = Finish(completionTokens, reason: FinishReason.ToolCalls);
+        (frame.FirstIndex, frame.RawDelta) = (completionTokens, ByteString.CopyFromUtf8(json));
+        return frame;
+    }
+
     public static GenerateFrame Finish(uint completionTokens, uint choice = 0, FinishReason reason = FinishReason.Stop) => new()
     {
         Attempt = 1,

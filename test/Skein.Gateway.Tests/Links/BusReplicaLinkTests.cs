@@ -132,7 +132,7 @@ public sealed class BusReplicaLinkTests
         engine.Of("after").Say(KeyedEngine.Start, KeyedEngine.Finish);
 
         Assert.All(ends, end => Assert.Equal(LinkError.ConnectionLost, end.Error));
-        Assert.NotNull((await world.Read("after").RestAsync())[^1].Finish);
+        Assert.NotNull((await ReadOnceReachableAsync(world, "after"))[^1].Finish);
     }
 
     [Fact]
@@ -212,5 +212,21 @@ public sealed class BusReplicaLinkTests
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => world.Read("x", new CancellationToken(canceled: true)).NextAsync());
 
         Assert.Equal(0u, world.App.Control.Report().Running);
+    }
+
+    /// <summary>The connection may still be in the pause after its last vain attempt.</summary>
+    private static async Task<List<GenerateFrame>> ReadOnceReachableAsync(BusWorld world, string prompt)
+    {
+        while (true)
+        {
+            try
+            {
+                return await world.Read(prompt).RestAsync();
+            }
+            catch (LinkException end) when (end.Error == LinkError.Unreachable)
+            {
+                world.Token.ThrowIfCancellationRequested();
+            }
+        }
     }
 }

@@ -75,6 +75,35 @@ public sealed class ReplayTests
         Assert.Equal((2u, """{"c":3}"""), (next.FirstIndex, next.RawDelta.ToStringUtf8()));
     }
 
+    [Fact]
+    public void Take_ToolCallWasHeldBackWhole_IsNotBehindOnceTheTextHasComeAgain()
+    {
+        var replay = new Replay(JournalOf(Piece(0, "Hi"), Piece(1, ""), Piece(2, "")));
+        Assert.True(replay.IsBehind);
+
+        GenerateFrame known = Piece(0, "Hi");
+        Assert.Null(replay.Take(known));
+        Assert.False(replay.IsBehind);
+        GenerateFrame held = Piece(1, "");
+        Assert.Null(replay.Take(held));
+        GenerateFrame call = new() { FirstIndex = 2, RawDelta = ByteString.CopyFromUtf8("{}"), Finish = new Finish { Reason = FinishReason.ToolCalls } };
+        Assert.Null(replay.Take(call));
+
+        Assert.Equal((0u, 3u, "{}"), (known.Count, held.FirstIndex, call.RawDelta.ToStringUtf8()));
+    }
+
+    [Fact]
+    public void Take_ClientHasSeenNothing_IsNeverBehind()
+    {
+        var replay = new Replay(JournalOf(Piece(0, ""), Piece(1, "")));
+
+        Assert.False(replay.IsBehind);
+        GenerateFrame first = Piece(0, "other");
+        Assert.Null(replay.Take(first));
+
+        Assert.Equal((2u, "other"), (first.FirstIndex, first.Text.ToStringUtf8()));
+    }
+
     public static TheoryData<string, GenerateFrame> OtherAnswers() => new()
     {
         { "text", Ids("aX", 1, 2) },

@@ -8,7 +8,7 @@ internal static class EngineProbe
 {
     private const int MostModels = 1_000;
 
-    /// <summary>One try; a server that is not up yet is an <see cref="EngineError.Failed"/>.</summary>
+    /// <summary>One try; a server that is not up yet is <see cref="EngineError.Unreachable"/>, <see cref="EngineError.Lost"/> or <see cref="EngineError.Failed"/>.</summary>
     public static async ValueTask<EngineFacts> AskAsync(EngineHttp http, OpenAiEngineKind kind, CancellationToken cancellationToken)
     {
         var props = kind is OpenAiEngineKind.Auto or OpenAiEngineKind.LlamaCpp ? await http.FindAsync("props", cancellationToken) : null;
@@ -33,6 +33,10 @@ internal static class EngineProbe
         Require(kind != OpenAiEngineKind.SgLang, http, kind, "/model_info tells no model_path");
         return await VllmOrOtherAsync(http, kind, cancellationToken);
     }
+
+    /// <summary>Names of the models it lists now.</summary>
+    public static async ValueTask<IReadOnlyCollection<string>> ModelNamesAsync(EngineHttp http, CancellationToken cancellationToken) =>
+        [.. (await ModelsAsync(http, cancellationToken)).Select(model => model.Text("id")!)];
 
     private static async ValueTask<EngineFacts> LlamaAsync(EngineHttp http, JsonElement props, CancellationToken cancellationToken)
     {

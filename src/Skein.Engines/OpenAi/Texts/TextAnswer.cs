@@ -7,19 +7,25 @@ using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAi.Texts;
 
-/// <summary>One answer in events: takes deltas, gives frames. Synchronous; not safe for concurrent use.</summary>
+/// <summary>
+/// One answer in events: takes deltas, gives frames. Tool calls are kept back and come whole, in the last frame. Synchronous; not safe for concurrent use.
+/// </summary>
 internal sealed class TextAnswer
 {
     private readonly GenerateRequest _request;
     private readonly AnswerText _text;
+    private readonly HeldToolCalls _calls;
     private uint _next;
     private FinishReason _end;
     private string _matchedStop = "";
     private Usage? _usage;
 
-    public TextAnswer(GenerateRequest request)
+    /// <param name="request">What is answered.</param>
+    /// <param name="engine">The server, for messages.</param>
+    public TextAnswer(GenerateRequest request, string engine)
     {
         _request = request;
+        _calls = new HeldToolCalls(engine);
         _next = request.Resume?.NextIndex ?? 0;
         var echo = request.Echo ? Encoding.UTF8.GetBytes(request.Text) : [];
         _text = new AnswerText(request.Stop, echo);
@@ -61,7 +67,9 @@ internal sealed class TextAnswer
         }
     }
 
-    /// <summary>The delta's frame; null where it says nothing of the answer.</summary>
+    /// <summary>
+    /// The delta's frame; null where it says nothing of the answer. A frame without anything in it says that the server goes on with a tool call.
+    /// </summary>
     public GenerateFrame? Add(TextDelta delta)
     {
         if (delta.End != FinishReason.Unspecified)
@@ -72,6 +80,11 @@ internal sealed class TextAnswer
         if (delta.IsEmpty || IsStopped)
         {
             return null;
+        }
+
+        if (delta.ToolCalls is { } pieces)
+        {
+            _calls.Add(pieces);
         }
 
         _text.Append(Encoding.UTF8.GetBytes(delta.Text));
@@ -88,7 +101,7 @@ internal sealed class TextAnswer
     }
 
     /// <summary>
-    /// The last frame. Usage is as the server counted it: told only where it counted the whole answer, which it did not where the answer was
+    /// The last frame, with the tool calls. Usage is as the server counted it: told only where it counted the whole answer, which it did not where the answer was
     /// resumed or cut here.
     /// </summary>
     public GenerateFrame Finish()
@@ -98,6 +111,7 @@ internal sealed class TextAnswer
         {
             FirstIndex = _next,
             Text = ByteString.CopyFrom(_text.Take()),
+            RawDelta = ByteString.CopyFrom(_calls.ToDelta()),
             Finish = new Finish
             {
                 Reason = IsStopped ? FinishReason.Stop : _end == FinishReason.Unspecified ? FinishReason.Length : _end,

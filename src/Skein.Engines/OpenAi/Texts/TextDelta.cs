@@ -7,20 +7,22 @@ namespace Skein.Engines.OpenAi.Texts;
 
 /// <summary>What one event says of the answer.</summary>
 /// <param name="Text">New text.</param>
-/// <param name="Raw">Everything else in the delta (tool calls, reasoning), as a JSON object; empty where there is nothing.</param>
+/// <param name="ToolCalls">Pieces of tool calls, as the server's array has them; null where there are none.</param>
+/// <param name="Raw">Everything else in the delta (reasoning), as a JSON object; empty where there is nothing.</param>
 /// <param name="Logprobs">Of its tokens, where asked for.</param>
 /// <param name="End">Why the answer ended; unspecified where it did not.</param>
 /// <param name="MatchedStop">The stop text that ended it, where the server says.</param>
 internal readonly record struct TextDelta(
-    string Text, ReadOnlyMemory<byte> Raw, IReadOnlyList<TokenLogprob> Logprobs, FinishReason End, string MatchedStop)
+    string Text, JsonElement? ToolCalls, ReadOnlyMemory<byte> Raw, IReadOnlyList<TokenLogprob> Logprobs, FinishReason End, string MatchedStop)
 {
-    public bool IsEmpty => Text.Length == 0 && Raw.IsEmpty && Logprobs.Count == 0;
+    public bool IsEmpty => Text.Length == 0 && ToolCalls is null && Raw.IsEmpty && Logprobs.Count == 0;
 
     public static TextDelta OfChat(JsonElement choice, GenerateRequest request)
     {
         var delta = choice.Member("delta") ?? default;
         return new TextDelta(
             delta.Text("content") ?? "",
+            CallsOf(delta),
             RestOf(delta),
             CompletionLogprobs.OfChat(choice, request),
             FinishReasons.Read(choice.Text("finish_reason")),
@@ -29,10 +31,15 @@ internal readonly record struct TextDelta(
 
     public static TextDelta OfCompletion(JsonElement choice, GenerateRequest request) => new(
         choice.Text("text") ?? "",
-        default,
+        ToolCalls: null,
+        Raw: default,
         CompletionLogprobs.Of(choice, request, []),
         FinishReasons.Read(choice.Text("finish_reason")),
         StopOf(choice, request));
+
+    // Some servers add an empty list to every delta.
+    private static JsonElement? CallsOf(JsonElement delta) =>
+        delta.Member("tool_calls") is { } calls && !(calls.ValueKind == JsonValueKind.Array && calls.GetArrayLength() == 0) ? calls : null;
 
     // The values verbatim; the role is the same for all answers, and null says nothing.
     private static ReadOnlyMemory<byte> RestOf(JsonElement delta)
@@ -46,7 +53,7 @@ internal readonly record struct TextDelta(
         Utf8JsonWriter? writer = null;
         foreach (var member in delta.EnumerateObject())
         {
-            if (member.Name is "role" or "content" || member.Value.ValueKind == JsonValueKind.Null)
+            if (member.Name is "role" or "content" or "tool_calls" || member.Value.ValueKind == JsonValueKind.Null)
             {
                 continue;
             }

@@ -14,7 +14,7 @@ internal sealed class TextGeneration(EngineHttp http, OpenAiEngineKind kind)
         GenerateRequest request, ModelDescription model, ResumeTier tier, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         CheckResume(request.Resume, tier);
-        var answer = new TextAnswer(request);
+        var answer = new TextAnswer(request, http.Name);
         yield return StartFrame(request, model, tier);
 
         if (!answer.IsComplete)

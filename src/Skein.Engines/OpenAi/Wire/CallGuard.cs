@@ -16,13 +16,22 @@ internal readonly struct CallGuard(string engine, TimeSpan patience, Cancellatio
         {
             return await call();
         }
+        catch (OperationCanceledException exception) when (exception.InnerException is TimeoutException && !cancellationToken.IsCancellationRequested)
+        {
+            // As the sockets tell that no connection was made in time.
+            throw new EngineException(EngineError.Unreachable, $"{engine} cannot be reached: {exception.InnerException.Message}", exception);
+        }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
             throw new EngineException(EngineError.Failed, $"{engine} said nothing for {patience.TotalSeconds:0.#} s", exception);
         }
+        catch (HttpRequestException exception) when (IsOfConnecting(exception.HttpRequestError) && !cancellationToken.IsCancellationRequested)
+        {
+            throw new EngineException(EngineError.Unreachable, $"{engine} cannot be reached: {exception.Message}", exception);
+        }
         catch (Exception exception) when (exception is HttpRequestException or IOException && !cancellationToken.IsCancellationRequested)
         {
-            throw new EngineException(EngineError.Failed, $"{engine} cannot be reached or broke off: {exception.Message}", exception);
+            throw new EngineException(EngineError.Lost, $"{engine} broke off: {exception.Message}", exception);
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException)
         {
@@ -33,4 +42,7 @@ internal readonly struct CallGuard(string engine, TimeSpan patience, Cancellatio
             throw new EngineException(EngineError.Failed, $"{engine} sent an event that is no JSON", exception);
         }
     }
+
+    private static bool IsOfConnecting(HttpRequestError error) =>
+        error is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError;
 }

@@ -66,6 +66,37 @@ public sealed class OfficialClientTests
     }
 
     [Fact]
+    public async Task CompleteChat_ToolCallsWithTheFinish_AreUnderstoodStreamedAndWhole()
+    {
+        GenerateFrame[] answer =
+        [
+            Frames.Start(),
+            Frames.Token(0, "Let me see."),
+            Frames.Token(1, ""),
+            Frames.ToolCalls(
+                2,
+                """{"tool_calls":[{"index":0,"id":"c1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}},"""
+                + """{"index":1,"id":"c2","type":"function","function":{"name":"g","arguments":"{}"}}]}"""),
+        ];
+        await using var gateway = await StartAsync(answer);
+
+        var calls = new List<StreamingChatToolCallUpdate>();
+        ChatFinishReason? streamedReason = null;
+        await foreach (var update in Chat(gateway).CompleteChatStreamingAsync([new UserChatMessage("hi")]))
+        {
+            calls.AddRange(update.ToolCallUpdates);
+            streamedReason ??= update.FinishReason;
+        }
+
+        ChatCompletion whole = await Chat(gateway).CompleteChatAsync([new UserChatMessage("hi")]);
+
+        Assert.Equal([(0, "c1", "f", "{\"a\":1}"), (1, "c2", "g", "{}")], calls.Select(call => (call.Index, call.ToolCallId, call.FunctionName, call.FunctionArgumentsUpdate.ToString())));
+        Assert.Equal([("c1", "f", "{\"a\":1}"), ("c2", "g", "{}")], whole.ToolCalls.Select(call => (call.Id, call.FunctionName, call.FunctionArguments.ToString())));
+        Assert.Equal((ChatFinishReason.ToolCalls, ChatFinishReason.ToolCalls), (streamedReason, whole.FinishReason));
+        Assert.Equal("Let me see.", whole.Content.Single().Text);
+    }
+
+    [Fact]
     public async Task CompleteChat_Logprobs_AreUnderstood()
     {
         await using var gateway = await StartAsync(Frames.Start(), Frames.Scored(0, "a", -0.5f, "b", -1), Frames.Finish(1));

@@ -1,0 +1,115 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.Logging;
+using Skein.Engines;
+using Skein.Engines.OpenAi;
+using Skein.Gateway.Upstreams;
+
+namespace Skein.Cli.Upstreams;
+
+/// <summary>
+/// Keeps one upstream in the gateway's fleet for as long as its server answers. The server is asked again and again, whether it is up or not; each time
+/// it comes back it is a new life, and is asked anew what it serves.
+/// </summary>
+internal sealed partial class Upstream(OpenAiEngineOptions server, IUpstreams fleet, Action<WebApplicationBuilder> configure, ILogger logger, TimeProvider time)
+{
+    /// <summary>Failed checks that take a server out which can be reached: one may be due to load.</summary>
+    private const int MostMisses = 2;
+
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan CheckPatience = TimeSpan.FromSeconds(5);
+
+    private readonly string _name = UpstreamSettings.NameOf(server.BaseUrl);
+    private ulong _generation;
+
+    /// <summary>Runs until it is cancelled; what runs on the upstream then may finish.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            string? told = null;
+            while (true)
+            {
+                await using UpstreamReplica replica = await ConnectAsync(told, cancellationToken);
+                fleet.Up(replica.Description);
+                try
+                {
+                    Log.Served(logger, _name, string.Join(", ", replica.Description.Models), replica.Description.Slots);
+                    told = await WatchAsync(replica, cancellationToken);
+                    Log.NotServed(logger, _name, told);
+                }
+                finally
+                {
+                    fleet.Down(_name);
+                }
+            }
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // The gateway stops.
+        }
+    }
+
+    /// <param name="told">The problem that was logged last; the same one is not logged again.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    private async Task<UpstreamReplica> ConnectAsync(string? told, CancellationToken cancellationToken)
+    {
+        for (TimeSpan pause = FirstPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
+        {
+            try
+            {
+                _generation = Math.Max(_generation + 1, (ulong)time.GetUtcNow().ToUnixTimeMilliseconds());
+                return await UpstreamReplica.StartAsync(server, _generation, configure, cancellationToken);
+            }
+            catch (Exception error) when (error is EngineException or ArgumentException or Replica.ReplicaBindException)
+            {
+                if (error.Message != told)
+                    Log.NotServed(logger, _name, told = error.Message);
+            }
+            await Task.Delay(pause, time, cancellationToken);
+        }
+    }
+
+    /// <summary>Returns when the server does not answer any more.</summary>
+    /// <returns>What is wrong with it.</returns>
+    private async Task<string> WatchAsync(UpstreamReplica replica, CancellationToken cancellationToken)
+    {
+        for (int misses = 0; ;)
+        {
+            await Task.Delay(CheckInterval, time, cancellationToken);
+            (string? problem, bool isGone) = await CheckAsync(replica, cancellationToken);
+            misses = problem is null ? 0 : misses + 1;
+            if (problem is not null && (isGone || misses == MostMisses))
+                return problem;
+        }
+    }
+
+    private async Task<(string? Problem, bool IsGone)> CheckAsync(UpstreamReplica replica, CancellationToken cancellationToken)
+    {
+        using var patience = new CancellationTokenSource(CheckPatience, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
+        try
+        {
+            await replica.CheckAsync(either.Token);
+            return default;
+        }
+        catch (EngineException error)
+        {
+            return (error.Message, error.Error is EngineError.Unreachable or EngineError.ModelNotFound);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return ($"{server.BaseUrl} did not answer within {CheckPatience.TotalSeconds:0} s", false);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(4011, LogLevel.Warning, "Upstream {Name} is not served: {Problem}; it is tried again")]
+        public static partial void NotServed(ILogger logger, string name, string problem);
+
+        [LoggerMessage(4012, LogLevel.Information, "Upstream {Name} is served: {Models}; {Slots} slots")]
+        public static partial void Served(ILogger logger, string name, string models, int slots);
+    }
+}

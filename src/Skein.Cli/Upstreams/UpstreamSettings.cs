@@ -1,0 +1,63 @@
+using Skein.Cli.Members;
+using Skein.Cli.Settings;
+using Skein.Engines.OpenAi;
+
+namespace Skein.Cli.Upstreams;
+
+/// <summary>The settings of servers that a gateway serves itself.</summary>
+internal static class UpstreamSettings
+{
+    private const int MostUpstreams = 64;
+
+    private static readonly Setting<IReadOnlyList<Uri>> Urls = new(
+        "upstream",
+        "url",
+        "OpenAI-compatible server that this gateway serves itself, without a replica process; several: joined by commas, or given several times",
+        $"http:// or https:// addresses without user name, query and fragment, at most {MostUpstreams}, each of another host and port",
+        [],
+        TryRead,
+        repeatable: true);
+
+    private static readonly Setting<int?> Slots = Setting.OptionalNumber(
+        "upstream-slots", "Generations at the same time, per upstream [default: the server's own number, where it says]", 1, 10_000);
+
+    public static IReadOnlyList<ISetting> All { get; } = [Urls, Slots, .. EngineSettings.OfServers];
+
+    /// <summary>The servers, all with the same options.</summary>
+    /// <exception cref="UsageException">A value is not allowed.</exception>
+    public static IReadOnlyList<OpenAiEngineOptions> Read(SettingSources sources)
+    {
+        int? slots = Slots.Read(sources);
+        List<OpenAiEngineOptions> upstreams = [.. Urls.Read(sources).Select(url => EngineSettings.ServerOptions(url, sources, slots))];
+        if (upstreams.Count == 0 && slots is not null)
+            throw new UsageException($"--upstream-slots {slots} is for upstreams; allowed without --upstream: nothing");
+        foreach (OpenAiEngineOptions upstream in upstreams)
+        {
+            try
+            {
+                upstream.Validate();
+            }
+            catch (ArgumentException error)
+            {
+                throw new UsageException($"--upstream {upstream.BaseUrl}: {error.Message}");
+            }
+        }
+        return upstreams;
+    }
+
+    /// <summary>An upstream's name in the fleet.</summary>
+    public static string NameOf(Uri url) => $"{url.Host}:{url.Port}";
+
+    private static bool TryRead(string text, out IReadOnlyList<Uri> urls)
+    {
+        var read = new List<Uri>();
+        urls = read;
+        foreach (string part in text.Split(',', StringSplitOptions.TrimEntries))
+        {
+            if (!Uri.TryCreate(part, UriKind.Absolute, out Uri? url) || url is not { Scheme: "http" or "https", UserInfo: "", Query: "", Fragment: "" })
+                return false;
+            read.Add(url);
+        }
+        return read.Count <= MostUpstreams && read.DistinctBy(NameOf, StringComparer.OrdinalIgnoreCase).Count() == read.Count;
+    }
+}

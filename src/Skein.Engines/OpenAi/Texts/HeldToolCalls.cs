@@ -1,0 +1,104 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Skein.Engines.OpenAi.Wire;
+
+namespace Skein.Engines.OpenAi.Texts;
+
+/// <summary>
+/// The tool calls of one answer, kept back until it ends: half a call is of no use to a client, and one that nobody has seen can be made again when the
+/// server is lost. Not safe for concurrent use.
+/// </summary>
+/// <param name="engine">The server, for messages.</param>
+internal sealed class HeldToolCalls(string engine)
+{
+    /// <summary>Most bytes of all calls of an answer; the journal of an answer has the same bound.</summary>
+    internal const int MostBytes = 1 << 20;
+
+    /// <summary>Most calls of an answer.</summary>
+    internal const int MostCalls = 128;
+
+    private readonly List<Call> _calls = [];
+    private int _bytes;
+
+    /// <summary>Takes in what a delta says of tool calls.</summary>
+    /// <exception cref="EngineException">It is no array of objects, or the calls pass their bounds.</exception>
+    public void Add(JsonElement pieces)
+    {
+        if (pieces.ValueKind != JsonValueKind.Array)
+        {
+            throw Broken($"tool_calls is {pieces.ValueKind}; allowed: an array of objects");
+        }
+
+        foreach (var piece in pieces.EnumerateArray())
+        {
+            if (piece.ValueKind != JsonValueKind.Object)
+            {
+                throw Broken($"tool_calls holds {piece.ValueKind}; allowed: objects");
+            }
+
+            var call = CallOf(piece);
+            _bytes += call.Json.Add(piece);
+            if (_bytes > MostBytes)
+            {
+                throw Broken($"the tool calls of one answer are over {MostBytes} bytes");
+            }
+        }
+    }
+
+    /// <summary>The whole calls, numbered without gap, as one delta; empty where there were none.</summary>
+    public ReadOnlySpan<byte> ToDelta()
+    {
+        if (_calls.Count == 0)
+        {
+            return default;
+        }
+
+        var output = new ArrayBufferWriter<byte>(_bytes + 64);
+        var separator = "{\"tool_calls\":["u8;
+        var index = 0;
+        foreach (var call in _calls.OrderBy(call => call.Index))
+        {
+            call.Json.Set("index", Encoding.ASCII.GetBytes(index++.ToString(CultureInfo.InvariantCulture)));
+            output.Write(separator);
+            call.Json.WriteTo(output);
+            separator = ","u8;
+        }
+
+        output.Write("]}"u8);
+        return output.WrittenSpan;
+    }
+
+    // Some servers give all calls the same index, or none at all: there another id begins another call.
+    private Call CallOf(JsonElement piece)
+    {
+        var index = piece.Whole("index");
+        var id = piece.Text("id") ?? "";
+        var call = index is null ? _calls.LastOrDefault() : _calls.FindLast(known => known.Index == index);
+        if (call is null || (id.Length > 0 && call.Id.Length > 0 && id != call.Id))
+        {
+            if (_calls.Count == MostCalls)
+            {
+                throw Broken($"the answer has more than {MostCalls} tool calls");
+            }
+
+            call = new Call(index ?? (_calls.Count > 0 ? _calls[^1].Index : 0));
+            _calls.Add(call);
+        }
+
+        call.Id = id.Length > 0 ? id : call.Id;
+        return call;
+    }
+
+    private EngineException Broken(string what) => new(EngineError.Failed, $"{engine}: {what}");
+
+    private sealed class Call(int index)
+    {
+        public int Index => index;
+
+        public string Id { get; set; } = "";
+
+        public GrowingObject Json { get; } = new();
+    }
+}

@@ -1,0 +1,153 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Json;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Skein.EndToEnd.Support;
+using Skein.Engines.Embedded;
+using Skein.Engines.Tests.OpenAi;
+using Skein.Gateway.Admin;
+
+namespace Skein.EndToEnd;
+
+/// <summary><c>skein gateway --upstream</c>: servers of other makes, served by the gateway itself.</summary>
+public class UpstreamTests
+{
+    private static readonly string Counted = string.Concat(Enumerable.Range(0, FakeUpstream.Words).Select(word => string.Create(CultureInfo.InvariantCulture, $"{word} ")));
+
+    [Fact]
+    public async Task Upstream_DownThenDyingInMidStreamThenBack_StreamsGoOnAndItIsTakenInAndOut()
+    {
+        var fuse = new Fuse();
+        await using FakeUpstream first = await FakeUpstream.StartAsync(fuse);
+        int port = FreePort();
+        string late = $"127.0.0.1:{port}";
+        await using UpstreamGateway gateway = await UpstreamGateway.StartAsync([first.Url, new Uri($"http://{late}")], "--upstream-slots", "4");
+        MemberRow served = await gateway.MemberAsync(first.Name, "alive");
+        MemberRow down = await gateway.MemberAsync(late, "dead");
+        Assert.Equal(("replica", "counter", 4u), (served.Role, Assert.Single(served.Models), served.Slots));
+        Assert.Empty(down.Models);
+        Assert.Equal(Counted, (await AskAsync(gateway)).Text);
+
+        await using FakeUpstream second = await FakeUpstream.StartAsync(fuse, port);
+        await gateway.MemberAsync(late, "alive");
+        Assert.Single(gateway.Process.Errors.Split('\n'), line => line.Contains($"Upstream {late} is not served", StringComparison.Ordinal));
+        // All upstreams have told their models, and there is no group to ask: what nobody offers is unknown.
+        using HttpResponseMessage unknown = await Until.DoneAsync(gateway.Client.PostAsJsonAsync("/v1/completions", new { model = "nope", prompt = "a" }), "an answer");
+        Assert.Equal(HttpStatusCode.NotFound, unknown.StatusCode);
+
+        fuse.SetAt(7);
+        Task<StreamedChat> asked = AskAsync(gateway);
+        FakeUpstream dying = await Until.DoneAsync(fuse.Burnt.Task, "a stream of 7 words", context: () => gateway.Process.Errors);
+        await dying.DisposeAsync();
+        StreamedChat saved = await asked;
+
+        Assert.Equal((Counted, "stop"), (saved.Text, saved.FinishReason));
+        // What was on its way when the connection broke may be lost with it.
+        Assert.Matches($@"^failovers=1 attempts=2 \[token [0-7]: {dying.Name} lost \(connection_lost\)\]$", saved.Failovers);
+        await gateway.MemberAsync(dying.Name, "dead");
+        for (int i = 0; i < 4; i++)
+            Assert.Equal((Counted, null), await AskAsync(gateway) is var answer ? (answer.Text, answer.Failovers) : default);
+
+        await using FakeUpstream again = await FakeUpstream.StartAsync(fuse, int.Parse(dying.Name.Split(':')[1], CultureInfo.InvariantCulture));
+        await gateway.MemberAsync(dying.Name, "alive");
+    }
+
+    [Fact]
+    public async Task Upstream_DiesInTheMiddleOfAToolCall_ClientGetsTheCallsWholeAndOnce()
+    {
+        var fuse = new Fuse();
+        await using FakeUpstream first = await FakeUpstream.StartAsync(fuse);
+        await using FakeUpstream second = await FakeUpstream.StartAsync(fuse);
+        await using UpstreamGateway gateway = await UpstreamGateway.StartAsync([first.Url, second.Url], "--upstream-slots", "4");
+        await gateway.MemberAsync(first.Name, "alive");
+        await gateway.MemberAsync(second.Name, "alive");
+
+        // The text, then half of the first call.
+        fuse.SetAt(3);
+        Task<StreamedChat> asked = AskAsync(gateway, """[{"type":"function","function":{"name":"add"}}]""");
+        FakeUpstream dying = await Until.DoneAsync(fuse.Burnt.Task, "half a call", context: () => gateway.Process.Errors);
+        await dying.DisposeAsync();
+        StreamedChat saved = await asked;
+
+        Assert.Equal(("Let me see. ", "tool_calls"), (saved.Text, saved.FinishReason));
+        Assert.Equal(FakeUpstream.Calls, Assert.Single(saved.ToolCalls));
+        Assert.Contains(dying.Name, saved.Failovers, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Upstream_RealLlamaServerKilledInMidStream_AnswerIsTheUndisturbedOne()
+    {
+        string? program = LlamaProgram.Find();
+        Assert.SkipWhen(program is null, LlamaProgram.Missing);
+        int[] ports = [FreePort(), FreePort()];
+        List<Process> servers = [.. ports.Select(port => LlamaProgram.Start(program, new EmbeddedEngineOptions().ModelFile, port, slots: 2))];
+        try
+        {
+            await using UpstreamGateway gateway = await UpstreamGateway.StartAsync(ports.Select(port => new Uri($"http://127.0.0.1:{port}")), "--bit-exact");
+            foreach (int port in ports)
+                Assert.Equal(2u, (await gateway.MemberAsync($"127.0.0.1:{port}", "alive")).Slots);
+            var question = new Question("Tell me a story about an owl.", MaxTokens: 200);
+            await using HttpAnswerStream whole = await HttpAnswerStream.AskAsync(gateway.Client, question);
+            Answer undisturbed = await whole.ReadToEndAsync();
+
+            await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(gateway.Client, question);
+            servers[Array.IndexOf(ports, int.Parse(stream.Replica.Split(':')[1], CultureInfo.InvariantCulture))].Kill();
+            Answer saved = await stream.ReadToEndAsync();
+
+            Assert.Equal(undisturbed, saved);
+            Assert.SkipWhen(stream.Failovers is null, "the answer was whole before its server could be killed");
+            Assert.Contains($"{stream.Replica} lost (connection_lost)", stream.Failovers, StringComparison.Ordinal);
+        }
+        finally
+        {
+            foreach (Process server in servers)
+            {
+                server.Kill();
+                server.Dispose();
+            }
+        }
+    }
+
+    private static async Task<StreamedChat> AskAsync(UpstreamGateway gateway, string? tools = null)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions")
+        {
+            Content = new StringContent(
+                $$"""{"messages":[{"role":"user","content":"Count!"}],"stream":true{{(tools is null ? "" : $",\"tools\":{tools}")}}}""", Encoding.UTF8, "application/json"),
+        };
+        using HttpResponseMessage response = await Until.DoneAsync(gateway.Client.SendAsync(request), "a whole answer", context: () => gateway.Process.Errors);
+        string body = await response.Content.ReadAsStringAsync();
+        Assert.True(response.StatusCode == HttpStatusCode.OK, body);
+        return StreamedChat.Read(body);
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    /// <summary>A streamed chat, read to its end.</summary>
+    private sealed record StreamedChat(string Text, string? FinishReason, IReadOnlyList<string> ToolCalls, string? Failovers)
+    {
+        private static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+        public static StreamedChat Read(string body)
+        {
+            string[] lines = body.Split("\n\n", StringSplitOptions.RemoveEmptyEntries);
+            Assert.Equal("data: [DONE]", lines[^1]);
+            List<JsonNode> choices = [.. lines[..^1].Where(line => line.StartsWith("data: ", StringComparison.Ordinal)).Select(line => JsonNode.Parse(line["data: ".Length..])!["choices"]![0]!)];
+            return new StreamedChat(
+                string.Concat(choices.Select(choice => choice["delta"]!["content"]?.GetValue<string>())),
+                choices.Select(choice => choice["finish_reason"]?.GetValue<string>()).Single(reason => reason is not null),
+                [.. choices.Select(choice => choice["delta"]!["tool_calls"]?.ToJsonString(Readable)).OfType<string>()],
+                lines.SingleOrDefault(line => line.StartsWith(": skein ", StringComparison.Ordinal))?[": skein ".Length..]);
+        }
+    }
+}

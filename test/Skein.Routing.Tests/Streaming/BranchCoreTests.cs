@@ -1,0 +1,30 @@
+using Skein.Protocol.V1;
+using Skein.Routing.Fleet;
+using Skein.Routing.Streaming;
+
+namespace Skein.Routing.Tests.Streaming;
+
+public sealed class BranchCoreTests
+{
+    [Theory]
+    [InlineData(new[] { 3, 3, 3 }, true)]
+    [InlineData(new[] { 3, 4, 5, 6 }, false)]
+    [InlineData(new[] { 3, 4, 2, 4 }, true)]
+    public void Lost_InAToolCallHeldBack_MakingItAgainIsNoProgress(int[] piecesOfAttempts, bool isPoison)
+    {
+        var core = new BranchCore(new GenerateRequest(), new StreamingOptions());
+        string? verdict = null;
+        for (int i = 0; i < piecesOfAttempts.Length; i++)
+        {
+            Assert.Null(verdict);
+            uint attempt = core.BeginAttempt().Attempt;
+            core.Accept(new GenerateFrame { Attempt = attempt, Start = new Start { ResumeTier = ResumeTier.None } }, out _);
+            for (uint piece = 0; piece < piecesOfAttempts[i]; piece++)
+                Assert.Equal(FrameVerdict.Forward, core.Accept(new GenerateFrame { Attempt = attempt, FirstIndex = piece, Count = 1 }, out _));
+            verdict = core.Lost(new ReplicaId($"replica-{i}", 1), FaultReason.ConnectionLost);
+        }
+
+        Assert.Equal(isPoison, verdict is not null);
+        Assert.Equal(piecesOfAttempts.Sum(), core.NextIndex);
+    }
+}
