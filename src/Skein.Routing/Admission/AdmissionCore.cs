@@ -122,6 +122,8 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         _ejections.Ended(replica, slot.Epoch, outcome, Fleet, now);
         if (outcome == LeaseOutcome.Refused)
             replica.Refused(now);
+        if (outcome == LeaseOutcome.TooSlow)
+            replica.WasTooSlow(now);
         if (outcome == LeaseOutcome.Finished)
             _virtualLines.Observe(replica.Description.Models, held);
     }

@@ -18,6 +18,9 @@ public enum LeaseOutcome
     /// <summary>The replica had no slot for it: nothing ran.</summary>
     Refused,
 
+    /// <summary>Another replica was far faster: it had the first token sooner, or took the stream over.</summary>
+    TooSlow,
+
     /// <summary>By the client, the deadline, or an error of the request.</summary>
     Cancelled,
 }

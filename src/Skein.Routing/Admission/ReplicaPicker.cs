@@ -89,7 +89,7 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
             if (replica.TakesWork && StandingOf(replica, now) == standing && replica.HasFreeSlot(now) && request.Accepts(replica))
             {
                 double warmth = replica.WarmUp.ShareAt(replica.Description.Slots, now);
-                _candidates[count++] = new BalancingCandidate(replica, replica.Leased + replica.OthersLoad(now), warmth);
+                _candidates[count++] = new BalancingCandidate(replica, replica.Leased + replica.OthersLoad(now) + replica.SlownessAt(now), warmth);
             }
         }
         return count;

@@ -21,6 +21,7 @@ public sealed class Replica
     private volatile bool _reachable = true;
     private int _leased;
     private OthersLoad _others;
+    private Slowness _slowness;
     private TimeSpan _askAgainAt;
     private ulong _reportSequence;
     private volatile bool _drainReported;
@@ -95,6 +96,12 @@ public sealed class Replica
 
     /// <summary>Takes in that the replica refused for lack of a slot: it is not asked again at once, whatever the estimate says.</summary>
     internal void Refused(TimeSpan now) => _closedUntil = now + RefusalPause;
+
+    /// <summary>Load it is charged with for having been far too slow.</summary>
+    internal double SlownessAt(TimeSpan now) => _slowness.At(now);
+
+    /// <summary>Takes in that another replica was far faster.</summary>
+    internal void WasTooSlow(TimeSpan now) => _slowness.Add(now);
 
     internal void Ejected() => Interlocked.Increment(ref _ejections);
 

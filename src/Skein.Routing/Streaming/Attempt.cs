@@ -46,6 +46,9 @@ internal sealed class Attempt : IAsyncDisposable
     /// <summary>Time since the start frame; zero before it.</summary>
     public TimeSpan AgeSinceStart => _engineBegan == 0 ? TimeSpan.Zero : _time.GetElapsedTime(_engineBegan);
 
+    /// <summary>How it ends, if nobody has said so when it is disposed.</summary>
+    public LeaseOutcome EndsAs { get; set; } = LeaseOutcome.Cancelled;
+
     /// <summary>The frame that <see cref="MoveNextAsync"/> found.</summary>
     public GenerateFrame Current => _current!;
 
@@ -102,7 +105,7 @@ internal sealed class Attempt : IAsyncDisposable
         {
             Watch.Dispose();
             _stop.Dispose();
-            Lease.Dispose();
+            Lease.Release(EndsAs);
         }
     }
 }

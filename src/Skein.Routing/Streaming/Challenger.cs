@@ -162,6 +162,7 @@ internal sealed class RacingChallenger(
         if (!race.TryWin((int)Challenge.Request.Attempt))
             return false;
         Services.Statistics.HedgeWon();
+        current.EndsAs = LeaseOutcome.TooSlow;
         current.Supersede();
         return true;
     }

@@ -97,6 +97,8 @@ internal sealed class Succession(
             current.Watch.Resume();
             return null;
         }
+        if (reason == FaultReason.Straggler)
+            current.EndsAs = LeaseOutcome.TooSlow;
         services.Statistics.FailedOver(reason);
         session.FailedOver(new Failover(core.Choice, core.NextIndex, current.Lease.Replica.Id.Name, reason.Word()));
         return next;

@@ -149,6 +149,33 @@ public sealed class HedgingTests
         Assert.Equal(0, gateway.Statistics.Hedges);
     }
 
+    [Fact]
+    public async Task Hedge_ReplicaThatLost_IsAskedLessUntilThatIsForgotten()
+    {
+        using Gateway gateway = await WarmedUpAsync();
+        gateway.Source.Set(Replica("a", weight: 1.5), Replica("b"));
+        gateway.Link.Script = (replica, _, at) => replica == "a" && at == 0 ? Act.Hang : Act.Answer;
+        await using (IGenerationSession slow = gateway.Sessions.Start(Hedged()))
+        {
+            Task<Received[]> reading = Received.AllAsync(slow);
+            gateway.Time.Advance(PastTheUsual);
+            await reading;
+        }
+        gateway.Link.Script = (_, _, _) => Act.Answer;
+
+        Assert.Equal("b", await AskedFirstAsync(gateway));
+        gateway.Time.Advance(TimeSpan.FromMinutes(1));
+        Assert.Equal("a", await AskedFirstAsync(gateway));
+    }
+
+    private static async Task<string> AskedFirstAsync(Gateway gateway)
+    {
+        int before = gateway.Link.Attempts.Count;
+        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens));
+        await Received.AllAsync(session);
+        return gateway.Link.Attempts.ElementAt(before).Replica;
+    }
+
     private const int WarmUps = 30;
 
     /// <summary>Three replicas whose usual time to the first token is known to be short; a is asked first.</summary>
