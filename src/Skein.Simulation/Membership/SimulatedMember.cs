@@ -46,7 +46,15 @@ internal sealed class SimulatedMember : ICoreEffects
     public TimeSpan ReceivesFrom { get; set; }
 
     /// <summary>Packets from this member wait until then.</summary>
-    public TimeSpan SendsFrom { get; set; }
+    public TimeSpan SendsFrom
+    {
+        get;
+        set
+        {
+            field = value;
+            Core.BlockSends(value);
+        }
+    }
 
     /// <summary>The process stands still until then: neither timers nor packets are handled.</summary>
     public TimeSpan RunsFrom { get; set; }

@@ -95,6 +95,8 @@ public sealed class BeaconFeedTests : IDisposable
 
         public void UpdateLoad(int inFlight, int queued) => throw new NotSupportedException();
 
+        public long CountDropped(DropCause cause) => throw new NotSupportedException();
+
         public void UseKeys(GossipKeys keys) => throw new NotSupportedException();
 
         public void ProbeNow(string name) => throw new NotSupportedException();
