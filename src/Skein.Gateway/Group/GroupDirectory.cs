@@ -15,6 +15,7 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
     : IMemberDirectory, IModelCatalog, IFleetVitals
 {
     private readonly Dictionary<string, DateTimeOffset> _firstSeen = new(StringComparer.Ordinal);
+    private static readonly DropCause[] Causes = [.. Enum.GetValues<DropCause>().Where(static cause => cause != DropCause.None)];
     private volatile MembershipSnapshot? _group;
     private volatile IMembership? _membership;
 
@@ -48,6 +49,9 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
 
     public IEnumerable<QueueDepth> Queues() =>
         fleet.Current.KnownModels.Select(model => new QueueDepth(model, admission.WaitingFor(model)));
+
+    public IEnumerable<DroppedPackets> Dropped() =>
+        Causes.Select(cause => new DroppedPackets(WordFor(cause), _membership?.CountDropped(cause) ?? 0));
 
     public IEnumerable<BreakerLevel> Breakers() =>
         admission.Breakers().Select(breaker => new BreakerLevel(breaker.Replica.Name, (int)breaker.State, breaker.Ejections));
@@ -99,6 +103,19 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
             ? (beacon.InFlight, beacon.Queued)
             : (member.InFlight ?? 0, member.Queued ?? 0);
     }
+
+    private static string WordFor(DropCause cause) => cause switch
+    {
+        DropCause.Malformed => "malformed",
+        DropCause.Oversized => "oversized",
+        DropCause.Version => "version",
+        DropCause.Cluster => "cluster",
+        DropCause.SealMissing => "seal_missing",
+        DropCause.UnknownKey => "unknown_key",
+        DropCause.BadTag => "bad_tag",
+        DropCause.Replayed => "replayed",
+        _ => throw new ArgumentOutOfRangeException(nameof(cause), cause, "no cause of a drop"),
+    };
 
     private static string WordFor(MemberState state) => state switch
     {

@@ -46,6 +46,7 @@ internal sealed class GatewayMetrics : IDisposable
         _meter.CreateObservableCounter(MetricNames.LateFrames, () => vitals.LateFrames, "{frame}", "Frames dropped because their attempt had been given up.");
         _meter.CreateObservableGauge(MetricNames.QueueDepth, () => Queues(vitals), "{request}", "Requests that wait for a slot.");
         _meter.CreateObservableGauge(MetricNames.Members, () => Members(vitals), "{member}", "Members in this gateway's view, by role and state.");
+        _meter.CreateObservableCounter(MetricNames.MembershipDropped, () => Dropped(vitals), "{packet}", "Gossip packets dropped unread, by cause.");
         _meter.CreateObservableGauge(MetricNames.BreakerState, () => BreakerLevels(vitals), null, "Circuit breaker of a replica: 0 closed, 1 half-open, 2 open.");
         _meter.CreateObservableCounter(MetricNames.BreakerEjections, () => Ejections(vitals), "{ejection}", "How often the circuit breaker of a replica was opened.");
     }
@@ -122,6 +123,9 @@ internal sealed class GatewayMetrics : IDisposable
     private static IEnumerable<Measurement<int>> Queues(IFleetVitals vitals) => vitals.Queues()
         .Select(queue => new Measurement<int>(queue.Waiters, new KeyValuePair<string, object?>(MetricNames.ResponseModel, queue.Model)))
         .DefaultIfEmpty(new Measurement<int>(0));
+
+    private static IEnumerable<Measurement<long>> Dropped(IFleetVitals vitals) =>
+        vitals.Dropped().Select(dropped => new Measurement<long>(dropped.Count, new KeyValuePair<string, object?>(MetricNames.Cause, dropped.Cause)));
 
     private static IEnumerable<Measurement<int>> BreakerLevels(IFleetVitals vitals) =>
         vitals.Breakers().Select(breaker => new Measurement<int>(breaker.Level, new KeyValuePair<string, object?>(MetricNames.Replica, breaker.Replica)));

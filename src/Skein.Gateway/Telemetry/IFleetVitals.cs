@@ -21,6 +21,9 @@ public interface IFleetVitals
     /// <summary>Members now, one entry per role and state that has any.</summary>
     IEnumerable<MemberCount> Members();
 
+    /// <summary>Gossip packets dropped since this gateway joined, one entry per cause; causes that never occurred included.</summary>
+    IEnumerable<DroppedPackets> Dropped();
+
     /// <summary>Breakers now, one entry per live replica.</summary>
     IEnumerable<BreakerLevel> Breakers();
 }
@@ -38,6 +41,11 @@ public readonly record struct QueueDepth(string Model, int Waiters);
 /// <param name="State">alive, suspect, dead or left.</param>
 /// <param name="Count">How many.</param>
 public readonly record struct MemberCount(string Role, string State, int Count);
+
+/// <summary>Gossip packets dropped for one cause.</summary>
+/// <param name="Cause">malformed, oversized, version, cluster, seal_missing, unknown_key, bad_tag or replayed.</param>
+/// <param name="Count">Never falls.</param>
+public readonly record struct DroppedPackets(string Cause, long Count);
 
 /// <summary>The circuit breaker of one replica.</summary>
 /// <param name="Replica">Member name.</param>

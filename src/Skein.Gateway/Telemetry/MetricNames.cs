@@ -39,6 +39,9 @@ public static class MetricNames
     /// <summary>Gauge: members in this gateway's view, by role and state.</summary>
     public const string Members = "skein.members";
 
+    /// <summary>Counter: gossip packets that this gateway dropped unread, by cause.</summary>
+    public const string MembershipDropped = "skein.membership.dropped";
+
     /// <summary>Gauge: circuit breaker of a replica: 0 closed, 1 half-open, 2 open.</summary>
     public const string BreakerState = "skein.breaker.state";
 
@@ -71,6 +74,9 @@ public static class MetricNames
 
     /// <summary>Attribute: why a replica was lost.</summary>
     public const string Reason = "reason";
+
+    /// <summary>Attribute: why a gossip packet was dropped.</summary>
+    public const string Cause = "cause";
 
     /// <summary>Attribute: member name of a replica.</summary>
     public const string Replica = "replica";

@@ -52,6 +52,9 @@ internal sealed class CoreState(CoreSettings settings, MemberTable table, ulong 
     /// <summary>Since when the digest is what it is: a difference matters only once rumours had time to arrive.</summary>
     public TimeSpan DigestSince { get; set; }
 
+    /// <summary>Sends block until then; for <see cref="ProtocolVariant.BlockingSends"/>, never set in production.</summary>
+    public TimeSpan SendsFrom { get; set; }
+
     /// <summary>Until then this member accuses nobody: it stood still, and listens first.</summary>
     public TimeSpan ListenUntil { get; set; }
 

@@ -65,6 +65,9 @@ internal sealed partial class MembershipCore
         }
     }
 
+    private bool IsHeldBack(TimerKind kind) =>
+        _state.Variant.BlockingSends && _state.Now < _state.SendsFrom && kind is not (TimerKind.Probe or TimerKind.Suspicion or TimerKind.Housekeeping);
+
     private bool TryOpen(ReadOnlySpan<byte> packet, int most, bool once, out PacketHeader header, out PacketBody body)
     {
         header = default;
@@ -85,8 +88,7 @@ internal sealed partial class MembershipCore
             case PacketKind.Ping when body.Target == _state.Self.Id && _state.Phase != CorePhase.Observing:
                 Merge(body, ClaimSource.Rumour);
                 _outbox.Ack(from, body.Sequence, sender);
-                if (sender is null)
-                    _repair.Want(from, header.Sender);
+                GetToKnow(from, header);
                 return;
             case PacketKind.Ping when _state.Phase != CorePhase.Observing:
                 _outbox.Correct(from, _state.Self, sender);
@@ -94,6 +96,9 @@ internal sealed partial class MembershipCore
             case PacketKind.Ack:
                 OnAck(from, header, body);
                 return;
+            case PacketKind.PingRequest or PacketKind.Compare or PacketKind.Versions or PacketKind.Want when _strangers.Applies:
+                GetToKnow(from, header);
+                break;
             case PacketKind.PingRequest:
                 _relays.OnRequest(from, body.Sequence, body.Target, body.TargetAddress);
                 break;
@@ -126,8 +131,20 @@ internal sealed partial class MembershipCore
         if (!ours && direct)
             _relays.OnAck(body.Sequence, header.Sender);
         Merge(body, ClaimSource.Rumour);
-        _repair.OnDigest(from, body.Digest);
+        if (!_strangers.Applies)
+            _repair.OnDigest(from, body.Digest);
     }
+
+    /// <summary>A life that is not known yet is asked who it is, unless it has just said so.</summary>
+    private void GetToKnow(PeerAddress from, in PacketHeader header)
+    {
+        if (_state.Table.Find(header.Sender) is not { } record || record.Generation != header.Generation)
+            _repair.Want(from, header.Sender);
+    }
+
+    /// <summary>A known life, at its own address.</summary>
+    private bool IsAtHome(PeerAddress from, in PacketHeader header) =>
+        _state.Table.Find(header.Sender) is { } record && record.Generation == header.Generation && record.Address == from;
 
     /// <summary>Everything a packet claims; during the name check only what concerns our own name is kept apart.</summary>
     private void Merge(in PacketBody body, ClaimSource source)
@@ -153,7 +170,7 @@ internal sealed partial class MembershipCore
     private void Correct(PeerAddress from, in PacketHeader header, MemberRecord? sender)
     {
         MemberRecord? record = sender ?? _state.Table.Find(header.Sender);
-        bool stale = record is not null && (header.Generation < record.Generation || !record.IsLive);
+        bool stale = _state.Variant.Repair && record is not null && (header.Generation < record.Generation || !record.IsLive);
         if (stale && record != _state.Self && _state.Phase == CorePhase.Active)
             _outbox.Correct(from, record!, record);
     }

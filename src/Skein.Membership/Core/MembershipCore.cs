@@ -10,6 +10,8 @@ internal sealed partial class MembershipCore
 {
     private readonly CoreState _state;
     private readonly PacketSeal _seal;
+    private readonly StrangerLimit _strangers = new();
+    private readonly bool _keysProveSenders;
     private readonly Outbox _outbox;
     private readonly Spreader _spreader;
     private readonly Judge _judge;
@@ -40,7 +42,8 @@ internal sealed partial class MembershipCore
         var table = new MemberTable(settings.Options, self);
         _state = new CoreState(settings, table, seed, effects);
         _seal = new PacketSeal(PacketHeader.ClusterOf(settings.Cluster), self.Id, settings.Keys);
-        _outbox = new Outbox(_state, _seal);
+        _keysProveSenders = !settings.Keys.IsEmpty;
+        _outbox = new Outbox(_state, _seal, _strangers);
         _spreader = new Spreader(_state, _outbox);
         _judge = new Judge(_state, _spreader) { Verify = Verify, Ask = Ask };
         _selfJudge = new SelfJudge(_state, _judge);
@@ -80,6 +83,9 @@ internal sealed partial class MembershipCore
         _joiner.Start();
     }
 
+    /// <summary>A simulation blocks what this member sends; matters to <see cref="ProtocolVariant.BlockingSends"/> only.</summary>
+    public void BlockSends(TimeSpan until) => _state.SendsFrom = until;
+
     /// <summary>Fires what is due.</summary>
     public void Advance(TimeSpan now)
     {
@@ -88,8 +94,12 @@ internal sealed partial class MembershipCore
         NoteStandstill(now);
         Enter(now);
         while (_state.Timers.TryTake(now, out TimerKind kind, out ulong key))
-            if (_state.Phase != CorePhase.Over)
+        {
+            if (IsHeldBack(kind))
+                _state.Timers.Set(_state.SendsFrom, kind, key);
+            else if (_state.Phase != CorePhase.Over)
                 Fire(kind, key);
+        }
         NoteDigest();
     }
 
@@ -99,7 +109,10 @@ internal sealed partial class MembershipCore
         Enter(now);
         if (!TryOpen(datagram, WireLimits.Datagram, once: true, out PacketHeader header, out PacketBody body))
             return false;
+        if (!_keysProveSenders && !IsAtHome(from, header))
+            _strangers.Begin(from, datagram.Length);
         Handle(from, header, body);
+        _strangers.End();
         NoteDigest();
         return true;
     }

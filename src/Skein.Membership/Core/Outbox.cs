@@ -3,7 +3,7 @@ using Skein.Membership.Wire;
 namespace Skein.Membership.Core;
 
 /// <summary>Composes packets: what they are about, then as much news as fits, the least sent first. Membership goes before load.</summary>
-internal sealed class Outbox(CoreState state, PacketSeal seal)
+internal sealed class Outbox(CoreState state, PacketSeal seal, StrangerLimit strangers)
 {
     private readonly byte[] _datagram = new byte[WireLimits.Datagram];
     private const int PartsThatMayMiss = 4;
@@ -74,7 +74,8 @@ internal sealed class Outbox(CoreState state, PacketSeal seal)
         }
         ProtoWriter writer = Begin(PacketKind.Gossip, 0, 0);
         about.ToUpdate(UpdateParts.All).WriteTo(ref writer, PacketBody.UpdatesField);
-        Send(ref writer, to);
+        // What is rare per member needs no other limit: the old life of a name has to hear that it is one.
+        Send(ref writer, to, isRare: receiver is not null);
     }
 
     /// <summary>A ping for a TCP exchange, composed in the caller's buffer.</summary>
@@ -133,18 +134,21 @@ internal sealed class Outbox(CoreState state, PacketSeal seal)
         return writer;
     }
 
-    public void Send(ref ProtoWriter writer, PeerAddress to)
+    public void Send(ref ProtoWriter writer, PeerAddress to, bool isRare = false)
     {
         if (state.Phase == CorePhase.Over)
             return;
         int length = seal.Close(_datagram, writer.Position, state.Self.Generation);
-        state.Effects.Send(to, _datagram.AsSpan(0, length));
+        if (isRare || strangers.TrySpend(to, length))
+            state.Effects.Send(to, _datagram.AsSpan(0, length));
     }
 
     private void Finish(ref ProtoWriter writer, PeerAddress to, MemberRecord? about = null)
     {
-        about?.ToUpdate(UpdateParts.State).WriteTo(ref writer, PacketBody.UpdatesField);
-        if (state.Phase != CorePhase.Observing)
+        bool brief = strangers.Covers(to);
+        if (!brief)
+            about?.ToUpdate(UpdateParts.State).WriteTo(ref writer, PacketBody.UpdatesField);
+        if (!brief && state.Phase != CorePhase.Observing)
         {
             AddNews(ref writer, to, about);
             AddLoads(ref writer);

@@ -15,15 +15,25 @@ internal sealed class Prober(CoreState state, Outbox outbox, Judge judge, SelfJu
     private readonly byte[] _request = new byte[WireLimits.Datagram];
     private uint _sequence = (uint)state.Random.Next(1 << SequenceBits);
     private TimeSpan _mayAccuseAt;
+    private bool _overdue;
     private const int SequenceBits = 28;
 
     public int InFlight => _probes.Count;
 
     public void OnPeriod()
     {
-        // Lifeguard slows a sick member's probes down; with several in flight its time-outs are enough.
-        TimeSpan period = state.Variant.EarlyVerdicts ? state.Options.ProbePeriod : state.Health.Scale(state.Options.ProbePeriod);
-        state.Timers.Set(state.Now + period, TimerKind.Probe);
+        state.Timers.Set(state.Now + state.Options.ProbePeriod, TimerKind.Probe);
+        _overdue = state.Variant.BlockingSends && _probes.Count > 0;
+        if (!_overdue && _round.Next() is { } target)
+            Start(target, askTcpAtOnce: false);
+    }
+
+    /// <summary>One probe at a time: the next one had to wait, which is how Lifeguard slows a sick member's probes down.</summary>
+    private void CatchUp()
+    {
+        if (!_overdue)
+            return;
+        _overdue = false;
         if (_round.Next() is { } target)
             Start(target, askTcpAtOnce: false);
     }
@@ -62,6 +72,7 @@ internal sealed class Prober(CoreState state, Outbox outbox, Judge judge, SelfJu
         probe.Target.FoundSilentAt = null;
         state.Health.Improve();
         End(sequence, probe);
+        CatchUp();
         return true;
     }
 
@@ -105,14 +116,18 @@ internal sealed class Prober(CoreState state, Outbox outbox, Judge judge, SelfJu
             probe.AddHelper(_helpers[i].Id);
             outbox.PingRequest(_helpers[i].Address, sequence, probe.Target);
         }
-        TimeSpan rest = state.Variant.EarlyVerdicts ? state.Options.IndirectTimeout : state.Options.ProbePeriod - state.Options.DirectTimeout;
-        state.Timers.Set(state.Now + state.Health.Scale(rest), TimerKind.ProbeIndirectEnd, sequence);
+        TimeSpan end = state.Variant.EarlyVerdicts
+            ? state.Now + state.Health.Scale(state.Options.IndirectTimeout)
+            : probe.Started + state.Health.Scale(state.Options.ProbePeriod);
+        state.Timers.Set(end, TimerKind.ProbeIndirectEnd, sequence);
     }
 
     public void OnIndirectEnd(uint sequence)
     {
-        if (_probes.TryGetValue(sequence, out Probe? probe))
-            Fail(sequence, probe, refused: false);
+        if (!_probes.TryGetValue(sequence, out Probe? probe))
+            return;
+        Fail(sequence, probe, refused: false);
+        CatchUp();
     }
 
     /// <summary>After a standstill nothing in flight means anything.</summary>

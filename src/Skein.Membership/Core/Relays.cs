@@ -38,7 +38,8 @@ internal sealed class Relays(CoreState state, Outbox outbox, Prober prober)
     {
         if (!_relays.Remove(sequence, out Relay relay))
             return;
-        outbox.Nack(relay.Asker, relay.AskersSequence, relay.Target);
+        if (state.Variant.LocalHealth)
+            outbox.Nack(relay.Asker, relay.AskersSequence, relay.Target);
         if (state.Table.Find(relay.Target) is { } record)
             record.FoundSilentAt = state.Now;
     }

@@ -16,6 +16,9 @@ internal sealed class Spreader(CoreState state, Outbox outbox)
     /// <summary>A quarter of a second of the rate may go out in one burst.</summary>
     private static readonly TimeSpan MostCredit = TimeSpan.FromMilliseconds(250);
 
+    /// <summary>As memberlist does it.</summary>
+    private static readonly TimeSpan GossipToTheDead = TimeSpan.FromSeconds(30);
+
     /// <summary>Marks parts of a record as news and sees that they go out.</summary>
     public void Tell(MemberRecord record, UpdateParts parts)
     {
@@ -36,7 +39,8 @@ internal sealed class Spreader(CoreState state, Outbox outbox)
         _due = TimeSpan.MaxValue;
         Refill();
         int affordable = (int)Math.Min(_targets.Length, _credit / CostOfPacket);
-        int count = state.Table.PickLive(state.Random, _targets.AsSpan(0, affordable));
+        Span<MemberRecord> targets = _targets.AsSpan(0, affordable);
+        int count = state.Variant.EventGossip ? state.Table.PickLive(state.Random, targets) : PickAsMemberlist(targets);
         for (int i = 0; i < count; i++)
             outbox.Gossip(_targets[i].Address);
         _credit -= CostOfPacket * count;
@@ -47,6 +51,19 @@ internal sealed class Spreader(CoreState state, Outbox outbox)
         else if (state.LoadNews.Count > 0)
             Schedule(state.Options.LoadGossipInterval);
     }
+
+    /// <summary>The lately dead hear gossip too: that is how they learn of it where nobody corrects them.</summary>
+    private int PickAsMemberlist(Span<MemberRecord> targets)
+    {
+        int count = state.Table.PickLive(state.Random, targets);
+        IReadOnlyList<MemberRecord> gone = state.Table.Gone;
+        for (int i = 0; i < count; i++)
+            if (state.Random.Next(state.Table.Live.Count + gone.Count) is var place && place < gone.Count && IsLatelyDead(gone[place]))
+                targets[i] = gone[place];
+        return count;
+    }
+
+    private bool IsLatelyDead(MemberRecord record) => record.State == MemberState.Dead && state.Now - record.StateSince < GossipToTheDead;
 
     private void Schedule(TimeSpan delay)
     {

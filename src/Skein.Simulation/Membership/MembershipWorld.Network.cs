@@ -103,5 +103,17 @@ internal sealed partial class MembershipWorld
         _events.Schedule(to.ReceivesFrom > arrives ? to.ReceivesFrom : arrives, what);
     }
 
+    /// <summary>Whether a datagram that came waits behind others, or for the end of a block that began meanwhile.</summary>
+    private bool Waits(SimulatedMember member, WorldEvent what)
+    {
+        if (HandlingTime == TimeSpan.Zero || what.Kind != WorldEventKind.Datagram || (what.Waited && member.ReceivesFrom <= Now))
+            return false;
+        TimeSpan from = member.ReceivesFrom > Now ? member.ReceivesFrom : Now;
+        member.HandledAt = (member.HandledAt > from ? member.HandledAt : from) + HandlingTime;
+        what.Waited = true;
+        _events.Schedule(member.HandledAt, what);
+        return true;
+    }
+
     private TimeSpan RoundTrip() => Link.Delay(_random) + Link.Delay(_random);
 }

@@ -35,6 +35,12 @@ internal sealed partial class MembershipWorld
 
     public LinkModel Link { get; set; } = new();
 
+    /// <summary>
+    /// What a member needs for one datagram, one after another; what it has not handled when it is blocked waits for the end of that. Default
+    /// 0: no member is ever behind.
+    /// </summary>
+    public TimeSpan HandlingTime { get; set; }
+
     /// <summary>Decides about single packets: false drops one. Default: all pass.</summary>
     public Func<SimulatedMember, SimulatedMember, bool> Passes { get; set; } = static (_, _) => true;
 
@@ -158,6 +164,8 @@ internal sealed partial class MembershipWorld
             _events.Schedule(member.RunsFrom, what);
             return;
         }
+        if (Waits(member, what))
+            return;
         Note((ulong)what.Kind, ((ulong)member.Index << 32) | (uint)what.Bytes.Length);
         Deliver(member, what);
         Settle(member);

@@ -45,8 +45,19 @@ internal sealed class SimulatedMember : ICoreEffects
     /// <summary>Packets to this member wait until then (a starved receiver); nothing is lost.</summary>
     public TimeSpan ReceivesFrom { get; set; }
 
+    /// <summary>When it has handled all datagrams that came so far; with <see cref="MembershipWorld.HandlingTime"/>.</summary>
+    public TimeSpan HandledAt { get; set; }
+
     /// <summary>Packets from this member wait until then.</summary>
-    public TimeSpan SendsFrom { get; set; }
+    public TimeSpan SendsFrom
+    {
+        get;
+        set
+        {
+            field = value;
+            Core.BlockSends(value);
+        }
+    }
 
     /// <summary>The process stands still until then: neither timers nor packets are handled.</summary>
     public TimeSpan RunsFrom { get; set; }

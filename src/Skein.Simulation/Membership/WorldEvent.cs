@@ -33,6 +33,9 @@ internal sealed class WorldEvent
     public int Number { get; init; }
 
     public Action? Action { get; init; }
+
+    /// <summary>A datagram that has been given its turn.</summary>
+    public bool Waited { get; set; }
 }
 
 /// <summary>One exchange: it ends once, by its reply or at its deadline.</summary>

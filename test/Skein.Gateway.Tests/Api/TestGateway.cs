@@ -105,6 +105,8 @@ internal sealed class TestGateway : IAsyncDisposable
 
         public IEnumerable<MemberCount> Members() => [new(Roles.Gateway, "alive", 1), new(Roles.Replica, "suspect", 2)];
 
+        public IEnumerable<DroppedPackets> Dropped() => [new("malformed", 0), new("cluster", 5)];
+
         public IEnumerable<BreakerLevel> Breakers() => [new("replica-1", 2, 3)];
     }
 }

@@ -22,6 +22,8 @@ public sealed class MetricsTests
     [InlineData("skein_queue_depth", "", "0")]
     [InlineData("skein_members", "role=\"replica\",state=\"suspect\"", "2")]
     [InlineData("skein_members", "role=\"replica\",state=\"dead\"", "0")]
+    [InlineData("skein_membership_dropped_total", "cause=\"malformed\"", "0")]
+    [InlineData("skein_membership_dropped_total", "cause=\"cluster\"", "5")]
     [InlineData("skein_breaker_state", "replica=\"replica-1\"", "2")]
     [InlineData("skein_breaker_ejections_total", "replica=\"replica-1\"", "3")]
     public async Task Scrape_BeforeAnyRequest_ShowsEveryCount(string name, string labels, string value)

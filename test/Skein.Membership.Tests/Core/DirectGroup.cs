@@ -43,6 +43,9 @@ internal sealed class DirectGroup
     /// <summary>Datagrams to addresses where no member is.</summary>
     public long SentOutside { get; private set; }
 
+    /// <summary>Their bytes.</summary>
+    public long SentOutsideBytes { get; private set; }
+
     public void Run(TimeSpan time, TimeSpan step)
     {
         for (TimeSpan end = _now + time; _now < end; _now += step)
@@ -97,6 +100,7 @@ internal sealed class DirectGroup
             if (_group.At(to) is not { } receiver)
             {
                 _group.SentOutside++;
+                _group.SentOutsideBytes += datagram.Length;
                 return;
             }
             int place = _group._count++;

@@ -65,6 +65,19 @@ public sealed class ScenarioTests
     }
 
     [Fact]
+    public void LifeguardTableFour_PartsOfLifeguard_LeaveTheirPublishedShareOfSwimsFalseDeaths()
+    {
+        SimulationTable table = Run("lifeguard-4", members: 16, runs: 1);
+        double[] deaths = [.. Enumerable.Range(0, 6).Select(row => double.Parse(Cell(table, "deaths", row), CultureInfo.InvariantCulture))];
+
+        Assert.InRange(deaths[1] / deaths[0], 0.677 / 2, 1); // LHA-Probe
+        Assert.InRange(deaths[2] / deaths[0], 0, 0.06); // LHA-Suspicion
+        Assert.InRange(deaths[4] / deaths[0], 0, 0.03); // all of it
+        Assert.InRange(deaths[5] / deaths[0], 0, 0.015); // ours
+        Assert.Equal("0", Cell(table, "at healthy", row: 5));
+    }
+
+    [Fact]
     public void Rapid_FlipFlopAndOneWayLoss_NoHealthyMemberIsRemovedAndAFaultyOneTwiceAtTheMost()
     {
         SimulationTable table = Run("rapid", members: 100, runs: 4);

@@ -124,5 +124,7 @@ internal readonly record struct Traffic(long Packets, long Bytes)
     public static Traffic Of(MembershipWorld world) =>
         new(world.Members.Sum(static member => member.SentPackets), world.Members.Sum(static member => member.SentBytes));
 
+    public static Traffic operator +(Traffic left, Traffic right) => new(left.Packets + right.Packets, left.Bytes + right.Bytes);
+
     public static Traffic operator -(Traffic left, Traffic right) => new(left.Packets - right.Packets, left.Bytes - right.Bytes);
 }

@@ -92,7 +92,11 @@ internal static class Blocking
         {
             TimeSpan until = world.Now + blocked;
             for (int i = 0; i < slow; i++)
-                world.Members[i].SendsFrom = world.Members[i].ReceivesFrom = until;
+            {
+                // What waited to be sent goes first, then what waited to be received.
+                world.Members[i].SendsFrom = until;
+                world.Members[i].ReceivesFrom = until + TimeSpan.FromTicks(1);
+            }
             TimeSpan cycle = blocked + free;
             world.RunFor(world.Now + cycle < end ? cycle : end - world.Now);
         }

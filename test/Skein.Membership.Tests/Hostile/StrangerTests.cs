@@ -1,0 +1,119 @@
+using Skein.Membership.Core;
+using Skein.Membership.Tests.Core;
+using Skein.Membership.Wire;
+
+namespace Skein.Membership.Tests.Hostile;
+
+/// <summary>Without keys anybody may write any source address on a datagram: a member must not be a way to send more to it than one has.</summary>
+public sealed class StrangerTests
+{
+    private static readonly PeerAddress Victim = PeerAddress.OfIPv4(0xC0A80001, 666);
+    private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(10);
+    private readonly byte[] _buffer = new byte[WireLimits.Datagram];
+    private readonly DirectGroup _group = new(count: 3, GossipKeys.None);
+    private readonly SeededRandom _random = new(seed: 5);
+
+    public StrangerTests()
+    {
+        _group.First.UpdateMetadata(new byte[WireLimits.MetadataBytes], _group.Now);
+        _group.Run(TimeSpan.FromSeconds(5), Step);
+        Assert.Equal(3, _group.LiveAtFirst);
+        Assert.Equal(0, _group.SentOutside);
+    }
+
+    [Theory]
+    [InlineData("ping of it")]
+    [InlineData("ping of another")]
+    [InlineData("ping request")]
+    [InlineData("ack with another digest")]
+    [InlineData("compare")]
+    [InlineData("versions")]
+    [InlineData("want")]
+    [InlineData("rumours of unknown lives")]
+    public void Receive_FromAForgedAddress_SendsItNoMoreThanCameFromThere(string kind)
+    {
+        long received = 0;
+
+        for (int i = 0; i < 2_000; i++)
+            received += Send(kind, sender: _random.NextUInt64() | 1);
+        // What was asked of this member to be done later goes out, too.
+        _group.Run(TimeSpan.FromSeconds(2), Step);
+
+        TestContext.Current.TestOutputHelper?.WriteLine($"{kind}: {_group.SentOutsideBytes} bytes out for {received} in");
+        Assert.InRange(_group.SentOutsideBytes, 0, received);
+    }
+
+    /// <summary>The limit must not silence a newcomer of whom this member has not heard yet.</summary>
+    [Fact]
+    public void Receive_PingOfANewcomer_IsAnsweredEachTime()
+    {
+        for (int i = 0; i < 100; i++)
+            Send("ping of it", sender: 77);
+
+        Assert.Equal(100, _group.SentOutside);
+    }
+
+    /// <summary>Whoever has more to ask than room for an answer is asked who it is, so that it is no stranger next time.</summary>
+    [Fact]
+    public void Receive_CompareOfANewcomer_IsAnsweredByTheQuestionWhoItIs()
+    {
+        int received = Send("compare", sender: 77);
+
+        Assert.Equal(1, _group.SentOutside);
+        Assert.InRange(_group.SentOutsideBytes, 1, received);
+    }
+
+    private int Send(string kind, ulong sender)
+    {
+        int length = Compose(kind, sender);
+        Assert.True(_group.First.Receive(Victim, _buffer.AsSpan(0, length), _group.Now), $"{kind} was dropped as {_group.First.LastDrop}");
+        return length;
+    }
+
+    private int Compose(string kind, ulong sender)
+    {
+        ulong self = _group.First.Table.Self.Id;
+        ulong other = PacketHeader.MemberOf("m-1");
+        new PacketHeader(PacketHeader.ClusterOf("c"), sender, Generation: 5, Sealed: false).WriteTo(_buffer);
+        var writer = new ProtoWriter(_buffer, PacketHeader.Length);
+        switch (kind)
+        {
+            case "ping of it" or "ping of another":
+                writer.Varint(1, (uint)PacketKind.Ping);
+                writer.Varint(2, 1);
+                writer.Fixed64(3, kind == "ping of it" ? self : other);
+                writer.Fixed64(4, sender);
+                break;
+            case "ping request":
+                Span<byte> address = stackalloc byte[18];
+                writer.Varint(1, (uint)PacketKind.PingRequest);
+                writer.Varint(2, 1);
+                writer.Fixed64(3, sender);
+                writer.Bytes(5, address[..Victim.WriteTo(address)]);
+                break;
+            case "ack with another digest":
+                writer.Varint(1, (uint)PacketKind.Ack);
+                writer.Fixed64(4, sender);
+                break;
+            case "compare":
+                writer.Varint(1, (uint)PacketKind.Compare);
+                writer.Bytes(8, new byte[16 * 4]);
+                break;
+            case "versions":
+                writer.Varint(1, (uint)PacketKind.Versions);
+                writer.Varint(12, 16);
+                writer.Bytes(9, [.. Enumerable.Range(0, 16).Select(static bucket => (byte)bucket)]);
+                break;
+            case "want":
+                writer.Varint(1, (uint)PacketKind.Want);
+                writer.PackedFixed64(11, [self, other, self, other, self, other, self, other]);
+                break;
+            default:
+                writer.Varint(1, (uint)PacketKind.Gossip);
+                for (int i = 0; i < 40; i++)
+                    new MemberUpdate { Id = _random.NextUInt64() | 1, Generation = 1, State = MemberState.Alive }.WriteTo(ref writer, PacketBody.UpdatesField);
+                break;
+        }
+        return writer.Position;
+    }
+}
