@@ -68,6 +68,9 @@ internal sealed class EndpointSettings
             throw new UsageException($"--advertise {AdvertisedAddress} is nowhere to connect to; with --bind {BindAddress} name the address of this host by --advertise");
     }
 
+    /// <summary>The name that was given; null: it hangs on a port that is not bound yet.</summary>
+    public static string? GivenName(SettingSources sources) => Name.Read(sources);
+
     public static IReadOnlyList<ISetting> All { get; } = [Name, Bind, Advertise, Gossip, Join, Cluster, KeyFile, ProfileName, Insecure, Grace, LogLevel, Supervised];
 
     /// <summary>The file of gossip keys; null: none.</summary>

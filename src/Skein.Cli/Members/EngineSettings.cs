@@ -109,7 +109,10 @@ internal static class EngineSettings
     }
 
     private static IInferenceEngine CreateSimulated(SettingSources sources) => SimulatedEngineFactory.Create(
-        new SimulatedEngineOptions { TokensPerSecond = TokensPerSecond.Read(sources) ?? 0, EnableFaults = EnableFaults.Read(sources) },
+        new SimulatedEngineOptions
+        {
+            TokensPerSecond = TokensPerSecond.Read(sources) ?? 0, EnableFaults = EnableFaults.Read(sources), ReplicaName = EndpointSettings.GivenName(sources) ?? "",
+        },
         TimeProvider.System,
         // What a test asks for by a crash is the death of the process, without a word.
         () => System.Diagnostics.Process.GetCurrentProcess().Kill());

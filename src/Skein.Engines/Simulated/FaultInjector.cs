@@ -10,10 +10,12 @@ internal sealed class FaultInjector
 
     private readonly SimulatedFault[] _faults;
     private readonly Action? _crash;
+    private readonly TimeProvider _time;
 
     /// <exception cref="EngineException">The request asks for faults wrongly, or where they are not enabled.</exception>
-    public FaultInjector(SimulatedEngineOptions options, GenerateRequest request, Action? crash)
+    public FaultInjector(SimulatedEngineOptions options, GenerateRequest request, TimeProvider time, Action? crash)
     {
+        _time = time;
         _crash = crash;
         var attempt = Math.Max(request.Attempt, 1);
         _faults = [.. options.Faults.Concat(Asked(options, request)).Where(fault =>
@@ -47,7 +49,7 @@ internal sealed class FaultInjector
             _crash!();
         }
 
-        await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
+        await Task.Delay(fault.Kind == SimulatedFaultKind.Slow ? TimeSpan.FromMilliseconds(fault.Ms) : Timeout.InfiniteTimeSpan, _time, cancellationToken);
     }
 
     private static IEnumerable<SimulatedFault> Asked(SimulatedEngineOptions options, GenerateRequest request)

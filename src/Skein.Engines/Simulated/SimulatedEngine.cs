@@ -17,7 +17,7 @@ internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvid
     public async IAsyncEnumerable<GenerateFrame> GenerateAsync(
         GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var faults = new FaultInjector(options, request, crash);
+        var faults = new FaultInjector(options, request, time, crash);
         await faults.PassAsync(index: null, cancellationToken);
 
         var generation = new SimulatedGeneration(_model, request);
@@ -34,7 +34,7 @@ internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvid
     public async IAsyncEnumerable<GenerateFrame> HoldAsync(
         GenerateRequest request, Func<CancellationToken, Task<Resume?>> continued, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var faults = new FaultInjector(options, request, crash);
+        var faults = new FaultInjector(options, request, time, crash);
         await faults.PassAsync(index: null, cancellationToken);
 
         var held = new SimulatedGeneration(_model, request);

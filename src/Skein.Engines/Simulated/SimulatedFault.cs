@@ -9,6 +9,9 @@ public enum SimulatedFaultKind
     /// <summary>The engine falls silent until the request is cancelled.</summary>
     Stall,
 
+    /// <summary>The engine is silent for <see cref="SimulatedFault.Ms"/>, then goes on.</summary>
+    Slow,
+
     /// <summary>The engine fails with <see cref="EngineError.Failed"/>; without <see cref="SimulatedFault.At"/> it refuses the request.</summary>
     Error,
 }
@@ -24,4 +27,5 @@ public enum SimulatedFaultKind
 /// </param>
 /// <param name="On">Name of the replica it happens on; null: on any.</param>
 /// <param name="Attempt">Number of the attempt it happens to; a request that has none counts as attempt 1. 0: every attempt.</param>
-public sealed record SimulatedFault(SimulatedFaultKind Kind, int? At = null, string? On = null, int Attempt = 1);
+/// <param name="Ms">How long <see cref="SimulatedFaultKind.Slow"/> lasts, in milliseconds. 1 to 3,600,000; default 1,000.</param>
+public sealed record SimulatedFault(SimulatedFaultKind Kind, int? At = null, string? On = null, int Attempt = 1, int Ms = 1000);

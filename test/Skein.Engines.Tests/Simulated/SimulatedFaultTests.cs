@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using Microsoft.Extensions.Time.Testing;
 using Skein.Engines.Simulated;
 using Skein.Protocol.V1;
 
@@ -57,6 +58,27 @@ public class SimulatedFaultTests
             Answer.Request("x", 5),
             tokens: 3);
 
+    [Fact]
+    public async Task Generate_Slow_GoesOnAfterItsTime()
+    {
+        var time = new FakeTimeProvider();
+        var engine = SimulatedEngineFactory.Create(new SimulatedEngineOptions { EnableFaults = true }, time);
+        var request = Faulty(Answer.Request("x", 5), """{"kind":"slow","at":2,"ms":700}""");
+        await using var frames = engine.GenerateAsync(request, CancellationToken.None).GetAsyncEnumerator(CancellationToken.None);
+        for (var i = 0; i < 3; i++)
+        {
+            Assert.True(await frames.MoveNextAsync().AsTask().WaitAsync(Deadline));
+        }
+
+        var third = frames.MoveNextAsync().AsTask();
+        time.Advance(TimeSpan.FromMilliseconds(699));
+        Assert.False(third.IsCompleted);
+        time.Advance(TimeSpan.FromMilliseconds(1));
+
+        Assert.True(await third.WaitAsync(Deadline));
+        Assert.Equal(2u, frames.Current.FirstIndex);
+    }
+
     [Theory]
     [InlineData("""{"kind":"error","at":2,"on":"replica-2"}""", 1, true)]
     [InlineData("""{"kind":"error","at":2,"on":"replica-1"}""", 1, false)]
@@ -83,6 +105,7 @@ public class SimulatedFaultTests
     [InlineData("""{"kind":"explode"}""")]
     [InlineData("""{"kind":7}""")]
     [InlineData("""{"kind":"stall","at":-1}""")]
+    [InlineData("""{"kind":"slow","ms":0}""")]
     [InlineData("""{"kind":"stall","when":1}""")]
     [InlineData("[null]")]
     public async Task Generate_FaultAskedForWrongly_IsRefused(string fault)
