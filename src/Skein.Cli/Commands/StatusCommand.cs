@@ -10,6 +10,7 @@ namespace Skein.Cli.Commands;
 /// <summary><c>skein status</c>: who is in the group, and how busy.</summary>
 internal static class StatusCommand
 {
+    private static readonly string[] Columns = ["NAME", "ROLE", "STATE", "PID", "MODELS", "BUSY", "QUEUED", "HTTP", "GRPC", "GOSSIP", "VERSION"];
     private static readonly Setting<bool> Json = Setting.Flag("json", "Print JSON");
     private static readonly Setting<bool> Watch = Setting.Flag("watch", "Print anew each second until Ctrl-C");
 
@@ -18,14 +19,19 @@ internal static class StatusCommand
     internal static Table ToTable(IReadOnlyList<MemberRow> members)
     {
         Table table = new Table().Border(TableBorder.Simple);
-        foreach (string column in new[] { "NAME", "ROLE", "STATE", "PID", "MODELS", "BUSY", "QUEUED", "HTTP", "GRPC", "GOSSIP", "VERSION" })
+        // Most fleets have no revisions, and the table is wide.
+        string[] revision = members.Any(member => member.Revision.Length > 0) ? ["REVISION"] : [];
+        foreach (string column in Columns.Concat(revision))
             table.AddColumn(new TableColumn(column).NoWrap());
         foreach (MemberRow member in members)
         {
-            table.AddRow(
+            string[] cells =
+            [
                 Markup.Escape(member.Name), member.Role, StateOf(member), Number(member.Pid), Markup.Escape(string.Join(", ", member.Models)),
                 member.Role == Protocol.Roles.Replica ? $"{member.InFlight}/{member.Slots}" : "", member.Role == Protocol.Roles.Gateway ? Number(member.Queued) : "",
-                member.Http, member.Grpc, member.Gossip, Markup.Escape(member.Version));
+                member.Http, member.Grpc, member.Gossip, Markup.Escape(member.Version),
+            ];
+            table.AddRow([.. cells, .. revision.Select(_ => Markup.Escape(member.Revision))]);
         }
         return table;
     }

@@ -19,12 +19,16 @@ public class StatusCommandTests
         string[] lines = Render([Gateway, Replica with { Name = "dead-one", State = "dead", Draining = false }, Replica]);
 
         Assert.Equal(
-            ["NAME", "ROLE", "STATE", "PID", "MODELS", "BUSY", "QUEUED", "HTTP", "GRPC", "GOSSIP", "VERSION"],
+            ["NAME", "ROLE", "STATE", "PID", "MODELS", "BUSY", "QUEUED", "HTTP", "GRPC", "GOSSIP", "VERSION", "REVISION"],
             lines[0].Split(' ', StringSplitOptions.RemoveEmptyEntries));
         Assert.Equal("gateway-1 gateway alive 4242 5 127.0.0.1:8080 127.0.0.1:8081 127.0.0.1:7946 0.1.0", lines[1]);
-        Assert.Equal("dead-one replica dead 4243 a, b 3/64 127.0.0.1:8090 127.0.0.1:7947 0.1.0", lines[2]);
-        Assert.Equal("replica-[1] replica draining 4243 a, b 3/64 127.0.0.1:8090 127.0.0.1:7947 0.1.0", lines[3]);
+        Assert.Equal("dead-one replica dead 4243 a, b 3/64 127.0.0.1:8090 127.0.0.1:7947 0.1.0 r7", lines[2]);
+        Assert.Equal("replica-[1] replica draining 4243 a, b 3/64 127.0.0.1:8090 127.0.0.1:7947 0.1.0 r7", lines[3]);
     }
+
+    [Fact]
+    public void ToTable_NobodyHasARevision_ShowsNone() =>
+        Assert.DoesNotContain("REVISION", Render([Gateway, Replica with { Revision = "" }])[0], StringComparison.Ordinal);
 
     [Fact]
     public void Json_Row_HasTheNamesThatScriptsHangOn()
