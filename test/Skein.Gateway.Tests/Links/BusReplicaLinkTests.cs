@@ -214,7 +214,7 @@ public sealed class BusReplicaLinkTests
         Assert.Equal(0u, world.App.Control.Report().Running);
     }
 
-    /// <summary>The connection may still be in the pause after its last vain attempt.</summary>
+    /// <summary>The connection may still be in the pause after its last vain attempt, or in that attempt.</summary>
     private static async Task<List<GenerateFrame>> ReadOnceReachableAsync(BusWorld world, string prompt)
     {
         while (true)
@@ -223,7 +223,7 @@ public sealed class BusReplicaLinkTests
             {
                 return await world.Read(prompt).RestAsync();
             }
-            catch (LinkException end) when (end.Error == LinkError.Unreachable)
+            catch (LinkException end) when (end.Error is LinkError.Unreachable or LinkError.ConnectionLost)
             {
                 world.Token.ThrowIfCancellationRequested();
             }
