@@ -18,7 +18,8 @@ namespace Skein.Load;
 /// <param name="EndToEndMs">From a request's start to its end, of those that succeeded.</param>
 /// <param name="Failovers">Changes of replica in mid-stream, as the server told them.</param>
 /// <param name="StreamsFailedOver">Answers with at least one of them.</param>
-/// <param name="FailoverGapMs">The longest gap of each answer that was failed over.</param>
+/// <param name="FailoverGapMs">The gap before the token that came first after each failover, where tokens are numbered (gRPC) and the first 16 of a stream.</param>
+/// <param name="LongestGapMs">The longest gap of each answer that was failed over; it holds what else delayed that answer.</param>
 /// <param name="Examples">What a few of the errors said.</param>
 public sealed record BenchReport(
     string Target,
@@ -36,6 +37,7 @@ public sealed record BenchReport(
     int Failovers,
     int StreamsFailedOver,
     LatencySummary FailoverGapMs,
+    LatencySummary LongestGapMs,
     IReadOnlyList<string> Examples)
 {
     /// <summary>Tokens of all streams together.</summary>

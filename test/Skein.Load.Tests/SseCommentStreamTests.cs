@@ -30,13 +30,4 @@ public class SseCommentStreamTests
         await Assert.ThrowsAsync<InvalidDataException>(
             () => stream.CopyToAsync(Stream.Null, TestContext.Current.CancellationToken));
     }
-
-    [Theory]
-    [InlineData(": skein failovers=2 attempts=3 [token 17: replica-2 lost (link)]", 2)]
-    [InlineData("failovers=12", 12)]
-    [InlineData("failovers=", 0)]
-    [InlineData("failovers=99999999999", 0)]
-    [InlineData(": keep-alive", 0)]
-    [InlineData("", 0)]
-    public void Read_Note_IsTheNumberOfFailovers(string note, int expected) => Assert.Equal(expected, FailoverNote.Read(note));
 }

@@ -126,7 +126,8 @@ internal static class ChaosCommand
         foreach ((string kind, int count) in report.Errors)
             Row($"  {kind}", $"{count}");
         Times("gap between tokens", report.GapMs);
-        Times("longest gap of streams that failed over", report.FailoverGapMs);
+        Times("gap at a failover", report.FailoverGapMs);
+        Times("longest gap of streams that failed over", report.LongestGapMs);
         foreach (string example in report.Examples)
             Row("  for example", $"{example}");
         AnsiConsole.Write(table);

@@ -56,6 +56,7 @@ internal static class GatewayCommand
             string flags = settings.IsSupervised ? "--port" : "--http or --grpc";
             throw new CommandFailedException($"{error.Message}; choose another port with {flags} (0 takes a free one)", error);
         }
+        await Rehearsal.RunAsync(gateway.Services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(Rehearsal)), Rehearsal.Patience, signal.Stop);
         string name = settings.NameFor(gateway.Grpc.Port);
         var metadata = new MemberMetadata
         {

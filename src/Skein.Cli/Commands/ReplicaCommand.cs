@@ -54,6 +54,7 @@ internal static class ReplicaCommand
         {
             throw new CommandFailedException($"{error.Message}; choose another port with --grpc (0 takes a free one)", error);
         }
+        WarmUp.Membership();
         await WarmUp.RunAsync(replica.Endpoint, description.Models[0].Name, signal.Stop);
         string name = settings.NameFor(replica.Endpoint.Port);
         Describe(metadata, settings, replica, description);

@@ -22,14 +22,16 @@ internal interface IDescriptionBook
     void Learn(ReplicaDescription asked, DescribeResponse answer);
 }
 
-/// <summary>Asks over gRPC.</summary>
+/// <summary>Asks over gRPC. The bus is opened by the way: the first attempt on a replica, which may be somebody's failover, finds it there.</summary>
 internal sealed class GrpcReplicaDescriber(ReplicaChannels channels) : IReplicaDescriber
 {
     public async Task<DescribeResponse> DescribeAsync(Replica replica, CancellationToken cancellationToken)
     {
         try
         {
-            return await channels.ClientOf(replica).DescribeAsync(new DescribeRequest(), cancellationToken: cancellationToken);
+            DescribeResponse answer = await channels.ClientOf(replica).DescribeAsync(new DescribeRequest(), cancellationToken: cancellationToken);
+            _ = channels.BusOf(replica);
+            return answer;
         }
         catch (RpcException error)
         {

@@ -17,7 +17,8 @@ namespace Skein.Load.Chaos;
 /// <param name="Errored">Streams that ended in any other error.</param>
 /// <param name="Errors">All failed streams, by kind; see <see cref="BenchErrors"/>.</param>
 /// <param name="GapMs">Between arrivals of tokens of one stream.</param>
-/// <param name="FailoverGapMs">The longest gap of each stream that was failed over.</param>
+/// <param name="FailoverGapMs">The gap before the token that came first after each failover, where tokens are numbered (gRPC) and the first 16 of a stream.</param>
+/// <param name="LongestGapMs">The longest gap of each stream that was failed over; it holds what else delayed that stream.</param>
 /// <param name="Examples">What a few of the errors said.</param>
 public sealed record ChaosReport(
     int Seed,
@@ -34,6 +35,7 @@ public sealed record ChaosReport(
     IReadOnlyDictionary<string, int> Errors,
     LatencySummary GapMs,
     LatencySummary FailoverGapMs,
+    LatencySummary LongestGapMs,
     IReadOnlyList<string> Examples)
 {
     /// <summary>Faults of all kinds.</summary>

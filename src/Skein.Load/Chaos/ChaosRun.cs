@@ -161,7 +161,7 @@ public sealed class ChaosRun
         var duplicated = load.Errors.GetValueOrDefault(BenchErrors.TokensDuplicated);
         return new ChaosReport(
             _options.Seed, load.DurationSeconds, load.Requests, load.Tokens, _faults, load.Failovers, load.StreamsFailedOver, lost, duplicated, load.Diverged,
-            load.Requests - load.Succeeded - lost - duplicated - load.Diverged, load.Errors, load.InterTokenMs, load.FailoverGapMs, load.Examples);
+            load.Requests - load.Succeeded - lost - duplicated - load.Diverged, load.Errors, load.InterTokenMs, load.FailoverGapMs, load.LongestGapMs, load.Examples);
     }
 
     private static IReadOnlyList<string> Prompts { get; } = BenchPrompts.Create(16);

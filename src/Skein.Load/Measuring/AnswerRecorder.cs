@@ -9,12 +9,15 @@ internal sealed class AnswerRecorder(TimeProvider time, LatencyRecorder latencie
     private const int MostChars = 16 << 20;
 
     private readonly StringBuilder _text = new();
+    private readonly Dictionary<uint, TimeSpan> _gapBefore = [];
     private readonly long _start = time.GetTimestamp();
     private long _last;
     private TimeSpan _longestGap;
+    private uint? _arriving;
     private uint _nextIndex;
     private int _chunks;
     private int? _usage;
+    private FailoverNote _failovers = FailoverNote.None;
     private bool _isFinished;
     private bool _isDone;
 
@@ -29,7 +32,7 @@ internal sealed class AnswerRecorder(TimeProvider time, LatencyRecorder latencie
     /// <summary>Whether the answer has a finish reason and its end mark.</summary>
     public bool IsComplete => _isFinished && _isDone;
 
-    public int Failovers { get; private set; }
+    public int Failovers => _failovers.Count;
 
     /// <summary>Tokens, or a piece of text, have arrived.</summary>
     /// <exception cref="BenchRequestException">The answer is longer than any may be.</exception>
@@ -45,6 +48,10 @@ internal sealed class AnswerRecorder(TimeProvider time, LatencyRecorder latencie
             var gap = time.GetElapsedTime(_last, now);
             _longestGap = gap > _longestGap ? gap : _longestGap;
             latencies.AddGap(gap);
+            if (_arriving is { } index)
+            {
+                _gapBefore[index] = gap;
+            }
         }
 
         _last = now;
@@ -61,6 +68,7 @@ internal sealed class AnswerRecorder(TimeProvider time, LatencyRecorder latencie
                 first > _nextIndex ? BenchErrors.TokensLost : BenchErrors.TokensDuplicated, $"token {first} came where token {_nextIndex} was to come");
         }
 
+        _arriving = first;
         _nextIndex = first + count;
     }
 
@@ -82,8 +90,8 @@ internal sealed class AnswerRecorder(TimeProvider time, LatencyRecorder latencie
 
     public void OnDone() => _isDone = true;
 
-    /// <summary>The server told of changes of replica; the highest count is the whole.</summary>
-    public void OnFailovers(int count) => Failovers = Math.Max(Failovers, count);
+    /// <summary>The server told of changes of replica; the note with the highest count tells them all.</summary>
+    public void OnFailovers(FailoverNote note) => _failovers = note.Count > _failovers.Count ? note : _failovers;
 
     /// <summary>The answer was as it should be, and is over.</summary>
     public void OnSuccess()
@@ -91,7 +99,15 @@ internal sealed class AnswerRecorder(TimeProvider time, LatencyRecorder latencie
         latencies.AddEnd(time.GetElapsedTime(_start));
         if (Failovers > 0)
         {
-            latencies.AddFailover(_longestGap);
+            latencies.AddFailedOver(_longestGap);
+        }
+
+        foreach (var index in _failovers.Indexes.Distinct())
+        {
+            if (_gapBefore.TryGetValue(index, out var gap))
+            {
+                latencies.AddFailover(gap);
+            }
         }
     }
 }

@@ -58,7 +58,7 @@ internal sealed class BenchTally(TimeProvider time)
             return new BenchReport(
                 options.Target.ToString(), model, options.Concurrency, _succeeded + _failed, _succeeded,
                 new Dictionary<string, int>(_errors), time.GetElapsedTime(_start).TotalSeconds, _tokens, _tokensAreChunks,
-                Latencies.FirstToken, Latencies.Gaps, Latencies.Ends, _failovers, _streamsFailedOver, Latencies.Failovers, [.. _examples]);
+                Latencies.FirstToken, Latencies.Gaps, Latencies.Ends, _failovers, _streamsFailedOver, Latencies.Failovers, Latencies.FailedOver, [.. _examples]);
         }
     }
 }

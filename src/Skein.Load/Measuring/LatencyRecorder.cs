@@ -12,6 +12,7 @@ internal sealed class LatencyRecorder
     private readonly LongConcurrentHistogram _gaps = Create();
     private readonly LongConcurrentHistogram _ends = Create();
     private readonly LongConcurrentHistogram _failovers = Create();
+    private readonly LongConcurrentHistogram _failedOver = Create();
 
     public LatencySummary FirstToken => Summarise(_firstToken);
 
@@ -19,8 +20,11 @@ internal sealed class LatencyRecorder
 
     public LatencySummary Ends => Summarise(_ends);
 
-    /// <summary>The longest gap of each answer that was failed over.</summary>
+    /// <summary>The gap before the token that came first after each failover.</summary>
     public LatencySummary Failovers => Summarise(_failovers);
+
+    /// <summary>The longest gap of each answer that was failed over.</summary>
+    public LatencySummary FailedOver => Summarise(_failedOver);
 
     public void AddFirstToken(TimeSpan time) => Add(_firstToken, time);
 
@@ -28,7 +32,9 @@ internal sealed class LatencyRecorder
 
     public void AddEnd(TimeSpan time) => Add(_ends, time);
 
-    public void AddFailover(TimeSpan longestGap) => Add(_failovers, longestGap);
+    public void AddFailover(TimeSpan gap) => Add(_failovers, gap);
+
+    public void AddFailedOver(TimeSpan longestGap) => Add(_failedOver, longestGap);
 
     private static LongConcurrentHistogram Create() => new(1, MostMicroseconds, SignificantDigits);
 

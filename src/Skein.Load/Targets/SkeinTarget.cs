@@ -49,7 +49,7 @@ internal sealed class SkeinTarget : IBenchTarget
             }
 
             answer.OnDone();
-            answer.OnFailovers(FailoverNote.Read(call.GetTrailers().GetValue(FailoverNote.Trailer)));
+            answer.OnFailovers(FailoverNote.Read(call.GetTrailers().GetValue(FailoverNote.Trailer) ?? ""));
         }
         catch (RpcException exception)
         {
