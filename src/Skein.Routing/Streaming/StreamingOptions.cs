@@ -23,10 +23,13 @@ public sealed record StreamingOptions
     /// <summary>Longest time from dispatch to the first token. Default 120 s.</summary>
     public TimeSpan FirstTokenSilence { get; init; } = TimeSpan.FromSeconds(120);
 
-    /// <summary>Longest time between tokens, at least; the bound is <see cref="EngineSilenceFactor"/> times the longest gap so far if that is more. Default 5 s.</summary>
+    /// <summary>
+    /// Longest time between tokens, at least; the bound is <see cref="EngineSilenceFactor"/> times the 99th percentile of the replica's last few thousand gaps if
+    /// that is more. Default 5 s.
+    /// </summary>
     public TimeSpan EngineSilence { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>Factor on the longest gap between tokens that was seen. Default 10.</summary>
+    /// <summary>Factor on the 99th percentile of the replica's gaps between tokens. Default 10.</summary>
     public double EngineSilenceFactor { get; init; } = 10;
 
     /// <summary>How late a timer may be before this process blames itself and waits one more round. Default 200 ms.</summary>
