@@ -128,13 +128,21 @@ internal sealed class Succession(
         }
         catch (LinkException refusal)
         {
-            session.Faulted(core.Choice, challenger.Replica!.Id, refusal);
+            return NotContinued(challenger.Replica!, refusal);
         }
         catch (OperationCanceledException) when (!branch.IsCancellationRequested)
         {
-            session.Faulted(core.Choice, challenger.Replica!.Id, new LinkException(LinkError.EngineFailed, $"no answer to Continue within {ContinueTimeout.TotalSeconds:0} s"));
+            // Continue waits for no engine: a replica that does not answer it is frozen, or cut off.
+            return NotContinued(challenger.Replica!, new LinkException(LinkError.ConnectionLost, $"no answer to Continue within {ContinueTimeout.TotalSeconds:0} s"));
         }
-        core.ChallengerLost(challenger.Replica!.Id);
+    }
+
+    private bool NotContinued(Replica replica, LinkException refusal)
+    {
+        session.Faulted(core.Choice, replica.Id, refusal);
+        if (FaultReasons.Of(refusal.Error).IsOfConnection())
+            services.Fleet.MarkUnreachable(replica);
+        core.ChallengerLost(replica.Id);
         return false;
     }
 
@@ -150,12 +158,8 @@ internal sealed class Succession(
             return null;
         (_challenger, _race) = (null, null);
         await challenger.DisposeAsync();
-        if (challenger.Fault is { } fault)
-        {
+        if (challenger.Fault is not null)
             core.ChallengerLost(challenger.Replica!.Id);
-            if (fault.IsOfConnection())
-                services.Fleet.MarkUnreachable(challenger.Replica!);
-        }
         return null;
     }
 }

@@ -65,6 +65,9 @@ internal sealed class ScriptedLink : IReplicaLink
     /// <summary>Decides what Continue answers; the default lets the attempt go on.</summary>
     public Func<LinkException?> OnContinue { get; set; } = () => null;
 
+    /// <summary>Completed when Continue may be answered. Default completed.</summary>
+    public Task ContinueAnswered { get; set; } = Task.CompletedTask;
+
     public int Running => Volatile.Read(ref _running);
 
     public static string TextOf(ulong seed, int count) => string.Concat(Enumerable.Range(0, count).Select(i => Piece(seed, i)));
@@ -133,12 +136,12 @@ internal sealed class ScriptedLink : IReplicaLink
         }
     }
 
-    public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken)
+    public async Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken)
     {
         if (OnContinue() is { } refusal)
             throw refusal;
+        await ContinueAnswered.WaitAsync(cancellationToken);
         _held[(request.Choice, request.Attempt)].SetResult(request);
-        return Task.CompletedTask;
     }
 
     public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) =>
