@@ -32,7 +32,9 @@ public static class ErrorReasons
     /// <summary>INTERNAL: the engine failed; another replica may succeed.</summary>
     public const string EngineFailed = "ENGINE_FAILED";
 
-    /// <summary>UNAVAILABLE: the engine is a process of its own and cannot be reached. The replica's Describe fails with it until it can be.</summary>
+    /// <summary>
+    /// UNAVAILABLE: the engine is a process of its own and cannot be reached, or is frozen. The replica's Describe fails with it until it answers.
+    /// </summary>
     public const string EngineUnreachable = "ENGINE_UNREACHABLE";
 
     /// <summary>UNAVAILABLE: as <see cref="EngineUnreachable"/>, in the middle of a call: what it ran is lost.</summary>

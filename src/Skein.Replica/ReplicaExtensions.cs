@@ -37,7 +37,9 @@ public static class ReplicaExtensions
         services.AddSingleton<ReplicaAdminService>();
         services.AddSingleton<StreamTicker>();
         services.AddSingleton<InferenceService>();
+        services.AddSingleton<EngineWatch>();
         services.AddHostedService<ReplicaStartup>();
+        services.AddHostedService(provider => provider.GetRequiredService<EngineWatch>());
         services.AddHostedService<EngineLoadPoll>();
         services.AddGrpc(grpc =>
         {

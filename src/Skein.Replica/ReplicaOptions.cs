@@ -23,6 +23,12 @@ public sealed record ReplicaOptions
     /// <summary>An attempt that is held for a hand-over and not continued for as long is dropped. 1 second to 1 hour; default 30 s.</summary>
     public TimeSpan HoldTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>
+    /// An engine that says nothing on any stream and leaves questions for a sign of life unanswered for as long counts as frozen. 300 ms to 1 hour; default
+    /// 1.2 s. The first question comes one or two thirds of it after the last token.
+    /// </summary>
+    public TimeSpan EnginePatience { get; init; } = TimeSpan.FromSeconds(1.2);
+
     /// <summary>Largest request, in bytes. 1 KiB to 1 GiB; default 32 MiB.</summary>
     public int MaxRequestBytes { get; init; } = 32 * 1024 * 1024;
 
@@ -56,6 +62,7 @@ public sealed record ReplicaOptions
         Check(HeartbeatInterval, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1), nameof(HeartbeatInterval));
         Check(WriteTimeout, second, hour, nameof(WriteTimeout));
         Check(HoldTimeout, second, hour, nameof(HoldTimeout));
+        Check(EnginePatience, TimeSpan.FromMilliseconds(300), hour, nameof(EnginePatience));
         Check(MaxRequestBytes, 1024, 1 << 30, nameof(MaxRequestBytes));
         Check(MaxStreamsPerConnection, 1, 1_000_000, nameof(MaxStreamsPerConnection));
         Check(KeepAliveInterval, second, hour, nameof(KeepAliveInterval));

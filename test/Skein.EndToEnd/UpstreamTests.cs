@@ -80,6 +80,32 @@ public class UpstreamTests
     }
 
     [Fact]
+    public async Task Upstream_FreezesInMidStream_IsFoundOutByAskingItAndNotByTheBoundOfSilence()
+    {
+        var fuse = new Fuse();
+        await using FakeUpstream first = await FakeUpstream.StartAsync(fuse);
+        await using FakeUpstream second = await FakeUpstream.StartAsync(fuse);
+        await using UpstreamGateway gateway = await UpstreamGateway.StartAsync([first.Url, second.Url], "--upstream-slots", "4");
+        await gateway.MemberAsync(first.Name, "alive");
+        await gateway.MemberAsync(second.Name, "alive");
+
+        fuse.SetAt(7);
+        Task<StreamedChat> asked = AskAsync(gateway);
+        FakeUpstream frozen = await Until.DoneAsync(fuse.Burnt.Task, "a stream of 7 words", context: () => gateway.Process.Errors);
+        frozen.Freeze();
+        StreamedChat saved = await asked;
+
+        Assert.Equal((Counted, "stop"), (saved.Text, saved.FinishReason));
+        // The bound of silence would say engine_stall.
+        Assert.Equal($"failovers=1 attempts=2 [token 7: {frozen.Name} lost (connection_lost)]", saved.Failovers);
+        for (int i = 0; i < 4; i++)
+            Assert.Equal((Counted, null), await AskAsync(gateway) is var answer ? (answer.Text, answer.Failovers) : default);
+
+        frozen.Thaw();
+        await gateway.MemberAsync(frozen.Name, "alive");
+    }
+
+    [Fact]
     public async Task Upstream_RealLlamaServerKilledInMidStream_AnswerIsTheUndisturbedOne()
     {
         string? program = LlamaProgram.Find();

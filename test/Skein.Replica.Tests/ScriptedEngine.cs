@@ -19,6 +19,9 @@ internal sealed class ScriptedEngine : IInferenceEngine
     /// <summary>Answers to the question for its load; none: it does not tell.</summary>
     public Func<EngineLoad>? Load { get; init; }
 
+    /// <summary>Answers to the question whether it could serve; none: it could.</summary>
+    public Func<CancellationToken, Task>? Check { get; init; }
+
     /// <summary>Completes when a generation has ended, however.</summary>
     public Task Stopped => _stopped.Task;
 
@@ -43,6 +46,8 @@ internal sealed class ScriptedEngine : IInferenceEngine
 
     public ValueTask<EngineDescription> DescribeAsync(CancellationToken cancellationToken) =>
         ValueTask.FromResult(new EngineDescription([new ModelDescription { Name = "m", Fingerprint = "f" }], Slots));
+
+    public async ValueTask CheckAsync(CancellationToken cancellationToken) => await (Check?.Invoke(cancellationToken) ?? Task.CompletedTask);
 
     public async IAsyncEnumerable<GenerateFrame> GenerateAsync(
         GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)

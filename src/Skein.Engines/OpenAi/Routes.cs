@@ -11,9 +11,12 @@ internal sealed record Routes(OpenAiEngineKind Kind, bool GivesIds, bool UsesCha
 {
     public (bool ThroughIds, ResumeTier Tier) Of(GenerateRequest request)
     {
-        var throughIds = GivesIds && (request.Chat is { } chat ? IsPlain(chat) : true) && FitsSgLang(request);
+        var throughIds = GivesIds && !IsOfText(request.Resume) && (request.Chat is { } chat ? IsPlain(chat) : true) && FitsSgLang(request);
         return (throughIds, throughIds ? ResumeTiers.OfTokens(Kind, IsBitExact, request) : ResumeTiers.OfText(request));
     }
+
+    // The journal of a server that gives none: what it began goes on as text.
+    private static bool IsOfText(Resume? resume) => resume is { NextIndex: > 0, TokenIds.Count: 0 };
 
     // Tools, schemas and reasoning are parsed by the server's chat call alone, and only it can look at pictures.
     private bool IsPlain(ChatPrompt chat) =>

@@ -14,6 +14,7 @@ namespace Skein.Replica.Serving;
 /// <param name="writer">Towards the caller.</param>
 /// <param name="slots">Tells the load, in the first and in the last frame.</param>
 /// <param name="watch">Told of every write.</param>
+/// <param name="engineWatch">Told of every frame of the engine, and ends the stream when the engine is lost.</param>
 /// <param name="abort">Cuts the call off, without waiting; <paramref name="callerGone"/> follows.</param>
 /// <param name="callerGone">The caller went away, its deadline passed, or it was cut off.</param>
 internal sealed class GenerationStream(
@@ -21,6 +22,7 @@ internal sealed class GenerationStream(
     IServerStreamWriter<GenerateFrame> writer,
     SlotTable slots,
     SilenceWatch watch,
+    EngineWatch engineWatch,
     Action abort,
     CancellationToken callerGone) : IDisposable
 {
@@ -118,6 +120,8 @@ internal sealed class GenerationStream(
     // Every end of the engine reaches the writing loop through the queue, behind the frames that came before it.
     private async Task GenerateAsync(IInferenceEngine engine, SlotLease lease, HeldAttempt? held)
     {
+        var engineLost = engineWatch.Lost;
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, engineLost);
         try
         {
             GenerateFrame last;
@@ -125,12 +129,16 @@ internal sealed class GenerationStream(
             using (held)
             {
                 last = await QueueUntilFinishAsync(
-                    held is null ? engine.GenerateAsync(request, _stop.Token) : engine.HoldAsync(request, held.ContinuedAsync, _stop.Token));
+                    held is null ? engine.GenerateAsync(request, either.Token) : engine.HoldAsync(request, held.ContinuedAsync, either.Token));
             }
 
             last.Load = slots.Report(request.Caller);
             await QueueAsync(last);
             _queue.Writer.Complete();
+        }
+        catch (OperationCanceledException) when (engineLost.IsCancellationRequested && !_stop.IsCancellationRequested)
+        {
+            _queue.Writer.Complete(engineWatch.LostException(wasBegun: true));
         }
         catch (Exception exception) when (exception is EngineException or RpcException || _stop.IsCancellationRequested)
         {
@@ -149,6 +157,7 @@ internal sealed class GenerationStream(
         GenerateFrame? last = null;
         await foreach (var frame in frames)
         {
+            engineWatch.Spoke();
             if (last is not null || isFirst != frame.Start is not null)
             {
                 throw new EngineException(EngineError.Failed, "the engine sent frames out of order");

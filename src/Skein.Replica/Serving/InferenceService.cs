@@ -13,6 +13,7 @@ internal sealed partial class InferenceService(
     SlotTable slots,
     HeldAttempts holds,
     StreamTicker ticker,
+    EngineWatch engineWatch,
     ReplicaOptions options,
     TimeProvider time,
     IHostApplicationLifetime lifetime,
@@ -40,6 +41,7 @@ internal sealed partial class InferenceService(
         try
         {
             // Whoever asks wants to know whether work can be sent here: a replica is as good as its engine.
+            RequireEngine();
             await engine.CheckAsync(context.CancellationToken);
             var description = await engine.DescribeAsync(context.CancellationToken);
             return new DescribeResponse { Models = { description.Models }, Engine = engine.Kind, Load = slots.Report(request.Caller) };
@@ -67,10 +69,11 @@ internal sealed partial class InferenceService(
         GenerateRequest request, IServerStreamWriter<GenerateFrame> writer, bool isAlone, Action abort, CancellationToken gone)
     {
         Check(request);
+        RequireEngine();
         using var lease = Take(request.Caller);
         using var held = holds.Add(request);
         var watch = new SilenceWatch(time, options.WriteTimeout);
-        using var stream = new GenerationStream(request, writer, slots, watch, abort, gone);
+        using var stream = new GenerationStream(request, writer, slots, watch, engineWatch, abort, gone);
         if (isAlone)
         {
             ticker.Add(stream);
@@ -97,6 +100,14 @@ internal sealed partial class InferenceService(
         finally
         {
             ticker.Remove(stream);
+        }
+    }
+
+    private void RequireEngine()
+    {
+        if (engineWatch.IsLost)
+        {
+            throw ReplicaStatus.From(engineWatch.LostException(wasBegun: false));
         }
     }
 

@@ -2,9 +2,12 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace Skein.Replica.Serving;
 
-/// <summary>What <c>grpc.health.v1</c> answers: NOT_SERVING while the replica drains.</summary>
-internal sealed class ReplicaHealth(SlotTable slots) : IHealthCheck
+/// <summary>What <c>grpc.health.v1</c> answers: NOT_SERVING while the replica drains or its engine is lost.</summary>
+internal sealed class ReplicaHealth(SlotTable slots, EngineWatch watch) : IHealthCheck
 {
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
-        Task.FromResult(slots.IsDraining ? HealthCheckResult.Unhealthy("draining") : HealthCheckResult.Healthy());
+        Task.FromResult(
+            slots.IsDraining ? HealthCheckResult.Unhealthy("draining")
+            : watch.IsLost ? HealthCheckResult.Unhealthy("the engine does not answer")
+            : HealthCheckResult.Healthy());
 }

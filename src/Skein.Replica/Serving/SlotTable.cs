@@ -31,6 +31,9 @@ internal sealed class SlotTable(ulong generation)
 
     public int Slots => Volatile.Read(ref _slots);
 
+    /// <summary>Slots in use, by anyone.</summary>
+    public int Running => Volatile.Read(ref _running);
+
     public bool IsDraining => Volatile.Read(ref _draining);
 
     public void SetSlots(int slots) => Volatile.Write(ref _slots, slots);

@@ -24,10 +24,18 @@ public readonly record struct Arrival(int Priority, long Sequence, int Choice)
 /// <param name="Excluded">Lives that failed this session: not asked again.</param>
 public sealed record AdmissionRequest(string Model, Arrival Arrival, bool Displaced, TimeSpan? WaitingSince, string Fingerprint, IReadOnlyCollection<ReplicaId> Excluded)
 {
+    /// <summary>A replica with another fingerprint will do where none with this one has a free slot. Default false.</summary>
+    public bool TakesOtherFingerprints { get; init; }
+
     internal bool Accepts(Replica replica) =>
-        (Excluded.Count == 0 || !Excluded.Contains(replica.Id))
-        && (Fingerprint.Length == 0 || replica.Description.FingerprintOf(Model) is not { Length: > 0 } its
-            || string.Equals(Fingerprint, its, StringComparison.Ordinal));
+        (Excluded.Count == 0 || !Excluded.Contains(replica.Id)) && (TakesOtherFingerprints || HasFingerprint(replica));
+
+    /// <summary>Of those that it accepts, these are picked from while they have a free slot.</summary>
+    internal bool Prefers(Replica replica) => !TakesOtherFingerprints || HasFingerprint(replica);
+
+    private bool HasFingerprint(Replica replica) =>
+        Fingerprint.Length == 0 || replica.Description.FingerprintOf(Model) is not { Length: > 0 } its
+        || string.Equals(Fingerprint, its, StringComparison.Ordinal);
 }
 
 /// <summary>Why a request got no slot.</summary>

@@ -84,10 +84,16 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
     private int Gather(ReadOnlySpan<Replica> serving, AdmissionRequest request, Standing standing, TimeSpan now)
     {
         int count = 0;
+        bool onlyPreferred = false;
         foreach (Replica replica in serving)
         {
             if (replica.TakesWork && StandingOf(replica, now) == standing && replica.HasFreeSlot(now) && request.Accepts(replica))
             {
+                bool isPreferred = request.Prefers(replica);
+                if (onlyPreferred && !isPreferred)
+                    continue;
+                if (isPreferred && !onlyPreferred)
+                    (onlyPreferred, count) = (true, 0);
                 double warmth = replica.WarmUp.ShareAt(replica.Description.Slots, now);
                 _candidates[count++] = new BalancingCandidate(replica, replica.Leased + replica.OthersLoad(now) + replica.SlownessAt(now), warmth);
             }

@@ -12,6 +12,7 @@ internal sealed class ReplicaPace
     private readonly Lock _gate = new();
     private readonly TimeSpan[] _firstTokens = new TimeSpan[KeptFirstTokens];
     private int _firstTokenCount;
+    private readonly RecentGaps _gaps = new();
     private double _gapTicks;
 
     /// <summary>95th percentile of the last times from dispatch to the first token; null while there are too few.</summary>
@@ -36,6 +37,9 @@ internal sealed class ReplicaPace
     /// <summary>Moving average of the time per token, all attempts together; zero while unknown.</summary>
     public TimeSpan TokenGap => TimeSpan.FromTicks((long)Volatile.Read(ref _gapTicks));
 
+    /// <summary>99th percentile of the last times between two frames with tokens, all attempts together; zero while there were none.</summary>
+    public TimeSpan FrameGapP99 => _gaps.P99;
+
     public void FirstToken(TimeSpan afterDispatch)
     {
         lock (_gate)
@@ -43,9 +47,10 @@ internal sealed class ReplicaPace
     }
 
     // Attempts write at the same time and may lose each other's sample: an average does not mind.
-    public void Token(TimeSpan gap)
+    public void Frame(TimeSpan gap, TimeSpan perToken)
     {
+        _gaps.Add(gap);
         double before = Volatile.Read(ref _gapTicks);
-        Volatile.Write(ref _gapTicks, before == 0 ? gap.Ticks : before + (Smoothing * (gap.Ticks - before)));
+        Volatile.Write(ref _gapTicks, before == 0 ? perToken.Ticks : before + (Smoothing * (perToken.Ticks - before)));
     }
 }

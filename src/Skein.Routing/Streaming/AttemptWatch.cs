@@ -17,7 +17,6 @@ internal sealed class AttemptWatch : IDisposable
     private readonly ITimer _timer;
     private long _lastFrame;
     private long _lastToken;
-    private long _longestGapTicks;
     private double _gapTicks;
     private long _dueAt;
     private int _tokens;
@@ -28,7 +27,7 @@ internal sealed class AttemptWatch : IDisposable
     /// <param name="time">Time.</param>
     /// <param name="options">The bounds.</param>
     /// <param name="attempt">Cancelled when the attempt stalls.</param>
-    /// <param name="pace">Told how fast tokens come.</param>
+    /// <param name="pace">Told how fast tokens come; knows how long the replica's silences usually are.</param>
     public AttemptWatch(TimeProvider time, StreamingOptions options, CancellationTokenSource attempt, ReplicaPace pace)
     {
         _pace = pace;
@@ -57,10 +56,9 @@ internal sealed class AttemptWatch : IDisposable
         if (_tokens++ > 0)
         {
             TimeSpan gap = _time.GetElapsedTime(_lastToken, now);
-            Volatile.Write(ref _longestGapTicks, Math.Max(_longestGapTicks, gap.Ticks));
             TimeSpan perToken = gap / tokens;
             _gapTicks = _gapTicks == 0 ? perToken.Ticks : _gapTicks + (Smoothing * (perToken.Ticks - _gapTicks));
-            _pace.Token(perToken);
+            _pace.Frame(gap, perToken);
         }
         Volatile.Write(ref _lastToken, now);
     }
@@ -114,7 +112,7 @@ internal sealed class AttemptWatch : IDisposable
     {
         if (_tokens == 0)
             return _options.FirstTokenSilence;
-        TimeSpan bySpeed = TimeSpan.FromTicks((long)(Volatile.Read(ref _longestGapTicks) * _options.EngineSilenceFactor));
+        TimeSpan bySpeed = _pace.FrameGapP99 * _options.EngineSilenceFactor;
         return bySpeed > _options.EngineSilence ? bySpeed : _options.EngineSilence;
     }
 

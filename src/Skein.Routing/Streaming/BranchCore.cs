@@ -68,13 +68,29 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
     private bool MayResume =>
         ResumeTier == ResumeTier.Exact || (request.Failover != FailoverPolicy.Exact && ResumeTier is ResumeTier.Tokens or ResumeTier.Text);
 
+    /// <summary>
+    /// It can go on under another fingerprint: from its text alone, as well as the client wants it. Where ids were given they would be lost, and with them what
+    /// the client was told that an index counts.
+    /// </summary>
+    private bool MayChangeFingerprint => MayResume && ResumeTier == ResumeTier.Text && _journal.Unit == TokenUnit.Chunk;
+
     /// <summary>What the next attempt needs of a replica.</summary>
     public AdmissionRequest Need(string model, Arrival arrival) =>
-        new(model, arrival, Displaced: _excluded.Count > 0, _waitingSince, NextIndex > 0 ? _journal.Fingerprint : "", _excluded);
+        new(model, arrival, Displaced: _excluded.Count > 0, _waitingSince, NextIndex > 0 ? _journal.Fingerprint : "", _excluded)
+        {
+            TakesOtherFingerprints = MayChangeFingerprint,
+        };
 
     /// <summary>What an attempt beside the current one needs of a replica: another one than the current.</summary>
-    public AdmissionRequest NeedBeside(string model, Arrival arrival, ReplicaId current) =>
-        new(model, arrival, Displaced: true, WaitingSince: null, NextIndex > 0 ? _journal.Fingerprint : "", [.. _excluded, current]);
+    /// <param name="model">Model to be served.</param>
+    /// <param name="arrival">Place in the line.</param>
+    /// <param name="current">Where the current attempt runs.</param>
+    /// <param name="hold">It is to go on with what the current attempt will have said by then, even if that is nothing yet.</param>
+    public AdmissionRequest NeedBeside(string model, Arrival arrival, ReplicaId current, bool hold) =>
+        new(model, arrival, Displaced: true, WaitingSince: null, hold || NextIndex > 0 ? _journal.Fingerprint : "", [.. _excluded, current])
+        {
+            TakesOtherFingerprints = MayChangeFingerprint,
+        };
 
     /// <summary>Begins the next attempt: from now on only its frames count.</summary>
     public GenerateRequest BeginAttempt()
@@ -178,6 +194,7 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
     private bool AcceptStart(GenerateFrame frame, Start start, out string? violation)
     {
         violation = Started ? "a second start"
+            : NextIndex > 0 && start.Unit != _journal.Unit ? $"an answer counted in {start.Unit} that was counted in {_journal.Unit}"
             : start.ResumedAt != _expectedStart ? $"start at token {start.ResumedAt} instead of {_expectedStart}"
             : null;
         if (violation is not null)

@@ -113,6 +113,9 @@ internal abstract class Challenger(SessionServices services, Challenge challenge
     private bool Fail(FaultReason reason)
     {
         Fault = reason;
+        // As for a current attempt: taken out before its slot is offered again.
+        if (reason.IsOfConnection())
+            services.Fleet.MarkUnreachable(_attempt!.Lease.Replica);
         _attempt!.Lease.Release(reason.IsOfEngine() ? LeaseOutcome.EngineFailed : LeaseOutcome.Faulted);
         return false;
     }

@@ -16,6 +16,7 @@ public sealed class GenerationSessions : IGenerationSessions
     private long _arrivals;
 
     /// <summary>Creates the entrance of a gateway.</summary>
+    /// <exception cref="ArgumentException">An option is out of its range.</exception>
     public GenerationSessions(
         FleetTracker fleet,
         AdmissionQueue admission,
@@ -26,6 +27,7 @@ public sealed class GenerationSessions : IGenerationSessions
         IRandomSource random,
         ILogger<GenerationSessions> logger)
     {
+        options.Validate();
         _services = new SessionServices(fleet, admission, link, options, statistics, time);
         _random = random;
         _logger = logger;

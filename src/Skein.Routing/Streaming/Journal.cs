@@ -19,8 +19,11 @@ internal sealed class Journal
     /// <summary>Index the next token must have.</summary>
     public int NextIndex { get; private set; }
 
-    /// <summary>Fingerprint of the replicas that generated it; empty while nothing was.</summary>
+    /// <summary>Fingerprint of the replicas that generated it, of a text in chunks: of the last one; empty while nothing was.</summary>
     public string Fingerprint { get; private set; } = "";
+
+    /// <summary>What its indexes count.</summary>
+    public TokenUnit Unit { get; private set; }
 
     /// <summary>Ids delivered; empty for engines that give none.</summary>
     public ReadOnlySpan<uint> Ids => CollectionsMarshal.AsSpan(_ids);
@@ -37,10 +40,10 @@ internal sealed class Journal
     /// <summary>Takes over what a first or later attempt says of the prompt, as long as no token depends on another answer.</summary>
     public void Begin(Start start)
     {
-        if (NextIndex > 0)
-            return;
-        Fingerprint = start.Fingerprint;
-        _promptIds = start.PromptTokenIds;
+        if (NextIndex == 0)
+            (Unit, _promptIds) = (start.Unit, start.PromptTokenIds);
+        if (NextIndex == 0 || Unit == TokenUnit.Chunk)
+            Fingerprint = start.Fingerprint;
     }
 
     public void Append(GenerateFrame frame)

@@ -5,45 +5,48 @@ namespace Skein.Routing.Streaming;
 /// <summary>Bounds of sessions. Immutable.</summary>
 public sealed record StreamingOptions
 {
-    /// <summary>Most sessions at a time. Default 20,000.</summary>
+    /// <summary>Most sessions at a time. Default 20,000, range 1 to 1,000,000.</summary>
     public int MaxSessions { get; init; } = 20_000;
 
-    /// <summary>Most bytes of one branch's journal, and of one session's unread output. Default 1 MiB.</summary>
+    /// <summary>Most bytes of one branch's journal, and of one session's unread output. Default 1 MiB, range 1 KiB to 1 GiB.</summary>
     public int JournalBytes { get; init; } = 1 << 20;
 
-    /// <summary>Most bytes of all journals; no session starts past it. Default 1 GiB.</summary>
+    /// <summary>Most bytes of all journals; no session starts past it. Default 1 GiB, range <see cref="JournalBytes"/> to 1 TiB.</summary>
     public long AllJournalsBytes { get; init; } = 1L << 30;
 
-    /// <summary>Attempts lost one after the other without a new token before the request is called poison. Default 2.</summary>
+    /// <summary>Attempts lost one after the other without a new token before the request is called poison. Default 2, range 1 to 100.</summary>
     public int AttemptsWithoutProgress { get; init; } = 2;
 
-    /// <summary>Longest time without any frame, heartbeats included. Default 900 ms; replicas beat every 250 ms.</summary>
+    /// <summary>Longest time without any frame, heartbeats included. Default 900 ms, range 300 ms to 1 min; replicas beat every 250 ms.</summary>
     public TimeSpan LinkSilence { get; init; } = TimeSpan.FromMilliseconds(900);
 
-    /// <summary>Longest time from dispatch to the first token. Default 120 s.</summary>
+    /// <summary>Longest time from dispatch to the first token. Default 120 s, range 1 s to 1 h.</summary>
     public TimeSpan FirstTokenSilence { get; init; } = TimeSpan.FromSeconds(120);
 
-    /// <summary>Longest time between tokens, at least; the bound is <see cref="EngineSilenceFactor"/> times the longest gap so far if that is more. Default 5 s.</summary>
+    /// <summary>
+    /// Longest time between tokens, at least; the bound is <see cref="EngineSilenceFactor"/> times the 99th percentile of the replica's last few thousand gaps if
+    /// that is more. Default 5 s, range 1 s to 1 h.
+    /// </summary>
     public TimeSpan EngineSilence { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>Factor on the longest gap between tokens that was seen. Default 10.</summary>
+    /// <summary>Factor on the 99th percentile of the replica's gaps between tokens. Default 10, range 1 to 1,000.</summary>
     public double EngineSilenceFactor { get; init; } = 10;
 
-    /// <summary>How late a timer may be before this process blames itself and waits one more round. Default 200 ms.</summary>
+    /// <summary>How late a timer may be before this process blames itself and waits one more round. Default 200 ms, range 1 ms to 1 min.</summary>
     public TimeSpan OwnLateness { get; init; } = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>Longest time a client may leave a full output unread. Default 30 s.</summary>
+    /// <summary>Longest time a client may leave a full output unread. Default 30 s, range 1 s to 1 h.</summary>
     public TimeSpan SlowClient { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// Longest time for making an answer again up to where it was lost, where no engine can resume it. Default 2 s, 0 never does.
+    /// Longest time for making an answer again up to where it was lost, where no engine can resume it. Default 2 s, range 0 (never) to 10 min.
     /// </summary>
     public TimeSpan MaxReplay { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>Retries after engine faults, as a share of the requests. Default 0.2, range 0 to 1; ten a second are always allowed.</summary>
     public double RetryShare { get; init; } = 0.2;
 
-    /// <summary>Most such retries at once, after a quiet time. Default 100.</summary>
+    /// <summary>Most such retries at once, after a quiet time. Default 100, range 0 (none at all) to 1,000,000.</summary>
     public int RetryBurst { get; init; } = 100;
 
     /// <summary>Hedge every model's requests, not only those that ask for it. Default false.</summary>
@@ -55,6 +58,31 @@ public sealed record StreamingOptions
     /// <summary>Hedges, as a share of the requests. Default 0.05, range 0 to 1.</summary>
     public double HedgeShare { get; init; } = 0.05;
 
-    /// <summary>How many times slower than another replica one must be before its streams are moved. Default 4; 0 never moves.</summary>
+    /// <summary>How many times slower than another replica one must be before its streams are moved. Default 4, range 1 to 1,000, or 0: never.</summary>
     public double StragglerFactor { get; init; } = 4;
+
+    /// <summary>Throws when a value is out of its range.</summary>
+    /// <exception cref="ArgumentException">Names the option, its value and what is allowed.</exception>
+    public void Validate()
+    {
+        OptionCheck.Require(MaxSessions is >= 1 and <= 1_000_000, "max sessions", MaxSessions, "1 to 1000000");
+        OptionCheck.Require(JournalBytes is >= 1 << 10 and <= 1 << 30, "journal bytes", JournalBytes, "1024 (1 KiB) to 1073741824 (1 GiB)");
+        OptionCheck.Require(
+            AllJournalsBytes >= JournalBytes && AllJournalsBytes <= 1L << 40, "all journals' bytes", AllJournalsBytes, "the journal bytes to 1099511627776 (1 TiB)");
+        OptionCheck.Require(AttemptsWithoutProgress is >= 1 and <= 100, "attempts without progress", AttemptsWithoutProgress, "1 to 100");
+        RequireWait(LinkSilence, TimeSpan.FromMilliseconds(300), TimeSpan.FromMinutes(1), "link silence", "300 ms to 1 min");
+        RequireWait(FirstTokenSilence, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1), "first-token silence", "1 s to 1 h");
+        RequireWait(EngineSilence, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1), "engine silence", "1 s to 1 h");
+        OptionCheck.Require(EngineSilenceFactor is >= 1 and <= 1_000, "engine silence factor", EngineSilenceFactor, "1 to 1000");
+        RequireWait(OwnLateness, TimeSpan.FromMilliseconds(1), TimeSpan.FromMinutes(1), "own lateness", "1 ms to 1 min");
+        RequireWait(SlowClient, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1), "slow client", "1 s to 1 h");
+        RequireWait(MaxReplay, TimeSpan.Zero, TimeSpan.FromMinutes(10), "max replay", "0 s (never) to 10 min");
+        OptionCheck.Require(RetryShare is >= 0 and <= 1, "retry share", RetryShare, "0 to 1");
+        OptionCheck.Require(RetryBurst is >= 0 and <= 1_000_000, "retry burst", RetryBurst, "0 to 1000000");
+        OptionCheck.Require(HedgeShare is >= 0 and <= 1, "hedge share", HedgeShare, "0 to 1");
+        OptionCheck.Require(StragglerFactor is 0 or (>= 1 and <= 1_000), "straggler factor", StragglerFactor, "0 (never), or 1 to 1000");
+    }
+
+    private static void RequireWait(TimeSpan value, TimeSpan least, TimeSpan most, string option, string allowed) =>
+        OptionCheck.Require(value >= least && value <= most, option, value, allowed);
 }

@@ -28,7 +28,7 @@ internal sealed class Succession(
             return;
         _hedged = true;
         _race = new FirstTokenRace();
-        Start(new RacingChallenger(services, core.Challenge(hold: false), NeedBeside(current), current, _race, delay, branch));
+        Start(new RacingChallenger(services, core.Challenge(hold: false), NeedBeside(current, hold: false), current, _race, delay, branch));
     }
 
     /// <summary>The current attempt has tokens. False when a challenger had its first one before: then these do not count.</summary>
@@ -42,7 +42,7 @@ internal sealed class Succession(
         if (_challenger is null)
         {
             if (!finished && ReasonToMove(current) is { } reason)
-                Start(new HeldChallenger(services, core.Challenge(hold: true), NeedBeside(current), reason, branch));
+                Start(new HeldChallenger(services, core.Challenge(hold: true), NeedBeside(current, hold: true), reason, branch));
             return ValueTask.FromResult<Attempt?>(null);
         }
         if (finished || (_race is not null && core.NextIndex > 0) || IsNoLongerDraining(current))
@@ -71,7 +71,7 @@ internal sealed class Succession(
         challenger.Begin();
     }
 
-    private AdmissionRequest NeedBeside(Attempt current) => core.NeedBeside(request.Model, arrival, current.Lease.Replica.Id);
+    private AdmissionRequest NeedBeside(Attempt current, bool hold) => core.NeedBeside(request.Model, arrival, current.Lease.Replica.Id, hold);
 
     private bool IsNoLongerDraining(Attempt current) =>
         _challenger is HeldChallenger { Reason: FaultReason.Draining } && !current.Lease.Replica.Description.HandOver;
@@ -128,13 +128,21 @@ internal sealed class Succession(
         }
         catch (LinkException refusal)
         {
-            session.Faulted(core.Choice, challenger.Replica!.Id, refusal);
+            return NotContinued(challenger.Replica!, refusal);
         }
         catch (OperationCanceledException) when (!branch.IsCancellationRequested)
         {
-            session.Faulted(core.Choice, challenger.Replica!.Id, new LinkException(LinkError.EngineFailed, $"no answer to Continue within {ContinueTimeout.TotalSeconds:0} s"));
+            // Continue waits for no engine: a replica that does not answer it is frozen, or cut off.
+            return NotContinued(challenger.Replica!, new LinkException(LinkError.ConnectionLost, $"no answer to Continue within {ContinueTimeout.TotalSeconds:0} s"));
         }
-        core.ChallengerLost(challenger.Replica!.Id);
+    }
+
+    private bool NotContinued(Replica replica, LinkException refusal)
+    {
+        session.Faulted(core.Choice, replica.Id, refusal);
+        if (FaultReasons.Of(refusal.Error).IsOfConnection())
+            services.Fleet.MarkUnreachable(replica);
+        core.ChallengerLost(replica.Id);
         return false;
     }
 
@@ -150,12 +158,8 @@ internal sealed class Succession(
             return null;
         (_challenger, _race) = (null, null);
         await challenger.DisposeAsync();
-        if (challenger.Fault is { } fault)
-        {
+        if (challenger.Fault is not null)
             core.ChallengerLost(challenger.Replica!.Id);
-            if (fault.IsOfConnection())
-                services.Fleet.MarkUnreachable(challenger.Replica!);
-        }
         return null;
     }
 }

@@ -28,6 +28,7 @@ internal sealed class FakeUpstream : IAsyncDisposable
 
     private readonly WebApplication _app;
     private readonly Fuse _fuse;
+    private volatile bool _isFrozen;
     private bool _isGone;
 
     private FakeUpstream(WebApplication app, Fuse fuse) => (_app, _fuse) = (app, fuse);
@@ -46,12 +47,24 @@ internal sealed class FakeUpstream : IAsyncDisposable
         builder.Services.AddRouting();
         builder.WebHost.UseKestrelCore().UseUrls($"http://127.0.0.1:{port}");
         var server = new FakeUpstream(builder.Build(), fuse);
+        server._app.Use(async (http, next) =>
+        {
+            if (server._isFrozen)
+                await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, http.RequestAborted);
+            await next(http);
+        });
         server._app.MapGet("/v1/models", () => Results.Text("""{"data":[{"id":"counter"}]}"""));
         server._app.MapPost("/v1/chat/completions", server.ChatAsync);
         await server._app.StartAsync();
         server.Url = new Uri(server._app.Urls.First());
         return server;
     }
+
+    /// <summary>From now on it takes connections and answers none.</summary>
+    public void Freeze() => _isFrozen = true;
+
+    /// <summary>It answers again; what it was asked in between stays without an answer.</summary>
+    public void Thaw() => _isFrozen = false;
 
     /// <summary>Closes its port and cuts its connections, as the death of its process would.</summary>
     public async ValueTask DisposeAsync()

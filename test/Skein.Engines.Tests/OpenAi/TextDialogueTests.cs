@@ -57,6 +57,24 @@ public class TextDialogueTests
     }
 
     [Fact]
+    public async Task GenerateAsync_TextOfAnotherServerOnOneThatGivesIds_GoesOnAsTextAndCountsNoTokens()
+    {
+        var server = Dialogues.Vllm().On("/v1/chat/completions", _ => [.. Hello, "[DONE]"]);
+        await using var engine = await server.ConnectAsync();
+        var request = Chat();
+        request.Resume = new Resume { Text = ByteString.CopyFromUtf8("Say: "), NextIndex = 4, Fingerprint = "of an Ollama" };
+
+        var frames = await FramesOf(engine, request);
+
+        Assert.Equal("/v1/chat/completions", server.Asked[^1].Path);
+        Assert.Contains("\"continue_final_message\":true", server.Asked[^1].Body, StringComparison.Ordinal);
+        Assert.Equal((TokenUnit.Chunk, ResumeTier.Text, 4u), (frames[0].Start.Unit, frames[0].Start.ResumeTier, frames[0].Start.ResumedAt));
+        Assert.Equal("Hello, you", string.Concat(frames.Select(frame => frame.Text.ToStringUtf8())));
+        Assert.All(frames, frame => Assert.Empty(frame.TokenIds));
+        Assert.Null(frames[^1].Finish.Usage);
+    }
+
+    [Fact]
     public async Task GenerateAsync_ResumedAndStopped_EndsWithoutTheStop()
     {
         await using var engine = await Dialogues.Ollama(Hello).ConnectAsync();

@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using Grpc.Core;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Protocol.V1;
 using Skein.Replica.Serving;
@@ -14,11 +15,16 @@ public sealed class GenerationStreamTests : IAsyncDisposable
     private readonly GatedWriter _writer = new();
     private readonly SlotTable _slots = new(generation: 1);
     private readonly CancellationTokenSource _gone = new();
+    private readonly EngineWatch _engineWatch;
     private readonly GenerationStream _stream;
     private int _aborts;
 
-    public GenerationStreamTests() => _stream = new GenerationStream(
-        new GenerateRequest { Attempt = 3, Choice = 1 }, _writer, _slots, new SilenceWatch(_time, WriteTimeout), Abort, _gone.Token);
+    public GenerationStreamTests()
+    {
+        _engineWatch = new EngineWatch(_engine, _slots, new ReplicaOptions(), _time, NullLogger<EngineWatch>.Instance);
+        _stream = new GenerationStream(
+            new GenerateRequest { Attempt = 3, Choice = 1 }, _writer, _slots, new SilenceWatch(_time, WriteTimeout), _engineWatch, Abort, _gone.Token);
+    }
 
     [Fact]
     public async Task Run_TokensThatAreThereAtOnce_AreWrittenTogetherAndOneWriteAtATime()
@@ -80,6 +86,7 @@ public sealed class GenerationStreamTests : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _stream.Dispose();
+        _engineWatch.Dispose();
         _gone.Dispose();
         await _engine.DisposeAsync();
     }

@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 using Skein.Routing.Streaming;
@@ -6,6 +7,24 @@ namespace Skein.Routing.Tests.Streaming;
 
 public sealed class BranchCoreTests
 {
+    [Theory]
+    [InlineData(TokenUnit.Token, TokenUnit.Chunk)]
+    [InlineData(TokenUnit.Chunk, TokenUnit.Token)]
+    public void Accept_StartCountsOtherThingsThanTheAnswerSoFar_IsAViolation(TokenUnit first, TokenUnit second)
+    {
+        var core = new BranchCore(new GenerateRequest(), new StreamingOptions());
+        core.BeginAttempt();
+        core.Accept(new GenerateFrame { Attempt = 1, Start = new Start { ResumeTier = ResumeTier.Text, Unit = first } }, out _);
+        core.Accept(new GenerateFrame { Attempt = 1, Count = 1, Text = ByteString.CopyFromUtf8("a") }, out _);
+        core.Lost(new ReplicaId("a", 1), FaultReason.ConnectionLost);
+        core.BeginAttempt();
+
+        var start = new GenerateFrame { Attempt = 2, FirstIndex = 1, Start = new Start { ResumedAt = 1, ResumeTier = ResumeTier.Text, Unit = second } };
+
+        Assert.Equal(FrameVerdict.Violation, core.Accept(start, out string? violation));
+        Assert.Equal($"an answer counted in {second} that was counted in {first}", violation);
+    }
+
     [Theory]
     [InlineData(new[] { 3, 3, 3 }, true)]
     [InlineData(new[] { 3, 4, 5, 6 }, false)]

@@ -123,7 +123,7 @@ public sealed class ExactnessTests
         public Rig(string engine)
         {
             _link = new EngineLink(Replicas.ToDictionary(name => name, _ => TestEngines.Create(engine)));
-            _gateway = new Gateway(_fleet, streaming: new StreamingOptions { RetryBurst = int.MaxValue }, link: _link);
+            _gateway = new Gateway(_fleet, streaming: new StreamingOptions { RetryBurst = 1_000_000 }, link: _link);
         }
 
         public async Task<(Received[] Choices, int Failovers)> RunAsync(GenerateRequest request, Func<uint, uint, int, bool> cut, int leaveAt = -1)

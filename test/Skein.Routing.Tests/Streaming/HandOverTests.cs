@@ -57,24 +57,53 @@ public sealed class HandOverTests
         await rig.EverythingIsReleasedAsync(session);
     }
 
-    [Fact]
-    public async Task Drain_ContinueIsRefused_StreamGoesOnWhereItWas()
+    [Theory]
+    [InlineData(LinkError.ConnectionLost, false)]
+    [InlineData(LinkError.Unreachable, false)]
+    [InlineData(LinkError.EngineFailed, true)]
+    [InlineData(LinkError.ResumeRefused, true)]
+    public async Task Drain_ContinueFails_StreamGoesOnWhereItWasAndOnlyAReplicaThatCannotBeTalkedToIsTakenOut(LinkError error, bool isReachable)
     {
         using var rig = new Rig { DrainAt = 3, CutAt = 6 };
-        bool refused = false;
+        bool failed = false;
         rig.Gateway.Link.OnContinue = () =>
         {
-            refused = true;
-            return new LinkException(LinkError.EngineFailed, "nothing held");
+            failed = true;
+            return new LinkException(error, "no");
         };
-        rig.Gateway.Link.Script = (replica, attempt, at) => refused ? Act.Answer : rig.DrainAtIndex(replica, attempt, at);
+        rig.Gateway.Link.Script = (replica, attempt, at) => failed ? Act.Answer : rig.DrainAtIndex(replica, attempt, at);
 
         await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
         Received received = Assert.Single(await Received.AllAsync(session));
 
-        Assert.True(refused);
         Assert.Equal(ScriptedLink.TextOf(7, Tokens), received.Text);
+        Assert.True(failed);
         Assert.Empty(session.Failovers);
+        Assert.Equal(isReachable, rig.Gateway.Fleet.Current.Replicas.Single(replica => replica.Id.Name == "b").Reachable);
+        await rig.EverythingIsReleasedAsync(session);
+    }
+
+    [Fact]
+    public async Task Drain_ContinueIsNeverAnswered_ReplicaIsTakenOutAndStreamGoesOnWhereItWas()
+    {
+        using var rig = new Rig { DrainAt = 3, CutAt = 6 };
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        rig.Gateway.Link.ContinueAnswered = new TaskCompletionSource().Task;
+        rig.Gateway.Link.OnContinue = () =>
+        {
+            asked.TrySetResult();
+            return null;
+        };
+        rig.Gateway.Link.Script = (replica, attempt, at) => asked.Task.IsCompleted ? Act.Answer : rig.DrainAtIndex(replica, attempt, at);
+
+        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
+        Task<Received[]> reading = Received.AllAsync(session);
+        await asked.Task.WaitAsync(TimeSpan.FromSeconds(30));
+        rig.Gateway.Time.Advance(TimeSpan.FromSeconds(1));
+        Received received = Assert.Single(await reading);
+
+        Assert.Equal(ScriptedLink.TextOf(7, Tokens), received.Text);
+        Assert.False(rig.Gateway.Fleet.Current.Replicas.Single(replica => replica.Id.Name == "b").Reachable);
         await rig.EverythingIsReleasedAsync(session);
     }
 

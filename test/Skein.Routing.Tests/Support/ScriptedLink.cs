@@ -56,6 +56,9 @@ internal sealed class ScriptedLink : IReplicaLink
     /// <summary>What the replicas say of every request. Default exact.</summary>
     public ResumeTier Tier { get; set; } = ResumeTier.Exact;
 
+    /// <summary>Whether answers have ids; without them an index is a chunk. Default true.</summary>
+    public bool GivesIds { get; set; } = true;
+
     /// <summary>Added to the seed from the second attempt on: the answer is another one then.</summary>
     public ulong SeedDrift { get; set; }
 
@@ -64,6 +67,9 @@ internal sealed class ScriptedLink : IReplicaLink
 
     /// <summary>Decides what Continue answers; the default lets the attempt go on.</summary>
     public Func<LinkException?> OnContinue { get; set; } = () => null;
+
+    /// <summary>Completed when Continue may be answered. Default completed.</summary>
+    public Task ContinueAnswered { get; set; } = Task.CompletedTask;
 
     public int Running => Volatile.Read(ref _running);
 
@@ -86,7 +92,10 @@ internal sealed class ScriptedLink : IReplicaLink
                 await ReadyToHold.WaitAsync(cancellationToken);
                 Assert.True(_held.TryAdd((request.Choice, request.Attempt), new(TaskCreationOptions.RunContinuationsAsynchronously)));
             }
-            yield return Frame(request, frame => frame.Start = new Start { Fingerprint = replica.Description.Fingerprint, ResumedAt = (uint)next, ResumeTier = Tier });
+            yield return Frame(request, frame => frame.Start = new Start
+            {
+                Fingerprint = replica.Description.Fingerprint, ResumedAt = (uint)next, ResumeTier = Tier, Unit = GivesIds ? TokenUnit.Token : TokenUnit.Chunk,
+            });
             int delivered = request.Resume?.Text.Length ?? 0;
             if (request.Hold)
                 (next, delivered) = await HeldAsync(request, next, delivered, cancellationToken);
@@ -114,7 +123,8 @@ internal sealed class ScriptedLink : IReplicaLink
                 {
                     frame.FirstIndex = (uint)index;
                     frame.Count = 1;
-                    frame.TokenIds.Add((uint)Id(seed, i));
+                    if (GivesIds)
+                        frame.TokenIds.Add((uint)Id(seed, i));
                     frame.Text = ByteString.CopyFromUtf8(text);
                 });
             }
@@ -133,12 +143,12 @@ internal sealed class ScriptedLink : IReplicaLink
         }
     }
 
-    public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken)
+    public async Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken)
     {
         if (OnContinue() is { } refusal)
             throw refusal;
+        await ContinueAnswered.WaitAsync(cancellationToken);
         _held[(request.Choice, request.Attempt)].SetResult(request);
-        return Task.CompletedTask;
     }
 
     public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) =>
@@ -148,7 +158,8 @@ internal sealed class ScriptedLink : IReplicaLink
     {
         ContinueRequest more = await _held[(request.Choice, request.Attempt)].Task.WaitAsync(cancellationToken);
         Assert.Equal(Enumerable.Range(next, more.TokenIds.Count).Select(i => (uint)Id(request.Sampling.Seed, i)), more.TokenIds);
-        return (next + more.TokenIds.Count, delivered + more.Text.Length);
+        Assert.Equal(GivesIds ? (int)more.NextIndex - next : 0, more.TokenIds.Count);
+        return ((int)more.NextIndex, delivered + more.Text.Length);
     }
 
     private static async Task ActAsync(Act act, Replica replica, CancellationToken cancellationToken)
@@ -171,11 +182,11 @@ internal sealed class ScriptedLink : IReplicaLink
         }
     }
 
-    private static void CheckResume(GenerateRequest request, int next)
+    private void CheckResume(GenerateRequest request, int next)
     {
         if (request.Resume is not { } resume)
             return;
-        Assert.Equal(Enumerable.Range(0, next).Select(i => (uint)Id(request.Sampling.Seed, i)), resume.TokenIds);
+        Assert.Equal(Enumerable.Range(0, GivesIds ? next : 0).Select(i => (uint)Id(request.Sampling.Seed, i)), resume.TokenIds);
         Assert.StartsWith(resume.Text.ToStringUtf8(), TextOf(request.Sampling.Seed, next), StringComparison.Ordinal);
     }
 

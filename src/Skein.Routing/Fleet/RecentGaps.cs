@@ -1,0 +1,66 @@
+using System.Numerics;
+
+namespace Skein.Routing.Fleet;
+
+/// <summary>
+/// How long the last few thousand gaps were: counts in buckets that are a quarter of an octave wide, all halved now and then so that old ones fade. To add one
+/// costs a shift and an increment. Thread-safe: writers that meet may lose a count, which a percentile does not mind.
+/// </summary>
+internal sealed class RecentGaps
+{
+    /// <summary>Gaps after which all counts are halved.</summary>
+    internal const int MostKept = 4096;
+
+    private const long TicksPerUnit = TimeSpan.TicksPerMillisecond / 4;
+    private const int BucketsPerOctave = 4;
+
+    /// <summary>From 1 ms to 4.4 minutes; the first takes all that is shorter, the last all that is longer.</summary>
+    private const int Buckets = 1 + (18 * BucketsPerOctave);
+
+    private readonly int[] _counts = new int[Buckets];
+    private int _added;
+
+    /// <summary>99th percentile: the upper end of its bucket, so at most a quarter too long. The longest of fewer than 100; zero while there are none.</summary>
+    public TimeSpan P99
+    {
+        get
+        {
+            int total = 0;
+            foreach (int count in _counts)
+                total += count;
+            int above = total / 100;
+            for (int bucket = Buckets - 1; bucket >= 0; bucket--)
+            {
+                above -= _counts[bucket];
+                if (above < 0)
+                    return UpperEnd(bucket);
+            }
+            return TimeSpan.Zero;
+        }
+    }
+
+    public void Add(TimeSpan gap)
+    {
+        _counts[BucketOf(gap)]++;
+        if (++_added < MostKept)
+            return;
+        _added = MostKept / 2;
+        for (int bucket = 0; bucket < Buckets; bucket++)
+            _counts[bucket] /= 2;
+    }
+
+    private static int BucketOf(TimeSpan gap)
+    {
+        ulong units = (ulong)Math.Max(0, gap.Ticks / TicksPerUnit);
+        if (units < BucketsPerOctave)
+            return 0;
+        int shift = BitOperations.Log2(units) - 2;
+        return Math.Min(Buckets - 1, 1 + (shift * BucketsPerOctave) + (int)(units >> shift) - BucketsPerOctave);
+    }
+
+    private static TimeSpan UpperEnd(int bucket)
+    {
+        (int shift, int quarter) = bucket == 0 ? (0, -1) : Math.DivRem(bucket - 1, BucketsPerOctave);
+        return TimeSpan.FromTicks(((long)(BucketsPerOctave + quarter + 1) << shift) * TicksPerUnit);
+    }
+}

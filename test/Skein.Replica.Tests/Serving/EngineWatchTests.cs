@@ -1,0 +1,119 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
+using Skein.Engines;
+using Skein.Replica.Serving;
+
+namespace Skein.Replica.Tests.Serving;
+
+public sealed class EngineWatchTests : IDisposable
+{
+    private static readonly ReplicaOptions Options = new();
+    private readonly FakeTimeProvider _time = new();
+    private readonly SlotTable _slots = new(generation: 1);
+    private readonly List<TaskCompletionSource> _questions = [];
+    private readonly EngineWatch _watch;
+
+    public EngineWatchTests()
+    {
+        // Answers are taken in before SetResult returns: no continuations elsewhere.
+        var engine = new ScriptedEngine
+        {
+            Check = async cancelled =>
+            {
+                _questions.Add(new TaskCompletionSource());
+                await _questions[^1].Task.WaitAsync(cancelled);
+            },
+        };
+        _watch = new EngineWatch(engine, _slots, Options, _time, NullLogger<EngineWatch>.Instance);
+        _slots.SetSlots(1);
+        _slots.TryTake("", out _);
+    }
+
+    [Fact]
+    public async Task Tick_NoAnswer_IsLostAfterThePatience()
+    {
+        var lost = _watch.Lost;
+        await TickAsync(3);
+        Assert.False(_watch.IsLost);
+
+        await TickAsync(1);
+
+        Assert.True(_watch.IsLost && lost.IsCancellationRequested);
+        Assert.Equal(3, _questions.Count);
+    }
+
+    [Fact]
+    public async Task Tick_EveryAnswerIsLateButWithinThePatience_IsNotLost()
+    {
+        for (var round = 0; round < 10; round++)
+        {
+            var first = _questions.Count;
+            await TickAsync(3);
+            _questions[first].SetResult();
+            await TickAsync(1);
+        }
+
+        Assert.False(_watch.IsLost);
+    }
+
+    [Fact]
+    public async Task Tick_OneStreamStillSpeaks_IsNotLost()
+    {
+        for (var tick = 0; tick < 20; tick++)
+        {
+            await TickAsync(1);
+            if (tick % 3 == 2)
+            {
+                _watch.Spoke();
+            }
+        }
+
+        Assert.False(_watch.IsLost);
+    }
+
+    [Theory]
+    [InlineData(EngineError.Failed, false)]
+    [InlineData(EngineError.ModelNotFound, false)]
+    [InlineData(EngineError.Unreachable, true)]
+    [InlineData(EngineError.Lost, true)]
+    public async Task Tick_AnswersAreErrors_OnlyNobodyThereIsNoAnswer(EngineError error, bool isLost)
+    {
+        for (var tick = 0; tick < 4; tick++)
+        {
+            var asked = _questions.Count;
+            await TickAsync(1);
+            if (_questions.Count > asked)
+            {
+                _questions[^1].SetException(new EngineException(error, "no"));
+            }
+        }
+
+        Assert.Equal(isLost, _watch.IsLost);
+    }
+
+    [Fact]
+    public async Task Tick_LostAndIdle_IsAskedOnAndBackWithTheFirstAnswer()
+    {
+        await TickAsync(4);
+        var before = _watch.Lost;
+        await TickAsync(5);
+        Assert.Equal(8, _questions.Count);
+        Assert.True(_watch.IsLost);
+
+        _questions[^1].SetResult();
+
+        Assert.False(_watch.IsLost || _watch.Lost.IsCancellationRequested);
+        Assert.True(before.IsCancellationRequested);
+    }
+
+    public void Dispose() => _watch.Dispose();
+
+    private async Task TickAsync(int ticks)
+    {
+        for (; ticks > 0; ticks--)
+        {
+            _time.Advance(Options.EnginePatience / EngineVigil.MostUnanswered);
+            await _watch.TickAsync(TestContext.Current.CancellationToken);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+using Microsoft.Extensions.Time.Testing;
+using Skein.Routing.Fleet;
+using Skein.Routing.Streaming;
+
+namespace Skein.Routing.Tests.Streaming;
+
+public sealed class AttemptWatchTests : IDisposable
+{
+    private static readonly StreamingOptions Options = new();
+    private readonly FakeTimeProvider _time = new();
+    private readonly ReplicaPace _pace = new();
+    private readonly CancellationTokenSource _attempt = new();
+
+    [Fact]
+    public void Stall_OneLongGapAmongMany_DoesNotRaiseTheBound()
+    {
+        using AttemptWatch watch = Begin();
+        Speak(watch, TimeSpan.FromMilliseconds(20), 300);
+        Speak(watch, TimeSpan.FromSeconds(3), 1);
+        Speak(watch, TimeSpan.FromMilliseconds(20), 300);
+
+        Assert.Equal(TimeSpan.FromSeconds(5), SilenceUntilStall(watch));
+        Assert.Equal(FaultReason.EngineStall, watch.Stall);
+    }
+
+    [Fact]
+    public void Stall_FirstTokensOnAReplicaKnownToBeSlow_HasItsBoundAndNotTheLeast()
+    {
+        using (AttemptWatch before = Begin())
+            Speak(before, TimeSpan.FromSeconds(1), 50);
+        using AttemptWatch watch = Begin();
+        Speak(watch, TimeSpan.FromSeconds(1), 1);
+
+        Assert.InRange(SilenceUntilStall(watch), TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(12.5));
+    }
+
+    [Fact]
+    public void Beat_InMidStream_AllocatesNothing()
+    {
+        using AttemptWatch watch = Begin();
+        watch.Beat(1);
+        watch.Beat(1);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 10_000; i++)
+            watch.Beat(1);
+
+        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+    }
+
+    public void Dispose() => _attempt.Dispose();
+
+    private AttemptWatch Begin() => new(_time, Options, _attempt, _pace);
+
+    private void Speak(AttemptWatch watch, TimeSpan gap, int frames)
+    {
+        for (; frames > 0; frames--)
+        {
+            Live(watch, gap);
+            watch.Beat(1);
+        }
+    }
+
+    /// <summary>Heartbeats, and no token.</summary>
+    private void Live(AttemptWatch watch, TimeSpan duration)
+    {
+        for (TimeSpan step; duration > TimeSpan.Zero; duration -= step)
+        {
+            step = duration < TimeSpan.FromMilliseconds(250) ? duration : TimeSpan.FromMilliseconds(250);
+            _time.Advance(step);
+            watch.Beat(0);
+        }
+    }
+
+    private TimeSpan SilenceUntilStall(AttemptWatch watch)
+    {
+        TimeSpan silence = TimeSpan.Zero;
+        for (; watch.Stall is null && silence < TimeSpan.FromMinutes(2); silence += TimeSpan.FromMilliseconds(250))
+            Live(watch, TimeSpan.FromMilliseconds(250));
+        return silence;
+    }
+}
