@@ -36,6 +36,21 @@ public class CommandTests
         Assert.StartsWith($"skein: no gateway answers at {gateway}", Assert.Single(end.ErrorLines));
     }
 
+    [Fact]
+    public async Task Chaos_LossWhereNetworksCannotBeMade_ExitsWith2AndSaysWhy()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "elsewhere there is another reason");
+        await using SkeinProcess chaos = SkeinProcess.Start(new Dictionary<string, string> { ["PATH"] = "/nowhere" }, "chaos", "--faults", "kill,loss");
+
+        RunResult end = await chaos.EndAsync();
+
+        Assert.Equal(2, end.ExitCode);
+        Assert.Equal(
+            "skein: --faults 'kill,loss' is not possible: networks of their own cannot be made here: the command unshare (util-linux) is not installed; "
+            + "allowed here: kill, freeze, slow, drain, restart, upgrade",
+            Assert.Single(end.ErrorLines));
+    }
+
     [Theory]
     [InlineData("gateway", "--http")]
     [InlineData("gateway", "--grpc")]
