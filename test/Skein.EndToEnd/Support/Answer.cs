@@ -12,7 +12,8 @@ internal sealed record Answer(string Text, string TokenIds, string FinishReason,
 /// <param name="MaxTokens">Longest answer.</param>
 /// <param name="Temperature">0 is greedy.</param>
 /// <param name="Seed">Of the sampling.</param>
-internal sealed record Question(string Text, int MaxTokens, float Temperature = 0, int Seed = 0);
+/// <param name="Fault">What shall go wrong in the simulated engine, as JSON; null: nothing.</param>
+internal sealed record Question(string Text, int MaxTokens, float Temperature = 0, int Seed = 0, string? Fault = null);
 
 /// <summary>An answer on its way to a client.</summary>
 internal interface IAnswerStream : IAsyncDisposable
