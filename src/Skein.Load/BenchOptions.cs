@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace Skein.Load;
 
 /// <summary>What a benchmark asks of whom. Immutable; checked by <see cref="Bench.RunAsync"/>.</summary>
@@ -37,6 +39,12 @@ public sealed record BenchOptions
     public ulong Seed { get; init; } = 1;
 
     /// <summary>
+    /// Members that every request carries besides those of these options, such as faults for simulated engines or what only some engines know.
+    /// Default: none.
+    /// </summary>
+    public IReadOnlyDictionary<string, JsonElement> Extra { get; init; } = new Dictionary<string, JsonElement>();
+
+    /// <summary>
     /// Whether all answers to a prompt must be the same text. Default true; to be switched off for servers that keep neither greedy nor
     /// seeded answers equal.
     /// </summary>
@@ -56,8 +64,12 @@ public sealed record BenchOptions
         Check(Prompts.Count, 1, 10_000, nameof(Prompts));
         Check(MaxTokens, 1, 1_000_000, nameof(MaxTokens));
         Check(Temperature, 0, 2, nameof(Temperature));
+        var twice = Extra.Keys.FirstOrDefault(Own.Contains);
+        Check(twice is null, nameof(Extra), twice, $"all members but {string.Join(", ", Own)}");
         Check(RequestTimeout, TimeSpan.FromMilliseconds(1), TimeSpan.FromDays(1), nameof(RequestTimeout));
     }
+
+    private static string[] Own { get; } = ["model", "messages", "max_tokens", "temperature", "seed", "stream", "stream_options"];
 
     private static void Check<T>(T value, T least, T most, string name)
         where T : IComparable<T> =>

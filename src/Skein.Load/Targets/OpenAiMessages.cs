@@ -4,7 +4,11 @@ using System.Text.Json.Serialization;
 namespace Skein.Load.Targets;
 
 internal sealed record ChatRequest(
-    string Model, IReadOnlyList<ChatMessage> Messages, int MaxTokens, float Temperature, ulong Seed, bool Stream, StreamOptions StreamOptions);
+    string Model, IReadOnlyList<ChatMessage> Messages, int MaxTokens, float Temperature, ulong Seed, bool Stream, StreamOptions StreamOptions)
+{
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Extra { get; init; }
+}
 
 internal sealed record ChatMessage(string Role, string Content);
 

@@ -28,6 +28,7 @@ internal sealed class FakeUpstream : IAsyncDisposable
 
     private readonly WebApplication _app;
     private readonly Fuse _fuse;
+    private volatile TaskCompletionSource? _frozen;
     private bool _isGone;
 
     private FakeUpstream(WebApplication app, Fuse fuse) => (_app, _fuse) = (app, fuse);
@@ -46,12 +47,25 @@ internal sealed class FakeUpstream : IAsyncDisposable
         builder.Services.AddRouting();
         builder.WebHost.UseKestrelCore().UseUrls($"http://127.0.0.1:{port}");
         var server = new FakeUpstream(builder.Build(), fuse);
+        server._app.Use(async (http, next) =>
+        {
+            if (server._frozen is { } frozen)
+                await frozen.Task.WaitAsync(http.RequestAborted);
+            await next(http);
+        });
+        server._app.UseRouting();
         server._app.MapGet("/v1/models", () => Results.Text("""{"data":[{"id":"counter"}]}"""));
         server._app.MapPost("/v1/chat/completions", server.ChatAsync);
         await server._app.StartAsync();
         server.Url = new Uri(server._app.Urls.First());
         return server;
     }
+
+    /// <summary>Takes connections and says nothing, as a stopped process. A stream that burns stands still with it.</summary>
+    public void Freeze() => _frozen = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Answers again.</summary>
+    public void Thaw() => Interlocked.Exchange(ref _frozen, null)?.SetResult();
 
     /// <summary>Closes its port and cuts its connections, as the death of its process would.</summary>
     public async ValueTask DisposeAsync()

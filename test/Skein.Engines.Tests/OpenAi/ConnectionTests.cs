@@ -4,6 +4,7 @@ using System.Text;
 using Google.Protobuf;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Engines.OpenAi;
+using Skein.Engines.OpenAi.Wire;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Tests.OpenAi;
@@ -49,16 +50,34 @@ public class ConnectionTests
     {
         await using var server = new OneTokenServer();
         var time = new FakeTimeProvider();
-        await using var engine = await server.ConnectAsync(time);
+        await using var engine = await server.ConnectAsync(time, silence: Pulse.Quiet / 2);
         await using var frames = engine.GenerateAsync(Chat(), Cancellation).GetAsyncEnumerator(Cancellation);
         Assert.True(await frames.MoveNextAsync() && await frames.MoveNextAsync());
 
         var next = frames.MoveNextAsync().AsTask();
-        time.Advance(TimeSpan.FromMinutes(5));
+        time.Advance(Pulse.Quiet / 2);
 
         var exception = await Assert.ThrowsAsync<EngineException>(() => next);
         Assert.Equal(EngineError.Failed, exception.Error);
-        Assert.Contains("said nothing for 300 s", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("said nothing for 0.5 s", exception.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task GenerateAsync_ServerFreezes_IsLostSoon()
+    {
+        await using var server = new OneTokenServer();
+        var time = new FakeTimeProvider();
+        await using var engine = await server.ConnectAsync(time);
+        await using var frames = engine.GenerateAsync(Chat(), Cancellation).GetAsyncEnumerator(Cancellation);
+        Assert.True(await frames.MoveNextAsync() && await frames.MoveNextAsync());
+
+        // It takes no second connection while it streams; the kernel does.
+        var next = frames.MoveNextAsync().AsTask();
+        time.Advance(Pulse.Quiet);
+        time.Advance(Pulse.Patience);
+
+        var exception = await Assert.ThrowsAsync<EngineException>(() => next);
+        Assert.Equal(EngineError.Lost, exception.Error);
     }
 
     [Fact]
@@ -158,10 +177,11 @@ public class ConnectionTests
         /// <summary>Completes when the client has closed the stream's connection.</summary>
         public Task Closed => _closed.Task;
 
-        public Task<IInferenceEngine> ConnectAsync(TimeProvider time) => OpenAiEngine.ConnectAsync(
+        public Task<IInferenceEngine> ConnectAsync(TimeProvider time, TimeSpan? silence = null) => OpenAiEngine.ConnectAsync(
             new OpenAiEngineOptions
             {
                 BaseUrl = new Uri($"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}"), Kind = OpenAiEngineKind.Ollama, Slots = 1,
+                SilenceTimeout = silence ?? TimeSpan.FromMinutes(5),
             },
             time, cancellationToken: Cancellation);
 

@@ -6,7 +6,8 @@ namespace Skein.Engines.OpenAi.Wire;
 /// <param name="engine">The server, for messages.</param>
 /// <param name="patience">The bound that any cancellation but the caller's own is due to.</param>
 /// <param name="cancellationToken">The caller's own.</param>
-internal readonly struct CallGuard(string engine, TimeSpan patience, CancellationToken cancellationToken)
+/// <param name="frozen">Cancelled when the server gives no sign of life on any connection.</param>
+internal readonly struct CallGuard(string engine, TimeSpan patience, CancellationToken cancellationToken, CancellationToken frozen = default)
 {
     /// <exception cref="EngineException">The call failed.</exception>
     /// <exception cref="OperationCanceledException">The caller cancelled.</exception>
@@ -20,6 +21,10 @@ internal readonly struct CallGuard(string engine, TimeSpan patience, Cancellatio
         {
             // As the sockets tell that no connection was made in time.
             throw new EngineException(EngineError.Unreachable, $"{engine} cannot be reached: {exception.InnerException.Message}", exception);
+        }
+        catch (OperationCanceledException exception) when (frozen.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new EngineException(EngineError.Lost, $"{engine} is frozen: it neither goes on nor answers on a new connection", exception);
         }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {

@@ -15,10 +15,11 @@ internal sealed class EngineHttp : IDisposable
     private readonly HttpClient _client;
     private readonly OpenAiEngineOptions _options;
     private readonly TimeProvider _time;
+    private readonly Pulse _pulse;
 
     public EngineHttp(OpenAiEngineOptions options, HttpMessageHandler handler, TimeProvider time)
     {
-        (_options, _time) = (options, time);
+        (_options, _time, _pulse) = (options, time, new Pulse(AskAnythingAsync, time));
         _client = new HttpClient(handler) { BaseAddress = RootOf(options.BaseUrl), Timeout = Timeout.InfiniteTimeSpan };
         // A connection per call: beside a generation it costs nothing, and a kept one may be closed by the server (llama.cpp does so after 100 requests,
         // unannounced) just as the next request is on its way.
@@ -83,13 +84,15 @@ internal sealed class EngineHttp : IDisposable
     public async IAsyncEnumerable<JsonElement> StreamAsync(string path, ReadOnlyMemory<byte> json, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using var silence = new CancellationTokenSource(_options.SilenceTimeout, _time);
-        using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, silence.Token);
-        var guard = new CallGuard(Name, _options.SilenceTimeout, cancellationToken);
+        using var watched = _pulse.Watch();
+        using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, silence.Token, watched.Frozen);
+        var guard = new CallGuard(Name, _options.SilenceTimeout, cancellationToken, watched.Frozen);
         using var response = await guard.RunAsync(() => OpenAsync(path, json, linked.Token));
         await using var stream = await guard.RunAsync(() => response.Content.ReadAsStreamAsync(linked.Token));
         await using var events = SseParser.Create(stream, static (_, data) => Parse(data)).EnumerateAsync(linked.Token).GetAsyncEnumerator(linked.Token);
         while (await guard.RunAsync(() => events.MoveNextAsync().AsTask()) && events.Current.Data is { } data)
         {
+            _pulse.Beat();
             if (data.Member("error") is not null || data.Text("object") == "error")
             {
                 throw EngineErrors.FromEvent(Name, data);
@@ -100,7 +103,11 @@ internal sealed class EngineHttp : IDisposable
         }
     }
 
-    public void Dispose() => _client.Dispose();
+    public void Dispose()
+    {
+        _pulse.Dispose();
+        _client.Dispose();
+    }
 
     // The path to the server may have a prefix; "/v1" is part of the calls.
     private static Uri RootOf(Uri url)
@@ -118,6 +125,12 @@ internal sealed class EngineHttp : IDisposable
     {
         Content = new ReadOnlyMemoryContent(json) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } },
     };
+
+    private async Task AskAnythingAsync(CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, "v1/models");
+        using var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+    }
 
     private async Task<HttpResponseMessage> OpenAsync(string path, ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
     {
