@@ -16,6 +16,7 @@ public class CommandTests
     [InlineData("--replicas 'many'", "up", "--replicas", "many")]
     [InlineData("--port '70000' is not allowed; allowed: a whole number from 0 to 65535", "up", "--port", "70000")]
     [InlineData("--engine 'magic' is not allowed; allowed: embedded, simulated, or an http:// or https:// address", "replica", "--engine", "magic")]
+    [InlineData("--extra '{\"seed\":1}' is not allowed; allowed: a JSON object without model, messages,", "bench", "--extra", "{\"seed\":1}")]
     [InlineData("--bind 0.0.0.0", "gateway", "--bind", "0.0.0.0")]
     public async Task Run_BadInput_ExitsWith2AndOneLine(string culprit, params string[] arguments)
     {

@@ -22,7 +22,8 @@ internal static class BenchCommand
     private static readonly Setting<double> Temperature = Setting.Real("temperature", "0 is greedy [default: 0]", 0, 0, 2);
     private static readonly Setting<TimeSpan> Timeout = Setting.Duration("timeout", "Longest request [default: 2m]", TimeSpan.FromMinutes(2), TimeSpan.FromHours(24));
     private static readonly Setting<IReadOnlyDictionary<string, JsonElement>> Extra = new(
-        "extra", "json", "Members that every request carries besides the bench's own, a JSON object", "a JSON object", new Dictionary<string, JsonElement>(), TryReadObject);
+        "extra", "json", "Members that every request carries besides the bench's own, a JSON object [default: none]", $"a JSON object without {string.Join(", ", BenchOptions.OwnMembers)}",
+        new Dictionary<string, JsonElement>(), TryReadMembers);
 
     private static readonly Setting<bool> Inexact = Setting.Flag("inexact", "Do not compare answers to the same prompt");
     private static readonly Setting<bool> Json = Setting.Flag("json", "Print JSON");
@@ -55,10 +56,6 @@ internal static class BenchCommand
             Print(report, Json.Read(sources));
             return report.Succeeded == report.Requests ? CommandLine.Success : CommandLine.Failure;
         }
-        catch (ArgumentException error)
-        {
-            throw new UsageException(error.Message);
-        }
         catch (BenchException error)
         {
             throw new CommandFailedException(error.Message, error);
@@ -69,7 +66,7 @@ internal static class BenchCommand
         }
     }
 
-    private static bool TryReadObject(string text, out IReadOnlyDictionary<string, JsonElement> members)
+    private static bool TryReadMembers(string text, out IReadOnlyDictionary<string, JsonElement> members)
     {
         Dictionary<string, JsonElement>? read = null;
         try
@@ -81,7 +78,7 @@ internal static class BenchCommand
             // Told by the setting: what is allowed is all that helps.
         }
         members = read ?? [];
-        return read is not null;
+        return read is not null && !read.Keys.Any(BenchOptions.OwnMembers.Contains);
     }
 
     private static void Print(BenchReport report, bool json)
