@@ -33,3 +33,21 @@ internal interface IAnswerStream : IAsyncDisposable
     /// <summary>Reads the rest; fails when it is not a whole answer with a clean end.</summary>
     Task<Answer> ReadToEndAsync();
 }
+
+/// <summary>What an answer is when nothing goes wrong.</summary>
+internal static class Undisturbed
+{
+    /// <summary>Asks until an answer comes without a failover: a busy machine may make one.</summary>
+    /// <param name="ask">Asks once.</param>
+    /// <param name="context">Told with the failure.</param>
+    public static Task<Answer> AskAsync(Func<Task<IAnswerStream>> ask, Func<string> context) => Until.FoundAsync(
+        async () =>
+        {
+            await using IAnswerStream stream = await ask();
+            Answer answer = await stream.ReadToEndAsync();
+            return stream.Failovers is null ? answer : null;
+        },
+        "an answer without a failover",
+        TimeSpan.FromSeconds(60),
+        context);
+}
