@@ -12,7 +12,7 @@ namespace Skein.Cli.Chaos;
 /// </summary>
 internal static class ChaosNetwork
 {
-    // With the marks of a process that has moved already.
+    // The mark of a process that has moved already.
     private static readonly Setting<bool> Moved = Setting.Flag("in-own-network", "This process has moved into a network of its own").Hidden();
 
     public static ISetting Mark => Moved;
@@ -20,6 +20,7 @@ internal static class ChaosNetwork
     /// <summary>Moves this process where these faults need it: it begins anew there, and this call returns only in its second life.</summary>
     /// <returns>The faults that can happen here.</returns>
     /// <exception cref="UsageException">Faults that were asked for cannot happen here.</exception>
+    /// <exception cref="CommandFailedException">It could not move, though a trial could.</exception>
     public static async Task<IReadOnlyList<FaultKind>> EnterAsync(Setting<IReadOnlyList<FaultKind>> faults, SettingSources sources, CancellationToken cancellationToken)
     {
         IReadOnlyList<FaultKind> kinds = faults.Read(sources);
@@ -27,8 +28,8 @@ internal static class ChaosNetwork
             return kinds;
         if (await OwnNetwork.WhyNotAsync(cancellationToken) is not { } problem)
         {
-            OwnNetwork.Enter(ThisProgram.CommandLine([.. Environment.GetCommandLineArgs().Skip(1), Moved.Option.Name, "true"]));
-            return kinds;
+            NetworkNotPermittedException stayed = OwnNetwork.Enter(ThisProgram.CommandLine([.. Environment.GetCommandLineArgs().Skip(1), Moved.Option.Name, "true"]));
+            throw new CommandFailedException(stayed.Message, stayed);
         }
         string why = $"networks of their own cannot be made here: {problem}";
         if (sources.Find(faults) is { } asked)

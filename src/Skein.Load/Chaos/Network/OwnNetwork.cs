@@ -11,6 +11,8 @@ namespace Skein.Load.Chaos.Network;
 /// </summary>
 public static class OwnNetwork
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
     /// <summary>Whether a fault can happen only to replicas in networks of their own.</summary>
     public static bool IsNeededFor(FaultKind kind) => kind is FaultKind.Loss or FaultKind.Cut;
 
@@ -24,25 +26,32 @@ public static class OwnNetwork
         }
 
         string[] trial = [.. Unshare, "ip", "tuntap", "add", "dev", "trial", "mode", "tun"];
+        var words = $"'{string.Join(' ', trial)}'";
+        using var patience = new CancellationTokenSource(Patience, TimeProvider.System);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
         try
         {
             using var process = Process.Start(new ProcessStartInfo(trial[0], trial[1..]) { UseShellExecute = false, RedirectStandardError = true })!;
-            var errors = await process.StandardError.ReadToEndAsync(cancellationToken);
-            await process.WaitForExitAsync(cancellationToken);
-            return process.ExitCode == 0 ? null : $"'{string.Join(' ', trial)}' fails: {errors.ReplaceLineEndings(" ").Trim()}";
+            var errors = await process.StandardError.ReadToEndAsync(either.Token);
+            await process.WaitForExitAsync(either.Token);
+            return process.ExitCode == 0 ? null : $"{words} fails: {errors.ReplaceLineEndings(" ").Trim()}";
         }
         catch (Win32Exception)
         {
             return "the command unshare (util-linux) is not installed";
         }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return $"{words} did not end within {Patience.TotalSeconds:0} s";
+        }
     }
 
-    /// <summary>This process becomes that command in a network of its own; its id, its files and its environment stay. Never returns.</summary>
-    /// <exception cref="ChaosException">That cannot be done; <see cref="WhyNotAsync"/> tells before.</exception>
-    public static void Enter(IReadOnlyList<string> command)
+    /// <summary>This process becomes that command in a network of its own; its id, its files and its environment stay.</summary>
+    /// <returns>Only where that fails (<see cref="WhyNotAsync"/> tells before): why.</returns>
+    public static NetworkNotPermittedException Enter(IReadOnlyList<string> command)
     {
         Kernel.Become([.. Unshare, .. command]);
-        throw new ChaosException($"'{Unshare[0]}' cannot be run: error {Marshal.GetLastPInvokeError()}");
+        return new NetworkNotPermittedException($"'{Unshare[0]}' cannot be run: error {Marshal.GetLastPInvokeError()}");
     }
 
     private static string[] Unshare { get; } = Environment.IsPrivilegedProcess ? ["unshare", "--net", "--"] : ["unshare", "--user", "--map-root-user", "--net", "--"];
