@@ -1,8 +1,13 @@
+using System.Text.Json;
+
 namespace Skein.Load;
 
 /// <summary>What a benchmark asks of whom. Immutable; checked by <see cref="Bench.RunAsync"/>.</summary>
 public sealed record BenchOptions
 {
+    /// <summary>Members of a request that are the bench's own, and cannot be in <see cref="Extra"/>.</summary>
+    public static IReadOnlyList<string> OwnMembers { get; } = ["model", "messages", "max_tokens", "temperature", "seed", "stream", "stream_options"];
+
     /// <summary>
     /// Who is asked. <c>http</c> and <c>https</c>: an OpenAI-compatible server, with or without the path <c>/v1</c>, by streamed chat
     /// completions. <c>grpc</c> and <c>grpcs</c>: a Skein gateway or replica, by <c>Generate</c>.
@@ -37,6 +42,12 @@ public sealed record BenchOptions
     public ulong Seed { get; init; } = 1;
 
     /// <summary>
+    /// Members that every request carries besides those of these options, such as faults for simulated engines or what only some engines know.
+    /// Default: none.
+    /// </summary>
+    public IReadOnlyDictionary<string, JsonElement> Extra { get; init; } = new Dictionary<string, JsonElement>();
+
+    /// <summary>
     /// Whether all answers to a prompt must be the same text. Default true; to be switched off for servers that keep neither greedy nor
     /// seeded answers equal.
     /// </summary>
@@ -56,6 +67,8 @@ public sealed record BenchOptions
         Check(Prompts.Count, 1, 10_000, nameof(Prompts));
         Check(MaxTokens, 1, 1_000_000, nameof(MaxTokens));
         Check(Temperature, 0, 2, nameof(Temperature));
+        var twice = Extra.Keys.FirstOrDefault(OwnMembers.Contains);
+        Check(twice is null, nameof(Extra), twice, $"all members but {string.Join(", ", OwnMembers)}");
         Check(RequestTimeout, TimeSpan.FromMilliseconds(1), TimeSpan.FromDays(1), nameof(RequestTimeout));
     }
 

@@ -25,9 +25,9 @@ public sealed record ReplicaOptions
 
     /// <summary>
     /// An engine that says nothing on any stream and leaves questions for a sign of life unanswered for as long counts as frozen. 300 ms to 1 hour; default
-    /// 1.2 s. The first question comes one or two thirds of it after the last token.
+    /// 2 s. The first question comes one or two thirds of it after the last token.
     /// </summary>
-    public TimeSpan EnginePatience { get; init; } = TimeSpan.FromSeconds(1.2);
+    public TimeSpan EnginePatience { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>Largest request, in bytes. 1 KiB to 1 GiB; default 32 MiB.</summary>
     public int MaxRequestBytes { get; init; } = 32 * 1024 * 1024;

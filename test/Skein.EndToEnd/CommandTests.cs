@@ -16,6 +16,7 @@ public class CommandTests
     [InlineData("--replicas 'many'", "up", "--replicas", "many")]
     [InlineData("--port '70000' is not allowed; allowed: a whole number from 0 to 65535", "up", "--port", "70000")]
     [InlineData("--engine 'magic' is not allowed; allowed: embedded, simulated, or an http:// or https:// address", "replica", "--engine", "magic")]
+    [InlineData("--extra '{\"seed\":1}' is not allowed; allowed: a JSON object without model, messages,", "bench", "--extra", "{\"seed\":1}")]
     [InlineData("--bind 0.0.0.0", "gateway", "--bind", "0.0.0.0")]
     public async Task Run_BadInput_ExitsWith2AndOneLine(string culprit, params string[] arguments)
     {
@@ -34,6 +35,21 @@ public class CommandTests
 
         Assert.Equal(1, end.ExitCode);
         Assert.StartsWith($"skein: no gateway answers at {gateway}", Assert.Single(end.ErrorLines));
+    }
+
+    [Fact]
+    public async Task Chaos_LossWhereNetworksCannotBeMade_ExitsWith2AndSaysWhy()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "elsewhere there is another reason");
+        await using SkeinProcess chaos = SkeinProcess.Start(new Dictionary<string, string> { ["PATH"] = "/nowhere" }, "chaos", "--faults", "kill,loss");
+
+        RunResult end = await chaos.EndAsync();
+
+        Assert.Equal(2, end.ExitCode);
+        Assert.Equal(
+            "skein: --faults 'kill,loss' is not possible: networks of their own cannot be made here: the command unshare (util-linux) is not installed; "
+            + "allowed here: kill, freeze, slow, drain, restart, upgrade",
+            Assert.Single(end.ErrorLines));
     }
 
     [Theory]

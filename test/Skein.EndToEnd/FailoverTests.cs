@@ -67,15 +67,7 @@ public abstract class FailoverTests(SharedCluster shared)
     private async Task<Answer> UndisturbedAsync(Api api, Question question)
     {
         await shared.Cluster.WholeAsync();
-        return await Until.FoundAsync(
-            async () =>
-            {
-                await using IAnswerStream stream = await AskAsync(api, question);
-                Answer answer = await stream.ReadToEndAsync();
-                return stream.Failovers is null ? answer : null;
-            },
-            "an answer without a failover",
-            context: shared.Cluster.Tell);
+        return await Undisturbed.AskAsync(() => AskAsync(api, question), shared.Cluster.Tell);
     }
 
     private async Task<IAnswerStream> AskAsync(Api api, Question question) => api == Api.Http

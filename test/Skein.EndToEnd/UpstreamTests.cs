@@ -57,6 +57,61 @@ public class UpstreamTests
         await gateway.MemberAsync(dying.Name, "alive");
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(7)]
+    public async Task Upstream_FreezesInMidStreamOrBefore_StreamGoesOnElsewhereAndItIsLeftOut(int atWord)
+    {
+        var fuse = new Fuse();
+        await using FakeUpstream first = await FakeUpstream.StartAsync(fuse);
+        await using FakeUpstream second = await FakeUpstream.StartAsync(fuse);
+        await using UpstreamGateway gateway = await UpstreamGateway.StartAsync([first.Url, second.Url], "--upstream-slots", "4");
+        await gateway.MemberAsync(first.Name, "alive");
+        await gateway.MemberAsync(second.Name, "alive");
+
+        fuse.SetAt(atWord);
+        Task<StreamedChat> asked = AskAsync(gateway);
+        FakeUpstream frozen = await Until.DoneAsync(fuse.Burnt.Task, $"a stream of {atWord} words", context: () => gateway.Process.Errors);
+        frozen.Freeze();
+        StreamedChat saved = await asked;
+
+        Assert.Equal((Counted, "stop"), (saved.Text, saved.FinishReason));
+        // Not engine_stall: that would be 5 s in mid-stream, and 2 minutes before the first word.
+        Assert.Contains($"{frozen.Name} lost (connection_lost)", saved.Failovers, StringComparison.Ordinal);
+        for (int i = 0; i < 4; i++)
+            Assert.Equal((Counted, null), await AskAsync(gateway) is var answer ? (answer.Text, answer.Failovers) : default);
+
+        frozen.Thaw();
+        await gateway.MemberAsync(frozen.Name, "alive");
+    }
+
+    [Fact]
+    public async Task Drain_UpstreamWithAStream_StreamIsMovedAndItStaysIdleUntilUndrain()
+    {
+        var fuse = new Fuse();
+        await using FakeUpstream first = await FakeUpstream.StartAsync(fuse);
+        await using FakeUpstream second = await FakeUpstream.StartAsync(fuse);
+        await using UpstreamGateway gateway = await UpstreamGateway.StartAsync([first.Url, second.Url], "--upstream-slots", "4");
+        await gateway.MemberAsync(first.Name, "alive");
+        await gateway.MemberAsync(second.Name, "alive");
+        string address = $"{gateway.Client.BaseAddress}";
+
+        // It stands still there, and answers all else: only a drain moves it.
+        fuse.SetAt(7);
+        Task<StreamedChat> asked = AskAsync(gateway);
+        FakeUpstream drained = await Until.DoneAsync(fuse.Burnt.Task, "a stream of 7 words", context: () => gateway.Process.Errors);
+        RunResult drain = await SkeinProcess.RunAsync("drain", drained.Name, "--grace", "0s", "--gateway", address);
+        StreamedChat moved = await asked;
+
+        Assert.Equal((0, ""), (drain.ExitCode, drain.Errors));
+        Assert.Equal((Counted, "stop"), (moved.Text, moved.FinishReason));
+        Assert.Contains($"{drained.Name} lost (draining)", moved.Failovers, StringComparison.Ordinal);
+        Assert.Equal((true, 0u), await gateway.MemberAsync(drained.Name, "alive") is var row ? (row.Draining, row.InFlight) : default);
+
+        Assert.Equal(0, (await SkeinProcess.RunAsync("undrain", drained.Name, "--gateway", address)).ExitCode);
+        Assert.False((await gateway.MemberAsync(drained.Name, "alive")).Draining);
+    }
+
     [Fact]
     public async Task Upstream_DiesInTheMiddleOfAToolCall_ClientGetsTheCallsWholeAndOnce()
     {
@@ -79,34 +134,10 @@ public class UpstreamTests
         Assert.Contains(dying.Name, saved.Failovers, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task Upstream_FreezesInMidStream_IsFoundOutByAskingItAndNotByTheBoundOfSilence()
-    {
-        var fuse = new Fuse();
-        await using FakeUpstream first = await FakeUpstream.StartAsync(fuse);
-        await using FakeUpstream second = await FakeUpstream.StartAsync(fuse);
-        await using UpstreamGateway gateway = await UpstreamGateway.StartAsync([first.Url, second.Url], "--upstream-slots", "4");
-        await gateway.MemberAsync(first.Name, "alive");
-        await gateway.MemberAsync(second.Name, "alive");
-
-        fuse.SetAt(7);
-        Task<StreamedChat> asked = AskAsync(gateway);
-        FakeUpstream frozen = await Until.DoneAsync(fuse.Burnt.Task, "a stream of 7 words", context: () => gateway.Process.Errors);
-        frozen.Freeze();
-        StreamedChat saved = await asked;
-
-        Assert.Equal((Counted, "stop"), (saved.Text, saved.FinishReason));
-        // The bound of silence would say engine_stall.
-        Assert.Equal($"failovers=1 attempts=2 [token 7: {frozen.Name} lost (connection_lost)]", saved.Failovers);
-        for (int i = 0; i < 4; i++)
-            Assert.Equal((Counted, null), await AskAsync(gateway) is var answer ? (answer.Text, answer.Failovers) : default);
-
-        frozen.Thaw();
-        await gateway.MemberAsync(frozen.Name, "alive");
-    }
-
-    [Fact]
-    public async Task Upstream_RealLlamaServerKilledInMidStream_AnswerIsTheUndisturbedOne()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Upstream_RealLlamaServerKilledOrStoppedInMidStream_AnswerIsTheUndisturbedOne(bool isStopped)
     {
         string? program = LlamaProgram.Find();
         Assert.SkipWhen(program is null, LlamaProgram.Missing);
@@ -122,11 +153,13 @@ public class UpstreamTests
             Answer undisturbed = await whole.ReadToEndAsync();
 
             await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(gateway.Client, question);
-            servers[Array.IndexOf(ports, int.Parse(stream.Replica.Split(':')[1], CultureInfo.InvariantCulture))].Kill();
+            Process serving = servers[Array.IndexOf(ports, int.Parse(stream.Replica.Split(':')[1], CultureInfo.InvariantCulture))];
+            ProcessLife.Of(serving.Id).Send(isStopped ? Signal.Freeze : Signal.Kill);
             Answer saved = await stream.ReadToEndAsync();
 
             Assert.Equal(undisturbed, saved);
-            Assert.SkipWhen(stream.Failovers is null, "the answer was whole before its server could be killed");
+            Assert.SkipWhen(stream.Failovers is null, "the answer was whole before its server could be lost");
+            TestContext.Current.TestOutputHelper?.WriteLine($"longest pause {stream.LongestPause.TotalMilliseconds:0} ms, {stream.Failovers}");
             Assert.Contains($"{stream.Replica} lost (connection_lost)", stream.Failovers, StringComparison.Ordinal);
         }
         finally

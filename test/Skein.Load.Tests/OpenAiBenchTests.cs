@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
 using Microsoft.Extensions.Time.Testing;
 
@@ -38,6 +39,32 @@ public class OpenAiBenchTests
         Assert.Equal(
             """{"model":"other","messages":[{"role":"user","content":"hi"}],"max_tokens":7,"temperature":0,"seed":9,"stream":true,"stream_options":{"include_usage":true}}""",
             json.RootElement.GetRawText());
+    }
+
+    [Fact]
+    public async Task Run_ExtraMembers_AreInEveryRequest()
+    {
+        var asked = new ConcurrentQueue<string>();
+        await using var server = await FakeOpenAiServer.StartAsync((answer, _) =>
+        {
+            asked.Enqueue(answer.Request);
+            return answer.WholeAsync("x");
+        });
+
+        await RunAsync(server.Options with { Extra = Members("""{"top_k":5,"skein_fault":{"kind":"stall"}}""") });
+
+        Assert.Equal(21, asked.Count);
+        Assert.All(asked, static request => Assert.EndsWith(""","top_k":5,"skein_fault":{"kind":"stall"}}""", request));
+    }
+
+    [Fact]
+    public async Task Run_ExtraMemberOfTheBenchItself_IsRefused()
+    {
+        await using var server = await FakeOpenAiServer.StartAsync(static (answer, _) => answer.WholeAsync("x"));
+
+        var refused = await Assert.ThrowsAsync<ArgumentException>(() => RunAsync(server.Options with { Extra = Members("""{"seed":5}""") }));
+
+        Assert.StartsWith("Extra is seed; allowed: all members but model, messages, max_tokens, temperature, seed, stream, stream_options", refused.Message);
     }
 
     [Theory]
@@ -212,6 +239,8 @@ public class OpenAiBenchTests
         Assert.Equal((kind, 5, 15), (found, count, report.Succeeded));
         Assert.StartsWith(example ?? kind, report.Examples[0]);
     }
+
+    private static Dictionary<string, JsonElement> Members(string json) => JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(json)!;
 
     private static Task<BenchReport> RunAsync(BenchOptions options) => Bench.RunAsync(options, TimeProvider.System).WaitAsync(Deadline);
 }

@@ -3,11 +3,16 @@ using Skein.Cli.Settings;
 using Skein.Cli.Supervision;
 using Skein.Gateway.Admin;
 using Skein.Load.Chaos;
+using Skein.Load.Chaos.Network;
 
 namespace Skein.Cli.Chaos;
 
 /// <summary>Harms the replicas of a cluster whose processes this one has started. Thread-safe for different replicas.</summary>
-internal sealed class LocalCluster(Cluster cluster, FleetClient fleet, TimeProvider time) : IChaosCluster
+/// <param name="cluster">Whose.</param>
+/// <param name="cable">What joins them, a host for each member in the same order; null: loopback, where no packet is lost.</param>
+/// <param name="fleet">Asks its gateway.</param>
+/// <param name="time">Time.</param>
+internal sealed class LocalCluster(Cluster cluster, Cable? cable, FleetClient fleet, TimeProvider time) : IChaosCluster
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(50);
@@ -16,7 +21,11 @@ internal sealed class LocalCluster(Cluster cluster, FleetClient fleet, TimeProvi
     private static readonly TimeSpan SlowStands = TimeSpan.FromMilliseconds(90);
     private static readonly TimeSpan SlowRuns = TimeSpan.FromMilliseconds(10);
 
+    private const double Loss = 0.3;
+
     private int _revision;
+
+    public long PacketsLost => cable?.Lost ?? 0;
 
     public IReadOnlyList<string> Replicas { get; } = [.. cluster.Members.Select(member => member.Name).Where(name => name.StartsWith("replica-", StringComparison.Ordinal))];
 
@@ -55,7 +64,7 @@ internal sealed class LocalCluster(Cluster cluster, FleetClient fleet, TimeProvi
             case FaultKind.Upgrade:
                 string revision = $"chaos-{Interlocked.Increment(ref _revision)}";
                 await DrainAsync(fault.Replica, cancellationToken);
-                await fleet.RestartAsync(fault.Replica, revision, cancellationToken);
+                cluster.Members.Single(member => member.Name == fault.Replica).StartAgain(revision);
                 await RowAsync(fault.Replica, row => IsNewLife(row) && row.Revision == revision, cancellationToken);
                 break;
             case FaultKind.Drain:
@@ -67,7 +76,7 @@ internal sealed class LocalCluster(Cluster cluster, FleetClient fleet, TimeProvi
                 await FreezeAsync((int)before.Pid, fault.Duration, cancellationToken);
                 await RowAsync(fault.Replica, IsWell, cancellationToken);
                 break;
-            default:
+            case FaultKind.Slow:
                 long start = time.GetTimestamp();
                 while (time.GetElapsedTime(start) < fault.Duration)
                 {
@@ -76,6 +85,28 @@ internal sealed class LocalCluster(Cluster cluster, FleetClient fleet, TimeProvi
                 }
                 await RowAsync(fault.Replica, IsWell, cancellationToken);
                 break;
+            case FaultKind.Loss or FaultKind.Cut:
+                await LosePacketsAsync(fault, cancellationToken);
+                await RowAsync(fault.Replica, IsWell, cancellationToken);
+                break;
+            default:
+                throw new ChaosException($"the fault '{ChaosRun.Word(fault.Kind)}' is not known here");
+        }
+    }
+
+    private async Task LosePacketsAsync(Fault fault, CancellationToken cancellationToken)
+    {
+        if (cable is null)
+            throw new ChaosException($"the fault '{ChaosRun.Word(fault.Kind)}' needs replicas in networks of their own");
+        int host = cluster.Members.TakeWhile(member => member.Name != fault.Replica).Count();
+        cable.SetLoss(host, fault.Kind == FaultKind.Cut ? 1 : Loss);
+        try
+        {
+            await Task.Delay(fault.Duration, time, cancellationToken);
+        }
+        finally
+        {
+            cable.SetLoss(host, 0);
         }
     }
 

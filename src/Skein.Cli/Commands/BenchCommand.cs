@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Json;
 using Skein.Cli.Settings;
 using Skein.Load;
 using Spectre.Console;
@@ -20,13 +21,17 @@ internal static class BenchCommand
     private static readonly Setting<int> MaxTokens = Setting.Number("max-tokens", "Length of an answer [default: 64]", 64, 1, 1_000_000);
     private static readonly Setting<double> Temperature = Setting.Real("temperature", "0 is greedy [default: 0]", 0, 0, 2);
     private static readonly Setting<TimeSpan> Timeout = Setting.Duration("timeout", "Longest request [default: 2m]", TimeSpan.FromMinutes(2), TimeSpan.FromHours(24));
+    private static readonly Setting<IReadOnlyDictionary<string, JsonElement>> Extra = new(
+        "extra", "json", "Members that every request carries besides the bench's own, a JSON object [default: none]", $"a JSON object without {string.Join(", ", BenchOptions.OwnMembers)}",
+        new Dictionary<string, JsonElement>(), TryReadMembers);
+
     private static readonly Setting<bool> Inexact = Setting.Flag("inexact", "Do not compare answers to the same prompt");
     private static readonly Setting<bool> Json = Setting.Flag("json", "Print JSON");
 
     public static Command Create() => CommandLine.Verb(
         "bench",
         "Measure TTFT, ITL, tokens/s, errors and exactness under load; exits 1 unless every answer was whole and exact",
-        [GatewayClient.Address, Target, Model, Concurrency, Requests, WarmUp, MaxTokens, Temperature, Timeout, Inexact, Json],
+        [GatewayClient.Address, Target, Model, Concurrency, Requests, WarmUp, MaxTokens, Temperature, Timeout, Extra, Inexact, Json],
         RunAsync);
 
     private static async Task<int> RunAsync(SettingSources sources)
@@ -41,6 +46,7 @@ internal static class BenchCommand
             MaxTokens = MaxTokens.Read(sources),
             Temperature = (float)Temperature.Read(sources),
             RequestTimeout = Timeout.Read(sources),
+            Extra = Extra.Read(sources),
             CheckExactness = !Inexact.Read(sources),
         };
         using var signal = new StopSignal(supervised: false);
@@ -58,6 +64,21 @@ internal static class BenchCommand
         {
             throw new CommandFailedException("stopped before the end: nothing to report");
         }
+    }
+
+    private static bool TryReadMembers(string text, out IReadOnlyDictionary<string, JsonElement> members)
+    {
+        Dictionary<string, JsonElement>? read = null;
+        try
+        {
+            read = JsonSerializer.Deserialize<Dictionary<string, JsonElement>>(text, JsonSerializerOptions.Strict);
+        }
+        catch (JsonException)
+        {
+            // Told by the setting: what is allowed is all that helps.
+        }
+        members = read ?? [];
+        return read is not null && !read.Keys.Any(BenchOptions.OwnMembers.Contains);
     }
 
     private static void Print(BenchReport report, bool json)

@@ -6,6 +6,7 @@ using Skein.Cli.Settings;
 using Skein.Cli.Supervision;
 using Skein.Load;
 using Skein.Load.Chaos;
+using Skein.Load.Chaos.Network;
 using Spectre.Console;
 
 namespace Skein.Cli.Commands;
@@ -25,20 +26,24 @@ internal static class ChaosCommand
     private static readonly Setting<int> MaxTokens = Setting.Number("max-tokens", "Length of an answer [default: 100]", 100, 1, 100_000);
     private static readonly Setting<TimeSpan> FaultEvery = Setting.Duration("fault-every", "Time from one fault to the next [default: 1s]", TimeSpan.FromSeconds(1), TimeSpan.FromHours(1));
     private static readonly Setting<IReadOnlyList<FaultKind>> Faults = new(
-        "faults", "list", "Kinds of faults [default: all]", string.Join(", ", Enum.GetValues<FaultKind>().Select(ChaosRun.Word)), Enum.GetValues<FaultKind>(), TryReadKinds);
+        "faults", "list", "Kinds of faults; loss and cut need the right to make networks [default: all that can happen here]", string.Join(", ", Enum.GetValues<FaultKind>().Select(ChaosRun.Word)), Enum.GetValues<FaultKind>(), TryReadKinds);
 
     private static readonly Setting<bool> Json = Setting.Flag("json", "Print JSON");
 
     public static Command Create() => CommandLine.Verb(
         "chaos",
         "Start a cluster, harm its replicas under load, and check every token; exits 1 unless every stream was whole and exact",
-        [Duration, Seed, Streams, Replicas, Engine, TokensPerSecond, MaxTokens, FaultEvery, Faults, Json],
+        [Duration, Seed, Streams, Replicas, Engine, TokensPerSecond, MaxTokens, FaultEvery, Faults, Json, ChaosNetwork.Mark],
         RunAsync);
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
         using var signal = new StopSignal(supervised: false);
-        using var cluster = new Cluster(Specs(sources), TimeSpan.FromMilliseconds(500), TimeProvider.System, _ => { });
+        IReadOnlyList<FaultKind> kinds = await ChaosNetwork.EnterAsync(Faults, sources, signal.Stop);
+        List<MemberSpec> specs = Specs(sources);
+        int seed = Seed.Read(sources);
+        using Cable? cable = await ChaosNetwork.ConnectAsync(kinds, specs.Count, seed);
+        using var cluster = new Cluster(ChaosNetwork.Place(specs, cable), TimeSpan.FromMilliseconds(500), TimeProvider.System, _ => { });
         try
         {
             await ClusterStart.RunAsync(cluster, signal.Stop);
@@ -49,14 +54,14 @@ internal static class ChaosCommand
                 // Half of the clients as most are, half of them where token indexes can be checked.
                 Targets = [new Uri($"http://{gateway.Http}"), new Uri($"grpc://{gateway.Grpc}")],
                 Duration = Duration.Read(sources),
-                Seed = Seed.Read(sources),
+                Seed = seed,
                 Streams = Streams.Read(sources),
                 MaxTokens = MaxTokens.Read(sources),
                 FaultEvery = FaultEvery.Read(sources),
-                Kinds = Faults.Read(sources),
+                Kinds = kinds,
             };
             ChaosReport report = await ChaosRun.RunAsync(
-                options, new LocalCluster(cluster, new FleetClient(client), TimeProvider.System), TimeProvider.System, Tell, signal.Stop);
+                options, new LocalCluster(cluster, cable, new FleetClient(client), TimeProvider.System), TimeProvider.System, Tell, signal.Stop);
             string? shortfall = Shortfall(report, options);
             if (Json.Read(sources))
                 await Console.Out.WriteLineAsync(report.ToJson());
@@ -97,7 +102,7 @@ internal static class ChaosCommand
 
     private static void Tell(Fault fault)
     {
-        string duration = fault.Kind is FaultKind.Freeze or FaultKind.Slow ? string.Create(CultureInfo.InvariantCulture, $" for {fault.Duration.TotalSeconds:0.0} s") : "";
+        string duration = fault.Kind is FaultKind.Freeze or FaultKind.Slow or FaultKind.Loss or FaultKind.Cut ? string.Create(CultureInfo.InvariantCulture, $" for {fault.Duration.TotalSeconds:0.0} s") : "";
         Console.Error.WriteLine($"  {ChaosRun.Word(fault.Kind)} {fault.Replica}{duration}");
     }
 
@@ -107,6 +112,7 @@ internal static class ChaosCommand
         int leastFaults = Math.Max(1, (int)(options.Duration / options.FaultEvery / 5));
         return report.FaultCount < leastFaults ? $"too few faults to prove anything: {report.FaultCount}, at least {leastFaults} were to happen"
             : report.Failovers < report.FaultCount ? $"too few failovers to prove anything: {report.Failovers} by {report.FaultCount} faults; ask for more streams or longer answers"
+            : report.PacketsLost == 0 && options.Kinds.Any(OwnNetwork.IsNeededFor) ? "no packet was lost"
             : null;
     }
 
@@ -118,6 +124,7 @@ internal static class ChaosCommand
 
         Row("streams", $"{report.Streams}, {report.Tokens} tokens, in {report.DurationSeconds:0} s, seed {report.Seed}");
         Row("faults", $"{report.FaultCount}: {string.Join(", ", report.Faults.Select(fault => $"{fault.Key} {fault.Value}"))}");
+        Row("packets lost", $"{report.PacketsLost}");
         Row("failovers", $"{report.Failovers} in {report.StreamsFailedOver} streams");
         Row("lost", $"{report.Lost}");
         Row("duplicated", $"{report.Duplicated}");

@@ -35,6 +35,9 @@ internal sealed class KeptMember(MemberSpec spec, TimeSpan restartDelay, Func<IE
         return _firstReady.Task;
     }
 
+    /// <summary>Lets it drain and leave, then starts it again at once with another revision.</summary>
+    public void StartAgain(string revision) => _process?.StopForRestart(revision);
+
     /// <summary>Waits until it runs no more; the stop token of <see cref="StartAsync"/> must be cancelled before.</summary>
     public async Task StoppedAsync(TimeSpan grace, CancellationToken atOnce)
     {
@@ -64,7 +67,7 @@ internal sealed class KeptMember(MemberSpec spec, TimeSpan restartDelay, Func<IE
             {
                 end = await LiveAsync(stop);
             }
-            catch (Win32Exception error)
+            catch (Exception error) when (error is Win32Exception or TimeoutException)
             {
                 end = $"could not be started: {error.Message}";
                 _firstReady.TrySetException(new MemberFailedException(Name, $"its process could not be started: {error.Message}", CommandLine.Failure, error));
@@ -78,7 +81,7 @@ internal sealed class KeptMember(MemberSpec spec, TimeSpan restartDelay, Func<IE
     /// <returns>How it ended; null: as it wished, to be started again at once.</returns>
     private async Task<string?> LiveAsync(CancellationToken stop)
     {
-        using SupervisedProcess process = SupervisedProcess.Start(Arguments(), line => say($"{Name} | {line}"));
+        using SupervisedProcess process = await StartProcessAsync();
         _process = process;
         // Taken back when this life comes up.
         _lastLifeCameUp = false;
@@ -93,6 +96,12 @@ internal sealed class KeptMember(MemberSpec spec, TimeSpan restartDelay, Func<IE
         _revision = revision;
         say($"{Name} (pid {process.Id}) has left and starts again with revision {revision}, as asked");
         return null;
+    }
+
+    private async Task<SupervisedProcess> StartProcessAsync()
+    {
+        SupervisedProcess Start() => SupervisedProcess.Start(Arguments(), line => say($"{Name} | {line}"));
+        return spec.Network is { } network ? await network.RunAsync(Start) : Start();
     }
 
     private static string HowItEnded(SupervisedProcess process)

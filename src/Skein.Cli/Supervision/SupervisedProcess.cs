@@ -21,7 +21,7 @@ internal sealed class SupervisedProcess : IDisposable
     /// <summary>Completes when the member is up; fails when it exits before.</summary>
     public Task<MemberReady> Ready => _ready.Task;
 
-    /// <summary>Asked to be started again with this revision; null: not asked.</summary>
+    /// <summary>Is to be started again with this revision, by its own wish or ours; null: is not.</summary>
     public string? WantedRevision { get; private set; }
 
     /// <summary>Exit code; past 128: killed by signal (code - 128).</summary>
@@ -52,7 +52,8 @@ internal sealed class SupervisedProcess : IDisposable
     /// <exception cref="System.ComponentModel.Win32Exception">The system does not start it.</exception>
     public static SupervisedProcess Start(IEnumerable<string> arguments, Action<string> onError)
     {
-        ProcessStartInfo start = Self(arguments);
+        IReadOnlyList<string> command = ThisProgram.CommandLine(arguments);
+        var start = new ProcessStartInfo(command[0], command.Skip(1));
         start.RedirectStandardInput = start.RedirectStandardOutput = start.RedirectStandardError = true;
         start.UseShellExecute = false;
         var supervised = new SupervisedProcess(new Process { StartInfo = start, EnableRaisingEvents = true });
@@ -93,6 +94,13 @@ internal sealed class SupervisedProcess : IDisposable
         }
     }
 
+    /// <summary>Lets go of the leash, for a next life with this revision.</summary>
+    public void StopForRestart(string revision)
+    {
+        WantedRevision = revision;
+        Stop();
+    }
+
     /// <summary>Ends it at once, stopped (SIGSTOP) or not.</summary>
     public void Kill()
     {
@@ -107,14 +115,6 @@ internal sealed class SupervisedProcess : IDisposable
     }
 
     public void Dispose() => _process.Dispose();
-
-    private static ProcessStartInfo Self(IEnumerable<string> arguments)
-    {
-        string host = Environment.ProcessPath ?? throw new InvalidOperationException("this process has no path");
-        // Under `dotnet skein.dll` the program is an argument of the host.
-        string[] program = Path.GetFileNameWithoutExtension(host) == "dotnet" ? [typeof(SupervisedProcess).Assembly.Location] : [];
-        return new ProcessStartInfo(host, [.. program, .. arguments]);
-    }
 
     private void OnOutput(string? line)
     {

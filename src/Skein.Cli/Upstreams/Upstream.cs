@@ -32,17 +32,10 @@ internal sealed partial class Upstream(OpenAiEngineOptions server, IUpstreams fl
             while (true)
             {
                 await using UpstreamReplica replica = await ConnectAsync(told, cancellationToken);
-                fleet.Up(replica.Description);
-                try
-                {
-                    Log.Served(logger, _name, string.Join(", ", replica.Description.Models), replica.Description.Slots);
-                    told = await WatchAsync(replica, cancellationToken);
-                    Log.NotServed(logger, _name, told);
-                }
-                finally
-                {
-                    fleet.Down(_name);
-                }
+                using var presence = new UpstreamPresence(fleet, replica.Description, replica.Control);
+                Log.Served(logger, _name, string.Join(", ", replica.Description.Models), replica.Description.Slots);
+                told = await WatchAsync(replica, cancellationToken);
+                Log.NotServed(logger, _name, told);
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)

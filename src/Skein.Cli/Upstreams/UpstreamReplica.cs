@@ -20,6 +20,9 @@ internal sealed class UpstreamReplica : IAsyncDisposable
 
     public ReplicaDescription Description { get; }
 
+    /// <summary>The replica from the inside.</summary>
+    public IReplicaControl Control => _app.Control;
+
     /// <param name="options">The server.</param>
     /// <param name="generation">Of this life.</param>
     /// <param name="configure">Adds logging.</param>

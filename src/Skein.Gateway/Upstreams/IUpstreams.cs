@@ -8,7 +8,9 @@ namespace Skein.Gateway.Upstreams;
 /// </summary>
 public interface IUpstreams
 {
-    /// <summary>A replica serves from now on. Each life of its name has a higher generation than the one before.</summary>
+    /// <summary>
+    /// A replica serves from now on, or serves on and its drain has changed. Each life of its name has a higher generation than the one before.
+    /// </summary>
     /// <param name="replica">Its name is one of <see cref="GatewayOptions.Upstreams"/>.</param>
     /// <exception cref="ArgumentException">The name is another one.</exception>
     void Up(ReplicaDescription replica);

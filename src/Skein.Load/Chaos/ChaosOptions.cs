@@ -66,10 +66,16 @@ public enum FaultKind
 
     /// <summary>It is drained and started again with another revision.</summary>
     Upgrade,
+
+    /// <summary>Of all packets to and from it 30 % are lost for a while, UDP and TCP.</summary>
+    Loss,
+
+    /// <summary>All packets to and from it are lost for a while: its cable is pulled.</summary>
+    Cut,
 }
 
 /// <summary>One fault.</summary>
 /// <param name="Kind">What happens.</param>
 /// <param name="Replica">To whom.</param>
-/// <param name="Duration">How long a freeze or a slow time lasts.</param>
+/// <param name="Duration">How long a freeze, a slow time, a loss or a cut lasts.</param>
 public sealed record Fault(FaultKind Kind, string Replica, TimeSpan Duration);

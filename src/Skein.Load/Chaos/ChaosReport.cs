@@ -9,6 +9,7 @@ namespace Skein.Load.Chaos;
 /// <param name="Streams">Streams that ended.</param>
 /// <param name="Tokens">Tokens of all of them.</param>
 /// <param name="Faults">Faults injected, by kind.</param>
+/// <param name="PacketsLost">Packets that were lost by faults.</param>
 /// <param name="Failovers">Changes of replica in mid-stream, as the gateway told them.</param>
 /// <param name="StreamsFailedOver">Streams with at least one of them.</param>
 /// <param name="Lost">Streams in which a token index was left out.</param>
@@ -26,6 +27,7 @@ public sealed record ChaosReport(
     int Streams,
     long Tokens,
     IReadOnlyDictionary<string, int> Faults,
+    long PacketsLost,
     int Failovers,
     int StreamsFailedOver,
     int Lost,

@@ -160,7 +160,7 @@ public sealed class ChaosRun
         var lost = load.Errors.GetValueOrDefault(BenchErrors.TokensLost);
         var duplicated = load.Errors.GetValueOrDefault(BenchErrors.TokensDuplicated);
         return new ChaosReport(
-            _options.Seed, load.DurationSeconds, load.Requests, load.Tokens, _faults, load.Failovers, load.StreamsFailedOver, lost, duplicated, load.Diverged,
+            _options.Seed, load.DurationSeconds, load.Requests, load.Tokens, _faults, _cluster.PacketsLost, load.Failovers, load.StreamsFailedOver, lost, duplicated, load.Diverged,
             load.Requests - load.Succeeded - lost - duplicated - load.Diverged, load.Errors, load.InterTokenMs, load.FailoverGapMs, load.LongestGapMs, load.Examples);
     }
 

@@ -6,6 +6,9 @@ public interface IChaosCluster
     /// <summary>Names of the replicas; fixed.</summary>
     IReadOnlyList<string> Replicas { get; }
 
+    /// <summary>Packets that were lost so far, by faults and otherwise.</summary>
+    long PacketsLost { get; }
+
     /// <summary>Lets a fault happen. Completes when the replica serves again as before.</summary>
     /// <exception cref="ChaosException">The replica did not come back, or could not be harmed.</exception>
     Task InjectAsync(Fault fault, CancellationToken cancellationToken);

@@ -4,7 +4,12 @@ using System.Text.Json.Serialization;
 namespace Skein.Load.Targets;
 
 internal sealed record ChatRequest(
-    string Model, IReadOnlyList<ChatMessage> Messages, int MaxTokens, float Temperature, ulong Seed, bool Stream, StreamOptions StreamOptions);
+    string Model, IReadOnlyList<ChatMessage> Messages, int MaxTokens, float Temperature, ulong Seed, bool Stream, StreamOptions StreamOptions)
+{
+    // Not init: the generator would take it for a parameter of the constructor.
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Extra { get; set; }
+}
 
 internal sealed record ChatMessage(string Role, string Content);
 

@@ -99,5 +99,6 @@ internal sealed class SkeinTarget : IBenchTarget
         },
         MaxTokens = (uint)_options.MaxTokens,
         Sampling = new Sampling { Temperature = _options.Temperature, Seed = _options.Seed },
+        Extra = { _options.Extra.Select(member => new RawMember { Name = member.Key, Json = ByteString.CopyFromUtf8(member.Value.GetRawText()) }) },
     };
 }

@@ -12,7 +12,8 @@ internal sealed record Answer(string Text, string TokenIds, string FinishReason,
 /// <param name="MaxTokens">Longest answer.</param>
 /// <param name="Temperature">0 is greedy.</param>
 /// <param name="Seed">Of the sampling.</param>
-internal sealed record Question(string Text, int MaxTokens, float Temperature = 0, int Seed = 0);
+/// <param name="Fault">What shall go wrong in the simulated engine, as JSON; null: nothing.</param>
+internal sealed record Question(string Text, int MaxTokens, float Temperature = 0, int Seed = 0, string? Fault = null);
 
 /// <summary>An answer on its way to a client.</summary>
 internal interface IAnswerStream : IAsyncDisposable
@@ -31,4 +32,22 @@ internal interface IAnswerStream : IAsyncDisposable
 
     /// <summary>Reads the rest; fails when it is not a whole answer with a clean end.</summary>
     Task<Answer> ReadToEndAsync();
+}
+
+/// <summary>What an answer is when nothing goes wrong.</summary>
+internal static class Undisturbed
+{
+    /// <summary>Asks until an answer comes without a failover: a busy machine may make one.</summary>
+    /// <param name="ask">Asks once.</param>
+    /// <param name="context">Told with the failure.</param>
+    public static Task<Answer> AskAsync(Func<Task<IAnswerStream>> ask, Func<string> context) => Until.FoundAsync(
+        async () =>
+        {
+            await using IAnswerStream stream = await ask();
+            Answer answer = await stream.ReadToEndAsync();
+            return stream.Failovers is null ? answer : null;
+        },
+        "an answer without a failover",
+        TimeSpan.FromSeconds(60),
+        context);
 }

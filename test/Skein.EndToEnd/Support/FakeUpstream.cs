@@ -28,7 +28,7 @@ internal sealed class FakeUpstream : IAsyncDisposable
 
     private readonly WebApplication _app;
     private readonly Fuse _fuse;
-    private volatile bool _isFrozen;
+    private volatile TaskCompletionSource? _frozen;
     private bool _isGone;
 
     private FakeUpstream(WebApplication app, Fuse fuse) => (_app, _fuse) = (app, fuse);
@@ -49,10 +49,11 @@ internal sealed class FakeUpstream : IAsyncDisposable
         var server = new FakeUpstream(builder.Build(), fuse);
         server._app.Use(async (http, next) =>
         {
-            if (server._isFrozen)
-                await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, http.RequestAborted);
+            if (server._frozen is { } frozen)
+                await frozen.Task.WaitAsync(http.RequestAborted);
             await next(http);
         });
+        server._app.UseRouting();
         server._app.MapGet("/v1/models", () => Results.Text("""{"data":[{"id":"counter"}]}"""));
         server._app.MapPost("/v1/chat/completions", server.ChatAsync);
         await server._app.StartAsync();
@@ -60,11 +61,11 @@ internal sealed class FakeUpstream : IAsyncDisposable
         return server;
     }
 
-    /// <summary>From now on it takes connections and answers none.</summary>
-    public void Freeze() => _isFrozen = true;
+    /// <summary>Takes connections and says nothing, as a stopped process. A stream that burns stands still with it.</summary>
+    public void Freeze() => _frozen = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>It answers again; what it was asked in between stays without an answer.</summary>
-    public void Thaw() => _isFrozen = false;
+    /// <summary>Answers again.</summary>
+    public void Thaw() => Interlocked.Exchange(ref _frozen, null)?.SetResult();
 
     /// <summary>Closes its port and cuts its connections, as the death of its process would.</summary>
     public async ValueTask DisposeAsync()

@@ -25,6 +25,9 @@ internal sealed class HttpAnswerStream : IAnswerStream
 
     public string Replica => _response.Headers.GetValues("x-skein-replica").Single();
 
+    /// <summary>How many replicas were asked before the first token came.</summary>
+    public string Attempts => _response.Headers.GetValues("x-skein-attempts").Single();
+
     public string? ContentType => _response.Content.Headers.ContentType?.MediaType;
 
     public string? Failovers { get; private set; }
@@ -34,18 +37,18 @@ internal sealed class HttpAnswerStream : IAnswerStream
     /// <summary>Asks and waits for the headers, which come with the first token.</summary>
     public static async Task<HttpAnswerStream> AskAsync(HttpClient client, Question question)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions")
+        var body = new JsonObject
         {
-            Content = JsonContent.Create(new
-            {
-                messages = new[] { new { role = "user", content = question.Text } },
-                max_tokens = question.MaxTokens,
-                temperature = question.Temperature,
-                seed = question.Seed,
-                stream = true,
-                stream_options = new { include_usage = true },
-            }),
+            ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = question.Text }),
+            ["max_tokens"] = question.MaxTokens,
+            ["temperature"] = question.Temperature,
+            ["seed"] = question.Seed,
+            ["stream"] = true,
+            ["stream_options"] = new JsonObject { ["include_usage"] = true },
         };
+        if (question.Fault is { } fault)
+            body["skein_fault"] = JsonNode.Parse(fault);
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions") { Content = JsonContent.Create(body) };
         HttpResponseMessage response = await Until.DoneAsync(client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead), "an answer's headers", TimeSpan.FromSeconds(90));
         if (response.StatusCode != HttpStatusCode.OK)
             Assert.Fail($"{(int)response.StatusCode}: {await response.Content.ReadAsStringAsync()}");

@@ -3,6 +3,7 @@ using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Text.Json;
 using Skein.Gateway.Admin;
+using Skein.Load.Chaos.Network;
 using Skein.Membership.Tests.Network;
 
 namespace Skein.EndToEnd.Support;
@@ -15,10 +16,10 @@ internal sealed class NetworkedCluster : IAsyncDisposable
     private const string Gossip = "7946";
     private const string Http = "8080";
 
-    private NetworkedCluster(Wire wire)
+    private NetworkedCluster(Cable cable)
     {
-        Wire = wire;
-        NetworkNamespace gateway = wire.Hosts[GatewayHost];
+        Cable = cable;
+        NetworkNamespace gateway = cable.Hosts[GatewayHost];
         Client = new HttpClient(new SocketsHttpHandler
         {
             UseProxy = false,
@@ -33,7 +34,7 @@ internal sealed class NetworkedCluster : IAsyncDisposable
         { BaseAddress = new Uri($"http://{gateway.Address}:{Http}"), Timeout = Timeout.InfiniteTimeSpan };
     }
 
-    public Wire Wire { get; }
+    public Cable Cable { get; }
 
     /// <summary>For the gateway.</summary>
     public HttpClient Client { get; }
@@ -41,14 +42,14 @@ internal sealed class NetworkedCluster : IAsyncDisposable
     /// <summary>Starts it and waits until the gateway sees all; skips the test where there can be no such networks.</summary>
     public static async Task<NetworkedCluster> StartOrSkipAsync(int replicas)
     {
-        var cluster = new NetworkedCluster(await Wire.CreateOrSkipAsync(1 + replicas, seed: 1));
+        var cluster = new NetworkedCluster(await CableOrSkip.CreateAsync(1 + replicas, seed: 1));
         try
         {
             await cluster.StartAsync(GatewayHost, "gateway", "--name", "gateway-1", "--http", Http, "--grpc", "8081");
             for (int i = 1; i <= replicas; i++)
                 await cluster.StartAsync(
                     i, "replica", "--name", NameOf(i), "--engine", "simulated", "--tokens-per-second", "40", "--grpc", "8090",
-                    "--join", $"{cluster.Wire.Hosts[GatewayHost].Address}:{Gossip}");
+                    "--join", $"{cluster.Cable.Hosts[GatewayHost].Address}:{Gossip}");
             await Until.FoundAsync(
                 async () => (await cluster.MembersAsync()).Count(static row => row.State == "alive") == 1 + replicas ? "yes" : null,
                 "all members alive", context: cluster.Tell);
@@ -64,8 +65,8 @@ internal sealed class NetworkedCluster : IAsyncDisposable
     /// <summary>Drops every packet between the gateway and that replica, or none any more. Nobody is told.</summary>
     public void Cut(string replica, bool isCut)
     {
-        int host = 1 + Enumerable.Range(1, Wire.Hosts.Count - 1).Select(NameOf).ToList().IndexOf(replica);
-        Wire.Passes = (from, to) => !isCut || !(from == GatewayHost && to == host || from == host && to == GatewayHost);
+        int host = 1 + Enumerable.Range(1, Cable.Hosts.Count - 1).Select(NameOf).ToList().IndexOf(replica);
+        Cable.Passes = (from, to) => !isCut || !(from == GatewayHost && to == host || from == host && to == GatewayHost);
     }
 
     public async Task<IReadOnlyList<MemberRow>> MembersAsync()
@@ -90,14 +91,14 @@ internal sealed class NetworkedCluster : IAsyncDisposable
         Client.Dispose();
         foreach (SkeinProcess process in _processes)
             await process.DisposeAsync();
-        Wire.Dispose();
+        Cable.Dispose();
     }
 
     private static string NameOf(int replica) => $"replica-{replica}";
 
     private async Task StartAsync(int host, string verb, params string[] flags)
     {
-        NetworkNamespace network = Wire.Hosts[host];
+        NetworkNamespace network = Cable.Hosts[host];
         string[] all = [verb, .. flags, "--bind", $"{network.Address}", "--gossip", Gossip, "--insecure"];
         _processes.Add(await network.RunAsync(() => SkeinProcess.Start(all)));
     }

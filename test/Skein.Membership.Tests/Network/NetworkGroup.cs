@@ -1,4 +1,5 @@
 using System.Net;
+using Skein.Load.Chaos.Network;
 using Skein.Membership.Tests.Sockets;
 
 namespace Skein.Membership.Tests.Network;
@@ -9,11 +10,11 @@ internal sealed class NetworkGroup : IDisposable
     private readonly List<MemberProcess> _processes = [];
     private readonly CancellationTokenSource _deadline = new(TimeSpan.FromMinutes(2), TimeProvider.System);
 
-    private NetworkGroup(Wire wire) => Wire = wire;
+    private NetworkGroup(Cable cable) => Cable = cable;
 
-    public Wire Wire { get; }
+    public Cable Cable { get; }
 
-    public int[] All => [.. Enumerable.Range(0, Wire.Hosts.Count)];
+    public int[] All => [.. Enumerable.Range(0, Cable.Hosts.Count)];
 
     /// <summary>Every death that any member ever saw.</summary>
     public IEnumerable<string> Deaths => Seen(MemberState.Dead);
@@ -23,16 +24,16 @@ internal sealed class NetworkGroup : IDisposable
     /// <summary>Starts them and waits until all see all; skips the test where there can be no such networks.</summary>
     public static async Task<NetworkGroup> JoinAsync(int hosts, int seed, TimeSpan? window = null)
     {
-        var group = new NetworkGroup(await Wire.CreateOrSkipAsync(hosts, seed));
+        var group = new NetworkGroup(await CableOrSkip.CreateAsync(hosts, seed));
         try
         {
             string key = GossipKeys.NewKey();
-            var first = new IPEndPoint(group.Wire.Hosts[0].Address, MembershipOptions.DefaultPort);
+            var first = new IPEndPoint(group.Cable.Hosts[0].Address, MembershipOptions.DefaultPort);
             for (int i = 0; i < hosts; i++)
             {
-                var bind = new IPEndPoint(group.Wire.Hosts[i].Address, first.Port);
+                var bind = new IPEndPoint(group.Cable.Hosts[i].Address, first.Port);
                 string name = NameOf(i);
-                group._processes.Add(await group.Wire.Hosts[i].RunAsync(() => MemberProcess.Start(name, first, bind, key, window)));
+                group._processes.Add(await group.Cable.Hosts[i].RunAsync(() => MemberProcess.Start(name, first, bind, key, window)));
             }
             await group.AllSeeAsync(group.All, MemberState.Alive, group.All);
             return group;
@@ -62,7 +63,7 @@ internal sealed class NetworkGroup : IDisposable
     {
         foreach (MemberProcess process in _processes)
             process.Dispose();
-        Wire.Dispose();
+        Cable.Dispose();
         _deadline.Dispose();
     }
 

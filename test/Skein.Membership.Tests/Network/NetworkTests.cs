@@ -19,13 +19,13 @@ public sealed class LossTests
     private static async Task SurviveAsync(double loss, TimeSpan jitter)
     {
         using NetworkGroup group = await NetworkGroup.JoinAsync(hosts: 4, seed: 1);
-        (group.Wire.Loss, group.Wire.Jitter) = (loss, jitter);
+        (group.Cable.Loss, group.Cable.Jitter) = (loss, jitter);
 
         await Task.Delay(Length, TimeProvider.System, TestContext.Current.CancellationToken);
 
-        TestContext.Current.TestOutputHelper?.WriteLine($"loss {loss:p0}, jitter {jitter.TotalMilliseconds} ms: {group.Wire.Lost} packets lost, {group.Suspicions} suspicions seen");
+        TestContext.Current.TestOutputHelper?.WriteLine($"loss {loss:p0}, jitter {jitter.TotalMilliseconds} ms: {group.Cable.Lost} packets lost, {group.Suspicions} suspicions seen");
         Assert.Empty(group.Deaths);
-        Assert.True(loss == 0 || group.Wire.Lost > 0, "the cable lost nothing");
+        Assert.True(loss == 0 || group.Cable.Lost > 0, "the cable lost nothing");
         await group.AllSeeAsync(group.All, MemberState.Alive, group.All);
     }
 }
@@ -41,13 +41,13 @@ public sealed class PartitionTests
         int[] left = [0, 1];
         int[] right = [2, 3, 4];
 
-        group.Wire.Passes = (from, to) => left.Contains(from) == left.Contains(to);
+        group.Cable.Passes = (from, to) => left.Contains(from) == left.Contains(to);
         await group.AllSeeAsync(left, MemberState.Dead, right);
         await group.AllSeeAsync(right, MemberState.Dead, left);
         await group.AllSeeAsync(left, MemberState.Alive, left);
         await group.AllSeeAsync(right, MemberState.Alive, right);
         long healed = TimeProvider.System.GetTimestamp();
-        group.Wire.Passes = static (_, _) => true;
+        group.Cable.Passes = static (_, _) => true;
         await group.AllSeeAsync(group.All, MemberState.Alive, group.All);
 
         TestContext.Current.TestOutputHelper?.WriteLine($"healed after {TimeProvider.System.GetElapsedTime(healed).TotalSeconds:f1} s");
@@ -64,10 +64,10 @@ public sealed class OneWayTests
     {
         using NetworkGroup group = await NetworkGroup.JoinAsync(hosts: 4, seed: 3);
 
-        group.Wire.Passes = static (from, to) => (from, to) != (1, 2);
+        group.Cable.Passes = static (from, to) => (from, to) != (1, 2);
         await Task.Delay(TimeSpan.FromSeconds(10), TimeProvider.System, TestContext.Current.CancellationToken);
 
         Assert.Empty(group.Deaths);
-        Assert.True(group.Wire.Lost > 0, "nothing was blocked");
+        Assert.True(group.Cable.Lost > 0, "nothing was blocked");
     }
 }

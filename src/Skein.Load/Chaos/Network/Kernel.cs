@@ -1,10 +1,10 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
-namespace Skein.Membership.Tests.Network;
+namespace Skein.Load.Chaos.Network;
 
-/// <summary>What the base library does not do with the kernel: network namespaces and tun devices. Linux only.</summary>
-internal static class Kernel
+/// <summary>What the base library does not do with the kernel: network namespaces, tun devices, and becoming another program. Linux only.</summary>
+internal static partial class Kernel
 {
     private const int NewNetwork = 0x40000000;
     private const short PollIn = 1;
@@ -27,25 +27,33 @@ internal static class Kernel
     public static bool TryWrite(SafeFileHandle file, ReadOnlySpan<byte> bytes) =>
         Write(file, ref MemoryMarshal.GetReference(bytes), (nuint)bytes.Length) == bytes.Length;
 
-    [DllImport("libc", EntryPoint = "unshare", SetLastError = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
-    private static extern int Unshare(int flags);
+    /// <summary>This process becomes that program, with the same id; returns only where that fails.</summary>
+    /// <param name="command">The program, looked up in the path, and its arguments.</param>
+    public static void Become(IReadOnlyList<string> command) => Execute(command[0], [.. command, null]);
 
-    [DllImport("libc", EntryPoint = "ioctl", SetLastError = true)]
+    [LibraryImport("libc", EntryPoint = "unshare", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
-    private static extern int Control(SafeFileHandle file, nuint request, byte[] argument);
+    private static partial int Unshare(int flags);
 
-    [DllImport("libc", EntryPoint = "poll", SetLastError = true)]
+    [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
-    private static extern int Poll(ref PollRequest request, nuint count, int milliseconds);
+    private static partial int Control(SafeFileHandle file, nuint request, byte[] argument);
 
-    [DllImport("libc", EntryPoint = "read", SetLastError = true)]
+    [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
-    private static extern nint Read(SafeFileHandle file, ref byte buffer, nuint length);
+    private static partial int Poll(ref PollRequest request, nuint count, int milliseconds);
 
-    [DllImport("libc", EntryPoint = "write", SetLastError = true)]
+    [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
-    private static extern nint Write(SafeFileHandle file, ref byte buffer, nuint length);
+    private static partial nint Read(SafeFileHandle file, ref byte buffer, nuint length);
+
+    [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
+    private static partial nint Write(SafeFileHandle file, ref byte buffer, nuint length);
+
+    [LibraryImport("libc", EntryPoint = "execvp", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
+    private static partial int Execute(string program, string?[] arguments);
 
     [StructLayout(LayoutKind.Sequential)]
     private struct PollRequest

@@ -1,17 +1,18 @@
 using System.Collections.Concurrent;
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Net;
 using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 
-namespace Skein.Membership.Tests.Network;
+namespace Skein.Load.Chaos.Network;
 
 /// <summary>
 /// A network of its own, as a container has it, with one card in it (a tun device) whose other end this process holds. It belongs to one
-/// thread: processes and sockets made by <see cref="RunAsync{T}"/> are in it, and may then be used from anywhere.
+/// thread: processes and sockets made by <see cref="RunAsync{T}"/> are in it, and may then be used from anywhere. Linux only. Thread-safe.
 /// </summary>
-internal sealed class NetworkNamespace : IDisposable
+public sealed class NetworkNamespace : IDisposable
 {
     private readonly BlockingCollection<Action> _work = [];
     private const string Device = "wire";
@@ -27,19 +28,21 @@ internal sealed class NetworkNamespace : IDisposable
         new Thread(Work) { IsBackground = true, Name = $"network {address}" }.Start();
     }
 
+    /// <summary>Of the card, in a /24.</summary>
     public IPAddress Address { get; }
 
     /// <summary>What is sent is read here, an IP packet at a time; what is written here is received.</summary>
-    public SafeFileHandle Card { get; private set; } = new();
+    internal SafeFileHandle Card { get; private set; } = new();
 
-    /// <param name="address">Of the card, in a /24.</param>
+    /// <param name="address">Of the card.</param>
+    /// <param name="isNew">A new network; else the one that this process is in.</param>
     /// <exception cref="NetworkNotPermittedException">This process may not make networks here.</exception>
-    public static async Task<NetworkNamespace> CreateAsync(IPAddress address)
+    internal static async Task<NetworkNamespace> CreateAsync(IPAddress address, bool isNew)
     {
         var network = new NetworkNamespace(address);
         try
         {
-            network.Card = await network.RunAsync(network.Enter);
+            network.Card = await network.RunAsync(() => network.Enter(isNew));
             return network;
         }
         catch
@@ -49,7 +52,8 @@ internal sealed class NetworkNamespace : IDisposable
         }
     }
 
-    /// <summary>Runs inside.</summary>
+    /// <summary>Runs inside, one action at a time.</summary>
+    /// <exception cref="TimeoutException">It took longer than 10 s.</exception>
     public Task<T> RunAsync<T>(Func<T> action)
     {
         var done = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -67,6 +71,7 @@ internal sealed class NetworkNamespace : IDisposable
         return done.Task.WaitAsync(Patience, TimeProvider.System);
     }
 
+    /// <summary>Takes the card out; the network goes with its last process.</summary>
     public void Dispose()
     {
         Card.Dispose();
@@ -75,14 +80,19 @@ internal sealed class NetworkNamespace : IDisposable
 
     private void Work()
     {
-        foreach (Action action in _work.GetConsumingEnumerable())
+        foreach (var action in _work.GetConsumingEnumerable())
+        {
             action();
+        }
     }
 
-    private SafeFileHandle Enter()
+    private SafeFileHandle Enter(bool isNew)
     {
-        if (!Kernel.TryEnterNewNetwork())
+        if (isNew && !Kernel.TryEnterNewNetwork())
+        {
             throw new NetworkNotPermittedException($"a network namespace is refused (error {Marshal.GetLastPInvokeError()})");
+        }
+
         SafeFileHandle card;
         try
         {
@@ -92,13 +102,25 @@ internal sealed class NetworkNamespace : IDisposable
         {
             throw new NetworkNotPermittedException($"/dev/net/tun cannot be opened ({error.Message})");
         }
-        byte[] request = new byte[RequestBytes];
-        Encoding.ASCII.GetBytes(Device).CopyTo(request, 0);
-        BitConverter.TryWriteBytes(request.AsSpan(NameBytes), TunWithoutHeader);
-        if (!Kernel.TryControl(card, SetInterface, request))
-            throw new NetworkNotPermittedException($"a tun device is refused (error {Marshal.GetLastPInvokeError()})");
-        Configure($"link set lo up\naddr add {Address}/24 dev {Device}\nlink set {Device} up\n");
-        return card;
+
+        try
+        {
+            var request = new byte[RequestBytes];
+            Encoding.ASCII.GetBytes(Device).CopyTo(request, 0);
+            BitConverter.TryWriteBytes(request.AsSpan(NameBytes), TunWithoutHeader);
+            if (!Kernel.TryControl(card, SetInterface, request))
+            {
+                throw new NetworkNotPermittedException($"a tun device is refused (error {Marshal.GetLastPInvokeError()})");
+            }
+
+            Configure($"link set lo up\naddr add {Address}/24 dev {Device}\nlink set {Device} up\n");
+            return card;
+        }
+        catch
+        {
+            card.Dispose();
+            throw;
+        }
     }
 
     private static void Configure(string lines)
@@ -106,15 +128,17 @@ internal sealed class NetworkNamespace : IDisposable
         var start = new ProcessStartInfo("ip", ["-batch", "-"]) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardError = true };
         try
         {
-            using Process process = Process.Start(start)!;
+            using var process = Process.Start(start)!;
             process.StandardInput.Write(lines);
             process.StandardInput.Close();
-            string errors = process.StandardError.ReadToEnd();
+            var errors = process.StandardError.ReadToEnd();
             process.WaitForExit();
             if (process.ExitCode != 0)
-                throw new InvalidOperationException($"ip -batch failed: {errors}");
+            {
+                throw new NetworkNotPermittedException($"the network cannot be set up: {errors.ReplaceLineEndings(" ").Trim()}");
+            }
         }
-        catch (System.ComponentModel.Win32Exception)
+        catch (Win32Exception)
         {
             throw new NetworkNotPermittedException("the command ip (iproute2) is not installed");
         }
@@ -122,4 +146,4 @@ internal sealed class NetworkNamespace : IDisposable
 }
 
 /// <summary>Says why there can be no networks of our own here.</summary>
-internal sealed class NetworkNotPermittedException(string message) : Exception(message);
+public sealed class NetworkNotPermittedException(string message) : Exception(message);

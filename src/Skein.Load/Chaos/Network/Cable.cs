@@ -1,0 +1,179 @@
+using System.Net;
+
+namespace Skein.Load.Chaos.Network;
+
+/// <summary>
+/// The cable between networks of our own, in this process: each IP packet is passed, lost or late, as it is told. It does what
+/// <c>tc netem</c> does, and needs neither that module nor the rights to load it. Safe for concurrent use.
+/// </summary>
+public sealed class Cable : IDisposable
+{
+    private readonly Random[] _random;
+    private readonly Lock _lateness = new();
+    private readonly PriorityQueue<(int To, byte[] Packet), long> _late = new();
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly List<Thread> _threads = [];
+    private readonly double[] _lossOf;
+    private long _lost;
+    private const int FirstHost = 1;
+    private const int MostHosts = 254;
+    private const int LargestPacket = 65536;
+    private const int PollMilliseconds = 100;
+
+    private Cable(IReadOnlyList<NetworkNamespace> hosts, int seed)
+    {
+        Hosts = hosts;
+        _lossOf = new double[hosts.Count];
+        _random = [.. hosts.Select((_, i) => new Random(seed + i))];
+        for (var i = 0; i < hosts.Count; i++)
+        {
+            var from = i;
+            _threads.Add(new Thread(() => Read(from)) { IsBackground = true, Name = $"cable from {Hosts[i].Address}" });
+        }
+
+        _threads.Add(new Thread(DeliverLate) { IsBackground = true, Name = "cable, late packets" });
+        _threads.ForEach(static thread => thread.Start());
+    }
+
+    /// <summary>Their addresses are 10.77.0.1 and on.</summary>
+    public IReadOnlyList<NetworkNamespace> Hosts { get; }
+
+    /// <summary>Share of all packets that is lost, 0 to 1, each way.</summary>
+    public double Loss { get; set; }
+
+    /// <summary>Each packet is late by a random time up to this, so that they overtake each other.</summary>
+    public TimeSpan Jitter { get; set; }
+
+    /// <summary>Whether a packet from one host to another passes.</summary>
+    public Func<int, int, bool> Passes { get; set; } = static (_, _) => true;
+
+    /// <summary>Packets that did not arrive.</summary>
+    public long Lost => Interlocked.Read(ref _lost);
+
+    /// <summary>Makes it, with its hosts.</summary>
+    /// <param name="hosts">How many, 1 to 254.</param>
+    /// <param name="seed">Of loss and jitter.</param>
+    /// <param name="isFirstHere">The first host is the network that this process is in, and not a new one.</param>
+    /// <exception cref="NetworkNotPermittedException">This process may not make networks here.</exception>
+    public static async Task<Cable> CreateAsync(int hosts, int seed, bool isFirstHere = false)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(hosts, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(hosts, MostHosts);
+        var made = new List<NetworkNamespace>();
+        try
+        {
+            for (var i = 0; i < hosts; i++)
+            {
+                made.Add(await NetworkNamespace.CreateAsync(new IPAddress([10, 77, 0, (byte)(FirstHost + i)]), isNew: i > 0 || !isFirstHere));
+            }
+
+            return new Cable(made, seed);
+        }
+        catch
+        {
+            made.ForEach(static host => host.Dispose());
+            throw;
+        }
+    }
+
+    /// <summary>Loses a share of the packets to and from one host, 0 to 1, whatever <see cref="Loss"/> is.</summary>
+    public void SetLoss(int host, double share) => Volatile.Write(ref _lossOf[host], share);
+
+    /// <summary>Ends all passing of packets, then takes the cards out.</summary>
+    public void Dispose()
+    {
+        _stopping.Cancel();
+        _threads.ForEach(static thread => thread.Join());
+        foreach (var host in Hosts)
+        {
+            host.Dispose();
+        }
+
+        _stopping.Dispose();
+    }
+
+    private void Read(int from)
+    {
+        const int Destination = 16;
+        var packet = new byte[LargestPacket];
+        var card = Hosts[from].Card;
+        while (!_stopping.IsCancellationRequested)
+        {
+            // A read alone could not be ended.
+            if (!Kernel.WaitForInput(card, PollMilliseconds))
+            {
+                continue;
+            }
+
+            var length = Kernel.Read(card, packet);
+            var isIPv4 = length > Destination + 4 && packet[0] >> 4 == 4;
+            if (isIPv4)
+            {
+                Pass(from, packet[Destination + 3] - FirstHost, packet.AsSpan(0, length));
+            }
+        }
+    }
+
+    private void Pass(int from, int to, ReadOnlySpan<byte> packet)
+    {
+        if (to < 0 || to >= Hosts.Count)
+        {
+            return;
+        }
+
+        if (!Passes(from, to) || _random[from].NextDouble() < LossBetween(from, to))
+        {
+            Interlocked.Increment(ref _lost);
+        }
+        else if (Jitter == TimeSpan.Zero)
+        {
+            Deliver(to, packet);
+        }
+        else
+        {
+            var due = TimeProvider.System.GetTimestamp() + (long)(_random[from].NextDouble() * Jitter.TotalSeconds * TimeProvider.System.TimestampFrequency);
+            lock (_lateness)
+            {
+                _late.Enqueue((to, packet.ToArray()), due);
+            }
+        }
+    }
+
+    private double LossBetween(int from, int to) => Math.Max(Loss, Math.Max(Volatile.Read(ref _lossOf[from]), Volatile.Read(ref _lossOf[to])));
+
+    private void Deliver(int to, ReadOnlySpan<byte> packet)
+    {
+        // Its queue may be full, as that of any card.
+        if (!Kernel.TryWrite(Hosts[to].Card, packet))
+        {
+            Interlocked.Increment(ref _lost);
+        }
+    }
+
+    private void DeliverLate()
+    {
+        // Awake only where there is jitter: the rest is delivered by who has read it.
+        while (!_stopping.Token.WaitHandle.WaitOne(TimeSpan.FromMilliseconds(Jitter == TimeSpan.Zero ? PollMilliseconds : 1)))
+        {
+            while (TryTakeLate(out var to, out var packet))
+            {
+                Deliver(to, packet);
+            }
+        }
+    }
+
+    private bool TryTakeLate(out int to, out byte[] packet)
+    {
+        lock (_lateness)
+        {
+            (to, packet) = (0, []);
+            if (!_late.TryPeek(out _, out var due) || due > TimeProvider.System.GetTimestamp())
+            {
+                return false;
+            }
+
+            (to, packet) = _late.Dequeue();
+            return true;
+        }
+    }
+}

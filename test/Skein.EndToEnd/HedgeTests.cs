@@ -1,0 +1,87 @@
+using Skein.EndToEnd.Support;
+
+namespace Skein.EndToEnd;
+
+/// <summary><c>skein gateway --hedge all</c> where a replica's first token is late: another one answers.</summary>
+public class HedgeTests
+{
+    private const string Slow = "replica-1";
+
+    /// <summary>What the budget holds at first, and what each request pays in.</summary>
+    private const double Burst = 5, Share = 0.05;
+
+    /// <summary>First tokens of each replica after which the gateway knows what is usual.</summary>
+    private const int Known = 8;
+
+    private static readonly Question Plain = new("Who answers first?", MaxTokens: 80);
+
+    [Fact]
+    public async Task Hedge_OneReplicaOfThreeIsSlow_AnotherAnswersAndMayItselfBeLost()
+    {
+        await using LooseCluster cluster = await StartAsync("replica-2", "replica-3");
+        Answer undisturbed = await cluster.AskToEndAsync(Plain);
+        // Longer than this test waits for anything: without a hedge there would be no answer, and unless it is aborted it stays.
+        Question late = Plain with { Fault = $$"""{"kind":"slow","at":0,"on":"{{Slow}}","attempt":0,"ms":600000}""" };
+
+        // All idle: each gets two.
+        HttpAnswerStream[] streams = await Task.WhenAll(Enumerable.Range(0, 6).Select(_ => HttpAnswerStream.AskAsync(cluster.Client, late)));
+        try
+        {
+            Assert.All(streams, static stream => Assert.NotEqual(Slow, stream.Replica));
+            HttpAnswerStream hedged = streams.First(static stream => stream.Attempts == "2");
+            await cluster.MemberAsync(Slow, row => row.InFlight == 0, "was told to stop");
+            await hedged.ReadPiecesAsync(5);
+            cluster.Replicas[hedged.Replica].Life.Send(Signal.Kill);
+            foreach (HttpAnswerStream stream in streams)
+                Assert.Equal(undisturbed, await stream.ReadToEndAsync());
+            Assert.Matches($@"^failovers=1 attempts=[3-5] \[token \d+: {hedged.Replica} lost \((connection_lost|link_stall)\)\]$", hedged.Failovers);
+        }
+        finally
+        {
+            foreach (HttpAnswerStream stream in streams)
+                await stream.DisposeAsync();
+        }
+        (double asked, double won) = await CountAsync(cluster);
+        Assert.InRange(won, 1, asked);
+    }
+
+    [Fact]
+    public async Task Hedge_EveryFirstAttemptIsSlow_HedgesStayWithinTheBudget()
+    {
+        const int Requests = 40;
+        await using LooseCluster cluster = await StartAsync("replica-2");
+        Answer undisturbed = await cluster.AskToEndAsync(Plain);
+        Question late = Plain with { Fault = """{"kind":"slow","at":0,"attempt":1,"ms":3000}""" };
+
+        Answer[] answers = await Task.WhenAll(Enumerable.Range(0, Requests).Select(_ => cluster.AskToEndAsync(late)));
+
+        Assert.All(answers, answer => Assert.Equal(undisturbed, answer));
+        (double asked, double won) = await CountAsync(cluster);
+        Assert.InRange(asked, 1, Burst + (Share * Requests));
+        Assert.InRange(won, 1, asked);
+    }
+
+    /// <summary>Starts it and asks, all at once, until the gateway knows how long a first token takes; nothing is hedged before that.</summary>
+    private static async Task<LooseCluster> StartAsync(params string[] others)
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "needs Linux: signals, and processes as /proc tells them");
+        LooseCluster cluster = await LooseCluster.StartAsync([Slow, .. others], ["--tokens-per-second", "40", "--enable-faults"], "--hedge", "all");
+        try
+        {
+            await Task.WhenAll(Enumerable.Range(0, Known * (1 + others.Length)).Select(_ => cluster.AskToEndAsync(Plain with { MaxTokens = 1 })));
+            Assert.Equal((0, 0), await CountAsync(cluster));
+            return cluster;
+        }
+        catch
+        {
+            await cluster.DisposeAsync();
+            throw;
+        }
+    }
+
+    private static async Task<(double Asked, double Won)> CountAsync(LooseCluster cluster)
+    {
+        string metrics = await cluster.Client.GetStringAsync("/metrics");
+        return (Metric.Sum(metrics, "skein_hedges", "outcome=\"asked\""), Metric.Sum(metrics, "skein_hedges", "outcome=\"won\""));
+    }
+}

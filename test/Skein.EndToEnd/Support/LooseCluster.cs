@@ -1,0 +1,64 @@
+using System.Net.Http.Json;
+using System.Text.Json;
+using Skein.Gateway.Admin;
+
+namespace Skein.EndToEnd.Support;
+
+/// <summary>A gateway and replicas with the simulated engine, each a process without a supervisor: none that is gone comes back.</summary>
+/// <param name="Gateway">The gateway.</param>
+/// <param name="Replicas">By name.</param>
+/// <param name="Client">For the gateway.</param>
+internal sealed record LooseCluster(SkeinProcess Gateway, IReadOnlyDictionary<string, SkeinProcess> Replicas, HttpClient Client) : IAsyncDisposable
+{
+    /// <summary>Starts it and waits until the gateway sees all.</summary>
+    /// <param name="replicas">Their names.</param>
+    /// <param name="replicaFlags">Flags of each.</param>
+    /// <param name="gatewayFlags">Flags of the gateway.</param>
+    public static async Task<LooseCluster> StartAsync(string[] replicas, string[] replicaFlags, params string[] gatewayFlags)
+    {
+        SkeinProcess gateway = SkeinProcess.Start(
+            ["gateway", "--http", "0", "--grpc", "0", "--gossip", "0", "--expected-replicas", $"{replicas.Length}", .. gatewayFlags]);
+        var started = new Dictionary<string, SkeinProcess>();
+        var client = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { Timeout = Timeout.InfiniteTimeSpan };
+        var cluster = new LooseCluster(gateway, started, client);
+        try
+        {
+            string up = await gateway.LineAsync("is up: HTTP on ");
+            client.BaseAddress = new Uri(up.Split("HTTP on ")[1].Split(',')[0]);
+            string seed = up.Split("gossip on ")[1].Split(';')[0];
+            foreach (string name in replicas)
+                started.Add(name, SkeinProcess.Start(["replica", "--name", name, "--engine", "simulated", "--grpc", "0", "--gossip", "0", "--join", seed, .. replicaFlags]));
+            await Until.FoundAsync(
+                async () => (await client.GetAsync("/readyz")).IsSuccessStatusCode ? "ready" : null, "the gateway is ready", context: cluster.Tell);
+            return cluster;
+        }
+        catch
+        {
+            await cluster.DisposeAsync();
+            throw;
+        }
+    }
+
+    public async Task<MemberRow[]> MembersAsync() => await Client.GetFromJsonAsync<MemberRow[]>("/admin/v1/members", JsonSerializerOptions.Web) ?? [];
+
+    /// <summary>The row of a member once it is as wanted.</summary>
+    public Task<MemberRow> MemberAsync(string name, Func<MemberRow, bool> isWanted, string what) => Until.FoundAsync(
+        async () => (await MembersAsync()).SingleOrDefault(row => row.Name == name && isWanted(row)), $"{name} {what}", context: Tell);
+
+    public async Task<Answer> AskToEndAsync(Question question)
+    {
+        await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(Client, question);
+        return await stream.ReadToEndAsync();
+    }
+
+    /// <summary>What the processes said, for a failure's message.</summary>
+    public string Tell() => string.Join("\n---\n", Replicas.Values.Prepend(Gateway).Select(static process => process.Errors));
+
+    public async ValueTask DisposeAsync()
+    {
+        Client.Dispose();
+        await Gateway.DisposeAsync();
+        foreach (SkeinProcess replica in Replicas.Values)
+            await replica.DisposeAsync();
+    }
+}
