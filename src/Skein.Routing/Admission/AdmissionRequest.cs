@@ -24,14 +24,23 @@ public readonly record struct Arrival(int Priority, long Sequence, int Choice)
 /// <param name="Excluded">Lives that failed this session: not asked again.</param>
 public sealed record AdmissionRequest(string Model, Arrival Arrival, bool Displaced, TimeSpan? WaitingSince, string Fingerprint, IReadOnlyCollection<ReplicaId> Excluded)
 {
+    /// <summary>Lives that failed this session too, but before it had its newest tokens from others: asked when nobody else could serve it. Default none.</summary>
+    public IReadOnlyCollection<ReplicaId> LastResort { get; init; } = [];
+
     /// <summary>A replica with another fingerprint will do where none with this one has a free slot. Default false.</summary>
     public bool TakesOtherFingerprints { get; init; }
 
     internal bool Accepts(Replica replica) =>
-        (Excluded.Count == 0 || !Excluded.Contains(replica.Id)) && (TakesOtherFingerprints || HasFingerprint(replica));
+        !Names(Excluded, replica) && !Names(LastResort, replica) && HasUsableFingerprint(replica);
+
+    internal bool AcceptsAsLastResort(Replica replica) => Names(LastResort, replica) && HasUsableFingerprint(replica);
 
     /// <summary>Of those that it accepts, these are picked from while they have a free slot.</summary>
     internal bool Prefers(Replica replica) => !TakesOtherFingerprints || HasFingerprint(replica);
+
+    private static bool Names(IReadOnlyCollection<ReplicaId> lives, Replica replica) => lives.Count > 0 && lives.Contains(replica.Id);
+
+    private bool HasUsableFingerprint(Replica replica) => TakesOtherFingerprints || HasFingerprint(replica);
 
     private bool HasFingerprint(Replica replica) =>
         Fingerprint.Length == 0 || replica.Description.FingerprintOf(Model) is not { Length: > 0 } its

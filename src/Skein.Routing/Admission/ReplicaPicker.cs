@@ -18,7 +18,8 @@ internal enum FreeFor
 
 /// <summary>
 /// Which replica of a model takes a request: one in good standing, else a suspected one, else, for a session that lost all others, an
-/// ejected one: a replica that may fail is better than a stream that surely does. Not thread-safe; used under the admission lock.
+/// ejected one, else one that failed it long before: a replica that may fail is better than a stream that surely does. Not thread-safe; used
+/// under the admission lock.
 /// </summary>
 internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource random)
 {
@@ -36,24 +37,15 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
     {
         if (_candidates.Length < serving.Length)
             _candidates = new BalancingCandidate[serving.Length * 2];
-        int count = Gather(serving, request, Standing.Good, now);
-        if (count == 0)
-            count = Gather(serving, request, Standing.Suspected, now);
-        if (count == 0 && request.Displaced && !AnyNotEjected(serving, request))
-            count = Gather(serving, request, Standing.Ejected, now);
+        int count = Gather(serving, request, now, isLastResort: false);
+        if (count == 0 && request.LastResort.Count > 0 && !CanServe(serving, request, isLastResort: false))
+            count = Gather(serving, request, now, isLastResort: true);
         return count == 0 ? null : _candidates[policy.Pick(_candidates.AsSpan(0, count), random)].Replica;
     }
 
     /// <summary>True when a replica could take the request, once it has a free slot.</summary>
-    public static bool CanServe(ReadOnlySpan<Replica> serving, AdmissionRequest request)
-    {
-        foreach (Replica replica in serving)
-        {
-            if (replica.TakesWork && request.Accepts(replica))
-                return true;
-        }
-        return false;
-    }
+    public static bool CanServe(ReadOnlySpan<Replica> serving, AdmissionRequest request) =>
+        CanServe(serving, request, isLastResort: false) || CanServe(serving, request, isLastResort: true);
 
     /// <summary>For whom there are free slots, as far as known.</summary>
     public static FreeFor FreeSlots(ReadOnlySpan<Replica> serving, TimeSpan now)
@@ -81,13 +73,36 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
         return false;
     }
 
-    private int Gather(ReadOnlySpan<Replica> serving, AdmissionRequest request, Standing standing, TimeSpan now)
+    private static bool CanServe(ReadOnlySpan<Replica> serving, AdmissionRequest request, bool isLastResort)
+    {
+        foreach (Replica replica in serving)
+        {
+            if (replica.TakesWork && Accepts(request, replica, isLastResort))
+                return true;
+        }
+        return false;
+    }
+
+    private static bool Accepts(AdmissionRequest request, Replica replica, bool isLastResort) =>
+        isLastResort ? request.AcceptsAsLastResort(replica) : request.Accepts(replica);
+
+    private int Gather(ReadOnlySpan<Replica> serving, AdmissionRequest request, TimeSpan now, bool isLastResort)
+    {
+        int count = Gather(serving, request, Standing.Good, now, isLastResort);
+        if (count == 0)
+            count = Gather(serving, request, Standing.Suspected, now, isLastResort);
+        if (count == 0 && request.Displaced && !AnyNotEjected(serving, request, isLastResort))
+            count = Gather(serving, request, Standing.Ejected, now, isLastResort);
+        return count;
+    }
+
+    private int Gather(ReadOnlySpan<Replica> serving, AdmissionRequest request, Standing standing, TimeSpan now, bool isLastResort)
     {
         int count = 0;
         bool onlyPreferred = false;
         foreach (Replica replica in serving)
         {
-            if (replica.TakesWork && StandingOf(replica, now) == standing && replica.HasFreeSlot(now) && request.Accepts(replica))
+            if (replica.TakesWork && StandingOf(replica, now) == standing && replica.HasFreeSlot(now) && Accepts(request, replica, isLastResort))
             {
                 bool isPreferred = request.Prefers(replica);
                 if (onlyPreferred && !isPreferred)
@@ -104,11 +119,11 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
     private static Standing StandingOf(Replica replica, TimeSpan now) =>
         !replica.Breaker.Allows(now) ? Standing.Ejected : replica.Description.Suspect ? Standing.Suspected : Standing.Good;
 
-    private static bool AnyNotEjected(ReadOnlySpan<Replica> serving, AdmissionRequest request)
+    private static bool AnyNotEjected(ReadOnlySpan<Replica> serving, AdmissionRequest request, bool isLastResort)
     {
         foreach (Replica replica in serving)
         {
-            if (replica.TakesWork && !replica.Breaker.IsEjected && request.Accepts(replica))
+            if (replica.TakesWork && !replica.Breaker.IsEjected && Accepts(request, replica, isLastResort))
                 return true;
         }
         return false;

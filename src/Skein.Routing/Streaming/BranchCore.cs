@@ -30,7 +30,7 @@ internal enum FrameVerdict
 internal sealed class BranchCore(GenerateRequest request, StreamingOptions options)
 {
     private readonly Journal _journal = new();
-    private readonly HashSet<ReplicaId> _excluded = [];
+    private readonly Dictionary<ReplicaId, int> _failedAt = [];
     private Replay? _replay;
     private TimeSpan? _waitingSince;
     private int _numbered;
@@ -76,8 +76,9 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
 
     /// <summary>What the next attempt needs of a replica.</summary>
     public AdmissionRequest Need(string model, Arrival arrival) =>
-        new(model, arrival, Displaced: _excluded.Count > 0, _waitingSince, NextIndex > 0 ? _journal.Fingerprint : "", _excluded)
+        new(model, arrival, Displaced: _failedAt.Count > 0, _waitingSince, NextIndex > 0 ? _journal.Fingerprint : "", Failed(since: Reached))
         {
+            LastResort = Failed(since: 0, until: Reached),
             TakesOtherFingerprints = MayChangeFingerprint,
         };
 
@@ -87,7 +88,7 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
     /// <param name="current">Where the current attempt runs.</param>
     /// <param name="hold">It is to go on with what the current attempt will have said by then, even if that is nothing yet.</param>
     public AdmissionRequest NeedBeside(string model, Arrival arrival, ReplicaId current, bool hold) =>
-        new(model, arrival, Displaced: true, WaitingSince: null, hold || NextIndex > 0 ? _journal.Fingerprint : "", [.. _excluded, current])
+        new(model, arrival, Displaced: true, WaitingSince: null, hold || NextIndex > 0 ? _journal.Fingerprint : "", [.. _failedAt.Keys, current])
         {
             TakesOtherFingerprints = MayChangeFingerprint,
         };
@@ -119,7 +120,7 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
     public void Promote(Challenge challenge) => MakeCurrent((int)challenge.Request.Attempt, challenge.FromIndex, _replay);
 
     /// <summary>Takes in that a challenger failed: its replica is not asked again.</summary>
-    public void ChallengerLost(ReplicaId replica) => _excluded.Add(replica);
+    public void ChallengerLost(ReplicaId replica) => _failedAt[replica] = Reached;
 
     /// <summary>Judges a frame, journals it if it counts, and strips from it what is not the client's business.</summary>
     /// <param name="frame">Changed where parts of it are not to be forwarded.</param>
@@ -156,7 +157,7 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
     /// <returns>Null when another attempt may be made, else why not.</returns>
     public string? Lost(ReplicaId replica, FaultReason reason)
     {
-        _excluded.Add(replica);
+        _failedAt[replica] = Reached;
         _waitingSince = null;
         if (Reached > _reachedBefore)
             _lostWithoutProgress = 0;
@@ -170,6 +171,10 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
             ? $"{_lostWithoutProgress} replicas in a row were lost on this request at token {NextIndex}, the last one ({replica.Name}) by {reason.Word()}"
             : null;
     }
+
+    /// <summary>Lives that failed this branch at a token from <paramref name="since"/> on, and before <paramref name="until"/>.</summary>
+    private ReplicaId[] Failed(int since, int until = int.MaxValue) =>
+        _failedAt.Count == 0 ? [] : [.. _failedAt.Where(failure => failure.Value >= since && failure.Value < until).Select(failure => failure.Key)];
 
     private static bool IsEmpty(GenerateFrame frame) => frame.Count == 0 && frame.Text.IsEmpty && frame.RawDelta.IsEmpty && frame.Finish is null;
 

@@ -64,6 +64,24 @@ public sealed class FailoverTests
         Assert.Equal(0, gateway.Admission.Leased);
     }
 
+    [Theory]
+    [InlineData(2, 2)]
+    [InlineData(3, 3)]
+    [InlineData(4, 3)]
+    public async Task Session_TwoLivesFailedItWithTokensInBetween_AsksThemAgainOnlyWhereNobodyElseIs(int replicas, int asked)
+    {
+        using var gateway = new Gateway(new StaticFleet([.. Enumerable.Range(0, replicas).Select(i => Replica($"r{i}"))]));
+        gateway.Link.Script = (_, attempt, at) => attempt <= 2 && at == (int)attempt * 3 ? Act.FailEngine : Act.Answer;
+
+        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens));
+        Received received = Assert.Single(await Received.AllAsync(session));
+
+        Assert.Equal(ScriptedLink.TextOf(7, (int)Tokens), received.Text);
+        string[] tried = [.. gateway.Link.Attempts.Select(attempt => attempt.Replica)];
+        Assert.Equal((3, asked), (tried.Length, tried.Distinct().Count()));
+        Assert.NotEqual(tried[1], tried[2]);
+    }
+
     [Fact]
     public async Task Session_TwoAttemptsWithoutProgress_EndsAsPoison()
     {
