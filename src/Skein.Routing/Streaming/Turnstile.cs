@@ -1,24 +1,51 @@
-using System.Diagnostics.CodeAnalysis;
-
 namespace Skein.Routing.Streaming;
 
-/// <summary>Lets a few in at a time, in the order they came. Thread-safe.</summary>
+/// <summary>
+/// Lets a few in at a time, in the order they came. Thread-safe. No semaphore: one that is cancelled goes on in the thread pool, and a simulated run would
+/// not repeat.
+/// </summary>
 /// <param name="places">How many; at least 1.</param>
-[SuppressMessage("Design", "CA1001", Justification = "A semaphore that is only awaited has no handle to give back.")]
 internal sealed class Turnstile(int places)
 {
-    private readonly SemaphoreSlim _places = new(places, places);
+    private readonly Lock _gate = new();
+    private readonly Queue<TaskCompletionSource> _waiting = [];
+    private int _free = places;
 
     /// <summary>Waits for a place; disposing the result, once, gives it back.</summary>
     /// <exception cref="OperationCanceledException">Cancelled while waiting.</exception>
     public async ValueTask<IDisposable> EnterAsync(CancellationToken cancellationToken)
     {
-        await _places.WaitAsync(cancellationToken);
-        return new Place(_places);
+        var turn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_gate)
+        {
+            if (_free > 0)
+            {
+                _free--;
+                return new Place(this);
+            }
+            _waiting.Enqueue(turn);
+        }
+        await using (cancellationToken.UnsafeRegister(static (waiting, token) => ((TaskCompletionSource)waiting!).TrySetCanceled(token), turn))
+            await turn.Task;
+        return new Place(this);
     }
 
-    private sealed class Place(SemaphoreSlim places) : IDisposable
+    private void Leave()
     {
-        public void Dispose() => places.Release();
+        lock (_gate)
+        {
+            // Those that were cancelled take no turn.
+            while (_waiting.TryDequeue(out TaskCompletionSource? next))
+            {
+                if (next.TrySetResult())
+                    return;
+            }
+            _free++;
+        }
+    }
+
+    private sealed class Place(Turnstile of) : IDisposable
+    {
+        public void Dispose() => of.Leave();
     }
 }
