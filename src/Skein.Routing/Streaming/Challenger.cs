@@ -12,6 +12,7 @@ internal abstract class Challenger(SessionServices services, Challenge challenge
 {
     private readonly CancellationTokenSource _stop = CancellationTokenSource.CreateLinkedTokenSource(branch);
     private readonly Queue<GenerateFrame> _frames = [];
+    private IDisposable? _turn;
     private Attempt? _attempt;
     private volatile Replica? _replica;
 
@@ -54,6 +55,9 @@ internal abstract class Challenger(SessionServices services, Challenge challenge
     /// <summary>Waits for the moment and the slot; null when there is none.</summary>
     protected abstract ValueTask<ReplicaLease?> ReserveAsync(CancellationToken cancellationToken);
 
+    /// <summary>Waits until it may load its replica with its prompt; what it returns is disposed once it is ready, or has failed.</summary>
+    protected virtual ValueTask<IDisposable?> TurnAsync(CancellationToken cancellationToken) => ValueTask.FromResult<IDisposable?>(null);
+
     /// <summary>Looks at a frame: null when another one is needed, else whether the challenger may be promoted.</summary>
     protected abstract bool? Judge(GenerateFrame frame);
 
@@ -64,6 +68,7 @@ internal abstract class Challenger(SessionServices services, Challenge challenge
             ReplicaLease? lease = await ReserveAsync(_stop.Token);
             if (lease is null)
                 return false;
+            _turn = await TakeTurnAsync(lease);
             _replica = lease.Replica;
             // The stop token ends the challenger alone; once promoted, the branch's own token must count.
             _attempt = new Attempt(services, lease, challenge.Request, branch);
@@ -90,6 +95,23 @@ internal abstract class Challenger(SessionServices services, Challenge challenge
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
             return false;
+        }
+        finally
+        {
+            _turn?.Dispose();
+        }
+    }
+
+    private async ValueTask<IDisposable?> TakeTurnAsync(ReplicaLease lease)
+    {
+        try
+        {
+            return await TurnAsync(_stop.Token);
+        }
+        catch
+        {
+            lease.Dispose();
+            throw;
         }
     }
 
@@ -134,6 +156,11 @@ internal sealed class HeldChallenger(
         reason == FaultReason.Draining
             ? await Services.Admission.AcquireAsync(Need, cancellationToken)
             : Services.Admission.TryAcquire(Need);
+
+    // A drained replica has many streams, which all come at once: what they have others read is read one after the other anyway, and with all of it at
+    // once the streams that run there would stand still.
+    protected override async ValueTask<IDisposable?> TurnAsync(CancellationToken cancellationToken) =>
+        reason == FaultReason.Draining ? await Services.HandOvers.EnterAsync(cancellationToken) : null;
 
     protected override bool? Judge(GenerateFrame frame) => frame.Start is not null ? true : null;
 }

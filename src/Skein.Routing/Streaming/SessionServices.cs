@@ -20,6 +20,9 @@ internal sealed record SessionServices(
     /// <summary>Pays for going on after engine faults, and for leaving stragglers.</summary>
     public Budget Retries { get; } = new(Options.RetryShare, RetriesPerSecond, Options.RetryBurst, Time);
 
+    /// <summary>Streams of drained replicas on their way to others.</summary>
+    public Turnstile HandOvers { get; } = new(Options.HandOversAtOnce);
+
     public void RequestCame()
     {
         Hedging.RequestCame();

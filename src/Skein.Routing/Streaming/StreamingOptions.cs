@@ -61,6 +61,12 @@ public sealed record StreamingOptions
     /// <summary>How many times slower than another replica one must be before its streams are moved. Default 4, range 1 to 1,000, or 0: never.</summary>
     public double StragglerFactor { get; init; } = 4;
 
+    /// <summary>
+    /// Streams of drained replicas that may have their prompt and journal read elsewhere at a time; the others go on where they are meanwhile. Default 4,
+    /// range 1 to 10,000.
+    /// </summary>
+    public int HandOversAtOnce { get; init; } = 4;
+
     /// <summary>Throws when a value is out of its range.</summary>
     /// <exception cref="ArgumentException">Names the option, its value and what is allowed.</exception>
     public void Validate()
@@ -80,6 +86,7 @@ public sealed record StreamingOptions
         OptionCheck.Require(RetryShare is >= 0 and <= 1, "retry share", RetryShare, "0 to 1");
         OptionCheck.Require(RetryBurst is >= 0 and <= 1_000_000, "retry burst", RetryBurst, "0 to 1000000");
         OptionCheck.Require(HedgeShare is >= 0 and <= 1, "hedge share", HedgeShare, "0 to 1");
+        OptionCheck.Require(HandOversAtOnce is >= 1 and <= 10_000, "hand-overs at once", HandOversAtOnce, "1 to 10000");
         OptionCheck.Require(StragglerFactor is 0 or (>= 1 and <= 1_000), "straggler factor", StragglerFactor, "0 (never), or 1 to 1000");
     }
 

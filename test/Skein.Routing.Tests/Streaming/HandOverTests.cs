@@ -131,6 +131,34 @@ public sealed class HandOverTests
     }
 
     [Fact]
+    public async Task Drain_ManyStreams_AreReadElsewhereAFewAtATime()
+    {
+        const int Streams = 10;
+        const int EnoughForAllToBegin = 5000;
+        ReplicaDescription a = Replica("a", slots: Streams), b = Replica("b", slots: Streams, weight: 0.001);
+        using var gateway = new Gateway(new StaticFleet(a, b), streaming: new StreamingOptions { HandOversAtOnce = 3 });
+        var holding = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        gateway.Link.ReadyToHold = holding.Task;
+        int begun = 0, rounds = 0;
+        gateway.Link.Script = (replica, _, at) =>
+        {
+            if (replica == "a" && at == 3 && Interlocked.Increment(ref begun) == Streams)
+                gateway.Source.Set(a with { Draining = true, HandOver = true }, b);
+            if (gateway.Link.MostReadingToHold >= 3 && Interlocked.Increment(ref rounds) == EnoughForAllToBegin)
+                holding.SetResult();
+            return replica == "a" && at == 4 ? Act.Idle : Act.Answer;
+        };
+
+        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens, n: Streams));
+        Received[] received = await Received.AllAsync(session, Streams);
+
+        Assert.All(received, choice => Assert.Equal(Tokens, choice.Ids.Count));
+        Assert.Equal(Streams, session.Failovers.Count(failover => failover.Reason == "draining"));
+        Assert.Equal(3, gateway.Link.MostReadingToHold); // All ten, where nothing bounds them.
+        Assert.Equal(0, gateway.Admission.Leased);
+    }
+
+    [Fact]
     public async Task Drain_NoSlotElsewhere_WaitsForOneWhileTheStreamGoesOn()
     {
         using var rig = new Rig(slotsElsewhere: 1) { DrainAt = 3, CutAt = 8 };

@@ -21,6 +21,7 @@ public sealed class StreamingOptionsTests
         { new() { RetryShare = 1.5 }, "retry share 1.5 is out of range; allowed: 0 to 1" },
         { new() { RetryBurst = -1 }, "retry burst -1 is out of range; allowed: 0 to 1000000" },
         { new() { HedgeShare = double.NaN }, "hedge share NaN is out of range; allowed: 0 to 1" },
+        { new() { HandOversAtOnce = 0 }, "hand-overs at once 0 is out of range; allowed: 1 to 10000" },
         { new() { StragglerFactor = 0.5 }, "straggler factor 0.5 is out of range; allowed: 0 (never), or 1 to 1000" },
     };
 

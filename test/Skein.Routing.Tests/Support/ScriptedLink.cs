@@ -52,6 +52,8 @@ internal sealed class ScriptedLink : IReplicaLink
 
     private readonly ConcurrentDictionary<(uint Choice, uint Attempt), TaskCompletionSource<ContinueRequest>> _held = [];
     private int _running;
+    private int _reading;
+    private int _mostReading;
 
     /// <summary>What the replicas say of every request. Default exact.</summary>
     public ResumeTier Tier { get; set; } = ResumeTier.Exact;
@@ -64,6 +66,9 @@ internal sealed class ScriptedLink : IReplicaLink
 
     /// <summary>Completed when held attempts may tell that they are ready. Default completed.</summary>
     public Task ReadyToHold { get; set; } = Task.CompletedTask;
+
+    /// <summary>Most attempts that waited for <see cref="ReadyToHold"/> at a time.</summary>
+    public int MostReadingToHold => Volatile.Read(ref _mostReading);
 
     /// <summary>Decides what Continue answers; the default lets the attempt go on.</summary>
     public Func<LinkException?> OnContinue { get; set; } = () => null;
@@ -89,7 +94,12 @@ internal sealed class ScriptedLink : IReplicaLink
             await ActAsync(Script(name, request.Attempt, -1), replica, cancellationToken);
             if (request.Hold)
             {
+                int reading = Interlocked.Increment(ref _reading);
+                while (Volatile.Read(ref _mostReading) is var most && most < reading && Interlocked.CompareExchange(ref _mostReading, reading, most) != most)
+                {
+                }
                 await ReadyToHold.WaitAsync(cancellationToken);
+                Interlocked.Decrement(ref _reading);
                 Assert.True(_held.TryAdd((request.Choice, request.Attempt), new(TaskCreationOptions.RunContinuationsAsynchronously)));
             }
             yield return Frame(request, frame => frame.Start = new Start
