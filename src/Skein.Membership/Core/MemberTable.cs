@@ -12,8 +12,8 @@ internal sealed class MemberTable
         CountIn(self);
     }
 
-    /// <summary>Told of every record that was added or changed; for the simulator, which holds its invariants against it.</summary>
-    public Action<MemberRecord>? Observer { get; set; }
+    /// <summary>Told of every record that was added (true) or changed; for the simulator, which holds its invariants against it.</summary>
+    public Action<MemberRecord, bool>? Observer { get; set; }
 
     /// <summary>Rises with every change that a snapshot shows.</summary>
     public long Revision { get; private set; }
@@ -48,7 +48,7 @@ internal sealed class MemberTable
     {
         _records.Add(record);
         CountIn(record);
-        Observer?.Invoke(record);
+        Observer?.Invoke(record, true);
     }
 
     /// <summary>Applies a change to a record and keeps lists, digest and revision right.</summary>
@@ -63,7 +63,7 @@ internal sealed class MemberTable
         CountIn(record);
         if (record != Self && wasLive != record.IsLive)
             _records.Sort(record);
-        Observer?.Invoke(record);
+        Observer?.Invoke(record, false);
     }
 
     /// <summary>A change that snapshots show, but digests do not.</summary>

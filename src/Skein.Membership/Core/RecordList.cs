@@ -40,7 +40,7 @@ internal sealed class RecordList
         _records[_count++] = record;
         _places[Place(record.Id)] = _count;
         if (record.IsLive)
-            Sort(record);
+            Swap(_count - 1, _live++);
     }
 
     /// <summary>Puts a record that has come to life, or gone, among its like.</summary>

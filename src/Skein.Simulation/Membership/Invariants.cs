@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Skein.Membership;
 using Skein.Membership.Core;
 
 namespace Skein.Simulation.Membership;
@@ -7,7 +8,13 @@ namespace Skein.Simulation.Membership;
 internal sealed class Invariants(MembershipWorld world)
 {
     private readonly Dictionary<ulong, int> _numbers = [];
-    private readonly List<List<SimulatedMember>> _lives = [];
+    private readonly List<List<MemberRecord>> _lives = [];
+    private const int GenerationBits = 36;
+    private const int IncarnationBits = 24;
+    private const int StateBits = 4;
+
+    /// <summary>Clocks that are behind give generations from before the beginning: a year is allowed.</summary>
+    private const ulong FirstGeneration = MembershipWorld.Epoch - 365UL * 24 * 60 * 60 * 1000;
 
     public void Watch(SimulatedMember viewer)
     {
@@ -17,39 +24,47 @@ internal sealed class Invariants(MembershipWorld world)
             number = _lives.Count;
             _lives.Add([]);
         }
-        _lives[number].Add(viewer);
+        _lives[number].Add(viewer.Core.Table.Self);
         ulong[] seen = [];
-        viewer.Core.Table.Observer = record => Check(viewer, record, ref seen);
+        viewer.Core.Table.Observer = (record, added) => Check(viewer, record, added, ref seen);
     }
 
-    private void Check(SimulatedMember viewer, MemberRecord record, ref ulong[] seen)
+    private void Check(SimulatedMember viewer, MemberRecord record, bool added, ref ulong[] seen)
     {
         int number = _numbers[record.Id];
         if (number >= seen.Length)
             Array.Resize(ref seen, _lives.Count);
         ulong now = Rank(record);
-        if (now < seen[number])
-            world.Fail($"{viewer.Name}'s view of {record.Name} went back from {seen[number]:x16} to {now:x16} (generation, incarnation, state)");
+        if (now < seen[number] && !(added && WasGone(seen[number])))
+            world.Fail($"{viewer.Name}'s view of {record.Name} went back from {Text(seen[number])} to {Text(now)}");
         seen[number] = now;
         if (!IsClaimed(_lives[number], record))
-            world.Fail($"{viewer.Name} sees {record.Name} at {record.Generation}, {record.Incarnation}, which no life of it ever claimed");
+            world.Fail($"{viewer.Name} sees {record.Name} at {Text(now)}, which no life of it ever claimed");
         CheckTimers(viewer);
     }
 
-    /// <summary>Greater is newer: 36 bits of generation (two years of milliseconds), 24 of incarnation, 4 of state.</summary>
+    /// <summary>Generation (two years of milliseconds have room), incarnation and state in one number: greater is newer.</summary>
     private ulong Rank(MemberRecord record)
     {
-        ulong generation = record.Generation - MembershipWorld.Epoch + BeforeEpoch;
-        if (generation >> 36 != 0 || record.Incarnation >> 24 != 0)
+        ulong generation = record.Generation - FirstGeneration;
+        if (generation >> GenerationBits != 0 || record.Incarnation >> IncarnationBits != 0)
             world.Fail($"{record.Name} is at {record.Generation}, {record.Incarnation}, which has no room in what is remembered");
-        return (generation << 28) | ((ulong)record.Incarnation << 4) | (ulong)record.State;
+        return (generation << (IncarnationBits + StateBits)) | ((ulong)record.Incarnation << StateBits) | (ulong)record.State;
     }
 
+    private static MemberState StateOf(ulong rank) => (MemberState)(rank & ((1 << StateBits) - 1));
+
+    /// <summary>The dead are forgotten in the end: what is then heard of them begins anew.</summary>
+    private static bool WasGone(ulong rank) => StateOf(rank) is MemberState.Dead or MemberState.Left;
+
+    private static string Text(ulong rank) =>
+        $"({(rank >> (IncarnationBits + StateBits)) + FirstGeneration}, {(rank >> StateBits) & ((1 << IncarnationBits) - 1)}, {StateOf(rank)})";
+
     /// <summary>Only the subject raises its own incarnation.</summary>
-    private static bool IsClaimed(List<SimulatedMember> lives, MemberRecord seen)
+    private static bool IsClaimed(List<MemberRecord> lives, MemberRecord seen)
     {
-        foreach (SimulatedMember life in lives)
-            if (life.Core.Table.Self is var own && own.Generation == seen.Generation && own.Incarnation >= seen.Incarnation)
+        foreach (MemberRecord own in lives)
+            if (own.Generation == seen.Generation && own.Incarnation >= seen.Incarnation)
                 return true;
         return false;
     }
@@ -60,7 +75,4 @@ internal sealed class Invariants(MembershipWorld world)
         if (viewer.Core.PendingTimers > timers)
             world.Fail($"{viewer.Name} has {viewer.Core.PendingTimers} timers pending: allowed are {timers}");
     }
-
-    /// <summary>Clocks that are behind give generations from before the beginning: a year is allowed.</summary>
-    private const ulong BeforeEpoch = 365UL * 24 * 60 * 60 * 1000;
 }

@@ -110,13 +110,14 @@ internal sealed partial class MembershipWorld
     {
         for (int i = 0; i < count; i++)
             Start($"m-{i}");
+        MemberFacts[] all = [.. Members.Select(static member => member.Core.Table.Self.Facts)];
         foreach (SimulatedMember viewer in Members)
         {
             MemberTable table = viewer.Core.Table;
-            table.Reserve(count - 1);
-            foreach (SimulatedMember other in Members)
-                if (other != viewer)
-                    table.Add(new MemberRecord(other.Core.Table.Self.Facts) { State = MemberState.Alive });
+            table.Reserve(all.Length - 1);
+            foreach (MemberFacts other in all)
+                if (!ReferenceEquals(other, table.Self.Facts))
+                    table.Add(new MemberRecord(other) { State = MemberState.Alive });
         }
     }
 
