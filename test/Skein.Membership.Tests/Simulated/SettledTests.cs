@@ -41,6 +41,14 @@ public sealed class SettledTests
         Assert.InRange((large - 2 * small) / (1000 * 1000 - 2 * 500 * 500), 40, 80);
     }
 
+    [Fact]
+    public void Bootstrap_OfASettledGroup_IsRefused()
+    {
+        var error = Assert.Throws<ArgumentException>(() => MembershipScenarios.Run("bootstrap", new ScenarioSettings { Settled = true }));
+
+        Assert.StartsWith("settled is true", error.Message, StringComparison.Ordinal);
+    }
+
     private static MembershipWorld Settled(int members)
     {
         var world = new MembershipWorld(seed: 1, ProtocolOptions.Lan);
