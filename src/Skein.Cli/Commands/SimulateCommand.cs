@@ -19,6 +19,7 @@ internal static class SimulateCommand
         (string text, out ulong read) => ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out read));
 
     private static readonly Setting<string?> Profile = Setting.Text("profile", "word", "lan, fast or wan [default: lan]");
+    private static readonly Setting<bool> Settled = Setting.Flag("settled", "Begin with members that know each other already");
     private static readonly Setting<int> Failovers = Setting.Number("failovers", "Ends the run after so many changes of replica [default: 10000]", 10_000, 1, 10_000_000);
     private static readonly Setting<int> Replicas = Setting.Number("replicas", "Replicas; two are left alone [default: 6]", 6, 3, 1000);
     private static readonly Setting<int> Streams = Setting.Number("streams", "Streams at any moment [default: 60]", 60, 1, 10_000);
@@ -29,7 +30,7 @@ internal static class SimulateCommand
         var command = new Command("simulate", "Run production code in virtual time");
         command.Subcommands.Add(CommandLine.Verb(
             "membership", "Simulate the group: detection, false positives, joins, partitions, and the literature's experiments",
-            [Scenario, Members, Seed, Runs, Profile, Json], RunAsync));
+            [Scenario, Members, Seed, Runs, Profile, Settled, Json], RunAsync));
         command.Subcommands.Add(CommandLine.Verb(
             "failover", "Lose, freeze, slow and drain replicas under load, and compare every token of every stream; exits 1 unless all are right",
             [Failovers, Replicas, Streams, Seed, Json], RunFailoverAsync));
@@ -67,6 +68,7 @@ internal static class SimulateCommand
         var settings = new ScenarioSettings
         {
             Members = Members.Read(sources), Seed = Seed.Read(sources), Runs = Runs.Read(sources), Profile = Profile.Read(sources) ?? "lan",
+            Settled = Settled.Read(sources),
         };
         try
         {

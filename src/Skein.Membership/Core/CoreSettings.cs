@@ -19,6 +19,9 @@ internal sealed record CoreSettings(
     /// <summary>Seal and open packets; none by default.</summary>
     public GossipKeys Keys { get; init; } = GossipKeys.None;
 
+    /// <summary>Where the facts of other members come from: each view makes its own, unless a simulation has them shared.</summary>
+    public FactsReader ReadFacts { get; init; } = MemberFacts.Read;
+
     /// <summary>Parts in force; all by default.</summary>
     public ProtocolVariant Variant { get; init; } = ProtocolVariant.Full;
 }

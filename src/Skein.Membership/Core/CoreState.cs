@@ -19,6 +19,8 @@ internal sealed class CoreState(CoreSettings settings, MemberTable table, ulong 
 
     public ProtocolVariant Variant { get; } = settings.Variant;
 
+    public FactsReader ReadFacts { get; } = settings.ReadFacts;
+
     public MemberTable Table { get; } = table;
 
     public MemberRecord Self => Table.Self;

@@ -33,7 +33,6 @@ internal sealed class LoadReporter(CoreState state, Spreader spreader)
             InFlight = _now.InFlight,
             Queued = _now.Queued,
         };
-        state.Self.LoadAt = state.Now;
         state.Table.Touch();
         spreader.TellLoad(state.Self);
     }

@@ -4,9 +4,7 @@ namespace Skein.Membership.Core;
 internal sealed class MemberTable
 {
     private readonly ProtocolOptions _options;
-    private readonly Dictionary<ulong, MemberRecord> _byId = [];
-    private readonly List<MemberRecord> _live = [];
-    private readonly List<MemberRecord> _gone = [];
+    private readonly RecordList _records = new();
 
     public MemberTable(ProtocolOptions options, MemberRecord self)
     {
@@ -14,8 +12,8 @@ internal sealed class MemberTable
         CountIn(self);
     }
 
-    /// <summary>Told of every record that was added or changed; for the simulator, which holds its invariants against it.</summary>
-    public Action<MemberRecord>? Observer { get; set; }
+    /// <summary>Told of every record that was added (true) or changed; for the simulator, which holds its invariants against it.</summary>
+    public Action<MemberRecord, bool>? Observer { get; set; }
 
     /// <summary>Rises with every change that a snapshot shows.</summary>
     public long Revision { get; private set; }
@@ -26,29 +24,31 @@ internal sealed class MemberTable
     public MemberRecord Self { get; }
 
     /// <summary>Live members other than this one, in no order.</summary>
-    public IReadOnlyList<MemberRecord> Live => _live;
+    public ArraySegment<MemberRecord> Live => _records.Live;
 
     /// <summary>Dead and left members.</summary>
-    public IReadOnlyList<MemberRecord> Gone => _gone;
+    public ArraySegment<MemberRecord> Gone => _records.Gone;
 
     /// <summary>Live members, this one included.</summary>
-    public int LiveCount => _live.Count + 1;
+    public int LiveCount => Live.Count + 1;
 
-    public IEnumerable<MemberRecord> All => _live.Concat(_gone).Prepend(Self);
+    public IEnumerable<MemberRecord> All => Live.Concat(Gone).Prepend(Self);
 
     public bool IsFull => LiveCount >= _options.MaxMembers;
 
     /// <summary>Suspects now; many at once say that something wider is wrong than one member.</summary>
     public int Suspects { get; private set; }
 
-    public MemberRecord? Find(ulong id) => id == Self.Id ? Self : _byId.GetValueOrDefault(id);
+    public MemberRecord? Find(ulong id) => id == Self.Id ? Self : _records.Find(id);
+
+    /// <summary>Makes room for so many others at once.</summary>
+    public void Reserve(int others) => _records.Reserve(others);
 
     public void Add(MemberRecord record)
     {
-        _byId.Add(record.Id, record);
-        Append(record.IsLive ? _live : _gone, record);
+        _records.Add(record);
         CountIn(record);
-        Observer?.Invoke(record);
+        Observer?.Invoke(record, true);
     }
 
     /// <summary>Applies a change to a record and keeps lists, digest and revision right.</summary>
@@ -62,11 +62,8 @@ internal sealed class MemberTable
         change(record, argument);
         CountIn(record);
         if (record != Self && wasLive != record.IsLive)
-        {
-            Take(wasLive ? _live : _gone, record);
-            Append(record.IsLive ? _live : _gone, record);
-        }
-        Observer?.Invoke(record);
+            _records.Sort(record);
+        Observer?.Invoke(record, false);
     }
 
     /// <summary>A change that snapshots show, but digests do not.</summary>
@@ -75,28 +72,36 @@ internal sealed class MemberTable
     /// <summary>Forgets what has been gone for too long, and the oldest where there are too many.</summary>
     public void ForgetGone(TimeSpan now)
     {
-        _gone.Sort(static (a, b) => a.StateSince.CompareTo(b.StateSince));
-        int surplus = _gone.Count - _options.MaxTombstones;
+        ArraySegment<MemberRecord> gone = Gone;
+        if (gone.Count == 0)
+            return;
+        gone.AsSpan().Sort(static (a, b) => a.StateSince.CompareTo(b.StateSince));
+        int surplus = gone.Count - _options.MaxTombstones;
         int forgotten = 0;
-        while (forgotten < _gone.Count && (forgotten < surplus || now - _gone[forgotten].StateSince > _options.TombstoneLifetime))
-            _byId.Remove(_gone[forgotten++].Id);
-        _gone.RemoveRange(0, forgotten);
-        for (int i = 0; i < _gone.Count; i++)
-            _gone[i].Slot = i;
+        while (forgotten < gone.Count && (forgotten < surplus || now - gone[forgotten].StateSince > _options.TombstoneLifetime))
+            forgotten++;
+        _records.ForgetFirstGone(forgotten);
         if (forgotten > 0)
             Revision++;
     }
+
+    /// <summary>
+    /// The next of all live members in an order that is random and new in each round; null where there is none. Whoever joins meanwhile takes
+    /// part in what is left of the round.
+    /// </summary>
+    public MemberRecord? NextInRound(SeededRandom random) => _records.NextInRound(random);
 
     /// <summary>
     /// Fills <paramref name="picked"/> with distinct random live members other than <paramref name="except"/>; answers how many there were.
     /// </summary>
     public int PickLive(SeededRandom random, Span<MemberRecord> picked, MemberRecord? except = null, bool onlyAlive = false)
     {
+        ArraySegment<MemberRecord> live = Live;
         int count = 0;
         int tries = picked.Length * 4 + 8;
-        while (count < picked.Length && _live.Count > 0 && tries-- > 0)
+        while (count < picked.Length && live.Count > 0 && tries-- > 0)
         {
-            MemberRecord candidate = _live[random.Next(_live.Count)];
+            MemberRecord candidate = live[random.Next(live.Count)];
             bool fits = candidate != except && !(onlyAlive && candidate.State != MemberState.Alive);
             if (fits && !picked[..count].Contains(candidate))
                 picked[count++] = candidate;
@@ -115,19 +120,5 @@ internal sealed class MemberTable
     {
         Digest ^= record.DigestPart;
         Suspects -= record.State == MemberState.Suspect ? 1 : 0;
-    }
-
-    private static void Append(List<MemberRecord> list, MemberRecord record)
-    {
-        record.Slot = list.Count;
-        list.Add(record);
-    }
-
-    private static void Take(List<MemberRecord> list, MemberRecord record)
-    {
-        MemberRecord last = list[^1];
-        list[record.Slot] = last;
-        last.Slot = record.Slot;
-        list.RemoveAt(list.Count - 1);
     }
 }

@@ -200,7 +200,7 @@ internal sealed partial class MembershipCore
     private void ContactDead()
     {
         SetDeadContact();
-        IReadOnlyList<MemberRecord> gone = _state.Table.Gone;
+        ArraySegment<MemberRecord> gone = _state.Table.Gone;
         if (gone.Count > 0 && gone[_state.Random.Next(gone.Count)] is { State: MemberState.Dead } dead)
             Ask(dead);
     }

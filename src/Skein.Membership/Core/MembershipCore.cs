@@ -31,14 +31,8 @@ internal sealed partial class MembershipCore
 
     public MembershipCore(CoreSettings settings, ulong seed, ICoreEffects effects)
     {
-        var self = new MemberRecord(PacketHeader.MemberOf(settings.Name), settings.Name)
-        {
-            Generation = settings.Generation,
-            State = MemberState.Alive,
-            Address = settings.Address,
-            MetadataSequence = 1,
-            Metadata = settings.Metadata,
-        };
+        var facts = new MemberFacts(settings.Name, settings.Generation, settings.Address) { MetadataSequence = 1, Metadata = settings.Metadata };
+        var self = new MemberRecord(facts) { State = MemberState.Alive };
         var table = new MemberTable(settings.Options, self);
         _state = new CoreState(settings, table, seed, effects);
         _seal = new PacketSeal(PacketHeader.ClusterOf(settings.Cluster), self.Id, settings.Keys);
@@ -194,10 +188,7 @@ internal sealed partial class MembershipCore
     {
         Enter(now);
         _state.Table.Change(_state.Self, metadata, static (self, bytes) =>
-        {
-            self.Metadata = bytes;
-            self.MetadataSequence++;
-        });
+            self.Facts = self.Facts with { MetadataSequence = self.MetadataSequence + 1, Metadata = bytes });
         _spreader.Tell(_state.Self, UpdateParts.Metadata);
         NoteDigest();
     }

@@ -1,4 +1,3 @@
-using System.Text;
 using Skein.Membership.Wire;
 
 namespace Skein.Membership.Core;
@@ -40,7 +39,6 @@ internal sealed class Merger(CoreState state, Judge judge, Spreader spreader, Se
         if (record.Load.Sequence >= load.Sequence)
             return;
         record.Load = load;
-        record.LoadAt = state.Now;
         state.Table.Touch();
         spreader.TellLoad(record);
     }
@@ -56,7 +54,7 @@ internal sealed class Merger(CoreState state, Judge judge, Spreader spreader, Se
                 AskFor(claim.Id);
                 return;
             }
-            var newer = new MemberRecord(claim.Id, state.Self.Name) { Generation = claim.Generation, Address = claim.Address };
+            var newer = new MemberRecord(new MemberFacts(state.Self.Name, claim.Generation, claim.Address));
             state.Phase = CorePhase.Over;
             state.Effects.Report(CoreEvent.Superseded, newer);
         }
@@ -70,7 +68,7 @@ internal sealed class Merger(CoreState state, Judge judge, Spreader spreader, Se
 
     private void Meet(in MemberUpdate claim)
     {
-        if (claim.State == MemberState.None || !claim.Introduces || !NameMatches(claim))
+        if (claim.State == MemberState.None || !claim.Introduces || state.ReadFacts(claim) is not { } facts)
         {
             if (claim.State is MemberState.Alive or MemberState.None)
                 AskFor(claim.Id);
@@ -82,7 +80,7 @@ internal sealed class Merger(CoreState state, Judge judge, Spreader spreader, Se
             state.Effects.Report(CoreEvent.GroupFull, state.Self);
             return;
         }
-        var record = new MemberRecord(claim.Id, Encoding.ASCII.GetString(claim.Name));
+        var record = new MemberRecord(facts);
         Take(record, claim);
         state.Table.Add(record);
         Announce(record, claim);
@@ -96,14 +94,12 @@ internal sealed class Merger(CoreState state, Judge judge, Spreader spreader, Se
             AskFor(claim.Id);
             return;
         }
-        PeerAddress address = claim.Address;
         MemberState newState = claim.State is MemberState.Dead or MemberState.Left ? claim.State : MemberState.Alive;
-        if (claim.State == MemberState.None || !NameMatches(claim))
+        if (claim.State == MemberState.None || state.ReadFacts(claim) is not { } facts)
             return;
-        byte[] metadata = claim.Metadata.ToArray();
-        state.Table.Change(record, (claim.Generation, claim.Incarnation, newState, address, claim.MetadataSequence, metadata), static (r, c) =>
+        state.Table.Change(record, (facts, claim.Incarnation, newState), static (r, c) =>
         {
-            (r.Generation, r.Incarnation, r.State, r.Address, r.MetadataSequence, r.Metadata) = c;
+            (r.Facts, r.Incarnation, r.State) = c;
             r.Suspicion = null;
             r.Accusers = default;
             r.Refused = default;
@@ -118,13 +114,10 @@ internal sealed class Merger(CoreState state, Judge judge, Spreader spreader, Se
 
     private void Take(MemberRecord record, in MemberUpdate claim)
     {
-        record.Generation = claim.Generation;
         record.Incarnation = claim.Incarnation;
-        record.Address = claim.Address;
         record.State = claim.State is MemberState.Dead or MemberState.Left ? claim.State : MemberState.Alive;
-        record.MetadataSequence = claim.MetadataSequence;
-        record.Metadata = claim.Metadata.ToArray();
-        record.StateSince = state.Now;
+        if (!record.IsLive)
+            record.StateSince = state.Now;
         if (record.State == MemberState.Dead)
             (record.Accusers, record.Refused) = (claim.Accusers, claim.Refused);
     }
@@ -145,7 +138,8 @@ internal sealed class Merger(CoreState state, Judge judge, Spreader spreader, Se
     {
         if (claim.MetadataSequence <= record.MetadataSequence)
             return;
-        state.Table.Change(record, (claim.MetadataSequence, claim.Metadata.ToArray()), static (r, c) => (r.MetadataSequence, r.Metadata) = c);
+        MemberFacts facts = record.Facts with { MetadataSequence = claim.MetadataSequence, Metadata = claim.Metadata.ToArray() };
+        state.Table.Change(record, facts, static (r, f) => r.Facts = f);
         spreader.Tell(record, UpdateParts.Metadata);
     }
 
@@ -186,6 +180,4 @@ internal sealed class Merger(CoreState state, Judge judge, Spreader spreader, Se
     /// </summary>
     private bool Proven(MemberRecord record, in MemberUpdate claim, ClaimSource source) =>
         claim.Accusers.Contains(claim.Id) || (source == ClaimSource.Rumour && claim.Accusers.Count >= state.AccusersNeeded(record));
-
-    private static bool NameMatches(in MemberUpdate claim) => claim.Id == PacketHeader.MemberOf(Encoding.ASCII.GetString(claim.Name));
 }

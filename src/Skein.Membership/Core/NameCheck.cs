@@ -22,12 +22,10 @@ internal sealed class NameCheck(CoreState state, Outbox outbox, Spreader spreade
     {
         if (claim.Generation < (_older?.Generation ?? 0) || !claim.Introduces)
             return;
-        _older = new MemberRecord(claim.Id, state.Self.Name)
+        _older = new MemberRecord(new MemberFacts(state.Self.Name, claim.Generation, claim.Address))
         {
-            Generation = claim.Generation,
             Incarnation = claim.Incarnation,
             State = claim.State,
-            Address = claim.Address,
         };
     }
 
@@ -81,7 +79,7 @@ internal sealed class NameCheck(CoreState state, Outbox outbox, Spreader spreade
         if (state.Phase != CorePhase.Observing)
             return;
         state.Table.Change(state.Self, _older?.Generation ?? 0, static (self, older) =>
-            self.Generation = Math.Max(self.Generation, older + 1));
+            self.Facts = self.Facts with { Generation = Math.Max(self.Generation, older + 1) });
         state.Phase = CorePhase.Active;
         state.Self.StateSince = state.Now;
         spreader.Tell(state.Self, UpdateParts.All);

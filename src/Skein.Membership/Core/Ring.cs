@@ -7,7 +7,7 @@ internal static class Ring
     /// Fills <paramref name="successors"/> with the members that follow <paramref name="id"/> on the ring, the next one first; answers how
     /// many there are.
     /// </summary>
-    public static int Successors(IReadOnlyList<MemberRecord> live, ulong id, Span<MemberRecord> successors)
+    public static int Successors(ArraySegment<MemberRecord> live, ulong id, Span<MemberRecord> successors)
     {
         int count = 0;
         for (int i = 0; i < live.Count; i++)

@@ -56,7 +56,7 @@ internal sealed class Spreader(CoreState state, Outbox outbox)
     private int PickAsMemberlist(Span<MemberRecord> targets)
     {
         int count = state.Table.PickLive(state.Random, targets);
-        IReadOnlyList<MemberRecord> gone = state.Table.Gone;
+        ArraySegment<MemberRecord> gone = state.Table.Gone;
         for (int i = 0; i < count; i++)
             if (state.Random.Next(state.Table.Live.Count + gone.Count) is var place && place < gone.Count && IsLatelyDead(gone[place]))
                 targets[i] = gone[place];

@@ -6,18 +6,12 @@ namespace Skein.Membership.Core;
 /// </summary>
 internal sealed class UpdateQueue
 {
-    private readonly LinkedList<UpdateNode>[] _bySends = new LinkedList<UpdateNode>[MaxSends];
+    private readonly (UpdateNode? First, UpdateNode? Last)[] _bySends = new (UpdateNode?, UpdateNode?)[MaxSends];
     private int _stamp;
 
     public const int MaxSends = 128;
 
     public int Count { get; private set; }
-
-    public UpdateQueue()
-    {
-        for (int i = 0; i < MaxSends; i++)
-            _bySends[i] = new LinkedList<UpdateNode>();
-    }
 
     /// <summary>Puts news at the head of the line, its send count back to zero.</summary>
     public void Add(UpdateNode node, UpdateParts parts)
@@ -25,15 +19,17 @@ internal sealed class UpdateQueue
         Remove(node);
         node.Parts |= parts;
         node.Sends = 0;
-        _bySends[0].AddLast(node.Link);
-        Count++;
+        Append(node);
     }
 
     public void Remove(UpdateNode node)
     {
-        if (node.Link.List is not { } list)
+        if (!node.IsQueued)
             return;
-        list.Remove(node.Link);
+        ref var line = ref _bySends[node.Sends];
+        (node.Previous is { } previous ? ref previous.Next : ref line.First) = node.Next;
+        (node.Next is { } next ? ref next.Previous : ref line.Last) = node.Previous;
+        (node.Previous, node.Next, node.IsQueued) = (null, null, false);
         Count--;
     }
 
@@ -44,16 +40,21 @@ internal sealed class UpdateQueue
         return new Offer(this);
     }
 
+    private void Append(UpdateNode node)
+    {
+        ref var line = ref _bySends[node.Sends];
+        (line.Last is { } last ? ref last.Next : ref line.First) = node;
+        (node.Previous, line.Last, node.IsQueued) = (line.Last, node, true);
+        Count++;
+    }
+
     private void CountSend(UpdateNode node, int limit)
     {
         Remove(node);
-        if (++node.Sends >= Math.Min(limit, MaxSends))
-        {
+        if (++node.Sends < Math.Min(limit, MaxSends))
+            Append(node);
+        else
             node.Parts = UpdateParts.None;
-            return;
-        }
-        _bySends[node.Sends].AddLast(node.Link);
-        Count++;
     }
 
     /// <summary>Walks over the queue for one packet.</summary>
@@ -66,12 +67,12 @@ internal sealed class UpdateQueue
         {
             for (; _bucket < MaxSends && queue.Count > 0; _bucket++)
             {
-                for (LinkedListNode<UpdateNode>? link = queue._bySends[_bucket].First; link is not null; link = link.Next)
+                for (UpdateNode? node = queue._bySends[_bucket].First; node is not null; node = node.Next)
                 {
-                    if (link.Value.Stamp == queue._stamp)
+                    if (node.Stamp == queue._stamp)
                         continue;
-                    link.Value.Stamp = queue._stamp;
-                    return link.Value;
+                    node.Stamp = queue._stamp;
+                    return node;
                 }
             }
             return null;
@@ -92,18 +93,15 @@ internal enum UpdateParts
     All = State | Introduction | Metadata,
 }
 
-/// <summary>The place of one member in one queue; made once with the member's record.</summary>
-internal sealed class UpdateNode
+/// <summary>The place of one member in one queue; made when there first is news of it.</summary>
+internal sealed class UpdateNode(MemberRecord member)
 {
-    public UpdateNode(MemberRecord member)
-    {
-        Member = member;
-        Link = new LinkedListNode<UpdateNode>(this);
-    }
+    public UpdateNode? Previous;
+    public UpdateNode? Next;
 
-    public MemberRecord Member { get; }
+    public MemberRecord Member { get; } = member;
 
-    public LinkedListNode<UpdateNode> Link { get; }
+    public bool IsQueued { get; set; }
 
     public UpdateParts Parts { get; set; }
 

@@ -1,37 +1,73 @@
+using System.Runtime.InteropServices;
 using Skein.Membership;
 using Skein.Membership.Core;
 
 namespace Skein.Simulation.Membership;
 
-/// <summary>What must hold after every change of any view (MEMBERSHIP: invariants).</summary>
+/// <summary>What must hold after every change of any view (MEMBERSHIP: invariants). Remembers 8 bytes for each pair of members.</summary>
 internal sealed class Invariants(MembershipWorld world)
 {
-    private readonly Dictionary<ulong, List<SimulatedMember>> _lives = [];
+    private readonly Dictionary<ulong, int> _numbers = [];
+    private readonly List<List<MemberRecord>> _lives = [];
+    private const int GenerationBits = 36;
+    private const int IncarnationBits = 24;
+    private const int StateBits = 4;
+
+    /// <summary>Clocks that are behind give generations from before the beginning: a year is allowed.</summary>
+    private const ulong FirstGeneration = MembershipWorld.Epoch - 365UL * 24 * 60 * 60 * 1000;
 
     public void Watch(SimulatedMember viewer)
     {
-        if (!_lives.TryGetValue(viewer.Id, out List<SimulatedMember>? lives))
-            _lives[viewer.Id] = lives = [];
-        lives.Add(viewer);
-        var seen = new Dictionary<ulong, (ulong Generation, uint Incarnation, MemberState State)>();
-        viewer.Core.Table.Observer = record => Check(viewer, record, seen);
+        ref int number = ref CollectionsMarshal.GetValueRefOrAddDefault(_numbers, viewer.Id, out bool known);
+        if (!known)
+        {
+            number = _lives.Count;
+            _lives.Add([]);
+        }
+        _lives[number].Add(viewer.Core.Table.Self);
+        ulong[] seen = [];
+        viewer.Core.Table.Observer = (record, added) => Check(viewer, record, added, ref seen);
     }
 
-    private void Check(
-        SimulatedMember viewer, MemberRecord record, Dictionary<ulong, (ulong Generation, uint Incarnation, MemberState State)> seen)
+    private void Check(SimulatedMember viewer, MemberRecord record, bool added, ref ulong[] seen)
     {
-        var now = (record.Generation, record.Incarnation, record.State);
-        if (seen.TryGetValue(record.Id, out var before) && now.CompareTo(before) < 0)
-            world.Fail($"{viewer.Name}'s view of {record.Name} went back from {before} to {now}");
-        seen[record.Id] = now;
-        if (!_lives[record.Id].Exists(life => Claimed(life.Core.Table.Self, record)))
-            world.Fail($"{viewer.Name} sees {record.Name} at {now}, which no life of it ever claimed");
+        int number = _numbers[record.Id];
+        if (number >= seen.Length)
+            Array.Resize(ref seen, _lives.Count);
+        ulong now = Rank(record);
+        if (now < seen[number] && !(added && WasGone(seen[number])))
+            world.Fail($"{viewer.Name}'s view of {record.Name} went back from {Text(seen[number])} to {Text(now)}");
+        seen[number] = now;
+        if (!IsClaimed(_lives[number], record))
+            world.Fail($"{viewer.Name} sees {record.Name} at {Text(now)}, which no life of it ever claimed");
         CheckTimers(viewer);
     }
 
+    /// <summary>Generation (two years of milliseconds have room), incarnation and state in one number: greater is newer.</summary>
+    private ulong Rank(MemberRecord record)
+    {
+        ulong generation = record.Generation - FirstGeneration;
+        if (generation >> GenerationBits != 0 || record.Incarnation >> IncarnationBits != 0)
+            world.Fail($"{record.Name} is at {record.Generation}, {record.Incarnation}, which has no room in what is remembered");
+        return (generation << (IncarnationBits + StateBits)) | ((ulong)record.Incarnation << StateBits) | (ulong)record.State;
+    }
+
+    private static MemberState StateOf(ulong rank) => (MemberState)(rank & ((1 << StateBits) - 1));
+
+    /// <summary>The dead are forgotten in the end: what is then heard of them begins anew.</summary>
+    private static bool WasGone(ulong rank) => StateOf(rank) is MemberState.Dead or MemberState.Left;
+
+    private static string Text(ulong rank) =>
+        $"({(rank >> (IncarnationBits + StateBits)) + FirstGeneration}, {(rank >> StateBits) & ((1 << IncarnationBits) - 1)}, {StateOf(rank)})";
+
     /// <summary>Only the subject raises its own incarnation.</summary>
-    private static bool Claimed(MemberRecord own, MemberRecord seen) =>
-        own.Generation == seen.Generation && own.Incarnation >= seen.Incarnation;
+    private static bool IsClaimed(List<MemberRecord> lives, MemberRecord seen)
+    {
+        foreach (MemberRecord own in lives)
+            if (own.Generation == seen.Generation && own.Incarnation >= seen.Incarnation)
+                return true;
+        return false;
+    }
 
     private void CheckTimers(SimulatedMember viewer)
     {

@@ -13,12 +13,13 @@ internal sealed partial class MembershipWorld
     private readonly Dictionary<PeerAddress, SimulatedMember> _byAddress = [];
     private readonly SeededRandom _random;
     private readonly Invariants _invariants;
+    private readonly SharedFacts _facts = new();
     private ulong _hash = 0xCBF2_9CE4_8422_2325;
     private const uint FirstAddress = 0x0A00_0001;
     private const ushort Port = 7946;
 
     /// <summary>Unix time at which every simulation begins.</summary>
-    private const ulong Epoch = 1_800_000_000_000;
+    public const ulong Epoch = 1_800_000_000_000;
 
     public MembershipWorld(ulong seed, ProtocolOptions options, ProtocolVariant? variant = null)
     {
@@ -73,8 +74,12 @@ internal sealed partial class MembershipWorld
         string[] addresses = new string[seeds.Length];
         for (int i = 0; i < seeds.Length; i++)
             addresses[i] = seeds[i].Address.ToString();
-        var settings = new CoreSettings(
-            name, "simulation", address, Epoch + (ulong)Now.TotalMilliseconds - (ulong)clockBack.TotalMilliseconds, Metadata: [], addresses, Options) { Variant = Variant };
+        ulong generation = Epoch + (ulong)Now.TotalMilliseconds - (ulong)clockBack.TotalMilliseconds;
+        var settings = new CoreSettings(name, "simulation", address, generation, Metadata: [], addresses, Options)
+        {
+            Variant = Variant,
+            ReadFacts = _facts.Read,
+        };
         var member = new SimulatedMember(this, index, settings, _random.NextUInt64());
         Members.Add(member);
         _byAddress[address] = member;
@@ -98,6 +103,22 @@ internal sealed partial class MembershipWorld
         SimulatedMember first = Start("m-0");
         for (int i = 1; i < count; i++)
             Start($"m-{i}", at: null, first);
+    }
+
+    /// <summary>Starts <paramref name="count"/> members that know each other from the first moment on.</summary>
+    public void StartSettled(int count)
+    {
+        for (int i = 0; i < count; i++)
+            Start($"m-{i}");
+        MemberFacts[] all = [.. Members.Select(static member => member.Core.Table.Self.Facts)];
+        foreach (SimulatedMember viewer in Members)
+        {
+            MemberTable table = viewer.Core.Table;
+            table.Reserve(all.Length - 1);
+            foreach (MemberFacts other in all)
+                if (!ReferenceEquals(other, table.Self.Facts))
+                    table.Add(new MemberRecord(other) { State = MemberState.Alive });
+        }
     }
 
     public void At(TimeSpan when, Action action) =>
@@ -145,7 +166,9 @@ internal sealed partial class MembershipWorld
 
     internal void OnReport(SimulatedMember member, CoreEvent what, MemberRecord about)
     {
-        member.Events.Add((Now, what, about.Name));
+        // A group that forms has one of these for each pair of members.
+        if (what != CoreEvent.Joined)
+            member.Events.Add((Now, what, about.Name));
         Note((ulong)what + 100, about.Id);
         Reported(member, what, about);
     }

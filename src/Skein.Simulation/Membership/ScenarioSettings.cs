@@ -18,6 +18,9 @@ public sealed record ScenarioSettings
     /// <summary>Profile: <c>lan</c> (default), <c>fast</c> or <c>wan</c>.</summary>
     public string Profile { get; init; } = "lan";
 
+    /// <summary>Members know each other from the first moment on, so that no time is spent on forming the group. Default false.</summary>
+    public bool Settled { get; init; }
+
     internal ProtocolOptions Options => Profile switch
     {
         "fast" => ProtocolOptions.Fast,
@@ -40,6 +43,8 @@ public sealed record ScenarioSettings
             text += string.Create(CultureInfo.InvariantCulture, $" --members {members}");
         if (Runs is { } runs)
             text += string.Create(CultureInfo.InvariantCulture, $" --runs {runs}");
-        return Profile == "lan" ? text : $"{text} --profile {Profile}";
+        if (Profile != "lan")
+            text += $" --profile {Profile}";
+        return Settled ? $"{text} --settled" : text;
     }
 }

@@ -73,6 +73,7 @@ internal sealed class SimulatedMember : ICoreEffects
     /// <summary>Newest beacon of each member, and when it came.</summary>
     public Dictionary<string, (TimeSpan At, LoadUpdate Load)> Beacons { get; } = [];
 
+    /// <summary>What it reported, but for those who joined.</summary>
     public List<(TimeSpan At, CoreEvent What, string About)> Events { get; } = [];
 
     public long SentPackets { get; set; }

@@ -7,7 +7,7 @@ namespace Skein.Membership.Tests.Simulated;
 public sealed class FlapTests
 {
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
-    private readonly MembershipWorld _world = new(seed: 21, ProtocolOptions.Lan);
+    private readonly MembershipWorld _world = new(seed: 22, ProtocolOptions.Lan);
 
     [Fact]
     public void CutOffAlone_FirstTime_ReturnsWithinTenSeconds()

@@ -22,7 +22,7 @@ internal sealed class Join : IMembershipScenario
     {
         var times = new Sample();
         int joins = settings.Runs ?? (members > 100 ? 60 : 1000);
-        MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options);
+        MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options, settings.Settled);
         world.Link = world.Link with { LossPermille = lossPermille };
         for (int i = 0; i < joins; i++)
         {
@@ -54,6 +54,8 @@ internal sealed class Bootstrap : IMembershipScenario
 
     public SimulationTable Run(ScenarioSettings settings)
     {
+        if (settings.Settled)
+            throw new ArgumentException("settled is true: bootstrap measures how a group forms; allowed is false");
         var rows = new List<IReadOnlyList<string>>();
         foreach (int members in settings.Sizes(32, 128, 512))
         {
@@ -95,7 +97,7 @@ internal sealed class Restart : IMembershipScenario
         int runs = settings.Runs ?? 100;
         for (int run = 0; run < runs; run++)
         {
-            MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, settings.Options);
+            MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, settings.Options, settings.Settled);
             SimulatedMember old = world.Members[1];
             old.Crashed = true;
             TimeSpan start = world.Now;

@@ -12,7 +12,7 @@ internal sealed class Quiet : IMembershipScenario
         var rows = new List<IReadOnlyList<string>>();
         foreach (int members in settings.Sizes(5, 32, 128))
         {
-            MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options);
+            MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options, settings.Settled);
             world.RunFor(20 * Stage.Second);
             Traffic before = Traffic.Of(world);
             world.RunFor(60 * Stage.Second);
@@ -40,7 +40,7 @@ internal sealed class LoadGossip : IMembershipScenario
 
     private static string[] Row(int members, ScenarioSettings settings)
     {
-        MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options);
+        MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options, settings.Settled);
         uint step = 0;
         var ages = new Sample();
         Traffic before = default;
@@ -83,7 +83,7 @@ internal sealed class BeaconAge : IMembershipScenario
     {
         int members = settings.Members ?? 16;
         int gateways = Math.Max(1, members / 4);
-        MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options);
+        MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options, settings.Settled);
         ulong[] receivers = [.. world.Members.Take(gateways).Select(static member => member.Id)];
         foreach (SimulatedMember replica in world.Members.Skip(gateways))
             world.Do(replica, (core, now) => core.SetBeaconReceivers(receivers, now));

@@ -39,7 +39,7 @@ internal static class Detection
         int runs = settings.Runs ?? (members > 100 ? 30 : 100);
         for (int run = 0; run < runs; run++)
         {
-            MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, settings.Options);
+            MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, settings.Options, settings.Settled);
             SimulatedMember victim = world.Members[1 + world.Random.Next(members - 1)];
             TimeSpan start = world.Now;
             var deaths = new List<TimeSpan>();

@@ -82,7 +82,7 @@ internal sealed class LifeguardFalsePositives : IMembershipScenario
             {
                 foreach ((double blocked, double free) in Cycles)
                 {
-                    MembershipWorld world = Stage.Formed(members, seed++, options, variant);
+                    MembershipWorld world = Stage.Formed(members, seed++, options, settings.Settled, variant);
                     world.Reported = (viewer, what, about) =>
                     {
                         if (what != CoreEvent.Died || world.Members.First(member => member.Name == about.Name).Index < slow)
@@ -131,7 +131,7 @@ internal sealed class LifeguardLatency : IMembershipScenario
         int runs = settings.Runs ?? 2 * Concurrency.Length;
         for (int run = 0; run < runs; run++)
         {
-            MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, options, variant);
+            MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, options, settings.Settled, variant);
             Crash(world, Math.Max(1, Concurrency[run % Concurrency.Length] * members / LifeguardPaper.Members), first, last);
         }
         return [name, Sample.Text(first.Quantile(0.5)), Sample.Text(last.Quantile(0.5)), published, Stage.Number(runs)];

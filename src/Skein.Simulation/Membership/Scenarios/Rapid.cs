@@ -37,7 +37,7 @@ internal sealed class RapidFlipFlop : IMembershipScenario
     private static string[] Row(
         string fault, int members, int faulty, int minutes, ScenarioSettings settings, Action<MembershipWorld, int> breakThem)
     {
-        MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options);
+        MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options, settings.Settled);
         TimeSpan start = world.Now;
         var dead = new HashSet<(int Viewer, int About)>();
         var (deaths, changes) = (new Dictionary<(int Viewer, int About), int>(), new Dictionary<(int Viewer, int About), int>());

@@ -10,10 +10,13 @@ internal static class Stage
     public static TimeSpan Second { get; } = TimeSpan.FromSeconds(1);
 
     /// <summary>A group that has formed, at a random moment of a period.</summary>
-    public static MembershipWorld Formed(int members, ulong seed, ProtocolOptions options, ProtocolVariant? variant = null)
+    public static MembershipWorld Formed(int members, ulong seed, ProtocolOptions options, bool settled, ProtocolVariant? variant = null)
     {
         var world = new MembershipWorld(seed, options, variant);
-        world.StartMany(members);
+        if (settled)
+            world.StartSettled(members);
+        else
+            world.StartMany(members);
         world.RunFor(2 * Second);
         // Plain protocols miss rumours: they are helped here, because forming the group is not what is measured.
         for (int round = 0; round < 10 && !world.FormedCheck(members)(); round++)

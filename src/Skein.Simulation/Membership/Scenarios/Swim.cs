@@ -47,7 +47,7 @@ internal sealed class SwimDetection : IMembershipScenario
             var periods = new Sample();
             int crashes = settings.Runs ?? 1000;
             for (ulong seed = settings.Seed; periods.Count < crashes; seed++)
-                CrashSome(Stage.Formed(members, seed, SwimPaper.Options, SwimPaper.Plain), Math.Max(1, members / 16), periods);
+                CrashSome(Stage.Formed(members, seed, SwimPaper.Options, settings.Settled, SwimPaper.Plain), Math.Max(1, members / 16), periods);
             rows.Add([Stage.Number(members), Sample.Text(periods.Mean), "1.58", Stage.Number(periods.Count)]);
         }
         return new SimulationTable("", ["members", "ours", "published", "crashes"], rows);
@@ -83,7 +83,7 @@ internal sealed class SwimMessages : IMembershipScenario
         var rows = new List<IReadOnlyList<string>>();
         foreach (int members in settings.Sizes(8, 28, 56))
         {
-            MembershipWorld world = Stage.Formed(members, settings.Seed, SwimPaper.Options, SwimPaper.Plain);
+            MembershipWorld world = Stage.Formed(members, settings.Seed, SwimPaper.Options, settings.Settled, SwimPaper.Plain);
             world.RunFor(20 * SwimPaper.Options.ProbePeriod);
             SwimPaper.GoToEndOfPeriod(world);
             var sent = new Sample();
@@ -118,7 +118,7 @@ internal sealed class SwimInfection : IMembershipScenario
         foreach (int members in settings.Sizes(8, 16, 28, 56, 256))
         {
             (Sample median, Sample last) = (new(), new());
-            MembershipWorld world = Stage.Formed(members, settings.Seed, SwimPaper.Options, SwimPaper.Plain);
+            MembershipWorld world = Stage.Formed(members, settings.Seed, SwimPaper.Options, settings.Settled, SwimPaper.Plain);
             world.RunFor(60 * SwimPaper.Options.ProbePeriod);
             for (int rumour = 0; rumour < (settings.Runs ?? 50); rumour++)
                 Spread(world, median, last);
@@ -174,7 +174,7 @@ internal sealed class SwimLoss : IMembershipScenario
         int runs = settings.Runs ?? 20;
         for (int run = 0; run < runs; run++)
         {
-            MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, options, variant);
+            MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, options, settings.Settled, variant);
             world.Link = world.Link with { LossPermille = 100 };
             world.Reported = (_, what, about) =>
             {

@@ -25,7 +25,7 @@ internal sealed class Partition : IMembershipScenario
         int runs = settings.Runs ?? (members > 100 ? 3 : 20);
         for (int run = 0; run < runs; run++)
         {
-            MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, settings.Options);
+            MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, settings.Options, settings.Settled);
             world.Passes = (from, to) => from.Index < members / 2 == to.Index < members / 2;
             world.RunFor(seconds * Stage.Second);
             world.Passes = static (_, _) => true;
@@ -63,7 +63,7 @@ internal sealed class SlowMembers : IMembershipScenario
         for (int run = 0; run < runs; run++)
         {
             ProtocolOptions options = (settings with { Profile = profile }).Options;
-            MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, options);
+            MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, options, settings.Settled);
             int slow = members / 4;
             var count = new DeathCount(world, member => member.Index >= slow);
             Blocking.Repeat(world, slow, TimeSpan.FromSeconds(blocked), TimeSpan.FromSeconds(free), 120 * Stage.Second);
@@ -118,7 +118,7 @@ internal sealed class PacketLoss : IMembershipScenario
         int members = settings.Members ?? 128;
         foreach (int percent in new[] { 5, 20 })
         {
-            MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options);
+            MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options, settings.Settled);
             world.Link = world.Link with { LossPermille = percent * 10 };
             var count = new DeathCount(world, static _ => true);
             int minutes = settings.Runs ?? 60;
