@@ -73,7 +73,9 @@ internal sealed class Outbox(CoreState state, PacketSeal seal, StrangerLimit str
             receiver.CorrectedAt = state.Now;
         }
         ProtoWriter writer = Begin(PacketKind.Gossip, 0, 0);
-        Claim(about, UpdateParts.All).WriteTo(ref writer, PacketBody.UpdatesField);
+        // Anybody may claim to be an old life, from anybody's address: it gets what it takes to learn better, and no metadata.
+        UpdateParts parts = strangers.Covers(to) ? UpdateParts.State | UpdateParts.Introduction : UpdateParts.All;
+        Claim(about, parts).WriteTo(ref writer, PacketBody.UpdatesField);
         // What is rare per member needs no other limit: the old life of a name has to hear that it is one.
         Send(ref writer, to, isRare: receiver is not null);
     }
