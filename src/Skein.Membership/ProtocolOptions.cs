@@ -111,7 +111,10 @@ public sealed record ProtocolOptions
     /// <summary>How long a member that leaves goes on telling so. Default 200 ms, range 0 to 1 min.</summary>
     public TimeSpan LeaveLinger { get; init; } = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>How long the dead are remembered. Default 24 h, range 1 min to 30 days.</summary>
+    /// <summary>
+    /// How long the dead are remembered, from the verdict on; each member forgets them up to a tenth (1 min at most) later. Default 24 h, range
+    /// <see cref="SuspicionMin"/> times <see cref="SuspicionMaxFactor"/>, so that all have heard the verdict, to 30 days.
+    /// </summary>
     public TimeSpan TombstoneLifetime { get; init; } = TimeSpan.FromHours(24);
 
     /// <summary>Dead members remembered at the most; the oldest are forgotten first. Default 10,000, range 16 to 100,000.</summary>
@@ -180,7 +183,7 @@ public sealed record ProtocolOptions
         Check.Range(nameof(BeaconInterval), BeaconInterval, TimeSpan.FromMilliseconds(10), TimeSpan.FromSeconds(10));
         Check.Range(nameof(BeaconLifetime), BeaconLifetime, BeaconInterval, TimeSpan.FromMinutes(1));
         Check.Range(nameof(LeaveLinger), LeaveLinger, TimeSpan.Zero, TimeSpan.FromMinutes(1));
-        Check.Range(nameof(TombstoneLifetime), TombstoneLifetime, TimeSpan.FromMinutes(1), TimeSpan.FromDays(30));
+        Check.Range(nameof(TombstoneLifetime), TombstoneLifetime, SuspicionMin * SuspicionMaxFactor, TimeSpan.FromDays(30));
         Check.Range(nameof(MaxTombstones), MaxTombstones, 16, 100_000);
         Check.Range(nameof(MaxMembers), MaxMembers, 2, 100_000);
     }

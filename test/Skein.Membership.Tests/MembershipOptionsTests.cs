@@ -56,6 +56,10 @@ public sealed class MembershipOptionsTests
         AssertRefused(Valid with { Protocol = lan with { FlapMemory = TimeSpan.FromSeconds(20) } }, "FlapMemory", "00:00:20", "00:00:30");
     }
 
+    [Fact]
+    public void Validate_TheDeadForgottenBeforeALoneAccusersVerdict_IsRefused() =>
+        AssertRefused(Valid with { Protocol = ProtocolOptions.Lan with { TombstoneLifetime = TimeSpan.FromSeconds(11) } }, "TombstoneLifetime", "00:00:11", "00:00:12");
+
     private static void AssertRefused(MembershipOptions options, params string[] parts)
     {
         MembershipException refusal = Assert.Throws<MembershipException>(options.Validate);

@@ -51,6 +51,12 @@ internal sealed class CoreState(CoreSettings settings, MemberTable table, ulong 
     /// <summary>When this member last heard somebody again after such a time.</summary>
     public TimeSpan? DeafUntil { get; set; }
 
+    /// <summary>Whether that is so short a time ago that it may not have heard everything yet.</summary>
+    public bool WasDeaf => Now - DeafUntil < Deafness;
+
+    /// <summary>Nobody was heard for longer than is usual, in the smallest group too.</summary>
+    public bool HearsNobody => Now - HeardAt > Options.ProbePeriod * 2;
+
     /// <summary>Since when the digest is what it is: a difference matters only once rumours had time to arrive.</summary>
     public TimeSpan DigestSince { get; set; }
 

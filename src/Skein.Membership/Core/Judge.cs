@@ -115,6 +115,8 @@ internal sealed class Judge(CoreState state, Spreader spreader)
             return;
         if (state.Now < Due(record, suspicion))
             Arm(record);
+        else if (MayBeDeaf(record))
+            WaitToHear(record, suspicion);
         else if (NeedsAsking(record, suspicion))
             AskItself(record, suspicion);
         else if (record.Accusers.Count >= state.AccusersNeeded(record))
@@ -162,6 +164,19 @@ internal sealed class Judge(CoreState state, Spreader spreader)
         Arm(record);
         spreader.Tell(record, UpdateParts.State);
         Verify(record, false);
+    }
+
+    /// <summary>
+    /// Who heard nobody lately would not have heard a refutation either, and what has piled up meanwhile comes in its order, the accusation
+    /// before the answer. Where everybody else is suspect nobody is left to be heard.
+    /// </summary>
+    private bool MayBeDeaf(MemberRecord record) => state.Variant.Caution && (state.HearsNobody || state.WasDeaf) && state.AccusersNeeded(record) > 1;
+
+    private void WaitToHear(MemberRecord record, Suspicion suspicion)
+    {
+        suspicion.Asked = false;
+        suspicion.NotBefore = state.Now + state.Options.ProbePeriod;
+        Arm(record);
     }
 
     private void Arm(MemberRecord record)

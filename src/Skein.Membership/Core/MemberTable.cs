@@ -36,6 +36,9 @@ internal sealed class MemberTable
 
     public bool IsFull => LiveCount >= _options.MaxMembers;
 
+    /// <summary>More gone ones than are to be remembered, by so many that it is worth a look before the next one is due.</summary>
+    public bool HasSurplus => Gone.Count > _options.MaxTombstones + _options.MaxTombstones / 8;
+
     /// <summary>Suspects now; many at once say that something wider is wrong than one member.</summary>
     public int Suspects { get; private set; }
 

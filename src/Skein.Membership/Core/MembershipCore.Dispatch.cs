@@ -56,7 +56,7 @@ internal sealed partial class MembershipCore
                 break;
             case TimerKind.Housekeeping:
                 _state.Table.ForgetGone(_state.Now);
-                _state.Timers.Set(_state.Now + HousekeepingInterval, TimerKind.Housekeeping);
+                SetHousekeeping();
                 break;
             case TimerKind.LeaveEnd:
                 _state.Phase = CorePhase.Over;
@@ -229,6 +229,8 @@ internal sealed partial class MembershipCore
         _digest = _state.Table.Digest;
         _state.DigestSince = _state.Now;
         _watcher.OnViewChanged();
+        if (_state.Table.HasSurplus)
+            _state.Table.ForgetGone(_state.Now);
     }
 
     private void Enter(TimeSpan now) => _state.Now = now;

@@ -249,7 +249,14 @@ internal sealed partial class MembershipCore
         SetDeadContact();
         if (!_state.Variant.Repair)
             _state.Timers.Set(_state.Now + _state.Random.Next(TimeSpan.FromSeconds(30)), TimerKind.AntiEntropy);
-        _state.Timers.Set(_state.Now + HousekeepingInterval, TimerKind.Housekeeping);
+        SetHousekeeping();
+    }
+
+    /// <summary>Tombstones go a tenth of their lifetime late at the most.</summary>
+    private void SetHousekeeping()
+    {
+        TimeSpan tenth = _state.Options.TombstoneLifetime / 10;
+        _state.Timers.Set(_state.Now + (tenth < HousekeepingInterval ? tenth : HousekeepingInterval), TimerKind.Housekeeping);
     }
 
     private static readonly TimeSpan HousekeepingInterval = TimeSpan.FromMinutes(1);

@@ -75,6 +75,8 @@ internal sealed class Merger(CoreState state, Judge judge, Spreader spreader, Se
             return;
         }
         bool live = claim.State is MemberState.Alive or MemberState.Suspect;
+        if (!live && !IsWorthRemembering(claim))
+            return;
         if (live && state.Table.IsFull)
         {
             state.Effects.Report(CoreEvent.GroupFull, state.Self);
@@ -108,7 +110,7 @@ internal sealed class Merger(CoreState state, Judge judge, Spreader spreader, Se
             r.Load = default;
             r.BeaconSequence = 0;
         });
-        record.StateSince = state.Now;
+        record.StateSince = SinceOf(claim);
         Announce(record, claim);
     }
 
@@ -117,7 +119,7 @@ internal sealed class Merger(CoreState state, Judge judge, Spreader spreader, Se
         record.Incarnation = claim.Incarnation;
         record.State = claim.State is MemberState.Dead or MemberState.Left ? claim.State : MemberState.Alive;
         if (!record.IsLive)
-            record.StateSince = state.Now;
+            record.StateSince = SinceOf(claim);
         if (record.State == MemberState.Dead)
             (record.Accusers, record.Refused) = (claim.Accusers, claim.Refused);
     }
@@ -163,6 +165,7 @@ internal sealed class Merger(CoreState state, Judge judge, Spreader spreader, Se
                 break;
             case MemberState.Left:
                 judge.Farewell(record, claim.Incarnation);
+                record.StateSince = SinceOf(claim);
                 break;
         }
     }
@@ -172,7 +175,17 @@ internal sealed class Merger(CoreState state, Judge judge, Spreader spreader, Se
         record.Accusers = claim.Accusers;
         record.Refused = claim.Refused;
         judge.Condemn(record, record.Refused.Count >= state.AccusersNeeded(record) ? DeathCause.Refused : DeathCause.Silent);
+        record.StateSince = SinceOf(claim);
     }
+
+    /// <summary>
+    /// Who forgot it already must not learn it again from one who is a little late, nor must strangers' dead push out what this member knows.
+    /// </summary>
+    private bool IsWorthRemembering(in MemberUpdate claim) =>
+        state.Now - SinceOf(claim) < state.Options.TombstoneLifetime * 0.9 && state.Table.Gone.Count < state.Options.MaxTombstones;
+
+    /// <summary>Since when that state holds: a verdict is as old as it was where it was learnt.</summary>
+    private TimeSpan SinceOf(in MemberUpdate claim) => state.Now - TimeSpan.FromSeconds(claim.GoneSeconds);
 
     /// <summary>
     /// One accuser may be sick itself: its verdict counts as an accusation, unless nobody else is there to make one. A member that resigned

@@ -73,7 +73,9 @@ internal sealed class Outbox(CoreState state, PacketSeal seal, StrangerLimit str
             receiver.CorrectedAt = state.Now;
         }
         ProtoWriter writer = Begin(PacketKind.Gossip, 0, 0);
-        about.ToUpdate(UpdateParts.All).WriteTo(ref writer, PacketBody.UpdatesField);
+        // Anybody may claim to be an old life, from anybody's address: it gets what it takes to learn better, and no metadata.
+        UpdateParts parts = strangers.Covers(to) ? UpdateParts.State | UpdateParts.Introduction : UpdateParts.All;
+        Claim(about, parts).WriteTo(ref writer, PacketBody.UpdatesField);
         // What is rare per member needs no other limit: the old life of a name has to hear that it is one.
         Send(ref writer, to, isRare: receiver is not null);
     }
@@ -105,14 +107,23 @@ internal sealed class Outbox(CoreState state, PacketSeal seal, StrangerLimit str
     private bool IsUnclaimed(MemberRecord record) => record == state.Self && state.Phase == CorePhase.Observing;
 
     /// <summary>Writes a whole record; false where it does not fit any more.</summary>
-    public static bool TryAdd(ref ProtoWriter writer, MemberRecord record)
+    public bool TryAdd(ref ProtoWriter writer, MemberRecord record)
     {
         int before = writer.Position;
-        record.ToUpdate(UpdateParts.All).WriteTo(ref writer, PacketBody.UpdatesField);
+        Claim(record, UpdateParts.All).WriteTo(ref writer, PacketBody.UpdatesField);
         bool fits = !writer.Overflowed;
         if (!fits)
             writer.RewindTo(before);
         return fits;
+    }
+
+    /// <summary>A tombstone keeps its age when it is passed on: otherwise it would live for ever, as long as newcomers learn of it.</summary>
+    private MemberUpdate Claim(MemberRecord record, UpdateParts parts)
+    {
+        MemberUpdate claim = record.ToUpdate(parts);
+        if (!record.IsLive && claim.Introduces)
+            claim.GoneSeconds = (uint)Math.Clamp(Math.Ceiling((state.Now - record.StateSince).TotalSeconds), 0, uint.MaxValue);
+        return claim;
     }
 
     private ReadOnlySpan<byte> Compose(Span<byte> buffer, PacketKind kind, uint sequence, ulong target)
@@ -168,7 +179,7 @@ internal sealed class Outbox(CoreState state, PacketSeal seal, StrangerLimit str
             if (member == told || (member.Address == to && member.State == MemberState.Alive))
                 continue;
             int before = writer.Position;
-            member.ToUpdate(node.Parts).WriteTo(ref writer, PacketBody.UpdatesField);
+            Claim(member, node.Parts).WriteTo(ref writer, PacketBody.UpdatesField);
             if (writer.Overflowed)
             {
                 writer.RewindTo(before);

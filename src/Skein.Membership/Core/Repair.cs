@@ -105,7 +105,9 @@ internal sealed class Repair(CoreState state, Outbox outbox)
         outbox.Send(ref writer, peer);
     }
 
-    private int BucketCount => Math.Clamp((int)BitOperations.RoundUpToPowerOf2((uint)state.Table.LiveCount), 16, WireLimits.Buckets);
+    /// <summary>The gone are listed too, so that who still believes in them learns better.</summary>
+    private int BucketCount =>
+        Math.Clamp((int)BitOperations.RoundUpToPowerOf2((uint)(state.Table.LiveCount + state.Table.Gone.Count)), 16, WireLimits.Buckets);
 
     public void Exchange(PeerAddress peer) =>
         state.Effects.Exchange(
@@ -155,7 +157,7 @@ internal sealed class Repair(CoreState state, Outbox outbox)
         for (int packets = 0; packets < MostDatagrams && sent < records.Count; packets++)
         {
             ProtoWriter writer = outbox.Begin(PacketKind.State);
-            while (sent < records.Count && Outbox.TryAdd(ref writer, records[sent]))
+            while (sent < records.Count && outbox.TryAdd(ref writer, records[sent]))
                 sent++;
             outbox.Send(ref writer, peer);
         }

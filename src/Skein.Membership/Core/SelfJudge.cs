@@ -73,8 +73,7 @@ internal sealed class SelfJudge(CoreState state, Judge judge)
         _scheduled = false;
         if (state.Phase != CorePhase.Active || !IsHeld)
             return;
-        bool deaf = state.Table.Live.Count > 0 && state.Now - state.HeardAt > state.Options.ProbePeriod * 2;
-        if (deaf)
+        if (state.Table.Live.Count > 0 && state.HearsNobody)
             _soundSince = state.Now;
         if (state.Now - _soundSince >= _hold)
             Return(state.Self.Incarnation);
@@ -91,15 +90,13 @@ internal sealed class SelfJudge(CoreState state, Judge judge)
         }
     }
 
-    /// <summary>It heard nobody until just now: one side of a cut has its own company.</summary>
-    private bool WasCutOffAlone => state.Now - state.DeafUntil < state.Deafness;
-
     private bool MustWait
     {
         get
         {
             Forget();
-            return WasCutOffAlone && _returns >= state.Options.FreeReturns;
+            // One side of a cut has its own company, and hears it.
+            return state.WasDeaf && _returns >= state.Options.FreeReturns;
         }
     }
 
@@ -130,7 +127,7 @@ internal sealed class SelfJudge(CoreState state, Judge judge)
 
     private void Return(uint incarnation)
     {
-        if (WasCutOffAlone || IsHeld)
+        if (state.WasDeaf || IsHeld)
             (_returns, _returnedAt) = (_returns + 1, state.Now);
         state.Self.Accusers = default;
         judge.Refute(incarnation);

@@ -36,6 +36,7 @@ internal sealed class SnapshotBoard(string? beaconsTo)
         MemberRecord self = core.Table.Self;
         ImmutableArray<Member> members =
             [.. core.Table.All.Select(record => ToMember(record, record == self)).OrderBy(static member => member.Name, StringComparer.Ordinal)];
+        ForgetParsed(members.Length);
         Member own = members.First(static member => member.IsSelf);
         _current = new MembershipSnapshot((_current?.Version ?? 0) + 1, own, members, [.. core.Seeds]);
         TaskCompletionSource changed = _changed;
@@ -89,6 +90,13 @@ internal sealed class SnapshotBoard(string? beaconsTo)
         }
         _metadata[record.Id] = (record.Metadata, parsed);
         return parsed;
+    }
+
+    /// <summary>What was parsed of names that are gone for good goes too, before it is more than the rest.</summary>
+    private void ForgetParsed(int members)
+    {
+        if (_metadata.Count > 64 + members * 2)
+            _metadata.Clear();
     }
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -15,6 +15,7 @@ internal ref struct MemberUpdate
     public AccuserSet Refused;
     public uint MetadataSequence;
     public ReadOnlySpan<byte> Metadata;
+    public uint GoneSeconds;
 
     /// <summary>Whether a receiver that never heard of this life can take it from here.</summary>
     public readonly bool Introduces => !Name.IsEmpty;
@@ -55,6 +56,8 @@ internal ref struct MemberUpdate
                 return reader.TryReadUInt32(out update.MetadataSequence);
             case (10, WireType.Bytes):
                 return reader.TryReadBytes(out update.Metadata) && update.Metadata.Length <= WireLimits.MetadataBytes;
+            case (11, WireType.Varint):
+                return reader.TryReadUInt32(out update.GoneSeconds);
             default:
                 return reader.TrySkip(type);
         }
@@ -95,6 +98,7 @@ internal ref struct MemberUpdate
         writer.PackedFixed64(8, ids[..Refused.CopyTo(ids)]);
         writer.Varint(9, MetadataSequence);
         writer.Bytes(10, Metadata);
+        writer.Varint(11, GoneSeconds);
         writer.EndMessage(start);
     }
 }

@@ -39,7 +39,10 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
         if (next.IsEmpty != _keys.IsEmpty)
             throw new ArgumentException("keys cannot be switched on or off in a running cluster", nameof(next));
         _keys = Identify(next);
-        Forget();
+        // Lives under a key that stays keep their windows: what was recorded under it must not pass once more.
+        foreach ((uint Key, ulong, ulong) life in _lives.Keys.Where(life => Find(life.Key) is null).ToArray())
+            if (_lives.Remove(life, out Life? gone))
+                gone.Cipher.Dispose();
     }
 
     /// <summary>Completes a packet whose body ends at <paramref name="end"/>; answers its whole length.</summary>

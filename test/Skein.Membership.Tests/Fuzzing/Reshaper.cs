@@ -78,6 +78,7 @@ internal static class Reshaper
             Incarnation = Edge(random),
             State = (GossipState)random.Next(6),
             MetadataSequence = Edge(random),
+            GoneSeconds = Edge(random),
             Metadata = Bytes(random, random.Next(8) == 0 ? WireLimits.MetadataBytes - 2 + random.Next(5) : random.Next(8)),
         };
         if (random.Next(3) > 0)

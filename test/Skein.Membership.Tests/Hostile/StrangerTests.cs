@@ -63,6 +63,33 @@ public sealed class StrangerTests
         Assert.InRange(_group.SentOutsideBytes, 1, received);
     }
 
+    /// <summary>The one answer that may be longer than its question, because an old life of a name has to hear of the new one.</summary>
+    [Fact]
+    public void Receive_ForgedOldLifeOfAKnownName_DrawsOneShortCorrectionAPeriod()
+    {
+        ulong other = PacketHeader.MemberOf("m-1");
+        GiveMetadata(other);
+
+        int periods = 10;
+        for (int i = 0; i < periods * 100; i++)
+        {
+            Send("gossip", sender: other);
+            _group.Run(Step, Step);
+        }
+
+        Assert.InRange(_group.SentOutside, 1, periods + 1);
+        Assert.InRange(_group.SentOutsideBytes / _group.SentOutside, 1, 100);
+    }
+
+    private void GiveMetadata(ulong member)
+    {
+        new PacketHeader(PacketHeader.ClusterOf("c"), Sender: 77, Generation: 5, Sealed: false).WriteTo(_buffer);
+        var writer = new ProtoWriter(_buffer, PacketHeader.Length);
+        writer.Varint(1, (uint)PacketKind.Gossip);
+        new MemberUpdate { Id = member, Generation = 1000, MetadataSequence = 9, Metadata = new byte[WireLimits.MetadataBytes] }.WriteTo(ref writer, PacketBody.UpdatesField);
+        Assert.True(_group.First.Receive(Victim, _buffer.AsSpan(0, writer.Position), _group.Now));
+    }
+
     private int Send(string kind, ulong sender)
     {
         int length = Compose(kind, sender);
@@ -90,6 +117,9 @@ public sealed class StrangerTests
                 writer.Varint(2, 1);
                 writer.Fixed64(3, sender);
                 writer.Bytes(5, address[..Victim.WriteTo(address)]);
+                break;
+            case "gossip":
+                writer.Varint(1, (uint)PacketKind.Gossip);
                 break;
             case "ack with another digest":
                 writer.Varint(1, (uint)PacketKind.Ack);

@@ -3,24 +3,114 @@ using Skein.Simulation.Membership;
 
 namespace Skein.Membership.Tests.Simulated;
 
-/// <summary>A dead member is remembered for a while, then forgotten; its name is free either way.</summary>
+/// <summary>A dead member is remembered for a while, then forgotten by all, whoever told whom; its name is free either way.</summary>
 public sealed class TombstoneTests
 {
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
     private readonly MembershipWorld _world = new(seed: 8, ProtocolOptions.Lan with { TombstoneLifetime = TimeSpan.FromMinutes(1) });
+
+    /// <summary>A lifetime and the tenth by which each member may be late, from the verdict on.</summary>
+    private TimeSpan Forgotten => _world.Options.TombstoneLifetime * 1.1 + Second;
 
     [Fact]
     public void Restart_AfterItsTombstoneIsForgotten_IsAMemberAgain()
     {
-        _world.StartMany(5);
-        _world.RunFor(TimeSpan.FromSeconds(5));
-        SimulatedMember old = _world.Members[2];
-        old.Crashed = true;
-        _world.RunFor(TimeSpan.FromMinutes(3));
-        Assert.All(_world.Running, member => Assert.Null(member.View(old.Name)));
+        SimulatedMember old = FormAndBury(5);
+        Assert.True(_world.RunUntil(() => IsForgotten(old), Forgotten), "it is still remembered");
 
         SimulatedMember next = _world.Start(old.Name, at: old, _world.Members[0]);
 
-        Assert.True(_world.RunUntil(() => _world.Running.All(member => member.StateOf(next.Name) == MemberState.Alive), TimeSpan.FromSeconds(1)), "the new life is not seen");
+        Assert.True(_world.RunUntil(() => _world.Running.All(member => member.StateOf(next.Name) == MemberState.Alive), Second), "the new life is not seen");
         Assert.True(_world.Running.All(member => member.View(next.Name)!.Generation == next.Core.Table.Self.Generation));
     }
+
+    [Fact]
+    public void Tombstone_NewcomersLearnItFromNewcomers_IsForgottenByAllAtTheSameTime()
+    {
+        SimulatedMember gone = FormAndBury(5);
+        TimeSpan buried = _world.Now;
+        for (int i = 0; i < 4; i++)
+        {
+            _world.RunFor(10 * Second);
+            SimulatedMember newcomer = _world.Start($"new-{i}", at: null, _world.Members[^1]);
+            _world.RunFor(Second);
+            Assert.Equal(MemberState.Dead, newcomer.StateOf(gone.Name));
+        }
+
+        _world.RunFor(buried + Forgotten - _world.Now);
+
+        Assert.All(_world.Running, member => Assert.Null(member.View(gone.Name)));
+    }
+
+    [Fact]
+    public void Tombstone_ForgottenByOneOnly_IsNotTaughtAgain()
+    {
+        SimulatedMember gone = FormAndBury(2);
+        Assert.True(_world.RunUntil(() => _world.Running.Any(member => member.View(gone.Name) is null), Forgotten), "nobody forgot it");
+        SimulatedMember early = _world.Running.First(member => member.View(gone.Name) is null);
+        SimulatedMember late = _world.Running.First(member => member.View(gone.Name) is not null);
+
+        _world.Do(early, (core, now) => core.Synchronize(late.Address, now));
+        _world.RunFor(Second / 10);
+
+        Assert.Null(early.View(gone.Name));
+    }
+
+    [Fact]
+    public void StaleLife_OfOneWhoWasAwayUntilAllHadForgotten_IsDeadAgainWithinADetection()
+    {
+        Form(5);
+        (SimulatedMember gone, SimulatedMember away) = (_world.Members[2], _world.Members[3]);
+        away.RunsFrom = _world.Now + TimeSpan.FromMinutes(3);
+        _world.Passes = (_, to) => to != away;
+        gone.HostLost = true;
+        _world.RunFor(TimeSpan.FromMinutes(3) - Second / 10);
+        _world.Passes = static (_, _) => true;
+        SimulatedMember[] others = [_world.Members[0], _world.Members[1], _world.Members[4]];
+        Assert.All(others, member => Assert.Null(member.View(gone.Name)));
+
+        Assert.True(_world.RunUntil(() => others.All(member => member.View(gone.Name) is { IsLive: true }), 5 * Second), "the stale claim did not come round: nothing is proven");
+        Assert.True(_world.RunUntil(() => Seen(gone, MemberState.Dead), 6 * Second), "it lives on");
+
+        Assert.True(_world.RunUntil(() => IsForgotten(gone), Forgotten), "it is still remembered");
+    }
+
+    [Fact]
+    public void Tombstones_MoreThanAreRemembered_TheOldestAreForgottenFirst()
+    {
+        var world = new MembershipWorld(seed: 9, ProtocolOptions.Lan with { MaxTombstones = 16 });
+        world.StartMany(30);
+        world.RunFor(5 * Second);
+        for (int i = 1; i <= 25; i++)
+        {
+            world.Members[i].Crashed = true;
+            world.RunFor(Second);
+            Assert.All(world.Running, member => Assert.InRange(member.Core.Table.Gone.Count, 0, 18));
+        }
+
+        world.RunFor(TimeSpan.FromMinutes(1));
+
+        string[] newest = [.. Enumerable.Range(10, 16).Select(static i => $"m-{i}")];
+        Assert.All(world.Running, member => Assert.Equal(newest, member.Core.Table.Gone.Select(static record => record.Name).Order(StringComparer.Ordinal)));
+    }
+
+    private SimulatedMember FormAndBury(int others)
+    {
+        Form(others + 1);
+        SimulatedMember gone = _world.Members[1];
+        gone.Crashed = true;
+        Assert.True(_world.RunUntil(() => Seen(gone, MemberState.Dead), 5 * Second), "it is not dead everywhere");
+        return gone;
+    }
+
+    private void Form(int count)
+    {
+        _world.StartMany(count);
+        _world.RunFor(5 * Second);
+        Assert.True(_world.Agree(), "the group did not form");
+    }
+
+    private bool Seen(SimulatedMember about, MemberState state) => _world.Running.All(member => member.StateOf(about.Name) == state);
+
+    private bool IsForgotten(SimulatedMember gone) => _world.Running.All(member => member.View(gone.Name) is null);
 }

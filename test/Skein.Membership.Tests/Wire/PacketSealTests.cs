@@ -87,6 +87,20 @@ public sealed class PacketSealTests
     }
 
     [Fact]
+    public void Rotation_KeyStays_ItsRecordedPacketsDoNotPassOnceMore()
+    {
+        PacketSeal receiver = Seal(_old);
+        byte[] recorded = Packet(Seal(_old));
+        Assert.Equal(DropCause.None, Open(receiver, recorded, once: true));
+
+        receiver.Use(GossipKeys.Parse($"{_new}\n{_old}"));
+        Assert.Equal(DropCause.Replayed, Open(receiver, recorded, once: true));
+
+        receiver.Use(GossipKeys.Parse(_new));
+        Assert.Equal(DropCause.UnknownKey, Open(receiver, recorded, once: true));
+    }
+
+    [Fact]
     public void Open_ForgedCopyFirst_DoesNotUseUpTheGenuineOne()
     {
         byte[] packet = Packet(Seal(_old));

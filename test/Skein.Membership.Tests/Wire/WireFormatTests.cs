@@ -31,6 +31,7 @@ public sealed class WireFormatTests
         Assert.Equal([10, 0, 0, 1, 0x1F, 0x0A], update.Address.ToByteArray());
         Assert.Equal([11ul, 12ul], update.Accusers);
         Assert.Equal([12ul], update.Refused);
+        Assert.Equal(claim.Incarnation, update.GoneSeconds);
         Assert.Equal(claim.Metadata, update.Metadata.ToByteArray());
     });
 
@@ -41,7 +42,7 @@ public sealed class WireFormatTests
         {
             Id = claim.Id, Generation = claim.Generation, Incarnation = claim.Incarnation, State = (GossipState)claim.State,
             Name = "member-1", Address = ByteString.CopyFrom(10, 0, 0, 1, 0x1F, 0x0A), Accusers = { 11, 12 },
-            MetadataSequence = 3, Metadata = ByteString.CopyFrom(claim.Metadata),
+            MetadataSequence = 3, Metadata = ByteString.CopyFrom(claim.Metadata), GoneSeconds = claim.Incarnation,
         };
 
         Assert.True(MemberUpdate.TryRead(message.ToByteArray(), out MemberUpdate update));
@@ -50,6 +51,7 @@ public sealed class WireFormatTests
         Assert.Equal(PeerAddress.OfIPv4(0x0A000001, 7946), update.Address);
         Assert.Equal((2, 11ul, 12ul), (update.Accusers.Count, update.Accusers[0], update.Accusers[1]));
         Assert.Equal(claim.Metadata, update.Metadata.ToArray());
+        Assert.Equal(claim.Incarnation, update.GoneSeconds);
     });
 
     [Fact]
@@ -86,7 +88,7 @@ public sealed class WireFormatTests
         var update = new MemberUpdate
         {
             Id = claim.Id, Generation = claim.Generation, Incarnation = claim.Incarnation, State = claim.State,
-            Name = "member-1"u8, Address = PeerAddress.OfIPv4(0x0A000001, 7946), MetadataSequence = 3, Metadata = claim.Metadata,
+            Name = "member-1"u8, Address = PeerAddress.OfIPv4(0x0A000001, 7946), MetadataSequence = 3, Metadata = claim.Metadata, GoneSeconds = claim.Incarnation,
         };
         update.Accusers.Add(11);
         update.Accusers.Add(12);

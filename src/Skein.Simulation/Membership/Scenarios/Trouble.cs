@@ -43,20 +43,26 @@ internal sealed class SlowMembers : IMembershipScenario
 {
     public string Name => "slow-members";
 
-    public string Summary => "A quarter of the members neither sends nor receives for D of each D + I, for 120 s: verdicts on members that live";
+    public string Summary => "A quarter of the members neither sends nor receives for D of each D + I, for 120 s, with and without a backlog afterwards: verdicts on members that live";
 
     public SimulationTable Run(ScenarioSettings settings)
     {
         var rows = new List<IReadOnlyList<string>>
         {
-            Row(settings.Members ?? 128, 16.4, 1.0, "lan", settings),
-            Row(settings.Members ?? 128, 4.1, 1.0, "lan", settings),
-            Row(settings.Members ?? 32, 1.0, 0.5, "fast", settings),
+            Row(settings.Members ?? 128, 16.4, 1.0, TimeSpan.Zero, "lan", settings),
+            Row(settings.Members ?? 128, 16.4, 1.0, BacklogTime, "lan", settings),
+            Row(settings.Members ?? 128, 4.1, 1.0, TimeSpan.Zero, "lan", settings),
+            Row(settings.Members ?? 128, 4.1, 1.0, BacklogTime, "lan", settings),
+            Row(settings.Members ?? 32, 1.0, 0.5, TimeSpan.Zero, "fast", settings),
+            Row(settings.Members ?? 32, 1.0, 0.5, BacklogTime, "fast", settings),
         };
-        return new SimulationTable("", ["members", "profile", "D / I", "suspicions", "deaths", "at healthy", "of healthy", "worst run", "runs"], rows);
+        return new SimulationTable("", ["members", "profile", "D / I", "us a datagram", "suspicions", "deaths", "at healthy", "of healthy", "worst run", "runs"], rows);
     }
 
-    private static string[] Row(int members, double blocked, double free, string profile, ScenarioSettings settings)
+    /// <summary>What a member needs for one datagram where it has a backlog to get through.</summary>
+    private static readonly TimeSpan BacklogTime = TimeSpan.FromMicroseconds(50);
+
+    private static string[] Row(int members, double blocked, double free, TimeSpan handling, string profile, ScenarioSettings settings)
     {
         (long suspicions, long deaths, long atHealthy, long ofHealthy, long worst) = (0, 0, 0, 0, 0);
         int runs = settings.Runs ?? 10;
@@ -66,6 +72,7 @@ internal sealed class SlowMembers : IMembershipScenario
             MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, options, settings.Settled);
             int slow = members / 4;
             var count = new DeathCount(world, member => member.Index >= slow);
+            world.HandlingTime = handling;
             Blocking.Repeat(world, slow, TimeSpan.FromSeconds(blocked), TimeSpan.FromSeconds(free), 120 * Stage.Second);
             suspicions += count.Suspicions;
             deaths += count.False;
@@ -75,7 +82,8 @@ internal sealed class SlowMembers : IMembershipScenario
         }
         return
         [
-            Stage.Number(members), profile, $"{Sample.Text(blocked)} / {Sample.Text(free)} s", Stage.Number(suspicions / runs),
+            Stage.Number(members), profile, $"{Sample.Text(blocked)} / {Sample.Text(free)} s", Sample.Text(handling.TotalMicroseconds),
+            Stage.Number(suspicions / runs),
             Sample.Text((double)deaths / runs), Sample.Text((double)atHealthy / runs), Sample.Text((double)ofHealthy / runs),
             Stage.Number(worst), Stage.Number(runs),
         ];
