@@ -102,6 +102,40 @@ public sealed class ErrorAnswerTests
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
     }
 
+    [Fact]
+    public async Task Post_BodiesHoldTheirBoundTogether_RefusesTheNextWhileItIsStillSent()
+    {
+        await using var gateway = await TestGateway.StartAsync(options: new ApiOptions { MaxBodyBytes = 150_000, MaxBodyMemoryBytes = 200_000 });
+        var running = gateway.Client.PostAsync(Requests.ChatPath, Requests.Json(Requests.WholeChat.PadRight(100_000)));
+        var session = await gateway.Sessions.StartedAsync();
+
+        using var sending = await RawHttp.PostAsync(gateway.Http1, Requests.ChatPath, Requests.WholeChat.PadRight(100_000), headers: "Content-Length: 150000");
+        var refused = await sending.ReadUntilAsync("}}");
+
+        Assert.StartsWith("HTTP/1.1 503 ", refused, StringComparison.Ordinal);
+        Assert.Contains("Retry-After: 1", refused, StringComparison.Ordinal);
+        Assert.Contains("\"code\":\"too_many_sessions\"", refused, StringComparison.Ordinal);
+        Assert.Contains("the bodies of all requests hold too much; allowed: 200000 bytes together", refused, StringComparison.Ordinal);
+
+        session.Push(Frames.Answer("a"));
+        session.End();
+        (await running.Within()).Dispose();
+        gateway.Sessions.Script = next =>
+        {
+            next.Push(Frames.Answer("b"));
+            next.End();
+        };
+        // The body is given back behind the answer's last byte.
+        var last = HttpStatusCode.ServiceUnavailable;
+        for (var tries = 0; tries < 1000 && last == HttpStatusCode.ServiceUnavailable; tries++)
+        {
+            using var response = await gateway.Client.PostAsync(Requests.ChatPath, Requests.Json(Requests.WholeChat.PadRight(100_000)));
+            last = response.StatusCode;
+        }
+
+        Assert.Equal(HttpStatusCode.OK, last);
+    }
+
     [Theory]
     [InlineData("text/plain")]
     [InlineData("text/plain; x=application/json")]

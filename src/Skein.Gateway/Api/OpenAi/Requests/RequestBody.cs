@@ -18,8 +18,9 @@ internal static class RequestBody
     private const int MostOfType = 80;
 
     /// <exception cref="RequestRefusedException">415 for another type; 413 past the bound; 4xx where the transfer itself is broken.</exception>
+    /// <exception cref="Skein.Routing.Streaming.SessionException">All bodies together hold too much.</exception>
     /// <exception cref="OperationCanceledException">The client is gone.</exception>
-    public static async Task<ReadOnlyMemory<byte>> ReadAsync(HttpRequest request, int maxBytes, CancellationToken cancellationToken)
+    public static async Task<ReadOnlyMemory<byte>> ReadAsync(HttpRequest request, int maxBytes, BodyMemory.Share share, CancellationToken cancellationToken)
     {
         // The server's own bound closes the connection at once, and a client that still sends never reads why. Without it the server
         // takes in the rest of a refused body for some seconds, while the bound here has already answered.
@@ -29,7 +30,9 @@ internal static class RequestBody
         if (request.ContentLength > maxBytes)
             throw TooLarge(string.Create(CultureInfo.InvariantCulture, $"{request.ContentLength} bytes"), maxBytes);
 
-        var bytes = new byte[(int)Math.Min(request.ContentLength ?? FirstBytes, MostOnTrust)];
+        var first = (int)Math.Min(request.ContentLength ?? FirstBytes, MostOnTrust);
+        share.GrowTo(first);
+        var bytes = new byte[first];
         var used = 0;
         while (true)
         {
@@ -43,7 +46,11 @@ internal static class RequestBody
 
             var needed = used + (int)arrived.Length;
             if (needed > bytes.Length)
-                Array.Resize(ref bytes, Math.Min(Math.Max(needed, 2 * bytes.Length), maxBytes));
+            {
+                var grown = (int)Math.Min(Math.Max(needed, 2L * bytes.Length), maxBytes);
+                share.GrowTo(grown);
+                Array.Resize(ref bytes, grown);
+            }
             arrived.CopyTo(bytes.AsSpan(used));
             used = needed;
             request.BodyReader.AdvanceTo(arrived.End);
