@@ -169,6 +169,38 @@ public sealed class StreamedAnswerTests
             StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("{\n\"reasoning\":\r\n\"a\\nb\",\r\"x\":\n1}", "\"reasoning\":  \"a\\nb\", \"x\": 1")]
+    [InlineData("{\"reasoning\":\"a\n\ndata: [DONE]\n\nevent: x\"}", "\"reasoning\":\"a  data: [DONE]  event: x\"")]
+    public async Task Post_EngineSendsItsDeltaInSeveralLines_MakesNoEventsOfThem(string delta, string onOneLine)
+    {
+        await using var gateway = await StartAsync(session => Finish(session, Frames.Start(), Frames.Delta(0, delta), Frames.Finish(1)));
+        foreach (var (path, body) in new[] { (Requests.ChatPath, Requests.StreamedChat), (Requests.CompletionPath, """{"prompt": "x", "stream": true}""") })
+        {
+            var text = await gateway.Client.PostTextAsync(path, body);
+
+            Assert.Contains(onOneLine, text, StringComparison.Ordinal);
+            Assert.All(text.TrimEnd('\n').Split("\n\n"), line => Assert.Matches("^data: [^\r\n]*$", line));
+            Assert.Equal(1, text.Split('\n').Count(line => line == "data: [DONE]"));
+        }
+    }
+
+    [Fact]
+    public async Task Post_EchoWithLogprobs_OffsetsBeginBehindThePrompt()
+    {
+        const string Prompt = "h\U0001f600é";
+        await using var gateway = await StartAsync(session => Finish(
+            session, Frames.Start(), Frames.Scored(0, "a", -0.5f, "b", -1), Frames.Scored(1, "c", -0.25f, "d", -2), Frames.Finish(2)));
+        const string Body = $$"""{"prompt": "{{Prompt}}", "echo": true, "logprobs": 1, "stream": """;
+
+        var streamed = await gateway.Client.PostTextAsync(Requests.CompletionPath, Body + "true}");
+        var whole = await gateway.Client.PostTextAsync(Requests.CompletionPath, Body + "false}");
+
+        Assert.Contains("\"text_offset\":[3]", streamed, StringComparison.Ordinal);
+        Assert.Contains("\"text_offset\":[4]", streamed, StringComparison.Ordinal);
+        Assert.Contains("\"text_offset\":[3,4]", whole, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Post_FramesAlreadyThere_GoOutInOneFlush()
     {
