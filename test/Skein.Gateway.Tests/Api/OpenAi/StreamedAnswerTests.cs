@@ -156,15 +156,16 @@ public sealed class StreamedAnswerTests
     {
         await using var gateway = await StartAsync(session =>
         {
-            session.Attempts = 3;
-            session.Failovers = [new(0, 17, "replica-2", "link"), new(0, 21, "evil\n\ndata: x", "stall")];
+            session.Attempts = 5;
+            session.Failovers = [new(0, 17, "replica-2", "link"), new(0, 21, "evil\n\ndata: x", "stall"), new(0, 30, "replica-3", "draining"), new(0, 31, "replica-4", "straggler")];
             Finish(session, Frames.Answer("a"));
         });
 
         var text = await gateway.Client.PostTextAsync(Requests.ChatPath, Requests.StreamedChat);
 
         Assert.EndsWith(
-            "\n\n: skein failovers=2 attempts=3 [token 17: replica-2 lost (link); token 21: evil??data:?x lost (stall)]\n\ndata: [DONE]\n\n",
+            "\n\n: skein failovers=4 attempts=5 [token 17: replica-2 lost (link); token 21: evil??data:?x lost (stall); "
+            + "token 30: replica-3 drained (draining); token 31: replica-4 left (straggler)]\n\ndata: [DONE]\n\n",
             text,
             StringComparison.Ordinal);
     }
