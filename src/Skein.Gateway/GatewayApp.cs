@@ -12,6 +12,7 @@ using Skein.Gateway.Api.Grpc;
 using Skein.Gateway.Api.OpenAi;
 using Skein.Gateway.Group;
 using Skein.Gateway.Links;
+using Skein.Gateway.Security;
 using Skein.Gateway.Telemetry;
 using Skein.Gateway.Upstreams;
 using Skein.Membership;
@@ -64,6 +65,7 @@ public sealed class GatewayApp : IAsyncDisposable
         app.Services.GetRequiredService<IGenerationSessions>();
         app.Services.GetRequiredService<ReachabilityMonitor>();
         app.Services.GetRequiredService<ReplicaGreeter>();
+        app.Use(new FrontDoor(options).EnterAsync);
         app.MapOpenAiApi();
         app.MapInferenceGrpc();
         app.MapGrpcHealthChecksService();
@@ -122,7 +124,7 @@ public sealed class GatewayApp : IAsyncDisposable
     private static void Listen(KestrelServerOptions kestrel, GatewayOptions options)
     {
         kestrel.AddServerHeader = false;
-        kestrel.Limits.MaxRequestHeadersTotalSize = options.MaxRequestHeadersBytes;
+        kestrel.Limits.MaxRequestHeadersTotalSize = options.MaxRequestHeadersBytes + FrontDoor.ServerSlackBytes;
         kestrel.Limits.MaxRequestBodySize = options.Api.MaxBodyBytes;
         // Slow readers are the sessions' business, which bound them; a rate would cut healthy slow generations.
         kestrel.Limits.MinResponseDataRate = null;

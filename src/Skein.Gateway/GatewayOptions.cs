@@ -43,8 +43,14 @@ public sealed record GatewayOptions
     /// <summary>Streams that one HTTP/2 connection of a client may have open. Default 20,000: the bound on sessions is the one that tells its reason.</summary>
     public int MaxStreamsPerConnection { get; init; } = 20_000;
 
-    /// <summary>Largest head of a request, in bytes. Default 32 KiB.</summary>
+    /// <summary>Largest headers of a request, all together, in bytes; past it HTTP 431. Default 32 KiB.</summary>
     public int MaxRequestHeadersBytes { get; init; } = 32 << 10;
+
+    /// <summary>
+    /// Names by which clients may call this gateway while it serves HTTP on loopback, beside addresses, <c>localhost</c> and names without dots;
+    /// <c>*</c>: any. Another name gets 403: it may be a web page's that was pointed here. Default none.
+    /// </summary>
+    public IReadOnlyList<string> AllowedHosts { get; init; } = [];
 
     /// <summary>Longest graceful stop: streams that still run after it are aborted. Default 10 s.</summary>
     public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(10);

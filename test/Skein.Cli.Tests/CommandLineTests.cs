@@ -61,6 +61,14 @@ public class CommandLineTests
     [InlineData("skein: --name 'a b' is not allowed; allowed: 1 to 64 printable ASCII characters without spaces", "gateway", "--name", "a b")]
     [InlineData("skein: --policy 'best' is not allowed; allowed: power-of-two-choices, weighted-least-connections", "gateway", "--policy", "best")]
     [InlineData("skein: --queue-timeout '0' is not allowed; allowed: a time such as 500ms, 2s or 10m, above 0 to 60m", "gateway", "--queue-timeout", "0")]
+    [InlineData("skein: --breaker-rate '0' is not allowed; allowed: above 0, to 1", "gateway", "--breaker-rate", "0")]
+    [InlineData("skein: --breaker-rate 'NaN' is not allowed; allowed: a number from 0 to 1", "gateway", "--breaker-rate", "NaN")]
+    [InlineData("skein: --breaker-window '900ms' is not allowed; allowed: from 1s", "gateway", "--breaker-window", "900ms")]
+    [InlineData("skein: --breaker-longest-open '4s' is not allowed; allowed: from 5s", "gateway", "--breaker-longest-open", "4s")]
+    [InlineData("skein: --breaker-failures '0' is not allowed; allowed: a whole number from 1 to 1000", "gateway", "--breaker-failures", "0")]
+    [InlineData("skein: --slow-start '11m' is not allowed; allowed: a time such as 500ms, 2s or 10m, to 10m", "gateway", "--slow-start", "11m")]
+    [InlineData("skein: --slow-start-share '0' is not allowed; allowed: above 0, to 1", "gateway", "--slow-start-share", "0")]
+    [InlineData("skein: --allowed-hosts 'http://x' is not allowed; allowed: host names without port, or *; at most 64, joined by commas", "gateway", "--allowed-hosts", "http://x")]
     public async Task Run_WrongValue_ExitsWith2AndOneLine(string message, params string[] arguments)
     {
         using var error = new StringWriter();

@@ -29,6 +29,10 @@ internal static class GatewayCommand
     private static readonly Setting<string> Policy = Setting.Word("policy", $"Balancing policy [default: {Line.Policy}]", Line.Policy, BalancingPolicies.BuiltIn.Select(policy => policy.Name));
     private static readonly Setting<int> ExpectedReplicas = Setting.Number("expected-replicas", "Live replicas at which /readyz says ready [default: 1]", 1, 0, 10_000);
 
+    private static readonly Setting<IReadOnlyList<string>> AllowedHosts = Setting.List(
+        "allowed-hosts", "name", "Names by which clients may call this gateway while it listens on loopback, beside localhost; * allows any",
+        "host names without port, or *", 64, name => name == "*" || Uri.CheckHostName(name) == UriHostNameType.Dns);
+
     private static readonly StreamingOptions Streams = new();
     private static readonly Setting<IReadOnlyList<string>> Hedge = new(
         "hedge", "models", "Ask a second replica when the first token is late: off, all, or models [default: off; a request may ask for it]", "off, all, or model names",
@@ -39,7 +43,7 @@ internal static class GatewayCommand
 
     public static Command Create() => CommandLine.Verb(
         "gateway", "Run one gateway",
-        [Http, Grpc, QueueLength, QueueTimeout, Policy, ExpectedReplicas, Hedge, MaxReplay, .. UpstreamSettings.All, .. EndpointSettings.All], RunAsync);
+        [Http, Grpc, QueueLength, QueueTimeout, Policy, ExpectedReplicas, Hedge, MaxReplay, AllowedHosts, .. HealthSettings.All, .. UpstreamSettings.All, .. EndpointSettings.All], RunAsync);
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
@@ -86,6 +90,8 @@ internal static class GatewayCommand
             ExpectedReplicas = ExpectedReplicas.Read(sources),
             Upstreams = [.. upstreams.Select(upstream => UpstreamSettings.NameOf(upstream.BaseUrl))],
             StopTimeout = settings.StopGrace,
+            AllowedHosts = AllowedHosts.Read(sources),
+            Health = HealthSettings.Read(sources),
             Admission = new AdmissionOptions
             {
                 QueueLength = QueueLength.Read(sources),

@@ -21,7 +21,9 @@ internal static class StatusCommand
         Table table = new Table().Border(TableBorder.Simple);
         // Most fleets have no revisions, and the table is wide.
         string[] revision = members.Any(member => member.Revision.Length > 0) ? ["REVISION"] : [];
-        foreach (string column in Columns.Concat(revision))
+        // Nor is anything wrong, most of the time.
+        string[] health = members.Any(member => member.Health is not ("" or "ok")) ? ["HEALTH"] : [];
+        foreach (string column in Columns.Concat(revision).Concat(health))
             table.AddColumn(new TableColumn(column).NoWrap());
         foreach (MemberRow member in members)
         {
@@ -31,7 +33,7 @@ internal static class StatusCommand
                 member.Role == Protocol.Roles.Replica ? $"{member.InFlight}/{member.Slots}" : "", member.Role == Protocol.Roles.Gateway ? Number(member.Queued) : "",
                 member.Http, member.Grpc, member.Gossip, Markup.Escape(member.Version),
             ];
-            table.AddRow([.. cells, .. revision.Select(_ => Markup.Escape(member.Revision))]);
+            table.AddRow([.. cells, .. revision.Select(_ => Markup.Escape(member.Revision)), .. health.Select(_ => HealthOf(member))]);
         }
         return table;
     }
@@ -84,6 +86,14 @@ internal static class StatusCommand
         ("alive", false) => "[green]alive[/]",
         ("suspect", _) => "[yellow]suspect[/]",
         _ => $"[red]{member.State}[/]",
+    };
+
+    private static string HealthOf(MemberRow member) => member.Health switch
+    {
+        "ok" => "[green]ok[/]",
+        "warming" or "trial" => $"[yellow]{member.Health}[/]",
+        // From a gateway of another release there may come other words.
+        _ => $"[red]{Markup.Escape(member.Health)}[/]",
     };
 
     private static string Number(uint value) => value.ToString(CultureInfo.InvariantCulture);

@@ -35,7 +35,7 @@ internal sealed class OpenAiInferenceEngine(
     public async IAsyncEnumerable<GenerateFrame> GenerateAsync(GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        RequestChecks.Check(request);
+        RequestChecks.Check(routes.Kind, request);
         var model = ModelOf(request);
         var (throughIds, tier) = routes.Of(request);
         var frames = throughIds ? tokens!.RunAsync(request, model, tier, cancellationToken) : texts.RunAsync(request, model, tier, cancellationToken);

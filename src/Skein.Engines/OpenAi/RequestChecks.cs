@@ -1,4 +1,5 @@
 using System.Text;
+using Skein.Engines.Text;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAi;
@@ -11,8 +12,14 @@ internal static class RequestChecks
     private const uint MostLogprobs = 20;
 
     /// <exception cref="EngineException">The message names the field, its value and what is allowed.</exception>
-    public static void Check(GenerateRequest request)
+    public static void Check(OpenAiEngineKind kind, GenerateRequest request)
     {
+        // Its own call, which gives ids, takes no notice of them; those of the others know them or refuse them.
+        if (kind == OpenAiEngineKind.LlamaCpp)
+        {
+            CompletionMembers.RefuseBestOfAndSuffix(request);
+        }
+
         Require(request.PromptCase != GenerateRequest.PromptOneofCase.None, "prompt", "missing", "a text, token ids or a chat");
         Require(request.TokenIds is null or { Ids.Count: > 0 }, "prompt.token_ids", "empty", "at least one id");
         Require(request.N <= 1, "n", request.N, "1: an engine makes one choice at a time");

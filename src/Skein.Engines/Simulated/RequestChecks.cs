@@ -1,4 +1,5 @@
 using System.Text;
+using Skein.Engines.Text;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Simulated;
@@ -24,6 +25,7 @@ internal static class RequestChecks
         }
 
         Require(!request.Echo || request.PromptCase != GenerateRequest.PromptOneofCase.Chat, "echo", true, "only with a text or token_ids prompt");
+        CompletionMembers.RefuseBestOfAndSuffix(request);
         if (request.Sampling is { } sampling)
         {
             Check(sampling);

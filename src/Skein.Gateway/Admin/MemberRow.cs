@@ -18,10 +18,11 @@ public sealed record MemberRow(
     uint Slots,
     uint InFlight,
     uint Queued,
-    bool Draining)
+    bool Draining,
+    string Health = "")
 {
     /// <summary>The row of a member.</summary>
     public static MemberRow From(MemberStatus member) => new(
         member.Name, member.Role, member.State, member.Generation, member.Version, member.Revision, member.Pid, member.Http, member.Grpc,
-        member.Gossip, member.Models, member.Slots, member.InFlight, member.Queued, member.Draining);
+        member.Gossip, member.Models, member.Slots, member.InFlight, member.Queued, member.Draining, member.Health);
 }

@@ -7,6 +7,12 @@ public sealed record ApiOptions
     public int MaxBodyBytes { get; init; } = 32 << 20;
 
     /// <summary>
+    /// Most bytes that the bodies of all HTTP requests hold together, being read or running; past it HTTP 503 with Retry-After. Default 1 GiB;
+    /// <see cref="MaxBodyBytes"/> to 1 TiB.
+    /// </summary>
+    public long MaxBodyMemoryBytes { get; init; } = 1L << 30;
+
+    /// <summary>
     /// How long an HTTP stream waits for its first token before it commits status 200 and goes on with comments. Until then errors get
     /// their real status. Default 15 s; 1 ms to 1 h.
     /// </summary>
@@ -21,6 +27,8 @@ public sealed record ApiOptions
     internal ApiOptions Checked()
     {
         CheckSize(nameof(MaxBodyBytes), MaxBodyBytes);
+        if (MaxBodyMemoryBytes < MaxBodyBytes || MaxBodyMemoryBytes > 1L << 40)
+            throw new ArgumentException($"{nameof(MaxBodyMemoryBytes)}: {MaxBodyMemoryBytes} is out of range; allowed: {MaxBodyBytes} to 1099511627776", nameof(MaxBodyMemoryBytes));
         CheckTime(nameof(HeaderHold), HeaderHold);
         CheckTime(nameof(KeepAlive), KeepAlive);
         CheckTime(nameof(WriteTimeout), WriteTimeout);

@@ -6,7 +6,7 @@ namespace Skein.Gateway.Api;
 
 /// <summary>
 /// Tells a client which changes of replica its stream went through, on one line:
-/// <c>failovers=1 attempts=2 [token 17: replica-2 lost (link)]</c>.
+/// <c>failovers=2 attempts=3 [token 17: replica-2 lost (link_stall); token 30: replica-1 drained (draining)]</c>.
 /// </summary>
 internal static class FailoverReport
 {
@@ -24,7 +24,7 @@ internal static class FailoverReport
             line.Append(i == 0 ? " [" : "; ");
             if (nameChoices)
                 line.Append(CultureInfo.InvariantCulture, $"choice {failover.Choice} ");
-            line.Append(CultureInfo.InvariantCulture, $"token {failover.TokenIndex}: {VisibleText.Clean(failover.From)} lost ({VisibleText.Clean(failover.Reason)})");
+            line.Append(CultureInfo.InvariantCulture, $"token {failover.TokenIndex}: {VisibleText.Clean(failover.From)} {WordFor(failover.Reason)} ({VisibleText.Clean(failover.Reason)})");
         }
 
         if (failovers.Count > MostSpelledOut)
@@ -33,4 +33,8 @@ internal static class FailoverReport
             line.Append(']');
         return line.ToString();
     }
+
+    /// <summary>Nobody was lost where the gateway left a replica that still worked.</summary>
+    private static string WordFor(string reason) =>
+        reason == FaultReason.Draining.Word() ? "drained" : reason == FaultReason.Straggler.Word() ? "left" : "lost";
 }

@@ -19,8 +19,17 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
     private volatile MembershipSnapshot? _group;
     private volatile IMembership? _membership;
 
-    public IReadOnlyList<MemberStatus> Members =>
-        [.. Group.OrderBy(member => member.Role, StringComparer.Ordinal).ThenBy(member => member.Name, StringComparer.Ordinal).Select(StatusOf)];
+    public IReadOnlyList<MemberStatus> Members
+    {
+        get
+        {
+            IReadOnlyDictionary<ReplicaId, string> health = Health();
+            return [.. Group.OrderBy(member => member.Role, StringComparer.Ordinal).ThenBy(member => member.Name, StringComparer.Ordinal).Select(member => StatusOf(member, health))];
+        }
+    }
+
+    /// <summary>What this gateway thinks of each live replica, in a word.</summary>
+    public IReadOnlyDictionary<ReplicaId, string> Health() => admission.Breakers().ToDictionary(status => status.Replica, status => status.Word);
 
     private IEnumerable<Member> Group => _group?.Members ?? [];
 
@@ -63,7 +72,7 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
     IEnumerable<MemberCount> IFleetVitals.Members() =>
         Group.GroupBy(member => (member.Role, member.State)).Select(group => new MemberCount(group.Key.Role, WordFor(group.Key.State), group.Count()));
 
-    private MemberStatus StatusOf(Member member)
+    private MemberStatus StatusOf(Member member, IReadOnlyDictionary<ReplicaId, string> health)
     {
         MemberMetadata metadata = member.Metadata;
         (int inFlight, int queued) = LoadOf(member);
@@ -84,6 +93,7 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
             InFlight = (uint)inFlight,
             Queued = (uint)queued,
             Draining = metadata.Draining,
+            Health = health.GetValueOrDefault(new ReplicaId(member.Name, member.Generation), ""),
         };
     }
 

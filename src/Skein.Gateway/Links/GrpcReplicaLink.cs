@@ -41,7 +41,7 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
         }
         catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
         {
-            throw Closed(error);
+            throw Broken(error, default);
         }
     }
 
@@ -74,16 +74,15 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
         }
         catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
         {
-            // A connection that could not be made, or was closed here, is told as a cancel; the call's status knows better.
             call.Dispose();
-            Status status = call.GetStatus();
-            throw new LinkException(LinkErrors.OfConnection(status.DebugException) ?? LinkError.ConnectionLost, status.Detail, load: null, error);
+            throw Broken(error, call.GetStatus());
         }
     }
 
-    // The channel was closed under the call: its replica left, or this gateway stops.
-    private static LinkException Closed(OperationCanceledException error) =>
-        new(LinkError.ConnectionLost, "the connection was closed", load: null, error);
+    // A connection that could not be made, or was closed here, is told as a cancel; the call's status may know better.
+    private static LinkException Broken(OperationCanceledException error, Status status) => new(
+        LinkErrors.OfConnection(status.DebugException ?? error) ?? LinkError.ConnectionLost,
+        string.IsNullOrEmpty(status.Detail) ? error.Message : status.Detail, load: null, error);
 
     public static LinkException Gone(Replica replica) => new(LinkError.Unreachable, $"{replica.Id} left the fleet");
 }

@@ -26,8 +26,8 @@ internal static class LinkErrors
     /// <summary>Tells a broken connection from a stream that the replica ended: only the former takes the replica out.</summary>
     public static LinkError? OfConnection(Exception? exception)
     {
-        // Bare, it is the channel's own attempt to connect; what breaks later comes wrapped.
-        if (exception is SocketException)
+        // Bare, it is an attempt to connect that was refused, took too long, or was given up with its channel; what breaks later comes wrapped.
+        if (exception is SocketException or TimeoutException or OperationCanceledException)
             return LinkError.Unreachable;
         for (; exception is not null; exception = exception.InnerException)
         {

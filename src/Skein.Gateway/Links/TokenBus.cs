@@ -77,10 +77,11 @@ internal sealed class TokenBus
         }
         catch (OperationCanceledException end)
         {
-            // A connection that could not be made, or was closed here, is told as a cancel; the call's status knows better.
+            // A connection that could not be made, or was closed here, is told as a cancel; the call's status may know better.
             _call.Dispose();
             Status status = _call.GetStatus();
-            (error, message, cause) = (LinkErrors.OfConnection(status.DebugException) ?? error, status.Detail, end);
+            Exception? told = status.DebugException ?? (_unsendable is null ? end : null);
+            (error, message, cause) = (LinkErrors.OfConnection(told) ?? error, status.Detail.Length > 0 ? status.Detail : end.Message, end);
         }
         catch (Exception end)
         {

@@ -36,6 +36,9 @@ public static class MetricNames
     /// <summary>Gauge: requests that wait for a slot, by model.</summary>
     public const string QueueDepth = "skein.queue.depth";
 
+    /// <summary>Gauge, By: what the bodies of HTTP requests hold, being read or running.</summary>
+    public const string BodyMemory = "skein.request.bodies";
+
     /// <summary>Gauge: members in this gateway's view, by role and state.</summary>
     public const string Members = "skein.members";
 

@@ -4,6 +4,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using OpenTelemetry.Metrics;
+using Skein.Gateway.Api;
 
 namespace Skein.Gateway.Telemetry;
 
@@ -16,6 +17,7 @@ public static class SkeinTelemetry
         services.AddMetrics();
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<RequestTally>();
+        services.TryAddSingleton<BodyMemory>();
         services.TryAddSingleton<GatewayMetrics>();
         services.AddOpenTelemetry().WithMetrics(metrics => metrics
             .AddMeter(MetricNames.Meter)

@@ -9,14 +9,21 @@ namespace Skein.Gateway.Upstreams;
 /// <summary>The members of the group, and this gateway's upstreams among them as the replicas that they are to it. Thread-safe; answers from memory.</summary>
 internal sealed class UpstreamDirectory(GroupDirectory group, UpstreamFleet upstreams, FleetTracker fleet) : IMemberDirectory
 {
-    public IReadOnlyList<MemberStatus> Members =>
-    [
-        .. group.Members.Concat(upstreams.Upstreams.Select(upstream => StatusOf(upstream.Key, upstream.Value)))
-            .OrderBy(member => member.Role, StringComparer.Ordinal).ThenBy(member => member.Name, StringComparer.Ordinal),
-    ];
+    public IReadOnlyList<MemberStatus> Members
+    {
+        get
+        {
+            IReadOnlyDictionary<ReplicaId, string> health = group.Health();
+            return
+            [
+                .. group.Members.Concat(upstreams.Upstreams.Select(upstream => StatusOf(upstream.Key, upstream.Value, health)))
+                    .OrderBy(member => member.Role, StringComparer.Ordinal).ThenBy(member => member.Name, StringComparer.Ordinal),
+            ];
+        }
+    }
 
     // Nobody else leases on it: this gateway's leases are its load.
-    private MemberStatus StatusOf(string name, ReplicaDescription? replica)
+    private MemberStatus StatusOf(string name, ReplicaDescription? replica, IReadOnlyDictionary<ReplicaId, string> health)
     {
         Replica? tracked = replica is null ? null : fleet.Current.Replicas.FirstOrDefault(candidate => candidate.Id == replica.Id);
         var status = new MemberStatus { Name = name, Role = Roles.Replica, State = tracked is null ? "dead" : tracked.Reachable ? "alive" : "suspect", Http = name };
@@ -28,6 +35,7 @@ internal sealed class UpstreamDirectory(GroupDirectory group, UpstreamFleet upst
         status.Slots = (uint)replica.Slots;
         status.InFlight = (uint)(tracked?.Leased ?? 0);
         status.Draining = tracked?.Draining ?? false;
+        status.Health = health.GetValueOrDefault(replica.Id, "");
         return status;
     }
 }

@@ -104,13 +104,17 @@ public sealed class AdmissionQueue : IDisposable
             return _core.TakePlaceBehindAll(Leased, Now);
     }
 
-    /// <summary>The breakers of all live replicas.</summary>
+    /// <summary>How it stands with all live replicas.</summary>
     public IReadOnlyList<BreakerStatus> Breakers()
     {
         lock (_gate)
         {
             TimeSpan now = Now;
-            return [.. _core.Fleet.Replicas.Select(replica => new BreakerStatus(replica.Id, replica.Breaker.StateAt(now), replica.Ejections))];
+            return
+            [
+                .. _core.Fleet.Replicas.Select(replica => new BreakerStatus(
+                    replica.Id, replica.Breaker.StateAt(now), replica.Ejections, replica.Reachable, replica.WarmUp.ShareAt(replica.Description.Slots, now) < 1)),
+            ];
         }
     }
 

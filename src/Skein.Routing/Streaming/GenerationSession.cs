@@ -143,7 +143,7 @@ internal sealed partial class GenerationSession : IGenerationSession
 
     private static partial class Log
     {
-        [LoggerMessage(100, LogLevel.Information, "Session {Session} choice {Choice}: goes on from token {TokenIndex} elsewhere, {Replica} was lost ({Reason})")]
+        [LoggerMessage(100, LogLevel.Information, "Session {Session} choice {Choice}: goes on from token {TokenIndex} elsewhere than on {Replica} ({Reason})")]
         public static partial void FailedOver(ILogger logger, string session, int choice, int tokenIndex, string replica, string reason);
 
         [LoggerMessage(101, LogLevel.Debug, "Session {Session} choice {Choice}: attempt on {Replica} ended: {Message}")]

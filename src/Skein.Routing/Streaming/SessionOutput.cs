@@ -13,6 +13,9 @@ internal sealed class SessionOutput(int choices, StreamingOptions options, TimeP
     /// <summary>What a frame weighs beside its text: the object and its place in the channel.</summary>
     private const int FrameOverheadBytes = 160;
 
+    /// <summary>What a log probability weighs beside its token's bytes: the object, its list, the bytes' own object.</summary>
+    private const int LogprobOverheadBytes = 96;
+
     private readonly Channel<GenerateFrame> _frames = Channel.CreateUnbounded<GenerateFrame>(new UnboundedChannelOptions { SingleReader = true });
     private readonly Lock _gate = new();
     private long _unreadBytes;
@@ -81,5 +84,15 @@ internal sealed class SessionOutput(int choices, StreamingOptions options, TimeP
         room?.TrySetResult();
     }
 
-    private static int Weight(GenerateFrame frame) => FrameOverheadBytes + frame.Text.Length + frame.RawDelta.Length + (frame.TokenIds.Count * sizeof(uint));
+    private static int Weight(GenerateFrame frame)
+    {
+        int bytes = FrameOverheadBytes + frame.Text.Length + frame.RawDelta.Length + (frame.TokenIds.Count * sizeof(uint));
+        foreach (TokenLogprob token in frame.Logprobs)
+        {
+            bytes += LogprobOverheadBytes + token.Token.Length;
+            foreach (TokenLogprob other in token.Top)
+                bytes += LogprobOverheadBytes + other.Token.Length;
+        }
+        return bytes;
+    }
 }

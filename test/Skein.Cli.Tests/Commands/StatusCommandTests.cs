@@ -31,12 +31,27 @@ public class StatusCommandTests
         Assert.DoesNotContain("REVISION", Render([Gateway, Replica with { Revision = "" }])[0], StringComparison.Ordinal);
 
     [Fact]
+    public void ToTable_AReplicaIsEjected_ShowsWhatTheGatewayThinksOfEach()
+    {
+        string[] lines = Render([Gateway, Replica with { Name = "r1", Health = "ok" }, Replica with { Name = "r2", Health = "ejected" }]);
+
+        Assert.EndsWith(" REVISION HEALTH", lines[0], StringComparison.Ordinal);
+        Assert.EndsWith("0.1.0", lines[1], StringComparison.Ordinal);
+        Assert.EndsWith(" r7 ok", lines[2], StringComparison.Ordinal);
+        Assert.EndsWith(" r7 ejected", lines[3], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ToTable_AllAreWell_ShowsNoHealth() =>
+        Assert.DoesNotContain("HEALTH", Render([Gateway, Replica with { Health = "ok" }])[0], StringComparison.Ordinal);
+
+    [Fact]
     public void Json_Row_HasTheNamesThatScriptsHangOn()
     {
         using JsonDocument row = JsonDocument.Parse(JsonSerializer.Serialize(Replica, JsonSerializerOptions.Web));
 
         Assert.Equal(
-            ["name", "role", "state", "generation", "version", "revision", "pid", "http", "grpc", "gossip", "models", "slots", "inFlight", "queued", "draining"],
+            ["name", "role", "state", "generation", "version", "revision", "pid", "http", "grpc", "gossip", "models", "slots", "inFlight", "queued", "draining", "health"],
             row.RootElement.EnumerateObject().Select(member => member.Name));
     }
 

@@ -54,6 +54,8 @@ public class RequestTests
         await Refused(request => request.Sampling.LogitBias[5] = 101, "logit_bias[5] is 101; allowed: -100 to 100");
         await Refused(request => request.TokenIds = new TokenIds { Ids = { 1, 1024 } }, "prompt.token_ids[1] is 1024; allowed: 0 to 1023");
         await Refused(request => request.TokenIds = new TokenIds(), "prompt.token_ids is empty; allowed: at least one id");
+        await Refused(request => request.Extra.Add(new RawMember { Name = "best_of", Json = ByteString.CopyFromUtf8("3") }), "best_of is 3; allowed: 1");
+        await Refused(request => request.Extra.Add(new RawMember { Name = "suffix", Json = ByteString.CopyFromUtf8("\"end\"") }), "suffix is \"end\"; allowed: empty");
         await Refused(request => (request.Chat, request.Echo) = (Ask.Chat("a").Chat, true), "echo is true; allowed: false for a chat");
         await Refused(request => request.Model = "gpt", "the model 'gpt' is not served here; served: tiny-storyteller", EngineError.ModelNotFound);
         await Refused(request => request.Chat = WithParts("tools", """[{"type":"function"}]"""), "tools asks for", EngineError.Unsupported);

@@ -104,8 +104,35 @@ public class ToolCallTests
         Assert.Contains("""{"name":"weather","arguments":"{\"city\": \"\ud83d"}""", last.RawDelta.ToStringUtf8(), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(3)]
+    [InlineData(2)]
+    public async Task GenerateAsync_CallOfTheOlderForm_ComesWholeOrNotAtAll(int events)
+    {
+        string[] pieces =
+        [
+            Delta("""{"function_call":{"name":"f","arguments":"{\"a\""}}"""),
+            Delta("""{"function_call":{"arguments":": 1}"}}"""),
+            Delta("{}", "\"function_call\""),
+        ];
+        await using var engine = await Dialogues.Ollama(pieces[..events]).ConnectAsync();
+        var frames = new List<GenerateFrame>();
+
+        var exception = await Record.ExceptionAsync(() => FramesOf(engine, frames));
+
+        Assert.Equal(events < pieces.Length, exception is EngineException);
+        Assert.All(frames.Take(3), frame => Assert.Equal(0, frame.RawDelta.Length));
+        if (exception is null)
+        {
+            Assert.Equal("""{"function_call":{"name":"f","arguments":"{\"a\": 1}"}}""", frames[^1].RawDelta.ToStringUtf8());
+            Assert.Equal(FinishReason.ToolCalls, frames[^1].Finish.Reason);
+        }
+    }
+
     public static TheoryData<string, string[]> Hostile() => new()
     {
+        { "allowed: an object", [Delta("""{"function_call":[1]}""")] },
+        { "over 1048576 bytes", [.. Enumerable.Repeat(Delta($$$"""{"function_call":{"arguments":"{{{new string('x', 300_000)}}}"}}"""), 4)] },
         { "allowed: an array of objects", [Delta("""{"tool_calls":{}}""")] },
         { "allowed: objects", [Delta("""{"tool_calls":[1]}""")] },
         { "more than 128 tool calls", [.. Enumerable.Range(0, HeldToolCalls.MostCalls + 1).Select(i => Delta($$"""{"tool_calls":[{"index":{{i}}}]}"""))] },

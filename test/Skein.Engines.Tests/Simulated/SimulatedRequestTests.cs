@@ -31,6 +31,26 @@ public class SimulatedRequestTests
             request => request.Extra.Add(new RawMember { Name = "skein_fault", Json = ByteString.CopyFromUtf8("{}") }),
     };
 
+    [Theory]
+    [InlineData("best_of", "2", true)]
+    [InlineData("best_of", "\"all\"", true)]
+    [InlineData("best_of", "1", false)]
+    [InlineData("best_of", "null", false)]
+    [InlineData("suffix", "\" end.\"", true)]
+    [InlineData("suffix", "[", true)]
+    [InlineData("suffix", "\"\"", false)]
+    [InlineData("suffix", "null", false)]
+    public async Task Generate_BestOfOrSuffix_IsRefusedNotIgnored(string name, string json, bool isRefused)
+    {
+        var request = Answer.Request("hello", 2);
+        request.Extra.Add(new RawMember { Name = name, Json = ByteString.CopyFromUtf8(json) });
+
+        var refusal = await Record.ExceptionAsync(() => Answer.FramesOf(request));
+
+        Assert.Equal(isRefused, refusal is EngineException { Error: EngineError.InvalidRequest });
+        Assert.Equal(isRefused, refusal?.Message.StartsWith($"{name} is {json}; allowed: ", StringComparison.Ordinal) ?? false);
+    }
+
     public static TheoryData<string> Messages => [.. Wrongs.Keys];
 
     [Theory]

@@ -55,10 +55,10 @@ internal class GatewaySide : IAsyncDisposable
     private readonly ReplicaChannels _channels;
     private readonly CancellationTokenSource _deadline = new(Deadline, TimeProvider.System);
 
-    public GatewaySide(string address)
+    public GatewaySide(string address, LinkOptions? options = null)
     {
         _fleet = new FleetTracker(new FixedFleet(address));
-        _channels = new ReplicaChannels(_fleet, new LinkOptions());
+        _channels = new ReplicaChannels(_fleet, options ?? new LinkOptions());
         Link = new BusReplicaLink(_channels);
     }
 

@@ -20,6 +20,7 @@ public sealed class MetricsTests
     [InlineData("skein_streams_total", "resume_tier=\"none\"", "0")]
     [InlineData("skein_failovers_total", "reason=\"stall\"", "2")]
     [InlineData("skein_queue_depth", "", "0")]
+    [InlineData("skein_request_bodies_bytes", "", "0")]
     [InlineData("skein_members", "role=\"replica\",state=\"suspect\"", "2")]
     [InlineData("skein_members", "role=\"replica\",state=\"dead\"", "0")]
     [InlineData("skein_membership_dropped_total", "cause=\"malformed\"", "0")]

@@ -17,6 +17,7 @@ public sealed class EjectionTests
         using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
         await FailAsync(gateway, "a", 5);
         Assert.Equal(BreakerState.Open, StateOf(gateway, "a"));
+        Assert.Equal(["ejected", "ok"], WordsOf(gateway));
         Assert.All(await AcquireAsync(gateway, 3), lease => Assert.Equal("b", lease.Replica.Id.Name));
 
         gateway.Time.Advance(TimeSpan.FromSeconds(5));
@@ -30,7 +31,11 @@ public sealed class EjectionTests
                 lease.Release(LeaseOutcome.Finished);
         }
 
+        // Back, but not yet with its full share.
         Assert.Equal(BreakerState.Closed, StateOf(gateway, "a"));
+        Assert.Equal(["warming", "ok"], WordsOf(gateway));
+        gateway.Time.Advance(TimeSpan.FromSeconds(10));
+        Assert.Equal(["ok", "ok"], WordsOf(gateway));
         Assert.Equal(1, gateway.Admission.Breakers().Sum(breaker => breaker.Ejections));
     }
 
@@ -147,6 +152,9 @@ public sealed class EjectionTests
         for (int i = 0; i < times; i++)
             (await gateway.Admission.AcquireAsync(Next() with { Excluded = others }, default)).Release(LeaseOutcome.EngineFailed);
     }
+
+    private static IEnumerable<string> WordsOf(Gateway gateway) =>
+        gateway.Admission.Breakers().OrderBy(breaker => breaker.Replica.Name, StringComparer.Ordinal).Select(breaker => breaker.Word);
 
     private static BreakerState StateOf(Gateway gateway, string replica) =>
         gateway.Admission.Breakers().Single(breaker => breaker.Replica.Name == replica).State;

@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using Google.Protobuf;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Streaming;
@@ -119,6 +120,21 @@ public sealed class SessionLifeTests
         SessionException error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(session));
         Assert.Equal(SessionError.SlowClient, error.Error);
         Assert.Equal(0, gateway.Admission.Leased);
+    }
+
+    [Fact]
+    public void Output_FramesThatAreAllLogprobs_WeighWhatTheyHold()
+    {
+        var output = new SessionOutput(1, new StreamingOptions { JournalBytes = 4_000 }, TimeProvider.System);
+        var frame = new GenerateFrame { Count = 1, Logprobs = { new TokenLogprob { Token = ByteString.CopyFromUtf8("a") } } };
+        for (int i = 0; i < 20; i++)
+            frame.Logprobs[0].Top.Add(new TokenLogprob { Token = ByteString.CopyFrom(new byte[100]) });
+
+        output.Write(frame);
+
+        Assert.True(output.IsFull);
+        Assert.True(output.TryRead(out _));
+        Assert.False(output.IsFull);
     }
 
     [Fact]

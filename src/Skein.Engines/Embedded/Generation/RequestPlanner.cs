@@ -58,6 +58,8 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
         {
             throw Refusal.Field("echo", "true", "false for a chat");
         }
+
+        CompletionMembers.RefuseBestOfAndSuffix(request);
     }
 
     private void CheckFingerprint(Resume? resume)

@@ -20,6 +20,7 @@ internal sealed class HeldToolCalls(string engine)
     internal const int MostCalls = 128;
 
     private readonly List<Call> _calls = [];
+    private GrowingObject? _older;
     private int _bytes;
 
     /// <summary>Takes in what a delta says of tool calls.</summary>
@@ -38,25 +39,52 @@ internal sealed class HeldToolCalls(string engine)
                 throw Broken($"tool_calls holds {piece.ValueKind}; allowed: objects");
             }
 
-            var call = CallOf(piece);
-            _bytes += call.Json.Add(piece);
-            if (_bytes > MostBytes)
-            {
-                throw Broken($"the tool calls of one answer are over {MostBytes} bytes");
-            }
+            Grow(CallOf(piece).Json, piece);
         }
+    }
+
+    /// <summary>Takes in a piece of <c>function_call</c>, the one call of an answer before there were tools.</summary>
+    /// <exception cref="EngineException">It is no object, or the calls pass their bounds.</exception>
+    public void AddOlder(JsonElement piece)
+    {
+        if (piece.ValueKind != JsonValueKind.Object)
+        {
+            throw Broken($"function_call is {piece.ValueKind}; allowed: an object");
+        }
+
+        Grow(_older ??= new GrowingObject(), piece);
     }
 
     /// <summary>The whole calls, numbered without gap, as one delta; empty where there were none.</summary>
     public ReadOnlySpan<byte> ToDelta()
     {
-        if (_calls.Count == 0)
+        if (_calls.Count == 0 && _older is null)
         {
             return default;
         }
 
         var output = new ArrayBufferWriter<byte>(_bytes + 64);
-        var separator = "{\"tool_calls\":["u8;
+        output.Write("{"u8);
+        if (_older is not null)
+        {
+            output.Write("\"function_call\":"u8);
+            _older.WriteTo(output);
+            output.Write(_calls.Count > 0 ? ","u8 : default);
+        }
+
+        WriteCalls(output);
+        output.Write("}"u8);
+        return output.WrittenSpan;
+    }
+
+    private void WriteCalls(ArrayBufferWriter<byte> output)
+    {
+        if (_calls.Count == 0)
+        {
+            return;
+        }
+
+        var separator = "\"tool_calls\":["u8;
         var index = 0;
         foreach (var call in _calls.OrderBy(call => call.Index))
         {
@@ -66,8 +94,16 @@ internal sealed class HeldToolCalls(string engine)
             separator = ","u8;
         }
 
-        output.Write("]}"u8);
-        return output.WrittenSpan;
+        output.Write("]"u8);
+    }
+
+    private void Grow(GrowingObject call, JsonElement piece)
+    {
+        _bytes += call.Add(piece);
+        if (_bytes > MostBytes)
+        {
+            throw Broken($"the tool calls of one answer are over {MostBytes} bytes");
+        }
     }
 
     // Some servers give all calls the same index, or none at all: there another id begins another call.

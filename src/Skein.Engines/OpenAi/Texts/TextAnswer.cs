@@ -87,6 +87,11 @@ internal sealed class TextAnswer
             _calls.Add(pieces);
         }
 
+        if (delta.FunctionCall is { } piece)
+        {
+            _calls.AddOlder(piece);
+        }
+
         _text.Append(Encoding.UTF8.GetBytes(delta.Text));
         var frame = new GenerateFrame
         {

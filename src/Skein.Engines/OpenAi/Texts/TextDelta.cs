@@ -8,14 +8,16 @@ namespace Skein.Engines.OpenAi.Texts;
 /// <summary>What one event says of the answer.</summary>
 /// <param name="Text">New text.</param>
 /// <param name="ToolCalls">Pieces of tool calls, as the server's array has them; null where there are none.</param>
+/// <param name="FunctionCall">A piece of the one call of the older form; null where there is none.</param>
 /// <param name="Raw">Everything else in the delta (reasoning), as a JSON object; empty where there is nothing.</param>
 /// <param name="Logprobs">Of its tokens, where asked for.</param>
 /// <param name="End">Why the answer ended; unspecified where it did not.</param>
 /// <param name="MatchedStop">The stop text that ended it, where the server says.</param>
 internal readonly record struct TextDelta(
-    string Text, JsonElement? ToolCalls, ReadOnlyMemory<byte> Raw, IReadOnlyList<TokenLogprob> Logprobs, FinishReason End, string MatchedStop)
+    string Text, JsonElement? ToolCalls, JsonElement? FunctionCall, ReadOnlyMemory<byte> Raw, IReadOnlyList<TokenLogprob> Logprobs, FinishReason End,
+    string MatchedStop)
 {
-    public bool IsEmpty => Text.Length == 0 && ToolCalls is null && Raw.IsEmpty && Logprobs.Count == 0;
+    public bool IsEmpty => Text.Length == 0 && ToolCalls is null && FunctionCall is null && Raw.IsEmpty && Logprobs.Count == 0;
 
     public static TextDelta OfChat(JsonElement choice, GenerateRequest request)
     {
@@ -23,6 +25,7 @@ internal readonly record struct TextDelta(
         return new TextDelta(
             delta.Text("content") ?? "",
             CallsOf(delta),
+            delta.Member("function_call"),
             RestOf(delta),
             CompletionLogprobs.OfChat(choice, request),
             FinishReasons.Read(choice.Text("finish_reason")),
@@ -32,6 +35,7 @@ internal readonly record struct TextDelta(
     public static TextDelta OfCompletion(JsonElement choice, GenerateRequest request) => new(
         choice.Text("text") ?? "",
         ToolCalls: null,
+        FunctionCall: null,
         Raw: default,
         CompletionLogprobs.Of(choice, request, []),
         FinishReasons.Read(choice.Text("finish_reason")),
@@ -53,7 +57,7 @@ internal readonly record struct TextDelta(
         Utf8JsonWriter? writer = null;
         foreach (var member in delta.EnumerateObject())
         {
-            if (member.Name is "role" or "content" or "tool_calls" || member.Value.ValueKind == JsonValueKind.Null)
+            if (member.Name is "role" or "content" or "tool_calls" or "function_call" || member.Value.ValueKind == JsonValueKind.Null)
             {
                 continue;
             }

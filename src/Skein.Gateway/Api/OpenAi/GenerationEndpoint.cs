@@ -9,15 +9,16 @@ namespace Skein.Gateway.Api.OpenAi;
 
 /// <summary>Answers one chat or completion: reads, starts a session, relays it, and gives every failure its face.</summary>
 internal sealed partial class GenerationEndpoint(
-    IGenerationSessions sessions, ApiOptions options, TimeProvider time, GatewayMetrics metrics, ILogger<GenerationEndpoint> logger)
+    IGenerationSessions sessions, ApiOptions options, BodyMemory bodies, TimeProvider time, GatewayMetrics metrics, ILogger<GenerationEndpoint> logger)
 {
     public async Task AnswerAsync(HttpContext http, MemberTable members, AnswerFormat format)
     {
         var requestId = http.TraceIdentifier;
         var measurement = metrics.Begin(format.Operation);
+        using var share = bodies.Open(options.MaxBodyMemoryBytes);
         try
         {
-            var body = await RequestBody.ReadAsync(http.Request, options.MaxBodyBytes, http.RequestAborted);
+            var body = await RequestBody.ReadAsync(http.Request, options.MaxBodyBytes, share, http.RequestAborted);
             var request = RequestReader.Read(body, members);
             request.Generate.RequestId = requestId;
             ServiceWishes.Read(request.Generate, name => http.Request.Headers[name]);

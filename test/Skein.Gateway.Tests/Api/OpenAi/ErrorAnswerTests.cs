@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using System.Text.Json;
 using CsCheck;
 using Skein.Gateway.Api;
@@ -70,7 +71,7 @@ public sealed class ErrorAnswerTests
     public async Task Post_FiftyMegabytes_IsRefusedWithALengthAndWithout(bool withLength, string message)
     {
         await using var gateway = await TestGateway.StartAsync();
-        using var content = new ByteArrayContent(new byte[50 << 20]);
+        using var content = new ByteArrayContent(new byte[50 << 20]) { Headers = { ContentType = new("application/json") } };
         using var request = new HttpRequestMessage(HttpMethod.Post, Requests.ChatPath) { Content = content };
         request.Headers.TransferEncodingChunked = !withLength;
 
@@ -92,14 +93,111 @@ public sealed class ErrorAnswerTests
                 session.End();
             },
             new ApiOptions { MaxBodyBytes = 100_000 });
-        using var content = new StringContent(Requests.WholeChat.PadRight(100_000));
-        content.Headers.ContentType = null;
+        using var content = Requests.Json(Requests.WholeChat.PadRight(100_000));
         using var request = new HttpRequestMessage(HttpMethod.Post, Requests.ChatPath) { Content = content };
         request.Headers.TransferEncodingChunked = !withLength;
 
         using var response = await gateway.Client.SendAsync(request);
 
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+    }
+
+    [Fact]
+    public async Task Post_BodiesHoldTheirBoundTogether_RefusesTheNextWhileItIsStillSent()
+    {
+        await using var gateway = await TestGateway.StartAsync(options: new ApiOptions { MaxBodyBytes = 150_000, MaxBodyMemoryBytes = 200_000 });
+        var running = gateway.Client.PostAsync(Requests.ChatPath, Requests.Json(Requests.WholeChat.PadRight(100_000)));
+        var session = await gateway.Sessions.StartedAsync();
+
+        using var sending = await RawHttp.PostAsync(gateway.Http1, Requests.ChatPath, Requests.WholeChat.PadRight(100_000), headers: "Content-Length: 150000");
+        var refused = await sending.ReadUntilAsync("}}");
+
+        Assert.StartsWith("HTTP/1.1 503 ", refused, StringComparison.Ordinal);
+        Assert.Contains("Retry-After: 1", refused, StringComparison.Ordinal);
+        Assert.Contains("\"code\":\"too_many_sessions\"", refused, StringComparison.Ordinal);
+        Assert.Contains("the bodies of all requests hold too much; allowed: 200000 bytes together", refused, StringComparison.Ordinal);
+
+        session.Push(Frames.Answer("a"));
+        session.End();
+        (await running.Within()).Dispose();
+        gateway.Sessions.Script = next =>
+        {
+            next.Push(Frames.Answer("b"));
+            next.End();
+        };
+        // The body is given back behind the answer's last byte.
+        var last = HttpStatusCode.ServiceUnavailable;
+        for (var tries = 0; tries < 1000 && last == HttpStatusCode.ServiceUnavailable; tries++)
+        {
+            using var response = await gateway.Client.PostAsync(Requests.ChatPath, Requests.Json(Requests.WholeChat.PadRight(100_000)));
+            last = response.StatusCode;
+        }
+
+        Assert.Equal(HttpStatusCode.OK, last);
+    }
+
+    [Theory]
+    [InlineData("text/plain")]
+    [InlineData("text/plain; x=application/json")]
+    [InlineData("application/x-www-form-urlencoded")]
+    [InlineData("multipart/form-data; boundary=a")]
+    [InlineData("application/json, text/plain")]
+    [InlineData("json")]
+    [InlineData(null)]
+    public async Task Post_TypeThatAWebPageMaySendUnasked_StartsNothingAndSaysWhatToDo(string? type)
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        foreach (var path in new[] { Requests.ChatPath, Requests.CompletionPath })
+        {
+            using var content = new ByteArrayContent(Encoding.UTF8.GetBytes(Requests.WholeChat));
+            if (type is not null)
+                content.Headers.TryAddWithoutValidation("Content-Type", type);
+            using var response = await gateway.Client.PostAsync(path, content);
+
+            Assert.Equal(HttpStatusCode.UnsupportedMediaType, response.StatusCode);
+            var error = await ErrorAsync(response);
+            Assert.Equal("unsupported_media_type", error.GetProperty("code").GetString());
+            Assert.Equal(
+                $"content-type: {type ?? "missing"}; allowed: application/json (with curl: -H 'content-type: application/json')",
+                error.GetProperty("message").GetString());
+        }
+
+        Assert.False(gateway.Sessions.HasStarted);
+    }
+
+    [Theory]
+    [InlineData("application/json")]
+    [InlineData("application/json; charset=utf-8")]
+    [InlineData("Application/JSON")]
+    [InlineData("application/vnd.api+json")]
+    public async Task Post_AnyJsonType_IsServed(string type)
+    {
+        await using var gateway = await TestGateway.StartAsync(session =>
+        {
+            session.Push(Frames.Answer("a"));
+            session.End();
+        });
+        using var content = new ByteArrayContent(Encoding.UTF8.GetBytes(Requests.WholeChat));
+        content.Headers.TryAddWithoutValidation("Content-Type", type);
+
+        using var response = await gateway.Client.PostAsync(Requests.ChatPath, content);
+
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+    }
+
+    [Fact]
+    public async Task Options_PreflightOfAWebPage_GetsNoConsent()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        using var request = new HttpRequestMessage(HttpMethod.Options, Requests.ChatPath)
+        {
+            Headers = { { "Origin", "https://evil.example" }, { "Access-Control-Request-Method", "POST" }, { "Access-Control-Request-Headers", "content-type" } },
+        };
+
+        using var response = await gateway.Client.SendAsync(request);
+
+        Assert.Equal(HttpStatusCode.MethodNotAllowed, response.StatusCode);
+        Assert.DoesNotContain(response.Headers, header => header.Key.StartsWith("Access-Control", StringComparison.OrdinalIgnoreCase));
     }
 
     [Fact]

@@ -156,17 +156,50 @@ public sealed class StreamedAnswerTests
     {
         await using var gateway = await StartAsync(session =>
         {
-            session.Attempts = 3;
-            session.Failovers = [new(0, 17, "replica-2", "link"), new(0, 21, "evil\n\ndata: x", "stall")];
+            session.Attempts = 5;
+            session.Failovers = [new(0, 17, "replica-2", "link"), new(0, 21, "evil\n\ndata: x", "stall"), new(0, 30, "replica-3", "draining"), new(0, 31, "replica-4", "straggler")];
             Finish(session, Frames.Answer("a"));
         });
 
         var text = await gateway.Client.PostTextAsync(Requests.ChatPath, Requests.StreamedChat);
 
         Assert.EndsWith(
-            "\n\n: skein failovers=2 attempts=3 [token 17: replica-2 lost (link); token 21: evil??data:?x lost (stall)]\n\ndata: [DONE]\n\n",
+            "\n\n: skein failovers=4 attempts=5 [token 17: replica-2 lost (link); token 21: evil??data:?x lost (stall); "
+            + "token 30: replica-3 drained (draining); token 31: replica-4 left (straggler)]\n\ndata: [DONE]\n\n",
             text,
             StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("{\n\"reasoning\":\r\n\"a\\nb\",\r\"x\":\n1}", "\"reasoning\":  \"a\\nb\", \"x\": 1")]
+    [InlineData("{\"reasoning\":\"a\n\ndata: [DONE]\n\nevent: x\"}", "\"reasoning\":\"a  data: [DONE]  event: x\"")]
+    public async Task Post_EngineSendsItsDeltaInSeveralLines_MakesNoEventsOfThem(string delta, string onOneLine)
+    {
+        await using var gateway = await StartAsync(session => Finish(session, Frames.Start(), Frames.Delta(0, delta), Frames.Finish(1)));
+        foreach (var (path, body) in new[] { (Requests.ChatPath, Requests.StreamedChat), (Requests.CompletionPath, """{"prompt": "x", "stream": true}""") })
+        {
+            var text = await gateway.Client.PostTextAsync(path, body);
+
+            Assert.Contains(onOneLine, text, StringComparison.Ordinal);
+            Assert.All(text.TrimEnd('\n').Split("\n\n"), line => Assert.Matches("^data: [^\r\n]*$", line));
+            Assert.Equal(1, text.Split('\n').Count(line => line == "data: [DONE]"));
+        }
+    }
+
+    [Fact]
+    public async Task Post_EchoWithLogprobs_OffsetsBeginBehindThePrompt()
+    {
+        const string Prompt = "h\U0001f600é";
+        await using var gateway = await StartAsync(session => Finish(
+            session, Frames.Start(), Frames.Scored(0, "a", -0.5f, "b", -1), Frames.Scored(1, "c", -0.25f, "d", -2), Frames.Finish(2)));
+        const string Body = $$"""{"prompt": "{{Prompt}}", "echo": true, "logprobs": 1, "stream": """;
+
+        var streamed = await gateway.Client.PostTextAsync(Requests.CompletionPath, Body + "true}");
+        var whole = await gateway.Client.PostTextAsync(Requests.CompletionPath, Body + "false}");
+
+        Assert.Contains("\"text_offset\":[3]", streamed, StringComparison.Ordinal);
+        Assert.Contains("\"text_offset\":[4]", streamed, StringComparison.Ordinal);
+        Assert.Contains("\"text_offset\":[3,4]", whole, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -23,14 +23,14 @@ internal abstract class AnswerFormat
     public abstract ReadOnlySpan<byte> Opening { get; }
 
     /// <summary>The choice of a chunk that carries what a frame released.</summary>
-    /// <param name="textOffset">Characters of the answer before this frame; moved on by it where log probabilities are written.</param>
+    /// <param name="textOffset">Characters before this frame, the echoed prompt's included; moved on by it where log probabilities are written.</param>
     public abstract void WriteDelta(scoped ref JsonSink json, GenerateFrame frame, bool withLogprobs, ref int textOffset);
 
     /// <summary>The choice of the chunk that ends a choice.</summary>
     public abstract void WriteFinish(scoped ref JsonSink json, uint choice, FinishReason reason);
 
     /// <summary>A choice of a whole answer.</summary>
-    public abstract void WriteWhole(scoped ref JsonSink json, int choice, CollectedChoice collected, bool withLogprobs);
+    public abstract void WriteWhole(scoped ref JsonSink json, int choice, CollectedChoice collected, AnswerPlan plan);
 
     /// <summary>Nothing that a client could see is in the frame: its text is held back for now.</summary>
     public static bool IsSilent(GenerateFrame frame, bool withLogprobs) =>

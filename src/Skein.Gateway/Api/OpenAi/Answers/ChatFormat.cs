@@ -47,7 +47,7 @@ internal sealed class ChatFormat : AnswerFormat
         json.Raw("}"u8);
     }
 
-    public override void WriteWhole(scoped ref JsonSink json, int choice, CollectedChoice collected, bool withLogprobs)
+    public override void WriteWhole(scoped ref JsonSink json, int choice, CollectedChoice collected, AnswerPlan plan)
     {
         json.Raw("{\"index\":"u8);
         json.Number(choice);
@@ -64,7 +64,7 @@ internal sealed class ChatFormat : AnswerFormat
         }
 
         json.Raw("},\"logprobs\":"u8);
-        if (withLogprobs)
+        if (plan.WithLogprobs)
             ChatLogprobs.Write(ref json, collected.Logprobs);
         else
             json.Raw("null"u8);

@@ -10,7 +10,7 @@ namespace Skein.Gateway.Api.OpenAi.Answers;
 internal sealed class ChunkWriter(AnswerPlan plan, string sessionId)
 {
     private readonly AnswerFormat _format = plan.Format;
-    private readonly ChoiceState[] _choices = new ChoiceState[plan.Choices];
+    private readonly ChoiceState[] _choices = [.. Enumerable.Repeat(new ChoiceState { TextOffset = plan.EchoedCharacters }, plan.Choices)];
     private byte[]? _head;
     private UsageTotal _usage;
 

@@ -42,7 +42,7 @@ internal sealed class CompletionFormat : AnswerFormat
         json.Raw("}"u8);
     }
 
-    public override void WriteWhole(scoped ref JsonSink json, int choice, CollectedChoice collected, bool withLogprobs)
+    public override void WriteWhole(scoped ref JsonSink json, int choice, CollectedChoice collected, AnswerPlan plan)
     {
         Open(ref json, (uint)choice, collected.Text);
         var merged = collected.MergedDeltas();
@@ -53,8 +53,8 @@ internal sealed class CompletionFormat : AnswerFormat
         }
 
         json.Raw(",\"logprobs\":"u8);
-        var textOffset = 0;
-        if (withLogprobs)
+        var textOffset = plan.EchoedCharacters;
+        if (plan.WithLogprobs)
             CompletionLogprobs.Write(ref json, collected.Logprobs, ref textOffset);
         else
             json.Raw("null"u8);

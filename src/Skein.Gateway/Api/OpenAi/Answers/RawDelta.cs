@@ -7,15 +7,29 @@ namespace Skein.Gateway.Api.OpenAi.Answers;
 /// <summary>Deltas that an engine sent as JSON objects: tool calls, reasoning. Streams pass them on; whole answers merge them.</summary>
 internal static class RawDelta
 {
-    /// <summary>What stands between the braces, verbatim; empty where there is no delta or nothing in it.</summary>
+    /// <summary>
+    /// What stands between the braces, verbatim but on one line; empty where there is no delta or nothing in it. An engine may send its JSON in several
+    /// lines; in an event stream of ours each would be a line of its own, for the client to take for a field.
+    /// </summary>
     public static ReadOnlySpan<byte> Members(ReadOnlySpan<byte> json)
     {
         var trimmed = json.Trim(" \t\r\n"u8);
         if (trimmed.IsEmpty)
             return default;
         return trimmed is [(byte)'{', .. var members, (byte)'}']
-            ? members.Trim(" \t\r\n"u8)
+            ? OnOneLine(members.Trim(" \t\r\n"u8))
             : throw new InvalidDataException($"the replica sent a delta that is not a JSON object: {Encoding.UTF8.GetString(trimmed[..Math.Min(40, trimmed.Length)])}");
+    }
+
+    // Between JSON's tokens a line break says the same as a blank, and within a text it may not stand.
+    private static ReadOnlySpan<byte> OnOneLine(ReadOnlySpan<byte> members)
+    {
+        if (members.IndexOfAny((byte)'\r', (byte)'\n') < 0)
+            return members;
+        var line = members.ToArray();
+        line.AsSpan().Replace((byte)'\r', (byte)' ');
+        line.AsSpan().Replace((byte)'\n', (byte)' ');
+        return line;
     }
 
     /// <summary>

@@ -47,7 +47,7 @@ internal static class WholeAnswer
         {
             if (i > 0)
                 json.Raw(","u8);
-            plan.Format.WriteWhole(ref json, i, choices[i], plan.WithLogprobs);
+            plan.Format.WriteWhole(ref json, i, choices[i], plan);
         }
 
         json.Raw("],\"usage\":"u8);

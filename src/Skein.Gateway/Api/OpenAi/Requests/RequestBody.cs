@@ -5,26 +5,34 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace Skein.Gateway.Api.OpenAi.Requests;
 
-/// <summary>Reads a body up to a bound, whether its length was declared or not.</summary>
+/// <summary>
+/// Reads a body that says it is JSON, up to a bound, whether its length was declared or not. A web page can send any other type here, or
+/// none, without asking this gateway first; for JSON its browser asks, and gets no consent.
+/// </summary>
 internal static class RequestBody
 {
     /// <summary>Memory given on the strength of a Content-Length alone; more follows as bytes arrive.</summary>
     private const int MostOnTrust = 64 << 10;
 
     private const int FirstBytes = 4 << 10;
+    private const int MostOfType = 80;
 
-    /// <exception cref="RequestRefusedException">413 past the bound; 4xx where the transfer itself is broken.</exception>
+    /// <exception cref="RequestRefusedException">415 for another type; 413 past the bound; 4xx where the transfer itself is broken.</exception>
+    /// <exception cref="Skein.Routing.Streaming.SessionException">All bodies together hold too much.</exception>
     /// <exception cref="OperationCanceledException">The client is gone.</exception>
-    public static async Task<ReadOnlyMemory<byte>> ReadAsync(HttpRequest request, int maxBytes, CancellationToken cancellationToken)
+    public static async Task<ReadOnlyMemory<byte>> ReadAsync(HttpRequest request, int maxBytes, BodyMemory.Share share, CancellationToken cancellationToken)
     {
         // The server's own bound closes the connection at once, and a client that still sends never reads why. Without it the server
         // takes in the rest of a refused body for some seconds, while the bound here has already answered.
         if (request.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } serverBound)
             serverBound.MaxRequestBodySize = null;
+        CheckType(request);
         if (request.ContentLength > maxBytes)
             throw TooLarge(string.Create(CultureInfo.InvariantCulture, $"{request.ContentLength} bytes"), maxBytes);
 
-        var bytes = new byte[(int)Math.Min(request.ContentLength ?? FirstBytes, MostOnTrust)];
+        var first = (int)Math.Min(request.ContentLength ?? FirstBytes, MostOnTrust);
+        share.GrowTo(first);
+        var bytes = new byte[first];
         var used = 0;
         while (true)
         {
@@ -38,13 +46,28 @@ internal static class RequestBody
 
             var needed = used + (int)arrived.Length;
             if (needed > bytes.Length)
-                Array.Resize(ref bytes, Math.Min(Math.Max(needed, 2 * bytes.Length), maxBytes));
+            {
+                var grown = (int)Math.Min(Math.Max(needed, 2L * bytes.Length), maxBytes);
+                share.GrowTo(grown);
+                Array.Resize(ref bytes, grown);
+            }
             arrived.CopyTo(bytes.AsSpan(used));
             used = needed;
             request.BodyReader.AdvanceTo(arrived.End);
             if (read.IsCompleted)
                 return bytes.AsMemory(0, used);
         }
+    }
+
+    private static void CheckType(HttpRequest request)
+    {
+        if (request.HasJsonContentType())
+            return;
+        const string Allowed = "allowed: application/json (with curl: -H 'content-type: application/json')";
+        string type = request.ContentType is { Length: > 0 } given ? given : "missing";
+        if (type.Length > MostOfType)
+            type = type[..MostOfType] + "…";
+        throw new RequestRefusedException(StatusCodes.Status415UnsupportedMediaType, "unsupported_media_type", null, $"content-type: {type}; {Allowed}");
     }
 
     private static async ValueTask<System.IO.Pipelines.ReadResult> ReadSomeAsync(HttpRequest request, CancellationToken cancellationToken)

@@ -1,0 +1,92 @@
+using System.Globalization;
+using Skein.Cli.Settings;
+using Skein.Routing.Health;
+
+namespace Skein.Cli.Members;
+
+/// <summary>The settings of how much a gateway trusts a replica that fails, or that is new.</summary>
+internal static class HealthSettings
+{
+    private static readonly BreakerOptions Breaker = new();
+    private static readonly SlowStartOptions SlowStart = new();
+
+    private static readonly Setting<int> Failures = Setting.Number(
+        "breaker-failures", "Failures in a row at which a replica is ejected [default: 5]", Breaker.FailuresInARow, 1, 1_000);
+
+    private static readonly Setting<double> Rate = Setting.Real(
+        "breaker-rate", "Share of failures within --breaker-window at which a replica is ejected, above 0 [default: 0.5]", Breaker.FailureRate, 0, 1);
+
+    private static readonly Setting<int> Attempts = Setting.Number(
+        "breaker-attempts", "Attempts within --breaker-window before --breaker-rate counts [default: 20]", Breaker.FewestAttempts, 1, 100_000);
+
+    private static readonly Setting<TimeSpan> Window = Setting.Duration(
+        "breaker-window", "Time over which the share of failures is taken, 1s to 10m [default: 10s]", Breaker.Window, TimeSpan.FromMinutes(10), isZeroAllowed: false);
+
+    private static readonly Setting<TimeSpan> Open = Setting.Duration(
+        "breaker-open", "How long a replica is left alone the first time, from 100ms; doubled by each failed trial [default: 5s]", Breaker.OpenFor, TimeSpan.FromHours(1), isZeroAllowed: false);
+
+    private static readonly Setting<TimeSpan> LongestOpen = Setting.Duration(
+        "breaker-longest-open", "Bound of that doubling, at least --breaker-open [default: 60s, or --breaker-open]", Breaker.LongestOpen, TimeSpan.FromHours(1), isZeroAllowed: false);
+
+    private static readonly Setting<int> Trials = Setting.Number(
+        "breaker-trials", "Trials that must end well in a row for a replica to be back [default: 2]", Breaker.TrialsToClose, 1, 100);
+
+    private static readonly Setting<double> MaxEjected = Setting.Real(
+        "breaker-max-ejected", "Largest share of a model's replicas that may be ejected at a time; 0: no breaker [default: 0.5]", Breaker.MaxEjectedShare, 0, 1);
+
+    private static readonly Setting<TimeSpan> Ramp = Setting.Duration(
+        "slow-start", "Time until a replica that is new or back gets its full share; 0s: at once [default: 10s]", SlowStart.Duration, TimeSpan.FromMinutes(10));
+
+    private static readonly Setting<double> InitialShare = Setting.Real(
+        "slow-start-share", "Share of its weight with which it begins, above 0 [default: 0.1]", SlowStart.InitialShare, 0, 1);
+
+    public static IReadOnlyList<ISetting> All { get; } =
+        [Failures, Rate, Attempts, Window, Open, LongestOpen, Trials, MaxEjected, Ramp, InitialShare];
+
+    /// <exception cref="UsageException">A value is not allowed, or does not go with another one.</exception>
+    public static HealthOptions Read(SettingSources sources)
+    {
+        TimeSpan open = Open.Read(sources);
+        TimeSpan longest = LongestOpen.Read(sources);
+        var options = new HealthOptions
+        {
+            Breaker = new BreakerOptions
+            {
+                FailuresInARow = Failures.Read(sources),
+                FailureRate = Rate.Read(sources),
+                FewestAttempts = Attempts.Read(sources),
+                Window = Window.Read(sources),
+                OpenFor = open,
+                // Whoever only lengthens the first time means no shorter later ones.
+                LongestOpen = longest < open && !LongestOpen.IsSet(sources) ? open : longest,
+                TrialsToClose = Trials.Read(sources),
+                MaxEjectedShare = MaxEjected.Read(sources),
+            },
+            SlowStart = new SlowStartOptions { Duration = Ramp.Read(sources), InitialShare = InitialShare.Read(sources) },
+        };
+        RequireAtLeast(Window, options.Breaker.Window, TimeSpan.FromSeconds(1), sources);
+        RequireAtLeast(Open, open, TimeSpan.FromMilliseconds(100), sources);
+        RequireAtLeast(LongestOpen, options.Breaker.LongestOpen, open, sources);
+        RequireAboveZero(Rate, options.Breaker.FailureRate, sources);
+        RequireAboveZero(InitialShare, options.SlowStart.InitialShare, sources);
+        return options;
+    }
+
+    private static void RequireAtLeast(Setting<TimeSpan> setting, TimeSpan value, TimeSpan least, SettingSources sources)
+    {
+        if (value < least)
+            throw Refused(setting, sources, string.Create(CultureInfo.InvariantCulture, $"from {least.TotalSeconds:0.###}s"));
+    }
+
+    private static void RequireAboveZero(Setting<double> setting, double value, SettingSources sources)
+    {
+        if (!(value > 0))
+            throw Refused(setting, sources, "above 0, to 1");
+    }
+
+    private static UsageException Refused(ISetting setting, SettingSources sources, string allowed)
+    {
+        (string value, string place) = sources.Find(setting) ?? ("", setting.Option.Name);
+        return new UsageException($"{place} '{value}' is not allowed; allowed: {allowed}");
+    }
+}

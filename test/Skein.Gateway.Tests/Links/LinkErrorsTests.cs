@@ -1,0 +1,43 @@
+using System.Net.Http;
+using System.Net.Sockets;
+using Grpc.Core;
+using Skein.Gateway.Links;
+using Skein.Routing.Streaming;
+
+namespace Skein.Gateway.Tests.Links;
+
+public sealed class LinkErrorsTests
+{
+    /// <summary>What gRPC gives as the cause where a connection cannot be made: refused, or not made within the bound on connecting.</summary>
+    private static readonly Exception[] VainConnects =
+    [
+        new SocketException((int)SocketError.TimedOut),
+        new TimeoutException("a connection could not be made in time"),
+        new OperationCanceledException(),
+        new TaskCanceledException("a connection could not be made in time", new TimeoutException()),
+        new HttpRequestException(HttpRequestError.ConnectionError, "refused", new SocketException((int)SocketError.ConnectionRefused)),
+    ];
+
+    /// <summary>What it gives where one that was made breaks.</summary>
+    private static readonly Exception[] Breaks =
+    [
+        new IOException("reset", new SocketException((int)SocketError.ConnectionReset)),
+        new HttpRequestException("no answer to a ping", new IOException("aborted", new TimeoutException())),
+        new HttpIOException(HttpRequestError.ResponseEnded),
+    ];
+
+    [Fact]
+    public void From_ConnectThatWasVain_IsNotCountedAsALostConnection() => Assert.All(VainConnects, cause =>
+    {
+        Assert.Equal(LinkError.Unreachable, LinkErrors.From(new RpcException(new Status(StatusCode.Unavailable, "", cause))).Error);
+        Assert.Equal(LinkError.Unreachable, LinkErrors.From(new RpcException(new Status(StatusCode.Cancelled, "", cause))).Error);
+    });
+
+    [Fact]
+    public void From_ConnectionThatBroke_IsLost() => Assert.All(
+        Breaks, cause => Assert.Equal(LinkError.ConnectionLost, LinkErrors.From(new RpcException(new Status(StatusCode.Unavailable, "", cause))).Error));
+
+    [Fact]
+    public void From_CancelByTheReplica_LeavesTheConnectionAlone() =>
+        Assert.Equal(LinkError.EngineFailed, LinkErrors.From(new RpcException(new Status(StatusCode.Cancelled, "stopped"))).Error);
+}
