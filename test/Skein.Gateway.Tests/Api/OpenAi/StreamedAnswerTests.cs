@@ -172,7 +172,7 @@ public sealed class StreamedAnswerTests
 
     [Theory]
     [InlineData("{\n\"reasoning\":\r\n\"a\\nb\",\r\"x\":\n1}", "\"reasoning\":  \"a\\nb\", \"x\": 1")]
-    [InlineData("{\"reasoning\":\"a\n\ndata: [DONE]\n\nevent: x\"}", "\"reasoning\":\"a  data: [DONE]  event: x\"")]
+    [InlineData("{\"reasoning\":\n\r\n[1,\n2]}", "\"reasoning\":   [1, 2]")]
     public async Task Post_EngineSendsItsDeltaInSeveralLines_MakesNoEventsOfThem(string delta, string onOneLine)
     {
         await using var gateway = await StartAsync(session => Finish(session, Frames.Start(), Frames.Delta(0, delta), Frames.Finish(1)));
