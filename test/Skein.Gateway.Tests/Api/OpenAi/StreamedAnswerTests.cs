@@ -165,7 +165,7 @@ public sealed class StreamedAnswerTests
 
         Assert.EndsWith(
             "\n\n: skein failovers=4 attempts=5 [token 17: replica-2 lost (link); token 21: evil??data:?x lost (stall); "
-            + "token 30: replica-3 drained (draining); token 31: replica-4 left (straggler)]\n\ndata: [DONE]\n\n",
+            + "token 30: replica-3 moved (draining); token 31: replica-4 moved (straggler)]\n\ndata: [DONE]\n\n",
             text,
             StringComparison.Ordinal);
     }
