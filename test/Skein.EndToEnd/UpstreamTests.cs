@@ -105,7 +105,7 @@ public class UpstreamTests
 
         Assert.Equal((0, ""), (drain.ExitCode, drain.Errors));
         Assert.Equal((Counted, "stop"), (moved.Text, moved.FinishReason));
-        Assert.Contains($"{drained.Name} lost (draining)", moved.Failovers, StringComparison.Ordinal);
+        Assert.Contains($"{drained.Name} moved (draining)", moved.Failovers, StringComparison.Ordinal);
         Assert.Equal((true, 0u), await gateway.MemberAsync(drained.Name, "alive") is var row ? (row.Draining, row.InFlight) : default);
 
         Assert.Equal(0, (await SkeinProcess.RunAsync("undrain", drained.Name, "--gateway", address)).ExitCode);

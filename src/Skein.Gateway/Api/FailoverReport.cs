@@ -6,7 +6,7 @@ namespace Skein.Gateway.Api;
 
 /// <summary>
 /// Tells a client which changes of replica its stream went through, on one line:
-/// <c>failovers=2 attempts=3 [token 17: replica-2 lost (link_stall); token 30: replica-1 drained (draining)]</c>.
+/// <c>failovers=2 attempts=3 [token 17: replica-2 lost (link_stall); token 30: replica-1 moved (draining)]</c>.
 /// </summary>
 internal static class FailoverReport
 {
@@ -34,7 +34,7 @@ internal static class FailoverReport
         return line.ToString();
     }
 
-    /// <summary>Nobody was lost where the gateway left a replica that still worked.</summary>
+    /// <summary>Nothing was lost where the gateway took the stream from a replica that still worked.</summary>
     private static string WordFor(string reason) =>
-        reason == FaultReason.Draining.Word() ? "drained" : reason == FaultReason.Straggler.Word() ? "left" : "lost";
+        reason == FaultReason.Draining.Word() || reason == FaultReason.Straggler.Word() ? "moved" : "lost";
 }

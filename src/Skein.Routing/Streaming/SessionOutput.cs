@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
+using Google.Protobuf.Collections;
 using Skein.Protocol.V1;
 
 namespace Skein.Routing.Streaming;
@@ -84,15 +85,15 @@ internal sealed class SessionOutput(int choices, StreamingOptions options, TimeP
         room?.TrySetResult();
     }
 
-    private static int Weight(GenerateFrame frame)
+    private static int Weight(GenerateFrame frame) =>
+        FrameOverheadBytes + frame.Text.Length + frame.RawDelta.Length + (frame.TokenIds.Count * sizeof(uint)) + Weight(frame.Logprobs);
+
+    // By index: the list's enumerator is an object, and every frame comes by here twice.
+    private static int Weight(RepeatedField<TokenLogprob> logprobs)
     {
-        int bytes = FrameOverheadBytes + frame.Text.Length + frame.RawDelta.Length + (frame.TokenIds.Count * sizeof(uint));
-        foreach (TokenLogprob token in frame.Logprobs)
-        {
-            bytes += LogprobOverheadBytes + token.Token.Length;
-            foreach (TokenLogprob other in token.Top)
-                bytes += LogprobOverheadBytes + other.Token.Length;
-        }
+        int bytes = 0;
+        for (int i = 0; i < logprobs.Count; i++)
+            bytes += LogprobOverheadBytes + logprobs[i].Token.Length + Weight(logprobs[i].Top);
         return bytes;
     }
 }

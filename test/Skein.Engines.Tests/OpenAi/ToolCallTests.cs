@@ -129,6 +129,17 @@ public class ToolCallTests
         }
     }
 
+    [Fact]
+    public async Task GenerateAsync_EmptyFunctionCallInEveryDelta_IsNoCall()
+    {
+        await using var engine = await Dialogues.Ollama(Delta("""{"content":"Hi","function_call":{}}"""), Delta("""{"function_call":{}}""", "\"stop\"")).ConnectAsync();
+
+        var frames = await FramesOf(engine);
+
+        Assert.Equal(["", "Hi", ""], frames.Select(frame => frame.Text.ToStringUtf8()));
+        Assert.All(frames, frame => Assert.True(frame.RawDelta.IsEmpty));
+    }
+
     public static TheoryData<string, string[]> Hostile() => new()
     {
         { "allowed: an object", [Delta("""{"function_call":[1]}""")] },

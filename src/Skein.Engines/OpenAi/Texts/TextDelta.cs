@@ -25,7 +25,7 @@ internal readonly record struct TextDelta(
         return new TextDelta(
             delta.Text("content") ?? "",
             CallsOf(delta),
-            delta.Member("function_call"),
+            FunctionOf(delta),
             RestOf(delta),
             CompletionLogprobs.OfChat(choice, request),
             FinishReasons.Read(choice.Text("finish_reason")),
@@ -44,6 +44,10 @@ internal readonly record struct TextDelta(
     // Some servers add an empty list to every delta.
     private static JsonElement? CallsOf(JsonElement delta) =>
         delta.Member("tool_calls") is { } calls && !(calls.ValueKind == JsonValueKind.Array && calls.GetArrayLength() == 0) ? calls : null;
+
+    // Likewise an empty object.
+    private static JsonElement? FunctionOf(JsonElement delta) =>
+        delta.Member("function_call") is { } call && !(call.ValueKind == JsonValueKind.Object && call.GetPropertyCount() == 0) ? call : null;
 
     // The values verbatim; the role is the same for all answers, and null says nothing.
     private static ReadOnlyMemory<byte> RestOf(JsonElement delta)

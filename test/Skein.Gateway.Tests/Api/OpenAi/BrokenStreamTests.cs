@@ -30,6 +30,29 @@ public sealed class BrokenStreamTests
     }
 
     [Theory]
+    [InlineData("""{"a":1}}],"choices":[{"delta":{}}""")]
+    [InlineData("{\"a\":1}\n\ndata: [DONE]\n\n{}")]
+    [InlineData("{\"a\":\"\n\ndata: [DONE]\n\n\"}")]
+    public async Task Http1_RawDeltaThatOnlyLooksLikeAnObject_IsNotSentAndTheBodyStaysUnterminated(string delta)
+    {
+        await using var gateway = await TestGateway.StartAsync(session =>
+        {
+            session.Push(Frames.Start(), Frames.Token(0, "kept"), Frames.Delta(1, delta), Frames.Finish(2));
+            session.End();
+        });
+        using var http = await RawHttp.PostAsync(gateway.Http1, Requests.ChatPath, Requests.StreamedChat);
+
+        var (chunks, isTerminated) = RawHttp.Dechunk(await http.ReadToEndAsync());
+
+        var text = string.Concat(chunks);
+        Assert.False(isTerminated);
+        Assert.Contains("\"content\":\"kept\"", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("DONE", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("\"delta\":{\"a\"", text, StringComparison.Ordinal);
+        Assert.StartsWith("data: {\"error\":", text.Split("\n\n", StringSplitOptions.RemoveEmptyEntries)[^1], StringComparison.Ordinal);
+    }
+
+    [Theory]
     [MemberData(nameof(Tokens))]
     public async Task Http1_SessionLostAndAReaderThatComesLate_EverythingArrives(int tokens)
     {

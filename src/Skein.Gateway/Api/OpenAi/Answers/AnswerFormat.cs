@@ -23,8 +23,9 @@ internal abstract class AnswerFormat
     public abstract ReadOnlySpan<byte> Opening { get; }
 
     /// <summary>The choice of a chunk that carries what a frame released.</summary>
+    /// <param name="members">What stands in the frame's raw delta.</param>
     /// <param name="textOffset">Characters before this frame, the echoed prompt's included; moved on by it where log probabilities are written.</param>
-    public abstract void WriteDelta(scoped ref JsonSink json, GenerateFrame frame, bool withLogprobs, ref int textOffset);
+    public abstract void WriteDelta(scoped ref JsonSink json, GenerateFrame frame, ReadOnlySpan<byte> members, bool withLogprobs, ref int textOffset);
 
     /// <summary>The choice of the chunk that ends a choice.</summary>
     public abstract void WriteFinish(scoped ref JsonSink json, uint choice, FinishReason reason);

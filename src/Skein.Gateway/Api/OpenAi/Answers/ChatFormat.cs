@@ -17,12 +17,11 @@ internal sealed class ChatFormat : AnswerFormat
     public override ReadOnlySpan<byte> Opening =>
         ",\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null,\"finish_reason\":null}"u8;
 
-    public override void WriteDelta(scoped ref JsonSink json, GenerateFrame frame, bool withLogprobs, ref int textOffset)
+    public override void WriteDelta(scoped ref JsonSink json, GenerateFrame frame, ReadOnlySpan<byte> members, bool withLogprobs, ref int textOffset)
     {
         json.Raw("{\"index\":"u8);
         json.Number(frame.Choice);
         json.Raw(",\"delta\":{"u8);
-        var members = RawDelta.Members(frame.RawDelta.Span);
         json.Raw(members);
         if (!frame.Text.IsEmpty || members.IsEmpty)
         {

@@ -21,9 +21,11 @@ internal sealed class ChunkWriter(AnswerPlan plan, string sessionId)
         ref var choice = ref _choices[frame.Choice];
         if (!AnswerFormat.IsSilent(frame, plan.WithLogprobs))
         {
+            // Looked at before anything of the event is written: what is wrong must not leave half of one behind.
+            var members = RawDelta.Members(frame.RawDelta.Span);
             Open(ref choice, frame.Choice, output);
             var json = Begin(output);
-            _format.WriteDelta(ref json, frame, plan.WithLogprobs, ref choice.TextOffset);
+            _format.WriteDelta(ref json, frame, members, plan.WithLogprobs, ref choice.TextOffset);
             End(ref json);
         }
 

@@ -16,10 +16,9 @@ internal sealed class CompletionFormat : AnswerFormat
 
     public override ReadOnlySpan<byte> Opening => default;
 
-    public override void WriteDelta(scoped ref JsonSink json, GenerateFrame frame, bool withLogprobs, ref int textOffset)
+    public override void WriteDelta(scoped ref JsonSink json, GenerateFrame frame, ReadOnlySpan<byte> members, bool withLogprobs, ref int textOffset)
     {
         Open(ref json, frame.Choice, frame.Text.Span);
-        var members = RawDelta.Members(frame.RawDelta.Span);
         if (!members.IsEmpty)
         {
             json.Raw(","u8);

@@ -16,9 +16,23 @@ internal static class RawDelta
         var trimmed = json.Trim(" \t\r\n"u8);
         if (trimmed.IsEmpty)
             return default;
-        return trimmed is [(byte)'{', .. var members, (byte)'}']
-            ? OnOneLine(members.Trim(" \t\r\n"u8))
+        return IsObject(trimmed)
+            ? OnOneLine(trimmed[1..^1].Trim(" \t\r\n"u8))
             : throw new InvalidDataException($"the replica sent a delta that is not a JSON object: {Encoding.UTF8.GetString(trimmed[..Math.Min(40, trimmed.Length)])}");
+    }
+
+    // Looked at to its end: what only begins and ends as an object may close the chunk around it, and open another.
+    private static bool IsObject(ReadOnlySpan<byte> json)
+    {
+        var reader = new Utf8JsonReader(json);
+        try
+        {
+            return reader.Read() && reader.TokenType == JsonTokenType.StartObject && reader.TrySkip() && !reader.Read();
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
     }
 
     // Between JSON's tokens a line break says the same as a blank, and within a text it may not stand.
