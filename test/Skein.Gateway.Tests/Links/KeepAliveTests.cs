@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Skein.Gateway.Links;
 using Skein.Protocol.V1;
+using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Tests.Links;
 
@@ -23,9 +24,24 @@ public sealed class KeepAliveTests
         cable.Cut();
         await cable.ClosedByGateway.WaitAsync(GatewaySide.Deadline);
         engine.Of("after").Say(KeyedEngine.Start, KeyedEngine.Finish);
-        List<GenerateFrame> after = await gateway.Read("after").RestAsync();
 
-        Assert.NotNull(after[^1].Finish);
+        Assert.NotNull((await ReadOnceAnewAsync(gateway, "after"))[^1].Finish);
+    }
+
+    // The socket is closed a moment before those who wait on it know.
+    private static async Task<List<GenerateFrame>> ReadOnceAnewAsync(GatewaySide gateway, string prompt)
+    {
+        while (true)
+        {
+            try
+            {
+                return await gateway.Read(prompt).RestAsync();
+            }
+            catch (LinkException end) when (end.Error == LinkError.ConnectionLost && !gateway.Token.IsCancellationRequested)
+            {
+                await Task.Yield();
+            }
+        }
     }
 
     /// <summary>Passes bytes on, both ways, until the connections of that moment are cut: then they are taken in and go nowhere.</summary>
