@@ -189,7 +189,8 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
 
     private void MakeCurrent(int number, int expectedStart, Replay? replay)
     {
-        _reachedBefore = Math.Max(_reachedBefore, Reached);
+        if (Reached > _reachedBefore)
+            (_reachedBefore, _lostWithoutProgress) = (Reached, 0);
         _replay = replay;
         Attempt = number;
         _expectedStart = expectedStart;

@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Globalization;
 using Skein.Engines;
 using Skein.Protocol.V1;
@@ -11,6 +12,9 @@ internal sealed class Clients(FailoverWorld world, FailoverSettings settings)
 {
     private const int Prompts = 24;
 
+    private static readonly FrozenSet<string> NoEvidence =
+        new[] { FaultReason.Draining, FaultReason.Straggler, FaultReason.Unreachable }.Select(reason => reason.Word()).ToFrozenSet(StringComparer.Ordinal);
+
     private readonly Answer[] _undisturbed = new Answer[Prompts];
     private bool _stopped;
 
@@ -19,6 +23,9 @@ internal sealed class Clients(FailoverWorld world, FailoverSettings settings)
     public long Tokens { get; private set; }
 
     public List<string> Errors { get; } = [];
+
+    /// <summary>Streams that were ended because two attempts in a row were lost without a new token.</summary>
+    public int Poison { get; private set; }
 
     /// <summary>Something is wrong: there is no need to go on.</summary>
     public bool HasFound => Errors.Count > 0;
@@ -54,9 +61,9 @@ internal sealed class Clients(FailoverWorld world, FailoverSettings settings)
     private async Task<string?> AskAsync(GenerateRequest request, Answer undisturbed)
     {
         var answer = new Answer();
+        await using IGenerationSession session = world.Sessions.Start(request);
         try
         {
-            await using IGenerationSession session = world.Sessions.Start(request);
             while (await session.WaitToReadAsync(CancellationToken.None))
             {
                 while (session.TryRead(out GenerateFrame? frame))
@@ -68,12 +75,27 @@ internal sealed class Clients(FailoverWorld world, FailoverSettings settings)
                 }
             }
         }
+        catch (SessionException error) when (error.Error == SessionError.StreamLost && IsPoison(session, answer.Ids.Count))
+        {
+            Poison++;
+            return null;
+        }
         catch (SessionException error)
         {
-            return string.Create(CultureInfo.InvariantCulture, $"{error.Error} after token {answer.Ids.Count}: {error.Message}");
+            return string.Create(CultureInfo.InvariantCulture, $"{error.Error} after token {answer.Ids.Count}: {error.Message} [{string.Join(", ", session.Failovers.Select(failover => $"{failover.TokenIndex} {failover.From} {failover.Reason}"))}]");
         }
         Tokens += answer.Ids.Count;
         return answer.DifferenceFrom(undisturbed);
+    }
+
+    /// <summary>
+    /// As many attempts were lost without a new token as the rule asks for. The first change of replica at a token ends the attempt that had made the one
+    /// before; the last loss is no failover any more.
+    /// </summary>
+    private static bool IsPoison(IGenerationSession session, int index)
+    {
+        int lost = 1 + session.Failovers.Where(failover => failover.TokenIndex == index).Skip(index > 0 ? 1 : 0).Count(failover => !NoEvidence.Contains(failover.Reason));
+        return lost >= FailoverWorld.Options.AttemptsWithoutProgress;
     }
 
     private void Trace(GenerateFrame frame) =>

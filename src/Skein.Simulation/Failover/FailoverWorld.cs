@@ -27,7 +27,7 @@ internal sealed class FailoverWorld : IFleetSource, IDisposable
         Admission = new AdmissionQueue(new AdmissionOptions(), new BalancingPolicies(BalancingPolicies.BuiltIn), _fleet, Time, random);
         _monitor = new ReachabilityMonitor(_fleet, link, Time, NullLogger<ReachabilityMonitor>.Instance);
         Sessions = new GenerationSessions(
-            _fleet, Admission, link, new StreamingOptions { RetryBurst = 1_000_000 }, Statistics, Time, random, NullLogger<GenerationSessions>.Instance);
+            _fleet, Admission, link, Options, Statistics, Time, random, NullLogger<GenerationSessions>.Instance);
     }
 
     public event Action? Changed;
@@ -37,6 +37,8 @@ internal sealed class FailoverWorld : IFleetSource, IDisposable
     public IReadOnlyList<SimulatedReplica> Replicas { get; }
 
     public AdmissionQueue Admission { get; }
+
+    public static StreamingOptions Options { get; } = new() { RetryBurst = 1_000_000 };
 
     public RoutingStatistics Statistics { get; } = new();
 

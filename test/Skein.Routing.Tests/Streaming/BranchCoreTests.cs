@@ -25,6 +25,29 @@ public sealed class BranchCoreTests
         Assert.Equal($"an answer counted in {second} that was counted in {first}", violation);
     }
 
+    [Fact]
+    public void Lost_AfterTokensThatAMovedAttemptMade_IsNotTheSecondInARow()
+    {
+        var core = new BranchCore(new GenerateRequest(), new StreamingOptions());
+        void Answer(uint attempt, uint first, int tokens)
+        {
+            core.Accept(new GenerateFrame { Attempt = attempt, Start = new Start { ResumeTier = ResumeTier.Exact, ResumedAt = first } }, out _);
+            for (uint i = first; i < first + tokens; i++)
+                Assert.Equal(FrameVerdict.Forward, core.Accept(new GenerateFrame { Attempt = attempt, FirstIndex = i, Count = 1, TokenIds = { i } }, out _));
+        }
+
+        Answer(core.BeginAttempt().Attempt, first: 0, tokens: 3);
+        Assert.Null(core.Lost(new ReplicaId("a", 1), FaultReason.EngineError));
+        Answer(core.BeginAttempt().Attempt, first: 3, tokens: 0);
+        Assert.Null(core.Lost(new ReplicaId("b", 1), FaultReason.EngineError));
+        Answer(core.BeginAttempt().Attempt, first: 3, tokens: 4);
+        Challenge challenge = core.Challenge(hold: true);
+        core.Promote(challenge);
+        Answer(challenge.Request.Attempt, first: 7, tokens: 0);
+
+        Assert.Null(core.Lost(new ReplicaId("d", 1), FaultReason.EngineError));
+    }
+
     [Theory]
     [InlineData(new[] { 3, 3, 3 }, true)]
     [InlineData(new[] { 3, 4, 5, 6 }, false)]
