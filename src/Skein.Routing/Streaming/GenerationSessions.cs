@@ -44,17 +44,24 @@ public sealed class GenerationSessions : IGenerationSessions
     }
 
     /// <inheritdoc/>
+    public void RequireRoom()
+    {
+        if (_services.Statistics.Sessions >= _services.Options.MaxSessions)
+            throw TooManySessions();
+        RequireJournalRoom();
+    }
+
+    /// <inheritdoc/>
     public IGenerationSession Start(GenerateRequest request)
     {
         if (_services.Statistics.SessionOpened() > _services.Options.MaxSessions)
         {
             _services.Statistics.SessionClosed();
-            throw Overloaded($"this gateway holds its bound of {_services.Options.MaxSessions} sessions");
+            throw TooManySessions();
         }
         try
         {
-            if (_services.Statistics.JournalBytes > _services.Options.AllJournalsBytes)
-                throw Overloaded($"the journals of this gateway hold their bound of {_services.Options.AllJournalsBytes} bytes");
+            RequireJournalRoom();
             _services.RequestCame();
             request.Caller = Caller;
             request.Model = ResolveModel(request.Model);
@@ -89,6 +96,14 @@ public sealed class GenerationSessions : IGenerationSessions
                 SessionError.InvalidRequest, $"model is missing; allowed: {string.Join(", ", candidates.Order(StringComparer.Ordinal).Take(16))}"),
         };
     }
+
+    private void RequireJournalRoom()
+    {
+        if (_services.Statistics.JournalBytes > _services.Options.AllJournalsBytes)
+            throw Overloaded($"the journals of this gateway hold their bound of {_services.Options.AllJournalsBytes} bytes");
+    }
+
+    private SessionException TooManySessions() => Overloaded($"this gateway holds its bound of {_services.Options.MaxSessions} sessions");
 
     private SessionException Overloaded(string message) =>
         new(SessionError.TooManySessions, message, _services.Admission.RetryAfter());

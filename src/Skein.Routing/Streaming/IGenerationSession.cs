@@ -6,6 +6,10 @@ namespace Skein.Routing.Streaming;
 /// <summary>Starts sessions: the one entrance for every API.</summary>
 public interface IGenerationSessions
 {
+    /// <summary>Looks whether a session could be started now, before a request is read in vain. It may still be refused by then.</summary>
+    /// <exception cref="SessionException">The gateway is at its bound of sessions, or of what they hold.</exception>
+    void RequireRoom();
+
     /// <summary>
     /// Takes over a validated request. Returns at once: waiting for a slot, dispatch and failover happen behind the session.
     /// </summary>

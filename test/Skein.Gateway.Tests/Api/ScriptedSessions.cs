@@ -16,6 +16,15 @@ internal sealed class ScriptedSessions : IGenerationSessions
     /// <summary>The next session that was started.</summary>
     public async Task<ScriptedSession> StartedAsync() => await _started.Reader.ReadAsync().AsTask().Within();
 
+    /// <summary>What <see cref="RequireRoom"/> throws; null: there is room.</summary>
+    public SessionException? Full { get; set; }
+
+    public void RequireRoom()
+    {
+        if (Full is not null)
+            throw Full;
+    }
+
     public bool HasStarted => _started.Reader.Count > 0;
 
     public IGenerationSession Start(GenerateRequest request)

@@ -208,10 +208,12 @@ public sealed class SessionLifeTests
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a")), streaming: new StreamingOptions { MaxSessions = 1 });
         gateway.Link.Gate = Channel.CreateUnbounded<int>();
+        gateway.Sessions.RequireRoom();
         _ = gateway.Sessions.Start(Gateway.Request());
 
         SessionException error = Assert.Throws<SessionException>(() => gateway.Sessions.Start(Gateway.Request()));
         Assert.Equal(SessionError.TooManySessions, error.Error);
+        Assert.Equal(error.Message, Assert.Throws<SessionException>(gateway.Sessions.RequireRoom).Message);
         Assert.Equal(1, gateway.Statistics.Sessions);
     }
 

@@ -18,6 +18,7 @@ internal sealed partial class GenerationEndpoint(
         using var share = bodies.Open(options.MaxBodyMemoryBytes);
         try
         {
+            sessions.RequireRoom();
             var body = await RequestBody.ReadAsync(http.Request, options.MaxBodyBytes, share, http.RequestAborted);
             var request = RequestReader.Read(body, members);
             request.Generate.RequestId = requestId;

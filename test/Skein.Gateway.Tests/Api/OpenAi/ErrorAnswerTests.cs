@@ -103,6 +103,19 @@ public sealed class ErrorAnswerTests
     }
 
     [Fact]
+    public async Task Post_NoRoomForASession_IsRefusedBeforeItsBodyIsSent()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        gateway.Sessions.Full = new SessionException(SessionError.TooManySessions, "this gateway holds its bound of 3 sessions", TimeSpan.FromSeconds(2));
+
+        using var sending = await RawHttp.PostAsync(gateway.Http1, Requests.ChatPath, "{", headers: "Content-Length: 150000");
+        var refused = await sending.ReadUntilAsync("}}");
+
+        Assert.StartsWith("HTTP/1.1 503 ", refused, StringComparison.Ordinal);
+        Assert.Contains("this gateway holds its bound of 3 sessions", refused, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Post_BodiesHoldTheirBoundTogether_RefusesTheNextWhileItIsStillSent()
     {
         await using var gateway = await TestGateway.StartAsync(options: new ApiOptions { MaxBodyBytes = 150_000, MaxBodyMemoryBytes = 200_000 });
