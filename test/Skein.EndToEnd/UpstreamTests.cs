@@ -62,12 +62,8 @@ public class UpstreamTests
     [InlineData(7)]
     public async Task Upstream_FreezesInMidStreamOrBefore_StreamGoesOnElsewhereAndItIsLeftOut(int atWord)
     {
-        var fuse = new Fuse();
-        await using FakeUpstream first = await FakeUpstream.StartAsync(fuse);
-        await using FakeUpstream second = await FakeUpstream.StartAsync(fuse);
-        await using UpstreamGateway gateway = await UpstreamGateway.StartAsync([first.Url, second.Url], "--upstream-slots", "4");
-        await gateway.MemberAsync(first.Name, "alive");
-        await gateway.MemberAsync(second.Name, "alive");
+        await using Pair pair = await Pair.StartAsync();
+        (Fuse fuse, UpstreamGateway gateway) = (pair.Fuse, pair.Gateway);
 
         fuse.SetAt(atWord);
         Task<StreamedChat> asked = AskAsync(gateway);
@@ -88,12 +84,8 @@ public class UpstreamTests
     [Fact]
     public async Task Drain_UpstreamWithAStream_StreamIsMovedAndItStaysIdleUntilUndrain()
     {
-        var fuse = new Fuse();
-        await using FakeUpstream first = await FakeUpstream.StartAsync(fuse);
-        await using FakeUpstream second = await FakeUpstream.StartAsync(fuse);
-        await using UpstreamGateway gateway = await UpstreamGateway.StartAsync([first.Url, second.Url], "--upstream-slots", "4");
-        await gateway.MemberAsync(first.Name, "alive");
-        await gateway.MemberAsync(second.Name, "alive");
+        await using Pair pair = await Pair.StartAsync();
+        (Fuse fuse, UpstreamGateway gateway) = (pair.Fuse, pair.Gateway);
         string address = $"{gateway.Client.BaseAddress}";
 
         // It stands still there, and answers all else: only a drain moves it.
@@ -115,12 +107,8 @@ public class UpstreamTests
     [Fact]
     public async Task Upstream_DiesInTheMiddleOfAToolCall_ClientGetsTheCallsWholeAndOnce()
     {
-        var fuse = new Fuse();
-        await using FakeUpstream first = await FakeUpstream.StartAsync(fuse);
-        await using FakeUpstream second = await FakeUpstream.StartAsync(fuse);
-        await using UpstreamGateway gateway = await UpstreamGateway.StartAsync([first.Url, second.Url], "--upstream-slots", "4");
-        await gateway.MemberAsync(first.Name, "alive");
-        await gateway.MemberAsync(second.Name, "alive");
+        await using Pair pair = await Pair.StartAsync();
+        (Fuse fuse, UpstreamGateway gateway) = (pair.Fuse, pair.Gateway);
 
         // The text, then half of the first call.
         fuse.SetAt(3);
@@ -190,6 +178,35 @@ public class UpstreamTests
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    /// <summary>A gateway in front of two servers that count, both alive.</summary>
+    private sealed class Pair : IAsyncDisposable
+    {
+        private readonly FakeUpstream[] _servers;
+
+        private Pair(Fuse fuse, FakeUpstream[] servers, UpstreamGateway gateway) => (Fuse, _servers, Gateway) = (fuse, servers, gateway);
+
+        public Fuse Fuse { get; }
+
+        public UpstreamGateway Gateway { get; }
+
+        public static async Task<Pair> StartAsync()
+        {
+            var fuse = new Fuse();
+            FakeUpstream[] servers = [await FakeUpstream.StartAsync(fuse), await FakeUpstream.StartAsync(fuse)];
+            var pair = new Pair(fuse, servers, await UpstreamGateway.StartAsync(servers.Select(server => server.Url), "--upstream-slots", "4"));
+            foreach (FakeUpstream server in servers)
+                await pair.Gateway.MemberAsync(server.Name, "alive");
+            return pair;
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await Gateway.DisposeAsync();
+            foreach (FakeUpstream server in _servers)
+                await server.DisposeAsync();
+        }
     }
 
     /// <summary>A streamed chat, read to its end.</summary>
