@@ -10,7 +10,7 @@ namespace Skein.Routing.Tests.Streaming;
 /// <summary>Make before break: a stream leaves a draining replica while that still speaks.</summary>
 public sealed class HandOverTests
 {
-    private const int Tokens = 12;
+    private const int Tokens = HandOverRig.Tokens;
 
     public static TheoryData<int, int> EveryHoldAndCut()
     {
@@ -27,7 +27,7 @@ public sealed class HandOverTests
     [MemberData(nameof(EveryHoldAndCut))]
     public async Task Drain_HeldAtOneIndexAndCutAtAnother_ClientGetsTheUndisturbedAnswer(int drainAt, int cutAt)
     {
-        using var rig = new Rig { DrainAt = drainAt, CutAt = cutAt };
+        using var rig = new HandOverRig { DrainAt = drainAt, CutAt = cutAt };
 
         await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
         Received received = Assert.Single(await Received.AllAsync(session));
@@ -45,7 +45,7 @@ public sealed class HandOverTests
     [Fact]
     public async Task Drain_OtherReplicaDiesWhileHolding_StreamGoesOnWhereItWas()
     {
-        using var rig = new Rig { DrainAt = 3, CutAt = Tokens };
+        using var rig = new HandOverRig { DrainAt = 3, CutAt = Tokens };
         rig.Gateway.Link.Script = (replica, attempt, at) => replica == "b" ? Act.BreakConnection : rig.DrainAtIndex(replica, attempt, at);
 
         await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
@@ -64,7 +64,7 @@ public sealed class HandOverTests
     [InlineData(LinkError.ResumeRefused, true)]
     public async Task Drain_ContinueFails_StreamGoesOnWhereItWasAndOnlyAReplicaThatCannotBeTalkedToIsTakenOut(LinkError error, bool isReachable)
     {
-        using var rig = new Rig { DrainAt = 3, CutAt = 6 };
+        using var rig = new HandOverRig { DrainAt = 3, CutAt = 6 };
         bool failed = false;
         rig.Gateway.Link.OnContinue = () =>
         {
@@ -86,7 +86,7 @@ public sealed class HandOverTests
     [Fact]
     public async Task Drain_ContinueIsNeverAnswered_ReplicaIsTakenOutAndStreamGoesOnWhereItWas()
     {
-        using var rig = new Rig { DrainAt = 3, CutAt = 6 };
+        using var rig = new HandOverRig { DrainAt = 3, CutAt = 6 };
         var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         rig.Gateway.Link.ContinueAnswered = new TaskCompletionSource().Task;
         rig.Gateway.Link.OnContinue = () =>
@@ -110,7 +110,7 @@ public sealed class HandOverTests
     [Fact]
     public async Task Drain_OldReplicaDiesWhileOtherHolds_GoesOnThereWithoutAThirdAttempt()
     {
-        using var rig = new Rig { DrainAt = 3, CutAt = Tokens };
+        using var rig = new HandOverRig { DrainAt = 3, CutAt = Tokens };
         var holding = new TaskCompletionSource();
         rig.Gateway.Link.ReadyToHold = holding.Task;
         rig.Gateway.Link.Script = (replica, attempt, at) =>
@@ -161,8 +161,8 @@ public sealed class HandOverTests
     [Fact]
     public async Task Drain_NoSlotElsewhere_WaitsForOneWhileTheStreamGoesOn()
     {
-        using var rig = new Rig(slotsElsewhere: 1) { DrainAt = 3, CutAt = 8 };
-        using var busy = await rig.Gateway.Admission.AcquireAsync(Rig.OnlyB, default);
+        using var rig = new HandOverRig(slotsElsewhere: 1) { DrainAt = 3, CutAt = 8 };
+        using var busy = await rig.Gateway.Admission.AcquireAsync(HandOverRig.OnlyB, default);
 
         await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
         Task<Received[]> reading = Received.AllAsync(session);
@@ -178,14 +178,14 @@ public sealed class HandOverTests
     [Fact]
     public async Task Undrain_WhileWaitingForASlot_LeavesTheLine()
     {
-        using var rig = new Rig(slotsElsewhere: 1) { DrainAt = 3, CutAt = Tokens };
+        using var rig = new HandOverRig(slotsElsewhere: 1) { DrainAt = 3, CutAt = Tokens };
         rig.Gateway.Link.Script = (replica, attempt, at) =>
         {
             if (replica == "a" && at == 6)
                 rig.Undrain();
             return rig.DrainAtIndex(replica, attempt, at);
         };
-        using var busy = await rig.Gateway.Admission.AcquireAsync(Rig.OnlyB, default);
+        using var busy = await rig.Gateway.Admission.AcquireAsync(HandOverRig.OnlyB, default);
 
         await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
         Received received = Assert.Single(await Received.AllAsync(session));
@@ -198,7 +198,7 @@ public sealed class HandOverTests
     [Fact]
     public async Task Drain_ClientWantsNoFailover_StreamStays()
     {
-        using var rig = new Rig { DrainAt = 3, CutAt = Tokens };
+        using var rig = new HandOverRig { DrainAt = 3, CutAt = Tokens };
         GenerateRequest request = Gateway.Request(Tokens);
         request.Failover = FailoverPolicy.Never;
 
@@ -206,106 +206,5 @@ public sealed class HandOverTests
         await Received.AllAsync(session);
 
         Assert.Equal(["a"], rig.Gateway.Link.Attempts.Select(attempt => attempt.Replica));
-    }
-
-    [Fact]
-    public async Task Straggler_FarSlowerThanAnotherReplica_StreamMoves()
-    {
-        using var rig = new Rig { DrainAt = int.MaxValue, CutAt = Tokens };
-        await rig.ReadWholeAsync("b", tokens: 40, gap: TimeSpan.FromMilliseconds(10));
-        rig.Gateway.Link.Script = rig.Paced("a", TimeSpan.FromMilliseconds(300));
-
-        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(200));
-        Received received = Assert.Single(await Received.AllAsync(session));
-
-        Assert.Equal(ScriptedLink.TextOf(7, 200), received.Text);
-        Failover move = Assert.Single(session.Failovers);
-        Assert.Equal(("a", "straggler"), (move.From, move.Reason));
-        Assert.True(move.TokenIndex < 20, $"moved as late as token {move.TokenIndex}");
-    }
-
-    [Fact]
-    public async Task Straggler_FewTokensLeft_StreamStays()
-    {
-        using var rig = new Rig { DrainAt = int.MaxValue, CutAt = Tokens };
-        await rig.ReadWholeAsync("b", tokens: 40, gap: TimeSpan.FromMilliseconds(10));
-        rig.Gateway.Link.Script = rig.Paced("a", TimeSpan.FromMilliseconds(300));
-
-        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(6));
-        await Received.AllAsync(session);
-
-        Assert.Empty(session.Failovers);
-    }
-
-    /// <summary>Two replicas; the stream begins on a, which drains at one index, and says no more at another.</summary>
-    private sealed class Rig : IDisposable
-    {
-        private readonly TaskCompletionSource _cutReached = new();
-        private readonly int _slotsElsewhere;
-
-        public Rig(int slotsElsewhere = 4)
-        {
-            _slotsElsewhere = slotsElsewhere;
-            Gateway = new Gateway(new StaticFleet(A(draining: false), B));
-            Gateway.Link.Script = DrainAtIndex;
-            Gateway.Link.ReadyToHold = _cutReached.Task;
-        }
-
-        public Gateway Gateway { get; }
-
-        public int DrainAt { get; init; }
-
-        public int CutAt { get; init; }
-
-        public static AdmissionRequest OnlyB => new(
-            "m", new Arrival(0, -1, 0), Displaced: false, WaitingSince: null, "", [new ReplicaId("a", 1)]);
-
-        private ReplicaDescription B => Replica("b", slots: _slotsElsewhere, weight: 0.001);
-
-        public Act DrainAtIndex(string replica, uint attempt, int at)
-        {
-            if (replica != "a")
-                return Act.Answer;
-            if (at == DrainAt)
-                Gateway.Source.Set(A(draining: true), B);
-            if (at != CutAt)
-                return Act.Answer;
-            _cutReached.TrySetResult();
-            return at == Tokens ? Act.Answer : Act.Idle;
-        }
-
-        public void Undrain() => Gateway.Source.Set(A(draining: false), B);
-
-        public Func<string, uint, int, Act> Paced(string replica, TimeSpan gap)
-        {
-            _cutReached.TrySetResult();
-            return (name, _, at) =>
-            {
-                if (name == replica && at > 0)
-                    Gateway.Time.Advance(gap);
-                return Act.Answer;
-            };
-        }
-
-        public async Task ReadWholeAsync(string replica, uint tokens, TimeSpan gap)
-        {
-            Gateway.Source.Set(A(draining: true), B);
-            Gateway.Link.Script = Paced(replica, gap);
-            await using IGenerationSession session = Gateway.Sessions.Start(Gateway.Request(tokens));
-            await Received.AllAsync(session);
-            Gateway.Source.Set(A(draining: false), B);
-        }
-
-        public async Task EverythingIsReleasedAsync(IGenerationSession session)
-        {
-            await session.DisposeAsync();
-            Assert.Equal(0, Gateway.Admission.Leased);
-            Assert.Equal(0, Gateway.Link.Running);
-            Assert.Equal(0, Gateway.Statistics.JournalBytes);
-        }
-
-        public void Dispose() => Gateway.Dispose();
-
-        private static ReplicaDescription A(bool draining) => Replica("a", weight: 1) with { Draining = draining, HandOver = draining };
     }
 }
