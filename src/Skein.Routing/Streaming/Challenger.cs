@@ -170,19 +170,24 @@ internal sealed class RacingChallenger(
     SessionServices services, Challenge challenge, AdmissionRequest need, Attempt current, FirstTokenRace race, TimeSpan delay, CancellationToken branch)
     : Challenger(services, challenge, need, branch)
 {
+    private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(1);
+
+    // Denied once, it is not denied for good: the longer the first token is late, the surer it is that a hedge is worth its slot.
     protected override async ValueTask<ReplicaLease?> ReserveAsync(CancellationToken cancellationToken)
     {
-        await Task.Delay(delay, Services.Time, cancellationToken);
-        // Only a slot nobody waits for: a hedge must never make an overload worse.
-        ReplicaLease? lease = Services.Admission.TryAcquire(Need);
-        if (lease is null || Services.Hedging.TrySpend())
+        for (TimeSpan wait = TimeSpan.FromTicks(Math.Max(ShortestWait.Ticks, delay.Ticks)); ; wait *= 2)
         {
-            if (lease is not null)
+            await Task.Delay(wait, Services.Time, cancellationToken);
+            // Only a slot nobody waits for: a hedge must never make an overload worse.
+            if (Services.Admission.TryAcquire(Need) is not { } lease)
+                continue;
+            if (Services.Hedging.TrySpend())
+            {
                 Services.Statistics.Hedged();
-            return lease;
+                return lease;
+            }
+            lease.Dispose();
         }
-        lease.Dispose();
-        return null;
     }
 
     protected override bool? Judge(GenerateFrame frame)

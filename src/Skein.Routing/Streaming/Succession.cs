@@ -45,7 +45,7 @@ internal sealed class Succession(
                 Start(new HeldChallenger(services, core.Challenge(hold: true), NeedBeside(current, hold: true), reason, branch));
             return ValueTask.FromResult<Attempt?>(null);
         }
-        if (finished || (_race is not null && core.NextIndex > 0) || IsNoLongerDraining(current))
+        if (finished || (_race is not null && core.NextIndex > 0) || IsNoLongerDraining(current) || HedgeGivesWayToMove(current))
             return AbandonAsync();
         if (!_challenger.Ready.IsCompleted)
             return ValueTask.FromResult<Attempt?>(null);
@@ -75,6 +75,9 @@ internal sealed class Succession(
 
     private bool IsNoLongerDraining(Attempt current) =>
         _challenger is HeldChallenger { Reason: FaultReason.Draining } && !current.Lease.Replica.Description.HandOver;
+
+    // A hedge that waits for its slot must not stand in the way of a hand-over.
+    private bool HedgeGivesWayToMove(Attempt current) => _challenger is RacingChallenger { Replica: null } && ReasonToMove(current) is not null;
 
     private FaultReason? ReasonToMove(Attempt current)
     {

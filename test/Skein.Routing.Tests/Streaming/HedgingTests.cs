@@ -1,4 +1,5 @@
 using Skein.Protocol.V1;
+using Skein.Routing.Fleet;
 using Skein.Routing.Streaming;
 using Skein.Routing.Tests.Support;
 using static Skein.Routing.Tests.Support.StaticFleet;
@@ -112,6 +113,25 @@ public sealed class HedgingTests
         late = false;
 
         Assert.Equal(ScriptedLink.TextOf(7, Tokens), Assert.Single(await reading).Text);
+    }
+
+    [Fact]
+    public async Task Hedge_SlotComesFreeLater_TakesItThen()
+    {
+        using Gateway gateway = await WarmedUpAsync();
+        ReplicaDescription[] all = [.. gateway.Source.Current.Replicas];
+        gateway.Source.Set(all[0]);
+        gateway.Link.Script = (replica, _, at) => replica == "a" && at == 0 ? Act.Hang : Act.Answer;
+
+        await using IGenerationSession session = gateway.Sessions.Start(Hedged());
+        Task<Received[]> reading = Received.AllAsync(session);
+        gateway.Time.Advance(PastTheUsual);
+        Assert.Equal(0, gateway.Statistics.Hedges);
+        gateway.Source.Set(all);
+        gateway.Time.Advance(2 * PastTheUsual);
+
+        Assert.Equal(ScriptedLink.TextOf(7, Tokens), Assert.Single(await reading).Text);
+        Assert.Equal("b", session.Replica);
     }
 
     [Fact]
