@@ -46,6 +46,8 @@ internal sealed class GatewayMetrics : IDisposable
         _meter.CreateObservableCounter(MetricNames.LateFrames, () => vitals.LateFrames, "{frame}", "Frames dropped because their attempt had been given up.");
         _meter.CreateObservableGauge(MetricNames.QueueDepth, () => Queues(vitals), "{request}", "Requests that wait for a slot.");
         _meter.CreateObservableGauge(MetricNames.BodyMemory, () => bodies.Bytes, "By", "Held by the bodies of requests that are read or run, over HTTP and gRPC.");
+        _meter.CreateObservableGauge(MetricNames.Sessions, () => vitals.Sessions, "{session}", "Sessions that run or wait.");
+        _meter.CreateObservableGauge(MetricNames.JournalMemory, () => vitals.JournalBytes, "By", "Kept of answers to go on with them elsewhere.");
         _meter.CreateObservableGauge(MetricNames.Members, () => Members(vitals), "{member}", "Members in this gateway's view, by role and state.");
         _meter.CreateObservableCounter(MetricNames.MembershipDropped, () => Dropped(vitals), "{packet}", "Gossip packets dropped unread, by cause.");
         _meter.CreateObservableGauge(MetricNames.BreakerState, () => BreakerLevels(vitals), null, "Circuit breaker of a replica: 0 closed, 1 half-open, 2 open.");

@@ -39,6 +39,12 @@ public static class MetricNames
     /// <summary>Gauge, By: what the bodies of requests hold, over HTTP and gRPC, being read or running.</summary>
     public const string BodyMemory = "skein.request.bodies";
 
+    /// <summary>Gauge: sessions that run or wait.</summary>
+    public const string Sessions = "skein.sessions";
+
+    /// <summary>Gauge, By: what is kept of answers to go on with them elsewhere.</summary>
+    public const string JournalMemory = "skein.journals";
+
     /// <summary>Gauge: members in this gateway's view, by role and state.</summary>
     public const string Members = "skein.members";
 
