@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using Skein.Gateway.Api.Grpc;
 using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Admin;
@@ -18,7 +19,7 @@ internal static class AdminEndpoints
                 : Results.Text("ready\n"));
         endpoints.MapGet("/admin/v1/members", (IMemberDirectory directory) => directory.Members.Select(MemberRow.From));
         endpoints.MapReplicas();
-        endpoints.MapGrpcService<AdminService>();
+        endpoints.MapGrpcService<AdminService>().BoundMessages(endpoints);
     }
 }
 

@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Skein.Gateway.Api;
 using Skein.Gateway.Telemetry;
 using Skein.Protocol;
 using Skein.Routing.Streaming;
@@ -66,8 +67,8 @@ internal static class ReplicaEndpoints
     /// <exception cref="AdminRefusedException">The body is not the JSON that was asked for.</exception>
     private static async Task<T> ReadAsync<T>(HttpRequest request, string allowed, CancellationToken cancellationToken)
     {
-        if (!request.HasJsonContentType())
-            throw new AdminRefusedException(415, "unsupported_media_type", $"content-type '{request.ContentType}' is not allowed; allowed: application/json");
+        if (JsonType.Problem(request) is { } problem)
+            throw new AdminRefusedException(JsonType.Status, JsonType.Code, problem);
         if (request.ContentLength is null or > MostBodyBytes)
             throw AdminRefusedException.Invalid($"the body must tell its length; allowed: up to {MostBodyBytes} bytes");
         try

@@ -52,9 +52,10 @@ public sealed class FrontDoorTests : IAsyncLifetime
             content.Headers.TryAddWithoutValidation("Content-Type", type);
         using var request = new HttpRequestMessage(HttpMethod.Post, $"/admin/v1/replicas/r1/{verb}") { Content = content };
 
-        (HttpStatusCode status, string code, _) = await ErrorAsync(request);
+        (HttpStatusCode status, string code, string message) = await ErrorAsync(request);
 
         Assert.Equal((HttpStatusCode.UnsupportedMediaType, "unsupported_media_type"), (status, code));
+        Assert.Equal($"content-type: {type ?? "missing"}; allowed: application/json (with curl: -H 'content-type: application/json')", message);
     }
 
     [Fact]
