@@ -12,8 +12,10 @@ internal static class AdminEndpoints
 {
     public static void MapAdmin(this IEndpointRouteBuilder endpoints)
     {
-        endpoints.MapGet("/livez", () => Results.Text("alive\n"));
-        endpoints.MapGet("/readyz", (Readiness readiness) =>
+        // Load balancers ask with HEAD.
+        string[] get = [HttpMethods.Get, HttpMethods.Head];
+        endpoints.MapMethods("/livez", get, () => Results.Text("alive\n"));
+        endpoints.MapMethods("/readyz", get, (Readiness readiness) =>
             readiness.Missing is { } missing
                 ? Results.Text($"not ready: {missing}\n", statusCode: StatusCodes.Status503ServiceUnavailable)
                 : Results.Text("ready\n"));

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Builder;
@@ -18,7 +19,10 @@ internal static class ReplicaEndpoints
 {
     private const int MostBodyBytes = 4096;
 
-    private static readonly JsonSerializerOptions Strict = new(JsonSerializerDefaults.Web) { UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow };
+    private static readonly JsonSerializerOptions Strict = new(JsonSerializerDefaults.Web)
+    {
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow, NumberHandling = JsonNumberHandling.Strict, AllowDuplicateProperties = false,
+    };
 
     public static void MapReplicas(this IEndpointRouteBuilder endpoints)
     {
@@ -70,7 +74,7 @@ internal static class ReplicaEndpoints
         if (JsonType.Problem(request) is { } problem)
             throw new AdminRefusedException(JsonType.Status, JsonType.Code, problem);
         if (request.ContentLength is null or > MostBodyBytes)
-            throw AdminRefusedException.Invalid($"the body must tell its length; allowed: up to {MostBodyBytes} bytes");
+            throw AdminRefusedException.Invalid($"content-length: {request.ContentLength?.ToString(CultureInfo.InvariantCulture) ?? "missing"}; allowed: up to {MostBodyBytes}");
         try
         {
             return await JsonSerializer.DeserializeAsync<T>(request.Body, Strict, cancellationToken) ?? throw AdminRefusedException.Invalid($"the body is null; allowed: such as {allowed}");

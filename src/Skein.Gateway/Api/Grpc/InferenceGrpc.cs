@@ -20,7 +20,12 @@ public static class InferenceGrpc
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<MessageGate>();
         services.TryAddSingleton<InferenceGateway>();
-        services.AddGrpc().AddServiceOptions<InferenceGateway>(service => service.MaxReceiveMessageSize = options.MaxBodyBytes);
+        services.AddGrpc().AddServiceOptions<InferenceGateway>(service =>
+        {
+            service.MaxReceiveMessageSize = options.MaxBodyBytes;
+            // The service tells its own failures apart; what is left are messages that cannot be read, and their sender must learn why.
+            service.EnableDetailedErrors = true;
+        });
         return services;
     }
 

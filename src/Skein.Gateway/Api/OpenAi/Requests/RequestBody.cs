@@ -24,6 +24,8 @@ internal static class RequestBody
             serverBound.MaxRequestBodySize = null;
         if (JsonType.Problem(request) is { } problem)
             throw new RequestRefusedException(JsonType.Status, JsonType.Code, null, problem);
+        if (request.Headers.ContentEncoding is { Count: > 0 } encoding && !"identity".Equals(encoding, StringComparison.OrdinalIgnoreCase))
+            throw new RequestRefusedException(JsonType.Status, "unsupported_content_encoding", null, $"content-encoding: {encoding}; allowed: none: bodies are not compressed");
         if (request.ContentLength > maxBytes)
             throw TooLarge(string.Create(CultureInfo.InvariantCulture, $"{request.ContentLength} bytes"), maxBytes);
 
@@ -61,6 +63,10 @@ internal static class RequestBody
         try
         {
             return await request.BodyReader.ReadAsync(cancellationToken);
+        }
+        catch (BadHttpRequestException e) when (e.StatusCode == StatusCodes.Status408RequestTimeout)
+        {
+            throw new RequestRefusedException(e.StatusCode, "request_timeout", null, "the body came too slowly; allowed: at least 240 bytes a second, after the first 5 s", e);
         }
         catch (BadHttpRequestException e)
         {
