@@ -70,7 +70,7 @@ public sealed class FrozenEngineTests : IAsyncLifetime
         var stream = _replica.Generate(Chat());
         while ((await stream.NextAsync()).Count == 0)
         {
-            // The start, or a heartbeat.
+            // The start.
         }
 
         return stream;
