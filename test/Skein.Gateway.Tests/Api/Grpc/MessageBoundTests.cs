@@ -41,7 +41,7 @@ public sealed class MessageBoundTests
         using var channel = GrpcChannel.ForAddress(gateway.Http2);
         using var call = new Inference.InferenceClient(channel).Generate(new GenerateRequest { Text = new string('x', 1 << 20) });
 
-        var failure = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext());
+        var failure = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext().Within());
 
         Assert.Equal((StatusCode.Unavailable, "100 % full: \"ä\""), (failure.StatusCode, failure.Status.Detail));
         Assert.Equal(TimeSpan.FromSeconds(2), failure.GetRpcStatus()?.GetDetail<RetryInfo>()?.RetryDelay.ToTimeSpan());
@@ -75,7 +75,7 @@ public sealed class MessageBoundTests
         Assert.Equal("too_many_sessions", await gateway.Outcomes.NextAsync());
         session.Push(Frames.Answer("a"));
         session.End();
-        while (await running.ResponseStream.MoveNext())
+        while (await running.ResponseStream.MoveNext().Within())
         {
         }
         await ServedAsync(gateway);
@@ -92,7 +92,7 @@ public sealed class MessageBoundTests
         await gateway.Sessions.StartedAsync();
 
         using var second = client.Generate(request, new Metadata { { "grpc-internal-encoding-request", "gzip" } });
-        var failure = await Assert.ThrowsAsync<RpcException>(() => second.ResponseStream.MoveNext());
+        var failure = await Assert.ThrowsAsync<RpcException>(() => second.ResponseStream.MoveNext().Within());
 
         Assert.Equal(StatusCode.Unavailable, failure.StatusCode);
         Assert.NotNull(failure.GetRpcStatus()?.GetDetail<RetryInfo>());
@@ -153,7 +153,7 @@ public sealed class MessageBoundTests
         using var call = new Inference.InferenceClient(channel).Generate(new GenerateRequest { Text = new string('x', 100_000) });
         try
         {
-            while (await call.ResponseStream.MoveNext())
+            while (await call.ResponseStream.MoveNext().Within())
             {
             }
             return StatusCode.OK;
