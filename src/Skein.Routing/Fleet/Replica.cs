@@ -23,6 +23,7 @@ public sealed class Replica
     private OthersLoad _others;
     private Slowness _slowness;
     private TimeSpan _askAgainAt;
+    private bool _isOffered;
     private ulong _reportSequence;
     private volatile bool _drainReported;
     private TimeSpan _closedUntil;
@@ -88,14 +89,27 @@ public sealed class Replica
 
     /// <summary>True when a slot is free as far as this gateway can know.</summary>
     internal bool HasFreeSlot(TimeSpan now) =>
-        now >= _closedUntil && _leased < _description.Slots
-        && (_leased + (int)Math.Ceiling(OthersLoad(now)) < _description.Slots || now >= _askAgainAt);
+        _leased < _description.Slots
+        && (_isOffered
+            || (now >= _closedUntil && (_leased + (int)Math.Ceiling(OthersLoad(now)) < _description.Slots || now >= _askAgainAt)));
 
     /// <summary>True when only what others are thought to hold keeps this gateway out: that estimate fades, so ask again soon.</summary>
     internal bool IsFullByEstimate(TimeSpan now) => _leased < _description.Slots && !HasFreeSlot(now);
 
     /// <summary>Takes in that the replica refused for lack of a slot: it is not asked again at once, whatever the estimate says.</summary>
     internal void Refused(TimeSpan now) => _closedUntil = now + RefusalPause;
+
+    /// <summary>Takes in that it keeps a slot for this gateway, which whoever reserves next gets, whatever the estimate says.</summary>
+    internal void Offer() => _isOffered = true;
+
+    /// <summary>Ends an offer.</summary>
+    /// <returns>False when somebody has reserved the slot.</returns>
+    internal bool TakeBackOffer()
+    {
+        bool isLeft = _isOffered;
+        _isOffered = false;
+        return isLeft;
+    }
 
     /// <summary>Load it is charged with for having been far too slow.</summary>
     internal double SlownessAt(TimeSpan now) => _slowness.At(now);
@@ -110,6 +124,7 @@ public sealed class Replica
     internal int Reserve(TimeSpan now)
     {
         _leased++;
+        _isOffered = false;
         _askAgainAt = now + HearsayLimit;
         return Breaker.Begin();
     }
