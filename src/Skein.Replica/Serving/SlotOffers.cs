@@ -13,9 +13,10 @@ internal readonly record struct SlotOffer(string Gateway, uint Number);
 
 /// <summary>
 /// Which gateways wait for a slot here, and for which of them the free ones are kept: the one whose oldest waiter is the oldest, for a short
-/// time. One row per gateway. Does nothing while no one was refused. Not thread-safe; <see cref="SlotTable"/> serialises.
+/// time. One row per gateway. A gateway that cannot be told of offers gets none, but once it waits longer than those that do, it may have theirs.
+/// Does nothing while no one was refused. Not thread-safe; <see cref="SlotTable"/> serialises.
 /// </summary>
-/// <remarks>Invariant after <see cref="Fill"/>: where a gateway waits that was offered nothing, no slot is free that is not kept for another one.</remarks>
+/// <remarks>Invariant after <see cref="Fill"/>: where a gateway waits for an offer, no slot is free that is not kept for another one.</remarks>
 internal sealed class SlotOffers
 {
     /// <summary>How long a slot is kept: many times the way to the gateway and back, little of a generation.</summary>
@@ -30,11 +31,14 @@ internal sealed class SlotOffers
     /// <summary>Slots kept.</summary>
     public int Kept { get; private set; }
 
-    /// <summary>Gateways that wait.</summary>
+    /// <summary>Gateways that wait, those that cannot be told of offers too.</summary>
     public int Waiting => _rows.Count;
 
     /// <summary>Slots kept for others than this one.</summary>
-    public int KeptFromCaller(string caller) => Kept == 0 || !HasOffer(caller) ? Kept : Kept - 1;
+    public int KeptFrom(string caller) => HasOffer(caller) ? Kept - 1 : Kept;
+
+    /// <summary>Whether it will be offered a slot.</summary>
+    public bool Remembers(string gateway) => _rows.TryGetValue(gateway, out var row) && row.TakesOffers;
 
     /// <summary>Whether a request may have one of the free slots: an offered one, one that is kept for nobody, or that of a waiter younger than itself.</summary>
     public bool MayTake(string caller, LineTold? told, int free, TimeSpan now)
@@ -49,8 +53,9 @@ internal sealed class SlotOffers
             return true;
         }
 
+        var since = told is { } line ? now - line.Waited : _rows.TryGetValue(caller, out var own) ? own.Since : now;
         var youngest = _rows.Values.Where(row => row.Offer != 0).MaxBy(row => row.Since)!;
-        if (now - (told?.Waited ?? TimeSpan.Zero) >= youngest.Since)
+        if (since >= youngest.Since)
         {
             return false;
         }
@@ -59,31 +64,33 @@ internal sealed class SlotOffers
         return true;
     }
 
-    /// <summary>Takes in that a request of this gateway got a slot.</summary>
+    /// <summary>Takes in that a request of this gateway got a slot. While nobody waits, who is next in its line is not noted.</summary>
     public void Took(string caller, LineTold? told, TimeSpan now)
     {
-        if (_rows.Remove(caller, out var row))
+        var anyWaits = _rows.Count > 0;
+        Forget(caller);
+        if (anyWaits && told?.NextWaited is { } waited)
         {
-            Withdraw(row);
-        }
-
-        if (told?.NextWaited is { } waited)
-        {
-            Remember(caller, now - waited);
+            Remember(caller, now - waited, takesOffers: true);
         }
     }
 
     /// <summary>Takes in that a request of this gateway got none.</summary>
-    public void Refused(string caller, LineTold told, TimeSpan now)
+    /// <param name="caller">Who asked.</param>
+    /// <param name="told">Null, from gateways that know nothing of this: waits since its first refusal.</param>
+    /// <param name="takesOffers">Whether it can be told of one.</param>
+    /// <param name="now">Current time.</param>
+    public void Refused(string caller, LineTold? told, bool takesOffers, TimeSpan now)
     {
-        var since = now - told.OldestWaited;
-        if (!_rows.TryGetValue(caller, out var row))
+        var since = now - (told?.OldestWaited ?? TimeSpan.Zero);
+        if (_rows.TryGetValue(caller, out var row) && row.TakesOffers == takesOffers)
         {
-            Remember(caller, since);
+            row.Since = since < row.Since ? since : row.Since;
         }
-        else if (since < row.Since)
+        else
         {
-            row.Since = since;
+            Forget(caller);
+            Remember(caller, since, takesOffers);
         }
     }
 
@@ -144,7 +151,7 @@ internal sealed class SlotOffers
         (string Gateway, Row Row)? oldest = null;
         foreach (var (gateway, row) in _rows)
         {
-            if (row.Offer == 0 && (oldest is null || row.Since < oldest.Value.Row.Since))
+            if (row.TakesOffers && row.Offer == 0 && (oldest is null || row.Since < oldest.Value.Row.Since))
             {
                 oldest = (gateway, row);
             }
@@ -155,11 +162,11 @@ internal sealed class SlotOffers
 
     private bool HasOffer(string gateway) => _rows.TryGetValue(gateway, out var row) && row.Offer != 0;
 
-    private void Remember(string gateway, TimeSpan since)
+    private void Remember(string gateway, TimeSpan since, bool takesOffers)
     {
         if (_rows.Count < MostGateways)
         {
-            _rows[gateway] = new Row { Since = since };
+            _rows[gateway] = new Row { Since = since, TakesOffers = takesOffers };
         }
     }
 
@@ -176,6 +183,8 @@ internal sealed class SlotOffers
     {
         /// <summary>When its oldest waiter began to wait, by this replica's clock.</summary>
         public TimeSpan Since { get; set; }
+
+        public required bool TakesOffers { get; init; }
 
         /// <summary>Number of the slot kept for it; 0: none.</summary>
         public uint Offer { get; set; }

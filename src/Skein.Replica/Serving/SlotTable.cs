@@ -97,7 +97,7 @@ internal sealed class SlotTable(ulong generation, TimeProvider time)
 
     /// <summary>Takes a slot, if one is free and not kept for another gateway.</summary>
     /// <param name="caller">Who asks.</param>
-    /// <param name="told">What it says of its line; null: nothing, so it is neither remembered nor older than anybody.</param>
+    /// <param name="told">What it says of its line; null: nothing.</param>
     /// <param name="lease">Null unless granted.</param>
     public SlotAnswer TryTake(string caller, LineTold? told, out SlotLease? lease)
     {
@@ -109,19 +109,19 @@ internal sealed class SlotTable(ulong generation, TimeProvider time)
                 return SlotAnswer.Draining;
             }
 
-            // Only who can be told of a slot is remembered.
-            var line = _listeners.ContainsKey(caller) ? told : null;
+            // An offer can be made to those only who have a bus, and know that there are offers.
+            var takesOffers = told is not null && _listeners.ContainsKey(caller);
             if (!_offers.MayTake(caller, told, _slots - _running, Now))
             {
-                if (line is not null)
+                if (caller.Length > 0)
                 {
-                    _offers.Refused(caller, line.Value, Now);
+                    _offers.Refused(caller, told, takesOffers, Now);
                 }
 
                 return SlotAnswer.Full;
             }
 
-            _offers.Took(caller, line, Now);
+            _offers.Took(caller, takesOffers ? told : null, Now);
             var row = _byCaller.ContainsKey(caller) || _byCaller.Count < MostCallers ? caller : OtherCallers;
             _byCaller[row] = _byCaller.GetValueOrDefault(row) + 1;
             _running++;
@@ -176,10 +176,11 @@ internal sealed class SlotTable(ulong generation, TimeProvider time)
                 Generation = _generation,
                 Sequence = ++_sequence,
                 Slots = (uint)_slots,
-                Running = (uint)(_running + _offers.KeptFromCaller(caller)),
+                Running = (uint)(_running + KeptFrom(caller)),
                 RunningForCaller = caller.Length == 0 ? 0 : (uint)_byCaller.GetValueOrDefault(caller),
                 KvUsedPermille = _kvUsedPermille,
                 Draining = _draining,
+                RemembersCaller = _offers.Remembers(caller),
             };
         }
     }
@@ -204,6 +205,9 @@ internal sealed class SlotTable(ulong generation, TimeProvider time)
             OfferFreeSlots();
         }
     }
+
+    // Who cannot be told of offers has nothing but its own eyes: to it a kept slot is a free one.
+    private int KeptFrom(string caller) => caller.Length == 0 || _listeners.ContainsKey(caller) ? _offers.KeptFrom(caller) : 0;
 
     /// <summary>Called after every change that may leave a slot free, or kept for somebody who wants it no more.</summary>
     private void OfferFreeSlots()

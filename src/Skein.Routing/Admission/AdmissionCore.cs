@@ -182,6 +182,18 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     /// <summary>Takes in what a replica told everybody; <see cref="Dispatch"/> must follow.</summary>
     public static void Report(Replica replica, int running, TimeSpan receivedAt) => replica.Report(running, receivedAt);
 
+    /// <summary>Takes in that a replica keeps a slot for this gateway; <see cref="Dispatch"/> and <see cref="EndOffer"/> must follow.</summary>
+    public static void Offer(Replica replica) => replica.Offer();
+
+    /// <summary>Whether the slot of an offer was put to use, or will be.</summary>
+    public bool EndOffer(Replica replica, TimeSpan now)
+    {
+        if (!replica.TakeBackOffer(now))
+            return true;
+        // The slot is one that was ours: the end of its attempt is still on its way through the gateway, and the line moves up with it.
+        return replica.Leased >= replica.Description.Slots && NextSince(replica) is not null;
+    }
+
     /// <summary>Waiters in the line of one model.</summary>
     public int WaitingFor(string model) => _lines.TryGetValue(model, out SortedSet<Waiter>? line) ? line.Count : 0;
 

@@ -80,7 +80,7 @@ public sealed class AdmissionQueue : IDisposable
         lock (_gate)
         {
             TimeSpan now = Now;
-            return _core.TryReserve(request, now) is { } replica ? Lease(replica, now, askedAt: now, waitingSince: null) : null;
+            return _core.TryReserve(request, now) is { } replica ? Lease(replica, now, askedAt: now, waitingSince: now) : null;
         }
     }
 
@@ -98,9 +98,9 @@ public sealed class AdmissionQueue : IDisposable
     /// <returns>False when nobody here has a use for it.</returns>
     public bool TakeOffer(Replica replica)
     {
-        Change(_ => replica.Offer());
+        Change(_ => AdmissionCore.Offer(replica));
         lock (_gate)
-            return !replica.TakeBackOffer();
+            return _core.EndOffer(replica, Now);
     }
 
     /// <summary>Waiters in the line of one model.</summary>
@@ -236,7 +236,7 @@ public sealed class AdmissionQueue : IDisposable
         return true;
     }
 
-    private ReplicaLease Lease(Reservation slot, TimeSpan now, TimeSpan askedAt, TimeSpan? waitingSince)
+    private ReplicaLease Lease(Reservation slot, TimeSpan now, TimeSpan askedAt, TimeSpan waitingSince)
     {
         Interlocked.Increment(ref _leased);
         return new ReplicaLease(this, slot, now, askedAt, waitingSince);

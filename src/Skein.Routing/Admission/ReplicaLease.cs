@@ -37,7 +37,7 @@ public sealed class ReplicaLease : IDisposable
     private readonly AdmissionQueue _owner;
     private int _released;
 
-    internal ReplicaLease(AdmissionQueue owner, Reservation reservation, TimeSpan grantedAt, TimeSpan askedAt, TimeSpan? waitingSince)
+    internal ReplicaLease(AdmissionQueue owner, Reservation reservation, TimeSpan grantedAt, TimeSpan askedAt, TimeSpan waitingSince)
     {
         AskedAt = askedAt;
         WaitingSince = waitingSince;
@@ -52,8 +52,8 @@ public sealed class ReplicaLease : IDisposable
     /// <summary>When the request that got it first asked, on the queue's clock: to be handed on when the replica refuses.</summary>
     public TimeSpan AskedAt { get; }
 
-    /// <summary>Since when its request has a place in line, on the queue's clock; null: it took a slot that nobody waits for.</summary>
-    internal TimeSpan? WaitingSince { get; }
+    /// <summary>Since when its request has its place in line, on the queue's clock.</summary>
+    internal TimeSpan WaitingSince { get; }
 
     internal Reservation Reservation { get; }
 
@@ -62,13 +62,11 @@ public sealed class ReplicaLease : IDisposable
     /// <summary>Tells the replica, which may be asked by other gateways too, of this one's line: who has waited longest gets its next free slot.</summary>
     internal void TellOfLine(GenerateRequest request)
     {
-        request.ClearWaitedMs();
-        request.ClearNextWaitedMs();
-        if (WaitingSince is not { } since)
-            return;
-        request.WaitedMs = Age(since);
+        request.WaitedMs = Age(WaitingSince);
         if (Reservation.NextSince is { } next)
             request.NextWaitedMs = Age(next);
+        else
+            request.ClearNextWaitedMs();
     }
 
     private uint Age(TimeSpan since) => (uint)Math.Clamp((GrantedAt - since).TotalMilliseconds, 0, uint.MaxValue);

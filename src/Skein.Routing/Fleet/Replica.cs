@@ -17,6 +17,9 @@ public sealed class Replica
     /// </summary>
     private static readonly TimeSpan HearsayLimit = TimeSpan.FromSeconds(5);
 
+    /// <summary>The same of a replica that does not know that anybody waits here: until it was asked it offers nothing.</summary>
+    private static readonly TimeSpan UnknownLimit = TimeSpan.FromMilliseconds(250);
+
     private volatile ReplicaDescription _description;
     private volatile bool _reachable = true;
     private int _leased;
@@ -103,12 +106,15 @@ public sealed class Replica
     internal void Offer() => _isOffered = true;
 
     /// <summary>Ends an offer.</summary>
+    /// <param name="now">Time since the admission queue was made.</param>
     /// <returns>False when somebody has reserved the slot.</returns>
-    internal bool TakeBackOffer()
+    internal bool TakeBackOffer(TimeSpan now)
     {
-        bool isLeft = _isOffered;
+        if (!_isOffered)
+            return false;
         _isOffered = false;
-        return isLeft;
+        _askAgainAt = now + UnknownLimit;
+        return true;
     }
 
     /// <summary>Load it is charged with for having been far too slow.</summary>
@@ -144,7 +150,7 @@ public sealed class Replica
         _reportSequence = report.Sequence;
         _drainReported = report.Draining;
         _others = new OthersLoad((int)Math.Max(0L, (long)report.Running - report.RunningForCaller), now);
-        _askAgainAt = now + HearsayLimit;
+        _askAgainAt = now + (report is { HasRemembersCaller: true, RemembersCaller: false } ? UnknownLimit : HearsayLimit);
     }
 
     /// <summary>

@@ -10,6 +10,62 @@ public sealed class FairnessTests
         OneLine,
         Luck,
         Offers,
+
+        /// <summary>The last gateway is of the release before, which knows nothing of offers.</summary>
+        Mixed,
+    }
+
+    [Fact]
+    public void OldLineBehindNewcomers_WithOffers_WaitsAsInOneLine()
+    {
+        for (int seed = 1; seed <= 3; seed++)
+        {
+            List<Visit> visits = NewcomersHoldTheSlots(seed);
+            Figures line = Figures.Of(Way.OneLine, visits, gateways: 2, replicas: 1);
+            Figures luck = Figures.Of(Way.Luck, visits, gateways: 2, replicas: 1);
+            Figures offers = Figures.Of(Way.Offers, visits, gateways: 2, replicas: 1);
+
+            Assert.InRange(luck.LongestMs, 1.25 * line.LongestMs, double.MaxValue);
+            Assert.InRange(offers.LongestMs, 0, 1.05 * line.LongestMs);
+            Assert.InRange(offers.AllServedS, 0, 1.02 * line.AllServedS);
+        }
+    }
+
+    [Theory]
+    [InlineData(2, 1, 1.2)]
+    [InlineData(4, 3, 1.2)]
+    [InlineData(16, 16, 1.1)]
+    public void Overload_WithOffers_LongestWaitIsNearlyThatOfOneLineAndNoSlotTimeIsLost(int gateways, int replicas, double use)
+    {
+        List<Visit> visits = Poisson(gateways, replicas * Slots, use, seconds: 60, seed: 1);
+        Figures line = Figures.Of(Way.OneLine, visits, gateways, replicas);
+        Figures luck = Figures.Of(Way.Luck, visits, gateways, replicas);
+        Figures offers = Figures.Of(Way.Offers, visits, gateways, replicas);
+
+        Assert.InRange(offers.LongestMs, 0, 1.25 * line.LongestMs);
+        Assert.InRange(luck.LongestMs, 1.25 * line.LongestMs, double.MaxValue);
+        Assert.InRange(offers.AllServedS, 0, 1.02 * line.AllServedS);
+        Assert.InRange(offers.RefusalsPerRequest, 0, luck.RefusalsPerRequest);
+    }
+
+    [Fact]
+    public void OneGateway_NeverRefused_GetsNoOffer()
+    {
+        Figures alone = Figures.Of(Way.Offers, Poisson(gateways: 1, 3 * Slots, use: 1.2, seconds: 20, seed: 1), gateways: 1, replicas: 3);
+
+        Assert.Equal((0, 0), (alone.Offers, alone.RefusalsPerRequest));
+    }
+
+    [Fact]
+    public void OneGatewayOfTheReleaseBefore_IsServedToo()
+    {
+        List<Visit> visits = Poisson(gateways: 2, Slots, use: 1.2, seconds: 60, seed: 1);
+
+        Figures luck = Figures.Of(Way.Luck, visits, gateways: 2, replicas: 1);
+        Figures mixed = Figures.Of(Way.Mixed, visits, gateways: 2, replicas: 1);
+
+        Assert.InRange(mixed.LongestMs, 0, 2 * luck.LongestMs);
+        Assert.InRange(mixed.AllServedS, 0, 1.02 * luck.AllServedS);
     }
 
     /// <summary>The table of docs/how-it-works.md; run by hand, with <c>--explicit on</c>.</summary>
@@ -17,7 +73,7 @@ public sealed class FairnessTests
     public void Table()
     {
         Print("old line before newcomers, 1 x 8", OldLineAndNewcomers(seed: 1), gateways: 2, replicas: 1);
-        Print("newcomers before old line, 1 x 8", [.. OldLineAndNewcomers(seed: 1).Select(visit => visit with { Gateway = 1 - visit.Gateway, At = visit.Gateway == 0 ? visit.At + TimeSpan.FromSeconds(3) : visit.At })], gateways: 2, replicas: 1);
+        Print("newcomers hold the slots, 1 x 8", NewcomersHoldTheSlots(seed: 1), gateways: 2, replicas: 1);
         foreach ((int gateways, int replicas, double use) in new[] { (2, 1, 1.2), (2, 3, 1.2), (4, 3, 1.2), (2, 16, 0.9), (4, 16, 0.9), (16, 16, 0.9), (16, 16, 1.1) })
             Print($"{use} use, {gateways} gateways, {replicas} x 8", Poisson(gateways, replicas * Slots, use, seconds: 60, seed: 1), gateways, replicas);
     }
@@ -39,6 +95,16 @@ public sealed class FairnessTests
         return visits;
     }
 
+    /// <summary>The same, but that the newcomers found the replica free.</summary>
+    private static List<Visit> NewcomersHoldTheSlots(int seed) =>
+    [
+        .. OldLineAndNewcomers(seed).Select(visit => visit with
+        {
+            Gateway = 1 - visit.Gateway,
+            At = visit.Gateway == 0 ? visit.At + TimeSpan.FromSeconds(3) : visit.At,
+        }),
+    ];
+
     private static List<Visit> Poisson(int gateways, int slots, double use, int seconds, int seed)
     {
         var random = new Random(seed);
@@ -58,7 +124,10 @@ public sealed class FairnessTests
     {
         public static Figures Of(Way way, IReadOnlyCollection<Visit> visits, int gateways, int replicas)
         {
-            var world = new SharedReplicas([.. Enumerable.Repeat(way != Way.Luck, way == Way.OneLine ? 1 : gateways)], replicas, Slots);
+            bool[] knowOffers = [.. Enumerable.Repeat(way != Way.Luck, way == Way.OneLine ? 1 : gateways)];
+            if (way == Way.Mixed)
+                knowOffers[^1] = false;
+            var world = new SharedReplicas(knowOffers, replicas, Slots);
             IReadOnlyList<Served> served = world.Serve(way == Way.OneLine ? [.. visits.Select(visit => visit with { Gateway = 0 })] : visits);
             Assert.Equal(0, world.Left);
             double[] waits = [.. served.Select(one => one.Waited.TotalMilliseconds).Order()];

@@ -210,14 +210,22 @@ internal sealed class SharedReplicas
         private ReplicaDescription Describe(int index) =>
             new() { Id = new ReplicaId($"r{index}", 1), Address = "", Models = ["m"], Slots = _world._slots };
 
+        private LoadReport Report(SlotTable table)
+        {
+            LoadReport report = table.Report(_name);
+            if (!_knowsOffers)
+                report.ClearRemembersCaller();
+            return report;
+        }
+
         private void Offered(int index, uint number)
         {
             _world.Offers++;
             _world.After(OneWay, () =>
             {
-                _snapshot.Replicas[index].Offer();
+                AdmissionCore.Offer(_snapshot.Replicas[index]);
                 Dispatch();
-                if (!_snapshot.Replicas[index].TakeBackOffer())
+                if (_core.EndOffer(_snapshot.Replicas[index], _world._now))
                     return;
                 _world.Declined++;
                 _world.After(OneWay, () => _world._servers[index].Table.Decline(_name, number));
@@ -236,18 +244,18 @@ internal sealed class SharedReplicas
                 if (table.TryTake(_name, told, out SlotLease? lease) != SlotAnswer.Granted)
                 {
                     _world.Refusals++;
-                    LoadReport refusal = table.Report(_name);
+                    LoadReport refusal = Report(table);
                     _world.After(OneWay, () => End(slot, granted, LeaseOutcome.Refused, refusal));
                     _world.After(OneWay, () => Ask(request with { WaitingSince = request.WaitingSince ?? granted }, visit));
                     return;
                 }
                 _world._served.Add(new Served(visit, _world._now));
-                LoadReport first = table.Report(_name);
+                LoadReport first = Report(table);
                 _world.After(OneWay, () => _core.Report(slot.Replica, first, _world._now));
                 _world.After(visit.Hold, () =>
                 {
                     lease!.Dispose();
-                    LoadReport last = table.Report(_name);
+                    LoadReport last = Report(table);
                     _world.After(OneWay, () => End(slot, granted, LeaseOutcome.Finished, last));
                 });
             });
