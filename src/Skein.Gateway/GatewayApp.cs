@@ -68,7 +68,7 @@ public sealed class GatewayApp : IAsyncDisposable
         app.Use(new FrontDoor(options).EnterAsync);
         app.MapOpenAiApi();
         app.MapInferenceGrpc();
-        app.MapGrpcHealthChecksService();
+        app.MapGrpcHealthChecksService().BoundMessages(app);
         app.MapSkeinMetrics();
         app.MapAdmin();
         return new GatewayApp(app, options);

@@ -68,6 +68,10 @@ public class CommandLineTests
     [InlineData("skein: --breaker-failures '0' is not allowed; allowed: a whole number from 1 to 1000", "gateway", "--breaker-failures", "0")]
     [InlineData("skein: --slow-start '11m' is not allowed; allowed: a time such as 500ms, 2s or 10m, to 10m", "gateway", "--slow-start", "11m")]
     [InlineData("skein: --slow-start-share '0' is not allowed; allowed: above 0, to 1", "gateway", "--slow-start-share", "0")]
+    [InlineData("skein: --max-body-memory '16MiB' is not allowed; allowed: a size such as 65536, 512KiB, 32MiB or 1GiB, from 32MiB to 1TiB", "gateway", "--max-body-memory", "16MiB")]
+    [InlineData("skein: --engine-patience 299ms is not allowed; allowed: from 300ms, to 60m", "gateway", "--engine-patience", "299ms")]
+    [InlineData("skein: --engine-patience 100ms is not allowed; allowed: from 300ms, to 60m", "replica", "--engine", "http://127.0.0.1:1", "--engine-patience", "100ms")]
+    [InlineData("skein: --engine-patience is for servers; allowed with --engine embedded: nothing", "replica", "--engine-patience", "3s")]
     [InlineData("skein: --allowed-hosts 'http://x' is not allowed; allowed: host names without port, or *; at most 64, joined by commas", "gateway", "--allowed-hosts", "http://x")]
     public async Task Run_WrongValue_ExitsWith2AndOneLine(string message, params string[] arguments)
     {

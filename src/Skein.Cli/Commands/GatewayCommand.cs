@@ -43,12 +43,13 @@ internal static class GatewayCommand
 
     public static Command Create() => CommandLine.Verb(
         "gateway", "Run one gateway",
-        [Http, Grpc, QueueLength, QueueTimeout, Policy, ExpectedReplicas, Hedge, MaxReplay, AllowedHosts, .. HealthSettings.All, .. UpstreamSettings.All, .. EndpointSettings.All], RunAsync);
+        [Http, Grpc, QueueLength, QueueTimeout, Policy, ExpectedReplicas, Hedge, MaxReplay, AllowedHosts, .. BoundSettings.All, .. HealthSettings.All, .. UpstreamSettings.All, .. EndpointSettings.All], RunAsync);
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
         var settings = new EndpointSettings(sources);
         IReadOnlyList<OpenAiEngineOptions> upstreams = UpstreamSettings.Read(sources);
+        TimeSpan enginePatience = EngineSettings.ReadPatience(sources);
         using var signal = new StopSignal(settings.IsSupervised);
         await using GatewayApp gateway = Build(sources, settings, upstreams);
         try
@@ -70,7 +71,7 @@ internal static class GatewayCommand
         gateway.Join(membership);
         LogWord log = settings.Log;
         await using var hosted = new UpstreamHost(
-            upstreams, gateway.Upstreams, builder => MemberRun.Configure(builder, log), gateway.Services.GetRequiredService<ILogger<UpstreamHost>>());
+            upstreams, enginePatience, gateway.Upstreams, builder => MemberRun.Configure(builder, log), gateway.Services.GetRequiredService<ILogger<UpstreamHost>>());
         using IDisposable? following = settings.Keys?.Follow(membership);
         MemberRun.TellReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
         await MemberRun.WaitForStopAsync(membership, signal);
@@ -109,7 +110,7 @@ internal static class GatewayCommand
         LogWord log = settings.Log;
         try
         {
-            return GatewayApp.Build(options, builder => MemberRun.Configure(builder, log));
+            return GatewayApp.Build(BoundSettings.Read(sources, options), builder => MemberRun.Configure(builder, log));
         }
         catch (ArgumentException error)
         {

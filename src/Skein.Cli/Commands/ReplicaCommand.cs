@@ -42,6 +42,7 @@ internal static class ReplicaCommand
         {
             Endpoint = new IPEndPoint(settings.BindAddress, port),
             Slots = slots,
+            EnginePatience = EngineSettings.ReadPatience(sources),
             StopTimeout = settings.StopGrace,
             Restart = settings.IsSupervised ? revision => LeaveForRestart(revision, signal) : null,
         };

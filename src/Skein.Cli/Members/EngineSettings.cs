@@ -3,6 +3,7 @@ using Skein.Engines;
 using Skein.Engines.Embedded;
 using Skein.Engines.OpenAi;
 using Skein.Engines.Simulated;
+using Skein.Replica;
 
 namespace Skein.Cli.Members;
 
@@ -24,16 +25,22 @@ internal static class EngineSettings
 
     private static readonly Setting<string?> KeyFile = Setting.Text("engine-key-file", "file", $"File with the API key of the server; or set {KeyVariable}");
     private static readonly Setting<bool> BitExact = Setting.Flag("bit-exact", "Declare that the server computes the same bits in any batch: greedy answers are then resumed exactly");
+    private static readonly Setting<TimeSpan> Patience = Setting.Duration(
+        "engine-patience", "How long a server may leave its streams and the replica's questions without a sign of life, from 300ms [default: 2s]",
+        new ReplicaOptions().EnginePatience, TimeSpan.FromHours(1), isZeroAllowed: false);
+
     private static readonly Setting<bool> EnableFaults = Setting.Flag("enable-faults", "Let requests ask the simulated engine for faults (tests only)");
+
+    private static readonly TimeSpan LeastPatience = TimeSpan.FromMilliseconds(300);
 
     /// <summary>One of <see cref="Embedded"/>, <see cref="Simulated"/>, or a URL.</summary>
     public static Setting<string> Engine { get; } = new("engine", "engine", Help, Allowed, Embedded, TryRead);
 
     /// <summary>All but <see cref="Engine"/> itself.</summary>
-    public static IReadOnlyList<ISetting> Details { get; } = [TokensPerSecond, Model, KeyFile, BitExact, EnableFaults];
+    public static IReadOnlyList<ISetting> Details { get; } = [TokensPerSecond, Model, KeyFile, BitExact, Patience, EnableFaults];
 
     /// <summary>Those of servers.</summary>
-    public static IReadOnlyList<ISetting> OfServers { get; } = [Model, KeyFile, BitExact];
+    public static IReadOnlyList<ISetting> OfServers { get; } = [Model, KeyFile, BitExact, Patience];
 
     /// <summary>Reads the name of an engine.</summary>
     public static bool TryRead(string text, out string engine)
@@ -57,6 +64,9 @@ internal static class EngineSettings
             throw new UsageException($"--tokens-per-second is for the embedded and the simulated engine; allowed with --engine {engine}: nothing");
         if (!isServer && BitExact.Read(sources))
             throw new UsageException($"--bit-exact is for servers; allowed with --engine {engine}: nothing");
+        ReadPatience(sources);
+        if (!isServer && Patience.IsSet(sources))
+            throw new UsageException($"--engine-patience is for servers; allowed with --engine {engine}: nothing");
         if (engine != Simulated && EnableFaults.Read(sources))
             throw new UsageException($"--enable-faults is for the simulated engine; allowed with --engine {engine}: nothing");
         if (isServer)
@@ -91,6 +101,14 @@ internal static class EngineSettings
         {
             throw new CommandFailedException(error.Message, error);
         }
+    }
+
+    /// <summary>How long a server may be silent.</summary>
+    /// <exception cref="UsageException">The value is not allowed.</exception>
+    public static TimeSpan ReadPatience(SettingSources sources)
+    {
+        TimeSpan patience = Patience.Read(sources);
+        return patience >= LeastPatience ? patience : throw new UsageException($"--engine-patience {patience.TotalMilliseconds:0.###}ms is not allowed; allowed: from 300ms, to 60m");
     }
 
     /// <param name="server">Its URL.</param>

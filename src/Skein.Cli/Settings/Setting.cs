@@ -126,6 +126,10 @@ internal static class Setting
         new(name, "time", description, $"a time such as 500ms, 2s or 10m, {(isZeroAllowed ? "" : "above 0 ")}to {max.TotalMinutes:0.#}m", defaultValue, (string text, out TimeSpan read) =>
             Durations.TryParse(text, out read) && read <= max && (isZeroAllowed || read > TimeSpan.Zero));
 
+    public static Setting<long> Size(string name, string description, long defaultValue, long min, long max) =>
+        new(name, "size", description, $"a size such as 65536, 512KiB, 32MiB or 1GiB, from {Sizes.Text(min)} to {Sizes.Text(max)}", defaultValue, (string text, out long read) =>
+            Sizes.TryParse(text, out read) && read >= min && read <= max);
+
     public static Setting<bool> Flag(string name, string description)
     {
         var setting = new Setting<bool>(name, "", description, "true or false", false, bool.TryParse);

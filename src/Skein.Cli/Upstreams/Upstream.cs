@@ -10,7 +10,8 @@ namespace Skein.Cli.Upstreams;
 /// Keeps one upstream in the gateway's fleet for as long as its server answers. The server is asked again and again, whether it is up or not; each time
 /// it comes back it is a new life, and is asked anew what it serves.
 /// </summary>
-internal sealed partial class Upstream(OpenAiEngineOptions server, IUpstreams fleet, Action<WebApplicationBuilder> configure, ILogger logger, TimeProvider time)
+internal sealed partial class Upstream(
+    OpenAiEngineOptions server, TimeSpan enginePatience, IUpstreams fleet, Action<WebApplicationBuilder> configure, ILogger logger, TimeProvider time)
 {
     /// <summary>Failed checks that take a server out which can be reached: one may be due to load.</summary>
     private const int MostMisses = 2;
@@ -53,7 +54,7 @@ internal sealed partial class Upstream(OpenAiEngineOptions server, IUpstreams fl
             try
             {
                 _generation = Math.Max(_generation + 1, (ulong)time.GetUtcNow().ToUnixTimeMilliseconds());
-                return await UpstreamReplica.StartAsync(server, _generation, configure, cancellationToken);
+                return await UpstreamReplica.StartAsync(server, enginePatience, _generation, configure, cancellationToken);
             }
             catch (Exception error) when (error is EngineException or ArgumentException or Replica.ReplicaBindException)
             {

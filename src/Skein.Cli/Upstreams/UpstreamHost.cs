@@ -12,11 +12,12 @@ internal sealed class UpstreamHost : IAsyncDisposable
     private readonly Task _running;
 
     /// <param name="servers">The upstreams.</param>
+    /// <param name="enginePatience">How long a server may be silent.</param>
     /// <param name="fleet">Told of them.</param>
     /// <param name="configure">Adds logging to their replicas.</param>
     /// <param name="logger">Told when a server comes and goes.</param>
-    public UpstreamHost(IEnumerable<OpenAiEngineOptions> servers, IUpstreams fleet, Action<WebApplicationBuilder> configure, ILogger logger) =>
-        _running = Task.WhenAll(servers.Select(server => new Upstream(server, fleet, configure, logger, TimeProvider.System).RunAsync(_stop.Token)));
+    public UpstreamHost(IEnumerable<OpenAiEngineOptions> servers, TimeSpan enginePatience, IUpstreams fleet, Action<WebApplicationBuilder> configure, ILogger logger) =>
+        _running = Task.WhenAll(servers.Select(server => new Upstream(server, enginePatience, fleet, configure, logger, TimeProvider.System).RunAsync(_stop.Token)));
 
     public async ValueTask DisposeAsync()
     {

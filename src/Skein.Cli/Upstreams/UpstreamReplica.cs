@@ -24,19 +24,23 @@ internal sealed class UpstreamReplica : IAsyncDisposable
     public IReplicaControl Control => _app.Control;
 
     /// <param name="options">The server.</param>
+    /// <param name="enginePatience">How long the server may be silent.</param>
     /// <param name="generation">Of this life.</param>
     /// <param name="configure">Adds logging.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <exception cref="EngineException">The server cannot be served now.</exception>
     /// <exception cref="ArgumentException">The server does not tell its slots, and neither do the options.</exception>
     public static async Task<UpstreamReplica> StartAsync(
-        OpenAiEngineOptions options, ulong generation, Action<WebApplicationBuilder> configure, CancellationToken cancellationToken)
+        OpenAiEngineOptions options, TimeSpan enginePatience, ulong generation, Action<WebApplicationBuilder> configure, CancellationToken cancellationToken)
     {
         IInferenceEngine engine = await OpenAiEngine.ConnectAsync(options, TimeProvider.System, createHandler: null, cancellationToken);
         ReplicaApp? app = null;
         try
         {
-            var replica = new ReplicaOptions { Endpoint = new IPEndPoint(IPAddress.Loopback, 0), Slots = options.Slots, Generation = generation };
+            var replica = new ReplicaOptions
+            {
+                Endpoint = new IPEndPoint(IPAddress.Loopback, 0), Slots = options.Slots, EnginePatience = enginePatience, Generation = generation,
+            };
             app = ReplicaApp.Build(replica, engine, configure);
             await app.StartAsync(cancellationToken);
             EngineDescription description = await engine.DescribeAsync(cancellationToken);

@@ -3,6 +3,7 @@ using Skein.Engines.Embedded.Chat;
 using Skein.Engines.Embedded.Generation;
 using Skein.Engines.Embedded.Model;
 using Skein.Engines.Embedded.Tokens;
+using Skein.Engines.Text;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Embedded;
@@ -108,6 +109,7 @@ internal sealed class EmbeddedInferenceEngine(
             PromptTokens = (uint)plan.Prompt.Length,
             PromptTokenIds = { plan.Prompt.Select(id => (uint)id) },
             ResumedAt = (uint)answer.Ids.Count,
+            EchoedCharacters = (uint)AnswerText.Characters(plan.Echo),
         },
     };
 

@@ -15,6 +15,7 @@ internal sealed class SimulatedGeneration
     private readonly SimulatedSampler _sampler;
     private readonly AnswerText _text;
     private readonly int _maxTokens;
+    private readonly int _echoedCharacters;
     private byte[] _echo;
 
     /// <exception cref="EngineException">The request is wrong, too long, or resumes what this model did not begin.</exception>
@@ -34,6 +35,7 @@ internal sealed class SimulatedGeneration
         _sampler = new SimulatedSampler(PromptKey, request.Sampling);
         _text = new AnswerText(request.Stop);
         _echo = request.Echo ? SimulatedPrompt.ReadText(_promptIds) : [];
+        _echoedCharacters = AnswerText.Characters(_echo);
         if (request.Resume is { } resume)
         {
             Replay(resume);
@@ -64,6 +66,7 @@ internal sealed class SimulatedGeneration
             PromptTokens = (uint)_promptIds.Length,
             PromptTokenIds = { _promptIds },
             ResumedAt = (uint)Index,
+            EchoedCharacters = (uint)_echoedCharacters,
         },
     };
 

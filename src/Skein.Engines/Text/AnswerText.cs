@@ -36,6 +36,15 @@ internal sealed class AnswerText
         _released = _length = echo.Length;
     }
 
+    /// <summary>Unicode code points in whole characters of UTF-8.</summary>
+    public static int Characters(ReadOnlySpan<byte> utf8)
+    {
+        var count = 0;
+        foreach (var unit in utf8)
+            count += (unit & 0xC0) == 0x80 ? 0 : 1;
+        return count;
+    }
+
     /// <summary>The stop text that ended the answer; null while none did. Everything appended later is ignored.</summary>
     public string? MatchedStop { get; private set; }
 

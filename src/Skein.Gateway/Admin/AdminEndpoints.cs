@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using Skein.Gateway.Api.Grpc;
 using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Admin;
@@ -11,14 +12,16 @@ internal static class AdminEndpoints
 {
     public static void MapAdmin(this IEndpointRouteBuilder endpoints)
     {
-        endpoints.MapGet("/livez", () => Results.Text("alive\n"));
-        endpoints.MapGet("/readyz", (Readiness readiness) =>
+        // Load balancers ask with HEAD.
+        string[] get = [HttpMethods.Get, HttpMethods.Head];
+        endpoints.MapMethods("/livez", get, () => Results.Text("alive\n"));
+        endpoints.MapMethods("/readyz", get, (Readiness readiness) =>
             readiness.Missing is { } missing
                 ? Results.Text($"not ready: {missing}\n", statusCode: StatusCodes.Status503ServiceUnavailable)
                 : Results.Text("ready\n"));
         endpoints.MapGet("/admin/v1/members", (IMemberDirectory directory) => directory.Members.Select(MemberRow.From));
         endpoints.MapReplicas();
-        endpoints.MapGrpcService<AdminService>();
+        endpoints.MapGrpcService<AdminService>().BoundMessages(endpoints);
     }
 }
 

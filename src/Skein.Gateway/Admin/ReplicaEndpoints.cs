@@ -1,8 +1,10 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Skein.Gateway.Api;
 using Skein.Gateway.Telemetry;
 using Skein.Protocol;
 using Skein.Routing.Streaming;
@@ -17,7 +19,10 @@ internal static class ReplicaEndpoints
 {
     private const int MostBodyBytes = 4096;
 
-    private static readonly JsonSerializerOptions Strict = new(JsonSerializerDefaults.Web) { UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow };
+    private static readonly JsonSerializerOptions Strict = new(JsonSerializerDefaults.Web)
+    {
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow, NumberHandling = JsonNumberHandling.Strict, AllowDuplicateProperties = false,
+    };
 
     public static void MapReplicas(this IEndpointRouteBuilder endpoints)
     {
@@ -66,10 +71,10 @@ internal static class ReplicaEndpoints
     /// <exception cref="AdminRefusedException">The body is not the JSON that was asked for.</exception>
     private static async Task<T> ReadAsync<T>(HttpRequest request, string allowed, CancellationToken cancellationToken)
     {
-        if (!request.HasJsonContentType())
-            throw new AdminRefusedException(415, "unsupported_media_type", $"content-type '{request.ContentType}' is not allowed; allowed: application/json");
+        if (JsonType.Problem(request) is { } problem)
+            throw new AdminRefusedException(JsonType.Status, JsonType.Code, problem);
         if (request.ContentLength is null or > MostBodyBytes)
-            throw AdminRefusedException.Invalid($"the body must tell its length; allowed: up to {MostBodyBytes} bytes");
+            throw AdminRefusedException.Invalid($"content-length: {request.ContentLength?.ToString(CultureInfo.InvariantCulture) ?? "missing"}; allowed: up to {MostBodyBytes}");
         try
         {
             return await JsonSerializer.DeserializeAsync<T>(request.Body, Strict, cancellationToken) ?? throw AdminRefusedException.Invalid($"the body is null; allowed: such as {allowed}");

@@ -7,8 +7,8 @@ public sealed record ApiOptions
     public int MaxBodyBytes { get; init; } = 32 << 20;
 
     /// <summary>
-    /// Most bytes that the bodies of all HTTP requests hold together, being read or running; past it HTTP 503 with Retry-After. Default 1 GiB;
-    /// <see cref="MaxBodyBytes"/> to 1 TiB.
+    /// Most bytes that the bodies of all requests, messages of gRPC included, hold together, being read or running; past it HTTP 503 with
+    /// Retry-After, gRPC UNAVAILABLE with RetryInfo. Default 1 GiB; <see cref="MaxBodyBytes"/> to 1 TiB.
     /// </summary>
     public long MaxBodyMemoryBytes { get; init; } = 1L << 30;
 

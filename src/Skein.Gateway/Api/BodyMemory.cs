@@ -3,8 +3,8 @@ using Skein.Routing.Streaming;
 namespace Skein.Gateway.Api;
 
 /// <summary>
-/// How many bytes the bodies of HTTP requests hold at the moment: those that are being read, and those whose requests run, because a request aliases
-/// its body. Without a bound on the sum, clients who send slowly hold as much as there are connections. Thread-safe.
+/// How many bytes the bodies of HTTP requests and the messages of gRPC hold at the moment: those that are being read, and those whose requests run,
+/// because a request aliases its body. Without a bound on the sum, clients who send slowly hold as much as there are connections. Thread-safe.
 /// </summary>
 internal sealed class BodyMemory
 {

@@ -13,12 +13,13 @@ internal static class JsonField
 {
     private const int MostShown = 40;
 
-    public static double Number(ref Utf8JsonReader reader, string field, NumberRange allowed)
+    /// <summary>A number of single precision: what it is rounded to must be allowed, too.</summary>
+    public static float Number(ref Utf8JsonReader reader, string field, NumberRange allowed)
     {
         if (reader.TokenType != JsonTokenType.Number || !reader.TryGetDouble(out var value))
             throw RequestRefusedException.NotA(field, Describe(ref reader), "a number", allowed.ToString());
-        return allowed.Contains(value)
-            ? value
+        return allowed.Contains(value) && allowed.Contains((float)value)
+            ? (float)value
             : throw RequestRefusedException.OutOfRange(field, Describe(ref reader), allowed.ToString());
     }
 

@@ -13,7 +13,7 @@ internal readonly record struct NumberRange(double Min, double Max, bool MinExcl
         var max = Max.ToString("0.######", CultureInfo.InvariantCulture);
         return (MinExcluded, Max) switch
         {
-            (true, float.MaxValue) => $"above {min}",
+            (true, float.MaxValue) => $"above {min}, to 3.4e38",
             (true, _) => $"above {min}, to {max}",
             _ => $"{min} to {max}",
         };

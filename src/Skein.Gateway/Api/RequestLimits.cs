@@ -12,6 +12,11 @@ internal static class RequestLimits
     public const int ExtraMembers = 128;
     public const int MemberNameChars = 256;
 
+    public const string ModelAllowed = "1 to 256 bytes without control characters";
+
+    /// <summary>A name of a model stands in messages and logs, where a line break would begin a line that nobody wrote.</summary>
+    public static bool IsModel(string name) => !name.Any(char.IsControl);
+
     public static readonly NumberRange Choices = new(1, 16);
     public static readonly NumberRange MaxTokens = new(0, int.MaxValue);
     public static readonly NumberRange Temperature = new(0, 2);

@@ -69,6 +69,10 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
 
     long IFleetVitals.LateFrames => statistics.LateFrames;
 
+    int IFleetVitals.Sessions => statistics.Sessions;
+
+    long IFleetVitals.JournalBytes => statistics.JournalBytes;
+
     IEnumerable<MemberCount> IFleetVitals.Members() =>
         Group.GroupBy(member => (member.Role, member.State)).Select(group => new MemberCount(group.Key.Role, WordFor(group.Key.State), group.Count()));
 

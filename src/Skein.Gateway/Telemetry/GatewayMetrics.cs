@@ -45,7 +45,9 @@ internal sealed class GatewayMetrics : IDisposable
         _meter.CreateObservableCounter(MetricNames.Hedges, () => Hedges(vitals), "{hedge}", "Second replicas asked for a late first token, and those that won.");
         _meter.CreateObservableCounter(MetricNames.LateFrames, () => vitals.LateFrames, "{frame}", "Frames dropped because their attempt had been given up.");
         _meter.CreateObservableGauge(MetricNames.QueueDepth, () => Queues(vitals), "{request}", "Requests that wait for a slot.");
-        _meter.CreateObservableGauge(MetricNames.BodyMemory, () => bodies.Bytes, "By", "Held by the bodies of HTTP requests that are read or run.");
+        _meter.CreateObservableGauge(MetricNames.BodyMemory, () => bodies.Bytes, "By", "Held by the bodies of requests that are read or run, over HTTP and gRPC.");
+        _meter.CreateObservableGauge(MetricNames.Sessions, () => vitals.Sessions, "{session}", "Sessions that run or wait.");
+        _meter.CreateObservableGauge(MetricNames.JournalMemory, () => vitals.JournalBytes, "By", "Kept of answers to go on with them elsewhere.");
         _meter.CreateObservableGauge(MetricNames.Members, () => Members(vitals), "{member}", "Members in this gateway's view, by role and state.");
         _meter.CreateObservableCounter(MetricNames.MembershipDropped, () => Dropped(vitals), "{packet}", "Gossip packets dropped unread, by cause.");
         _meter.CreateObservableGauge(MetricNames.BreakerState, () => BreakerLevels(vitals), null, "Circuit breaker of a replica: 0 closed, 1 half-open, 2 open.");
@@ -63,7 +65,7 @@ internal sealed class GatewayMetrics : IDisposable
     {
         foreach (var tier in Enum.GetValues<ResumeTier>())
             CountStreams(tier, 0);
-        foreach (var operation in new[] { MetricNames.ChatOperation, MetricNames.CompletionOperation })
+        foreach (var operation in new[] { MetricNames.ChatOperation, MetricNames.CompletionOperation, MetricNames.UnreadOperation })
         {
             foreach (var outcome in RequestOutcomes.All.Distinct())
                 Count(operation, outcome, 0);

@@ -15,6 +15,12 @@ public interface IFleetVitals
     /// <summary>Frames of given-up attempts since the start.</summary>
     long LateFrames { get; }
 
+    /// <summary>Sessions now, those that wait included.</summary>
+    int Sessions { get; }
+
+    /// <summary>Bytes in all journals now.</summary>
+    long JournalBytes { get; }
+
     /// <summary>Waiters now, one entry per known model.</summary>
     IEnumerable<QueueDepth> Queues();
 

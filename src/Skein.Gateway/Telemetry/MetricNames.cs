@@ -36,8 +36,14 @@ public static class MetricNames
     /// <summary>Gauge: requests that wait for a slot, by model.</summary>
     public const string QueueDepth = "skein.queue.depth";
 
-    /// <summary>Gauge, By: what the bodies of HTTP requests hold, being read or running.</summary>
+    /// <summary>Gauge, By: what the bodies of requests hold, over HTTP and gRPC, being read or running.</summary>
     public const string BodyMemory = "skein.request.bodies";
+
+    /// <summary>Gauge: sessions that run or wait.</summary>
+    public const string Sessions = "skein.sessions";
+
+    /// <summary>Gauge, By: what is kept of answers to go on with them elsewhere.</summary>
+    public const string JournalMemory = "skein.journals";
 
     /// <summary>Gauge: members in this gateway's view, by role and state.</summary>
     public const string Members = "skein.members";
@@ -51,7 +57,7 @@ public static class MetricNames
     /// <summary>Counter: how often the circuit breaker of a replica was opened.</summary>
     public const string BreakerEjections = "skein.breaker.ejections";
 
-    /// <summary>Attribute: <see cref="ChatOperation"/> or <see cref="CompletionOperation"/>.</summary>
+    /// <summary>Attribute: <see cref="ChatOperation"/>, <see cref="CompletionOperation"/> or <see cref="UnreadOperation"/>.</summary>
     public const string Operation = "gen_ai.operation.name";
 
     /// <summary>Value of <see cref="Operation"/>: the answer to a chat.</summary>
@@ -59,6 +65,9 @@ public static class MetricNames
 
     /// <summary>Value of <see cref="Operation"/>: the continuation of a text.</summary>
     public const string CompletionOperation = "text_completion";
+
+    /// <summary>Value of <see cref="Operation"/>: a request over gRPC that was refused before it was read, so that nobody knows which of the two it is.</summary>
+    public const string UnreadOperation = "generate_content";
 
     /// <summary>Attribute: the model that answered. Never what a client merely asked for: that is unbounded.</summary>
     public const string ResponseModel = "gen_ai.response.model";

@@ -65,6 +65,7 @@ public class StreamTests
 
         Assert.StartsWith("Once upon", fromText.Text, StringComparison.Ordinal);
         Assert.Equal(fromText.Text, fromIds.Text);
+        Assert.Equal((9u, 9u), (fromText.Start.EchoedCharacters, fromIds.Start.EchoedCharacters));
         Assert.Equal(5, fromText.Tokens.Count);
     }
 

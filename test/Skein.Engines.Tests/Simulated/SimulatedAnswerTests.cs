@@ -61,6 +61,8 @@ public class SimulatedAnswerTests
         };
 
         Assert.Equal("The same, please \ud83c\udf19" + Answer.Of(frames).Text, (await Answer.Of(byIds)).Text);
+        Assert.Equal(0u, frames[0].Start.EchoedCharacters);
+        Assert.Equal(18u, (await Answer.FramesOf(byIds))[0].Start.EchoedCharacters);
     }
 
     [Fact]

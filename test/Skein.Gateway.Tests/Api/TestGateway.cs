@@ -101,6 +101,10 @@ internal sealed class TestGateway : IAsyncDisposable
 
         public long LateFrames => 7;
 
+        public int Sessions => 11;
+
+        public long JournalBytes => 13;
+
         public IEnumerable<QueueDepth> Queues() => [];
 
         public IEnumerable<MemberCount> Members() => [new(Roles.Gateway, "alive", 1), new(Roles.Replica, "suspect", 2)];

@@ -52,9 +52,38 @@ public sealed class FrontDoorTests : IAsyncLifetime
             content.Headers.TryAddWithoutValidation("Content-Type", type);
         using var request = new HttpRequestMessage(HttpMethod.Post, $"/admin/v1/replicas/r1/{verb}") { Content = content };
 
-        (HttpStatusCode status, string code, _) = await ErrorAsync(request);
+        (HttpStatusCode status, string code, string message) = await ErrorAsync(request);
 
         Assert.Equal((HttpStatusCode.UnsupportedMediaType, "unsupported_media_type"), (status, code));
+        Assert.Equal($"content-type: {type ?? "missing"}; allowed: application/json (with curl: -H 'content-type: application/json')", message);
+    }
+
+    [Theory]
+    [InlineData("drain", """{"graceSeconds":"NaN"}""", "the body is wrong at $.graceSeconds; allowed: such as {\"graceSeconds\": 30}")]
+    [InlineData("drain", """{"graceSeconds":1e400}""", "graceSeconds 2147483647 is out of range; allowed: 0 to 86400")]
+    [InlineData("drain", """{"graceSeconds":1,"graceSeconds":2}""", "the body is wrong at $.graceSeconds; allowed: such as {\"graceSeconds\": 30}")]
+    [InlineData("drain", null, "content-length: 5000; allowed: up to 4096")]
+    [InlineData("undrain", "[]", "the body is wrong at $; allowed: such as {}")]
+    public async Task Post_AdminBodyThatIsWrong_IsRefused(string verb, string? body, string problem)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"/admin/v1/replicas/r1/{verb}") { Content = new StringContent(body ?? new string(' ', 5000), Encoding.UTF8, "application/json") };
+
+        (HttpStatusCode status, string code, string message) = await ErrorAsync(request);
+
+        Assert.Equal((HttpStatusCode.BadRequest, "invalid_value", problem), (status, code, message));
+    }
+
+    [Theory]
+    [InlineData("/livez", HttpStatusCode.OK)]
+    [InlineData("/readyz", HttpStatusCode.ServiceUnavailable)]
+    public async Task Head_OfAHealthCheck_SaysTheSameAsGet(string path, HttpStatusCode expected)
+    {
+        foreach (HttpMethod method in new[] { HttpMethod.Get, HttpMethod.Head })
+        {
+            using var request = new HttpRequestMessage(method, path);
+            using HttpResponseMessage response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
+            Assert.Equal(expected, response.StatusCode);
+        }
     }
 
     [Fact]

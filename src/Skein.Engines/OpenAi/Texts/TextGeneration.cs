@@ -70,6 +70,7 @@ internal sealed class TextGeneration(EngineHttp http, OpenAiEngineKind kind)
             Unit = TokenUnit.Chunk,
             ResumeTier = tier,
             ResumedAt = request.Resume?.NextIndex ?? 0,
+            EchoedCharacters = request.Echo ? (uint)request.Text.EnumerateRunes().Count() : 0,
         },
     };
 }

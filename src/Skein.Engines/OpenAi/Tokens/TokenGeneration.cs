@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Text;
+using Skein.Engines.Text;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAi.Tokens;
@@ -16,7 +17,7 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
         var echo = request.Echo ? await EchoAsync(call, cancellationToken) : [];
         var text = call.Answer.Count > 0 ? await dialect.TextOfAsync(call, cancellationToken) : [];
         var answer = new TokenAnswer(call, echo, text);
-        yield return StartFrame(call, model, tier);
+        yield return StartFrame(call, echo, model, tier);
 
         var end = FinishReason.Unspecified;
         if (!answer.IsComplete)
@@ -91,7 +92,7 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
         ? Encoding.UTF8.GetBytes(call.Request.Text)
         : await dialect.TextOfAsync(call with { Prompt = [], Answer = call.Prompt }, cancellationToken);
 
-    private static GenerateFrame StartFrame(TokenCall call, ModelDescription model, ResumeTier tier) => new()
+    private static GenerateFrame StartFrame(TokenCall call, byte[] echo, ModelDescription model, ResumeTier tier) => new()
     {
         FirstIndex = (uint)call.Answer.Count,
         Start = new Start
@@ -103,6 +104,7 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
             PromptTokens = (uint)call.Prompt.Count,
             PromptTokenIds = { call.Prompt },
             ResumedAt = (uint)call.Answer.Count,
+            EchoedCharacters = (uint)AnswerText.Characters(echo),
         },
     };
 }

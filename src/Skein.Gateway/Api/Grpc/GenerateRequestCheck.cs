@@ -21,6 +21,8 @@ internal static class GenerateRequestCheck
         CheckOwnFields(request);
         if (Encoding.UTF8.GetByteCount(request.Model) > ModelBytes)
             throw RequestRefusedException.Invalid("model", $"longer than {ModelBytes} bytes; allowed: 1 to {ModelBytes} bytes, or absent");
+        if (!IsModel(request.Model))
+            throw RequestRefusedException.Invalid("model", $"holds a control character; allowed: {ModelAllowed}, or absent");
         CheckPrompt(request);
         if (request.Sampling is { } sampling)
             CheckSampling(sampling);

@@ -9,9 +9,12 @@ namespace Skein.Gateway.Api.Grpc;
 
 /// <summary>The gateway's side of <c>Inference</c>: frames pass through as the session gives them.</summary>
 internal sealed partial class InferenceGateway(
-    IGenerationSessions sessions, IModelCatalog catalog, ApiOptions options, TimeProvider time, GatewayMetrics metrics, ILogger<InferenceGateway> logger)
+    IGenerationSessions sessions, IModelCatalog catalog, ApiOptions options, BodyMemory bodies, TimeProvider time, GatewayMetrics metrics, ILogger<InferenceGateway> logger)
     : Inference.InferenceBase
 {
+    /// <summary>Path of <see cref="Generate"/>.</summary>
+    public const string GenerateMethod = "/skein.v1.Inference/Generate";
+
     /// <summary>Frames gathered before they are flushed even though more are there.</summary>
     private const int MostGathered = 64;
 
@@ -24,8 +27,10 @@ internal sealed partial class InferenceGateway(
         request.RequestId = VisibleText.RequestId(
             request.RequestId.Length > 0 ? request.RequestId : context.RequestHeaders.GetValue(SkeinHeaders.RequestId));
         context.ResponseTrailers.Add(SkeinHeaders.RequestId, request.RequestId);
+        using var share = bodies.Open(options.MaxBodyMemoryBytes);
         try
         {
+            share.GrowTo(request.CalculateSize()); // of what came compressed only now is known what it holds
             ServiceWishes.Read(request, context.RequestHeaders.GetValue);
             GenerateRequestCheck.Check(request);
             await RelayAsync(request, responseStream, context, measurement);

@@ -18,12 +18,25 @@ public static class InferenceGrpc
     {
         services.TryAddSingleton(options.Checked());
         services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<MessageGate>();
         services.TryAddSingleton<InferenceGateway>();
-        services.AddGrpc().AddServiceOptions<InferenceGateway>(service => service.MaxReceiveMessageSize = options.MaxBodyBytes);
+        services.AddGrpc().AddServiceOptions<InferenceGateway>(service =>
+        {
+            service.MaxReceiveMessageSize = options.MaxBodyBytes;
+            // The service tells its own failures apart; what is left are messages that cannot be read, and their sender must learn why.
+            service.EnableDetailedErrors = true;
+        });
         return services;
     }
 
     /// <summary><c>skein.v1.Inference</c>: Generate and Describe.</summary>
     public static GrpcServiceEndpointConventionBuilder MapInferenceGrpc(this IEndpointRouteBuilder endpoints) =>
-        endpoints.MapGrpcService<InferenceGateway>();
+        endpoints.MapGrpcService<InferenceGateway>().BoundMessages(endpoints);
+
+    /// <summary>Counts what of messages has arrived within <see cref="ApiOptions.MaxBodyMemoryBytes"/>, and refuses past it.</summary>
+    public static GrpcServiceEndpointConventionBuilder BoundMessages(this GrpcServiceEndpointConventionBuilder methods, IEndpointRouteBuilder endpoints)
+    {
+        methods.Add(endpoints.ServiceProvider.GetRequiredService<MessageGate>().Guard);
+        return methods;
+    }
 }

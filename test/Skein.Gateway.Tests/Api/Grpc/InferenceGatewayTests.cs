@@ -1,3 +1,4 @@
+using System.Net;
 using Google.Protobuf;
 using Google.Rpc;
 using Grpc.Core;
@@ -84,6 +85,7 @@ public sealed class InferenceGatewayTests
         { new() { Text = "x", Priority = 9 }, "priority: 9 is out of range; allowed: -8 to 8" },
         { new() { Text = "x", Stop = { "a", "" } }, "stop[1]: 0 bytes; allowed: 1 to 1024 bytes" },
         { new() { Text = "x", Model = new string('m', 257) }, "model: longer than 256 bytes; allowed: 1 to 256 bytes, or absent" },
+        { new() { Text = "x", Model = "a\nb" }, "model: holds a control character; allowed: 1 to 256 bytes without control characters, or absent" },
         { new() { Text = "x", Attempt = 1 }, "attempt: 1 is set by gateways; allowed: absent" },
         { new() { Text = "x", Resume = new() }, "resume: is set by gateways; allowed: absent" },
         { new() { Text = "x", Session = "s" }, "session: is set by gateways; allowed: absent" },
@@ -108,6 +110,19 @@ public sealed class InferenceGatewayTests
 
         Assert.Equal((StatusCode.InvalidArgument, message), (failure.StatusCode, failure.Status.Detail));
         Assert.Equal(RequestOutcomes.Refused, await gateway.Outcomes.NextAsync());
+    }
+
+    [Fact]
+    public async Task Generate_BytesThatAreNoMessage_SaysWhatIsWrong()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        using var client = new HttpClient { DefaultRequestVersion = HttpVersion.Version20, DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        using var content = new ByteArrayContent([0, 0, 0, 0, 3, 0x1a, 1, 0xff]) { Headers = { ContentType = new("application/grpc") } };
+
+        using var response = await client.PostAsync(new Uri(gateway.Http2, "/skein.v1.Inference/Generate"), content);
+
+        Assert.Contains("String is invalid UTF-8", Uri.UnescapeDataString(Assert.Single(response.Headers.GetValues("grpc-message"))), StringComparison.Ordinal);
+        Assert.False(gateway.Sessions.HasStarted);
     }
 
     [Fact]

@@ -115,6 +115,34 @@ public sealed class ErrorAnswerTests
     }
 
     [Fact]
+    public async Task Post_CompressedBody_IsRefusedByName()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        using var content = Requests.Json(Requests.WholeChat);
+        content.Headers.ContentEncoding.Add("gzip");
+
+        using var response = await gateway.Client.PostAsync(Requests.ChatPath, content);
+
+        Assert.Equal(HttpStatusCode.UnsupportedMediaType, response.StatusCode);
+        Assert.Equal("content-encoding: gzip; allowed: none: bodies are not compressed", (await ErrorAsync(response)).GetProperty("message").GetString());
+        Assert.False(gateway.Sessions.HasStarted);
+    }
+
+    /// <summary>Its bound is the server's own, in real time: 5 s.</summary>
+    [Fact]
+    public async Task Post_BodyThatStalls_IsToldSo()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        using var http = await RawHttp.PostAsync(gateway.Http1, Requests.ChatPath, "{", headers: "Content-Length: 50");
+
+        var response = await http.ReadUntilAsync("}}");
+
+        Assert.StartsWith("HTTP/1.1 408 ", response, StringComparison.Ordinal);
+        Assert.Contains("\"the body came too slowly; allowed: at least 240 bytes a second, after the first 5 s\"", response, StringComparison.Ordinal);
+        Assert.Contains("\"request_timeout\"", response, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Options_PreflightOfAWebPage_GetsNoConsent()
     {
         await using var gateway = await TestGateway.StartAsync();

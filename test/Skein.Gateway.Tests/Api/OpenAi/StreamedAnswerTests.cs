@@ -187,22 +187,6 @@ public sealed class StreamedAnswerTests
     }
 
     [Fact]
-    public async Task Post_EchoWithLogprobs_OffsetsBeginBehindThePrompt()
-    {
-        const string Prompt = "h\U0001f600é";
-        await using var gateway = await StartAsync(session => Finish(
-            session, Frames.Start(), Frames.Scored(0, "a", -0.5f, "b", -1), Frames.Scored(1, "c", -0.25f, "d", -2), Frames.Finish(2)));
-        const string Body = $$"""{"prompt": "{{Prompt}}", "echo": true, "logprobs": 1, "stream": """;
-
-        var streamed = await gateway.Client.PostTextAsync(Requests.CompletionPath, Body + "true}");
-        var whole = await gateway.Client.PostTextAsync(Requests.CompletionPath, Body + "false}");
-
-        Assert.Contains("\"text_offset\":[3]", streamed, StringComparison.Ordinal);
-        Assert.Contains("\"text_offset\":[4]", streamed, StringComparison.Ordinal);
-        Assert.Contains("\"text_offset\":[3,4]", whole, StringComparison.Ordinal);
-    }
-
-    [Fact]
     public async Task Post_FramesAlreadyThere_GoOutInOneFlush()
     {
         await using var gateway = await StartAsync(session => Finish(session, Frames.Answer("a", "b", "c", "d")));

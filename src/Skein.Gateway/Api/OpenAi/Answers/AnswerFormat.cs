@@ -28,7 +28,7 @@ internal abstract class AnswerFormat
     public abstract void WriteDelta(scoped ref JsonSink json, GenerateFrame frame, ReadOnlySpan<byte> members, bool withLogprobs, ref int textOffset);
 
     /// <summary>The choice of the chunk that ends a choice.</summary>
-    public abstract void WriteFinish(scoped ref JsonSink json, uint choice, FinishReason reason);
+    public abstract void WriteFinish(scoped ref JsonSink json, uint choice, FinishReason reason, AnswerPlan plan);
 
     /// <summary>A choice of a whole answer.</summary>
     public abstract void WriteWhole(scoped ref JsonSink json, int choice, CollectedChoice collected, AnswerPlan plan);
@@ -37,11 +37,11 @@ internal abstract class AnswerFormat
     public static bool IsSilent(GenerateFrame frame, bool withLogprobs) =>
         frame.Text.IsEmpty && frame.RawDelta.IsEmpty && !(withLogprobs && frame.Logprobs.Count > 0);
 
-    protected static ReadOnlySpan<byte> Spell(FinishReason reason) => reason switch
+    protected static ReadOnlySpan<byte> Spell(FinishReason reason, AnswerPlan plan) => reason switch
     {
         FinishReason.Stop => "\"stop\""u8,
         FinishReason.Length => "\"length\""u8,
-        FinishReason.ToolCalls => "\"tool_calls\""u8,
+        FinishReason.ToolCalls => plan.CallsFunctions ? "\"function_call\""u8 : "\"tool_calls\""u8,
         FinishReason.ContentFilter => "\"content_filter\""u8,
         _ => throw new InvalidDataException($"the replica finished with the unknown reason {reason}"),
     };

@@ -37,12 +37,12 @@ internal sealed class ChatFormat : AnswerFormat
         json.Raw(",\"finish_reason\":null}"u8);
     }
 
-    public override void WriteFinish(scoped ref JsonSink json, uint choice, FinishReason reason)
+    public override void WriteFinish(scoped ref JsonSink json, uint choice, FinishReason reason, AnswerPlan plan)
     {
         json.Raw("{\"index\":"u8);
         json.Number(choice);
         json.Raw(",\"delta\":{},\"logprobs\":null,\"finish_reason\":"u8);
-        json.Raw(Spell(reason));
+        json.Raw(Spell(reason, plan));
         json.Raw("}"u8);
     }
 
@@ -68,7 +68,7 @@ internal sealed class ChatFormat : AnswerFormat
         else
             json.Raw("null"u8);
         json.Raw(",\"finish_reason\":"u8);
-        json.Raw(Spell(collected.Finish));
+        json.Raw(Spell(collected.Finish, plan));
         json.Raw("}"u8);
     }
 }

@@ -10,15 +10,19 @@ namespace Skein.Gateway.Api.OpenAi.Answers;
 internal sealed class ChunkWriter(AnswerPlan plan, string sessionId)
 {
     private readonly AnswerFormat _format = plan.Format;
-    private readonly ChoiceState[] _choices = [.. Enumerable.Repeat(new ChoiceState { TextOffset = plan.EchoedCharacters }, plan.Choices)];
+    private readonly ChoiceState[] _choices = [.. Enumerable.Repeat(new ChoiceState { TextOffset = plan.EchoedCharacters ?? 0 }, plan.Choices)];
     private byte[]? _head;
     private UsageTotal _usage;
 
     public void Write(GenerateFrame frame, IBufferWriter<byte> output)
     {
-        if (frame.Start is { } start)
-            _head ??= AnswerHead.Write(plan, _format.ChunkObject, sessionId, start);
         ref var choice = ref _choices[frame.Choice];
+        if (frame.Start is { } start)
+        {
+            _head ??= AnswerHead.Write(plan, _format.ChunkObject, sessionId, start);
+            choice.TextOffset = plan.EchoedCharacters ?? (int)start.EchoedCharacters;
+        }
+
         if (!AnswerFormat.IsSilent(frame, plan.WithLogprobs))
         {
             // Looked at before anything of the event is written: what is wrong must not leave half of one behind.
@@ -33,7 +37,7 @@ internal sealed class ChunkWriter(AnswerPlan plan, string sessionId)
         {
             Open(ref choice, frame.Choice, output);
             var json = Begin(output);
-            _format.WriteFinish(ref json, frame.Choice, finish.Reason);
+            _format.WriteFinish(ref json, frame.Choice, finish.Reason, plan);
             End(ref json);
             _usage.Add(finish.Usage);
         }

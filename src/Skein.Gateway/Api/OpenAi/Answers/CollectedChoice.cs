@@ -18,8 +18,13 @@ internal sealed class CollectedChoice
 
     public FinishReason Finish { get; private set; }
 
+    /// <summary>As the replica told; 0 where it did not.</summary>
+    public int EchoedCharacters { get; private set; }
+
     public void Add(GenerateFrame frame)
     {
+        if (frame.Start is { } start)
+            EchoedCharacters = (int)start.EchoedCharacters;
         _text.Write(frame.Text.Span);
         _logprobs.AddRange(frame.Logprobs);
         if (!RawDelta.Members(frame.RawDelta.Span).IsEmpty)

@@ -33,11 +33,11 @@ internal sealed class CompletionFormat : AnswerFormat
         json.Raw(",\"finish_reason\":null}"u8);
     }
 
-    public override void WriteFinish(scoped ref JsonSink json, uint choice, FinishReason reason)
+    public override void WriteFinish(scoped ref JsonSink json, uint choice, FinishReason reason, AnswerPlan plan)
     {
         Open(ref json, choice, default);
         json.Raw(",\"logprobs\":null,\"finish_reason\":"u8);
-        json.Raw(Spell(reason));
+        json.Raw(Spell(reason, plan));
         json.Raw("}"u8);
     }
 
@@ -52,13 +52,13 @@ internal sealed class CompletionFormat : AnswerFormat
         }
 
         json.Raw(",\"logprobs\":"u8);
-        var textOffset = plan.EchoedCharacters;
+        var textOffset = plan.EchoedCharacters ?? collected.EchoedCharacters;
         if (plan.WithLogprobs)
             CompletionLogprobs.Write(ref json, collected.Logprobs, ref textOffset);
         else
             json.Raw("null"u8);
         json.Raw(",\"finish_reason\":"u8);
-        json.Raw(Spell(collected.Finish));
+        json.Raw(Spell(collected.Finish, plan));
         json.Raw("}"u8);
     }
 

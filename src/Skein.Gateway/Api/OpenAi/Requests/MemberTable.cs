@@ -12,17 +12,13 @@ internal delegate void MemberReader(ref Utf8JsonReader reader, string name, Read
 /// <summary>A member that Skein understands.</summary>
 internal sealed record Member(string Name, MemberReader Read)
 {
-    public static Member Text(string name, int minBytes, int maxBytes, Action<OpenAiRequest, string> set) => new(name,
-        (ref Utf8JsonReader reader, string field, ReadOnlyMemory<byte> _, OpenAiRequest request) =>
-            set(request, JsonField.Text(ref reader, field, minBytes, maxBytes)));
-
     public static Member Flag(string name, Action<OpenAiRequest, bool> set) => new(name,
         (ref Utf8JsonReader reader, string field, ReadOnlyMemory<byte> _, OpenAiRequest request) =>
             set(request, JsonField.Flag(ref reader, field)));
 
     public static Member Number(string name, NumberRange allowed, Action<OpenAiRequest, float> set) => new(name,
         (ref Utf8JsonReader reader, string field, ReadOnlyMemory<byte> _, OpenAiRequest request) =>
-            set(request, (float)JsonField.Number(ref reader, field, allowed)));
+            set(request, JsonField.Number(ref reader, field, allowed)));
 
     public static Member Whole(string name, NumberRange allowed, Action<OpenAiRequest, uint> set) => new(name,
         (ref Utf8JsonReader reader, string field, ReadOnlyMemory<byte> _, OpenAiRequest request) =>

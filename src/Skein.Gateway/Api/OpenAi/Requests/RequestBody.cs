@@ -5,17 +5,13 @@ using Microsoft.AspNetCore.Http.Features;
 
 namespace Skein.Gateway.Api.OpenAi.Requests;
 
-/// <summary>
-/// Reads a body that says it is JSON, up to a bound, whether its length was declared or not. A web page can send any other type here, or
-/// none, without asking this gateway first; for JSON its browser asks, and gets no consent.
-/// </summary>
+/// <summary>Reads a body that says it is JSON, up to a bound, whether its length was declared or not.</summary>
 internal static class RequestBody
 {
     /// <summary>Memory given on the strength of a Content-Length alone; more follows as bytes arrive.</summary>
     private const int MostOnTrust = 64 << 10;
 
     private const int FirstBytes = 4 << 10;
-    private const int MostOfType = 80;
 
     /// <exception cref="RequestRefusedException">415 for another type; 413 past the bound; 4xx where the transfer itself is broken.</exception>
     /// <exception cref="Skein.Routing.Streaming.SessionException">All bodies together hold too much.</exception>
@@ -26,7 +22,10 @@ internal static class RequestBody
         // takes in the rest of a refused body for some seconds, while the bound here has already answered.
         if (request.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } serverBound)
             serverBound.MaxRequestBodySize = null;
-        CheckType(request);
+        if (JsonType.Problem(request) is { } problem)
+            throw new RequestRefusedException(JsonType.Status, JsonType.Code, null, problem);
+        if (request.Headers.ContentEncoding is { Count: > 0 } encoding && !"identity".Equals(encoding, StringComparison.OrdinalIgnoreCase))
+            throw new RequestRefusedException(JsonType.Status, "unsupported_content_encoding", null, $"content-encoding: {encoding}; allowed: none: bodies are not compressed");
         if (request.ContentLength > maxBytes)
             throw TooLarge(string.Create(CultureInfo.InvariantCulture, $"{request.ContentLength} bytes"), maxBytes);
 
@@ -59,22 +58,15 @@ internal static class RequestBody
         }
     }
 
-    private static void CheckType(HttpRequest request)
-    {
-        if (request.HasJsonContentType())
-            return;
-        const string Allowed = "allowed: application/json (with curl: -H 'content-type: application/json')";
-        string type = request.ContentType is { Length: > 0 } given ? given : "missing";
-        if (type.Length > MostOfType)
-            type = type[..MostOfType] + "…";
-        throw new RequestRefusedException(StatusCodes.Status415UnsupportedMediaType, "unsupported_media_type", null, $"content-type: {type}; {Allowed}");
-    }
-
     private static async ValueTask<System.IO.Pipelines.ReadResult> ReadSomeAsync(HttpRequest request, CancellationToken cancellationToken)
     {
         try
         {
             return await request.BodyReader.ReadAsync(cancellationToken);
+        }
+        catch (BadHttpRequestException e) when (e.StatusCode == StatusCodes.Status408RequestTimeout)
+        {
+            throw new RequestRefusedException(e.StatusCode, "request_timeout", null, "the body came too slowly; allowed: at least 240 bytes a second, after the first 5 s", e);
         }
         catch (BadHttpRequestException e)
         {

@@ -11,7 +11,7 @@ internal static class RequestMembers
 {
     private static readonly Member[] Shared =
     [
-        Member.Text("model", 1, ModelBytes, (request, value) => request.Generate.Model = value),
+        new("model", ReadModel),
         Member.Whole("n", Choices, (request, value) => request.Generate.N = value),
         Member.Whole("max_tokens", RequestLimits.MaxTokens, (request, value) => request.MaxTokens = value),
         Member.Number("temperature", Temperature, (request, value) => request.Sampling.Temperature = value),
@@ -50,6 +50,14 @@ internal static class RequestMembers
         Member.Whole("logprobs", RequestLimits.TopLogprobs, (request, value) => request.Generate.Logprobs = value),
         Member.Flag("echo", (request, value) => request.Generate.Echo = value),
     ], SettleCompletion);
+
+    private static void ReadModel(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
+    {
+        var model = JsonField.Text(ref reader, name, 1, ModelBytes);
+        request.Generate.Model = IsModel(model)
+            ? model
+            : throw RequestRefusedException.Invalid(name, $"{JsonField.Describe(ref reader)} holds a control character; allowed: {ModelAllowed}");
+    }
 
     private static void ReadSeed(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request) =>
         request.Sampling.Seed = JsonField.Bits(ref reader, name);

@@ -1,0 +1,54 @@
+using Skein.Cli.Settings;
+using Skein.Gateway;
+
+namespace Skein.Cli.Members;
+
+/// <summary>The settings of how much a gateway takes in.</summary>
+internal static class BoundSettings
+{
+    private static readonly GatewayOptions Defaults = new();
+
+    private static readonly Setting<int> Sessions = Setting.Number(
+        "max-sessions", "Most requests that run or wait at a time [default: 20000]", Defaults.Streaming.MaxSessions, 1, 1_000_000);
+
+    private static readonly Setting<long> BodyMemory = Setting.Size(
+        "max-body-memory", "Most that the bodies of all requests hold, messages of gRPC included [default: 1GiB]",
+        Defaults.Api.MaxBodyMemoryBytes, Defaults.Api.MaxBodyBytes, 1L << 40);
+
+    private static readonly Setting<long> Journal = Setting.Size(
+        "max-journal", "Most that is kept of one answer to go on with it elsewhere [default: 1MiB]", Defaults.Streaming.JournalBytes, 1 << 10, 1 << 30);
+
+    private static readonly Setting<long> JournalMemory = Setting.Size(
+        "max-journal-memory", "Most that is kept of all answers, at least --max-journal [default: 1GiB]", Defaults.Streaming.AllJournalsBytes, 1 << 10, 1L << 40);
+
+    private static readonly Setting<long> Headers = Setting.Size(
+        "max-headers", "Largest headers of a request, all together [default: 32KiB]", Defaults.MaxRequestHeadersBytes, 1 << 10, 1 << 20);
+
+    private static readonly Setting<int> AttemptsWithoutProgress = Setting.Number(
+        "attempts-without-progress", "Replicas lost in a row without a new token at which a request is ended as poison [default: 2]",
+        Defaults.Streaming.AttemptsWithoutProgress, 1, 100);
+
+    public static IReadOnlyList<ISetting> All { get; } = [Sessions, BodyMemory, Journal, JournalMemory, Headers, AttemptsWithoutProgress];
+
+    /// <summary>The options with these settings in them.</summary>
+    /// <exception cref="UsageException">A value is not allowed, or does not go with another one.</exception>
+    public static GatewayOptions Read(SettingSources sources, GatewayOptions options)
+    {
+        long journal = Journal.Read(sources);
+        long allJournals = JournalMemory.Read(sources);
+        if (allJournals < journal)
+            throw new UsageException($"--max-journal {Sizes.Text(journal)} is over --max-journal-memory; allowed: up to {Sizes.Text(allJournals)}");
+        return options with
+        {
+            MaxRequestHeadersBytes = (int)Headers.Read(sources),
+            Api = options.Api with { MaxBodyMemoryBytes = BodyMemory.Read(sources) },
+            Streaming = options.Streaming with
+            {
+                MaxSessions = Sessions.Read(sources),
+                JournalBytes = (int)journal,
+                AllJournalsBytes = allJournals,
+                AttemptsWithoutProgress = AttemptsWithoutProgress.Read(sources),
+            },
+        };
+    }
+}

@@ -1,0 +1,25 @@
+using System.Globalization;
+
+namespace Skein.Cli.Settings;
+
+/// <summary>Amounts of memory as people write them on a command line.</summary>
+internal static class Sizes
+{
+    private static readonly (string Suffix, long Unit)[] Units = [("TiB", 1L << 40), ("GiB", 1L << 30), ("MiB", 1L << 20), ("KiB", 1L << 10)];
+
+    /// <summary>Reads a whole number with the unit KiB, MiB, GiB or TiB; without a unit it is bytes.</summary>
+    public static bool TryParse(string text, out long bytes)
+    {
+        (string suffix, long unit) = Units.FirstOrDefault(candidate => text.EndsWith(candidate.Suffix, StringComparison.Ordinal), ("", 1));
+        bool isNumber = long.TryParse(text[..^suffix.Length], NumberStyles.None, CultureInfo.InvariantCulture, out long amount) && amount <= long.MaxValue / unit;
+        bytes = isNumber ? amount * unit : 0;
+        return isNumber;
+    }
+
+    /// <summary>In the largest unit of which it is a whole number.</summary>
+    public static string Text(long bytes)
+    {
+        (string suffix, long unit) = Units.FirstOrDefault(candidate => bytes >= candidate.Unit && bytes % candidate.Unit == 0, ("", 1));
+        return string.Create(CultureInfo.InvariantCulture, $"{bytes / unit}{suffix}");
+    }
+}

@@ -1,0 +1,26 @@
+using Microsoft.AspNetCore.Http;
+
+namespace Skein.Gateway.Api;
+
+/// <summary>
+/// Whether a request says that its body is JSON. A web page can send any other type here, or none, without asking this gateway first; for JSON its
+/// browser asks, and gets no consent.
+/// </summary>
+internal static class JsonType
+{
+    public const int Status = StatusCodes.Status415UnsupportedMediaType;
+    public const string Code = "unsupported_media_type";
+
+    private const int MostShown = 80;
+
+    /// <summary>What is wrong with the content type, and which header to send; null: nothing.</summary>
+    public static string? Problem(HttpRequest request)
+    {
+        if (request.HasJsonContentType())
+            return null;
+        string type = request.ContentType is { Length: > 0 } given ? given : "missing";
+        if (type.Length > MostShown)
+            type = type[..MostShown] + "…";
+        return $"content-type: {type}; allowed: application/json (with curl: -H 'content-type: application/json')";
+    }
+}

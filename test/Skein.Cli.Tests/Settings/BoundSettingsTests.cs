@@ -1,0 +1,41 @@
+using System.Collections;
+using System.CommandLine;
+using Skein.Cli.Members;
+using Skein.Cli.Settings;
+using Skein.Gateway;
+
+namespace Skein.Cli.Tests.Settings;
+
+public sealed class BoundSettingsTests
+{
+    [Fact]
+    public void Read_NothingSet_IsTheDefault() => Assert.Equal(new GatewayOptions().Streaming, Read("").Streaming);
+
+    [Fact]
+    public void Read_EverySetting_ReachesItsOption()
+    {
+        GatewayOptions options = Read(
+            "--max-sessions 7 --max-body-memory 64MiB --max-journal 2KiB --max-journal-memory 5000 --max-headers 16KiB --attempts-without-progress 3");
+
+        Assert.Equal((16 << 10, 64L << 20), (options.MaxRequestHeadersBytes, options.Api.MaxBodyMemoryBytes));
+        Assert.Equal(
+            new GatewayOptions().Streaming with { MaxSessions = 7, JournalBytes = 2 << 10, AllJournalsBytes = 5000, AttemptsWithoutProgress = 3 }, options.Streaming);
+        options.Streaming.Validate();
+    }
+
+    [Fact]
+    public void Read_OneJournalOverAll_NamesBoth()
+    {
+        var error = Assert.Throws<UsageException>(() => Read("--max-journal 2MiB --max-journal-memory 1MiB"));
+
+        Assert.Equal("--max-journal 2MiB is over --max-journal-memory; allowed: up to 1MiB", error.Message);
+    }
+
+    private static GatewayOptions Read(string flags)
+    {
+        var command = new Command("test");
+        foreach (ISetting setting in BoundSettings.All)
+            command.Options.Add(setting.Option);
+        return BoundSettings.Read(new SettingSources(command.Parse(flags), new Hashtable(), path: null), new GatewayOptions());
+    }
+}
