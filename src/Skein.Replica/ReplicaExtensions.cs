@@ -31,7 +31,8 @@ public static class ReplicaExtensions
         services.AddSingleton(options);
         services.AddSingleton(engine);
         services.AddSingleton(provider => new SlotTable(
-            options.Generation ?? (ulong)provider.GetRequiredService<TimeProvider>().GetUtcNow().ToUnixTimeMilliseconds()));
+            options.Generation ?? (ulong)provider.GetRequiredService<TimeProvider>().GetUtcNow().ToUnixTimeMilliseconds(),
+            provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<HeldAttempts>();
         services.AddSingleton<IReplicaControl, ReplicaControl>();
         services.AddSingleton<ReplicaAdminService>();

@@ -169,11 +169,70 @@ public class BusTests
         await replica.Control.WhenIdleAsync(replica.Token);
     }
 
+    [Fact]
+    public async Task Bus_RefusedGateway_IsOfferedTheNextFreeSlotAndMayDecline()
+    {
+        var engine = new ScriptedEngine { Slots = 1 };
+        // The clock stands: an offer ends by being taken or declined.
+        await using var replica = await TestReplica.StartAsync(engine, time: new FakeTimeProvider());
+        using var newcomers = new TestBus(replica);
+        using var waiter = new TestBus(replica);
+        engine.Say(ScriptedEngine.StartFrame);
+        await newcomers.SayAsync(new BusOrders { Start = { Ask("gateway-1", stream: 1, waitedMs: 0) } });
+        await newcomers.NextFrameAsync();
+        await waiter.SayAsync(new BusOrders { Start = { Ask("gateway-2", stream: 1, waitedMs: 3000) } });
+        Assert.True(RefusalIn(await waiter.NextEndAsync()).RemembersCaller);
+
+        engine.Say(ScriptedEngine.FinishFrame);
+        var offer = await waiter.NextOfferAsync();
+        await newcomers.SayAsync(new BusOrders { Start = { Ask("gateway-1", stream: 2, waitedMs: 100) } });
+        await newcomers.NextEndAsync();
+        Assert.Equal(1u, RefusalIn(await newcomers.NextEndAsync()).Running);
+        await waiter.SayAsync(new BusOrders { Decline = { offer } });
+
+        Assert.NotEqual(0u, await newcomers.NextOfferAsync());
+        engine.Say(ScriptedEngine.StartFrame);
+        await newcomers.SayAsync(new BusOrders { Start = { Ask("gateway-1", stream: 3, waitedMs: 100) } });
+        Assert.Equal(3ul, (await newcomers.NextStartAsync()).Stream);
+    }
+
+    [Fact]
+    public async Task Bus_OfferedGatewayDies_TheSlotIsFreeAgain()
+    {
+        var engine = new ScriptedEngine { Slots = 1 };
+        await using var replica = await TestReplica.StartAsync(engine, time: new FakeTimeProvider());
+        using var other = new TestBus(replica);
+        var waiter = new TestBus(replica);
+        engine.Say(ScriptedEngine.StartFrame);
+        await other.SayAsync(new BusOrders { Start = { Ask("gateway-1", stream: 1, waitedMs: 0) } });
+        await other.NextFrameAsync();
+        await waiter.SayAsync(new BusOrders { Start = { Ask("gateway-2", stream: 1, waitedMs: 3000) } });
+        await waiter.NextEndAsync();
+        engine.Say(ScriptedEngine.FinishFrame);
+        await waiter.NextOfferAsync();
+        Assert.Equal(1u, replica.Control.Report().Running);
+
+        waiter.Dispose();
+
+        while (replica.Control.Report().Running != 0)
+        {
+            await replica.Client.DescribeAsync(new DescribeRequest(), cancellationToken: replica.Token);
+        }
+    }
+
+    private static BusStart Ask(string gateway, ulong stream, uint waitedMs) => new()
+    {
+        Stream = stream, WindowBytes = 1024, Request = new GenerateRequest { Attempt = 1, Caller = gateway, WaitedMs = waitedMs },
+    };
+
+    private static LoadReport RefusalIn(BusEnd end) => Google.Rpc.Status.Parser.ParseFrom(end.Status).GetDetail<SlotRefusal>().Load;
+
     private sealed class TestBus(TestReplica replica) : IDisposable
     {
         private readonly AsyncDuplexStreamingCall<BusOrders, BusFrames> _call = replica.Client.Bus(cancellationToken: replica.Token);
         private readonly Queue<GenerateFrame> _frames = [];
         private readonly Queue<BusEnd> _ends = [];
+        private uint _offer;
 
         public Task SayAsync(BusOrders orders) => _call.RequestStream.WriteAsync(orders, replica.Token);
 
@@ -197,6 +256,27 @@ public class BusTests
             return _ends.Dequeue();
         }
 
+        public async Task<GenerateFrame> NextStartAsync()
+        {
+            while (true)
+            {
+                if (await NextFrameAsync() is { Start: not null } frame)
+                {
+                    return frame;
+                }
+            }
+        }
+
+        public async Task<uint> NextOfferAsync()
+        {
+            while (_offer == 0)
+            {
+                await ReadAsync();
+            }
+
+            return Interlocked.Exchange(ref _offer, 0);
+        }
+
         public async Task<RpcException> FailureAsync() => await Assert.ThrowsAsync<RpcException>(async () =>
         {
             while (true)
@@ -210,6 +290,7 @@ public class BusTests
         private async Task ReadAsync()
         {
             Assert.True(await _call.ResponseStream.MoveNext(replica.Token), "the bus ended");
+            _offer = _call.ResponseStream.Current.Offer != 0 ? _call.ResponseStream.Current.Offer : _offer;
             foreach (var frame in _call.ResponseStream.Current.Frames)
             {
                 _frames.Enqueue(frame);

@@ -56,7 +56,7 @@ public class HoldTests
 
         for (var i = 0; i < 3; i++)
         {
-            Assert.Equal(new GenerateFrame { Attempt = 2, Choice = 1 }, await AdvanceUntilAsync(replica, time, call.NextAsync()));
+            Assert.Equal(new GenerateFrame { Attempt = 2, Choice = 1 }, await AdvanceUntilAsync(replica, time, call.NextOrBeatAsync()));
         }
 
         Assert.Equal((1u, 1u), (start.Load.Running, start.Load.RunningForCaller));
@@ -73,7 +73,7 @@ public class HoldTests
         await using var replica = await TestReplica.StartAsync(engine, time: time);
         var undisturbed = await UndisturbedAsync();
         using var call = replica.Generate(Held(undisturbed, 3));
-        Assert.Null((await AdvanceUntilAsync(replica, time, call.NextAsync())).Start); // a heartbeat: it is still reading
+        Assert.Null((await AdvanceUntilAsync(replica, time, call.NextOrBeatAsync())).Start); // a heartbeat: it is still reading
 
         await replica.Client.ContinueAsync(Continued(undisturbed, 3, 5), cancellationToken: replica.Token);
         var rest = await AdvanceUntilAsync(replica, time, call.RestAsync());

@@ -74,7 +74,7 @@ public class StreamTests
 
         for (var i = 0; i < 3; i++)
         {
-            Assert.Equal(new GenerateFrame { Attempt = 1, Choice = 4 }, await AdvanceUntilAsync(replica, time, call.NextAsync()));
+            Assert.Equal(new GenerateFrame { Attempt = 1, Choice = 4 }, await AdvanceUntilAsync(replica, time, call.NextOrBeatAsync()));
         }
 
         engine.Say(ScriptedEngine.Token(0), ScriptedEngine.FinishFrame);

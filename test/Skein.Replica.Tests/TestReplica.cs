@@ -54,13 +54,26 @@ internal sealed class TestReplica : IAsyncDisposable
     }
 }
 
-/// <summary>One call's frames, as a caller reads them.</summary>
+/// <summary>One call's frames, as a caller reads them: without heartbeats, which a starved machine puts anywhere, unless asked for.</summary>
 internal sealed class CallStream(AsyncServerStreamingCall<GenerateFrame> call, CancellationToken deadline) : IDisposable
 {
-    public async Task<GenerateFrame> NextAsync()
+    /// <summary>The next frame, heartbeats included.</summary>
+    public async Task<GenerateFrame> NextOrBeatAsync()
     {
         Assert.True(await call.ResponseStream.MoveNext(deadline), "the stream ended");
         return call.ResponseStream.Current;
+    }
+
+    public async Task<GenerateFrame> NextAsync()
+    {
+        GenerateFrame frame;
+        do
+        {
+            frame = await NextOrBeatAsync();
+        }
+        while (IsBeat(frame));
+
+        return frame;
     }
 
     public async Task<List<GenerateFrame>> RestAsync()
@@ -68,7 +81,10 @@ internal sealed class CallStream(AsyncServerStreamingCall<GenerateFrame> call, C
         var frames = new List<GenerateFrame>();
         while (await call.ResponseStream.MoveNext(deadline))
         {
-            frames.Add(call.ResponseStream.Current);
+            if (!IsBeat(call.ResponseStream.Current))
+            {
+                frames.Add(call.ResponseStream.Current);
+            }
         }
 
         return frames;
@@ -77,4 +93,6 @@ internal sealed class CallStream(AsyncServerStreamingCall<GenerateFrame> call, C
     public Task<RpcException> FailureAsync() => Assert.ThrowsAsync<RpcException>(RestAsync);
 
     public void Dispose() => call.Dispose();
+
+    private static bool IsBeat(GenerateFrame frame) => frame is { Count: 0, Start: null, Finish: null };
 }

@@ -20,6 +20,7 @@ internal sealed class BusOrderQueue
         Start,
         Credit,
         Cancel,
+        Decline,
     }
 
     public void Start(BusAttempt attempt) => _orders.Writer.TryWrite(new Order(OrderKind.Start, attempt));
@@ -27,6 +28,8 @@ internal sealed class BusOrderQueue
     public void Credit(BusAttempt attempt, int bytes) => _orders.Writer.TryWrite(new Order(OrderKind.Credit, attempt, bytes));
 
     public void Cancel(BusAttempt attempt) => _orders.Writer.TryWrite(new Order(OrderKind.Cancel, attempt));
+
+    public void Decline(uint offer) => _orders.Writer.TryWrite(new Order(OrderKind.Decline, Attempt: null, Offer: offer));
 
     /// <summary>Takes no more, and ends the sending.</summary>
     public void Close() => _orders.Writer.TryComplete();
@@ -38,11 +41,12 @@ internal sealed class BusOrderQueue
         while (await _orders.Reader.WaitToReadAsync())
         {
             Fill(message);
-            if (message.Start.Count + message.Credit.Count + message.Cancel.Count > 0)
+            if (message.Start.Count + message.Credit.Count + message.Cancel.Count + message.Decline.Count > 0)
                 await writer.WriteAsync(message);
             message.Start.Clear();
             message.Credit.Clear();
             message.Cancel.Clear();
+            message.Decline.Clear();
         }
     }
 
@@ -51,7 +55,11 @@ internal sealed class BusOrderQueue
         int bytes = 0;
         while (bytes < MessageBytes && _orders.Reader.TryRead(out Order order))
         {
-            BusAttempt attempt = order.Attempt;
+            if (order.Attempt is not { } attempt)
+            {
+                message.Decline.Add(order.Offer);
+                continue;
+            }
             switch (order.Kind)
             {
                 case OrderKind.Start when !attempt.IsAbandoned:
@@ -69,5 +77,5 @@ internal sealed class BusOrderQueue
         }
     }
 
-    private readonly record struct Order(OrderKind Kind, BusAttempt Attempt, int Bytes = 0);
+    private readonly record struct Order(OrderKind Kind, BusAttempt? Attempt, int Bytes = 0, uint Offer = 0);
 }

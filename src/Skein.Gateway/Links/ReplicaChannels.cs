@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net.Http;
 using Grpc.Net.Client;
 using Skein.Protocol.V1;
+using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Links;
@@ -14,22 +15,27 @@ internal sealed class ReplicaChannels : IDisposable
     private readonly ConcurrentDictionary<ReplicaId, Channel> _channels = [];
     private readonly FleetTracker _fleet;
     private readonly LinkOptions _options;
+    private readonly AdmissionQueue? _admission;
 
-    public ReplicaChannels(FleetTracker fleet, LinkOptions options)
+    /// <param name="fleet">Who is there.</param>
+    /// <param name="options">Bounds of the connections.</param>
+    /// <param name="admission">Gets the slots that replicas keep for this gateway; null: has no use for any.</param>
+    public ReplicaChannels(FleetTracker fleet, LinkOptions options, AdmissionQueue? admission = null)
     {
         _fleet = fleet;
         _options = options;
+        _admission = admission;
         _fleet.Changed += CloseThoseThatLeft;
     }
 
-    public Inference.InferenceClient ClientOf(Replica replica) => _channels.GetOrAdd(replica.Id, Open, (replica, _options)).Client;
+    public Inference.InferenceClient ClientOf(Replica replica) => _channels.GetOrAdd(replica.Id, Open, (replica, this)).Client;
 
     /// <summary>False once the replica was found to know no bus.</summary>
     public bool HasBus(Replica replica) => !_channels.TryGetValue(replica.Id, out Channel? channel) || channel.HasBus;
 
     /// <summary>The bus to a replica: a new one where none is, or the last one broke.</summary>
     /// <exception cref="ObjectDisposedException">The replica left.</exception>
-    public TokenBus BusOf(Replica replica) => _channels.GetOrAdd(replica.Id, Open, (replica, _options)).Bus;
+    public TokenBus BusOf(Replica replica) => _channels.GetOrAdd(replica.Id, Open, (replica, this)).Bus;
 
     public void Dispose()
     {
@@ -39,9 +45,10 @@ internal sealed class ReplicaChannels : IDisposable
     }
 
     // Opening makes no connection yet: a channel that loses the race to be added costs nothing but itself.
-    private static Channel Open(ReplicaId id, (Replica Replica, LinkOptions Options) of)
+    private static Channel Open(ReplicaId id, (Replica Replica, ReplicaChannels Channels) of)
     {
-        (Replica replica, LinkOptions options) = of;
+        (Replica replica, ReplicaChannels channels) = of;
+        LinkOptions options = channels._options;
         var handler = new SocketsHttpHandler
         {
             UseProxy = false,
@@ -63,7 +70,7 @@ internal sealed class ReplicaChannels : IDisposable
             MaxRetryAttempts = 1,
             ThrowOperationCanceledOnCancellation = true,
         });
-        return new Channel(replica, channel, new Inference.InferenceClient(channel));
+        return new Channel(replica, channel, new Inference.InferenceClient(channel), () => channels._admission?.TakeOffer(replica) ?? false);
     }
 
     private void CloseThoseThatLeft()
@@ -81,7 +88,7 @@ internal sealed class ReplicaChannels : IDisposable
             channel.Connection.Dispose();
     }
 
-    private sealed record Channel(Replica Replica, GrpcChannel Connection, Inference.InferenceClient Client)
+    private sealed record Channel(Replica Replica, GrpcChannel Connection, Inference.InferenceClient Client, Func<bool> TakeOffer)
     {
         private readonly Lock _gate = new();
         private TokenBus? _bus;
@@ -95,7 +102,7 @@ internal sealed class ReplicaChannels : IDisposable
                 if (Volatile.Read(ref _bus) is { IsBroken: false } live)
                     return live;
                 lock (_gate)
-                    return _bus is { IsBroken: false } ? _bus : _bus = new TokenBus(Client);
+                    return _bus is { IsBroken: false } ? _bus : _bus = new TokenBus(Client, TakeOffer);
             }
         }
     }

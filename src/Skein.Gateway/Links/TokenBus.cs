@@ -14,15 +14,19 @@ namespace Skein.Gateway.Links;
 internal sealed class TokenBus
 {
     private readonly AsyncDuplexStreamingCall<BusOrders, BusFrames> _call;
+    private readonly Func<bool> _takeOffer;
     private readonly BusOrderQueue _orders = new();
     private readonly ConcurrentDictionary<ulong, BusAttempt> _attempts = [];
     private ulong _lastStream;
     private volatile bool _broken;
     private volatile Exception? _unsendable;
 
+    /// <param name="client">Of the replica.</param>
+    /// <param name="takeOffer">Called when the replica keeps a slot for this gateway: false when nobody here has a use for it. Returns at once.</param>
     /// <exception cref="ObjectDisposedException">The channel is closed.</exception>
-    public TokenBus(Inference.InferenceClient client)
+    public TokenBus(Inference.InferenceClient client, Func<bool> takeOffer)
     {
+        _takeOffer = takeOffer;
         _call = client.Bus(new CallOptions());
         _ = ReadAsync();
         _ = WriteAsync();
@@ -132,6 +136,8 @@ internal sealed class TokenBus
             else
                 attempt.Fail(failure);
         }
+        if (message.Offer != 0 && !_takeOffer())
+            _orders.Decline(message.Offer);
         if (message.Beat)
         {
             foreach ((_, BusAttempt attempt) in _attempts)

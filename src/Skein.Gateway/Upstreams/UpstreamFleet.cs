@@ -36,7 +36,7 @@ internal sealed class UpstreamFleet : IFleetSource, IUpstreams, IDisposable
         }
     }
 
-    public void Up(ReplicaDescription replica) => Set(replica.Id.Name, replica);
+    public void Up(ReplicaDescription replica) => Set(replica.Id.Name, replica with { InProcess = true });
 
     public void Down(string name) => Set(name, replica: null);
 

@@ -12,13 +12,20 @@ namespace Skein.Replica.Serving;
 /// </summary>
 /// <param name="serve">Runs an attempt until its engine has stopped and all it said was written, as a call of Generate does.</param>
 /// <param name="writer">Towards the gateway.</param>
+/// <param name="slots">Keeps some for the gateway, which is told here.</param>
 /// <param name="options">Bounds and rhythm.</param>
 /// <param name="time">For heartbeats.</param>
 /// <param name="abort">Cuts the call off, without waiting.</param>
 /// <param name="logger">For what goes wrong behind the gateway's back.</param>
 [SuppressMessage("Design", "CA1001", Justification = "The source has neither timer nor handle, and the sending loop may cancel it last of all.")]
 internal sealed partial class BusSession(
-    Func<BusAttempt, Task> serve, IServerStreamWriter<BusFrames> writer, ReplicaOptions options, TimeProvider time, Action abort, ILogger logger)
+    Func<BusAttempt, Task> serve,
+    IServerStreamWriter<BusFrames> writer,
+    SlotTable slots,
+    ReplicaOptions options,
+    TimeProvider time,
+    Action abort,
+    ILogger logger)
 {
     private const int MessageBytes = 16 << 10;
     private const uint LeastWindowBytes = 1 << 10;
@@ -30,6 +37,8 @@ internal sealed partial class BusSession(
     private readonly CancellationTokenSource _over = new();
     private volatile bool _isStopping;
     private int _beatIsDue;
+    private string _gateway = "";
+    private uint _offer;
 
     /// <summary>Serves until the gateway is gone, or the host stops and no attempt is left.</summary>
     /// <exception cref="RpcException">The gateway broke a rule of the bus.</exception>
@@ -52,6 +61,7 @@ internal sealed partial class BusSession(
         }
         finally
         {
+            slots.StopListening(_gateway, Offer);
             foreach (var (_, attempt) in _attempts)
             {
                 attempt.Cancel();
@@ -71,6 +81,11 @@ internal sealed partial class BusSession(
         foreach (var start in orders.Start)
         {
             Start(start);
+        }
+
+        foreach (var offer in orders.Decline)
+        {
+            slots.Decline(_gateway, offer);
         }
 
         foreach (var credit in orders.Credit)
@@ -105,7 +120,28 @@ internal sealed partial class BusSession(
             throw new RpcException(new Status(StatusCode.InvalidArgument, $"stream {start.Stream} is in use; each start needs a number of its own"));
         }
 
+        ListenAs(start.Request?.Caller ?? "");
         attempt.Running = RunAsync(attempt, start);
+    }
+
+    // A bus does not say whose it is; its attempts do. Names that are too long are refused with their attempts.
+    private void ListenAs(string caller)
+    {
+        if (caller.Length is 0 or > InferenceService.MostNameBytes || string.Equals(caller, _gateway, StringComparison.Ordinal))
+        {
+            return;
+        }
+
+        slots.StopListening(_gateway, Offer);
+        _gateway = caller;
+        slots.Listen(_gateway, Offer);
+    }
+
+    // Under the slots' lock. One offer at a time: the newest is the one that counts.
+    private void Offer(uint number)
+    {
+        Volatile.Write(ref _offer, number);
+        _ready.Writer.TryWrite(null);
     }
 
     private async Task RunAsync(BusAttempt attempt, BusStart start)
@@ -162,6 +198,7 @@ internal sealed partial class BusSession(
     private void Fill(BusFrames message)
     {
         message.Beat = Interlocked.Exchange(ref _beatIsDue, 0) == 1;
+        message.Offer = Interlocked.Exchange(ref _offer, 0);
         for (var bytes = 0; bytes < MessageBytes && _ready.Reader.TryRead(out var attempt);)
         {
             if (attempt is not null && attempt.TakeInto(message, ref bytes))

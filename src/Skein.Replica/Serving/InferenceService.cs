@@ -20,7 +20,8 @@ internal sealed partial class InferenceService(
     ILogger<InferenceService> logger)
     : Inference.InferenceBase
 {
-    private const int MostNameBytes = 128;
+    /// <summary>Longest name that a caller may give itself or its work, in UTF-8.</summary>
+    internal const int MostNameBytes = 128;
 
     public override Task Generate(GenerateRequest request, IServerStreamWriter<GenerateFrame> responseStream, ServerCallContext context) =>
         ServeAsync(request, responseStream, isAlone: true, context.GetHttpContext().Abort, context.CancellationToken);
@@ -29,6 +30,7 @@ internal sealed partial class InferenceService(
         new BusSession(
             attempt => ServeAsync(attempt.Request, attempt, isAlone: false, attempt.Cancel, attempt.Gone),
             responseStream,
+            slots,
             options,
             time,
             context.GetHttpContext().Abort,
@@ -70,7 +72,7 @@ internal sealed partial class InferenceService(
     {
         Check(request);
         RequireEngine();
-        using var lease = Take(request.Caller);
+        using var lease = Take(request);
         using var held = holds.Add(request);
         var watch = new SilenceWatch(time, options.WriteTimeout);
         using var stream = new GenerationStream(request, writer, slots, watch, engineWatch, abort, gone);
@@ -111,12 +113,17 @@ internal sealed partial class InferenceService(
         }
     }
 
-    private SlotLease Take(string caller) => slots.TryTake(caller, out var lease) switch
+    private SlotLease Take(GenerateRequest request) => slots.TryTake(request.Caller, TellsOfLine(request), out var lease) switch
     {
         SlotAnswer.Granted => lease!,
-        SlotAnswer.Draining => throw ReplicaStatus.Draining(slots.Report(caller)),
-        _ => throw ReplicaStatus.NoSlot(slots.Report(caller)),
+        SlotAnswer.Draining => throw ReplicaStatus.Draining(slots.Report(request.Caller)),
+        _ => throw ReplicaStatus.NoSlot(slots.Report(request.Caller)),
     };
+
+    private static LineTold? TellsOfLine(GenerateRequest request) => request.HasWaitedMs
+        ? new LineTold(
+            TimeSpan.FromMilliseconds(request.WaitedMs), request.HasNextWaitedMs ? TimeSpan.FromMilliseconds(request.NextWaitedMs) : null)
+        : null;
 
     private static void Check(GenerateRequest request)
     {

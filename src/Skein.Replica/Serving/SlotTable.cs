@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Skein.Protocol.V1;
 
 namespace Skein.Replica.Serving;
@@ -13,14 +14,22 @@ internal enum SlotAnswer
 /// Who holds the replica's slots. One short lock around all of it, so that every report is one moment's truth and reports are numbered in
 /// the order of the changes they tell.
 /// </summary>
-internal sealed class SlotTable(ulong generation)
+/// <param name="generation">Life of the replica's name.</param>
+/// <param name="time">Ends the offers of slots.</param>
+[SuppressMessage("Design", "CA1001", Justification = "The timer runs only while a slot is kept, which is not for long.")]
+internal sealed class SlotTable(ulong generation, TimeProvider time)
 {
     // Callers beyond these share one row: names come from outside and must not fill the memory.
     private const int MostCallers = 1024;
     private const string OtherCallers = "";
+    private static readonly TimeSpan LeastTimer = TimeSpan.FromMilliseconds(1);
 
     private readonly Lock _gate = new();
     private readonly Dictionary<string, int> _byCaller = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Action<uint>> _listeners = new(StringComparer.Ordinal);
+    private readonly SlotOffers _offers = new();
+    private readonly List<SlotOffer> _made = [];
+    private readonly long _origin = time.GetTimestamp();
     private ulong _generation = generation;
     private ulong _sequence;
     private int _slots;
@@ -28,6 +37,7 @@ internal sealed class SlotTable(ulong generation)
     private uint _kvUsedPermille;
     private bool _draining;
     private TaskCompletionSource? _idle;
+    private ITimer? _offerEnds;
 
     public int Slots => Volatile.Read(ref _slots);
 
@@ -36,7 +46,16 @@ internal sealed class SlotTable(ulong generation)
 
     public bool IsDraining => Volatile.Read(ref _draining);
 
-    public void SetSlots(int slots) => Volatile.Write(ref _slots, slots);
+    private TimeSpan Now => time.GetElapsedTime(_origin);
+
+    public void SetSlots(int slots)
+    {
+        lock (_gate)
+        {
+            _slots = slots;
+            OfferFreeSlots();
+        }
+    }
 
     /// <summary>What reports tell of the engine's KV cache; null: unknown.</summary>
     public void SetKvUsed(int? permille) => Volatile.Write(ref _kvUsedPermille, (uint)Math.Clamp(permille ?? 0, 0, 1000));
@@ -55,6 +74,10 @@ internal sealed class SlotTable(ulong generation)
         lock (_gate)
         {
             _draining = draining;
+            if (draining)
+            {
+                _offers.Clear();
+            }
         }
     }
 
@@ -72,8 +95,11 @@ internal sealed class SlotTable(ulong generation)
         }
     }
 
-    /// <summary>Takes a slot, if one is free. <paramref name="lease"/> is null unless granted.</summary>
-    public SlotAnswer TryTake(string caller, out SlotLease? lease)
+    /// <summary>Takes a slot, if one is free and not kept for another gateway.</summary>
+    /// <param name="caller">Who asks.</param>
+    /// <param name="told">What it says of its line; null: nothing.</param>
+    /// <param name="lease">Null unless granted.</param>
+    public SlotAnswer TryTake(string caller, LineTold? told, out SlotLease? lease)
     {
         lease = null;
         lock (_gate)
@@ -83,16 +109,60 @@ internal sealed class SlotTable(ulong generation)
                 return SlotAnswer.Draining;
             }
 
-            if (_running >= _slots)
+            // An offer can be made to those only who have a bus, and know that there are offers.
+            var takesOffers = told is not null && _listeners.ContainsKey(caller);
+            if (!_offers.MayTake(caller, told, _slots - _running, Now))
             {
+                if (caller.Length > 0)
+                {
+                    _offers.Refused(caller, told, takesOffers, Now);
+                }
+
                 return SlotAnswer.Full;
             }
 
+            _offers.Took(caller, takesOffers ? told : null, Now);
             var row = _byCaller.ContainsKey(caller) || _byCaller.Count < MostCallers ? caller : OtherCallers;
             _byCaller[row] = _byCaller.GetValueOrDefault(row) + 1;
             _running++;
             lease = new SlotLease(this, row);
+            OfferFreeSlots();
             return SlotAnswer.Granted;
+        }
+    }
+
+    /// <summary>From now on a gateway can be told of slots that are kept for it.</summary>
+    /// <param name="gateway">As it calls itself in its requests.</param>
+    /// <param name="offered">Called with the number of each offer, under a lock: returns at once. The last one that listens counts.</param>
+    public void Listen(string gateway, Action<uint> offered)
+    {
+        lock (_gate)
+        {
+            _listeners[gateway] = offered;
+        }
+    }
+
+    /// <summary>Ends <see cref="Listen"/>: the gateway is gone, unless it listens in another way by now.</summary>
+    public void StopListening(string gateway, Action<uint> offered)
+    {
+        lock (_gate)
+        {
+            if (_listeners.TryGetValue(gateway, out var listener) && listener == offered)
+            {
+                _listeners.Remove(gateway);
+                _offers.Forget(gateway);
+                OfferFreeSlots();
+            }
+        }
+    }
+
+    /// <summary>A gateway has no use for the slot that was offered to it.</summary>
+    public void Decline(string gateway, uint number)
+    {
+        lock (_gate)
+        {
+            _offers.Decline(gateway, number);
+            OfferFreeSlots();
         }
     }
 
@@ -106,10 +176,11 @@ internal sealed class SlotTable(ulong generation)
                 Generation = _generation,
                 Sequence = ++_sequence,
                 Slots = (uint)_slots,
-                Running = (uint)_running,
+                Running = (uint)(_running + KeptFrom(caller)),
                 RunningForCaller = caller.Length == 0 ? 0 : (uint)_byCaller.GetValueOrDefault(caller),
                 KvUsedPermille = _kvUsedPermille,
                 Draining = _draining,
+                RemembersCaller = _offers.Remembers(caller),
             };
         }
     }
@@ -130,6 +201,41 @@ internal sealed class SlotTable(ulong generation)
                 _idle?.SetResult();
                 _idle = null;
             }
+
+            OfferFreeSlots();
+        }
+    }
+
+    // Who cannot be told of offers has nothing but its own eyes: to it a kept slot is a free one.
+    private int KeptFrom(string caller) => caller.Length == 0 || _listeners.ContainsKey(caller) ? _offers.KeptFrom(caller) : 0;
+
+    /// <summary>Called after every change that may leave a slot free, or kept for somebody who wants it no more.</summary>
+    private void OfferFreeSlots()
+    {
+        if (_offers.Waiting == 0)
+        {
+            return;
+        }
+
+        _made.Clear();
+        if (_offers.Fill(_slots - _running, Now, _made) is { } firstEnd)
+        {
+            _offerEnds ??= time.CreateTimer(_ => EndOffers(), state: null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+            var left = firstEnd - Now;
+            _offerEnds.Change(left > LeastTimer ? left : LeastTimer, Timeout.InfiniteTimeSpan);
+        }
+
+        foreach (var offer in _made)
+        {
+            _listeners[offer.Gateway](offer.Number);
+        }
+    }
+
+    private void EndOffers()
+    {
+        lock (_gate)
+        {
+            OfferFreeSlots();
         }
     }
 }

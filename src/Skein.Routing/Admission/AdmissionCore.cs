@@ -31,7 +31,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
 
     /// <summary>Reserves a slot, or says null: wait (<see cref="Enqueue"/>).</summary>
     public Reservation? TryReserve(AdmissionRequest request, TimeSpan now) =>
-        Pick(request, now) is { } replica ? new Reservation(replica, replica.Reserve(now)) : null;
+        Pick(request, now) is { } replica ? new Reservation(replica, replica.Reserve(now), NextSince(replica)) : null;
 
     /// <summary>Puts a request that found no slot into its line.</summary>
     /// <exception cref="AdmissionException">The model is unknown, or the line is full.</exception>
@@ -92,7 +92,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
                 return;
             Reservation slot = TryReserve(oldest.Request, now)!.Value;
             Remove(oldest);
-            grants.Add((oldest, slot));
+            grants.Add((oldest, slot with { NextSince = NextSince(slot.Replica) }));
         }
     }
 
@@ -182,8 +182,35 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     /// <summary>Takes in what a replica told everybody; <see cref="Dispatch"/> must follow.</summary>
     public static void Report(Replica replica, int running, TimeSpan receivedAt) => replica.Report(running, receivedAt);
 
+    /// <summary>Takes in that a replica keeps a slot for this gateway; <see cref="Dispatch"/> and <see cref="EndOffer"/> must follow.</summary>
+    public static void Offer(Replica replica) => replica.Offer();
+
+    /// <summary>Whether the slot of an offer was put to use, or will be.</summary>
+    public bool EndOffer(Replica replica, TimeSpan now)
+    {
+        if (!replica.TakeBackOffer(now))
+            return true;
+        // The slot is one that was ours: the end of its attempt is still on its way through the gateway, and the line moves up with it.
+        return replica.Leased >= replica.Description.Slots && NextSince(replica) is not null;
+    }
+
     /// <summary>Waiters in the line of one model.</summary>
     public int WaitingFor(string model) => _lines.TryGetValue(model, out SortedSet<Waiter>? line) ? line.Count : 0;
+
+    /// <summary>Since when the one waits who is next to get a slot of this replica; null: nobody would take one.</summary>
+    private TimeSpan? NextSince(Replica replica)
+    {
+        Waiter? next = null;
+        foreach ((string model, SortedSet<Waiter> line) in _lines)
+        {
+            if (!Fleet.Serving(model).Contains(replica))
+                continue;
+            Waiter? candidate = line.FirstOrDefault(waiter => waiter.Request.Accepts(replica));
+            if (candidate is not null && (next is null || Waiter.ByArrival.Compare(candidate, next) < 0))
+                next = candidate;
+        }
+        return next?.Since;
+    }
 
     private Replica? Pick(AdmissionRequest request, TimeSpan now) => _picker.Pick(Fleet.Serving(request.Model), request, now);
 

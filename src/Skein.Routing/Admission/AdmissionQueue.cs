@@ -48,7 +48,8 @@ public sealed class AdmissionQueue : IDisposable
     /// <summary>Leases out now: equals the attempts running.</summary>
     public int Leased => Volatile.Read(ref _leased);
 
-    private TimeSpan Now => _time.GetElapsedTime(_origin);
+    /// <summary>The queue's clock.</summary>
+    internal TimeSpan Now => _time.GetElapsedTime(_origin);
 
     /// <summary>Waits for a slot and reserves it.</summary>
     /// <exception cref="AdmissionException">There will be none, or not in time.</exception>
@@ -61,7 +62,10 @@ public sealed class AdmissionQueue : IDisposable
         {
             TimeSpan now = Now;
             if (_core.TryReserve(request, now) is { } slot)
-                return ValueTask.FromResult(Lease(slot, now, request.WaitingSince ?? now));
+                {
+                TimeSpan askedAt = request.WaitingSince ?? now;
+                return ValueTask.FromResult(Lease(slot, now, askedAt, request.Arrival.At ?? askedAt));
+            }
             Waiter waiter = _core.Enqueue(request, now);
             waiter.Timer = _time.CreateTimer(_ => OnDeadline(waiter), null, Later(_core.DeadlineOf(waiter) - now), Timeout.InfiniteTimeSpan);
             ArmTick(now);
@@ -76,7 +80,7 @@ public sealed class AdmissionQueue : IDisposable
         lock (_gate)
         {
             TimeSpan now = Now;
-            return _core.TryReserve(request, now) is { } replica ? Lease(replica, now, now) : null;
+            return _core.TryReserve(request, now) is { } replica ? Lease(replica, now, askedAt: now, waitingSince: now) : null;
         }
     }
 
@@ -89,6 +93,15 @@ public sealed class AdmissionQueue : IDisposable
         foreach (RunningNews one in news)
             AdmissionCore.Report(one.Replica, one.Running, _time.GetElapsedTime(_origin, one.ReceivedAt));
     });
+
+    /// <summary>Takes in that a replica keeps a slot for this gateway: the oldest waiter that can use it gets it.</summary>
+    /// <returns>False when nobody here has a use for it.</returns>
+    public bool TakeOffer(Replica replica)
+    {
+        Change(_ => AdmissionCore.Offer(replica));
+        lock (_gate)
+            return _core.EndOffer(replica, Now);
+    }
 
     /// <summary>Waiters in the line of one model.</summary>
     public int WaitingFor(string model)
@@ -188,7 +201,7 @@ public sealed class AdmissionQueue : IDisposable
         foreach ((Waiter waiter, Reservation slot) in grants)
         {
             waiter.Timer?.Dispose();
-            waiter.Completion.SetResult(Lease(slot, now, waiter.EnqueuedAt));
+            waiter.Completion.SetResult(Lease(slot, now, waiter.EnqueuedAt, waiter.Since));
         }
     }
 
@@ -223,10 +236,10 @@ public sealed class AdmissionQueue : IDisposable
         return true;
     }
 
-    private ReplicaLease Lease(Reservation slot, TimeSpan now, TimeSpan askedAt)
+    private ReplicaLease Lease(Reservation slot, TimeSpan now, TimeSpan askedAt, TimeSpan waitingSince)
     {
         Interlocked.Increment(ref _leased);
-        return new ReplicaLease(this, slot, now, askedAt);
+        return new ReplicaLease(this, slot, now, askedAt, waitingSince);
     }
 
     private void ArmTick(TimeSpan now)

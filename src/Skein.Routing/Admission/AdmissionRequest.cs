@@ -8,6 +8,9 @@ namespace Skein.Routing.Admission;
 /// <param name="Choice">Which of the session's choices.</param>
 public readonly record struct Arrival(int Priority, long Sequence, int Choice)
 {
+    /// <summary>When it came, on the queue's clock; null: not known, its place counts from when it joined the line.</summary>
+    public TimeSpan? At { get; init; }
+
     /// <summary>Negative when <paramref name="left"/> is ahead of <paramref name="right"/>.</summary>
     public static int Order(Arrival left, Arrival right) =>
         left.Priority != right.Priority ? left.Priority.CompareTo(right.Priority)

@@ -28,7 +28,8 @@ public enum LeaseOutcome
 /// <summary>A slot that was taken, before and under its lease.</summary>
 /// <param name="Replica">Whose slot it is.</param>
 /// <param name="Epoch">The breaker's when it was taken.</param>
-internal readonly record struct Reservation(Replica Replica, int Epoch);
+/// <param name="NextSince">Since when the next in line for a slot there waits, on the queue's clock; null: nobody does.</param>
+internal readonly record struct Reservation(Replica Replica, int Epoch, TimeSpan? NextSince = null);
 
 /// <summary>One reserved slot of one replica, held by one attempt. Released exactly once; later releases do nothing. Thread-safe.</summary>
 public sealed class ReplicaLease : IDisposable
@@ -36,9 +37,10 @@ public sealed class ReplicaLease : IDisposable
     private readonly AdmissionQueue _owner;
     private int _released;
 
-    internal ReplicaLease(AdmissionQueue owner, Reservation reservation, TimeSpan grantedAt, TimeSpan askedAt)
+    internal ReplicaLease(AdmissionQueue owner, Reservation reservation, TimeSpan grantedAt, TimeSpan askedAt, TimeSpan waitingSince)
     {
         AskedAt = askedAt;
+        WaitingSince = waitingSince;
         _owner = owner;
         Reservation = reservation;
         GrantedAt = grantedAt;
@@ -50,9 +52,24 @@ public sealed class ReplicaLease : IDisposable
     /// <summary>When the request that got it first asked, on the queue's clock: to be handed on when the replica refuses.</summary>
     public TimeSpan AskedAt { get; }
 
+    /// <summary>Since when its request has its place in line, on the queue's clock.</summary>
+    internal TimeSpan WaitingSince { get; }
+
     internal Reservation Reservation { get; }
 
     internal TimeSpan GrantedAt { get; }
+
+    /// <summary>Tells the replica, which may be asked by other gateways too, of this one's line: who has waited longest gets its next free slot.</summary>
+    internal void TellOfLine(GenerateRequest request)
+    {
+        request.WaitedMs = Age(WaitingSince);
+        if (Reservation.NextSince is { } next)
+            request.NextWaitedMs = Age(next);
+        else
+            request.ClearNextWaitedMs();
+    }
+
+    private uint Age(TimeSpan since) => (uint)Math.Clamp((GrantedAt - since).TotalMilliseconds, 0, uint.MaxValue);
 
     /// <summary>Gives the slot back.</summary>
     /// <param name="outcome">How the attempt ended.</param>

@@ -11,6 +11,9 @@ internal sealed class Waiter(AdmissionRequest request, TimeSpan enqueuedAt)
 
     public TimeSpan EnqueuedAt { get; } = enqueuedAt;
 
+    /// <summary>When its session came, which for a displaced one is long before it joined this line.</summary>
+    public TimeSpan Since => Request.Arrival.At ?? EnqueuedAt;
+
     /// <summary>Since when no live replica could ever serve it; null while one could.</summary>
     public TimeSpan? UnservableSince { get; set; }
 

@@ -17,12 +17,16 @@ public sealed class Replica
     /// </summary>
     private static readonly TimeSpan HearsayLimit = TimeSpan.FromSeconds(5);
 
+    /// <summary>The same of a replica that does not know that anybody waits here: until it was asked it offers nothing.</summary>
+    private static readonly TimeSpan UnknownLimit = TimeSpan.FromMilliseconds(250);
+
     private volatile ReplicaDescription _description;
     private volatile bool _reachable = true;
     private int _leased;
     private OthersLoad _others;
     private Slowness _slowness;
     private TimeSpan _askAgainAt;
+    private bool _isOffered;
     private ulong _reportSequence;
     private volatile bool _drainReported;
     private TimeSpan _closedUntil;
@@ -88,14 +92,30 @@ public sealed class Replica
 
     /// <summary>True when a slot is free as far as this gateway can know.</summary>
     internal bool HasFreeSlot(TimeSpan now) =>
-        now >= _closedUntil && _leased < _description.Slots
-        && (_leased + (int)Math.Ceiling(OthersLoad(now)) < _description.Slots || now >= _askAgainAt);
+        _leased < _description.Slots
+        && (_isOffered
+            || (now >= _closedUntil && (_leased + (int)Math.Ceiling(OthersLoad(now)) < _description.Slots || now >= _askAgainAt)));
 
     /// <summary>True when only what others are thought to hold keeps this gateway out: that estimate fades, so ask again soon.</summary>
     internal bool IsFullByEstimate(TimeSpan now) => _leased < _description.Slots && !HasFreeSlot(now);
 
     /// <summary>Takes in that the replica refused for lack of a slot: it is not asked again at once, whatever the estimate says.</summary>
     internal void Refused(TimeSpan now) => _closedUntil = now + RefusalPause;
+
+    /// <summary>Takes in that it keeps a slot for this gateway, which whoever reserves next gets, whatever the estimate says.</summary>
+    internal void Offer() => _isOffered = true;
+
+    /// <summary>Ends an offer.</summary>
+    /// <param name="now">Time since the admission queue was made.</param>
+    /// <returns>False when somebody has reserved the slot.</returns>
+    internal bool TakeBackOffer(TimeSpan now)
+    {
+        if (!_isOffered)
+            return false;
+        _isOffered = false;
+        _askAgainAt = now + UnknownLimit;
+        return true;
+    }
 
     /// <summary>Load it is charged with for having been far too slow.</summary>
     internal double SlownessAt(TimeSpan now) => _slowness.At(now);
@@ -110,6 +130,7 @@ public sealed class Replica
     internal int Reserve(TimeSpan now)
     {
         _leased++;
+        _isOffered = false;
         _askAgainAt = now + HearsayLimit;
         return Breaker.Begin();
     }
@@ -129,7 +150,7 @@ public sealed class Replica
         _reportSequence = report.Sequence;
         _drainReported = report.Draining;
         _others = new OthersLoad((int)Math.Max(0L, (long)report.Running - report.RunningForCaller), now);
-        _askAgainAt = now + HearsayLimit;
+        _askAgainAt = now + (report is { HasRemembersCaller: true, RemembersCaller: false } ? UnknownLimit : HearsayLimit);
     }
 
     /// <summary>

@@ -47,6 +47,9 @@ public sealed record ReplicaDescription
     /// <summary>Suspected by the group: asked only when nobody else can.</summary>
     public bool Suspect { get; init; }
 
+    /// <summary>Runs in this process: there is no link to be lost, and its silence is this process's own.</summary>
+    public bool InProcess { get; init; }
+
     /// <summary>Fingerprint of one model; empty where unknown.</summary>
     public string FingerprintOf(string model) => Fingerprints.GetValueOrDefault(model, Fingerprint);
 }

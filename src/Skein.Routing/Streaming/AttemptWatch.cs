@@ -14,6 +14,7 @@ internal sealed class AttemptWatch : IDisposable
     private readonly StreamingOptions _options;
     private readonly CancellationTokenSource _attempt;
     private readonly ReplicaPace _pace;
+    private readonly TimeSpan _linkSilence;
     private readonly ITimer _timer;
     private long _lastFrame;
     private long _lastToken;
@@ -28,15 +29,17 @@ internal sealed class AttemptWatch : IDisposable
     /// <param name="options">The bounds.</param>
     /// <param name="attempt">Cancelled when the attempt stalls.</param>
     /// <param name="pace">Told how fast tokens come; knows how long the replica's silences usually are.</param>
-    public AttemptWatch(TimeProvider time, StreamingOptions options, CancellationTokenSource attempt, ReplicaPace pace)
+    /// <param name="inProcess">The replica runs in this process. It watches its own engine, and starves when this process does: it is given the engine's time.</param>
+    public AttemptWatch(TimeProvider time, StreamingOptions options, CancellationTokenSource attempt, ReplicaPace pace, bool inProcess)
     {
         _pace = pace;
+        _linkSilence = inProcess ? options.EngineSilence : options.LinkSilence;
         _time = time;
         _options = options;
         _attempt = attempt;
         _lastFrame = _lastToken = time.GetTimestamp();
         _timer = time.CreateTimer(_ => OnTimer(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        Arm(options.LinkSilence);
+        Arm(_linkSilence);
     }
 
     /// <summary>Which bound was passed; null while none was.</summary>
@@ -86,11 +89,11 @@ internal sealed class AttemptWatch : IDisposable
         {
             // Late ourselves: what looks like silence may wait unread in a buffer. One more round, and no third.
             _excused = late;
-            Arm(_options.LinkSilence);
+            Arm(_linkSilence);
             return;
         }
         _excused = false;
-        TimeSpan linkLeft = _options.LinkSilence - _time.GetElapsedTime(Volatile.Read(ref _lastFrame), now);
+        TimeSpan linkLeft = _linkSilence - _time.GetElapsedTime(Volatile.Read(ref _lastFrame), now);
         TimeSpan engineLeft = EngineBound() - _time.GetElapsedTime(Volatile.Read(ref _lastToken), now);
         if (linkLeft > TimeSpan.Zero && engineLeft > TimeSpan.Zero)
         {

@@ -33,7 +33,7 @@ internal sealed partial class GenerationSession : IGenerationSession
         var running = new Task[choices];
         for (int choice = 0; choice < choices; choice++)
         {
-            var place = new Arrival(request.Priority, arrival, choice);
+            var place = new Arrival(request.Priority, arrival, choice) { At = services.Admission.Now };
             running[choice] = RunAsync(new Branch(services, RequestOf(request, choice), place, this));
         }
         _branches = Task.WhenAll(running);

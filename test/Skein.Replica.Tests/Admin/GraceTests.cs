@@ -12,7 +12,7 @@ public sealed class GraceTests : IDisposable
 
     public GraceTests()
     {
-        _control = new ReplicaControl(new SlotTable(1), _time);
+        _control = new ReplicaControl(new SlotTable(1, TimeProvider.System), _time);
         _control.DrainChanged += () => _changes++;
     }
 

@@ -11,7 +11,7 @@ public class EngineLoadPollTests
     public async Task Poll_EverySecond_ReportsTellTheLastAnswer()
     {
         var time = new FakeTimeProvider();
-        var slots = new SlotTable(generation: 1);
+        var slots = new SlotTable(generation: 1, TimeProvider.System);
         Func<EngineLoad> load = () => new EngineLoad(250, null);
         await using var engine = new ScriptedEngine { Load = () => load() };
         using var poll = new EngineLoadPoll(engine, slots, time, NullLogger<EngineLoadPoll>.Instance);

@@ -9,7 +9,7 @@ public sealed class EngineWatchTests : IDisposable
 {
     private static readonly ReplicaOptions Options = new();
     private readonly FakeTimeProvider _time = new();
-    private readonly SlotTable _slots = new(generation: 1);
+    private readonly SlotTable _slots = new(generation: 1, TimeProvider.System);
     private readonly List<TaskCompletionSource> _questions = [];
     private readonly EngineWatch _watch;
 
@@ -26,7 +26,7 @@ public sealed class EngineWatchTests : IDisposable
         };
         _watch = new EngineWatch(engine, _slots, Options, _time, NullLogger<EngineWatch>.Instance);
         _slots.SetSlots(1);
-        _slots.TryTake("", out _);
+        _slots.TryTake("", told: null, out _);
     }
 
     [Fact]

@@ -13,7 +13,7 @@ public sealed class GenerationStreamTests : IAsyncDisposable
     private readonly FakeTimeProvider _time = new();
     private readonly ScriptedEngine _engine = new();
     private readonly GatedWriter _writer = new();
-    private readonly SlotTable _slots = new(generation: 1);
+    private readonly SlotTable _slots = new(generation: 1, TimeProvider.System);
     private readonly CancellationTokenSource _gone = new();
     private readonly EngineWatch _engineWatch;
     private readonly GenerationStream _stream;
@@ -94,7 +94,7 @@ public sealed class GenerationStreamTests : IAsyncDisposable
     private Task Run()
     {
         _slots.SetSlots(1);
-        _slots.TryTake("", out var lease);
+        _slots.TryTake("", told: null, out var lease);
         return _stream.RunAsync(_engine, lease!);
     }
 

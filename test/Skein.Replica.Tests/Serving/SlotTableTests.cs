@@ -8,13 +8,13 @@ public class SlotTableTests
     public void TryTake_ManyThreads_NeverGrantsMoreThanTheSlotsAndLosesNone()
     {
         const int Slots = 3;
-        var table = new SlotTable(generation: 1);
+        var table = new SlotTable(generation: 1, TimeProvider.System);
         table.SetSlots(Slots);
         var held = 0;
         var granted = 0;
         Parallel.For(0, 20_000, i =>
         {
-            if (table.TryTake($"caller-{i % 4}", out var lease) != SlotAnswer.Granted)
+            if (table.TryTake($"caller-{i % 4}", told: null, out var lease) != SlotAnswer.Granted)
             {
                 return;
             }
@@ -32,10 +32,10 @@ public class SlotTableTests
     [Fact]
     public void Dispose_Twice_ReleasesOnce()
     {
-        var table = new SlotTable(generation: 1);
+        var table = new SlotTable(generation: 1, TimeProvider.System);
         table.SetSlots(2);
-        table.TryTake("a", out var first);
-        table.TryTake("a", out _);
+        table.TryTake("a", told: null, out var first);
+        table.TryTake("a", told: null, out _);
 
         first!.Dispose();
         first.Dispose();
@@ -47,12 +47,12 @@ public class SlotTableTests
     [Fact]
     public void TryTake_MoreCallersThanRows_StillCountsTheirSlots()
     {
-        var table = new SlotTable(generation: 1);
+        var table = new SlotTable(generation: 1, TimeProvider.System);
         table.SetSlots(5000);
         var leases = new List<SlotLease>();
         for (var i = 0; i < 3000; i++)
         {
-            Assert.Equal(SlotAnswer.Granted, table.TryTake($"caller-{i}", out var lease));
+            Assert.Equal(SlotAnswer.Granted, table.TryTake($"caller-{i}", told: null, out var lease));
             leases.Add(lease!);
         }
 
@@ -66,7 +66,7 @@ public class SlotTableTests
     [Fact]
     public void Report_EveryOne_IsNewerThanTheOneBefore()
     {
-        var table = new SlotTable(generation: 5);
+        var table = new SlotTable(generation: 5, TimeProvider.System);
         var first = table.Report();
         var second = table.Report();
         table.SetGeneration(4);
@@ -81,9 +81,9 @@ public class SlotTableTests
     [Fact]
     public async Task WhenIdle_Cancelled_GivesUp()
     {
-        var table = new SlotTable(generation: 1);
+        var table = new SlotTable(generation: 1, TimeProvider.System);
         table.SetSlots(1);
-        table.TryTake("a", out var lease);
+        table.TryTake("a", told: null, out var lease);
         using var cancel = new CancellationTokenSource();
         var idle = table.WhenIdleAsync(cancel.Token);
 

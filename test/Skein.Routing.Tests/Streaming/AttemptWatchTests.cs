@@ -34,6 +34,17 @@ public sealed class AttemptWatchTests : IDisposable
         Assert.InRange(SilenceUntilStall(watch), TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(12.5));
     }
 
+    [Theory]
+    [InlineData(false, 0.9)]
+    [InlineData(true, 5)]
+    public void Stall_NoSignOfLife_ReplicaInThisProcessIsGivenTheEnginesTime(bool inProcess, double seconds)
+    {
+        using AttemptWatch watch = Begin(inProcess);
+
+        Assert.Equal(TimeSpan.FromSeconds(seconds), TimeUntilStall(watch, TimeSpan.FromMilliseconds(100), _time.Advance));
+        Assert.Equal(FaultReason.LinkStall, watch.Stall);
+    }
+
     [Fact]
     public void Beat_InMidStream_AllocatesNothing()
     {
@@ -49,7 +60,7 @@ public sealed class AttemptWatchTests : IDisposable
 
     public void Dispose() => _attempt.Dispose();
 
-    private AttemptWatch Begin() => new(_time, Options, _attempt, _pace);
+    private AttemptWatch Begin(bool inProcess = false) => new(_time, Options, _attempt, _pace, inProcess);
 
     private void Speak(AttemptWatch watch, TimeSpan gap, int frames)
     {
@@ -71,11 +82,14 @@ public sealed class AttemptWatchTests : IDisposable
         }
     }
 
-    private TimeSpan SilenceUntilStall(AttemptWatch watch)
+    private TimeSpan SilenceUntilStall(AttemptWatch watch) =>
+        TimeUntilStall(watch, TimeSpan.FromMilliseconds(250), step => Live(watch, step));
+
+    private static TimeSpan TimeUntilStall(AttemptWatch watch, TimeSpan step, Action<TimeSpan> pass)
     {
-        TimeSpan silence = TimeSpan.Zero;
-        for (; watch.Stall is null && silence < TimeSpan.FromMinutes(2); silence += TimeSpan.FromMilliseconds(250))
-            Live(watch, TimeSpan.FromMilliseconds(250));
-        return silence;
+        TimeSpan passed = TimeSpan.Zero;
+        for (; watch.Stall is null && passed < TimeSpan.FromMinutes(2); passed += step)
+            pass(step);
+        return passed;
     }
 }

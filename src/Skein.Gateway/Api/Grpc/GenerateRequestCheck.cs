@@ -49,6 +49,10 @@ internal static class GenerateRequestCheck
             throw RequestRefusedException.Invalid("hold", $"true {OnlyGateways}");
         if (request.Caller.Length > 0)
             throw RequestRefusedException.Invalid("caller", OnlyGateways);
+        if (request.HasWaitedMs)
+            throw RequestRefusedException.Invalid("waited_ms", $"{request.WaitedMs} {OnlyGateways}");
+        if (request.HasNextWaitedMs)
+            throw RequestRefusedException.Invalid("next_waited_ms", $"{request.NextWaitedMs} {OnlyGateways}");
         if (request.Session.Length > 0)
             throw RequestRefusedException.Invalid("session", OnlyGateways);
     }

@@ -1,0 +1,151 @@
+namespace Skein.Gateway.Tests.Fairness;
+
+/// <summary>Several gateways share full replicas as if all their requests stood in one line.</summary>
+public sealed class FairnessTests
+{
+    private const int Slots = 8;
+
+    private enum Way
+    {
+        OneLine,
+        Luck,
+        Offers,
+
+        /// <summary>The last gateway is of the release before, which knows nothing of offers.</summary>
+        Mixed,
+    }
+
+    [Fact]
+    public void OldLineBehindNewcomers_WithOffers_WaitsAsInOneLine()
+    {
+        for (int seed = 1; seed <= 3; seed++)
+        {
+            List<Visit> visits = NewcomersHoldTheSlots(seed);
+            Figures line = Figures.Of(Way.OneLine, visits, gateways: 2, replicas: 1);
+            Figures luck = Figures.Of(Way.Luck, visits, gateways: 2, replicas: 1);
+            Figures offers = Figures.Of(Way.Offers, visits, gateways: 2, replicas: 1);
+
+            Assert.InRange(luck.LongestMs, 1.25 * line.LongestMs, double.MaxValue);
+            Assert.InRange(offers.LongestMs, 0, 1.1 * line.LongestMs);
+            Assert.InRange(offers.AllServedS, 0, 1.02 * line.AllServedS);
+        }
+    }
+
+    [Theory]
+    [InlineData(2, 1, 1.2)]
+    [InlineData(4, 3, 1.2)]
+    [InlineData(16, 16, 1.1)]
+    public void Overload_WithOffers_LongestWaitIsNearlyThatOfOneLineAndNoSlotTimeIsLost(int gateways, int replicas, double use)
+    {
+        List<Visit> visits = Poisson(gateways, replicas * Slots, use, seconds: 60, seed: 1);
+        Figures line = Figures.Of(Way.OneLine, visits, gateways, replicas);
+        Figures luck = Figures.Of(Way.Luck, visits, gateways, replicas);
+        Figures offers = Figures.Of(Way.Offers, visits, gateways, replicas);
+
+        Assert.InRange(offers.LongestMs, 0, 1.25 * line.LongestMs);
+        Assert.InRange(luck.LongestMs, 1.25 * line.LongestMs, double.MaxValue);
+        Assert.InRange(offers.AllServedS, 0, 1.02 * line.AllServedS);
+        Assert.InRange(offers.RefusalsPerRequest, 0, luck.RefusalsPerRequest);
+    }
+
+    [Fact]
+    public void OneGateway_NeverRefused_GetsNoOffer()
+    {
+        Figures alone = Figures.Of(Way.Offers, Poisson(gateways: 1, 3 * Slots, use: 1.2, seconds: 20, seed: 1), gateways: 1, replicas: 3);
+
+        Assert.Equal((0, 0), (alone.Offers, alone.RefusalsPerRequest));
+    }
+
+    [Fact]
+    public void OneGatewayOfTheReleaseBefore_IsServedToo()
+    {
+        List<Visit> visits = Poisson(gateways: 2, Slots, use: 1.2, seconds: 60, seed: 1);
+
+        Figures luck = Figures.Of(Way.Luck, visits, gateways: 2, replicas: 1);
+        Figures mixed = Figures.Of(Way.Mixed, visits, gateways: 2, replicas: 1);
+
+        Assert.InRange(mixed.LongestMs, 0, 2 * luck.LongestMs);
+        Assert.InRange(mixed.AllServedS, 0, 1.02 * luck.AllServedS);
+    }
+
+    /// <summary>The table of docs/how-it-works.md; run by hand, with <c>--explicit on</c>.</summary>
+    [Fact(Explicit = true)]
+    public void Table()
+    {
+        Print("old line before newcomers, 1 x 8", OldLineAndNewcomers(seed: 1), gateways: 2, replicas: 1);
+        Print("newcomers hold the slots, 1 x 8", NewcomersHoldTheSlots(seed: 1), gateways: 2, replicas: 1);
+        foreach ((int gateways, int replicas, double use) in new[] { (2, 1, 1.2), (2, 3, 1.2), (4, 3, 1.2), (2, 16, 0.9), (4, 16, 0.9), (16, 16, 0.9), (16, 16, 1.1) })
+            Print($"{use} use, {gateways} gateways, {replicas} x 8", Poisson(gateways, replicas * Slots, use, seconds: 60, seed: 1), gateways, replicas);
+    }
+
+    private static void Print(string what, IReadOnlyCollection<Visit> visits, int gateways, int replicas)
+    {
+        foreach (Way way in Enum.GetValues<Way>())
+            TestContext.Current.TestOutputHelper!.WriteLine($"{what}: {Figures.Of(way, visits, gateways, replicas)}");
+    }
+
+    private static List<Visit> OldLineAndNewcomers(int seed)
+    {
+        var random = new Random(seed);
+        var visits = new List<Visit>();
+        for (int i = 0; i < 80; i++)
+            visits.Add(new Visit(TimeSpan.FromMilliseconds(i), 0, Exponential(random, 1)));
+        for (TimeSpan at = TimeSpan.FromSeconds(1); at < TimeSpan.FromSeconds(20); at += Exponential(random, 1.0 / 6))
+            visits.Add(new Visit(at, 1, Exponential(random, 1)));
+        return visits;
+    }
+
+    /// <summary>The same, but that the newcomers found the replica free.</summary>
+    private static List<Visit> NewcomersHoldTheSlots(int seed) =>
+    [
+        .. OldLineAndNewcomers(seed).Select(visit => visit with
+        {
+            Gateway = 1 - visit.Gateway,
+            At = visit.Gateway == 0 ? visit.At + TimeSpan.FromSeconds(3) : visit.At,
+        }),
+    ];
+
+    private static List<Visit> Poisson(int gateways, int slots, double use, int seconds, int seed)
+    {
+        var random = new Random(seed);
+        var visits = new List<Visit>();
+        for (TimeSpan at = TimeSpan.Zero; at < TimeSpan.FromSeconds(seconds); at += Exponential(random, 1 / (use * slots)))
+            visits.Add(new Visit(at, random.Next(gateways), Exponential(random, 1)));
+        return visits;
+    }
+
+    private static TimeSpan Exponential(Random random, double meanSeconds) => TimeSpan.FromSeconds(meanSeconds * -Math.Log(1 - random.NextDouble()));
+
+    /// <param name="LongestMs">Longest wait.</param>
+    /// <param name="P99Ms">99 % waited less.</param>
+    /// <param name="WorstOvertakenMs">By how much the luckiest of those who were served before somebody was younger.</param>
+    /// <param name="AllServedS">When the last one got its slot: throughput.</param>
+    private sealed record Figures(double LongestMs, double P99Ms, double WorstOvertakenMs, double AllServedS, double RefusalsPerRequest, int Offers, int Declined)
+    {
+        public static Figures Of(Way way, IReadOnlyCollection<Visit> visits, int gateways, int replicas)
+        {
+            bool[] knowOffers = [.. Enumerable.Repeat(way != Way.Luck, way == Way.OneLine ? 1 : gateways)];
+            if (way == Way.Mixed)
+                knowOffers[^1] = false;
+            var world = new SharedReplicas(knowOffers, replicas, Slots);
+            IReadOnlyList<Served> served = world.Serve(way == Way.OneLine ? [.. visits.Select(visit => visit with { Gateway = 0 })] : visits);
+            Assert.Equal(0, world.Left);
+            double[] waits = [.. served.Select(one => one.Waited.TotalMilliseconds).Order()];
+            return new Figures(
+                waits[^1], waits[waits.Length * 99 / 100], Overtaken(served).TotalMilliseconds, served[^1].StartedAt.TotalSeconds,
+                (double)world.Refusals / waits.Length, world.Offers, world.Declined);
+        }
+
+        private static TimeSpan Overtaken(IReadOnlyList<Served> served)
+        {
+            TimeSpan youngest = TimeSpan.Zero;
+            TimeSpan worst = TimeSpan.Zero;
+            foreach (Served one in served)
+            {
+                worst = youngest - one.Visit.At > worst ? youngest - one.Visit.At : worst;
+                youngest = one.Visit.At > youngest ? one.Visit.At : youngest;
+            }
+            return worst;
+        }
+    }
+}

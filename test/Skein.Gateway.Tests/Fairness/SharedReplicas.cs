@@ -1,0 +1,271 @@
+using System.Globalization;
+using Microsoft.Extensions.Time.Testing;
+using Skein.Protocol.V1;
+using Skein.Replica.Serving;
+using Skein.Routing;
+using Skein.Routing.Admission;
+using Skein.Routing.Balancing;
+using Skein.Routing.Fleet;
+using Skein.Routing.Health;
+using RoutedReplica = Skein.Routing.Fleet.Replica;
+
+namespace Skein.Gateway.Tests.Fairness;
+
+/// <summary>A request as it comes: when, to which gateway, and how long it will run.</summary>
+internal sealed record Visit(TimeSpan At, int Gateway, TimeSpan Hold);
+
+/// <summary>How a request fared.</summary>
+internal sealed record Served(Visit Visit, TimeSpan StartedAt)
+{
+    public TimeSpan Waited => StartedAt - Visit.At;
+}
+
+/// <summary>
+/// Several gateways' lines before the slots of the same replicas, in virtual time: production's admission core and slot table, with load
+/// reports, beacons as membership sends them, and half a millisecond each way between them.
+/// </summary>
+internal sealed class SharedReplicas
+{
+    private static readonly TimeSpan OneWay = TimeSpan.FromMilliseconds(0.5);
+    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan BeaconStep = TimeSpan.FromMilliseconds(20);
+    private static readonly TimeSpan BeaconInterval = TimeSpan.FromMilliseconds(100);
+
+    private readonly PriorityQueue<Action, (TimeSpan At, long Order)> _events = new();
+    private readonly FakeTimeProvider _time = new();
+    private readonly Random _phases;
+    private readonly Server[] _servers;
+    private readonly Front[] _fronts;
+    private readonly List<Served> _served = [];
+    private readonly int _slots;
+    private TimeSpan _now;
+    private long _order;
+
+    /// <param name="gateways">For each one, whether it tells of its line and takes offers; those of older releases do not.</param>
+    /// <param name="replicas">How many there are.</param>
+    /// <param name="slots">Of each.</param>
+    /// <param name="seed">Of ties and phases.</param>
+    public SharedReplicas(bool[] gateways, int replicas, int slots, int seed = 1)
+    {
+        _slots = slots;
+        _phases = new Random(seed);
+        _servers = [.. Enumerable.Range(0, replicas).Select(_ => new Server(slots, _time))];
+        _fronts = [.. gateways.Select((knowsOffers, index) => new Front(this, index, knowsOffers, (ulong)seed))];
+        foreach (Front front in _fronts)
+        {
+            Every(Tick, front.Dispatch);
+            Every(BeaconStep, front.TakeBeacons);
+        }
+        for (int i = 0; i < replicas; i++)
+        {
+            int index = i;
+            Every(BeaconStep, () => Tell(index));
+        }
+    }
+
+    public int Refusals { get; private set; }
+
+    public int Offers { get; private set; }
+
+    public int Declined { get; private set; }
+
+    /// <summary>Slots in use or kept when all was over: anything but 0 is a leak.</summary>
+    public long Left => _servers.Sum(server => (long)server.Table.Report().Running);
+
+    /// <summary>Serves all visits.</summary>
+    /// <returns>In the order in which they got a slot.</returns>
+    public IReadOnlyList<Served> Serve(IReadOnlyCollection<Visit> visits)
+    {
+        foreach (Visit visit in visits)
+            At(visit.At, () => _fronts[visit.Gateway].Ask(Request(visit), visit));
+        while (_served.Count < visits.Count)
+            Step();
+        TimeSpan over = _now + visits.Max(visit => visit.Hold) + TimeSpan.FromSeconds(1);
+        while (_now < over)
+            Step();
+        return _served;
+    }
+
+    private AdmissionRequest Request(Visit visit) => new("m", new Arrival(0, ++_order, 0) { At = visit.At }, Displaced: false, null, "", []);
+
+    private void Step()
+    {
+        _events.TryDequeue(out Action? next, out (TimeSpan At, long) key);
+        if (key.At > _now)
+            _time.Advance(key.At - _now);
+        _now = key.At;
+        next!();
+    }
+
+    /// <summary>As membership does: at once when it matters, else ten times a second.</summary>
+    private void Tell(int index)
+    {
+        Server server = _servers[index];
+        int running = (int)server.Table.Report().Running;
+        bool matters = Math.Abs(running - server.Told) * 10 >= Math.Max(10, server.Told);
+        if (!matters && _now - server.ToldAt < BeaconInterval)
+            return;
+        (server.Told, server.ToldAt) = (running, _now);
+        After(OneWay, () =>
+        {
+            foreach (Front front in _fronts)
+                front.Beacons[index] = (running, _now);
+        });
+    }
+
+    private void After(TimeSpan delay, Action action) => At(_now + delay, action);
+
+    private void At(TimeSpan at, Action action) => _events.Enqueue(action, (at, ++_order));
+
+    private void Every(TimeSpan period, Action action)
+    {
+        void Again()
+        {
+            action();
+            After(period, Again);
+        }
+        After(period * _phases.NextDouble(), Again);
+    }
+
+    private sealed class Server
+    {
+        public Server(int slots, TimeProvider time)
+        {
+            Table = new SlotTable(generation: 1, time);
+            Table.SetSlots(slots);
+        }
+
+        public SlotTable Table { get; }
+
+        public int Told { get; set; }
+
+        public TimeSpan ToldAt { get; set; }
+    }
+
+    private sealed class Front
+    {
+        private readonly SharedReplicas _world;
+        private readonly string _name;
+        private readonly bool _knowsOffers;
+        private readonly AdmissionCore _core;
+        private readonly FleetSnapshot _snapshot;
+        private readonly TimeSpan[] _taken;
+        private readonly Dictionary<Waiter, Visit> _waiting = [];
+
+        public Front(SharedReplicas world, int index, bool knowsOffers, ulong seed)
+        {
+            (_world, _name, _knowsOffers) = (world, $"gateway-{index}", knowsOffers);
+            _core = new AdmissionCore(
+                new AdmissionOptions { QueueLength = 100_000 },
+                new HealthOptions(),
+                new BalancingPolicies(BalancingPolicies.BuiltIn).Get(BalancingPolicies.Default),
+                new SeededRandomSource(seed + (ulong)index));
+            Beacons = new (int, TimeSpan)[world._servers.Length];
+            _taken = new TimeSpan[world._servers.Length];
+            _snapshot = new FleetSnapshot([.. Enumerable.Range(0, world._servers.Length).Select(i => new RoutedReplica(Describe(i)))], [], complete: true);
+            _core.Update(_snapshot, TimeSpan.Zero, []);
+            for (int i = 0; knowsOffers && i < world._servers.Length; i++)
+            {
+                int server = i;
+                world._servers[i].Table.Listen(_name, number => Offered(server, number));
+            }
+        }
+
+        public (int Running, TimeSpan At)[] Beacons { get; }
+
+        public void Ask(AdmissionRequest request, Visit visit)
+        {
+            Dispatch();
+            if (_core.TryReserve(request, _world._now) is { } slot)
+                Start(slot, request, visit);
+            else
+                _waiting[_core.Enqueue(request, _world._now)] = visit;
+        }
+
+        public void TakeBeacons()
+        {
+            for (int i = 0; i < Beacons.Length; i++)
+            {
+                if (Beacons[i].At <= _taken[i])
+                    continue;
+                _taken[i] = Beacons[i].At;
+                AdmissionCore.Report(_snapshot.Replicas[i], Beacons[i].Running, Beacons[i].At);
+            }
+            Dispatch();
+        }
+
+        public void Dispatch()
+        {
+            if (_core.Waiting == 0)
+                return;
+            var grants = new List<(Waiter Waiter, Reservation Slot)>();
+            _core.Dispatch(_world._now, grants);
+            foreach ((Waiter waiter, Reservation slot) in grants)
+            {
+                _waiting.Remove(waiter, out Visit? visit);
+                Start(slot, waiter.Request with { WaitingSince = waiter.EnqueuedAt }, visit!);
+            }
+        }
+
+        private ReplicaDescription Describe(int index) =>
+            new() { Id = new ReplicaId($"r{index}", 1), Address = "", Models = ["m"], Slots = _world._slots };
+
+        private LoadReport Report(SlotTable table)
+        {
+            LoadReport report = table.Report(_name);
+            if (!_knowsOffers)
+                report.ClearRemembersCaller();
+            return report;
+        }
+
+        private void Offered(int index, uint number)
+        {
+            _world.Offers++;
+            _world.After(OneWay, () =>
+            {
+                AdmissionCore.Offer(_snapshot.Replicas[index]);
+                Dispatch();
+                if (_core.EndOffer(_snapshot.Replicas[index], _world._now))
+                    return;
+                _world.Declined++;
+                _world.After(OneWay, () => _world._servers[index].Table.Decline(_name, number));
+            });
+            // The clock stops where the offer ends.
+            _world.After(SlotOffers.Lifetime, () => { });
+        }
+
+        private void Start(Reservation slot, AdmissionRequest request, Visit visit)
+        {
+            TimeSpan granted = _world._now;
+            SlotTable table = _world._servers[int.Parse(slot.Replica.Id.Name.AsSpan(1), CultureInfo.InvariantCulture)].Table;
+            LineTold? told = _knowsOffers ? new LineTold(granted - visit.At, granted - slot.NextSince) : null;
+            _world.After(OneWay, () =>
+            {
+                if (table.TryTake(_name, told, out SlotLease? lease) != SlotAnswer.Granted)
+                {
+                    _world.Refusals++;
+                    LoadReport refusal = Report(table);
+                    _world.After(OneWay, () => End(slot, granted, LeaseOutcome.Refused, refusal));
+                    _world.After(OneWay, () => Ask(request with { WaitingSince = request.WaitingSince ?? granted }, visit));
+                    return;
+                }
+                _world._served.Add(new Served(visit, _world._now));
+                LoadReport first = Report(table);
+                _world.After(OneWay, () => _core.Report(slot.Replica, first, _world._now));
+                _world.After(visit.Hold, () =>
+                {
+                    lease!.Dispose();
+                    LoadReport last = Report(table);
+                    _world.After(OneWay, () => End(slot, granted, LeaseOutcome.Finished, last));
+                });
+            });
+        }
+
+        private void End(Reservation slot, TimeSpan granted, LeaseOutcome outcome, LoadReport report)
+        {
+            _core.Release(slot, _world._now - granted, outcome, _world._now);
+            _core.Report(slot.Replica, report, _world._now);
+            Dispatch();
+        }
+    }
+}

@@ -1,0 +1,124 @@
+using Skein.Protocol.V1;
+using Skein.Routing.Admission;
+using Skein.Routing.Fleet;
+using Skein.Routing.Tests.Support;
+using static Skein.Routing.Tests.Support.StaticFleet;
+
+namespace Skein.Routing.Tests.Admission;
+
+/// <summary>What a gateway does with a slot that a replica keeps for it, and what it tells replicas of its line.</summary>
+public sealed class OfferTests
+{
+    private ulong _reports;
+    private int _arrivals;
+
+    [Fact]
+    public async Task TakeOffer_ReplicaFullAsFarAsKnown_ServesTheOldestWaiterAlone()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 2)));
+        Replica replica = gateway.Fleet.Current.Replicas[0];
+        ReportFull(gateway, replica);
+        Task<ReplicaLease> first = AcquireAsync(gateway);
+        Task<ReplicaLease> second = AcquireAsync(gateway);
+
+        Assert.True(gateway.Admission.TakeOffer(replica));
+
+        Assert.Same(replica, (await first).Replica);
+        Assert.False(second.IsCompleted);
+    }
+
+    [Fact]
+    public void TakeOffer_NobodyWaits_IsDeclinedAndChangesNothing()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 2)));
+        Replica replica = gateway.Fleet.Current.Replicas[0];
+        ReportFull(gateway, replica);
+
+        Assert.False(gateway.Admission.TakeOffer(replica));
+
+        Assert.False(AcquireAsync(gateway).IsCompleted);
+    }
+
+    [Fact]
+    public async Task TakeOffer_OfASlotWhoseOwnAttemptIsJustEnding_IsNotDeclined()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
+        ReplicaLease ending = await AcquireAsync(gateway);
+        Task<ReplicaLease> waiter = AcquireAsync(gateway);
+
+        Assert.True(gateway.Admission.TakeOffer(ending.Replica));
+        Assert.False(waiter.IsCompleted);
+        ending.Release(LeaseOutcome.Finished);
+
+        await waiter;
+    }
+
+    [Fact]
+    public async Task TellOfLine_Lease_TellsItsOwnAgeAndThatOfTheNext()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
+        ReplicaLease running = await AcquireAsync(gateway);
+        Task<ReplicaLease> first = AcquireAsync(gateway);
+        gateway.Time.Advance(TimeSpan.FromMilliseconds(700));
+        Task<ReplicaLease> second = AcquireAsync(gateway);
+        gateway.Time.Advance(TimeSpan.FromMilliseconds(300));
+
+        running.Release(LeaseOutcome.Finished);
+        var request = new GenerateRequest();
+        (await first).TellOfLine(request);
+        Assert.Equal((1000u, 300u), (request.WaitedMs, request.NextWaitedMs));
+
+        (await first).Release(LeaseOutcome.Finished);
+        (await second).TellOfLine(request);
+        Assert.Equal((300u, false), (request.WaitedMs, request.HasNextWaitedMs));
+    }
+
+    [Fact]
+    public async Task TellOfLine_DisplacedSession_IsAsOldAsItsArrival()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
+        gateway.Time.Advance(TimeSpan.FromMinutes(2));
+        var request = new GenerateRequest();
+
+        ReplicaLease lease = await gateway.Admission.AcquireAsync(
+            new AdmissionRequest("m", new Arrival(0, 1, 0) { At = TimeSpan.FromMinutes(1) }, Displaced: true, null, "", []), default);
+        lease.TellOfLine(request);
+
+        Assert.Equal(60_000u, request.WaitedMs);
+    }
+
+    [Fact]
+    public void Report_ReplicaHasForgottenThisGateway_IsAskedSoonThoughBeaconsCallItFull()
+    {
+        Assert.Equal(250, AskedAfterMs(remembers: false));
+        Assert.Equal(5000, AskedAfterMs(remembers: true));
+        Assert.Equal(5000, AskedAfterMs(remembers: null)); // of the release before
+    }
+
+    private int AskedAfterMs(bool? remembers)
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 2)));
+        Replica replica = gateway.Fleet.Current.Replicas[0];
+        ReportFull(gateway, replica, remembers);
+        _ = AcquireAsync(gateway);
+        int ms = 0;
+        for (; gateway.Admission.Waiting > 0; ms += 10)
+        {
+            Assert.InRange(ms, 0, 10_000);
+            gateway.Time.Advance(TimeSpan.FromMilliseconds(10));
+            gateway.Admission.Report([new RunningNews(replica, 2, gateway.Time.GetTimestamp())]);
+        }
+        return ms;
+    }
+
+    private void ReportFull(Gateway gateway, Replica replica, bool? remembers = true)
+    {
+        var report = new LoadReport { Generation = 1, Sequence = ++_reports, Slots = 2, Running = 2 };
+        if (remembers is not null)
+            report.RemembersCaller = remembers.Value;
+        gateway.Admission.Report(replica, report);
+    }
+
+    private Task<ReplicaLease> AcquireAsync(Gateway gateway) =>
+        gateway.Admission.AcquireAsync(new AdmissionRequest("m", new Arrival(0, ++_arrivals, 0), Displaced: false, null, "", []), default).AsTask();
+}
