@@ -93,6 +93,18 @@ public sealed record ProtocolOptions
     /// <summary>Longest pause between two tries of a seed. Default 10 s, range <see cref="SeedRetryMin"/> to 1 h.</summary>
     public TimeSpan SeedRetryMax { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>
+    /// Silence of all seeds after which a newcomer begins one more try beside those under way, again and again up to <see cref="SeedTries"/>.
+    /// Default 250 ms, range 10 ms to 1 min; from <see cref="ExchangeTimeout"/> on there is none.
+    /// </summary>
+    public TimeSpan SeedHedgeAfter { get; init; } = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>
+    /// Tries at which a newcomer begins no further one beside them; each seed is asked once in any case. Default 4, range 1 (never a second
+    /// one) to 16.
+    /// </summary>
+    public int SeedTries { get; init; } = 4;
+
     /// <summary>Longest TCP exchange (join, full state). Default 2 s, range 50 ms to 1 min.</summary>
     public TimeSpan ExchangeTimeout { get; init; } = TimeSpan.FromSeconds(2);
 
@@ -135,6 +147,7 @@ public sealed record ProtocolOptions
         RefusalCheckAfter = TimeSpan.FromMilliseconds(30),
         SuspicionMin = TimeSpan.FromMilliseconds(350),
         DeadContactInterval = TimeSpan.FromSeconds(2),
+        SeedHedgeAfter = TimeSpan.FromMilliseconds(100),
         NameCheckTimeout = TimeSpan.FromMilliseconds(200),
     };
 
@@ -147,6 +160,7 @@ public sealed record ProtocolOptions
         RefusalCheckAfter = TimeSpan.FromMilliseconds(700),
         SuspicionMin = TimeSpan.FromSeconds(5),
         GossipInterval = TimeSpan.FromMilliseconds(100),
+        SeedHedgeAfter = TimeSpan.FromMilliseconds(1500),
         ExchangeTimeout = TimeSpan.FromSeconds(10),
         NameCheckTimeout = TimeSpan.FromSeconds(2),
     };
@@ -177,6 +191,8 @@ public sealed record ProtocolOptions
         Check.Range(nameof(FlapMemory), FlapMemory, ReturnHold, TimeSpan.FromHours(24));
         Check.Range(nameof(SeedRetryMin), SeedRetryMin, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));
         Check.Range(nameof(SeedRetryMax), SeedRetryMax, SeedRetryMin, TimeSpan.FromHours(1));
+        Check.Range(nameof(SeedHedgeAfter), SeedHedgeAfter, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));
+        Check.Range(nameof(SeedTries), SeedTries, 1, 16);
         Check.Range(nameof(ExchangeTimeout), ExchangeTimeout, TimeSpan.FromMilliseconds(50), TimeSpan.FromMinutes(1));
         Check.Range(nameof(NameCheckTimeout), NameCheckTimeout, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));
         Check.Range(nameof(LoadInterval), LoadInterval, TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(10));

@@ -57,6 +57,13 @@ public sealed class MembershipOptionsTests
     }
 
     [Fact]
+    public void Validate_NoTryOfASeedOrAnotherOneAtOnce_IsRefused()
+    {
+        AssertRefused(Valid with { Protocol = ProtocolOptions.Lan with { SeedTries = 0 } }, "SeedTries", "0", "1", "16");
+        AssertRefused(Valid with { Protocol = ProtocolOptions.Lan with { SeedHedgeAfter = TimeSpan.Zero } }, "SeedHedgeAfter", "00:00:00", "00:00:00.01");
+    }
+
+    [Fact]
     public void Validate_TheDeadForgottenBeforeALoneAccusersVerdict_IsRefused() =>
         AssertRefused(Valid with { Protocol = ProtocolOptions.Lan with { TombstoneLifetime = TimeSpan.FromSeconds(11) } }, "TombstoneLifetime", "00:00:11", "00:00:12");
 

@@ -4,7 +4,9 @@ namespace Skein.Membership.Core;
 
 /// <summary>
 /// Finds the group through the seeds and keeps asking those that nobody live is at, for ever and ever more rarely: so members that started
-/// alone find each other, and a cluster that was cut in two heals. The first answer also tells whether this member's name is free.
+/// alone find each other, and a cluster that was cut in two heals. The first answer also tells whether this member's name is free. A
+/// newcomer that hears nothing begins further tries beside the first ("The Tail at Scale", Dean and Barroso, 2013): a lost SYN costs TCP a
+/// second.
 /// </summary>
 internal sealed class Joiner
 {
@@ -12,6 +14,9 @@ internal sealed class Joiner
     private readonly Outbox _outbox;
     private readonly NameCheck _nameCheck;
     private readonly Seed[] _seeds;
+    private int _lastHedged;
+    private bool _hedgeScheduled;
+    private const int IndexBits = 8;
 
     public Joiner(CoreState state, Outbox outbox, NameCheck nameCheck, IReadOnlyList<string> seeds)
     {
@@ -32,27 +37,36 @@ internal sealed class Joiner
     public void OnResolved(int index, PeerAddress? address)
     {
         Seed seed = _seeds[index];
+        if (seed.Hedging)
+        {
+            seed.Hedging = false;
+            if (seed.Waiting > 0 && IsUnanswered && address is { } other && other != _state.Self.Address)
+                Ask(index, other);
+            return;
+        }
         if (address is not { } found)
         {
             Missed(index, "its name does not resolve");
             return;
         }
-        seed.Address = found;
         if (found == _state.Self.Address)
         {
+            seed.Address = found;
             seed.Reached = true;
             seed.Tried = true;
             ActivateWhenAlone();
             return;
         }
-        PacketKind kind = _state.Phase == CorePhase.Observing ? PacketKind.Pull : PacketKind.PushPull;
-        var token = new ExchangeToken(ExchangePurpose.Seed, (ulong)index);
-        _state.Effects.Exchange(token, found, _outbox.FullState(kind), _state.Options.ExchangeTimeout);
+        seed.Deadline = _state.Now + _state.Options.ExchangeTimeout;
+        Ask(index, found);
     }
 
-    public void OnReplied(int index)
+    /// <summary>The first answer ends a round; what comes of its other tries changes nothing any more.</summary>
+    public void OnReplied(ulong attempt)
     {
-        Seed seed = _seeds[index];
+        if (!TryFind(attempt, out int index, out Seed seed))
+            return;
+        seed.EndRound();
         (seed.Tried, seed.Reached, seed.Problem) = (true, true, null);
         _state.Table.Touch();
         if (IsLive(seed.Address))
@@ -62,7 +76,28 @@ internal sealed class Joiner
         _nameCheck.Begin();
     }
 
-    public void OnFailed(int index, string problem) => Missed(index, problem);
+    /// <summary>Silence ends a round with its last try only; an answer of another kind ends it at once.</summary>
+    public void OnFailed(ulong attempt, ExchangeOutcome outcome, string problem)
+    {
+        if (!TryFind(attempt, out int index, out Seed seed))
+            return;
+        seed.Waiting--;
+        if (outcome == ExchangeOutcome.Failed && seed.Waiting > 0)
+            return;
+        seed.EndRound();
+        Missed(index, problem);
+    }
+
+    /// <summary>Nobody has answered for a while: one more try, of the next seed in turn, at what its name resolves to now.</summary>
+    public void OnHedgeTimer()
+    {
+        _hedgeScheduled = false;
+        if (!IsUnanswered || !Array.Exists(_seeds, static seed => seed.Waiting > 0))
+            return;
+        if (_seeds.Sum(static seed => seed.Waiting + (seed.Hedging ? 1 : 0)) < _state.Options.SeedTries)
+            HedgeNext();
+        ScheduleHedge();
+    }
 
     public static string Explain(ExchangeOutcome outcome) => outcome == ExchangeOutcome.Refused ? "nobody listens there" : "no answer";
 
@@ -73,6 +108,52 @@ internal sealed class Joiner
             AskAgain(index, _state.Options.SeedRetryMax);
         else
             _state.Effects.Resolve(index);
+    }
+
+    private bool IsUnanswered => _state.Phase == CorePhase.Observing && !_nameCheck.Running;
+
+    private void HedgeNext()
+    {
+        for (int i = 1; i <= _seeds.Length; i++)
+        {
+            int index = (_lastHedged + i) % _seeds.Length;
+            if (_seeds[index].Waiting == 0 || _seeds[index].Hedging)
+                continue;
+            _lastHedged = index;
+            _seeds[index].Hedging = true;
+            _state.Effects.Resolve(index);
+            return;
+        }
+    }
+
+    private void Ask(int index, PeerAddress address)
+    {
+        Seed seed = _seeds[index];
+        TimeSpan timeLeft = seed.Deadline - _state.Now;
+        if (timeLeft <= TimeSpan.Zero)
+            return;
+        seed.Address = address;
+        seed.Waiting++;
+        if (IsUnanswered)
+            ScheduleHedge();
+        PacketKind kind = _state.Phase == CorePhase.Observing ? PacketKind.Pull : PacketKind.PushPull;
+        var token = new ExchangeToken(ExchangePurpose.Seed, (seed.Round << IndexBits) | (uint)index);
+        _state.Effects.Exchange(token, address, _outbox.FullState(kind), timeLeft);
+    }
+
+    private bool TryFind(ulong attempt, out int index, out Seed seed)
+    {
+        index = (int)(attempt & ((1 << IndexBits) - 1));
+        seed = _seeds[index];
+        return seed.Waiting > 0 && seed.Round == attempt >> IndexBits;
+    }
+
+    private void ScheduleHedge()
+    {
+        if (_hedgeScheduled || _state.Options.SeedTries == 1)
+            return;
+        _hedgeScheduled = true;
+        _state.Timers.Set(_state.Now + _state.Options.SeedHedgeAfter, TimerKind.SeedHedge);
     }
 
     private void Missed(int index, string problem)
@@ -120,10 +201,24 @@ internal sealed class Joiner
 
         public TimeSpan Pause { get; set; } = pause;
 
+        /// <summary>Which of the times that it is asked this is; a round may have several tries.</summary>
+        public ulong Round { get; private set; }
+
+        /// <summary>When the tries of this round end.</summary>
+        public TimeSpan Deadline { get; set; }
+
+        /// <summary>Tries of this round that are under way.</summary>
+        public int Waiting { get; set; }
+
+        /// <summary>Its name is being looked up for one more.</summary>
+        public bool Hedging { get; set; }
+
         public bool Tried { get; set; }
 
         public bool Reached { get; set; }
 
         public string? Problem { get; set; }
+
+        public void EndRound() => (Round, Waiting) = (Round + 1, 0);
     }
 }

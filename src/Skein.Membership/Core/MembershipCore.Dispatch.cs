@@ -33,6 +33,9 @@ internal sealed partial class MembershipCore
             case TimerKind.Seed:
                 _joiner.OnTimer((int)key);
                 break;
+            case TimerKind.SeedHedge:
+                _joiner.OnHedgeTimer();
+                break;
             case TimerKind.NameCheckEnd:
                 _nameCheck.OnTimer((int)key);
                 break;

@@ -155,10 +155,10 @@ internal sealed partial class MembershipCore
                 _prober.OnExchangeEnded((uint)token.Key, outcome);
                 break;
             case ExchangePurpose.Seed when outcome == ExchangeOutcome.Replied:
-                _joiner.OnReplied((int)token.Key);
+                _joiner.OnReplied(token.Key);
                 break;
             case ExchangePurpose.Seed:
-                _joiner.OnFailed((int)token.Key, outcome == ExchangeOutcome.Unreadable ? _seal.Explain(LastDrop, reply) : Joiner.Explain(outcome));
+                _joiner.OnFailed(token.Key, outcome, outcome == ExchangeOutcome.Unreadable ? _seal.Explain(LastDrop, reply) : Joiner.Explain(outcome));
                 break;
             case ExchangePurpose.NameCheck:
                 _nameCheck.OnExchangeEnded(outcome);

@@ -23,6 +23,7 @@ internal sealed class SelfJudge(CoreState state, Judge judge)
     private TimeSpan _returnedAt;
     private TimeSpan _soundSince;
     private TimeSpan _hold;
+    private TimeSpan? _answeredDeafness;
     private bool _scheduled;
 
     // Half cut off: so many of this within so many periods. A fifth of all packets lost at everybody makes a tenth of it.
@@ -96,9 +97,12 @@ internal sealed class SelfJudge(CoreState state, Judge judge)
         {
             Forget();
             // One side of a cut has its own company, and hears it.
-            return state.WasDeaf && _returns >= state.Options.FreeReturns;
+            return WasDeafAgain && _returns >= state.Options.FreeReturns;
         }
     }
+
+    /// <summary>One cut counts once: an accusation that began before its end may come after the return from it.</summary>
+    private bool WasDeafAgain => state.WasDeaf && state.DeafUntil != _answeredDeafness;
 
     private void Forget()
     {
@@ -127,8 +131,9 @@ internal sealed class SelfJudge(CoreState state, Judge judge)
 
     private void Return(uint incarnation)
     {
-        if (state.WasDeaf || IsHeld)
+        if (WasDeafAgain || IsHeld)
             (_returns, _returnedAt) = (_returns + 1, state.Now);
+        _answeredDeafness = state.DeafUntil;
         state.Self.Accusers = default;
         judge.Refute(incarnation);
         _since = state.Self.Incarnation;

@@ -11,6 +11,7 @@ internal enum TimerKind
     Suspicion,
     Gossip,
     Seed,
+    SeedHedge,
     NameCheckEnd,
     DeadContact,
     AntiEntropy,

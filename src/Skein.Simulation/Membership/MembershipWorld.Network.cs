@@ -6,6 +6,10 @@ namespace Skein.Simulation.Membership;
 /// <summary>The network between members: datagrams that may be lost, doubled and overtaken; streams that arrive or do not.</summary>
 internal sealed partial class MembershipWorld
 {
+    /// <summary>Of a SYN and its answer, and the least one of data: RFC 6298, and Linux for the latter.</summary>
+    private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan DataTimeout = TimeSpan.FromMilliseconds(200);
+
     public void Send(SimulatedMember from, PeerAddress to, ReadOnlySpan<byte> datagram)
     {
         from.SentPackets++;
@@ -71,22 +75,37 @@ internal sealed partial class MembershipWorld
         _events.Schedule(Now, new WorldEvent { Kind = WorldEventKind.Resolved, Member = member, From = address, Number = seed });
     }
 
+    /// <summary>
+    /// A request whose connection or bytes were lost comes when TCP has sent them again, unless the asker has given up by then. The round
+    /// trip of a handshake that goes well is not counted; a refusal is never lost.
+    /// </summary>
     private void Serve(SimulatedMember member, WorldEvent request)
     {
-        if (!member.IsRunning)
+        StreamState stream = request.Stream!;
+        if (!member.IsRunning || stream.Ended)
             return;
+        if (stream.ReplyTakes is not { } replyTakes)
+        {
+            TimeSpan passes = Link.Delay(_random);
+            TimeSpan late = Retransmissions(HandshakeTimeout) + Retransmissions(HandshakeTimeout) + Retransmissions(DataTimeout);
+            stream.ReplyTakes = replyTakes = passes + Retransmissions(DataTimeout);
+            if (late > TimeSpan.Zero)
+            {
+                _events.Schedule(Now + late, request);
+                return;
+            }
+        }
         ReadOnlySpan<byte> reply = member.Core.Serve(request.From, request.Bytes, Now);
-        if (!reply.IsEmpty && Passes(member, request.Stream!.Asker))
-            End(request.Stream, ExchangeOutcome.Replied, member.Address, reply.ToArray(), Now + Link.Delay(_random) + Retransmissions());
+        if (!reply.IsEmpty && Passes(member, stream.Asker))
+            End(stream, ExchangeOutcome.Replied, member.Address, reply.ToArray(), Now + replyTakes);
     }
 
-    /// <summary>What loss costs a TCP exchange: a second for each lost packet of the handshake, a fifth of one for data, doubling.</summary>
-    private TimeSpan Retransmissions()
+    /// <summary>What loss costs one packet of a TCP exchange: its time-out, doubling.</summary>
+    private TimeSpan Retransmissions(TimeSpan timeout)
     {
         TimeSpan late = TimeSpan.Zero;
-        for (int packet = 0; packet < 4; packet++)
-            for (TimeSpan wait = TimeSpan.FromMilliseconds(packet < 2 ? 1000 : 200); _random.Chance(Link.LossPermille); wait *= 2)
-                late += wait;
+        for (TimeSpan wait = timeout; _random.Chance(Link.LossPermille); wait *= 2)
+            late += wait;
         return late;
     }
 

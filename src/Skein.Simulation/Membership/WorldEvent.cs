@@ -46,4 +46,7 @@ internal sealed class StreamState(SimulatedMember asker, ExchangeToken token)
     public ExchangeToken Token { get; } = token;
 
     public bool Ended { get; set; }
+
+    /// <summary>How long the reply is on its way; known from the moment on when the request would come if nothing of it were lost.</summary>
+    public TimeSpan? ReplyTakes { get; set; }
 }

@@ -31,6 +31,15 @@ public sealed class ScenarioTests
         Assert.InRange(Pair(Run("process-killed", members: 32, runs: 20), "last dead").Max, 0, 1.0);
 
     [Fact]
+    public void Join_ATenthOfAllDatagramsLost_IsKnownToAllWithinTwoPeriods()
+    {
+        SimulationTable table = Run("join", members: 5, runs: 300);
+
+        Assert.Equal("10 %", Cell(table, "loss", row: 1));
+        Assert.InRange(double.Parse(Cell(table, "max", row: 1), CultureInfo.InvariantCulture), 0, 2.0);
+    }
+
+    [Fact]
     public void SlowMembers_DefaultAndFastProfile_NobodyIsDeclaredDead()
     {
         SimulationTable table = Run("slow-members", members: 32, runs: 1);
