@@ -216,6 +216,8 @@ public sealed class MessageBoundTests
 
         protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
         {
+            // The client may keep the headers back until there are bytes to follow; a call may send none.
+            await stream.FlushAsync(cancellationToken);
             while (true)
             {
                 var read = await reader.ReadAsync(cancellationToken);
