@@ -54,16 +54,22 @@ internal sealed partial class InferenceGateway(
         catch (Exception e)
         {
             measurement.End(SessionErrors.Internal.Code);
-            Log.Failed(logger, request.RequestId, e);
-            throw new RpcException(new Status(StatusCode.Internal, $"the gateway failed; its log tells more about request {request.RequestId}"));
+            throw Failure(request.RequestId, e);
         }
     }
 
     public override Task<DescribeResponse> Describe(DescribeRequest request, ServerCallContext context)
     {
-        var response = new DescribeResponse { Engine = Protocol.Roles.Gateway };
-        response.Models.AddRange(catalog.List().Select(model => model.Description));
-        return Task.FromResult(response);
+        try
+        {
+            var response = new DescribeResponse { Engine = Protocol.Roles.Gateway };
+            response.Models.AddRange(catalog.List().Select(model => model.Description));
+            return Task.FromResult(response);
+        }
+        catch (Exception e)
+        {
+            throw Failure(VisibleText.RequestId(context.RequestHeaders.GetValue(SkeinHeaders.RequestId)), e);
+        }
     }
 
     private async Task RelayAsync(
@@ -116,6 +122,12 @@ internal sealed partial class InferenceGateway(
         {
             throw new SessionException(SessionError.SlowClient, $"the client did not read for {options.WriteTimeout.TotalSeconds} s");
         }
+    }
+
+    private RpcException Failure(string requestId, Exception cause)
+    {
+        Log.Failed(logger, requestId, cause);
+        return new RpcException(new Status(StatusCode.Internal, $"the gateway failed; its log tells more about request {requestId}"));
     }
 
     private static Metadata Headers(IGenerationSession session, string requestId)

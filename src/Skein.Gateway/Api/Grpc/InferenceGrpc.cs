@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
 using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Grpc;
@@ -26,6 +27,8 @@ public static class InferenceGrpc
             // The service tells its own failures apart; what is left are messages that cannot be read, and their sender must learn why.
             service.EnableDetailedErrors = true;
         });
+        // For the same reason its own log of failures would hold nothing but those, a stack each, and any client could fill it.
+        services.AddLogging(logging => logging.AddFilter("Grpc.AspNetCore.Server.ServerCallHandler", LogLevel.None));
         return services;
     }
 
