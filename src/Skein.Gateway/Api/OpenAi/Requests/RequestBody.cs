@@ -25,7 +25,7 @@ internal static class RequestBody
         if (JsonType.Problem(request) is { } problem)
             throw new RequestRefusedException(JsonType.Status, JsonType.Code, null, problem);
         if (request.Headers.ContentEncoding is { Count: > 0 } encoding && !"identity".Equals(encoding, StringComparison.OrdinalIgnoreCase))
-            throw new RequestRefusedException(JsonType.Status, "unsupported_content_encoding", null, $"content-encoding: {encoding}; allowed: none: bodies are not compressed");
+            throw new RequestRefusedException(JsonType.Status, "unsupported_content_encoding", null, $"content-encoding: {JsonType.Shown(encoding.ToString())}; allowed: none: bodies are not compressed");
         if (request.ContentLength > maxBytes)
             throw TooLarge(string.Create(CultureInfo.InvariantCulture, $"{request.ContentLength} bytes"), maxBytes);
 
