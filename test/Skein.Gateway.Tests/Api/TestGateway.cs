@@ -44,7 +44,7 @@ internal sealed class TestGateway : IAsyncDisposable
 
     public Outcomes Outcomes { get; }
 
-    public static async Task<TestGateway> StartAsync(Action<ScriptedSession>? script = null, ApiOptions? options = null, TimeProvider? time = null)
+    public static async Task<TestGateway> StartAsync(Action<ScriptedSession>? script = null, ApiOptions? options = null, TimeProvider? time = null, IModelCatalog? models = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         var log = new LogLines();
@@ -59,7 +59,7 @@ internal sealed class TestGateway : IAsyncDisposable
             sessions.Script = script;
         builder.Services.AddSingleton(time ?? TimeProvider.System);
         builder.Services.AddSingleton<IGenerationSessions>(sessions);
-        builder.Services.AddSingleton<IModelCatalog, TwoModels>();
+        builder.Services.AddSingleton(models ?? new TwoModels());
         builder.Services.AddSingleton<IFleetVitals, ThreeMembers>();
         builder.Services.AddSkeinTelemetry();
         builder.Services.AddOpenAiApi(options ?? new ApiOptions());

@@ -3,6 +3,7 @@ using Google.Protobuf;
 using Google.Rpc;
 using Grpc.Core;
 using Grpc.Net.Client;
+using Microsoft.Extensions.Logging;
 using Skein.Gateway.Api;
 using Skein.Gateway.Telemetry;
 using Skein.Protocol.V1;
@@ -112,17 +113,35 @@ public sealed class InferenceGatewayTests
         Assert.Equal(RequestOutcomes.Refused, await gateway.Outcomes.NextAsync());
     }
 
-    [Fact]
-    public async Task Generate_BytesThatAreNoMessage_SaysWhatIsWrong()
+    [Theory]
+    [InlineData("identity", new byte[] { 0, 0, 0, 0, 3, 0x1a, 1, 0xff }, "String is invalid UTF-8")]
+    [InlineData("gzip", new byte[] { 1, 0, 0, 0, 3, 0x1a, 1, 0xff }, "unsupported compression method")]
+    public async Task Generate_BytesThatAreNoMessage_SaysWhatIsWrongToTheClientAndNotToTheLog(string encoding, byte[] bytes, string problem)
     {
         await using var gateway = await TestGateway.StartAsync();
         using var client = new HttpClient { DefaultRequestVersion = HttpVersion.Version20, DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact };
-        using var content = new ByteArrayContent([0, 0, 0, 0, 3, 0x1a, 1, 0xff]) { Headers = { ContentType = new("application/grpc") } };
+        using var content = new ByteArrayContent(bytes) { Headers = { ContentType = new("application/grpc") } };
+        content.Headers.Add("grpc-encoding", encoding);
 
         using var response = await client.PostAsync(new Uri(gateway.Http2, "/skein.v1.Inference/Generate"), content);
 
-        Assert.Contains("String is invalid UTF-8", Uri.UnescapeDataString(Assert.Single(response.Headers.GetValues("grpc-message"))), StringComparison.Ordinal);
+        Assert.Contains(problem, Uri.UnescapeDataString(Assert.Single(response.Headers.GetValues("grpc-message"))), StringComparison.Ordinal);
         Assert.False(gateway.Sessions.HasStarted);
+        await gateway.DisposeAsync(); // by then all of it is logged
+        Assert.DoesNotContain(gateway.Log.All, line => line.Level >= LogLevel.Warning);
+    }
+
+    [Fact]
+    public async Task Describe_Fails_IsLoggedAndSaysWhereToLook()
+    {
+        await using var gateway = await TestGateway.StartAsync(models: new BrokenCatalog());
+        using var channel = GrpcChannel.ForAddress(gateway.Http2);
+
+        var failure = await Assert.ThrowsAsync<RpcException>(async () => await new Inference.InferenceClient(channel).DescribeAsync(new DescribeRequest()));
+
+        Assert.Equal((StatusCode.Internal, "the gateway failed in /skein.v1.Inference/Describe; its log tells more"), (failure.StatusCode, failure.Status.Detail));
+        var line = Assert.Single(gateway.Log.All, line => line.Level >= LogLevel.Warning);
+        Assert.Equal("the catalog is broken", line.Exception?.Message);
     }
 
     [Fact]
@@ -201,4 +220,9 @@ public sealed class InferenceGatewayTests
     private static RawMember Member(string name, string json) => new() { Name = name, Json = ByteString.CopyFromUtf8(json) };
 
     private static GenerateRequest Chat(string messages) => new() { Chat = new ChatPrompt { Messages = ByteString.CopyFromUtf8(messages) } };
+
+    private sealed class BrokenCatalog : IModelCatalog
+    {
+        public IReadOnlyList<ServedModel> List() => throw new InvalidOperationException("the catalog is broken");
+    }
 }
