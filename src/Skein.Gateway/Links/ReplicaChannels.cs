@@ -8,7 +8,8 @@ using Skein.Routing.Fleet;
 namespace Skein.Gateway.Links;
 
 /// <summary>
-/// One multiplexed HTTP/2 connection per replica life. It is closed once that life has left the fleet and nothing runs over it. Thread-safe.
+/// One multiplexed HTTP/2 connection per replica life. It is closed once that life has left the fleet and nothing runs over it; a life that was given up for
+/// dead and comes back finds its own again. Thread-safe.
 /// </summary>
 internal sealed class ReplicaChannels : IDisposable
 {
@@ -28,14 +29,14 @@ internal sealed class ReplicaChannels : IDisposable
         _fleet.Changed += CloseThoseThatLeft;
     }
 
-    public Inference.InferenceClient ClientOf(Replica replica) => _channels.GetOrAdd(replica.Id, Open, (replica, this)).Client;
+    public Inference.InferenceClient ClientOf(Replica replica) => ChannelOf(replica).Client;
 
     /// <summary>False once the replica was found to know no bus.</summary>
     public bool HasBus(Replica replica) => !_channels.TryGetValue(replica.Id, out Channel? channel) || channel.HasBus;
 
     /// <summary>The bus to a replica: a new one where none is, or the last one broke.</summary>
     /// <exception cref="ObjectDisposedException">The replica left.</exception>
-    public TokenBus BusOf(Replica replica) => _channels.GetOrAdd(replica.Id, Open, (replica, this)).Bus;
+    public TokenBus BusOf(Replica replica) => ChannelOf(replica).Bus;
 
     public void Dispose()
     {
@@ -44,11 +45,17 @@ internal sealed class ReplicaChannels : IDisposable
             Close(id);
     }
 
-    // Opening makes no connection yet: a channel that loses the race to be added costs nothing but itself.
-    private static Channel Open(ReplicaId id, (Replica Replica, ReplicaChannels Channels) of)
+    private Channel ChannelOf(Replica replica)
     {
-        (Replica replica, ReplicaChannels channels) = of;
-        LinkOptions options = channels._options;
+        Channel channel = _channels.GetOrAdd(replica.Id, static (_, of) => of.Channels.Open(of.Replica), (Channels: this, Replica: replica));
+        channel.UsedFor(replica);
+        return channel;
+    }
+
+    // Opening makes no connection yet: a channel that loses the race to be added costs nothing but itself.
+    private Channel Open(Replica replica)
+    {
+        LinkOptions options = _options;
         var handler = new SocketsHttpHandler
         {
             UseProxy = false,
@@ -70,14 +77,15 @@ internal sealed class ReplicaChannels : IDisposable
             MaxRetryAttempts = 1,
             ThrowOperationCanceledOnCancellation = true,
         });
-        return new Channel(replica, channel, new Inference.InferenceClient(channel), () => channels._admission?.TakeOffer(replica) ?? false);
+        return new Channel(replica, channel, new Inference.InferenceClient(channel), _admission);
     }
 
     private void CloseThoseThatLeft()
     {
+        HashSet<ReplicaId> present = [.. _fleet.Current.Replicas.Select(replica => replica.Id)];
         foreach ((ReplicaId id, Channel channel) in _channels)
         {
-            if (channel.Replica.Leased == 0 && !_fleet.Current.Replicas.Contains(channel.Replica))
+            if (!present.Contains(id) && !channel.IsInUse)
                 Close(id);
         }
     }
@@ -88,12 +96,19 @@ internal sealed class ReplicaChannels : IDisposable
             channel.Connection.Dispose();
     }
 
-    private sealed record Channel(Replica Replica, GrpcChannel Connection, Inference.InferenceClient Client, Func<bool> TakeOffer)
+    private sealed class Channel(Replica replica, GrpcChannel connection, Inference.InferenceClient client, AdmissionQueue? admission)
     {
         private readonly Lock _gate = new();
+        private Replica[] _users = [replica];
         private TokenBus? _bus;
 
+        public GrpcChannel Connection => connection;
+
+        public Inference.InferenceClient Client => client;
+
         public bool HasBus => Volatile.Read(ref _bus) is not { IsUnknown: true };
+
+        public bool IsInUse => Volatile.Read(ref _users).Any(user => user.Leased > 0);
 
         public TokenBus Bus
         {
@@ -102,8 +117,19 @@ internal sealed class ReplicaChannels : IDisposable
                 if (Volatile.Read(ref _bus) is { IsBroken: false } live)
                     return live;
                 lock (_gate)
-                    return _bus is { IsBroken: false } ? _bus : _bus = new TokenBus(Client, TakeOffer);
+                    return _bus is { IsBroken: false } ? _bus : _bus = new TokenBus(client, TakeOffer);
             }
         }
+
+        /// <summary>A life that left the fleet and came back is another <see cref="Replica"/>; what runs for the one before goes on.</summary>
+        public void UsedFor(Replica replica)
+        {
+            if (Volatile.Read(ref _users)[^1] == replica)
+                return;
+            lock (_gate)
+                _users = [.. _users.Where(user => user != replica && user.Leased > 0), replica];
+        }
+
+        private bool TakeOffer() => admission?.TakeOffer(Volatile.Read(ref _users)[^1]) ?? false;
     }
 }

@@ -31,7 +31,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
 
     /// <summary>Reserves a slot, or says null: wait (<see cref="Enqueue"/>).</summary>
     public Reservation? TryReserve(AdmissionRequest request, TimeSpan now) =>
-        Pick(request, now) is { } replica ? new Reservation(replica, replica.Reserve(now), NextSince(replica)) : null;
+        Reserve(request, now) is { } slot ? slot with { NextSince = NextSince(slot.Replica) } : null;
 
     /// <summary>Puts a request that found no slot into its line.</summary>
     /// <exception cref="AdmissionException">The model is unknown, or the line is full.</exception>
@@ -90,7 +90,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
             }
             if (oldest is null)
                 return;
-            Reservation slot = TryReserve(oldest.Request, now)!.Value;
+            Reservation slot = Reserve(oldest.Request, now)!.Value;
             Remove(oldest);
             grants.Add((oldest, slot with { NextSince = NextSince(slot.Replica) }));
         }
@@ -122,6 +122,8 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         _ejections.Ended(replica, slot.Epoch, outcome, Fleet, now);
         if (outcome == LeaseOutcome.Refused)
             replica.Refused(now);
+        if (outcome == LeaseOutcome.Cancelled)
+            replica.MayNotBeAsked(now);
         if (outcome == LeaseOutcome.TooSlow)
             replica.WasTooSlow(now);
         if (outcome == LeaseOutcome.Finished)
@@ -211,6 +213,9 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         }
         return next?.Since;
     }
+
+    private Reservation? Reserve(AdmissionRequest request, TimeSpan now) =>
+        Pick(request, now) is { } replica ? new Reservation(replica, replica.Reserve(now)) : null;
 
     private Replica? Pick(AdmissionRequest request, TimeSpan now) => _picker.Pick(Fleet.Serving(request.Model), request, now);
 

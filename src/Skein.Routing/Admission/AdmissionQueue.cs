@@ -62,7 +62,7 @@ public sealed class AdmissionQueue : IDisposable
         {
             TimeSpan now = Now;
             if (_core.TryReserve(request, now) is { } slot)
-                {
+            {
                 TimeSpan askedAt = request.WaitingSince ?? now;
                 return ValueTask.FromResult(Lease(slot, now, askedAt, request.Arrival.At ?? askedAt));
             }
@@ -80,7 +80,7 @@ public sealed class AdmissionQueue : IDisposable
         lock (_gate)
         {
             TimeSpan now = Now;
-            return _core.TryReserve(request, now) is { } replica ? Lease(replica, now, askedAt: now, waitingSince: now) : null;
+            return _core.TryReserve(request, now) is { } slot ? Lease(slot, now, askedAt: now, waitingSince: now) : null;
         }
     }
 

@@ -25,8 +25,9 @@ public sealed class Replica
     private int _leased;
     private OthersLoad _others;
     private Slowness _slowness;
-    private TimeSpan _askAgainAt;
+    private TimeSpan? _askAgainAt;
     private bool _isOffered;
+    private bool _declined;
     private ulong _reportSequence;
     private volatile bool _drainReported;
     private TimeSpan _closedUntil;
@@ -94,7 +95,7 @@ public sealed class Replica
     internal bool HasFreeSlot(TimeSpan now) =>
         _leased < _description.Slots
         && (_isOffered
-            || (now >= _closedUntil && (_leased + (int)Math.Ceiling(OthersLoad(now)) < _description.Slots || now >= _askAgainAt)));
+            || (now >= _closedUntil && (_leased + (int)Math.Ceiling(OthersLoad(now)) < _description.Slots || now >= (_askAgainAt ?? TimeSpan.Zero))));
 
     /// <summary>True when only what others are thought to hold keeps this gateway out: that estimate fades, so ask again soon.</summary>
     internal bool IsFullByEstimate(TimeSpan now) => _leased < _description.Slots && !HasFreeSlot(now);
@@ -105,7 +106,7 @@ public sealed class Replica
     /// <summary>Takes in that it keeps a slot for this gateway, which whoever reserves next gets, whatever the estimate says.</summary>
     internal void Offer() => _isOffered = true;
 
-    /// <summary>Ends an offer.</summary>
+    /// <summary>Ends an offer. If nobody has taken it, the replica takes this gateway for one without a line.</summary>
     /// <param name="now">Time since the admission queue was made.</param>
     /// <returns>False when somebody has reserved the slot.</returns>
     internal bool TakeBackOffer(TimeSpan now)
@@ -113,9 +114,13 @@ public sealed class Replica
         if (!_isOffered)
             return false;
         _isOffered = false;
-        _askAgainAt = now + UnknownLimit;
+        _declined = true;
+        AskSoon(now);
         return true;
     }
+
+    /// <summary>Takes in that whoever reserved a slot may have gone without asking for it: the replica knows nothing of a line here, and of no use for its offer.</summary>
+    internal void MayNotBeAsked(TimeSpan now) => AskSoon(now);
 
     /// <summary>Load it is charged with for having been far too slow.</summary>
     internal double SlownessAt(TimeSpan now) => _slowness.At(now);
@@ -130,7 +135,7 @@ public sealed class Replica
     internal int Reserve(TimeSpan now)
     {
         _leased++;
-        _isOffered = false;
+        (_isOffered, _declined) = (false, false);
         _askAgainAt = now + HearsayLimit;
         return Breaker.Begin();
     }
@@ -150,7 +155,11 @@ public sealed class Replica
         _reportSequence = report.Sequence;
         _drainReported = report.Draining;
         _others = new OthersLoad((int)Math.Max(0L, (long)report.Running - report.RunningForCaller), now);
-        _askAgainAt = now + (report is { HasRemembersCaller: true, RemembersCaller: false } ? UnknownLimit : HearsayLimit);
+        // What was made before an offer was declined still says that this gateway is remembered: a refusal may be overtaken by the offer that follows it.
+        if (_declined || report is { HasRemembersCaller: true, RemembersCaller: false })
+            AskSoon(now);
+        else
+            _askAgainAt = now + HearsayLimit;
     }
 
     /// <summary>
@@ -161,5 +170,11 @@ public sealed class Replica
     {
         if (receivedAt > _others.ReportedAt)
             _others = new OthersLoad(Math.Max(0, running - _leased), receivedAt);
+    }
+
+    private void AskSoon(TimeSpan now)
+    {
+        if (_askAgainAt is not { } then || then > now + UnknownLimit)
+            _askAgainAt = now + UnknownLimit;
     }
 }

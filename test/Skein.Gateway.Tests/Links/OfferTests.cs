@@ -30,8 +30,10 @@ public sealed class OfferTests
             await world.Link.ProbeAsync(world.Replica, world.Token);
     }
 
-    [Fact]
-    public async Task Offer_SomebodyWaits_GetsTheSlot()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Offer_SomebodyWaits_GetsTheSlot(bool leavesAndComesBack)
     {
         var engine = new KeyedEngine { Slots = 1 };
         await using BusWorld world = await BusWorld.StartAsync(engine, time: new FakeTimeProvider());
@@ -39,40 +41,113 @@ public sealed class OfferTests
         engine.Of("others").Say(KeyedEngine.Start);
         await others.NextAsync();
 
-        using var fleet = new FleetTracker(new OneReplica(world.Replica.Description));
-        using var admission = new AdmissionQueue(
-            new AdmissionOptions(), new BalancingPolicies(BalancingPolicies.BuiltIn), fleet, new FakeTimeProvider(), new SeededRandomSource(1));
-        using var channels = new ReplicaChannels(fleet, new LinkOptions(), admission);
-        var link = new BusReplicaLink(channels);
-        ReplicaLease first = await AcquireAsync(admission, 1);
-        await using (var refused = new BusReader(link.GenerateAsync(first.Replica, Ask("refused"), world.Token)))
+        using var gateway = new OneReplicaGateway(world.Replica.Description);
+        ReplicaLease first = await gateway.AcquireAsync();
+        LoadReport? refusal = await RefusalAsync(gateway, first, world.Token);
+        if (leavesAndComesBack)
+            gateway.LeaveAndComeBack();
+        first.Release(LeaseOutcome.Refused, refusal);
+        if (leavesAndComesBack)
         {
-            var refusal = await Assert.ThrowsAsync<LinkException>(refused.NextAsync);
-            first.Release(LeaseOutcome.Refused, refusal.Load);
+            // It is new to this gateway, which knows nothing of its load.
+            ReplicaLease second = await gateway.AcquireAsync();
+            second.Release(LeaseOutcome.Refused, await RefusalAsync(gateway, second, world.Token));
         }
-        Task<ReplicaLease> waiter = AcquireAsync(admission, 2);
+        Task<ReplicaLease> waiter = gateway.AcquireAsync();
         Assert.False(waiter.IsCompleted);
 
         engine.Of("others").Say(KeyedEngine.Finish);
 
         ReplicaLease lease = await waiter.WaitAsync(GatewaySide.Deadline, TimeProvider.System, world.Token);
         engine.Of("waiter").Say(KeyedEngine.Start, KeyedEngine.Finish);
-        Assert.NotNull((await new BusReader(link.GenerateAsync(lease.Replica, Ask("waiter"), world.Token)).RestAsync())[^1].Finish);
+        Assert.NotNull((await gateway.Read(lease.Replica, Ask("waiter"), world.Token).RestAsync())[^1].Finish);
+    }
+
+    [Fact]
+    public async Task Stream_LifeLeavesAndComesBackAndWhatRanBeforeEnds_GoesOn()
+    {
+        var engine = new KeyedEngine { Slots = 2 };
+        await using BusWorld world = await BusWorld.StartAsync(engine);
+        using var gateway = new OneReplicaGateway(world.Replica.Description);
+        ReplicaLease before = await gateway.AcquireAsync();
+        await using BusReader first = gateway.Read(before.Replica, Ask("first"), world.Token);
+        engine.Of("first").Say(KeyedEngine.Start);
+        await first.NextAsync();
+
+        gateway.LeaveAndComeBack();
+        ReplicaLease after = await gateway.AcquireAsync();
+        Assert.NotSame(before.Replica, after.Replica);
+        await using BusReader second = gateway.Read(after.Replica, Ask("second"), world.Token);
+        engine.Of("second").Say(KeyedEngine.Start);
+        await second.NextAsync();
+        engine.Of("first").Say(KeyedEngine.Finish);
+        await first.RestAsync();
+        before.Release(LeaseOutcome.Finished);
+        gateway.TellOfAChange();
+        gateway.Leave(); // nor is it cut off while what came after its return still runs
+
+        engine.Of("second").Say(KeyedEngine.Finish);
+        Assert.NotNull((await second.RestAsync())[^1].Finish);
+    }
+
+    private static async Task<LoadReport?> RefusalAsync(OneReplicaGateway gateway, ReplicaLease lease, CancellationToken cancellationToken)
+    {
+        await using BusReader refused = gateway.Read(lease.Replica, Ask("refused"), cancellationToken);
+        return (await Assert.ThrowsAsync<LinkException>(refused.NextAsync)).Load;
     }
 
     private static GenerateRequest Ask(string prompt) => new() { Text = prompt, Attempt = 1, Caller = "gateway-1", WaitedMs = 100 };
 
-    private static Task<ReplicaLease> AcquireAsync(AdmissionQueue admission, int arrival) =>
-        admission.AcquireAsync(new AdmissionRequest("m", new Arrival(0, arrival, 0), Displaced: false, null, "", []), CancellationToken.None).AsTask();
-
-    private sealed class OneReplica(ReplicaDescription replica) : IFleetSource
+    /// <summary>Another gateway's side of the same replica, which its group may lose sight of.</summary>
+    private sealed class OneReplicaGateway : IFleetSource, IDisposable
     {
-        public event Action? Changed
+        private readonly ReplicaDescription _replica;
+        private readonly FleetTracker _fleet;
+        private readonly AdmissionQueue _admission;
+        private readonly ReplicaChannels _channels;
+        private int _arrivals;
+
+        public OneReplicaGateway(ReplicaDescription replica)
         {
-            add { }
-            remove { }
+            _replica = replica with { Slots = 2 };
+            Current = new FleetView([_replica], [], Complete: true);
+            _fleet = new FleetTracker(this);
+            _admission = new AdmissionQueue(
+                new AdmissionOptions(), new BalancingPolicies(BalancingPolicies.BuiltIn), _fleet, new FakeTimeProvider(), new SeededRandomSource(1));
+            _channels = new ReplicaChannels(_fleet, new LinkOptions(), _admission);
         }
 
-        public FleetView Current { get; } = new([replica with { Slots = 1 }], [], Complete: true);
+        public event Action? Changed;
+
+        public FleetView Current { get; private set; }
+
+        public Task<ReplicaLease> AcquireAsync() => _admission.AcquireAsync(
+            new AdmissionRequest("m", new Arrival(0, ++_arrivals, 0), Displaced: false, null, "", []), CancellationToken.None).AsTask();
+
+        public BusReader Read(Skein.Routing.Fleet.Replica replica, GenerateRequest request, CancellationToken cancellationToken) =>
+            new(new BusReplicaLink(_channels).GenerateAsync(replica, request, cancellationToken));
+
+        public void LeaveAndComeBack()
+        {
+            Leave();
+            TellOfAChange();
+        }
+
+        public void Leave() => Show([]);
+
+        public void TellOfAChange() => Show([_replica with { Weight = _replica.Weight / 2 }]);
+
+        public void Dispose()
+        {
+            _channels.Dispose();
+            _admission.Dispose();
+            _fleet.Dispose();
+        }
+
+        private void Show(ReplicaDescription[] replicas)
+        {
+            Current = new FleetView(replicas, [], Complete: true);
+            Changed?.Invoke();
+        }
     }
 }

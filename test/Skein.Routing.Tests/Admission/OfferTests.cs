@@ -17,7 +17,7 @@ public sealed class OfferTests
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 2)));
         Replica replica = gateway.Fleet.Current.Replicas[0];
-        ReportFull(gateway, replica);
+        ReportFull(gateway);
         Task<ReplicaLease> first = AcquireAsync(gateway);
         Task<ReplicaLease> second = AcquireAsync(gateway);
 
@@ -32,7 +32,7 @@ public sealed class OfferTests
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 2)));
         Replica replica = gateway.Fleet.Current.Replicas[0];
-        ReportFull(gateway, replica);
+        ReportFull(gateway);
 
         Assert.False(gateway.Admission.TakeOffer(replica));
 
@@ -90,33 +90,62 @@ public sealed class OfferTests
     [Fact]
     public void Report_ReplicaHasForgottenThisGateway_IsAskedSoonThoughBeaconsCallItFull()
     {
-        Assert.Equal(250, AskedAfterMs(remembers: false));
-        Assert.Equal(5000, AskedAfterMs(remembers: true));
-        Assert.Equal(5000, AskedAfterMs(remembers: null)); // of the release before
+        Assert.Equal(250, AskedAfterMs(gateway => ReportFull(gateway, remembers: false)));
+        Assert.Equal(5000, AskedAfterMs(gateway => ReportFull(gateway, remembers: true)));
+        Assert.Equal(5000, AskedAfterMs(gateway => ReportFull(gateway, remembers: null))); // of the release before
     }
 
-    private int AskedAfterMs(bool? remembers)
+    [Fact]
+    public void Report_ManyOfAReplicaThatHasForgottenThisGateway_DoNotPutOffTheAsking() => Assert.Equal(250, AskedAfterMs(
+        gateway => ReportFull(gateway, remembers: false), meanwhile: gateway => ReportFull(gateway, remembers: false)));
+
+    [Fact]
+    public void TakeOffer_OvertakesTheRefusalItFollows_ReplicaIsAskedSoon() => Assert.Equal(250, AskedAfterMs(gateway =>
+    {
+        Assert.False(gateway.Admission.TakeOffer(gateway.Fleet.Current.Replicas[0])); // whom it is for is not in line again yet
+        ReportFull(gateway); // the refusal's
+    }));
+
+    [Fact]
+    public async Task Release_WhoeverReservedGoesWithoutAsking_ReplicaIsAskedSoon()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 2)));
-        Replica replica = gateway.Fleet.Current.Replicas[0];
-        ReportFull(gateway, replica, remembers);
+        ReportFull(gateway);
+        Task<ReplicaLease> waiter = AcquireAsync(gateway);
+        Assert.True(gateway.Admission.TakeOffer(gateway.Fleet.Current.Replicas[0]));
+
+        (await waiter).Dispose();
+
+        Assert.Equal(250, AskedAfterMs(gateway));
+    }
+
+    private int AskedAfterMs(Action<Gateway> before, Action<Gateway>? meanwhile = null)
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 2)));
+        before(gateway);
+        return AskedAfterMs(gateway, meanwhile);
+    }
+
+    private int AskedAfterMs(Gateway gateway, Action<Gateway>? meanwhile = null)
+    {
         _ = AcquireAsync(gateway);
         int ms = 0;
         for (; gateway.Admission.Waiting > 0; ms += 10)
         {
             Assert.InRange(ms, 0, 10_000);
             gateway.Time.Advance(TimeSpan.FromMilliseconds(10));
-            gateway.Admission.Report([new RunningNews(replica, 2, gateway.Time.GetTimestamp())]);
+            gateway.Admission.Report([new RunningNews(gateway.Fleet.Current.Replicas[0], 2, gateway.Time.GetTimestamp())]);
+            meanwhile?.Invoke(gateway);
         }
         return ms;
     }
 
-    private void ReportFull(Gateway gateway, Replica replica, bool? remembers = true)
+    private void ReportFull(Gateway gateway, bool? remembers = true)
     {
         var report = new LoadReport { Generation = 1, Sequence = ++_reports, Slots = 2, Running = 2 };
         if (remembers is not null)
             report.RemembersCaller = remembers.Value;
-        gateway.Admission.Report(replica, report);
+        gateway.Admission.Report(gateway.Fleet.Current.Replicas[0], report);
     }
 
     private Task<ReplicaLease> AcquireAsync(Gateway gateway) =>
