@@ -42,7 +42,7 @@ public sealed class OfferTests
         using var fleet = new FleetTracker(new OneReplica(world.Replica.Description));
         using var admission = new AdmissionQueue(
             new AdmissionOptions(), new BalancingPolicies(BalancingPolicies.BuiltIn), fleet, new FakeTimeProvider(), new SeededRandomSource(1));
-        using var channels = new ReplicaChannels(fleet, new LinkOptions(), admission);
+        using var channels = new ReplicaChannels(fleet, GatewaySide.Patient, admission);
         var link = new BusReplicaLink(channels);
         ReplicaLease first = await AcquireAsync(admission, 1);
         await using (var refused = new BusReader(link.GenerateAsync(first.Replica, Ask("refused"), world.Token)))
