@@ -2,6 +2,7 @@ using System.Net;
 using Skein.Engines.Simulated;
 using Skein.Gateway.Admin;
 using Skein.Gateway.Links;
+using Skein.Gateway.Tests.Links;
 using Skein.Protocol.V1;
 using Skein.Replica;
 using Skein.Routing;
@@ -25,8 +26,8 @@ public sealed class ReplicaOperationsTests : IAsyncLifetime
     {
         _fleet = new FleetTracker(_group);
         _admission = new AdmissionQueue(new AdmissionOptions(), new BalancingPolicies(BalancingPolicies.BuiltIn), _fleet, TimeProvider.System, new SeededRandomSource(1));
-        _channels = new ReplicaChannels(_fleet, new LinkOptions());
-        _operations = new ReplicaOperations(_group, _fleet, _admission, new LinkOptions(), TimeProvider.System);
+        _channels = new ReplicaChannels(_fleet, GatewaySide.Patient);
+        _operations = new ReplicaOperations(_group, _fleet, _admission, GatewaySide.Patient, TimeProvider.System);
         _replica = ReplicaApp.Build(
             new ReplicaOptions { Endpoint = new IPEndPoint(IPAddress.Loopback, 0), Generation = Group.Generation },
             SimulatedEngineFactory.Create(new SimulatedEngineOptions(), TimeProvider.System));

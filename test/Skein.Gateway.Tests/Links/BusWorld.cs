@@ -51,6 +51,9 @@ internal class GatewaySide : IAsyncDisposable
 {
     public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
 
+    /// <summary>To connect takes longer than usual where the process stands still, and no test here is about a connection that is not made in time.</summary>
+    public static readonly LinkOptions Patient = new() { ConnectTimeout = Deadline };
+
     private readonly FleetTracker _fleet;
     private readonly ReplicaChannels _channels;
     private readonly CancellationTokenSource _deadline = new(Deadline, TimeProvider.System);
@@ -58,7 +61,7 @@ internal class GatewaySide : IAsyncDisposable
     public GatewaySide(string address, LinkOptions? options = null)
     {
         _fleet = new FleetTracker(new FixedFleet(address));
-        _channels = new ReplicaChannels(_fleet, options ?? new LinkOptions());
+        _channels = new ReplicaChannels(_fleet, options ?? GatewaySide.Patient);
         Link = new BusReplicaLink(_channels);
     }
 

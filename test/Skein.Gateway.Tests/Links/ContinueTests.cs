@@ -26,7 +26,7 @@ public sealed class ContinueTests : IAsyncDisposable
     {
         await _app.StartAsync(_deadline.Token);
         using var fleet = new FleetTracker(new OneReplica(_app.Endpoint));
-        using var channels = new ReplicaChannels(fleet, new LinkOptions());
+        using var channels = new ReplicaChannels(fleet, GatewaySide.Patient);
         var link = new GrpcReplicaLink(channels);
         var replica = fleet.Current.Replicas.Single();
         await using var frames = link.GenerateAsync(replica, Held(), _deadline.Token).GetAsyncEnumerator(_deadline.Token);
@@ -61,7 +61,7 @@ public sealed class ContinueTests : IAsyncDisposable
     {
         await _app.StartAsync(_deadline.Token);
         using var fleet = new FleetTracker(new OneReplica(_app.Endpoint));
-        using var channels = new ReplicaChannels(fleet, new LinkOptions());
+        using var channels = new ReplicaChannels(fleet, GatewaySide.Patient);
         var link = new GrpcReplicaLink(channels);
         var replica = fleet.Current.Replicas.Single();
         var held = Assert.ThrowsAsync<LinkException>(async () =>
@@ -101,7 +101,7 @@ public sealed class ContinueTests : IAsyncDisposable
     private async Task<LinkException> FailureAsync(IPEndPoint endpoint)
     {
         using var fleet = new FleetTracker(new OneReplica(endpoint));
-        using var channels = new ReplicaChannels(fleet, new LinkOptions());
+        using var channels = new ReplicaChannels(fleet, GatewaySide.Patient);
         var link = new GrpcReplicaLink(channels);
         return await Assert.ThrowsAsync<LinkException>(
             () => link.ContinueAsync(fleet.Current.Replicas.Single(), new ContinueRequest { Session = "s", Attempt = 2 }, _deadline.Token));

@@ -16,7 +16,7 @@ public sealed class KeepAliveTests
         await using BusWorld replica = await BusWorld.StartAsync(engine);
         using var cable = new Cable(replica.App.Endpoint);
         // The shortest that sockets allow.
-        var options = new LinkOptions { KeepAliveInterval = TimeSpan.FromSeconds(1), KeepAliveTimeout = TimeSpan.FromSeconds(1) };
+        var options = GatewaySide.Patient with { KeepAliveInterval = TimeSpan.FromSeconds(1), KeepAliveTimeout = TimeSpan.FromSeconds(1) };
         await using var gateway = new GatewaySide(cable.Address, options);
         engine.Of("before").Say(KeyedEngine.Start, KeyedEngine.Finish);
         await gateway.Read("before").RestAsync();

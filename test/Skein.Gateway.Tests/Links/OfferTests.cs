@@ -114,7 +114,7 @@ public sealed class OfferTests
             _fleet = new FleetTracker(this);
             _admission = new AdmissionQueue(
                 new AdmissionOptions(), new BalancingPolicies(BalancingPolicies.BuiltIn), _fleet, new FakeTimeProvider(), new SeededRandomSource(1));
-            _channels = new ReplicaChannels(_fleet, new LinkOptions(), _admission);
+            _channels = new ReplicaChannels(_fleet, GatewaySide.Patient, _admission);
         }
 
         public event Action? Changed;

@@ -189,7 +189,7 @@ public sealed class MessageBoundTests
             _answer = _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, _end.Token);
         }
 
-        public async Task SendAsync(ReadOnlyMemory<byte> bytes) => await _pipe.Writer.WriteAsync(bytes);
+        public async Task SendAsync(ReadOnlyMemory<byte> bytes) => await _pipe.Writer.WriteAsync(bytes).AsTask().Within();
 
         public async Task SendEndAsync() => await _pipe.Writer.CompleteAsync();
 
@@ -210,17 +210,25 @@ public sealed class MessageBoundTests
 
         protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
         {
-            // The client may keep the headers back until there are bytes to follow; a call may send none.
-            await stream.FlushAsync(cancellationToken);
-            while (true)
+            try
             {
-                var read = await reader.ReadAsync(cancellationToken);
-                foreach (var piece in read.Buffer)
-                    await stream.WriteAsync(piece, cancellationToken);
+                // The client may keep the headers back until there are bytes to follow; a call may send none.
                 await stream.FlushAsync(cancellationToken);
-                reader.AdvanceTo(read.Buffer.End);
-                if (read.IsCompleted)
-                    return;
+                while (true)
+                {
+                    var read = await reader.ReadAsync(cancellationToken);
+                    foreach (var piece in read.Buffer)
+                        await stream.WriteAsync(piece, cancellationToken);
+                    await stream.FlushAsync(cancellationToken);
+                    reader.AdvanceTo(read.Buffer.End);
+                    if (read.IsCompleted)
+                        return;
+                }
+            }
+            finally
+            {
+                // A refusal may come before the last byte is out: nobody reads the rest, and whoever sends must not wait for that.
+                await reader.CompleteAsync();
             }
         }
 
