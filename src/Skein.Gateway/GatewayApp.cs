@@ -10,6 +10,7 @@ using Microsoft.Extensions.Hosting;
 using Skein.Gateway.Admin;
 using Skein.Gateway.Api.Grpc;
 using Skein.Gateway.Api.OpenAi;
+using Skein.Gateway.Api.OpenAi.Requests;
 using Skein.Gateway.Group;
 using Skein.Gateway.Links;
 using Skein.Gateway.Security;
@@ -126,6 +127,7 @@ public sealed class GatewayApp : IAsyncDisposable
         kestrel.AddServerHeader = false;
         kestrel.Limits.MaxRequestHeadersTotalSize = options.MaxRequestHeadersBytes + FrontDoor.ServerSlackBytes;
         kestrel.Limits.MaxRequestBodySize = options.Api.MaxBodyBytes;
+        kestrel.Limits.MinRequestBodyDataRate = RequestBody.SlowestRate;
         // Slow readers are the sessions' business, which bound them; a rate would cut healthy slow generations.
         kestrel.Limits.MinResponseDataRate = null;
         kestrel.Limits.Http2.MaxStreamsPerConnection = options.MaxStreamsPerConnection;

@@ -29,7 +29,7 @@ public class CommandTests
     [Fact]
     public async Task Chat_NobodyThere_ExitsWith1AndOneLine()
     {
-        string gateway = $"http://127.0.0.1:{FreePort()}";
+        string gateway = $"http://127.0.0.1:{FreePort.Next()}";
 
         RunResult end = await SkeinProcess.RunAsync("chat", "--gateway", gateway, "hello");
 
@@ -78,7 +78,7 @@ public class CommandTests
     [Fact]
     public async Task Join_UnreachableSeed_IsNamedAndTriedUntilItIsThere()
     {
-        string port = FreePort().ToString(CultureInfo.InvariantCulture);
+        string port = FreePort.Next().ToString(CultureInfo.InvariantCulture);
         await using SkeinProcess replica = SkeinProcess.Start("replica", "--engine", "simulated", "--grpc", "0", "--gossip", "0", "--join", $"127.0.0.1:{port}");
         await replica.LineAsync($"127.0.0.1:{port}");
 
@@ -95,22 +95,4 @@ public class CommandTests
 
     private static IEnumerable<string> OtherPorts(string verb, string but) =>
         (verb == "gateway" ? new[] { "--http", "--grpc", "--gossip" } : ["--grpc", "--gossip"]).Where(flag => flag != but).SelectMany(flag => new[] { flag, "0" });
-
-    /// <summary>A port that nothing listens on, outside of the range from which the system gives ports to others.</summary>
-    private static int FreePort()
-    {
-        for (int port = 20_000 + (Environment.ProcessId * 7 % 10_000); ; port++)
-        {
-            using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            try
-            {
-                probe.Bind(new IPEndPoint(IPAddress.Loopback, port));
-                return port;
-            }
-            catch (SocketException)
-            {
-                // Taken: the next.
-            }
-        }
-    }
 }

@@ -58,8 +58,9 @@ public class DrainTests(SimulatedCluster shared)
         RunResult end = await RunAsync("drain", serving, "--grace", "1h", "--timeout", "300ms");
 
         Assert.Equal(1, end.ExitCode);
+        // How much is left depends on when it was last looked at: on a starved machine seconds later.
         Assert.Matches(
-            $"^skein: {serving} is not drained after 0.3 s: 1 stream runs, 3600 s of grace left, \\d+ of 128 slots are free elsewhere; it goes on draining, 'skein undrain {serving}' takes it back$",
+            $"^skein: {serving} is not drained after 0.3 s: 1 stream runs, 3[56]\\d\\d s of grace left, \\d+ of 128 slots are free elsewhere; it goes on draining, 'skein undrain {serving}' takes it back$",
             Assert.Single(end.ErrorLines));
         Assert.Equal(0, (await RunAsync("undrain", serving)).ExitCode);
         await shared.Cluster.MemberAsync(serving, row => row is { Draining: false, InFlight: 1 }, "takes work again, and its stream goes on");

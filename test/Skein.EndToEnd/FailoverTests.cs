@@ -24,17 +24,18 @@ public abstract class FailoverTests(SharedCluster shared)
     {
         Question question = isSeeded ? Seeded : Greedy;
         Answer undisturbed = await UndisturbedAsync(api, question);
+        IReadOnlyDictionary<string, ProcessLife> lives = await shared.Cluster.LivesAsync();
 
         await using IAnswerStream stream = await AskAsync(api, question);
         await stream.ReadPiecesAsync(10);
-        ProcessLife serving = await shared.Cluster.LifeOfAsync(stream.Replica);
+        ProcessLife serving = lives[stream.Replica];
         serving.Send(Signal.Kill);
         Answer saved = await stream.ReadToEndAsync();
 
         Assert.Equal(undisturbed, saved);
         // Where processors are scarce the kernel may close a dead process's connections later than silence is noticed.
         AssertLost(stream, "connection_lost|link_stall");
-        await shared.Cluster.MemberAsync(stream.Replica, row => row.State == "alive" && row.Pid != serving.Pid, "is back after its restart");
+        await shared.Cluster.MemberAsync(stream.Replica, row => row.State == "alive" && row.Pid != serving.Pid, "is back after its restart", Until.StartPatience);
     }
 
     [Theory]
@@ -43,10 +44,11 @@ public abstract class FailoverTests(SharedCluster shared)
     public async Task Freeze_ServingReplicaInMidStream_AnswerGoesOnWithinTheBoundOfTheLink(Api api)
     {
         Answer undisturbed = await UndisturbedAsync(api, Greedy);
+        IReadOnlyDictionary<string, ProcessLife> lives = await shared.Cluster.LivesAsync();
 
         await using IAnswerStream stream = await AskAsync(api, Greedy);
         await stream.ReadPiecesAsync(10);
-        ProcessLife serving = await shared.Cluster.LifeOfAsync(stream.Replica);
+        ProcessLife serving = lives[stream.Replica];
         serving.Send(Signal.Freeze);
         try
         {

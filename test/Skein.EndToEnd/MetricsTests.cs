@@ -19,10 +19,11 @@ public class MetricsTests
         Assert.Equal(1, Sum(atStart, "skein_members", "role=\"gateway\"", "state=\"alive\""));
         Assert.Equal(0, Sum(atStart, "skein_failovers"));
         Assert.Equal(0, Sum(atStart, "skein_queue_depth"));
+        IReadOnlyDictionary<string, ProcessLife> lives = await cluster.LivesAsync();
 
         await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(cluster.Client, new Question("Count this", MaxTokens: 40));
         await stream.ReadPiecesAsync(5);
-        (await cluster.LifeOfAsync(stream.Replica)).Send(Signal.Kill);
+        lives[stream.Replica].Send(Signal.Kill);
         await stream.ReadToEndAsync();
 
         // A scrape may be answered from a cache of some hundred milliseconds.

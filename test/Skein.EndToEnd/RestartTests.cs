@@ -17,7 +17,7 @@ public class RestartTests(SimulatedCluster shared)
             ProcessLife.Of((int)before.Pid).Send(Signal.Kill);
 
             await shared.Cluster.MemberAsync(
-                name, row => row.State == "alive" && row.Pid != before.Pid && row.Generation > before.Generation, $"is back after pid {before.Pid}");
+                name, row => row.State == "alive" && row.Pid != before.Pid && row.Generation > before.Generation, $"is back after pid {before.Pid}", Until.StartPatience);
         }
     }
 }

@@ -5,7 +5,6 @@ namespace Skein.EndToEnd;
 /// <summary>Whatever ends a cluster leaves no process behind.</summary>
 public class ShutdownTests
 {
-    private static readonly TimeSpan AllGone = TimeSpan.FromSeconds(10);
     private static readonly string[] Small = ["--replicas", "2", "--engine", "simulated", "--tokens-per-second", "20"];
 
     [Theory]
@@ -25,7 +24,7 @@ public class ShutdownTests
         foreach (ProcessLife life in cluster.MemberLives.Append(cluster.Supervisor.Life))
             life.Send(Signal.Interrupt);
 
-        RunResult end = await cluster.Supervisor.EndAsync(AllGone);
+        RunResult end = await cluster.Supervisor.EndAsync();
         Assert.Equal(0, end.ExitCode);
         AssertGone(cluster);
     }
@@ -40,7 +39,7 @@ public class ShutdownTests
 
         supervisor.Life.Send(Signal.Interrupt);
 
-        RunResult end = await supervisor.EndAsync(AllGone);
+        RunResult end = await supervisor.EndAsync();
         Assert.Equal(0, end.ExitCode);
         Assert.DoesNotContain("xception", end.Errors, StringComparison.Ordinal);
         Assert.EndsWith("no process is left", end.Errors);
@@ -56,7 +55,7 @@ public class ShutdownTests
 
         cluster.Supervisor.Life.Send(Signal.Kill);
 
-        await Until.TrueAsync(() => !cluster.MemberLives.Any(life => life.IsRunning), "all members gone", AllGone, cluster.Tell);
+        await Until.TrueAsync(() => !cluster.MemberLives.Any(life => life.IsRunning), "all members gone", context: cluster.Tell);
     }
 
     private static void AssertGone(ClusterProcess cluster)

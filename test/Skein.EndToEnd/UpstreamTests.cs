@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Json;
-using System.Net.Sockets;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -23,8 +22,8 @@ public class UpstreamTests
     public async Task Upstream_DownThenDyingInMidStreamThenBack_StreamsGoOnAndItIsTakenInAndOut()
     {
         var fuse = new Fuse();
-        await using FakeUpstream first = await FakeUpstream.StartAsync(fuse);
-        int port = FreePort();
+        await using FakeUpstream first = await FakeUpstream.StartAsync(fuse, FreePort.Next());
+        int port = FreePort.Next();
         string late = $"127.0.0.1:{port}";
         await using UpstreamGateway gateway = await UpstreamGateway.StartAsync([first.Url, new Uri($"http://{late}")], "--upstream-slots", "4");
         MemberRow served = await gateway.MemberAsync(first.Name, "alive");
@@ -129,7 +128,7 @@ public class UpstreamTests
     {
         string? program = LlamaProgram.Find();
         Assert.SkipWhen(program is null, LlamaProgram.Missing);
-        int[] ports = [FreePort(), FreePort()];
+        int[] ports = [FreePort.Next(), FreePort.Next()];
         List<Process> servers = [.. ports.Select(port => LlamaProgram.Start(program, new EmbeddedEngineOptions().ModelFile, port, slots: 2))];
         try
         {
@@ -171,13 +170,6 @@ public class UpstreamTests
         string body = await response.Content.ReadAsStringAsync();
         Assert.True(response.StatusCode == HttpStatusCode.OK, body);
         return StreamedChat.Read(body);
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     /// <summary>A gateway in front of two servers that count, both alive.</summary>

@@ -80,5 +80,9 @@ internal sealed class FakeAnswer(HttpContext context, string request)
         await context.Response.WriteAsync(body);
     }
 
-    public void Abort() => context.Abort();
+    /// <summary>
+    /// Ends the connection in the middle of the answer, behind all that was written. An abort may come before it: then the client has got nothing, and asks
+    /// once more by itself.
+    /// </summary>
+    public static void Break() => throw new IOException("this answer breaks off");
 }

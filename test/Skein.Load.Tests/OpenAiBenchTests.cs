@@ -106,7 +106,7 @@ public class OpenAiBenchTests
         await using var server = await ServerWithBadAnswersAsync(async answer =>
         {
             await answer.TokenAsync("one");
-            answer.Abort();
+            FakeAnswer.Break();
         });
 
         await ExpectErrorsAsync(server, BenchErrors.Connection);

@@ -3,6 +3,8 @@ using System.CommandLine;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Cli.Supervision;
@@ -55,7 +57,7 @@ internal static class ReplicaCommand
         {
             throw new CommandFailedException($"{error.Message}; choose another port with --grpc (0 takes a free one)", error);
         }
-        WarmUp.Membership();
+        await WarmUp.MembershipAsync(replica.Services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(WarmUp)), signal.Stop);
         await WarmUp.RunAsync(replica.Endpoint, description.Models[0].Name, signal.Stop);
         string name = settings.NameFor(replica.Endpoint.Port);
         Describe(metadata, settings, replica, description);

@@ -32,7 +32,8 @@ internal static class SimulateCommand
             "membership", "Simulate the group: detection, false positives, joins, partitions, and the literature's experiments",
             [Scenario, Members, Seed, Runs, Profile, Settled, Json], RunAsync));
         command.Subcommands.Add(CommandLine.Verb(
-            "failover", "Lose, freeze, slow and drain replicas under load, and compare every token of every stream; exits 1 unless all are right",
+            "failover", "Lose, freeze, slow and drain replicas under load, and compare every token of every stream; " +
+            "exits 1 when one is wrong, or more are taken for poison than faults that coincide explain",
             [Failovers, Replicas, Streams, Seed, Json], RunFailoverAsync));
         return command;
     }

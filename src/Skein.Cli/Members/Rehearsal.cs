@@ -29,7 +29,7 @@ internal static partial class Rehearsal
     {
         using var patience = new CancellationTokenSource(limit, TimeProvider.System);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
-        WarmUp.Membership();
+        await WarmUp.MembershipAsync(logger, either.Token);
         try
         {
             await PlayAsync(either.Token);

@@ -2,6 +2,7 @@ using System.Net;
 using Google.Protobuf;
 using Grpc.Core;
 using Grpc.Net.Client;
+using Microsoft.Extensions.Logging;
 using Skein.Cli.Settings;
 using Skein.Protocol.V1;
 using Skein.Simulation.Membership;
@@ -12,7 +13,7 @@ namespace Skein.Cli.Members;
 /// A short answer through a replica's own front door, and its end once more as if another replica had begun it, before the group knows it. What is
 /// compiled at its first use would else keep the first client waiting, on a busy machine so long that the gateway takes the silence for a dead replica.
 /// </summary>
-internal static class WarmUp
+internal static partial class WarmUp
 {
     private const uint WindowBytes = 64 << 10;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
@@ -49,9 +50,23 @@ internal static class WarmUp
 
     /// <summary>
     /// The death and the return of a member of a little group in virtual time: the same core that runs in this process, and all of its members meet a death
-    /// at the same moment.
+    /// at the same moment. Never fails: a member that is not warm is only slower at first.
     /// </summary>
-    public static void Membership() => MembershipScenarios.Run("process-killed", new ScenarioSettings { Members = 3, Runs = 1 });
+    public static async Task MembershipAsync(ILogger logger, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await Task.Run(() => MembershipScenarios.Run("process-killed", new ScenarioSettings { Members = 3, Runs = 1 }), cancellationToken).WaitAsync(cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            // It stops, or this takes too long.
+        }
+        catch (Exception error)
+        {
+            Log.MembershipFailed(logger, error);
+        }
+    }
 
     /// <returns>The answer without its last token, and the status it ended with where that was not OK.</returns>
     private static async Task<(Resume Begun, Google.Rpc.Status? Refusal)> AskAsync(
@@ -85,4 +100,10 @@ internal static class WarmUp
         endpoint.Address.Equals(IPAddress.Any) ? new IPEndPoint(IPAddress.Loopback, endpoint.Port)
         : endpoint.Address.Equals(IPAddress.IPv6Any) ? new IPEndPoint(IPAddress.IPv6Loopback, endpoint.Port)
         : endpoint;
+
+    private static partial class Log
+    {
+        [LoggerMessage(4023, LogLevel.Warning, "The warm-up of membership failed; the first death in the group may be late to know")]
+        public static partial void MembershipFailed(ILogger logger, Exception exception);
+    }
 }

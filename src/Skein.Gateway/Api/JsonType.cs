@@ -19,8 +19,9 @@ internal static class JsonType
         if (request.HasJsonContentType())
             return null;
         string type = request.ContentType is { Length: > 0 } given ? given : "missing";
-        if (type.Length > MostShown)
-            type = type[..MostShown] + "…";
-        return $"content-type: {type}; allowed: application/json (with curl: -H 'content-type: application/json')";
+        return $"content-type: {Shown(type)}; allowed: application/json (with curl: -H 'content-type: application/json')";
     }
+
+    /// <summary>As much of a header as an answer repeats.</summary>
+    public static string Shown(string header) => header.Length > MostShown ? header[..MostShown] + "…" : header;
 }

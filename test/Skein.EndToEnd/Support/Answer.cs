@@ -13,7 +13,8 @@ internal sealed record Answer(string Text, string TokenIds, string FinishReason,
 /// <param name="Temperature">0 is greedy.</param>
 /// <param name="Seed">Of the sampling.</param>
 /// <param name="Fault">What shall go wrong in the simulated engine, as JSON; null: nothing.</param>
-internal sealed record Question(string Text, int MaxTokens, float Temperature = 0, int Seed = 0, string? Fault = null);
+/// <param name="Hedge">Whether it wishes for a second replica when the first token is late.</param>
+internal sealed record Question(string Text, int MaxTokens, float Temperature = 0, int Seed = 0, string? Fault = null, bool Hedge = false);
 
 /// <summary>An answer on its way to a client.</summary>
 internal interface IAnswerStream : IAsyncDisposable

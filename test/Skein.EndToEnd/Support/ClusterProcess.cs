@@ -64,8 +64,8 @@ internal sealed class ClusterProcess : IAsyncDisposable
     }
 
     /// <summary>The row of a member once it is as wanted.</summary>
-    public Task<MemberRow> MemberAsync(string name, Func<MemberRow, bool> isWanted, string what) => Until.FoundAsync(
-        async () => (await MembersAsync()).FirstOrDefault(row => row.Name == name && isWanted(row)), $"{name} {what}", context: Tell);
+    public Task<MemberRow> MemberAsync(string name, Func<MemberRow, bool> isWanted, string what, TimeSpan? within = null) => Until.FoundAsync(
+        async () => (await MembersAsync()).FirstOrDefault(row => row.Name == name && isWanted(row)), $"{name} {what}", within, Tell);
 
     /// <summary>Waits until every member is alive and the gateway is ready.</summary>
     public Task<IReadOnlyList<MemberRow>> WholeAsync() => Until.FoundAsync(
@@ -76,11 +76,26 @@ internal sealed class ClusterProcess : IAsyncDisposable
             return ready.IsSuccessStatusCode && members.All(member => member.State == "alive") ? members : null;
         },
         "all members alive and the gateway ready",
-        context: Tell);
+        Until.StartPatience,
+        Tell);
 
     /// <summary>The process of a member, as the group tells it.</summary>
-    public async Task<ProcessLife> LifeOfAsync(string name) =>
-        ProcessLife.Of((int)(await MembersAsync()).Single(row => row.Name == name).Pid);
+    public async Task<ProcessLife> LifeOfAsync(string name) => (await LivesAsync())[name];
+
+    /// <summary>
+    /// The running processes of members by name. Whoever is to be hit in mid-stream is looked up before the stream begins: it does not wait, and on a starved
+    /// machine it would be over when the answer comes.
+    /// </summary>
+    public async Task<IReadOnlyDictionary<string, ProcessLife>> LivesAsync()
+    {
+        var lives = new Dictionary<string, ProcessLife>(StringComparer.Ordinal);
+        foreach (MemberRow row in await MembersAsync())
+        {
+            if (ProcessLife.Find((int)row.Pid) is { } life)
+                lives.Add(row.Name, life);
+        }
+        return lives;
+    }
 
     /// <summary>What the cluster said, for a failure's message.</summary>
     public string Tell() => $"The cluster said:\n{Supervisor.Errors}";

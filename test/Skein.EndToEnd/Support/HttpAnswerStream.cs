@@ -49,6 +49,8 @@ internal sealed class HttpAnswerStream : IAnswerStream
         if (question.Fault is { } fault)
             body["skein_fault"] = JsonNode.Parse(fault);
         using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions") { Content = JsonContent.Create(body) };
+        if (question.Hedge)
+            request.Headers.Add("x-skein-hedge", "1");
         HttpResponseMessage response = await Until.DoneAsync(client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead), "an answer's headers", TimeSpan.FromSeconds(90));
         if (response.StatusCode != HttpStatusCode.OK)
             Assert.Fail($"{(int)response.StatusCode}: {await response.Content.ReadAsStringAsync()}");

@@ -29,7 +29,7 @@ internal sealed record LooseCluster(SkeinProcess Gateway, IReadOnlyDictionary<st
             foreach (string name in replicas)
                 started.Add(name, SkeinProcess.Start(["replica", "--name", name, "--engine", "simulated", "--grpc", "0", "--gossip", "0", "--join", seed, .. replicaFlags]));
             await Until.FoundAsync(
-                async () => (await client.GetAsync("/readyz")).IsSuccessStatusCode ? "ready" : null, "the gateway is ready", context: cluster.Tell);
+                async () => (await client.GetAsync("/readyz")).IsSuccessStatusCode ? "ready" : null, "the gateway is ready", Until.StartPatience, cluster.Tell);
             return cluster;
         }
         catch

@@ -52,7 +52,7 @@ internal sealed class NetworkedCluster : IAsyncDisposable
                     "--join", $"{cluster.Cable.Hosts[GatewayHost].Address}:{Gossip}");
             await Until.FoundAsync(
                 async () => (await cluster.MembersAsync()).Count(static row => row.State == "alive") == 1 + replicas ? "yes" : null,
-                "all members alive", context: cluster.Tell);
+                "all members alive", Until.StartPatience, cluster.Tell);
             return cluster;
         }
         catch

@@ -33,6 +33,9 @@ internal sealed partial record ProcessLife(int Pid, ulong StartedAt)
     /// <exception cref="InvalidOperationException">There is no such process.</exception>
     public static ProcessLife Of(int pid) => Find(pid) ?? throw new InvalidOperationException($"no process has pid {pid}");
 
+    /// <summary>A life that was over before anybody looked.</summary>
+    public static ProcessLife Ended(int pid) => new(pid, StartedAt: 0);
+
     public void Send(Signal signal)
     {
         if (IsRunning && Kill(Pid, (int)signal) != 0)

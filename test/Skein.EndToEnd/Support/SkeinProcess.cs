@@ -23,7 +23,8 @@ internal sealed class SkeinProcess : IAsyncDisposable
         _process.Start();
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
-        Life = ProcessLife.Of(_process.Id);
+        // A wrong flag ends it at once: on a starved machine before this line.
+        Life = ProcessLife.Find(_process.Id) ?? ProcessLife.Ended(_process.Id);
     }
 
     public ProcessLife Life { get; }
@@ -53,7 +54,7 @@ internal sealed class SkeinProcess : IAsyncDisposable
     public static async Task<RunResult> RunAsync(params IEnumerable<string> arguments)
     {
         await using SkeinProcess process = Start(arguments);
-        return await process.EndAsync();
+        return await process.EndAsync(Until.StartPatience);
     }
 
     /// <summary>Waits for its end and for its last lines.</summary>
@@ -63,9 +64,9 @@ internal sealed class SkeinProcess : IAsyncDisposable
         return new RunResult(_process.ExitCode, Output, Errors);
     }
 
-    /// <summary>Waits for a line on standard output or standard error.</summary>
+    /// <summary>Waits for a line on standard output or standard error, be it the first after the start.</summary>
     public Task<string> LineAsync(string text) => Until.FoundAsync(
-        () => Task.FromResult(_output.Find(text) ?? _errors.Find(text)), $"a line with '{text}'", context: () => $"Output: {Output}\nErrors: {Errors}");
+        () => Task.FromResult(_output.Find(text) ?? _errors.Find(text)), $"a line with '{text}'", Until.StartPatience, () => $"Output: {Output}\nErrors: {Errors}");
 
     public async ValueTask DisposeAsync()
     {

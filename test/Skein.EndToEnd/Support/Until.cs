@@ -6,6 +6,9 @@ internal static class Until
     /// <summary>Long enough for a busy machine; no test's meaning hangs on it.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
+    /// <summary>The same for what waits for a process to start: longer than a supervisor itself waits for its members, which is 60 s.</summary>
+    public static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(75);
+
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
 
     /// <summary>Asks again and again until there is an answer.</summary>

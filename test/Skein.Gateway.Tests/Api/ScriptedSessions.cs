@@ -106,6 +106,18 @@ internal sealed class ScriptedSession(GenerateRequest request) : IGenerationSess
 
 internal static class Deadline
 {
+    /// <summary>Asks again and again, for what follows from an answer a moment after it.</summary>
+    /// <returns>The first answer that will do, or the last one that came in time.</returns>
+    public static async Task<T> AskAsync<T>(Func<Task<T>> ask, Func<T, bool> willDo)
+    {
+        long started = TimeProvider.System.GetTimestamp();
+        T last;
+        do
+            last = await ask();
+        while (!willDo(last) && TimeProvider.System.GetElapsedTime(started) < Soon);
+        return last;
+    }
+
     /// <summary>A bound for what must happen soon, so that a broken test fails and does not hang.</summary>
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(30);
 

@@ -54,22 +54,16 @@ internal sealed partial class InferenceGateway(
         catch (Exception e)
         {
             measurement.End(SessionErrors.Internal.Code);
-            throw Failure(request.RequestId, e);
+            Log.Failed(logger, request.RequestId, e);
+            throw new RpcException(new Status(StatusCode.Internal, $"the gateway failed; its log tells more about request {request.RequestId}"));
         }
     }
 
     public override Task<DescribeResponse> Describe(DescribeRequest request, ServerCallContext context)
     {
-        try
-        {
-            var response = new DescribeResponse { Engine = Protocol.Roles.Gateway };
-            response.Models.AddRange(catalog.List().Select(model => model.Description));
-            return Task.FromResult(response);
-        }
-        catch (Exception e)
-        {
-            throw Failure(VisibleText.RequestId(context.RequestHeaders.GetValue(SkeinHeaders.RequestId)), e);
-        }
+        var response = new DescribeResponse { Engine = Protocol.Roles.Gateway };
+        response.Models.AddRange(catalog.List().Select(model => model.Description));
+        return Task.FromResult(response);
     }
 
     private async Task RelayAsync(
@@ -122,12 +116,6 @@ internal sealed partial class InferenceGateway(
         {
             throw new SessionException(SessionError.SlowClient, $"the client did not read for {options.WriteTimeout.TotalSeconds} s");
         }
-    }
-
-    private RpcException Failure(string requestId, Exception cause)
-    {
-        Log.Failed(logger, requestId, cause);
-        return new RpcException(new Status(StatusCode.Internal, $"the gateway failed; its log tells more about request {requestId}"));
     }
 
     private static Metadata Headers(IGenerationSession session, string requestId)

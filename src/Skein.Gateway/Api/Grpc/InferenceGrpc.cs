@@ -21,13 +21,13 @@ public static class InferenceGrpc
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<MessageGate>();
         services.TryAddSingleton<InferenceGateway>();
-        services.AddGrpc().AddServiceOptions<InferenceGateway>(service =>
+        services.AddGrpc(grpc => grpc.Interceptors.Add<FailureLog>()).AddServiceOptions<InferenceGateway>(service =>
         {
             service.MaxReceiveMessageSize = options.MaxBodyBytes;
             // The service tells its own failures apart; what is left are messages that cannot be read, and their sender must learn why.
             service.EnableDetailedErrors = true;
         });
-        // For the same reason its own log of failures would hold nothing but those, a stack each, and any client could fill it.
+        // Failures of methods are logged by FailureLog; the library would log messages that cannot be read too, a stack each, and any client could fill the log.
         services.AddLogging(logging => logging.AddFilter("Grpc.AspNetCore.Server.ServerCallHandler", LogLevel.None));
         return services;
     }

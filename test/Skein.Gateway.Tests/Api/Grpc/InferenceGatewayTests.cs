@@ -132,6 +132,19 @@ public sealed class InferenceGatewayTests
     }
 
     [Fact]
+    public async Task Describe_Fails_IsLoggedAndSaysWhereToLook()
+    {
+        await using var gateway = await TestGateway.StartAsync(models: new BrokenCatalog());
+        using var channel = GrpcChannel.ForAddress(gateway.Http2);
+
+        var failure = await Assert.ThrowsAsync<RpcException>(async () => await new Inference.InferenceClient(channel).DescribeAsync(new DescribeRequest()));
+
+        Assert.Equal((StatusCode.Internal, "the gateway failed in /skein.v1.Inference/Describe; its log tells more"), (failure.StatusCode, failure.Status.Detail));
+        var line = Assert.Single(gateway.Log.All, line => line.Level >= LogLevel.Warning);
+        Assert.Equal("the catalog is broken", line.Exception?.Message);
+    }
+
+    [Fact]
     public async Task Generate_MessageOfMoreThanFourMegabytes_IsTaken()
     {
         await using var gateway = await TestGateway.StartAsync(session =>
@@ -207,4 +220,9 @@ public sealed class InferenceGatewayTests
     private static RawMember Member(string name, string json) => new() { Name = name, Json = ByteString.CopyFromUtf8(json) };
 
     private static GenerateRequest Chat(string messages) => new() { Chat = new ChatPrompt { Messages = ByteString.CopyFromUtf8(messages) } };
+
+    private sealed class BrokenCatalog : IModelCatalog
+    {
+        public IReadOnlyList<ServedModel> List() => throw new InvalidOperationException("the catalog is broken");
+    }
 }

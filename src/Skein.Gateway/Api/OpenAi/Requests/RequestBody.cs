@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
+using MinDataRate = Microsoft.AspNetCore.Server.Kestrel.Core.MinDataRate;
 
 namespace Skein.Gateway.Api.OpenAi.Requests;
 
@@ -12,6 +13,9 @@ internal static class RequestBody
     private const int MostOnTrust = 64 << 10;
 
     private const int FirstBytes = 4 << 10;
+
+    /// <summary>What the server lets a body be at the slowest. HTTP/1.1 and HTTP/2 alike.</summary>
+    public static MinDataRate SlowestRate { get; } = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(5));
 
     /// <exception cref="RequestRefusedException">415 for another type; 413 past the bound; 4xx where the transfer itself is broken.</exception>
     /// <exception cref="Skein.Routing.Streaming.SessionException">All bodies together hold too much.</exception>
@@ -25,7 +29,7 @@ internal static class RequestBody
         if (JsonType.Problem(request) is { } problem)
             throw new RequestRefusedException(JsonType.Status, JsonType.Code, null, problem);
         if (request.Headers.ContentEncoding is { Count: > 0 } encoding && !"identity".Equals(encoding, StringComparison.OrdinalIgnoreCase))
-            throw new RequestRefusedException(JsonType.Status, "unsupported_content_encoding", null, $"content-encoding: {encoding}; allowed: none: bodies are not compressed");
+            throw new RequestRefusedException(JsonType.Status, "unsupported_content_encoding", null, $"content-encoding: {JsonType.Shown(encoding.ToString())}; allowed: none: bodies are not compressed");
         if (request.ContentLength > maxBytes)
             throw TooLarge(string.Create(CultureInfo.InvariantCulture, $"{request.ContentLength} bytes"), maxBytes);
 
@@ -66,7 +70,8 @@ internal static class RequestBody
         }
         catch (BadHttpRequestException e) when (e.StatusCode == StatusCodes.Status408RequestTimeout)
         {
-            throw new RequestRefusedException(e.StatusCode, "request_timeout", null, "the body came too slowly; allowed: at least 240 bytes a second, after the first 5 s", e);
+            throw new RequestRefusedException(e.StatusCode, "request_timeout", null,
+                $"the body came too slowly; allowed: at least {SlowestRate.BytesPerSecond} bytes a second, after the first {SlowestRate.GracePeriod.TotalSeconds} s", e);
         }
         catch (BadHttpRequestException e)
         {
