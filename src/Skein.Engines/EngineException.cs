@@ -12,6 +12,9 @@ public enum EngineError
     /// <summary>The connection to the engine's process broke: it may be gone, with all that it ran.</summary>
     Lost,
 
+    /// <summary>The engine's process said nothing in time: it may be busy, or frozen. Another replica may succeed.</summary>
+    TimedOut,
+
     /// <summary>A field of the request is wrong; nobody will serve it. The message names field, value and what is allowed.</summary>
     InvalidRequest,
 

@@ -21,7 +21,10 @@ public interface IInferenceEngine : IAsyncDisposable
     /// <summary>
     /// Asks whether it could serve now what it described, for those who wait for it to come back. Default: an engine in this process can.
     /// </summary>
-    /// <exception cref="EngineException">It cannot.</exception>
+    /// <exception cref="EngineException">
+    /// It cannot. With <see cref="EngineError.Unreachable"/>, <see cref="EngineError.Lost"/> or <see cref="EngineError.TimedOut"/> where it did not answer: to
+    /// the watch over frozen engines all others are signs of life.
+    /// </exception>
     ValueTask CheckAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
     /// <summary>

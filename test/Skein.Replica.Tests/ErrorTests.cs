@@ -18,6 +18,7 @@ public class ErrorTests
     [InlineData(EngineError.Unreachable, StatusCode.Unavailable, ErrorReasons.EngineUnreachable)]
     [InlineData(EngineError.Lost, StatusCode.Unavailable, ErrorReasons.EngineLost)]
     [InlineData(EngineError.Failed, StatusCode.Internal, ErrorReasons.EngineFailed)]
+    [InlineData(EngineError.TimedOut, StatusCode.Internal, ErrorReasons.EngineFailed)]
     public async Task Generate_EngineException_KeepsItsMessageAndGetsCodeAndReason(EngineError error, StatusCode code, string reason)
     {
         var failure = await FailureOfAsync(engine => engine.End(new EngineException(error, "the message")));

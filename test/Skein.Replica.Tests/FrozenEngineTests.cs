@@ -4,6 +4,7 @@ using Grpc.Core;
 using Grpc.Health.V1;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Engines;
+using Skein.Engines.OpenAi;
 using Skein.Protocol;
 using Skein.Protocol.V1;
 
@@ -58,6 +59,22 @@ public sealed class FrozenEngineTests : IAsyncLifetime
 
         Assert.Equal("m", Assert.Single((await DescribeAsync()).Models).Name);
         using var again = await BeginAsync();
+    }
+
+    /// <summary>Calls of a server have a bound of their own, and its end is no answer.</summary>
+    [Fact]
+    public async Task Freeze_PatienceLongerThanACallMayTake_StreamsAreLostAllTheSame()
+    {
+        await _replica.DisposeAsync();
+        var patience = 2 * new OpenAiEngineOptions { BaseUrl = new Uri("http://127.0.0.1") }.CallTimeout;
+        _replica = await TestReplica.StartAsync(_engine, new ReplicaOptions { EnginePatience = patience }, _time);
+        using var stream = await BeginAsync();
+        _server.Freeze();
+
+        var lost = stream.FailureAsync();
+        await AdvanceUntilAsync(() => Task.FromResult(lost.IsCompleted), "the stream has ended");
+
+        Assert.Equal((StatusCode.Unavailable, ErrorReasons.EngineLost), ReasonOf(await lost));
     }
 
     private static GenerateRequest Chat() => new() { Chat = new ChatPrompt { Messages = ByteString.CopyFromUtf8("""[{"role":"user","content":"Hi"}]""") } };

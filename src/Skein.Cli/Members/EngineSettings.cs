@@ -115,10 +115,17 @@ internal static class EngineSettings
     /// <param name="sources">The settings.</param>
     /// <param name="slots">Generations at the same time; null: what the server says.</param>
     /// <exception cref="UsageException">A value is not allowed.</exception>
-    public static OpenAiEngineOptions ServerOptions(Uri server, SettingSources sources, int? slots) => new()
+    public static OpenAiEngineOptions ServerOptions(Uri server, SettingSources sources, int? slots)
     {
-        BaseUrl = server, Model = Model.Read(sources), Slots = slots, IsBitExact = BitExact.Read(sources), ApiKey = ReadKey(sources),
-    };
+        var options = new OpenAiEngineOptions
+        {
+            BaseUrl = server, Model = Model.Read(sources), Slots = slots, IsBitExact = BitExact.Read(sources), ApiKey = ReadKey(sources),
+        };
+
+        // The replica's questions are calls: none may end before the patience does.
+        TimeSpan patience = ReadPatience(sources);
+        return patience > options.CallTimeout ? options with { CallTimeout = patience } : options;
+    }
 
     private static IInferenceEngine CreateEmbedded(SettingSources sources)
     {

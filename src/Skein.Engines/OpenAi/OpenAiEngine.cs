@@ -83,7 +83,7 @@ public static class OpenAiEngine
                 return await EngineProbe.AskAsync(http, options.Kind, cancellationToken);
             }
             catch (EngineException exception) when (
-                exception.Error is EngineError.Unreachable or EngineError.Lost or EngineError.Failed && time.GetElapsedTime(start) < options.StartTimeout)
+                exception.Error is EngineError.Unreachable or EngineError.Lost or EngineError.TimedOut or EngineError.Failed && time.GetElapsedTime(start) < options.StartTimeout)
             {
                 await Task.Delay(RetryInterval, time, cancellationToken);
             }

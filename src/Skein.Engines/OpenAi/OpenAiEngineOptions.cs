@@ -47,7 +47,10 @@ public sealed record OpenAiEngineOptions
     /// <summary>Bound for a connection to be made, above 0, to 1 hour. Default: 5 s.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>Bound for each call that is not generation, above 0, to 1 hour. Default: 30 s.</summary>
+    /// <summary>
+    /// Bound for each call that is not generation, above 0, to 1 hour; the replica's questions for a sign of life too, so to be no shorter than its patience
+    /// with the engine. Default: 30 s.
+    /// </summary>
     public TimeSpan CallTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Longest silence of a stream, its first event included, above 0, to 1 hour. Default: 5 minutes.</summary>

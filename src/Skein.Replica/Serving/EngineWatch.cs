@@ -6,8 +6,8 @@ namespace Skein.Replica.Serving;
 
 /// <summary>
 /// Watches the engine for all streams at once: a server that is frozen, or behind a dead network, accepts connections and says nothing for ever. While streams
-/// run and none of them says anything it is asked, each time on a connection of its own; any answer, however late, is a sign of life, and so is any token.
-/// Without one for <see cref="ReplicaOptions.EnginePatience"/> the streams end, and no work is taken until it answers again. Thread-safe.
+/// run and none of them says anything it is asked, each time on a connection of its own; any answer within
+/// <see cref="ReplicaOptions.EnginePatience"/>, an error too, is a sign of life, and so is any token. Without one for <see cref="ReplicaOptions.EnginePatience"/> the streams end, and no work is taken until it answers again. Thread-safe.
 /// </summary>
 internal sealed partial class EngineWatch(
     IInferenceEngine engine, SlotTable slots, ReplicaOptions options, TimeProvider time, ILogger<EngineWatch> logger) : BackgroundService
@@ -15,6 +15,7 @@ internal sealed partial class EngineWatch(
     private readonly EngineVigil _vigil = new();
     private readonly Lock _gate = new();
     private volatile CancellationTokenSource _life = new();
+    private int _isFaultTold;
 
     /// <summary>Whether the engine was given up, and has not answered since.</summary>
     public bool IsLost => _life.IsCancellationRequested;
@@ -76,14 +77,29 @@ internal sealed partial class EngineWatch(
         try
         {
             await engine.CheckAsync(either.Token);
+            Volatile.Write(ref _isFaultTold, 0);
         }
-        catch (Exception exception) when (either.IsCancellationRequested || exception is EngineException { Error: EngineError.Unreachable or EngineError.Lost })
+        catch (Exception exception) when (either.IsCancellationRequested || exception is EngineException { Error: EngineError.Unreachable or EngineError.Lost or EngineError.TimedOut })
         {
             return;
         }
         catch (EngineException)
         {
             // An answer, if not the one that was hoped for: whoever refuses is not frozen.
+            Volatile.Write(ref _isFaultTold, 0);
+        }
+        catch (Exception exception)
+        {
+            if (Interlocked.Exchange(ref _isFaultTold, 1) == 0)
+            {
+                Log.CheckFailed(logger, engine.Kind, exception);
+            }
+
+            // What the engine's own client gave up waiting for was no answer; streams must not end for any other fault of the code that asks.
+            if (exception is OperationCanceledException or TimeoutException)
+            {
+                return;
+            }
         }
 
         Answered();
@@ -108,6 +124,9 @@ internal sealed partial class EngineWatch(
 
     private static partial class Log
     {
+        [LoggerMessage(2008, LogLevel.Error, "The {Engine} engine's check threw what no engine may; told once, until it is answered or refused as it should be")]
+        public static partial void CheckFailed(ILogger logger, string engine, Exception exception);
+
         [LoggerMessage(2006, LogLevel.Warning, "The {Engine} engine is frozen: neither a token nor an answer for {Seconds} s. Its streams end, and no work is taken until it answers")]
         public static partial void Lost(ILogger logger, string engine, double seconds);
 

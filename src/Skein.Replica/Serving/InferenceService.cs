@@ -87,7 +87,7 @@ internal sealed partial class InferenceService(
         }
         catch (EngineException exception)
         {
-            if (exception.Error is EngineError.Failed or EngineError.Unreachable or EngineError.Lost)
+            if (exception.Error is EngineError.Failed or EngineError.Unreachable or EngineError.Lost or EngineError.TimedOut)
             {
                 Log.EngineFailed(logger, request.RequestId, request.Choice, request.Attempt, exception);
             }

@@ -13,7 +13,7 @@ internal readonly record struct SlotOffer(string Gateway, uint Number);
 
 /// <summary>
 /// Which gateways wait for a slot here, and for which of them the free ones are kept: the one whose oldest waiter is the oldest, for a short
-/// time. One row per gateway. A gateway that cannot be told of offers gets none, but once it waits longer than those that do, it may have theirs.
+/// time. One row per gateway. A caller that cannot be told of offers gets none, but once it waits longer than those that do, it may have theirs.
 /// Does nothing while no one was refused. Not thread-safe; <see cref="SlotTable"/> serialises.
 /// </summary>
 /// <remarks>Invariant after <see cref="Fill"/>: where a gateway waits for an offer, no slot is free that is not kept for another one.</remarks>
@@ -22,23 +22,24 @@ internal sealed class SlotOffers
     /// <summary>How long a slot is kept: many times the way to the gateway and back, little of a generation.</summary>
     public static readonly TimeSpan Lifetime = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>Gateways beyond these are refused and forgotten: names come from outside and must not fill the memory.</summary>
+    /// <summary>Gateways beyond these are refused and forgotten. Each row belongs to a live bus: invented names come to no more than that.</summary>
     public const int MostGateways = 1024;
 
     private readonly Dictionary<string, Row> _rows = new(StringComparer.Ordinal);
+    private readonly PollingCallers _polling = new();
     private uint _lastNumber;
 
     /// <summary>Slots kept.</summary>
     public int Kept { get; private set; }
 
-    /// <summary>Gateways that wait, those that cannot be told of offers too.</summary>
+    /// <summary>Gateways that wait for an offer.</summary>
     public int Waiting => _rows.Count;
 
     /// <summary>Slots kept for others than this one.</summary>
     public int KeptFrom(string caller) => HasOffer(caller) ? Kept - 1 : Kept;
 
     /// <summary>Whether it will be offered a slot.</summary>
-    public bool Remembers(string gateway) => _rows.TryGetValue(gateway, out var row) && row.TakesOffers;
+    public bool Remembers(string gateway) => _rows.ContainsKey(gateway);
 
     /// <summary>Whether a request may have one of the free slots: an offered one, one that is kept for nobody, or that of a waiter younger than itself.</summary>
     public bool MayTake(string caller, LineTold? told, int free, TimeSpan now)
@@ -53,7 +54,7 @@ internal sealed class SlotOffers
             return true;
         }
 
-        var since = told is { } line ? now - line.Waited : _rows.TryGetValue(caller, out var own) ? own.Since : now;
+        var since = told is { } line ? now - line.Waited : _polling.Since(caller, now) ?? now;
         var youngest = _rows.Values.Where(row => row.Offer != 0).MaxBy(row => row.Since)!;
         if (since >= youngest.Since)
         {
@@ -67,11 +68,16 @@ internal sealed class SlotOffers
     /// <summary>Takes in that a request of this gateway got a slot. While nobody waits, who is next in its line is not noted.</summary>
     public void Took(string caller, LineTold? told, TimeSpan now)
     {
-        var anyWaits = _rows.Count > 0;
-        Forget(caller);
-        if (anyWaits && told?.NextWaited is { } waited)
+        if (_rows.Count == 0 && !_polling.Any(now))
         {
-            Remember(caller, now - waited, takesOffers: true);
+            return;
+        }
+
+        Forget(caller);
+        _polling.Forget(caller);
+        if (told?.NextWaited is { } waited)
+        {
+            Remember(caller, now - waited);
         }
     }
 
@@ -83,14 +89,18 @@ internal sealed class SlotOffers
     public void Refused(string caller, LineTold? told, bool takesOffers, TimeSpan now)
     {
         var since = now - (told?.OldestWaited ?? TimeSpan.Zero);
-        if (_rows.TryGetValue(caller, out var row) && row.TakesOffers == takesOffers)
+        if (!takesOffers)
+        {
+            _polling.Refused(caller, since, now);
+        }
+        else if (_rows.TryGetValue(caller, out var row))
         {
             row.Since = since < row.Since ? since : row.Since;
         }
         else
         {
-            Forget(caller);
-            Remember(caller, since, takesOffers);
+            _polling.Forget(caller);
+            Remember(caller, since);
         }
     }
 
@@ -115,6 +125,7 @@ internal sealed class SlotOffers
     public void Clear()
     {
         _rows.Clear();
+        _polling.Clear();
         Kept = 0;
     }
 
@@ -151,7 +162,7 @@ internal sealed class SlotOffers
         (string Gateway, Row Row)? oldest = null;
         foreach (var (gateway, row) in _rows)
         {
-            if (row.TakesOffers && row.Offer == 0 && (oldest is null || row.Since < oldest.Value.Row.Since))
+            if (row.Offer == 0 && (oldest is null || row.Since < oldest.Value.Row.Since))
             {
                 oldest = (gateway, row);
             }
@@ -162,11 +173,11 @@ internal sealed class SlotOffers
 
     private bool HasOffer(string gateway) => _rows.TryGetValue(gateway, out var row) && row.Offer != 0;
 
-    private void Remember(string gateway, TimeSpan since, bool takesOffers)
+    private void Remember(string gateway, TimeSpan since)
     {
         if (_rows.Count < MostGateways)
         {
-            _rows[gateway] = new Row { Since = since, TakesOffers = takesOffers };
+            _rows[gateway] = new Row { Since = since };
         }
     }
 
@@ -183,8 +194,6 @@ internal sealed class SlotOffers
     {
         /// <summary>When its oldest waiter began to wait, by this replica's clock.</summary>
         public TimeSpan Since { get; set; }
-
-        public required bool TakesOffers { get; init; }
 
         /// <summary>Number of the slot kept for it; 0: none.</summary>
         public uint Offer { get; set; }

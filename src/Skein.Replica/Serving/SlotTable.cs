@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using Skein.Protocol.V1;
 
 namespace Skein.Replica.Serving;
@@ -14,10 +13,7 @@ internal enum SlotAnswer
 /// Who holds the replica's slots. One short lock around all of it, so that every report is one moment's truth and reports are numbered in
 /// the order of the changes they tell.
 /// </summary>
-/// <param name="generation">Life of the replica's name.</param>
-/// <param name="time">Ends the offers of slots.</param>
-[SuppressMessage("Design", "CA1001", Justification = "The timer runs only while a slot is kept, which is not for long.")]
-internal sealed class SlotTable(ulong generation, TimeProvider time)
+internal sealed class SlotTable : IDisposable
 {
     // Callers beyond these share one row: names come from outside and must not fill the memory.
     private const int MostCallers = 1024;
@@ -29,15 +25,25 @@ internal sealed class SlotTable(ulong generation, TimeProvider time)
     private readonly Dictionary<string, Action<uint>> _listeners = new(StringComparer.Ordinal);
     private readonly SlotOffers _offers = new();
     private readonly List<SlotOffer> _made = [];
-    private readonly long _origin = time.GetTimestamp();
-    private ulong _generation = generation;
+    private readonly TimeProvider _time;
+    private readonly long _origin;
+    private readonly ITimer _offerEnds;
+    private ulong _generation;
     private ulong _sequence;
     private int _slots;
     private int _running;
     private uint _kvUsedPermille;
     private bool _draining;
     private TaskCompletionSource? _idle;
-    private ITimer? _offerEnds;
+
+    /// <param name="generation">Life of the replica's name.</param>
+    /// <param name="time">Ends the offers of slots.</param>
+    public SlotTable(ulong generation, TimeProvider time)
+    {
+        (_generation, _time, _origin) = (generation, time, time.GetTimestamp());
+        _offerEnds = time.CreateTimer(
+            static table => ((SlotTable)table!).EndOffers(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
 
     public int Slots => Volatile.Read(ref _slots);
 
@@ -46,7 +52,7 @@ internal sealed class SlotTable(ulong generation, TimeProvider time)
 
     public bool IsDraining => Volatile.Read(ref _draining);
 
-    private TimeSpan Now => time.GetElapsedTime(_origin);
+    private TimeSpan Now => _time.GetElapsedTime(_origin);
 
     public void SetSlots(int slots)
     {
@@ -206,6 +212,9 @@ internal sealed class SlotTable(ulong generation, TimeProvider time)
         }
     }
 
+    /// <summary>Ends no more offers by time. Leases that are still held may be given back.</summary>
+    public void Dispose() => _offerEnds.Dispose();
+
     // Who cannot be told of offers has nothing but its own eyes: to it a kept slot is a free one.
     private int KeptFrom(string caller) => caller.Length == 0 || _listeners.ContainsKey(caller) ? _offers.KeptFrom(caller) : 0;
 
@@ -220,7 +229,6 @@ internal sealed class SlotTable(ulong generation, TimeProvider time)
         _made.Clear();
         if (_offers.Fill(_slots - _running, Now, _made) is { } firstEnd)
         {
-            _offerEnds ??= time.CreateTimer(_ => EndOffers(), state: null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
             var left = firstEnd - Now;
             _offerEnds.Change(left > LeastTimer ? left : LeastTimer, Timeout.InfiniteTimeSpan);
         }

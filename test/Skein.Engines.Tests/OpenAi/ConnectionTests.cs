@@ -57,7 +57,7 @@ public class ConnectionTests
         time.Advance(TimeSpan.FromMinutes(5));
 
         var exception = await Assert.ThrowsAsync<EngineException>(() => next);
-        Assert.Equal(EngineError.Failed, exception.Error);
+        Assert.Equal(EngineError.TimedOut, exception.Error);
         Assert.Contains("said nothing for 300 s", exception.Message, StringComparison.Ordinal);
     }
 
@@ -107,6 +107,22 @@ public class ConnectionTests
     }
 
     [Fact]
+    public async Task CheckAsync_ServerStandsStill_TimesOutAndIsNotTakenForAnAnswer()
+    {
+        var time = new FakeTimeProvider();
+        var server = new StoppableServer(Dialogues.Ollama());
+        var options = new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test"), Slots = 1 };
+        await using var engine = await OpenAiEngine.ConnectAsync(options, time, () => server, Cancellation);
+        server.IsStopped = true;
+
+        var check = engine.CheckAsync(Cancellation).AsTask();
+        time.Advance(options.CallTimeout);
+
+        var exception = await Assert.ThrowsAsync<EngineException>(() => check);
+        Assert.Equal(EngineError.TimedOut, exception.Error);
+    }
+
+    [Fact]
     public async Task ConnectAsync_KeyAndPrefix_AreSent()
     {
         var seen = new List<string>();
@@ -139,6 +155,15 @@ public class ConnectionTests
             seen.Add($"{request.RequestUri} {request.Headers.Authorization}");
             return Task.FromResult(new HttpResponseMessage(HttpStatusCode.NotFound) { Content = new StringContent("") });
         }
+    }
+
+    /// <summary>Once it is stopped, takes what it is asked and says nothing.</summary>
+    private sealed class StoppableServer(HttpMessageHandler server) : DelegatingHandler(server)
+    {
+        public bool IsStopped { get; set; }
+
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
+            IsStopped ? new TaskCompletionSource<HttpResponseMessage>().Task.WaitAsync(cancellationToken) : base.SendAsync(request, cancellationToken);
     }
 
     /// <summary>A server on a real socket that sends one chunk of a chat and then nothing, until the client goes away.</summary>

@@ -1,4 +1,4 @@
-using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Engines;
 using Skein.Replica.Serving;
@@ -11,6 +11,7 @@ public sealed class EngineWatchTests : IDisposable
     private readonly FakeTimeProvider _time = new();
     private readonly SlotTable _slots = new(generation: 1, TimeProvider.System);
     private readonly List<TaskCompletionSource> _questions = [];
+    private readonly KeptLog _log = new();
     private readonly EngineWatch _watch;
 
     public EngineWatchTests()
@@ -24,7 +25,7 @@ public sealed class EngineWatchTests : IDisposable
                 await _questions[^1].Task.WaitAsync(cancelled);
             },
         };
-        _watch = new EngineWatch(engine, _slots, Options, _time, NullLogger<EngineWatch>.Instance);
+        _watch = new EngineWatch(engine, _slots, Options, _time, _log);
         _slots.SetSlots(1);
         _slots.TryTake("", told: null, out _);
     }
@@ -76,19 +77,31 @@ public sealed class EngineWatchTests : IDisposable
     [InlineData(EngineError.ModelNotFound, false)]
     [InlineData(EngineError.Unreachable, true)]
     [InlineData(EngineError.Lost, true)]
+    [InlineData(EngineError.TimedOut, true)]
     public async Task Tick_AnswersAreErrors_OnlyNobodyThereIsNoAnswer(EngineError error, bool isLost)
     {
-        for (var tick = 0; tick < 4; tick++)
-        {
-            var asked = _questions.Count;
-            await TickAsync(1);
-            if (_questions.Count > asked)
-            {
-                _questions[^1].SetException(new EngineException(error, "no"));
-            }
-        }
+        await TickAndAnswerAsync(4, () => new EngineException(error, "no"));
 
         Assert.Equal(isLost, _watch.IsLost);
+        Assert.Empty(_log.Failures);
+    }
+
+    /// <summary>Engines are other people's too. One whose own client has a bound of its own tells of silence, whatever else it does wrong.</summary>
+    [Theory]
+    [InlineData(typeof(InvalidOperationException), false)]
+    [InlineData(typeof(TaskCanceledException), true)]
+    [InlineData(typeof(TimeoutException), true)]
+    public async Task Tick_CheckThrowsWhatNoEngineMay_IsToldOnceUntilTheNextAnswer(Type failure, bool isLost)
+    {
+        await TickAndAnswerAsync(6, () => (Exception)Activator.CreateInstance(failure)!);
+
+        Assert.Equal(isLost, _watch.IsLost);
+        Assert.IsType(failure, Assert.Single(_log.Failures));
+
+        await TickAndAnswerAsync(6, () => null);
+        await TickAndAnswerAsync(6, () => (Exception)Activator.CreateInstance(failure)!);
+
+        Assert.Equal(2, _log.Failures.Count);
     }
 
     [Fact]
@@ -106,7 +119,35 @@ public sealed class EngineWatchTests : IDisposable
         Assert.True(before.IsCancellationRequested);
     }
 
-    public void Dispose() => _watch.Dispose();
+    public void Dispose()
+    {
+        _watch.Dispose();
+        _slots.Dispose();
+    }
+
+    /// <param name="ticks">How many.</param>
+    /// <param name="answer">What each question ends with; null: well.</param>
+    private async Task TickAndAnswerAsync(int ticks, Func<Exception?> answer)
+    {
+        for (; ticks > 0; ticks--)
+        {
+            var asked = _questions.Count;
+            await TickAsync(1);
+            if (_questions.Count == asked)
+            {
+                continue;
+            }
+
+            if (answer() is { } exception)
+            {
+                _questions[^1].SetException(exception);
+            }
+            else
+            {
+                _questions[^1].SetResult();
+            }
+        }
+    }
 
     private async Task TickAsync(int ticks)
     {
@@ -114,6 +155,25 @@ public sealed class EngineWatchTests : IDisposable
         {
             _time.Advance(Options.EnginePatience / EngineVigil.MostUnanswered);
             await _watch.TickAsync(TestContext.Current.CancellationToken);
+        }
+    }
+
+    private sealed class KeptLog : ILogger<EngineWatch>
+    {
+        /// <summary>Of the lines that tell of one.</summary>
+        public List<Exception> Failures { get; } = [];
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (exception is not null)
+            {
+                Failures.Add(exception);
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ using Skein.Replica.Serving;
 namespace Skein.Replica.Tests.Serving;
 
 /// <summary>What becomes of slots that the table keeps for somebody.</summary>
-public class KeptSlotTests
+public sealed class KeptSlotTests : IDisposable
 {
     private static readonly LineTold Newcomer = new(TimeSpan.Zero, NextWaited: null);
     private static readonly LineTold OldWaiter = new(TimeSpan.FromSeconds(3), NextWaited: null);
@@ -30,6 +30,22 @@ public class KeptSlotTests
         Assert.Equal((0u, 1u, 1u), (_table.Report("a").Running, _table.Report("b").Running, _table.Report().Running));
         Assert.Equal(SlotAnswer.Full, _table.TryTake("b", Newcomer, out _));
         Assert.Equal(SlotAnswer.Granted, _table.TryTake("a", OldWaiter, out _));
+    }
+
+    [Fact]
+    public void Release_CrowdWithoutABusWasRefusedBefore_TheGatewayIsStillTold()
+    {
+        Assert.Equal(SlotAnswer.Granted, _table.TryTake("b", Newcomer, out var lease));
+        for (var i = 0; i < 2 * SlotOffers.MostGateways; i++)
+        {
+            Assert.Equal(SlotAnswer.Full, _table.TryTake($"client-{i}", told: null, out _));
+        }
+
+        Assert.Equal(SlotAnswer.Full, _table.TryTake("a", OldWaiter, out _));
+        Assert.True(_table.Report("a").RemembersCaller);
+        lease!.Dispose();
+
+        Assert.Equal([1u], _toldA);
     }
 
     [Fact]
@@ -115,6 +131,23 @@ public class KeptSlotTests
 
         Assert.Empty(_toldA);
     }
+
+    [Fact]
+    public void Dispose_SlotIsKept_StopsTheClockAndLeasesMayStillBeGivenBack()
+    {
+        _table.SetSlots(2);
+        Assert.Equal(SlotAnswer.Granted, _table.TryTake("b", Newcomer, out var last));
+        RefuseAThenFree();
+
+        _table.Dispose();
+
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal(2u, _table.Report().Running);
+        last!.Dispose();
+        Assert.Equal(0, _table.Running);
+    }
+
+    public void Dispose() => _table.Dispose();
 
     private void RefuseAThenFree()
     {

@@ -111,6 +111,46 @@ public class SlotOffersTests
     }
 
     [Fact]
+    public void Refused_TellsNothingAndAsksOn_StillGrowsOld()
+    {
+        for (var atMs = 0; atMs <= 60_000; atMs += 6000)
+        {
+            _offers.Refused("of the release before", told: null, takesOffers: false, At(atMs));
+        }
+
+        Refuse("a", waitedMs: 59_000, atMs: 60_000);
+        Fill(free: 1, atMs: 60_000);
+
+        Assert.True(_offers.MayTake("of the release before", told: null, free: 1, At(60_001)));
+    }
+
+    [Fact]
+    public void Refused_TellsNothingAndIsGoneForLong_ComesBackAsANewcomer()
+    {
+        _offers.Refused("of the release before", told: null, takesOffers: false, At(0));
+        Refuse("a", waitedMs: 100, atMs: 3_600_000);
+        Fill(free: 1, atMs: 3_600_000);
+
+        Assert.False(_offers.MayTake("of the release before", told: null, free: 1, At(3_600_001)));
+    }
+
+    [Fact]
+    public void Refused_CrowdThatTellsNothingIsGone_OthersAreNotedAgain()
+    {
+        for (var i = 0; i < 3 * SlotOffers.MostGateways; i++)
+        {
+            _offers.Refused($"client-{i}", told: null, takesOffers: false, At(i));
+        }
+
+        _offers.Refused("of the release before", told: null, takesOffers: false, At(60_000));
+        Refuse("a", waitedMs: 100, atMs: 61_000);
+        Fill(free: 1, atMs: 61_000);
+
+        Assert.Single(_made);
+        Assert.True(_offers.MayTake("of the release before", told: null, free: 1, At(61_001)));
+    }
+
+    [Fact]
     public void Refused_MoreGatewaysThanRows_AreNotRemembered()
     {
         for (var i = 0; i < 2 * SlotOffers.MostGateways; i++)
@@ -129,11 +169,12 @@ public class SlotOffersTests
     public void AnyOrder_KeptSlots_AreNeverLeakedNorMoreThanFree(int seed)
     {
         const int Slots = 4;
+        const int Names = 6;
         var random = new Random(seed);
         var running = 0;
         for (var atMs = 0; atMs < 20_000; atMs += random.Next(20))
         {
-            var name = $"g{random.Next(6)}";
+            var name = $"g{random.Next(Names)}";
             LineTold? told = random.Next(5) == 0 ? null : new LineTold(Milliseconds(random.Next(2000)), random.Next(2) == 0 ? null : Milliseconds(random.Next(2000)));
             switch (random.Next(6))
             {
@@ -162,13 +203,15 @@ public class SlotOffersTests
 
             Fill(Slots - running, atMs);
             Assert.InRange(_offers.Kept, 0, Slots - running);
-            Assert.Equal(_offers.Kept, Enumerable.Range(0, 6).Count(i => _offers.KeptFrom($"g{i}") < _offers.Kept));
+            Assert.Equal(_offers.Kept, Enumerable.Range(0, Names).Count(i => _offers.KeptFrom($"g{i}") < _offers.Kept));
         }
 
         Assert.True(_made.Count > 50, $"{_made.Count} offers say little");
-        Fill(Slots - running, 30_000);
-        Fill(Slots - running, 31_000);
-        Fill(Slots - running, 32_000);
+        for (var i = 0; i <= Names; i++)
+        {
+            Fill(Slots - running, 30_000 + (i * 1000)); // one offer for each, one after the other if only one slot is free
+        }
+
         Assert.Equal(0, _offers.Kept);
     }
 

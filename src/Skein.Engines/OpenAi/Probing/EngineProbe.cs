@@ -8,7 +8,8 @@ internal static class EngineProbe
 {
     private const int MostModels = 1_000;
 
-    /// <summary>One try; a server that is not up yet is <see cref="EngineError.Unreachable"/>, <see cref="EngineError.Lost"/> or <see cref="EngineError.Failed"/>.</summary>
+    /// <summary>One try; a server that is not up yet is <see cref="EngineError.Unreachable"/>, <see cref="EngineError.Lost"/>,
+    /// <see cref="EngineError.TimedOut"/> or <see cref="EngineError.Failed"/>.</summary>
     public static async ValueTask<EngineFacts> AskAsync(EngineHttp http, OpenAiEngineKind kind, CancellationToken cancellationToken)
     {
         var props = kind is OpenAiEngineKind.Auto or OpenAiEngineKind.LlamaCpp ? await http.FindAsync("props", cancellationToken) : null;

@@ -23,7 +23,7 @@ internal readonly struct CallGuard(string engine, TimeSpan patience, Cancellatio
         }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new EngineException(EngineError.Failed, $"{engine} said nothing for {patience.TotalSeconds:0.#} s", exception);
+            throw new EngineException(EngineError.TimedOut, $"{engine} said nothing for {patience.TotalSeconds:0.#} s", exception);
         }
         catch (HttpRequestException exception) when (IsOfConnecting(exception.HttpRequestError) && !cancellationToken.IsCancellationRequested)
         {
