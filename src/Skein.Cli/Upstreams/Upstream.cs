@@ -13,13 +13,9 @@ namespace Skein.Cli.Upstreams;
 internal sealed partial class Upstream(
     OpenAiEngineOptions server, TimeSpan enginePatience, IUpstreams fleet, Action<WebApplicationBuilder> configure, ILogger logger, TimeProvider time)
 {
-    /// <summary>Failed checks that take a server out which can be reached: one may be due to load.</summary>
-    private const int MostMisses = 2;
-
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan CheckPatience = TimeSpan.FromSeconds(5);
 
     private readonly string _name = UpstreamSettings.NameOf(server.BaseUrl);
     private ulong _generation;
@@ -69,32 +65,33 @@ internal sealed partial class Upstream(
     /// <returns>What is wrong with it.</returns>
     private async Task<string> WatchAsync(UpstreamReplica replica, CancellationToken cancellationToken)
     {
-        for (int misses = 0; ;)
+        var checks = new UpstreamChecks(enginePatience);
+        while (true)
         {
             await Task.Delay(CheckInterval, time, cancellationToken);
-            (string? problem, bool isGone) = await CheckAsync(replica, cancellationToken);
-            misses = problem is null ? 0 : misses + 1;
-            if (problem is not null && (isGone || misses == MostMisses))
-                return problem;
+            if (await FailureOfAsync(replica, checks.Patience, cancellationToken) is not { } failure)
+                checks.Passed();
+            else if (checks.Failed(failure.Error, isBusy: replica.Control.Report().Running > 0))
+                return failure.Message;
         }
     }
 
-    private async Task<(string? Problem, bool IsGone)> CheckAsync(UpstreamReplica replica, CancellationToken cancellationToken)
+    private async Task<EngineException?> FailureOfAsync(UpstreamReplica replica, TimeSpan patience, CancellationToken cancellationToken)
     {
-        using var patience = new CancellationTokenSource(CheckPatience, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
+        using var deadline = new CancellationTokenSource(patience, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         try
         {
             await replica.CheckAsync(either.Token);
-            return default;
+            return null;
         }
         catch (EngineException error)
         {
-            return (error.Message, error.Error is EngineError.Unreachable or EngineError.ModelNotFound);
+            return error;
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return ($"{server.BaseUrl} did not answer within {CheckPatience.TotalSeconds:0} s", false);
+            return new EngineException(EngineError.TimedOut, $"{server.BaseUrl} did not answer within {patience.TotalSeconds:0.#} s");
         }
     }
 
