@@ -5,6 +5,9 @@ internal sealed class MemberTable
 {
     private readonly ProtocolOptions _options;
     private readonly RecordList _records = new();
+    private readonly MemberRecord[] _successor = new MemberRecord[1];
+    private long _successorRevision = -1;
+    private bool _hasSuccessor;
 
     public MemberTable(ProtocolOptions options, MemberRecord self)
     {
@@ -110,6 +113,17 @@ internal sealed class MemberTable
                 picked[count++] = candidate;
         }
         return count;
+    }
+
+    /// <summary>The next live member on the ring; null where there is none. Costs a look at all of them after each change of the view.</summary>
+    public MemberRecord? Successor()
+    {
+        if (_successorRevision != Revision)
+        {
+            _hasSuccessor = Ring.Successors(Live, Self.Id, _successor) > 0;
+            _successorRevision = Revision;
+        }
+        return _hasSuccessor ? _successor[0] : null;
     }
 
     private void CountIn(MemberRecord record)

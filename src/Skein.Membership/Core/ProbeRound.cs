@@ -7,8 +7,6 @@ namespace Skein.Membership.Core;
 /// </summary>
 internal sealed class ProbeRound(CoreState state)
 {
-    private readonly MemberRecord[] _successor = new MemberRecord[1];
-    private long _successorsView = -1;
     private bool _ringsTurn;
 
     /// <summary>Whose turn it is; null where there is nobody.</summary>
@@ -20,15 +18,6 @@ internal sealed class ProbeRound(CoreState state)
         if (state.Variant.RandomTargets)
             return live[state.Random.Next(live.Count)];
         _ringsTurn = state.Options.RingProbes && !_ringsTurn;
-        return _ringsTurn ? Successor(live) : state.Table.NextInRound(state.Random);
-    }
-
-    /// <summary>Looked up again only when the view is another one.</summary>
-    private MemberRecord Successor(ArraySegment<MemberRecord> live)
-    {
-        if (_successorsView != state.Table.Revision)
-            Ring.Successors(live, state.Self.Id, _successor);
-        _successorsView = state.Table.Revision;
-        return _successor[0];
+        return _ringsTurn ? state.Table.Successor() : state.Table.NextInRound(state.Random);
     }
 }

@@ -40,7 +40,7 @@ internal sealed class Spreader(CoreState state, Outbox outbox)
         Refill();
         int affordable = (int)Math.Min(_targets.Length, _credit / CostOfPacket);
         Span<MemberRecord> targets = _targets.AsSpan(0, affordable);
-        int count = state.Variant.EventGossip ? state.Table.PickLive(state.Random, targets) : PickAsMemberlist(targets);
+        int count = Pick(targets);
         for (int i = 0; i < count; i++)
             outbox.Gossip(_targets[i].Address);
         _credit -= CostOfPacket * count;
@@ -50,6 +50,18 @@ internal sealed class Spreader(CoreState state, Outbox outbox)
             Schedule(affordable > 0 ? state.Options.GossipInterval : CostOfPacket);
         else if (state.LoadNews.Count > 0)
             Schedule(state.Options.LoadGossipInterval);
+    }
+
+    private int Pick(Span<MemberRecord> targets)
+    {
+        if (!state.Variant.EventGossip)
+            return PickAsMemberlist(targets);
+        int count = state.Table.PickLive(state.Random, targets);
+        // A report is sent but a few times: by chance alone one in fifty would miss it. So everybody hears it from the member before it on the ring, too.
+        bool isLoadOnly = state.News.Count == 0 && state.LoadNews.Count > 0;
+        if (isLoadOnly && count > 1 && state.Table.Successor() is { } successor && !targets[..count].Contains(successor))
+            targets[count - 1] = successor;
+        return count;
     }
 
     /// <summary>The lately dead hear gossip too: that is how they learn of it where nobody corrects them.</summary>

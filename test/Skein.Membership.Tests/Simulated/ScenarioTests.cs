@@ -40,6 +40,16 @@ public sealed class ScenarioTests
     }
 
     [Fact]
+    public void LoadGossip_LargeGroup_IsAsFreshAndAsCheapAsTheGoal()
+    {
+        SimulationTable table = Run("load-gossip", members: 128, runs: 1);
+
+        Assert.InRange(double.Parse(Cell(table, "age p50"), CultureInfo.InvariantCulture), 0, 0.7);
+        Assert.InRange(double.Parse(Cell(table, "age p99"), CultureInfo.InvariantCulture), 0, 1.5);
+        Assert.InRange(double.Parse(Cell(table, "bytes/s"), CultureInfo.InvariantCulture), 0, 12_000);
+    }
+
+    [Fact]
     public void SlowMembers_DefaultAndFastProfile_NobodyIsDeclaredDead()
     {
         SimulationTable table = Run("slow-members", members: 32, runs: 1);

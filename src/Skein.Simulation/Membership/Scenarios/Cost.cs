@@ -26,6 +26,13 @@ internal sealed class Quiet : IMembershipScenario
 /// <summary>Every member's load changes all the time.</summary>
 internal sealed class LoadGossip : IMembershipScenario
 {
+    private const int TicksPerSecond = 100;
+    private const int TicksPerChange = 10;
+    private const int TicksPerLook = 7;
+
+    /// <summary>Seconds before ages and traffic count, and seconds in which they do.</summary>
+    private const int Warming = 10, Looking = 20;
+
     public string Name => "load-gossip";
 
     public string Summary => "Every member's load changes all the time and is gossiped at 1 Hz: age of what others know, and what it costs a member";
@@ -41,26 +48,28 @@ internal sealed class LoadGossip : IMembershipScenario
     private static string[] Row(int members, ScenarioSettings settings)
     {
         MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options, settings.Settled);
-        uint step = 0;
         var ages = new Sample();
         Traffic before = default;
         var changes = new Dictionary<(ulong Member, uint Load), TimeSpan>();
-        for (int tick = 0; tick < 300; tick++)
+        for (int tick = 0; tick < (Warming + Looking) * TicksPerSecond; tick++)
         {
-            if (tick == 100)
+            if (tick == Warming * TicksPerSecond)
                 before = Traffic.Of(world);
-            step++;
-            foreach (SimulatedMember member in world.Members)
-            {
-                changes[(member.Id, step)] = world.Now;
-                world.Do(member, (core, now) => core.UpdateLoad(step, 0, now));
-            }
-            world.RunFor(TimeSpan.FromMilliseconds(100));
-            if (tick >= 100)
+            // Each in a beat of its own, as processes are: reports that all go out in one moment would share their packets.
+            for (int member = tick % TicksPerChange; member < Math.Min(tick, members); member += TicksPerChange)
+                Change(world, world.Members[member], (uint)tick, changes);
+            world.RunFor(Stage.Second / TicksPerSecond);
+            if (tick >= Warming * TicksPerSecond && tick % TicksPerLook == 0)
                 AddAges(world, changes, ages);
         }
         Traffic sent = Traffic.Of(world) - before;
-        return [Stage.Number(members), Sample.Text(ages.Quantile(0.5)), Sample.Text(ages.Quantile(0.99)), Sample.Text(sent.Bytes / 20.0 / members)];
+        return [Stage.Number(members), Sample.Text(ages.Quantile(0.5)), Sample.Text(ages.Quantile(0.99)), Sample.Text(sent.Bytes / (double)Looking / members)];
+    }
+
+    private static void Change(MembershipWorld world, SimulatedMember member, uint load, Dictionary<(ulong Member, uint Load), TimeSpan> changes)
+    {
+        changes[(member.Id, load)] = world.Now;
+        world.Do(member, (core, now) => core.UpdateLoad(load, 0, now));
     }
 
     private static void AddAges(MembershipWorld world, Dictionary<(ulong Member, uint Load), TimeSpan> changes, Sample ages)
