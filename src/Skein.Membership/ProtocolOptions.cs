@@ -54,7 +54,10 @@ public sealed record ProtocolOptions
     /// <summary>How long news waits for company before it is sent. Default 5 ms, range 0 to 1 s.</summary>
     public TimeSpan GossipCoalesce { get; init; } = TimeSpan.FromMilliseconds(5);
 
-    /// <summary>Time between two rounds while news is left. Default 20 ms, range 1 ms to 1 min.</summary>
+    /// <summary>
+    /// Time between two rounds while news is left. Default 20 ms, range 1 ms to an eighth of <see cref="SuspicionMin"/>: a refutation takes a
+    /// few rounds there and back, and has to come before the verdict.
+    /// </summary>
     public TimeSpan GossipInterval { get; init; } = TimeSpan.FromMilliseconds(20);
 
     /// <summary>Gossip packets a second that one member sends at the most, besides probes. Default 300, range 10 to 100,000.</summary>
@@ -135,6 +138,8 @@ public sealed record ProtocolOptions
     /// <summary>Live members at the most; more are refused. Default 10,000, range 2 to 100,000.</summary>
     public int MaxMembers { get; init; } = 10_000;
 
+    private const int RoundsInAWindow = 8;
+
     /// <summary>The default: one data centre.</summary>
     public static ProtocolOptions Lan { get; } = new();
 
@@ -180,7 +185,7 @@ public sealed record ProtocolOptions
         Check.Range(nameof(Confirmations), Confirmations, 0, 3);
         Check.Range(nameof(GossipFanout), GossipFanout, 1, 16);
         Check.Range(nameof(GossipCoalesce), GossipCoalesce, TimeSpan.Zero, TimeSpan.FromSeconds(1));
-        Check.Range(nameof(GossipInterval), GossipInterval, TimeSpan.FromMilliseconds(1), TimeSpan.FromMinutes(1));
+        Check.Range(nameof(GossipInterval), GossipInterval, TimeSpan.FromMilliseconds(1), SuspicionMin / RoundsInAWindow);
         Check.Range(nameof(GossipRate), GossipRate, 10, 100_000);
         Check.Range(nameof(LoadGossipInterval), LoadGossipInterval, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));
         Check.Range(nameof(LoadRetransmissions), LoadRetransmissions, 1, 20);

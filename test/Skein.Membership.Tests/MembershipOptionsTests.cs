@@ -67,6 +67,10 @@ public sealed class MembershipOptionsTests
     public void Validate_TheDeadForgottenBeforeALoneAccusersVerdict_IsRefused() =>
         AssertRefused(Valid with { Protocol = ProtocolOptions.Lan with { TombstoneLifetime = TimeSpan.FromSeconds(11) } }, "TombstoneLifetime", "00:00:11", "00:00:12");
 
+    [Fact]
+    public void Validate_RefutationsSlowerThanVerdicts_IsRefused() =>
+        AssertRefused(Valid with { Protocol = ProtocolOptions.Lan with { GossipInterval = TimeSpan.FromMinutes(1) } }, "GossipInterval", "00:01:00", "00:00:00.25");
+
     private static void AssertRefused(MembershipOptions options, params string[] parts)
     {
         MembershipException refusal = Assert.Throws<MembershipException>(options.Validate);

@@ -5,6 +5,7 @@ internal sealed class MemberTable
 {
     private readonly ProtocolOptions _options;
     private readonly RecordList _records = new();
+    private readonly List<MemberRecord> _dead = [];
     private readonly MemberRecord[] _successor = new MemberRecord[1];
     private long _successorRevision = -1;
     private bool _hasSuccessor;
@@ -113,6 +114,23 @@ internal sealed class MemberTable
                 picked[count++] = candidate;
         }
         return count;
+    }
+
+    /// <summary>
+    /// A dead one to ask whether it is back, the lately dead more often (its rank by age is log-uniform): those are who a partition took, and
+    /// they must not wait behind the tombstones of a year of restarts. Null where none is dead; who said goodbye does not come back.
+    /// </summary>
+    public MemberRecord? PickDead(SeededRandom random)
+    {
+        _dead.Clear();
+        foreach (MemberRecord record in Gone)
+            if (record.State == MemberState.Dead)
+                _dead.Add(record);
+        if (_dead.Count == 0)
+            return null;
+        _dead.Sort(static (a, b) => b.StateSince.CompareTo(a.StateSince));
+        double share = random.Next(int.MaxValue) / (double)int.MaxValue;
+        return _dead[(int)Math.Pow(_dead.Count + 1, share) - 1];
     }
 
     /// <summary>The next live member on the ring; null where there is none. Costs a look at all of them after each change of the view.</summary>

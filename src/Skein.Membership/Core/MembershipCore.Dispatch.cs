@@ -71,12 +71,12 @@ internal sealed partial class MembershipCore
     private bool IsHeldBack(TimerKind kind) =>
         _state.Variant.BlockingSends && _state.Now < _state.SendsFrom && kind is not (TimerKind.Probe or TimerKind.Suspicion or TimerKind.Housekeeping);
 
-    private bool TryOpen(ReadOnlySpan<byte> packet, int most, bool once, out PacketHeader header, out PacketBody body)
+    private bool TryOpen(ReadOnlySpan<byte> packet, int most, out PacketHeader header, out PacketBody body)
     {
         header = default;
         body = default;
         ReadOnlySpan<byte> bytes = default;
-        LastDrop = packet.Length > most ? DropCause.Oversized : _seal.Open(packet, once, out header, out bytes);
+        LastDrop = packet.Length > most ? DropCause.Oversized : _seal.Open(packet, out header, out bytes);
         if (LastDrop == DropCause.None && !PacketBody.TryRead(bytes, out body))
             LastDrop = DropCause.Malformed;
         return LastDrop == DropCause.None && _state.Phase != CorePhase.Over;
@@ -203,8 +203,7 @@ internal sealed partial class MembershipCore
     private void ContactDead()
     {
         SetDeadContact();
-        ArraySegment<MemberRecord> gone = _state.Table.Gone;
-        if (gone.Count > 0 && gone[_state.Random.Next(gone.Count)] is { State: MemberState.Dead } dead)
+        if (_state.Table.PickDead(_state.Random) is { } dead)
             Ask(dead);
     }
 

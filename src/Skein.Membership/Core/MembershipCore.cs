@@ -101,7 +101,7 @@ internal sealed partial class MembershipCore
     public bool Receive(PeerAddress from, ReadOnlySpan<byte> datagram, TimeSpan now)
     {
         Enter(now);
-        if (!TryOpen(datagram, WireLimits.Datagram, once: true, out PacketHeader header, out PacketBody body))
+        if (!TryOpen(datagram, WireLimits.Datagram, out PacketHeader header, out PacketBody body))
             return false;
         if (!_keysProveSenders && !IsAtHome(from, header))
             _strangers.Begin(from, datagram.Length);
@@ -115,16 +115,19 @@ internal sealed partial class MembershipCore
     /// A TCP request came. Answers the reply, valid until the next input; empty where there is none to give. One that <see cref="LastDrop"/>
     /// refused gets our header at the most.
     /// </summary>
-    public ReadOnlySpan<byte> Serve(PeerAddress from, ReadOnlySpan<byte> request, TimeSpan now)
+    /// <param name="mayStay">A ping for this life: whoever sent it may keep the connection, to see us end.</param>
+    public ReadOnlySpan<byte> Serve(PeerAddress from, ReadOnlySpan<byte> request, TimeSpan now, out bool mayStay)
     {
+        mayStay = false;
         Enter(now);
-        if (!TryOpen(request, WireLimits.Stream, once: false, out PacketHeader header, out PacketBody body))
+        if (!TryOpen(request, WireLimits.Stream, out PacketHeader header, out PacketBody body))
             return _seal.Refuse(LastDrop, _reply, _state.Self.Generation);
         _from = from;
         NoteSender(header);
         switch (body.Kind)
         {
             case PacketKind.Ping when body.Target == _state.Self.Id && _state.Phase != CorePhase.Observing:
+                mayStay = true;
                 return _outbox.StreamAck(_reply, body.Sequence);
             case PacketKind.PushPull:
                 Merge(body, ClaimSource.Comparison);
@@ -143,7 +146,7 @@ internal sealed partial class MembershipCore
         Enter(now);
         PacketHeader header = default;
         PacketBody body = default;
-        if (outcome == ExchangeOutcome.Replied && !TryOpen(reply, WireLimits.Stream, once: false, out header, out body))
+        if (outcome == ExchangeOutcome.Replied && !TryOpen(reply, WireLimits.Stream, out header, out body))
             outcome = ExchangeOutcome.Unreadable;
         if (outcome == ExchangeOutcome.Replied)
             Handle(peer, header, body);

@@ -30,6 +30,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
     private readonly bool _sealed;
     private Task _accepting = Task.CompletedTask;
     private int _resolutions;
+    private long _toldLoad = -1;
     private int _disposed;
 
     public GossipMember(MembershipOptions options, byte[] metadata, GossipPort port, TimeProvider time, ILogger log)
@@ -75,8 +76,15 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         _loop.Post((core, now) => core.UpdateMetadata(encoded, now));
     }
 
-    public void UpdateLoad(int inFlight, int queued) =>
-        _loop.Post((core, now) => core.UpdateLoad((uint)Math.Max(0, inFlight), (uint)Math.Max(0, queued), now));
+    public void UpdateLoad(int inFlight, int queued)
+    {
+        // Told fifty times a second, mostly the same: an idle member neither wakes its loop for that nor allocates.
+        long load = (long)Math.Max(0, inFlight) << 32 | (uint)Math.Max(0, queued);
+        if (Interlocked.Exchange(ref _toldLoad, load) != load)
+            Tell(load);
+
+        void Tell(long load) => _loop.Post((core, now) => core.UpdateLoad((uint)(load >> 32), (uint)load, now));
+    }
 
     public bool TryGetBeacon(string name, [NotNullWhen(true)] out LoadBeacon? beacon) => _beacons.TryGet(name, out beacon);
 
@@ -204,11 +212,10 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         var reply = new TaskCompletionSource<StreamReply>(TaskCreationOptions.RunContinuationsAsynchronously);
         _loop.Post((core, now) =>
         {
-            ReadOnlySpan<byte> bytes = core.Serve(from, request, now);
-            bool isOurs = core.LastDrop == DropCause.None;
-            if (!isOurs)
+            ReadOnlySpan<byte> bytes = core.Serve(from, request, now, out bool mayStay);
+            if (core.LastDrop != DropCause.None)
                 _drops.Note(core.LastDrop, from, now);
-            reply.SetResult(new StreamReply(bytes.IsEmpty ? null : bytes.ToArray(), MayStay: isOurs));
+            reply.SetResult(new StreamReply(bytes.IsEmpty ? null : bytes.ToArray(), mayStay));
         });
         return reply.Task;
     }

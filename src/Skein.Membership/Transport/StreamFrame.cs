@@ -17,8 +17,9 @@ internal static class StreamFrame
         await SendAsync(socket, packet, cancellationToken);
     }
 
-    /// <summary>Reads one packet; null where the peer closed early or announced more than is allowed.</summary>
-    public static async Task<byte[]?> ReadAsync(Socket socket, CancellationToken cancellationToken)
+    /// <summary>Reads one packet; null where the peer closed early, announced more than is allowed, or <paramref name="budget"/> is used up.</summary>
+    /// <param name="budget">Of all buffers that are being filled, given back when this one is whole; null: this one alone is bound.</param>
+    public static async Task<byte[]?> ReadAsync(Socket socket, ByteBudget? budget, CancellationToken cancellationToken)
     {
         byte[] header = new byte[4];
         if (await FillAsync(socket, header, cancellationToken) < header.Length)
@@ -28,16 +29,26 @@ internal static class StreamFrame
             return null;
         // The buffer grows with what has come: an announcement alone costs nothing.
         byte[] packet = new byte[Math.Min(length, FirstBuffer)];
-        int filled = 0;
-        while (true)
+        int taken = 0;
+        try
         {
-            int read = await FillAsync(socket, packet.AsMemory(filled), cancellationToken);
-            filled += read;
-            if (filled == length)
-                return packet;
-            if (filled < packet.Length)
-                return null;
-            Array.Resize(ref packet, Math.Min(length, packet.Length * 2));
+            for (int filled = 0; ;)
+            {
+                filled += await FillAsync(socket, packet.AsMemory(filled), cancellationToken);
+                if (filled == length)
+                    return packet;
+                if (filled < packet.Length)
+                    return null;
+                int more = Math.Min(length, packet.Length * 2) - packet.Length;
+                if (budget is not null && !budget.TryTake(more))
+                    return null;
+                taken += more;
+                Array.Resize(ref packet, packet.Length + more);
+            }
+        }
+        finally
+        {
+            budget?.Return(taken);
         }
     }
 

@@ -3,13 +3,24 @@ using Skein.Membership.Core;
 
 namespace Skein.Membership.Transport;
 
-/// <summary>TCP exchanges in both directions: one request, one reply, then the connection closes. Bounded in number and time.</summary>
+/// <summary>
+/// TCP exchanges in both directions: one request, one reply, then the connection closes, unless it was a ping, whose sender may watch us end.
+/// Bounded in number, in time, and in bytes that wait to be whole.
+/// </summary>
 internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan serveTimeout)
 {
+    private readonly StayingConnections _staying = new(MostStaying);
+    private readonly ByteBudget _unread = new(MostUnreadBytes);
     private int _serving;
     private int _asking;
     private const int MostServed = 256;
     private const int MostAsked = 64;
+
+    /// <summary>Two watch each member; more do for a while when the group changes, and each TCP probe is one until its sender hangs up.</summary>
+    private const int MostStaying = 64;
+
+    /// <summary>Of all requests together that are not here whole: their senders have proved nothing yet.</summary>
+    private const int MostUnreadBytes = 64 << 20;
 
     /// <summary>Accepts until cancelled.</summary>
     public async Task AcceptAsync(Func<PeerAddress, byte[], Task<StreamReply>> serve, CancellationToken stopping)
@@ -51,7 +62,7 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
             using var socket = new Socket(port.Family, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             await socket.ConnectAsync(to.ToEndPoint(), both.Token);
             await StreamFrame.WriteAsync(socket, request, both.Token);
-            byte[]? reply = await StreamFrame.ReadAsync(socket, both.Token);
+            byte[]? reply = await StreamFrame.ReadAsync(socket, budget: null, both.Token);
             return reply is null ? (ExchangeOutcome.Failed, []) : (ExchangeOutcome.Replied, reply);
         }
         catch (SocketException error)
@@ -75,6 +86,7 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
         {
             using var socket = new Socket(port.Family, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             await socket.ConnectAsync(to.ToEndPoint(), stopping);
+            KeepAlive(socket);
             await StreamFrame.WriteAsync(socket, request, stopping);
             await DrainAsync(socket, stopping);
         }
@@ -109,39 +121,72 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
         }
     }
 
+    /// <summary>A host that vanishes closes nothing: its connection ends half a minute later.</summary>
+    private static void KeepAlive(Socket socket)
+    {
+        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 15);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 5);
+        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 3);
+    }
+
     private async Task ServeAsync(Socket socket, Func<PeerAddress, byte[], Task<StreamReply>> serve, CancellationToken stopping)
+    {
+        using (socket)
+        {
+            try
+            {
+                bool mayStay;
+                try
+                {
+                    mayStay = await AnswerAsync(socket, serve, stopping);
+                }
+                finally
+                {
+                    Interlocked.Decrement(ref _serving);
+                }
+                if (mayStay)
+                    await StayAsync(socket, stopping);
+            }
+            catch (Exception error) when (error is SocketException or OperationCanceledException or ObjectDisposedException)
+            {
+                // The peer went away, or took too long: its problem, and it knows.
+            }
+        }
+    }
+
+    private async Task<bool> AnswerAsync(Socket socket, Func<PeerAddress, byte[], Task<StreamReply>> serve, CancellationToken stopping)
     {
         using var deadline = new CancellationTokenSource(serveTimeout, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, stopping);
+        socket.NoDelay = true;
+        var from = PeerAddress.From((System.Net.IPEndPoint)socket.RemoteEndPoint!);
+        if (await StreamFrame.ReadAsync(socket, _unread, both.Token) is not { } request)
+            return false;
+        StreamReply reply = await serve(from, request).WaitAsync(both.Token);
+        if (reply.Packet is not { } packet)
+            return false;
+        await StreamFrame.WriteAsync(socket, packet, both.Token);
+        return reply.MayStay;
+    }
+
+    /// <summary>Whoever asks for no more closes now; whoever watches us stays until one of us ends, or too many others came after it.</summary>
+    private async Task StayAsync(Socket socket, CancellationToken stopping)
+    {
+        KeepAlive(socket);
+        _staying.Add(socket);
         try
         {
-            using (socket)
-            {
-                socket.NoDelay = true;
-                var from = PeerAddress.From((System.Net.IPEndPoint)socket.RemoteEndPoint!);
-                if (await StreamFrame.ReadAsync(socket, both.Token) is not { } request)
-                    return;
-                StreamReply reply = await serve(from, request).WaitAsync(both.Token);
-                if (reply.Packet is not { } packet)
-                    return;
-                await StreamFrame.WriteAsync(socket, packet, both.Token);
-                // Whoever asks for no more closes now; whoever watches us stays until one of us ends.
-                if (reply.MayStay)
-                    await DrainAsync(socket, stopping);
-            }
-        }
-        catch (Exception error) when (error is SocketException or OperationCanceledException or ObjectDisposedException)
-        {
-            // The peer went away, or took too long: its problem, and it knows.
+            await DrainAsync(socket, stopping);
         }
         finally
         {
-            Interlocked.Decrement(ref _serving);
+            _staying.Remove(socket);
         }
     }
 }
 
 /// <summary>What to answer to a request over TCP.</summary>
 /// <param name="Packet">Null: nothing.</param>
-/// <param name="MayStay">The peer is one of us and may keep the connection open, to see us end.</param>
+/// <param name="MayStay">The peer asked for us and may keep the connection open, to see us end.</param>
 internal readonly record struct StreamReply(byte[]? Packet, bool MayStay);

@@ -75,8 +75,8 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
     public string Explain(DropCause cause, ReadOnlySpan<byte> answer) => Refusal.Explain(cause, answer, KeyId);
 
     /// <summary>Takes the body out of a packet of this cluster, valid until the next one; answers why not otherwise.</summary>
-    /// <param name="once">A datagram: each may come once. A request over TCP may be repeated by nobody who cannot hold the connection.</param>
-    public DropCause Open(ReadOnlySpan<byte> packet, bool once, out PacketHeader header, out ReadOnlySpan<byte> body)
+    /// <remarks>A sealed one passes once, whichever way it comes: a recorded datagram is no request over TCP either.</remarks>
+    public DropCause Open(ReadOnlySpan<byte> packet, out PacketHeader header, out ReadOnlySpan<byte> body)
     {
         body = default;
         DropCause foreign = PacketHeader.Read(packet, out header);
@@ -89,12 +89,12 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
         if (header.Sender == 0)
             return DropCause.Malformed;
         if (header.Sealed)
-            return Decrypt(packet, once, header, out body);
+            return Decrypt(packet, header, out body);
         body = packet[PacketHeader.Length..];
         return DropCause.None;
     }
 
-    private DropCause Decrypt(ReadOnlySpan<byte> packet, bool once, scoped in PacketHeader header, out ReadOnlySpan<byte> body)
+    private DropCause Decrypt(ReadOnlySpan<byte> packet, scoped in PacketHeader header, out ReadOnlySpan<byte> body)
     {
         body = default;
         uint id = KeyIdOf(packet);
@@ -125,7 +125,7 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
             return DropCause.BadTag;
         }
         life ??= Remember(key, cipher);
-        if (once && !life.Received.TryPass(counter))
+        if (!life.Received.TryPass(counter))
             return DropCause.Replayed;
         body = clear;
         return DropCause.None;

@@ -95,7 +95,7 @@ internal sealed partial class MembershipWorld
                 return;
             }
         }
-        ReadOnlySpan<byte> reply = member.Core.Serve(request.From, request.Bytes, Now);
+        ReadOnlySpan<byte> reply = member.Core.Serve(request.From, request.Bytes, Now, out _);
         if (!reply.IsEmpty && Passes(member, stream.Asker))
             End(stream, ExchangeOutcome.Replied, member.Address, reply.ToArray(), Now + replyTakes);
     }

@@ -40,6 +40,9 @@ internal sealed class DirectGroup
     /// <summary>Sees what is delivered to the first one, before it does.</summary>
     public Action<PeerAddress, ReadOnlySpan<byte>>? ToFirst { get; set; }
 
+    /// <summary>Sees what is asked of the first one over TCP, before it does.</summary>
+    public Action<ReadOnlySpan<byte>>? RequestToFirst { get; set; }
+
     /// <summary>Datagrams to addresses where no member is.</summary>
     public long SentOutside { get; private set; }
 
@@ -69,6 +72,13 @@ internal sealed class DirectGroup
         _nodes[0] = new Node(this, 0, _keys, generation: 2000);
         _nodes[0].Core.Start(_now);
         _nodes[0].Core.Synchronize(_nodes[1].Address, _now);
+    }
+
+    /// <summary>All others exchange full state with the first one.</summary>
+    public void SynchronizeWithFirst()
+    {
+        foreach (Node node in _nodes[1..])
+            node.Core.Synchronize(_nodes[0].Address, _now);
     }
 
     private Node? At(PeerAddress address)
@@ -110,7 +120,9 @@ internal sealed class DirectGroup
 
         void ICoreEffects.Exchange(ExchangeToken token, PeerAddress to, ReadOnlySpan<byte> request, TimeSpan timeout)
         {
-            byte[] reply = _group.At(to)!.Core.Serve(Address, request, _group._now).ToArray();
+            if (to == _group._nodes[0].Address)
+                _group.RequestToFirst?.Invoke(request);
+            byte[] reply = _group.At(to)!.Core.Serve(Address, request, _group._now, out _).ToArray();
             Core.ExchangeEnded(token, ExchangeOutcome.Replied, to, reply, _group._now);
         }
 

@@ -145,7 +145,7 @@ public sealed class JoinerTests
         }
 
         public void Answer(int asked) =>
-            Core.ExchangeEnded(Asked[asked].Token, ExchangeOutcome.Replied, Asked[asked].To, _other.Serve(Own, Asked[asked].Request, Now).ToArray(), Now);
+            Core.ExchangeEnded(Asked[asked].Token, ExchangeOutcome.Replied, Asked[asked].To, _other.Serve(Own, Asked[asked].Request, Now, out _).ToArray(), Now);
 
         public void End(int asked, ExchangeOutcome outcome) => Core.ExchangeEnded(Asked[asked].Token, outcome, Asked[asked].To, [], Now);
 

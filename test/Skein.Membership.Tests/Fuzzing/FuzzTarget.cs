@@ -47,7 +47,7 @@ internal sealed class FuzzTarget : ICoreEffects
         bool accepted = Core.Receive(Peer, bytes, _now);
         ulong outcome = Describe(bytes, accepted);
         Accepted += accepted ? 1 : 0;
-        if (Core.Serve(Peer, bytes, _now).Length > WireLimits.Stream)
+        if (Core.Serve(Peer, bytes, _now, out _).Length > WireLimits.Stream)
             throw new InvalidOperationException("the reply is longer than a stream packet may be");
         Core.ExchangeEnded(new ExchangeToken(ExchangePurpose.Repair, 0), ExchangeOutcome.Replied, Peer, bytes, _now);
         Core.Advance(_now);

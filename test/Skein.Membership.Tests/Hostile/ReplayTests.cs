@@ -84,6 +84,31 @@ public sealed class ReplayTests
         Assert.Equal(0, group.SentOutside);
     }
 
+    /// <summary>The other way in: what came as a datagram is no request over TCP, and what was a request there is none again.</summary>
+    [Fact]
+    public void Sealed_PastOfThisLifeOverTcp_GetsNoAnswerAndNoPlace()
+    {
+        var group = new DirectGroup(count: 3, GossipKeys.Parse(GossipKeys.NewKey()));
+        var past = new List<byte[]>();
+        group.ToFirst = (_, datagram) => past.Add(datagram.ToArray());
+        group.RequestToFirst = request => past.Add(request.ToArray());
+        group.SynchronizeWithFirst();
+        int requests = past.Count;
+        group.Run(TimeSpan.FromMinutes(1), TimeSpan.FromMilliseconds(10));
+        (group.ToFirst, group.RequestToFirst) = (null, null);
+        string before = Views.Of(group.First);
+
+        foreach (byte[] packet in past)
+        {
+            Assert.True(group.First.Serve(Attacker, packet, group.Now, out bool mayStay).IsEmpty);
+            Assert.False(mayStay);
+            Assert.Equal(DropCause.Replayed, group.First.LastDrop);
+        }
+
+        Assert.True(requests == 2 && past.Count > 100, $"only {requests} requests and {past.Count} packets were recorded");
+        Assert.Equal(before, Views.Of(group.First));
+    }
+
     /// <summary>A new life has not heard the past of its name: what it gets of it changes nothing, and works once.</summary>
     [Fact]
     public void Sealed_PastOfAnEarlierLife_ChangesNothingAndIsAnsweredOnceAtTheMost()
@@ -145,7 +170,7 @@ public sealed class ReplayTests
     private static void Remember(MembershipWorld world, List<byte[]> states)
     {
         foreach (SimulatedMember member in world.Running)
-            world.Do(member, (core, now) => states.Add(core.Serve(Attacker, Pull(), now).ToArray()));
+            world.Do(member, (core, now) => states.Add(core.Serve(Attacker, Pull(), now, out _).ToArray()));
     }
 
     private static byte[] Pull()

@@ -100,7 +100,7 @@ public sealed class SocketFloodTests : IAsyncLifetime
 
         await stranger.SendAsync(Framed(packet), _deadline.Token);
 
-        byte[]? answer = await Membership.Transport.StreamFrame.ReadAsync(stranger, _deadline.Token);
+        byte[]? answer = await Membership.Transport.StreamFrame.ReadAsync(stranger, budget: null, _deadline.Token);
         Assert.Equal(PacketHeader.Length + 4, answer!.Length);
         Assert.Equal(0, await stranger.ReceiveAsync(new byte[1], _deadline.Token));
     }

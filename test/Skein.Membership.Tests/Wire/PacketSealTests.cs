@@ -76,14 +76,13 @@ public sealed class PacketSealTests
     }
 
     [Fact]
-    public void Open_SameDatagramTwice_IsRefusedAsReplayed_ButNotOverTcp()
+    public void Open_SamePacketTwice_IsRefusedAsReplayed()
     {
         byte[] packet = Packet(Seal(_old));
         PacketSeal receiver = Seal(_old);
 
-        Assert.Equal(DropCause.None, Open(receiver, packet, once: true));
-        Assert.Equal(DropCause.Replayed, Open(receiver, packet, once: true));
-        Assert.Equal(DropCause.None, Open(receiver, packet, once: false));
+        Assert.Equal(DropCause.None, Open(receiver, packet));
+        Assert.Equal(DropCause.Replayed, Open(receiver, packet));
     }
 
     [Fact]
@@ -91,13 +90,13 @@ public sealed class PacketSealTests
     {
         PacketSeal receiver = Seal(_old);
         byte[] recorded = Packet(Seal(_old));
-        Assert.Equal(DropCause.None, Open(receiver, recorded, once: true));
+        Assert.Equal(DropCause.None, Open(receiver, recorded));
 
         receiver.Use(GossipKeys.Parse($"{_new}\n{_old}"));
-        Assert.Equal(DropCause.Replayed, Open(receiver, recorded, once: true));
+        Assert.Equal(DropCause.Replayed, Open(receiver, recorded));
 
         receiver.Use(GossipKeys.Parse(_new));
-        Assert.Equal(DropCause.UnknownKey, Open(receiver, recorded, once: true));
+        Assert.Equal(DropCause.UnknownKey, Open(receiver, recorded));
     }
 
     [Fact]
@@ -108,8 +107,8 @@ public sealed class PacketSealTests
         byte[] forged = [.. packet];
         forged[^1] ^= 1;
 
-        Assert.Equal(DropCause.BadTag, Open(receiver, forged, once: true));
-        Assert.Equal(DropCause.None, Open(receiver, packet, once: true));
+        Assert.Equal(DropCause.BadTag, Open(receiver, forged));
+        Assert.Equal(DropCause.None, Open(receiver, packet));
     }
 
     [Fact]
@@ -120,12 +119,12 @@ public sealed class PacketSealTests
         byte[] version = [.. genuine];
         version[1]++;
 
-        Assert.Equal(DropCause.Malformed, Open(receiver, [], once: true));
-        Assert.Equal(DropCause.Version, Open(receiver, version, once: true));
-        Assert.Equal(DropCause.Cluster, Open(new PacketSeal(Cluster + 1, Sender, GossipKeys.Parse(_old)), genuine, once: true));
-        Assert.Equal(DropCause.SealMissing, Open(Clear(), genuine, once: true));
-        Assert.Equal(DropCause.SealMissing, Open(receiver, Packet(Clear()), once: true));
-        Assert.Equal(DropCause.UnknownKey, Open(Seal(_new), genuine, once: true));
+        Assert.Equal(DropCause.Malformed, Open(receiver, []));
+        Assert.Equal(DropCause.Version, Open(receiver, version));
+        Assert.Equal(DropCause.Cluster, Open(new PacketSeal(Cluster + 1, Sender, GossipKeys.Parse(_old)), genuine));
+        Assert.Equal(DropCause.SealMissing, Open(Clear(), genuine));
+        Assert.Equal(DropCause.SealMissing, Open(receiver, Packet(Clear())));
+        Assert.Equal(DropCause.UnknownKey, Open(Seal(_new), genuine));
     }
 
     [Fact]
@@ -169,9 +168,9 @@ public sealed class PacketSealTests
         return packet[..seal.Close(packet, start + Body.Length, Generation)];
     }
 
-    private static DropCause Open(PacketSeal seal, ReadOnlySpan<byte> packet, bool once) => seal.Open(packet, once, out _, out _);
+    private static DropCause Open(PacketSeal seal, ReadOnlySpan<byte> packet) => seal.Open(packet, out _, out _);
 
     private static bool Opens(PacketSeal seal, ReadOnlySpan<byte> packet) =>
-        seal.Open(packet, once: false, out PacketHeader header, out ReadOnlySpan<byte> body) == DropCause.None
+        seal.Open(packet, out PacketHeader header, out ReadOnlySpan<byte> body) == DropCause.None
         && header.Sender == Sender && header.Generation == Generation && body.SequenceEqual(Body);
 }

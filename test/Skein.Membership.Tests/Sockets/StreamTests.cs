@@ -1,0 +1,148 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.Extensions.Logging.Abstractions;
+using Skein.Membership.Transport;
+using Skein.Membership.Wire;
+using Skein.Protocol.V1;
+using PacketKind = Skein.Membership.Wire.PacketKind;
+
+namespace Skein.Membership.Tests.Sockets;
+
+/// <summary>What a member gives to those who connect to it, and for how long.</summary>
+public sealed class StreamTests : IDisposable
+{
+    private readonly CancellationTokenSource _deadline = new(TimeSpan.FromSeconds(60), TimeProvider.System);
+    private readonly List<Socket> _sockets = [];
+
+    public void Dispose()
+    {
+        _sockets.ForEach(static socket => socket.Dispose());
+        _deadline.Dispose();
+    }
+
+    [Fact]
+    public async Task Watchers_MoreThanThereIsRoomFor_TheOldestGivesWayAndANewcomerStillJoins()
+    {
+        await using IMembership watched = await StartAsync("m-1", seed: null);
+        Socket oldest = await WatchAsync(watched);
+
+        for (int i = 0; i < 300; i++)
+            await WatchAsync(watched);
+
+        await EndAsync(oldest);
+        await using IMembership newcomer = await StartAsync("m-2", watched);
+        await Group.WaitAsync(watched, "m-2", static member => member.IsLive, _deadline.Token);
+    }
+
+    [Fact]
+    public async Task StateRequest_Answered_IsHungUpOn()
+    {
+        await using IMembership asked = await StartAsync("m-1", seed: null);
+
+        Socket asker = await AskAsync(asked, Packet(asked, PacketKind.Pull));
+
+        await EndAsync(asker);
+    }
+
+    [Fact]
+    public async Task Read_BudgetOfUnprovenBytesUsedUp_IsRefusedAndGivesBackWhatItTook()
+    {
+        (Socket sender, Socket receiver) = await PairAsync();
+        var budget = new ByteBudget(10_000);
+        byte[] frame = new byte[4 + 20_000];
+        BinaryPrimitives.WriteInt32BigEndian(frame, 20_000);
+        await sender.SendAsync(frame, _deadline.Token);
+
+        Assert.Null(await StreamFrame.ReadAsync(receiver, budget, _deadline.Token));
+
+        Assert.True(budget.TryTake(10_000));
+        Assert.False(budget.TryTake(1));
+    }
+
+    [Fact]
+    public async Task Read_WithinTheBudget_GivesItBackWhole()
+    {
+        (Socket sender, Socket receiver) = await PairAsync();
+        var budget = new ByteBudget(16_000);
+        await StreamFrame.WriteAsync(sender, new byte[20_000], _deadline.Token);
+
+        Assert.Equal(20_000, (await StreamFrame.ReadAsync(receiver, budget, _deadline.Token))!.Length);
+
+        Assert.True(budget.TryTake(16_000));
+    }
+
+    [Fact]
+    public async Task UpdateLoad_SameAsBefore_AllocatesNothing()
+    {
+        await using IMembership member = await StartAsync("m-1", seed: null);
+        member.UpdateLoad(inFlight: 3, queued: 0);
+
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 1000; i++)
+            member.UpdateLoad(inFlight: 3, queued: 0);
+
+        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+    }
+
+    /// <summary>A connection that asked for that member, was answered, and is held.</summary>
+    private Task<Socket> WatchAsync(IMembership watched) => AskAsync(watched, Packet(watched, PacketKind.Ping));
+
+    private async Task<Socket> AskAsync(IMembership asked, byte[] request)
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        _sockets.Add(socket);
+        await socket.ConnectAsync(asked.LocalEndPoint, _deadline.Token);
+        await StreamFrame.WriteAsync(socket, request, _deadline.Token);
+        Assert.NotNull(await StreamFrame.ReadAsync(socket, budget: null, _deadline.Token));
+        return socket;
+    }
+
+    /// <summary>The other side closes it, in order or by a reset.</summary>
+    private async Task EndAsync(Socket socket)
+    {
+        try
+        {
+            Assert.Equal(0, await socket.ReceiveAsync(new byte[1], _deadline.Token));
+        }
+        catch (SocketException error)
+        {
+            Assert.Equal(SocketError.ConnectionReset, error.SocketErrorCode);
+        }
+    }
+
+    private static byte[] Packet(IMembership to, PacketKind kind)
+    {
+        byte[] packet = new byte[WireLimits.Datagram];
+        new PacketHeader(PacketHeader.ClusterOf("skein"), Sender: 1, Generation: 1, Sealed: false).WriteTo(packet);
+        var writer = new ProtoWriter(packet, PacketHeader.Length);
+        writer.Varint(1, (uint)kind);
+        writer.Varint(2, 1);
+        writer.Fixed64(3, PacketHeader.MemberOf(to.Current.Self.Name));
+        return packet[..writer.Position];
+    }
+
+    private async Task<(Socket Sender, Socket Receiver)> PairAsync()
+    {
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        var sender = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        _sockets.Add(sender);
+        await sender.ConnectAsync(listener.LocalEndPoint!, _deadline.Token);
+        Socket receiver = await listener.AcceptAsync(_deadline.Token);
+        _sockets.Add(receiver);
+        return (sender, receiver);
+    }
+
+    private Task<IMembership> StartAsync(string name, IMembership? seed)
+    {
+        var options = new MembershipOptions
+        {
+            Name = name,
+            Bind = new IPEndPoint(IPAddress.Loopback, 0),
+            Seeds = seed is null ? [] : [seed.LocalEndPoint.ToString()],
+        };
+        return MembershipService.StartAsync(options, new MemberMetadata(), TimeProvider.System, NullLoggerFactory.Instance, _deadline.Token);
+    }
+}
