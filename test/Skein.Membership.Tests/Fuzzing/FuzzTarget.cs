@@ -8,7 +8,7 @@ namespace Skein.Membership.Tests.Fuzzing;
 
 /// <summary>
 /// The whole receive path of one member that knows a few others: as a datagram, as a request over TCP and as the reply to one, then the
-/// timers, then the snapshot. What came out of an input is summed up in a number, so that new behaviour is noticed.
+/// timers, now and then for as long as a verdict takes, then the snapshot. What came out of an input is summed up in a number, so that new behaviour is noticed.
 /// </summary>
 internal sealed class FuzzTarget : ICoreEffects
 {
@@ -18,10 +18,16 @@ internal sealed class FuzzTarget : ICoreEffects
     private readonly ulong _generation;
     private TimeSpan _now = TimeSpan.FromSeconds(1);
     private ulong _effects;
+    private ExchangeToken _asked = new(ExchangePurpose.Repair, 0);
+    private bool _resolves;
 
-    public FuzzTarget(GossipKeys keys, IEnumerable<byte[]> acquaintances)
+    /// <param name="keys">Of its cluster.</param>
+    /// <param name="acquaintances">Packets that introduce the others.</param>
+    /// <param name="joins">It has a seed that it asks, and checks its name before it takes part.</param>
+    public FuzzTarget(GossipKeys keys, IEnumerable<byte[]> acquaintances, bool joins = false)
     {
-        var settings = new CoreSettings("m-0", FuzzCorpus.Cluster, PeerAddress.OfIPv4(0x0A000001, 7946), 1_800_000_000_000, [], [], ProtocolOptions.Lan)
+        string[] seeds = joins ? ["10.0.0.2:7946"] : [];
+        var settings = new CoreSettings("m-0", FuzzCorpus.Cluster, PeerAddress.OfIPv4(0x0A000001, 7946), 1_800_000_000_000, [], seeds, ProtocolOptions.Lan)
         {
             Keys = keys,
         };
@@ -29,7 +35,7 @@ internal sealed class FuzzTarget : ICoreEffects
         Core.Start(_now);
         foreach (byte[] packet in acquaintances)
             Take(packet);
-        _generation = Core.Table.Self.Generation;
+        _generation = joins ? 0 : Core.Table.Self.Generation;
     }
 
     public MembershipCore Core { get; }
@@ -46,11 +52,21 @@ internal sealed class FuzzTarget : ICoreEffects
         long revision = Core.Table.Revision;
         bool accepted = Core.Receive(Peer, bytes, _now);
         ulong outcome = Describe(bytes, accepted);
-        Accepted += accepted ? 1 : 0;
         if (Core.Serve(Peer, bytes, _now, out _).Length > WireLimits.Stream)
             throw new InvalidOperationException("the reply is longer than a stream packet may be");
-        Core.ExchangeEnded(new ExchangeToken(ExchangePurpose.Repair, 0), ExchangeOutcome.Replied, Peer, bytes, _now);
+        accepted |= Core.LastDrop == DropCause.None;
+        // The reply to what the member last asked, for whatever purpose; to a comparison where it has asked nothing.
+        (ExchangeToken asked, _asked) = (_asked, new ExchangeToken(ExchangePurpose.Repair, 0));
+        Core.ExchangeEnded(asked, ExchangeOutcome.Replied, Peer, bytes, _now);
+        accepted |= Core.LastDrop == DropCause.None;
+        Accepted += accepted ? 1 : 0;
         Core.Advance(_now);
+        if (_resolves)
+            Core.SeedResolved(0, Peer, _now);
+        _resolves = false;
+        // By the bytes alone, so that a failure can be had again from them.
+        if (bytes.Length > 0 && bytes[^1] % 32 == 31)
+            Wait();
         if (Core.Table.Revision != revision)
         {
             _board.Publish(Core, _now);
@@ -58,6 +74,16 @@ internal sealed class FuzzTarget : ICoreEffects
         }
         CheckBounds();
         return SeededRandom.Mix(outcome ^ SeededRandom.Mix(_effects) ^ (Core.Table.Revision != revision ? 1UL << 63 : 0));
+    }
+
+    /// <summary>As long as a lone accuser's verdict takes, in steps that are no standstill.</summary>
+    private void Wait()
+    {
+        for (int i = 0; i < 30; i++)
+        {
+            _now += TimeSpan.FromMilliseconds(500);
+            Core.Advance(_now);
+        }
     }
 
     private void CheckBounds()
@@ -97,11 +123,19 @@ internal sealed class FuzzTarget : ICoreEffects
         Note(1);
     }
 
-    void ICoreEffects.Exchange(ExchangeToken token, PeerAddress to, ReadOnlySpan<byte> request, TimeSpan timeout) => Note(2);
+    void ICoreEffects.Exchange(ExchangeToken token, PeerAddress to, ReadOnlySpan<byte> request, TimeSpan timeout)
+    {
+        _asked = token;
+        Note(2);
+    }
 
     void ICoreEffects.Watch(int slot, PeerAddress to, ReadOnlySpan<byte> request) => Note(3);
 
-    void ICoreEffects.Resolve(int seed) => Note(4);
+    void ICoreEffects.Resolve(int seed)
+    {
+        _resolves = true;
+        Note(4);
+    }
 
     void ICoreEffects.BeaconReceived(MemberRecord from, Membership.Wire.LoadUpdate load) => Note(5);
 

@@ -28,6 +28,17 @@ public sealed class FuzzTests
         Assert.True(fuzzer.Accepted > fuzzer.Inputs / 20, $"only {fuzzer.Accepted} of {fuzzer.Inputs} got past the decoders: the fuzzer does not reach the core");
     }
 
+    /// <summary>The same before it is a member: whom it asks for the group lies to it, and somebody answers under its name.</summary>
+    [Fact]
+    public void Receive_MutatedPacketsWhileItJoins_NeverThrowAndStayInBounds()
+    {
+        var fuzzer = new Fuzzer(static () => new FuzzTarget(GossipKeys.None, [], joins: true), Seed, static bytes => bytes);
+
+        Run(fuzzer, inputs: 50_000);
+
+        Assert.True(fuzzer.Accepted > fuzzer.Inputs / 20, $"only {fuzzer.Accepted} of {fuzzer.Inputs} got past the decoders: the fuzzer does not reach the core");
+    }
+
     /// <summary>An outsider, who knows all that stands in the clear: the same bytes, sealed with a key that has only the right name.</summary>
     [Fact]
     public void Receive_SealedGroup_AcceptsNoForgery()
