@@ -99,8 +99,11 @@ internal sealed partial class MembershipCore
             case PacketKind.Ack:
                 OnAck(from, header, body);
                 return;
-            case PacketKind.PingRequest or PacketKind.Compare or PacketKind.Versions or PacketKind.Want when _strangers.Applies:
+            case PacketKind.PingRequest or PacketKind.Compare or PacketKind.Versions when _strangers.Applies:
                 GetToKnow(from, header);
+                break;
+            case PacketKind.Want when _strangers.Applies:
+                IntroduceSelf(from, header);
                 break;
             case PacketKind.PingRequest:
                 _relays.OnRequest(from, body.Sequence, body.Target, body.TargetAddress);
@@ -143,6 +146,16 @@ internal sealed partial class MembershipCore
     {
         if (_state.Table.Find(header.Sender) is not { } record || record.Generation != header.Generation)
             _repair.Want(from, header.Sender);
+    }
+
+    /// <summary>
+    /// Who asks is not asked back: two lives that do not know each other would do so for ever. The new life of a known name is told who we
+    /// are, rarely; others hear of us from whom they ask to join.
+    /// </summary>
+    private void IntroduceSelf(PeerAddress from, in PacketHeader header)
+    {
+        if (_state.Phase == CorePhase.Active && _state.Table.Find(header.Sender) is { } record && record.Generation < header.Generation)
+            _outbox.Correct(from, _state.Self, record);
     }
 
     /// <summary>A known life, at its own address.</summary>

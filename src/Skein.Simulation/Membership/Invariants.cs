@@ -12,6 +12,7 @@ internal sealed class Invariants(MembershipWorld world)
     private const int GenerationBits = 36;
     private const int IncarnationBits = 24;
     private const int StateBits = 4;
+    private const int PacketsForEachOther = 16;
 
     /// <summary>Clocks that are behind give generations from before the beginning: a year is allowed.</summary>
     private const ulong FirstGeneration = MembershipWorld.Epoch - 365UL * 24 * 60 * 60 * 1000;
@@ -69,8 +70,27 @@ internal sealed class Invariants(MembershipWorld world)
         return false;
     }
 
+    /// <summary>
+    /// Datagrams a second: twice the rate of gossip, and a few for each other member, which may ask us, be asked by us and be helped with
+    /// asking.
+    /// </summary>
+    public void CheckRate(SimulatedMember sender)
+    {
+        long second = world.Now.Ticks / TimeSpan.TicksPerSecond;
+        int sent = sender.Rate.Second == second ? sender.Rate.Sent + 1 : 1;
+        sender.Rate = (second, sent);
+        int most = 2 * world.Options.GossipRate + PacketsForEachOther * sender.Core.Table.LiveCount;
+        if (sent > most)
+            world.Fail($"{sender.Name} sent {sent} datagrams within a second: allowed are {most}");
+    }
+
     private void CheckTimers(SimulatedMember viewer)
     {
+        if (viewer.Core.ProbesInFlight > world.Options.ProbesInFlight)
+            world.Fail($"{viewer.Name} has {viewer.Core.ProbesInFlight} probes in flight: allowed are {world.Options.ProbesInFlight}");
+        int gone = viewer.Core.Table.Gone.Count;
+        if (gone > world.Options.MaxTombstones + world.Options.MaxTombstones / 8 + 1)
+            world.Fail($"{viewer.Name} remembers {gone} that are gone: allowed are {world.Options.MaxTombstones} and an eighth");
         int timers = 64 + 8 * viewer.Core.Table.LiveCount;
         if (viewer.Core.PendingTimers > timers)
             world.Fail($"{viewer.Name} has {viewer.Core.PendingTimers} timers pending: allowed are {timers}");

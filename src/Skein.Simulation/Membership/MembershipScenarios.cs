@@ -4,7 +4,7 @@ namespace Skein.Simulation.Membership;
 
 /// <summary>
 /// Simulations of membership behind <c>skein simulate membership</c>: production code in virtual time. Equal arguments give equal tables. A
-/// broken invariant throws <see cref="InvalidOperationException"/> with the seed in its message.
+/// broken invariant throws <see cref="InvalidOperationException"/> with the seed and the command that breaks it again in its message.
 /// </summary>
 public static class MembershipScenarios
 {
@@ -13,11 +13,15 @@ public static class MembershipScenarios
         new HostLost(),
         new ProcessKilled(),
         new Join(),
+        new MetadataChange(),
+        new MissedRumours(),
         new Bootstrap(),
         new Restart(),
         new Partition(),
+        new Storm(),
         new SlowMembers(),
         new PacketLoss(),
+        new FarApart(),
         new Quiet(),
         new LoadGossip(),
         new BeaconAge(),
@@ -44,7 +48,19 @@ public static class MembershipScenarios
             throw new ArgumentException($"scenario is '{name}': allowed are {string.Join(", ", ByName.Keys)}");
         if (settings.Problem is { } problem)
             throw new ArgumentException(problem);
-        SimulationTable table = scenario.Run(settings);
-        return table with { Title = $"{scenario.Summary}\nskein simulate membership --scenario {name}{settings}" };
+        return Run(scenario, settings);
+    }
+
+    internal static SimulationTable Run(IMembershipScenario scenario, ScenarioSettings settings)
+    {
+        string command = $"skein simulate membership --scenario {scenario.Name}{settings}";
+        try
+        {
+            return scenario.Run(settings) with { Title = $"{scenario.Summary}\n{command}" };
+        }
+        catch (InvalidOperationException error)
+        {
+            throw new InvalidOperationException($"{error.Message}; the same again: {command}", error);
+        }
     }
 }

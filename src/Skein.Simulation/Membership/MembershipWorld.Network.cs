@@ -16,13 +16,15 @@ internal sealed partial class MembershipWorld
         from.SentBytes += datagram.Length;
         if (datagram.Length > WireLimits.Datagram)
             Fail($"{from.Name} sent a datagram of {datagram.Length} bytes");
+        _invariants.CheckRate(from);
         byte[] bytes = datagram.ToArray();
         Sent(bytes);
         if (!_byAddress.TryGetValue(to, out SimulatedMember? receiver) || receiver.HostLost || !Passes(from, receiver))
             return;
-        int copies = _random.Chance(Link.DuplicatePermille) ? 2 : 1;
+        LinkModel link = Between(from, receiver);
+        int copies = _random.Chance(link.DuplicatePermille) ? 2 : 1;
         for (int i = 0; i < copies; i++)
-            if (!_random.Chance(Link.LossPermille))
+            if (!_random.Chance(link.LossPermille))
                 Deliver(from, receiver, new WorldEvent { Kind = WorldEventKind.Datagram, Member = receiver, From = from.Address, Bytes = bytes });
     }
 
@@ -86,9 +88,10 @@ internal sealed partial class MembershipWorld
             return;
         if (stream.ReplyTakes is not { } replyTakes)
         {
-            TimeSpan passes = Link.Delay(_random);
-            TimeSpan late = Retransmissions(HandshakeTimeout) + Retransmissions(HandshakeTimeout) + Retransmissions(DataTimeout);
-            stream.ReplyTakes = replyTakes = passes + Retransmissions(DataTimeout);
+            (LinkModel there, LinkModel back) = (Between(stream.Asker, member), Between(member, stream.Asker));
+            TimeSpan passes = back.Delay(_random);
+            TimeSpan late = Retransmissions(there, HandshakeTimeout) + Retransmissions(back, HandshakeTimeout) + Retransmissions(there, DataTimeout);
+            stream.ReplyTakes = replyTakes = passes + Retransmissions(back, DataTimeout);
             if (late > TimeSpan.Zero)
             {
                 _events.Schedule(Now + late, request);
@@ -101,13 +104,15 @@ internal sealed partial class MembershipWorld
     }
 
     /// <summary>What loss costs one packet of a TCP exchange: its time-out, doubling.</summary>
-    private TimeSpan Retransmissions(TimeSpan timeout)
+    private TimeSpan Retransmissions(LinkModel link, TimeSpan timeout)
     {
         TimeSpan late = TimeSpan.Zero;
-        for (TimeSpan wait = timeout; _random.Chance(Link.LossPermille); wait *= 2)
+        for (TimeSpan wait = timeout; _random.Chance(link.LossPermille); wait *= 2)
             late += wait;
         return late;
     }
+
+    private LinkModel Between(SimulatedMember from, SimulatedMember to) => LinkBetween?.Invoke(from, to) ?? Link;
 
     private void End(StreamState stream, ExchangeOutcome outcome, PeerAddress peer, byte[] reply, TimeSpan at) =>
         _events.Schedule(at, new WorldEvent
@@ -118,17 +123,19 @@ internal sealed partial class MembershipWorld
     private void Deliver(SimulatedMember from, SimulatedMember to, WorldEvent what)
     {
         TimeSpan leaves = from.SendsFrom > Now ? from.SendsFrom : Now;
-        TimeSpan arrives = leaves + Link.Delay(_random);
+        TimeSpan arrives = leaves + Between(from, to).Delay(_random);
         _events.Schedule(to.ReceivesFrom > arrives ? to.ReceivesFrom : arrives, what);
     }
 
     /// <summary>Whether a datagram that came waits behind others, or for the end of a block that began meanwhile.</summary>
     private bool Waits(SimulatedMember member, WorldEvent what)
     {
-        if (HandlingTime == TimeSpan.Zero || what.Kind != WorldEventKind.Datagram || (what.Waited && member.ReceivesFrom <= Now))
+        TimeSpan handling = member.HandlingTime > HandlingTime ? member.HandlingTime : HandlingTime;
+        bool isBehind = handling > TimeSpan.Zero || member.HandledAt > Now;
+        if (!isBehind || what.Kind != WorldEventKind.Datagram || (what.Waited && member.ReceivesFrom <= Now))
             return false;
         TimeSpan from = member.ReceivesFrom > Now ? member.ReceivesFrom : Now;
-        member.HandledAt = (member.HandledAt > from ? member.HandledAt : from) + HandlingTime;
+        member.HandledAt = (member.HandledAt > from ? member.HandledAt : from) + handling;
         what.Waited = true;
         _events.Schedule(member.HandledAt, what);
         return true;

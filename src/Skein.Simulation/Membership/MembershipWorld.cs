@@ -34,11 +34,15 @@ internal sealed partial class MembershipWorld
 
     public ProtocolVariant Variant { get; }
 
+    /// <summary>Of all links, but for those that <see cref="LinkBetween"/> knows.</summary>
     public LinkModel Link { get; set; } = new();
+
+    /// <summary>The way from one to another where it is not as all are; null for the others. Default: all are alike.</summary>
+    public Func<SimulatedMember, SimulatedMember, LinkModel?>? LinkBetween { get; set; }
 
     /// <summary>
     /// What a member needs for one datagram, one after another; what it has not handled when it is blocked waits for the end of that. Default
-    /// 0: no member is ever behind.
+    /// 0: no member is ever behind. <see cref="SimulatedMember.HandlingTime"/> of a member goes before this.
     /// </summary>
     public TimeSpan HandlingTime { get; set; }
 

@@ -6,7 +6,7 @@ namespace Skein.Simulation.Membership;
 /// <summary>What a caller may set of a scenario. Immutable.</summary>
 public sealed record ScenarioSettings
 {
-    /// <summary>Members; absent: the scenario's own sizes. Range 2 to 20,000.</summary>
+    /// <summary>Members; absent: the scenario's own sizes. Range 2 to 10,000, the most that a group takes (<see cref="ProtocolOptions.MaxMembers"/>).</summary>
     public int? Members { get; init; }
 
     /// <summary>Seed of the first run; each further run takes the next one. Default 1.</summary>
@@ -30,7 +30,7 @@ public sealed record ScenarioSettings
 
     /// <summary>What is wrong with these values; null where nothing is.</summary>
     internal string? Problem =>
-        Members is < 2 or > 20_000 ? $"members is {Members}: allowed are 2 to 20,000"
+        Members is { } members && (members < 2 || members > ProtocolOptions.Lan.MaxMembers) ? $"members is {members}: allowed are 2 to {ProtocolOptions.Lan.MaxMembers:#,0}"
         : Runs is < 1 or > 100_000 ? $"runs is {Runs}: allowed are 1 to 100,000"
         : Profile is not ("lan" or "fast" or "wan") ? $"profile is '{Profile}': allowed are lan, fast, wan"
         : null;

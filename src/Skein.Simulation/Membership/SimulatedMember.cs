@@ -45,6 +45,12 @@ internal sealed class SimulatedMember : ICoreEffects
     /// <summary>Packets to this member wait until then (a starved receiver); nothing is lost.</summary>
     public TimeSpan ReceivesFrom { get; set; }
 
+    /// <summary>What it needs for one datagram, where it is slower than <see cref="MembershipWorld.HandlingTime"/>. Default 0: as all.</summary>
+    public TimeSpan HandlingTime { get; set; }
+
+    /// <summary>The second of virtual time in which it last sent, and how many datagrams in it; for the invariants.</summary>
+    public (long Second, int Sent) Rate { get; set; }
+
     /// <summary>When it has handled all datagrams that came so far; with <see cref="MembershipWorld.HandlingTime"/>.</summary>
     public TimeSpan HandledAt { get; set; }
 

@@ -63,6 +63,33 @@ public sealed class StrangerTests
         Assert.InRange(_group.SentOutsideBytes, 1, received);
     }
 
+    /// <summary>Two who do not know each other would ask each other for ever, and where datagrams are doubled, ever more often.</summary>
+    [Fact]
+    public void Receive_WantOfAStranger_IsNoReasonToAskBack()
+    {
+        for (int i = 0; i < 100; i++)
+            Send("want", sender: 77);
+
+        Assert.Equal(0, _group.SentOutside);
+    }
+
+    [Fact]
+    public void Receive_WantOfTheNewLifeOfAKnownName_DrawsOneShortIntroductionAPeriod()
+    {
+        ulong other = PacketHeader.MemberOf("m-1");
+        int periods = 10;
+        for (int i = 0; i < periods * 100; i++)
+        {
+            int length = Compose("want", other);
+            new PacketHeader(PacketHeader.ClusterOf("c"), other, Generation: 5_000, Sealed: false).WriteTo(_buffer);
+            Assert.True(_group.First.Receive(Victim, _buffer.AsSpan(0, length), _group.Now));
+            _group.Run(Step, Step);
+        }
+
+        Assert.InRange(_group.SentOutside, periods / 2, periods + 1);
+        Assert.InRange(_group.SentOutsideBytes / _group.SentOutside, 1, 100);
+    }
+
     /// <summary>The one answer that may be longer than its question, because an old life of a name has to hear of the new one.</summary>
     [Fact]
     public void Receive_ForgedOldLifeOfAKnownName_DrawsOneShortCorrectionAPeriod()

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Skein.Simulation;
 using Skein.Simulation.Membership;
+using Skein.Simulation.Membership.Scenarios;
 
 namespace Skein.Membership.Tests.Simulated;
 
@@ -89,8 +90,9 @@ public sealed class ScenarioTests
         SimulationTable table = Run("lifeguard-4", members: 16, runs: 1);
         double[] deaths = [.. Enumerable.Range(0, 6).Select(row => double.Parse(Cell(table, "deaths", row), CultureInfo.InvariantCulture))];
 
-        Assert.InRange(deaths[1] / deaths[0], 0.677 / 2, 1); // LHA-Probe
+        Assert.InRange(deaths[1] / deaths[0], 0.677 / 2, 0.8); // LHA-Probe: without a score of its health it is SWIM, 1
         Assert.InRange(deaths[2] / deaths[0], 0, 0.06); // LHA-Suspicion
+        Assert.InRange(deaths[3] / deaths[0], 0.941 / 2, 0.99); // Buddy
         Assert.InRange(deaths[4] / deaths[0], 0, 0.03); // all of it
         Assert.InRange(deaths[5] / deaths[0], 0, 0.015); // ours
         Assert.Equal("0", Cell(table, "at healthy", row: 5));
@@ -105,6 +107,115 @@ public sealed class ScenarioTests
         Assert.All(Enumerable.Range(0, table.Rows.Count), row => Assert.InRange(
             int.Parse(Cell(table, "most deaths of a faulty one", row), CultureInfo.InvariantCulture), 1, 2));
     }
+
+    [Fact]
+    public void SwimFigure2_PlainSwim_SendsTwoMessagesAPeriod()
+    {
+        SimulationTable table = Run("swim-2", members: 28, runs: 1);
+
+        Assert.InRange(Number(table, "ours"), 1.95, 2.05);
+        Assert.InRange(Number(table, "P(< 5)"), 0.97, 1);
+    }
+
+    [Fact]
+    public void SwimFigure3b_PiggybackOnly_InfectsWithinThePublishedPeriods() =>
+        Assert.InRange(Number(Run("swim-3b", members: 28, runs: 5), "median"), 1, 3.5);
+
+    [Fact]
+    public void LifeguardLatency_SmallerAlpha_IsFasterByThePublishedShare()
+    {
+        SimulationTable table = Run("lifeguard-latency", members: 64, runs: 2);
+        double alpha5 = Number(table, "first");
+
+        Assert.InRange(Number(table, "first", row: 1) / alpha5, 0.85 * 0.93, 0.85 * 1.07);
+        Assert.InRange(Number(table, "first", row: 2) / alpha5, 0.57 * 0.8, 0.57 * 1.07);
+    }
+
+    [Fact]
+    public void MissedRumours_OursBesideMemberlists_NobodyIsMissedForLongerThanTwoPeriods()
+    {
+        SimulationTable table = Run("missed-rumours", members: 32, runs: 100);
+
+        // By the digests, where memberlist's wait for the next exchange of full state.
+        Assert.Equal("2", Cell(table, "k"));
+        Assert.InRange(Number(table, "memberlist misses %"), 13.5 / 2, 13.5 * 2);
+        Assert.InRange(double.Parse(table.Rows[0][6], CultureInfo.InvariantCulture), 10, 120);
+        Assert.All(table.Rows, static row => Assert.Equal("0", row[7]));
+        Assert.All(table.Rows, static row => Assert.InRange(double.Parse(row[10], CultureInfo.InvariantCulture), 0, 2));
+    }
+
+    [Theory]
+    [InlineData(5)]
+    [InlineData(32)]
+    public void Metadata_WithoutAndWithLoss_IsKnownToAllWithinTwoPeriods(int members)
+    {
+        SimulationTable table = Run("metadata", members, runs: 300);
+
+        Assert.Equal("10 %", Cell(table, "loss", row: 1));
+        Assert.All(Enumerable.Range(0, 2), row => Assert.InRange(Number(table, "max", row), 0, 2));
+    }
+
+    [Theory]
+    [InlineData(5, 30)]
+    [InlineData(16, 15)]
+    [InlineData(48, 4)]
+    public void Storm_AllFaultsAtOnce_InvariantsHoldAndViewsBecomeEqual(int members, int runs) =>
+        Assert.InRange(Number(Run("storm", members, runs), "max"), 0, 120);
+
+    [Fact]
+    public void FarApart_WanProfile_NobodyIsDeclaredDeadButWhoIsGone()
+    {
+        SimulationTable table = Run("far-apart", members: 32, runs: 3);
+
+        Assert.All(Enumerable.Range(0, 2), row => Assert.Equal("0", Cell(table, "deaths", row)));
+    }
+
+    [Fact]
+    public void Quiet_DefaultProfile_CostsNoMoreThanTheGoal() => Assert.InRange(Number(Run("quiet", members: 32, runs: 1), "bytes/s"), 0, 85.5);
+
+    [Fact]
+    public void Beacons_ManyReplicas_AreAsFreshAndAsCheapAsTheGoal()
+    {
+        SimulationTable table = Run("beacons", members: 16, runs: 1);
+
+        Assert.InRange(Number(table, "age p50"), 0, 55);
+        Assert.InRange(Number(table, "age p99"), 0, 120);
+        Assert.InRange(Number(table, "bytes/s a pair"), 0, 512);
+    }
+
+    [Fact]
+    public void Restart_HereAndElsewhere_TakesNoLongerThanAJoin()
+    {
+        SimulationTable table = Run("restart", members: 32, runs: 20);
+
+        Assert.All(Enumerable.Range(0, 2), row => Assert.InRange(Pair(table, "seconds", row).Max, 0, 2));
+    }
+
+    [Fact]
+    public void Bootstrap_AllAtOnce_MeetsTheGoal() => Assert.InRange(Pair(Run("bootstrap", members: 32, runs: 10), "seconds").Max, 0, 0.5);
+
+    [Fact]
+    public void Partition_TenSecondsToAnHour_HealsWithinTen()
+    {
+        SimulationTable table = Run("partition", members: 8, runs: 3);
+
+        Assert.All(Enumerable.Range(0, 3), row => Assert.InRange(Pair(table, "healed after", row).Max, 0, 10));
+    }
+
+    [Fact]
+    public void Run_BrokenInvariant_TellsTheCommandThatBreaksItAgain()
+    {
+        InvalidOperationException failure = Assert.Throws<InvalidOperationException>(
+            static () => MembershipScenarios.Run(new Broken(), new ScenarioSettings { Members = 3, Seed = 7, Profile = "fast" }));
+
+        Assert.Contains("(seed=7, at 00:00:00, 1 members", failure.Message, StringComparison.Ordinal);
+        Assert.EndsWith("skein simulate membership --scenario broken --seed 7 --members 3 --profile fast", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Run_MoreMembersThanAGroupTakes_IsRefused() => Assert.Contains(
+        "members is 10001: allowed are 2 to 10,000",
+        Assert.Throws<ArgumentException>(static () => MembershipScenarios.Run("quiet", new ScenarioSettings { Members = 10_001 })).Message, StringComparison.Ordinal);
 
     [Fact]
     public void Run_SameSettings_SameTable() =>
@@ -124,9 +235,26 @@ public sealed class ScenarioTests
 
     private static string Cell(SimulationTable table, string column, int row = 0) => table.Rows[row][table.Columns.ToList().IndexOf(column)];
 
-    private static (double Median, double Max) Pair(SimulationTable table, string column)
+    private static double Number(SimulationTable table, string column, int row = 0) => double.Parse(Cell(table, column, row), CultureInfo.InvariantCulture);
+
+    private static (double Median, double Max) Pair(SimulationTable table, string column, int row = 0)
     {
-        string[] parts = Cell(table, column).Split(" / ");
+        string[] parts = Cell(table, column, row).Split(" / ");
         return (double.Parse(parts[0], CultureInfo.InvariantCulture), double.Parse(parts[1], CultureInfo.InvariantCulture));
+    }
+
+    private sealed class Broken : IMembershipScenario
+    {
+        public string Name => "broken";
+
+        public string Summary => "";
+
+        public SimulationTable Run(ScenarioSettings settings)
+        {
+            var world = new MembershipWorld(settings.Seed, settings.Options);
+            world.Start("m-0");
+            world.Fail("broken");
+            return new SimulationTable("", [], []);
+        }
     }
 }

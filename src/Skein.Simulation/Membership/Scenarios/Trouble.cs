@@ -136,3 +136,32 @@ internal sealed class PacketLoss : IMembershipScenario
         return new SimulationTable("", ["members", "loss", "length", "suspicions", "deaths"], rows);
     }
 }
+
+/// <summary>The profile for members far apart, where they are.</summary>
+internal sealed class FarApart : IMembershipScenario
+{
+    public string Name => "far-apart";
+
+    public string Summary => "Profile wan, 100 to 250 ms from each member to each other one, ten minutes: verdicts on members that live; then a host vanishes: seconds until all know";
+
+    public SimulationTable Run(ScenarioSettings settings)
+    {
+        var rows = new List<IReadOnlyList<string>>();
+        int members = settings.Members ?? 32;
+        foreach (int percent in new[] { 0, 5 })
+        {
+            MembershipWorld world = Stage.Formed(members, settings.Seed, ProtocolOptions.Wan, settings.Settled);
+            world.Link = new LinkModel { Latency = TimeSpan.FromMilliseconds(100), Jitter = TimeSpan.FromMilliseconds(150), LossPermille = percent * 10 };
+            var count = new DeathCount(world, static _ => true);
+            world.RunFor(TimeSpan.FromMinutes(settings.Runs ?? 10));
+            SimulatedMember lost = world.Members[members / 2];
+            count.ReallyGone(lost.Name);
+            lost.HostLost = true;
+            TimeSpan start = world.Now;
+            if (!world.RunUntil(() => world.Running.All(member => member.StateOf(lost.Name) == MemberState.Dead), 300 * Stage.Second))
+                world.Fail($"{lost.Name} is not dead everywhere");
+            rows.Add([Stage.Number(members), $"{percent} %", Stage.Number(count.Suspicions), Stage.Number(count.False), Sample.Text((world.Now - start).TotalSeconds)]);
+        }
+        return new SimulationTable("", ["members", "loss", "suspicions", "deaths", "last dead"], rows);
+    }
+}

@@ -1,0 +1,151 @@
+using Skein.Membership.Core;
+
+namespace Skein.Simulation.Membership.Scenarios;
+
+/// <summary>
+/// All that can go wrong, at random and at the same time, for two minutes; the invariants hold all the while. Then the network and the
+/// members are well again, and all views have to become equal.
+/// </summary>
+internal sealed class Storm : IMembershipScenario
+{
+    private static readonly TimeSpan Length = TimeSpan.FromMinutes(2);
+
+    public string Name => "storm";
+
+    public string Summary => "Pauses, starved and slow members, lossy and one-way links, partitions, crashes and restarts at random for 120 s: seconds from the end of all faults to equal views";
+
+    public SimulationTable Run(ScenarioSettings settings)
+    {
+        var rows = new List<IReadOnlyList<string>>();
+        foreach (int members in settings.Sizes(5, 16, 48))
+        {
+            (var times, long faults, int runs) = (new Sample(), 0L, settings.Runs ?? 100);
+            for (int run = 0; run < runs; run++)
+            {
+                MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, settings.Options, settings.Settled);
+                var weather = new Weather(world);
+                for (TimeSpan end = world.Now + Length; world.Now < end; world.RunFor(world.Random.Next(2 * Stage.Second)))
+                    weather.Strike();
+                faults += weather.Faults;
+                weather.Clear();
+                TimeSpan start = world.Now;
+                if (!world.RunUntil(world.Agree, 2 * settings.Options.FlapMemory))
+                    world.Fail("the views do not become equal");
+                times.Add(world.Now - start);
+            }
+            rows.Add([Stage.Number(members), Stage.Number(faults), Sample.Text(times.Quantile(0.5)), Sample.Text(times.Quantile(0.99)), Sample.Text(times.Max), Stage.Number(runs)]);
+        }
+        return new SimulationTable("", ["members", "faults", "p50", "p99", "max", "runs"], rows);
+    }
+}
+
+/// <summary>Faults of one world. Each strikes some member, link or half for up to ten seconds.</summary>
+internal sealed class Weather
+{
+    private readonly MembershipWorld _world;
+    private readonly Dictionary<(SimulatedMember From, SimulatedMember To), (LinkModel? Link, TimeSpan Until)> _links = [];
+    private (int Border, TimeSpan Until) _partition;
+    private bool _isClear;
+
+    public Weather(MembershipWorld world)
+    {
+        _world = world;
+        world.Passes = Passes;
+        world.LinkBetween = (from, to) => Struck(from, to, out LinkModel? link) ? link : null;
+        world.Reported = Supervise;
+    }
+
+    public long Faults { get; private set; }
+
+    public void Strike()
+    {
+        Faults++;
+        SimulatedMember[] running = [.. _world.Running];
+        SimulatedMember victim = running[_world.Random.Next(running.Length)];
+        SimulatedMember other = running[_world.Random.Next(running.Length)];
+        TimeSpan until = _world.Now + _world.Random.Next(10 * Stage.Second);
+        switch (_world.Random.Next(9))
+        {
+            case 0:
+                victim.RunsFrom = until;
+                break;
+            case 1:
+                victim.ReceivesFrom = until;
+                break;
+            case 2:
+                victim.SendsFrom = until;
+                break;
+            case 3:
+                victim.HandlingTime = TimeSpan.FromMilliseconds(1 + _world.Random.Next(20));
+                _world.At(until, () => victim.HandlingTime = TimeSpan.Zero);
+                break;
+            case 4:
+                _links[(victim, other)] = (null, until);
+                break;
+            case 5:
+                _links[(victim, other)] = (new LinkModel
+                {
+                    Latency = TimeSpan.FromMilliseconds(_world.Random.Next(200)), Jitter = TimeSpan.FromMilliseconds(1 + _world.Random.Next(100)),
+                    LossPermille = _world.Random.Next(600), DuplicatePermille = _world.Random.Next(300),
+                }, until);
+                break;
+            case 6:
+                _world.Link = _world.Link with { LossPermille = _world.Random.Next(200), DuplicatePermille = _world.Random.Next(100) };
+                break;
+            case 7:
+                _partition = (1 + _world.Random.Next(_world.Members.Count), until);
+                break;
+            default:
+                Restart(victim);
+                break;
+        }
+    }
+
+    /// <summary>No further fault, and those that are there end.</summary>
+    public void Clear()
+    {
+        _isClear = true;
+        _world.Link = new LinkModel();
+        foreach (SimulatedMember member in _world.Members)
+        {
+            member.HandlingTime = TimeSpan.Zero;
+            if (member.RunsFrom > _world.Now)
+                member.RunsFrom = _world.Now;
+            if (member.ReceivesFrom > _world.Now)
+                member.ReceivesFrom = _world.Now;
+            if (member.SendsFrom > _world.Now)
+                member.SendsFrom = _world.Now;
+        }
+    }
+
+    /// <summary>Here or at another address, also with a wall clock that is behind. The first two are everybody's seeds, and stay where they are.</summary>
+    private void Restart(SimulatedMember victim)
+    {
+        victim.Crashed = true;
+        bool moves = victim.Name != _world.Members[0].Name && victim.Name != _world.Members[1].Name && _world.Random.Chance(500);
+        TimeSpan clockBack = _world.Random.Chance(300) ? TimeSpan.FromHours(1) : TimeSpan.Zero;
+        _world.Start(victim.Name, moves ? null : victim, clockBack, _world.Members[0], _world.Members[1]);
+    }
+
+    /// <summary>A life that could not ask for the last one of its name, and whose clock was behind, ends when it hears of it, and is started again.</summary>
+    private void Supervise(SimulatedMember member, CoreEvent what, MemberRecord about)
+    {
+        if (what is CoreEvent.Superseded or CoreEvent.NameTaken)
+            _world.At(_world.Now + Stage.Second, () => _world.Start(member.Name, member, _world.Members[0], _world.Members[1]));
+    }
+
+    private bool Passes(SimulatedMember from, SimulatedMember to)
+    {
+        bool isCut = !_isClear && _world.Now < _partition.Until && from.Index < _partition.Border != to.Index < _partition.Border;
+        return !isCut && !(Struck(from, to, out LinkModel? link) && link is null);
+    }
+
+    private bool Struck(SimulatedMember from, SimulatedMember to, out LinkModel? link)
+    {
+        link = null;
+        if (_isClear || !_links.TryGetValue((from, to), out (LinkModel? Link, TimeSpan Until) struck) || struck.Until <= _world.Now)
+            return false;
+        link = struck.Link;
+        return true;
+    }
+}
