@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.NetworkInformation;
-using Microsoft.Extensions.Logging.Abstractions;
 using Skein.Protocol.V1;
 
 namespace Skein.Membership.Tests.Sockets;
@@ -11,6 +10,7 @@ public sealed class ProcessTests : IAsyncLifetime
 {
     private readonly List<IMembership> _members = [];
     private readonly List<MemberProcess> _processes = [];
+    private readonly DeathLog _deaths = new();
     private readonly CancellationTokenSource _deadline = new(TimeSpan.FromSeconds(60), TimeProvider.System);
 
     public async ValueTask InitializeAsync()
@@ -69,6 +69,21 @@ public sealed class ProcessTests : IAsyncLifetime
             await WaitForAllAsync($"here-{i}", member => member.InFlight == 100 + i && member.State == MemberState.Alive);
     }
 
+    /// <summary>Each of them is late, in its own way and time: who is starved must neither die nor bury others.</summary>
+    [Fact]
+    public async Task ProcessesStarvedOfProcessorTime_NobodyEverSeesADeath()
+    {
+        for (int i = 0; i < 5; i++)
+            await JoinAsync($"there-{i}");
+
+        await ProcessorLoad.RunAsync(ProtocolOptions.Lan.SuspicionMin * ProtocolOptions.Lan.SuspicionMaxFactor + TimeSpan.FromSeconds(3), _deadline.Token);
+
+        Assert.Empty(_deaths.All);
+        Assert.All(_processes, static process => Assert.DoesNotContain(process.History, static seen => seen.State == MemberState.Dead));
+        // They were there all the while, and have told so.
+        Assert.All(_processes, static process => Assert.Equal(8, process.View.Count));
+    }
+
     private async Task<MemberProcess> JoinAsync(string name)
     {
         MemberProcess process = MemberProcess.Start(name, _members[0].LocalEndPoint);
@@ -108,6 +123,6 @@ public sealed class ProcessTests : IAsyncLifetime
             Bind = new IPEndPoint(IPAddress.Loopback, 0),
             Seeds = _members.Count == 0 ? [] : [_members[0].LocalEndPoint.ToString()],
         };
-        return await MembershipService.StartAsync(options, new MemberMetadata(), TimeProvider.System, NullLoggerFactory.Instance, _deadline.Token);
+        return await MembershipService.StartAsync(options, new MemberMetadata(), TimeProvider.System, _deaths, _deadline.Token);
     }
 }

@@ -1,0 +1,27 @@
+namespace Skein.Membership.Tests.Sockets;
+
+/// <summary>Threads that do nothing but run, two for each core.</summary>
+internal static class ProcessorLoad
+{
+    /// <summary>How long it lasts is what is tested: the others have to go through it.</summary>
+    public static async Task RunAsync(TimeSpan length, CancellationToken deadline)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(deadline);
+        CancellationToken stopped = stop.Token;
+        Thread[] burners = [.. Enumerable.Range(0, Environment.ProcessorCount * 2).Select(_ => new Thread(() => Burn(stopped)) { IsBackground = true })];
+        foreach (Thread burner in burners)
+            burner.Start();
+        await Task.Delay(length, TimeProvider.System, deadline);
+        await stop.CancelAsync();
+        foreach (Thread burner in burners)
+            burner.Join();
+    }
+
+    private static void Burn(CancellationToken stop)
+    {
+        double value = 1;
+        while (!stop.IsCancellationRequested)
+            value = Math.Sqrt(value + 1);
+        GC.KeepAlive(value);
+    }
+}
