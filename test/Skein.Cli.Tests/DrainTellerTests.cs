@@ -1,7 +1,4 @@
-using System.Diagnostics.CodeAnalysis;
-using System.Net;
 using Skein.Cli.Members;
-using Skein.Membership;
 using Skein.Protocol.V1;
 using Skein.Replica;
 
@@ -53,32 +50,10 @@ public class DrainTellerTests
         public LoadReport Report(string caller = "") => throw new NotSupportedException();
     }
 
-    private sealed class Group : IMembership
+    private sealed class Group : StubMembership
     {
         public List<MemberMetadata> Told { get; } = [];
 
-        public MembershipSnapshot Current => throw new NotSupportedException();
-
-        public IPEndPoint LocalEndPoint => throw new NotSupportedException();
-
-        public Task<Member> Superseded => throw new NotSupportedException();
-
-        public void UpdateMetadata(MemberMetadata metadata) => Told.Add(metadata.Clone());
-
-        public ValueTask<MembershipSnapshot> WaitForChangeAsync(long version, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-        public void UpdateLoad(int inFlight, int queued) => throw new NotSupportedException();
-
-        public long CountDropped(DropCause cause) => throw new NotSupportedException();
-
-        public bool TryGetBeacon(string name, [NotNullWhen(true)] out LoadBeacon? beacon) => throw new NotSupportedException();
-
-        public void UseKeys(GossipKeys keys) => throw new NotSupportedException();
-
-        public void ProbeNow(string name) => throw new NotSupportedException();
-
-        public Task LeaveAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
-
-        public ValueTask DisposeAsync() => throw new NotSupportedException();
+        public override void UpdateMetadata(MemberMetadata metadata) => Told.Add(metadata.Clone());
     }
 }

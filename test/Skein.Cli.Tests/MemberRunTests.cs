@@ -1,5 +1,8 @@
+using System.Net;
 using Google.Protobuf;
 using Skein.Cli.Members;
+using Skein.Cli.Settings;
+using Skein.Membership;
 using Skein.Protocol.V1;
 
 namespace Skein.Cli.Tests;
@@ -19,5 +22,41 @@ public sealed class MemberRunTests
         Assert.Equal(told, metadata.Models.Count);
         metadata.Draining = true;
         Assert.InRange(metadata.ToByteArray().Length, 1, 512);
+    }
+
+    [Fact]
+    public async Task WaitForStop_NewerLifeTakesTheName_EndsAndNamesIt()
+    {
+        using var signal = new StopSignal(supervised: false);
+        var membership = new Replaceable();
+        Task waiting = MemberRun.WaitForStopAsync(membership, signal);
+        Assert.False(waiting.IsCompleted);
+
+        membership.Newer.SetResult(new Member
+        {
+            Name = "replica-1", State = MemberState.Alive, Generation = 2, Incarnation = 0,
+            Gossip = IPEndPoint.Parse("127.0.0.1:7947"), Metadata = new MemberMetadata { Pid = 4711 },
+        });
+
+        CommandFailedException end = await Assert.ThrowsAsync<CommandFailedException>(() => waiting);
+        Assert.Equal("a newer process took over the name 'replica-1' (gossip 127.0.0.1:7947, pid 4711); this one ends", end.Message);
+    }
+
+    [Fact]
+    public async Task WaitForStop_Signal_EndsInOrder()
+    {
+        using var signal = new StopSignal(supervised: false);
+        Task waiting = MemberRun.WaitForStopAsync(new Replaceable(), signal);
+
+        signal.Request();
+
+        await waiting;
+    }
+
+    private sealed class Replaceable : StubMembership
+    {
+        public TaskCompletionSource<Member> Newer { get; } = new();
+
+        public override Task<Member> Superseded => Newer.Task;
     }
 }

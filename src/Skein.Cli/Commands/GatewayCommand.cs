@@ -72,7 +72,7 @@ internal static class GatewayCommand
         LogWord log = settings.Log;
         await using var hosted = new UpstreamHost(
             upstreams, enginePatience, gateway.Upstreams, builder => MemberRun.Configure(builder, log), gateway.Services.GetRequiredService<ILogger<UpstreamHost>>());
-        using IDisposable? following = settings.Keys?.Follow(membership);
+        using IDisposable? following = settings.Keys?.Follow(membership, TimeProvider.System);
         MemberRun.TellReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
         await MemberRun.WaitForStopAsync(membership, signal);
         // First out of the group, so that nobody is sent here any more; then the streams finish.

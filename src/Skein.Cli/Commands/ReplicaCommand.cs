@@ -65,7 +65,7 @@ internal static class ReplicaCommand
         replica.Control.SetGeneration(membership.Current.Self.Generation);
         using var telling = new LoadTeller(membership, replica.Control);
         using var drain = new DrainTeller(membership, metadata, replica.Control);
-        using IDisposable? following = settings.Keys?.Follow(membership);
+        using IDisposable? following = settings.Keys?.Follow(membership, TimeProvider.System);
         MemberRun.TellReady(settings, new MemberReady(name, "", metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
         await MemberRun.WaitForStopAsync(membership, signal);
         await LeaveAsync(membership, replica, settings.StopGrace, signal);

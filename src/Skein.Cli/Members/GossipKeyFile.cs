@@ -50,10 +50,10 @@ internal sealed class GossipKeyFile(string path)
     }
 
     /// <summary>Looks each second whether the keys have changed, and gives them to the member. A file that is wrong is told once, and the old keys stay.</summary>
-    public IDisposable Follow(IMembership membership)
+    public IDisposable Follow(IMembership membership, TimeProvider time)
     {
         DateTime seen = File.GetLastWriteTimeUtc(path);
-        return TimeProvider.System.CreateTimer(
+        return time.CreateTimer(
             _ =>
             {
                 try

@@ -49,7 +49,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         _drops = new DropLog(log);
         _loop = new GossipLoop(port, time, new MembershipCore(settings, seed, this), _board, _drops);
         _watches = new Watches(_streams, _loop.Post, _stopping.Token);
-        _signals = new LocalSignals(_loop, time);
+        _signals = new LocalSignals(_loop.NoteDelay, time);
     }
 
     public MembershipSnapshot Current => _board.Current;

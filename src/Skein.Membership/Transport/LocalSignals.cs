@@ -8,16 +8,18 @@ namespace Skein.Membership.Transport;
 /// </summary>
 internal sealed class LocalSignals : IDisposable, IThreadPoolWorkItem
 {
-    private readonly GossipLoop _loop;
+    private readonly Action<TimeSpan> _note;
     private readonly TimeProvider _time;
     private readonly ITimer _timer;
     private long _asked;
     private TimeSpan _paused = GC.GetTotalPauseDuration();
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
-    public LocalSignals(GossipLoop loop, TimeProvider time)
+    /// <param name="note">Takes the longest delay of each measurement; called on a thread of the pool.</param>
+    /// <param name="time">Of this process.</param>
+    public LocalSignals(Action<TimeSpan> note, TimeProvider time)
     {
-        (_loop, _time) = (loop, time);
+        (_note, _time) = (note, time);
         _timer = time.CreateTimer(static self => ((LocalSignals)self!).Measure(), this, Interval, Interval);
     }
 
@@ -37,6 +39,6 @@ internal sealed class LocalSignals : IDisposable, IThreadPoolWorkItem
         TimeSpan paused = GC.GetTotalPauseDuration();
         TimeSpan pause = paused - _paused;
         _paused = paused;
-        _loop.NoteDelay(waited > pause ? waited : pause);
+        _note(waited > pause ? waited : pause);
     }
 }

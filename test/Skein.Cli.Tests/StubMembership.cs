@@ -1,0 +1,34 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Net;
+using Skein.Membership;
+using Skein.Protocol.V1;
+
+namespace Skein.Cli.Tests;
+
+/// <summary>A membership of which a test says what it needs; all else is not to be asked.</summary>
+internal abstract class StubMembership : IMembership
+{
+    public virtual MembershipSnapshot Current => throw new NotSupportedException();
+
+    public virtual IPEndPoint LocalEndPoint => throw new NotSupportedException();
+
+    public virtual Task<Member> Superseded => throw new NotSupportedException();
+
+    public virtual void UpdateMetadata(MemberMetadata metadata) => throw new NotSupportedException();
+
+    public virtual ValueTask<MembershipSnapshot> WaitForChangeAsync(long version, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public virtual void UpdateLoad(int inFlight, int queued) => throw new NotSupportedException();
+
+    public virtual long CountDropped(DropCause cause) => throw new NotSupportedException();
+
+    public virtual bool TryGetBeacon(string name, [NotNullWhen(true)] out LoadBeacon? beacon) => throw new NotSupportedException();
+
+    public virtual void UseKeys(GossipKeys keys) => throw new NotSupportedException();
+
+    public virtual void ProbeNow(string name) => throw new NotSupportedException();
+
+    public virtual Task LeaveAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+
+    public virtual ValueTask DisposeAsync() => throw new NotSupportedException();
+}
