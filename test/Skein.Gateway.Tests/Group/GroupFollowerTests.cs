@@ -1,0 +1,111 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Net;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
+using Skein.Gateway.Group;
+using Skein.Membership;
+using Skein.Protocol.V1;
+using Skein.Routing;
+using Skein.Routing.Admission;
+using Skein.Routing.Balancing;
+using Skein.Routing.Fleet;
+using Skein.Routing.Streaming;
+
+namespace Skein.Gateway.Tests.Group;
+
+public sealed class GroupFollowerTests : IAsyncDisposable
+{
+    private readonly FakeTimeProvider _time = new();
+    private readonly FleetTracker _fleet = new(new OneReplica());
+    private readonly AdmissionQueue _admission;
+    private readonly GroupFollower _follower;
+    private readonly Probed _membership = new();
+
+    public GroupFollowerTests()
+    {
+        _admission = new AdmissionQueue(new AdmissionOptions(), new BalancingPolicies(BalancingPolicies.BuiltIn), _fleet, _time, new SeededRandomSource(1));
+        var statistics = new RoutingStatistics();
+        var directory = new GroupDirectory(_fleet, _admission, statistics, _time);
+        _follower = new GroupFollower(
+            new GroupFleet(), directory, new BeaconFeed(_fleet, _admission), _fleet, _admission, statistics, _time, NullLogger<GroupFollower>.Instance);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _membership.DisposeAsync();
+        _admission.Dispose();
+        _fleet.Dispose();
+    }
+
+    /// <summary>The gateway's own connection breaks long before anybody's probe is due: the group is asked at once.</summary>
+    [Fact]
+    public async Task ConnectionOfAReplicaBreaks_MembershipProbesItNow()
+    {
+        _follower.Follow(_membership);
+
+        _fleet.MarkUnreachable(_fleet.Current.Replicas[0]);
+
+        Assert.Equal(["replica-1"], _membership.Names);
+        await _follower.DisposeAsync();
+        _fleet.MarkReachable(_fleet.Current.Replicas[0]);
+        _fleet.MarkUnreachable(_fleet.Current.Replicas[0]);
+        Assert.Equal(["replica-1"], _membership.Names);
+    }
+
+    private sealed class OneReplica : IFleetSource
+    {
+        public event Action? Changed
+        {
+            add { }
+            remove { }
+        }
+
+        public FleetView Current { get; } = new(
+            [new ReplicaDescription { Id = new ReplicaId("replica-1", 7), Address = "replica-1", Models = ["m"], Slots = 4 }], [], Complete: true);
+    }
+
+    /// <summary>A group in which nothing happens; notes whom it is to probe.</summary>
+    private sealed class Probed : IMembership
+    {
+        public List<string> Names { get; } = [];
+
+        public MembershipSnapshot Current { get; } = new(version: 1, Me, [Me], []);
+
+        public IPEndPoint LocalEndPoint => throw new NotSupportedException();
+
+        public Task<Member> Superseded => throw new NotSupportedException();
+
+        private static Member Me { get; } = new()
+        {
+            Name = "gateway-1", State = MemberState.Alive, Generation = 1, Incarnation = 0, Gossip = new IPEndPoint(IPAddress.Loopback, 7946), Metadata = new MemberMetadata(),
+        };
+
+        public long CountDropped(DropCause cause) => throw new NotSupportedException();
+
+        public bool TryGetBeacon(string name, [NotNullWhen(true)] out LoadBeacon? beacon)
+        {
+            beacon = null;
+            return false;
+        }
+
+        public async ValueTask<MembershipSnapshot> WaitForChangeAsync(long version, CancellationToken cancellationToken)
+        {
+            await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
+            return Current;
+        }
+
+        public void UpdateMetadata(MemberMetadata metadata) => throw new NotSupportedException();
+
+        public void UpdateLoad(int inFlight, int queued)
+        {
+        }
+
+        public void UseKeys(GossipKeys keys) => throw new NotSupportedException();
+
+        public void ProbeNow(string name) => Names.Add(name);
+
+        public Task LeaveAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    }
+}

@@ -1,0 +1,64 @@
+using Skein.Membership.Core;
+
+namespace Skein.Membership.Tests.Core;
+
+public sealed class LocalHealthTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(300);
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+    private readonly LocalHealth _health = new(most: 8, Patience);
+
+    [Theory]
+    [InlineData(0.4, 0)]
+    [InlineData(0.5, 1)]
+    [InlineData(1.0, 2)]
+    [InlineData(1.9, 3)]
+    [InlineData(50, 4)] // delays alone are worth no more
+    public void NoteDelay_HalfAProbesPatience_IsWorthAPoint(double delay, int points)
+    {
+        _health.NoteDelay(Patience * delay, Second);
+
+        Assert.Equal(points, _health.Score);
+        Assert.Equal(Second * (points + 1), _health.Scale(Second));
+    }
+
+    [Fact]
+    public void NoteDelay_ShorterOneAfterALongOne_CountsOnlyOnceTheLongOneIsForgotten()
+    {
+        _health.NoteDelay(Patience * 2, Second);
+        _health.NoteDelay(Patience / 2, 2 * Second);
+        Assert.Equal(4, _health.Score);
+
+        _health.NoteDelay(Patience / 2, 4 * Second);
+        Assert.Equal(1, _health.Score);
+    }
+
+    [Fact]
+    public void Worsen_AndDelays_AddUpToTheMost()
+    {
+        _health.Worsen(3);
+        Assert.Equal(3, _health.Score);
+        _health.NoteDelay(Patience * 9, Second);
+        Assert.Equal(7, _health.Score);
+        _health.Worsen(20);
+        Assert.Equal(8, _health.Score);
+
+        for (int i = 0; i < 8; i++)
+            _health.Improve();
+        Assert.Equal(4, _health.Score);
+        _health.Improve();
+        Assert.Equal(4, _health.Score);
+    }
+
+    /// <summary>A variant of the protocol without local health.</summary>
+    [Fact]
+    public void Worsen_NoneAllowed_StaysWell()
+    {
+        var none = new LocalHealth(most: 0, Patience);
+
+        none.Worsen(3);
+        none.NoteDelay(Patience * 9, Second);
+
+        Assert.Equal(0, none.Score);
+    }
+}

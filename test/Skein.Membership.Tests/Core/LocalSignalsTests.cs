@@ -1,0 +1,61 @@
+using Skein.Membership.Transport;
+
+namespace Skein.Membership.Tests.Core;
+
+public sealed class LocalSignalsTests
+{
+    private static readonly TimeSpan Wait = TimeSpan.FromMilliseconds(700);
+
+    /// <summary>The pool gets to the question 700 ms after it was asked, by a clock that the test holds.</summary>
+    [Fact]
+    public async Task Measure_WorkWaitsForAThread_TellsHowLong()
+    {
+        var time = new HeldClock();
+        var told = new TaskCompletionSource<TimeSpan>(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var signals = new LocalSignals(told.SetResult, time);
+
+        time.Fire();
+
+        TimeSpan delay = await told.Task.WaitAsync(TimeSpan.FromSeconds(60), TimeProvider.System, TestContext.Current.CancellationToken);
+        Assert.InRange(delay, Wait, TimeSpan.MaxValue);
+    }
+
+    [Fact]
+    public async Task Measure_CollectorStoppedAllThreads_TellsAtLeastThat()
+    {
+        var time = new HeldClock { Step = TimeSpan.Zero };
+        var told = new TaskCompletionSource<TimeSpan>(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var signals = new LocalSignals(told.SetResult, time);
+        TimeSpan before = GC.GetTotalPauseDuration();
+        GC.Collect();
+        TimeSpan paused = GC.GetTotalPauseDuration() - before;
+
+        time.Fire();
+
+        TimeSpan delay = await told.Task.WaitAsync(TimeSpan.FromSeconds(60), TimeProvider.System, TestContext.Current.CancellationToken);
+        Assert.True(paused > TimeSpan.Zero);
+        Assert.InRange(delay, paused, TimeSpan.MaxValue);
+    }
+
+    /// <summary>Each look at this clock finds it a step later.</summary>
+    private sealed class HeldClock : TimeProvider
+    {
+        private TimerCallback _callback = static _ => { };
+        private object? _state;
+        private long _ticks = 1;
+
+        public TimeSpan Step { get; init; } = Wait;
+
+        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
+
+        public void Fire() => _callback(_state);
+
+        public override long GetTimestamp() => Interlocked.Add(ref _ticks, Step.Ticks);
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            (_callback, _state) = (callback, state);
+            return System.CreateTimer(static _ => { }, null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+using Skein.Membership.Core;
+using Skein.Simulation.Membership;
+
+namespace Skein.Membership.Tests.Simulated;
+
+/// <summary>A member that does not trust its own senses: late timers, standstills, missing nacks.</summary>
+public sealed class SenseTests
+{
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+
+    [Fact]
+    public void Timers_LateByLessThanAPeriod_CostHealth()
+    {
+        MembershipWorld world = Settled(5);
+        SimulatedMember late = world.Members[2];
+        Assert.Equal(0, late.Core.Health);
+
+        late.RunsFrom = world.Now + 0.9 * Second;
+
+        Assert.True(world.RunUntil(() => late.Core.Health > 0, 2 * Second), "timers that are late cost nothing");
+        Assert.All(world.Members.Where(member => member != late), static member => Assert.Equal(0, member.Core.Health));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)] // what it is good for: without it, the probes in flight accuse whoever is first
+    public void Standstill_ProbesWereInFlight_ListensForAPeriodAndAccusesNobody(bool careful)
+    {
+        int accusations = 0;
+        int standstills = 0;
+        for (ulong seed = 1; seed <= 20; seed++)
+        {
+            MembershipWorld world = Settled(5, seed, careful ? ProtocolVariant.Full : ProtocolVariant.Full with { Caution = false });
+            SimulatedMember member = world.Members[2];
+            // In the middle of a probe's indirect round, whose answers are lost, as is all that came meanwhile: a suspended machine has no socket buffer.
+            world.Passes = (_, to) => to != member;
+            world.RunUntil(() => member.Core.ProbesInFlight > 0, 2 * Second);
+            world.RunFor(world.Options.DirectTimeout + world.Options.IndirectTimeout / 2);
+            member.RunsFrom = world.Now + 5 * Second;
+            world.RunFor(5 * Second);
+            TimeSpan woke = world.Now;
+            world.Passes = static (_, _) => true;
+            world.RunFor(0.9 * Second);
+            standstills += member.Events.Count(e => e.What == CoreEvent.WokeUp);
+            accusations += member.Events.Count(e => e.What == CoreEvent.Suspected && e.At >= woke && e.About != member.Name);
+        }
+
+        Assert.Equal(careful ? 20 : 0, standstills);
+        if (careful)
+            Assert.Equal(0, accusations);
+        else
+            Assert.NotEqual(0, accusations);
+    }
+
+    [Fact]
+    public void Probe_HostIsGoneAndHelpersSaySo_CostsNoHealth_HelpersGoneTooCostSome()
+    {
+        MembershipWorld nacked = Settled(5);
+        nacked.Members[4].HostLost = true;
+        nacked.RunFor(3 * Second);
+        Assert.All(nacked.Running, static member => Assert.Equal(0, member.Core.Health));
+
+        MembershipWorld silent = Settled(5);
+        foreach (SimulatedMember member in silent.Members.Skip(2))
+            member.HostLost = true;
+        Assert.True(silent.RunUntil(() => silent.Members[0].Core.Health > 0 && silent.Members[1].Core.Health > 0, 5 * Second), "missing nacks cost nothing");
+    }
+
+    /// <summary>It hears one other only, so that most of its probes fail, and its timers are late all the time.</summary>
+    [Fact]
+    public void Accusations_OfASickMember_KeepAPeriodForEachPointOfItsHealth()
+    {
+        const int PointsOfDelays = 4;
+        var gaps = new List<TimeSpan>();
+        int count = 0;
+        for (ulong seed = 1; seed <= 5; seed++)
+        {
+            MembershipWorld world = Settled(16, seed);
+            (SimulatedMember member, SimulatedMember friend) = (world.Members[0], world.Members[1]);
+            world.Passes = (from, to) => to != member || from == friend;
+            TimeSpan start = world.Now;
+            for (int second = 0; second < 20; second++)
+            {
+                world.Do(member, static (core, now) => core.NoteDelay(10 * Second, now));
+                world.RunFor(Second);
+            }
+            TimeSpan[] accusations = [.. member.Events.Where(e => e.What == CoreEvent.Suspected && e.At >= start).Select(static e => e.At)];
+            count += accusations.Length;
+            gaps.AddRange(accusations.Skip(1).Zip(accusations, static (next, before) => next - before));
+        }
+
+        Assert.NotEqual(0, count);
+        Assert.All(gaps, static gap => Assert.InRange(gap, PointsOfDelays * ProtocolOptions.Lan.ProbePeriod, TimeSpan.MaxValue));
+    }
+
+    [Fact]
+    public void Metadata_OfASuspect_DoesNotEndTheSuspicion()
+    {
+        MembershipWorld world = Settled(5);
+        (SimulatedMember viewer, SimulatedMember suspect) = (world.Members[0], world.Members[3]);
+        // Whoever has the news keeps it until the suspect is silent.
+        world.Passes = (from, to) => to != viewer && from != viewer;
+        world.Do(suspect, static (core, now) => core.UpdateMetadata([7], now));
+        world.RunFor(0.3 * Second);
+        world.Passes = static (_, _) => true;
+        suspect.RunsFrom = world.Now + 10 * Second;
+        byte[] known = viewer.View(suspect.Name)!.Metadata;
+        Assert.True(world.RunUntil(() => viewer.StateOf(suspect.Name) == MemberState.Suspect, 10 * Second), "it is not suspected");
+        Assert.True(
+            world.RunUntil(() => !ReferenceEquals(viewer.View(suspect.Name)!.Metadata, known) || known.Length > 0, 2 * Second), "the news does not come");
+
+        Assert.Equal([7], viewer.View(suspect.Name)!.Metadata);
+        Assert.Equal(MemberState.Suspect, viewer.StateOf(suspect.Name));
+    }
+
+    [Fact]
+    public void Join_GroupIsFull_IsToldAndTheOthersGoOn()
+    {
+        var world = new MembershipWorld(seed: 4, ProtocolOptions.Lan with { MaxMembers = 4 });
+        world.StartMany(4);
+        world.RunFor(3 * Second);
+        Assert.True(world.Agree());
+
+        SimulatedMember fifth = world.Start("m-4", at: null, world.Members[0]);
+        world.RunFor(10 * Second);
+
+        Assert.All(world.Members.Take(4), member => Assert.Null(member.View(fifth.Name)));
+        Assert.Contains(world.Members[0].Events, static e => e.What == CoreEvent.GroupFull);
+        Assert.All(world.Members.Take(4), static member => Assert.Equal(4, member.Core.Table.LiveCount));
+        Assert.All(world.Members.Take(4), static member => Assert.DoesNotContain(member.Events, static e => e.What is CoreEvent.Died));
+    }
+
+    private static MembershipWorld Settled(int members, ulong seed = 3, ProtocolVariant? variant = null)
+    {
+        var world = new MembershipWorld(seed, ProtocolOptions.Lan, variant);
+        world.StartMany(members);
+        world.RunFor(3 * Second);
+        Assert.True(world.Agree(), "the group did not form");
+        return world;
+    }
+}
