@@ -38,8 +38,13 @@ internal sealed class Beacons(CoreState state, Outbox outbox)
         if (state.Now < _due)
             return;
         _due = TimeSpan.MaxValue;
-        if (_receivers.Length == 0 || !_hasLoad || state.Phase != CorePhase.Active)
+        if (_receivers.Length == 0 || !_hasLoad)
             return;
+        if (state.Phase != CorePhase.Active)
+        {
+            Schedule(state.Now + state.Options.BeaconInterval);
+            return;
+        }
         (_told, _toldAt) = (_load, state.Now);
         var beacon = new LoadUpdate
         {

@@ -43,6 +43,22 @@ public sealed class BeaconTests
         Assert.InRange(newest, 150u, 199u);
     }
 
+    /// <summary>Loads are told when they change, and this one does not any more.</summary>
+    [Fact]
+    public void UpdateLoad_BeforeTheMemberTakesPart_IsToldOnceItDoes()
+    {
+        (MembershipWorld world, SimulatedMember gateway, _) = Pair();
+        SimulatedMember newcomer = world.Start("late", at: null, gateway);
+        world.Do(newcomer, (core, now) => core.SetBeaconReceivers([gateway.Id], now));
+        world.Do(newcomer, static (core, now) => core.UpdateLoad(inFlight: 9, queued: 0, now));
+        world.Do(newcomer, static (core, now) => core.Advance(now));
+        Assert.Equal(Membership.Core.CorePhase.Observing, newcomer.Core.Phase);
+
+        world.RunFor(TimeSpan.FromSeconds(2));
+
+        Assert.Equal(9u, gateway.Beacons[newcomer.Name].Load.InFlight);
+    }
+
     private static (MembershipWorld World, SimulatedMember Gateway, SimulatedMember Replica) Pair()
     {
         var world = new MembershipWorld(seed: 4, ProtocolOptions.Lan);
