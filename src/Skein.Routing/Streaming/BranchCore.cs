@@ -66,13 +66,19 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
 
     /// <summary>Going on from the journal is as good as the client wants it.</summary>
     private bool MayResume =>
-        ResumeTier == ResumeTier.Exact || (request.Failover != FailoverPolicy.Exact && ResumeTier is ResumeTier.Tokens or ResumeTier.Text);
+        ResumeTier == ResumeTier.Exact
+        || (request.Failover != FailoverPolicy.Exact && (ResumeTier == ResumeTier.Tokens || (ResumeTier == ResumeTier.Text && !IsTextMissing)));
+
+    /// <summary>Pieces were made and none of them has text yet: a model that still reasons, or half a stop text held back. There is nothing to go on from.</summary>
+    private bool IsTextMissing => NextIndex > 0 && _journal.Text.IsEmpty;
 
     /// <summary>
     /// It can go on under another fingerprint: from its text alone, as well as the client wants it. Where ids were given they would be lost, and with them what
-    /// the client was told that an index counts.
+    /// the client was told that an index counts. Where it was told nothing yet, another answer is as good.
     /// </summary>
-    private bool MayChangeFingerprint => MayResume && ResumeTier == ResumeTier.Text && _journal.Unit == TokenUnit.Chunk;
+    private bool MayChangeFingerprint =>
+        request.Failover != FailoverPolicy.Exact && ResumeTier == ResumeTier.Text && _journal.Unit == TokenUnit.Chunk
+        && (!IsTextMissing || _journal.RawDeltas.IsEmpty);
 
     /// <summary>What the next attempt needs of a replica.</summary>
     public AdmissionRequest Need(string model, Arrival arrival) =>

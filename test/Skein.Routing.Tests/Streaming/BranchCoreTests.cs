@@ -25,6 +25,50 @@ public sealed class BranchCoreTests
         Assert.Equal($"an answer counted in {second} that was counted in {first}", violation);
     }
 
+    /// <summary>A reasoning is structured deltas without text: an engine that goes on from the text would refuse, on every replica.</summary>
+    [Fact]
+    public void BeginAttempt_TextTierWithoutAnyTextYet_MakesTheAnswerAgainUntilThereIsSome()
+    {
+        var core = new BranchCore(new GenerateRequest(), new StreamingOptions());
+        GenerateFrame Start(uint attempt, uint at) =>
+            new() { Attempt = attempt, FirstIndex = at, Start = new Start { ResumeTier = ResumeTier.Text, Unit = TokenUnit.Chunk, ResumedAt = at } };
+        GenerateFrame Thought(uint attempt) => new() { Attempt = attempt, Count = 1, RawDelta = ByteString.CopyFromUtf8("{\"reasoning_content\":\"hm\"}") };
+        core.BeginAttempt();
+        core.Accept(Start(1, at: 0), out _);
+        Assert.Equal(FrameVerdict.Forward, core.Accept(Thought(1), out _));
+        Assert.False(core.MayMove);
+        Assert.Null(core.Lost(new ReplicaId("a", 1), FaultReason.ConnectionLost));
+
+        GenerateRequest again = core.BeginAttempt();
+        Assert.Null(again.Resume);
+        core.Accept(Start(2, at: 0), out _);
+        Assert.Equal(FrameVerdict.Drop, core.Accept(Thought(2), out _));
+        Assert.Equal(FrameVerdict.Forward, core.Accept(new GenerateFrame { Attempt = 2, FirstIndex = 1, Count = 1, Text = ByteString.CopyFromUtf8("So") }, out _));
+        Assert.Null(core.Lost(new ReplicaId("b", 1), FaultReason.ConnectionLost));
+
+        Assert.Equal("So", core.BeginAttempt().Resume.Text.ToStringUtf8());
+    }
+
+    [Fact]
+    public void Accept_LateFrameOfALostAttempt_IsDroppedAndJournalsNothing()
+    {
+        var core = new BranchCore(new GenerateRequest(), new StreamingOptions());
+        GenerateFrame Token(uint attempt, uint index) => new() { Attempt = attempt, FirstIndex = index, Count = 1, TokenIds = { index }, Text = ByteString.CopyFromUtf8("x") };
+        core.BeginAttempt();
+        core.Accept(new GenerateFrame { Attempt = 1, Start = new Start { ResumeTier = ResumeTier.Exact } }, out _);
+        core.Accept(Token(1, 0), out _);
+        core.Lost(new ReplicaId("a", 1), FaultReason.LinkStall);
+        core.BeginAttempt();
+        core.Accept(new GenerateFrame { Attempt = 2, FirstIndex = 1, Start = new Start { ResumeTier = ResumeTier.Exact, ResumedAt = 1 } }, out _);
+
+        Assert.Equal(FrameVerdict.Drop, core.Accept(Token(1, 1), out string? violation));
+        Assert.Equal(FrameVerdict.Drop, core.Accept(new GenerateFrame { Attempt = 1, FirstIndex = 2, Finish = new Finish { Reason = FinishReason.Stop } }, out _));
+
+        Assert.Null(violation);
+        Assert.Equal(1, core.NextIndex);
+        Assert.Equal(FrameVerdict.Forward, core.Accept(Token(2, 1), out _));
+    }
+
     [Fact]
     public void Lost_AfterTokensThatAMovedAttemptMade_IsNotTheSecondInARow()
     {

@@ -26,7 +26,9 @@ public sealed class FingerprintTests
         Assert.Equal(ScriptedLink.TextOf(7, Chunks), received.Text);
         Assert.Empty(received.Ids);
         Assert.Equal(1, received.Starts);
-        Assert.Equal([("a", 0), ("b", index)], gateway.Link.Attempts.Select(attempt => (attempt.Replica, attempt.ResumedAt)));
+        // The first chunk's text comes with the second: until then there is nothing to go on from, and nothing that the client was told.
+        int from = index == 1 ? 0 : index;
+        Assert.Equal([("a", 0), ("b", from)], gateway.Link.Attempts.Select(attempt => (attempt.Replica, attempt.ResumedAt)));
         Assert.Equal(0, gateway.Admission.Leased);
     }
 
