@@ -49,7 +49,8 @@ internal static class LinkErrors
     private static LinkError? OfStatus(StatusCode code, RpcStatus? details) => code switch
     {
         _ when HasReason(details, ErrorReasons.HoldRefused) => LinkError.ResumeRefused,
-        StatusCode.InvalidArgument => LinkError.InvalidRequest,
+        // No replica is at fault who says no to the request, or to whom it is sent by.
+        StatusCode.InvalidArgument or StatusCode.Unauthenticated or StatusCode.PermissionDenied => LinkError.InvalidRequest,
         StatusCode.NotFound => LinkError.ModelNotFound,
         StatusCode.FailedPrecondition => HasReason(details, ErrorReasons.ResumeRefused) ? LinkError.ResumeRefused : LinkError.ContextLengthExceeded,
         // The status alone is no proof: message limits answer with it too.

@@ -37,6 +37,14 @@ public sealed class LinkErrorsTests
     public void From_ConnectionThatBroke_IsLost() => Assert.All(
         Breaks, cause => Assert.Equal(LinkError.ConnectionLost, LinkErrors.From(new RpcException(new Status(StatusCode.Unavailable, "", cause))).Error));
 
+    /// <summary>A refusal of the request, or of who sends it, is no fault of the replica: it is not retried, and no breaker counts it.</summary>
+    [Theory]
+    [InlineData(StatusCode.InvalidArgument)]
+    [InlineData(StatusCode.Unauthenticated)]
+    [InlineData(StatusCode.PermissionDenied)]
+    public void From_RefusalOfTheRequest_BlamesTheRequest(StatusCode code) =>
+        Assert.Equal(LinkError.InvalidRequest, LinkErrors.From(new RpcException(new Status(code, "no"))).Error);
+
     [Fact]
     public void From_CancelByTheReplica_LeavesTheConnectionAlone() =>
         Assert.Equal(LinkError.EngineFailed, LinkErrors.From(new RpcException(new Status(StatusCode.Cancelled, "stopped"))).Error);
