@@ -48,6 +48,24 @@ public class DrainTests(SimulatedCluster shared)
             context: shared.Cluster.Tell);
     }
 
+    /// <summary>Nothing is waited for: the stream goes on at another process, told by the group that it may be moved.</summary>
+    [Fact]
+    public async Task Drain_WithoutGrace_MovesTheStreamToAnotherReplica()
+    {
+        await shared.Cluster.WholeAsync();
+        var question = new Question("What goes on elsewhere?", MaxTokens: 400);
+        Answer undisturbed = await AskToEndAsync(question);
+
+        await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, question);
+        await stream.ReadPiecesAsync(5);
+        RunResult drained = await RunAsync("drain", stream.Replica, "--grace", "0s");
+        RunResult undrained = await RunAsync("undrain", stream.Replica);
+
+        Assert.Equal((0, "", 0), (drained.ExitCode, drained.Errors, undrained.ExitCode));
+        Assert.Equal(undisturbed, await stream.ReadToEndAsync());
+        Assert.Matches($@"^failovers=1 attempts=2 \[token \d+: {stream.Replica} moved \(draining\)\]$", stream.Failovers);
+    }
+
     [Fact]
     public async Task Drain_LongerThanItsTimeout_ExitsWith1AndSaysWhatBlocks()
     {

@@ -1,4 +1,7 @@
+using System.Net.Http.Json;
+using System.Text.Json.Nodes;
 using Skein.EndToEnd.Support;
+using Skein.Gateway.Admin;
 
 namespace Skein.EndToEnd;
 
@@ -38,6 +41,27 @@ public abstract class FailoverTests(SharedCluster shared)
         await shared.Cluster.MemberAsync(stream.Replica, row => row.State == "alive" && row.Pid != serving.Pid, "is back after its restart", Until.StartPatience);
     }
 
+    /// <summary>Nobody reads along: the answer is made by the same session, and comes whole.</summary>
+    [Fact]
+    public async Task Kill_ServingReplicaOfAnAnswerThatIsNotStreamed_AnswerIsTheUndisturbedOne()
+    {
+        await shared.Cluster.WholeAsync();
+        JsonNode undisturbed = await AskWholeAsync();
+        IReadOnlyDictionary<string, ProcessLife> lives = await shared.Cluster.LivesAsync();
+
+        Task<JsonNode> asked = AskWholeAsync();
+        MemberRow serving = await Until.FoundAsync(
+            async () => (await shared.Cluster.MembersAsync()).FirstOrDefault(static row => row is { Role: "replica", InFlight: > 0 }),
+            "the replica that serves",
+            context: shared.Cluster.Tell);
+        lives[serving.Name].Send(Signal.Kill);
+        JsonNode saved = await asked;
+
+        Assert.Equal(undisturbed["choices"]!.ToJsonString(), saved["choices"]!.ToJsonString());
+        Assert.Equal(undisturbed["usage"]!.ToJsonString(), saved["usage"]!.ToJsonString());
+        await shared.Cluster.MemberAsync(serving.Name, row => row.State == "alive" && row.Pid != serving.Pid, "is back after its restart", Until.StartPatience);
+    }
+
     [Theory]
     [InlineData(Api.Http)]
     [InlineData(Api.Grpc)]
@@ -64,6 +88,20 @@ public abstract class FailoverTests(SharedCluster shared)
             serving.Send(Signal.Thaw);
         }
         await shared.Cluster.MemberAsync(stream.Replica, row => row.State == "alive" && row.Pid == serving.Pid, "is alive again, the same process");
+    }
+
+    private async Task<JsonNode> AskWholeAsync()
+    {
+        var body = new JsonObject
+        {
+            ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = "Tell me a long story about an owl." }),
+            ["max_tokens"] = 200,
+            ["temperature"] = 0,
+        };
+        using HttpResponseMessage response = await shared.Cluster.Client.PostAsJsonAsync("/v1/chat/completions", body);
+        string text = await response.Content.ReadAsStringAsync();
+        Assert.True(response.IsSuccessStatusCode, text);
+        return JsonNode.Parse(text)!;
     }
 
     private async Task<Answer> UndisturbedAsync(Api api, Question question)
