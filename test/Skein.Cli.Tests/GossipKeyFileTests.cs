@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Time.Testing;
 using Skein.Cli.Members;
+using Skein.Cli.Settings;
 using Skein.Membership;
 
 namespace Skein.Cli.Tests;
@@ -20,7 +21,7 @@ public sealed class GossipKeyFileTests : IDisposable
     {
         string[] keys = [GossipKeys.NewKey(), GossipKeys.NewKey()];
         Write(keys[0]);
-        using IDisposable following = new GossipKeyFile(Path).Follow(_membership, _time);
+        using IDisposable following = ReadAndFollow();
 
         Look();
         Assert.Empty(_membership.Used);
@@ -31,13 +32,44 @@ public sealed class GossipKeyFileTests : IDisposable
         Assert.Equal(GossipKeys.Parse($"{keys[1]}\n{keys[0]}").Ids, Assert.Single(_membership.Used).Ids);
     }
 
+    /// <summary>A member joins between the two, which may take a while.</summary>
+    [Fact]
+    public void Follow_FileChangedSinceItWasRead_MemberUsesItsKeys()
+    {
+        Write(GossipKeys.NewKey());
+        var file = new GossipKeyFile(Path);
+        _ = file.Read();
+        string changed = GossipKeys.NewKey();
+        Write(changed);
+        using IDisposable following = file.Follow(_membership, _time);
+
+        Look();
+
+        Assert.Equal(GossipKeys.Parse(changed).Ids, Assert.Single(_membership.Used).Ids);
+    }
+
+    /// <summary>A group that was to be sealed and is not would be the worst kind of silence.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData("# the keys are elsewhere")]
+    public void Read_NoKey_IsRefused(string line)
+    {
+        Write(line);
+
+        Assert.Equal(
+            $"--gossip-key-file {Path}: it has no key; allowed: at least one (skein gossip-keys new)",
+            Assert.Throws<UsageException>(() => new GossipKeyFile(Path).Read()).Message);
+    }
+
     [Fact]
     public void Follow_FileIsWrongOrGone_OldKeysStayUntilItIsRightAgain()
     {
         Write(GossipKeys.NewKey());
-        using IDisposable following = new GossipKeyFile(Path).Follow(_membership, _time);
+        using IDisposable following = ReadAndFollow();
 
         Write("no key");
+        Look();
+        Write("");
         Look();
         File.Delete(Path);
         Look();
@@ -53,12 +85,19 @@ public sealed class GossipKeyFileTests : IDisposable
     public void Follow_Disposed_LooksNoMore()
     {
         Write(GossipKeys.NewKey());
-        new GossipKeyFile(Path).Follow(_membership, _time).Dispose();
+        ReadAndFollow().Dispose();
 
         Write(GossipKeys.NewKey());
         Look();
 
         Assert.Empty(_membership.Used);
+    }
+
+    private IDisposable ReadAndFollow()
+    {
+        var file = new GossipKeyFile(Path);
+        _ = file.Read();
+        return file.Follow(_membership, _time);
     }
 
     private void Look() => _time.Advance(TimeSpan.FromSeconds(1));

@@ -11,19 +11,25 @@ internal sealed class GossipKeyFile(string path)
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
 
+    /// <summary>When the file that was read last was written: asked before reading, so that no change in between goes unseen.</summary>
+    private DateTime _writtenAt;
+
     public static GossipKeyFile? From(string? path) => path is null ? null : new GossipKeyFile(path);
 
-    /// <exception cref="UsageException">The file cannot be read, or a line is no key.</exception>
+    /// <exception cref="UsageException">The file cannot be read, a line is no key, or there is none: who names a file wants to be sealed.</exception>
     public GossipKeys Read()
     {
+        GossipKeys keys;
         try
         {
-            return GossipKeys.Parse(File.ReadAllText(path));
+            _writtenAt = File.GetLastWriteTimeUtc(path);
+            keys = GossipKeys.Parse(File.ReadAllText(path));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or MembershipException)
         {
             throw new UsageException($"--gossip-key-file {path}: {error.Message}");
         }
+        return keys.IsEmpty ? throw new UsageException($"--gossip-key-file {path}: it has no key; allowed: at least one (skein gossip-keys new)") : keys;
     }
 
     /// <summary>Writes the keys so that nobody else can read them, and a reader never sees half of them.</summary>
@@ -49,28 +55,21 @@ internal sealed class GossipKeyFile(string path)
         }
     }
 
-    /// <summary>Looks each second whether the keys have changed, and gives them to the member. A file that is wrong is told once, and the old keys stay.</summary>
-    public IDisposable Follow(IMembership membership, TimeProvider time)
-    {
-        DateTime seen = File.GetLastWriteTimeUtc(path);
-        return time.CreateTimer(
-            _ =>
+    /// <summary>Looks each second whether the keys have changed since they were read, and gives them to the member. A file that is wrong is told once, and the old keys stay.</summary>
+    public IDisposable Follow(IMembership membership, TimeProvider time) => time.CreateTimer(
+        _ =>
+        {
+            try
             {
-                try
-                {
-                    DateTime written = File.GetLastWriteTimeUtc(path);
-                    if (written == seen)
-                        return;
-                    seen = written;
+                if (File.GetLastWriteTimeUtc(path) != _writtenAt)
                     membership.UseKeys(Read());
-                }
-                catch (Exception error) when (error is UsageException or MembershipException or IOException or UnauthorizedAccessException)
-                {
-                    Console.Error.WriteLine($"gossip keys stay as they were: {error.Message}");
-                }
-            },
-            null,
-            Period,
-            Period);
-    }
+            }
+            catch (Exception error) when (error is UsageException or MembershipException or IOException or UnauthorizedAccessException)
+            {
+                Console.Error.WriteLine($"gossip keys stay as they were: {error.Message}");
+            }
+        },
+        null,
+        Period,
+        Period);
 }
