@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.CommandLine;
 using System.Net;
 using Microsoft.Extensions.DependencyInjection;
@@ -14,7 +13,6 @@ using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Balancing;
-using Skein.Routing.Streaming;
 
 namespace Skein.Cli.Commands;
 
@@ -25,7 +23,7 @@ internal static class GatewayCommand
     private static readonly Setting<int> Http = EndpointSettings.Port("http", 8080, "Port of HTTP");
     private static readonly Setting<int> Grpc = EndpointSettings.Port("grpc", 8081, "Port of gRPC");
     private static readonly Setting<int> QueueLength = Setting.Number("queue-length", "Most waiting requests per model [default: 512]", Line.QueueLength, 0, 1_000_000);
-    private static readonly Setting<TimeSpan> QueueTimeout = Setting.Duration("queue-timeout", "Longest wait for a slot [default: 60s]", Line.QueueTimeout, TimeSpan.FromHours(1), isZeroAllowed: false);
+    private static readonly Setting<TimeSpan> QueueTimeout = Setting.Duration("queue-timeout", "Longest wait for a slot [default: 60s]", Line.QueueTimeout, TimeSpan.FromHours(1), TimeSpan.FromMilliseconds(1));
     private static readonly Setting<string> Policy = Setting.Word("policy", $"Balancing policy [default: {Line.Policy}]", Line.Policy, BalancingPolicies.BuiltIn.Select(policy => policy.Name));
     private static readonly Setting<int> ExpectedReplicas = Setting.Number("expected-replicas", "Live replicas at which /readyz says ready [default: 1]", 1, 0, 10_000);
 
@@ -33,23 +31,15 @@ internal static class GatewayCommand
         "allowed-hosts", "name", "Names by which clients may call this gateway while it listens on loopback, beside localhost; * allows any",
         "host names without port, or *", 64, name => name == "*" || Uri.CheckHostName(name) == UriHostNameType.Dns);
 
-    private static readonly StreamingOptions Streams = new();
-    private static readonly Setting<IReadOnlyList<string>> Hedge = new(
-        "hedge", "models", "Ask a second replica when the first token is late: off, all, or models [default: off; a request may ask for it]", "off, all, or model names",
-        [], TryReadHedge);
-
-    private static readonly Setting<TimeSpan> MaxReplay = Setting.Duration(
-        "max-replay", "Longest time to make an answer again where no engine can resume it; 0s never does [default: 2s]", Streams.MaxReplay, TimeSpan.FromMinutes(10));
-
     public static Command Create() => CommandLine.Verb(
         "gateway", "Run one gateway",
-        [Http, Grpc, QueueLength, QueueTimeout, Policy, ExpectedReplicas, Hedge, MaxReplay, AllowedHosts, .. BoundSettings.All, .. HealthSettings.All, .. UpstreamSettings.All, .. EndpointSettings.All], RunAsync);
+        [Http, Grpc, QueueLength, QueueTimeout, Policy, ExpectedReplicas, AllowedHosts, .. StreamSettings.All, .. BoundSettings.All, .. HealthSettings.All, .. UpstreamSettings.All, .. EndpointSettings.All], RunAsync);
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
         var settings = new EndpointSettings(sources);
         IReadOnlyList<OpenAiEngineOptions> upstreams = UpstreamSettings.Read(sources);
-        TimeSpan enginePatience = EngineSettings.ReadPatience(sources);
+        TimeSpan enginePatience = ServerSettings.Patience.Read(sources);
         using var signal = new StopSignal(settings.IsSupervised);
         await using GatewayApp gateway = Build(sources, settings, upstreams);
         try
@@ -100,12 +90,7 @@ internal static class GatewayCommand
                 NoReplicaTimeout = queueTimeout < Line.NoReplicaTimeout ? queueTimeout : Line.NoReplicaTimeout,
                 Policy = Policy.Read(sources),
             },
-            Streaming = new StreamingOptions
-            {
-                HedgeAll = Hedge.Read(sources).Contains("all"),
-                HedgedModels = Hedge.Read(sources).ToFrozenSet(StringComparer.Ordinal),
-                MaxReplay = MaxReplay.Read(sources),
-            },
+            Streaming = StreamSettings.Read(sources),
         };
         LogWord log = settings.Log;
         try
@@ -116,11 +101,5 @@ internal static class GatewayCommand
         {
             throw new UsageException(error.Message);
         }
-    }
-
-    private static bool TryReadHedge(string text, out IReadOnlyList<string> models)
-    {
-        models = text == "off" ? [] : text.Split(',', StringSplitOptions.TrimEntries);
-        return models.All(model => model.Length > 0);
     }
 }

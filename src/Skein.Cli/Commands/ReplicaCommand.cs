@@ -44,7 +44,7 @@ internal static class ReplicaCommand
         {
             Endpoint = new IPEndPoint(settings.BindAddress, port),
             Slots = slots,
-            EnginePatience = EngineSettings.ReadPatience(sources),
+            EnginePatience = ServerSettings.Patience.Read(sources),
             StopTimeout = settings.StopGrace,
             Restart = settings.IsSupervised ? revision => LeaveForRestart(revision, signal) : null,
         };

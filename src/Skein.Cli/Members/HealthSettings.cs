@@ -1,4 +1,3 @@
-using System.Globalization;
 using Skein.Cli.Settings;
 using Skein.Routing.Health;
 
@@ -9,6 +8,7 @@ internal static class HealthSettings
 {
     private static readonly BreakerOptions Breaker = new();
     private static readonly SlowStartOptions SlowStart = new();
+    private static readonly TimeSpan LeastOpen = TimeSpan.FromMilliseconds(100);
 
     private static readonly Setting<int> Failures = Setting.Number(
         "breaker-failures", "Failures in a row at which a replica is ejected [default: 5]", Breaker.FailuresInARow, 1, 1_000);
@@ -20,13 +20,13 @@ internal static class HealthSettings
         "breaker-attempts", "Attempts within --breaker-window before --breaker-rate counts [default: 20]", Breaker.FewestAttempts, 1, 100_000);
 
     private static readonly Setting<TimeSpan> Window = Setting.Duration(
-        "breaker-window", "Time over which the share of failures is taken, 1s to 10m [default: 10s]", Breaker.Window, TimeSpan.FromMinutes(10), isZeroAllowed: false);
+        "breaker-window", "Time over which the share of failures is taken, 1s to 10m [default: 10s]", Breaker.Window, TimeSpan.FromMinutes(10), TimeSpan.FromSeconds(1));
 
     private static readonly Setting<TimeSpan> Open = Setting.Duration(
-        "breaker-open", "How long a replica is left alone the first time, from 100ms; doubled by each failed trial [default: 5s]", Breaker.OpenFor, TimeSpan.FromHours(1), isZeroAllowed: false);
+        "breaker-open", "How long a replica is left alone the first time, from 100ms; doubled by each failed trial [default: 5s]", Breaker.OpenFor, TimeSpan.FromHours(1), LeastOpen);
 
     private static readonly Setting<TimeSpan> LongestOpen = Setting.Duration(
-        "breaker-longest-open", "Bound of that doubling, at least --breaker-open [default: 60s, or --breaker-open]", Breaker.LongestOpen, TimeSpan.FromHours(1), isZeroAllowed: false);
+        "breaker-longest-open", "Bound of that doubling, at least --breaker-open [default: 60s, or --breaker-open]", Breaker.LongestOpen, TimeSpan.FromHours(1), LeastOpen);
 
     private static readonly Setting<int> Trials = Setting.Number(
         "breaker-trials", "Trials that must end well in a row for a replica to be back [default: 2]", Breaker.TrialsToClose, 1, 100);
@@ -64,18 +64,11 @@ internal static class HealthSettings
             },
             SlowStart = new SlowStartOptions { Duration = Ramp.Read(sources), InitialShare = InitialShare.Read(sources) },
         };
-        RequireAtLeast(Window, options.Breaker.Window, TimeSpan.FromSeconds(1), sources);
-        RequireAtLeast(Open, open, TimeSpan.FromMilliseconds(100), sources);
-        RequireAtLeast(LongestOpen, options.Breaker.LongestOpen, open, sources);
+        if (options.Breaker.LongestOpen < open)
+            throw Refused(LongestOpen, sources, $"from {Durations.Text(open)}, as --breaker-open");
         RequireAboveZero(Rate, options.Breaker.FailureRate, sources);
         RequireAboveZero(InitialShare, options.SlowStart.InitialShare, sources);
         return options;
-    }
-
-    private static void RequireAtLeast(Setting<TimeSpan> setting, TimeSpan value, TimeSpan least, SettingSources sources)
-    {
-        if (value < least)
-            throw Refused(setting, sources, string.Create(CultureInfo.InvariantCulture, $"from {least.TotalSeconds:0.###}s"));
     }
 
     private static void RequireAboveZero(Setting<double> setting, double value, SettingSources sources)

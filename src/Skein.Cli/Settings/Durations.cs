@@ -31,4 +31,11 @@ internal static class Durations
         duration = amount * unit.Unit;
         return true;
     }
+
+    /// <summary>As <see cref="TryParse"/> reads it.</summary>
+    public static string Text(TimeSpan duration)
+    {
+        (string suffix, TimeSpan unit) = Units.Last(unit => duration >= unit.Unit || unit == Units[0]);
+        return string.Create(CultureInfo.InvariantCulture, $"{duration / unit:0.###}{suffix}");
+    }
 }

@@ -122,9 +122,9 @@ internal static class Setting
         new(name, "x", description, string.Create(CultureInfo.InvariantCulture, $"a number from {min} to {max}"), defaultValue, (string text, out double read) =>
             double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out read) && read >= min && read <= max);
 
-    public static Setting<TimeSpan> Duration(string name, string description, TimeSpan defaultValue, TimeSpan max, bool isZeroAllowed = true) =>
-        new(name, "time", description, $"a time such as 500ms, 2s or 10m, {(isZeroAllowed ? "" : "above 0 ")}to {max.TotalMinutes:0.#}m", defaultValue, (string text, out TimeSpan read) =>
-            Durations.TryParse(text, out read) && read <= max && (isZeroAllowed || read > TimeSpan.Zero));
+    public static Setting<TimeSpan> Duration(string name, string description, TimeSpan defaultValue, TimeSpan max, TimeSpan min = default) =>
+        new(name, "time", description, $"a time such as 500ms, 2s or 10m, {(min > TimeSpan.Zero ? $"from {Durations.Text(min)} " : "")}to {Durations.Text(max)}", defaultValue, (string text, out TimeSpan read) =>
+            Durations.TryParse(text, out read) && read >= min && read <= max);
 
     public static Setting<long> Size(string name, string description, long defaultValue, long min, long max) =>
         new(name, "size", description, $"a size such as 65536, 512KiB, 32MiB or 1GiB, from {Sizes.Text(min)} to {Sizes.Text(max)}", defaultValue, (string text, out long read) =>

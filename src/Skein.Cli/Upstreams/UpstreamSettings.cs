@@ -21,27 +21,16 @@ internal static class UpstreamSettings
     private static readonly Setting<int?> Slots = Setting.OptionalNumber(
         "upstream-slots", "Generations at the same time, per upstream [default: the server's own number, where it says]", 1, 10_000);
 
-    public static IReadOnlyList<ISetting> All { get; } = [Urls, Slots, .. EngineSettings.OfServers];
+    public static IReadOnlyList<ISetting> All { get; } = [Urls, Slots, EngineSettings.Model, .. ServerSettings.All];
 
     /// <summary>The servers, all with the same options.</summary>
     /// <exception cref="UsageException">A value is not allowed.</exception>
     public static IReadOnlyList<OpenAiEngineOptions> Read(SettingSources sources)
     {
         int? slots = Slots.Read(sources);
-        List<OpenAiEngineOptions> upstreams = [.. Urls.Read(sources).Select(url => EngineSettings.ServerOptions(url, sources, slots))];
+        List<OpenAiEngineOptions> upstreams = [.. Urls.Read(sources).Select(url => ServerSettings.Read("--upstream", url, sources, slots))];
         if (upstreams.Count == 0 && slots is not null)
             throw new UsageException($"--upstream-slots {slots} is for upstreams; allowed without --upstream: nothing");
-        foreach (OpenAiEngineOptions upstream in upstreams)
-        {
-            try
-            {
-                upstream.Validate();
-            }
-            catch (ArgumentException error)
-            {
-                throw new UsageException($"--upstream {upstream.BaseUrl}: {error.Message}");
-            }
-        }
         return upstreams;
     }
 

@@ -22,7 +22,8 @@ public enum OpenAiEngineKind
     Generic,
 }
 
-internal static class OpenAiEngineKindWords
+/// <summary>The words for kinds of servers. Thread-safe.</summary>
+public static class OpenAiEngineKindWords
 {
     /// <summary>As in configuration, metrics and messages.</summary>
     public static string Word(this OpenAiEngineKind kind) => kind switch

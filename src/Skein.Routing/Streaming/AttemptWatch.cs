@@ -1,3 +1,4 @@
+using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;
@@ -15,6 +16,9 @@ internal sealed class AttemptWatch : IDisposable
     private readonly CancellationTokenSource _attempt;
     private readonly ReplicaPace _pace;
     private readonly TimeSpan _linkSilence;
+    private readonly int _promptBytes;
+    private readonly bool _isHeld;
+    private readonly long _began;
     private readonly ITimer _timer;
     private long _lastFrame;
     private long _lastToken;
@@ -28,16 +32,19 @@ internal sealed class AttemptWatch : IDisposable
     /// <param name="time">Time.</param>
     /// <param name="options">The bounds.</param>
     /// <param name="attempt">Cancelled when the attempt stalls.</param>
-    /// <param name="pace">Told how fast tokens come; knows how long the replica's silences usually are.</param>
+    /// <param name="pace">Told how fast prompts are read and tokens come; knows how long the replica's silences usually are.</param>
+    /// <param name="request">What the replica has to read before its first token.</param>
     /// <param name="inProcess">The replica runs in this process. It watches its own engine, and starves when this process does: it is given the engine's time.</param>
-    public AttemptWatch(TimeProvider time, StreamingOptions options, CancellationTokenSource attempt, ReplicaPace pace, bool inProcess)
+    public AttemptWatch(TimeProvider time, StreamingOptions options, CancellationTokenSource attempt, ReplicaPace pace, GenerateRequest request, bool inProcess)
     {
         _pace = pace;
         _linkSilence = inProcess ? options.EngineSilence : options.LinkSilence;
         _time = time;
         _options = options;
         _attempt = attempt;
-        _lastFrame = _lastToken = time.GetTimestamp();
+        _promptBytes = request.CalculateSize();
+        _isHeld = request.Hold;
+        _began = _lastFrame = _lastToken = time.GetTimestamp();
         _timer = time.CreateTimer(_ => OnTimer(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         Arm(_linkSilence);
     }
@@ -62,6 +69,10 @@ internal sealed class AttemptWatch : IDisposable
             TimeSpan perToken = gap / tokens;
             _gapTicks = _gapTicks == 0 ? perToken.Ticks : _gapTicks + (Smoothing * (perToken.Ticks - _gapTicks));
             _pace.Frame(gap, perToken);
+        }
+        else if (!_isHeld)
+        {
+            _pace.Prefill(_time.GetElapsedTime(_began, now), _promptBytes);
         }
         Volatile.Write(ref _lastToken, now);
     }
@@ -113,10 +124,11 @@ internal sealed class AttemptWatch : IDisposable
 
     private TimeSpan EngineBound()
     {
-        if (_tokens == 0)
-            return _options.FirstTokenSilence;
-        TimeSpan bySpeed = _pace.FrameGapP99 * _options.EngineSilenceFactor;
-        return bySpeed > _options.EngineSilence ? bySpeed : _options.EngineSilence;
+        (TimeSpan usual, TimeSpan least) = _tokens == 0
+            ? (_pace.SlowPrefill(_promptBytes), _options.FirstTokenSilence)
+            : (_pace.FrameGapP99, _options.EngineSilence);
+        TimeSpan bySpeed = usual * _options.EngineSilenceFactor;
+        return bySpeed < least ? least : bySpeed < StreamingOptions.LongestSilence ? bySpeed : StreamingOptions.LongestSilence;
     }
 
     private void Arm(TimeSpan due)

@@ -5,6 +5,9 @@ namespace Skein.Routing.Streaming;
 /// <summary>Bounds of sessions. Immutable.</summary>
 public sealed record StreamingOptions
 {
+    /// <summary>No bound of silence is longer: 1 h.</summary>
+    public static readonly TimeSpan LongestSilence = TimeSpan.FromHours(1);
+
     /// <summary>Most sessions at a time. Default 20,000, range 1 to 1,000,000.</summary>
     public int MaxSessions { get; init; } = 20_000;
 
@@ -20,7 +23,10 @@ public sealed record StreamingOptions
     /// <summary>Longest time without any frame, heartbeats included. Default 900 ms, range 300 ms to 1 min; replicas beat every 250 ms.</summary>
     public TimeSpan LinkSilence { get; init; } = TimeSpan.FromMilliseconds(900);
 
-    /// <summary>Longest time from dispatch to the first token. Default 120 s, range 1 s to 1 h.</summary>
+    /// <summary>
+    /// Longest time from dispatch to the first token, at least; the bound is <see cref="EngineSilenceFactor"/> times what the replica's slowest prefills of late
+    /// make of the prompt's length if that is more. Default 120 s, range 1 s to 1 h.
+    /// </summary>
     public TimeSpan FirstTokenSilence { get; init; } = TimeSpan.FromSeconds(120);
 
     /// <summary>
@@ -29,7 +35,7 @@ public sealed record StreamingOptions
     /// </summary>
     public TimeSpan EngineSilence { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>Factor on the 99th percentile of the replica's gaps between tokens. Default 10, range 1 to 1,000.</summary>
+    /// <summary>Factor on the 99th percentile of what the replica usually takes, for both bounds of its engine. Default 10, range 1 to 1,000.</summary>
     public double EngineSilenceFactor { get; init; } = 10;
 
     /// <summary>How late a timer may be before this process blames itself and waits one more round. Default 200 ms, range 1 ms to 1 min.</summary>
@@ -77,8 +83,8 @@ public sealed record StreamingOptions
             AllJournalsBytes >= JournalBytes && AllJournalsBytes <= 1L << 40, "all journals' bytes", AllJournalsBytes, "the journal bytes to 1099511627776 (1 TiB)");
         OptionCheck.Require(AttemptsWithoutProgress is >= 1 and <= 100, "attempts without progress", AttemptsWithoutProgress, "1 to 100");
         RequireWait(LinkSilence, TimeSpan.FromMilliseconds(300), TimeSpan.FromMinutes(1), "link silence", "300 ms to 1 min");
-        RequireWait(FirstTokenSilence, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1), "first-token silence", "1 s to 1 h");
-        RequireWait(EngineSilence, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1), "engine silence", "1 s to 1 h");
+        RequireWait(FirstTokenSilence, TimeSpan.FromSeconds(1), LongestSilence, "first-token silence", "1 s to 1 h");
+        RequireWait(EngineSilence, TimeSpan.FromSeconds(1), LongestSilence, "engine silence", "1 s to 1 h");
         OptionCheck.Require(EngineSilenceFactor is >= 1 and <= 1_000, "engine silence factor", EngineSilenceFactor, "1 to 1000");
         RequireWait(OwnLateness, TimeSpan.FromMilliseconds(1), TimeSpan.FromMinutes(1), "own lateness", "1 ms to 1 min");
         RequireWait(SlowClient, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1), "slow client", "1 s to 1 h");

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Time.Testing;
+using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 using Skein.Routing.Streaming;
 
@@ -34,12 +35,59 @@ public sealed class AttemptWatchTests : IDisposable
         Assert.InRange(SilenceUntilStall(watch), TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(12.5));
     }
 
+    /// <summary>Alive, and no token: one that nobody has measured, and one that reads 1 KiB in 10 ms.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Stall_NoFirstTokenOfAShortPrompt_IsGivenTheLeastBound(bool isMeasured)
+    {
+        if (isMeasured)
+            Read(Prompt(1 << 10), TimeSpan.FromMilliseconds(10));
+        using AttemptWatch watch = Begin(Prompt(1 << 10));
+
+        Assert.Equal(Options.FirstTokenSilence, SilenceUntilStall(watch));
+        Assert.Equal(FaultReason.EngineStall, watch.Stall);
+    }
+
+    /// <summary>Ten times what its length takes at the pace that was seen: 100 KiB, 1 KiB of which took 0.25 s; without measure, 0.5 s is assumed.</summary>
+    [Theory]
+    [InlineData(true, 250)]
+    [InlineData(false, 500)]
+    public void Stall_NoFirstTokenOfALongPrompt_IsGivenItsLengthAtTheReplicasPace(bool isMeasured, double seconds)
+    {
+        if (isMeasured)
+            Read(Prompt(40 << 10), TimeSpan.FromSeconds(10));
+        using AttemptWatch watch = Begin(Prompt(100 << 10));
+
+        Assert.InRange(SilenceUntilStall(watch).TotalSeconds, seconds, seconds * 1.26);
+    }
+
+    [Fact]
+    public void Stall_NoFirstTokenOfAGiantPrompt_HasABoundAllTheSame()
+    {
+        using AttemptWatch watch = Begin(Prompt(16 << 20));
+
+        Assert.Equal(StreamingOptions.LongestSilence, SilenceUntilStall(watch));
+    }
+
+    /// <summary>It was ready long before it was let go on: that time says nothing of its engine.</summary>
+    [Fact]
+    public void Stall_PaceOfAHeldAttempt_IsNoMeasure()
+    {
+        GenerateRequest held = Prompt(1 << 10);
+        held.Hold = true;
+        Read(held, TimeSpan.FromSeconds(100));
+        using AttemptWatch watch = Begin(Prompt(1 << 10));
+
+        Assert.Equal(Options.FirstTokenSilence, SilenceUntilStall(watch));
+    }
+
     [Theory]
     [InlineData(false, 0.9)]
     [InlineData(true, 5)]
     public void Stall_NoSignOfLife_ReplicaInThisProcessIsGivenTheEnginesTime(bool inProcess, double seconds)
     {
-        using AttemptWatch watch = Begin(inProcess);
+        using AttemptWatch watch = Begin(inProcess: inProcess);
 
         Assert.Equal(TimeSpan.FromSeconds(seconds), TimeUntilStall(watch, TimeSpan.FromMilliseconds(100), _time.Advance));
         Assert.Equal(FaultReason.LinkStall, watch.Stall);
@@ -60,7 +108,17 @@ public sealed class AttemptWatchTests : IDisposable
 
     public void Dispose() => _attempt.Dispose();
 
-    private AttemptWatch Begin(bool inProcess = false) => new(_time, Options, _attempt, _pace, inProcess);
+    private static GenerateRequest Prompt(int bytes) => new() { Text = new string('x', bytes) };
+
+    private AttemptWatch Begin(GenerateRequest? request = null, bool inProcess = false) =>
+        new(_time, Options, _attempt, _pace, request ?? new GenerateRequest(), inProcess);
+
+    private void Read(GenerateRequest request, TimeSpan time)
+    {
+        using AttemptWatch watch = Begin(request);
+        Live(watch, time);
+        watch.Beat(1);
+    }
 
     private void Speak(AttemptWatch watch, TimeSpan gap, int frames)
     {
@@ -88,7 +146,7 @@ public sealed class AttemptWatchTests : IDisposable
     private static TimeSpan TimeUntilStall(AttemptWatch watch, TimeSpan step, Action<TimeSpan> pass)
     {
         TimeSpan passed = TimeSpan.Zero;
-        for (; watch.Stall is null && passed < TimeSpan.FromMinutes(2); passed += step)
+        for (; watch.Stall is null && passed < TimeSpan.FromHours(2); passed += step)
             pass(step);
         return passed;
     }

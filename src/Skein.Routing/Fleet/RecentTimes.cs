@@ -3,12 +3,12 @@ using System.Numerics;
 namespace Skein.Routing.Fleet;
 
 /// <summary>
-/// How long the last few thousand gaps were: counts in buckets that are a quarter of an octave wide, all halved now and then so that old ones fade. To add one
-/// costs a shift and an increment. Thread-safe: writers that meet may lose a count, which a percentile does not mind.
+/// How long something took, the last few thousand times: counts in buckets that are a quarter of an octave wide, all halved now and then so that old ones
+/// fade. To add one costs a shift and an increment. Thread-safe: writers that meet may lose a count, which a percentile does not mind.
 /// </summary>
-internal sealed class RecentGaps
+internal sealed class RecentTimes
 {
-    /// <summary>Gaps after which all counts are halved.</summary>
+    /// <summary>Times after which all counts are halved.</summary>
     internal const int MostKept = 4096;
 
     private const long TicksPerUnit = TimeSpan.TicksPerMillisecond / 4;
@@ -39,9 +39,9 @@ internal sealed class RecentGaps
         }
     }
 
-    public void Add(TimeSpan gap)
+    public void Add(TimeSpan time)
     {
-        _counts[BucketOf(gap)]++;
+        _counts[BucketOf(time)]++;
         if (++_added < MostKept)
             return;
         _added = MostKept / 2;
@@ -49,9 +49,9 @@ internal sealed class RecentGaps
             _counts[bucket] /= 2;
     }
 
-    private static int BucketOf(TimeSpan gap)
+    private static int BucketOf(TimeSpan time)
     {
-        ulong units = (ulong)Math.Max(0, gap.Ticks / TicksPerUnit);
+        ulong units = (ulong)Math.Max(0, time.Ticks / TicksPerUnit);
         if (units < BucketsPerOctave)
             return 0;
         int shift = BitOperations.Log2(units) - 2;

@@ -2,9 +2,9 @@ using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Tests.Fleet;
 
-public sealed class RecentGapsTests
+public sealed class RecentTimesTests
 {
-    private readonly RecentGaps _gaps = new();
+    private readonly RecentTimes _gaps = new();
 
     [Fact]
     public void P99_NoGap_IsZero() => Assert.Equal(TimeSpan.Zero, _gaps.P99);
@@ -14,7 +14,7 @@ public sealed class RecentGapsTests
     {
         for (double ms = 1; ms < 200_000; ms *= 1.07)
         {
-            var one = new RecentGaps();
+            var one = new RecentTimes();
             one.Add(TimeSpan.FromMilliseconds(ms));
 
             Assert.InRange(one.P99.TotalMilliseconds, ms, ms * 1.25);
@@ -46,9 +46,9 @@ public sealed class RecentGapsTests
     [Fact]
     public void P99_LongOnesAreLongAgo_Fade()
     {
-        for (int i = 0; i < RecentGaps.MostKept; i++)
+        for (int i = 0; i < RecentTimes.MostKept; i++)
             _gaps.Add(TimeSpan.FromSeconds(2));
-        for (int i = 0; i < 6 * RecentGaps.MostKept; i++)
+        for (int i = 0; i < 6 * RecentTimes.MostKept; i++)
             _gaps.Add(TimeSpan.FromMilliseconds(20));
 
         Assert.InRange(_gaps.P99.TotalMilliseconds, 20, 25);

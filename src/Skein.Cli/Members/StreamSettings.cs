@@ -1,0 +1,65 @@
+using System.Collections.Frozen;
+using System.Globalization;
+using Skein.Cli.Settings;
+using Skein.Routing.Streaming;
+
+namespace Skein.Cli.Members;
+
+/// <summary>The settings of when a gateway goes on elsewhere with a stream, or asks twice.</summary>
+internal static class StreamSettings
+{
+    private static readonly StreamingOptions Defaults = new();
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+
+    private static readonly Setting<IReadOnlyList<string>> Hedge = new(
+        "hedge", "models", "Ask a second replica when the first token is late: off, all, or models [default: off; a request may ask for it]", "off, all, or model names",
+        [], TryReadHedge);
+
+    private static readonly Setting<double> HedgeShare = Setting.Real(
+        "hedge-share", "Most requests for which a second replica is asked, as a share of all [default: 0.05]", Defaults.HedgeShare, 0, 1);
+
+    private static readonly Setting<TimeSpan> MaxReplay = Setting.Duration(
+        "max-replay", "Longest time to make an answer again where no engine can resume it; 0s never does [default: 2s]", Defaults.MaxReplay, TimeSpan.FromMinutes(10));
+
+    private static readonly Setting<TimeSpan> LinkStall = Setting.Duration(
+        "link-stall", "Silence of a replica, which beats every 250ms, after which it is lost [default: 900ms]",
+        Defaults.LinkSilence, TimeSpan.FromMinutes(1), TimeSpan.FromMilliseconds(300));
+
+    private static readonly Setting<TimeSpan> FirstTokenStall = Setting.Duration(
+        "first-token-stall", "Time without a first token after which an engine is given up, longer for long prompts [default: 120s]",
+        Defaults.FirstTokenSilence, StreamingOptions.LongestSilence, Second);
+
+    private static readonly Setting<TimeSpan> EngineStall = Setting.Duration(
+        "engine-stall", "Time without a next token after which an engine is given up, longer for slow engines [default: 5s]",
+        Defaults.EngineSilence, StreamingOptions.LongestSilence, Second);
+
+    private static readonly Setting<double> RetryShare = Setting.Real(
+        "retry-share", "Most retries after faults of engines, as a share of the requests; ten a second are always allowed [default: 0.2]", Defaults.RetryShare, 0, 1);
+
+    private static readonly Setting<double> StragglerFactor = new(
+        "straggler-factor", "x", "How many times slower than another a replica is when its streams are moved; 0: never [default: 4]", "0, or a number from 1 to 1000",
+        Defaults.StragglerFactor, (string text, out double read) =>
+            double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out read) && read is 0 or (>= 1 and <= 1_000));
+
+    public static IReadOnlyList<ISetting> All { get; } = [Hedge, HedgeShare, MaxReplay, LinkStall, FirstTokenStall, EngineStall, RetryShare, StragglerFactor];
+
+    /// <exception cref="UsageException">A value is not allowed.</exception>
+    public static StreamingOptions Read(SettingSources sources) => new()
+    {
+        HedgeAll = Hedge.Read(sources).Contains("all"),
+        HedgedModels = Hedge.Read(sources).ToFrozenSet(StringComparer.Ordinal),
+        HedgeShare = HedgeShare.Read(sources),
+        MaxReplay = MaxReplay.Read(sources),
+        LinkSilence = LinkStall.Read(sources),
+        FirstTokenSilence = FirstTokenStall.Read(sources),
+        EngineSilence = EngineStall.Read(sources),
+        RetryShare = RetryShare.Read(sources),
+        StragglerFactor = StragglerFactor.Read(sources),
+    };
+
+    private static bool TryReadHedge(string text, out IReadOnlyList<string> models)
+    {
+        models = text == "off" ? [] : text.Split(',', StringSplitOptions.TrimEntries);
+        return models.All(model => model.Length > 0);
+    }
+}

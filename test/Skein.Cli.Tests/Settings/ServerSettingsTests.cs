@@ -1,0 +1,39 @@
+using System.Collections;
+using System.CommandLine;
+using Skein.Cli.Members;
+using Skein.Cli.Settings;
+using Skein.Engines.OpenAi;
+
+namespace Skein.Cli.Tests.Settings;
+
+public class ServerSettingsTests
+{
+    [Theory]
+    [InlineData("", 30)]
+    [InlineData("--engine-patience 10s", 30)]
+    [InlineData("--engine-patience 5m", 300)]
+    public void Read_AnyPatience_NoCallEndsBeforeIt(string flags, int seconds) =>
+        Assert.Equal(TimeSpan.FromSeconds(seconds), Read(flags).CallTimeout);
+
+    [Fact]
+    public void Read_NothingSet_IsWhatTheEngineDoesByItself() =>
+        Assert.Equal(new OpenAiEngineOptions { BaseUrl = new Uri("http://127.0.0.1:1") }, Read("") with { ApiKey = null });
+
+    [Fact]
+    public void Read_WhatTheServerCannotTell_ReachesTheEngine()
+    {
+        OpenAiEngineOptions options = Read("--engine-kind sglang --engine-fingerprint fleet-7 --engine-chat-call true --engine-silence 20m --bit-exact");
+
+        Assert.Equal(
+            (OpenAiEngineKind.SgLang, "fleet-7", true, TimeSpan.FromMinutes(20), true),
+            (options.Kind, options.Fingerprint, options.UsesChatCall, options.SilenceTimeout, options.IsBitExact));
+    }
+
+    private static OpenAiEngineOptions Read(string flags)
+    {
+        var command = new Command("test");
+        foreach (ISetting setting in ServerSettings.All.Append(EngineSettings.Model))
+            command.Options.Add(setting.Option);
+        return ServerSettings.Read("--engine", new Uri("http://127.0.0.1:1"), new SettingSources(command.Parse(flags), new Hashtable(), path: null), slots: null);
+    }
+}
