@@ -15,15 +15,9 @@ public class RolloutTests
         SkipElsewhere();
         await using ClusterProcess cluster = await ClusterProcess.StartAsync(Three);
         IReadOnlyList<MemberRow> before = await cluster.WholeAsync();
-        (Question, Answer)[] expected = await Task.WhenAll(Enumerable.Range(0, 4).Select(async i =>
-        {
-            var question = new Question($"Question {i}", MaxTokens: 60, Temperature: i % 2, Seed: i);
-            await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(cluster.Client, question);
-            return (question, await stream.ReadToEndAsync());
-        }));
-        await using var load = new ConstantLoad(cluster.Client, expected, clients: 12);
+        await using ConstantLoad load = await LoadAsync(cluster.Client);
 
-        RunResult first = await RolloutAsync(cluster, "--revision", "r2", "--calm", "1s", "--json");
+        RunResult first = await RolloutAsync(cluster.Http, "--revision", "r2", "--calm", "1s", "--json");
         int answers = await load.EndAsync();
 
         Assert.True(first.ExitCode == 0, $"{first.Output}\n{first.Errors}\n{cluster.Tell()}");
@@ -37,7 +31,7 @@ public class RolloutTests
             Assert.True(replica.Generation > before.Single(row => row.Name == replica.Name).Generation);
         }
 
-        RunResult again = await RolloutAsync(cluster, "--revision", "r2", "--json");
+        RunResult again = await RolloutAsync(cluster.Http, "--revision", "r2", "--json");
         Assert.Equal(0, again.ExitCode);
         Assert.All(ReplicasOf(again), replica => Assert.Equal("skipped", replica["outcome"]!.GetValue<string>()));
         Assert.Equal(after.Select(row => row.Pid), (await cluster.MembersAsync()).Select(row => row.Pid));
@@ -54,7 +48,7 @@ public class RolloutTests
             IReadOnlyList<MemberRow> before = await cluster.WholeAsync();
 
             RunResult end = await RolloutAsync(
-                cluster, "--revision", "r2", "--command", "sh -c 'echo no such unit >&2; exit 5' {name}", "--rollback-command", $"sh -c 'echo \"$1 $2\" >> {log}' sh {{name}} {{revision}}", "--json");
+                cluster.Http, "--revision", "r2", "--command", "sh -c 'echo no such unit >&2; exit 5' {name}", "--rollback-command", $"sh -c 'echo \"$1 $2\" >> {log}' sh {{name}} {{revision}}", "--json");
 
             Assert.Equal(1, end.ExitCode);
             Assert.Equal("skein: the rollout stopped: replica-1: 'sh' ended with code 5: no such unit; run it again to go on", end.ErrorLines[^1]);
@@ -90,9 +84,56 @@ public class RolloutTests
         Assert.False(row["draining"]!.GetValue<bool>());
     }
 
-    private static async Task<RunResult> RolloutAsync(ClusterProcess cluster, params string[] arguments)
+    /// <summary>As with systemd: the command ends the one, and what watches over it starts the new one.</summary>
+    [Fact]
+    public async Task Rollout_CommandThatRestarts_UpdatesAllAndLosesNoText()
     {
-        await using SkeinProcess rollout = SkeinProcess.Start(["rollout", "--gateway", cluster.Http.ToString(), .. arguments]);
+        SkipElsewhere();
+        DirectoryInfo pids = Directory.CreateTempSubdirectory();
+        await using LooseCluster cluster = await LooseCluster.StartAsync(["one", "two"], ["--tokens-per-second", "100", "--revision", "r1"]);
+        try
+        {
+            foreach ((string name, SkeinProcess replica) in cluster.Replicas)
+                await File.WriteAllTextAsync(Path.Combine(pids.FullName, name), $"{replica.Life.Pid}");
+            await using ConstantLoad load = await LoadAsync(cluster.Client);
+            Task<int[]> restarts = Task.WhenAll(cluster.Replicas.Select(async replica =>
+            {
+                RunResult end = await replica.Value.EndAsync(TimeSpan.FromMinutes(3));
+                cluster.StartReplica(replica.Key, "--tokens-per-second", "100", "--revision", "r2");
+                return end.ExitCode;
+            }));
+
+            RunResult rollout = await RolloutAsync(
+                cluster.Client.BaseAddress!, "--revision", "r2", "--calm", "1s", "--json", "--command", $"sh -c 'kill -TERM $(cat \"$2/$1\")' sh {{name}} {pids.FullName}");
+            int answers = await load.EndAsync();
+
+            Assert.True(rollout.ExitCode == 0, $"{rollout.Output}\n{rollout.Errors}\n{cluster.Tell()}");
+            Assert.Equal(["updated", "updated"], ReplicasOf(rollout).Select(replica => replica["outcome"]!.GetValue<string>()));
+            Assert.All(await restarts, static code => Assert.Equal(0, code));
+            Assert.True(answers > 30, $"only {answers} answers");
+            Assert.Equal(["r2", "r2"], (await cluster.MembersAsync()).Where(row => row.Role == "replica").Select(row => row.Revision));
+        }
+        finally
+        {
+            pids.Delete(recursive: true);
+        }
+    }
+
+    /// <summary>Clients that check every text against the undisturbed one.</summary>
+    private static async Task<ConstantLoad> LoadAsync(HttpClient client)
+    {
+        (Question, Answer)[] expected = await Task.WhenAll(Enumerable.Range(0, 4).Select(async i =>
+        {
+            var question = new Question($"Question {i}", MaxTokens: 60, Temperature: i % 2, Seed: i);
+            await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(client, question);
+            return (question, await stream.ReadToEndAsync());
+        }));
+        return new ConstantLoad(client, expected, clients: 12);
+    }
+
+    private static async Task<RunResult> RolloutAsync(Uri gateway, params string[] arguments)
+    {
+        await using SkeinProcess rollout = SkeinProcess.Start(["rollout", "--gateway", gateway.ToString(), .. arguments]);
         return await rollout.EndAsync(TimeSpan.FromMinutes(3));
     }
 

@@ -17,7 +17,7 @@ internal static class ServerSettings
     private static readonly Setting<bool> BitExact = Setting.Flag("bit-exact", "Declare that the server computes the same bits in any batch: greedy answers are then resumed exactly");
 
     private static readonly Setting<OpenAiEngineKind> Kind = new(
-        "engine-kind", "kind", "Whose server it is [default: auto, found out from what it answers]", string.Join(", ", Kinds.Keys), OpenAiEngineKind.Auto, Kinds.TryGetValue);
+        "engine-kind", "kind", $"Whose server it is: {string.Join(", ", Kinds.Keys.Skip(1))} (any other) [default: auto, found out from what it answers]", string.Join(", ", Kinds.Keys), OpenAiEngineKind.Auto, Kinds.TryGetValue);
 
     private static readonly Setting<string?> Fingerprint = new(
         "engine-fingerprint", "text", "Declare that servers with the same text are interchangeable [default: a hash over what the server tells of itself]",

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net.Http.Json;
 using System.Text.Json;
 using Skein.Gateway.Admin;
@@ -6,10 +7,17 @@ namespace Skein.EndToEnd.Support;
 
 /// <summary>A gateway and replicas with the simulated engine, each a process without a supervisor: none that is gone comes back.</summary>
 /// <param name="Gateway">The gateway.</param>
-/// <param name="Replicas">By name.</param>
 /// <param name="Client">For the gateway.</param>
-internal sealed record LooseCluster(SkeinProcess Gateway, IReadOnlyDictionary<string, SkeinProcess> Replicas, HttpClient Client) : IAsyncDisposable
+internal sealed record LooseCluster(SkeinProcess Gateway, HttpClient Client) : IAsyncDisposable
 {
+    private readonly ConcurrentDictionary<string, SkeinProcess> _replicas = new(StringComparer.Ordinal);
+
+    /// <summary>By name: the last life of each.</summary>
+    public IReadOnlyDictionary<string, SkeinProcess> Replicas => _replicas;
+
+
+    private string Seed { get; set; } = "";
+
     /// <summary>Starts it and waits until the gateway sees all.</summary>
     /// <param name="replicas">Their names.</param>
     /// <param name="replicaFlags">Flags of each.</param>
@@ -18,16 +26,15 @@ internal sealed record LooseCluster(SkeinProcess Gateway, IReadOnlyDictionary<st
     {
         SkeinProcess gateway = SkeinProcess.Start(
             ["gateway", "--http", "0", "--grpc", "0", "--gossip", "0", "--expected-replicas", $"{replicas.Length}", .. gatewayFlags]);
-        var started = new Dictionary<string, SkeinProcess>();
         var client = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { Timeout = Timeout.InfiniteTimeSpan };
-        var cluster = new LooseCluster(gateway, started, client);
+        var cluster = new LooseCluster(gateway, client);
         try
         {
             string up = await gateway.LineAsync("is up: HTTP on ");
             client.BaseAddress = new Uri(up.Split("HTTP on ")[1].Split(',')[0]);
-            string seed = up.Split("gossip on ")[1].Split(';')[0];
+            cluster.Seed = up.Split("gossip on ")[1].Split(';')[0];
             foreach (string name in replicas)
-                started.Add(name, SkeinProcess.Start(["replica", "--name", name, "--engine", "simulated", "--grpc", "0", "--gossip", "0", "--join", seed, .. replicaFlags]));
+                cluster.StartReplica(name, replicaFlags);
             await Until.FoundAsync(
                 async () => (await client.GetAsync("/readyz")).IsSuccessStatusCode ? "ready" : null, "the gateway is ready", Until.StartPatience, cluster.Tell);
             return cluster;
@@ -38,6 +45,10 @@ internal sealed record LooseCluster(SkeinProcess Gateway, IReadOnlyDictionary<st
             throw;
         }
     }
+
+    /// <summary>Starts one, or the next life of one that has ended.</summary>
+    public void StartReplica(string name, params IEnumerable<string> flags) => _replicas[name] = SkeinProcess.Start(
+        ["replica", "--name", name, "--engine", "simulated", "--grpc", "0", "--gossip", "0", "--join", Seed, .. flags]);
 
     public async Task<MemberRow[]> MembersAsync() => await Client.GetFromJsonAsync<MemberRow[]>("/admin/v1/members", JsonSerializerOptions.Web) ?? [];
 
