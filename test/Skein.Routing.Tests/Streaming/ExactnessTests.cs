@@ -15,6 +15,8 @@ public sealed class ExactnessTests
 {
     private static readonly string[] Replicas = ["a", "b", "c"];
 
+    public static TheoryData<string> Engines => [.. TestEngines.Kinds];
+
     public static TheoryData<string, string> EnginesAndScenarios()
     {
         var data = new TheoryData<string, string>();
@@ -47,19 +49,44 @@ public sealed class ExactnessTests
         }
     }
 
+    /// <summary>One token from each of the replicas that are lost.</summary>
     [Theory]
     [MemberData(nameof(EnginesAndScenarios))]
-    public async Task Session_LostTwice_AnswersExactly(string engine, string scenario)
+    public async Task Session_LostTwiceAndThreeTimes_AnswersExactly(string engine, string scenario)
     {
         GenerateRequest request = Scenarios[scenario](engine);
         using var rig = new Rig(engine);
         (Received[] undisturbed, _) = await rig.RunAsync(request, (_, _, _) => false);
 
-        for (int index = 0; index + 1 < undisturbed.Min(choice => choice.Ids.Count); index++)
+        for (int faults = 2; faults <= 3; faults++)
         {
-            (Received[] twice, int failovers) = await rig.RunAsync(request, (attempt, _, at) => (attempt == 1 && at == index) || (attempt == 2 && at == index + 1));
-            Assert.Equal(2 * undisturbed.Length, failovers);
-            Assert.All(twice.Zip(undisturbed), pair => pair.First.MustEqual(pair.Second));
+            for (int index = 0; index + faults <= undisturbed.Min(choice => choice.Ids.Count); index++)
+            {
+                (Received[] lost, int failovers) = await rig.RunAsync(request, (attempt, _, at) => attempt <= faults && at == index + attempt - 1);
+                Assert.Equal(faults * undisturbed.Length, failovers);
+                Assert.All(lost.Zip(undisturbed), pair => pair.First.MustEqual(pair.Second));
+            }
+        }
+    }
+
+    /// <summary>A stop text over several tokens: half of it was said, and held back, by the replica that is lost.</summary>
+    [Theory]
+    [MemberData(nameof(Engines))]
+    public async Task Session_LostAtEveryIndexOfAStopText_EndsWhereItDoes(string engine)
+    {
+        GenerateRequest request = Scenarios["greedy"](engine);
+        using var rig = new Rig(engine);
+        (Received[] whole, _) = await rig.RunAsync(request, (_, _, _) => false);
+        string text = whole[0].Text;
+        request.Stop.Add(text[(text.Length / 2)..(text.Length * 4 / 5)]);
+        (Received[] undisturbed, _) = await rig.RunAsync(request, (_, _, _) => false);
+        Assert.Equal(text[..(text.Length / 2)], undisturbed[0].Text);
+
+        for (int index = 0; index <= undisturbed[0].Ids.Count; index++)
+        {
+            (Received[] lost, int failovers) = await rig.RunAsync(request, (attempt, _, at) => attempt == 1 && at == index);
+            Assert.Equal(1, failovers);
+            lost[0].MustEqual(undisturbed[0]);
         }
     }
 
