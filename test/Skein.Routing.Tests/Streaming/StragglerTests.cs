@@ -10,13 +10,14 @@ namespace Skein.Routing.Tests.Streaming;
 public sealed class StragglerTests
 {
     private const int Tokens = HandOverRig.Tokens;
+    private static readonly TimeSpan Fast = TimeSpan.FromMilliseconds(10);
 
     [Fact]
     public async Task Straggler_FarSlowerThanAnotherReplica_StreamMoves()
     {
         using var rig = new HandOverRig { DrainAt = int.MaxValue, CutAt = Tokens };
-        await rig.ReadWholeAsync("b", tokens: 40, gap: TimeSpan.FromMilliseconds(10));
-        rig.Gateway.Link.Script = rig.Paced("a", TimeSpan.FromMilliseconds(300));
+        await rig.ReadWholeAsync("b", tokens: 40, gap: Fast);
+        rig.Gateway.Link.Script = rig.Paced("a", 30 * Fast);
 
         await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(200));
         Received received = Assert.Single(await Received.AllAsync(session));
@@ -31,10 +32,54 @@ public sealed class StragglerTests
     public async Task Straggler_FewTokensLeft_StreamStays()
     {
         using var rig = new HandOverRig { DrainAt = int.MaxValue, CutAt = Tokens };
-        await rig.ReadWholeAsync("b", tokens: 40, gap: TimeSpan.FromMilliseconds(10));
-        rig.Gateway.Link.Script = rig.Paced("a", TimeSpan.FromMilliseconds(300));
+        await rig.ReadWholeAsync("b", tokens: 40, gap: Fast);
+        rig.Gateway.Link.Script = rig.Paced("a", 30 * Fast);
 
         await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(6));
+        await Received.AllAsync(session);
+
+        Assert.Empty(session.Failovers);
+    }
+
+    /// <summary>One pause of a second, as a collector or a long prompt beside it makes: at the second look it is over.</summary>
+    [Fact]
+    public async Task Straggler_SlowForOneLookOnly_StreamStays()
+    {
+        using var rig = new HandOverRig { DrainAt = int.MaxValue, CutAt = Tokens };
+        await rig.ReadWholeAsync("b", tokens: 40, gap: Fast);
+        rig.Gateway.Link.Script = rig.Paced((_, at) => at == 60 ? TimeSpan.FromSeconds(1) : Fast);
+
+        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(300));
+        await Received.AllAsync(session);
+
+        Assert.Empty(session.Failovers);
+    }
+
+    /// <summary>Where it went is ten times slower still, and would be left again: streams that wander help nobody.</summary>
+    [Fact]
+    public async Task Straggler_MovedOnce_StaysWhereItIs()
+    {
+        using var rig = new HandOverRig { DrainAt = int.MaxValue, CutAt = Tokens };
+        await rig.ReadWholeAsync("b", tokens: 40, gap: Fast);
+        rig.Gateway.Link.Script = rig.Paced((name, _) => name == "a" ? 10 * Fast : 100 * Fast);
+
+        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(300));
+        await Received.AllAsync(session);
+
+        Assert.Equal("straggler", Assert.Single(session.Failovers).Reason);
+    }
+
+    [Theory]
+    [InlineData(0, 4)] // no budget
+    [InlineData(100, 0)] // never to be moved
+    [InlineData(100, 40)] // not slow enough by what was set
+    public async Task Straggler_MayNotBeMoved_StreamStays(int budget, double factor)
+    {
+        using var rig = new HandOverRig(streaming: new StreamingOptions { RetryBurst = budget, StragglerFactor = factor }) { DrainAt = int.MaxValue, CutAt = Tokens };
+        await rig.ReadWholeAsync("b", tokens: 40, gap: Fast);
+        rig.Gateway.Link.Script = rig.Paced("a", 30 * Fast);
+
+        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(200));
         await Received.AllAsync(session);
 
         Assert.Empty(session.Failovers);

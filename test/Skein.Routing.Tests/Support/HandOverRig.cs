@@ -15,10 +15,10 @@ internal sealed class HandOverRig : IDisposable
     private readonly TaskCompletionSource _cutReached = new();
     private readonly int _slotsElsewhere;
 
-    public HandOverRig(int slotsElsewhere = 4)
+    public HandOverRig(int slotsElsewhere = 4, StreamingOptions? streaming = null)
     {
         _slotsElsewhere = slotsElsewhere;
-        Gateway = new Gateway(new StaticFleet(A(draining: false), B));
+        Gateway = new Gateway(new StaticFleet(A(draining: false), B), streaming: streaming);
         Gateway.Link.Script = DrainAtIndex;
         Gateway.Link.ReadyToHold = _cutReached.Task;
     }
@@ -48,13 +48,16 @@ internal sealed class HandOverRig : IDisposable
 
     public void Undrain() => Gateway.Source.Set(A(draining: false), B);
 
-    public Func<string, uint, int, Act> Paced(string replica, TimeSpan gap)
+    public Func<string, uint, int, Act> Paced(string replica, TimeSpan gap) => Paced((name, _) => name == replica ? gap : TimeSpan.Zero);
+
+    /// <param name="gap">Time before a token of a replica, by its index.</param>
+    public Func<string, uint, int, Act> Paced(Func<string, int, TimeSpan> gap)
     {
         _cutReached.TrySetResult();
         return (name, _, at) =>
         {
-            if (name == replica && at > 0)
-                Gateway.Time.Advance(gap);
+            if (at > 0 && gap(name, at) is var pause && pause > TimeSpan.Zero)
+                Gateway.Time.Advance(pause);
             return Act.Answer;
         };
     }
