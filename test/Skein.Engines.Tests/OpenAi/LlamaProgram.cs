@@ -15,19 +15,21 @@ internal static class LlamaProgram
             return named;
         }
 
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-        {
-            var script = Path.Combine(folder.FullName, "..", "shared", "tools", "get-llama-server");
-            if (File.Exists(Path.Combine(folder.FullName, "Skein.slnx")) && File.Exists(script))
-            {
-                using var fetch = Process.Start(new ProcessStartInfo(script) { RedirectStandardOutput = true, UseShellExecute = false })!;
-                var program = fetch.StandardOutput.ReadToEnd().Trim();
-                fetch.WaitForExit();
-                return fetch.ExitCode == 0 ? program : null;
-            }
-        }
+        if (BesideTheRepository("tools/get-llama-server") is not { } script)
+            return null;
+        using var fetch = Process.Start(new ProcessStartInfo(script) { RedirectStandardOutput = true, UseShellExecute = false })!;
+        var program = fetch.StandardOutput.ReadToEnd().Trim();
+        fetch.WaitForExit();
+        return fetch.ExitCode == 0 ? program : null;
+    }
 
-        return null;
+    /// <summary>A file of the folder <c>shared</c> beside the repository; null where there is none.</summary>
+    public static string? BesideTheRepository(string path)
+    {
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "Skein.slnx")))
+            folder = folder.Parent;
+        return folder is not null && Path.Combine(folder.FullName, "..", "shared", path) is var file && File.Exists(file) ? file : null;
     }
 
     /// <summary>Starts it on one thread, computing the same bits for prompt and answer. It names the model <c>tiny</c>.</summary>

@@ -9,16 +9,26 @@ using Skein.Engines.Tests.Embedded;
 namespace Skein.Engines.Tests.OpenAi;
 
 /// <summary>
-/// A real llama.cpp server with the model that comes with Skein, computing the same bits for prompt and answer. Found by SKEIN_LLAMA_SERVER (the
+/// A real llama.cpp server, by default with the model that comes with Skein, computing the same bits for prompt and answer. Found by SKEIN_LLAMA_SERVER (the
 /// program) or fetched by ../shared/tools/get-llama-server; tests are skipped without it. Started by the first test that asks.
 /// </summary>
 public sealed class LlamaServer : IAsyncLifetime
 {
     private const int Slots = 4;
+    private readonly string _modelFile;
     private readonly Lazy<Process?> _process;
     private readonly int _port = FreePort();
 
-    public LlamaServer() => _process = new Lazy<Process?>(Start);
+    public LlamaServer()
+        : this(Loaded.DefaultModelFile)
+    {
+    }
+
+    internal LlamaServer(string modelFile)
+    {
+        _modelFile = modelFile;
+        _process = new Lazy<Process?>(Start);
+    }
 
     public Uri Url => new($"http://127.0.0.1:{_port}/v1");
 
@@ -42,7 +52,7 @@ public sealed class LlamaServer : IAsyncLifetime
         }
     }
 
-    private Process? Start() => LlamaProgram.Find() is { } program ? LlamaProgram.Start(program, Loaded.DefaultModelFile, _port, Slots) : null;
+    private Process? Start() => LlamaProgram.Find() is { } program ? LlamaProgram.Start(program, _modelFile, _port, Slots) : null;
 
     private static int FreePort()
     {
