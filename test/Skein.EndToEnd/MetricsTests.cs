@@ -30,6 +30,7 @@ public class MetricsTests
         string after = await Until.FoundAsync(
             async () => await cluster.Client.GetStringAsync("/metrics") is { } text && Sum(text, "skein_failovers") == 1 ? text : null, "one failover counted");
         Assert.Equal(1, Sum(after, "gen_ai_server_time_to_first_token_seconds_count"));
+        Assert.Equal((1, 1), (Sum(after, "skein_streams"), Sum(after, "skein_streams", "resume_tier=\"exact\"")));
     }
 
     [Fact]

@@ -19,7 +19,7 @@ internal sealed partial class MembershipWorld
         _invariants.CheckRate(from);
         byte[] bytes = datagram.ToArray();
         Sent(bytes);
-        if (!_byAddress.TryGetValue(to, out SimulatedMember? receiver) || receiver.HostLost || !Passes(from, receiver))
+        if (!_byAddress.TryGetValue(to, out SimulatedMember? receiver) || receiver.HostLost || !Passes(from, receiver) || !DatagramPasses(from, receiver))
             return;
         LinkModel link = Between(from, receiver);
         int copies = _random.Chance(link.DuplicatePermille) ? 2 : 1;

@@ -49,6 +49,9 @@ internal sealed partial class MembershipWorld
     /// <summary>Decides about single packets: false drops one. Default: all pass.</summary>
     public Func<SimulatedMember, SimulatedMember, bool> Passes { get; set; } = static (_, _) => true;
 
+    /// <summary>The same for datagrams alone; streams go by <see cref="Passes"/>. Default: all pass.</summary>
+    public Func<SimulatedMember, SimulatedMember, bool> DatagramPasses { get; set; } = static (_, _) => true;
+
     /// <summary>Sees every datagram that is sent, lost ones too.</summary>
     public Action<ReadOnlyMemory<byte>> Sent { get; set; } = static _ => { };
 

@@ -115,6 +115,49 @@ public sealed class SenseTests
         Assert.Equal(MemberState.Suspect, viewer.StateOf(suspect.Name));
     }
 
+    /// <summary>A firewall that takes UDP away from one host: the streams of the fallback probe keep it alive, for itself and for the others.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)] // what it is good for
+    public void Probe_DatagramsAreLostAndStreamsPass_MemberStaysAliveWhereStreamsAreAsked(bool asksByStream)
+    {
+        MembershipWorld world = Settled(5, variant: ProtocolVariant.Full with { StreamProbes = asksByStream });
+        SimulatedMember unheard = world.Members[2];
+
+        world.DatagramPasses = (from, to) => from != unheard && to != unheard;
+        world.RunFor(60 * Second);
+
+        Assert.Equal(!asksByStream, world.Members.Exists(static member => member.Events.Exists(static e => e.What == CoreEvent.Died)));
+        Assert.Equal(asksByStream, world.Members.TrueForAll(member => member == unheard || member.StateOf(unheard.Name) != MemberState.Dead));
+    }
+
+    /// <summary>The rumour has been told often enough and travels no more. The one who asks the suspect tells it, and has the refutation with the answer.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)] // what it is good for
+    public void Probe_SuspectThatMissedTheRumour_RefutesInOneRoundTripWhereThePingTellsIt(bool buddy)
+    {
+        MembershipWorld world = Settled(5, variant: ProtocolVariant.Full with { Buddy = buddy, StreamProbes = false });
+        (SimulatedMember suspect, SimulatedMember asking) = (world.Members[3], world.Members[0]);
+        world.Passes = (from, to) => from != suspect && to != suspect;
+        Assert.True(world.RunUntil(() => asking.StateOf(suspect.Name) == MemberState.Suspect, 10 * Second), "it is not suspected");
+        world.RunFor(0.8 * Second);
+        Assert.Equal(MemberState.Suspect, asking.StateOf(suspect.Name));
+
+        int told = 0;
+        world.Passes = (from, to) =>
+        {
+            bool passes = (from == asking && to == suspect && told == 0) || (from == suspect && to == asking);
+            told += passes && to == suspect ? 1 : 0;
+            return passes || (from != suspect && to != suspect);
+        };
+        world.Do(asking, (core, now) => core.ProbeNow(suspect.Id, now));
+        world.RunFor(0.02 * Second);
+
+        Assert.Equal(1, told);
+        Assert.Equal(buddy ? MemberState.Alive : MemberState.Suspect, asking.StateOf(suspect.Name));
+    }
+
     [Fact]
     public void Join_GroupIsFull_IsToldAndTheOthersGoOn()
     {
