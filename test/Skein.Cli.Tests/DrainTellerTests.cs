@@ -1,4 +1,5 @@
 using Skein.Cli.Members;
+using Skein.Membership.Tests.Support;
 using Skein.Protocol.V1;
 using Skein.Replica;
 

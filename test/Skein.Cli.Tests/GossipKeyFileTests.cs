@@ -2,6 +2,7 @@ using Microsoft.Extensions.Time.Testing;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Membership;
+using Skein.Membership.Tests.Support;
 
 namespace Skein.Cli.Tests;
 

@@ -3,6 +3,7 @@ using Google.Protobuf;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Membership;
+using Skein.Membership.Tests.Support;
 using Skein.Protocol.V1;
 
 namespace Skein.Cli.Tests;

@@ -1,8 +1,8 @@
 using System.Diagnostics.CodeAnalysis;
-using System.Net;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Gateway.Group;
 using Skein.Membership;
+using Skein.Membership.Tests.Support;
 using Skein.Protocol.V1;
 using Skein.Routing;
 using Skein.Routing.Admission;
@@ -77,32 +77,10 @@ public sealed class BeaconFeedTests : IDisposable
             [new ReplicaDescription { Id = new ReplicaId("replica-1", 7), Address = "replica-1", Models = ["m"], Slots = 4 }], [], Complete: true);
     }
 
-    private sealed class Beacons : IMembership
+    private sealed class Beacons : StubMembership
     {
         public LoadBeacon? Newest { get; set; }
 
-        public MembershipSnapshot Current => throw new NotSupportedException();
-
-        public IPEndPoint LocalEndPoint => throw new NotSupportedException();
-
-        public Task<Member> Superseded => throw new NotSupportedException();
-
-        public bool TryGetBeacon(string name, [NotNullWhen(true)] out LoadBeacon? beacon) => (beacon = Newest) is not null;
-
-        public ValueTask<MembershipSnapshot> WaitForChangeAsync(long version, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-        public void UpdateMetadata(MemberMetadata metadata) => throw new NotSupportedException();
-
-        public void UpdateLoad(int inFlight, int queued) => throw new NotSupportedException();
-
-        public long CountDropped(DropCause cause) => throw new NotSupportedException();
-
-        public void UseKeys(GossipKeys keys) => throw new NotSupportedException();
-
-        public void ProbeNow(string name) => throw new NotSupportedException();
-
-        public Task LeaveAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
-
-        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+        public override bool TryGetBeacon(string name, [NotNullWhen(true)] out LoadBeacon? beacon) => (beacon = Newest) is not null;
     }
 }

@@ -1,9 +1,8 @@
-using System.Diagnostics.CodeAnalysis;
-using System.Net;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Gateway.Group;
 using Skein.Gateway.Telemetry;
 using Skein.Membership;
+using Skein.Membership.Tests.Support;
 using Skein.Protocol.V1;
 using Skein.Routing;
 using Skein.Routing.Admission;
@@ -55,30 +54,8 @@ public sealed class GroupDirectoryTests : IDisposable
     }
 
     /// <summary>Dropped ten packets of each cause, and as many more as the cause's number.</summary>
-    private sealed class Counts : IMembership
+    private sealed class Counts : StubMembership
     {
-        public MembershipSnapshot Current => throw new NotSupportedException();
-
-        public IPEndPoint LocalEndPoint => throw new NotSupportedException();
-
-        public Task<Member> Superseded => throw new NotSupportedException();
-
-        public long CountDropped(DropCause cause) => 10 + (int)cause;
-
-        public bool TryGetBeacon(string name, [NotNullWhen(true)] out LoadBeacon? beacon) => throw new NotSupportedException();
-
-        public ValueTask<MembershipSnapshot> WaitForChangeAsync(long version, CancellationToken cancellationToken) => throw new NotSupportedException();
-
-        public void UpdateMetadata(MemberMetadata metadata) => throw new NotSupportedException();
-
-        public void UpdateLoad(int inFlight, int queued) => throw new NotSupportedException();
-
-        public void UseKeys(GossipKeys keys) => throw new NotSupportedException();
-
-        public void ProbeNow(string name) => throw new NotSupportedException();
-
-        public Task LeaveAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
-
-        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+        public override long CountDropped(DropCause cause) => 10 + (int)cause;
     }
 }

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Gateway.Group;
 using Skein.Membership;
+using Skein.Membership.Tests.Support;
 using Skein.Protocol.V1;
 using Skein.Routing;
 using Skein.Routing.Admission;
@@ -65,47 +66,33 @@ public sealed class GroupFollowerTests : IAsyncDisposable
     }
 
     /// <summary>A group in which nothing happens; notes whom it is to probe.</summary>
-    private sealed class Probed : IMembership
+    private sealed class Probed : StubMembership
     {
         public List<string> Names { get; } = [];
 
-        public MembershipSnapshot Current { get; } = new(version: 1, Me, [Me], []);
-
-        public IPEndPoint LocalEndPoint => throw new NotSupportedException();
-
-        public Task<Member> Superseded => throw new NotSupportedException();
+        public override MembershipSnapshot Current { get; } = new(version: 1, Me, [Me], []);
 
         private static Member Me { get; } = new()
         {
             Name = "gateway-1", State = MemberState.Alive, Generation = 1, Incarnation = 0, Gossip = new IPEndPoint(IPAddress.Loopback, 7946), Metadata = new MemberMetadata(),
         };
 
-        public long CountDropped(DropCause cause) => throw new NotSupportedException();
-
-        public bool TryGetBeacon(string name, [NotNullWhen(true)] out LoadBeacon? beacon)
+        public override bool TryGetBeacon(string name, [NotNullWhen(true)] out LoadBeacon? beacon)
         {
             beacon = null;
             return false;
         }
 
-        public async ValueTask<MembershipSnapshot> WaitForChangeAsync(long version, CancellationToken cancellationToken)
+        public override async ValueTask<MembershipSnapshot> WaitForChangeAsync(long version, CancellationToken cancellationToken)
         {
             await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
             return Current;
         }
 
-        public void UpdateMetadata(MemberMetadata metadata) => throw new NotSupportedException();
-
-        public void UpdateLoad(int inFlight, int queued)
+        public override void UpdateLoad(int inFlight, int queued)
         {
         }
 
-        public void UseKeys(GossipKeys keys) => throw new NotSupportedException();
-
-        public void ProbeNow(string name) => Names.Add(name);
-
-        public Task LeaveAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
-
-        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+        public override void ProbeNow(string name) => Names.Add(name);
     }
 }

@@ -1,9 +1,8 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
-using Skein.Membership;
 using Skein.Protocol.V1;
 
-namespace Skein.Cli.Tests;
+namespace Skein.Membership.Tests.Support;
 
 /// <summary>A membership of which a test says what it needs; all else is not to be asked.</summary>
 internal abstract class StubMembership : IMembership
@@ -30,5 +29,5 @@ internal abstract class StubMembership : IMembership
 
     public virtual Task LeaveAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
 
-    public virtual ValueTask DisposeAsync() => throw new NotSupportedException();
+    public virtual ValueTask DisposeAsync() => ValueTask.CompletedTask;
 }
