@@ -230,6 +230,9 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
             return $"{frame.TokenIds.Count} ids for {frame.Count} tokens";
         if (frame.Logprobs.Count != 0 && frame.Logprobs.Count != frame.Count)
             return $"{frame.Logprobs.Count} logprobs for {frame.Count} tokens";
+        // None, or that of a later release: no client could be told why its answer ends.
+        if (frame.Finish is { Reason: < FinishReason.Stop or > FinishReason.ContentFilter } finish)
+            return $"a finish for reason {(int)finish.Reason}, which is not known here";
         return null;
     }
 }

@@ -49,6 +49,36 @@ public sealed class BranchCoreTests
         Assert.Equal("So", core.BeginAttempt().Resume.Text.ToStringUtf8());
     }
 
+    /// <summary>A replica of a later release may know reasons that this gateway cannot tell its clients.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(9)]
+    public void Accept_FinishForAnUnknownReason_IsNoEnd(int reason)
+    {
+        var core = new BranchCore(new GenerateRequest(), new StreamingOptions());
+        core.BeginAttempt();
+        core.Accept(new GenerateFrame { Attempt = 1, Start = new Start { ResumeTier = ResumeTier.Exact } }, out _);
+
+        FrameVerdict verdict = core.Accept(new GenerateFrame { Attempt = 1, Finish = new Finish { Reason = (FinishReason)reason } }, out string? violation);
+
+        Assert.Equal(FrameVerdict.Violation, verdict);
+        Assert.Equal($"a finish for reason {reason}, which is not known here", violation);
+    }
+
+    /// <summary>Whatever a later release means by it: what is not known to go on is made again.</summary>
+    [Fact]
+    public void BeginAttempt_UnknownTier_MakesTheAnswerAgain()
+    {
+        var core = new BranchCore(new GenerateRequest(), new StreamingOptions());
+        core.BeginAttempt();
+        core.Accept(new GenerateFrame { Attempt = 1, Start = new Start { ResumeTier = (ResumeTier)9 } }, out _);
+        core.Accept(new GenerateFrame { Attempt = 1, Count = 1, TokenIds = { 1 }, Text = ByteString.CopyFromUtf8("x") }, out _);
+        Assert.False(core.MayMove);
+        Assert.Null(core.Lost(new ReplicaId("a", 1), FaultReason.ConnectionLost));
+
+        Assert.Null(core.BeginAttempt().Resume);
+    }
+
     [Fact]
     public void Accept_LateFrameOfALostAttempt_IsDroppedAndJournalsNothing()
     {
