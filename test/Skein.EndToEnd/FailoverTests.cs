@@ -111,7 +111,7 @@ public abstract class FailoverTests(SharedCluster shared)
         var body = new JsonObject
         {
             ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = "Tell me a long story about an owl." }),
-            ["max_tokens"] = 200,
+            ["max_tokens"] = 100,
             ["temperature"] = 0,
         };
         foreach ((string name, JsonNode? value) in members)
