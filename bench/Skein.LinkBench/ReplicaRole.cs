@@ -1,5 +1,5 @@
 using System.Net;
-using Skein.Replica;
+using Skein.Serving;
 
 namespace Skein.LinkBench;
 

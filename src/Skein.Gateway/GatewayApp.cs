@@ -65,8 +65,8 @@ public sealed class GatewayApp : IAsyncDisposable
         // Made now: a wrong option is an error of the start, not of the first request.
         app.Services.GetRequiredService<IGenerationSessions>();
         app.Services.GetRequiredService<ReachabilityMonitor>();
-        app.Services.GetRequiredService<ReplicaGreeter>();
-        app.Use(new FrontDoor(options).EnterAsync);
+        app.Services.GetRequiredService<DescribePoller>();
+        app.Use(new RequestGuardMiddleware(options).EnterAsync);
         app.MapOpenAiApi();
         app.MapInferenceGrpc();
         app.MapGrpcHealthChecksService().BoundMessages(app);
@@ -125,7 +125,7 @@ public sealed class GatewayApp : IAsyncDisposable
     private static void Listen(KestrelServerOptions kestrel, GatewayOptions options)
     {
         kestrel.AddServerHeader = false;
-        kestrel.Limits.MaxRequestHeadersTotalSize = options.MaxRequestHeadersBytes + FrontDoor.ServerSlackBytes;
+        kestrel.Limits.MaxRequestHeadersTotalSize = options.MaxRequestHeadersBytes + RequestGuardMiddleware.ServerSlackBytes;
         kestrel.Limits.MaxRequestBodySize = options.Api.MaxBodyBytes;
         kestrel.Limits.MinRequestBodyDataRate = RequestBody.SlowestRate;
         // Slow readers are the sessions' business, which bound them; a rate would cut healthy slow generations.

@@ -63,7 +63,7 @@ internal static class GatewayServices
         services.AddSingleton<ReplicaChannels>();
         services.AddSingleton<IReplicaLink, BusReplicaLink>();
         services.AddSingleton<IReplicaDescriber, GrpcReplicaDescriber>();
-        services.AddSingleton<ReplicaGreeter>();
+        services.AddSingleton<DescribePoller>();
         services.AddSingleton(options.Streaming);
         services.AddSingleton<RoutingStatistics>();
         services.AddSingleton<GenerationSessions>();

@@ -19,7 +19,7 @@ internal sealed class BenchClient(BenchOptions options, IBenchTarget target, Tim
         try
         {
             await target.AskAsync(options.Prompts[prompt], answer, either.Token);
-            Judge(prompt, answer);
+            SuspicionManager(prompt, answer);
             answer.OnSuccess();
         }
         catch (BenchRequestException exception)
@@ -34,7 +34,7 @@ internal sealed class BenchClient(BenchOptions options, IBenchTarget target, Tim
         tally.Add(answer, error);
     }
 
-    private void Judge(int prompt, AnswerRecorder answer)
+    private void SuspicionManager(int prompt, AnswerRecorder answer)
     {
         if (!answer.IsComplete)
         {

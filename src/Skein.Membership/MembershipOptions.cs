@@ -1,7 +1,7 @@
 using System.Net;
 using Skein.Membership.Core;
 using Skein.Membership.Transport;
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 
 namespace Skein.Membership;
 

@@ -24,7 +24,7 @@ public static class ErrorReasons
     /// NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION or ABORTED: no attempt is held under these names, another one is, it was continued
     /// before, or it was not continued in time.
     /// </summary>
-    public const string HoldRefused = "HOLD_REFUSED";
+    public const string StandbyRefused = "HOLD_REFUSED";
 
     /// <summary>NOT_FOUND: the model is not served here.</summary>
     public const string ModelNotFound = "MODEL_NOT_FOUND";

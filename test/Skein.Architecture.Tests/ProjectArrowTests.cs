@@ -12,11 +12,11 @@ public sealed class ProjectArrowTests
         ["Skein.Membership"] = ["Skein.Protocol"],
         ["Skein.Engines"] = ["Skein.Protocol"],
         ["Skein.Routing"] = ["Skein.Protocol"],
-        ["Skein.Replica"] = ["Skein.Engines", "Skein.Membership", "Skein.Protocol"],
+        ["Skein.Serving"] = ["Skein.Engines", "Skein.Membership", "Skein.Protocol"],
         ["Skein.Gateway"] = ["Skein.Membership", "Skein.Protocol", "Skein.Routing"],
         ["Skein.Simulation"] = ["Skein.Engines", "Skein.Membership", "Skein.Protocol", "Skein.Routing"],
         ["Skein.Load"] = ["Skein.Protocol"],
-        ["Skein.Cli"] = ["Skein.Gateway", "Skein.Load", "Skein.Replica", "Skein.Simulation"],
+        ["Skein.Cli"] = ["Skein.Gateway", "Skein.Load", "Skein.Serving", "Skein.Simulation"],
     };
 
     private static readonly string[] Pure = ["Skein.Routing", "Skein.Membership"];

@@ -8,7 +8,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Skein.EndToEnd.Support;
 using Skein.Engines.Embedded;
-using Skein.Engines.Tests.OpenAi;
+using Skein.Engines.Tests.OpenAiCompatible;
 using Skein.Gateway.Admin;
 
 namespace Skein.EndToEnd;

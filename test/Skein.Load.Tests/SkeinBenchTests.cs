@@ -1,6 +1,6 @@
 using System.Net;
 using Skein.Engines.Simulated;
-using Skein.Replica;
+using Skein.Serving;
 
 namespace Skein.Load.Tests;
 

@@ -9,7 +9,7 @@ internal static class Banner
     public static void Print(Cluster cluster, TimeSpan took)
     {
         MemberReady gateway = cluster.Members[0].LastReady!;
-        KeptMember replica = cluster.Members[^1];
+        SupervisedMember replica = cluster.Members[^1];
         bool isDefault = gateway.Http.EndsWith(":8080", StringComparison.Ordinal);
         string flag = isDefault ? "" : $" --gateway http://{gateway.Http}";
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $$"""

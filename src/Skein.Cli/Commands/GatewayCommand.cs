@@ -6,7 +6,7 @@ using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Cli.Supervision;
 using Skein.Cli.Upstreams;
-using Skein.Engines.OpenAi;
+using Skein.Engines.OpenAiCompatible;
 using Skein.Gateway;
 using Skein.Membership;
 using Skein.Protocol;

@@ -12,7 +12,7 @@ using Skein.Engines;
 using Skein.Membership;
 using Skein.Protocol;
 using Skein.Protocol.V1;
-using Skein.Replica;
+using Skein.Serving;
 
 namespace Skein.Cli.Commands;
 
@@ -63,8 +63,8 @@ internal static class ReplicaCommand
         Describe(metadata, settings, replica, description);
         await using IMembership membership = await MemberRun.JoinAsync(settings, name, metadata, replica.Services, signal.Stop);
         replica.Control.SetGeneration(membership.Current.Self.Generation);
-        using var telling = new LoadTeller(membership, replica.Control);
-        using var drain = new DrainTeller(membership, metadata, replica.Control);
+        using var telling = new LoadPublisher(membership, replica.Control);
+        using var drain = new DrainPublisher(membership, metadata, replica.Control);
         using IDisposable? following = settings.Keys?.Follow(membership, TimeProvider.System);
         MemberRun.TellReady(settings, new MemberReady(name, "", metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
         await MemberRun.WaitForStopAsync(membership, signal);
@@ -102,7 +102,7 @@ internal static class ReplicaCommand
     /// <summary>The supervisor reads the wish, then sees the process end.</summary>
     private static void LeaveForRestart(string revision, StopSignal signal)
     {
-        Console.WriteLine(new RestartWish(revision).ToLine());
+        Console.WriteLine(new RequestedRestart(revision).ToLine());
         signal.Request();
     }
 

@@ -11,7 +11,7 @@ internal static class BoundSettings
     private static readonly Setting<int> Sessions = Setting.Number(
         "max-sessions", "Most requests that run or wait at a time [default: 20000]", Defaults.Streaming.MaxSessions, 1, 1_000_000);
 
-    private static readonly Setting<long> BodyMemory = Setting.Size(
+    private static readonly Setting<long> RequestMemoryBudget = Setting.Size(
         "max-body-memory", "Most that the bodies of all requests hold, messages of gRPC included [default: 1GiB]",
         Defaults.Api.MaxBodyMemoryBytes, Defaults.Api.MaxBodyBytes, 1L << 40);
 
@@ -28,7 +28,7 @@ internal static class BoundSettings
         "attempts-without-progress", "Replicas lost in a row without a new token at which a request is ended as poison [default: 2]",
         Defaults.Streaming.AttemptsWithoutProgress, 1, 100);
 
-    public static IReadOnlyList<ISetting> All { get; } = [Sessions, BodyMemory, Journal, JournalMemory, Headers, AttemptsWithoutProgress];
+    public static IReadOnlyList<ISetting> All { get; } = [Sessions, RequestMemoryBudget, Journal, JournalMemory, Headers, AttemptsWithoutProgress];
 
     /// <summary>The options with these settings in them.</summary>
     /// <exception cref="UsageException">A value is not allowed, or does not go with another one.</exception>
@@ -41,7 +41,7 @@ internal static class BoundSettings
         return options with
         {
             MaxRequestHeadersBytes = (int)Headers.Read(sources),
-            Api = options.Api with { MaxBodyMemoryBytes = BodyMemory.Read(sources) },
+            Api = options.Api with { MaxBodyMemoryBytes = RequestMemoryBudget.Read(sources) },
             Streaming = options.Streaming with
             {
                 MaxSessions = Sessions.Read(sources),

@@ -1,7 +1,7 @@
 using Skein.Cli.Settings;
 using Skein.Engines;
 using Skein.Engines.Embedded;
-using Skein.Engines.OpenAi;
+using Skein.Engines.OpenAiCompatible;
 using Skein.Engines.Simulated;
 
 namespace Skein.Cli.Members;

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 using Skein.Engines;
 using Skein.Engines.Simulated;
 using Skein.Gateway;
-using Skein.Replica;
+using Skein.Serving;
 using Skein.Routing.Fleet;
 
 namespace Skein.Cli.Members;

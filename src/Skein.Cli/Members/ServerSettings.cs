@@ -1,6 +1,6 @@
 using Skein.Cli.Settings;
-using Skein.Engines.OpenAi;
-using Skein.Replica;
+using Skein.Engines.OpenAiCompatible;
+using Skein.Serving;
 
 namespace Skein.Cli.Members;
 
@@ -11,7 +11,7 @@ internal static class ServerSettings
     private const int MostFingerprintCharacters = 128;
 
     private static readonly OpenAiEngineOptions Defaults = new() { BaseUrl = new Uri("http://localhost") };
-    private static readonly IReadOnlyDictionary<string, OpenAiEngineKind> Kinds = Enum.GetValues<OpenAiEngineKind>().ToDictionary(kind => kind.Word());
+    private static readonly IReadOnlyDictionary<string, OpenAiEngineKind> Kinds = Enum.GetValues<OpenAiEngineKind>().ToDictionary(kind => kind.ToWireName());
 
     private static readonly Setting<string?> KeyFile = Setting.Text("engine-key-file", "file", $"File with the API key of the server; or set {KeyVariable}");
     private static readonly Setting<bool> BitExact = Setting.Flag("bit-exact", "Declare that the server computes the same bits in any batch: greedy answers are then resumed exactly");

@@ -50,7 +50,7 @@ internal sealed partial class RolloutCore
             Fail(step, FormattableString.Invariant($"it was not back within {_plan.Timeout.TotalSeconds:0.#} s: {step.Detail}"), now);
     }
 
-    private bool IsBack(MemberRow row) => Floor.IsReady(row) && row.Revision == _plan.Revision;
+    private bool IsBack(MemberRow row) => MinAvailable.IsReady(row) && row.Revision == _plan.Revision;
 
     private void Probe(RolloutStep step, TimeSpan now)
     {
@@ -89,7 +89,7 @@ internal sealed partial class RolloutCore
     {
         foreach (RolloutStep step in _steps.Where(step => step.Stage == RolloutStage.Draining))
         {
-            if (StopReason is null && step.WasReady && _floor.Breach(step.Models, Lenient(_rows)) is { } breach)
+            if (StopReason is null && step.WasReady && _minAvailable.Breach(step.Models, Lenient(_rows)) is { } breach)
                 Stop($"another replica was lost while {step.Name} drained: {breach}");
             if (StopReason is { } reason)
                 CallOff(step, $"called off: {reason}", now);
@@ -105,17 +105,17 @@ internal sealed partial class RolloutCore
     private void Begin(TimeSpan now)
     {
         string? blocked = null;
-        foreach (RolloutStep step in _steps.Where(step => step.IsWaiting).OrderBy(step => Floor.IsReady(step.Row)).ThenBy(step => step.Name, StringComparer.Ordinal))
+        foreach (RolloutStep step in _steps.Where(step => step.IsWaiting).OrderBy(step => MinAvailable.IsReady(step.Row)).ThenBy(step => step.Name, StringComparer.Ordinal))
         {
             if (_steps.Count(other => other.IsActive) >= _plan.MaxUnavailable)
                 break;
-            if (Floor.IsReady(step.Row) && _floor.Breach(step.Models, WithoutActive(), step.Name) is { } breach)
+            if (MinAvailable.IsReady(step.Row) && _minAvailable.Breach(step.Models, WithoutActive(), step.Name) is { } breach)
             {
                 blocked ??= breach;
                 step.Detail = breach;
                 continue;
             }
-            step.WasReady = Floor.IsReady(step.Row);
+            step.WasReady = MinAvailable.IsReady(step.Row);
             if (step.Row.State is "alive" or "suspect")
             {
                 step.Generation = step.Row.Generation;

@@ -13,7 +13,7 @@ internal sealed partial class RolloutCore
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
 
     private readonly RolloutPlan _plan;
-    private readonly Floor _floor;
+    private readonly MinAvailable _minAvailable;
     private readonly List<RolloutStep> _steps;
     private readonly List<(RolloutOrder Order, string Name)> _orders = [];
     private IReadOnlyList<MemberRow> _rows;
@@ -26,7 +26,7 @@ internal sealed partial class RolloutCore
         _plan = plan;
         _rows = rows;
         List<MemberRow> replicas = [.. rows.Where(row => row.Role == Roles.Replica && (row.State is "alive" or "suspect" || (row.State == "dead" && !plan.IgnoreDead)))];
-        _floor = new Floor(replicas, plan.MaxUnavailable);
+        _minAvailable = new MinAvailable(replicas, plan.MaxUnavailable);
         _steps = [.. replicas.Select(row => new RolloutStep(row, row.Revision == plan.Revision && row.State != "dead" ? RolloutStage.Skipped : RolloutStage.Waiting))];
     }
 
@@ -95,7 +95,7 @@ internal sealed partial class RolloutCore
             step.Go(RolloutStage.Updated, now);
             return;
         }
-        step.Errors = new ErrorCalm(_plan.Calm, _plan.MaxErrorRate, now);
+        step.Errors = new ErrorRateGate(_plan.Calm, _plan.MaxErrorRate, now);
         step.Go(RolloutStage.Calming, now);
     });
 

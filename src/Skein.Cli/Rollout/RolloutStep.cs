@@ -38,7 +38,7 @@ internal sealed class RolloutStep(MemberRow row, RolloutStage stage)
     /// <summary>It took work when its way began: while it is away the fleet is smaller.</summary>
     public bool WasReady { get; set; }
 
-    public ErrorCalm? Errors { get; set; }
+    public ErrorRateGate? Errors { get; set; }
 
     public bool IsActive => Stage is > RolloutStage.Waiting and <= RolloutStage.RollingBack;
 

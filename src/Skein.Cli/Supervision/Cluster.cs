@@ -5,7 +5,7 @@ internal sealed class Cluster : IDisposable
 {
     private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(5);
 
-    private readonly List<KeptMember> _members;
+    private readonly List<SupervisedMember> _members;
     private readonly CancellationTokenSource _stop = new();
 
     /// <param name="specs">Members in the order of their start; the first is the seed of all others.</param>
@@ -13,13 +13,13 @@ internal sealed class Cluster : IDisposable
     /// <param name="time">Time.</param>
     /// <param name="say">Gets one line for each thing that happens.</param>
     public Cluster(IEnumerable<MemberSpec> specs, TimeSpan restartDelay, TimeProvider time, Action<string> say) =>
-        _members = [.. specs.Select(spec => new KeptMember(spec, restartDelay, () => SeedsFor(spec.Name), time, say))];
+        _members = [.. specs.Select(spec => new SupervisedMember(spec, restartDelay, () => SeedsFor(spec.Name), time, say))];
 
-    public IReadOnlyList<KeptMember> Members => _members;
+    public IReadOnlyList<SupervisedMember> Members => _members;
 
     /// <summary>Starts the first member, then the others together, and waits until all are up.</summary>
     /// <exception cref="MemberFailedException">One ended before it was up; the message says which and why.</exception>
-    public async Task StartAsync(Action<KeptMember> onUp, CancellationToken cancellationToken)
+    public async Task StartAsync(Action<SupervisedMember> onUp, CancellationToken cancellationToken)
     {
         await StartAsync(_members[0], onUp, cancellationToken);
         await Task.WhenAll(_members.Skip(1).Select(member => StartAsync(member, onUp, cancellationToken)));
@@ -34,7 +34,7 @@ internal sealed class Cluster : IDisposable
 
     public void Dispose() => _stop.Dispose();
 
-    private async Task StartAsync(KeptMember member, Action<KeptMember> onUp, CancellationToken cancellationToken)
+    private async Task StartAsync(SupervisedMember member, Action<SupervisedMember> onUp, CancellationToken cancellationToken)
     {
         await member.StartAsync(_stop.Token).WaitAsync(cancellationToken);
         onUp(member);

@@ -122,7 +122,7 @@ internal sealed class SupervisedProcess : IDisposable
             return;
         if (MemberReady.FromLine(line) is { } ready)
             _ready.TrySetResult(ready);
-        else if (RestartWish.FromLine(line) is { } wish)
+        else if (RequestedRestart.FromLine(line) is { } wish)
             WantedRevision = wish.Revision;
     }
 

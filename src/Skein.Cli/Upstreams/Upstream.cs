@@ -1,7 +1,7 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Logging;
 using Skein.Engines;
-using Skein.Engines.OpenAi;
+using Skein.Engines.OpenAiCompatible;
 using Skein.Gateway.Upstreams;
 
 namespace Skein.Cli.Upstreams;
@@ -52,7 +52,7 @@ internal sealed partial class Upstream(
                 _generation = Math.Max(_generation + 1, (ulong)time.GetUtcNow().ToUnixTimeMilliseconds());
                 return await UpstreamReplica.StartAsync(server, enginePatience, _generation, configure, cancellationToken);
             }
-            catch (Exception error) when (error is EngineException or ArgumentException or Replica.ReplicaBindException)
+            catch (Exception error) when (error is EngineException or ArgumentException or Skein.Serving.ReplicaBindException)
             {
                 if (error.Message != told)
                     Log.NotServed(logger, _name, told = error.Message);

@@ -1,6 +1,6 @@
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.Logging;
-using Skein.Engines.OpenAi;
+using Skein.Engines.OpenAiCompatible;
 using Skein.Gateway.Upstreams;
 
 namespace Skein.Cli.Upstreams;

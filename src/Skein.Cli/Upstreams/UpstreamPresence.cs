@@ -1,5 +1,5 @@
 using Skein.Gateway.Upstreams;
-using Skein.Replica;
+using Skein.Serving;
 using Skein.Routing.Fleet;
 
 namespace Skein.Cli.Upstreams;

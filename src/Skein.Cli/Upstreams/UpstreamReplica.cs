@@ -1,8 +1,8 @@
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Skein.Engines;
-using Skein.Engines.OpenAi;
-using Skein.Replica;
+using Skein.Engines.OpenAiCompatible;
+using Skein.Serving;
 using Skein.Routing.Fleet;
 
 namespace Skein.Cli.Upstreams;

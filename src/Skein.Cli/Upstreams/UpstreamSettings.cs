@@ -1,6 +1,6 @@
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
-using Skein.Engines.OpenAi;
+using Skein.Engines.OpenAiCompatible;
 
 namespace Skein.Cli.Upstreams;
 

@@ -46,7 +46,7 @@ public static class EmbeddedEngine
         var vocabulary = Vocabulary.Read(file.Metadata);
         var shape = LlamaShape.Read(file.Metadata, vocabulary.Count);
         var model = new LlamaModel(shape, LlamaWeights.Read(file, shape));
-        var chat = ChatFormat.Recognize(file.Metadata.TextOrNull("tokenizer.chat_template"), vocabulary);
+        var chat = ChatTemplate.Recognize(file.Metadata.TextOrNull("tokenizer.chat_template"), vocabulary);
         var description = new ModelDescription
         {
             Name = NameOf(options, file.Metadata),

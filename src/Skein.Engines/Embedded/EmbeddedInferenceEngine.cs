@@ -16,7 +16,7 @@ internal sealed class EmbeddedInferenceEngine(
     ModelDescription description,
     LlamaModel model,
     Vocabulary vocabulary,
-    ChatFormat? chat,
+    ChatTemplate? chat,
     double tokensPerSecond,
     TimeProvider time,
     Func<ulong> drawSeed) : IInferenceEngine
@@ -32,7 +32,7 @@ internal sealed class EmbeddedInferenceEngine(
     {
         cancellationToken.ThrowIfCancellationRequested();
         var plan = _planner.Plan(request);
-        var answer = new Answer(plan, vocabulary);
+        var answer = new GeneratedAnswer(plan, vocabulary);
         yield return StartFrame(plan, answer);
 
         using var cache = model.NewCache();
@@ -49,13 +49,13 @@ internal sealed class EmbeddedInferenceEngine(
     {
         cancellationToken.ThrowIfCancellationRequested();
         var plan = _planner.Plan(request);
-        var held = new Answer(plan, vocabulary);
+        var held = new GeneratedAnswer(plan, vocabulary);
         using var cache = model.NewCache();
         var logits = new float[vocabulary.Count];
         await PrefillAsync([.. plan.Prompt, .. held.Ids], cache, logits, cancellationToken);
         yield return StartFrame(plan, held);
 
-        var answer = new Answer(_planner.Resumed(plan, await continued(cancellationToken)), vocabulary);
+        var answer = new GeneratedAnswer(_planner.Resumed(plan, await continued(cancellationToken)), vocabulary);
         if (!answer.Ids.Take(held.Ids.Count).SequenceEqual(held.Ids))
         {
             throw Refusal.Resume($"the journal's {answer.Ids.Count} ids do not begin with the {held.Ids.Count} that were held");
@@ -75,7 +75,7 @@ internal sealed class EmbeddedInferenceEngine(
     /// <param name="logits">Room for one token's.</param>
     /// <param name="cancellationToken">Stops it.</param>
     private async IAsyncEnumerable<GenerateFrame> DecodeAsync(
-        Answer answer, IEnumerable<int> unread, KvCache cache, float[] logits, [EnumeratorCancellation] CancellationToken cancellationToken)
+        GeneratedAnswer answer, IEnumerable<int> unread, KvCache cache, float[] logits, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         if (!answer.IsComplete)
         {
@@ -97,7 +97,7 @@ internal sealed class EmbeddedInferenceEngine(
         yield return answer.Finish();
     }
 
-    private GenerateFrame StartFrame(GenerationPlan plan, Answer answer) => new()
+    private GenerateFrame StartFrame(GenerationPlan plan, GeneratedAnswer answer) => new()
     {
         FirstIndex = (uint)answer.Ids.Count,
         Start = new Start

@@ -28,7 +28,7 @@ internal sealed class SimulatedGeneration
             throw new EngineException(EngineError.ModelNotFound, $"model is '{request.Model}'; this replica serves '{model.Description.Name}'");
         }
 
-        RequestChecks.Check(request);
+        SimulatedRequestChecks.Check(request);
         _promptIds = SimulatedPrompt.ReadIds(request, ContextTokens);
         _maxTokens = DecideMaxTokens();
         PromptKey = model.PromptKey(_promptIds);

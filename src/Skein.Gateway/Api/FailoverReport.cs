@@ -36,5 +36,5 @@ internal static class FailoverReport
 
     /// <summary>Nothing was lost where the gateway took the stream from a replica that still worked.</summary>
     private static string WordFor(string reason) =>
-        reason == FaultReason.Draining.Word() || reason == FaultReason.Straggler.Word() ? "moved" : "lost";
+        reason == FaultReason.Draining.ToWireName() || reason == FaultReason.Straggler.ToWireName() ? "moved" : "lost";
 }

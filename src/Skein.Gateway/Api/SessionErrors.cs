@@ -8,7 +8,7 @@ namespace Skein.Gateway.Api;
 /// <param name="Type">OpenAI's coarse class of error.</param>
 /// <param name="Code">The code of every API, and the outcome in metrics.</param>
 /// <param name="Grpc">gRPC status.</param>
-internal sealed record ErrorFace(int Http, string Type, string Code, StatusCode Grpc);
+internal sealed record ErrorMapping(int Http, string Type, string Code, StatusCode Grpc);
 
 /// <summary>The one table from session errors to what clients see.</summary>
 internal static class SessionErrors
@@ -20,9 +20,9 @@ internal static class SessionErrors
     /// <summary>Said where a refusal asks to come back and the session did not compute when.</summary>
     public static readonly TimeSpan DefaultRetryAfter = TimeSpan.FromSeconds(1);
 
-    public static readonly ErrorFace Internal = new(500, ServerType, "internal_error", StatusCode.Internal);
+    public static readonly ErrorMapping Internal = new(500, ServerType, "internal_error", StatusCode.Internal);
 
-    public static ErrorFace Face(SessionError error) => error switch
+    public static ErrorMapping Face(SessionError error) => error switch
     {
         SessionError.InvalidRequest => new(400, InvalidRequestType, "invalid_request_error", StatusCode.InvalidArgument),
         SessionError.ContextLengthExceeded => new(400, InvalidRequestType, "context_length_exceeded", StatusCode.FailedPrecondition),

@@ -12,7 +12,7 @@ internal sealed class BeaconFeed(FleetTracker fleet, AdmissionQueue admission)
     /// <summary>Time between two polls: what it adds to a beacon's age. Beacons come ten times a second, and on change.</summary>
     public static readonly TimeSpan Period = TimeSpan.FromMilliseconds(20);
 
-    private readonly List<RunningNews> _news = [];
+    private readonly List<RunningReport> _news = [];
     private Dictionary<ReplicaId, long> _taken = [];
     private FleetSnapshot? _seen;
 
@@ -33,7 +33,7 @@ internal sealed class BeaconFeed(FleetTracker fleet, AdmissionQueue admission)
                 || beacon.Sequence <= _taken[replica.Id])
                 continue;
             _taken[replica.Id] = beacon.Sequence;
-            _news.Add(new RunningNews(replica, beacon.InFlight, beacon.ReceivedAt));
+            _news.Add(new RunningReport(replica, beacon.InFlight, beacon.ReceivedAt));
         }
         if (_news.Count > 0)
             admission.Report(_news);

@@ -15,7 +15,7 @@ internal sealed class BusAttempt : IDisposable
     public const int WindowBytes = 64 << 10;
 
     private readonly TokenBus _bus;
-    private readonly Channel<Arrival> _inbox = Channel.CreateUnbounded<Arrival>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Channel<ReceivedFrame> _inbox = Channel.CreateUnbounded<ReceivedFrame>(new UnboundedChannelOptions { SingleReader = true });
     private readonly CancellationToken _cancellation;
     private CancellationTokenRegistration _onCancel;
     private int _owedBytes;
@@ -56,12 +56,12 @@ internal sealed class BusAttempt : IDisposable
     public bool TryRead([NotNullWhen(true)] out GenerateFrame? frame)
     {
         frame = null;
-        if (_cancellation.IsCancellationRequested || !_inbox.Reader.TryRead(out Arrival arrival))
+        if (_cancellation.IsCancellationRequested || !_inbox.Reader.TryRead(out ReceivedFrame received))
             return false;
-        frame = arrival.Frame;
-        if (arrival.Bytes == 0)
+        frame = received.Frame;
+        if (received.Bytes == 0)
             _beatUnread = false;
-        _readBytes += arrival.Bytes;
+        _readBytes += received.Bytes;
         if (_readBytes >= WindowBytes / 2)
         {
             Interlocked.Add(ref _owedBytes, -_readBytes);
@@ -82,7 +82,7 @@ internal sealed class BusAttempt : IDisposable
         int bytes = frame.CalculateSize();
         frame.Stream = 0;
         Interlocked.Add(ref _owedBytes, bytes);
-        _inbox.Writer.TryWrite(new Arrival(frame, bytes));
+        _inbox.Writer.TryWrite(new ReceivedFrame(frame, bytes));
     }
 
     /// <summary>The bus lives: so do those of its attempts that have nothing to say.</summary>
@@ -91,7 +91,7 @@ internal sealed class BusAttempt : IDisposable
         if (!_heardSinceBeat && !_beatUnread)
         {
             _beatUnread = true;
-            _inbox.Writer.TryWrite(new Arrival(new GenerateFrame { Attempt = Request.Attempt, Choice = Request.Choice }, Bytes: 0));
+            _inbox.Writer.TryWrite(new ReceivedFrame(new GenerateFrame { Attempt = Request.Attempt, Choice = Request.Choice }, Bytes: 0));
         }
         _heardSinceBeat = false;
     }
@@ -111,5 +111,5 @@ internal sealed class BusAttempt : IDisposable
 
     /// <param name="Frame">As it is handed on.</param>
     /// <param name="Bytes">What it took of the window; 0 for a heartbeat.</param>
-    private readonly record struct Arrival(GenerateFrame Frame, int Bytes);
+    private readonly record struct ReceivedFrame(GenerateFrame Frame, int Bytes);
 }

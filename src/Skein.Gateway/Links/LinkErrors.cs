@@ -48,7 +48,7 @@ internal static class LinkErrors
 
     private static LinkError? OfStatus(StatusCode code, RpcStatus? details) => code switch
     {
-        _ when HasReason(details, ErrorReasons.HoldRefused) => LinkError.ResumeRefused,
+        _ when HasReason(details, ErrorReasons.StandbyRefused) => LinkError.ResumeRefused,
         // No replica is at fault who says no to the request, or to whom it is sent by.
         StatusCode.InvalidArgument or StatusCode.Unauthenticated or StatusCode.PermissionDenied => LinkError.InvalidRequest,
         StatusCode.NotFound => LinkError.ModelNotFound,

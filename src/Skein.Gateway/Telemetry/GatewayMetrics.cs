@@ -31,7 +31,7 @@ internal sealed class GatewayMetrics : IDisposable
     private readonly Histogram<double> _duration;
     private readonly Histogram<double> _firstToken;
 
-    public GatewayMetrics(IMeterFactory meters, IFleetVitals vitals, RequestTally tally, BodyMemory bodies, TimeProvider time)
+    public GatewayMetrics(IMeterFactory meters, IFleetVitals vitals, RequestTally tally, RequestMemoryBudget bodies, TimeProvider time)
     {
         _tally = tally;
         _time = time;
@@ -45,7 +45,7 @@ internal sealed class GatewayMetrics : IDisposable
         _meter.CreateObservableCounter(MetricNames.Hedges, () => Hedges(vitals), "{hedge}", "Second replicas asked for a late first token, and those that won.");
         _meter.CreateObservableCounter(MetricNames.LateFrames, () => vitals.LateFrames, "{frame}", "Frames dropped because their attempt had been given up.");
         _meter.CreateObservableGauge(MetricNames.QueueDepth, () => Queues(vitals), "{request}", "Requests that wait for a slot.");
-        _meter.CreateObservableGauge(MetricNames.BodyMemory, () => bodies.Bytes, "By", "Held by the bodies of requests that are read or run, over HTTP and gRPC.");
+        _meter.CreateObservableGauge(MetricNames.RequestMemoryBudget, () => bodies.Bytes, "By", "Held by the bodies of requests that are read or run, over HTTP and gRPC.");
         _meter.CreateObservableGauge(MetricNames.Sessions, () => vitals.Sessions, "{session}", "Sessions that run or wait.");
         _meter.CreateObservableGauge(MetricNames.JournalMemory, () => vitals.JournalBytes, "By", "Kept of answers to go on with them elsewhere.");
         _meter.CreateObservableGauge(MetricNames.Members, () => Members(vitals), "{member}", "Members in this gateway's view, by role and state.");

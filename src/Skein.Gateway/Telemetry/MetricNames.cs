@@ -37,7 +37,7 @@ public static class MetricNames
     public const string QueueDepth = "skein.queue.depth";
 
     /// <summary>Gauge, By: what the bodies of requests hold, over HTTP and gRPC, being read or running.</summary>
-    public const string BodyMemory = "skein.request.bodies";
+    public const string RequestMemoryBudget = "skein.request.bodies";
 
     /// <summary>Gauge: sessions that run or wait.</summary>
     public const string Sessions = "skein.sessions";

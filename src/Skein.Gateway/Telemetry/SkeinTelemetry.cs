@@ -17,7 +17,7 @@ public static class SkeinTelemetry
         services.AddMetrics();
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton<RequestTally>();
-        services.TryAddSingleton<BodyMemory>();
+        services.TryAddSingleton<RequestMemoryBudget>();
         services.TryAddSingleton<GatewayMetrics>();
         services.AddOpenTelemetry().WithMetrics(metrics => metrics
             .AddMeter(MetricNames.Meter)

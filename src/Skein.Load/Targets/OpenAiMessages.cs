@@ -4,14 +4,14 @@ using System.Text.Json.Serialization;
 namespace Skein.Load.Targets;
 
 internal sealed record ChatRequest(
-    string Model, IReadOnlyList<ChatMessage> Messages, int MaxTokens, float Temperature, ulong Seed, bool Stream, StreamOptions StreamOptions)
+    string Model, IReadOnlyList<OpenAiMessage> Messages, int MaxTokens, float Temperature, ulong Seed, bool Stream, StreamOptions StreamOptions)
 {
     // Not init: the generator would take it for a parameter of the constructor.
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? Extra { get; set; }
 }
 
-internal sealed record ChatMessage(string Role, string Content);
+internal sealed record OpenAiMessage(string Role, string Content);
 
 internal sealed record StreamOptions(bool IncludeUsage);
 
@@ -41,5 +41,5 @@ internal sealed record ModelEntry(string? Id);
 [JsonSerializable(typeof(ChatChunk))]
 [JsonSerializable(typeof(ErrorResponse))]
 [JsonSerializable(typeof(ModelList))]
-[JsonSerializable(typeof(ChatMessage[]))]
+[JsonSerializable(typeof(OpenAiMessage[]))]
 internal sealed partial class OpenAiJson : JsonSerializerContext;

@@ -150,7 +150,7 @@ internal sealed class OpenAiTarget : IBenchTarget
 
     private JsonContent Body(string prompt) => JsonContent.Create(
         new ChatRequest(
-            Model, [new ChatMessage("user", prompt)], _options.MaxTokens, _options.Temperature, _options.Seed, Stream: true, new StreamOptions(IncludeUsage: true))
+            Model, [new OpenAiMessage("user", prompt)], _options.MaxTokens, _options.Temperature, _options.Seed, Stream: true, new StreamOptions(IncludeUsage: true))
         {
             Extra = new Dictionary<string, JsonElement>(_options.Extra),
         },

@@ -95,7 +95,7 @@ internal sealed class SkeinTarget : IBenchTarget
         Chat = new ChatPrompt
         {
             Messages = ByteString.CopyFrom(
-                JsonSerializer.SerializeToUtf8Bytes([new ChatMessage("user", prompt)], OpenAiJson.Default.ChatMessageArray)),
+                JsonSerializer.SerializeToUtf8Bytes([new OpenAiMessage("user", prompt)], OpenAiJson.Default.OpenAiMessageArray)),
         },
         MaxTokens = (uint)_options.MaxTokens,
         Sampling = new Sampling { Temperature = _options.Temperature, Seed = _options.Seed },

@@ -1,4 +1,4 @@
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 
 namespace Skein.Membership.Core;
 
@@ -6,7 +6,7 @@ namespace Skein.Membership.Core;
 /// Tells this member's load straight to those who place work on it: ten times a second, and at once when it changed by a tenth. A packet of
 /// its own, so that it never waits for membership news, nor delays them; a lost one is replaced by the next.
 /// </summary>
-internal sealed class Beacons(CoreState state, Outbox outbox)
+internal sealed class Beacons(CoreState state, PacketWriter outbox)
 {
     private (uint InFlight, uint Queued) _load;
     private (uint InFlight, uint Queued) _told;

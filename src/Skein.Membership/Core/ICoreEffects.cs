@@ -1,4 +1,4 @@
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 
 namespace Skein.Membership.Core;
 
@@ -38,7 +38,7 @@ internal enum ExchangePurpose
     Probe,
     Seed,
     NameCheck,
-    Repair,
+    AntiEntropy,
 }
 
 internal enum ExchangeOutcome

@@ -1,9 +1,9 @@
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 
 namespace Skein.Membership.Core;
 
 /// <summary>Gossips this member's own load as a slow fact: when it changed, and not more often than the interval allows.</summary>
-internal sealed class LoadReporter(CoreState state, Spreader spreader)
+internal sealed class LoadReporter(CoreState state, Broadcaster spreader)
 {
     private (uint InFlight, uint Queued) _now;
     private TimeSpan _notBefore;

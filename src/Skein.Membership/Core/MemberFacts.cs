@@ -1,5 +1,5 @@
 using System.Text;
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 
 namespace Skein.Membership.Core;
 

@@ -1,4 +1,4 @@
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 
 namespace Skein.Membership.Core;
 
@@ -22,25 +22,25 @@ internal sealed partial class MembershipCore
                 _prober.OnIndirectEnd((uint)key);
                 break;
             case TimerKind.RelayEnd:
-                _relays.OnEnd((uint)key);
+                _indirectProbes.OnEnd((uint)key);
                 break;
             case TimerKind.Suspicion:
-                _judge.OnSuspicionTimer(key);
+                _suspicionManager.OnSuspicionTimer(key);
                 break;
             case TimerKind.Gossip:
-                _spreader.OnTimer();
+                _broadcaster.OnTimer();
                 break;
             case TimerKind.Seed:
-                _joiner.OnTimer((int)key);
+                _seedBootstrap.OnTimer((int)key);
                 break;
             case TimerKind.SeedHedge:
-                _joiner.OnHedgeTimer();
+                _seedBootstrap.OnHedgeTimer();
                 break;
             case TimerKind.NameCheckEnd:
                 _nameCheck.OnTimer((int)key);
                 break;
             case TimerKind.AntiEntropy:
-                _repair.OnAntiEntropy();
+                _antiEntropy.OnAntiEntropy();
                 break;
             case TimerKind.DeadContact:
                 ContactDead();
@@ -52,10 +52,10 @@ internal sealed partial class MembershipCore
                 _beacons.OnTimer();
                 break;
             case TimerKind.Watch:
-                _watcher.OnTimer();
+                _connectionMonitor.OnTimer();
                 break;
-            case TimerKind.SelfJudge:
-                _selfJudge.OnTimer();
+            case TimerKind.FlapDamper:
+                _flapDamper.OnTimer();
                 break;
             case TimerKind.Housekeeping:
                 _state.Table.ForgetGone(_state.Now);
@@ -90,11 +90,11 @@ internal sealed partial class MembershipCore
         {
             case PacketKind.Ping when body.Target == _state.Self.Id && _state.Phase != CorePhase.Observing:
                 Merge(body, ClaimSource.Rumour);
-                _outbox.Ack(from, body.Sequence, sender);
+                _packetWriter.Ack(from, body.Sequence, sender);
                 GetToKnow(from, header);
                 return;
             case PacketKind.Ping when _state.Phase != CorePhase.Observing:
-                _outbox.Correct(from, _state.Self, sender);
+                _packetWriter.Correct(from, _state.Self, sender);
                 return;
             case PacketKind.Ack:
                 OnAck(from, header, body);
@@ -106,7 +106,7 @@ internal sealed partial class MembershipCore
                 IntroduceSelf(from, header);
                 break;
             case PacketKind.PingRequest:
-                _relays.OnRequest(from, body.Sequence, body.Target, body.TargetAddress);
+                _indirectProbes.OnRequest(from, body.Sequence, body.Target, body.TargetAddress);
                 break;
             case PacketKind.Nack:
                 _prober.OnNack(body.Sequence, header.Sender, body.Target);
@@ -115,13 +115,13 @@ internal sealed partial class MembershipCore
                 _beacons.OnReceived(sender, body);
                 return;
             case PacketKind.Compare:
-                _repair.OnCompare(from, body.BucketDigests);
+                _antiEntropy.OnCompare(from, body.BucketDigests);
                 break;
             case PacketKind.Versions:
-                _repair.OnVersions(from, body);
+                _antiEntropy.OnVersions(from, body);
                 break;
             case PacketKind.Want:
-                _repair.OnWant(from, body.Wanted);
+                _antiEntropy.OnWant(from, body.Wanted);
                 break;
         }
         Merge(body, body.Kind == PacketKind.State ? ClaimSource.Comparison : ClaimSource.Rumour);
@@ -135,17 +135,17 @@ internal sealed partial class MembershipCore
         bool direct = body.Target == 0;
         bool ours = _prober.OnAck(body.Sequence, direct ? header.Sender : body.Target, direct ? header.Generation : null);
         if (!ours && direct)
-            _relays.OnAck(body.Sequence, header.Sender);
+            _indirectProbes.OnAck(body.Sequence, header.Sender);
         Merge(body, ClaimSource.Rumour);
         if (!_strangers.Applies)
-            _repair.OnDigest(from, body.Digest);
+            _antiEntropy.OnDigest(from, body.Digest);
     }
 
     /// <summary>A life that is not known yet is asked who it is, unless it has just said so.</summary>
     private void GetToKnow(PeerAddress from, in PacketHeader header)
     {
         if (_state.Table.Find(header.Sender) is not { } record || record.Generation != header.Generation)
-            _repair.Want(from, header.Sender);
+            _antiEntropy.Want(from, header.Sender);
     }
 
     /// <summary>
@@ -155,7 +155,7 @@ internal sealed partial class MembershipCore
     private void IntroduceSelf(PeerAddress from, in PacketHeader header)
     {
         if (_state.Phase == CorePhase.Active && _state.Table.Find(header.Sender) is { } record && record.Generation < header.Generation)
-            _outbox.Correct(from, _state.Self, record);
+            _packetWriter.Correct(from, _state.Self, record);
     }
 
     /// <summary>A known life, at its own address.</summary>
@@ -172,13 +172,13 @@ internal sealed partial class MembershipCore
             if (_state.Phase == CorePhase.Observing && update.Id == _state.Self.Id)
                 _nameCheck.Hear(update);
             else
-                _merger.Apply(update, source);
+                _updateApplier.Apply(update, source);
         }
         PacketBody.Nested loads = body.Items(PacketBody.LoadsField);
         while (loads.TryNext(out ReadOnlySpan<byte> bytes))
         {
             _ = LoadUpdate.TryRead(bytes, out LoadUpdate load);
-            _merger.Apply(load);
+            _updateApplier.Apply(load);
         }
     }
 
@@ -186,9 +186,9 @@ internal sealed partial class MembershipCore
     private void Correct(PeerAddress from, in PacketHeader header, MemberRecord? sender)
     {
         MemberRecord? record = sender ?? _state.Table.Find(header.Sender);
-        bool stale = _state.Variant.Repair && record is not null && (header.Generation < record.Generation || !record.IsLive);
+        bool stale = _state.Variant.AntiEntropy && record is not null && (header.Generation < record.Generation || !record.IsLive);
         if (stale && record != _state.Self && _state.Phase == CorePhase.Active)
-            _outbox.Correct(from, record!, record);
+            _packetWriter.Correct(from, record!, record);
     }
 
     private MemberRecord? NoteSender(in PacketHeader header)
@@ -211,7 +211,7 @@ internal sealed partial class MembershipCore
             _prober.Start(record, askTcpAtOnce: refused);
     }
 
-    private void Ask(MemberRecord record) => _outbox.Ping(record.Address, _prober.NextSequence(), record);
+    private void Ask(MemberRecord record) => _packetWriter.Ping(record.Address, _prober.NextSequence(), record);
 
     private void ContactDead()
     {
@@ -233,7 +233,7 @@ internal sealed partial class MembershipCore
         _state.ListenUntil = now + _state.Options.ProbePeriod;
         _state.Health.Worsen(1);
         _prober.Forget();
-        _judge.Forgive(late);
+        _suspicionManager.Forgive(late);
         _state.Effects.Report(CoreEvent.WokeUp, _state.Self);
     }
 
@@ -243,7 +243,7 @@ internal sealed partial class MembershipCore
             return;
         _digest = _state.Table.Digest;
         _state.DigestSince = _state.Now;
-        _watcher.OnViewChanged();
+        _connectionMonitor.OnViewChanged();
         if (_state.Table.HasSurplus)
             _state.Table.ForgetGone(_state.Now);
     }

@@ -1,4 +1,4 @@
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 
 namespace Skein.Membership.Core;
 
@@ -10,21 +10,21 @@ internal sealed partial class MembershipCore
 {
     private readonly CoreState _state;
     private readonly PacketSeal _seal;
-    private readonly StrangerLimit _strangers = new();
+    private readonly AmplificationLimit _strangers = new();
     private readonly bool _keysProveSenders;
-    private readonly Outbox _outbox;
-    private readonly Spreader _spreader;
-    private readonly Judge _judge;
-    private readonly Merger _merger;
+    private readonly PacketWriter _packetWriter;
+    private readonly Broadcaster _broadcaster;
+    private readonly SuspicionManager _suspicionManager;
+    private readonly UpdateApplier _updateApplier;
     private readonly Prober _prober;
-    private readonly Relays _relays;
+    private readonly IndirectProbes _indirectProbes;
     private readonly NameCheck _nameCheck;
-    private readonly Joiner _joiner;
-    private readonly Repair _repair;
+    private readonly SeedBootstrap _seedBootstrap;
+    private readonly AntiEntropy _antiEntropy;
     private readonly LoadReporter _load;
-    private readonly Watcher _watcher;
+    private readonly ConnectionMonitor _connectionMonitor;
     private readonly Beacons _beacons;
-    private readonly SelfJudge _selfJudge;
+    private readonly FlapDamper _flapDamper;
     private readonly byte[] _reply = new byte[WireLimits.Datagram];
     private PeerAddress _from;
     private ulong _digest;
@@ -37,19 +37,19 @@ internal sealed partial class MembershipCore
         _state = new CoreState(settings, table, seed, effects);
         _seal = new PacketSeal(PacketHeader.ClusterOf(settings.Cluster), self.Id, settings.Keys);
         _keysProveSenders = !settings.Keys.IsEmpty;
-        _outbox = new Outbox(_state, _seal, _strangers);
-        _spreader = new Spreader(_state, _outbox);
-        _judge = new Judge(_state, _spreader) { Verify = Verify, Ask = Ask };
-        _selfJudge = new SelfJudge(_state, _judge);
-        _prober = new Prober(_state, _outbox, _judge, _selfJudge);
-        _relays = new Relays(_state, _outbox, _prober);
-        _repair = new Repair(_state, _outbox);
-        _merger = new Merger(_state, _judge, _spreader, _selfJudge) { AskFor = id => _repair.Want(_from, id) };
-        _nameCheck = new NameCheck(_state, _outbox, _spreader, Begin);
-        _joiner = new Joiner(_state, _outbox, _nameCheck, settings.Seeds);
-        _load = new LoadReporter(_state, _spreader);
-        _beacons = new Beacons(_state, _outbox);
-        _watcher = new Watcher(_state, _outbox, _prober);
+        _packetWriter = new PacketWriter(_state, _seal, _strangers);
+        _broadcaster = new Broadcaster(_state, _packetWriter);
+        _suspicionManager = new SuspicionManager(_state, _broadcaster) { Verify = Verify, Ask = Ask };
+        _flapDamper = new FlapDamper(_state, _suspicionManager);
+        _prober = new Prober(_state, _packetWriter, _suspicionManager, _flapDamper);
+        _indirectProbes = new IndirectProbes(_state, _packetWriter, _prober);
+        _antiEntropy = new AntiEntropy(_state, _packetWriter);
+        _updateApplier = new UpdateApplier(_state, _suspicionManager, _broadcaster, _flapDamper) { AskFor = id => _antiEntropy.Want(_from, id) };
+        _nameCheck = new NameCheck(_state, _packetWriter, _broadcaster, Begin);
+        _seedBootstrap = new SeedBootstrap(_state, _packetWriter, _nameCheck, settings.Seeds);
+        _load = new LoadReporter(_state, _broadcaster);
+        _beacons = new Beacons(_state, _packetWriter);
+        _connectionMonitor = new ConnectionMonitor(_state, _packetWriter, _prober);
     }
 
     public MemberTable Table => _state.Table;
@@ -65,7 +65,7 @@ internal sealed partial class MembershipCore
 
     public int ProbesInFlight => _prober.InFlight;
 
-    public IEnumerable<SeedStatus> Seeds => _joiner.Seeds;
+    public IEnumerable<SeedStatus> Seeds => _seedBootstrap.Seeds;
 
     /// <summary>When <see cref="Advance"/> wants to be called next, at the latest.</summary>
     public TimeSpan NextDue => _state.Timers.NextDue;
@@ -74,7 +74,7 @@ internal sealed partial class MembershipCore
     public void Start(TimeSpan now)
     {
         Enter(now);
-        _joiner.Start();
+        _seedBootstrap.Start();
     }
 
     /// <summary>A simulation blocks what this member sends; matters to <see cref="ProtocolVariant.BlockingSends"/> only.</summary>
@@ -128,13 +128,13 @@ internal sealed partial class MembershipCore
         {
             case PacketKind.Ping when body.Target == _state.Self.Id && _state.Phase != CorePhase.Observing:
                 mayStay = true;
-                return _outbox.StreamAck(_reply, body.Sequence);
+                return _packetWriter.StreamAck(_reply, body.Sequence);
             case PacketKind.PushPull:
                 Merge(body, ClaimSource.Comparison);
                 NoteDigest();
-                return _outbox.FullState(PacketKind.State);
+                return _packetWriter.FullState(PacketKind.State);
             case PacketKind.Pull:
-                return _outbox.FullState(PacketKind.State);
+                return _packetWriter.FullState(PacketKind.State);
             default:
                 return default;
         }
@@ -158,10 +158,10 @@ internal sealed partial class MembershipCore
                 _prober.OnExchangeEnded((uint)token.Key, outcome);
                 break;
             case ExchangePurpose.Seed when outcome == ExchangeOutcome.Replied:
-                _joiner.OnReplied(token.Key);
+                _seedBootstrap.OnReplied(token.Key);
                 break;
             case ExchangePurpose.Seed:
-                _joiner.OnFailed(token.Key, outcome, outcome == ExchangeOutcome.Unreadable ? _seal.Explain(LastDrop, reply) : Joiner.Explain(outcome));
+                _seedBootstrap.OnFailed(token.Key, outcome, outcome == ExchangeOutcome.Unreadable ? _seal.Explain(LastDrop, reply) : SeedBootstrap.Explain(outcome));
                 break;
             case ExchangePurpose.NameCheck:
                 _nameCheck.OnExchangeEnded(outcome);
@@ -174,7 +174,7 @@ internal sealed partial class MembershipCore
     public void WatchEnded(int slot, PeerAddress peer, TimeSpan now)
     {
         Enter(now);
-        _watcher.OnEnded(slot, peer);
+        _connectionMonitor.OnEnded(slot, peer);
         NoteDigest();
     }
 
@@ -183,7 +183,7 @@ internal sealed partial class MembershipCore
     {
         Enter(now);
         if (_state.Phase != CorePhase.Over)
-            _joiner.OnResolved(seed, address);
+            _seedBootstrap.OnResolved(seed, address);
     }
 
     /// <summary>Replaces this member's metadata; at most 512 bytes.</summary>
@@ -192,7 +192,7 @@ internal sealed partial class MembershipCore
         Enter(now);
         _state.Table.Change(_state.Self, metadata, static (self, bytes) =>
             self.Facts = self.Facts with { MetadataSequence = self.MetadataSequence + 1, Metadata = bytes });
-        _spreader.Tell(_state.Self, UpdateParts.Metadata);
+        _broadcaster.Tell(_state.Self, UpdateParts.Metadata);
         NoteDigest();
     }
 
@@ -228,7 +228,7 @@ internal sealed partial class MembershipCore
     public void Synchronize(PeerAddress peer, TimeSpan now)
     {
         Enter(now);
-        _repair.Exchange(peer);
+        _antiEntropy.Exchange(peer);
     }
 
     /// <summary>Says goodbye; <see cref="CoreEvent.Goodbye"/> tells when that was said often enough.</summary>
@@ -240,7 +240,7 @@ internal sealed partial class MembershipCore
         bool known = _state.Phase == CorePhase.Active && _state.Table.Live.Count > 0;
         _state.Phase = CorePhase.Leaving;
         _state.Table.Change(_state.Self, static self => self.State = MemberState.Left);
-        _spreader.Tell(_state.Self, UpdateParts.State);
+        _broadcaster.Tell(_state.Self, UpdateParts.State);
         _state.Timers.Set(now + (known ? _state.Options.LeaveLinger : TimeSpan.Zero), TimerKind.LeaveEnd);
     }
 
@@ -250,7 +250,7 @@ internal sealed partial class MembershipCore
         TimeSpan phase = _state.Variant.CommonPeriods ? TimeSpan.FromTicks(period.Ticks - _state.Now.Ticks % period.Ticks) : _state.Random.Next(period);
         _state.Timers.Set(_state.Now + phase, TimerKind.Probe);
         SetDeadContact();
-        if (!_state.Variant.Repair)
+        if (!_state.Variant.AntiEntropy)
             _state.Timers.Set(_state.Now + _state.Random.Next(TimeSpan.FromSeconds(30)), TimerKind.AntiEntropy);
         SetHousekeeping();
     }

@@ -1,4 +1,4 @@
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 
 namespace Skein.Membership.Core;
 
@@ -6,7 +6,7 @@ namespace Skein.Membership.Core;
 /// Before a newcomer claims its name it asks the life that last had it, at its last address. An answer means that the name is in use; a
 /// refused connection, silence, or the very address this member has bound mean that it is free. Its generation is above all seen.
 /// </summary>
-internal sealed class NameCheck(CoreState state, Outbox outbox, Spreader spreader, Action activated)
+internal sealed class NameCheck(CoreState state, PacketWriter outbox, Broadcaster spreader, Action activated)
 {
     private readonly byte[] _request = new byte[WireLimits.Datagram];
     private MemberRecord? _older;

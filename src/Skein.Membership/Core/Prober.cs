@@ -1,4 +1,4 @@
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 
 namespace Skein.Membership.Core;
 
@@ -6,7 +6,7 @@ namespace Skein.Membership.Core;
 /// Finds out who is silent: in shuffled round-robin order, several probes in flight, each decided when its own indirect round ends (SWIM,
 /// DSN 2002, section 4; nacks: Lifeguard, DSN 2018). A TCP connect tells a process that is gone from a network that is slow.
 /// </summary>
-internal sealed class Prober(CoreState state, Outbox outbox, Judge judge, SelfJudge selfJudge)
+internal sealed class Prober(CoreState state, PacketWriter outbox, SuspicionManager judge, FlapDamper selfJudge)
 {
     private readonly Dictionary<uint, Probe> _probes = [];
     private readonly Stack<Probe> _spare = new();

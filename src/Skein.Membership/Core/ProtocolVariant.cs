@@ -12,7 +12,7 @@ internal sealed record ProtocolVariant
     /// <summary>SWIM with suspicion as in its paper, gossiping and blocking as memberlist does.</summary>
     public static ProtocolVariant Swim { get; } = new()
     {
-        LocalHealth = false, Buddy = false, Caution = false, EventGossip = false, Repair = false, StreamProbes = false, EarlyVerdicts = false,
+        LocalHealth = false, Buddy = false, Caution = false, EventGossip = false, AntiEntropy = false, StreamProbes = false, EarlyVerdicts = false,
         BlockingSends = true,
     };
 
@@ -35,7 +35,7 @@ internal sealed record ProtocolVariant
     public bool GossipPackets { get; init; } = true;
 
     /// <summary>Views are compared by digest; otherwise full state is exchanged with a random member every 30 s.</summary>
-    public bool Repair { get; init; } = true;
+    public bool AntiEntropy { get; init; } = true;
 
     /// <summary>Silent members are asked over TCP too.</summary>
     public bool StreamProbes { get; init; } = true;

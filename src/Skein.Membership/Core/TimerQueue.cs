@@ -18,7 +18,7 @@ internal enum TimerKind
     Load,
     Watch,
     Beacon,
-    SelfJudge,
+    FlapDamper,
     Housekeeping,
     LeaveEnd,
 }

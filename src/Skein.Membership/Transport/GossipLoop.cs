@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using Skein.Membership.Core;
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 
 namespace Skein.Membership.Transport;
 
@@ -8,7 +8,7 @@ namespace Skein.Membership.Transport;
 /// The one thread that feeds the core: datagrams first, then commands, then timers. It is a thread of its own, not one of the pool: whatever
 /// keeps the pool busy must not make this member accuse others.
 /// </summary>
-internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipCore core, SnapshotBoard board, DropLog drops)
+internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipCore core, SnapshotPublisher board, DropLog drops)
 {
     private readonly ConcurrentQueue<Action<MembershipCore, TimeSpan>> _commands = new();
     private readonly byte[] _datagram = new byte[WireLimits.Datagram + 1];

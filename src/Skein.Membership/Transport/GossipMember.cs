@@ -3,7 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Skein.Membership.Core;
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 using Skein.Protocol.V1;
 
 namespace Skein.Membership.Transport;
@@ -15,8 +15,8 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
     private readonly GossipLoop _loop;
     private readonly StreamPort _streams;
     private readonly Watches _watches;
-    private readonly SnapshotBoard _board;
-    private readonly BeaconBoard _beacons;
+    private readonly SnapshotPublisher _board;
+    private readonly LoadBeaconStore _beacons;
     private readonly DropLog _drops;
     private readonly LocalSignals _signals;
     private readonly SeedAddress[] _seeds;
@@ -36,8 +36,8 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
     public GossipMember(MembershipOptions options, byte[] metadata, GossipPort port, TimeProvider time, ILogger log)
     {
         (_port, _time, _log) = (port, time, log);
-        _board = new SnapshotBoard(options.BeaconsTo);
-        _beacons = new BeaconBoard(time, options.Protocol.BeaconLifetime);
+        _board = new SnapshotPublisher(options.BeaconsTo);
+        _beacons = new LoadBeaconStore(time, options.Protocol.BeaconLifetime);
         _exchangeTimeout = options.Protocol.ExchangeTimeout;
         _seeds = [.. options.Seeds.Select(static seed => SeedAddress.TryParse(seed, out SeedAddress? parsed) ? parsed : throw Check.Refused(seed))];
         _streams = new StreamPort(port, time, _exchangeTimeout);
@@ -136,7 +136,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
 
     void ICoreEffects.Resolve(int seed) => _ = ResolveAsync(seed);
 
-    void ICoreEffects.BeaconReceived(MemberRecord from, Wire.LoadUpdate load) => _beacons.Put(from, load);
+    void ICoreEffects.BeaconReceived(MemberRecord from, Codec.LoadUpdate load) => _beacons.Put(from, load);
 
     void ICoreEffects.Report(CoreEvent what, MemberRecord about)
     {

@@ -19,7 +19,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     private static readonly TimeSpan ReplicaReturn = TimeSpan.FromSeconds(1);
 
     private readonly SortedDictionary<string, SortedSet<Waiter>> _lines = new(StringComparer.Ordinal);
-    private readonly VirtualLines _virtualLines = new();
+    private readonly RetryAfterEstimators _retryAfterEstimators = new();
     private readonly ReplicaPicker _picker = new(policy, random);
     private readonly Ejections _ejections = new(health.Breaker);
     private TimeSpan? _watchingSince;
@@ -127,7 +127,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         if (outcome == LeaseOutcome.TooSlow)
             replica.WasTooSlow(now);
         if (outcome == LeaseOutcome.Finished)
-            _virtualLines.Observe(replica.Description.Models, held);
+            _retryAfterEstimators.Observe(replica.Description.Models, held);
     }
 
     /// <summary>When the waiter is to be refused unless it is served before.</summary>
@@ -160,7 +160,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     /// <summary>When a caller may come back whom the gateway itself refused: places come free as all its leases end.</summary>
     /// <param name="leased">Leases out now.</param>
     /// <param name="now">Current time.</param>
-    public TimeSpan TakePlaceBehindAll(int leased, TimeSpan now) => _virtualLines.OfGateway.TakePlace(Waiting, leased, now);
+    public TimeSpan TakePlaceBehindAll(int leased, TimeSpan now) => _retryAfterEstimators.OfGateway.TakePlace(Waiting, leased, now);
 
     /// <summary>True when a waiter may be served without any event, by time alone.</summary>
     public bool NeedsTick(TimeSpan now)
@@ -238,7 +238,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
             bool isNew = replica.WasReachable is null && now - _watchingSince >= health.SlowStart.Duration;
             bool isBack = replica is { WasReachable: false, Reachable: true };
             if (isNew || isBack)
-                replica.WarmUp.Begin(now);
+                replica.SlowStart.Begin(now);
             replica.WasReachable = replica.Reachable;
         }
     }
@@ -253,6 +253,6 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         int slots = 0;
         foreach (Replica replica in Fleet.Serving(model))
             slots += replica.Description.Slots;
-        return _virtualLines.Of(model).TakePlace(waiting, slots, now);
+        return _retryAfterEstimators.Of(model).TakePlace(waiting, slots, now);
     }
 }

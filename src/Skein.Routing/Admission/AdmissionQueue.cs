@@ -88,9 +88,9 @@ public sealed class AdmissionQueue : IDisposable
     public void Report(Replica replica, LoadReport report) => Change(now => _core.Report(replica, report, now));
 
     /// <summary>Takes in what replicas told everybody; each replaces older news of its replica, whatever way that came.</summary>
-    public void Report(IReadOnlyList<RunningNews> news) => Change(now =>
+    public void Report(IReadOnlyList<RunningReport> news) => Change(now =>
     {
-        foreach (RunningNews one in news)
+        foreach (RunningReport one in news)
             AdmissionCore.Report(one.Replica, one.Running, _time.GetElapsedTime(_origin, one.ReceivedAt));
     });
 
@@ -126,7 +126,7 @@ public sealed class AdmissionQueue : IDisposable
             return
             [
                 .. _core.Fleet.Replicas.Select(replica => new BreakerStatus(
-                    replica.Id, replica.Breaker.StateAt(now), replica.Ejections, replica.Reachable, replica.WarmUp.ShareAt(replica.Description.Slots, now) < 1)),
+                    replica.Id, replica.Breaker.StateAt(now), replica.Ejections, replica.Reachable, replica.SlowStart.ShareAt(replica.Description.Slots, now) < 1)),
             ];
         }
     }

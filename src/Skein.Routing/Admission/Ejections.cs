@@ -22,7 +22,7 @@ internal sealed class Ejections(BreakerOptions options)
                 SpareTheNeeded(fleet, now);
                 break;
             case BreakerVerdict.Recovered:
-                replica.WarmUp.Begin(now);
+                replica.SlowStart.Begin(now);
                 break;
         }
     }
@@ -38,7 +38,7 @@ internal sealed class Ejections(BreakerOptions options)
             while (LongestOut(serving, out int ejected) is { } replica && ejected > MostEjected(serving))
             {
                 replica.Breaker.Spare();
-                replica.WarmUp.Begin(now);
+                replica.SlowStart.Begin(now);
             }
         }
     }

@@ -109,8 +109,8 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
                     continue;
                 if (isPreferred && !onlyPreferred)
                     (onlyPreferred, count) = (true, 0);
-                double warmth = replica.WarmUp.ShareAt(replica.Description.Slots, now);
-                _candidates[count++] = new BalancingCandidate(replica, replica.Leased + replica.OthersLoad(now) + replica.SlownessAt(now), warmth);
+                double warmth = replica.SlowStart.ShareAt(replica.Description.Slots, now);
+                _candidates[count++] = new BalancingCandidate(replica, replica.Leased + replica.ExternalLoad(now) + replica.SlownessAt(now), warmth);
             }
         }
         return count;

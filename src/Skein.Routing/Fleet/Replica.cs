@@ -23,7 +23,7 @@ public sealed class Replica
     private volatile ReplicaDescription _description;
     private volatile bool _reachable = true;
     private int _leased;
-    private OthersLoad _others;
+    private ExternalLoad _others;
     private Slowness _slowness;
     private TimeSpan? _askAgainAt;
     private bool _isOffered;
@@ -38,7 +38,7 @@ public sealed class Replica
     {
         _description = description;
         Breaker = new CircuitBreaker((health ??= new HealthOptions()).Breaker);
-        WarmUp = new WarmUp(health.SlowStart);
+        SlowStart = new SlowStart(health.SlowStart);
     }
 
     /// <summary>Name and life.</summary>
@@ -79,7 +79,7 @@ public sealed class Replica
     internal CircuitBreaker Breaker { get; }
 
     /// <summary>Its ramp after it came, or came back.</summary>
-    internal WarmUp WarmUp { get; }
+    internal SlowStart SlowStart { get; }
 
     /// <summary>Whether it was reachable when admission last looked; null before the first look.</summary>
     internal bool? WasReachable { get; set; }
@@ -89,13 +89,13 @@ public sealed class Replica
 
     /// <summary>Slots in use by others, as far as known.</summary>
     /// <param name="now">Time since the admission queue was made.</param>
-    internal double OthersLoad(TimeSpan now) => _others.At(now);
+    internal double ExternalLoad(TimeSpan now) => _others.At(now);
 
     /// <summary>True when a slot is free as far as this gateway can know.</summary>
     internal bool HasFreeSlot(TimeSpan now) =>
         _leased < _description.Slots
         && (_isOffered
-            || (now >= _closedUntil && (_leased + (int)Math.Ceiling(OthersLoad(now)) < _description.Slots || now >= (_askAgainAt ?? TimeSpan.Zero))));
+            || (now >= _closedUntil && (_leased + (int)Math.Ceiling(ExternalLoad(now)) < _description.Slots || now >= (_askAgainAt ?? TimeSpan.Zero))));
 
     /// <summary>True when only what others are thought to hold keeps this gateway out: that estimate fades, so ask again soon.</summary>
     internal bool IsFullByEstimate(TimeSpan now) => _leased < _description.Slots && !HasFreeSlot(now);
@@ -154,7 +154,7 @@ public sealed class Replica
             return;
         _reportSequence = report.Sequence;
         _drainReported = report.Draining;
-        _others = new OthersLoad((int)Math.Max(0L, (long)report.Running - report.RunningForCaller), now);
+        _others = new ExternalLoad((int)Math.Max(0L, (long)report.Running - report.RunningForCaller), now);
         // What was made before an offer was declined still says that this gateway is remembered: a refusal may be overtaken by the offer that follows it.
         if (_declined || report is { HasRemembersCaller: true, RemembersCaller: false })
             AskSoon(now);
@@ -169,7 +169,7 @@ public sealed class Replica
     internal void Report(int running, TimeSpan receivedAt)
     {
         if (receivedAt > _others.ReportedAt)
-            _others = new OthersLoad(Math.Max(0, running - _leased), receivedAt);
+            _others = new ExternalLoad(Math.Max(0, running - _leased), receivedAt);
     }
 
     private void AskSoon(TimeSpan now)

@@ -18,7 +18,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
     /// <exception cref="SessionException">The branch cannot be finished.</exception>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        await using var succession = new Succession(services, _core, session, request, arrival, cancellationToken);
+        await using var succession = new AttemptSwitcher(services, _core, session, request, arrival, cancellationToken);
         try
         {
             Attempt? next = null;
@@ -66,7 +66,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
     /// <returns>
     /// The attempt that takes its place and why it was given up; neither when the branch is finished or the replica had no slot.
     /// </returns>
-    private async Task<(Attempt? Next, FaultReason? Fault)> RunAttemptAsync(Attempt current, Succession succession, CancellationToken cancellationToken)
+    private async Task<(Attempt? Next, FaultReason? Fault)> RunAttemptAsync(Attempt current, AttemptSwitcher succession, CancellationToken cancellationToken)
     {
         try
         {
@@ -96,7 +96,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         }
         catch (LinkException end)
         {
-            return (null, _finished ? null : Judge(end, current.Lease));
+            return (null, _finished ? null : SuspicionManager(end, current.Lease));
         }
     }
 
@@ -154,7 +154,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
     }
 
     /// <summary>What a status of the replica, or a failure of the connection, means to the branch.</summary>
-    private FaultReason? Judge(LinkException end, ReplicaLease lease)
+    private FaultReason? SuspicionManager(LinkException end, ReplicaLease lease)
     {
         switch (end.Error)
         {
@@ -184,11 +184,11 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         lease.Release(reason.IsOfEngine() ? LeaseOutcome.EngineFailed : LeaseOutcome.Faulted);
         string? verdict = _core.Lost(replica, reason);
         if (verdict is null && reason.IsOfEngine() && !services.Retries.TrySpend())
-            verdict = $"{replica.Name} failed by {reason.Word()} at token {_core.NextIndex}, and so many requests fail here that no more are retried";
+            verdict = $"{replica.Name} failed by {reason.ToWireName()} at token {_core.NextIndex}, and so many requests fail here that no more are retried";
         if (verdict is not null)
             throw new SessionException(SessionError.StreamLost, verdict);
         services.Statistics.FailedOver(reason);
-        session.FailedOver(new Failover(_core.Choice, _core.NextIndex, replica.Name, reason.Word()));
+        session.FailedOver(new Failover(_core.Choice, _core.NextIndex, replica.Name, reason.ToWireName()));
     }
 
     private static SessionError ToSessionError(AdmissionRefusal refusal) => refusal switch

@@ -170,11 +170,11 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
         else if (reason.MayBePoison() && (_heard || reason != FaultReason.LinkStall))
             _lostWithoutProgress++; // A replica that was silent from the first moment was frozen before the request came.
         if (NextIndex > 0 && request.Failover == FailoverPolicy.Never)
-            return $"{replica.Name} was lost by {reason.Word()} at token {NextIndex}, and the client wants no failover";
+            return $"{replica.Name} was lost by {reason.ToWireName()} at token {NextIndex}, and the client wants no failover";
         if (NextIndex > 0 && !MayResume && options.MaxReplay <= TimeSpan.Zero)
-            return $"{replica.Name} was lost by {reason.Word()} at token {NextIndex}, where no engine can resume this answer as it was asked for";
+            return $"{replica.Name} was lost by {reason.ToWireName()} at token {NextIndex}, where no engine can resume this answer as it was asked for";
         return _lostWithoutProgress >= options.AttemptsWithoutProgress
-            ? $"{_lostWithoutProgress} replicas in a row were lost on this request at token {NextIndex}, the last one ({replica.Name}) by {reason.Word()}"
+            ? $"{_lostWithoutProgress} replicas in a row were lost on this request at token {NextIndex}, the last one ({replica.Name}) by {reason.ToWireName()}"
             : null;
     }
 

@@ -44,7 +44,7 @@ public static class FaultReasons
     public static IReadOnlyList<FaultReason> All { get; } = Enum.GetValues<FaultReason>();
 
     /// <summary>The word for it in metrics, logs and comments.</summary>
-    public static string Word(this FaultReason reason) => reason switch
+    public static string ToWireName(this FaultReason reason) => reason switch
     {
         FaultReason.Unreachable => "unreachable",
         FaultReason.ConnectionLost => "connection_lost",

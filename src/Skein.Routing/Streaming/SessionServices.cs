@@ -21,7 +21,7 @@ internal sealed record SessionServices(
     public Budget Retries { get; } = new(Options.RetryShare, RetriesPerSecond, Options.RetryBurst, Time);
 
     /// <summary>Streams of drained replicas on their way to others.</summary>
-    public Turnstile HandOvers { get; } = new(Options.HandOversAtOnce);
+    public FifoSemaphore HandOvers { get; } = new(Options.HandOversAtOnce);
 
     public void RequestCame()
     {

@@ -13,9 +13,9 @@ internal sealed class Clients(FailoverWorld world, FailoverSettings settings)
     private const int Prompts = 24;
 
     private static readonly FrozenSet<string> NoEvidence =
-        new[] { FaultReason.Draining, FaultReason.Straggler, FaultReason.Unreachable }.Select(reason => reason.Word()).ToFrozenSet(StringComparer.Ordinal);
+        new[] { FaultReason.Draining, FaultReason.Straggler, FaultReason.Unreachable }.Select(reason => reason.ToWireName()).ToFrozenSet(StringComparer.Ordinal);
 
-    private readonly Answer[] _undisturbed = new Answer[Prompts];
+    private readonly ClientAnswer[] _undisturbed = new ClientAnswer[Prompts];
     private bool _stopped;
 
     public int Streams { get; private set; }
@@ -40,7 +40,7 @@ internal sealed class Clients(FailoverWorld world, FailoverSettings settings)
             new Engines.Simulated.SimulatedEngineOptions { Model = FailoverWorld.Model }, world.Time);
         for (int prompt = 0; prompt < Prompts; prompt++)
         {
-            _undisturbed[prompt] = new Answer();
+            _undisturbed[prompt] = new ClientAnswer();
             await foreach (GenerateFrame frame in engine.GenerateAsync(Request(prompt), CancellationToken.None))
                 _undisturbed[prompt].Add(frame);
         }
@@ -58,9 +58,9 @@ internal sealed class Clients(FailoverWorld world, FailoverSettings settings)
         }
     }
 
-    private async Task<string?> AskAsync(GenerateRequest request, Answer undisturbed)
+    private async Task<string?> AskAsync(GenerateRequest request, ClientAnswer undisturbed)
     {
-        var answer = new Answer();
+        var answer = new ClientAnswer();
         await using IGenerationSession session = world.Sessions.Start(request);
         try
         {
@@ -112,7 +112,7 @@ internal sealed class Clients(FailoverWorld world, FailoverSettings settings)
         Sampling = new Sampling { Seed = (ulong)prompt, Temperature = prompt % 5 == 0 ? 0 : 1, PresencePenalty = prompt % 2 },
     };
 
-    private sealed class Answer
+    private sealed class ClientAnswer
     {
         private readonly List<byte> _text = [];
         private readonly List<TokenLogprob> _logprobs = [];
@@ -128,7 +128,7 @@ internal sealed class Clients(FailoverWorld world, FailoverSettings settings)
             _finish = frame.Finish ?? _finish;
         }
 
-        public string? DifferenceFrom(Answer other) =>
+        public string? DifferenceFrom(ClientAnswer other) =>
             !Ids.SequenceEqual(other.Ids) ? "its tokens differ"
             : !_text.SequenceEqual(other._text) ? "its text differs"
             : !_logprobs.SequenceEqual(other._logprobs) ? "its log probabilities differ"

@@ -28,7 +28,7 @@ public static class FailoverSimulation
         });
         return new FailoverResult(
             settings, world.Time.GetUtcNow() - DateTimeOffset.UnixEpoch, clients.Streams, clients.Tokens, clients.Errors, clients.Poison, world.Admission.Leased,
-            faults.Counts, [.. FaultReasons.All.Select(reason => (reason.Word(), world.Statistics.Failovers(reason))).Where(pair => pair.Item2 > 0)],
+            faults.Counts, [.. FaultReasons.All.Select(reason => (reason.ToWireName(), world.Statistics.Failovers(reason))).Where(pair => pair.Item2 > 0)],
             clients.TraceHash);
     }
 }

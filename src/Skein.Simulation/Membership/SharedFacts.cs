@@ -1,5 +1,5 @@
 using Skein.Membership.Core;
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 
 namespace Skein.Simulation.Membership;
 

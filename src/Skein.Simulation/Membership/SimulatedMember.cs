@@ -1,6 +1,6 @@
 using Skein.Membership;
 using Skein.Membership.Core;
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 
 namespace Skein.Simulation.Membership;
 
@@ -74,7 +74,7 @@ internal sealed class SimulatedMember : ICoreEffects
     public bool IsRunning => !Crashed && !HostLost && Core.Phase != CorePhase.Over;
 
     /// <summary>Connections that others hold to this member.</summary>
-    public List<(SimulatedMember Watcher, int Slot)> Watchers { get; } = [];
+    public List<(SimulatedMember ConnectionMonitor, int Slot)> Watchers { get; } = [];
 
     /// <summary>Newest beacon of each member, and when it came.</summary>
     public Dictionary<string, (TimeSpan At, LoadUpdate Load)> Beacons { get; } = [];

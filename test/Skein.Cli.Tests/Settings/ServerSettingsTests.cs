@@ -2,7 +2,7 @@ using System.Collections;
 using System.CommandLine;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
-using Skein.Engines.OpenAi;
+using Skein.Engines.OpenAiCompatible;
 
 namespace Skein.Cli.Tests.Settings;
 

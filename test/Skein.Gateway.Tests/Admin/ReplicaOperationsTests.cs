@@ -4,7 +4,7 @@ using Skein.Gateway.Admin;
 using Skein.Gateway.Links;
 using Skein.Gateway.Tests.Links;
 using Skein.Protocol.V1;
-using Skein.Replica;
+using Skein.Serving;
 using Skein.Routing;
 using Skein.Routing.Admission;
 using Skein.Routing.Balancing;

@@ -1,7 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Protocol.V1;
-using Skein.Replica.Serving;
+using Skein.Serving;
 using Skein.Routing;
 using Skein.Routing.Admission;
 using Skein.Routing.Balancing;
@@ -238,7 +238,7 @@ internal sealed class SharedReplicas
         {
             TimeSpan granted = _world._now;
             SlotTable table = _world._servers[int.Parse(slot.Replica.Id.Name.AsSpan(1), CultureInfo.InvariantCulture)].Table;
-            LineTold? told = _knowsOffers ? new LineTold(granted - visit.At, granted - slot.NextSince) : null;
+            QueueReport? told = _knowsOffers ? new QueueReport(granted - visit.At, granted - slot.NextSince) : null;
             _world.After(OneWay, () =>
             {
                 if (table.TryTake(_name, told, out SlotLease? lease) != SlotAnswer.Granted)

@@ -3,7 +3,7 @@ using Skein.Engines;
 using Skein.Engines.Simulated;
 using Skein.Gateway.Links;
 using Skein.Protocol.V1;
-using Skein.Replica;
+using Skein.Serving;
 using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Tests.Links;

@@ -3,7 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Skein.Engines;
 using Skein.Gateway.Links;
 using Skein.Protocol.V1;
-using Skein.Replica;
+using Skein.Serving;
 using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Tests.Links;

@@ -4,7 +4,7 @@ using Microsoft.Extensions.Time.Testing;
 using Skein.Engines.Simulated;
 using Skein.Gateway.Links;
 using Skein.Protocol.V1;
-using Skein.Replica;
+using Skein.Serving;
 using Skein.Routing.Fleet;
 using Skein.Routing.Streaming;
 

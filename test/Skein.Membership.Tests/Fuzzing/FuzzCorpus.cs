@@ -1,5 +1,5 @@
 using Skein.Membership.Core;
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 using Skein.Simulation.Membership;
 
 namespace Skein.Membership.Tests.Fuzzing;

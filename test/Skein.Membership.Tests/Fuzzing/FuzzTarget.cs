@@ -1,7 +1,7 @@
 using Google.Protobuf;
 using Skein.Membership.Core;
 using Skein.Membership.Transport;
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 using Skein.Protocol.V1;
 
 namespace Skein.Membership.Tests.Fuzzing;
@@ -14,11 +14,11 @@ internal sealed class FuzzTarget : ICoreEffects
 {
     private static readonly PeerAddress Peer = PeerAddress.OfIPv4(0x0A000002, 7946);
     private static readonly GossipPacket Empty = new();
-    private readonly SnapshotBoard _board = new("gateway");
+    private readonly SnapshotPublisher _board = new("gateway");
     private readonly ulong _generation;
     private TimeSpan _now = TimeSpan.FromSeconds(1);
     private ulong _effects;
-    private ExchangeToken _asked = new(ExchangePurpose.Repair, 0);
+    private ExchangeToken _asked = new(ExchangePurpose.AntiEntropy, 0);
     private bool _resolves;
 
     /// <param name="keys">Of its cluster.</param>
@@ -56,7 +56,7 @@ internal sealed class FuzzTarget : ICoreEffects
             throw new InvalidOperationException("the reply is longer than a stream packet may be");
         accepted |= Core.LastDrop == DropCause.None;
         // The reply to what the member last asked, for whatever purpose; to a comparison where it has asked nothing.
-        (ExchangeToken asked, _asked) = (_asked, new ExchangeToken(ExchangePurpose.Repair, 0));
+        (ExchangeToken asked, _asked) = (_asked, new ExchangeToken(ExchangePurpose.AntiEntropy, 0));
         Core.ExchangeEnded(asked, ExchangeOutcome.Replied, Peer, bytes, _now);
         accepted |= Core.LastDrop == DropCause.None;
         Accepted += accepted ? 1 : 0;
@@ -137,7 +137,7 @@ internal sealed class FuzzTarget : ICoreEffects
         Note(4);
     }
 
-    void ICoreEffects.BeaconReceived(MemberRecord from, Membership.Wire.LoadUpdate load) => Note(5);
+    void ICoreEffects.BeaconReceived(MemberRecord from, Membership.Codec.LoadUpdate load) => Note(5);
 
     void ICoreEffects.Report(CoreEvent what, MemberRecord about) => Note(8 + (int)what);
 

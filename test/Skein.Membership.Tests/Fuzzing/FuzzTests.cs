@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Globalization;
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 
 namespace Skein.Membership.Tests.Fuzzing;
 

@@ -1,6 +1,6 @@
 using Google.Protobuf;
 using Skein.Membership.Core;
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 using Skein.Protocol.V1;
 using MemberUpdate = Skein.Protocol.V1.MemberUpdate;
 using MemberVersion = Skein.Protocol.V1.MemberVersion;

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using Skein.Membership.Core;
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 
 namespace Skein.Membership.Tests.Hostile;
 

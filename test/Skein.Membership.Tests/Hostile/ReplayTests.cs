@@ -1,6 +1,6 @@
 using Skein.Membership.Core;
 using Skein.Membership.Tests.Core;
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 using Skein.Simulation.Membership;
 
 namespace Skein.Membership.Tests.Hostile;
@@ -34,7 +34,7 @@ public sealed class ReplayTests
             world.Do(attacked, (core, now) => core.Receive(Attacker, datagram, now));
         sent = attacked.SentBytes - sent;
         foreach (byte[] state in states)
-            world.Do(attacked, (core, now) => core.ExchangeEnded(new ExchangeToken(ExchangePurpose.Repair, 0), ExchangeOutcome.Replied, Attacker, state, now));
+            world.Do(attacked, (core, now) => core.ExchangeEnded(new ExchangeToken(ExchangePurpose.AntiEntropy, 0), ExchangeOutcome.Replied, Attacker, state, now));
 
         Assert.True(replay.Length > 900 && states.Count > 5, $"only {replay.Length} datagrams and {states.Count} states were recorded");
         TestContext.Current.TestOutputHelper?.WriteLine($"{sent} bytes were answered to {replay.Sum(static datagram => datagram.Length)}");

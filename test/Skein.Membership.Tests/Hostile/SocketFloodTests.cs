@@ -3,7 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using Skein.Membership.Tests.Sockets;
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 using Skein.Protocol;
 using Skein.Protocol.V1;
 
@@ -113,7 +113,7 @@ public sealed class SocketFloodTests : IAsyncLifetime
         var seal = new PacketSeal(PacketHeader.ClusterOf("skein"), PacketHeader.MemberOf(name), Keys);
         byte[] packet = new byte[200];
         int start = PacketHeader.Length + seal.Prefix;
-        (packet[start], packet[start + 1]) = (8, (byte)Membership.Wire.PacketKind.Nack);
+        (packet[start], packet[start + 1]) = (8, (byte)Membership.Codec.PacketKind.Nack);
         return packet[..seal.Close(packet, start + 2, Attacked.Current.Find(name)!.Generation)];
     }
 

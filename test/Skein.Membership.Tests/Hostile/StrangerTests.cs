@@ -1,6 +1,6 @@
 using Skein.Membership.Core;
 using Skein.Membership.Tests.Core;
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 
 namespace Skein.Membership.Tests.Hostile;
 

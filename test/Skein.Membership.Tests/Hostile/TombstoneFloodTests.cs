@@ -1,7 +1,7 @@
 using System.Text;
 using Skein.Membership.Core;
 using Skein.Membership.Tests.Core;
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 
 namespace Skein.Membership.Tests.Hostile;
 

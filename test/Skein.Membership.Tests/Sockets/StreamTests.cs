@@ -3,9 +3,9 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using Skein.Membership.Transport;
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 using Skein.Protocol.V1;
-using PacketKind = Skein.Membership.Wire.PacketKind;
+using PacketKind = Skein.Membership.Codec.PacketKind;
 
 namespace Skein.Membership.Tests.Sockets;
 

@@ -63,7 +63,7 @@ public sealed class BeaconTests
         gateway.Time.Advance(TimeSpan.FromMilliseconds(10));
         gateway.Admission.Report(replica, new LoadReport { Generation = 1, Sequence = 1, Slots = 4, Running = 1, RunningForCaller = 1 });
 
-        gateway.Admission.Report([new RunningNews(replica, 4, before)]);
+        gateway.Admission.Report([new RunningReport(replica, 4, before)]);
         Assert.True(AcquireAsync(gateway).IsCompleted);
 
         Beacon(gateway, replica, running: 4);
@@ -110,7 +110,7 @@ public sealed class BeaconTests
     private static void Beacon(Gateway gateway, Replica replica, int running)
     {
         gateway.Time.Advance(TimeSpan.FromMilliseconds(1));
-        gateway.Admission.Report([new RunningNews(replica, running, gateway.Time.GetTimestamp())]);
+        gateway.Admission.Report([new RunningReport(replica, running, gateway.Time.GetTimestamp())]);
     }
 
     private Task<ReplicaLease> AcquireAsync(Gateway gateway) =>

@@ -134,7 +134,7 @@ public sealed class OfferTests
         {
             Assert.InRange(ms, 0, 10_000);
             gateway.Time.Advance(TimeSpan.FromMilliseconds(10));
-            gateway.Admission.Report([new RunningNews(gateway.Fleet.Current.Replicas[0], 2, gateway.Time.GetTimestamp())]);
+            gateway.Admission.Report([new RunningReport(gateway.Fleet.Current.Replicas[0], 2, gateway.Time.GetTimestamp())]);
             meanwhile?.Invoke(gateway);
         }
         return ms;

@@ -10,7 +10,7 @@ using Skein.Protocol.V1;
 namespace Skein.Engines.Embedded.Generation;
 
 /// <summary>Checks requests and turns them into plans. Pure but for <paramref name="drawSeed"/>; safe for concurrent use.</summary>
-internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabulary, ChatFormat? chat, Func<ulong> drawSeed)
+internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabulary, ChatTemplate? chat, Func<ulong> drawSeed)
 {
     private const int MostStops = 16;
     private const int MostStopBytes = 1_024;

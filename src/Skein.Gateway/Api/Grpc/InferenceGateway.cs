@@ -9,7 +9,7 @@ namespace Skein.Gateway.Api.Grpc;
 
 /// <summary>The gateway's side of <c>Inference</c>: frames pass through as the session gives them.</summary>
 internal sealed partial class InferenceGateway(
-    IGenerationSessions sessions, IModelCatalog catalog, ApiOptions options, BodyMemory bodies, TimeProvider time, GatewayMetrics metrics, ILogger<InferenceGateway> logger)
+    IGenerationSessions sessions, IModelCatalog catalog, ApiOptions options, RequestMemoryBudget bodies, TimeProvider time, GatewayMetrics metrics, ILogger<InferenceGateway> logger)
     : Inference.InferenceBase
 {
     /// <summary>Path of <see cref="Generate"/>.</summary>
@@ -31,7 +31,7 @@ internal sealed partial class InferenceGateway(
         try
         {
             share.GrowTo(request.CalculateSize()); // of what came compressed only now is known what it holds
-            ServiceWishes.Read(request, context.RequestHeaders.GetValue);
+            SkeinRequestHeaders.Read(request, context.RequestHeaders.GetValue);
             GenerateRequestCheck.Check(request);
             await RelayAsync(request, responseStream, context, measurement);
             measurement.End(RequestOutcomes.Completed);

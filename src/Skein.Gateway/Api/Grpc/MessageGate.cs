@@ -15,7 +15,7 @@ namespace Skein.Gateway.Api.Grpc;
 /// that, and what of a message has arrived counts among the bodies of requests. One that is here at first sight passes at once: its method counts it.
 /// Thread-safe.
 /// </summary>
-internal sealed class MessageGate(IGenerationSessions sessions, ApiOptions options, BodyMemory bodies, GatewayMetrics metrics)
+internal sealed class MessageGate(IGenerationSessions sessions, ApiOptions options, RequestMemoryBudget bodies, GatewayMetrics metrics)
 {
     /// <summary>One byte for the compression, four for the length.</summary>
     private const int PrefixBytes = 5;
@@ -76,7 +76,7 @@ internal sealed class MessageGate(IGenerationSessions sessions, ApiOptions optio
         await behind(http);
     }
 
-    private async Task GatherAsync(PipeReader body, BodyMemory.Share share, CancellationToken cancellationToken)
+    private async Task GatherAsync(PipeReader body, RequestMemoryBudget.Share share, CancellationToken cancellationToken)
     {
         long examined = 0;
         while (true)

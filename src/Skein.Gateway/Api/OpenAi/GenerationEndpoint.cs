@@ -9,9 +9,9 @@ namespace Skein.Gateway.Api.OpenAi;
 
 /// <summary>Answers one chat or completion: reads, starts a session, relays it, and gives every failure its face.</summary>
 internal sealed partial class GenerationEndpoint(
-    IGenerationSessions sessions, ApiOptions options, BodyMemory bodies, TimeProvider time, GatewayMetrics metrics, ILogger<GenerationEndpoint> logger)
+    IGenerationSessions sessions, ApiOptions options, RequestMemoryBudget bodies, TimeProvider time, GatewayMetrics metrics, ILogger<GenerationEndpoint> logger)
 {
-    public async Task AnswerAsync(HttpContext http, MemberTable members, AnswerFormat format)
+    public async Task AnswerAsync(HttpContext http, RequestFieldTable members, AnswerFormat format)
     {
         var requestId = http.TraceIdentifier;
         var measurement = metrics.Begin(format.Operation);
@@ -22,7 +22,7 @@ internal sealed partial class GenerationEndpoint(
             var body = await RequestBody.ReadAsync(http.Request, options.MaxBodyBytes, share, http.RequestAborted);
             var request = RequestReader.Read(body, members);
             request.Generate.RequestId = requestId;
-            ServiceWishes.Read(request.Generate, name => http.Request.Headers[name]);
+            SkeinRequestHeaders.Read(request.Generate, name => http.Request.Headers[name]);
             await RelayAsync(http, request, format, measurement);
             measurement.End(RequestOutcomes.Completed);
         }

@@ -1,4 +1,4 @@
-using Skein.Membership.Wire;
+using Skein.Membership.Codec;
 
 namespace Skein.Simulation.Membership.Scenarios;
 

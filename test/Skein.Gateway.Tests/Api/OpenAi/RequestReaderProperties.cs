@@ -48,7 +48,7 @@ public sealed class RequestReaderProperties
             },
             iter: 5_000);
 
-    private static bool IsRead(byte[] body, MemberTable table)
+    private static bool IsRead(byte[] body, RequestFieldTable table)
     {
         try
         {

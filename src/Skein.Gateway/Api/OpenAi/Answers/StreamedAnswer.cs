@@ -8,7 +8,7 @@ using Skein.Routing.Streaming;
 namespace Skein.Gateway.Api.OpenAi.Answers;
 
 /// <summary>
-/// Relays a session as server-sent events: whatever frames are there go out in one flush, and nothing waits for the next. Headers are held
+/// IndirectProbes a session as server-sent events: whatever frames are there go out in one flush, and nothing waits for the next. Headers are held
 /// until the first token, so that an error before it gets its real status; after <see cref="ApiOptions.HeaderHold"/> comments keep the
 /// client company.
 /// </summary>

@@ -20,7 +20,7 @@ internal static class RequestBody
     /// <exception cref="RequestRefusedException">415 for another type; 413 past the bound; 4xx where the transfer itself is broken.</exception>
     /// <exception cref="Skein.Routing.Streaming.SessionException">All bodies together hold too much.</exception>
     /// <exception cref="OperationCanceledException">The client is gone.</exception>
-    public static async Task<ReadOnlyMemory<byte>> ReadAsync(HttpRequest request, int maxBytes, BodyMemory.Share share, CancellationToken cancellationToken)
+    public static async Task<ReadOnlyMemory<byte>> ReadAsync(HttpRequest request, int maxBytes, RequestMemoryBudget.Share share, CancellationToken cancellationToken)
     {
         // The server's own bound closes the connection at once, and a client that still sends never reads why. Without it the server
         // takes in the rest of a refused body for some seconds, while the bound here has already answered.

@@ -9,46 +9,46 @@ namespace Skein.Gateway.Api.OpenAi.Requests;
 /// </summary>
 internal static class RequestMembers
 {
-    private static readonly Member[] Shared =
+    private static readonly RequestField[] Shared =
     [
         new("model", ReadModel),
-        Member.Whole("n", Choices, (request, value) => request.Generate.N = value),
-        Member.Whole("max_tokens", RequestLimits.MaxTokens, (request, value) => request.MaxTokens = value),
-        Member.Number("temperature", Temperature, (request, value) => request.Sampling.Temperature = value),
-        Member.Number("top_p", TopP, (request, value) => request.Sampling.TopP = value),
-        Member.Whole("top_k", TopK, (request, value) => request.Sampling.TopK = value),
-        Member.Number("min_p", MinP, (request, value) => request.Sampling.MinP = value),
+        RequestField.Whole("n", Choices, (request, value) => request.Generate.N = value),
+        RequestField.Whole("max_tokens", RequestLimits.MaxTokens, (request, value) => request.MaxTokens = value),
+        RequestField.Number("temperature", Temperature, (request, value) => request.Sampling.Temperature = value),
+        RequestField.Number("top_p", TopP, (request, value) => request.Sampling.TopP = value),
+        RequestField.Whole("top_k", TopK, (request, value) => request.Sampling.TopK = value),
+        RequestField.Number("min_p", MinP, (request, value) => request.Sampling.MinP = value),
         new("seed", ReadSeed),
-        Member.Number("presence_penalty", Penalty, (request, value) => request.Sampling.PresencePenalty = value),
-        Member.Number("frequency_penalty", Penalty, (request, value) => request.Sampling.FrequencyPenalty = value),
-        Member.Number("repetition_penalty", RepetitionPenalty, (request, value) => request.Sampling.RepetitionPenalty = value),
+        RequestField.Number("presence_penalty", Penalty, (request, value) => request.Sampling.PresencePenalty = value),
+        RequestField.Number("frequency_penalty", Penalty, (request, value) => request.Sampling.FrequencyPenalty = value),
+        RequestField.Number("repetition_penalty", RepetitionPenalty, (request, value) => request.Sampling.RepetitionPenalty = value),
         new("logit_bias", StructuredMembers.ReadLogitBias),
         new("stop", StructuredMembers.ReadStop),
-        Member.Flag("stream", (request, value) => request.Stream = value),
+        RequestField.Flag("stream", (request, value) => request.Stream = value),
         new("stream_options", StructuredMembers.ReadStreamOptions),
     ];
 
     /// <summary><c>POST /v1/chat/completions</c></summary>
-    public static readonly MemberTable Chat = new(
+    public static readonly RequestFieldTable Chat = new(
     [
         .. Shared,
         new(ChatMessages.Field, ReadMessages),
-        Member.Verbatim("tools", "an array", [JsonTokenType.StartArray], (request, value) => request.Chat.Tools = value),
-        Member.Verbatim("tool_choice", "a string or an object", [JsonTokenType.String, JsonTokenType.StartObject],
+        RequestField.Verbatim("tools", "an array", [JsonTokenType.StartArray], (request, value) => request.Chat.Tools = value),
+        RequestField.Verbatim("tool_choice", "a string or an object", [JsonTokenType.String, JsonTokenType.StartObject],
             (request, value) => request.Chat.ToolChoice = value),
-        Member.Verbatim("response_format", "an object", [JsonTokenType.StartObject], (request, value) => request.Chat.ResponseFormat = value),
-        Member.Whole("max_completion_tokens", RequestLimits.MaxTokens, (request, value) => request.MaxCompletionTokens = value),
-        Member.Flag("logprobs", (request, value) => request.LogprobsWanted = value),
-        Member.Whole("top_logprobs", RequestLimits.TopLogprobs, (request, value) => request.TopLogprobs = value),
+        RequestField.Verbatim("response_format", "an object", [JsonTokenType.StartObject], (request, value) => request.Chat.ResponseFormat = value),
+        RequestField.Whole("max_completion_tokens", RequestLimits.MaxTokens, (request, value) => request.MaxCompletionTokens = value),
+        RequestField.Flag("logprobs", (request, value) => request.LogprobsWanted = value),
+        RequestField.Whole("top_logprobs", RequestLimits.TopLogprobs, (request, value) => request.TopLogprobs = value),
     ], SettleChat);
 
     /// <summary><c>POST /v1/completions</c></summary>
-    public static readonly MemberTable Completion = new(
+    public static readonly RequestFieldTable Completion = new(
     [
         .. Shared,
         new(PromptMember.Name, PromptMember.Read),
-        Member.Whole("logprobs", RequestLimits.TopLogprobs, (request, value) => request.Generate.Logprobs = value),
-        Member.Flag("echo", (request, value) => request.Generate.Echo = value),
+        RequestField.Whole("logprobs", RequestLimits.TopLogprobs, (request, value) => request.Generate.Logprobs = value),
+        RequestField.Flag("echo", (request, value) => request.Generate.Echo = value),
     ], SettleCompletion);
 
     private static void ReadModel(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)

@@ -14,7 +14,7 @@ internal static class RequestReader
 
     /// <param name="body">Must not change as long as the request lives: the request's verbatim parts alias it.</param>
     /// <exception cref="RequestRefusedException">Always with a 4xx status, whatever the bytes are.</exception>
-    public static OpenAiRequest Read(ReadOnlyMemory<byte> body, MemberTable table)
+    public static OpenAiRequest Read(ReadOnlyMemory<byte> body, RequestFieldTable table)
     {
         if (body.Span.StartsWith(Encoding.UTF8.Preamble))
             body = body[Encoding.UTF8.Preamble.Length..];
@@ -37,7 +37,7 @@ internal static class RequestReader
         }
     }
 
-    private static OpenAiRequest ReadObject(ref Utf8JsonReader reader, ReadOnlyMemory<byte> body, MemberTable table)
+    private static OpenAiRequest ReadObject(ref Utf8JsonReader reader, ReadOnlyMemory<byte> body, RequestFieldTable table)
     {
         if (reader.TokenType != JsonTokenType.StartObject)
             throw RequestRefusedException.Json(null, $"the body is {JsonField.Describe(ref reader)}; allowed: a JSON object");

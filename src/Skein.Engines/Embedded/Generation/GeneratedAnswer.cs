@@ -1,0 +1,119 @@
+using Google.Protobuf;
+using Skein.Engines.Embedded.Sampling;
+using Skein.Engines.Embedded.Tokens;
+using Skein.Engines.Text;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.Embedded.Generation;
+
+/// <summary>
+/// One answer in the making: takes logits, gives frames. A resumed answer is rebuilt from its ids and is from then on the same as one that was
+/// never interrupted. Synchronous, without time or threads; not safe for concurrent use.
+/// </summary>
+/// <remarks>
+/// The token that ends an answer has neither index nor frame, and usage does not count it: the answer to "which index comes next" is
+/// the number of its tokens, whether it has ended or not.
+/// </remarks>
+internal sealed class GeneratedAnswer
+{
+    private readonly GenerationPlan _plan;
+    private readonly Vocabulary _vocabulary;
+    private readonly Sampler _sampler;
+    private readonly AnswerText _text;
+    private readonly List<int> _ids = [];
+    private bool _isAtEndToken;
+
+    /// <exception cref="EngineException">The plan's resume does not fit.</exception>
+    public GeneratedAnswer(GenerationPlan plan, Vocabulary vocabulary)
+    {
+        (_plan, _vocabulary) = (plan, vocabulary);
+        _sampler = new Sampler(plan.Sampling, plan.Prompt, vocabulary.Count);
+        _text = new AnswerText(plan.Stops, plan.Echo);
+        if (plan.Resume is { } resume)
+        {
+            Replay(resume);
+        }
+    }
+
+    /// <summary>Tokens of the answer so far.</summary>
+    public IReadOnlyList<int> Ids => _ids;
+
+    /// <summary>Whether no further token is needed: the next frame is <see cref="Finish"/>.</summary>
+    public bool IsComplete => _isAtEndToken || _text.MatchedStop is not null || _ids.Count >= _plan.MaxTokens;
+
+    /// <summary>Chooses the next token; null where that ends the answer. Not to be called once it is complete.</summary>
+    /// <param name="logits">After the answer so far; changed.</param>
+    public GenerateFrame? Advance(Span<float> logits)
+    {
+        var untouched = _plan.TopLogprobs is null ? [] : logits.ToArray();
+        var id = _sampler.Choose(logits, _ids.Count);
+        if (_vocabulary.Ends.Contains(id))
+        {
+            _isAtEndToken = true;
+            return null;
+        }
+
+        var frame = new GenerateFrame { FirstIndex = (uint)_ids.Count, Count = 1, TokenIds = { (uint)id } };
+        if (_plan.TopLogprobs is { } top)
+        {
+            frame.Logprobs.Add(Logprobs.Of(untouched, id, top, _vocabulary));
+        }
+
+        Accept(id);
+        frame.Text = ByteString.CopyFrom(_text.Take());
+        return frame;
+    }
+
+    /// <summary>The last frame: text that was still held back, reason and usage.</summary>
+    public GenerateFrame Finish()
+    {
+        _text.Flush();
+        return new GenerateFrame
+        {
+            FirstIndex = (uint)_ids.Count,
+            Text = ByteString.CopyFrom(_text.Take()),
+            Finish = new Finish
+            {
+                Reason = _isAtEndToken || _text.MatchedStop is not null ? FinishReason.Stop : FinishReason.Length,
+                MatchedStop = _text.MatchedStop ?? "",
+                Usage = new Usage { PromptTokens = (uint)_plan.Prompt.Length, CompletionTokens = (uint)_ids.Count },
+            },
+        };
+    }
+
+    private void Accept(int id)
+    {
+        _ids.Add(id);
+        _sampler.Accept(id);
+        _text.Append(_vocabulary.AnswerBytesOf(id));
+    }
+
+    private void Replay(Resume resume)
+    {
+        if (resume.NextIndex != resume.TokenIds.Count)
+        {
+            throw Refusal.Resume($"resume.next_index is {resume.NextIndex}; allowed: {resume.TokenIds.Count}, the number of resume.token_ids");
+        }
+
+        for (var i = 0; i < resume.TokenIds.Count; i++)
+        {
+            var id = resume.TokenIds[i];
+            if (IsComplete)
+            {
+                throw Refusal.Resume($"resume.token_ids has {resume.TokenIds.Count} ids; the answer was complete after {i}");
+            }
+
+            if (id >= _vocabulary.Count || _vocabulary.Ends.Contains((int)id))
+            {
+                throw Refusal.Resume($"resume.token_ids[{i}] is {id}; allowed: 0 to {_vocabulary.Count - 1}, but for tokens that end an answer");
+            }
+
+            Accept((int)id);
+        }
+
+        if (!_text.TrySkip(resume.Text.Span))
+        {
+            throw Refusal.Resume($"resume.text, {resume.Text.Length} bytes, is not how the text of resume.token_ids begins");
+        }
+    }
+}

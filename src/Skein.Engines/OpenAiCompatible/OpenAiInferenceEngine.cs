@@ -1,0 +1,85 @@
+using System.Runtime.CompilerServices;
+using Skein.Engines.OpenAiCompatible.Metrics;
+using Skein.Engines.OpenAiCompatible.Probing;
+using Skein.Engines.OpenAiCompatible.Texts;
+using Skein.Engines.OpenAiCompatible.Tokens;
+using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.OpenAiCompatible;
+
+/// <summary>Serves the models of one server. Thread-safe: all that changes belongs to one request.</summary>
+internal sealed class OpenAiInferenceEngine(
+    EngineDescription description, Routes routes, TokenGeneration? tokens, TextGeneration texts, LoadScraper load, EngineHttp http) : IInferenceEngine
+{
+    public string Kind => OpenAiEngine.Kind;
+
+    public ValueTask<EngineDescription> DescribeAsync(CancellationToken cancellationToken) =>
+        ValueTask.FromResult(description with { Models = [.. description.Models.Select(model => model.Clone())] });
+
+    public async ValueTask CheckAsync(CancellationToken cancellationToken)
+    {
+        if (routes.Kind == OpenAiEngineKind.LlamaCpp)
+        {
+            // It lists its models while it still loads them.
+            await http.FindAsync("health", cancellationToken);
+        }
+
+        var listed = await EngineProbe.ModelNamesAsync(http, cancellationToken);
+        if (description.Models.FirstOrDefault(model => !listed.Contains(model.Name)) is { } gone)
+        {
+            throw new EngineException(EngineError.ModelNotFound, $"{http.Name} does not serve the model '{gone.Name}' any more; it serves: {string.Join(", ", listed)}");
+        }
+    }
+
+    public async IAsyncEnumerable<GenerateFrame> GenerateAsync(GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        ServerRequestChecks.Check(routes.Kind, request);
+        var model = ModelOf(request);
+        var (throughIds, tier) = routes.Of(request);
+        var frames = throughIds ? tokens!.RunAsync(request, model, tier, cancellationToken) : texts.RunAsync(request, model, tier, cancellationToken);
+        await using var answer = frames.GetAsyncEnumerator(cancellationToken);
+        while (await MoveAsync(answer, request))
+        {
+            yield return answer.Current;
+        }
+    }
+
+    public async ValueTask<ReadOnlyMemory<byte>> InvokeAsync(string path, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
+    {
+        var relative = path.TrimStart('/');
+        return relative.Length > 0 && relative.All(character => char.IsAsciiLetterOrDigit(character) || character is '/' or '_' or '-')
+            ? await http.PostAsync(relative, body, cancellationToken)
+            : throw new EngineException(EngineError.InvalidRequest, $"path is '{path}'; allowed: letters, digits, '/', '_' and '-'");
+    }
+
+    public ValueTask<EngineLoad> LoadAsync(CancellationToken cancellationToken) => load.ReadAsync(cancellationToken);
+
+    public ValueTask DisposeAsync()
+    {
+        http.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    // What a client asked for was accepted when the answer began: it is the way it is gone on with that this server does not take.
+    private static async ValueTask<bool> MoveAsync(IAsyncEnumerator<GenerateFrame> answer, GenerateRequest request)
+    {
+        try
+        {
+            return await answer.MoveNextAsync();
+        }
+        catch (EngineException exception) when (request.Resume is { NextIndex: > 0 } && exception.Error == EngineError.InvalidRequest)
+        {
+            throw new EngineException(EngineError.ResumeRefused, exception.Message, exception);
+        }
+    }
+
+    private ModelDescription ModelOf(GenerateRequest request)
+    {
+        var served = description.Models;
+        var model = request.Model.Length == 0 && served.Count == 1 ? served[0] : served.FirstOrDefault(model => model.Name == request.Model);
+        return model ?? throw new EngineException(
+            EngineError.ModelNotFound, $"the model '{request.Model}' is not served here; served: {string.Join(", ", served.Select(model => model.Name))}");
+    }
+}

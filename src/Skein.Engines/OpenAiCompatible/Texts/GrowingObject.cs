@@ -1,0 +1,116 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+
+namespace Skein.Engines.OpenAiCompatible.Texts;
+
+/// <summary>
+/// A JSON object that comes in pieces, merged by the rule of OpenAI's chunks: texts grow, but for names and kinds, which come whole; objects merge member
+/// by member; everything else is replaced. Values stay byte for byte as they came. Its depth is bounded by the reader of the pieces, its size by the caller.
+/// </summary>
+internal sealed class GrowingObject
+{
+    private readonly OrderedDictionary<string, Value> _members = new(StringComparer.Ordinal);
+
+    /// <summary>Takes in one piece.</summary>
+    /// <returns>By how many bytes the object grew.</returns>
+    public int Add(JsonElement piece)
+    {
+        var grown = 0;
+        foreach (var member in piece.EnumerateObject())
+        {
+            // Servers repeat what they have said, or say nothing instead.
+            if (member.Value.ValueKind == JsonValueKind.Null || (member.Value.ValueKind == JsonValueKind.String && member.Value.ValueEquals("") && _members.ContainsKey(member.Name)))
+            {
+                continue;
+            }
+
+            if (!_members.TryGetValue(member.Name, out var known))
+            {
+                _members[member.Name] = known = new Value();
+                grown += member.Name.Length;
+            }
+
+            grown += known.Add(member.Value, grows: member.Name is not ("id" or "type" or "name"));
+        }
+
+        return grown;
+    }
+
+    /// <summary>Sets a member; where it was set before, it stays in its place.</summary>
+    public void Set(string name, ReadOnlySpan<byte> json)
+    {
+        var value = new Value();
+        value.Replace(json);
+        _members[name] = value;
+    }
+
+    public void WriteTo(IBufferWriter<byte> output)
+    {
+        var separator = "{"u8;
+        foreach (var (name, value) in _members)
+        {
+            output.Write(separator);
+            output.Write(JsonSerializer.SerializeToUtf8Bytes(name));
+            output.Write(":"u8);
+            value.WriteTo(output);
+            separator = ","u8;
+        }
+
+        output.Write(_members.Count == 0 ? "{}"u8 : "}"u8);
+    }
+
+    private sealed class Value
+    {
+        private readonly ArrayBufferWriter<byte> _json = new();
+        private GrowingObject? _object;
+        private bool _isOpenText;
+
+        public int Add(JsonElement piece, bool grows)
+        {
+            var json = JsonMarshal.GetRawUtf8Value(piece);
+            if (piece.ValueKind == JsonValueKind.Object)
+            {
+                return (_object ??= new GrowingObject()).Add(piece);
+            }
+
+            var before = _json.WrittenCount;
+            if (grows && piece.ValueKind == JsonValueKind.String)
+            {
+                // As it is between the quotes: a character may be escaped in two halves, one in this piece and one in the next.
+                if (!_isOpenText)
+                {
+                    Replace("\""u8);
+                    _isOpenText = true;
+                }
+
+                _json.Write(json[1..^1]);
+            }
+            else
+            {
+                Replace(json);
+            }
+
+            return _json.WrittenCount - before;
+        }
+
+        public void Replace(ReadOnlySpan<byte> json)
+        {
+            (_object, _isOpenText) = (null, false);
+            _json.ResetWrittenCount();
+            _json.Write(json);
+        }
+
+        public void WriteTo(IBufferWriter<byte> output)
+        {
+            if (_object is not null)
+            {
+                _object.WriteTo(output);
+                return;
+            }
+
+            output.Write(_json.WrittenSpan);
+            output.Write(_isOpenText ? "\""u8 : default);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Skein.Engines.OpenAiCompatible.Wire;
+
+namespace Skein.Engines.OpenAiCompatible.Texts;
+
+/// <summary>
+/// The tool calls of one answer, kept back until it ends: half a call is of no use to a client, and one that nobody has seen can be made again when the
+/// server is lost. Not safe for concurrent use.
+/// </summary>
+/// <param name="engine">The server, for messages.</param>
+internal sealed class HeldToolCalls(string engine)
+{
+    /// <summary>Most bytes of all calls of an answer; the journal of an answer has the same bound.</summary>
+    internal const int MostBytes = 1 << 20;
+
+    /// <summary>Most calls of an answer.</summary>
+    internal const int MostCalls = 128;
+
+    private readonly List<Call> _calls = [];
+    private GrowingObject? _older;
+    private int _bytes;
+
+    /// <summary>Takes in what a delta says of tool calls.</summary>
+    /// <exception cref="EngineException">It is no array of objects, or the calls pass their bounds.</exception>
+    public void Add(JsonElement pieces)
+    {
+        if (pieces.ValueKind != JsonValueKind.Array)
+        {
+            throw Broken($"tool_calls is {pieces.ValueKind}; allowed: an array of objects");
+        }
+
+        foreach (var piece in pieces.EnumerateArray())
+        {
+            if (piece.ValueKind != JsonValueKind.Object)
+            {
+                throw Broken($"tool_calls holds {piece.ValueKind}; allowed: objects");
+            }
+
+            Grow(CallOf(piece).Json, piece);
+        }
+    }
+
+    /// <summary>Takes in a piece of <c>function_call</c>, the one call of an answer before there were tools.</summary>
+    /// <exception cref="EngineException">It is no object, or the calls pass their bounds.</exception>
+    public void AddOlder(JsonElement piece)
+    {
+        if (piece.ValueKind != JsonValueKind.Object)
+        {
+            throw Broken($"function_call is {piece.ValueKind}; allowed: an object");
+        }
+
+        Grow(_older ??= new GrowingObject(), piece);
+    }
+
+    /// <summary>The whole calls, numbered without gap, as one delta; empty where there were none.</summary>
+    public ReadOnlySpan<byte> ToDelta()
+    {
+        if (_calls.Count == 0 && _older is null)
+        {
+            return default;
+        }
+
+        var output = new ArrayBufferWriter<byte>(_bytes + 64);
+        output.Write("{"u8);
+        if (_older is not null)
+        {
+            output.Write("\"function_call\":"u8);
+            _older.WriteTo(output);
+            output.Write(_calls.Count > 0 ? ","u8 : default);
+        }
+
+        WriteCalls(output);
+        output.Write("}"u8);
+        return output.WrittenSpan;
+    }
+
+    private void WriteCalls(ArrayBufferWriter<byte> output)
+    {
+        if (_calls.Count == 0)
+        {
+            return;
+        }
+
+        var separator = "\"tool_calls\":["u8;
+        var index = 0;
+        foreach (var call in _calls.OrderBy(call => call.Index))
+        {
+            call.Json.Set("index", Encoding.ASCII.GetBytes(index++.ToString(CultureInfo.InvariantCulture)));
+            output.Write(separator);
+            call.Json.WriteTo(output);
+            separator = ","u8;
+        }
+
+        output.Write("]"u8);
+    }
+
+    private void Grow(GrowingObject call, JsonElement piece)
+    {
+        _bytes += call.Add(piece);
+        if (_bytes > MostBytes)
+        {
+            throw Broken($"the tool calls of one answer are over {MostBytes} bytes");
+        }
+    }
+
+    // Some servers give all calls the same index, or none at all: there another id begins another call.
+    private Call CallOf(JsonElement piece)
+    {
+        var index = piece.Whole("index");
+        var id = piece.Text("id") ?? "";
+        var call = index is null ? _calls.LastOrDefault() : _calls.FindLast(known => known.Index == index);
+        if (call is null || (id.Length > 0 && call.Id.Length > 0 && id != call.Id))
+        {
+            if (_calls.Count == MostCalls)
+            {
+                throw Broken($"the answer has more than {MostCalls} tool calls");
+            }
+
+            call = new Call(index ?? (_calls.Count > 0 ? _calls[^1].Index : 0));
+            _calls.Add(call);
+        }
+
+        call.Id = id.Length > 0 ? id : call.Id;
+        return call;
+    }
+
+    private EngineException Broken(string what) => new(EngineError.Failed, $"{engine}: {what}");
+
+    private sealed class Call(int index)
+    {
+        public int Index => index;
+
+        public string Id { get; set; } = "";
+
+        public GrowingObject Json { get; } = new();
+    }
+}

@@ -1,0 +1,76 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.OpenAiCompatible.Texts;
+
+/// <summary>
+/// Makes answers through OpenAI's own calls, which tell text and structured deltas but no ids: one index is one event. Thread-safe.
+/// </summary>
+internal sealed class TextGeneration(EngineHttp http, OpenAiEngineKind kind)
+{
+    public async IAsyncEnumerable<GenerateFrame> RunAsync(
+        GenerateRequest request, ModelDescription model, ResumeTier tier, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        CheckResume(request.Resume, tier);
+        var answer = new TextAnswer(request, http.Name);
+        yield return StartFrame(request, model, tier);
+
+        if (!answer.IsComplete)
+        {
+            var isChat = request.Chat is not null;
+            var path = isChat ? "v1/chat/completions" : "v1/completions";
+            await foreach (var data in http.StreamAsync(path, TextBody.Of(kind, request, model.Name), cancellationToken))
+            {
+                answer.Note(data);
+                foreach (var choice in data.Elements("choices"))
+                {
+                    if (answer.Add(isChat ? TextDelta.OfChat(choice, request) : TextDelta.OfCompletion(choice, request)) is { } frame)
+                    {
+                        yield return frame;
+                    }
+                }
+
+                if (answer.IsStopped)
+                {
+                    break;
+                }
+            }
+
+            if (!answer.HasEnded)
+            {
+                throw new EngineException(EngineError.Failed, $"{http.Name}: the stream ended without a finish_reason");
+            }
+        }
+
+        yield return answer.Finish();
+    }
+
+    private static void CheckResume(Resume? resume, ResumeTier tier)
+    {
+        var reason = resume is null or { NextIndex: 0 } ? null
+            : tier == ResumeTier.None ? "tool calls, answers bound to a grammar and answers the client began cannot be gone on with here"
+            : resume.TokenIds.Count > 0 ? "resume.token_ids are given; this engine makes this answer without ids"
+            : resume.Text.IsEmpty ? "resume.text is empty after the first index; structured deltas cannot be gone on with"
+            : null;
+        if (reason is not null)
+        {
+            throw new EngineException(EngineError.ResumeRefused, reason);
+        }
+    }
+
+    private static GenerateFrame StartFrame(GenerateRequest request, ModelDescription model, ResumeTier tier) => new()
+    {
+        FirstIndex = request.Resume?.NextIndex ?? 0,
+        Start = new Start
+        {
+            Model = model.Name,
+            Fingerprint = model.Fingerprint,
+            Unit = TokenUnit.Chunk,
+            ResumeTier = tier,
+            ResumedAt = request.Resume?.NextIndex ?? 0,
+            EchoedCharacters = request.Echo ? (uint)request.Text.EnumerateRunes().Count() : 0,
+        },
+    };
+}

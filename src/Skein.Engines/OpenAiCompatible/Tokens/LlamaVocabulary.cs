@@ -1,0 +1,36 @@
+using Skein.Engines.OpenAiCompatible.Wire;
+
+namespace Skein.Engines.OpenAiCompatible.Tokens;
+
+/// <summary>
+/// Reads the bytes of all tokens from llama.cpp. It has no call for that, and its text calls replace half characters; but a request for the
+/// probabilities of as many tokens as there are names every one of them with its bytes.
+/// </summary>
+internal static class LlamaVocabulary
+{
+    private const int MostTokens = 2_000_000;
+
+    public static async ValueTask<TokenBytes> ReadAsync(EngineHttp http, int size, CancellationToken cancellationToken)
+    {
+        if (size is <= 0 or > MostTokens)
+        {
+            throw new EngineException(EngineError.Unsupported, $"{http.Name} tells a vocabulary of {size} tokens; allowed: 1 to {MostTokens}");
+        }
+
+        var body = new RequestJson()
+            .Text("prompt", EngineCanary.Prompt).Whole("n_predict", 1).Whole("n_probs", size).Number("temperature", 0).Flag("cache_prompt", false);
+        var answer = await http.AskAsync("completion", body.ToBytes(), cancellationToken);
+        var bytes = new byte[]?[size];
+        foreach (var token in answer.Elements("completion_probabilities").Take(1).SelectMany(position => position.Elements("top_logprobs")))
+        {
+            if (token.Whole("id") is { } id and >= 0 && id < size)
+            {
+                bytes[id] = [.. token.Elements("bytes").Select(unit => unit.GetByte())];
+            }
+        }
+
+        return bytes.Any(token => token is not null)
+            ? new TokenBytes(bytes)
+            : throw new EngineException(EngineError.Unsupported, $"{http.Name} does not tell the bytes of its tokens (completion_probabilities)");
+    }
+}

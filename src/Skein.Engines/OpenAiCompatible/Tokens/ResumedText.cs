@@ -1,0 +1,62 @@
+using System.Text;
+
+namespace Skein.Engines.OpenAiCompatible.Tokens;
+
+/// <summary>
+/// Text of an answer whose server tells ids and text apart. Where the ids so far end inside a character, the server that goes on knows only its
+/// end: until the character is whole, the text is asked for by ids. Not safe for concurrent use.
+/// </summary>
+internal sealed class ResumedText(ServerTokenizer tokenizer, TokenCall call)
+{
+    private const char HalfCharacter = '\uFFFD';
+    private const int MostHalves = 3; // tokens before the one that completes a character of 4 bytes
+    private readonly List<uint> _more = [];
+    private string? _whole;
+
+    /// <summary>Text of the answer so far, up to the last token after which no character was unfinished: what the server had given by then.</summary>
+    public async ValueTask<byte[]> BeginAsync(CancellationToken cancellationToken)
+    {
+        var text = await tokenizer.AnswerAsync(call, [], cancellationToken);
+        if (!text.EndsWith(HalfCharacter))
+        {
+            return Encoding.UTF8.GetBytes(text);
+        }
+
+        for (var without = 1; without <= Math.Min(MostHalves, call.Answer.Count); without++)
+        {
+            var shorter = await tokenizer.AnswerAsync(call with { Answer = [.. call.Answer.SkipLast(without)] }, [], cancellationToken);
+            if (!shorter.EndsWith(HalfCharacter))
+            {
+                _whole = shorter;
+                return Encoding.UTF8.GetBytes(shorter);
+            }
+        }
+
+        // Not half a character, but bytes that are none: nothing will make them one.
+        return Encoding.UTF8.GetBytes(text);
+    }
+
+    /// <summary>Text that new ids add.</summary>
+    /// <param name="ids">All of the step's ids.</param>
+    /// <param name="text">Their text as the server gives it.</param>
+    /// <param name="cancellationToken">The caller's.</param>
+    public async ValueTask<byte[]> AddAsync(IReadOnlyList<uint> ids, string text, CancellationToken cancellationToken)
+    {
+        if (_whole is not { } known)
+        {
+            return Encoding.UTF8.GetBytes(text);
+        }
+
+        _more.AddRange(ids);
+        var all = await tokenizer.AnswerAsync(call, _more, cancellationToken);
+        if (all.EndsWith(HalfCharacter))
+        {
+            return [];
+        }
+
+        _whole = null;
+        return all.StartsWith(known, StringComparison.Ordinal)
+            ? Encoding.UTF8.GetBytes(all[known.Length..])
+            : throw new EngineException(EngineError.ResumeRefused, "the text of the ids so far changes with the ids after them");
+    }
+}

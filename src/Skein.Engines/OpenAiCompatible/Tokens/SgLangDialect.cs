@@ -1,0 +1,52 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.OpenAiCompatible.Tokens;
+
+/// <summary>SGLang's own <c>/generate</c> with <c>input_ids</c>; it has no call that renders a chat without answering it.</summary>
+internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
+{
+    private readonly ServerTokenizer _tokenizer = new(http);
+
+    public ValueTask<uint[]> PromptIdsAsync(GenerateRequest request, string model, CancellationToken cancellationToken) =>
+        _tokenizer.TextAsync(request.Text, model, cancellationToken);
+
+    public async ValueTask<byte[]> TextOfAsync(TokenCall call, CancellationToken cancellationToken) =>
+        await new ResumedText(_tokenizer, call).BeginAsync(cancellationToken);
+
+    public async IAsyncEnumerable<TokenStep> GenerateAsync(TokenCall call, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var text = new ResumedText(_tokenizer, call);
+        if (call.Answer.Count > 0)
+        {
+            await text.BeginAsync(cancellationToken);
+        }
+
+        var growth = new SgLangGrowth();
+        await foreach (var data in http.StreamAsync("generate", Body(call), cancellationToken))
+        {
+            var (ids, added) = growth.Take(data);
+            var finish = data.Member("meta_info")?.Member("finish_reason") ?? default;
+            var end = EndOf(finish);
+            if (end == FinishReason.Stop && ids.Length > 0 && finish.Whole("matched") == (int)ids[^1])
+            {
+                ids = ids[..^1];
+            }
+
+            yield return new TokenStep(ids, await text.AddAsync(ids, added, cancellationToken), [], end);
+        }
+    }
+
+    private static ReadOnlyMemory<byte> Body(TokenCall call) => new RequestJson()
+        .Ids("input_ids", call.Ids).Flag("stream", true)
+        .Object("sampling_params", sampling => sampling.Whole("max_new_tokens", call.Rest).SgLangSampling(call.Request.Sampling))
+        .ToBytes();
+
+    private FinishReason EndOf(JsonElement finish) => finish.Text("type") switch
+    {
+        "abort" => throw new EngineException(EngineError.Failed, $"{http.Name} gave the request up: {finish.Text("message")}"),
+        var type => FinishReasons.Read(type),
+    };
+}

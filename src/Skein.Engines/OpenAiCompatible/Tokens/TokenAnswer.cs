@@ -1,0 +1,64 @@
+using Google.Protobuf;
+using Skein.Engines.Text;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.OpenAiCompatible.Tokens;
+
+/// <summary>One answer in token ids: takes steps, gives frames. Synchronous; not safe for concurrent use.</summary>
+internal sealed class TokenAnswer
+{
+    private readonly TokenCall _call;
+    private readonly AnswerText _text;
+    private int _count;
+
+    /// <param name="call">The answer so far is its beginning.</param>
+    /// <param name="echo">Text in front of the answer.</param>
+    /// <param name="answerText">Text of the answer so far, complete or ending inside a character.</param>
+    /// <exception cref="EngineException">What was delivered does not fit.</exception>
+    public TokenAnswer(TokenCall call, ReadOnlySpan<byte> echo, ReadOnlySpan<byte> answerText)
+    {
+        (_call, _count) = (call, call.Answer.Count);
+        _text = new AnswerText(call.Request.Stop, echo);
+        _text.Append(answerText);
+        var delivered = call.Request.Resume?.Text ?? ByteString.Empty;
+        if (!_text.TrySkip(delivered.Span))
+        {
+            throw new EngineException(
+                EngineError.ResumeRefused, $"resume.text, {delivered.Length} bytes, is not how the text of resume.token_ids begins");
+        }
+    }
+
+    /// <summary>Whether no further token is needed.</summary>
+    public bool IsComplete => _text.MatchedStop is not null || (_call.MaxTokens is { } most && _count >= most);
+
+    /// <summary>Whether a stop text ended it: what the server still sends does not count.</summary>
+    public bool IsStopped => _text.MatchedStop is not null;
+
+    public GenerateFrame Add(TokenStep step)
+    {
+        var frame = new GenerateFrame { FirstIndex = (uint)_count, Count = (uint)step.Ids.Count };
+        frame.TokenIds.Add(step.Ids);
+        frame.Logprobs.Add(step.Logprobs);
+        _count += step.Ids.Count;
+        _text.Append(step.Text.Span);
+        frame.Text = ByteString.CopyFrom(_text.Take());
+        return frame;
+    }
+
+    /// <param name="reason">The server's; unspecified where it was not asked any more.</param>
+    public GenerateFrame Finish(FinishReason reason)
+    {
+        _text.Flush();
+        return new GenerateFrame
+        {
+            FirstIndex = (uint)_count,
+            Text = ByteString.CopyFrom(_text.Take()),
+            Finish = new Finish
+            {
+                Reason = IsStopped ? FinishReason.Stop : reason == FinishReason.Unspecified ? FinishReason.Length : reason,
+                MatchedStop = _text.MatchedStop ?? "",
+                Usage = new Usage { PromptTokens = (uint)_call.Prompt.Count, CompletionTokens = (uint)_count },
+            },
+        };
+    }
+}

@@ -1,0 +1,110 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+using Skein.Engines.Text;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.OpenAiCompatible.Tokens;
+
+/// <summary>Makes answers from and of token ids. Thread-safe.</summary>
+internal sealed class TokenGeneration(ITokenDialect dialect)
+{
+    public async IAsyncEnumerable<GenerateFrame> RunAsync(
+        GenerateRequest request, ModelDescription model, ResumeTier tier, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        CheckResume(request.Resume, model, tier);
+        var prompt = await PromptAsync(request, model, cancellationToken);
+        var call = new TokenCall(request, model.Name, prompt, [.. request.Resume?.TokenIds ?? []], MaxTokens(request, model, prompt.Length));
+        var echo = request.Echo ? await EchoAsync(call, cancellationToken) : [];
+        var text = call.Answer.Count > 0 ? await dialect.TextOfAsync(call, cancellationToken) : [];
+        var answer = new TokenAnswer(call, echo, text);
+        yield return StartFrame(call, echo, model, tier);
+
+        var end = FinishReason.Unspecified;
+        if (!answer.IsComplete)
+        {
+            await foreach (var step in dialect.GenerateAsync(call, cancellationToken))
+            {
+                if (step.Ids.Count > 0)
+                {
+                    yield return answer.Add(step);
+                }
+
+                end = step.End;
+                if (end != FinishReason.Unspecified || answer.IsStopped)
+                {
+                    break;
+                }
+            }
+
+            if (end == FinishReason.Unspecified && !answer.IsStopped)
+            {
+                throw new EngineException(EngineError.Failed, $"the engine's stream of '{model.Name}' ended without a reason");
+            }
+        }
+
+        yield return answer.Finish(end);
+    }
+
+    private static void CheckResume(Resume? resume, ModelDescription model, ResumeTier tier)
+    {
+        if (resume is null)
+        {
+            return;
+        }
+
+        var reason = tier == ResumeTier.None ? "the answer is bound to a grammar, whose state is lost"
+            : resume.NextIndex != resume.TokenIds.Count
+                ? $"resume.next_index is {resume.NextIndex}; allowed: {resume.TokenIds.Count}, the number of resume.token_ids"
+            : resume.Fingerprint != model.Fingerprint
+                ? $"resume.fingerprint is '{resume.Fingerprint}'; ids can be resumed here from '{model.Fingerprint}' only"
+            : null;
+        if (reason is not null)
+        {
+            throw new EngineException(EngineError.ResumeRefused, reason);
+        }
+    }
+
+    private async ValueTask<uint[]> PromptAsync(GenerateRequest request, ModelDescription model, CancellationToken cancellationToken)
+    {
+        uint[] ids = request.Resume is { PromptTokenIds.Count: > 0 } resume ? [.. resume.PromptTokenIds]
+            : request.TokenIds is { } given ? [.. given.Ids]
+            : await dialect.PromptIdsAsync(request, model.Name, cancellationToken);
+        return ids.Length > 0 ? ids : throw new EngineException(EngineError.InvalidRequest, "prompt is empty; allowed: a text of at least one token");
+    }
+
+    private static int? MaxTokens(GenerateRequest request, ModelDescription model, int promptTokens)
+    {
+        int? asked = request.HasMaxTokens ? (int)request.MaxTokens : null;
+        if (model.ContextTokens == 0)
+        {
+            return asked;
+        }
+
+        var room = (int)model.ContextTokens - promptTokens;
+        return room >= (asked ?? 1)
+            ? asked ?? room
+            : throw new EngineException(
+                EngineError.ContextLengthExceeded,
+                $"the model's context holds {model.ContextTokens} tokens; asked for: a prompt of {promptTokens} and {asked ?? 1} for the answer");
+    }
+
+    private async ValueTask<byte[]> EchoAsync(TokenCall call, CancellationToken cancellationToken) => call.Request.TokenIds is null
+        ? Encoding.UTF8.GetBytes(call.Request.Text)
+        : await dialect.TextOfAsync(call with { Prompt = [], Answer = call.Prompt }, cancellationToken);
+
+    private static GenerateFrame StartFrame(TokenCall call, byte[] echo, ModelDescription model, ResumeTier tier) => new()
+    {
+        FirstIndex = (uint)call.Answer.Count,
+        Start = new Start
+        {
+            Model = model.Name,
+            Fingerprint = model.Fingerprint,
+            Unit = TokenUnit.Token,
+            ResumeTier = tier,
+            PromptTokens = (uint)call.Prompt.Count,
+            PromptTokenIds = { call.Prompt },
+            ResumedAt = (uint)call.Answer.Count,
+            EchoedCharacters = (uint)AnswerText.Characters(echo),
+        },
+    };
+}

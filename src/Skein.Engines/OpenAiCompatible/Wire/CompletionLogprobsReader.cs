@@ -1,0 +1,69 @@
+using System.Text;
+using System.Text.Json;
+using Google.Protobuf;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.OpenAiCompatible.Wire;
+
+/// <summary>Reads OpenAI's two forms of log probabilities. Ids that a form does not tell are 0.</summary>
+internal static class CompletionLogprobsReader
+{
+    /// <summary>The form of completions: <c>{"tokens":[…],"token_logprobs":[…],"top_logprobs":[{token:logprob}]}</c>.</summary>
+    public static IReadOnlyList<TokenLogprob> Of(JsonElement choice, GenerateRequest request, IReadOnlyList<uint> ids)
+    {
+        if (!request.HasLogprobs || choice.Member("logprobs") is not { } logprobs)
+        {
+            return [];
+        }
+
+        var tokens = logprobs.Elements("tokens").ToList();
+        var values = logprobs.Elements("token_logprobs").ToList();
+        var tops = logprobs.Elements("top_logprobs").ToList();
+        var read = new List<TokenLogprob>(tokens.Count);
+        for (var i = 0; i < tokens.Count && i < values.Count; i++)
+        {
+            var logprob = Make(tokens[i].GetString() ?? "", values[i], i < ids.Count ? ids[i] : 0);
+            if (i < tops.Count && tops[i].ValueKind == JsonValueKind.Object)
+            {
+                var likely = tops[i].EnumerateObject().Select(token => Make(token.Name, token.Value, 0)).OrderByDescending(token => token.Logprob);
+                logprob.Top.Add(likely.Take((int)request.Logprobs));
+            }
+
+            read.Add(logprob);
+        }
+
+        return ids.Count == 0 || read.Count == ids.Count ? read : [];
+    }
+
+    /// <summary>The form of chats: <c>{"content":[{"token","bytes","logprob","top_logprobs"}]}</c>.</summary>
+    public static IReadOnlyList<TokenLogprob> OfChat(JsonElement choice, GenerateRequest request)
+    {
+        if (!request.HasLogprobs || choice.Member("logprobs") is not { } logprobs)
+        {
+            return [];
+        }
+
+        return [.. logprobs.Elements("content").Select(token =>
+        {
+            var logprob = ReadChat(token);
+            logprob.Top.Add(token.Elements("top_logprobs").Take((int)request.Logprobs).Select(ReadChat));
+            return logprob;
+        })];
+    }
+
+    private static TokenLogprob ReadChat(JsonElement token) => new()
+    {
+        TokenId = (uint)Math.Max(0, token.Whole("id") ?? 0),
+        Token = token.Member("bytes") is { ValueKind: JsonValueKind.Array } bytes
+            ? ByteString.CopyFrom([.. bytes.EnumerateArray().Select(unit => unit.GetByte())])
+            : ByteString.CopyFromUtf8(token.Text("token") ?? ""),
+        Logprob = (float)(token.Number("logprob") ?? 0),
+    };
+
+    private static TokenLogprob Make(string token, JsonElement logprob, uint id) => new()
+    {
+        TokenId = id,
+        Token = ByteString.CopyFrom(token, Encoding.UTF8),
+        Logprob = logprob.ValueKind == JsonValueKind.Number ? (float)logprob.GetDouble() : 0,
+    };
+}

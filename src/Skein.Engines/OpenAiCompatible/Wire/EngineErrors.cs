@@ -1,0 +1,77 @@
+using System.Net;
+using System.Text;
+using System.Text.Json;
+
+namespace Skein.Engines.OpenAiCompatible.Wire;
+
+/// <summary>Turns what servers answer instead of tokens into engine errors.</summary>
+internal static class EngineErrors
+{
+    private const int ShownCharacters = 400;
+
+    private static readonly string[] OverflowWords =
+    [
+        "exceed_context_size", "context_length_exceeded", "context length", "context size", "context window", "max_model_len",
+    ];
+
+    /// <param name="engine">The server's kind and address, for the message.</param>
+    /// <param name="status">Its HTTP status.</param>
+    /// <param name="body">Its body: JSON of one of the known forms, or anything.</param>
+    public static EngineException From(string engine, HttpStatusCode status, ReadOnlySpan<byte> body)
+    {
+        var (message, kind) = Read(body);
+        return new EngineException(SuspicionManager(status, message, kind), $"{engine} answers {(int)status}: {message}");
+    }
+
+    /// <summary>An error inside a stream that began well.</summary>
+    public static EngineException FromEvent(string engine, JsonElement data)
+    {
+        var (message, kind) = Read(data);
+        var error = IsOverflow(message, kind) ? EngineError.ContextLengthExceeded : EngineError.Failed;
+        return new EngineException(error, $"{engine} ends the stream: {message}");
+    }
+
+    private static EngineError SuspicionManager(HttpStatusCode status, string message, string kind) => status switch
+    {
+        HttpStatusCode.BadRequest or HttpStatusCode.RequestEntityTooLarge or HttpStatusCode.UnprocessableEntity =>
+            IsOverflow(message, kind) ? EngineError.ContextLengthExceeded : EngineError.InvalidRequest,
+        HttpStatusCode.NotFound when message.Contains("model", StringComparison.OrdinalIgnoreCase) => EngineError.ModelNotFound,
+        HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented => EngineError.Unsupported,
+        // 401 and 403 are the composition's fault, not the client's; 429 and 503 are the engine's state: all of them may pass elsewhere.
+        _ => EngineError.Failed,
+    };
+
+    private static bool IsOverflow(string message, string kind) => OverflowWords.Any(word =>
+        message.Contains(word, StringComparison.OrdinalIgnoreCase) || kind.Contains(word, StringComparison.OrdinalIgnoreCase));
+
+    private static (string Message, string Kind) Read(ReadOnlySpan<byte> body)
+    {
+        try
+        {
+            var reader = new Utf8JsonReader(body);
+            using var document = JsonDocument.ParseValue(ref reader);
+            return Read(document.RootElement);
+        }
+        catch (JsonException)
+        {
+            return (Shown(Encoding.UTF8.GetString(body)), "");
+        }
+    }
+
+    // {"error":{"message","type","code"}}, {"error":"…"}, {"message":"…"} (older vLLM), {"detail":…} (FastAPI)
+    private static (string Message, string Kind) Read(JsonElement data)
+    {
+        if (data.Member("error") is { ValueKind: JsonValueKind.Object } error)
+        {
+            return (Shown(error.Text("message") ?? error.GetRawText()), $"{error.Text("type")} {error.Text("code")}");
+        }
+
+        return (Shown(data.Text("error") ?? data.Text("message") ?? data.Member("detail")?.GetRawText() ?? data.GetRawText()), "");
+    }
+
+    private static string Shown(string text)
+    {
+        var line = string.Concat(text.Select(character => char.IsControl(character) ? ' ' : character)).Trim();
+        return line.Length == 0 ? "(no message)" : line.Length <= ShownCharacters ? line : line[..ShownCharacters] + "…";
+    }
+}

@@ -1,0 +1,45 @@
+using System.Text.Json;
+
+namespace Skein.Engines.OpenAiCompatible.Wire;
+
+/// <summary>Reads members that may be missing, null or of another kind: servers differ.</summary>
+internal static class JsonReading
+{
+    /// <summary>The member; null where there is none or it is null.</summary>
+    public static JsonElement? Member(this JsonElement element, string name) =>
+        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
+
+    public static string? Text(this JsonElement element, string name) =>
+        element.Member(name) is { ValueKind: JsonValueKind.String } value ? value.GetString() : null;
+
+    public static int? Whole(this JsonElement element, string name) =>
+        element.Member(name) is { ValueKind: JsonValueKind.Number } value && value.TryGetInt32(out var number) ? number : null;
+
+    public static double? Number(this JsonElement element, string name) =>
+        element.Member(name) is { ValueKind: JsonValueKind.Number } value && value.TryGetDouble(out var number) ? number : null;
+
+    /// <summary>The elements of an array member; none where there is no such array.</summary>
+    public static IEnumerable<JsonElement> Elements(this JsonElement element, string name) =>
+        element.Member(name) is { ValueKind: JsonValueKind.Array } value ? value.EnumerateArray() : [];
+
+    /// <summary>Token ids; null where there is no such array.</summary>
+    /// <exception cref="EngineException">An element is no id.</exception>
+    public static uint[]? Ids(this JsonElement element, string name)
+    {
+        if (element.Member(name) is not { ValueKind: JsonValueKind.Array } array)
+        {
+            return null;
+        }
+
+        var ids = new uint[array.GetArrayLength()];
+        var count = 0;
+        foreach (var item in array.EnumerateArray())
+        {
+            ids[count++] = item.ValueKind == JsonValueKind.Number && item.TryGetUInt32(out var id)
+                ? id
+                : throw new EngineException(EngineError.Failed, $"the engine's '{name}' has an element that is no token id: {item.GetRawText()}");
+        }
+
+        return ids;
+    }
+}

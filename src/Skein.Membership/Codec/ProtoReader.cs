@@ -1,0 +1,98 @@
+using System.Buffers.Binary;
+
+namespace Skein.Membership.Codec;
+
+/// <summary>
+/// Reads the protobuf wire format from untrusted bytes: never throws, never allocates, never reads past the end. Every method answers
+/// whether it succeeded; after a failure the reader must not be used again.
+/// </summary>
+internal ref struct ProtoReader(ReadOnlySpan<byte> bytes)
+{
+    private ReadOnlySpan<byte> _rest = bytes;
+
+    public readonly bool AtEnd => _rest.IsEmpty;
+
+    public bool TryReadTag(out int field, out WireType type)
+    {
+        field = 0;
+        type = default;
+        if (!TryReadVarint(out ulong tag) || tag > uint.MaxValue)
+            return false;
+        field = (int)(tag >> 3);
+        type = (WireType)(tag & 7);
+        return field > 0;
+    }
+
+    public bool TryReadVarint(out ulong value)
+    {
+        value = 0;
+        for (int i = 0; i < _rest.Length && i < 10; i++)
+        {
+            byte b = _rest[i];
+            if (i == 9 && b > 1)
+                return false;
+            value |= (ulong)(b & 0x7F) << (7 * i);
+            if (b < 0x80)
+            {
+                _rest = _rest[(i + 1)..];
+                return true;
+            }
+        }
+        return false;
+    }
+
+    public bool TryReadUInt32(out uint value)
+    {
+        bool read = TryReadVarint(out ulong wide);
+        value = (uint)wide;
+        return read && wide <= uint.MaxValue;
+    }
+
+    public bool TryReadFixed64(out ulong value)
+    {
+        if (!BinaryPrimitives.TryReadUInt64LittleEndian(_rest, out value))
+            return false;
+        _rest = _rest[8..];
+        return true;
+    }
+
+    public bool TryReadBytes(out ReadOnlySpan<byte> value)
+    {
+        value = default;
+        if (!TryReadVarint(out ulong length) || length > (ulong)_rest.Length)
+            return false;
+        value = _rest[..(int)length];
+        _rest = _rest[(int)length..];
+        return true;
+    }
+
+    /// <summary>Skips a field that this version does not know. Groups are refused: proto3 never writes them.</summary>
+    public bool TrySkip(WireType type)
+    {
+        switch (type)
+        {
+            case WireType.Varint:
+                return TryReadVarint(out _);
+            case WireType.Fixed64:
+                return TryReadFixed64(out _);
+            case WireType.Bytes:
+                return TryReadBytes(out _);
+            case WireType.Fixed32:
+                if (_rest.Length < 4)
+                    return false;
+                _rest = _rest[4..];
+                return true;
+            default:
+                return false;
+        }
+    }
+}
+
+/// <summary>Wire types of the protobuf encoding.</summary>
+internal enum WireType
+{
+    Varint = 0,
+    Fixed64 = 1,
+    Bytes = 2,
+    Fixed32 = 5,
+}

@@ -1,0 +1,124 @@
+using System.Buffers.Binary;
+using System.Diagnostics;
+
+namespace Skein.Membership.Codec;
+
+/// <summary>
+/// Writes the protobuf wire format into a fixed span. Running out of room sets <see cref="Overflowed"/> and writes nothing more, so that
+/// a caller may try a part and take it back with <see cref="RewindTo"/>.
+/// </summary>
+internal ref struct ProtoWriter(Span<byte> buffer, int position)
+{
+    private readonly Span<byte> _buffer = buffer;
+
+    public int Position { get; private set; } = position;
+
+    public bool Overflowed { get; private set; }
+
+    public void RewindTo(int position)
+    {
+        Debug.Assert(position <= Position, "rewinding goes back");
+        Position = position;
+        Overflowed = false;
+    }
+
+    /// <summary>proto3: a zero is not written.</summary>
+    public void Varint(int field, ulong value)
+    {
+        if (value == 0)
+            return;
+        Tag(field, WireType.Varint);
+        RawVarint(value);
+    }
+
+    /// <summary>proto3: a zero is not written.</summary>
+    public void Fixed64(int field, ulong value)
+    {
+        if (value == 0)
+            return;
+        Tag(field, WireType.Fixed64);
+        RawFixed64(value);
+    }
+
+    /// <summary>proto3: empty bytes are not written.</summary>
+    public void Bytes(int field, scoped ReadOnlySpan<byte> value)
+    {
+        if (value.IsEmpty)
+            return;
+        Tag(field, WireType.Bytes);
+        RawVarint((ulong)value.Length);
+        if (Reserve(value.Length))
+        {
+            value.CopyTo(_buffer[Position..]);
+            Position += value.Length;
+        }
+    }
+
+    public void PackedFixed64(int field, scoped ReadOnlySpan<ulong> values)
+    {
+        if (values.IsEmpty)
+            return;
+        Tag(field, WireType.Bytes);
+        RawVarint((ulong)values.Length * 8);
+        foreach (ulong value in values)
+            RawFixed64(value);
+    }
+
+    /// <summary>
+    /// Opens a nested message. Room for its length is left before it is known, so that nothing has to move: one byte up to 127, two up to
+    /// 16,383.
+    /// </summary>
+    public int BeginMessage(int field, int lengthBytes = 2)
+    {
+        Tag(field, WireType.Bytes);
+        if (Reserve(lengthBytes))
+            Position += lengthBytes;
+        return Position;
+    }
+
+    public void EndMessage(int start, int lengthBytes = 2)
+    {
+        int length = Position - start;
+        Debug.Assert(length < 1 << (7 * lengthBytes), "the length fits the room that was left for it");
+        if (Overflowed)
+            return;
+        _buffer[start - lengthBytes] = (byte)(lengthBytes == 2 ? length | 0x80 : length);
+        if (lengthBytes == 2)
+            _buffer[start - 1] = (byte)(length >> 7);
+    }
+
+    private void Tag(int field, WireType type) => RawVarint(((uint)field << 3) | (uint)type);
+
+    private void RawVarint(ulong value)
+    {
+        int length = VarintLength(value);
+        if (!Reserve(length))
+            return;
+        for (; value >= 0x80; value >>= 7)
+            _buffer[Position++] = (byte)(value | 0x80);
+        _buffer[Position++] = (byte)value;
+    }
+
+    private void RawFixed64(ulong value)
+    {
+        if (!Reserve(8))
+            return;
+        BinaryPrimitives.WriteUInt64LittleEndian(_buffer[Position..], value);
+        Position += 8;
+    }
+
+    private static int VarintLength(ulong value)
+    {
+        int length = 1;
+        while ((value >>= 7) != 0)
+            length++;
+        return length;
+    }
+
+    private bool Reserve(int count)
+    {
+        if (Overflowed || _buffer.Length - Position < count)
+            Overflowed = true;
+        return !Overflowed;
+    }
+}

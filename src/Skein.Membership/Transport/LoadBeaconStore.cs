@@ -1,0 +1,20 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
+using Skein.Membership.Core;
+using Skein.Membership.Codec;
+
+namespace Skein.Membership.Transport;
+
+/// <summary>The newest beacon of each member, written by the loop, read by everybody.</summary>
+internal sealed class LoadBeaconStore(TimeProvider time, TimeSpan lifetime)
+{
+    private readonly ConcurrentDictionary<string, LoadBeacon> _newest = new(StringComparer.Ordinal);
+
+    public void Put(MemberRecord member, LoadUpdate load) =>
+        _newest[member.Name] = new LoadBeacon(member.Generation, (int)load.InFlight, (int)load.Queued, load.Sequence, time.GetTimestamp());
+
+    public void Remove(string name) => _newest.TryRemove(name, out _);
+
+    public bool TryGet(string name, [NotNullWhen(true)] out LoadBeacon? beacon) =>
+        _newest.TryGetValue(name, out beacon) && time.GetElapsedTime(beacon.ReceivedAt) <= lifetime;
+}

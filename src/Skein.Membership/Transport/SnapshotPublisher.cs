@@ -1,0 +1,103 @@
+using System.Collections.Immutable;
+using Google.Protobuf;
+using Skein.Membership.Core;
+using Skein.Membership.Codec;
+using Skein.Protocol.V1;
+
+namespace Skein.Membership.Transport;
+
+/// <summary>Turns the core's table into immutable snapshots and tells who waits for one. Written by the loop, read by everybody.</summary>
+internal sealed class SnapshotPublisher(string? beaconsTo)
+{
+    private readonly Dictionary<ulong, (byte[] Bytes, MemberMetadata Parsed)> _metadata = [];
+    private volatile MembershipSnapshot? _current;
+    private volatile TaskCompletionSource _changed = NewSignal();
+    private long _revision = -1;
+    private ulong[] _receivers = [];
+
+    public MembershipSnapshot Current => _current ?? throw new InvalidOperationException("the member has not started");
+
+    public bool IsStale(MembershipCore core) => core.Table.Revision != _revision;
+
+    public async ValueTask<MembershipSnapshot> WaitAsync(long version, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            TaskCompletionSource changed = _changed;
+            if (_current is { } current && current.Version > version)
+                return current;
+            await changed.Task.WaitAsync(cancellationToken);
+        }
+    }
+
+    public void Publish(MembershipCore core, TimeSpan now)
+    {
+        _revision = core.Table.Revision;
+        MemberRecord self = core.Table.Self;
+        ImmutableArray<Member> members =
+            [.. core.Table.All.Select(record => ToMember(record, record == self)).OrderBy(static member => member.Name, StringComparer.Ordinal)];
+        ForgetParsed(members.Length);
+        Member own = members.First(static member => member.IsSelf);
+        _current = new MembershipSnapshot((_current?.Version ?? 0) + 1, own, members, [.. core.Seeds]);
+        TaskCompletionSource changed = _changed;
+        _changed = NewSignal();
+        changed.SetResult();
+        if (beaconsTo is not null)
+            ChooseReceivers(core, members, now);
+    }
+
+    /// <summary>The core does not read metadata: the role is known here.</summary>
+    private void ChooseReceivers(MembershipCore core, ImmutableArray<Member> members, TimeSpan now)
+    {
+        ulong[] receivers = [.. members.Where(member => member is { IsSelf: false, IsLive: true } && member.Role == beaconsTo)
+            .Select(static member => PacketHeader.MemberOf(member.Name))];
+        if (_receivers.AsSpan().SequenceEqual(receivers))
+            return;
+        _receivers = receivers;
+        core.SetBeaconReceivers(receivers, now);
+    }
+
+    /// <summary>Nothing will change any more: waiters are released.</summary>
+    public void Close() => _changed.TrySetCanceled();
+
+    public Member ToMember(MemberRecord record, bool isSelf) => new()
+    {
+        Name = record.Name,
+        State = record.State,
+        Generation = record.Generation,
+        Incarnation = record.Incarnation,
+        Gossip = record.Address.ToEndPoint(),
+        Metadata = Parse(record),
+        InFlight = record.Load.Sequence == 0 ? null : (int)record.Load.InFlight,
+        Queued = record.Load.Sequence == 0 ? null : (int)record.Load.Queued,
+        Death = record.State == MemberState.Dead ? record.Death : DeathCause.None,
+        IsSelf = isSelf,
+    };
+
+    /// <summary>What cannot be read counts as nothing said: it may come from a later version.</summary>
+    private MemberMetadata Parse(MemberRecord record)
+    {
+        if (_metadata.TryGetValue(record.Id, out var known) && known.Bytes == record.Metadata)
+            return known.Parsed;
+        MemberMetadata parsed;
+        try
+        {
+            parsed = MemberMetadata.Parser.ParseFrom(record.Metadata);
+        }
+        catch (InvalidProtocolBufferException)
+        {
+            parsed = new MemberMetadata();
+        }
+        _metadata[record.Id] = (record.Metadata, parsed);
+        return parsed;
+    }
+
+    /// <summary>What was parsed of names that are gone for good goes too, before it is more than the rest.</summary>
+    private void ForgetParsed(int members)
+    {
+        if (_metadata.Count > 64 + members * 2)
+            _metadata.Clear();
+    }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+}

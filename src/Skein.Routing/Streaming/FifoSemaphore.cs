@@ -1,0 +1,51 @@
+namespace Skein.Routing.Streaming;
+
+/// <summary>
+/// Lets a few in at a time, in the order they came. Thread-safe. No semaphore: one that is cancelled goes on in the thread pool, and a simulated run would
+/// not repeat.
+/// </summary>
+/// <param name="places">How many; at least 1.</param>
+internal sealed class FifoSemaphore(int places)
+{
+    private readonly Lock _gate = new();
+    private readonly Queue<TaskCompletionSource> _waiting = [];
+    private int _free = places;
+
+    /// <summary>Waits for a place; disposing the result, once, gives it back.</summary>
+    /// <exception cref="OperationCanceledException">Cancelled while waiting.</exception>
+    public async ValueTask<IDisposable> EnterAsync(CancellationToken cancellationToken)
+    {
+        var turn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_gate)
+        {
+            if (_free > 0)
+            {
+                _free--;
+                return new Place(this);
+            }
+            _waiting.Enqueue(turn);
+        }
+        await using (cancellationToken.UnsafeRegister(static (waiting, token) => ((TaskCompletionSource)waiting!).TrySetCanceled(token), turn))
+            await turn.Task;
+        return new Place(this);
+    }
+
+    private void Leave()
+    {
+        lock (_gate)
+        {
+            // Those that were cancelled take no turn.
+            while (_waiting.TryDequeue(out TaskCompletionSource? next))
+            {
+                if (next.TrySetResult())
+                    return;
+            }
+            _free++;
+        }
+    }
+
+    private sealed class Place(FifoSemaphore of) : IDisposable
+    {
+        public void Dispose() => of.Leave();
+    }
+}

@@ -1,0 +1,263 @@
+using Skein.Protocol.V1;
+
+namespace Skein.Serving;
+
+internal enum SlotAnswer
+{
+    Granted,
+    Full,
+    Draining,
+}
+
+/// <summary>
+/// Who holds the replica's slots. One short lock around all of it, so that every report is one moment's truth and reports are numbered in
+/// the order of the changes they tell.
+/// </summary>
+internal sealed class SlotTable : IDisposable
+{
+    // Callers beyond these share one row: names come from outside and must not fill the memory.
+    private const int MostCallers = 1024;
+    private const string OtherCallers = "";
+    private static readonly TimeSpan LeastTimer = TimeSpan.FromMilliseconds(1);
+
+    private readonly Lock _gate = new();
+    private readonly Dictionary<string, int> _byCaller = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Action<uint>> _listeners = new(StringComparer.Ordinal);
+    private readonly SlotOffers _offers = new();
+    private readonly List<SlotOffer> _made = [];
+    private readonly TimeProvider _time;
+    private readonly long _origin;
+    private readonly ITimer _offerEnds;
+    private ulong _generation;
+    private ulong _sequence;
+    private int _slots;
+    private int _running;
+    private uint _kvUsedPermille;
+    private bool _draining;
+    private TaskCompletionSource? _idle;
+
+    /// <param name="generation">Life of the replica's name.</param>
+    /// <param name="time">Ends the offers of slots.</param>
+    public SlotTable(ulong generation, TimeProvider time)
+    {
+        (_generation, _time, _origin) = (generation, time, time.GetTimestamp());
+        _offerEnds = time.CreateTimer(
+            static table => ((SlotTable)table!).EndOffers(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    public int Slots => Volatile.Read(ref _slots);
+
+    /// <summary>Slots in use, by anyone.</summary>
+    public int Running => Volatile.Read(ref _running);
+
+    public bool IsDraining => Volatile.Read(ref _draining);
+
+    private TimeSpan Now => _time.GetElapsedTime(_origin);
+
+    public void SetSlots(int slots)
+    {
+        lock (_gate)
+        {
+            _slots = slots;
+            OfferFreeSlots();
+        }
+    }
+
+    /// <summary>What reports tell of the engine's KV cache; null: unknown.</summary>
+    public void SetKvUsed(int? permille) => Volatile.Write(ref _kvUsedPermille, (uint)Math.Clamp(permille ?? 0, 0, 1000));
+
+    public void SetGeneration(ulong generation)
+    {
+        lock (_gate)
+        {
+            _generation = Math.Max(_generation, generation);
+        }
+    }
+
+    /// <summary>Refuses new work, or takes it again.</summary>
+    public void SetDraining(bool draining)
+    {
+        lock (_gate)
+        {
+            _draining = draining;
+            if (draining)
+            {
+                _offers.Clear();
+            }
+        }
+    }
+
+    public Task WhenIdleAsync(CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            if (_running == 0)
+            {
+                return Task.CompletedTask;
+            }
+
+            _idle ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            return _idle.Task.WaitAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>Takes a slot, if one is free and not kept for another gateway.</summary>
+    /// <param name="caller">Who asks.</param>
+    /// <param name="told">What it says of its line; null: nothing.</param>
+    /// <param name="lease">Null unless granted.</param>
+    public SlotAnswer TryTake(string caller, QueueReport? told, out SlotLease? lease)
+    {
+        lease = null;
+        lock (_gate)
+        {
+            if (_draining)
+            {
+                return SlotAnswer.Draining;
+            }
+
+            // An offer can be made to those only who have a bus, and know that there are offers.
+            var takesOffers = told is not null && _listeners.ContainsKey(caller);
+            if (!_offers.MayTake(caller, told, _slots - _running, Now))
+            {
+                if (caller.Length > 0)
+                {
+                    _offers.Refused(caller, told, takesOffers, Now);
+                }
+
+                return SlotAnswer.Full;
+            }
+
+            _offers.Took(caller, takesOffers ? told : null, Now);
+            var row = _byCaller.ContainsKey(caller) || _byCaller.Count < MostCallers ? caller : OtherCallers;
+            _byCaller[row] = _byCaller.GetValueOrDefault(row) + 1;
+            _running++;
+            lease = new SlotLease(this, row);
+            OfferFreeSlots();
+            return SlotAnswer.Granted;
+        }
+    }
+
+    /// <summary>From now on a gateway can be told of slots that are kept for it.</summary>
+    /// <param name="gateway">As it calls itself in its requests.</param>
+    /// <param name="offered">Called with the number of each offer, under a lock: returns at once. The last one that listens counts.</param>
+    public void Listen(string gateway, Action<uint> offered)
+    {
+        lock (_gate)
+        {
+            _listeners[gateway] = offered;
+        }
+    }
+
+    /// <summary>Ends <see cref="Listen"/>: the gateway is gone, unless it listens in another way by now.</summary>
+    public void StopListening(string gateway, Action<uint> offered)
+    {
+        lock (_gate)
+        {
+            if (_listeners.TryGetValue(gateway, out var listener) && listener == offered)
+            {
+                _listeners.Remove(gateway);
+                _offers.Forget(gateway);
+                OfferFreeSlots();
+            }
+        }
+    }
+
+    /// <summary>A gateway has no use for the slot that was offered to it.</summary>
+    public void Decline(string gateway, uint number)
+    {
+        lock (_gate)
+        {
+            _offers.Decline(gateway, number);
+            OfferFreeSlots();
+        }
+    }
+
+    /// <summary>As <see cref="IReplicaControl.Report"/>.</summary>
+    public LoadReport Report(string caller = "")
+    {
+        lock (_gate)
+        {
+            return new LoadReport
+            {
+                Generation = _generation,
+                Sequence = ++_sequence,
+                Slots = (uint)_slots,
+                Running = (uint)(_running + KeptFrom(caller)),
+                RunningForCaller = caller.Length == 0 ? 0 : (uint)_byCaller.GetValueOrDefault(caller),
+                KvUsedPermille = _kvUsedPermille,
+                Draining = _draining,
+                RemembersCaller = _offers.Remembers(caller),
+            };
+        }
+    }
+
+    /// <summary>Called by the lease alone, once.</summary>
+    public void Release(string row)
+    {
+        lock (_gate)
+        {
+            _running--;
+            if (--_byCaller[row] == 0)
+            {
+                _byCaller.Remove(row);
+            }
+
+            if (_running == 0)
+            {
+                _idle?.SetResult();
+                _idle = null;
+            }
+
+            OfferFreeSlots();
+        }
+    }
+
+    /// <summary>Ends no more offers by time. Leases that are still held may be given back.</summary>
+    public void Dispose() => _offerEnds.Dispose();
+
+    // Who cannot be told of offers has nothing but its own eyes: to it a kept slot is a free one.
+    private int KeptFrom(string caller) => caller.Length == 0 || _listeners.ContainsKey(caller) ? _offers.KeptFrom(caller) : 0;
+
+    /// <summary>Called after every change that may leave a slot free, or kept for somebody who wants it no more.</summary>
+    private void OfferFreeSlots()
+    {
+        if (_offers.Waiting == 0)
+        {
+            return;
+        }
+
+        _made.Clear();
+        if (_offers.Fill(_slots - _running, Now, _made) is { } firstEnd)
+        {
+            var left = firstEnd - Now;
+            _offerEnds.Change(left > LeastTimer ? left : LeastTimer, Timeout.InfiniteTimeSpan);
+        }
+
+        foreach (var offer in _made)
+        {
+            _listeners[offer.Gateway](offer.Number);
+        }
+    }
+
+    private void EndOffers()
+    {
+        lock (_gate)
+        {
+            OfferFreeSlots();
+        }
+    }
+}
+
+/// <summary>One slot in use; given back by the first dispose, whoever calls it.</summary>
+internal sealed class SlotLease(SlotTable table, string row) : IDisposable
+{
+    private int _released;
+
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _released, 1) == 0)
+        {
+            table.Release(row);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+using Skein.Cli.Members;
+using Skein.Membership.Tests.Support;
+using Skein.Protocol.V1;
+using Skein.Serving;
+
+namespace Skein.Cli.Tests;
+
+public class DrainPublisherTests
+{
+    [Fact]
+    public void DrainChanged_GroupIsToldOfTheDrainAndOfTheEndOfItsGrace()
+    {
+        var group = new Group();
+        var replica = new Drainable();
+        var teller = new DrainPublisher(group, new MemberMetadata { Role = "replica", Revision = "r1" }, replica);
+
+        replica.Set(TimeSpan.FromSeconds(30));
+        replica.Set(TimeSpan.Zero);
+        replica.Set(null);
+        teller.Dispose();
+        replica.Set(TimeSpan.Zero);
+
+        Assert.Equal([(true, false), (true, true), (false, false)], group.Told.Select(told => (told.Draining, told.HandOver)));
+        Assert.All(group.Told, told => Assert.Equal("r1", told.Revision));
+    }
+
+    private sealed class Drainable : IReplicaControl
+    {
+        public event Action? DrainChanged;
+
+        public int Slots => 1;
+
+        public bool IsDraining => GraceLeft is not null;
+
+        public TimeSpan? GraceLeft { get; private set; }
+
+        public void Set(TimeSpan? graceLeft)
+        {
+            GraceLeft = graceLeft;
+            DrainChanged?.Invoke();
+        }
+
+        public bool Drain(TimeSpan grace = default) => throw new NotSupportedException();
+
+        public bool Undrain() => throw new NotSupportedException();
+
+        public Task WhenIdleAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public void SetGeneration(ulong generation) => throw new NotSupportedException();
+
+        public LoadReport Report(string caller = "") => throw new NotSupportedException();
+    }
+
+    private sealed class Group : StubMembership
+    {
+        public List<MemberMetadata> Told { get; } = [];
+
+        public override void UpdateMetadata(MemberMetadata metadata) => Told.Add(metadata.Clone());
+    }
+}

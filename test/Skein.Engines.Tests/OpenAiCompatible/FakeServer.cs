@@ -1,0 +1,52 @@
+using System.Net;
+using System.Text;
+using System.Text.Json;
+using Skein.Engines.OpenAiCompatible;
+
+namespace Skein.Engines.Tests.OpenAiCompatible;
+
+/// <summary>
+/// A server without sockets: answers paths as told, 404 elsewhere, and keeps the bodies of what was asked. Answers of several lines are streams, one
+/// event a line.
+/// </summary>
+internal sealed class FakeServer : HttpMessageHandler
+{
+    private readonly Dictionary<string, Func<JsonElement, IEnumerable<string>>> _answers = [];
+    private readonly List<(string Path, string Body)> _asked = [];
+
+    public IReadOnlyList<(string Path, string Body)> Asked => _asked;
+
+    public FakeServer On(string path, string answer) => On(path, _ => [answer]);
+
+    public FakeServer On(string path, Func<JsonElement, IEnumerable<string>> answer)
+    {
+        _answers[path] = answer;
+        return this;
+    }
+
+    public HttpStatusCode Status { get; init; } = HttpStatusCode.OK;
+
+    public Task<IInferenceEngine> ConnectAsync(Func<OpenAiEngineOptions, OpenAiEngineOptions>? change = null)
+    {
+        var options = new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test/v1"), Slots = 8, IsBitExact = true };
+        return OpenAiEngine.ConnectAsync(change?.Invoke(options) ?? options, TimeProvider.System, () => this, TestContext.Current.CancellationToken);
+    }
+
+    protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        var path = request.RequestUri!.AbsolutePath;
+        var body = request.Content is null ? "" : await request.Content.ReadAsStringAsync(cancellationToken);
+        _asked.Add((path, body));
+        if (!_answers.TryGetValue(path, out var answer))
+        {
+            return new HttpResponseMessage(HttpStatusCode.NotFound) { Content = new StringContent("""{"detail":"Not Found"}""") };
+        }
+
+        var question = body.Length > 0 ? JsonElement.Parse(body) : default;
+        var lines = answer(question).ToList();
+        var isStream = question.ValueKind == JsonValueKind.Object && question.TryGetProperty("stream", out var stream) && stream.GetBoolean();
+        var text = isStream ? string.Concat(lines.Select(line => $"data: {line}\n\n")) : lines.Single();
+        var status = request.Method == HttpMethod.Post && isStream ? Status : HttpStatusCode.OK;
+        return new HttpResponseMessage(status) { Content = new StringContent(text, Encoding.UTF8, isStream ? "text/event-stream" : "application/json") };
+    }
+}

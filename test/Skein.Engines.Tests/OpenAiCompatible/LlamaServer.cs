@@ -1,0 +1,63 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using Skein.Engines.OpenAiCompatible;
+using Skein.Engines.Tests.Embedded;
+
+[assembly: AssemblyFixture(typeof(Skein.Engines.Tests.OpenAiCompatible.LlamaServer))]
+
+namespace Skein.Engines.Tests.OpenAiCompatible;
+
+/// <summary>
+/// A real llama.cpp server, by default with the model that comes with Skein, computing the same bits for prompt and answer. Found by SKEIN_LLAMA_SERVER (the
+/// program) or fetched by ../shared/tools/get-llama-server; tests are skipped without it. Started by the first test that asks.
+/// </summary>
+public sealed class LlamaServer : IAsyncLifetime
+{
+    private const int Slots = 4;
+    private readonly string _modelFile;
+    private readonly Lazy<Process?> _process;
+    private readonly int _port = FreePort();
+
+    public LlamaServer()
+        : this(Loaded.DefaultModelFile)
+    {
+    }
+
+    internal LlamaServer(string modelFile)
+    {
+        _modelFile = modelFile;
+        _process = new Lazy<Process?>(Start);
+    }
+
+    public Uri Url => new($"http://127.0.0.1:{_port}/v1");
+
+    /// <summary>Connects an engine; skips the test where there is no server.</summary>
+    public async Task<IInferenceEngine> ConnectAsync(Func<OpenAiEngineOptions, OpenAiEngineOptions>? change = null)
+    {
+        Assert.SkipWhen(_process.Value is null, LlamaProgram.Missing);
+        var options = new OpenAiEngineOptions { BaseUrl = Url, StartTimeout = TimeSpan.FromMinutes(1), IsBitExact = true };
+        return await OpenAiEngine.ConnectAsync(change?.Invoke(options) ?? options, TimeProvider.System, cancellationToken: TestContext.Current.CancellationToken);
+    }
+
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_process.IsValueCreated && _process.Value is { } process)
+        {
+            process.Kill();
+            await process.WaitForExitAsync();
+            process.Dispose();
+        }
+    }
+
+    private Process? Start() => LlamaProgram.Find() is { } program ? LlamaProgram.Start(program, _modelFile, _port, Slots) : null;
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}

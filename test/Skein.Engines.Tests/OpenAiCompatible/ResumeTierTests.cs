@@ -1,0 +1,92 @@
+using Google.Protobuf;
+using Skein.Engines.OpenAiCompatible;
+using Skein.Engines.OpenAiCompatible.Tokens;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.Tests.OpenAiCompatible;
+
+/// <summary>The table of docs/engines.md, line by line.</summary>
+public class ResumeTierTests
+{
+    private const string Schema = """{"type":"json_schema","json_schema":{"schema":{}}}""";
+
+    private static readonly Dictionary<string, Action<GenerateRequest>> Features = new()
+    {
+        ["greedy"] = _ => { },
+        ["one candidate"] = request => request.Sampling = new Sampling { TopK = 1 },
+        ["sampled"] = request => request.Sampling = new Sampling { Temperature = 0.5f, Seed = 1 },
+        ["server's default"] = request => request.Sampling = null,
+        ["logprobs"] = request => request.Logprobs = 2,
+        ["logit bias"] = request => request.Sampling.LogitBias[1] = 1,
+        ["penalties"] = request => request.Sampling.FrequencyPenalty = 1,
+        ["harmless member"] = request => request.Extra.Add(new RawMember { Name = "user", Json = ByteString.CopyFromUtf8("1") }),
+        ["unknown member"] = request => request.Extra.Add(new RawMember { Name = "mirostat", Json = ByteString.CopyFromUtf8("2") }),
+        ["grammar"] = request => request.Extra.Add(new RawMember { Name = "guided_json", Json = ByteString.CopyFromUtf8("{}") }),
+        ["text format"] = request => request.Chat.ResponseFormat = ByteString.CopyFromUtf8("""{"type":"text"}"""),
+        ["schema"] = request => request.Chat.ResponseFormat = ByteString.CopyFromUtf8(Schema),
+        ["tools"] = request => request.Chat.Tools = ByteString.CopyFromUtf8("[{}]"),
+        ["no tool to be called"] = request => (request.Chat.Tools, request.Chat.ToolChoice) = (ByteString.CopyFromUtf8("[{}]"), ByteString.CopyFromUtf8("\"none\"")),
+        ["begun by the client"] = request => request.Chat.Messages = ByteString.CopyFromUtf8("""[{"role":"assistant","content":"a"}]"""),
+        ["picture"] = request => request.Chat.Messages = ByteString.CopyFromUtf8("""[{"role":"user","content":[{"type":"image_url"}]}]"""),
+    };
+
+    [Theory]
+    [InlineData("greedy", "ids exact", "ids exact", "text", "text")]
+    [InlineData("one candidate", "ids exact", "ids exact", "text", "text")]
+    [InlineData("sampled", "ids tokens", "ids tokens", "text", "text")]
+    [InlineData("server's default", "ids tokens", "ids tokens", "text", "text")]
+    [InlineData("logprobs", "ids exact", "ids exact", "text", "text")]
+    [InlineData("logit bias", "ids exact", "ids exact", "text", "text")]
+    [InlineData("penalties", "ids exact", "ids text", "text", "text")]
+    [InlineData("harmless member", "ids exact", "ids exact", "text", "text")]
+    [InlineData("unknown member", "ids text", "ids text", "text", "text")]
+    [InlineData("grammar", "ids none", "ids none", "none", "none")]
+    [InlineData("text format", "ids exact", "ids exact", "text", "text")]
+    [InlineData("schema", "none", "none", "none", "none")]
+    [InlineData("tools", "none", "none", "none", "none")]
+    [InlineData("no tool to be called", "ids exact", "ids exact", "text", "text")]
+    [InlineData("begun by the client", "ids exact", "ids exact", "none", "none")]
+    [InlineData("picture", "text", "text", "text", "text")]
+    public void Of_ChatWithFeature_IsWhatTheTableSays(string feature, string llama, string vllm, string sglang, string other)
+    {
+        var request = new GenerateRequest
+        {
+            Chat = new ChatPrompt { Messages = ByteString.CopyFromUtf8("""[{"role":"user","content":"a"}]""") },
+            Sampling = new Sampling { Temperature = 0 },
+        };
+        Features[feature](request);
+
+        Assert.Equal(
+            (llama, vllm, sglang, other),
+            (Of(OpenAiEngineKind.LlamaCpp), Of(OpenAiEngineKind.Vllm), Of(OpenAiEngineKind.SgLang), Of(OpenAiEngineKind.Ollama)));
+
+        string Of(OpenAiEngineKind kind)
+        {
+            var (throughIds, tier) = new Routes(kind, kind != OpenAiEngineKind.Ollama, UsesChatCall: false, IsBitExact: true).Of(request);
+            return $"{(throughIds ? "ids " : "")}{tier.ToString().ToLowerInvariant()}";
+        }
+    }
+
+    [Fact]
+    public void Of_NotDeclaredBitExact_GreedyIsTokens()
+    {
+        var request = new GenerateRequest { Text = "a", Sampling = new Sampling { Temperature = 0 } };
+
+        Assert.Equal((true, ResumeTier.Tokens), new Routes(OpenAiEngineKind.LlamaCpp, GivesIds: true, UsesChatCall: false, IsBitExact: false).Of(request));
+    }
+
+    [Theory]
+    [InlineData("F0 9F 98", 1, "2")]
+    [InlineData("F0 9F 98", 2, "0,4 1,3")]
+    [InlineData("F0 9F 98", 3, "0,5,3")]
+    [InlineData("20 F0 9F 98", 2, "6,3")]
+    [InlineData("61 F0", 2, "")]
+    public void Cut_BytesInsideACharacter_FindsEveryWay(string hex, int tokens, string ways)
+    {
+        byte[][] vocabulary = [[0xF0], [0xF0, 0x9F], [0xF0, 0x9F, 0x98], [0x98], [0x9F, 0x98], [0x9F], [0x20, 0xF0, 0x9F], [0x61]];
+
+        var found = new TokenBytes(vocabulary).Cut(Convert.FromHexString(hex.Replace(" ", "", StringComparison.Ordinal)), tokens);
+
+        Assert.Equal(ways, string.Join(' ', found.Select(way => string.Join(',', way)).Order(StringComparer.Ordinal)));
+    }
+}

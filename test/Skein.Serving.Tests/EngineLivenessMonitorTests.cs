@@ -1,0 +1,179 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
+using Skein.Engines;
+using Skein.Serving;
+
+namespace Skein.Serving.Tests;
+
+public sealed class EngineLivenessMonitorTests : IDisposable
+{
+    private static readonly ReplicaOptions Options = new();
+    private readonly FakeTimeProvider _time = new();
+    private readonly SlotTable _slots = new(generation: 1, TimeProvider.System);
+    private readonly List<TaskCompletionSource> _questions = [];
+    private readonly KeptLog _log = new();
+    private readonly EngineLivenessMonitor _watch;
+
+    public EngineLivenessMonitorTests()
+    {
+        // Answers are taken in before SetResult returns: no continuations elsewhere.
+        var engine = new ScriptedEngine
+        {
+            Check = async cancelled =>
+            {
+                _questions.Add(new TaskCompletionSource());
+                await _questions[^1].Task.WaitAsync(cancelled);
+            },
+        };
+        _watch = new EngineLivenessMonitor(engine, _slots, Options, _time, _log);
+        _slots.SetSlots(1);
+        _slots.TryTake("", told: null, out _);
+    }
+
+    [Fact]
+    public async Task Tick_NoAnswer_IsLostAfterThePatience()
+    {
+        var lost = _watch.Lost;
+        await TickAsync(3);
+        Assert.False(_watch.IsLost);
+
+        await TickAsync(1);
+
+        Assert.True(_watch.IsLost && lost.IsCancellationRequested);
+        Assert.Equal(3, _questions.Count);
+    }
+
+    [Fact]
+    public async Task Tick_EveryAnswerIsLateButWithinThePatience_IsNotLost()
+    {
+        for (var round = 0; round < 10; round++)
+        {
+            var first = _questions.Count;
+            await TickAsync(3);
+            _questions[first].SetResult();
+            await TickAsync(1);
+        }
+
+        Assert.False(_watch.IsLost);
+    }
+
+    [Fact]
+    public async Task Tick_OneStreamStillSpeaks_IsNotLost()
+    {
+        for (var tick = 0; tick < 20; tick++)
+        {
+            await TickAsync(1);
+            if (tick % 3 == 2)
+            {
+                _watch.Spoke();
+            }
+        }
+
+        Assert.False(_watch.IsLost);
+    }
+
+    [Theory]
+    [InlineData(EngineError.Failed, false)]
+    [InlineData(EngineError.ModelNotFound, false)]
+    [InlineData(EngineError.Unreachable, true)]
+    [InlineData(EngineError.Lost, true)]
+    [InlineData(EngineError.TimedOut, true)]
+    public async Task Tick_AnswersAreErrors_OnlyNobodyThereIsNoAnswer(EngineError error, bool isLost)
+    {
+        await TickAndAnswerAsync(4, () => new EngineException(error, "no"));
+
+        Assert.Equal(isLost, _watch.IsLost);
+        Assert.Empty(_log.Failures);
+    }
+
+    /// <summary>Engines are other people's too. One whose own client has a bound of its own tells of silence, whatever else it does wrong.</summary>
+    [Theory]
+    [InlineData(typeof(InvalidOperationException), false)]
+    [InlineData(typeof(TaskCanceledException), true)]
+    [InlineData(typeof(TimeoutException), true)]
+    public async Task Tick_CheckThrowsWhatNoEngineMay_IsToldOnceUntilTheNextAnswer(Type failure, bool isLost)
+    {
+        await TickAndAnswerAsync(6, () => (Exception)Activator.CreateInstance(failure)!);
+
+        Assert.Equal(isLost, _watch.IsLost);
+        Assert.IsType(failure, Assert.Single(_log.Failures));
+
+        await TickAndAnswerAsync(6, () => null);
+        await TickAndAnswerAsync(6, () => (Exception)Activator.CreateInstance(failure)!);
+
+        Assert.Equal(2, _log.Failures.Count);
+    }
+
+    [Fact]
+    public async Task Tick_LostAndIdle_IsAskedOnAndBackWithTheFirstAnswer()
+    {
+        await TickAsync(4);
+        var before = _watch.Lost;
+        await TickAsync(5);
+        Assert.Equal(8, _questions.Count);
+        Assert.True(_watch.IsLost);
+
+        _questions[^1].SetResult();
+
+        Assert.False(_watch.IsLost || _watch.Lost.IsCancellationRequested);
+        Assert.True(before.IsCancellationRequested);
+    }
+
+    public void Dispose()
+    {
+        _watch.Dispose();
+        _slots.Dispose();
+    }
+
+    /// <param name="ticks">How many.</param>
+    /// <param name="answer">What each question ends with; null: well.</param>
+    private async Task TickAndAnswerAsync(int ticks, Func<Exception?> answer)
+    {
+        for (; ticks > 0; ticks--)
+        {
+            var asked = _questions.Count;
+            await TickAsync(1);
+            if (_questions.Count == asked)
+            {
+                continue;
+            }
+
+            if (answer() is { } exception)
+            {
+                _questions[^1].SetException(exception);
+            }
+            else
+            {
+                _questions[^1].SetResult();
+            }
+        }
+    }
+
+    private async Task TickAsync(int ticks)
+    {
+        for (; ticks > 0; ticks--)
+        {
+            _time.Advance(Options.EnginePatience / EngineLivenessTracker.MostUnanswered);
+            await _watch.TickAsync(TestContext.Current.CancellationToken);
+        }
+    }
+
+    private sealed class KeptLog : ILogger<EngineLivenessMonitor>
+    {
+        /// <summary>Of the lines that tell of one.</summary>
+        public List<Exception> Failures { get; } = [];
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (exception is not null)
+            {
+                Failures.Add(exception);
+            }
+        }
+    }
+}

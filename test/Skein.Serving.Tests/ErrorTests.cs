@@ -1,0 +1,132 @@
+using System.Net;
+using Google.Rpc;
+using Grpc.Core;
+using Skein.Engines;
+using Skein.Protocol;
+using Skein.Protocol.V1;
+
+namespace Skein.Serving.Tests;
+
+public class ErrorTests
+{
+    [Theory]
+    [InlineData(EngineError.InvalidRequest, StatusCode.InvalidArgument, ErrorReasons.InvalidRequest)]
+    [InlineData(EngineError.Unsupported, StatusCode.InvalidArgument, ErrorReasons.Unsupported)]
+    [InlineData(EngineError.ContextLengthExceeded, StatusCode.FailedPrecondition, ErrorReasons.ContextLengthExceeded)]
+    [InlineData(EngineError.ResumeRefused, StatusCode.FailedPrecondition, ErrorReasons.ResumeRefused)]
+    [InlineData(EngineError.ModelNotFound, StatusCode.NotFound, ErrorReasons.ModelNotFound)]
+    [InlineData(EngineError.Unreachable, StatusCode.Unavailable, ErrorReasons.EngineUnreachable)]
+    [InlineData(EngineError.Lost, StatusCode.Unavailable, ErrorReasons.EngineLost)]
+    [InlineData(EngineError.Failed, StatusCode.Internal, ErrorReasons.EngineFailed)]
+    [InlineData(EngineError.TimedOut, StatusCode.Internal, ErrorReasons.EngineFailed)]
+    public async Task Generate_EngineException_KeepsItsMessageAndGetsCodeAndReason(EngineError error, StatusCode code, string reason)
+    {
+        var failure = await FailureOfAsync(engine => engine.End(new EngineException(error, "the message")));
+
+        Assert.Equal((code, "the message"), (failure.StatusCode, failure.Status.Detail));
+        Assert.Equal((reason, "skein"), ReasonOf(failure));
+    }
+
+    [Fact]
+    public async Task Generate_AnyOtherException_IsInternalAndTellsNoSecrets()
+    {
+        var failure = await FailureOfAsync(engine => engine.End(new InvalidOperationException("password=1234")));
+
+        Assert.Equal((StatusCode.Internal, "the engine failed: InvalidOperationException"), (failure.StatusCode, failure.Status.Detail));
+    }
+
+    [Fact]
+    public async Task Generate_EngineCancelsItself_IsAFailureAndNotTheCallersCancel()
+    {
+        var failure = await FailureOfAsync(engine => engine.End(new OperationCanceledException()));
+
+        Assert.Equal(StatusCode.Internal, failure.StatusCode);
+    }
+
+    [Fact]
+    public async Task Generate_EndWithoutFinish_IsInternalBehindTheTokens()
+    {
+        var engine = new ScriptedEngine();
+        await using var replica = await TestReplica.StartAsync(engine);
+        engine.Say(ScriptedEngine.StartFrame, ScriptedEngine.Token(0));
+        engine.End();
+        using var call = replica.Generate();
+
+        await call.NextAsync();
+        Assert.Equal(1u, (await call.NextAsync()).Count);
+        var failure = await call.FailureAsync();
+
+        Assert.Equal((StatusCode.Internal, "the engine ended without a finish"), (failure.StatusCode, failure.Status.Detail));
+    }
+
+    [Fact]
+    public async Task Generate_TokenBeforeTheStart_IsInternal()
+    {
+        var failure = await FailureOfAsync(engine => engine.Say(ScriptedEngine.Token(0)));
+
+        Assert.Equal((StatusCode.Internal, "the engine sent frames out of order"), (failure.StatusCode, failure.Status.Detail));
+    }
+
+    [Fact]
+    public async Task Generate_VeryLongMessage_IsShortenedToFitTheTrailers()
+    {
+        var failure = await FailureOfAsync(engine => engine.End(new EngineException(EngineError.InvalidRequest, new string('é', 1_000_000))));
+
+        Assert.Equal(StatusCode.InvalidArgument, failure.StatusCode);
+        Assert.Equal(1025, failure.Status.Detail.Length);
+    }
+
+    [Fact]
+    public async Task Generate_BadNames_AreRefused()
+    {
+        await using var replica = await TestReplica.StartAsync(new ScriptedEngine());
+        foreach (var request in new[]
+        {
+            new GenerateRequest { RequestId = "line\nbreak" },
+            new GenerateRequest { RequestId = new string('x', 129) },
+            new GenerateRequest { Caller = new string('x', 129) },
+            new GenerateRequest { Session = new string('x', 129) },
+        })
+        {
+            using var call = replica.Generate(request);
+
+            Assert.Equal(StatusCode.InvalidArgument, (await call.FailureAsync()).StatusCode);
+        }
+    }
+
+    [Fact]
+    public async Task Start_PortInUse_SaysSoInOneLine()
+    {
+        await using var first = await TestReplica.StartAsync(new ScriptedEngine());
+        await using var second = ReplicaApp.Build(new ReplicaOptions { Endpoint = first.App.Endpoint }, new ScriptedEngine());
+
+        var failure = await Assert.ThrowsAsync<ReplicaBindException>(() => second.StartAsync(first.Token));
+
+        Assert.Equal($"cannot listen on {first.App.Endpoint}: Address already in use", failure.Message, ignoreCase: true);
+    }
+
+    [Fact]
+    public void Build_SettingOutOfRange_IsRefusedByName()
+    {
+        var options = new ReplicaOptions { Endpoint = new IPEndPoint(IPAddress.Loopback, 0), Slots = 0 };
+
+        var refusal = Assert.Throws<ArgumentException>(() => ReplicaApp.Build(options, new ScriptedEngine()));
+
+        Assert.StartsWith("Slots is 0; allowed: 1 to 100000", refusal.Message);
+    }
+
+    private static async Task<RpcException> FailureOfAsync(Action<ScriptedEngine> script)
+    {
+        var engine = new ScriptedEngine();
+        await using var replica = await TestReplica.StartAsync(engine);
+        script(engine);
+        using var call = replica.Generate();
+        return await call.FailureAsync();
+    }
+
+    private static (string? Reason, string? Domain) ReasonOf(RpcException exception)
+    {
+        var info = exception.GetRpcStatus()?.GetDetail<ErrorInfo>();
+        return (info?.Reason, info?.Domain);
+    }
+}
