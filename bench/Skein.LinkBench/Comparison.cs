@@ -12,16 +12,16 @@ internal static class Comparison
     {
         List<RoleProcess> replicas = [.. Enumerable.Range(0, options.Replicas).Select(_ => new RoleProcess("replica"))];
         var addresses = new List<string>();
-        foreach (RoleProcess replica in replicas)
+        foreach (var replica in replicas)
             addresses.Add(await replica.ReadLineAsync(Patience));
         using var call = new RoleProcess("gateway", LinkKinds.Call, string.Join(',', addresses));
         using var bus = new RoleProcess("gateway", LinkKinds.Bus, string.Join(',', addresses));
 
-        string spin = Environment.GetEnvironmentVariable("DOTNET_ThreadPool_UnfairSemaphoreSpinLimit") ?? "0 (as built)";
+        var spin = Environment.GetEnvironmentVariable("DOTNET_ThreadPool_UnfairSemaphoreSpinLimit") ?? "0 (as built)";
         Console.WriteLine($"{options.Replicas} replica(s), {options.Pairs} pairs of {options.Seconds} s, pool spin limit {spin}; medians; us = microseconds of gateway CPU per token or request");
         Console.WriteLine("| load | units/s | call us | bus us | call/bus (least..most) | call transit p50/p99 us | bus transit p50/p99 us | replica CPU call/bus |");
         Console.WriteLine("|---|---|---|---|---|---|---|---|");
-        foreach (LoadShape shape in options.Shapes)
+        foreach (var shape in options.Shapes)
             await CompareAsync(shape, options, call, bus, replicas);
         replicas.ForEach(replica => replica.Dispose());
         return 0;
@@ -32,16 +32,16 @@ internal static class Comparison
         var pairs = new List<(Run Call, Run Bus)>();
         await MeasureAsync(call);
         await MeasureAsync(bus);
-        for (int pair = 0; pair < options.Pairs; pair++)
+        for (var pair = 0; pair < options.Pairs; pair++)
         {
             if (pair % 2 == 0)
             {
-                Run first = await MeasureAsync(call);
+                var first = await MeasureAsync(call);
                 pairs.Add((first, await MeasureAsync(bus)));
             }
             else
             {
-                Run first = await MeasureAsync(bus);
+                var first = await MeasureAsync(bus);
                 pairs.Add((await MeasureAsync(call), first));
             }
         }
@@ -55,9 +55,9 @@ internal static class Comparison
 
         async Task<Run> MeasureAsync(RoleProcess gateway)
         {
-            TimeSpan before = Sum();
+            var before = Sum();
             await gateway.SayAsync($"{shape.Name} {options.Seconds}");
-            RunFigures figures = RunFigures.FromLine(await gateway.ReadLineAsync(Patience + TimeSpan.FromSeconds(options.Seconds)));
+            var figures = RunFigures.FromLine(await gateway.ReadLineAsync(Patience + TimeSpan.FromSeconds(options.Seconds)));
             return new Run(figures, (Sum() - before).TotalMicroseconds / figures.Units);
         }
 

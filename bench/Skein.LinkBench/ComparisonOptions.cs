@@ -16,11 +16,11 @@ internal sealed record ComparisonOptions(IReadOnlyList<LoadShape> Shapes, int Pa
         (options, error) = (null, null);
         var shapes = new List<LoadShape>();
         var result = new ComparisonOptions(LoadShape.All);
-        for (int i = 0; i < args.Length && error is null; i++)
+        for (var i = 0; i < args.Length && error is null; i++)
         {
             if (LoadShape.Find(args[i]) is { } shape)
                 shapes.Add(shape);
-            else if (i + 1 < args.Length && int.TryParse(args[i + 1], out int number) && number is >= 1 and <= 100 && With(result, args[i], number) is { } next)
+            else if (i + 1 < args.Length && int.TryParse(args[i + 1], out var number) && number is >= 1 and <= 100 && With(result, args[i], number) is { } next)
                 (result, i) = (next, i + 1);
             else
                 error = $"'{args[i]}' is neither a shape ({string.Join(", ", LoadShape.All.Select(known => known.Name))}) nor an option with a number of 1 to 100; {Usage}";

@@ -16,8 +16,8 @@ internal static class GatewayRole
         var load = new LoadRun(LinkKinds.Create(link, channels), fleet.Current.Replicas);
         while (await Console.In.ReadLineAsync() is { } line)
         {
-            string[] words = line.Split(' ');
-            RunFigures figures = await load.MeasureAsync(LoadShape.Find(words[0])!, TimeSpan.FromSeconds(int.Parse(words[1])));
+            var words = line.Split(' ');
+            var figures = await load.MeasureAsync(LoadShape.Find(words[0])!, TimeSpan.FromSeconds(int.Parse(words[1])));
             Console.WriteLine(figures.ToLine());
         }
         return 0;

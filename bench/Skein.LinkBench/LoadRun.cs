@@ -23,8 +23,8 @@ internal sealed class LoadRun(IReplicaLink link, IReadOnlyList<FleetReplica> rep
         await Task.Delay(Settle, TimeProvider.System);
 
         _transit.Clear();
-        long units = Units(shape);
-        TimeSpan cpu = Environment.CpuUsage.TotalTime;
+        var units = Units(shape);
+        var cpu = Environment.CpuUsage.TotalTime;
         await Task.Delay(window, TimeProvider.System);
         var figures = new RunFigures(
             Units(shape) - units, (Environment.CpuUsage.TotalTime - cpu).TotalMicroseconds, _transit.Quantile(0.5), _transit.Quantile(0.99));
@@ -42,7 +42,7 @@ internal sealed class LoadRun(IReplicaLink link, IReadOnlyList<FleetReplica> rep
         {
             while (true)
             {
-                await foreach (GenerateFrame frame in link.GenerateAsync(replica, NewRequest(shape), over))
+                await foreach (var frame in link.GenerateAsync(replica, NewRequest(shape), over))
                 {
                     if (frame.Count == 0)
                         continue;

@@ -31,7 +31,7 @@ internal sealed class PacedEngine : IInferenceEngine
     public async IAsyncEnumerable<GenerateFrame> GenerateAsync(
         GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using PacedStream? pace = request.Model is AtOnce ? null : _pacer.Join(request.Model is Ticked);
+        using var pace = request.Model is AtOnce ? null : _pacer.Join(request.Model is Ticked);
         yield return new GenerateFrame { Start = new Start { Model = request.Model, Unit = TokenUnit.Token, PromptTokens = 100 } };
         for (uint index = 0; index < request.MaxTokens; index++)
         {
@@ -46,7 +46,7 @@ internal sealed class PacedEngine : IInferenceEngine
 
     private static ByteString Now()
     {
-        long now = Stopwatch.GetTimestamp();
+        var now = Stopwatch.GetTimestamp();
         return ByteString.CopyFrom(MemoryMarshal.AsBytes(new ReadOnlySpan<long>(in now)));
     }
 }

@@ -12,7 +12,7 @@ internal sealed class PacedStream : IDisposable
 
     public async ValueTask NextAsync(CancellationToken cancellationToken)
     {
-        using CancellationTokenRegistration cancel = cancellationToken.UnsafeRegister(stream => ((PacedStream)stream!).Dispose(), this);
+        using var cancel = cancellationToken.UnsafeRegister(stream => ((PacedStream)stream!).Dispose(), this);
         if (!await _wakeUps.Reader.WaitToReadAsync(CancellationToken.None))
             throw new OperationCanceledException(cancellationToken);
         _wakeUps.Reader.TryRead(out _);

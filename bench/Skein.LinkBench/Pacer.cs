@@ -21,13 +21,13 @@ internal sealed partial class Pacer
     /// <param name="ticked">At the same moment as all that are ticked; else at a phase of its own.</param>
     public PacedStream Join(bool ticked)
     {
-        long now = Stopwatch.GetTimestamp();
-        long step = now - (now % StepTicks) + StepTicks;
+        var now = Stopwatch.GetTimestamp();
+        var step = now - (now % StepTicks) + StepTicks;
         var stream = new PacedStream();
         lock (_gate)
         {
             // The golden ratio spreads any number of streams evenly over the step.
-            long phase = ticked ? 0 : (long)(++_joined * 0.618033988749895 % 1 * StepTicks);
+            var phase = ticked ? 0 : (long)(++_joined * 0.618033988749895 % 1 * StepTicks);
             _due.Enqueue(stream, step + phase);
         }
         return stream;
@@ -37,10 +37,10 @@ internal sealed partial class Pacer
     {
         while (true)
         {
-            long now = Stopwatch.GetTimestamp();
+            var now = Stopwatch.GetTimestamp();
             lock (_gate)
             {
-                while (_due.TryPeek(out PacedStream? stream, out long at) && at <= now)
+                while (_due.TryPeek(out var stream, out var at) && at <= now)
                 {
                     _due.Dequeue();
                     if (stream.Wake())

@@ -7,7 +7,7 @@ switch (args)
     case ["gateway", var link, var address]:
         return await GatewayRole.RunAsync(link, address);
     default:
-        if (ComparisonOptions.TryParse(args, out ComparisonOptions? options, out string? error))
+        if (ComparisonOptions.TryParse(args, out var options, out var error))
             return await Comparison.RunAsync(options);
         await Console.Error.WriteLineAsync(error);
         return 2;

@@ -9,7 +9,7 @@ internal static class ReplicaRole
     public static async Task<int> RunAsync()
     {
         await using var engine = new PacedEngine();
-        await using ReplicaApp app = ReplicaApp.Build(new ReplicaOptions { Endpoint = new IPEndPoint(IPAddress.Loopback, 0) }, engine);
+        await using var app = ReplicaApp.Build(new ReplicaOptions { Endpoint = new IPEndPoint(IPAddress.Loopback, 0) }, engine);
         await app.StartAsync();
         Console.WriteLine(app.Endpoint);
         await Console.In.ReadToEndAsync();

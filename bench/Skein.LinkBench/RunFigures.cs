@@ -15,7 +15,7 @@ internal readonly record struct RunFigures(long Units, double CpuMicroseconds, d
 
     public static RunFigures FromLine(string line)
     {
-        string[] words = line.Split(' ');
+        var words = line.Split(' ');
         double Number(int index) => double.Parse(words[index], CultureInfo.InvariantCulture);
         return new RunFigures(long.Parse(words[0], CultureInfo.InvariantCulture), Number(1), Number(2), Number(3));
     }

@@ -17,18 +17,18 @@ internal sealed class TransitTimes
     /// <returns>Microseconds; 0 when nothing was counted.</returns>
     public double Quantile(double share)
     {
-        long left = (long)(_counts.Sum() * share);
-        int bucket = 0;
+        var left = (long)(_counts.Sum() * share);
+        var bucket = 0;
         while (bucket < _counts.Length - 1 && (left -= _counts[bucket]) >= 0)
             bucket++;
-        double octave = Math.Pow(2, bucket / StepsPerOctave);
+        var octave = Math.Pow(2, bucket / StepsPerOctave);
         return octave * (1 + ((double)(bucket % StepsPerOctave) / StepsPerOctave)) * 1e6 / Stopwatch.Frequency;
     }
 
     private static int Bucket(long ticks)
     {
-        int octave = BitOperations.Log2((ulong)ticks);
-        long within = ((ticks - (1L << octave)) * StepsPerOctave) >> octave;
+        var octave = BitOperations.Log2((ulong)ticks);
+        var within = ((ticks - (1L << octave)) * StepsPerOctave) >> octave;
         return (octave * StepsPerOctave) + (int)within;
     }
 }

@@ -22,7 +22,7 @@ internal static class CommandLine
     public static Command Verb(string name, string description, IReadOnlyList<ISetting> settings, Func<SettingSources, Task<int>> run)
     {
         var command = new Command(name, description);
-        foreach (ISetting setting in settings)
+        foreach (var setting in settings)
             command.Options.Add(setting.Option);
         command.Options.Add(ConfigFile);
         command.SetAction((parsed, _) =>
@@ -38,10 +38,10 @@ internal static class CommandLine
     /// <returns>The exit code.</returns>
     public static async Task<int> RunAsync(RootCommand root, string[] arguments, TextWriter error)
     {
-        ParseResult parsed = root.Parse(arguments);
+        var parsed = root.Parse(arguments);
         if (parsed.Errors.Count > 0)
         {
-            string verb = parsed.CommandResult.Command is RootCommand ? "skein" : $"skein {parsed.CommandResult.Command.Name}";
+            var verb = parsed.CommandResult.Command is RootCommand ? "skein" : $"skein {parsed.CommandResult.Command.Name}";
             await error.WriteLineAsync($"skein: {parsed.Errors[0].Message} See '{verb} --help'.");
             return BadInput;
         }

@@ -47,7 +47,7 @@ internal sealed class GatewayClient : IDisposable
     {
         try
         {
-            using HttpResponseMessage response = await _http.GetAsync(new Uri("/readyz", UriKind.Relative), cancellationToken);
+            using var response = await _http.GetAsync(new Uri("/readyz", UriKind.Relative), cancellationToken);
             return response.IsSuccessStatusCode;
         }
         catch (HttpRequestException)
@@ -67,7 +67,7 @@ internal sealed class GatewayClient : IDisposable
 
     private async Task<T> AskAsync<T>(HttpRequestMessage request, TimeSpan timeout, CancellationToken cancellationToken)
     {
-        using HttpResponseMessage response = await SendAsync(request, timeout, cancellationToken);
+        using var response = await SendAsync(request, timeout, cancellationToken);
         try
         {
             return await response.Content.ReadFromJsonAsync<T>(JsonSerializerOptions.Web, cancellationToken) ?? throw new JsonException("the answer is null");
@@ -86,10 +86,10 @@ internal sealed class GatewayClient : IDisposable
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try
         {
-            HttpResponseMessage response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
+            var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, either.Token);
             if (response.IsSuccessStatusCode)
                 return response;
-            string body = await response.Content.ReadAsStringAsync(either.Token);
+            var body = await response.Content.ReadAsStringAsync(either.Token);
             throw GatewayRefusedException.From((int)response.StatusCode, body);
         }
         catch (HttpRequestException error) when (error.InnerException is SocketException socket)

@@ -10,8 +10,8 @@ internal sealed class ProgressLine : IDisposable
         if (Console.IsErrorRedirected || line == _told)
             return;
         // Longer ones would wrap, and then not be written over.
-        int width = Math.Max(20, Console.WindowWidth - 1);
-        string shown = line.Length > width ? line[..width] : line;
+        var width = Math.Max(20, Console.WindowWidth - 1);
+        var shown = line.Length > width ? line[..width] : line;
         Console.Error.Write($"\r{shown}{new string(' ', Math.Max(0, _told.Length - shown.Length))}");
         _told = shown;
     }

@@ -37,7 +37,7 @@ internal sealed class StopSignal : IDisposable
 
     public void Dispose()
     {
-        foreach (PosixSignalRegistration registration in _registrations)
+        foreach (var registration in _registrations)
             registration.Dispose();
         // The sources stay: the thread on standard input may still cancel them.
     }
@@ -53,7 +53,7 @@ internal sealed class StopSignal : IDisposable
 
     private void WaitForEndOfInput()
     {
-        using Stream input = Console.OpenStandardInput();
+        using var input = Console.OpenStandardInput();
         Span<byte> ignored = stackalloc byte[64];
         while (input.Read(ignored) > 0)
         {

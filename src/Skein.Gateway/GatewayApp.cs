@@ -55,13 +55,13 @@ public sealed class GatewayApp : IAsyncDisposable
     /// <exception cref="ArgumentException">A setting is out of its range.</exception>
     public static GatewayApp Build(GatewayOptions options, Action<WebApplicationBuilder>? configure = null)
     {
-        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "skein" });
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "skein" });
         configure?.Invoke(builder);
         builder.Services.AddRouting();
         builder.Services.AddGateway(options);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.StopTimeout + LastWords);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, options));
-        WebApplication app = builder.Build();
+        var app = builder.Build();
         // Made now: a wrong option is an error of the start, not of the first request.
         app.Services.GetRequiredService<IGenerationSessions>();
         app.Services.GetRequiredService<ReachabilityMonitor>();
@@ -107,7 +107,7 @@ public sealed class GatewayApp : IAsyncDisposable
     /// <param name="atOnce">Ends them without waiting.</param>
     public async Task StopAsync(CancellationToken atOnce = default)
     {
-        Task stopping = _app.StopAsync(CancellationToken.None);
+        var stopping = _app.StopAsync(CancellationToken.None);
         try
         {
             await stopping.WaitAsync(_options.StopTimeout, _app.Services.GetRequiredService<TimeProvider>(), atOnce);

@@ -54,7 +54,7 @@ internal static class GatewayServices
         services.AddSingleton<IRandomSource, SystemRandomSource>();
         services.AddSingleton(options.Health);
         services.AddSingleton<FleetTracker>();
-        foreach (IBalancingPolicy policy in BalancingPolicies.BuiltIn)
+        foreach (var policy in BalancingPolicies.BuiltIn)
             services.AddSingleton(policy);
         services.AddSingleton<BalancingPolicies>();
         services.AddSingleton(options.Admission);

@@ -36,15 +36,15 @@ public sealed record GossipKeys
     public static GossipKeys Parse(string text)
     {
         var keys = ImmutableArray.CreateBuilder<byte[]>();
-        int number = 0;
-        foreach (string raw in text.Split('\n'))
+        var number = 0;
+        foreach (var raw in text.Split('\n'))
         {
             number++;
-            string line = raw.Trim();
+            var line = raw.Trim();
             if (line.Length == 0 || line[0] == '#')
                 continue;
-            byte[] key = new byte[KeyBytes];
-            if (!Convert.TryFromBase64String(line, key, out int written) || written != KeyBytes)
+            var key = new byte[KeyBytes];
+            if (!Convert.TryFromBase64String(line, key, out var written) || written != KeyBytes)
                 throw Check.Refused($"gossip keys: line {number} is no key: allowed are {KeyBytes} bytes in base64");
             keys.Add(key);
         }

@@ -65,7 +65,7 @@ public sealed record MembershipOptions
             throw Check.Refused($"{nameof(Cluster)} is empty: a name is required");
         if (Seeds.Count > 64)
             throw Check.Refused($"{nameof(Seeds)} has {Seeds.Count} entries: allowed are up to 64");
-        foreach (string seed in Seeds)
+        foreach (var seed in Seeds)
             if (!SeedAddress.TryParse(seed, out _))
                 throw Check.Refused($"{nameof(Seeds)} has '{seed}': allowed are host:port, [ipv6]:port or host");
         if (!IPAddress.IsLoopback(Bind.Address) && !Insecure && Keys.IsEmpty)
@@ -77,7 +77,7 @@ public sealed record MembershipOptions
 
     internal static byte[] Encode(Protocol.V1.MemberMetadata metadata)
     {
-        byte[] bytes = Google.Protobuf.MessageExtensions.ToByteArray(metadata);
+        var bytes = Google.Protobuf.MessageExtensions.ToByteArray(metadata);
         if (bytes.Length > WireLimits.MetadataBytes)
             throw Check.Refused($"metadata takes {bytes.Length} bytes: allowed are up to {WireLimits.MetadataBytes}");
         return bytes;

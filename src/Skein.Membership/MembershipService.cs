@@ -21,8 +21,8 @@ public static class MembershipService
         MembershipOptions options, MemberMetadata metadata, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
         options.Validate();
-        byte[] encoded = MembershipOptions.Encode(metadata);
-        GossipPort port = GossipPort.Bind(options.Bind);
+        var encoded = MembershipOptions.Encode(metadata);
+        var port = GossipPort.Bind(options.Bind);
         var member = new GossipMember(options, encoded, port, time, loggers.CreateLogger("Skein.Membership"));
         try
         {

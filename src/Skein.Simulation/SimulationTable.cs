@@ -15,7 +15,7 @@ public sealed record SimulationTable(string Title, IReadOnlyList<string> Columns
         var text = new StringBuilder(Title).Append("\n\n");
         AppendRow(text, Columns, widths);
         AppendRow(text, [.. widths.Select(width => new string('-', width))], widths);
-        foreach (IReadOnlyList<string> row in Rows)
+        foreach (var row in Rows)
             AppendRow(text, row, widths);
         return text.ToString();
     }
@@ -23,7 +23,7 @@ public sealed record SimulationTable(string Title, IReadOnlyList<string> Columns
     private static void AppendRow(StringBuilder text, IReadOnlyList<string> cells, int[] widths)
     {
         text.Append('|');
-        for (int i = 0; i < cells.Count; i++)
+        for (var i = 0; i < cells.Count; i++)
             text.Append(' ').Append(cells[i].PadRight(widths[i])).Append(" |");
         text.Append('\n');
     }

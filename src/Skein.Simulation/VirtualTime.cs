@@ -27,12 +27,12 @@ internal sealed class VirtualTime : TimeProvider
     /// <exception cref="InvalidOperationException">It waits for something that will never happen.</exception>
     public void Run(Func<Task> main)
     {
-        SynchronizationContext? before = SynchronizationContext.Current;
+        var before = SynchronizationContext.Current;
         var context = new Context(_ready);
         SynchronizationContext.SetSynchronizationContext(context);
         try
         {
-            Task task = main();
+            var task = main();
             while (!task.IsCompleted)
             {
                 if (context.Stray is { } stray)

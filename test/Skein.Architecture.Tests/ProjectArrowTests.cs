@@ -53,7 +53,7 @@ public sealed class ProjectArrowTests
     [InlineData("src/Skein.Membership/Core", "System.Net.Sockets")]
     public void PureFolders_NameNoSockets(string folder, string forbidden)
     {
-        string[] files = Directory.GetFiles(Path.Combine(Root, folder), "*.cs", SearchOption.AllDirectories);
+        var files = Directory.GetFiles(Path.Combine(Root, folder), "*.cs", SearchOption.AllDirectories);
         Assert.NotEmpty(files);
         Assert.Empty(files.Where(file => File.ReadAllText(file).Contains($"using {forbidden}", StringComparison.Ordinal)).Select(file => Path.GetRelativePath(Root, file)));
     }

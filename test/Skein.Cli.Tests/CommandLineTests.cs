@@ -12,16 +12,16 @@ public class CommandLineTests
     [MemberData(nameof(Verbs))]
     public async Task Help_OfEveryVerb_NamesEveryFlag(string verb)
     {
-        RootCommand root = SkeinCommand.Create();
+        var root = SkeinCommand.Create();
         using var output = new StringWriter();
 
-        int exitCode = await root.Parse([.. verb.Split(' '), "--help"]).InvokeAsync(new InvocationConfiguration { Output = output }, TestContext.Current.CancellationToken);
+        var exitCode = await root.Parse([.. verb.Split(' '), "--help"]).InvokeAsync(new InvocationConfiguration { Output = output }, TestContext.Current.CancellationToken);
 
         Assert.Equal(0, exitCode);
-        Command command = verb.Split(' ').Aggregate((Command)root, (parent, name) => parent.Subcommands.Single(sub => sub.Name == name));
+        var command = verb.Split(' ').Aggregate((Command)root, (parent, name) => parent.Subcommands.Single(sub => sub.Name == name));
         Option[] options = [.. command.Options];
         Assert.Contains(options, option => option.Name == "--config");
-        foreach (Option option in options)
+        foreach (var option in options)
             Assert.Equal(!option.Hidden, output.ToString().Contains(option.Name, StringComparison.Ordinal));
     }
 
@@ -32,7 +32,7 @@ public class CommandLineTests
 
         await SkeinCommand.Create().Parse(["--help"]).InvokeAsync(new InvocationConfiguration { Output = output }, TestContext.Current.CancellationToken);
 
-        foreach (string verb in new[] { "up", "gateway", "replica", "status", "drain", "undrain", "rollout", "chat", "bench" })
+        foreach (var verb in new[] { "up", "gateway", "replica", "status", "drain", "undrain", "rollout", "chat", "bench" })
             Assert.Matches($@"(?m)^\s+{verb}\s", output.ToString());
         Assert.Contains("Begin with: skein up", output.ToString(), StringComparison.Ordinal);
     }
@@ -87,7 +87,7 @@ public class CommandLineTests
     {
         using var error = new StringWriter();
 
-        int exitCode = await CommandLine.RunAsync(SkeinCommand.Create(), arguments, error);
+        var exitCode = await CommandLine.RunAsync(SkeinCommand.Create(), arguments, error);
 
         Assert.Equal((2, message), (exitCode, error.ToString().TrimEnd('\n')));
     }
@@ -97,7 +97,7 @@ public class CommandLineTests
     {
         using var error = new StringWriter();
 
-        int exitCode = await CommandLine.RunAsync(SkeinCommand.Create(), ["status", "--colour", "red"], error);
+        var exitCode = await CommandLine.RunAsync(SkeinCommand.Create(), ["status", "--colour", "red"], error);
 
         Assert.Equal(2, exitCode);
         Assert.Contains("'--colour'", error.ToString(), StringComparison.Ordinal);
@@ -110,7 +110,7 @@ public class CommandLineTests
         using var error = new StringWriter();
 
         // Port 1 of this machine: privileged, and nobody's.
-        int exitCode = await CommandLine.RunAsync(SkeinCommand.Create(), ["status", "--gateway", "http://127.0.0.1:1"], error);
+        var exitCode = await CommandLine.RunAsync(SkeinCommand.Create(), ["status", "--gateway", "http://127.0.0.1:1"], error);
 
         Assert.Equal(1, exitCode);
         Assert.Equal(

@@ -22,7 +22,7 @@ public sealed class GossipKeyFileTests : IDisposable
     {
         string[] keys = [GossipKeys.NewKey(), GossipKeys.NewKey()];
         Write(keys[0]);
-        using IDisposable following = ReadAndFollow();
+        using var following = ReadAndFollow();
 
         Look();
         Assert.Empty(_membership.Used);
@@ -40,9 +40,9 @@ public sealed class GossipKeyFileTests : IDisposable
         Write(GossipKeys.NewKey());
         var file = new GossipKeyFile(Path);
         _ = file.Read();
-        string changed = GossipKeys.NewKey();
+        var changed = GossipKeys.NewKey();
         Write(changed);
-        using IDisposable following = file.Follow(_membership, _time);
+        using var following = file.Follow(_membership, _time);
 
         Look();
 
@@ -66,7 +66,7 @@ public sealed class GossipKeyFileTests : IDisposable
     public void Follow_FileIsWrongOrGone_OldKeysStayUntilItIsRightAgain()
     {
         Write(GossipKeys.NewKey());
-        using IDisposable following = ReadAndFollow();
+        using var following = ReadAndFollow();
 
         Write("no key");
         Look();
@@ -75,7 +75,7 @@ public sealed class GossipKeyFileTests : IDisposable
         File.Delete(Path);
         Look();
         Assert.Empty(_membership.Used);
-        string right = GossipKeys.NewKey();
+        var right = GossipKeys.NewKey();
         Write(right);
         Look();
 

@@ -30,7 +30,7 @@ public sealed class MemberRunTests
     {
         using var signal = new StopSignal(supervised: false);
         var membership = new Replaceable();
-        Task waiting = MemberRun.WaitForStopAsync(membership, signal);
+        var waiting = MemberRun.WaitForStopAsync(membership, signal);
         Assert.False(waiting.IsCompleted);
 
         membership.Newer.SetResult(new Member
@@ -39,7 +39,7 @@ public sealed class MemberRunTests
             Gossip = IPEndPoint.Parse("127.0.0.1:7947"), Metadata = new MemberMetadata { Pid = 4711 },
         });
 
-        CommandFailedException end = await Assert.ThrowsAsync<CommandFailedException>(() => waiting);
+        var end = await Assert.ThrowsAsync<CommandFailedException>(() => waiting);
         Assert.Equal("a newer process took over the name 'replica-1' (gossip 127.0.0.1:7947, pid 4711); this one ends", end.Message);
     }
 
@@ -47,7 +47,7 @@ public sealed class MemberRunTests
     public async Task WaitForStop_Signal_EndsInOrder()
     {
         using var signal = new StopSignal(supervised: false);
-        Task waiting = MemberRun.WaitForStopAsync(new Replaceable(), signal);
+        var waiting = MemberRun.WaitForStopAsync(new Replaceable(), signal);
 
         signal.Request();
 

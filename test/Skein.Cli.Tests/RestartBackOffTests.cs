@@ -17,7 +17,7 @@ public class RestartBackOffTests
     {
         var backOff = new RestartBackOff(TimeSpan.FromSeconds(first));
 
-        IEnumerable<double> told = lives.Split(' ').Select(life => backOff.Next(TimeSpan.FromSeconds(double.Parse(life, CultureInfo.InvariantCulture))).TotalSeconds);
+        var told = lives.Split(' ').Select(life => backOff.Next(TimeSpan.FromSeconds(double.Parse(life, CultureInfo.InvariantCulture))).TotalSeconds);
 
         Assert.Equal(waits.Split(' ').Select(wait => double.Parse(wait, CultureInfo.InvariantCulture)), told.Select(wait => Math.Round(wait, 6)));
     }

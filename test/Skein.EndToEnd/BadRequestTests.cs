@@ -19,7 +19,7 @@ public class BadRequestTests(EmbeddedCluster shared)
     [InlineData("""{"messages":[""", 400, "invalid_json", "JSON")]
     public async Task Post_WrongRequest_TellsTheCulprit(string body, int status, string? code, string culprit)
     {
-        using HttpResponseMessage response = await PostAsync(new StringContent(body, Encoding.UTF8, "application/json"));
+        using var response = await PostAsync(new StringContent(body, Encoding.UTF8, "application/json"));
 
         await AssertErrorAsync(response, status, code, culprit);
     }
@@ -27,7 +27,7 @@ public class BadRequestTests(EmbeddedCluster shared)
     [Fact]
     public async Task Post_BodyOf50Megabytes_IsTooLarge()
     {
-        using HttpResponseMessage response = await PostAsync(new ByteArrayContent(new byte[50 << 20]) { Headers = { ContentType = new("application/json") } });
+        using var response = await PostAsync(new ByteArrayContent(new byte[50 << 20]) { Headers = { ContentType = new("application/json") } });
 
         await AssertErrorAsync(response, 413, "request_too_large", "allowed: up to 33554432 bytes");
     }
@@ -37,8 +37,8 @@ public class BadRequestTests(EmbeddedCluster shared)
 
     private static async Task AssertErrorAsync(HttpResponseMessage response, int status, string? code, string culprit)
     {
-        string body = await response.Content.ReadAsStringAsync();
-        JsonNode error = JsonNode.Parse(body)!["error"]!;
+        var body = await response.Content.ReadAsStringAsync();
+        var error = JsonNode.Parse(body)!["error"]!;
         Assert.Equal((HttpStatusCode)status, response.StatusCode);
         Assert.Equal("invalid_request_error", error["type"]!.GetValue<string>());
         Assert.Contains(culprit, error["message"]!.GetValue<string>(), StringComparison.Ordinal);

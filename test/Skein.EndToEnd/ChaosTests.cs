@@ -15,19 +15,19 @@ public sealed class ChaosTests
     public async Task Chaos_EveryKindOfFault_NoStreamIsHarmed(string engine, int defaultSeconds)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "needs Linux: signals");
-        string seconds = Environment.GetEnvironmentVariable("SKEIN_CHAOS_SECONDS") ?? defaultSeconds.ToString(CultureInfo.InvariantCulture);
+        var seconds = Environment.GetEnvironmentVariable("SKEIN_CHAOS_SECONDS") ?? defaultSeconds.ToString(CultureInfo.InvariantCulture);
 
         // Fewer streams than by default: all tests share these processors.
-        await using SkeinProcess chaos = SkeinProcess.Start("chaos", "--json", "--duration", $"{seconds}s", "--engine", engine, "--streams", "24", "--tokens-per-second", "30");
-        RunResult end = await chaos.EndAsync(TimeSpan.FromSeconds(int.Parse(seconds, CultureInfo.InvariantCulture)) + TimeSpan.FromMinutes(4));
+        await using var chaos = SkeinProcess.Start("chaos", "--json", "--duration", $"{seconds}s", "--engine", engine, "--streams", "24", "--tokens-per-second", "30");
+        var end = await chaos.EndAsync(TimeSpan.FromSeconds(int.Parse(seconds, CultureInfo.InvariantCulture)) + TimeSpan.FromMinutes(4));
 
         // Too few faults, or failovers, make it fail too.
         Assert.True(end.ExitCode == 0, $"exit code {end.ExitCode}\n{end.Output}\n{end.Errors}");
-        ChaosReport report = JsonSerializer.Deserialize<ChaosReport>(end.Output, JsonSerializerOptions.Web)!;
+        var report = JsonSerializer.Deserialize<ChaosReport>(end.Output, JsonSerializerOptions.Web)!;
         Assert.True(report.IsClean);
         // Told below: which faults cannot happen here, and why.
-        string? problem = await OwnNetwork.WhyNotAsync(TestContext.Current.CancellationToken);
-        IEnumerable<FaultKind> possible = Enum.GetValues<FaultKind>().Where(kind => problem is null || !OwnNetwork.IsNeededFor(kind));
+        var problem = await OwnNetwork.WhyNotAsync(TestContext.Current.CancellationToken);
+        var possible = Enum.GetValues<FaultKind>().Where(kind => problem is null || !OwnNetwork.IsNeededFor(kind));
         Assert.Equal(possible.Select(ChaosRun.Word).Order(StringComparer.Ordinal), report.Faults.Keys.Order(StringComparer.Ordinal));
         TestContext.Current.TestOutputHelper?.WriteLine($"{problem}\n{end.Output}");
     }

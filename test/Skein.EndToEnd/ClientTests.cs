@@ -20,13 +20,13 @@ public class ClientTests(EmbeddedCluster shared)
     {
         await shared.Cluster.WholeAsync();
 
-        await using (HttpAnswerStream under = await HttpAnswerStream.AskAsync(shared.Cluster.Client, LongOwl))
+        await using (var under = await HttpAnswerStream.AskAsync(shared.Cluster.Client, LongOwl))
         {
             await under.ReadPiecesAsync(2);
             await shared.Cluster.MemberAsync(under.Replica, row => row.InFlight == 1, "still makes the rest of an answer whose first pieces are here");
         }
-        await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, Owl);
-        Answer answer = await stream.ReadToEndAsync();
+        await using var stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, Owl);
+        var answer = await stream.ReadToEndAsync();
 
         Assert.Equal("text/event-stream", stream.ContentType);
         Assert.Contains("owl", answer.Text, StringComparison.OrdinalIgnoreCase);
@@ -37,7 +37,7 @@ public class ClientTests(EmbeddedCluster shared)
     public async Task OpenAiDotNet_StreamAndNot_GetTheSameAnswer()
     {
         await shared.Cluster.WholeAsync();
-        string model = (await shared.Cluster.MembersAsync()).First(member => member.Role == "replica").Models.Single();
+        var model = (await shared.Cluster.MembersAsync()).First(member => member.Role == "replica").Models.Single();
         var client = new ChatClient(model, new ApiKeyCredential("none"), new OpenAIClientOptions { Endpoint = new Uri(shared.Cluster.Http, "/v1") });
         ChatMessage[] messages = [new UserChatMessage(Owl.Text)];
         var options = new ChatCompletionOptions { Temperature = 0, MaxOutputTokenCount = Owl.MaxTokens };
@@ -45,8 +45,8 @@ public class ClientTests(EmbeddedCluster shared)
         ChatCompletion whole = await client.CompleteChatAsync(messages, options);
         var streamed = new StringBuilder();
         ChatFinishReason? reason = null;
-        int pieces = 0;
-        await foreach (StreamingChatCompletionUpdate update in client.CompleteChatStreamingAsync(messages, options))
+        var pieces = 0;
+        await foreach (var update in client.CompleteChatStreamingAsync(messages, options))
         {
             streamed.AppendJoin("", update.ContentUpdate.Select(part => part.Text));
             pieces += update.ContentUpdate.Count;
@@ -63,14 +63,14 @@ public class ClientTests(EmbeddedCluster shared)
     [Fact]
     public async Task OpenAiNpm_StreamAndNot_GetTheSameAnswer()
     {
-        string script = await NpmClient.InstallAsync();
+        var script = await NpmClient.InstallAsync();
         await shared.Cluster.WholeAsync();
 
-        string told = await NpmClient.RunAsync("node", [script, new Uri(shared.Cluster.Http, "/v1").ToString(), Owl.Text, $"{Owl.MaxTokens}"]);
+        var told = await NpmClient.RunAsync("node", [script, new Uri(shared.Cluster.Http, "/v1").ToString(), Owl.Text, $"{Owl.MaxTokens}"]);
 
-        await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, Owl);
-        string expected = (await stream.ReadToEndAsync()).Text;
-        NpmClient.Answers answers = NpmClient.Answers.Parse(told);
+        await using var stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, Owl);
+        var expected = (await stream.ReadToEndAsync()).Text;
+        var answers = NpmClient.Answers.Parse(told);
         Assert.Equal(new NpmClient.Answers(expected, "length", expected, "length"), answers);
     }
 }

@@ -20,7 +20,7 @@ public class CommandTests
     [InlineData("--bind 0.0.0.0", "gateway", "--bind", "0.0.0.0")]
     public async Task Run_BadInput_ExitsWith2AndOneLine(string culprit, params string[] arguments)
     {
-        RunResult end = await SkeinProcess.RunAsync(arguments);
+        var end = await SkeinProcess.RunAsync(arguments);
 
         Assert.Equal(2, end.ExitCode);
         Assert.Contains(culprit, Assert.Single(end.ErrorLines), StringComparison.Ordinal);
@@ -29,9 +29,9 @@ public class CommandTests
     [Fact]
     public async Task Chat_NobodyThere_ExitsWith1AndOneLine()
     {
-        string gateway = $"http://127.0.0.1:{FreePort.Next()}";
+        var gateway = $"http://127.0.0.1:{FreePort.Next()}";
 
-        RunResult end = await SkeinProcess.RunAsync("chat", "--gateway", gateway, "hello");
+        var end = await SkeinProcess.RunAsync("chat", "--gateway", gateway, "hello");
 
         Assert.Equal(1, end.ExitCode);
         Assert.StartsWith($"skein: no gateway answers at {gateway}", Assert.Single(end.ErrorLines));
@@ -41,9 +41,9 @@ public class CommandTests
     public async Task Chaos_LossWhereNetworksCannotBeMade_ExitsWith2AndSaysWhy()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "elsewhere there is another reason");
-        await using SkeinProcess chaos = SkeinProcess.Start(new Dictionary<string, string> { ["PATH"] = "/nowhere" }, "chaos", "--faults", "kill,loss");
+        await using var chaos = SkeinProcess.Start(new Dictionary<string, string> { ["PATH"] = "/nowhere" }, "chaos", "--faults", "kill,loss");
 
-        RunResult end = await chaos.EndAsync();
+        var end = await chaos.EndAsync();
 
         Assert.Equal(2, end.ExitCode);
         Assert.Equal(
@@ -62,14 +62,14 @@ public class CommandTests
     {
         using var taken = new TcpListener(IPAddress.Loopback, 0);
         taken.Start();
-        int port = ((IPEndPoint)taken.LocalEndpoint).Port;
+        var port = ((IPEndPoint)taken.LocalEndpoint).Port;
         string[] others = verb == "up" ? ["--engine", "simulated"] : [.. OtherPorts(verb, flag)];
 
-        RunResult end = await SkeinProcess.RunAsync([verb, flag, port.ToString(CultureInfo.InvariantCulture), .. others]);
+        var end = await SkeinProcess.RunAsync([verb, flag, port.ToString(CultureInfo.InvariantCulture), .. others]);
 
         Assert.Equal(1, end.ExitCode);
         // The supervisor says first what it does, and passes on what its members say.
-        string last = verb == "up" ? end.ErrorLines[^1] : Assert.Single(end.ErrorLines);
+        var last = verb == "up" ? end.ErrorLines[^1] : Assert.Single(end.ErrorLines);
         Assert.StartsWith("skein: ", last);
         Assert.Contains($"127.0.0.1:{port}", last, StringComparison.Ordinal);
         Assert.Contains(flag, last, StringComparison.Ordinal);
@@ -78,12 +78,12 @@ public class CommandTests
     [Fact]
     public async Task Join_UnreachableSeed_IsNamedAndTriedUntilItIsThere()
     {
-        string port = FreePort.Next().ToString(CultureInfo.InvariantCulture);
-        await using SkeinProcess replica = SkeinProcess.Start("replica", "--engine", "simulated", "--grpc", "0", "--gossip", "0", "--join", $"127.0.0.1:{port}");
+        var port = FreePort.Next().ToString(CultureInfo.InvariantCulture);
+        await using var replica = SkeinProcess.Start("replica", "--engine", "simulated", "--grpc", "0", "--gossip", "0", "--join", $"127.0.0.1:{port}");
         await replica.LineAsync($"127.0.0.1:{port}");
 
-        await using SkeinProcess gateway = SkeinProcess.Start("gateway", "--http", "0", "--grpc", "0", "--gossip", port);
-        string up = await gateway.LineAsync("is up: HTTP on ");
+        await using var gateway = SkeinProcess.Start("gateway", "--http", "0", "--grpc", "0", "--gossip", port);
+        var up = await gateway.LineAsync("is up: HTTP on ");
         using var client = new HttpClient { BaseAddress = new Uri(up.Split("HTTP on ")[1].Split(',')[0]) };
 
         await Until.FoundAsync(

@@ -12,35 +12,35 @@ public class DrainTests(SimulatedCluster shared)
     {
         await shared.Cluster.WholeAsync();
         var question = new Question("What goes on while I am emptied?", MaxTokens: 80);
-        Answer undisturbed = await AskToEndAsync(question);
+        var undisturbed = await AskToEndAsync(question);
 
-        await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, question);
-        string serving = stream.Replica;
-        Task<RunResult> drain = RunAsync("drain", serving, "--json");
+        await using var stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, question);
+        var serving = stream.Replica;
+        var drain = RunAsync("drain", serving, "--json");
         await shared.Cluster.MemberAsync(serving, row => row.Draining, "is draining");
         // Three times as many as the drained one would get, were it asked.
-        foreach (Answer meanwhile in await Task.WhenAll(Enumerable.Range(0, 9).Select(_ => AskToEndAsync(question, not: serving))))
+        foreach (var meanwhile in await Task.WhenAll(Enumerable.Range(0, 9).Select(_ => AskToEndAsync(question, not: serving))))
             Assert.Equal(undisturbed, meanwhile);
         Assert.Equal(undisturbed, await stream.ReadToEndAsync());
 
-        RunResult drained = await drain;
+        var drained = await drain;
         Assert.Equal((0, ""), (drained.ExitCode, drained.Errors));
-        JsonNode outcome = JsonNode.Parse(drained.Output)!;
+        var outcome = JsonNode.Parse(drained.Output)!;
         Assert.Equal((serving, "drained", 0), (outcome["name"]!.GetValue<string>(), outcome["outcome"]!.GetValue<string>(), outcome["inFlight"]!.GetValue<int>()));
         await shared.Cluster.MemberAsync(serving, row => row is { State: "alive", Draining: true, InFlight: 0 }, "stays in the group, idle");
 
-        using (HttpResponseMessage ready = await shared.Cluster.Client.GetAsync("/readyz"))
+        using (var ready = await shared.Cluster.Client.GetAsync("/readyz"))
             Assert.True(ready.IsSuccessStatusCode, "a drained replica took the gateway out of service");
 
-        RunResult again = await RunAsync("drain", serving);
+        var again = await RunAsync("drain", serving);
         Assert.Equal((0, $"{serving} was drained already"), (again.ExitCode, again.Output));
 
-        RunResult undrained = await RunAsync("undrain", serving);
+        var undrained = await RunAsync("undrain", serving);
         Assert.Equal((0, $"{serving} takes work again"), (undrained.ExitCode, undrained.Output));
         await Until.FoundAsync(
             async () =>
             {
-                await using HttpAnswerStream next = await HttpAnswerStream.AskAsync(shared.Cluster.Client, question with { MaxTokens = 1 });
+                await using var next = await HttpAnswerStream.AskAsync(shared.Cluster.Client, question with { MaxTokens = 1 });
                 await next.ReadToEndAsync();
                 return next.Replica == serving ? serving : null;
             },
@@ -54,12 +54,12 @@ public class DrainTests(SimulatedCluster shared)
     {
         await shared.Cluster.WholeAsync();
         var question = new Question("What goes on elsewhere?", MaxTokens: 400);
-        Answer undisturbed = await AskToEndAsync(question);
+        var undisturbed = await AskToEndAsync(question);
 
-        await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, question);
+        await using var stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, question);
         await stream.ReadPiecesAsync(5);
-        RunResult drained = await RunAsync("drain", stream.Replica, "--grace", "0s");
-        RunResult undrained = await RunAsync("undrain", stream.Replica);
+        var drained = await RunAsync("drain", stream.Replica, "--grace", "0s");
+        var undrained = await RunAsync("undrain", stream.Replica);
 
         Assert.Equal((0, "", 0), (drained.ExitCode, drained.Errors, undrained.ExitCode));
         Assert.Equal(undisturbed, await stream.ReadToEndAsync());
@@ -70,10 +70,10 @@ public class DrainTests(SimulatedCluster shared)
     public async Task Drain_LongerThanItsTimeout_ExitsWith1AndSaysWhatBlocks()
     {
         await shared.Cluster.WholeAsync();
-        await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, new Question("A minute's worth", MaxTokens: 2400));
-        string serving = stream.Replica;
+        await using var stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, new Question("A minute's worth", MaxTokens: 2400));
+        var serving = stream.Replica;
 
-        RunResult end = await RunAsync("drain", serving, "--grace", "1h", "--timeout", "300ms");
+        var end = await RunAsync("drain", serving, "--grace", "1h", "--timeout", "300ms");
 
         Assert.Equal(1, end.ExitCode);
         // How much is left depends on when it was last looked at: on a starved machine seconds later.
@@ -90,9 +90,9 @@ public class DrainTests(SimulatedCluster shared)
     public async Task Drain_NoReplica_ExitsWith2AndOneLine(string name, string message)
     {
         await shared.Cluster.WholeAsync();
-        foreach (string verb in new[] { "drain", "undrain" })
+        foreach (var verb in new[] { "drain", "undrain" })
         {
-            RunResult end = await RunAsync(verb, name);
+            var end = await RunAsync(verb, name);
             Assert.Equal((2, message), (end.ExitCode, end.Errors));
         }
     }
@@ -101,7 +101,7 @@ public class DrainTests(SimulatedCluster shared)
 
     private async Task<Answer> AskToEndAsync(Question question, string not = "")
     {
-        await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, question);
+        await using var stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, question);
         Assert.NotEqual(not, stream.Replica);
         return await stream.ReadToEndAsync();
     }

@@ -26,15 +26,15 @@ public abstract class FailoverTests(SharedCluster shared)
     [InlineData(Api.Grpc, true)]
     public async Task Kill_ServingReplicaInMidStream_AnswerIsTheUndisturbedOne(Api api, bool isSeeded)
     {
-        Question question = isSeeded ? Seeded : Greedy;
-        Answer undisturbed = await UndisturbedAsync(api, question);
-        IReadOnlyDictionary<string, ProcessLife> lives = await shared.Cluster.LivesAsync();
+        var question = isSeeded ? Seeded : Greedy;
+        var undisturbed = await UndisturbedAsync(api, question);
+        var lives = await shared.Cluster.LivesAsync();
 
-        await using IAnswerStream stream = await AskAsync(api, question);
+        await using var stream = await AskAsync(api, question);
         await stream.ReadPiecesAsync(10);
-        ProcessLife serving = lives[stream.Replica];
+        var serving = lives[stream.Replica];
         serving.Send(Signal.Kill);
-        Answer saved = await stream.ReadToEndAsync();
+        var saved = await stream.ReadToEndAsync();
 
         Assert.Equal(undisturbed, saved);
         // Where processors are scarce the kernel may close a dead process's connections later than silence is noticed.
@@ -54,14 +54,14 @@ public abstract class FailoverTests(SharedCluster shared)
         // A text that comes late in the very answer, and begins and ends within a word.
         if (asked.ContainsKey("stop") && (await AskWholeAsync([])).Answer["choices"]![0]!["message"]!["content"]!.GetValue<string>() is var text)
             asked["stop"] = new JsonArray(text[^60..^42]);
-        (JsonNode undisturbed, int choices) = await AskWholeAsync(asked);
-        IReadOnlyDictionary<string, ProcessLife> lives = await shared.Cluster.LivesAsync();
+        (var undisturbed, var choices) = await AskWholeAsync(asked);
+        var lives = await shared.Cluster.LivesAsync();
 
         await ServingAsync(static serving => serving.Length == 0, "nobody serves any more");
-        Task<(JsonNode Answer, int Attempts)> asking = AskWholeAsync(asked);
+        var asking = AskWholeAsync(asked);
         MemberRow serving = (await ServingAsync(static serving => serving.Length > 0, "somebody serves"))[0];
         lives[serving.Name].Send(Signal.Kill);
-        (JsonNode saved, int attempts) = await asking;
+        (var saved, var attempts) = await asking;
 
         Assert.True(attempts > choices, "nothing was lost by the kill");
         Assert.Equal(undisturbed["choices"]!.ToJsonString(), saved["choices"]!.ToJsonString());
@@ -74,16 +74,16 @@ public abstract class FailoverTests(SharedCluster shared)
     [InlineData(Api.Grpc)]
     public async Task Freeze_ServingReplicaInMidStream_AnswerGoesOnWithinTheBoundOfTheLink(Api api)
     {
-        Answer undisturbed = await UndisturbedAsync(api, Greedy);
-        IReadOnlyDictionary<string, ProcessLife> lives = await shared.Cluster.LivesAsync();
+        var undisturbed = await UndisturbedAsync(api, Greedy);
+        var lives = await shared.Cluster.LivesAsync();
 
-        await using IAnswerStream stream = await AskAsync(api, Greedy);
+        await using var stream = await AskAsync(api, Greedy);
         await stream.ReadPiecesAsync(10);
-        ProcessLife serving = lives[stream.Replica];
+        var serving = lives[stream.Replica];
         serving.Send(Signal.Freeze);
         try
         {
-            Answer saved = await stream.ReadToEndAsync();
+            var saved = await stream.ReadToEndAsync();
 
             Assert.Equal(undisturbed, saved);
             AssertLost(stream, "link_stall");
@@ -114,10 +114,10 @@ public abstract class FailoverTests(SharedCluster shared)
             ["max_tokens"] = 100,
             ["temperature"] = 0,
         };
-        foreach ((string name, JsonNode? value) in members)
+        foreach ((var name, var value) in members)
             body[name] = value!.DeepClone();
-        using HttpResponseMessage response = await shared.Cluster.Client.PostAsJsonAsync("/v1/chat/completions", body);
-        string text = await response.Content.ReadAsStringAsync();
+        using var response = await shared.Cluster.Client.PostAsJsonAsync("/v1/chat/completions", body);
+        var text = await response.Content.ReadAsStringAsync();
         Assert.True(response.IsSuccessStatusCode, text);
         return (JsonNode.Parse(text)!, int.Parse(response.Headers.GetValues("x-skein-attempts").Single(), CultureInfo.InvariantCulture));
     }

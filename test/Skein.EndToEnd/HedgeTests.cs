@@ -19,31 +19,31 @@ public class HedgeTests
     public async Task Hedge_OneReplicaOfThreeIsSlow_AnotherAnswersAndMayItselfBeLost()
     {
         // Only those that are slow on purpose wish for a hedge: on a starved machine any other may be late too, and what it spent they would lack.
-        await using LooseCluster cluster = await StartAsync("off", "replica-2", "replica-3");
-        Answer undisturbed = await cluster.AskToEndAsync(Plain);
+        await using var cluster = await StartAsync("off", "replica-2", "replica-3");
+        var undisturbed = await cluster.AskToEndAsync(Plain);
         Assert.Equal((0, 0), await CountAsync(cluster));
         // Longer than this test waits for anything: without a hedge there would be no answer, and unless it is aborted it stays.
-        Question late = Plain with { Fault = $$"""{"kind":"slow","at":0,"on":"{{Slow}}","attempt":0,"ms":600000}""", Hedge = true };
+        var late = Plain with { Fault = $$"""{"kind":"slow","at":0,"on":"{{Slow}}","attempt":0,"ms":600000}""", Hedge = true };
 
         // More than there are replicas, so that the slow one gets some. Not more than may be hedged: on a starved machine every first token is late.
-        HttpAnswerStream[] streams = await Task.WhenAll(Enumerable.Range(0, (int)Burst).Select(_ => HttpAnswerStream.AskAsync(cluster.Client, late)));
+        var streams = await Task.WhenAll(Enumerable.Range(0, (int)Burst).Select(_ => HttpAnswerStream.AskAsync(cluster.Client, late)));
         try
         {
             Assert.All(streams, static stream => Assert.NotEqual(Slow, stream.Replica));
-            HttpAnswerStream hedged = streams.First(static stream => stream.Attempts != "1");
+            var hedged = streams.First(static stream => stream.Attempts != "1");
             await cluster.MemberAsync(Slow, row => row.InFlight == 0, "was told to stop");
             await hedged.ReadPiecesAsync(5);
             cluster.Replicas[hedged.Replica].Life.Send(Signal.Kill);
-            foreach (HttpAnswerStream stream in streams)
+            foreach (var stream in streams)
                 Assert.Equal(undisturbed, await stream.ReadToEndAsync());
             Assert.Matches($@"^failovers=1 attempts=[3-5] \[token \d+: {hedged.Replica} lost \((connection_lost|link_stall)\)\]$", hedged.Failovers);
         }
         finally
         {
-            foreach (HttpAnswerStream stream in streams)
+            foreach (var stream in streams)
                 await stream.DisposeAsync();
         }
-        (double asked, double won) = await CountAsync(cluster);
+        (var asked, var won) = await CountAsync(cluster);
         Assert.InRange(won, 1, asked);
     }
 
@@ -51,14 +51,14 @@ public class HedgeTests
     public async Task Hedge_EveryFirstAttemptIsSlow_HedgesStayWithinTheBudget()
     {
         const int Requests = 40;
-        await using LooseCluster cluster = await StartAsync("all", "replica-2");
-        Answer undisturbed = await cluster.AskToEndAsync(Plain);
-        Question late = Plain with { Fault = """{"kind":"slow","at":0,"attempt":1,"ms":3000}""" };
+        await using var cluster = await StartAsync("all", "replica-2");
+        var undisturbed = await cluster.AskToEndAsync(Plain);
+        var late = Plain with { Fault = """{"kind":"slow","at":0,"attempt":1,"ms":3000}""" };
 
-        Answer[] answers = await Task.WhenAll(Enumerable.Range(0, Requests).Select(_ => cluster.AskToEndAsync(late)));
+        var answers = await Task.WhenAll(Enumerable.Range(0, Requests).Select(_ => cluster.AskToEndAsync(late)));
 
         Assert.All(answers, answer => Assert.Equal(undisturbed, answer));
-        (double asked, double won) = await CountAsync(cluster);
+        (var asked, var won) = await CountAsync(cluster);
         // All requests so far pay in and may be hedged, once it is known what is usual: on a starved machine also those before.
         Assert.InRange(asked, 1, Burst + (Share * ((Known * cluster.Replicas.Count) + 1 + Requests)));
         Assert.InRange(won, 1, asked);
@@ -68,7 +68,7 @@ public class HedgeTests
     private static async Task<LooseCluster> StartAsync(string hedge, params string[] others)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "needs Linux: signals, and processes as /proc tells them");
-        LooseCluster cluster = await LooseCluster.StartAsync([Slow, .. others], ["--tokens-per-second", "40", "--enable-faults"], "--hedge", hedge);
+        var cluster = await LooseCluster.StartAsync([Slow, .. others], ["--tokens-per-second", "40", "--enable-faults"], "--hedge", hedge);
         try
         {
             await Task.WhenAll(Enumerable.Range(0, Known * (1 + others.Length)).Select(_ => cluster.AskToEndAsync(Plain with { MaxTokens = 1 })));
@@ -83,7 +83,7 @@ public class HedgeTests
 
     private static async Task<(double Asked, double Won)> CountAsync(LooseCluster cluster)
     {
-        string metrics = await cluster.Client.GetStringAsync("/metrics");
+        var metrics = await cluster.Client.GetStringAsync("/metrics");
         return (Metric.Sum(metrics, "skein_hedges", "outcome=\"asked\""), Metric.Sum(metrics, "skein_hedges", "outcome=\"won\""));
     }
 }

@@ -12,14 +12,14 @@ public class LoadTests(SimulatedCluster shared)
     {
         await shared.Cluster.WholeAsync();
         Question[] questions = [.. Enumerable.Range(0, 6).Select(i => new Question($"Question {i}", MaxTokens: 40, Temperature: i % 2, Seed: i))];
-        Answer[] expected = await Task.WhenAll(questions.Select(AskToEndAsync));
+        var expected = await Task.WhenAll(questions.Select(AskToEndAsync));
 
-        Task<Answer[]> answers = Task.WhenAll(Enumerable.Range(0, 300).Select(i => AskToEndAsync(questions[i % questions.Length])));
+        var answers = Task.WhenAll(Enumerable.Range(0, 300).Select(i => AskToEndAsync(questions[i % questions.Length])));
         await shared.Cluster.MemberAsync("gateway-1", row => row.Queued > 0 || answers.IsCompleted, "has a line");
         Assert.False(answers.IsCompleted, "all were answered before anybody was seen to wait");
 
-        Answer[] told = await Until.DoneAsync(answers, "the end of 300 streams", TimeSpan.FromSeconds(90), shared.Cluster.Tell);
-        for (int i = 0; i < told.Length; i++)
+        var told = await Until.DoneAsync(answers, "the end of 300 streams", TimeSpan.FromSeconds(90), shared.Cluster.Tell);
+        for (var i = 0; i < told.Length; i++)
             Assert.Equal(expected[i % questions.Length], told[i]);
         await shared.Cluster.MemberAsync("gateway-1", row => row is { Queued: 0, InFlight: 0 }, "has an empty line and no stream");
     }
@@ -28,9 +28,9 @@ public class LoadTests(SimulatedCluster shared)
     public async Task Disconnect_InMidStream_FreesTheSlotAndStopsTheEngine()
     {
         await shared.Cluster.WholeAsync();
-        HttpAnswerStream stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, new Question("A minute's worth", MaxTokens: 2400));
+        var stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, new Question("A minute's worth", MaxTokens: 2400));
         await stream.ReadPiecesAsync(3);
-        string serving = stream.Replica;
+        var serving = stream.Replica;
         await shared.Cluster.MemberAsync(serving, row => row.InFlight == 1, "has one stream");
 
         await stream.DisposeAsync();
@@ -42,15 +42,15 @@ public class LoadTests(SimulatedCluster shared)
     [Fact]
     public async Task Ask_BothGateways_GiveTheSameAnswer()
     {
-        IReadOnlyList<MemberRow> members = await shared.Cluster.WholeAsync();
+        var members = await shared.Cluster.WholeAsync();
         var question = new Question("Who is there?", MaxTokens: 20, Temperature: 1, Seed: 3);
         Uri[] gateways = [.. members.Where(member => member.Role == "gateway").Select(member => new Uri($"http://{member.Http}"))];
         Assert.Equal(2, gateways.Length);
 
-        Answer[] answers = await Task.WhenAll(gateways.Select(async gateway =>
+        var answers = await Task.WhenAll(gateways.Select(async gateway =>
         {
             using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = gateway };
-            await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(client, question);
+            await using var stream = await HttpAnswerStream.AskAsync(client, question);
             return await stream.ReadToEndAsync();
         }));
 
@@ -59,7 +59,7 @@ public class LoadTests(SimulatedCluster shared)
 
     private async Task<Answer> AskToEndAsync(Question question)
     {
-        await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, question);
+        await using var stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, question);
         return await stream.ReadToEndAsync();
     }
 }

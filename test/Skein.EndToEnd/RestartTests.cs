@@ -10,9 +10,9 @@ public class RestartTests(SimulatedCluster shared)
     [Fact]
     public async Task Kill_FiveTimes_ReplicaIsBackWithANewLife()
     {
-        foreach (string name in new[] { "replica-1", "replica-2", "replica-3", "replica-1", "replica-1" })
+        foreach (var name in new[] { "replica-1", "replica-2", "replica-3", "replica-1", "replica-1" })
         {
-            MemberRow before = (await shared.Cluster.WholeAsync()).Single(member => member.Name == name);
+            var before = (await shared.Cluster.WholeAsync()).Single(member => member.Name == name);
 
             ProcessLife.Of((int)before.Pid).Send(Signal.Kill);
 

@@ -13,25 +13,25 @@ public class RolloutTests
     public async Task Rollout_UnderUpWithConstantLoad_LosesNoRequestAndNoText()
     {
         SkipElsewhere();
-        await using ClusterProcess cluster = await ClusterProcess.StartAsync(Three);
-        IReadOnlyList<MemberRow> before = await cluster.WholeAsync();
-        await using ConstantLoad load = await LoadAsync(cluster.Client);
+        await using var cluster = await ClusterProcess.StartAsync(Three);
+        var before = await cluster.WholeAsync();
+        await using var load = await LoadAsync(cluster.Client);
 
-        RunResult first = await RolloutAsync(cluster.Http, "--revision", "r2", "--calm", "1s", "--json");
-        int answers = await load.EndAsync();
+        var first = await RolloutAsync(cluster.Http, "--revision", "r2", "--calm", "1s", "--json");
+        var answers = await load.EndAsync();
 
         Assert.True(first.ExitCode == 0, $"{first.Output}\n{first.Errors}\n{cluster.Tell()}");
         // Each of three was drained, with streams of 0.6 s on it: fewer would mean that the load stood still.
         Assert.True(answers > 30, $"only {answers} answers");
         Assert.All(ReplicasOf(first), replica => Assert.Equal("updated", replica["outcome"]!.GetValue<string>()));
-        IReadOnlyList<MemberRow> after = await cluster.WholeAsync();
-        foreach (MemberRow replica in after.Where(row => row.Role == "replica"))
+        var after = await cluster.WholeAsync();
+        foreach (var replica in after.Where(row => row.Role == "replica"))
         {
             Assert.Equal(("r2", false), (replica.Revision, replica.Draining));
             Assert.True(replica.Generation > before.Single(row => row.Name == replica.Name).Generation);
         }
 
-        RunResult again = await RolloutAsync(cluster.Http, "--revision", "r2", "--json");
+        var again = await RolloutAsync(cluster.Http, "--revision", "r2", "--json");
         Assert.Equal(0, again.ExitCode);
         Assert.All(ReplicasOf(again), replica => Assert.Equal("skipped", replica["outcome"]!.GetValue<string>()));
         Assert.Equal(after.Select(row => row.Pid), (await cluster.MembersAsync()).Select(row => row.Pid));
@@ -41,13 +41,13 @@ public class RolloutTests
     public async Task Rollout_CommandThatFails_StopsRollsBackAndLeavesTheOthers()
     {
         SkipElsewhere();
-        string log = Path.Combine(Path.GetTempPath(), $"skein-rollback-{Guid.NewGuid():N}");
-        await using ClusterProcess cluster = await ClusterProcess.StartAsync(Three);
+        var log = Path.Combine(Path.GetTempPath(), $"skein-rollback-{Guid.NewGuid():N}");
+        await using var cluster = await ClusterProcess.StartAsync(Three);
         try
         {
-            IReadOnlyList<MemberRow> before = await cluster.WholeAsync();
+            var before = await cluster.WholeAsync();
 
-            RunResult end = await RolloutAsync(
+            var end = await RolloutAsync(
                 cluster.Http, "--revision", "r2", "--command", "sh -c 'echo no such unit >&2; exit 5' {name}", "--rollback-command", $"sh -c 'echo \"$1 $2\" >> {log}' sh {{name}} {{revision}}", "--json");
 
             Assert.Equal(1, end.ExitCode);
@@ -66,21 +66,21 @@ public class RolloutTests
     public async Task Rollout_ReplicaThatNobodySupervises_NeedsACommandAndIsNotTouched()
     {
         SkipElsewhere();
-        await using SkeinProcess gateway = SkeinProcess.Start("gateway", "--http", "0", "--grpc", "0", "--gossip", "0");
-        string up = await gateway.LineAsync("is up: HTTP on ");
-        string seed = up.Split("gossip on ")[1].Split(';')[0];
-        string http = up.Split("HTTP on ")[1].Split(',')[0];
+        await using var gateway = SkeinProcess.Start("gateway", "--http", "0", "--grpc", "0", "--gossip", "0");
+        var up = await gateway.LineAsync("is up: HTTP on ");
+        var seed = up.Split("gossip on ")[1].Split(';')[0];
+        var http = up.Split("HTTP on ")[1].Split(',')[0];
         using var client = new HttpClient { BaseAddress = new Uri(http) };
-        await using SkeinProcess replica = SkeinProcess.Start("replica", "--engine", "simulated", "--name", "lonely", "--revision", "r1", "--grpc", "0", "--gossip", "0", "--join", seed);
+        await using var replica = SkeinProcess.Start("replica", "--engine", "simulated", "--name", "lonely", "--revision", "r1", "--grpc", "0", "--gossip", "0", "--join", seed);
         await Until.FoundAsync(
             async () => (await client.GetStringAsync("/admin/v1/members")).Contains("\"lonely\"", StringComparison.Ordinal) ? "there" : null, "the replica in the group", Until.StartPatience, () => replica.Errors);
 
-        RunResult refused = await SkeinProcess.RunAsync("rollout", "--gateway", http, "--revision", "r2");
+        var refused = await SkeinProcess.RunAsync("rollout", "--gateway", http, "--revision", "r2");
 
         Assert.Equal(2, refused.ExitCode);
         Assert.Equal(
             "skein: --command is missing: lonely does not run under 'skein up', so it cannot restart itself; allowed: a command with {name} in it", refused.Errors);
-        JsonNode row = JsonNode.Parse(await client.GetStringAsync("/admin/v1/replicas/lonely"))!;
+        var row = JsonNode.Parse(await client.GetStringAsync("/admin/v1/replicas/lonely"))!;
         Assert.False(row["draining"]!.GetValue<bool>());
     }
 
@@ -89,23 +89,23 @@ public class RolloutTests
     public async Task Rollout_CommandThatRestarts_UpdatesAllAndLosesNoText()
     {
         SkipElsewhere();
-        DirectoryInfo pids = Directory.CreateTempSubdirectory();
-        await using LooseCluster cluster = await LooseCluster.StartAsync(["one", "two"], ["--tokens-per-second", "100", "--revision", "r1"]);
+        var pids = Directory.CreateTempSubdirectory();
+        await using var cluster = await LooseCluster.StartAsync(["one", "two"], ["--tokens-per-second", "100", "--revision", "r1"]);
         try
         {
-            foreach ((string name, SkeinProcess replica) in cluster.Replicas)
+            foreach ((var name, var replica) in cluster.Replicas)
                 await File.WriteAllTextAsync(Path.Combine(pids.FullName, name), $"{replica.Life.Pid}");
-            await using ConstantLoad load = await LoadAsync(cluster.Client);
-            Task<int[]> restarts = Task.WhenAll(cluster.Replicas.Select(async replica =>
+            await using var load = await LoadAsync(cluster.Client);
+            var restarts = Task.WhenAll(cluster.Replicas.Select(async replica =>
             {
-                RunResult end = await replica.Value.EndAsync(TimeSpan.FromMinutes(3));
+                var end = await replica.Value.EndAsync(TimeSpan.FromMinutes(3));
                 cluster.StartReplica(replica.Key, "--tokens-per-second", "100", "--revision", "r2");
                 return end.ExitCode;
             }));
 
-            RunResult rollout = await RolloutAsync(
+            var rollout = await RolloutAsync(
                 cluster.Client.BaseAddress!, "--revision", "r2", "--calm", "1s", "--json", "--command", $"sh -c 'kill -TERM $(cat \"$2/$1\")' sh {{name}} {pids.FullName}");
-            int answers = await load.EndAsync();
+            var answers = await load.EndAsync();
 
             Assert.True(rollout.ExitCode == 0, $"{rollout.Output}\n{rollout.Errors}\n{cluster.Tell()}");
             Assert.Equal(["updated", "updated"], ReplicasOf(rollout).Select(replica => replica["outcome"]!.GetValue<string>()));
@@ -125,7 +125,7 @@ public class RolloutTests
         (Question, Answer)[] expected = await Task.WhenAll(Enumerable.Range(0, 4).Select(async i =>
         {
             var question = new Question($"Question {i}", MaxTokens: 60, Temperature: i % 2, Seed: i);
-            await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(client, question);
+            await using var stream = await HttpAnswerStream.AskAsync(client, question);
             return (question, await stream.ReadToEndAsync());
         }));
         return new ConstantLoad(client, expected, clients: 12);
@@ -133,7 +133,7 @@ public class RolloutTests
 
     private static async Task<RunResult> RolloutAsync(Uri gateway, params string[] arguments)
     {
-        await using SkeinProcess rollout = SkeinProcess.Start(["rollout", "--gateway", gateway.ToString(), .. arguments]);
+        await using var rollout = SkeinProcess.Start(["rollout", "--gateway", gateway.ToString(), .. arguments]);
         return await rollout.EndAsync(TimeSpan.FromMinutes(3));
     }
 

@@ -13,18 +13,18 @@ public class ShutdownTests
     public async Task CtrlC_WithAStream_LeavesNoProcess(bool oneIsFrozen)
     {
         SkipElsewhere();
-        await using ClusterProcess cluster = await ClusterProcess.StartAsync(Small);
+        await using var cluster = await ClusterProcess.StartAsync(Small);
         SkipWhereDeaf(cluster.Supervisor);
         await cluster.WholeAsync();
-        await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(cluster.Client, new Question("Longer than the grace", MaxTokens: 4000));
+        await using var stream = await HttpAnswerStream.AskAsync(cluster.Client, new Question("Longer than the grace", MaxTokens: 4000));
         if (oneIsFrozen)
             (await cluster.LifeOfAsync("replica-1")).Send(Signal.Freeze);
 
         // A terminal sends it to all processes at once.
-        foreach (ProcessLife life in cluster.MemberLives.Append(cluster.Supervisor.Life))
+        foreach (var life in cluster.MemberLives.Append(cluster.Supervisor.Life))
             life.Send(Signal.Interrupt);
 
-        RunResult end = await cluster.Supervisor.EndAsync();
+        var end = await cluster.Supervisor.EndAsync();
         Assert.Equal(0, end.ExitCode);
         AssertGone(cluster);
     }
@@ -33,13 +33,13 @@ public class ShutdownTests
     public async Task CtrlC_WhileStarting_EndsWithoutAWordOfFailure()
     {
         SkipElsewhere();
-        await using SkeinProcess supervisor = SkeinProcess.Start(["up", "--port", "0", .. Small]);
+        await using var supervisor = SkeinProcess.Start(["up", "--port", "0", .. Small]);
         await supervisor.LineAsync("gateway-1 is up");
         SkipWhereDeaf(supervisor);
 
         supervisor.Life.Send(Signal.Interrupt);
 
-        RunResult end = await supervisor.EndAsync();
+        var end = await supervisor.EndAsync();
         Assert.Equal(0, end.ExitCode);
         Assert.DoesNotContain("xception", end.Errors, StringComparison.Ordinal);
         Assert.EndsWith("no process is left", end.Errors);
@@ -49,7 +49,7 @@ public class ShutdownTests
     public async Task KillSupervisor_MembersEndByThemselves()
     {
         SkipElsewhere();
-        await using ClusterProcess cluster = await ClusterProcess.StartAsync(Small);
+        await using var cluster = await ClusterProcess.StartAsync(Small);
         await cluster.WholeAsync();
         Assert.Equal(3, cluster.MemberLives.Count);
 

@@ -11,12 +11,12 @@ public class TerminateTests
     public async Task Terminate_Replica_StreamIsWholeAndItLeaves()
     {
         SkipElsewhere();
-        await using LooseCluster cluster = await StartAsync();
-        Answer undisturbed = await cluster.AskToEndAsync(Short);
-        await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(cluster.Client, Short);
+        await using var cluster = await StartAsync();
+        var undisturbed = await cluster.AskToEndAsync(Short);
+        await using var stream = await HttpAnswerStream.AskAsync(cluster.Client, Short);
         await stream.ReadPiecesAsync(3);
 
-        SkeinProcess serving = cluster.Replicas[stream.Replica];
+        var serving = cluster.Replicas[stream.Replica];
         serving.Life.Send(Signal.Terminate);
 
         Assert.Equal(undisturbed, await stream.ReadToEndAsync());
@@ -28,9 +28,9 @@ public class TerminateTests
     public async Task Terminate_Gateway_StopsAcceptingFinishesAndExits0()
     {
         SkipElsewhere();
-        await using LooseCluster cluster = await StartAsync();
-        Answer undisturbed = await cluster.AskToEndAsync(Short);
-        await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(cluster.Client, Short);
+        await using var cluster = await StartAsync();
+        var undisturbed = await cluster.AskToEndAsync(Short);
+        await using var stream = await HttpAnswerStream.AskAsync(cluster.Client, Short);
         await stream.ReadPiecesAsync(3);
 
         cluster.Gateway.Life.Send(Signal.Terminate);

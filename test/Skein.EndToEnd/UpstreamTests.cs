@@ -22,37 +22,37 @@ public class UpstreamTests
     public async Task Upstream_DownThenDyingInMidStreamThenBack_StreamsGoOnAndItIsTakenInAndOut()
     {
         var fuse = new Fuse();
-        await using FakeUpstream first = await FakeUpstream.StartAsync(fuse, FreePort.Next());
-        int port = FreePort.Next();
-        string late = $"127.0.0.1:{port}";
-        await using UpstreamGateway gateway = await UpstreamGateway.StartAsync([first.Url, new Uri($"http://{late}")], "--upstream-slots", "4");
-        MemberRow served = await gateway.MemberAsync(first.Name, "alive");
-        MemberRow down = await gateway.MemberAsync(late, "dead");
+        await using var first = await FakeUpstream.StartAsync(fuse, FreePort.Next());
+        var port = FreePort.Next();
+        var late = $"127.0.0.1:{port}";
+        await using var gateway = await UpstreamGateway.StartAsync([first.Url, new Uri($"http://{late}")], "--upstream-slots", "4");
+        var served = await gateway.MemberAsync(first.Name, "alive");
+        var down = await gateway.MemberAsync(late, "dead");
         Assert.Equal(("replica", "counter", 4u), (served.Role, Assert.Single(served.Models), served.Slots));
         Assert.Empty(down.Models);
         Assert.Equal(Counted, (await AskAsync(gateway)).Text);
 
-        await using FakeUpstream second = await FakeUpstream.StartAsync(fuse, port);
+        await using var second = await FakeUpstream.StartAsync(fuse, port);
         await gateway.MemberAsync(late, "alive");
         Assert.Single(gateway.Process.Errors.Split('\n'), line => line.Contains($"Upstream {late} is not served", StringComparison.Ordinal));
         // All upstreams have told their models, and there is no group to ask: what nobody offers is unknown.
-        using HttpResponseMessage unknown = await Until.DoneAsync(gateway.Client.PostAsJsonAsync("/v1/completions", new { model = "nope", prompt = "a" }), "an answer");
+        using var unknown = await Until.DoneAsync(gateway.Client.PostAsJsonAsync("/v1/completions", new { model = "nope", prompt = "a" }), "an answer");
         Assert.Equal(HttpStatusCode.NotFound, unknown.StatusCode);
 
         fuse.SetAt(7);
-        Task<StreamedChat> asked = AskAsync(gateway);
-        FakeUpstream dying = await Until.DoneAsync(fuse.Burnt.Task, "a stream of 7 words", context: () => gateway.Process.Errors);
+        var asked = AskAsync(gateway);
+        var dying = await Until.DoneAsync(fuse.Burnt.Task, "a stream of 7 words", context: () => gateway.Process.Errors);
         await dying.DisposeAsync();
-        StreamedChat saved = await asked;
+        var saved = await asked;
 
         Assert.Equal((Counted, "stop"), (saved.Text, saved.FinishReason));
         // What was on its way when the connection broke may be lost with it.
         Assert.Matches($@"^failovers=1 attempts=2 \[token [0-7]: {dying.Name} lost \(connection_lost\)\]$", saved.Failovers);
         await gateway.MemberAsync(dying.Name, "dead");
-        for (int i = 0; i < 4; i++)
+        for (var i = 0; i < 4; i++)
             Assert.Equal((Counted, null), await AskAsync(gateway) is var answer ? (answer.Text, answer.Failovers) : default);
 
-        await using FakeUpstream again = await FakeUpstream.StartAsync(fuse, int.Parse(dying.Name.Split(':')[1], CultureInfo.InvariantCulture));
+        await using var again = await FakeUpstream.StartAsync(fuse, int.Parse(dying.Name.Split(':')[1], CultureInfo.InvariantCulture));
         await gateway.MemberAsync(dying.Name, "alive");
     }
 
@@ -61,19 +61,19 @@ public class UpstreamTests
     [InlineData(7)]
     public async Task Upstream_FreezesInMidStreamOrBefore_StreamGoesOnElsewhereAndItIsLeftOut(int atWord)
     {
-        await using Pair pair = await Pair.StartAsync();
-        (Fuse fuse, UpstreamGateway gateway) = (pair.Fuse, pair.Gateway);
+        await using var pair = await Pair.StartAsync();
+        (var fuse, var gateway) = (pair.Fuse, pair.Gateway);
 
         fuse.SetAt(atWord);
-        Task<StreamedChat> asked = AskAsync(gateway);
-        FakeUpstream frozen = await Until.DoneAsync(fuse.Burnt.Task, $"a stream of {atWord} words", context: () => gateway.Process.Errors);
+        var asked = AskAsync(gateway);
+        var frozen = await Until.DoneAsync(fuse.Burnt.Task, $"a stream of {atWord} words", context: () => gateway.Process.Errors);
         frozen.Freeze();
-        StreamedChat saved = await asked;
+        var saved = await asked;
 
         Assert.Equal((Counted, "stop"), (saved.Text, saved.FinishReason));
         // Before the first word nothing else could find it: there silence is borne for 2 minutes. In mid-stream 5 s are, which a starved watch may come after.
         Assert.Matches($@"{frozen.Name} lost \((connection_lost{(atWord > 0 ? "|engine_stall" : "")})\)", saved.Failovers);
-        for (int i = 0; i < 4; i++)
+        for (var i = 0; i < 4; i++)
             Assert.Equal((Counted, null), await AskAsync(gateway) is var answer ? (answer.Text, answer.Failovers) : default);
 
         frozen.Thaw();
@@ -83,16 +83,16 @@ public class UpstreamTests
     [Fact]
     public async Task Drain_UpstreamWithAStream_StreamIsMovedAndItStaysIdleUntilUndrain()
     {
-        await using Pair pair = await Pair.StartAsync();
-        (Fuse fuse, UpstreamGateway gateway) = (pair.Fuse, pair.Gateway);
-        string address = $"{gateway.Client.BaseAddress}";
+        await using var pair = await Pair.StartAsync();
+        (var fuse, var gateway) = (pair.Fuse, pair.Gateway);
+        var address = $"{gateway.Client.BaseAddress}";
 
         // It stands still there, and answers all else: only a drain moves it.
         fuse.SetAt(7);
-        Task<StreamedChat> asked = AskAsync(gateway);
-        FakeUpstream drained = await Until.DoneAsync(fuse.Burnt.Task, "a stream of 7 words", context: () => gateway.Process.Errors);
-        RunResult drain = await SkeinProcess.RunAsync("drain", drained.Name, "--grace", "0s", "--gateway", address);
-        StreamedChat moved = await asked;
+        var asked = AskAsync(gateway);
+        var drained = await Until.DoneAsync(fuse.Burnt.Task, "a stream of 7 words", context: () => gateway.Process.Errors);
+        var drain = await SkeinProcess.RunAsync("drain", drained.Name, "--grace", "0s", "--gateway", address);
+        var moved = await asked;
 
         Assert.Equal((0, ""), (drain.ExitCode, drain.Errors));
         Assert.Equal((Counted, "stop"), (moved.Text, moved.FinishReason));
@@ -106,15 +106,15 @@ public class UpstreamTests
     [Fact]
     public async Task Upstream_DiesInTheMiddleOfAToolCall_ClientGetsTheCallsWholeAndOnce()
     {
-        await using Pair pair = await Pair.StartAsync();
-        (Fuse fuse, UpstreamGateway gateway) = (pair.Fuse, pair.Gateway);
+        await using var pair = await Pair.StartAsync();
+        (var fuse, var gateway) = (pair.Fuse, pair.Gateway);
 
         // The text, then half of the first call.
         fuse.SetAt(3);
-        Task<StreamedChat> asked = AskAsync(gateway, """[{"type":"function","function":{"name":"add"}}]""");
-        FakeUpstream dying = await Until.DoneAsync(fuse.Burnt.Task, "half a call", context: () => gateway.Process.Errors);
+        var asked = AskAsync(gateway, """[{"type":"function","function":{"name":"add"}}]""");
+        var dying = await Until.DoneAsync(fuse.Burnt.Task, "half a call", context: () => gateway.Process.Errors);
         await dying.DisposeAsync();
-        StreamedChat saved = await asked;
+        var saved = await asked;
 
         Assert.Equal(("Let me see. ", "tool_calls"), (saved.Text, saved.FinishReason));
         Assert.Equal(FakeUpstream.Calls, Assert.Single(saved.ToolCalls));
@@ -126,23 +126,23 @@ public class UpstreamTests
     [InlineData(true)]
     public async Task Upstream_RealLlamaServerKilledOrStoppedInMidStream_AnswerIsTheUndisturbedOne(bool isStopped)
     {
-        string? program = LlamaProgram.Find();
+        var program = LlamaProgram.Find();
         Assert.SkipWhen(program is null, LlamaProgram.Missing);
         int[] ports = [FreePort.Next(), FreePort.Next()];
         List<Process> servers = [.. ports.Select(port => LlamaProgram.Start(program, new EmbeddedEngineOptions().ModelFile, port, slots: 2))];
         try
         {
-            await using UpstreamGateway gateway = await UpstreamGateway.StartAsync(ports.Select(port => new Uri($"http://127.0.0.1:{port}")), "--bit-exact");
-            foreach (int port in ports)
+            await using var gateway = await UpstreamGateway.StartAsync(ports.Select(port => new Uri($"http://127.0.0.1:{port}")), "--bit-exact");
+            foreach (var port in ports)
                 Assert.Equal(2u, (await gateway.MemberAsync($"127.0.0.1:{port}", "alive")).Slots);
             var question = new Question("Tell me a story about an owl.", MaxTokens: 200);
-            await using HttpAnswerStream whole = await HttpAnswerStream.AskAsync(gateway.Client, question);
-            Answer undisturbed = await whole.ReadToEndAsync();
+            await using var whole = await HttpAnswerStream.AskAsync(gateway.Client, question);
+            var undisturbed = await whole.ReadToEndAsync();
 
-            await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(gateway.Client, question);
-            Process serving = servers[Array.IndexOf(ports, int.Parse(stream.Replica.Split(':')[1], CultureInfo.InvariantCulture))];
+            await using var stream = await HttpAnswerStream.AskAsync(gateway.Client, question);
+            var serving = servers[Array.IndexOf(ports, int.Parse(stream.Replica.Split(':')[1], CultureInfo.InvariantCulture))];
             ProcessLife.Of(serving.Id).Send(isStopped ? Signal.Freeze : Signal.Kill);
-            Answer saved = await stream.ReadToEndAsync();
+            var saved = await stream.ReadToEndAsync();
 
             Assert.Equal(undisturbed, saved);
             Assert.SkipWhen(stream.Failovers is null, "the answer was whole before its server could be lost");
@@ -151,7 +151,7 @@ public class UpstreamTests
         }
         finally
         {
-            foreach (Process server in servers)
+            foreach (var server in servers)
             {
                 server.Kill();
                 server.Dispose();
@@ -166,8 +166,8 @@ public class UpstreamTests
             Content = new StringContent(
                 $$"""{"messages":[{"role":"user","content":"Count!"}],"stream":true{{(tools is null ? "" : $",\"tools\":{tools}")}}}""", Encoding.UTF8, "application/json"),
         };
-        using HttpResponseMessage response = await Until.DoneAsync(gateway.Client.SendAsync(request), "a whole answer", context: () => gateway.Process.Errors);
-        string body = await response.Content.ReadAsStringAsync();
+        using var response = await Until.DoneAsync(gateway.Client.SendAsync(request), "a whole answer", context: () => gateway.Process.Errors);
+        var body = await response.Content.ReadAsStringAsync();
         Assert.True(response.StatusCode == HttpStatusCode.OK, body);
         return StreamedChat.Read(body);
     }
@@ -188,7 +188,7 @@ public class UpstreamTests
             var fuse = new Fuse();
             FakeUpstream[] servers = [await FakeUpstream.StartAsync(fuse), await FakeUpstream.StartAsync(fuse)];
             var pair = new Pair(fuse, servers, await UpstreamGateway.StartAsync(servers.Select(server => server.Url), "--upstream-slots", "4"));
-            foreach (FakeUpstream server in servers)
+            foreach (var server in servers)
                 await pair.Gateway.MemberAsync(server.Name, "alive");
             return pair;
         }
@@ -196,7 +196,7 @@ public class UpstreamTests
         public async ValueTask DisposeAsync()
         {
             await Gateway.DisposeAsync();
-            foreach (FakeUpstream server in _servers)
+            foreach (var server in _servers)
                 await server.DisposeAsync();
         }
     }
@@ -208,7 +208,7 @@ public class UpstreamTests
 
         public static StreamedChat Read(string body)
         {
-            string[] lines = body.Split("\n\n", StringSplitOptions.RemoveEmptyEntries);
+            var lines = body.Split("\n\n", StringSplitOptions.RemoveEmptyEntries);
             Assert.Equal("data: [DONE]", lines[^1]);
             List<JsonNode> choices = [.. lines[..^1].Where(line => line.StartsWith("data: ", StringComparison.Ordinal)).Select(line => JsonNode.Parse(line["data: ".Length..])!["choices"]![0]!)];
             return new StreamedChat(

@@ -9,7 +9,7 @@ public sealed class MembershipOptionsTests
     [Fact]
     public void Validate_Profiles_AreValid()
     {
-        foreach (ProtocolOptions profile in new[] { ProtocolOptions.Lan, ProtocolOptions.Fast, ProtocolOptions.Wan })
+        foreach (var profile in new[] { ProtocolOptions.Lan, ProtocolOptions.Fast, ProtocolOptions.Wan })
             (Valid with { Protocol = profile }).Validate();
     }
 
@@ -38,7 +38,7 @@ public sealed class MembershipOptionsTests
     [Fact]
     public void Validate_NotLoopbackWithoutInsecure_IsRefused()
     {
-        MembershipOptions open = Valid with { Bind = new IPEndPoint(IPAddress.Any, 7946) };
+        var open = Valid with { Bind = new IPEndPoint(IPAddress.Any, 7946) };
 
         AssertRefused(open, "Bind", "0.0.0.0:7946", "loopback");
         (open with { Insecure = true }).Validate();
@@ -51,7 +51,7 @@ public sealed class MembershipOptionsTests
     [Fact]
     public void Validate_HoldShorterThanAProbePeriodOrLongerThanItsMemory_IsRefused()
     {
-        ProtocolOptions lan = ProtocolOptions.Lan;
+        var lan = ProtocolOptions.Lan;
         AssertRefused(Valid with { Protocol = lan with { ReturnHold = TimeSpan.FromMilliseconds(500) } }, "ReturnHold", "00:00:00.5", "00:00:01");
         AssertRefused(Valid with { Protocol = lan with { FlapMemory = TimeSpan.FromSeconds(20) } }, "FlapMemory", "00:00:20", "00:00:30");
     }
@@ -73,7 +73,7 @@ public sealed class MembershipOptionsTests
 
     private static void AssertRefused(MembershipOptions options, params string[] parts)
     {
-        MembershipException refusal = Assert.Throws<MembershipException>(options.Validate);
+        var refusal = Assert.Throws<MembershipException>(options.Validate);
         Assert.Equal(MembershipError.InvalidOption, refusal.Error);
         Assert.All(parts, part => Assert.Contains(part, refusal.Message, StringComparison.Ordinal));
     }

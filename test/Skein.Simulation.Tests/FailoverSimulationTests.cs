@@ -11,11 +11,11 @@ public sealed class FailoverSimulationTests
     [InlineData(3UL)]
     public void Run_FaultsOfEveryKind_EveryStreamIsWhatItWouldHaveBeen(ulong seed)
     {
-        FailoverResult result = FailoverSimulation.Run(new FailoverSettings { Failovers = 500, Seed = seed });
+        var result = FailoverSimulation.Run(new FailoverSettings { Failovers = 500, Seed = seed });
 
         Assert.True(result.IsClean, result.ToTable().Render());
         Assert.All(result.Faults, fault => Assert.True(fault.Count > 0, $"no {fault.Kind} happened"));
-        foreach (string reason in new[] { "connection_lost", "link_stall", "engine_error", "draining", "straggler" })
+        foreach (var reason in new[] { "connection_lost", "link_stall", "engine_error", "draining", "straggler" })
             Assert.Contains(result.Failovers, failover => failover.Reason == reason);
     }
 

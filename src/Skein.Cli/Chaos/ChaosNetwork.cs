@@ -23,18 +23,18 @@ internal static class ChaosNetwork
     /// <exception cref="CommandFailedException">It could not move, though a trial could.</exception>
     public static async Task<IReadOnlyList<FaultKind>> EnterAsync(Setting<IReadOnlyList<FaultKind>> faults, SettingSources sources, CancellationToken cancellationToken)
     {
-        IReadOnlyList<FaultKind> kinds = faults.Read(sources);
+        var kinds = faults.Read(sources);
         if (!kinds.Any(OwnNetwork.IsNeededFor) || Moved.Read(sources))
             return kinds;
         if (await OwnNetwork.WhyNotAsync(cancellationToken) is not { } problem)
         {
-            NetworkNotPermittedException stayed = OwnNetwork.Enter(ThisProgram.CommandLine([.. Environment.GetCommandLineArgs().Skip(1), Moved.Option.Name, "true"]));
+            var stayed = OwnNetwork.Enter(ThisProgram.CommandLine([.. Environment.GetCommandLineArgs().Skip(1), Moved.Option.Name, "true"]));
             throw new CommandFailedException(stayed.Message, stayed);
         }
-        string why = $"networks of their own cannot be made here: {problem}";
+        var why = $"networks of their own cannot be made here: {problem}";
         if (sources.Find(faults) is { } asked)
         {
-            string others = string.Join(", ", Enum.GetValues<FaultKind>().Where(kind => !OwnNetwork.IsNeededFor(kind)).Select(ChaosRun.Word));
+            var others = string.Join(", ", Enum.GetValues<FaultKind>().Where(kind => !OwnNetwork.IsNeededFor(kind)).Select(ChaosRun.Word));
             throw new UsageException($"{asked.Place} '{asked.Value}' is not possible: {why}; allowed here: {others}");
         }
         await Console.Error.WriteLineAsync($"without {string.Join(" and ", kinds.Where(OwnNetwork.IsNeededFor).Select(ChaosRun.Word))}: {why}");

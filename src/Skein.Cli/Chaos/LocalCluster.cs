@@ -49,7 +49,7 @@ internal sealed class LocalCluster(Cluster cluster, Cable? cable, FleetClient fl
 
     private async Task HarmAsync(Fault fault, CancellationToken cancellationToken)
     {
-        MemberRow before = await RowAsync(fault.Replica, _ => true, cancellationToken);
+        var before = await RowAsync(fault.Replica, _ => true, cancellationToken);
         bool IsNewLife(MemberRow row) => row.Generation > before.Generation && IsWell(row);
         switch (fault.Kind)
         {
@@ -62,7 +62,7 @@ internal sealed class LocalCluster(Cluster cluster, Cable? cable, FleetClient fl
                 await RowAsync(fault.Replica, IsNewLife, cancellationToken);
                 break;
             case FaultKind.Upgrade:
-                string revision = $"chaos-{Interlocked.Increment(ref _revision)}";
+                var revision = $"chaos-{Interlocked.Increment(ref _revision)}";
                 await DrainAsync(fault.Replica, cancellationToken);
                 cluster.Members.Single(member => member.Name == fault.Replica).StartAgain(revision);
                 await RowAsync(fault.Replica, row => IsNewLife(row) && row.Revision == revision, cancellationToken);
@@ -77,7 +77,7 @@ internal sealed class LocalCluster(Cluster cluster, Cable? cable, FleetClient fl
                 await RowAsync(fault.Replica, IsWell, cancellationToken);
                 break;
             case FaultKind.Slow:
-                long start = time.GetTimestamp();
+                var start = time.GetTimestamp();
                 while (time.GetElapsedTime(start) < fault.Duration)
                 {
                     await FreezeAsync((int)before.Pid, SlowStands, cancellationToken);
@@ -98,7 +98,7 @@ internal sealed class LocalCluster(Cluster cluster, Cable? cable, FleetClient fl
     {
         if (cable is null)
             throw new ChaosException($"the fault '{ChaosRun.Word(fault.Kind)}' needs replicas in networks of their own");
-        int host = cluster.Members.TakeWhile(member => member.Name != fault.Replica).Count();
+        var host = cluster.Members.TakeWhile(member => member.Name != fault.Replica).Count();
         cable.SetLoss(host, fault.Kind == FaultKind.Cut ? 1 : Loss);
         try
         {
@@ -112,7 +112,7 @@ internal sealed class LocalCluster(Cluster cluster, Cable? cable, FleetClient fl
 
     private async Task DrainAsync(string name, CancellationToken cancellationToken)
     {
-        ReplicaRow row = await fleet.DrainAsync(name, TimeSpan.Zero, cancellationToken);
+        var row = await fleet.DrainAsync(name, TimeSpan.Zero, cancellationToken);
         while (row.InFlight > 0)
         {
             await Task.Delay(LookEvery, time, cancellationToken);
@@ -138,7 +138,7 @@ internal sealed class LocalCluster(Cluster cluster, Cable? cable, FleetClient fl
     {
         while (true)
         {
-            IReadOnlyList<MemberRow> rows = await fleet.MembersAsync(cancellationToken);
+            var rows = await fleet.MembersAsync(cancellationToken);
             if (rows.FirstOrDefault(row => row.Name == name) is { } found && isWanted(found))
                 return found;
             await Task.Delay(LookEvery, time, cancellationToken);

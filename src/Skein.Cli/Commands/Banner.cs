@@ -8,10 +8,10 @@ internal static class Banner
 {
     public static void Print(Cluster cluster, TimeSpan took)
     {
-        MemberReady gateway = cluster.Members[0].LastReady!;
-        SupervisedMember replica = cluster.Members[^1];
-        bool isDefault = gateway.Http.EndsWith(":8080", StringComparison.Ordinal);
-        string flag = isDefault ? "" : $" --gateway http://{gateway.Http}";
+        var gateway = cluster.Members[0].LastReady!;
+        var replica = cluster.Members[^1];
+        var isDefault = gateway.Http.EndsWith(":8080", StringComparison.Ordinal);
+        var flag = isDefault ? "" : $" --gateway http://{gateway.Http}";
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $$"""
 
             Skein is up after {{took.TotalSeconds:0.0}} s: {{cluster.Members.Count}} members, OpenAI-compatible HTTP on http://{{gateway.Http}}/v1, gRPC on {{gateway.Grpc}}

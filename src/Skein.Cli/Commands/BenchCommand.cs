@@ -52,7 +52,7 @@ internal static class BenchCommand
         using var signal = new StopSignal(supervised: false);
         try
         {
-            BenchReport report = await Bench.RunAsync(options, TimeProvider.System, new PercentLine(), signal.Stop);
+            var report = await Bench.RunAsync(options, TimeProvider.System, new PercentLine(), signal.Stop);
             Print(report, Json.Read(sources));
             return report.Succeeded == report.Requests ? CommandLine.Success : CommandLine.Failure;
         }
@@ -88,20 +88,20 @@ internal static class BenchCommand
             Console.WriteLine(report.ToJson());
             return;
         }
-        Table table = new Table().Border(TableBorder.Simple).HideHeaders().AddColumn("figure").AddColumn("value");
+        var table = new Table().Border(TableBorder.Simple).HideHeaders().AddColumn("figure").AddColumn("value");
         void Row(string figure, FormattableString value) => table.AddRow(Markup.Escape(figure), Markup.Escape(value.ToString(CultureInfo.InvariantCulture)));
         void Times(string figure, LatencySummary ms) => Row(figure, $"p50 {ms.P50:0.#} ms, p90 {ms.P90:0.#}, p99 {ms.P99:0.#}, max {ms.Max:0.#}");
 
         Row("target", $"{report.Target}, model {report.Model}");
         Row("requests", $"{report.Succeeded} of {report.Requests} whole{(report.Diverged > 0 ? "" : " and exact")}, {report.Concurrency} at a time, in {report.DurationSeconds:0.00} s");
-        foreach ((string kind, int count) in report.Errors)
+        foreach ((var kind, var count) in report.Errors)
             Row($"  {kind}", $"{count}");
         Row("rate", $"{report.TokensPerSecond:0} tokens/s, {report.RequestsPerSecond:0.#} requests/s");
         Times("time to first token", report.TimeToFirstTokenMs);
         Times("between tokens", report.InterTokenMs);
         Times("whole request", report.EndToEndMs);
         Row("failovers", $"{report.Failovers} in {report.StreamsFailedOver} streams");
-        foreach (string example in report.Examples)
+        foreach (var example in report.Examples)
             Row("  for example", $"{example}");
         AnsiConsole.Write(table);
     }
@@ -113,7 +113,7 @@ internal static class BenchCommand
 
         public void Report(BenchProgress value)
         {
-            int percent = (int)(100L * value.Done / value.Total);
+            var percent = (int)(100L * value.Done / value.Total);
             if (Console.IsErrorRedirected || Interlocked.Exchange(ref _told, percent) == percent)
                 return;
             Console.Error.Write($"\r{value.Done} of {value.Total} requests ");

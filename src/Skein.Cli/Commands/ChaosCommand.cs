@@ -39,15 +39,15 @@ internal static class ChaosCommand
     private static async Task<int> RunAsync(SettingSources sources)
     {
         using var signal = new StopSignal(supervised: false);
-        IReadOnlyList<FaultKind> kinds = await ChaosNetwork.EnterAsync(Faults, sources, signal.Stop);
-        List<MemberSpec> specs = Specs(sources);
-        int seed = Seed.Read(sources);
-        using Cable? cable = await ChaosNetwork.ConnectAsync(kinds, specs.Count, seed);
+        var kinds = await ChaosNetwork.EnterAsync(Faults, sources, signal.Stop);
+        var specs = Specs(sources);
+        var seed = Seed.Read(sources);
+        using var cable = await ChaosNetwork.ConnectAsync(kinds, specs.Count, seed);
         using var cluster = new Cluster(ChaosNetwork.Place(specs, cable), TimeSpan.FromMilliseconds(500), TimeProvider.System, _ => { });
         try
         {
             await ClusterStart.RunAsync(cluster, signal.Stop);
-            MemberReady gateway = cluster.Members[0].LastReady!;
+            var gateway = cluster.Members[0].LastReady!;
             using var client = new GatewayClient(new Uri($"http://{gateway.Http}"));
             var options = new ChaosOptions
             {
@@ -60,9 +60,9 @@ internal static class ChaosCommand
                 FaultEvery = FaultEvery.Read(sources),
                 Kinds = kinds,
             };
-            ChaosReport report = await ChaosRun.RunAsync(
+            var report = await ChaosRun.RunAsync(
                 options, new LocalCluster(cluster, cable, new FleetClient(client), TimeProvider.System), TimeProvider.System, Tell, signal.Stop);
-            string? shortfall = Shortfall(report, options);
+            var shortfall = Shortfall(report, options);
             if (Json.Read(sources))
                 await Console.Out.WriteLineAsync(report.ToJson());
             else
@@ -87,11 +87,11 @@ internal static class ChaosCommand
 
     private static List<MemberSpec> Specs(SettingSources sources)
     {
-        int replicas = Replicas.Read(sources);
+        var replicas = Replicas.Read(sources);
         string[] common = ["--grace", "3s", "--log", "error"];
         // Two replicas must be able to serve everybody.
-        string slots = Math.Max(8, Streams.Read(sources)).ToString(CultureInfo.InvariantCulture);
-        string speed = TokensPerSecond.Read(sources).ToString(CultureInfo.InvariantCulture);
+        var slots = Math.Max(8, Streams.Read(sources)).ToString(CultureInfo.InvariantCulture);
+        var speed = TokensPerSecond.Read(sources).ToString(CultureInfo.InvariantCulture);
         return
         [
             new MemberSpec("gateway-1", "gateway", ["--http", "0", "--grpc", "0", "--expected-replicas", replicas.ToString(CultureInfo.InvariantCulture), .. common]),
@@ -102,14 +102,14 @@ internal static class ChaosCommand
 
     private static void Tell(Fault fault)
     {
-        string duration = fault.Kind is FaultKind.Freeze or FaultKind.Slow or FaultKind.Loss or FaultKind.Cut ? string.Create(CultureInfo.InvariantCulture, $" for {fault.Duration.TotalSeconds:0.0} s") : "";
+        var duration = fault.Kind is FaultKind.Freeze or FaultKind.Slow or FaultKind.Loss or FaultKind.Cut ? string.Create(CultureInfo.InvariantCulture, $" for {fault.Duration.TotalSeconds:0.0} s") : "";
         Console.Error.WriteLine($"  {ChaosRun.Word(fault.Kind)} {fault.Replica}{duration}");
     }
 
     /// <summary>Why the run proves too little; null when it does not.</summary>
     private static string? Shortfall(ChaosReport report, ChaosOptions options)
     {
-        int leastFaults = Math.Max(1, (int)(options.Duration / options.FaultEvery / 5));
+        var leastFaults = Math.Max(1, (int)(options.Duration / options.FaultEvery / 5));
         return report.FaultCount < leastFaults ? $"too few faults to prove anything: {report.FaultCount}, at least {leastFaults} were to happen"
             : report.Failovers < report.FaultCount ? $"too few failovers to prove anything: {report.Failovers} by {report.FaultCount} faults; ask for more streams or longer answers"
             : report.PacketsLost == 0 && options.Kinds.Any(OwnNetwork.IsNeededFor) ? "no packet was lost"
@@ -118,7 +118,7 @@ internal static class ChaosCommand
 
     private static void Print(ChaosReport report)
     {
-        Table table = new Table().Border(TableBorder.Simple).HideHeaders().AddColumn("figure").AddColumn("value");
+        var table = new Table().Border(TableBorder.Simple).HideHeaders().AddColumn("figure").AddColumn("value");
         void Row(string figure, FormattableString value) => table.AddRow(Markup.Escape(figure), Markup.Escape(value.ToString(CultureInfo.InvariantCulture)));
         void Times(string figure, LatencySummary ms) => Row(figure, $"p50 {ms.P50:0.#} ms, p99 {ms.P99:0.#}, max {ms.Max:0.#}");
 
@@ -130,12 +130,12 @@ internal static class ChaosCommand
         Row("duplicated", $"{report.Duplicated}");
         Row("diverged", $"{report.Diverged}");
         Row("errored", $"{report.Errored}");
-        foreach ((string kind, int count) in report.Errors)
+        foreach ((var kind, var count) in report.Errors)
             Row($"  {kind}", $"{count}");
         Times("gap between tokens", report.GapMs);
         Times("gap at a failover", report.FailoverGapMs);
         Times("longest gap of streams that failed over", report.LongestGapMs);
-        foreach (string example in report.Examples)
+        foreach (var example in report.Examples)
             Row("  for example", $"{example}");
         AnsiConsole.Write(table);
     }
@@ -143,9 +143,9 @@ internal static class ChaosCommand
     private static bool TryReadKinds(string text, out IReadOnlyList<FaultKind> kinds)
     {
         var read = new List<FaultKind>();
-        foreach (string word in text.Split(',', StringSplitOptions.TrimEntries))
+        foreach (var word in text.Split(',', StringSplitOptions.TrimEntries))
         {
-            int index = Array.FindIndex(Enum.GetValues<FaultKind>(), kind => ChaosRun.Word(kind) == word);
+            var index = Array.FindIndex(Enum.GetValues<FaultKind>(), kind => ChaosRun.Word(kind) == word);
             if (index >= 0)
                 read.Add(Enum.GetValues<FaultKind>()[index]);
         }

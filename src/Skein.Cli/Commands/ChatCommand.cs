@@ -20,7 +20,7 @@ internal static class ChatCommand
 
     public static Command Create()
     {
-        Command command = CommandLine.Verb(
+        var command = CommandLine.Verb(
             "chat", "Ask once and stream the answer to the terminal", [GatewayClient.Address, Model, System, MaxTokens, Temperature], RunAsync);
         command.Arguments.Add(Text);
         return command;
@@ -30,26 +30,26 @@ internal static class ChatCommand
     {
         using var gateway = new GatewayClient(GatewayClient.Address.Read(sources));
         var clock = Stopwatch.StartNew();
-        using HttpResponseMessage response = await gateway.PostAsync("/v1/chat/completions", BodyOf(sources.Get(Text), sources), CancellationToken.None);
+        using var response = await gateway.PostAsync("/v1/chat/completions", BodyOf(sources.Get(Text), sources), CancellationToken.None);
         TimeSpan? first = null;
-        bool finished = false;
+        var finished = false;
         JsonNode? usage = null;
-        string note = "";
+        var note = "";
         await using var stream = new SseCommentStream(await response.Content.ReadAsStreamAsync(), comment => note = FailoversIn(comment) ?? note);
         try
         {
-            await foreach (SseItem<string> item in SseParser.Create(stream).EnumerateAsync())
+            await foreach (var item in SseParser.Create(stream).EnumerateAsync())
             {
                 if (item.Data == "[DONE]")
                 {
                     finished = true;
                     break;
                 }
-                JsonNode? chunk = JsonNode.Parse(item.Data);
+                var chunk = JsonNode.Parse(item.Data);
                 if (chunk?["error"]?["message"] is { } error)
                     throw new CommandFailedException($"the stream broke: {error}");
                 // The last chunk carries usage and no choice.
-                JsonNode? choice = chunk?["choices"]?.AsArray().FirstOrDefault();
+                var choice = chunk?["choices"]?.AsArray().FirstOrDefault();
                 if (choice?["delta"]?["content"]?.GetValue<string>() is { Length: > 0 } piece)
                 {
                     first ??= clock.Elapsed;
@@ -89,15 +89,15 @@ internal static class ChatCommand
     /// <summary>What the gateway tells in a comment when the stream had to change replicas: <c>: skein failovers=1 … [token 55: replica-3 lost (…)]</c>.</summary>
     private static string? FailoversIn(string comment)
     {
-        int at = comment.IndexOf('[', StringComparison.Ordinal);
+        var at = comment.IndexOf('[', StringComparison.Ordinal);
         return comment.Contains("skein failovers=", StringComparison.Ordinal) && at >= 0 ? $"; went on elsewhere at {comment[at..].Trim('[', ']')}" : null;
     }
 
     private static string Summary(HttpResponseMessage response, JsonNode? usage, TimeSpan? first, TimeSpan total, string note)
     {
-        int tokens = usage?["completion_tokens"]?.GetValue<int>() ?? 0;
-        string replica = response.Headers.TryGetValues("x-skein-replica", out IEnumerable<string>? names) ? names.First() : "?";
-        double perSecond = tokens / Math.Max(0.001, (total - (first ?? TimeSpan.Zero)).TotalSeconds);
+        var tokens = usage?["completion_tokens"]?.GetValue<int>() ?? 0;
+        var replica = response.Headers.TryGetValues("x-skein-replica", out var names) ? names.First() : "?";
+        var perSecond = tokens / Math.Max(0.001, (total - (first ?? TimeSpan.Zero)).TotalSeconds);
         return string.Create(
             CultureInfo.InvariantCulture,
             $"[began on {replica}; {tokens} tokens, first after {first?.TotalMilliseconds ?? 0:0} ms, then {perSecond:0} tokens/s{note}]");

@@ -22,7 +22,7 @@ internal static class DrainCommand
 
     public static Command Create()
     {
-        Command command = CommandLine.Verb(
+        var command = CommandLine.Verb(
             "drain", "Send no new work to a replica and wait until it is idle; it stays in the group until 'undrain'", [GatewayClient.Address, Grace, Timeout, Json], RunAsync);
         command.Arguments.Add(Name);
         return command;
@@ -30,9 +30,9 @@ internal static class DrainCommand
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
-        string name = sources.Get(Name);
+        var name = sources.Get(Name);
         TimeSpan grace = Grace.Read(sources), timeout = Timeout.Read(sources);
-        bool json = Json.Read(sources);
+        var json = Json.Read(sources);
         using var gateway = new GatewayClient(GatewayClient.Address.Read(sources));
         using var signal = new StopSignal(supervised: false);
         using var progress = new ProgressLine();

@@ -38,31 +38,31 @@ internal static class GatewayCommand
     private static async Task<int> RunAsync(SettingSources sources)
     {
         var settings = new EndpointSettings(sources);
-        IReadOnlyList<OpenAiEngineOptions> upstreams = UpstreamSettings.Read(sources);
-        TimeSpan enginePatience = ServerSettings.Patience.Read(sources);
+        var upstreams = UpstreamSettings.Read(sources);
+        var enginePatience = ServerSettings.Patience.Read(sources);
         using var signal = new StopSignal(settings.IsSupervised);
-        await using GatewayApp gateway = Build(sources, settings, upstreams);
+        await using var gateway = Build(sources, settings, upstreams);
         try
         {
             await gateway.StartAsync(signal.Stop);
         }
         catch (GatewayBindException error)
         {
-            string flags = settings.IsSupervised ? "--port" : "--http or --grpc";
+            var flags = settings.IsSupervised ? "--port" : "--http or --grpc";
             throw new CommandFailedException($"{error.Message}; choose another port with {flags} (0 takes a free one)", error);
         }
         await Rehearsal.RunAsync(gateway.Services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(Rehearsal)), Rehearsal.Patience, signal.Stop);
-        string name = settings.NameFor(gateway.Grpc.Port);
+        var name = settings.NameFor(gateway.Grpc.Port);
         var metadata = new MemberMetadata
         {
             Role = Roles.Gateway, Http = settings.Advertised(gateway.Http.Port), Grpc = settings.Advertised(gateway.Grpc.Port),
         };
-        await using IMembership membership = await MemberRun.JoinAsync(settings, name, metadata, gateway.Services, signal.Stop);
+        await using var membership = await MemberRun.JoinAsync(settings, name, metadata, gateway.Services, signal.Stop);
         gateway.Join(membership);
-        LogWord log = settings.Log;
+        var log = settings.Log;
         await using var hosted = new UpstreamHost(
             upstreams, enginePatience, gateway.Upstreams, builder => MemberRun.Configure(builder, log), gateway.Services.GetRequiredService<ILogger<UpstreamHost>>());
-        using IDisposable? following = settings.Keys?.Follow(membership, TimeProvider.System);
+        using var following = settings.Keys?.Follow(membership, TimeProvider.System);
         MemberRun.TellReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
         await MemberRun.WaitForStopAsync(membership, signal);
         // First out of the group, so that nobody is sent here any more; then the streams finish.
@@ -73,7 +73,7 @@ internal static class GatewayCommand
 
     private static GatewayApp Build(SettingSources sources, EndpointSettings settings, IReadOnlyList<OpenAiEngineOptions> upstreams)
     {
-        TimeSpan queueTimeout = QueueTimeout.Read(sources);
+        var queueTimeout = QueueTimeout.Read(sources);
         var options = new GatewayOptions
         {
             Http = new IPEndPoint(settings.BindAddress, Http.Read(sources)),
@@ -92,7 +92,7 @@ internal static class GatewayCommand
             },
             Streaming = StreamSettings.Read(sources),
         };
-        LogWord log = settings.Log;
+        var log = settings.Log;
         try
         {
             return GatewayApp.Build(BoundSettings.Read(sources, options), builder => MemberRun.Configure(builder, log));

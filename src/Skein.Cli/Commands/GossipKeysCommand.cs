@@ -30,15 +30,15 @@ internal static class GossipKeysCommand
 
     private static Command Sub(string name, string description, Func<SettingSources, Task<int>> run, ISetting[] settings, params Argument<string>[] arguments)
     {
-        Command command = CommandLine.Verb(name, description, settings, run);
-        foreach (Argument<string> argument in arguments)
+        var command = CommandLine.Verb(name, description, settings, run);
+        foreach (var argument in arguments)
             command.Arguments.Add(argument);
         return command;
     }
 
     private static Task<int> New(SettingSources sources)
     {
-        string path = sources.Get(KeyFile);
+        var path = sources.Get(KeyFile);
         if (File.Exists(path))
             throw new UsageException($"{path} exists; allowed: a file that does not, or 'skein gossip-keys add' to add a key to it");
         new GossipKeyFile(path).Write([GossipKeys.NewKey()]);
@@ -54,18 +54,18 @@ internal static class GossipKeysCommand
 
     private static async Task<int> AddAsync(SettingSources sources)
     {
-        string path = sources.Get(KeyFile);
-        string? given = Stdin.Read(sources) ? (await Console.In.ReadLineAsync())?.Trim() : null;
-        string key = string.IsNullOrEmpty(given) ? GossipKeys.NewKey() : given;
+        var path = sources.Get(KeyFile);
+        var given = Stdin.Read(sources) ? (await Console.In.ReadLineAsync())?.Trim() : null;
+        var key = string.IsNullOrEmpty(given) ? GossipKeys.NewKey() : given;
         return Save(path, [.. KeysIn(path), key]);
     }
 
     private static Task<int> Change(SettingSources sources, Func<string[], int, string[]> change)
     {
-        string path = sources.Get(KeyFile);
-        string id = sources.Get(KeyId);
-        IReadOnlyList<string> ids = new GossipKeyFile(path).Read().Ids;
-        int at = ids.ToList().IndexOf(id);
+        var path = sources.Get(KeyFile);
+        var id = sources.Get(KeyId);
+        var ids = new GossipKeyFile(path).Read().Ids;
+        var at = ids.ToList().IndexOf(id);
         if (at < 0)
             throw new UsageException($"key '{id}' is not in {path}; allowed: {string.Join(", ", ids)}");
         return Task.FromResult(Save(path, change(KeysIn(path), at)));
@@ -98,7 +98,7 @@ internal static class GossipKeysCommand
 
     private static void Print(GossipKeys keys)
     {
-        for (int index = 0; index < keys.Ids.Count; index++)
+        for (var index = 0; index < keys.Ids.Count; index++)
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{keys.Ids[index]}{(index == 0 ? "  seals and opens" : "  opens")}"));
     }
 }

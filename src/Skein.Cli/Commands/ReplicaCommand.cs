@@ -34,12 +34,12 @@ internal static class ReplicaCommand
         var settings = new EndpointSettings(sources);
         using var signal = new StopSignal(settings.IsSupervised);
         // All of them before the engine is loaded.
-        int? slots = Slots.Read(sources);
-        int port = Grpc.Read(sources);
+        var slots = Slots.Read(sources);
+        var port = Grpc.Read(sources);
         var metadata = new MemberMetadata { Role = Roles.Replica, Weight = (float)Weight.Read(sources), Revision = Revision.Read(sources) ?? "" };
-        await using IInferenceEngine engine = await EngineSettings.CreateAsync(sources, slots, signal.Stop);
-        EngineDescription description = await engine.DescribeAsync(signal.Stop);
-        LogWord log = settings.Log;
+        await using var engine = await EngineSettings.CreateAsync(sources, slots, signal.Stop);
+        var description = await engine.DescribeAsync(signal.Stop);
+        var log = settings.Log;
         var options = new ReplicaOptions
         {
             Endpoint = new IPEndPoint(settings.BindAddress, port),
@@ -48,7 +48,7 @@ internal static class ReplicaCommand
             StopTimeout = settings.StopGrace,
             Restart = settings.IsSupervised ? revision => LeaveForRestart(revision, signal) : null,
         };
-        await using ReplicaApp replica = ReplicaApp.Build(options, engine, builder => MemberRun.Configure(builder, log));
+        await using var replica = ReplicaApp.Build(options, engine, builder => MemberRun.Configure(builder, log));
         try
         {
             await replica.StartAsync(signal.Stop);
@@ -59,13 +59,13 @@ internal static class ReplicaCommand
         }
         await WarmUp.MembershipAsync(replica.Services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(WarmUp)), signal.Stop);
         await WarmUp.RunAsync(replica.Endpoint, description.Models[0].Name, signal.Stop);
-        string name = settings.NameFor(replica.Endpoint.Port);
+        var name = settings.NameFor(replica.Endpoint.Port);
         Describe(metadata, settings, replica, description);
-        await using IMembership membership = await MemberRun.JoinAsync(settings, name, metadata, replica.Services, signal.Stop);
+        await using var membership = await MemberRun.JoinAsync(settings, name, metadata, replica.Services, signal.Stop);
         replica.Control.SetGeneration(membership.Current.Self.Generation);
         using var telling = new LoadPublisher(membership, replica.Control);
         using var drain = new DrainPublisher(membership, metadata, replica.Control);
-        using IDisposable? following = settings.Keys?.Follow(membership, TimeProvider.System);
+        using var following = settings.Keys?.Follow(membership, TimeProvider.System);
         MemberRun.TellReady(settings, new MemberReady(name, "", metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
         await MemberRun.WaitForStopAsync(membership, signal);
         await LeaveAsync(membership, replica, settings.StopGrace, signal);

@@ -40,9 +40,9 @@ internal static class RolloutCommand
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
-        RolloutPlan plan = PlanOf(sources);
+        var plan = PlanOf(sources);
         bool json = Json.Read(sources), isLive = !json && !Console.IsOutputRedirected;
-        RolloutTools tools = ToolsOf(sources, plan, isLive ? _ => { } : Console.Error.WriteLine);
+        var tools = ToolsOf(sources, plan, isLive ? _ => { } : Console.Error.WriteLine);
         using var gateway = new GatewayClient(GatewayClient.Address.Read(sources));
         using var signal = new StopSignal(supervised: false);
         var fleet = new FleetClient(gateway);
@@ -72,7 +72,7 @@ internal static class RolloutCommand
 
     private static string Summary(RolloutReport report)
     {
-        int updated = report.Replicas.Count(replica => replica.Outcome == RolloutStage.Updated);
+        var updated = report.Replicas.Count(replica => replica.Outcome == RolloutStage.Updated);
         return updated == 0
             ? $"all {report.Replicas.Count} replicas were at revision {report.Revision} already"
             : string.Create(CultureInfo.InvariantCulture, $"{updated} of {report.Replicas.Count} replicas brought to revision {report.Revision} in {report.Seconds:0.0} s");
@@ -100,11 +100,11 @@ internal static class RolloutCommand
     /// <summary>Found out before anything is drained.</summary>
     private static async Task RequireRestartableAsync(FleetClient fleet, RolloutCore core, CancellationToken cancellationToken)
     {
-        foreach (RolloutStep step in core.Steps.Where(step => step.IsWaiting))
+        foreach (var step in core.Steps.Where(step => step.IsWaiting))
         {
             if (step.Row.State == "dead")
                 throw new CommandFailedException($"{step.Name} is dead, so nothing can ask it to restart; start it, or leave it out with --ignore-dead");
-            ReplicaRow replica = await fleet.LookAsync(step.Name, cancellationToken);
+            var replica = await fleet.LookAsync(step.Name, cancellationToken);
             if (!replica.Restartable)
                 throw new UsageException($"--command is missing: {step.Name} does not run under 'skein up', so it cannot restart itself; allowed: a command with {{name}} in it");
         }

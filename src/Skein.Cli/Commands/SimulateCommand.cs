@@ -62,7 +62,7 @@ internal static class SimulateCommand
     {
         if (Scenario.Read(sources) is not { } scenario)
         {
-            foreach ((string name, string summary) in MembershipScenarios.All)
+            foreach ((var name, var summary) in MembershipScenarios.All)
                 await Console.Out.WriteLineAsync($"{name,-20} {summary}");
             return CommandLine.Success;
         }
@@ -74,7 +74,7 @@ internal static class SimulateCommand
         try
         {
             await Console.Error.WriteLineAsync($"simulating {scenario} …");
-            SimulationTable table = MembershipScenarios.Run(scenario, settings);
+            var table = MembershipScenarios.Run(scenario, settings);
             await Console.Out.WriteLineAsync(Json.Read(sources) ? JsonSerializer.Serialize(table, JsonSerializerOptions.Web) : table.Render());
             return CommandLine.Success;
         }

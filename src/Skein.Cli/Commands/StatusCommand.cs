@@ -18,14 +18,14 @@ internal static class StatusCommand
 
     internal static Table ToTable(IReadOnlyList<MemberRow> members)
     {
-        Table table = new Table().Border(TableBorder.Simple);
+        var table = new Table().Border(TableBorder.Simple);
         // Most fleets have no revisions, and the table is wide.
         string[] revision = members.Any(member => member.Revision.Length > 0) ? ["REVISION"] : [];
         // Nor is anything wrong, most of the time.
         string[] health = members.Any(member => member.Health is not ("" or "ok")) ? ["HEALTH"] : [];
-        foreach (string column in Columns.Concat(revision).Concat(health))
+        foreach (var column in Columns.Concat(revision).Concat(health))
             table.AddColumn(new TableColumn(column).NoWrap());
-        foreach (MemberRow member in members)
+        foreach (var member in members)
         {
             string[] cells =
             [
@@ -41,7 +41,7 @@ internal static class StatusCommand
     private static async Task<int> RunAsync(SettingSources sources)
     {
         using var gateway = new GatewayClient(GatewayClient.Address.Read(sources));
-        bool json = Json.Read(sources);
+        var json = Json.Read(sources);
         if (!Watch.Read(sources))
         {
             Print(await gateway.MembersAsync(CancellationToken.None), json);
@@ -53,7 +53,7 @@ internal static class StatusCommand
         {
             do
             {
-                IReadOnlyList<MemberRow> members = await gateway.MembersAsync(signal.Stop);
+                var members = await gateway.MembersAsync(signal.Stop);
                 if (!json)
                     AnsiConsole.Clear();
                 Print(members, json);

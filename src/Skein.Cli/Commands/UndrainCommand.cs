@@ -14,16 +14,16 @@ internal static class UndrainCommand
 
     public static Command Create()
     {
-        Command command = CommandLine.Verb("undrain", "Send work to a drained replica again", [GatewayClient.Address, Json], RunAsync);
+        var command = CommandLine.Verb("undrain", "Send work to a drained replica again", [GatewayClient.Address, Json], RunAsync);
         command.Arguments.Add(Name);
         return command;
     }
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
-        string name = sources.Get(Name);
+        var name = sources.Get(Name);
         using var gateway = new GatewayClient(GatewayClient.Address.Read(sources));
-        ReplicaRow row = await new FleetClient(gateway).UndrainAsync(name, CancellationToken.None);
+        var row = await new FleetClient(gateway).UndrainAsync(name, CancellationToken.None);
         var outcome = new DrainOutcome(name, row.Changed ? "undrained" : "not_drained", 0, row.InFlight, null);
         await Console.Out.WriteLineAsync(
             Json.Read(sources) ? JsonSerializer.Serialize(outcome, JsonSerializerOptions.Web)

@@ -65,26 +65,26 @@ internal static class UpCommand
 
     private static List<MemberSpec> Specs(SettingSources sources)
     {
-        IReadOnlyList<string> engines = Engines.Read(sources);
-        int? asked = Replicas.Read(sources);
+        var engines = Engines.Read(sources);
+        var asked = Replicas.Read(sources);
         if (engines.Count > 1 && asked is not null && asked != engines.Count)
             throw new UsageException($"--replicas {asked} does not go with {engines.Count} engines; allowed: {engines.Count}, or a single engine");
-        int replicas = asked ?? (engines.Count > 1 ? engines.Count : 3);
+        var replicas = asked ?? (engines.Count > 1 ? engines.Count : 3);
         // Wrong values are refused here, once, and not by each child.
         Slots.Read(sources);
-        foreach (string engine in engines)
+        foreach (var engine in engines)
             EngineSettings.Check(sources, engine);
         string[] common = ["--grace", MemberGrace, "--log", LogLevel.Read(sources).ToString().ToLowerInvariant()];
 
         var specs = new List<MemberSpec>();
-        for (int index = 1; index <= Gateways.Read(sources); index++)
+        for (var index = 1; index <= Gateways.Read(sources); index++)
         {
-            string http = index == 1 ? Port.Read(sources).ToString(CultureInfo.InvariantCulture) : "0";
+            var http = index == 1 ? Port.Read(sources).ToString(CultureInfo.InvariantCulture) : "0";
             specs.Add(new MemberSpec(
                 $"gateway-{index}", "gateway", ["--http", http, "--grpc", "0", "--expected-replicas", replicas.ToString(CultureInfo.InvariantCulture), .. common]));
         }
         string[] details = [.. EngineSettings.Details.Append(Slots).SelectMany(setting => sources.Find(setting) is { } found ? new[] { setting.Option.Name, found.Value } : [])];
-        for (int index = 1; index <= replicas; index++)
+        for (var index = 1; index <= replicas; index++)
             specs.Add(new MemberSpec($"replica-{index}", "replica", ["--engine", engines[(index - 1) % engines.Count], "--grpc", "0", .. details, .. common]));
         return specs;
     }

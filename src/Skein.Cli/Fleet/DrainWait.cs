@@ -31,12 +31,12 @@ internal sealed class DrainWait(FleetClient fleet, TimeProvider time)
     /// <exception cref="UsageException">The name is no replica's.</exception>
     public async Task<DrainOutcome> RunAsync(string name, Task<ReplicaRow> asked, TimeSpan timeout, Action<string> onProgress, CancellationToken cancellationToken)
     {
-        long began = time.GetTimestamp();
-        ReplicaRow first = await asked;
+        var began = time.GetTimestamp();
+        var first = await asked;
         if (first.InFlight == 0)
             return new DrainOutcome(name, first.Changed ? DrainOutcome.Drained : DrainOutcome.AlreadyDrained, 0, 0, null);
-        ReplicaRow last = first;
-        string? blocked = first.Blocked;
+        var last = first;
+        var blocked = first.Blocked;
         while (last.InFlight > 0)
         {
             if (time.GetElapsedTime(began) >= timeout)

@@ -34,8 +34,8 @@ internal static class BoundSettings
     /// <exception cref="UsageException">A value is not allowed, or does not go with another one.</exception>
     public static GatewayOptions Read(SettingSources sources, GatewayOptions options)
     {
-        long journal = Journal.Read(sources);
-        long allJournals = JournalMemory.Read(sources);
+        var journal = Journal.Read(sources);
+        var allJournals = JournalMemory.Read(sources);
         if (allJournals < journal)
             throw new UsageException($"--max-journal {Sizes.Text(journal)} is over --max-journal-memory; allowed: up to {Sizes.Text(allJournals)}");
         return options with

@@ -28,7 +28,7 @@ internal sealed class DrainPublisher : IDisposable
     {
         lock (_gate)
         {
-            TimeSpan? graceLeft = _control.GraceLeft;
+            var graceLeft = _control.GraceLeft;
             _metadata.Draining = graceLeft is not null;
             _metadata.HandOver = graceLeft == TimeSpan.Zero;
             _membership.UpdateMetadata(_metadata);

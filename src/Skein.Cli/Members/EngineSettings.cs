@@ -33,16 +33,16 @@ internal static class EngineSettings
     public static bool TryRead(string text, out string engine)
     {
         engine = text;
-        return text is Embedded or Simulated || (Uri.TryCreate(text, UriKind.Absolute, out Uri? server) && server.Scheme is "http" or "https");
+        return text is Embedded or Simulated || (Uri.TryCreate(text, UriKind.Absolute, out var server) && server.Scheme is "http" or "https");
     }
 
     /// <summary>Refuses what does not go with an engine, before anything is started.</summary>
     /// <exception cref="UsageException">A value is not allowed, or not with this engine.</exception>
     public static void Check(SettingSources sources, string engine)
     {
-        bool isServer = engine is not (Embedded or Simulated);
+        var isServer = engine is not (Embedded or Simulated);
         TokensPerSecond.Read(sources);
-        string? model = Model.Read(sources);
+        var model = Model.Read(sources);
         if (engine == Simulated && model is not null)
             throw new UsageException("--model is for the embedded engine and for servers; allowed with --engine simulated: nothing");
         if (engine == Embedded && model is not null && !File.Exists(model))
@@ -64,7 +64,7 @@ internal static class EngineSettings
     /// <exception cref="CommandFailedException">The model cannot be read, or the server does not answer.</exception>
     public static async Task<IInferenceEngine> CreateAsync(SettingSources sources, int? slots, CancellationToken cancellationToken)
     {
-        string engine = Engine.Read(sources);
+        var engine = Engine.Read(sources);
         Check(sources, engine);
         try
         {

@@ -36,7 +36,7 @@ internal sealed class GossipKeyFile(string path)
     /// <exception cref="CommandFailedException">The file cannot be written.</exception>
     public void Write(IEnumerable<string> lines)
     {
-        string whole = path + ".new";
+        var whole = path + ".new";
         try
         {
             var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write };
@@ -44,7 +44,7 @@ internal sealed class GossipKeyFile(string path)
                 options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
             using (var writer = new StreamWriter(whole, options))
             {
-                foreach (string line in lines)
+                foreach (var line in lines)
                     writer.WriteLine(line);
             }
             File.Move(whole, path, overwrite: true);

@@ -46,8 +46,8 @@ internal static class HealthSettings
     /// <exception cref="UsageException">A value is not allowed, or does not go with another one.</exception>
     public static HealthOptions Read(SettingSources sources)
     {
-        TimeSpan open = Open.Read(sources);
-        TimeSpan longest = LongestOpen.Read(sources);
+        var open = Open.Read(sources);
+        var longest = LongestOpen.Read(sources);
         var options = new HealthOptions
         {
             Breaker = new BreakerOptions
@@ -79,7 +79,7 @@ internal static class HealthSettings
 
     private static UsageException Refused(ISetting setting, SettingSources sources, string allowed)
     {
-        (string value, string place) = sources.Find(setting) ?? ("", setting.Option.Name);
+        (var value, var place) = sources.Find(setting) ?? ("", setting.Option.Name);
         return new UsageException($"{place} '{value}' is not allowed; allowed: {allowed}");
     }
 }

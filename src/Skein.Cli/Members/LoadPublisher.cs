@@ -14,7 +14,7 @@ internal sealed class LoadPublisher : IDisposable
     public LoadPublisher(IMembership membership, IReplicaControl control) => _timer = TimeProvider.System.CreateTimer(
         _ =>
         {
-            LoadReport load = control.Report();
+            var load = control.Report();
             membership.UpdateLoad((int)load.Running, queued: 0);
         },
         null,

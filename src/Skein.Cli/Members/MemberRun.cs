@@ -63,8 +63,8 @@ internal static class MemberRun
         };
         try
         {
-            ILoggerFactory logs = services.GetRequiredService<ILoggerFactory>();
-            IMembership membership = await MembershipService.StartAsync(options, metadata, TimeProvider.System, logs, cancellationToken);
+            var logs = services.GetRequiredService<ILoggerFactory>();
+            var membership = await MembershipService.StartAsync(options, metadata, TimeProvider.System, logs, cancellationToken);
             _ = SeedWatch.FollowAsync(membership, logs.CreateLogger(typeof(SeedWatch)));
             return membership;
         }
@@ -74,7 +74,7 @@ internal static class MemberRun
         }
         catch (MembershipException error)
         {
-            string advice = error.Error switch
+            var advice = error.Error switch
             {
                 MembershipError.AddressInUse => "; choose another port with --gossip (0 takes a free one)",
                 MembershipError.NameTaken => "; choose another name with --name",
@@ -100,7 +100,7 @@ internal static class MemberRun
             Console.WriteLine(ready.ToLine());
             return;
         }
-        string http = ready.Http.Length > 0 ? $"HTTP on http://{ready.Http}, " : "";
+        var http = ready.Http.Length > 0 ? $"HTTP on http://{ready.Http}, " : "";
         Console.Error.WriteLine($"{ready.Name} is up: {http}gRPC on {ready.Grpc}, gossip on {ready.Gossip}; Ctrl-C drains and leaves");
         if (settings.Seeds.Count == 0)
             Console.Error.WriteLine($"others join it with --join {ready.Gossip}");
@@ -110,10 +110,10 @@ internal static class MemberRun
     /// <exception cref="CommandFailedException">A newer life of this name took over.</exception>
     public static async Task WaitForStopAsync(IMembership membership, StopSignal signal)
     {
-        Task first = await Task.WhenAny(signal.WaitAsync(), membership.Superseded);
+        var first = await Task.WhenAny(signal.WaitAsync(), membership.Superseded);
         if (first == membership.Superseded)
         {
-            Member newer = await membership.Superseded;
+            var newer = await membership.Superseded;
             throw new CommandFailedException($"a newer process took over the name '{newer.Name}' (gossip {newer.Gossip}, pid {newer.Metadata.Pid}); this one ends");
         }
     }

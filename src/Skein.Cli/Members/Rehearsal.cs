@@ -53,7 +53,7 @@ internal static partial class Rehearsal
     {
         string[] names = ["rehearsal-1", "rehearsal-2"];
         var options = new GatewayOptions { Http = new IPEndPoint(IPAddress.Loopback, 0), Grpc = new IPEndPoint(IPAddress.Loopback, 0), Upstreams = names, StopTimeout = TimeSpan.Zero };
-        await using GatewayApp gateway = GatewayApp.Build(options, CountApart);
+        await using var gateway = GatewayApp.Build(options, CountApart);
         await gateway.StartAsync(cancellationToken);
         await using var first = await DoomedReplica.StartAsync(gateway, names[0], cancellationToken);
         await using var second = await DoomedReplica.StartAsync(gateway, names[1], cancellationToken);
@@ -67,8 +67,8 @@ internal static partial class Rehearsal
             ["max_tokens"] = 12,
             ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = "Hello" }),
         });
-        using HttpResponseMessage response = await http.SendAsync(request, cancellationToken);
-        string answer = await response.EnsureSuccessStatusCode().Content.ReadAsStringAsync(cancellationToken);
+        using var response = await http.SendAsync(request, cancellationToken);
+        var answer = await response.EnsureSuccessStatusCode().Content.ReadAsStringAsync(cancellationToken);
         if (!answer.Contains("failovers=1", StringComparison.Ordinal) || !answer.Contains("[DONE]", StringComparison.Ordinal))
             throw new InvalidOperationException($"the rehearsed answer was not failed over once, or has no end: {answer}");
         await gateway.StopAsync(cancellationToken);

@@ -11,7 +11,7 @@ internal static partial class SeedWatch
     public static async Task FollowAsync(IMembership membership, ILogger logger)
     {
         var told = new Dictionary<string, string?>(StringComparer.Ordinal);
-        MembershipSnapshot group = membership.Current;
+        var group = membership.Current;
         try
         {
             while (true)
@@ -28,9 +28,9 @@ internal static partial class SeedWatch
 
     private static void Tell(ImmutableArray<SeedStatus> seeds, Dictionary<string, string?> told, ILogger logger)
     {
-        foreach (SeedStatus seed in seeds)
+        foreach (var seed in seeds)
         {
-            bool wasTold = told.TryGetValue(seed.Address, out string? before);
+            var wasTold = told.TryGetValue(seed.Address, out var before);
             if (seed.Problem is { } problem && problem != before)
                 Log.NotReached(logger, seed.Address, problem);
             else if (seed.Reached && wasTold && before is not null)

@@ -31,7 +31,7 @@ internal static class ServerSettings
         "engine-chat-call", "true|false", "Whether chats go through the server's own chat call, which parses reasoning and resumes by text [default: found out for llama.cpp, else false]",
         "true or false", null, (string text, out bool? read) =>
         {
-            read = bool.TryParse(text, out bool value) ? value : null;
+            read = bool.TryParse(text, out var value) ? value : null;
             return read is not null;
         });
 
@@ -54,7 +54,7 @@ internal static class ServerSettings
     /// <exception cref="UsageException">A value is not allowed.</exception>
     public static OpenAiEngineOptions Read(string flag, Uri server, SettingSources sources, int? slots)
     {
-        TimeSpan patience = Patience.Read(sources);
+        var patience = Patience.Read(sources);
         var options = new OpenAiEngineOptions
         {
             BaseUrl = server,

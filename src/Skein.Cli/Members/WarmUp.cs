@@ -21,7 +21,7 @@ internal static partial class WarmUp
     /// <exception cref="CommandFailedException">The engine cannot answer.</exception>
     public static async Task RunAsync(IPEndPoint endpoint, string model, CancellationToken cancellationToken)
     {
-        using GrpcChannel channel = GrpcChannel.ForAddress($"http://{Reachable(endpoint)}", new GrpcChannelOptions
+        using var channel = GrpcChannel.ForAddress($"http://{Reachable(endpoint)}", new GrpcChannelOptions
         {
             HttpHandler = new SocketsHttpHandler { UseProxy = false }, DisposeHttpClient = true, ThrowOperationCanceledOnCancellation = true,
         });
@@ -30,8 +30,8 @@ internal static partial class WarmUp
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
         try
         {
-            using AsyncDuplexStreamingCall<BusOrders, BusFrames> bus = new Inference.InferenceClient(channel).Bus(cancellationToken: either.Token);
-            (Resume begun, Google.Rpc.Status? refusal) = await AskAsync(bus, 1, request, either.Token);
+            using var bus = new Inference.InferenceClient(channel).Bus(cancellationToken: either.Token);
+            (var begun, var refusal) = await AskAsync(bus, 1, request, either.Token);
             if (refusal is not null)
                 throw new CommandFailedException($"the engine does not answer: {refusal.Message}");
             // Not every engine resumes, and not in the last token: what it says to that does not matter.
@@ -75,9 +75,9 @@ internal static partial class WarmUp
         await bus.RequestStream.WriteAsync(new BusOrders { Start = { new BusStart { Stream = stream, WindowBytes = WindowBytes, Request = request } } }, cancellationToken);
         var begun = new Resume();
         var next = new Resume();
-        await foreach (BusFrames message in bus.ResponseStream.ReadAllAsync(cancellationToken))
+        await foreach (var message in bus.ResponseStream.ReadAllAsync(cancellationToken))
         {
-            foreach (GenerateFrame frame in message.Frames)
+            foreach (var frame in message.Frames)
             {
                 if (frame.Start is { } start)
                 {

@@ -26,7 +26,7 @@ internal sealed class CommandTemplate
     /// <exception cref="UsageException">A quote is open, or it does not say which replica.</exception>
     public static CommandTemplate Parse(string flag, string text)
     {
-        List<string> words = Split(flag, text);
+        var words = Split(flag, text);
         if (words.Count == 0 || !words.Exists(word => word.Contains("{name}", StringComparison.Ordinal)))
             throw new UsageException($"{flag} '{text}' does not say which replica; allowed: a command with {{name}} in it");
         return new CommandTemplate(flag, words);
@@ -45,10 +45,10 @@ internal sealed class CommandTemplate
     {
         var words = new List<string>();
         StringBuilder? word = null;
-        char quote = '\0';
-        for (int at = 0; at < text.Length; at++)
+        var quote = '\0';
+        for (var at = 0; at < text.Length; at++)
         {
-            char letter = text[at];
+            var letter = text[at];
             if (quote == '\0' && char.IsWhiteSpace(letter))
             {
                 if (word is not null)

@@ -46,8 +46,8 @@ internal sealed class ErrorRateGate(TimeSpan calm, double maxRate, TimeSpan bega
         }
         else
         {
-            long errors = counters.Failed - start.Failed + (counters.Faults - start.Faults);
-            long ended = Math.Max(counters.Requests - start.Requests, errors);
+            var errors = counters.Failed - start.Failed + (counters.Faults - start.Faults);
+            var ended = Math.Max(counters.Requests - start.Requests, errors);
             if (errors > maxRate * ended)
             {
                 Burst = string.Create(CultureInfo.InvariantCulture, $"{errors} errors in {ended} requests");

@@ -10,9 +10,9 @@ internal sealed class MinAvailable
 
     public MinAvailable(IEnumerable<MemberRow> replicas, int maxUnavailable)
     {
-        foreach (string model in replicas.SelectMany(replica => replica.Models.Distinct(StringComparer.Ordinal)))
+        foreach (var model in replicas.SelectMany(replica => replica.Models.Distinct(StringComparer.Ordinal)))
             _least[model] = _least.GetValueOrDefault(model) + 1;
-        foreach (string model in _least.Keys)
+        foreach (var model in _least.Keys)
             _least[model] = Math.Max(0, _least[model] - maxUnavailable);
     }
 
@@ -25,14 +25,14 @@ internal sealed class MinAvailable
     /// <param name="without">Replicas that are about to be away; empty: as it is.</param>
     public string? Breach(IEnumerable<string> models, IReadOnlyList<MemberRow> rows, string without = "")
     {
-        foreach (string model in models)
+        foreach (var model in models)
         {
             List<MemberRow> serving = [.. rows.Where(row => row.Role == Roles.Replica && row.State != "left" && row.Models.Contains(model))];
-            int ready = serving.Count(row => IsReady(row) && row.Name != without);
-            int least = _least.GetValueOrDefault(model);
+            var ready = serving.Count(row => IsReady(row) && row.Name != without);
+            var least = _least.GetValueOrDefault(model);
             if (ready >= least)
                 continue;
-            string away = string.Join(", ", serving.Where(row => !IsReady(row)).Select(row => $"{row.Name} is {(row.State == "alive" ? "draining" : row.State)}"));
+            var away = string.Join(", ", serving.Where(row => !IsReady(row)).Select(row => $"{row.Name} is {(row.State == "alive" ? "draining" : row.State)}"));
             return $"{model} would have {ready} ready replicas, the floor is {least}{(away.Length > 0 ? $" ({away})" : "")}";
         }
         return null;

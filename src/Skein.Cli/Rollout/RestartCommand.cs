@@ -17,12 +17,12 @@ internal sealed class RestartCommand(CommandTemplate template, string revision, 
     /// <exception cref="CommandFailedException">It could not be started, ended with another code than 0, or took too long.</exception>
     public async Task RunAsync(string name, CancellationToken cancellationToken)
     {
-        IReadOnlyList<string> words = template.For(name, revision);
+        var words = template.For(name, revision);
         var start = new ProcessStartInfo(words[0], words.Skip(1)) { UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         using var process = new Process { StartInfo = start, EnableRaisingEvents = true };
         var exit = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         process.Exited += (_, _) => exit.TrySetResult();
-        string last = "";
+        var last = "";
         void OnLine(object sender, DataReceivedEventArgs line)
         {
             if (string.IsNullOrWhiteSpace(line.Data))

@@ -34,9 +34,9 @@ internal sealed partial class RolloutCore
 
     private void Rejoin(RolloutStep step, TimeSpan now)
     {
-        MemberRow row = step.Row;
-        bool isNew = row.Generation > step.Generation && row.State == "alive";
-        bool isWrong = isNew && row.Revision != _plan.Revision;
+        var row = step.Row;
+        var isNew = row.Generation > step.Generation && row.State == "alive";
+        var isWrong = isNew && row.Revision != _plan.Revision;
         step.WrongSince = isWrong ? step.WrongSince ?? now : null;
         if (isNew && IsBack(row))
         {
@@ -87,7 +87,7 @@ internal sealed partial class RolloutCore
 
     private (RolloutOrder Order, string Name)[] Decide(TimeSpan now)
     {
-        foreach (RolloutStep step in _steps.Where(step => step.Stage == RolloutStage.Draining))
+        foreach (var step in _steps.Where(step => step.Stage == RolloutStage.Draining))
         {
             if (StopReason is null && step.WasReady && _minAvailable.Breach(step.Models, Lenient(_rows)) is { } breach)
                 Stop($"another replica was lost while {step.Name} drained: {breach}");
@@ -105,7 +105,7 @@ internal sealed partial class RolloutCore
     private void Begin(TimeSpan now)
     {
         string? blocked = null;
-        foreach (RolloutStep step in _steps.Where(step => step.IsWaiting).OrderBy(step => MinAvailable.IsReady(step.Row)).ThenBy(step => step.Name, StringComparer.Ordinal))
+        foreach (var step in _steps.Where(step => step.IsWaiting).OrderBy(step => MinAvailable.IsReady(step.Row)).ThenBy(step => step.Name, StringComparer.Ordinal))
         {
             if (_steps.Count(other => other.IsActive) >= _plan.MaxUnavailable)
                 break;

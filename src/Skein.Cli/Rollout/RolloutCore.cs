@@ -48,7 +48,7 @@ internal sealed partial class RolloutCore
     public IReadOnlyList<(RolloutOrder Order, string Name)> See(IReadOnlyList<MemberRow> rows, TimeSpan now)
     {
         _rows = rows;
-        foreach (RolloutStep step in _steps)
+        foreach (var step in _steps)
         {
             if (rows.FirstOrDefault(row => row.Name == step.Name) is { } row)
                 step.Row = row;
@@ -106,10 +106,10 @@ internal sealed partial class RolloutCore
     /// <summary>Takes in the gateway's counters, about once a second while they are wanted.</summary>
     public IReadOnlyList<(RolloutOrder Order, string Name)> Count(CounterRow counters, TimeSpan now)
     {
-        foreach (RolloutStep step in _steps.Where(step => step.Stage == RolloutStage.Calming))
+        foreach (var step in _steps.Where(step => step.Stage == RolloutStage.Calming))
         {
-            Calm calm = step.Errors!.Count(counters, now);
-            string burst = step.Errors.Burst.Length > 0 ? $"; last burst: {step.Errors.Burst}" : "";
+            var calm = step.Errors!.Count(counters, now);
+            var burst = step.Errors.Burst.Length > 0 ? $"; last burst: {step.Errors.Burst}" : "";
             step.Detail = FormattableString.Invariant($"calm for {Math.Ceiling(step.Errors.Left(now).TotalSeconds):0} s more{burst}");
             if (calm == Calm.Reached)
                 step.Go(RolloutStage.Updated, now);

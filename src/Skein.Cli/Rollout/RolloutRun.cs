@@ -76,7 +76,7 @@ internal sealed class RolloutRun(FleetClient fleet, RolloutPlan plan, RolloutToo
             if (core.WantsCounters && Now - _counted >= CountPeriod)
             {
                 _counted = Now;
-                CounterRow counters = await fleet.CountersAsync(cancellationToken);
+                var counters = await fleet.CountersAsync(cancellationToken);
                 Execute(core.Count(counters, Now), cancellationToken);
             }
             _deafSince = null;
@@ -93,7 +93,7 @@ internal sealed class RolloutRun(FleetClient fleet, RolloutPlan plan, RolloutToo
     private void Execute(IReadOnlyList<(RolloutOrder Order, string Name)> orders, CancellationToken atOnce)
     {
         _running.RemoveAll(task => task.IsCompletedSuccessfully);
-        foreach ((RolloutOrder order, string name) in orders)
+        foreach ((var order, var name) in orders)
             _running.Add(ExecuteAsync(order, name, atOnce));
     }
 
@@ -114,7 +114,7 @@ internal sealed class RolloutRun(FleetClient fleet, RolloutPlan plan, RolloutToo
                     Post((core, now) => core.Restarted(name, now));
                     break;
                 case RolloutOrder.Probe:
-                    for (int canary = 0; canary < tools.Canaries; canary++)
+                    for (var canary = 0; canary < tools.Canaries; canary++)
                         await fleet.ProbeAsync(name, atOnce);
                     Post((core, now) => core.Probed(name, now));
                     break;
@@ -126,15 +126,15 @@ internal sealed class RolloutRun(FleetClient fleet, RolloutPlan plan, RolloutToo
         }
         catch (Exception error) when (error is CommandFailedException or UsageException)
         {
-            string why = error is GatewayRefusedException refused ? refused.Reason : error.Message;
+            var why = error is GatewayRefusedException refused ? refused.Reason : error.Message;
             Post((core, now) => Failed(core, order, name, why, now));
         }
     }
 
     private async Task DrainAsync(string name, CancellationToken atOnce)
     {
-        Task<ReplicaRow> asked = _drains[name] = fleet.DrainAsync(name, tools.Grace, atOnce);
-        DrainOutcome outcome = await new DrainWait(fleet, time).RunAsync(
+        var asked = _drains[name] = fleet.DrainAsync(name, tools.Grace, atOnce);
+        var outcome = await new DrainWait(fleet, time).RunAsync(
             name, asked, tools.DrainTimeout, blocked => Post((core, now) => core.Note(name, blocked, now)), atOnce);
         Post((core, now) => outcome.Outcome == DrainOutcome.TimedOut
             ? core.NotDrained(name, DrainWait.Explain(outcome, tools.DrainTimeout), now)
@@ -144,7 +144,7 @@ internal sealed class RolloutRun(FleetClient fleet, RolloutPlan plan, RolloutToo
     private async Task UndrainAsync(string name, CancellationToken atOnce)
     {
         // The order to drain may still be on its way: overtaken, it would have the last word.
-        if (_drains.TryGetValue(name, out Task<ReplicaRow>? asked))
+        if (_drains.TryGetValue(name, out var asked))
             await asked.ContinueWith(_ => { }, atOnce, TaskContinuationOptions.None, TaskScheduler.Default);
         await fleet.UndrainAsync(name, atOnce);
     }

@@ -22,12 +22,12 @@ internal sealed class RolloutView
 
     internal static Table ToTable(RolloutCore core, TimeSpan now)
     {
-        Table table = new Table().Border(TableBorder.Simple);
-        foreach (string column in new[] { "NAME", "FROM", "STATE", "TIME", "" })
+        var table = new Table().Border(TableBorder.Simple);
+        foreach (var column in new[] { "NAME", "FROM", "STATE", "TIME", "" })
             table.AddColumn(new TableColumn(column));
-        foreach (RolloutStep step in core.Steps)
+        foreach (var step in core.Steps)
         {
-            string time = step.Began is { } began ? string.Create(CultureInfo.InvariantCulture, $"{((step.Ended ?? now) - began).TotalSeconds:0} s") : "";
+            var time = step.Began is { } began ? string.Create(CultureInfo.InvariantCulture, $"{((step.Ended ?? now) - began).TotalSeconds:0} s") : "";
             table.AddRow(Markup.Escape(step.Name), Markup.Escape(step.From), $"[{ColourOf(step)}]{WordOf(step.Stage)}[/]", time, Markup.Escape(step.Detail));
         }
         return table;
@@ -35,13 +35,13 @@ internal sealed class RolloutView
 
     private void TellLines(RolloutCore core)
     {
-        foreach (RolloutStep step in core.Steps)
+        foreach (var step in core.Steps)
         {
-            bool isNew = !_told.TryGetValue(step.Name, out RolloutStage told);
+            var isNew = !_told.TryGetValue(step.Name, out var told);
             if (isNew ? step.Stage == RolloutStage.Waiting : told == step.Stage)
                 continue;
             _told[step.Name] = step.Stage;
-            string detail = step.IsActive || step.Detail.Length == 0 ? "" : $": {step.Detail}";
+            var detail = step.IsActive || step.Detail.Length == 0 ? "" : $": {step.Detail}";
             Console.Error.WriteLine($"{step.Name} {WordOf(step.Stage)}{detail}");
         }
     }

@@ -15,7 +15,7 @@ internal static class Durations
     {
         duration = default;
         (string Suffix, TimeSpan Unit) unit = ("", TimeSpan.FromSeconds(1));
-        foreach ((string Suffix, TimeSpan Unit) candidate in Units)
+        foreach (var candidate in Units)
         {
             if (text.EndsWith(candidate.Suffix, StringComparison.Ordinal))
             {
@@ -23,7 +23,7 @@ internal static class Durations
                 break;
             }
         }
-        if (!double.TryParse(text[..^unit.Suffix.Length], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double amount))
+        if (!double.TryParse(text[..^unit.Suffix.Length], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var amount))
             return false;
         // So written that it refuses what is not a number, too.
         if (!(amount * unit.Unit.TotalDays <= 365))
@@ -35,7 +35,7 @@ internal static class Durations
     /// <summary>As <see cref="TryParse"/> reads it.</summary>
     public static string Text(TimeSpan duration)
     {
-        (string suffix, TimeSpan unit) = Units.Last(unit => duration >= unit.Unit || unit == Units[0]);
+        (var suffix, var unit) = Units.Last(unit => duration >= unit.Unit || unit == Units[0]);
         return string.Create(CultureInfo.InvariantCulture, $"{duration / unit:0.###}{suffix}");
     }
 }

@@ -55,7 +55,7 @@ internal sealed class Setting<T> : ISetting
     {
         if (sources.Find(this) is not { } found)
             return _default;
-        return _tryRead(found.Value, out T value)
+        return _tryRead(found.Value, out var value)
             ? value
             : throw new UsageException($"{found.Place} '{found.Value}' is not allowed; allowed: {_allowed}");
     }
@@ -82,8 +82,8 @@ internal sealed class Setting<T> : ISetting
 
     private static (string EnvironmentVariable, string Key) NamesOf(string name)
     {
-        string[] words = name.Split('-');
-        string key = words[0] + string.Concat(words.Skip(1).Select(word => char.ToUpperInvariant(word[0]) + word[1..]));
+        var words = name.Split('-');
+        var key = words[0] + string.Concat(words.Skip(1).Select(word => char.ToUpperInvariant(word[0]) + word[1..]));
         return ("SKEIN_" + name.Replace('-', '_').ToUpperInvariant(), key);
     }
 }
@@ -106,7 +106,7 @@ internal static class Setting
     public static Setting<int?> OptionalNumber(string name, string description, int min, int max) =>
         new(name, "n", description, $"a whole number from {min} to {max}", null, (string text, out int? read) =>
         {
-            read = int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int value) ? value : null;
+            read = int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) ? value : null;
             return read >= min && read <= max;
         });
 
@@ -114,7 +114,7 @@ internal static class Setting
     public static Setting<double?> OptionalReal(string name, string description, double min, double max) =>
         new(name, "x", description, string.Create(CultureInfo.InvariantCulture, $"a number from {min} to {max}"), null, (string text, out double? read) =>
         {
-            read = double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) ? value : null;
+            read = double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) ? value : null;
             return read >= min && read <= max;
         });
 
@@ -155,7 +155,7 @@ internal static class Setting
     public static Setting<T> Choice<T>(string name, string description, T defaultValue)
         where T : struct, Enum
     {
-        string allowed = string.Join(", ", Enum.GetNames<T>().Select(item => item.ToLowerInvariant()));
+        var allowed = string.Join(", ", Enum.GetNames<T>().Select(item => item.ToLowerInvariant()));
         return new Setting<T>(name, "word", description, allowed, defaultValue, (string text, out T read) =>
             Enum.TryParse(text, ignoreCase: true, out read) && Enum.IsDefined(read) && !char.IsAsciiDigit(text[0]));
     }

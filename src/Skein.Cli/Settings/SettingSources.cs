@@ -54,7 +54,7 @@ internal sealed class SettingSources
     {
         try
         {
-            JsonObject file = JsonNode.Parse(File.ReadAllText(path), documentOptions: Lenient) as JsonObject
+            var file = JsonNode.Parse(File.ReadAllText(path), documentOptions: Lenient) as JsonObject
                 ?? throw new UsageException($"--config {path} is not a JSON object");
             // Members are read when they are first asked for: now, so that a key that stands twice is told as such.
             _ = file.Count;

@@ -10,8 +10,8 @@ internal static class Sizes
     /// <summary>Reads a whole number with the unit KiB, MiB, GiB or TiB; without a unit it is bytes.</summary>
     public static bool TryParse(string text, out long bytes)
     {
-        (string suffix, long unit) = Units.FirstOrDefault(candidate => text.EndsWith(candidate.Suffix, StringComparison.Ordinal), ("", 1));
-        bool isNumber = long.TryParse(text[..^suffix.Length], NumberStyles.None, CultureInfo.InvariantCulture, out long amount) && amount <= long.MaxValue / unit;
+        (var suffix, var unit) = Units.FirstOrDefault(candidate => text.EndsWith(candidate.Suffix, StringComparison.Ordinal), ("", 1));
+        var isNumber = long.TryParse(text[..^suffix.Length], NumberStyles.None, CultureInfo.InvariantCulture, out var amount) && amount <= long.MaxValue / unit;
         bytes = isNumber ? amount * unit : 0;
         return isNumber;
     }
@@ -19,7 +19,7 @@ internal static class Sizes
     /// <summary>In the largest unit of which it is a whole number.</summary>
     public static string Text(long bytes)
     {
-        (string suffix, long unit) = Units.FirstOrDefault(candidate => bytes >= candidate.Unit && bytes % candidate.Unit == 0, ("", 1));
+        (var suffix, var unit) = Units.FirstOrDefault(candidate => bytes >= candidate.Unit && bytes % candidate.Unit == 0, ("", 1));
         return string.Create(CultureInfo.InvariantCulture, $"{bytes / unit}{suffix}");
     }
 }

@@ -22,7 +22,7 @@ internal static partial class ProcessSignal
         const int NoSuchProcess = 3;
         if (SendSignal(processId, signal) == 0)
             return true;
-        int error = Marshal.GetLastPInvokeError();
+        var error = Marshal.GetLastPInvokeError();
         return error == NoSuchProcess
             ? false
             : throw new CommandFailedException($"signal {signal} to process {processId} was refused: error {error}");

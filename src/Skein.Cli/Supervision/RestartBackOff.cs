@@ -16,7 +16,7 @@ internal sealed class RestartBackOff(TimeSpan first)
     public TimeSpan Next(TimeSpan upFor)
     {
         ShortLives = upFor < Healthy ? ShortLives + 1 : 0;
-        double wait = first.TotalSeconds * Math.Pow(2, Math.Min(16, Math.Max(0, ShortLives - 1)));
+        var wait = first.TotalSeconds * Math.Pow(2, Math.Min(16, Math.Max(0, ShortLives - 1)));
         return TimeSpan.FromSeconds(Math.Min(wait, Math.Max(first.TotalSeconds, Longest.TotalSeconds)));
     }
 }

@@ -81,7 +81,7 @@ internal sealed class SupervisedMember(MemberSpec spec, TimeSpan restartDelay, F
     /// <returns>How it ended; null: as it wished, to be started again at once.</returns>
     private async Task<string?> LiveAsync(CancellationToken stop)
     {
-        using SupervisedProcess process = await StartProcessAsync();
+        using var process = await StartProcessAsync();
         _process = process;
         // Taken back when this life comes up.
         _lastLifeCameUp = false;
@@ -113,8 +113,8 @@ internal sealed class SupervisedMember(MemberSpec spec, TimeSpan restartDelay, F
 
     private async Task<bool> PauseAsync(string end, RestartBackOff backOff, CancellationToken stop)
     {
-        TimeSpan wait = backOff.Next(Volatile.Read(ref _upSince) is var since and not NeverUp ? time.GetElapsedTime(since) : TimeSpan.Zero);
-        string row = backOff.ShortLives > 1 ? $": its {backOff.ShortLives} last lives were short" : "";
+        var wait = backOff.Next(Volatile.Read(ref _upSince) is var since and not NeverUp ? time.GetElapsedTime(since) : TimeSpan.Zero);
+        var row = backOff.ShortLives > 1 ? $": its {backOff.ShortLives} last lives were short" : "";
         say(string.Create(CultureInfo.InvariantCulture, $"{Name} {end}; it starts again in {wait.TotalSeconds:0.#} s{row}"));
         try
         {
@@ -153,14 +153,14 @@ internal sealed class SupervisedMember(MemberSpec spec, TimeSpan restartDelay, F
         // The port of the first life, so that others find it there though all died at once; a life that did not come up may have found it taken.
         yield return "--gossip";
         yield return _ready is { } ready && _lastLifeCameUp ? ready.Gossip[(ready.Gossip.LastIndexOf(':') + 1)..] : "0";
-        foreach (string argument in spec.Arguments)
+        foreach (var argument in spec.Arguments)
             yield return argument;
         if (_revision is { } revision)
         {
             yield return "--revision";
             yield return revision;
         }
-        string join = string.Join(',', seeds());
+        var join = string.Join(',', seeds());
         if (join.Length > 0)
         {
             yield return "--join";

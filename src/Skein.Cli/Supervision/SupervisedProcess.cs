@@ -52,7 +52,7 @@ internal sealed class SupervisedProcess : IDisposable
     /// <exception cref="System.ComponentModel.Win32Exception">The system does not start it.</exception>
     public static SupervisedProcess Start(IEnumerable<string> arguments, Action<string> onError)
     {
-        IReadOnlyList<string> command = ThisProgram.CommandLine(arguments);
+        var command = ThisProgram.CommandLine(arguments);
         var start = new ProcessStartInfo(command[0], command.Skip(1));
         start.RedirectStandardInput = start.RedirectStandardOutput = start.RedirectStandardError = true;
         start.UseShellExecute = false;

@@ -28,7 +28,7 @@ internal sealed partial class Upstream(
             string? told = null;
             while (true)
             {
-                await using UpstreamReplica replica = await ConnectAsync(told, cancellationToken);
+                await using var replica = await ConnectAsync(told, cancellationToken);
                 using var presence = new UpstreamPresence(fleet, replica.Description, replica.Control);
                 Log.Served(logger, _name, string.Join(", ", replica.Description.Models), replica.Description.Slots);
                 told = await WatchAsync(replica, cancellationToken);
@@ -45,7 +45,7 @@ internal sealed partial class Upstream(
     /// <param name="cancellationToken">Gives up.</param>
     private async Task<UpstreamReplica> ConnectAsync(string? told, CancellationToken cancellationToken)
     {
-        for (TimeSpan pause = FirstPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
+        for (var pause = FirstPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
         {
             try
             {

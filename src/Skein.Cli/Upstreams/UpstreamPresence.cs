@@ -38,7 +38,7 @@ internal sealed class UpstreamPresence : IDisposable
     {
         lock (_gate)
         {
-            TimeSpan? graceLeft = _control.GraceLeft;
+            var graceLeft = _control.GraceLeft;
             if (!_isGone)
                 _fleet.Up(_description with { Draining = graceLeft is not null, HandOver = graceLeft == TimeSpan.Zero });
         }

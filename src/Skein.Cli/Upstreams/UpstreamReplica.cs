@@ -33,7 +33,7 @@ internal sealed class UpstreamReplica : IAsyncDisposable
     public static async Task<UpstreamReplica> StartAsync(
         OpenAiEngineOptions options, TimeSpan enginePatience, ulong generation, Action<WebApplicationBuilder> configure, CancellationToken cancellationToken)
     {
-        IInferenceEngine engine = await OpenAiEngine.ConnectAsync(options, TimeProvider.System, createHandler: null, cancellationToken);
+        var engine = await OpenAiEngine.ConnectAsync(options, TimeProvider.System, createHandler: null, cancellationToken);
         ReplicaApp? app = null;
         try
         {
@@ -43,7 +43,7 @@ internal sealed class UpstreamReplica : IAsyncDisposable
             };
             app = ReplicaApp.Build(replica, engine, configure);
             await app.StartAsync(cancellationToken);
-            EngineDescription description = await engine.DescribeAsync(cancellationToken);
+            var description = await engine.DescribeAsync(cancellationToken);
             return new UpstreamReplica(engine, app, new ReplicaDescription
             {
                 Id = new ReplicaId(UpstreamSettings.NameOf(options.BaseUrl), generation),

@@ -27,7 +27,7 @@ internal static class UpstreamSettings
     /// <exception cref="UsageException">A value is not allowed.</exception>
     public static IReadOnlyList<OpenAiEngineOptions> Read(SettingSources sources)
     {
-        int? slots = Slots.Read(sources);
+        var slots = Slots.Read(sources);
         List<OpenAiEngineOptions> upstreams = [.. Urls.Read(sources).Select(url => ServerSettings.Read("--upstream", url, sources, slots))];
         if (upstreams.Count == 0 && slots is not null)
             throw new UsageException($"--upstream-slots {slots} is for upstreams; allowed without --upstream: nothing");
@@ -41,9 +41,9 @@ internal static class UpstreamSettings
     {
         var read = new List<Uri>();
         urls = read;
-        foreach (string part in text.Split(',', StringSplitOptions.TrimEntries))
+        foreach (var part in text.Split(',', StringSplitOptions.TrimEntries))
         {
-            if (!Uri.TryCreate(part, UriKind.Absolute, out Uri? url) || url is not { Scheme: "http" or "https", UserInfo: "", Query: "", Fragment: "" })
+            if (!Uri.TryCreate(part, UriKind.Absolute, out var url) || url is not { Scheme: "http" or "https", UserInfo: "", Query: "", Fragment: "" })
                 return false;
             read.Add(url);
         }

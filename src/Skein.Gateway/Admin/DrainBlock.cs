@@ -16,8 +16,8 @@ internal static class DrainBlock
     {
         if (running == 0)
             return null;
-        string streams = running == 1 ? "1 stream runs" : $"{running} streams run";
-        string grace = graceLeft > TimeSpan.Zero
+        var streams = running == 1 ? "1 stream runs" : $"{running} streams run";
+        var grace = graceLeft > TimeSpan.Zero
             ? string.Create(CultureInfo.InvariantCulture, $"{Math.Ceiling(graceLeft.TotalSeconds):0} s of grace left")
             : "the grace is over";
         return $"{streams}, {grace}, {Elsewhere(draining, group)}";
@@ -32,8 +32,8 @@ internal static class DrainBlock
         ];
         if (others.Count == 0)
             return $"no other ready replica serves {string.Join(", ", draining.Models)}";
-        long slots = others.Sum(other => (long)other.Slots);
-        long free = others.Sum(other => Math.Max(0, (long)other.Slots - other.InFlight));
+        var slots = others.Sum(other => (long)other.Slots);
+        var free = others.Sum(other => Math.Max(0, (long)other.Slots - other.InFlight));
         return free == 0 ? $"no slot is free elsewhere ({slots} of {slots} in use)" : $"{free} of {slots} slots are free elsewhere";
     }
 }

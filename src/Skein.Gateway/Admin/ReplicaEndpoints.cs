@@ -32,7 +32,7 @@ internal static class ReplicaEndpoints
             AnswerAsync(() => replicas.LookAsync(name, stop)));
         endpoints.MapPost("/admin/v1/replicas/{name}/drain", (string name, HttpRequest request, ReplicaOperations replicas, CancellationToken stop) => AnswerAsync(async () =>
         {
-            DrainBody body = await ReadAsync<DrainBody>(request, """{"graceSeconds": 30}""", stop);
+            var body = await ReadAsync<DrainBody>(request, """{"graceSeconds": 30}""", stop);
             return await replicas.DrainAsync(name, TimeSpan.FromSeconds(Math.Clamp(body.GraceSeconds, -1, int.MaxValue)), stop);
         }));
         endpoints.MapPost("/admin/v1/replicas/{name}/undrain", (string name, HttpRequest request, ReplicaOperations replicas, CancellationToken stop) => AnswerAsync(async () =>
@@ -47,7 +47,7 @@ internal static class ReplicaEndpoints
         }));
         endpoints.MapPost("/admin/v1/replicas/{name}/restart", (string name, HttpRequest request, ReplicaOperations replicas, CancellationToken stop) => AnswerAsync(async () =>
         {
-            RestartBody body = await ReadAsync<RestartBody>(request, """{"revision": "r2"}""", stop);
+            var body = await ReadAsync<RestartBody>(request, """{"revision": "r2"}""", stop);
             if (body.Revision is not { } revision || !RevisionName.IsValid(revision))
                 throw AdminRefusedException.Invalid($"revision '{body.Revision}' is not allowed; allowed: {RevisionName.Allowed}");
             await replicas.RestartAsync(name, revision, stop);
@@ -63,7 +63,7 @@ internal static class ReplicaEndpoints
         }
         catch (AdminRefusedException refused)
         {
-            string type = refused.Status < 500 ? "invalid_request_error" : "server_error";
+            var type = refused.Status < 500 ? "invalid_request_error" : "server_error";
             return Results.Json(new { error = new { message = refused.Message, type, code = refused.Code } }, statusCode: refused.Status);
         }
     }

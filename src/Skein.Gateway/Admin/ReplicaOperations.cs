@@ -46,10 +46,10 @@ internal sealed class ReplicaOperations(IMemberDirectory directory, FleetTracker
     {
         if (fleet.Current.Replicas.FirstOrDefault(replica => replica.Id.Name == name) is { } found)
             return found;
-        IReadOnlyList<MemberStatus> members = directory.Members;
+        var members = directory.Members;
         if (members.FirstOrDefault(member => member.Name == name) is not { } member)
         {
-            string allowed = string.Join(", ", members.Where(other => other.Role == Roles.Replica && other.State == "alive").Select(other => other.Name).Take(16));
+            var allowed = string.Join(", ", members.Where(other => other.Role == Roles.Replica && other.State == "alive").Select(other => other.Name).Take(16));
             throw new AdminRefusedException(404, "unknown_member", $"'{name}' is no member of the group; allowed: {(allowed.Length > 0 ? allowed : "no replica is alive")}");
         }
         throw member.Role == Roles.Replica
@@ -59,14 +59,14 @@ internal sealed class ReplicaOperations(IMemberDirectory directory, FleetTracker
 
     private async Task<ReplicaRow> DrainCallAsync(string name, Func<ReplicaAdmin.ReplicaAdminClient, DateTime, AsyncUnaryCall<DrainStatus>> call)
     {
-        Replica replica = Find(name);
-        DrainStatus status = await CallAsync(replica.Description.Address, name, call);
-        LoadReport load = status.Load ?? new LoadReport();
+        var replica = Find(name);
+        var status = await CallAsync(replica.Description.Address, name, call);
+        var load = status.Load ?? new LoadReport();
         // What it says of its drain counts here before the group has heard of it.
         admission.Report(replica, load);
         var graceLeft = TimeSpan.FromMilliseconds(status.GraceLeftMs);
-        IReadOnlyList<MemberStatus> members = directory.Members;
-        string? blocked = members.FirstOrDefault(member => member.Name == name) is { } self
+        var members = directory.Members;
+        var blocked = members.FirstOrDefault(member => member.Name == name) is { } self
             ? DrainBlock.Tell(self, (int)load.Running, graceLeft, members)
             : null;
         return new ReplicaRow(
@@ -76,13 +76,13 @@ internal sealed class ReplicaOperations(IMemberDirectory directory, FleetTracker
     /// <summary>A connection of its own: operators' calls are few, and must not wait behind streams.</summary>
     private async Task<T> CallAsync<T>(string address, string name, Func<ReplicaAdmin.ReplicaAdminClient, DateTime, AsyncUnaryCall<T>> call)
     {
-        using GrpcChannel channel = GrpcChannel.ForAddress($"http://{address}", new GrpcChannelOptions
+        using var channel = GrpcChannel.ForAddress($"http://{address}", new GrpcChannelOptions
         {
             HttpHandler = new SocketsHttpHandler { UseProxy = false, ConnectTimeout = link.ConnectTimeout }, DisposeHttpClient = true, MaxRetryAttempts = 1,
         });
         try
         {
-            using AsyncUnaryCall<T> asked = call(new ReplicaAdmin.ReplicaAdminClient(channel), time.GetUtcNow().UtcDateTime + Patience);
+            using var asked = call(new ReplicaAdmin.ReplicaAdminClient(channel), time.GetUtcNow().UtcDateTime + Patience);
             return await asked;
         }
         catch (RpcException error)

@@ -19,7 +19,7 @@ internal sealed class ReplicaProbe(IReplicaLink link, TimeProvider time)
         using var patience = new CancellationTokenSource(Patience, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
         var rows = new List<ProbeRow>();
-        foreach (string model in replica.Description.Models)
+        foreach (var model in replica.Description.Models)
         {
             try
             {
@@ -44,10 +44,10 @@ internal sealed class ReplicaProbe(IReplicaLink link, TimeProvider time)
             RequestId = $"probe-{replica.Id.Name}", Model = model, Text = "Hello", MaxTokens = AnswerTokens, N = 1, Attempt = 1,
             Sampling = new Sampling { Temperature = 0, Seed = 1 },
         };
-        long asked = time.GetTimestamp();
-        int tokens = 0;
-        bool finished = false;
-        await foreach (GenerateFrame frame in link.GenerateAsync(replica, request, cancellationToken))
+        var asked = time.GetTimestamp();
+        var tokens = 0;
+        var finished = false;
+        await foreach (var frame in link.GenerateAsync(replica, request, cancellationToken))
         {
             tokens += (int)frame.Count;
             finished |= frame.Finish is not null;

@@ -18,7 +18,7 @@ internal static class JsonType
     {
         if (request.HasJsonContentType())
             return null;
-        string type = request.ContentType is { Length: > 0 } given ? given : "missing";
+        var type = request.ContentType is { Length: > 0 } given ? given : "missing";
         return $"content-type: {Shown(type)}; allowed: application/json (with curl: -H 'content-type: application/json')";
     }
 

@@ -26,7 +26,7 @@ internal sealed class RequestMemoryBudget
         /// <exception cref="SessionException">All bodies together would hold too much.</exception>
         public void GrowTo(long bytes)
         {
-            long more = bytes - _held;
+            var more = bytes - _held;
             if (Interlocked.Add(ref memory._bytes, more) > mostOfAll)
             {
                 Interlocked.Add(ref memory._bytes, -more);

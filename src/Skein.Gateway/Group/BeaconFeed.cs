@@ -19,16 +19,16 @@ internal sealed class BeaconFeed(FleetTracker fleet, AdmissionQueue admission)
     /// <summary>Takes over what came since the last poll.</summary>
     public void Poll(IMembership membership)
     {
-        FleetSnapshot now = fleet.Current;
+        var now = fleet.Current;
         if (now != _seen)
         {
             _taken = now.Replicas.ToDictionary(replica => replica.Id, replica => _taken.GetValueOrDefault(replica.Id));
             _seen = now;
         }
         _news.Clear();
-        foreach (Replica replica in now.Replicas)
+        foreach (var replica in now.Replicas)
         {
-            if (!membership.TryGetBeacon(replica.Id.Name, out LoadBeacon? beacon)
+            if (!membership.TryGetBeacon(replica.Id.Name, out var beacon)
                 || beacon.Generation != replica.Id.Generation
                 || beacon.Sequence <= _taken[replica.Id])
                 continue;

@@ -23,7 +23,7 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
     {
         get
         {
-            IReadOnlyDictionary<ReplicaId, string> health = Health();
+            var health = Health();
             return [.. Group.OrderBy(member => member.Role, StringComparer.Ordinal).ThenBy(member => member.Name, StringComparer.Ordinal).Select(member => StatusOf(member, health))];
         }
     }
@@ -43,9 +43,9 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
         lock (_firstSeen)
         {
             var models = new List<ServedModel>();
-            foreach (string name in fleet.Current.ServedModels.Order(StringComparer.Ordinal))
+            foreach (var name in fleet.Current.ServedModels.Order(StringComparer.Ordinal))
             {
-                if (!_firstSeen.TryGetValue(name, out DateTimeOffset firstSeen))
+                if (!_firstSeen.TryGetValue(name, out var firstSeen))
                     _firstSeen[name] = firstSeen = time.GetUtcNow();
                 models.Add(new ServedModel(new ModelDescription { Name = name }, firstSeen));
             }
@@ -78,8 +78,8 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
 
     private MemberStatus StatusOf(Member member, IReadOnlyDictionary<ReplicaId, string> health)
     {
-        MemberMetadata metadata = member.Metadata;
-        (int inFlight, int queued) = LoadOf(member);
+        var metadata = member.Metadata;
+        (var inFlight, var queued) = LoadOf(member);
         return new MemberStatus
         {
             Name = member.Name,
@@ -113,7 +113,7 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
             return (statistics.Sessions, admission.Waiting);
         if (!member.IsLive)
             return (0, 0);
-        return _membership is { } membership && membership.TryGetBeacon(member.Name, out LoadBeacon? beacon)
+        return _membership is { } membership && membership.TryGetBeacon(member.Name, out var beacon)
             ? (beacon.InFlight, beacon.Queued)
             : (member.InFlight ?? 0, member.Queued ?? 0);
     }

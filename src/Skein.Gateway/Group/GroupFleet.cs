@@ -53,14 +53,14 @@ internal sealed class GroupFleet : IFleetSource, IDescriptionBook
     {
         List<Member> replicas = [.. snapshot.Members.Where(member => member.Role == Roles.Replica)];
         List<ReplicaDescription> live = [.. replicas.Where(replica => replica.IsLive && IsAddress(replica.Metadata.Grpc)).Select(Describe)];
-        foreach (ReplicaId gone in _described.Keys.Except(live.Select(replica => replica.Id)).ToList())
+        foreach (var gone in _described.Keys.Except(live.Select(replica => replica.Id)).ToList())
             _described.Remove(gone);
         _everOffered.UnionWith(replicas.SelectMany(replica => replica.Metadata.Models));
         _everOffered.UnionWith(live.SelectMany(replica => replica.Models));
         // A group without any replica, dead or alive, is one still being gathered, and so is one with a replica that has not told its models:
         // nothing can be called unknown in it.
         IsGathered = snapshot.Seeds.IsEmpty || snapshot.Seeds.Any(seed => seed.Reached);
-        bool complete = replicas.Count > 0
+        var complete = replicas.Count > 0
             && IsGathered
             && live.TrueForAll(HasToldItsModels);
         _current = new FleetView(live, [.. _everOffered], complete);
@@ -71,14 +71,14 @@ internal sealed class GroupFleet : IFleetSource, IDescriptionBook
 
     // What a member tells is input from outside: an address that is none must not reach a request.
     private static bool IsAddress(string address) =>
-        Uri.TryCreate($"http://{address}", UriKind.Absolute, out Uri? uri) && uri is { Port: > 0, AbsolutePath: "/", Query: "", UserInfo: "" };
+        Uri.TryCreate($"http://{address}", UriKind.Absolute, out var uri) && uri is { Port: > 0, AbsolutePath: "/", Query: "", UserInfo: "" };
 
     private ReplicaDescription Describe(Member replica)
     {
-        MemberMetadata metadata = replica.Metadata;
+        var metadata = replica.Metadata;
         var id = new ReplicaId(replica.Name, replica.Generation);
-        ulong digest = metadata.ModelsDigest ^ metadata.Fingerprint;
-        DescribedModels? described = _described.TryGetValue(id, out DescribedModels? answer) && answer.Digest == digest ? answer : null;
+        var digest = metadata.ModelsDigest ^ metadata.Fingerprint;
+        var described = _described.TryGetValue(id, out var answer) && answer.Digest == digest ? answer : null;
         return new ReplicaDescription
         {
             Id = id,

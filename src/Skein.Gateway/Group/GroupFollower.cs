@@ -25,7 +25,7 @@ internal sealed partial class GroupFollower(
     {
         _membership = membership;
         directory.Follow(membership);
-        MembershipSnapshot first = membership.Current;
+        var first = membership.Current;
         Take(first);
         fleet.ConnectionBroken += OnConnectionBroken;
         _following = Task.WhenAll(
@@ -69,7 +69,7 @@ internal sealed partial class GroupFollower(
         {
             while (true)
             {
-                MembershipSnapshot snapshot = await membership.WaitForChangeAsync(version, _stop.Token);
+                var snapshot = await membership.WaitForChangeAsync(version, _stop.Token);
                 version = snapshot.Version;
                 TryTake(snapshot);
             }

@@ -56,7 +56,7 @@ internal sealed class BusAttempt : IDisposable
     public bool TryRead([NotNullWhen(true)] out GenerateFrame? frame)
     {
         frame = null;
-        if (_cancellation.IsCancellationRequested || !_inbox.Reader.TryRead(out ReceivedFrame received))
+        if (_cancellation.IsCancellationRequested || !_inbox.Reader.TryRead(out var received))
             return false;
         frame = received.Frame;
         if (received.Bytes == 0)
@@ -79,7 +79,7 @@ internal sealed class BusAttempt : IDisposable
             Fail(new LinkException(LinkError.EngineFailed, $"the replica sent more than the {WindowBytes} bytes it had credit for"));
             return;
         }
-        int bytes = frame.CalculateSize();
+        var bytes = frame.CalculateSize();
         frame.Stream = 0;
         Interlocked.Add(ref _owedBytes, bytes);
         _inbox.Writer.TryWrite(new ReceivedFrame(frame, bytes));

@@ -52,8 +52,8 @@ internal sealed class BusOrderQueue
 
     private void Fill(BusOrders message)
     {
-        int bytes = 0;
-        while (bytes < MessageBytes && _orders.Reader.TryRead(out Order order))
+        var bytes = 0;
+        while (bytes < MessageBytes && _orders.Reader.TryRead(out var order))
         {
             if (order.Attempt is not { } attempt)
             {

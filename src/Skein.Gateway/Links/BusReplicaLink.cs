@@ -30,16 +30,16 @@ internal sealed class BusReplicaLink(ReplicaChannels channels) : IReplicaLink
         Replica replica, GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        using BusAttempt attempt = Start(replica, request, cancellationToken);
+        using var attempt = Start(replica, request, cancellationToken);
         if (await IsUnknownAsync(attempt))
         {
-            await foreach (GenerateFrame frame in _calls.GenerateAsync(replica, request, cancellationToken))
+            await foreach (var frame in _calls.GenerateAsync(replica, request, cancellationToken))
                 yield return frame;
             yield break;
         }
         while (await attempt.WaitToReadAsync())
         {
-            while (attempt.TryRead(out GenerateFrame? frame))
+            while (attempt.TryRead(out var frame))
                 yield return frame;
             cancellationToken.ThrowIfCancellationRequested();
         }

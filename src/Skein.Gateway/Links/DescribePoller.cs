@@ -41,16 +41,16 @@ internal sealed class DescribePoller : IDisposable
         lock (_gate)
         {
             var greeted = new Dictionary<Replica, ulong>(_greeted.Count);
-            foreach (Replica replica in _fleet.Current.Replicas)
+            foreach (var replica in _fleet.Current.Replicas)
             {
-                ReplicaDescription known = replica.Description;
-                if (!_greeted.TryGetValue(replica, out ulong digest) || digest != known.ModelsDigest)
+                var known = replica.Description;
+                if (!_greeted.TryGetValue(replica, out var digest) || digest != known.ModelsDigest)
                     newcomers.Add((replica, known));
                 greeted[replica] = known.ModelsDigest;
             }
             _greeted = greeted;
         }
-        foreach ((Replica replica, ReplicaDescription known) in newcomers)
+        foreach ((var replica, var known) in newcomers)
             _ = GreetAsync(replica, known, _stop.Token);
     }
 
@@ -58,7 +58,7 @@ internal sealed class DescribePoller : IDisposable
     {
         try
         {
-            for (TimeSpan pause = FirstPause; StillCounts(replica, known); pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
+            for (var pause = FirstPause; StillCounts(replica, known); pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
             {
                 if (await AskAsync(replica, stop) is { } answer)
                 {

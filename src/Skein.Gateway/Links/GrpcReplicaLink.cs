@@ -12,7 +12,7 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
     public async IAsyncEnumerable<GenerateFrame> GenerateAsync(
         Replica replica, GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using AsyncServerStreamingCall<GenerateFrame> call = Start(replica, request, cancellationToken);
+        using var call = Start(replica, request, cancellationToken);
         while (await MoveNextAsync(call, cancellationToken))
             yield return call.ResponseStream.Current;
     }
@@ -28,7 +28,7 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
     {
         try
         {
-            using AsyncUnaryCall<TResponse> call = start(channels.ClientOf(replica));
+            using var call = start(channels.ClientOf(replica));
             await call;
         }
         catch (RpcException error)

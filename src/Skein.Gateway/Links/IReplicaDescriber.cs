@@ -29,7 +29,7 @@ internal sealed class GrpcReplicaDescriber(ReplicaChannels channels) : IReplicaD
     {
         try
         {
-            DescribeResponse answer = await channels.ClientOf(replica).DescribeAsync(new DescribeRequest(), cancellationToken: cancellationToken);
+            var answer = await channels.ClientOf(replica).DescribeAsync(new DescribeRequest(), cancellationToken: cancellationToken);
             _ = channels.BusOf(replica);
             return answer;
         }

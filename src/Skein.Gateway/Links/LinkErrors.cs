@@ -14,8 +14,8 @@ internal static class LinkErrors
 {
     public static LinkException From(RpcException error)
     {
-        RpcStatus? details = error.GetRpcStatus();
-        LinkError kind = OfStatus(error.StatusCode, details) ?? OfConnection(error.Status.DebugException) ?? LinkError.EngineFailed;
+        var details = error.GetRpcStatus();
+        var kind = OfStatus(error.StatusCode, details) ?? OfConnection(error.Status.DebugException) ?? LinkError.EngineFailed;
         return new LinkException(kind, error.Status.Detail, details?.GetDetail<SlotRefusal>()?.Load, error);
     }
 

@@ -32,7 +32,7 @@ internal sealed class ReplicaChannels : IDisposable
     public Inference.InferenceClient ClientOf(Replica replica) => ChannelOf(replica).Client;
 
     /// <summary>False once the replica was found to know no bus.</summary>
-    public bool HasBus(Replica replica) => !_channels.TryGetValue(replica.Id, out Channel? channel) || channel.HasBus;
+    public bool HasBus(Replica replica) => !_channels.TryGetValue(replica.Id, out var channel) || channel.HasBus;
 
     /// <summary>The bus to a replica: a new one where none is, or the last one broke.</summary>
     /// <exception cref="ObjectDisposedException">The replica left.</exception>
@@ -41,13 +41,13 @@ internal sealed class ReplicaChannels : IDisposable
     public void Dispose()
     {
         _fleet.Changed -= CloseThoseThatLeft;
-        foreach (ReplicaId id in _channels.Keys)
+        foreach (var id in _channels.Keys)
             Close(id);
     }
 
     private Channel ChannelOf(Replica replica)
     {
-        Channel channel = _channels.GetOrAdd(replica.Id, static (_, of) => of.Channels.Open(of.Replica), (Channels: this, Replica: replica));
+        var channel = _channels.GetOrAdd(replica.Id, static (_, of) => of.Channels.Open(of.Replica), (Channels: this, Replica: replica));
         channel.UsedFor(replica);
         return channel;
     }
@@ -55,7 +55,7 @@ internal sealed class ReplicaChannels : IDisposable
     // Opening makes no connection yet: a channel that loses the race to be added costs nothing but itself.
     private Channel Open(Replica replica)
     {
-        LinkOptions options = _options;
+        var options = _options;
         var handler = new SocketsHttpHandler
         {
             UseProxy = false,
@@ -67,7 +67,7 @@ internal sealed class ReplicaChannels : IDisposable
             KeepAlivePingDelay = options.KeepAliveInterval,
             KeepAlivePingTimeout = options.KeepAliveTimeout,
         };
-        GrpcChannel channel = GrpcChannel.ForAddress($"http://{replica.Description.Address}", new GrpcChannelOptions
+        var channel = GrpcChannel.ForAddress($"http://{replica.Description.Address}", new GrpcChannelOptions
         {
             HttpHandler = handler,
             DisposeHttpClient = true,
@@ -83,7 +83,7 @@ internal sealed class ReplicaChannels : IDisposable
     private void CloseThoseThatLeft()
     {
         HashSet<ReplicaId> present = [.. _fleet.Current.Replicas.Select(replica => replica.Id)];
-        foreach ((ReplicaId id, Channel channel) in _channels)
+        foreach ((var id, var channel) in _channels)
         {
             if (!present.Contains(id) && !channel.IsInUse)
                 Close(id);
@@ -92,7 +92,7 @@ internal sealed class ReplicaChannels : IDisposable
 
     private void Close(ReplicaId id)
     {
-        if (_channels.TryRemove(id, out Channel? channel))
+        if (_channels.TryRemove(id, out var channel))
             channel.Connection.Dispose();
     }
 

@@ -66,8 +66,8 @@ internal sealed class TokenBus
 
     private async Task ReadAsync()
     {
-        LinkError error = LinkError.ConnectionLost;
-        string message = "the replica closed the bus";
+        var error = LinkError.ConnectionLost;
+        var message = "the replica closed the bus";
         Exception? cause = null;
         try
         {
@@ -83,8 +83,8 @@ internal sealed class TokenBus
         {
             // A connection that could not be made, or was closed here, is told as a cancel; the call's status may know better.
             _call.Dispose();
-            Status status = _call.GetStatus();
-            Exception? told = status.DebugException ?? (_unsendable is null ? end : null);
+            var status = _call.GetStatus();
+            var told = status.DebugException ?? (_unsendable is null ? end : null);
             (error, message, cause) = (LinkErrors.OfConnection(told) ?? error, status.Detail.Length > 0 ? status.Detail : end.Message, end);
         }
         catch (Exception end)
@@ -94,7 +94,7 @@ internal sealed class TokenBus
         _broken = true;
         _orders.Close();
         _call.Dispose();
-        foreach ((ulong stream, BusAttempt attempt) in _attempts)
+        foreach ((var stream, var attempt) in _attempts)
         {
             if (_attempts.TryRemove(stream, out _))
                 attempt.Fail(new LinkException(error, message, load: null, _unsendable ?? cause));
@@ -120,16 +120,16 @@ internal sealed class TokenBus
 
     private void Deal(BusFrames message)
     {
-        foreach (GenerateFrame frame in message.Frames)
+        foreach (var frame in message.Frames)
         {
             // Those that have left may have frames on their way.
-            if (_attempts.TryGetValue(frame.Stream, out BusAttempt? attempt))
+            if (_attempts.TryGetValue(frame.Stream, out var attempt))
                 attempt.Deliver(frame);
         }
-        foreach (BusEnd end in message.Ends)
+        foreach (var end in message.Ends)
         {
-            LinkException? failure = end.Status.IsEmpty ? null : LinkErrors.From(RpcStatus.Parser.ParseFrom(end.Status));
-            if (!_attempts.TryRemove(end.Stream, out BusAttempt? attempt))
+            var failure = end.Status.IsEmpty ? null : LinkErrors.From(RpcStatus.Parser.ParseFrom(end.Status));
+            if (!_attempts.TryRemove(end.Stream, out var attempt))
                 continue;
             if (failure is null)
                 attempt.Complete();
@@ -140,7 +140,7 @@ internal sealed class TokenBus
             _orders.Decline(message.Offer);
         if (message.Beat)
         {
-            foreach ((_, BusAttempt attempt) in _attempts)
+            foreach ((_, var attempt) in _attempts)
                 attempt.Beat();
         }
     }

@@ -30,7 +30,7 @@ internal sealed class HostGuard
     {
         if (_isOpen || !host.HasValue)
             return true;
-        string name = host.Host.TrimEnd('.');
+        var name = host.Host.TrimEnd('.');
         return !name.Contains('.') || IPAddress.TryParse(name, out _) || name.EndsWith(".localhost", StringComparison.OrdinalIgnoreCase) || _allowed.Contains(name);
     }
 }

@@ -31,7 +31,7 @@ internal sealed class RequestGuardMiddleware(GatewayOptions options)
             return new ErrorAnswer(StatusCodes.Status403Forbidden, SessionErrors.InvalidRequestType, "host_not_allowed",
                 $"host '{request.Host.Host}' is not allowed; allowed: an IP address, localhost, a name without dots, or what --allowed-hosts names");
         }
-        int bytes = HeaderBytes(request.Headers);
+        var bytes = HeaderBytes(request.Headers);
         return bytes <= options.MaxRequestHeadersBytes ? null : new ErrorAnswer(
             StatusCodes.Status431RequestHeaderFieldsTooLarge, SessionErrors.InvalidRequestType, "request_headers_too_large",
             $"the headers have {bytes} bytes; allowed: up to {options.MaxRequestHeadersBytes} bytes");
@@ -39,10 +39,10 @@ internal sealed class RequestGuardMiddleware(GatewayOptions options)
 
     private static int HeaderBytes(IHeaderDictionary headers)
     {
-        int bytes = 0;
-        foreach ((string name, Microsoft.Extensions.Primitives.StringValues values) in headers)
+        var bytes = 0;
+        foreach ((var name, var values) in headers)
         {
-            for (int i = 0; i < values.Count; i++)
+            for (var i = 0; i < values.Count; i++)
                 bytes += name.Length + (values[i]?.Length ?? 0) + LineOverheadBytes;
         }
         return bytes;

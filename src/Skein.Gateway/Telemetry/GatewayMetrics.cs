@@ -115,7 +115,7 @@ internal sealed class GatewayMetrics : IDisposable
 
     private static IEnumerable<Measurement<long>> Hedges(IFleetVitals vitals)
     {
-        (long asked, long won) = vitals.Hedges;
+        (var asked, var won) = vitals.Hedges;
         yield return new(asked, new KeyValuePair<string, object?>(MetricNames.Outcome, "asked"));
         yield return new(won, new KeyValuePair<string, object?>(MetricNames.Outcome, "won"));
     }

@@ -13,7 +13,7 @@ internal sealed class UpstreamDirectory(GroupDirectory group, UpstreamFleet upst
     {
         get
         {
-            IReadOnlyDictionary<ReplicaId, string> health = group.Health();
+            var health = group.Health();
             return
             [
                 .. group.Members.Concat(upstreams.Upstreams.Select(upstream => StatusOf(upstream.Key, upstream.Value, health)))
@@ -25,7 +25,7 @@ internal sealed class UpstreamDirectory(GroupDirectory group, UpstreamFleet upst
     // Nobody else leases on it: this gateway's leases are its load.
     private MemberStatus StatusOf(string name, ReplicaDescription? replica, IReadOnlyDictionary<ReplicaId, string> health)
     {
-        Replica? tracked = replica is null ? null : fleet.Current.Replicas.FirstOrDefault(candidate => candidate.Id == replica.Id);
+        var tracked = replica is null ? null : fleet.Current.Replicas.FirstOrDefault(candidate => candidate.Id == replica.Id);
         var status = new MemberStatus { Name = name, Role = Roles.Replica, State = tracked is null ? "dead" : tracked.Reachable ? "alive" : "suspect", Http = name };
         if (replica is null)
             return status;

@@ -62,7 +62,7 @@ internal sealed class UpstreamFleet : IFleetSource, IUpstreams, IDisposable
     {
         lock (_gate)
         {
-            FleetView group = _group.Current;
+            var group = _group.Current;
             _current = _upstreams.Count == 0 ? group : new FleetView(
                 [.. group.Replicas, .. _upstreams.Values.OfType<ReplicaDescription>()],
                 [.. group.KnownModels.Union(_everOffered, StringComparer.Ordinal)],

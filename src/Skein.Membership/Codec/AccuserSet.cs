@@ -15,7 +15,7 @@ internal struct AccuserSet
 
     public readonly bool Contains(ulong id)
     {
-        for (int i = 0; i < Count; i++)
+        for (var i = 0; i < Count; i++)
             if (_ids[i] == id)
                 return true;
         return false;
@@ -33,7 +33,7 @@ internal struct AccuserSet
     /// <summary>Answers how many ids were copied.</summary>
     public readonly int CopyTo(Span<ulong> ids)
     {
-        for (int i = 0; i < Count; i++)
+        for (var i = 0; i < Count; i++)
             ids[i] = _ids[i];
         return Count;
     }

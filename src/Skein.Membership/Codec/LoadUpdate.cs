@@ -18,9 +18,9 @@ internal struct LoadUpdate
         var reader = new ProtoReader(bytes);
         while (!reader.AtEnd)
         {
-            if (!reader.TryReadTag(out int field, out WireType type))
+            if (!reader.TryReadTag(out var field, out var type))
                 return false;
-            bool read = (field, type) switch
+            var read = (field, type) switch
             {
                 (1, WireType.Fixed64) => reader.TryReadFixed64(out load.Id),
                 (2, WireType.Varint) => reader.TryReadUInt32(out load.Life),
@@ -37,7 +37,7 @@ internal struct LoadUpdate
 
     public readonly void WriteTo(ref ProtoWriter writer, int field)
     {
-        int start = writer.BeginMessage(field, lengthBytes: 1);
+        var start = writer.BeginMessage(field, lengthBytes: 1);
         writer.Fixed64(1, Id);
         writer.Varint(2, Life);
         writer.Varint(3, Sequence);

@@ -26,7 +26,7 @@ internal ref struct MemberUpdate
         MemberUpdate read = default;
         var reader = new ProtoReader(bytes);
         while (!reader.AtEnd)
-            if (!reader.TryReadTag(out int field, out WireType type) || !TryReadField(ref reader, field, type, ref read))
+            if (!reader.TryReadTag(out var field, out var type) || !TryReadField(ref reader, field, type, ref read))
                 return false;
         update = read;
         return update.Id != 0 && update.Generation != 0 && update.Name.IsEmpty == update.Address.IsNone;
@@ -43,11 +43,11 @@ internal ref struct MemberUpdate
             case (3, WireType.Varint):
                 return reader.TryReadUInt32(out update.Incarnation);
             case (4, WireType.Varint):
-                return reader.TryReadUInt32(out uint state) && TryConvert(state, out update.State);
+                return reader.TryReadUInt32(out var state) && TryConvert(state, out update.State);
             case (5, WireType.Bytes):
                 return reader.TryReadBytes(out update.Name) && MemberName.IsValid(update.Name);
             case (6, WireType.Bytes):
-                return reader.TryReadBytes(out ReadOnlySpan<byte> address) && PeerAddress.TryRead(address, out update.Address);
+                return reader.TryReadBytes(out var address) && PeerAddress.TryRead(address, out update.Address);
             case (7, WireType.Bytes):
                 return TryReadIds(ref reader, ref update.Accusers);
             case (8, WireType.Bytes):
@@ -71,11 +71,11 @@ internal ref struct MemberUpdate
 
     private static bool TryReadIds(scoped ref ProtoReader reader, ref AccuserSet ids)
     {
-        if (!reader.TryReadBytes(out ReadOnlySpan<byte> packed) || packed.Length > WireLimits.Accusers * 8 || packed.Length % 8 != 0)
+        if (!reader.TryReadBytes(out var packed) || packed.Length > WireLimits.Accusers * 8 || packed.Length % 8 != 0)
             return false;
         var inner = new ProtoReader(packed);
         while (!inner.AtEnd)
-            if (!inner.TryReadFixed64(out ulong id) || (id != 0 && !ids.Add(id)))
+            if (!inner.TryReadFixed64(out var id) || (id != 0 && !ids.Add(id)))
                 return false;
         return true;
     }
@@ -84,7 +84,7 @@ internal ref struct MemberUpdate
     {
         Span<byte> address = stackalloc byte[18];
         Span<ulong> ids = stackalloc ulong[WireLimits.Accusers];
-        int start = writer.BeginMessage(field);
+        var start = writer.BeginMessage(field);
         writer.Fixed64(1, Id);
         writer.Varint(2, Generation);
         writer.Varint(3, Incarnation);

@@ -15,14 +15,14 @@ internal struct MemberVersion
         var reader = new ProtoReader(bytes);
         while (!reader.AtEnd)
         {
-            if (!reader.TryReadTag(out int field, out WireType type))
+            if (!reader.TryReadTag(out var field, out var type))
                 return false;
-            bool read = (field, type) switch
+            var read = (field, type) switch
             {
                 (1, WireType.Fixed64) => reader.TryReadFixed64(out version.Id),
                 (2, WireType.Varint) => reader.TryReadVarint(out version.Generation),
                 (3, WireType.Varint) => reader.TryReadUInt32(out version.Incarnation),
-                (4, WireType.Varint) => reader.TryReadUInt32(out uint state) && MemberUpdate.TryConvert(state, out version.State),
+                (4, WireType.Varint) => reader.TryReadUInt32(out var state) && MemberUpdate.TryConvert(state, out version.State),
                 (5, WireType.Varint) => reader.TryReadUInt32(out version.MetadataSequence),
                 _ => reader.TrySkip(type),
             };
@@ -34,7 +34,7 @@ internal struct MemberVersion
 
     public readonly void WriteTo(ref ProtoWriter writer, int field)
     {
-        int start = writer.BeginMessage(field);
+        var start = writer.BeginMessage(field);
         writer.Fixed64(1, Id);
         writer.Varint(2, Generation);
         writer.Varint(3, Incarnation);

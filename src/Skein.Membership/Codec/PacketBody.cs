@@ -32,7 +32,7 @@ internal ref struct PacketBody
         PacketBody read = default;
         var reader = new ProtoReader(bytes);
         while (!reader.AtEnd)
-            if (!reader.TryReadTag(out int field, out WireType type) || !TryReadField(ref reader, field, type, ref read))
+            if (!reader.TryReadTag(out var field, out var type) || !TryReadField(ref reader, field, type, ref read))
                 return false;
         body = read;
         body._bytes = bytes;
@@ -44,7 +44,7 @@ internal ref struct PacketBody
         switch (field, type)
         {
             case (1, WireType.Varint):
-                bool read = reader.TryReadUInt32(out uint kind);
+                var read = reader.TryReadUInt32(out var kind);
                 body.Kind = (PacketKind)kind;
                 return read && kind <= (uint)PacketKind.State;
             case (2, WireType.Varint):
@@ -54,17 +54,17 @@ internal ref struct PacketBody
             case (4, WireType.Fixed64):
                 return reader.TryReadFixed64(out body.Digest);
             case (5, WireType.Bytes):
-                return reader.TryReadBytes(out ReadOnlySpan<byte> address) && PeerAddress.TryRead(address, out body.TargetAddress);
+                return reader.TryReadBytes(out var address) && PeerAddress.TryRead(address, out body.TargetAddress);
             case (UpdatesField, WireType.Bytes):
-                return reader.TryReadBytes(out ReadOnlySpan<byte> update) && MemberUpdate.TryRead(update, out _);
+                return reader.TryReadBytes(out var update) && MemberUpdate.TryRead(update, out _);
             case (LoadsField, WireType.Bytes):
-                return reader.TryReadBytes(out ReadOnlySpan<byte> load) && LoadUpdate.TryRead(load, out _);
+                return reader.TryReadBytes(out var load) && LoadUpdate.TryRead(load, out _);
             case (8, WireType.Bytes):
                 return reader.TryReadBytes(out body.BucketDigests);
             case (9, WireType.Bytes):
                 return reader.TryReadBytes(out body.Buckets) && body.Buckets.Length <= WireLimits.Buckets;
             case (VersionsField, WireType.Bytes):
-                return reader.TryReadBytes(out ReadOnlySpan<byte> version) && MemberVersion.TryRead(version, out _);
+                return reader.TryReadBytes(out var version) && MemberVersion.TryRead(version, out _);
             case (11, WireType.Bytes):
                 return reader.TryReadBytes(out body.Wanted) && body.Wanted.Length % 8 == 0 && body.Wanted.Length <= WireLimits.Wanted * 8;
             case (12, WireType.Varint):
@@ -91,7 +91,7 @@ internal ref struct PacketBody
 
         public bool TryNext(out ReadOnlySpan<byte> item)
         {
-            while (!_reader.AtEnd && _reader.TryReadTag(out int field, out WireType type))
+            while (!_reader.AtEnd && _reader.TryReadTag(out var field, out var type))
             {
                 if (field == _field && type == WireType.Bytes)
                     return _reader.TryReadBytes(out item);

@@ -40,25 +40,25 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
             throw new ArgumentException("keys cannot be switched on or off in a running cluster", nameof(next));
         _keys = Identify(next);
         // Lives under a key that stays keep their windows: what was recorded under it must not pass once more.
-        foreach ((uint Key, ulong, ulong) life in _lives.Keys.Where(life => Find(life.Key) is null).ToArray())
-            if (_lives.Remove(life, out Life? gone))
+        foreach (var life in _lives.Keys.Where(life => Find(life.Key) is null).ToArray())
+            if (_lives.Remove(life, out var gone))
                 gone.Cipher.Dispose();
     }
 
     /// <summary>Completes a packet whose body ends at <paramref name="end"/>; answers its whole length.</summary>
     public int Close(Span<byte> packet, int end, ulong generation)
     {
-        bool sealing = !_keys.IsEmpty;
+        var sealing = !_keys.IsEmpty;
         new PacketHeader(cluster, self, generation, sealing).WriteTo(packet);
         if (!sealing)
             return end;
-        (uint id, byte[] secret) = _keys[0];
-        Span<byte> prefix = packet.Slice(PacketHeader.Length, Prefix);
+        (var id, var secret) = _keys[0];
+        var prefix = packet.Slice(PacketHeader.Length, Prefix);
         BinaryPrimitives.WriteUInt32BigEndian(prefix, id);
         BinaryPrimitives.WriteUInt64BigEndian(prefix[KeyIdBytes..], ++_counter);
         Span<byte> nonce = stackalloc byte[NonceBytes];
         WriteNonce(nonce, _counter);
-        Span<byte> body = packet[(PacketHeader.Length + Prefix)..end];
+        var body = packet[(PacketHeader.Length + Prefix)..end];
         OwnCipher(id, secret, generation).Encrypt(nonce, body, body, packet.Slice(end, TagBytes), packet[..PacketHeader.Length]);
         return end + TagBytes;
     }
@@ -79,7 +79,7 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
     public DropCause Open(ReadOnlySpan<byte> packet, out PacketHeader header, out ReadOnlySpan<byte> body)
     {
         body = default;
-        DropCause foreign = PacketHeader.Read(packet, out header);
+        var foreign = PacketHeader.Read(packet, out header);
         if (foreign != DropCause.None)
             return foreign;
         if (header.Cluster != cluster)
@@ -97,23 +97,23 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
     private DropCause Decrypt(ReadOnlySpan<byte> packet, scoped in PacketHeader header, out ReadOnlySpan<byte> body)
     {
         body = default;
-        uint id = KeyIdOf(packet);
-        byte[]? secret = Find(id);
+        var id = KeyIdOf(packet);
+        var secret = Find(id);
         if (secret is null)
             return DropCause.UnknownKey;
         if (packet.Length < PacketHeader.Length + Prefix + TagBytes)
             return DropCause.Malformed;
-        ulong counter = BinaryPrimitives.ReadUInt64BigEndian(packet[(PacketHeader.Length + KeyIdBytes)..]);
-        ReadOnlySpan<byte> sealedBody = packet[(PacketHeader.Length + Prefix)..^TagBytes];
+        var counter = BinaryPrimitives.ReadUInt64BigEndian(packet[(PacketHeader.Length + KeyIdBytes)..]);
+        var sealedBody = packet[(PacketHeader.Length + Prefix)..^TagBytes];
         if (_clear.Length < sealedBody.Length)
             _clear = new byte[sealedBody.Length];
         Span<byte> nonce = stackalloc byte[NonceBytes];
         WriteNonce(nonce, counter);
-        Span<byte> clear = _clear.AsSpan(0, sealedBody.Length);
+        var clear = _clear.AsSpan(0, sealedBody.Length);
         // Only a life that proved itself is remembered: an enemy without the key can make us work, but not grow.
         (uint, ulong, ulong) key = (id, header.Sender, header.Generation);
-        bool known = _lives.TryGetValue(key, out Life? life);
-        AesGcm cipher = life?.Cipher ?? Derive(secret, header.Sender, header.Generation);
+        var known = _lives.TryGetValue(key, out var life);
+        var cipher = life?.Cipher ?? Derive(secret, header.Sender, header.Generation);
         try
         {
             cipher.Decrypt(nonce, sealedBody, packet[^TagBytes..], clear, packet[..PacketHeader.Length]);
@@ -133,7 +133,7 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
 
     private byte[]? Find(uint id)
     {
-        foreach ((uint known, byte[] secret) in _keys)
+        foreach ((var known, var secret) in _keys)
             if (known == id)
                 return secret;
         return null;
@@ -142,7 +142,7 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
     private AesGcm OwnCipher(uint id, byte[] secret, ulong generation)
     {
         (uint, ulong, ulong) key = (id, self, generation);
-        Life life = _lives.TryGetValue(key, out Life? known) ? known : Remember(key, Derive(secret, self, generation));
+        var life = _lives.TryGetValue(key, out var known) ? known : Remember(key, Derive(secret, self, generation));
         return life.Cipher;
     }
 
@@ -169,7 +169,7 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
 
     private void Forget()
     {
-        foreach (Life life in _lives.Values)
+        foreach (var life in _lives.Values)
             life.Cipher.Dispose();
         _lives.Clear();
     }

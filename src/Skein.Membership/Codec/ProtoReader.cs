@@ -16,7 +16,7 @@ internal ref struct ProtoReader(ReadOnlySpan<byte> bytes)
     {
         field = 0;
         type = default;
-        if (!TryReadVarint(out ulong tag) || tag > uint.MaxValue)
+        if (!TryReadVarint(out var tag) || tag > uint.MaxValue)
             return false;
         field = (int)(tag >> 3);
         type = (WireType)(tag & 7);
@@ -26,9 +26,9 @@ internal ref struct ProtoReader(ReadOnlySpan<byte> bytes)
     public bool TryReadVarint(out ulong value)
     {
         value = 0;
-        for (int i = 0; i < _rest.Length && i < 10; i++)
+        for (var i = 0; i < _rest.Length && i < 10; i++)
         {
-            byte b = _rest[i];
+            var b = _rest[i];
             if (i == 9 && b > 1)
                 return false;
             value |= (ulong)(b & 0x7F) << (7 * i);
@@ -43,7 +43,7 @@ internal ref struct ProtoReader(ReadOnlySpan<byte> bytes)
 
     public bool TryReadUInt32(out uint value)
     {
-        bool read = TryReadVarint(out ulong wide);
+        var read = TryReadVarint(out var wide);
         value = (uint)wide;
         return read && wide <= uint.MaxValue;
     }
@@ -59,7 +59,7 @@ internal ref struct ProtoReader(ReadOnlySpan<byte> bytes)
     public bool TryReadBytes(out ReadOnlySpan<byte> value)
     {
         value = default;
-        if (!TryReadVarint(out ulong length) || length > (ulong)_rest.Length)
+        if (!TryReadVarint(out var length) || length > (ulong)_rest.Length)
             return false;
         value = _rest[..(int)length];
         _rest = _rest[(int)length..];

@@ -60,7 +60,7 @@ internal ref struct ProtoWriter(Span<byte> buffer, int position)
             return;
         Tag(field, WireType.Bytes);
         RawVarint((ulong)values.Length * 8);
-        foreach (ulong value in values)
+        foreach (var value in values)
             RawFixed64(value);
     }
 
@@ -78,7 +78,7 @@ internal ref struct ProtoWriter(Span<byte> buffer, int position)
 
     public void EndMessage(int start, int lengthBytes = 2)
     {
-        int length = Position - start;
+        var length = Position - start;
         Debug.Assert(length < 1 << (7 * lengthBytes), "the length fits the room that was left for it");
         if (Overflowed)
             return;
@@ -91,7 +91,7 @@ internal ref struct ProtoWriter(Span<byte> buffer, int position)
 
     private void RawVarint(ulong value)
     {
-        int length = VarintLength(value);
+        var length = VarintLength(value);
         if (!Reserve(length))
             return;
         for (; value >= 0x80; value >>= 7)
@@ -109,7 +109,7 @@ internal ref struct ProtoWriter(Span<byte> buffer, int position)
 
     private static int VarintLength(ulong value)
     {
-        int length = 1;
+        var length = 1;
         while ((value >>= 7) != 0)
             length++;
         return length;

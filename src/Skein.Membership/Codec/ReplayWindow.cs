@@ -23,16 +23,16 @@ internal sealed class ReplayWindow
             return false;
         if (counter > _highest)
             MoveTo(counter);
-        ref ulong word = ref _seen[WordOf(counter) % Words];
-        ulong bit = 1UL << (int)(counter % WordBits);
-        bool isNew = (word & bit) == 0;
+        ref var word = ref _seen[WordOf(counter) % Words];
+        var bit = 1UL << (int)(counter % WordBits);
+        var isNew = (word & bit) == 0;
         word |= bit;
         return isNew;
     }
 
     private void MoveTo(ulong counter)
     {
-        ulong steps = Math.Min(WordOf(counter) - WordOf(_highest), Words);
+        var steps = Math.Min(WordOf(counter) - WordOf(_highest), Words);
         for (ulong step = 0; step < steps; step++)
             _seen[(WordOf(counter) - step) % Words] = 0;
         _highest = counter;

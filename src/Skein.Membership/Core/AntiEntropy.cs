@@ -30,10 +30,10 @@ internal sealed class AntiEntropy(CoreState state, PacketWriter outbox)
             return;
         _notBefore = state.Now + state.Options.ProbePeriod / 4;
         Span<byte> digests = stackalloc byte[WireLimits.Buckets * 4];
-        int buckets = BucketCount;
+        var buckets = BucketCount;
         digests = digests[..(buckets * 4)];
         WriteBuckets(digests, buckets);
-        ProtoWriter writer = outbox.Begin(PacketKind.Compare);
+        var writer = outbox.Begin(PacketKind.Compare);
         writer.Bytes(8, digests);
         outbox.Send(ref writer, peer);
     }
@@ -48,12 +48,12 @@ internal sealed class AntiEntropy(CoreState state, PacketWriter outbox)
 
     public void OnCompare(PeerAddress peer, ReadOnlySpan<byte> theirs)
     {
-        int buckets = theirs.Length / 4;
+        var buckets = theirs.Length / 4;
         Span<byte> ours = stackalloc byte[theirs.Length];
         WriteBuckets(ours, buckets);
         Span<byte> differing = stackalloc byte[buckets];
-        int count = 0;
-        for (int i = 0; i < buckets; i++)
+        var count = 0;
+        for (var i = 0; i < buckets; i++)
             if (!ours.Slice(i * 4, 4).SequenceEqual(theirs.Slice(i * 4, 4)))
                 differing[count++] = (byte)i;
         if (count > 0 && !SendVersions(peer, differing[..count], buckets))
@@ -63,26 +63,26 @@ internal sealed class AntiEntropy(CoreState state, PacketWriter outbox)
     public void OnVersions(PeerAddress peer, in PacketBody body)
     {
         Span<ulong> wanted = stackalloc ulong[WireLimits.Wanted];
-        int wants = 0;
+        var wants = 0;
         var listed = new HashSet<ulong>();
         var news = new List<MemberRecord>();
-        PacketBody.Nested items = body.Items(PacketBody.VersionsField);
-        while (items.TryNext(out ReadOnlySpan<byte> bytes))
+        var items = body.Items(PacketBody.VersionsField);
+        while (items.TryNext(out var bytes))
         {
-            _ = MemberVersion.TryRead(bytes, out MemberVersion theirs);
+            _ = MemberVersion.TryRead(bytes, out var theirs);
             listed.Add(theirs.Id);
-            MemberRecord? ours = state.Table.Find(theirs.Id);
+            var ours = state.Table.Find(theirs.Id);
             if (IsNewer(theirs, ours) && wants < wanted.Length)
                 wanted[wants++] = theirs.Id;
             if (ours is not null && IsNewer(ours.Version, theirs))
                 news.Add(ours);
         }
-        foreach (MemberRecord ours in state.Table.All)
+        foreach (var ours in state.Table.All)
             if (ours.IsLive && body.Buckets.Contains((byte)Bucket(ours, (int)body.BucketCount)) && !listed.Contains(ours.Id))
                 news.Add(ours);
         if (wants > 0)
         {
-            ProtoWriter writer = outbox.Begin(PacketKind.Want);
+            var writer = outbox.Begin(PacketKind.Want);
             writer.PackedFixed64(11, wanted[..wants]);
             outbox.Send(ref writer, peer);
         }
@@ -100,7 +100,7 @@ internal sealed class AntiEntropy(CoreState state, PacketWriter outbox)
 
     public void Want(PeerAddress peer, ulong id)
     {
-        ProtoWriter writer = outbox.Begin(PacketKind.Want);
+        var writer = outbox.Begin(PacketKind.Want);
         writer.PackedFixed64(11, [id]);
         outbox.Send(ref writer, peer);
     }
@@ -116,11 +116,11 @@ internal sealed class AntiEntropy(CoreState state, PacketWriter outbox)
     /// <summary>Tells what we know in the buckets that differ; false where that would take too many packets.</summary>
     private bool SendVersions(PeerAddress peer, ReadOnlySpan<byte> differing, int buckets)
     {
-        List<MemberRecord>[] members = Sort(buckets);
-        int packets = 0;
+        var members = Sort(buckets);
+        var packets = 0;
         while (!differing.IsEmpty)
         {
-            int taken = FitVersions(peer, differing, buckets, members);
+            var taken = FitVersions(peer, differing, buckets, members);
             if (taken == 0 || ++packets == MostDatagrams)
                 return false;
             differing = differing[taken..];
@@ -131,13 +131,13 @@ internal sealed class AntiEntropy(CoreState state, PacketWriter outbox)
     private int FitVersions(PeerAddress peer, ReadOnlySpan<byte> differing, int buckets, List<MemberRecord>[] members)
     {
         const int RoomForList = WireLimits.Buckets + 8;
-        ProtoWriter writer = outbox.Begin(PacketKind.Versions);
+        var writer = outbox.Begin(PacketKind.Versions);
         writer.Varint(12, (uint)buckets);
-        int taken = 0;
-        int whole = writer.Position;
+        var taken = 0;
+        var whole = writer.Position;
         for (; taken < differing.Length; taken++)
         {
-            foreach (MemberRecord record in members[differing[taken]])
+            foreach (var record in members[differing[taken]])
                 record.Version.WriteTo(ref writer, PacketBody.VersionsField);
             if (writer.Overflowed || writer.Position > WireLimits.Datagram - RoomForList)
                 break;
@@ -153,10 +153,10 @@ internal sealed class AntiEntropy(CoreState state, PacketWriter outbox)
 
     private void SendRecords(PeerAddress peer, List<MemberRecord> records)
     {
-        int sent = 0;
-        for (int packets = 0; packets < MostDatagrams && sent < records.Count; packets++)
+        var sent = 0;
+        for (var packets = 0; packets < MostDatagrams && sent < records.Count; packets++)
         {
-            ProtoWriter writer = outbox.Begin(PacketKind.State);
+            var writer = outbox.Begin(PacketKind.State);
             while (sent < records.Count && outbox.TryAdd(ref writer, records[sent]))
                 sent++;
             outbox.Send(ref writer, peer);
@@ -166,9 +166,9 @@ internal sealed class AntiEntropy(CoreState state, PacketWriter outbox)
     private void WriteBuckets(Span<byte> digests, int buckets)
     {
         digests.Clear();
-        foreach (MemberRecord record in state.Table.All)
+        foreach (var record in state.Table.All)
         {
-            Span<byte> bucket = digests.Slice(Bucket(record, buckets) * 4, 4);
+            var bucket = digests.Slice(Bucket(record, buckets) * 4, 4);
             BinaryPrimitives.WriteUInt32BigEndian(bucket, BinaryPrimitives.ReadUInt32BigEndian(bucket) ^ (uint)record.DigestPart);
         }
     }
@@ -176,9 +176,9 @@ internal sealed class AntiEntropy(CoreState state, PacketWriter outbox)
     private List<MemberRecord>[] Sort(int buckets)
     {
         var members = new List<MemberRecord>[buckets];
-        for (int i = 0; i < buckets; i++)
+        for (var i = 0; i < buckets; i++)
             members[i] = [];
-        foreach (MemberRecord record in state.Table.All)
+        foreach (var record in state.Table.All)
             members[Bucket(record, buckets)].Add(record);
         return members;
     }

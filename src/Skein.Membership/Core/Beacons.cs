@@ -54,7 +54,7 @@ internal sealed class Beacons(CoreState state, PacketWriter outbox)
             InFlight = _load.InFlight,
             Queued = _load.Queued,
         };
-        foreach (ulong receiver in _receivers)
+        foreach (var receiver in _receivers)
             if (state.Table.Find(receiver) is { IsLive: true } record && record != state.Self)
                 outbox.Beacon(record.Address, beacon);
         Schedule(state.Now + state.Options.BeaconInterval);
@@ -63,10 +63,10 @@ internal sealed class Beacons(CoreState state, PacketWriter outbox)
     /// <summary>A beacon came; stale ones are dropped.</summary>
     public void OnReceived(MemberRecord? sender, in PacketBody body)
     {
-        PacketBody.Nested loads = body.Items(PacketBody.LoadsField);
-        if (sender is null || !loads.TryNext(out ReadOnlySpan<byte> bytes) || !LoadUpdate.TryRead(bytes, out LoadUpdate load))
+        var loads = body.Items(PacketBody.LoadsField);
+        if (sender is null || !loads.TryNext(out var bytes) || !LoadUpdate.TryRead(bytes, out var load))
             return;
-        bool fits = load.Id == sender.Id && load.Life == LoadUpdate.LifeOf(sender.Generation) && load.Sequence > sender.BeaconSequence;
+        var fits = load.Id == sender.Id && load.Life == LoadUpdate.LifeOf(sender.Generation) && load.Sequence > sender.BeaconSequence;
         if (!fits)
             return;
         sender.BeaconSequence = load.Sequence;

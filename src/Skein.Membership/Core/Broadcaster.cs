@@ -38,10 +38,10 @@ internal sealed class Broadcaster(CoreState state, PacketWriter outbox)
             return;
         _due = TimeSpan.MaxValue;
         Refill();
-        int affordable = (int)Math.Min(_targets.Length, _credit / CostOfPacket);
-        Span<MemberRecord> targets = _targets.AsSpan(0, affordable);
-        int count = Pick(targets);
-        for (int i = 0; i < count; i++)
+        var affordable = (int)Math.Min(_targets.Length, _credit / CostOfPacket);
+        var targets = _targets.AsSpan(0, affordable);
+        var count = Pick(targets);
+        for (var i = 0; i < count; i++)
             outbox.Gossip(_targets[i].Address);
         _credit -= CostOfPacket * count;
         if (state.Table.Live.Count == 0)
@@ -56,9 +56,9 @@ internal sealed class Broadcaster(CoreState state, PacketWriter outbox)
     {
         if (!state.Variant.EventGossip)
             return PickAsMemberlist(targets);
-        int count = state.Table.PickLive(state.Random, targets);
+        var count = state.Table.PickLive(state.Random, targets);
         // A report is sent but a few times: by chance alone one in fifty would miss it. So everybody hears it from the member before it on the ring, too.
-        bool isLoadOnly = state.News.Count == 0 && state.LoadNews.Count > 0;
+        var isLoadOnly = state.News.Count == 0 && state.LoadNews.Count > 0;
         if (isLoadOnly && count > 1 && state.Table.Successor() is { } successor && !targets[..count].Contains(successor))
             targets[count - 1] = successor;
         return count;
@@ -67,9 +67,9 @@ internal sealed class Broadcaster(CoreState state, PacketWriter outbox)
     /// <summary>The lately dead hear gossip too: that is how they learn of it where nobody corrects them.</summary>
     private int PickAsMemberlist(Span<MemberRecord> targets)
     {
-        int count = state.Table.PickLive(state.Random, targets);
-        ArraySegment<MemberRecord> gone = state.Table.Gone;
-        for (int i = 0; i < count; i++)
+        var count = state.Table.PickLive(state.Random, targets);
+        var gone = state.Table.Gone;
+        for (var i = 0; i < count; i++)
             if (state.Random.Next(state.Table.Live.Count + gone.Count) is var place && place < gone.Count && IsLatelyDead(gone[place]))
                 targets[i] = gone[place];
         return count;
@@ -79,7 +79,7 @@ internal sealed class Broadcaster(CoreState state, PacketWriter outbox)
 
     private void Schedule(TimeSpan delay)
     {
-        TimeSpan due = state.Now + delay;
+        var due = state.Now + delay;
         if (state.Phase == CorePhase.Observing || !state.Variant.GossipPackets || due >= _due)
             return;
         _due = due;

@@ -21,14 +21,14 @@ internal sealed class ConnectionMonitor(CoreState state, PacketWriter outbox, Pr
     public void OnTimer()
     {
         _scheduled = false;
-        int count = state.Phase == CorePhase.Active ? Ring.Successors(state.Table.Live, state.Self.Id, _successors) : 0;
-        for (int slot = 0; slot < Wards; slot++)
+        var count = state.Phase == CorePhase.Active ? Ring.Successors(state.Table.Live, state.Self.Id, _successors) : 0;
+        for (var slot = 0; slot < Wards; slot++)
         {
-            PeerAddress next = slot < count ? _successors[slot].Address : default;
+            var next = slot < count ? _successors[slot].Address : default;
             if (next == _watched[slot])
                 continue;
             _watched[slot] = next;
-            ReadOnlySpan<byte> request = next.IsNone ? default : outbox.StreamPing(_request, prober.NextSequence(), _successors[slot].Id);
+            var request = next.IsNone ? default : outbox.StreamPing(_request, prober.NextSequence(), _successors[slot].Id);
             state.Effects.Watch(slot, next, request);
         }
     }
@@ -40,7 +40,7 @@ internal sealed class ConnectionMonitor(CoreState state, PacketWriter outbox, Pr
             return;
         _watched[slot] = default;
         Schedule(state.Options.ProbePeriod);
-        foreach (MemberRecord record in state.Table.Live)
+        foreach (var record in state.Table.Live)
         {
             if (record.Address != peer)
                 continue;

@@ -74,7 +74,7 @@ internal sealed class CoreState(CoreSettings settings, MemberTable table, ulong 
     {
         if (!Variant.Caution)
             return 1;
-        int others = Table.Live.Count - Table.Suspects + (about.State == MemberState.Suspect ? 1 : 0) - (about.IsLive ? 1 : 0);
+        var others = Table.Live.Count - Table.Suspects + (about.State == MemberState.Suspect ? 1 : 0) - (about.IsLive ? 1 : 0);
         return others >= 1 ? 2 : 1;
     }
 }

@@ -86,7 +86,7 @@ internal sealed class FlapDamper(CoreState state, SuspicionManager judge)
     {
         get
         {
-            TimeSpan lately = state.Now - state.Options.ProbePeriod * PeriodsThatTell;
+            var lately = state.Now - state.Options.ProbePeriod * PeriodsThatTell;
             return _silences.HappenedSince(lately) && _accusations.HappenedSince(lately);
         }
     }
@@ -117,7 +117,7 @@ internal sealed class FlapDamper(CoreState state, SuspicionManager judge)
     private void Resign()
     {
         _hold = state.Options.ReturnHold;
-        for (int i = state.Options.FreeReturns; i < _returns && _hold < state.Options.FlapMemory; i++)
+        for (var i = state.Options.FreeReturns; i < _returns && _hold < state.Options.FlapMemory; i++)
             _hold *= 2;
         if (_hold > state.Options.FlapMemory)
             _hold = state.Options.FlapMemory;

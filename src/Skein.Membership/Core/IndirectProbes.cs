@@ -15,7 +15,7 @@ internal sealed class IndirectProbes(CoreState state, PacketWriter outbox, Probe
     {
         if (_indirectProbes.Count >= Most || target == 0 || targetAddress.IsNone)
             return;
-        uint sequence = prober.NextSequence();
+        var sequence = prober.NextSequence();
         if (!_indirectProbes.TryAdd(sequence, new IndirectProbe(asker, askersSequence, target)))
             return;
         state.Timers.Set(state.Now + state.Options.IndirectTimeout * 0.75, TimerKind.RelayEnd, sequence);
@@ -27,7 +27,7 @@ internal sealed class IndirectProbes(CoreState state, PacketWriter outbox, Probe
 
     public bool OnAck(uint sequence, ulong sender)
     {
-        if (!_indirectProbes.TryGetValue(sequence, out IndirectProbe relay) || relay.Target != sender)
+        if (!_indirectProbes.TryGetValue(sequence, out var relay) || relay.Target != sender)
             return false;
         _indirectProbes.Remove(sequence);
         outbox.RelayedAck(relay.Asker, relay.AskersSequence, relay.Target);
@@ -36,7 +36,7 @@ internal sealed class IndirectProbes(CoreState state, PacketWriter outbox, Probe
 
     public void OnEnd(uint sequence)
     {
-        if (!_indirectProbes.Remove(sequence, out IndirectProbe relay))
+        if (!_indirectProbes.Remove(sequence, out var relay))
             return;
         if (state.Variant.LocalHealth)
             outbox.Nack(relay.Asker, relay.AskersSequence, relay.Target);

@@ -24,7 +24,7 @@ internal sealed class LocalHealth(int most, TimeSpan patience)
     /// <summary>Something in this process came late by <paramref name="delay"/>; half a probe's patience is worth one point.</summary>
     public void NoteDelay(TimeSpan delay, TimeSpan now)
     {
-        int points = (int)Math.Min(MostFromDelays, delay.Ticks * 2 / patience.Ticks);
+        var points = (int)Math.Min(MostFromDelays, delay.Ticks * 2 / patience.Ticks);
         if (points < _fromDelays && now - _delayedAt < Memory)
             return;
         (_fromDelays, _delayedAt) = (points, now);

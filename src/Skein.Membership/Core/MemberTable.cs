@@ -64,7 +64,7 @@ internal sealed class MemberTable
     /// <summary>The same without a closure.</summary>
     public void Change<T>(MemberRecord record, T argument, Action<MemberRecord, T> change)
     {
-        bool wasLive = record.IsLive;
+        var wasLive = record.IsLive;
         CountOut(record);
         change(record, argument);
         CountIn(record);
@@ -79,12 +79,12 @@ internal sealed class MemberTable
     /// <summary>Forgets what has been gone for too long, and the oldest where there are too many.</summary>
     public void ForgetGone(TimeSpan now)
     {
-        ArraySegment<MemberRecord> gone = Gone;
+        var gone = Gone;
         if (gone.Count == 0)
             return;
         gone.AsSpan().Sort(static (a, b) => a.StateSince.CompareTo(b.StateSince));
-        int surplus = gone.Count - _options.MaxTombstones;
-        int forgotten = 0;
+        var surplus = gone.Count - _options.MaxTombstones;
+        var forgotten = 0;
         while (forgotten < gone.Count && (forgotten < surplus || now - gone[forgotten].StateSince > _options.TombstoneLifetime))
             forgotten++;
         _records.ForgetFirstGone(forgotten);
@@ -103,13 +103,13 @@ internal sealed class MemberTable
     /// </summary>
     public int PickLive(SeededRandom random, Span<MemberRecord> picked, MemberRecord? except = null, bool onlyAlive = false)
     {
-        ArraySegment<MemberRecord> live = Live;
-        int count = 0;
-        int tries = picked.Length * 4 + 8;
+        var live = Live;
+        var count = 0;
+        var tries = picked.Length * 4 + 8;
         while (count < picked.Length && live.Count > 0 && tries-- > 0)
         {
-            MemberRecord candidate = live[random.Next(live.Count)];
-            bool fits = candidate != except && !(onlyAlive && candidate.State != MemberState.Alive);
+            var candidate = live[random.Next(live.Count)];
+            var fits = candidate != except && !(onlyAlive && candidate.State != MemberState.Alive);
             if (fits && !picked[..count].Contains(candidate))
                 picked[count++] = candidate;
         }
@@ -123,13 +123,13 @@ internal sealed class MemberTable
     public MemberRecord? PickDead(SeededRandom random)
     {
         _dead.Clear();
-        foreach (MemberRecord record in Gone)
+        foreach (var record in Gone)
             if (record.State == MemberState.Dead)
                 _dead.Add(record);
         if (_dead.Count == 0)
             return null;
         _dead.Sort(static (a, b) => b.StateSince.CompareTo(a.StateSince));
-        double share = random.Next(int.MaxValue) / (double)int.MaxValue;
+        var share = random.Next(int.MaxValue) / (double)int.MaxValue;
         return _dead[(int)Math.Pow(_dead.Count + 1, share) - 1];
     }
 

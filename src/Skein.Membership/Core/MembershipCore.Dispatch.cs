@@ -85,7 +85,7 @@ internal sealed partial class MembershipCore
     private void Handle(PeerAddress from, in PacketHeader header, in PacketBody body)
     {
         _from = from;
-        MemberRecord? sender = NoteSender(header);
+        var sender = NoteSender(header);
         switch (body.Kind)
         {
             case PacketKind.Ping when body.Target == _state.Self.Id && _state.Phase != CorePhase.Observing:
@@ -132,8 +132,8 @@ internal sealed partial class MembershipCore
     {
         if (_nameCheck.OnAck(body.Sequence, header.Sender, header.Generation))
             return;
-        bool direct = body.Target == 0;
-        bool ours = _prober.OnAck(body.Sequence, direct ? header.Sender : body.Target, direct ? header.Generation : null);
+        var direct = body.Target == 0;
+        var ours = _prober.OnAck(body.Sequence, direct ? header.Sender : body.Target, direct ? header.Generation : null);
         if (!ours && direct)
             _indirectProbes.OnAck(body.Sequence, header.Sender);
         Merge(body, ClaimSource.Rumour);
@@ -165,19 +165,19 @@ internal sealed partial class MembershipCore
     /// <summary>Everything a packet claims; during the name check only what concerns our own name is kept apart.</summary>
     private void Merge(in PacketBody body, ClaimSource source)
     {
-        PacketBody.Nested updates = body.Items(PacketBody.UpdatesField);
-        while (_state.Phase != CorePhase.Over && updates.TryNext(out ReadOnlySpan<byte> bytes))
+        var updates = body.Items(PacketBody.UpdatesField);
+        while (_state.Phase != CorePhase.Over && updates.TryNext(out var bytes))
         {
-            _ = MemberUpdate.TryRead(bytes, out MemberUpdate update);
+            _ = MemberUpdate.TryRead(bytes, out var update);
             if (_state.Phase == CorePhase.Observing && update.Id == _state.Self.Id)
                 _nameCheck.Hear(update);
             else
                 _updateApplier.Apply(update, source);
         }
-        PacketBody.Nested loads = body.Items(PacketBody.LoadsField);
-        while (loads.TryNext(out ReadOnlySpan<byte> bytes))
+        var loads = body.Items(PacketBody.LoadsField);
+        while (loads.TryNext(out var bytes))
         {
-            _ = LoadUpdate.TryRead(bytes, out LoadUpdate load);
+            _ = LoadUpdate.TryRead(bytes, out var load);
             _updateApplier.Apply(load);
         }
     }
@@ -185,8 +185,8 @@ internal sealed partial class MembershipCore
     /// <summary>A sender that we hold for dead, or an old life: it is told, rarely.</summary>
     private void Correct(PeerAddress from, in PacketHeader header, MemberRecord? sender)
     {
-        MemberRecord? record = sender ?? _state.Table.Find(header.Sender);
-        bool stale = _state.Variant.AntiEntropy && record is not null && (header.Generation < record.Generation || !record.IsLive);
+        var record = sender ?? _state.Table.Find(header.Sender);
+        var stale = _state.Variant.AntiEntropy && record is not null && (header.Generation < record.Generation || !record.IsLive);
         if (stale && record != _state.Self && _state.Phase == CorePhase.Active)
             _packetWriter.Correct(from, record!, record);
     }
@@ -206,7 +206,7 @@ internal sealed partial class MembershipCore
 
     private void Verify(MemberRecord record, bool refused)
     {
-        int verifiers = _state.Options.Confirmations + 3;
+        var verifiers = _state.Options.Confirmations + 3;
         if (_state.Phase == CorePhase.Active && _state.Variant.Caution && _state.Random.Next(Math.Max(1, _state.Table.Live.Count - 1)) < verifiers)
             _prober.Start(record, askTcpAtOnce: refused);
     }
@@ -226,7 +226,7 @@ internal sealed partial class MembershipCore
     /// <summary>Timers that are late by a period mean that this process stood still: it listens for a round before it accuses anybody.</summary>
     private void NoteStandstill(TimeSpan now)
     {
-        TimeSpan late = now - _state.Timers.NextDue;
+        var late = now - _state.Timers.NextDue;
         if (_state.Phase != CorePhase.Active || !_state.Variant.Caution || late < _state.Options.ProbePeriod)
             return;
         Enter(now);

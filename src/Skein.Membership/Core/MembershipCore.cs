@@ -87,7 +87,7 @@ internal sealed partial class MembershipCore
             _state.Health.NoteDelay(now - _state.Timers.NextDue, now);
         NoteStandstill(now);
         Enter(now);
-        while (_state.Timers.TryTake(now, out TimerKind kind, out ulong key))
+        while (_state.Timers.TryTake(now, out var kind, out var key))
         {
             if (IsHeldBack(kind))
                 _state.Timers.Set(_state.SendsFrom, kind, key);
@@ -101,7 +101,7 @@ internal sealed partial class MembershipCore
     public bool Receive(PeerAddress from, ReadOnlySpan<byte> datagram, TimeSpan now)
     {
         Enter(now);
-        if (!TryOpen(datagram, WireLimits.Datagram, out PacketHeader header, out PacketBody body))
+        if (!TryOpen(datagram, WireLimits.Datagram, out var header, out var body))
             return false;
         if (!_keysProveSenders && !IsAtHome(from, header))
             _strangers.Begin(from, datagram.Length);
@@ -120,7 +120,7 @@ internal sealed partial class MembershipCore
     {
         mayStay = false;
         Enter(now);
-        if (!TryOpen(request, WireLimits.Stream, out PacketHeader header, out PacketBody body))
+        if (!TryOpen(request, WireLimits.Stream, out var header, out var body))
             return _seal.Refuse(LastDrop, _reply, _state.Self.Generation);
         _from = from;
         NoteSender(header);
@@ -237,7 +237,7 @@ internal sealed partial class MembershipCore
         Enter(now);
         if (_state.Phase is CorePhase.Leaving or CorePhase.Over)
             return;
-        bool known = _state.Phase == CorePhase.Active && _state.Table.Live.Count > 0;
+        var known = _state.Phase == CorePhase.Active && _state.Table.Live.Count > 0;
         _state.Phase = CorePhase.Leaving;
         _state.Table.Change(_state.Self, static self => self.State = MemberState.Left);
         _broadcaster.Tell(_state.Self, UpdateParts.State);
@@ -246,8 +246,8 @@ internal sealed partial class MembershipCore
 
     private void Begin()
     {
-        TimeSpan period = _state.Options.ProbePeriod;
-        TimeSpan phase = _state.Variant.CommonPeriods ? TimeSpan.FromTicks(period.Ticks - _state.Now.Ticks % period.Ticks) : _state.Random.Next(period);
+        var period = _state.Options.ProbePeriod;
+        var phase = _state.Variant.CommonPeriods ? TimeSpan.FromTicks(period.Ticks - _state.Now.Ticks % period.Ticks) : _state.Random.Next(period);
         _state.Timers.Set(_state.Now + phase, TimerKind.Probe);
         SetDeadContact();
         if (!_state.Variant.AntiEntropy)
@@ -258,7 +258,7 @@ internal sealed partial class MembershipCore
     /// <summary>Tombstones go a tenth of their lifetime late at the most.</summary>
     private void SetHousekeeping()
     {
-        TimeSpan tenth = _state.Options.TombstoneLifetime / 10;
+        var tenth = _state.Options.TombstoneLifetime / 10;
         _state.Timers.Set(_state.Now + (tenth < HousekeepingInterval ? tenth : HousekeepingInterval), TimerKind.Housekeeping);
     }
 

@@ -10,7 +10,7 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
 
     public void Ping(PeerAddress to, uint sequence, MemberRecord target)
     {
-        ProtoWriter writer = Begin(PacketKind.Ping, sequence, target.Id);
+        var writer = Begin(PacketKind.Ping, sequence, target.Id);
         // Buddy: the one whom we doubt learns it from us, and refutes within one round trip.
         Finish(ref writer, to, about: target.State == MemberState.Alive || !state.Variant.Buddy ? null : target);
     }
@@ -18,26 +18,26 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
     /// <summary>Answers a ping; where we believe the other is not well, it learns that too.</summary>
     public void Ack(PeerAddress to, uint sequence, MemberRecord? other)
     {
-        ProtoWriter writer = Begin(PacketKind.Ack, sequence, target: 0);
+        var writer = Begin(PacketKind.Ack, sequence, target: 0);
         Finish(ref writer, to, about: other is null || other.State == MemberState.Alive || !state.Variant.Buddy ? null : other);
     }
 
     public void RelayedAck(PeerAddress to, uint sequence, ulong target)
     {
-        ProtoWriter writer = Begin(PacketKind.Ack, sequence, target);
+        var writer = Begin(PacketKind.Ack, sequence, target);
         Finish(ref writer, to);
     }
 
     public void Nack(PeerAddress to, uint sequence, ulong target)
     {
-        ProtoWriter writer = Begin(PacketKind.Nack, sequence, target);
+        var writer = Begin(PacketKind.Nack, sequence, target);
         Finish(ref writer, to);
     }
 
     public void PingRequest(PeerAddress to, uint sequence, MemberRecord target)
     {
         Span<byte> address = stackalloc byte[18];
-        ProtoWriter writer = Begin(PacketKind.PingRequest, sequence, target.Id);
+        var writer = Begin(PacketKind.PingRequest, sequence, target.Id);
         writer.Bytes(5, address[..target.Address.WriteTo(address)]);
         Finish(ref writer, to);
     }
@@ -45,20 +45,20 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
     /// <summary>Asks whoever is at <paramref name="to"/> whether it is that life.</summary>
     public void BarePing(PeerAddress to, uint sequence, ulong target)
     {
-        ProtoWriter writer = Begin(PacketKind.Ping, sequence, target);
+        var writer = Begin(PacketKind.Ping, sequence, target);
         Send(ref writer, to);
     }
 
     /// <summary>News only.</summary>
     public void Gossip(PeerAddress to)
     {
-        ProtoWriter writer = Begin(PacketKind.Gossip, 0, 0);
+        var writer = Begin(PacketKind.Gossip, 0, 0);
         Finish(ref writer, to);
     }
 
     public void Beacon(PeerAddress to, LoadUpdate load)
     {
-        ProtoWriter writer = Begin(PacketKind.Beacon, withDigest: false);
+        var writer = Begin(PacketKind.Beacon, withDigest: false);
         load.WriteTo(ref writer, PacketBody.LoadsField);
         Send(ref writer, to);
     }
@@ -72,9 +72,9 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
                 return;
             receiver.CorrectedAt = state.Now;
         }
-        ProtoWriter writer = Begin(PacketKind.Gossip, 0, 0);
+        var writer = Begin(PacketKind.Gossip, 0, 0);
         // Anybody may claim to be an old life, from anybody's address: it gets what it takes to learn better, and no metadata.
-        UpdateParts parts = strangers.Covers(to) ? UpdateParts.State | UpdateParts.Introduction : UpdateParts.All;
+        var parts = strangers.Covers(to) ? UpdateParts.State | UpdateParts.Introduction : UpdateParts.All;
         Claim(about, parts).WriteTo(ref writer, PacketBody.UpdatesField);
         // What is rare per member needs no other limit: the old life of a name has to hear that it is one.
         Send(ref writer, to, isRare: receiver is not null);
@@ -90,14 +90,14 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
     /// <summary>All that is known, the gone included, for a TCP exchange; <see cref="PacketKind.Pull"/> says nothing but that it asks.</summary>
     public ReadOnlySpan<byte> FullState(PacketKind kind)
     {
-        int size = WireLimits.Datagram;
+        var size = WireLimits.Datagram;
         if (kind != PacketKind.Pull)
-            foreach (MemberRecord record in state.Table.All)
+            foreach (var record in state.Table.All)
                 size += WireLimits.NameBytes + 160 + record.Metadata.Length;
-        byte[] buffer = new byte[Math.Min(size, WireLimits.Stream)];
-        ProtoWriter writer = BeginIn(buffer, kind, 0, 0);
+        var buffer = new byte[Math.Min(size, WireLimits.Stream)];
+        var writer = BeginIn(buffer, kind, 0, 0);
         if (kind != PacketKind.Pull)
-            foreach (MemberRecord record in state.Table.All)
+            foreach (var record in state.Table.All)
                 if (!IsUnclaimed(record) && !TryAdd(ref writer, record))
                     break;
         return buffer.AsSpan(0, seal.Close(buffer, writer.Position, state.Self.Generation));
@@ -109,9 +109,9 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
     /// <summary>Writes a whole record; false where it does not fit any more.</summary>
     public bool TryAdd(ref ProtoWriter writer, MemberRecord record)
     {
-        int before = writer.Position;
+        var before = writer.Position;
         Claim(record, UpdateParts.All).WriteTo(ref writer, PacketBody.UpdatesField);
-        bool fits = !writer.Overflowed;
+        var fits = !writer.Overflowed;
         if (!fits)
             writer.RewindTo(before);
         return fits;
@@ -120,7 +120,7 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
     /// <summary>A tombstone keeps its age when it is passed on: otherwise it would live for ever, as long as newcomers learn of it.</summary>
     private MemberUpdate Claim(MemberRecord record, UpdateParts parts)
     {
-        MemberUpdate claim = record.ToUpdate(parts);
+        var claim = record.ToUpdate(parts);
         if (!record.IsLive && claim.Introduces)
             claim.GoneSeconds = (uint)Math.Clamp(Math.Ceiling((state.Now - record.StateSince).TotalSeconds), 0, uint.MaxValue);
         return claim;
@@ -128,7 +128,7 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
 
     private ReadOnlySpan<byte> Compose(Span<byte> buffer, PacketKind kind, uint sequence, ulong target)
     {
-        ProtoWriter writer = BeginIn(buffer, kind, sequence, target);
+        var writer = BeginIn(buffer, kind, sequence, target);
         return buffer[..seal.Close(buffer, writer.Position, state.Self.Generation)];
     }
 
@@ -149,14 +149,14 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
     {
         if (state.Phase == CorePhase.Over)
             return;
-        int length = seal.Close(_datagram, writer.Position, state.Self.Generation);
+        var length = seal.Close(_datagram, writer.Position, state.Self.Generation);
         if (isRare || strangers.TrySpend(to, length))
             state.Effects.Send(to, _datagram.AsSpan(0, length));
     }
 
     private void Finish(ref ProtoWriter writer, PeerAddress to, MemberRecord? about = null)
     {
-        bool brief = strangers.Covers(to);
+        var brief = strangers.Covers(to);
         if (!brief)
             about?.ToUpdate(UpdateParts.State).WriteTo(ref writer, PacketBody.UpdatesField);
         if (!brief && state.Phase != CorePhase.Observing)
@@ -171,14 +171,14 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
     {
         if (state.News.Count == 0)
             return;
-        int limit = state.Retransmissions;
-        UpdateQueue.Offer offer = state.News.BeginPacket();
-        for (int misses = 0; misses < PartsThatMayMiss && offer.Next() is { } node;)
+        var limit = state.Retransmissions;
+        var offer = state.News.BeginPacket();
+        for (var misses = 0; misses < PartsThatMayMiss && offer.Next() is { } node;)
         {
-            MemberRecord member = node.Member;
+            var member = node.Member;
             if (member == told || (member.Address == to && member.State == MemberState.Alive))
                 continue;
-            int before = writer.Position;
+            var before = writer.Position;
             Claim(member, node.Parts).WriteTo(ref writer, PacketBody.UpdatesField);
             if (writer.Overflowed)
             {
@@ -194,11 +194,11 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
     {
         if (state.LoadNews.Count == 0)
             return;
-        int limit = state.Options.LoadRetransmissions;
-        UpdateQueue.Offer offer = state.LoadNews.BeginPacket();
+        var limit = state.Options.LoadRetransmissions;
+        var offer = state.LoadNews.BeginPacket();
         while (offer.Next() is { } node)
         {
-            int before = writer.Position;
+            var before = writer.Position;
             node.Member.Load.WriteTo(ref writer, PacketBody.LoadsField);
             if (writer.Overflowed)
             {

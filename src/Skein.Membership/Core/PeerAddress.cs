@@ -41,7 +41,7 @@ internal readonly record struct PeerAddress(ulong High, ulong Low, ushort Port)
     /// <summary>Writes the wire form: 4 or 16 bytes of address, 2 of port. Answers its length.</summary>
     public int WriteTo(Span<byte> bytes)
     {
-        int length = IsIPv4 ? 4 : 16;
+        var length = IsIPv4 ? 4 : 16;
         if (IsIPv4)
             BinaryPrimitives.WriteUInt32BigEndian(bytes, IPv4);
         else

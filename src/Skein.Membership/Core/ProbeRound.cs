@@ -12,7 +12,7 @@ internal sealed class ProbeRound(CoreState state)
     /// <summary>Whose turn it is; null where there is nobody.</summary>
     public MemberRecord? Next()
     {
-        ArraySegment<MemberRecord> live = state.Table.Live;
+        var live = state.Table.Live;
         if (live.Count == 0)
             return null;
         if (state.Variant.RandomTargets)

@@ -43,12 +43,12 @@ internal sealed class Prober(CoreState state, PacketWriter outbox, SuspicionMana
     {
         if (!target.IsLive || _probes.Count >= state.Options.ProbesInFlight || IsBeingProbed(target))
             return;
-        uint sequence = NextSequence();
-        Probe probe = _spare.TryPop(out Probe? spare) ? spare : new Probe();
+        var sequence = NextSequence();
+        var probe = _spare.TryPop(out var spare) ? spare : new Probe();
         probe.Begin(target, state.Now, inTouch: state.Now - state.HeardAt < state.Options.SuspicionMin);
         _probes.Add(sequence, probe);
         // One timer at a time: most probes are answered before the first of them.
-        TimeSpan refusal = askTcpAtOnce ? TimeSpan.Zero : state.Health.Scale(state.Options.RefusalCheckAfter);
+        var refusal = askTcpAtOnce ? TimeSpan.Zero : state.Health.Scale(state.Options.RefusalCheckAfter);
         if (state.Variant.StreamProbes)
             state.Timers.Set(state.Now + refusal, TimerKind.ProbeRefusalCheck, sequence);
         else
@@ -65,7 +65,7 @@ internal sealed class Prober(CoreState state, PacketWriter outbox, SuspicionMana
     /// <summary>True where the ack was for one of our probes.</summary>
     public bool OnAck(uint sequence, ulong answered, ulong? generation)
     {
-        if (!_probes.TryGetValue(sequence, out Probe? probe) || probe.Target.Id != answered)
+        if (!_probes.TryGetValue(sequence, out var probe) || probe.Target.Id != answered)
             return false;
         if (generation is { } life && life != probe.Generation)
             return false;
@@ -78,7 +78,7 @@ internal sealed class Prober(CoreState state, PacketWriter outbox, SuspicionMana
 
     public void OnNack(uint sequence, ulong helper, ulong target)
     {
-        if (!_probes.TryGetValue(sequence, out Probe? probe) || probe.Target.Id != target || !probe.CountNack(helper))
+        if (!_probes.TryGetValue(sequence, out var probe) || probe.Target.Id != target || !probe.CountNack(helper))
             return;
         if (probe.AllHelpersDenied && probe.TcpEnded && state.Variant.EarlyVerdicts)
             Fail(sequence, probe, refused: false);
@@ -86,18 +86,18 @@ internal sealed class Prober(CoreState state, PacketWriter outbox, SuspicionMana
 
     public void OnRefusalCheck(uint sequence)
     {
-        if (!_probes.TryGetValue(sequence, out Probe? probe))
+        if (!_probes.TryGetValue(sequence, out var probe))
             return;
         SetDirectEnd(sequence, probe);
         probe.TcpEnded = false;
-        TimeSpan rest = probe.Started + state.Health.Scale(state.Options.DirectTimeout + state.Options.IndirectTimeout) - state.Now;
+        var rest = probe.Started + state.Health.Scale(state.Options.DirectTimeout + state.Options.IndirectTimeout) - state.Now;
         var token = new ExchangeToken(ExchangePurpose.Probe, sequence);
         state.Effects.Exchange(token, probe.Target.Address, outbox.StreamPing(_request, sequence, probe.Target.Id), rest);
     }
 
     public void OnExchangeEnded(uint sequence, ExchangeOutcome outcome)
     {
-        if (!_probes.TryGetValue(sequence, out Probe? probe))
+        if (!_probes.TryGetValue(sequence, out var probe))
             return;
         probe.TcpEnded = true;
         if (outcome == ExchangeOutcome.Refused)
@@ -108,15 +108,15 @@ internal sealed class Prober(CoreState state, PacketWriter outbox, SuspicionMana
 
     public void OnDirectEnd(uint sequence)
     {
-        if (!_probes.TryGetValue(sequence, out Probe? probe))
+        if (!_probes.TryGetValue(sequence, out var probe))
             return;
-        int count = state.Table.PickLive(state.Random, _helpers, except: probe.Target, onlyAlive: true);
-        for (int i = 0; i < count; i++)
+        var count = state.Table.PickLive(state.Random, _helpers, except: probe.Target, onlyAlive: true);
+        for (var i = 0; i < count; i++)
         {
             probe.AddHelper(_helpers[i].Id);
             outbox.PingRequest(_helpers[i].Address, sequence, probe.Target);
         }
-        TimeSpan end = state.Variant.EarlyVerdicts
+        var end = state.Variant.EarlyVerdicts
             ? state.Now + state.Health.Scale(state.Options.IndirectTimeout)
             : probe.Started + state.Health.Scale(state.Options.ProbePeriod);
         state.Timers.Set(end, TimerKind.ProbeIndirectEnd, sequence);
@@ -124,7 +124,7 @@ internal sealed class Prober(CoreState state, PacketWriter outbox, SuspicionMana
 
     public void OnIndirectEnd(uint sequence)
     {
-        if (!_probes.TryGetValue(sequence, out Probe? probe))
+        if (!_probes.TryGetValue(sequence, out var probe))
             return;
         Fail(sequence, probe, refused: false);
         CatchUp();
@@ -133,7 +133,7 @@ internal sealed class Prober(CoreState state, PacketWriter outbox, SuspicionMana
     /// <summary>After a standstill nothing in flight means anything.</summary>
     public void Forget()
     {
-        foreach (Probe probe in _probes.Values)
+        foreach (var probe in _probes.Values)
             _spare.Push(probe);
         _probes.Clear();
     }
@@ -143,12 +143,12 @@ internal sealed class Prober(CoreState state, PacketWriter outbox, SuspicionMana
 
     private void Fail(uint sequence, Probe probe, bool refused)
     {
-        MemberRecord target = probe.Target;
-        bool sameLife = target.Generation == probe.Generation;
-        bool heardOthers = state.HeardAt >= probe.Started || state.Table.Live.Count == 1;
-        bool inTouch = probe.InTouch && heardOthers;
-        int missedNacks = probe.MissedNacks;
-        int helpers = probe.Helpers;
+        var target = probe.Target;
+        var sameLife = target.Generation == probe.Generation;
+        var heardOthers = state.HeardAt >= probe.Started || state.Table.Live.Count == 1;
+        var inTouch = probe.InTouch && heardOthers;
+        var missedNacks = probe.MissedNacks;
+        var helpers = probe.Helpers;
         End(sequence, probe);
         if (!sameLife || !target.IsLive)
             return;
@@ -172,7 +172,7 @@ internal sealed class Prober(CoreState state, PacketWriter outbox, SuspicionMana
     {
         if (!state.Variant.Caution)
             return true;
-        bool cutOff = !heardOthers && state.Now - state.HeardAt < state.Options.SuspicionMin;
+        var cutOff = !heardOthers && state.Now - state.HeardAt < state.Options.SuspicionMin;
         if (cutOff || selfJudge.IsHeld || state.Now < state.ListenUntil || state.Now < _mayAccuseAt)
             return false;
         _mayAccuseAt = state.Now + state.Options.ProbePeriod * state.Health.Score;
@@ -181,7 +181,7 @@ internal sealed class Prober(CoreState state, PacketWriter outbox, SuspicionMana
 
     private bool IsBeingProbed(MemberRecord target)
     {
-        foreach (Probe probe in _probes.Values)
+        foreach (var probe in _probes.Values)
             if (probe.Target == target)
                 return true;
         return false;

@@ -46,7 +46,7 @@ internal sealed class RecordList
     /// <summary>Puts a record that has come to life, or gone, among its like.</summary>
     public void Sort(MemberRecord record)
     {
-        int position = _places[Place(record.Id)] - 1;
+        var position = _places[Place(record.Id)] - 1;
         if (record.IsLive)
         {
             Swap(position, _live++);
@@ -83,7 +83,7 @@ internal sealed class RecordList
 
     private void FindPlaces()
     {
-        for (int i = 0; i < _count; i++)
+        for (var i = 0; i < _count; i++)
             _places[Place(_records[i].Id)] = i + 1;
     }
 
@@ -91,7 +91,7 @@ internal sealed class RecordList
     {
         if (left == right)
             return;
-        (int leftPlace, int rightPlace) = (Place(_records[left].Id), Place(_records[right].Id));
+        (var leftPlace, var rightPlace) = (Place(_records[left].Id), Place(_records[right].Id));
         (_records[left], _records[right]) = (_records[right], _records[left]);
         (_places[leftPlace], _places[rightPlace]) = (right + 1, left + 1);
     }
@@ -99,8 +99,8 @@ internal sealed class RecordList
     /// <summary>Where that id is, or would be: ids are hashes already, and who finds a place taken takes the next.</summary>
     private int Place(ulong id)
     {
-        int mask = _places.Length - 1;
-        int place = (int)id & mask;
+        var mask = _places.Length - 1;
+        var place = (int)id & mask;
         while (_places[place] is > 0 and var position && _records[position - 1].Id != id)
             place = (place + 1) & mask;
         return place;

@@ -9,18 +9,18 @@ internal static class Ring
     /// </summary>
     public static int Successors(ArraySegment<MemberRecord> live, ulong id, Span<MemberRecord> successors)
     {
-        int count = 0;
-        for (int i = 0; i < live.Count; i++)
+        var count = 0;
+        for (var i = 0; i < live.Count; i++)
         {
-            MemberRecord candidate = live[i];
-            int place = count;
+            var candidate = live[i];
+            var place = count;
             // The distance on the ring, with its wrap, is the difference of unsigned numbers.
             while (place > 0 && candidate.Id - id < successors[place - 1].Id - id)
                 place--;
             if (place == successors.Length)
                 continue;
             count = Math.Min(count + 1, successors.Length);
-            for (int j = count - 1; j > place; j--)
+            for (var j = count - 1; j > place; j--)
                 successors[j] = successors[j - 1];
             successors[place] = candidate;
         }

@@ -30,13 +30,13 @@ internal sealed class SeedBootstrap
     {
         if (_seeds.Length == 0)
             _nameCheck.Activate();
-        for (int i = 0; i < _seeds.Length; i++)
+        for (var i = 0; i < _seeds.Length; i++)
             _state.Effects.Resolve(i);
     }
 
     public void OnResolved(int index, PeerAddress? address)
     {
-        Seed seed = _seeds[index];
+        var seed = _seeds[index];
         if (seed.Hedging)
         {
             seed.Hedging = false;
@@ -64,7 +64,7 @@ internal sealed class SeedBootstrap
     /// <summary>The first answer ends a round; what comes of its other tries changes nothing any more.</summary>
     public void OnReplied(ulong attempt)
     {
-        if (!TryFind(attempt, out int index, out Seed seed))
+        if (!TryFind(attempt, out var index, out var seed))
             return;
         seed.EndRound();
         (seed.Tried, seed.Reached, seed.Problem) = (true, true, null);
@@ -79,7 +79,7 @@ internal sealed class SeedBootstrap
     /// <summary>Silence ends a round with its last try only; an answer of another kind ends it at once.</summary>
     public void OnFailed(ulong attempt, ExchangeOutcome outcome, string problem)
     {
-        if (!TryFind(attempt, out int index, out Seed seed))
+        if (!TryFind(attempt, out var index, out var seed))
             return;
         seed.Waiting--;
         if (outcome == ExchangeOutcome.Failed && seed.Waiting > 0)
@@ -103,7 +103,7 @@ internal sealed class SeedBootstrap
 
     public void OnTimer(int index)
     {
-        Seed seed = _seeds[index];
+        var seed = _seeds[index];
         if (_state.Phase == CorePhase.Active && IsLive(seed.Address))
             AskAgain(index, _state.Options.SeedRetryMax);
         else
@@ -114,9 +114,9 @@ internal sealed class SeedBootstrap
 
     private void HedgeNext()
     {
-        for (int i = 1; i <= _seeds.Length; i++)
+        for (var i = 1; i <= _seeds.Length; i++)
         {
-            int index = (_lastHedged + i) % _seeds.Length;
+            var index = (_lastHedged + i) % _seeds.Length;
             if (_seeds[index].Waiting == 0 || _seeds[index].Hedging)
                 continue;
             _lastHedged = index;
@@ -128,15 +128,15 @@ internal sealed class SeedBootstrap
 
     private void Ask(int index, PeerAddress address)
     {
-        Seed seed = _seeds[index];
-        TimeSpan timeLeft = seed.Deadline - _state.Now;
+        var seed = _seeds[index];
+        var timeLeft = seed.Deadline - _state.Now;
         if (timeLeft <= TimeSpan.Zero)
             return;
         seed.Address = address;
         seed.Waiting++;
         if (IsUnanswered)
             ScheduleHedge();
-        PacketKind kind = _state.Phase == CorePhase.Observing ? PacketKind.Pull : PacketKind.PushPull;
+        var kind = _state.Phase == CorePhase.Observing ? PacketKind.Pull : PacketKind.PushPull;
         var token = new ExchangeToken(ExchangePurpose.Seed, (seed.Round << IndexBits) | (uint)index);
         _state.Effects.Exchange(token, address, _packetWriter.FullState(kind), timeLeft);
     }
@@ -158,7 +158,7 @@ internal sealed class SeedBootstrap
 
     private void Missed(int index, string problem)
     {
-        Seed seed = _seeds[index];
+        var seed = _seeds[index];
         if (seed.Reached || seed.Problem != problem)
             _state.Table.Touch();
         (seed.Tried, seed.Reached, seed.Problem) = (true, false, problem);
@@ -171,7 +171,7 @@ internal sealed class SeedBootstrap
     /// <summary>Twice as long each time.</summary>
     private TimeSpan NextPause(Seed seed)
     {
-        TimeSpan pause = seed.Pause;
+        var pause = seed.Pause;
         seed.Pause = TimeSpan.FromTicks(Math.Min(pause.Ticks * 2, _state.Options.SeedRetryMax.Ticks));
         return pause;
     }
@@ -185,7 +185,7 @@ internal sealed class SeedBootstrap
 
     private bool IsLive(PeerAddress address)
     {
-        for (int i = 0; i < _state.Table.Live.Count; i++)
+        for (var i = 0; i < _state.Table.Live.Count; i++)
             if (_state.Table.Live[i].Address == address)
                 return true;
         return address == _state.Self.Address;

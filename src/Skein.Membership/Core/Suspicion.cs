@@ -19,8 +19,8 @@ internal sealed class Suspicion(TimeSpan start)
     {
         if (expected < 1 || confirmations >= expected)
             return min;
-        double share = Math.Log(confirmations + 1) / Math.Log(expected + 1);
-        long micros = (long)(max.TotalMicroseconds - (max - min).TotalMicroseconds * share);
+        var share = Math.Log(confirmations + 1) / Math.Log(expected + 1);
+        var micros = (long)(max.TotalMicroseconds - (max - min).TotalMicroseconds * share);
         return TimeSpan.FromMicroseconds(micros);
     }
 }

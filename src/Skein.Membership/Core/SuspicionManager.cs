@@ -22,13 +22,13 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster spreader)
     {
         if (!record.IsLive || record == state.Self || accuser == record.Id)
             return;
-        bool first = record.State == MemberState.Alive;
+        var first = record.State == MemberState.Alive;
         if (first)
             BeginSuspicion(record);
         if (!AddAccuser(record, accuser, refused) && !first)
             return;
         spreader.Tell(record, UpdateParts.State);
-        bool proven = record.Refused.Count >= state.AccusersNeeded(record);
+        var proven = record.Refused.Count >= state.AccusersNeeded(record);
         if (proven || !state.Variant.Suspicion)
             Condemn(record, proven ? DeathCause.Refused : DeathCause.Silent);
         else
@@ -38,10 +38,10 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster spreader)
     /// <summary>A claim of another member: its accusers count here too, and where this member has seen the same it says so.</summary>
     public void HearAccusation(MemberRecord record, in MemberUpdate claim)
     {
-        bool first = record.State == MemberState.Alive;
-        for (int i = 0; i < claim.Accusers.Count; i++)
+        var first = record.State == MemberState.Alive;
+        for (var i = 0; i < claim.Accusers.Count; i++)
             Accuse(record, claim.Accusers[i], refused: false);
-        for (int i = 0; i < claim.Refused.Count; i++)
+        for (var i = 0; i < claim.Refused.Count; i++)
             Accuse(record, claim.Refused[i], refused: true);
         if (!record.IsLive)
             return;
@@ -54,7 +54,7 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster spreader)
     /// <summary>The member is alive at a higher incarnation, or in a new life.</summary>
     public void Revive(MemberRecord record, uint incarnation)
     {
-        bool news = record.State != MemberState.Alive;
+        var news = record.State != MemberState.Alive;
         state.Table.Change(record, incarnation, static (r, i) =>
         {
             r.Incarnation = i;
@@ -128,7 +128,7 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster spreader)
     /// <summary>After a standstill of this process: the time it slept is no time in which anybody could have refuted.</summary>
     public void Forgive(TimeSpan slept)
     {
-        foreach (MemberRecord record in state.Table.Live)
+        foreach (var record in state.Table.Live)
         {
             if (record.Suspicion is not { } suspicion)
                 continue;
@@ -149,9 +149,9 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster spreader)
 
     private static bool AddAccuser(MemberRecord record, ulong accuser, bool refused)
     {
-        AccuserSet accusers = record.Accusers;
-        AccuserSet refusals = record.Refused;
-        bool added = accusers.Add(accuser) | (refused && refusals.Add(accuser));
+        var accusers = record.Accusers;
+        var refusals = record.Refused;
+        var added = accusers.Add(accuser) | (refused && refusals.Add(accuser));
         record.Accusers = accusers;
         record.Refused = refusals;
         return added;
@@ -202,16 +202,16 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster spreader)
 
     private TimeSpan Due(MemberRecord record, Suspicion suspicion)
     {
-        TimeSpan deadline = Deadline(record, suspicion);
+        var deadline = Deadline(record, suspicion);
         return NeedsAsking(record, suspicion) ? deadline - state.Options.DirectTimeout : deadline;
     }
 
     private TimeSpan Deadline(MemberRecord record, Suspicion suspicion)
     {
-        TimeSpan min = state.Options.SuspicionMin;
-        int expected = Math.Min(state.Options.Confirmations, state.Table.LiveCount - 2);
-        TimeSpan window = Suspicion.Window(min, min * state.Options.SuspicionMaxFactor, record.Accusers.Count - 1, expected);
-        TimeSpan due = suspicion.Start + window * CrowdFactor();
+        var min = state.Options.SuspicionMin;
+        var expected = Math.Min(state.Options.Confirmations, state.Table.LiveCount - 2);
+        var window = Suspicion.Window(min, min * state.Options.SuspicionMaxFactor, record.Accusers.Count - 1, expected);
+        var due = suspicion.Start + window * CrowdFactor();
         return due > suspicion.NotBefore ? due : suspicion.NotBefore;
     }
 
@@ -224,10 +224,10 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster spreader)
         if (!state.Variant.Caution)
             return 1;
         // They come back one by one: the last of them must not be judged as if it were alone.
-        bool faded = state.Now - _mostSuspectsAt > state.Options.SuspicionMin;
+        var faded = state.Now - _mostSuspectsAt > state.Options.SuspicionMin;
         if (state.Table.Suspects >= _mostSuspects || faded)
             (_mostSuspects, _mostSuspectsAt) = (state.Table.Suspects, state.Now);
-        int crowd = Math.Max(3, state.Table.LiveCount / 5);
+        var crowd = Math.Max(3, state.Table.LiveCount / 5);
         return 1 + Math.Min(9.0, 9.0 * Math.Max(0, _mostSuspects - 1) / crowd);
     }
 

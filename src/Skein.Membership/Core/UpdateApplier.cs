@@ -74,7 +74,7 @@ internal sealed class UpdateApplier(CoreState state, SuspicionManager judge, Bro
                 AskFor(claim.Id);
             return;
         }
-        bool live = claim.State is MemberState.Alive or MemberState.Suspect;
+        var live = claim.State is MemberState.Alive or MemberState.Suspect;
         if (!live && !IsWorthRemembering(claim))
             return;
         if (live && state.Table.IsFull)
@@ -96,7 +96,7 @@ internal sealed class UpdateApplier(CoreState state, SuspicionManager judge, Bro
             AskFor(claim.Id);
             return;
         }
-        MemberState newState = claim.State is MemberState.Dead or MemberState.Left ? claim.State : MemberState.Alive;
+        var newState = claim.State is MemberState.Dead or MemberState.Left ? claim.State : MemberState.Alive;
         if (claim.State == MemberState.None || state.ReadFacts(claim) is not { } facts)
             return;
         state.Table.Change(record, (facts, claim.Incarnation, newState), static (r, c) =>
@@ -140,7 +140,7 @@ internal sealed class UpdateApplier(CoreState state, SuspicionManager judge, Bro
     {
         if (claim.MetadataSequence <= record.MetadataSequence)
             return;
-        MemberFacts facts = record.Facts with { MetadataSequence = claim.MetadataSequence, Metadata = claim.Metadata.ToArray() };
+        var facts = record.Facts with { MetadataSequence = claim.MetadataSequence, Metadata = claim.Metadata.ToArray() };
         state.Table.Change(record, facts, static (r, f) => r.Facts = f);
         spreader.Tell(record, UpdateParts.Metadata);
     }
@@ -149,7 +149,7 @@ internal sealed class UpdateApplier(CoreState state, SuspicionManager judge, Bro
     {
         if (claim.Incarnation < record.Incarnation || record.State == MemberState.Left)
             return;
-        bool newer = claim.Incarnation > record.Incarnation;
+        var newer = claim.Incarnation > record.Incarnation;
         switch (claim.State)
         {
             case MemberState.Alive when newer:

@@ -67,7 +67,7 @@ internal sealed class UpdateQueue
         {
             for (; _bucket < MaxSends && queue.Count > 0; _bucket++)
             {
-                for (UpdateNode? node = queue._bySends[_bucket].First; node is not null; node = node.Next)
+                for (var node = queue._bySends[_bucket].First; node is not null; node = node.Next)
                 {
                     if (node.Stamp == queue._stamp)
                         continue;

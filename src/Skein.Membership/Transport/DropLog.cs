@@ -18,8 +18,8 @@ internal sealed partial class DropLog(ILogger log)
 
     public void Note(DropCause cause, PeerAddress from, TimeSpan now)
     {
-        Drops drops = _byCause[(int)cause];
-        long count = Interlocked.Increment(ref drops.Count);
+        var drops = _byCause[(int)cause];
+        var count = Interlocked.Increment(ref drops.Count);
         if (now < drops.TellFrom)
             return;
         drops.TellFrom = now + Interval;

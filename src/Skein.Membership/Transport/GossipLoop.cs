@@ -72,18 +72,18 @@ internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipC
 
     private void Turn()
     {
-        TimeSpan wait = UntilNext();
+        var wait = UntilNext();
         // Where timers are due, what already waits in the socket goes first: it may be the answer that a timer is about to miss.
-        for (int i = 0; i < Batch && (i == 0 || core.NextDue <= Now) && port.Wait(wait); i++)
+        for (var i = 0; i < Batch && (i == 0 || core.NextDue <= Now) && port.Wait(wait); i++)
         {
-            if (port.TryReceive(_datagram, out int length, out PeerAddress from))
+            if (port.TryReceive(_datagram, out var length, out var from))
                 Take(_datagram.AsSpan(0, length), from);
             wait = TimeSpan.Zero;
         }
         if (Interlocked.Exchange(ref _delay, 0) is > 0 and var delay)
             core.NoteDelay(TimeSpan.FromTicks(delay), Now);
         Volatile.Write(ref _woken, 0);
-        while (_commands.TryDequeue(out Action<MembershipCore, TimeSpan>? command))
+        while (_commands.TryDequeue(out var command))
             command(core, Now);
         core.Advance(Now);
         if (board.IsStale(core) && Now >= _publishAt)
@@ -95,7 +95,7 @@ internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipC
 
     private void Take(ReadOnlySpan<byte> datagram, PeerAddress from)
     {
-        TimeSpan now = Now;
+        var now = Now;
         // Whatever is as short as that is our own call to wake up, or worth as little.
         if (datagram.Length > GossipPort.WakeBytes && !core.Receive(from, datagram, now) && core.LastDrop != DropCause.None)
             drops.Note(core.LastDrop, from, now);
@@ -103,11 +103,11 @@ internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipC
 
     private TimeSpan UntilNext()
     {
-        TimeSpan next = core.NextDue;
+        var next = core.NextDue;
         if (board.IsStale(core) && _publishAt < next)
             next = _publishAt;
         // The kernel counts in milliseconds and rounds down: the rest would be spent spinning.
-        double milliseconds = Math.Ceiling((next - Now).TotalMilliseconds);
+        var milliseconds = Math.Ceiling((next - Now).TotalMilliseconds);
         return TimeSpan.FromMilliseconds(Math.Clamp(milliseconds, 0, LongestWait.TotalMilliseconds));
     }
 }

@@ -39,13 +39,13 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         _board = new SnapshotPublisher(options.BeaconsTo);
         _beacons = new LoadBeaconStore(time, options.Protocol.BeaconLifetime);
         _exchangeTimeout = options.Protocol.ExchangeTimeout;
-        _seeds = [.. options.Seeds.Select(static seed => SeedAddress.TryParse(seed, out SeedAddress? parsed) ? parsed : throw Check.Refused(seed))];
+        _seeds = [.. options.Seeds.Select(static seed => SeedAddress.TryParse(seed, out var parsed) ? parsed : throw Check.Refused(seed))];
         _streams = new StreamPort(port, time, _exchangeTimeout);
         var settings = new CoreSettings(
             options.Name, options.Cluster, PeerAddress.From(port.Reachable(options.Advertise)),
             (ulong)time.GetUtcNow().ToUnixTimeMilliseconds(), metadata, options.Seeds, options.Protocol) { Keys = options.Keys };
         _sealed = !options.Keys.IsEmpty;
-        ulong seed = PacketHeader.MemberOf(options.Name) ^ (ulong)time.GetTimestamp();
+        var seed = PacketHeader.MemberOf(options.Name) ^ (ulong)time.GetTimestamp();
         _drops = new DropLog(log);
         _loop = new GossipLoop(port, time, new MembershipCore(settings, seed, this), _board, _drops);
         _watches = new Watches(_streams, _loop.Post, _stopping.Token);
@@ -72,14 +72,14 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
 
     public void UpdateMetadata(MemberMetadata metadata)
     {
-        byte[] encoded = MembershipOptions.Encode(metadata);
+        var encoded = MembershipOptions.Encode(metadata);
         _loop.Post((core, now) => core.UpdateMetadata(encoded, now));
     }
 
     public void UpdateLoad(int inFlight, int queued)
     {
         // Told fifty times a second, mostly the same: an idle member neither wakes its loop for that nor allocates.
-        long load = (long)Math.Max(0, inFlight) << 32 | (uint)Math.Max(0, queued);
+        var load = (long)Math.Max(0, inFlight) << 32 | (uint)Math.Max(0, queued);
         if (Interlocked.Exchange(ref _toldLoad, load) != load)
             Tell(load);
 
@@ -99,7 +99,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
 
     public void ProbeNow(string name)
     {
-        ulong id = PacketHeader.MemberOf(name);
+        var id = PacketHeader.MemberOf(name);
         _loop.Post((core, now) => core.ProbeNow(id, now));
     }
 
@@ -167,7 +167,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
 
     private async Task ExchangeAsync(ExchangeToken token, PeerAddress to, byte[] request, TimeSpan timeout)
     {
-        (ExchangeOutcome outcome, byte[] reply) = await _streams.AskAsync(to, request, timeout, _stopping.Token);
+        (var outcome, var reply) = await _streams.AskAsync(to, request, timeout, _stopping.Token);
         if (!_stopping.IsCancellationRequested)
             _loop.Post((core, now) => core.ExchangeEnded(token, outcome, to, reply, now));
     }
@@ -178,7 +178,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         try
         {
             using var deadline = new CancellationTokenSource(_exchangeTimeout, _time);
-            IPAddress[] addresses = await _seeds[seed].ResolveAsync(_port.Family, deadline.Token);
+            var addresses = await _seeds[seed].ResolveAsync(_port.Family, deadline.Token);
             // A name with several addresses (a headless service) gives another one each time.
             if (addresses.Length > 0)
                 found = PeerAddress.From(new IPEndPoint(addresses[(uint)Interlocked.Increment(ref _resolutions) % addresses.Length], _seeds[seed].Port));
@@ -212,7 +212,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         var reply = new TaskCompletionSource<StreamReply>(TaskCreationOptions.RunContinuationsAsynchronously);
         _loop.Post((core, now) =>
         {
-            ReadOnlySpan<byte> bytes = core.Serve(from, request, now, out bool mayStay);
+            var bytes = core.Serve(from, request, now, out var mayStay);
             if (core.LastDrop != DropCause.None)
                 _drops.Note(core.LastDrop, from, now);
             reply.SetResult(new StreamReply(bytes.IsEmpty ? null : bytes.ToArray(), mayStay));

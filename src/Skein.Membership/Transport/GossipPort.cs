@@ -40,7 +40,7 @@ internal sealed class GossipPort : IDisposable
     /// <exception cref="MembershipException">The port is in use or the address is not ours.</exception>
     public static GossipPort Bind(IPEndPoint wanted)
     {
-        for (int tries = 1; ; tries++)
+        for (var tries = 1; ; tries++)
         {
             Socket? tcp = null;
             Socket? udp = null;
@@ -133,11 +133,11 @@ internal sealed class GossipPort : IDisposable
 
     private IPAddress FirstAddress()
     {
-        foreach (NetworkInterface card in NetworkInterface.GetAllNetworkInterfaces())
+        foreach (var card in NetworkInterface.GetAllNetworkInterfaces())
         {
             if (card.OperationalStatus != OperationalStatus.Up || card.NetworkInterfaceType == NetworkInterfaceType.Loopback)
                 continue;
-            foreach (UnicastIPAddressInformation unicast in card.GetIPProperties().UnicastAddresses)
+            foreach (var unicast in card.GetIPProperties().UnicastAddresses)
                 if (unicast.Address.AddressFamily == AddressFamily.InterNetwork)
                     return unicast.Address;
         }
@@ -171,7 +171,7 @@ internal sealed class GossipPort : IDisposable
     // sockaddr_in: family (2), port (2), address (4). sockaddr_in6: family (2), port (2), flow (4), address (16), scope (4).
     private static void Write(PeerAddress to, SocketAddress target)
     {
-        Span<byte> bytes = target.Buffer.Span;
+        var bytes = target.Buffer.Span;
         BinaryPrimitives.WriteUInt16BigEndian(bytes[2..], to.Port);
         if (target.Family == AddressFamily.InterNetwork)
             BinaryPrimitives.WriteUInt32BigEndian(bytes[4..], to.IPv4);
@@ -182,7 +182,7 @@ internal sealed class GossipPort : IDisposable
     private static PeerAddress Read(SocketAddress source)
     {
         ReadOnlySpan<byte> bytes = source.Buffer.Span;
-        ushort port = BinaryPrimitives.ReadUInt16BigEndian(bytes[2..]);
+        var port = BinaryPrimitives.ReadUInt16BigEndian(bytes[2..]);
         return source.Family == AddressFamily.InterNetwork
             ? PeerAddress.OfIPv4(BinaryPrimitives.ReadUInt32BigEndian(bytes[4..]), port)
             : new PeerAddress(BinaryPrimitives.ReadUInt64BigEndian(bytes[8..]), BinaryPrimitives.ReadUInt64BigEndian(bytes[16..]), port);

@@ -35,9 +35,9 @@ internal sealed class LocalSignals : IDisposable, IThreadPoolWorkItem
     /// <summary>A thread of the pool got to the question.</summary>
     void IThreadPoolWorkItem.Execute()
     {
-        TimeSpan waited = _time.GetElapsedTime(Interlocked.Exchange(ref _asked, 0));
-        TimeSpan paused = GC.GetTotalPauseDuration();
-        TimeSpan pause = paused - _paused;
+        var waited = _time.GetElapsedTime(Interlocked.Exchange(ref _asked, 0));
+        var paused = GC.GetTotalPauseDuration();
+        var pause = paused - _paused;
         _paused = paused;
         _note(waited > pause ? waited : pause);
     }

@@ -11,8 +11,8 @@ internal sealed record SeedAddress(string Host, int Port)
     public static bool TryParse(string text, [NotNullWhen(true)] out SeedAddress? seed)
     {
         seed = null;
-        (string host, string port) = Split(text);
-        bool valid = int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number is > 0 and <= 65535;
+        (var host, var port) = Split(text);
+        var valid = int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number is > 0 and <= 65535;
         if (valid && Uri.CheckHostName(host) != UriHostNameType.Unknown)
             seed = new SeedAddress(host, number);
         return seed is not null;
@@ -22,19 +22,19 @@ internal sealed record SeedAddress(string Host, int Port)
     /// <exception cref="SocketException">The name does not resolve.</exception>
     public async Task<IPAddress[]> ResolveAsync(AddressFamily family, CancellationToken cancellationToken)
     {
-        if (IPAddress.TryParse(Host, out IPAddress? literal))
+        if (IPAddress.TryParse(Host, out var literal))
             return [literal];
-        IPAddress[] all = await Dns.GetHostAddressesAsync(Host, cancellationToken);
+        var all = await Dns.GetHostAddressesAsync(Host, cancellationToken);
         return family == AddressFamily.InterNetworkV6 ? all : Array.FindAll(all, address => address.AddressFamily == family);
     }
 
     private static (string Host, string Port) Split(string text)
     {
-        string defaultPort = MembershipOptions.DefaultPort.ToString(CultureInfo.InvariantCulture);
+        var defaultPort = MembershipOptions.DefaultPort.ToString(CultureInfo.InvariantCulture);
         if (text.StartsWith('[') && text.IndexOf(']', StringComparison.Ordinal) is > 0 and var end)
             return (text[1..end], end == text.Length - 1 ? defaultPort : text[(end + 1)..].TrimStart(':'));
-        int colon = text.IndexOf(':', StringComparison.Ordinal);
-        bool single = colon >= 0 && colon == text.LastIndexOf(':');
+        var colon = text.IndexOf(':', StringComparison.Ordinal);
+        var single = colon >= 0 && colon == text.LastIndexOf(':');
         return single ? (text[..colon], text[(colon + 1)..]) : (text, defaultPort);
     }
 }

@@ -23,7 +23,7 @@ internal sealed class SnapshotPublisher(string? beaconsTo)
     {
         while (true)
         {
-            TaskCompletionSource changed = _changed;
+            var changed = _changed;
             if (_current is { } current && current.Version > version)
                 return current;
             await changed.Task.WaitAsync(cancellationToken);
@@ -33,13 +33,13 @@ internal sealed class SnapshotPublisher(string? beaconsTo)
     public void Publish(MembershipCore core, TimeSpan now)
     {
         _revision = core.Table.Revision;
-        MemberRecord self = core.Table.Self;
+        var self = core.Table.Self;
         ImmutableArray<Member> members =
             [.. core.Table.All.Select(record => ToMember(record, record == self)).OrderBy(static member => member.Name, StringComparer.Ordinal)];
         ForgetParsed(members.Length);
-        Member own = members.First(static member => member.IsSelf);
+        var own = members.First(static member => member.IsSelf);
         _current = new MembershipSnapshot((_current?.Version ?? 0) + 1, own, members, [.. core.Seeds]);
-        TaskCompletionSource changed = _changed;
+        var changed = _changed;
         _changed = NewSignal();
         changed.SetResult();
         if (beaconsTo is not null)

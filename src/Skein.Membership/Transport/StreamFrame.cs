@@ -11,7 +11,7 @@ internal static class StreamFrame
 
     public static async Task WriteAsync(Socket socket, ReadOnlyMemory<byte> packet, CancellationToken cancellationToken)
     {
-        byte[] length = new byte[4];
+        var length = new byte[4];
         BinaryPrimitives.WriteInt32BigEndian(length, packet.Length);
         await SendAsync(socket, length, cancellationToken);
         await SendAsync(socket, packet, cancellationToken);
@@ -21,25 +21,25 @@ internal static class StreamFrame
     /// <param name="budget">Of all buffers that are being filled, given back when this one is whole; null: this one alone is bound.</param>
     public static async Task<byte[]?> ReadAsync(Socket socket, ByteBudget? budget, CancellationToken cancellationToken)
     {
-        byte[] header = new byte[4];
+        var header = new byte[4];
         if (await FillAsync(socket, header, cancellationToken) < header.Length)
             return null;
-        int length = BinaryPrimitives.ReadInt32BigEndian(header);
+        var length = BinaryPrimitives.ReadInt32BigEndian(header);
         if (length is < PacketHeader.Length or > WireLimits.Stream)
             return null;
         // The buffer grows with what has come: an announcement alone costs nothing.
-        byte[] packet = new byte[Math.Min(length, FirstBuffer)];
-        int taken = 0;
+        var packet = new byte[Math.Min(length, FirstBuffer)];
+        var taken = 0;
         try
         {
-            for (int filled = 0; ;)
+            for (var filled = 0; ;)
             {
                 filled += await FillAsync(socket, packet.AsMemory(filled), cancellationToken);
                 if (filled == length)
                     return packet;
                 if (filled < packet.Length)
                     return null;
-                int more = Math.Min(length, packet.Length * 2) - packet.Length;
+                var more = Math.Min(length, packet.Length * 2) - packet.Length;
                 if (budget is not null && !budget.TryTake(more))
                     return null;
                 taken += more;
@@ -60,7 +60,7 @@ internal static class StreamFrame
 
     private static async Task<int> FillAsync(Socket socket, Memory<byte> buffer, CancellationToken cancellationToken)
     {
-        int filled = 0;
+        var filled = 0;
         while (filled < buffer.Length && await socket.ReceiveAsync(buffer[filled..], cancellationToken) is > 0 and var read)
             filled += read;
         return filled;

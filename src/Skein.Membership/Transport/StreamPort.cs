@@ -29,7 +29,7 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
         {
             while (true)
             {
-                Socket socket = await AcceptOneAsync(stopping);
+                var socket = await AcceptOneAsync(stopping);
                 if (Interlocked.Increment(ref _serving) <= MostServed)
                 {
                     _ = ServeAsync(socket, serve, stopping);
@@ -62,7 +62,7 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
             using var socket = new Socket(port.Family, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             await socket.ConnectAsync(to.ToEndPoint(), both.Token);
             await StreamFrame.WriteAsync(socket, request, both.Token);
-            byte[]? reply = await StreamFrame.ReadAsync(socket, budget: null, both.Token);
+            var reply = await StreamFrame.ReadAsync(socket, budget: null, both.Token);
             return reply is null ? (ExchangeOutcome.Failed, []) : (ExchangeOutcome.Replied, reply);
         }
         catch (SocketException error)
@@ -99,7 +99,7 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
     /// <summary>Reads until the peer closes: what it still sends is of no interest.</summary>
     private static async Task DrainAsync(Socket socket, CancellationToken stopping)
     {
-        byte[] ignored = new byte[256];
+        var ignored = new byte[256];
         while (await socket.ReceiveAsync(ignored, stopping) > 0)
         {
         }
@@ -163,7 +163,7 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
         var from = PeerAddress.From((System.Net.IPEndPoint)socket.RemoteEndPoint!);
         if (await StreamFrame.ReadAsync(socket, _unread, both.Token) is not { } request)
             return false;
-        StreamReply reply = await serve(from, request).WaitAsync(both.Token);
+        var reply = await serve(from, request).WaitAsync(both.Token);
         if (reply.Packet is not { } packet)
             return false;
         await StreamFrame.WriteAsync(socket, packet, both.Token);

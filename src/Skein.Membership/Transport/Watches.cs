@@ -10,7 +10,7 @@ internal sealed class Watches(StreamPort streams, Action<Action<MembershipCore, 
     /// <summary>Holds a connection to that peer in place of the one before; none where the address is.</summary>
     public void Hold(int slot, PeerAddress to, ReadOnlySpan<byte> request)
     {
-        if (_held.Remove(slot, out CancellationTokenSource? before))
+        if (_held.Remove(slot, out var before))
         {
             before.Cancel();
             before.Dispose();

@@ -39,7 +39,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     {
         if (!Fleet.MayServe(request.Model))
             throw new AdmissionException(AdmissionRefusal.ModelNotFound, UnknownModelMessage(request.Model));
-        int length = WaitingFor(request.Model);
+        var length = WaitingFor(request.Model);
         if (length >= options.QueueLength && !request.Displaced && request.WaitingSince is null)
         {
             throw new AdmissionException(
@@ -49,7 +49,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         }
         var waiter = new Waiter(request, request.WaitingSince ?? now);
         NoteServable(waiter, now);
-        if (!_lines.TryGetValue(request.Model, out SortedSet<Waiter>? line))
+        if (!_lines.TryGetValue(request.Model, out var line))
             _lines[request.Model] = line = new SortedSet<Waiter>(Waiter.ByArrival);
         if (!line.Add(waiter))
             throw new InvalidOperationException($"two waiters with the same place {request.Arrival}");
@@ -61,7 +61,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     /// <returns>False when it was served or taken out before.</returns>
     public bool Remove(Waiter waiter)
     {
-        if (!_lines.TryGetValue(waiter.Request.Model, out SortedSet<Waiter>? line) || !line.Remove(waiter))
+        if (!_lines.TryGetValue(waiter.Request.Model, out var line) || !line.Remove(waiter))
             return false;
         if (line.Count == 0)
             _lines.Remove(waiter.Request.Model);
@@ -77,20 +77,20 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         while (Waiting > 0)
         {
             Waiter? oldest = null;
-            foreach ((string model, SortedSet<Waiter> line) in _lines)
+            foreach ((var model, var line) in _lines)
             {
-                FreeFor free = ReplicaPicker.FreeSlots(Fleet.Serving(model), now);
+                var free = ReplicaPicker.FreeSlots(Fleet.Serving(model), now);
                 if (free == FreeFor.Nobody)
                     continue;
                 // Nearly always the first: others are looked at only when all free slots are excluded for those before them.
-                Waiter? candidate = line.FirstOrDefault(
+                var candidate = line.FirstOrDefault(
                     waiter => (free == FreeFor.Anybody || waiter.Request.Displaced) && Pick(waiter.Request, now) is not null);
                 if (candidate is not null && (oldest is null || Waiter.ByArrival.Compare(candidate, oldest) < 0))
                     oldest = candidate;
             }
             if (oldest is null)
                 return;
-            Reservation slot = Reserve(oldest.Request, now)!.Value;
+            var slot = Reserve(oldest.Request, now)!.Value;
             Remove(oldest);
             grants.Add((oldest, slot with { NextSince = NextSince(slot.Replica) }));
         }
@@ -105,9 +105,9 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         Fleet = fleet;
         WarmUpNewcomers(now);
         _ejections.SpareTheNeeded(fleet, now);
-        foreach (Waiter waiter in _lines.Values.SelectMany(line => line))
+        foreach (var waiter in _lines.Values.SelectMany(line => line))
         {
-            TimeSpan? before = waiter.UnservableSince;
+            var before = waiter.UnservableSince;
             NoteServable(waiter, now);
             if (before != waiter.UnservableSince)
                 moved.Add(waiter);
@@ -117,7 +117,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     /// <summary>Gives a slot back; <see cref="Dispatch"/> must follow.</summary>
     public void Release(Reservation slot, TimeSpan held, LeaseOutcome outcome, TimeSpan now)
     {
-        Replica replica = slot.Replica;
+        var replica = slot.Replica;
         replica.Unreserve();
         _ejections.Ended(replica, slot.Epoch, outcome, Fleet, now);
         if (outcome == LeaseOutcome.Refused)
@@ -133,15 +133,15 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     /// <summary>When the waiter is to be refused unless it is served before.</summary>
     public TimeSpan DeadlineOf(Waiter waiter)
     {
-        TimeSpan busy = waiter.EnqueuedAt + options.QueueTimeout;
+        var busy = waiter.EnqueuedAt + options.QueueTimeout;
         return waiter.UnservableSince + options.NoReplicaTimeout is { } unservable && unservable < busy ? unservable : busy;
     }
 
     /// <summary>Why a waiter whose deadline has passed is refused.</summary>
     public AdmissionException Expired(Waiter waiter, TimeSpan now)
     {
-        string model = waiter.Request.Model;
-        TimeSpan waited = now - waiter.EnqueuedAt;
+        var model = waiter.Request.Model;
+        var waited = now - waiter.EnqueuedAt;
         if (waiter.UnservableSince is null)
         {
             return new AdmissionException(
@@ -165,7 +165,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     /// <summary>True when a waiter may be served without any event, by time alone.</summary>
     public bool NeedsTick(TimeSpan now)
     {
-        foreach (string model in _lines.Keys)
+        foreach (var model in _lines.Keys)
         {
             if (ReplicaPicker.WaitsForTime(Fleet.Serving(model), now))
                 return true;
@@ -197,17 +197,17 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     }
 
     /// <summary>Waiters in the line of one model.</summary>
-    public int WaitingFor(string model) => _lines.TryGetValue(model, out SortedSet<Waiter>? line) ? line.Count : 0;
+    public int WaitingFor(string model) => _lines.TryGetValue(model, out var line) ? line.Count : 0;
 
     /// <summary>Since when the one waits who is next to get a slot of this replica; null: nobody would take one.</summary>
     private TimeSpan? NextSince(Replica replica)
     {
         Waiter? next = null;
-        foreach ((string model, SortedSet<Waiter> line) in _lines)
+        foreach ((var model, var line) in _lines)
         {
             if (!Fleet.Serving(model).Contains(replica))
                 continue;
-            Waiter? candidate = line.FirstOrDefault(waiter => waiter.Request.Accepts(replica));
+            var candidate = line.FirstOrDefault(waiter => waiter.Request.Accepts(replica));
             if (candidate is not null && (next is null || Waiter.ByArrival.Compare(candidate, next) < 0))
                 next = candidate;
         }
@@ -232,11 +232,11 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     {
         if (Fleet.Replicas.Count > 0)
             _watchingSince ??= now;
-        foreach (Replica replica in Fleet.Replicas)
+        foreach (var replica in Fleet.Replicas)
         {
             // While this gateway is new itself, it cannot tell a newcomer from one it had not heard of.
-            bool isNew = replica.WasReachable is null && now - _watchingSince >= health.SlowStart.Duration;
-            bool isBack = replica is { WasReachable: false, Reachable: true };
+            var isNew = replica.WasReachable is null && now - _watchingSince >= health.SlowStart.Duration;
+            var isBack = replica is { WasReachable: false, Reachable: true };
             if (isNew || isBack)
                 replica.SlowStart.Begin(now);
             replica.WasReachable = replica.Reachable;
@@ -250,8 +250,8 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
 
     private TimeSpan TakeVirtualPlace(string model, int waiting, TimeSpan now)
     {
-        int slots = 0;
-        foreach (Replica replica in Fleet.Serving(model))
+        var slots = 0;
+        foreach (var replica in Fleet.Serving(model))
             slots += replica.Description.Slots;
         return _retryAfterEstimators.Of(model).TakePlace(waiting, slots, now);
     }

@@ -60,13 +60,13 @@ public sealed class AdmissionQueue : IDisposable
         ServeTheLine();
         lock (_gate)
         {
-            TimeSpan now = Now;
+            var now = Now;
             if (_core.TryReserve(request, now) is { } slot)
             {
-                TimeSpan askedAt = request.WaitingSince ?? now;
+                var askedAt = request.WaitingSince ?? now;
                 return ValueTask.FromResult(Lease(slot, now, askedAt, request.Arrival.At ?? askedAt));
             }
-            Waiter waiter = _core.Enqueue(request, now);
+            var waiter = _core.Enqueue(request, now);
             waiter.Timer = _time.CreateTimer(_ => OnDeadline(waiter), null, Later(_core.DeadlineOf(waiter) - now), Timeout.InfiniteTimeSpan);
             ArmTick(now);
             return new ValueTask<ReplicaLease>(WaitAsync(waiter, cancellationToken));
@@ -79,7 +79,7 @@ public sealed class AdmissionQueue : IDisposable
         ServeTheLine();
         lock (_gate)
         {
-            TimeSpan now = Now;
+            var now = Now;
             return _core.TryReserve(request, now) is { } slot ? Lease(slot, now, askedAt: now, waitingSince: now) : null;
         }
     }
@@ -90,7 +90,7 @@ public sealed class AdmissionQueue : IDisposable
     /// <summary>Takes in what replicas told everybody; each replaces older news of its replica, whatever way that came.</summary>
     public void Report(IReadOnlyList<RunningReport> news) => Change(now =>
     {
-        foreach (RunningReport one in news)
+        foreach (var one in news)
             AdmissionCore.Report(one.Replica, one.Running, _time.GetElapsedTime(_origin, one.ReceivedAt));
     });
 
@@ -122,7 +122,7 @@ public sealed class AdmissionQueue : IDisposable
     {
         lock (_gate)
         {
-            TimeSpan now = Now;
+            var now = Now;
             return
             [
                 .. _core.Fleet.Replicas.Select(replica => new BreakerStatus(
@@ -151,14 +151,14 @@ public sealed class AdmissionQueue : IDisposable
 
     private async Task<ReplicaLease> WaitAsync(Waiter waiter, CancellationToken cancellationToken)
     {
-        await using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
+        await using var registration = cancellationToken.UnsafeRegister(
             (_, token) =>
             {
                 if (TryRemove(waiter))
                     waiter.Completion.SetCanceled(token);
             },
             null);
-        ReplicaLease lease = await waiter.Completion.Task;
+        var lease = await waiter.Completion.Task;
         if (cancellationToken.IsCancellationRequested)
         {
             // Served and cancelled at the same moment: the slot goes to the next in line.
@@ -172,7 +172,7 @@ public sealed class AdmissionQueue : IDisposable
     {
         var moved = new List<Waiter>();
         _core.Update(_fleet.Current, now, moved);
-        foreach (Waiter waiter in moved)
+        foreach (var waiter in moved)
             waiter.Timer?.Change(Later(_core.DeadlineOf(waiter) - now), Timeout.InfiniteTimeSpan);
     });
 
@@ -198,7 +198,7 @@ public sealed class AdmissionQueue : IDisposable
                 _core.Dispatch(now, grants);
             ArmTick(now);
         }
-        foreach ((Waiter waiter, Reservation slot) in grants)
+        foreach ((var waiter, var slot) in grants)
         {
             waiter.Timer?.Dispose();
             waiter.Completion.SetResult(Lease(slot, now, waiter.EnqueuedAt, waiter.Since));
@@ -210,8 +210,8 @@ public sealed class AdmissionQueue : IDisposable
         AdmissionException refusal;
         lock (_gate)
         {
-            TimeSpan now = Now;
-            TimeSpan left = _core.DeadlineOf(waiter) - now;
+            var now = Now;
+            var left = _core.DeadlineOf(waiter) - now;
             if (left > TimeSpan.Zero)
             {
                 waiter.Timer?.Change(Later(left), Timeout.InfiniteTimeSpan);

@@ -32,10 +32,10 @@ internal sealed class Ejections(BreakerOptions options)
     {
         if (!AnyEjected(fleet.Replicas))
             return;
-        foreach (string model in fleet.ServedModels)
+        foreach (var model in fleet.ServedModels)
         {
-            ReadOnlySpan<Replica> serving = fleet.Serving(model);
-            while (LongestOut(serving, out int ejected) is { } replica && ejected > MostEjected(serving))
+            var serving = fleet.Serving(model);
+            while (LongestOut(serving, out var ejected) is { } replica && ejected > MostEjected(serving))
             {
                 replica.Breaker.Spare();
                 replica.SlowStart.Begin(now);
@@ -45,7 +45,7 @@ internal sealed class Ejections(BreakerOptions options)
 
     private bool CanSpare(Replica replica, FleetSnapshot fleet)
     {
-        foreach (string model in replica.Description.Models)
+        foreach (var model in replica.Description.Models)
         {
             if (MostEjected(fleet.Serving(model)) == 0)
                 return false;
@@ -55,15 +55,15 @@ internal sealed class Ejections(BreakerOptions options)
 
     private int MostEjected(ReadOnlySpan<Replica> serving)
     {
-        int open = 0;
-        foreach (Replica replica in serving)
+        var open = 0;
+        foreach (var replica in serving)
             open += replica.TakesWork ? 1 : 0;
         return Math.Max(0, Math.Min((int)(options.MaxEjectedShare * open), open - 1));
     }
 
     private static bool AnyEjected(IReadOnlyList<Replica> replicas)
     {
-        for (int i = 0; i < replicas.Count; i++)
+        for (var i = 0; i < replicas.Count; i++)
         {
             if (replicas[i].Breaker.IsEjected)
                 return true;
@@ -75,7 +75,7 @@ internal sealed class Ejections(BreakerOptions options)
     {
         ejected = 0;
         Replica? longest = null;
-        foreach (Replica replica in serving)
+        foreach (var replica in serving)
         {
             if (!replica.TakesWork || !replica.Breaker.IsEjected)
                 continue;

@@ -37,7 +37,7 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
     {
         if (_candidates.Length < serving.Length)
             _candidates = new BalancingCandidate[serving.Length * 2];
-        int count = Gather(serving, request, now, isLastResort: false);
+        var count = Gather(serving, request, now, isLastResort: false);
         if (count == 0 && request.LastResort.Count > 0 && !CanServe(serving, request, isLastResort: false))
             count = Gather(serving, request, now, isLastResort: true);
         return count == 0 ? null : _candidates[policy.Pick(_candidates.AsSpan(0, count), random)].Replica;
@@ -50,8 +50,8 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
     /// <summary>For whom there are free slots, as far as known.</summary>
     public static FreeFor FreeSlots(ReadOnlySpan<Replica> serving, TimeSpan now)
     {
-        FreeFor free = FreeFor.Nobody;
-        foreach (Replica replica in serving)
+        var free = FreeFor.Nobody;
+        foreach (var replica in serving)
         {
             if (!replica.TakesWork || !replica.HasFreeSlot(now))
                 continue;
@@ -65,7 +65,7 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
     /// <summary>True when a slot may come free without any event: an estimate fades, an open breaker becomes half-open.</summary>
     public static bool WaitsForTime(ReadOnlySpan<Replica> serving, TimeSpan now)
     {
-        foreach (Replica replica in serving)
+        foreach (var replica in serving)
         {
             if (replica.IsFullByEstimate(now) || (replica.TakesWork && replica.Breaker.IsEjected))
                 return true;
@@ -75,7 +75,7 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
 
     private static bool CanServe(ReadOnlySpan<Replica> serving, AdmissionRequest request, bool isLastResort)
     {
-        foreach (Replica replica in serving)
+        foreach (var replica in serving)
         {
             if (replica.TakesWork && Accepts(request, replica, isLastResort))
                 return true;
@@ -88,7 +88,7 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
 
     private int Gather(ReadOnlySpan<Replica> serving, AdmissionRequest request, TimeSpan now, bool isLastResort)
     {
-        int count = Gather(serving, request, Standing.Good, now, isLastResort);
+        var count = Gather(serving, request, Standing.Good, now, isLastResort);
         if (count == 0)
             count = Gather(serving, request, Standing.Suspected, now, isLastResort);
         if (count == 0 && request.Displaced && !AnyNotEjected(serving, request, isLastResort))
@@ -98,18 +98,18 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
 
     private int Gather(ReadOnlySpan<Replica> serving, AdmissionRequest request, Standing standing, TimeSpan now, bool isLastResort)
     {
-        int count = 0;
-        bool onlyPreferred = false;
-        foreach (Replica replica in serving)
+        var count = 0;
+        var onlyPreferred = false;
+        foreach (var replica in serving)
         {
             if (replica.TakesWork && StandingOf(replica, now) == standing && replica.HasFreeSlot(now) && Accepts(request, replica, isLastResort))
             {
-                bool isPreferred = request.Prefers(replica);
+                var isPreferred = request.Prefers(replica);
                 if (onlyPreferred && !isPreferred)
                     continue;
                 if (isPreferred && !onlyPreferred)
                     (onlyPreferred, count) = (true, 0);
-                double warmth = replica.SlowStart.ShareAt(replica.Description.Slots, now);
+                var warmth = replica.SlowStart.ShareAt(replica.Description.Slots, now);
                 _candidates[count++] = new BalancingCandidate(replica, replica.Leased + replica.ExternalLoad(now) + replica.SlownessAt(now), warmth);
             }
         }
@@ -121,7 +121,7 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
 
     private static bool AnyNotEjected(ReadOnlySpan<Replica> serving, AdmissionRequest request, bool isLastResort)
     {
-        foreach (Replica replica in serving)
+        foreach (var replica in serving)
         {
             if (replica.TakesWork && !replica.Breaker.IsEjected && Accepts(request, replica, isLastResort))
                 return true;

@@ -25,13 +25,13 @@ internal sealed class RetryAfterEstimator
     {
         if (slots > 0)
             _slots = slots;
-        TimeSpan perPlace = TimeSpan.FromSeconds(_holdSeconds / _slots);
-        TimeSpan endOfLine = now + (perPlace * waiting);
-        TimeSpan latest = now + Longest;
+        var perPlace = TimeSpan.FromSeconds(_holdSeconds / _slots);
+        var endOfLine = now + (perPlace * waiting);
+        var latest = now + Longest;
         _lastPlace = (_lastPlace > endOfLine ? _lastPlace : endOfLine) + perPlace;
         if (_lastPlace > latest)
             _lastPlace = latest;
-        TimeSpan wait = _lastPlace - now;
+        var wait = _lastPlace - now;
         return wait < Shortest ? Shortest : wait;
     }
 }

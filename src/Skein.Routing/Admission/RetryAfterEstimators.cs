@@ -13,7 +13,7 @@ internal sealed class RetryAfterEstimators
     /// <summary>The line of one model.</summary>
     public RetryAfterEstimator Of(string model)
     {
-        if (!_ofModels.TryGetValue(model, out RetryAfterEstimator? line))
+        if (!_ofModels.TryGetValue(model, out var line))
         {
             // Bounded by what the fleet knows: a made-up name never gets here.
             if (_ofModels.Count >= MostModels)
@@ -27,7 +27,7 @@ internal sealed class RetryAfterEstimators
     public void Observe(IReadOnlyList<string> models, TimeSpan held)
     {
         OfGateway.Observe(held);
-        for (int i = 0; i < models.Count; i++)
+        for (var i = 0; i < models.Count; i++)
             Of(models[i]).Observe(held);
     }
 }

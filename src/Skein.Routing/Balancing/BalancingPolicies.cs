@@ -20,7 +20,7 @@ public sealed class BalancingPolicies
     /// <summary>Finds a policy.</summary>
     /// <exception cref="ArgumentException">The name is unknown; the message says which are known.</exception>
     public IBalancingPolicy Get(string name) =>
-        _byName.TryGetValue(name, out IBalancingPolicy? policy)
+        _byName.TryGetValue(name, out var policy)
             ? policy
             : throw new ArgumentException(
                 $"balancing policy '{name}' is unknown; known are {string.Join(", ", _byName.Keys.Order(StringComparer.Ordinal))}");

@@ -12,8 +12,8 @@ internal sealed class PowerOfTwoChoices : IBalancingPolicy
     {
         if (candidates.Length == 1)
             return 0;
-        int first = random.Next(candidates.Length);
-        int second = random.Next(candidates.Length - 1);
+        var first = random.Next(candidates.Length);
+        var second = random.Next(candidates.Length - 1);
         if (second >= first)
             second++;
         return candidates[second].Score < candidates[first].Score ? second : first;

@@ -7,12 +7,12 @@ internal sealed class WeightedLeastConnections : IBalancingPolicy
 
     public int Pick(ReadOnlySpan<BalancingCandidate> candidates, IRandomSource random)
     {
-        int best = 0;
-        double bestScore = candidates[0].Score;
-        int ties = 1;
-        for (int i = 1; i < candidates.Length; i++)
+        var best = 0;
+        var bestScore = candidates[0].Score;
+        var ties = 1;
+        for (var i = 1; i < candidates.Length; i++)
         {
-            double score = candidates[i].Score;
+            var score = candidates[i].Score;
             if (score < bestScore)
             {
                 (best, bestScore, ties) = (i, score, 1);

@@ -15,7 +15,7 @@ internal readonly struct ExternalLoad(int slots, TimeSpan reportedAt)
     /// <summary>The estimate at <paramref name="now"/>: the reported value, falling in a straight line to 0.</summary>
     internal double At(TimeSpan now)
     {
-        double age = (now - reportedAt) / Lifetime;
+        var age = (now - reportedAt) / Lifetime;
         return age >= 1 ? 0 : slots * (1 - Math.Max(0, age));
     }
 }

@@ -35,7 +35,7 @@ public sealed class FleetSnapshot
     public IReadOnlyCollection<string> KnownModels => _knownModels;
 
     /// <summary>Live replicas that serve a model.</summary>
-    public ReadOnlySpan<Replica> Serving(string model) => _byModel.TryGetValue(model, out Replica[]? replicas) ? replicas : [];
+    public ReadOnlySpan<Replica> Serving(string model) => _byModel.TryGetValue(model, out var replicas) ? replicas : [];
 
     /// <summary>True when the model may come back: it was offered once, or the view is not whole yet.</summary>
     public bool MayServe(string model) => !Complete || _knownModels.Contains(model);

@@ -64,11 +64,11 @@ public sealed class FleetTracker : IDisposable
     {
         lock (_gate)
         {
-            FleetView view = _source.Current;
+            var view = _source.Current;
             var next = new Dictionary<ReplicaId, Replica>(view.Replicas.Count);
-            foreach (ReplicaDescription description in view.Replicas)
+            foreach (var description in view.Replicas)
             {
-                if (_replicas.TryGetValue(description.Id, out Replica? replica))
+                if (_replicas.TryGetValue(description.Id, out var replica))
                     replica.Description = description;
                 else
                     replica = new Replica(description, Health);

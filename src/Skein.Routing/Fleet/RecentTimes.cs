@@ -25,11 +25,11 @@ internal sealed class RecentTimes
     {
         get
         {
-            int total = 0;
-            foreach (int count in _counts)
+            var total = 0;
+            foreach (var count in _counts)
                 total += count;
-            int above = total / 100;
-            for (int bucket = Buckets - 1; bucket >= 0; bucket--)
+            var above = total / 100;
+            for (var bucket = Buckets - 1; bucket >= 0; bucket--)
             {
                 above -= _counts[bucket];
                 if (above < 0)
@@ -45,22 +45,22 @@ internal sealed class RecentTimes
         if (++_added < MostKept)
             return;
         _added = MostKept / 2;
-        for (int bucket = 0; bucket < Buckets; bucket++)
+        for (var bucket = 0; bucket < Buckets; bucket++)
             _counts[bucket] /= 2;
     }
 
     private static int BucketOf(TimeSpan time)
     {
-        ulong units = (ulong)Math.Max(0, time.Ticks / TicksPerUnit);
+        var units = (ulong)Math.Max(0, time.Ticks / TicksPerUnit);
         if (units < BucketsPerOctave)
             return 0;
-        int shift = BitOperations.Log2(units) - 2;
+        var shift = BitOperations.Log2(units) - 2;
         return Math.Min(Buckets - 1, 1 + (shift * BucketsPerOctave) + (int)(units >> shift) - BucketsPerOctave);
     }
 
     private static TimeSpan UpperEnd(int bucket)
     {
-        (int shift, int quarter) = bucket == 0 ? (0, -1) : Math.DivRem(bucket - 1, BucketsPerOctave);
+        (var shift, var quarter) = bucket == 0 ? (0, -1) : Math.DivRem(bucket - 1, BucketsPerOctave);
         return TimeSpan.FromTicks(((long)(BucketsPerOctave + quarter + 1) << shift) * TicksPerUnit);
     }
 }

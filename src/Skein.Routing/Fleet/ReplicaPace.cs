@@ -27,7 +27,7 @@ internal sealed class ReplicaPace
         {
             lock (_gate)
             {
-                int count = Math.Min(_firstTokenCount, KeptFirstTokens);
+                var count = Math.Min(_firstTokenCount, KeptFirstTokens);
                 if (count < EnoughFirstTokens)
                     return null;
                 Span<TimeSpan> sorted = stackalloc TimeSpan[KeptFirstTokens];
@@ -51,7 +51,7 @@ internal sealed class ReplicaPace
     /// </summary>
     public TimeSpan SlowPrefill(int promptBytes)
     {
-        TimeSpan measured = _perKilobyte.P99;
+        var measured = _perKilobyte.P99;
         return (measured > TimeSpan.Zero ? measured : AssumedPerKilobyte) * Kilobytes(promptBytes);
     }
 
@@ -68,7 +68,7 @@ internal sealed class ReplicaPace
     public void Frame(TimeSpan gap, TimeSpan perToken)
     {
         _gaps.Add(gap);
-        double before = Volatile.Read(ref _gapTicks);
+        var before = Volatile.Read(ref _gapTicks);
         Volatile.Write(ref _gapTicks, before == 0 ? perToken.Ticks : before + (Smoothing * (perToken.Ticks - before)));
     }
 

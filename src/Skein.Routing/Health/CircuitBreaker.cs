@@ -124,7 +124,7 @@ internal sealed class CircuitBreaker(BreakerOptions options)
     {
         if (evidence == Evidence.None)
             return BreakerVerdict.Unchanged;
-        bool bad = evidence == Evidence.Bad;
+        var bad = evidence == Evidence.Bad;
         _badInARow = bad ? _badInARow + 1 : 0;
         _window.Add(bad, now);
         return bad && (_badInARow >= options.FailuresInARow || FailsTooOften(now)) ? BreakerVerdict.ShouldOpen : BreakerVerdict.Unchanged;
@@ -132,7 +132,7 @@ internal sealed class CircuitBreaker(BreakerOptions options)
 
     private bool FailsTooOften(TimeSpan now)
     {
-        (int attempts, int failures) = _window.Sum(now);
+        (var attempts, var failures) = _window.Sum(now);
         return attempts >= options.FewestAttempts && failures >= options.FailureRate * attempts;
     }
 
@@ -140,7 +140,7 @@ internal sealed class CircuitBreaker(BreakerOptions options)
     {
         IsEjected = true;
         _halfOpenAt = now + _openFor;
-        TimeSpan doubled = _openFor * 2;
+        var doubled = _openFor * 2;
         _openFor = doubled < options.LongestOpen ? doubled : options.LongestOpen;
         BeginEpoch();
     }

@@ -12,7 +12,7 @@ internal sealed class OutcomeWindow(TimeSpan length)
     public void Add(bool failed, TimeSpan now)
     {
         SlideTo(now);
-        ref (int Attempts, int Failures) step = ref _steps[_newest % Steps];
+        ref var step = ref _steps[_newest % Steps];
         step.Attempts++;
         if (failed)
             step.Failures++;
@@ -22,8 +22,8 @@ internal sealed class OutcomeWindow(TimeSpan length)
     public (int Attempts, int Failures) Sum(TimeSpan now)
     {
         SlideTo(now);
-        (int attempts, int failures) = (0, 0);
-        foreach ((int Attempts, int Failures) step in _steps)
+        (var attempts, var failures) = (0, 0);
+        foreach (var step in _steps)
         {
             attempts += step.Attempts;
             failures += step.Failures;
@@ -35,11 +35,11 @@ internal sealed class OutcomeWindow(TimeSpan length)
 
     private void SlideTo(TimeSpan now)
     {
-        long current = now.Ticks / (length.Ticks / Steps);
+        var current = now.Ticks / (length.Ticks / Steps);
         if (current - _newest >= Steps)
             Clear();
         else
-            for (long step = _newest + 1; step <= current; step++)
+            for (var step = _newest + 1; step <= current; step++)
                 _steps[step % Steps] = default;
         _newest = Math.Max(_newest, current);
     }

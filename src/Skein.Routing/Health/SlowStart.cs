@@ -21,7 +21,7 @@ internal sealed class SlowStart(SlowStartOptions options)
             _since = null;
             return 1;
         }
-        double ramp = options.InitialShare + ((1 - options.InitialShare) * ((now - since) / options.Duration));
+        var ramp = options.InitialShare + ((1 - options.InitialShare) * ((now - since) / options.Duration));
         return Math.Max(ramp, 1.0 / slots);
     }
 }

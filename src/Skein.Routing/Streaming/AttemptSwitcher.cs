@@ -94,7 +94,7 @@ internal sealed class AttemptSwitcher(
         if (!await _secondaryAttempt!.Ready)
             return await FailAsync();
         current.Watch.Pause();
-        Attempt? next = await PromoteAsync();
+        var next = await PromoteAsync();
         if (next is null)
         {
             current.Watch.Resume();
@@ -109,12 +109,12 @@ internal sealed class AttemptSwitcher(
 
     private async ValueTask<Attempt?> PromoteAsync()
     {
-        SecondaryAttempt challenger = _secondaryAttempt!;
+        var challenger = _secondaryAttempt!;
         if (challenger is HandoverAttempt && !await ContinueAsync(challenger))
             return await FailAsync();
         core.Promote(challenger.Challenge);
         session.Promoted(core.Choice, challenger.Replica!.Id.Name);
-        Attempt next = challenger.Take();
+        var next = challenger.Take();
         (_secondaryAttempt, _race) = (null, null);
         await challenger.DisposeAsync();
         return next;
@@ -124,7 +124,7 @@ internal sealed class AttemptSwitcher(
     {
         using var timeout = new CancellationTokenSource(ContinueTimeout, services.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, branch);
-        long askedAt = services.Time.GetTimestamp();
+        var askedAt = services.Time.GetTimestamp();
         try
         {
             await services.Link.ContinueAsync(challenger.Replica!, core.Continuation(challenger.Challenge), either.Token);

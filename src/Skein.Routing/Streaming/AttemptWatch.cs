@@ -59,14 +59,14 @@ internal sealed class AttemptWatch : IDisposable
     /// <param name="tokens">Tokens in it; 0 for a sign of life.</param>
     public void Beat(uint tokens)
     {
-        long now = _time.GetTimestamp();
+        var now = _time.GetTimestamp();
         Volatile.Write(ref _lastFrame, now);
         if (tokens == 0)
             return;
         if (_tokens++ > 0)
         {
-            TimeSpan gap = _time.GetElapsedTime(_lastToken, now);
-            TimeSpan perToken = gap / tokens;
+            var gap = _time.GetElapsedTime(_lastToken, now);
+            var perToken = gap / tokens;
             _gapTicks = _gapTicks == 0 ? perToken.Ticks : _gapTicks + (Smoothing * (perToken.Ticks - _gapTicks));
             _pace.Frame(gap, perToken);
         }
@@ -83,7 +83,7 @@ internal sealed class AttemptWatch : IDisposable
     /// <summary>Reading goes on.</summary>
     public void Resume()
     {
-        long now = _time.GetTimestamp();
+        var now = _time.GetTimestamp();
         Volatile.Write(ref _lastFrame, now);
         Volatile.Write(ref _lastToken, now);
         _paused = false;
@@ -94,8 +94,8 @@ internal sealed class AttemptWatch : IDisposable
 
     private void OnTimer()
     {
-        long now = _time.GetTimestamp();
-        bool late = !_excused && _time.GetElapsedTime(Volatile.Read(ref _dueAt), now) > _options.OwnLateness;
+        var now = _time.GetTimestamp();
+        var late = !_excused && _time.GetElapsedTime(Volatile.Read(ref _dueAt), now) > _options.OwnLateness;
         if (_paused || late)
         {
             // Late ourselves: what looks like silence may wait unread in a buffer. One more round, and no third.
@@ -104,8 +104,8 @@ internal sealed class AttemptWatch : IDisposable
             return;
         }
         _excused = false;
-        TimeSpan linkLeft = _linkSilence - _time.GetElapsedTime(Volatile.Read(ref _lastFrame), now);
-        TimeSpan engineLeft = EngineBound() - _time.GetElapsedTime(Volatile.Read(ref _lastToken), now);
+        var linkLeft = _linkSilence - _time.GetElapsedTime(Volatile.Read(ref _lastFrame), now);
+        var engineLeft = EngineBound() - _time.GetElapsedTime(Volatile.Read(ref _lastToken), now);
         if (linkLeft > TimeSpan.Zero && engineLeft > TimeSpan.Zero)
         {
             Arm(linkLeft < engineLeft ? linkLeft : engineLeft);
@@ -124,10 +124,10 @@ internal sealed class AttemptWatch : IDisposable
 
     private TimeSpan EngineBound()
     {
-        (TimeSpan usual, TimeSpan least) = _tokens == 0
+        (var usual, var least) = _tokens == 0
             ? (_pace.SlowPrefill(_promptBytes), _options.FirstTokenSilence)
             : (_pace.FrameGapP99, _options.EngineSilence);
-        TimeSpan bySpeed = usual * _options.EngineSilenceFactor;
+        var bySpeed = usual * _options.EngineSilenceFactor;
         return bySpeed < least ? least : bySpeed < StreamingOptions.LongestSilence ? bySpeed : StreamingOptions.LongestSilence;
     }
 

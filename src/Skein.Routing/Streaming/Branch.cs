@@ -25,9 +25,9 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
             while (!_finished)
             {
                 next ??= await DispatchAsync(cancellationToken);
-                await using Attempt current = next;
+                await using var current = next;
                 succession.Begin(current);
-                (next, FaultReason? fault) = await RunAttemptAsync(current, succession, cancellationToken);
+                (next, var fault) = await RunAttemptAsync(current, succession, cancellationToken);
                 if (fault is { } reason)
                 {
                     GiveUp(current.Lease, reason);
@@ -43,7 +43,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
 
     private async Task<Attempt> DispatchAsync(CancellationToken cancellationToken)
     {
-        ReplicaLease lease = await AcquireAsync(cancellationToken);
+        var lease = await AcquireAsync(cancellationToken);
         session.Dispatched(_core.Choice, lease.Replica.Id.Name);
         return new Attempt(services, lease, _core.BeginAttempt(), cancellationToken);
     }
@@ -72,7 +72,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         {
             while (await current.MoveNextAsync())
             {
-                GenerateFrame frame = current.Current;
+                var frame = current.Current;
                 if (_finished)
                     continue;
                 if (!succession.MayTake(frame))
@@ -104,10 +104,10 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
     /// <returns>False when it breaks the protocol.</returns>
     private bool Take(GenerateFrame frame, Attempt current)
     {
-        ReplicaLease lease = current.Lease;
-        LoadReport? load = frame.Load;
-        bool isFirstToken = frame.Count > 0 && _core.NextIndex == 0;
-        FrameVerdict verdict = _core.Accept(frame, out string? violation);
+        var lease = current.Lease;
+        var load = frame.Load;
+        var isFirstToken = frame.Count > 0 && _core.NextIndex == 0;
+        var verdict = _core.Accept(frame, out var violation);
         if (verdict == FrameVerdict.Violation)
         {
             session.Violated(_core.Choice, lease.Replica.Id, violation!);
@@ -145,7 +145,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
 
     private void AccountJournal()
     {
-        long bytes = _core.JournalBytes;
+        var bytes = _core.JournalBytes;
         services.Statistics.Journaled(bytes - _journaledBytes);
         _journaledBytes = bytes;
         if (bytes > services.Options.JournalBytes && !_finished)
@@ -177,12 +177,12 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
 
     private void GiveUp(ReplicaLease lease, FaultReason reason)
     {
-        ReplicaId replica = lease.Replica.Id;
+        var replica = lease.Replica.Id;
         // The replica is taken out before its slot is offered again, so that the next in line does not run into the same wall.
         if (reason.IsOfConnection())
             services.Fleet.MarkUnreachable(lease.Replica);
         lease.Release(reason.IsOfEngine() ? LeaseOutcome.EngineFailed : LeaseOutcome.Faulted);
-        string? verdict = _core.Lost(replica, reason);
+        var verdict = _core.Lost(replica, reason);
         if (verdict is null && reason.IsOfEngine() && !services.Retries.TrySpend())
             verdict = $"{replica.Name} failed by {reason.ToWireName()} at token {_core.NextIndex}, and so many requests fail here that no more are retried";
         if (verdict is not null)

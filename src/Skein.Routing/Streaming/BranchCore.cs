@@ -102,8 +102,8 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
     /// <summary>Begins the next attempt: from now on only its frames count.</summary>
     public GenerateRequest BeginAttempt()
     {
-        GenerateRequest next = NextRequest();
-        Replay? replay = NextIndex > 0 && !MayResume ? new Replay(_journal) : null;
+        var next = NextRequest();
+        var replay = NextIndex > 0 && !MayResume ? new Replay(_journal) : null;
         if (replay is not null)
             next.Resume = null;
         MakeCurrent((int)next.Attempt, replay is null ? NextIndex : 0, replay);
@@ -114,7 +114,7 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
     /// <param name="hold">It reads the prompt and the journal so far, and waits.</param>
     public Challenge Challenge(bool hold)
     {
-        GenerateRequest next = NextRequest();
+        var next = NextRequest();
         next.Hold = hold;
         return new Challenge(next, NextIndex, _journal.Text.Length);
     }
@@ -187,7 +187,7 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
     private GenerateRequest NextRequest()
     {
         _numbered++;
-        GenerateRequest next = _numbered == 1 ? request : request.Clone();
+        var next = _numbered == 1 ? request : request.Clone();
         next.Attempt = (uint)_numbered;
         next.Resume = _journal.ToResume();
         return next;

@@ -26,7 +26,7 @@ internal sealed class Budget(double share, double perSecond, double capacity, Ti
     {
         lock (_gate)
         {
-            long now = time.GetTimestamp();
+            var now = time.GetTimestamp();
             PayIn(perSecond * time.GetElapsedTime(_filledAt, now).TotalSeconds);
             _filledAt = now;
             if (_spent + 1 > capacity)

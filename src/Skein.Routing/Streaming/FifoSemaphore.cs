@@ -35,7 +35,7 @@ internal sealed class FifoSemaphore(int places)
         lock (_gate)
         {
             // Those that were cancelled take no turn.
-            while (_waiting.TryDequeue(out TaskCompletionSource? next))
+            while (_waiting.TryDequeue(out var next))
             {
                 if (next.TrySetResult())
                     return;

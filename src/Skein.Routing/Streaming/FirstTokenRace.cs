@@ -8,7 +8,7 @@ internal sealed class FirstTokenRace
     /// <summary>True for the attempt that claims first, however often it asks.</summary>
     public bool TryWin(int attempt)
     {
-        int before = Interlocked.CompareExchange(ref _winner, attempt, 0);
+        var before = Interlocked.CompareExchange(ref _winner, attempt, 0);
         return before == 0 || before == attempt;
     }
 }

@@ -27,11 +27,11 @@ internal sealed partial class GenerationSession : IGenerationSession
         Id = id;
         _services = services;
         _logger = logger;
-        int choices = Math.Max(1, (int)request.N);
+        var choices = Math.Max(1, (int)request.N);
         request.Session = id;
         Output = new SessionOutput(choices, services.Options, services.Time);
         var running = new Task[choices];
-        for (int choice = 0; choice < choices; choice++)
+        for (var choice = 0; choice < choices; choice++)
         {
             var place = new Arrival(request.Priority, arrival, choice) { At = services.Admission.Now };
             running[choice] = RunAsync(new Branch(services, RequestOf(request, choice), place, this));
@@ -95,7 +95,7 @@ internal sealed partial class GenerationSession : IGenerationSession
     /// <summary>A branch's own request: one choice, with randomness of its own. Choice 0 keeps the seed, so that one answer is the same with and without Skein.</summary>
     private static GenerateRequest RequestOf(GenerateRequest request, int choice)
     {
-        GenerateRequest own = choice == 0 && request.N <= 1 ? request : request.Clone();
+        var own = choice == 0 && request.N <= 1 ? request : request.Clone();
         own.N = 1;
         own.Choice = (uint)choice;
         if (choice > 0)

@@ -39,7 +39,7 @@ public sealed class GenerationSessions : IGenerationSessions
     /// <summary>Ends every open session with an error, so that each client gets its terminal event before the gateway stops.</summary>
     public void EndAll(string reason)
     {
-        foreach (GenerationSession session in _open.Keys)
+        foreach (var session in _open.Keys)
             session.End(new SessionException(SessionError.StreamLost, reason));
     }
 
@@ -68,7 +68,7 @@ public sealed class GenerationSessions : IGenerationSessions
             request.Sampling ??= new Sampling();
             if (!request.Sampling.HasSeed)
                 request.Sampling.Seed = _random.NextUInt64();
-            string id = $"{_random.NextUInt64():x16}{_random.NextUInt64():x16}";
+            var id = $"{_random.NextUInt64():x16}{_random.NextUInt64():x16}";
             if (request.RequestId.Length == 0)
                 request.RequestId = id;
             var session = new GenerationSession(id, request, Interlocked.Increment(ref _arrivals), _services, _logger, closed => _open.TryRemove(closed, out _));
@@ -86,8 +86,8 @@ public sealed class GenerationSessions : IGenerationSessions
     {
         if (model.Length > 0)
             return model;
-        FleetSnapshot fleet = _services.Fleet.Current;
-        IReadOnlyCollection<string> candidates = fleet.ServedModels.Count > 0 ? fleet.ServedModels : fleet.KnownModels;
+        var fleet = _services.Fleet.Current;
+        var candidates = fleet.ServedModels.Count > 0 ? fleet.ServedModels : fleet.KnownModels;
         return candidates.Count switch
         {
             1 => candidates.First(),

@@ -24,7 +24,7 @@ internal sealed class Hedging(StreamingOptions options, FleetTracker fleet, Time
             return null;
         // The median of the replicas: one slow replica must not set the measure by which it is judged.
         var known = new List<TimeSpan>();
-        foreach (Replica replica in fleet.Current.Serving(request.Model))
+        foreach (var replica in fleet.Current.Serving(request.Model))
         {
             if (replica.Pace.FirstTokenP95 is { } p95)
                 known.Add(p95);

@@ -43,7 +43,7 @@ public sealed partial class ReachabilityMonitor : IDisposable
         Log.Lost(_logger, replica.Id);
         try
         {
-            for (TimeSpan pause = FirstPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
+            for (var pause = FirstPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
             {
                 await Task.Delay(pause, _time, cancellationToken);
                 if (!_fleet.Current.Replicas.Contains(replica))

@@ -49,7 +49,7 @@ internal sealed class Replay
     {
         if (frame.Count > 0 && frame.FirstIndex != _index)
             return $"it came with token {frame.FirstIndex} instead of {_index}";
-        int before = _index;
+        var before = _index;
         _index += (int)frame.Count;
         if (IsBehind)
         {
@@ -73,7 +73,7 @@ internal sealed class Replay
     /// <summary>How many leading bytes the client has; null when they are not the same.</summary>
     private static int? CutBytes(ReadOnlySpan<byte> bytes, ReadOnlySpan<byte> have, ref int at)
     {
-        int known = Math.Min(bytes.Length, have.Length - at);
+        var known = Math.Min(bytes.Length, have.Length - at);
         if (!bytes[..known].SequenceEqual(have.Slice(at, known)))
             return null;
         at += known;
@@ -82,8 +82,8 @@ internal sealed class Replay
 
     private bool HasSameIds(GenerateFrame frame, int from)
     {
-        ReadOnlySpan<uint> have = _journal.Ids;
-        for (int i = 0; i < frame.TokenIds.Count && from + i < Math.Min(have.Length, _have); i++)
+        var have = _journal.Ids;
+        for (var i = 0; i < frame.TokenIds.Count && from + i < Math.Min(have.Length, _have); i++)
         {
             if (frame.TokenIds[i] != have[from + i])
                 return false;
@@ -94,8 +94,8 @@ internal sealed class Replay
     /// <summary>True when the client has no more than what came up to this frame; the tokens that it has are cut off the frame then.</summary>
     private bool Catches(GenerateFrame frame, int before)
     {
-        bool isWhole = _text == _haveText && _raw == _haveRaw && (!HasIds || _index >= _have);
-        bool isNew = (HasIds && _index > _have) || !frame.Text.IsEmpty || !frame.RawDelta.IsEmpty || frame.Finish is not null;
+        var isWhole = _text == _haveText && _raw == _haveRaw && (!HasIds || _index >= _have);
+        var isNew = (HasIds && _index > _have) || !frame.Text.IsEmpty || !frame.RawDelta.IsEmpty || frame.Finish is not null;
         if (!isWhole || (HasIds && !isNew))
             return false;
         if (HasIds)
@@ -122,7 +122,7 @@ internal sealed class Replay
 
     private static void Skip<T>(RepeatedField<T> list, int known)
     {
-        for (int i = Math.Min(known, list.Count); i > 0; i--)
+        for (var i = Math.Min(known, list.Count); i > 0; i--)
             list.RemoveAt(0);
     }
 }

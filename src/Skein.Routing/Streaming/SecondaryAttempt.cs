@@ -36,7 +36,7 @@ internal abstract class SecondaryAttempt(SessionServices services, Challenge cha
     /// <summary>Hands the attempt over to the branch, with all its frames so far. Only after <see cref="Ready"/> was true.</summary>
     public Attempt Take()
     {
-        Attempt taken = _attempt!;
+        var taken = _attempt!;
         _attempt = null;
         taken.ReadAgain(_frames);
         taken.Watch.Resume();
@@ -65,7 +65,7 @@ internal abstract class SecondaryAttempt(SessionServices services, Challenge cha
     {
         try
         {
-            ReplicaLease? lease = await ReserveAsync(_stop.Token);
+            var lease = await ReserveAsync(_stop.Token);
             if (lease is null)
                 return false;
             _turn = await TakeTurnAsync(lease);
@@ -119,8 +119,8 @@ internal abstract class SecondaryAttempt(SessionServices services, Challenge cha
     {
         while (await attempt.MoveNextAsync())
         {
-            GenerateFrame frame = attempt.Current;
-            bool isHeartbeat = frame.Start is null && frame.Count == 0 && frame.Finish is null;
+            var frame = attempt.Current;
+            var isHeartbeat = frame.Start is null && frame.Count == 0 && frame.Finish is null;
             if (isHeartbeat)
                 continue;
             _frames.Enqueue(frame);
@@ -175,7 +175,7 @@ internal sealed class HedgeAttempt(
     // Denied once, it is not denied for good: the longer the first token is late, the surer it is that a hedge is worth its slot.
     protected override async ValueTask<ReplicaLease?> ReserveAsync(CancellationToken cancellationToken)
     {
-        for (TimeSpan wait = TimeSpan.FromTicks(Math.Max(ShortestWait.Ticks, delay.Ticks)); ; wait *= 2)
+        for (var wait = TimeSpan.FromTicks(Math.Max(ShortestWait.Ticks, delay.Ticks)); ; wait *= 2)
         {
             await Task.Delay(wait, Services.Time, cancellationToken);
             // Only a slot nobody waits for: a hedge must never make an overload worse.

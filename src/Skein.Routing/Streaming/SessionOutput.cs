@@ -44,7 +44,7 @@ internal sealed class SessionOutput(int choices, StreamingOptions options, TimeP
     {
         if (!_frames.Reader.TryRead(out frame))
             return false;
-        long left = Interlocked.Add(ref _unreadBytes, -Weight(frame));
+        var left = Interlocked.Add(ref _unreadBytes, -Weight(frame));
         if (Volatile.Read(ref _room) is not null && left < options.JournalBytes / 2)
             OpenRoom();
         return true;
@@ -91,8 +91,8 @@ internal sealed class SessionOutput(int choices, StreamingOptions options, TimeP
     // By index: the list's enumerator is an object, and every frame comes by here twice.
     private static int Weight(RepeatedField<TokenLogprob> logprobs)
     {
-        int bytes = 0;
-        for (int i = 0; i < logprobs.Count; i++)
+        var bytes = 0;
+        for (var i = 0; i < logprobs.Count; i++)
             bytes += LogprobOverheadBytes + logprobs[i].Token.Length + Weight(logprobs[i].Top);
         return bytes;
     }

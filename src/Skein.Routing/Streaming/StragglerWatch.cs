@@ -43,19 +43,19 @@ internal sealed class StragglerWatch(SessionServices services, GenerateRequest r
 
     private TimeSpan Gain(Attempt current, int nextIndex)
     {
-        Replica own = current.Lease.Replica;
-        TimeSpan best = TimeSpan.MaxValue;
-        foreach (Replica other in services.Fleet.Current.Serving(request.Model))
+        var own = current.Lease.Replica;
+        var best = TimeSpan.MaxValue;
+        foreach (var other in services.Fleet.Current.Serving(request.Model))
         {
             if (other != own && other.Reachable && !other.Draining && other.Pace.TokenGap > TimeSpan.Zero && other.Pace.TokenGap < best)
                 best = other.Pace.TokenGap;
         }
         if (best == TimeSpan.MaxValue)
             return TimeSpan.Zero;
-        TimeSpan tooSlow = best * services.Options.StragglerFactor;
+        var tooSlow = best * services.Options.StragglerFactor;
         if (current.Watch.TokenGap < tooSlow || own.Pace.TokenGap < tooSlow)
             return TimeSpan.Zero;
-        int left = (request.HasMaxTokens ? (int)request.MaxTokens : nextIndex + TokensLeftUnknown) - nextIndex;
+        var left = (request.HasMaxTokens ? (int)request.MaxTokens : nextIndex + TokensLeftUnknown) - nextIndex;
         return (current.Watch.TokenGap - best) * left;
     }
 }

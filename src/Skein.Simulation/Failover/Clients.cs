@@ -36,12 +36,12 @@ internal sealed class Clients(FailoverWorld world, FailoverSettings settings)
 
     public async Task RunAsync()
     {
-        IInferenceEngine engine = Engines.Simulated.SimulatedEngineFactory.Create(
+        var engine = Engines.Simulated.SimulatedEngineFactory.Create(
             new Engines.Simulated.SimulatedEngineOptions { Model = FailoverWorld.Model }, world.Time);
-        for (int prompt = 0; prompt < Prompts; prompt++)
+        for (var prompt = 0; prompt < Prompts; prompt++)
         {
             _undisturbed[prompt] = new ClientAnswer();
-            await foreach (GenerateFrame frame in engine.GenerateAsync(Request(prompt), CancellationToken.None))
+            await foreach (var frame in engine.GenerateAsync(Request(prompt), CancellationToken.None))
                 _undisturbed[prompt].Add(frame);
         }
         await Task.WhenAll(Enumerable.Range(0, settings.Streams).Select(AskAsync));
@@ -49,9 +49,9 @@ internal sealed class Clients(FailoverWorld world, FailoverSettings settings)
 
     private async Task AskAsync(int client)
     {
-        for (int i = client; !_stopped; i++)
+        for (var i = client; !_stopped; i++)
         {
-            string? error = await AskAsync(Request(i % Prompts), _undisturbed[i % Prompts]);
+            var error = await AskAsync(Request(i % Prompts), _undisturbed[i % Prompts]);
             Streams++;
             if (error is not null)
                 Errors.Add($"at {world.Time.GetUtcNow().TimeOfDay}, prompt {i % Prompts}: {error}");
@@ -61,12 +61,12 @@ internal sealed class Clients(FailoverWorld world, FailoverSettings settings)
     private async Task<string?> AskAsync(GenerateRequest request, ClientAnswer undisturbed)
     {
         var answer = new ClientAnswer();
-        await using IGenerationSession session = world.Sessions.Start(request);
+        await using var session = world.Sessions.Start(request);
         try
         {
             while (await session.WaitToReadAsync(CancellationToken.None))
             {
-                while (session.TryRead(out GenerateFrame? frame))
+                while (session.TryRead(out var frame))
                 {
                     if (frame.Count > 0 && frame.FirstIndex != answer.Ids.Count)
                         return $"token {frame.FirstIndex} came where {answer.Ids.Count} was to come";
@@ -94,7 +94,7 @@ internal sealed class Clients(FailoverWorld world, FailoverSettings settings)
     /// </summary>
     private static bool IsPoison(IGenerationSession session, int index)
     {
-        int lost = 1 + session.Failovers.Where(failover => failover.TokenIndex == index).Skip(index > 0 ? 1 : 0).Count(failover => !NoEvidence.Contains(failover.Reason));
+        var lost = 1 + session.Failovers.Where(failover => failover.TokenIndex == index).Skip(index > 0 ? 1 : 0).Count(failover => !NoEvidence.Contains(failover.Reason));
         return lost >= FailoverWorld.Options.AttemptsWithoutProgress;
     }
 

@@ -21,7 +21,7 @@ public static class FailoverSimulation
         var faults = new Faults(world, new SeededRandomSource(SeededRandomSource.Mix(settings.Seed)));
         world.Time.Run(async () =>
         {
-            Task load = clients.RunAsync();
+            var load = clients.RunAsync();
             await faults.InjectAsync(until: () => world.Statistics.FailoversOfAll >= settings.Failovers || clients.HasFound);
             clients.Stop();
             await load;
@@ -80,7 +80,7 @@ public sealed record FailoverResult(
             new[] { "trace", TraceHash.ToString("x16", CultureInfo.InvariantCulture) },
         };
         rows.AddRange(Errors.Take(5).Select(error => new[] { "for example", error }));
-        string command = string.Create(
+        var command = string.Create(
             CultureInfo.InvariantCulture,
             $"skein simulate failover --failovers {Settings.Failovers} --replicas {Settings.Replicas} --streams {Settings.Streams} --seed {Settings.Seed}");
         return new SimulationTable($"Every token of every stream compared with the undisturbed answer\n{command}", ["figure", "value"], rows);

@@ -18,23 +18,23 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
     public async IAsyncEnumerable<GenerateFrame> GenerateAsync(
         Replica replica, GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        SimulatedReplica target = await ReachAsync(replica, cancellationToken);
+        var target = await ReachAsync(replica, cancellationToken);
         if (target.IsDraining)
             throw new LinkException(LinkError.Draining, "draining", target.Report());
         if (target.IsFull)
             throw new LinkException(LinkError.NoSlot, "no slot", target.Report());
-        ulong life = target.Generation;
-        int failures = target.EngineFailures;
+        var life = target.Generation;
+        var failures = target.EngineFailures;
         target.Running++;
         // Ends the engine before its enumerator is disposed: it may be in the middle of a step.
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        IAsyncEnumerator<GenerateFrame> frames = Frames(target.Engine, request, stop.Token).GetAsyncEnumerator(stop.Token);
-        Task<bool> next = frames.MoveNextAsync().AsTask();
+        var frames = Frames(target.Engine, request, stop.Token).GetAsyncEnumerator(stop.Token);
+        var next = frames.MoveNextAsync().AsTask();
         try
         {
             while (true)
             {
-                bool isToken = await WaitAsync(next, target, life, failures, cancellationToken);
+                var isToken = await WaitAsync(next, target, life, failures, cancellationToken);
                 if (target.Delay > TimeSpan.Zero && isToken)
                     await Task.Delay(target.Delay, time, cancellationToken);
                 if (!isToken)
@@ -44,7 +44,7 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
                 }
                 if (!await next)
                     yield break;
-                GenerateFrame frame = frames.Current;
+                var frame = frames.Current;
                 (frame.Attempt, frame.Choice) = (request.Attempt, request.Choice);
                 if (frame.Start is not null || frame.Finish is not null)
                     frame.Load = target.Report();
@@ -64,8 +64,8 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
 
     public async Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken)
     {
-        SimulatedReplica target = await ReachAsync(replica, cancellationToken);
-        if (!_held.Remove((request.Session, request.Choice, request.Attempt), out HeldCall? held) || !target.IsUp)
+        var target = await ReachAsync(replica, cancellationToken);
+        if (!_held.Remove((request.Session, request.Choice, request.Attempt), out var held) || !target.IsUp)
             throw new LinkException(LinkError.ResumeRefused, "nothing is held");
         held.Continue(request);
     }
@@ -74,7 +74,7 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
 
     private async Task<SimulatedReplica> ReachAsync(Replica replica, CancellationToken cancellationToken)
     {
-        SimulatedReplica target = replicas[replica.Id.Name];
+        var target = replicas[replica.Id.Name];
         await Task.Delay(Latency, time, cancellationToken);
         using var wake = new Wake();
         wake.Follow(target, cancellationToken);
@@ -99,10 +99,10 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
     /// <returns>True when the engine has something.</returns>
     private async Task<bool> WaitAsync(Task<bool> next, SimulatedReplica target, ulong life, int failures, CancellationToken cancellationToken)
     {
-        bool isBeat = false;
+        var isBeat = false;
         using var wake = new Wake();
         wake.Follow(target, cancellationToken);
-        await using ITimer heartbeat = time.CreateTimer(
+        await using var heartbeat = time.CreateTimer(
             _ =>
             {
                 isBeat = true;
@@ -161,13 +161,13 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
 
         public async Task<Resume?> JournalAsync(CancellationToken cancellationToken)
         {
-            await using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(_ => _journal.TrySetCanceled(cancellationToken), null);
+            await using var registration = cancellationToken.UnsafeRegister(_ => _journal.TrySetCanceled(cancellationToken), null);
             return await _journal.Task;
         }
 
         public void Continue(ContinueRequest since)
         {
-            Resume journal = before?.Clone() ?? new Resume();
+            var journal = before?.Clone() ?? new Resume();
             journal.TokenIds.Add(since.TokenIds);
             journal.Text = ByteString.CopyFrom([.. journal.Text.Span, .. since.Text.Span]);
             journal.NextIndex = since.NextIndex;

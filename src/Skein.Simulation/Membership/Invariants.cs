@@ -19,7 +19,7 @@ internal sealed class Invariants(MembershipWorld world)
 
     public void Watch(SimulatedMember viewer)
     {
-        ref int number = ref CollectionsMarshal.GetValueRefOrAddDefault(_numbers, viewer.Id, out bool known);
+        ref var number = ref CollectionsMarshal.GetValueRefOrAddDefault(_numbers, viewer.Id, out var known);
         if (!known)
         {
             number = _lives.Count;
@@ -32,10 +32,10 @@ internal sealed class Invariants(MembershipWorld world)
 
     private void Check(SimulatedMember viewer, MemberRecord record, bool added, ref ulong[] seen)
     {
-        int number = _numbers[record.Id];
+        var number = _numbers[record.Id];
         if (number >= seen.Length)
             Array.Resize(ref seen, _lives.Count);
-        ulong now = Rank(record);
+        var now = Rank(record);
         if (now < seen[number] && !(added && WasGone(seen[number])))
             world.Fail($"{viewer.Name}'s view of {record.Name} went back from {Text(seen[number])} to {Text(now)}");
         seen[number] = now;
@@ -47,7 +47,7 @@ internal sealed class Invariants(MembershipWorld world)
     /// <summary>Generation (two years of milliseconds have room), incarnation and state in one number: greater is newer.</summary>
     private ulong Rank(MemberRecord record)
     {
-        ulong generation = record.Generation - FirstGeneration;
+        var generation = record.Generation - FirstGeneration;
         if (generation >> GenerationBits != 0 || record.Incarnation >> IncarnationBits != 0)
             world.Fail($"{record.Name} is at {record.Generation}, {record.Incarnation}, which has no room in what is remembered");
         return (generation << (IncarnationBits + StateBits)) | ((ulong)record.Incarnation << StateBits) | (ulong)record.State;
@@ -64,7 +64,7 @@ internal sealed class Invariants(MembershipWorld world)
     /// <summary>Only the subject raises its own incarnation.</summary>
     private static bool IsClaimed(List<MemberRecord> lives, MemberRecord seen)
     {
-        foreach (MemberRecord own in lives)
+        foreach (var own in lives)
             if (own.Generation == seen.Generation && own.Incarnation >= seen.Incarnation)
                 return true;
         return false;
@@ -76,10 +76,10 @@ internal sealed class Invariants(MembershipWorld world)
     /// </summary>
     public void CheckRate(SimulatedMember sender)
     {
-        long second = world.Now.Ticks / TimeSpan.TicksPerSecond;
-        int sent = sender.Rate.Second == second ? sender.Rate.Sent + 1 : 1;
+        var second = world.Now.Ticks / TimeSpan.TicksPerSecond;
+        var sent = sender.Rate.Second == second ? sender.Rate.Sent + 1 : 1;
         sender.Rate = (second, sent);
-        int most = 2 * world.Options.GossipRate + PacketsForEachOther * sender.Core.Table.LiveCount;
+        var most = 2 * world.Options.GossipRate + PacketsForEachOther * sender.Core.Table.LiveCount;
         if (sent > most)
             world.Fail($"{sender.Name} sent {sent} datagrams within a second: allowed are {most}");
     }
@@ -88,10 +88,10 @@ internal sealed class Invariants(MembershipWorld world)
     {
         if (viewer.Core.ProbesInFlight > world.Options.ProbesInFlight)
             world.Fail($"{viewer.Name} has {viewer.Core.ProbesInFlight} probes in flight: allowed are {world.Options.ProbesInFlight}");
-        int gone = viewer.Core.Table.Gone.Count;
+        var gone = viewer.Core.Table.Gone.Count;
         if (gone > world.Options.MaxTombstones + world.Options.MaxTombstones / 8 + 1)
             world.Fail($"{viewer.Name} remembers {gone} that are gone: allowed are {world.Options.MaxTombstones} and an eighth");
-        int timers = 64 + 8 * viewer.Core.Table.LiveCount;
+        var timers = 64 + 8 * viewer.Core.Table.LiveCount;
         if (viewer.Core.PendingTimers > timers)
             world.Fail($"{viewer.Name} has {viewer.Core.PendingTimers} timers pending: allowed are {timers}");
     }

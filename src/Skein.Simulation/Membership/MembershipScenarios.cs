@@ -44,7 +44,7 @@ public static class MembershipScenarios
     /// <exception cref="ArgumentException">The name or a setting is not allowed; the message says what is.</exception>
     public static SimulationTable Run(string name, ScenarioSettings settings)
     {
-        if (!ByName.TryGetValue(name, out IMembershipScenario? scenario))
+        if (!ByName.TryGetValue(name, out var scenario))
             throw new ArgumentException($"scenario is '{name}': allowed are {string.Join(", ", ByName.Keys)}");
         if (settings.Problem is { } problem)
             throw new ArgumentException(problem);
@@ -53,7 +53,7 @@ public static class MembershipScenarios
 
     internal static SimulationTable Run(IMembershipScenario scenario, ScenarioSettings settings)
     {
-        string command = $"skein simulate membership --scenario {scenario.Name}{settings}";
+        var command = $"skein simulate membership --scenario {scenario.Name}{settings}";
         try
         {
             return scenario.Run(settings) with { Title = $"{scenario.Summary}\n{command}" };

@@ -17,13 +17,13 @@ internal sealed partial class MembershipWorld
         if (datagram.Length > WireLimits.Datagram)
             Fail($"{from.Name} sent a datagram of {datagram.Length} bytes");
         _invariants.CheckRate(from);
-        byte[] bytes = datagram.ToArray();
+        var bytes = datagram.ToArray();
         Sent(bytes);
-        if (!_byAddress.TryGetValue(to, out SimulatedMember? receiver) || receiver.HostLost || !Passes(from, receiver) || !DatagramPasses(from, receiver))
+        if (!_byAddress.TryGetValue(to, out var receiver) || receiver.HostLost || !Passes(from, receiver) || !DatagramPasses(from, receiver))
             return;
-        LinkModel link = Between(from, receiver);
-        int copies = _random.Chance(link.DuplicatePermille) ? 2 : 1;
-        for (int i = 0; i < copies; i++)
+        var link = Between(from, receiver);
+        var copies = _random.Chance(link.DuplicatePermille) ? 2 : 1;
+        for (var i = 0; i < copies; i++)
             if (!_random.Chance(link.LossPermille))
                 Deliver(from, receiver, new WorldEvent { Kind = WorldEventKind.Datagram, Member = receiver, From = from.Address, Bytes = bytes });
     }
@@ -32,7 +32,7 @@ internal sealed partial class MembershipWorld
     {
         var stream = new StreamState(from, token);
         End(stream, ExchangeOutcome.Failed, to, [], Now + timeout);
-        _byAddress.TryGetValue(to, out SimulatedMember? receiver);
+        _byAddress.TryGetValue(to, out var receiver);
         if (receiver is null || receiver.HostLost || !Link.Streams || !Passes(from, receiver) || !Passes(receiver, from))
             return;
         if (!receiver.IsRunning)
@@ -48,7 +48,7 @@ internal sealed partial class MembershipWorld
 
     public void Watch(SimulatedMember from, int slot, PeerAddress to)
     {
-        if (to.IsNone || !Link.Streams || !_byAddress.TryGetValue(to, out SimulatedMember? target) || target.HostLost)
+        if (to.IsNone || !Link.Streams || !_byAddress.TryGetValue(to, out var target) || target.HostLost)
             return;
         if (target.IsRunning)
             target.Watchers.Add((from, slot));
@@ -59,7 +59,7 @@ internal sealed partial class MembershipWorld
     /// <summary>The kernel of a dead process closes what it had open.</summary>
     public void CloseConnections(SimulatedMember gone)
     {
-        foreach ((SimulatedMember watcher, int slot) in gone.Watchers)
+        foreach ((var watcher, var slot) in gone.Watchers)
             if (Passes(gone, watcher))
                 Break(watcher, slot, gone.Address);
         gone.Watchers.Clear();
@@ -73,7 +73,7 @@ internal sealed partial class MembershipWorld
 
     public void Resolve(SimulatedMember member, int seed)
     {
-        PeerAddress address = PeerAddress.From(System.Net.IPEndPoint.Parse(member.Settings.Seeds[seed]));
+        var address = PeerAddress.From(System.Net.IPEndPoint.Parse(member.Settings.Seeds[seed]));
         _events.Schedule(Now, new WorldEvent { Kind = WorldEventKind.Resolved, Member = member, From = address, Number = seed });
     }
 
@@ -83,14 +83,14 @@ internal sealed partial class MembershipWorld
     /// </summary>
     private void Serve(SimulatedMember member, WorldEvent request)
     {
-        StreamState stream = request.Stream!;
+        var stream = request.Stream!;
         if (!member.IsRunning || stream.Ended)
             return;
         if (stream.ReplyTakes is not { } replyTakes)
         {
-            (LinkModel there, LinkModel back) = (Between(stream.Asker, member), Between(member, stream.Asker));
-            TimeSpan passes = back.Delay(_random);
-            TimeSpan late = Retransmissions(there, HandshakeTimeout) + Retransmissions(back, HandshakeTimeout) + Retransmissions(there, DataTimeout);
+            (var there, var back) = (Between(stream.Asker, member), Between(member, stream.Asker));
+            var passes = back.Delay(_random);
+            var late = Retransmissions(there, HandshakeTimeout) + Retransmissions(back, HandshakeTimeout) + Retransmissions(there, DataTimeout);
             stream.ReplyTakes = replyTakes = passes + Retransmissions(back, DataTimeout);
             if (late > TimeSpan.Zero)
             {
@@ -98,7 +98,7 @@ internal sealed partial class MembershipWorld
                 return;
             }
         }
-        ReadOnlySpan<byte> reply = member.Core.Serve(request.From, request.Bytes, Now, out _);
+        var reply = member.Core.Serve(request.From, request.Bytes, Now, out _);
         if (!reply.IsEmpty && Passes(member, stream.Asker))
             End(stream, ExchangeOutcome.Replied, member.Address, reply.ToArray(), Now + replyTakes);
     }
@@ -106,8 +106,8 @@ internal sealed partial class MembershipWorld
     /// <summary>What loss costs one packet of a TCP exchange: its time-out, doubling.</summary>
     private TimeSpan Retransmissions(LinkModel link, TimeSpan timeout)
     {
-        TimeSpan late = TimeSpan.Zero;
-        for (TimeSpan wait = timeout; _random.Chance(link.LossPermille); wait *= 2)
+        var late = TimeSpan.Zero;
+        for (var wait = timeout; _random.Chance(link.LossPermille); wait *= 2)
             late += wait;
         return late;
     }
@@ -122,19 +122,19 @@ internal sealed partial class MembershipWorld
 
     private void Deliver(SimulatedMember from, SimulatedMember to, WorldEvent what)
     {
-        TimeSpan leaves = from.SendsFrom > Now ? from.SendsFrom : Now;
-        TimeSpan arrives = leaves + Between(from, to).Delay(_random);
+        var leaves = from.SendsFrom > Now ? from.SendsFrom : Now;
+        var arrives = leaves + Between(from, to).Delay(_random);
         _events.Schedule(to.ReceivesFrom > arrives ? to.ReceivesFrom : arrives, what);
     }
 
     /// <summary>Whether a datagram that came waits behind others, or for the end of a block that began meanwhile.</summary>
     private bool Waits(SimulatedMember member, WorldEvent what)
     {
-        TimeSpan handling = member.HandlingTime > HandlingTime ? member.HandlingTime : HandlingTime;
-        bool isBehind = handling > TimeSpan.Zero || member.HandledAt > Now;
+        var handling = member.HandlingTime > HandlingTime ? member.HandlingTime : HandlingTime;
+        var isBehind = handling > TimeSpan.Zero || member.HandledAt > Now;
         if (!isBehind || what.Kind != WorldEventKind.Datagram || (what.Waited && member.ReceivesFrom <= Now))
             return false;
-        TimeSpan from = member.ReceivesFrom > Now ? member.ReceivesFrom : Now;
+        var from = member.ReceivesFrom > Now ? member.ReceivesFrom : Now;
         member.HandledAt = (member.HandledAt > from ? member.HandledAt : from) + handling;
         what.Waited = true;
         _events.Schedule(member.HandledAt, what);

@@ -76,12 +76,12 @@ internal sealed partial class MembershipWorld
     /// <summary>The same with a wall clock that is behind.</summary>
     public SimulatedMember Start(string name, SimulatedMember? at, TimeSpan clockBack, params ReadOnlySpan<SimulatedMember> seeds)
     {
-        int index = Members.Count;
-        PeerAddress address = at?.Address ?? PeerAddress.OfIPv4(FirstAddress + (uint)index, Port);
-        string[] addresses = new string[seeds.Length];
-        for (int i = 0; i < seeds.Length; i++)
+        var index = Members.Count;
+        var address = at?.Address ?? PeerAddress.OfIPv4(FirstAddress + (uint)index, Port);
+        var addresses = new string[seeds.Length];
+        for (var i = 0; i < seeds.Length; i++)
             addresses[i] = seeds[i].Address.ToString();
-        ulong generation = Epoch + (ulong)Now.TotalMilliseconds - (ulong)clockBack.TotalMilliseconds;
+        var generation = Epoch + (ulong)Now.TotalMilliseconds - (ulong)clockBack.TotalMilliseconds;
         var settings = new CoreSettings(name, "simulation", address, generation, Metadata: [], addresses, Options)
         {
             Variant = Variant,
@@ -99,7 +99,7 @@ internal sealed partial class MembershipWorld
     /// <summary>A host on which nothing runs yet: an address to name as a seed, and to start a member at.</summary>
     public SimulatedMember Reserve()
     {
-        SimulatedMember host = Start($"reserved-{Members.Count}");
+        var host = Start($"reserved-{Members.Count}");
         host.Crashed = true;
         return host;
     }
@@ -107,22 +107,22 @@ internal sealed partial class MembershipWorld
     /// <summary>Starts <paramref name="count"/> members named m-0, m-1, …; the first is the seed of all.</summary>
     public void StartMany(int count)
     {
-        SimulatedMember first = Start("m-0");
-        for (int i = 1; i < count; i++)
+        var first = Start("m-0");
+        for (var i = 1; i < count; i++)
             Start($"m-{i}", at: null, first);
     }
 
     /// <summary>Starts <paramref name="count"/> members that know each other from the first moment on.</summary>
     public void StartSettled(int count)
     {
-        for (int i = 0; i < count; i++)
+        for (var i = 0; i < count; i++)
             Start($"m-{i}");
         MemberFacts[] all = [.. Members.Select(static member => member.Core.Table.Self.Facts)];
-        foreach (SimulatedMember viewer in Members)
+        foreach (var viewer in Members)
         {
-            MemberTable table = viewer.Core.Table;
+            var table = viewer.Core.Table;
             table.Reserve(all.Length - 1);
-            foreach (MemberFacts other in all)
+            foreach (var other in all)
                 if (!ReferenceEquals(other, table.Self.Facts))
                     table.Add(new MemberRecord(other) { State = MemberState.Alive });
         }
@@ -133,18 +133,18 @@ internal sealed partial class MembershipWorld
 
     public void RunFor(TimeSpan time)
     {
-        TimeSpan limit = Now + time;
-        while (_events.TryTake(limit, out WorldEvent what))
+        var limit = Now + time;
+        while (_events.TryTake(limit, out var what))
             Handle(what);
     }
 
     /// <summary>Runs until the condition holds after some event; false where it did not within the limit.</summary>
     public bool RunUntil(Func<bool> condition, TimeSpan limit)
     {
-        TimeSpan end = Now + limit;
+        var end = Now + limit;
         while (!condition())
         {
-            if (!_events.TryTake(end, out WorldEvent what))
+            if (!_events.TryTake(end, out var what))
                 return condition();
             Handle(what);
         }
@@ -188,7 +188,7 @@ internal sealed partial class MembershipWorld
             what.Action!();
             return;
         }
-        SimulatedMember member = what.Member!;
+        var member = what.Member!;
         if (member.RunsFrom > Now && member.IsRunning)
         {
             _events.Schedule(member.RunsFrom, what);
@@ -233,7 +233,7 @@ internal sealed partial class MembershipWorld
     /// <summary>Schedules the wake-up that the member's timers ask for.</summary>
     private void Settle(SimulatedMember member)
     {
-        TimeSpan due = member.Core.NextDue;
+        var due = member.Core.NextDue;
         if (!member.IsRunning || due >= member.WakesAt)
             return;
         member.WakesAt = due;

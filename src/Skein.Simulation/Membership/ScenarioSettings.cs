@@ -38,7 +38,7 @@ public sealed record ScenarioSettings
     /// <summary>The flags of the command that set these values.</summary>
     public override string ToString()
     {
-        string text = string.Create(CultureInfo.InvariantCulture, $" --seed {Seed}");
+        var text = string.Create(CultureInfo.InvariantCulture, $" --seed {Seed}");
         if (Members is { } members)
             text += string.Create(CultureInfo.InvariantCulture, $" --members {members}");
         if (Runs is { } runs)

@@ -11,9 +11,9 @@ internal sealed class SharedFacts
     /// <summary>As <see cref="MemberFacts.Read"/>.</summary>
     public MemberFacts? Read(in MemberUpdate claim)
     {
-        if (_lives.TryGetValue((claim.Id, claim.Generation), out MemberFacts? known) && Says(claim, known))
+        if (_lives.TryGetValue((claim.Id, claim.Generation), out var known) && Says(claim, known))
             return known;
-        MemberFacts? facts = MemberFacts.Read(claim);
+        var facts = MemberFacts.Read(claim);
         if (facts is not null)
             _lives[(facts.Id, facts.Generation)] = facts;
         return facts;

@@ -28,7 +28,7 @@ public sealed class GossipKeysCommandTests : IDisposable
     public async Task New_FileIsThere_IsRefusedAndTheFileStays()
     {
         await RunAsync("new", Path);
-        string id = Assert.Single(Keys.Ids);
+        var id = Assert.Single(Keys.Ids);
 
         Assert.StartsWith($"skein: {Path} exists; allowed:", await RunAsync("new", Path), StringComparison.Ordinal);
 
@@ -39,10 +39,10 @@ public sealed class GossipKeysCommandTests : IDisposable
     public async Task AddUseRemove_TurnsTheKeysOver_OneStepAtATime()
     {
         await RunAsync("new", Path);
-        string old = Assert.Single(Keys.Ids);
+        var old = Assert.Single(Keys.Ids);
 
         await RunAsync("add", Path);
-        string next = Keys.Ids[1];
+        var next = Keys.Ids[1];
         Assert.NotEqual(old, next);
         Assert.Equal([old, next], Keys.Ids);
 
@@ -57,7 +57,7 @@ public sealed class GossipKeysCommandTests : IDisposable
     public async Task Remove_LastKeyOrOneThatIsNotThere_IsRefusedAndNamesWhatIsAllowed()
     {
         await RunAsync("new", Path);
-        string id = Assert.Single(Keys.Ids);
+        var id = Assert.Single(Keys.Ids);
 
         Assert.Contains("would have no key left; allowed: at least one", await RunAsync("remove", Path, id), StringComparison.Ordinal);
         Assert.Contains($"key 'ffffffff' is not in {Path}; allowed: {id}", await RunAsync("remove", Path, "ffffffff"), StringComparison.Ordinal);
@@ -69,7 +69,7 @@ public sealed class GossipKeysCommandTests : IDisposable
     private static async Task<string> RunAsync(params string[] arguments)
     {
         using var error = new StringWriter();
-        int exitCode = await CommandLine.RunAsync(SkeinCommand.Create(), ["gossip-keys", .. arguments], error);
+        var exitCode = await CommandLine.RunAsync(SkeinCommand.Create(), ["gossip-keys", .. arguments], error);
         Assert.Equal(error.ToString().Length == 0, exitCode == 0);
         return error.ToString();
     }

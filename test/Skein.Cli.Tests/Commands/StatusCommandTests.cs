@@ -16,7 +16,7 @@ public class StatusCommandTests
     [Fact]
     public void ToTable_Members_ShowsWhoIsBusyAndWhoDrains()
     {
-        string[] lines = Render([Gateway, Replica with { Name = "dead-one", State = "dead", Draining = false }, Replica]);
+        var lines = Render([Gateway, Replica with { Name = "dead-one", State = "dead", Draining = false }, Replica]);
 
         Assert.Equal(
             ["NAME", "ROLE", "STATE", "PID", "MODELS", "BUSY", "QUEUED", "HTTP", "GRPC", "GOSSIP", "VERSION", "REVISION"],
@@ -33,7 +33,7 @@ public class StatusCommandTests
     [Fact]
     public void ToTable_AReplicaIsEjected_ShowsWhatTheGatewayThinksOfEach()
     {
-        string[] lines = Render([Gateway, Replica with { Name = "r1", Health = "ok" }, Replica with { Name = "r2", Health = "ejected" }]);
+        var lines = Render([Gateway, Replica with { Name = "r1", Health = "ok" }, Replica with { Name = "r2", Health = "ejected" }]);
 
         Assert.EndsWith(" REVISION HEALTH", lines[0], StringComparison.Ordinal);
         Assert.EndsWith("0.1.0", lines[1], StringComparison.Ordinal);
@@ -48,7 +48,7 @@ public class StatusCommandTests
     [Fact]
     public void Json_Row_HasTheNamesThatScriptsHangOn()
     {
-        using JsonDocument row = JsonDocument.Parse(JsonSerializer.Serialize(Replica, JsonSerializerOptions.Web));
+        using var row = JsonDocument.Parse(JsonSerializer.Serialize(Replica, JsonSerializerOptions.Web));
 
         Assert.Equal(
             ["name", "role", "state", "generation", "version", "revision", "pid", "http", "grpc", "gossip", "models", "slots", "inFlight", "queued", "draining", "health"],
@@ -59,7 +59,7 @@ public class StatusCommandTests
     private static string[] Render(IReadOnlyList<MemberRow> members)
     {
         using var output = new StringWriter();
-        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, Out = new AnsiConsoleOutput(output) });
+        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, Out = new AnsiConsoleOutput(output) });
         console.Profile.Width = 240;
         console.Write(StatusCommand.ToTable(members));
         return

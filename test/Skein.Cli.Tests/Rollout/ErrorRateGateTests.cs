@@ -19,8 +19,8 @@ public class ErrorRateGateTests
     public void Count_EachSecond_StandsAs(string seconds, string expected)
     {
         var calm = new ErrorRateGate(TimeSpan.FromSeconds(3), 0.01, TimeSpan.Zero);
-        Calm stands = Calm.Watching;
-        foreach ((int second, string row) in seconds.Split(' ').Index())
+        var stands = Calm.Watching;
+        foreach ((var second, var row) in seconds.Split(' ').Index())
         {
             Assert.Equal(Calm.Watching, stands);
             long[] counts = [.. row.Split(',').Select(long.Parse)];

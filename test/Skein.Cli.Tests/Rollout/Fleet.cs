@@ -14,7 +14,7 @@ internal sealed class Fleet
 
     public Fleet(params string[] names)
     {
-        foreach (string name in names)
+        foreach (var name in names)
             Add(name);
     }
 
@@ -68,10 +68,10 @@ internal sealed class Fleet
     /// <summary>Counts once a second, as the shell does.</summary>
     public Fleet Count(int seconds, Func<int, CounterRow> counters)
     {
-        for (int second = 1; second <= seconds; second++)
+        for (var second = 1; second <= seconds; second++)
         {
             Look(1);
-            CounterRow row = counters(second);
+            var row = counters(second);
             Tell((core, now) => core.Count(row, now));
         }
         return this;

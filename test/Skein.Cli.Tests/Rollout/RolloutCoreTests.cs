@@ -9,7 +9,7 @@ public class RolloutCoreTests
     [Fact]
     public void Update_ThreeReplicas_GoOneByOneThroughEveryGate()
     {
-        Fleet fleet = new Fleet("a", "b", "c").Begin();
+        var fleet = new Fleet("a", "b", "c").Begin();
         fleet.Update("a").Update("b").Update("c");
 
         Assert.Equal(["Drain a", "Restart a", "Probe a", "Drain b", "Restart b", "Probe b", "Drain c", "Restart c", "Probe c"], fleet.Orders);
@@ -19,7 +19,7 @@ public class RolloutCoreTests
     [Fact]
     public void Update_MaxUnavailable2_TwoAtATimeAndNoThird()
     {
-        Fleet fleet = new Fleet("a", "b", "c", "d").Begin(Plan with { MaxUnavailable = 2 });
+        var fleet = new Fleet("a", "b", "c", "d").Begin(Plan with { MaxUnavailable = 2 });
         Assert.Equal(["Drain a", "Drain b"], fleet.Orders);
 
         fleet.Drained("b").Back("b").Probed("b").Look(5);
@@ -32,7 +32,7 @@ public class RolloutCoreTests
     [Fact]
     public void Begin_SomeAreThere_AreSkipped()
     {
-        Fleet fleet = new Fleet("b").Add("a", revision: Fleet.New).Begin();
+        var fleet = new Fleet("b").Add("a", revision: Fleet.New).Begin();
 
         Assert.Equal(RolloutStage.Skipped, fleet["a"].Stage);
         Assert.Equal(["Drain b"], fleet.Orders);
@@ -41,7 +41,7 @@ public class RolloutCoreTests
     [Fact]
     public void Begin_AllAreThere_IsDoneAtOnce()
     {
-        Fleet fleet = new Fleet().Add("a", revision: Fleet.New).Begin();
+        var fleet = new Fleet().Add("a", revision: Fleet.New).Begin();
 
         Assert.True(fleet.Core is { IsDone: true, IsFinished: true });
         Assert.Empty(fleet.Orders);
@@ -50,7 +50,7 @@ public class RolloutCoreTests
     [Fact]
     public void Begin_ADeadOne_IsRestartedFirstWithoutADrain()
     {
-        Fleet fleet = new Fleet("a", "b").Add("c", state: "dead").Begin();
+        var fleet = new Fleet("a", "b").Add("c", state: "dead").Begin();
 
         Assert.Equal(["Restart c"], fleet.Orders);
     }
@@ -58,7 +58,7 @@ public class RolloutCoreTests
     [Fact]
     public void Begin_ADeadOneLeftOut_IsNotTouchedAndNotCounted()
     {
-        Fleet fleet = new Fleet("a", "b").Add("c", state: "dead").Begin(Plan with { IgnoreDead = true });
+        var fleet = new Fleet("a", "b").Add("c", state: "dead").Begin(Plan with { IgnoreDead = true });
 
         Assert.Equal(["Drain a"], fleet.Orders);
         Assert.DoesNotContain(fleet.Core.Steps, step => step.Name == "c");
@@ -70,7 +70,7 @@ public class RolloutCoreTests
     [Fact]
     public void Floor_AnotherIsLostWhileDraining_TakesTheDrainBackAndStops()
     {
-        Fleet fleet = new Fleet("a", "b", "c").Begin().Update("a");
+        var fleet = new Fleet("a", "b", "c").Begin().Update("a");
         fleet.Orders.Clear();
         fleet.Set("b", row => row with { Draining = true });
         fleet.Set("c", row => row with { State = "dead" });
@@ -85,7 +85,7 @@ public class RolloutCoreTests
     public void Floor_TooFewFromTheBeginning_StopsAfterItsPatience()
     {
         // c is drained by somebody and at the revision: nothing will bring it back.
-        Fleet fleet = new Fleet("a", "b").Add("c", revision: Fleet.New, draining: true).Begin();
+        var fleet = new Fleet("a", "b").Add("c", revision: Fleet.New, draining: true).Begin();
         Assert.Empty(fleet.Orders);
         fleet.Look(14.9);
         Assert.False(fleet.Core.IsFinished);
@@ -100,7 +100,7 @@ public class RolloutCoreTests
     [Fact]
     public void Floor_MissingOneComesBackInTime_GoesOn()
     {
-        Fleet fleet = new Fleet("a", "b").Add("c", revision: Fleet.New, draining: true).Begin().Look(10);
+        var fleet = new Fleet("a", "b").Add("c", revision: Fleet.New, draining: true).Begin().Look(10);
 
         fleet.Set("c", row => row with { Draining = false });
 
@@ -110,7 +110,7 @@ public class RolloutCoreTests
     [Fact]
     public void Floor_IsPerModel_AnotherModelsReplicaMayGo()
     {
-        Fleet fleet = new Fleet().Add("a", "x").Add("b", "x", Fleet.New, draining: true).Add("c", "y").Begin();
+        var fleet = new Fleet().Add("a", "x").Add("b", "x", Fleet.New, draining: true).Add("c", "y").Begin();
 
         Assert.Equal(["Drain c"], fleet.Orders);
     }
@@ -118,7 +118,7 @@ public class RolloutCoreTests
     [Fact]
     public void Floor_SuspicionWhileDraining_IsNoLoss()
     {
-        Fleet fleet = new Fleet("a", "b", "c").Begin();
+        var fleet = new Fleet("a", "b", "c").Begin();
         fleet.Set("c", row => row with { State = "suspect" });
 
         Assert.Equal(["Drain a"], fleet.Look().Orders);
@@ -127,7 +127,7 @@ public class RolloutCoreTests
     [Fact]
     public void NotDrained_IsTakenBackAndStops()
     {
-        Fleet fleet = new Fleet("a", "b").Begin().Tell((core, now) => core.NotDrained("a", "3 streams run", now));
+        var fleet = new Fleet("a", "b").Begin().Tell((core, now) => core.NotDrained("a", "3 streams run", now));
 
         Assert.Equal(["Drain a", "Undrain a"], fleet.Orders);
         Assert.True(fleet.Core.IsFinished);
@@ -139,7 +139,7 @@ public class RolloutCoreTests
     [InlineData(true, "RollBack a")]
     public void NotRestarted_OldLifeGoesBackToWork(bool rollsBack, string order)
     {
-        Fleet fleet = new Fleet("a", "b").Begin(Plan with { RollsBack = rollsBack }).Drained("a").Tell((core, now) => core.NotRestarted("a", "'ssh' ended with code 255", now));
+        var fleet = new Fleet("a", "b").Begin(Plan with { RollsBack = rollsBack }).Drained("a").Tell((core, now) => core.NotRestarted("a", "'ssh' ended with code 255", now));
 
         Assert.Equal(["Drain a", "Restart a", order], fleet.Orders);
         Assert.Equal("a: 'ssh' ended with code 255", fleet.Core.StopReason);
@@ -148,7 +148,7 @@ public class RolloutCoreTests
     [Fact]
     public void Rejoin_NextLifeBeforeTheCommandEnds_WaitsForBoth()
     {
-        Fleet fleet = new Fleet("a").Begin().Drained("a");
+        var fleet = new Fleet("a").Begin().Drained("a");
         fleet.Set("a", row => row with { Generation = 2, Revision = Fleet.New, Draining = false });
         fleet.Look(1);
         Assert.Equal(["Drain a", "Restart a"], fleet.Orders);
@@ -159,7 +159,7 @@ public class RolloutCoreTests
     [Fact]
     public void Rejoin_OldLifeAtTheOldRevision_IsNotBack()
     {
-        Fleet fleet = new Fleet("a").Begin().Drained("a").Tell((core, now) => core.Restarted("a", now));
+        var fleet = new Fleet("a").Begin().Drained("a").Tell((core, now) => core.Restarted("a", now));
         fleet.Set("a", row => row with { Revision = Fleet.New, Draining = false });
 
         Assert.Equal(RolloutStage.Rejoining, fleet.Look(60)["a"].Stage);
@@ -168,7 +168,7 @@ public class RolloutCoreTests
     [Fact]
     public void Rejoin_WrongRevision_FailsAfterItsPatience()
     {
-        Fleet fleet = new Fleet("a", "b").Begin().Drained("a").Back("a", revision: "r0");
+        var fleet = new Fleet("a", "b").Begin().Drained("a").Back("a", revision: "r0");
         Assert.Equal(RolloutStage.Rejoining, fleet.Look(14)["a"].Stage);
 
         fleet.Look(1);
@@ -180,7 +180,7 @@ public class RolloutCoreTests
     [Fact]
     public void Rejoin_NeverBack_FailsAtTheTimeout()
     {
-        Fleet fleet = new Fleet("a").Begin(Plan with { Timeout = TimeSpan.FromMinutes(1) }).Drained("a").Tell((core, now) => core.Restarted("a", now));
+        var fleet = new Fleet("a").Begin(Plan with { Timeout = TimeSpan.FromMinutes(1) }).Drained("a").Tell((core, now) => core.Restarted("a", now));
         fleet.Set("a", row => row with { State = "left" });
         Assert.False(fleet.Look(59).Core.IsFinished);
 
@@ -190,7 +190,7 @@ public class RolloutCoreTests
     [Fact]
     public void NotProbed_RollsBackAndStops()
     {
-        Fleet fleet = new Fleet("a", "b").Begin(Plan with { RollsBack = true }).Drained("a").Back("a").Tell((core, now) => core.NotProbed("a", "no kernel", now));
+        var fleet = new Fleet("a", "b").Begin(Plan with { RollsBack = true }).Drained("a").Back("a").Tell((core, now) => core.NotProbed("a", "no kernel", now));
         Assert.Equal("RollBack a", fleet.Orders[^1]);
         Assert.False(fleet.Core.IsFinished);
 
@@ -204,7 +204,7 @@ public class RolloutCoreTests
     [Fact]
     public void RolledBack_Failing_IsTold()
     {
-        Fleet fleet = new Fleet("a").Begin(Plan with { RollsBack = true }).Drained("a").Back("a").Tell((core, now) => core.NotProbed("a", "no kernel", now))
+        var fleet = new Fleet("a").Begin(Plan with { RollsBack = true }).Drained("a").Back("a").Tell((core, now) => core.NotProbed("a", "no kernel", now))
             .Tell((core, now) => core.RolledBack("a", "exit 1", now));
 
         Assert.Equal((RolloutStage.Failed, "a canary failed: no kernel; the rollback failed: exit 1"), (fleet["a"].Stage, fleet["a"].Detail));
@@ -215,7 +215,7 @@ public class RolloutCoreTests
     [InlineData("alive", 3UL, "a: it did not stay: it has started anew")]
     public void Calm_NewLifeEnds_Fails(string state, ulong generation, string reason)
     {
-        Fleet fleet = new Fleet("a", "b").Begin().Drained("a").Back("a").Probed("a");
+        var fleet = new Fleet("a", "b").Begin().Drained("a").Back("a").Probed("a");
         fleet.Set("a", row => row with { State = state, Generation = generation });
 
         Assert.Equal(reason, fleet.Look(1).Core.StopReason);
@@ -224,7 +224,7 @@ public class RolloutCoreTests
     [Fact]
     public void Calm_Of0_NeedsNoCounters()
     {
-        Fleet fleet = new Fleet("a").Begin(Plan with { Calm = TimeSpan.Zero }).Drained("a").Back("a").Probed("a");
+        var fleet = new Fleet("a").Begin(Plan with { Calm = TimeSpan.Zero }).Drained("a").Back("a").Probed("a");
 
         Assert.False(fleet.Core.WantsCounters);
         Assert.True(fleet.Core.IsDone);
@@ -233,7 +233,7 @@ public class RolloutCoreTests
     [Fact]
     public void Calm_ErrorsWithoutEnd_Fails()
     {
-        Fleet fleet = new Fleet("a", "b").Begin().Drained("a").Back("a").Probed("a");
+        var fleet = new Fleet("a", "b").Begin().Drained("a").Back("a").Probed("a");
 
         fleet.Count(60, second => new(100 * second, 5 * second, 0));
 
@@ -244,7 +244,7 @@ public class RolloutCoreTests
     [Fact]
     public void StopNow_DrainingGoesBackToWork_RestartedIsSeenThrough()
     {
-        Fleet fleet = new Fleet("a", "b", "c").Begin(Plan with { MaxUnavailable = 2 }).Drained("a");
+        var fleet = new Fleet("a", "b", "c").Begin(Plan with { MaxUnavailable = 2 }).Drained("a");
 
         fleet.Tell((core, now) => core.StopNow("stopped by the operator", now));
         Assert.Equal(["Drain a", "Drain b", "Restart a", "Undrain b"], fleet.Orders);

@@ -14,7 +14,7 @@ public sealed class BoundSettingsTests
     [Fact]
     public void Read_EverySetting_ReachesItsOption()
     {
-        GatewayOptions options = Read(
+        var options = Read(
             "--max-sessions 7 --max-body-memory 64MiB --max-journal 2KiB --max-journal-memory 5000 --max-headers 16KiB --attempts-without-progress 3");
 
         Assert.Equal((16 << 10, 64L << 20), (options.MaxRequestHeadersBytes, options.Api.MaxBodyMemoryBytes));
@@ -34,7 +34,7 @@ public sealed class BoundSettingsTests
     private static GatewayOptions Read(string flags)
     {
         var command = new Command("test");
-        foreach (ISetting setting in BoundSettings.All)
+        foreach (var setting in BoundSettings.All)
             command.Options.Add(setting.Option);
         return BoundSettings.Read(new SettingSources(command.Parse(flags), new Hashtable(), path: null), new GatewayOptions());
     }

@@ -14,7 +14,7 @@ public class DurationsTests
     [InlineData("0", 0)]
     public void TryParse_NumberWithUnit_IsRead(string text, double milliseconds)
     {
-        Assert.True(Durations.TryParse(text, out TimeSpan duration));
+        Assert.True(Durations.TryParse(text, out var duration));
         Assert.Equal(TimeSpan.FromMilliseconds(milliseconds), duration);
     }
 

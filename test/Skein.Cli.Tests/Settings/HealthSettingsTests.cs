@@ -14,7 +14,7 @@ public sealed class HealthSettingsTests
     [Fact]
     public void Read_EverySetting_ReachesItsOption()
     {
-        HealthOptions options = Read(
+        var options = Read(
             "--breaker-failures 3 --breaker-rate 0.25 --breaker-attempts 7 --breaker-window 20s --breaker-open 2s --breaker-longest-open 30s "
             + "--breaker-trials 4 --breaker-max-ejected 0.75 --slow-start 1m --slow-start-share 0.5");
 
@@ -39,7 +39,7 @@ public sealed class HealthSettingsTests
     private static HealthOptions Read(string flags)
     {
         var command = new Command("test");
-        foreach (ISetting setting in HealthSettings.All)
+        foreach (var setting in HealthSettings.All)
             command.Options.Add(setting.Option);
         return HealthSettings.Read(new SettingSources(command.Parse(flags), new Hashtable(), path: null));
     }

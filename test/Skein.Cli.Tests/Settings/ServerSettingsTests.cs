@@ -22,7 +22,7 @@ public class ServerSettingsTests
     [Fact]
     public void Read_WhatTheServerCannotTell_ReachesTheEngine()
     {
-        OpenAiEngineOptions options = Read("--engine-kind sglang --engine-fingerprint fleet-7 --engine-chat-call true --engine-silence 20m --bit-exact");
+        var options = Read("--engine-kind sglang --engine-fingerprint fleet-7 --engine-chat-call true --engine-silence 20m --bit-exact");
 
         Assert.Equal(
             (OpenAiEngineKind.SgLang, "fleet-7", true, TimeSpan.FromMinutes(20), true),
@@ -32,7 +32,7 @@ public class ServerSettingsTests
     private static OpenAiEngineOptions Read(string flags)
     {
         var command = new Command("test");
-        foreach (ISetting setting in ServerSettings.All.Append(EngineSettings.Model))
+        foreach (var setting in ServerSettings.All.Append(EngineSettings.Model))
             command.Options.Add(setting.Option);
         return ServerSettings.Read("--engine", new Uri("http://127.0.0.1:1"), new SettingSources(command.Parse(flags), new Hashtable(), path: null), slots: null);
     }

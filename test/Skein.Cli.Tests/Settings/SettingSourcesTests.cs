@@ -20,7 +20,7 @@ public sealed class SettingSourcesTests : IDisposable
     [InlineData("", null, null, 64)]
     public void Read_SetInSeveralPlaces_FlagBeatsEnvironmentBeatsFile(string flags, string? environment, string? file, int expected)
     {
-        SettingSources sources = Sources(flags, environment is null ? null : ("SKEIN_MAX_SLOTS", environment), file is null ? null : $$"""{"maxSlots": {{file}}}""");
+        var sources = Sources(flags, environment is null ? null : ("SKEIN_MAX_SLOTS", environment), file is null ? null : $$"""{"maxSlots": {{file}}}""");
 
         Assert.Equal(expected, _slots.Read(sources));
     }
@@ -31,7 +31,7 @@ public sealed class SettingSourcesTests : IDisposable
     [InlineData("", null, """{"maxSlots": -1}""", "'maxSlots' in {file} '-1'")]
     public void Read_WrongValue_NamesThePlaceTheValueAndWhatIsAllowed(string flags, string? environment, string? file, string culprit)
     {
-        SettingSources sources = Sources(flags, environment is null ? null : ("SKEIN_MAX_SLOTS", environment), file);
+        var sources = Sources(flags, environment is null ? null : ("SKEIN_MAX_SLOTS", environment), file);
 
         var error = Assert.Throws<UsageException>(() => _slots.Read(sources));
 
@@ -54,7 +54,7 @@ public sealed class SettingSourcesTests : IDisposable
     [Fact]
     public void Of_AVerb_HasNamesOfItsOwnButTheSameFlag()
     {
-        Setting<string?> model = Setting.Text("big-model", "name", "Model").Of("chat");
+        var model = Setting.Text("big-model", "name", "Model").Of("chat");
 
         Assert.Equal(("--big-model", "SKEIN_CHAT_BIG_MODEL", "chatBigModel"), (model.Option.Name, model.EnvironmentVariable, model.Key));
     }
@@ -62,7 +62,7 @@ public sealed class SettingSourcesTests : IDisposable
     [Fact]
     public void CheckKeys_UnknownKey_NamesItAndTheAllowed()
     {
-        SettingSources sources = Sources("", null, """{"maxSlots": 1, "maxslots": 2}""");
+        var sources = Sources("", null, """{"maxSlots": 1, "maxslots": 2}""");
 
         var error = Assert.Throws<UsageException>(() => sources.CheckKeys([_slots, _join, _quiet]));
 
@@ -96,9 +96,9 @@ public sealed class SettingSourcesTests : IDisposable
     private ParseResult Parse(string flags)
     {
         var command = new RootCommand();
-        foreach (ISetting setting in new ISetting[] { _slots, _join, _quiet })
+        foreach (var setting in new ISetting[] { _slots, _join, _quiet })
             command.Options.Add(setting.Option);
-        ParseResult parsed = command.Parse(flags);
+        var parsed = command.Parse(flags);
         Assert.Empty(parsed.Errors);
         return parsed;
     }

@@ -13,7 +13,7 @@ public class SizesTests
     [InlineData("8388607TiB", 8_388_607L << 40)]
     public void TryParse_ASize_IsRead(string text, long bytes)
     {
-        Assert.True(Sizes.TryParse(text, out long read));
+        Assert.True(Sizes.TryParse(text, out var read));
         Assert.Equal(bytes, read);
     }
 

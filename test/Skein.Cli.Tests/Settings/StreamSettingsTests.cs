@@ -11,7 +11,7 @@ public class StreamSettingsTests
     [Fact]
     public void Read_NothingSet_IsTheDefault()
     {
-        StreamingOptions options = Read("");
+        var options = Read("");
 
         Assert.Empty(options.HedgedModels);
         Assert.Equal(new StreamingOptions(), options with { HedgedModels = new StreamingOptions().HedgedModels });
@@ -20,7 +20,7 @@ public class StreamSettingsTests
     [Fact]
     public void Read_Everything_ReachesTheOptions()
     {
-        StreamingOptions options = Read(
+        var options = Read(
             "--hedge a,b --hedge-share 0.1 --max-replay 3s --link-stall 2s --first-token-stall 30s --engine-stall 7s --retry-share 0.4 --straggler-factor 0");
 
         Assert.Equal(["a", "b"], options.HedgedModels.Order(StringComparer.Ordinal));
@@ -38,7 +38,7 @@ public class StreamSettingsTests
     private static StreamingOptions Read(string flags)
     {
         var command = new Command("test");
-        foreach (ISetting setting in StreamSettings.All)
+        foreach (var setting in StreamSettings.All)
             command.Options.Add(setting.Option);
         return StreamSettings.Read(new SettingSources(command.Parse(flags), new Hashtable(), path: null));
     }

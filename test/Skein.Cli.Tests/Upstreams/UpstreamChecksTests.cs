@@ -32,7 +32,7 @@ public class UpstreamChecksTests
     [Fact]
     public void Failed_SilentWhileRequestsRun_IsLeftToTheirWatch()
     {
-        for (int check = 0; check < 10; check++)
+        for (var check = 0; check < 10; check++)
             Assert.False(_checks.Failed(EngineError.TimedOut, isBusy: true));
 
         Assert.False(_checks.Failed(EngineError.TimedOut, isBusy: false));

@@ -44,8 +44,8 @@ internal static class Undisturbed
     public static Task<Answer> AskAsync(Func<Task<IAnswerStream>> ask, Func<string> context) => Until.FoundAsync(
         async () =>
         {
-            await using IAnswerStream stream = await ask();
-            Answer answer = await stream.ReadToEndAsync();
+            await using var stream = await ask();
+            var answer = await stream.ReadToEndAsync();
             return stream.Failovers is null ? answer : null;
         },
         "an answer without a failover",

@@ -34,12 +34,12 @@ internal sealed class ClusterProcess : IAsyncDisposable
     /// <param name="flags">Flags of <c>skein up</c>; its port is a free one.</param>
     public static async Task<ClusterProcess> StartAsync(params IEnumerable<string> flags)
     {
-        SkeinProcess supervisor = SkeinProcess.Start(["up", "--port", "0", .. flags]);
+        var supervisor = SkeinProcess.Start(["up", "--port", "0", .. flags]);
         try
         {
             // "…, OpenAI-compatible HTTP on http://127.0.0.1:1234/v1, gRPC on 127.0.0.1:1235"
-            string banner = await supervisor.LineAsync("Skein is up");
-            string http = banner.Split("HTTP on ")[1].Split("/v1")[0];
+            var banner = await supervisor.LineAsync("Skein is up");
+            var http = banner.Split("HTTP on ")[1].Split("/v1")[0];
             var cluster = new ClusterProcess(supervisor, new Uri(http), new Uri("http://" + banner.Split("gRPC on ")[1]));
             await cluster.MembersAsync();
             return cluster;
@@ -54,8 +54,8 @@ internal sealed class ClusterProcess : IAsyncDisposable
     public async Task<IReadOnlyList<MemberRow>> MembersAsync()
     {
         using var timeout = new CancellationTokenSource(Until.Patience, TimeProvider.System);
-        MemberRow[] rows = await Client.GetFromJsonAsync<MemberRow[]>("/admin/v1/members", JsonSerializerOptions.Web, timeout.Token) ?? [];
-        foreach (MemberRow row in rows)
+        var rows = await Client.GetFromJsonAsync<MemberRow[]>("/admin/v1/members", JsonSerializerOptions.Web, timeout.Token) ?? [];
+        foreach (var row in rows)
         {
             if (Supervisor.Life.IsRunning && ProcessLife.Find((int)row.Pid) is { } life)
                 _members.Add(life);
@@ -71,8 +71,8 @@ internal sealed class ClusterProcess : IAsyncDisposable
     public Task<IReadOnlyList<MemberRow>> WholeAsync() => Until.FoundAsync(
         async () =>
         {
-            IReadOnlyList<MemberRow> members = await MembersAsync();
-            using HttpResponseMessage ready = await Client.GetAsync("/readyz");
+            var members = await MembersAsync();
+            using var ready = await Client.GetAsync("/readyz");
             return ready.IsSuccessStatusCode && members.All(member => member.State == "alive") ? members : null;
         },
         "all members alive and the gateway ready",
@@ -89,7 +89,7 @@ internal sealed class ClusterProcess : IAsyncDisposable
     public async Task<IReadOnlyDictionary<string, ProcessLife>> LivesAsync()
     {
         var lives = new Dictionary<string, ProcessLife>(StringComparer.Ordinal);
-        foreach (MemberRow row in await MembersAsync())
+        foreach (var row in await MembersAsync())
         {
             if (ProcessLife.Find((int)row.Pid) is { } life)
                 lives.Add(row.Name, life);
@@ -104,7 +104,7 @@ internal sealed class ClusterProcess : IAsyncDisposable
     {
         Client.Dispose();
         await Supervisor.DisposeAsync();
-        foreach (ProcessLife life in _members)
+        foreach (var life in _members)
             life.Send(Signal.Kill);
     }
 }

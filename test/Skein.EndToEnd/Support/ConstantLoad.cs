@@ -36,8 +36,8 @@ internal sealed class ConstantLoad : IAsyncDisposable
     {
         while (!_stop.IsCancellationRequested)
         {
-            (Question question, Answer answer) = expected[index++ % expected.Count];
-            await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(client, question);
+            (var question, var answer) = expected[index++ % expected.Count];
+            await using var stream = await HttpAnswerStream.AskAsync(client, question);
             Assert.Equal(answer, await stream.ReadToEndAsync());
             Interlocked.Increment(ref _answers);
         }

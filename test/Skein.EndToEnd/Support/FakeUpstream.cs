@@ -43,7 +43,7 @@ internal sealed class FakeUpstream : IAsyncDisposable
     /// <param name="port">0: a free one.</param>
     public static async Task<FakeUpstream> StartAsync(Fuse fuse, int port = 0)
     {
-        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddRouting();
         builder.WebHost.UseKestrelCore().UseUrls($"http://127.0.0.1:{port}");
         var server = new FakeUpstream(builder.Build(), fuse);
@@ -85,10 +85,10 @@ internal sealed class FakeUpstream : IAsyncDisposable
 
     private async Task ChatAsync(HttpContext http)
     {
-        using JsonDocument request = await JsonDocument.ParseAsync(http.Request.Body);
+        using var request = await JsonDocument.ParseAsync(http.Request.Body);
         http.Response.ContentType = "text/event-stream";
-        int sent = 0;
-        foreach (string delta in request.RootElement.TryGetProperty("tools", out _) ? DeltasWithCalls() : Count(request.RootElement.GetProperty("messages")))
+        var sent = 0;
+        foreach (var delta in request.RootElement.TryGetProperty("tools", out _) ? DeltasWithCalls() : Count(request.RootElement.GetProperty("messages")))
         {
             if (_fuse.Burns(sent++))
             {
@@ -97,7 +97,7 @@ internal sealed class FakeUpstream : IAsyncDisposable
             }
             await SendAsync(http, $$"""{"choices":[{"index":0,"delta":{{delta}},"finish_reason":null}]}""");
         }
-        string reason = sent > 0 && request.RootElement.TryGetProperty("tools", out _) ? "tool_calls" : "stop";
+        var reason = sent > 0 && request.RootElement.TryGetProperty("tools", out _) ? "tool_calls" : "stop";
         await SendAsync(http, $$"""{"choices":[{"index":0,"delta":{},"finish_reason":"{{reason}}"}]}""");
         await SendAsync(http, "[DONE]");
     }
@@ -107,8 +107,8 @@ internal sealed class FakeUpstream : IAsyncDisposable
 
     private static IEnumerable<string> Count(JsonElement messages)
     {
-        JsonElement last = messages[messages.GetArrayLength() - 1];
-        int said = last.GetProperty("role").GetString() == "assistant" ? last.GetProperty("content").GetString()!.Count(' ') : 0;
+        var last = messages[messages.GetArrayLength() - 1];
+        var said = last.GetProperty("role").GetString() == "assistant" ? last.GetProperty("content").GetString()!.Count(' ') : 0;
         return Enumerable.Range(said, Words - said).Select(word => $$"""{"content":"{{word.ToString(CultureInfo.InvariantCulture)}} "}""");
     }
 

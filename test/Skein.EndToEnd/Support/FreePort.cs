@@ -18,7 +18,7 @@ internal static class FreePort
     {
         while (true)
         {
-            int port = First + (int)((uint)Interlocked.Increment(ref _next) % Count);
+            var port = First + (int)((uint)Interlocked.Increment(ref _next) % Count);
             using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
             try
             {

@@ -32,16 +32,16 @@ internal sealed class GrpcAnswerStream : IAnswerStream
 
     public static async Task<GrpcAnswerStream> AskAsync(Uri gateway, Question question)
     {
-        GrpcChannel channel = GrpcChannel.ForAddress(gateway, new GrpcChannelOptions { HttpHandler = new SocketsHttpHandler { UseProxy = false } });
+        var channel = GrpcChannel.ForAddress(gateway, new GrpcChannelOptions { HttpHandler = new SocketsHttpHandler { UseProxy = false } });
         var request = new GenerateRequest
         {
             Chat = new ChatPrompt { Messages = ByteString.CopyFrom(JsonSerializer.SerializeToUtf8Bytes(new[] { new { role = "user", content = question.Text } })) },
             MaxTokens = (uint)question.MaxTokens,
             Sampling = new Sampling { Temperature = question.Temperature, Seed = (ulong)question.Seed },
         };
-        AsyncServerStreamingCall<GenerateFrame> call = new Inference.InferenceClient(channel).Generate(request);
+        var call = new Inference.InferenceClient(channel).Generate(request);
         var stream = new GrpcAnswerStream(channel, call);
-        Metadata headers = await Until.DoneAsync(call.ResponseHeadersAsync, "the call's headers");
+        var headers = await Until.DoneAsync(call.ResponseHeadersAsync, "the call's headers");
         stream.Replica = headers.GetValue("x-skein-replica") ?? "";
         return stream;
     }
@@ -75,7 +75,7 @@ internal sealed class GrpcAnswerStream : IAnswerStream
     {
         if (!await Until.DoneAsync(_call.ResponseStream.MoveNext(CancellationToken.None), "the next frame", context: () => $"So far: {_ids.Count} tokens"))
             return false;
-        GenerateFrame frame = _call.ResponseStream.Current;
+        var frame = _call.ResponseStream.Current;
         if (frame.Count > 0)
         {
             Assert.Null(_finish);

@@ -51,7 +51,7 @@ internal sealed class HttpAnswerStream : IAnswerStream
         using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions") { Content = JsonContent.Create(body) };
         if (question.Hedge)
             request.Headers.Add("x-skein-hedge", "1");
-        HttpResponseMessage response = await Until.DoneAsync(client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead), "an answer's headers", TimeSpan.FromSeconds(90));
+        var response = await Until.DoneAsync(client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead), "an answer's headers", TimeSpan.FromSeconds(90));
         if (response.StatusCode != HttpStatusCode.OK)
             Assert.Fail($"{(int)response.StatusCode}: {await response.Content.ReadAsStringAsync()}");
         return new HttpAnswerStream(response, await response.Content.ReadAsStreamAsync());
@@ -85,7 +85,7 @@ internal sealed class HttpAnswerStream : IAnswerStream
 
     private async Task<bool> ReadLineAsync()
     {
-        string? line = await Until.DoneAsync(_lines.ReadLineAsync(), "the next line of the stream", context: () => $"So far: {_text}");
+        var line = await Until.DoneAsync(_lines.ReadLineAsync(), "the next line of the stream", context: () => $"So far: {_text}");
         if (line is null)
             return false;
         Assert.False(_isDone && line.Length > 0, $"a line after [DONE]: {line}");
@@ -101,7 +101,7 @@ internal sealed class HttpAnswerStream : IAnswerStream
     private void Take(JsonNode chunk)
     {
         Assert.True(chunk["error"] is null, $"the stream broke: {chunk["error"]}");
-        JsonNode? choice = chunk["choices"]!.AsArray().FirstOrDefault();
+        var choice = chunk["choices"]!.AsArray().FirstOrDefault();
         if (choice?["delta"]?["content"]?.GetValue<string>() is { Length: > 0 } piece)
         {
             _text.Append(piece);

@@ -24,16 +24,16 @@ internal sealed record LooseCluster(SkeinProcess Gateway, HttpClient Client) : I
     /// <param name="gatewayFlags">Flags of the gateway.</param>
     public static async Task<LooseCluster> StartAsync(string[] replicas, string[] replicaFlags, params string[] gatewayFlags)
     {
-        SkeinProcess gateway = SkeinProcess.Start(
+        var gateway = SkeinProcess.Start(
             ["gateway", "--http", "0", "--grpc", "0", "--gossip", "0", "--expected-replicas", $"{replicas.Length}", .. gatewayFlags]);
         var client = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { Timeout = Timeout.InfiniteTimeSpan };
         var cluster = new LooseCluster(gateway, client);
         try
         {
-            string up = await gateway.LineAsync("is up: HTTP on ");
+            var up = await gateway.LineAsync("is up: HTTP on ");
             client.BaseAddress = new Uri(up.Split("HTTP on ")[1].Split(',')[0]);
             cluster.Seed = up.Split("gossip on ")[1].Split(';')[0];
-            foreach (string name in replicas)
+            foreach (var name in replicas)
                 cluster.StartReplica(name, replicaFlags);
             await Until.FoundAsync(
                 async () => (await client.GetAsync("/readyz")).IsSuccessStatusCode ? "ready" : null, "the gateway is ready", Until.StartPatience, cluster.Tell);
@@ -58,7 +58,7 @@ internal sealed record LooseCluster(SkeinProcess Gateway, HttpClient Client) : I
 
     public async Task<Answer> AskToEndAsync(Question question)
     {
-        await using HttpAnswerStream stream = await HttpAnswerStream.AskAsync(Client, question);
+        await using var stream = await HttpAnswerStream.AskAsync(Client, question);
         return await stream.ReadToEndAsync();
     }
 
@@ -69,7 +69,7 @@ internal sealed record LooseCluster(SkeinProcess Gateway, HttpClient Client) : I
     {
         Client.Dispose();
         await Gateway.DisposeAsync();
-        foreach (SkeinProcess replica in Replicas.Values)
+        foreach (var replica in Replicas.Values)
             await replica.DisposeAsync();
     }
 }

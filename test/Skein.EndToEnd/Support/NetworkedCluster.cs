@@ -19,14 +19,14 @@ internal sealed class NetworkedCluster : IAsyncDisposable
     private NetworkedCluster(Cable cable)
     {
         Cable = cable;
-        NetworkNamespace gateway = cable.Hosts[GatewayHost];
+        var gateway = cable.Hosts[GatewayHost];
         Client = new HttpClient(new SocketsHttpHandler
         {
             UseProxy = false,
             // The client sits in the gateway's network: only the replicas are behind the cable.
             ConnectCallback = async (_, cancellation) =>
             {
-                Socket socket = await gateway.RunAsync(static () => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true });
+                var socket = await gateway.RunAsync(static () => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true });
                 await socket.ConnectAsync(IPEndPoint.Parse($"{gateway.Address}:{Http}"), cancellation);
                 return new NetworkStream(socket, ownsSocket: true);
             },
@@ -46,7 +46,7 @@ internal sealed class NetworkedCluster : IAsyncDisposable
         try
         {
             await cluster.StartAsync(GatewayHost, "gateway", "--name", "gateway-1", "--http", Http, "--grpc", "8081");
-            for (int i = 1; i <= replicas; i++)
+            for (var i = 1; i <= replicas; i++)
                 await cluster.StartAsync(
                     i, "replica", "--name", NameOf(i), "--engine", "simulated", "--tokens-per-second", "40", "--grpc", "8090",
                     "--join", $"{cluster.Cable.Hosts[GatewayHost].Address}:{Gossip}");
@@ -65,7 +65,7 @@ internal sealed class NetworkedCluster : IAsyncDisposable
     /// <summary>Drops every packet between the gateway and that replica, or none any more. Nobody is told.</summary>
     public void Cut(string replica, bool isCut)
     {
-        int host = 1 + Enumerable.Range(1, Cable.Hosts.Count - 1).Select(NameOf).ToList().IndexOf(replica);
+        var host = 1 + Enumerable.Range(1, Cable.Hosts.Count - 1).Select(NameOf).ToList().IndexOf(replica);
         Cable.Passes = (from, to) => !isCut || !(from == GatewayHost && to == host || from == host && to == GatewayHost);
     }
 
@@ -89,7 +89,7 @@ internal sealed class NetworkedCluster : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         Client.Dispose();
-        foreach (SkeinProcess process in _processes)
+        foreach (var process in _processes)
             await process.DisposeAsync();
         Cable.Dispose();
     }
@@ -98,7 +98,7 @@ internal sealed class NetworkedCluster : IAsyncDisposable
 
     private async Task StartAsync(int host, string verb, params string[] flags)
     {
-        NetworkNamespace network = Cable.Hosts[host];
+        var network = Cable.Hosts[host];
         string[] all = [verb, .. flags, "--bind", $"{network.Address}", "--gossip", Gossip, "--insecure"];
         _processes.Add(await network.RunAsync(() => SkeinProcess.Start(all)));
     }

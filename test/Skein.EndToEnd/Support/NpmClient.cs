@@ -14,7 +14,7 @@ internal static class NpmClient
     /// <returns>The script that asks.</returns>
     public static async Task<string> InstallAsync()
     {
-        string folder = Path.Combine(Path.GetTempPath(), $"skein-{Package.Replace('@', '-')}");
+        var folder = Path.Combine(Path.GetTempPath(), $"skein-{Package.Replace('@', '-')}");
         try
         {
             if (!Directory.Exists(Path.Combine(folder, "node_modules", "openai")))
@@ -24,7 +24,7 @@ internal static class NpmClient
         {
             Assert.Skip($"needs node and npm with the package {Package}: {error.Message}");
         }
-        string script = Path.Combine(folder, "openai-client.mjs");
+        var script = Path.Combine(folder, "openai-client.mjs");
         File.Copy(Path.Combine(AppContext.BaseDirectory, "Clients", "openai-client.mjs"), script, overwrite: true);
         return script;
     }
@@ -39,8 +39,8 @@ internal static class NpmClient
             StartInfo = new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true },
         };
         process.Start();
-        Task<string> output = process.StandardOutput.ReadToEndAsync();
-        Task<string> errors = process.StandardError.ReadToEndAsync();
+        var output = process.StandardOutput.ReadToEndAsync();
+        var errors = process.StandardError.ReadToEndAsync();
         try
         {
             await Until.DoneAsync(Task.WhenAll(output, errors), $"the end of {program}", within);

@@ -9,7 +9,7 @@ internal sealed class PauseWatch
 
     public void OnPiece()
     {
-        long now = TimeProvider.System.GetTimestamp();
+        var now = TimeProvider.System.GetTimestamp();
         if (_last is { } last && TimeProvider.System.GetElapsedTime(last, now) is var pause && pause > Longest)
             Longest = pause;
         _last = now;

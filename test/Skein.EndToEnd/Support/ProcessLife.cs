@@ -46,7 +46,7 @@ internal sealed partial record ProcessLife(int Pid, ulong StartedAt)
     public bool Ignores(Signal signal)
     {
         const string Field = "SigIgn:";
-        string mask = File.ReadLines($"/proc/{Pid}/status").Single(line => line.StartsWith(Field, StringComparison.Ordinal))[Field.Length..];
+        var mask = File.ReadLines($"/proc/{Pid}/status").Single(line => line.StartsWith(Field, StringComparison.Ordinal))[Field.Length..];
         return (ulong.Parse(mask.Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) >> ((int)signal - 1) & 1) != 0;
     }
 
@@ -55,9 +55,9 @@ internal sealed partial record ProcessLife(int Pid, ulong StartedAt)
     {
         try
         {
-            string stat = File.ReadAllText($"/proc/{pid}/stat");
+            var stat = File.ReadAllText($"/proc/{pid}/stat");
             // The program's name, in parentheses, may hold blanks. After it: state, then 18 numbers, then the start time.
-            string[] fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
+            var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
             return fields[0] is "Z" or "X" ? null : new ProcessLife(pid, ulong.Parse(fields[19], CultureInfo.InvariantCulture));
         }
         catch (IOException)

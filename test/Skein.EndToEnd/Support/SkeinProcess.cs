@@ -39,13 +39,13 @@ internal sealed class SkeinProcess : IAsyncDisposable
     /// <param name="arguments">Verb and flags.</param>
     public static SkeinProcess Start(IReadOnlyDictionary<string, string>? environment, params IEnumerable<string> arguments)
     {
-        string program = Path.Combine(AppContext.BaseDirectory, "skein.dll");
+        var program = Path.Combine(AppContext.BaseDirectory, "skein.dll");
         // Its own working directory: nothing may hang on where it is started.
         var start = new ProcessStartInfo("dotnet", ["exec", program, .. arguments])
         {
             WorkingDirectory = Path.GetTempPath(), UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
         };
-        foreach ((string name, string value) in environment ?? new Dictionary<string, string>())
+        foreach ((var name, var value) in environment ?? new Dictionary<string, string>())
             start.Environment[name] = value;
         return new SkeinProcess(start);
     }
@@ -53,7 +53,7 @@ internal sealed class SkeinProcess : IAsyncDisposable
     /// <summary>Runs to its end.</summary>
     public static async Task<RunResult> RunAsync(params IEnumerable<string> arguments)
     {
-        await using SkeinProcess process = Start(arguments);
+        await using var process = Start(arguments);
         return await process.EndAsync(Until.StartPatience);
     }
 

@@ -19,8 +19,8 @@ internal static class Until
     public static async Task<T> FoundAsync<T>(Func<Task<T?>> look, string what, TimeSpan? within = null, Func<string>? context = null)
         where T : class
     {
-        TimeSpan limit = within ?? Patience;
-        long started = TimeProvider.System.GetTimestamp();
+        var limit = within ?? Patience;
+        var started = TimeProvider.System.GetTimestamp();
         while (true)
         {
             if (await look() is { } found)
@@ -37,7 +37,7 @@ internal static class Until
     /// <summary>Waits for a task.</summary>
     public static async Task<T> DoneAsync<T>(Task<T> task, string what, TimeSpan? within = null, Func<string>? context = null)
     {
-        TimeSpan limit = within ?? Patience;
+        var limit = within ?? Patience;
         try
         {
             return await task.WaitAsync(limit, TimeProvider.System);

@@ -19,11 +19,11 @@ internal sealed class UpstreamGateway : IAsyncDisposable
 
     public static async Task<UpstreamGateway> StartAsync(IEnumerable<Uri> upstreams, params IEnumerable<string> flags)
     {
-        SkeinProcess process = SkeinProcess.Start(
+        var process = SkeinProcess.Start(
             ["gateway", "--name", "g", "--http", "0", "--grpc", "0", "--gossip", "0", "--upstream", string.Join(',', upstreams), .. flags]);
         try
         {
-            string banner = await process.LineAsync("g is up: HTTP on ");
+            var banner = await process.LineAsync("g is up: HTTP on ");
             return new UpstreamGateway(process, new Uri(banner.Split("HTTP on ")[1].Split(',')[0]));
         }
         catch

@@ -21,7 +21,7 @@ public class LlamaCppModelsTests
     [InlineData(Stories656K, "Lily saw a big red cat and")]
     public async Task GenerateAsync_GreedyCutAfterEveryToken_GoesOnExactly(string model, string prompt)
     {
-        string? file = LlamaProgram.BesideTheRepository(model);
+        var file = LlamaProgram.BesideTheRepository(model);
         Assert.SkipWhen(file is null, $"no model ../shared/{model} beside the repository");
         await using var server = new LlamaServer(file);
         await using var engine = await server.ConnectAsync();

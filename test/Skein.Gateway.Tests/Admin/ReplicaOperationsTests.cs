@@ -51,7 +51,7 @@ public sealed class ReplicaOperationsTests : IAsyncLifetime
     [Fact]
     public async Task Drain_IsKnownHereBeforeTheGroupHeardOfIt()
     {
-        ReplicaRow drained = await _operations.DrainAsync("r1", TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        var drained = await _operations.DrainAsync("r1", TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
 
         Assert.True(drained is { Draining: true, Changed: true, InFlight: 0, Blocked: null, Restartable: false });
         Assert.InRange(drained.GraceLeftSeconds, 0.001, 30);
@@ -66,7 +66,7 @@ public sealed class ReplicaOperationsTests : IAsyncLifetime
     {
         var probe = new ReplicaProbe(new GrpcReplicaLink(_channels), TimeProvider.System);
 
-        ProbeRow answer = Assert.Single(await probe.AskAsync(_operations.Find("r1"), TestContext.Current.CancellationToken));
+        var answer = Assert.Single(await probe.AskAsync(_operations.Find("r1"), TestContext.Current.CancellationToken));
         Assert.Equal(("simulated", 8), (answer.Model, answer.Tokens));
 
         _replica.Control.Drain();

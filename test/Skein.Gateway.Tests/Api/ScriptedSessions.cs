@@ -110,7 +110,7 @@ internal static class Deadline
     /// <returns>The first answer that will do, or the last one that came in time.</returns>
     public static async Task<T> AskAsync<T>(Func<Task<T>> ask, Func<T, bool> willDo)
     {
-        long started = TimeProvider.System.GetTimestamp();
+        var started = TimeProvider.System.GetTimestamp();
         T last;
         do
             last = await ask();

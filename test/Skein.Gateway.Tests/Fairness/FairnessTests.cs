@@ -18,12 +18,12 @@ public sealed class FairnessTests
     [Fact]
     public void OldLineBehindNewcomers_WithOffers_WaitsAsInOneLine()
     {
-        for (int seed = 1; seed <= 3; seed++)
+        for (var seed = 1; seed <= 3; seed++)
         {
-            List<Visit> visits = NewcomersHoldTheSlots(seed);
-            Figures line = Figures.Of(Way.OneLine, visits, gateways: 2, replicas: 1);
-            Figures luck = Figures.Of(Way.Luck, visits, gateways: 2, replicas: 1);
-            Figures offers = Figures.Of(Way.Offers, visits, gateways: 2, replicas: 1);
+            var visits = NewcomersHoldTheSlots(seed);
+            var line = Figures.Of(Way.OneLine, visits, gateways: 2, replicas: 1);
+            var luck = Figures.Of(Way.Luck, visits, gateways: 2, replicas: 1);
+            var offers = Figures.Of(Way.Offers, visits, gateways: 2, replicas: 1);
 
             Assert.InRange(luck.LongestMs, 1.25 * line.LongestMs, double.MaxValue);
             Assert.InRange(offers.LongestMs, 0, 1.1 * line.LongestMs);
@@ -37,10 +37,10 @@ public sealed class FairnessTests
     [InlineData(16, 16, 1.1)]
     public void Overload_WithOffers_LongestWaitIsNearlyThatOfOneLineAndNoSlotTimeIsLost(int gateways, int replicas, double use)
     {
-        List<Visit> visits = Poisson(gateways, replicas * Slots, use, seconds: 60, seed: 1);
-        Figures line = Figures.Of(Way.OneLine, visits, gateways, replicas);
-        Figures luck = Figures.Of(Way.Luck, visits, gateways, replicas);
-        Figures offers = Figures.Of(Way.Offers, visits, gateways, replicas);
+        var visits = Poisson(gateways, replicas * Slots, use, seconds: 60, seed: 1);
+        var line = Figures.Of(Way.OneLine, visits, gateways, replicas);
+        var luck = Figures.Of(Way.Luck, visits, gateways, replicas);
+        var offers = Figures.Of(Way.Offers, visits, gateways, replicas);
 
         Assert.InRange(offers.LongestMs, 0, 1.25 * line.LongestMs);
         Assert.InRange(luck.LongestMs, 1.25 * line.LongestMs, double.MaxValue);
@@ -51,7 +51,7 @@ public sealed class FairnessTests
     [Fact]
     public void OneGateway_NeverRefused_GetsNoOffer()
     {
-        Figures alone = Figures.Of(Way.Offers, Poisson(gateways: 1, 3 * Slots, use: 1.2, seconds: 20, seed: 1), gateways: 1, replicas: 3);
+        var alone = Figures.Of(Way.Offers, Poisson(gateways: 1, 3 * Slots, use: 1.2, seconds: 20, seed: 1), gateways: 1, replicas: 3);
 
         Assert.Equal((0, 0), (alone.Offers, alone.RefusalsPerRequest));
     }
@@ -59,10 +59,10 @@ public sealed class FairnessTests
     [Fact]
     public void OneGatewayOfTheReleaseBefore_IsServedToo()
     {
-        List<Visit> visits = Poisson(gateways: 2, Slots, use: 1.2, seconds: 60, seed: 1);
+        var visits = Poisson(gateways: 2, Slots, use: 1.2, seconds: 60, seed: 1);
 
-        Figures luck = Figures.Of(Way.Luck, visits, gateways: 2, replicas: 1);
-        Figures mixed = Figures.Of(Way.Mixed, visits, gateways: 2, replicas: 1);
+        var luck = Figures.Of(Way.Luck, visits, gateways: 2, replicas: 1);
+        var mixed = Figures.Of(Way.Mixed, visits, gateways: 2, replicas: 1);
 
         Assert.InRange(mixed.LongestMs, 0, 2 * luck.LongestMs);
         Assert.InRange(mixed.AllServedS, 0, 1.02 * luck.AllServedS);
@@ -74,13 +74,13 @@ public sealed class FairnessTests
     {
         Print("old line before newcomers, 1 x 8", OldLineAndNewcomers(seed: 1), gateways: 2, replicas: 1);
         Print("newcomers hold the slots, 1 x 8", NewcomersHoldTheSlots(seed: 1), gateways: 2, replicas: 1);
-        foreach ((int gateways, int replicas, double use) in new[] { (2, 1, 1.2), (2, 3, 1.2), (4, 3, 1.2), (2, 16, 0.9), (4, 16, 0.9), (16, 16, 0.9), (16, 16, 1.1) })
+        foreach ((var gateways, var replicas, var use) in new[] { (2, 1, 1.2), (2, 3, 1.2), (4, 3, 1.2), (2, 16, 0.9), (4, 16, 0.9), (16, 16, 0.9), (16, 16, 1.1) })
             Print($"{use} use, {gateways} gateways, {replicas} x 8", Poisson(gateways, replicas * Slots, use, seconds: 60, seed: 1), gateways, replicas);
     }
 
     private static void Print(string what, IReadOnlyCollection<Visit> visits, int gateways, int replicas)
     {
-        foreach (Way way in Enum.GetValues<Way>())
+        foreach (var way in Enum.GetValues<Way>())
             TestContext.Current.TestOutputHelper!.WriteLine($"{what}: {Figures.Of(way, visits, gateways, replicas)}");
     }
 
@@ -88,9 +88,9 @@ public sealed class FairnessTests
     {
         var random = new Random(seed);
         var visits = new List<Visit>();
-        for (int i = 0; i < 80; i++)
+        for (var i = 0; i < 80; i++)
             visits.Add(new Visit(TimeSpan.FromMilliseconds(i), 0, Exponential(random, 1)));
-        for (TimeSpan at = TimeSpan.FromSeconds(1); at < TimeSpan.FromSeconds(20); at += Exponential(random, 1.0 / 6))
+        for (var at = TimeSpan.FromSeconds(1); at < TimeSpan.FromSeconds(20); at += Exponential(random, 1.0 / 6))
             visits.Add(new Visit(at, 1, Exponential(random, 1)));
         return visits;
     }
@@ -109,7 +109,7 @@ public sealed class FairnessTests
     {
         var random = new Random(seed);
         var visits = new List<Visit>();
-        for (TimeSpan at = TimeSpan.Zero; at < TimeSpan.FromSeconds(seconds); at += Exponential(random, 1 / (use * slots)))
+        for (var at = TimeSpan.Zero; at < TimeSpan.FromSeconds(seconds); at += Exponential(random, 1 / (use * slots)))
             visits.Add(new Visit(at, random.Next(gateways), Exponential(random, 1)));
         return visits;
     }
@@ -128,7 +128,7 @@ public sealed class FairnessTests
             if (way == Way.Mixed)
                 knowOffers[^1] = false;
             var world = new SharedReplicas(knowOffers, replicas, Slots);
-            IReadOnlyList<Served> served = world.Serve(way == Way.OneLine ? [.. visits.Select(visit => visit with { Gateway = 0 })] : visits);
+            var served = world.Serve(way == Way.OneLine ? [.. visits.Select(visit => visit with { Gateway = 0 })] : visits);
             Assert.Equal(0, world.Left);
             double[] waits = [.. served.Select(one => one.Waited.TotalMilliseconds).Order()];
             return new Figures(
@@ -138,9 +138,9 @@ public sealed class FairnessTests
 
         private static TimeSpan Overtaken(IReadOnlyList<Served> served)
         {
-            TimeSpan youngest = TimeSpan.Zero;
-            TimeSpan worst = TimeSpan.Zero;
-            foreach (Served one in served)
+            var youngest = TimeSpan.Zero;
+            var worst = TimeSpan.Zero;
+            foreach (var one in served)
             {
                 worst = youngest - one.Visit.At > worst ? youngest - one.Visit.At : worst;
                 youngest = one.Visit.At > youngest ? one.Visit.At : youngest;

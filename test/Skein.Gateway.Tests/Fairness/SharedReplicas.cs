@@ -51,14 +51,14 @@ internal sealed class SharedReplicas
         _phases = new Random(seed);
         _servers = [.. Enumerable.Range(0, replicas).Select(_ => new Server(slots, _time))];
         _fronts = [.. gateways.Select((knowsOffers, index) => new Front(this, index, knowsOffers, (ulong)seed))];
-        foreach (Front front in _fronts)
+        foreach (var front in _fronts)
         {
             Every(Tick, front.Dispatch);
             Every(BeaconStep, front.TakeBeacons);
         }
-        for (int i = 0; i < replicas; i++)
+        for (var i = 0; i < replicas; i++)
         {
-            int index = i;
+            var index = i;
             Every(BeaconStep, () => Tell(index));
         }
     }
@@ -76,11 +76,11 @@ internal sealed class SharedReplicas
     /// <returns>In the order in which they got a slot.</returns>
     public IReadOnlyList<Served> Serve(IReadOnlyCollection<Visit> visits)
     {
-        foreach (Visit visit in visits)
+        foreach (var visit in visits)
             At(visit.At, () => _fronts[visit.Gateway].Ask(Request(visit), visit));
         while (_served.Count < visits.Count)
             Step();
-        TimeSpan over = _now + visits.Max(visit => visit.Hold) + TimeSpan.FromSeconds(1);
+        var over = _now + visits.Max(visit => visit.Hold) + TimeSpan.FromSeconds(1);
         while (_now < over)
             Step();
         return _served;
@@ -90,7 +90,7 @@ internal sealed class SharedReplicas
 
     private void Step()
     {
-        _events.TryDequeue(out Action? next, out (TimeSpan At, long) key);
+        _events.TryDequeue(out var next, out (TimeSpan At, long) key);
         if (key.At > _now)
             _time.Advance(key.At - _now);
         _now = key.At;
@@ -100,15 +100,15 @@ internal sealed class SharedReplicas
     /// <summary>As membership does: at once when it matters, else ten times a second.</summary>
     private void Tell(int index)
     {
-        Server server = _servers[index];
-        int running = (int)server.Table.Report().Running;
-        bool matters = Math.Abs(running - server.Told) * 10 >= Math.Max(10, server.Told);
+        var server = _servers[index];
+        var running = (int)server.Table.Report().Running;
+        var matters = Math.Abs(running - server.Told) * 10 >= Math.Max(10, server.Told);
         if (!matters && _now - server.ToldAt < BeaconInterval)
             return;
         (server.Told, server.ToldAt) = (running, _now);
         After(OneWay, () =>
         {
-            foreach (Front front in _fronts)
+            foreach (var front in _fronts)
                 front.Beacons[index] = (running, _now);
         });
     }
@@ -164,9 +164,9 @@ internal sealed class SharedReplicas
             _taken = new TimeSpan[world._servers.Length];
             _snapshot = new FleetSnapshot([.. Enumerable.Range(0, world._servers.Length).Select(i => new RoutedReplica(Describe(i)))], [], complete: true);
             _core.Update(_snapshot, TimeSpan.Zero, []);
-            for (int i = 0; knowsOffers && i < world._servers.Length; i++)
+            for (var i = 0; knowsOffers && i < world._servers.Length; i++)
             {
-                int server = i;
+                var server = i;
                 world._servers[i].Table.Listen(_name, number => Offered(server, number));
             }
         }
@@ -184,7 +184,7 @@ internal sealed class SharedReplicas
 
         public void TakeBeacons()
         {
-            for (int i = 0; i < Beacons.Length; i++)
+            for (var i = 0; i < Beacons.Length; i++)
             {
                 if (Beacons[i].At <= _taken[i])
                     continue;
@@ -200,9 +200,9 @@ internal sealed class SharedReplicas
                 return;
             var grants = new List<(Waiter Waiter, Reservation Slot)>();
             _core.Dispatch(_world._now, grants);
-            foreach ((Waiter waiter, Reservation slot) in grants)
+            foreach ((var waiter, var slot) in grants)
             {
-                _waiting.Remove(waiter, out Visit? visit);
+                _waiting.Remove(waiter, out var visit);
                 Start(slot, waiter.Request with { WaitingSince = waiter.EnqueuedAt }, visit!);
             }
         }
@@ -212,7 +212,7 @@ internal sealed class SharedReplicas
 
         private LoadReport Report(SlotTable table)
         {
-            LoadReport report = table.Report(_name);
+            var report = table.Report(_name);
             if (!_knowsOffers)
                 report.ClearRemembersCaller();
             return report;
@@ -236,26 +236,26 @@ internal sealed class SharedReplicas
 
         private void Start(Reservation slot, AdmissionRequest request, Visit visit)
         {
-            TimeSpan granted = _world._now;
-            SlotTable table = _world._servers[int.Parse(slot.Replica.Id.Name.AsSpan(1), CultureInfo.InvariantCulture)].Table;
+            var granted = _world._now;
+            var table = _world._servers[int.Parse(slot.Replica.Id.Name.AsSpan(1), CultureInfo.InvariantCulture)].Table;
             QueueReport? told = _knowsOffers ? new QueueReport(granted - visit.At, granted - slot.NextSince) : null;
             _world.After(OneWay, () =>
             {
-                if (table.TryTake(_name, told, out SlotLease? lease) != SlotAnswer.Granted)
+                if (table.TryTake(_name, told, out var lease) != SlotAnswer.Granted)
                 {
                     _world.Refusals++;
-                    LoadReport refusal = Report(table);
+                    var refusal = Report(table);
                     _world.After(OneWay, () => End(slot, granted, LeaseOutcome.Refused, refusal));
                     _world.After(OneWay, () => Ask(request with { WaitingSince = request.WaitingSince ?? granted }, visit));
                     return;
                 }
                 _world._served.Add(new Served(visit, _world._now));
-                LoadReport first = Report(table);
+                var first = Report(table);
                 _world.After(OneWay, () => _core.Report(slot.Replica, first, _world._now));
                 _world.After(visit.Hold, () =>
                 {
                     lease!.Dispose();
-                    LoadReport last = Report(table);
+                    var last = Report(table);
                     _world.After(OneWay, () => End(slot, granted, LeaseOutcome.Finished, last));
                 });
             });

@@ -40,7 +40,7 @@ public sealed class GroupFleetTests
     public void Update_OtherDigestOrOtherLife_ForgetsWhatWasLearnt()
     {
         _fleet.Update(Group(Replica(digest: 1, "x")));
-        ReplicaDescription first = Only;
+        var first = Only;
         _fleet.Learn(first, Answer(("x", "f1")));
 
         _fleet.Update(Group(Replica(digest: 2, "x")));
@@ -59,7 +59,7 @@ public sealed class GroupFleetTests
     public void Learn_UnsoundAnswer_KeepsWhatIsSound()
     {
         _fleet.Update(Group(Replica(digest: 1, "x")));
-        DescribeResponse answer = Answer(("x", "f"), ("", "f"), (new string('n', 257), "f"), ("x", "again"), ("z", new string('f', 257)));
+        var answer = Answer(("x", "f"), ("", "f"), (new string('n', 257), "f"), ("x", "again"), ("z", new string('f', 257)));
         answer.Models.AddRange(Enumerable.Range(0, 5000).Select(i => new ModelDescription { Name = $"m{i}" }));
 
         _fleet.Learn(Only, answer);

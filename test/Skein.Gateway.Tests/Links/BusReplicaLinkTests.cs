@@ -14,9 +14,9 @@ public sealed class BusReplicaLinkTests
     public async Task Generate_ManyShortAndLongAtOnce_EachGetsWhatTheEngineSays()
     {
         const int Streams = 200;
-        await using IInferenceEngine engine = SimulatedEngineFactory.Create(
+        await using var engine = SimulatedEngineFactory.Create(
             new SimulatedEngineOptions { TokensPerSecond = 2000, Slots = Streams, ContextTokens = 1 << 20 }, TimeProvider.System);
-        await using BusWorld world = await BusWorld.StartAsync(engine);
+        await using var world = await BusWorld.StartAsync(engine);
         GenerateRequest[] requests = [.. Enumerable.Range(0, Streams).Select(index => new GenerateRequest
         {
             Text = index % 50 == 0 ? new string('x', BusReplicaLink.MostRequestBytes + index) : $"prompt {index}",
@@ -25,12 +25,12 @@ public sealed class BusReplicaLinkTests
             Attempt = (uint)index + 1,
         })];
 
-        List<GenerateFrame>[] answers = await Task.WhenAll(requests.Select(request => world.Read(request).RestAsync()));
+        var answers = await Task.WhenAll(requests.Select(request => world.Read(request).RestAsync()));
 
-        for (int index = 0; index < Streams; index++)
+        for (var index = 0; index < Streams; index++)
         {
             var expected = new List<GenerateFrame>();
-            await foreach (GenerateFrame frame in engine.GenerateAsync(requests[index], world.Token))
+            await foreach (var frame in engine.GenerateAsync(requests[index], world.Token))
                 expected.Add(frame);
             Assert.Equal(expected.SelectMany(frame => frame.TokenIds), answers[index].SelectMany(frame => frame.TokenIds));
             Assert.Equal(expected.SelectMany(frame => frame.Text), answers[index].SelectMany(frame => frame.Text));
@@ -45,10 +45,10 @@ public sealed class BusReplicaLinkTests
     public async Task Generate_SessionThatGoesAway_StopsItsEngineAndNoOther(bool byToken)
     {
         var engine = new KeyedEngine();
-        await using BusWorld world = await BusWorld.StartAsync(engine);
+        await using var world = await BusWorld.StartAsync(engine);
         using var client = new CancellationTokenSource();
-        BusReader leaving = world.Read("leaving", client.Token);
-        await using BusReader staying = world.Read("staying");
+        var leaving = world.Read("leaving", client.Token);
+        await using var staying = world.Read("staying");
         engine.Of("leaving").Say(KeyedEngine.Start);
         engine.Of("staying").Say(KeyedEngine.Start);
         await leaving.NextAsync();
@@ -56,7 +56,7 @@ public sealed class BusReplicaLinkTests
 
         if (byToken)
         {
-            Task<GenerateFrame> waiting = leaving.NextAsync();
+            var waiting = leaving.NextAsync();
             await client.CancelAsync();
             await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
         }
@@ -77,9 +77,9 @@ public sealed class BusReplicaLinkTests
     public async Task Generate_EngineFails_EndsThatAttemptBehindItsTokens(EngineError error, LinkError expected)
     {
         var engine = new KeyedEngine();
-        await using BusWorld world = await BusWorld.StartAsync(engine);
-        await using BusReader failing = world.Read("failing");
-        await using BusReader other = world.Read("other");
+        await using var world = await BusWorld.StartAsync(engine);
+        await using var failing = world.Read("failing");
+        await using var other = world.Read("other");
         engine.Of("failing").Say(KeyedEngine.Start, KeyedEngine.Token(0));
         engine.Of("failing").End(new EngineException(error, "the message"));
 
@@ -96,8 +96,8 @@ public sealed class BusReplicaLinkTests
     public async Task Generate_NoSlotAndDraining_AreToldAsSuch()
     {
         var engine = new KeyedEngine { Slots = 1 };
-        await using BusWorld world = await BusWorld.StartAsync(engine);
-        await using BusReader first = world.Read("first");
+        await using var world = await BusWorld.StartAsync(engine);
+        await using var first = world.Read("first");
         engine.Of("first").Say(KeyedEngine.Start);
         await first.NextAsync();
 
@@ -113,16 +113,16 @@ public sealed class BusReplicaLinkTests
     public async Task Generate_ReplicaDies_AllAttemptsAreLostAtOnceAndTheNextBusIsNew()
     {
         var engine = new KeyedEngine();
-        await using BusWorld world = await BusWorld.StartAsync(engine);
+        await using var world = await BusWorld.StartAsync(engine);
         BusReader[] readers = [.. Enumerable.Range(0, 20).Select(index => world.Read($"{index}"))];
-        for (int index = 0; index < readers.Length; index++)
+        for (var index = 0; index < readers.Length; index++)
         {
             engine.Of($"{index}").Say(KeyedEngine.Start);
             await readers[index].NextAsync();
         }
 
         await world.KillAsync();
-        LinkException[] ends = await Task.WhenAll(readers.Select(reader => Assert.ThrowsAsync<LinkException>(reader.RestAsync)));
+        var ends = await Task.WhenAll(readers.Select(reader => Assert.ThrowsAsync<LinkException>(reader.RestAsync)));
         // The first ones may still meet the connection that is just breaking.
         while ((await Assert.ThrowsAsync<LinkException>(() => world.Read("nobody").NextAsync())).Error != LinkError.Unreachable)
             world.Token.ThrowIfCancellationRequested();
@@ -140,10 +140,10 @@ public sealed class BusReplicaLinkTests
     {
         const int Tokens = 5000;
         var engine = new KeyedEngine();
-        await using BusWorld world = await BusWorld.StartAsync(engine);
-        await using BusReader slow = world.Read("slow");
-        await using BusReader quick = world.Read("quick");
-        foreach (string prompt in new[] { "slow", "quick" })
+        await using var world = await BusWorld.StartAsync(engine);
+        await using var slow = world.Read("slow");
+        await using var quick = world.Read("quick");
+        foreach (var prompt in new[] { "slow", "quick" })
         {
             engine.Of(prompt).Say(KeyedEngine.Start);
             for (uint index = 0; index < Tokens; index++)
@@ -152,11 +152,11 @@ public sealed class BusReplicaLinkTests
         }
         await slow.NextAsync();
 
-        List<GenerateFrame> quickly = await quick.RestAsync();
+        var quickly = await quick.RestAsync();
 
         // What may be under way: the window, a joined frame, the replica's own queue.
         Assert.InRange(engine.Of("slow").Said, 1, 1000);
-        List<GenerateFrame> slowly = await slow.RestAsync();
+        var slowly = await slow.RestAsync();
         Assert.Equal(Enumerable.Range(0, Tokens).Select(index => (uint)index), quickly.SelectMany(frame => frame.TokenIds));
         Assert.Equal(Enumerable.Range(0, Tokens).Select(index => (uint)index), slowly.SelectMany(frame => frame.TokenIds));
         Assert.NotNull(slowly[^1].Finish);
@@ -167,14 +167,14 @@ public sealed class BusReplicaLinkTests
     {
         var time = new FakeTimeProvider();
         var engine = new KeyedEngine();
-        await using BusWorld world = await BusWorld.StartAsync(engine, time: time);
-        await using BusReader reader = world.Read(new GenerateRequest { Text = "silent", Attempt = 3, Choice = 2 });
+        await using var world = await BusWorld.StartAsync(engine, time: time);
+        await using var reader = world.Read(new GenerateRequest { Text = "silent", Attempt = 3, Choice = 2 });
         engine.Of("silent").Say(KeyedEngine.Start);
         await reader.NextAsync();
 
-        for (int beat = 0; beat < 3; beat++)
+        for (var beat = 0; beat < 3; beat++)
         {
-            Task<GenerateFrame> next = reader.NextOrBeatAsync();
+            var next = reader.NextOrBeatAsync();
             while (!next.IsCompleted)
             {
                 time.Advance(TimeSpan.FromMilliseconds(250));
@@ -188,16 +188,16 @@ public sealed class BusReplicaLinkTests
     public async Task Generate_ReplicaStops_RunningAttemptsFinishAndTheIdleBusHoldsNothingUp()
     {
         var engine = new KeyedEngine();
-        await using BusWorld world = await BusWorld.StartAsync(engine, new ReplicaOptions { StopTimeout = TimeSpan.FromHours(1) });
-        await using BusReader running = world.Read("running");
+        await using var world = await BusWorld.StartAsync(engine, new ReplicaOptions { StopTimeout = TimeSpan.FromHours(1) });
+        await using var running = world.Read("running");
         engine.Of("running").Say(KeyedEngine.Start);
         await running.NextAsync();
 
-        Task stopping = world.App.StopAsync();
+        var stopping = world.App.StopAsync();
         var late = await Assert.ThrowsAsync<LinkException>(() => world.Read("late").NextAsync());
         Assert.False(stopping.IsCompleted);
         engine.Of("running").Say(KeyedEngine.Token(0), KeyedEngine.Finish);
-        List<GenerateFrame> rest = await running.RestAsync();
+        var rest = await running.RestAsync();
         await stopping.WaitAsync(GatewaySide.Deadline);
 
         Assert.Equal(LinkError.Draining, late.Error);
@@ -207,7 +207,7 @@ public sealed class BusReplicaLinkTests
     [Fact]
     public async Task Generate_CancelledBeforeItStarts_NeverReachesTheBus()
     {
-        await using BusWorld world = await BusWorld.StartAsync(new KeyedEngine());
+        await using var world = await BusWorld.StartAsync(new KeyedEngine());
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => world.Read("x", new CancellationToken(canceled: true)).NextAsync());
 

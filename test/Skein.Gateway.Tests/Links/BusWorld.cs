@@ -37,7 +37,7 @@ internal sealed class BusWorld : GatewaySide
 
     private static async Task<ReplicaApp> RunReplicaAsync(IInferenceEngine engine, IPEndPoint endpoint, ReplicaOptions? options = null, TimeProvider? time = null)
     {
-        ReplicaApp app = ReplicaApp.Build(
+        var app = ReplicaApp.Build(
             (options ?? new ReplicaOptions()) with { Endpoint = endpoint },
             engine,
             builder => builder.Services.AddSingleton(time ?? TimeProvider.System));

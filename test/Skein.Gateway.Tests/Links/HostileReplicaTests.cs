@@ -16,11 +16,11 @@ public sealed class HostileReplicaTests
     [Fact]
     public async Task Bus_StatusThatIsNone_LosesItsAttemptsAndTheNextOneIsNew()
     {
-        await using FakeReplica replica = await FakeReplica.StartAsync(
+        await using var replica = await FakeReplica.StartAsync(
             streams => new BusFrames { Ends = { new BusEnd { Stream = streams[0], Status = ByteString.CopyFrom(0xff, 0xff, 0xff) } } });
         await using var gateway = new GatewaySide(replica.Address);
 
-        for (int bus = 0; bus < 2; bus++)
+        for (var bus = 0; bus < 2; bus++)
         {
             var end = await Assert.ThrowsAsync<LinkException>(() => gateway.Read("x").NextAsync());
             Assert.Equal(LinkError.ConnectionLost, end.Error);
@@ -30,14 +30,14 @@ public sealed class HostileReplicaTests
     [Fact]
     public async Task Bus_FramesAndEndsOfStreamsThatAreNot_AreDropped()
     {
-        await using FakeReplica replica = await FakeReplica.StartAsync(streams => new BusFrames
+        await using var replica = await FakeReplica.StartAsync(streams => new BusFrames
         {
             Frames = { new GenerateFrame { Stream = 4711, Count = 1 }, new GenerateFrame { Count = 1 }, new GenerateFrame { Stream = streams[0], Count = 3 } },
             Ends = { new BusEnd { Stream = 4711 }, new BusEnd { Stream = streams[0] }, new BusEnd { Stream = streams[0] } },
         });
         await using var gateway = new GatewaySide(replica.Address);
 
-        List<GenerateFrame> frames = await gateway.Read("x").RestAsync();
+        var frames = await gateway.Read("x").RestAsync();
 
         Assert.Equal([3u], frames.Select(frame => frame.Count));
     }
@@ -45,20 +45,20 @@ public sealed class HostileReplicaTests
     [Fact]
     public async Task Bus_MoreThanTheCredit_EndsThatAttempt()
     {
-        await using FakeReplica replica = await FakeReplica.StartAsync(streams =>
+        await using var replica = await FakeReplica.StartAsync(streams =>
         {
             var message = new BusFrames();
-            for (int frame = 0; frame < (streams.Count == 1 ? 1 : 100); frame++)
+            for (var frame = 0; frame < (streams.Count == 1 ? 1 : 100); frame++)
                 message.Frames.Add(new GenerateFrame { Stream = streams[0], Count = 1, Text = ByteString.CopyFrom(new byte[1000]) });
             message.Frames.Add(new GenerateFrame { Stream = streams[^1], Count = 1 });
             return message;
         });
         await using var gateway = new GatewaySide(replica.Address);
-        BusReader flooded = gateway.Read("flooded");
+        var flooded = gateway.Read("flooded");
         await flooded.NextAsync();
 
         // What comes for the second one is behind the flood: by then it is all there, and none of it was read.
-        await using BusReader other = gateway.Read("other");
+        await using var other = gateway.Read("other");
         await other.NextAsync();
         var end = await Assert.ThrowsAsync<LinkException>(flooded.RestAsync);
 
@@ -75,7 +75,7 @@ public sealed class HostileReplicaTests
         private FakeReplica(Func<IReadOnlyList<ulong>, BusFrames> answer)
         {
             _answer = answer;
-            WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+            var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
             builder.Services.AddRouting();
             builder.Services.AddGrpc();
             builder.Services.AddSingleton(this);
@@ -99,7 +99,7 @@ public sealed class HostileReplicaTests
             var streams = new List<ulong>();
             while (await requestStream.MoveNext(context.CancellationToken))
             {
-                foreach (BusStart start in requestStream.Current.Start)
+                foreach (var start in requestStream.Current.Start)
                 {
                     streams.Add(start.Stream);
                     await responseStream.WriteAsync(_answer(streams), context.CancellationToken);

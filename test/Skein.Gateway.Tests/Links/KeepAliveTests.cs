@@ -13,7 +13,7 @@ public sealed class KeepAliveTests
     public async Task IdleBus_ConnectionHalfOpen_IsPingedGivenUpAndMadeAnew()
     {
         var engine = new KeyedEngine();
-        await using BusWorld replica = await BusWorld.StartAsync(engine);
+        await using var replica = await BusWorld.StartAsync(engine);
         using var cable = new Cable(replica.App.Endpoint);
         // The shortest that sockets allow.
         var options = GatewaySide.Patient with { KeepAliveInterval = TimeSpan.FromSeconds(1), KeepAliveTimeout = TimeSpan.FromSeconds(1) };
@@ -80,10 +80,10 @@ public sealed class KeepAliveTests
             {
                 while (true)
                 {
-                    Socket gateway = await _listener.AcceptSocketAsync(_end.Token);
+                    var gateway = await _listener.AcceptSocketAsync(_end.Token);
                     var replica = new Socket(SocketType.Stream, ProtocolType.Tcp);
                     await replica.ConnectAsync(_target, _end.Token);
-                    Switch cut = _isCut;
+                    var cut = _isCut;
                     _ = PumpAsync(gateway, replica, cut, onEnd: () => _closed.TrySetResult());
                     _ = PumpAsync(replica, gateway, cut, onEnd: null);
                 }

@@ -47,7 +47,7 @@ internal sealed class KeyedEngine : IInferenceEngine
 
         public void Say(params ReadOnlySpan<GenerateFrame> frames)
         {
-            foreach (GenerateFrame frame in frames)
+            foreach (var frame in frames)
                 _script.Writer.TryWrite(frame);
         }
 
@@ -57,7 +57,7 @@ internal sealed class KeyedEngine : IInferenceEngine
         {
             try
             {
-                await foreach (GenerateFrame frame in _script.Reader.ReadAllAsync(cancellationToken))
+                await foreach (var frame in _script.Reader.ReadAllAsync(cancellationToken))
                 {
                     Interlocked.Increment(ref _said);
                     yield return frame;

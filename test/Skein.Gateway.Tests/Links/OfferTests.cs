@@ -16,8 +16,8 @@ public sealed class OfferTests
     public async Task Offer_NobodyWaitsAnyMore_IsDeclinedAndTheSlotIsFreeAtOnce()
     {
         var engine = new KeyedEngine { Slots = 1 };
-        await using BusWorld world = await BusWorld.StartAsync(engine, time: new FakeTimeProvider());
-        await using BusReader running = world.Read("running");
+        await using var world = await BusWorld.StartAsync(engine, time: new FakeTimeProvider());
+        await using var running = world.Read("running");
         engine.Of("running").Say(KeyedEngine.Start);
         await running.NextAsync();
         var refusal = await Assert.ThrowsAsync<LinkException>(world.Read(Ask("refused")).NextAsync);
@@ -36,29 +36,29 @@ public sealed class OfferTests
     public async Task Offer_SomebodyWaits_GetsTheSlot(bool leavesAndComesBack)
     {
         var engine = new KeyedEngine { Slots = 1 };
-        await using BusWorld world = await BusWorld.StartAsync(engine, time: new FakeTimeProvider());
-        await using BusReader others = world.Read(new GenerateRequest { Text = "others", Attempt = 1, Caller = "gateway-2", WaitedMs = 0 });
+        await using var world = await BusWorld.StartAsync(engine, time: new FakeTimeProvider());
+        await using var others = world.Read(new GenerateRequest { Text = "others", Attempt = 1, Caller = "gateway-2", WaitedMs = 0 });
         engine.Of("others").Say(KeyedEngine.Start);
         await others.NextAsync();
 
         using var gateway = new OneReplicaGateway(world.Replica.Description);
-        ReplicaLease first = await gateway.AcquireAsync();
-        LoadReport? refusal = await RefusalAsync(gateway, first, world.Token);
+        var first = await gateway.AcquireAsync();
+        var refusal = await RefusalAsync(gateway, first, world.Token);
         if (leavesAndComesBack)
             gateway.LeaveAndComeBack();
         first.Release(LeaseOutcome.Refused, refusal);
         if (leavesAndComesBack)
         {
             // It is new to this gateway, which knows nothing of its load.
-            ReplicaLease second = await gateway.AcquireAsync();
+            var second = await gateway.AcquireAsync();
             second.Release(LeaseOutcome.Refused, await RefusalAsync(gateway, second, world.Token));
         }
-        Task<ReplicaLease> waiter = gateway.AcquireAsync();
+        var waiter = gateway.AcquireAsync();
         Assert.False(waiter.IsCompleted);
 
         engine.Of("others").Say(KeyedEngine.Finish);
 
-        ReplicaLease lease = await waiter.WaitAsync(GatewaySide.Deadline, TimeProvider.System, world.Token);
+        var lease = await waiter.WaitAsync(GatewaySide.Deadline, TimeProvider.System, world.Token);
         engine.Of("waiter").Say(KeyedEngine.Start, KeyedEngine.Finish);
         Assert.NotNull((await gateway.Read(lease.Replica, Ask("waiter"), world.Token).RestAsync())[^1].Finish);
     }
@@ -67,17 +67,17 @@ public sealed class OfferTests
     public async Task Stream_LifeLeavesAndComesBackAndWhatRanBeforeEnds_GoesOn()
     {
         var engine = new KeyedEngine { Slots = 2 };
-        await using BusWorld world = await BusWorld.StartAsync(engine);
+        await using var world = await BusWorld.StartAsync(engine);
         using var gateway = new OneReplicaGateway(world.Replica.Description);
-        ReplicaLease before = await gateway.AcquireAsync();
-        await using BusReader first = gateway.Read(before.Replica, Ask("first"), world.Token);
+        var before = await gateway.AcquireAsync();
+        await using var first = gateway.Read(before.Replica, Ask("first"), world.Token);
         engine.Of("first").Say(KeyedEngine.Start);
         await first.NextAsync();
 
         gateway.LeaveAndComeBack();
-        ReplicaLease after = await gateway.AcquireAsync();
+        var after = await gateway.AcquireAsync();
         Assert.NotSame(before.Replica, after.Replica);
-        await using BusReader second = gateway.Read(after.Replica, Ask("second"), world.Token);
+        await using var second = gateway.Read(after.Replica, Ask("second"), world.Token);
         engine.Of("second").Say(KeyedEngine.Start);
         await second.NextAsync();
         engine.Of("first").Say(KeyedEngine.Finish);
@@ -92,7 +92,7 @@ public sealed class OfferTests
 
     private static async Task<LoadReport?> RefusalAsync(OneReplicaGateway gateway, ReplicaLease lease, CancellationToken cancellationToken)
     {
-        await using BusReader refused = gateway.Read(lease.Replica, Ask("refused"), cancellationToken);
+        await using var refused = gateway.Read(lease.Replica, Ask("refused"), cancellationToken);
         return (await Assert.ThrowsAsync<LinkException>(refused.NextAsync)).Load;
     }
 

@@ -14,19 +14,19 @@ public sealed class OlderReplicaTests
     [Fact]
     public async Task Generate_ReplicaWithoutBus_IsAskedByCalls()
     {
-        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.Services.AddRouting();
         builder.Services.AddGrpc();
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listener => listener.Protocols = HttpProtocols.Http2));
-        await using WebApplication replica = builder.Build();
+        await using var replica = builder.Build();
         replica.MapGrpcService<CallsOnly>();
         await replica.StartAsync();
         await using var gateway = new GatewaySide(new Uri(replica.Urls.First()).Authority);
 
         // The first one finds out, the second one knows.
-        for (int i = 0; i < 2; i++)
+        for (var i = 0; i < 2; i++)
         {
-            List<GenerateFrame> frames = await gateway.Read($"prompt {i}").RestAsync();
+            var frames = await gateway.Read($"prompt {i}").RestAsync();
 
             Assert.Equal($"prompt {i}", Assert.Single(frames).Finish.MatchedStop);
             Assert.False(gateway.HasBus);

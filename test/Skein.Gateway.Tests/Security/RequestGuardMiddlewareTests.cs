@@ -34,7 +34,7 @@ public sealed class RequestGuardMiddlewareTests : IAsyncLifetime
     {
         using var request = new HttpRequestMessage(new HttpMethod(method), path) { Headers = { Host = "evil.example:8080" } };
 
-        (HttpStatusCode status, string code, string message) = await ErrorAsync(request);
+        (var status, var code, var message) = await ErrorAsync(request);
 
         Assert.Equal((HttpStatusCode.Forbidden, "host_not_allowed"), (status, code));
         Assert.StartsWith("host 'evil.example' is not allowed; allowed: an IP address, localhost", message, StringComparison.Ordinal);
@@ -52,7 +52,7 @@ public sealed class RequestGuardMiddlewareTests : IAsyncLifetime
             content.Headers.TryAddWithoutValidation("Content-Type", type);
         using var request = new HttpRequestMessage(HttpMethod.Post, $"/admin/v1/replicas/r1/{verb}") { Content = content };
 
-        (HttpStatusCode status, string code, string message) = await ErrorAsync(request);
+        (var status, var code, var message) = await ErrorAsync(request);
 
         Assert.Equal((HttpStatusCode.UnsupportedMediaType, "unsupported_media_type"), (status, code));
         Assert.Equal($"content-type: {type ?? "missing"}; allowed: application/json (with curl: -H 'content-type: application/json')", message);
@@ -68,7 +68,7 @@ public sealed class RequestGuardMiddlewareTests : IAsyncLifetime
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, $"/admin/v1/replicas/r1/{verb}") { Content = new StringContent(body ?? new string(' ', 5000), Encoding.UTF8, "application/json") };
 
-        (HttpStatusCode status, string code, string message) = await ErrorAsync(request);
+        (var status, var code, var message) = await ErrorAsync(request);
 
         Assert.Equal((HttpStatusCode.BadRequest, "invalid_value", problem), (status, code, message));
     }
@@ -78,10 +78,10 @@ public sealed class RequestGuardMiddlewareTests : IAsyncLifetime
     [InlineData("/readyz", HttpStatusCode.ServiceUnavailable)]
     public async Task Head_OfAHealthCheck_SaysTheSameAsGet(string path, HttpStatusCode expected)
     {
-        foreach (HttpMethod method in new[] { HttpMethod.Get, HttpMethod.Head })
+        foreach (var method in new[] { HttpMethod.Get, HttpMethod.Head })
         {
             using var request = new HttpRequestMessage(method, path);
-            using HttpResponseMessage response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
+            using var response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
             Assert.Equal(expected, response.StatusCode);
         }
     }
@@ -92,7 +92,7 @@ public sealed class RequestGuardMiddlewareTests : IAsyncLifetime
         using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/models");
         request.Headers.Add("x-long", new string('x', 40_000));
 
-        (HttpStatusCode status, string code, string message) = await ErrorAsync(request);
+        (var status, var code, var message) = await ErrorAsync(request);
 
         Assert.Equal((HttpStatusCode.RequestHeaderFieldsTooLarge, "request_headers_too_large"), (status, code));
         Assert.Matches("^the headers have 40[0-9]{3} bytes; allowed: up to 32768 bytes$", message);
@@ -125,8 +125,8 @@ public sealed class RequestGuardMiddlewareTests : IAsyncLifetime
 
     private async Task<(HttpStatusCode Status, string Code, string Message)> ErrorAsync(HttpRequestMessage request)
     {
-        using HttpResponseMessage response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
-        JsonElement error = JsonElement.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).GetProperty("error");
+        using var response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
+        var error = JsonElement.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).GetProperty("error");
         return (response.StatusCode, error.GetProperty("code").GetString()!, error.GetProperty("message").GetString()!);
     }
 }

@@ -15,7 +15,7 @@ public sealed class PacketSealTests
     [Fact]
     public void Open_SealedWithTheSameKey_AnswersTheBodyAndHidesIt()
     {
-        byte[] packet = Packet(Seal(_old));
+        var packet = Packet(Seal(_old));
 
         Assert.True(Opens(Seal(_old), packet));
         Assert.Equal(-1, packet.AsSpan().IndexOf(Body));
@@ -24,9 +24,9 @@ public sealed class PacketSealTests
     [Fact]
     public void Open_AnyBitChanged_IsRefused()
     {
-        byte[] packet = Packet(Seal(_old));
-        PacketSeal seal = Seal(_old);
-        for (int bit = 0; bit < packet.Length * 8; bit++)
+        var packet = Packet(Seal(_old));
+        var seal = Seal(_old);
+        for (var bit = 0; bit < packet.Length * 8; bit++)
         {
             packet[bit / 8] ^= (byte)(1 << (bit % 8));
             Assert.False(Opens(seal, packet), $"bit {bit} changed and it still opens");
@@ -38,9 +38,9 @@ public sealed class PacketSealTests
     [Fact]
     public void Open_CutAnywhere_IsRefused()
     {
-        byte[] packet = Packet(Seal(_old));
-        PacketSeal seal = Seal(_old);
-        for (int length = 0; length < packet.Length; length++)
+        var packet = Packet(Seal(_old));
+        var seal = Seal(_old);
+        for (var length = 0; length < packet.Length; length++)
             Assert.False(Opens(seal, packet.AsSpan(0, length)));
     }
 
@@ -58,7 +58,7 @@ public sealed class PacketSealTests
     public void Rotation_AddUseRemove_NoStepLosesAPacket()
     {
         string[] steps = [_old, $"{_old}\n{_new}", $"{_new}\n{_old}", _new];
-        for (int step = 0; step + 1 < steps.Length; step++)
+        for (var step = 0; step + 1 < steps.Length; step++)
         {
             // While a step is rolled out, some members are at the old state and some at the new.
             Assert.True(Opens(Seal(steps[step]), Packet(Seal(steps[step + 1]))), $"old cannot read new at step {step}");
@@ -70,7 +70,7 @@ public sealed class PacketSealTests
     [Fact]
     public void Close_SameBodyTwice_NeverRepeatsANonce()
     {
-        PacketSeal seal = Seal(_old);
+        var seal = Seal(_old);
 
         Assert.NotEqual(Packet(seal), Packet(seal));
     }
@@ -78,8 +78,8 @@ public sealed class PacketSealTests
     [Fact]
     public void Open_SamePacketTwice_IsRefusedAsReplayed()
     {
-        byte[] packet = Packet(Seal(_old));
-        PacketSeal receiver = Seal(_old);
+        var packet = Packet(Seal(_old));
+        var receiver = Seal(_old);
 
         Assert.Equal(DropCause.None, Open(receiver, packet));
         Assert.Equal(DropCause.Replayed, Open(receiver, packet));
@@ -88,8 +88,8 @@ public sealed class PacketSealTests
     [Fact]
     public void Rotation_KeyStays_ItsRecordedPacketsDoNotPassOnceMore()
     {
-        PacketSeal receiver = Seal(_old);
-        byte[] recorded = Packet(Seal(_old));
+        var receiver = Seal(_old);
+        var recorded = Packet(Seal(_old));
         Assert.Equal(DropCause.None, Open(receiver, recorded));
 
         receiver.Use(GossipKeys.Parse($"{_new}\n{_old}"));
@@ -102,8 +102,8 @@ public sealed class PacketSealTests
     [Fact]
     public void Open_ForgedCopyFirst_DoesNotUseUpTheGenuineOne()
     {
-        byte[] packet = Packet(Seal(_old));
-        PacketSeal receiver = Seal(_old);
+        var packet = Packet(Seal(_old));
+        var receiver = Seal(_old);
         byte[] forged = [.. packet];
         forged[^1] ^= 1;
 
@@ -114,8 +114,8 @@ public sealed class PacketSealTests
     [Fact]
     public void Open_ForeignPackets_TellsWhy()
     {
-        PacketSeal receiver = Seal(_old);
-        byte[] genuine = Packet(Seal(_old));
+        var receiver = Seal(_old);
+        var genuine = Packet(Seal(_old));
         byte[] version = [.. genuine];
         version[1]++;
 
@@ -134,11 +134,11 @@ public sealed class PacketSealTests
         var window = new ReplayWindow();
         var passed = new HashSet<ulong>();
         ulong highest = 0;
-        for (int i = 0; i < 200_000; i++)
+        for (var i = 0; i < 200_000; i++)
         {
             // Mostly a little ahead or behind, now and then a leap over more than the window.
-            ulong counter = random.Next(1000) == 0 ? highest + (ulong)random.Next(10_000) : highest + 8 - Math.Min(highest, (ulong)random.Next(3000));
-            bool isTooOld = highest >= ReplayWindow.Size && counter <= highest - ReplayWindow.Size;
+            var counter = random.Next(1000) == 0 ? highest + (ulong)random.Next(10_000) : highest + 8 - Math.Min(highest, (ulong)random.Next(3000));
+            var isTooOld = highest >= ReplayWindow.Size && counter <= highest - ReplayWindow.Size;
 
             Assert.Equal(!isTooOld && passed.Add(counter), window.TryPass(counter));
             highest = Math.Max(highest, counter);
@@ -150,7 +150,7 @@ public sealed class PacketSealTests
     [InlineData("AAAA")]
     public void Parse_NoKey_NamesTheLineAndHidesTheText(string text)
     {
-        MembershipException refusal = Assert.Throws<MembershipException>(() => GossipKeys.Parse($"# keys\n{text}"));
+        var refusal = Assert.Throws<MembershipException>(() => GossipKeys.Parse($"# keys\n{text}"));
 
         Assert.Contains("line 2", refusal.Message, StringComparison.Ordinal);
         Assert.DoesNotContain(text, refusal.Message, StringComparison.Ordinal);
@@ -162,8 +162,8 @@ public sealed class PacketSealTests
 
     private static byte[] Packet(PacketSeal seal)
     {
-        byte[] packet = new byte[200];
-        int start = PacketHeader.Length + seal.Prefix;
+        var packet = new byte[200];
+        var start = PacketHeader.Length + seal.Prefix;
         Body.CopyTo(packet, start);
         return packet[..seal.Close(packet, start + Body.Length, Generation)];
     }
@@ -171,6 +171,6 @@ public sealed class PacketSealTests
     private static DropCause Open(PacketSeal seal, ReadOnlySpan<byte> packet) => seal.Open(packet, out _, out _);
 
     private static bool Opens(PacketSeal seal, ReadOnlySpan<byte> packet) =>
-        seal.Open(packet, out PacketHeader header, out ReadOnlySpan<byte> body) == DropCause.None
+        seal.Open(packet, out var header, out var body) == DropCause.None
         && header.Sender == Sender && header.Generation == Generation && body.SequenceEqual(Body);
 }

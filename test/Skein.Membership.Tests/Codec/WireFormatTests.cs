@@ -17,14 +17,14 @@ public sealed class WireFormatTests
     [Fact]
     public void Update_WrittenByUs_ReadsTheSameInGeneratedCode() => Claims.Sample(claim =>
     {
-        byte[] buffer = new byte[2048];
+        var buffer = new byte[2048];
         var writer = new ProtoWriter(buffer, 0);
         writer.Varint(1, (uint)PacketKind.Gossip);
         Update(claim).WriteTo(ref writer, PacketBody.UpdatesField);
 
-        GossipPacket packet = GossipPacket.Parser.ParseFrom(buffer.AsSpan(0, writer.Position));
+        var packet = GossipPacket.Parser.ParseFrom(buffer.AsSpan(0, writer.Position));
 
-        Skein.Protocol.V1.MemberUpdate update = Assert.Single(packet.Updates);
+        var update = Assert.Single(packet.Updates);
         Assert.Equal((claim.Id, claim.Generation, claim.Incarnation), (update.Id, update.Generation, update.Incarnation));
         Assert.Equal((int)claim.State, (int)update.State);
         Assert.Equal("member-1", update.Name);
@@ -45,7 +45,7 @@ public sealed class WireFormatTests
             MetadataSequence = 3, Metadata = ByteString.CopyFrom(claim.Metadata), GoneSeconds = claim.Incarnation,
         };
 
-        Assert.True(MemberUpdate.TryRead(message.ToByteArray(), out MemberUpdate update));
+        Assert.True(MemberUpdate.TryRead(message.ToByteArray(), out var update));
         Assert.Equal((claim.Id, claim.Generation, claim.Incarnation, claim.State), (update.Id, update.Generation, update.Incarnation, update.State));
         Assert.Equal("member-1"u8.ToArray(), update.Name.ToArray());
         Assert.Equal(PeerAddress.OfIPv4(0x0A000001, 7946), update.Address);
@@ -57,9 +57,9 @@ public sealed class WireFormatTests
     [Fact]
     public void TryRead_AnyBytes_NeverThrowsAndAgreesWithGeneratedCode() => Gen.Byte.Array[0, 200].Sample(bytes =>
     {
-        if (!PacketBody.TryRead(bytes, out PacketBody body))
+        if (!PacketBody.TryRead(bytes, out var body))
             return;
-        GossipPacket packet = GossipPacket.Parser.ParseFrom(bytes);
+        var packet = GossipPacket.Parser.ParseFrom(bytes);
         Assert.Equal((uint)body.Kind, (uint)packet.Kind);
         Assert.Equal(body.Digest, packet.Digest);
     });
@@ -67,10 +67,10 @@ public sealed class WireFormatTests
     [Fact]
     public void TryRead_UnknownFields_AreSkipped()
     {
-        byte[] known = new GossipPacket { Kind = Skein.Protocol.V1.PacketKind.Ping, Sequence = 7 }.ToByteArray();
+        var known = new GossipPacket { Kind = Skein.Protocol.V1.PacketKind.Ping, Sequence = 7 }.ToByteArray();
         byte[] unknown = [0xF8, 0x01, 0x05, 0xFA, 0x01, 0x02, 0xAA, 0xBB]; // field 31: a varint, then bytes
 
-        Assert.True(PacketBody.TryRead([.. unknown, .. known], out PacketBody body));
+        Assert.True(PacketBody.TryRead([.. unknown, .. known], out var body));
         Assert.Equal((PacketKind.Ping, 7u), (body.Kind, body.Sequence));
     }
 

@@ -17,13 +17,13 @@ internal sealed class DirectGroup
     {
         _nodes = new Node[count];
         _keys = keys;
-        for (int i = 0; i < count; i++)
+        for (var i = 0; i < count; i++)
             _nodes[i] = new Node(this, i, keys, generation: 1000);
-        foreach (Node node in _nodes)
+        foreach (var node in _nodes)
             node.Core.Start(_now);
         // Everybody gets to know everybody: each introduces itself by its first gossip.
-        foreach (Node node in _nodes)
-            foreach (Node other in _nodes)
+        foreach (var node in _nodes)
+            foreach (var other in _nodes)
                 if (node != other)
                     other.Core.Synchronize(node.Address, _now);
     }
@@ -51,11 +51,11 @@ internal sealed class DirectGroup
 
     public void Run(TimeSpan time, TimeSpan step)
     {
-        for (TimeSpan end = _now + time; _now < end; _now += step)
+        for (var end = _now + time; _now < end; _now += step)
         {
-            foreach (Node node in _nodes)
+            foreach (var node in _nodes)
                 node.Core.Advance(_now);
-            for (int i = 0; i < _count; i++)
+            for (var i = 0; i < _count; i++)
             {
                 Delivered++;
                 if (ToFirst is not null && _waiting[i].To == _nodes[0])
@@ -77,13 +77,13 @@ internal sealed class DirectGroup
     /// <summary>All others exchange full state with the first one.</summary>
     public void SynchronizeWithFirst()
     {
-        foreach (Node node in _nodes[1..])
+        foreach (var node in _nodes[1..])
             node.Core.Synchronize(_nodes[0].Address, _now);
     }
 
     private Node? At(PeerAddress address)
     {
-        foreach (Node node in _nodes)
+        foreach (var node in _nodes)
             if (node.Address == address)
                 return node;
         return null;
@@ -113,7 +113,7 @@ internal sealed class DirectGroup
                 _group.SentOutsideBytes += datagram.Length;
                 return;
             }
-            int place = _group._count++;
+            var place = _group._count++;
             datagram.CopyTo(_group._buffers[place]);
             _group._waiting[place] = (receiver, Address, datagram.Length);
         }
@@ -122,7 +122,7 @@ internal sealed class DirectGroup
         {
             if (to == _group._nodes[0].Address)
                 _group.RequestToFirst?.Invoke(request);
-            byte[] reply = _group.At(to)!.Core.Serve(Address, request, _group._now, out _).ToArray();
+            var reply = _group.At(to)!.Core.Serve(Address, request, _group._now, out _).ToArray();
             Core.ExchangeEnded(token, ExchangeOutcome.Replied, to, reply, _group._now);
         }
 

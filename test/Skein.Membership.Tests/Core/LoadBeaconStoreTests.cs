@@ -15,12 +15,12 @@ public sealed class LoadBeaconStoreTests
     public void TryGet_AsLongAsItLives_AnswersItWithItsLifeAndAge()
     {
         var board = new LoadBeaconStore(_time, Lifetime);
-        long received = _time.GetTimestamp();
+        var received = _time.GetTimestamp();
         board.Put(_replica, new LoadUpdate { Id = _replica.Id, Sequence = 3, InFlight = 5, Queued = 1 });
 
         _time.Advance(Lifetime);
 
-        Assert.True(board.TryGet("replica-1", out LoadBeacon? beacon));
+        Assert.True(board.TryGet("replica-1", out var beacon));
         Assert.Equal(new LoadBeacon(7, InFlight: 5, Queued: 1, Sequence: 3, received), beacon);
     }
 

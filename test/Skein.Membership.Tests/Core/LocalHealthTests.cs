@@ -43,7 +43,7 @@ public sealed class LocalHealthTests
         _health.Worsen(20);
         Assert.Equal(8, _health.Score);
 
-        for (int i = 0; i < 8; i++)
+        for (var i = 0; i < 8; i++)
             _health.Improve();
         Assert.Equal(4, _health.Score);
         _health.Improve();

@@ -16,7 +16,7 @@ public sealed class LocalSignalsTests
 
         time.Fire();
 
-        TimeSpan delay = await told.Task.WaitAsync(TimeSpan.FromSeconds(60), TimeProvider.System, TestContext.Current.CancellationToken);
+        var delay = await told.Task.WaitAsync(TimeSpan.FromSeconds(60), TimeProvider.System, TestContext.Current.CancellationToken);
         Assert.InRange(delay, Wait, TimeSpan.MaxValue);
     }
 
@@ -26,13 +26,13 @@ public sealed class LocalSignalsTests
         var time = new HeldClock { Step = TimeSpan.Zero };
         var told = new TaskCompletionSource<TimeSpan>(TaskCreationOptions.RunContinuationsAsynchronously);
         using var signals = new LocalSignals(told.SetResult, time);
-        TimeSpan before = GC.GetTotalPauseDuration();
+        var before = GC.GetTotalPauseDuration();
         GC.Collect();
-        TimeSpan paused = GC.GetTotalPauseDuration() - before;
+        var paused = GC.GetTotalPauseDuration() - before;
 
         time.Fire();
 
-        TimeSpan delay = await told.Task.WaitAsync(TimeSpan.FromSeconds(60), TimeProvider.System, TestContext.Current.CancellationToken);
+        var delay = await told.Task.WaitAsync(TimeSpan.FromSeconds(60), TimeProvider.System, TestContext.Current.CancellationToken);
         Assert.True(paused > TimeSpan.Zero);
         Assert.InRange(delay, paused, TimeSpan.MaxValue);
     }

@@ -12,16 +12,16 @@ public sealed class MemberTableTests
     public void PickDead_ThreeOfLateBehindManyOldTombstones_AreAskedOftenAndNobodyIsLeftOut()
     {
         const int Old = 500;
-        for (int i = 0; i < Old; i++)
+        for (var i = 0; i < Old; i++)
             _table.Add(Record($"old-{i}", MemberState.Dead, TimeSpan.FromMinutes(i)));
-        for (int i = 0; i < 3; i++)
+        for (var i = 0; i < 3; i++)
             _table.Add(Record($"late-{i}", MemberState.Dead, TimeSpan.FromHours(20)));
 
         var picks = new Dictionary<string, int>();
         const int Picks = 100_000;
-        for (int i = 0; i < Picks; i++)
+        for (var i = 0; i < Picks; i++)
         {
-            string name = _table.PickDead(_random)!.Name;
+            var name = _table.PickDead(_random)!.Name;
             picks[name] = picks.GetValueOrDefault(name) + 1;
         }
 
@@ -32,7 +32,7 @@ public sealed class MemberTableTests
     [Fact]
     public void PickDead_OthersHaveSaidGoodbye_FindsTheDeadOneAtOnce()
     {
-        for (int i = 0; i < 50; i++)
+        for (var i = 0; i < 50; i++)
             _table.Add(Record($"left-{i}", MemberState.Left, TimeSpan.FromMinutes(i)));
         Assert.Null(_table.PickDead(_random));
 

@@ -11,7 +11,7 @@ public sealed class RecordListTests
     [Fact]
     public void Find_AfterManyChanges_KnowsEveryRecordAndWhetherItLives()
     {
-        for (int i = 0; i < 5000; i++)
+        for (var i = 0; i < 5000; i++)
         {
             Change(i);
             if (i % 1000 == 999)
@@ -27,10 +27,10 @@ public sealed class RecordListTests
     [Fact]
     public void NextInRound_MembersComeAndGo_NobodyHasTwoTurnsAndWhoStaysHasOne()
     {
-        for (int i = 0; i < 100; i++)
+        for (var i = 0; i < 100; i++)
             Add($"early-{i}", MemberState.Alive);
         var turns = new List<MemberRecord>();
-        for (int i = 0; i < 30; i++)
+        for (var i = 0; i < 30; i++)
         {
             turns.Add(_list.NextInRound(_random)!);
             Add($"late-{i}", MemberState.Alive);
@@ -50,15 +50,15 @@ public sealed class RecordListTests
             Add($"m-{step}", _random.Next(4) == 0 ? MemberState.Dead : MemberState.Alive);
             return;
         }
-        MemberRecord record = _known[_random.Next(_known.Count)];
+        var record = _known[_random.Next(_known.Count)];
         SetState(record, record.IsLive ? MemberState.Left : MemberState.Alive);
         _list.NextInRound(_random);
     }
 
     private void ForgetSomeGone()
     {
-        int count = _list.Gone.Count / 2;
-        foreach (MemberRecord forgotten in _list.Gone[..count].ToArray())
+        var count = _list.Gone.Count / 2;
+        foreach (var forgotten in _list.Gone[..count].ToArray())
             _known.Remove(forgotten);
         _list.ForgetFirstGone(count);
     }

@@ -59,7 +59,7 @@ public sealed class SeedBootstrapTests
         var newcomer = new Newcomer([Seed]);
         newcomer.RunUntil(Options.SeedHedgeAfter * 2);
         newcomer.Answer(1);
-        int timers = newcomer.Core.PendingTimers;
+        var timers = newcomer.Core.PendingTimers;
 
         newcomer.End(0, ExchangeOutcome.Failed);
         newcomer.Answer(2);

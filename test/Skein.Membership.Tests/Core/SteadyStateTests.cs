@@ -13,12 +13,12 @@ public sealed class SteadyStateTests
     [InlineData(true)]
     public void Core_AtRest_AllocatesNothing(bool isSealed)
     {
-        GossipKeys keys = isSealed ? GossipKeys.Parse(GossipKeys.NewKey()) : GossipKeys.None;
+        var keys = isSealed ? GossipKeys.Parse(GossipKeys.NewKey()) : GossipKeys.None;
         var group = new DirectGroup(count: 3, keys);
         group.Run(TimeSpan.FromMinutes(5), Step);
         Assert.Equal(3, group.LiveAtFirst);
-        long handled = group.Delivered;
-        long before = GC.GetAllocatedBytesForCurrentThread();
+        var handled = group.Delivered;
+        var before = GC.GetAllocatedBytesForCurrentThread();
 
         group.Run(TimeSpan.FromMinutes(10), Step);
 
@@ -29,13 +29,13 @@ public sealed class SteadyStateTests
     [Fact]
     public void Port_SendAndReceive_AllocatesNothing()
     {
-        using GossipPort port = GossipPort.Bind(new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0));
+        using var port = GossipPort.Bind(new System.Net.IPEndPoint(System.Net.IPAddress.Loopback, 0));
         var self = PeerAddress.From(port.EndPoint);
-        byte[] buffer = new byte[100];
+        var buffer = new byte[100];
         RoundTrips(port, self, buffer, count: 100);
-        long before = GC.GetAllocatedBytesForCurrentThread();
+        var before = GC.GetAllocatedBytesForCurrentThread();
 
-        int received = RoundTrips(port, self, buffer, count: 1000);
+        var received = RoundTrips(port, self, buffer, count: 1000);
 
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
         Assert.Equal(1000, received);
@@ -43,9 +43,9 @@ public sealed class SteadyStateTests
 
     private static int RoundTrips(GossipPort port, PeerAddress self, byte[] buffer, int count)
     {
-        int received = 0;
-        for (int i = 0; i < count; i++)
-            if (port.TrySend(self, buffer) && port.Wait(TimeSpan.FromSeconds(5)) && port.TryReceive(buffer, out int length, out PeerAddress from))
+        var received = 0;
+        for (var i = 0; i < count; i++)
+            if (port.TrySend(self, buffer) && port.Wait(TimeSpan.FromSeconds(5)) && port.TryReceive(buffer, out var length, out var from))
                 received += length == buffer.Length && from == self ? 1 : 0;
         return received;
     }

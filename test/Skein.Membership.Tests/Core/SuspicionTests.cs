@@ -13,9 +13,9 @@ public sealed class SuspicionTests
     [InlineData(4, 4, -2_000)]
     public void Window_Confirmations_LeavesGoldenValue(int confirmations, int elapsedSeconds, int leftMs)
     {
-        TimeSpan window = Suspicion.Window(TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(30), confirmations, expected: 3);
+        var window = Suspicion.Window(TimeSpan.FromSeconds(2), TimeSpan.FromSeconds(30), confirmations, expected: 3);
 
-        double left = (window - TimeSpan.FromSeconds(elapsedSeconds)).TotalMilliseconds;
+        var left = (window - TimeSpan.FromSeconds(elapsedSeconds)).TotalMilliseconds;
         Assert.InRange(left, leftMs - 5, leftMs + 5);
     }
 

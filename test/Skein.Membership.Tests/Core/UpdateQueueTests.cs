@@ -9,10 +9,10 @@ public sealed class UpdateQueueTests
     [Fact]
     public void Next_AfterSends_OffersLeastSentFirst()
     {
-        UpdateNode old = Node("old");
+        var old = Node("old");
         _queue.Add(old, UpdateParts.State);
         SendAll(limit: 5);
-        UpdateNode fresh = Node("fresh");
+        var fresh = Node("fresh");
         _queue.Add(fresh, UpdateParts.State);
 
         Assert.Equal(["fresh", "old"], SendAll(limit: 5));
@@ -21,7 +21,7 @@ public sealed class UpdateQueueTests
     [Fact]
     public void Add_SameMemberAgain_SupersedesAndStartsOver()
     {
-        UpdateNode node = Node("a");
+        var node = Node("a");
         _queue.Add(node, UpdateParts.Introduction);
         SendAll(limit: 5);
         _queue.Add(node, UpdateParts.State);
@@ -45,7 +45,7 @@ public sealed class UpdateQueueTests
     private List<string> SendAll(int limit)
     {
         var sent = new List<string>();
-        UpdateQueue.Offer offer = _queue.BeginPacket();
+        var offer = _queue.BeginPacket();
         while (offer.Next() is { } node)
         {
             sent.Add(node.Member.Name);

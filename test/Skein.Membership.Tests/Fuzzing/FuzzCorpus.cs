@@ -30,7 +30,7 @@ internal static class FuzzCorpus
 
     /// <summary>Packets by which a member gets to know a group.</summary>
     public static IEnumerable<byte[]> Introductions() => ValidPackets.Value.Where(static packet =>
-        PacketBody.TryRead(packet.AsSpan(PacketHeader.Length), out PacketBody body)
+        PacketBody.TryRead(packet.AsSpan(PacketHeader.Length), out var body)
         && body.Kind == PacketKind.Gossip && body.Items(PacketBody.UpdatesField).TryNext(out _)).Take(8);
 
     /// <summary>Where the environment says so.</summary>

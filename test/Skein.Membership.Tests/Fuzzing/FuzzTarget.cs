@@ -33,7 +33,7 @@ internal sealed class FuzzTarget : ICoreEffects
         };
         Core = new MembershipCore(settings, seed: 9, this);
         Core.Start(_now);
-        foreach (byte[] packet in acquaintances)
+        foreach (var packet in acquaintances)
             Take(packet);
         _generation = joins ? 0 : Core.Table.Self.Generation;
     }
@@ -49,14 +49,14 @@ internal sealed class FuzzTarget : ICoreEffects
     {
         _now += TimeSpan.FromMilliseconds(5);
         _effects = 0;
-        long revision = Core.Table.Revision;
-        bool accepted = Core.Receive(Peer, bytes, _now);
-        ulong outcome = Describe(bytes, accepted);
+        var revision = Core.Table.Revision;
+        var accepted = Core.Receive(Peer, bytes, _now);
+        var outcome = Describe(bytes, accepted);
         if (Core.Serve(Peer, bytes, _now, out _).Length > WireLimits.Stream)
             throw new InvalidOperationException("the reply is longer than a stream packet may be");
         accepted |= Core.LastDrop == DropCause.None;
         // The reply to what the member last asked, for whatever purpose; to a comparison where it has asked nothing.
-        (ExchangeToken asked, _asked) = (_asked, new ExchangeToken(ExchangePurpose.AntiEntropy, 0));
+        (var asked, _asked) = (_asked, new ExchangeToken(ExchangePurpose.AntiEntropy, 0));
         Core.ExchangeEnded(asked, ExchangeOutcome.Replied, Peer, bytes, _now);
         accepted |= Core.LastDrop == DropCause.None;
         Accepted += accepted ? 1 : 0;
@@ -79,7 +79,7 @@ internal sealed class FuzzTarget : ICoreEffects
     /// <summary>As long as a lone accuser's verdict takes, in steps that are no standstill.</summary>
     private void Wait()
     {
-        for (int i = 0; i < 30; i++)
+        for (var i = 0; i < 30; i++)
         {
             _now += TimeSpan.FromMilliseconds(500);
             Core.Advance(_now);
@@ -98,7 +98,7 @@ internal sealed class FuzzTarget : ICoreEffects
 
     private void CheckRecords()
     {
-        foreach (MemberRecord record in Core.Table.All)
+        foreach (var record in Core.Table.All)
             if (record.Metadata.Length > WireLimits.MetadataBytes || record.Id != PacketHeader.MemberOf(record.Name) || record.Address.IsNone)
                 throw new InvalidOperationException($"{record.Name} at {record.Address} with {record.Metadata.Length} bytes of metadata was taken");
     }
@@ -108,7 +108,7 @@ internal sealed class FuzzTarget : ICoreEffects
     {
         if (!accepted)
             return (ulong)Core.LastDrop;
-        GossipPacket packet = GossipPacket.Parser.ParseFrom(bytes.AsSpan(PacketHeader.Length));
+        var packet = GossipPacket.Parser.ParseFrom(bytes.AsSpan(PacketHeader.Length));
         ulong fields = 0;
         foreach (var field in GossipPacket.Descriptor.Fields.InFieldNumberOrder())
             if (!Equals(field.Accessor.GetValue(packet), field.Accessor.GetValue(Empty)))

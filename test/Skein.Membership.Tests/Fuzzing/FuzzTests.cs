@@ -43,7 +43,7 @@ public sealed class FuzzTests
     [Fact]
     public void Receive_SealedGroup_AcceptsNoForgery()
     {
-        GossipKeys right = KeyOf(1);
+        var right = KeyOf(1);
         var forger = new PacketSeal(PacketHeader.ClusterOf(FuzzCorpus.Cluster), PacketHeader.MemberOf("m-1"), KeyOf(2));
         var fuzzer = new Fuzzer(() => new FuzzTarget(right, []), Seed, Disguise);
 
@@ -67,11 +67,11 @@ public sealed class FuzzTests
     public void TryRead_RandomBytes_NeverThrows()
     {
         var random = new Membership.Core.SeededRandom(Seed);
-        byte[] buffer = new byte[64];
-        for (int i = 0; i < 500_000; i++)
+        var buffer = new byte[64];
+        for (var i = 0; i < 500_000; i++)
         {
-            Span<byte> bytes = buffer.AsSpan(0, random.Next(buffer.Length));
-            foreach (ref byte b in bytes)
+            var bytes = buffer.AsSpan(0, random.Next(buffer.Length));
+            foreach (ref var b in bytes)
                 b = (byte)random.Next(random.Next(2) == 0 ? 32 : 256);
             _ = PacketBody.TryRead(bytes, out _);
             _ = MemberUpdate.TryRead(bytes, out _);
@@ -93,8 +93,8 @@ public sealed class FuzzTests
         }
         else
         {
-            TimeSpan length = TimeSpan.FromSeconds(double.Parse(Seconds, CultureInfo.InvariantCulture));
-            long start = TimeProvider.System.GetTimestamp();
+            var length = TimeSpan.FromSeconds(double.Parse(Seconds, CultureInfo.InvariantCulture));
+            var start = TimeProvider.System.GetTimestamp();
             fuzzer.Run(() => TimeProvider.System.GetElapsedTime(start) < length);
         }
         TestContext.Current.TestOutputHelper?.WriteLine(

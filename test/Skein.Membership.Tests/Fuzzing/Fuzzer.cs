@@ -32,7 +32,7 @@ internal sealed class Fuzzer(Func<FuzzTarget> newTarget, ulong seed, Func<byte[]
     /// <summary>Goes on as long as it is told to.</summary>
     public void Run(Func<bool> goOn)
     {
-        foreach (byte[][] known in _corpus.ToArray().Chunk(RoundLength))
+        foreach (var known in _corpus.ToArray().Chunk(RoundLength))
             Round(known.Length, i => known[i], keep: false);
         while (goOn())
             Round(RoundLength, _ => Mutator.Mutate(_corpus, _random), keep: true);
@@ -40,11 +40,11 @@ internal sealed class Fuzzer(Func<FuzzTarget> newTarget, ulong seed, Func<byte[]
 
     private void Round(int length, Func<int, byte[]> next, bool keep)
     {
-        FuzzTarget target = newTarget();
+        var target = newTarget();
         var inputs = new List<byte[]>(length);
-        for (int i = 0; i < length && !target.IsOver; i++)
+        for (var i = 0; i < length && !target.IsOver; i++)
         {
-            byte[] input = next(i);
+            var input = next(i);
             inputs.Add(disguise(input));
             Inputs++;
             try
@@ -73,7 +73,7 @@ internal sealed class Fuzzer(Func<FuzzTarget> newTarget, ulong seed, Func<byte[]
     private string Tell(List<byte[]> inputs)
     {
         var text = new StringBuilder($"seed={seed}, input {Inputs}; on a fresh member it takes these, one after the other:\n");
-        foreach (byte[] input in Reduce(inputs))
+        foreach (var input in Reduce(inputs))
             text.AppendLine(Convert.ToHexString(input));
         return text.ToString();
     }
@@ -82,7 +82,7 @@ internal sealed class Fuzzer(Func<FuzzTarget> newTarget, ulong seed, Func<byte[]
     private List<byte[]> Reduce(List<byte[]> inputs)
     {
         List<byte[]> needed = [.. inputs];
-        for (int i = needed.Count - 2; i >= 0; i--)
+        for (var i = needed.Count - 2; i >= 0; i--)
         {
             List<byte[]> without = [.. needed];
             without.RemoveAt(i);
@@ -94,7 +94,7 @@ internal sealed class Fuzzer(Func<FuzzTarget> newTarget, ulong seed, Func<byte[]
 
     private bool Fails(List<byte[]> inputs)
     {
-        FuzzTarget target = newTarget();
+        var target = newTarget();
         try
         {
             inputs.ForEach(input => target.Take(input));

@@ -14,15 +14,15 @@ internal static class Mutator
         byte[] bytes = [.. corpus[random.Next(corpus.Count)]];
         if (random.Next(2) == 0)
             return Reshaper.Reshape(bytes, random);
-        int from = random.Next(16) == 0 ? 0 : Math.Min(PacketHeader.Length, bytes.Length);
-        for (int changes = 1 + random.Next(4); changes > 0 && bytes.Length > from; changes--)
+        var from = random.Next(16) == 0 ? 0 : Math.Min(PacketHeader.Length, bytes.Length);
+        for (var changes = 1 + random.Next(4); changes > 0 && bytes.Length > from; changes--)
             bytes = Change(bytes, from + random.Next(bytes.Length - from), corpus, random);
         return bytes;
     }
 
     private static byte[] Change(byte[] bytes, int at, IReadOnlyList<byte[]> corpus, SeededRandom random)
     {
-        int length = 1 + random.Next(Math.Min(32, bytes.Length - at));
+        var length = 1 + random.Next(Math.Min(32, bytes.Length - at));
         switch (random.Next(9))
         {
             case 0:
@@ -46,7 +46,7 @@ internal static class Mutator
                 // The longest number that there is, or one byte too many of it.
                 return [.. bytes[..at], .. Enumerable.Repeat((byte)0xFF, 9 + random.Next(3)), (byte)random.Next(3), .. bytes[at..]];
             default:
-                byte[] other = corpus[random.Next(corpus.Count)];
+                var other = corpus[random.Next(corpus.Count)];
                 return [.. bytes[..at], .. other[random.Next(other.Length)..]];
         }
     }

@@ -70,7 +70,7 @@ internal static class Reshaper
 
     private static MemberUpdate Update(SeededRandom random)
     {
-        int member = random.Next(Members);
+        var member = random.Next(Members);
         var update = new MemberUpdate
         {
             Id = IdOf(member),
@@ -99,8 +99,8 @@ internal static class Reshaper
 
     private static ByteString Bytes(SeededRandom random, int length)
     {
-        byte[] bytes = new byte[length];
-        foreach (ref byte b in bytes.AsSpan())
+        var bytes = new byte[length];
+        foreach (ref var b in bytes.AsSpan())
             b = (byte)random.Next(256);
         return ByteString.CopyFrom(bytes);
     }

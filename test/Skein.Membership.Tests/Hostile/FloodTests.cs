@@ -24,11 +24,11 @@ public sealed class FloodTests
     public void Receive_AMillionHostileDatagrams_ChangeNothingAndLeaveNothingBehind()
     {
         var group = new DirectGroup(count: 3, GossipKeys.Parse(GossipKeys.NewKey()));
-        HostileDatagrams hostile = Listen(group);
+        var hostile = Listen(group);
         Flood(group, hostile, DatagramsAStep * 20);
-        string before = Views.Of(group.First);
-        long retained = GC.GetTotalMemory(forceFullCollection: true);
-        (int timers, long delivered) = (group.First.PendingTimers, group.Delivered);
+        var before = Views.Of(group.First);
+        var retained = GC.GetTotalMemory(forceFullCollection: true);
+        (var timers, var delivered) = (group.First.PendingTimers, group.Delivered);
         Array.Clear(_allocated);
         Array.Clear(_sent);
 
@@ -47,11 +47,11 @@ public sealed class FloodTests
     private void AssertMemory(long grown)
     {
         TestContext.Current.TestOutputHelper?.WriteLine($"retained memory grew by {grown} bytes");
-        foreach (Hostility kind in HostileDatagrams.Kinds)
+        foreach (var kind in HostileDatagrams.Kinds)
         {
-            long each = _allocated[(int)kind] / _sent[(int)kind];
+            var each = _allocated[(int)kind] / _sent[(int)kind];
             TestContext.Current.TestOutputHelper?.WriteLine($"{kind}: {_sent[(int)kind]} datagrams, {each} bytes allocated for each");
-            bool isTagChecked = kind is Hostility.RandomBodyBehindAGenuineHeader or Hostility.Mutated or Hostility.Truncated
+            var isTagChecked = kind is Hostility.RandomBodyBehindAGenuineHeader or Hostility.Mutated or Hostility.Truncated
                 or Hostility.WrongTagOfAKnownLife or Hostility.WrongTagOfAnUnknownLife;
             Assert.InRange(each, 0, isTagChecked ? MostBytesForAWrongTag : 0);
         }
@@ -73,14 +73,14 @@ public sealed class FloodTests
 
     private void Flood(DirectGroup group, HostileDatagrams hostile, int count)
     {
-        for (int i = 0; i < count; i++)
+        for (var i = 0; i < count; i++)
         {
             if (i % DatagramsAStep == 0)
                 group.Run(Step, Step);
-            Hostility kind = HostileDatagrams.Kinds[i % HostileDatagrams.Kinds.Length];
-            ReadOnlySpan<byte> datagram = hostile.Next(kind);
-            long allocated = GC.GetAllocatedBytesForCurrentThread();
-            bool isTaken = group.First.Receive(Attacker, datagram, group.Now);
+            var kind = HostileDatagrams.Kinds[i % HostileDatagrams.Kinds.Length];
+            var datagram = hostile.Next(kind);
+            var allocated = GC.GetAllocatedBytesForCurrentThread();
+            var isTaken = group.First.Receive(Attacker, datagram, group.Now);
             _allocated[(int)kind] += GC.GetAllocatedBytesForCurrentThread() - allocated;
             _sent[(int)kind]++;
             _dropped[(int)group.First.LastDrop]++;

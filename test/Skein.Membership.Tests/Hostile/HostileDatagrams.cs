@@ -38,9 +38,9 @@ internal sealed class HostileDatagrams(IReadOnlyList<byte[]> genuine, ulong seed
     /// <summary>Valid until the next one.</summary>
     public ReadOnlySpan<byte> Next(Hostility kind)
     {
-        byte[] source = genuine[_random.Next(genuine.Count)];
+        var source = genuine[_random.Next(genuine.Count)];
         source.CopyTo(_buffer, 0);
-        Span<byte> packet = _buffer.AsSpan(0, source.Length);
+        var packet = _buffer.AsSpan(0, source.Length);
         switch (kind)
         {
             case Hostility.RandomBytes:
@@ -86,7 +86,7 @@ internal sealed class HostileDatagrams(IReadOnlyList<byte[]> genuine, ulong seed
     {
         for (; bytes.Length >= 8; bytes = bytes[8..])
             BinaryPrimitives.WriteUInt64LittleEndian(bytes, _random.NextUInt64());
-        foreach (ref byte b in bytes)
+        foreach (ref var b in bytes)
             b = (byte)_random.Next(256);
     }
 }

@@ -19,9 +19,9 @@ public sealed class ReplayTests
     public void Clear_PastOfThisLifeAndOfEarlierOnes_TakesNothingBackAndAccusesNobody(string order)
     {
         var world = new MembershipWorld(seed: 21, ProtocolOptions.Lan);
-        (List<byte[]> datagrams, List<byte[]> states) = Live(world);
-        SimulatedMember attacked = world.Members[0];
-        string before = Views.Of(attacked.Core);
+        (var datagrams, var states) = Live(world);
+        var attacked = world.Members[0];
+        var before = Views.Of(attacked.Core);
         byte[][] replay = order switch
         {
             "in order" => [.. datagrams],
@@ -29,11 +29,11 @@ public sealed class ReplayTests
             _ => [.. datagrams.OrderBy(_ => world.Random.NextUInt64())],
         };
 
-        long sent = attacked.SentBytes;
-        foreach (byte[] datagram in replay)
+        var sent = attacked.SentBytes;
+        foreach (var datagram in replay)
             world.Do(attacked, (core, now) => core.Receive(Attacker, datagram, now));
         sent = attacked.SentBytes - sent;
-        foreach (byte[] state in states)
+        foreach (var state in states)
             world.Do(attacked, (core, now) => core.ExchangeEnded(new ExchangeToken(ExchangePurpose.AntiEntropy, 0), ExchangeOutcome.Replied, Attacker, state, now));
 
         Assert.True(replay.Length > 900 && states.Count > 5, $"only {replay.Length} datagrams and {states.Count} states were recorded");
@@ -49,13 +49,13 @@ public sealed class ReplayTests
     public void Clear_PacketsOfAnOldLifeAgainAndAgain_AreCorrectedOncePerPeriod()
     {
         var world = new MembershipWorld(seed: 22, ProtocolOptions.Lan);
-        (List<byte[]> datagrams, _) = Live(world);
-        SimulatedMember attacked = world.Members[0];
-        SimulatedMember oldLife = world.Members[2];
-        byte[] gossip = datagrams.First(datagram => IsGossipOf(oldLife, datagram));
-        long sent = attacked.SentPackets;
+        (var datagrams, _) = Live(world);
+        var attacked = world.Members[0];
+        var oldLife = world.Members[2];
+        var gossip = datagrams.First(datagram => IsGossipOf(oldLife, datagram));
+        var sent = attacked.SentPackets;
 
-        for (int i = 0; i < 10_000; i++)
+        for (var i = 0; i < 10_000; i++)
             world.Do(attacked, (core, now) => core.Receive(Attacker, gossip, now));
 
         Assert.InRange(attacked.SentPackets - sent, 0, 1);
@@ -70,10 +70,10 @@ public sealed class ReplayTests
         group.ToFirst = (_, datagram) => past.Add(datagram.ToArray());
         group.Run(TimeSpan.FromMinutes(5), TimeSpan.FromMilliseconds(10));
         group.ToFirst = null;
-        string before = Views.Of(group.First);
+        var before = Views.Of(group.First);
 
-        for (int round = 0; round < 10; round++)
-            foreach (byte[] datagram in past)
+        for (var round = 0; round < 10; round++)
+            foreach (var datagram in past)
             {
                 Assert.False(group.First.Receive(Attacker, datagram, group.Now));
                 Assert.Equal(DropCause.Replayed, group.First.LastDrop);
@@ -93,14 +93,14 @@ public sealed class ReplayTests
         group.ToFirst = (_, datagram) => past.Add(datagram.ToArray());
         group.RequestToFirst = request => past.Add(request.ToArray());
         group.SynchronizeWithFirst();
-        int requests = past.Count;
+        var requests = past.Count;
         group.Run(TimeSpan.FromMinutes(1), TimeSpan.FromMilliseconds(10));
         (group.ToFirst, group.RequestToFirst) = (null, null);
-        string before = Views.Of(group.First);
+        var before = Views.Of(group.First);
 
-        foreach (byte[] packet in past)
+        foreach (var packet in past)
         {
-            Assert.True(group.First.Serve(Attacker, packet, group.Now, out bool mayStay).IsEmpty);
+            Assert.True(group.First.Serve(Attacker, packet, group.Now, out var mayStay).IsEmpty);
             Assert.False(mayStay);
             Assert.Equal(DropCause.Replayed, group.First.LastDrop);
         }
@@ -120,11 +120,11 @@ public sealed class ReplayTests
         group.ToFirst = null;
         group.RestartFirst();
         group.Run(TimeSpan.FromMinutes(1), TimeSpan.FromMilliseconds(10));
-        string before = Views.Of(group.First);
+        var before = Views.Of(group.First);
         Assert.Equal(3, group.LiveAtFirst);
 
         past.ForEach(datagram => group.First.Receive(Attacker, datagram, group.Now));
-        long answers = group.SentOutside;
+        var answers = group.SentOutside;
         past.ForEach(datagram => group.First.Receive(Attacker, datagram, group.Now));
 
         Assert.InRange(answers, 0, past.Count);
@@ -145,11 +145,11 @@ public sealed class ReplayTests
         world.Do(world.Members[1], static (core, now) => core.UpdateMetadata([1, 2, 3], now));
         world.Do(world.Members[1], static (core, now) => core.UpdateLoad(3, 4, now));
         world.RunFor(3 * Second);
-        SimulatedMember old = world.Members[2];
+        var old = world.Members[2];
         old.Crashed = true;
         world.RunFor(3 * Second);
         Remember(world, states);
-        SimulatedMember next = world.Start(old.Name, at: old, world.Members[0]);
+        var next = world.Start(old.Name, at: old, world.Members[0]);
         world.RunFor(3 * Second);
         world.Members[4].RunsFrom = world.Now + 1.5 * Second;
         world.RunFor(3 * Second);
@@ -169,13 +169,13 @@ public sealed class ReplayTests
     /// <summary>What every member would tell a newcomer now.</summary>
     private static void Remember(MembershipWorld world, List<byte[]> states)
     {
-        foreach (SimulatedMember member in world.Running)
+        foreach (var member in world.Running)
             world.Do(member, (core, now) => states.Add(core.Serve(Attacker, Pull(), now, out _).ToArray()));
     }
 
     private static byte[] Pull()
     {
-        byte[] packet = new byte[PacketHeader.Length + 2];
+        var packet = new byte[PacketHeader.Length + 2];
         new PacketHeader(PacketHeader.ClusterOf("simulation"), Sender: 1, Generation: 1, Sealed: false).WriteTo(packet);
         packet[PacketHeader.Length] = 8;
         packet[^1] = (byte)PacketKind.Pull;
@@ -183,7 +183,7 @@ public sealed class ReplayTests
     }
 
     private static bool IsGossipOf(SimulatedMember life, byte[] datagram) =>
-        PacketHeader.Read(datagram, out PacketHeader header) == DropCause.None
+        PacketHeader.Read(datagram, out var header) == DropCause.None
         && header.Sender == life.Id && header.Generation == life.Core.Table.Self.Generation
-        && PacketBody.TryRead(datagram.AsSpan(PacketHeader.Length), out PacketBody body) && body.Kind == PacketKind.Gossip;
+        && PacketBody.TryRead(datagram.AsSpan(PacketHeader.Length), out var body) && body.Kind == PacketKind.Gossip;
 }

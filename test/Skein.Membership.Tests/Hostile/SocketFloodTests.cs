@@ -26,7 +26,7 @@ public sealed class SocketFloodTests : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
-        foreach (IMembership member in _members)
+        foreach (var member in _members)
             await member.DisposeAsync();
         _deadline.Dispose();
     }
@@ -36,12 +36,12 @@ public sealed class SocketFloodTests : IAsyncLifetime
     {
         const int Count = 20_000;
         const int Batch = 200;
-        Member before = Attacked.Current.Self;
+        var before = Attacked.Current.Self;
         using var enemy = new UdpClient(AddressFamily.InterNetwork);
         var hostile = new HostileDatagrams([Overheard("replica-1")], seed: 2);
-        for (int sent = 0; sent < Count; sent += Batch)
+        for (var sent = 0; sent < Count; sent += Batch)
         {
-            for (int i = sent; i < sent + Batch; i++)
+            for (var i = sent; i < sent + Batch; i++)
                 await enemy.SendAsync(hostile.Next(HostileDatagrams.Kinds[i % HostileDatagrams.Kinds.Length]).ToArray(), Attacked.LocalEndPoint, _deadline.Token);
             // Not faster than they are read, so that each of them has its effect. One copy may be the first that comes by UDP.
             await Group.TrueAsync(() => Dropped() >= sent + Batch - 1, "the flood is not read", _deadline.Token);
@@ -68,7 +68,7 @@ public sealed class SocketFloodTests : IAsyncLifetime
                 .. Enumerable.Repeat<byte[]>([0, 0x7F, 0xFF, 0xFF, 0x5B], 150),
                 .. Enumerable.Repeat<byte[]>([], 150),
             ];
-            foreach (byte[] opening in openings)
+            foreach (var opening in openings)
             {
                 var enemy = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
                 enemies.Add(enemy);
@@ -77,14 +77,14 @@ public sealed class SocketFloodTests : IAsyncLifetime
                     await enemy.SendAsync(opening, _deadline.Token);
             }
 
-            IMembership newcomer = await JoinAsync("replica-2");
+            var newcomer = await JoinAsync("replica-2");
 
             await Group.WaitAsync(newcomer, "gateway-1", static member => member.IsLive, _deadline.Token);
             await Group.WaitAsync(Attacked, "replica-2", static member => member.IsLive, _deadline.Token);
         }
         finally
         {
-            foreach (Socket enemy in enemies)
+            foreach (var enemy in enemies)
                 enemy.Dispose();
         }
     }
@@ -95,12 +95,12 @@ public sealed class SocketFloodTests : IAsyncLifetime
     {
         using var stranger = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         await stranger.ConnectAsync(Attacked.LocalEndPoint, _deadline.Token);
-        byte[] packet = Overheard("replica-1");
+        var packet = Overheard("replica-1");
         packet[PacketHeader.Length] ^= 1;
 
         await stranger.SendAsync(Framed(packet), _deadline.Token);
 
-        byte[]? answer = await Membership.Transport.StreamFrame.ReadAsync(stranger, budget: null, _deadline.Token);
+        var answer = await Membership.Transport.StreamFrame.ReadAsync(stranger, budget: null, _deadline.Token);
         Assert.Equal(PacketHeader.Length + 4, answer!.Length);
         Assert.Equal(0, await stranger.ReceiveAsync(new byte[1], _deadline.Token));
     }
@@ -111,8 +111,8 @@ public sealed class SocketFloodTests : IAsyncLifetime
     private byte[] Overheard(string name)
     {
         var seal = new PacketSeal(PacketHeader.ClusterOf("skein"), PacketHeader.MemberOf(name), Keys);
-        byte[] packet = new byte[200];
-        int start = PacketHeader.Length + seal.Prefix;
+        var packet = new byte[200];
+        var start = PacketHeader.Length + seal.Prefix;
         (packet[start], packet[start + 1]) = (8, (byte)Membership.Codec.PacketKind.Nack);
         return packet[..seal.Close(packet, start + 2, Attacked.Current.Find(name)!.Generation)];
     }

@@ -34,7 +34,7 @@ public sealed class StrangerTests
     {
         long received = 0;
 
-        for (int i = 0; i < 2_000; i++)
+        for (var i = 0; i < 2_000; i++)
             received += Send(kind, sender: _random.NextUInt64() | 1);
         // What was asked of this member to be done later goes out, too.
         _group.Run(TimeSpan.FromSeconds(2), Step);
@@ -47,7 +47,7 @@ public sealed class StrangerTests
     [Fact]
     public void Receive_PingOfANewcomer_IsAnsweredEachTime()
     {
-        for (int i = 0; i < 100; i++)
+        for (var i = 0; i < 100; i++)
             Send("ping of it", sender: 77);
 
         Assert.Equal(100, _group.SentOutside);
@@ -57,7 +57,7 @@ public sealed class StrangerTests
     [Fact]
     public void Receive_CompareOfANewcomer_IsAnsweredByTheQuestionWhoItIs()
     {
-        int received = Send("compare", sender: 77);
+        var received = Send("compare", sender: 77);
 
         Assert.Equal(1, _group.SentOutside);
         Assert.InRange(_group.SentOutsideBytes, 1, received);
@@ -67,7 +67,7 @@ public sealed class StrangerTests
     [Fact]
     public void Receive_WantOfAStranger_IsNoReasonToAskBack()
     {
-        for (int i = 0; i < 100; i++)
+        for (var i = 0; i < 100; i++)
             Send("want", sender: 77);
 
         Assert.Equal(0, _group.SentOutside);
@@ -76,11 +76,11 @@ public sealed class StrangerTests
     [Fact]
     public void Receive_WantOfTheNewLifeOfAKnownName_DrawsOneShortIntroductionAPeriod()
     {
-        ulong other = PacketHeader.MemberOf("m-1");
-        int periods = 10;
-        for (int i = 0; i < periods * 100; i++)
+        var other = PacketHeader.MemberOf("m-1");
+        var periods = 10;
+        for (var i = 0; i < periods * 100; i++)
         {
-            int length = Compose("want", other);
+            var length = Compose("want", other);
             new PacketHeader(PacketHeader.ClusterOf("c"), other, Generation: 5_000, Sealed: false).WriteTo(_buffer);
             Assert.True(_group.First.Receive(Victim, _buffer.AsSpan(0, length), _group.Now));
             _group.Run(Step, Step);
@@ -94,11 +94,11 @@ public sealed class StrangerTests
     [Fact]
     public void Receive_ForgedOldLifeOfAKnownName_DrawsOneShortCorrectionAPeriod()
     {
-        ulong other = PacketHeader.MemberOf("m-1");
+        var other = PacketHeader.MemberOf("m-1");
         GiveMetadata(other);
 
-        int periods = 10;
-        for (int i = 0; i < periods * 100; i++)
+        var periods = 10;
+        for (var i = 0; i < periods * 100; i++)
         {
             Send("gossip", sender: other);
             _group.Run(Step, Step);
@@ -119,15 +119,15 @@ public sealed class StrangerTests
 
     private int Send(string kind, ulong sender)
     {
-        int length = Compose(kind, sender);
+        var length = Compose(kind, sender);
         Assert.True(_group.First.Receive(Victim, _buffer.AsSpan(0, length), _group.Now), $"{kind} was dropped as {_group.First.LastDrop}");
         return length;
     }
 
     private int Compose(string kind, ulong sender)
     {
-        ulong self = _group.First.Table.Self.Id;
-        ulong other = PacketHeader.MemberOf("m-1");
+        var self = _group.First.Table.Self.Id;
+        var other = PacketHeader.MemberOf("m-1");
         new PacketHeader(PacketHeader.ClusterOf("c"), sender, Generation: 5, Sealed: false).WriteTo(_buffer);
         var writer = new ProtoWriter(_buffer, PacketHeader.Length);
         switch (kind)
@@ -167,7 +167,7 @@ public sealed class StrangerTests
                 break;
             default:
                 writer.Varint(1, (uint)PacketKind.Gossip);
-                for (int i = 0; i < 40; i++)
+                for (var i = 0; i < 40; i++)
                     new MemberUpdate { Id = _random.NextUInt64() | 1, Generation = 1, State = MemberState.Alive }.WriteTo(ref writer, PacketBody.UpdatesField);
                 break;
         }

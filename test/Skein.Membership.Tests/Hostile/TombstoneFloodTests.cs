@@ -16,10 +16,10 @@ public sealed class TombstoneFloodTests
     [Fact]
     public void Receive_MoreDeadThanAreRemembered_KeepsTheFirstOnesAndTheBound()
     {
-        int most = ProtocolOptions.Lan.MaxTombstones;
+        var most = ProtocolOptions.Lan.MaxTombstones;
         Tell("real", goneSeconds: 3600);
 
-        for (int i = 0; i < most * 2; i++)
+        for (var i = 0; i < most * 2; i++)
             Tell($"invented-{i}", goneSeconds: 0);
         _group.Run(TimeSpan.FromMinutes(2), Step);
 

@@ -27,12 +27,12 @@ internal sealed class NetworkGroup : IDisposable
         var group = new NetworkGroup(await CableOrSkip.CreateAsync(hosts, seed));
         try
         {
-            string key = GossipKeys.NewKey();
+            var key = GossipKeys.NewKey();
             var first = new IPEndPoint(group.Cable.Hosts[0].Address, MembershipOptions.DefaultPort);
-            for (int i = 0; i < hosts; i++)
+            for (var i = 0; i < hosts; i++)
             {
                 var bind = new IPEndPoint(group.Cable.Hosts[i].Address, first.Port);
-                string name = NameOf(i);
+                var name = NameOf(i);
                 group._processes.Add(await group.Cable.Hosts[i].RunAsync(() => MemberProcess.Start(name, first, bind, key, window)));
             }
             await group.AllSeeAsync(group.All, MemberState.Alive, group.All);
@@ -47,8 +47,8 @@ internal sealed class NetworkGroup : IDisposable
 
     public async Task AllSeeAsync(int[] viewers, MemberState state, int[] members)
     {
-        foreach (int viewer in viewers)
-            foreach (int member in members)
+        foreach (var viewer in viewers)
+            foreach (var member in members)
                 await Group.TrueAsync(
                     () => _processes[viewer].View.GetValueOrDefault(NameOf(member))?.State == state,
                     $"{NameOf(viewer)} sees {NameOf(member)} as {_processes[viewer].View.GetValueOrDefault(NameOf(member))}, and not {state}",
@@ -61,7 +61,7 @@ internal sealed class NetworkGroup : IDisposable
 
     public void Dispose()
     {
-        foreach (MemberProcess process in _processes)
+        foreach (var process in _processes)
             process.Dispose();
         Cable.Dispose();
         _deadline.Dispose();

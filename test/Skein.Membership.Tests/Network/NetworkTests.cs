@@ -18,7 +18,7 @@ public sealed class LossTests
 
     private static async Task SurviveAsync(double loss, TimeSpan jitter)
     {
-        using NetworkGroup group = await NetworkGroup.JoinAsync(hosts: 4, seed: 1);
+        using var group = await NetworkGroup.JoinAsync(hosts: 4, seed: 1);
         (group.Cable.Loss, group.Cable.Jitter) = (loss, jitter);
 
         await Task.Delay(Length, TimeProvider.System, TestContext.Current.CancellationToken);
@@ -37,7 +37,7 @@ public sealed class PartitionTests
     public async Task Partition_BothHalvesBuryEachOther_AndHeal()
     {
         // Where most of a group is silent at once the shipped windows take a minute: by intent, but not worth a minute of every run.
-        using NetworkGroup group = await NetworkGroup.JoinAsync(hosts: 5, seed: 2, window: TimeSpan.FromSeconds(0.5));
+        using var group = await NetworkGroup.JoinAsync(hosts: 5, seed: 2, window: TimeSpan.FromSeconds(0.5));
         int[] left = [0, 1];
         int[] right = [2, 3, 4];
 
@@ -46,7 +46,7 @@ public sealed class PartitionTests
         await group.AllSeeAsync(right, MemberState.Dead, left);
         await group.AllSeeAsync(left, MemberState.Alive, left);
         await group.AllSeeAsync(right, MemberState.Alive, right);
-        long healed = TimeProvider.System.GetTimestamp();
+        var healed = TimeProvider.System.GetTimestamp();
         group.Cable.Passes = static (_, _) => true;
         await group.AllSeeAsync(group.All, MemberState.Alive, group.All);
 
@@ -62,7 +62,7 @@ public sealed class OneWayTests
     [Fact]
     public async Task OneWayBlock_BetweenTwo_NobodyDies()
     {
-        using NetworkGroup group = await NetworkGroup.JoinAsync(hosts: 4, seed: 3);
+        using var group = await NetworkGroup.JoinAsync(hosts: 4, seed: 3);
 
         group.Cable.Passes = static (from, to) => (from, to) != (1, 2);
         await Task.Delay(TimeSpan.FromSeconds(10), TimeProvider.System, TestContext.Current.CancellationToken);

@@ -7,7 +7,7 @@ public sealed class BeaconTests
     [Fact]
     public void UpdateLoad_BigChange_IsAtTheGatewayWithinTenMilliseconds()
     {
-        (MembershipWorld world, SimulatedMember gateway, SimulatedMember replica) = Pair();
+        (var world, var gateway, var replica) = Pair();
 
         world.Do(replica, static (core, now) => core.UpdateLoad(inFlight: 50, queued: 0, now));
         world.RunFor(TimeSpan.FromMilliseconds(10));
@@ -18,8 +18,8 @@ public sealed class BeaconTests
     [Fact]
     public void Beacons_WithoutChange_ComeTenTimesASecond()
     {
-        (MembershipWorld world, SimulatedMember gateway, SimulatedMember replica) = Pair();
-        uint before = gateway.Beacons[replica.Name].Load.Sequence;
+        (var world, var gateway, var replica) = Pair();
+        var before = gateway.Beacons[replica.Name].Load.Sequence;
 
         world.RunFor(TimeSpan.FromSeconds(10));
 
@@ -29,14 +29,14 @@ public sealed class BeaconTests
     [Fact]
     public void Beacons_OvertakenOnTheWay_NeverGoBack()
     {
-        (MembershipWorld world, SimulatedMember gateway, SimulatedMember replica) = Pair();
+        (var world, var gateway, var replica) = Pair();
         world.Link = world.Link with { Jitter = TimeSpan.FromMilliseconds(300), DuplicatePermille = 200 };
         uint newest = 0;
         for (uint load = 1; load < 200; load++)
         {
             world.Do(replica, (core, now) => core.UpdateLoad(load, 0, now));
             world.RunFor(TimeSpan.FromMilliseconds(20));
-            uint seen = gateway.Beacons[replica.Name].Load.InFlight;
+            var seen = gateway.Beacons[replica.Name].Load.InFlight;
             Assert.InRange(seen, newest, load);
             newest = seen;
         }
@@ -47,8 +47,8 @@ public sealed class BeaconTests
     [Fact]
     public void UpdateLoad_BeforeTheMemberTakesPart_IsToldOnceItDoes()
     {
-        (MembershipWorld world, SimulatedMember gateway, _) = Pair();
-        SimulatedMember newcomer = world.Start("late", at: null, gateway);
+        (var world, var gateway, _) = Pair();
+        var newcomer = world.Start("late", at: null, gateway);
         world.Do(newcomer, (core, now) => core.SetBeaconReceivers([gateway.Id], now));
         world.Do(newcomer, static (core, now) => core.UpdateLoad(inFlight: 9, queued: 0, now));
         world.Do(newcomer, static (core, now) => core.Advance(now));
@@ -64,7 +64,7 @@ public sealed class BeaconTests
         var world = new MembershipWorld(seed: 4, ProtocolOptions.Lan);
         world.StartMany(3);
         world.RunFor(TimeSpan.FromSeconds(2));
-        (SimulatedMember gateway, SimulatedMember replica) = (world.Members[0], world.Members[1]);
+        (var gateway, var replica) = (world.Members[0], world.Members[1]);
         world.Do(replica, (core, now) => core.SetBeaconReceivers([gateway.Id], now));
         world.Do(replica, static (core, now) => core.UpdateLoad(0, 0, now));
         world.RunFor(TimeSpan.FromSeconds(1));

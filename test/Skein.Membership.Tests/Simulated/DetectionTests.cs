@@ -14,7 +14,7 @@ public sealed class DetectionTests
     [InlineData(32)]
     public void Start_ManyAtOnce_AllSeeAllWithinHalfASecond(int count)
     {
-        MembershipWorld world = World(seed: (ulong)count);
+        var world = World(seed: (ulong)count);
 
         world.StartMany(count);
 
@@ -28,8 +28,8 @@ public sealed class DetectionTests
     [InlineData(32)]
     public void HostLost_IsDeadEverywhereWithinFiveSeconds(int count)
     {
-        MembershipWorld world = Settled(count, seed: 7);
-        SimulatedMember lost = world.Members[count / 2];
+        var world = Settled(count, seed: 7);
+        var lost = world.Members[count / 2];
 
         lost.HostLost = true;
 
@@ -44,8 +44,8 @@ public sealed class DetectionTests
     [InlineData(32)]
     public void ProcessCrashed_WatchedByTwo_IsDeadEverywhereWithin150Ms(int count)
     {
-        MembershipWorld world = Settled(count, seed: 8);
-        SimulatedMember crashed = world.Members[1];
+        var world = Settled(count, seed: 8);
+        var crashed = world.Members[1];
 
         crashed.Crashed = true;
 
@@ -59,8 +59,8 @@ public sealed class DetectionTests
     [InlineData(32)]
     public void ProcessCrashed_UnwatchedButProbedByOneMember_IsDeadEverywhereWithinASecond(int count)
     {
-        MembershipWorld world = Settled(count, seed: 8, ProtocolOptions.Lan with { WatchConnections = false });
-        SimulatedMember crashed = world.Members[1];
+        var world = Settled(count, seed: 8, ProtocolOptions.Lan with { WatchConnections = false });
+        var crashed = world.Members[1];
 
         crashed.Crashed = true;
         world.Do(world.Members[0], (core, now) => core.ProbeNow(crashed.Id, now));
@@ -72,9 +72,9 @@ public sealed class DetectionTests
     [Fact]
     public void IndirectProbe_DirectPathBlocked_KeepsBothAlive()
     {
-        MembershipWorld world = Settled(5, seed: 9);
+        var world = Settled(5, seed: 9);
         world.Link = world.Link with { Streams = false };
-        (SimulatedMember a, SimulatedMember b) = (world.Members[1], world.Members[2]);
+        (var a, var b) = (world.Members[1], world.Members[2]);
         world.Passes = (from, to) => !((from == a && to == b) || (from == b && to == a));
 
         world.RunFor(60 * Second);
@@ -85,7 +85,7 @@ public sealed class DetectionTests
     [Fact]
     public void Pause_ShorterThanTheWindow_IsRefutedAndNobodyDies()
     {
-        MembershipWorld world = Settled(5, seed: 10);
+        var world = Settled(5, seed: 10);
         world.Members[2].RunsFrom = world.Now + 2 * Second;
 
         world.RunFor(20 * Second);
@@ -97,8 +97,8 @@ public sealed class DetectionTests
     [Fact]
     public void Leave_OthersSeeLeftAtOnceAndNobodyIsSuspected()
     {
-        MembershipWorld world = Settled(5, seed: 11);
-        SimulatedMember leaver = world.Members[3];
+        var world = Settled(5, seed: 11);
+        var leaver = world.Members[3];
 
         world.Do(leaver, (core, now) => core.Leave(now));
         world.RunFor(Second / 2);
@@ -112,7 +112,7 @@ public sealed class DetectionTests
     [Fact]
     public void Partition_LongerThanEverything_HealsWithinTenSeconds()
     {
-        MembershipWorld world = Settled(8, seed: 12);
+        var world = Settled(8, seed: 12);
         world.Passes = static (from, to) => (from.Index < 3) == (to.Index < 3);
         world.RunFor(TimeSpan.FromMinutes(10));
         Assert.Equal(3, world.Members[0].Core.Table.LiveCount);
@@ -126,7 +126,7 @@ public sealed class DetectionTests
     [Fact]
     public void SameSeed_SameTrace()
     {
-        ulong first = Trace(seed: 42);
+        var first = Trace(seed: 42);
 
         Assert.Equal(first, Trace(seed: 42));
         Assert.NotEqual(first, Trace(seed: 43));
@@ -134,7 +134,7 @@ public sealed class DetectionTests
 
     private static ulong Trace(ulong seed)
     {
-        MembershipWorld world = Settled(8, seed);
+        var world = Settled(8, seed);
         world.Link = world.Link with { LossPermille = 100, DuplicatePermille = 50 };
         world.Members[2].HostLost = true;
         world.RunFor(20 * Second);

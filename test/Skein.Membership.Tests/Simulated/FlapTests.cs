@@ -19,7 +19,7 @@ public sealed class FlapTests
     [MemberData(nameof(Groups))]
     public void CutOffAlone_FirstTime_ReturnsWithinTenSeconds(int members, ulong seed)
     {
-        MembershipWorld world = Form(members, seed);
+        var world = Form(members, seed);
 
         CutOffUntilDead(world, world.Members[2]);
 
@@ -32,13 +32,13 @@ public sealed class FlapTests
     [MemberData(nameof(Groups))]
     public void CutOffAlone_SecondTime_ReturnsAfterTheHoldAndNotBefore(int members, ulong seed)
     {
-        MembershipWorld world = Form(members, seed);
-        SimulatedMember flapping = world.Members[2];
+        var world = Form(members, seed);
+        var flapping = world.Members[2];
         CutOffUntilDead(world, flapping);
         Assert.True(world.RunUntil(world.Agree, 10 * Second), "it did not return the first time");
 
         CutOffUntilDead(world, flapping);
-        TimeSpan healed = world.Now;
+        var healed = world.Now;
 
         Assert.False(world.RunUntil(world.Agree, world.Options.ReturnHold - Second), $"it waited {world.Now - healed} only");
         Assert.Equal(MemberState.Dead, flapping.Core.Table.Self.State);
@@ -49,7 +49,7 @@ public sealed class FlapTests
     [MemberData(nameof(Groups))]
     public void CutOffAlone_SecondTimeLongAfter_ReturnsWithinTenSeconds(int members, ulong seed)
     {
-        MembershipWorld world = Form(members, seed);
+        var world = Form(members, seed);
         CutOffUntilDead(world, world.Members[2]);
         world.RunFor(world.Options.FlapMemory + 30 * Second);
 
@@ -62,8 +62,8 @@ public sealed class FlapTests
     [MemberData(nameof(Groups))]
     public void Held_RestartsUnderItsName_IsBackWithinTwoPeriods(int members, ulong seed)
     {
-        MembershipWorld world = Form(members, seed);
-        SimulatedMember flapping = world.Members[2];
+        var world = Form(members, seed);
+        var flapping = world.Members[2];
         CutOffUntilDead(world, flapping);
         Assert.True(world.RunUntil(world.Agree, 10 * Second), "it did not return the first time");
         CutOffUntilDead(world, flapping);
@@ -71,7 +71,7 @@ public sealed class FlapTests
         Assert.Equal(MemberState.Dead, flapping.Core.Table.Self.State);
         flapping.Crashed = true;
 
-        SimulatedMember next = world.Start(flapping.Name, at: flapping, world.Members[0]);
+        var next = world.Start(flapping.Name, at: flapping, world.Members[0]);
 
         Assert.True(
             world.RunUntil(() => next.Core.Phase == CorePhase.Active && world.Agree(), 2 * world.Options.ProbePeriod), "the new life is not seen");
@@ -84,8 +84,8 @@ public sealed class FlapTests
     {
         for (ulong seed = 1; seed <= 8; seed++)
         {
-            MembershipWorld world = Form(12, seed);
-            for (int cut = 0; cut < 3; cut++)
+            var world = Form(12, seed);
+            for (var cut = 0; cut < 3; cut++)
             {
                 world.Passes = (from, to) => from.Index < border == to.Index < border;
                 world.RunFor(30 * Second);
@@ -100,9 +100,9 @@ public sealed class FlapTests
     [MemberData(nameof(Groups))]
     public void SickMember_TellsOthersAgainAndAgainThatTheyAreDead_TheyStay(int members, ulong seed)
     {
-        MembershipWorld world = Form(members, seed);
-        SimulatedMember sick = world.Members[^1];
-        for (int cut = 0; cut < 4; cut++)
+        var world = Form(members, seed);
+        var sick = world.Members[^1];
+        for (var cut = 0; cut < 4; cut++)
         {
             CutOffUntilDead(world, sick);
             world.RunFor(45 * Second);
@@ -126,9 +126,9 @@ public sealed class FlapTests
     /// <summary>Some verdicts come before the silence counts: the cut lasts until it does.</summary>
     private static void CutOffUntilDead(MembershipWorld world, SimulatedMember member)
     {
-        TimeSpan heardTo = world.Now + Deafness;
+        var heardTo = world.Now + Deafness;
         CutOff(world, member);
-        bool died = world.RunUntil(
+        var died = world.RunUntil(
             () => world.Now > heardTo && world.Members.TrueForAll(other => other == member || other.StateOf(member.Name) == MemberState.Dead), 60 * Second);
         world.Passes = static (_, _) => true;
         Assert.True(died, $"{member.Name} did not die");

@@ -15,7 +15,7 @@ public sealed class InvariantTests
     {
         Tamper(static record => record.State = MemberState.Dead);
 
-        string problem = Tampered(static record => record.State = MemberState.Alive);
+        var problem = Tampered(static record => record.State = MemberState.Alive);
 
         Assert.StartsWith("m-0's view of m-1 went back from (1800000000000, 0, Dead) to (1800000000000, 0, Alive) (seed=5", problem, StringComparison.Ordinal);
     }
@@ -33,7 +33,7 @@ public sealed class InvariantTests
 
     private void Tamper(Action<MemberRecord> change)
     {
-        MemberTable table = _world.Members[0].Core.Table;
+        var table = _world.Members[0].Core.Table;
         table.Change(table.Find(_world.Members[1].Id)!, change);
     }
 }

@@ -13,10 +13,10 @@ public sealed class LifeTests
     public void Restart_SameNameNewAddressAtOnce_IsAcceptedAtOnce()
     {
         Form(4);
-        SimulatedMember old = _world.Members[2];
+        var old = _world.Members[2];
         old.Crashed = true;
 
-        SimulatedMember next = _world.Start(old.Name, at: null, _world.Members[0]);
+        var next = _world.Start(old.Name, at: null, _world.Members[0]);
 
         Assert.True(_world.RunUntil(() => SeenByAll(next), Second / 2), "the new life is not seen");
     }
@@ -25,10 +25,10 @@ public sealed class LifeTests
     public void Restart_SameNameSameAddressAtOnce_IsAcceptedAtOnce()
     {
         Form(4);
-        SimulatedMember old = _world.Members[2];
+        var old = _world.Members[2];
         old.Crashed = true;
 
-        SimulatedMember next = _world.Start(old.Name, at: old, _world.Members[0]);
+        var next = _world.Start(old.Name, at: old, _world.Members[0]);
 
         Assert.True(_world.RunUntil(() => SeenByAll(next), Second / 2), "the new life is not seen");
     }
@@ -37,11 +37,11 @@ public sealed class LifeTests
     public void Restart_AfterItWasDeclaredDead_IsAccepted()
     {
         Form(4);
-        SimulatedMember old = _world.Members[2];
+        var old = _world.Members[2];
         old.HostLost = true;
         Assert.True(_world.RunUntil(() => _world.Members[0].StateOf(old.Name) == MemberState.Dead, 10 * Second));
 
-        SimulatedMember next = _world.Start(old.Name, at: null, _world.Members[0]);
+        var next = _world.Start(old.Name, at: null, _world.Members[0]);
 
         Assert.True(_world.RunUntil(() => SeenByAll(next), Second), "the new life is not seen");
     }
@@ -50,10 +50,10 @@ public sealed class LifeTests
     public void Restart_ClockWentBack_GenerationStillRises()
     {
         Form(3);
-        SimulatedMember old = _world.Members[2];
+        var old = _world.Members[2];
         old.Crashed = true;
 
-        SimulatedMember next = _world.Start(old.Name, at: null, clockBack: TimeSpan.FromHours(1), _world.Members[0]);
+        var next = _world.Start(old.Name, at: null, clockBack: TimeSpan.FromHours(1), _world.Members[0]);
 
         Assert.True(_world.RunUntil(() => SeenByAll(next), Second / 2), "the new life is not seen");
         Assert.True(next.Core.Table.Self.Generation > old.Core.Table.Self.Generation);
@@ -63,9 +63,9 @@ public sealed class LifeTests
     public void Start_NameAnswersElsewhere_IsRefusedAndTheOldLifeLives()
     {
         Form(3);
-        SimulatedMember holder = _world.Members[2];
+        var holder = _world.Members[2];
 
-        SimulatedMember intruder = _world.Start(holder.Name, at: null, _world.Members[0]);
+        var intruder = _world.Start(holder.Name, at: null, _world.Members[0]);
         _world.RunFor(2 * Second);
 
         Assert.Contains(intruder.Events, e => e.What == CoreEvent.NameTaken);
@@ -78,11 +78,11 @@ public sealed class LifeTests
     public void OldLife_StoppedWhileANewOneTookItsName_LearnsItAndEnds()
     {
         Form(4);
-        SimulatedMember old = _world.Members[2];
+        var old = _world.Members[2];
         old.RunsFrom = _world.Now + 30 * Second;
         _world.RunFor(Second);
 
-        SimulatedMember next = _world.Start(old.Name, at: null, _world.Members[0]);
+        var next = _world.Start(old.Name, at: null, _world.Members[0]);
         Assert.True(_world.RunUntil(() => SeenByAll(next), 2 * Second), "the new life is not seen");
         _world.RunFor(40 * Second);
 
@@ -94,10 +94,10 @@ public sealed class LifeTests
     [Fact]
     public void Start_SeedsUnreachable_StartsAloneReportsThemAndFindsThemLater()
     {
-        SimulatedMember seed = _world.Start("seed");
+        var seed = _world.Start("seed");
         seed.HostLost = true;
 
-        SimulatedMember member = _world.Start("member", at: null, seed);
+        var member = _world.Start("member", at: null, seed);
         _world.RunFor(5 * Second);
         Assert.Equal(CorePhase.Active, member.Core.Phase);
         Assert.Equal("no answer", Assert.Single(member.Core.Seeds).Problem);
@@ -110,12 +110,12 @@ public sealed class LifeTests
     [Fact]
     public void Start_SeedStillChecksItsOwnName_IsNotSeenBeforeItIsAMemberAndFoundSoonAfter()
     {
-        SimulatedMember lost = _world.Start("lost");
+        var lost = _world.Start("lost");
         lost.HostLost = true;
-        SimulatedMember observing = _world.Start("observing", at: null, lost);
+        var observing = _world.Start("observing", at: null, lost);
         _world.RunFor(Second / 10);
 
-        SimulatedMember newcomer = _world.Start("newcomer", at: null, observing);
+        var newcomer = _world.Start("newcomer", at: null, observing);
         _world.RunFor(Second / 10);
 
         Assert.Equal((CorePhase.Observing, CorePhase.Active), (observing.Core.Phase, newcomer.Core.Phase));
@@ -127,7 +127,7 @@ public sealed class LifeTests
     public void Start_AllAreSeedsOfAllAndStartAtOnce_FormOneGroupWithinASecond()
     {
         SimulatedMember[] members = [.. Enumerable.Range(0, 4).Select(_ => _world.Reserve())];
-        for (int i = 0; i < members.Length; i++)
+        for (var i = 0; i < members.Length; i++)
             _world.Start($"m-{i}", at: members[i], members);
 
         Assert.True(_world.RunUntil(() => _world.Running.Count() == 4 && _world.Agree(), Second), "they did not find each other");
@@ -137,8 +137,8 @@ public sealed class LifeTests
     public void UpdateMetadata_KnownToAllWithinTwoPeriods_WithoutAnIncarnation()
     {
         Form(5);
-        SimulatedMember member = _world.Members[3];
-        byte[] metadata = Encoding.ASCII.GetBytes("new");
+        var member = _world.Members[3];
+        var metadata = Encoding.ASCII.GetBytes("new");
 
         _world.Do(member, (core, now) => core.UpdateMetadata(metadata, now));
 
@@ -150,7 +150,7 @@ public sealed class LifeTests
     public void UpdateLoad_ReachesAllWithinTwoSeconds_AndCostsNoMembershipNews()
     {
         Form(5);
-        SimulatedMember member = _world.Members[3];
+        var member = _world.Members[3];
 
         _world.Do(member, (core, now) => core.UpdateLoad(inFlight: 12, queued: 3, now));
 

@@ -11,9 +11,9 @@ public sealed class ScenarioTests
     [Fact]
     public void HostLost_DefaultProfile_MeetsTheGoal()
     {
-        SimulationTable table = Run("host-lost", members: 32, runs: 20);
+        var table = Run("host-lost", members: 32, runs: 20);
 
-        (double median, double most) = Pair(table, "last dead");
+        (var median, var most) = Pair(table, "last dead");
         Assert.InRange(median, 0, 4.0);
         Assert.InRange(most, 0, 8.0);
         Assert.Equal("0", Cell(table, "false deaths"));
@@ -22,7 +22,7 @@ public sealed class ScenarioTests
     [Fact]
     public void HostLost_FastProfile_MeetsTheGoal()
     {
-        SimulationTable table = MembershipScenarios.Run("host-lost", new ScenarioSettings { Members = 32, Runs = 20, Profile = "fast" });
+        var table = MembershipScenarios.Run("host-lost", new ScenarioSettings { Members = 32, Runs = 20, Profile = "fast" });
 
         Assert.InRange(Pair(table, "last dead").Median, 0, 0.9);
     }
@@ -34,7 +34,7 @@ public sealed class ScenarioTests
     [Fact]
     public void Join_ATenthOfAllDatagramsLost_IsKnownToAllWithinTwoPeriods()
     {
-        SimulationTable table = Run("join", members: 5, runs: 300);
+        var table = Run("join", members: 5, runs: 300);
 
         Assert.Equal("10 %", Cell(table, "loss", row: 1));
         Assert.InRange(double.Parse(Cell(table, "max", row: 1), CultureInfo.InvariantCulture), 0, 2.0);
@@ -43,7 +43,7 @@ public sealed class ScenarioTests
     [Fact]
     public void LoadGossip_LargeGroup_IsAsFreshAndAsCheapAsTheGoal()
     {
-        SimulationTable table = Run("load-gossip", members: 128, runs: 1);
+        var table = Run("load-gossip", members: 128, runs: 1);
 
         Assert.InRange(double.Parse(Cell(table, "age p50"), CultureInfo.InvariantCulture), 0, 0.7);
         Assert.InRange(double.Parse(Cell(table, "age p99"), CultureInfo.InvariantCulture), 0, 1.5);
@@ -53,7 +53,7 @@ public sealed class ScenarioTests
     [Fact]
     public void SlowMembers_DefaultAndFastProfile_NobodyIsDeclaredDead()
     {
-        SimulationTable table = Run("slow-members", members: 32, runs: 1);
+        var table = Run("slow-members", members: 32, runs: 1);
 
         Assert.All(Enumerable.Range(0, table.Rows.Count), row => Assert.Equal("0", Cell(table, "deaths", row)));
     }
@@ -61,7 +61,7 @@ public sealed class ScenarioTests
     [Fact]
     public void PacketLoss_FiveAndTwentyPercent_NobodyIsDeclaredDead()
     {
-        SimulationTable table = Run("loss", members: 64, runs: 1);
+        var table = Run("loss", members: 64, runs: 1);
 
         Assert.All(Enumerable.Range(0, table.Rows.Count), row => Assert.Equal("0", Cell(table, "deaths", row)));
     }
@@ -69,7 +69,7 @@ public sealed class ScenarioTests
     [Fact]
     public void SwimFigure3a_PlainSwim_IsWithinAFewPercentOfTheAnalysis()
     {
-        double periods = double.Parse(Cell(Run("swim-3a", members: 16, runs: 300), "ours"), CultureInfo.InvariantCulture);
+        var periods = double.Parse(Cell(Run("swim-3a", members: 16, runs: 300), "ours"), CultureInfo.InvariantCulture);
 
         Assert.InRange(periods, 1.58 * 0.87, 1.58 * 1.13);
     }
@@ -77,7 +77,7 @@ public sealed class ScenarioTests
     [Fact]
     public void SwimFigure4_OrderOfTheProtocols_IsThePublishedOne()
     {
-        SimulationTable table = Run("swim-4", members: 17, runs: 5);
+        var table = Run("swim-4", members: 17, runs: 5);
         double[] left = [.. Enumerable.Range(0, 3).Select(row => double.Parse(Cell(table, "left (mean)", row), CultureInfo.InvariantCulture))];
 
         Assert.True(left[0] < left[1], $"suspicion keeps {left[1]}, without it {left[0]} are left");
@@ -87,7 +87,7 @@ public sealed class ScenarioTests
     [Fact]
     public void LifeguardTableFour_PartsOfLifeguard_LeaveTheirPublishedShareOfSwimsFalseDeaths()
     {
-        SimulationTable table = Run("lifeguard-4", members: 16, runs: 1);
+        var table = Run("lifeguard-4", members: 16, runs: 1);
         double[] deaths = [.. Enumerable.Range(0, 6).Select(row => double.Parse(Cell(table, "deaths", row), CultureInfo.InvariantCulture))];
 
         Assert.InRange(deaths[1] / deaths[0], 0.677 / 2, 0.8); // LHA-Probe: without a score of its health it is SWIM, 1
@@ -101,7 +101,7 @@ public sealed class ScenarioTests
     [Fact]
     public void Rapid_FlipFlopAndOneWayLoss_NoHealthyMemberIsRemovedAndAFaultyOneTwiceAtTheMost()
     {
-        SimulationTable table = Run("rapid", members: 100, runs: 4);
+        var table = Run("rapid", members: 100, runs: 4);
 
         Assert.All(Enumerable.Range(0, table.Rows.Count), row => Assert.Equal("0", Cell(table, "deaths of healthy", row)));
         Assert.All(Enumerable.Range(0, table.Rows.Count), row => Assert.InRange(
@@ -111,7 +111,7 @@ public sealed class ScenarioTests
     [Fact]
     public void SwimFigure2_PlainSwim_SendsTwoMessagesAPeriod()
     {
-        SimulationTable table = Run("swim-2", members: 28, runs: 1);
+        var table = Run("swim-2", members: 28, runs: 1);
 
         Assert.InRange(Number(table, "ours"), 1.95, 2.05);
         Assert.InRange(Number(table, "P(< 5)"), 0.97, 1);
@@ -124,8 +124,8 @@ public sealed class ScenarioTests
     [Fact]
     public void LifeguardLatency_SmallerAlpha_IsFasterByThePublishedShare()
     {
-        SimulationTable table = Run("lifeguard-latency", members: 64, runs: 2);
-        double alpha5 = Number(table, "first");
+        var table = Run("lifeguard-latency", members: 64, runs: 2);
+        var alpha5 = Number(table, "first");
 
         Assert.InRange(Number(table, "first", row: 1) / alpha5, 0.85 * 0.93, 0.85 * 1.07);
         Assert.InRange(Number(table, "first", row: 2) / alpha5, 0.57 * 0.8, 0.57 * 1.07);
@@ -134,7 +134,7 @@ public sealed class ScenarioTests
     [Fact]
     public void MissedRumours_OursBesideMemberlists_NobodyIsMissedForLongerThanTwoPeriods()
     {
-        SimulationTable table = Run("missed-rumours", members: 32, runs: 100);
+        var table = Run("missed-rumours", members: 32, runs: 100);
 
         // By the digests, where memberlist's wait for the next exchange of full state.
         Assert.Equal("2", Cell(table, "k"));
@@ -149,7 +149,7 @@ public sealed class ScenarioTests
     [InlineData(32)]
     public void Metadata_WithoutAndWithLoss_IsKnownToAllWithinTwoPeriods(int members)
     {
-        SimulationTable table = Run("metadata", members, runs: 300);
+        var table = Run("metadata", members, runs: 300);
 
         Assert.Equal("10 %", Cell(table, "loss", row: 1));
         Assert.All(Enumerable.Range(0, 2), row => Assert.InRange(Number(table, "max", row), 0, 2));
@@ -165,7 +165,7 @@ public sealed class ScenarioTests
     [Fact]
     public void FarApart_WanProfile_NobodyIsDeclaredDeadButWhoIsGone()
     {
-        SimulationTable table = Run("far-apart", members: 32, runs: 3);
+        var table = Run("far-apart", members: 32, runs: 3);
 
         Assert.All(Enumerable.Range(0, 2), row => Assert.Equal("0", Cell(table, "deaths", row)));
     }
@@ -176,7 +176,7 @@ public sealed class ScenarioTests
     [Fact]
     public void Beacons_ManyReplicas_AreAsFreshAndAsCheapAsTheGoal()
     {
-        SimulationTable table = Run("beacons", members: 16, runs: 1);
+        var table = Run("beacons", members: 16, runs: 1);
 
         Assert.InRange(Number(table, "age p50"), 0, 55);
         Assert.InRange(Number(table, "age p99"), 0, 120);
@@ -186,7 +186,7 @@ public sealed class ScenarioTests
     [Fact]
     public void Restart_HereAndElsewhere_TakesNoLongerThanAJoin()
     {
-        SimulationTable table = Run("restart", members: 32, runs: 20);
+        var table = Run("restart", members: 32, runs: 20);
 
         Assert.All(Enumerable.Range(0, 2), row => Assert.InRange(Pair(table, "seconds", row).Max, 0, 2));
     }
@@ -197,7 +197,7 @@ public sealed class ScenarioTests
     [Fact]
     public void Partition_TenSecondsToAnHour_HealsWithinTen()
     {
-        SimulationTable table = Run("partition", members: 8, runs: 3);
+        var table = Run("partition", members: 8, runs: 3);
 
         Assert.All(Enumerable.Range(0, 3), row => Assert.InRange(Pair(table, "healed after", row).Max, 0, 10));
     }
@@ -205,7 +205,7 @@ public sealed class ScenarioTests
     [Fact]
     public void Run_BrokenInvariant_TellsTheCommandThatBreaksItAgain()
     {
-        InvalidOperationException failure = Assert.Throws<InvalidOperationException>(
+        var failure = Assert.Throws<InvalidOperationException>(
             static () => MembershipScenarios.Run(new Broken(), new ScenarioSettings { Members = 3, Seed = 7, Profile = "fast" }));
 
         Assert.Contains("(seed=7, at 00:00:00, 1 members", failure.Message, StringComparison.Ordinal);
@@ -224,7 +224,7 @@ public sealed class ScenarioTests
     [Fact]
     public void Run_UnknownScenario_NamesItAndWhatIsAllowed()
     {
-        ArgumentException refusal = Assert.Throws<ArgumentException>(() => MembershipScenarios.Run("nonsense", new ScenarioSettings()));
+        var refusal = Assert.Throws<ArgumentException>(() => MembershipScenarios.Run("nonsense", new ScenarioSettings()));
 
         Assert.Contains("'nonsense'", refusal.Message, StringComparison.Ordinal);
         Assert.Contains("host-lost", refusal.Message, StringComparison.Ordinal);
@@ -239,7 +239,7 @@ public sealed class ScenarioTests
 
     private static (double Median, double Max) Pair(SimulationTable table, string column, int row = 0)
     {
-        string[] parts = Cell(table, column, row).Split(" / ");
+        var parts = Cell(table, column, row).Split(" / ");
         return (double.Parse(parts[0], CultureInfo.InvariantCulture), double.Parse(parts[1], CultureInfo.InvariantCulture));
     }
 

@@ -12,8 +12,8 @@ public sealed class SenseTests
     [Fact]
     public void Timers_LateByLessThanAPeriod_CostHealth()
     {
-        MembershipWorld world = Settled(5);
-        SimulatedMember late = world.Members[2];
+        var world = Settled(5);
+        var late = world.Members[2];
         Assert.Equal(0, late.Core.Health);
 
         late.RunsFrom = late.Core.NextDue + world.Options.DirectTimeout;
@@ -28,19 +28,19 @@ public sealed class SenseTests
     [InlineData(false)] // what it is good for: without it, the probes in flight accuse whoever is first
     public void Standstill_ProbesWereInFlight_ListensForAPeriodAndAccusesNobody(bool careful)
     {
-        int accusations = 0;
-        int standstills = 0;
+        var accusations = 0;
+        var standstills = 0;
         for (ulong seed = 1; seed <= 20; seed++)
         {
-            MembershipWorld world = Settled(5, seed, careful ? ProtocolVariant.Full : ProtocolVariant.Full with { Caution = false });
-            SimulatedMember member = world.Members[2];
+            var world = Settled(5, seed, careful ? ProtocolVariant.Full : ProtocolVariant.Full with { Caution = false });
+            var member = world.Members[2];
             // In the middle of a probe's indirect round, whose answers are lost, as is all that came meanwhile: a suspended machine has no socket buffer.
             world.Passes = (_, to) => to != member;
             world.RunUntil(() => member.Core.ProbesInFlight > 0, 2 * Second);
             world.RunFor(world.Options.DirectTimeout + world.Options.IndirectTimeout / 2);
             member.RunsFrom = world.Now + 5 * Second;
             world.RunFor(5 * Second);
-            TimeSpan woke = world.Now;
+            var woke = world.Now;
             world.Passes = static (_, _) => true;
             world.RunFor(0.9 * Second);
             standstills += member.Events.Count(e => e.What == CoreEvent.WokeUp);
@@ -57,13 +57,13 @@ public sealed class SenseTests
     [Fact]
     public void Probe_HostIsGoneAndHelpersSaySo_CostsNoHealth_HelpersGoneTooCostSome()
     {
-        MembershipWorld nacked = Settled(5);
+        var nacked = Settled(5);
         nacked.Members[4].HostLost = true;
         nacked.RunFor(3 * Second);
         Assert.All(nacked.Running, static member => Assert.Equal(0, member.Core.Health));
 
-        MembershipWorld silent = Settled(5);
-        foreach (SimulatedMember member in silent.Members.Skip(2))
+        var silent = Settled(5);
+        foreach (var member in silent.Members.Skip(2))
             member.HostLost = true;
         Assert.True(silent.RunUntil(() => silent.Members[0].Core.Health > 0 && silent.Members[1].Core.Health > 0, 5 * Second), "missing nacks cost nothing");
     }
@@ -74,14 +74,14 @@ public sealed class SenseTests
     {
         const int PointsOfDelays = 4;
         var gaps = new List<TimeSpan>();
-        int count = 0;
+        var count = 0;
         for (ulong seed = 1; seed <= 5; seed++)
         {
-            MembershipWorld world = Settled(16, seed);
-            (SimulatedMember member, SimulatedMember friend) = (world.Members[0], world.Members[1]);
+            var world = Settled(16, seed);
+            (var member, var friend) = (world.Members[0], world.Members[1]);
             world.Passes = (from, to) => to != member || from == friend;
-            TimeSpan start = world.Now;
-            for (int second = 0; second < 20; second++)
+            var start = world.Now;
+            for (var second = 0; second < 20; second++)
             {
                 world.Do(member, static (core, now) => core.NoteDelay(10 * Second, now));
                 world.RunFor(Second);
@@ -98,15 +98,15 @@ public sealed class SenseTests
     [Fact]
     public void Metadata_OfASuspect_DoesNotEndTheSuspicion()
     {
-        MembershipWorld world = Settled(5);
-        (SimulatedMember viewer, SimulatedMember suspect) = (world.Members[0], world.Members[3]);
+        var world = Settled(5);
+        (var viewer, var suspect) = (world.Members[0], world.Members[3]);
         // Whoever has the news keeps it until the suspect is silent.
         world.Passes = (from, to) => to != viewer && from != viewer;
         world.Do(suspect, static (core, now) => core.UpdateMetadata([7], now));
         world.RunFor(0.3 * Second);
         world.Passes = static (_, _) => true;
         suspect.RunsFrom = world.Now + 10 * Second;
-        byte[] known = viewer.View(suspect.Name)!.Metadata;
+        var known = viewer.View(suspect.Name)!.Metadata;
         Assert.True(world.RunUntil(() => viewer.StateOf(suspect.Name) == MemberState.Suspect, 10 * Second), "it is not suspected");
         Assert.True(
             world.RunUntil(() => !ReferenceEquals(viewer.View(suspect.Name)!.Metadata, known) || known.Length > 0, 2 * Second), "the news does not come");
@@ -121,8 +121,8 @@ public sealed class SenseTests
     [InlineData(false)] // what it is good for
     public void Probe_DatagramsAreLostAndStreamsPass_MemberStaysAliveWhereStreamsAreAsked(bool asksByStream)
     {
-        MembershipWorld world = Settled(5, variant: ProtocolVariant.Full with { StreamProbes = asksByStream });
-        SimulatedMember unheard = world.Members[2];
+        var world = Settled(5, variant: ProtocolVariant.Full with { StreamProbes = asksByStream });
+        var unheard = world.Members[2];
 
         world.DatagramPasses = (from, to) => from != unheard && to != unheard;
         world.RunFor(60 * Second);
@@ -137,17 +137,17 @@ public sealed class SenseTests
     [InlineData(false)] // what it is good for
     public void Probe_SuspectThatMissedTheRumour_RefutesInOneRoundTripWhereThePingTellsIt(bool buddy)
     {
-        MembershipWorld world = Settled(5, variant: ProtocolVariant.Full with { Buddy = buddy, StreamProbes = false });
-        (SimulatedMember suspect, SimulatedMember asking) = (world.Members[3], world.Members[0]);
+        var world = Settled(5, variant: ProtocolVariant.Full with { Buddy = buddy, StreamProbes = false });
+        (var suspect, var asking) = (world.Members[3], world.Members[0]);
         world.Passes = (from, to) => from != suspect && to != suspect;
         Assert.True(world.RunUntil(() => asking.StateOf(suspect.Name) == MemberState.Suspect, 10 * Second), "it is not suspected");
         world.RunFor(0.8 * Second);
         Assert.Equal(MemberState.Suspect, asking.StateOf(suspect.Name));
 
-        int told = 0;
+        var told = 0;
         world.Passes = (from, to) =>
         {
-            bool passes = (from == asking && to == suspect && told == 0) || (from == suspect && to == asking);
+            var passes = (from == asking && to == suspect && told == 0) || (from == suspect && to == asking);
             told += passes && to == suspect ? 1 : 0;
             return passes || (from != suspect && to != suspect);
         };
@@ -166,7 +166,7 @@ public sealed class SenseTests
         world.RunFor(3 * Second);
         Assert.True(world.Agree());
 
-        SimulatedMember fifth = world.Start("m-4", at: null, world.Members[0]);
+        var fifth = world.Start("m-4", at: null, world.Members[0]);
         world.RunFor(10 * Second);
 
         Assert.All(world.Members.Take(4), member => Assert.Null(member.View(fifth.Name)));

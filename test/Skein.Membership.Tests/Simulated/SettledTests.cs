@@ -9,7 +9,7 @@ public sealed class SettledTests
     [Fact]
     public void StartSettled_ManyMembers_AgreeAtOnceAndStayAtRest()
     {
-        MembershipWorld world = Settled(300);
+        var world = Settled(300);
         Assert.True(world.Agree(), "the views differ");
 
         world.RunFor(TimeSpan.FromSeconds(30));
@@ -21,7 +21,7 @@ public sealed class SettledTests
     [Fact]
     public void StartSettled_OneCrashes_IsDeadEverywhere()
     {
-        MembershipWorld world = Settled(300);
+        var world = Settled(300);
         world.Members[7].HostLost = true;
 
         Assert.True(world.RunUntil(world.Agree, TimeSpan.FromSeconds(10)), "somebody does not know");
@@ -31,11 +31,11 @@ public sealed class SettledTests
     [Fact]
     public void StartSettled_EachPairOfMembers_CostsEightyBytesAtTheMost()
     {
-        long before = GC.GetAllocatedBytesForCurrentThread();
+        var before = GC.GetAllocatedBytesForCurrentThread();
         Settled(500);
-        long small = GC.GetAllocatedBytesForCurrentThread() - before;
+        var small = GC.GetAllocatedBytesForCurrentThread() - before;
         Settled(1000);
-        long large = GC.GetAllocatedBytesForCurrentThread() - before - small;
+        var large = GC.GetAllocatedBytesForCurrentThread() - before - small;
 
         // What grows with the members alone is as much in two small groups as in the large one.
         Assert.InRange((large - 2 * small) / (1000 * 1000 - 2 * 500 * 500), 40, 80);

@@ -15,10 +15,10 @@ public sealed class TombstoneTests
     [Fact]
     public void Restart_AfterItsTombstoneIsForgotten_IsAMemberAgain()
     {
-        SimulatedMember old = FormAndBury(5);
+        var old = FormAndBury(5);
         Assert.True(_world.RunUntil(() => IsForgotten(old), Forgotten), "it is still remembered");
 
-        SimulatedMember next = _world.Start(old.Name, at: old, _world.Members[0]);
+        var next = _world.Start(old.Name, at: old, _world.Members[0]);
 
         Assert.True(_world.RunUntil(() => _world.Running.All(member => member.StateOf(next.Name) == MemberState.Alive), Second), "the new life is not seen");
         Assert.True(_world.Running.All(member => member.View(next.Name)!.Generation == next.Core.Table.Self.Generation));
@@ -27,12 +27,12 @@ public sealed class TombstoneTests
     [Fact]
     public void Tombstone_NewcomersLearnItFromNewcomers_IsForgottenByAllAtTheSameTime()
     {
-        SimulatedMember gone = FormAndBury(5);
-        TimeSpan buried = _world.Now;
-        for (int i = 0; i < 4; i++)
+        var gone = FormAndBury(5);
+        var buried = _world.Now;
+        for (var i = 0; i < 4; i++)
         {
             _world.RunFor(10 * Second);
-            SimulatedMember newcomer = _world.Start($"new-{i}", at: null, _world.Members[^1]);
+            var newcomer = _world.Start($"new-{i}", at: null, _world.Members[^1]);
             _world.RunFor(Second);
             Assert.Equal(MemberState.Dead, newcomer.StateOf(gone.Name));
         }
@@ -45,10 +45,10 @@ public sealed class TombstoneTests
     [Fact]
     public void Tombstone_ForgottenByOneOnly_IsNotTaughtAgain()
     {
-        SimulatedMember gone = FormAndBury(2);
+        var gone = FormAndBury(2);
         Assert.True(_world.RunUntil(() => _world.Running.Any(member => member.View(gone.Name) is null), Forgotten), "nobody forgot it");
-        SimulatedMember early = _world.Running.First(member => member.View(gone.Name) is null);
-        SimulatedMember late = _world.Running.First(member => member.View(gone.Name) is not null);
+        var early = _world.Running.First(member => member.View(gone.Name) is null);
+        var late = _world.Running.First(member => member.View(gone.Name) is not null);
 
         _world.Do(early, (core, now) => core.Synchronize(late.Address, now));
         _world.RunFor(Second / 10);
@@ -60,7 +60,7 @@ public sealed class TombstoneTests
     public void StaleLife_OfOneWhoWasAwayUntilAllHadForgotten_IsDeadAgainWithinADetection()
     {
         Form(5);
-        (SimulatedMember gone, SimulatedMember away) = (_world.Members[2], _world.Members[3]);
+        (var gone, var away) = (_world.Members[2], _world.Members[3]);
         away.RunsFrom = _world.Now + TimeSpan.FromMinutes(3);
         _world.Passes = (_, to) => to != away;
         gone.HostLost = true;
@@ -81,7 +81,7 @@ public sealed class TombstoneTests
         var world = new MembershipWorld(seed: 9, ProtocolOptions.Lan with { MaxTombstones = 16 });
         world.StartMany(30);
         world.RunFor(5 * Second);
-        for (int i = 1; i <= 25; i++)
+        for (var i = 1; i <= 25; i++)
         {
             world.Members[i].Crashed = true;
             world.RunFor(Second);
@@ -97,7 +97,7 @@ public sealed class TombstoneTests
     private SimulatedMember FormAndBury(int others)
     {
         Form(others + 1);
-        SimulatedMember gone = _world.Members[1];
+        var gone = _world.Members[1];
         gone.Crashed = true;
         Assert.True(_world.RunUntil(() => Seen(gone, MemberState.Dead), 5 * Second), "it is not dead everywhere");
         return gone;

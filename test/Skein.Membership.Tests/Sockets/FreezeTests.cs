@@ -18,17 +18,17 @@ public sealed class FreezeTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "signals are sent by their Linux numbers");
-        for (int i = 0; i < 4; i++)
+        for (var i = 0; i < 4; i++)
             _members.Add(await StartAsync($"here-{i}"));
-        foreach (IMembership viewer in _members)
+        foreach (var viewer in _members)
             _ = FollowAsync(viewer);
     }
 
     public async ValueTask DisposeAsync()
     {
-        foreach (MemberProcess process in _processes)
+        foreach (var process in _processes)
             process.Dispose();
-        foreach (IMembership member in _members)
+        foreach (var member in _members)
             await member.DisposeAsync();
         _deadline.Dispose();
     }
@@ -44,8 +44,8 @@ public sealed class FreezeTests : IAsyncLifetime
 
     private async Task StayAsync(TimeSpan length)
     {
-        MemberProcess process = await JoinAsync(Name(length));
-        Member before = Seen(length);
+        var process = await JoinAsync(Name(length));
+        var before = Seen(length);
         process.Freeze();
         await Task.Delay(length, TimeProvider.System, _deadline.Token);
         process.Thaw();
@@ -57,10 +57,10 @@ public sealed class FreezeTests : IAsyncLifetime
 
     private async Task ReturnAsync(TimeSpan length)
     {
-        MemberProcess process = await JoinAsync(Name(length));
-        Member before = Seen(length);
+        var process = await JoinAsync(Name(length));
+        var before = Seen(length);
         process.Freeze();
-        Task over = Task.Delay(length, TimeProvider.System, _deadline.Token);
+        var over = Task.Delay(length, TimeProvider.System, _deadline.Token);
         await WaitForAllAsync(length, static member => member.State == MemberState.Dead);
         // Its kernel still answers connections: only silence can have been the evidence.
         Assert.All(_members, viewer => Assert.Equal(DeathCause.Silent, viewer.Current.Find(Name(length))!.Death));
@@ -77,16 +77,16 @@ public sealed class FreezeTests : IAsyncLifetime
 
     private async Task WaitForAllAsync(TimeSpan length, Func<Member, bool> condition)
     {
-        foreach (IMembership viewer in _members)
+        foreach (var viewer in _members)
             await Group.WaitAsync(viewer, Name(length), condition, _deadline.Token);
     }
 
     private async Task FollowAsync(IMembership viewer)
     {
-        MembershipSnapshot snapshot = viewer.Current;
+        var snapshot = viewer.Current;
         while (!_deadline.IsCancellationRequested)
         {
-            foreach (Member member in snapshot.Members.Where(static member => member.State == MemberState.Dead))
+            foreach (var member in snapshot.Members.Where(static member => member.State == MemberState.Dead))
                 _deaths.Enqueue(member.Name);
             try
             {
@@ -102,9 +102,9 @@ public sealed class FreezeTests : IAsyncLifetime
 
     private async Task<MemberProcess> JoinAsync(string name)
     {
-        MemberProcess process = MemberProcess.Start(name, _members[0].LocalEndPoint);
+        var process = MemberProcess.Start(name, _members[0].LocalEndPoint);
         _processes.Add(process);
-        foreach (IMembership viewer in _members)
+        foreach (var viewer in _members)
             await Group.WaitAsync(viewer, name, static member => member.IsLive, _deadline.Token);
         return process;
     }

@@ -8,7 +8,7 @@ internal static class Group
     /// <summary>Waits until one member sees another one as wanted; answers it.</summary>
     public static async Task<Member> WaitAsync(IMembership at, string name, Func<Member, bool> condition, CancellationToken deadline)
     {
-        MembershipSnapshot snapshot = at.Current;
+        var snapshot = at.Current;
         try
         {
             while (snapshot.Find(name) is not { } member || !condition(member))

@@ -29,7 +29,7 @@ public sealed class LargeGroupTests : IAsyncDisposable
     [Fact]
     public async Task Group_StarvedOfProcessorTime_LosesNobodyAndThenFindsTheOneThatCrashed()
     {
-        long start = TimeProvider.System.GetTimestamp();
+        var start = TimeProvider.System.GetTimestamp();
         _members.Add(await StartAsync(0));
         _members.AddRange(await Task.WhenAll(Enumerable.Range(1, Members - 1).Select(StartAsync)));
         await WaitForAllAsync(static snapshot => snapshot.Members.Length == Members && snapshot.Members.All(static member => member.IsLive));
@@ -40,8 +40,8 @@ public sealed class LargeGroupTests : IAsyncDisposable
         await ProcessorLoad.RunAsync(ProtocolOptions.Lan.SuspicionMin * ProtocolOptions.Lan.SuspicionMaxFactor + TimeSpan.FromSeconds(3), _deadline.Token);
         Assert.Empty(_deaths.All);
 
-        IMembership victim = _members[Members / 2];
-        string name = victim.Current.Self.Name;
+        var victim = _members[Members / 2];
+        var name = victim.Current.Self.Name;
         _members.Remove(victim);
         start = TimeProvider.System.GetTimestamp();
         await victim.DisposeAsync();
@@ -54,9 +54,9 @@ public sealed class LargeGroupTests : IAsyncDisposable
     /// <summary>Time is what is tested here: the group has to go through it.</summary>
     private async Task RestAsync(TimeSpan time)
     {
-        TimeSpan processor = Process.GetCurrentProcess().TotalProcessorTime;
+        var processor = Process.GetCurrentProcess().TotalProcessorTime;
         await Task.Delay(time, TimeProvider.System, _deadline.Token);
-        TimeSpan used = Process.GetCurrentProcess().TotalProcessorTime - processor;
+        var used = Process.GetCurrentProcess().TotalProcessorTime - processor;
         TestContext.Current.TestOutputHelper?.WriteLine($"processor time in {time}: {used.TotalMilliseconds / time.TotalSeconds / Members:f2} ms/s a member");
     }
 
@@ -65,9 +65,9 @@ public sealed class LargeGroupTests : IAsyncDisposable
 
     private async Task WaitForAllAsync(Func<MembershipSnapshot, bool> condition)
     {
-        foreach (IMembership viewer in _members)
+        foreach (var viewer in _members)
         {
-            MembershipSnapshot snapshot = viewer.Current;
+            var snapshot = viewer.Current;
             while (!condition(snapshot))
                 snapshot = await viewer.WaitForChangeAsync(snapshot.Version, _deadline.Token);
         }

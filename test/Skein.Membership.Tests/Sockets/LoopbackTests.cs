@@ -16,7 +16,7 @@ public sealed class LoopbackTests : IAsyncLifetime
 
     public async ValueTask DisposeAsync()
     {
-        foreach (IMembership member in _members)
+        foreach (var member in _members)
             await member.DisposeAsync();
         _deadline.Dispose();
     }
@@ -24,10 +24,10 @@ public sealed class LoopbackTests : IAsyncLifetime
     [Fact]
     public async Task Start_TwoMembersOnFreePorts_SeeEachOthersMetadata()
     {
-        IMembership gateway = await StartAsync("gateway-1", Roles.Gateway);
-        IMembership replica = await StartAsync("replica-1", Roles.Replica, gateway);
+        var gateway = await StartAsync("gateway-1", Roles.Gateway);
+        var replica = await StartAsync("replica-1", Roles.Replica, gateway);
 
-        Member seen = await WaitAsync(gateway, "replica-1", member => member.State == MemberState.Alive);
+        var seen = await WaitAsync(gateway, "replica-1", member => member.State == MemberState.Alive);
         Assert.Equal(Roles.Replica, seen.Role);
         Assert.Equal(["tiny"], seen.Metadata.Models);
         Assert.Equal(replica.LocalEndPoint, seen.Gossip);
@@ -37,8 +37,8 @@ public sealed class LoopbackTests : IAsyncLifetime
     [Fact]
     public async Task UpdateMetadataAndLoad_ReachTheOthers()
     {
-        IMembership gateway = await StartAsync("gateway-1", Roles.Gateway);
-        IMembership replica = await StartAsync("replica-1", Roles.Replica, gateway);
+        var gateway = await StartAsync("gateway-1", Roles.Gateway);
+        var replica = await StartAsync("replica-1", Roles.Replica, gateway);
 
         replica.UpdateMetadata(new MemberMetadata { Role = Roles.Replica, Draining = true });
         replica.UpdateLoad(inFlight: 7, queued: 2);
@@ -49,16 +49,16 @@ public sealed class LoopbackTests : IAsyncLifetime
     [Fact]
     public async Task UpdateLoad_BeaconsToGateways_AreThereWithoutGossip()
     {
-        IMembership gateway = await StartAsync("gateway-1", Roles.Gateway);
-        MembershipOptions options = Options("replica-1") with { Seeds = [gateway.LocalEndPoint.ToString()], BeaconsTo = Roles.Gateway };
-        IMembership replica = await StartAsync(options, Roles.Replica);
+        var gateway = await StartAsync("gateway-1", Roles.Gateway);
+        var options = Options("replica-1") with { Seeds = [gateway.LocalEndPoint.ToString()], BeaconsTo = Roles.Gateway };
+        var replica = await StartAsync(options, Roles.Replica);
         await WaitAsync(replica, "gateway-1", member => member.IsLive);
         await WaitAsync(gateway, "replica-1", member => member.IsLive);
 
         replica.UpdateLoad(inFlight: 5, queued: 1);
 
         await WaitAsync(gateway, "replica-1", member => member.InFlight == 5);
-        Assert.True(gateway.TryGetBeacon("replica-1", out LoadBeacon? beacon));
+        Assert.True(gateway.TryGetBeacon("replica-1", out var beacon));
         Assert.Equal((5, 1), (beacon.InFlight, beacon.Queued));
         Assert.False(replica.TryGetBeacon("gateway-1", out _));
     }
@@ -66,15 +66,15 @@ public sealed class LoopbackTests : IAsyncLifetime
     [Fact]
     public async Task Start_WithKeys_GroupsOnlyWithTheSameKeysAndRotates()
     {
-        (string first, string second) = (GossipKeys.NewKey(), GossipKeys.NewKey());
-        IMembership gateway = await StartAsync(Options("gateway-1") with { Keys = GossipKeys.Parse(first) }, Roles.Gateway);
-        string seed = gateway.LocalEndPoint.ToString();
-        IMembership stranger = await StartAsync(Options("stranger") with { Seeds = [seed] }, Roles.Replica);
-        IMembership replica = await StartAsync(Options("replica-1") with { Seeds = [seed], Keys = GossipKeys.Parse(first) }, Roles.Replica);
+        (var first, var second) = (GossipKeys.NewKey(), GossipKeys.NewKey());
+        var gateway = await StartAsync(Options("gateway-1") with { Keys = GossipKeys.Parse(first) }, Roles.Gateway);
+        var seed = gateway.LocalEndPoint.ToString();
+        var stranger = await StartAsync(Options("stranger") with { Seeds = [seed] }, Roles.Replica);
+        var replica = await StartAsync(Options("replica-1") with { Seeds = [seed], Keys = GossipKeys.Parse(first) }, Roles.Replica);
         await WaitAsync(gateway, "replica-1", member => member.IsLive);
 
-        foreach (string keys in new[] { $"{first}\n{second}", $"{second}\n{first}", second })
-            foreach (IMembership member in new[] { gateway, replica })
+        foreach (var keys in new[] { $"{first}\n{second}", $"{second}\n{first}", second })
+            foreach (var member in new[] { gateway, replica })
                 member.UseKeys(GossipKeys.Parse(keys));
         replica.UpdateLoad(9, 9);
 
@@ -88,9 +88,9 @@ public sealed class LoopbackTests : IAsyncLifetime
     [Fact]
     public async Task Start_SeedWithAnotherKeyOrCluster_TellsTheOperatorsOfBoth()
     {
-        (string right, string wrong) = (GossipKeys.NewKey(), GossipKeys.NewKey());
-        IMembership gateway = await StartAsync(Options("gateway-1") with { Keys = GossipKeys.Parse(right) }, Roles.Gateway);
-        MembershipOptions options = Options("replica-1") with { Seeds = [gateway.LocalEndPoint.ToString()] };
+        (var right, var wrong) = (GossipKeys.NewKey(), GossipKeys.NewKey());
+        var gateway = await StartAsync(Options("gateway-1") with { Keys = GossipKeys.Parse(right) }, Roles.Gateway);
+        var options = Options("replica-1") with { Seeds = [gateway.LocalEndPoint.ToString()] };
         (MembershipOptions Options, string Problem, DropCause Cause)[] mistakes =
         [
             (options with { Keys = GossipKeys.Parse(wrong) }, $"it answers with gossip key {GossipKeys.Parse(right).Ids[0]}", DropCause.UnknownKey),
@@ -98,13 +98,13 @@ public sealed class LoopbackTests : IAsyncLifetime
             (options, "it answers sealed with a gossip key", DropCause.SealMissing),
             (options with { Cluster = "other", Keys = GossipKeys.Parse(right) }, "cluster with another name", DropCause.Cluster),
         ];
-        foreach ((MembershipOptions mistaken, string problem, DropCause cause) in mistakes)
+        foreach ((var mistaken, var problem, var cause) in mistakes)
         {
-            long before = gateway.CountDropped(cause);
+            var before = gateway.CountDropped(cause);
 
-            IMembership replica = await StartAsync(mistaken, Roles.Replica);
+            var replica = await StartAsync(mistaken, Roles.Replica);
 
-            MembershipSnapshot snapshot = replica.Current;
+            var snapshot = replica.Current;
             while (snapshot.Seeds[0].Problem is null)
                 snapshot = await replica.WaitForChangeAsync(snapshot.Version, _deadline.Token);
             Assert.Contains(problem, snapshot.Seeds[0].Problem, StringComparison.Ordinal);
@@ -116,8 +116,8 @@ public sealed class LoopbackTests : IAsyncLifetime
     [Fact]
     public async Task Leave_OthersSeeLeft()
     {
-        IMembership gateway = await StartAsync("gateway-1", Roles.Gateway);
-        IMembership replica = await StartAsync("replica-1", Roles.Replica, gateway);
+        var gateway = await StartAsync("gateway-1", Roles.Gateway);
+        var replica = await StartAsync("replica-1", Roles.Replica, gateway);
         await WaitAsync(gateway, "replica-1", member => member.IsLive);
 
         await replica.LeaveAsync(_deadline.Token);
@@ -128,28 +128,28 @@ public sealed class LoopbackTests : IAsyncLifetime
     [Fact]
     public async Task Crash_AfterProbeNow_IsDeadByRefusalAndNotByTheWindow()
     {
-        IMembership gateway = await StartAsync("gateway-1", Roles.Gateway);
-        IMembership replica = await StartAsync("replica-1", Roles.Replica, gateway);
+        var gateway = await StartAsync("gateway-1", Roles.Gateway);
+        var replica = await StartAsync("replica-1", Roles.Replica, gateway);
         await WaitAsync(gateway, "replica-1", member => member.IsLive);
 
         await replica.DisposeAsync();
         gateway.ProbeNow("replica-1");
 
-        Member dead = await WaitAsync(gateway, "replica-1", member => member.State == MemberState.Dead);
+        var dead = await WaitAsync(gateway, "replica-1", member => member.State == MemberState.Dead);
         Assert.Equal(DeathCause.Refused, dead.Death);
     }
 
     [Fact]
     public async Task Restart_SameNameOtherPort_IsBackWithAHigherGeneration()
     {
-        IMembership gateway = await StartAsync("gateway-1", Roles.Gateway);
-        IMembership first = await StartAsync("replica-1", Roles.Replica, gateway);
-        Member before = await WaitAsync(gateway, "replica-1", member => member.IsLive);
+        var gateway = await StartAsync("gateway-1", Roles.Gateway);
+        var first = await StartAsync("replica-1", Roles.Replica, gateway);
+        var before = await WaitAsync(gateway, "replica-1", member => member.IsLive);
         await first.DisposeAsync();
 
-        IMembership second = await StartAsync("replica-1", Roles.Replica, gateway);
+        var second = await StartAsync("replica-1", Roles.Replica, gateway);
 
-        Member after = await WaitAsync(gateway, "replica-1", member => member.Generation > before.Generation);
+        var after = await WaitAsync(gateway, "replica-1", member => member.Generation > before.Generation);
         Assert.Equal(second.LocalEndPoint, after.Gossip);
         Assert.True(after.IsLive);
     }
@@ -157,11 +157,11 @@ public sealed class LoopbackTests : IAsyncLifetime
     [Fact]
     public async Task Start_NameAnswersElsewhere_IsRefusedByName()
     {
-        IMembership gateway = await StartAsync("gateway-1", Roles.Gateway);
-        IMembership holder = await StartAsync("replica-1", Roles.Replica, gateway);
+        var gateway = await StartAsync("gateway-1", Roles.Gateway);
+        var holder = await StartAsync("replica-1", Roles.Replica, gateway);
         await WaitAsync(gateway, "replica-1", member => member.IsLive);
 
-        MembershipException refusal = await Assert.ThrowsAsync<MembershipException>(() => StartAsync("replica-1", Roles.Replica, gateway));
+        var refusal = await Assert.ThrowsAsync<MembershipException>(() => StartAsync("replica-1", Roles.Replica, gateway));
 
         Assert.Equal(MembershipError.NameTaken, refusal.Error);
         Assert.Contains("'replica-1'", refusal.Message, StringComparison.Ordinal);
@@ -172,9 +172,9 @@ public sealed class LoopbackTests : IAsyncLifetime
     [Fact]
     public async Task Start_PortInUse_IsRefusedByAddress()
     {
-        IMembership holder = await StartAsync("gateway-1", Roles.Gateway);
+        var holder = await StartAsync("gateway-1", Roles.Gateway);
 
-        MembershipException refusal = await Assert.ThrowsAsync<MembershipException>(() => MembershipService.StartAsync(
+        var refusal = await Assert.ThrowsAsync<MembershipException>(() => MembershipService.StartAsync(
             Options("other") with { Bind = holder.LocalEndPoint }, new MemberMetadata(), TimeProvider.System, NullLoggerFactory.Instance, _deadline.Token));
 
         Assert.Equal(MembershipError.AddressInUse, refusal.Error);
@@ -187,9 +187,9 @@ public sealed class LoopbackTests : IAsyncLifetime
         using var unused = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         unused.Bind(new IPEndPoint(IPAddress.Loopback, 0));
 
-        IMembership member = await StartAsync(Options("lonely") with { Seeds = [unused.LocalEndPoint!.ToString()!] }, Roles.Gateway);
+        var member = await StartAsync(Options("lonely") with { Seeds = [unused.LocalEndPoint!.ToString()!] }, Roles.Gateway);
 
-        MembershipSnapshot snapshot = member.Current;
+        var snapshot = member.Current;
         while (snapshot.Seeds[0].Problem is null)
             snapshot = await member.WaitForChangeAsync(snapshot.Version, _deadline.Token);
         Assert.Equal("nobody listens there", snapshot.Seeds[0].Problem);
@@ -201,7 +201,7 @@ public sealed class LoopbackTests : IAsyncLifetime
     private async Task<IMembership> StartAsync(MembershipOptions options, string role)
     {
         var metadata = new MemberMetadata { Role = role, Models = { "tiny" } };
-        IMembership member = await MembershipService.StartAsync(
+        var member = await MembershipService.StartAsync(
             options, metadata, TimeProvider.System, NullLoggerFactory.Instance, _deadline.Token);
         _members.Add(member);
         return member;

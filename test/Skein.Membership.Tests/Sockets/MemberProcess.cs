@@ -15,7 +15,7 @@ internal sealed record SeenMember(string Name, MemberState State, ulong Generati
 
     public static SeenMember Parse(string line)
     {
-        string[] words = line.Split(' ');
+        var words = line.Split(' ');
         return new SeenMember(words[0], Enum.Parse<MemberState>(words[1]), ulong.Parse(words[2], CultureInfo.InvariantCulture), uint.Parse(words[3], CultureInfo.InvariantCulture));
     }
 }
@@ -97,7 +97,7 @@ internal sealed class MemberProcess : IDisposable
     {
         if (line is null)
             return;
-        SeenMember seen = SeenMember.Parse(line);
+        var seen = SeenMember.Parse(line);
         _history.Enqueue(seen);
         _view[seen.Name] = seen;
     }
@@ -125,7 +125,7 @@ internal sealed class MemberProcess : IDisposable
             Keys = GossipKeys.Parse(Environment.GetEnvironmentVariable(KeyVariable)!),
             Protocol = ProtocolOptions.Lan with { SuspicionMin = TimeSpan.Parse(Environment.GetEnvironmentVariable(WindowVariable)!, CultureInfo.InvariantCulture) },
         };
-        await using IMembership member = await MembershipService.StartAsync(
+        await using var member = await MembershipService.StartAsync(
             options, new MemberMetadata(), TimeProvider.System, NullLoggerFactory.Instance, CancellationToken.None);
         _ = TellAsync(member);
         await Console.In.ReadToEndAsync();
@@ -135,14 +135,14 @@ internal sealed class MemberProcess : IDisposable
     private static async Task TellAsync(IMembership member)
     {
         var told = new Dictionary<string, string>(StringComparer.Ordinal);
-        MembershipSnapshot snapshot = member.Current;
+        var snapshot = member.Current;
         try
         {
             while (true)
             {
-                foreach (Member seen in snapshot.Members)
+                foreach (var seen in snapshot.Members)
                 {
-                    string line = new SeenMember(seen.Name, seen.State, seen.Generation, seen.Incarnation).ToLine();
+                    var line = new SeenMember(seen.Name, seen.State, seen.Generation, seen.Incarnation).ToLine();
                     if (told.GetValueOrDefault(seen.Name) == line)
                         continue;
                     told[seen.Name] = line;

@@ -16,15 +16,15 @@ public sealed class ProcessTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "signals are sent by their Linux numbers");
-        for (int i = 0; i < 3; i++)
+        for (var i = 0; i < 3; i++)
             _members.Add(await StartAsync($"here-{i}"));
     }
 
     public async ValueTask DisposeAsync()
     {
-        foreach (MemberProcess process in _processes)
+        foreach (var process in _processes)
             process.Dispose();
-        foreach (IMembership member in _members)
+        foreach (var member in _members)
             await member.DisposeAsync();
         _deadline.Dispose();
     }
@@ -32,16 +32,16 @@ public sealed class ProcessTests : IAsyncLifetime
     [Fact]
     public async Task Kill9_IsDeadEverywhere_AndBackAtOnce()
     {
-        MemberProcess process = await JoinAsync("there");
-        ulong generation = _members[0].Current.Find("there")!.Generation;
+        var process = await JoinAsync("there");
+        var generation = _members[0].Current.Find("there")!.Generation;
         await WaitUntilWatchedAsync("there");
-        long start = TimeProvider.System.GetTimestamp();
+        var start = TimeProvider.System.GetTimestamp();
 
         process.Kill();
         await WaitForAllAsync("there", member => member.State == MemberState.Dead);
         Assert.All(_members, static viewer => Assert.Equal(DeathCause.Refused, viewer.Current.Find("there")!.Death));
 
-        TimeSpan detected = TimeProvider.System.GetElapsedTime(start);
+        var detected = TimeProvider.System.GetElapsedTime(start);
         TestContext.Current.TestOutputHelper?.WriteLine($"dead everywhere after {detected.TotalMilliseconds:f0} ms");
         await JoinAsync("there");
         await WaitForAllAsync("there", member => member.IsLive && member.Generation > generation);
@@ -51,21 +51,21 @@ public sealed class ProcessTests : IAsyncLifetime
     [Fact]
     public async Task Kill9_WatchersTurnToOthers_AndTheGroupGoesOn()
     {
-        for (int round = 0; round < 3; round++)
+        for (var round = 0; round < 3; round++)
         {
-            MemberProcess process = await JoinAsync($"there-{round}");
+            var process = await JoinAsync($"there-{round}");
             await WaitUntilWatchedAsync($"there-{round}");
             process.Kill();
             await WaitForAllAsync($"there-{round}", member => member.State == MemberState.Dead);
         }
         // Each connection that broke is replaced by one to the next that lives.
-        foreach (IMembership member in _members)
+        foreach (var member in _members)
             await WaitUntilWatchedAsync(member.Current.Self.Name);
 
-        for (int i = 0; i < _members.Count; i++)
+        for (var i = 0; i < _members.Count; i++)
             _members[i].UpdateLoad(inFlight: 100 + i, queued: 0);
 
-        for (int i = 0; i < _members.Count; i++)
+        for (var i = 0; i < _members.Count; i++)
             await WaitForAllAsync($"here-{i}", member => member.InFlight == 100 + i && member.State == MemberState.Alive);
     }
 
@@ -73,7 +73,7 @@ public sealed class ProcessTests : IAsyncLifetime
     [Fact]
     public async Task ProcessesStarvedOfProcessorTime_NobodyEverSeesADeath()
     {
-        for (int i = 0; i < 5; i++)
+        for (var i = 0; i < 5; i++)
             await JoinAsync($"there-{i}");
 
         await ProcessorLoad.RunAsync(ProtocolOptions.Lan.SuspicionMin * ProtocolOptions.Lan.SuspicionMaxFactor + TimeSpan.FromSeconds(3), _deadline.Token);
@@ -86,7 +86,7 @@ public sealed class ProcessTests : IAsyncLifetime
 
     private async Task<MemberProcess> JoinAsync(string name)
     {
-        MemberProcess process = MemberProcess.Start(name, _members[0].LocalEndPoint);
+        var process = MemberProcess.Start(name, _members[0].LocalEndPoint);
         _processes.Add(process);
         await WaitForAllAsync(name, member => member.IsLive);
         return process;
@@ -94,14 +94,14 @@ public sealed class ProcessTests : IAsyncLifetime
 
     private void AssertOthersLive()
     {
-        foreach (IMembership viewer in _members)
+        foreach (var viewer in _members)
             Assert.All(viewer.Current.Members, member => Assert.True(member.IsLive && member.Incarnation <= 8, $"{member}"));
     }
 
     /// <summary>Until two members hold a connection to it: what makes a crash known at once.</summary>
     private Task WaitUntilWatchedAsync(string name)
     {
-        int port = _members[0].Current.Find(name)!.Gossip.Port;
+        var port = _members[0].Current.Find(name)!.Gossip.Port;
         return Group.TrueAsync(
             () => IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpConnections().Count(connection =>
                 connection.RemoteEndPoint.Port == port && connection.State == TcpState.Established) >= 2,
@@ -111,7 +111,7 @@ public sealed class ProcessTests : IAsyncLifetime
 
     private async Task WaitForAllAsync(string name, Func<Member, bool> condition)
     {
-        foreach (IMembership viewer in _members)
+        foreach (var viewer in _members)
             await Group.WaitAsync(viewer, name, condition, _deadline.Token);
     }
 

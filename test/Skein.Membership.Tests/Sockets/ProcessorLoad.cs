@@ -7,13 +7,13 @@ internal static class ProcessorLoad
     public static async Task RunAsync(TimeSpan length, CancellationToken deadline)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(deadline);
-        CancellationToken stopped = stop.Token;
+        var stopped = stop.Token;
         Thread[] burners = [.. Enumerable.Range(0, Environment.ProcessorCount * 2).Select(_ => new Thread(() => Burn(stopped)) { IsBackground = true })];
-        foreach (Thread burner in burners)
+        foreach (var burner in burners)
             burner.Start();
         await Task.Delay(length, TimeProvider.System, deadline);
         await stop.CancelAsync();
-        foreach (Thread burner in burners)
+        foreach (var burner in burners)
             burner.Join();
     }
 

@@ -24,23 +24,23 @@ public sealed class StreamTests : IDisposable
     [Fact]
     public async Task Watchers_MoreThanThereIsRoomFor_TheOldestGivesWayAndANewcomerStillJoins()
     {
-        await using IMembership watched = await StartAsync("m-1", seed: null);
-        Socket oldest = await WatchAsync(watched);
+        await using var watched = await StartAsync("m-1", seed: null);
+        var oldest = await WatchAsync(watched);
 
-        for (int i = 0; i < 300; i++)
+        for (var i = 0; i < 300; i++)
             await WatchAsync(watched);
 
         await EndAsync(oldest);
-        await using IMembership newcomer = await StartAsync("m-2", watched);
+        await using var newcomer = await StartAsync("m-2", watched);
         await Group.WaitAsync(watched, "m-2", static member => member.IsLive, _deadline.Token);
     }
 
     [Fact]
     public async Task StateRequest_Answered_IsHungUpOn()
     {
-        await using IMembership asked = await StartAsync("m-1", seed: null);
+        await using var asked = await StartAsync("m-1", seed: null);
 
-        Socket asker = await AskAsync(asked, Packet(asked, PacketKind.Pull));
+        var asker = await AskAsync(asked, Packet(asked, PacketKind.Pull));
 
         await EndAsync(asker);
     }
@@ -48,9 +48,9 @@ public sealed class StreamTests : IDisposable
     [Fact]
     public async Task Read_BudgetOfUnprovenBytesUsedUp_IsRefusedAndGivesBackWhatItTook()
     {
-        (Socket sender, Socket receiver) = await PairAsync();
+        (var sender, var receiver) = await PairAsync();
         var budget = new ByteBudget(10_000);
-        byte[] frame = new byte[4 + 20_000];
+        var frame = new byte[4 + 20_000];
         BinaryPrimitives.WriteInt32BigEndian(frame, 20_000);
         await sender.SendAsync(frame, _deadline.Token);
 
@@ -63,7 +63,7 @@ public sealed class StreamTests : IDisposable
     [Fact]
     public async Task Read_WithinTheBudget_GivesItBackWhole()
     {
-        (Socket sender, Socket receiver) = await PairAsync();
+        (var sender, var receiver) = await PairAsync();
         var budget = new ByteBudget(16_000);
         await StreamFrame.WriteAsync(sender, new byte[20_000], _deadline.Token);
 
@@ -75,11 +75,11 @@ public sealed class StreamTests : IDisposable
     [Fact]
     public async Task UpdateLoad_SameAsBefore_AllocatesNothing()
     {
-        await using IMembership member = await StartAsync("m-1", seed: null);
+        await using var member = await StartAsync("m-1", seed: null);
         member.UpdateLoad(inFlight: 3, queued: 0);
 
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 1000; i++)
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 0; i < 1000; i++)
             member.UpdateLoad(inFlight: 3, queued: 0);
 
         Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
@@ -113,7 +113,7 @@ public sealed class StreamTests : IDisposable
 
     private static byte[] Packet(IMembership to, PacketKind kind)
     {
-        byte[] packet = new byte[WireLimits.Datagram];
+        var packet = new byte[WireLimits.Datagram];
         new PacketHeader(PacketHeader.ClusterOf("skein"), Sender: 1, Generation: 1, Sealed: false).WriteTo(packet);
         var writer = new ProtoWriter(packet, PacketHeader.Length);
         writer.Varint(1, (uint)kind);
@@ -130,7 +130,7 @@ public sealed class StreamTests : IDisposable
         var sender = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         _sockets.Add(sender);
         await sender.ConnectAsync(listener.LocalEndPoint!, _deadline.Token);
-        Socket receiver = await listener.AcceptAsync(_deadline.Token);
+        var receiver = await listener.AcceptAsync(_deadline.Token);
         _sockets.Add(receiver);
         return (sender, receiver);
     }

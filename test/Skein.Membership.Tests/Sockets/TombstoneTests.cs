@@ -20,15 +20,15 @@ public sealed class TombstoneTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        for (int i = 0; i < 3; i++)
+        for (var i = 0; i < 3; i++)
             _members.Add(await StartAsync($"here-{i}"));
     }
 
     public async ValueTask DisposeAsync()
     {
-        foreach (MemberProcess process in _processes)
+        foreach (var process in _processes)
             process.Dispose();
-        foreach (IMembership member in _members)
+        foreach (var member in _members)
             await member.DisposeAsync();
         _deadline.Dispose();
     }
@@ -36,8 +36,8 @@ public sealed class TombstoneTests : IAsyncLifetime
     [Fact]
     public async Task Kill9_BackAfterItsTombstoneIsForgotten_IsAMemberAgain()
     {
-        MemberProcess process = await JoinAsync();
-        ulong generation = _members[0].Current.Find("there")!.Generation;
+        var process = await JoinAsync();
+        var generation = _members[0].Current.Find("there")!.Generation;
         process.Kill();
         await WaitForAllAsync(static member => member.State == MemberState.Dead);
         await Group.TrueAsync(
@@ -50,7 +50,7 @@ public sealed class TombstoneTests : IAsyncLifetime
 
     private async Task<MemberProcess> JoinAsync()
     {
-        MemberProcess process = MemberProcess.Start("there", _members[0].LocalEndPoint, window: ShortMemory.SuspicionMin);
+        var process = MemberProcess.Start("there", _members[0].LocalEndPoint, window: ShortMemory.SuspicionMin);
         _processes.Add(process);
         await WaitForAllAsync(static member => member.IsLive);
         return process;
@@ -58,7 +58,7 @@ public sealed class TombstoneTests : IAsyncLifetime
 
     private async Task WaitForAllAsync(Func<Member, bool> condition)
     {
-        foreach (IMembership viewer in _members)
+        foreach (var viewer in _members)
             await Group.WaitAsync(viewer, "there", condition, _deadline.Token);
     }
 

@@ -13,8 +13,8 @@ public sealed class BeaconTests
     [Fact]
     public void SixteenGateways_WithBeacons_WaitLessAndAreRefusedHalfAsOften()
     {
-        BusyFleet.Figures without = BusyFleet.Run(gateways: 16, beacons: false, TimeSpan.FromSeconds(1));
-        BusyFleet.Figures with = BusyFleet.Run(gateways: 16, beacons: true, TimeSpan.FromSeconds(1));
+        var without = BusyFleet.Run(gateways: 16, beacons: false, TimeSpan.FromSeconds(1));
+        var with = BusyFleet.Run(gateways: 16, beacons: true, TimeSpan.FromSeconds(1));
 
         Assert.Equal(without.Requests, with.Requests, tolerance: 200);
         Assert.InRange(with.P99Ms, 0, 0.95 * without.P99Ms);
@@ -32,7 +32,7 @@ public sealed class BeaconTests
     [InlineData(32, 10)]
     public void Table(int gateways, int holdSeconds)
     {
-        foreach (bool beacons in new[] { false, true })
+        foreach (var beacons in new[] { false, true })
         {
             TestContext.Current.TestOutputHelper!.WriteLine(
                 $"{gateways} gateways, {holdSeconds} s, beacons {beacons}: {BusyFleet.Run(gateways, beacons, TimeSpan.FromSeconds(holdSeconds))}");
@@ -43,13 +43,13 @@ public sealed class BeaconTests
     public async Task Beacon_OwnLeasesAreTakenOff_TheRestIsOthers()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 10), Replica("b", slots: 10)));
-        ReplicaLease own = await AcquireAsync(gateway);
-        Replica busy = own.Replica;
+        var own = await AcquireAsync(gateway);
+        var busy = own.Replica;
 
         Beacon(gateway, busy, running: 1); // all of it ours
         Assert.NotSame(busy, (await AcquireAsync(gateway)).Replica);
         Beacon(gateway, busy, running: 6); // five are others'
-        for (int i = 0; i < 4; i++)
+        for (var i = 0; i < 4; i++)
             Assert.NotSame(busy, (await AcquireAsync(gateway)).Replica);
     }
 
@@ -57,9 +57,9 @@ public sealed class BeaconTests
     public async Task Beacon_OlderThanAFramesReport_IsNoNews()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 4)));
-        Replica replica = gateway.Fleet.Current.Replicas[0];
+        var replica = gateway.Fleet.Current.Replicas[0];
         await AcquireAsync(gateway);
-        long before = gateway.Time.GetTimestamp();
+        var before = gateway.Time.GetTimestamp();
         gateway.Time.Advance(TimeSpan.FromMilliseconds(10));
         gateway.Admission.Report(replica, new LoadReport { Generation = 1, Sequence = 1, Slots = 4, Running = 1, RunningForCaller = 1 });
 
@@ -74,10 +74,10 @@ public sealed class BeaconTests
     public async Task Beacon_FreeSlotTold_ServesTheWaiterAtOnce()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 2)));
-        Replica replica = gateway.Fleet.Current.Replicas[0];
+        var replica = gateway.Fleet.Current.Replicas[0];
         await AcquireAsync(gateway);
         Beacon(gateway, replica, running: 2);
-        Task<ReplicaLease> waiter = AcquireAsync(gateway);
+        var waiter = AcquireAsync(gateway);
         Assert.False(waiter.IsCompleted);
 
         Beacon(gateway, replica, running: 1);
@@ -89,13 +89,13 @@ public sealed class BeaconTests
     public async Task Beacons_SayFullForever_OneAsksEveryFiveSeconds()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 4)));
-        Replica replica = gateway.Fleet.Current.Replicas[0];
+        var replica = gateway.Fleet.Current.Replicas[0];
         (await AcquireAsync(gateway)).Release(LeaseOutcome.Finished);
         Beacon(gateway, replica, running: 4);
-        Task<ReplicaLease> first = AcquireAsync(gateway);
-        Task<ReplicaLease> second = AcquireAsync(gateway);
+        var first = AcquireAsync(gateway);
+        var second = AcquireAsync(gateway);
 
-        for (int step = 1; step < 100; step++)
+        for (var step = 1; step < 100; step++)
         {
             gateway.Time.Advance(TimeSpan.FromMilliseconds(49));
             Beacon(gateway, replica, running: 4);

@@ -22,12 +22,12 @@ public sealed class EjectionTests
 
         gateway.Time.Advance(TimeSpan.FromSeconds(5));
         Assert.Equal(BreakerState.HalfOpen, StateOf(gateway, "a"));
-        for (int trial = 0; trial < 2; trial++)
+        for (var trial = 0; trial < 2; trial++)
         {
             // b holds 3 of 4: of two more, one is the trial, and the other must go to b.
-            ReplicaLease[] two = await AcquireAsync(gateway, 2);
+            var two = await AcquireAsync(gateway, 2);
             Assert.Equal(["a", "b"], two.Select(lease => lease.Replica.Id.Name).Order(StringComparer.Ordinal));
-            foreach (ReplicaLease lease in two)
+            foreach (var lease in two)
                 lease.Release(LeaseOutcome.Finished);
         }
 
@@ -46,7 +46,7 @@ public sealed class EjectionTests
     public async Task OtherEnds_NoMatterHowMany_EjectNobody(LeaseOutcome outcome)
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
-        for (int i = 0; i < 50; i++)
+        for (var i = 0; i < 50; i++)
         {
             (await AcquireAsync(gateway)).Release(outcome);
             gateway.Time.Advance(TimeSpan.FromMilliseconds(100));
@@ -63,7 +63,7 @@ public sealed class EjectionTests
     public async Task AllFail_NeverMoreThanTheShareIsEjected_AndTheLongestOutServeAgain(int replicas, int most)
     {
         using var gateway = new Gateway(new StaticFleet([.. Enumerable.Range(0, replicas).Select(i => Replica($"r{i}"))]));
-        for (int i = 0; i < 300; i++)
+        for (var i = 0; i < 300; i++)
         {
             (await AcquireAsync(gateway)).Release(LeaseOutcome.EngineFailed);
             Assert.InRange(gateway.Admission.Breakers().Count(breaker => breaker.State != BreakerState.Closed), 0, most);
@@ -78,8 +78,8 @@ public sealed class EjectionTests
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b", slots: 1)));
         await FailAsync(gateway, "a", 5);
-        ReplicaLease held = await AcquireAsync(gateway);
-        Task<ReplicaLease> waiter = AcquireAsync(gateway);
+        var held = await AcquireAsync(gateway);
+        var waiter = AcquireAsync(gateway);
         Assert.False(waiter.IsCompleted);
 
         gateway.Fleet.MarkUnreachable(held.Replica);
@@ -93,8 +93,8 @@ public sealed class EjectionTests
         using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b", slots: 1)));
         await FailAsync(gateway, "a", 5);
         await AcquireAsync(gateway);
-        Task<ReplicaLease> first = AcquireAsync(gateway);
-        Task<ReplicaLease> second = AcquireAsync(gateway);
+        var first = AcquireAsync(gateway);
+        var second = AcquireAsync(gateway);
 
         gateway.Time.Advance(TimeSpan.FromSeconds(4.9));
         Assert.False(first.IsCompleted);
@@ -109,10 +109,10 @@ public sealed class EjectionTests
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b", slots: 1)));
         await FailAsync(gateway, "a", 5);
-        ReplicaLease onB = await AcquireAsync(gateway);
+        var onB = await AcquireAsync(gateway);
 
-        Task<ReplicaLease> newcomer = AcquireAsync(gateway);
-        Task<ReplicaLease> displaced = gateway.Admission.AcquireAsync(Next() with { Displaced = true, Excluded = [onB.Replica.Id] }, default).AsTask();
+        var newcomer = AcquireAsync(gateway);
+        var displaced = gateway.Admission.AcquireAsync(Next() with { Displaced = true, Excluded = [onB.Replica.Id] }, default).AsTask();
 
         Assert.Equal("a", (await displaced).Replica.Id.Name);
         Assert.False(newcomer.IsCompleted);
@@ -128,13 +128,13 @@ public sealed class EjectionTests
     public async Task Sessions_EndsOfAttempts_AreToldApart(string act, bool opens)
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
-        Act bad = Enum.Parse<Act>(act);
+        var bad = Enum.Parse<Act>(act);
         gateway.Link.Script = (replica, _, index) => replica == "a" && index <= 0 ? bad : Act.Answer;
-        for (int i = 0; i < 40; i++)
+        for (var i = 0; i < 40; i++)
         {
             try
             {
-                await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(tokens: 2));
+                await using var session = gateway.Sessions.Start(Gateway.Request(tokens: 2));
                 await Received.AllAsync(session);
             }
             catch (SessionException error) when (error.Error == SessionError.InvalidRequest)
@@ -149,7 +149,7 @@ public sealed class EjectionTests
     private async Task FailAsync(Gateway gateway, string replica, int times)
     {
         ReplicaId[] others = [.. gateway.Fleet.Current.Replicas.Select(other => other.Id).Where(id => id.Name != replica)];
-        for (int i = 0; i < times; i++)
+        for (var i = 0; i < times; i++)
             (await gateway.Admission.AcquireAsync(Next() with { Excluded = others }, default)).Release(LeaseOutcome.EngineFailed);
     }
 

@@ -21,8 +21,8 @@ public sealed class LeaseModelTests
             var leases = new List<ReplicaLease>();
             var waiting = new List<(Task<ReplicaLease> Task, CancellationTokenSource Cancel)>();
             var seen = new HashSet<Replica>();
-            int arrivals = 0;
-            foreach ((int kind, int pick) in steps)
+            var arrivals = 0;
+            foreach ((var kind, var pick) in steps)
             {
                 switch (kind)
                 {
@@ -49,9 +49,9 @@ public sealed class LeaseModelTests
                         break;
                 }
                 // The served complete from the front, without a hole: nobody overtook.
-                int served = waiting.Count - gateway.Admission.Waiting;
+                var served = waiting.Count - gateway.Admission.Waiting;
                 Assert.InRange(served, 0, waiting.Count);
-                foreach ((Task<ReplicaLease> task, _) in waiting.Take(served))
+                foreach ((var task, _) in waiting.Take(served))
                     leases.Add(await task);
                 waiting.RemoveRange(0, served);
 

@@ -15,10 +15,10 @@ public sealed class LineTests
     public async Task Release_SeveralWaiters_ServesThemInOrderOfArrivalOneEach()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
-        ReplicaLease held = await Acquire(gateway);
+        var held = await Acquire(gateway);
         Task<ReplicaLease>[] waiters = [.. Enumerable.Range(0, 200).Select(_ => Acquire(gateway))];
 
-        foreach (Task<ReplicaLease> waiter in waiters)
+        foreach (var waiter in waiters)
         {
             Assert.False(waiter.IsCompleted);
             held.Release(LeaseOutcome.Finished);
@@ -32,9 +32,9 @@ public sealed class LineTests
     public async Task Release_Twice_FreesOneSlotOnly()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
-        ReplicaLease held = await Acquire(gateway);
-        Task<ReplicaLease> second = Acquire(gateway);
-        Task<ReplicaLease> third = Acquire(gateway);
+        var held = await Acquire(gateway);
+        var second = Acquire(gateway);
+        var third = Acquire(gateway);
 
         held.Release(LeaseOutcome.Faulted);
         held.Release(LeaseOutcome.Finished);
@@ -49,10 +49,10 @@ public sealed class LineTests
     public async Task Acquire_DisplacedSession_GoesAheadOfThoseWhoCameLater()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
-        AdmissionRequest early = Next();
-        ReplicaLease held = await Acquire(gateway);
-        Task<ReplicaLease> newcomer = Acquire(gateway);
-        Task<ReplicaLease> displaced = gateway.Admission.AcquireAsync(early with { Displaced = true }, default).AsTask();
+        var early = Next();
+        var held = await Acquire(gateway);
+        var newcomer = Acquire(gateway);
+        var displaced = gateway.Admission.AcquireAsync(early with { Displaced = true }, default).AsTask();
 
         held.Release(LeaseOutcome.Faulted);
         (await displaced).Release(LeaseOutcome.Finished);
@@ -63,9 +63,9 @@ public sealed class LineTests
     public async Task Acquire_HigherPriorityClass_GoesFirst()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
-        ReplicaLease held = await Acquire(gateway);
-        Task<ReplicaLease> normal = Acquire(gateway);
-        Task<ReplicaLease> urgent = gateway.Admission.AcquireAsync(Next() with { Arrival = new Arrival(-1, ++_arrivals, 0) }, default).AsTask();
+        var held = await Acquire(gateway);
+        var normal = Acquire(gateway);
+        var urgent = gateway.Admission.AcquireAsync(Next() with { Arrival = new Arrival(-1, ++_arrivals, 0) }, default).AsTask();
 
         held.Release(LeaseOutcome.Finished);
 
@@ -78,10 +78,10 @@ public sealed class LineTests
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1), Replica("b", slots: 1)));
         ReplicaLease[] held = [await Acquire(gateway), await Acquire(gateway)];
-        ReplicaLease onA = held.Single(lease => lease.Replica.Id.Name == "a");
-        ReplicaLease onB = held.Single(lease => lease.Replica.Id.Name == "b");
-        Task<ReplicaLease> notOnA = gateway.Admission.AcquireAsync(Next() with { Excluded = [onA.Replica.Id] }, default).AsTask();
-        Task<ReplicaLease> any = Acquire(gateway);
+        var onA = held.Single(lease => lease.Replica.Id.Name == "a");
+        var onB = held.Single(lease => lease.Replica.Id.Name == "b");
+        var notOnA = gateway.Admission.AcquireAsync(Next() with { Excluded = [onA.Replica.Id] }, default).AsTask();
+        var any = Acquire(gateway);
 
         onA.Release(LeaseOutcome.Finished);
         Assert.Equal("a", (await any).Replica.Id.Name);
@@ -95,9 +95,9 @@ public sealed class LineTests
     public async Task Release_SlotSharedByModels_GoesToTheOldestHead()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1, models: ["x", "y"])));
-        ReplicaLease held = await Acquire(gateway, "x");
-        Task<ReplicaLease> y = Acquire(gateway, "y");
-        Task<ReplicaLease> x = Acquire(gateway, "x");
+        var held = await Acquire(gateway, "x");
+        var y = Acquire(gateway, "y");
+        var x = Acquire(gateway, "x");
 
         held.Release(LeaseOutcome.Finished);
 
@@ -113,7 +113,7 @@ public sealed class LineTests
         _ = Acquire(gateway);
         _ = Acquire(gateway);
 
-        AdmissionException refused = await Assert.ThrowsAsync<AdmissionException>(() => Acquire(gateway));
+        var refused = await Assert.ThrowsAsync<AdmissionException>(() => Acquire(gateway));
         _ = gateway.Admission.AcquireAsync(Next() with { Displaced = true }, default).AsTask();
 
         Assert.Equal(AdmissionRefusal.QueueFull, refused.Refusal);
@@ -128,7 +128,7 @@ public sealed class LineTests
         await Acquire(gateway);
 
         var times = new List<TimeSpan>();
-        for (int i = 0; i < 10; i++)
+        for (var i = 0; i < 10; i++)
             times.Add((await Assert.ThrowsAsync<AdmissionException>(() => Acquire(gateway))).RetryAfter!.Value);
 
         // Nothing was measured yet: a slot is thought to be held for 1 s, so two slots serve a place each half second.
@@ -144,7 +144,7 @@ public sealed class LineTests
         gateway.Time.Advance(TimeSpan.FromSeconds(30));
 
         var times = new List<TimeSpan>();
-        foreach (Task<ReplicaLease> waiter in waiters)
+        foreach (var waiter in waiters)
             times.Add((await Assert.ThrowsAsync<AdmissionException>(() => waiter)).RetryAfter!.Value);
 
         Assert.Equal(5, times.Distinct().Count());
@@ -156,7 +156,7 @@ public sealed class LineTests
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 2)), streaming: new StreamingOptions { MaxSessions = 1 });
         gateway.Link.Script = (_, _, _) => Act.Hang;
-        await using IGenerationSession open = gateway.Sessions.Start(Gateway.Request());
+        await using var open = gateway.Sessions.Start(Gateway.Request());
 
         TimeSpan[] times = [.. Enumerable.Range(0, 5).Select(_ => Assert.Throws<SessionException>(() => gateway.Sessions.Start(Gateway.Request())).RetryAfter!.Value)];
 
@@ -182,13 +182,13 @@ public sealed class LineTests
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
         await Acquire(gateway);
-        Task<ReplicaLease> waiter = Acquire(gateway);
+        var waiter = Acquire(gateway);
 
         gateway.Time.Advance(TimeSpan.FromSeconds(59));
         Assert.False(waiter.IsCompleted);
         gateway.Time.Advance(TimeSpan.FromSeconds(1));
 
-        AdmissionException refused = await Assert.ThrowsAsync<AdmissionException>(() => waiter);
+        var refused = await Assert.ThrowsAsync<AdmissionException>(() => waiter);
         Assert.Equal(AdmissionRefusal.QueueTimeout, refused.Refusal);
         Assert.NotNull(refused.RetryAfter);
         Assert.Equal(0, gateway.Admission.Waiting);
@@ -199,13 +199,13 @@ public sealed class LineTests
     {
         using var gateway = new Gateway(new StaticFleet());
         gateway.Source.Set([], complete: true, "m");
-        Task<ReplicaLease> served = Acquire(gateway);
+        var served = Acquire(gateway);
         gateway.Time.Advance(TimeSpan.FromSeconds(29));
         gateway.Source.Set([Replica("a", slots: 1)], complete: true, "m");
         await served;
 
         gateway.Source.Set([], complete: true, "m");
-        Task<ReplicaLease> refused = Acquire(gateway);
+        var refused = Acquire(gateway);
         gateway.Time.Advance(TimeSpan.FromSeconds(30));
         Assert.Equal(AdmissionRefusal.NoReplica, (await Assert.ThrowsAsync<AdmissionException>(() => refused)).Refusal);
     }
@@ -215,7 +215,7 @@ public sealed class LineTests
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
         await Acquire(gateway);
-        Task<ReplicaLease> waiter = Acquire(gateway);
+        var waiter = Acquire(gateway);
         gateway.Time.Advance(TimeSpan.FromSeconds(10));
         gateway.Source.Set([], complete: true, "m");
 
@@ -230,12 +230,12 @@ public sealed class LineTests
     public async Task Acquire_UnknownModel_IsNotFoundOnlyInAWholeView()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a")));
-        AdmissionException refused = await Assert.ThrowsAsync<AdmissionException>(() => Acquire(gateway, "gpt-9"));
+        var refused = await Assert.ThrowsAsync<AdmissionException>(() => Acquire(gateway, "gpt-9"));
         Assert.Equal(AdmissionRefusal.ModelNotFound, refused.Refusal);
         Assert.Equal("model 'gpt-9' is not known here; served are m", refused.Message);
 
         gateway.Source.Set([Replica("a")], complete: false);
-        Task<ReplicaLease> waiting = Acquire(gateway, "gpt-9");
+        var waiting = Acquire(gateway, "gpt-9");
         Assert.False(waiting.IsCompleted);
         gateway.Source.Set(Replica("a"), Replica("b", models: "gpt-9"));
         Assert.Equal("b", (await waiting).Replica.Id.Name);
@@ -245,12 +245,12 @@ public sealed class LineTests
     public async Task Acquire_OthersFillTheReplica_AsksAgainAsTheReportAges()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 4)));
-        Replica replica = gateway.Fleet.Current.Replicas[0];
+        var replica = gateway.Fleet.Current.Replicas[0];
         gateway.Admission.Report(replica, new LoadReport { Generation = 1, Sequence = 5, Slots = 4, Running = 4 });
-        Task<ReplicaLease> waiter = Acquire(gateway);
+        var waiter = Acquire(gateway);
         Assert.False(waiter.IsCompleted);
 
-        for (int step = 0; step < 6; step++)
+        for (var step = 0; step < 6; step++)
             gateway.Time.Advance(TimeSpan.FromMilliseconds(50));
 
         await waiter;

@@ -16,10 +16,10 @@ public sealed class OfferTests
     public async Task TakeOffer_ReplicaFullAsFarAsKnown_ServesTheOldestWaiterAlone()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 2)));
-        Replica replica = gateway.Fleet.Current.Replicas[0];
+        var replica = gateway.Fleet.Current.Replicas[0];
         ReportFull(gateway);
-        Task<ReplicaLease> first = AcquireAsync(gateway);
-        Task<ReplicaLease> second = AcquireAsync(gateway);
+        var first = AcquireAsync(gateway);
+        var second = AcquireAsync(gateway);
 
         Assert.True(gateway.Admission.TakeOffer(replica));
 
@@ -31,7 +31,7 @@ public sealed class OfferTests
     public void TakeOffer_NobodyWaits_IsDeclinedAndChangesNothing()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 2)));
-        Replica replica = gateway.Fleet.Current.Replicas[0];
+        var replica = gateway.Fleet.Current.Replicas[0];
         ReportFull(gateway);
 
         Assert.False(gateway.Admission.TakeOffer(replica));
@@ -43,8 +43,8 @@ public sealed class OfferTests
     public async Task TakeOffer_OfASlotWhoseOwnAttemptIsJustEnding_IsNotDeclined()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
-        ReplicaLease ending = await AcquireAsync(gateway);
-        Task<ReplicaLease> waiter = AcquireAsync(gateway);
+        var ending = await AcquireAsync(gateway);
+        var waiter = AcquireAsync(gateway);
 
         Assert.True(gateway.Admission.TakeOffer(ending.Replica));
         Assert.False(waiter.IsCompleted);
@@ -57,10 +57,10 @@ public sealed class OfferTests
     public async Task TellOfLine_Lease_TellsItsOwnAgeAndThatOfTheNext()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
-        ReplicaLease running = await AcquireAsync(gateway);
-        Task<ReplicaLease> first = AcquireAsync(gateway);
+        var running = await AcquireAsync(gateway);
+        var first = AcquireAsync(gateway);
         gateway.Time.Advance(TimeSpan.FromMilliseconds(700));
-        Task<ReplicaLease> second = AcquireAsync(gateway);
+        var second = AcquireAsync(gateway);
         gateway.Time.Advance(TimeSpan.FromMilliseconds(300));
 
         running.Release(LeaseOutcome.Finished);
@@ -80,7 +80,7 @@ public sealed class OfferTests
         gateway.Time.Advance(TimeSpan.FromMinutes(2));
         var request = new GenerateRequest();
 
-        ReplicaLease lease = await gateway.Admission.AcquireAsync(
+        var lease = await gateway.Admission.AcquireAsync(
             new AdmissionRequest("m", new Arrival(0, 1, 0) { At = TimeSpan.FromMinutes(1) }, Displaced: true, null, "", []), default);
         lease.TellOfLine(request);
 
@@ -111,7 +111,7 @@ public sealed class OfferTests
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 2)));
         ReportFull(gateway);
-        Task<ReplicaLease> waiter = AcquireAsync(gateway);
+        var waiter = AcquireAsync(gateway);
         Assert.True(gateway.Admission.TakeOffer(gateway.Fleet.Current.Replicas[0]));
 
         (await waiter).Dispose();
@@ -129,7 +129,7 @@ public sealed class OfferTests
     private int AskedAfterMs(Gateway gateway, Action<Gateway>? meanwhile = null)
     {
         _ = AcquireAsync(gateway);
-        int ms = 0;
+        var ms = 0;
         for (; gateway.Admission.Waiting > 0; ms += 10)
         {
             Assert.InRange(ms, 0, 10_000);

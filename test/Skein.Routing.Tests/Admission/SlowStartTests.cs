@@ -39,7 +39,7 @@ public sealed class SlowStartTests
     public async Task ReachableAgain_RampsToo_ButTakesWhatNobodyElseCan()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 10), Replica("b", slots: 100)));
-        Replica b = gateway.Fleet.Current.Replicas.Single(replica => replica.Id.Name == "b");
+        var b = gateway.Fleet.Current.Replicas.Single(replica => replica.Id.Name == "b");
         gateway.Fleet.MarkUnreachable(b);
         gateway.Fleet.MarkReachable(b);
 
@@ -52,7 +52,7 @@ public sealed class SlowStartTests
     public async Task ReachableAgain_WithTwoSlots_CountsForOneOfThem()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 2), Replica("b", slots: 2)));
-        Replica b = gateway.Fleet.Current.Replicas.Single(replica => replica.Id.Name == "b");
+        var b = gateway.Fleet.Current.Replicas.Single(replica => replica.Id.Name == "b");
         gateway.Fleet.MarkUnreachable(b);
         gateway.Fleet.MarkReachable(b);
 
@@ -64,11 +64,11 @@ public sealed class SlowStartTests
     /// <summary>How many of so many new leases go to a replica.</summary>
     private async Task<int> ShareOfAsync(Gateway gateway, string replica, int leases)
     {
-        int share = 0;
-        for (int i = 0; i < leases; i++)
+        var share = 0;
+        for (var i = 0; i < leases; i++)
         {
             var request = new AdmissionRequest("m", new Arrival(0, ++_arrivals, 0), Displaced: false, WaitingSince: null, "", []);
-            ValueTask<ReplicaLease> lease = gateway.Admission.AcquireAsync(request, default);
+            var lease = gateway.Admission.AcquireAsync(request, default);
             Assert.True(lease.IsCompleted, $"request {i} waits although a slot is free");
             share += (await lease).Replica.Id.Name == replica ? 1 : 0;
         }

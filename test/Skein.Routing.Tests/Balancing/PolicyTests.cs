@@ -24,8 +24,8 @@ public sealed class PolicyTests
     {
         BalancingCandidate[] candidates = [.. Enumerable.Range(0, 4).Select(_ => new BalancingCandidate(new Replica(Replica("r")), 1))];
         var random = new SeededRandomSource(5);
-        int[] hits = new int[4];
-        for (int i = 0; i < 40_000; i++)
+        var hits = new int[4];
+        for (var i = 0; i < 40_000; i++)
             hits[Policies.Get(BalancingPolicies.Default).Pick(candidates, random)]++;
         Assert.All(hits, count => Assert.InRange(count, 9_500, 10_500));
     }
@@ -35,14 +35,14 @@ public sealed class PolicyTests
     {
         BalancingCandidate[] candidates = [.. new[] { 1.0, 9.0, 2.0 }.Select(load => new BalancingCandidate(new Replica(Replica("r")), load))];
         var random = new SeededRandomSource(5);
-        for (int i = 0; i < 1_000; i++)
+        for (var i = 0; i < 1_000; i++)
             Assert.NotEqual(1, Policies.Get("power-of-two-choices").Pick(candidates, random));
     }
 
     [Fact]
     public void Get_UnknownName_SaysWhichAreKnown()
     {
-        ArgumentException error = Assert.Throws<ArgumentException>(() => Policies.Get("fastest"));
+        var error = Assert.Throws<ArgumentException>(() => Policies.Get("fastest"));
         Assert.StartsWith("balancing policy 'fastest' is unknown; known are power-of-two-choices, weighted-least-connections", error.Message, StringComparison.Ordinal);
     }
 }

@@ -13,8 +13,8 @@ public sealed class ReachabilityTests
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a")));
         using var monitor = new ReachabilityMonitor(gateway.Fleet, gateway.Link, gateway.Time, NullLogger<ReachabilityMonitor>.Instance);
-        Replica replica = gateway.Fleet.Current.Replicas[0];
-        bool answers = false;
+        var replica = gateway.Fleet.Current.Replicas[0];
+        var answers = false;
         gateway.Link.Answers = _ => answers;
         var back = new TaskCompletionSource();
         gateway.Fleet.Changed += () =>
@@ -41,7 +41,7 @@ public sealed class ReachabilityTests
     {
         var source = new StaticFleet(Replica("a", slots: 4));
         using var gateway = new Gateway(source);
-        Replica before = gateway.Fleet.Current.Replicas[0];
+        var before = gateway.Fleet.Current.Replicas[0];
 
         source.Set(Replica("a", slots: 8));
         Assert.Same(before, gateway.Fleet.Current.Replicas[0]);

@@ -37,7 +37,7 @@ public sealed class RecentTimesTests
     [InlineData(3, 3000)]
     public void P99_SomeOfTwoHundredAreLong_CountFromTheThirdOn(int longOnes, double expectedMs)
     {
-        for (int i = 0; i < 200; i++)
+        for (var i = 0; i < 200; i++)
             _gaps.Add(TimeSpan.FromMilliseconds(i < longOnes ? 3000 : 20));
 
         Assert.InRange(_gaps.P99.TotalMilliseconds, expectedMs, expectedMs * 1.25);
@@ -46,9 +46,9 @@ public sealed class RecentTimesTests
     [Fact]
     public void P99_LongOnesAreLongAgo_Fade()
     {
-        for (int i = 0; i < RecentTimes.MostKept; i++)
+        for (var i = 0; i < RecentTimes.MostKept; i++)
             _gaps.Add(TimeSpan.FromSeconds(2));
-        for (int i = 0; i < 6 * RecentTimes.MostKept; i++)
+        for (var i = 0; i < 6 * RecentTimes.MostKept; i++)
             _gaps.Add(TimeSpan.FromMilliseconds(20));
 
         Assert.InRange(_gaps.P99.TotalMilliseconds, 20, 25);

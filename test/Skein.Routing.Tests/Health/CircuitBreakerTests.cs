@@ -27,7 +27,7 @@ public sealed class CircuitBreakerTests
     [Fact]
     public void End_EverySecondFails_AsksToBeOpenedAtTheTwentieth()
     {
-        for (int pair = 0; pair < 9; pair++)
+        for (var pair = 0; pair < 9; pair++)
         {
             Attempts(Evidence.Good, 1);
             Attempts(Evidence.Bad, 1);
@@ -39,7 +39,7 @@ public sealed class CircuitBreakerTests
     [Fact]
     public void End_FailuresOlderThanTheWindow_DoNotCountInTheRate()
     {
-        for (int pair = 0; pair < 9; pair++)
+        for (var pair = 0; pair < 9; pair++)
         {
             Attempts(Evidence.Bad, 1);
             Attempts(Evidence.Good, 1);
@@ -54,7 +54,7 @@ public sealed class CircuitBreakerTests
     public void Open_TrialsFailAgainAndAgain_StaysOpenTwiceAsLongUpToAMinute()
     {
         _breaker.Open(1, _now);
-        foreach (int seconds in new[] { 5, 10, 20, 40, 60, 60 })
+        foreach (var seconds in new[] { 5, 10, 20, 40, 60, 60 })
         {
             _now += TimeSpan.FromSeconds(seconds) - TimeSpan.FromTicks(1);
             Assert.False(_breaker.Allows(_now));
@@ -70,7 +70,7 @@ public sealed class CircuitBreakerTests
         _breaker.Open(1, _now);
         _now += TimeSpan.FromSeconds(5);
 
-        int trial = _breaker.Begin();
+        var trial = _breaker.Begin();
         Assert.False(_breaker.Allows(_now));
         Assert.Equal(BreakerVerdict.Unchanged, _breaker.End(trial, Evidence.Good, _now));
         Assert.Equal(BreakerState.HalfOpen, _breaker.StateAt(_now));
@@ -101,9 +101,9 @@ public sealed class CircuitBreakerTests
         int[] old = [.. Enumerable.Range(0, 4).Select(_ => _breaker.Begin())];
         _breaker.Open(1, _now);
         _now += TimeSpan.FromSeconds(5);
-        int trial = _breaker.Begin();
+        var trial = _breaker.Begin();
 
-        foreach (int attempt in old)
+        foreach (var attempt in old)
             _breaker.End(attempt, Evidence.Good, _now);
 
         Assert.Equal(BreakerState.HalfOpen, _breaker.StateAt(_now));
@@ -121,7 +121,7 @@ public sealed class CircuitBreakerTests
 
     private void Attempts(Evidence evidence, int count)
     {
-        for (int i = 0; i < count; i++)
+        for (var i = 0; i < count; i++)
             Assert.Equal(BreakerVerdict.Unchanged, Attempt(evidence));
     }
 

@@ -15,7 +15,7 @@ public sealed class AttemptWatchTests : IDisposable
     [Fact]
     public void Stall_OneLongGapAmongMany_DoesNotRaiseTheBound()
     {
-        using AttemptWatch watch = Begin();
+        using var watch = Begin();
         Speak(watch, TimeSpan.FromMilliseconds(20), 300);
         Speak(watch, TimeSpan.FromSeconds(3), 1);
         Speak(watch, TimeSpan.FromMilliseconds(20), 300);
@@ -27,9 +27,9 @@ public sealed class AttemptWatchTests : IDisposable
     [Fact]
     public void Stall_FirstTokensOnAReplicaKnownToBeSlow_HasItsBoundAndNotTheLeast()
     {
-        using (AttemptWatch before = Begin())
+        using (var before = Begin())
             Speak(before, TimeSpan.FromSeconds(1), 50);
-        using AttemptWatch watch = Begin();
+        using var watch = Begin();
         Speak(watch, TimeSpan.FromSeconds(1), 1);
 
         Assert.InRange(SilenceUntilStall(watch), TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(12.5));
@@ -43,7 +43,7 @@ public sealed class AttemptWatchTests : IDisposable
     {
         if (isMeasured)
             Read(Prompt(1 << 10), TimeSpan.FromMilliseconds(10));
-        using AttemptWatch watch = Begin(Prompt(1 << 10));
+        using var watch = Begin(Prompt(1 << 10));
 
         Assert.Equal(Options.FirstTokenSilence, SilenceUntilStall(watch));
         Assert.Equal(FaultReason.EngineStall, watch.Stall);
@@ -57,7 +57,7 @@ public sealed class AttemptWatchTests : IDisposable
     {
         if (isMeasured)
             Read(Prompt(40 << 10), TimeSpan.FromSeconds(10));
-        using AttemptWatch watch = Begin(Prompt(100 << 10));
+        using var watch = Begin(Prompt(100 << 10));
 
         Assert.InRange(SilenceUntilStall(watch).TotalSeconds, seconds, seconds * 1.26);
     }
@@ -65,7 +65,7 @@ public sealed class AttemptWatchTests : IDisposable
     [Fact]
     public void Stall_NoFirstTokenOfAGiantPrompt_HasABoundAllTheSame()
     {
-        using AttemptWatch watch = Begin(Prompt(16 << 20));
+        using var watch = Begin(Prompt(16 << 20));
 
         Assert.Equal(StreamingOptions.LongestSilence, SilenceUntilStall(watch));
     }
@@ -74,10 +74,10 @@ public sealed class AttemptWatchTests : IDisposable
     [Fact]
     public void Stall_PaceOfAHeldAttempt_IsNoMeasure()
     {
-        GenerateRequest held = Prompt(1 << 10);
+        var held = Prompt(1 << 10);
         held.Hold = true;
         Read(held, TimeSpan.FromSeconds(100));
-        using AttemptWatch watch = Begin(Prompt(1 << 10));
+        using var watch = Begin(Prompt(1 << 10));
 
         Assert.Equal(Options.FirstTokenSilence, SilenceUntilStall(watch));
     }
@@ -87,7 +87,7 @@ public sealed class AttemptWatchTests : IDisposable
     [InlineData(true, 5)]
     public void Stall_NoSignOfLife_ReplicaInThisProcessIsGivenTheEnginesTime(bool inProcess, double seconds)
     {
-        using AttemptWatch watch = Begin(inProcess: inProcess);
+        using var watch = Begin(inProcess: inProcess);
 
         Assert.Equal(TimeSpan.FromSeconds(seconds), TimeUntilStall(watch, TimeSpan.FromMilliseconds(100), _time.Advance));
         Assert.Equal(FaultReason.LinkStall, watch.Stall);
@@ -96,11 +96,11 @@ public sealed class AttemptWatchTests : IDisposable
     [Fact]
     public void Beat_InMidStream_AllocatesNothing()
     {
-        using AttemptWatch watch = Begin();
+        using var watch = Begin();
         watch.Beat(1);
         watch.Beat(1);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 10_000; i++)
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 0; i < 10_000; i++)
             watch.Beat(1);
 
         Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
@@ -115,7 +115,7 @@ public sealed class AttemptWatchTests : IDisposable
 
     private void Read(GenerateRequest request, TimeSpan time)
     {
-        using AttemptWatch watch = Begin(request);
+        using var watch = Begin(request);
         Live(watch, time);
         watch.Beat(1);
     }
@@ -145,7 +145,7 @@ public sealed class AttemptWatchTests : IDisposable
 
     private static TimeSpan TimeUntilStall(AttemptWatch watch, TimeSpan step, Action<TimeSpan> pass)
     {
-        TimeSpan passed = TimeSpan.Zero;
+        var passed = TimeSpan.Zero;
         for (; watch.Stall is null && passed < TimeSpan.FromHours(2); passed += step)
             pass(step);
         return passed;

@@ -21,7 +21,7 @@ public sealed class BranchCoreTests
 
         var start = new GenerateFrame { Attempt = 2, FirstIndex = 1, Start = new Start { ResumedAt = 1, ResumeTier = ResumeTier.Text, Unit = second } };
 
-        Assert.Equal(FrameVerdict.Violation, core.Accept(start, out string? violation));
+        Assert.Equal(FrameVerdict.Violation, core.Accept(start, out var violation));
         Assert.Equal($"an answer counted in {second} that was counted in {first}", violation);
     }
 
@@ -39,7 +39,7 @@ public sealed class BranchCoreTests
         Assert.False(core.MayMove);
         Assert.Null(core.Lost(new ReplicaId("a", 1), FaultReason.ConnectionLost));
 
-        GenerateRequest again = core.BeginAttempt();
+        var again = core.BeginAttempt();
         Assert.Null(again.Resume);
         core.Accept(Start(2, at: 0), out _);
         Assert.Equal(FrameVerdict.Drop, core.Accept(Thought(2), out _));
@@ -59,7 +59,7 @@ public sealed class BranchCoreTests
         core.BeginAttempt();
         core.Accept(new GenerateFrame { Attempt = 1, Start = new Start { ResumeTier = ResumeTier.Exact } }, out _);
 
-        FrameVerdict verdict = core.Accept(new GenerateFrame { Attempt = 1, Finish = new Finish { Reason = (FinishReason)reason } }, out string? violation);
+        var verdict = core.Accept(new GenerateFrame { Attempt = 1, Finish = new Finish { Reason = (FinishReason)reason } }, out var violation);
 
         Assert.Equal(FrameVerdict.Violation, verdict);
         Assert.Equal($"a finish for reason {reason}, which is not known here", violation);
@@ -91,7 +91,7 @@ public sealed class BranchCoreTests
         core.BeginAttempt();
         core.Accept(new GenerateFrame { Attempt = 2, FirstIndex = 1, Start = new Start { ResumeTier = ResumeTier.Exact, ResumedAt = 1 } }, out _);
 
-        Assert.Equal(FrameVerdict.Drop, core.Accept(Token(1, 1), out string? violation));
+        Assert.Equal(FrameVerdict.Drop, core.Accept(Token(1, 1), out var violation));
         Assert.Equal(FrameVerdict.Drop, core.Accept(new GenerateFrame { Attempt = 1, FirstIndex = 2, Finish = new Finish { Reason = FinishReason.Stop } }, out _));
 
         Assert.Null(violation);
@@ -106,7 +106,7 @@ public sealed class BranchCoreTests
         void Answer(uint attempt, uint first, int tokens)
         {
             core.Accept(new GenerateFrame { Attempt = attempt, Start = new Start { ResumeTier = ResumeTier.Exact, ResumedAt = first } }, out _);
-            for (uint i = first; i < first + tokens; i++)
+            for (var i = first; i < first + tokens; i++)
                 Assert.Equal(FrameVerdict.Forward, core.Accept(new GenerateFrame { Attempt = attempt, FirstIndex = i, Count = 1, TokenIds = { i } }, out _));
         }
 
@@ -115,7 +115,7 @@ public sealed class BranchCoreTests
         Answer(core.BeginAttempt().Attempt, first: 3, tokens: 0);
         Assert.Null(core.Lost(new ReplicaId("b", 1), FaultReason.EngineError));
         Answer(core.BeginAttempt().Attempt, first: 3, tokens: 4);
-        Challenge challenge = core.Challenge(hold: true);
+        var challenge = core.Challenge(hold: true);
         core.Promote(challenge);
         Answer(challenge.Request.Attempt, first: 7, tokens: 0);
 
@@ -130,10 +130,10 @@ public sealed class BranchCoreTests
     {
         var core = new BranchCore(new GenerateRequest(), new StreamingOptions());
         string? verdict = null;
-        for (int i = 0; i < piecesOfAttempts.Length; i++)
+        for (var i = 0; i < piecesOfAttempts.Length; i++)
         {
             Assert.Null(verdict);
-            uint attempt = core.BeginAttempt().Attempt;
+            var attempt = core.BeginAttempt().Attempt;
             core.Accept(new GenerateFrame { Attempt = attempt, Start = new Start { ResumeTier = ResumeTier.None } }, out _);
             for (uint piece = 0; piece < piecesOfAttempts[i]; piece++)
                 Assert.Equal(FrameVerdict.Forward, core.Accept(new GenerateFrame { Attempt = attempt, FirstIndex = piece, Count = 1 }, out _));

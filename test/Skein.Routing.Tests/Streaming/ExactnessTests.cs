@@ -20,9 +20,9 @@ public sealed class ExactnessTests
     public static TheoryData<string, string> EnginesAndScenarios()
     {
         var data = new TheoryData<string, string>();
-        foreach (string engine in TestEngines.Kinds)
+        foreach (var engine in TestEngines.Kinds)
         {
-            foreach (string scenario in Scenarios.Keys)
+            foreach (var scenario in Scenarios.Keys)
                 data.Add(engine, scenario);
         }
         return data;
@@ -32,18 +32,18 @@ public sealed class ExactnessTests
     [MemberData(nameof(EnginesAndScenarios))]
     public async Task Session_LostAtEveryIndex_AnswersExactly(string engine, string scenario)
     {
-        GenerateRequest request = Scenarios[scenario](engine);
-        int choices = (int)Math.Max(1, request.N);
+        var request = Scenarios[scenario](engine);
+        var choices = (int)Math.Max(1, request.N);
         using var rig = new Rig(engine);
-        (Received[] undisturbed, _) = await rig.RunAsync(request, (_, _, _) => false);
-        int length = undisturbed.Max(choice => choice.Ids.Count);
+        (var undisturbed, _) = await rig.RunAsync(request, (_, _, _) => false);
+        var length = undisturbed.Max(choice => choice.Ids.Count);
         Assert.True(length >= 8, $"an answer of {length} tokens proves little");
 
-        for (int index = 0; index <= length; index++)
+        for (var index = 0; index <= length; index++)
         {
             // Choices are lost at different places: the first one here, each further one later by three.
             int At(uint choice) => Math.Min(index + ((int)choice * 3), undisturbed[choice].Ids.Count);
-            (Received[] once, int failovers) = await rig.RunAsync(request, (attempt, choice, at) => attempt == 1 && at == At(choice));
+            (var once, var failovers) = await rig.RunAsync(request, (attempt, choice, at) => attempt == 1 && at == At(choice));
             Assert.Equal(choices, failovers);
             Assert.All(once.Zip(undisturbed), pair => pair.First.MustEqual(pair.Second));
         }
@@ -54,15 +54,15 @@ public sealed class ExactnessTests
     [MemberData(nameof(EnginesAndScenarios))]
     public async Task Session_LostTwiceAndThreeTimes_AnswersExactly(string engine, string scenario)
     {
-        GenerateRequest request = Scenarios[scenario](engine);
+        var request = Scenarios[scenario](engine);
         using var rig = new Rig(engine);
-        (Received[] undisturbed, _) = await rig.RunAsync(request, (_, _, _) => false);
+        (var undisturbed, _) = await rig.RunAsync(request, (_, _, _) => false);
 
-        for (int faults = 2; faults <= 3; faults++)
+        for (var faults = 2; faults <= 3; faults++)
         {
-            for (int index = 0; index + faults <= undisturbed.Min(choice => choice.Ids.Count); index++)
+            for (var index = 0; index + faults <= undisturbed.Min(choice => choice.Ids.Count); index++)
             {
-                (Received[] lost, int failovers) = await rig.RunAsync(request, (attempt, _, at) => attempt <= faults && at == index + attempt - 1);
+                (var lost, var failovers) = await rig.RunAsync(request, (attempt, _, at) => attempt <= faults && at == index + attempt - 1);
                 Assert.Equal(faults * undisturbed.Length, failovers);
                 Assert.All(lost.Zip(undisturbed), pair => pair.First.MustEqual(pair.Second));
             }
@@ -74,17 +74,17 @@ public sealed class ExactnessTests
     [MemberData(nameof(Engines))]
     public async Task Session_LostAtEveryIndexOfAStopText_EndsWhereItDoes(string engine)
     {
-        GenerateRequest request = Scenarios["greedy"](engine);
+        var request = Scenarios["greedy"](engine);
         using var rig = new Rig(engine);
-        (Received[] whole, _) = await rig.RunAsync(request, (_, _, _) => false);
-        string text = whole[0].Text;
+        (var whole, _) = await rig.RunAsync(request, (_, _, _) => false);
+        var text = whole[0].Text;
         request.Stop.Add(text[(text.Length / 2)..(text.Length * 4 / 5)]);
-        (Received[] undisturbed, _) = await rig.RunAsync(request, (_, _, _) => false);
+        (var undisturbed, _) = await rig.RunAsync(request, (_, _, _) => false);
         Assert.Equal(text[..(text.Length / 2)], undisturbed[0].Text);
 
-        for (int index = 0; index <= undisturbed[0].Ids.Count; index++)
+        for (var index = 0; index <= undisturbed[0].Ids.Count; index++)
         {
-            (Received[] lost, int failovers) = await rig.RunAsync(request, (attempt, _, at) => attempt == 1 && at == index);
+            (var lost, var failovers) = await rig.RunAsync(request, (attempt, _, at) => attempt == 1 && at == index);
             Assert.Equal(1, failovers);
             lost[0].MustEqual(undisturbed[0]);
         }
@@ -94,13 +94,13 @@ public sealed class ExactnessTests
     [MemberData(nameof(EnginesAndScenarios))]
     public async Task Session_MovedAtEveryIndex_AnswersExactly(string engine, string scenario)
     {
-        GenerateRequest request = Scenarios[scenario](engine);
+        var request = Scenarios[scenario](engine);
         using var rig = new Rig(engine);
-        (Received[] undisturbed, _) = await rig.RunAsync(request, (_, _, _) => false);
+        (var undisturbed, _) = await rig.RunAsync(request, (_, _, _) => false);
 
-        for (int index = 0; index < undisturbed[0].Ids.Count; index++)
+        for (var index = 0; index < undisturbed[0].Ids.Count; index++)
         {
-            (Received[] moved, int moves) = await rig.RunAsync(request, (_, _, _) => false, leaveAt: index);
+            (var moved, var moves) = await rig.RunAsync(request, (_, _, _) => false, leaveAt: index);
             Assert.True(moves >= 1, $"nothing was moved at token {index}");
             Assert.All(moved.Zip(undisturbed), pair => pair.First.MustEqual(pair.Second));
         }
@@ -158,9 +158,9 @@ public sealed class ExactnessTests
             _link.Cut = cut;
             _link.Leave = (replica, attempt, choice, at) => attempt == 1 && choice == 0 && at == leaveAt && Drain(replica.Id.Name);
             Drain("");
-            foreach (Routing.Fleet.Replica replica in _gateway.Fleet.Current.Replicas)
+            foreach (var replica in _gateway.Fleet.Current.Replicas)
                 _gateway.Fleet.MarkReachable(replica);
-            await using IGenerationSession session = _gateway.Sessions.Start(request.Clone());
+            await using var session = _gateway.Sessions.Start(request.Clone());
             return (await Received.AllAsync(session, (int)Math.Max(1, request.N)), session.Failovers.Count);
         }
 

@@ -13,7 +13,7 @@ public sealed class FailoverPolicyTests
     public static TheoryData<ResumeTier, FailoverPolicy, int> EveryReplayAtEveryIndex()
     {
         var data = new TheoryData<ResumeTier, FailoverPolicy, int>();
-        for (int index = 0; index <= Tokens; index++)
+        for (var index = 0; index <= Tokens; index++)
         {
             data.Add(ResumeTier.None, FailoverPolicy.Unspecified, index);
             data.Add(ResumeTier.None, FailoverPolicy.Exact, index);
@@ -27,10 +27,10 @@ public sealed class FailoverPolicyTests
     [MemberData(nameof(EveryReplayAtEveryIndex))]
     public async Task Session_CannotBeResumedAsWished_IsMadeAgainAndClientCannotTell(ResumeTier tier, FailoverPolicy policy, int index)
     {
-        using Gateway gateway = Lost(tier, index);
+        using var gateway = Lost(tier, index);
 
-        await using IGenerationSession session = gateway.Sessions.Start(Request(policy));
-        Received received = Assert.Single(await Received.AllAsync(session));
+        await using var session = gateway.Sessions.Start(Request(policy));
+        var received = Assert.Single(await Received.AllAsync(session));
 
         Assert.Equal(ScriptedLink.TextOf(7, Tokens), received.Text);
         Assert.Equal(Tokens, received.Ids.Count);
@@ -44,9 +44,9 @@ public sealed class FailoverPolicyTests
     [InlineData(ResumeTier.Text)]
     public async Task Session_BestEffort_IsResumedFromTheJournal(ResumeTier tier)
     {
-        using Gateway gateway = Lost(tier, 5);
+        using var gateway = Lost(tier, 5);
 
-        await using IGenerationSession session = gateway.Sessions.Start(Request(FailoverPolicy.BestEffort));
+        await using var session = gateway.Sessions.Start(Request(FailoverPolicy.BestEffort));
         await Received.AllAsync(session);
 
         Assert.Equal([0, 5], gateway.Link.Attempts.Select(attempt => attempt.ResumedAt));
@@ -55,12 +55,12 @@ public sealed class FailoverPolicyTests
     [Fact]
     public async Task Session_MadeAgainIsAnotherAnswer_EndsInAnErrorAndNotInAnotherAnswer()
     {
-        using Gateway gateway = Lost(ResumeTier.None, 5);
+        using var gateway = Lost(ResumeTier.None, 5);
         gateway.Link.SeedDrift = 1;
 
-        await using IGenerationSession session = gateway.Sessions.Start(Request(FailoverPolicy.Unspecified));
+        await using var session = gateway.Sessions.Start(Request(FailoverPolicy.Unspecified));
         var received = new Received();
-        SessionException error = await Assert.ThrowsAsync<SessionException>(() => ReadIntoAsync(session, received));
+        var error = await Assert.ThrowsAsync<SessionException>(() => ReadIntoAsync(session, received));
 
         Assert.Equal(SessionError.StreamLost, error.Error);
         Assert.Contains("after token 5", error.Message, StringComparison.Ordinal);
@@ -72,8 +72,8 @@ public sealed class FailoverPolicyTests
     [Fact]
     public async Task Session_MadeAgainTooSlowly_EndsInAnError()
     {
-        using Gateway gateway = Lost(ResumeTier.None, 8);
-        Func<string, uint, int, Act> script = gateway.Link.Script;
+        using var gateway = Lost(ResumeTier.None, 8);
+        var script = gateway.Link.Script;
         gateway.Link.Script = (replica, attempt, at) =>
         {
             if (attempt == 2)
@@ -81,8 +81,8 @@ public sealed class FailoverPolicyTests
             return script(replica, attempt, at);
         };
 
-        await using IGenerationSession session = gateway.Sessions.Start(Request(FailoverPolicy.Exact));
-        SessionException error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(session));
+        await using var session = gateway.Sessions.Start(Request(FailoverPolicy.Exact));
+        var error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(session));
 
         Assert.Contains("more than 2 s", error.Message, StringComparison.Ordinal);
     }
@@ -90,10 +90,10 @@ public sealed class FailoverPolicyTests
     [Fact]
     public async Task Session_ClientWantsNoFailover_EndsInAnErrorAtOnce()
     {
-        using Gateway gateway = Lost(ResumeTier.Exact, 5);
+        using var gateway = Lost(ResumeTier.Exact, 5);
 
-        await using IGenerationSession session = gateway.Sessions.Start(Request(FailoverPolicy.Never));
-        SessionException error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(session));
+        await using var session = gateway.Sessions.Start(Request(FailoverPolicy.Never));
+        var error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(session));
 
         Assert.Equal(SessionError.StreamLost, error.Error);
         Assert.Single(gateway.Link.Attempts);
@@ -102,9 +102,9 @@ public sealed class FailoverPolicyTests
     [Fact]
     public async Task Session_ClientWantsNoFailoverAndNothingWasSent_IsTriedElsewhere()
     {
-        using Gateway gateway = Lost(ResumeTier.Exact, 0);
+        using var gateway = Lost(ResumeTier.Exact, 0);
 
-        await using IGenerationSession session = gateway.Sessions.Start(Request(FailoverPolicy.Never));
+        await using var session = gateway.Sessions.Start(Request(FailoverPolicy.Never));
 
         Assert.Equal(ScriptedLink.TextOf(7, Tokens), Assert.Single(await Received.AllAsync(session)).Text);
     }
@@ -116,10 +116,10 @@ public sealed class FailoverPolicyTests
             new StaticFleet(Replica("a"), Replica("b")), streaming: new StreamingOptions { RetryBurst = 1, RetryShare = 0 });
         gateway.Link.Script = (_, attempt, at) => attempt == 1 && at == 5 ? Act.FailEngine : Act.Answer;
 
-        await using (IGenerationSession first = gateway.Sessions.Start(Gateway.Request(Tokens)))
+        await using (var first = gateway.Sessions.Start(Gateway.Request(Tokens)))
             await Received.AllAsync(first);
-        await using IGenerationSession second = gateway.Sessions.Start(Gateway.Request(Tokens));
-        SessionException error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(second));
+        await using var second = gateway.Sessions.Start(Gateway.Request(Tokens));
+        var error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(second));
 
         Assert.Equal(SessionError.StreamLost, error.Error);
         Assert.Equal(3, gateway.Link.Attempts.Count);
@@ -135,7 +135,7 @@ public sealed class FailoverPolicyTests
 
     private static GenerateRequest Request(FailoverPolicy policy)
     {
-        GenerateRequest request = Gateway.Request(Tokens);
+        var request = Gateway.Request(Tokens);
         request.Failover = policy;
         return request;
     }
@@ -144,7 +144,7 @@ public sealed class FailoverPolicyTests
     {
         while (await session.WaitToReadAsync(CancellationToken.None))
         {
-            while (session.TryRead(out GenerateFrame? frame))
+            while (session.TryRead(out var frame))
                 received.Add(frame);
         }
     }

@@ -12,11 +12,11 @@ public sealed class FailoverTests
     public static TheoryData<string, int> EveryFaultAtEveryIndex()
     {
         var data = new TheoryData<string, int>();
-        foreach (Act act in new[] { Act.BreakConnection, Act.RefuseConnection, Act.FailEngine, Act.EndWithoutFinish, Act.SkipToken, Act.RepeatToken, Act.Drain })
+        foreach (var act in new[] { Act.BreakConnection, Act.RefuseConnection, Act.FailEngine, Act.EndWithoutFinish, Act.SkipToken, Act.RepeatToken, Act.Drain })
         {
-            for (int index = 0; index <= Tokens; index++)
+            for (var index = 0; index <= Tokens; index++)
             {
-                bool noSuchToken = act is Act.SkipToken or Act.RepeatToken && (index == Tokens || (index == 0 && act == Act.RepeatToken));
+                var noSuchToken = act is Act.SkipToken or Act.RepeatToken && (index == Tokens || (index == 0 && act == Act.RepeatToken));
                 if (!noSuchToken)
                     data.Add(act.ToString(), index);
             }
@@ -29,18 +29,18 @@ public sealed class FailoverTests
     public async Task Session_FaultAtIndex_ClientGetsTheUndisturbedAnswer(string fault, int index)
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
-        Act act = Enum.Parse<Act>(fault);
+        var act = Enum.Parse<Act>(fault);
         gateway.Link.Script = (_, attempt, at) => attempt == 1 && at == index ? act : Act.Answer;
 
-        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens));
-        Received received = Assert.Single(await Received.AllAsync(session));
+        await using var session = gateway.Sessions.Start(Gateway.Request(Tokens));
+        var received = Assert.Single(await Received.AllAsync(session));
 
         Assert.Equal(ScriptedLink.TextOf(7, (int)Tokens), received.Text);
         Assert.Equal((int)Tokens, received.Ids.Count);
         Assert.Equal(FinishReason.Length, received.Finish!.Reason);
         Assert.Equal(Tokens, received.Finish.Usage.CompletionTokens);
         Assert.Equal(1, received.Starts);
-        Failover failover = Assert.Single(session.Failovers);
+        var failover = Assert.Single(session.Failovers);
         Assert.Equal(index, failover.TokenIndex);
         Assert.Equal(2, gateway.Link.Attempts.Select(attempt => attempt.Replica).Distinct().Count());
         Assert.Equal(0, gateway.Admission.Leased);
@@ -53,8 +53,8 @@ public sealed class FailoverTests
         var lost = new HashSet<(uint, int)>();
         gateway.Link.Script = (_, attempt, at) => attempt <= 2 && at == (int)attempt * 3 ? Act.FailEngine : Act.Answer;
 
-        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens, n: 3));
-        Received[] received = await Received.AllAsync(session, 3);
+        await using var session = gateway.Sessions.Start(Gateway.Request(Tokens, n: 3));
+        var received = await Received.AllAsync(session, 3);
 
         ulong[] seeds = [.. Enumerable.Range(0, 3).Select(choice => gateway.Link.Attempts.First(attempt => attempt.Choice == choice).Seed)];
         Assert.Equal(3, seeds.Distinct().Count());
@@ -73,8 +73,8 @@ public sealed class FailoverTests
         using var gateway = new Gateway(new StaticFleet([.. Enumerable.Range(0, replicas).Select(i => Replica($"r{i}"))]));
         gateway.Link.Script = (_, attempt, at) => attempt <= 2 && at == (int)attempt * 3 ? Act.FailEngine : Act.Answer;
 
-        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens));
-        Received received = Assert.Single(await Received.AllAsync(session));
+        await using var session = gateway.Sessions.Start(Gateway.Request(Tokens));
+        var received = Assert.Single(await Received.AllAsync(session));
 
         Assert.Equal(ScriptedLink.TextOf(7, (int)Tokens), received.Text);
         string[] tried = [.. gateway.Link.Attempts.Select(attempt => attempt.Replica)];
@@ -91,8 +91,8 @@ public sealed class FailoverTests
         using var gateway = new Gateway(new StaticFleet([.. Enumerable.Range(0, 6).Select(i => Replica($"r{i}"))]));
         gateway.Link.Script = (_, _, at) => at == fatalToken ? Act.BreakConnection : Act.Answer;
 
-        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens));
-        SessionException error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(session));
+        await using var session = gateway.Sessions.Start(Gateway.Request(Tokens));
+        var error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(session));
 
         Assert.Equal(SessionError.StreamLost, error.Error);
         Assert.Equal(replicasLost, session.Attempts);
@@ -106,8 +106,8 @@ public sealed class FailoverTests
         using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b"), Replica("c"), Replica("d")));
         gateway.Link.Script = (_, attempt, at) => attempt <= 3 && at == -1 ? Act.RefuseConnection : Act.Answer;
 
-        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens));
-        Received received = Assert.Single(await Received.AllAsync(session));
+        await using var session = gateway.Sessions.Start(Gateway.Request(Tokens));
+        var received = Assert.Single(await Received.AllAsync(session));
 
         Assert.Equal(ScriptedLink.TextOf(7, (int)Tokens), received.Text);
         Assert.Equal(4, session.Attempts);
@@ -119,8 +119,8 @@ public sealed class FailoverTests
         using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
         gateway.Link.Script = (_, _, _) => Act.RefuseRequest;
 
-        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens));
-        SessionException error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(session));
+        await using var session = gateway.Sessions.Start(Gateway.Request(Tokens));
+        var error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(session));
 
         Assert.Equal(SessionError.InvalidRequest, error.Error);
         Assert.Equal("top_p 7 is out of range", error.Message);
@@ -134,8 +134,8 @@ public sealed class FailoverTests
         using var gateway = new Gateway(new StaticFleet(Replica("a", weight: 1000), Replica("b")));
         gateway.Link.Script = (replica, _, _) => replica == "a" ? Act.RefuseForSlots : Act.Answer;
 
-        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens));
-        Received received = Assert.Single(await Received.AllAsync(session));
+        await using var session = gateway.Sessions.Start(Gateway.Request(Tokens));
+        var received = Assert.Single(await Received.AllAsync(session));
 
         Assert.Equal(ScriptedLink.TextOf(7, (int)Tokens), received.Text);
         Assert.Empty(session.Failovers);
@@ -149,12 +149,12 @@ public sealed class FailoverTests
         using var gateway = new Gateway(new StaticFleet(Replica("a", fingerprint: "x", weight: 1000), Replica("b", fingerprint: "y")));
         gateway.Link.Script = (_, attempt, at) => attempt == 1 && at == 5 ? Act.BreakConnection : Act.Answer;
 
-        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens));
-        Task<Received[]> reading = Received.AllAsync(session);
+        await using var session = gateway.Sessions.Start(Gateway.Request(Tokens));
+        var reading = Received.AllAsync(session);
         await gateway.UntilWaitingAsync();
         gateway.Time.Advance(TimeSpan.FromSeconds(31));
 
-        SessionException error = await Assert.ThrowsAsync<SessionException>(() => reading);
+        var error = await Assert.ThrowsAsync<SessionException>(() => reading);
         Assert.Equal(SessionError.StreamLost, error.Error);
         Assert.Single(gateway.Link.Attempts);
     }
@@ -165,8 +165,8 @@ public sealed class FailoverTests
         using var gateway = new Gateway(new StaticFleet(Replica("a")));
         gateway.Link.Script = (_, attempt, at) => attempt == 1 && at == 5 ? Act.BreakConnection : Act.Answer;
 
-        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens));
-        Task<Received[]> reading = Received.AllAsync(session);
+        await using var session = gateway.Sessions.Start(Gateway.Request(Tokens));
+        var reading = Received.AllAsync(session);
         await gateway.UntilWaitingAsync();
         gateway.Source.Set(Replica("a", generation: 2));
 

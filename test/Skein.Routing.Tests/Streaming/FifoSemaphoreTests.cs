@@ -8,17 +8,17 @@ public sealed class FifoSemaphoreTests
     public async Task Enter_AllPlacesTaken_WaitsInOrderAndSkipsWhoGaveUp()
     {
         var turnstile = new FifoSemaphore(1);
-        IDisposable first = await turnstile.EnterAsync(default);
+        var first = await turnstile.EnterAsync(default);
         using var impatient = new CancellationTokenSource();
-        Task<IDisposable> second = turnstile.EnterAsync(impatient.Token).AsTask();
-        Task<IDisposable> third = turnstile.EnterAsync(default).AsTask();
-        Task<IDisposable> fourth = turnstile.EnterAsync(default).AsTask();
+        var second = turnstile.EnterAsync(impatient.Token).AsTask();
+        var third = turnstile.EnterAsync(default).AsTask();
+        var fourth = turnstile.EnterAsync(default).AsTask();
 
         impatient.Cancel();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => second);
         Assert.False(third.IsCompleted);
         first.Dispose();
-        IDisposable next = await third;
+        var next = await third;
         Assert.False(fourth.IsCompleted);
         next.Dispose();
         (await fourth).Dispose();

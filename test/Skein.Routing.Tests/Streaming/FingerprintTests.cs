@@ -17,17 +17,17 @@ public sealed class FingerprintTests
     [MemberData(nameof(EveryIndex))]
     public async Task Lost_TextAndOtherFingerprintOnly_GoesOnThereFromItsText(int index)
     {
-        using Gateway gateway = Gateway(ResumeTier.Text, givesIds: false, Replica("a", fingerprint: "x"), Replica("b", weight: 0.001, fingerprint: "y"));
+        using var gateway = Gateway(ResumeTier.Text, givesIds: false, Replica("a", fingerprint: "x"), Replica("b", weight: 0.001, fingerprint: "y"));
         gateway.Link.Script = LostAt(index, "a");
 
-        await using IGenerationSession session = gateway.Sessions.Start(Request(FailoverPolicy.BestEffort));
-        Received received = Assert.Single(await Received.AllAsync(session));
+        await using var session = gateway.Sessions.Start(Request(FailoverPolicy.BestEffort));
+        var received = Assert.Single(await Received.AllAsync(session));
 
         Assert.Equal(ScriptedLink.TextOf(7, Chunks), received.Text);
         Assert.Empty(received.Ids);
         Assert.Equal(1, received.Starts);
         // The first chunk's text comes with the second: until then there is nothing to go on from, and nothing that the client was told.
-        int from = index == 1 ? 0 : index;
+        var from = index == 1 ? 0 : index;
         Assert.Equal([("a", 0), ("b", from)], gateway.Link.Attempts.Select(attempt => (attempt.Replica, attempt.ResumedAt)));
         Assert.Equal(0, gateway.Admission.Leased);
     }
@@ -35,16 +35,16 @@ public sealed class FingerprintTests
     [Fact]
     public async Task Lost_TextAndItsOwnFingerprintIsFree_GoesOnUnderItThenUnderThatOfTheLastReplica()
     {
-        using Gateway gateway = Gateway(
+        using var gateway = Gateway(
             ResumeTier.Text, givesIds: false,
             Replica("a", weight: 1e6, fingerprint: "x"), Replica("other", weight: 1000, fingerprint: "y"), Replica("same", fingerprint: "x"));
         gateway.Link.Script = (replica, attempt, at) => at == attempt * 3 && attempt <= 3 ? Act.BreakConnection : Act.Answer;
 
-        await using IGenerationSession session = gateway.Sessions.Start(Request(FailoverPolicy.BestEffort));
-        Task<Received[]> reading = Received.AllAsync(session);
+        await using var session = gateway.Sessions.Start(Request(FailoverPolicy.BestEffort));
+        var reading = Received.AllAsync(session);
         await gateway.UntilWaitingAsync();
         gateway.Source.Set(Replica("late", weight: 1000, fingerprint: "x"), Replica("last", fingerprint: "y"));
-        Received received = Assert.Single(await reading);
+        var received = Assert.Single(await reading);
 
         Assert.Equal(ScriptedLink.TextOf(7, Chunks), received.Text);
         Assert.Equal(["a", "same", "other", "last"], gateway.Link.Attempts.Select(attempt => attempt.Replica));
@@ -58,15 +58,15 @@ public sealed class FingerprintTests
     [InlineData(ResumeTier.None, false, FailoverPolicy.BestEffort)]
     public async Task Lost_NotJustATextOrToBeExact_NeverGoesOnUnderAnotherFingerprint(ResumeTier tier, bool givesIds, FailoverPolicy policy)
     {
-        using Gateway gateway = Gateway(tier, givesIds, Replica("a", fingerprint: "x"), Replica("b", weight: 0.001, fingerprint: "y"));
+        using var gateway = Gateway(tier, givesIds, Replica("a", fingerprint: "x"), Replica("b", weight: 0.001, fingerprint: "y"));
         gateway.Link.Script = LostAt(5, "a");
 
-        await using IGenerationSession session = gateway.Sessions.Start(Request(policy));
-        Task<Received[]> reading = Received.AllAsync(session);
+        await using var session = gateway.Sessions.Start(Request(policy));
+        var reading = Received.AllAsync(session);
         await gateway.UntilWaitingAsync();
         gateway.Time.Advance(TimeSpan.FromSeconds(31));
 
-        SessionException error = await Assert.ThrowsAsync<SessionException>(() => reading);
+        var error = await Assert.ThrowsAsync<SessionException>(() => reading);
         Assert.Equal(SessionError.StreamLost, error.Error);
         Assert.Single(gateway.Link.Attempts);
     }
@@ -79,9 +79,9 @@ public sealed class FingerprintTests
     [InlineData(ResumeTier.Exact, true, FailoverPolicy.BestEffort, false)]
     public async Task Drain_OtherFingerprintOnly_TextIsHandedOverAndOthersFinish(ResumeTier tier, bool givesIds, FailoverPolicy policy, bool moves)
     {
-        ReplicaDescription a = Replica("a", fingerprint: "x");
-        ReplicaDescription b = Replica("b", weight: 0.001, fingerprint: "y");
-        using Gateway gateway = Gateway(tier, givesIds, a, b);
+        var a = Replica("a", fingerprint: "x");
+        var b = Replica("b", weight: 0.001, fingerprint: "y");
+        using var gateway = Gateway(tier, givesIds, a, b);
         gateway.Link.Script = (replica, _, at) =>
         {
             if (replica == "a" && at == 2)
@@ -90,8 +90,8 @@ public sealed class FingerprintTests
             return replica == "a" && at == 6 && moves ? Act.Idle : Act.Answer;
         };
 
-        await using IGenerationSession session = gateway.Sessions.Start(Request(policy));
-        Received received = Assert.Single(await Received.AllAsync(session));
+        await using var session = gateway.Sessions.Start(Request(policy));
+        var received = Assert.Single(await Received.AllAsync(session));
 
         Assert.Equal(ScriptedLink.TextOf(7, Chunks), received.Text);
         Assert.Equal(moves ? ["a", "b"] : ["a"], gateway.Link.Attempts.Select(attempt => attempt.Replica));
@@ -101,9 +101,9 @@ public sealed class FingerprintTests
     [Fact]
     public async Task Drain_BeforeTheFirstToken_IsNotHeldUnderAnotherFingerprint()
     {
-        ReplicaDescription a = Replica("a", fingerprint: "x");
-        ReplicaDescription b = Replica("b", weight: 0.001, fingerprint: "y");
-        using Gateway gateway = Gateway(ResumeTier.Exact, givesIds: true, a, b);
+        var a = Replica("a", fingerprint: "x");
+        var b = Replica("b", weight: 0.001, fingerprint: "y");
+        using var gateway = Gateway(ResumeTier.Exact, givesIds: true, a, b);
         gateway.Link.Script = (replica, _, at) =>
         {
             if (replica == "a" && at == -1)
@@ -111,7 +111,7 @@ public sealed class FingerprintTests
             return Act.Answer;
         };
 
-        await using IGenerationSession session = gateway.Sessions.Start(Request(FailoverPolicy.BestEffort));
+        await using var session = gateway.Sessions.Start(Request(FailoverPolicy.BestEffort));
         await Received.AllAsync(session);
 
         Assert.Equal(["a"], gateway.Link.Attempts.Select(attempt => attempt.Replica));
@@ -129,7 +129,7 @@ public sealed class FingerprintTests
 
     private static GenerateRequest Request(FailoverPolicy policy)
     {
-        GenerateRequest request = Support.Gateway.Request(Chunks);
+        var request = Support.Gateway.Request(Chunks);
         request.Failover = policy;
         return request;
     }

@@ -15,9 +15,9 @@ public sealed class HandOverTests
     public static TheoryData<int, int> EveryHoldAndCut()
     {
         var data = new TheoryData<int, int>();
-        for (int drain = -1; drain < Tokens; drain++)
+        for (var drain = -1; drain < Tokens; drain++)
         {
-            for (int cut = drain + 1; cut < Tokens; cut++)
+            for (var cut = drain + 1; cut < Tokens; cut++)
                 data.Add(drain, cut);
         }
         return data;
@@ -29,12 +29,12 @@ public sealed class HandOverTests
     {
         using var rig = new HandOverRig { DrainAt = drainAt, CutAt = cutAt };
 
-        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
-        Received received = Assert.Single(await Received.AllAsync(session));
+        await using var session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
+        var received = Assert.Single(await Received.AllAsync(session));
 
         Assert.Equal(ScriptedLink.TextOf(7, Tokens), received.Text);
         Assert.Equal(1, received.Starts);
-        Failover move = Assert.Single(session.Failovers);
+        var move = Assert.Single(session.Failovers);
         Assert.Equal(("a", "draining", cutAt), (move.From, move.Reason, move.TokenIndex));
         Assert.Equal([drainAt + 1], rig.Gateway.Link.Attempts.Where(attempt => attempt.Held).Select(attempt => attempt.ResumedAt));
         Assert.Equal("b", session.Replica);
@@ -48,8 +48,8 @@ public sealed class HandOverTests
         using var rig = new HandOverRig { DrainAt = 3, CutAt = Tokens };
         rig.Gateway.Link.Script = (replica, attempt, at) => replica == "b" ? Act.BreakConnection : rig.DrainAtIndex(replica, attempt, at);
 
-        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
-        Received received = Assert.Single(await Received.AllAsync(session));
+        await using var session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
+        var received = Assert.Single(await Received.AllAsync(session));
 
         Assert.Equal(ScriptedLink.TextOf(7, Tokens), received.Text);
         Assert.Empty(session.Failovers);
@@ -65,7 +65,7 @@ public sealed class HandOverTests
     public async Task Drain_ContinueFails_StreamGoesOnWhereItWasAndOnlyAReplicaThatCannotBeTalkedToIsTakenOut(LinkError error, bool isReachable)
     {
         using var rig = new HandOverRig { DrainAt = 3, CutAt = 6 };
-        bool failed = false;
+        var failed = false;
         rig.Gateway.Link.OnContinue = () =>
         {
             failed = true;
@@ -73,8 +73,8 @@ public sealed class HandOverTests
         };
         rig.Gateway.Link.Script = (replica, attempt, at) => failed ? Act.Answer : rig.DrainAtIndex(replica, attempt, at);
 
-        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
-        Received received = Assert.Single(await Received.AllAsync(session));
+        await using var session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
+        var received = Assert.Single(await Received.AllAsync(session));
 
         Assert.Equal(ScriptedLink.TextOf(7, Tokens), received.Text);
         Assert.True(failed);
@@ -98,11 +98,11 @@ public sealed class HandOverTests
         };
         rig.Gateway.Link.Script = (replica, attempt, at) => asked.Task.IsCompleted ? Act.Answer : rig.DrainAtIndex(replica, attempt, at);
 
-        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
-        Task<Received[]> reading = Received.AllAsync(session);
+        await using var session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
+        var reading = Received.AllAsync(session);
         await asked.Task.WaitAsync(TimeSpan.FromSeconds(30));
         rig.Gateway.Time.Advance(TimeSpan.FromSeconds(seconds));
-        Received received = Assert.Single(await reading);
+        var received = Assert.Single(await reading);
 
         Assert.Equal(ScriptedLink.TextOf(7, Tokens), received.Text);
         Assert.Equal(isReachable, rig.Gateway.Fleet.Current.Replicas.Single(replica => replica.Id.Name == "b").Reachable);
@@ -123,8 +123,8 @@ public sealed class HandOverTests
             return Act.BreakConnection;
         };
 
-        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
-        Received received = Assert.Single(await Received.AllAsync(session));
+        await using var session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
+        var received = Assert.Single(await Received.AllAsync(session));
 
         Assert.Equal(ScriptedLink.TextOf(7, Tokens), received.Text);
         Assert.Equal("connection_lost", Assert.Single(session.Failovers).Reason);
@@ -151,8 +151,8 @@ public sealed class HandOverTests
             return replica == "a" && at == 4 ? Act.Idle : Act.Answer;
         };
 
-        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens, n: Streams));
-        Received[] received = await Received.AllAsync(session, Streams);
+        await using var session = gateway.Sessions.Start(Gateway.Request(Tokens, n: Streams));
+        var received = await Received.AllAsync(session, Streams);
 
         Assert.All(received, choice => Assert.Equal(Tokens, choice.Ids.Count));
         Assert.Equal(Streams, session.Failovers.Count(failover => failover.Reason == "draining"));
@@ -166,11 +166,11 @@ public sealed class HandOverTests
         using var rig = new HandOverRig(slotsElsewhere: 1) { DrainAt = 3, CutAt = 8 };
         using var busy = await rig.Gateway.Admission.AcquireAsync(HandOverRig.OnlyB, default);
 
-        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
-        Task<Received[]> reading = Received.AllAsync(session);
+        await using var session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
+        var reading = Received.AllAsync(session);
         await rig.Gateway.UntilWaitingAsync();
         busy.Dispose();
-        Received received = Assert.Single(await reading);
+        var received = Assert.Single(await reading);
 
         Assert.Equal(ScriptedLink.TextOf(7, Tokens), received.Text);
         Assert.Equal("draining", Assert.Single(session.Failovers).Reason);
@@ -189,8 +189,8 @@ public sealed class HandOverTests
         };
         using var busy = await rig.Gateway.Admission.AcquireAsync(HandOverRig.OnlyB, default);
 
-        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
-        Received received = Assert.Single(await Received.AllAsync(session));
+        await using var session = rig.Gateway.Sessions.Start(Gateway.Request(Tokens));
+        var received = Assert.Single(await Received.AllAsync(session));
 
         Assert.Equal(ScriptedLink.TextOf(7, Tokens), received.Text);
         Assert.Empty(session.Failovers);
@@ -201,10 +201,10 @@ public sealed class HandOverTests
     public async Task Drain_ClientWantsNoFailover_StreamStays()
     {
         using var rig = new HandOverRig { DrainAt = 3, CutAt = Tokens };
-        GenerateRequest request = Gateway.Request(Tokens);
+        var request = Gateway.Request(Tokens);
         request.Failover = FailoverPolicy.Never;
 
-        await using IGenerationSession session = rig.Gateway.Sessions.Start(request);
+        await using var session = rig.Gateway.Sessions.Start(request);
         await Received.AllAsync(session);
 
         Assert.Equal(["a"], rig.Gateway.Link.Attempts.Select(attempt => attempt.Replica));

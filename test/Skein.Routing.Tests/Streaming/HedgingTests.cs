@@ -16,13 +16,13 @@ public sealed class HedgingTests
     [Fact]
     public async Task Hedge_FirstReplicaIsSilent_SecondOneAnswersAndTheFirstIsAborted()
     {
-        using Gateway gateway = await WarmedUpAsync();
+        using var gateway = await WarmedUpAsync();
         gateway.Link.Script = (replica, _, at) => replica == "a" && at == 0 ? Act.Hang : Act.Answer;
 
-        await using IGenerationSession session = gateway.Sessions.Start(Hedged());
-        Task<Received[]> reading = Received.AllAsync(session);
+        await using var session = gateway.Sessions.Start(Hedged());
+        var reading = Received.AllAsync(session);
         gateway.Time.Advance(PastTheUsual);
-        Received received = Assert.Single(await reading);
+        var received = Assert.Single(await reading);
 
         Assert.Equal(ScriptedLink.TextOf(7, Tokens), received.Text);
         Assert.Equal(1, received.Starts);
@@ -37,16 +37,16 @@ public sealed class HedgingTests
     [Fact]
     public async Task Hedge_FirstReplicaIsSlightlyLate_ItWinsAndTheSecondIsAborted()
     {
-        using Gateway gateway = await WarmedUpAsync();
-        bool late = true;
+        using var gateway = await WarmedUpAsync();
+        var late = true;
         gateway.Link.Script = (replica, _, at) => at != 0 ? Act.Answer : replica == "b" ? Act.Hang : late ? Act.Idle : Act.Answer;
 
-        await using IGenerationSession session = gateway.Sessions.Start(Hedged());
-        Task<Received[]> reading = Received.AllAsync(session);
+        await using var session = gateway.Sessions.Start(Hedged());
+        var reading = Received.AllAsync(session);
         gateway.Time.Advance(PastTheUsual);
         Assert.Equal(1, gateway.Statistics.Hedges);
         late = false;
-        Received received = Assert.Single(await reading);
+        var received = Assert.Single(await reading);
 
         Assert.Equal(ScriptedLink.TextOf(7, Tokens), received.Text);
         Assert.Equal("a", session.Replica);
@@ -59,7 +59,7 @@ public sealed class HedgingTests
     [Fact]
     public async Task Hedge_WinnerDiesLater_FailsOverAsEver()
     {
-        using Gateway gateway = await WarmedUpAsync();
+        using var gateway = await WarmedUpAsync();
         gateway.Link.Script = (replica, _, at) => (replica, at) switch
         {
             ("a", 0) => Act.Hang,
@@ -67,10 +67,10 @@ public sealed class HedgingTests
             _ => Act.Answer,
         };
 
-        await using IGenerationSession session = gateway.Sessions.Start(Hedged());
-        Task<Received[]> reading = Received.AllAsync(session);
+        await using var session = gateway.Sessions.Start(Hedged());
+        var reading = Received.AllAsync(session);
         gateway.Time.Advance(PastTheUsual);
-        Received received = Assert.Single(await reading);
+        var received = Assert.Single(await reading);
 
         Assert.Equal(ScriptedLink.TextOf(7, Tokens), received.Text);
         Assert.Equal(("b", 5), (Assert.Single(session.Failovers).From, session.Failovers[0].TokenIndex));
@@ -79,8 +79,8 @@ public sealed class HedgingTests
     [Fact]
     public async Task Hedge_FirstReplicaDiesWhileTheSecondWorks_GoesOnWithTheSecond()
     {
-        using Gateway gateway = await WarmedUpAsync();
-        bool dead = false;
+        using var gateway = await WarmedUpAsync();
+        var dead = false;
         gateway.Link.Script = (replica, _, at) => (replica, at) switch
         {
             ("a", 0) => dead ? Act.BreakConnection : Act.Idle,
@@ -88,11 +88,11 @@ public sealed class HedgingTests
             _ => Act.Answer,
         };
 
-        await using IGenerationSession session = gateway.Sessions.Start(Hedged());
-        Task<Received[]> reading = Received.AllAsync(session);
+        await using var session = gateway.Sessions.Start(Hedged());
+        var reading = Received.AllAsync(session);
         gateway.Time.Advance(PastTheUsual);
         dead = true;
-        Received received = Assert.Single(await reading);
+        var received = Assert.Single(await reading);
 
         Assert.Equal(ScriptedLink.TextOf(7, Tokens), received.Text);
         Assert.DoesNotContain("c", gateway.Link.Attempts.Select(attempt => attempt.Replica).Skip(WarmUps));
@@ -101,13 +101,13 @@ public sealed class HedgingTests
     [Fact]
     public async Task Hedge_NoFreeSlotElsewhere_DoesNotWaitInLine()
     {
-        using Gateway gateway = await WarmedUpAsync();
+        using var gateway = await WarmedUpAsync();
         gateway.Source.Set(Replica("a"));
-        bool late = true;
+        var late = true;
         gateway.Link.Script = (_, _, at) => at == 0 && late ? Act.Idle : Act.Answer;
 
-        await using IGenerationSession session = gateway.Sessions.Start(Hedged());
-        Task<Received[]> reading = Received.AllAsync(session);
+        await using var session = gateway.Sessions.Start(Hedged());
+        var reading = Received.AllAsync(session);
         gateway.Time.Advance(PastTheUsual);
         Assert.Equal((0, 0), (gateway.Admission.Waiting, gateway.Statistics.Hedges));
         late = false;
@@ -118,13 +118,13 @@ public sealed class HedgingTests
     [Fact]
     public async Task Hedge_SlotComesFreeLater_TakesItThen()
     {
-        using Gateway gateway = await WarmedUpAsync();
+        using var gateway = await WarmedUpAsync();
         ReplicaDescription[] all = [.. gateway.Source.Current.Replicas];
         gateway.Source.Set(all[0]);
         gateway.Link.Script = (replica, _, at) => replica == "a" && at == 0 ? Act.Hang : Act.Answer;
 
-        await using IGenerationSession session = gateway.Sessions.Start(Hedged());
-        Task<Received[]> reading = Received.AllAsync(session);
+        await using var session = gateway.Sessions.Start(Hedged());
+        var reading = Received.AllAsync(session);
         gateway.Time.Advance(PastTheUsual);
         Assert.Equal(0, gateway.Statistics.Hedges);
         gateway.Source.Set(all);
@@ -137,13 +137,13 @@ public sealed class HedgingTests
     [Fact]
     public async Task Hedge_BudgetIsSpent_NoSecondReplicaIsAsked()
     {
-        using Gateway gateway = await WarmedUpAsync();
-        for (int i = 0; i < 30; i++)
+        using var gateway = await WarmedUpAsync();
+        for (var i = 0; i < 30; i++)
         {
-            bool late = true;
+            var late = true;
             gateway.Link.Script = (replica, _, at) => replica == "a" && at == 0 && late ? Act.Idle : Act.Answer;
-            await using IGenerationSession session = gateway.Sessions.Start(Hedged());
-            Task<Received[]> reading = Received.AllAsync(session);
+            await using var session = gateway.Sessions.Start(Hedged());
+            var reading = Received.AllAsync(session);
             gateway.Time.Advance(PastTheUsual);
             late = false;
             await reading;
@@ -156,12 +156,12 @@ public sealed class HedgingTests
     [Fact]
     public async Task Hedge_NotAskedFor_NeverHappens()
     {
-        using Gateway gateway = await WarmedUpAsync();
-        bool late = true;
+        using var gateway = await WarmedUpAsync();
+        var late = true;
         gateway.Link.Script = (_, _, at) => at == 0 && late ? Act.Idle : Act.Answer;
 
-        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens));
-        Task<Received[]> reading = Received.AllAsync(session);
+        await using var session = gateway.Sessions.Start(Gateway.Request(Tokens));
+        var reading = Received.AllAsync(session);
         gateway.Time.Advance(PastTheUsual);
         late = false;
         await reading;
@@ -172,12 +172,12 @@ public sealed class HedgingTests
     [Fact]
     public async Task Hedge_ReplicaThatLost_IsAskedLessUntilThatIsForgotten()
     {
-        using Gateway gateway = await WarmedUpAsync();
+        using var gateway = await WarmedUpAsync();
         gateway.Source.Set(Replica("a", weight: 1.5), Replica("b"));
         gateway.Link.Script = (replica, _, at) => replica == "a" && at == 0 ? Act.Hang : Act.Answer;
-        await using (IGenerationSession slow = gateway.Sessions.Start(Hedged()))
+        await using (var slow = gateway.Sessions.Start(Hedged()))
         {
-            Task<Received[]> reading = Received.AllAsync(slow);
+            var reading = Received.AllAsync(slow);
             gateway.Time.Advance(PastTheUsual);
             await reading;
         }
@@ -190,8 +190,8 @@ public sealed class HedgingTests
 
     private static async Task<string> AskedFirstAsync(Gateway gateway)
     {
-        int before = gateway.Link.Attempts.Count;
-        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(Tokens));
+        var before = gateway.Link.Attempts.Count;
+        await using var session = gateway.Sessions.Start(Gateway.Request(Tokens));
         await Received.AllAsync(session);
         return gateway.Link.Attempts.ElementAt(before).Replica;
     }
@@ -208,12 +208,12 @@ public sealed class HedgingTests
                 gateway.Time.Advance(Usual);
             return Act.Answer;
         };
-        foreach (string name in new[] { "a", "b", "c" })
+        foreach (var name in new[] { "a", "b", "c" })
         {
             gateway.Source.Set([.. gateway.Source.Current.Replicas.Select(replica => replica with { Draining = replica.Id.Name != name })]);
-            for (int i = 0; i < WarmUps / 3; i++)
+            for (var i = 0; i < WarmUps / 3; i++)
             {
-                await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(1));
+                await using var session = gateway.Sessions.Start(Gateway.Request(1));
                 await Received.AllAsync(session);
             }
         }
@@ -223,7 +223,7 @@ public sealed class HedgingTests
 
     private static GenerateRequest Hedged()
     {
-        GenerateRequest request = Gateway.Request(Tokens);
+        var request = Gateway.Request(Tokens);
         request.Hedge = true;
         return request;
     }

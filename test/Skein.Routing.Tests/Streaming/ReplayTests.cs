@@ -12,7 +12,7 @@ public sealed class ReplayTests
     {
         var replay = new Replay(JournalOf(Ids("ab", 1, 2), Ids("c", 3)));
 
-        GenerateFrame merged = Ids("abcde", 1, 2, 3, 4, 5);
+        var merged = Ids("abcde", 1, 2, 3, 4, 5);
         Assert.Null(replay.Take(merged));
 
         Assert.False(replay.IsBehind);
@@ -27,7 +27,7 @@ public sealed class ReplayTests
         Assert.Null(replay.Take(Ids("ab", 1, 2)));
         Assert.True(replay.IsBehind);
 
-        GenerateFrame next = Ids("", 3);
+        var next = Ids("", 3);
         next.FirstIndex = 2;
         Assert.Null(replay.Take(next));
 
@@ -42,9 +42,9 @@ public sealed class ReplayTests
 
         Assert.Null(replay.Take(Piece(0, "Hello ")));
         Assert.True(replay.IsBehind);
-        GenerateFrame across = Piece(1, "world");
+        var across = Piece(1, "world");
         Assert.Null(replay.Take(across));
-        GenerateFrame after = Piece(2, "!");
+        var after = Piece(2, "!");
         Assert.Null(replay.Take(after));
 
         Assert.Equal((3u, "rld"), (across.FirstIndex, across.Text.ToStringUtf8()));
@@ -69,7 +69,7 @@ public sealed class ReplayTests
         var replay = new Replay(JournalOf(Delta(0, """{"a":1}"""), Delta(1, """{"b":2}""")));
 
         Assert.Null(replay.Take(Delta(0, """{"a":1}{"b":2}""")));
-        GenerateFrame next = Delta(1, """{"c":3}""");
+        var next = Delta(1, """{"c":3}""");
         Assert.Null(replay.Take(next));
 
         Assert.Equal((2u, """{"c":3}"""), (next.FirstIndex, next.RawDelta.ToStringUtf8()));
@@ -81,10 +81,10 @@ public sealed class ReplayTests
         var replay = new Replay(JournalOf(Piece(0, "Hi"), Piece(1, ""), Piece(2, "")));
         Assert.True(replay.IsBehind);
 
-        GenerateFrame known = Piece(0, "Hi");
+        var known = Piece(0, "Hi");
         Assert.Null(replay.Take(known));
         Assert.False(replay.IsBehind);
-        GenerateFrame held = Piece(1, "");
+        var held = Piece(1, "");
         Assert.Null(replay.Take(held));
         GenerateFrame call = new() { FirstIndex = 2, RawDelta = ByteString.CopyFromUtf8("{}"), Finish = new Finish { Reason = FinishReason.ToolCalls } };
         Assert.Null(replay.Take(call));
@@ -98,7 +98,7 @@ public sealed class ReplayTests
         var replay = new Replay(JournalOf(Piece(0, ""), Piece(1, "")));
 
         Assert.False(replay.IsBehind);
-        GenerateFrame first = Piece(0, "other");
+        var first = Piece(0, "other");
         Assert.Null(replay.Take(first));
 
         Assert.Equal((2u, "other"), (first.FirstIndex, first.Text.ToStringUtf8()));
@@ -126,7 +126,7 @@ public sealed class ReplayTests
     private static Journal JournalOf(params GenerateFrame[] frames)
     {
         var journal = new Journal();
-        foreach (GenerateFrame frame in frames)
+        foreach (var frame in frames)
             journal.Append(frame);
         return journal;
     }

@@ -15,7 +15,7 @@ public sealed class SessionLifeTests
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a")));
         gateway.Link.Script = (_, _, at) => at == 3 ? Act.Hang : Act.Answer;
-        IGenerationSession session = gateway.Sessions.Start(Gateway.Request());
+        var session = gateway.Sessions.Start(Gateway.Request());
         Assert.True(await session.WaitToReadAsync(TestContext.Current.CancellationToken));
         Assert.Equal(1, gateway.Admission.Leased);
 
@@ -33,8 +33,8 @@ public sealed class SessionLifeTests
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
         gateway.Link.Script = (_, _, _) => Act.Hang;
-        await using IGenerationSession first = gateway.Sessions.Start(Gateway.Request());
-        IGenerationSession second = gateway.Sessions.Start(Gateway.Request());
+        await using var first = gateway.Sessions.Start(Gateway.Request());
+        var second = gateway.Sessions.Start(Gateway.Request());
         Assert.Equal(1, gateway.Admission.Waiting);
 
         await second.DisposeAsync();
@@ -48,8 +48,8 @@ public sealed class SessionLifeTests
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", weight: 1000), Replica("b")));
         gateway.Link.Script = (replica, _, at) => replica == "a" && at == 4 ? Act.Hang : Act.Answer;
-        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request());
-        Task<Received[]> reading = Received.AllAsync(session);
+        await using var session = gateway.Sessions.Start(Gateway.Request());
+        var reading = Received.AllAsync(session);
 
         gateway.Time.Advance(TimeSpan.FromMilliseconds(950));
 
@@ -63,8 +63,8 @@ public sealed class SessionLifeTests
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b"), Replica("c"), Replica("d")));
         gateway.Link.Script = (_, attempt, at) => attempt <= 3 && at == -1 ? Act.Hang : Act.Answer;
-        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request());
-        Task<Received[]> reading = Received.AllAsync(session);
+        await using var session = gateway.Sessions.Start(Gateway.Request());
+        var reading = Received.AllAsync(session);
 
         // Small steps: an attempt is counted a moment before its watch begins.
         while (!reading.IsCompleted)
@@ -82,11 +82,11 @@ public sealed class SessionLifeTests
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
         gateway.Link.Gate = Channel.CreateUnbounded<int>();
-        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request());
+        await using var session = gateway.Sessions.Start(Gateway.Request());
 
         // One jump of 3 s: this process was stopped, not the replica, whose tokens wait in a buffer.
         gateway.Time.Advance(TimeSpan.FromSeconds(3));
-        for (int token = 0; token < 12; token++)
+        for (var token = 0; token < 12; token++)
             gateway.Link.Gate.Writer.TryWrite(token);
 
         Assert.Equal(ScriptedLink.TextOf(7, 12), Assert.Single(await Received.AllAsync(session)).Text);
@@ -98,8 +98,8 @@ public sealed class SessionLifeTests
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
         gateway.Link.Script = (_, attempt, at) => attempt == 1 && at == 4 ? Act.Hang : Act.Answer;
-        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request());
-        Task<Received[]> reading = Received.AllAsync(session);
+        await using var session = gateway.Sessions.Start(Gateway.Request());
+        var reading = Received.AllAsync(session);
 
         gateway.Time.Advance(TimeSpan.FromSeconds(3));
         gateway.Time.Advance(TimeSpan.FromSeconds(3));
@@ -112,12 +112,12 @@ public sealed class SessionLifeTests
     public async Task Session_SlowReader_PausesTheEngineAndEndsInAnErrorAtTheBound()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a")), streaming: new StreamingOptions { JournalBytes = 2_000 });
-        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(tokens: 100));
+        await using var session = gateway.Sessions.Start(Gateway.Request(tokens: 100));
         Assert.Equal(1, gateway.Link.Running);
 
         gateway.Time.Advance(TimeSpan.FromSeconds(30));
 
-        SessionException error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(session));
+        var error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(session));
         Assert.Equal(SessionError.SlowClient, error.Error);
         Assert.Equal(0, gateway.Admission.Leased);
     }
@@ -127,7 +127,7 @@ public sealed class SessionLifeTests
     {
         var output = new SessionOutput(1, new StreamingOptions { JournalBytes = 4_000 }, TimeProvider.System);
         var frame = new GenerateFrame { Count = 1, Logprobs = { new TokenLogprob { Token = ByteString.CopyFromUtf8("a") } } };
-        for (int i = 0; i < 20; i++)
+        for (var i = 0; i < 20; i++)
             frame.Logprobs[0].Top.Add(new TokenLogprob { Token = ByteString.CopyFrom(new byte[100]) });
 
         output.Write(frame);
@@ -141,7 +141,7 @@ public sealed class SessionLifeTests
     public async Task Session_SlowReaderThatCatchesUp_GetsEverything()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a")), streaming: new StreamingOptions { JournalBytes = 2_000 });
-        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request(tokens: 100));
+        await using var session = gateway.Sessions.Start(Gateway.Request(tokens: 100));
         gateway.Time.Advance(TimeSpan.FromSeconds(29));
 
         Assert.Equal(ScriptedLink.TextOf(7, 100), Assert.Single(await Received.AllAsync(session)).Text);
@@ -152,10 +152,10 @@ public sealed class SessionLifeTests
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a")), new AdmissionOptions { QueueTimeout = TimeSpan.FromSeconds(3), NoReplicaTimeout = TimeSpan.FromSeconds(3) });
         gateway.Link.Script = (_, _, _) => Act.RefuseForSlots;
-        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request());
-        Task<Received[]> reading = Received.AllAsync(session);
+        await using var session = gateway.Sessions.Start(Gateway.Request());
+        var reading = Received.AllAsync(session);
 
-        int steps = 0;
+        var steps = 0;
         for (; !reading.IsCompleted && steps < 1_000; steps++)
         {
             // One step of time for each time it waits: the tries are as far apart as the clock says.
@@ -164,7 +164,7 @@ public sealed class SessionLifeTests
             gateway.Time.Advance(TimeSpan.FromMilliseconds(50));
         }
 
-        SessionException error = await Assert.ThrowsAsync<SessionException>(() => reading);
+        var error = await Assert.ThrowsAsync<SessionException>(() => reading);
         Assert.Equal(SessionError.QueueTimeout, error.Error);
         Assert.InRange(gateway.Link.Attempts.Count, 2, 61);
         Assert.InRange(steps, 59, 62);
@@ -175,12 +175,12 @@ public sealed class SessionLifeTests
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a")));
         gateway.Link.Script = (_, _, at) => at == 3 ? Act.Hang : Act.Answer;
-        await using IGenerationSession session = gateway.Sessions.Start(Gateway.Request());
-        Task<Received[]> reading = Received.AllAsync(session);
+        await using var session = gateway.Sessions.Start(Gateway.Request());
+        var reading = Received.AllAsync(session);
 
         gateway.Sessions.EndAll("the gateway stops");
 
-        SessionException error = await Assert.ThrowsAsync<SessionException>(() => reading);
+        var error = await Assert.ThrowsAsync<SessionException>(() => reading);
         Assert.Equal("the gateway stops", error.Message);
         await session.DisposeAsync();
         Assert.Equal(0, gateway.Admission.Leased);
@@ -191,11 +191,11 @@ public sealed class SessionLifeTests
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
         gateway.Link.Script = (_, attempt, at) => attempt == 1 && at == 5 ? Act.BreakConnection : Act.Answer;
-        GenerateRequest request = Gateway.Request();
+        var request = Gateway.Request();
         request.Sampling = null;
 
-        await using IGenerationSession session = gateway.Sessions.Start(request);
-        Received received = Assert.Single(await Received.AllAsync(session));
+        await using var session = gateway.Sessions.Start(request);
+        var received = Assert.Single(await Received.AllAsync(session));
 
         ulong[] seeds = [.. gateway.Link.Attempts.Select(attempt => attempt.Seed)];
         Assert.Equal(2, seeds.Length);
@@ -211,7 +211,7 @@ public sealed class SessionLifeTests
         gateway.Sessions.RequireRoom();
         _ = gateway.Sessions.Start(Gateway.Request());
 
-        SessionException error = Assert.Throws<SessionException>(() => gateway.Sessions.Start(Gateway.Request()));
+        var error = Assert.Throws<SessionException>(() => gateway.Sessions.Start(Gateway.Request()));
         Assert.Equal(SessionError.TooManySessions, error.Error);
         Assert.Equal(error.Message, Assert.Throws<SessionException>(gateway.Sessions.RequireRoom).Message);
         Assert.Equal(1, gateway.Statistics.Sessions);
@@ -221,25 +221,25 @@ public sealed class SessionLifeTests
     public async Task Start_MissingModel_TakesTheOnlyOneOrNamesWhatIsAllowed()
     {
         using var one = new Gateway(new StaticFleet(Replica("a")));
-        GenerateRequest request = Gateway.Request();
+        var request = Gateway.Request();
         request.Model = "";
-        await using IGenerationSession session = one.Sessions.Start(request);
+        await using var session = one.Sessions.Start(request);
         Assert.Equal("m", request.Model);
 
         using var two = new Gateway(new StaticFleet(Replica("a", models: ["x", "y"])));
-        GenerateRequest ambiguous = Gateway.Request();
+        var ambiguous = Gateway.Request();
         ambiguous.Model = "";
-        SessionException error = Assert.Throws<SessionException>(() => two.Sessions.Start(ambiguous));
+        var error = Assert.Throws<SessionException>(() => two.Sessions.Start(ambiguous));
         Assert.Equal("model is missing; allowed: x, y", error.Message);
 
         // Once known is not served: the one that is there is meant. And nobody there is no fault of the request.
         one.Source.Set([Replica("a")], complete: true, "m", "gone");
-        GenerateRequest again = Gateway.Request();
+        var again = Gateway.Request();
         again.Model = "";
-        await using IGenerationSession served = one.Sessions.Start(again);
+        await using var served = one.Sessions.Start(again);
         Assert.Equal("m", again.Model);
         using var none = new Gateway(new StaticFleet());
-        GenerateRequest early = Gateway.Request();
+        var early = Gateway.Request();
         early.Model = "";
         Assert.Equal(SessionError.NoReplica, Assert.Throws<SessionException>(() => none.Sessions.Start(early)).Error);
     }

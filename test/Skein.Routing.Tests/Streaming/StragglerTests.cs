@@ -19,11 +19,11 @@ public sealed class StragglerTests
         await rig.ReadWholeAsync("b", tokens: 40, gap: Fast);
         rig.Gateway.Link.Script = rig.Paced("a", 30 * Fast);
 
-        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(200));
-        Received received = Assert.Single(await Received.AllAsync(session));
+        await using var session = rig.Gateway.Sessions.Start(Gateway.Request(200));
+        var received = Assert.Single(await Received.AllAsync(session));
 
         Assert.Equal(ScriptedLink.TextOf(7, 200), received.Text);
-        Failover move = Assert.Single(session.Failovers);
+        var move = Assert.Single(session.Failovers);
         Assert.Equal(("a", "straggler"), (move.From, move.Reason));
         Assert.True(move.TokenIndex < 20, $"moved as late as token {move.TokenIndex}");
     }
@@ -35,7 +35,7 @@ public sealed class StragglerTests
         await rig.ReadWholeAsync("b", tokens: 40, gap: Fast);
         rig.Gateway.Link.Script = rig.Paced("a", 30 * Fast);
 
-        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(6));
+        await using var session = rig.Gateway.Sessions.Start(Gateway.Request(6));
         await Received.AllAsync(session);
 
         Assert.Empty(session.Failovers);
@@ -49,7 +49,7 @@ public sealed class StragglerTests
         await rig.ReadWholeAsync("b", tokens: 40, gap: Fast);
         rig.Gateway.Link.Script = rig.Paced((_, at) => at == 60 ? TimeSpan.FromSeconds(1) : Fast);
 
-        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(300));
+        await using var session = rig.Gateway.Sessions.Start(Gateway.Request(300));
         await Received.AllAsync(session);
 
         Assert.Empty(session.Failovers);
@@ -63,7 +63,7 @@ public sealed class StragglerTests
         await rig.ReadWholeAsync("b", tokens: 40, gap: Fast);
         rig.Gateway.Link.Script = rig.Paced((name, _) => name == "a" ? 10 * Fast : 100 * Fast);
 
-        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(300));
+        await using var session = rig.Gateway.Sessions.Start(Gateway.Request(300));
         await Received.AllAsync(session);
 
         Assert.Equal("straggler", Assert.Single(session.Failovers).Reason);
@@ -79,7 +79,7 @@ public sealed class StragglerTests
         await rig.ReadWholeAsync("b", tokens: 40, gap: Fast);
         rig.Gateway.Link.Script = rig.Paced("a", 30 * Fast);
 
-        await using IGenerationSession session = rig.Gateway.Sessions.Start(Gateway.Request(200));
+        await using var session = rig.Gateway.Sessions.Start(Gateway.Request(200));
         await Received.AllAsync(session);
 
         Assert.Empty(session.Failovers);

@@ -38,7 +38,7 @@ internal sealed class BusyFleet
         _load = new Random(seed);
         _phases = new Random(seed + 1);
         _fronts = [.. Enumerable.Range(0, gateways).Select(index => new Front(this, index))];
-        foreach (Front front in _fronts)
+        foreach (var front in _fronts)
         {
             Every(Tick, front.Dispatch);
             if (beacons)
@@ -46,9 +46,9 @@ internal sealed class BusyFleet
         }
         if (beacons)
         {
-            for (int i = 0; i < Replicas; i++)
+            for (var i = 0; i < Replicas; i++)
             {
-                int index = i;
+                var index = i;
                 Every(BeaconStep, () => Tell(index));
             }
         }
@@ -64,7 +64,7 @@ internal sealed class BusyFleet
         fleet.After(TimeSpan.Zero, fleet.Arrive);
         while (fleet._now < 200 * hold)
         {
-            fleet._events.TryDequeue(out Action? next, out (TimeSpan At, long) key);
+            fleet._events.TryDequeue(out var next, out (TimeSpan At, long) key);
             fleet._now = key.At;
             next!();
         }
@@ -75,8 +75,8 @@ internal sealed class BusyFleet
     private void Arrive()
     {
         // Drawn in the order of arrivals alone, so that runs with and without beacons see the very same load.
-        Front front = _fronts[_load.Next(_fronts.Length)];
-        TimeSpan hold = Exponential(_meanHold);
+        var front = _fronts[_load.Next(_fronts.Length)];
+        var hold = Exponential(_meanHold);
         After(Exponential(_meanHold / (Use * Replicas * Slots)), Arrive);
         front.Ask(new Ask(new AdmissionRequest("m", new Arrival(0, ++_order, 0), Displaced: false, null, "", []), _now, hold));
     }
@@ -84,15 +84,15 @@ internal sealed class BusyFleet
     /// <summary>As membership does: at once when it matters, else ten times a second.</summary>
     private void Tell(int index)
     {
-        Server server = _servers[index];
-        int running = server.Running;
-        bool matters = Math.Abs(running - server.Told) * 10 >= Math.Max(10, server.Told);
+        var server = _servers[index];
+        var running = server.Running;
+        var matters = Math.Abs(running - server.Told) * 10 >= Math.Max(10, server.Told);
         if (!matters && _now - server.ToldAt < BeaconInterval)
             return;
         (server.Told, server.ToldAt) = (running, _now);
         After(OneWay, () =>
         {
-            foreach (Front front in _fronts)
+            foreach (var front in _fronts)
                 front.Beacons[index] = (running, _now);
         });
     }
@@ -170,7 +170,7 @@ internal sealed class BusyFleet
 
         public void TakeBeacons()
         {
-            for (int i = 0; i < Replicas; i++)
+            for (var i = 0; i < Replicas; i++)
             {
                 if (Beacons[i].At <= _taken[i])
                     continue;
@@ -186,35 +186,35 @@ internal sealed class BusyFleet
                 return;
             var grants = new List<(Waiter Waiter, Reservation Slot)>();
             _core.Dispatch(_fleet._now, grants);
-            foreach ((Waiter waiter, Reservation slot) in grants)
+            foreach ((var waiter, var slot) in grants)
             {
-                _asks.Remove(waiter, out Ask? ask);
+                _asks.Remove(waiter, out var ask);
                 Start(slot, ask!);
             }
         }
 
         private void Start(Reservation slot, Ask ask)
         {
-            TimeSpan granted = _fleet._now;
-            Server server = _fleet._servers[int.Parse(slot.Replica.Id.Name.AsSpan(1), CultureInfo.InvariantCulture)];
+            var granted = _fleet._now;
+            var server = _fleet._servers[int.Parse(slot.Replica.Id.Name.AsSpan(1), CultureInfo.InvariantCulture)];
             _fleet.After(OneWay, () =>
             {
                 if (server.Running == Slots)
                 {
                     _fleet._refusals++;
-                    LoadReport refusal = server.Report(_index);
+                    var refusal = server.Report(_index);
                     _fleet.After(OneWay, () => End(slot, granted, LeaseOutcome.Refused, refusal));
                     _fleet.After(OneWay, () => Ask(ask));
                     return;
                 }
                 _fleet._waitsMs.Add((_fleet._now - ask.At - OneWay).TotalMilliseconds);
                 server.Change(_index, 1);
-                LoadReport first = server.Report(_index);
+                var first = server.Report(_index);
                 _fleet.After(OneWay, () => _core.Report(slot.Replica, first, _fleet._now));
                 _fleet.After(ask.Hold, () =>
                 {
                     server.Change(_index, -1);
-                    LoadReport last = server.Report(_index);
+                    var last = server.Report(_index);
                     _fleet.After(OneWay, () => End(slot, granted, LeaseOutcome.Finished, last));
                 });
             });

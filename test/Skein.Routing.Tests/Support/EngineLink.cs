@@ -22,12 +22,12 @@ internal sealed class EngineLink(IReadOnlyDictionary<string, IInferenceEngine> e
     public async IAsyncEnumerable<GenerateFrame> GenerateAsync(
         Replica replica, GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        int index = (int)(request.Resume?.NextIndex ?? 0);
-        IInferenceEngine engine = engines[replica.Id.Name];
-        IAsyncEnumerable<GenerateFrame> frames = request.Hold
+        var index = (int)(request.Resume?.NextIndex ?? 0);
+        var engine = engines[replica.Id.Name];
+        var frames = request.Hold
             ? engine.HoldAsync(request, Held(request).WaitAsync, cancellationToken)
             : engine.GenerateAsync(request, cancellationToken);
-        await foreach (GenerateFrame frame in frames)
+        await foreach (var frame in frames)
         {
             while (frame.Start is null && Leave(replica, request.Attempt, request.Choice, index))
             {
@@ -54,7 +54,7 @@ internal sealed class EngineLink(IReadOnlyDictionary<string, IInferenceEngine> e
 
     private Task<Resume?> Held(GenerateRequest request)
     {
-        TaskCompletionSource<Resume?> held = _held[(request.Choice, request.Attempt)] = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        var held = _held[(request.Choice, request.Attempt)] = new(TaskCreationOptions.RunContinuationsAsynchronously);
         _resumes[(request.Choice, request.Attempt)] = request.Resume;
         return held.Task;
     }

@@ -110,7 +110,7 @@ internal sealed class Received
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30), TimeProvider.System);
         while (await session.WaitToReadAsync(deadline.Token))
         {
-            while (session.TryRead(out GenerateFrame? frame))
+            while (session.TryRead(out var frame))
                 received[frame.Choice].Add(frame);
         }
         return received;

@@ -66,7 +66,7 @@ internal sealed class HandOverRig : IDisposable
     {
         Gateway.Source.Set(A(draining: true), B);
         Gateway.Link.Script = Paced(replica, gap);
-        await using IGenerationSession session = Gateway.Sessions.Start(Gateway.Request(tokens));
+        await using var session = Gateway.Sessions.Start(Gateway.Request(tokens));
         await Received.AllAsync(session);
         Gateway.Source.Set(A(draining: false), B);
     }

@@ -83,18 +83,18 @@ internal sealed class ScriptedLink : IReplicaLink
     public async IAsyncEnumerable<GenerateFrame> GenerateAsync(
         Replica replica, GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        string name = replica.Id.Name;
-        int next = (int)(request.Resume?.NextIndex ?? 0);
+        var name = replica.Id.Name;
+        var next = (int)(request.Resume?.NextIndex ?? 0);
         Attempts.Enqueue(new SeenAttempt(name, request.Attempt, request.Choice, next, request.Sampling.Seed, request.Hold));
         Interlocked.Increment(ref _running);
-        bool isWhole = false;
+        var isWhole = false;
         try
         {
             CheckResume(request, next);
             await ActAsync(Script(name, request.Attempt, -1), replica, cancellationToken);
             if (request.Hold)
             {
-                int reading = Interlocked.Increment(ref _reading);
+                var reading = Interlocked.Increment(ref _reading);
                 while (Volatile.Read(ref _mostReading) is var most && most < reading && Interlocked.CompareExchange(ref _mostReading, reading, most) != most)
                 {
                 }
@@ -106,13 +106,13 @@ internal sealed class ScriptedLink : IReplicaLink
             {
                 Fingerprint = replica.Description.Fingerprint, ResumedAt = (uint)next, ResumeTier = Tier, Unit = GivesIds ? TokenUnit.Token : TokenUnit.Chunk,
             });
-            int delivered = request.Resume?.Text.Length ?? 0;
+            var delivered = request.Resume?.Text.Length ?? 0;
             if (request.Hold)
                 (next, delivered) = await HeldAsync(request, next, delivered, cancellationToken);
-            ulong seed = request.Sampling.Seed + (request.Attempt > 1 ? SeedDrift : 0);
-            for (int i = next; i < request.MaxTokens; i++)
+            var seed = request.Sampling.Seed + (request.Attempt > 1 ? SeedDrift : 0);
+            for (var i = next; i < request.MaxTokens; i++)
             {
-                Act act = Script(name, request.Attempt, i);
+                var act = Script(name, request.Attempt, i);
                 if (act == Act.EndWithoutFinish)
                     yield break;
                 while (act == Act.Idle)
@@ -125,9 +125,9 @@ internal sealed class ScriptedLink : IReplicaLink
                 await ActAsync(act, replica, cancellationToken);
                 if (Gate is not null)
                     await Gate.Reader.ReadAsync(cancellationToken);
-                int index = act == Act.SkipToken ? i + 1 : act == Act.RepeatToken ? Math.Max(0, i - 1) : i;
-                string released = i % 3 == 0 && i + 1 < request.MaxTokens ? TextOf(seed, i) : TextOf(seed, i + 1);
-                string text = released[delivered..];
+                var index = act == Act.SkipToken ? i + 1 : act == Act.RepeatToken ? Math.Max(0, i - 1) : i;
+                var released = i % 3 == 0 && i + 1 < request.MaxTokens ? TextOf(seed, i) : TextOf(seed, i + 1);
+                var text = released[delivered..];
                 delivered = released.Length;
                 yield return Frame(request, frame =>
                 {
@@ -138,7 +138,7 @@ internal sealed class ScriptedLink : IReplicaLink
                     frame.Text = ByteString.CopyFromUtf8(text);
                 });
             }
-            Act last = Script(name, request.Attempt, (int)request.MaxTokens);
+            var last = Script(name, request.Attempt, (int)request.MaxTokens);
             if (last == Act.EndWithoutFinish)
                 yield break;
             await ActAsync(last, replica, cancellationToken);
@@ -166,7 +166,7 @@ internal sealed class ScriptedLink : IReplicaLink
 
     private async Task<(int Next, int Delivered)> HeldAsync(GenerateRequest request, int next, int delivered, CancellationToken cancellationToken)
     {
-        ContinueRequest more = await _held[(request.Choice, request.Attempt)].Task.WaitAsync(cancellationToken);
+        var more = await _held[(request.Choice, request.Attempt)].Task.WaitAsync(cancellationToken);
         Assert.Equal(Enumerable.Range(next, more.TokenIds.Count).Select(i => (uint)Id(request.Sampling.Seed, i)), more.TokenIds);
         Assert.Equal(GivesIds ? (int)more.NextIndex - next : 0, more.TokenIds.Count);
         return ((int)more.NextIndex, delivered + more.Text.Length);

@@ -66,7 +66,7 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
 
     private async ValueTask<uint[]> PromptAsync(GenerateRequest request, ModelDescription model, CancellationToken cancellationToken)
     {
-        uint[] ids = request.Resume is { PromptTokenIds.Count: > 0 } resume ? [.. resume.PromptTokenIds]
+        var ids = request.Resume is { PromptTokenIds.Count: > 0 } resume ? [.. resume.PromptTokenIds]
             : request.TokenIds is { } given ? [.. given.Ids]
             : await dialect.PromptIdsAsync(request, model.Name, cancellationToken);
         return ids.Length > 0 ? ids : throw new EngineException(EngineError.InvalidRequest, "prompt is empty; allowed: a text of at least one token");

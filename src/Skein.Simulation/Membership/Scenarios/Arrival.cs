@@ -12,8 +12,8 @@ internal sealed class Join : IMembershipScenario
     public SimulationTable Run(ScenarioSettings settings)
     {
         var rows = new List<IReadOnlyList<string>>();
-        foreach (int members in settings.Sizes(5, 32, 128))
-            foreach (int loss in new[] { 0, 100 })
+        foreach (var members in settings.Sizes(5, 32, 128))
+            foreach (var loss in new[] { 0, 100 })
                 rows.Add(Row(members, loss, settings));
         return new SimulationTable("", ["members", "loss", "p50", "p99", "p99.9", "max", "joins"], rows);
     }
@@ -21,16 +21,16 @@ internal sealed class Join : IMembershipScenario
     private static string[] Row(int members, int lossPermille, ScenarioSettings settings)
     {
         var times = new Sample();
-        int joins = settings.Runs ?? (members > 100 ? 60 : 1000);
-        MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options, settings.Settled);
+        var joins = settings.Runs ?? (members > 100 ? 60 : 1000);
+        var world = Stage.Formed(members, settings.Seed, settings.Options, settings.Settled);
         world.Link = world.Link with { LossPermille = lossPermille };
-        for (int i = 0; i < joins; i++)
+        for (var i = 0; i < joins; i++)
         {
-            int known = 0;
-            string name = $"new-{i}";
+            var known = 0;
+            var name = $"new-{i}";
             world.Reported = (_, what, about) => known += what == CoreEvent.Joined && about.Name == name ? 1 : 0;
-            TimeSpan start = world.Now;
-            SimulatedMember newcomer = world.Start(name, at: null, world.Members[world.Random.Next(members)]);
+            var start = world.Now;
+            var newcomer = world.Start(name, at: null, world.Members[world.Random.Next(members)]);
             if (!world.RunUntil(() => known == members, 120 * Stage.Second))
                 world.Fail($"{name} is known to {known} of {members} only");
             times.Add(world.Now - start);
@@ -57,11 +57,11 @@ internal sealed class Bootstrap : IMembershipScenario
         if (settings.Settled)
             throw new ArgumentException("settled is true: bootstrap measures how a group forms; allowed is false");
         var rows = new List<IReadOnlyList<string>>();
-        foreach (int members in settings.Sizes(32, 128, 512))
+        foreach (var members in settings.Sizes(32, 128, 512))
         {
             var times = new Sample();
-            int runs = settings.Runs ?? (members > 200 ? 3 : 30);
-            for (int run = 0; run < runs; run++)
+            var runs = settings.Runs ?? (members > 200 ? 3 : 30);
+            for (var run = 0; run < runs; run++)
             {
                 var world = new MembershipWorld(settings.Seed + (ulong)run, settings.Options);
                 world.StartMany(members);
@@ -85,8 +85,8 @@ internal sealed class Restart : IMembershipScenario
     public SimulationTable Run(ScenarioSettings settings)
     {
         var rows = new List<IReadOnlyList<string>>();
-        foreach (int members in settings.Sizes(3, 32))
-            foreach (bool elsewhere in new[] { false, true })
+        foreach (var members in settings.Sizes(3, 32))
+            foreach (var elsewhere in new[] { false, true })
                 rows.Add(Row(members, elsewhere, settings));
         return new SimulationTable("", ["members", "address", "seconds", "runs"], rows);
     }
@@ -94,15 +94,15 @@ internal sealed class Restart : IMembershipScenario
     private static string[] Row(int members, bool elsewhere, ScenarioSettings settings)
     {
         var times = new Sample();
-        int runs = settings.Runs ?? 100;
-        for (int run = 0; run < runs; run++)
+        var runs = settings.Runs ?? 100;
+        for (var run = 0; run < runs; run++)
         {
-            MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, settings.Options, settings.Settled);
-            SimulatedMember old = world.Members[1];
+            var world = Stage.Formed(members, settings.Seed + (ulong)run, settings.Options, settings.Settled);
+            var old = world.Members[1];
             old.Crashed = true;
-            TimeSpan start = world.Now;
-            SimulatedMember next = world.Start(old.Name, elsewhere ? null : old, world.Members[0]);
-            bool seen = world.RunUntil(
+            var start = world.Now;
+            var next = world.Start(old.Name, elsewhere ? null : old, world.Members[0]);
+            var seen = world.RunUntil(
                 () => world.Running.All(viewer => viewer.View(next.Name) is { IsLive: true } record
                     && record.Generation == next.Core.Table.Self.Generation && next.Core.Phase == CorePhase.Active),
                 60 * Stage.Second);

@@ -12,13 +12,13 @@ internal sealed class Quiet : IMembershipScenario
     public SimulationTable Run(ScenarioSettings settings)
     {
         var rows = new List<IReadOnlyList<string>>();
-        foreach (int members in settings.Sizes(5, 32, 128))
+        foreach (var members in settings.Sizes(5, 32, 128))
         {
-            MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options, settings.Settled);
+            var world = Stage.Formed(members, settings.Seed, settings.Options, settings.Settled);
             world.RunFor(20 * Stage.Second);
-            Traffic before = Traffic.Of(world);
+            var before = Traffic.Of(world);
             world.RunFor(60 * Stage.Second);
-            Traffic sent = Traffic.Of(world) - before;
+            var sent = Traffic.Of(world) - before;
             rows.Add([Stage.Number(members), Sample.Text(sent.Packets / 60.0 / members), Sample.Text(sent.Bytes / 60.0 / members)]);
         }
         return new SimulationTable("", ["members", "packets/s", "bytes/s"], rows);
@@ -42,29 +42,29 @@ internal sealed class LoadGossip : IMembershipScenario
     public SimulationTable Run(ScenarioSettings settings)
     {
         var rows = new List<IReadOnlyList<string>>();
-        foreach (int members in settings.Sizes(5, 32, 128))
+        foreach (var members in settings.Sizes(5, 32, 128))
             rows.Add(Row(members, settings));
         return new SimulationTable("", ["members", "age p50", "age p99", "bytes/s"], rows);
     }
 
     private static string[] Row(int members, ScenarioSettings settings)
     {
-        MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options, settings.Settled);
+        var world = Stage.Formed(members, settings.Seed, settings.Options, settings.Settled);
         var ages = new Sample();
         Traffic before = default;
         var changes = new Dictionary<(ulong Member, uint Load), TimeSpan>();
-        for (int tick = 0; tick < (Warming + Looking) * TicksPerSecond; tick++)
+        for (var tick = 0; tick < (Warming + Looking) * TicksPerSecond; tick++)
         {
             if (tick == Warming * TicksPerSecond)
                 before = Traffic.Of(world);
             // Each in a beat of its own, as processes are: reports that all go out in one moment would share their packets.
-            for (int member = tick % TicksPerChange; member < Math.Min(tick, members); member += TicksPerChange)
+            for (var member = tick % TicksPerChange; member < Math.Min(tick, members); member += TicksPerChange)
                 Change(world, world.Members[member], (uint)tick, changes);
             world.RunFor(Stage.Second / TicksPerSecond);
             if (tick >= Warming * TicksPerSecond && tick % TicksPerLook == 0)
                 AddAges(world, changes, ages);
         }
-        Traffic sent = Traffic.Of(world) - before;
+        var sent = Traffic.Of(world) - before;
         return [Stage.Number(members), Sample.Text(ages.Quantile(0.5)), Sample.Text(ages.Quantile(0.99)), Sample.Text(sent.Bytes / (double)Looking / members)];
     }
 
@@ -76,9 +76,9 @@ internal sealed class LoadGossip : IMembershipScenario
 
     private static void AddAges(MembershipWorld world, Dictionary<(ulong Member, uint Load), TimeSpan> changes, Sample ages)
     {
-        SimulatedMember viewer = world.Members[world.Random.Next(world.Members.Count)];
+        var viewer = world.Members[world.Random.Next(world.Members.Count)];
         foreach (var record in viewer.Core.Table.Live)
-            if (changes.TryGetValue((record.Id, record.Load.InFlight), out TimeSpan at))
+            if (changes.TryGetValue((record.Id, record.Load.InFlight), out var at))
                 ages.Add(world.Now - at);
     }
 }
@@ -92,34 +92,34 @@ internal sealed class BeaconAge : IMembershipScenario
 
     public SimulationTable Run(ScenarioSettings settings)
     {
-        int members = settings.Members ?? 16;
-        int gateways = Math.Max(1, members / 4);
-        MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options, settings.Settled);
+        var members = settings.Members ?? 16;
+        var gateways = Math.Max(1, members / 4);
+        var world = Stage.Formed(members, settings.Seed, settings.Options, settings.Settled);
         ulong[] receivers = [.. world.Members.Take(gateways).Select(static member => member.Id)];
-        foreach (SimulatedMember replica in world.Members.Skip(gateways))
+        foreach (var replica in world.Members.Skip(gateways))
             world.Do(replica, (core, now) => core.SetBeaconReceivers(receivers, now));
         long bytes = 0;
         world.Sent = datagram => bytes += IsBeacon(datagram.Span) ? datagram.Length : 0;
         (Sample ages, Sample changes) = (new(), new());
         var told = new Dictionary<string, (uint Load, TimeSpan At)>(StringComparer.Ordinal);
-        for (int step = 0; step < 60_000; step++)
+        for (var step = 0; step < 60_000; step++)
         {
-            SimulatedMember replica = world.Members[gateways + world.Random.Next(members - gateways)];
+            var replica = world.Members[gateways + world.Random.Next(members - gateways)];
             if (world.Random.Chance(20))
             {
-                uint load = (uint)world.Random.Next(64);
+                var load = (uint)world.Random.Next(64);
                 told[replica.Name] = (load, world.Now);
                 world.Do(replica, (core, now) => core.UpdateLoad(load, 0, now));
             }
             world.RunFor(TimeSpan.FromMilliseconds(1));
-            SimulatedMember gateway = world.Members[world.Random.Next(gateways)];
+            var gateway = world.Members[world.Random.Next(gateways)];
             if (!gateway.Beacons.TryGetValue(replica.Name, out var beacon) || !told.TryGetValue(replica.Name, out var last))
                 continue;
             ages.Add((world.Now - beacon.At).TotalMilliseconds);
             if (beacon.Load.InFlight != last.Load)
                 changes.Add((world.Now - last.At).TotalMilliseconds);
         }
-        double pairs = (double)gateways * (members - gateways);
+        var pairs = (double)gateways * (members - gateways);
         return new SimulationTable("", ["replicas", "gateways", "age p50", "age p99", "wrong for at most", "bytes/s a pair"],
         [
             [

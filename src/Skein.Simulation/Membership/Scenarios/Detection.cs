@@ -27,7 +27,7 @@ internal static class Detection
     public static SimulationTable Run(ScenarioSettings settings, Action<SimulatedMember> kill)
     {
         var rows = new List<IReadOnlyList<string>>();
-        foreach (int members in settings.Sizes(3, 5, 32, 128))
+        foreach (var members in settings.Sizes(3, 5, 32, 128))
             rows.Add(Row(members, settings, kill));
         return new SimulationTable("", ["members", "first dead", "last dead", "first to last", "false deaths", "runs"], rows);
     }
@@ -36,12 +36,12 @@ internal static class Detection
     {
         (Sample first, Sample last, Sample spread) = (new(), new(), new());
         long falseDeaths = 0;
-        int runs = settings.Runs ?? (members > 100 ? 30 : 100);
-        for (int run = 0; run < runs; run++)
+        var runs = settings.Runs ?? (members > 100 ? 30 : 100);
+        for (var run = 0; run < runs; run++)
         {
-            MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, settings.Options, settings.Settled);
-            SimulatedMember victim = world.Members[1 + world.Random.Next(members - 1)];
-            TimeSpan start = world.Now;
+            var world = Stage.Formed(members, settings.Seed + (ulong)run, settings.Options, settings.Settled);
+            var victim = world.Members[1 + world.Random.Next(members - 1)];
+            var start = world.Now;
             var deaths = new List<TimeSpan>();
             world.Reported = (_, what, about) =>
             {

@@ -50,12 +50,12 @@ internal sealed class LifeguardFalsePositives : IMembershipScenario
 
     public SimulationTable Run(ScenarioSettings settings)
     {
-        int members = settings.Members ?? LifeguardPaper.Members;
+        var members = settings.Members ?? LifeguardPaper.Members;
         var rows = new List<IReadOnlyList<string>>();
         Tally? swim = null;
-        foreach ((string name, ProtocolVariant variant, int beta) in LifeguardPaper.Configurations)
+        foreach ((var name, var variant, var beta) in LifeguardPaper.Configurations)
         {
-            Tally counted = Count(members, LifeguardPaper.Options(5, beta, members), variant, settings);
+            var counted = Count(members, LifeguardPaper.Options(5, beta, members), variant, settings);
             swim ??= counted;
             rows.Add(Row(name, counted, swim.Value, Published[rows.Count]));
         }
@@ -75,14 +75,14 @@ internal sealed class LifeguardFalsePositives : IMembershipScenario
     {
         (long all, long healthy) = (0, 0);
         Traffic sent = default;
-        ulong seed = settings.Seed;
-        for (int run = 0; run < (settings.Runs ?? 1); run++)
+        var seed = settings.Seed;
+        for (var run = 0; run < (settings.Runs ?? 1); run++)
         {
-            foreach (int slow in new[] { members / 32, members / 8, members / 4 })
+            foreach (var slow in new[] { members / 32, members / 8, members / 4 })
             {
-                foreach ((double blocked, double free) in Cycles)
+                foreach ((var blocked, var free) in Cycles)
                 {
-                    MembershipWorld world = Stage.Formed(members, seed++, options, settings.Settled, variant);
+                    var world = Stage.Formed(members, seed++, options, settings.Settled, variant);
                     world.Reported = (viewer, what, about) =>
                     {
                         if (what != CoreEvent.Died || world.Members.First(member => member.Name == about.Name).Index < slow)
@@ -90,7 +90,7 @@ internal sealed class LifeguardFalsePositives : IMembershipScenario
                         all++;
                         healthy += viewer.Index >= slow ? 1 : 0;
                     };
-                    Traffic before = Traffic.Of(world);
+                    var before = Traffic.Of(world);
                     world.HandlingTime = HandlingTime;
                     Blocking.Repeat(world, slow, TimeSpan.FromSeconds(blocked), TimeSpan.FromSeconds(free), 120 * Stage.Second);
                     sent += Traffic.Of(world) - before;
@@ -114,7 +114,7 @@ internal sealed class LifeguardLatency : IMembershipScenario
 
     public SimulationTable Run(ScenarioSettings settings)
     {
-        int members = settings.Members ?? LifeguardPaper.Members;
+        var members = settings.Members ?? LifeguardPaper.Members;
         return new SimulationTable("", ["protocol", "first", "last", "published", "runs"],
         [
             Row("Lifeguard, alpha 5", "12.4 / 12.9", LifeguardPaper.Options(5, 6, members), ProtocolVariant.Lifeguard, members, settings),
@@ -128,10 +128,10 @@ internal sealed class LifeguardLatency : IMembershipScenario
         string name, string published, ProtocolOptions options, ProtocolVariant variant, int members, ScenarioSettings settings)
     {
         (Sample first, Sample last) = (new(), new());
-        int runs = settings.Runs ?? 2 * Concurrency.Length;
-        for (int run = 0; run < runs; run++)
+        var runs = settings.Runs ?? 2 * Concurrency.Length;
+        for (var run = 0; run < runs; run++)
         {
-            MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, options, settings.Settled, variant);
+            var world = Stage.Formed(members, settings.Seed + (ulong)run, options, settings.Settled, variant);
             Crash(world, Math.Max(1, Concurrency[run % Concurrency.Length] * members / LifeguardPaper.Members), first, last);
         }
         return [name, Sample.Text(first.Quantile(0.5)), Sample.Text(last.Quantile(0.5)), published, Stage.Number(runs)];
@@ -139,25 +139,25 @@ internal sealed class LifeguardLatency : IMembershipScenario
 
     private static void Crash(MembershipWorld world, int victims, Sample first, Sample last)
     {
-        TimeSpan start = world.Now;
-        int survivors = world.Members.Count - victims;
+        var start = world.Now;
+        var survivors = world.Members.Count - victims;
         var deaths = new Dictionary<string, List<TimeSpan>>(StringComparer.Ordinal);
-        int missing = victims * survivors;
-        for (int i = 1; i <= victims; i++)
+        var missing = victims * survivors;
+        for (var i = 1; i <= victims; i++)
         {
             world.Members[i].HostLost = true;
             deaths[world.Members[i].Name] = [];
         }
         world.Reported = (_, what, about) =>
         {
-            if (what != CoreEvent.Died || !deaths.TryGetValue(about.Name, out List<TimeSpan>? times))
+            if (what != CoreEvent.Died || !deaths.TryGetValue(about.Name, out var times))
                 return;
             times.Add(world.Now - start);
             missing--;
         };
         if (!world.RunUntil(() => missing == 0, TimeSpan.FromMinutes(5)))
             world.Fail($"{missing} of {victims * survivors} verdicts are missing");
-        foreach (List<TimeSpan> times in deaths.Values)
+        foreach (var times in deaths.Values)
         {
             first.Add(times[0]);
             last.Add(times[^1]);

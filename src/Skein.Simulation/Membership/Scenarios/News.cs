@@ -13,17 +13,17 @@ internal sealed class MetadataChange : IMembershipScenario
     public SimulationTable Run(ScenarioSettings settings)
     {
         var rows = new List<IReadOnlyList<string>>();
-        foreach (int members in settings.Sizes(5, 32, 128))
-            foreach (int loss in new[] { 0, 100 })
+        foreach (var members in settings.Sizes(5, 32, 128))
+            foreach (var loss in new[] { 0, 100 })
                 rows.Add(Row(members, loss, settings));
         return new SimulationTable("", ["members", "loss", "p50", "p99", "p99.9", "max", "changes"], rows);
     }
 
     private static string[] Row(int members, int lossPermille, ScenarioSettings settings)
     {
-        MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options, settings.Settled);
+        var world = Stage.Formed(members, settings.Seed, settings.Options, settings.Settled);
         world.Link = world.Link with { LossPermille = lossPermille };
-        Sample times = News.Spread(world, settings.Runs ?? 2000, unreached: static _ => { });
+        var times = News.Spread(world, settings.Runs ?? 2000, unreached: static _ => { });
         return
         [
             Stage.Number(members), $"{lossPermille / 10} %", Sample.Text(times.Quantile(0.5)), Sample.Text(times.Quantile(0.99)),
@@ -42,8 +42,8 @@ internal sealed class MissedRumours : IMembershipScenario
     public SimulationTable Run(ScenarioSettings settings)
     {
         var rows = new List<IReadOnlyList<string>>();
-        foreach (int members in settings.Sizes(5, 32))
-            foreach (int factor in new[] { 1, 2, 3, 4 })
+        foreach (var members in settings.Sizes(5, 32))
+            foreach (var factor in new[] { 1, 2, 3, 4 })
                 rows.Add(Row(members, factor, settings));
         return new SimulationTable(
             "", ["members", "k", "e^-k %", "memberlist misses %", "p50", "p99.9", "max", "ours misses %", "p50", "p99.9", "max", "changes"], rows);
@@ -51,19 +51,19 @@ internal sealed class MissedRumours : IMembershipScenario
 
     private static string[] Row(int members, int factor, ScenarioSettings settings)
     {
-        int changes = settings.Runs ?? 1000;
-        int sends = factor * (int)Math.Ceiling(Math.Log10(members + 1));
-        ProtocolOptions theirs = LifeguardPaper.Options(alpha: 5, beta: 6, members) with { RetransmitFactor = factor };
-        string[] memberlist = Way(members, theirs, ProtocolVariant.Lifeguard, changes, settings);
-        string[] ours = Way(members, settings.Options with { RetransmitFactor = factor }, ProtocolVariant.Full, changes, settings);
+        var changes = settings.Runs ?? 1000;
+        var sends = factor * (int)Math.Ceiling(Math.Log10(members + 1));
+        var theirs = LifeguardPaper.Options(alpha: 5, beta: 6, members) with { RetransmitFactor = factor };
+        var memberlist = Way(members, theirs, ProtocolVariant.Lifeguard, changes, settings);
+        var ours = Way(members, settings.Options with { RetransmitFactor = factor }, ProtocolVariant.Full, changes, settings);
         return [Stage.Number(members), Stage.Number(sends), Sample.Text(100 * Math.Exp(-sends)), .. memberlist, .. ours, Stage.Number(changes)];
     }
 
     private static string[] Way(int members, ProtocolOptions options, ProtocolVariant variant, int changes, ScenarioSettings settings)
     {
-        MembershipWorld world = Stage.Formed(members, settings.Seed, options, settings.Settled, variant);
+        var world = Stage.Formed(members, settings.Seed, options, settings.Settled, variant);
         long missed = 0;
-        Sample times = News.Spread(world, changes, unreached: count => missed += count);
+        var times = News.Spread(world, changes, unreached: count => missed += count);
         return
         [
             Sample.Text(100.0 * missed / changes / (members - 1)), Sample.Text(times.Quantile(0.5)), Sample.Text(times.Quantile(0.999)),
@@ -81,12 +81,12 @@ internal static class News
     public static Sample Spread(MembershipWorld world, int changes, Action<int> unreached)
     {
         var times = new Sample();
-        for (int change = 0; change < changes; change++)
+        for (var change = 0; change < changes; change++)
         {
-            SimulatedMember teller = world.Members[world.Random.Next(world.Members.Count)];
-            TimeSpan start = world.Now;
+            var teller = world.Members[world.Random.Next(world.Members.Count)];
+            var start = world.Now;
             world.Do(teller, (core, now) => core.UpdateMetadata([(byte)change, (byte)(change >> 8)], now));
-            Func<bool> known = KnownCheck(world, teller);
+            var known = KnownCheck(world, teller);
             if (!world.RunUntil(known, RumourEnds))
             {
                 unreached(world.Members.Count(member => !Knows(member, teller)));
@@ -102,7 +102,7 @@ internal static class News
     /// <summary>Cheap enough to be asked after every event: it looks at one member until that one knows.</summary>
     private static Func<bool> KnownCheck(MembershipWorld world, SimulatedMember teller)
     {
-        int content = 0;
+        var content = 0;
         return () =>
         {
             while (content < world.Members.Count && Knows(world.Members[content], teller))

@@ -11,9 +11,9 @@ internal sealed class RapidFlipFlop : IMembershipScenario
 
     public SimulationTable Run(ScenarioSettings settings)
     {
-        int members = settings.Members ?? 1000;
-        int faulty = Math.Max(1, members / 100);
-        int minutes = settings.Runs ?? 10;
+        var members = settings.Members ?? 1000;
+        var faulty = Math.Max(1, members / 100);
+        var minutes = settings.Runs ?? 10;
         return new SimulationTable("", ["fault", "faulty", "deaths of healthy", "most deaths of a faulty one", "most changes", "last death at (s)"],
         [
             Row("crash", members, faulty, minutes, settings, Crash),
@@ -24,7 +24,7 @@ internal sealed class RapidFlipFlop : IMembershipScenario
 
     private static void Crash(MembershipWorld world, int faulty)
     {
-        for (int i = 1; i <= faulty; i++)
+        for (var i = 1; i <= faulty; i++)
             world.Members[i].HostLost = true;
     }
 
@@ -37,12 +37,12 @@ internal sealed class RapidFlipFlop : IMembershipScenario
     private static string[] Row(
         string fault, int members, int faulty, int minutes, ScenarioSettings settings, Action<MembershipWorld, int> breakThem)
     {
-        MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options, settings.Settled);
-        TimeSpan start = world.Now;
+        var world = Stage.Formed(members, settings.Seed, settings.Options, settings.Settled);
+        var start = world.Now;
         var dead = new HashSet<(int Viewer, int About)>();
         var (deaths, changes) = (new Dictionary<(int Viewer, int About), int>(), new Dictionary<(int Viewer, int About), int>());
         long healthyDeaths = 0;
-        TimeSpan last = TimeSpan.Zero;
+        var last = TimeSpan.Zero;
         world.Reported = (viewer, what, about) =>
         {
             if (IsFaulty(viewer.Index, faulty))

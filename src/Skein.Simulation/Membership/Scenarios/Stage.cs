@@ -19,9 +19,9 @@ internal static class Stage
             world.StartMany(members);
         world.RunFor(2 * Second);
         // Plain protocols miss rumours: they are helped here, because forming the group is not what is measured.
-        for (int round = 0; round < 10 && !world.FormedCheck(members)(); round++)
+        for (var round = 0; round < 10 && !world.FormedCheck(members)(); round++)
         {
-            foreach (SimulatedMember member in world.Members.Skip(1))
+            foreach (var member in world.Members.Skip(1))
                 world.Do(member, (core, now) => core.Synchronize(world.Members[0].Address, now));
             world.RunFor(2 * Second);
         }
@@ -34,7 +34,7 @@ internal static class Stage
     /// <summary>Cheap enough to be asked after every event: it looks at one member until that one is content.</summary>
     public static Func<bool> FormedCheck(this MembershipWorld world, int members)
     {
-        int content = 0;
+        var content = 0;
         return () =>
         {
             while (content < world.Members.Count && world.Members[content].Core.Table.LiveCount == members)

@@ -17,18 +17,18 @@ internal sealed class Storm : IMembershipScenario
     public SimulationTable Run(ScenarioSettings settings)
     {
         var rows = new List<IReadOnlyList<string>>();
-        foreach (int members in settings.Sizes(5, 16, 48))
+        foreach (var members in settings.Sizes(5, 16, 48))
         {
-            (var times, long faults, int runs) = (new Sample(), 0L, settings.Runs ?? 100);
-            for (int run = 0; run < runs; run++)
+            (var times, var faults, var runs) = (new Sample(), 0L, settings.Runs ?? 100);
+            for (var run = 0; run < runs; run++)
             {
-                MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, settings.Options, settings.Settled);
+                var world = Stage.Formed(members, settings.Seed + (ulong)run, settings.Options, settings.Settled);
                 var weather = new Weather(world);
-                for (TimeSpan end = world.Now + Length; world.Now < end; world.RunFor(world.Random.Next(2 * Stage.Second)))
+                for (var end = world.Now + Length; world.Now < end; world.RunFor(world.Random.Next(2 * Stage.Second)))
                     weather.Strike();
                 faults += weather.Faults;
                 weather.Clear();
-                TimeSpan start = world.Now;
+                var start = world.Now;
                 if (!world.RunUntil(world.Agree, 2 * settings.Options.FlapMemory))
                     world.Fail("the views do not become equal");
                 times.Add(world.Now - start);
@@ -51,7 +51,7 @@ internal sealed class Weather
     {
         _world = world;
         world.Passes = Passes;
-        world.LinkBetween = (from, to) => Struck(from, to, out LinkModel? link) ? link : null;
+        world.LinkBetween = (from, to) => Struck(from, to, out var link) ? link : null;
         world.Reported = Supervise;
     }
 
@@ -61,9 +61,9 @@ internal sealed class Weather
     {
         Faults++;
         SimulatedMember[] running = [.. _world.Running];
-        SimulatedMember victim = running[_world.Random.Next(running.Length)];
-        SimulatedMember other = running[_world.Random.Next(running.Length)];
-        TimeSpan until = _world.Now + _world.Random.Next(10 * Stage.Second);
+        var victim = running[_world.Random.Next(running.Length)];
+        var other = running[_world.Random.Next(running.Length)];
+        var until = _world.Now + _world.Random.Next(10 * Stage.Second);
         switch (_world.Random.Next(9))
         {
             case 0:
@@ -106,7 +106,7 @@ internal sealed class Weather
     {
         _isClear = true;
         _world.Link = new LinkModel();
-        foreach (SimulatedMember member in _world.Members)
+        foreach (var member in _world.Members)
         {
             member.HandlingTime = TimeSpan.Zero;
             if (member.RunsFrom > _world.Now)
@@ -122,8 +122,8 @@ internal sealed class Weather
     private void Restart(SimulatedMember victim)
     {
         victim.Crashed = true;
-        bool moves = victim.Name != _world.Members[0].Name && victim.Name != _world.Members[1].Name && _world.Random.Chance(500);
-        TimeSpan clockBack = _world.Random.Chance(300) ? TimeSpan.FromHours(1) : TimeSpan.Zero;
+        var moves = victim.Name != _world.Members[0].Name && victim.Name != _world.Members[1].Name && _world.Random.Chance(500);
+        var clockBack = _world.Random.Chance(300) ? TimeSpan.FromHours(1) : TimeSpan.Zero;
         _world.Start(victim.Name, moves ? null : victim, clockBack, _world.Members[0], _world.Members[1]);
     }
 
@@ -136,14 +136,14 @@ internal sealed class Weather
 
     private bool Passes(SimulatedMember from, SimulatedMember to)
     {
-        bool isCut = !_isClear && _world.Now < _partition.Until && from.Index < _partition.Border != to.Index < _partition.Border;
-        return !isCut && !(Struck(from, to, out LinkModel? link) && link is null);
+        var isCut = !_isClear && _world.Now < _partition.Until && from.Index < _partition.Border != to.Index < _partition.Border;
+        return !isCut && !(Struck(from, to, out var link) && link is null);
     }
 
     private bool Struck(SimulatedMember from, SimulatedMember to, out LinkModel? link)
     {
         link = null;
-        if (_isClear || !_links.TryGetValue((from, to), out (LinkModel? Link, TimeSpan Until) struck) || struck.Until <= _world.Now)
+        if (_isClear || !_links.TryGetValue((from, to), out var struck) || struck.Until <= _world.Now)
             return false;
         link = struck.Link;
         return true;

@@ -27,7 +27,7 @@ internal static class SwimPaper
     /// <summary>Just before all members begin a period.</summary>
     public static void GoToEndOfPeriod(MembershipWorld world)
     {
-        long period = Options.ProbePeriod.Ticks;
+        var period = Options.ProbePeriod.Ticks;
         world.RunFor(TimeSpan.FromTicks(2 * period - world.Now.Ticks % period - TimeSpan.TicksPerMillisecond));
     }
 }
@@ -42,11 +42,11 @@ internal sealed class SwimDetection : IMembershipScenario
     public SimulationTable Run(ScenarioSettings settings)
     {
         var rows = new List<IReadOnlyList<string>>();
-        foreach (int members in settings.Sizes(8, 16, 32, 64, 128, 256))
+        foreach (var members in settings.Sizes(8, 16, 32, 64, 128, 256))
         {
             var periods = new Sample();
-            int crashes = settings.Runs ?? 1000;
-            for (ulong seed = settings.Seed; periods.Count < crashes; seed++)
+            var crashes = settings.Runs ?? 1000;
+            for (var seed = settings.Seed; periods.Count < crashes; seed++)
                 CrashSome(Stage.Formed(members, seed, SwimPaper.Options, settings.Settled, SwimPaper.Plain), Math.Max(1, members / 16), periods);
             rows.Add([Stage.Number(members), Sample.Text(periods.Mean), "1.58", Stage.Number(periods.Count)]);
         }
@@ -55,13 +55,13 @@ internal sealed class SwimDetection : IMembershipScenario
 
     private static void CrashSome(MembershipWorld world, int crashes, Sample periods)
     {
-        for (int i = 0; i < crashes; i++)
+        for (var i = 0; i < crashes; i++)
         {
             SwimPaper.GoToEndOfPeriod(world);
-            SimulatedMember victim = world.Members[1 + i];
+            var victim = world.Members[1 + i];
             TimeSpan? found = null;
             world.Reported = (_, what, about) => found ??= what == CoreEvent.Died && about.Name == victim.Name ? world.Now : null;
-            TimeSpan start = world.Now;
+            var start = world.Now;
             victim.HostLost = true;
             if (!world.RunUntil(() => found is not null, TimeSpan.FromMinutes(5)))
                 world.Fail($"{victim.Name} was not detected");
@@ -81,20 +81,20 @@ internal sealed class SwimMessages : IMembershipScenario
     public SimulationTable Run(ScenarioSettings settings)
     {
         var rows = new List<IReadOnlyList<string>>();
-        foreach (int members in settings.Sizes(8, 28, 56))
+        foreach (var members in settings.Sizes(8, 28, 56))
         {
-            MembershipWorld world = Stage.Formed(members, settings.Seed, SwimPaper.Options, settings.Settled, SwimPaper.Plain);
+            var world = Stage.Formed(members, settings.Seed, SwimPaper.Options, settings.Settled, SwimPaper.Plain);
             world.RunFor(20 * SwimPaper.Options.ProbePeriod);
             SwimPaper.GoToEndOfPeriod(world);
             var sent = new Sample();
-            int below = 0;
-            for (int period = 0; period < (settings.Runs ?? 200); period++)
+            var below = 0;
+            for (var period = 0; period < (settings.Runs ?? 200); period++)
             {
                 long[] before = [.. world.Members.Select(static member => member.SentPackets)];
                 world.RunFor(SwimPaper.Options.ProbePeriod);
-                foreach (SimulatedMember member in world.Members)
+                foreach (var member in world.Members)
                 {
-                    long messages = member.SentPackets - before[member.Index];
+                    var messages = member.SentPackets - before[member.Index];
                     sent.Add(messages);
                     below += messages < 5 ? 1 : 0;
                 }
@@ -115,12 +115,12 @@ internal sealed class SwimInfection : IMembershipScenario
     public SimulationTable Run(ScenarioSettings settings)
     {
         var rows = new List<IReadOnlyList<string>>();
-        foreach (int members in settings.Sizes(8, 16, 28, 56, 256))
+        foreach (var members in settings.Sizes(8, 16, 28, 56, 256))
         {
             (Sample median, Sample last) = (new(), new());
-            MembershipWorld world = Stage.Formed(members, settings.Seed, SwimPaper.Options, settings.Settled, SwimPaper.Plain);
+            var world = Stage.Formed(members, settings.Seed, SwimPaper.Options, settings.Settled, SwimPaper.Plain);
             world.RunFor(60 * SwimPaper.Options.ProbePeriod);
-            for (int rumour = 0; rumour < (settings.Runs ?? 50); rumour++)
+            for (var rumour = 0; rumour < (settings.Runs ?? 50); rumour++)
                 Spread(world, median, last);
             rows.Add([Stage.Number(members), Sample.Text(median.Quantile(0.5)), members <= 56 ? "1 - 3" : "-", Sample.Text(last.Quantile(0.5))]);
         }
@@ -129,17 +129,17 @@ internal sealed class SwimInfection : IMembershipScenario
 
     private static void Spread(MembershipWorld world, Sample median, Sample last)
     {
-        SimulatedMember source = world.Members[world.Random.Next(world.Members.Count)];
-        TimeSpan start = world.Now;
+        var source = world.Members[world.Random.Next(world.Members.Count)];
+        var start = world.Now;
         world.Do(source, static (core, now) => core.UpdateMetadata([1], now));
-        uint sequence = source.Core.Table.Self.MetadataSequence;
+        var sequence = source.Core.Table.Self.MetadataSequence;
         var times = new Sample();
         var ignorant = world.Members.Where(member => member != source).ToList();
         while (ignorant.Count > 0 && world.Now - start < TimeSpan.FromMinutes(2))
         {
             world.RunFor(TimeSpan.FromMilliseconds(100));
-            int informed = ignorant.RemoveAll(member => member.View(source.Name)!.MetadataSequence >= sequence);
-            for (int i = 0; i < informed; i++)
+            var informed = ignorant.RemoveAll(member => member.View(source.Name)!.MetadataSequence >= sequence);
+            for (var i = 0; i < informed; i++)
                 times.Add((world.Now - start) / SwimPaper.Options.ProbePeriod);
         }
         median.Add(times.Quantile(0.5));
@@ -157,8 +157,8 @@ internal sealed class SwimLoss : IMembershipScenario
 
     public SimulationTable Run(ScenarioSettings settings)
     {
-        ProtocolVariant infection = SwimPaper.Plain with { CommonPeriods = false, RandomTargets = false };
-        ProtocolOptions suspicion = SwimPaper.Options with { SuspicionMin = TimeSpan.FromSeconds(8), SuspicionMaxFactor = 1, Confirmations = 0 };
+        var infection = SwimPaper.Plain with { CommonPeriods = false, RandomTargets = false };
+        var suspicion = SwimPaper.Options with { SuspicionMin = TimeSpan.FromSeconds(8), SuspicionMaxFactor = 1, Confirmations = 0 };
         return new SimulationTable("", ["protocol", "left (mean)", "least", "published", "runs"],
         [
             Row("infection style", "4", infection, SwimPaper.Options, settings),
@@ -170,11 +170,11 @@ internal sealed class SwimLoss : IMembershipScenario
     private static string[] Row(string protocol, string published, ProtocolVariant variant, ProtocolOptions options, ScenarioSettings settings)
     {
         var left = new Sample();
-        int members = settings.Members ?? 17;
-        int runs = settings.Runs ?? 20;
-        for (int run = 0; run < runs; run++)
+        var members = settings.Members ?? 17;
+        var runs = settings.Runs ?? 20;
+        for (var run = 0; run < runs; run++)
         {
-            MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, options, settings.Settled, variant);
+            var world = Stage.Formed(members, settings.Seed + (ulong)run, options, settings.Settled, variant);
             world.Link = world.Link with { LossPermille = 100 };
             world.Reported = (_, what, about) =>
             {

@@ -12,8 +12,8 @@ internal sealed class Partition : IMembershipScenario
     public SimulationTable Run(ScenarioSettings settings)
     {
         var rows = new List<IReadOnlyList<string>>();
-        foreach (int members in settings.Sizes(4, 32, 128))
-            foreach (int seconds in new[] { 10, 60, 3600 })
+        foreach (var members in settings.Sizes(4, 32, 128))
+            foreach (var seconds in new[] { 10, 60, 3600 })
                 if (members < 100 || seconds < 100)
                     rows.Add(Row(members, seconds, settings));
         return new SimulationTable("", ["members", "cut for", "healed after", "runs"], rows);
@@ -22,14 +22,14 @@ internal sealed class Partition : IMembershipScenario
     private static string[] Row(int members, int seconds, ScenarioSettings settings)
     {
         var times = new Sample();
-        int runs = settings.Runs ?? (members > 100 ? 3 : 20);
-        for (int run = 0; run < runs; run++)
+        var runs = settings.Runs ?? (members > 100 ? 3 : 20);
+        for (var run = 0; run < runs; run++)
         {
-            MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, settings.Options, settings.Settled);
+            var world = Stage.Formed(members, settings.Seed + (ulong)run, settings.Options, settings.Settled);
             world.Passes = (from, to) => from.Index < members / 2 == to.Index < members / 2;
             world.RunFor(seconds * Stage.Second);
             world.Passes = static (_, _) => true;
-            TimeSpan start = world.Now;
+            var start = world.Now;
             if (!world.RunUntil(world.FormedCheck(members), 120 * Stage.Second))
                 world.Fail("the halves did not find each other");
             times.Add(world.Now - start);
@@ -65,12 +65,12 @@ internal sealed class SlowMembers : IMembershipScenario
     private static string[] Row(int members, double blocked, double free, TimeSpan handling, string profile, ScenarioSettings settings)
     {
         (long suspicions, long deaths, long atHealthy, long ofHealthy, long worst) = (0, 0, 0, 0, 0);
-        int runs = settings.Runs ?? 10;
-        for (int run = 0; run < runs; run++)
+        var runs = settings.Runs ?? 10;
+        for (var run = 0; run < runs; run++)
         {
-            ProtocolOptions options = (settings with { Profile = profile }).Options;
-            MembershipWorld world = Stage.Formed(members, settings.Seed + (ulong)run, options, settings.Settled);
-            int slow = members / 4;
+            var options = (settings with { Profile = profile }).Options;
+            var world = Stage.Formed(members, settings.Seed + (ulong)run, options, settings.Settled);
+            var slow = members / 4;
             var count = new DeathCount(world, member => member.Index >= slow);
             world.HandlingTime = handling;
             Blocking.Repeat(world, slow, TimeSpan.FromSeconds(blocked), TimeSpan.FromSeconds(free), 120 * Stage.Second);
@@ -95,20 +95,20 @@ internal static class Blocking
 {
     public static void Repeat(MembershipWorld world, int slow, TimeSpan blocked, TimeSpan free, TimeSpan length)
     {
-        TimeSpan end = world.Now + length;
+        var end = world.Now + length;
         while (world.Now < end)
         {
-            TimeSpan until = world.Now + blocked;
-            for (int i = 0; i < slow; i++)
+            var until = world.Now + blocked;
+            for (var i = 0; i < slow; i++)
             {
                 // What waited to be sent goes first, then what waited to be received.
                 world.Members[i].SendsFrom = until;
                 world.Members[i].ReceivesFrom = until + TimeSpan.FromTicks(1);
             }
-            TimeSpan cycle = blocked + free;
+            var cycle = blocked + free;
             world.RunFor(world.Now + cycle < end ? cycle : end - world.Now);
         }
-        for (int i = 0; i < slow; i++)
+        for (var i = 0; i < slow; i++)
             world.Members[i].SendsFrom = world.Members[i].ReceivesFrom = world.Now;
     }
 }
@@ -123,13 +123,13 @@ internal sealed class PacketLoss : IMembershipScenario
     public SimulationTable Run(ScenarioSettings settings)
     {
         var rows = new List<IReadOnlyList<string>>();
-        int members = settings.Members ?? 128;
-        foreach (int percent in new[] { 5, 20 })
+        var members = settings.Members ?? 128;
+        foreach (var percent in new[] { 5, 20 })
         {
-            MembershipWorld world = Stage.Formed(members, settings.Seed, settings.Options, settings.Settled);
+            var world = Stage.Formed(members, settings.Seed, settings.Options, settings.Settled);
             world.Link = world.Link with { LossPermille = percent * 10 };
             var count = new DeathCount(world, static _ => true);
-            int minutes = settings.Runs ?? 60;
+            var minutes = settings.Runs ?? 60;
             world.RunFor(TimeSpan.FromMinutes(minutes));
             rows.Add([Stage.Number(members), $"{percent} %", $"{minutes} min", Stage.Number(count.Suspicions), Stage.Number(count.False)]);
         }
@@ -147,17 +147,17 @@ internal sealed class FarApart : IMembershipScenario
     public SimulationTable Run(ScenarioSettings settings)
     {
         var rows = new List<IReadOnlyList<string>>();
-        int members = settings.Members ?? 32;
-        foreach (int percent in new[] { 0, 5 })
+        var members = settings.Members ?? 32;
+        foreach (var percent in new[] { 0, 5 })
         {
-            MembershipWorld world = Stage.Formed(members, settings.Seed, ProtocolOptions.Wan, settings.Settled);
+            var world = Stage.Formed(members, settings.Seed, ProtocolOptions.Wan, settings.Settled);
             world.Link = new LinkModel { Latency = TimeSpan.FromMilliseconds(100), Jitter = TimeSpan.FromMilliseconds(150), LossPermille = percent * 10 };
             var count = new DeathCount(world, static _ => true);
             world.RunFor(TimeSpan.FromMinutes(settings.Runs ?? 10));
-            SimulatedMember lost = world.Members[members / 2];
+            var lost = world.Members[members / 2];
             count.ReallyGone(lost.Name);
             lost.HostLost = true;
-            TimeSpan start = world.Now;
+            var start = world.Now;
             if (!world.RunUntil(() => world.Running.All(member => member.StateOf(lost.Name) == MemberState.Dead), 300 * Stage.Second))
                 world.Fail($"{lost.Name} is not dead everywhere");
             rows.Add([Stage.Number(members), $"{percent} %", Stage.Number(count.Suspicions), Stage.Number(count.False), Sample.Text((world.Now - start).TotalSeconds)]);

@@ -8,7 +8,7 @@ public sealed class AnswerByRequestTests
     [Fact]
     public async Task Post_EchoWithLogprobsOfIds_OffsetsBeginWhereTheReplicaSays()
     {
-        GenerateFrame start = Frames.Start();
+        var start = Frames.Start();
         start.Start.EchoedCharacters = 7;
         await using var gateway = await TestGateway.StartAsync(session => Finish(
             session, start, Frames.Scored(0, "a", -0.5f, "b", -1), Frames.Scored(1, "c", -0.25f, "d", -2), Frames.Finish(2)));
