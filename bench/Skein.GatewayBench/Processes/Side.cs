@@ -1,0 +1,112 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Skein.GatewayBench.Processes;
+
+/// <summary>Processes that serve a load.</summary>
+internal enum SetupKind
+{
+    /// <summary>A gateway and a replica whose simulated engine answers as fast as it can.</summary>
+    Group,
+
+    /// <summary>A gateway and a replica whose simulated engine keeps a pace.</summary>
+    PacedGroup,
+
+    /// <summary>A gateway with <c>--upstream</c> in front of the scripted server.</summary>
+    Upstream,
+}
+
+/// <summary>One build under test: its gateway and, in a group, its replica. Uses only flags that every release has.</summary>
+internal sealed class Side : IDisposable
+{
+    private const string Slots = "256";
+    private static readonly TimeSpan ReadyTimeout = TimeSpan.FromSeconds(60);
+
+    private readonly List<MemberProcess> _processes = [];
+
+    private Side(string name)
+    {
+        Name = name;
+        Http = new Uri($"http://127.0.0.1:{FreePort()}");
+        Grpc = new Uri($"http://127.0.0.1:{FreePort()}");
+    }
+
+    public string Name { get; }
+
+    /// <summary>HTTP endpoint of the gateway.</summary>
+    public Uri Http { get; }
+
+    /// <summary>gRPC endpoint of the gateway.</summary>
+    public Uri Grpc { get; }
+
+    /// <summary>Starts the processes and waits until the gateway can serve.</summary>
+    /// <param name="name">Name of the side.</param>
+    /// <param name="directory">Build under test.</param>
+    /// <param name="setup">What to start.</param>
+    /// <param name="upstream">The scripted server; required by <see cref="SetupKind.Upstream"/>.</param>
+    /// <param name="cancellationToken">Ends the start.</param>
+    public static async Task<Side> StartAsync(string name, DirectoryInfo directory, SetupKind setup, Uri? upstream, CancellationToken cancellationToken)
+    {
+        var side = new Side(name);
+        try
+        {
+            var program = MemberProcess.ProgramIn(directory);
+            var gossip = FreePort();
+            string[] common = ["--cluster", $"bench-{name}", "--log", "warning", "--supervised"];
+            string[] upstreams = upstream is null ? [] : ["--upstream", upstream.ToString(), "--upstream-slots", Slots, "--engine-kind", "openai"];
+            await side.AddAsync(program, ["gateway", "--http", $"{side.Http.Port}", "--grpc", $"{side.Grpc.Port}", "--gossip", $"{gossip}", .. upstreams, .. common], cancellationToken);
+            if (setup != SetupKind.Upstream)
+            {
+                var pace = setup == SetupKind.PacedGroup ? Load.PacedTokensPerSecond : 0;
+                await side.AddAsync(
+                    program,
+                    ["replica", "--engine", "simulated", "--tokens-per-second", $"{pace}", "--slots", Slots, "--grpc", "0", "--gossip", "0", "--join", $"127.0.0.1:{gossip}", .. common],
+                    cancellationToken);
+            }
+            await side.WaitUntilReadyAsync(cancellationToken);
+            return side;
+        }
+        catch
+        {
+            side.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>CPU time that the gateway process has used so far.</summary>
+    public TimeSpan GatewayCpu() => _processes[0].Cpu.Read();
+
+    public void Dispose()
+    {
+        foreach (var process in Enumerable.Reverse(_processes))
+            process.Dispose();
+    }
+
+    private async Task AddAsync(string program, string[] arguments, CancellationToken cancellationToken)
+    {
+        var process = new MemberProcess(program, arguments);
+        _processes.Add(process);
+        await process.ReadyAsync(cancellationToken);
+    }
+
+    private async Task WaitUntilReadyAsync(CancellationToken cancellationToken)
+    {
+        using var http = new HttpClient();
+        using var deadline = new CancellationTokenSource(ReadyTimeout, TimeProvider.System);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        while (true)
+        {
+            using var response = await http.GetAsync(new Uri(Http, "readyz"), either.Token);
+            if (response.IsSuccessStatusCode)
+                return;
+            await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System, either.Token);
+        }
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+}

@@ -1,0 +1,53 @@
+using System.CommandLine;
+using Skein.GatewayBench;
+using Skein.GatewayBench.Processes;
+
+if (args is [ScriptedServer.Role])
+    return await ScriptedServer.RunAsync();
+
+var before = new Argument<DirectoryInfo>("before") { Description = "Directory of the skein program to compare with" };
+var after = new Argument<DirectoryInfo>("after") { Description = "Directory of the skein program to judge" };
+var loads = new Option<string[]>("--load")
+{
+    Description = $"Loads to run: {string.Join(", ", Load.All.Select(load => load.Name))} [default: all]", AllowMultipleArgumentsPerToken = true, HelpName = "name",
+};
+var pairs = new Option<int>("--pairs") { Description = "Measured pairs per load, 1 to 1000", DefaultValueFactory = _ => 15, HelpName = "n" };
+var seconds = new Option<double>("--seconds") { Description = "Approximate length of one measurement, 0.2 to 60", DefaultValueFactory = _ => 2, HelpName = "s" };
+var json = new Option<bool>("--json") { Description = "Print one JSON document instead of a table" };
+
+before.Validators.Add(result => RequireProgram(result.GetValue(before)!, result.AddError));
+after.Validators.Add(result => RequireProgram(result.GetValue(after)!, result.AddError));
+loads.Validators.Add(result =>
+{
+    foreach (var unknown in result.GetValue(loads)!.Where(name => Load.Find(name) is null))
+        result.AddError($"--load '{unknown}' is unknown; allowed: {string.Join(", ", Load.All.Select(load => load.Name))}");
+});
+pairs.Validators.Add(result =>
+{
+    if (result.GetValue(pairs) is < 1 or > 1000)
+        result.AddError($"--pairs is {result.GetValue(pairs)}; allowed: 1 to 1000");
+});
+seconds.Validators.Add(result =>
+{
+    if (result.GetValue(seconds) is not (>= 0.2 and <= 60))
+        result.AddError($"--seconds is {result.GetValue(seconds)}; allowed: 0.2 to 60");
+});
+
+var command = new RootCommand("Compares the CPU time that the gateways of two builds of Skein use for the same load") { before, after, loads, pairs, seconds, json };
+command.SetAction(async (parsed, cancellationToken) =>
+{
+    var names = parsed.GetValue(loads)!;
+    var selected = names.Length == 0 ? Load.All : [.. Load.All.Where(load => names.Contains(load.Name, StringComparer.Ordinal))];
+    var comparison = new Comparison(
+        parsed.GetValue(before)!, parsed.GetValue(after)!, parsed.GetValue(pairs), TimeSpan.FromSeconds(parsed.GetValue(seconds)), cancellationToken);
+    var report = parsed.GetValue(json) ? Report.Json() : Report.Table();
+    await comparison.RunAsync(selected, report);
+    return 0;
+});
+return await command.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromSeconds(30) });
+
+static void RequireProgram(DirectoryInfo directory, Action<string> addError)
+{
+    if (!File.Exists(MemberProcess.ProgramIn(directory)))
+        addError($"'{directory}' holds no skein program; allowed: the output directory of a build of src/Skein.Cli");
+}

@@ -1,0 +1,96 @@
+using System.Text.Json;
+
+namespace Skein.GatewayBench;
+
+/// <summary>The figures of one load: medians, and the quartiles of the ratios within the pairs.</summary>
+internal sealed record LoadFigures(
+    string Name,
+    string Unit,
+    double BeforeCpuMicroseconds,
+    double AfterCpuMicroseconds,
+    double Ratio,
+    double RatioLowerQuartile,
+    double RatioUpperQuartile,
+    double BeforePerSecond,
+    double AfterPerSecond,
+    IReadOnlyList<MeasuredPair> Pairs)
+{
+    public static LoadFigures Of(Load load, IReadOnlyList<MeasuredPair> pairs)
+    {
+        double[] ratios = [.. pairs.Select(pair => pair.Ratio)];
+        return new LoadFigures(
+            load.Name,
+            load.Unit,
+            Quantile(pairs.Select(pair => pair.Before.CpuMicroseconds), 0.5),
+            Quantile(pairs.Select(pair => pair.After.CpuMicroseconds), 0.5),
+            Quantile(ratios, 0.5),
+            Quantile(ratios, 0.25),
+            Quantile(ratios, 0.75),
+            Quantile(pairs.Select(pair => pair.Before.UnitsPerSecond), 0.5),
+            Quantile(pairs.Select(pair => pair.After.UnitsPerSecond), 0.5),
+            pairs);
+    }
+
+    /// <summary>Linear interpolation between the two nearest values.</summary>
+    private static double Quantile(IEnumerable<double> values, double share)
+    {
+        double[] sorted = [.. values.Order()];
+        var place = share * (sorted.Length - 1);
+        var below = sorted[(int)place];
+        var above = sorted[Math.Min((int)place + 1, sorted.Length - 1)];
+        return below + ((above - below) * (place - (int)place));
+    }
+}
+
+/// <summary>Writes the figures to standard output: a row as soon as a load is done, or one JSON document at the end.</summary>
+internal abstract class Report
+{
+    public static Report Table() => new MarkdownReport();
+
+    public static Report Json() => new JsonReport();
+
+    public abstract void Begin(DirectoryInfo before, DirectoryInfo after, int pairs, TimeSpan length);
+
+    public void Add(Load load, IReadOnlyList<MeasuredPair> pairs) => Add(LoadFigures.Of(load, pairs));
+
+    public abstract void End();
+
+    protected abstract void Add(LoadFigures figures);
+
+    private sealed class MarkdownReport : Report
+    {
+        public override void Begin(DirectoryInfo before, DirectoryInfo after, int pairs, TimeSpan length)
+        {
+            Console.WriteLine($"before: {before.FullName}");
+            Console.WriteLine($"after: {after.FullName}");
+            Console.WriteLine($"{pairs} interleaved pairs of about {length.TotalSeconds:0.#} s per load; medians; us = microseconds of gateway CPU time");
+            Console.WriteLine();
+            Console.WriteLine("| load | unit | before us | after us | after / before | quartiles | before units/s | after units/s |");
+            Console.WriteLine("|---|---|---|---|---|---|---|---|");
+        }
+
+        public override void End()
+        {
+        }
+
+        protected override void Add(LoadFigures figures) => Console.WriteLine(
+            $"| {figures.Name} | {figures.Unit} | {figures.BeforeCpuMicroseconds:0.00} | {figures.AfterCpuMicroseconds:0.00} | {figures.Ratio:0.000} "
+            + $"| {figures.RatioLowerQuartile:0.000} .. {figures.RatioUpperQuartile:0.000} | {figures.BeforePerSecond:0} | {figures.AfterPerSecond:0} |");
+    }
+
+    private sealed class JsonReport : Report
+    {
+        private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+
+        private readonly List<LoadFigures> _loads = [];
+        private (string Before, string After, int Pairs, double Seconds) _run;
+
+        public override void Begin(DirectoryInfo before, DirectoryInfo after, int pairs, TimeSpan length) =>
+            _run = (before.FullName, after.FullName, pairs, length.TotalSeconds);
+
+        public override void End() =>
+            Console.WriteLine(JsonSerializer.Serialize(new { _run.Before, _run.After, _run.Pairs, _run.Seconds, Loads = _loads }, Format));
+
+        protected override void Add(LoadFigures figures) => _loads.Add(figures);
+    }
+}
