@@ -3,75 +3,99 @@ using Skein.GatewayBench.Processes;
 
 namespace Skein.GatewayBench;
 
+/// <summary>What is compared, and how long.</summary>
+/// <param name="Before">Build to compare with.</param>
+/// <param name="After">Build to judge.</param>
+/// <param name="Pairs">Measured pairs per load, spread over the rounds.</param>
+/// <param name="Rounds">Times that all processes are started anew.</param>
+/// <param name="Length">Approximate length of one measurement.</param>
+/// <param name="Jit">How the processes under test compile their code.</param>
+internal sealed record ComparisonOptions(DirectoryInfo Before, DirectoryInfo After, int Pairs, int Rounds, TimeSpan Length, JitMode Jit);
+
 /// <summary>
 /// Runs every load on both builds in interleaved pairs. What else the machine does affects both halves of a pair alike, so the ratio within a
-/// pair is steadier than either figure.
+/// pair is steadier than either figure. Fresh processes in each round average out what differs between two processes of the same build.
 /// </summary>
-internal sealed class Comparison(DirectoryInfo before, DirectoryInfo after, int pairs, TimeSpan length, CancellationToken cancellationToken)
+internal sealed class Comparison(ComparisonOptions options, CancellationToken cancellationToken)
 {
     // The context of the simulated engine is 8,192 tokens, the prompt included.
     private const int MostUnitsPerStream = 8000;
 
-    // Per side and load.
-    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(8);
+    // Code that is compiled in tiers costs several times as much until it is optimized.
+    private readonly TimeSpan _warmUpPerSide = TimeSpan.FromSeconds(options.Jit == JitMode.Full ? 2 : 8);
+    private readonly Dictionary<Load, int> _unitsPerStream = [];
 
     public async Task RunAsync(IReadOnlyList<Load> loads, Report report)
     {
-        report.Begin(before, after, pairs, length);
+        report.Begin(options);
         foreach (var group in loads.GroupBy(load => load.Setup))
         {
-            using var server = group.Key == SetupKind.Upstream ? await ScriptedServer.StartAsync(cancellationToken) : null;
-            using var left = await Side.StartAsync("before", before, group.Key, server?.Url, cancellationToken);
-            using var right = await Side.StartAsync("after", after, group.Key, server?.Url, cancellationToken);
-            foreach (var load in group)
-                report.Add(load, await CompareAsync(load, left, right));
+            var results = group.ToDictionary(load => load, _ => new List<MeasuredPair>());
+            for (var round = 1; round <= options.Rounds; round++)
+                await RunRoundAsync(group.Key, results, target: options.Pairs * round / options.Rounds);
+            foreach (var (load, pairs) in results)
+                report.Add(LoadFigures.Of(load, pairs));
         }
         report.End();
     }
 
-    private async Task<IReadOnlyList<MeasuredPair>> CompareAsync(Load load, Side left, Side right)
+    /// <summary>Starts fresh processes and measures until every load has <paramref name="target"/> pairs.</summary>
+    private async Task RunRoundAsync(SetupKind setup, Dictionary<Load, List<MeasuredPair>> results, int target)
+    {
+        using var server = setup == SetupKind.Upstream ? await ScriptedServer.StartAsync(cancellationToken) : null;
+        using var left = await Side.StartAsync("before", options.Before, setup, options.Jit, server?.Url, cancellationToken);
+        using var right = await Side.StartAsync("after", options.After, setup, options.Jit, server?.Url, cancellationToken);
+        // All loads first: what one of them warms up, another uses.
+        foreach (var load in results.Keys)
+            await WarmUpAsync(load, left, right);
+        foreach (var (load, pairs) in results)
+            await MeasureAsync(load, pairs, target, left, right);
+    }
+
+    private async Task MeasureAsync(Load load, List<MeasuredPair> pairs, int target, Side left, Side right)
     {
         using var first = new LoadRun(load, left);
         using var second = new LoadRun(load, right);
-        var units = await WarmUpAsync(load, first, second);
-        var results = new List<MeasuredPair>();
-        while (results.Count < pairs)
+        var units = _unitsPerStream[load];
+        // Opens the connections.
+        await first.MeasureAsync(1, cancellationToken);
+        await second.MeasureAsync(1, cancellationToken);
+        while (pairs.Count < target)
         {
-            await Console.Error.WriteAsync($"\r{load.Name}: pair {results.Count + 1} of {pairs} ");
+            await Console.Error.WriteLineAsync($"{load.Name}: pair {pairs.Count + 1} of {options.Pairs}");
             // Alternating the order cancels what the first run of a pair leaves to the second.
-            if (results.Count % 2 == 0)
+            if (pairs.Count % 2 == 0)
             {
                 var result = await first.MeasureAsync(units, cancellationToken);
-                results.Add(new MeasuredPair(result, await second.MeasureAsync(units, cancellationToken)));
+                pairs.Add(new MeasuredPair(result, await second.MeasureAsync(units, cancellationToken)));
             }
             else
             {
                 var result = await second.MeasureAsync(units, cancellationToken);
-                results.Add(new MeasuredPair(await first.MeasureAsync(units, cancellationToken), result));
+                pairs.Add(new MeasuredPair(await first.MeasureAsync(units, cancellationToken), result));
             }
         }
-        await Console.Error.WriteLineAsync();
-        return results;
     }
 
-    /// <summary>
-    /// Warms both sides up and finds the amount of work that takes about <see cref="length"/>. A process that has just started runs code that is
-    /// not optimized yet and costs several times as much.
-    /// </summary>
-    /// <returns>Tokens or requests per stream.</returns>
-    private async Task<int> WarmUpAsync(Load load, LoadRun first, LoadRun second)
+    /// <summary>Warms both sides up. The first round also finds the amount of work that takes about the length asked for.</summary>
+    private async Task WarmUpAsync(Load load, Side left, Side right)
     {
-        await Console.Error.WriteAsync($"\r{load.Name}: warm-up ");
-        var units = load.Shape == LoadShape.Paced ? UnitsFor(Load.PacedTokensPerSecond) : 100;
+        await Console.Error.WriteLineAsync($"{load.Name}: warm-up");
+        using var first = new LoadRun(load, left);
+        using var second = new LoadRun(load, right);
+        var isCalibrated = _unitsPerStream.TryGetValue(load, out var units);
+        if (!isCalibrated)
+            units = load.Shape == LoadShape.Paced ? UnitsFor(Load.PacedTokensPerSecond) : 100;
         var start = Stopwatch.GetTimestamp();
-        while (Stopwatch.GetElapsedTime(start) < 2 * WarmUp)
+        do
         {
             var rates = (await first.MeasureAsync(units, cancellationToken), await second.MeasureAsync(units, cancellationToken));
-            if (load.Shape != LoadShape.Paced)
+            if (!isCalibrated && load.Shape != LoadShape.Paced)
                 units = UnitsFor((rates.Item1.UnitsPerSecond + rates.Item2.UnitsPerSecond) / 2 / load.Streams);
         }
-        return units;
+        while (Stopwatch.GetElapsedTime(start) < 2 * _warmUpPerSide);
+        _unitsPerStream[load] = units;
     }
 
-    private int UnitsFor(double unitsPerSecond) => Math.Clamp((int)(unitsPerSecond * length.TotalSeconds), 1, MostUnitsPerStream);
+    private int UnitsFor(double unitsPerSecond) => Math.Clamp((int)(unitsPerSecond * options.Length.TotalSeconds), 1, MostUnitsPerStream);
 }

@@ -9,10 +9,22 @@ var before = new Argument<DirectoryInfo>("before") { Description = "Directory of
 var after = new Argument<DirectoryInfo>("after") { Description = "Directory of the skein program to judge" };
 var loads = new Option<string[]>("--load")
 {
-    Description = $"Loads to run: {string.Join(", ", Load.All.Select(load => load.Name))} [default: all]", AllowMultipleArgumentsPerToken = true, HelpName = "name",
+    Description = $"Loads to run: {string.Join(", ", Load.All.Select(load => load.Name))} [default: all]",
+    AllowMultipleArgumentsPerToken = true,
+    HelpName = "name",
 };
 var pairs = new Option<int>("--pairs") { Description = "Measured pairs per load, 1 to 1000", DefaultValueFactory = _ => 15, HelpName = "n" };
-var seconds = new Option<double>("--seconds") { Description = "Approximate length of one measurement, 0.2 to 60", DefaultValueFactory = _ => 2, HelpName = "s" };
+var rounds = new Option<int?>("--rounds") { Description = "Times that all processes are started anew, 1 to --pairs [default: 3]", HelpName = "n" };
+var seconds = new Option<double>("--seconds")
+{
+    Description = "Approximate length of one measurement, 0.2 to 60", DefaultValueFactory = _ => 2, HelpName = "s",
+};
+var jit = new Option<JitMode>("--jit")
+{
+    Description = "full: all code optimized at its first use, which makes figures repeat; tiered: the runtime's defaults, as the program ships",
+    DefaultValueFactory = _ => JitMode.Full,
+    HelpName = "full|tiered",
+};
 var json = new Option<bool>("--json") { Description = "Print one JSON document instead of a table" };
 
 before.Validators.Add(result => RequireProgram(result.GetValue(before)!, result.AddError));
@@ -27,21 +39,33 @@ pairs.Validators.Add(result =>
     if (result.GetValue(pairs) is < 1 or > 1000)
         result.AddError($"--pairs is {result.GetValue(pairs)}; allowed: 1 to 1000");
 });
+rounds.Validators.Add(result =>
+{
+    if (result.GetValue(rounds) < 1 || result.GetValue(rounds) > result.GetValue(pairs))
+        result.AddError($"--rounds is {result.GetValue(rounds)}; allowed: 1 to --pairs");
+});
 seconds.Validators.Add(result =>
 {
     if (result.GetValue(seconds) is not (>= 0.2 and <= 60))
         result.AddError($"--seconds is {result.GetValue(seconds)}; allowed: 0.2 to 60");
 });
 
-var command = new RootCommand("Compares the CPU time that the gateways of two builds of Skein use for the same load") { before, after, loads, pairs, seconds, json };
+var command = new RootCommand("Compares the CPU time that the gateways of two builds of Skein use for the same load")
+{
+    before, after, loads, pairs, rounds, seconds, jit, json,
+};
 command.SetAction(async (parsed, cancellationToken) =>
 {
     var names = parsed.GetValue(loads)!;
     var selected = names.Length == 0 ? Load.All : [.. Load.All.Where(load => names.Contains(load.Name, StringComparer.Ordinal))];
-    var comparison = new Comparison(
-        parsed.GetValue(before)!, parsed.GetValue(after)!, parsed.GetValue(pairs), TimeSpan.FromSeconds(parsed.GetValue(seconds)), cancellationToken);
-    var report = parsed.GetValue(json) ? Report.Json() : Report.Table();
-    await comparison.RunAsync(selected, report);
+    var options = new ComparisonOptions(
+        parsed.GetValue(before)!,
+        parsed.GetValue(after)!,
+        parsed.GetValue(pairs),
+        parsed.GetValue(rounds) ?? Math.Min(3, parsed.GetValue(pairs)),
+        TimeSpan.FromSeconds(parsed.GetValue(seconds)),
+        parsed.GetValue(jit));
+    await new Comparison(options, cancellationToken).RunAsync(selected, parsed.GetValue(json) ? Report.Json() : Report.Table());
     return 0;
 });
 return await command.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromSeconds(30) });

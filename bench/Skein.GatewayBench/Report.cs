@@ -49,21 +49,21 @@ internal abstract class Report
 
     public static Report Json() => new JsonReport();
 
-    public abstract void Begin(DirectoryInfo before, DirectoryInfo after, int pairs, TimeSpan length);
+    public abstract void Begin(ComparisonOptions options);
 
-    public void Add(Load load, IReadOnlyList<MeasuredPair> pairs) => Add(LoadFigures.Of(load, pairs));
+    public abstract void Add(LoadFigures figures);
 
     public abstract void End();
 
-    protected abstract void Add(LoadFigures figures);
-
     private sealed class MarkdownReport : Report
     {
-        public override void Begin(DirectoryInfo before, DirectoryInfo after, int pairs, TimeSpan length)
+        public override void Begin(ComparisonOptions options)
         {
-            Console.WriteLine($"before: {before.FullName}");
-            Console.WriteLine($"after: {after.FullName}");
-            Console.WriteLine($"{pairs} interleaved pairs of about {length.TotalSeconds:0.#} s per load; medians; us = microseconds of gateway CPU time");
+            Console.WriteLine($"before: {options.Before.FullName}");
+            Console.WriteLine($"after: {options.After.FullName}");
+            Console.WriteLine(
+                $"Medians of {options.Pairs} interleaved pairs of about {options.Length.TotalSeconds:0.#} s per load, "
+                + $"in {options.Rounds} rounds of fresh processes; JIT {options.Jit.ToString().ToLowerInvariant()}; us = microseconds of gateway CPU time");
             Console.WriteLine();
             Console.WriteLine("| load | unit | before us | after us | after / before | quartiles | before units/s | after units/s |");
             Console.WriteLine("|---|---|---|---|---|---|---|---|");
@@ -73,7 +73,7 @@ internal abstract class Report
         {
         }
 
-        protected override void Add(LoadFigures figures) => Console.WriteLine(
+        public override void Add(LoadFigures figures) => Console.WriteLine(
             $"| {figures.Name} | {figures.Unit} | {figures.BeforeCpuMicroseconds:0.00} | {figures.AfterCpuMicroseconds:0.00} | {figures.Ratio:0.000} "
             + $"| {figures.RatioLowerQuartile:0.000} .. {figures.RatioUpperQuartile:0.000} | {figures.BeforePerSecond:0} | {figures.AfterPerSecond:0} |");
     }
@@ -83,14 +83,23 @@ internal abstract class Report
         private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
         private readonly List<LoadFigures> _loads = [];
-        private (string Before, string After, int Pairs, double Seconds) _run;
+        private ComparisonOptions _options = null!;
 
-        public override void Begin(DirectoryInfo before, DirectoryInfo after, int pairs, TimeSpan length) =>
-            _run = (before.FullName, after.FullName, pairs, length.TotalSeconds);
+        public override void Begin(ComparisonOptions options) => _options = options;
 
-        public override void End() =>
-            Console.WriteLine(JsonSerializer.Serialize(new { _run.Before, _run.After, _run.Pairs, _run.Seconds, Loads = _loads }, Format));
+        public override void End() => Console.WriteLine(JsonSerializer.Serialize(
+            new
+            {
+                Before = _options.Before.FullName,
+                After = _options.After.FullName,
+                _options.Pairs,
+                _options.Rounds,
+                Seconds = _options.Length.TotalSeconds,
+                Jit = _options.Jit.ToString().ToLowerInvariant(),
+                Loads = _loads,
+            },
+            Format));
 
-        protected override void Add(LoadFigures figures) => _loads.Add(figures);
+        public override void Add(LoadFigures figures) => _loads.Add(figures);
     }
 }

@@ -1,25 +1,28 @@
 namespace Skein.LinkBench;
 
 /// <summary>
-/// Runs every shape over both links by turns, each from a gateway process of its own and all over the same replicas, and prints medians
-/// and the ratio pair by pair: the machine's mood is in both halves of a pair.
+/// Measures every load shape over both links in interleaved pairs. Each link has its own gateway process; both use the same replicas. Prints medians
+/// and the ratios within the pairs: other work on the machine affects both halves of a pair alike.
 /// </summary>
 internal static class Comparison
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(30);
 
     public static async Task<int> RunAsync(ComparisonOptions options)
     {
         List<RoleProcess> replicas = [.. Enumerable.Range(0, options.Replicas).Select(_ => new RoleProcess("replica"))];
         var addresses = new List<string>();
         foreach (var replica in replicas)
-            addresses.Add(await replica.ReadLineAsync(Patience));
+            addresses.Add(await replica.ReadLineAsync(Timeout));
         using var call = new RoleProcess("gateway", LinkKinds.Call, string.Join(',', addresses));
         using var bus = new RoleProcess("gateway", LinkKinds.Bus, string.Join(',', addresses));
 
         var spin = Environment.GetEnvironmentVariable("DOTNET_ThreadPool_UnfairSemaphoreSpinLimit") ?? "0 (as built)";
-        Console.WriteLine($"{options.Replicas} replica(s), {options.Pairs} pairs of {options.Seconds} s, pool spin limit {spin}; medians; us = microseconds of gateway CPU per token or request");
-        Console.WriteLine("| load | units/s | call us | bus us | call/bus (least..most) | call transit p50/p99 us | bus transit p50/p99 us | replica CPU call/bus |");
+        Console.WriteLine(
+            $"{options.Replicas} replica(s), {options.Pairs} pairs of {options.Seconds} s, pool spin limit {spin}; "
+            + "medians; us = microseconds of gateway CPU per token or request");
+        Console.WriteLine(
+            "| load | units/s | call us | bus us | call/bus (least..most) | call transit p50/p99 us | bus transit p50/p99 us | replica CPU call/bus |");
         Console.WriteLine("|---|---|---|---|---|---|---|---|");
         foreach (var shape in options.Shapes)
             await CompareAsync(shape, options, call, bus, replicas);
@@ -56,8 +59,8 @@ internal static class Comparison
         async Task<Run> MeasureAsync(RoleProcess gateway)
         {
             var before = Sum();
-            await gateway.SayAsync($"{shape.Name} {options.Seconds}");
-            var figures = RunFigures.FromLine(await gateway.ReadLineAsync(Patience + TimeSpan.FromSeconds(options.Seconds)));
+            await gateway.SendAsync($"{shape.Name} {options.Seconds}");
+            var figures = RunFigures.FromLine(await gateway.ReadLineAsync(Timeout + TimeSpan.FromSeconds(options.Seconds)));
             return new Run(figures, (Sum() - before).TotalMicroseconds / figures.Units);
         }
 
@@ -71,7 +74,7 @@ internal static class Comparison
     private static double Median<T>(IReadOnlyCollection<T> of, Func<T, double> figure) =>
         of.Select(figure).Order().Skip(of.Count / 2).First();
 
-    /// <param name="Gateway">What the gateway's process measured.</param>
-    /// <param name="ReplicaPerUnit">CPU of all replicas, start and end of the streams included.</param>
+    /// <param name="Gateway">Figures of the gateway process.</param>
+    /// <param name="ReplicaPerUnit">CPU time of all replicas in microseconds per token or request, the start and end of the streams included.</param>
     private readonly record struct Run(RunFigures Gateway, double ReplicaPerUnit);
 }

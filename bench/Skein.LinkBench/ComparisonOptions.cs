@@ -2,11 +2,11 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace Skein.LinkBench;
 
-/// <summary>What the comparison runs.</summary>
-/// <param name="Shapes">Loads, in this order.</param>
-/// <param name="Pairs">Runs of each link per shape; the figures are their medians.</param>
-/// <param name="Seconds">Length of a run, without a second to settle before it.</param>
-/// <param name="Replicas">Processes that the streams are spread over.</param>
+/// <summary>Options of a comparison.</summary>
+/// <param name="Shapes">Load shapes, in the order in which they run.</param>
+/// <param name="Pairs">Runs per link and shape, 1 to 100; the figures are medians over them.</param>
+/// <param name="Seconds">Length of a run, 1 to 100, without the second before it in which the streams start.</param>
+/// <param name="Replicas">Replica processes, 1 to 100; the streams are spread over them.</param>
 internal sealed record ComparisonOptions(IReadOnlyList<LoadShape> Shapes, int Pairs = 5, int Seconds = 4, int Replicas = 1)
 {
     private const string Usage = "usage: Skein.LinkBench [shape ...] [--pairs N] [--seconds N] [--replicas N]";
@@ -23,7 +23,10 @@ internal sealed record ComparisonOptions(IReadOnlyList<LoadShape> Shapes, int Pa
             else if (i + 1 < args.Length && int.TryParse(args[i + 1], out var number) && number is >= 1 and <= 100 && With(result, args[i], number) is { } next)
                 (result, i) = (next, i + 1);
             else
-                error = $"'{args[i]}' is neither a shape ({string.Join(", ", LoadShape.All.Select(known => known.Name))}) nor an option with a number of 1 to 100; {Usage}";
+            {
+                var known = string.Join(", ", LoadShape.All.Select(each => each.Name));
+                error = $"'{args[i]}' is neither a shape ({known}) nor an option with a number from 1 to 100; {Usage}";
+            }
         }
         if (error is not null)
             return false;

@@ -4,8 +4,8 @@ using Skein.Routing.Fleet;
 namespace Skein.LinkBench;
 
 /// <summary>
-/// The process of a gateway's side: one kind of link, to every replica. Each line of standard input, <c>shape seconds</c>, is one run;
-/// its figures are the answer.
+/// A gateway process: one kind of link to every replica. Each line of standard input, <c>shape seconds</c>, starts one run. Its figures are
+/// one line of standard output.
 /// </summary>
 internal static class GatewayRole
 {

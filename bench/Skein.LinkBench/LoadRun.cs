@@ -7,7 +7,7 @@ using FleetReplica = Skein.Routing.Fleet.Replica;
 
 namespace Skein.LinkBench;
 
-/// <summary>Runs loads over a link and reads the CPU clock of this process around them.</summary>
+/// <summary>Runs loads over a link and reads the CPU clock of this process before and after.</summary>
 internal sealed class LoadRun(IReplicaLink link, IReadOnlyList<FleetReplica> replicas)
 {
     private static readonly TimeSpan Settle = TimeSpan.FromSeconds(1);

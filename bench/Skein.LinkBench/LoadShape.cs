@@ -1,10 +1,10 @@
 namespace Skein.LinkBench;
 
-/// <summary>A load: so many streams open at a time, made of attempts of so many tokens.</summary>
-/// <param name="Name">In the table, and on the command line.</param>
+/// <summary>A load: a number of concurrent streams, each of which runs one attempt after the other.</summary>
+/// <param name="Name">Name in the table and on the command line.</param>
 /// <param name="Streams">Attempts that run at the same time.</param>
-/// <param name="Model">Tells the bench engine how to pace, see <see cref="PacedEngine"/>.</param>
-/// <param name="Tokens">Of each attempt; it is followed by the next one at once.</param>
+/// <param name="Model">Model that is asked for; selects the pace of <see cref="PacedEngine"/>.</param>
+/// <param name="Tokens">Tokens of each attempt.</param>
 internal sealed record LoadShape(string Name, int Streams, string Model, uint Tokens)
 {
     public static IReadOnlyList<LoadShape> All { get; } =

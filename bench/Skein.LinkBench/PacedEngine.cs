@@ -7,16 +7,16 @@ using Skein.Protocol.V1;
 
 namespace Skein.LinkBench;
 
-/// <summary>Costs next to nothing: what is measured is the link. The text of each token is the moment it was made.</summary>
+/// <summary>An engine that costs very little, so that the link dominates. The text of each token is the time at which it was made.</summary>
 internal sealed class PacedEngine : IInferenceEngine
 {
-    /// <summary>Model whose streams speak 20 times a second, each at its own phase.</summary>
+    /// <summary>Model whose streams send 20 tokens per second, each at its own phase.</summary>
     public const string Paced = "paced";
 
-    /// <summary>Model whose streams all speak at the same moment, 20 times a second, as those of a batching engine do.</summary>
+    /// <summary>Model whose streams send 20 tokens per second, all at the same moment, as a batching engine does.</summary>
     public const string Ticked = "ticked";
 
-    /// <summary>Model that says everything at once.</summary>
+    /// <summary>Model that sends all tokens at once.</summary>
     public const string AtOnce = "at-once";
 
     public const int MostStreams = 10_000;

@@ -2,12 +2,12 @@ using System.Threading.Channels;
 
 namespace Skein.LinkBench;
 
-/// <summary>The wake-ups of one stream. Those that come while it is not waiting are kept.</summary>
+/// <summary>The wake-ups of one stream. Wake-ups that arrive while it is not waiting are kept.</summary>
 internal sealed class PacedStream : IDisposable
 {
     private readonly Channel<bool> _wakeUps = Channel.CreateUnbounded<bool>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
 
-    /// <summary>False when the stream is over.</summary>
+    /// <returns>False when the stream has ended.</returns>
     public bool Wake() => _wakeUps.Writer.TryWrite(true);
 
     public async ValueTask NextAsync(CancellationToken cancellationToken)

@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace Skein.LinkBench;
 
 /// <summary>
-/// Wakes streams every 50 ms, each at its own phase or all at one. A thread of its own: timers of .NET fire on whole milliseconds, which
-/// would make ticks of what is to come one by one. Thread-safe.
+/// Wakes streams every 50 ms, each at its own phase or all at the same one. Uses a thread of its own, because timers of .NET fire on whole
+/// milliseconds and would bundle tokens that must come one by one. Thread-safe.
 /// </summary>
 internal sealed partial class Pacer
 {
@@ -18,7 +18,7 @@ internal sealed partial class Pacer
 
     public Pacer() => new Thread(Run) { IsBackground = true, Name = "pacer" }.Start();
 
-    /// <param name="ticked">At the same moment as all that are ticked; else at a phase of its own.</param>
+    /// <param name="ticked">True: at the same moment as all other ticked streams. False: at a phase of its own.</param>
     public PacedStream Join(bool ticked)
     {
         var now = Stopwatch.GetTimestamp();

@@ -3,7 +3,7 @@ using Skein.Serving;
 
 namespace Skein.LinkBench;
 
-/// <summary>The process of a replica: tells its address in one line, serves until its standard input ends.</summary>
+/// <summary>A replica process: prints its address in one line and serves until its standard input ends.</summary>
 internal static class ReplicaRole
 {
     public static async Task<int> RunAsync()

@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Skein.LinkBench;
 
-/// <summary>This program again, in a process of its own: its CPU clock is its alone. It ends with its standard input.</summary>
+/// <summary>This program in another role and a process of its own, so that its CPU time can be told apart. Ends when its standard input does.</summary>
 internal sealed class RoleProcess : IDisposable
 {
     private readonly Process _process;
@@ -32,7 +32,7 @@ internal sealed class RoleProcess : IDisposable
             ?? throw new InvalidOperationException($"process {_process.Id} ended");
     }
 
-    public Task SayAsync(string line) => _process.StandardInput.WriteLineAsync(line);
+    public Task SendAsync(string line) => _process.StandardInput.WriteLineAsync(line);
 
     public void Dispose()
     {

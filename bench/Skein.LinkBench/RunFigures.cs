@@ -2,11 +2,11 @@ using System.Globalization;
 
 namespace Skein.LinkBench;
 
-/// <summary>What one run measured. Latencies are from the engine's token to the session, both on this machine's monotonic clock.</summary>
-/// <param name="Units">Tokens; in the shape of requests, requests.</param>
-/// <param name="CpuMicroseconds">Of the gateway's process.</param>
-/// <param name="TransitP50">Microseconds.</param>
-/// <param name="TransitP99">Microseconds.</param>
+/// <summary>Figures of one run. Transit is the time from the engine's token to the session, on this machine's monotonic clock.</summary>
+/// <param name="Units">Tokens, or requests where each has one token.</param>
+/// <param name="CpuMicroseconds">CPU time of the gateway process.</param>
+/// <param name="TransitP50">Median transit in microseconds.</param>
+/// <param name="TransitP99">99th percentile of the transit in microseconds.</param>
 internal readonly record struct RunFigures(long Units, double CpuMicroseconds, double TransitP50, double TransitP99)
 {
     public double CpuPerUnit => CpuMicroseconds / Units;

@@ -3,7 +3,7 @@ using System.Numerics;
 
 namespace Skein.LinkBench;
 
-/// <summary>Counts of durations in buckets a sixteenth of an octave wide at most. Thread-safe.</summary>
+/// <summary>A histogram of durations with 16 buckets per power of two. Thread-safe.</summary>
 internal sealed class TransitTimes
 {
     private const int StepsPerOctave = 16;
@@ -14,7 +14,7 @@ internal sealed class TransitTimes
 
     public void Clear() => Array.Clear(_counts);
 
-    /// <returns>Microseconds; 0 when nothing was counted.</returns>
+    /// <returns>Microseconds. Meaningless before the first duration.</returns>
     public double Quantile(double share)
     {
         var left = (long)(_counts.Sum() * share);

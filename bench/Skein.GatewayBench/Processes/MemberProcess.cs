@@ -6,14 +6,14 @@ namespace Skein.GatewayBench.Processes;
 internal sealed class MemberProcess : IDisposable
 {
     private const int MostErrorLines = 20;
-    private static readonly TimeSpan ReadyTimeout = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan ReadyTimeout = TimeSpan.FromSeconds(180);
     private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(10);
 
     private readonly Process _process;
     private readonly Queue<string> _errors = new();
     private readonly TaskCompletionSource<string?> _firstLine = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public MemberProcess(string program, IEnumerable<string> arguments)
+    public MemberProcess(string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string> environment)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
@@ -22,6 +22,8 @@ internal sealed class MemberProcess : IDisposable
         // Settings of the caller's environment are not part of the comparison.
         foreach (var name in start.Environment.Keys.Where(name => name.StartsWith("SKEIN_", StringComparison.Ordinal)).ToList())
             start.Environment.Remove(name);
+        foreach (var (name, value) in environment)
+            start.Environment[name] = value;
         _process = new Process { StartInfo = start };
         _process.OutputDataReceived += (_, line) => _firstLine.TrySetResult(line.Data);
         _process.ErrorDataReceived += (_, line) => OnError(line.Data);
@@ -37,7 +39,7 @@ internal sealed class MemberProcess : IDisposable
     public static string ProgramIn(DirectoryInfo directory) => Path.Combine(directory.FullName, "skein");
 
     /// <returns>The first line of standard output: what a member or the scripted server prints when it is ready.</returns>
-    /// <exception cref="InvalidOperationException">The process ended, or printed nothing within 60 s.</exception>
+    /// <exception cref="InvalidOperationException">The process ended, or printed nothing within 180 s.</exception>
     public async Task<string> ReadyAsync(CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(ReadyTimeout, TimeProvider.System);

@@ -35,7 +35,7 @@ internal sealed class ScriptedServer : IDisposable
 
     public static async Task<ScriptedServer> StartAsync(CancellationToken cancellationToken)
     {
-        var process = new MemberProcess(Environment.ProcessPath!, [Role]);
+        var process = new MemberProcess(Environment.ProcessPath!, [Role], new Dictionary<string, string>());
         try
         {
             return new ScriptedServer(process, new Uri(await process.ReadyAsync(cancellationToken)));
@@ -102,7 +102,7 @@ internal sealed class ScriptedServer : IDisposable
     {
         var text = string.Concat(Enumerable.Repeat(" word", tokens));
         var choice = $$"""{"index":0,"message":{"role":"assistant","content":"{{text}}"},"logprobs":null,"finish_reason":"length"}""";
-        return $$"""{"id":"chatcmpl-0123456789abcdef","object":"chat.completion","created":1700000000,"model":"scripted","choices":[{{choice}}],"usage":{{usage}}}""";
+        return $$"""{"id":"chatcmpl-0123456789abcdef","object":"chat.completion","created":1700000000,"choices":[{{choice}}],"usage":{{usage}}}""";
     }
 
     private static byte[] Chunk(string choice) => Event($"{Head}[{choice}]}}");

@@ -16,17 +16,34 @@ internal enum SetupKind
     Upstream,
 }
 
+/// <summary>How the processes under test compile their code.</summary>
+internal enum JitMode
+{
+    /// <summary>
+    /// All code fully optimized at its first use. Figures repeat, and little warm-up is needed. With the runtime's defaults the profile that steers the
+    /// optimizer differs from process to process, and with it the cost of the same build.
+    /// </summary>
+    Full,
+
+    /// <summary>The runtime's defaults, as the program ships: precompiled code, tiers, a profile taken at run time.</summary>
+    Tiered,
+}
+
 /// <summary>One build under test: its gateway and, in a group, its replica. Uses only flags that every release has.</summary>
 internal sealed class Side : IDisposable
 {
     private const string Slots = "256";
-    private static readonly TimeSpan ReadyTimeout = TimeSpan.FromSeconds(60);
+    private static readonly Dictionary<string, string> ShippedJit = [];
+    private static readonly Dictionary<string, string> FullJit = new() { ["DOTNET_TieredCompilation"] = "0", ["DOTNET_ReadyToRun"] = "0" };
+    private static readonly TimeSpan ReadyTimeout = TimeSpan.FromSeconds(180);
 
     private readonly List<MemberProcess> _processes = [];
+    private readonly string _program;
+    private readonly JitMode _jit;
 
-    private Side(string name)
+    private Side(string name, string program, JitMode jit)
     {
-        Name = name;
+        (Name, _program, _jit) = (name, program, jit);
         Http = new Uri($"http://127.0.0.1:{FreePort()}");
         Grpc = new Uri($"http://127.0.0.1:{FreePort()}");
     }
@@ -43,25 +60,25 @@ internal sealed class Side : IDisposable
     /// <param name="name">Name of the side.</param>
     /// <param name="directory">Build under test.</param>
     /// <param name="setup">What to start.</param>
+    /// <param name="jit">How its processes compile their code.</param>
     /// <param name="upstream">The scripted server; required by <see cref="SetupKind.Upstream"/>.</param>
     /// <param name="cancellationToken">Ends the start.</param>
-    public static async Task<Side> StartAsync(string name, DirectoryInfo directory, SetupKind setup, Uri? upstream, CancellationToken cancellationToken)
+    public static async Task<Side> StartAsync(
+        string name, DirectoryInfo directory, SetupKind setup, JitMode jit, Uri? upstream, CancellationToken cancellationToken)
     {
-        var side = new Side(name);
+        var side = new Side(name, MemberProcess.ProgramIn(directory), jit);
         try
         {
-            var program = MemberProcess.ProgramIn(directory);
             var gossip = FreePort();
             string[] common = ["--cluster", $"bench-{name}", "--log", "warning", "--supervised"];
             string[] upstreams = upstream is null ? [] : ["--upstream", upstream.ToString(), "--upstream-slots", Slots, "--engine-kind", "openai"];
-            await side.AddAsync(program, ["gateway", "--http", $"{side.Http.Port}", "--grpc", $"{side.Grpc.Port}", "--gossip", $"{gossip}", .. upstreams, .. common], cancellationToken);
+            await side.AddAsync(
+                ["gateway", "--http", $"{side.Http.Port}", "--grpc", $"{side.Grpc.Port}", "--gossip", $"{gossip}", .. upstreams, .. common], cancellationToken);
             if (setup != SetupKind.Upstream)
             {
-                var pace = setup == SetupKind.PacedGroup ? Load.PacedTokensPerSecond : 0;
+                string[] engine = ["--engine", "simulated", "--tokens-per-second", setup == SetupKind.PacedGroup ? $"{Load.PacedTokensPerSecond}" : "0"];
                 await side.AddAsync(
-                    program,
-                    ["replica", "--engine", "simulated", "--tokens-per-second", $"{pace}", "--slots", Slots, "--grpc", "0", "--gossip", "0", "--join", $"127.0.0.1:{gossip}", .. common],
-                    cancellationToken);
+                    ["replica", .. engine, "--slots", Slots, "--grpc", "0", "--gossip", "0", "--join", $"127.0.0.1:{gossip}", .. common], cancellationToken);
             }
             await side.WaitUntilReadyAsync(cancellationToken);
             return side;
@@ -82,9 +99,9 @@ internal sealed class Side : IDisposable
             process.Dispose();
     }
 
-    private async Task AddAsync(string program, string[] arguments, CancellationToken cancellationToken)
+    private async Task AddAsync(string[] arguments, CancellationToken cancellationToken)
     {
-        var process = new MemberProcess(program, arguments);
+        var process = new MemberProcess(_program, arguments, _jit == JitMode.Full ? FullJit : ShippedJit);
         _processes.Add(process);
         await process.ReadyAsync(cancellationToken);
     }
