@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Grpc.Core;
 using Skein.GatewayBench.Processes;
 
 namespace Skein.GatewayBench;
@@ -20,10 +21,12 @@ internal sealed class Comparison(ComparisonOptions options, CancellationToken ca
 {
     // The context of the simulated engine is 8,192 tokens, the prompt included.
     private const int MostUnitsPerStream = 8000;
+    private const int MostFailures = 10;
 
     // Code that is compiled in tiers costs several times as much until it is optimized.
     private readonly TimeSpan _warmUpPerSide = TimeSpan.FromSeconds(options.Jit == JitMode.Full ? 2 : 8);
     private readonly Dictionary<Load, int> _unitsPerStream = [];
+    private int _failures;
 
     public async Task RunAsync(IReadOnlyList<Load> loads, Report report)
     {
@@ -56,24 +59,13 @@ internal sealed class Comparison(ComparisonOptions options, CancellationToken ca
     {
         using var first = new LoadRun(load, left);
         using var second = new LoadRun(load, right);
-        var units = _unitsPerStream[load];
         // Opens the connections.
-        await first.MeasureAsync(1, cancellationToken);
-        await second.MeasureAsync(1, cancellationToken);
+        await MeasurePairAsync(load, first, second, units: 1, isReversed: false);
         while (pairs.Count < target)
         {
             await Console.Error.WriteLineAsync($"{load.Name}: pair {pairs.Count + 1} of {options.Pairs}");
             // Alternating the order cancels what the first run of a pair leaves to the second.
-            if (pairs.Count % 2 == 0)
-            {
-                var result = await first.MeasureAsync(units, cancellationToken);
-                pairs.Add(new MeasuredPair(result, await second.MeasureAsync(units, cancellationToken)));
-            }
-            else
-            {
-                var result = await second.MeasureAsync(units, cancellationToken);
-                pairs.Add(new MeasuredPair(await first.MeasureAsync(units, cancellationToken), result));
-            }
+            pairs.Add(await MeasurePairAsync(load, first, second, _unitsPerStream[load], isReversed: pairs.Count % 2 == 1));
         }
     }
 
@@ -89,12 +81,30 @@ internal sealed class Comparison(ComparisonOptions options, CancellationToken ca
         var start = Stopwatch.GetTimestamp();
         do
         {
-            var rates = (await first.MeasureAsync(units, cancellationToken), await second.MeasureAsync(units, cancellationToken));
+            var pair = await MeasurePairAsync(load, first, second, units, isReversed: false);
             if (!isCalibrated && load.Shape != LoadShape.Paced)
-                units = UnitsFor((rates.Item1.UnitsPerSecond + rates.Item2.UnitsPerSecond) / 2 / load.Streams);
+                units = UnitsFor((pair.Before.UnitsPerSecond + pair.After.UnitsPerSecond) / 2 / load.Streams);
         }
         while (Stopwatch.GetElapsedTime(start) < 2 * _warmUpPerSide);
         _unitsPerStream[load] = units;
+    }
+
+    /// <summary>Measures a pair, again if a request failed in it: on an overloaded machine a gateway gives up a replica that is only late.</summary>
+    private async Task<MeasuredPair> MeasurePairAsync(Load load, LoadRun before, LoadRun after, int units, bool isReversed)
+    {
+        while (true)
+        {
+            try
+            {
+                var first = await (isReversed ? after : before).MeasureAsync(units, cancellationToken);
+                var second = await (isReversed ? before : after).MeasureAsync(units, cancellationToken);
+                return isReversed ? new MeasuredPair(second, first) : new MeasuredPair(first, second);
+            }
+            catch (Exception error) when (error is HttpRequestException or IOException or RpcException or InvalidDataException && _failures++ < MostFailures)
+            {
+                await Console.Error.WriteLineAsync($"{load.Name}: pair discarded: {error.Message}");
+            }
+        }
     }
 
     private int UnitsFor(double unitsPerSecond) => Math.Clamp((int)(unitsPerSecond * options.Length.TotalSeconds), 1, MostUnitsPerStream);

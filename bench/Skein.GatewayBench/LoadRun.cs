@@ -48,7 +48,7 @@ internal sealed class LoadRun(Load load, Side side) : IDisposable
         {
             var received = await _client.AskAsync(stream, tokens, cancellationToken);
             if (received != tokens)
-                throw new InvalidOperationException($"{load.Name} ({side.Name}): an answer has {received} tokens; expected: {tokens}");
+                throw new InvalidDataException($"{load.Name} ({side.Name}): an answer has {received} tokens; expected: {tokens}");
         }
     }
 }

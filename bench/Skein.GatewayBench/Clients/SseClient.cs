@@ -45,11 +45,18 @@ internal sealed class SseClient : ILoadClient
         try
         {
             var kept = 0;
-            while (await body.ReadAsync(buffer.AsMemory(kept), cancellationToken) is > 0 and var read)
+            try
             {
-                var end = kept + read;
-                kept = Math.Min(end, TailBytes);
-                buffer.AsSpan(end - kept, kept).CopyTo(buffer);
+                while (await body.ReadAsync(buffer.AsMemory(kept), cancellationToken) is > 0 and var read)
+                {
+                    var end = kept + read;
+                    kept = Math.Min(end, TailBytes);
+                    buffer.AsSpan(end - kept, kept).CopyTo(buffer);
+                }
+            }
+            catch (IOException error)
+            {
+                throw new IOException($"{error.Message} The answer ends with: {Encoding.UTF8.GetString(buffer.AsSpan(0, kept))}", error);
             }
             return CompletionTokens(buffer.AsSpan(0, kept));
         }

@@ -83,6 +83,6 @@ internal sealed class MemberProcess : IDisposable
     private string Errors()
     {
         lock (_errors)
-            return string.Join('\n', _errors);
+            return string.Concat(_errors.Select(line => $"{line}\n"));
     }
 }

@@ -35,6 +35,8 @@ internal sealed class Side : IDisposable
     private const string Slots = "256";
     private static readonly Dictionary<string, string> ShippedJit = [];
     private static readonly Dictionary<string, string> FullJit = new() { ["DOTNET_TieredCompilation"] = "0", ["DOTNET_ReadyToRun"] = "0" };
+    // Other work on the machine stalls processes for more than the default of 900 ms.
+    private static readonly string[] StallTimeouts = ["--link-stall", "30s", "--engine-stall", "60s"];
     private static readonly TimeSpan ReadyTimeout = TimeSpan.FromSeconds(180);
 
     private readonly List<MemberProcess> _processes = [];
@@ -70,10 +72,11 @@ internal sealed class Side : IDisposable
         try
         {
             var gossip = FreePort();
-            string[] common = ["--cluster", $"bench-{name}", "--log", "warning", "--supervised"];
+            string[] common = ["--cluster", $"bench-{name}", "--profile", "wan", "--log", "warning", "--supervised"];
             string[] upstreams = upstream is null ? [] : ["--upstream", upstream.ToString(), "--upstream-slots", Slots, "--engine-kind", "openai"];
             await side.AddAsync(
-                ["gateway", "--http", $"{side.Http.Port}", "--grpc", $"{side.Grpc.Port}", "--gossip", $"{gossip}", .. upstreams, .. common], cancellationToken);
+                ["gateway", "--http", $"{side.Http.Port}", "--grpc", $"{side.Grpc.Port}", "--gossip", $"{gossip}", .. upstreams, .. StallTimeouts, .. common],
+                cancellationToken);
             if (setup != SetupKind.Upstream)
             {
                 string[] engine = ["--engine", "simulated", "--tokens-per-second", setup == SetupKind.PacedGroup ? $"{Load.PacedTokensPerSecond}" : "0"];
