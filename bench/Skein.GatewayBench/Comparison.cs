@@ -35,19 +35,23 @@ internal sealed class Comparison(ComparisonOptions options, CancellationToken ca
         {
             var results = group.ToDictionary(load => load, _ => new List<MeasuredPair>());
             for (var round = 1; round <= options.Rounds; round++)
-                await RunRoundAsync(group.Key, results, target: options.Pairs * round / options.Rounds);
+                await RunRoundAsync(group.Key, results, target: options.Pairs * round / options.Rounds, isReversed: round % 2 == 0);
             foreach (var (load, pairs) in results)
                 report.Add(LoadFigures.Of(load, pairs));
         }
         report.End();
     }
 
-    /// <summary>Starts fresh processes and measures until every load has <paramref name="target"/> pairs.</summary>
-    private async Task RunRoundAsync(SetupKind setup, Dictionary<Load, List<MeasuredPair>> results, int target)
+    /// <summary>Starts fresh processes and measures until every load has <paramref name="target"/> pairs. The order of the starts alternates too.</summary>
+    private async Task RunRoundAsync(SetupKind setup, Dictionary<Load, List<MeasuredPair>> results, int target, bool isReversed)
     {
         using var server = setup == SetupKind.Upstream ? await ScriptedServer.StartAsync(cancellationToken) : null;
-        using var left = await Side.StartAsync("before", options.Before, setup, options.Jit, server?.Url, cancellationToken);
-        using var right = await Side.StartAsync("after", options.After, setup, options.Jit, server?.Url, cancellationToken);
+        var (first, second) = (new Build("before", options.Before), new Build("after", options.After));
+        if (isReversed)
+            (first, second) = (second, first);
+        using var earlier = await Side.StartAsync(first, setup, options.Jit, server?.Url, cancellationToken);
+        using var later = await Side.StartAsync(second, setup, options.Jit, server?.Url, cancellationToken);
+        var (left, right) = isReversed ? (later, earlier) : (earlier, later);
         // All loads first: what one of them warms up, another uses.
         foreach (var load in results.Keys)
             await WarmUpAsync(load, left, right);

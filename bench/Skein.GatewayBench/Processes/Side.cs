@@ -29,7 +29,12 @@ internal enum JitMode
     Tiered,
 }
 
-/// <summary>One build under test: its gateway and, in a group, its replica. Uses only flags that every release has.</summary>
+/// <summary>A build under test.</summary>
+/// <param name="Name"><c>before</c> or <c>after</c>.</param>
+/// <param name="Directory">Directory with its skein program.</param>
+internal sealed record Build(string Name, DirectoryInfo Directory);
+
+/// <summary>The running processes of one build: its gateway and, in a group, its replica. Uses only flags that every release has.</summary>
 internal sealed class Side : IDisposable
 {
     private const string Slots = "256";
@@ -59,20 +64,18 @@ internal sealed class Side : IDisposable
     public Uri Grpc { get; }
 
     /// <summary>Starts the processes and waits until the gateway can serve.</summary>
-    /// <param name="name">Name of the side.</param>
-    /// <param name="directory">Build under test.</param>
+    /// <param name="build">Build under test.</param>
     /// <param name="setup">What to start.</param>
     /// <param name="jit">How its processes compile their code.</param>
     /// <param name="upstream">The scripted server; required by <see cref="SetupKind.Upstream"/>.</param>
     /// <param name="cancellationToken">Ends the start.</param>
-    public static async Task<Side> StartAsync(
-        string name, DirectoryInfo directory, SetupKind setup, JitMode jit, Uri? upstream, CancellationToken cancellationToken)
+    public static async Task<Side> StartAsync(Build build, SetupKind setup, JitMode jit, Uri? upstream, CancellationToken cancellationToken)
     {
-        var side = new Side(name, MemberProcess.ProgramIn(directory), jit);
+        var side = new Side(build.Name, MemberProcess.ProgramIn(build.Directory), jit);
         try
         {
             var gossip = FreePort();
-            string[] common = ["--cluster", $"bench-{name}", "--profile", "wan", "--log", "warning", "--supervised"];
+            string[] common = ["--cluster", $"bench-{build.Name}", "--profile", "wan", "--log", "warning", "--supervised"];
             string[] upstreams = upstream is null ? [] : ["--upstream", upstream.ToString(), "--upstream-slots", Slots, "--engine-kind", "openai"];
             await side.AddAsync(
                 ["gateway", "--http", $"{side.Http.Port}", "--grpc", $"{side.Grpc.Port}", "--gossip", $"{gossip}", .. upstreams, .. StallTimeouts, .. common],
