@@ -54,7 +54,7 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
     }
 
     public IEnumerable<FailoverCount> Failovers() =>
-        FaultReasons.All.Select(reason => new FailoverCount(reason.ToWireName(), statistics.Failovers(reason)));
+        statistics.FailoversByName().Select(failovers => new FailoverCount(failovers.Reason, failovers.Count));
 
     public IEnumerable<QueueDepth> Queues() =>
         fleet.Current.KnownModels.Select(model => new QueueDepth(model, admission.WaitingFor(model)));

@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Balancing;
 using Skein.Routing.Fleet;
@@ -34,16 +35,16 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         Reserve(request, now) is { } slot ? slot with { NextSince = NextSince(slot.Replica) } : null;
 
     /// <summary>Puts a request that found no slot into its line.</summary>
-    /// <exception cref="AdmissionException">The model is unknown, or the line is full.</exception>
+    /// <exception cref="FaultException">The model is unknown, or the line is full.</exception>
     public Waiter Enqueue(AdmissionRequest request, TimeSpan now)
     {
         if (!Fleet.MayServe(request.Model))
-            throw new AdmissionException(AdmissionRefusal.ModelNotFound, UnknownModelMessage(request.Model));
+            throw new FaultException(Fault.ModelNotFound, UnknownModelMessage(request.Model));
         var length = WaitingFor(request.Model);
         if (length >= options.QueueLength && !request.Displaced && request.WaitingSince is null)
         {
-            throw new AdmissionException(
-                AdmissionRefusal.QueueFull,
+            throw new FaultException(
+                Fault.QueueFull,
                 $"all slots for model '{request.Model}' are busy and its line is full ({length} waiting)",
                 TakeVirtualPlace(request.Model, length, now));
         }
@@ -115,19 +116,27 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     }
 
     /// <summary>Gives a slot back; <see cref="Dispatch"/> must follow.</summary>
-    public void Release(Reservation slot, TimeSpan held, LeaseOutcome outcome, TimeSpan now)
+    public void Release(Reservation slot, TimeSpan held, Fault? fault, TimeSpan now)
     {
         var replica = slot.Replica;
         replica.Unreserve();
-        _ejections.Ended(replica, slot.Epoch, outcome, Fleet, now);
-        if (outcome == LeaseOutcome.Refused)
-            replica.Refused(now);
-        if (outcome == LeaseOutcome.Cancelled)
-            replica.MayNotBeAsked(now);
-        if (outcome == LeaseOutcome.TooSlow)
-            replica.WasTooSlow(now);
-        if (outcome == LeaseOutcome.Finished)
-            _retryAfterEstimators.Observe(replica.Description.Models, held);
+        _ejections.Ended(replica, slot.Epoch, fault, Fleet, now);
+        switch (fault)
+        {
+            case null:
+                _retryAfterEstimators.Observe(replica.Description.Models, held);
+                break;
+            case Fault.NoSlot or Fault.Draining:
+                replica.Refused(now);
+                break;
+            case Fault.Straggler:
+                replica.WasTooSlow(now);
+                break;
+            default:
+                if (fault.Value.Class() is FaultClass.Client or FaultClass.Request)
+                    replica.MayNotBeAsked(now);
+                break;
+        }
     }
 
     /// <summary>When the waiter is to be refused unless it is served before.</summary>
@@ -138,23 +147,23 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     }
 
     /// <summary>Why a waiter whose deadline has passed is refused.</summary>
-    public AdmissionException Expired(Waiter waiter, TimeSpan now)
+    public FaultException Expired(Waiter waiter, TimeSpan now)
     {
         var model = waiter.Request.Model;
         var waited = now - waiter.EnqueuedAt;
         if (waiter.UnservableSince is null)
         {
-            return new AdmissionException(
-                AdmissionRefusal.QueueTimeout,
+            return new FaultException(
+                Fault.QueueTimeout,
                 $"no slot for model '{model}' came free within {waited.TotalSeconds:0.#} s",
                 TakeVirtualPlace(model, WaitingFor(model), now));
         }
         return Fleet.MayServe(model)
-            ? new AdmissionException(
-                AdmissionRefusal.NoReplica,
+            ? new FaultException(
+                Fault.NoReplica,
                 $"no live replica could serve model '{model}' for {waited.TotalSeconds:0.#} s",
                 ReplicaReturn + TakeVirtualPlace(model, WaitingFor(model), now))
-            : new AdmissionException(AdmissionRefusal.ModelNotFound, UnknownModelMessage(model));
+            : new FaultException(Fault.ModelNotFound, UnknownModelMessage(model));
     }
 
     /// <summary>When a caller may come back whom the gateway itself refused: places come free as all its leases end.</summary>

@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Balancing;
 using Skein.Routing.Fleet;
@@ -52,7 +53,7 @@ public sealed class AdmissionQueue : IDisposable
     internal TimeSpan Now => _time.GetElapsedTime(_origin);
 
     /// <summary>Waits for a slot and reserves it.</summary>
-    /// <exception cref="AdmissionException">There will be none, or not in time.</exception>
+    /// <exception cref="FaultException">There will be none, or not in time.</exception>
     /// <exception cref="OperationCanceledException">The caller went away: it left the line at once.</exception>
     public ValueTask<ReplicaLease> AcquireAsync(AdmissionRequest request, CancellationToken cancellationToken)
     {
@@ -138,12 +139,12 @@ public sealed class AdmissionQueue : IDisposable
         _tick.Dispose();
     }
 
-    internal void Release(ReplicaLease lease, LeaseOutcome outcome, LoadReport? report)
+    internal void Release(ReplicaLease lease, Fault? fault, LoadReport? report)
     {
         Interlocked.Decrement(ref _leased);
         Change(now =>
         {
-            _core.Release(lease.Reservation, now - lease.GrantedAt, outcome, now);
+            _core.Release(lease.Reservation, now - lease.GrantedAt, fault, now);
             if (report is not null)
                 _core.Report(lease.Replica, report, now);
         });
@@ -162,7 +163,7 @@ public sealed class AdmissionQueue : IDisposable
         if (cancellationToken.IsCancellationRequested)
         {
             // Served and cancelled at the same moment: the slot goes to the next in line.
-            lease.Release(LeaseOutcome.Cancelled);
+            lease.Release(Fault.Cancelled);
             throw new OperationCanceledException(cancellationToken);
         }
         return lease;
@@ -207,7 +208,7 @@ public sealed class AdmissionQueue : IDisposable
 
     private void OnDeadline(Waiter waiter)
     {
-        AdmissionException refusal;
+        FaultException refusal;
         lock (_gate)
         {
             var now = Now;

@@ -49,29 +49,3 @@ public sealed record AdmissionRequest(string Model, Arrival Arrival, bool Displa
         Fingerprint.Length == 0 || replica.Description.FingerprintOf(Model) is not { Length: > 0 } its
         || string.Equals(Fingerprint, its, StringComparison.Ordinal);
 }
-
-/// <summary>Why a request got no slot.</summary>
-public enum AdmissionRefusal
-{
-    /// <summary>The line is at its bound.</summary>
-    QueueFull,
-
-    /// <summary>No slot came free in time.</summary>
-    QueueTimeout,
-
-    /// <summary>No live replica could serve it, and none came in time.</summary>
-    NoReplica,
-
-    /// <summary>No member ever offered the model.</summary>
-    ModelNotFound,
-}
-
-/// <summary>The request got no slot.</summary>
-public sealed class AdmissionException(AdmissionRefusal refusal, string message, TimeSpan? retryAfter = null) : Exception(message)
-{
-    /// <summary>Why.</summary>
-    public AdmissionRefusal Refusal { get; } = refusal;
-
-    /// <summary>When asking again may help; null where it never will.</summary>
-    public TimeSpan? RetryAfter { get; } = retryAfter;
-}

@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Routing.Fleet;
 using Skein.Routing.Health;
 
@@ -12,9 +13,9 @@ internal sealed class Ejections(BreakerOptions options)
     private long _openings;
 
     /// <summary>Takes in how an attempt ended.</summary>
-    public void Ended(Replica replica, int epoch, LeaseOutcome outcome, FleetSnapshot fleet, TimeSpan now)
+    public void Ended(Replica replica, int epoch, Fault? fault, FleetSnapshot fleet, TimeSpan now)
     {
-        switch (replica.Breaker.End(epoch, EvidenceOf(outcome), now))
+        switch (replica.Breaker.End(epoch, fault, now))
         {
             case BreakerVerdict.ShouldOpen when CanSpare(replica, fleet):
                 replica.Breaker.Open(++_openings, now);
@@ -85,11 +86,4 @@ internal sealed class Ejections(BreakerOptions options)
         }
         return longest;
     }
-
-    private static Evidence EvidenceOf(LeaseOutcome outcome) => outcome switch
-    {
-        LeaseOutcome.Finished => Evidence.Good,
-        LeaseOutcome.EngineFailed => Evidence.Bad,
-        _ => Evidence.None,
-    };
 }

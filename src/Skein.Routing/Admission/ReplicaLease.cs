@@ -1,29 +1,8 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Admission;
-
-/// <summary>How the attempt that held a lease ended.</summary>
-public enum LeaseOutcome
-{
-    /// <summary>With a finish frame.</summary>
-    Finished,
-
-    /// <summary>By a fault that tells nothing of the engine: the connection broke, the replica drains.</summary>
-    Faulted,
-
-    /// <summary>By a fault of the engine: it failed, fell silent, ended without a finish, or broke the protocol. Opens breakers.</summary>
-    EngineFailed,
-
-    /// <summary>The replica had no slot for it: nothing ran.</summary>
-    Refused,
-
-    /// <summary>Another replica was far faster: it had the first token sooner, or took the stream over.</summary>
-    TooSlow,
-
-    /// <summary>By the client, the deadline, or an error of the request.</summary>
-    Cancelled,
-}
 
 /// <summary>A slot that was taken, before and under its lease.</summary>
 /// <param name="Replica">Whose slot it is.</param>
@@ -72,14 +51,14 @@ public sealed class ReplicaLease : IDisposable
     private uint Age(TimeSpan since) => (uint)Math.Clamp((GrantedAt - since).TotalMilliseconds, 0, uint.MaxValue);
 
     /// <summary>Gives the slot back.</summary>
-    /// <param name="outcome">How the attempt ended.</param>
+    /// <param name="fault">How the attempt ended; null: with a finish frame.</param>
     /// <param name="report">The replica's newest load report, if one came with the end: taken in before the slot is offered again.</param>
-    public void Release(LeaseOutcome outcome, LoadReport? report = null)
+    public void Release(Fault? fault, LoadReport? report = null)
     {
         if (Interlocked.Exchange(ref _released, 1) == 0)
-            _owner.Release(this, outcome, report);
+            _owner.Release(this, fault, report);
     }
 
-    /// <summary>Releases as <see cref="LeaseOutcome.Cancelled"/>, unless released before.</summary>
-    public void Dispose() => Release(LeaseOutcome.Cancelled);
+    /// <summary>Releases as <see cref="Fault.Cancelled"/>, unless released before.</summary>
+    public void Dispose() => Release(Fault.Cancelled);
 }

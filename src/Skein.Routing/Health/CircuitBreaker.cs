@@ -1,3 +1,5 @@
+using Skein.Protocol;
+
 namespace Skein.Routing.Health;
 
 /// <summary>Whether a replica's outcomes let work go there. The numbers are those of the metric.</summary>
@@ -11,19 +13,6 @@ public enum BreakerState
 
     /// <summary>No work goes there, as long as anybody else can do it.</summary>
     Open,
-}
-
-/// <summary>What the end of an attempt says of its replica.</summary>
-internal enum Evidence
-{
-    /// <summary>Nothing: the client went away, the request was wrong, no slot was free, the connection broke.</summary>
-    None,
-
-    /// <summary>It works.</summary>
-    Good,
-
-    /// <summary>Its engine failed.</summary>
-    Bad,
 }
 
 /// <summary>What the end of an attempt changed.</summary>
@@ -76,13 +65,13 @@ internal sealed class CircuitBreaker(BreakerOptions options)
 
     /// <summary>An attempt ended.</summary>
     /// <param name="epoch">What <see cref="Begin"/> said.</param>
-    /// <param name="evidence">What it says of the replica.</param>
+    /// <param name="fault">How; null: with a finish frame. Only that and a fault of the engine say anything of the replica.</param>
     /// <param name="now">Current time.</param>
-    public BreakerVerdict End(int epoch, Evidence evidence, TimeSpan now)
+    public BreakerVerdict End(int epoch, Fault? fault, TimeSpan now)
     {
         if (epoch != _epoch)
             return BreakerVerdict.Unchanged;
-        return IsEjected ? EndTrial(evidence, now) : Count(evidence, now);
+        return IsEjected ? EndTrial(fault, now) : Count(fault, now);
     }
 
     /// <summary>Takes the replica out.</summary>
@@ -101,30 +90,30 @@ internal sealed class CircuitBreaker(BreakerOptions options)
         BeginEpoch();
     }
 
-    private BreakerVerdict EndTrial(Evidence evidence, TimeSpan now)
+    private BreakerVerdict EndTrial(Fault? fault, TimeSpan now)
     {
         _trials--;
-        switch (evidence)
+        switch (fault?.Class())
         {
-            case Evidence.Good when ++_goodInARow >= options.TrialsToClose:
+            case null when ++_goodInARow >= options.TrialsToClose:
                 _openFor = options.OpenFor;
                 Spare();
                 return BreakerVerdict.Recovered;
-            case Evidence.Bad when StateAt(now) == BreakerState.HalfOpen:
+            case FaultClass.Engine when StateAt(now) == BreakerState.HalfOpen:
                 Open(now);
                 break;
-            case Evidence.Bad:
+            case FaultClass.Engine:
                 _goodInARow = 0;
                 break;
         }
         return BreakerVerdict.Unchanged;
     }
 
-    private BreakerVerdict Count(Evidence evidence, TimeSpan now)
+    private BreakerVerdict Count(Fault? fault, TimeSpan now)
     {
-        if (evidence == Evidence.None)
+        var bad = fault?.Class() == FaultClass.Engine;
+        if (!bad && fault is not null)
             return BreakerVerdict.Unchanged;
-        var bad = evidence == Evidence.Bad;
         _badInARow = bad ? _badInARow + 1 : 0;
         _window.Add(bad, now);
         return bad && (_badInARow >= options.FailuresInARow || FailsTooOften(now)) ? BreakerVerdict.ShouldOpen : BreakerVerdict.Unchanged;

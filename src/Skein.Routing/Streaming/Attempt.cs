@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 
@@ -48,7 +49,7 @@ internal sealed class Attempt : IAsyncDisposable
     public TimeSpan AgeSinceStart => _engineBegan == 0 ? TimeSpan.Zero : _time.GetElapsedTime(_engineBegan);
 
     /// <summary>How it ends, if nobody has said so when it is disposed.</summary>
-    public LeaseOutcome EndsAs { get; set; } = LeaseOutcome.Cancelled;
+    public Fault EndsAs { get; set; } = Fault.Cancelled;
 
     /// <summary>The frame that <see cref="MoveNextAsync"/> found.</summary>
     public GenerateFrame Current => _current!;
@@ -56,7 +57,7 @@ internal sealed class Attempt : IAsyncDisposable
     /// <summary>Waits for the next frame.</summary>
     /// <returns>False at the clean end of the stream.</returns>
     /// <exception cref="AttemptStoppedException">It stalled or was superseded.</exception>
-    /// <exception cref="LinkException">It ended in anything but a clean end.</exception>
+    /// <exception cref="FaultException">It ended in anything but a clean end.</exception>
     /// <exception cref="OperationCanceledException">The branch ended.</exception>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<bool> MoveNextAsync()
@@ -113,7 +114,7 @@ internal sealed class Attempt : IAsyncDisposable
 
 /// <summary>An attempt was stopped from this side.</summary>
 /// <param name="stall">Which bound of silence it passed; null when another attempt won.</param>
-internal sealed class AttemptStoppedException(FaultReason? stall) : Exception("the attempt was stopped")
+internal sealed class AttemptStoppedException(Fault? stall) : Exception("the attempt was stopped")
 {
-    public FaultReason? Stall { get; } = stall;
+    public Fault? Stall { get; } = stall;
 }

@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
@@ -74,22 +75,22 @@ internal sealed class AttemptSwitcher(
     private AdmissionRequest NeedBeside(Attempt current, bool hold) => core.NeedBeside(request.Model, arrival, current.Lease.Replica.Id, hold);
 
     private bool IsNoLongerDraining(Attempt current) =>
-        _secondaryAttempt is HandoverAttempt { Reason: FaultReason.Draining } && !current.Lease.Replica.Description.HandOver;
+        _secondaryAttempt is HandoverAttempt { Reason: Fault.Draining } && !current.Lease.Replica.Description.HandOver;
 
     // A hedge that waits for its slot must not stand in the way of a hand-over.
     private bool HedgeGivesWayToMove(Attempt current) => _secondaryAttempt is HedgeAttempt { Replica: null } && ReasonToMove(current) is not null;
 
-    private FaultReason? ReasonToMove(Attempt current)
+    private Fault? ReasonToMove(Attempt current)
     {
         if (!core.MayMove || (_failedAt != 0 && services.Time.GetElapsedTime(_failedAt) < PauseAfterFailure))
             return null;
-        return current.Lease.Replica.Description.HandOver ? FaultReason.Draining
-            : _stragglers.IsWorthMoving(current, core.NextIndex) ? FaultReason.Straggler
+        return current.Lease.Replica.Description.HandOver ? Fault.Draining
+            : _stragglers.IsWorthMoving(current, core.NextIndex) ? Fault.Straggler
             : null;
     }
 
     // Make before break: the current attempt is left alone, unread, until the other one has agreed to go on.
-    private async ValueTask<Attempt?> MoveAsync(Attempt current, FaultReason reason)
+    private async ValueTask<Attempt?> MoveAsync(Attempt current, Fault reason)
     {
         if (!await _secondaryAttempt!.Ready)
             return await FailAsync();
@@ -100,8 +101,8 @@ internal sealed class AttemptSwitcher(
             current.Watch.Resume();
             return null;
         }
-        if (reason == FaultReason.Straggler)
-            current.EndsAs = LeaseOutcome.TooSlow;
+        if (reason == Fault.Straggler)
+            current.EndsAs = Fault.Straggler;
         services.Statistics.FailedOver(reason);
         session.FailedOver(new Failover(core.Choice, core.NextIndex, current.Lease.Replica.Id.Name, reason.ToWireName()));
         return next;
@@ -130,7 +131,7 @@ internal sealed class AttemptSwitcher(
             await services.Link.ContinueAsync(challenger.Replica!, core.Continuation(challenger.Challenge), either.Token);
             return true;
         }
-        catch (LinkException refusal)
+        catch (FaultException refusal)
         {
             return NotContinued(challenger.Replica!, refusal);
         }
@@ -140,14 +141,14 @@ internal sealed class AttemptSwitcher(
             if (challenger.Replica!.Description.InProcess || services.Time.GetElapsedTime(askedAt) > ContinueTimeout + services.Options.OwnLateness)
                 return false;
             // Continue waits for no engine: a replica that does not answer it is frozen, or cut off.
-            return NotContinued(challenger.Replica, new LinkException(LinkError.ConnectionLost, $"no answer to Continue within {ContinueTimeout.TotalSeconds:0} s"));
+            return NotContinued(challenger.Replica, new FaultException(Fault.ConnectionLost, $"no answer to Continue within {ContinueTimeout.TotalSeconds:0} s"));
         }
     }
 
-    private bool NotContinued(Replica replica, LinkException refusal)
+    private bool NotContinued(Replica replica, FaultException refusal)
     {
         session.Faulted(core.Choice, replica.Id, refusal);
-        if (FaultReasons.Of(refusal.Error).IsOfConnection())
+        if (refusal.Fault.Class() == FaultClass.Connection)
             services.Fleet.MarkUnreachable(replica);
         core.ChallengerLost(replica.Id);
         return false;
@@ -165,7 +166,7 @@ internal sealed class AttemptSwitcher(
             return null;
         (_secondaryAttempt, _race) = (null, null);
         await challenger.DisposeAsync();
-        if (challenger.Fault is not null)
+        if (challenger.FailedBy is not null)
             core.ChallengerLost(challenger.Replica!.Id);
         return null;
     }

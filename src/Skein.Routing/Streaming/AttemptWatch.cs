@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 
@@ -50,7 +51,7 @@ internal sealed class AttemptWatch : IDisposable
     }
 
     /// <summary>Which bound was passed; null while none was.</summary>
-    public FaultReason? Stall => _stall < 0 ? null : (FaultReason)_stall;
+    public Fault? Stall => _stall < 0 ? null : (Fault)_stall;
 
     /// <summary>Moving average of the time per token of this attempt; zero while unknown.</summary>
     public TimeSpan TokenGap => TimeSpan.FromTicks((long)_gapTicks);
@@ -111,7 +112,7 @@ internal sealed class AttemptWatch : IDisposable
             Arm(linkLeft < engineLeft ? linkLeft : engineLeft);
             return;
         }
-        _stall = (int)(linkLeft <= TimeSpan.Zero ? FaultReason.LinkStall : FaultReason.EngineStall);
+        _stall = (int)(linkLeft <= TimeSpan.Zero ? Fault.LinkStall : Fault.EngineStall);
         try
         {
             _attempt.Cancel();

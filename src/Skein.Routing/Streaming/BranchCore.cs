@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
@@ -161,13 +162,13 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
 
     /// <summary>Takes in that the current attempt was given up.</summary>
     /// <returns>Null when another attempt may be made, else why not.</returns>
-    public string? Lost(ReplicaId replica, FaultReason reason)
+    public string? Lost(ReplicaId replica, Fault reason)
     {
         _failedAt[replica] = Reached;
         _waitingSince = null;
         if (Reached > _reachedBefore)
             _lostWithoutProgress = 0;
-        else if (reason.MayBePoison() && (_heard || reason != FaultReason.LinkStall))
+        else if (FaultTable.Of(reason).MayBePoison && (_heard || reason != Fault.LinkStall))
             _lostWithoutProgress++; // A replica that was silent from the first moment was frozen before the request came.
         if (NextIndex > 0 && request.Failover == FailoverPolicy.Never)
             return $"{replica.Name} was lost by {reason.ToWireName()} at token {NextIndex}, and the client wants no failover";

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.Logging;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
@@ -88,7 +89,7 @@ internal sealed partial class GenerationSession : IGenerationSession
         Log.FailedOver(_logger, Id, failover.Choice, failover.TokenIndex, failover.From, failover.Reason);
     }
 
-    internal void Faulted(int choice, ReplicaId replica, LinkException fault) => Log.Faulted(_logger, Id, choice, replica, fault.Message);
+    internal void Faulted(int choice, ReplicaId replica, FaultException fault) => Log.Faulted(_logger, Id, choice, replica, fault.Message);
 
     internal void Violated(int choice, ReplicaId replica, string violation) => Log.Violated(_logger, Id, choice, replica, violation);
 
@@ -114,7 +115,7 @@ internal sealed partial class GenerationSession : IGenerationSession
             // Disposed, or another branch ended the session: its error is the one that counts.
             Output.Fail(new OperationCanceledException("the session was disposed"));
         }
-        catch (SessionException error)
+        catch (FaultException error)
         {
             End(error);
         }
@@ -122,15 +123,15 @@ internal sealed partial class GenerationSession : IGenerationSession
         {
             // A client must get its one terminal event, whatever is wrong here.
             Log.Bug(_logger, Id, bug);
-            End(new SessionException(SessionError.StreamLost, "internal error in the gateway; its log has the details"));
+            End(new FaultException(Fault.StreamLost, "internal error in the gateway; its log has the details"));
         }
     }
 
     /// <summary>Ends the session with an error, unless it has ended.</summary>
-    internal void End(SessionException error)
+    internal void End(FaultException error)
     {
         if (Output.Fail(error))
-            Log.Ended(_logger, Id, error.Error, error.Message);
+            Log.Ended(_logger, Id, error.Fault, error.Message);
         try
         {
             _stop.Cancel();
@@ -153,7 +154,7 @@ internal sealed partial class GenerationSession : IGenerationSession
         public static partial void Violated(ILogger logger, string session, int choice, ReplicaId replica, string violation);
 
         [LoggerMessage(103, LogLevel.Warning, "Session {Session} ended in an error ({Error}): {Message}")]
-        public static partial void Ended(ILogger logger, string session, SessionError error, string message);
+        public static partial void Ended(ILogger logger, string session, Fault error, string message);
 
         [LoggerMessage(104, LogLevel.Error, "Session {Session}: unexpected exception")]
         public static partial void Bug(ILogger logger, string session, Exception exception);

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
@@ -40,7 +41,7 @@ public sealed class GenerationSessions : IGenerationSessions
     public void EndAll(string reason)
     {
         foreach (var session in _open.Keys)
-            session.End(new SessionException(SessionError.StreamLost, reason));
+            session.End(new FaultException(Fault.StreamLost, reason));
     }
 
     /// <inheritdoc/>
@@ -91,9 +92,9 @@ public sealed class GenerationSessions : IGenerationSessions
         return candidates.Count switch
         {
             1 => candidates.First(),
-            0 => throw new SessionException(SessionError.NoReplica, "no replica is known yet, and the request names no model", _services.Admission.RetryAfter()),
-            _ => throw new SessionException(
-                SessionError.InvalidRequest, $"model is missing; allowed: {string.Join(", ", candidates.Order(StringComparer.Ordinal).Take(16))}"),
+            0 => throw new FaultException(Fault.NoReplica, "no replica is known yet, and the request names no model", _services.Admission.RetryAfter()),
+            _ => throw new FaultException(
+                Fault.InvalidRequest, $"model is missing; allowed: {string.Join(", ", candidates.Order(StringComparer.Ordinal).Take(16))}"),
         };
     }
 
@@ -103,8 +104,8 @@ public sealed class GenerationSessions : IGenerationSessions
             throw Overloaded($"the journals of this gateway hold their bound of {_services.Options.AllJournalsBytes} bytes");
     }
 
-    private SessionException TooManySessions() => Overloaded($"this gateway holds its bound of {_services.Options.MaxSessions} sessions");
+    private FaultException TooManySessions() => Overloaded($"this gateway holds its bound of {_services.Options.MaxSessions} sessions");
 
-    private SessionException Overloaded(string message) =>
-        new(SessionError.TooManySessions, message, _services.Admission.RetryAfter());
+    private FaultException Overloaded(string message) =>
+        new(Fault.TooManySessions, message, _services.Admission.RetryAfter());
 }

@@ -7,14 +7,14 @@ namespace Skein.Routing.Streaming;
 public interface IGenerationSessions
 {
     /// <summary>Looks whether a session could be started now, before a request is read in vain. It may still be refused by then.</summary>
-    /// <exception cref="SessionException">The gateway is at its bound of sessions, or of what they hold.</exception>
+    /// <exception cref="FaultException">The gateway is at its bound of sessions, or of what they hold.</exception>
     void RequireRoom();
 
     /// <summary>
     /// Takes over a validated request. Returns at once: waiting for a slot, dispatch and failover happen behind the session.
     /// </summary>
     /// <param name="request">Owned by the session from now on.</param>
-    /// <exception cref="SessionException">The gateway is at its bound of sessions.</exception>
+    /// <exception cref="FaultException">The gateway is at its bound of sessions.</exception>
     IGenerationSession Start(GenerateRequest request);
 }
 
@@ -42,7 +42,7 @@ public interface IGenerationSession : IAsyncDisposable
     /// <summary>
     /// Waits until <see cref="TryRead"/> has a frame (true), or all choices are finished (false).
     /// </summary>
-    /// <exception cref="SessionException">The session ended in an error; frames that came before it have been read.</exception>
+    /// <exception cref="FaultException">The session ended in an error; frames that came before it have been read.</exception>
     ValueTask<bool> WaitToReadAsync(CancellationToken cancellationToken);
 
     /// <summary>

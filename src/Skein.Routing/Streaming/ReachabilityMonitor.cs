@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using Skein.Protocol;
 using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;
@@ -71,7 +72,7 @@ public sealed partial class ReachabilityMonitor : IDisposable
             await _link.ProbeAsync(replica, either.Token);
             return true;
         }
-        catch (LinkException)
+        catch (FaultException)
         {
             return false;
         }

@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
@@ -25,7 +26,7 @@ internal abstract class SecondaryAttempt(SessionServices services, Challenge cha
     public Replica? Replica => _replica;
 
     /// <summary>How it failed; null when it did not, or through no fault.</summary>
-    public FaultReason? Fault { get; private set; }
+    public Fault? FailedBy { get; private set; }
 
     protected SessionServices Services => services;
 
@@ -59,7 +60,7 @@ internal abstract class SecondaryAttempt(SessionServices services, Challenge cha
     protected virtual ValueTask<IDisposable?> TurnAsync(CancellationToken cancellationToken) => ValueTask.FromResult<IDisposable?>(null);
 
     /// <summary>Looks at a frame: null when another one is needed, else whether the challenger may be promoted.</summary>
-    protected abstract bool? SuspicionManager(GenerateFrame frame);
+    protected abstract bool? Classify(GenerateFrame frame);
 
     private async Task<bool> RunAsync()
     {
@@ -75,7 +76,7 @@ internal abstract class SecondaryAttempt(SessionServices services, Challenge cha
             await using (_stop.Token.UnsafeRegister(static attempt => ((Attempt)attempt!).Supersede(), _attempt))
                 return await ReadUntilJudgedAsync(_attempt);
         }
-        catch (AdmissionException)
+        catch (FaultException) when (_attempt is null)
         {
             return false; // No slot in time: the current attempt goes on.
         }
@@ -83,14 +84,14 @@ internal abstract class SecondaryAttempt(SessionServices services, Challenge cha
         {
             return stopped.Stall is { } stall && Fail(stall);
         }
-        catch (LinkException refusal) when (refusal.Error is LinkError.NoSlot or LinkError.Draining)
+        catch (FaultException refusal) when (refusal.Fault is Fault.NoSlot or Fault.Draining)
         {
-            _attempt!.Lease.Release(LeaseOutcome.Refused, refusal.Load);
+            _attempt!.Lease.Release(refusal.Fault, refusal.Load);
             return false;
         }
-        catch (LinkException end)
+        catch (FaultException end)
         {
-            return Fail(FaultReasons.Of(end.Error));
+            return Fail(end.Fault);
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
@@ -124,45 +125,45 @@ internal abstract class SecondaryAttempt(SessionServices services, Challenge cha
             if (isHeartbeat)
                 continue;
             _frames.Enqueue(frame);
-            if (SuspicionManager(frame) is not { } mayTakeOver)
+            if (Classify(frame) is not { } mayTakeOver)
                 continue;
             attempt.Watch.Pause();
             return mayTakeOver;
         }
-        return Fail(FaultReason.NoFinish);
+        return Fail(Fault.NoFinish);
     }
 
-    private bool Fail(FaultReason reason)
+    private bool Fail(Fault reason)
     {
-        Fault = reason;
+        FailedBy = reason;
         // As for a current attempt: taken out before its slot is offered again.
-        if (reason.IsOfConnection())
+        if (reason.Class() == FaultClass.Connection)
             services.Fleet.MarkUnreachable(_attempt!.Lease.Replica);
-        _attempt!.Lease.Release(reason.IsOfEngine() ? LeaseOutcome.EngineFailed : LeaseOutcome.Faulted);
+        _attempt!.Lease.Release(reason);
         return false;
     }
 }
 
 /// <summary>Make-before-break: reads the prompt and the journal on another replica, and waits to be continued.</summary>
 internal sealed class HandoverAttempt(
-    SessionServices services, Challenge challenge, AdmissionRequest need, FaultReason reason, CancellationToken branch)
+    SessionServices services, Challenge challenge, AdmissionRequest need, Fault reason, CancellationToken branch)
     : SecondaryAttempt(services, challenge, need, branch)
 {
     /// <summary>Why the branch is moved.</summary>
-    public FaultReason Reason => reason;
+    public Fault Reason => reason;
 
     // A drain is worth waiting for a slot; a slow replica still gives tokens.
     protected override async ValueTask<ReplicaLease?> ReserveAsync(CancellationToken cancellationToken) =>
-        reason == FaultReason.Draining
+        reason == Fault.Draining
             ? await Services.Admission.AcquireAsync(Need, cancellationToken)
             : Services.Admission.TryAcquire(Need);
 
     // A drained replica has many streams, which all come at once: what they have others read is read one after the other anyway, and with all of it at
     // once the streams that run there would stand still.
     protected override async ValueTask<IDisposable?> TurnAsync(CancellationToken cancellationToken) =>
-        reason == FaultReason.Draining ? await Services.HandOvers.EnterAsync(cancellationToken) : null;
+        reason == Fault.Draining ? await Services.HandOvers.EnterAsync(cancellationToken) : null;
 
-    protected override bool? SuspicionManager(GenerateFrame frame) => frame.Start is not null ? true : null;
+    protected override bool? Classify(GenerateFrame frame) => frame.Start is not null ? true : null;
 }
 
 /// <summary>Hedge: asks a second replica when the first token is late; whichever has it first goes on.</summary>
@@ -190,14 +191,14 @@ internal sealed class HedgeAttempt(
         }
     }
 
-    protected override bool? SuspicionManager(GenerateFrame frame)
+    protected override bool? Classify(GenerateFrame frame)
     {
         if (frame.Count == 0 && frame.Finish is null)
             return null;
         if (!race.TryWin((int)Challenge.Request.Attempt))
             return false;
         Services.Statistics.HedgeWon();
-        current.EndsAs = LeaseOutcome.TooSlow;
+        current.EndsAs = Fault.Straggler;
         current.Supersede();
         return true;
     }

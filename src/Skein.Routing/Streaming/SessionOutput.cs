@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 using Google.Protobuf.Collections;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Routing.Streaming;
@@ -51,7 +52,7 @@ internal sealed class SessionOutput(int choices, StreamingOptions options, TimeP
     }
 
     /// <summary>Waits until the reader has caught up.</summary>
-    /// <exception cref="SessionException">It did not, for too long.</exception>
+    /// <exception cref="FaultException">It did not, for too long.</exception>
     public async Task WaitForRoomAsync(CancellationToken cancellationToken)
     {
         TaskCompletionSource room;
@@ -72,8 +73,8 @@ internal sealed class SessionOutput(int choices, StreamingOptions options, TimeP
                 // Slow is fine as long as it reads at all.
             }
         }
-        throw new SessionException(
-            SessionError.SlowClient,
+        throw new FaultException(
+            Fault.SlowClient,
             $"the client left {Volatile.Read(ref _unreadBytes)} bytes unread for {options.SlowClient.TotalSeconds:0.#} s (bound {options.JournalBytes} bytes)");
     }
 

@@ -48,7 +48,7 @@ public sealed class OfferTests
 
         Assert.True(gateway.Admission.TakeOffer(ending.Replica));
         Assert.False(waiter.IsCompleted);
-        ending.Release(LeaseOutcome.Finished);
+        ending.Release(fault: null);
 
         await waiter;
     }
@@ -63,12 +63,12 @@ public sealed class OfferTests
         var second = AcquireAsync(gateway);
         gateway.Time.Advance(TimeSpan.FromMilliseconds(300));
 
-        running.Release(LeaseOutcome.Finished);
+        running.Release(fault: null);
         var request = new GenerateRequest();
         (await first).TellOfLine(request);
         Assert.Equal((1000u, 300u), (request.WaitedMs, request.NextWaitedMs));
 
-        (await first).Release(LeaseOutcome.Finished);
+        (await first).Release(fault: null);
         (await second).TellOfLine(request);
         Assert.Equal((300u, false), (request.WaitedMs, request.HasNextWaitedMs));
     }

@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
@@ -58,18 +59,18 @@ public sealed class HandOverTests
     }
 
     [Theory]
-    [InlineData(LinkError.ConnectionLost, false)]
-    [InlineData(LinkError.Unreachable, false)]
-    [InlineData(LinkError.EngineFailed, true)]
-    [InlineData(LinkError.ResumeRefused, true)]
-    public async Task Drain_ContinueFails_StreamGoesOnWhereItWasAndOnlyAReplicaThatCannotBeTalkedToIsTakenOut(LinkError error, bool isReachable)
+    [InlineData(Fault.ConnectionLost, false)]
+    [InlineData(Fault.Unreachable, false)]
+    [InlineData(Fault.EngineFailed, true)]
+    [InlineData(Fault.ResumeRefused, true)]
+    public async Task Drain_ContinueFails_StreamGoesOnWhereItWasAndOnlyAReplicaThatCannotBeTalkedToIsTakenOut(Fault error, bool isReachable)
     {
         using var rig = new HandOverRig { DrainAt = 3, CutAt = 6 };
         var failed = false;
         rig.Gateway.Link.OnContinue = () =>
         {
             failed = true;
-            return new LinkException(error, "no");
+            return new FaultException(error, "no");
         };
         rig.Gateway.Link.Script = (replica, attempt, at) => failed ? Act.Answer : rig.DrainAtIndex(replica, attempt, at);
 
