@@ -4,10 +4,10 @@ using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Admission;
 
-/// <summary>A slot that was taken, before and under its lease.</summary>
-/// <param name="Replica">Whose slot it is.</param>
-/// <param name="Epoch">The breaker's when it was taken.</param>
-/// <param name="NextSince">Since when the next in line for a slot there waits, on the queue's clock; null: nobody does.</param>
+/// <summary>A reserved slot.</summary>
+/// <param name="Replica">The replica.</param>
+/// <param name="Epoch">Epoch of its breaker at the reservation.</param>
+/// <param name="NextSince">Since when the next waiter for a slot there waits, on the queue's clock; null: there is none.</param>
 internal readonly record struct Reservation(Replica Replica, int Epoch, TimeSpan? NextSince = null);
 
 /// <summary>One reserved slot of one replica, held by one attempt. Released exactly once; later releases do nothing. Thread-safe.</summary>
@@ -28,18 +28,18 @@ public sealed class ReplicaLease : IDisposable
     /// <summary>The replica whose slot it is.</summary>
     public Replica Replica => Reservation.Replica;
 
-    /// <summary>When the request that got it first asked, on the queue's clock: to be handed on when the replica refuses.</summary>
+    /// <summary>When the request first asked, on the queue's clock: <see cref="AdmissionRequest.WaitingSince"/> after the replica refused it.</summary>
     public TimeSpan AskedAt { get; }
 
-    /// <summary>Since when its request has its place in line, on the queue's clock.</summary>
+    /// <summary>Since when its request has its place in the queue, on the queue's clock.</summary>
     internal TimeSpan WaitingSince { get; }
 
     internal Reservation Reservation { get; }
 
     internal TimeSpan GrantedAt { get; }
 
-    /// <summary>Tells the replica, which may be asked by other gateways too, of this one's line: who has waited longest gets its next free slot.</summary>
-    internal void TellOfLine(GenerateRequest request)
+    /// <summary>Describes this gateway's queue to the replica, which offers its next free slot to the gateway with the oldest waiter.</summary>
+    internal void DescribeQueue(GenerateRequest request)
     {
         request.WaitedMs = Age(WaitingSince);
         if (Reservation.NextSince is { } next)
@@ -52,7 +52,7 @@ public sealed class ReplicaLease : IDisposable
 
     /// <summary>Gives the slot back.</summary>
     /// <param name="fault">How the attempt ended; null: with a finish frame.</param>
-    /// <param name="report">The replica's newest load report, if one came with the end: taken in before the slot is offered again.</param>
+    /// <param name="report">The replica's newest load report, if one came with the end: used before the slot is offered again.</param>
     public void Release(Fault? fault, LoadReport? report = null)
     {
         if (Interlocked.Exchange(ref _released, 1) == 0)

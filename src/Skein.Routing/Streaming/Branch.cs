@@ -19,7 +19,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
     /// <exception cref="FaultException">The branch cannot be finished.</exception>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        await using var succession = new AttemptSwitcher(services, _core, session, request, arrival, cancellationToken);
+        await using var switcher = new AttemptSwitcher(services, _core, session, request, arrival, cancellationToken);
         try
         {
             Attempt? next = null;
@@ -27,12 +27,12 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
             {
                 next ??= await DispatchAsync(cancellationToken);
                 await using var current = next;
-                succession.Begin(current);
-                (next, var fault) = await RunAttemptAsync(current, succession, cancellationToken);
+                switcher.Begin(current);
+                (next, var fault) = await RunAttemptAsync(current, switcher, cancellationToken);
                 if (fault is { } reason)
                 {
                     GiveUp(current.Lease, reason);
-                    next = await succession.TakeOverAsync();
+                    next = await switcher.TakeOverAsync();
                 }
             }
         }
@@ -57,15 +57,15 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         }
         catch (FaultException refusal) when (_core.NextIndex > 0)
         {
-            throw new FaultException(Fault.StreamLost, $"the stream could not go on after token {_core.NextIndex}: {refusal.Message}", refusal);
+            throw new FaultException(Fault.StreamLost, $"the stream could not continue after token {_core.NextIndex}: {refusal.Message}", refusal);
         }
     }
 
     /// <summary>Reads one attempt.</summary>
     /// <returns>
-    /// The attempt that takes its place and why it was given up; neither when the branch is finished or the replica had no slot.
+    /// The attempt that replaces it, and why it was given up; neither when the branch is finished or the replica had no slot.
     /// </returns>
-    private async Task<(Attempt? Next, Fault? Fault)> RunAttemptAsync(Attempt current, AttemptSwitcher succession, CancellationToken cancellationToken)
+    private async Task<(Attempt? Next, Fault? Fault)> RunAttemptAsync(Attempt current, AttemptSwitcher switcher, CancellationToken cancellationToken)
     {
         try
         {
@@ -74,11 +74,11 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                 var frame = current.Current;
                 if (_finished)
                     continue;
-                if (!succession.MayTake(frame))
-                    return (await succession.TakeOverAsync(), null);
-                if (!Take(frame, current))
+                if (!switcher.MayAccept(frame))
+                    return (await switcher.TakeOverAsync(), null);
+                if (!Accept(frame, current))
                     return (null, Fault.ProtocolError);
-                if (await succession.AfterFrameAsync(current, _finished) is { } next)
+                if (await switcher.AfterFrameAsync(current, _finished) is { } next)
                     return (next, null);
                 if (session.Output.IsFull)
                 {
@@ -91,7 +91,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         }
         catch (AttemptStoppedException stopped)
         {
-            return _finished ? default : stopped.Stall is null ? (await succession.TakeOverAsync(), null) : (null, stopped.Stall);
+            return _finished ? default : stopped.Stall is null ? (await switcher.TakeOverAsync(), null) : (null, stopped.Stall);
         }
         catch (FaultException end) when (end.Fault.Class() is not (FaultClass.Client or FaultClass.Gateway))
         {
@@ -99,9 +99,9 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         }
     }
 
-    /// <summary>Takes a frame in.</summary>
+    /// <summary>Journals and forwards a frame.</summary>
     /// <returns>False when it breaks the protocol.</returns>
-    private bool Take(GenerateFrame frame, Attempt current)
+    private bool Accept(GenerateFrame frame, Attempt current)
     {
         var lease = current.Lease;
         var load = frame.Load;
@@ -113,7 +113,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
             return false;
         }
         if (verdict == FrameVerdict.Diverged)
-            throw CannotBeRepeated(violation!);
+            throw NotRepeatable(violation!);
         if (verdict == FrameVerdict.Finish)
         {
             _finished = true;
@@ -128,7 +128,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
             if (frame.Attempt != _core.Attempt)
                 services.Statistics.LateFrame();
             else if (_core.IsReplaying && current.AgeSinceStart > services.Options.MaxReplay)
-                throw CannotBeRepeated($"that took more than {services.Options.MaxReplay.TotalSeconds:0.#} s");
+                throw NotRepeatable($"that took more than {services.Options.MaxReplay.TotalSeconds:0.#} s");
             return true;
         }
         if (isFirstToken)
@@ -138,9 +138,9 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         return true;
     }
 
-    private FaultException CannotBeRepeated(string why) => new(
+    private FaultException NotRepeatable(string why) => new(
         Fault.StreamLost,
-        $"the answer can only go on after token {_core.NextIndex} by making it again from the start, but {why}");
+        $"the answer can only continue after token {_core.NextIndex} by generating it again from the start, but {why}");
 
     private void AccountJournal()
     {
@@ -152,14 +152,16 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                 Fault.StreamLost, $"the answer's journal of {bytes} bytes is over the bound of {services.Options.JournalBytes} bytes per session");
     }
 
-    /// <summary>What a status of the replica, or a failure of the connection, means to the branch.</summary>
+    /// <summary>What the end of an attempt means to the branch.</summary>
+    /// <returns>The fault, or null when the replica only had no room.</returns>
+    /// <exception cref="FaultException">The request is at fault.</exception>
     private Fault? Classify(FaultException end, ReplicaLease lease)
     {
         switch (end.Fault)
         {
             case Fault.NoSlot:
             case Fault.Draining when end.Load is not null:
-                // Its report says why, and keeps others away: no fault of anybody.
+                // Its load report keeps other requests away.
                 services.Statistics.Refused();
                 _core.Refused(lease.AskedAt);
                 lease.Release(end.Fault, end.Load);
@@ -175,7 +177,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
     private void GiveUp(ReplicaLease lease, Fault reason)
     {
         var replica = lease.Replica.Id;
-        // The replica is taken out before its slot is offered again, so that the next in line does not run into the same wall.
+        // The replica is taken out before its slot is offered again, so that the next waiter does not meet the same fault.
         if (reason.Class() == FaultClass.Connection)
             services.Fleet.MarkUnreachable(lease.Replica);
         lease.Release(reason);

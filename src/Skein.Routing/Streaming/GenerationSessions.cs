@@ -7,7 +7,7 @@ using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;
 
-/// <summary>Starts sessions and gives them what must be fixed before the first dispatch: an id, a place in the line, a seed. Thread-safe.</summary>
+/// <summary>Starts sessions and fixes what must not change after the first dispatch: an id, a place in the queue, a seed. Thread-safe.</summary>
 public sealed class GenerationSessions : IGenerationSessions
 {
     private readonly SessionServices _services;
@@ -16,7 +16,7 @@ public sealed class GenerationSessions : IGenerationSessions
     private readonly ConcurrentDictionary<GenerationSession, bool> _open = [];
     private long _arrivals;
 
-    /// <summary>Creates the entrance of a gateway.</summary>
+    /// <summary>Creates the sessions of one gateway.</summary>
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
     public GenerationSessions(
         FleetTracker fleet,
@@ -34,7 +34,7 @@ public sealed class GenerationSessions : IGenerationSessions
         _logger = logger;
     }
 
-    /// <summary>Name of this gateway, told to replicas so that load reports can name its share. Default empty.</summary>
+    /// <summary>Name of this gateway, sent to replicas so that their load reports can name its share. Default empty.</summary>
     public string Caller { get; set; } = "";
 
     /// <summary>Ends every open session with an error, so that each client gets its terminal event before the gateway stops.</summary>

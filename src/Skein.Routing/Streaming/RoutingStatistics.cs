@@ -2,7 +2,7 @@ using Skein.Protocol;
 
 namespace Skein.Routing.Streaming;
 
-/// <summary>Counters of what happened to sessions since the gateway started. Thread-safe; they only rise, but for the gauges.</summary>
+/// <summary>Counters of sessions since the gateway started. Thread-safe; all but the gauges only rise.</summary>
 public sealed class RoutingStatistics
 {
     private readonly long[] _failovers = new long[FaultTable.All.Count];
@@ -17,16 +17,16 @@ public sealed class RoutingStatistics
     /// <summary>Attempts dispatched.</summary>
     public long Attempts => Interlocked.Read(ref _attempts);
 
-    /// <summary>Attempts that a replica refused for lack of a slot.</summary>
+    /// <summary>Attempts that a replica refused for lack of a slot, or because it drains.</summary>
     public long Refusals => Interlocked.Read(ref _refusals);
 
     /// <summary>Frames dropped because their attempt had been given up.</summary>
     public long LateFrames => Interlocked.Read(ref _lateFrames);
 
-    /// <summary>Requests for which a second replica was asked because the first token was late.</summary>
+    /// <summary>Requests sent to a second replica because the first token was late.</summary>
     public long Hedges => Interlocked.Read(ref _hedges);
 
-    /// <summary>Of these, the ones where the second replica had it first.</summary>
+    /// <summary>Hedges whose replica had the first token first.</summary>
     public long HedgesWon => Interlocked.Read(ref _hedgesWon);
 
     /// <summary>Sessions open now.</summary>
