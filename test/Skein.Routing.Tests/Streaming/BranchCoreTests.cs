@@ -116,7 +116,7 @@ public sealed class BranchCoreTests
         Answer(core.BeginAttempt().Attempt, first: 3, tokens: 0);
         Assert.Null(core.Lost(new ReplicaId("b", 1), Fault.EngineFailed));
         Answer(core.BeginAttempt().Attempt, first: 3, tokens: 4);
-        var challenge = core.Challenge(hold: true);
+        var challenge = core.PrepareSecondary(hold: true);
         core.Promote(challenge);
         Answer(challenge.Request.Attempt, first: 7, tokens: 0);
 

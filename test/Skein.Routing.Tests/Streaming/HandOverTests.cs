@@ -142,13 +142,16 @@ public sealed class HandOverTests
         using var gateway = new Gateway(new StaticFleet(a, b), streaming: new StreamingOptions { HandOversAtOnce = 3 });
         var holding = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         gateway.Link.ReadyToHold = holding.Task;
-        int begun = 0, rounds = 0;
+        int begun = 0, rounds = 0, leased = 0;
         gateway.Link.Script = (replica, _, at) =>
         {
             if (replica == "a" && at == 3 && Interlocked.Increment(ref begun) == Streams)
                 gateway.Source.Set(a with { Draining = true, HandOver = true }, b);
             if (gateway.Link.MostReadingToHold >= 3 && Interlocked.Increment(ref rounds) == EnoughForAllToBegin)
+            {
+                leased = gateway.Admission.Leased;
                 holding.SetResult();
+            }
             return replica == "a" && at == 4 ? Act.Idle : Act.Answer;
         };
 
@@ -158,6 +161,7 @@ public sealed class HandOverTests
         Assert.All(received, choice => Assert.Equal(Tokens, choice.Ids.Count));
         Assert.Equal(Streams, session.Failovers.Count(failover => failover.Reason == "draining"));
         Assert.Equal(3, gateway.Link.MostReadingToHold); // All ten, where nothing bounds them.
+        Assert.Equal(Streams + 3, leased); // Those that waited for their turn had taken a slot before, and left it idle.
         Assert.Equal(0, gateway.Admission.Leased);
     }
 
