@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines;
@@ -15,14 +16,14 @@ public interface IInferenceEngine : IAsyncDisposable
     string Kind { get; }
 
     /// <summary>Tells what is served. Cheap after the first call.</summary>
-    /// <exception cref="EngineException">The engine cannot be asked.</exception>
+    /// <exception cref="FaultException">The engine cannot be asked.</exception>
     ValueTask<EngineDescription> DescribeAsync(CancellationToken cancellationToken);
 
     /// <summary>
     /// Asks whether it could serve now what it described, for those who wait for it to come back. Default: an engine in this process can.
     /// </summary>
-    /// <exception cref="EngineException">
-    /// It cannot. With <see cref="EngineError.Unreachable"/>, <see cref="EngineError.Lost"/> or <see cref="EngineError.TimedOut"/> where it did not answer: to
+    /// <exception cref="FaultException">
+    /// It cannot. With <see cref="Fault.Unreachable"/>, <see cref="Fault.ConnectionLost"/> or <see cref="Fault.EngineTimedOut"/> where it did not answer: to
     /// the watch over frozen engines all others are signs of life.
     /// </exception>
     ValueTask CheckAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
@@ -34,7 +35,7 @@ public interface IInferenceEngine : IAsyncDisposable
     /// </summary>
     /// <param name="request">Checked by the engine: it refuses what it cannot do. Not changed, and not kept after the last frame.</param>
     /// <param name="cancellationToken">Stops the generation; the enumeration then throws <see cref="OperationCanceledException"/>.</param>
-    /// <exception cref="EngineException">The request is refused, or the engine failed.</exception>
+    /// <exception cref="FaultException">The request is refused, or the engine failed.</exception>
     IAsyncEnumerable<GenerateFrame> GenerateAsync(GenerateRequest request, CancellationToken cancellationToken);
 
     /// <summary>
@@ -51,15 +52,15 @@ public interface IInferenceEngine : IAsyncDisposable
     /// generated. What it throws ends the enumeration.
     /// </param>
     /// <param name="cancellationToken">Stops the generation, the wait included.</param>
-    /// <exception cref="EngineException">The request is refused, the journal does not fit, or the engine failed.</exception>
+    /// <exception cref="FaultException">The request is refused, the journal does not fit, or the engine failed.</exception>
     IAsyncEnumerable<GenerateFrame> HoldAsync(
         GenerateRequest request, Func<CancellationToken, Task<Resume?>> continued, CancellationToken cancellationToken) =>
         WarmedGeneration.RunAsync(this, request, continued, cancellationToken);
 
     /// <summary>Forwards a call that is not generation (embeddings, rerank, tokenize) as raw JSON. Most engines have none.</summary>
-    /// <exception cref="EngineException">With <see cref="EngineError.Unsupported"/> where the engine has no such call.</exception>
+    /// <exception cref="FaultException">With <see cref="Fault.Unsupported"/> where the engine has no such call.</exception>
     ValueTask<ReadOnlyMemory<byte>> InvokeAsync(string path, ReadOnlyMemory<byte> body, CancellationToken cancellationToken) =>
-        throw new EngineException(EngineError.Unsupported, $"the {Kind} engine has no call '{path}'");
+        throw new FaultException(Fault.Unsupported, $"the {Kind} engine has no call '{path}'");
 
     /// <summary>The engine's own view of its load. Cheap: called several times a second.</summary>
     ValueTask<EngineLoad> LoadAsync(CancellationToken cancellationToken) => ValueTask.FromResult(EngineLoad.Unknown);

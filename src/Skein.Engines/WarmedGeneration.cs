@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines;
@@ -34,10 +35,10 @@ internal static class WarmedGeneration
             start ??= frame;
             if (start.Start?.ResumeTier == ResumeTier.None)
             {
-                throw new EngineException(EngineError.ResumeRefused, "hold is true; the resume tier of this request is none: it cannot be gone on with here");
+                throw new FaultException(Fault.ResumeRefused, "hold is true; the resume tier of this request is none: it cannot be gone on with here");
             }
         }
 
-        return start ?? throw new EngineException(EngineError.Failed, $"the {engine.Kind} engine sent no frame");
+        return start ?? throw new FaultException(Fault.EngineFailed, $"the {engine.Kind} engine sent no frame");
     }
 }

@@ -46,6 +46,9 @@ public sealed class GatewayApp : IAsyncDisposable
     /// <summary>Replicas of its own, outside the group.</summary>
     public IUpstreams Upstreams => Services.GetRequiredService<UpstreamFleet>();
 
+    /// <summary>Cancelled when the gateway stops, also when one of its background loops failed: then its owner must stop it.</summary>
+    public CancellationToken Stopping => _app.Lifetime.ApplicationStopping;
+
     /// <summary>Services of the host.</summary>
     public IServiceProvider Services => _app.Services;
 
@@ -64,7 +67,6 @@ public sealed class GatewayApp : IAsyncDisposable
         var app = builder.Build();
         // Made now: a wrong option is an error of the start, not of the first request.
         app.Services.GetRequiredService<IGenerationSessions>();
-        app.Services.GetRequiredService<ReachabilityMonitor>();
         app.Services.GetRequiredService<DescribePoller>();
         app.Use(new RequestGuardMiddleware(options).EnterAsync);
         app.MapOpenAiApi();

@@ -2,6 +2,7 @@ using System.Net;
 using Skein.Gateway.Api;
 using Skein.Gateway.Links;
 using Skein.Routing.Admission;
+using Skein.Routing.Balancing;
 using Skein.Routing.Health;
 using Skein.Routing.Streaming;
 
@@ -28,7 +29,13 @@ public sealed record GatewayOptions
     /// <summary>The client-facing APIs.</summary>
     public ApiOptions Api { get; init; } = new();
 
-    /// <summary>The line.</summary>
+    /// <summary>
+    /// Balancing policies beside the built-in ones; <see cref="AdmissionOptions.Policy"/> names the one that is used. Policies that are registered
+    /// in the host's services as <see cref="IBalancingPolicy"/> count too. Default none.
+    /// </summary>
+    public IReadOnlyList<IBalancingPolicy> Policies { get; init; } = [];
+
+    /// <summary>The queue.</summary>
     public AdmissionOptions Admission { get; init; } = new();
 
     /// <summary>Replicas that fail, or are new.</summary>

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
 using Skein.Gateway.Admin;
 using Skein.Gateway.Api;
 using Skein.Gateway.Api.Grpc;
@@ -47,6 +48,7 @@ internal static class GatewayServices
         services.AddSingleton<IFleetVitals>(provider => provider.GetRequiredService<GroupDirectory>());
         services.AddSingleton<BeaconFeed>();
         services.AddSingleton<GroupFollower>();
+        services.AddLoop<GroupFollower>(static follower => follower.RunAsync);
     }
 
     private static void AddRoutingCore(this IServiceCollection services, GatewayOptions options)
@@ -54,7 +56,7 @@ internal static class GatewayServices
         services.AddSingleton<IRandomSource, SystemRandomSource>();
         services.AddSingleton(options.Health);
         services.AddSingleton<FleetTracker>();
-        foreach (var policy in BalancingPolicies.BuiltIn)
+        foreach (var policy in BalancingPolicies.BuiltIn.Concat(options.Policies))
             services.AddSingleton(policy);
         services.AddSingleton<BalancingPolicies>();
         services.AddSingleton(options.Admission);
@@ -69,7 +71,12 @@ internal static class GatewayServices
         services.AddSingleton<GenerationSessions>();
         services.AddSingleton<IGenerationSessions>(provider => provider.GetRequiredService<GenerationSessions>());
         services.AddSingleton<ReachabilityMonitor>();
+        services.AddLoop<ReachabilityMonitor>(static monitor => monitor.RunAsync);
     }
+
+    private static void AddLoop<T>(this IServiceCollection services, Func<T, Func<CancellationToken, Task>> loop)
+        where T : notnull =>
+        services.AddSingleton<IHostedService>(provider => new BackgroundLoop(loop(provider.GetRequiredService<T>())));
 
     /// <summary>The system's randomness: session ids must not be guessed.</summary>
     private sealed class SystemRandomSource : IRandomSource

@@ -1,6 +1,6 @@
 namespace Skein.Routing;
 
-/// <summary>Where routing takes its randomness from, so that a simulated run can be repeated. Implementations are thread-safe.</summary>
+/// <summary>Source of all randomness in routing, so that a simulated run can be repeated. Implementations are thread-safe.</summary>
 public interface IRandomSource
 {
     /// <summary>64 random bits.</summary>

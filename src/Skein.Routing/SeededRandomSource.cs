@@ -1,6 +1,6 @@
 namespace Skein.Routing;
 
-/// <summary>Randomness that repeats with its seed: SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).</summary>
+/// <summary>Random numbers that repeat with their seed: SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).</summary>
 public sealed class SeededRandomSource(ulong seed) : IRandomSource
 {
     private const ulong Increment = 0x9E3779B97F4A7C15;

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Skein.Engines;
+using Skein.Protocol;
 
 namespace Skein.Serving;
 
@@ -25,8 +26,8 @@ internal sealed partial class EngineLivenessMonitor(
 
     /// <summary>Why streams end, or are not begun.</summary>
     /// <param name="wasBegun">Whether the engine had begun with it.</param>
-    public EngineException LostException(bool wasBegun) => new(
-        wasBegun ? EngineError.Lost : EngineError.Unreachable,
+    public FaultException LostException(bool wasBegun) => new(
+        wasBegun ? Fault.ConnectionLost : Fault.Unreachable,
         FormattableString.Invariant($"the {engine.Kind} engine is frozen: no stream says anything, and it leaves questions without an answer for {options.EnginePatience.TotalSeconds:0.###} s"));
 
     /// <summary>A stream of the engine said something. Costs a read.</summary>
@@ -79,11 +80,11 @@ internal sealed partial class EngineLivenessMonitor(
             await engine.CheckAsync(either.Token);
             Volatile.Write(ref _isFaultTold, 0);
         }
-        catch (Exception exception) when (either.IsCancellationRequested || exception is EngineException { Error: EngineError.Unreachable or EngineError.Lost or EngineError.TimedOut })
+        catch (Exception exception) when (either.IsCancellationRequested || exception is FaultException { Fault: Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut })
         {
             return;
         }
-        catch (EngineException)
+        catch (FaultException)
         {
             // An answer, if not the one that was hoped for: whoever refuses is not frozen.
             Volatile.Write(ref _isFaultTold, 0);

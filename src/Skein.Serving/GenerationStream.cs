@@ -1,6 +1,7 @@
 using System.Threading.Channels;
 using Grpc.Core;
 using Skein.Engines;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Serving;
@@ -40,7 +41,7 @@ internal sealed class GenerationStream(
     /// <param name="engine">Its frames are stamped and joined in place.</param>
     /// <param name="lease">Released as soon as the engine has stopped, before the last frame is written.</param>
     /// <param name="held">Tells the engine when to go on; ends with the lease. Null: the engine does not wait.</param>
-    /// <exception cref="EngineException">The engine refused or failed, after its frames were written.</exception>
+    /// <exception cref="FaultException">The engine refused or failed, after its frames were written.</exception>
     /// <exception cref="RpcException">The wait is over without a result, after the engine's frames were written.</exception>
     /// <exception cref="Exception">Anything else: the caller is gone.</exception>
     public async Task RunAsync(IInferenceEngine engine, SlotLease lease, StandbyAttempt? held = null)
@@ -140,13 +141,13 @@ internal sealed class GenerationStream(
         {
             _queue.Writer.Complete(engineWatch.LostException(wasBegun: true));
         }
-        catch (Exception exception) when (exception is EngineException or RpcException || _stop.IsCancellationRequested)
+        catch (Exception exception) when (exception is FaultException or RpcException || _stop.IsCancellationRequested)
         {
             _queue.Writer.Complete(exception);
         }
         catch (Exception exception)
         {
-            _queue.Writer.Complete(new EngineException(EngineError.Failed, $"the engine failed: {exception.GetType().Name}", exception));
+            _queue.Writer.Complete(new FaultException(Fault.EngineFailed, $"the engine failed: {exception.GetType().Name}", exception));
         }
     }
 
@@ -160,7 +161,7 @@ internal sealed class GenerationStream(
             engineWatch.Spoke();
             if (last is not null || isFirst != frame.Start is not null)
             {
-                throw new EngineException(EngineError.Failed, "the engine sent frames out of order");
+                throw new FaultException(Fault.EngineFailed, "the engine sent frames out of order");
             }
 
             if (isFirst)
@@ -180,7 +181,7 @@ internal sealed class GenerationStream(
             await QueueAsync(frame);
         }
 
-        return last ?? throw new EngineException(EngineError.Failed, "the engine ended without a finish");
+        return last ?? throw new FaultException(Fault.EngineFailed, "the engine ended without a finish");
     }
 
     private ValueTask QueueAsync(GenerateFrame frame) =>

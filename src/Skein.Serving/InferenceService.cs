@@ -3,6 +3,7 @@ using Grpc.Core;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Skein.Engines;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Serving;
@@ -48,7 +49,7 @@ internal sealed partial class InferenceService(
             var description = await engine.DescribeAsync(context.CancellationToken);
             return new DescribeResponse { Models = { description.Models }, Engine = engine.Kind, Load = slots.Report(request.Caller) };
         }
-        catch (EngineException exception)
+        catch (FaultException exception)
         {
             throw ReplicaStatus.From(exception);
         }
@@ -85,9 +86,9 @@ internal sealed partial class InferenceService(
         {
             await stream.RunAsync(engine, lease, held);
         }
-        catch (EngineException exception)
+        catch (FaultException exception)
         {
-            if (exception.Error is EngineError.Failed or EngineError.Unreachable or EngineError.Lost or EngineError.TimedOut)
+            if (exception.Fault is Fault.EngineFailed or Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut)
             {
                 Log.EngineFailed(logger, request.RequestId, request.Choice, request.Attempt, exception);
             }

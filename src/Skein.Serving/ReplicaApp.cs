@@ -53,7 +53,7 @@ public sealed class ReplicaApp : IAsyncDisposable
 
     /// <summary>Asks the engine for its slots, then listens.</summary>
     /// <exception cref="ReplicaBindException">The address is in use, not this machine's, or not allowed.</exception>
-    /// <exception cref="EngineException">The engine cannot be asked.</exception>
+    /// <exception cref="FaultException">The engine cannot be asked.</exception>
     public async Task StartAsync(CancellationToken cancellationToken = default)
     {
         try

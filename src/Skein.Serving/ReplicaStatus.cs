@@ -2,7 +2,6 @@ using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
 using Grpc.Core;
-using Skein.Engines;
 using Skein.Protocol;
 using Skein.Protocol.V1;
 
@@ -15,36 +14,25 @@ internal static class ReplicaStatus
     private const int MostMessageChars = 1024;
 
     public static RpcException NoSlot(LoadReport load) =>
-        Create(Code.ResourceExhausted, $"no free slot: {load.Running} of {load.Slots} are in use", new SlotRefusal { Load = load });
+        From(new FaultException(Fault.NoSlot, $"no free slot: {load.Running} of {load.Slots} are in use", load));
 
-    public static RpcException Draining(LoadReport load) =>
-        Create(Code.Unavailable, "the replica is draining", Info(ErrorReasons.Draining), load);
+    public static RpcException Draining(LoadReport load) => From(new FaultException(Fault.Draining, "the replica is draining", load));
 
-    public static RpcException InvalidRequest(string message) =>
-        Create(Code.InvalidArgument, message, Info(ErrorReasons.InvalidRequest));
+    public static RpcException InvalidRequest(string message) => From(new FaultException(Fault.InvalidRequest, message));
 
-    public static RpcException EngineFailed(string message) =>
-        Create(Code.Internal, message, Info(ErrorReasons.EngineFailed));
+    public static RpcException EngineFailed(string message) => From(new FaultException(Fault.EngineFailed, message));
 
-    public static RpcException StandbyRefused(Code code, string message) => Create(code, message, Info(ErrorReasons.StandbyRefused));
-
-    public static RpcException From(EngineException exception)
+    public static RpcException From(FaultException exception)
     {
-        var (code, reason) = exception.Error switch
-        {
-            EngineError.InvalidRequest => (Code.InvalidArgument, ErrorReasons.InvalidRequest),
-            EngineError.Unsupported => (Code.InvalidArgument, ErrorReasons.Unsupported),
-            EngineError.ContextLengthExceeded => (Code.FailedPrecondition, ErrorReasons.ContextLengthExceeded),
-            EngineError.ResumeRefused => (Code.FailedPrecondition, ErrorReasons.ResumeRefused),
-            EngineError.Unreachable => (Code.Unavailable, ErrorReasons.EngineUnreachable),
-            EngineError.Lost => (Code.Unavailable, ErrorReasons.EngineLost),
-            EngineError.ModelNotFound => (Code.NotFound, ErrorReasons.ModelNotFound),
-            _ => (Code.Internal, ErrorReasons.EngineFailed),
-        };
-        return Create(code, exception.Message, Info(reason));
+        var row = FaultTable.Of(exception.Fault);
+        if (row.Status is null)
+            row = FaultTable.Of(Fault.EngineFailed);
+        var code = (Code)row.Status!;
+        if (row.Fault == Fault.NoSlot)
+            return Create(code, exception.Message, new SlotRefusal { Load = exception.Load });
+        var info = new ErrorInfo { Reason = row.Reason, Domain = FaultTable.Domain };
+        return exception.Load is { } load ? Create(code, exception.Message, info, load) : Create(code, exception.Message, info);
     }
-
-    private static ErrorInfo Info(string reason) => new() { Reason = reason, Domain = ErrorReasons.Domain };
 
     private static RpcException Create(Code code, string message, params ReadOnlySpan<IMessage> details)
     {

@@ -1,5 +1,5 @@
 using Google.Protobuf;
-using Google.Rpc;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Serving;
@@ -28,7 +28,7 @@ internal sealed class StandbyAttempt(StandbyKey key, Resume? before, TimeSpan ti
         {
             var message = FormattableString.Invariant($"hold is true for {key}; it was not continued within {timeout.TotalSeconds} s");
             // Not DEADLINE_EXCEEDED, which clients of gRPC take for their own deadline.
-            _journal.TrySetException(ReplicaStatus.StandbyRefused(Code.Aborted, message));
+            _journal.TrySetException(ReplicaStatus.From(new FaultException(Fault.StandbyExpired, message)));
             return await _journal.Task; // continued at the last moment after all, or not
         }
     }
@@ -51,7 +51,7 @@ internal sealed class StandbyAttempt(StandbyKey key, Resume? before, TimeSpan ti
 
         if (!_journal.TrySetResult(Joined(request)))
         {
-            throw ReplicaStatus.StandbyRefused(Code.FailedPrecondition, $"{key} was continued or given up before");
+            throw ReplicaStatus.From(new FaultException(Fault.StandbyTaken, $"{key} was continued or given up before"));
         }
     }
 

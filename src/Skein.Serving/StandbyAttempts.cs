@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using Google.Rpc;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Serving;
@@ -32,7 +32,7 @@ internal sealed class StandbyAttempts(ReplicaOptions options, TimeProvider time)
         var held = new StandbyAttempt(key, request.Resume, options.StandbyTimeout, time, Remove);
         return _held.TryAdd(key, held)
             ? held
-            : throw ReplicaStatus.StandbyRefused(Code.AlreadyExists, $"hold is true for {key}; such an attempt is held already");
+            : throw ReplicaStatus.From(new FaultException(Fault.StandbyExists, $"hold is true for {key}; such an attempt is held already"));
     }
 
     /// <exception cref="Grpc.Core.RpcException">No such attempt is held, it was continued before, or the request does not fit it.</exception>
@@ -42,7 +42,7 @@ internal sealed class StandbyAttempts(ReplicaOptions options, TimeProvider time)
         RequireSession(key);
         if (!_held.TryGetValue(key, out var held))
         {
-            throw ReplicaStatus.StandbyRefused(Code.NotFound, $"no attempt is held here for {key}");
+            throw ReplicaStatus.From(new FaultException(Fault.StandbyNotFound, $"no attempt is held here for {key}"));
         }
 
         held.Continue(request);

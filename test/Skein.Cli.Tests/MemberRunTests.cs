@@ -54,6 +54,20 @@ public sealed class MemberRunTests
         await waiting;
     }
 
+    [Fact]
+    public async Task WaitForStop_HostStopsByItself_EndsAndSaysWhy()
+    {
+        using var signal = new StopSignal(supervised: false);
+        using var host = new CancellationTokenSource();
+        var waiting = MemberRun.WaitForStopAsync(new Replaceable(), signal, host.Token);
+        Assert.False(waiting.IsCompleted);
+
+        host.Cancel();
+
+        var end = await Assert.ThrowsAsync<CommandFailedException>(() => waiting);
+        Assert.Equal("a background task failed; the log has the exception", end.Message);
+    }
+
     private sealed class Replaceable : StubMembership
     {
         public TaskCompletionSource<Member> Newer { get; } = new();

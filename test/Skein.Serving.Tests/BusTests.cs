@@ -95,7 +95,7 @@ public class BusTests
         var status = Google.Rpc.Status.Parser.ParseFrom((await bus.NextEndAsync()).Status);
         Assert.Equal((int)Code.InvalidArgument, status.Code);
         Assert.Equal($"window_bytes is {window}; allowed: 1024 to 1048576", status.Message);
-        Assert.Equal(ErrorReasons.InvalidRequest, status.GetDetail<ErrorInfo>().Reason);
+        Assert.Equal("INVALID_REQUEST", status.GetDetail<ErrorInfo>().Reason);
     }
 
     [Fact]

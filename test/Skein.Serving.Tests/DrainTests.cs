@@ -27,7 +27,7 @@ public class DrainTests
         await idle;
 
         Assert.Equal(StatusCode.Unavailable, refusal.StatusCode);
-        Assert.Equal(ErrorReasons.Draining, refusal.GetRpcStatus()?.GetDetail<ErrorInfo>()?.Reason);
+        Assert.Equal("DRAINING", refusal.GetRpcStatus()?.GetDetail<ErrorInfo>()?.Reason);
         Assert.True(refusal.GetRpcStatus()?.GetDetail<LoadReport>()?.Draining);
         Assert.Equal(1, rest.Sum(frame => (int)frame.Count));
         Assert.True(rest[^1].Load.Draining);

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Engines;
+using Skein.Protocol;
 using Skein.Serving;
 
 namespace Skein.Serving.Tests;
@@ -73,14 +74,14 @@ public sealed class EngineLivenessMonitorTests : IDisposable
     }
 
     [Theory]
-    [InlineData(EngineError.Failed, false)]
-    [InlineData(EngineError.ModelNotFound, false)]
-    [InlineData(EngineError.Unreachable, true)]
-    [InlineData(EngineError.Lost, true)]
-    [InlineData(EngineError.TimedOut, true)]
-    public async Task Tick_AnswersAreErrors_OnlyNobodyThereIsNoAnswer(EngineError error, bool isLost)
+    [InlineData(Fault.EngineFailed, false)]
+    [InlineData(Fault.ModelNotFound, false)]
+    [InlineData(Fault.Unreachable, true)]
+    [InlineData(Fault.ConnectionLost, true)]
+    [InlineData(Fault.EngineTimedOut, true)]
+    public async Task Tick_AnswersAreErrors_OnlyNobodyThereIsNoAnswer(Fault error, bool isLost)
     {
-        await TickAndAnswerAsync(4, () => new EngineException(error, "no"));
+        await TickAndAnswerAsync(4, () => new FaultException(error, "no"));
 
         Assert.Equal(isLost, _watch.IsLost);
         Assert.Empty(_log.Failures);

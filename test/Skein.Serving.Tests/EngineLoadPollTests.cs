@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Engines;
+using Skein.Protocol;
 using Skein.Serving;
 
 namespace Skein.Serving.Tests;
@@ -20,7 +21,7 @@ public class EngineLoadPollTests
         await ExpectAsync(250);
         load = () => new EngineLoad(900, null);
         await ExpectAsync(900);
-        load = () => throw new EngineException(EngineError.Failed, "gone");
+        load = () => throw new FaultException(Fault.EngineFailed, "gone");
         await ExpectAsync(0);
         load = () => new EngineLoad(100, null);
         await ExpectAsync(100);

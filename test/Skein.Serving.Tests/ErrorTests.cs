@@ -10,18 +10,18 @@ namespace Skein.Serving.Tests;
 public class ErrorTests
 {
     [Theory]
-    [InlineData(EngineError.InvalidRequest, StatusCode.InvalidArgument, ErrorReasons.InvalidRequest)]
-    [InlineData(EngineError.Unsupported, StatusCode.InvalidArgument, ErrorReasons.Unsupported)]
-    [InlineData(EngineError.ContextLengthExceeded, StatusCode.FailedPrecondition, ErrorReasons.ContextLengthExceeded)]
-    [InlineData(EngineError.ResumeRefused, StatusCode.FailedPrecondition, ErrorReasons.ResumeRefused)]
-    [InlineData(EngineError.ModelNotFound, StatusCode.NotFound, ErrorReasons.ModelNotFound)]
-    [InlineData(EngineError.Unreachable, StatusCode.Unavailable, ErrorReasons.EngineUnreachable)]
-    [InlineData(EngineError.Lost, StatusCode.Unavailable, ErrorReasons.EngineLost)]
-    [InlineData(EngineError.Failed, StatusCode.Internal, ErrorReasons.EngineFailed)]
-    [InlineData(EngineError.TimedOut, StatusCode.Internal, ErrorReasons.EngineFailed)]
-    public async Task Generate_EngineException_KeepsItsMessageAndGetsCodeAndReason(EngineError error, StatusCode code, string reason)
+    [InlineData(Fault.InvalidRequest, StatusCode.InvalidArgument, "INVALID_REQUEST")]
+    [InlineData(Fault.Unsupported, StatusCode.InvalidArgument, "UNSUPPORTED")]
+    [InlineData(Fault.ContextLengthExceeded, StatusCode.FailedPrecondition, "CONTEXT_LENGTH_EXCEEDED")]
+    [InlineData(Fault.ResumeRefused, StatusCode.FailedPrecondition, "RESUME_REFUSED")]
+    [InlineData(Fault.ModelNotFound, StatusCode.NotFound, "MODEL_NOT_FOUND")]
+    [InlineData(Fault.Unreachable, StatusCode.Unavailable, "ENGINE_UNREACHABLE")]
+    [InlineData(Fault.ConnectionLost, StatusCode.Unavailable, "ENGINE_LOST")]
+    [InlineData(Fault.EngineFailed, StatusCode.Internal, "ENGINE_FAILED")]
+    [InlineData(Fault.EngineTimedOut, StatusCode.Internal, "ENGINE_FAILED")]
+    public async Task Generate_EngineException_KeepsItsMessageAndGetsCodeAndReason(Fault error, StatusCode code, string reason)
     {
-        var failure = await FailureOfAsync(engine => engine.End(new EngineException(error, "the message")));
+        var failure = await FailureOfAsync(engine => engine.End(new FaultException(error, "the message")));
 
         Assert.Equal((code, "the message"), (failure.StatusCode, failure.Status.Detail));
         Assert.Equal((reason, "skein"), ReasonOf(failure));
@@ -70,7 +70,7 @@ public class ErrorTests
     [Fact]
     public async Task Generate_VeryLongMessage_IsShortenedToFitTheTrailers()
     {
-        var failure = await FailureOfAsync(engine => engine.End(new EngineException(EngineError.InvalidRequest, new string('é', 1_000_000))));
+        var failure = await FailureOfAsync(engine => engine.End(new FaultException(Fault.InvalidRequest, new string('é', 1_000_000))));
 
         Assert.Equal(StatusCode.InvalidArgument, failure.StatusCode);
         Assert.Equal(1025, failure.Status.Detail.Length);

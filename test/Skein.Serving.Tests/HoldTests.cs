@@ -95,7 +95,7 @@ public class HoldTests
 
         Assert.Equal(
             (StatusCode.Aborted, $"hold is true for {Names}; it was not continued within 7 s"), (failure.StatusCode, failure.Status.Detail));
-        Assert.Equal(ErrorReasons.StandbyRefused, ReasonOf(failure));
+        Assert.Equal("HOLD_REFUSED", ReasonOf(failure));
         Assert.Equal(0u, replica.Control.Report().Running);
         Assert.Equal(StatusCode.NotFound, (await RefusalAsync(replica, Continued(undisturbed, 3, 5))).StatusCode);
     }
@@ -114,7 +114,7 @@ public class HoldTests
 
         var refusal = await RefusalAsync(replica, Continued(undisturbed, 3, 5));
         Assert.Equal((StatusCode.NotFound, $"no attempt is held here for {Names}"), (refusal.StatusCode, refusal.Status.Detail));
-        Assert.Equal(ErrorReasons.StandbyRefused, ReasonOf(refusal));
+        Assert.Equal("HOLD_REFUSED", ReasonOf(refusal));
     }
 
     [Fact]
@@ -172,7 +172,7 @@ public class HoldTests
         await replica.Client.ContinueAsync(request, cancellationToken: replica.Token);
         var failure = await call.FailureAsync();
 
-        Assert.Equal((StatusCode.FailedPrecondition, ErrorReasons.ResumeRefused), (failure.StatusCode, ReasonOf(failure)));
+        Assert.Equal((StatusCode.FailedPrecondition, "RESUME_REFUSED"), (failure.StatusCode, ReasonOf(failure)));
         Assert.StartsWith(message, failure.Status.Detail, StringComparison.Ordinal);
     }
 

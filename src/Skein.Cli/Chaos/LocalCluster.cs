@@ -29,7 +29,7 @@ internal sealed class LocalCluster(Cluster cluster, Cable? cable, FleetClient fl
 
     public IReadOnlyList<string> Replicas { get; } = [.. cluster.Members.Select(member => member.Name).Where(name => name.StartsWith("replica-", StringComparison.Ordinal))];
 
-    public async Task InjectAsync(Fault fault, CancellationToken cancellationToken)
+    public async Task InjectAsync(InjectedFault fault, CancellationToken cancellationToken)
     {
         using var timeout = new CancellationTokenSource(Patience + fault.Duration, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
@@ -47,7 +47,7 @@ internal sealed class LocalCluster(Cluster cluster, Cable? cable, FleetClient fl
         }
     }
 
-    private async Task HarmAsync(Fault fault, CancellationToken cancellationToken)
+    private async Task HarmAsync(InjectedFault fault, CancellationToken cancellationToken)
     {
         var before = await RowAsync(fault.Replica, _ => true, cancellationToken);
         bool IsNewLife(MemberRow row) => row.Generation > before.Generation && IsWell(row);
@@ -94,7 +94,7 @@ internal sealed class LocalCluster(Cluster cluster, Cable? cable, FleetClient fl
         }
     }
 
-    private async Task LosePacketsAsync(Fault fault, CancellationToken cancellationToken)
+    private async Task LosePacketsAsync(InjectedFault fault, CancellationToken cancellationToken)
     {
         if (cable is null)
             throw new ChaosException($"the fault '{ChaosRun.Word(fault.Kind)}' needs replicas in networks of their own");

@@ -100,7 +100,7 @@ internal static class ChaosCommand
         ];
     }
 
-    private static void Tell(Fault fault)
+    private static void Tell(InjectedFault fault)
     {
         var duration = fault.Kind is FaultKind.Freeze or FaultKind.Slow or FaultKind.Loss or FaultKind.Cut ? string.Create(CultureInfo.InvariantCulture, $" for {fault.Duration.TotalSeconds:0.0} s") : "";
         Console.Error.WriteLine($"  {ChaosRun.Word(fault.Kind)} {fault.Replica}{duration}");

@@ -64,7 +64,7 @@ internal static class GatewayCommand
             upstreams, enginePatience, gateway.Upstreams, builder => MemberRun.Configure(builder, log), gateway.Services.GetRequiredService<ILogger<UpstreamHost>>());
         using var following = settings.Keys?.Follow(membership, TimeProvider.System);
         MemberRun.TellReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
-        await MemberRun.WaitForStopAsync(membership, signal);
+        await MemberRun.WaitForStopAsync(membership, signal, gateway.Stopping);
         // First out of the group, so that nobody is sent here any more; then the streams finish.
         await membership.LeaveAsync(signal.AtOnce);
         await gateway.StopAsync(signal.AtOnce);

@@ -3,6 +3,7 @@ using Skein.Engines;
 using Skein.Engines.Embedded;
 using Skein.Engines.OpenAiCompatible;
 using Skein.Engines.Simulated;
+using Skein.Protocol;
 
 namespace Skein.Cli.Members;
 
@@ -80,7 +81,7 @@ internal static class EngineSettings
         {
             throw new UsageException($"--engine {engine}: {error.Message}");
         }
-        catch (Exception error) when (error is ModelFileException or EngineException)
+        catch (Exception error) when (error is ModelFileException or FaultException)
         {
             throw new CommandFailedException(error.Message, error);
         }

@@ -106,11 +106,18 @@ internal static class MemberRun
             Console.Error.WriteLine($"others join it with --join {ready.Gossip}");
     }
 
-    /// <summary>Waits for the signal to stop, or for a newer life of this name.</summary>
-    /// <exception cref="CommandFailedException">A newer life of this name took over.</exception>
-    public static async Task WaitForStopAsync(IMembership membership, StopSignal signal)
+    /// <summary>Waits for the signal to stop, for a newer generation of this name, or for the end of the host.</summary>
+    /// <param name="membership">Reports a newer generation.</param>
+    /// <param name="signal">The signal.</param>
+    /// <param name="hostStopping">Cancelled when the host stops by itself, because a background loop failed.</param>
+    /// <exception cref="CommandFailedException">A newer generation of this name took over, or the host failed.</exception>
+    public static async Task WaitForStopAsync(IMembership membership, StopSignal signal, CancellationToken hostStopping = default)
     {
-        var first = await Task.WhenAny(signal.WaitAsync(), membership.Superseded);
+        var failed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var registration = hostStopping.Register(() => failed.TrySetResult());
+        var first = await Task.WhenAny(signal.WaitAsync(), membership.Superseded, failed.Task);
+        if (first == failed.Task)
+            throw new CommandFailedException("a background task failed; the log has the exception");
         if (first == membership.Superseded)
         {
             var newer = await membership.Superseded;

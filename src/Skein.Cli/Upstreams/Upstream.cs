@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Skein.Engines;
 using Skein.Engines.OpenAiCompatible;
 using Skein.Gateway.Upstreams;
+using Skein.Protocol;
 
 namespace Skein.Cli.Upstreams;
 
@@ -52,7 +53,7 @@ internal sealed partial class Upstream(
                 _generation = Math.Max(_generation + 1, (ulong)time.GetUtcNow().ToUnixTimeMilliseconds());
                 return await UpstreamReplica.StartAsync(server, enginePatience, _generation, configure, cancellationToken);
             }
-            catch (Exception error) when (error is EngineException or ArgumentException or Skein.Serving.ReplicaBindException)
+            catch (Exception error) when (error is FaultException or ArgumentException or Skein.Serving.ReplicaBindException)
             {
                 if (error.Message != told)
                     Log.NotServed(logger, _name, told = error.Message);
@@ -71,12 +72,12 @@ internal sealed partial class Upstream(
             await Task.Delay(CheckInterval, time, cancellationToken);
             if (await FailureOfAsync(replica, checks.Patience, cancellationToken) is not { } failure)
                 checks.Passed();
-            else if (checks.Failed(failure.Error, isBusy: replica.Control.Report().Running > 0))
+            else if (checks.Failed(failure.Fault, isBusy: replica.Control.Report().Running > 0))
                 return failure.Message;
         }
     }
 
-    private async Task<EngineException?> FailureOfAsync(UpstreamReplica replica, TimeSpan patience, CancellationToken cancellationToken)
+    private async Task<FaultException?> FailureOfAsync(UpstreamReplica replica, TimeSpan patience, CancellationToken cancellationToken)
     {
         using var deadline = new CancellationTokenSource(patience, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
@@ -85,13 +86,13 @@ internal sealed partial class Upstream(
             await replica.CheckAsync(either.Token);
             return null;
         }
-        catch (EngineException error)
+        catch (FaultException error)
         {
             return error;
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            return new EngineException(EngineError.TimedOut, $"{server.BaseUrl} did not answer within {patience.TotalSeconds:0.#} s");
+            return new FaultException(Fault.EngineTimedOut, $"{server.BaseUrl} did not answer within {patience.TotalSeconds:0.#} s");
         }
     }
 

@@ -1,4 +1,5 @@
 using Skein.Engines;
+using Skein.Protocol;
 
 namespace Skein.Cli.Upstreams;
 
@@ -25,11 +26,11 @@ internal sealed class UpstreamChecks(TimeSpan enginePatience)
     /// given the server up.
     /// </param>
     /// <returns>Whether the server is gone.</returns>
-    public bool Failed(EngineError error, bool isBusy)
+    public bool Failed(Fault error, bool isBusy)
     {
-        if (error is EngineError.Unreachable or EngineError.ModelNotFound)
+        if (error is Fault.Unreachable or Fault.ModelNotFound)
             return true;
-        if (error != EngineError.TimedOut || !isBusy)
+        if (error != Fault.EngineTimedOut || !isBusy)
             _misses++;
         return _misses == MostMisses;
     }

@@ -28,7 +28,7 @@ internal sealed class UpstreamReplica : IAsyncDisposable
     /// <param name="generation">Of this life.</param>
     /// <param name="configure">Adds logging.</param>
     /// <param name="cancellationToken">Gives up.</param>
-    /// <exception cref="EngineException">The server cannot be served now.</exception>
+    /// <exception cref="FaultException">The server cannot be served now.</exception>
     /// <exception cref="ArgumentException">The server does not tell its slots, and neither do the options.</exception>
     public static async Task<UpstreamReplica> StartAsync(
         OpenAiEngineOptions options, TimeSpan enginePatience, ulong generation, Action<WebApplicationBuilder> configure, CancellationToken cancellationToken)
@@ -62,7 +62,7 @@ internal sealed class UpstreamReplica : IAsyncDisposable
     }
 
     /// <summary>Asks whether the server could serve now.</summary>
-    /// <exception cref="EngineException">It cannot.</exception>
+    /// <exception cref="FaultException">It cannot.</exception>
     public ValueTask CheckAsync(CancellationToken cancellationToken) => _engine.CheckAsync(cancellationToken);
 
     /// <summary>Lets what still runs finish for a while, then ends it.</summary>

@@ -4,6 +4,7 @@ using Skein.Engines.Embedded.Generation;
 using Skein.Engines.Embedded.Model;
 using Skein.Engines.Embedded.Tokens;
 using Skein.Engines.Text;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Embedded;
@@ -132,7 +133,7 @@ internal sealed class EmbeddedInferenceEngine(
         {
             if (!float.IsFinite(logit))
             {
-                throw new EngineException(EngineError.Failed, $"the model '{description.Name}' gave a logit that is no finite number");
+                throw new FaultException(Fault.EngineFailed, $"the model '{description.Name}' gave a logit that is no finite number");
             }
         }
     }

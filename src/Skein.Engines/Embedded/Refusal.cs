@@ -1,4 +1,5 @@
 using System.Globalization;
+using Skein.Protocol;
 
 namespace Skein.Engines.Embedded;
 
@@ -7,15 +8,15 @@ internal static class Refusal
 {
     private const int ShownCharacters = 80;
 
-    public static EngineException Field(string field, object value, string allowed)
+    public static FaultException Field(string field, object value, string allowed)
     {
         var text = Convert.ToString(value, CultureInfo.InvariantCulture) ?? "";
         var shown = text.Length <= ShownCharacters ? text : text[..ShownCharacters] + "…";
-        return new EngineException(EngineError.InvalidRequest, $"{field} is {shown}; allowed: {allowed}");
+        return new FaultException(Fault.InvalidRequest, $"{field} is {shown}; allowed: {allowed}");
     }
 
-    public static EngineException Resume(string reason) => new(EngineError.ResumeRefused, reason);
+    public static FaultException Resume(string reason) => new(Fault.ResumeRefused, reason);
 
-    public static EngineException Context(int contextTokens, string asked) =>
-        new(EngineError.ContextLengthExceeded, $"the model's context holds {contextTokens} tokens; asked for: {asked}");
+    public static FaultException Context(int contextTokens, string asked) =>
+        new(Fault.ContextLengthExceeded, $"the model's context holds {contextTokens} tokens; asked for: {asked}");
 }

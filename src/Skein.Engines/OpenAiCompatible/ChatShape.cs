@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible;
@@ -9,7 +10,7 @@ namespace Skein.Engines.OpenAiCompatible;
 /// <param name="EndsWithAssistant">The client itself began the answer.</param>
 internal readonly record struct ChatShape(bool IsPlainText, bool EndsWithAssistant)
 {
-    /// <exception cref="EngineException">The messages are no array of objects.</exception>
+    /// <exception cref="FaultException">The messages are no array of objects.</exception>
     public static ChatShape Of(ChatPrompt chat)
     {
         JsonElement messages;
@@ -19,13 +20,13 @@ internal readonly record struct ChatShape(bool IsPlainText, bool EndsWithAssista
         }
         catch (JsonException exception)
         {
-            throw new EngineException(EngineError.InvalidRequest, $"messages is no JSON: {exception.Message}", exception);
+            throw new FaultException(Fault.InvalidRequest, $"messages is no JSON: {exception.Message}", exception);
         }
 
         var isList = messages.ValueKind == JsonValueKind.Array && messages.GetArrayLength() > 0;
         if (!isList || messages.EnumerateArray().Any(message => message.ValueKind != JsonValueKind.Object))
         {
-            throw new EngineException(EngineError.InvalidRequest, "messages is not what it may be; allowed: an array of at least one object");
+            throw new FaultException(Fault.InvalidRequest, "messages is not what it may be; allowed: an array of at least one object");
         }
 
         var parts = messages.EnumerateArray().SelectMany(message => message.Elements("content"));

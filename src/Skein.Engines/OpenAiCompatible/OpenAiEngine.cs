@@ -3,6 +3,7 @@ using Skein.Engines.OpenAiCompatible.Probing;
 using Skein.Engines.OpenAiCompatible.Texts;
 using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible;
@@ -24,7 +25,7 @@ public static class OpenAiEngine
     /// <param name="createHandler">Makes the connections; the engine disposes it. Default: sockets, without redirects and cookies.</param>
     /// <param name="cancellationToken">Ends the attempt.</param>
     /// <exception cref="ArgumentException">An option is out of range, or missing where the server does not tell.</exception>
-    /// <exception cref="EngineException">The server cannot be reached, or is not what it is said to be.</exception>
+    /// <exception cref="FaultException">The server cannot be reached, or is not what it is said to be.</exception>
     public static async Task<IInferenceEngine> ConnectAsync(
         OpenAiEngineOptions options, TimeProvider time, Func<HttpMessageHandler>? createHandler = null, CancellationToken cancellationToken = default)
     {
@@ -50,8 +51,8 @@ public static class OpenAiEngine
         var served = options.Model is { } wanted ? [.. facts.Models.Where(model => model.Name == wanted)] : facts.Models;
         if (served.Count == 0)
         {
-            throw new EngineException(
-                EngineError.ModelNotFound,
+            throw new FaultException(
+                Fault.ModelNotFound,
                 $"{http.Name} does not serve the model '{options.Model}'; it serves: {string.Join(", ", facts.Models.Select(model => model.Name))}");
         }
 
@@ -82,8 +83,8 @@ public static class OpenAiEngine
             {
                 return await EngineProbe.AskAsync(http, options.Kind, cancellationToken);
             }
-            catch (EngineException exception) when (
-                exception.Error is EngineError.Unreachable or EngineError.Lost or EngineError.TimedOut or EngineError.Failed && time.GetElapsedTime(start) < options.StartTimeout)
+            catch (FaultException exception) when (
+                exception.Fault is Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut or Fault.EngineFailed && time.GetElapsedTime(start) < options.StartTimeout)
             {
                 await Task.Delay(RetryInterval, time, cancellationToken);
             }

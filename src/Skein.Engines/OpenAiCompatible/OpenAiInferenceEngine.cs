@@ -4,6 +4,7 @@ using Skein.Engines.OpenAiCompatible.Probing;
 using Skein.Engines.OpenAiCompatible.Texts;
 using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible;
@@ -28,7 +29,7 @@ internal sealed class OpenAiInferenceEngine(
         var listed = await EngineProbe.ModelNamesAsync(http, cancellationToken);
         if (description.Models.FirstOrDefault(model => !listed.Contains(model.Name)) is { } gone)
         {
-            throw new EngineException(EngineError.ModelNotFound, $"{http.Name} does not serve the model '{gone.Name}' any more; it serves: {string.Join(", ", listed)}");
+            throw new FaultException(Fault.ModelNotFound, $"{http.Name} does not serve the model '{gone.Name}' any more; it serves: {string.Join(", ", listed)}");
         }
     }
 
@@ -51,7 +52,7 @@ internal sealed class OpenAiInferenceEngine(
         var relative = path.TrimStart('/');
         return relative.Length > 0 && relative.All(character => char.IsAsciiLetterOrDigit(character) || character is '/' or '_' or '-')
             ? await http.PostAsync(relative, body, cancellationToken)
-            : throw new EngineException(EngineError.InvalidRequest, $"path is '{path}'; allowed: letters, digits, '/', '_' and '-'");
+            : throw new FaultException(Fault.InvalidRequest, $"path is '{path}'; allowed: letters, digits, '/', '_' and '-'");
     }
 
     public ValueTask<EngineLoad> LoadAsync(CancellationToken cancellationToken) => load.ReadAsync(cancellationToken);
@@ -69,9 +70,9 @@ internal sealed class OpenAiInferenceEngine(
         {
             return await answer.MoveNextAsync();
         }
-        catch (EngineException exception) when (request.Resume is { NextIndex: > 0 } && exception.Error == EngineError.InvalidRequest)
+        catch (FaultException exception) when (request.Resume is { NextIndex: > 0 } && exception.Fault == Fault.InvalidRequest)
         {
-            throw new EngineException(EngineError.ResumeRefused, exception.Message, exception);
+            throw new FaultException(Fault.ResumeRefused, exception.Message, exception);
         }
     }
 
@@ -79,7 +80,7 @@ internal sealed class OpenAiInferenceEngine(
     {
         var served = description.Models;
         var model = request.Model.Length == 0 && served.Count == 1 ? served[0] : served.FirstOrDefault(model => model.Name == request.Model);
-        return model ?? throw new EngineException(
-            EngineError.ModelNotFound, $"the model '{request.Model}' is not served here; served: {string.Join(", ", served.Select(model => model.Name))}");
+        return model ?? throw new FaultException(
+            Fault.ModelNotFound, $"the model '{request.Model}' is not served here; served: {string.Join(", ", served.Select(model => model.Name))}");
     }
 }

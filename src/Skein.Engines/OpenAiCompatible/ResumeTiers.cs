@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible;
@@ -63,7 +64,7 @@ internal static class ResumeTiers
         }
         catch (JsonException exception)
         {
-            throw new EngineException(EngineError.InvalidRequest, $"response_format is no JSON: {exception.Message}", exception);
+            throw new FaultException(Fault.InvalidRequest, $"response_format is no JSON: {exception.Message}", exception);
         }
     }
 }

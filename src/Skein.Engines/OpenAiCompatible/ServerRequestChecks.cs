@@ -1,5 +1,6 @@
 using System.Text;
 using Skein.Engines.Text;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible;
@@ -11,7 +12,7 @@ internal static class ServerRequestChecks
     private const int MostStopBytes = 1_024;
     private const uint MostLogprobs = 20;
 
-    /// <exception cref="EngineException">The message names the field, its value and what is allowed.</exception>
+    /// <exception cref="FaultException">The message names the field, its value and what is allowed.</exception>
     public static void Check(OpenAiEngineKind kind, GenerateRequest request)
     {
         // Its own call, which gives ids, takes no notice of them; those of the others know them or refuse them.
@@ -39,7 +40,7 @@ internal static class ServerRequestChecks
     {
         if (!isRight)
         {
-            throw new EngineException(EngineError.InvalidRequest, FormattableString.Invariant($"{field} is {value}; allowed: {allowed}"));
+            throw new FaultException(Fault.InvalidRequest, FormattableString.Invariant($"{field} is {value}; allowed: {allowed}"));
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Simulated;
@@ -12,7 +13,7 @@ internal sealed class FaultInjector
     private readonly Action? _crash;
     private readonly TimeProvider _time;
 
-    /// <exception cref="EngineException">The request asks for faults wrongly, or where they are not enabled.</exception>
+    /// <exception cref="FaultException">The request asks for faults wrongly, or where they are not enabled.</exception>
     public FaultInjector(SimulatedEngineOptions options, GenerateRequest request, TimeProvider time, Action? crash)
     {
         _time = time;
@@ -41,7 +42,7 @@ internal sealed class FaultInjector
         if (fault.Kind == SimulatedFaultKind.Error || (fault.Kind == SimulatedFaultKind.Crash && _crash is null))
         {
             var place = fault.At is { } index ? $"at token {index}" : "before the start";
-            throw new EngineException(EngineError.Failed, $"simulated {fault.Kind.ToString().ToLowerInvariant()} {place}");
+            throw new FaultException(Fault.EngineFailed, $"simulated {fault.Kind.ToString().ToLowerInvariant()} {place}");
         }
 
         if (fault.Kind == SimulatedFaultKind.Crash)
@@ -63,7 +64,7 @@ internal sealed class FaultInjector
 
             if (!options.EnableFaults)
             {
-                throw new EngineException(EngineError.InvalidRequest, $"{Member} is present; faults are not enabled on this replica");
+                throw new FaultException(Fault.InvalidRequest, $"{Member} is present; faults are not enabled on this replica");
             }
 
             return SimulatedFaultJson.Parse(member.Json.Span, Member);

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Google.Protobuf;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Simulated;
@@ -42,8 +43,8 @@ internal static class SimulatedChat
             var name = choice.RootElement.ValueKind == JsonValueKind.String ? choice.RootElement.GetString() : null;
             if (name is not ("auto" or "none"))
             {
-                throw new EngineException(
-                    EngineError.Unsupported, "chat.tool_choice asks for a call; the simulated engine calls no tools: allowed are \"auto\" and \"none\"");
+                throw new FaultException(
+                    Fault.Unsupported, "chat.tool_choice asks for a call; the simulated engine calls no tools: allowed are \"auto\" and \"none\"");
             }
         }
     }
@@ -62,8 +63,8 @@ internal static class SimulatedChat
             && type.ValueEquals("text"u8);
         if (!isText)
         {
-            throw new EngineException(
-                EngineError.Unsupported, "chat.response_format asks for structure; the simulated engine writes plain text: allowed is {\"type\":\"text\"}");
+            throw new FaultException(
+                Fault.Unsupported, "chat.response_format asks for structure; the simulated engine writes plain text: allowed is {\"type\":\"text\"}");
         }
     }
 
@@ -75,10 +76,10 @@ internal static class SimulatedChat
         }
         catch (JsonException exception)
         {
-            throw new EngineException(EngineError.InvalidRequest, $"{field} is no valid JSON: {exception.Message}", exception);
+            throw new FaultException(Fault.InvalidRequest, $"{field} is no valid JSON: {exception.Message}", exception);
         }
     }
 
-    private static EngineException Invalid(string field, string allowed) =>
-        new(EngineError.InvalidRequest, $"{field} is not {allowed}");
+    private static FaultException Invalid(string field, string allowed) =>
+        new(Fault.InvalidRequest, $"{field} is not {allowed}");
 }

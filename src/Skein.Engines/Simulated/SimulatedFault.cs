@@ -12,7 +12,7 @@ public enum SimulatedFaultKind
     /// <summary>The engine is silent for <see cref="SimulatedFault.Ms"/>, then goes on.</summary>
     Slow,
 
-    /// <summary>The engine fails with <see cref="EngineError.Failed"/>; without <see cref="SimulatedFault.At"/> it refuses the request.</summary>
+    /// <summary>The engine fails with <see cref="Fault.EngineFailed"/>; without <see cref="SimulatedFault.At"/> it refuses the request.</summary>
     Error,
 }
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Skein.Protocol;
 
 namespace Skein.Engines.Simulated;
 
@@ -11,7 +12,7 @@ internal static partial class SimulatedFaultJson
 
     private const int Most = 16;
 
-    /// <exception cref="EngineException">It is something else.</exception>
+    /// <exception cref="FaultException">It is something else.</exception>
     public static IReadOnlyList<SimulatedFault> Parse(ReadOnlySpan<byte> json, string field)
     {
         SimulatedFault[]? faults;
@@ -34,8 +35,8 @@ internal static partial class SimulatedFaultJson
         return faults;
     }
 
-    private static EngineException Wrong(string field, JsonException? exception = null) =>
-        new(EngineError.InvalidRequest, $"{field} has another form; allowed: {Shape}", exception);
+    private static FaultException Wrong(string field, JsonException? exception = null) =>
+        new(Fault.InvalidRequest, $"{field} has another form; allowed: {Shape}", exception);
 
     [JsonSourceGenerationOptions(
         PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,

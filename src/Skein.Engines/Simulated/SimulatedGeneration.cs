@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Skein.Engines.Text;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Simulated;
@@ -18,14 +19,14 @@ internal sealed class SimulatedGeneration
     private readonly int _echoedCharacters;
     private byte[] _echo;
 
-    /// <exception cref="EngineException">The request is wrong, too long, or resumes what this model did not begin.</exception>
+    /// <exception cref="FaultException">The request is wrong, too long, or resumes what this model did not begin.</exception>
     public SimulatedGeneration(SimulatedModel model, GenerateRequest request)
     {
         _model = model;
         _request = request;
         if (request.Model.Length > 0 && request.Model != model.Description.Name)
         {
-            throw new EngineException(EngineError.ModelNotFound, $"model is '{request.Model}'; this replica serves '{model.Description.Name}'");
+            throw new FaultException(Fault.ModelNotFound, $"model is '{request.Model}'; this replica serves '{model.Description.Name}'");
         }
 
         SimulatedRequestChecks.Check(request);
@@ -132,8 +133,8 @@ internal sealed class SimulatedGeneration
 
         return _request.MaxTokens <= room
             ? (int)_request.MaxTokens
-            : throw new EngineException(
-                EngineError.ContextLengthExceeded,
+            : throw new FaultException(
+                Fault.ContextLengthExceeded,
                 $"the prompt has {_promptIds.Length} tokens and max_tokens is {_request.MaxTokens}; the model's context holds {ContextTokens} together");
     }
 
@@ -170,7 +171,7 @@ internal sealed class SimulatedGeneration
     {
         if (!holds)
         {
-            throw new EngineException(EngineError.ResumeRefused, message);
+            throw new FaultException(Fault.ResumeRefused, message);
         }
     }
 }

@@ -1,6 +1,7 @@
 using System.Text;
 using Google.Protobuf.Collections;
 using Skein.Engines.Text;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Simulated;
@@ -9,7 +10,7 @@ namespace Skein.Engines.Simulated;
 internal static class SimulatedPrompt
 {
     /// <summary>The prompt's ids; those that an earlier attempt reported, where the request has them.</summary>
-    /// <exception cref="EngineException">The prompt is absent, wrong or longer than <paramref name="contextTokens"/>.</exception>
+    /// <exception cref="FaultException">The prompt is absent, wrong or longer than <paramref name="contextTokens"/>.</exception>
     public static uint[] ReadIds(GenerateRequest request, int contextTokens)
     {
         if (request.Resume is { PromptTokenIds.Count: > 0 } resume)
@@ -22,7 +23,7 @@ internal static class SimulatedPrompt
             GenerateRequest.PromptOneofCase.Text => Encode(Encoding.UTF8.GetBytes(request.Text), contextTokens),
             GenerateRequest.PromptOneofCase.TokenIds => Check(request.TokenIds.Ids, "token_ids", contextTokens),
             GenerateRequest.PromptOneofCase.Chat => Encode(SimulatedChat.Render(request.Chat), contextTokens),
-            _ => throw new EngineException(EngineError.InvalidRequest, "prompt is absent; allowed: text, token_ids or chat"),
+            _ => throw new FaultException(Fault.InvalidRequest, "prompt is absent; allowed: text, token_ids or chat"),
         };
     }
 
@@ -41,7 +42,7 @@ internal static class SimulatedPrompt
     }
 
     /// <summary>Ids as a caller sent them, if the model has them all.</summary>
-    /// <exception cref="EngineException">An id is unknown, or there are more than <paramref name="contextTokens"/>.</exception>
+    /// <exception cref="FaultException">An id is unknown, or there are more than <paramref name="contextTokens"/>.</exception>
     public static uint[] Check(RepeatedField<uint> ids, string field, int contextTokens)
     {
         RefuseTooLong(ids.Count, contextTokens);
@@ -49,7 +50,7 @@ internal static class SimulatedPrompt
         {
             if (!SimulatedVocabulary.Contains(ids[i]))
             {
-                throw new EngineException(EngineError.InvalidRequest, $"{field}[{i}] is {ids[i]}; the model has no such token");
+                throw new FaultException(Fault.InvalidRequest, $"{field}[{i}] is {ids[i]}; the model has no such token");
             }
         }
 
@@ -67,8 +68,8 @@ internal static class SimulatedPrompt
     {
         if (tokens > contextTokens)
         {
-            throw new EngineException(
-                EngineError.ContextLengthExceeded, $"the prompt has {tokens} tokens; the model's context holds {contextTokens}");
+            throw new FaultException(
+                Fault.ContextLengthExceeded, $"the prompt has {tokens} tokens; the model's context holds {contextTokens}");
         }
     }
 }

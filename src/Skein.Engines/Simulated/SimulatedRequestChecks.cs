@@ -1,5 +1,6 @@
 using System.Text;
 using Skein.Engines.Text;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Simulated;
@@ -12,7 +13,7 @@ internal static class SimulatedRequestChecks
     private const int MostLogprobs = 20;
     private const int MostBiases = 1024;
 
-    /// <exception cref="EngineException">A field is out of its range; the message names it, its value and what is allowed.</exception>
+    /// <exception cref="FaultException">A field is out of its range; the message names it, its value and what is allowed.</exception>
     public static void Check(GenerateRequest request)
     {
         Require(request.N <= 1, "n", request.N, "1: an engine makes one choice per call");
@@ -54,7 +55,7 @@ internal static class SimulatedRequestChecks
     {
         if (!isRight)
         {
-            throw new EngineException(EngineError.InvalidRequest, FormattableString.Invariant($"{field} is {value}; allowed: {allowed}"));
+            throw new FaultException(Fault.InvalidRequest, FormattableString.Invariant($"{field} is {value}; allowed: {allowed}"));
         }
     }
 }

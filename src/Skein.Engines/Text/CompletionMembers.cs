@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Google.Protobuf;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Text;
@@ -12,7 +13,7 @@ internal static class CompletionMembers
 {
     private const int MostShown = 40;
 
-    /// <exception cref="EngineException"><c>best_of</c> is above 1, or <c>suffix</c> is not empty.</exception>
+    /// <exception cref="FaultException"><c>best_of</c> is above 1, or <c>suffix</c> is not empty.</exception>
     public static void RefuseBestOfAndSuffix(GenerateRequest request)
     {
         foreach (var member in request.Extra)
@@ -45,10 +46,10 @@ internal static class CompletionMembers
         }
     }
 
-    private static EngineException Refused(RawMember member, string allowed)
+    private static FaultException Refused(RawMember member, string allowed)
     {
         var json = member.Json.ToStringUtf8();
         var shown = json.Length <= MostShown ? json : json[..MostShown] + "…";
-        return new EngineException(EngineError.InvalidRequest, $"{member.Name} is {shown}; allowed: {allowed}");
+        return new FaultException(Fault.InvalidRequest, $"{member.Name} is {shown}; allowed: {allowed}");
     }
 }

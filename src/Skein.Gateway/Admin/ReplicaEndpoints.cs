@@ -27,7 +27,7 @@ internal static class ReplicaEndpoints
     public static void MapReplicas(this IEndpointRouteBuilder endpoints)
     {
         endpoints.MapGet("/admin/v1/counters", (RequestTally tally, RoutingStatistics statistics) => new CounterRow(
-            tally.Ended, tally.Failed, FaultReasons.All.Where(reason => reason != FaultReason.Draining).Sum(statistics.Failovers)));
+            tally.Ended, tally.Failed, FaultTable.OfAttempts.Where(reason => reason != Fault.Draining).Sum(statistics.Failovers)));
         endpoints.MapGet("/admin/v1/replicas/{name}", (string name, ReplicaOperations replicas, CancellationToken stop) =>
             AnswerAsync(() => replicas.LookAsync(name, stop)));
         endpoints.MapPost("/admin/v1/replicas/{name}/drain", (string name, HttpRequest request, ReplicaOperations replicas, CancellationToken stop) => AnswerAsync(async () =>

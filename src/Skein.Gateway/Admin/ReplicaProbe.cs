@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 using Skein.Routing.Streaming;
@@ -25,7 +26,7 @@ internal sealed class ReplicaProbe(IReplicaLink link, TimeProvider time)
             {
                 rows.Add(await AskAsync(replica, model, either.Token));
             }
-            catch (LinkException error)
+            catch (FaultException error)
             {
                 throw new AdminRefusedException(502, "replica_failed", $"{replica.Id.Name} did not answer with {model}: {error.Message}", error);
             }
@@ -53,7 +54,7 @@ internal sealed class ReplicaProbe(IReplicaLink link, TimeProvider time)
             finished |= frame.Finish is not null;
         }
         if (!finished)
-            throw new LinkException(LinkError.EngineFailed, "the stream ended without its finish");
+            throw new FaultException(Fault.EngineFailed, "the stream ended without its finish");
         return new ProbeRow(model, tokens, time.GetElapsedTime(asked).TotalMilliseconds);
     }
 }

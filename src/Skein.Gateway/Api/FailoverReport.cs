@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Skein.Protocol;
 using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api;
@@ -36,5 +37,5 @@ internal static class FailoverReport
 
     /// <summary>Nothing was lost where the gateway took the stream from a replica that still worked.</summary>
     private static string WordFor(string reason) =>
-        reason == FaultReason.Draining.ToWireName() || reason == FaultReason.Straggler.ToWireName() ? "moved" : "lost";
+        reason == Fault.Draining.ToWireName() || reason == Fault.Straggler.ToWireName() ? "moved" : "lost";
 }

@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api;
@@ -23,14 +24,14 @@ internal sealed class RequestMemoryBudget
         private long _held;
 
         /// <summary>Takes as much as the body needs in all.</summary>
-        /// <exception cref="SessionException">All bodies together would hold too much.</exception>
+        /// <exception cref="FaultException">All bodies together would hold too much.</exception>
         public void GrowTo(long bytes)
         {
             var more = bytes - _held;
             if (Interlocked.Add(ref memory._bytes, more) > mostOfAll)
             {
                 Interlocked.Add(ref memory._bytes, -more);
-                throw new SessionException(SessionError.TooManySessions, $"the bodies of all requests hold too much; allowed: {mostOfAll} bytes together");
+                throw new FaultException(Fault.TooManySessions, $"the bodies of all requests hold too much; allowed: {mostOfAll} bytes together");
             }
             _held = bytes;
         }

@@ -5,37 +5,37 @@ using Skein.Routing.Fleet;
 namespace Skein.Gateway.Group;
 
 /// <summary>
-/// Hands the load beacons of replicas to admission. Polled: the gossip loop must never wait for the admission lock. One caller at a time.
+/// Passes the load beacons of replicas to admission. Polled, because the gossip loop must never wait for the admission lock. One caller at a time.
 /// </summary>
 internal sealed class BeaconFeed(FleetTracker fleet, AdmissionQueue admission)
 {
-    /// <summary>Time between two polls: what it adds to a beacon's age. Beacons come ten times a second, and on change.</summary>
+    /// <summary>Time between two polls, and the most it adds to a beacon's age. Replicas send ten beacons a second, and one on each change.</summary>
     public static readonly TimeSpan Period = TimeSpan.FromMilliseconds(20);
 
-    private readonly List<RunningReport> _news = [];
-    private Dictionary<ReplicaId, long> _taken = [];
-    private FleetSnapshot? _seen;
+    private readonly List<RunningReport> _reports = [];
+    private Dictionary<ReplicaId, long> _usedSequences = [];
+    private FleetSnapshot? _fleet;
 
-    /// <summary>Takes over what came since the last poll.</summary>
+    /// <summary>Passes on the beacons that arrived since the last poll.</summary>
     public void Poll(IMembership membership)
     {
         var now = fleet.Current;
-        if (now != _seen)
+        if (now != _fleet)
         {
-            _taken = now.Replicas.ToDictionary(replica => replica.Id, replica => _taken.GetValueOrDefault(replica.Id));
-            _seen = now;
+            _usedSequences = now.Replicas.ToDictionary(replica => replica.Id, replica => _usedSequences.GetValueOrDefault(replica.Id));
+            _fleet = now;
         }
-        _news.Clear();
+        _reports.Clear();
         foreach (var replica in now.Replicas)
         {
             if (!membership.TryGetBeacon(replica.Id.Name, out var beacon)
                 || beacon.Generation != replica.Id.Generation
-                || beacon.Sequence <= _taken[replica.Id])
+                || beacon.Sequence <= _usedSequences[replica.Id])
                 continue;
-            _taken[replica.Id] = beacon.Sequence;
-            _news.Add(new RunningReport(replica, beacon.InFlight, beacon.ReceivedAt));
+            _usedSequences[replica.Id] = beacon.Sequence;
+            _reports.Add(new RunningReport(replica, beacon.InFlight, beacon.ReceivedAt));
         }
-        if (_news.Count > 0)
-            admission.Report(_news);
+        if (_reports.Count > 0)
+            admission.Report(_reports);
     }
 }

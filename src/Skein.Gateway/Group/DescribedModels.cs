@@ -4,7 +4,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Group;
 
-/// <summary>What one life of a replica answered to Describe. Immutable.</summary>
+/// <summary>The answer of one generation of a replica to Describe. Immutable.</summary>
 internal sealed class DescribedModels
 {
     private const int MostModels = 1024;
@@ -13,13 +13,13 @@ internal sealed class DescribedModels
 
     private DescribedModels(ulong digest, FrozenDictionary<string, string> fingerprints) => (Digest, Fingerprints) = (digest, fingerprints);
 
-    /// <summary>Digest of its models in the group when it was asked: with another one the answer is out of date.</summary>
+    /// <summary>Digest of its models in gossip when it was asked: under another digest the answer is out of date.</summary>
     public ulong Digest { get; }
 
-    /// <summary>Fingerprint of each model it serves; empty where it has none.</summary>
+    /// <summary>Fingerprint of each model it serves; empty if the model has none.</summary>
     public FrozenDictionary<string, string> Fingerprints { get; }
 
-    /// <summary>Keeps what is sound in an answer: it is input from outside.</summary>
+    /// <summary>Keeps the valid parts of an answer: it is input from outside.</summary>
     public static DescribedModels From(ulong digest, DescribeResponse answer) => new(
         digest,
         answer.Models

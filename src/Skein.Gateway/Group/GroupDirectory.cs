@@ -10,10 +10,13 @@ using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Group;
 
-/// <summary>The group, the fleet and the line as operators, clients and metrics see them. Thread-safe; answers from memory.</summary>
+/// <summary>The group, the fleet and the queue as operators, clients and metrics see them. Thread-safe; answers from memory.</summary>
 internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admission, RoutingStatistics statistics, TimeProvider time)
     : IMemberDirectory, IModelCatalog, IFleetVitals
 {
+    /// <summary>Past it, first times of models that are not served now are forgotten.</summary>
+    private const int MostFirstTimes = OfferedModels.MostNames;
+
     private readonly Dictionary<string, DateTimeOffset> _firstSeen = new(StringComparer.Ordinal);
     private static readonly DropCause[] Causes = [.. Enum.GetValues<DropCause>().Where(static cause => cause != DropCause.None)];
     private volatile MembershipSnapshot? _group;
@@ -28,22 +31,28 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
         }
     }
 
-    /// <summary>What this gateway thinks of each live replica, in a word.</summary>
+    /// <summary>The state of each live replica as this gateway sees it, in a word.</summary>
     public IReadOnlyDictionary<ReplicaId, string> Health() => admission.Breakers().ToDictionary(status => status.Replica, status => status.Word);
 
     private IEnumerable<Member> Group => _group?.Members ?? [];
 
     public void Update(MembershipSnapshot group) => _group = group;
 
-    /// <summary>Where fresh loads are asked from now on.</summary>
+    /// <summary>Takes beacons and counts of dropped packets from this membership from now on.</summary>
     public void Follow(IMembership membership) => _membership = membership;
 
     public IReadOnlyList<ServedModel> List()
     {
         lock (_firstSeen)
         {
+            var served = fleet.Current.ServedModels;
+            if (_firstSeen.Count + served.Count > MostFirstTimes)
+            {
+                foreach (var gone in _firstSeen.Keys.Except(served).ToList())
+                    _firstSeen.Remove(gone);
+            }
             var models = new List<ServedModel>();
-            foreach (var name in fleet.Current.ServedModels.Order(StringComparer.Ordinal))
+            foreach (var name in served.Order(StringComparer.Ordinal))
             {
                 if (!_firstSeen.TryGetValue(name, out var firstSeen))
                     _firstSeen[name] = firstSeen = time.GetUtcNow();
@@ -54,7 +63,7 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
     }
 
     public IEnumerable<FailoverCount> Failovers() =>
-        FaultReasons.All.Select(reason => new FailoverCount(reason.ToWireName(), statistics.Failovers(reason)));
+        statistics.FailoversByName().Select(failovers => new FailoverCount(failovers.Reason, failovers.Count));
 
     public IEnumerable<QueueDepth> Queues() =>
         fleet.Current.KnownModels.Select(model => new QueueDepth(model, admission.WaitingFor(model)));
@@ -101,12 +110,12 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
         };
     }
 
-    /// <summary>As the fleet has them, which also knows names that do not fit into gossip; of the dead what was gossiped.</summary>
+    /// <summary>From the fleet, which also knows names that do not fit into gossip; for dead members from gossip.</summary>
     private IReadOnlyList<string> ModelsOf(Member member) =>
         fleet.Current.Replicas.FirstOrDefault(replica => replica.Id == new ReplicaId(member.Name, member.Generation))?.Description.Models
         ?? member.Metadata.Models;
 
-    /// <summary>The freshest there is: what this process knows of itself, else what the member beaconed, else what it gossiped. The dead have none.</summary>
+    /// <summary>The newest load: this process's own, else the member's beacon, else its gossip. Zero for dead members.</summary>
     private (int InFlight, int Queued) LoadOf(Member member)
     {
         if (member.IsSelf)
@@ -128,7 +137,7 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
         DropCause.UnknownKey => "unknown_key",
         DropCause.BadTag => "bad_tag",
         DropCause.Replayed => "replayed",
-        _ => throw new ArgumentOutOfRangeException(nameof(cause), cause, "no cause of a drop"),
+        _ => throw new ArgumentOutOfRangeException(nameof(cause), cause, "unknown cause"),
     };
 
     private static string WordFor(MemberState state) => state switch

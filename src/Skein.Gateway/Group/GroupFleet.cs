@@ -8,30 +8,34 @@ using Skein.Routing.Fleet;
 namespace Skein.Gateway.Group;
 
 /// <summary>
-/// The members of the group as a fleet: the adapter between membership and routing, which do not know each other. Models and fingerprints
-/// are the replicas' own answers to Describe, where they are known; gossip has the names that fit, and a digest. Thread-safe.
+/// Adapts the members of the group to a fleet: membership and routing do not know each other. Models and fingerprints come from the replicas'
+/// answers to Describe where they are known; gossip has a digest, and the names that fit. Thread-safe.
 /// </summary>
 internal sealed class GroupFleet : IFleetSource, IDescriptionBook
 {
     private readonly Lock _gate = new();
-    private readonly HashSet<string> _everOffered = new(StringComparer.Ordinal);
-    private readonly Dictionary<ReplicaId, DescribedModels> _described = [];
+    private readonly OfferedModels _offered = new();
+    private Dictionary<ReplicaId, KnownReplica> _known = [];
     private MembershipSnapshot? _group;
+    private ulong _metadataVersions;
     private volatile FleetView _current = FleetView.Empty;
 
     public event Action? Changed;
 
     public FleetView Current => _current;
 
-    /// <summary>Whether there is a group and its seeds, if it has any, could be asked.</summary>
+    /// <summary>True when there is a group, and a seed answered if there are any.</summary>
     public bool IsGathered { get; private set; }
 
-    /// <summary>Takes in the newest snapshot. Called by one loop.</summary>
+    /// <summary>Uses the newest snapshot. Called by one loop.</summary>
     public void Update(MembershipSnapshot snapshot)
     {
         lock (_gate)
         {
+            var before = _group;
             _group = snapshot;
+            if (before is not null && HasSameFacts(before, snapshot))
+                return;
             Rebuild(snapshot);
         }
         Changed?.Invoke();
@@ -41,51 +45,69 @@ internal sealed class GroupFleet : IFleetSource, IDescriptionBook
     {
         lock (_gate)
         {
-            if (_group is null)
+            if (_group is null || !_known.TryGetValue(asked.Id, out var known))
                 return;
-            _described[asked.Id] = DescribedModels.From(asked.ModelsDigest, answer);
+            known.Answer = DescribedModels.From(asked.ModelsDigest, answer);
             Rebuild(_group);
         }
         Changed?.Invoke();
     }
 
+    /// <summary>True when nothing but loads differs: those change many times a second.</summary>
+    private static bool HasSameFacts(MembershipSnapshot before, MembershipSnapshot now)
+    {
+        if (before.Members.Length != now.Members.Length || IsReached(before) != IsReached(now))
+            return false;
+        for (var i = 0; i < now.Members.Length; i++)
+        {
+            Member was = before.Members[i], isNow = now.Members[i];
+            if (!ReferenceEquals(was.Metadata, isNow.Metadata) || was.State != isNow.State || was.Generation != isNow.Generation || was.Name != isNow.Name)
+                return false;
+        }
+        return true;
+    }
+
+    private static bool IsReached(MembershipSnapshot snapshot) => snapshot.Seeds.IsEmpty || snapshot.Seeds.Any(seed => seed.Reached);
+
     private void Rebuild(MembershipSnapshot snapshot)
     {
         List<Member> replicas = [.. snapshot.Members.Where(member => member.Role == Roles.Replica)];
-        List<ReplicaDescription> live = [.. replicas.Where(replica => replica.IsLive && IsAddress(replica.Metadata.Grpc)).Select(Describe)];
-        foreach (var gone in _described.Keys.Except(live.Select(replica => replica.Id)).ToList())
-            _described.Remove(gone);
-        _everOffered.UnionWith(replicas.SelectMany(replica => replica.Metadata.Models));
-        _everOffered.UnionWith(live.SelectMany(replica => replica.Models));
-        // A group without any replica, dead or alive, is one still being gathered, and so is one with a replica that has not told its models:
-        // nothing can be called unknown in it.
-        IsGathered = snapshot.Seeds.IsEmpty || snapshot.Seeds.Any(seed => seed.Reached);
-        var complete = replicas.Count > 0
-            && IsGathered
-            && live.TrueForAll(HasToldItsModels);
-        _current = new FleetView(live, [.. _everOffered], complete);
+        var before = _known;
+        _known = [];
+        List<ReplicaDescription> live = [.. replicas.Where(replica => replica.IsLive && IsAddress(replica.Metadata.Grpc)).Select(replica => Describe(replica, before))];
+        _offered.Add(replicas.SelectMany(replica => replica.Metadata.Models).Concat(live.SelectMany(replica => replica.Models)));
+        IsGathered = IsReached(snapshot);
+        // Nothing can be called unknown in a group that is still being gathered: one without any replica, dead or alive, or with one whose models are not known.
+        var complete = replicas.Count > 0 && IsGathered && live.TrueForAll(HasKnownModels);
+        _current = new FleetView(live, _offered.Names, complete);
     }
 
-    private bool HasToldItsModels(ReplicaDescription replica) =>
-        replica.Models.Count > 0 || replica.ModelsDigest == 0 || _described.ContainsKey(replica.Id);
+    private bool HasKnownModels(ReplicaDescription replica) =>
+        replica.Models.Count > 0 || replica.ModelsDigest == 0 || _known[replica.Id].Answer is not null;
 
-    // What a member tells is input from outside: an address that is none must not reach a request.
+    // Metadata is input from outside: a string that is no address must not reach a request.
     private static bool IsAddress(string address) =>
         Uri.TryCreate($"http://{address}", UriKind.Absolute, out var uri) && uri is { Port: > 0, AbsolutePath: "/", Query: "", UserInfo: "" };
 
-    private ReplicaDescription Describe(Member replica)
+    private ReplicaDescription Describe(Member replica, Dictionary<ReplicaId, KnownReplica> before)
     {
         var metadata = replica.Metadata;
         var id = new ReplicaId(replica.Name, replica.Generation);
+        if (!before.TryGetValue(id, out var known))
+            known = new KnownReplica();
+        if (!ReferenceEquals(known.Metadata, metadata))
+            (known.Metadata, known.MetadataVersion) = (metadata, ++_metadataVersions);
+        _known[id] = known;
         var digest = metadata.ModelsDigest ^ metadata.Fingerprint;
-        var described = _described.TryGetValue(id, out var answer) && answer.Digest == digest ? answer : null;
+        var answer = known.Answer?.Digest == digest ? known.Answer : null;
         return new ReplicaDescription
         {
             Id = id,
             Address = metadata.Grpc,
-            Models = described is null ? metadata.Models : described.Fingerprints.Keys,
+            Models = answer is null ? metadata.Models : answer.Fingerprints.Keys,
             ModelsDigest = digest,
-            Fingerprints = described?.Fingerprints ?? FrozenDictionary<string, string>.Empty,
+            MetadataVersion = known.MetadataVersion,
+            Fingerprints = answer?.Fingerprints ?? FrozenDictionary<string, string>.Empty,
             // A hostile or broken member must not poison the arithmetic of the pick.
             Slots = (int)Math.Clamp(metadata.Slots, 1, 1_000_000),
             Weight = metadata.Weight is > 0 and < 1e6f ? metadata.Weight : 1,
@@ -93,5 +115,16 @@ internal sealed class GroupFleet : IFleetSource, IDescriptionBook
             HandOver = metadata.HandOver,
             Suspect = replica.State == MemberState.Suspect,
         };
+    }
+
+    /// <summary>What is known of one live generation of a replica.</summary>
+    private sealed class KnownReplica
+    {
+        public MemberMetadata? Metadata { get; set; }
+
+        public ulong MetadataVersion { get; set; }
+
+        /// <summary>Its newest answer to Describe; null before the first.</summary>
+        public DescribedModels? Answer { get; set; }
     }
 }

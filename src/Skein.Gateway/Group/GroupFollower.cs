@@ -7,71 +7,73 @@ using Skein.Routing.Streaming;
 namespace Skein.Gateway.Group;
 
 /// <summary>
-/// Connects a gateway with its membership, both ways: snapshots become the fleet and the directory, beacons the load of replicas; broken
-/// connections become probes, and this gateway's load a slow fact.
+/// Connects a gateway with its membership in both directions. Snapshots update the fleet and the directory, beacons the load of replicas;
+/// broken connections become probes, and this gateway's load is gossiped.
 /// </summary>
 internal sealed partial class GroupFollower(
     GroupFleet source, GroupDirectory directory, BeaconFeed beacons, FleetTracker fleet, AdmissionQueue admission, RoutingStatistics statistics, TimeProvider time,
-    ILogger<GroupFollower> logger) : IAsyncDisposable
+    ILogger<GroupFollower> logger) : IDisposable
 {
     private static readonly TimeSpan LoadPeriod = TimeSpan.FromMilliseconds(500);
 
-    private readonly CancellationTokenSource _stop = new();
+    private readonly TaskCompletionSource<(IMembership Membership, long Version)> _joined = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private IMembership? _membership;
-    private Task _following = Task.CompletedTask;
 
-    /// <summary>Takes in the current snapshot, then follows. Called once.</summary>
+    /// <summary>Uses the current snapshot; from then on <see cref="RunAsync"/> follows. Called once.</summary>
     public void Follow(IMembership membership)
     {
         _membership = membership;
         directory.Follow(membership);
         var first = membership.Current;
-        Take(first);
+        Use(first);
         fleet.ConnectionBroken += OnConnectionBroken;
-        _following = Task.WhenAll(
-            FollowAsync(membership, first.Version),
-            EveryAsync(LoadPeriod, () => membership.UpdateLoad(statistics.Sessions, admission.Waiting)),
-            EveryAsync(BeaconFeed.Period, () => beacons.Poll(membership)));
+        _joined.SetResult((membership, first.Version));
     }
 
-    public async ValueTask DisposeAsync()
+    /// <summary>Waits for <see cref="Follow"/>, then follows until it is cancelled or the membership ends. Called once.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
     {
-        fleet.ConnectionBroken -= OnConnectionBroken;
-        await _stop.CancelAsync();
-        await _following;
-        _stop.Dispose();
+        (var membership, var version) = await _joined.Task.WaitAsync(cancellationToken);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task[] loops =
+        [
+            FollowAsync(membership, version, stop.Token),
+            EveryAsync(LoadPeriod, () => membership.UpdateLoad(statistics.Sessions, admission.Waiting), stop.Token),
+            EveryAsync(BeaconFeed.Period, () => beacons.Poll(membership), stop.Token),
+        ];
+        // One that fails must not leave the others running as if nothing had happened.
+        await Task.WhenAny(loops);
+        await stop.CancelAsync();
+        await Task.WhenAll(loops);
     }
+
+    public void Dispose() => fleet.ConnectionBroken -= OnConnectionBroken;
 
     private void OnConnectionBroken(Replica replica) => _membership?.ProbeNow(replica.Id.Name);
 
-    private void Take(MembershipSnapshot snapshot)
+    private void Use(MembershipSnapshot snapshot)
     {
         directory.Update(snapshot);
         source.Update(snapshot);
     }
 
-    /// <summary>A snapshot that cannot be taken in must not be the last one.</summary>
-    private void TryTake(MembershipSnapshot snapshot)
-    {
-        try
-        {
-            Take(snapshot);
-        }
-        catch (Exception bug) when (bug is not OutOfMemoryException)
-        {
-            Log.NotTaken(logger, snapshot.Version, bug);
-        }
-    }
-
-    private async Task FollowAsync(IMembership membership, long version)
+    private async Task FollowAsync(IMembership membership, long version, CancellationToken cancellationToken)
     {
         try
         {
             while (true)
             {
-                var snapshot = await membership.WaitForChangeAsync(version, _stop.Token);
+                var snapshot = await membership.WaitForChangeAsync(version, cancellationToken);
                 version = snapshot.Version;
-                TryTake(snapshot);
+                try
+                {
+                    Use(snapshot);
+                }
+                catch (Exception bug) when (bug is not OutOfMemoryException)
+                {
+                    // A snapshot has input from outside: one that cannot be used must not stop the gateway.
+                    Log.SnapshotFailed(logger, snapshot.Version, bug);
+                }
             }
         }
         catch (OperationCanceledException)
@@ -80,23 +82,23 @@ internal sealed partial class GroupFollower(
         }
     }
 
-    private async Task EveryAsync(TimeSpan period, Action action)
+    private async Task EveryAsync(TimeSpan period, Action action, CancellationToken cancellationToken)
     {
         using var timer = new PeriodicTimer(period, time);
         try
         {
-            while (await timer.WaitForNextTickAsync(_stop.Token))
+            while (await timer.WaitForNextTickAsync(cancellationToken))
                 action();
         }
-        catch (OperationCanceledException)
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
-            // As above.
+            // Stopped.
         }
     }
 
     private static partial class Log
     {
-        [LoggerMessage(1100, LogLevel.Critical, "View {Version} of the group could not be taken in: the fleet stays as it was")]
-        public static partial void NotTaken(ILogger logger, long version, Exception exception);
+        [LoggerMessage(3100, LogLevel.Critical, "Snapshot {Version} of the group could not be used; the fleet stays as it was")]
+        public static partial void SnapshotFailed(ILogger logger, long version, Exception exception);
     }
 }

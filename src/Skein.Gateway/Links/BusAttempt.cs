@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Streaming;
 
@@ -49,7 +50,7 @@ internal sealed class BusAttempt : IDisposable
         _onCancel = _cancellation.UnsafeRegister(static (attempt, token) => ((BusAttempt)attempt!).Fail(new OperationCanceledException(token)), this);
 
     /// <summary>False at the clean end.</summary>
-    /// <exception cref="LinkException">The attempt ended otherwise.</exception>
+    /// <exception cref="FaultException">The attempt ended otherwise.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     public ValueTask<bool> WaitToReadAsync() => _inbox.Reader.WaitToReadAsync(CancellationToken.None);
 
@@ -76,7 +77,7 @@ internal sealed class BusAttempt : IDisposable
         _heardSinceBeat = true;
         if (Volatile.Read(ref _owedBytes) >= WindowBytes)
         {
-            Fail(new LinkException(LinkError.EngineFailed, $"the replica sent more than the {WindowBytes} bytes it had credit for"));
+            Fail(new FaultException(Fault.EngineFailed, $"the replica sent more than the {WindowBytes} bytes it had credit for"));
             return;
         }
         var bytes = frame.CalculateSize();

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 using Skein.Routing.Streaming;
@@ -53,7 +54,7 @@ internal sealed class BusReplicaLink(ReplicaChannels channels) : IReplicaLink
             await attempt.WaitToReadAsync();
             return false;
         }
-        catch (LinkException) when (attempt.Bus.IsUnknown)
+        catch (FaultException) when (attempt.Bus.IsUnknown)
         {
             return true;
         }

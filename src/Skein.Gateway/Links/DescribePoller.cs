@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 using Skein.Routing.Streaming;
@@ -85,7 +86,7 @@ internal sealed class DescribePoller : IDisposable
         {
             return await _describer.DescribeAsync(replica, either.Token);
         }
-        catch (LinkException)
+        catch (FaultException)
         {
             return null;
         }

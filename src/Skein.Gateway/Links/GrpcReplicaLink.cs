@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Grpc.Core;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 using Skein.Routing.Streaming;
@@ -33,7 +34,7 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
         }
         catch (RpcException error)
         {
-            throw LinkErrors.From(error);
+            throw LinkFaults.From(error);
         }
         catch (ObjectDisposedException)
         {
@@ -70,7 +71,7 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
         }
         catch (RpcException error)
         {
-            throw LinkErrors.From(error);
+            throw LinkFaults.From(error);
         }
         catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
         {
@@ -80,9 +81,9 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
     }
 
     // A connection that could not be made, or was closed here, is told as a cancel; the call's status may know better.
-    private static LinkException Broken(OperationCanceledException error, Status status) => new(
-        LinkErrors.OfConnection(status.DebugException ?? error) ?? LinkError.ConnectionLost,
+    private static FaultException Broken(OperationCanceledException error, Status status) => new(
+        LinkFaults.OfConnection(status.DebugException ?? error) ?? Fault.ConnectionLost,
         string.IsNullOrEmpty(status.Detail) ? error.Message : status.Detail, load: null, error);
 
-    public static LinkException Gone(Replica replica) => new(LinkError.Unreachable, $"{replica.Id} left the fleet");
+    public static FaultException Gone(Replica replica) => new(Fault.Unreachable, $"{replica.Id} left the fleet");
 }

@@ -1,4 +1,5 @@
 using Grpc.Core;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 using Skein.Routing.Streaming;
@@ -8,7 +9,7 @@ namespace Skein.Gateway.Links;
 /// <summary>Asks a replica what it serves. Thread-safe.</summary>
 internal interface IReplicaDescriber
 {
-    /// <exception cref="LinkException">It did not answer, or with an error.</exception>
+    /// <exception cref="FaultException">It did not answer, or with an error.</exception>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     Task<DescribeResponse> DescribeAsync(Replica replica, CancellationToken cancellationToken);
 }
@@ -35,11 +36,11 @@ internal sealed class GrpcReplicaDescriber(ReplicaChannels channels) : IReplicaD
         }
         catch (RpcException error)
         {
-            throw LinkErrors.From(error);
+            throw LinkFaults.From(error);
         }
         catch (ObjectDisposedException)
         {
-            throw new LinkException(LinkError.Unreachable, $"{replica.Id} left the fleet");
+            throw new FaultException(Fault.Unreachable, $"{replica.Id} left the fleet");
         }
     }
 }

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using Grpc.Core;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Streaming;
 using RpcStatus = Google.Rpc.Status;
@@ -66,7 +67,7 @@ internal sealed class TokenBus
 
     private async Task ReadAsync()
     {
-        var error = LinkError.ConnectionLost;
+        var error = Fault.ConnectionLost;
         var message = "the replica closed the bus";
         Exception? cause = null;
         try
@@ -77,7 +78,7 @@ internal sealed class TokenBus
         catch (RpcException end)
         {
             IsUnknown = end.StatusCode == StatusCode.Unimplemented;
-            (error, message, cause) = (LinkErrors.OfConnection(end.Status.DebugException) ?? error, end.Status.Detail, end);
+            (error, message, cause) = (LinkFaults.OfConnection(end.Status.DebugException) ?? error, end.Status.Detail, end);
         }
         catch (OperationCanceledException end)
         {
@@ -85,7 +86,7 @@ internal sealed class TokenBus
             _call.Dispose();
             var status = _call.GetStatus();
             var told = status.DebugException ?? (_unsendable is null ? end : null);
-            (error, message, cause) = (LinkErrors.OfConnection(told) ?? error, status.Detail.Length > 0 ? status.Detail : end.Message, end);
+            (error, message, cause) = (LinkFaults.OfConnection(told) ?? error, status.Detail.Length > 0 ? status.Detail : end.Message, end);
         }
         catch (Exception end)
         {
@@ -97,7 +98,7 @@ internal sealed class TokenBus
         foreach ((var stream, var attempt) in _attempts)
         {
             if (_attempts.TryRemove(stream, out _))
-                attempt.Fail(new LinkException(error, message, load: null, _unsendable ?? cause));
+                attempt.Fail(new FaultException(error, message, load: null, _unsendable ?? cause));
         }
     }
 
@@ -128,7 +129,7 @@ internal sealed class TokenBus
         }
         foreach (var end in message.Ends)
         {
-            var failure = end.Status.IsEmpty ? null : LinkErrors.From(RpcStatus.Parser.ParseFrom(end.Status));
+            var failure = end.Status.IsEmpty ? null : LinkFaults.From(RpcStatus.Parser.ParseFrom(end.Status));
             if (!_attempts.TryRemove(end.Stream, out var attempt))
                 continue;
             if (failure is null)

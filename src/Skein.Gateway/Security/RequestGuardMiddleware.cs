@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Http;
 using Skein.Gateway.Api;
 using Skein.Gateway.Api.OpenAi.Answers;
+using Skein.Protocol;
 
 namespace Skein.Gateway.Security;
 
@@ -28,12 +29,12 @@ internal sealed class RequestGuardMiddleware(GatewayOptions options)
     {
         if (!_hosts.Allows(request.Host))
         {
-            return new ErrorAnswer(StatusCodes.Status403Forbidden, SessionErrors.InvalidRequestType, "host_not_allowed",
+            return new ErrorAnswer(StatusCodes.Status403Forbidden, ClientError.InvalidRequestType, "host_not_allowed",
                 $"host '{request.Host.Host}' is not allowed; allowed: an IP address, localhost, a name without dots, or what --allowed-hosts names");
         }
         var bytes = HeaderBytes(request.Headers);
         return bytes <= options.MaxRequestHeadersBytes ? null : new ErrorAnswer(
-            StatusCodes.Status431RequestHeaderFieldsTooLarge, SessionErrors.InvalidRequestType, "request_headers_too_large",
+            StatusCodes.Status431RequestHeaderFieldsTooLarge, ClientError.InvalidRequestType, "request_headers_too_large",
             $"the headers have {bytes} bytes; allowed: up to {options.MaxRequestHeadersBytes} bytes");
     }
 

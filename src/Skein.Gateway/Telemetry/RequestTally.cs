@@ -1,3 +1,5 @@
+using Skein.Protocol;
+
 namespace Skein.Gateway.Telemetry;
 
 /// <summary>How many requests ended, and how many of them badly, for those who watch a rolling update. Thread-safe; only rises.</summary>
@@ -15,7 +17,7 @@ internal sealed class RequestTally
     public void Count(string outcome)
     {
         // Failed first: a reader between the two may see too many failures, never too few.
-        if (RequestOutcomes.IsFailure(outcome))
+        if (FaultTable.IsFailureCode(outcome))
             Interlocked.Increment(ref _failed);
         Interlocked.Increment(ref _ended);
     }

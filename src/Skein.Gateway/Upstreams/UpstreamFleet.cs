@@ -10,7 +10,7 @@ internal sealed class UpstreamFleet : IFleetSource, IUpstreams, IDisposable
     private readonly Lock _gate = new();
     private readonly Dictionary<string, ReplicaDescription?> _upstreams;
     private readonly HashSet<string> _neverSeen;
-    private readonly HashSet<string> _everOffered = new(StringComparer.Ordinal);
+    private readonly OfferedModels _offered = new();
     private volatile FleetView _current = FleetView.Empty;
 
     public UpstreamFleet(GatewayOptions options, GroupFleet group)
@@ -52,7 +52,7 @@ internal sealed class UpstreamFleet : IFleetSource, IUpstreams, IDisposable
             if (replica is not null)
             {
                 _neverSeen.Remove(name);
-                _everOffered.UnionWith(replica.Models);
+                _offered.Add(replica.Models);
             }
         }
         Refresh();
@@ -65,7 +65,7 @@ internal sealed class UpstreamFleet : IFleetSource, IUpstreams, IDisposable
             var group = _group.Current;
             _current = _upstreams.Count == 0 ? group : new FleetView(
                 [.. group.Replicas, .. _upstreams.Values.OfType<ReplicaDescription>()],
-                [.. group.KnownModels.Union(_everOffered, StringComparer.Ordinal)],
+                [.. group.KnownModels.Union(_offered.Names, StringComparer.Ordinal)],
                 // With upstreams a group without replicas may stay so.
                 Complete: _neverSeen.Count == 0 && (group.Complete || _group.IsGathered && group is { Replicas.Count: 0, KnownModels.Count: 0 }));
         }

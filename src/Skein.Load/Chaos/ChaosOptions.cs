@@ -78,4 +78,4 @@ public enum FaultKind
 /// <param name="Kind">What happens.</param>
 /// <param name="Replica">To whom.</param>
 /// <param name="Duration">How long a freeze, a slow time, a loss or a cut lasts.</param>
-public sealed record Fault(FaultKind Kind, string Replica, TimeSpan Duration);
+public sealed record InjectedFault(FaultKind Kind, string Replica, TimeSpan Duration);

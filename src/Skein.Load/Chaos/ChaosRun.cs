@@ -12,12 +12,12 @@ public sealed class ChaosRun
     private readonly ChaosOptions _options;
     private readonly IChaosCluster _cluster;
     private readonly TimeProvider _time;
-    private readonly Action<Fault> _onFault;
+    private readonly Action<InjectedFault> _onFault;
     private readonly Lock _gate = new();
     private readonly SortedDictionary<string, int> _faults = new(StringComparer.Ordinal);
     private readonly HashSet<string> _harmed = new(StringComparer.Ordinal);
 
-    private ChaosRun(ChaosOptions options, IChaosCluster cluster, TimeProvider time, Action<Fault> onFault) =>
+    private ChaosRun(ChaosOptions options, IChaosCluster cluster, TimeProvider time, Action<InjectedFault> onFault) =>
         (_options, _cluster, _time, _onFault) = (options, cluster, time, onFault);
 
     /// <summary>Asks for reference answers, injects faults for the duration, then lets all streams end.</summary>
@@ -30,7 +30,7 @@ public sealed class ChaosRun
     /// <exception cref="BenchException">The reference requests are not answered.</exception>
     /// <exception cref="ChaosException">A replica did not come back.</exception>
     public static async Task<ChaosReport> RunAsync(
-        ChaosOptions options, IChaosCluster cluster, TimeProvider time, Action<Fault> onFault, CancellationToken cancellationToken)
+        ChaosOptions options, IChaosCluster cluster, TimeProvider time, Action<InjectedFault> onFault, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
@@ -129,7 +129,7 @@ public sealed class ChaosRun
         await Task.WhenAll(running);
     }
 
-    private Fault? Next(FaultPlan plan)
+    private InjectedFault? Next(FaultPlan plan)
     {
         lock (_gate)
         {
@@ -145,7 +145,7 @@ public sealed class ChaosRun
         }
     }
 
-    private async Task InjectAsync(Fault fault, CancellationToken cancellationToken)
+    private async Task InjectAsync(InjectedFault fault, CancellationToken cancellationToken)
     {
         _onFault(fault);
         await _cluster.InjectAsync(fault, cancellationToken);

@@ -11,7 +11,7 @@ public interface IChaosCluster
 
     /// <summary>Lets a fault happen. Completes when the replica serves again as before.</summary>
     /// <exception cref="ChaosException">The replica did not come back, or could not be harmed.</exception>
-    Task InjectAsync(Fault fault, CancellationToken cancellationToken);
+    Task InjectAsync(InjectedFault fault, CancellationToken cancellationToken);
 }
 
 /// <summary>The chaos run cannot go on; the message is one line for the user.</summary>

@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Balancing;
 using Skein.Routing.Fleet;
@@ -6,19 +7,19 @@ using Skein.Routing.Health;
 namespace Skein.Routing.Admission;
 
 /// <summary>
-/// Who gets which slot: queue, pick and reserve in one synchronous step. Not thread-safe; <see cref="AdmissionQueue"/> serialises.
+/// Assigns slots to requests: queue, pick and reserve in one synchronous step. Not thread-safe; <see cref="AdmissionQueue"/> serialises.
 /// </summary>
 /// <remarks>
-/// Invariant after <see cref="Dispatch"/>: no waiter could use any slot that is free as far as known. A newcomer may therefore take a free
-/// slot right after it: those in line before it are there because that slot is no use to them. Estimates fade without any event, so
-/// Dispatch comes before every newcomer too.
+/// Invariant after <see cref="Dispatch"/>: no waiter could use any slot that is free as far as known. A new request may therefore take a free
+/// slot right after it: the waiters ahead of it cannot use that slot. Estimates decay without any event, so Dispatch runs before every new
+/// request too.
 /// </remarks>
 internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions health, IBalancingPolicy policy, IRandomSource random)
 {
-    /// <summary>What a restarted replica takes at the least, before the first place in the virtual line can come up.</summary>
+    /// <summary>Minimum time in which a restarted replica can return.</summary>
     private static readonly TimeSpan ReplicaReturn = TimeSpan.FromSeconds(1);
 
-    private readonly SortedDictionary<string, SortedSet<Waiter>> _lines = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, SortedSet<Waiter>> _queues = new(StringComparer.Ordinal);
     private readonly RetryAfterEstimators _retryAfterEstimators = new();
     private readonly ReplicaPicker _picker = new(policy, random);
     private readonly Ejections _ejections = new(health.Breaker);
@@ -26,45 +27,45 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
 
     public FleetSnapshot Fleet { get; private set; } = FleetSnapshot.Empty;
 
-    /// <summary>Waiters in all lines.</summary>
+    /// <summary>Waiters in all queues.</summary>
     public int Waiting { get; private set; }
 
-    /// <summary>Reserves a slot, or says null: wait (<see cref="Enqueue"/>).</summary>
+    /// <summary>Reserves a slot; null: none is free, wait (<see cref="Enqueue"/>).</summary>
     public Reservation? TryReserve(AdmissionRequest request, TimeSpan now) =>
         Reserve(request, now) is { } slot ? slot with { NextSince = NextSince(slot.Replica) } : null;
 
-    /// <summary>Puts a request that found no slot into its line.</summary>
-    /// <exception cref="AdmissionException">The model is unknown, or the line is full.</exception>
+    /// <summary>Puts a request that found no slot into its queue.</summary>
+    /// <exception cref="FaultException">The model is unknown, or the queue is full.</exception>
     public Waiter Enqueue(AdmissionRequest request, TimeSpan now)
     {
         if (!Fleet.MayServe(request.Model))
-            throw new AdmissionException(AdmissionRefusal.ModelNotFound, UnknownModelMessage(request.Model));
+            throw new FaultException(Fault.ModelNotFound, UnknownModelMessage(request.Model));
         var length = WaitingFor(request.Model);
         if (length >= options.QueueLength && !request.Displaced && request.WaitingSince is null)
         {
-            throw new AdmissionException(
-                AdmissionRefusal.QueueFull,
-                $"all slots for model '{request.Model}' are busy and its line is full ({length} waiting)",
-                TakeVirtualPlace(request.Model, length, now));
+            throw new FaultException(
+                Fault.QueueFull,
+                $"all slots for model '{request.Model}' are busy and its queue is full ({length} waiting)",
+                RetryAfter(request.Model, length, now));
         }
         var waiter = new Waiter(request, request.WaitingSince ?? now);
         NoteServable(waiter, now);
-        if (!_lines.TryGetValue(request.Model, out var line))
-            _lines[request.Model] = line = new SortedSet<Waiter>(Waiter.ByArrival);
-        if (!line.Add(waiter))
+        if (!_queues.TryGetValue(request.Model, out var queue))
+            _queues[request.Model] = queue = new SortedSet<Waiter>(Waiter.ByArrival);
+        if (!queue.Add(waiter))
             throw new InvalidOperationException($"two waiters with the same place {request.Arrival}");
         Waiting++;
         return waiter;
     }
 
-    /// <summary>Takes a waiter out of its line.</summary>
-    /// <returns>False when it was served or taken out before.</returns>
+    /// <summary>Removes a waiter from its queue.</summary>
+    /// <returns>False when it was served or removed before.</returns>
     public bool Remove(Waiter waiter)
     {
-        if (!_lines.TryGetValue(waiter.Request.Model, out var line) || !line.Remove(waiter))
+        if (!_queues.TryGetValue(waiter.Request.Model, out var queue) || !queue.Remove(waiter))
             return false;
-        if (line.Count == 0)
-            _lines.Remove(waiter.Request.Model);
+        if (queue.Count == 0)
+            _queues.Remove(waiter.Request.Model);
         Waiting--;
         return true;
     }
@@ -77,13 +78,13 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         while (Waiting > 0)
         {
             Waiter? oldest = null;
-            foreach ((var model, var line) in _lines)
+            foreach ((var model, var queue) in _queues)
             {
                 var free = ReplicaPicker.FreeSlots(Fleet.Serving(model), now);
                 if (free == FreeFor.Nobody)
                     continue;
-                // Nearly always the first: others are looked at only when all free slots are excluded for those before them.
-                var candidate = line.FirstOrDefault(
+                // Nearly always the first: others are checked only when no waiter ahead of them can use a free slot.
+                var candidate = queue.FirstOrDefault(
                     waiter => (free == FreeFor.Anybody || waiter.Request.Displaced) && Pick(waiter.Request, now) is not null);
                 if (candidate is not null && (oldest is null || Waiter.ByArrival.Compare(candidate, oldest) < 0))
                     oldest = candidate;
@@ -103,9 +104,9 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     public void Update(FleetSnapshot fleet, TimeSpan now, List<Waiter> moved)
     {
         Fleet = fleet;
-        WarmUpNewcomers(now);
+        StartRamps(now);
         _ejections.SpareTheNeeded(fleet, now);
-        foreach (var waiter in _lines.Values.SelectMany(line => line))
+        foreach (var waiter in _queues.Values.SelectMany(queue => queue))
         {
             var before = waiter.UnservableSince;
             NoteServable(waiter, now);
@@ -115,49 +116,61 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     }
 
     /// <summary>Gives a slot back; <see cref="Dispatch"/> must follow.</summary>
-    public void Release(Reservation slot, TimeSpan held, LeaseOutcome outcome, TimeSpan now)
+    /// <param name="slot">The slot.</param>
+    /// <param name="held">How long it was leased.</param>
+    /// <param name="fault">How the attempt ended; null: with a finish frame.</param>
+    /// <param name="now">Current time.</param>
+    public void Release(Reservation slot, TimeSpan held, Fault? fault, TimeSpan now)
     {
         var replica = slot.Replica;
         replica.Unreserve();
-        _ejections.Ended(replica, slot.Epoch, outcome, Fleet, now);
-        if (outcome == LeaseOutcome.Refused)
-            replica.Refused(now);
-        if (outcome == LeaseOutcome.Cancelled)
-            replica.MayNotBeAsked(now);
-        if (outcome == LeaseOutcome.TooSlow)
-            replica.WasTooSlow(now);
-        if (outcome == LeaseOutcome.Finished)
-            _retryAfterEstimators.Observe(replica.Description.Models, held);
+        _ejections.Ended(replica, slot.Epoch, fault, Fleet, now);
+        switch (fault)
+        {
+            case null:
+                _retryAfterEstimators.Observe(replica.Description.Models, held);
+                break;
+            case Fault.NoSlot or Fault.Draining:
+                replica.Refused(now);
+                break;
+            case Fault.Straggler:
+                replica.WasTooSlow(now);
+                break;
+            default:
+                if (fault.Value.Class() is FaultClass.Client or FaultClass.Request)
+                    replica.MayNotBeAsked(now);
+                break;
+        }
     }
 
-    /// <summary>When the waiter is to be refused unless it is served before.</summary>
+    /// <summary>When the waiter is refused unless it is served before.</summary>
     public TimeSpan DeadlineOf(Waiter waiter)
     {
         var busy = waiter.EnqueuedAt + options.QueueTimeout;
         return waiter.UnservableSince + options.NoReplicaTimeout is { } unservable && unservable < busy ? unservable : busy;
     }
 
-    /// <summary>Why a waiter whose deadline has passed is refused.</summary>
-    public AdmissionException Expired(Waiter waiter, TimeSpan now)
+    /// <summary>The refusal of a waiter whose deadline has passed.</summary>
+    public FaultException Expired(Waiter waiter, TimeSpan now)
     {
         var model = waiter.Request.Model;
         var waited = now - waiter.EnqueuedAt;
         if (waiter.UnservableSince is null)
         {
-            return new AdmissionException(
-                AdmissionRefusal.QueueTimeout,
+            return new FaultException(
+                Fault.QueueTimeout,
                 $"no slot for model '{model}' came free within {waited.TotalSeconds:0.#} s",
-                TakeVirtualPlace(model, WaitingFor(model), now));
+                RetryAfter(model, WaitingFor(model), now));
         }
         return Fleet.MayServe(model)
-            ? new AdmissionException(
-                AdmissionRefusal.NoReplica,
+            ? new FaultException(
+                Fault.NoReplica,
                 $"no live replica could serve model '{model}' for {waited.TotalSeconds:0.#} s",
-                ReplicaReturn + TakeVirtualPlace(model, WaitingFor(model), now))
-            : new AdmissionException(AdmissionRefusal.ModelNotFound, UnknownModelMessage(model));
+                ReplicaReturn + RetryAfter(model, WaitingFor(model), now))
+            : new FaultException(Fault.ModelNotFound, UnknownModelMessage(model));
     }
 
-    /// <summary>When a caller may come back whom the gateway itself refused: places come free as all its leases end.</summary>
+    /// <summary>When a caller may come back that the gateway refused for its own bounds: room appears as its leases end.</summary>
     /// <param name="leased">Leases out now.</param>
     /// <param name="now">Current time.</param>
     public TimeSpan TakePlaceBehindAll(int leased, TimeSpan now) => _retryAfterEstimators.OfGateway.TakePlace(Waiting, leased, now);
@@ -165,7 +178,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     /// <summary>True when a waiter may be served without any event, by time alone.</summary>
     public bool NeedsTick(TimeSpan now)
     {
-        foreach (var model in _lines.Keys)
+        foreach (var model in _queues.Keys)
         {
             if (ReplicaPicker.WaitsForTime(Fleet.Serving(model), now))
                 return true;
@@ -173,7 +186,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         return false;
     }
 
-    /// <summary>Takes in a report of a replica's load; <see cref="Dispatch"/> must follow.</summary>
+    /// <summary>Uses a replica's load report from a stream; <see cref="Dispatch"/> must follow.</summary>
     public void Report(Replica replica, LoadReport report, TimeSpan now)
     {
         replica.Report(report, now);
@@ -181,33 +194,33 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
             _ejections.SpareTheNeeded(Fleet, now);
     }
 
-    /// <summary>Takes in what a replica told everybody; <see cref="Dispatch"/> must follow.</summary>
+    /// <summary>Uses a replica's beacon; <see cref="Dispatch"/> must follow.</summary>
     public static void Report(Replica replica, int running, TimeSpan receivedAt) => replica.Report(running, receivedAt);
 
-    /// <summary>Takes in that a replica keeps a slot for this gateway; <see cref="Dispatch"/> and <see cref="EndOffer"/> must follow.</summary>
+    /// <summary>A replica keeps a slot for this gateway; <see cref="Dispatch"/> and <see cref="EndOffer"/> must follow.</summary>
     public static void Offer(Replica replica) => replica.Offer();
 
-    /// <summary>Whether the slot of an offer was put to use, or will be.</summary>
+    /// <summary>True when the offered slot is used, or will be.</summary>
     public bool EndOffer(Replica replica, TimeSpan now)
     {
         if (!replica.TakeBackOffer(now))
             return true;
-        // The slot is one that was ours: the end of its attempt is still on its way through the gateway, and the line moves up with it.
+        // The slot was leased here: the end of its attempt is still on its way through the gateway, and the next waiter gets it.
         return replica.Leased >= replica.Description.Slots && NextSince(replica) is not null;
     }
 
-    /// <summary>Waiters in the line of one model.</summary>
-    public int WaitingFor(string model) => _lines.TryGetValue(model, out var line) ? line.Count : 0;
+    /// <summary>Waiters in the queue of one model.</summary>
+    public int WaitingFor(string model) => _queues.TryGetValue(model, out var queue) ? queue.Count : 0;
 
-    /// <summary>Since when the one waits who is next to get a slot of this replica; null: nobody would take one.</summary>
+    /// <summary>Since when the next waiter for a slot of this replica waits; null: there is none.</summary>
     private TimeSpan? NextSince(Replica replica)
     {
         Waiter? next = null;
-        foreach ((var model, var line) in _lines)
+        foreach ((var model, var queue) in _queues)
         {
             if (!Fleet.Serving(model).Contains(replica))
                 continue;
-            var candidate = line.FirstOrDefault(waiter => waiter.Request.Accepts(replica));
+            var candidate = queue.FirstOrDefault(waiter => waiter.Request.Accepts(replica));
             if (candidate is not null && (next is null || Waiter.ByArrival.Compare(candidate, next) < 0))
                 next = candidate;
         }
@@ -228,13 +241,13 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     }
 
     /// <summary>Starts the ramp of replicas that are new or reachable again.</summary>
-    private void WarmUpNewcomers(TimeSpan now)
+    private void StartRamps(TimeSpan now)
     {
         if (Fleet.Replicas.Count > 0)
             _watchingSince ??= now;
         foreach (var replica in Fleet.Replicas)
         {
-            // While this gateway is new itself, it cannot tell a newcomer from one it had not heard of.
+            // While this gateway is new itself, it cannot tell a new replica from one it has not seen yet.
             var isNew = replica.WasReachable is null && now - _watchingSince >= health.SlowStart.Duration;
             var isBack = replica is { WasReachable: false, Reachable: true };
             if (isNew || isBack)
@@ -248,7 +261,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
             ? $"model '{model}' is not known here; no model is served now"
             : $"model '{model}' is not known here; served are {string.Join(", ", Fleet.ServedModels.Order(StringComparer.Ordinal).Take(16))}";
 
-    private TimeSpan TakeVirtualPlace(string model, int waiting, TimeSpan now)
+    private TimeSpan RetryAfter(string model, int waiting, TimeSpan now)
     {
         var slots = 0;
         foreach (var replica in Fleet.Serving(model))

@@ -1,15 +1,15 @@
 namespace Skein.Routing.Admission;
 
-/// <summary>Bounds of the line. Immutable.</summary>
+/// <summary>Bounds of the queue. Immutable.</summary>
 public sealed record AdmissionOptions
 {
-    /// <summary>Most waiters per model; a newcomer past it is refused. Default 512, range 0 (never wait) to 1,000,000.</summary>
+    /// <summary>Most waiters per model; a new request past it is refused. Default 512, range 0 (never wait) to 1,000,000.</summary>
     public int QueueLength { get; init; } = 512;
 
     /// <summary>Longest wait for a slot. Default 60 s, range above 0 to 1 h.</summary>
     public TimeSpan QueueTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>Longest wait while no live replica could ever serve the waiter. Default 30 s, range 0 to <see cref="QueueTimeout"/>.</summary>
+    /// <summary>Longest wait while no live replica can serve the waiter. Default 30 s, range 0 to <see cref="QueueTimeout"/>.</summary>
     public TimeSpan NoReplicaTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Name of the balancing policy. Default <see cref="Balancing.BalancingPolicies.Default"/>.</summary>

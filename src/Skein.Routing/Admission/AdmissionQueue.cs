@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Balancing;
 using Skein.Routing.Fleet;
@@ -5,8 +6,8 @@ using Skein.Routing.Fleet;
 namespace Skein.Routing.Admission;
 
 /// <summary>
-/// The one door to the replicas: waits for a turn and returns a leased slot. Strict arrival order per model and priority class; a waiter
-/// is passed only for a slot it cannot use. Thread-safe.
+/// The only way to a replica: waits for a slot and returns it leased. Strict arrival order per model and priority class; a waiter is
+/// overtaken only for a slot it cannot use. Thread-safe.
 /// </summary>
 public sealed class AdmissionQueue : IDisposable
 {
@@ -35,7 +36,7 @@ public sealed class AdmissionQueue : IDisposable
         OnFleetChanged();
     }
 
-    /// <summary>Waiters in all lines.</summary>
+    /// <summary>Waiters in all queues.</summary>
     public int Waiting
     {
         get
@@ -45,19 +46,19 @@ public sealed class AdmissionQueue : IDisposable
         }
     }
 
-    /// <summary>Leases out now: equals the attempts running.</summary>
+    /// <summary>Leases now: equals the running attempts.</summary>
     public int Leased => Volatile.Read(ref _leased);
 
     /// <summary>The queue's clock.</summary>
     internal TimeSpan Now => _time.GetElapsedTime(_origin);
 
     /// <summary>Waits for a slot and reserves it.</summary>
-    /// <exception cref="AdmissionException">There will be none, or not in time.</exception>
-    /// <exception cref="OperationCanceledException">The caller went away: it left the line at once.</exception>
+    /// <exception cref="FaultException">There will be none, or not in time.</exception>
+    /// <exception cref="OperationCanceledException">The caller went away; it has left the queue.</exception>
     public ValueTask<ReplicaLease> AcquireAsync(AdmissionRequest request, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        ServeTheLine();
+        ServeWaiters();
         lock (_gate)
         {
             var now = Now;
@@ -73,10 +74,10 @@ public sealed class AdmissionQueue : IDisposable
         }
     }
 
-    /// <summary>Reserves a slot that nobody waits for; null when there is none.</summary>
+    /// <summary>Reserves a slot that no waiter can use; null when there is none.</summary>
     internal ReplicaLease? TryAcquire(AdmissionRequest request)
     {
-        ServeTheLine();
+        ServeWaiters();
         lock (_gate)
         {
             var now = Now;
@@ -84,18 +85,18 @@ public sealed class AdmissionQueue : IDisposable
         }
     }
 
-    /// <summary>Takes in a replica's report of its load.</summary>
+    /// <summary>Uses a replica's load report from a stream.</summary>
     public void Report(Replica replica, LoadReport report) => Change(now => _core.Report(replica, report, now));
 
-    /// <summary>Takes in what replicas told everybody; each replaces older news of its replica, whatever way that came.</summary>
-    public void Report(IReadOnlyList<RunningReport> news) => Change(now =>
+    /// <summary>Uses beacons of replicas; each replaces an older report of its replica, whether beacon or load report.</summary>
+    public void Report(IReadOnlyList<RunningReport> beacons) => Change(now =>
     {
-        foreach (var one in news)
-            AdmissionCore.Report(one.Replica, one.Running, _time.GetElapsedTime(_origin, one.ReceivedAt));
+        foreach (var beacon in beacons)
+            AdmissionCore.Report(beacon.Replica, beacon.Running, _time.GetElapsedTime(_origin, beacon.ReceivedAt));
     });
 
-    /// <summary>Takes in that a replica keeps a slot for this gateway: the oldest waiter that can use it gets it.</summary>
-    /// <returns>False when nobody here has a use for it.</returns>
+    /// <summary>A replica keeps a slot for this gateway: the oldest waiter that can use it gets it.</summary>
+    /// <returns>False when no waiter can use it.</returns>
     public bool TakeOffer(Replica replica)
     {
         Change(_ => AdmissionCore.Offer(replica));
@@ -103,21 +104,21 @@ public sealed class AdmissionQueue : IDisposable
             return _core.EndOffer(replica, Now);
     }
 
-    /// <summary>Waiters in the line of one model.</summary>
+    /// <summary>Waiters in the queue of one model.</summary>
     public int WaitingFor(string model)
     {
         lock (_gate)
             return _core.WaitingFor(model);
     }
 
-    /// <summary>When a caller may come back whom this gateway refuses for a bound of its own. Each call takes a place: times spread.</summary>
+    /// <summary>When a caller may come back that this gateway refuses for its own bounds. Each call takes a place, so that times spread.</summary>
     public TimeSpan RetryAfter()
     {
         lock (_gate)
             return _core.TakePlaceBehindAll(Leased, Now);
     }
 
-    /// <summary>How it stands with all live replicas.</summary>
+    /// <summary>State of the breakers of all live replicas.</summary>
     public IReadOnlyList<BreakerStatus> Breakers()
     {
         lock (_gate)
@@ -138,12 +139,12 @@ public sealed class AdmissionQueue : IDisposable
         _tick.Dispose();
     }
 
-    internal void Release(ReplicaLease lease, LeaseOutcome outcome, LoadReport? report)
+    internal void Release(ReplicaLease lease, Fault? fault, LoadReport? report)
     {
         Interlocked.Decrement(ref _leased);
         Change(now =>
         {
-            _core.Release(lease.Reservation, now - lease.GrantedAt, outcome, now);
+            _core.Release(lease.Reservation, now - lease.GrantedAt, fault, now);
             if (report is not null)
                 _core.Report(lease.Replica, report, now);
         });
@@ -161,8 +162,8 @@ public sealed class AdmissionQueue : IDisposable
         var lease = await waiter.Completion.Task;
         if (cancellationToken.IsCancellationRequested)
         {
-            // Served and cancelled at the same moment: the slot goes to the next in line.
-            lease.Release(LeaseOutcome.Cancelled);
+            // Served and cancelled at the same moment: the slot goes to the next waiter.
+            lease.Release(Fault.Cancelled);
             throw new OperationCanceledException(cancellationToken);
         }
         return lease;
@@ -178,14 +179,14 @@ public sealed class AdmissionQueue : IDisposable
 
     private void OnTick() => Change(_ => _tickArmed = false);
 
-    /// <summary>Those who came before get what has become free meanwhile, before a newcomer looks.</summary>
-    private void ServeTheLine()
+    /// <summary>Waiters get the slots that became free by time, before a new request looks.</summary>
+    private void ServeWaiters()
     {
         if (Waiting > 0)
             Change(static _ => { });
     }
 
-    /// <summary>The one way in which slots come free: change, hand out, then tell the served outside of the lock.</summary>
+    /// <summary>Every change that may free slots: change, hand the slots out, then complete the served waiters outside of the lock.</summary>
     private void Change(Action<TimeSpan> change)
     {
         var grants = new List<(Waiter Waiter, Reservation Slot)>();
@@ -207,7 +208,7 @@ public sealed class AdmissionQueue : IDisposable
 
     private void OnDeadline(Waiter waiter)
     {
-        AdmissionException refusal;
+        FaultException refusal;
         lock (_gate)
         {
             var now = Now;

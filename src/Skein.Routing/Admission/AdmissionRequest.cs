@@ -2,13 +2,13 @@ using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Admission;
 
-/// <summary>Place in the line: priority class first, then arrival, then choice. A displaced session keeps the place it once had.</summary>
+/// <summary>Place in the queue: by priority class, then arrival, then choice. A displaced session keeps its place.</summary>
 /// <param name="Priority">Lower is sooner.</param>
 /// <param name="Sequence">Rising number of the session's arrival at this gateway; unique.</param>
 /// <param name="Choice">Which of the session's choices.</param>
 public readonly record struct Arrival(int Priority, long Sequence, int Choice)
 {
-    /// <summary>When it came, on the queue's clock; null: not known, its place counts from when it joined the line.</summary>
+    /// <summary>When the session arrived, on the queue's clock; null: its wait counts from when it joined the queue.</summary>
     public TimeSpan? At { get; init; }
 
     /// <summary>Negative when <paramref name="left"/> is ahead of <paramref name="right"/>.</summary>
@@ -18,60 +18,40 @@ public readonly record struct Arrival(int Priority, long Sequence, int Choice)
         : left.Choice.CompareTo(right.Choice);
 }
 
-/// <summary>What an attempt needs. Immutable.</summary>
-/// <param name="Model">Model to be served.</param>
-/// <param name="Arrival">Place in the line; unique among waiters.</param>
-/// <param name="Displaced">True for a session that lost its replica: the bound on the line's length does not apply to it.</param>
-/// <param name="WaitingSince">When it first asked and was sent away by a full replica, on the queue's clock; null: it asks for the first time.</param>
-/// <param name="Fingerprint">Only replicas whose model has this fingerprint (or an unknown one); empty: any.</param>
-/// <param name="Excluded">Lives that failed this session: not asked again.</param>
+/// <summary>What an attempt needs of a replica. Immutable.</summary>
+/// <param name="Model">The model it must serve.</param>
+/// <param name="Arrival">Place in the queue; unique among waiters.</param>
+/// <param name="Displaced">True for a session that lost its replica: the bound on the queue's length does not apply to it.</param>
+/// <param name="WaitingSince">When the request first asked, if a full replica refused it, on the queue's clock; null: it asks for the first time.</param>
+/// <param name="Fingerprint">Only replicas whose model has this fingerprint, or an unknown one; empty: any.</param>
+/// <param name="Excluded">Replicas that failed this session: not picked again.</param>
 public sealed record AdmissionRequest(string Model, Arrival Arrival, bool Displaced, TimeSpan? WaitingSince, string Fingerprint, IReadOnlyCollection<ReplicaId> Excluded)
 {
-    /// <summary>Lives that failed this session too, but before it had its newest tokens from others: asked when nobody else could serve it. Default none.</summary>
+    /// <summary>Replicas that failed this session before it received its last token: picked only when no other replica can serve it. Default none.</summary>
     public IReadOnlyCollection<ReplicaId> LastResort { get; init; } = [];
 
-    /// <summary>A replica with another fingerprint will do where none with this one has a free slot. Default false.</summary>
+    /// <summary>A replica with another fingerprint may be picked if none with this one has a free slot. Default false.</summary>
     public bool TakesOtherFingerprints { get; init; }
+
+    /// <summary>Key by which the client marks requests that belong together, for the balancing policy; empty if it gave none.</summary>
+    public string SessionKey { get; init; } = "";
+
+    /// <summary>Hashes of the prompt's prefix blocks, for the balancing policy. Default empty.</summary>
+    public ReadOnlyMemory<ulong> PrefixHashes { get; init; }
 
     internal bool Accepts(Replica replica) =>
         !Names(Excluded, replica) && !Names(LastResort, replica) && HasUsableFingerprint(replica);
 
     internal bool AcceptsAsLastResort(Replica replica) => Names(LastResort, replica) && HasUsableFingerprint(replica);
 
-    /// <summary>Of those that it accepts, these are picked from while they have a free slot.</summary>
+    /// <summary>Of the accepted replicas, these are picked from while they have a free slot.</summary>
     internal bool Prefers(Replica replica) => !TakesOtherFingerprints || HasFingerprint(replica);
 
-    private static bool Names(IReadOnlyCollection<ReplicaId> lives, Replica replica) => lives.Count > 0 && lives.Contains(replica.Id);
+    private static bool Names(IReadOnlyCollection<ReplicaId> replicas, Replica replica) => replicas.Count > 0 && replicas.Contains(replica.Id);
 
     private bool HasUsableFingerprint(Replica replica) => TakesOtherFingerprints || HasFingerprint(replica);
 
     private bool HasFingerprint(Replica replica) =>
         Fingerprint.Length == 0 || replica.Description.FingerprintOf(Model) is not { Length: > 0 } its
         || string.Equals(Fingerprint, its, StringComparison.Ordinal);
-}
-
-/// <summary>Why a request got no slot.</summary>
-public enum AdmissionRefusal
-{
-    /// <summary>The line is at its bound.</summary>
-    QueueFull,
-
-    /// <summary>No slot came free in time.</summary>
-    QueueTimeout,
-
-    /// <summary>No live replica could serve it, and none came in time.</summary>
-    NoReplica,
-
-    /// <summary>No member ever offered the model.</summary>
-    ModelNotFound,
-}
-
-/// <summary>The request got no slot.</summary>
-public sealed class AdmissionException(AdmissionRefusal refusal, string message, TimeSpan? retryAfter = null) : Exception(message)
-{
-    /// <summary>Why.</summary>
-    public AdmissionRefusal Refusal { get; } = refusal;
-
-    /// <summary>When asking again may help; null where it never will.</summary>
-    public TimeSpan? RetryAfter { get; } = retryAfter;
 }

@@ -1,20 +1,21 @@
+using Skein.Protocol;
 using Skein.Routing.Fleet;
 using Skein.Routing.Health;
 
 namespace Skein.Routing.Admission;
 
 /// <summary>
-/// Opens breakers as far as every model can spare the replica. Where too many are open (one more failed, or healthy ones left), those that
-/// have been out the longest serve again. Not thread-safe; used under the admission lock.
+/// Opens breakers as long as every model can spare the replica. If too many are open (one more failed, or healthy replicas left), the
+/// replicas that have been ejected longest serve again. Not thread-safe; used under the admission lock.
 /// </summary>
 internal sealed class Ejections(BreakerOptions options)
 {
     private long _openings;
 
-    /// <summary>Takes in how an attempt ended.</summary>
-    public void Ended(Replica replica, int epoch, LeaseOutcome outcome, FleetSnapshot fleet, TimeSpan now)
+    /// <summary>An attempt ended.</summary>
+    public void Ended(Replica replica, int epoch, Fault? fault, FleetSnapshot fleet, TimeSpan now)
     {
-        switch (replica.Breaker.End(epoch, EvidenceOf(outcome), now))
+        switch (replica.Breaker.End(epoch, fault, now))
         {
             case BreakerVerdict.ShouldOpen when CanSpare(replica, fleet):
                 replica.Breaker.Open(++_openings, now);
@@ -27,7 +28,7 @@ internal sealed class Ejections(BreakerOptions options)
         }
     }
 
-    /// <summary>Puts back what the fleet cannot spare any more. To be called whenever the fleet has changed.</summary>
+    /// <summary>Puts back the replicas that the fleet cannot spare any more. Called whenever the fleet has changed.</summary>
     public void SpareTheNeeded(FleetSnapshot fleet, TimeSpan now)
     {
         if (!AnyEjected(fleet.Replicas))
@@ -35,7 +36,7 @@ internal sealed class Ejections(BreakerOptions options)
         foreach (var model in fleet.ServedModels)
         {
             var serving = fleet.Serving(model);
-            while (LongestOut(serving, out var ejected) is { } replica && ejected > MostEjected(serving))
+            while (LongestEjected(serving, out var ejected) is { } replica && ejected > MostEjected(serving))
             {
                 replica.Breaker.Spare();
                 replica.SlowStart.Begin(now);
@@ -71,7 +72,7 @@ internal sealed class Ejections(BreakerOptions options)
         return false;
     }
 
-    private static Replica? LongestOut(ReadOnlySpan<Replica> serving, out int ejected)
+    private static Replica? LongestEjected(ReadOnlySpan<Replica> serving, out int ejected)
     {
         ejected = 0;
         Replica? longest = null;
@@ -85,11 +86,4 @@ internal sealed class Ejections(BreakerOptions options)
         }
         return longest;
     }
-
-    private static Evidence EvidenceOf(LeaseOutcome outcome) => outcome switch
-    {
-        LeaseOutcome.Finished => Evidence.Good,
-        LeaseOutcome.EngineFailed => Evidence.Bad,
-        _ => Evidence.None,
-    };
 }

@@ -1,34 +1,13 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Admission;
 
-/// <summary>How the attempt that held a lease ended.</summary>
-public enum LeaseOutcome
-{
-    /// <summary>With a finish frame.</summary>
-    Finished,
-
-    /// <summary>By a fault that tells nothing of the engine: the connection broke, the replica drains.</summary>
-    Faulted,
-
-    /// <summary>By a fault of the engine: it failed, fell silent, ended without a finish, or broke the protocol. Opens breakers.</summary>
-    EngineFailed,
-
-    /// <summary>The replica had no slot for it: nothing ran.</summary>
-    Refused,
-
-    /// <summary>Another replica was far faster: it had the first token sooner, or took the stream over.</summary>
-    TooSlow,
-
-    /// <summary>By the client, the deadline, or an error of the request.</summary>
-    Cancelled,
-}
-
-/// <summary>A slot that was taken, before and under its lease.</summary>
-/// <param name="Replica">Whose slot it is.</param>
-/// <param name="Epoch">The breaker's when it was taken.</param>
-/// <param name="NextSince">Since when the next in line for a slot there waits, on the queue's clock; null: nobody does.</param>
+/// <summary>A reserved slot.</summary>
+/// <param name="Replica">The replica.</param>
+/// <param name="Epoch">Epoch of its breaker at the reservation.</param>
+/// <param name="NextSince">Since when the next waiter for a slot there waits, on the queue's clock; null: there is none.</param>
 internal readonly record struct Reservation(Replica Replica, int Epoch, TimeSpan? NextSince = null);
 
 /// <summary>One reserved slot of one replica, held by one attempt. Released exactly once; later releases do nothing. Thread-safe.</summary>
@@ -49,18 +28,18 @@ public sealed class ReplicaLease : IDisposable
     /// <summary>The replica whose slot it is.</summary>
     public Replica Replica => Reservation.Replica;
 
-    /// <summary>When the request that got it first asked, on the queue's clock: to be handed on when the replica refuses.</summary>
+    /// <summary>When the request first asked, on the queue's clock: <see cref="AdmissionRequest.WaitingSince"/> after the replica refused it.</summary>
     public TimeSpan AskedAt { get; }
 
-    /// <summary>Since when its request has its place in line, on the queue's clock.</summary>
+    /// <summary>Since when its request has its place in the queue, on the queue's clock.</summary>
     internal TimeSpan WaitingSince { get; }
 
     internal Reservation Reservation { get; }
 
     internal TimeSpan GrantedAt { get; }
 
-    /// <summary>Tells the replica, which may be asked by other gateways too, of this one's line: who has waited longest gets its next free slot.</summary>
-    internal void TellOfLine(GenerateRequest request)
+    /// <summary>Describes this gateway's queue to the replica, which offers its next free slot to the gateway with the oldest waiter.</summary>
+    internal void DescribeQueue(GenerateRequest request)
     {
         request.WaitedMs = Age(WaitingSince);
         if (Reservation.NextSince is { } next)
@@ -72,14 +51,14 @@ public sealed class ReplicaLease : IDisposable
     private uint Age(TimeSpan since) => (uint)Math.Clamp((GrantedAt - since).TotalMilliseconds, 0, uint.MaxValue);
 
     /// <summary>Gives the slot back.</summary>
-    /// <param name="outcome">How the attempt ended.</param>
-    /// <param name="report">The replica's newest load report, if one came with the end: taken in before the slot is offered again.</param>
-    public void Release(LeaseOutcome outcome, LoadReport? report = null)
+    /// <param name="fault">How the attempt ended; null: with a finish frame.</param>
+    /// <param name="report">The replica's newest load report, if one came with the end: used before the slot is offered again.</param>
+    public void Release(Fault? fault, LoadReport? report = null)
     {
         if (Interlocked.Exchange(ref _released, 1) == 0)
-            _owner.Release(this, outcome, report);
+            _owner.Release(this, fault, report);
     }
 
-    /// <summary>Releases as <see cref="LeaseOutcome.Cancelled"/>, unless released before.</summary>
-    public void Dispose() => Release(LeaseOutcome.Cancelled);
+    /// <summary>Releases as <see cref="Fault.Cancelled"/>, unless released before.</summary>
+    public void Dispose() => Release(Fault.Cancelled);
 }

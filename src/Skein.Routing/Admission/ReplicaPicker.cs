@@ -3,13 +3,13 @@ using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Admission;
 
-/// <summary>Who could use a model's free slots.</summary>
+/// <summary>Which requests could use a model's free slots.</summary>
 internal enum FreeFor
 {
-    /// <summary>There are none.</summary>
+    /// <summary>None: no slot is free.</summary>
     Nobody,
 
-    /// <summary>They are at ejected replicas: for displaced sessions that have nobody else.</summary>
+    /// <summary>Only displaced sessions that have no other replica: the slots are at ejected replicas.</summary>
     Displaced,
 
     /// <summary>Any request that accepts the replica.</summary>
@@ -17,8 +17,8 @@ internal enum FreeFor
 }
 
 /// <summary>
-/// Which replica of a model takes a request: one in good standing, else a suspected one, else, for a session that lost all others, an
-/// ejected one, else one that failed it long before: a replica that may fail is better than a stream that surely does. Not thread-safe; used
+/// Picks the replica for a request: one in good standing, else a suspected one; for a session that lost all others an ejected one, and last
+/// one that failed this session long before. A replica that may fail is better than a stream that is lost for certain. Not thread-safe; used
 /// under the admission lock.
 /// </summary>
 internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource random)
@@ -32,7 +32,7 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
         Ejected,
     }
 
-    /// <summary>The replica to take; null where none has a free slot for the request.</summary>
+    /// <summary>The replica to take; null if none has a free slot for the request.</summary>
     public Replica? Pick(ReadOnlySpan<Replica> serving, AdmissionRequest request, TimeSpan now)
     {
         if (_candidates.Length < serving.Length)
@@ -40,14 +40,21 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
         var count = Gather(serving, request, now, isLastResort: false);
         if (count == 0 && request.LastResort.Count > 0 && !CanServe(serving, request, isLastResort: false))
             count = Gather(serving, request, now, isLastResort: true);
-        return count == 0 ? null : _candidates[policy.Pick(_candidates.AsSpan(0, count), random)].Replica;
+        if (count == 0)
+            return null;
+        var context = new PickContext
+        {
+            Candidates = _candidates.AsSpan(0, count), Random = random, Model = request.Model,
+            SessionKey = request.SessionKey, PrefixHashes = request.PrefixHashes.Span,
+        };
+        return _candidates[policy.Pick(in context)].Replica;
     }
 
     /// <summary>True when a replica could take the request, once it has a free slot.</summary>
     public static bool CanServe(ReadOnlySpan<Replica> serving, AdmissionRequest request) =>
         CanServe(serving, request, isLastResort: false) || CanServe(serving, request, isLastResort: true);
 
-    /// <summary>For whom there are free slots, as far as known.</summary>
+    /// <summary>Which requests could use the slots that are free, as far as known.</summary>
     public static FreeFor FreeSlots(ReadOnlySpan<Replica> serving, TimeSpan now)
     {
         var free = FreeFor.Nobody;
@@ -62,7 +69,7 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
         return free;
     }
 
-    /// <summary>True when a slot may come free without any event: an estimate fades, an open breaker becomes half-open.</summary>
+    /// <summary>True when a slot may become free without any event: an estimate decays, an open breaker becomes half-open.</summary>
     public static bool WaitsForTime(ReadOnlySpan<Replica> serving, TimeSpan now)
     {
         foreach (var replica in serving)

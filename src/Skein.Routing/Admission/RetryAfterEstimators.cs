@@ -1,29 +1,29 @@
 namespace Skein.Routing.Admission;
 
-/// <summary>The virtual line of each model, and the one of the whole gateway. Used under the admission lock.</summary>
+/// <summary>The estimator of each model, and the one of the whole gateway. Used under the admission lock.</summary>
 internal sealed class RetryAfterEstimators
 {
     private const int MostModels = 4096;
 
     private readonly Dictionary<string, RetryAfterEstimator> _ofModels = new(StringComparer.Ordinal);
 
-    /// <summary>The line of those whom the gateway itself refuses.</summary>
+    /// <summary>For callers that the gateway refuses for its own bounds.</summary>
     public RetryAfterEstimator OfGateway { get; } = new();
 
-    /// <summary>The line of one model.</summary>
+    /// <summary>For callers that wait for one model.</summary>
     public RetryAfterEstimator Of(string model)
     {
-        if (!_ofModels.TryGetValue(model, out var line))
+        if (!_ofModels.TryGetValue(model, out var estimator))
         {
-            // Bounded by what the fleet knows: a made-up name never gets here.
+            // Only models that the fleet knows get here.
             if (_ofModels.Count >= MostModels)
                 _ofModels.Clear();
-            _ofModels[model] = line = new RetryAfterEstimator();
+            _ofModels[model] = estimator = new RetryAfterEstimator();
         }
-        return line;
+        return estimator;
     }
 
-    /// <summary>Takes in how long a slot was held, for all lines that it served.</summary>
+    /// <summary>Adds the time for which a slot was leased, for all models that it serves.</summary>
     public void Observe(IReadOnlyList<string> models, TimeSpan held)
     {
         OfGateway.Observe(held);

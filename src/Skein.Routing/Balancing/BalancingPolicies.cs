@@ -10,15 +10,25 @@ public sealed class BalancingPolicies
 
     private readonly FrozenDictionary<string, IBalancingPolicy> _byName;
 
-    /// <summary>Indexes the registered policies, those of other assemblies included.</summary>
-    public BalancingPolicies(IEnumerable<IBalancingPolicy> policies) =>
-        _byName = policies.ToFrozenDictionary(policy => policy.Name, StringComparer.Ordinal);
+    /// <summary>Indexes the registered policies, including those of other assemblies.</summary>
+    /// <exception cref="ArgumentException">Two policies have the same name.</exception>
+    public BalancingPolicies(IEnumerable<IBalancingPolicy> policies)
+    {
+        var byName = policies.ToLookup(policy => policy.Name, StringComparer.Ordinal);
+        if (byName.FirstOrDefault(same => same.Count() > 1) is { } twice)
+            throw new ArgumentException($"balancing policy '{twice.Key}' is registered {twice.Count()} times; allowed: once");
+        _byName = byName.ToFrozenDictionary(policy => policy.Key, policy => policy.First(), StringComparer.Ordinal);
+    }
 
-    /// <summary>The policies that come with Skein.</summary>
-    public static IReadOnlyList<IBalancingPolicy> BuiltIn { get; } = [new WeightedLeastConnections(), new PowerOfTwoChoices()];
+    /// <summary>The policies that come with Skein: a new one is one file and one line here.</summary>
+    public static IReadOnlyList<IBalancingPolicy> BuiltIn { get; } =
+    [
+        new WeightedLeastConnections(),
+        new PowerOfTwoChoices(),
+    ];
 
     /// <summary>Finds a policy.</summary>
-    /// <exception cref="ArgumentException">The name is unknown; the message says which are known.</exception>
+    /// <exception cref="ArgumentException">The name is unknown; the message lists the known names.</exception>
     public IBalancingPolicy Get(string name) =>
         _byName.TryGetValue(name, out var policy)
             ? policy

@@ -1,12 +1,13 @@
 namespace Skein.Routing.Balancing;
 
-/// <summary>The replica with the lowest (load + 1) / weight; ties at random, so that several gateways do not herd.</summary>
+/// <summary>The replica with the lowest (load + 1) / weight. Ties are broken at random, so that several gateways do not herd.</summary>
 internal sealed class WeightedLeastConnections : IBalancingPolicy
 {
     public string Name => BalancingPolicies.Default;
 
-    public int Pick(ReadOnlySpan<BalancingCandidate> candidates, IRandomSource random)
+    public int Pick(in PickContext context)
     {
+        var candidates = context.Candidates;
         var best = 0;
         var bestScore = candidates[0].Score;
         var ties = 1;
@@ -17,9 +18,9 @@ internal sealed class WeightedLeastConnections : IBalancingPolicy
             {
                 (best, bestScore, ties) = (i, score, 1);
             }
-            else if (score == bestScore && random.Next(++ties) == 0)
+            else if (score == bestScore && context.Random.Next(++ties) == 0)
             {
-                // Reservoir sampling: each of the tied ones is kept with the same chance.
+                // Reservoir sampling: each of the tied ones is kept with the same probability.
                 best = i;
             }
         }

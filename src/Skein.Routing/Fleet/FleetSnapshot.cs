@@ -31,12 +31,12 @@ public sealed class FleetSnapshot
     /// <summary>Models that are served now.</summary>
     public IReadOnlyList<string> ServedModels => _byModel.Keys;
 
-    /// <summary>Models that any member, dead ones included, ever offered.</summary>
+    /// <summary>Models that any member, including dead ones, ever offered.</summary>
     public IReadOnlyCollection<string> KnownModels => _knownModels;
 
     /// <summary>Live replicas that serve a model.</summary>
     public ReadOnlySpan<Replica> Serving(string model) => _byModel.TryGetValue(model, out var replicas) ? replicas : [];
 
-    /// <summary>True when the model may come back: it was offered once, or the view is not whole yet.</summary>
+    /// <summary>True when the model may be served later: it was offered before, or the view is not complete yet.</summary>
     public bool MayServe(string model) => !Complete || _knownModels.Contains(model);
 }

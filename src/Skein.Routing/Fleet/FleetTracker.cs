@@ -3,17 +3,18 @@ using Skein.Routing.Health;
 namespace Skein.Routing.Fleet;
 
 /// <summary>
-/// Turns the views of a source into snapshots, keeping each replica's run-time side for as long as that life is in view. Thread-safe.
+/// Turns the views of a source into snapshots. A replica's run-time side is kept as long as its generation is in view. Thread-safe.
 /// </summary>
 public sealed class FleetTracker : IDisposable
 {
     private readonly IFleetSource _source;
     private readonly Lock _gate = new();
     private Dictionary<ReplicaId, Replica> _replicas = [];
+    private FleetView? _view;
     private volatile FleetSnapshot _current = FleetSnapshot.Empty;
 
     /// <summary>Starts to follow a source.</summary>
-    /// <param name="source">Who is there.</param>
+    /// <param name="source">The replicas.</param>
     /// <param name="health">How replicas that fail or are new are treated; null: the defaults.</param>
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
     public FleetTracker(IFleetSource source, HealthOptions? health = null)
@@ -25,10 +26,10 @@ public sealed class FleetTracker : IDisposable
         Refresh();
     }
 
-    /// <summary>Raised after <see cref="Current"/> was replaced, or a replica's reachability changed.</summary>
+    /// <summary>Raised after <see cref="Current"/> was replaced because something differs, or a replica's reachability changed.</summary>
     public event Action? Changed;
 
-    /// <summary>Raised once when a replica's connection broke, for those who can find out more (membership).</summary>
+    /// <summary>Raised once when the connection to a replica broke, so that membership can probe it.</summary>
     public event Action<Replica>? ConnectionBroken;
 
     /// <summary>How replicas that fail or are new are treated.</summary>
@@ -65,6 +66,9 @@ public sealed class FleetTracker : IDisposable
         lock (_gate)
         {
             var view = _source.Current;
+            if (_view is not null && view.IsSameAs(_view))
+                return;
+            _view = view;
             var next = new Dictionary<ReplicaId, Replica>(view.Replicas.Count);
             foreach (var description in view.Replicas)
             {

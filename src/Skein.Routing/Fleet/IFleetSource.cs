@@ -1,6 +1,6 @@
 namespace Skein.Routing.Fleet;
 
-/// <summary>Tells which replicas there are: adapted from members, from a static list, or from DNS. Thread-safe.</summary>
+/// <summary>Provides the replicas: adapted from members of the group, from a static list, or from DNS. Thread-safe.</summary>
 public interface IFleetSource
 {
     /// <summary>The newest view.</summary>
@@ -10,12 +10,25 @@ public interface IFleetSource
     event Action? Changed;
 }
 
-/// <summary>The replicas that can be asked, and what else is known of models. Immutable.</summary>
-/// <param name="Replicas">Live replicas, draining and suspected ones included; one life per name.</param>
-/// <param name="KnownModels">Models that any member, dead or restarting ones included, ever offered.</param>
-/// <param name="Complete">False while the view is still being gathered: nothing can be called unknown then.</param>
+/// <summary>The replicas that can be asked, and the models that are known. Immutable.</summary>
+/// <param name="Replicas">Live replicas, including draining and suspected ones; one generation per name.</param>
+/// <param name="KnownModels">Models that any member, including dead and restarting ones, ever offered.</param>
+/// <param name="Complete">False while the view is still being gathered: no model can be called unknown then.</param>
 public sealed record FleetView(IReadOnlyList<ReplicaDescription> Replicas, IReadOnlyCollection<string> KnownModels, bool Complete)
 {
     /// <summary>Nothing is known yet.</summary>
     public static FleetView Empty { get; } = new([], [], Complete: false);
+
+    /// <summary>True when the other view says the same.</summary>
+    public bool IsSameAs(FleetView other)
+    {
+        if (Complete != other.Complete || Replicas.Count != other.Replicas.Count)
+            return false;
+        for (var i = 0; i < Replicas.Count; i++)
+        {
+            if (!Replicas[i].IsSameAs(other.Replicas[i]))
+                return false;
+        }
+        return ReferenceEquals(KnownModels, other.KnownModels) || KnownModels.SequenceEqual(other.KnownModels, StringComparer.Ordinal);
+    }
 }

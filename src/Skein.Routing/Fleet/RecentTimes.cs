@@ -3,24 +3,27 @@ using System.Numerics;
 namespace Skein.Routing.Fleet;
 
 /// <summary>
-/// How long something took, the last few thousand times: counts in buckets that are a quarter of an octave wide, all halved now and then so that old ones
-/// fade. To add one costs a shift and an increment. Thread-safe: writers that meet may lose a count, which a percentile does not mind.
+/// A percentile of the last few thousand durations: counts in buckets a quarter of an octave wide, all halved now and then so that old ones
+/// fade. Adding one costs a shift and two interlocked increments. Thread-safe.
 /// </summary>
 internal sealed class RecentTimes
 {
-    /// <summary>Times after which all counts are halved.</summary>
+    /// <summary>Durations after which all counts are halved.</summary>
     internal const int MostKept = 4096;
 
     private const long TicksPerUnit = TimeSpan.TicksPerMillisecond / 4;
     private const int BucketsPerOctave = 4;
 
-    /// <summary>From 1 ms to 4.4 minutes; the first takes all that is shorter, the last all that is longer.</summary>
+    /// <summary>From 1 ms to 4.4 minutes; the first bucket takes everything shorter, the last everything longer.</summary>
     private const int Buckets = 1 + (18 * BucketsPerOctave);
 
     private readonly int[] _counts = new int[Buckets];
     private int _added;
 
-    /// <summary>99th percentile: the upper end of its bucket, so at most a quarter too long. The longest of fewer than 100; zero while there are none.</summary>
+    /// <summary>Durations that count now.</summary>
+    internal int Count => _counts.Sum();
+
+    /// <summary>99th percentile: the upper end of its bucket, so at most a quarter too long. The longest of fewer than 100; zero if there are none.</summary>
     public TimeSpan P99
     {
         get
@@ -41,12 +44,13 @@ internal sealed class RecentTimes
 
     public void Add(TimeSpan time)
     {
-        _counts[BucketOf(time)]++;
-        if (++_added < MostKept)
+        Interlocked.Increment(ref _counts[BucketOf(time)]);
+        // Exactly one writer reaches the bound and halves.
+        if (Interlocked.Increment(ref _added) != MostKept)
             return;
-        _added = MostKept / 2;
         for (var bucket = 0; bucket < Buckets; bucket++)
-            _counts[bucket] /= 2;
+            Interlocked.Add(ref _counts[bucket], -((Volatile.Read(ref _counts[bucket]) + 1) / 2));
+        Interlocked.Add(ref _added, -(MostKept / 2));
     }
 
     private static int BucketOf(TimeSpan time)

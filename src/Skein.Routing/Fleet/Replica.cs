@@ -4,26 +4,26 @@ using Skein.Routing.Health;
 namespace Skein.Routing.Fleet;
 
 /// <summary>
-/// The run-time side of one life of a replica: what is leased on it here, and what is known of the load others put there. It outlives
-/// changes of the description. Counters are written under the admission lock only; reads from elsewhere (metrics) may be one step old.
+/// The run-time side of one generation of a replica: the slots this gateway leases on it, and the load that others put there. It outlives
+/// changes of the description. Counters are written under the admission lock only; other readers (metrics) may see the previous value.
 /// </summary>
 public sealed class Replica
 {
     private static readonly TimeSpan RefusalPause = TimeSpan.FromMilliseconds(50);
 
     /// <summary>
-    /// How long beacons alone keep requests away from a full replica. After it one asks, full or not: a replica that others refill at once
-    /// never looks free from outside, and it can only be fair to those who ask.
+    /// How long reports of load alone keep requests away from a full replica. After it one request is sent anyway: a replica that other
+    /// gateways refill at once never looks free from outside, and it can share fairly only with gateways that ask.
     /// </summary>
-    private static readonly TimeSpan HearsayLimit = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ReportedFullLimit = TimeSpan.FromSeconds(5);
 
-    /// <summary>The same of a replica that does not know that anybody waits here: until it was asked it offers nothing.</summary>
-    private static readonly TimeSpan UnknownLimit = TimeSpan.FromMilliseconds(250);
+    /// <summary>The same for a replica that does not know that requests wait here: it offers nothing until it is asked.</summary>
+    private static readonly TimeSpan UnknownHereLimit = TimeSpan.FromMilliseconds(250);
 
     private volatile ReplicaDescription _description;
     private volatile bool _reachable = true;
     private int _leased;
-    private ExternalLoad _others;
+    private ExternalLoad _externalLoad;
     private Slowness _slowness;
     private TimeSpan? _askAgainAt;
     private bool _isOffered;
@@ -41,17 +41,19 @@ public sealed class Replica
         SlowStart = new SlowStart(health.SlowStart);
     }
 
-    /// <summary>Name and life.</summary>
+    /// <summary>Name and generation.</summary>
     public ReplicaId Id => _description.Id;
 
-    /// <summary>What the source says of it now.</summary>
+    /// <summary>The source's newest description.</summary>
     public ReplicaDescription Description
     {
         get => _description;
         internal set
         {
-            // Whoever changed it knows more of the drain than a report that no request will ever renew.
-            _drainReported = false;
+            // Only a change that the replica itself published overrides its own drain report: gossip may be older than the report.
+            var before = _description;
+            if (value.MetadataVersion != before.MetadataVersion || (value.Draining, value.HandOver) != (before.Draining, before.HandOver))
+                _drainReported = false;
             _description = value;
         }
     }
@@ -59,56 +61,56 @@ public sealed class Replica
     /// <summary>Slots leased by this gateway.</summary>
     public int Leased => Volatile.Read(ref _leased);
 
-    /// <summary>False from a broken connection until it answers again.</summary>
+    /// <summary>False from a broken connection until the replica answers again.</summary>
     public bool Reachable
     {
         get => _reachable;
         internal set => _reachable = value;
     }
 
-    /// <summary>How fast it lately was.</summary>
+    /// <summary>How fast it was lately.</summary>
     internal ReplicaPace Pace { get; } = new();
 
-    /// <summary>Takes no new work, by its description or its own newest report.</summary>
+    /// <summary>Takes no new work, according to its description or its own newest report.</summary>
     public bool Draining => _drainReported || _description.Draining;
 
     /// <summary>How often its breaker was opened.</summary>
     public long Ejections => Interlocked.Read(ref _ejections);
 
-    /// <summary>What its outcomes say.</summary>
+    /// <summary>Opens when its attempts fail.</summary>
     internal CircuitBreaker Breaker { get; }
 
-    /// <summary>Its ramp after it came, or came back.</summary>
+    /// <summary>The ramp of its weight after it appeared or returned.</summary>
     internal SlowStart SlowStart { get; }
 
     /// <summary>Whether it was reachable when admission last looked; null before the first look.</summary>
     internal bool? WasReachable { get; set; }
 
-    /// <summary>Can be talked to, and takes new work.</summary>
+    /// <summary>Reachable, and takes new work.</summary>
     internal bool TakesWork => Reachable && !Draining;
 
     /// <summary>Slots in use by others, as far as known.</summary>
-    /// <param name="now">Time since the admission queue was made.</param>
-    internal double ExternalLoad(TimeSpan now) => _others.At(now);
+    /// <param name="now">Time since the admission queue was created.</param>
+    internal double ExternalLoad(TimeSpan now) => _externalLoad.At(now);
 
-    /// <summary>True when a slot is free as far as this gateway can know.</summary>
+    /// <summary>True when a slot is free, as far as this gateway can know.</summary>
     internal bool HasFreeSlot(TimeSpan now) =>
         _leased < _description.Slots
         && (_isOffered
             || (now >= _closedUntil && (_leased + (int)Math.Ceiling(ExternalLoad(now)) < _description.Slots || now >= (_askAgainAt ?? TimeSpan.Zero))));
 
-    /// <summary>True when only what others are thought to hold keeps this gateway out: that estimate fades, so ask again soon.</summary>
+    /// <summary>True when only the estimate of others' load keeps this gateway out. The estimate decays, so a slot may become free without an event.</summary>
     internal bool IsFullByEstimate(TimeSpan now) => _leased < _description.Slots && !HasFreeSlot(now);
 
-    /// <summary>Takes in that the replica refused for lack of a slot: it is not asked again at once, whatever the estimate says.</summary>
+    /// <summary>The replica refused for lack of a slot: it is left alone for a moment, whatever the estimate says.</summary>
     internal void Refused(TimeSpan now) => _closedUntil = now + RefusalPause;
 
-    /// <summary>Takes in that it keeps a slot for this gateway, which whoever reserves next gets, whatever the estimate says.</summary>
+    /// <summary>The replica keeps a slot for this gateway: the next reservation gets it, whatever the estimate says.</summary>
     internal void Offer() => _isOffered = true;
 
-    /// <summary>Ends an offer. If nobody has taken it, the replica takes this gateway for one without a line.</summary>
-    /// <param name="now">Time since the admission queue was made.</param>
-    /// <returns>False when somebody has reserved the slot.</returns>
+    /// <summary>Ends an offer. If it was not taken, the replica assumes that no requests wait here.</summary>
+    /// <param name="now">Time since the admission queue was created.</param>
+    /// <returns>False when the slot was reserved.</returns>
     internal bool TakeBackOffer(TimeSpan now)
     {
         if (!_isOffered)
@@ -119,13 +121,13 @@ public sealed class Replica
         return true;
     }
 
-    /// <summary>Takes in that whoever reserved a slot may have gone without asking for it: the replica knows nothing of a line here, and of no use for its offer.</summary>
+    /// <summary>A reserved slot may have been given back before the replica was asked: the replica may not know that requests wait here.</summary>
     internal void MayNotBeAsked(TimeSpan now) => AskSoon(now);
 
-    /// <summary>Load it is charged with for having been far too slow.</summary>
+    /// <summary>Load it is charged for having been far too slow.</summary>
     internal double SlownessAt(TimeSpan now) => _slowness.At(now);
 
-    /// <summary>Takes in that another replica was far faster.</summary>
+    /// <summary>Another replica was far faster.</summary>
     internal void WasTooSlow(TimeSpan now) => _slowness.Add(now);
 
     internal void Ejected() => Interlocked.Increment(ref _ejections);
@@ -136,7 +138,7 @@ public sealed class Replica
     {
         _leased++;
         (_isOffered, _declined) = (false, false);
-        _askAgainAt = now + HearsayLimit;
+        _askAgainAt = now + ReportedFullLimit;
         return Breaker.Begin();
     }
 
@@ -147,34 +149,34 @@ public sealed class Replica
         _leased--;
     }
 
-    /// <summary>Takes in a report unless a newer one was seen.</summary>
+    /// <summary>Uses a report of the replica on a stream, unless a newer one was used.</summary>
     internal void Report(LoadReport report, TimeSpan now)
     {
         if (report.Sequence <= _reportSequence || report.Generation != Id.Generation)
             return;
         _reportSequence = report.Sequence;
         _drainReported = report.Draining;
-        _others = new ExternalLoad((int)Math.Max(0L, (long)report.Running - report.RunningForCaller), now);
-        // What was made before an offer was declined still says that this gateway is remembered: a refusal may be overtaken by the offer that follows it.
+        _externalLoad = new ExternalLoad((int)Math.Max(0L, (long)report.Running - report.RunningForCaller), now);
+        // A report made before an offer was declined still says that this gateway is remembered: a refusal may be overtaken by the offer that follows it.
         if (_declined || report is { HasRemembersCaller: true, RemembersCaller: false })
             AskSoon(now);
         else
-            _askAgainAt = now + HearsayLimit;
+            _askAgainAt = now + ReportedFullLimit;
     }
 
     /// <summary>
-    /// Takes in what the replica told everybody, unless something newer is known. It does not say what is ours of it: what is leased now
-    /// is taken off. (To look up what was leased when it was told made no difference in the simulation of <c>BusyFleet</c>.)
+    /// Uses a beacon of the replica, unless something newer is known. A beacon does not say how much of the load is this gateway's: the
+    /// current leases are subtracted. (Subtracting the leases at the time of the beacon made no difference in the simulation of <c>BusyFleet</c>.)
     /// </summary>
     internal void Report(int running, TimeSpan receivedAt)
     {
-        if (receivedAt > _others.ReportedAt)
-            _others = new ExternalLoad(Math.Max(0, running - _leased), receivedAt);
+        if (receivedAt > _externalLoad.ReportedAt)
+            _externalLoad = new ExternalLoad(Math.Max(0, running - _leased), receivedAt);
     }
 
     private void AskSoon(TimeSpan now)
     {
-        if (_askAgainAt is not { } then || then > now + UnknownLimit)
-            _askAgainAt = now + UnknownLimit;
+        if (_askAgainAt is not { } then || then > now + UnknownHereLimit)
+            _askAgainAt = now + UnknownHereLimit;
     }
 }

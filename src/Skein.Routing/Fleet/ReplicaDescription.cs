@@ -2,22 +2,22 @@ using System.Collections.Frozen;
 
 namespace Skein.Routing.Fleet;
 
-/// <summary>One life of a replica's name.</summary>
+/// <summary>One generation of a replica's name.</summary>
 /// <param name="Name">Member name.</param>
-/// <param name="Generation">Life of the name; a restarted process has a higher one.</param>
+/// <param name="Generation">Generation of the name: a restarted process has a higher one.</param>
 public readonly record struct ReplicaId(string Name, ulong Generation)
 {
     /// <inheritdoc/>
     public override string ToString() => $"{Name}@{Generation}";
 }
 
-/// <summary>What a fleet source knows of a replica. Immutable; a change comes as a new one.</summary>
+/// <summary>What a fleet source knows of a replica. Immutable; a change is a new description.</summary>
 public sealed record ReplicaDescription
 {
-    /// <summary>Name and life.</summary>
+    /// <summary>Name and generation.</summary>
     public required ReplicaId Id { get; init; }
 
-    /// <summary>Where its gRPC service answers, as <c>host:port</c>. Only the link looks at it.</summary>
+    /// <summary>Address of its gRPC service, as <c>host:port</c>. Used by the link only.</summary>
     public required string Address { get; init; }
 
     /// <summary>Names of the models it serves.</summary>
@@ -29,27 +29,37 @@ public sealed record ReplicaDescription
     /// <summary>Share of work relative to other replicas. Above 0; default 1.</summary>
     public double Weight { get; init; } = 1;
 
-    /// <summary>Hash of weights, tokenizer, template, engine build and numerics, of every model that <see cref="Fingerprints"/> does not name; empty where unknown.</summary>
+    /// <summary>Hash of weights, tokenizer, template, engine build and numerics, for every model that <see cref="Fingerprints"/> does not name; empty if unknown.</summary>
     public string Fingerprint { get; init; } = "";
 
-    /// <summary>The same for each model, where the replica told it.</summary>
+    /// <summary>Fingerprints by model, where the replica reported them.</summary>
     public IReadOnlyDictionary<string, string> Fingerprints { get; init; } = FrozenDictionary<string, string>.Empty;
 
-    /// <summary>Changes with the models and their fingerprints: what the replica said under another one is out of date. 0 where the source has none.</summary>
+    /// <summary>Changes with the models and their fingerprints: an answer to Describe under another digest is out of date. 0 if the source has none.</summary>
     public ulong ModelsDigest { get; init; }
+
+    /// <summary>Changes whenever the replica publishes metadata, even with the same content. 0 if the source does not count.</summary>
+    public ulong MetadataVersion { get; init; }
 
     /// <summary>Takes no new work.</summary>
     public bool Draining { get; init; }
 
-    /// <summary>Draining, and its grace is over: streams that still run on it should be moved elsewhere.</summary>
+    /// <summary>Draining, and the grace period is over: its streams should be moved to other replicas.</summary>
     public bool HandOver { get; init; }
 
-    /// <summary>Suspected by the group: asked only when nobody else can.</summary>
+    /// <summary>Suspected by the group: picked only when no other replica can serve the request.</summary>
     public bool Suspect { get; init; }
 
-    /// <summary>Runs in this process: there is no link to be lost, and its silence is this process's own.</summary>
+    /// <summary>Runs in this process: it has no link that could be lost.</summary>
     public bool InProcess { get; init; }
 
-    /// <summary>Fingerprint of one model; empty where unknown.</summary>
+    /// <summary>Fingerprint of one model; empty if unknown.</summary>
     public string FingerprintOf(string model) => Fingerprints.GetValueOrDefault(model, Fingerprint);
+
+    /// <summary>True when the other description says the same.</summary>
+    internal bool IsSameAs(ReplicaDescription other) =>
+        ReferenceEquals(this, other)
+        || (Models.SequenceEqual(other.Models, StringComparer.Ordinal)
+            && Fingerprints.Count == other.Fingerprints.Count && !Fingerprints.Except(other.Fingerprints).Any()
+            && this with { Models = other.Models, Fingerprints = other.Fingerprints } == other);
 }

@@ -1,16 +1,16 @@
 namespace Skein.Routing.Fleet;
 
-/// <summary>How fast a replica lately was, as its attempts here saw it. Thread-safe.</summary>
+/// <summary>A replica's recent speed, as measured by this gateway's attempts. Thread-safe.</summary>
 internal sealed class ReplicaPace
 {
-    /// <summary>First tokens needed before their quantile means anything.</summary>
+    /// <summary>Times to the first token that are needed before their percentile counts.</summary>
     internal const int EnoughFirstTokens = 8;
 
     private const int KeptFirstTokens = 64;
     private const double Smoothing = 0.05;
     private const int Kilobyte = 1024;
 
-    /// <summary>Where nothing was measured yet: some 500 tokens a second. Who judges by it multiplies it by what he allows for.</summary>
+    /// <summary>Assumed before the first measurement: about 500 tokens a second.</summary>
     private static readonly TimeSpan AssumedPerKilobyte = TimeSpan.FromMilliseconds(500);
 
     private readonly Lock _gate = new();
@@ -46,8 +46,7 @@ internal sealed class ReplicaPace
     public TimeSpan FrameGapP99 => _gaps.P99;
 
     /// <summary>
-    /// What the slowest prompts of late took for their length, for one of <paramref name="promptBytes"/>: an upper bound, since short ones wait for more than their
-    /// reading.
+    /// Prefill time of <paramref name="promptBytes"/> at the rate of the slowest recent prompts. An upper bound, since short prompts also wait for other things.
     /// </summary>
     public TimeSpan SlowPrefill(int promptBytes)
     {
@@ -55,7 +54,9 @@ internal sealed class ReplicaPace
         return (measured > TimeSpan.Zero ? measured : AssumedPerKilobyte) * Kilobytes(promptBytes);
     }
 
-    /// <summary>A first token came, for a prompt (and what was resumed) of so many bytes.</summary>
+    /// <summary>A first token arrived.</summary>
+    /// <param name="wait">Time since the dispatch.</param>
+    /// <param name="promptBytes">Size of the prompt and the resumed journal.</param>
     public void Prefill(TimeSpan wait, int promptBytes) => _perKilobyte.Add(wait / Kilobytes(promptBytes));
 
     public void FirstToken(TimeSpan afterDispatch)
@@ -64,7 +65,7 @@ internal sealed class ReplicaPace
             _firstTokens[_firstTokenCount++ % KeptFirstTokens] = afterDispatch;
     }
 
-    // Attempts write at the same time and may lose each other's sample: an average does not mind.
+    // Attempts that write at the same time may lose a sample, which does not matter to an average.
     public void Frame(TimeSpan gap, TimeSpan perToken)
     {
         _gaps.Add(gap);
@@ -72,6 +73,6 @@ internal sealed class ReplicaPace
         Volatile.Write(ref _gapTicks, before == 0 ? perToken.Ticks : before + (Smoothing * (perToken.Ticks - before)));
     }
 
-    // What a short prompt waits for is not its length.
+    // The wait of a short prompt does not depend on its length.
     private static double Kilobytes(int bytes) => Math.Max(1, (double)bytes / Kilobyte);
 }

@@ -1,29 +1,18 @@
+using Skein.Protocol;
+
 namespace Skein.Routing.Health;
 
-/// <summary>Whether a replica's outcomes let work go there. The numbers are those of the metric.</summary>
+/// <summary>Whether a replica gets work. The numbers are the values of the metric.</summary>
 public enum BreakerState
 {
-    /// <summary>Work goes there.</summary>
+    /// <summary>It gets work.</summary>
     Closed,
 
-    /// <summary>One attempt at a time goes there, to see whether it works again.</summary>
+    /// <summary>It gets one attempt at a time, to test whether it works again.</summary>
     HalfOpen,
 
-    /// <summary>No work goes there, as long as anybody else can do it.</summary>
+    /// <summary>It gets no work while another replica can serve it.</summary>
     Open,
-}
-
-/// <summary>What the end of an attempt says of its replica.</summary>
-internal enum Evidence
-{
-    /// <summary>Nothing: the client went away, the request was wrong, no slot was free, the connection broke.</summary>
-    None,
-
-    /// <summary>It works.</summary>
-    Good,
-
-    /// <summary>Its engine failed.</summary>
-    Bad,
 }
 
 /// <summary>What the end of an attempt changed.</summary>
@@ -32,16 +21,16 @@ internal enum BreakerVerdict
     /// <summary>Nothing.</summary>
     Unchanged,
 
-    /// <summary>A closed breaker has seen enough: <see cref="CircuitBreaker.Open"/> it, if the fleet can spare the replica.</summary>
+    /// <summary>A closed breaker reached its bound: <see cref="CircuitBreaker.Open"/> it, if the fleet can spare the replica.</summary>
     ShouldOpen,
 
-    /// <summary>It proved itself, and is closed.</summary>
+    /// <summary>The trials succeeded, and the breaker is closed.</summary>
     Recovered,
 }
 
 /// <summary>
-/// One replica's breaker: closed, open for a time, then half-open for one trial after the other (Nygard, Release It!, 2007). It counts what
-/// attempts say that began in its current state; the ends of older ones are no news. Not thread-safe; used under the admission lock.
+/// One replica's breaker: closed, open for a time, then half-open for one trial after the other (Nygard, Release It!, 2007). Only attempts
+/// that began in its current state count. Not thread-safe; used under the admission lock.
 /// </summary>
 internal sealed class CircuitBreaker(BreakerOptions options)
 {
@@ -50,13 +39,13 @@ internal sealed class CircuitBreaker(BreakerOptions options)
     private TimeSpan _halfOpenAt;
     private int _epoch;
     private int _trials;
-    private int _goodInARow;
-    private int _badInARow;
+    private int _successesInARow;
+    private int _failuresInARow;
 
-    /// <summary>True from the opening until it is closed, while half-open too.</summary>
+    /// <summary>True from the opening until it is closed, including half-open.</summary>
     public bool IsEjected { get; private set; }
 
-    /// <summary>Rank of its opening among all: the lowest has been out the longest.</summary>
+    /// <summary>Sequence number of its opening among all breakers: the lowest has been ejected longest.</summary>
     public long Opening { get; private set; }
 
     public BreakerState StateAt(TimeSpan now) =>
@@ -66,7 +55,7 @@ internal sealed class CircuitBreaker(BreakerOptions options)
     public bool Allows(TimeSpan now) => !IsEjected || (now >= _halfOpenAt && _trials == 0);
 
     /// <summary>An attempt begins.</summary>
-    /// <returns>To be handed to <see cref="End"/>.</returns>
+    /// <returns>The epoch, for <see cref="End"/>.</returns>
     public int Begin()
     {
         if (IsEjected)
@@ -75,17 +64,17 @@ internal sealed class CircuitBreaker(BreakerOptions options)
     }
 
     /// <summary>An attempt ended.</summary>
-    /// <param name="epoch">What <see cref="Begin"/> said.</param>
-    /// <param name="evidence">What it says of the replica.</param>
+    /// <param name="epoch">The result of <see cref="Begin"/>.</param>
+    /// <param name="fault">How; null: with a finish frame. Only that and a fault of the engine say anything of the replica.</param>
     /// <param name="now">Current time.</param>
-    public BreakerVerdict End(int epoch, Evidence evidence, TimeSpan now)
+    public BreakerVerdict End(int epoch, Fault? fault, TimeSpan now)
     {
         if (epoch != _epoch)
             return BreakerVerdict.Unchanged;
-        return IsEjected ? EndTrial(evidence, now) : Count(evidence, now);
+        return IsEjected ? EndTrial(fault, now) : Count(fault, now);
     }
 
-    /// <summary>Takes the replica out.</summary>
+    /// <summary>Ejects the replica.</summary>
     /// <param name="opening">Rising with every opening of any breaker.</param>
     /// <param name="now">Current time.</param>
     public void Open(long opening, TimeSpan now)
@@ -94,40 +83,40 @@ internal sealed class CircuitBreaker(BreakerOptions options)
         Open(now);
     }
 
-    /// <summary>Puts the replica back unproven, because it cannot be spared: the next opening lasts as long as it would have.</summary>
+    /// <summary>Puts the replica back without a trial, because it cannot be spared. The next opening lasts as long as it would have.</summary>
     public void Spare()
     {
         IsEjected = false;
         BeginEpoch();
     }
 
-    private BreakerVerdict EndTrial(Evidence evidence, TimeSpan now)
+    private BreakerVerdict EndTrial(Fault? fault, TimeSpan now)
     {
         _trials--;
-        switch (evidence)
+        switch (fault?.Class())
         {
-            case Evidence.Good when ++_goodInARow >= options.TrialsToClose:
+            case null when ++_successesInARow >= options.TrialsToClose:
                 _openFor = options.OpenFor;
                 Spare();
                 return BreakerVerdict.Recovered;
-            case Evidence.Bad when StateAt(now) == BreakerState.HalfOpen:
+            case FaultClass.Engine when StateAt(now) == BreakerState.HalfOpen:
                 Open(now);
                 break;
-            case Evidence.Bad:
-                _goodInARow = 0;
+            case FaultClass.Engine:
+                _successesInARow = 0;
                 break;
         }
         return BreakerVerdict.Unchanged;
     }
 
-    private BreakerVerdict Count(Evidence evidence, TimeSpan now)
+    private BreakerVerdict Count(Fault? fault, TimeSpan now)
     {
-        if (evidence == Evidence.None)
+        var failed = fault?.Class() == FaultClass.Engine;
+        if (!failed && fault is not null)
             return BreakerVerdict.Unchanged;
-        var bad = evidence == Evidence.Bad;
-        _badInARow = bad ? _badInARow + 1 : 0;
-        _window.Add(bad, now);
-        return bad && (_badInARow >= options.FailuresInARow || FailsTooOften(now)) ? BreakerVerdict.ShouldOpen : BreakerVerdict.Unchanged;
+        _failuresInARow = failed ? _failuresInARow + 1 : 0;
+        _window.Add(failed, now);
+        return failed && (_failuresInARow >= options.FailuresInARow || FailsTooOften(now)) ? BreakerVerdict.ShouldOpen : BreakerVerdict.Unchanged;
     }
 
     private bool FailsTooOften(TimeSpan now)
@@ -148,7 +137,7 @@ internal sealed class CircuitBreaker(BreakerOptions options)
     private void BeginEpoch()
     {
         _epoch++;
-        (_trials, _goodInARow, _badInARow) = (0, 0, 0);
+        (_trials, _successesInARow, _failuresInARow) = (0, 0, 0);
         _window.Clear();
     }
 }

@@ -1,12 +1,12 @@
 namespace Skein.Routing.Health;
 
-/// <summary>How much a replica is trusted that fails, or that is new. Immutable.</summary>
+/// <summary>How replicas that fail, or are new, are treated. Immutable.</summary>
 public sealed record HealthOptions
 {
-    /// <summary>When a replica that fails is left alone.</summary>
+    /// <summary>When a failing replica is ejected.</summary>
     public BreakerOptions Breaker { get; init; } = new();
 
-    /// <summary>How fast a replica that is new or back gets its full share.</summary>
+    /// <summary>How fast a replica that is new or back reaches its full share.</summary>
     public SlowStartOptions SlowStart { get; init; } = new();
 
     /// <summary>Throws when a value is out of its range.</summary>
@@ -21,25 +21,25 @@ public sealed record HealthOptions
 /// <summary>The circuit breaker of each replica. Immutable.</summary>
 public sealed record BreakerOptions
 {
-    /// <summary>Failures one after the other that open it. Default 5, range 1 to 1,000.</summary>
+    /// <summary>Consecutive failures that open it. Default 5, range 1 to 1,000.</summary>
     public int FailuresInARow { get; init; } = 5;
 
     /// <summary>Share of failures among the attempts within <see cref="Window"/> that opens it. Default 0.5, range above 0 to 1.</summary>
     public double FailureRate { get; init; } = 0.5;
 
-    /// <summary>Attempts that must have ended within <see cref="Window"/> before the rate means anything. Default 20, range 1 to 100,000.</summary>
+    /// <summary>Attempts that must have ended within <see cref="Window"/> before the rate counts. Default 20, range 1 to 100,000.</summary>
     public int FewestAttempts { get; init; } = 20;
 
-    /// <summary>Sliding time over which the rate is taken, in steps of a tenth. Default 10 s, range 1 s to 10 min.</summary>
+    /// <summary>Sliding window of the rate, in steps of a tenth. Default 10 s, range 1 s to 10 min.</summary>
     public TimeSpan Window { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>How long it stays open the first time; doubled by every failed trial. Default 5 s, range 100 ms to <see cref="LongestOpen"/>.</summary>
     public TimeSpan OpenFor { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>Bound of the doubling. Default 60 s, range <see cref="OpenFor"/> to 1 h.</summary>
+    /// <summary>Upper limit of the doubling. Default 60 s, range <see cref="OpenFor"/> to 1 h.</summary>
     public TimeSpan LongestOpen { get; init; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>Trials that must end well one after the other, one at a time, to close it. Default 2, range 1 to 100.</summary>
+    /// <summary>Consecutive trials, one at a time, that must succeed to close it. Default 2, range 1 to 100.</summary>
     public int TrialsToClose { get; init; } = 2;
 
     /// <summary>

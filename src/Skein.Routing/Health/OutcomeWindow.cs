@@ -1,6 +1,6 @@
 namespace Skein.Routing.Health;
 
-/// <summary>Attempts and failures of the last while, in ten steps that slide. Not thread-safe.</summary>
+/// <summary>Attempts and failures in a sliding window of ten steps. Not thread-safe.</summary>
 internal sealed class OutcomeWindow(TimeSpan length)
 {
     private const int Steps = 10;
@@ -8,7 +8,7 @@ internal sealed class OutcomeWindow(TimeSpan length)
     private readonly (int Attempts, int Failures)[] _steps = new (int, int)[Steps];
     private long _newest;
 
-    /// <summary>Takes in the end of an attempt.</summary>
+    /// <summary>Counts the end of an attempt.</summary>
     public void Add(bool failed, TimeSpan now)
     {
         SlideTo(now);
@@ -18,7 +18,7 @@ internal sealed class OutcomeWindow(TimeSpan length)
             step.Failures++;
     }
 
-    /// <summary>What the window holds.</summary>
+    /// <summary>Totals of the window.</summary>
     public (int Attempts, int Failures) Sum(TimeSpan now)
     {
         SlideTo(now);

@@ -1,7 +1,7 @@
 namespace Skein.Routing.Health;
 
 /// <summary>
-/// The ramp of a replica that is new or back: it shapes the pick among free replicas, and never keeps a request waiting. Not thread-safe.
+/// The weight ramp of a replica that is new or back. It affects the pick among free replicas, and never makes a request wait. Not thread-safe.
 /// </summary>
 internal sealed class SlowStart(SlowStartOptions options)
 {
@@ -9,8 +9,8 @@ internal sealed class SlowStart(SlowStartOptions options)
 
     public void Begin(TimeSpan now) => _since = now;
 
-    /// <summary>Share of its weight that the replica has now: 1 when it is warm.</summary>
-    /// <param name="slots">Its slots: it never counts for less than one of them.</param>
+    /// <summary>The replica's current share of its weight: 1 when it is warm.</summary>
+    /// <param name="slots">Its slots: the share never falls below one of them.</param>
     /// <param name="now">Current time.</param>
     public double ShareAt(int slots, TimeSpan now)
     {

@@ -1,13 +1,12 @@
 namespace Skein.Routing.Health;
 
 /// <summary>
-/// What a replica is charged with for having been far slower than another one: load that is not there, which fades. It keeps most requests
-/// away, so that a budget of hedges suffices, and lets one through now and then that finds out whether it still is. Touched under the
-/// admission lock only.
+/// Virtual load that a replica is charged for having been far slower than another one; it decays. It keeps most requests away, so that the
+/// budget of hedges suffices, and lets one through now and then to find out whether the replica is still slow. Used under the admission lock.
 /// </summary>
 internal struct Slowness
 {
-    /// <summary>Streams that each event weighs.</summary>
+    /// <summary>Load of each event, in streams.</summary>
     private const double Charge = 8;
 
     private const double Most = 64;
@@ -16,9 +15,9 @@ internal struct Slowness
     private double _charged;
     private TimeSpan _chargedAt;
 
-    /// <summary>The load it is charged with now.</summary>
+    /// <summary>The load at <paramref name="now"/>.</summary>
     public readonly double At(TimeSpan now) => _charged == 0 ? 0 : _charged * Math.Pow(0.5, Math.Max(0, (now - _chargedAt) / HalfLife));
 
-    /// <summary>It lost a race for the first token, or was left as a straggler.</summary>
+    /// <summary>The replica lost a race for the first token, or a stream was moved away from it.</summary>
     public void Add(TimeSpan now) => (_charged, _chargedAt) = (Math.Min(Most, At(now) + Charge), now);
 }

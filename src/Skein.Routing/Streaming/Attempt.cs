@@ -1,12 +1,13 @@
 using System.Runtime.CompilerServices;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 
 namespace Skein.Routing.Streaming;
 
 /// <summary>
-/// One try of a branch on one leased replica: its frames and the watch over its silence. Read by one reader at a time; disposing it aborts
-/// the try on the replica and gives the slot back.
+/// One attempt of a branch on one leased replica: its frames, and the watch for silence. Read by one reader at a time; disposing it aborts
+/// the attempt on the replica and gives the slot back.
 /// </summary>
 internal sealed class Attempt : IAsyncDisposable
 {
@@ -20,9 +21,9 @@ internal sealed class Attempt : IAsyncDisposable
     private long _engineBegan;
     private volatile bool _superseded;
 
-    /// <param name="services">Shared by all.</param>
+    /// <param name="services">Shared by all sessions.</param>
     /// <param name="lease">Owned by the attempt from now on.</param>
-    /// <param name="request">What the replica gets.</param>
+    /// <param name="request">The request for the replica.</param>
     /// <param name="branch">Cancelled when the branch ends.</param>
     public Attempt(SessionServices services, ReplicaLease lease, GenerateRequest request, CancellationToken branch)
     {
@@ -32,7 +33,7 @@ internal sealed class Attempt : IAsyncDisposable
         _startedAt = _time.GetTimestamp();
         _stop = CancellationTokenSource.CreateLinkedTokenSource(branch);
         Watch = new AttemptWatch(services.Time, services.Options, _stop, lease.Replica.Pace, request, lease.Replica.Description.InProcess);
-        lease.TellOfLine(request);
+        lease.DescribeQueue(request);
         _frames = services.Link.GenerateAsync(lease.Replica, request, _stop.Token).GetAsyncEnumerator(_stop.Token);
         services.Statistics.AttemptStarted();
     }
@@ -47,8 +48,8 @@ internal sealed class Attempt : IAsyncDisposable
     /// <summary>Time since the start frame; zero before it.</summary>
     public TimeSpan AgeSinceStart => _engineBegan == 0 ? TimeSpan.Zero : _time.GetElapsedTime(_engineBegan);
 
-    /// <summary>How it ends, if nobody has said so when it is disposed.</summary>
-    public LeaseOutcome EndsAs { get; set; } = LeaseOutcome.Cancelled;
+    /// <summary>How its lease ends if it was not released before the attempt is disposed.</summary>
+    public Fault EndsAs { get; set; } = Fault.Cancelled;
 
     /// <summary>The frame that <see cref="MoveNextAsync"/> found.</summary>
     public GenerateFrame Current => _current!;
@@ -56,7 +57,7 @@ internal sealed class Attempt : IAsyncDisposable
     /// <summary>Waits for the next frame.</summary>
     /// <returns>False at the clean end of the stream.</returns>
     /// <exception cref="AttemptStoppedException">It stalled or was superseded.</exception>
-    /// <exception cref="LinkException">It ended in anything but a clean end.</exception>
+    /// <exception cref="FaultException">It did not end cleanly.</exception>
     /// <exception cref="OperationCanceledException">The branch ended.</exception>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<bool> MoveNextAsync()
@@ -79,10 +80,10 @@ internal sealed class Attempt : IAsyncDisposable
         return true;
     }
 
-    /// <summary>Puts frames back that were read before the attempt became the current one.</summary>
+    /// <summary>Puts back frames that were read before the attempt became the current one.</summary>
     public void ReadAgain(Queue<GenerateFrame> frames) => _readAhead = frames;
 
-    /// <summary>Stops the attempt because another one won; whoever reads it gets an <see cref="AttemptStoppedException"/>. Thread-safe.</summary>
+    /// <summary>Stops the attempt because another one won; its reader gets an <see cref="AttemptStoppedException"/>. Thread-safe.</summary>
     public void Supersede()
     {
         _superseded = true;
@@ -92,7 +93,7 @@ internal sealed class Attempt : IAsyncDisposable
         }
         catch (ObjectDisposedException)
         {
-            // It ended by itself meanwhile.
+            // It ended meanwhile.
         }
     }
 
@@ -111,9 +112,9 @@ internal sealed class Attempt : IAsyncDisposable
     }
 }
 
-/// <summary>An attempt was stopped from this side.</summary>
-/// <param name="stall">Which bound of silence it passed; null when another attempt won.</param>
-internal sealed class AttemptStoppedException(FaultReason? stall) : Exception("the attempt was stopped")
+/// <summary>The gateway stopped an attempt.</summary>
+/// <param name="stall">The bound of silence that it exceeded; null when another attempt won.</param>
+internal sealed class AttemptStoppedException(Fault? stall) : Exception("the attempt was stopped")
 {
-    public FaultReason? Stall { get; } = stall;
+    public Fault? Stall { get; } = stall;
 }

@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
@@ -5,8 +6,8 @@ using Skein.Routing.Fleet;
 namespace Skein.Routing.Streaming;
 
 /// <summary>
-/// Decides when another attempt runs beside a branch's current one, and when it takes its place: on a drain, on a straggler, on a late first
-/// token. Driven by <see cref="Branch"/> between two frames; at most one challenger at a time.
+/// Decides when a secondary attempt runs beside a branch's current one, and when it replaces it: on a drain, on a straggler, on a late first
+/// token. Driven by <see cref="Branch"/> between two frames; at most one secondary attempt at a time.
 /// </summary>
 internal sealed class AttemptSwitcher(
     SessionServices services, BranchCore core, GenerationSession session, GenerateRequest request, Arrival arrival, CancellationToken branch) : IAsyncDisposable
@@ -15,12 +16,12 @@ internal sealed class AttemptSwitcher(
     private static readonly TimeSpan PauseAfterFailure = TimeSpan.FromSeconds(1);
 
     private readonly StragglerWatch _stragglers = new(services, request);
-    private SecondaryAttempt? _secondaryAttempt;
+    private SecondaryAttempt? _secondary;
     private FirstTokenRace? _race;
     private bool _hedged;
     private long _failedAt;
 
-    /// <summary>A new current attempt begins: it is hedged where that is wanted.</summary>
+    /// <summary>A new current attempt begins: it is hedged if that is wanted.</summary>
     public void Begin(Attempt current)
     {
         _stragglers.Begin();
@@ -28,70 +29,70 @@ internal sealed class AttemptSwitcher(
             return;
         _hedged = true;
         _race = new FirstTokenRace();
-        Start(new HedgeAttempt(services, core.Challenge(hold: false), NeedBeside(current, hold: false), current, _race, delay, branch));
+        Start(new HedgeAttempt(services, core.PrepareSecondary(hold: false), NeedBeside(current, hold: false), current, _race, delay, branch));
     }
 
-    /// <summary>The current attempt has tokens. False when a challenger had its first one before: then these do not count.</summary>
-    public bool MayTake(GenerateFrame frame) =>
+    /// <summary>False when a hedge had the first token before the current attempt: then its tokens do not count.</summary>
+    public bool MayAccept(GenerateFrame frame) =>
         _race is null || (frame.Count == 0 && frame.Finish is null) || _race.TryWin(core.Attempt);
 
     /// <summary>Called after each frame of the current attempt.</summary>
-    /// <returns>The attempt to go on with; null: the current one.</returns>
+    /// <returns>The attempt to continue with; null: the current one.</returns>
     public ValueTask<Attempt?> AfterFrameAsync(Attempt current, bool finished)
     {
-        if (_secondaryAttempt is null)
+        if (_secondary is null)
         {
             if (!finished && ReasonToMove(current) is { } reason)
-                Start(new HandoverAttempt(services, core.Challenge(hold: true), NeedBeside(current, hold: true), reason, branch));
+                Start(new HandoverAttempt(services, core.PrepareSecondary(hold: true), NeedBeside(current, hold: true), reason, branch));
             return ValueTask.FromResult<Attempt?>(null);
         }
         if (finished || (_race is not null && core.NextIndex > 0) || IsNoLongerDraining(current) || HedgeGivesWayToMove(current))
             return AbandonAsync();
-        if (!_secondaryAttempt.Ready.IsCompleted)
+        if (!_secondary.Ready.IsCompleted)
             return ValueTask.FromResult<Attempt?>(null);
-        return _secondaryAttempt is HandoverAttempt held ? MoveAsync(current, held.Reason) : TakeOverAsync();
+        return _secondary is HandoverAttempt handover ? MoveAsync(current, handover.Reason) : TakeOverAsync();
     }
 
-    /// <summary>The current attempt is over: goes on with the challenger, if there is one that has been sent out.</summary>
-    /// <returns>The attempt to go on with; null: a new one must be made.</returns>
+    /// <summary>The current attempt is over: continues with the secondary attempt, if one was sent.</summary>
+    /// <returns>The attempt to continue with; null: a new one must be started.</returns>
     public async ValueTask<Attempt?> TakeOverAsync()
     {
-        if (_secondaryAttempt is null)
+        if (_secondary is null)
             return null;
-        if (_secondaryAttempt.Replica is null || !await _secondaryAttempt.Ready)
+        if (_secondary.Replica is null || !await _secondary.Ready)
             return await AbandonAsync();
         return await PromoteAsync();
     }
 
     public async ValueTask DisposeAsync() => await AbandonAsync();
 
-    private void Start(SecondaryAttempt challenger)
+    private void Start(SecondaryAttempt secondary)
     {
-        _secondaryAttempt = challenger;
-        challenger.Begin();
+        _secondary = secondary;
+        secondary.Begin();
     }
 
     private AdmissionRequest NeedBeside(Attempt current, bool hold) => core.NeedBeside(request.Model, arrival, current.Lease.Replica.Id, hold);
 
     private bool IsNoLongerDraining(Attempt current) =>
-        _secondaryAttempt is HandoverAttempt { Reason: FaultReason.Draining } && !current.Lease.Replica.Description.HandOver;
+        _secondary is HandoverAttempt { Reason: Fault.Draining } && !current.Lease.Replica.Description.HandOver;
 
-    // A hedge that waits for its slot must not stand in the way of a hand-over.
-    private bool HedgeGivesWayToMove(Attempt current) => _secondaryAttempt is HedgeAttempt { Replica: null } && ReasonToMove(current) is not null;
+    // A hedge that waits for its slot must not delay a hand-over.
+    private bool HedgeGivesWayToMove(Attempt current) => _secondary is HedgeAttempt { Replica: null } && ReasonToMove(current) is not null;
 
-    private FaultReason? ReasonToMove(Attempt current)
+    private Fault? ReasonToMove(Attempt current)
     {
         if (!core.MayMove || (_failedAt != 0 && services.Time.GetElapsedTime(_failedAt) < PauseAfterFailure))
             return null;
-        return current.Lease.Replica.Description.HandOver ? FaultReason.Draining
-            : _stragglers.IsWorthMoving(current, core.NextIndex) ? FaultReason.Straggler
+        return current.Lease.Replica.Description.HandOver ? Fault.Draining
+            : _stragglers.IsWorthMoving(current, core.NextIndex) ? Fault.Straggler
             : null;
     }
 
-    // Make before break: the current attempt is left alone, unread, until the other one has agreed to go on.
-    private async ValueTask<Attempt?> MoveAsync(Attempt current, FaultReason reason)
+    // Make before break: the current attempt stays, unread, until the other replica has agreed to continue.
+    private async ValueTask<Attempt?> MoveAsync(Attempt current, Fault reason)
     {
-        if (!await _secondaryAttempt!.Ready)
+        if (!await _secondary!.Ready)
             return await FailAsync();
         current.Watch.Pause();
         var next = await PromoteAsync();
@@ -100,8 +101,8 @@ internal sealed class AttemptSwitcher(
             current.Watch.Resume();
             return null;
         }
-        if (reason == FaultReason.Straggler)
-            current.EndsAs = LeaseOutcome.TooSlow;
+        if (reason == Fault.Straggler)
+            current.EndsAs = Fault.Straggler;
         services.Statistics.FailedOver(reason);
         session.FailedOver(new Failover(core.Choice, core.NextIndex, current.Lease.Replica.Id.Name, reason.ToWireName()));
         return next;
@@ -109,47 +110,47 @@ internal sealed class AttemptSwitcher(
 
     private async ValueTask<Attempt?> PromoteAsync()
     {
-        var challenger = _secondaryAttempt!;
-        if (challenger is HandoverAttempt && !await ContinueAsync(challenger))
+        var secondary = _secondary!;
+        if (secondary is HandoverAttempt && !await ContinueAsync(secondary))
             return await FailAsync();
-        core.Promote(challenger.Challenge);
-        session.Promoted(core.Choice, challenger.Replica!.Id.Name);
-        var next = challenger.Take();
-        (_secondaryAttempt, _race) = (null, null);
-        await challenger.DisposeAsync();
+        core.Promote(secondary.Request);
+        session.Dispatched(core.Choice, secondary.Replica!.Id.Name);
+        var next = secondary.Take();
+        (_secondary, _race) = (null, null);
+        await secondary.DisposeAsync();
         return next;
     }
 
-    private async Task<bool> ContinueAsync(SecondaryAttempt challenger)
+    private async Task<bool> ContinueAsync(SecondaryAttempt secondary)
     {
         using var timeout = new CancellationTokenSource(ContinueTimeout, services.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, branch);
         var askedAt = services.Time.GetTimestamp();
         try
         {
-            await services.Link.ContinueAsync(challenger.Replica!, core.Continuation(challenger.Challenge), either.Token);
+            await services.Link.ContinueAsync(secondary.Replica!, core.Continuation(secondary.Request), either.Token);
             return true;
         }
-        catch (LinkException refusal)
+        catch (FaultException refusal)
         {
-            return NotContinued(challenger.Replica!, refusal);
+            return NotContinued(secondary.Replica!, refusal);
         }
         catch (OperationCanceledException) when (!branch.IsCancellationRequested)
         {
-            // Late ourselves: the answer may wait unread in a buffer. Whoever is at fault, it is not known to be the replica.
-            if (challenger.Replica!.Description.InProcess || services.Time.GetElapsedTime(askedAt) > ContinueTimeout + services.Options.OwnLateness)
+            // This process was late: the answer may wait unread in a buffer, and the replica is not known to be at fault.
+            if (secondary.Replica!.Description.InProcess || services.Time.GetElapsedTime(askedAt) > ContinueTimeout + services.Options.OwnLateness)
                 return false;
-            // Continue waits for no engine: a replica that does not answer it is frozen, or cut off.
-            return NotContinued(challenger.Replica, new LinkException(LinkError.ConnectionLost, $"no answer to Continue within {ContinueTimeout.TotalSeconds:0} s"));
+            // Continue waits for no engine: a replica that does not answer it is frozen or disconnected.
+            return NotContinued(secondary.Replica, new FaultException(Fault.ConnectionLost, $"no answer to Continue within {ContinueTimeout.TotalSeconds:0} s"));
         }
     }
 
-    private bool NotContinued(Replica replica, LinkException refusal)
+    private bool NotContinued(Replica replica, FaultException refusal)
     {
         session.Faulted(core.Choice, replica.Id, refusal);
-        if (FaultReasons.Of(refusal.Error).IsOfConnection())
+        if (refusal.Fault.Class() == FaultClass.Connection)
             services.Fleet.MarkUnreachable(replica);
-        core.ChallengerLost(replica.Id);
+        core.SecondaryLost(replica.Id);
         return false;
     }
 
@@ -161,12 +162,12 @@ internal sealed class AttemptSwitcher(
 
     private async ValueTask<Attempt?> AbandonAsync()
     {
-        if (_secondaryAttempt is not { } challenger)
+        if (_secondary is not { } secondary)
             return null;
-        (_secondaryAttempt, _race) = (null, null);
-        await challenger.DisposeAsync();
-        if (challenger.Fault is not null)
-            core.ChallengerLost(challenger.Replica!.Id);
+        (_secondary, _race) = (null, null);
+        await secondary.DisposeAsync();
+        if (secondary.FailedBy is not null)
+            core.SecondaryLost(secondary.Replica!.Id);
         return null;
     }
 }

@@ -1,10 +1,11 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;
 
 /// <summary>
-/// Watches one attempt for silence. A beat costs one timestamp; the timer is set anew only when it fires. Beats come from one thread at a
+/// Watches one attempt for silence. A beat costs one timestamp; the timer is reset only when it fires. Beats come from one thread at a
 /// time; the timer may fire on another.
 /// </summary>
 internal sealed class AttemptWatch : IDisposable
@@ -17,7 +18,7 @@ internal sealed class AttemptWatch : IDisposable
     private readonly ReplicaPace _pace;
     private readonly TimeSpan _linkSilence;
     private readonly int _promptBytes;
-    private readonly bool _isHeld;
+    private readonly bool _isStandby;
     private readonly long _began;
     private readonly ITimer _timer;
     private long _lastFrame;
@@ -32,9 +33,9 @@ internal sealed class AttemptWatch : IDisposable
     /// <param name="time">Time.</param>
     /// <param name="options">The bounds.</param>
     /// <param name="attempt">Cancelled when the attempt stalls.</param>
-    /// <param name="pace">Told how fast prompts are read and tokens come; knows how long the replica's silences usually are.</param>
-    /// <param name="request">What the replica has to read before its first token.</param>
-    /// <param name="inProcess">The replica runs in this process. It watches its own engine, and starves when this process does: it is given the engine's time.</param>
+    /// <param name="pace">Records how fast the replica prefills and generates; knows its usual silences.</param>
+    /// <param name="request">What the replica must prefill before its first token.</param>
+    /// <param name="inProcess">The replica runs in this process: there is no link to lose, so the bound of the engine applies to the link too.</param>
     public AttemptWatch(TimeProvider time, StreamingOptions options, CancellationTokenSource attempt, ReplicaPace pace, GenerateRequest request, bool inProcess)
     {
         _pace = pace;
@@ -43,20 +44,20 @@ internal sealed class AttemptWatch : IDisposable
         _options = options;
         _attempt = attempt;
         _promptBytes = request.CalculateSize();
-        _isHeld = request.Hold;
+        _isStandby = request.Hold;
         _began = _lastFrame = _lastToken = time.GetTimestamp();
         _timer = time.CreateTimer(_ => OnTimer(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         Arm(_linkSilence);
     }
 
-    /// <summary>Which bound was passed; null while none was.</summary>
-    public FaultReason? Stall => _stall < 0 ? null : (FaultReason)_stall;
+    /// <summary>The bound that was exceeded; null while none was.</summary>
+    public Fault? Stall => _stall < 0 ? null : (Fault)_stall;
 
     /// <summary>Moving average of the time per token of this attempt; zero while unknown.</summary>
     public TimeSpan TokenGap => TimeSpan.FromTicks((long)_gapTicks);
 
-    /// <summary>A frame came.</summary>
-    /// <param name="tokens">Tokens in it; 0 for a sign of life.</param>
+    /// <summary>A frame arrived.</summary>
+    /// <param name="tokens">Tokens in it; 0 for a heartbeat.</param>
     public void Beat(uint tokens)
     {
         var now = _time.GetTimestamp();
@@ -70,17 +71,17 @@ internal sealed class AttemptWatch : IDisposable
             _gapTicks = _gapTicks == 0 ? perToken.Ticks : _gapTicks + (Smoothing * (perToken.Ticks - _gapTicks));
             _pace.Frame(gap, perToken);
         }
-        else if (!_isHeld)
+        else if (!_isStandby)
         {
             _pace.Prefill(_time.GetElapsedTime(_began, now), _promptBytes);
         }
         Volatile.Write(ref _lastToken, now);
     }
 
-    /// <summary>Nothing is read from the replica for a while, on purpose: its silence means nothing.</summary>
+    /// <summary>The gateway stops reading for a while: the replica's silence means nothing.</summary>
     public void Pause() => _paused = true;
 
-    /// <summary>Reading goes on.</summary>
+    /// <summary>Reading continues.</summary>
     public void Resume()
     {
         var now = _time.GetTimestamp();
@@ -98,7 +99,7 @@ internal sealed class AttemptWatch : IDisposable
         var late = !_excused && _time.GetElapsedTime(Volatile.Read(ref _dueAt), now) > _options.OwnLateness;
         if (_paused || late)
         {
-            // Late ourselves: what looks like silence may wait unread in a buffer. One more round, and no third.
+            // This process was late: frames may wait unread in a buffer. One more round, but only one.
             _excused = late;
             Arm(_linkSilence);
             return;
@@ -111,24 +112,24 @@ internal sealed class AttemptWatch : IDisposable
             Arm(linkLeft < engineLeft ? linkLeft : engineLeft);
             return;
         }
-        _stall = (int)(linkLeft <= TimeSpan.Zero ? FaultReason.LinkStall : FaultReason.EngineStall);
+        _stall = (int)(linkLeft <= TimeSpan.Zero ? Fault.LinkStall : Fault.EngineStall);
         try
         {
             _attempt.Cancel();
         }
         catch (ObjectDisposedException)
         {
-            // The attempt ended while the timer fired: its end counts, not our verdict.
+            // The attempt ended while the timer fired: its end counts.
         }
     }
 
     private TimeSpan EngineBound()
     {
-        (var usual, var least) = _tokens == 0
+        (var usual, var minimum) = _tokens == 0
             ? (_pace.SlowPrefill(_promptBytes), _options.FirstTokenSilence)
             : (_pace.FrameGapP99, _options.EngineSilence);
         var bySpeed = usual * _options.EngineSilenceFactor;
-        return bySpeed < least ? least : bySpeed < StreamingOptions.LongestSilence ? bySpeed : StreamingOptions.LongestSilence;
+        return bySpeed < minimum ? minimum : bySpeed < StreamingOptions.LongestSilence ? bySpeed : StreamingOptions.LongestSilence;
     }
 
     private void Arm(TimeSpan due)
@@ -140,7 +141,7 @@ internal sealed class AttemptWatch : IDisposable
         }
         catch (ObjectDisposedException)
         {
-            // Fired while being disposed.
+            // Disposed while the timer fired.
         }
     }
 }

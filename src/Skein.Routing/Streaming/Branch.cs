@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
@@ -15,10 +16,10 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
     private bool _finished;
 
     /// <summary>Returns after the finish frame was written to the session's output.</summary>
-    /// <exception cref="SessionException">The branch cannot be finished.</exception>
+    /// <exception cref="FaultException">The branch cannot be finished.</exception>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        await using var succession = new AttemptSwitcher(services, _core, session, request, arrival, cancellationToken);
+        await using var switcher = new AttemptSwitcher(services, _core, session, request, arrival, cancellationToken);
         try
         {
             Attempt? next = null;
@@ -26,12 +27,12 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
             {
                 next ??= await DispatchAsync(cancellationToken);
                 await using var current = next;
-                succession.Begin(current);
-                (next, var fault) = await RunAttemptAsync(current, succession, cancellationToken);
+                switcher.Begin(current);
+                (next, var fault) = await RunAttemptAsync(current, switcher, cancellationToken);
                 if (fault is { } reason)
                 {
                     GiveUp(current.Lease, reason);
-                    next = await succession.TakeOverAsync();
+                    next = await switcher.TakeOverAsync();
                 }
             }
         }
@@ -54,19 +55,17 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         {
             return await services.Admission.AcquireAsync(_core.Need(request.Model, arrival), cancellationToken);
         }
-        catch (AdmissionException refusal)
+        catch (FaultException refusal) when (_core.NextIndex > 0)
         {
-            if (_core.NextIndex > 0)
-                throw new SessionException(SessionError.StreamLost, $"the stream could not go on after token {_core.NextIndex}: {refusal.Message}");
-            throw new SessionException(ToSessionError(refusal.Refusal), refusal.Message, refusal.RetryAfter);
+            throw new FaultException(Fault.StreamLost, $"the stream could not continue after token {_core.NextIndex}: {refusal.Message}", refusal);
         }
     }
 
     /// <summary>Reads one attempt.</summary>
     /// <returns>
-    /// The attempt that takes its place and why it was given up; neither when the branch is finished or the replica had no slot.
+    /// The attempt that replaces it, and why it was given up; neither when the branch is finished or the replica had no slot.
     /// </returns>
-    private async Task<(Attempt? Next, FaultReason? Fault)> RunAttemptAsync(Attempt current, AttemptSwitcher succession, CancellationToken cancellationToken)
+    private async Task<(Attempt? Next, Fault? Fault)> RunAttemptAsync(Attempt current, AttemptSwitcher switcher, CancellationToken cancellationToken)
     {
         try
         {
@@ -75,11 +74,11 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                 var frame = current.Current;
                 if (_finished)
                     continue;
-                if (!succession.MayTake(frame))
-                    return (await succession.TakeOverAsync(), null);
-                if (!Take(frame, current))
-                    return (null, FaultReason.ProtocolError);
-                if (await succession.AfterFrameAsync(current, _finished) is { } next)
+                if (!switcher.MayAccept(frame))
+                    return (await switcher.TakeOverAsync(), null);
+                if (!Accept(frame, current))
+                    return (null, Fault.ProtocolError);
+                if (await switcher.AfterFrameAsync(current, _finished) is { } next)
                     return (next, null);
                 if (session.Output.IsFull)
                 {
@@ -88,21 +87,21 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                     current.Watch.Resume();
                 }
             }
-            return (null, _finished ? null : FaultReason.NoFinish);
+            return (null, _finished ? null : Fault.NoFinish);
         }
         catch (AttemptStoppedException stopped)
         {
-            return _finished ? default : stopped.Stall is null ? (await succession.TakeOverAsync(), null) : (null, stopped.Stall);
+            return _finished ? default : stopped.Stall is null ? (await switcher.TakeOverAsync(), null) : (null, stopped.Stall);
         }
-        catch (LinkException end)
+        catch (FaultException end) when (end.Fault.Class() is not (FaultClass.Client or FaultClass.Gateway))
         {
-            return (null, _finished ? null : SuspicionManager(end, current.Lease));
+            return (null, _finished ? null : Classify(end, current.Lease));
         }
     }
 
-    /// <summary>Takes a frame in.</summary>
+    /// <summary>Journals and forwards a frame.</summary>
     /// <returns>False when it breaks the protocol.</returns>
-    private bool Take(GenerateFrame frame, Attempt current)
+    private bool Accept(GenerateFrame frame, Attempt current)
     {
         var lease = current.Lease;
         var load = frame.Load;
@@ -114,11 +113,11 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
             return false;
         }
         if (verdict == FrameVerdict.Diverged)
-            throw CannotBeRepeated(violation!);
+            throw NotRepeatable(violation!);
         if (verdict == FrameVerdict.Finish)
         {
             _finished = true;
-            lease.Release(LeaseOutcome.Finished, load);
+            lease.Release(fault: null, load);
         }
         else if (load is not null)
         {
@@ -129,7 +128,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
             if (frame.Attempt != _core.Attempt)
                 services.Statistics.LateFrame();
             else if (_core.IsReplaying && current.AgeSinceStart > services.Options.MaxReplay)
-                throw CannotBeRepeated($"that took more than {services.Options.MaxReplay.TotalSeconds:0.#} s");
+                throw NotRepeatable($"that took more than {services.Options.MaxReplay.TotalSeconds:0.#} s");
             return true;
         }
         if (isFirstToken)
@@ -139,9 +138,9 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         return true;
     }
 
-    private SessionException CannotBeRepeated(string why) => new(
-        SessionError.StreamLost,
-        $"the answer can only go on after token {_core.NextIndex} by making it again from the start, but {why}");
+    private FaultException NotRepeatable(string why) => new(
+        Fault.StreamLost,
+        $"the answer can only continue after token {_core.NextIndex} by generating it again from the start, but {why}");
 
     private void AccountJournal()
     {
@@ -149,53 +148,45 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         services.Statistics.Journaled(bytes - _journaledBytes);
         _journaledBytes = bytes;
         if (bytes > services.Options.JournalBytes && !_finished)
-            throw new SessionException(
-                SessionError.StreamLost, $"the answer's journal of {bytes} bytes is over the bound of {services.Options.JournalBytes} bytes per session");
+            throw new FaultException(
+                Fault.StreamLost, $"the answer's journal of {bytes} bytes is over the bound of {services.Options.JournalBytes} bytes per session");
     }
 
-    /// <summary>What a status of the replica, or a failure of the connection, means to the branch.</summary>
-    private FaultReason? SuspicionManager(LinkException end, ReplicaLease lease)
+    /// <summary>What the end of an attempt means to the branch.</summary>
+    /// <returns>The fault, or null when the replica only had no room.</returns>
+    /// <exception cref="FaultException">The request is at fault.</exception>
+    private Fault? Classify(FaultException end, ReplicaLease lease)
     {
-        switch (end.Error)
+        switch (end.Fault)
         {
-            case LinkError.NoSlot:
-            case LinkError.Draining when end.Load is not null:
-                // Its report says why, and keeps others away: no fault of anybody.
+            case Fault.NoSlot:
+            case Fault.Draining when end.Load is not null:
+                // Its load report keeps other requests away.
                 services.Statistics.Refused();
                 _core.Refused(lease.AskedAt);
-                lease.Release(LeaseOutcome.Refused, end.Load);
+                lease.Release(end.Fault, end.Load);
                 return null;
-            case LinkError.InvalidRequest:
-                throw new SessionException(SessionError.InvalidRequest, end.Message);
-            case LinkError.ContextLengthExceeded:
-                throw new SessionException(SessionError.ContextLengthExceeded, end.Message);
+            case var fault when fault.Class() == FaultClass.Request:
+                throw new FaultException(fault, end.Message);
             default:
                 session.Faulted(_core.Choice, lease.Replica.Id, end);
-                return FaultReasons.Of(end.Error);
+                return end.Fault;
         }
     }
 
-    private void GiveUp(ReplicaLease lease, FaultReason reason)
+    private void GiveUp(ReplicaLease lease, Fault reason)
     {
         var replica = lease.Replica.Id;
-        // The replica is taken out before its slot is offered again, so that the next in line does not run into the same wall.
-        if (reason.IsOfConnection())
+        // The replica is taken out before its slot is offered again, so that the next waiter does not meet the same fault.
+        if (reason.Class() == FaultClass.Connection)
             services.Fleet.MarkUnreachable(lease.Replica);
-        lease.Release(reason.IsOfEngine() ? LeaseOutcome.EngineFailed : LeaseOutcome.Faulted);
+        lease.Release(reason);
         var verdict = _core.Lost(replica, reason);
-        if (verdict is null && reason.IsOfEngine() && !services.Retries.TrySpend())
+        if (verdict is null && reason.CostsRetryBudget() && !services.Retries.TrySpend())
             verdict = $"{replica.Name} failed by {reason.ToWireName()} at token {_core.NextIndex}, and so many requests fail here that no more are retried";
         if (verdict is not null)
-            throw new SessionException(SessionError.StreamLost, verdict);
+            throw new FaultException(Fault.StreamLost, verdict);
         services.Statistics.FailedOver(reason);
         session.FailedOver(new Failover(_core.Choice, _core.NextIndex, replica.Name, reason.ToWireName()));
     }
-
-    private static SessionError ToSessionError(AdmissionRefusal refusal) => refusal switch
-    {
-        AdmissionRefusal.QueueFull => SessionError.QueueFull,
-        AdmissionRefusal.QueueTimeout => SessionError.QueueTimeout,
-        AdmissionRefusal.ModelNotFound => SessionError.ModelNotFound,
-        _ => SessionError.NoReplica,
-    };
 }

@@ -1,30 +1,31 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;
 
-/// <summary>What is to be done with a frame.</summary>
+/// <summary>What to do with a frame.</summary>
 internal enum FrameVerdict
 {
-    /// <summary>Nothing: a heartbeat, or a frame of an attempt that was given up.</summary>
+    /// <summary>Ignore it: a heartbeat, or a frame of an attempt that was given up.</summary>
     Drop,
 
-    /// <summary>It goes to the client.</summary>
+    /// <summary>Forward it to the client.</summary>
     Forward,
 
-    /// <summary>It goes to the client and is its choice's last.</summary>
+    /// <summary>Forward it to the client; it is the last of its choice.</summary>
     Finish,
 
-    /// <summary>It breaks the protocol: the attempt is at fault.</summary>
+    /// <summary>Give the attempt up: the frame breaks the protocol.</summary>
     Violation,
 
-    /// <summary>The answer could not be made again: it is another one than the client has the beginning of.</summary>
+    /// <summary>End the session: the repeated answer differs from what the client already has.</summary>
     Diverged,
 }
 
 /// <summary>
-/// The decisions of one branch: which attempt is current, which frames count, what the next attempt is told, when to give up. Synchronous,
+/// The decisions of one branch: which attempt is current, which frames count, what the next attempt is asked, when to give up. Synchronous,
 /// without time or I/O. Not thread-safe; driven by <see cref="Branch"/>.
 /// </summary>
 internal sealed class BranchCore(GenerateRequest request, StreamingOptions options)
@@ -48,33 +49,33 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
 
     public int Choice => (int)request.Choice;
 
-    /// <summary>Index of the next token the client gets.</summary>
+    /// <summary>Index of the client's next token.</summary>
     public int NextIndex => _journal.NextIndex;
 
     public long JournalBytes => _journal.Bytes;
 
     public ResumeTier ResumeTier { get; private set; }
 
-    /// <summary>The current attempt makes again what the client has, to go on behind it.</summary>
+    /// <summary>The current attempt repeats what the client already has, in order to continue after it.</summary>
     public bool IsReplaying => _replay is { IsBehind: true };
 
     /// <summary>The current attempt can be moved to another replica while it runs.</summary>
     public bool MayMove => Started && _replay is null && request.Failover != FailoverPolicy.Never && MayResume;
 
-    /// <summary>How far the current attempt got in the answer. Making again what was made before is no progress.</summary>
+    /// <summary>The current attempt's position in the answer. Repeating earlier tokens is not progress.</summary>
     private int Reached => _replay?.Index ?? NextIndex;
 
-    /// <summary>Going on from the journal is as good as the client wants it.</summary>
+    /// <summary>Resuming from the journal is exact enough for the client.</summary>
     private bool MayResume =>
         ResumeTier == ResumeTier.Exact
         || (request.Failover != FailoverPolicy.Exact && (ResumeTier == ResumeTier.Tokens || (ResumeTier == ResumeTier.Text && !IsTextMissing)));
 
-    /// <summary>Pieces were made and none of them has text yet: a model that still reasons, or half a stop text held back. There is nothing to go on from.</summary>
+    /// <summary>Chunks were generated but no text is known yet: the model still reasons, or a partial stop text is held back. There is nothing to resume from.</summary>
     private bool IsTextMissing => NextIndex > 0 && _journal.Text.IsEmpty;
 
     /// <summary>
-    /// It can go on under another fingerprint: from its text alone, as well as the client wants it. Where ids were given they would be lost, and with them what
-    /// the client was told that an index counts. Where it was told nothing yet, another answer is as good.
+    /// The stream can continue under another fingerprint, from its text alone. Where the engine returned ids they would be lost, and the unit of
+    /// the indexes would change. Before the client has received anything, a different answer is acceptable.
     /// </summary>
     private bool MayChangeFingerprint =>
         request.Failover != FailoverPolicy.Exact && ResumeTier == ResumeTier.Text && _journal.Unit == TokenUnit.Chunk
@@ -88,11 +89,11 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
             TakesOtherFingerprints = MayChangeFingerprint,
         };
 
-    /// <summary>What an attempt beside the current one needs of a replica: another one than the current.</summary>
+    /// <summary>What a secondary attempt needs of a replica: any but the current one.</summary>
     /// <param name="model">Model to be served.</param>
-    /// <param name="arrival">Place in the line.</param>
-    /// <param name="current">Where the current attempt runs.</param>
-    /// <param name="hold">It is to go on with what the current attempt will have said by then, even if that is nothing yet.</param>
+    /// <param name="arrival">Place in the queue.</param>
+    /// <param name="current">The replica of the current attempt.</param>
+    /// <param name="hold">It continues from the current attempt's tokens, even if there are none yet.</param>
     public AdmissionRequest NeedBeside(string model, Arrival arrival, ReplicaId current, bool hold) =>
         new(model, arrival, Displaced: true, WaitingSince: null, hold || NextIndex > 0 ? _journal.Fingerprint : "", [.. _failedAt.Keys, current])
         {
@@ -111,26 +112,26 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
     }
 
     /// <summary>Prepares an attempt beside the current one, which stays current until <see cref="Promote"/>.</summary>
-    /// <param name="hold">It reads the prompt and the journal so far, and waits.</param>
-    public Challenge Challenge(bool hold)
+    /// <param name="hold">It prefills the prompt and the journal so far, and waits.</param>
+    public SecondaryRequest PrepareSecondary(bool hold)
     {
         var next = NextRequest();
         next.Hold = hold;
-        return new Challenge(next, NextIndex, _journal.Text.Length);
+        return new SecondaryRequest(next, NextIndex, _journal.Text.Length);
     }
 
-    /// <summary>What a held challenger lacks, to go on where the current attempt is cut.</summary>
-    public ContinueRequest Continuation(Challenge challenge) => _journal.Since(challenge);
+    /// <summary>The part of the journal that a standby attempt lacks, to continue where the current attempt is cut.</summary>
+    public ContinueRequest Continuation(SecondaryRequest secondary) => _journal.Since(secondary);
 
-    /// <summary>Makes a challenger the current attempt: from now on only its frames count, its start frame first.</summary>
-    public void Promote(Challenge challenge) => MakeCurrent((int)challenge.Request.Attempt, challenge.FromIndex, _replay);
+    /// <summary>Makes a secondary attempt the current one: from now on only its frames count, its start frame first.</summary>
+    public void Promote(SecondaryRequest secondary) => MakeCurrent((int)secondary.Request.Attempt, secondary.FromIndex, _replay);
 
-    /// <summary>Takes in that a challenger failed: its replica is not asked again.</summary>
-    public void ChallengerLost(ReplicaId replica) => _failedAt[replica] = Reached;
+    /// <summary>A secondary attempt failed: its replica is not picked again.</summary>
+    public void SecondaryLost(ReplicaId replica) => _failedAt[replica] = Reached;
 
-    /// <summary>Judges a frame, journals it if it counts, and strips from it what is not the client's business.</summary>
-    /// <param name="frame">Changed where parts of it are not to be forwarded.</param>
-    /// <param name="violation">What rule it broke, for <see cref="FrameVerdict.Violation"/>.</param>
+    /// <summary>Checks a frame, journals it if it counts, and removes the parts that are not for the client.</summary>
+    /// <param name="frame">Changed where parts of it are not forwarded.</param>
+    /// <param name="violation">The rule it broke, for <see cref="FrameVerdict.Violation"/> and <see cref="FrameVerdict.Diverged"/>.</param>
     public FrameVerdict Accept(GenerateFrame frame, out string? violation)
     {
         violation = null;
@@ -156,19 +157,19 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
         return frame.Finish is null ? FrameVerdict.Forward : FrameVerdict.Finish;
     }
 
-    /// <summary>Takes in that the replica had no slot for the current attempt: the request goes on waiting as if it had never been served.</summary>
+    /// <summary>The replica had no slot for the current attempt: the request waits on as if it had never been served.</summary>
     public void Refused(TimeSpan waitingSince) => _waitingSince = waitingSince;
 
-    /// <summary>Takes in that the current attempt was given up.</summary>
+    /// <summary>The current attempt was given up.</summary>
     /// <returns>Null when another attempt may be made, else why not.</returns>
-    public string? Lost(ReplicaId replica, FaultReason reason)
+    public string? Lost(ReplicaId replica, Fault reason)
     {
         _failedAt[replica] = Reached;
         _waitingSince = null;
         if (Reached > _reachedBefore)
             _lostWithoutProgress = 0;
-        else if (reason.MayBePoison() && (_heard || reason != FaultReason.LinkStall))
-            _lostWithoutProgress++; // A replica that was silent from the first moment was frozen before the request came.
+        else if (FaultTable.Of(reason).MayBePoison && (_heard || reason != Fault.LinkStall))
+            _lostWithoutProgress++; // A replica that never sent anything was frozen before the request arrived.
         if (NextIndex > 0 && request.Failover == FailoverPolicy.Never)
             return $"{replica.Name} was lost by {reason.ToWireName()} at token {NextIndex}, and the client wants no failover";
         if (NextIndex > 0 && !MayResume && options.MaxReplay <= TimeSpan.Zero)
@@ -178,7 +179,7 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
             : null;
     }
 
-    /// <summary>Lives that failed this branch at a token from <paramref name="since"/> on, and before <paramref name="until"/>.</summary>
+    /// <summary>Replicas that failed this branch at a token index from <paramref name="since"/> to before <paramref name="until"/>.</summary>
     private ReplicaId[] Failed(int since, int until = int.MaxValue) =>
         _failedAt.Count == 0 ? [] : [.. _failedAt.Where(failure => failure.Value >= since && failure.Value < until).Select(failure => failure.Key)];
 
@@ -230,7 +231,7 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
             return $"{frame.TokenIds.Count} ids for {frame.Count} tokens";
         if (frame.Logprobs.Count != 0 && frame.Logprobs.Count != frame.Count)
             return $"{frame.Logprobs.Count} logprobs for {frame.Count} tokens";
-        // None, or that of a later release: no client could be told why its answer ends.
+        // A missing reason, or one of a later release, cannot be shown to the client.
         if (frame.Finish is { Reason: < FinishReason.Stop or > FinishReason.ContentFilter } finish)
             return $"a finish for reason {(int)finish.Reason}, which is not known here";
         return null;

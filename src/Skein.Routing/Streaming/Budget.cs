@@ -1,12 +1,12 @@
 namespace Skein.Routing.Streaming;
 
 /// <summary>
-/// Bounds what is done beyond the requests themselves (retries, hedges) to a share of them, so that a bad hour is not made worse: every
-/// request pays a share of one unit in, time pays in a floor for quiet hours (the retry budget of Twitter's Finagle). Thread-safe.
+/// Bounds extra work (retries, hedges) to a share of the requests, so that it cannot make an overload worse. Every request pays in a share
+/// of one unit; time pays in a minimum for periods with few requests (the retry budget of Twitter's Finagle). Thread-safe.
 /// </summary>
 /// <param name="share">Units a request pays in.</param>
 /// <param name="perSecond">Units a second pays in.</param>
-/// <param name="capacity">Most units kept; it begins full.</param>
+/// <param name="capacity">Most units kept; the budget starts full.</param>
 /// <param name="time">Time.</param>
 internal sealed class Budget(double share, double perSecond, double capacity, TimeProvider time)
 {
@@ -21,7 +21,7 @@ internal sealed class Budget(double share, double perSecond, double capacity, Ti
     }
 
     /// <summary>Takes one unit.</summary>
-    /// <returns>False when there is none: do without.</returns>
+    /// <returns>False when there is none.</returns>
     public bool TrySpend()
     {
         lock (_gate)

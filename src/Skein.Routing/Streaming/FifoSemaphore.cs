@@ -1,15 +1,27 @@
 namespace Skein.Routing.Streaming;
 
 /// <summary>
-/// Lets a few in at a time, in the order they came. Thread-safe. No semaphore: one that is cancelled goes on in the thread pool, and a simulated run would
-/// not repeat.
+/// A semaphore with strict first-in-first-out order. Thread-safe. Not <see cref="SemaphoreSlim"/>, whose cancelled waiters continue in the thread pool:
+/// a simulated run would not repeat.
 /// </summary>
-/// <param name="places">How many; at least 1.</param>
+/// <param name="places">How many may be inside at a time; at least 1.</param>
 internal sealed class FifoSemaphore(int places)
 {
     private readonly Lock _gate = new();
     private readonly Queue<TaskCompletionSource> _waiting = [];
     private int _free = places;
+
+    /// <summary>Enters if a place is free; disposing the result, once, gives it back. Null if none is.</summary>
+    public IDisposable? TryEnter()
+    {
+        lock (_gate)
+        {
+            if (_free == 0)
+                return null;
+            _free--;
+            return new Place(this);
+        }
+    }
 
     /// <summary>Waits for a place; disposing the result, once, gives it back.</summary>
     /// <exception cref="OperationCanceledException">Cancelled while waiting.</exception>
@@ -34,7 +46,7 @@ internal sealed class FifoSemaphore(int places)
     {
         lock (_gate)
         {
-            // Those that were cancelled take no turn.
+            // Cancelled waiters are skipped.
             while (_waiting.TryDequeue(out var next))
             {
                 if (next.TrySetResult())

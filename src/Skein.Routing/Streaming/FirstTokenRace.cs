@@ -1,6 +1,6 @@
 namespace Skein.Routing.Streaming;
 
-/// <summary>Two attempts ask for the first token; exactly one wins. Thread-safe.</summary>
+/// <summary>Two attempts race for the first token; exactly one wins. Thread-safe.</summary>
 internal sealed class FirstTokenRace
 {
     private int _winner;

@@ -1,15 +1,17 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.Logging;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;
 
-/// <summary>Owns a request from first byte to last: its branches, their common output, and its one end.</summary>
+/// <summary>Owns a request from first byte to last: its branches, their common output, and its single end.</summary>
 internal sealed partial class GenerationSession : IGenerationSession
 {
+    private readonly string _requestId;
     private readonly SessionServices _services;
     private readonly ILogger _logger;
     private readonly Action<GenerationSession> _onClosed;
@@ -25,6 +27,7 @@ internal sealed partial class GenerationSession : IGenerationSession
     {
         _onClosed = onClosed;
         Id = id;
+        _requestId = request.RequestId;
         _services = services;
         _logger = logger;
         var choices = Math.Max(1, (int)request.N);
@@ -73,9 +76,6 @@ internal sealed partial class GenerationSession : IGenerationSession
             _replica = replica;
     }
 
-    /// <summary>An attempt that ran beside the current one has taken its place.</summary>
-    internal void Promoted(int choice, string replica) => Dispatched(choice, replica);
-
     internal void Forward(GenerateFrame frame, ResumeTier tier)
     {
         _resumeTier = (int)tier;
@@ -85,14 +85,14 @@ internal sealed partial class GenerationSession : IGenerationSession
     internal void FailedOver(Failover failover)
     {
         ImmutableInterlocked.Update(ref _failovers, (list, added) => list.Add(added), failover);
-        Log.FailedOver(_logger, Id, failover.Choice, failover.TokenIndex, failover.From, failover.Reason);
+        Log.FailedOver(_logger, Id, _requestId, failover.Choice, failover.TokenIndex, failover.From, failover.Reason);
     }
 
-    internal void Faulted(int choice, ReplicaId replica, LinkException fault) => Log.Faulted(_logger, Id, choice, replica, fault.Message);
+    internal void Faulted(int choice, ReplicaId replica, FaultException fault) => Log.Faulted(_logger, Id, _requestId, choice, replica, fault.Message);
 
-    internal void Violated(int choice, ReplicaId replica, string violation) => Log.Violated(_logger, Id, choice, replica, violation);
+    internal void Violated(int choice, ReplicaId replica, string violation) => Log.Violated(_logger, Id, _requestId, choice, replica, violation);
 
-    /// <summary>A branch's own request: one choice, with randomness of its own. Choice 0 keeps the seed, so that one answer is the same with and without Skein.</summary>
+    /// <summary>A branch's own request: one choice with its own seed. Choice 0 keeps the seed, so that a single answer is the same with and without Skein.</summary>
     private static GenerateRequest RequestOf(GenerateRequest request, int choice)
     {
         var own = choice == 0 && request.N <= 1 ? request : request.Clone();
@@ -111,51 +111,51 @@ internal sealed partial class GenerationSession : IGenerationSession
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
-            // Disposed, or another branch ended the session: its error is the one that counts.
+            // Disposed, or another branch ended the session with its own error, which counts.
             Output.Fail(new OperationCanceledException("the session was disposed"));
         }
-        catch (SessionException error)
+        catch (FaultException error)
         {
             End(error);
         }
         catch (Exception bug) when (bug is not OutOfMemoryException)
         {
-            // A client must get its one terminal event, whatever is wrong here.
-            Log.Bug(_logger, Id, bug);
-            End(new SessionException(SessionError.StreamLost, "internal error in the gateway; its log has the details"));
+            // The client must receive exactly one terminal event, even after a bug.
+            Log.Bug(_logger, Id, _requestId, bug);
+            End(new FaultException(Fault.StreamLost, "internal error in the gateway; its log has the details"));
         }
     }
 
     /// <summary>Ends the session with an error, unless it has ended.</summary>
-    internal void End(SessionException error)
+    internal void End(FaultException error)
     {
         if (Output.Fail(error))
-            Log.Ended(_logger, Id, error.Error, error.Message);
+            Log.Ended(_logger, Id, _requestId, error.Fault, error.Message);
         try
         {
             _stop.Cancel();
         }
         catch (ObjectDisposedException)
         {
-            // Disposed meanwhile: it has ended.
+            // Disposed meanwhile.
         }
     }
 
     private static partial class Log
     {
-        [LoggerMessage(100, LogLevel.Information, "Session {Session} choice {Choice}: goes on from token {TokenIndex} elsewhere than on {Replica} ({Reason})")]
-        public static partial void FailedOver(ILogger logger, string session, int choice, int tokenIndex, string replica, string reason);
+        [LoggerMessage(3200, LogLevel.Information, "Request {RequestId} (session {Session}), choice {Choice}: moved from {Replica} at token {TokenIndex}: {Reason}")]
+        public static partial void FailedOver(ILogger logger, string session, string requestId, int choice, int tokenIndex, string replica, string reason);
 
-        [LoggerMessage(101, LogLevel.Debug, "Session {Session} choice {Choice}: attempt on {Replica} ended: {Message}")]
-        public static partial void Faulted(ILogger logger, string session, int choice, ReplicaId replica, string message);
+        [LoggerMessage(3201, LogLevel.Debug, "Request {RequestId} (session {Session}), choice {Choice}: the attempt on {Replica} ended: {Message}")]
+        public static partial void Faulted(ILogger logger, string session, string requestId, int choice, ReplicaId replica, string message);
 
-        [LoggerMessage(102, LogLevel.Warning, "Session {Session} choice {Choice}: {Replica} broke the protocol: {Violation}")]
-        public static partial void Violated(ILogger logger, string session, int choice, ReplicaId replica, string violation);
+        [LoggerMessage(3202, LogLevel.Warning, "Request {RequestId} (session {Session}), choice {Choice}: {Replica} broke the protocol: {Violation}")]
+        public static partial void Violated(ILogger logger, string session, string requestId, int choice, ReplicaId replica, string violation);
 
-        [LoggerMessage(103, LogLevel.Warning, "Session {Session} ended in an error ({Error}): {Message}")]
-        public static partial void Ended(ILogger logger, string session, SessionError error, string message);
+        [LoggerMessage(3203, LogLevel.Warning, "Request {RequestId} (session {Session}) ended with an error ({Fault}): {Message}")]
+        public static partial void Ended(ILogger logger, string session, string requestId, Fault fault, string message);
 
-        [LoggerMessage(104, LogLevel.Error, "Session {Session}: unexpected exception")]
-        public static partial void Bug(ILogger logger, string session, Exception exception);
+        [LoggerMessage(3204, LogLevel.Error, "Request {RequestId} (session {Session}): unexpected exception")]
+        public static partial void Bug(ILogger logger, string session, string requestId, Exception exception);
     }
 }

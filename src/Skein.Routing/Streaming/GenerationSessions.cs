@@ -1,12 +1,13 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;
 
-/// <summary>Starts sessions and gives them what must be fixed before the first dispatch: an id, a place in the line, a seed. Thread-safe.</summary>
+/// <summary>Starts sessions and fixes what must not change after the first dispatch: an id, a place in the queue, a seed. Thread-safe.</summary>
 public sealed class GenerationSessions : IGenerationSessions
 {
     private readonly SessionServices _services;
@@ -15,7 +16,7 @@ public sealed class GenerationSessions : IGenerationSessions
     private readonly ConcurrentDictionary<GenerationSession, bool> _open = [];
     private long _arrivals;
 
-    /// <summary>Creates the entrance of a gateway.</summary>
+    /// <summary>Creates the sessions of one gateway.</summary>
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
     public GenerationSessions(
         FleetTracker fleet,
@@ -33,14 +34,14 @@ public sealed class GenerationSessions : IGenerationSessions
         _logger = logger;
     }
 
-    /// <summary>Name of this gateway, told to replicas so that load reports can name its share. Default empty.</summary>
+    /// <summary>Name of this gateway, sent to replicas so that their load reports can name its share. Default empty.</summary>
     public string Caller { get; set; } = "";
 
     /// <summary>Ends every open session with an error, so that each client gets its terminal event before the gateway stops.</summary>
     public void EndAll(string reason)
     {
         foreach (var session in _open.Keys)
-            session.End(new SessionException(SessionError.StreamLost, reason));
+            session.End(new FaultException(Fault.StreamLost, reason));
     }
 
     /// <inheritdoc/>
@@ -91,9 +92,9 @@ public sealed class GenerationSessions : IGenerationSessions
         return candidates.Count switch
         {
             1 => candidates.First(),
-            0 => throw new SessionException(SessionError.NoReplica, "no replica is known yet, and the request names no model", _services.Admission.RetryAfter()),
-            _ => throw new SessionException(
-                SessionError.InvalidRequest, $"model is missing; allowed: {string.Join(", ", candidates.Order(StringComparer.Ordinal).Take(16))}"),
+            0 => throw new FaultException(Fault.NoReplica, "no replica is known yet, and the request names no model", _services.Admission.RetryAfter()),
+            _ => throw new FaultException(
+                Fault.InvalidRequest, $"model is missing; allowed: {string.Join(", ", candidates.Order(StringComparer.Ordinal).Take(16))}"),
         };
     }
 
@@ -103,8 +104,8 @@ public sealed class GenerationSessions : IGenerationSessions
             throw Overloaded($"the journals of this gateway hold their bound of {_services.Options.AllJournalsBytes} bytes");
     }
 
-    private SessionException TooManySessions() => Overloaded($"this gateway holds its bound of {_services.Options.MaxSessions} sessions");
+    private FaultException TooManySessions() => Overloaded($"this gateway holds its bound of {_services.Options.MaxSessions} sessions");
 
-    private SessionException Overloaded(string message) =>
-        new(SessionError.TooManySessions, message, _services.Admission.RetryAfter());
+    private FaultException Overloaded(string message) =>
+        new(Fault.TooManySessions, message, _services.Admission.RetryAfter());
 }

@@ -4,8 +4,8 @@ using Skein.Routing.Fleet;
 namespace Skein.Routing.Streaming;
 
 /// <summary>
-/// When a second replica is asked for the first token: past the time that the fleet's usual replica keeps in 95 of 100 cases, and within a
-/// budget (Dean and Barroso, The Tail at Scale, 2013). Thread-safe.
+/// When a second replica is asked for the first token: after the median replica's 95th percentile, and within a budget (Dean and Barroso,
+/// The Tail at Scale, 2013). Thread-safe.
 /// </summary>
 internal sealed class Hedging(StreamingOptions options, FleetTracker fleet, TimeProvider time)
 {
@@ -17,12 +17,12 @@ internal sealed class Hedging(StreamingOptions options, FleetTracker fleet, Time
 
     public bool TrySpend() => _budget.TrySpend();
 
-    /// <summary>How long the first token may take; null when the request is not hedged, or too little is known.</summary>
+    /// <summary>How long the first token may take; null when the request is not hedged, or too few times are known.</summary>
     public TimeSpan? DelayOf(GenerateRequest request)
     {
         if (!request.Hedge && !options.HedgeAll && !options.HedgedModels.Contains(request.Model))
             return null;
-        // The median of the replicas: one slow replica must not set the measure by which it is judged.
+        // The median of the replicas: a slow replica must not set its own bound.
         var known = new List<TimeSpan>();
         foreach (var replica in fleet.Current.Serving(request.Model))
         {

@@ -3,23 +3,23 @@ using Skein.Protocol.V1;
 
 namespace Skein.Routing.Streaming;
 
-/// <summary>Starts sessions: the one entrance for every API.</summary>
+/// <summary>Starts sessions. Every API uses it.</summary>
 public interface IGenerationSessions
 {
-    /// <summary>Looks whether a session could be started now, before a request is read in vain. It may still be refused by then.</summary>
-    /// <exception cref="SessionException">The gateway is at its bound of sessions, or of what they hold.</exception>
+    /// <summary>Checks whether a session could be started now, before a request's body is read. <see cref="Start"/> may still refuse it.</summary>
+    /// <exception cref="FaultException">The gateway is at its bound of sessions, or of the memory they hold.</exception>
     void RequireRoom();
 
     /// <summary>
     /// Takes over a validated request. Returns at once: waiting for a slot, dispatch and failover happen behind the session.
     /// </summary>
     /// <param name="request">Owned by the session from now on.</param>
-    /// <exception cref="SessionException">The gateway is at its bound of sessions.</exception>
+    /// <exception cref="FaultException">The gateway is at its bound of sessions.</exception>
     IGenerationSession Start(GenerateRequest request);
 }
 
 /// <summary>
-/// One client's request from first byte to last, whatever dies behind it. Read by one reader; disposing it cancels what still runs and
+/// One client's request from first byte to last, across failures of replicas. Read by one reader; disposing it cancels what still runs and
 /// frees its slots.
 /// </summary>
 public interface IGenerationSession : IAsyncDisposable
@@ -27,13 +27,13 @@ public interface IGenerationSession : IAsyncDisposable
     /// <summary>128 random bits in lower-case hex.</summary>
     string Id { get; }
 
-    /// <summary>Member name of the replica that serves (choice 0) now; null before the first dispatch.</summary>
+    /// <summary>Member name of the replica that serves choice 0 now; null before the first dispatch.</summary>
     string? Replica { get; }
 
     /// <summary>Attempts so far, all choices together.</summary>
     int Attempts { get; }
 
-    /// <summary>Failovers so far, all choices together, oldest first: what the client may be told at the end.</summary>
+    /// <summary>Failovers so far, all choices together, oldest first: for the report to the client at the end.</summary>
     IReadOnlyList<Failover> Failovers { get; }
 
     /// <summary>Resume tier of this request as its replica declared it.</summary>
@@ -42,19 +42,19 @@ public interface IGenerationSession : IAsyncDisposable
     /// <summary>
     /// Waits until <see cref="TryRead"/> has a frame (true), or all choices are finished (false).
     /// </summary>
-    /// <exception cref="SessionException">The session ended in an error; frames that came before it have been read.</exception>
+    /// <exception cref="FaultException">The session ended in an error; all frames before it have been read.</exception>
     ValueTask<bool> WaitToReadAsync(CancellationToken cancellationToken);
 
     /// <summary>
-    /// Takes the next frame, if one is there. Per choice: one with <see cref="GenerateFrame.Start"/>, then token indexes 0, 1, 2, … without
-    /// gap or repeat, then one with <see cref="GenerateFrame.Finish"/>. Heartbeats and load reports never come through.
+    /// Takes the next frame, if there is one. Per choice: one with <see cref="GenerateFrame.Start"/>, then token indexes 0, 1, 2, … without
+    /// gap or repeat, then one with <see cref="GenerateFrame.Finish"/>. Heartbeats and load reports are not included.
     /// </summary>
     bool TryRead([NotNullWhen(true)] out GenerateFrame? frame);
 }
 
-/// <summary>One change of replica in mid-session.</summary>
+/// <summary>One change of replica during a session.</summary>
 /// <param name="Choice">Which of the request's choices.</param>
-/// <param name="TokenIndex">Index of the first token that the new replica made.</param>
+/// <param name="TokenIndex">Index of the first token of the new replica.</param>
 /// <param name="From">Member name of the replica that was lost.</param>
-/// <param name="Reason">Why, in one word of the metric <c>skein.failovers</c>.</param>
+/// <param name="Reason">Why: a value of the attribute <c>reason</c> of the metric <c>skein.failovers</c>.</param>
 public sealed record Failover(int Choice, int TokenIndex, string From, string Reason);

@@ -7,7 +7,7 @@ using Skein.Protocol.V1;
 namespace Skein.Routing.Streaming;
 
 /// <summary>
-/// What was generated and delivered of one branch: all that another replica needs to go on. Not thread-safe; owned by its branch.
+/// What one branch generated and delivered: everything that another replica needs to continue. Not thread-safe; owned by its branch.
 /// </summary>
 internal sealed class Journal
 {
@@ -19,25 +19,25 @@ internal sealed class Journal
     /// <summary>Index the next token must have.</summary>
     public int NextIndex { get; private set; }
 
-    /// <summary>Fingerprint of the replicas that generated it, of a text in chunks: of the last one; empty while nothing was.</summary>
+    /// <summary>Fingerprint of the replicas that generated it; for text in chunks, of the last one. Empty while nothing was generated.</summary>
     public string Fingerprint { get; private set; } = "";
 
-    /// <summary>What its indexes count.</summary>
+    /// <summary>The unit of its indexes.</summary>
     public TokenUnit Unit { get; private set; }
 
-    /// <summary>Ids delivered; empty for engines that give none.</summary>
+    /// <summary>Ids delivered; empty for engines that return none.</summary>
     public ReadOnlySpan<uint> Ids => CollectionsMarshal.AsSpan(_ids);
 
     /// <summary>Answer bytes delivered.</summary>
     public ReadOnlySpan<byte> Text => _text.WrittenSpan;
 
-    /// <summary>Structured deltas delivered, one behind the other.</summary>
+    /// <summary>Structured deltas delivered, concatenated.</summary>
     public ReadOnlySpan<byte> RawDeltas => _rawDeltas.WrittenSpan;
 
     /// <summary>Bytes held.</summary>
     public long Bytes => ((long)(_ids.Count + _promptIds.Count) * sizeof(uint)) + _text.WrittenCount + _rawDeltas.WrittenCount;
 
-    /// <summary>Takes over what a first or later attempt says of the prompt, as long as no token depends on another answer.</summary>
+    /// <summary>Records the start of an attempt. Unit and prompt ids are those of the attempt that made the first token.</summary>
     public void Begin(Start start)
     {
         if (NextIndex == 0)
@@ -54,25 +54,25 @@ internal sealed class Journal
         _rawDeltas.Write(frame.RawDelta.Span);
     }
 
-    /// <summary>What was added since a challenge was made.</summary>
-    public ContinueRequest Since(Challenge challenge)
+    /// <summary>What was added since a secondary attempt was prepared.</summary>
+    public ContinueRequest Since(SecondaryRequest secondary)
     {
         var since = new ContinueRequest
         {
-            Session = challenge.Request.Session,
-            Choice = challenge.Request.Choice,
-            Attempt = challenge.Request.Attempt,
+            Session = secondary.Request.Session,
+            Choice = secondary.Request.Choice,
+            Attempt = secondary.Request.Attempt,
             NextIndex = (uint)NextIndex,
             Fingerprint = Fingerprint,
-            Text = ByteString.CopyFrom(_text.WrittenSpan[challenge.FromTextByte..]),
+            Text = ByteString.CopyFrom(_text.WrittenSpan[secondary.FromTextByte..]),
         };
         // Engines without ids journal none.
-        if (_ids.Count > challenge.FromIndex)
-            since.TokenIds.AddRange(Ids[challenge.FromIndex..]);
+        if (_ids.Count > secondary.FromIndex)
+            since.TokenIds.AddRange(Ids[secondary.FromIndex..]);
         return since;
     }
 
-    /// <summary>The journal as the next attempt gets it; null while nothing was generated: that attempt starts from the beginning.</summary>
+    /// <summary>The journal for the next attempt; null while nothing was generated: that attempt starts from the beginning.</summary>
     public Resume? ToResume()
     {
         if (NextIndex == 0)

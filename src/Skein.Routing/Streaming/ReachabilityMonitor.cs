@@ -1,10 +1,11 @@
 using Microsoft.Extensions.Logging;
+using Skein.Protocol;
 using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;
 
 /// <summary>
-/// Asks a replica whose connection broke until it answers or leaves the fleet, and puts it back. One loop per broken replica. Thread-safe.
+/// Probes a replica whose connection broke until it answers or leaves the fleet, and puts it back. One probe loop per broken replica. Thread-safe.
 /// </summary>
 public sealed partial class ReachabilityMonitor : IDisposable
 {
@@ -17,6 +18,7 @@ public sealed partial class ReachabilityMonitor : IDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stop = new();
+    private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Starts to watch.</summary>
     public ReachabilityMonitor(FleetTracker fleet, IReplicaLink link, TimeProvider time, ILogger<ReachabilityMonitor> logger)
@@ -27,6 +29,9 @@ public sealed partial class ReachabilityMonitor : IDisposable
         _logger = logger;
         _fleet.ConnectionBroken += OnConnectionBroken;
     }
+
+    /// <summary>Runs until it is cancelled. Throws what a probe loop threw: without its loop a replica would stay out.</summary>
+    public Task RunAsync(CancellationToken cancellationToken) => _failed.Task.WaitAsync(cancellationToken);
 
     /// <inheritdoc/>
     public void Dispose()
@@ -60,6 +65,10 @@ public sealed partial class ReachabilityMonitor : IDisposable
         {
             // Disposed.
         }
+        catch (Exception bug)
+        {
+            _failed.TrySetException(bug);
+        }
     }
 
     private async Task<bool> AnswersAsync(Replica replica, CancellationToken cancellationToken)
@@ -71,7 +80,7 @@ public sealed partial class ReachabilityMonitor : IDisposable
             await _link.ProbeAsync(replica, either.Token);
             return true;
         }
-        catch (LinkException)
+        catch (FaultException)
         {
             return false;
         }
@@ -83,10 +92,10 @@ public sealed partial class ReachabilityMonitor : IDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(120, LogLevel.Warning, "Connection to {Replica} broke: no requests go there until it answers")]
+        [LoggerMessage(3210, LogLevel.Warning, "The connection to {Replica} broke; no requests are sent there until it answers")]
         public static partial void Lost(ILogger logger, ReplicaId replica);
 
-        [LoggerMessage(121, LogLevel.Information, "{Replica} answers again")]
+        [LoggerMessage(3211, LogLevel.Information, "{Replica} answers again")]
         public static partial void Back(ILogger logger, ReplicaId replica);
     }
 }

@@ -5,13 +5,13 @@ using Skein.Protocol.V1;
 namespace Skein.Routing.Streaming;
 
 /// <summary>
-/// Goes on where no engine can resume: the whole answer is made again from the same seed, what the client has is compared byte by byte and
-/// dropped, and only what comes after it is let through. Belongs to one attempt; not thread-safe.
+/// Continues an answer that no engine can resume: the answer is generated again from the same seed, the part that the client has is compared
+/// byte by byte and dropped, and only the rest is let through. Belongs to one attempt; not thread-safe.
 /// </summary>
 /// <remarks>
-/// Engines that give ids repeat their token indexes, and the ids are compared. Engines that give only pieces of text may cut them otherwise
-/// the second time: there the bytes count, and the pieces are numbered on from the journal's last. Pieces of which the client has seen nothing
-/// (a tool call that is kept back until it is whole) need not come again: what they say may be said anew.
+/// Engines that return ids repeat their token indexes, and the ids are compared. Engines that return only chunks of text may cut them
+/// differently the second time: there the bytes are compared, and chunks are numbered from the journal's last. Chunks of which the client has
+/// seen nothing (a tool call held back until it is complete) need not be repeated: they may differ.
 /// </remarks>
 internal sealed class Replay
 {
@@ -34,43 +34,43 @@ internal sealed class Replay
         _shift = IsBehind ? 0 : _have;
     }
 
-    /// <summary>True until all that the client has has come again; of ids, until one came that it does not have.</summary>
+    /// <summary>True until everything the client has was repeated; with ids, until one arrives that it does not have.</summary>
     public bool IsBehind { get; private set; }
 
-    /// <summary>Tokens of the answer that came so far, as the engine numbers them.</summary>
+    /// <summary>Tokens of the repeated answer so far, as the engine numbers them.</summary>
     public int Index => _index;
 
     private bool HasIds => !_journal.Ids.IsEmpty;
 
-    /// <summary>Takes in a frame with tokens or a finish, and cuts off it what the client has: maybe all of it.</summary>
-    /// <param name="frame">Changed; numbered as the client's next one where anything is left of it.</param>
-    /// <returns>How the answer differs from the one the client has; null when it does not.</returns>
+    /// <summary>Compares a frame with tokens or a finish, and removes what the client already has, possibly everything.</summary>
+    /// <param name="frame">Changed; the rest is numbered from the client's next token.</param>
+    /// <returns>How the answer differs from the client's; null when it does not.</returns>
     public string? Take(GenerateFrame frame)
     {
         if (frame.Count > 0 && frame.FirstIndex != _index)
-            return $"it came with token {frame.FirstIndex} instead of {_index}";
+            return $"token {frame.FirstIndex} arrived instead of {_index}";
         var before = _index;
         _index += (int)frame.Count;
         if (IsBehind)
         {
             if (CutBytes(frame.Text.Span, _journal.Text[.._haveText], ref _text) is not { } text)
-                return $"its text is another one near byte {_text}";
+                return $"its text differs near byte {_text}";
             if (CutBytes(frame.RawDelta.Span, _journal.RawDeltas[.._haveRaw], ref _raw) is not { } raw)
-                return "its structured deltas are other ones";
+                return "its structured deltas differ";
             if (!HasSameIds(frame, before))
-                return $"its tokens are other ones near token {before}";
+                return $"its tokens differ near token {before}";
             if (HasIds && _index < _have && (text < frame.Text.Length || raw < frame.RawDelta.Length))
-                return $"its text comes sooner than before, at token {before}";
+                return $"its text arrives earlier than before, at token {before}";
             frame.Text = ByteString.CopyFrom(frame.Text.Span[text..]);
             frame.RawDelta = ByteString.CopyFrom(frame.RawDelta.Span[raw..]);
-            IsBehind = !Catches(frame, before);
+            IsBehind = !CatchesUp(frame, before);
         }
         if (!IsBehind && frame.Count > 0)
             frame.FirstIndex = (uint)((int)frame.FirstIndex + _shift);
         return IsBehind && frame.Finish is not null ? $"it ends at token {_index}" : null;
     }
 
-    /// <summary>How many leading bytes the client has; null when they are not the same.</summary>
+    /// <summary>The number of leading bytes that the client has; null when they differ.</summary>
     private static int? CutBytes(ReadOnlySpan<byte> bytes, ReadOnlySpan<byte> have, ref int at)
     {
         var known = Math.Min(bytes.Length, have.Length - at);
@@ -91,8 +91,8 @@ internal sealed class Replay
         return true;
     }
 
-    /// <summary>True when the client has no more than what came up to this frame; the tokens that it has are cut off the frame then.</summary>
-    private bool Catches(GenerateFrame frame, int before)
+    /// <summary>True when this frame completes what the client has; the tokens that it has are then removed from the frame.</summary>
+    private bool CatchesUp(GenerateFrame frame, int before)
     {
         var isWhole = _text == _haveText && _raw == _haveRaw && (!HasIds || _index >= _have);
         var isNew = (HasIds && _index > _have) || !frame.Text.IsEmpty || !frame.RawDelta.IsEmpty || frame.Finish is not null;
@@ -103,7 +103,7 @@ internal sealed class Replay
             Cut(frame, Math.Max(0, _have - before));
             return true;
         }
-        // Numbered on from the last one the client has, wherever the engine cut this time.
+        // Numbered from the client's last chunk, wherever the engine cut this time.
         _shift = _have - (isNew ? before : _index);
         if (!isNew)
             Cut(frame, (int)frame.Count);

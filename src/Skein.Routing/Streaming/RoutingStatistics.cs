@@ -1,9 +1,11 @@
+using Skein.Protocol;
+
 namespace Skein.Routing.Streaming;
 
-/// <summary>Counters of what happened to sessions since the gateway started. Thread-safe; they only rise, but for the gauges.</summary>
+/// <summary>Counters of sessions since the gateway started. Thread-safe; all but the gauges only rise.</summary>
 public sealed class RoutingStatistics
 {
-    private readonly long[] _failovers = new long[FaultReasons.All.Count];
+    private readonly long[] _failovers = new long[FaultTable.All.Count];
     private long _attempts;
     private long _refusals;
     private long _lateFrames;
@@ -15,16 +17,16 @@ public sealed class RoutingStatistics
     /// <summary>Attempts dispatched.</summary>
     public long Attempts => Interlocked.Read(ref _attempts);
 
-    /// <summary>Attempts that a replica refused for lack of a slot.</summary>
+    /// <summary>Attempts that a replica refused for lack of a slot, or because it drains.</summary>
     public long Refusals => Interlocked.Read(ref _refusals);
 
     /// <summary>Frames dropped because their attempt had been given up.</summary>
     public long LateFrames => Interlocked.Read(ref _lateFrames);
 
-    /// <summary>Requests for which a second replica was asked because the first token was late.</summary>
+    /// <summary>Requests sent to a second replica because the first token was late.</summary>
     public long Hedges => Interlocked.Read(ref _hedges);
 
-    /// <summary>Of these, the ones where the second replica had it first.</summary>
+    /// <summary>Hedges whose replica had the first token first.</summary>
     public long HedgesWon => Interlocked.Read(ref _hedgesWon);
 
     /// <summary>Sessions open now.</summary>
@@ -34,10 +36,14 @@ public sealed class RoutingStatistics
     public long JournalBytes => Interlocked.Read(ref _journalBytes);
 
     /// <summary>Failovers by their reason.</summary>
-    public long Failovers(FaultReason reason) => Interlocked.Read(ref _failovers[(int)reason]);
+    public long Failovers(Fault reason) => Interlocked.Read(ref _failovers[(int)reason]);
+
+    /// <summary>Failovers by the name of their reason, every name once.</summary>
+    public IEnumerable<(string Reason, long Count)> FailoversByName() =>
+        FaultTable.OfAttempts.GroupBy(reason => reason.ToWireName(), Failovers).Select(group => (group.Key, group.Sum()));
 
     /// <summary>Failovers of every reason.</summary>
-    public long FailoversOfAll => FaultReasons.All.Sum(Failovers);
+    public long FailoversOfAll => FaultTable.OfAttempts.Sum(Failovers);
 
     internal void AttemptStarted() => Interlocked.Increment(ref _attempts);
 
@@ -49,7 +55,7 @@ public sealed class RoutingStatistics
 
     internal void HedgeWon() => Interlocked.Increment(ref _hedgesWon);
 
-    internal void FailedOver(FaultReason reason) => Interlocked.Increment(ref _failovers[(int)reason]);
+    internal void FailedOver(Fault reason) => Interlocked.Increment(ref _failovers[(int)reason]);
 
     internal int SessionOpened() => Interlocked.Increment(ref _sessions);
 

@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
@@ -5,18 +6,17 @@ using Skein.Routing.Fleet;
 namespace Skein.Routing.Streaming;
 
 /// <summary>
-/// An attempt that runs beside a branch's current one and may take its place. It never touches the journal: the branch alone does, after
-/// it has promoted the challenger. Created, asked and disposed by the branch; runs in the background.
+/// An attempt that runs beside a branch's current one and may replace it. It never touches the journal: the branch does, after promoting it.
+/// Created, promoted and disposed by the branch; runs in the background.
 /// </summary>
-internal abstract class SecondaryAttempt(SessionServices services, Challenge challenge, AdmissionRequest need, CancellationToken branch) : IAsyncDisposable
+internal abstract class SecondaryAttempt(SessionServices services, SecondaryRequest request, AdmissionRequest need, CancellationToken branch) : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = CancellationTokenSource.CreateLinkedTokenSource(branch);
     private readonly Queue<GenerateFrame> _frames = [];
-    private IDisposable? _turn;
     private Attempt? _attempt;
     private volatile Replica? _replica;
 
-    public Challenge Challenge => challenge;
+    public SecondaryRequest Request => request;
 
     /// <summary>True once it may be promoted, false when it has failed or was not needed. Never throws.</summary>
     public Task<bool> Ready { get; private set; } = Task.FromResult(false);
@@ -24,8 +24,8 @@ internal abstract class SecondaryAttempt(SessionServices services, Challenge cha
     /// <summary>The replica it was sent to; null before.</summary>
     public Replica? Replica => _replica;
 
-    /// <summary>How it failed; null when it did not, or through no fault.</summary>
-    public FaultReason? Fault { get; private set; }
+    /// <summary>The fault that ended it; null if none did.</summary>
+    public Fault? FailedBy { get; private set; }
 
     protected SessionServices Services => services;
 
@@ -33,7 +33,7 @@ internal abstract class SecondaryAttempt(SessionServices services, Challenge cha
 
     public void Begin() => Ready = RunAsync();
 
-    /// <summary>Hands the attempt over to the branch, with all its frames so far. Only after <see cref="Ready"/> was true.</summary>
+    /// <summary>Hands the attempt to the branch, with all its frames so far. Only after <see cref="Ready"/> was true.</summary>
     public Attempt Take()
     {
         var taken = _attempt!;
@@ -52,45 +52,43 @@ internal abstract class SecondaryAttempt(SessionServices services, Challenge cha
         _stop.Dispose();
     }
 
-    /// <summary>Waits for the moment and the slot; null when there is none.</summary>
-    protected abstract ValueTask<ReplicaLease?> ReserveAsync(CancellationToken cancellationToken);
+    /// <summary>Waits until the attempt may start, and for its slot. No lease: it is not needed.</summary>
+    /// <returns>The slot, and what is disposed once the attempt is ready or has failed.</returns>
+    protected abstract ValueTask<(ReplicaLease? Lease, IDisposable? Turn)> ReserveAsync(CancellationToken cancellationToken);
 
-    /// <summary>Waits until it may load its replica with its prompt; what it returns is disposed once it is ready, or has failed.</summary>
-    protected virtual ValueTask<IDisposable?> TurnAsync(CancellationToken cancellationToken) => ValueTask.FromResult<IDisposable?>(null);
-
-    /// <summary>Looks at a frame: null when another one is needed, else whether the challenger may be promoted.</summary>
-    protected abstract bool? SuspicionManager(GenerateFrame frame);
+    /// <summary>Decides by a frame whether the attempt may be promoted; null: another frame is needed.</summary>
+    protected abstract bool? MayPromote(GenerateFrame frame);
 
     private async Task<bool> RunAsync()
     {
+        IDisposable? turn = null;
         try
         {
-            var lease = await ReserveAsync(_stop.Token);
+            (var lease, turn) = await ReserveAsync(_stop.Token);
             if (lease is null)
                 return false;
-            _turn = await TakeTurnAsync(lease);
             _replica = lease.Replica;
-            // The stop token ends the challenger alone; once promoted, the branch's own token must count.
-            _attempt = new Attempt(services, lease, challenge.Request, branch);
+            // The stop token ends the secondary attempt only; once promoted, the branch's own token must count.
+            _attempt = new Attempt(services, lease, request.Request, branch);
             await using (_stop.Token.UnsafeRegister(static attempt => ((Attempt)attempt!).Supersede(), _attempt))
-                return await ReadUntilJudgedAsync(_attempt);
+                return await ReadUntilDecidedAsync(_attempt);
         }
-        catch (AdmissionException)
+        catch (FaultException) when (_attempt is null)
         {
-            return false; // No slot in time: the current attempt goes on.
+            return false; // No slot in time: the current attempt continues.
         }
         catch (AttemptStoppedException stopped)
         {
             return stopped.Stall is { } stall && Fail(stall);
         }
-        catch (LinkException refusal) when (refusal.Error is LinkError.NoSlot or LinkError.Draining)
+        catch (FaultException refusal) when (refusal.Fault is Fault.NoSlot or Fault.Draining)
         {
-            _attempt!.Lease.Release(LeaseOutcome.Refused, refusal.Load);
+            _attempt!.Lease.Release(refusal.Fault, refusal.Load);
             return false;
         }
-        catch (LinkException end)
+        catch (FaultException end)
         {
-            return Fail(FaultReasons.Of(end.Error));
+            return Fail(end.Fault);
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
@@ -98,24 +96,11 @@ internal abstract class SecondaryAttempt(SessionServices services, Challenge cha
         }
         finally
         {
-            _turn?.Dispose();
+            turn?.Dispose();
         }
     }
 
-    private async ValueTask<IDisposable?> TakeTurnAsync(ReplicaLease lease)
-    {
-        try
-        {
-            return await TurnAsync(_stop.Token);
-        }
-        catch
-        {
-            lease.Dispose();
-            throw;
-        }
-    }
-
-    private async Task<bool> ReadUntilJudgedAsync(Attempt attempt)
+    private async Task<bool> ReadUntilDecidedAsync(Attempt attempt)
     {
         while (await attempt.MoveNextAsync())
         {
@@ -124,80 +109,89 @@ internal abstract class SecondaryAttempt(SessionServices services, Challenge cha
             if (isHeartbeat)
                 continue;
             _frames.Enqueue(frame);
-            if (SuspicionManager(frame) is not { } mayTakeOver)
+            if (MayPromote(frame) is not { } mayPromote)
                 continue;
             attempt.Watch.Pause();
-            return mayTakeOver;
+            return mayPromote;
         }
-        return Fail(FaultReason.NoFinish);
+        return Fail(Fault.NoFinish);
     }
 
-    private bool Fail(FaultReason reason)
+    private bool Fail(Fault fault)
     {
-        Fault = reason;
-        // As for a current attempt: taken out before its slot is offered again.
-        if (reason.IsOfConnection())
+        FailedBy = fault;
+        // As for a current attempt: the replica is taken out before its slot is offered again.
+        if (fault.Class() == FaultClass.Connection)
             services.Fleet.MarkUnreachable(_attempt!.Lease.Replica);
-        _attempt!.Lease.Release(reason.IsOfEngine() ? LeaseOutcome.EngineFailed : LeaseOutcome.Faulted);
+        _attempt!.Lease.Release(fault);
         return false;
     }
 }
 
-/// <summary>Make-before-break: reads the prompt and the journal on another replica, and waits to be continued.</summary>
+/// <summary>Make-before-break: prefills the prompt and the journal on another replica, and waits to be continued.</summary>
 internal sealed class HandoverAttempt(
-    SessionServices services, Challenge challenge, AdmissionRequest need, FaultReason reason, CancellationToken branch)
-    : SecondaryAttempt(services, challenge, need, branch)
+    SessionServices services, SecondaryRequest request, AdmissionRequest need, Fault reason, CancellationToken branch)
+    : SecondaryAttempt(services, request, need, branch)
 {
     /// <summary>Why the branch is moved.</summary>
-    public FaultReason Reason => reason;
+    public Fault Reason => reason;
 
-    // A drain is worth waiting for a slot; a slow replica still gives tokens.
-    protected override async ValueTask<ReplicaLease?> ReserveAsync(CancellationToken cancellationToken) =>
-        reason == FaultReason.Draining
-            ? await Services.Admission.AcquireAsync(Need, cancellationToken)
-            : Services.Admission.TryAcquire(Need);
+    protected override async ValueTask<(ReplicaLease? Lease, IDisposable? Turn)> ReserveAsync(CancellationToken cancellationToken)
+    {
+        // Only a drain is worth waiting for a slot: a slow replica still produces tokens.
+        if (reason != Fault.Draining)
+            return (Services.Admission.TryAcquire(Need), null);
+        // A drain moves many streams at the same time. All their prefills at once would stall the streams that run there already, so they take
+        // turns; and a slot must not be idle while its stream waits for its turn.
+        while (true)
+        {
+            var turn = await Services.HandOvers.EnterAsync(cancellationToken);
+            if (Services.Admission.TryAcquire(Need) is { } free)
+                return (free, turn);
+            turn.Dispose();
+            var lease = await Services.Admission.AcquireAsync(Need, cancellationToken);
+            if (Services.HandOvers.TryEnter() is { } next)
+                return (lease, next);
+            lease.Dispose();
+        }
+    }
 
-    // A drained replica has many streams, which all come at once: what they have others read is read one after the other anyway, and with all of it at
-    // once the streams that run there would stand still.
-    protected override async ValueTask<IDisposable?> TurnAsync(CancellationToken cancellationToken) =>
-        reason == FaultReason.Draining ? await Services.HandOvers.EnterAsync(cancellationToken) : null;
-
-    protected override bool? SuspicionManager(GenerateFrame frame) => frame.Start is not null ? true : null;
+    protected override bool? MayPromote(GenerateFrame frame) => frame.Start is not null ? true : null;
 }
 
-/// <summary>Hedge: asks a second replica when the first token is late; whichever has it first goes on.</summary>
+/// <summary>Hedge: asks a second replica when the first token is late; the attempt that has it first continues.</summary>
 internal sealed class HedgeAttempt(
-    SessionServices services, Challenge challenge, AdmissionRequest need, Attempt current, FirstTokenRace race, TimeSpan delay, CancellationToken branch)
-    : SecondaryAttempt(services, challenge, need, branch)
+    SessionServices services, SecondaryRequest request, AdmissionRequest need, Attempt current, FirstTokenRace race, TimeSpan delay, CancellationToken branch)
+    : SecondaryAttempt(services, request, need, branch)
 {
     private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(1);
 
-    // Denied once, it is not denied for good: the longer the first token is late, the surer it is that a hedge is worth its slot.
-    protected override async ValueTask<ReplicaLease?> ReserveAsync(CancellationToken cancellationToken)
+    // A hedge that was denied is tried again: the later the first token, the more likely it is worth its slot.
+    protected override async ValueTask<(ReplicaLease? Lease, IDisposable? Turn)> ReserveAsync(CancellationToken cancellationToken)
     {
         for (var wait = TimeSpan.FromTicks(Math.Max(ShortestWait.Ticks, delay.Ticks)); ; wait *= 2)
         {
             await Task.Delay(wait, Services.Time, cancellationToken);
-            // Only a slot nobody waits for: a hedge must never make an overload worse.
+            // Only a slot that no request waits for: a hedge must never make an overload worse.
             if (Services.Admission.TryAcquire(Need) is not { } lease)
                 continue;
             if (Services.Hedging.TrySpend())
             {
                 Services.Statistics.Hedged();
-                return lease;
+                return (lease, null);
             }
             lease.Dispose();
         }
     }
 
-    protected override bool? SuspicionManager(GenerateFrame frame)
+    protected override bool? MayPromote(GenerateFrame frame)
     {
         if (frame.Count == 0 && frame.Finish is null)
             return null;
-        if (!race.TryWin((int)Challenge.Request.Attempt))
+        if (!race.TryWin((int)Request.Request.Attempt))
             return false;
         Services.Statistics.HedgeWon();
-        current.EndsAs = LeaseOutcome.TooSlow;
+        current.EndsAs = Fault.Straggler;
         current.Supersede();
         return true;
     }

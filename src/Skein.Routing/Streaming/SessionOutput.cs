@@ -1,20 +1,21 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 using Google.Protobuf.Collections;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Routing.Streaming;
 
 /// <summary>
-/// Frames on their way from a session's branches to its reader. The engines run ahead of a slow reader up to a bound, then wait.
+/// Buffers frames between a session's branches and its reader. The engines run ahead of a slow reader up to a bound, then wait.
 /// Many writers, one reader.
 /// </summary>
 internal sealed class SessionOutput(int choices, StreamingOptions options, TimeProvider time)
 {
-    /// <summary>What a frame weighs beside its text: the object and its place in the channel.</summary>
+    /// <summary>Bytes of a frame beside its text: the object and its place in the channel.</summary>
     private const int FrameOverheadBytes = 160;
 
-    /// <summary>What a log probability weighs beside its token's bytes: the object, its list, the bytes' own object.</summary>
+    /// <summary>Bytes of a log probability beside its token: the object, its list, the bytes' own object.</summary>
     private const int LogprobOverheadBytes = 96;
 
     private readonly Channel<GenerateFrame> _frames = Channel.CreateUnbounded<GenerateFrame>(new UnboundedChannelOptions { SingleReader = true });
@@ -28,14 +29,14 @@ internal sealed class SessionOutput(int choices, StreamingOptions options, TimeP
     public void Write(GenerateFrame frame)
     {
         Interlocked.Add(ref _unreadBytes, Weight(frame));
-        // Fails only after Fail: nobody reads any more.
+        // Fails only after Fail, when no reader is left.
         _frames.Writer.TryWrite(frame);
         if (frame.Finish is not null && Interlocked.Decrement(ref _unfinished) == 0)
             _frames.Writer.TryComplete();
     }
 
-    /// <summary>Ends the output with an error, after the frames written before. The first call counts.</summary>
-    /// <returns>False when the output has ended before.</returns>
+    /// <summary>Ends the output with an error, after the frames written before.</summary>
+    /// <returns>False when the output had already ended.</returns>
     public bool Fail(Exception error) => _frames.Writer.TryComplete(error);
 
     public ValueTask<bool> WaitToReadAsync(CancellationToken cancellationToken) => _frames.Reader.WaitToReadAsync(cancellationToken);
@@ -51,13 +52,13 @@ internal sealed class SessionOutput(int choices, StreamingOptions options, TimeP
     }
 
     /// <summary>Waits until the reader has caught up.</summary>
-    /// <exception cref="SessionException">It did not, for too long.</exception>
+    /// <exception cref="FaultException">The reader made no progress for too long.</exception>
     public async Task WaitForRoomAsync(CancellationToken cancellationToken)
     {
         TaskCompletionSource room;
         lock (_gate)
             room = _room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        // Looked at again after the reader can see that somebody waits: else its last read may slip in between.
+        // Checked again now that the reader can see the waiter: its last read may have happened just before.
         if (Volatile.Read(ref _unreadBytes) < options.JournalBytes / 2)
             OpenRoom();
         for (long before = long.MaxValue, unread; (unread = Volatile.Read(ref _unreadBytes)) < before; before = unread)
@@ -69,11 +70,11 @@ internal sealed class SessionOutput(int choices, StreamingOptions options, TimeP
             }
             catch (TimeoutException)
             {
-                // Slow is fine as long as it reads at all.
+                // A slow reader is fine as long as it reads at all.
             }
         }
-        throw new SessionException(
-            SessionError.SlowClient,
+        throw new FaultException(
+            Fault.SlowClient,
             $"the client left {Volatile.Read(ref _unreadBytes)} bytes unread for {options.SlowClient.TotalSeconds:0.#} s (bound {options.JournalBytes} bytes)");
     }
 
@@ -88,7 +89,7 @@ internal sealed class SessionOutput(int choices, StreamingOptions options, TimeP
     private static int Weight(GenerateFrame frame) =>
         FrameOverheadBytes + frame.Text.Length + frame.RawDelta.Length + (frame.TokenIds.Count * sizeof(uint)) + Weight(frame.Logprobs);
 
-    // By index: the list's enumerator is an object, and every frame comes by here twice.
+    // By index: the list's enumerator would be allocated, twice for each frame.
     private static int Weight(RepeatedField<TokenLogprob> logprobs)
     {
         var bytes = 0;

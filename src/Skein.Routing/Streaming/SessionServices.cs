@@ -3,7 +3,7 @@ using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;
 
-/// <summary>What every session of a gateway shares.</summary>
+/// <summary>Services that all sessions of a gateway share.</summary>
 internal sealed record SessionServices(
     FleetTracker Fleet,
     AdmissionQueue Admission,
@@ -17,10 +17,10 @@ internal sealed record SessionServices(
     /// <summary>When a second replica is asked for the first token.</summary>
     public Hedging Hedging { get; } = new(Options, Fleet, Time);
 
-    /// <summary>Pays for going on after engine faults, and for leaving stragglers.</summary>
+    /// <summary>Pays for retries after engine faults, and for moves away from stragglers.</summary>
     public Budget Retries { get; } = new(Options.RetryShare, RetriesPerSecond, Options.RetryBurst, Time);
 
-    /// <summary>Streams of drained replicas on their way to others.</summary>
+    /// <summary>Bounds the streams of drained replicas that prefill elsewhere at a time.</summary>
     public FifoSemaphore HandOvers { get; } = new(Options.HandOversAtOnce);
 
     public void RequestCame()

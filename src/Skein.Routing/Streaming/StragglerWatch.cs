@@ -4,39 +4,39 @@ using Skein.Routing.Fleet;
 namespace Skein.Routing.Streaming;
 
 /// <summary>
-/// Tells when a stream is to be moved because its replica is far slower than another one. A gap of one step means nothing: the replica and
-/// this very attempt must both be slow, at two looks in a row, and enough tokens must be left for the move to pay. Not thread-safe.
+/// Decides when a stream moves because its replica is far slower than another one. One slow step is not enough: the replica and this attempt
+/// must both be slow at two checks in a row, and enough tokens must be left for the move to pay. Not thread-safe.
 /// </summary>
 internal sealed class StragglerWatch(SessionServices services, GenerateRequest request)
 {
-    private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan CheckPeriod = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>A move costs a prefill and a slot's worth of disturbance: it must win at least this much.</summary>
-    private static readonly TimeSpan LeastGain = TimeSpan.FromSeconds(2);
+    /// <summary>A move costs a prefill and a slot: it must gain at least this much.</summary>
+    private static readonly TimeSpan MinimumGain = TimeSpan.FromSeconds(2);
 
-    /// <summary>Assumed to be left where the request sets no bound.</summary>
+    /// <summary>Tokens assumed to be left if the request sets no bound.</summary>
     private const int TokensLeftUnknown = 256;
 
-    private long _lookedAt = services.Time.GetTimestamp();
-    private int _slowLooks;
+    private long _checkedAt = services.Time.GetTimestamp();
+    private int _slowChecks;
     private bool _moved;
 
     public void Begin()
     {
-        _lookedAt = services.Time.GetTimestamp();
-        _slowLooks = 0;
+        _checkedAt = services.Time.GetTimestamp();
+        _slowChecks = 0;
     }
 
-    /// <summary>Looks at most twice a second; otherwise costs one timestamp.</summary>
+    /// <summary>Checks at most twice a second; otherwise costs one timestamp.</summary>
     public bool IsWorthMoving(Attempt current, int nextIndex)
     {
-        if (_moved || services.Options.StragglerFactor <= 0 || services.Time.GetElapsedTime(_lookedAt) < LookEvery)
+        if (_moved || services.Options.StragglerFactor <= 0 || services.Time.GetElapsedTime(_checkedAt) < CheckPeriod)
             return false;
-        _lookedAt = services.Time.GetTimestamp();
-        _slowLooks = Gain(current, nextIndex) >= LeastGain ? _slowLooks + 1 : 0;
-        if (_slowLooks < 2 || !services.Retries.TrySpend())
+        _checkedAt = services.Time.GetTimestamp();
+        _slowChecks = Gain(current, nextIndex) >= MinimumGain ? _slowChecks + 1 : 0;
+        if (_slowChecks < 2 || !services.Retries.TrySpend())
             return false;
-        // Once per stream: it must not wander.
+        // Once per stream, so that it does not move back and forth.
         _moved = true;
         return true;
     }

@@ -5,7 +5,7 @@ namespace Skein.Routing.Streaming;
 /// <summary>Bounds of sessions. Immutable.</summary>
 public sealed record StreamingOptions
 {
-    /// <summary>No bound of silence is longer: 1 h.</summary>
+    /// <summary>Upper limit of every bound of silence: 1 h.</summary>
     public static readonly TimeSpan LongestSilence = TimeSpan.FromHours(1);
 
     /// <summary>Most sessions at a time. Default 20,000, range 1 to 1,000,000.</summary>
@@ -17,35 +17,35 @@ public sealed record StreamingOptions
     /// <summary>Most bytes of all journals; no session starts past it. Default 1 GiB, range <see cref="JournalBytes"/> to 1 TiB.</summary>
     public long AllJournalsBytes { get; init; } = 1L << 30;
 
-    /// <summary>Attempts lost one after the other without a new token before the request is called poison. Default 2, range 1 to 100.</summary>
+    /// <summary>Consecutive attempts lost without a new token before the request is considered poison. Default 2, range 1 to 100.</summary>
     public int AttemptsWithoutProgress { get; init; } = 2;
 
     /// <summary>Longest time without any frame, heartbeats included. Default 900 ms, range 300 ms to 1 min; replicas beat every 250 ms.</summary>
     public TimeSpan LinkSilence { get; init; } = TimeSpan.FromMilliseconds(900);
 
     /// <summary>
-    /// Longest time from dispatch to the first token, at least; the bound is <see cref="EngineSilenceFactor"/> times what the replica's slowest prefills of late
-    /// make of the prompt's length if that is more. Default 120 s, range 1 s to 1 h.
+    /// Minimum of the bound on the time from dispatch to the first token. The bound is <see cref="EngineSilenceFactor"/> times the replica's slowest recent
+    /// prefills, scaled to the prompt's length, if that is more. Default 120 s, range 1 s to 1 h.
     /// </summary>
     public TimeSpan FirstTokenSilence { get; init; } = TimeSpan.FromSeconds(120);
 
     /// <summary>
-    /// Longest time between tokens, at least; the bound is <see cref="EngineSilenceFactor"/> times the 99th percentile of the replica's last few thousand gaps if
-    /// that is more. Default 5 s, range 1 s to 1 h.
+    /// Minimum of the bound on the time between tokens. The bound is <see cref="EngineSilenceFactor"/> times the 99th percentile of the replica's last few
+    /// thousand gaps, if that is more. Default 5 s, range 1 s to 1 h.
     /// </summary>
     public TimeSpan EngineSilence { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>Factor on the 99th percentile of what the replica usually takes, for both bounds of its engine. Default 10, range 1 to 1,000.</summary>
+    /// <summary>Factor on the replica's 99th percentile, for both bounds of its engine. Default 10, range 1 to 1,000.</summary>
     public double EngineSilenceFactor { get; init; } = 10;
 
-    /// <summary>How late a timer may be before this process blames itself and waits one more round. Default 200 ms, range 1 ms to 1 min.</summary>
+    /// <summary>How late a timer may fire before this process assumes that it stood still itself and waits one more round. Default 200 ms, range 1 ms to 1 min.</summary>
     public TimeSpan OwnLateness { get; init; } = TimeSpan.FromMilliseconds(200);
 
     /// <summary>Longest time a client may leave a full output unread. Default 30 s, range 1 s to 1 h.</summary>
     public TimeSpan SlowClient { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// Longest time for making an answer again up to where it was lost, where no engine can resume it. Default 2 s, range 0 (never) to 10 min.
+    /// Longest time for generating an answer again up to where it was lost, if no engine can resume it. Default 2 s, range 0 (never) to 10 min.
     /// </summary>
     public TimeSpan MaxReplay { get; init; } = TimeSpan.FromSeconds(2);
 
@@ -64,11 +64,11 @@ public sealed record StreamingOptions
     /// <summary>Hedges, as a share of the requests. Default 0.05, range 0 to 1.</summary>
     public double HedgeShare { get; init; } = 0.05;
 
-    /// <summary>How many times slower than another replica one must be before its streams are moved. Default 4, range 1 to 1,000, or 0: never.</summary>
+    /// <summary>How many times slower than another replica a replica must be before its streams are moved. Default 4, range 1 to 1,000, or 0: never.</summary>
     public double StragglerFactor { get; init; } = 4;
 
     /// <summary>
-    /// Streams of drained replicas that may have their prompt and journal read elsewhere at a time; the others go on where they are meanwhile. Default 4,
+    /// Streams of drained replicas that may prefill on another replica at a time; the others continue where they are meanwhile. Default 4,
     /// range 1 to 10,000.
     /// </summary>
     public int HandOversAtOnce { get; init; } = 4;

@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Globalization;
 using Skein.Engines;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing;
 using Skein.Routing.Streaming;
@@ -13,7 +14,7 @@ internal sealed class Clients(FailoverWorld world, FailoverSettings settings)
     private const int Prompts = 24;
 
     private static readonly FrozenSet<string> NoEvidence =
-        new[] { FaultReason.Draining, FaultReason.Straggler, FaultReason.Unreachable }.Select(reason => reason.ToWireName()).ToFrozenSet(StringComparer.Ordinal);
+        new[] { Fault.Draining, Fault.Straggler, Fault.Unreachable }.Select(reason => reason.ToWireName()).ToFrozenSet(StringComparer.Ordinal);
 
     private readonly ClientAnswer[] _undisturbed = new ClientAnswer[Prompts];
     private bool _stopped;
@@ -75,14 +76,14 @@ internal sealed class Clients(FailoverWorld world, FailoverSettings settings)
                 }
             }
         }
-        catch (SessionException error) when (error.Error == SessionError.StreamLost && IsPoison(session, answer.Ids.Count))
+        catch (FaultException error) when (error.Fault == Fault.StreamLost && IsPoison(session, answer.Ids.Count))
         {
             Poison++;
             return null;
         }
-        catch (SessionException error)
+        catch (FaultException error)
         {
-            return string.Create(CultureInfo.InvariantCulture, $"{error.Error} after token {answer.Ids.Count}: {error.Message} [{string.Join(", ", session.Failovers.Select(failover => $"{failover.TokenIndex} {failover.From} {failover.Reason}"))}]");
+            return string.Create(CultureInfo.InvariantCulture, $"{error.Fault} after token {answer.Ids.Count}: {error.Message} [{string.Join(", ", session.Failovers.Select(failover => $"{failover.TokenIndex} {failover.From} {failover.Reason}"))}]");
         }
         Tokens += answer.Ids.Count;
         return answer.DifferenceFrom(undisturbed);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Skein.Protocol;
 using Skein.Routing;
 using Skein.Routing.Streaming;
 
@@ -28,7 +29,7 @@ public static class FailoverSimulation
         });
         return new FailoverResult(
             settings, world.Time.GetUtcNow() - DateTimeOffset.UnixEpoch, clients.Streams, clients.Tokens, clients.Errors, clients.Poison, world.Admission.Leased,
-            faults.Counts, [.. FaultReasons.All.Select(reason => (reason.ToWireName(), world.Statistics.Failovers(reason))).Where(pair => pair.Item2 > 0)],
+            faults.Counts, [.. world.Statistics.FailoversByName().Where(failovers => failovers.Count > 0)],
             clients.TraceHash);
     }
 }

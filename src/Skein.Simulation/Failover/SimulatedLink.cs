@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Google.Protobuf;
 using Skein.Engines;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 using Skein.Routing.Streaming;
@@ -20,9 +21,9 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
     {
         var target = await ReachAsync(replica, cancellationToken);
         if (target.IsDraining)
-            throw new LinkException(LinkError.Draining, "draining", target.Report());
+            throw new FaultException(Fault.Draining, "draining", target.Report());
         if (target.IsFull)
-            throw new LinkException(LinkError.NoSlot, "no slot", target.Report());
+            throw new FaultException(Fault.NoSlot, "no slot", target.Report());
         var life = target.Generation;
         var failures = target.EngineFailures;
         target.Running++;
@@ -66,7 +67,7 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
     {
         var target = await ReachAsync(replica, cancellationToken);
         if (!_held.Remove((request.Session, request.Choice, request.Attempt), out var held) || !target.IsUp)
-            throw new LinkException(LinkError.ResumeRefused, "nothing is held");
+            throw new FaultException(Fault.ResumeRefused, "nothing is held");
         held.Continue(request);
     }
 
@@ -83,7 +84,7 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
             cancellationToken.ThrowIfCancellationRequested();
             await wake.WaitAsync();
         }
-        return target.IsUp && target.Generation == replica.Id.Generation ? target : throw new LinkException(LinkError.Unreachable, "refused");
+        return target.IsUp && target.Generation == replica.Id.Generation ? target : throw new FaultException(Fault.Unreachable, "refused");
     }
 
     private IAsyncEnumerable<GenerateFrame> Frames(IInferenceEngine engine, GenerateRequest request, CancellationToken cancellationToken)
@@ -113,9 +114,9 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
         while (true)
         {
             if (!target.IsUp || target.Generation != life)
-                throw new LinkException(LinkError.ConnectionLost, "reset");
+                throw new FaultException(Fault.ConnectionLost, "reset");
             if (target.EngineFailures != failures)
-                throw new LinkException(LinkError.EngineFailed, "the engine failed");
+                throw new FaultException(Fault.EngineFailed, "the engine failed");
             if (!target.IsFrozen && (next.IsCompleted || isBeat))
                 return next.IsCompleted;
             cancellationToken.ThrowIfCancellationRequested();

@@ -1,5 +1,6 @@
 using Skein.Cli.Upstreams;
 using Skein.Engines;
+using Skein.Protocol;
 
 namespace Skein.Cli.Tests.Upstreams;
 
@@ -8,19 +9,19 @@ public class UpstreamChecksTests
     private readonly UpstreamChecks _checks = new(enginePatience: TimeSpan.FromSeconds(2));
 
     [Theory]
-    [InlineData(EngineError.Unreachable)]
-    [InlineData(EngineError.ModelNotFound)]
-    public void Failed_ServerCannotServe_IsGoneAtOnceBusyOrNot(EngineError error)
+    [InlineData(Fault.Unreachable)]
+    [InlineData(Fault.ModelNotFound)]
+    public void Failed_ServerCannotServe_IsGoneAtOnceBusyOrNot(Fault error)
     {
         Assert.True(_checks.Failed(error, isBusy: false));
         Assert.True(_checks.Failed(error, isBusy: true));
     }
 
     [Theory]
-    [InlineData(EngineError.TimedOut, false)]
-    [InlineData(EngineError.Failed, false)]
-    [InlineData(EngineError.Failed, true)]
-    public void Failed_TwiceInARow_IsGone(EngineError error, bool isBusy)
+    [InlineData(Fault.EngineTimedOut, false)]
+    [InlineData(Fault.EngineFailed, false)]
+    [InlineData(Fault.EngineFailed, true)]
+    public void Failed_TwiceInARow_IsGone(Fault error, bool isBusy)
     {
         Assert.False(_checks.Failed(error, isBusy));
         _checks.Passed();
@@ -33,10 +34,10 @@ public class UpstreamChecksTests
     public void Failed_SilentWhileRequestsRun_IsLeftToTheirWatch()
     {
         for (var check = 0; check < 10; check++)
-            Assert.False(_checks.Failed(EngineError.TimedOut, isBusy: true));
+            Assert.False(_checks.Failed(Fault.EngineTimedOut, isBusy: true));
 
-        Assert.False(_checks.Failed(EngineError.TimedOut, isBusy: false));
-        Assert.True(_checks.Failed(EngineError.TimedOut, isBusy: false));
+        Assert.False(_checks.Failed(Fault.EngineTimedOut, isBusy: false));
+        Assert.True(_checks.Failed(Fault.EngineTimedOut, isBusy: false));
     }
 
     [Theory]

@@ -1,6 +1,7 @@
 using System.Text;
 using CsCheck;
 using Google.Protobuf;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Tests.Embedded;
@@ -23,7 +24,7 @@ public class RequestTests
     [InlineData("""[{"role":"user","content":["a"]}]""", "messages[0].content[0] is a text; allowed: an object with type")]
     [InlineData("""[{"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url"}]}]""", "messages[0].content[1].type is \"image_url\"; allowed: \"text\"")]
     public Task GenerateAsync_WrongMessages_NamesTheMember(string json, string expected) =>
-        AssertRefused(Storyteller, Ask.Messages(json), EngineError.InvalidRequest, expected);
+        AssertRefused(Storyteller, Ask.Messages(json), Fault.InvalidRequest, expected);
 
     [Fact]
     public Task GenerateAsync_AnyMessagesBytes_AnswersOrRefuses() =>
@@ -32,7 +33,7 @@ public class RequestTests
             var request = new GenerateRequest { Chat = new ChatPrompt { Messages = json }, MaxTokens = 0 };
             if (await Record.ExceptionAsync(() => Transcript.Of(Storyteller, request)) is { } exception)
             {
-                Assert.Equal(EngineError.InvalidRequest, Assert.IsType<EngineException>(exception).Error);
+                Assert.Equal(Fault.InvalidRequest, Assert.IsType<FaultException>(exception).Fault);
             }
         }, iter: 2_000);
 
@@ -57,12 +58,12 @@ public class RequestTests
         await Refused(request => request.Extra.Add(new RawMember { Name = "best_of", Json = ByteString.CopyFromUtf8("3") }), "best_of is 3; allowed: 1");
         await Refused(request => request.Extra.Add(new RawMember { Name = "suffix", Json = ByteString.CopyFromUtf8("\"end\"") }), "suffix is \"end\"; allowed: empty");
         await Refused(request => (request.Chat, request.Echo) = (Ask.Chat("a").Chat, true), "echo is true; allowed: false for a chat");
-        await Refused(request => request.Model = "gpt", "the model 'gpt' is not served here; served: tiny-storyteller", EngineError.ModelNotFound);
-        await Refused(request => request.Chat = WithParts("tools", """[{"type":"function"}]"""), "tools asks for", EngineError.Unsupported);
-        await Refused(request => request.Chat = WithParts("tool_choice", "\"required\""), "tool_choice asks for", EngineError.Unsupported);
-        await Refused(request => request.Chat = WithParts("response_format", """{"type":"json_object"}"""), "response_format asks for", EngineError.Unsupported);
+        await Refused(request => request.Model = "gpt", "the model 'gpt' is not served here; served: tiny-storyteller", Fault.ModelNotFound);
+        await Refused(request => request.Chat = WithParts("tools", """[{"type":"function"}]"""), "tools asks for", Fault.Unsupported);
+        await Refused(request => request.Chat = WithParts("tool_choice", "\"required\""), "tool_choice asks for", Fault.Unsupported);
+        await Refused(request => request.Chat = WithParts("response_format", """{"type":"json_object"}"""), "response_format asks for", Fault.Unsupported);
 
-        static async Task Refused(Action<GenerateRequest> change, string expected, EngineError error = EngineError.InvalidRequest)
+        static async Task Refused(Action<GenerateRequest> change, string expected, Fault error = Fault.InvalidRequest)
         {
             var request = new GenerateRequest { Text = "a", Sampling = new Sampling() };
             change(request);
@@ -87,7 +88,7 @@ public class RequestTests
         Assert.Equal(80u, rest.Last.Finish.Usage.CompletionTokens);
 
         static Sampling NoEnd() => new() { LogitBias = { [RandomModel.End] = -100 } };
-        static Task Refused(GenerateRequest request, string expected) => AssertRefused(Babbler, request, EngineError.ContextLengthExceeded, expected);
+        static Task Refused(GenerateRequest request, string expected) => AssertRefused(Babbler, request, Fault.ContextLengthExceeded, expected);
     }
 
     [Theory]
@@ -128,7 +129,7 @@ public class RequestTests
         await using var engine = Loaded.Engine(RandomModel.Build().Set("tokenizer.chat_template", "{{ raise_exception('no') }}"));
 
         Assert.False((await engine.DescribeAsync(default)).Models[0].Chat);
-        await AssertRefused(engine, Ask.Chat("a"), EngineError.Unsupported, "has no chat template that the embedded engine knows");
+        await AssertRefused(engine, Ask.Chat("a"), Fault.Unsupported, "has no chat template that the embedded engine knows");
         Assert.NotNull(await Transcript.Of(engine, new GenerateRequest { Text = "a", MaxTokens = 3 }));
     }
 
@@ -145,10 +146,10 @@ public class RequestTests
         return chat;
     }
 
-    private static async Task AssertRefused(IInferenceEngine engine, GenerateRequest request, EngineError error, string expected)
+    private static async Task AssertRefused(IInferenceEngine engine, GenerateRequest request, Fault error, string expected)
     {
-        var exception = await Assert.ThrowsAsync<EngineException>(() => Transcript.Of(engine, request));
-        Assert.Equal(error, exception.Error);
+        var exception = await Assert.ThrowsAsync<FaultException>(() => Transcript.Of(engine, request));
+        Assert.Equal(error, exception.Fault);
         Assert.Contains(expected, exception.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', exception.Message);
     }

@@ -1,5 +1,6 @@
 using CsCheck;
 using Google.Protobuf;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Tests.Embedded;
@@ -89,10 +90,10 @@ public class ResumeTests
             case "text": journal.Text = ByteString.CopyFromUtf8("other"); break;
         }
 
-        var exception = await Assert.ThrowsAsync<EngineException>(
+        var exception = await Assert.ThrowsAsync<FaultException>(
             () => Transcript.OfHeld(Babbler, new GenerateRequest(request) { Resume = undisturbed.JournalAfter(4) }, journal));
 
-        Assert.Equal(EngineError.ResumeRefused, exception.Error);
+        Assert.Equal(Fault.ResumeRefused, exception.Fault);
         Assert.Contains(expected, exception.Message, StringComparison.Ordinal);
     }
 
@@ -169,9 +170,9 @@ public class ResumeTests
             default: request.MaxTokens = 3; break;
         }
 
-        var exception = await Assert.ThrowsAsync<EngineException>(() => Transcript.Of(Babbler, new GenerateRequest(request) { Resume = journal }));
+        var exception = await Assert.ThrowsAsync<FaultException>(() => Transcript.Of(Babbler, new GenerateRequest(request) { Resume = journal }));
 
-        Assert.Equal(EngineError.ResumeRefused, exception.Error);
+        Assert.Equal(Fault.ResumeRefused, exception.Fault);
         Assert.Contains(expected, exception.Message, StringComparison.Ordinal);
     }
 }

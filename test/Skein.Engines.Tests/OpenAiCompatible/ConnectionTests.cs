@@ -4,6 +4,7 @@ using System.Text;
 using Google.Protobuf;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Engines.OpenAiCompatible;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Tests.OpenAiCompatible;
@@ -56,8 +57,8 @@ public class ConnectionTests
         var next = frames.MoveNextAsync().AsTask();
         time.Advance(TimeSpan.FromMinutes(5));
 
-        var exception = await Assert.ThrowsAsync<EngineException>(() => next);
-        Assert.Equal(EngineError.TimedOut, exception.Error);
+        var exception = await Assert.ThrowsAsync<FaultException>(() => next);
+        Assert.Equal(Fault.EngineTimedOut, exception.Fault);
         Assert.Contains("said nothing for 300 s", exception.Message, StringComparison.Ordinal);
     }
 
@@ -69,10 +70,10 @@ public class ConnectionTests
         var url = new Uri($"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}");
         listener.Stop();
 
-        var exception = await Assert.ThrowsAsync<EngineException>(
+        var exception = await Assert.ThrowsAsync<FaultException>(
             () => OpenAiEngine.ConnectAsync(new OpenAiEngineOptions { BaseUrl = url, Slots = 1 }, TimeProvider.System, cancellationToken: Cancellation));
 
-        Assert.Equal(EngineError.Unreachable, exception.Error);
+        Assert.Equal(Fault.Unreachable, exception.Fault);
         Assert.Contains(url.ToString(), exception.Message, StringComparison.Ordinal);
     }
 
@@ -87,9 +88,9 @@ public class ConnectionTests
 
         await server.DisposeAsync();
 
-        var lost = await Assert.ThrowsAsync<EngineException>(async () => await frames.MoveNextAsync());
-        var unreachable = await Assert.ThrowsAsync<EngineException>(async () => await engine.CheckAsync(Cancellation));
-        Assert.Equal((EngineError.Lost, EngineError.Unreachable), (lost.Error, unreachable.Error));
+        var lost = await Assert.ThrowsAsync<FaultException>(async () => await frames.MoveNextAsync());
+        var unreachable = await Assert.ThrowsAsync<FaultException>(async () => await engine.CheckAsync(Cancellation));
+        Assert.Equal((Fault.ConnectionLost, Fault.Unreachable), (lost.Fault, unreachable.Fault));
     }
 
     [Fact]
@@ -101,8 +102,8 @@ public class ConnectionTests
 
         server.On("/v1/models", """{"data":[{"id":"other"}]}""");
 
-        var gone = await Assert.ThrowsAsync<EngineException>(async () => await engine.CheckAsync(Cancellation));
-        Assert.Equal(EngineError.ModelNotFound, gone.Error);
+        var gone = await Assert.ThrowsAsync<FaultException>(async () => await engine.CheckAsync(Cancellation));
+        Assert.Equal(Fault.ModelNotFound, gone.Fault);
         Assert.Contains("'fake:1b'", gone.Message, StringComparison.Ordinal);
     }
 
@@ -118,8 +119,8 @@ public class ConnectionTests
         var check = engine.CheckAsync(Cancellation).AsTask();
         time.Advance(options.CallTimeout);
 
-        var exception = await Assert.ThrowsAsync<EngineException>(() => check);
-        Assert.Equal(EngineError.TimedOut, exception.Error);
+        var exception = await Assert.ThrowsAsync<FaultException>(() => check);
+        Assert.Equal(Fault.EngineTimedOut, exception.Fault);
     }
 
     [Fact]
@@ -128,7 +129,7 @@ public class ConnectionTests
         var seen = new List<string>();
         using var handler = new Eavesdropper(seen);
 
-        await Assert.ThrowsAsync<EngineException>(() => OpenAiEngine.ConnectAsync(
+        await Assert.ThrowsAsync<FaultException>(() => OpenAiEngine.ConnectAsync(
             new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test/a/v1/"), ApiKey = "k1", Slots = 1 }, TimeProvider.System, () => handler, Cancellation));
 
         Assert.Equal("http://fake.test/a/props Bearer k1", seen[0]);

@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Skein.Engines.Tests.Embedded;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Tests.OpenAiCompatible;
@@ -185,17 +186,17 @@ public class LlamaCppTests(LlamaServer server)
     }
 
     [Theory]
-    [InlineData("other", 10, EngineError.ModelNotFound)]
-    [InlineData("tiny", 5_000, EngineError.ContextLengthExceeded)]
-    public async Task GenerateAsync_Impossible_IsRefused(string model, uint maxTokens, EngineError error)
+    [InlineData("other", 10, Fault.ModelNotFound)]
+    [InlineData("tiny", 5_000, Fault.ContextLengthExceeded)]
+    public async Task GenerateAsync_Impossible_IsRefused(string model, uint maxTokens, Fault error)
     {
         await using var engine = await server.ConnectAsync();
         var request = Ask.Greedy("Hello!", maxTokens);
         request.Model = model;
 
-        var exception = await Assert.ThrowsAsync<EngineException>(() => Transcript.Of(engine, request, Cancellation));
+        var exception = await Assert.ThrowsAsync<FaultException>(() => Transcript.Of(engine, request, Cancellation));
 
-        Assert.Equal(error, exception.Error);
+        Assert.Equal(error, exception.Fault);
     }
 
     [Fact]
@@ -204,9 +205,9 @@ public class LlamaCppTests(LlamaServer server)
         await using var engine = await server.ConnectAsync();
         var request = new GenerateRequest { TokenIds = new TokenIds { Ids = { 0, 70_000 } } };
 
-        var exception = await Assert.ThrowsAsync<EngineException>(() => Transcript.Of(engine, request, Cancellation));
+        var exception = await Assert.ThrowsAsync<FaultException>(() => Transcript.Of(engine, request, Cancellation));
 
-        Assert.Equal(EngineError.InvalidRequest, exception.Error);
+        Assert.Equal(Fault.InvalidRequest, exception.Fault);
         Assert.Contains("invalid tokens", exception.Message, StringComparison.Ordinal);
     }
 

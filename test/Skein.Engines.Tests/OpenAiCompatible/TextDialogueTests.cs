@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Skein.Engines.OpenAiCompatible;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Tests.OpenAiCompatible;
@@ -126,9 +127,9 @@ public class TextDialogueTests
         request.Stop.Add("stop");
         request.Resume = new Resume { Text = ByteString.CopyFromUtf8(text), NextIndex = next };
 
-        var exception = await Assert.ThrowsAsync<EngineException>(() => FramesOf(engine, request));
+        var exception = await Assert.ThrowsAsync<FaultException>(() => FramesOf(engine, request));
 
-        Assert.Equal(EngineError.ResumeRefused, exception.Error);
+        Assert.Equal(Fault.ResumeRefused, exception.Fault);
         Assert.Contains(why, exception.Message, StringComparison.Ordinal);
     }
 
@@ -137,22 +138,22 @@ public class TextDialogueTests
     {
         await using var engine = await Dialogues.Ollama(Hello[..3]).ConnectAsync();
 
-        var exception = await Assert.ThrowsAsync<EngineException>(() => FramesOf(engine, Chat()));
+        var exception = await Assert.ThrowsAsync<FaultException>(() => FramesOf(engine, Chat()));
 
-        Assert.Equal(EngineError.Failed, exception.Error);
+        Assert.Equal(Fault.EngineFailed, exception.Fault);
     }
 
     [Theory]
-    [InlineData(400, """{"error":{"message":"temperature is wrong","type":"invalid_request_error"}}""", false, EngineError.InvalidRequest)]
-    [InlineData(400, """{"error":{"message":"temperature is wrong"}}""", true, EngineError.ResumeRefused)]
-    [InlineData(400, """{"object":"error","message":"This model's maximum context length is 10 tokens"}""", false, EngineError.ContextLengthExceeded)]
-    [InlineData(400, """{"error":{"message":"too long","code":"context_length_exceeded"}}""", false, EngineError.ContextLengthExceeded)]
-    [InlineData(404, """{"error":"model 'x' not found"}""", false, EngineError.ModelNotFound)]
-    [InlineData(422, """{"detail":[{"msg":"field required"}]}""", false, EngineError.InvalidRequest)]
-    [InlineData(429, "slow down", false, EngineError.Failed)]
-    [InlineData(503, """{"error":{"message":"Loading model"}}""", false, EngineError.Failed)]
-    [InlineData(200, """{"error":{"message":"CUDA out of memory"}}""", false, EngineError.Failed)]
-    public async Task GenerateAsync_ServerRefuses_SaysWhyInOneLine(int status, string body, bool isResumed, EngineError error)
+    [InlineData(400, """{"error":{"message":"temperature is wrong","type":"invalid_request_error"}}""", false, Fault.InvalidRequest)]
+    [InlineData(400, """{"error":{"message":"temperature is wrong"}}""", true, Fault.ResumeRefused)]
+    [InlineData(400, """{"object":"error","message":"This model's maximum context length is 10 tokens"}""", false, Fault.ContextLengthExceeded)]
+    [InlineData(400, """{"error":{"message":"too long","code":"context_length_exceeded"}}""", false, Fault.ContextLengthExceeded)]
+    [InlineData(404, """{"error":"model 'x' not found"}""", false, Fault.ModelNotFound)]
+    [InlineData(422, """{"detail":[{"msg":"field required"}]}""", false, Fault.InvalidRequest)]
+    [InlineData(429, "slow down", false, Fault.EngineFailed)]
+    [InlineData(503, """{"error":{"message":"Loading model"}}""", false, Fault.EngineFailed)]
+    [InlineData(200, """{"error":{"message":"CUDA out of memory"}}""", false, Fault.EngineFailed)]
+    public async Task GenerateAsync_ServerRefuses_SaysWhyInOneLine(int status, string body, bool isResumed, Fault error)
     {
         await using var engine = await new FakeServer { Status = (System.Net.HttpStatusCode)status }
             .On("/api/version", """{"version":"0.13.0"}""")
@@ -162,9 +163,9 @@ public class TextDialogueTests
         var request = Chat();
         request.Resume = isResumed ? new Resume { Text = ByteString.CopyFromUtf8("x"), NextIndex = 1 } : null;
 
-        var exception = await Assert.ThrowsAsync<EngineException>(() => FramesOf(engine, request));
+        var exception = await Assert.ThrowsAsync<FaultException>(() => FramesOf(engine, request));
 
-        Assert.Equal(error, exception.Error);
+        Assert.Equal(error, exception.Fault);
         Assert.StartsWith("the engine at http://fake.test/ ", exception.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', exception.Message);
     }

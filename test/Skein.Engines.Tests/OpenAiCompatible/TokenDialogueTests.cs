@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Skein.Engines.Tests.Embedded;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Tests.OpenAiCompatible;
@@ -104,9 +105,9 @@ public class TokenDialogueTests
         var request = Greedy();
         request.Extra.Add(new RawMember { Name = "guided_regex", Json = ByteString.CopyFromUtf8("\"a+\"") });
 
-        var exception = await Assert.ThrowsAsync<EngineException>(() => Transcript.OfHeld(engine, request, journal: null));
+        var exception = await Assert.ThrowsAsync<FaultException>(() => Transcript.OfHeld(engine, request, journal: null));
 
-        Assert.Equal(EngineError.ResumeRefused, exception.Error);
+        Assert.Equal(Fault.ResumeRefused, exception.Fault);
         Assert.DoesNotContain(server.Asked, call => call.Body.Contains("\"stream\":true", StringComparison.Ordinal));
     }
 
@@ -177,9 +178,9 @@ public class TokenDialogueTests
         request.Resume = (await Transcript.Of(engine, request, Cancellation)).JournalAfter(3);
         request.Resume.Fingerprint = "another";
 
-        var exception = await Assert.ThrowsAsync<EngineException>(() => Transcript.Of(engine, request, Cancellation));
+        var exception = await Assert.ThrowsAsync<FaultException>(() => Transcript.Of(engine, request, Cancellation));
 
-        Assert.Equal(EngineError.ResumeRefused, exception.Error);
+        Assert.Equal(Fault.ResumeRefused, exception.Fault);
     }
 
     private static GenerateRequest Greedy() => new() { Text = "Two words", MaxTokens = 40, Sampling = new Sampling { Temperature = 0 } };

@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Skein.Engines.OpenAiCompatible.Texts;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Tests.OpenAiCompatible;
@@ -56,9 +57,9 @@ public class ToolCallTests
         await using var engine = await Dialogues.Ollama(TextAndTwoCalls[..events]).ConnectAsync();
         var frames = new List<GenerateFrame>();
 
-        var exception = await Assert.ThrowsAsync<EngineException>(() => FramesOf(engine, frames));
+        var exception = await Assert.ThrowsAsync<FaultException>(() => FramesOf(engine, frames));
 
-        Assert.Equal(EngineError.Failed, exception.Error);
+        Assert.Equal(Fault.EngineFailed, exception.Fault);
         Assert.DoesNotContain(frames, frame => frame.RawDelta.ToStringUtf8().Contains("tool_calls", StringComparison.Ordinal));
         Assert.Equal((uint)events - 1, frames[^1].FirstIndex + frames[^1].Count);
     }
@@ -120,7 +121,7 @@ public class ToolCallTests
 
         var exception = await Record.ExceptionAsync(() => FramesOf(engine, frames));
 
-        Assert.Equal(events < pieces.Length, exception is EngineException);
+        Assert.Equal(events < pieces.Length, exception is FaultException);
         Assert.All(frames.Take(3), frame => Assert.Equal(0, frame.RawDelta.Length));
         if (exception is null)
         {
@@ -157,9 +158,9 @@ public class ToolCallTests
     {
         await using var engine = await Dialogues.Ollama([.. events, Delta("{}", "\"tool_calls\"")]).ConnectAsync();
 
-        var exception = await Assert.ThrowsAsync<EngineException>(() => FramesOf(engine));
+        var exception = await Assert.ThrowsAsync<FaultException>(() => FramesOf(engine));
 
-        Assert.Equal(EngineError.Failed, exception.Error);
+        Assert.Equal(Fault.EngineFailed, exception.Fault);
         Assert.Contains(why, exception.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', exception.Message);
     }

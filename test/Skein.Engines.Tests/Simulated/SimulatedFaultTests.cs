@@ -1,6 +1,7 @@
 using Google.Protobuf;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Engines.Simulated;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Tests.Simulated;
@@ -37,7 +38,7 @@ public class SimulatedFaultTests
         var (received, failure) = await ReadUntilFailureAsync(engine, Faulty(Answer.Request("x", 5), """{"kind":"error"}"""));
 
         Assert.Empty(received);
-        Assert.Equal(EngineError.Failed, failure.Error);
+        Assert.Equal(Fault.EngineFailed, failure.Fault);
     }
 
     [Fact]
@@ -94,7 +95,7 @@ public class SimulatedFaultTests
 
         var failure = await Record.ExceptionAsync(() => Answer.FramesOf(request, engine));
 
-        Assert.Equal(happens, failure is EngineException { Error: EngineError.Failed });
+        Assert.Equal(happens, failure is FaultException { Fault: Fault.EngineFailed });
     }
 
     [Theory]
@@ -112,9 +113,9 @@ public class SimulatedFaultTests
     {
         var engine = Answer.Engine(new SimulatedEngineOptions { EnableFaults = true });
 
-        var refusal = await Assert.ThrowsAsync<EngineException>(() => Answer.FramesOf(Faulty(Answer.Request("x", 5), fault), engine));
+        var refusal = await Assert.ThrowsAsync<FaultException>(() => Answer.FramesOf(Faulty(Answer.Request("x", 5), fault), engine));
 
-        Assert.Equal(EngineError.InvalidRequest, refusal.Error);
+        Assert.Equal(Fault.InvalidRequest, refusal.Fault);
         Assert.StartsWith("skein_fault has another form; allowed: ", refusal.Message);
     }
 
@@ -125,11 +126,11 @@ public class SimulatedFaultTests
         return faulty;
     }
 
-    private static async Task<(List<GenerateFrame> Received, EngineException Failure)> ReadUntilFailureAsync(
+    private static async Task<(List<GenerateFrame> Received, FaultException Failure)> ReadUntilFailureAsync(
         IInferenceEngine engine, GenerateRequest request)
     {
         var received = new List<GenerateFrame>();
-        var failure = await Assert.ThrowsAsync<EngineException>(async () =>
+        var failure = await Assert.ThrowsAsync<FaultException>(async () =>
         {
             await foreach (var frame in engine.GenerateAsync(request, TestContext.Current.CancellationToken))
             {

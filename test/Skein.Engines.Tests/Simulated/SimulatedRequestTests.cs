@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Skein.Engines.Simulated;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Tests.Simulated;
@@ -47,7 +48,7 @@ public class SimulatedRequestTests
 
         var refusal = await Record.ExceptionAsync(() => Answer.FramesOf(request));
 
-        Assert.Equal(isRefused, refusal is EngineException { Error: EngineError.InvalidRequest });
+        Assert.Equal(isRefused, refusal is FaultException { Fault: Fault.InvalidRequest });
         Assert.Equal(isRefused, refusal?.Message.StartsWith($"{name} is {json}; allowed: ", StringComparison.Ordinal) ?? false);
     }
 
@@ -60,10 +61,10 @@ public class SimulatedRequestTests
         var request = Answer.Request("hello", 10);
         Wrongs[message](request);
 
-        var refusal = await Assert.ThrowsAsync<EngineException>(() => Answer.FramesOf(request));
+        var refusal = await Assert.ThrowsAsync<FaultException>(() => Answer.FramesOf(request));
 
         Assert.Equal(message, refusal.Message);
-        Assert.Equal(message.StartsWith("model", StringComparison.Ordinal) ? EngineError.ModelNotFound : EngineError.InvalidRequest, refusal.Error);
+        Assert.Equal(message.StartsWith("model", StringComparison.Ordinal) ? Fault.ModelNotFound : Fault.InvalidRequest, refusal.Fault);
     }
 
     [Theory]
@@ -72,9 +73,9 @@ public class SimulatedRequestTests
     [InlineData("[1] 2")]
     public async Task Generate_BrokenMessages_AreRefused(string messages)
     {
-        var refusal = await Assert.ThrowsAsync<EngineException>(() => Answer.FramesOf(new GenerateRequest { Chat = Chat(messages) }));
+        var refusal = await Assert.ThrowsAsync<FaultException>(() => Answer.FramesOf(new GenerateRequest { Chat = Chat(messages) }));
 
-        Assert.Equal(EngineError.InvalidRequest, refusal.Error);
+        Assert.Equal(Fault.InvalidRequest, refusal.Fault);
         Assert.StartsWith("chat.messages is no valid JSON", refusal.Message);
     }
 
@@ -83,9 +84,9 @@ public class SimulatedRequestTests
     {
         var deep = new string('[', 10_000) + new string(']', 10_000);
 
-        var refusal = await Assert.ThrowsAsync<EngineException>(() => Answer.FramesOf(new GenerateRequest { Chat = Chat(deep) }));
+        var refusal = await Assert.ThrowsAsync<FaultException>(() => Answer.FramesOf(new GenerateRequest { Chat = Chat(deep) }));
 
-        Assert.Equal(EngineError.InvalidRequest, refusal.Error);
+        Assert.Equal(Fault.InvalidRequest, refusal.Fault);
     }
 
     [Theory]
@@ -99,9 +100,9 @@ public class SimulatedRequestTests
         chat.ToolChoice = ByteString.CopyFromUtf8(toolChoice);
         chat.ResponseFormat = ByteString.CopyFromUtf8(responseFormat);
 
-        var refusal = await Assert.ThrowsAsync<EngineException>(() => Answer.FramesOf(new GenerateRequest { Chat = chat }));
+        var refusal = await Assert.ThrowsAsync<FaultException>(() => Answer.FramesOf(new GenerateRequest { Chat = chat }));
 
-        Assert.Equal(EngineError.Unsupported, refusal.Error);
+        Assert.Equal(Fault.Unsupported, refusal.Fault);
     }
 
     [Theory]
@@ -112,10 +113,10 @@ public class SimulatedRequestTests
     {
         var engine = Answer.Engine(new SimulatedEngineOptions { ContextTokens = 16 });
 
-        var refusal = await Assert.ThrowsAsync<EngineException>(
+        var refusal = await Assert.ThrowsAsync<FaultException>(
             () => Answer.FramesOf(Answer.Request(new string('x', promptBytes), maxTokens), engine));
 
-        Assert.Equal(EngineError.ContextLengthExceeded, refusal.Error);
+        Assert.Equal(Fault.ContextLengthExceeded, refusal.Fault);
         Assert.Equal(message, refusal.Message);
     }
 

@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Skein.Engines.Simulated;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Tests.Simulated;
@@ -110,9 +111,9 @@ public class SimulatedResumeTests
         var request = Answer.Request("Tell me.", 20);
         var frames = await Answer.FramesOf(request, Answer.Engine(new SimulatedEngineOptions { WeightsSeed = 1 }));
 
-        var refusal = await Assert.ThrowsAsync<EngineException>(() => Answer.FramesOf(Answer.Resumed(request, frames[..5])));
+        var refusal = await Assert.ThrowsAsync<FaultException>(() => Answer.FramesOf(Answer.Resumed(request, frames[..5])));
 
-        Assert.Equal(EngineError.ResumeRefused, refusal.Error);
+        Assert.Equal(Fault.ResumeRefused, refusal.Fault);
         Assert.StartsWith("resume.fingerprint is 'simulated-", refusal.Message);
     }
 
@@ -131,9 +132,9 @@ public class SimulatedResumeTests
             default: resumed.MaxTokens = 3; break;
         }
 
-        var refusal = await Assert.ThrowsAsync<EngineException>(() => Answer.FramesOf(resumed));
+        var refusal = await Assert.ThrowsAsync<FaultException>(() => Answer.FramesOf(resumed));
 
-        Assert.Equal(EngineError.ResumeRefused, refusal.Error);
+        Assert.Equal(Fault.ResumeRefused, refusal.Fault);
         Assert.Equal(message, refusal.Message);
     }
 

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Streaming;
 
@@ -17,7 +18,7 @@ internal sealed class ScriptedSessions : IGenerationSessions
     public async Task<ScriptedSession> StartedAsync() => await _started.Reader.ReadAsync().AsTask().Within();
 
     /// <summary>What <see cref="RequireRoom"/> throws; null: there is room.</summary>
-    public SessionException? Full { get; set; }
+    public FaultException? Full { get; set; }
 
     public void RequireRoom()
     {
@@ -75,8 +76,8 @@ internal sealed class ScriptedSession(GenerateRequest request) : IGenerationSess
 
     public void End() => _frames.Writer.TryComplete();
 
-    public void Fail(SessionError error, string message, TimeSpan? retryAfter = null) =>
-        _frames.Writer.TryComplete(new SessionException(error, message, retryAfter));
+    public void Fail(Fault error, string message, TimeSpan? retryAfter = null) =>
+        _frames.Writer.TryComplete(new FaultException(error, message, retryAfter));
 
     public void Fail(Exception exception) => _frames.Writer.TryComplete(exception);
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Extensions.Time.Testing;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Serving;
 using Skein.Routing;
@@ -245,7 +246,7 @@ internal sealed class SharedReplicas
                 {
                     _world.Refusals++;
                     var refusal = Report(table);
-                    _world.After(OneWay, () => End(slot, granted, LeaseOutcome.Refused, refusal));
+                    _world.After(OneWay, () => End(slot, granted, Fault.NoSlot, refusal));
                     _world.After(OneWay, () => Ask(request with { WaitingSince = request.WaitingSince ?? granted }, visit));
                     return;
                 }
@@ -256,14 +257,14 @@ internal sealed class SharedReplicas
                 {
                     lease!.Dispose();
                     var last = Report(table);
-                    _world.After(OneWay, () => End(slot, granted, LeaseOutcome.Finished, last));
+                    _world.After(OneWay, () => End(slot, granted, null, last));
                 });
             });
         }
 
-        private void End(Reservation slot, TimeSpan granted, LeaseOutcome outcome, LoadReport report)
+        private void End(Reservation slot, TimeSpan granted, Fault? fault, LoadReport report)
         {
-            _core.Release(slot, _world._now - granted, outcome, _world._now);
+            _core.Release(slot, _world._now - granted, fault, _world._now);
             _core.Report(slot.Replica, report, _world._now);
             Dispatch();
         }

@@ -15,12 +15,14 @@ namespace Skein.Gateway.Tests.Group;
 public sealed class GroupDirectoryTests : IDisposable
 {
     private readonly FakeTimeProvider _time = new();
-    private readonly FleetTracker _fleet = new(new NoFleet());
+    private readonly ScriptedFleet _source = new();
+    private readonly FleetTracker _fleet;
     private readonly AdmissionQueue _admission;
     private readonly GroupDirectory _directory;
 
     public GroupDirectoryTests()
     {
+        _fleet = new FleetTracker(_source);
         _admission = new AdmissionQueue(new AdmissionOptions(), new BalancingPolicies(BalancingPolicies.BuiltIn), _fleet, _time, new SeededRandomSource(1));
         _directory = new GroupDirectory(_fleet, _admission, new RoutingStatistics(), _time);
     }
@@ -42,15 +44,35 @@ public sealed class GroupDirectoryTests : IDisposable
         Assert.Equal(causes.Select(static (cause, i) => new DroppedPackets(cause, 10 + i + 1)), _directory.Dropped());
     }
 
-    private sealed class NoFleet : IFleetSource
+    [Fact]
+    public void List_ManyModelsCameAndWent_ForgetsFirstTimesOfThoseThatAreGone()
     {
-        public event Action? Changed
-        {
-            add { }
-            remove { }
-        }
+        var first = _time.GetUtcNow();
+        Serve("kept", "gone");
+        Assert.All(_directory.List(), model => Assert.Equal(first, model.FirstSeen));
+        _time.Advance(TimeSpan.FromHours(1));
 
-        public FleetView Current { get; } = new([], [], Complete: true);
+        Serve(["kept", .. Enumerable.Range(0, OfferedModels.MostNames).Select(i => $"m{i}")]);
+        Assert.Equal(first, _directory.List().Single(model => model.Description.Name == "kept").FirstSeen);
+
+        Serve("kept", "gone");
+        Assert.Equal([_time.GetUtcNow(), first], _directory.List().Select(model => model.FirstSeen));
+    }
+
+    private void Serve(params string[] models) =>
+        _source.Set(new ReplicaDescription { Id = new ReplicaId("replica-1", 7), Address = "replica-1", Models = models, Slots = 4 });
+
+    private sealed class ScriptedFleet : IFleetSource
+    {
+        public event Action? Changed;
+
+        public FleetView Current { get; private set; } = new([], [], Complete: true);
+
+        public void Set(ReplicaDescription replica)
+        {
+            Current = new FleetView([replica], [], Complete: true);
+            Changed?.Invoke();
+        }
     }
 
     /// <summary>Dropped ten packets of each cause, and as many more as the cause's number.</summary>

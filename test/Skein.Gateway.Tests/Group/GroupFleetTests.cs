@@ -69,6 +69,58 @@ public sealed class GroupFleetTests
         Assert.DoesNotContain("z", Only.Models);
     }
 
+    /// <summary>Loads in gossip rebuilt the fleet, up to a hundred times a second.</summary>
+    [Fact]
+    public void Update_OnlyLoadsDiffer_RaisesNothingAndKeepsTheFleet()
+    {
+        var replica = Replica(digest: 1, "x");
+        _fleet.Update(Group(replica));
+        using var tracker = new FleetTracker(_fleet);
+        int fleetChanges = 0, trackerChanges = 0;
+        _fleet.Changed += () => fleetChanges++;
+        tracker.Changed += () => trackerChanges++;
+        (var view, var snapshot) = (_fleet.Current, tracker.Current);
+
+        for (var i = 0; i < 100; i++)
+            _fleet.Update(Group(replica with { InFlight = i, Queued = i, Incarnation = (uint)i }));
+
+        Assert.Equal((0, 0), (fleetChanges, trackerChanges));
+        Assert.Same(view, _fleet.Current);
+        Assert.Same(snapshot, tracker.Current);
+
+        _fleet.Update(Group(replica with { State = MemberState.Suspect }));
+        Assert.Equal((1, 1), (fleetChanges, trackerChanges));
+    }
+
+    [Fact]
+    public void Update_MetadataPublishedAgain_HasANewVersion()
+    {
+        var replica = Replica(digest: 1, "x");
+        _fleet.Update(Group(replica));
+        var first = Only.MetadataVersion;
+        _fleet.Update(Group(replica with { State = MemberState.Suspect }));
+        Assert.Equal(first, Only.MetadataVersion);
+
+        _fleet.Update(Group(replica with { Metadata = replica.Metadata.Clone() }));
+
+        Assert.NotEqual(first, Only.MetadataVersion);
+    }
+
+    [Fact]
+    public void OfferedModels_PastTheBound_KeepsWhatIsOfferedNow()
+    {
+        var offered = new OfferedModels();
+        for (var i = 0; i <= OfferedModels.MostNames; i++)
+            offered.Add([$"m{i}", "always"]);
+
+        Assert.InRange(offered.Names.Count, 2, OfferedModels.MostNames);
+        Assert.Contains("always", offered.Names);
+        Assert.Contains($"m{OfferedModels.MostNames}", offered.Names);
+
+        offered.Add(Enumerable.Range(0, 2 * OfferedModels.MostNames).Select(i => $"n{i}"));
+        Assert.Equal(OfferedModels.MostNames, offered.Names.Count);
+    }
+
     private ReplicaDescription Only => Assert.Single(_fleet.Current.Replicas);
 
     private static DescribeResponse Answer(params (string Name, string Fingerprint)[] models) =>

@@ -33,6 +33,7 @@ public sealed class GroupFollowerTests : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        _follower.Dispose();
         await _membership.DisposeAsync();
         _admission.Dispose();
         _fleet.Dispose();
@@ -47,10 +48,38 @@ public sealed class GroupFollowerTests : IAsyncDisposable
         _fleet.MarkUnreachable(_fleet.Current.Replicas[0]);
 
         Assert.Equal(["replica-1"], _membership.Names);
-        await _follower.DisposeAsync();
+        _follower.Dispose();
         _fleet.MarkReachable(_fleet.Current.Replicas[0]);
         _fleet.MarkUnreachable(_fleet.Current.Replicas[0]);
         Assert.Equal(["replica-1"], _membership.Names);
+    }
+
+    /// <summary>Its loops died silently: the gateway went on with loads that nobody renewed.</summary>
+    [Fact]
+    public async Task RunAsync_OneLoopThrows_EndsTheOthersAndThrowsThat()
+    {
+        _follower.Follow(_membership);
+        var running = _follower.RunAsync(TestContext.Current.CancellationToken);
+        _membership.OnUpdateLoad = () => throw new InvalidOperationException("a bug");
+
+        while (!running.IsCompleted)
+        {
+            _time.Advance(TimeSpan.FromMilliseconds(500));
+            await Task.Yield();
+        }
+
+        Assert.Equal("a bug", (await Assert.ThrowsAsync<InvalidOperationException>(() => running)).Message);
+    }
+
+    [Fact]
+    public async Task RunAsync_NeverJoined_EndsWhenItIsCancelled()
+    {
+        using var stop = new CancellationTokenSource();
+        var running = _follower.RunAsync(stop.Token);
+
+        stop.Cancel();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
     }
 
     private sealed class OneReplica : IFleetSource
@@ -89,9 +118,9 @@ public sealed class GroupFollowerTests : IAsyncDisposable
             return Current;
         }
 
-        public override void UpdateLoad(int inFlight, int queued)
-        {
-        }
+        public Action OnUpdateLoad { get; set; } = () => { };
+
+        public override void UpdateLoad(int inFlight, int queued) => OnUpdateLoad();
 
         public override void ProbeNow(string name) => Names.Add(name);
     }

@@ -2,6 +2,7 @@ using Microsoft.Extensions.Time.Testing;
 using Skein.Engines;
 using Skein.Engines.Simulated;
 using Skein.Gateway.Links;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Serving;
 using Skein.Routing.Streaming;
@@ -68,26 +69,26 @@ public sealed class BusReplicaLinkTests
     }
 
     [Theory]
-    [InlineData(EngineError.InvalidRequest, LinkError.InvalidRequest)]
-    [InlineData(EngineError.Unsupported, LinkError.InvalidRequest)]
-    [InlineData(EngineError.ContextLengthExceeded, LinkError.ContextLengthExceeded)]
-    [InlineData(EngineError.ResumeRefused, LinkError.ResumeRefused)]
-    [InlineData(EngineError.ModelNotFound, LinkError.ModelNotFound)]
-    [InlineData(EngineError.Failed, LinkError.EngineFailed)]
-    public async Task Generate_EngineFails_EndsThatAttemptBehindItsTokens(EngineError error, LinkError expected)
+    [InlineData(Fault.InvalidRequest, Fault.InvalidRequest)]
+    [InlineData(Fault.Unsupported, Fault.Unsupported)]
+    [InlineData(Fault.ContextLengthExceeded, Fault.ContextLengthExceeded)]
+    [InlineData(Fault.ResumeRefused, Fault.ResumeRefused)]
+    [InlineData(Fault.ModelNotFound, Fault.ModelNotFound)]
+    [InlineData(Fault.EngineFailed, Fault.EngineFailed)]
+    public async Task Generate_EngineFails_EndsThatAttemptBehindItsTokens(Fault error, Fault expected)
     {
         var engine = new KeyedEngine();
         await using var world = await BusWorld.StartAsync(engine);
         await using var failing = world.Read("failing");
         await using var other = world.Read("other");
         engine.Of("failing").Say(KeyedEngine.Start, KeyedEngine.Token(0));
-        engine.Of("failing").End(new EngineException(error, "the message"));
+        engine.Of("failing").End(new FaultException(error, "the message"));
 
         Assert.NotNull((await failing.NextAsync()).Start);
         Assert.Equal(1u, (await failing.NextAsync()).Count);
-        var end = await Assert.ThrowsAsync<LinkException>(failing.NextAsync);
+        var end = await Assert.ThrowsAsync<FaultException>(failing.NextAsync);
 
-        Assert.Equal((expected, "the message"), (end.Error, end.Message));
+        Assert.Equal((expected, "the message"), (end.Fault, end.Message));
         engine.Of("other").Say(KeyedEngine.Start, KeyedEngine.Finish);
         Assert.NotNull((await other.RestAsync())[^1].Finish);
     }
@@ -101,12 +102,12 @@ public sealed class BusReplicaLinkTests
         engine.Of("first").Say(KeyedEngine.Start);
         await first.NextAsync();
 
-        var full = await Assert.ThrowsAsync<LinkException>(() => world.Read("second").NextAsync());
+        var full = await Assert.ThrowsAsync<FaultException>(() => world.Read("second").NextAsync());
         world.App.Control.Drain();
-        var draining = await Assert.ThrowsAsync<LinkException>(() => world.Read("third").NextAsync());
+        var draining = await Assert.ThrowsAsync<FaultException>(() => world.Read("third").NextAsync());
 
-        Assert.Equal((LinkError.NoSlot, 1u), (full.Error, full.Load!.Running));
-        Assert.Equal(LinkError.Draining, draining.Error);
+        Assert.Equal((Fault.NoSlot, 1u), (full.Fault, full.Load!.Running));
+        Assert.Equal(Fault.Draining, draining.Fault);
     }
 
     [Fact]
@@ -122,16 +123,16 @@ public sealed class BusReplicaLinkTests
         }
 
         await world.KillAsync();
-        var ends = await Task.WhenAll(readers.Select(reader => Assert.ThrowsAsync<LinkException>(reader.RestAsync)));
+        var ends = await Task.WhenAll(readers.Select(reader => Assert.ThrowsAsync<FaultException>(reader.RestAsync)));
         // The first ones may still meet the connection that is just breaking.
-        while ((await Assert.ThrowsAsync<LinkException>(() => world.Read("nobody").NextAsync())).Error != LinkError.Unreachable)
+        while ((await Assert.ThrowsAsync<FaultException>(() => world.Read("nobody").NextAsync())).Fault != Fault.Unreachable)
             world.Token.ThrowIfCancellationRequested();
-        var longOne = await Assert.ThrowsAsync<LinkException>(() => world.Read(new string('x', BusReplicaLink.MostRequestBytes)).NextAsync());
-        Assert.Equal(LinkError.Unreachable, longOne.Error);
+        var longOne = await Assert.ThrowsAsync<FaultException>(() => world.Read(new string('x', BusReplicaLink.MostRequestBytes)).NextAsync());
+        Assert.Equal(Fault.Unreachable, longOne.Fault);
         await world.RestartAsync(engine);
         engine.Of("after").Say(KeyedEngine.Start, KeyedEngine.Finish);
 
-        Assert.All(ends, end => Assert.Equal(LinkError.ConnectionLost, end.Error));
+        Assert.All(ends, end => Assert.Equal(Fault.ConnectionLost, end.Fault));
         Assert.NotNull((await ReadOnceReachableAsync(world, "after"))[^1].Finish);
     }
 
@@ -194,13 +195,13 @@ public sealed class BusReplicaLinkTests
         await running.NextAsync();
 
         var stopping = world.App.StopAsync();
-        var late = await Assert.ThrowsAsync<LinkException>(() => world.Read("late").NextAsync());
+        var late = await Assert.ThrowsAsync<FaultException>(() => world.Read("late").NextAsync());
         Assert.False(stopping.IsCompleted);
         engine.Of("running").Say(KeyedEngine.Token(0), KeyedEngine.Finish);
         var rest = await running.RestAsync();
         await stopping.WaitAsync(GatewaySide.Deadline);
 
-        Assert.Equal(LinkError.Draining, late.Error);
+        Assert.Equal(Fault.Draining, late.Fault);
         Assert.NotNull(rest[^1].Finish);
     }
 
@@ -223,7 +224,7 @@ public sealed class BusReplicaLinkTests
             {
                 return await world.Read(prompt).RestAsync();
             }
-            catch (LinkException end) when (end.Error == LinkError.Unreachable)
+            catch (FaultException end) when (end.Fault == Fault.Unreachable)
             {
                 world.Token.ThrowIfCancellationRequested();
             }

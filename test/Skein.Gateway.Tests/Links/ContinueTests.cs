@@ -3,6 +3,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Engines.Simulated;
 using Skein.Gateway.Links;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Serving;
 using Skein.Routing.Fleet;
@@ -52,7 +53,7 @@ public sealed class ContinueTests : IAsyncDisposable
 
         var failure = await FailureAsync(_app.Endpoint);
 
-        Assert.Equal((LinkError.ResumeRefused, "no attempt is held here for session 's', choice 0, attempt 2"), (failure.Error, failure.Message));
+        Assert.Equal((Fault.StandbyNotFound, "no attempt is held here for session 's', choice 0, attempt 2"), (failure.Fault, failure.Message));
     }
 
     /// <summary>With the status of deadlines it was taken for a broken connection.</summary>
@@ -64,7 +65,7 @@ public sealed class ContinueTests : IAsyncDisposable
         using var channels = new ReplicaChannels(fleet, GatewaySide.Patient);
         var link = new GrpcReplicaLink(channels);
         var replica = fleet.Current.Replicas.Single();
-        var held = Assert.ThrowsAsync<LinkException>(async () =>
+        var held = Assert.ThrowsAsync<FaultException>(async () =>
         {
             await foreach (var frame in link.GenerateAsync(replica, Held(), _deadline.Token))
             {
@@ -77,7 +78,7 @@ public sealed class ContinueTests : IAsyncDisposable
             await link.ProbeAsync(replica, _deadline.Token);
         }
 
-        Assert.Equal(LinkError.ResumeRefused, (await held).Error);
+        Assert.Equal(Fault.StandbyExpired, (await held).Fault);
     }
 
     [Fact]
@@ -86,7 +87,7 @@ public sealed class ContinueTests : IAsyncDisposable
         await _app.StartAsync(_deadline.Token);
         await _app.AbortAsync();
 
-        Assert.Equal(LinkError.Unreachable, (await FailureAsync(_app.Endpoint)).Error);
+        Assert.Equal(Fault.Unreachable, (await FailureAsync(_app.Endpoint)).Fault);
     }
 
     public async ValueTask DisposeAsync()
@@ -98,12 +99,12 @@ public sealed class ContinueTests : IAsyncDisposable
 
     private static GenerateRequest Held() => new() { Text = "Tell me.", MaxTokens = 5, Session = "s", Attempt = 2, Hold = true };
 
-    private async Task<LinkException> FailureAsync(IPEndPoint endpoint)
+    private async Task<FaultException> FailureAsync(IPEndPoint endpoint)
     {
         using var fleet = new FleetTracker(new OneReplica(endpoint));
         using var channels = new ReplicaChannels(fleet, GatewaySide.Patient);
         var link = new GrpcReplicaLink(channels);
-        return await Assert.ThrowsAsync<LinkException>(
+        return await Assert.ThrowsAsync<FaultException>(
             () => link.ContinueAsync(fleet.Current.Replicas.Single(), new ContinueRequest { Session = "s", Attempt = 2 }, _deadline.Token));
     }
 

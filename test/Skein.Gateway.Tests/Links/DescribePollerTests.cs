@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Gateway.Links;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 using Skein.Routing.Streaming;
@@ -56,7 +57,7 @@ public sealed class DescribePollerTests : IDisposable
     public async Task NoAnswer_AsksAgainUntilThereIsOne()
     {
         _describer.Answer = (_, _) => _describer.Asked.Count <= 5
-            ? Task.FromException<DescribeResponse>(new LinkException(LinkError.Unreachable, "refused"))
+            ? Task.FromException<DescribeResponse>(new FaultException(Fault.Unreachable, "refused"))
             : Task.FromResult(new DescribeResponse());
         _source.Set(Replica("a", 1));
 
@@ -86,7 +87,7 @@ public sealed class DescribePollerTests : IDisposable
     [Fact]
     public async Task ReplicaThatLeft_IsAskedNoMore()
     {
-        _describer.Answer = (_, _) => Task.FromException<DescribeResponse>(new LinkException(LinkError.Unreachable, "refused"));
+        _describer.Answer = (_, _) => Task.FromException<DescribeResponse>(new FaultException(Fault.Unreachable, "refused"));
         _source.Set(Replica("a", 1));
         _source.Set(Replica("b", 1));
         await UntilAsync(() => _describer.Asked.Count(name => name == "b") == 4, "four questions to b", TimeSpan.FromMilliseconds(100));

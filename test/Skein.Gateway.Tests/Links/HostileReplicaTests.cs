@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Streaming;
 
@@ -22,8 +23,8 @@ public sealed class HostileReplicaTests
 
         for (var bus = 0; bus < 2; bus++)
         {
-            var end = await Assert.ThrowsAsync<LinkException>(() => gateway.Read("x").NextAsync());
-            Assert.Equal(LinkError.ConnectionLost, end.Error);
+            var end = await Assert.ThrowsAsync<FaultException>(() => gateway.Read("x").NextAsync());
+            Assert.Equal(Fault.ConnectionLost, end.Fault);
         }
     }
 
@@ -60,9 +61,9 @@ public sealed class HostileReplicaTests
         // What comes for the second one is behind the flood: by then it is all there, and none of it was read.
         await using var other = gateway.Read("other");
         await other.NextAsync();
-        var end = await Assert.ThrowsAsync<LinkException>(flooded.RestAsync);
+        var end = await Assert.ThrowsAsync<FaultException>(flooded.RestAsync);
 
-        Assert.Equal(LinkError.EngineFailed, end.Error);
+        Assert.Equal(Fault.EngineFailed, end.Fault);
         Assert.StartsWith("the replica sent more than the 65536 bytes", end.Message);
     }
 

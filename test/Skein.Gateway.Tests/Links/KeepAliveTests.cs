@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Skein.Gateway.Links;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Streaming;
 
@@ -37,7 +38,7 @@ public sealed class KeepAliveTests
             {
                 return await gateway.Read(prompt).RestAsync();
             }
-            catch (LinkException end) when (end.Error == LinkError.ConnectionLost && !gateway.Token.IsCancellationRequested)
+            catch (FaultException end) when (end.Fault == Fault.ConnectionLost && !gateway.Token.IsCancellationRequested)
             {
                 await Task.Yield();
             }

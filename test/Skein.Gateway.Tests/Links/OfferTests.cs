@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Time.Testing;
 using Skein.Gateway.Links;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing;
 using Skein.Routing.Admission;
@@ -20,7 +21,7 @@ public sealed class OfferTests
         await using var running = world.Read("running");
         engine.Of("running").Say(KeyedEngine.Start);
         await running.NextAsync();
-        var refusal = await Assert.ThrowsAsync<LinkException>(world.Read(Ask("refused")).NextAsync);
+        var refusal = await Assert.ThrowsAsync<FaultException>(world.Read(Ask("refused")).NextAsync);
         Assert.True(refusal.Load!.RemembersCaller);
 
         engine.Of("running").Say(KeyedEngine.Finish);
@@ -46,12 +47,12 @@ public sealed class OfferTests
         var refusal = await RefusalAsync(gateway, first, world.Token);
         if (leavesAndComesBack)
             gateway.LeaveAndComeBack();
-        first.Release(LeaseOutcome.Refused, refusal);
+        first.Release(Fault.NoSlot, refusal);
         if (leavesAndComesBack)
         {
             // It is new to this gateway, which knows nothing of its load.
             var second = await gateway.AcquireAsync();
-            second.Release(LeaseOutcome.Refused, await RefusalAsync(gateway, second, world.Token));
+            second.Release(Fault.NoSlot, await RefusalAsync(gateway, second, world.Token));
         }
         var waiter = gateway.AcquireAsync();
         Assert.False(waiter.IsCompleted);
@@ -82,7 +83,7 @@ public sealed class OfferTests
         await second.NextAsync();
         engine.Of("first").Say(KeyedEngine.Finish);
         await first.RestAsync();
-        before.Release(LeaseOutcome.Finished);
+        before.Release(fault: null);
         gateway.TellOfAChange();
         gateway.Leave(); // nor is it cut off while what came after its return still runs
 
@@ -93,7 +94,7 @@ public sealed class OfferTests
     private static async Task<LoadReport?> RefusalAsync(OneReplicaGateway gateway, ReplicaLease lease, CancellationToken cancellationToken)
     {
         await using var refused = gateway.Read(lease.Replica, Ask("refused"), cancellationToken);
-        return (await Assert.ThrowsAsync<LinkException>(refused.NextAsync)).Load;
+        return (await Assert.ThrowsAsync<FaultException>(refused.NextAsync)).Load;
     }
 
     private static GenerateRequest Ask(string prompt) => new() { Text = prompt, Attempt = 1, Caller = "gateway-1", WaitedMs = 100 };

@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using Skein.Gateway.Tests.Api;
 using Skein.Gateway.Tests.Api.OpenAi;
+using Skein.Protocol;
 using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Tests.Telemetry;
@@ -64,7 +65,7 @@ public sealed class MetricsTests
     [Fact]
     public async Task Scrape_AfterAFailure_NamesTheError()
     {
-        await using var gateway = await TestGateway.StartAsync(session => session.Fail(SessionError.QueueFull, "full"));
+        await using var gateway = await TestGateway.StartAsync(session => session.Fail(Fault.QueueFull, "full"));
         await gateway.Client.PostTextAsync(Requests.ChatPath, Requests.WholeChat);
         await gateway.Outcomes.NextAsync();
 

@@ -90,7 +90,7 @@ public sealed class BeaconTests
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 4)));
         var replica = gateway.Fleet.Current.Replicas[0];
-        (await AcquireAsync(gateway)).Release(LeaseOutcome.Finished);
+        (await AcquireAsync(gateway)).Release(fault: null);
         Beacon(gateway, replica, running: 4);
         var first = AcquireAsync(gateway);
         var second = AcquireAsync(gateway);

@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
 using Skein.Routing.Health;
@@ -28,7 +29,7 @@ public sealed class EjectionTests
             var two = await AcquireAsync(gateway, 2);
             Assert.Equal(["a", "b"], two.Select(lease => lease.Replica.Id.Name).Order(StringComparer.Ordinal));
             foreach (var lease in two)
-                lease.Release(LeaseOutcome.Finished);
+                lease.Release(fault: null);
         }
 
         // Back, but not yet with its full share.
@@ -40,15 +41,15 @@ public sealed class EjectionTests
     }
 
     [Theory]
-    [InlineData(LeaseOutcome.Faulted)]
-    [InlineData(LeaseOutcome.Cancelled)]
-    [InlineData(LeaseOutcome.Refused)]
-    public async Task OtherEnds_NoMatterHowMany_EjectNobody(LeaseOutcome outcome)
+    [InlineData(Fault.ConnectionLost)]
+    [InlineData(Fault.Cancelled)]
+    [InlineData(Fault.NoSlot)]
+    public async Task OtherEnds_NoMatterHowMany_EjectNobody(Fault? fault)
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
         for (var i = 0; i < 50; i++)
         {
-            (await AcquireAsync(gateway)).Release(outcome);
+            (await AcquireAsync(gateway)).Release(fault);
             gateway.Time.Advance(TimeSpan.FromMilliseconds(100));
         }
         Assert.All(gateway.Admission.Breakers(), breaker => Assert.Equal(BreakerState.Closed, breaker.State));
@@ -65,7 +66,7 @@ public sealed class EjectionTests
         using var gateway = new Gateway(new StaticFleet([.. Enumerable.Range(0, replicas).Select(i => Replica($"r{i}"))]));
         for (var i = 0; i < 300; i++)
         {
-            (await AcquireAsync(gateway)).Release(LeaseOutcome.EngineFailed);
+            (await AcquireAsync(gateway)).Release(Fault.EngineFailed);
             Assert.InRange(gateway.Admission.Breakers().Count(breaker => breaker.State != BreakerState.Closed), 0, most);
             gateway.Time.Advance(TimeSpan.FromMilliseconds(10));
         }
@@ -137,7 +138,7 @@ public sealed class EjectionTests
                 await using var session = gateway.Sessions.Start(Gateway.Request(tokens: 2));
                 await Received.AllAsync(session);
             }
-            catch (SessionException error) when (error.Error == SessionError.InvalidRequest)
+            catch (FaultException error) when (error.Fault == Fault.InvalidRequest)
             {
                 // As scripted.
             }
@@ -150,7 +151,7 @@ public sealed class EjectionTests
     {
         ReplicaId[] others = [.. gateway.Fleet.Current.Replicas.Select(other => other.Id).Where(id => id.Name != replica)];
         for (var i = 0; i < times; i++)
-            (await gateway.Admission.AcquireAsync(Next() with { Excluded = others }, default)).Release(LeaseOutcome.EngineFailed);
+            (await gateway.Admission.AcquireAsync(Next() with { Excluded = others }, default)).Release(Fault.EngineFailed);
     }
 
     private static IEnumerable<string> WordsOf(Gateway gateway) =>

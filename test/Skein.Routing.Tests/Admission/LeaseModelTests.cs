@@ -1,4 +1,5 @@
 using CsCheck;
+using Skein.Protocol;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
 using Skein.Routing.Tests.Support;
@@ -9,7 +10,7 @@ namespace Skein.Routing.Tests.Admission;
 public sealed class LeaseModelTests
 {
     /// <summary>All but a refusal, after which a replica is left alone for a moment.</summary>
-    private static readonly LeaseOutcome[] Ends = [LeaseOutcome.Finished, LeaseOutcome.Faulted, LeaseOutcome.Cancelled];
+    private static readonly Fault?[] Ends = [null, Fault.ConnectionLost, Fault.Cancelled];
 
     /// <summary>Random arrivals, releases, cancels, deaths and returns; what must hold is looked at after each.</summary>
     [Fact]

@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
@@ -21,7 +22,7 @@ public sealed class LineTests
         foreach (var waiter in waiters)
         {
             Assert.False(waiter.IsCompleted);
-            held.Release(LeaseOutcome.Finished);
+            held.Release(fault: null);
             held = await waiter;
         }
         Assert.Equal(1, gateway.Admission.Leased);
@@ -36,8 +37,8 @@ public sealed class LineTests
         var second = Acquire(gateway);
         var third = Acquire(gateway);
 
-        held.Release(LeaseOutcome.Faulted);
-        held.Release(LeaseOutcome.Finished);
+        held.Release(Fault.ConnectionLost);
+        held.Release(fault: null);
         held.Dispose();
 
         await second;
@@ -54,8 +55,8 @@ public sealed class LineTests
         var newcomer = Acquire(gateway);
         var displaced = gateway.Admission.AcquireAsync(early with { Displaced = true }, default).AsTask();
 
-        held.Release(LeaseOutcome.Faulted);
-        (await displaced).Release(LeaseOutcome.Finished);
+        held.Release(Fault.ConnectionLost);
+        (await displaced).Release(fault: null);
         await newcomer;
     }
 
@@ -67,7 +68,7 @@ public sealed class LineTests
         var normal = Acquire(gateway);
         var urgent = gateway.Admission.AcquireAsync(Next() with { Arrival = new Arrival(-1, ++_arrivals, 0) }, default).AsTask();
 
-        held.Release(LeaseOutcome.Finished);
+        held.Release(fault: null);
 
         await urgent;
         Assert.False(normal.IsCompleted);
@@ -83,11 +84,11 @@ public sealed class LineTests
         var notOnA = gateway.Admission.AcquireAsync(Next() with { Excluded = [onA.Replica.Id] }, default).AsTask();
         var any = Acquire(gateway);
 
-        onA.Release(LeaseOutcome.Finished);
+        onA.Release(fault: null);
         Assert.Equal("a", (await any).Replica.Id.Name);
         Assert.False(notOnA.IsCompleted);
 
-        onB.Release(LeaseOutcome.Finished);
+        onB.Release(fault: null);
         Assert.Equal("b", (await notOnA).Replica.Id.Name);
     }
 
@@ -99,9 +100,9 @@ public sealed class LineTests
         var y = Acquire(gateway, "y");
         var x = Acquire(gateway, "x");
 
-        held.Release(LeaseOutcome.Finished);
+        held.Release(fault: null);
 
-        (await y).Release(LeaseOutcome.Finished);
+        (await y).Release(fault: null);
         await x;
     }
 
@@ -113,10 +114,10 @@ public sealed class LineTests
         _ = Acquire(gateway);
         _ = Acquire(gateway);
 
-        var refused = await Assert.ThrowsAsync<AdmissionException>(() => Acquire(gateway));
+        var refused = await Assert.ThrowsAsync<FaultException>(() => Acquire(gateway));
         _ = gateway.Admission.AcquireAsync(Next() with { Displaced = true }, default).AsTask();
 
-        Assert.Equal(AdmissionRefusal.QueueFull, refused.Refusal);
+        Assert.Equal(Fault.QueueFull, refused.Fault);
         Assert.Equal(3, gateway.Admission.Waiting);
     }
 
@@ -129,7 +130,7 @@ public sealed class LineTests
 
         var times = new List<TimeSpan>();
         for (var i = 0; i < 10; i++)
-            times.Add((await Assert.ThrowsAsync<AdmissionException>(() => Acquire(gateway))).RetryAfter!.Value);
+            times.Add((await Assert.ThrowsAsync<FaultException>(() => Acquire(gateway))).RetryAfter!.Value);
 
         // Nothing was measured yet: a slot is thought to be held for 1 s, so two slots serve a place each half second.
         Assert.Equal(Enumerable.Range(1, 10).Select(place => TimeSpan.FromSeconds(place * 0.5)), times);
@@ -145,7 +146,7 @@ public sealed class LineTests
 
         var times = new List<TimeSpan>();
         foreach (var waiter in waiters)
-            times.Add((await Assert.ThrowsAsync<AdmissionException>(() => waiter)).RetryAfter!.Value);
+            times.Add((await Assert.ThrowsAsync<FaultException>(() => waiter)).RetryAfter!.Value);
 
         Assert.Equal(5, times.Distinct().Count());
         Assert.All(times, time => Assert.InRange(time, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(11)));
@@ -158,7 +159,7 @@ public sealed class LineTests
         gateway.Link.Script = (_, _, _) => Act.Hang;
         await using var open = gateway.Sessions.Start(Gateway.Request());
 
-        TimeSpan[] times = [.. Enumerable.Range(0, 5).Select(_ => Assert.Throws<SessionException>(() => gateway.Sessions.Start(Gateway.Request())).RetryAfter!.Value)];
+        TimeSpan[] times = [.. Enumerable.Range(0, 5).Select(_ => Assert.Throws<FaultException>(() => gateway.Sessions.Start(Gateway.Request())).RetryAfter!.Value)];
 
         Assert.Equal(Enumerable.Range(1, 5).Select(place => TimeSpan.FromSeconds(place)), times);
     }
@@ -188,8 +189,8 @@ public sealed class LineTests
         Assert.False(waiter.IsCompleted);
         gateway.Time.Advance(TimeSpan.FromSeconds(1));
 
-        var refused = await Assert.ThrowsAsync<AdmissionException>(() => waiter);
-        Assert.Equal(AdmissionRefusal.QueueTimeout, refused.Refusal);
+        var refused = await Assert.ThrowsAsync<FaultException>(() => waiter);
+        Assert.Equal(Fault.QueueTimeout, refused.Fault);
         Assert.NotNull(refused.RetryAfter);
         Assert.Equal(0, gateway.Admission.Waiting);
     }
@@ -207,7 +208,7 @@ public sealed class LineTests
         gateway.Source.Set([], complete: true, "m");
         var refused = Acquire(gateway);
         gateway.Time.Advance(TimeSpan.FromSeconds(30));
-        Assert.Equal(AdmissionRefusal.NoReplica, (await Assert.ThrowsAsync<AdmissionException>(() => refused)).Refusal);
+        Assert.Equal(Fault.NoReplica, (await Assert.ThrowsAsync<FaultException>(() => refused)).Fault);
     }
 
     [Fact]
@@ -223,15 +224,15 @@ public sealed class LineTests
         Assert.False(waiter.IsCompleted);
         gateway.Time.Advance(TimeSpan.FromSeconds(1));
 
-        Assert.Equal(AdmissionRefusal.NoReplica, (await Assert.ThrowsAsync<AdmissionException>(() => waiter)).Refusal);
+        Assert.Equal(Fault.NoReplica, (await Assert.ThrowsAsync<FaultException>(() => waiter)).Fault);
     }
 
     [Fact]
     public async Task Acquire_UnknownModel_IsNotFoundOnlyInAWholeView()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a")));
-        var refused = await Assert.ThrowsAsync<AdmissionException>(() => Acquire(gateway, "gpt-9"));
-        Assert.Equal(AdmissionRefusal.ModelNotFound, refused.Refusal);
+        var refused = await Assert.ThrowsAsync<FaultException>(() => Acquire(gateway, "gpt-9"));
+        Assert.Equal(Fault.ModelNotFound, refused.Fault);
         Assert.Equal("model 'gpt-9' is not known here; served are m", refused.Message);
 
         gateway.Source.Set([Replica("a")], complete: false);

@@ -48,13 +48,13 @@ public sealed class OfferTests
 
         Assert.True(gateway.Admission.TakeOffer(ending.Replica));
         Assert.False(waiter.IsCompleted);
-        ending.Release(LeaseOutcome.Finished);
+        ending.Release(fault: null);
 
         await waiter;
     }
 
     [Fact]
-    public async Task TellOfLine_Lease_TellsItsOwnAgeAndThatOfTheNext()
+    public async Task DescribeQueue_Lease_TellsItsOwnAgeAndThatOfTheNext()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
         var running = await AcquireAsync(gateway);
@@ -63,18 +63,18 @@ public sealed class OfferTests
         var second = AcquireAsync(gateway);
         gateway.Time.Advance(TimeSpan.FromMilliseconds(300));
 
-        running.Release(LeaseOutcome.Finished);
+        running.Release(fault: null);
         var request = new GenerateRequest();
-        (await first).TellOfLine(request);
+        (await first).DescribeQueue(request);
         Assert.Equal((1000u, 300u), (request.WaitedMs, request.NextWaitedMs));
 
-        (await first).Release(LeaseOutcome.Finished);
-        (await second).TellOfLine(request);
+        (await first).Release(fault: null);
+        (await second).DescribeQueue(request);
         Assert.Equal((300u, false), (request.WaitedMs, request.HasNextWaitedMs));
     }
 
     [Fact]
-    public async Task TellOfLine_DisplacedSession_IsAsOldAsItsArrival()
+    public async Task DescribeQueue_DisplacedSession_IsAsOldAsItsArrival()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
         gateway.Time.Advance(TimeSpan.FromMinutes(2));
@@ -82,7 +82,7 @@ public sealed class OfferTests
 
         var lease = await gateway.Admission.AcquireAsync(
             new AdmissionRequest("m", new Arrival(0, 1, 0) { At = TimeSpan.FromMinutes(1) }, Displaced: true, null, "", []), default);
-        lease.TellOfLine(request);
+        lease.DescribeQueue(request);
 
         Assert.Equal(60_000u, request.WaitedMs);
     }

@@ -1,5 +1,7 @@
+using Skein.Routing.Admission;
 using Skein.Routing.Balancing;
 using Skein.Routing.Fleet;
+using Skein.Routing.Tests.Support;
 using static Skein.Routing.Tests.Support.StaticFleet;
 
 namespace Skein.Routing.Tests.Balancing;
@@ -16,7 +18,7 @@ public sealed class PolicyTests
     public void WeightedLeastConnections_PicksTheLowestScore(double[] loads, double[] weights, int expected)
     {
         BalancingCandidate[] candidates = [.. loads.Zip(weights, (load, weight) => new BalancingCandidate(new Replica(Replica("r", weight: weight)), load))];
-        Assert.Equal(expected, Policies.Get(BalancingPolicies.Default).Pick(candidates, new SeededRandomSource(3)));
+        Assert.Equal(expected, Pick(BalancingPolicies.Default, candidates, new SeededRandomSource(3)));
     }
 
     [Fact]
@@ -26,7 +28,7 @@ public sealed class PolicyTests
         var random = new SeededRandomSource(5);
         var hits = new int[4];
         for (var i = 0; i < 40_000; i++)
-            hits[Policies.Get(BalancingPolicies.Default).Pick(candidates, random)]++;
+            hits[Pick(BalancingPolicies.Default, candidates, random)]++;
         Assert.All(hits, count => Assert.InRange(count, 9_500, 10_500));
     }
 
@@ -36,13 +38,68 @@ public sealed class PolicyTests
         BalancingCandidate[] candidates = [.. new[] { 1.0, 9.0, 2.0 }.Select(load => new BalancingCandidate(new Replica(Replica("r")), load))];
         var random = new SeededRandomSource(5);
         for (var i = 0; i < 1_000; i++)
-            Assert.NotEqual(1, Policies.Get("power-of-two-choices").Pick(candidates, random));
+            Assert.NotEqual(1, Pick("power-of-two-choices", candidates, random));
     }
 
     [Fact]
     public void Get_UnknownName_SaysWhichAreKnown()
     {
         var error = Assert.Throws<ArgumentException>(() => Policies.Get("fastest"));
-        Assert.StartsWith("balancing policy 'fastest' is unknown; known are power-of-two-choices, weighted-least-connections", error.Message, StringComparison.Ordinal);
+        var known = string.Join(", ", BalancingPolicies.BuiltIn.Select(policy => policy.Name).Order(StringComparer.Ordinal));
+        Assert.Equal($"balancing policy 'fastest' is unknown; known are {known}", error.Message);
+    }
+
+    [Fact]
+    public void Create_SameNameTwice_IsRefused()
+    {
+        var error = Assert.Throws<ArgumentException>(() => new BalancingPolicies([.. BalancingPolicies.BuiltIn, .. BalancingPolicies.BuiltIn.Take(1)]));
+        Assert.Equal($"balancing policy '{BalancingPolicies.BuiltIn[0].Name}' is registered 2 times; allowed: once", error.Message);
+    }
+
+    [Fact]
+    public async Task AcquireAsync_PolicyOfAnotherAssembly_SeesTheRequest()
+    {
+        var policy = new LastCandidate();
+        using var fleet = new FleetTracker(new StaticFleet(Replica("a"), Replica("b")));
+        using var admission = new AdmissionQueue(
+            new AdmissionOptions { Policy = policy.Name }, new BalancingPolicies([.. BalancingPolicies.BuiltIn, policy]), fleet, TimeProvider.System, new SeededRandomSource(1));
+
+        using var lease = await admission.AcquireAsync(
+            new AdmissionRequest("m", new Arrival(0, 1, 0), false, null, "", []) { SessionKey = "agent-7", PrefixHashes = new ulong[] { 1, 2 } }, default);
+
+        Assert.Equal("b", lease.Replica.Id.Name);
+        Assert.Equal("m agent-7 1,2", policy.Seen);
+    }
+
+    [Fact]
+    public void Pick_BuiltInPolicies_AllocateNothing()
+    {
+        Replica[] serving = [new(Replica("a")), new(Replica("b")), new(Replica("c"))];
+        var request = new AdmissionRequest("m", new Arrival(0, 1, 0), false, null, "", []);
+        foreach (var policy in BalancingPolicies.BuiltIn)
+        {
+            var picker = new ReplicaPicker(policy, new SeededRandomSource(1));
+            picker.Pick(serving, request, TimeSpan.Zero);
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            for (var i = 0; i < 100; i++)
+                picker.Pick(serving, request, TimeSpan.Zero);
+            Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+        }
+    }
+
+    private static int Pick(string policy, BalancingCandidate[] candidates, IRandomSource random) =>
+        Policies.Get(policy).Pick(new PickContext { Candidates = candidates, Random = random, Model = "m" });
+
+    private sealed class LastCandidate : IBalancingPolicy
+    {
+        public string Name => "last-candidate";
+
+        public string? Seen { get; private set; }
+
+        public int Pick(in PickContext context)
+        {
+            Seen = $"{context.Model} {context.SessionKey} {string.Join(",", context.PrefixHashes.ToArray())}";
+            return context.Candidates.Length - 1;
+        }
     }
 }

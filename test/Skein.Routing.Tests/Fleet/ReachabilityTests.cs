@@ -36,8 +36,23 @@ public sealed class ReachabilityTests
         Assert.True(replica.Reachable);
     }
 
+    /// <summary>A probe loop that threw died silently, and its replica stayed out.</summary>
     [Fact]
-    public void Refresh_SameLifeWithNewDescription_KeepsItsCounters()
+    public async Task RunAsync_ProbeThrows_ThrowsThat()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a")));
+        using var monitor = new ReachabilityMonitor(gateway.Fleet, gateway.Link, gateway.Time, NullLogger<ReachabilityMonitor>.Instance);
+        var running = monitor.RunAsync(TestContext.Current.CancellationToken);
+        gateway.Link.Answers = _ => throw new InvalidOperationException("a bug");
+
+        gateway.Fleet.MarkUnreachable(gateway.Fleet.Current.Replicas[0]);
+        gateway.Time.Advance(TimeSpan.FromSeconds(1));
+
+        Assert.Equal("a bug", (await Assert.ThrowsAsync<InvalidOperationException>(() => running)).Message);
+    }
+
+    [Fact]
+    public void Refresh_SameGenerationWithNewDescription_KeepsItsCounters()
     {
         var source = new StaticFleet(Replica("a", slots: 4));
         using var gateway = new Gateway(source);

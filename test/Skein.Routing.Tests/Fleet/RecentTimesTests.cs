@@ -43,6 +43,24 @@ public sealed class RecentTimesTests
         Assert.InRange(_gaps.P99.TotalMilliseconds, expectedMs, expectedMs * 1.25);
     }
 
+    /// <summary>Attempts that ended at the same time lost each other's counts, and could halve them all twice.</summary>
+    [Fact]
+    public void Add_ManyAtTheSameTime_LosesNone()
+    {
+        const int EachAdds = (RecentTimes.MostKept / 2) - 1;
+        using var start = new Barrier(2);
+        Thread[] writers = [.. Enumerable.Range(0, 2).Select(_ => new Thread(() =>
+        {
+            start.SignalAndWait();
+            for (var i = 0; i < EachAdds; i++)
+                _gaps.Add(TimeSpan.FromMilliseconds(20));
+        }))];
+        Array.ForEach(writers, writer => writer.Start());
+        Array.ForEach(writers, writer => writer.Join());
+
+        Assert.Equal(2 * EachAdds, _gaps.Count);
+    }
+
     [Fact]
     public void P99_LongOnesAreLongAgo_Fade()
     {

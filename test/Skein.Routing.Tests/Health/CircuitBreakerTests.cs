@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Routing.Health;
 
 namespace Skein.Routing.Tests.Health;
@@ -10,18 +11,18 @@ public sealed class CircuitBreakerTests
     [Fact]
     public void End_FiveFailuresInARow_AsksToBeOpened()
     {
-        Attempts(Evidence.Bad, 4);
-        Attempts(Evidence.None, 10);
-        Assert.Equal(BreakerVerdict.ShouldOpen, Attempt(Evidence.Bad));
+        Attempts(Fault.EngineFailed, 4);
+        Attempts(Fault.Cancelled, 10);
+        Assert.Equal(BreakerVerdict.ShouldOpen, Attempt(Fault.EngineFailed));
     }
 
     [Fact]
     public void End_SuccessInBetween_StartsTheRowAnew()
     {
-        Attempts(Evidence.Bad, 4);
-        Attempt(Evidence.Good);
-        Attempts(Evidence.Bad, 4);
-        Assert.Equal(BreakerVerdict.ShouldOpen, Attempt(Evidence.Bad));
+        Attempts(Fault.EngineFailed, 4);
+        Attempt(null);
+        Attempts(Fault.EngineFailed, 4);
+        Assert.Equal(BreakerVerdict.ShouldOpen, Attempt(Fault.EngineFailed));
     }
 
     [Fact]
@@ -29,11 +30,11 @@ public sealed class CircuitBreakerTests
     {
         for (var pair = 0; pair < 9; pair++)
         {
-            Attempts(Evidence.Good, 1);
-            Attempts(Evidence.Bad, 1);
+            Attempts(null, 1);
+            Attempts(Fault.EngineFailed, 1);
         }
-        Attempts(Evidence.Good, 1);
-        Assert.Equal(BreakerVerdict.ShouldOpen, Attempt(Evidence.Bad));
+        Attempts(null, 1);
+        Assert.Equal(BreakerVerdict.ShouldOpen, Attempt(Fault.EngineFailed));
     }
 
     [Fact]
@@ -41,12 +42,12 @@ public sealed class CircuitBreakerTests
     {
         for (var pair = 0; pair < 9; pair++)
         {
-            Attempts(Evidence.Bad, 1);
-            Attempts(Evidence.Good, 1);
+            Attempts(Fault.EngineFailed, 1);
+            Attempts(null, 1);
         }
         _now += TimeSpan.FromSeconds(10);
-        Attempts(Evidence.Good, 20);
-        Attempts(Evidence.Bad, 4);
+        Attempts(null, 20);
+        Attempts(Fault.EngineFailed, 4);
         Assert.Equal(BreakerState.Closed, _breaker.StateAt(_now));
     }
 
@@ -60,7 +61,7 @@ public sealed class CircuitBreakerTests
             Assert.False(_breaker.Allows(_now));
             _now += TimeSpan.FromTicks(1);
             Assert.True(_breaker.Allows(_now));
-            Attempt(Evidence.Bad);
+            Attempt(Fault.EngineFailed);
         }
     }
 
@@ -72,10 +73,10 @@ public sealed class CircuitBreakerTests
 
         var trial = _breaker.Begin();
         Assert.False(_breaker.Allows(_now));
-        Assert.Equal(BreakerVerdict.Unchanged, _breaker.End(trial, Evidence.Good, _now));
+        Assert.Equal(BreakerVerdict.Unchanged, _breaker.End(trial, null, _now));
         Assert.Equal(BreakerState.HalfOpen, _breaker.StateAt(_now));
-        Assert.Equal(BreakerVerdict.Unchanged, Attempt(Evidence.None));
-        Assert.Equal(BreakerVerdict.Recovered, Attempt(Evidence.Good));
+        Assert.Equal(BreakerVerdict.Unchanged, Attempt(Fault.Cancelled));
+        Assert.Equal(BreakerVerdict.Recovered, Attempt(null));
 
         Assert.Equal(BreakerState.Closed, _breaker.StateAt(_now));
         Assert.False(_breaker.IsEjected);
@@ -86,10 +87,10 @@ public sealed class CircuitBreakerTests
     {
         _breaker.Open(1, _now);
         _now += TimeSpan.FromSeconds(5);
-        Attempt(Evidence.Bad);
+        Attempt(Fault.EngineFailed);
         _now += TimeSpan.FromSeconds(10);
-        Attempt(Evidence.Good);
-        Attempt(Evidence.Good);
+        Attempt(null);
+        Attempt(null);
 
         _breaker.Open(2, _now);
         Assert.Equal(BreakerState.HalfOpen, _breaker.StateAt(_now + TimeSpan.FromSeconds(5)));
@@ -104,11 +105,11 @@ public sealed class CircuitBreakerTests
         var trial = _breaker.Begin();
 
         foreach (var attempt in old)
-            _breaker.End(attempt, Evidence.Good, _now);
+            _breaker.End(attempt, null, _now);
 
         Assert.Equal(BreakerState.HalfOpen, _breaker.StateAt(_now));
         Assert.False(_breaker.Allows(_now)); // the trial still runs
-        _breaker.End(trial, Evidence.Good, _now);
+        _breaker.End(trial, null, _now);
         Assert.True(_breaker.Allows(_now));
     }
 
@@ -119,11 +120,11 @@ public sealed class CircuitBreakerTests
         Assert.Equal("breaker failure rate 1.5 is out of range; allowed: above 0, to 1", Assert.Throws<ArgumentException>(options.Validate).Message);
     }
 
-    private void Attempts(Evidence evidence, int count)
+    private void Attempts(Fault? fault, int count)
     {
         for (var i = 0; i < count; i++)
-            Assert.Equal(BreakerVerdict.Unchanged, Attempt(evidence));
+            Assert.Equal(BreakerVerdict.Unchanged, Attempt(fault));
     }
 
-    private BreakerVerdict Attempt(Evidence evidence) => _breaker.End(_breaker.Begin(), evidence, _now);
+    private BreakerVerdict Attempt(Fault? fault) => _breaker.End(_breaker.Begin(), fault, _now);
 }

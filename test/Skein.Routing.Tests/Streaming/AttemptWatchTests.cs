@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Time.Testing;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 using Skein.Routing.Streaming;
@@ -21,7 +22,7 @@ public sealed class AttemptWatchTests : IDisposable
         Speak(watch, TimeSpan.FromMilliseconds(20), 300);
 
         Assert.Equal(TimeSpan.FromSeconds(5), SilenceUntilStall(watch));
-        Assert.Equal(FaultReason.EngineStall, watch.Stall);
+        Assert.Equal(Fault.EngineStall, watch.Stall);
     }
 
     [Fact]
@@ -46,7 +47,7 @@ public sealed class AttemptWatchTests : IDisposable
         using var watch = Begin(Prompt(1 << 10));
 
         Assert.Equal(Options.FirstTokenSilence, SilenceUntilStall(watch));
-        Assert.Equal(FaultReason.EngineStall, watch.Stall);
+        Assert.Equal(Fault.EngineStall, watch.Stall);
     }
 
     /// <summary>Ten times what its length takes at the pace that was seen: 100 KiB, 1 KiB of which took 0.25 s; without measure, 0.5 s is assumed.</summary>
@@ -90,7 +91,7 @@ public sealed class AttemptWatchTests : IDisposable
         using var watch = Begin(inProcess: inProcess);
 
         Assert.Equal(TimeSpan.FromSeconds(seconds), TimeUntilStall(watch, TimeSpan.FromMilliseconds(100), _time.Advance));
-        Assert.Equal(FaultReason.LinkStall, watch.Stall);
+        Assert.Equal(Fault.LinkStall, watch.Stall);
     }
 
     [Fact]

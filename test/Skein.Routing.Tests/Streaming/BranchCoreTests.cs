@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 using Skein.Routing.Streaming;
@@ -16,7 +17,7 @@ public sealed class BranchCoreTests
         core.BeginAttempt();
         core.Accept(new GenerateFrame { Attempt = 1, Start = new Start { ResumeTier = ResumeTier.Text, Unit = first } }, out _);
         core.Accept(new GenerateFrame { Attempt = 1, Count = 1, Text = ByteString.CopyFromUtf8("a") }, out _);
-        core.Lost(new ReplicaId("a", 1), FaultReason.ConnectionLost);
+        core.Lost(new ReplicaId("a", 1), Fault.ConnectionLost);
         core.BeginAttempt();
 
         var start = new GenerateFrame { Attempt = 2, FirstIndex = 1, Start = new Start { ResumedAt = 1, ResumeTier = ResumeTier.Text, Unit = second } };
@@ -37,14 +38,14 @@ public sealed class BranchCoreTests
         core.Accept(Start(1, at: 0), out _);
         Assert.Equal(FrameVerdict.Forward, core.Accept(Thought(1), out _));
         Assert.False(core.MayMove);
-        Assert.Null(core.Lost(new ReplicaId("a", 1), FaultReason.ConnectionLost));
+        Assert.Null(core.Lost(new ReplicaId("a", 1), Fault.ConnectionLost));
 
         var again = core.BeginAttempt();
         Assert.Null(again.Resume);
         core.Accept(Start(2, at: 0), out _);
         Assert.Equal(FrameVerdict.Drop, core.Accept(Thought(2), out _));
         Assert.Equal(FrameVerdict.Forward, core.Accept(new GenerateFrame { Attempt = 2, FirstIndex = 1, Count = 1, Text = ByteString.CopyFromUtf8("So") }, out _));
-        Assert.Null(core.Lost(new ReplicaId("b", 1), FaultReason.ConnectionLost));
+        Assert.Null(core.Lost(new ReplicaId("b", 1), Fault.ConnectionLost));
 
         Assert.Equal("So", core.BeginAttempt().Resume.Text.ToStringUtf8());
     }
@@ -74,7 +75,7 @@ public sealed class BranchCoreTests
         core.Accept(new GenerateFrame { Attempt = 1, Start = new Start { ResumeTier = (ResumeTier)9 } }, out _);
         core.Accept(new GenerateFrame { Attempt = 1, Count = 1, TokenIds = { 1 }, Text = ByteString.CopyFromUtf8("x") }, out _);
         Assert.False(core.MayMove);
-        Assert.Null(core.Lost(new ReplicaId("a", 1), FaultReason.ConnectionLost));
+        Assert.Null(core.Lost(new ReplicaId("a", 1), Fault.ConnectionLost));
 
         Assert.Null(core.BeginAttempt().Resume);
     }
@@ -87,7 +88,7 @@ public sealed class BranchCoreTests
         core.BeginAttempt();
         core.Accept(new GenerateFrame { Attempt = 1, Start = new Start { ResumeTier = ResumeTier.Exact } }, out _);
         core.Accept(Token(1, 0), out _);
-        core.Lost(new ReplicaId("a", 1), FaultReason.LinkStall);
+        core.Lost(new ReplicaId("a", 1), Fault.LinkStall);
         core.BeginAttempt();
         core.Accept(new GenerateFrame { Attempt = 2, FirstIndex = 1, Start = new Start { ResumeTier = ResumeTier.Exact, ResumedAt = 1 } }, out _);
 
@@ -111,15 +112,15 @@ public sealed class BranchCoreTests
         }
 
         Answer(core.BeginAttempt().Attempt, first: 0, tokens: 3);
-        Assert.Null(core.Lost(new ReplicaId("a", 1), FaultReason.EngineError));
+        Assert.Null(core.Lost(new ReplicaId("a", 1), Fault.EngineFailed));
         Answer(core.BeginAttempt().Attempt, first: 3, tokens: 0);
-        Assert.Null(core.Lost(new ReplicaId("b", 1), FaultReason.EngineError));
+        Assert.Null(core.Lost(new ReplicaId("b", 1), Fault.EngineFailed));
         Answer(core.BeginAttempt().Attempt, first: 3, tokens: 4);
-        var challenge = core.Challenge(hold: true);
+        var challenge = core.PrepareSecondary(hold: true);
         core.Promote(challenge);
         Answer(challenge.Request.Attempt, first: 7, tokens: 0);
 
-        Assert.Null(core.Lost(new ReplicaId("d", 1), FaultReason.EngineError));
+        Assert.Null(core.Lost(new ReplicaId("d", 1), Fault.EngineFailed));
     }
 
     [Theory]
@@ -137,7 +138,7 @@ public sealed class BranchCoreTests
             core.Accept(new GenerateFrame { Attempt = attempt, Start = new Start { ResumeTier = ResumeTier.None } }, out _);
             for (uint piece = 0; piece < piecesOfAttempts[i]; piece++)
                 Assert.Equal(FrameVerdict.Forward, core.Accept(new GenerateFrame { Attempt = attempt, FirstIndex = piece, Count = 1 }, out _));
-            verdict = core.Lost(new ReplicaId($"replica-{i}", 1), FaultReason.ConnectionLost);
+            verdict = core.Lost(new ReplicaId($"replica-{i}", 1), Fault.ConnectionLost);
         }
 
         Assert.Equal(isPoison, verdict is not null);

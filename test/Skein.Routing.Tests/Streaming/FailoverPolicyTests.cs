@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Streaming;
 using Skein.Routing.Tests.Support;
@@ -60,9 +61,9 @@ public sealed class FailoverPolicyTests
 
         await using var session = gateway.Sessions.Start(Request(FailoverPolicy.Unspecified));
         var received = new Received();
-        var error = await Assert.ThrowsAsync<SessionException>(() => ReadIntoAsync(session, received));
+        var error = await Assert.ThrowsAsync<FaultException>(() => ReadIntoAsync(session, received));
 
-        Assert.Equal(SessionError.StreamLost, error.Error);
+        Assert.Equal(Fault.StreamLost, error.Fault);
         Assert.Contains("after token 5", error.Message, StringComparison.Ordinal);
         Assert.StartsWith(received.Text, ScriptedLink.TextOf(7, Tokens), StringComparison.Ordinal);
         Assert.Equal(5, received.Ids.Count);
@@ -82,7 +83,7 @@ public sealed class FailoverPolicyTests
         };
 
         await using var session = gateway.Sessions.Start(Request(FailoverPolicy.Exact));
-        var error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(session));
+        var error = await Assert.ThrowsAsync<FaultException>(() => Received.AllAsync(session));
 
         Assert.Contains("more than 2 s", error.Message, StringComparison.Ordinal);
     }
@@ -93,9 +94,9 @@ public sealed class FailoverPolicyTests
         using var gateway = Lost(ResumeTier.Exact, 5);
 
         await using var session = gateway.Sessions.Start(Request(FailoverPolicy.Never));
-        var error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(session));
+        var error = await Assert.ThrowsAsync<FaultException>(() => Received.AllAsync(session));
 
-        Assert.Equal(SessionError.StreamLost, error.Error);
+        Assert.Equal(Fault.StreamLost, error.Fault);
         Assert.Single(gateway.Link.Attempts);
     }
 
@@ -119,9 +120,9 @@ public sealed class FailoverPolicyTests
         await using (var first = gateway.Sessions.Start(Gateway.Request(Tokens)))
             await Received.AllAsync(first);
         await using var second = gateway.Sessions.Start(Gateway.Request(Tokens));
-        var error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(second));
+        var error = await Assert.ThrowsAsync<FaultException>(() => Received.AllAsync(second));
 
-        Assert.Equal(SessionError.StreamLost, error.Error);
+        Assert.Equal(Fault.StreamLost, error.Fault);
         Assert.Equal(3, gateway.Link.Attempts.Count);
     }
 

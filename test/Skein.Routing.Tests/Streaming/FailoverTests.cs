@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Streaming;
 using Skein.Routing.Tests.Support;
@@ -92,9 +93,9 @@ public sealed class FailoverTests
         gateway.Link.Script = (_, _, at) => at == fatalToken ? Act.BreakConnection : Act.Answer;
 
         await using var session = gateway.Sessions.Start(Gateway.Request(Tokens));
-        var error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(session));
+        var error = await Assert.ThrowsAsync<FaultException>(() => Received.AllAsync(session));
 
-        Assert.Equal(SessionError.StreamLost, error.Error);
+        Assert.Equal(Fault.StreamLost, error.Fault);
         Assert.Equal(replicasLost, session.Attempts);
         Assert.Equal(replicasLost, gateway.Link.Attempts.Select(attempt => attempt.Replica).Distinct().Count());
         Assert.Equal(0, gateway.Admission.Leased);
@@ -120,9 +121,9 @@ public sealed class FailoverTests
         gateway.Link.Script = (_, _, _) => Act.RefuseRequest;
 
         await using var session = gateway.Sessions.Start(Gateway.Request(Tokens));
-        var error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(session));
+        var error = await Assert.ThrowsAsync<FaultException>(() => Received.AllAsync(session));
 
-        Assert.Equal(SessionError.InvalidRequest, error.Error);
+        Assert.Equal(Fault.InvalidRequest, error.Fault);
         Assert.Equal("top_p 7 is out of range", error.Message);
         Assert.Single(gateway.Link.Attempts);
         Assert.Equal(0, gateway.Admission.Leased);
@@ -154,8 +155,8 @@ public sealed class FailoverTests
         await gateway.UntilWaitingAsync();
         gateway.Time.Advance(TimeSpan.FromSeconds(31));
 
-        var error = await Assert.ThrowsAsync<SessionException>(() => reading);
-        Assert.Equal(SessionError.StreamLost, error.Error);
+        var error = await Assert.ThrowsAsync<FaultException>(() => reading);
+        Assert.Equal(Fault.StreamLost, error.Fault);
         Assert.Single(gateway.Link.Attempts);
     }
 

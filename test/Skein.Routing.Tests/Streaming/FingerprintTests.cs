@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 using Skein.Routing.Streaming;
@@ -66,8 +67,8 @@ public sealed class FingerprintTests
         await gateway.UntilWaitingAsync();
         gateway.Time.Advance(TimeSpan.FromSeconds(31));
 
-        var error = await Assert.ThrowsAsync<SessionException>(() => reading);
-        Assert.Equal(SessionError.StreamLost, error.Error);
+        var error = await Assert.ThrowsAsync<FaultException>(() => reading);
+        Assert.Equal(Fault.StreamLost, error.Fault);
         Assert.Single(gateway.Link.Attempts);
     }
 

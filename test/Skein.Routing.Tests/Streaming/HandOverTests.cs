@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
@@ -58,18 +59,18 @@ public sealed class HandOverTests
     }
 
     [Theory]
-    [InlineData(LinkError.ConnectionLost, false)]
-    [InlineData(LinkError.Unreachable, false)]
-    [InlineData(LinkError.EngineFailed, true)]
-    [InlineData(LinkError.ResumeRefused, true)]
-    public async Task Drain_ContinueFails_StreamGoesOnWhereItWasAndOnlyAReplicaThatCannotBeTalkedToIsTakenOut(LinkError error, bool isReachable)
+    [InlineData(Fault.ConnectionLost, false)]
+    [InlineData(Fault.Unreachable, false)]
+    [InlineData(Fault.EngineFailed, true)]
+    [InlineData(Fault.ResumeRefused, true)]
+    public async Task Drain_ContinueFails_StreamGoesOnWhereItWasAndOnlyAReplicaThatCannotBeTalkedToIsTakenOut(Fault error, bool isReachable)
     {
         using var rig = new HandOverRig { DrainAt = 3, CutAt = 6 };
         var failed = false;
         rig.Gateway.Link.OnContinue = () =>
         {
             failed = true;
-            return new LinkException(error, "no");
+            return new FaultException(error, "no");
         };
         rig.Gateway.Link.Script = (replica, attempt, at) => failed ? Act.Answer : rig.DrainAtIndex(replica, attempt, at);
 
@@ -141,13 +142,16 @@ public sealed class HandOverTests
         using var gateway = new Gateway(new StaticFleet(a, b), streaming: new StreamingOptions { HandOversAtOnce = 3 });
         var holding = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         gateway.Link.ReadyToHold = holding.Task;
-        int begun = 0, rounds = 0;
+        int begun = 0, rounds = 0, leased = 0;
         gateway.Link.Script = (replica, _, at) =>
         {
             if (replica == "a" && at == 3 && Interlocked.Increment(ref begun) == Streams)
                 gateway.Source.Set(a with { Draining = true, HandOver = true }, b);
             if (gateway.Link.MostReadingToHold >= 3 && Interlocked.Increment(ref rounds) == EnoughForAllToBegin)
+            {
+                leased = gateway.Admission.Leased;
                 holding.SetResult();
+            }
             return replica == "a" && at == 4 ? Act.Idle : Act.Answer;
         };
 
@@ -157,6 +161,7 @@ public sealed class HandOverTests
         Assert.All(received, choice => Assert.Equal(Tokens, choice.Ids.Count));
         Assert.Equal(Streams, session.Failovers.Count(failover => failover.Reason == "draining"));
         Assert.Equal(3, gateway.Link.MostReadingToHold); // All ten, where nothing bounds them.
+        Assert.Equal(Streams + 3, leased); // Those that waited for their turn had taken a slot before, and left it idle.
         Assert.Equal(0, gateway.Admission.Leased);
     }
 

@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using Google.Protobuf;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Streaming;
@@ -117,8 +118,8 @@ public sealed class SessionLifeTests
 
         gateway.Time.Advance(TimeSpan.FromSeconds(30));
 
-        var error = await Assert.ThrowsAsync<SessionException>(() => Received.AllAsync(session));
-        Assert.Equal(SessionError.SlowClient, error.Error);
+        var error = await Assert.ThrowsAsync<FaultException>(() => Received.AllAsync(session));
+        Assert.Equal(Fault.SlowClient, error.Fault);
         Assert.Equal(0, gateway.Admission.Leased);
     }
 
@@ -164,8 +165,8 @@ public sealed class SessionLifeTests
             gateway.Time.Advance(TimeSpan.FromMilliseconds(50));
         }
 
-        var error = await Assert.ThrowsAsync<SessionException>(() => reading);
-        Assert.Equal(SessionError.QueueTimeout, error.Error);
+        var error = await Assert.ThrowsAsync<FaultException>(() => reading);
+        Assert.Equal(Fault.QueueTimeout, error.Fault);
         Assert.InRange(gateway.Link.Attempts.Count, 2, 61);
         Assert.InRange(steps, 59, 62);
     }
@@ -180,7 +181,7 @@ public sealed class SessionLifeTests
 
         gateway.Sessions.EndAll("the gateway stops");
 
-        var error = await Assert.ThrowsAsync<SessionException>(() => reading);
+        var error = await Assert.ThrowsAsync<FaultException>(() => reading);
         Assert.Equal("the gateway stops", error.Message);
         await session.DisposeAsync();
         Assert.Equal(0, gateway.Admission.Leased);
@@ -211,9 +212,9 @@ public sealed class SessionLifeTests
         gateway.Sessions.RequireRoom();
         _ = gateway.Sessions.Start(Gateway.Request());
 
-        var error = Assert.Throws<SessionException>(() => gateway.Sessions.Start(Gateway.Request()));
-        Assert.Equal(SessionError.TooManySessions, error.Error);
-        Assert.Equal(error.Message, Assert.Throws<SessionException>(gateway.Sessions.RequireRoom).Message);
+        var error = Assert.Throws<FaultException>(() => gateway.Sessions.Start(Gateway.Request()));
+        Assert.Equal(Fault.TooManySessions, error.Fault);
+        Assert.Equal(error.Message, Assert.Throws<FaultException>(gateway.Sessions.RequireRoom).Message);
         Assert.Equal(1, gateway.Statistics.Sessions);
     }
 
@@ -229,7 +230,7 @@ public sealed class SessionLifeTests
         using var two = new Gateway(new StaticFleet(Replica("a", models: ["x", "y"])));
         var ambiguous = Gateway.Request();
         ambiguous.Model = "";
-        var error = Assert.Throws<SessionException>(() => two.Sessions.Start(ambiguous));
+        var error = Assert.Throws<FaultException>(() => two.Sessions.Start(ambiguous));
         Assert.Equal("model is missing; allowed: x, y", error.Message);
 
         // Once known is not served: the one that is there is meant. And nobody there is no fault of the request.
@@ -241,6 +242,6 @@ public sealed class SessionLifeTests
         using var none = new Gateway(new StaticFleet());
         var early = Gateway.Request();
         early.Model = "";
-        Assert.Equal(SessionError.NoReplica, Assert.Throws<SessionException>(() => none.Sessions.Start(early)).Error);
+        Assert.Equal(Fault.NoReplica, Assert.Throws<FaultException>(() => none.Sessions.Start(early)).Fault);
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Balancing;
@@ -203,7 +204,7 @@ internal sealed class BusyFleet
                 {
                     _fleet._refusals++;
                     var refusal = server.Report(_index);
-                    _fleet.After(OneWay, () => End(slot, granted, LeaseOutcome.Refused, refusal));
+                    _fleet.After(OneWay, () => End(slot, granted, Fault.NoSlot, refusal));
                     _fleet.After(OneWay, () => Ask(ask));
                     return;
                 }
@@ -215,14 +216,14 @@ internal sealed class BusyFleet
                 {
                     server.Change(_index, -1);
                     var last = server.Report(_index);
-                    _fleet.After(OneWay, () => End(slot, granted, LeaseOutcome.Finished, last));
+                    _fleet.After(OneWay, () => End(slot, granted, null, last));
                 });
             });
         }
 
-        private void End(Reservation slot, TimeSpan granted, LeaseOutcome outcome, LoadReport report)
+        private void End(Reservation slot, TimeSpan granted, Fault? fault, LoadReport report)
         {
-            _core.Release(slot, _fleet._now - granted, outcome, _fleet._now);
+            _core.Release(slot, _fleet._now - granted, fault, _fleet._now);
             _core.Report(slot.Replica, report, _fleet._now);
             Dispatch();
         }

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using Skein.Engines;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 using Skein.Routing.Streaming;
@@ -36,7 +37,7 @@ internal sealed class EngineLink(IReadOnlyDictionary<string, IInferenceEngine> e
                 yield return new GenerateFrame { Attempt = request.Attempt, Choice = request.Choice };
             }
             if (frame.Start is null && Cut(request.Attempt, request.Choice, index))
-                throw new LinkException(LinkError.EngineFailed, "cut by the test");
+                throw new FaultException(Fault.EngineFailed, "cut by the test");
             index += (int)frame.Count;
             frame.Attempt = request.Attempt;
             frame.Choice = request.Choice;

@@ -4,6 +4,7 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using System.Threading.Channels;
 using Google.Protobuf;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 using Skein.Routing.Streaming;
@@ -71,7 +72,7 @@ internal sealed class ScriptedLink : IReplicaLink
     public int MostReadingToHold => Volatile.Read(ref _mostReading);
 
     /// <summary>Decides what Continue answers; the default lets the attempt go on.</summary>
-    public Func<LinkException?> OnContinue { get; set; } = () => null;
+    public Func<FaultException?> OnContinue { get; set; } = () => null;
 
     /// <summary>Completed when Continue may be answered. Default completed.</summary>
     public Task ContinueAnswered { get; set; } = Task.CompletedTask;
@@ -162,7 +163,7 @@ internal sealed class ScriptedLink : IReplicaLink
     }
 
     public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) =>
-        Answers(replica.Id.Name) ? Task.CompletedTask : throw new LinkException(LinkError.Unreachable, "still down");
+        Answers(replica.Id.Name) ? Task.CompletedTask : throw new FaultException(Fault.Unreachable, "still down");
 
     private async Task<(int Next, int Delivered)> HeldAsync(GenerateRequest request, int next, int delivered, CancellationToken cancellationToken)
     {
@@ -176,13 +177,13 @@ internal sealed class ScriptedLink : IReplicaLink
     {
         switch (act)
         {
-            case Act.BreakConnection: throw new LinkException(LinkError.ConnectionLost, "reset");
-            case Act.RefuseConnection: throw new LinkException(LinkError.Unreachable, "refused");
-            case Act.FailEngine: throw new LinkException(LinkError.EngineFailed, "engine failed");
-            case Act.RefuseRequest: throw new LinkException(LinkError.InvalidRequest, "top_p 7 is out of range");
-            case Act.Drain: throw new LinkException(LinkError.Draining, "draining");
+            case Act.BreakConnection: throw new FaultException(Fault.ConnectionLost, "reset");
+            case Act.RefuseConnection: throw new FaultException(Fault.Unreachable, "refused");
+            case Act.FailEngine: throw new FaultException(Fault.EngineFailed, "engine failed");
+            case Act.RefuseRequest: throw new FaultException(Fault.InvalidRequest, "top_p 7 is out of range");
+            case Act.Drain: throw new FaultException(Fault.Draining, "draining");
             case Act.RefuseForSlots:
-                throw new LinkException(LinkError.NoSlot, "no slot", new LoadReport
+                throw new FaultException(Fault.NoSlot, "no slot", new LoadReport
                 {
                     Generation = replica.Id.Generation, Sequence = 1, Slots = (uint)replica.Description.Slots, Running = (uint)replica.Description.Slots,
                 });

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Google.Protobuf;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Embedded.Chat;
@@ -15,7 +16,7 @@ internal static class ChatMessages
 {
     private const int MostDepth = 64;
 
-    /// <exception cref="EngineException">It is no chat, or has parts this engine cannot serve; the message names the member.</exception>
+    /// <exception cref="FaultException">It is no chat, or has parts this engine cannot serve; the message names the member.</exception>
     public static List<ChatMessage> Read(ChatPrompt chat)
     {
         RefuseTools(chat);
@@ -108,8 +109,8 @@ internal static class ChatMessages
         }
     }
 
-    private static EngineException Unsupported(string member, string allowed) =>
-        new(EngineError.Unsupported, $"{member} asks for what this engine cannot do; allowed: {allowed}");
+    private static FaultException Unsupported(string member, string allowed) =>
+        new(Fault.Unsupported, $"{member} asks for what this engine cannot do; allowed: {allowed}");
 
     // An absent member is read as null.
     private static JsonDocument Parse(ByteString json, string path)
@@ -122,7 +123,7 @@ internal static class ChatMessages
         {
             var place = $"line {exception.LineNumber + 1}, byte {exception.BytePositionInLine + 1}";
             var message = $"{path} is not JSON ({place}); allowed: JSON of depth {MostDepth} at most";
-            throw new EngineException(EngineError.InvalidRequest, message, exception);
+            throw new FaultException(Fault.InvalidRequest, message, exception);
         }
     }
 
@@ -147,7 +148,7 @@ internal static class ChatMessages
         catch (InvalidOperationException exception)
         {
             // JSON can escape half a surrogate pair, which no text can hold.
-            throw new EngineException(EngineError.InvalidRequest, $"{path} is no valid Unicode text", exception);
+            throw new FaultException(Fault.InvalidRequest, $"{path} is no valid Unicode text", exception);
         }
     }
 

@@ -23,7 +23,7 @@ internal sealed class GeneratedAnswer
     private readonly List<int> _ids = [];
     private bool _isAtEndToken;
 
-    /// <exception cref="EngineException">The plan's resume does not fit.</exception>
+    /// <exception cref="FaultException">The plan's resume does not fit.</exception>
     public GeneratedAnswer(GenerationPlan plan, Vocabulary vocabulary)
     {
         (_plan, _vocabulary) = (plan, vocabulary);

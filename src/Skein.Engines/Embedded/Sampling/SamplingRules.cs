@@ -31,7 +31,7 @@ internal sealed record SamplingRules(
     /// <param name="wishes">The request's; null: all defaults.</param>
     /// <param name="vocabulary">Number of tokens.</param>
     /// <param name="drawSeed">Called where randomness is needed and no seed is given.</param>
-    /// <exception cref="EngineException">A wish is out of range; the message names it.</exception>
+    /// <exception cref="FaultException">A wish is out of range; the message names it.</exception>
     public static SamplingRules From(Skein.Protocol.V1.Sampling? wishes, int vocabulary, Func<ulong> drawSeed)
     {
         wishes ??= new Skein.Protocol.V1.Sampling();

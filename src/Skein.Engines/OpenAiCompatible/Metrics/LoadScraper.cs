@@ -8,7 +8,7 @@ internal sealed class LoadScraper(EngineHttp http, OpenAiEngineKind kind, TimePr
     private static readonly TimeSpan Freshness = TimeSpan.FromMilliseconds(500);
     private volatile Reading? _last;
 
-    /// <exception cref="EngineException">The server cannot be reached.</exception>
+    /// <exception cref="FaultException">The server cannot be reached.</exception>
     public async ValueTask<EngineLoad> ReadAsync(CancellationToken cancellationToken)
     {
         if (Names() is not { } names)

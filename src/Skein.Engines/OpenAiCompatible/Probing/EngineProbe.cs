@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol;
 
 namespace Skein.Engines.OpenAiCompatible.Probing;
 
@@ -8,8 +9,8 @@ internal static class EngineProbe
 {
     private const int MostModels = 1_000;
 
-    /// <summary>One try; a server that is not up yet is <see cref="EngineError.Unreachable"/>, <see cref="EngineError.Lost"/>,
-    /// <see cref="EngineError.TimedOut"/> or <see cref="EngineError.Failed"/>.</summary>
+    /// <summary>One try; a server that is not up yet is <see cref="Fault.Unreachable"/>, <see cref="Fault.ConnectionLost"/>,
+    /// <see cref="Fault.EngineTimedOut"/> or <see cref="Fault.EngineFailed"/>.</summary>
     public static async ValueTask<EngineFacts> AskAsync(EngineHttp http, OpenAiEngineKind kind, CancellationToken cancellationToken)
     {
         var props = kind is OpenAiEngineKind.Auto or OpenAiEngineKind.LlamaCpp ? await http.FindAsync("props", cancellationToken) : null;
@@ -109,7 +110,7 @@ internal static class EngineProbe
         var models = (list ?? default).Elements("data").Where(model => model.Text("id") is { Length: > 0 }).ToList();
         return models.Count is > 0 and <= MostModels
             ? models
-            : throw new EngineException(EngineError.Failed, $"{http.Name} lists {models.Count} models at /v1/models; allowed: 1 to {MostModels}");
+            : throw new FaultException(Fault.EngineFailed, $"{http.Name} lists {models.Count} models at /v1/models; allowed: 1 to {MostModels}");
     }
 
     private static async ValueTask<JsonElement?> FindEitherAsync(EngineHttp http, string path, string older, CancellationToken cancellationToken) =>
@@ -119,7 +120,7 @@ internal static class EngineProbe
     {
         if (!isRight)
         {
-            throw new EngineException(EngineError.Unsupported, $"{http.Name} is not of the kind {kind.ToWireName()}: {reason}");
+            throw new FaultException(Fault.Unsupported, $"{http.Name} is not of the kind {kind.ToWireName()}: {reason}");
         }
     }
 }

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol;
 
 namespace Skein.Engines.OpenAiCompatible.Texts;
 
@@ -24,7 +25,7 @@ internal sealed class HeldToolCalls(string engine)
     private int _bytes;
 
     /// <summary>Takes in what a delta says of tool calls.</summary>
-    /// <exception cref="EngineException">It is no array of objects, or the calls pass their bounds.</exception>
+    /// <exception cref="FaultException">It is no array of objects, or the calls pass their bounds.</exception>
     public void Add(JsonElement pieces)
     {
         if (pieces.ValueKind != JsonValueKind.Array)
@@ -44,7 +45,7 @@ internal sealed class HeldToolCalls(string engine)
     }
 
     /// <summary>Takes in a piece of <c>function_call</c>, the one call of an answer before there were tools.</summary>
-    /// <exception cref="EngineException">It is no object, or the calls pass their bounds.</exception>
+    /// <exception cref="FaultException">It is no object, or the calls pass their bounds.</exception>
     public void AddOlder(JsonElement piece)
     {
         if (piece.ValueKind != JsonValueKind.Object)
@@ -127,7 +128,7 @@ internal sealed class HeldToolCalls(string engine)
         return call;
     }
 
-    private EngineException Broken(string what) => new(EngineError.Failed, $"{engine}: {what}");
+    private FaultException Broken(string what) => new(Fault.EngineFailed, $"{engine}: {what}");
 
     private sealed class Call(int index)
     {

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Google.Protobuf;
 using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Engines.Text;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Texts;
@@ -32,14 +33,14 @@ internal sealed class TextAnswer
         var delivered = (request.Resume?.Text ?? ByteString.Empty).Span;
         if (!delivered.StartsWith(echo) && !delivered.IsEmpty)
         {
-            throw new EngineException(EngineError.ResumeRefused, $"resume.text, {delivered.Length} bytes, does not begin with the echoed prompt");
+            throw new FaultException(Fault.ResumeRefused, $"resume.text, {delivered.Length} bytes, does not begin with the echoed prompt");
         }
 
         _text.Append(delivered.IsEmpty ? default : delivered[echo.Length..]);
         if (!_text.TrySkip(delivered))
         {
-            throw new EngineException(
-                EngineError.ResumeRefused,
+            throw new FaultException(
+                Fault.ResumeRefused,
                 $"resume.text, {delivered.Length} bytes, holds a stop text or ends with the beginning of one; such text is never delivered");
         }
     }

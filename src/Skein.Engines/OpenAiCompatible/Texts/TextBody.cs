@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Texts;
@@ -39,7 +40,7 @@ internal static class TextBody
         if (request.TokenIds is { } ids)
         {
             return IsResumed(request)
-                ? throw new EngineException(EngineError.ResumeRefused, "prompt is token ids; without the answer's ids only a text can be gone on with")
+                ? throw new FaultException(Fault.ResumeRefused, "prompt is token ids; without the answer's ids only a text can be gone on with")
                 : body.Ids("prompt", ids.Ids);
         }
 

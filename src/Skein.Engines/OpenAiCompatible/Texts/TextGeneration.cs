@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Texts;
@@ -40,7 +41,7 @@ internal sealed class TextGeneration(EngineHttp http, OpenAiEngineKind kind)
 
             if (!answer.HasEnded)
             {
-                throw new EngineException(EngineError.Failed, $"{http.Name}: the stream ended without a finish_reason");
+                throw new FaultException(Fault.EngineFailed, $"{http.Name}: the stream ended without a finish_reason");
             }
         }
 
@@ -56,7 +57,7 @@ internal sealed class TextGeneration(EngineHttp http, OpenAiEngineKind kind)
             : null;
         if (reason is not null)
         {
-            throw new EngineException(EngineError.ResumeRefused, reason);
+            throw new FaultException(Fault.ResumeRefused, reason);
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
 
@@ -32,5 +33,5 @@ internal static class EngineCanary
     private static async ValueTask<uint[]> AskAsync(
         EngineHttp http, string path, RequestJson body, Func<JsonElement, uint[]?> read, string needed, CancellationToken cancellationToken) =>
         read(await http.AskAsync(path, body.ToBytes(), cancellationToken))
-            ?? throw new EngineException(EngineError.Unsupported, $"{http.Name} gives no token ids ({needed}); the kind Generic works without");
+            ?? throw new FaultException(Fault.Unsupported, $"{http.Name} gives no token ids ({needed}); the kind Generic works without");
 }

@@ -1,5 +1,6 @@
 using System.Text;
 using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
@@ -13,7 +14,7 @@ internal sealed class LlamaDialect(EngineHttp http, TokenBytes vocabulary) : ITo
         // As the server's own completion and chat calls do.
         var body = new RequestJson().Text("content", text).Flag("add_special", true).Flag("parse_special", true);
         var answer = await http.AskAsync("tokenize", body.ToBytes(), cancellationToken);
-        return answer.Ids("tokens") ?? throw new EngineException(EngineError.Failed, $"{http.Name} answers /tokenize without tokens");
+        return answer.Ids("tokens") ?? throw new FaultException(Fault.EngineFailed, $"{http.Name} answers /tokenize without tokens");
     }
 
     public ValueTask<byte[]> TextOfAsync(TokenCall call, CancellationToken cancellationToken) =>
@@ -26,6 +27,6 @@ internal sealed class LlamaDialect(EngineHttp http, TokenBytes vocabulary) : ITo
     {
         var body = new RequestJson().Raw("messages", chat.Messages.Span).Extra(request.Extra);
         var answer = await http.AskAsync("apply-template", body.ToBytes(), cancellationToken);
-        return answer.Text("prompt") ?? throw new EngineException(EngineError.Failed, $"{http.Name} answers /apply-template without a prompt");
+        return answer.Text("prompt") ?? throw new FaultException(Fault.EngineFailed, $"{http.Name} answers /apply-template without a prompt");
     }
 }

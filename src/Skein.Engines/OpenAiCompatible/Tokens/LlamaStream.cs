@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
 using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
@@ -109,5 +110,5 @@ internal sealed class LlamaStream(EngineHttp http, TokenBytes vocabulary, TokenC
             : throw Broken($"the ids of {lost} tokens inside a character are missing");
     }
 
-    private EngineException Broken(string what) => new(EngineError.Failed, $"{http.Name}: {what}");
+    private FaultException Broken(string what) => new(Fault.EngineFailed, $"{http.Name}: {what}");
 }

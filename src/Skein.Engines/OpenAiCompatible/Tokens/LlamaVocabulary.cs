@@ -1,4 +1,5 @@
 using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
 
@@ -14,7 +15,7 @@ internal static class LlamaVocabulary
     {
         if (size is <= 0 or > MostTokens)
         {
-            throw new EngineException(EngineError.Unsupported, $"{http.Name} tells a vocabulary of {size} tokens; allowed: 1 to {MostTokens}");
+            throw new FaultException(Fault.Unsupported, $"{http.Name} tells a vocabulary of {size} tokens; allowed: 1 to {MostTokens}");
         }
 
         var body = new RequestJson()
@@ -31,6 +32,6 @@ internal static class LlamaVocabulary
 
         return bytes.Any(token => token is not null)
             ? new TokenBytes(bytes)
-            : throw new EngineException(EngineError.Unsupported, $"{http.Name} does not tell the bytes of its tokens (completion_probabilities)");
+            : throw new FaultException(Fault.Unsupported, $"{http.Name} does not tell the bytes of its tokens (completion_probabilities)");
     }
 }

@@ -1,4 +1,5 @@
 using System.Text;
+using Skein.Protocol;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
 
@@ -57,6 +58,6 @@ internal sealed class ResumedText(ServerTokenizer tokenizer, TokenCall call)
         _whole = null;
         return all.StartsWith(known, StringComparison.Ordinal)
             ? Encoding.UTF8.GetBytes(all[known.Length..])
-            : throw new EngineException(EngineError.ResumeRefused, "the text of the ids so far changes with the ids after them");
+            : throw new FaultException(Fault.ResumeRefused, "the text of the ids so far changes with the ids after them");
     }
 }

@@ -1,5 +1,6 @@
 using System.Text;
 using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
@@ -21,18 +22,18 @@ internal sealed class ServerTokenizer(EngineHttp http)
         var all = await DetokenizeAsync(call.Ids.Concat(more), call.Model, cancellationToken);
         return all.StartsWith(prompt, StringComparison.Ordinal)
             ? all[prompt.Length..]
-            : throw new EngineException(EngineError.ResumeRefused, $"{http.Name}: the text of the prompt's ids changes with the answer's");
+            : throw new FaultException(Fault.ResumeRefused, $"{http.Name}: the text of the prompt's ids changes with the answer's");
     }
 
     private async ValueTask<uint[]> TokenizeAsync(RequestJson body, CancellationToken cancellationToken)
     {
         var answer = await http.AskAsync("tokenize", body.ToBytes(), cancellationToken);
-        return answer.Ids("tokens") ?? throw new EngineException(EngineError.Failed, $"{http.Name} answers /tokenize without tokens");
+        return answer.Ids("tokens") ?? throw new FaultException(Fault.EngineFailed, $"{http.Name} answers /tokenize without tokens");
     }
 
     private async ValueTask<string> DetokenizeAsync(IEnumerable<uint> ids, string model, CancellationToken cancellationToken)
     {
         var answer = await http.AskAsync("detokenize", new RequestJson().Text("model", model).Ids("tokens", ids).ToBytes(), cancellationToken);
-        return answer.Text("prompt") ?? answer.Text("text") ?? throw new EngineException(EngineError.Failed, $"{http.Name} answers /detokenize without a text");
+        return answer.Text("prompt") ?? answer.Text("text") ?? throw new FaultException(Fault.EngineFailed, $"{http.Name} answers /detokenize without a text");
     }
 }

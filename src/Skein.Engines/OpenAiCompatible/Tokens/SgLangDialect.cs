@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
@@ -46,7 +47,7 @@ internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
 
     private FinishReason EndOf(JsonElement finish) => finish.Text("type") switch
     {
-        "abort" => throw new EngineException(EngineError.Failed, $"{http.Name} gave the request up: {finish.Text("message")}"),
+        "abort" => throw new FaultException(Fault.EngineFailed, $"{http.Name} gave the request up: {finish.Text("message")}"),
         var type => FinishReasons.Read(type),
     };
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
 
@@ -13,7 +14,7 @@ internal sealed class SgLangGrowth
     private string _text = "";
     private bool _isWhole = true;
 
-    /// <exception cref="EngineException">Ids and count do not fit together.</exception>
+    /// <exception cref="FaultException">Ids and count do not fit together.</exception>
     public (uint[] Ids, string Text) Take(JsonElement data)
     {
         var ids = data.Ids("output_ids") ?? throw Broken("an event has no output_ids");
@@ -37,5 +38,5 @@ internal sealed class SgLangGrowth
         return isNext ? (ids, text) : throw Broken($"{ids.Length} ids for {count} tokens");
     }
 
-    private static EngineException Broken(string what) => new(EngineError.Failed, $"the stream of SGLang is out of step: {what}");
+    private static FaultException Broken(string what) => new(Fault.EngineFailed, $"the stream of SGLang is out of step: {what}");
 }

@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Skein.Engines.Text;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
@@ -14,7 +15,7 @@ internal sealed class TokenAnswer
     /// <param name="call">The answer so far is its beginning.</param>
     /// <param name="echo">Text in front of the answer.</param>
     /// <param name="answerText">Text of the answer so far, complete or ending inside a character.</param>
-    /// <exception cref="EngineException">What was delivered does not fit.</exception>
+    /// <exception cref="FaultException">What was delivered does not fit.</exception>
     public TokenAnswer(TokenCall call, ReadOnlySpan<byte> echo, ReadOnlySpan<byte> answerText)
     {
         (_call, _count) = (call, call.Answer.Count);
@@ -23,8 +24,8 @@ internal sealed class TokenAnswer
         var delivered = call.Request.Resume?.Text ?? ByteString.Empty;
         if (!_text.TrySkip(delivered.Span))
         {
-            throw new EngineException(
-                EngineError.ResumeRefused, $"resume.text, {delivered.Length} bytes, is not how the text of resume.token_ids begins");
+            throw new FaultException(
+                Fault.ResumeRefused, $"resume.text, {delivered.Length} bytes, is not how the text of resume.token_ids begins");
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Text;
+using Skein.Protocol;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
 
@@ -25,9 +26,9 @@ internal sealed class TokenBytes
 
     public int Count => _bytes.Length;
 
-    /// <exception cref="EngineException">No such token.</exception>
+    /// <exception cref="FaultException">No such token.</exception>
     public byte[] Of(uint id) => (id < _bytes.Length ? _bytes[id] : null)
-        ?? throw new EngineException(EngineError.ResumeRefused, $"token id {id} is not one of the model's; allowed: 0 to {_bytes.Length - 1}");
+        ?? throw new FaultException(Fault.ResumeRefused, $"token id {id} is not one of the model's; allowed: 0 to {_bytes.Length - 1}");
 
     /// <summary>
     /// All ways, at most two, to cut bytes into so many tokens after each of which a character is unfinished; the first token as long as possible comes

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text;
 using Skein.Engines.Text;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
@@ -38,7 +39,7 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
 
             if (end == FinishReason.Unspecified && !answer.IsStopped)
             {
-                throw new EngineException(EngineError.Failed, $"the engine's stream of '{model.Name}' ended without a reason");
+                throw new FaultException(Fault.EngineFailed, $"the engine's stream of '{model.Name}' ended without a reason");
             }
         }
 
@@ -60,7 +61,7 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
             : null;
         if (reason is not null)
         {
-            throw new EngineException(EngineError.ResumeRefused, reason);
+            throw new FaultException(Fault.ResumeRefused, reason);
         }
     }
 
@@ -69,7 +70,7 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
         var ids = request.Resume is { PromptTokenIds.Count: > 0 } resume ? [.. resume.PromptTokenIds]
             : request.TokenIds is { } given ? [.. given.Ids]
             : await dialect.PromptIdsAsync(request, model.Name, cancellationToken);
-        return ids.Length > 0 ? ids : throw new EngineException(EngineError.InvalidRequest, "prompt is empty; allowed: a text of at least one token");
+        return ids.Length > 0 ? ids : throw new FaultException(Fault.InvalidRequest, "prompt is empty; allowed: a text of at least one token");
     }
 
     private static int? MaxTokens(GenerateRequest request, ModelDescription model, int promptTokens)
@@ -83,8 +84,8 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
         var room = (int)model.ContextTokens - promptTokens;
         return room >= (asked ?? 1)
             ? asked ?? room
-            : throw new EngineException(
-                EngineError.ContextLengthExceeded,
+            : throw new FaultException(
+                Fault.ContextLengthExceeded,
                 $"the model's context holds {model.ContextTokens} tokens; asked for: a prompt of {promptTokens} and {asked ?? 1} for the answer");
     }
 

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
@@ -29,7 +30,7 @@ internal sealed class VllmDialect(EngineHttp http) : ITokenDialect
         {
             foreach (var choice in data.Elements("choices"))
             {
-                var ids = choice.Ids("token_ids") ?? throw new EngineException(EngineError.Failed, $"{http.Name} sent a chunk without token_ids");
+                var ids = choice.Ids("token_ids") ?? throw new FaultException(Fault.EngineFailed, $"{http.Name} sent a chunk without token_ids");
                 var end = EndOf(choice);
                 var kept = EndsWithEndToken(choice, end) ? ids[..^1] : ids;
                 var added = await text.AddAsync(kept, choice.Text("text") ?? "", cancellationToken);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Skein.Protocol;
 
 namespace Skein.Engines.OpenAiCompatible.Wire;
 
@@ -8,7 +9,7 @@ namespace Skein.Engines.OpenAiCompatible.Wire;
 /// <param name="cancellationToken">The caller's own.</param>
 internal readonly struct CallGuard(string engine, TimeSpan patience, CancellationToken cancellationToken)
 {
-    /// <exception cref="EngineException">The call failed.</exception>
+    /// <exception cref="FaultException">The call failed.</exception>
     /// <exception cref="OperationCanceledException">The caller cancelled.</exception>
     public async Task<T> RunAsync<T>(Func<Task<T>> call)
     {
@@ -19,19 +20,19 @@ internal readonly struct CallGuard(string engine, TimeSpan patience, Cancellatio
         catch (OperationCanceledException exception) when (exception.InnerException is TimeoutException && !cancellationToken.IsCancellationRequested)
         {
             // As the sockets tell that no connection was made in time.
-            throw new EngineException(EngineError.Unreachable, $"{engine} cannot be reached: {exception.InnerException.Message}", exception);
+            throw new FaultException(Fault.Unreachable, $"{engine} cannot be reached: {exception.InnerException.Message}", exception);
         }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new EngineException(EngineError.TimedOut, $"{engine} said nothing for {patience.TotalSeconds:0.#} s", exception);
+            throw new FaultException(Fault.EngineTimedOut, $"{engine} said nothing for {patience.TotalSeconds:0.#} s", exception);
         }
         catch (HttpRequestException exception) when (IsOfConnecting(exception.HttpRequestError) && !cancellationToken.IsCancellationRequested)
         {
-            throw new EngineException(EngineError.Unreachable, $"{engine} cannot be reached: {exception.Message}", exception);
+            throw new FaultException(Fault.Unreachable, $"{engine} cannot be reached: {exception.Message}", exception);
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException && !cancellationToken.IsCancellationRequested)
         {
-            throw new EngineException(EngineError.Lost, $"{engine} broke off: {exception.Message}", exception);
+            throw new FaultException(Fault.ConnectionLost, $"{engine} broke off: {exception.Message}", exception);
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException)
         {
@@ -39,7 +40,7 @@ internal readonly struct CallGuard(string engine, TimeSpan patience, Cancellatio
         }
         catch (JsonException exception)
         {
-            throw new EngineException(EngineError.Failed, $"{engine} sent an event that is no JSON", exception);
+            throw new FaultException(Fault.EngineFailed, $"{engine} sent an event that is no JSON", exception);
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
+using Skein.Protocol;
 
 namespace Skein.Engines.OpenAiCompatible.Wire;
 
@@ -17,28 +18,28 @@ internal static class EngineErrors
     /// <param name="engine">The server's kind and address, for the message.</param>
     /// <param name="status">Its HTTP status.</param>
     /// <param name="body">Its body: JSON of one of the known forms, or anything.</param>
-    public static EngineException From(string engine, HttpStatusCode status, ReadOnlySpan<byte> body)
+    public static FaultException From(string engine, HttpStatusCode status, ReadOnlySpan<byte> body)
     {
         var (message, kind) = Read(body);
-        return new EngineException(SuspicionManager(status, message, kind), $"{engine} answers {(int)status}: {message}");
+        return new FaultException(SuspicionManager(status, message, kind), $"{engine} answers {(int)status}: {message}");
     }
 
     /// <summary>An error inside a stream that began well.</summary>
-    public static EngineException FromEvent(string engine, JsonElement data)
+    public static FaultException FromEvent(string engine, JsonElement data)
     {
         var (message, kind) = Read(data);
-        var error = IsOverflow(message, kind) ? EngineError.ContextLengthExceeded : EngineError.Failed;
-        return new EngineException(error, $"{engine} ends the stream: {message}");
+        var error = IsOverflow(message, kind) ? Fault.ContextLengthExceeded : Fault.EngineFailed;
+        return new FaultException(error, $"{engine} ends the stream: {message}");
     }
 
-    private static EngineError SuspicionManager(HttpStatusCode status, string message, string kind) => status switch
+    private static Fault SuspicionManager(HttpStatusCode status, string message, string kind) => status switch
     {
         HttpStatusCode.BadRequest or HttpStatusCode.RequestEntityTooLarge or HttpStatusCode.UnprocessableEntity =>
-            IsOverflow(message, kind) ? EngineError.ContextLengthExceeded : EngineError.InvalidRequest,
-        HttpStatusCode.NotFound when message.Contains("model", StringComparison.OrdinalIgnoreCase) => EngineError.ModelNotFound,
-        HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented => EngineError.Unsupported,
+            IsOverflow(message, kind) ? Fault.ContextLengthExceeded : Fault.InvalidRequest,
+        HttpStatusCode.NotFound when message.Contains("model", StringComparison.OrdinalIgnoreCase) => Fault.ModelNotFound,
+        HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented => Fault.Unsupported,
         // 401 and 403 are the composition's fault, not the client's; 429 and 503 are the engine's state: all of them may pass elsewhere.
-        _ => EngineError.Failed,
+        _ => Fault.EngineFailed,
     };
 
     private static bool IsOverflow(string message, string kind) => OverflowWords.Any(word =>

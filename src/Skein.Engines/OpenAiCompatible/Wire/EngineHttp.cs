@@ -3,10 +3,11 @@ using System.Net.Http.Headers;
 using System.Net.ServerSentEvents;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using Skein.Protocol;
 
 namespace Skein.Engines.OpenAiCompatible.Wire;
 
-/// <summary>Calls of one server, each with its bounds. Everything that goes wrong is an <see cref="EngineException"/>. Thread-safe.</summary>
+/// <summary>Calls of one server, each with its bounds. Everything that goes wrong is an <see cref="FaultException"/>. Thread-safe.</summary>
 internal sealed class EngineHttp : IDisposable
 {
     // The largest answer is llama.cpp's whole vocabulary: about 100 bytes a token.
@@ -33,7 +34,7 @@ internal sealed class EngineHttp : IDisposable
     public string Name => $"the engine at {_client.BaseAddress}";
 
     /// <summary>A GET whose answer may be missing: null for any status but 200, and for what is no JSON.</summary>
-    /// <exception cref="EngineException">The server cannot be reached, does not answer in time, or is not ready (503).</exception>
+    /// <exception cref="FaultException">The server cannot be reached, does not answer in time, or is not ready (503).</exception>
     public async ValueTask<JsonElement?> FindAsync(string path, CancellationToken cancellationToken)
     {
         var (status, body) = await CallAsync(new HttpRequestMessage(HttpMethod.Get, path), cancellationToken);
@@ -72,7 +73,7 @@ internal sealed class EngineHttp : IDisposable
         }
         catch (JsonException exception)
         {
-            throw new EngineException(EngineError.Failed, $"{Name} answers {path} with something that is no JSON", exception);
+            throw new FaultException(Fault.EngineFailed, $"{Name} answers {path} with something that is no JSON", exception);
         }
     }
 

@@ -1,3 +1,4 @@
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Wire;
@@ -5,7 +6,7 @@ namespace Skein.Engines.OpenAiCompatible.Wire;
 /// <summary>OpenAI's words for why an answer ended.</summary>
 internal static class FinishReasons
 {
-    /// <exception cref="EngineException">The word is none that ends an answer well.</exception>
+    /// <exception cref="FaultException">The word is none that ends an answer well.</exception>
     public static FinishReason Read(string? word) => word switch
     {
         null or "" => FinishReason.Unspecified,
@@ -13,6 +14,6 @@ internal static class FinishReasons
         "length" => FinishReason.Length,
         "tool_calls" or "function_call" => FinishReason.ToolCalls,
         "content_filter" => FinishReason.ContentFilter,
-        _ => throw new EngineException(EngineError.Failed, $"the engine ended the answer with '{word}'; known: stop, length, tool_calls, content_filter"),
+        _ => throw new FaultException(Fault.EngineFailed, $"the engine ended the answer with '{word}'; known: stop, length, tool_calls, content_filter"),
     };
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Skein.Protocol;
 
 namespace Skein.Engines.OpenAiCompatible.Wire;
 
@@ -23,7 +24,7 @@ internal static class JsonReading
         element.Member(name) is { ValueKind: JsonValueKind.Array } value ? value.EnumerateArray() : [];
 
     /// <summary>Token ids; null where there is no such array.</summary>
-    /// <exception cref="EngineException">An element is no id.</exception>
+    /// <exception cref="FaultException">An element is no id.</exception>
     public static uint[]? Ids(this JsonElement element, string name)
     {
         if (element.Member(name) is not { ValueKind: JsonValueKind.Array } array)
@@ -37,7 +38,7 @@ internal static class JsonReading
         {
             ids[count++] = item.ValueKind == JsonValueKind.Number && item.TryGetUInt32(out var id)
                 ? id
-                : throw new EngineException(EngineError.Failed, $"the engine's '{name}' has an element that is no token id: {item.GetRawText()}");
+                : throw new FaultException(Fault.EngineFailed, $"the engine's '{name}' has an element that is no token id: {item.GetRawText()}");
         }
 
         return ids;

@@ -1,6 +1,7 @@
 using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
 using Grpc.Core;
+using Skein.Protocol;
 using Skein.Routing.Streaming;
 using Status = Google.Rpc.Status;
 
@@ -12,21 +13,19 @@ namespace Skein.Gateway.Api.Grpc;
 /// </summary>
 internal static class GrpcErrors
 {
-    private const string Domain = "skein";
-
     public static RpcException From(RequestRefusedException refused) =>
         Make(StatusCode.InvalidArgument, refused.Code, refused.Message, retryAfter: null);
 
-    public static RpcException From(SessionException error)
+    public static RpcException From(FaultException error)
     {
-        var face = SessionErrors.Face(error.Error);
-        return Make(face.Grpc, face.Code, error.Message, SessionErrors.RetryAfter(error));
+        var face = error.Fault.ToClientError();
+        return Make(face.Grpc, face.Code, error.Message, error.RetryAfter);
     }
 
     private static RpcException Make(StatusCode code, string reason, string message, TimeSpan? retryAfter)
     {
         var status = new Status { Code = (int)code, Message = message };
-        status.Details.Add(Any.Pack(new ErrorInfo { Domain = Domain, Reason = reason }));
+        status.Details.Add(Any.Pack(new ErrorInfo { Domain = FaultTable.Domain, Reason = reason }));
         if (retryAfter is { } wait)
             status.Details.Add(Any.Pack(new RetryInfo { RetryDelay = Duration.FromTimeSpan(wait) }));
         return status.ToRpcException();

@@ -2,6 +2,7 @@ using System.Globalization;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using Skein.Gateway.Telemetry;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Streaming;
 
@@ -41,9 +42,9 @@ internal sealed partial class InferenceGateway(
             measurement.End(RequestOutcomes.Refused);
             throw GrpcErrors.From(refused);
         }
-        catch (SessionException error)
+        catch (FaultException error)
         {
-            measurement.End(SessionErrors.Face(error.Error).Code);
+            measurement.End(error.Fault.ToClientError().Code);
             throw GrpcErrors.From(error);
         }
         catch (Exception e) when (e is OperationCanceledException || context.CancellationToken.IsCancellationRequested)
@@ -53,7 +54,7 @@ internal sealed partial class InferenceGateway(
         }
         catch (Exception e)
         {
-            measurement.End(SessionErrors.Internal.Code);
+            measurement.End(ClientError.Internal.Code);
             Log.Failed(logger, request.RequestId, e);
             throw new RpcException(new Status(StatusCode.Internal, $"the gateway failed; its log tells more about request {request.RequestId}"));
         }
@@ -114,7 +115,7 @@ internal sealed partial class InferenceGateway(
         }
         catch (Exception) when (limit.IsOver)
         {
-            throw new SessionException(SessionError.SlowClient, $"the client did not read for {options.WriteTimeout.TotalSeconds} s");
+            throw new FaultException(Fault.SlowClient, $"the client did not read for {options.WriteTimeout.TotalSeconds} s");
         }
     }
 

@@ -6,6 +6,7 @@ using Grpc.Core;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Skein.Gateway.Telemetry;
+using Skein.Protocol;
 using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Grpc;
@@ -37,7 +38,7 @@ internal sealed class MessageGate(IGenerationSessions sessions, ApiOptions optio
             if (startsSession)
                 sessions.RequireRoom();
         }
-        catch (SessionException full)
+        catch (FaultException full)
         {
             return RefuseAsync(http, full, startsSession);
         }
@@ -68,7 +69,7 @@ internal sealed class MessageGate(IGenerationSessions sessions, ApiOptions optio
             using var share = bodies.Open(options.MaxBodyMemoryBytes);
             await GatherAsync(http.Request.BodyReader, share, http.RequestAborted);
         }
-        catch (SessionException tooMuch)
+        catch (FaultException tooMuch)
         {
             await RefuseAsync(http, tooMuch, startsSession);
             return;
@@ -121,10 +122,10 @@ internal sealed class MessageGate(IGenerationSessions sessions, ApiOptions optio
     }
 
     /// <summary>gRPC's short form of an answer: the status among the headers, and no body.</summary>
-    private Task RefuseAsync(HttpContext http, SessionException error, bool startsSession)
+    private Task RefuseAsync(HttpContext http, FaultException error, bool startsSession)
     {
         if (startsSession)
-            metrics.Begin(MetricNames.UnreadOperation).End(SessionErrors.Face(error.Error).Code);
+            metrics.Begin(MetricNames.UnreadOperation).End(error.Fault.ToClientError().Code);
         var refusal = GrpcErrors.From(error);
         var response = http.Response;
         response.ContentType = "application/grpc";

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Skein.Gateway.Api.OpenAi.Answers;
 using Skein.Gateway.Api.OpenAi.Requests;
 using Skein.Gateway.Telemetry;
+using Skein.Protocol;
 using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.OpenAi;
@@ -31,7 +32,7 @@ internal sealed partial class GenerationEndpoint(
             measurement.End(RequestOutcomes.Refused);
             await ErrorAnswer.From(refused).SendAsync(http);
         }
-        catch (SessionException error)
+        catch (FaultException error)
         {
             var answer = ErrorAnswer.From(error);
             measurement.End(answer.Code);
@@ -40,7 +41,7 @@ internal sealed partial class GenerationEndpoint(
         catch (StreamBrokenException broken)
         {
             measurement.End(broken.Code);
-            if (broken.Code == SessionErrors.Internal.Code)
+            if (broken.Code == ClientError.Internal.Code)
                 Log.Failed(logger, requestId, broken.InnerException!);
             else
                 Log.StreamBroke(logger, requestId, broken.Code, broken.InnerException!.Message);
@@ -53,7 +54,7 @@ internal sealed partial class GenerationEndpoint(
         }
         catch (Exception e) when (!http.Response.HasStarted)
         {
-            measurement.End(SessionErrors.Internal.Code);
+            measurement.End(ClientError.Internal.Code);
             Log.Failed(logger, requestId, e);
             await ErrorAnswer.Internal(requestId).SendAsync(http);
         }

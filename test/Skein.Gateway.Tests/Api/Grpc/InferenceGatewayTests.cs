@@ -6,6 +6,7 @@ using Grpc.Net.Client;
 using Microsoft.Extensions.Logging;
 using Skein.Gateway.Api;
 using Skein.Gateway.Telemetry;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Streaming;
 
@@ -45,16 +46,16 @@ public sealed class InferenceGatewayTests
     }
 
     [Theory]
-    [InlineData(SessionError.InvalidRequest, StatusCode.InvalidArgument, "invalid_request_error", false)]
-    [InlineData(SessionError.ContextLengthExceeded, StatusCode.FailedPrecondition, "context_length_exceeded", false)]
-    [InlineData(SessionError.ModelNotFound, StatusCode.NotFound, "model_not_found", false)]
-    [InlineData(SessionError.QueueFull, StatusCode.ResourceExhausted, "queue_full", true)]
-    [InlineData(SessionError.QueueTimeout, StatusCode.ResourceExhausted, "queue_timeout", true)]
-    [InlineData(SessionError.NoReplica, StatusCode.Unavailable, "no_replica", true)]
-    [InlineData(SessionError.TooManySessions, StatusCode.Unavailable, "too_many_sessions", true)]
-    [InlineData(SessionError.StreamLost, StatusCode.Aborted, "stream_lost", false)]
-    [InlineData(SessionError.SlowClient, StatusCode.Aborted, "slow_client", false)]
-    public async Task Generate_SessionFailsInMidStream_HasStatusReasonAndRetryInfo(SessionError error, StatusCode status, string reason, bool retry)
+    [InlineData(Fault.InvalidRequest, StatusCode.InvalidArgument, "invalid_request_error", false)]
+    [InlineData(Fault.ContextLengthExceeded, StatusCode.FailedPrecondition, "context_length_exceeded", false)]
+    [InlineData(Fault.ModelNotFound, StatusCode.NotFound, "model_not_found", false)]
+    [InlineData(Fault.QueueFull, StatusCode.ResourceExhausted, "queue_full", true)]
+    [InlineData(Fault.QueueTimeout, StatusCode.ResourceExhausted, "queue_timeout", true)]
+    [InlineData(Fault.NoReplica, StatusCode.Unavailable, "no_replica", true)]
+    [InlineData(Fault.TooManySessions, StatusCode.Unavailable, "too_many_sessions", true)]
+    [InlineData(Fault.StreamLost, StatusCode.Aborted, "stream_lost", false)]
+    [InlineData(Fault.SlowClient, StatusCode.Aborted, "slow_client", false)]
+    public async Task Generate_SessionFailsInMidStream_HasStatusReasonAndRetryInfo(Fault error, StatusCode status, string reason, bool retry)
     {
         await using var gateway = await TestGateway.StartAsync(session =>
         {

@@ -7,6 +7,7 @@ using Grpc.Core;
 using Grpc.Net.Client;
 using Skein.Gateway.Api;
 using Skein.Gateway.Telemetry;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Streaming;
 
@@ -21,7 +22,7 @@ public sealed class MessageBoundTests
     public async Task Generate_NoRoomForASession_IsRefusedBeforeItsMessageIsSent()
     {
         await using var gateway = await TestGateway.StartAsync();
-        gateway.Sessions.Full = new SessionException(SessionError.TooManySessions, "this gateway holds its bound of 3 sessions", TimeSpan.FromSeconds(2));
+        gateway.Sessions.Full = new FaultException(Fault.TooManySessions, "this gateway holds its bound of 3 sessions", TimeSpan.FromSeconds(2));
         await using var call = new RawCall(gateway.Http2);
 
         using var refused = await call.AnswerAsync();
@@ -37,7 +38,7 @@ public sealed class MessageBoundTests
     public async Task Generate_NoRoomForASession_IsAnErrorOfTheOfficialClient()
     {
         await using var gateway = await TestGateway.StartAsync();
-        gateway.Sessions.Full = new SessionException(SessionError.TooManySessions, "100 % full: \"ä\"", TimeSpan.FromSeconds(2));
+        gateway.Sessions.Full = new FaultException(Fault.TooManySessions, "100 % full: \"ä\"", TimeSpan.FromSeconds(2));
         using var channel = GrpcChannel.ForAddress(gateway.Http2);
         using var call = new Inference.InferenceClient(channel).Generate(new GenerateRequest { Text = new string('x', 1 << 20) });
 
@@ -52,7 +53,7 @@ public sealed class MessageBoundTests
     public async Task Describe_NoRoomForASession_IsServed()
     {
         await using var gateway = await TestGateway.StartAsync();
-        gateway.Sessions.Full = new SessionException(SessionError.TooManySessions, "full");
+        gateway.Sessions.Full = new FaultException(Fault.TooManySessions, "full");
         using var channel = GrpcChannel.ForAddress(gateway.Http2);
 
         Assert.NotEmpty((await new Inference.InferenceClient(channel).DescribeAsync(new DescribeRequest())).Models);

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using Skein.Gateway.Api;
+using Skein.Protocol;
 using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Tests.Api.OpenAi;
@@ -50,7 +51,7 @@ public class BodyBoundTests
     public async Task Post_NoRoomForASession_IsRefusedBeforeItsBodyIsSent()
     {
         await using var gateway = await TestGateway.StartAsync();
-        gateway.Sessions.Full = new SessionException(SessionError.TooManySessions, "this gateway holds its bound of 3 sessions", TimeSpan.FromSeconds(2));
+        gateway.Sessions.Full = new FaultException(Fault.TooManySessions, "this gateway holds its bound of 3 sessions", TimeSpan.FromSeconds(2));
 
         using var sending = await RawHttp.PostAsync(gateway.Http1, Requests.ChatPath, "{", headers: "Content-Length: 150000");
         var refused = await sending.ReadUntilAsync("}}");

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Skein.Gateway.Api;
+using Skein.Protocol;
 using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Tests.Api.OpenAi;
@@ -140,7 +141,7 @@ public sealed class BrokenStreamTests
         using var http = await RawHttp.PostAsync(gateway.Http1, Requests.ChatPath, Requests.StreamedChat);
         await http.ReadUntilAsync(": waiting\n\n");
 
-        (await gateway.Sessions.StartedAsync()).Fail(SessionError.QueueTimeout, "waited in vain");
+        (await gateway.Sessions.StartedAsync()).Fail(Fault.QueueTimeout, "waited in vain");
         var rest = await http.ReadToEndAsync();
 
         Assert.Contains("""data: {"error":{"message":"waited in vain","type":"rate_limit_error","param":null,"code":"queue_timeout"}}""", rest, StringComparison.Ordinal);
@@ -151,7 +152,7 @@ public sealed class BrokenStreamTests
     {
         session.Push(Frames.Start());
         session.Push(Enumerable.Range(0, tokens).Select(i => Frames.Token((uint)i, $"<{i}>")));
-        session.Fail(SessionError.StreamLost, "two replicas lost");
+        session.Fail(Fault.StreamLost, "two replicas lost");
     }
 
     private static void AssertWhole(string text, int tokens)

@@ -4,6 +4,7 @@ using System.Text.Json;
 using CsCheck;
 using Skein.Gateway.Api;
 using Skein.Gateway.Telemetry;
+using Skein.Protocol;
 using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Tests.Api.OpenAi;
@@ -11,15 +12,15 @@ namespace Skein.Gateway.Tests.Api.OpenAi;
 public sealed class ErrorAnswerTests
 {
     [Theory]
-    [InlineData(SessionError.InvalidRequest, 400, "invalid_request_error", "invalid_request_error")]
-    [InlineData(SessionError.ContextLengthExceeded, 400, "invalid_request_error", "context_length_exceeded")]
-    [InlineData(SessionError.ModelNotFound, 404, "invalid_request_error", "model_not_found")]
-    [InlineData(SessionError.QueueFull, 429, "rate_limit_error", "queue_full")]
-    [InlineData(SessionError.QueueTimeout, 429, "rate_limit_error", "queue_timeout")]
-    [InlineData(SessionError.NoReplica, 503, "server_error", "no_replica")]
-    [InlineData(SessionError.TooManySessions, 503, "server_error", "too_many_sessions")]
-    [InlineData(SessionError.StreamLost, 502, "server_error", "stream_lost")]
-    public async Task Post_SessionFails_HasStatusTypeAndCode(SessionError error, int status, string type, string code)
+    [InlineData(Fault.InvalidRequest, 400, "invalid_request_error", "invalid_request_error")]
+    [InlineData(Fault.ContextLengthExceeded, 400, "invalid_request_error", "context_length_exceeded")]
+    [InlineData(Fault.ModelNotFound, 404, "invalid_request_error", "model_not_found")]
+    [InlineData(Fault.QueueFull, 429, "rate_limit_error", "queue_full")]
+    [InlineData(Fault.QueueTimeout, 429, "rate_limit_error", "queue_timeout")]
+    [InlineData(Fault.NoReplica, 503, "server_error", "no_replica")]
+    [InlineData(Fault.TooManySessions, 503, "server_error", "too_many_sessions")]
+    [InlineData(Fault.StreamLost, 502, "server_error", "stream_lost")]
+    public async Task Post_SessionFails_HasStatusTypeAndCode(Fault error, int status, string type, string code)
     {
         await using var gateway = await TestGateway.StartAsync(session => session.Fail(error, "say \"why\""));
         foreach (var body in new[] { Requests.WholeChat, Requests.StreamedChat })
@@ -43,7 +44,7 @@ public sealed class ErrorAnswerTests
     public async Task Post_RefusedForNow_TellsWhenToComeBackInSecondsRoundedUp(int milliseconds, string seconds, string exactly)
     {
         await using var gateway = await TestGateway.StartAsync(
-            session => session.Fail(SessionError.QueueFull, "full", TimeSpan.FromMilliseconds(milliseconds)));
+            session => session.Fail(Fault.QueueFull, "full", TimeSpan.FromMilliseconds(milliseconds)));
 
         using var response = await gateway.Client.PostAsync(Requests.ChatPath, Requests.Json(Requests.WholeChat));
 

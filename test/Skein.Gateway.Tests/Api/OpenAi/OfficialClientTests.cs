@@ -3,6 +3,7 @@ using System.ClientModel.Primitives;
 using OpenAI;
 using OpenAI.Chat;
 using OpenAI.Models;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Streaming;
 
@@ -114,7 +115,7 @@ public sealed class OfficialClientTests
         await using var gateway = await TestGateway.StartAsync(session =>
         {
             session.Push(Frames.Start(), Frames.Token(0, "Once"));
-            session.Fail(SessionError.StreamLost, "two replicas lost");
+            session.Fail(Fault.StreamLost, "two replicas lost");
         });
 
         var text = "";
@@ -130,7 +131,7 @@ public sealed class OfficialClientTests
     [Fact]
     public async Task CompleteChat_Refused_ThrowsWithStatusAndMessage()
     {
-        await using var gateway = await TestGateway.StartAsync(session => session.Fail(SessionError.ModelNotFound, "no member ever offered 'tiny'"));
+        await using var gateway = await TestGateway.StartAsync(session => session.Fail(Fault.ModelNotFound, "no member ever offered 'tiny'"));
 
         var error = await Assert.ThrowsAsync<ClientResultException>(() => Chat(gateway).CompleteChatAsync([new UserChatMessage("hi")]));
 

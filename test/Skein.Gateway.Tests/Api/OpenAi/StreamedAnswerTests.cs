@@ -2,6 +2,7 @@ using System.Net;
 using Google.Protobuf;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Gateway.Api;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Streaming;
 
@@ -243,9 +244,9 @@ public sealed class StreamedAnswerTests
     }
 
     [Theory]
-    [InlineData(SessionError.QueueFull, HttpStatusCode.TooManyRequests)]
-    [InlineData(SessionError.StreamLost, HttpStatusCode.BadGateway)]
-    public async Task Post_ErrorAfterStartBeforeTheFirstToken_HasItsRealStatus(SessionError error, HttpStatusCode status)
+    [InlineData(Fault.QueueFull, HttpStatusCode.TooManyRequests)]
+    [InlineData(Fault.StreamLost, HttpStatusCode.BadGateway)]
+    public async Task Post_ErrorAfterStartBeforeTheFirstToken_HasItsRealStatus(Fault error, HttpStatusCode status)
     {
         await using var gateway = await StartAsync(session =>
         {

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
 using Microsoft.AspNetCore.Http;
+using Skein.Protocol;
 using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
@@ -9,17 +10,17 @@ namespace Skein.Gateway.Api.OpenAi.Answers;
 internal sealed record ErrorAnswer(int Status, string Type, string Code, string Message, string? Param = null, TimeSpan? RetryAfter = null)
 {
     public static ErrorAnswer From(RequestRefusedException refused) =>
-        new(refused.Status, SessionErrors.InvalidRequestType, refused.Code, refused.Message, refused.Field);
+        new(refused.Status, ClientError.InvalidRequestType, refused.Code, refused.Message, refused.Field);
 
-    public static ErrorAnswer From(SessionException error)
+    public static ErrorAnswer From(FaultException error)
     {
-        var face = SessionErrors.Face(error.Error);
-        return new(face.Http, face.Type, face.Code, error.Message, RetryAfter: SessionErrors.RetryAfter(error));
+        var face = error.Fault.ToClientError();
+        return new(face.Http, face.Type, face.Code, error.Message, RetryAfter: error.RetryAfter);
     }
 
     /// <summary>Says nothing of the cause: that is for the log.</summary>
-    public static ErrorAnswer Internal(string requestId) => new(SessionErrors.Internal.Http, SessionErrors.Internal.Type,
-        SessionErrors.Internal.Code, $"the gateway failed; its log tells more about request {requestId}");
+    public static ErrorAnswer Internal(string requestId) => new(ClientError.Internal.Http, ClientError.Internal.Type,
+        ClientError.Internal.Code, $"the gateway failed; its log tells more about request {requestId}");
 
     /// <summary>Answers with the real status. Nothing may have been sent before.</summary>
     public async Task SendAsync(HttpContext http)

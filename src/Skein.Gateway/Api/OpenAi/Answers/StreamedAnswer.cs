@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Skein.Gateway.Telemetry;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Streaming;
 
@@ -21,7 +22,7 @@ internal sealed class StreamedAnswer(
     private long _lastSent = time.GetTimestamp();
     private bool _hasTokens;
 
-    /// <exception cref="SessionException">The session failed and nothing was sent yet.</exception>
+    /// <exception cref="FaultException">The session failed and nothing was sent yet.</exception>
     /// <exception cref="StreamBrokenException">The session failed in mid-stream, and the client was told.</exception>
     /// <exception cref="OperationCanceledException">The client is gone.</exception>
     public async Task SendAsync()
@@ -33,11 +34,11 @@ internal sealed class StreamedAnswer(
         }
         catch (OperationCanceledException e) when (_stream.ClientIsStuck)
         {
-            throw new StreamBrokenException(SessionErrors.Face(SessionError.SlowClient).Code, e);
+            throw new StreamBrokenException(Fault.SlowClient.ToClientError().Code, e);
         }
         catch (Exception e) when (_stream.HasBegun && e is not OperationCanceledException && !http.RequestAborted.IsCancellationRequested)
         {
-            var error = e is SessionException failure ? ErrorAnswer.From(failure) : ErrorAnswer.Internal(http.TraceIdentifier);
+            var error = e is FaultException failure ? ErrorAnswer.From(failure) : ErrorAnswer.Internal(http.TraceIdentifier);
             await TellAsync(error);
             throw new StreamBrokenException(error.Code, e);
         }

@@ -9,7 +9,7 @@ namespace Skein.Gateway.Api.OpenAi.Answers;
 /// <summary>Collects a session's choices and answers with one JSON object.</summary>
 internal static class WholeAnswer
 {
-    /// <exception cref="SessionException">The session failed; nothing was sent.</exception>
+    /// <exception cref="FaultException">The session failed; nothing was sent.</exception>
     /// <exception cref="OperationCanceledException">The client is gone.</exception>
     public static async Task SendAsync(HttpContext http, IGenerationSession session, AnswerPlan plan, RequestMeasurement measurement)
     {

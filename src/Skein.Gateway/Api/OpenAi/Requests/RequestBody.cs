@@ -18,7 +18,7 @@ internal static class RequestBody
     public static MinDataRate SlowestRate { get; } = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(5));
 
     /// <exception cref="RequestRefusedException">415 for another type; 413 past the bound; 4xx where the transfer itself is broken.</exception>
-    /// <exception cref="Skein.Routing.Streaming.SessionException">All bodies together hold too much.</exception>
+    /// <exception cref="Skein.Routing.Streaming.FaultException">All bodies together hold too much.</exception>
     /// <exception cref="OperationCanceledException">The client is gone.</exception>
     public static async Task<ReadOnlyMemory<byte>> ReadAsync(HttpRequest request, int maxBytes, RequestMemoryBudget.Share share, CancellationToken cancellationToken)
     {

@@ -2,6 +2,7 @@ using System.Net.Http;
 using System.Net.Sockets;
 using Grpc.Core;
 using Skein.Gateway.Links;
+using Skein.Protocol;
 using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Tests.Links;
@@ -29,13 +30,13 @@ public sealed class LinkErrorsTests
     [Fact]
     public void From_ConnectThatWasVain_IsNotCountedAsALostConnection() => Assert.All(VainConnects, cause =>
     {
-        Assert.Equal(LinkError.Unreachable, LinkErrors.From(new RpcException(new Status(StatusCode.Unavailable, "", cause))).Error);
-        Assert.Equal(LinkError.Unreachable, LinkErrors.From(new RpcException(new Status(StatusCode.Cancelled, "", cause))).Error);
+        Assert.Equal(Fault.Unreachable, LinkFaults.From(new RpcException(new Status(StatusCode.Unavailable, "", cause))).Fault);
+        Assert.Equal(Fault.Unreachable, LinkFaults.From(new RpcException(new Status(StatusCode.Cancelled, "", cause))).Fault);
     });
 
     [Fact]
     public void From_ConnectionThatBroke_IsLost() => Assert.All(
-        Breaks, cause => Assert.Equal(LinkError.ConnectionLost, LinkErrors.From(new RpcException(new Status(StatusCode.Unavailable, "", cause))).Error));
+        Breaks, cause => Assert.Equal(Fault.ConnectionLost, LinkFaults.From(new RpcException(new Status(StatusCode.Unavailable, "", cause))).Fault));
 
     /// <summary>A refusal of the request, or of who sends it, is no fault of the replica: it is not retried, and no breaker counts it.</summary>
     [Theory]
@@ -43,9 +44,9 @@ public sealed class LinkErrorsTests
     [InlineData(StatusCode.Unauthenticated)]
     [InlineData(StatusCode.PermissionDenied)]
     public void From_RefusalOfTheRequest_BlamesTheRequest(StatusCode code) =>
-        Assert.Equal(LinkError.InvalidRequest, LinkErrors.From(new RpcException(new Status(code, "no"))).Error);
+        Assert.Equal(Fault.InvalidRequest, LinkFaults.From(new RpcException(new Status(code, "no"))).Fault);
 
     [Fact]
     public void From_CancelByTheReplica_LeavesTheConnectionAlone() =>
-        Assert.Equal(LinkError.EngineFailed, LinkErrors.From(new RpcException(new Status(StatusCode.Cancelled, "stopped"))).Error);
+        Assert.Equal(Fault.EngineFailed, LinkFaults.From(new RpcException(new Status(StatusCode.Cancelled, "stopped"))).Fault);
 }

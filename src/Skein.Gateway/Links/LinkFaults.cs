@@ -1,0 +1,57 @@
+using System.Net.Http;
+using System.Net.Sockets;
+using Google.Rpc;
+using Grpc.Core;
+using Skein.Protocol;
+using Skein.Protocol.V1;
+using Skein.Routing.Streaming;
+using RpcStatus = Google.Rpc.Status;
+
+namespace Skein.Gateway.Links;
+
+/// <summary>What the end of an attempt, or of the connection under it, means.</summary>
+internal static class LinkFaults
+{
+    public static FaultException From(RpcException error)
+    {
+        var details = error.GetRpcStatus();
+        var kind = OfStatus(error.StatusCode, details) ?? OfConnection(error.Status.DebugException) ?? Fault.EngineFailed;
+        return new FaultException(kind, error.Status.Detail, details?.GetDetail<SlotRefusal>()?.Load, error);
+    }
+
+    /// <summary>What the end of an attempt on a bus means: its status is that of a call, but the connection lives.</summary>
+    public static FaultException From(RpcStatus status) =>
+        new(OfStatus((StatusCode)status.Code, status) ?? Fault.EngineFailed, status.Message, status.GetDetail<SlotRefusal>()?.Load);
+
+    /// <summary>Tells a broken connection from a stream that the replica ended: only the former takes the replica out.</summary>
+    public static Fault? OfConnection(Exception? exception)
+    {
+        // Bare, it is an attempt to connect that was refused, took too long, or was given up with its channel; what breaks later comes wrapped.
+        if (exception is SocketException or TimeoutException or OperationCanceledException)
+            return Fault.Unreachable;
+        for (; exception is not null; exception = exception.InnerException)
+        {
+            switch (exception)
+            {
+                case HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError }:
+                // As gRPC tells of a connection that it could not make.
+                case SocketException { SocketErrorCode: SocketError.ConnectionRefused or SocketError.HostNotFound }:
+                    return Fault.Unreachable;
+                case HttpProtocolException { ErrorCode: not 0 }:
+                    return null;
+                case HttpIOException { HttpRequestError: HttpRequestError.ResponseEnded } or SocketException or IOException:
+                    return Fault.ConnectionLost;
+            }
+        }
+        return null;
+    }
+
+    private static Fault? OfStatus(StatusCode code, RpcStatus? details)
+    {
+        // The status alone is no proof of a full replica: message limits answer with it too.
+        if (code == StatusCode.ResourceExhausted && details?.GetDetail<SlotRefusal>() is not null)
+            return Fault.NoSlot;
+        var info = details?.GetDetail<ErrorInfo>();
+        return FaultTable.FromReplica(code, info?.Domain == FaultTable.Domain ? info.Reason : null);
+    }
+}

@@ -1,0 +1,43 @@
+using System.Net;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Skein.Routing.Admission;
+using Skein.Routing.Balancing;
+
+namespace Skein.Gateway.Tests;
+
+public sealed class GatewayAppTests
+{
+    private static readonly GatewayOptions Options = new() { Http = new(IPAddress.Loopback, 0), Grpc = new(IPAddress.Loopback, 0) };
+
+    /// <summary>Loops of a gateway died silently.</summary>
+    [Fact]
+    public async Task Stopping_LoopThrows_IsCancelled()
+    {
+        await using var gateway = GatewayApp.Build(
+            Options, builder => builder.Services.AddSingleton<IHostedService>(new BackgroundLoop(_ => throw new InvalidOperationException("a bug"))));
+        var stopping = new TaskCompletionSource();
+        await using var registration = gateway.Stopping.Register(stopping.SetResult);
+
+        await gateway.StartAsync(TestContext.Current.CancellationToken);
+
+        await stopping.Task.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
+    public async Task Build_PolicyOfAnotherAssembly_IsFoundByItsName()
+    {
+        var options = Options with { Admission = new AdmissionOptions { Policy = "first-candidate" } };
+        Assert.Throws<ArgumentException>(() => GatewayApp.Build(options));
+
+        await using var byOptions = GatewayApp.Build(options with { Policies = [new FirstCandidate()] });
+        await using var byServices = GatewayApp.Build(options, builder => builder.Services.AddSingleton<IBalancingPolicy, FirstCandidate>());
+    }
+
+    private sealed class FirstCandidate : IBalancingPolicy
+    {
+        public string Name => "first-candidate";
+
+        public int Pick(in PickContext context) => 0;
+    }
+}
