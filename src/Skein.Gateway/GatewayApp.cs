@@ -9,6 +9,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Skein.Gateway.Admin;
 using Skein.Gateway.Api.Grpc;
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi;
 using Skein.Gateway.Api.OpenAi.Requests;
 using Skein.Gateway.Group;

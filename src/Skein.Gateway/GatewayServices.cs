@@ -4,6 +4,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Skein.Gateway.Admin;
 using Skein.Gateway.Api;
 using Skein.Gateway.Api.Grpc;
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi;
 using Skein.Gateway.Group;
 using Skein.Gateway.Links;

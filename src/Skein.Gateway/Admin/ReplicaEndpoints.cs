@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Skein.Gateway.Api;
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
 using Skein.Protocol;
 using Skein.Routing.Streaming;
@@ -71,8 +72,8 @@ internal static class ReplicaEndpoints
     /// <exception cref="AdminRefusedException">The body is not the JSON that was asked for.</exception>
     private static async Task<T> ReadAsync<T>(HttpRequest request, string allowed, CancellationToken cancellationToken)
     {
-        if (JsonType.Problem(request) is { } problem)
-            throw new AdminRefusedException(JsonType.Status, JsonType.Code, problem);
+        if (JsonContentType.Problem(request) is { } problem)
+            throw new AdminRefusedException(JsonContentType.Status, JsonContentType.Code, problem);
         if (request.ContentLength is null or > MostBodyBytes)
             throw AdminRefusedException.Invalid($"content-length: {request.ContentLength?.ToString(CultureInfo.InvariantCulture) ?? "missing"}; allowed: up to {MostBodyBytes}");
         try

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Skein.Gateway.Api;
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi.Answers;
 
 namespace Skein.Gateway.Security;
@@ -24,15 +25,15 @@ internal sealed class RequestGuardMiddleware(GatewayOptions options)
     public Task EnterAsync(HttpContext http, RequestDelegate next) =>
         HttpProtocol.IsHttp2(http.Request.Protocol) || Refusal(http.Request) is not { } refusal ? next(http) : refusal.SendAsync(http);
 
-    private ErrorAnswer? Refusal(HttpRequest request)
+    private ApiError? Refusal(HttpRequest request)
     {
         if (!_hosts.Allows(request.Host))
         {
-            return new ErrorAnswer(StatusCodes.Status403Forbidden, SessionErrors.InvalidRequestType, "host_not_allowed",
+            return new ApiError(StatusCodes.Status403Forbidden, SessionErrors.InvalidRequestType, "host_not_allowed",
                 $"host '{request.Host.Host}' is not allowed; allowed: an IP address, localhost, a name without dots, or what --allowed-hosts names");
         }
         var bytes = HeaderBytes(request.Headers);
-        return bytes <= options.MaxRequestHeadersBytes ? null : new ErrorAnswer(
+        return bytes <= options.MaxRequestHeadersBytes ? null : new ApiError(
             StatusCodes.Status431RequestHeaderFieldsTooLarge, SessionErrors.InvalidRequestType, "request_headers_too_large",
             $"the headers have {bytes} bytes; allowed: up to {options.MaxRequestHeadersBytes} bytes");
     }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using Skein.Gateway.Api;
+using Skein.Gateway.Api.Http;
 using Skein.Protocol;
 using Skein.Protocol.V1;
 

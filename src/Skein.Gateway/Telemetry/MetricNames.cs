@@ -1,3 +1,5 @@
+using Skein.Gateway.Api.Http;
+
 namespace Skein.Gateway.Telemetry;
 
 /// <summary>

@@ -5,6 +5,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using OpenTelemetry.Metrics;
 using Skein.Gateway.Api;
+using Skein.Gateway.Api.Http;
 
 namespace Skein.Gateway.Telemetry;
 

@@ -1,4 +1,5 @@
 using Skein.Gateway.Api;
+using Skein.Gateway.Api.Http;
 using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Tests.Api;

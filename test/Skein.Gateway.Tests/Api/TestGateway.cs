@@ -7,6 +7,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Skein.Gateway.Api;
 using Skein.Gateway.Api.Grpc;
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi;
 using Skein.Gateway.Telemetry;
 using Skein.Protocol;

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
 using Google.Protobuf;
+using Skein.Gateway.Api.Http;
 using Skein.Protocol.V1;
 using static Skein.Gateway.Api.RequestLimits;
 

@@ -1,6 +1,7 @@
 using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
 using Grpc.Core;
+using Skein.Gateway.Api.Http;
 using Skein.Routing.Streaming;
 using Status = Google.Rpc.Status;
 

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using CsCheck;
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi.Answers;
 
 namespace Skein.Gateway.Tests.Api.OpenAi;

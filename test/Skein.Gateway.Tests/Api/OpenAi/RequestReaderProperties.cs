@@ -1,6 +1,7 @@
 using System.Text;
 using CsCheck;
 using Skein.Gateway.Api;
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi.Requests;
 
 namespace Skein.Gateway.Tests.Api.OpenAi;

@@ -1,5 +1,6 @@
 using System.Text;
 using Skein.Gateway.Api;
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi.Requests;
 using Skein.Protocol.V1;
 

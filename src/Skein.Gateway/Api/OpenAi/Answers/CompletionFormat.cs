@@ -1,3 +1,4 @@
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
 using Skein.Protocol.V1;
 

@@ -1,4 +1,5 @@
 using Google.Protobuf.Collections;
+using Skein.Gateway.Api.Http;
 using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;

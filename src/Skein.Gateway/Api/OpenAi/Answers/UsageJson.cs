@@ -1,3 +1,5 @@
+using Skein.Gateway.Api.Http;
+
 namespace Skein.Gateway.Api.OpenAi.Answers;
 
 /// <summary>The value of <c>usage</c>.</summary>

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Skein.Gateway.Api.Http;
 using static Skein.Gateway.Api.RequestLimits;
 
 namespace Skein.Gateway.Api.OpenAi.Requests;

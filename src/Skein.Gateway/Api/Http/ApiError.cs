@@ -3,22 +3,22 @@ using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using Skein.Routing.Streaming;
 
-namespace Skein.Gateway.Api.OpenAi.Answers;
+namespace Skein.Gateway.Api.Http;
 
 /// <summary>An error in OpenAI's shape: <c>{"error":{"message","type","param","code"}}</c>, as a response or inside a stream.</summary>
-internal sealed record ErrorAnswer(int Status, string Type, string Code, string Message, string? Param = null, TimeSpan? RetryAfter = null)
+internal sealed record ApiError(int Status, string Type, string Code, string Message, string? Param = null, TimeSpan? RetryAfter = null)
 {
-    public static ErrorAnswer From(RequestRefusedException refused) =>
+    public static ApiError From(RequestRefusedException refused) =>
         new(refused.Status, SessionErrors.InvalidRequestType, refused.Code, refused.Message, refused.Field);
 
-    public static ErrorAnswer From(SessionException error)
+    public static ApiError From(SessionException error)
     {
         var face = SessionErrors.Face(error.Error);
         return new(face.Http, face.Type, face.Code, error.Message, RetryAfter: SessionErrors.RetryAfter(error));
     }
 
     /// <summary>Says nothing of the cause: that is for the log.</summary>
-    public static ErrorAnswer Internal(string requestId) => new(SessionErrors.Internal.Http, SessionErrors.Internal.Type,
+    public static ApiError Internal(string requestId) => new(SessionErrors.Internal.Http, SessionErrors.Internal.Type,
         SessionErrors.Internal.Code, $"the gateway failed; its log tells more about request {requestId}");
 
     /// <summary>Answers with the real status. Nothing may have been sent before.</summary>

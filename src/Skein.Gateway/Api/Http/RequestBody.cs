@@ -4,7 +4,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using MinDataRate = Microsoft.AspNetCore.Server.Kestrel.Core.MinDataRate;
 
-namespace Skein.Gateway.Api.OpenAi.Requests;
+namespace Skein.Gateway.Api.Http;
 
 /// <summary>Reads a body that says it is JSON, up to a bound, whether its length was declared or not.</summary>
 internal static class RequestBody
@@ -26,10 +26,10 @@ internal static class RequestBody
         // takes in the rest of a refused body for some seconds, while the bound here has already answered.
         if (request.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } serverBound)
             serverBound.MaxRequestBodySize = null;
-        if (JsonType.Problem(request) is { } problem)
-            throw new RequestRefusedException(JsonType.Status, JsonType.Code, null, problem);
+        if (JsonContentType.Problem(request) is { } problem)
+            throw new RequestRefusedException(JsonContentType.Status, JsonContentType.Code, null, problem);
         if (request.Headers.ContentEncoding is { Count: > 0 } encoding && !"identity".Equals(encoding, StringComparison.OrdinalIgnoreCase))
-            throw new RequestRefusedException(JsonType.Status, "unsupported_content_encoding", null, $"content-encoding: {JsonType.Shown(encoding.ToString())}; allowed: none: bodies are not compressed");
+            throw new RequestRefusedException(JsonContentType.Status, "unsupported_content_encoding", null, $"content-encoding: {JsonContentType.Shown(encoding.ToString())}; allowed: none: bodies are not compressed");
         if (request.ContentLength > maxBytes)
             throw TooLarge(string.Create(CultureInfo.InvariantCulture, $"{request.ContentLength} bytes"), maxBytes);
 

@@ -1,4 +1,4 @@
-namespace Skein.Gateway.Api.OpenAi.Answers;
+namespace Skein.Gateway.Api.Http;
 
 /// <summary>
 /// Thrown out of a response that had begun and cannot be finished, after everything for the client was flushed. The server then leaves the

@@ -1,6 +1,6 @@
 using Skein.Routing.Streaming;
 
-namespace Skein.Gateway.Api;
+namespace Skein.Gateway.Api.Http;
 
 /// <summary>
 /// How many bytes the bodies of HTTP requests and the messages of gRPC hold at the moment: those that are being read, and those whose requests run,

@@ -1,7 +1,7 @@
 using System.Globalization;
 using Skein.Protocol.V1;
 
-namespace Skein.Gateway.Api;
+namespace Skein.Gateway.Api.Http;
 
 /// <summary>What a client wishes about how it is served, in headers (HTTP) or metadata (gRPC). Where absent, the request stays as it is.</summary>
 internal static class SkeinRequestHeaders

@@ -5,7 +5,10 @@ using Skein.Gateway.Telemetry;
 using Skein.Protocol.V1;
 using Skein.Routing.Streaming;
 
-namespace Skein.Gateway.Api.OpenAi.Answers;
+using Skein.Gateway.Api.OpenAi.Answers;
+using Skein.Gateway.Api.OpenAi.Requests;
+
+namespace Skein.Gateway.Api.Http;
 
 /// <summary>
 /// IndirectProbes a session as server-sent events: whatever frames are there go out in one flush, and nothing waits for the next. Headers are held
@@ -37,7 +40,7 @@ internal sealed class StreamedAnswer(
         }
         catch (Exception e) when (_stream.HasBegun && e is not OperationCanceledException && !http.RequestAborted.IsCancellationRequested)
         {
-            var error = e is SessionException failure ? ErrorAnswer.From(failure) : ErrorAnswer.Internal(http.TraceIdentifier);
+            var error = e is SessionException failure ? ApiError.From(failure) : ApiError.Internal(http.TraceIdentifier);
             await TellAsync(error);
             throw new StreamBrokenException(error.Code, e);
         }
@@ -106,7 +109,7 @@ internal sealed class StreamedAnswer(
         await FlushAsync();
     }
 
-    private async Task TellAsync(ErrorAnswer error)
+    private async Task TellAsync(ApiError error)
     {
         _stream.Output.Write("data: "u8);
         error.Write(_stream.Output);

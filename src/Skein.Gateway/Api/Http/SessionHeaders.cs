@@ -2,7 +2,7 @@ using System.Globalization;
 using Microsoft.AspNetCore.Http;
 using Skein.Routing.Streaming;
 
-namespace Skein.Gateway.Api.OpenAi.Answers;
+namespace Skein.Gateway.Api.Http;
 
 /// <summary>What a response's headers tell of its session.</summary>
 internal static class SessionHeaders

@@ -1,4 +1,4 @@
-namespace Skein.Gateway.Api;
+namespace Skein.Gateway.Api.Http;
 
 /// <summary>
 /// A request that no replica will see: the client must change it. The message names the field, its value and what is allowed.

@@ -1,6 +1,6 @@
 using Skein.Protocol.V1;
 
-namespace Skein.Gateway.Api;
+namespace Skein.Gateway.Api.Http;
 
 /// <summary>Headers of answers (HTTP) and metadata (gRPC).</summary>
 public static class SkeinHeaders

@@ -2,7 +2,10 @@ using System.Collections.Frozen;
 using System.Text.Json;
 using Google.Protobuf;
 
-namespace Skein.Gateway.Api.OpenAi.Requests;
+using Skein.Gateway.Api.OpenAi.Answers;
+using Skein.Gateway.Api.OpenAi.Requests;
+
+namespace Skein.Gateway.Api.Http;
 
 /// <summary>Reads one member's value into the request. The reader stands on the value's first token, and is left on its last.</summary>
 /// <param name="name">The member's name, for errors.</param>

@@ -1,5 +1,6 @@
 using System.Buffers;
 using Microsoft.AspNetCore.Http;
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi.Answers;
 
 namespace Skein.Gateway.Api.OpenAi;

@@ -6,7 +6,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Skein.Routing.Streaming;
 
-namespace Skein.Gateway.Api.OpenAi.Answers;
+namespace Skein.Gateway.Api.Http;
 
 /// <summary>A response of server-sent events: its headers, its flushes, and the limit on a client that does not read. Used by one task.</summary>
 internal sealed class EventStream(HttpContext http, TimeProvider time, TimeSpan writeTimeout) : IDisposable

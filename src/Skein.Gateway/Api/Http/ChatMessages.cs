@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Skein.Gateway.Api;
+namespace Skein.Gateway.Api.Http;
 
 /// <summary>
 /// Checks the structure of <c>messages</c>: what every chat template relies on. Texts are not looked at, unknown members are left alone.

@@ -1,6 +1,6 @@
 using Skein.Protocol.V1;
 
-namespace Skein.Gateway.Api;
+namespace Skein.Gateway.Api.Http;
 
 /// <summary>The models that clients may ask this gateway for. Implementations are safe for concurrent calls and answer from memory.</summary>
 public interface IModelCatalog

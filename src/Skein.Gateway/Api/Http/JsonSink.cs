@@ -4,7 +4,7 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Unicode;
 
-namespace Skein.Gateway.Api.OpenAi.Answers;
+namespace Skein.Gateway.Api.Http;
 
 /// <summary>
 /// Writes JSON from constant pieces and values straight into an output's memory: no buffer of its own, no allocation. It checks nothing:

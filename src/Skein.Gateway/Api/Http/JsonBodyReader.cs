@@ -3,7 +3,10 @@ using System.Text.Json;
 using System.Text.Unicode;
 using Skein.Protocol.V1;
 
-namespace Skein.Gateway.Api.OpenAi.Requests;
+using Skein.Gateway.Api.OpenAi.Answers;
+using Skein.Gateway.Api.OpenAi.Requests;
+
+namespace Skein.Gateway.Api.Http;
 
 /// <summary>Reads a request body in one pass. Pure: bytes in, request or refusal out.</summary>
 internal static class RequestReader

@@ -5,7 +5,7 @@ using Skein.Gateway.Api.OpenAi.Requests;
 using Skein.Gateway.Telemetry;
 using Skein.Routing.Streaming;
 
-namespace Skein.Gateway.Api.OpenAi;
+namespace Skein.Gateway.Api.Http;
 
 /// <summary>Answers one chat or completion: reads, starts a session, relays it, and gives every failure its face.</summary>
 internal sealed partial class GenerationEndpoint(
@@ -29,11 +29,11 @@ internal sealed partial class GenerationEndpoint(
         catch (RequestRefusedException refused)
         {
             measurement.End(RequestOutcomes.Refused);
-            await ErrorAnswer.From(refused).SendAsync(http);
+            await ApiError.From(refused).SendAsync(http);
         }
         catch (SessionException error)
         {
-            var answer = ErrorAnswer.From(error);
+            var answer = ApiError.From(error);
             measurement.End(answer.Code);
             await answer.SendAsync(http);
         }
@@ -55,7 +55,7 @@ internal sealed partial class GenerationEndpoint(
         {
             measurement.End(SessionErrors.Internal.Code);
             Log.Failed(logger, requestId, e);
-            await ErrorAnswer.Internal(requestId).SendAsync(http);
+            await ApiError.Internal(requestId).SendAsync(http);
         }
     }
 

@@ -1,4 +1,4 @@
-namespace Skein.Gateway.Api;
+namespace Skein.Gateway.Api.Http;
 
 /// <summary>Bounds and patience of the client-facing APIs. Immutable.</summary>
 public sealed record ApiOptions

@@ -1,12 +1,12 @@
 using Microsoft.AspNetCore.Http;
 
-namespace Skein.Gateway.Api;
+namespace Skein.Gateway.Api.Http;
 
 /// <summary>
 /// Whether a request says that its body is JSON. A web page can send any other type here, or none, without asking this gateway first; for JSON its
 /// browser asks, and gets no consent.
 /// </summary>
-internal static class JsonType
+internal static class JsonContentType
 {
     public const int Status = StatusCodes.Status415UnsupportedMediaType;
     public const string Code = "unsupported_media_type";

@@ -1,4 +1,4 @@
-namespace Skein.Gateway.Api;
+namespace Skein.Gateway.Api.Http;
 
 /// <summary>
 /// Limits one wait after another of a single task, with one timer and no allocation per wait: <see cref="Token"/> cancels when the limit

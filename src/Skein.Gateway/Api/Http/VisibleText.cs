@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.Security.Cryptography;
 
-namespace Skein.Gateway.Api;
+namespace Skein.Gateway.Api.Http;
 
 /// <summary>Text that stands in headers, comments and logs.</summary>
 internal static class VisibleText

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text;
 using Skein.Routing.Streaming;
 
-namespace Skein.Gateway.Api;
+namespace Skein.Gateway.Api.Http;
 
 /// <summary>
 /// Tells a client which changes of replica its stream went through, on one line:

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi.Answers;
 using Skein.Gateway.Api.OpenAi.Requests;
 using Skein.Routing.Streaming;
@@ -61,11 +62,11 @@ public static class OpenAiApi
     private static Task WrongMethodAsync(HttpContext http, string allowed)
     {
         http.Response.Headers.Allow = allowed;
-        return new ErrorAnswer(StatusCodes.Status405MethodNotAllowed, SessionErrors.InvalidRequestType, "method_not_allowed",
+        return new ApiError(StatusCodes.Status405MethodNotAllowed, SessionErrors.InvalidRequestType, "method_not_allowed",
             $"{http.Request.Path}: method {http.Request.Method} is not served; allowed: {allowed}").SendAsync(http);
     }
 
     private static Task UnknownPathAsync(HttpContext http) =>
-        new ErrorAnswer(StatusCodes.Status404NotFound, SessionErrors.InvalidRequestType, "unknown_url",
+        new ApiError(StatusCodes.Status404NotFound, SessionErrors.InvalidRequestType, "unknown_url",
             $"{http.Request.Path}: no such path; allowed: /v1/chat/completions, /v1/completions, /v1/models").SendAsync(http);
 }
