@@ -1,5 +1,4 @@
 using Skein.Gateway.Admin;
-using Skein.Gateway.Api;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
 using Skein.Membership;

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using Skein.Gateway.Api.Http;
@@ -8,18 +7,18 @@ using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Grpc;
 
-/// <summary>The gateway's side of <c>Inference</c>: frames pass through as the session gives them.</summary>
+/// <summary>Serves <c>Inference</c> to clients. Frames are forwarded as the session returns them. Thread-safe.</summary>
 internal sealed partial class InferenceGateway(
-    IGenerationSessions sessions, IModelCatalog catalog, ApiOptions options, RequestMemoryBudget bodies, TimeProvider time, GatewayMetrics metrics, ILogger<InferenceGateway> logger)
-    : Inference.InferenceBase
+    IGenerationSessions sessions, IModelCatalog catalog, ApiOptions options, RequestMemoryBudget bodies, TimeProvider time, GatewayMetrics metrics,
+    ILogger<InferenceGateway> logger) : Inference.InferenceBase
 {
     /// <summary>Path of <see cref="Generate"/>.</summary>
     public const string GenerateMethod = "/skein.v1.Inference/Generate";
 
-    /// <summary>Frames gathered before they are flushed even though more are there.</summary>
-    private const int MostGathered = 64;
+    /// <summary>Unflushed frames at which the stream is flushed although more frames are ready.</summary>
+    private const int MaxUnflushedFrames = 64;
 
-    private static readonly WriteOptions Gather = new(WriteFlags.BufferHint);
+    private static readonly WriteOptions Unflushed = new(WriteFlags.BufferHint);
 
     public override async Task Generate(GenerateRequest request, IServerStreamWriter<GenerateFrame> responseStream, ServerCallContext context)
     {
@@ -31,7 +30,7 @@ internal sealed partial class InferenceGateway(
         using var share = bodies.Open(options.MaxBodyMemoryBytes);
         try
         {
-            share.GrowTo(request.CalculateSize()); // of what came compressed only now is known what it holds
+            share.GrowTo(request.CalculateSize()); // the size of a compressed message is only known now
             SkeinRequestHeaders.Read(request, context.RequestHeaders.GetValue);
             GenerateRequestCheck.Check(request);
             await RelayAsync(request, responseStream, context, measurement);
@@ -75,11 +74,11 @@ internal sealed partial class InferenceGateway(
         await using var session = sessions.Start(request);
         using var writeLimit = new WaitLimit(time, context.CancellationToken);
         var hasHeaders = false;
-        var gathered = 0;
+        var unflushed = 0;
         while (await session.WaitToReadAsync(context.CancellationToken))
         {
-            var isThere = session.TryRead(out var frame);
-            while (isThere)
+            var hasFrame = session.TryRead(out var frame);
+            while (hasFrame)
             {
                 measurement.Observe(frame!);
                 if (!hasHeaders)
@@ -88,9 +87,9 @@ internal sealed partial class InferenceGateway(
                     await context.WriteResponseHeadersAsync(Headers(session, request.RequestId));
                 }
 
-                isThere = session.TryRead(out var next);
-                gathered = isThere && gathered < MostGathered ? gathered + 1 : 0;
-                output.WriteOptions = gathered > 0 ? Gather : WriteOptions.Default;
+                hasFrame = session.TryRead(out var next);
+                unflushed = hasFrame && unflushed < MaxUnflushedFrames ? unflushed + 1 : 0;
+                output.WriteOptions = unflushed > 0 ? Unflushed : WriteOptions.Default;
                 await WriteAsync(output, frame!, writeLimit);
                 frame = next;
             }
@@ -121,21 +120,14 @@ internal sealed partial class InferenceGateway(
 
     private static Metadata Headers(IGenerationSession session, string requestId)
     {
-        var headers = new Metadata
-        {
-            { SkeinHeaders.RequestId, requestId },
-            { SkeinHeaders.Attempts, session.Attempts.ToString(CultureInfo.InvariantCulture) },
-        };
-        if (session.Replica is { } replica)
-            headers.Add(SkeinHeaders.Replica, VisibleText.Clean(replica));
-        if (SkeinHeaders.Name(session.ResumeTier) is { } tier)
-            headers.Add(SkeinHeaders.ResumeTier, tier);
+        var headers = new Metadata { { SkeinHeaders.RequestId, requestId } };
+        SessionHeaders.Write(session, headers, static (metadata, name, value) => metadata.Add(name, value));
         return headers;
     }
 
     private static partial class Log
     {
-        [LoggerMessage(110, LogLevel.Error, "Request {RequestId} failed")]
+        [LoggerMessage(3011, LogLevel.Error, "Request {RequestId} failed")]
         public static partial void Failed(ILogger logger, string requestId, Exception exception);
     }
 }

@@ -5,7 +5,13 @@ using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Http;
 
-/// <summary>An error in OpenAI's shape: <c>{"error":{"message","type","param","code"}}</c>, as a response or inside a stream.</summary>
+/// <summary>An error of a request over HTTP.</summary>
+/// <param name="Status">HTTP status.</param>
+/// <param name="Type">OpenAI's class of the error.</param>
+/// <param name="Code">The error for programs.</param>
+/// <param name="Message">The error for people.</param>
+/// <param name="Param">The field or header with the error; null if there is none.</param>
+/// <param name="RetryAfter">When the client should retry; null if a retry does not help.</param>
 internal sealed record ApiError(int Status, string Type, string Code, string Message, string? Param = null, TimeSpan? RetryAfter = null)
 {
     public static ApiError From(RequestRefusedException refused) =>
@@ -17,30 +23,41 @@ internal sealed record ApiError(int Status, string Type, string Code, string Mes
         return new(face.Http, face.Type, face.Code, error.Message, RetryAfter: SessionErrors.RetryAfter(error));
     }
 
-    /// <summary>Says nothing of the cause: that is for the log.</summary>
+    /// <summary>An unexpected failure of the gateway. The cause goes to the log only.</summary>
     public static ApiError Internal(string requestId) => new(SessionErrors.Internal.Http, SessionErrors.Internal.Type,
         SessionErrors.Internal.Code, $"the gateway failed; its log tells more about request {requestId}");
 
-    /// <summary>Answers with the real status. Nothing may have been sent before.</summary>
-    public async Task SendAsync(HttpContext http)
+    /// <summary>Sends the error as the response. The response must not have started.</summary>
+    /// <param name="http">The request.</param>
+    /// <param name="dialect">Whose format to use; null: the format of <see cref="WriteBody"/>.</param>
+    public async Task SendAsync(HttpContext http, IApiDialect? dialect = null)
     {
         var bytes = new ArrayBufferWriter<byte>(512);
-        Write(bytes);
+        if (dialect is null)
+            WriteBody(bytes);
+        else
+            dialect.WriteError(this, bytes);
         var response = http.Response;
         response.StatusCode = Status;
-        response.ContentType = "application/json";
-        response.ContentLength = bytes.WrittenCount;
         if (RetryAfter is { } wait)
         {
             var milliseconds = Math.Max(1, (long)Math.Ceiling(wait.TotalMilliseconds));
             response.Headers["retry-after-ms"] = milliseconds.ToString(CultureInfo.InvariantCulture);
             response.Headers.RetryAfter = ((milliseconds + 999) / 1000).ToString(CultureInfo.InvariantCulture);
         }
-
-        await response.BodyWriter.WriteAsync(bytes.WrittenMemory, http.RequestAborted);
+        await SendJsonAsync(http, bytes);
     }
 
-    public void Write(IBufferWriter<byte> output)
+    /// <summary>Sends a JSON body. Status and headers are the caller's.</summary>
+    public static async Task SendJsonAsync(HttpContext http, ArrayBufferWriter<byte> body)
+    {
+        http.Response.ContentType = "application/json";
+        http.Response.ContentLength = body.WrittenCount;
+        await http.Response.BodyWriter.WriteAsync(body.WrittenMemory, http.RequestAborted);
+    }
+
+    /// <summary>Writes <c>{"error":{"message","type","param","code"}}</c>: OpenAI's format, also used for paths that belong to no dialect.</summary>
+    public void WriteBody(IBufferWriter<byte> output)
     {
         var json = new JsonSink(output);
         json.Raw("{\"error\":{\"message\":"u8);

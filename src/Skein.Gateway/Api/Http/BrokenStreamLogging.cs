@@ -6,8 +6,19 @@ using Microsoft.Extensions.Options;
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>
-/// Keeps the server from logging a <see cref="StreamBrokenException"/> as an unhandled error with its stack: the stream's end was told to
-/// the client, counted and logged in one line. Log filters cannot do it, because they do not see exceptions. Every other event passes.
+/// Thrown to fail a response that has started, after everything for the client was flushed. The server then leaves the response unfinished
+/// (HTTP/1.1: no final chunk; HTTP/2: RST_STREAM), which tells clients that do not read error events. <c>HttpContext.Abort</c> would drop
+/// flushed data.
+/// </summary>
+internal sealed class StreamBrokenException(string code, Exception cause) : Exception($"the stream broke: {code}", cause)
+{
+    /// <summary>The error code that the client got; also the outcome in metrics.</summary>
+    public string Code { get; } = code;
+}
+
+/// <summary>
+/// Keeps the server from logging a <see cref="StreamBrokenException"/> as an unhandled error with its stack: it is already counted and logged in
+/// one line. Log filters do not see exceptions, hence the logger around the server's own. Every other event passes.
 /// </summary>
 internal static class BrokenStreamLogging
 {
@@ -16,7 +27,7 @@ internal static class BrokenStreamLogging
     public static void AddBrokenStreamLogging(this IServiceCollection services)
     {
         services.AddLogging();
-        // A factory that is not .NET's own has its own filters; it stays.
+        // A custom factory stays: its owner decides what it logs.
         if (!services.Any(service => service.ServiceType == typeof(ILoggerFactory) && service.ImplementationType == typeof(LoggerFactory)))
             return;
         services.Replace(ServiceDescriptor.Singleton<ILoggerFactory>(provider => new Factory(new LoggerFactory(

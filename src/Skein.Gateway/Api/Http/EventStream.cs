@@ -8,15 +8,15 @@ using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Http;
 
-/// <summary>A response of server-sent events: its headers, its flushes, and the limit on a client that does not read. Used by one task.</summary>
+/// <summary>A response of server-sent events: headers, flushes, and the timeout for a client that does not read. Not thread-safe.</summary>
 internal sealed class EventStream(HttpContext http, TimeProvider time, TimeSpan writeTimeout) : IDisposable
 {
-    /// <summary>Bytes gathered before they are flushed even though more are there.</summary>
-    private const int MostGathered = 16 << 10;
+    /// <summary>Unflushed bytes at which the stream is flushed although more events are ready.</summary>
+    private const int MaxUnflushedBytes = 16 << 10;
 
     /// <summary>
-    /// A comment as long as what the server may hold of an HTTP/2 stream after a flush is done (4 KiB, and it lets go at 2 KiB): a reset
-    /// drops that. Behind this padding nothing but padding can be lost.
+    /// A comment of the length that Kestrel may still hold of an HTTP/2 stream after a flush completes (4 KiB). A reset drops what it holds, so the
+    /// last thing written before a reset is this padding.
     /// </summary>
     private static readonly byte[] ResetPadding = Encoding.ASCII.GetBytes($": {new string('.', 4096)}\n\n");
 
@@ -25,34 +25,34 @@ internal sealed class EventStream(HttpContext http, TimeProvider time, TimeSpan 
     private bool _isLimited;
     private bool _clientIsStuck;
 
-    /// <summary>Where events are written. Nothing may be written before <see cref="BeginAsync"/>.</summary>
+    /// <summary>Takes the events. <see cref="BeginAsync"/> comes first.</summary>
     public PipeWriter Output { get; } = http.Response.BodyWriter;
 
     public bool HasBegun { get; private set; }
 
     public bool HasUnflushed => Output.UnflushedBytes > 0;
 
-    public bool IsFull => Output.UnflushedBytes >= MostGathered;
+    public bool IsFull => Output.UnflushedBytes >= MaxUnflushedBytes;
 
-    /// <summary>The client did not read for too long, and was cut off.</summary>
+    /// <summary>True after the connection was aborted because the client did not read.</summary>
     public bool ClientIsStuck => _clientIsStuck;
 
-    /// <summary>Commits status 200 and the headers.</summary>
-    /// <param name="session">Told of in the headers; null where no replica has answered yet.</param>
+    /// <summary>Sends status 200 and the headers.</summary>
+    /// <param name="session">The session that the headers describe; null if no replica has answered yet.</param>
     public Task BeginAsync(IGenerationSession? session)
     {
         HasBegun = true;
         var response = http.Response;
         response.ContentType = "text/event-stream";
         response.Headers.CacheControl = "no-cache";
-        response.Headers["x-accel-buffering"] = "no"; // proxies that buffer would undo the streaming
+        response.Headers["x-accel-buffering"] = "no"; // keeps nginx from buffering the stream
         if (session is not null)
-            SessionHeaders.Write(response.Headers, session);
+            SessionHeaders.Write(session, response.Headers, static (headers, name, value) => headers[name] = value);
         http.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
         return response.StartAsync(http.RequestAborted);
     }
 
-    /// <exception cref="OperationCanceledException">The client is gone, or was cut off.</exception>
+    /// <exception cref="OperationCanceledException">The client is gone, or did not read in time.</exception>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask FlushAsync()
     {
@@ -74,8 +74,8 @@ internal sealed class EventStream(HttpContext http, TimeProvider time, TimeSpan 
         }
     }
 
-    /// <summary>Flushes so that everything written is on its way also when the response fails right after.</summary>
-    /// <exception cref="OperationCanceledException">The client is gone, or was cut off.</exception>
+    /// <summary>Flushes so that everything written reaches the client even if the response fails right after.</summary>
+    /// <exception cref="OperationCanceledException">The client is gone, or did not read in time.</exception>
     public ValueTask FlushBeforeFailureAsync()
     {
         if (HttpProtocol.IsHttp2(http.Request.Protocol))
@@ -102,7 +102,7 @@ internal sealed class EventStream(HttpContext http, TimeProvider time, TimeSpan 
 
     private void CutOff()
     {
-        // The lock keeps a late timer from aborting the connection's next request.
+        // The lock keeps a late timer from aborting the next request of the connection.
         lock (_writeLimit)
         {
             if (!_isLimited)
@@ -114,7 +114,7 @@ internal sealed class EventStream(HttpContext http, TimeProvider time, TimeSpan 
 
     private void ThrowIfGone(FlushResult result)
     {
-        // After an abort the server may report a flush as done until it gets round to cancelling the request.
+        // After an abort, flushes may succeed until the server has cancelled the request.
         if (_clientIsStuck || result.IsCompleted || result.IsCanceled)
             throw new OperationCanceledException("the client is gone");
     }

@@ -1,41 +1,40 @@
+using System.Buffers;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
-using Skein.Gateway.Api.OpenAi.Answers;
-using Skein.Gateway.Api.OpenAi.Requests;
 using Skein.Gateway.Telemetry;
 using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Http;
 
-/// <summary>Answers one chat or completion: reads, starts a session, relays it, and gives every failure its face.</summary>
+/// <summary>Serves one request of any dialect that generates text: reads it, runs a session, sends the answer or the error. Thread-safe.</summary>
 internal sealed partial class GenerationEndpoint(
     IGenerationSessions sessions, ApiOptions options, RequestMemoryBudget bodies, TimeProvider time, GatewayMetrics metrics, ILogger<GenerationEndpoint> logger)
 {
-    public async Task AnswerAsync(HttpContext http, RequestFieldTable members, AnswerFormat format)
+    public async Task AnswerAsync(HttpContext http, IApiDialect dialect, IGenerationApi api)
     {
         var requestId = http.TraceIdentifier;
-        var measurement = metrics.Begin(format.Operation);
+        var measurement = metrics.Begin(api.Operation);
         using var share = bodies.Open(options.MaxBodyMemoryBytes);
         try
         {
             sessions.RequireRoom();
             var body = await RequestBody.ReadAsync(http.Request, options.MaxBodyBytes, share, http.RequestAborted);
-            var request = RequestReader.Read(body, members);
+            var request = api.Read(body, time.GetUtcNow());
             request.Generate.RequestId = requestId;
             SkeinRequestHeaders.Read(request.Generate, name => http.Request.Headers[name]);
-            await RelayAsync(http, request, format, measurement);
+            await RelayAsync(http, dialect, request, measurement);
             measurement.End(RequestOutcomes.Completed);
         }
         catch (RequestRefusedException refused)
         {
             measurement.End(RequestOutcomes.Refused);
-            await ApiError.From(refused).SendAsync(http);
+            await ApiError.From(refused).SendAsync(http, dialect);
         }
         catch (SessionException error)
         {
             var answer = ApiError.From(error);
             measurement.End(answer.Code);
-            await answer.SendAsync(http);
+            await answer.SendAsync(http, dialect);
         }
         catch (StreamBrokenException broken)
         {
@@ -49,36 +48,49 @@ internal sealed partial class GenerationEndpoint(
         catch (Exception e) when (e is OperationCanceledException || http.RequestAborted.IsCancellationRequested)
         {
             measurement.End(RequestOutcomes.Cancelled);
-            http.Abort(); // the server may not have noticed yet; a clean end would be a lie
+            http.Abort(); // the server may not have noticed the disconnect: without this it would end the response as if it were complete
         }
         catch (Exception e) when (!http.Response.HasStarted)
         {
             measurement.End(SessionErrors.Internal.Code);
             Log.Failed(logger, requestId, e);
-            await ApiError.Internal(requestId).SendAsync(http);
+            await ApiError.Internal(requestId).SendAsync(http, dialect);
         }
     }
 
-    private async Task RelayAsync(HttpContext http, OpenAiRequest request, AnswerFormat format, RequestMeasurement measurement)
+    private async Task RelayAsync(HttpContext http, IApiDialect dialect, ApiRequest request, RequestMeasurement measurement)
     {
-        var plan = AnswerPlan.For(request, format, time.GetUtcNow());
+        var hasSeveralChoices = request.Generate.N > 1;
         await using var session = sessions.Start(request.Generate);
-        if (!request.Stream)
+        var writer = request.CreateWriter(session.Id);
+        if (request.Stream)
         {
-            await WholeAnswer.SendAsync(http, session, plan, measurement);
+            using var answer = new StreamedAnswer(http, dialect, session, writer, hasSeveralChoices, options, time, measurement);
+            await answer.SendAsync();
             return;
         }
 
-        using var answer = new StreamedAnswer(http, session, plan, options, time, measurement);
-        await answer.SendAsync();
+        var body = new ArrayBufferWriter<byte>(4096);
+        while (await session.WaitToReadAsync(http.RequestAborted))
+        {
+            while (session.TryRead(out var frame))
+            {
+                measurement.Observe(frame);
+                writer.Write(frame, body);
+            }
+        }
+
+        writer.Complete(body, comment: null);
+        SessionHeaders.Write(session, http.Response.Headers, static (headers, name, value) => headers[name] = value);
+        await ApiError.SendJsonAsync(http, body);
     }
 
     private static partial class Log
     {
-        [LoggerMessage(100, LogLevel.Warning, "Request {RequestId}: the stream broke ({Code}): {Cause}")]
+        [LoggerMessage(3001, LogLevel.Warning, "Request {RequestId}: the stream broke ({Code}): {Cause}")]
         public static partial void StreamBroke(ILogger logger, string requestId, string code, string cause);
 
-        [LoggerMessage(101, LogLevel.Error, "Request {RequestId} failed")]
+        [LoggerMessage(3002, LogLevel.Error, "Request {RequestId} failed")]
         public static partial void Failed(ILogger logger, string requestId, Exception exception);
     }
 }

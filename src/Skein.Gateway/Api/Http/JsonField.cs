@@ -6,14 +6,13 @@ using Google.Protobuf;
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>
-/// Reads one value of an expected type off the reader, or refuses the request with field, value and what is allowed. Every method
-/// begins on the value's first token and ends on its last.
+/// Reads one value of an expected type, or refuses the request. Every method starts at the first token of the value and ends at its last.
 /// </summary>
 internal static class JsonField
 {
     private const int MostShown = 40;
 
-    /// <summary>A number of single precision: what it is rounded to must be allowed, too.</summary>
+    /// <summary>Reads a number in single precision. The rounded value must be in the range, too.</summary>
     public static float Number(ref Utf8JsonReader reader, string field, NumberRange allowed)
     {
         if (reader.TokenType != JsonTokenType.Number || !reader.TryGetDouble(out var value))
@@ -39,7 +38,7 @@ internal static class JsonField
             : RequestRefusedException.OutOfRange(field, Describe(ref reader), allowed.ToString());
     }
 
-    /// <summary>Any whole number of 64 bits, with or without sign: a seed is bits, not a quantity.</summary>
+    /// <summary>Reads any signed or unsigned whole number of 64 bits as its bits, such as a seed.</summary>
     public static ulong Bits(ref Utf8JsonReader reader, string field)
     {
         const string Allowed = "-9223372036854775808 to 18446744073709551615";
@@ -61,7 +60,7 @@ internal static class JsonField
         _ => throw RequestRefusedException.NotA(field, Describe(ref reader), "a boolean", "true or false"),
     };
 
-    /// <param name="maxBytes">Most bytes of UTF-8.</param>
+    /// <summary>Reads a string. The bounds are bytes of UTF-8.</summary>
     public static string Text(ref Utf8JsonReader reader, string field, int minBytes, int maxBytes)
     {
         var allowed = maxBytes == int.MaxValue ? "a string" : $"a string of {minBytes} to {maxBytes} bytes";
@@ -80,16 +79,15 @@ internal static class JsonField
         var bytes = Encoding.UTF8.GetByteCount(text);
         return bytes >= minBytes && bytes <= maxBytes
             ? text
-            : throw RequestRefusedException.Invalid(field, string.Create(CultureInfo.InvariantCulture, $"{Describe(ref reader)} has {bytes} bytes; allowed: {allowed}"));
+            : throw RequestRefusedException.Invalid(field, FormattableString.Invariant($"{Describe(ref reader)} has {bytes} bytes; allowed: {allowed}"));
     }
 
     /// <summary>
-    /// Compares a name or a text without escapes. With escapes it is never one of ours: nobody escapes ASCII letters, and the reader throws on
-    /// half a surrogate pair.
+    /// Compares a name or a string. One with escapes never matches: the names compared are ASCII, and the reader throws on half a surrogate pair.
     /// </summary>
     public static bool TextEquals(ref Utf8JsonReader reader, ReadOnlySpan<byte> text) => !reader.ValueIsEscaped && reader.ValueSpan.SequenceEqual(text);
 
-    /// <summary>The value's own bytes, not copied: they live as long as the body.</summary>
+    /// <summary>Returns the bytes of the value without copying them: they reference the body.</summary>
     public static ByteString Verbatim(ref Utf8JsonReader reader, ReadOnlyMemory<byte> body)
     {
         var start = (int)reader.TokenStartIndex;

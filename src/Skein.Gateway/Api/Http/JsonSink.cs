@@ -7,14 +7,15 @@ using System.Text.Unicode;
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>
-/// Writes JSON from constant pieces and values straight into an output's memory: no buffer of its own, no allocation. It checks nothing:
-/// whoever composes the pieces answers for the syntax. <see cref="Complete"/> ends it.
+/// Writes JSON from constant pieces and values into the memory of an output, without allocation. The syntax is not checked.
+/// <see cref="Complete"/> must be called at the end. By hand because <c>Utf8JsonWriter</c> costs 144 ns more per token (258 instead of 114), 15 % of
+/// the gateway's CPU per token at saturation: <c>bench/Skein.LinkBench json</c>.
 /// </summary>
 internal ref struct JsonSink(IBufferWriter<byte> output)
 {
-    private const int SmallestBlock = 512;
+    private const int MinBlockBytes = 512;
 
-    /// <summary>What log probabilities below every float look like: JSON has no infinity, and OpenAI says it so.</summary>
+    /// <summary>Stands for negative infinity, as in OpenAI's API: JSON has no infinity.</summary>
     private const float LowestLogprob = -9999;
 
     private static readonly SearchValues<byte> MustEscape = SearchValues.Create(
@@ -23,7 +24,7 @@ internal ref struct JsonSink(IBufferWriter<byte> output)
     private Span<byte> _block;
     private int _used;
 
-    /// <summary>Bytes as they are.</summary>
+    /// <summary>Writes JSON as it is.</summary>
     public void Raw(ReadOnlySpan<byte> json)
     {
         Reserve(json.Length);
@@ -46,7 +47,7 @@ internal ref struct JsonSink(IBufferWriter<byte> output)
         _used += written;
     }
 
-    /// <summary>A JSON string, or null.</summary>
+    /// <summary>Writes a JSON string, or null.</summary>
     public void Text(string? text)
     {
         if (text is null)
@@ -55,7 +56,7 @@ internal ref struct JsonSink(IBufferWriter<byte> output)
             Text(Encoding.UTF8.GetBytes(text));
     }
 
-    /// <summary>A JSON string. Bytes that are not UTF-8 become U+FFFD: one broken engine must not break a client's parser.</summary>
+    /// <summary>Writes a JSON string. Bytes that are not UTF-8 become U+FFFD, so that a broken engine does not break the client's parser.</summary>
     public void Text(ReadOnlySpan<byte> utf8)
     {
         Raw("\""u8);
@@ -63,7 +64,14 @@ internal ref struct JsonSink(IBufferWriter<byte> output)
         Raw("\""u8);
     }
 
-    /// <summary>Hands everything written to the output.</summary>
+    /// <summary>Writes the comma before every element of a list but the first.</summary>
+    public void Separate(int index)
+    {
+        if (index > 0)
+            Raw(","u8);
+    }
+
+    /// <summary>Advances the output past everything written.</summary>
     public void Complete()
     {
         output.Advance(_used);
@@ -127,7 +135,7 @@ internal ref struct JsonSink(IBufferWriter<byte> output)
     {
         if (_used > 0)
             output.Advance(_used);
-        _block = output.GetSpan(Math.Max(bytes, SmallestBlock));
+        _block = output.GetSpan(Math.Max(bytes, MinBlockBytes));
         _used = 0;
     }
 }

@@ -6,34 +6,38 @@ using MinDataRate = Microsoft.AspNetCore.Server.Kestrel.Core.MinDataRate;
 
 namespace Skein.Gateway.Api.Http;
 
-/// <summary>Reads a body that says it is JSON, up to a bound, whether its length was declared or not.</summary>
+/// <summary>Reads JSON bodies up to a size limit, with or without a declared length.</summary>
 internal static class RequestBody
 {
-    /// <summary>Memory given on the strength of a Content-Length alone; more follows as bytes arrive.</summary>
-    private const int MostOnTrust = 64 << 10;
+    /// <summary>Memory allocated for a Content-Length alone. The rest is allocated as bytes arrive.</summary>
+    private const int MaxInitialBytes = 64 << 10;
 
-    private const int FirstBytes = 4 << 10;
+    private const int DefaultInitialBytes = 4 << 10;
 
-    /// <summary>What the server lets a body be at the slowest. HTTP/1.1 and HTTP/2 alike.</summary>
+    /// <summary>The lowest transfer rate of a body that the server accepts, over HTTP/1.1 and HTTP/2.</summary>
     public static MinDataRate SlowestRate { get; } = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(5));
 
-    /// <exception cref="RequestRefusedException">415 for another type; 413 past the bound; 4xx where the transfer itself is broken.</exception>
-    /// <exception cref="Skein.Routing.Streaming.SessionException">All bodies together hold too much.</exception>
+    /// <exception cref="RequestRefusedException">415: not JSON, or compressed; 413: too large; other 4xx: the transfer failed.</exception>
+    /// <exception cref="Skein.Routing.Streaming.SessionException">All bodies together exceed their limit.</exception>
     /// <exception cref="OperationCanceledException">The client is gone.</exception>
-    public static async Task<ReadOnlyMemory<byte>> ReadAsync(HttpRequest request, int maxBytes, RequestMemoryBudget.Share share, CancellationToken cancellationToken)
+    public static async Task<ReadOnlyMemory<byte>> ReadAsync(
+        HttpRequest request, int maxBytes, RequestMemoryBudget.Share share, CancellationToken cancellationToken)
     {
-        // The server's own bound closes the connection at once, and a client that still sends never reads why. Without it the server
-        // takes in the rest of a refused body for some seconds, while the bound here has already answered.
+        // The server's own limit closes the connection at once: a client that is still sending never reads the error. Without it, the server
+        // drains a refused body for some seconds after this method's error was sent.
         if (request.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } serverBound)
             serverBound.MaxRequestBodySize = null;
         if (JsonContentType.Problem(request) is { } problem)
             throw new RequestRefusedException(JsonContentType.Status, JsonContentType.Code, null, problem);
         if (request.Headers.ContentEncoding is { Count: > 0 } encoding && !"identity".Equals(encoding, StringComparison.OrdinalIgnoreCase))
-            throw new RequestRefusedException(JsonContentType.Status, "unsupported_content_encoding", null, $"content-encoding: {JsonContentType.Shown(encoding.ToString())}; allowed: none: bodies are not compressed");
+        {
+            throw new RequestRefusedException(JsonContentType.Status, "unsupported_content_encoding", null,
+                $"content-encoding: {JsonContentType.Shorten(encoding.ToString())}; allowed: none: bodies are not compressed");
+        }
         if (request.ContentLength > maxBytes)
             throw TooLarge(string.Create(CultureInfo.InvariantCulture, $"{request.ContentLength} bytes"), maxBytes);
 
-        var first = (int)Math.Min(request.ContentLength ?? FirstBytes, MostOnTrust);
+        var first = (int)Math.Min(request.ContentLength ?? DefaultInitialBytes, MaxInitialBytes);
         share.GrowTo(first);
         var bytes = new byte[first];
         var used = 0;
@@ -71,7 +75,8 @@ internal static class RequestBody
         catch (BadHttpRequestException e) when (e.StatusCode == StatusCodes.Status408RequestTimeout)
         {
             throw new RequestRefusedException(e.StatusCode, "request_timeout", null,
-                $"the body came too slowly; allowed: at least {SlowestRate.BytesPerSecond} bytes a second, after the first {SlowestRate.GracePeriod.TotalSeconds} s", e);
+                $"the body came too slowly; allowed: at least {SlowestRate.BytesPerSecond} bytes a second, after the first "
+                + $"{SlowestRate.GracePeriod.TotalSeconds} s", e);
         }
         catch (BadHttpRequestException e)
         {

@@ -1,43 +1,48 @@
+using System.Diagnostics.Metrics;
+using Skein.Gateway.Telemetry;
 using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>
-/// How many bytes the bodies of HTTP requests and the messages of gRPC hold at the moment: those that are being read, and those whose requests run,
-/// because a request aliases its body. Without a bound on the sum, clients who send slowly hold as much as there are connections. Thread-safe.
+/// Bounds the memory of all request bodies together: those being read, and those whose requests run, because a request references its body. Without
+/// this bound, slow senders could hold memory in proportion to the number of connections. Covers HTTP and gRPC. Thread-safe.
 /// </summary>
 internal sealed class RequestMemoryBudget
 {
     private long _bytes;
 
+    public RequestMemoryBudget(IMeterFactory meters) => meters.Create(MetricNames.Meter)
+        .CreateObservableGauge(MetricNames.RequestBodies, () => Bytes, "By", "Memory of request bodies that are being read or whose requests run.");
+
     /// <summary>Bytes held now.</summary>
     public long Bytes => Interlocked.Read(ref _bytes);
 
-    /// <summary>A share for one body, given back when it is disposed.</summary>
-    /// <param name="mostOfAll">Bound on the bytes of all bodies.</param>
-    public Share Open(long mostOfAll) => new(this, mostOfAll);
+    /// <summary>Opens a share for one body. Disposing it returns the memory.</summary>
+    /// <param name="maxTotalBytes">Limit for all bodies together.</param>
+    public Share Open(long maxTotalBytes) => new(this, maxTotalBytes);
 
-    /// <summary>What one body holds. Used by one task.</summary>
-    internal sealed class Share(RequestMemoryBudget memory, long mostOfAll) : IDisposable
+    /// <summary>The memory of one body. Not thread-safe.</summary>
+    internal sealed class Share(RequestMemoryBudget budget, long maxTotalBytes) : IDisposable
     {
         private long _held;
 
-        /// <summary>Takes as much as the body needs in all.</summary>
-        /// <exception cref="SessionException">All bodies together would hold too much.</exception>
+        /// <summary>Grows the share to a total size.</summary>
+        /// <exception cref="SessionException">All bodies together would exceed the limit. The share keeps its size.</exception>
         public void GrowTo(long bytes)
         {
             var more = bytes - _held;
-            if (Interlocked.Add(ref memory._bytes, more) > mostOfAll)
+            if (Interlocked.Add(ref budget._bytes, more) > maxTotalBytes)
             {
-                Interlocked.Add(ref memory._bytes, -more);
-                throw new SessionException(SessionError.TooManySessions, $"the bodies of all requests hold too much; allowed: {mostOfAll} bytes together");
+                Interlocked.Add(ref budget._bytes, -more);
+                throw new SessionException(SessionError.TooManySessions, $"the bodies of all requests hold too much; allowed: {maxTotalBytes} bytes together");
             }
             _held = bytes;
         }
 
         public void Dispose()
         {
-            Interlocked.Add(ref memory._bytes, -_held);
+            Interlocked.Add(ref budget._bytes, -_held);
             _held = 0;
         }
     }

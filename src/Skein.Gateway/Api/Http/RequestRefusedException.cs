@@ -1,7 +1,7 @@
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>
-/// A request that no replica will see: the client must change it. The message names the field, its value and what is allowed.
+/// The gateway refuses a request because it is invalid. The message names the field, its value and what is allowed.
 /// </summary>
 internal sealed class RequestRefusedException(int status, string code, string? field, string message, Exception? inner = null)
     : Exception(message, inner)
@@ -9,10 +9,10 @@ internal sealed class RequestRefusedException(int status, string code, string? f
     /// <summary>HTTP status, 4xx.</summary>
     public int Status { get; } = status;
 
-    /// <summary>Error code for programs, in the words OpenAI uses where it has one.</summary>
+    /// <summary>Error code for programs; OpenAI's where it has one.</summary>
     public string Code { get; } = code;
 
-    /// <summary>The field at fault; null where the request as a whole is.</summary>
+    /// <summary>The invalid field or header; null if the request as a whole is invalid.</summary>
     public string? Field { get; } = field;
 
     public static RequestRefusedException NotA(string field, string value, string expected, string allowed) =>
@@ -26,11 +26,11 @@ internal sealed class RequestRefusedException(int status, string code, string? f
 
     public static RequestRefusedException Twice(string field) => Invalid(field, "appears more than once; allowed: once");
 
-    /// <summary>The value has the right type and cannot be used.</summary>
+    /// <summary>The value has the right type but is not allowed.</summary>
     public static RequestRefusedException Invalid(string field, string problem) =>
         new(400, "invalid_value", field, $"{field}: {problem}");
 
-    /// <summary>There is no value to speak of: the JSON around it is broken.</summary>
+    /// <summary>The JSON is malformed.</summary>
     public static RequestRefusedException Json(string? field, string problem, Exception? inner = null) =>
         new(400, "invalid_json", field, field is null ? problem : $"{field}: {problem}", inner);
 }

@@ -1,18 +1,21 @@
 using System.Globalization;
-using Microsoft.AspNetCore.Http;
+using Skein.Protocol;
 using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Http;
 
-/// <summary>What a response's headers tell of its session.</summary>
+/// <summary>The response headers that describe a session.</summary>
 internal static class SessionHeaders
 {
-    public static void Write(IHeaderDictionary headers, IGenerationSession session)
+    /// <param name="session">The session.</param>
+    /// <param name="headers">Headers (HTTP) or metadata (gRPC).</param>
+    /// <param name="add">Adds a name and a value to them.</param>
+    public static void Write<THeaders>(IGenerationSession session, THeaders headers, Action<THeaders, string, string> add)
     {
-        headers[SkeinHeaders.Attempts] = session.Attempts.ToString(CultureInfo.InvariantCulture);
+        add(headers, SkeinHeaders.Attempts, session.Attempts.ToString(CultureInfo.InvariantCulture));
         if (session.Replica is { } replica)
-            headers[SkeinHeaders.Replica] = VisibleText.Clean(replica);
-        if (SkeinHeaders.Name(session.ResumeTier) is { } tier)
-            headers[SkeinHeaders.ResumeTier] = tier;
+            add(headers, SkeinHeaders.Replica, VisibleText.Clean(replica));
+        if (session.ResumeTier.ToWireName() is { } tier)
+            add(headers, SkeinHeaders.ResumeTier, tier);
     }
 }

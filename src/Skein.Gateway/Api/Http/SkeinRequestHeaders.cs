@@ -3,12 +3,11 @@ using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.Http;
 
-/// <summary>What a client wishes about how it is served, in headers (HTTP) or metadata (gRPC). Where absent, the request stays as it is.</summary>
+/// <summary>Reads the headers (HTTP) or metadata (gRPC) that choose how a request is served. An absent header changes nothing.</summary>
 internal static class SkeinRequestHeaders
 {
-    /// <summary>Reads the wishes into a request.</summary>
-    /// <param name="request">Changed.</param>
-    /// <param name="header">A header's value by its name; null or empty where absent.</param>
+    /// <param name="request">The request to change.</param>
+    /// <param name="header">Returns a header's value by its name; null or empty if absent.</param>
     /// <exception cref="RequestRefusedException">Names the header, its value and what is allowed.</exception>
     public static void Read(GenerateRequest request, Func<string, string?> header)
     {

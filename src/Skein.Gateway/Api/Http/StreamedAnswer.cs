@@ -5,34 +5,32 @@ using Skein.Gateway.Telemetry;
 using Skein.Protocol.V1;
 using Skein.Routing.Streaming;
 
-using Skein.Gateway.Api.OpenAi.Answers;
-using Skein.Gateway.Api.OpenAi.Requests;
-
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>
-/// IndirectProbes a session as server-sent events: whatever frames are there go out in one flush, and nothing waits for the next. Headers are held
-/// until the first token, so that an error before it gets its real status; after <see cref="ApiOptions.HeaderHold"/> comments keep the
-/// client company.
+/// Sends a session as server-sent events. All frames that have arrived go out in one flush, and no frame waits for the next. The headers are held
+/// until the first token, so that an error before it gets its own status; after <see cref="ApiOptions.HeaderHold"/> they are sent with a comment,
+/// and a comment follows after each <see cref="ApiOptions.KeepAlive"/> without a token.
 /// </summary>
 internal sealed class StreamedAnswer(
-    HttpContext http, IGenerationSession session, AnswerPlan plan, ApiOptions options, TimeProvider time, RequestMeasurement measurement) : IDisposable
+    HttpContext http, IApiDialect dialect, IGenerationSession session, IAnswerWriter writer, bool nameChoices, ApiOptions options, TimeProvider time,
+    RequestMeasurement measurement) : IDisposable
 {
-    private readonly ChunkWriter _chunks = new(plan, session.Id);
     private readonly EventStream _stream = new(http, time, options.WriteTimeout);
     private readonly WaitLimit _quiet = new(time, http.RequestAborted);
     private long _lastSent = time.GetTimestamp();
     private bool _hasTokens;
 
-    /// <exception cref="SessionException">The session failed and nothing was sent yet.</exception>
-    /// <exception cref="StreamBrokenException">The session failed in mid-stream, and the client was told.</exception>
+    /// <exception cref="SessionException">The session failed and nothing was sent.</exception>
+    /// <exception cref="StreamBrokenException">The session failed after the response had started. The client got an error event.</exception>
     /// <exception cref="OperationCanceledException">The client is gone.</exception>
     public async Task SendAsync()
     {
         try
         {
             await RelayAsync();
-            await EndAsync();
+            writer.Complete(_stream.Output, session.Failovers.Count > 0 ? $": skein {FailoverReport.Write(session, nameChoices)}\n\n" : null);
+            await FlushAsync();
         }
         catch (OperationCanceledException e) when (_stream.ClientIsStuck)
         {
@@ -41,7 +39,8 @@ internal sealed class StreamedAnswer(
         catch (Exception e) when (_stream.HasBegun && e is not OperationCanceledException && !http.RequestAborted.IsCancellationRequested)
         {
             var error = e is SessionException failure ? ApiError.From(failure) : ApiError.Internal(http.TraceIdentifier);
-            await TellAsync(error);
+            dialect.WriteErrorEvent(error, _stream.Output);
+            await _stream.FlushBeforeFailureAsync();
             throw new StreamBrokenException(error.Code, e);
         }
     }
@@ -62,7 +61,7 @@ internal sealed class StreamedAnswer(
                 _hasTokens |= frame.Count > 0;
                 if (!_stream.HasBegun && HasAnswer(frame))
                     await _stream.BeginAsync(session);
-                _chunks.Write(frame, _stream.Output);
+                writer.Write(frame, _stream.Output);
                 if (_stream.HasBegun && _stream.IsFull)
                     await FlushAsync();
             }
@@ -82,7 +81,7 @@ internal sealed class StreamedAnswer(
         }
     }
 
-    /// <summary>More than the start frame, which may yet be followed by an error.</summary>
+    /// <summary>False for a frame that only announces the start: an error may still follow it.</summary>
     private static bool HasAnswer(GenerateFrame frame) =>
         frame.Count > 0 || !frame.Text.IsEmpty || !frame.RawDelta.IsEmpty || frame.Finish is not null;
 
@@ -98,23 +97,6 @@ internal sealed class StreamedAnswer(
             await _stream.BeginAsync(session: null);
         _stream.Output.Write(_hasTokens ? ": keep-alive\n\n"u8 : ": waiting\n\n"u8);
         await FlushAsync();
-    }
-
-    private async Task EndAsync()
-    {
-        _chunks.WriteUsage(_stream.Output);
-        if (session.Failovers.Count > 0)
-            _stream.Output.Write(Encoding.ASCII.GetBytes($": skein {FailoverReport.Write(session, nameChoices: plan.Choices > 1)}\n\n"));
-        _stream.Output.Write("data: [DONE]\n\n"u8);
-        await FlushAsync();
-    }
-
-    private async Task TellAsync(ApiError error)
-    {
-        _stream.Output.Write("data: "u8);
-        error.Write(_stream.Output);
-        _stream.Output.Write("\n\n"u8);
-        await _stream.FlushBeforeFailureAsync();
     }
 
     private ValueTask FlushAsync()

@@ -3,13 +3,13 @@ using System.Security.Cryptography;
 
 namespace Skein.Gateway.Api.Http;
 
-/// <summary>Text that stands in headers, comments and logs.</summary>
+/// <summary>Makes text safe for headers, comments and logs.</summary>
 internal static class VisibleText
 {
     private static readonly SearchValues<char> Visible = SearchValues.Create(
         [.. Enumerable.Range('!', '~' - '!' + 1).Select(c => (char)c)]);
 
-    /// <summary>The client's id for its request where it can be used, else a new one of 128 random bits.</summary>
+    /// <summary>Returns the client's request id if it is valid, else a new one of 128 random bits.</summary>
     public static string RequestId(string? fromClient) =>
         fromClient is { Length: > 0 and <= RequestLimits.RequestIdBytes } && IsVisible(fromClient)
             ? fromClient
@@ -18,7 +18,7 @@ internal static class VisibleText
     public static bool IsVisible(ReadOnlySpan<char> text) => !text.ContainsAnyExcept(Visible);
 
     /// <summary>
-    /// A name from another machine, made fit for a header or a comment: a line break in it must not start a line of its own.
+    /// Replaces every character but visible ASCII: a name from another machine must not start a new line in a header or a comment.
     /// </summary>
     public static string Clean(string name) =>
         IsVisible(name) ? name : string.Create(name.Length, name, static (target, source) =>

@@ -1,8 +1,8 @@
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>
-/// Limits one wait after another of a single task, with one timer and no allocation per wait: <see cref="Token"/> cancels when the limit
-/// last armed is over, or when the client is gone.
+/// Timeout for the successive waits of one task, with one timer and no allocation per wait. <see cref="Token"/> is cancelled when the timeout
+/// last armed expires, or when the client is gone.
 /// </summary>
 internal sealed class WaitLimit : IDisposable
 {
@@ -22,13 +22,13 @@ internal sealed class WaitLimit : IDisposable
 
     public CancellationToken Token => _source.Token;
 
-    /// <summary>The limit was over before the client went: a client may go because of it.</summary>
+    /// <summary>True if the timeout expired before the client was gone.</summary>
     public bool IsOver => _source.IsCancellationRequested && !_clientWasFirst;
 
-    /// <summary>Sets the limit of the next wait, from now.</summary>
+    /// <summary>Starts the timeout of the next wait.</summary>
     public void Arm(TimeSpan limit)
     {
-        // Also when the last limit ended between a wait's end and this call.
+        // The last timeout may also have expired between the end of its wait and this call.
         if (IsOver)
         {
             Dispose();

@@ -1,22 +1,12 @@
 using System.Buffers;
-using Microsoft.AspNetCore.Http;
 using Skein.Gateway.Api.Http;
-using Skein.Gateway.Api.OpenAi.Answers;
 
 namespace Skein.Gateway.Api.OpenAi;
 
-/// <summary><c>GET /v1/models</c>.</summary>
-internal sealed class ModelsEndpoint(IModelCatalog catalog)
+/// <summary>The body of <c>GET /v1/models</c>.</summary>
+internal static class ModelList
 {
-    public async Task AnswerAsync(HttpContext http)
-    {
-        var body = Write(catalog.List());
-        http.Response.ContentType = "application/json";
-        http.Response.ContentLength = body.WrittenCount;
-        await http.Response.BodyWriter.WriteAsync(body.WrittenMemory, http.RequestAborted);
-    }
-
-    private static ArrayBufferWriter<byte> Write(IReadOnlyList<ServedModel> models)
+    public static ArrayBufferWriter<byte> Write(IReadOnlyList<ServedModel> models)
     {
         var body = new ArrayBufferWriter<byte>(1024);
         var json = new JsonSink(body);

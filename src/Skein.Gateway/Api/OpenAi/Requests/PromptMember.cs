@@ -5,8 +5,8 @@ using Skein.Protocol.V1;
 namespace Skein.Gateway.Api.OpenAi.Requests;
 
 /// <summary>
-/// <c>prompt</c> of a completion: text, token ids, or an array that holds exactly one of these. Several prompts in one request are
-/// refused: they are several requests, each with a place in the line of its own.
+/// <c>prompt</c> of a completion: text, token ids, or an array with exactly one of these. Several prompts are refused: they would be several
+/// requests in the queue.
 /// </summary>
 internal static class PromptMember
 {

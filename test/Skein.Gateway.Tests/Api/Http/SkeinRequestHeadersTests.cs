@@ -2,7 +2,7 @@ using Skein.Gateway.Api;
 using Skein.Gateway.Api.Http;
 using Skein.Protocol.V1;
 
-namespace Skein.Gateway.Tests.Api;
+namespace Skein.Gateway.Tests.Api.Http;
 
 /// <summary>Headers by which clients say how they want to be served.</summary>
 public sealed class SkeinRequestHeadersTests

@@ -4,9 +4,8 @@ using System.Text;
 using System.Text.Json;
 using CsCheck;
 using Skein.Gateway.Api.Http;
-using Skein.Gateway.Api.OpenAi.Answers;
 
-namespace Skein.Gateway.Tests.Api.OpenAi;
+namespace Skein.Gateway.Tests.Api.Http;
 
 public sealed class JsonSinkProperties
 {
