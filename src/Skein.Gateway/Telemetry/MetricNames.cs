@@ -26,7 +26,7 @@ internal static class MetricNames
     public const string BreakerState = "skein.breaker.state";
     public const string BreakerEjections = "skein.breaker.ejections";
 
-    /// <summary>Attribute: <see cref="ChatOperation"/>, <see cref="CompletionOperation"/> or <see cref="UnreadOperation"/>.</summary>
+    // Attributes, and the values of the operation
     public const string Operation = "gen_ai.operation.name";
     public const string ChatOperation = "chat";
     public const string CompletionOperation = "text_completion";
@@ -34,33 +34,16 @@ internal static class MetricNames
     /// <summary>A gRPC request that was refused before it was read: it may have been a chat or a completion.</summary>
     public const string UnreadOperation = "generate_content";
 
-    /// <summary>Attribute: the model that answered. Never the name in a client's request: the number of those is unbounded.</summary>
+    /// <summary>The model that answered. Never the name in a client's request: the number of those is unbounded.</summary>
     public const string ResponseModel = "gen_ai.response.model";
 
-    /// <summary>Attribute: <c>input</c> or <c>output</c>.</summary>
     public const string TokenType = "gen_ai.token.type";
-
-    /// <summary>Attribute of failed requests: their outcome.</summary>
     public const string ErrorType = "error.type";
-
-    /// <summary>Attribute: one of <see cref="RequestOutcomes.All"/>.</summary>
     public const string Outcome = "outcome";
-
-    /// <summary>Attribute: <c>exact</c>, <c>tokens</c>, <c>text</c> or <c>none</c>.</summary>
     public const string ResumeTier = "resume_tier";
-
-    /// <summary>Attribute: why a stream moved to another replica.</summary>
     public const string Reason = "reason";
-
-    /// <summary>Attribute: why a gossip packet was dropped.</summary>
     public const string Cause = "cause";
-
-    /// <summary>Attribute: member name of a replica.</summary>
     public const string Replica = "replica";
-
-    /// <summary>Attribute: role of a member.</summary>
     public const string Role = "role";
-
-    /// <summary>Attribute: state of a member.</summary>
     public const string State = "state";
 }

@@ -1,6 +1,7 @@
 using Grpc.Core;
 using Grpc.Core.Interceptors;
 using Microsoft.Extensions.Logging;
+using Skein.Gateway.Api.Http;
 
 namespace Skein.Gateway.Api.Grpc;
 
@@ -31,14 +32,17 @@ internal sealed partial class FailureLog(ILogger<FailureLog> logger) : Intercept
         }
         catch (Exception e) when (e is not RpcException && !context.CancellationToken.IsCancellationRequested)
         {
-            Log.Failed(logger, context.Method, e);
-            throw new RpcException(new Status(StatusCode.Internal, $"the gateway failed in {context.Method}; its log tells more"));
+            var requestId = context.ResponseTrailers.GetValue(SkeinHeaders.RequestId);
+            Log.Failed(logger, context.Method, requestId, e);
+            throw new RpcException(new Status(StatusCode.Internal, requestId is null
+                ? $"the gateway failed in {context.Method}; its log tells more"
+                : $"the gateway failed; its log tells more about request {requestId}"));
         }
     }
 
     private static partial class Log
     {
-        [LoggerMessage(3012, LogLevel.Error, "{Method} failed")]
-        public static partial void Failed(ILogger logger, string method, Exception exception);
+        [LoggerMessage(3011, LogLevel.Error, "{Method} failed (request {RequestId})")]
+        public static partial void Failed(ILogger logger, string method, string? requestId, Exception exception);
     }
 }

@@ -1,5 +1,4 @@
 using Grpc.Core;
-using Microsoft.Extensions.Logging;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
 using Skein.Protocol.V1;
@@ -8,9 +7,9 @@ using Skein.Routing.Streaming;
 namespace Skein.Gateway.Api.Grpc;
 
 /// <summary>Serves <c>Inference</c> to clients. Frames are forwarded as the session returns them. Thread-safe.</summary>
-internal sealed partial class InferenceGateway(
-    IGenerationSessions sessions, IModelCatalog catalog, ApiOptions options, RequestMemoryBudget bodies, TimeProvider time, GatewayMetrics metrics,
-    ILogger<InferenceGateway> logger) : Inference.InferenceBase
+internal sealed class InferenceGateway(
+    IGenerationSessions sessions, IModelCatalog catalog, ApiOptions options, RequestMemoryBudget bodies, TimeProvider time, GatewayMetrics metrics)
+    : Inference.InferenceBase
 {
     /// <summary>Path of <see cref="Generate"/>.</summary>
     public const string GenerateMethod = "/skein.v1.Inference/Generate";
@@ -51,11 +50,10 @@ internal sealed partial class InferenceGateway(
             measurement.End(RequestOutcomes.Cancelled);
             throw new RpcException(new Status(StatusCode.Cancelled, "the client is gone"));
         }
-        catch (Exception e)
+        catch
         {
             measurement.End(SessionErrors.Internal.Code);
-            Log.Failed(logger, request.RequestId, e);
-            throw new RpcException(new Status(StatusCode.Internal, $"the gateway failed; its log tells more about request {request.RequestId}"));
+            throw; // FailureLog logs it
         }
     }
 
@@ -72,7 +70,7 @@ internal sealed partial class InferenceGateway(
         request.N = Math.Max(1, request.N);
         var choices = request.N;
         await using var session = sessions.Start(request);
-        using var writeLimit = new WaitLimit(time, context.CancellationToken);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
         var hasHeaders = false;
         var unflushed = 0;
         while (await session.WaitToReadAsync(context.CancellationToken))
@@ -90,7 +88,7 @@ internal sealed partial class InferenceGateway(
                 hasFrame = session.TryRead(out var next);
                 unflushed = hasFrame && unflushed < MaxUnflushedFrames ? unflushed + 1 : 0;
                 output.WriteOptions = unflushed > 0 ? Unflushed : WriteOptions.Default;
-                await WriteAsync(output, frame!, writeLimit);
+                await WriteAsync(output, frame!, stop);
                 frame = next;
             }
         }
@@ -99,21 +97,22 @@ internal sealed partial class InferenceGateway(
             context.ResponseTrailers.Add(SkeinHeaders.Failovers, FailoverReport.Write(session, nameChoices: choices > 1));
     }
 
-    private ValueTask WriteAsync(IServerStreamWriter<GenerateFrame> output, GenerateFrame frame, WaitLimit limit)
+    private ValueTask WriteAsync(IServerStreamWriter<GenerateFrame> output, GenerateFrame frame, CancellationTokenSource stop)
     {
-        limit.Arm(options.WriteTimeout);
-        var write = output.WriteAsync(frame, limit.Token);
-        return write.IsCompletedSuccessfully ? default : LimitedAsync(write, limit);
+        var write = output.WriteAsync(frame, stop.Token);
+        return write.IsCompletedSuccessfully ? default : WithinTimeoutAsync(write, stop);
     }
 
-    private async ValueTask LimitedAsync(Task write, WaitLimit limit)
+    private async ValueTask WithinTimeoutAsync(Task write, CancellationTokenSource stop)
     {
         try
         {
-            await write;
+            await write.WaitAsync(options.WriteTimeout, time);
         }
-        catch (Exception) when (limit.IsOver)
+        catch (TimeoutException)
         {
+            await stop.CancelAsync();
+            await write.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             throw new SessionException(SessionError.SlowClient, $"the client did not read for {options.WriteTimeout.TotalSeconds} s");
         }
     }
@@ -123,11 +122,5 @@ internal sealed partial class InferenceGateway(
         var headers = new Metadata { { SkeinHeaders.RequestId, requestId } };
         SessionHeaders.Write(session, headers, static (metadata, name, value) => metadata.Add(name, value));
         return headers;
-    }
-
-    private static partial class Log
-    {
-        [LoggerMessage(3011, LogLevel.Error, "Request {RequestId} failed")]
-        public static partial void Failed(ILogger logger, string requestId, Exception exception);
     }
 }

@@ -14,18 +14,19 @@ namespace Skein.Gateway.Api.Http;
 /// <param name="RetryAfter">When the client should retry; null if a retry does not help.</param>
 internal sealed record ApiError(int Status, string Type, string Code, string Message, string? Param = null, TimeSpan? RetryAfter = null)
 {
-    public static ApiError From(RequestRefusedException refused) =>
-        new(refused.Status, SessionErrors.InvalidRequestType, refused.Code, refused.Message, refused.Field);
-
-    public static ApiError From(SessionException error)
+    /// <summary>What the client gets for an exception. The cause of an unexpected one goes to the log only.</summary>
+    public static ApiError From(Exception error, string requestId)
     {
-        var face = SessionErrors.Face(error.Error);
-        return new(face.Http, face.Type, face.Code, error.Message, RetryAfter: SessionErrors.RetryAfter(error));
+        if (error is RequestRefusedException refused)
+            return new(refused.Status, SessionErrors.InvalidRequestType, refused.Code, refused.Message, refused.Field);
+        if (error is SessionException failure)
+        {
+            var face = SessionErrors.Face(failure.Error);
+            return new(face.Http, face.Type, face.Code, failure.Message, RetryAfter: SessionErrors.RetryAfter(failure));
+        }
+        return new(SessionErrors.Internal.Http, SessionErrors.Internal.Type, SessionErrors.Internal.Code,
+            $"the gateway failed; its log tells more about request {requestId}");
     }
-
-    /// <summary>An unexpected failure of the gateway. The cause goes to the log only.</summary>
-    public static ApiError Internal(string requestId) => new(SessionErrors.Internal.Http, SessionErrors.Internal.Type,
-        SessionErrors.Internal.Code, $"the gateway failed; its log tells more about request {requestId}");
 
     /// <summary>Sends the error as the response. The response must not have started.</summary>
     /// <param name="http">The request.</param>

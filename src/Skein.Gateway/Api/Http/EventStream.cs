@@ -9,7 +9,7 @@ using Skein.Routing.Streaming;
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>A response of server-sent events: headers, flushes, and the timeout for a client that does not read. Not thread-safe.</summary>
-internal sealed class EventStream(HttpContext http, TimeProvider time, TimeSpan writeTimeout) : IDisposable
+internal sealed class EventStream(HttpContext http, TimeProvider time, TimeSpan writeTimeout)
 {
     /// <summary>Unflushed bytes at which the stream is flushed although more events are ready.</summary>
     private const int MaxUnflushedBytes = 16 << 10;
@@ -19,11 +19,6 @@ internal sealed class EventStream(HttpContext http, TimeProvider time, TimeSpan 
     /// last thing written before a reset is this padding.
     /// </summary>
     private static readonly byte[] ResetPadding = Encoding.ASCII.GetBytes($": {new string('.', 4096)}\n\n");
-
-    private readonly Lock _writeLimit = new();
-    private ITimer? _writeTimer;
-    private bool _isLimited;
-    private bool _clientIsStuck;
 
     /// <summary>Takes the events. <see cref="BeginAsync"/> comes first.</summary>
     public PipeWriter Output { get; } = http.Response.BodyWriter;
@@ -35,7 +30,7 @@ internal sealed class EventStream(HttpContext http, TimeProvider time, TimeSpan 
     public bool IsFull => Output.UnflushedBytes >= MaxUnflushedBytes;
 
     /// <summary>True after the connection was aborted because the client did not read.</summary>
-    public bool ClientIsStuck => _clientIsStuck;
+    public bool ClientIsStuck { get; private set; }
 
     /// <summary>Sends status 200 and the headers.</summary>
     /// <param name="session">The session that the headers describe; null if no replica has answered yet.</param>
@@ -57,21 +52,10 @@ internal sealed class EventStream(HttpContext http, TimeProvider time, TimeSpan 
     public async ValueTask FlushAsync()
     {
         var flush = Output.FlushAsync(http.RequestAborted);
-        if (flush.IsCompleted)
-        {
-            ThrowIfGone(await flush);
-            return;
-        }
-
-        LimitWrite();
-        try
-        {
-            ThrowIfGone(await flush);
-        }
-        finally
-        {
-            EndLimit();
-        }
+        var result = flush.IsCompleted ? await flush : await WithinTimeoutAsync(flush.AsTask());
+        // After an abort, flushes may succeed until the server has cancelled the request.
+        if (ClientIsStuck || result.IsCompleted || result.IsCanceled)
+            throw new OperationCanceledException("the client is gone");
     }
 
     /// <summary>Flushes so that everything written reaches the client even if the response fails right after.</summary>
@@ -83,39 +67,17 @@ internal sealed class EventStream(HttpContext http, TimeProvider time, TimeSpan 
         return FlushAsync();
     }
 
-    public void Dispose() => _writeTimer?.Dispose();
-
-    private void LimitWrite()
+    private async Task<FlushResult> WithinTimeoutAsync(Task<FlushResult> flush)
     {
-        lock (_writeLimit)
-            _isLimited = true;
-        _writeTimer ??= time.CreateTimer(static state => ((EventStream)state!).CutOff(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        _writeTimer.Change(writeTimeout, Timeout.InfiniteTimeSpan);
-    }
-
-    private void EndLimit()
-    {
-        _writeTimer!.Change(Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        lock (_writeLimit)
-            _isLimited = false;
-    }
-
-    private void CutOff()
-    {
-        // The lock keeps a late timer from aborting the next request of the connection.
-        lock (_writeLimit)
+        try
         {
-            if (!_isLimited)
-                return;
-            _clientIsStuck = true;
-            http.Abort();
+            return await flush.WaitAsync(writeTimeout, time);
         }
-    }
-
-    private void ThrowIfGone(FlushResult result)
-    {
-        // After an abort, flushes may succeed until the server has cancelled the request.
-        if (_clientIsStuck || result.IsCompleted || result.IsCanceled)
-            throw new OperationCanceledException("the client is gone");
+        catch (TimeoutException)
+        {
+            ClientIsStuck = true;
+            http.Abort();
+            return await flush; // ends by the abort; the output must not be in use afterwards
+        }
     }
 }

@@ -25,17 +25,6 @@ internal sealed partial class GenerationEndpoint(
             await RelayAsync(http, dialect, request, measurement);
             measurement.End(RequestOutcomes.Completed);
         }
-        catch (RequestRefusedException refused)
-        {
-            measurement.End(RequestOutcomes.Refused);
-            await ApiError.From(refused).SendAsync(http, dialect);
-        }
-        catch (SessionException error)
-        {
-            var answer = ApiError.From(error);
-            measurement.End(answer.Code);
-            await answer.SendAsync(http, dialect);
-        }
         catch (StreamBrokenException broken)
         {
             measurement.End(broken.Code);
@@ -45,16 +34,19 @@ internal sealed partial class GenerationEndpoint(
                 Log.StreamBroke(logger, requestId, broken.Code, broken.InnerException!.Message);
             throw;
         }
-        catch (Exception e) when (e is OperationCanceledException || http.RequestAborted.IsCancellationRequested)
+        catch (Exception e) when (e is OperationCanceledException
+            || (http.RequestAborted.IsCancellationRequested && e is not (RequestRefusedException or SessionException)))
         {
             measurement.End(RequestOutcomes.Cancelled);
             http.Abort(); // the server may not have noticed the disconnect: without this it would end the response as if it were complete
         }
         catch (Exception e) when (!http.Response.HasStarted)
         {
-            measurement.End(SessionErrors.Internal.Code);
-            Log.Failed(logger, requestId, e);
-            await ApiError.Internal(requestId).SendAsync(http, dialect);
+            var error = ApiError.From(e, requestId);
+            measurement.End(e is RequestRefusedException ? RequestOutcomes.Refused : error.Code);
+            if (error.Code == SessionErrors.Internal.Code)
+                Log.Failed(logger, requestId, e);
+            await error.SendAsync(http, dialect);
         }
     }
 

@@ -98,30 +98,22 @@ internal ref struct JsonSink(IBufferWriter<byte> output)
 
     private void Escape(byte value)
     {
-        switch (value)
+        var pair = value switch
         {
-            case (byte)'"':
-                Raw("\\\""u8);
-                return;
-            case (byte)'\\':
-                Raw("\\\\"u8);
-                return;
-            case (byte)'\n':
-                Raw("\\n"u8);
-                return;
-            case (byte)'\t':
-                Raw("\\t"u8);
-                return;
-            case (byte)'\r':
-                Raw("\\r"u8);
-                return;
-            default:
-                Reserve(6);
-                "\\u00"u8.CopyTo(_block[_used..]);
-                Utf8Formatter.TryFormat(value, _block[(_used + 4)..], out _, new StandardFormat('x', 2));
-                _used += 6;
-                return;
-        }
+            (byte)'"' => "\\\""u8,
+            (byte)'\\' => "\\\\"u8,
+            (byte)'\n' => "\\n"u8,
+            (byte)'\t' => "\\t"u8,
+            (byte)'\r' => "\\r"u8,
+            _ => default,
+        };
+        Raw(pair);
+        if (!pair.IsEmpty)
+            return;
+        Reserve(6);
+        "\\u00"u8.CopyTo(_block[_used..]);
+        Utf8Formatter.TryFormat(value, _block[(_used + 4)..], out _, new StandardFormat('x', 2));
+        _used += 6;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

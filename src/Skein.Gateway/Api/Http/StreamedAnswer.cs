@@ -38,18 +38,14 @@ internal sealed class StreamedAnswer(
         }
         catch (Exception e) when (_stream.HasBegun && e is not OperationCanceledException && !http.RequestAborted.IsCancellationRequested)
         {
-            var error = e is SessionException failure ? ApiError.From(failure) : ApiError.Internal(http.TraceIdentifier);
+            var error = ApiError.From(e, http.TraceIdentifier);
             dialect.WriteErrorEvent(error, _stream.Output);
             await _stream.FlushBeforeFailureAsync();
             throw new StreamBrokenException(error.Code, e);
         }
     }
 
-    public void Dispose()
-    {
-        _quiet.Dispose();
-        _stream.Dispose();
-    }
+    public void Dispose() => _quiet.Dispose();
 
     private async Task RelayAsync()
     {
