@@ -66,8 +66,7 @@ internal sealed class StreamedAnswer(
                 await FlushAsync();
             try
             {
-                _quiet.Arm(QuietLeft());
-                if (!await session.WaitToReadAsync(_quiet.Token))
+                if (!await session.WaitToReadAsync(_quiet.Arm(QuietLeft())))
                     return;
             }
             catch (OperationCanceledException) when (_quiet.IsOver)

@@ -1,59 +1,34 @@
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>
-/// Timeout for the successive waits of one task, with one timer and no allocation per wait. <see cref="Token"/> is cancelled when the timeout
-/// last armed expires, or when the client is gone.
+/// Timeout for the successive waits of one task, with one timer and no allocation per wait unless a wait timed out. Not thread-safe.
 /// </summary>
-internal sealed class WaitLimit : IDisposable
+internal sealed class WaitLimit(TimeProvider time, CancellationToken clientGone) : IDisposable
 {
-    private readonly TimeProvider _time;
-    private readonly CancellationToken _clientGone;
-    private CancellationTokenSource _source;
+    private CancellationTokenSource? _source;
     private CancellationTokenRegistration _registration;
-    private volatile bool _clientWasFirst;
 
-    public WaitLimit(TimeProvider time, CancellationToken clientGone)
-    {
-        _time = time;
-        _clientGone = clientGone;
-        _source = NewSource();
-        Watch();
-    }
-
-    public CancellationToken Token => _source.Token;
-
-    /// <summary>True if the timeout expired before the client was gone.</summary>
-    public bool IsOver => _source.IsCancellationRequested && !_clientWasFirst;
+    /// <summary>True if the timeout of the last wait expired. False if the client is gone.</summary>
+    public bool IsOver => _source is { IsCancellationRequested: true } && !clientGone.IsCancellationRequested;
 
     /// <summary>Starts the timeout of the next wait.</summary>
-    public void Arm(TimeSpan limit)
+    /// <returns>Cancelled when the timeout expires or the client is gone.</returns>
+    public CancellationToken Arm(TimeSpan timeout)
     {
-        // The last timeout may also have expired between the end of its wait and this call.
-        if (IsOver)
+        // The timeout of the last wait may also have expired after that wait had ended.
+        if (_source is null or { IsCancellationRequested: true })
         {
             Dispose();
-            _source = NewSource();
-            Watch();
+            _source = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
+            _registration = clientGone.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), _source);
         }
-
-        _source.CancelAfter(limit);
+        _source.CancelAfter(timeout);
+        return _source.Token;
     }
 
     public void Dispose()
     {
         _registration.Dispose();
-        _source.Dispose();
-    }
-
-    private CancellationTokenSource NewSource() => new(Timeout.InfiniteTimeSpan, _time);
-
-    private void Watch() => _registration = _clientGone.UnsafeRegister(static state => ((WaitLimit)state!).OnClientGone(), this);
-
-    private void OnClientGone()
-    {
-        if (_source.IsCancellationRequested)
-            return;
-        _clientWasFirst = true;
-        _source.Cancel();
+        _source?.Dispose();
     }
 }
