@@ -37,7 +37,8 @@ internal static class ReplicaEndpoints
         endpoints.MapPost("/admin/v1/replicas/{name}/undrain", (string name, HttpRequest request, ReplicaOperations replicas, CancellationToken stop) =>
             AnswerAsync<EmptyBody, ReplicaRow>(request, "{}", _ => replicas.UndrainAsync(name, stop)));
         endpoints.MapPost("/admin/v1/replicas/{name}/probe", (
-            string name, HttpRequest request, ReplicaOperations replicas, ReplicaProbe probe, CancellationToken stop) => AnswerAsync<EmptyBody, IReadOnlyList<ProbeRow>>(request, "{}", _ => probe.RunAsync(replicas.Find(name), stop)));
+            string name, HttpRequest request, ReplicaOperations replicas, ReplicaProbe probe, CancellationToken stop) =>
+            AnswerAsync<EmptyBody, IReadOnlyList<ProbeRow>>(request, "{}", _ => probe.RunAsync(replicas.Find(name), stop)));
         endpoints.MapPost("/admin/v1/replicas/{name}/restart", (string name, HttpRequest request, ReplicaOperations replicas, CancellationToken stop) =>
             AnswerAsync<RestartBody, object>(request, """{"revision": "r2"}""", async body =>
             {

@@ -17,8 +17,8 @@ internal static class RequestBody
     /// <summary>The lowest transfer rate of a body that the server accepts, over HTTP/1.1 and HTTP/2.</summary>
     public static MinDataRate SlowestRate { get; } = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(5));
 
+    /// <summary>Reads the whole body. Its memory is taken from <paramref name="share"/>, which throws if all bodies together exceed their limit.</summary>
     /// <exception cref="RequestRefusedException">415: not JSON, or compressed; 413: too large; other 4xx: the transfer failed.</exception>
-    /// <exception cref="Skein.Routing.Streaming.SessionException">All bodies together exceed their limit.</exception>
     /// <exception cref="OperationCanceledException">The client is gone.</exception>
     public static async Task<ReadOnlyMemory<byte>> ReadAsync(
         HttpRequest request, int maxBytes, RequestMemoryBudget.Share share, CancellationToken cancellationToken)
