@@ -4,6 +4,8 @@ switch (args)
 {
     case ["replica"]:
         return await ReplicaRole.RunAsync();
+    case ["json"]:
+        return JsonComparison.Run();
     case ["gateway", var link, var address]:
         return await GatewayRole.RunAsync(link, address);
     default:

@@ -1,5 +1,5 @@
 using System.Net;
-using Skein.Gateway.Api;
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Links;
 using Skein.Routing.Admission;
 using Skein.Routing.Balancing;

@@ -86,7 +86,7 @@ public class DrainTests(SimulatedCluster shared)
 
     [Theory]
     [InlineData("gateway-1", "skein: gateway-1 is a gateway; allowed: a replica")]
-    [InlineData("nobody", "skein: 'nobody' is no member of the group; allowed: replica-1, replica-2, replica-3")]
+    [InlineData("nobody", "skein: 'nobody' is not a member of the group; allowed: replica-1, replica-2, replica-3")]
     public async Task Drain_NoReplica_ExitsWith2AndOneLine(string name, string message)
     {
         await shared.Cluster.WholeAsync();

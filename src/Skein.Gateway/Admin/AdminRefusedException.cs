@@ -2,20 +2,20 @@ using Grpc.Core;
 
 namespace Skein.Gateway.Admin;
 
-/// <summary>What an operator asked for was not done. The message is one line, meant for the operator.</summary>
+/// <summary>An operator's request was not carried out. The message is one line for the operator.</summary>
 internal sealed class AdminRefusedException(int status, string code, string message, Exception? inner = null) : Exception(message, inner)
 {
-    /// <summary>HTTP status: 400 and 404 are wrong input, 409 does not fit the state of things, 502 and 504 are the replica's failure.</summary>
+    /// <summary>HTTP status: 400, 404 and 415: invalid input; 409: not possible in the current state; 502 and 504: the replica failed.</summary>
     public int Status { get; } = status;
 
-    /// <summary>For programs.</summary>
+    /// <summary>Error code for programs.</summary>
     public string Code { get; } = code;
 
     public static AdminRefusedException Invalid(string message) => new(400, "invalid_value", message);
 
     public static AdminRefusedException Conflict(string message) => new(409, "conflict", message);
 
-    /// <summary>What a replica's status means to the operator.</summary>
+    /// <summary>Maps the gRPC status of a replica's answer.</summary>
     public static AdminRefusedException From(string replica, RpcException error) => error.StatusCode switch
     {
         StatusCode.InvalidArgument => new(400, "invalid_value", error.Status.Detail, error),

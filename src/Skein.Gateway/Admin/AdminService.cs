@@ -3,7 +3,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Admin;
 
-/// <summary>The gRPC twin of <c>GET /admin/v1/members</c>.</summary>
+/// <summary>Serves <c>GET /admin/v1/members</c> over gRPC. Thread-safe.</summary>
 internal sealed class AdminService(IMemberDirectory directory) : Protocol.V1.Admin.AdminBase
 {
     public override Task<ListMembersResponse> ListMembers(ListMembersRequest request, ServerCallContext context)

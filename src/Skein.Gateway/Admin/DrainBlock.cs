@@ -4,15 +4,15 @@ using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Admin;
 
-/// <summary>Why a drain is not done yet, in words.</summary>
+/// <summary>Describes why a drain is not complete.</summary>
 internal static class DrainBlock
 {
-    /// <param name="draining">The replica.</param>
-    /// <param name="running">Streams on it.</param>
-    /// <param name="graceLeft">Of its drain.</param>
+    /// <param name="draining">The replica that drains.</param>
+    /// <param name="running">Streams on that replica.</param>
+    /// <param name="graceLeft">Grace time left until its streams are moved.</param>
     /// <param name="group">All members.</param>
-    /// <returns>Null when nothing runs.</returns>
-    public static string? Tell(MemberStatus draining, int running, TimeSpan graceLeft, IEnumerable<MemberStatus> group)
+    /// <returns>The description; null if no stream runs.</returns>
+    public static string? Describe(MemberStatus draining, int running, TimeSpan graceLeft, IEnumerable<MemberStatus> group)
     {
         if (running == 0)
             return null;

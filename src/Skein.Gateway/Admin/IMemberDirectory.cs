@@ -2,9 +2,9 @@ using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Admin;
 
-/// <summary>Tells who is in the group. Thread-safe.</summary>
+/// <summary>Lists the members of the group. Thread-safe.</summary>
 public interface IMemberDirectory
 {
-    /// <summary>One row per name, its newest life; gateways first, then by name.</summary>
+    /// <summary>One row per name, its newest generation; gateways first, then by name.</summary>
     IReadOnlyList<MemberStatus> Members { get; }
 }

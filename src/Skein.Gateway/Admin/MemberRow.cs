@@ -2,7 +2,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Admin;
 
-/// <summary>A row of <c>GET /admin/v1/members</c> and of <c>skein status --json</c>. Names and meaning are those of <see cref="MemberStatus"/>.</summary>
+/// <summary>A row of <c>GET /admin/v1/members</c> and of <c>skein status --json</c>. <see cref="MemberStatus"/> documents the fields.</summary>
 public sealed record MemberRow(
     string Name,
     string Role,
@@ -21,7 +21,7 @@ public sealed record MemberRow(
     bool Draining,
     string Health = "")
 {
-    /// <summary>The row of a member.</summary>
+    /// <summary>Converts the status of a member.</summary>
     public static MemberRow From(MemberStatus member) => new(
         member.Name, member.Role, member.State, member.Generation, member.Version, member.Revision, member.Pid, member.Http, member.Grpc,
         member.Gossip, member.Models, member.Slots, member.InFlight, member.Queued, member.Draining, member.Health);

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Skein.Gateway.Api;
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
 using Skein.Protocol;
 using Skein.Routing.Streaming;
@@ -12,12 +13,12 @@ using Skein.Routing.Streaming;
 namespace Skein.Gateway.Admin;
 
 /// <summary>
-/// <c>/admin/v1/replicas/{name}</c>: what operators do to one replica. A POST carries JSON and says so in its content type, which no web page
-/// can send here without this gateway's consent.
+/// The endpoints under <c>/admin/v1/replicas/{name}</c>, for operations on one replica. A POST must declare its body as JSON, because a web page
+/// cannot send that to another origin without the gateway's consent.
 /// </summary>
 internal static class ReplicaEndpoints
 {
-    private const int MostBodyBytes = 4096;
+    private const int MaxBodyBytes = 4096;
 
     private static readonly JsonSerializerOptions Strict = new(JsonSerializerDefaults.Web)
     {
@@ -29,31 +30,27 @@ internal static class ReplicaEndpoints
         endpoints.MapGet("/admin/v1/counters", (RequestTally tally, RoutingStatistics statistics) => new CounterRow(
             tally.Ended, tally.Failed, FaultTable.OfAttempts.Where(reason => reason != Fault.Draining).Sum(statistics.Failovers)));
         endpoints.MapGet("/admin/v1/replicas/{name}", (string name, ReplicaOperations replicas, CancellationToken stop) =>
-            AnswerAsync(() => replicas.LookAsync(name, stop)));
-        endpoints.MapPost("/admin/v1/replicas/{name}/drain", (string name, HttpRequest request, ReplicaOperations replicas, CancellationToken stop) => AnswerAsync(async () =>
-        {
-            var body = await ReadAsync<DrainBody>(request, """{"graceSeconds": 30}""", stop);
-            return await replicas.DrainAsync(name, TimeSpan.FromSeconds(Math.Clamp(body.GraceSeconds, -1, int.MaxValue)), stop);
-        }));
-        endpoints.MapPost("/admin/v1/replicas/{name}/undrain", (string name, HttpRequest request, ReplicaOperations replicas, CancellationToken stop) => AnswerAsync(async () =>
-        {
-            await ReadAsync<EmptyBody>(request, "{}", stop);
-            return await replicas.UndrainAsync(name, stop);
-        }));
-        endpoints.MapPost("/admin/v1/replicas/{name}/probe", (string name, HttpRequest request, ReplicaOperations replicas, ReplicaProbe probe, CancellationToken stop) => AnswerAsync(async () =>
-        {
-            await ReadAsync<EmptyBody>(request, "{}", stop);
-            return await probe.AskAsync(replicas.Find(name), stop);
-        }));
-        endpoints.MapPost("/admin/v1/replicas/{name}/restart", (string name, HttpRequest request, ReplicaOperations replicas, CancellationToken stop) => AnswerAsync(async () =>
-        {
-            var body = await ReadAsync<RestartBody>(request, """{"revision": "r2"}""", stop);
-            if (body.Revision is not { } revision || !RevisionName.IsValid(revision))
-                throw AdminRefusedException.Invalid($"revision '{body.Revision}' is not allowed; allowed: {RevisionName.Allowed}");
-            await replicas.RestartAsync(name, revision, stop);
-            return new { name, revision };
-        }));
+            AnswerAsync(() => replicas.StatusAsync(name, stop)));
+        endpoints.MapPost("/admin/v1/replicas/{name}/drain", (string name, HttpRequest request, ReplicaOperations replicas, CancellationToken stop) =>
+            AnswerAsync<DrainBody, ReplicaRow>(request, """{"graceSeconds": 30}""", body =>
+                replicas.DrainAsync(name, TimeSpan.FromSeconds(Math.Clamp(body.GraceSeconds, -1, int.MaxValue)), stop)));
+        endpoints.MapPost("/admin/v1/replicas/{name}/undrain", (string name, HttpRequest request, ReplicaOperations replicas, CancellationToken stop) =>
+            AnswerAsync<EmptyBody, ReplicaRow>(request, "{}", _ => replicas.UndrainAsync(name, stop)));
+        endpoints.MapPost("/admin/v1/replicas/{name}/probe", (
+            string name, HttpRequest request, ReplicaOperations replicas, ReplicaProbe probe, CancellationToken stop) =>
+            AnswerAsync<EmptyBody, IReadOnlyList<ProbeRow>>(request, "{}", _ => probe.RunAsync(replicas.Find(name), stop)));
+        endpoints.MapPost("/admin/v1/replicas/{name}/restart", (string name, HttpRequest request, ReplicaOperations replicas, CancellationToken stop) =>
+            AnswerAsync<RestartBody, object>(request, """{"revision": "r2"}""", async body =>
+            {
+                if (body.Revision is not { } revision || !RevisionName.IsValid(revision))
+                    throw AdminRefusedException.Invalid($"revision '{body.Revision}' is not allowed; allowed: {RevisionName.Allowed}");
+                await replicas.RestartAsync(name, revision, stop);
+                return new { name, revision };
+            }));
     }
+
+    private static Task<IResult> AnswerAsync<TBody, TRow>(HttpRequest request, string allowed, Func<TBody, Task<TRow>> act) =>
+        AnswerAsync(async () => await act(await ReadAsync<TBody>(request, allowed, request.HttpContext.RequestAborted)));
 
     private static async Task<IResult> AnswerAsync<T>(Func<Task<T>> act)
     {
@@ -68,16 +65,20 @@ internal static class ReplicaEndpoints
         }
     }
 
-    /// <exception cref="AdminRefusedException">The body is not the JSON that was asked for.</exception>
+    /// <exception cref="AdminRefusedException">The body is not the expected JSON.</exception>
     private static async Task<T> ReadAsync<T>(HttpRequest request, string allowed, CancellationToken cancellationToken)
     {
-        if (JsonType.Problem(request) is { } problem)
-            throw new AdminRefusedException(JsonType.Status, JsonType.Code, problem);
-        if (request.ContentLength is null or > MostBodyBytes)
-            throw AdminRefusedException.Invalid($"content-length: {request.ContentLength?.ToString(CultureInfo.InvariantCulture) ?? "missing"}; allowed: up to {MostBodyBytes}");
+        if (JsonContentType.Problem(request) is { } problem)
+            throw new AdminRefusedException(JsonContentType.Status, JsonContentType.Code, problem);
+        if (request.ContentLength is null or > MaxBodyBytes)
+        {
+            var length = request.ContentLength?.ToString(CultureInfo.InvariantCulture) ?? "missing";
+            throw AdminRefusedException.Invalid($"content-length: {length}; allowed: up to {MaxBodyBytes}");
+        }
         try
         {
-            return await JsonSerializer.DeserializeAsync<T>(request.Body, Strict, cancellationToken) ?? throw AdminRefusedException.Invalid($"the body is null; allowed: such as {allowed}");
+            return await JsonSerializer.DeserializeAsync<T>(request.Body, Strict, cancellationToken)
+                ?? throw AdminRefusedException.Invalid($"the body is null; allowed: such as {allowed}");
         }
         catch (JsonException error)
         {

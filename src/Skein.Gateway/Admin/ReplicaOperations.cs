@@ -8,40 +8,44 @@ using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Admin;
 
-/// <summary>Asks replicas what operators want of them. Thread-safe.</summary>
+/// <summary>Sends operators' requests to replicas. Thread-safe.</summary>
 internal sealed class ReplicaOperations(IMemberDirectory directory, FleetTracker fleet, AdmissionQueue admission, LinkOptions link, TimeProvider time)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan MostGrace = TimeSpan.FromDays(1);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan MaxGrace = TimeSpan.FromDays(1);
 
-    /// <summary>How it stands with a replica.</summary>
-    /// <exception cref="AdminRefusedException">The name is no replica's, or the replica does not answer.</exception>
-    public Task<ReplicaRow> LookAsync(string name, CancellationToken cancellationToken) =>
+    /// <summary>Returns the status of a replica.</summary>
+    /// <exception cref="AdminRefusedException">The name is not a live replica's, or the replica does not answer.</exception>
+    public Task<ReplicaRow> StatusAsync(string name, CancellationToken cancellationToken) =>
         DrainCallAsync(name, (client, deadline) => client.GetDrainAsync(new GetDrainRequest(), deadline: deadline, cancellationToken: cancellationToken));
 
-    /// <summary>Sends no more work there, from this gateway at once, from the others as soon as they hear or are refused.</summary>
-    /// <exception cref="AdminRefusedException">As above, or the grace is out of its range.</exception>
+    /// <summary>Drains a replica. This gateway stops sending work at once, the others when gossip or a refusal reaches them.</summary>
+    /// <exception cref="AdminRefusedException">As for <see cref="StatusAsync"/>, or the grace is out of range.</exception>
     public Task<ReplicaRow> DrainAsync(string name, TimeSpan grace, CancellationToken cancellationToken)
     {
-        if (grace < TimeSpan.Zero || grace > MostGrace)
-            throw AdminRefusedException.Invalid(FormattableString.Invariant($"graceSeconds {grace.TotalSeconds} is out of range; allowed: 0 to {MostGrace.TotalSeconds}"));
+        if (grace < TimeSpan.Zero || grace > MaxGrace)
+        {
+            throw AdminRefusedException.Invalid(
+                FormattableString.Invariant($"graceSeconds {grace.TotalSeconds} is out of range; allowed: 0 to {MaxGrace.TotalSeconds}"));
+        }
         var request = new DrainRequest { GraceMs = (uint)grace.TotalMilliseconds };
         return DrainCallAsync(name, (client, deadline) => client.DrainAsync(request, deadline: deadline, cancellationToken: cancellationToken));
     }
 
-    /// <summary>Sends work there again.</summary>
-    /// <exception cref="AdminRefusedException">As above.</exception>
+    /// <summary>Ends a drain.</summary>
+    /// <exception cref="AdminRefusedException">As for <see cref="StatusAsync"/>.</exception>
     public Task<ReplicaRow> UndrainAsync(string name, CancellationToken cancellationToken) =>
         DrainCallAsync(name, (client, deadline) => client.UndrainAsync(new UndrainRequest(), deadline: deadline, cancellationToken: cancellationToken));
 
-    /// <summary>Lets it start again, with another revision. Returns once it has agreed.</summary>
-    /// <exception cref="AdminRefusedException">As above, or it does not run under a supervisor on this machine.</exception>
+    /// <summary>Restarts a replica with another revision. Returns when the replica has accepted the request.</summary>
+    /// <exception cref="AdminRefusedException">As for <see cref="StatusAsync"/>, or the replica does not run under a supervisor on its machine.</exception>
     public Task RestartAsync(string name, string revision, CancellationToken cancellationToken) => CallAsync(
         Find(name).Description.Address,
         name,
         (client, deadline) => client.RestartAsync(new RestartRequest { Revision = revision }, deadline: deadline, cancellationToken: cancellationToken));
 
-    /// <exception cref="AdminRefusedException">The name is no live replica's.</exception>
+    /// <summary>Returns the live replica of a name.</summary>
+    /// <exception cref="AdminRefusedException">The name is not a live replica's.</exception>
     public Replica Find(string name)
     {
         if (fleet.Current.Replicas.FirstOrDefault(replica => replica.Id.Name == name) is { } found)
@@ -49,8 +53,9 @@ internal sealed class ReplicaOperations(IMemberDirectory directory, FleetTracker
         var members = directory.Members;
         if (members.FirstOrDefault(member => member.Name == name) is not { } member)
         {
-            var allowed = string.Join(", ", members.Where(other => other.Role == Roles.Replica && other.State == "alive").Select(other => other.Name).Take(16));
-            throw new AdminRefusedException(404, "unknown_member", $"'{name}' is no member of the group; allowed: {(allowed.Length > 0 ? allowed : "no replica is alive")}");
+            var alive = members.Where(other => other.Role == Roles.Replica && other.State == "alive").Select(other => other.Name);
+            var allowed = string.Join(", ", alive.Take(16).DefaultIfEmpty("no replica is alive"));
+            throw new AdminRefusedException(404, "unknown_member", $"'{name}' is not a member of the group; allowed: {allowed}");
         }
         throw member.Role == Roles.Replica
             ? AdminRefusedException.Conflict($"{name} is {member.State}: only a live replica can be asked")
@@ -62,18 +67,18 @@ internal sealed class ReplicaOperations(IMemberDirectory directory, FleetTracker
         var replica = Find(name);
         var status = await CallAsync(replica.Description.Address, name, call);
         var load = status.Load ?? new LoadReport();
-        // What it says of its drain counts here before the group has heard of it.
+        // Before gossip brings the drain to this gateway.
         admission.Report(replica, load);
         var graceLeft = TimeSpan.FromMilliseconds(status.GraceLeftMs);
         var members = directory.Members;
         var blocked = members.FirstOrDefault(member => member.Name == name) is { } self
-            ? DrainBlock.Tell(self, (int)load.Running, graceLeft, members)
+            ? DrainBlock.Describe(self, (int)load.Running, graceLeft, members)
             : null;
         return new ReplicaRow(
             name, load.Generation, load.Draining, (int)load.Running, (int)load.Slots, graceLeft.TotalSeconds, status.Restartable, status.Changed, blocked);
     }
 
-    /// <summary>A connection of its own: operators' calls are few, and must not wait behind streams.</summary>
+    /// <summary>Opens a connection for each call: these calls are rare, and must not wait behind streams.</summary>
     private async Task<T> CallAsync<T>(string address, string name, Func<ReplicaAdmin.ReplicaAdminClient, DateTime, AsyncUnaryCall<T>> call)
     {
         using var channel = GrpcChannel.ForAddress($"http://{address}", new GrpcChannelOptions
@@ -82,7 +87,7 @@ internal sealed class ReplicaOperations(IMemberDirectory directory, FleetTracker
         });
         try
         {
-            using var asked = call(new ReplicaAdmin.ReplicaAdminClient(channel), time.GetUtcNow().UtcDateTime + Patience);
+            using var asked = call(new ReplicaAdmin.ReplicaAdminClient(channel), time.GetUtcNow().UtcDateTime + Timeout);
             return await asked;
         }
         catch (RpcException error)

@@ -6,19 +6,19 @@ using Skein.Routing.Streaming;
 namespace Skein.Gateway.Admin;
 
 /// <summary>
-/// Asks one replica for a short answer of each of its models, over the link that clients' requests take, past the line and the balancing:
-/// what a rolling update wants to know of a replica that is back. Thread-safe.
+/// Requests a short answer of each model of one replica, over the link that clients' requests use, but without queueing and balancing. A rolling
+/// update probes a replica that is back. Thread-safe.
 /// </summary>
 internal sealed class ReplicaProbe(IReplicaLink link, TimeProvider time)
 {
     private const int AnswerTokens = 8;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(30);
 
     /// <exception cref="AdminRefusedException">A model did not answer.</exception>
-    public async Task<IReadOnlyList<ProbeRow>> AskAsync(Replica replica, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<ProbeRow>> RunAsync(Replica replica, CancellationToken cancellationToken)
     {
-        using var patience = new CancellationTokenSource(Patience, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
+        using var timeout = new CancellationTokenSource(Timeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         var rows = new List<ProbeRow>();
         foreach (var model in replica.Description.Models)
         {
@@ -30,9 +30,10 @@ internal sealed class ReplicaProbe(IReplicaLink link, TimeProvider time)
             {
                 throw new AdminRefusedException(502, "replica_failed", $"{replica.Id.Name} did not answer with {model}: {error.Message}", error);
             }
-            catch (OperationCanceledException error) when (patience.IsCancellationRequested)
+            catch (OperationCanceledException error) when (timeout.IsCancellationRequested)
             {
-                throw new AdminRefusedException(504, "replica_silent", $"{replica.Id.Name} did not answer with {model} within {Patience.TotalSeconds:0} s", error);
+                throw new AdminRefusedException(
+                    504, "replica_silent", $"{replica.Id.Name} did not answer with {model} within {Timeout.TotalSeconds:0} s", error);
             }
         }
         return rows;

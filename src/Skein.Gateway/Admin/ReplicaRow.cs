@@ -1,34 +1,34 @@
 namespace Skein.Gateway.Admin;
 
-/// <summary>A replica as it tells itself, in answer to <c>/admin/v1/replicas/{name}</c> and what lies below.</summary>
+/// <summary>A replica as it reports itself: the answer of <c>/admin/v1/replicas/{name}</c>, <c>drain</c> and <c>undrain</c>.</summary>
 /// <param name="Name">Member name.</param>
-/// <param name="Generation">Life of the name.</param>
-/// <param name="Draining">Takes no new work.</param>
-/// <param name="InFlight">Streams that run on it, from all gateways.</param>
+/// <param name="Generation">Generation of the name.</param>
+/// <param name="Draining">Whether it accepts no new work.</param>
+/// <param name="InFlight">Streams on it, from all gateways.</param>
 /// <param name="Slots">Its concurrency limit.</param>
-/// <param name="GraceLeftSeconds">How long they may still go on there before they are moved; 0 where it does not drain.</param>
-/// <param name="Restartable">It would start again with another revision when asked (<c>skein up</c>).</param>
-/// <param name="Changed">This very request began or ended the drain.</param>
-/// <param name="Blocked">What a drain waits for, in words; null when nothing runs.</param>
+/// <param name="GraceLeftSeconds">Time in seconds until its streams are moved; 0 if it does not drain.</param>
+/// <param name="Restartable">Whether it can be restarted with another revision: it runs under a supervisor (<c>skein up</c>).</param>
+/// <param name="Changed">Whether this request started or ended the drain.</param>
+/// <param name="Blocked">What a drain waits for; null if no stream runs.</param>
 public sealed record ReplicaRow(
     string Name, ulong Generation, bool Draining, int InFlight, int Slots, double GraceLeftSeconds, bool Restartable, bool Changed, string? Blocked);
 
-/// <summary>A short answer of one replica, in answer to <c>POST /admin/v1/replicas/{name}/probe</c>.</summary>
-/// <param name="Model">Who answered.</param>
-/// <param name="Tokens">Length of the answer.</param>
-/// <param name="Milliseconds">From the question to the finish.</param>
+/// <summary>Result for one model: an element of the answer of <c>POST /admin/v1/replicas/{name}/probe</c>.</summary>
+/// <param name="Model">The model that answered.</param>
+/// <param name="Tokens">Tokens in the answer.</param>
+/// <param name="Milliseconds">Time from the request to the finish.</param>
 public sealed record ProbeRow(string Model, int Tokens, double Milliseconds);
 
-/// <summary>What happened at this gateway since it started, in answer to <c>GET /admin/v1/counters</c>.</summary>
+/// <summary>Counts since this gateway started: the answer of <c>GET /admin/v1/counters</c>.</summary>
 /// <param name="Requests">Requests that ended.</param>
-/// <param name="Failed">Of these, the ones that ended in an error that is not the client's.</param>
-/// <param name="Faults">Attempts lost to a fault of a replica, though the client did not notice. Drains are no faults.</param>
+/// <param name="Failed">Requests that ended in an error that is not the client's.</param>
+/// <param name="Faults">Failovers because of a fault of a replica. Drains do not count.</param>
 public sealed record CounterRow(long Requests, long Failed, long Faults);
 
 /// <summary>Body of <c>POST /admin/v1/replicas/{name}/drain</c>.</summary>
-/// <param name="GraceSeconds">How long streams may finish there before they are moved. 0 to 86,400; default 30.</param>
+/// <param name="GraceSeconds">Time in seconds for streams to finish before they are moved. 0 to 86,400; default 30.</param>
 public sealed record DrainBody(double GraceSeconds = 30);
 
 /// <summary>Body of <c>POST /admin/v1/replicas/{name}/restart</c>.</summary>
-/// <param name="Revision">Revision of the next life.</param>
+/// <param name="Revision">Revision to start.</param>
 public sealed record RestartBody(string? Revision);

@@ -1,5 +1,5 @@
 using Skein.Gateway.Admin;
-using Skein.Gateway.Api;
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
 using Skein.Membership;
 using Skein.Protocol;

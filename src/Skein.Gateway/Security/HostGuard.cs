@@ -4,8 +4,9 @@ using Microsoft.AspNetCore.Http;
 namespace Skein.Gateway.Security;
 
 /// <summary>
-/// Whose names a gateway on loopback answers to. A web page may point a name of its own at 127.0.0.1 (DNS rebinding); to the browser this gateway
-/// is then a part of that page, which may ask for anything and read the answers. Such a request tells the page's name as its host. Pure; thread-safe.
+/// Protects a gateway on loopback from DNS rebinding: a web page can make its own domain name resolve to 127.0.0.1, and the browser then treats the
+/// gateway as part of that page. Such a request has the page's name as its host. ASP.NET's host filtering does not fit: it cannot allow any IP
+/// address and any name without dots. Thread-safe.
 /// </summary>
 internal sealed class HostGuard
 {
@@ -14,8 +15,8 @@ internal sealed class HostGuard
     private readonly HashSet<string> _allowed;
     private readonly bool _isOpen;
 
-    /// <param name="listensOn">Where the gateway serves HTTP. Beyond loopback a name does not protect: everything is allowed.</param>
-    /// <param name="allowed">Further names; <see cref="Any"/>: all.</param>
+    /// <param name="listensOn">Address of the HTTP listener. If it is not loopback, every host is allowed: names do not protect there.</param>
+    /// <param name="allowed">Additional names; <see cref="Any"/> allows all.</param>
     public HostGuard(IPAddress listensOn, IReadOnlyList<string> allowed)
     {
         _allowed = new HashSet<string>(allowed, StringComparer.OrdinalIgnoreCase);
@@ -23,14 +24,15 @@ internal sealed class HostGuard
     }
 
     /// <summary>
-    /// True for an address, a name without dots or under <c>localhost</c>, which nobody can register, and the further names. Without any host, too: no
-    /// browser leaves it out.
+    /// True for IP addresses, for names that nobody can register (without dots, or under <c>localhost</c>), and for the additional names. Also true
+    /// without a host: browsers always send one.
     /// </summary>
     public bool Allows(HostString host)
     {
         if (_isOpen || !host.HasValue)
             return true;
         var name = host.Host.TrimEnd('.');
-        return !name.Contains('.') || IPAddress.TryParse(name, out _) || name.EndsWith(".localhost", StringComparison.OrdinalIgnoreCase) || _allowed.Contains(name);
+        return !name.Contains('.') || IPAddress.TryParse(name, out _)
+            || name.EndsWith(".localhost", StringComparison.OrdinalIgnoreCase) || _allowed.Contains(name);
     }
 }

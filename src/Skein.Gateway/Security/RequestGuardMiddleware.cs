@@ -1,23 +1,23 @@
 using Microsoft.AspNetCore.Http;
 using Skein.Gateway.Api;
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi.Answers;
 using Skein.Protocol;
 
 namespace Skein.Gateway.Security;
 
 /// <summary>
-/// What is refused of a request of HTTP/1.1 before anybody looks at its path: a host that is not this gateway's, and headers past their bound, which the
-/// server itself would refuse without a word.
+/// Refuses HTTP/1.1 requests before routing: those whose host is not this gateway's, and those whose headers are too large. Kestrel's own limit on
+/// headers answers without a body.
 /// </summary>
 internal sealed class RequestGuardMiddleware(GatewayOptions options)
 {
     /// <summary>
-    /// What the server takes in beyond <see cref="GatewayOptions.MaxRequestHeadersBytes"/>, so that the refusal can say why. Past it there is only the
-    /// status.
+    /// How much larger Kestrel's limit on headers is than <see cref="GatewayOptions.MaxRequestHeadersBytes"/>. Within it the refusal has a body.
     /// </summary>
     public const int ServerSlackBytes = 32 << 10;
 
-    // ": " and the line's end.
+    // ": " and the line end.
     private const int LineOverheadBytes = 4;
 
     private readonly HostGuard _hosts = new(options.Http.Address, options.AllowedHosts);
@@ -25,27 +25,21 @@ internal sealed class RequestGuardMiddleware(GatewayOptions options)
     public Task EnterAsync(HttpContext http, RequestDelegate next) =>
         HttpProtocol.IsHttp2(http.Request.Protocol) || Refusal(http.Request) is not { } refusal ? next(http) : refusal.SendAsync(http);
 
-    private ErrorAnswer? Refusal(HttpRequest request)
+    private ApiError? Refusal(HttpRequest request)
     {
         if (!_hosts.Allows(request.Host))
         {
-            return new ErrorAnswer(StatusCodes.Status403Forbidden, ClientError.InvalidRequestType, "host_not_allowed",
+            return new ApiError(StatusCodes.Status403Forbidden, ClientError.InvalidRequestType, "host_not_allowed",
                 $"host '{request.Host.Host}' is not allowed; allowed: an IP address, localhost, a name without dots, or what --allowed-hosts names");
         }
-        var bytes = HeaderBytes(request.Headers);
-        return bytes <= options.MaxRequestHeadersBytes ? null : new ErrorAnswer(
-            StatusCodes.Status431RequestHeaderFieldsTooLarge, ClientError.InvalidRequestType, "request_headers_too_large",
-            $"the headers have {bytes} bytes; allowed: up to {options.MaxRequestHeadersBytes} bytes");
-    }
-
-    private static int HeaderBytes(IHeaderDictionary headers)
-    {
         var bytes = 0;
-        foreach ((var name, var values) in headers)
+        foreach (var (name, values) in request.Headers)
         {
             for (var i = 0; i < values.Count; i++)
                 bytes += name.Length + (values[i]?.Length ?? 0) + LineOverheadBytes;
         }
-        return bytes;
+        return bytes <= options.MaxRequestHeadersBytes ? null : new ApiError(
+            StatusCodes.Status431RequestHeaderFieldsTooLarge, ClientError.InvalidRequestType, "request_headers_too_large",
+            $"the headers have {bytes} bytes; allowed: up to {options.MaxRequestHeadersBytes} bytes");
     }
 }

@@ -2,7 +2,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Telemetry;
 
-/// <summary>Measures one request, from its arrival to its end. Used by the one task that answers it.</summary>
+/// <summary>Measures one request from its arrival to its end. Not thread-safe.</summary>
 internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider time, string operation)
 {
     private readonly long _arrived = time.GetTimestamp();
@@ -12,7 +12,7 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
     private long _outputTokens;
     private bool _hasFirstToken;
 
-    /// <summary>Takes note of what goes to the client.</summary>
+    /// <summary>Measures a frame that goes to the client.</summary>
     public void Observe(GenerateFrame frame)
     {
         if (frame.Start is { } start)
@@ -34,7 +34,7 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
             }
         }
 
-        // Chunks are not tokens; such an engine's own count is all there is.
+        // An engine that sends chunks instead of tokens counts its tokens itself.
         if (_unit == TokenUnit.Chunk && frame.Finish is { Usage: { } usage })
         {
             _inputTokens = usage.PromptTokens;

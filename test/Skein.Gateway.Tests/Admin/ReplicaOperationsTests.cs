@@ -66,16 +66,16 @@ public sealed class ReplicaOperationsTests : IAsyncLifetime
     {
         var probe = new ReplicaProbe(new GrpcReplicaLink(_channels), TimeProvider.System);
 
-        var answer = Assert.Single(await probe.AskAsync(_operations.Find("r1"), TestContext.Current.CancellationToken));
+        var answer = Assert.Single(await probe.RunAsync(_operations.Find("r1"), TestContext.Current.CancellationToken));
         Assert.Equal(("simulated", 8), (answer.Model, answer.Tokens));
 
         _replica.Control.Drain();
-        var refused = await Assert.ThrowsAsync<AdminRefusedException>(() => probe.AskAsync(_operations.Find("r1"), TestContext.Current.CancellationToken));
+        var refused = await Assert.ThrowsAsync<AdminRefusedException>(() => probe.RunAsync(_operations.Find("r1"), TestContext.Current.CancellationToken));
         Assert.Equal((502, "r1 did not answer with simulated: the replica is draining"), (refused.Status, refused.Message));
     }
 
     [Theory]
-    [InlineData("nobody", 404, "'nobody' is no member of the group; allowed: r1")]
+    [InlineData("nobody", 404, "'nobody' is not a member of the group; allowed: r1")]
     [InlineData("g1", 400, "g1 is a gateway; allowed: a replica")]
     [InlineData("r9", 409, "r9 is dead: only a live replica can be asked")]
     public async Task Drain_NoLiveReplica_IsRefusedByName(string name, int status, string message)

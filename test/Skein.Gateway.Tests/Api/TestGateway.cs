@@ -2,12 +2,13 @@ using System.Collections.Concurrent;
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Skein.Gateway.Api;
 using Skein.Gateway.Api.Grpc;
-using Skein.Gateway.Api.OpenAi;
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
 using Skein.Protocol;
 using Skein.Protocol.V1;
@@ -44,7 +45,8 @@ internal sealed class TestGateway : IAsyncDisposable
 
     public Outcomes Outcomes { get; }
 
-    public static async Task<TestGateway> StartAsync(Action<ScriptedSession>? script = null, ApiOptions? options = null, TimeProvider? time = null, IModelCatalog? models = null)
+    public static async Task<TestGateway> StartAsync(Action<ScriptedSession>? script = null, ApiOptions? options = null, TimeProvider? time = null, IModelCatalog? models = null,
+        Action<IEndpointRouteBuilder>? map = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         var log = new LogLines();
@@ -62,10 +64,10 @@ internal sealed class TestGateway : IAsyncDisposable
         builder.Services.AddSingleton(models ?? new TwoModels());
         builder.Services.AddSingleton<IFleetVitals, ThreeMembers>();
         builder.Services.AddSkeinTelemetry();
-        builder.Services.AddOpenAiApi(options ?? new ApiOptions());
+        builder.Services.AddHttpApi(options ?? new ApiOptions());
         builder.Services.AddInferenceGrpc(options ?? new ApiOptions());
         var app = builder.Build();
-        app.MapOpenAiApi();
+        (map ?? Dialects.MapDialects)(app);
         app.MapInferenceGrpc();
         app.MapSkeinMetrics();
         await app.StartAsync();

@@ -1,52 +1,48 @@
 using Grpc.Core;
 using Grpc.Core.Interceptors;
 using Microsoft.Extensions.Logging;
+using Skein.Gateway.Api.Http;
 
 namespace Skein.Gateway.Api.Grpc;
 
 /// <summary>
-/// Logs what a method of any service here fails with unforeseen, and tells the client where to look. A message that cannot be read gets to no method:
-/// it is its sender's failure, and not logged. Thread-safe.
+/// Logs unexpected exceptions of any gRPC method, and gives the client a status that points to the log. Messages that cannot be parsed never reach a
+/// method and are not logged: the client is at fault. Thread-safe.
 /// </summary>
 internal sealed partial class FailureLog(ILogger<FailureLog> logger) : Interceptor
 {
-    public override async Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
-        TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation)
-    {
-        try
-        {
-            return await continuation(request, context);
-        }
-        catch (Exception e) when (IsFailure(e, context))
-        {
-            throw Failure(e, context);
-        }
-    }
+    public override Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
+        TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation) =>
+        LoggedAsync(context, () => continuation(request, context));
 
-    public override async Task ServerStreamingServerHandler<TRequest, TResponse>(
-        TRequest request, IServerStreamWriter<TResponse> responseStream, ServerCallContext context, ServerStreamingServerMethod<TRequest, TResponse> continuation)
-    {
-        try
+    public override Task ServerStreamingServerHandler<TRequest, TResponse>(
+        TRequest request, IServerStreamWriter<TResponse> responseStream, ServerCallContext context,
+        ServerStreamingServerMethod<TRequest, TResponse> continuation) =>
+        LoggedAsync(context, async () =>
         {
             await continuation(request, responseStream, context);
-        }
-        catch (Exception e) when (IsFailure(e, context))
-        {
-            throw Failure(e, context);
-        }
-    }
+            return true;
+        });
 
-    private static bool IsFailure(Exception error, ServerCallContext context) => error is not RpcException && !context.CancellationToken.IsCancellationRequested;
-
-    private RpcException Failure(Exception error, ServerCallContext context)
+    private async Task<T> LoggedAsync<T>(ServerCallContext context, Func<Task<T>> method)
     {
-        Log.Failed(logger, context.Method, error);
-        return new RpcException(new Status(StatusCode.Internal, $"the gateway failed in {context.Method}; its log tells more"));
+        try
+        {
+            return await method();
+        }
+        catch (Exception e) when (e is not RpcException && !context.CancellationToken.IsCancellationRequested)
+        {
+            var requestId = context.ResponseTrailers.GetValue(SkeinHeaders.RequestId);
+            Log.Failed(logger, context.Method, requestId, e);
+            throw new RpcException(new Status(StatusCode.Internal, requestId is null
+                ? $"the gateway failed in {context.Method}; its log tells more"
+                : $"the gateway failed; its log tells more about request {requestId}"));
+        }
     }
 
     private static partial class Log
     {
-        [LoggerMessage(111, LogLevel.Error, "{Method} failed")]
-        public static partial void Failed(ILogger logger, string method, Exception exception);
+        [LoggerMessage(3011, LogLevel.Error, "{Method} failed (request {RequestId})")]
+        public static partial void Failed(ILogger logger, string method, string? requestId, Exception exception);
     }
 }

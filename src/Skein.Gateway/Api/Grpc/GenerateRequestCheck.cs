@@ -3,22 +3,21 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
 using Google.Protobuf;
+using Skein.Gateway.Api.Http;
 using Skein.Protocol.V1;
 using static Skein.Gateway.Api.RequestLimits;
 
 namespace Skein.Gateway.Api.Grpc;
 
-/// <summary>Holds a client's protobuf request to the same limits as a JSON body. Pure.</summary>
+/// <summary>Applies to a client's protobuf request the limits that apply to JSON bodies. Pure.</summary>
 internal static class GenerateRequestCheck
 {
-    private const string OnlyGateways = "is set by gateways; allowed: absent";
-
     private static readonly JsonReaderOptions Strict = new() { MaxDepth = JsonDepth };
 
     /// <exception cref="RequestRefusedException">Names the field, its value and what is allowed.</exception>
     public static void Check(GenerateRequest request)
     {
-        CheckOwnFields(request);
+        CheckGatewayFields(request);
         if (Encoding.UTF8.GetByteCount(request.Model) > ModelBytes)
             throw RequestRefusedException.Invalid("model", $"longer than {ModelBytes} bytes; allowed: 1 to {ModelBytes} bytes, or absent");
         if (!IsModel(request.Model))
@@ -26,37 +25,37 @@ internal static class GenerateRequestCheck
         CheckPrompt(request);
         if (request.Sampling is { } sampling)
             CheckSampling(sampling);
-        if (request.N != 0)
-            CheckNumber("n", request.N, Choices);
-        if (request.HasMaxTokens)
-            CheckNumber("max_tokens", request.MaxTokens, RequestLimits.MaxTokens);
-        if (request.HasLogprobs)
-            CheckNumber("logprobs", request.Logprobs, TopLogprobs);
-        CheckNumber("priority", request.Priority, Priority);
+        Check("n", request.N != 0, request.N, Choices);
+        Check("max_tokens", request.HasMaxTokens, request.MaxTokens, RequestLimits.MaxTokens);
+        Check("logprobs", request.HasLogprobs, request.Logprobs, TopLogprobs);
+        Check("priority", isSet: true, request.Priority, Priority);
         if (!Enum.IsDefined(request.Failover))
-            throw RequestRefusedException.Invalid("failover", $"{(int)request.Failover} is not known; allowed: {string.Join(", ", Enum.GetValues<FailoverPolicy>().Select(policy => (int)policy))}");
+        {
+            var allowed = string.Join(", ", Enum.GetValues<FailoverPolicy>().Select(policy => (int)policy));
+            throw RequestRefusedException.Invalid("failover", $"{(int)request.Failover} is not known; allowed: {allowed}");
+        }
         CheckStop(request);
         CheckExtra(request);
     }
 
-    private static void CheckOwnFields(GenerateRequest request)
+    private static void CheckGatewayFields(GenerateRequest request)
     {
-        if (request.Choice != 0)
-            throw RequestRefusedException.Invalid("choice", $"{request.Choice} {OnlyGateways}");
-        if (request.Attempt != 0)
-            throw RequestRefusedException.Invalid("attempt", $"{request.Attempt} {OnlyGateways}");
-        if (request.Resume is not null)
-            throw RequestRefusedException.Invalid("resume", OnlyGateways);
-        if (request.Hold)
-            throw RequestRefusedException.Invalid("hold", $"true {OnlyGateways}");
-        if (request.Caller.Length > 0)
-            throw RequestRefusedException.Invalid("caller", OnlyGateways);
-        if (request.HasWaitedMs)
-            throw RequestRefusedException.Invalid("waited_ms", $"{request.WaitedMs} {OnlyGateways}");
-        if (request.HasNextWaitedMs)
-            throw RequestRefusedException.Invalid("next_waited_ms", $"{request.NextWaitedMs} {OnlyGateways}");
-        if (request.Session.Length > 0)
-            throw RequestRefusedException.Invalid("session", OnlyGateways);
+        Refuse("choice", request.Choice != 0, request.Choice);
+        Refuse("attempt", request.Attempt != 0, request.Attempt);
+        Refuse("resume", request.Resume is not null);
+        Refuse("hold", request.Hold, "true");
+        Refuse("caller", request.Caller.Length > 0);
+        Refuse("waited_ms", request.HasWaitedMs, request.WaitedMs);
+        Refuse("next_waited_ms", request.HasNextWaitedMs, request.NextWaitedMs);
+        Refuse("session", request.Session.Length > 0);
+    }
+
+    private static void Refuse(string field, bool isSet) => Refuse(field, isSet, "");
+
+    private static void Refuse<T>(string field, bool isSet, T value)
+    {
+        if (isSet)
+            throw RequestRefusedException.Invalid(field, FormattableString.Invariant($"{value} is set by gateways; allowed: absent").TrimStart());
     }
 
     private static void CheckPrompt(GenerateRequest request)
@@ -95,24 +94,17 @@ internal static class GenerateRequestCheck
 
     private static void CheckSampling(Sampling sampling)
     {
-        if (sampling.HasTemperature)
-            CheckNumber("sampling.temperature", sampling.Temperature, Temperature);
-        if (sampling.HasTopP)
-            CheckNumber("sampling.top_p", sampling.TopP, TopP);
-        if (sampling.HasTopK)
-            CheckNumber("sampling.top_k", sampling.TopK, TopK);
-        if (sampling.HasMinP)
-            CheckNumber("sampling.min_p", sampling.MinP, MinP);
-        if (sampling.HasPresencePenalty)
-            CheckNumber("sampling.presence_penalty", sampling.PresencePenalty, Penalty);
-        if (sampling.HasFrequencyPenalty)
-            CheckNumber("sampling.frequency_penalty", sampling.FrequencyPenalty, Penalty);
-        if (sampling.HasRepetitionPenalty)
-            CheckNumber("sampling.repetition_penalty", sampling.RepetitionPenalty, RepetitionPenalty);
+        Check("sampling.temperature", sampling.HasTemperature, sampling.Temperature, Temperature);
+        Check("sampling.top_p", sampling.HasTopP, sampling.TopP, TopP);
+        Check("sampling.top_k", sampling.HasTopK, sampling.TopK, TopK);
+        Check("sampling.min_p", sampling.HasMinP, sampling.MinP, MinP);
+        Check("sampling.presence_penalty", sampling.HasPresencePenalty, sampling.PresencePenalty, Penalty);
+        Check("sampling.frequency_penalty", sampling.HasFrequencyPenalty, sampling.FrequencyPenalty, Penalty);
+        Check("sampling.repetition_penalty", sampling.HasRepetitionPenalty, sampling.RepetitionPenalty, RepetitionPenalty);
         if (sampling.LogitBias.Count > LogitBiases)
             throw RequestRefusedException.Invalid("sampling.logit_bias", $"{sampling.LogitBias.Count} tokens; allowed: up to {LogitBiases}");
         foreach (var (tokenId, bias) in sampling.LogitBias)
-            CheckNumber(string.Create(CultureInfo.InvariantCulture, $"sampling.logit_bias[{tokenId}]"), bias, LogitBias);
+            Check(string.Create(CultureInfo.InvariantCulture, $"sampling.logit_bias[{tokenId}]"), isSet: true, bias, LogitBias);
     }
 
     private static void CheckStop(GenerateRequest request)
@@ -143,14 +135,14 @@ internal static class GenerateRequestCheck
         }
     }
 
-    private static void CheckNumber(string field, double value, NumberRange allowed)
+    private static void Check(string field, bool isSet, double value, NumberRange allowed)
     {
-        if (!allowed.Contains(value))
+        if (isSet && !allowed.Contains(value))
             throw RequestRefusedException.OutOfRange(field, value.ToString(CultureInfo.InvariantCulture), allowed.ToString());
     }
 
-    /// <summary>Exactly one JSON value, well-formed to its end.</summary>
-    /// <param name="types">What its outermost token may be; empty: anything.</param>
+    /// <summary>Requires exactly one well-formed JSON value.</summary>
+    /// <param name="types">Allowed types of the value; empty: any.</param>
     private static void CheckJson(string field, ByteString json, string allowed, params ReadOnlySpan<JsonTokenType> types)
     {
         if (!Utf8.IsValid(json.Span))
@@ -162,7 +154,7 @@ internal static class GenerateRequestCheck
             if (!types.IsEmpty && !types.Contains(reader.TokenType))
                 throw RequestRefusedException.NotA(field, JsonField.Describe(ref reader), allowed, allowed);
             reader.Skip();
-            reader.Read(); // throws where something follows the value
+            reader.Read(); // throws if anything follows the value
         }
         catch (JsonException e)
         {

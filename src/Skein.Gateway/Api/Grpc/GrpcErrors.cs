@@ -1,6 +1,7 @@
 using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
 using Grpc.Core;
+using Skein.Gateway.Api.Http;
 using Skein.Protocol;
 using Skein.Routing.Streaming;
 using Status = Google.Rpc.Status;
@@ -8,8 +9,8 @@ using Status = Google.Rpc.Status;
 namespace Skein.Gateway.Api.Grpc;
 
 /// <summary>
-/// Errors as gRPC statuses, with google.rpc.ErrorInfo (reason = the code every API uses, domain = <c>skein</c>) and, where coming back may
-/// help, google.rpc.RetryInfo.
+/// Errors as gRPC statuses, with google.rpc.ErrorInfo (reason: the error code of the HTTP APIs; domain: <c>skein</c>) and, if a retry may help,
+/// google.rpc.RetryInfo.
 /// </summary>
 internal static class GrpcErrors
 {

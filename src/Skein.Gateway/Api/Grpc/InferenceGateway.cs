@@ -1,6 +1,5 @@
-using System.Globalization;
 using Grpc.Core;
-using Microsoft.Extensions.Logging;
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
 using Skein.Protocol;
 using Skein.Protocol.V1;
@@ -8,18 +7,18 @@ using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Grpc;
 
-/// <summary>The gateway's side of <c>Inference</c>: frames pass through as the session gives them.</summary>
-internal sealed partial class InferenceGateway(
-    IGenerationSessions sessions, IModelCatalog catalog, ApiOptions options, RequestMemoryBudget bodies, TimeProvider time, GatewayMetrics metrics, ILogger<InferenceGateway> logger)
+/// <summary>Serves <c>Inference</c> to clients. Frames are forwarded as the session returns them. Thread-safe.</summary>
+internal sealed class InferenceGateway(
+    IGenerationSessions sessions, IModelCatalog catalog, ApiOptions options, RequestMemoryBudget bodies, TimeProvider time, GatewayMetrics metrics)
     : Inference.InferenceBase
 {
     /// <summary>Path of <see cref="Generate"/>.</summary>
     public const string GenerateMethod = "/skein.v1.Inference/Generate";
 
-    /// <summary>Frames gathered before they are flushed even though more are there.</summary>
-    private const int MostGathered = 64;
+    /// <summary>Unflushed frames at which the stream is flushed although more frames are ready.</summary>
+    private const int MaxUnflushedFrames = 64;
 
-    private static readonly WriteOptions Gather = new(WriteFlags.BufferHint);
+    private static readonly WriteOptions Unflushed = new(WriteFlags.BufferHint);
 
     public override async Task Generate(GenerateRequest request, IServerStreamWriter<GenerateFrame> responseStream, ServerCallContext context)
     {
@@ -31,7 +30,7 @@ internal sealed partial class InferenceGateway(
         using var share = bodies.Open(options.MaxBodyMemoryBytes);
         try
         {
-            share.GrowTo(request.CalculateSize()); // of what came compressed only now is known what it holds
+            share.GrowTo(request.CalculateSize()); // the size of a compressed message is only known now
             SkeinRequestHeaders.Read(request, context.RequestHeaders.GetValue);
             GenerateRequestCheck.Check(request);
             await RelayAsync(request, responseStream, context, measurement);
@@ -52,11 +51,10 @@ internal sealed partial class InferenceGateway(
             measurement.End(RequestOutcomes.Cancelled);
             throw new RpcException(new Status(StatusCode.Cancelled, "the client is gone"));
         }
-        catch (Exception e)
+        catch
         {
             measurement.End(ClientError.Internal.Code);
-            Log.Failed(logger, request.RequestId, e);
-            throw new RpcException(new Status(StatusCode.Internal, $"the gateway failed; its log tells more about request {request.RequestId}"));
+            throw; // FailureLog logs it
         }
     }
 
@@ -73,13 +71,13 @@ internal sealed partial class InferenceGateway(
         request.N = Math.Max(1, request.N);
         var choices = request.N;
         await using var session = sessions.Start(request);
-        using var writeLimit = new WaitLimit(time, context.CancellationToken);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
         var hasHeaders = false;
-        var gathered = 0;
+        var unflushed = 0;
         while (await session.WaitToReadAsync(context.CancellationToken))
         {
-            var isThere = session.TryRead(out var frame);
-            while (isThere)
+            var hasFrame = session.TryRead(out var frame);
+            while (hasFrame)
             {
                 measurement.Observe(frame!);
                 if (!hasHeaders)
@@ -88,10 +86,10 @@ internal sealed partial class InferenceGateway(
                     await context.WriteResponseHeadersAsync(Headers(session, request.RequestId));
                 }
 
-                isThere = session.TryRead(out var next);
-                gathered = isThere && gathered < MostGathered ? gathered + 1 : 0;
-                output.WriteOptions = gathered > 0 ? Gather : WriteOptions.Default;
-                await WriteAsync(output, frame!, writeLimit);
+                hasFrame = session.TryRead(out var next);
+                unflushed = hasFrame && unflushed < MaxUnflushedFrames ? unflushed + 1 : 0;
+                output.WriteOptions = unflushed > 0 ? Unflushed : WriteOptions.Default;
+                await WriteAsync(output, frame!, stop);
                 frame = next;
             }
         }
@@ -100,42 +98,30 @@ internal sealed partial class InferenceGateway(
             context.ResponseTrailers.Add(SkeinHeaders.Failovers, FailoverReport.Write(session, nameChoices: choices > 1));
     }
 
-    private ValueTask WriteAsync(IServerStreamWriter<GenerateFrame> output, GenerateFrame frame, WaitLimit limit)
+    private ValueTask WriteAsync(IServerStreamWriter<GenerateFrame> output, GenerateFrame frame, CancellationTokenSource stop)
     {
-        limit.Arm(options.WriteTimeout);
-        var write = output.WriteAsync(frame, limit.Token);
-        return write.IsCompletedSuccessfully ? default : LimitedAsync(write, limit);
+        var write = output.WriteAsync(frame, stop.Token);
+        return write.IsCompletedSuccessfully ? default : WithinTimeoutAsync(write, stop);
     }
 
-    private async ValueTask LimitedAsync(Task write, WaitLimit limit)
+    private async ValueTask WithinTimeoutAsync(Task write, CancellationTokenSource stop)
     {
         try
         {
-            await write;
+            await write.WaitAsync(options.WriteTimeout, time);
         }
-        catch (Exception) when (limit.IsOver)
+        catch (TimeoutException)
         {
+            await stop.CancelAsync();
+            await write.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             throw new FaultException(Fault.SlowClient, $"the client did not read for {options.WriteTimeout.TotalSeconds} s");
         }
     }
 
     private static Metadata Headers(IGenerationSession session, string requestId)
     {
-        var headers = new Metadata
-        {
-            { SkeinHeaders.RequestId, requestId },
-            { SkeinHeaders.Attempts, session.Attempts.ToString(CultureInfo.InvariantCulture) },
-        };
-        if (session.Replica is { } replica)
-            headers.Add(SkeinHeaders.Replica, VisibleText.Clean(replica));
-        if (SkeinHeaders.Name(session.ResumeTier) is { } tier)
-            headers.Add(SkeinHeaders.ResumeTier, tier);
+        var headers = new Metadata { { SkeinHeaders.RequestId, requestId } };
+        SessionHeaders.Write(session, headers, static (metadata, name, value) => metadata.Add(name, value));
         return headers;
-    }
-
-    private static partial class Log
-    {
-        [LoggerMessage(110, LogLevel.Error, "Request {RequestId} failed")]
-        public static partial void Failed(ILogger logger, string requestId, Exception exception);
     }
 }

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
+using Skein.Gateway.Api.Http;
 using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Grpc;
@@ -19,15 +20,16 @@ public static class InferenceGrpc
     {
         services.TryAddSingleton(options.Checked());
         services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<RequestMemoryBudget>();
         services.TryAddSingleton<MessageGate>();
         services.TryAddSingleton<InferenceGateway>();
         services.AddGrpc(grpc => grpc.Interceptors.Add<FailureLog>()).AddServiceOptions<InferenceGateway>(service =>
         {
             service.MaxReceiveMessageSize = options.MaxBodyBytes;
-            // The service tells its own failures apart; what is left are messages that cannot be read, and their sender must learn why.
+            // The service maps its own failures. What is left are messages that cannot be parsed: the client needs the reason.
             service.EnableDetailedErrors = true;
         });
-        // Failures of methods are logged by FailureLog; the library would log messages that cannot be read too, a stack each, and any client could fill the log.
+        // FailureLog logs failures of methods. The library would also log every message that cannot be parsed, with a stack: clients could fill the log.
         services.AddLogging(logging => logging.AddFilter("Grpc.AspNetCore.Server.ServerCallHandler", LogLevel.None));
         return services;
     }
@@ -36,7 +38,7 @@ public static class InferenceGrpc
     public static GrpcServiceEndpointConventionBuilder MapInferenceGrpc(this IEndpointRouteBuilder endpoints) =>
         endpoints.MapGrpcService<InferenceGateway>().BoundMessages(endpoints);
 
-    /// <summary>Counts what of messages has arrived within <see cref="ApiOptions.MaxBodyMemoryBytes"/>, and refuses past it.</summary>
+    /// <summary>Applies <see cref="ApiOptions.MaxBodyMemoryBytes"/> to the messages of these methods while they arrive.</summary>
     public static GrpcServiceEndpointConventionBuilder BoundMessages(this GrpcServiceEndpointConventionBuilder methods, IEndpointRouteBuilder endpoints)
     {
         methods.Add(endpoints.ServiceProvider.GetRequiredService<MessageGate>().Guard);

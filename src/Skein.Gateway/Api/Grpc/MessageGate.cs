@@ -5,6 +5,7 @@ using Grpc.AspNetCore.Server;
 using Grpc.Core;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
 using Skein.Protocol;
 using Skein.Routing.Streaming;
@@ -12,26 +13,26 @@ using Skein.Routing.Streaming;
 namespace Skein.Gateway.Api.Grpc;
 
 /// <summary>
-/// Stands before methods that take one message. gRPC reads a message as a whole before anybody sees it; here a gateway that is full refuses before
-/// that, and what of a message has arrived counts among the bodies of requests. One that is here at first sight passes at once: its method counts it.
-/// Thread-safe.
+/// Runs before gRPC methods that take one message, because the library buffers a whole message before the method sees it. Refuses calls while the
+/// gateway is full, and counts the bytes of an arriving message in the <see cref="RequestMemoryBudget"/>. A message that has already arrived
+/// passes at once: its method counts it. Thread-safe.
 /// </summary>
 internal sealed class MessageGate(IGenerationSessions sessions, ApiOptions options, RequestMemoryBudget bodies, GatewayMetrics metrics)
 {
-    /// <summary>One byte for the compression, four for the length.</summary>
+    /// <summary>One byte for the compression flag, four for the length.</summary>
     private const int PrefixBytes = 5;
 
-    /// <summary>Puts the gate before a method of gRPC.</summary>
+    /// <summary>Adds the gate to a gRPC method.</summary>
     public void Guard(EndpointBuilder endpoint)
     {
         if (endpoint.Metadata.OfType<GrpcMethodMetadata>().FirstOrDefault() is not { Method: { Type: MethodType.Unary or MethodType.ServerStreaming } method })
             return;
-        var behind = endpoint.RequestDelegate!;
+        var next = endpoint.RequestDelegate!;
         var startsSession = method.FullName == InferenceGateway.GenerateMethod;
-        endpoint.RequestDelegate = http => EnterAsync(http, behind, startsSession);
+        endpoint.RequestDelegate = http => EnterAsync(http, next, startsSession);
     }
 
-    private Task EnterAsync(HttpContext http, RequestDelegate behind, bool startsSession)
+    private Task EnterAsync(HttpContext http, RequestDelegate next, bool startsSession)
     {
         try
         {
@@ -42,42 +43,42 @@ internal sealed class MessageGate(IGenerationSessions sessions, ApiOptions optio
         {
             return RefuseAsync(http, full, startsSession);
         }
-        return IsHere(http.Request.BodyReader) ? behind(http) : GatherAsync(http, behind, startsSession);
+        return HasArrived(http.Request.BodyReader) ? next(http) : BufferAsync(http, next, startsSession);
     }
 
-    private bool IsHere(PipeReader body)
+    private bool HasArrived(PipeReader body)
     {
         try
         {
             if (!body.TryRead(out var read))
                 return false;
-            var isHere = IsWhole(read);
-            body.AdvanceTo(read.Buffer.Start); // nothing is examined: the next read gets it at once
-            return isHere;
+            var hasArrived = IsWhole(read);
+            body.AdvanceTo(read.Buffer.Start); // nothing is marked as examined: the next read returns at once
+            return hasArrived;
         }
         catch (IOException)
         {
-            return true; // gRPC meets the same, and has its ways
+            return true; // the library gets the same error, and handles it
         }
     }
 
-    private async Task GatherAsync(HttpContext http, RequestDelegate behind, bool startsSession)
+    private async Task BufferAsync(HttpContext http, RequestDelegate next, bool startsSession)
     {
         try
         {
-            // Given back before the method runs: from then on that counts what it holds.
+            // Returned before the method runs, which then counts the message itself.
             using var share = bodies.Open(options.MaxBodyMemoryBytes);
-            await GatherAsync(http.Request.BodyReader, share, http.RequestAborted);
+            await BufferAsync(http.Request.BodyReader, share, http.RequestAborted);
         }
-        catch (FaultException tooMuch)
+        catch (FaultException full)
         {
-            await RefuseAsync(http, tooMuch, startsSession);
+            await RefuseAsync(http, full, startsSession);
             return;
         }
-        await behind(http);
+        await next(http);
     }
 
-    private async Task GatherAsync(PipeReader body, RequestMemoryBudget.Share share, CancellationToken cancellationToken)
+    private async Task BufferAsync(PipeReader body, RequestMemoryBudget.Share share, CancellationToken cancellationToken)
     {
         long examined = 0;
         while (true)
@@ -89,7 +90,7 @@ internal sealed class MessageGate(IGenerationSessions sessions, ApiOptions optio
             }
             catch (Exception e) when (e is IOException or OperationCanceledException)
             {
-                return; // as above
+                return; // the library gets the same error, and handles it
             }
             if (IsWhole(read))
             {
@@ -108,7 +109,7 @@ internal sealed class MessageGate(IGenerationSessions sessions, ApiOptions optio
         }
     }
 
-    /// <summary>Nothing more will come, or need come: a message past its bound is refused for its prefix alone.</summary>
+    /// <summary>True if no more bytes are needed. A message above its size limit needs only its prefix: the library refuses it.</summary>
     private bool IsWhole(ReadResult read)
     {
         if (read.IsCompleted || read.IsCanceled)
@@ -121,7 +122,7 @@ internal sealed class MessageGate(IGenerationSessions sessions, ApiOptions optio
         return length > options.MaxBodyBytes || read.Buffer.Length >= PrefixBytes + length;
     }
 
-    /// <summary>gRPC's short form of an answer: the status among the headers, and no body.</summary>
+    /// <summary>Answers in gRPC's "Trailers-Only" form: the status is in the headers, and there is no body.</summary>
     private Task RefuseAsync(HttpContext http, FaultException error, bool startsSession)
     {
         if (startsSession)

@@ -5,6 +5,7 @@ using Grpc.Core;
 using Grpc.Net.Client;
 using Microsoft.Extensions.Logging;
 using Skein.Gateway.Api;
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
 using Skein.Protocol;
 using Skein.Protocol.V1;

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using Skein.Gateway.Api;
+using Skein.Gateway.Api.Http;
 using Skein.Protocol;
 using Skein.Routing.Streaming;
 

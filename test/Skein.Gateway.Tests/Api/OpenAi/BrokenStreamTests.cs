@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Skein.Gateway.Api;
+using Skein.Gateway.Api.Http;
 using Skein.Protocol;
 using Skein.Routing.Streaming;
 

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using CsCheck;
 using Skein.Gateway.Api;
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
 using Skein.Protocol;
 using Skein.Routing.Streaming;

@@ -1,6 +1,7 @@
 using System.Text;
 using CsCheck;
 using Skein.Gateway.Api;
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi.Requests;
 
 namespace Skein.Gateway.Tests.Api.OpenAi;
@@ -42,17 +43,17 @@ public sealed class RequestReaderProperties
             {
                 var body = $"{{\"prompt\":\"x\"{string.Concat(members.Select(member => $" ,\t\"{member.Key}\" : {member.Value}"))}}}";
 
-                var extra = RequestReader.Read(Encoding.UTF8.GetBytes(body), RequestMembers.Completion).Generate.Extra;
+                var extra = RequestMembers.Completion.Read(Encoding.UTF8.GetBytes(body)).Generate.Extra;
 
                 Assert.Equal(members.Select(member => (member.Key, member.Value)), extra.Select(member => (member.Name, member.Json.ToStringUtf8())));
             },
             iter: 5_000);
 
-    private static bool IsRead(byte[] body, RequestFieldTable table)
+    private static bool IsRead(byte[] body, JsonMembers<OpenAiRequest> table)
     {
         try
         {
-            RequestReader.Read(body, table);
+            table.Read(body);
             return true;
         }
         catch (RequestRefusedException refused)

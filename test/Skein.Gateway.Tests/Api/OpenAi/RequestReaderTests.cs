@@ -1,5 +1,6 @@
 using System.Text;
 using Skein.Gateway.Api;
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi.Requests;
 using Skein.Protocol.V1;
 
@@ -88,7 +89,7 @@ public sealed class RequestReaderTests
 
     [Fact]
     public void Read_ByteOrderMark_IsSkipped() =>
-        Assert.Equal("x", RequestReader.Read((byte[])[0xEF, 0xBB, 0xBF, .. """{"prompt":"x"}"""u8], RequestMembers.Completion).Generate.Text);
+        Assert.Equal("x", RequestMembers.Completion.Read((byte[])[0xEF, 0xBB, 0xBF, .. """{"prompt":"x"}"""u8]).Generate.Text);
 
     [Theory]
     [InlineData("""{M, "temperature": "hot"}""", "temperature", "temperature: \"hot\" is not a number; allowed: 0 to 2")]
@@ -180,7 +181,7 @@ public sealed class RequestReaderTests
     public void Read_NotUtf8_IsRefused() =>
         Assert.Equal(
             "the body is not UTF-8; allowed: a JSON object in UTF-8",
-            Assert.Throws<RequestRefusedException>(() => RequestReader.Read((byte[])[.. "{\"prompt\":\""u8, 0xC3, .. "\"}"u8], RequestMembers.Completion)).Message);
+            Assert.Throws<RequestRefusedException>(() => RequestMembers.Completion.Read((byte[])[.. "{\"prompt\":\""u8, 0xC3, .. "\"}"u8])).Message);
 
     [Theory]
     [InlineData(64, true)]
@@ -216,7 +217,7 @@ public sealed class RequestReaderTests
 
     private static string Join(int count, Func<int, string> item) => string.Join(", ", Enumerable.Range(0, count).Select(item));
 
-    private static OpenAiRequest Chat(string body) => RequestReader.Read(Encoding.UTF8.GetBytes(body), RequestMembers.Chat);
+    private static OpenAiRequest Chat(string body) => RequestMembers.Chat.Read(Encoding.UTF8.GetBytes(body));
 
-    private static OpenAiRequest Completion(string body) => RequestReader.Read(Encoding.UTF8.GetBytes(body), RequestMembers.Completion);
+    private static OpenAiRequest Completion(string body) => RequestMembers.Completion.Read(Encoding.UTF8.GetBytes(body));
 }

@@ -2,6 +2,7 @@ using System.Net;
 using Google.Protobuf;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Gateway.Api;
+using Skein.Gateway.Api.Http;
 using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Streaming;

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Time.Testing;
 using Skein.Gateway.Api;
+using Skein.Gateway.Api.Http;
 using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Tests.Api.OpenAi;

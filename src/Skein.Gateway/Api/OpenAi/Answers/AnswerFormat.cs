@@ -1,14 +1,15 @@
+using Skein.Gateway.Api.Http;
 using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
 
-/// <summary>The parts in which the answers of chat and of completions differ: the objects inside <c>choices</c>.</summary>
+/// <summary>Writes the objects inside <c>choices</c>. They differ between chats and completions. Stateless.</summary>
 internal abstract class AnswerFormat
 {
     public static readonly AnswerFormat Chat = new ChatFormat();
     public static readonly AnswerFormat Completion = new CompletionFormat();
 
-    /// <summary>Name of the operation in metrics, as OpenTelemetry has it.</summary>
+    /// <summary>Name of the operation in metrics, as defined by OpenTelemetry.</summary>
     public abstract string Operation { get; }
 
     public abstract string IdPrefix { get; }
@@ -19,25 +20,78 @@ internal abstract class AnswerFormat
     /// <summary>OpenAI's <c>object</c> of a chunk.</summary>
     public abstract string ChunkObject { get; }
 
-    /// <summary>What follows the index in the chunk that opens a choice, before any text; empty: there is no such chunk.</summary>
+    /// <summary>What follows the index in the chunk that opens a choice, before any text; empty if there is no such chunk.</summary>
     public abstract ReadOnlySpan<byte> Opening { get; }
 
-    /// <summary>The choice of a chunk that carries what a frame released.</summary>
-    /// <param name="members">What stands in the frame's raw delta.</param>
-    /// <param name="textOffset">Characters before this frame, the echoed prompt's included; moved on by it where log probabilities are written.</param>
-    public abstract void WriteDelta(scoped ref JsonSink json, GenerateFrame frame, ReadOnlySpan<byte> members, bool withLogprobs, ref int textOffset);
+    /// <summary>The members of a chunk without text, after the index.</summary>
+    protected abstract ReadOnlySpan<byte> EmptyDelta { get; }
 
-    /// <summary>The choice of the chunk that ends a choice.</summary>
-    public abstract void WriteFinish(scoped ref JsonSink json, uint choice, FinishReason reason, AnswerPlan plan);
-
-    /// <summary>A choice of a whole answer.</summary>
-    public abstract void WriteWhole(scoped ref JsonSink json, int choice, CollectedChoice collected, AnswerPlan plan);
-
-    /// <summary>Nothing that a client could see is in the frame: its text is held back for now.</summary>
+    /// <summary>Whether the client can see nothing of a frame: its text is held back.</summary>
     public static bool IsSilent(GenerateFrame frame, bool withLogprobs) =>
         frame.Text.IsEmpty && frame.RawDelta.IsEmpty && !(withLogprobs && frame.Logprobs.Count > 0);
 
-    protected static ReadOnlySpan<byte> Spell(FinishReason reason, AnswerPlan plan) => reason switch
+    /// <summary>Writes the choice of a chunk with the content of a frame.</summary>
+    /// <param name="json">Where to write.</param>
+    /// <param name="frame">The frame.</param>
+    /// <param name="members">The members of the frame's raw delta.</param>
+    /// <param name="withLogprobs">Whether the client asked for log probabilities.</param>
+    /// <param name="textOffset">Characters before this frame, an echoed prompt included. Advanced if log probabilities are written.</param>
+    public void WriteDelta(scoped ref JsonSink json, GenerateFrame frame, ReadOnlySpan<byte> members, bool withLogprobs, ref int textOffset)
+    {
+        WriteIndex(ref json, frame.Choice);
+        WriteDelta(ref json, frame.Text.Span, members);
+        if (withLogprobs)
+            WriteEnd(ref json, frame.Logprobs, "null"u8, ref textOffset);
+        else
+            json.Raw(",\"logprobs\":null,\"finish_reason\":null}"u8);
+    }
+
+    /// <summary>Writes the choice of the chunk that ends a choice.</summary>
+    public void WriteFinish(scoped ref JsonSink json, uint choice, FinishReason reason, AnswerPlan plan)
+    {
+        WriteIndex(ref json, choice);
+        json.Raw(EmptyDelta);
+        json.Raw(",\"logprobs\":null,\"finish_reason\":"u8);
+        json.Raw(NameOf(reason, plan));
+        json.Raw("}"u8);
+    }
+
+    /// <summary>Writes a choice of a whole answer.</summary>
+    public void WriteWhole(scoped ref JsonSink json, uint choice, CollectedChoice collected, AnswerPlan plan)
+    {
+        WriteIndex(ref json, choice);
+        WriteWhole(ref json, collected.Text, collected.MergedDeltas());
+        var textOffset = plan.EchoedCharacters ?? collected.EchoedCharacters;
+        WriteEnd(ref json, plan.WithLogprobs ? collected.Logprobs : null, NameOf(collected.Finish, plan), ref textOffset);
+    }
+
+    /// <summary>Writes the members with the content of a chunk.</summary>
+    protected abstract void WriteDelta(scoped ref JsonSink json, ReadOnlySpan<byte> text, ReadOnlySpan<byte> members);
+
+    /// <summary>Writes the members with the content of a whole answer.</summary>
+    protected abstract void WriteWhole(scoped ref JsonSink json, ReadOnlySpan<byte> text, ReadOnlySpan<byte> members);
+
+    protected abstract void WriteLogprobs(scoped ref JsonSink json, IReadOnlyList<TokenLogprob> tokens, ref int textOffset);
+
+    private static void WriteIndex(scoped ref JsonSink json, uint choice)
+    {
+        json.Raw("{\"index\":"u8);
+        json.Number(choice);
+    }
+
+    private void WriteEnd(scoped ref JsonSink json, IReadOnlyList<TokenLogprob>? logprobs, ReadOnlySpan<byte> finishReason, ref int textOffset)
+    {
+        json.Raw(",\"logprobs\":"u8);
+        if (logprobs is null)
+            json.Raw("null"u8);
+        else
+            WriteLogprobs(ref json, logprobs, ref textOffset);
+        json.Raw(",\"finish_reason\":"u8);
+        json.Raw(finishReason);
+        json.Raw("}"u8);
+    }
+
+    private static ReadOnlySpan<byte> NameOf(FinishReason reason, AnswerPlan plan) => reason switch
     {
         FinishReason.Stop => "\"stop\""u8,
         FinishReason.Length => "\"length\""u8,

@@ -1,21 +1,50 @@
+using System.Buffers;
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi.Requests;
 using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
 
-/// <summary>What an answer needs to know of its request, taken before the request becomes the session's.</summary>
-/// <param name="Model">As the client named it; empty where it did not.</param>
+/// <summary>What an answer depends on in its request. Taken before the session owns the request. Immutable.</summary>
+/// <param name="Format">Chat or completion.</param>
+/// <param name="Model">The model that the client named; empty if it named none.</param>
+/// <param name="Choices">Number of choices.</param>
+/// <param name="WithLogprobs">Whether the client asked for log probabilities.</param>
+/// <param name="IncludeUsage">Whether a stream ends with a chunk for the usage.</param>
 /// <param name="Created">Unix time in seconds.</param>
 /// <param name="EchoedCharacters">
-/// Characters (Unicode code points) of the prompt in front of the answer; null where the prompt came as ids: the replica knows its text, and tells in its start.
+/// Characters (Unicode code points) of the prompt that precede the answer; null if the prompt came as ids: the start frame then has the number.
 /// </param>
-/// <param name="CallsFunctions">The client knows functions only, which were there before tools, and has a finish reason of their own.</param>
+/// <param name="CallsFunctions">Whether the client uses functions, the predecessor of tools, which have a finish reason of their own.</param>
 internal sealed record AnswerPlan(
     AnswerFormat Format, string Model, int Choices, bool WithLogprobs, bool IncludeUsage, long Created, int? EchoedCharacters, bool CallsFunctions)
 {
     public static AnswerPlan For(OpenAiRequest request, AnswerFormat format, DateTimeOffset now) => new(
         format, request.Generate.Model, (int)request.Generate.N, request.Generate.HasLogprobs, request.IncludeUsage, now.ToUnixTimeSeconds(),
         EchoOf(request.Generate), request.Generate.Chat is { Tools.IsEmpty: true } && request.Generate.Extra.Any(member => member.Name == "functions"));
+
+    /// <summary>Writes what every object of the answer begins with, up to the start of its <c>choices</c>.</summary>
+    /// <param name="objectName">OpenAI's <c>object</c>.</param>
+    /// <param name="sessionId">With the prefix of the format it is the id of the answer.</param>
+    /// <param name="start">Start of the first choice that began.</param>
+    public byte[] WriteHead(string objectName, string sessionId, Start start)
+    {
+        var bytes = new ArrayBufferWriter<byte>(320);
+        var json = new JsonSink(bytes);
+        json.Raw("{\"id\":"u8);
+        json.Text(Format.IdPrefix + sessionId);
+        json.Raw(",\"object\":"u8);
+        json.Text(objectName);
+        json.Raw(",\"created\":"u8);
+        json.Number(Created);
+        json.Raw(",\"model\":"u8);
+        json.Text(start.Model.Length > 0 ? start.Model : Model);
+        json.Raw(",\"system_fingerprint\":"u8);
+        json.Text(start.Fingerprint.Length > 0 ? start.Fingerprint : null);
+        json.Raw(",\"choices\":["u8);
+        json.Complete();
+        return bytes.WrittenSpan.ToArray();
+    }
 
     private static int? EchoOf(GenerateRequest request) => request switch
     {

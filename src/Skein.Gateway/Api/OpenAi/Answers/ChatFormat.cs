@@ -1,3 +1,4 @@
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
 using Skein.Protocol.V1;
 
@@ -17,58 +18,73 @@ internal sealed class ChatFormat : AnswerFormat
     public override ReadOnlySpan<byte> Opening =>
         ",\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null,\"finish_reason\":null}"u8;
 
-    public override void WriteDelta(scoped ref JsonSink json, GenerateFrame frame, ReadOnlySpan<byte> members, bool withLogprobs, ref int textOffset)
+    protected override ReadOnlySpan<byte> EmptyDelta => ",\"delta\":{}"u8;
+
+    protected override void WriteDelta(scoped ref JsonSink json, ReadOnlySpan<byte> text, ReadOnlySpan<byte> members)
     {
-        json.Raw("{\"index\":"u8);
-        json.Number(frame.Choice);
         json.Raw(",\"delta\":{"u8);
         json.Raw(members);
-        if (!frame.Text.IsEmpty || members.IsEmpty)
+        if (!text.IsEmpty || members.IsEmpty)
         {
             json.Raw(members.IsEmpty ? "\"content\":"u8 : ",\"content\":"u8);
-            json.Text(frame.Text.Span);
+            json.Text(text);
         }
 
-        json.Raw("},\"logprobs\":"u8);
-        if (withLogprobs)
-            ChatLogprobs.Write(ref json, frame.Logprobs);
-        else
-            json.Raw("null"u8);
-        json.Raw(",\"finish_reason\":null}"u8);
-    }
-
-    public override void WriteFinish(scoped ref JsonSink json, uint choice, FinishReason reason, AnswerPlan plan)
-    {
-        json.Raw("{\"index\":"u8);
-        json.Number(choice);
-        json.Raw(",\"delta\":{},\"logprobs\":null,\"finish_reason\":"u8);
-        json.Raw(Spell(reason, plan));
         json.Raw("}"u8);
     }
 
-    public override void WriteWhole(scoped ref JsonSink json, int choice, CollectedChoice collected, AnswerPlan plan)
+    protected override void WriteWhole(scoped ref JsonSink json, ReadOnlySpan<byte> text, ReadOnlySpan<byte> members)
     {
-        json.Raw("{\"index\":"u8);
-        json.Number(choice);
         json.Raw(",\"message\":{\"role\":\"assistant\",\"content\":"u8);
-        var merged = collected.MergedDeltas();
-        if (collected.Text.IsEmpty && !merged.IsEmpty)
+        if (text.IsEmpty && !members.IsEmpty)
             json.Raw("null"u8);
         else
-            json.Text(collected.Text);
-        if (!merged.IsEmpty)
+            json.Text(text);
+        if (!members.IsEmpty)
         {
             json.Raw(","u8);
-            json.Raw(merged);
+            json.Raw(members);
         }
 
-        json.Raw("},\"logprobs\":"u8);
-        if (plan.WithLogprobs)
-            ChatLogprobs.Write(ref json, collected.Logprobs);
-        else
-            json.Raw("null"u8);
-        json.Raw(",\"finish_reason\":"u8);
-        json.Raw(Spell(collected.Finish, plan));
         json.Raw("}"u8);
+    }
+
+    /// <summary>One object per token.</summary>
+    protected override void WriteLogprobs(scoped ref JsonSink json, IReadOnlyList<TokenLogprob> tokens, ref int textOffset)
+    {
+        json.Raw("{\"content\":["u8);
+        for (var i = 0; i < tokens.Count; i++)
+        {
+            json.Raw(i == 0 ? "{"u8 : ",{"u8);
+            WriteToken(ref json, tokens[i]);
+            json.Raw(",\"top_logprobs\":["u8);
+            for (var k = 0; k < tokens[i].Top.Count; k++)
+            {
+                json.Raw(k == 0 ? "{"u8 : ",{"u8);
+                WriteToken(ref json, tokens[i].Top[k]);
+                json.Raw("}"u8);
+            }
+
+            json.Raw("]}"u8);
+        }
+
+        json.Raw("],\"refusal\":null}"u8);
+    }
+
+    private static void WriteToken(scoped ref JsonSink json, TokenLogprob token)
+    {
+        json.Raw("\"token\":"u8);
+        json.Text(token.Token.Span);
+        json.Raw(",\"logprob\":"u8);
+        json.Number(token.Logprob);
+        json.Raw(",\"bytes\":["u8);
+        var bytes = token.Token.Span;
+        for (var i = 0; i < bytes.Length; i++)
+        {
+            json.Separate(i);
+            json.Number(bytes[i]);
+        }
+
+        json.Raw("]"u8);
     }
 }

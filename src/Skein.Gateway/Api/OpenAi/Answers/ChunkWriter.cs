@@ -1,13 +1,14 @@
 using System.Buffers;
+using System.Text;
+using Skein.Gateway.Api.Http;
 using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
 
 /// <summary>
-/// Turns frames into server-sent events, <c>data: {…}</c> each. Pure: frames in, bytes out. Writes nothing for frames that hold their text
-/// back.
+/// Writes frames as server-sent events, <c>data: {…}</c> each. Writes nothing for frames whose text is held back.
 /// </summary>
-internal sealed class ChunkWriter(AnswerPlan plan, string sessionId)
+internal sealed class ChunkWriter(AnswerPlan plan, string sessionId) : IAnswerWriter
 {
     private readonly AnswerFormat _format = plan.Format;
     private readonly ChoiceState[] _choices = [.. Enumerable.Repeat(new ChoiceState { TextOffset = plan.EchoedCharacters ?? 0 }, plan.Choices)];
@@ -19,13 +20,13 @@ internal sealed class ChunkWriter(AnswerPlan plan, string sessionId)
         ref var choice = ref _choices[frame.Choice];
         if (frame.Start is { } start)
         {
-            _head ??= AnswerHead.Write(plan, _format.ChunkObject, sessionId, start);
+            _head ??= plan.WriteHead(_format.ChunkObject, sessionId, start);
             choice.TextOffset = plan.EchoedCharacters ?? (int)start.EchoedCharacters;
         }
 
         if (!AnswerFormat.IsSilent(frame, plan.WithLogprobs))
         {
-            // Looked at before anything of the event is written: what is wrong must not leave half of one behind.
+            // First, because it throws on an invalid delta: that must not leave half an event.
             var members = RawDelta.Members(frame.RawDelta.Span);
             Open(ref choice, frame.Choice, output);
             var json = Begin(output);
@@ -43,16 +44,20 @@ internal sealed class ChunkWriter(AnswerPlan plan, string sessionId)
         }
     }
 
-    /// <summary>After the last frame: usage, where it was asked for and the engine counted.</summary>
-    public void WriteUsage(IBufferWriter<byte> output)
+    public void Complete(IBufferWriter<byte> output, string? comment)
     {
-        if (!plan.IncludeUsage || !_usage.IsKnown)
-            return;
-        var json = Begin(output);
-        json.Raw("],\"usage\":"u8);
-        UsageJson.Write(ref json, _usage);
-        json.Raw("}\n\n"u8);
-        json.Complete();
+        if (plan.IncludeUsage && _usage.IsKnown)
+        {
+            var json = Begin(output);
+            json.Raw("],\"usage\":"u8);
+            _usage.Write(ref json);
+            json.Raw("}\n\n"u8);
+            json.Complete();
+        }
+
+        if (comment is not null)
+            output.Write(Encoding.ASCII.GetBytes(comment));
+        output.Write("data: [DONE]\n\n"u8);
     }
 
     private void Open(ref ChoiceState choice, uint index, IBufferWriter<byte> output)

@@ -5,7 +5,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
 
-/// <summary>One choice of a whole answer, as far as it has come. The session's journal bounds its size.</summary>
+/// <summary>What has arrived of one choice of a whole answer. The session's journal bounds its size.</summary>
 internal sealed class CollectedChoice
 {
     private readonly ArrayBufferWriter<byte> _text = new();
@@ -18,7 +18,7 @@ internal sealed class CollectedChoice
 
     public FinishReason Finish { get; private set; }
 
-    /// <summary>As the replica told; 0 where it did not.</summary>
+    /// <summary>As the start frame says; 0 if it does not.</summary>
     public int EchoedCharacters { get; private set; }
 
     public void Add(GenerateFrame frame)
@@ -33,12 +33,12 @@ internal sealed class CollectedChoice
             Finish = finish.Reason;
     }
 
-    /// <summary>Members of all deltas merged; empty where there were none.</summary>
+    /// <summary>The members of all deltas, merged; empty if there were no deltas.</summary>
     public ReadOnlySpan<byte> MergedDeltas()
     {
         if (_deltas is null)
             return default;
-        // The message has these two members of its own.
+        // The message has these two already.
         _deltas.Remove("role");
         _deltas.Remove("content");
         return RawDelta.Members(JsonSerializer.SerializeToUtf8Bytes<JsonNode>(_deltas));

@@ -1,3 +1,5 @@
+using Google.Protobuf.Collections;
+using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
 using Skein.Protocol.V1;
 
@@ -16,57 +18,81 @@ internal sealed class CompletionFormat : AnswerFormat
 
     public override ReadOnlySpan<byte> Opening => default;
 
-    public override void WriteDelta(scoped ref JsonSink json, GenerateFrame frame, ReadOnlySpan<byte> members, bool withLogprobs, ref int textOffset)
+    protected override ReadOnlySpan<byte> EmptyDelta => ",\"text\":\"\""u8;
+
+    protected override void WriteDelta(scoped ref JsonSink json, ReadOnlySpan<byte> text, ReadOnlySpan<byte> members)
     {
-        Open(ref json, frame.Choice, frame.Text.Span);
-        if (!members.IsEmpty)
-        {
-            json.Raw(","u8);
-            json.Raw(members);
-        }
-
-        json.Raw(",\"logprobs\":"u8);
-        if (withLogprobs)
-            CompletionLogprobs.Write(ref json, frame.Logprobs, ref textOffset);
-        else
-            json.Raw("null"u8);
-        json.Raw(",\"finish_reason\":null}"u8);
-    }
-
-    public override void WriteFinish(scoped ref JsonSink json, uint choice, FinishReason reason, AnswerPlan plan)
-    {
-        Open(ref json, choice, default);
-        json.Raw(",\"logprobs\":null,\"finish_reason\":"u8);
-        json.Raw(Spell(reason, plan));
-        json.Raw("}"u8);
-    }
-
-    public override void WriteWhole(scoped ref JsonSink json, int choice, CollectedChoice collected, AnswerPlan plan)
-    {
-        Open(ref json, (uint)choice, collected.Text);
-        var merged = collected.MergedDeltas();
-        if (!merged.IsEmpty)
-        {
-            json.Raw(","u8);
-            json.Raw(merged);
-        }
-
-        json.Raw(",\"logprobs\":"u8);
-        var textOffset = plan.EchoedCharacters ?? collected.EchoedCharacters;
-        if (plan.WithLogprobs)
-            CompletionLogprobs.Write(ref json, collected.Logprobs, ref textOffset);
-        else
-            json.Raw("null"u8);
-        json.Raw(",\"finish_reason\":"u8);
-        json.Raw(Spell(collected.Finish, plan));
-        json.Raw("}"u8);
-    }
-
-    private static void Open(scoped ref JsonSink json, uint choice, ReadOnlySpan<byte> text)
-    {
-        json.Raw("{\"index\":"u8);
-        json.Number(choice);
         json.Raw(",\"text\":"u8);
         json.Text(text);
+        if (members.IsEmpty)
+            return;
+        json.Raw(","u8);
+        json.Raw(members);
+    }
+
+    protected override void WriteWhole(scoped ref JsonSink json, ReadOnlySpan<byte> text, ReadOnlySpan<byte> members) => WriteDelta(ref json, text, members);
+
+    /// <summary>Four arrays with one element per token.</summary>
+    protected override void WriteLogprobs(scoped ref JsonSink json, IReadOnlyList<TokenLogprob> tokens, ref int textOffset)
+    {
+        json.Raw("{\"tokens\":["u8);
+        for (var i = 0; i < tokens.Count; i++)
+        {
+            json.Separate(i);
+            json.Text(tokens[i].Token.Span);
+        }
+
+        json.Raw("],\"token_logprobs\":["u8);
+        for (var i = 0; i < tokens.Count; i++)
+        {
+            json.Separate(i);
+            json.Number(tokens[i].Logprob);
+        }
+
+        json.Raw("],\"top_logprobs\":["u8);
+        for (var i = 0; i < tokens.Count; i++)
+        {
+            json.Separate(i);
+            WriteTop(ref json, tokens[i].Top);
+        }
+
+        json.Raw("],\"text_offset\":["u8);
+        for (var i = 0; i < tokens.Count; i++)
+        {
+            json.Separate(i);
+            json.Number(textOffset);
+            textOffset += CharactersBegun(tokens[i].Token.Span);
+        }
+
+        json.Raw("]}"u8);
+    }
+
+    private static void WriteTop(scoped ref JsonSink json, RepeatedField<TokenLogprob> top)
+    {
+        if (top.Count == 0)
+        {
+            json.Raw("null"u8);
+            return;
+        }
+
+        json.Raw("{"u8);
+        for (var k = 0; k < top.Count; k++)
+        {
+            json.Separate(k);
+            json.Text(top[k].Token.Span);
+            json.Raw(":"u8);
+            json.Number(top[k].Logprob);
+        }
+
+        json.Raw("}"u8);
+    }
+
+    /// <summary>Counts characters by their first byte: a token may hold a part of one.</summary>
+    private static int CharactersBegun(ReadOnlySpan<byte> utf8)
+    {
+        var count = 0;
+        foreach (var value in utf8)
+            count += (value & 0xC0) == 0x80 ? 0 : 1;
+        return count;
     }
 }

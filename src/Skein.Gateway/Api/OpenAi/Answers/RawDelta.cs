@@ -4,13 +4,13 @@ using System.Text.Json.Nodes;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
 
-/// <summary>Deltas that an engine sent as JSON objects: tool calls, reasoning. Streams pass them on; whole answers merge them.</summary>
+/// <summary>Deltas that an engine sends as JSON objects: tool calls, reasoning. Streams forward them; whole answers merge them.</summary>
 internal static class RawDelta
 {
     /// <summary>
-    /// What stands between the braces, verbatim but on one line; empty where there is no delta or nothing in it. An engine may send its JSON in several
-    /// lines; in an event stream of ours each would be a line of its own, for the client to take for a field.
+    /// The members between the braces, verbatim but on one line; empty if there are none. A line break inside an event would start a new field.
     /// </summary>
+    /// <exception cref="InvalidDataException">The delta is not a JSON object.</exception>
     public static ReadOnlySpan<byte> Members(ReadOnlySpan<byte> json)
     {
         var trimmed = json.Trim(" \t\r\n"u8);
@@ -18,10 +18,11 @@ internal static class RawDelta
             return default;
         return IsObject(trimmed)
             ? OnOneLine(trimmed[1..^1].Trim(" \t\r\n"u8))
-            : throw new InvalidDataException($"the replica sent a delta that is not a JSON object: {Encoding.UTF8.GetString(trimmed[..Math.Min(40, trimmed.Length)])}");
+            : throw new InvalidDataException(
+                $"the replica sent a delta that is not a JSON object: {Encoding.UTF8.GetString(trimmed[..Math.Min(40, trimmed.Length)])}");
     }
 
-    // Looked at to its end: what only begins and ends as an object may close the chunk around it, and open another.
+    // Parsed to the end: text that only starts and ends like an object could close the chunk around it.
     private static bool IsObject(ReadOnlySpan<byte> json)
     {
         var reader = new Utf8JsonReader(json);
@@ -35,7 +36,7 @@ internal static class RawDelta
         }
     }
 
-    // Between JSON's tokens a line break says the same as a blank, and within a text it may not stand.
+    // In valid JSON a line break only occurs between tokens, where a blank is equivalent.
     private static ReadOnlySpan<byte> OnOneLine(ReadOnlySpan<byte> members)
     {
         if (members.IndexOfAny((byte)'\r', (byte)'\n') < 0)
@@ -47,8 +48,8 @@ internal static class RawDelta
     }
 
     /// <summary>
-    /// Adds a delta to what was merged so far, by the rule of OpenAI's chunks: texts grow, objects merge member by member, elements of
-    /// arrays that carry an <c>index</c> merge with the element of that index, everything else is replaced.
+    /// Merges a delta into the earlier ones by the rules of OpenAI's chunks: strings are appended, objects merge member by member, array elements
+    /// with an <c>index</c> merge with the element of that index, everything else is replaced.
     /// </summary>
     public static void Merge(JsonObject into, JsonObject delta)
     {
@@ -94,7 +95,7 @@ internal static class RawDelta
     private static int? Index(JsonObject element) =>
         element["index"] is JsonValue value && value.TryGetValue<int>(out var index) ? index : null;
 
-    /// <summary>Names and kinds come whole, also where an engine repeats them in every delta.</summary>
+    /// <summary>Names and types are never split, but some engines repeat them in every delta.</summary>
     private static bool Grows(string name, JsonValue known, JsonValue more) =>
         name is not ("id" or "type" or "role" or "name")
         && known.GetValueKind() is JsonValueKind.String && more.GetValueKind() is JsonValueKind.String;

@@ -1,10 +1,10 @@
+using Skein.Gateway.Api.Http;
 using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
 
 /// <summary>
-/// Tokens of all choices together: the prompt once, the answers added up. Known only where the engine counted every choice; never worked
-/// out from chunks.
+/// Tokens of all choices: the prompt counts once, the answers add up. Known only if the engine counted every choice; never derived from chunks.
 /// </summary>
 internal struct UsageTotal
 {
@@ -16,12 +16,7 @@ internal struct UsageTotal
 
     public readonly bool IsKnown => _finished > 0 && _counted == _finished;
 
-    public readonly long PromptTokens => _prompt;
-
-    public readonly long CachedPromptTokens => _cached;
-
-    public readonly long CompletionTokens => _completion;
-
+    /// <summary>Adds a choice that has finished.</summary>
     public void Add(Usage? usage)
     {
         _finished++;
@@ -31,5 +26,25 @@ internal struct UsageTotal
         _prompt = Math.Max(_prompt, usage.PromptTokens);
         _cached = Math.Max(_cached, usage.CachedPromptTokens);
         _completion += usage.CompletionTokens;
+    }
+
+    /// <summary>Writes the value of <c>usage</c>; null if it is not known.</summary>
+    public readonly void Write(scoped ref JsonSink json)
+    {
+        if (!IsKnown)
+        {
+            json.Raw("null"u8);
+            return;
+        }
+
+        json.Raw("{\"prompt_tokens\":"u8);
+        json.Number(_prompt);
+        json.Raw(",\"completion_tokens\":"u8);
+        json.Number(_completion);
+        json.Raw(",\"total_tokens\":"u8);
+        json.Number(_prompt + _completion);
+        json.Raw(",\"prompt_tokens_details\":{\"cached_tokens\":"u8);
+        json.Number(_cached);
+        json.Raw("}}"u8);
     }
 }

@@ -1,11 +1,12 @@
 using System.Text.Json;
+using Skein.Gateway.Api.Http;
 using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Requests;
 
 /// <summary>
-/// <c>prompt</c> of a completion: text, token ids, or an array that holds exactly one of these. Several prompts in one request are
-/// refused: they are several requests, each with a place in the line of its own.
+/// <c>prompt</c> of a completion: text, token ids, or an array with exactly one of these. Several prompts are refused: they would be several
+/// requests in the queue.
 /// </summary>
 internal static class PromptMember
 {

@@ -1,55 +1,56 @@
 using System.Text.Json;
+using Skein.Gateway.Api.Http;
 using static Skein.Gateway.Api.RequestLimits;
+using Member = Skein.Gateway.Api.Http.JsonMember<Skein.Gateway.Api.OpenAi.Requests.OpenAiRequest>;
 
 namespace Skein.Gateway.Api.OpenAi.Requests;
 
 /// <summary>
-/// Every member of OpenAI's request bodies that routing, sampling or resuming needs. A member that is not here is not dropped: it goes to
-/// the engine byte for byte.
+/// The members of OpenAI's request bodies that routing, sampling or resuming needs. Every other member goes to the engine byte for byte.
 /// </summary>
 internal static class RequestMembers
 {
-    private static readonly RequestField[] Shared =
+    private static readonly Member[] Shared =
     [
         new("model", ReadModel),
-        RequestField.Whole("n", Choices, (request, value) => request.Generate.N = value),
-        RequestField.Whole("max_tokens", RequestLimits.MaxTokens, (request, value) => request.MaxTokens = value),
-        RequestField.Number("temperature", Temperature, (request, value) => request.Sampling.Temperature = value),
-        RequestField.Number("top_p", TopP, (request, value) => request.Sampling.TopP = value),
-        RequestField.Whole("top_k", TopK, (request, value) => request.Sampling.TopK = value),
-        RequestField.Number("min_p", MinP, (request, value) => request.Sampling.MinP = value),
+        Member.Whole("n", Choices, (request, value) => request.Generate.N = value),
+        Member.Whole("max_tokens", RequestLimits.MaxTokens, (request, value) => request.MaxTokens = value),
+        Member.Number("temperature", Temperature, (request, value) => request.Sampling.Temperature = value),
+        Member.Number("top_p", TopP, (request, value) => request.Sampling.TopP = value),
+        Member.Whole("top_k", TopK, (request, value) => request.Sampling.TopK = value),
+        Member.Number("min_p", MinP, (request, value) => request.Sampling.MinP = value),
         new("seed", ReadSeed),
-        RequestField.Number("presence_penalty", Penalty, (request, value) => request.Sampling.PresencePenalty = value),
-        RequestField.Number("frequency_penalty", Penalty, (request, value) => request.Sampling.FrequencyPenalty = value),
-        RequestField.Number("repetition_penalty", RepetitionPenalty, (request, value) => request.Sampling.RepetitionPenalty = value),
+        Member.Number("presence_penalty", Penalty, (request, value) => request.Sampling.PresencePenalty = value),
+        Member.Number("frequency_penalty", Penalty, (request, value) => request.Sampling.FrequencyPenalty = value),
+        Member.Number("repetition_penalty", RepetitionPenalty, (request, value) => request.Sampling.RepetitionPenalty = value),
         new("logit_bias", StructuredMembers.ReadLogitBias),
         new("stop", StructuredMembers.ReadStop),
-        RequestField.Flag("stream", (request, value) => request.Stream = value),
+        Member.Flag("stream", (request, value) => request.Stream = value),
         new("stream_options", StructuredMembers.ReadStreamOptions),
     ];
 
     /// <summary><c>POST /v1/chat/completions</c></summary>
-    public static readonly RequestFieldTable Chat = new(
+    public static readonly JsonMembers<OpenAiRequest> Chat = new(
     [
         .. Shared,
         new(ChatMessages.Field, ReadMessages),
-        RequestField.Verbatim("tools", "an array", [JsonTokenType.StartArray], (request, value) => request.Chat.Tools = value),
-        RequestField.Verbatim("tool_choice", "a string or an object", [JsonTokenType.String, JsonTokenType.StartObject],
+        Member.Verbatim("tools", "an array", [JsonTokenType.StartArray], (request, value) => request.Chat.Tools = value),
+        Member.Verbatim("tool_choice", "a string or an object", [JsonTokenType.String, JsonTokenType.StartObject],
             (request, value) => request.Chat.ToolChoice = value),
-        RequestField.Verbatim("response_format", "an object", [JsonTokenType.StartObject], (request, value) => request.Chat.ResponseFormat = value),
-        RequestField.Whole("max_completion_tokens", RequestLimits.MaxTokens, (request, value) => request.MaxCompletionTokens = value),
-        RequestField.Flag("logprobs", (request, value) => request.LogprobsWanted = value),
-        RequestField.Whole("top_logprobs", RequestLimits.TopLogprobs, (request, value) => request.TopLogprobs = value),
-    ], SettleChat);
+        Member.Verbatim("response_format", "an object", [JsonTokenType.StartObject], (request, value) => request.Chat.ResponseFormat = value),
+        Member.Whole("max_completion_tokens", RequestLimits.MaxTokens, (request, value) => request.MaxCompletionTokens = value),
+        Member.Flag("logprobs", (request, value) => request.Logprobs = value),
+        Member.Whole("top_logprobs", RequestLimits.TopLogprobs, (request, value) => request.TopLogprobs = value),
+    ], request => request.Generate.Extra, SettleChat);
 
     /// <summary><c>POST /v1/completions</c></summary>
-    public static readonly RequestFieldTable Completion = new(
+    public static readonly JsonMembers<OpenAiRequest> Completion = new(
     [
         .. Shared,
         new(PromptMember.Name, PromptMember.Read),
-        RequestField.Whole("logprobs", RequestLimits.TopLogprobs, (request, value) => request.Generate.Logprobs = value),
-        RequestField.Flag("echo", (request, value) => request.Generate.Echo = value),
-    ], SettleCompletion);
+        Member.Whole("logprobs", RequestLimits.TopLogprobs, (request, value) => request.Generate.Logprobs = value),
+        Member.Flag("echo", (request, value) => request.Generate.Echo = value),
+    ], request => request.Generate.Extra, SettleCompletion);
 
     private static void ReadModel(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
     {
@@ -77,9 +78,9 @@ internal static class RequestMembers
             throw RequestRefusedException.Invalid("max_tokens", $"{old} contradicts max_completion_tokens {current}; allowed: one of them, or both equal");
         if ((request.MaxCompletionTokens ?? request.MaxTokens) is { } maxTokens)
             request.Generate.MaxTokens = maxTokens;
-        if (request is { TopLogprobs: { } top, LogprobsWanted: not true })
+        if (request is { TopLogprobs: { } top, Logprobs: not true })
             throw RequestRefusedException.Invalid("top_logprobs", $"{top} without logprobs; allowed: only with logprobs: true");
-        if (request.LogprobsWanted is true)
+        if (request.Logprobs is true)
             request.Generate.Logprobs = request.TopLogprobs ?? 0;
     }
 

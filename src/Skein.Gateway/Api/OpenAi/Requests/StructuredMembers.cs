@@ -1,10 +1,11 @@
 using System.Globalization;
 using System.Text.Json;
+using Skein.Gateway.Api.Http;
 using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Requests;
 
-/// <summary>Members whose value has a structure of its own.</summary>
+/// <summary>Members whose value is an object or an array.</summary>
 internal static class StructuredMembers
 {
     private static readonly string StopAllowed =
@@ -47,7 +48,7 @@ internal static class StructuredMembers
         }
     }
 
-    /// <summary>The gateway obeys <c>include_usage</c>; where there is more, the whole object also goes to the engine.</summary>
+    /// <summary>Reads <c>include_usage</c>. If the object has other members, all of it also goes to the engine.</summary>
     public static void ReadStreamOptions(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
     {
         if (reader.TokenType != JsonTokenType.StartObject)

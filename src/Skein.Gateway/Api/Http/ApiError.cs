@@ -1,0 +1,76 @@
+using System.Buffers;
+using System.Globalization;
+using Microsoft.AspNetCore.Http;
+using Skein.Protocol;
+using Skein.Routing.Streaming;
+
+namespace Skein.Gateway.Api.Http;
+
+/// <summary>An error of a request over HTTP.</summary>
+/// <param name="Status">HTTP status.</param>
+/// <param name="Type">OpenAI's class of the error.</param>
+/// <param name="Code">The error for programs.</param>
+/// <param name="Message">The error for people.</param>
+/// <param name="Param">The field or header with the error; null if there is none.</param>
+/// <param name="RetryAfter">When the client should retry; null if a retry does not help.</param>
+internal sealed record ApiError(int Status, string Type, string Code, string Message, string? Param = null, TimeSpan? RetryAfter = null)
+{
+    /// <summary>What the client gets for an exception. The cause of an unexpected one goes to the log only.</summary>
+    public static ApiError From(Exception error, string requestId)
+    {
+        if (error is RequestRefusedException refused)
+            return new(refused.Status, ClientError.InvalidRequestType, refused.Code, refused.Message, refused.Field);
+        if (error is FaultException failure)
+        {
+            var face = failure.Fault.ToClientError();
+            return new(face.Http, face.Type, face.Code, failure.Message, RetryAfter: failure.RetryAfter);
+        }
+        return new(ClientError.Internal.Http, ClientError.Internal.Type, ClientError.Internal.Code,
+            $"the gateway failed; its log tells more about request {requestId}");
+    }
+
+    /// <summary>Sends the error as the response. The response must not have started.</summary>
+    /// <param name="http">The request.</param>
+    /// <param name="dialect">Whose format to use; null: the format of <see cref="WriteBody"/>.</param>
+    public async Task SendAsync(HttpContext http, IApiDialect? dialect = null)
+    {
+        var bytes = new ArrayBufferWriter<byte>(512);
+        if (dialect is null)
+            WriteBody(bytes);
+        else
+            dialect.WriteError(this, bytes);
+        var response = http.Response;
+        response.StatusCode = Status;
+        if (RetryAfter is { } wait)
+        {
+            var milliseconds = Math.Max(1, (long)Math.Ceiling(wait.TotalMilliseconds));
+            response.Headers["retry-after-ms"] = milliseconds.ToString(CultureInfo.InvariantCulture);
+            response.Headers.RetryAfter = ((milliseconds + 999) / 1000).ToString(CultureInfo.InvariantCulture);
+        }
+        await SendJsonAsync(http, bytes);
+    }
+
+    /// <summary>Sends a JSON body. Status and headers are the caller's.</summary>
+    public static async Task SendJsonAsync(HttpContext http, ArrayBufferWriter<byte> body)
+    {
+        http.Response.ContentType = "application/json";
+        http.Response.ContentLength = body.WrittenCount;
+        await http.Response.BodyWriter.WriteAsync(body.WrittenMemory, http.RequestAborted);
+    }
+
+    /// <summary>Writes <c>{"error":{"message","type","param","code"}}</c>: OpenAI's format, also used for paths that belong to no dialect.</summary>
+    public void WriteBody(IBufferWriter<byte> output)
+    {
+        var json = new JsonSink(output);
+        json.Raw("{\"error\":{\"message\":"u8);
+        json.Text(Message);
+        json.Raw(",\"type\":"u8);
+        json.Text(Type);
+        json.Raw(",\"param\":"u8);
+        json.Text(Param);
+        json.Raw(",\"code\":"u8);
+        json.Text(Code);
+        json.Raw("}}"u8);
+        json.Complete();
+    }
+}

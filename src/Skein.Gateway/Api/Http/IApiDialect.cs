@@ -1,0 +1,55 @@
+using System.Buffers;
+using Skein.Protocol.V1;
+
+namespace Skein.Gateway.Api.Http;
+
+/// <summary>
+/// One HTTP API that clients speak: its paths, and the formats of its requests, answers and errors. Implementations are stateless and
+/// thread-safe. <see cref="Dialects"/> lists them.
+/// </summary>
+internal interface IApiDialect
+{
+    /// <summary>Name of the API, for display.</summary>
+    string Name { get; }
+
+    /// <summary>Maps the endpoints. Called once.</summary>
+    void Map(ApiRoutes routes);
+
+    /// <summary>Writes the body of an error response.</summary>
+    void WriteError(ApiError error, IBufferWriter<byte> output);
+
+    /// <summary>Writes an error as the last server-sent event of a stream.</summary>
+    void WriteErrorEvent(ApiError error, IBufferWriter<byte> output);
+}
+
+/// <summary>One endpoint of a dialect that generates text. Implementations are stateless and thread-safe.</summary>
+internal interface IGenerationApi
+{
+    /// <summary>Name of the operation in metrics, as defined by OpenTelemetry.</summary>
+    string Operation { get; }
+
+    /// <summary>Reads a request body.</summary>
+    /// <param name="body">Must not change while the request runs: verbatim parts of the request reference it.</param>
+    /// <param name="now">Creation time of the answer.</param>
+    /// <exception cref="RequestRefusedException">The body is not a valid request.</exception>
+    ApiRequest Read(ReadOnlyMemory<byte> body, DateTimeOffset now);
+}
+
+/// <summary>A client's request.</summary>
+/// <param name="Generate">The request for the session.</param>
+/// <param name="Stream">Whether the client asked for server-sent events. Otherwise the answer is one object.</param>
+/// <param name="CreateWriter">Creates the writer of the answer from the id of the session. Called once.</param>
+internal sealed record ApiRequest(GenerateRequest Generate, bool Stream, Func<string, IAnswerWriter> CreateWriter);
+
+/// <summary>Writes one answer in the format of its dialect, as events or as one object. Not thread-safe.</summary>
+internal interface IAnswerWriter
+{
+    /// <summary>Takes the next frame, and writes what the client can already get of it.</summary>
+    /// <exception cref="InvalidDataException">The replica sent something that has no representation. Nothing was written.</exception>
+    void Write(GenerateFrame frame, IBufferWriter<byte> output);
+
+    /// <summary>Writes the rest of the answer, after the last frame.</summary>
+    /// <param name="output">Where to write.</param>
+    /// <param name="comment">A server-sent comment to place before the terminal event; null for none. Always null if the answer is one object.</param>
+    void Complete(IBufferWriter<byte> output, string? comment);
+}

@@ -1,0 +1,50 @@
+using System.Diagnostics.Metrics;
+using Skein.Gateway.Telemetry;
+using Skein.Protocol;
+using Skein.Routing.Streaming;
+
+namespace Skein.Gateway.Api.Http;
+
+/// <summary>
+/// Bounds the memory of all request bodies together: those being read, and those whose requests run, because a request references its body. Without
+/// this bound, slow senders could hold memory in proportion to the number of connections. Covers HTTP and gRPC. Thread-safe.
+/// </summary>
+internal sealed class RequestMemoryBudget
+{
+    private long _bytes;
+
+    public RequestMemoryBudget(IMeterFactory meters) => meters.Create(MetricNames.Meter)
+        .CreateObservableGauge(MetricNames.RequestBodies, () => Bytes, "By", "Memory of request bodies that are being read or whose requests run.");
+
+    /// <summary>Bytes held now.</summary>
+    public long Bytes => Interlocked.Read(ref _bytes);
+
+    /// <summary>Opens a share for one body. Disposing it returns the memory.</summary>
+    /// <param name="maxTotalBytes">Limit for all bodies together.</param>
+    public Share Open(long maxTotalBytes) => new(this, maxTotalBytes);
+
+    /// <summary>The memory of one body. Not thread-safe.</summary>
+    internal sealed class Share(RequestMemoryBudget budget, long maxTotalBytes) : IDisposable
+    {
+        private long _held;
+
+        /// <summary>Grows the share to a total size.</summary>
+        /// <exception cref="FaultException">All bodies together would exceed the limit. The share keeps its size.</exception>
+        public void GrowTo(long bytes)
+        {
+            var more = bytes - _held;
+            if (Interlocked.Add(ref budget._bytes, more) > maxTotalBytes)
+            {
+                Interlocked.Add(ref budget._bytes, -more);
+                throw new FaultException(Fault.TooManySessions, $"the bodies of all requests hold too much; allowed: {maxTotalBytes} bytes together");
+            }
+            _held = bytes;
+        }
+
+        public void Dispose()
+        {
+            Interlocked.Add(ref budget._bytes, -_held);
+            _held = 0;
+        }
+    }
+}

@@ -1,0 +1,56 @@
+using Skein.Gateway.Api;
+using Skein.Gateway.Api.Http;
+using Skein.Protocol.V1;
+
+namespace Skein.Gateway.Tests.Api.Http;
+
+/// <summary>Headers by which clients say how they want to be served.</summary>
+public sealed class SkeinRequestHeadersTests
+{
+    [Theory]
+    [InlineData("exact", FailoverPolicy.Exact)]
+    [InlineData("best-effort", FailoverPolicy.BestEffort)]
+    [InlineData("never", FailoverPolicy.Never)]
+    public void Read_Failover_IsTaken(string value, FailoverPolicy policy) =>
+        Assert.Equal(policy, Read(SkeinHeaders.Failover, value).Failover);
+
+    [Fact]
+    public void Read_HedgeAndPriority_AreTaken()
+    {
+        Assert.True(Read(SkeinHeaders.Hedge, "1").Hedge);
+        Assert.Equal(-8, Read(SkeinHeaders.Priority, "-8").Priority);
+    }
+
+    [Fact]
+    public void Read_Nothing_LeavesTheRequestAsItIs()
+    {
+        var request = new GenerateRequest { Failover = FailoverPolicy.Exact, Hedge = true, Priority = 3 };
+
+        SkeinRequestHeaders.Read(request, _ => null);
+
+        Assert.Equal((FailoverPolicy.Exact, true, 3), (request.Failover, request.Hedge, request.Priority));
+    }
+
+    [Theory]
+    [InlineData(SkeinHeaders.Failover, "Exact", "exact, best-effort, never")]
+    [InlineData(SkeinHeaders.Failover, "a\r\nb", "exact, best-effort, never")]
+    [InlineData(SkeinHeaders.Hedge, "yes", "0, 1")]
+    [InlineData(SkeinHeaders.Priority, "9", "-8 to 8")]
+    [InlineData(SkeinHeaders.Priority, "1.5", "-8 to 8")]
+    public void Read_WrongValue_NamesHeaderAndWhatIsAllowed(string header, string value, string allowed)
+    {
+        var refused = Assert.Throws<RequestRefusedException>(() => Read(header, value));
+
+        Assert.Equal(400, refused.Status);
+        Assert.Equal(header, refused.Field);
+        Assert.Contains($"allowed: {allowed}", refused.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', refused.Message);
+    }
+
+    private static GenerateRequest Read(string header, string value)
+    {
+        var request = new GenerateRequest();
+        SkeinRequestHeaders.Read(request, name => name == header ? value : null);
+        return request;
+    }
+}
