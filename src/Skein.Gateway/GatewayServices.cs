@@ -7,6 +7,7 @@ using Skein.Gateway.Api.Grpc;
 using Skein.Gateway.Api.OpenAi;
 using Skein.Gateway.Group;
 using Skein.Gateway.Links;
+using Skein.Gateway.Links.Bus;
 using Skein.Gateway.Telemetry;
 using Skein.Gateway.Upstreams;
 using Skein.Routing;

@@ -1,13 +1,13 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Engines;
-using Skein.Serving;
+using Skein.Serving.Grpc;
 
 namespace Skein.Serving.Tests;
 
 public sealed class EngineLivenessMonitorTests : IDisposable
 {
-    private static readonly ReplicaOptions Options = new();
+    private static readonly EngineHostOptions Options = new();
     private readonly FakeTimeProvider _time = new();
     private readonly SlotTable _slots = new(generation: 1, TimeProvider.System);
     private readonly List<TaskCompletionSource> _questions = [];
@@ -25,9 +25,9 @@ public sealed class EngineLivenessMonitorTests : IDisposable
                 await _questions[^1].Task.WaitAsync(cancelled);
             },
         };
-        _watch = new EngineLivenessMonitor(engine, _slots, Options, _time, _log);
+        _watch = new EngineLivenessMonitor(engine, _slots, Options.EngineTimeout, _time, _log);
         _slots.SetSlots(1);
-        _slots.TryTake("", told: null, out _);
+        _slots.TryTake("", queue: null, out _);
     }
 
     [Fact]
@@ -121,7 +121,6 @@ public sealed class EngineLivenessMonitorTests : IDisposable
 
     public void Dispose()
     {
-        _watch.Dispose();
         _slots.Dispose();
     }
 
@@ -153,7 +152,7 @@ public sealed class EngineLivenessMonitorTests : IDisposable
     {
         for (; ticks > 0; ticks--)
         {
-            _time.Advance(Options.EnginePatience / EngineLivenessTracker.MostUnanswered);
+            _time.Advance(Options.EngineTimeout / EngineLivenessTracker.MostUnanswered);
             await _watch.TickAsync(TestContext.Current.CancellationToken);
         }
     }

@@ -13,6 +13,7 @@ using Skein.Membership;
 using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Serving;
+using Skein.Serving.Grpc;
 
 namespace Skein.Cli.Commands;
 
@@ -44,7 +45,7 @@ internal static class ReplicaCommand
         {
             Endpoint = new IPEndPoint(settings.BindAddress, port),
             Slots = slots,
-            EnginePatience = ServerSettings.Patience.Read(sources),
+            EngineTimeout = ServerSettings.Patience.Read(sources),
             StopTimeout = settings.StopGrace,
             Restart = settings.IsSupervised ? revision => LeaveForRestart(revision, signal) : null,
         };

@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 using Skein.Engines;
 using Skein.Engines.Simulated;
 using Skein.Gateway;
-using Skein.Serving;
+using Skein.Serving.Grpc;
 using Skein.Routing.Fleet;
 
 namespace Skein.Cli.Members;

@@ -52,7 +52,7 @@ internal sealed partial class Upstream(
                 _generation = Math.Max(_generation + 1, (ulong)time.GetUtcNow().ToUnixTimeMilliseconds());
                 return await UpstreamReplica.StartAsync(server, enginePatience, _generation, configure, cancellationToken);
             }
-            catch (Exception error) when (error is EngineException or ArgumentException or Skein.Serving.ReplicaBindException)
+            catch (Exception error) when (error is EngineException or ArgumentException or Skein.Serving.Grpc.ReplicaBindException)
             {
                 if (error.Message != told)
                     Log.NotServed(logger, _name, told = error.Message);

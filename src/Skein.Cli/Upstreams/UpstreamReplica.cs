@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Builder;
 using Skein.Engines;
 using Skein.Engines.OpenAiCompatible;
 using Skein.Serving;
+using Skein.Serving.Grpc;
 using Skein.Routing.Fleet;
 
 namespace Skein.Cli.Upstreams;
@@ -39,7 +40,7 @@ internal sealed class UpstreamReplica : IAsyncDisposable
         {
             var replica = new ReplicaOptions
             {
-                Endpoint = new IPEndPoint(IPAddress.Loopback, 0), Slots = options.Slots, EnginePatience = enginePatience, Generation = generation,
+                Endpoint = new IPEndPoint(IPAddress.Loopback, 0), Slots = options.Slots, EngineTimeout = enginePatience, Generation = generation,
             };
             app = ReplicaApp.Build(replica, engine, configure);
             await app.StartAsync(cancellationToken);

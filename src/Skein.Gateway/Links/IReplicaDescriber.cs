@@ -1,3 +1,4 @@
+using Skein.Gateway.Links.Bus;
 using Grpc.Core;
 using Skein.Protocol.V1;
 using Skein.Routing.Fleet;

@@ -2,8 +2,9 @@ using Microsoft.Extensions.Time.Testing;
 using Skein.Engines;
 using Skein.Engines.Simulated;
 using Skein.Gateway.Links;
+using Skein.Gateway.Links.Bus;
 using Skein.Protocol.V1;
-using Skein.Serving;
+using Skein.Serving.Grpc;
 using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Tests.Links;

@@ -2,8 +2,9 @@ using System.Net;
 using Microsoft.Extensions.DependencyInjection;
 using Skein.Engines;
 using Skein.Gateway.Links;
+using Skein.Gateway.Links.Bus;
 using Skein.Protocol.V1;
-using Skein.Serving;
+using Skein.Serving.Grpc;
 using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Tests.Links;

@@ -3,8 +3,9 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Engines.Simulated;
 using Skein.Gateway.Links;
+using Skein.Gateway.Links.Bus;
 using Skein.Protocol.V1;
-using Skein.Serving;
+using Skein.Serving.Grpc;
 using Skein.Routing.Fleet;
 using Skein.Routing.Streaming;
 

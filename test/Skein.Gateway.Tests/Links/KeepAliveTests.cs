@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Skein.Gateway.Links;
+using Skein.Gateway.Links.Bus;
 using Skein.Protocol.V1;
 using Skein.Routing.Streaming;
 

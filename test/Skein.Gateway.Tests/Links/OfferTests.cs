@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Time.Testing;
 using Skein.Gateway.Links;
+using Skein.Gateway.Links.Bus;
 using Skein.Protocol.V1;
 using Skein.Routing;
 using Skein.Routing.Admission;

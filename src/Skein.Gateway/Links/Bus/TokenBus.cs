@@ -5,7 +5,7 @@ using Skein.Protocol.V1;
 using Skein.Routing.Streaming;
 using RpcStatus = Google.Rpc.Status;
 
-namespace Skein.Gateway.Links;
+namespace Skein.Gateway.Links.Bus;
 
 /// <summary>
 /// One long-lived call to a replica that carries many attempts, see <c>Inference.Bus</c>. It lives until it breaks, with all its attempts,

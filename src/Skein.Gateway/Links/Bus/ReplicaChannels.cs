@@ -5,7 +5,7 @@ using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
 
-namespace Skein.Gateway.Links;
+namespace Skein.Gateway.Links.Bus;
 
 /// <summary>
 /// One multiplexed HTTP/2 connection per replica life. It is closed once that life has left the fleet and nothing runs over it; a life that was given up for

@@ -3,7 +3,7 @@ using System.Threading.Channels;
 using Skein.Protocol.V1;
 using Skein.Routing.Streaming;
 
-namespace Skein.Gateway.Links;
+namespace Skein.Gateway.Links.Bus;
 
 /// <summary>
 /// One attempt on a bus: the frames that came for it and were not read yet. Frames come from the bus's reading loop, reads from the

@@ -4,22 +4,21 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Skein.Engines;
-using Skein.Serving.Admin;
-using Skein.Serving;
 
-namespace Skein.Serving;
+namespace Skein.Serving.Grpc;
 
-/// <summary>Puts a replica into an ASP.NET host; <see cref="ReplicaApp"/> is such a host, ready to run.</summary>
+/// <summary>Adds a replica to an ASP.NET host; <see cref="ReplicaApp"/> is such a host, ready to run.</summary>
 public static class ReplicaExtensions
 {
     /// <summary>
-    /// Adds the replica: its gRPC services, its slots, health, and <see cref="IReplicaControl"/>. A <see cref="TimeProvider"/> that is
-    /// registered before is used.
+    /// Adds a replica: its <see cref="EngineHost"/>, gRPC services and health. A <see cref="TimeProvider"/> that is registered before is used.
     /// </summary>
     /// <param name="services">Of the host.</param>
     /// <param name="options">Settings.</param>
-    /// <param name="engine">What generates; stays the caller's to dispose, after the host.</param>
+    /// <param name="engine">Stays the caller's to dispose, after the host.</param>
     /// <exception cref="ArgumentException">A setting is out of its range.</exception>
     public static IServiceCollection AddReplica(this IServiceCollection services, ReplicaOptions options, IInferenceEngine engine)
     {
@@ -29,19 +28,12 @@ public static class ReplicaExtensions
 
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton(options);
-        services.AddSingleton(engine);
-        services.AddSingleton(provider => new SlotTable(
-            options.Generation ?? (ulong)provider.GetRequiredService<TimeProvider>().GetUtcNow().ToUnixTimeMilliseconds(),
-            provider.GetRequiredService<TimeProvider>()));
-        services.AddSingleton<StandbyAttempts>();
-        services.AddSingleton<IReplicaControl, ReplicaControl>();
+        services.AddSingleton(provider => new EngineHost(
+            engine, options, provider.GetRequiredService<TimeProvider>(), provider.GetService<ILoggerFactory>() ?? NullLoggerFactory.Instance));
         services.AddSingleton<ReplicaAdminService>();
         services.AddSingleton<StreamTicker>();
         services.AddSingleton<InferenceService>();
-        services.AddSingleton<EngineLivenessMonitor>();
-        services.AddHostedService<ReplicaStartup>();
-        services.AddHostedService(provider => provider.GetRequiredService<EngineLivenessMonitor>());
-        services.AddHostedService<EngineLoadPoll>();
+        services.AddHostedService<EngineHostService>();
         services.AddGrpc(grpc =>
         {
             grpc.MaxReceiveMessageSize = options.MaxRequestBytes;
@@ -65,13 +57,13 @@ public static class ReplicaExtensions
         return endpoints;
     }
 
-    /// <summary>Lets Kestrel listen where, and take what, the options say.</summary>
+    /// <summary>Configures Kestrel's endpoint and limits from the options.</summary>
     public static void ListenForReplica(this KestrelServerOptions kestrel, ReplicaOptions options)
     {
         ArgumentNullException.ThrowIfNull(kestrel);
         ArgumentNullException.ThrowIfNull(options);
         kestrel.AddServerHeader = false;
-        kestrel.Limits.MaxRequestBodySize = null; // gRPC's own limit is the one that tells its reason
+        kestrel.Limits.MaxRequestBodySize = null; // gRPC's own limit reports its reason
         kestrel.Limits.MinResponseDataRate = null; // it would cut the connection, and with it every stream on it, for one slow reader
         kestrel.Limits.Http2.MaxStreamsPerConnection = options.MaxStreamsPerConnection;
         kestrel.Limits.Http2.KeepAlivePingDelay = options.KeepAliveInterval;

@@ -3,7 +3,7 @@ using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 using Skein.Routing.Streaming;
 
-namespace Skein.Gateway.Links;
+namespace Skein.Gateway.Links.Bus;
 
 /// <summary>
 /// Attempts share their replica's <see cref="TokenBus"/>, but for those with a long request, which have a call of their own: a start frame

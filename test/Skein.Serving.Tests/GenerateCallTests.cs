@@ -3,27 +3,25 @@ using Grpc.Core;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Protocol.V1;
-using Skein.Serving;
+using Skein.Serving.Grpc;
 
 namespace Skein.Serving.Tests;
 
-public sealed class GenerationStreamTests : IAsyncDisposable
+public sealed class GenerateCallTests : IAsyncDisposable
 {
     private static readonly TimeSpan WriteTimeout = TimeSpan.FromSeconds(30);
     private readonly FakeTimeProvider _time = new();
     private readonly ScriptedEngine _engine = new();
     private readonly GatedWriter _writer = new();
-    private readonly SlotTable _slots = new(generation: 1, TimeProvider.System);
+    private readonly EngineHost _host;
     private readonly CancellationTokenSource _gone = new();
-    private readonly EngineLivenessMonitor _engineLivenessMonitor;
-    private readonly GenerationStream _stream;
+    private readonly GenerateCall _stream;
     private int _aborts;
 
-    public GenerationStreamTests()
+    public GenerateCallTests()
     {
-        _engineLivenessMonitor = new EngineLivenessMonitor(_engine, _slots, new ReplicaOptions(), _time, NullLogger<EngineLivenessMonitor>.Instance);
-        _stream = new GenerationStream(
-            new GenerateRequest { Attempt = 3, Choice = 1 }, _writer, _slots, new WriteStallDetector(_time, WriteTimeout), _engineLivenessMonitor, Abort, _gone.Token);
+        _host = new EngineHost(_engine, new EngineHostOptions { Slots = 1 }, _time, NullLoggerFactory.Instance);
+        _stream = new GenerateCall(new GenerateRequest { Attempt = 3, Choice = 1 }, _writer, new WriteStallDetector(_time, WriteTimeout), Abort, _gone.Token);
     }
 
     [Fact]
@@ -33,7 +31,7 @@ public sealed class GenerationStreamTests : IAsyncDisposable
         _engine.Say(ScriptedEngine.StartFrame);
         await _writer.NextAsync();
         _engine.Say(ScriptedEngine.Token(0), ScriptedEngine.Token(1), ScriptedEngine.Token(2), ScriptedEngine.FinishFrame);
-        await _slots.WhenIdleAsync(CancellationToken.None).WaitAsync(TestReplica.Deadline);
+        await _host.Control.WhenIdleAsync(CancellationToken.None).WaitAsync(TestReplica.Deadline);
         _stream.Tick();
         _stream.Tick();
 
@@ -63,7 +61,7 @@ public sealed class GenerationStreamTests : IAsyncDisposable
         Assert.Equal(1, _aborts);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running.WaitAsync(TestReplica.Deadline));
         Assert.True(_engine.Stopped.IsCompleted);
-        Assert.Equal(0u, _slots.Report().Running);
+        Assert.Equal(0u, _host.Control.Report().Running);
     }
 
     [Fact]
@@ -86,16 +84,16 @@ public sealed class GenerationStreamTests : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _stream.Dispose();
-        _engineLivenessMonitor.Dispose();
+        _host.Dispose();
         _gone.Dispose();
         await _engine.DisposeAsync();
     }
 
-    private Task Run()
+    private async Task Run()
     {
-        _slots.SetSlots(1);
-        _slots.TryTake("", told: null, out var lease);
-        return _stream.RunAsync(_engine, lease!);
+        await _host.StartAsync(CancellationToken.None);
+        using var attempt = _host.Begin(new GenerateRequest { Attempt = 3, Choice = 1 });
+        await _stream.RunAsync(attempt);
     }
 
     // As a server does: the call's token is cancelled, and its pending write ends.

@@ -2,7 +2,7 @@ using System.Threading.Channels;
 using Grpc.Core;
 using Skein.Protocol.V1;
 
-namespace Skein.Gateway.Links;
+namespace Skein.Gateway.Links.Bus;
 
 /// <summary>
 /// What a bus has to tell its replica. Many writers, one loop that sends all that is there as one message. Never longer than a few orders

@@ -1,20 +1,20 @@
-namespace Skein.Serving;
+namespace Skein.Serving.Grpc;
 
-/// <summary>What a tick finds.</summary>
+/// <summary>What a tick found.</summary>
 internal enum Silence
 {
-    /// <summary>Something was written not long ago, or is being written.</summary>
+    /// <summary>A write ended lately, or is under way.</summary>
     None,
 
-    /// <summary>Nothing was written since the tick before the last: a heartbeat is due.</summary>
+    /// <summary>No write for two ticks: a heartbeat is due.</summary>
     Quiet,
 
-    /// <summary>A write has been under way for too long: nobody reads.</summary>
+    /// <summary>A write has been under way for too long: the reader has stopped reading.</summary>
     Stuck,
 }
 
-/// <summary>Watches one stream's writes. Writes come from one task, ticks from one other.</summary>
-/// <param name="time">Measures how long a write takes.</param>
+/// <summary>Detects stalled writes of one stream. Writes come from one task, ticks from another.</summary>
+/// <param name="time">Clock of the writes.</param>
 /// <param name="writeTimeout">A write that takes longer is stuck.</param>
 internal sealed class WriteStallDetector(TimeProvider time, TimeSpan writeTimeout)
 {

@@ -1,9 +1,8 @@
 using Skein.Protocol.V1;
-using Skein.Serving;
 
-namespace Skein.Serving.Admin;
+namespace Skein.Serving;
 
-/// <summary>The slots, and the clock of a drain's grace.</summary>
+/// <summary>The slots, and the timer of a drain's grace.</summary>
 internal sealed class ReplicaControl(SlotTable slots, TimeProvider time) : IReplicaControl, IDisposable
 {
     private readonly Lock _gate = new();
@@ -28,7 +27,7 @@ internal sealed class ReplicaControl(SlotTable slots, TimeProvider time) : IRepl
                     return null;
                 }
 
-                // Until the timer has said so it is not over, however the clocks round.
+                // The timer alone ends the grace: rounding must not end it sooner.
                 var left = _graceEnds - time.GetUtcNow();
                 return _graceIsOver ? TimeSpan.Zero : left > TimeSpan.FromMilliseconds(1) ? left : TimeSpan.FromMilliseconds(1);
             }
@@ -96,7 +95,7 @@ internal sealed class ReplicaControl(SlotTable slots, TimeProvider time) : IRepl
     {
         lock (_gate)
         {
-            // The timer of a drain that was taken back or shortened may still fire.
+            // The timer of a drain that was undone or shortened may still fire.
             if (!slots.IsDraining || _graceEnds != (DateTimeOffset)ends!)
             {
                 return;

@@ -5,39 +5,38 @@ using Grpc.Core;
 using Microsoft.Extensions.Logging;
 using Skein.Protocol.V1;
 
-namespace Skein.Serving;
+namespace Skein.Serving.Grpc;
 
 /// <summary>
-/// The replica's end of one bus. One loop takes orders, and never waits for anything else; one loop sends all that is ready as one message.
+/// The replica's end of one bus. One loop takes orders and waits for nothing else; another one sends all that is ready as one message.
 /// </summary>
-/// <param name="serve">Runs an attempt until its engine has stopped and all it said was written, as a call of Generate does.</param>
+/// <param name="host">Runs the attempts.</param>
 /// <param name="writer">Towards the gateway.</param>
-/// <param name="slots">Keeps some for the gateway, which is told here.</param>
-/// <param name="options">Bounds and rhythm.</param>
-/// <param name="time">For heartbeats.</param>
-/// <param name="abort">Cuts the call off, without waiting.</param>
-/// <param name="logger">For what goes wrong behind the gateway's back.</param>
+/// <param name="options">Bounds and intervals.</param>
+/// <param name="time">Clock of the heartbeats.</param>
+/// <param name="abort">Aborts the call, without waiting.</param>
+/// <param name="logger">For failures that the gateway cannot see.</param>
 [SuppressMessage("Design", "CA1001", Justification = "The source has neither timer nor handle, and the sending loop may cancel it last of all.")]
 internal sealed partial class BusSession(
-    Func<BusStream, Task> serve,
+    EngineHost host,
     IServerStreamWriter<BusFrames> writer,
-    SlotTable slots,
     ReplicaOptions options,
     TimeProvider time,
     Action abort,
     ILogger logger)
 {
-    private const int MessageBytes = 16 << 10;
+    /// <summary>A message takes no more frames past it.</summary>
+    public const int MessageBytes = 16 << 10;
+
     private const uint LeastWindowBytes = 1 << 10;
     private const uint MostWindowBytes = 1 << 20;
 
     private readonly ConcurrentDictionary<ulong, BusStream> _attempts = new();
     private readonly Channel<BusStream?> _ready = Channel.CreateUnbounded<BusStream?>(new UnboundedChannelOptions { SingleReader = true });
-    private readonly WriteStallDetector _watch = new(time, options.WriteTimeout);
+    private readonly WriteStallDetector _stalls = new(time, options.WriteTimeout);
     private readonly CancellationTokenSource _over = new();
     private volatile bool _isStopping;
     private int _beatIsDue;
-    private string _gateway = "";
     private uint _offer;
 
     /// <summary>Serves until the gateway is gone, or the host stops and no attempt is left.</summary>
@@ -47,21 +46,21 @@ internal sealed partial class BusSession(
         await using var ticks = time.CreateTimer(_ => Tick(), state: null, options.HeartbeatInterval, options.HeartbeatInterval);
         await using var stop = stopping.UnsafeRegister(session => ((BusSession)session!).Stop(), this);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(gatewayGone, _over.Token);
+        using var offers = host.SubscribeToOffers(Offer);
         var sending = SendAllAsync();
         try
         {
             while (await orders.MoveNext(either.Token))
             {
-                Take(orders.Current);
+                Take(orders.Current, offers);
             }
         }
         catch (Exception) when (either.IsCancellationRequested)
         {
-            // The end, as above.
+            // The gateway is gone, or the host stops.
         }
         finally
         {
-            slots.StopListening(_gateway, Offer);
             foreach (var (_, attempt) in _attempts)
             {
                 attempt.Cancel();
@@ -73,19 +72,19 @@ internal sealed partial class BusSession(
         }
     }
 
-    /// <summary>An attempt has something to send.</summary>
+    /// <summary>Schedules an attempt that has something to send.</summary>
     public void Ready(BusStream attempt) => _ready.Writer.TryWrite(attempt);
 
-    private void Take(BusOrders orders)
+    private void Take(BusOrders orders, OfferSubscription offers)
     {
         foreach (var start in orders.Start)
         {
-            Start(start);
+            Start(start, offers);
         }
 
         foreach (var offer in orders.Decline)
         {
-            slots.Decline(_gateway, offer);
+            offers.Decline(offer);
         }
 
         foreach (var credit in orders.Credit)
@@ -105,9 +104,9 @@ internal sealed partial class BusSession(
         }
     }
 
-    private void Start(BusStart start)
+    private void Start(BusStart start, OfferSubscription offers)
     {
-        // Ends count until they are sent: a gateway that does not read them cannot fill the memory.
+        // An attempt counts until its end is sent: a gateway that reads nothing cannot fill the memory.
         if (_attempts.Count >= options.MaxStreamsPerConnection)
         {
             throw new RpcException(new Status(
@@ -120,55 +119,46 @@ internal sealed partial class BusSession(
             throw new RpcException(new Status(StatusCode.InvalidArgument, $"stream {start.Stream} is in use; each start needs a number of its own"));
         }
 
-        ListenAs(start.Request?.Caller ?? "");
+        offers.ListenAs(start.Request?.Caller ?? "");
         attempt.Running = RunAsync(attempt, start);
     }
 
-    // A bus does not say whose it is; its attempts do. Names that are too long are refused with their attempts.
-    private void ListenAs(string caller)
-    {
-        if (caller.Length is 0 or > InferenceService.MostNameBytes || string.Equals(caller, _gateway, StringComparison.Ordinal))
-        {
-            return;
-        }
-
-        slots.StopListening(_gateway, Offer);
-        _gateway = caller;
-        slots.Listen(_gateway, Offer);
-    }
-
-    // Under the slots' lock. One offer at a time: the newest is the one that counts.
+    // Called under the slots' lock. The newest offer replaces an unsent one.
     private void Offer(uint number)
     {
         Volatile.Write(ref _offer, number);
         _ready.Writer.TryWrite(null);
     }
 
-    private async Task RunAsync(BusStream attempt, BusStart start)
+    private async Task RunAsync(BusStream stream, BusStart start)
     {
         try
         {
             if (start.WindowBytes is < LeastWindowBytes or > MostWindowBytes)
             {
-                throw ReplicaStatus.InvalidRequest($"window_bytes is {start.WindowBytes}; allowed: {LeastWindowBytes} to {MostWindowBytes}");
+                throw new RefusedException(
+                    Refusal.InvalidRequest, $"window_bytes is {start.WindowBytes}; allowed: {LeastWindowBytes} to {MostWindowBytes}");
             }
 
             if (start.Request is null)
             {
-                throw ReplicaStatus.InvalidRequest("request is absent; a start needs one");
+                throw new RefusedException(Refusal.InvalidRequest, "request is absent; a start needs one");
             }
 
-            await serve(attempt);
-            attempt.End(status: null);
-        }
-        catch (RpcException exception)
-        {
-            attempt.End(exception.GetRpcStatus() ?? new Google.Rpc.Status { Code = (int)exception.StatusCode, Message = exception.Status.Detail });
+            // Synchronously, so that slots are taken in the order of the starts.
+            using var attempt = host.Begin(start.Request);
+            await stream.RunAsync(attempt);
+            stream.End(status: null);
         }
         catch (Exception exception)
         {
-            Log.AttemptFailed(logger, start.Stream, exception);
-            attempt.End(new Google.Rpc.Status { Code = (int)StatusCode.Internal, Message = $"the replica failed: {exception.GetType().Name}" });
+            var status = ReplicaStatus.Of(exception, stream.Cancelled);
+            if (status is null)
+            {
+                Log.AttemptFailed(logger, start.Request?.RequestId ?? "", start.Stream, exception);
+            }
+
+            stream.End(status ?? ReplicaStatus.Internal(exception));
         }
     }
 
@@ -179,10 +169,14 @@ internal sealed partial class BusSession(
         {
             while (await _ready.Reader.WaitToReadAsync())
             {
-                Fill(message);
-                _watch.WriteBegins();
+                if (!Fill(message))
+                {
+                    continue;
+                }
+
+                _stalls.WriteBegins();
                 await writer.WriteAsync(message);
-                _watch.WriteEnds();
+                _stalls.WriteEnds();
                 message.Frames.Clear();
                 message.Ends.Clear();
                 EndIfStopped();
@@ -195,22 +189,25 @@ internal sealed partial class BusSession(
         }
     }
 
-    private void Fill(BusFrames message)
+    /// <returns>False when there is nothing to send.</returns>
+    private bool Fill(BusFrames message)
     {
         message.Beat = Interlocked.Exchange(ref _beatIsDue, 0) == 1;
         message.Offer = Interlocked.Exchange(ref _offer, 0);
         for (var bytes = 0; bytes < MessageBytes && _ready.Reader.TryRead(out var attempt);)
         {
-            if (attempt is not null && attempt.TakeInto(message, ref bytes))
+            if (attempt is not null && attempt.MoveInto(message, ref bytes))
             {
                 _attempts.TryRemove(attempt.Stream, out _);
             }
         }
+
+        return message.Beat || message.Offer != 0 || message.Frames.Count + message.Ends.Count > 0;
     }
 
     private void Tick()
     {
-        if (_watch.Tick() == Silence.Stuck)
+        if (_stalls.Tick() == Silence.Stuck)
         {
             abort();
         }
@@ -236,10 +233,10 @@ internal sealed partial class BusSession(
 
     private static partial class Log
     {
-        [LoggerMessage(2004, LogLevel.Error, "Attempt on stream {Stream} of a bus failed")]
-        public static partial void AttemptFailed(ILogger logger, ulong stream, Exception exception);
+        [LoggerMessage(2004, LogLevel.Error, "Request {RequestId} failed on stream {Stream} of a bus")]
+        public static partial void AttemptFailed(ILogger logger, string requestId, ulong stream, Exception exception);
 
-        [LoggerMessage(2005, LogLevel.Debug, "A bus cannot be written to")]
+        [LoggerMessage(2005, LogLevel.Debug, "Writing to a bus failed; its call is aborted")]
         public static partial void CannotSend(ILogger logger, Exception exception);
     }
 }

@@ -1,15 +1,14 @@
 using System.Net;
 
-namespace Skein.Serving;
+namespace Skein.Serving.Grpc;
 
-/// <summary>The replica cannot listen where it was told to. The message is one line, meant for the operator.</summary>
+/// <summary>The replica cannot listen on its endpoint. The message is one line for the operator.</summary>
 public sealed class ReplicaBindException : Exception
 {
     /// <summary>Creates the exception.</summary>
     public ReplicaBindException(IPEndPoint endpoint, Exception innerException)
         : base($"cannot listen on {endpoint}: {innerException.GetBaseException().Message}", innerException) => Endpoint = endpoint;
 
-    /// <summary>Where it was to listen.</summary>
+    /// <summary>The endpoint.</summary>
     public IPEndPoint Endpoint { get; }
-
 }

@@ -7,7 +7,7 @@ using Skein.Protocol.V1;
 using Skein.Routing.Streaming;
 using RpcStatus = Google.Rpc.Status;
 
-namespace Skein.Gateway.Links;
+namespace Skein.Gateway.Links.Bus;
 
 /// <summary>What the end of an attempt, or of the connection under it, means.</summary>
 internal static class LinkErrors

@@ -8,7 +8,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Skein.Engines;
 
-namespace Skein.Serving;
+namespace Skein.Serving.Grpc;
 
 /// <summary>A replica that is ready to run: one engine behind gRPC on one address. Reads no configuration and handles no signals.</summary>
 public sealed class ReplicaApp : IAsyncDisposable
@@ -21,7 +21,7 @@ public sealed class ReplicaApp : IAsyncDisposable
         _app = app;
         _options = options;
         Endpoint = options.Endpoint;
-        Control = app.Services.GetRequiredService<IReplicaControl>();
+        Control = app.Services.GetRequiredService<EngineHost>().Control;
     }
 
     /// <summary>Where it listens; with the actual port once it has started.</summary>
@@ -35,7 +35,7 @@ public sealed class ReplicaApp : IAsyncDisposable
 
     /// <summary>Builds a replica that is not yet started.</summary>
     /// <param name="options">Settings.</param>
-    /// <param name="engine">What generates; stays the caller's to dispose, after the replica.</param>
+    /// <param name="engine">Stays the caller's to dispose, after the replica.</param>
     /// <param name="configure">Adds to the host: logging, hosted services such as membership, another <see cref="TimeProvider"/>.</param>
     /// <exception cref="ArgumentException">A setting is out of its range.</exception>
     public static ReplicaApp Build(ReplicaOptions options, IInferenceEngine engine, Action<WebApplicationBuilder>? configure = null)
@@ -51,7 +51,7 @@ public sealed class ReplicaApp : IAsyncDisposable
         return new ReplicaApp(app, options);
     }
 
-    /// <summary>Asks the engine for its slots, then listens.</summary>
+    /// <summary>Reads the engine's slots, then listens.</summary>
     /// <exception cref="ReplicaBindException">The address is in use, not this machine's, or not allowed.</exception>
     /// <exception cref="EngineException">The engine cannot be asked.</exception>
     public async Task StartAsync(CancellationToken cancellationToken = default)
@@ -70,7 +70,7 @@ public sealed class ReplicaApp : IAsyncDisposable
     }
 
     /// <summary>
-    /// Takes no more connections, lets running streams finish for at most <see cref="ReplicaOptions.StopTimeout"/>, then aborts them.
+    /// Accepts no more connections, lets running streams finish within <see cref="ReplicaOptions.StopTimeout"/>, then aborts them.
     /// </summary>
     public Task StopAsync(CancellationToken cancellationToken = default) => _app.StopAsync(cancellationToken);
 
@@ -83,7 +83,7 @@ public sealed class ReplicaApp : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            // The host's answer to a stop without any grace: the connections are cut, as asked.
+            // A stop without grace ends this way: the connections are cut.
         }
     }
 

@@ -4,7 +4,7 @@ using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 using Skein.Routing.Streaming;
 
-namespace Skein.Gateway.Links;
+namespace Skein.Gateway.Links.Bus;
 
 /// <summary>One gRPC call per attempt, over one connection per replica.</summary>
 internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
