@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
 using Skein.Gateway.Admin;
 using Skein.Gateway.Api;
 using Skein.Gateway.Api.Grpc;
@@ -8,6 +9,7 @@ using Skein.Gateway.Api.OpenAi;
 using Skein.Gateway.Group;
 using Skein.Gateway.Links;
 using Skein.Gateway.Links.Bus;
+using Skein.Gateway.Links.InProcess;
 using Skein.Gateway.Telemetry;
 using Skein.Gateway.Upstreams;
 using Skein.Routing;
@@ -18,12 +20,13 @@ using Skein.Routing.Streaming;
 
 namespace Skein.Gateway;
 
-/// <summary>The rooms of a gateway, from the fleet up to the APIs.</summary>
+/// <summary>Composes a gateway, from the fleet up to the APIs.</summary>
 internal static class GatewayServices
 {
     public static void AddGateway(this IServiceCollection services, GatewayOptions options)
     {
         services.TryAddSingleton(TimeProvider.System);
+        services.AddLogging();
         services.AddSingleton(options);
         services.AddGroup();
         services.AddRoutingCore(options);
@@ -62,14 +65,26 @@ internal static class GatewayServices
         services.AddSingleton<AdmissionQueue>();
         services.AddSingleton(options.Link);
         services.AddSingleton<ReplicaChannels>();
-        services.AddSingleton<IReplicaLink, BusReplicaLink>();
-        services.AddSingleton<IReplicaDescriber, GrpcReplicaDescriber>();
-        services.AddSingleton<DescribePoller>();
+        services.AddSingleton<BusReplicaLink>();
+        services.AddSingleton<InProcessReplicaLink>();
+        services.AddSingleton(provider => new ReplicaLink(provider.GetRequiredService<InProcessReplicaLink>(), provider.GetRequiredService<BusReplicaLink>()));
+        services.AddSingleton<IReplicaLink>(provider => provider.GetRequiredService<ReplicaLink>());
+        services.AddSingleton<IReplicaDescriber>(provider => provider.GetRequiredService<ReplicaLink>());
+        services.AddHosted<DescribePoller>();
+        services.AddHosted<UpstreamService>();
         services.AddSingleton(options.Streaming);
         services.AddSingleton<RoutingStatistics>();
         services.AddSingleton<GenerationSessions>();
         services.AddSingleton<IGenerationSessions>(provider => provider.GetRequiredService<GenerationSessions>());
         services.AddSingleton<ReachabilityMonitor>();
+    }
+
+    /// <summary>Adds a singleton that is also a hosted service: it stops with the host, and stops the host when it throws.</summary>
+    private static void AddHosted<T>(this IServiceCollection services)
+        where T : class, IHostedService
+    {
+        services.AddSingleton<T>();
+        services.AddHostedService(provider => provider.GetRequiredService<T>());
     }
 
     /// <summary>The system's randomness: session ids must not be guessed.</summary>

@@ -1,14 +1,14 @@
 namespace Skein.Serving;
 
 /// <summary>
-/// One connection's subscription to offers of free slots. The connection does not know its gateway's name; its requests do. Calls other than
-/// <see cref="Dispose"/> come from one thread at a time.
+/// One connection's subscription to offers of free slots. The connection does not know its gateway's name; its requests do. Thread-safe.
 /// </summary>
 public sealed class OfferSubscription : IDisposable
 {
     private readonly SlotTable _slots;
     private readonly Action<uint> _offered;
-    private string _gateway = "";
+    private readonly Lock _gate = new();
+    private volatile string _gateway = "";
 
     internal OfferSubscription(SlotTable slots, Action<uint> offered) => (_slots, _offered) = (slots, offered);
 
@@ -20,9 +20,12 @@ public sealed class OfferSubscription : IDisposable
             return;
         }
 
-        _slots.StopListening(_gateway, _offered);
-        _gateway = caller;
-        _slots.Listen(_gateway, _offered);
+        lock (_gate)
+        {
+            _slots.StopListening(_gateway, _offered);
+            _gateway = caller;
+            _slots.Listen(caller, _offered);
+        }
     }
 
     /// <summary>Gives an offered slot back.</summary>

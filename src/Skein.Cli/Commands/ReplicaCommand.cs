@@ -58,7 +58,6 @@ internal static class ReplicaCommand
         {
             throw new CommandFailedException($"{error.Message}; choose another port with --grpc (0 takes a free one)", error);
         }
-        await WarmUp.MembershipAsync(replica.Services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(WarmUp)), signal.Stop);
         await WarmUp.RunAsync(replica.Endpoint, description.Models[0].Name, signal.Stop);
         var name = settings.NameFor(replica.Endpoint.Port);
         Describe(metadata, settings, replica, description);

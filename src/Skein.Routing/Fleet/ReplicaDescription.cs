@@ -17,7 +17,7 @@ public sealed record ReplicaDescription
     /// <summary>Name and life.</summary>
     public required ReplicaId Id { get; init; }
 
-    /// <summary>Where its gRPC service answers, as <c>host:port</c>. Only the link looks at it.</summary>
+    /// <summary>Where the link reaches it: <c>host:port</c> of its gRPC service, unless the link has another way. Only the link reads it.</summary>
     public required string Address { get; init; }
 
     /// <summary>Names of the models it serves.</summary>
@@ -46,9 +46,6 @@ public sealed record ReplicaDescription
 
     /// <summary>Suspected by the group: asked only when nobody else can.</summary>
     public bool Suspect { get; init; }
-
-    /// <summary>Runs in this process: there is no link to be lost, and its silence is this process's own.</summary>
-    public bool InProcess { get; init; }
 
     /// <summary>Fingerprint of one model; empty where unknown.</summary>
     public string FingerprintOf(string model) => Fingerprints.GetValueOrDefault(model, Fingerprint);

@@ -137,10 +137,10 @@ internal sealed class AttemptSwitcher(
         catch (OperationCanceledException) when (!branch.IsCancellationRequested)
         {
             // Late ourselves: the answer may wait unread in a buffer. Whoever is at fault, it is not known to be the replica.
-            if (challenger.Replica!.Description.InProcess || services.Time.GetElapsedTime(askedAt) > ContinueTimeout + services.Options.OwnLateness)
+            if (services.Time.GetElapsedTime(askedAt) > ContinueTimeout + services.Options.OwnLateness)
                 return false;
             // Continue waits for no engine: a replica that does not answer it is frozen, or cut off.
-            return NotContinued(challenger.Replica, new LinkException(LinkError.ConnectionLost, $"no answer to Continue within {ContinueTimeout.TotalSeconds:0} s"));
+            return NotContinued(challenger.Replica!, new LinkException(LinkError.ConnectionLost, $"no answer to Continue within {ContinueTimeout.TotalSeconds:0} s"));
         }
     }
 

@@ -34,11 +34,10 @@ internal sealed class AttemptWatch : IDisposable
     /// <param name="attempt">Cancelled when the attempt stalls.</param>
     /// <param name="pace">Told how fast prompts are read and tokens come; knows how long the replica's silences usually are.</param>
     /// <param name="request">What the replica has to read before its first token.</param>
-    /// <param name="inProcess">The replica runs in this process. It watches its own engine, and starves when this process does: it is given the engine's time.</param>
-    public AttemptWatch(TimeProvider time, StreamingOptions options, CancellationTokenSource attempt, ReplicaPace pace, GenerateRequest request, bool inProcess)
+    public AttemptWatch(TimeProvider time, StreamingOptions options, CancellationTokenSource attempt, ReplicaPace pace, GenerateRequest request)
     {
         _pace = pace;
-        _linkSilence = inProcess ? options.EngineSilence : options.LinkSilence;
+        _linkSilence = options.LinkSilence;
         _time = time;
         _options = options;
         _attempt = attempt;

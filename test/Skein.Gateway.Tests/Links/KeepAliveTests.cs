@@ -23,7 +23,7 @@ public sealed class KeepAliveTests
         await gateway.Read("before").RestAsync();
 
         cable.Cut();
-        await cable.ClosedByGateway.WaitAsync(GatewaySide.Deadline);
+        await cable.ClosedByGateway.WaitAsync(LinkWorld.Deadline);
         engine.Of("after").Say(KeyedEngine.Start, KeyedEngine.Finish);
 
         Assert.NotNull((await ReadOnceAnewAsync(gateway, "after"))[^1].Finish);

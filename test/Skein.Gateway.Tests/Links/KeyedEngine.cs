@@ -40,7 +40,7 @@ internal sealed class KeyedEngine : IInferenceEngine
         private int _said;
 
         /// <summary>Completes when the engine has stopped working on it.</summary>
-        public Task Stopped => _stopped.Task.WaitAsync(GatewaySide.Deadline);
+        public Task Stopped => _stopped.Task.WaitAsync(LinkWorld.Deadline);
 
         /// <summary>Frames that were asked of the engine.</summary>
         public int Said => Volatile.Read(ref _said);

@@ -6,12 +6,12 @@ using Skein.Routing.Streaming;
 namespace Skein.Gateway.Links.Bus;
 
 /// <summary>
-/// One attempt on a bus: the frames that came for it and were not read yet. Frames come from the bus's reading loop, reads from the
-/// session, the end from either or from whoever cancels.
+/// One attempt on a bus: its frames that were received and not yet read. The bus's reading loop delivers frames, the session reads them, and either of them
+/// or a cancel ends the attempt.
 /// </summary>
 internal sealed class BusAttempt : IDisposable
 {
-    /// <summary>Bytes of frames that may be on their way or unread: what a session that reads nothing for a while costs.</summary>
+    /// <summary>Most bytes of frames in flight or unread. It bounds the memory of a session that stops reading.</summary>
     public const int WindowBytes = 64 << 10;
 
     private readonly TokenBus _bus;
@@ -38,13 +38,13 @@ internal sealed class BusAttempt : IDisposable
 
     public GenerateRequest Request { get; }
 
-    /// <summary>Whether the start was handed to the connection. Touched by the bus's writing loop only.</summary>
+    /// <summary>Whether the start was sent. Used by the bus's writing loop only.</summary>
     public bool IsStarted { get; set; }
 
-    /// <summary>Nobody reads any more.</summary>
+    /// <summary>The session has stopped reading.</summary>
     public bool IsAbandoned => Volatile.Read(ref _isAbandoned);
 
-    /// <summary>Called once, after the attempt is known to its bus.</summary>
+    /// <summary>Called once, after the bus has registered the attempt.</summary>
     public void WatchCancellation() =>
         _onCancel = _cancellation.UnsafeRegister(static (attempt, token) => ((BusAttempt)attempt!).Fail(new OperationCanceledException(token)), this);
 
@@ -85,7 +85,7 @@ internal sealed class BusAttempt : IDisposable
         _inbox.Writer.TryWrite(new ReceivedFrame(frame, bytes));
     }
 
-    /// <summary>The bus lives: so do those of its attempts that have nothing to say.</summary>
+    /// <summary>Delivers a heartbeat of the bus, unless a frame came since the last one.</summary>
     public void Beat()
     {
         if (!_heardSinceBeat && !_beatUnread)
@@ -96,10 +96,10 @@ internal sealed class BusAttempt : IDisposable
         _heardSinceBeat = false;
     }
 
-    /// <summary>The clean end, behind the frames delivered before.</summary>
+    /// <summary>Ends the attempt cleanly, after the frames delivered before.</summary>
     public void Complete() => _inbox.Writer.TryComplete();
 
-    /// <summary>Any other end, behind them too. The first end counts.</summary>
+    /// <summary>Ends the attempt with a failure, after those frames. The first end counts.</summary>
     public void Fail(Exception failure) => _inbox.Writer.TryComplete(failure);
 
     public void Dispose()
@@ -109,7 +109,7 @@ internal sealed class BusAttempt : IDisposable
         _bus.Leave(this);
     }
 
-    /// <param name="Frame">As it is handed on.</param>
-    /// <param name="Bytes">What it took of the window; 0 for a heartbeat.</param>
+    /// <param name="Frame">The frame.</param>
+    /// <param name="Bytes">Its share of the window; 0 for a heartbeat.</param>
     private readonly record struct ReceivedFrame(GenerateFrame Frame, int Bytes);
 }

@@ -5,12 +5,11 @@ using Skein.Protocol.V1;
 namespace Skein.Gateway.Links.Bus;
 
 /// <summary>
-/// What a bus has to tell its replica. Many writers, one loop that sends all that is there as one message. Never longer than a few orders
-/// for each attempt.
+/// The orders that a bus sends to its replica. Many writers; one loop sends all queued orders as one message. Bounded by a few orders per attempt.
 /// </summary>
 internal sealed class BusOrderQueue
 {
-    /// <summary>A message takes no more starts past it.</summary>
+    /// <summary>A message gets no more orders past it.</summary>
     private const int MessageBytes = BusReplicaLink.MostRequestBytes;
 
     private readonly Channel<Order> _orders = Channel.CreateUnbounded<Order>(new UnboundedChannelOptions { SingleReader = true });
@@ -31,10 +30,10 @@ internal sealed class BusOrderQueue
 
     public void Decline(uint offer) => _orders.Writer.TryWrite(new Order(OrderKind.Decline, Attempt: null, Offer: offer));
 
-    /// <summary>Takes no more, and ends the sending.</summary>
+    /// <summary>Accepts no more orders, and ends the sending.</summary>
     public void Close() => _orders.Writer.TryComplete();
 
-    /// <summary>Sends until the queue is closed, or fails as the call does.</summary>
+    /// <summary>Sends until the queue is closed or the call fails.</summary>
     public async Task WriteToAsync(IClientStreamWriter<BusOrders> writer)
     {
         var message = new BusOrders();

@@ -6,15 +6,20 @@ using Skein.Routing.Streaming;
 namespace Skein.Gateway.Links.Bus;
 
 /// <summary>
-/// Attempts share their replica's <see cref="TokenBus"/>, but for those with a long request, which have a call of their own: a start frame
-/// repeats the prompt's ids, and whatever is long keeps everybody's tokens waiting.
+/// Reaches replicas over gRPC. Attempts share their replica's <see cref="TokenBus"/>, except those with a long request, which get a call of their own: a start
+/// frame repeats the prompt's ids, and a long message delays the tokens of all other attempts.
 /// </summary>
-internal sealed class BusReplicaLink(ReplicaChannels channels) : IReplicaLink
+internal sealed class BusReplicaLink(ReplicaChannels channels) : IReplicaTransport
 {
-    /// <summary>Longest request on a bus, as encoded. At 1 Gb/s it takes the line for half a millisecond.</summary>
+    /// <summary>Longest request on a bus, as encoded. At 1 Gb/s it takes half a millisecond.</summary>
     public const int MostRequestBytes = 64 << 10;
 
+    /// <summary>Buses in a row that may break before the attempt has started on one.</summary>
+    private const int MostBuses = 3;
+
     private readonly GrpcReplicaLink _calls = new(channels);
+
+    public bool Reaches(Replica replica) => true;
 
     public IAsyncEnumerable<GenerateFrame> GenerateAsync(Replica replica, GenerateRequest request, CancellationToken cancellationToken) =>
         request.CalculateSize() <= MostRequestBytes && channels.HasBus(replica)
@@ -26,11 +31,21 @@ internal sealed class BusReplicaLink(ReplicaChannels channels) : IReplicaLink
 
     public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) => _calls.ProbeAsync(replica, cancellationToken);
 
+    /// <summary>This also opens the bus: the first attempt on a replica, which may be a failover, finds it open.</summary>
+    public async Task<DescribeResponse> DescribeAsync(Replica replica, CancellationToken cancellationToken)
+    {
+        var answer = await _calls.DescribeAsync(replica, cancellationToken);
+        using var use = _calls.Use(replica);
+        _ = use.Channel.Bus;
+        return answer;
+    }
+
     private async IAsyncEnumerable<GenerateFrame> GenerateOverBusAsync(
         Replica replica, GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        using var attempt = Start(replica, request, cancellationToken);
+        using var use = _calls.Use(replica);
+        using var attempt = Start(replica, use.Channel, request, cancellationToken);
         if (await IsUnknownAsync(attempt))
         {
             await foreach (var frame in _calls.GenerateAsync(replica, request, cancellationToken))
@@ -45,7 +60,7 @@ internal sealed class BusReplicaLink(ReplicaChannels channels) : IReplicaLink
         }
     }
 
-    /// <summary>Found out by the first attempt: a replica of an older release, in the middle of a rolling update, knows calls only.</summary>
+    /// <summary>The first attempt finds out: during a rolling update, a replica of an older release knows calls only.</summary>
     private static async ValueTask<bool> IsUnknownAsync(BusAttempt attempt)
     {
         try
@@ -59,16 +74,19 @@ internal sealed class BusReplicaLink(ReplicaChannels channels) : IReplicaLink
         }
     }
 
-    private BusAttempt Start(Replica replica, GenerateRequest request, CancellationToken cancellationToken)
+    private static BusAttempt Start(Replica replica, ReplicaChannel channel, GenerateRequest request, CancellationToken cancellationToken)
     {
         try
         {
-            // A bus that broke a moment ago refuses; the next one is new.
-            BusAttempt? attempt;
-            while (!channels.BusOf(replica).TryStart(request, cancellationToken, out attempt))
+            // A bus that has just broken refuses the attempt; the next one is new.
+            for (var buses = 1; ; buses++)
             {
+                var bus = channel.Bus;
+                if (bus.TryStart(request, cancellationToken, out var attempt))
+                    return attempt;
+                if (buses == MostBuses)
+                    throw bus.Failure!;
             }
-            return attempt;
         }
         catch (ObjectDisposedException)
         {

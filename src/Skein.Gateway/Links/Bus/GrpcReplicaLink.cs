@@ -6,13 +6,16 @@ using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Links.Bus;
 
-/// <summary>One gRPC call per attempt, over one connection per replica.</summary>
-internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
+/// <summary>Reaches replicas over gRPC with one call per attempt. Thread-safe.</summary>
+internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaTransport
 {
+    public bool Reaches(Replica replica) => true;
+
     public async IAsyncEnumerable<GenerateFrame> GenerateAsync(
         Replica replica, GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var call = Start(replica, request, cancellationToken);
+        using var use = Use(replica);
+        using var call = use.Channel.Client.Generate(request, cancellationToken: cancellationToken);
         while (await MoveNextAsync(call, cancellationToken))
             yield return call.ResponseStream.Current;
     }
@@ -20,16 +23,35 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
     public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken) =>
         CallAsync(replica, client => client.ContinueAsync(request, cancellationToken: cancellationToken), cancellationToken);
 
-    public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) =>
+    public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) => DescribeAsync(replica, cancellationToken);
+
+    public Task<DescribeResponse> DescribeAsync(Replica replica, CancellationToken cancellationToken) =>
         CallAsync(replica, client => client.DescribeAsync(new DescribeRequest(), cancellationToken: cancellationToken), cancellationToken);
 
-    private async Task CallAsync<TResponse>(
-        Replica replica, Func<Inference.InferenceClient, AsyncUnaryCall<TResponse>> start, CancellationToken cancellationToken)
+    /// <summary>Keeps the replica's channel open until the result is disposed.</summary>
+    /// <exception cref="LinkException">The gateway stops.</exception>
+    public ChannelUse Use(Replica replica)
     {
         try
         {
-            using var call = start(channels.ClientOf(replica));
-            await call;
+            return new ChannelUse(channels, replica, channels.Use(replica));
+        }
+        catch (ObjectDisposedException)
+        {
+            throw Gone(replica);
+        }
+    }
+
+    public static LinkException Gone(Replica replica) => new(LinkError.Unreachable, $"{replica.Id} left the fleet");
+
+    private async Task<TResponse> CallAsync<TResponse>(
+        Replica replica, Func<Inference.InferenceClient, AsyncUnaryCall<TResponse>> start, CancellationToken cancellationToken)
+    {
+        using var use = Use(replica);
+        try
+        {
+            using var call = start(use.Channel.Client);
+            return await call;
         }
         catch (RpcException error)
         {
@@ -45,18 +67,6 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
         }
     }
 
-    private AsyncServerStreamingCall<GenerateFrame> Start(Replica replica, GenerateRequest request, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return channels.ClientOf(replica).Generate(request, cancellationToken: cancellationToken);
-        }
-        catch (ObjectDisposedException)
-        {
-            throw Gone(replica);
-        }
-    }
-
     private static async ValueTask<bool> MoveNextAsync(AsyncServerStreamingCall<GenerateFrame> call, CancellationToken cancellationToken)
     {
         try
@@ -65,7 +75,7 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
         }
         catch (RpcException error) when (cancellationToken.IsCancellationRequested)
         {
-            // A read that meets the cancel half way ends as if the connection were broken, which would take a healthy replica out.
+            // A read that races with the cancel ends as if the connection were broken, which would take a healthy replica out.
             throw new OperationCanceledException("the attempt was cancelled", error, cancellationToken);
         }
         catch (RpcException error)
@@ -79,10 +89,16 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaLink
         }
     }
 
-    // A connection that could not be made, or was closed here, is told as a cancel; the call's status may know better.
+    // A connection that could not be made, or was closed here, shows as a cancel; the status of the call may be more precise.
     private static LinkException Broken(OperationCanceledException error, Status status) => new(
         LinkErrors.OfConnection(status.DebugException ?? error) ?? LinkError.ConnectionLost,
         string.IsNullOrEmpty(status.Detail) ? error.Message : status.Detail, load: null, error);
 
-    public static LinkException Gone(Replica replica) => new(LinkError.Unreachable, $"{replica.Id} left the fleet");
+    /// <summary>One use of a replica's channel. Disposed once.</summary>
+    internal readonly struct ChannelUse(ReplicaChannels channels, Replica replica, ReplicaChannel channel) : IDisposable
+    {
+        public ReplicaChannel Channel => channel;
+
+        public void Dispose() => channels.Release(replica, channel);
+    }
 }

@@ -9,7 +9,7 @@ using RpcStatus = Google.Rpc.Status;
 
 namespace Skein.Gateway.Links.Bus;
 
-/// <summary>What the end of an attempt, or of the connection under it, means.</summary>
+/// <summary>Classifies the end of an attempt, or of the connection under it.</summary>
 internal static class LinkErrors
 {
     public static LinkException From(RpcException error)
@@ -19,11 +19,11 @@ internal static class LinkErrors
         return new LinkException(kind, error.Status.Detail, details?.GetDetail<SlotRefusal>()?.Load, error);
     }
 
-    /// <summary>What the end of an attempt on a bus means: its status is that of a call, but the connection lives.</summary>
+    /// <summary>Classifies the end of an attempt on a bus: it has a call's status, but the connection lives.</summary>
     public static LinkException From(RpcStatus status) =>
         new(OfStatus((StatusCode)status.Code, status) ?? LinkError.EngineFailed, status.Message, status.GetDetail<SlotRefusal>()?.Load);
 
-    /// <summary>Tells a broken connection from a stream that the replica ended: only the former takes the replica out.</summary>
+    /// <summary>Distinguishes a broken connection from a stream that the replica ended: only the former takes the replica out.</summary>
     public static LinkError? OfConnection(Exception? exception)
     {
         // Bare, it is an attempt to connect that was refused, took too long, or was given up with its channel; what breaks later comes wrapped.

@@ -8,8 +8,8 @@ using RpcStatus = Google.Rpc.Status;
 namespace Skein.Gateway.Links.Bus;
 
 /// <summary>
-/// One long-lived call to a replica that carries many attempts, see <c>Inference.Bus</c>. It lives until it breaks, with all its attempts,
-/// or until its channel is closed. Thread-safe.
+/// One long-lived call to a replica that carries many attempts, see <c>Inference.Bus</c>. It lives until its channel is closed, or until it breaks together
+/// with all its attempts. Thread-safe.
 /// </summary>
 internal sealed class TokenBus
 {
@@ -22,7 +22,7 @@ internal sealed class TokenBus
     private volatile Exception? _unsendable;
 
     /// <param name="client">Of the replica.</param>
-    /// <param name="takeOffer">Called when the replica keeps a slot for this gateway: false when nobody here has a use for it. Returns at once.</param>
+    /// <param name="takeOffer">Called when the replica offers a slot to this gateway; false declines it. Must return at once.</param>
     /// <exception cref="ObjectDisposedException">The channel is closed.</exception>
     public TokenBus(Inference.InferenceClient client, Func<bool> takeOffer)
     {
@@ -32,10 +32,13 @@ internal sealed class TokenBus
         _ = WriteAsync();
     }
 
-    /// <summary>Whether it takes no more attempts.</summary>
+    /// <summary>Whether it accepts no more attempts.</summary>
     public bool IsBroken => _broken;
 
-    /// <summary>Whether the replica knows no such call: it is of a release without it.</summary>
+    /// <summary>Why it broke. Set before <see cref="IsBroken"/>.</summary>
+    public LinkException? Failure { get; private set; }
+
+    /// <summary>Whether the replica is of an older release, without this call.</summary>
     public bool IsUnknown { get; private set; }
 
     /// <summary>Starts an attempt; false when the bus is broken.</summary>
@@ -43,7 +46,7 @@ internal sealed class TokenBus
     {
         attempt = new BusAttempt(this, Interlocked.Increment(ref _lastStream), request, cancellation);
         _attempts[attempt.Stream] = attempt;
-        // Looked at after it was added: either this sees the break, or the break sees it.
+        // Checked after it was added: either this code sees the break, or the break sees the attempt.
         if (_broken && _attempts.TryRemove(attempt.Stream, out _))
         {
             attempt = null;
@@ -54,10 +57,10 @@ internal sealed class TokenBus
         return true;
     }
 
-    /// <summary>So many bytes of its frames were read.</summary>
+    /// <summary>Returns credit for frames that were read.</summary>
     public void Credit(BusAttempt attempt, int bytes) => _orders.Credit(attempt, bytes);
 
-    /// <summary>Its session reads no more; where the replica has not ended it, it is cancelled there.</summary>
+    /// <summary>Removes an attempt whose session has stopped reading, and cancels it on the replica if it still runs.</summary>
     public void Leave(BusAttempt attempt)
     {
         if (_attempts.TryRemove(attempt.Stream, out _))
@@ -81,23 +84,24 @@ internal sealed class TokenBus
         }
         catch (OperationCanceledException end)
         {
-            // A connection that could not be made, or was closed here, is told as a cancel; the call's status may know better.
+            // A connection that could not be made, or was closed here, shows as a cancel; the status of the call may be more precise.
             _call.Dispose();
             var status = _call.GetStatus();
-            var told = status.DebugException ?? (_unsendable is null ? end : null);
-            (error, message, cause) = (LinkErrors.OfConnection(told) ?? error, status.Detail.Length > 0 ? status.Detail : end.Message, end);
+            var connectionError = status.DebugException ?? (_unsendable is null ? end : null);
+            (error, message, cause) = (LinkErrors.OfConnection(connectionError) ?? error, status.Detail.Length > 0 ? status.Detail : end.Message, end);
         }
         catch (Exception end)
         {
             (message, cause) = ($"the replica sent what cannot be read: {end.Message}", end);
         }
+        Failure = new LinkException(error, message, load: null, _unsendable ?? cause);
         _broken = true;
         _orders.Close();
         _call.Dispose();
         foreach ((var stream, var attempt) in _attempts)
         {
             if (_attempts.TryRemove(stream, out _))
-                attempt.Fail(new LinkException(error, message, load: null, _unsendable ?? cause));
+                attempt.Fail(Failure);
         }
     }
 
@@ -109,7 +113,7 @@ internal sealed class TokenBus
         }
         catch (Exception end) when (end is RpcException or InvalidOperationException or OperationCanceledException)
         {
-            // The call has ended: the reading loop meets the same end, and tells it.
+            // The call has ended: the reading loop reports why.
         }
         catch (Exception end)
         {
@@ -122,7 +126,7 @@ internal sealed class TokenBus
     {
         foreach (var frame in message.Frames)
         {
-            // Those that have left may have frames on their way.
+            // Frames of attempts that were removed may still arrive.
             if (_attempts.TryGetValue(frame.Stream, out var attempt))
                 attempt.Deliver(frame);
         }

@@ -1,31 +1,29 @@
-using Skein.Gateway.Upstreams;
-using Skein.Serving;
 using Skein.Routing.Fleet;
+using Skein.Serving;
 
-namespace Skein.Cli.Upstreams;
+namespace Skein.Gateway.Upstreams;
 
 /// <summary>
-/// One life of an upstream as its gateway sees it: there from the start, until it is disposed, and how it stands with its drain, which a replica of the
-/// group would tell by gossip.
+/// Keeps one generation of an upstream in the fleet until it is disposed, and its drain up to date, which a replica of the group would report by gossip.
 /// </summary>
 internal sealed class UpstreamPresence : IDisposable
 {
-    private readonly IUpstreams _fleet;
+    private readonly UpstreamFleet _fleet;
     private readonly ReplicaDescription _description;
     private readonly IReplicaControl _control;
     private readonly Lock _gate = new();
     private bool _isGone;
 
-    public UpstreamPresence(IUpstreams fleet, ReplicaDescription description, IReplicaControl control)
+    public UpstreamPresence(UpstreamFleet fleet, ReplicaDescription description, IReplicaControl control)
     {
         (_fleet, _description, _control) = (fleet, description, control);
-        _control.DrainChanged += Tell;
-        Tell();
+        _control.DrainChanged += Update;
+        Update();
     }
 
     public void Dispose()
     {
-        _control.DrainChanged -= Tell;
+        _control.DrainChanged -= Update;
         lock (_gate)
         {
             _isGone = true;
@@ -33,8 +31,8 @@ internal sealed class UpstreamPresence : IDisposable
         }
     }
 
-    // Changes may be raised side by side: whoever comes last tells what holds last.
-    private void Tell()
+    // Changes may be raised concurrently: the state is read under the lock, so that the last update is the current one.
+    private void Update()
     {
         lock (_gate)
         {

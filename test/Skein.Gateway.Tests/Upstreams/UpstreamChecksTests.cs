@@ -1,11 +1,11 @@
-using Skein.Cli.Upstreams;
+using Skein.Gateway.Upstreams;
 using Skein.Engines;
 
-namespace Skein.Cli.Tests.Upstreams;
+namespace Skein.Gateway.Tests.Upstreams;
 
 public class UpstreamChecksTests
 {
-    private readonly UpstreamChecks _checks = new(enginePatience: TimeSpan.FromSeconds(2));
+    private readonly UpstreamChecks _checks = new(engineTimeout: TimeSpan.FromSeconds(2));
 
     [Theory]
     [InlineData(EngineError.Unreachable)]
@@ -43,6 +43,6 @@ public class UpstreamChecksTests
     [InlineData(0.3, 5)]
     [InlineData(5, 5)]
     [InlineData(60, 60)]
-    public void Patience_OfTheEngine_IsNeverUndercut(double ofTheEngine, double expected) =>
-        Assert.Equal(TimeSpan.FromSeconds(expected), new UpstreamChecks(TimeSpan.FromSeconds(ofTheEngine)).Patience);
+    public void CheckTimeout_OfTheEngine_IsNeverUndercut(double ofTheEngine, double expected) =>
+        Assert.Equal(TimeSpan.FromSeconds(expected), new UpstreamChecks(TimeSpan.FromSeconds(ofTheEngine)).CheckTimeout);
 }

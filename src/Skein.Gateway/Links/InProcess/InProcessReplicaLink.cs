@@ -1,0 +1,184 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
+using Skein.Engines;
+using Skein.Protocol.V1;
+using Skein.Routing.Admission;
+using Skein.Routing.Fleet;
+using Skein.Routing.Streaming;
+using Skein.Serving;
+
+namespace Skein.Gateway.Links.InProcess;
+
+/// <summary>
+/// Reaches replicas whose <see cref="EngineHost"/> runs in this process: no socket, no encoding, no queue. The session pulls the engine's frames itself, so a
+/// slow client pauses its engine. Thread-safe.
+/// </summary>
+internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposable
+{
+    /// <summary><see cref="ReplicaDescription.Address"/> of replicas in this process. No member of a group can have it: it has no port.</summary>
+    public const string Address = "in-process";
+
+    /// <summary>As on a bus. A session hears of an attempt that waits for its engine within twice this time.</summary>
+    private static readonly TimeSpan HeartbeatInterval = TimeSpan.FromMilliseconds(250);
+
+    private readonly ConcurrentDictionary<ReplicaId, Entry> _hosts = [];
+    private readonly ConcurrentDictionary<InProcessAttempt, bool> _attempts = [];
+    private readonly AdmissionQueue? _admission;
+    private readonly ITimer _heartbeats;
+
+    /// <param name="time">Clock of the heartbeats.</param>
+    /// <param name="logger">For engines that fail to stop.</param>
+    /// <param name="admission">Receives the slots that replicas offer to this gateway; null: every offer is declined.</param>
+    public InProcessReplicaLink(TimeProvider time, ILogger<InProcessReplicaLink> logger, AdmissionQueue? admission = null)
+    {
+        (Time, Logger, _admission) = (time, logger, admission);
+        _heartbeats = time.CreateTimer(_ => Beat(), state: null, HeartbeatInterval, HeartbeatInterval);
+    }
+
+    public TimeProvider Time { get; }
+
+    public ILogger Logger { get; }
+
+    /// <summary>Makes a replica reachable.</summary>
+    public void Add(ReplicaId id, EngineHost host) => _hosts[id] = new Entry(host, _admission);
+
+    /// <summary>Ends <see cref="Add"/>. Running attempts go on.</summary>
+    public void Remove(ReplicaId id)
+    {
+        if (_hosts.TryRemove(id, out var entry))
+            entry.Offers.Dispose();
+    }
+
+    public bool Reaches(Replica replica) => replica.Description.Address == Address;
+
+    /// <summary>Controls a replica; null where it is not in this process.</summary>
+    public IReplicaControl? ControlOf(Replica replica) => _hosts.TryGetValue(replica.Id, out var entry) ? entry.Host.Control : null;
+
+    public IAsyncEnumerable<GenerateFrame> GenerateAsync(Replica replica, GenerateRequest request, CancellationToken cancellationToken) =>
+        new InProcessAttempt(this, replica, request, cancellationToken);
+
+    public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            EntryOf(replica).Host.Continue(request);
+            return Task.CompletedTask;
+        }
+        catch (RefusedException refusal)
+        {
+            return Task.FromException(ToLinkException(refusal)!);
+        }
+        catch (LinkException gone)
+        {
+            return Task.FromException(gone);
+        }
+    }
+
+    public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) => DescribeAsync(replica, cancellationToken);
+
+    public async Task<DescribeResponse> DescribeAsync(Replica replica, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await EntryOf(replica).Host.DescribeAsync(new DescribeRequest(), cancellationToken);
+        }
+        catch (Exception failure) when (ToLinkException(failure) is { } end)
+        {
+            throw end;
+        }
+    }
+
+    public void Dispose()
+    {
+        _heartbeats.Dispose();
+        foreach (var id in _hosts.Keys)
+            Remove(id);
+    }
+
+    /// <summary>Starts an attempt. It gets heartbeats until <see cref="Leave"/>.</summary>
+    /// <exception cref="LinkException">The replica is gone, or refused it.</exception>
+    public EngineAttempt Begin(InProcessAttempt attempt, Replica replica, GenerateRequest request)
+    {
+        var entry = EntryOf(replica);
+        entry.UsedBy(replica, request.Caller);
+        try
+        {
+            var begun = entry.Host.Begin(request);
+            _attempts[attempt] = true;
+            return begun;
+        }
+        catch (Exception failure) when (ToLinkException(failure) is { } end)
+        {
+            throw end;
+        }
+    }
+
+    public void Leave(InProcessAttempt attempt) => _attempts.TryRemove(attempt, out _);
+
+    /// <summary>What the end of an attempt means to its session; null for an exception that only a bug throws.</summary>
+    public static LinkException? ToLinkException(Exception failure) => failure switch
+    {
+        RefusedException refusal => new LinkException(
+            refusal.Refusal switch
+            {
+                Refusal.NoSlot => LinkError.NoSlot,
+                Refusal.Draining => LinkError.Draining,
+                Refusal.InvalidRequest => LinkError.InvalidRequest,
+                _ => LinkError.ResumeRefused,
+            },
+            refusal.Message, refusal.Load, refusal),
+        EngineException engine => new LinkException(
+            engine.Error switch
+            {
+                EngineError.InvalidRequest or EngineError.Unsupported => LinkError.InvalidRequest,
+                EngineError.ContextLengthExceeded => LinkError.ContextLengthExceeded,
+                EngineError.ResumeRefused => LinkError.ResumeRefused,
+                EngineError.Unreachable => LinkError.Unreachable,
+                EngineError.Lost => LinkError.ConnectionLost,
+                EngineError.ModelNotFound => LinkError.ModelNotFound,
+                _ => LinkError.EngineFailed,
+            },
+            engine.Message, load: null, engine),
+        _ => null,
+    };
+
+    private Entry EntryOf(Replica replica) =>
+        _hosts.TryGetValue(replica.Id, out var entry) ? entry : throw new LinkException(LinkError.Unreachable, $"{replica.Id} left the fleet");
+
+    private void Beat()
+    {
+        foreach ((var attempt, _) in _attempts)
+            attempt.Beat();
+    }
+
+    /// <summary>One replica in this process.</summary>
+    private sealed class Entry
+    {
+        private readonly AdmissionQueue? _admission;
+        private volatile Replica? _replica;
+
+        public Entry(EngineHost host, AdmissionQueue? admission)
+        {
+            (Host, _admission) = (host, admission);
+            Offers = host.SubscribeToOffers(
+                // Elsewhere: offers are made under the slots' lock, and admission has a lock of its own.
+                offer => ThreadPool.UnsafeQueueUserWorkItem(static state => state.Self.Take(state.Offer), (Self: this, Offer: offer), preferLocal: false));
+        }
+
+        public EngineHost Host { get; }
+
+        public OfferSubscription Offers { get; }
+
+        public void UsedBy(Replica replica, string caller)
+        {
+            _replica = replica;
+            Offers.ListenAs(caller);
+        }
+
+        private void Take(uint offer)
+        {
+            if (_replica is not { } replica || _admission?.TakeOffer(replica) is not true)
+                Offers.Decline(offer);
+        }
+    }
+}
