@@ -30,9 +30,9 @@ internal sealed class DescribePoller : BackgroundTasks
 
     public override void Dispose()
     {
+        // May be called twice: the poller is registered as itself and as a hosted service. The source has neither timer nor handle.
         _fleet.Changed -= PollNew;
         _stop.Cancel();
-        _stop.Dispose();
         base.Dispose();
     }
 

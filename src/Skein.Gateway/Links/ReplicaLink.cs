@@ -10,6 +10,8 @@ internal sealed class ReplicaLink(params IReplicaTransport[] transports) : IRepl
 {
     public bool Reaches(Replica replica) => transports.Any(transport => transport.Reaches(replica));
 
+    public bool HasHeartbeats(Replica replica) => To(replica).HasHeartbeats(replica);
+
     public IAsyncEnumerable<GenerateFrame> GenerateAsync(Replica replica, GenerateRequest request, CancellationToken cancellationToken) =>
         To(replica).GenerateAsync(replica, request, cancellationToken);
 

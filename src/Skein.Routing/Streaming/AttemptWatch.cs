@@ -15,6 +15,7 @@ internal sealed class AttemptWatch : IDisposable
     private readonly StreamingOptions _options;
     private readonly CancellationTokenSource _attempt;
     private readonly ReplicaPace _pace;
+    private readonly bool _hasHeartbeats;
     private readonly TimeSpan _linkSilence;
     private readonly int _promptBytes;
     private readonly bool _isHeld;
@@ -34,10 +35,11 @@ internal sealed class AttemptWatch : IDisposable
     /// <param name="attempt">Cancelled when the attempt stalls.</param>
     /// <param name="pace">Told how fast prompts are read and tokens come; knows how long the replica's silences usually are.</param>
     /// <param name="request">What the replica has to read before its first token.</param>
-    public AttemptWatch(TimeProvider time, StreamingOptions options, CancellationTokenSource attempt, ReplicaPace pace, GenerateRequest request)
+    /// <param name="hasHeartbeats">See <see cref="IReplicaLink.HasHeartbeats"/>.</param>
+    public AttemptWatch(TimeProvider time, StreamingOptions options, CancellationTokenSource attempt, ReplicaPace pace, GenerateRequest request, bool hasHeartbeats)
     {
         _pace = pace;
-        _linkSilence = options.LinkSilence;
+        (_hasHeartbeats, _linkSilence) = (hasHeartbeats, hasHeartbeats ? options.LinkSilence : options.EngineSilence);
         _time = time;
         _options = options;
         _attempt = attempt;
@@ -103,7 +105,7 @@ internal sealed class AttemptWatch : IDisposable
             return;
         }
         _excused = false;
-        var linkLeft = _linkSilence - _time.GetElapsedTime(Volatile.Read(ref _lastFrame), now);
+        var linkLeft = _hasHeartbeats ? _linkSilence - _time.GetElapsedTime(Volatile.Read(ref _lastFrame), now) : _linkSilence;
         var engineLeft = EngineBound() - _time.GetElapsedTime(Volatile.Read(ref _lastToken), now);
         if (linkLeft > TimeSpan.Zero && engineLeft > TimeSpan.Zero)
         {

@@ -7,7 +7,7 @@ using Skein.Serving.Grpc;
 namespace Skein.Gateway.Tests.Links;
 
 /// <summary>Beside what all links do: connections that break.</summary>
-public sealed class BusReplicaLinkTests() : ReplicaLinkTests(LinkKind.Bus)
+public sealed class BusReplicaLinkTests() : RemoteLinkTests(LinkKind.Bus)
 {
     [Fact]
     public async Task Generate_ReplicaDies_AllAttemptsAreLostAtOnceAndTheNextBusIsNew()

@@ -139,11 +139,27 @@ public abstract class ReplicaLinkTests(LinkKind kind)
     }
 
     [Fact]
+    public async Task Generate_CancelledBeforeItStarts_NeverReachesTheReplica()
+    {
+        await using var world = await LinkWorld.StartAsync(kind, new KeyedEngine());
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => world.Read("x", new CancellationToken(canceled: true)).NextAsync());
+
+        Assert.Equal(0u, world.Control.Report().Running);
+    }
+}
+
+/// <summary>What links with a connection do beside.</summary>
+public abstract class RemoteLinkTests(LinkKind kind) : ReplicaLinkTests(kind)
+{
+    private readonly LinkKind _kind = kind;
+
+    [Fact]
     public async Task Generate_SilentEngine_BeatsWithAttemptAndChoice()
     {
         var time = new FakeTimeProvider();
         var engine = new KeyedEngine();
-        await using var world = await LinkWorld.StartAsync(kind, engine, time: time);
+        await using var world = await LinkWorld.StartAsync(_kind, engine, time: time);
         await using var reader = world.Read(new GenerateRequest { Text = "silent", Attempt = 3, Choice = 2 });
         engine.Of("silent").Say(KeyedEngine.Start);
         await reader.NextAsync();
@@ -159,18 +175,8 @@ public abstract class ReplicaLinkTests(LinkKind kind)
             Assert.Equal(new GenerateFrame { Attempt = 3, Choice = 2 }, await next);
         }
     }
-
-    [Fact]
-    public async Task Generate_CancelledBeforeItStarts_NeverReachesTheReplica()
-    {
-        await using var world = await LinkWorld.StartAsync(kind, new KeyedEngine());
-
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => world.Read("x", new CancellationToken(canceled: true)).NextAsync());
-
-        Assert.Equal(0u, world.Control.Report().Running);
-    }
 }
 
-public sealed class CallLinkTests() : ReplicaLinkTests(LinkKind.Call);
+public sealed class CallLinkTests() : RemoteLinkTests(LinkKind.Call);
 
 public sealed class InProcessLinkTests() : ReplicaLinkTests(LinkKind.InProcess);

@@ -10,8 +10,8 @@ namespace Skein.Gateway.Links.InProcess;
 
 /// <summary>
 /// One attempt on an engine in this process. The reader's calls run the engine: a frame goes from the engine to the session without a queue or a thread
-/// switch, and frames that are available at the same time are merged. While the engine makes the reader wait, heartbeats and a cancel can wake it; the
-/// pending frame stays pending. One reader; heartbeats and the cancel may come from any thread.
+/// switch, and frames that are available at the same time are merged. A cancel wakes a reader that waits for the engine; the engine stops on its own time.
+/// One reader; the cancel may come from any thread.
 /// </summary>
 [SuppressMessage("Design", "CA1001", Justification = "The source has neither timer nor handle, and a cancel may come at any time.")]
 internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replica replica, GenerateRequest request, CancellationToken cancellation)
@@ -33,12 +33,11 @@ internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replic
     private TaskCompletionSource? _stopped;
     private bool _isStepping;
     private bool _isEnded;
-    private volatile bool _heardSinceBeat;
 
-    // Guarded by the gate. The step's continuation is registered; it has run; the reader waits for it.
-    private bool _isAwaited;
-    private bool _isStepDone;
+    // Guarded by the gate: the reader waits for the step; it was cancelled while it waited; the step has ended since.
     private bool _isReading;
+    private bool _isLeft;
+    private bool _isLeftStepDone;
 
     public GenerateFrame Current => _current!;
 
@@ -49,48 +48,23 @@ internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replic
         cancellation.ThrowIfCancellationRequested();
         if (_frames is null)
             Start();
-        lock (_gate)
-        {
-            if (_isAwaited && !_isStepDone)
-                return Wait();
-            _isAwaited = _isStepDone = false;
-        }
         if (Advance() is { } moved)
             return ValueTask.FromResult(moved);
         ValueTask<bool> read;
         lock (_gate)
         {
-            read = Wait();
-            _isAwaited = true;
+            cancellation.ThrowIfCancellationRequested();
+            _read.Reset();
+            _isReading = true;
+            read = new ValueTask<bool>(this, _read.Version);
         }
         _step.ConfigureAwait(false).GetAwaiter().UnsafeOnCompleted(_onStep ??= OnStep);
         return read;
     }
 
-    /// <summary>Shows the session that a waiting attempt is alive, unless frames do.</summary>
-    public void Beat()
-    {
-        lock (_gate)
-        {
-            if (!_isReading)
-                return;
-            if (_heardSinceBeat)
-            {
-                _heardSinceBeat = false;
-                return;
-            }
-            _isReading = false;
-            _current = new GenerateFrame { Attempt = request.Attempt, Choice = request.Choice };
-        }
-        // Not on the timer's thread, which has other attempts to wake.
-        _read.RunContinuationsAsynchronously = true;
-        _read.SetResult(true);
-    }
-
     public async ValueTask DisposeAsync()
     {
         await _onCancel.DisposeAsync();
-        link.Leave(this);
         if (_frames is not { } frames)
             return;
         var stopping = StopAsync(frames);
@@ -108,17 +82,8 @@ internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replic
 
     private void Start()
     {
-        _frames = link.Begin(this, replica, request).ReadAsync(_abort.Token).GetAsyncEnumerator(CancellationToken.None);
+        _frames = link.Begin(replica, request).ReadAsync(_abort.Token).GetAsyncEnumerator(CancellationToken.None);
         _onCancel = cancellation.UnsafeRegister(static attempt => ((InProcessAttempt)attempt!).OnCancelled(), this);
-    }
-
-    /// <summary>Called under the gate.</summary>
-    private ValueTask<bool> Wait()
-    {
-        cancellation.ThrowIfCancellationRequested();
-        _read.Reset();
-        _isReading = true;
-        return new ValueTask<bool>(this, _read.Version);
     }
 
     /// <summary>Takes what the engine has ready, as one frame where that can carry it. Called by the reader, or on its behalf while it waits.</summary>
@@ -143,7 +108,6 @@ internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replic
         }
         if (frame is not null)
         {
-            _heardSinceBeat = true;
             _current = frame;
             return true;
         }
@@ -180,13 +144,13 @@ internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replic
     {
         lock (_gate)
         {
-            _isStepDone = true;
-            if (!_isReading)
+            _isLeftStepDone = _isLeft;
+            _isReading = false;
+            if (_isLeft)
             {
                 _stopped?.TrySetResult();
                 return;
             }
-            _isReading = _isAwaited = _isStepDone = false;
         }
         _read.RunContinuationsAsynchronously = false;
         bool moved;
@@ -204,15 +168,14 @@ internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replic
 
     private void OnCancelled()
     {
-        bool wasReading;
         lock (_gate)
         {
-            wasReading = _isReading;
+            _isLeft = _isReading;
             _isReading = false;
         }
         // Asynchronously: an engine's reaction may take time, and the session must not wait for it.
         _ = _abort.CancelAsync();
-        if (wasReading)
+        if (_isLeft)
         {
             _read.RunContinuationsAsynchronously = true;
             _read.SetException(new OperationCanceledException(cancellation));
@@ -242,7 +205,7 @@ internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replic
         Task? ended = null;
         lock (_gate)
         {
-            if (_isAwaited && !_isStepDone)
+            if (_isLeft && !_isLeftStepDone)
                 ended = (_stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
         }
         if (ended is not null)

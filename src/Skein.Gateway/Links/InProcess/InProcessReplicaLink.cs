@@ -18,22 +18,14 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
     /// <summary><see cref="ReplicaDescription.Address"/> of replicas in this process. No member of a group can have it: it has no port.</summary>
     public const string Address = "in-process";
 
-    /// <summary>As on a bus. A session hears of an attempt that waits for its engine within twice this time.</summary>
-    private static readonly TimeSpan HeartbeatInterval = TimeSpan.FromMilliseconds(250);
-
     private readonly ConcurrentDictionary<ReplicaId, Entry> _hosts = [];
-    private readonly ConcurrentDictionary<InProcessAttempt, bool> _attempts = [];
     private readonly AdmissionQueue? _admission;
-    private readonly ITimer _heartbeats;
 
-    /// <param name="time">Clock of the heartbeats.</param>
+    /// <param name="time">Clock of the timeouts.</param>
     /// <param name="logger">For engines that fail to stop.</param>
     /// <param name="admission">Receives the slots that replicas offer to this gateway; null: every offer is declined.</param>
-    public InProcessReplicaLink(TimeProvider time, ILogger<InProcessReplicaLink> logger, AdmissionQueue? admission = null)
-    {
+    public InProcessReplicaLink(TimeProvider time, ILogger<InProcessReplicaLink> logger, AdmissionQueue? admission = null) =>
         (Time, Logger, _admission) = (time, logger, admission);
-        _heartbeats = time.CreateTimer(_ => Beat(), state: null, HeartbeatInterval, HeartbeatInterval);
-    }
 
     public TimeProvider Time { get; }
 
@@ -50,6 +42,9 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
     }
 
     public bool Reaches(Replica replica) => replica.Description.Address == Address;
+
+    /// <summary>None: this link cannot break without its process.</summary>
+    public bool HasHeartbeats(Replica replica) => false;
 
     /// <summary>Controls a replica; null where it is not in this process.</summary>
     public IReplicaControl? ControlOf(Replica replica) => _hosts.TryGetValue(replica.Id, out var entry) ? entry.Host.Control : null;
@@ -90,30 +85,25 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
 
     public void Dispose()
     {
-        _heartbeats.Dispose();
         foreach (var id in _hosts.Keys)
             Remove(id);
     }
 
-    /// <summary>Starts an attempt. It gets heartbeats until <see cref="Leave"/>.</summary>
+    /// <summary>Starts an attempt.</summary>
     /// <exception cref="LinkException">The replica is gone, or refused it.</exception>
-    public EngineAttempt Begin(InProcessAttempt attempt, Replica replica, GenerateRequest request)
+    public EngineAttempt Begin(Replica replica, GenerateRequest request)
     {
         var entry = EntryOf(replica);
         entry.UsedBy(replica, request.Caller);
         try
         {
-            var begun = entry.Host.Begin(request);
-            _attempts[attempt] = true;
-            return begun;
+            return entry.Host.Begin(request);
         }
         catch (Exception failure) when (ToLinkException(failure) is { } end)
         {
             throw end;
         }
     }
-
-    public void Leave(InProcessAttempt attempt) => _attempts.TryRemove(attempt, out _);
 
     /// <summary>What the end of an attempt means to its session; null for an exception that only a bug throws.</summary>
     public static LinkException? ToLinkException(Exception failure) => failure switch
@@ -144,12 +134,6 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
 
     private Entry EntryOf(Replica replica) =>
         _hosts.TryGetValue(replica.Id, out var entry) ? entry : throw new LinkException(LinkError.Unreachable, $"{replica.Id} left the fleet");
-
-    private void Beat()
-    {
-        foreach ((var attempt, _) in _attempts)
-            attempt.Beat();
-    }
 
     /// <summary>One replica in this process.</summary>
     private sealed class Entry
