@@ -1,4 +1,5 @@
 using Skein.Gateway.Links;
+using Skein.Gateway.Links.Bus;
 using Skein.Routing.Fleet;
 
 namespace Skein.LinkBench;

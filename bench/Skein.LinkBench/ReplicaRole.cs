@@ -1,5 +1,5 @@
 using System.Net;
-using Skein.Serving;
+using Skein.Serving.Grpc;
 
 namespace Skein.LinkBench;
 

@@ -25,7 +25,7 @@ namespace Skein.Gateway;
 public sealed class GatewayApp : IAsyncDisposable
 {
     /// <summary>Time for the terminal events of streams that did not finish.</summary>
-    private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan TerminalEventTimeout = TimeSpan.FromSeconds(2);
 
     private readonly WebApplication _app;
     private readonly GatewayOptions _options;
@@ -43,11 +43,8 @@ public sealed class GatewayApp : IAsyncDisposable
     /// <summary>Where it serves gRPC; with the actual port once it has started.</summary>
     public IPEndPoint Grpc { get; private set; }
 
-    /// <summary>Replicas of its own, outside the group.</summary>
-    public IUpstreams Upstreams => Services.GetRequiredService<UpstreamFleet>();
-
-    /// <summary>Cancelled when the gateway stops, also when one of its background loops failed: then its owner must stop it.</summary>
-    public CancellationToken Stopping => _app.Lifetime.ApplicationStopping;
+    /// <summary>Model servers that it serves itself.</summary>
+    public IUpstreams Upstreams => Services.GetRequiredService<UpstreamService>();
 
     /// <summary>Services of the host.</summary>
     public IServiceProvider Services => _app.Services;
@@ -62,12 +59,12 @@ public sealed class GatewayApp : IAsyncDisposable
         configure?.Invoke(builder);
         builder.Services.AddRouting();
         builder.Services.AddGateway(options);
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.StopTimeout + LastWords);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.StopTimeout + TerminalEventTimeout);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, options));
         var app = builder.Build();
-        // Made now: a wrong option is an error of the start, not of the first request.
+        // Created now: a wrong option must fail the start, not the first request.
         app.Services.GetRequiredService<IGenerationSessions>();
-        app.Services.GetRequiredService<DescribePoller>();
+        app.Services.GetRequiredService<ReachabilityMonitor>();
         app.Use(new RequestGuardMiddleware(options).EnterAsync);
         app.MapDialects();
         app.MapInferenceGrpc();
@@ -89,7 +86,8 @@ public sealed class GatewayApp : IAsyncDisposable
         {
             throw new GatewayBindException(_options, error);
         }
-        Uri[] bound = [.. _app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Select(address => new Uri(address))];
+        var features = _app.Services.GetRequiredService<IServer>().Features;
+        Uri[] bound = [.. features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Select(address => new Uri(address))];
         Http = new IPEndPoint(_options.Http.Address, bound[0].Port);
         Grpc = new IPEndPoint(_options.Grpc.Address, bound[1].Port);
     }
@@ -130,7 +128,7 @@ public sealed class GatewayApp : IAsyncDisposable
         kestrel.Limits.MaxRequestHeadersTotalSize = options.MaxRequestHeadersBytes + RequestGuardMiddleware.ServerSlackBytes;
         kestrel.Limits.MaxRequestBodySize = options.Api.MaxBodyBytes;
         kestrel.Limits.MinRequestBodyDataRate = RequestBody.SlowestRate;
-        // Slow readers are the sessions' business, which bound them; a rate would cut healthy slow generations.
+        // Sessions bound slow readers themselves; a minimum rate would cut healthy slow generations.
         kestrel.Limits.MinResponseDataRate = null;
         kestrel.Limits.Http2.MaxStreamsPerConnection = options.MaxStreamsPerConnection;
         kestrel.Listen(options.Http, listener => listener.Protocols = HttpProtocols.Http1);

@@ -20,12 +20,6 @@ public sealed record GatewayOptions
     /// <summary>Live replicas at which <c>/readyz</c> says ready. Default 1, at least 0.</summary>
     public int ExpectedReplicas { get; init; } = 1;
 
-    /// <summary>
-    /// Names of replicas that are this gateway's own and no members of its group; <see cref="GatewayApp.Upstreams"/> is told when they serve.
-    /// Each once. Default none.
-    /// </summary>
-    public IReadOnlyList<string> Upstreams { get; init; } = [];
-
     /// <summary>The client-facing APIs.</summary>
     public ApiOptions Api { get; init; } = new();
 

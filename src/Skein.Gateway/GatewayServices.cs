@@ -7,6 +7,8 @@ using Skein.Gateway.Api.Grpc;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Group;
 using Skein.Gateway.Links;
+using Skein.Gateway.Links.Bus;
+using Skein.Gateway.Links.InProcess;
 using Skein.Gateway.Telemetry;
 using Skein.Gateway.Upstreams;
 using Skein.Routing;
@@ -17,12 +19,13 @@ using Skein.Routing.Streaming;
 
 namespace Skein.Gateway;
 
-/// <summary>The rooms of a gateway, from the fleet up to the APIs.</summary>
+/// <summary>Composes a gateway, from the fleet up to the APIs.</summary>
 internal static class GatewayServices
 {
     public static void AddGateway(this IServiceCollection services, GatewayOptions options)
     {
         services.TryAddSingleton(TimeProvider.System);
+        services.AddLogging();
         services.AddSingleton(options);
         services.AddGroup();
         services.AddRoutingCore(options);
@@ -62,9 +65,13 @@ internal static class GatewayServices
         services.AddSingleton<AdmissionQueue>();
         services.AddSingleton(options.Link);
         services.AddSingleton<ReplicaChannels>();
-        services.AddSingleton<IReplicaLink, BusReplicaLink>();
-        services.AddSingleton<IReplicaDescriber, GrpcReplicaDescriber>();
-        services.AddSingleton<DescribePoller>();
+        services.AddSingleton<BusReplicaLink>();
+        services.AddSingleton<InProcessReplicaLink>();
+        services.AddSingleton(provider => new ReplicaLink(provider.GetRequiredService<InProcessReplicaLink>(), provider.GetRequiredService<BusReplicaLink>()));
+        services.AddSingleton<IReplicaLink>(provider => provider.GetRequiredService<ReplicaLink>());
+        services.AddSingleton<IReplicaDescriber>(provider => provider.GetRequiredService<ReplicaLink>());
+        services.AddHosted<DescribePoller>();
+        services.AddHosted<UpstreamService>();
         services.AddSingleton(options.Streaming);
         services.AddSingleton<RoutingStatistics>();
         services.AddSingleton<GenerationSessions>();
@@ -76,6 +83,14 @@ internal static class GatewayServices
     private static void AddLoop<T>(this IServiceCollection services, Func<T, Func<CancellationToken, Task>> loop)
         where T : notnull =>
         services.AddSingleton<IHostedService>(provider => new BackgroundLoop(loop(provider.GetRequiredService<T>())));
+
+    /// <summary>Adds a singleton that is also a hosted service: it stops with the host, and stops the host when it throws.</summary>
+    private static void AddHosted<T>(this IServiceCollection services)
+        where T : class, IHostedService
+    {
+        services.AddSingleton<T>();
+        services.AddHostedService(provider => provider.GetRequiredService<T>());
+    }
 
     /// <summary>The system's randomness: session ids must not be guessed.</summary>
     private sealed class SystemRandomSource : IRandomSource

@@ -1,4 +1,3 @@
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Skein.Engines;
 using Skein.Protocol;
@@ -6,42 +5,52 @@ using Skein.Protocol;
 namespace Skein.Serving;
 
 /// <summary>
-/// Watches the engine for all streams at once: a server that is frozen, or behind a dead network, accepts connections and says nothing for ever. While streams
-/// run and none of them says anything it is asked, each time on a connection of its own; any answer within
-/// <see cref="ReplicaOptions.EnginePatience"/>, an error too, is a sign of life, and so is any token. Without one for <see cref="ReplicaOptions.EnginePatience"/> the streams end, and no work is taken until it answers again. Thread-safe.
+/// Detects a frozen engine for all streams at once. A server that is frozen, or behind a broken network, accepts connections and stays silent. While streams
+/// run and none of them receives a frame, the monitor checks the engine, each time on a connection of its own. Any token and any answer, an error
+/// included, proves the engine alive. Without one for the timeout the streams end, and new work is refused until the engine answers. Thread-safe.
 /// </summary>
 internal sealed partial class EngineLivenessMonitor(
-    IInferenceEngine engine, SlotTable slots, ReplicaOptions options, TimeProvider time, ILogger<EngineLivenessMonitor> logger) : BackgroundService
+    IInferenceEngine engine, SlotTable slots, TimeSpan timeout, TimeProvider time, ILogger<EngineLivenessMonitor> logger)
 {
-    private readonly EngineLivenessTracker _vigil = new();
+    private readonly EngineLivenessTracker _tracker = new();
     private readonly Lock _gate = new();
-    private volatile CancellationTokenSource _life = new();
-    private int _isFaultTold;
+    private volatile CancellationTokenSource _alive = new();
+    private volatile bool _isClosed;
+    private int _isFaultLogged;
 
     /// <summary>Whether the engine was given up, and has not answered since.</summary>
-    public bool IsLost => _life.IsCancellationRequested;
+    public bool IsLost => _alive.IsCancellationRequested;
 
-    /// <summary>Cancelled when the engine is given up. To be read when a stream begins.</summary>
-    public CancellationToken Lost => _life.Token;
+    /// <summary>Cancelled when the engine is given up. A stream reads it once, at its start.</summary>
+    public CancellationToken Lost => _alive.Token;
 
-    /// <summary>Why streams end, or are not begun.</summary>
-    /// <param name="wasBegun">Whether the engine had begun with it.</param>
+    /// <summary>Why streams end, or are refused.</summary>
+    /// <param name="wasBegun">Whether the engine had started the stream.</param>
     public FaultException LostException(bool wasBegun) => new(
         wasBegun ? Fault.ConnectionLost : Fault.Unreachable,
-        FormattableString.Invariant($"the {engine.Kind} engine is frozen: no stream says anything, and it leaves questions without an answer for {options.EnginePatience.TotalSeconds:0.###} s"));
+        _isClosed
+            ? $"the {engine.Kind} engine was stopped"
+            : FormattableString.Invariant(
+                $"the {engine.Kind} engine is frozen: it sent no frame and answered no check for {timeout.TotalSeconds:0.###} s"));
 
-    /// <summary>A stream of the engine said something. Costs a read.</summary>
-    public void Spoke() => _vigil.Spoke();
+    /// <summary>A stream received a frame. Costs a read.</summary>
+    public void Spoke() => _tracker.Spoke();
 
-    public override void Dispose()
+    /// <summary>Gives the engine up for good.</summary>
+    public void Close()
     {
-        _life.Dispose();
-        base.Dispose();
+        lock (_gate)
+        {
+            _isClosed = true;
+        }
+
+        _alive.Cancel();
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    /// <summary>Returns when it is cancelled.</summary>
+    public async Task RunAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(options.EnginePatience / EngineLivenessTracker.MostUnanswered, time);
+        using var timer = new PeriodicTimer(timeout / EngineLivenessTracker.MostUnanswered, time);
         try
         {
             while (await timer.WaitForNextTickAsync(stoppingToken))
@@ -51,52 +60,52 @@ internal sealed partial class EngineLivenessMonitor(
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
-            // Told here: a host whose start failed takes it for a crash.
+            // The host stops.
         }
     }
 
-    /// <summary>Called <see cref="EngineLivenessTracker.MostUnanswered"/> times in the patience, by one task.</summary>
+    /// <summary>Called <see cref="EngineLivenessTracker.MostUnanswered"/> times per timeout, by one task.</summary>
     internal async Task TickAsync(CancellationToken stoppingToken)
     {
-        var step = IsLost ? LivenessAction.Ask : _vigil.Tick(slots.Running > 0);
+        var step = IsLost ? LivenessAction.Ask : _tracker.Tick(slots.Running > 0);
         if (step == LivenessAction.Ask)
         {
-            // Not waited for: the next question must not wait for this one's answer. Each ends at its deadline.
+            // Not awaited: the next check must not wait for this one's answer. Each ends at its deadline and throws nothing.
             _ = AskAsync(stoppingToken);
         }
         else if (step == LivenessAction.GiveUp)
         {
-            Log.Lost(logger, engine.Kind, options.EnginePatience.TotalSeconds);
-            await _life.CancelAsync();
+            Log.Lost(logger, engine.Kind, timeout.TotalSeconds);
+            await _alive.CancelAsync();
         }
     }
 
     private async Task AskAsync(CancellationToken stoppingToken)
     {
-        using var patience = new CancellationTokenSource(options.EnginePatience, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, stoppingToken);
+        using var deadline = new CancellationTokenSource(timeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, stoppingToken);
         try
         {
             await engine.CheckAsync(either.Token);
-            Volatile.Write(ref _isFaultTold, 0);
+            Volatile.Write(ref _isFaultLogged, 0);
         }
-        catch (Exception exception) when (either.IsCancellationRequested || exception is FaultException { Fault: Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut })
+        catch (Exception exception) when (IsNoAnswer(exception, either.Token))
         {
             return;
         }
         catch (FaultException)
         {
-            // An answer, if not the one that was hoped for: whoever refuses is not frozen.
-            Volatile.Write(ref _isFaultTold, 0);
+            // An error is an answer too: a frozen engine sends none.
+            Volatile.Write(ref _isFaultLogged, 0);
         }
         catch (Exception exception)
         {
-            if (Interlocked.Exchange(ref _isFaultTold, 1) == 0)
+            if (Interlocked.Exchange(ref _isFaultLogged, 1) == 0)
             {
                 Log.CheckFailed(logger, engine.Kind, exception);
             }
 
-            // What the engine's own client gave up waiting for was no answer; streams must not end for any other fault of the code that asks.
+            // A timeout inside the engine's own client is no answer. Any other bug in its check must not end streams.
             if (exception is OperationCanceledException or TimeoutException)
             {
                 return;
@@ -106,18 +115,21 @@ internal sealed partial class EngineLivenessMonitor(
         Answered();
     }
 
+    private static bool IsNoAnswer(Exception exception, CancellationToken cancelled) =>
+        cancelled.IsCancellationRequested || exception is FaultException { Fault: Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut };
+
     private void Answered()
     {
-        _vigil.Spoke();
+        _tracker.Spoke();
         lock (_gate)
         {
-            if (!IsLost)
+            if (!IsLost || _isClosed)
             {
                 return;
             }
 
-            // The old one stays for the streams that it ends; it has neither timer nor handle.
-            _life = new CancellationTokenSource();
+            // The cancelled source stays referenced by the streams that it ends. It has neither timer nor handle, so nothing leaks.
+            _alive = new CancellationTokenSource();
         }
 
         Log.Back(logger, engine.Kind);
@@ -125,10 +137,10 @@ internal sealed partial class EngineLivenessMonitor(
 
     private static partial class Log
     {
-        [LoggerMessage(2008, LogLevel.Error, "The {Engine} engine's check threw what no engine may; told once, until it is answered or refused as it should be")]
+        [LoggerMessage(2008, LogLevel.Error, "The {Engine} engine's liveness check threw an unexpected exception; logged once until a check succeeds")]
         public static partial void CheckFailed(ILogger logger, string engine, Exception exception);
 
-        [LoggerMessage(2006, LogLevel.Warning, "The {Engine} engine is frozen: neither a token nor an answer for {Seconds} s. Its streams end, and no work is taken until it answers")]
+        [LoggerMessage(2006, LogLevel.Warning, "The {Engine} engine is frozen: no frame and no answer for {Seconds} s. Its streams end; new work is refused until it answers")]
         public static partial void Lost(ILogger logger, string engine, double seconds);
 
         [LoggerMessage(2007, LogLevel.Information, "The {Engine} engine answers again")]

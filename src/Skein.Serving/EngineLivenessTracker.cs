@@ -1,34 +1,34 @@
 namespace Skein.Serving;
 
-/// <summary>What a tick of the watch over the engine is to do.</summary>
+/// <summary>What a liveness tick does.</summary>
 internal enum LivenessAction
 {
-    /// <summary>Nothing: the engine gave a sign of life, or has nothing to do.</summary>
+    /// <summary>Nothing: the engine showed life, or is idle.</summary>
     Rest,
 
-    /// <summary>Ask it for a sign of life.</summary>
+    /// <summary>Check the engine.</summary>
     Ask,
 
-    /// <summary>It gave none for too long.</summary>
+    /// <summary>Treat it as frozen: too many checks in a row stayed unanswered.</summary>
     GiveUp,
 }
 
 /// <summary>
-/// Decides when a silent engine is asked, and when it is given up. It counts ticks, not time: a process that was held up itself has fewer of them, and
-/// blames nobody. Ticks come from one task, signs of life from any.
+/// Decides when a silent engine is checked, and when it is given up. It counts ticks, not time: a process that was suspended itself has fewer ticks and
+/// blames nobody. Ticks come from one task, signs of life from any thread.
 /// </summary>
 internal sealed class EngineLivenessTracker
 {
-    /// <summary>Questions in a row, one per tick, that may stay without an answer while no stream says anything.</summary>
+    /// <summary>Checks in a row, one per tick, that may stay unanswered while no stream receives a frame.</summary>
     public const int MostUnanswered = 3;
 
     private bool _hasSpoken;
     private int _unanswered;
 
-    /// <summary>A stream said something, or a question was answered.</summary>
+    /// <summary>A stream received a frame, or a check was answered.</summary>
     public void Spoke()
     {
-        // Called for every token of every stream: mostly a read of what all of them only read.
+        // Called for every token of every stream: a shared read is cheaper than a write.
         if (!Volatile.Read(ref _hasSpoken))
         {
             Volatile.Write(ref _hasSpoken, true);

@@ -1,18 +1,17 @@
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Skein.Engines;
 
 namespace Skein.Serving;
 
-/// <summary>Asks the engine for its load once a second, so that reports tell it without waiting for the engine.</summary>
+/// <summary>Polls the engine's load once a second, so that load reports need not wait for the engine.</summary>
 internal sealed partial class EngineLoadPoll(IInferenceEngine engine, SlotTable slots, TimeProvider time, ILogger<EngineLoadPoll> logger)
-    : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
-    private bool _isLost;
+    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(5);
+    private bool _isUnknown;
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    /// <summary>Returns when it is cancelled.</summary>
+    public async Task RunAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(Interval, time);
         try
@@ -25,25 +24,25 @@ internal sealed partial class EngineLoadPoll(IInferenceEngine engine, SlotTable 
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
-            // Told here: a host whose start failed takes it for a crash.
+            // The host stops.
         }
     }
 
     private async Task<EngineLoad> AskAsync(CancellationToken stoppingToken)
     {
-        using var patience = new CancellationTokenSource(Patience, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, stoppingToken);
+        using var timeout = new CancellationTokenSource(AnswerTimeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, stoppingToken);
         try
         {
             var load = await engine.LoadAsync(either.Token);
-            _isLost = false;
+            _isUnknown = false;
             return load;
         }
         catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
         {
-            if (!_isLost)
+            if (!_isUnknown)
             {
-                _isLost = true;
+                _isUnknown = true;
                 Log.LoadUnknown(logger, engine.Kind, exception);
             }
 
@@ -53,7 +52,7 @@ internal sealed partial class EngineLoadPoll(IInferenceEngine engine, SlotTable 
 
     private static partial class Log
     {
-        [LoggerMessage(2003, LogLevel.Warning, "The {Engine} engine does not tell its load: reports say unknown until it does")]
+        [LoggerMessage(2003, LogLevel.Warning, "The {Engine} engine does not report its load; load reports leave its KV cache out until it does")]
         public static partial void LoadUnknown(ILogger logger, string engine, Exception exception);
     }
 }

@@ -3,12 +3,13 @@ using Skein.Protocol.V1;
 
 namespace Skein.Serving;
 
-/// <summary>Joins frames that are there at the same time, so that a burst costs one message.</summary>
-internal static class FrameMerger
+/// <summary>Merges frames that are available at the same time, so that a burst costs one message.</summary>
+public static class FrameMerger
 {
     private const int MostTokens = 64;
 
-    /// <summary>Puts <paramref name="next"/> at the end of <paramref name="frame"/> and returns true, if one frame can say both.</summary>
+    /// <summary>Appends <paramref name="next"/> to <paramref name="frame"/> if one frame can carry both.</summary>
+    /// <returns>False when it cannot; nothing is changed then.</returns>
     public static bool TryAppend(GenerateFrame frame, GenerateFrame next)
     {
         if (!CanAppend(frame, next))
@@ -29,7 +30,7 @@ internal static class FrameMerger
         return true;
     }
 
-    // Ids and logprobs are told of all tokens of a frame or of none.
+    // A frame carries ids and logprobs for all of its tokens or for none.
     private static bool CanAppend(GenerateFrame frame, GenerateFrame next) =>
         frame.Count > 0 && IsPlain(frame) && IsPlain(next) && frame.Finish is null
         && (next.Count == 0

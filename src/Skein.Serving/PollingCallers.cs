@@ -1,15 +1,15 @@
 namespace Skein.Serving;
 
 /// <summary>
-/// Callers that cannot be told of a free slot and ask again and again, and since when each waits. Nobody says that one is gone, so one that was not refused
-/// for <see cref="Memory"/>, at most twice as long, counts as gone. Two generations, so that nothing is ever searched. Not thread-safe.
+/// Callers that cannot receive offers and poll for a free slot, and since when each waits. A caller that was not refused again within <see cref="Memory"/>
+/// to twice that time counts as gone. Two alternating tables replace any search for expired entries. Not thread-safe.
 /// </summary>
 internal sealed class PollingCallers
 {
-    /// <summary>Twice the longest time that a gateway with a waiter goes without asking.</summary>
+    /// <summary>Twice the longest pause between two polls of a gateway with a waiter.</summary>
     public static readonly TimeSpan Memory = TimeSpan.FromSeconds(10);
 
-    /// <summary>Of one generation; others are refused and forgotten: names come from outside and must not fill the memory.</summary>
+    /// <summary>Most callers in one table. Names come from outside and must not fill the memory.</summary>
     private const int Most = 1024;
 
     private Dictionary<string, TimeSpan> _lately = new(StringComparer.Ordinal);
@@ -23,14 +23,14 @@ internal sealed class PollingCallers
         return _lately.Count + _before.Count > 0;
     }
 
-    /// <summary>When it began to wait; null: it does not, as far as known.</summary>
+    /// <summary>When it began to wait; null: unknown.</summary>
     public TimeSpan? Since(string caller, TimeSpan now)
     {
         Turn(now);
         return _lately.TryGetValue(caller, out var since) || _before.TryGetValue(caller, out since) ? since : null;
     }
 
-    /// <summary>Takes in that it was refused, having waited since then if not longer.</summary>
+    /// <summary>Records a refusal of a caller that has waited at least since then.</summary>
     public void Refused(string caller, TimeSpan since, TimeSpan now)
     {
         var known = Since(caller, now) ?? since;

@@ -1,48 +1,56 @@
+using Skein.Protocol.V1;
+
 namespace Skein.Serving;
 
-/// <summary>What a request says of its gateway's line. Ages are as the gateway measured them, so no clocks are compared.</summary>
-/// <param name="Waited">How long the request itself has waited.</param>
-/// <param name="NextWaited">How long the one behind it has, which would take a slot here next; null: nobody is behind it.</param>
+/// <summary>What a request reports of its gateway's queue. Ages are measured by the gateway, so no clocks are compared.</summary>
+/// <param name="Waited">Age of the request itself.</param>
+/// <param name="NextWaited">Age of the next request in the queue for a slot here; null: there is none.</param>
 internal readonly record struct QueueReport(TimeSpan Waited, TimeSpan? NextWaited)
 {
+    /// <summary>Null for gateways of older releases, which report nothing.</summary>
+    public static QueueReport? Of(GenerateRequest request) => request.HasWaitedMs
+        ? new QueueReport(
+            TimeSpan.FromMilliseconds(request.WaitedMs), request.HasNextWaitedMs ? TimeSpan.FromMilliseconds(request.NextWaitedMs) : null)
+        : null;
+
     public TimeSpan OldestWaited => NextWaited > Waited ? NextWaited.Value : Waited;
 }
 
-/// <summary>A slot kept for a gateway.</summary>
+/// <summary>A slot reserved for a gateway.</summary>
 internal readonly record struct SlotOffer(string Gateway, uint Number);
 
 /// <summary>
-/// Which gateways wait for a slot here, and for which of them the free ones are kept: the one whose oldest waiter is the oldest, for a short
-/// time. One row per gateway. A caller that cannot be told of offers gets none, but once it waits longer than those that do, it may have theirs.
-/// Does nothing while no one was refused. Not thread-safe; <see cref="SlotTable"/> serialises.
+/// Tracks which gateways wait for a slot here, and offers each free slot for a short time to the gateway with the oldest waiter. One row per gateway. A
+/// caller that cannot receive offers (it has no bus) may take an offered slot once it has waited longer than the offer's owner. Inactive until a request
+/// is refused. Not thread-safe; <see cref="SlotTable"/> serialises.
 /// </summary>
-/// <remarks>Invariant after <see cref="Fill"/>: where a gateway waits for an offer, no slot is free that is not kept for another one.</remarks>
+/// <remarks>Invariant after <see cref="Fill"/>: while a gateway waits for an offer, every free slot is reserved for some gateway.</remarks>
 internal sealed class SlotOffers
 {
-    /// <summary>How long a slot is kept: many times the way to the gateway and back, little of a generation.</summary>
+    /// <summary>Lifetime of an offer: many round trips to the gateway, but short compared with a generation.</summary>
     public static readonly TimeSpan Lifetime = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>Gateways beyond these are refused and forgotten. Each row belongs to a live bus: invented names come to no more than that.</summary>
+    /// <summary>Most rows; gateways beyond it get no offers. Each row belongs to a live bus, so forged names cannot add more.</summary>
     public const int MostGateways = 1024;
 
     private readonly Dictionary<string, Row> _rows = new(StringComparer.Ordinal);
     private readonly PollingCallers _polling = new();
     private uint _lastNumber;
 
-    /// <summary>Slots kept.</summary>
+    /// <summary>Slots reserved by offers.</summary>
     public int Kept { get; private set; }
 
     /// <summary>Gateways that wait for an offer.</summary>
     public int Waiting => _rows.Count;
 
-    /// <summary>Slots kept for others than this one.</summary>
+    /// <summary>Slots reserved for gateways other than this one.</summary>
     public int KeptFrom(string caller) => HasOffer(caller) ? Kept - 1 : Kept;
 
-    /// <summary>Whether it will be offered a slot.</summary>
+    /// <summary>Whether the gateway waits for an offer.</summary>
     public bool Remembers(string gateway) => _rows.ContainsKey(gateway);
 
-    /// <summary>Whether a request may have one of the free slots: an offered one, one that is kept for nobody, or that of a waiter younger than itself.</summary>
-    public bool MayTake(string caller, QueueReport? told, int free, TimeSpan now)
+    /// <summary>Whether a request may take a free slot: its own offer, an unreserved slot, or a slot offered to a younger waiter.</summary>
+    public bool MayTake(string caller, QueueReport? queue, int free, TimeSpan now)
     {
         if (free <= 0)
         {
@@ -54,7 +62,7 @@ internal sealed class SlotOffers
             return true;
         }
 
-        var since = told is { } line ? now - line.Waited : _polling.Since(caller, now) ?? now;
+        var since = queue is { } report ? now - report.Waited : _polling.Since(caller, now) ?? now;
         var youngest = _rows.Values.Where(row => row.Offer != 0).MaxBy(row => row.Since)!;
         if (since >= youngest.Since)
         {
@@ -65,8 +73,8 @@ internal sealed class SlotOffers
         return true;
     }
 
-    /// <summary>Takes in that a request of this gateway got a slot. While nobody waits, who is next in its line is not noted.</summary>
-    public void Took(string caller, QueueReport? told, TimeSpan now)
+    /// <summary>Records that a request of this gateway got a slot. While no gateway waits, the next request in its queue is not recorded.</summary>
+    public void Took(string caller, QueueReport? queue, TimeSpan now)
     {
         if (_rows.Count == 0 && !_polling.Any(now))
         {
@@ -75,20 +83,20 @@ internal sealed class SlotOffers
 
         Forget(caller);
         _polling.Forget(caller);
-        if (told?.NextWaited is { } waited)
+        if (queue?.NextWaited is { } waited)
         {
             Remember(caller, now - waited);
         }
     }
 
-    /// <summary>Takes in that a request of this gateway got none.</summary>
-    /// <param name="caller">Who asked.</param>
-    /// <param name="told">Null, from gateways that know nothing of this: waits since its first refusal.</param>
-    /// <param name="takesOffers">Whether it can be told of one.</param>
+    /// <summary>Records that a request of this gateway was refused.</summary>
+    /// <param name="caller">The gateway.</param>
+    /// <param name="queue">Null from gateways of older releases: they wait since their first refusal.</param>
+    /// <param name="takesOffers">Whether it can receive offers.</param>
     /// <param name="now">Current time.</param>
-    public void Refused(string caller, QueueReport? told, bool takesOffers, TimeSpan now)
+    public void Refused(string caller, QueueReport? queue, bool takesOffers, TimeSpan now)
     {
-        var since = now - (told?.OldestWaited ?? TimeSpan.Zero);
+        var since = now - (queue?.OldestWaited ?? TimeSpan.Zero);
         if (!takesOffers)
         {
             _polling.Refused(caller, since, now);
@@ -104,7 +112,7 @@ internal sealed class SlotOffers
         }
     }
 
-    /// <summary>The gateway wants no slot: it has said so, let its offer pass, or is gone.</summary>
+    /// <summary>Removes a gateway that declined its offer, let it expire, or disconnected.</summary>
     public void Forget(string gateway)
     {
         if (_rows.Remove(gateway, out var row))
@@ -113,7 +121,7 @@ internal sealed class SlotOffers
         }
     }
 
-    /// <summary>As <see cref="Forget"/>, unless it speaks of an offer that is no more.</summary>
+    /// <summary>As <see cref="Forget"/>, but ignores an offer that has expired or was replaced.</summary>
     public void Decline(string gateway, uint number)
     {
         if (number != 0 && _rows.TryGetValue(gateway, out var row) && row.Offer == number)
@@ -129,8 +137,8 @@ internal sealed class SlotOffers
         Kept = 0;
     }
 
-    /// <summary>Offers free slots that are kept for nobody, oldest waiter first.</summary>
-    /// <returns>When the first of all offers ends; null: there are none.</returns>
+    /// <summary>Offers unreserved free slots, oldest waiter first.</summary>
+    /// <returns>When the first offer expires; null: there are none.</returns>
     public TimeSpan? Fill(int free, TimeSpan now, List<SlotOffer> made)
     {
         if (_rows.Count == 0)
@@ -192,10 +200,10 @@ internal sealed class SlotOffers
 
     private sealed class Row
     {
-        /// <summary>When its oldest waiter began to wait, by this replica's clock.</summary>
+        /// <summary>When its oldest waiter began to wait, on this replica's clock.</summary>
         public TimeSpan Since { get; set; }
 
-        /// <summary>Number of the slot kept for it; 0: none.</summary>
+        /// <summary>Number of its offer; 0: none.</summary>
         public uint Offer { get; set; }
 
         public TimeSpan OfferEnds { get; set; }

@@ -10,12 +10,12 @@ internal enum SlotAnswer
 }
 
 /// <summary>
-/// Who holds the replica's slots. One short lock around all of it, so that every report is one moment's truth and reports are numbered in
-/// the order of the changes they tell.
+/// The replica's slots and who holds them. One short lock guards everything, so that each report is consistent and sequence numbers follow the order of
+/// the changes.
 /// </summary>
 internal sealed class SlotTable : IDisposable
 {
-    // Callers beyond these share one row: names come from outside and must not fill the memory.
+    // Further callers share one row: names come from outside and must not fill the memory.
     private const int MostCallers = 1024;
     private const string OtherCallers = "";
     private static readonly TimeSpan LeastTimer = TimeSpan.FromMilliseconds(1);
@@ -36,8 +36,8 @@ internal sealed class SlotTable : IDisposable
     private bool _draining;
     private TaskCompletionSource? _idle;
 
-    /// <param name="generation">Life of the replica's name.</param>
-    /// <param name="time">Ends the offers of slots.</param>
+    /// <param name="generation">Generation of the replica's name.</param>
+    /// <param name="time">Clock of the offers.</param>
     public SlotTable(ulong generation, TimeProvider time)
     {
         (_generation, _time, _origin) = (generation, time, time.GetTimestamp());
@@ -47,7 +47,7 @@ internal sealed class SlotTable : IDisposable
 
     public int Slots => Volatile.Read(ref _slots);
 
-    /// <summary>Slots in use, by anyone.</summary>
+    /// <summary>Slots in use, by all callers.</summary>
     public int Running => Volatile.Read(ref _running);
 
     public bool IsDraining => Volatile.Read(ref _draining);
@@ -63,7 +63,7 @@ internal sealed class SlotTable : IDisposable
         }
     }
 
-    /// <summary>What reports tell of the engine's KV cache; null: unknown.</summary>
+    /// <summary>Sets the share of the engine's KV cache in use that reports carry; null: unknown.</summary>
     public void SetKvUsed(int? permille) => Volatile.Write(ref _kvUsedPermille, (uint)Math.Clamp(permille ?? 0, 0, 1000));
 
     public void SetGeneration(ulong generation)
@@ -74,7 +74,7 @@ internal sealed class SlotTable : IDisposable
         }
     }
 
-    /// <summary>Refuses new work, or takes it again.</summary>
+    /// <summary>Refuses new work, or accepts it again.</summary>
     public void SetDraining(bool draining)
     {
         lock (_gate)
@@ -101,11 +101,11 @@ internal sealed class SlotTable : IDisposable
         }
     }
 
-    /// <summary>Takes a slot, if one is free and not kept for another gateway.</summary>
-    /// <param name="caller">Who asks.</param>
-    /// <param name="told">What it says of its line; null: nothing.</param>
+    /// <summary>Takes a slot, if one is free and not reserved for another gateway.</summary>
+    /// <param name="caller">The gateway.</param>
+    /// <param name="queue">Its queue; null: not reported.</param>
     /// <param name="lease">Null unless granted.</param>
-    public SlotAnswer TryTake(string caller, QueueReport? told, out SlotLease? lease)
+    public SlotAnswer TryTake(string caller, QueueReport? queue, out SlotLease? lease)
     {
         lease = null;
         lock (_gate)
@@ -115,19 +115,19 @@ internal sealed class SlotTable : IDisposable
                 return SlotAnswer.Draining;
             }
 
-            // An offer can be made to those only who have a bus, and know that there are offers.
-            var takesOffers = told is not null && _listeners.ContainsKey(caller);
-            if (!_offers.MayTake(caller, told, _slots - _running, Now))
+            // Only a gateway that has a bus and reports its queue can receive offers.
+            var takesOffers = queue is not null && _listeners.ContainsKey(caller);
+            if (!_offers.MayTake(caller, queue, _slots - _running, Now))
             {
                 if (caller.Length > 0)
                 {
-                    _offers.Refused(caller, told, takesOffers, Now);
+                    _offers.Refused(caller, queue, takesOffers, Now);
                 }
 
                 return SlotAnswer.Full;
             }
 
-            _offers.Took(caller, takesOffers ? told : null, Now);
+            _offers.Took(caller, takesOffers ? queue : null, Now);
             var row = _byCaller.ContainsKey(caller) || _byCaller.Count < MostCallers ? caller : OtherCallers;
             _byCaller[row] = _byCaller.GetValueOrDefault(row) + 1;
             _running++;
@@ -137,9 +137,9 @@ internal sealed class SlotTable : IDisposable
         }
     }
 
-    /// <summary>From now on a gateway can be told of slots that are kept for it.</summary>
-    /// <param name="gateway">As it calls itself in its requests.</param>
-    /// <param name="offered">Called with the number of each offer, under a lock: returns at once. The last one that listens counts.</param>
+    /// <summary>Registers the receiver of offers to a gateway. A later one replaces it.</summary>
+    /// <param name="gateway">Its name as in its requests.</param>
+    /// <param name="offered">Called with the number of each offer, under a lock: must return at once.</param>
     public void Listen(string gateway, Action<uint> offered)
     {
         lock (_gate)
@@ -148,7 +148,7 @@ internal sealed class SlotTable : IDisposable
         }
     }
 
-    /// <summary>Ends <see cref="Listen"/>: the gateway is gone, unless it listens in another way by now.</summary>
+    /// <summary>Ends <see cref="Listen"/>, unless another receiver has replaced this one.</summary>
     public void StopListening(string gateway, Action<uint> offered)
     {
         lock (_gate)
@@ -162,7 +162,7 @@ internal sealed class SlotTable : IDisposable
         }
     }
 
-    /// <summary>A gateway has no use for the slot that was offered to it.</summary>
+    /// <summary>Gives an offered slot back.</summary>
     public void Decline(string gateway, uint number)
     {
         lock (_gate)
@@ -191,7 +191,7 @@ internal sealed class SlotTable : IDisposable
         }
     }
 
-    /// <summary>Called by the lease alone, once.</summary>
+    /// <summary>Called by the lease only, once.</summary>
     public void Release(string row)
     {
         lock (_gate)
@@ -212,13 +212,13 @@ internal sealed class SlotTable : IDisposable
         }
     }
 
-    /// <summary>Ends no more offers by time. Leases that are still held may be given back.</summary>
+    /// <summary>Stops the expiry of offers. Leases may still be released.</summary>
     public void Dispose() => _offerEnds.Dispose();
 
-    // Who cannot be told of offers has nothing but its own eyes: to it a kept slot is a free one.
+    // A caller without a bus cannot know of offers: to it, reserved slots are reported as free.
     private int KeptFrom(string caller) => caller.Length == 0 || _listeners.ContainsKey(caller) ? _offers.KeptFrom(caller) : 0;
 
-    /// <summary>Called after every change that may leave a slot free, or kept for somebody who wants it no more.</summary>
+    /// <summary>Called after every change that may free a slot or end an offer.</summary>
     private void OfferFreeSlots()
     {
         if (_offers.Waiting == 0)
@@ -248,7 +248,7 @@ internal sealed class SlotTable : IDisposable
     }
 }
 
-/// <summary>One slot in use; given back by the first dispose, whoever calls it.</summary>
+/// <summary>One slot in use. The first dispose releases it, from any thread.</summary>
 internal sealed class SlotLease(SlotTable table, string row) : IDisposable
 {
     private int _released;

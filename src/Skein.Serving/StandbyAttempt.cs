@@ -4,20 +4,20 @@ using Skein.Protocol.V1;
 
 namespace Skein.Serving;
 
-/// <summary>One attempt that waits to be continued. Safe for concurrent use; may be disposed more than once.</summary>
+/// <summary>An attempt that has read its prompt and waits to be continued. Thread-safe; may be disposed more than once.</summary>
 /// <param name="key">Its names.</param>
 /// <param name="before">The journal it was started with; null: nothing was generated.</param>
-/// <param name="timeout">How long it may wait.</param>
-/// <param name="time">Measures that.</param>
-/// <param name="remove">Called with each dispose.</param>
+/// <param name="timeout">Longest wait once the engine is warm.</param>
+/// <param name="time">Clock of the timeout.</param>
+/// <param name="remove">Called by each dispose.</param>
 internal sealed class StandbyAttempt(StandbyKey key, Resume? before, TimeSpan timeout, TimeProvider time, Action<StandbyAttempt> remove) : IDisposable
 {
     private readonly TaskCompletionSource<Resume?> _journal = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public StandbyKey Key => key;
 
-    /// <summary>The whole journal, as soon as it is known. To be called once the engine is warm: the bound on the wait counts from here.</summary>
-    /// <exception cref="Grpc.Core.RpcException">The attempt was not continued in time; from now on it cannot be.</exception>
+    /// <summary>Waits for the whole journal. Called once the engine is warm: the timeout starts here.</summary>
+    /// <exception cref="FaultException">The attempt was not continued in time; from now on it cannot be.</exception>
     public async Task<Resume?> ContinuedAsync(CancellationToken cancellationToken)
     {
         try
@@ -27,37 +27,38 @@ internal sealed class StandbyAttempt(StandbyKey key, Resume? before, TimeSpan ti
         catch (TimeoutException)
         {
             var message = FormattableString.Invariant($"hold is true for {key}; it was not continued within {timeout.TotalSeconds} s");
-            // Not DEADLINE_EXCEEDED, which clients of gRPC take for their own deadline.
-            _journal.TrySetException(ReplicaStatus.From(new FaultException(Fault.StandbyExpired, message)));
-            return await _journal.Task; // continued at the last moment after all, or not
+            _journal.TrySetException(new FaultException(Fault.StandbyExpired, message));
+            return await _journal.Task; // a Continue may have won the race
         }
     }
 
-    /// <exception cref="Grpc.Core.RpcException">It was continued or given up before, or the request does not fit it.</exception>
+    /// <exception cref="FaultException">It was continued or dropped before, or the request does not fit it.</exception>
     public void Continue(ContinueRequest request)
     {
         var resumedAt = before?.NextIndex ?? 0;
         if (request.NextIndex < resumedAt)
         {
-            throw ReplicaStatus.InvalidRequest($"next_index is {request.NextIndex}; allowed: {resumedAt}, at which {key} is held, or more");
+            throw new FaultException(Fault.InvalidRequest, $"next_index is {request.NextIndex}; allowed: {resumedAt}, at which {key} is held, or more");
         }
 
         var generated = request.NextIndex - resumedAt;
         if (request.TokenIds.Count > 0 && request.TokenIds.Count != generated)
         {
-            throw ReplicaStatus.InvalidRequest(
-                $"token_ids has {request.TokenIds.Count} ids; allowed: none or {generated}, from {resumedAt}, at which {key} is held, to next_index {request.NextIndex}");
+            throw new FaultException(
+                Fault.InvalidRequest,
+                $"token_ids has {request.TokenIds.Count} ids; allowed: none or {generated}, from {resumedAt}, at which {key} is held, "
+                + $"to next_index {request.NextIndex}");
         }
 
-        if (!_journal.TrySetResult(Joined(request)))
+        if (!_journal.TrySetResult(Append(request)))
         {
-            throw ReplicaStatus.From(new FaultException(Fault.StandbyTaken, $"{key} was continued or given up before"));
+            throw new FaultException(Fault.StandbyTaken, $"{key} was continued or given up before");
         }
     }
 
     public void Dispose() => remove(this);
 
-    private Resume? Joined(ContinueRequest since)
+    private Resume? Append(ContinueRequest since)
     {
         if (since.NextIndex == 0)
         {

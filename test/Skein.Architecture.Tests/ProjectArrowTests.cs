@@ -13,7 +13,7 @@ public sealed class ProjectArrowTests
         ["Skein.Engines"] = ["Skein.Protocol"],
         ["Skein.Routing"] = ["Skein.Protocol"],
         ["Skein.Serving"] = ["Skein.Engines", "Skein.Membership", "Skein.Protocol"],
-        ["Skein.Gateway"] = ["Skein.Membership", "Skein.Protocol", "Skein.Routing"],
+        ["Skein.Gateway"] = ["Skein.Membership", "Skein.Protocol", "Skein.Routing", "Skein.Serving"],
         ["Skein.Simulation"] = ["Skein.Engines", "Skein.Membership", "Skein.Protocol", "Skein.Routing"],
         ["Skein.Load"] = ["Skein.Protocol"],
         ["Skein.Cli"] = ["Skein.Gateway", "Skein.Load", "Skein.Serving", "Skein.Simulation"],

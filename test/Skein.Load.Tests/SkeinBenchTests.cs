@@ -1,6 +1,6 @@
 using System.Net;
 using Skein.Engines.Simulated;
-using Skein.Serving;
+using Skein.Serving.Grpc;
 
 namespace Skein.Load.Tests;
 

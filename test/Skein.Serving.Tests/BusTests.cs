@@ -3,6 +3,7 @@ using Grpc.Core;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Protocol;
 using Skein.Protocol.V1;
+using Skein.Serving.Grpc;
 
 namespace Skein.Serving.Tests;
 

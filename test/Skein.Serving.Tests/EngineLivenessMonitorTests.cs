@@ -2,13 +2,14 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Engines;
 using Skein.Protocol;
+using Skein.Serving.Grpc;
 using Skein.Serving;
 
 namespace Skein.Serving.Tests;
 
 public sealed class EngineLivenessMonitorTests : IDisposable
 {
-    private static readonly ReplicaOptions Options = new();
+    private static readonly EngineHostOptions Options = new();
     private readonly FakeTimeProvider _time = new();
     private readonly SlotTable _slots = new(generation: 1, TimeProvider.System);
     private readonly List<TaskCompletionSource> _questions = [];
@@ -26,9 +27,9 @@ public sealed class EngineLivenessMonitorTests : IDisposable
                 await _questions[^1].Task.WaitAsync(cancelled);
             },
         };
-        _watch = new EngineLivenessMonitor(engine, _slots, Options, _time, _log);
+        _watch = new EngineLivenessMonitor(engine, _slots, Options.EngineTimeout, _time, _log);
         _slots.SetSlots(1);
-        _slots.TryTake("", told: null, out _);
+        _slots.TryTake("", queue: null, out _);
     }
 
     [Fact]
@@ -122,7 +123,6 @@ public sealed class EngineLivenessMonitorTests : IDisposable
 
     public void Dispose()
     {
-        _watch.Dispose();
         _slots.Dispose();
     }
 
@@ -154,7 +154,7 @@ public sealed class EngineLivenessMonitorTests : IDisposable
     {
         for (; ticks > 0; ticks--)
         {
-            _time.Advance(Options.EnginePatience / EngineLivenessTracker.MostUnanswered);
+            _time.Advance(Options.EngineTimeout / EngineLivenessTracker.MostUnanswered);
             await _watch.TickAsync(TestContext.Current.CancellationToken);
         }
     }

@@ -1,4 +1,3 @@
-using Skein.Serving;
 
 namespace Skein.Serving.Tests;
 

@@ -15,9 +15,10 @@ public class EngineLoadPollTests
         var slots = new SlotTable(generation: 1, TimeProvider.System);
         Func<EngineLoad> load = () => new EngineLoad(250, null);
         await using var engine = new ScriptedEngine { Load = () => load() };
-        using var poll = new EngineLoadPoll(engine, slots, time, NullLogger<EngineLoadPoll>.Instance);
+        var poll = new EngineLoadPoll(engine, slots, time, NullLogger<EngineLoadPoll>.Instance);
 
-        await poll.StartAsync(CancellationToken.None);
+        using var stop = new CancellationTokenSource();
+        var polling = poll.RunAsync(stop.Token);
         await ExpectAsync(250);
         load = () => new EngineLoad(900, null);
         await ExpectAsync(900);
@@ -27,7 +28,8 @@ public class EngineLoadPollTests
         await ExpectAsync(100);
         load = () => EngineLoad.Unknown;
         await ExpectAsync(0);
-        await poll.StopAsync(CancellationToken.None);
+        await stop.CancelAsync();
+        await polling;
 
         async Task ExpectAsync(uint permille)
         {

@@ -4,6 +4,7 @@ using Grpc.Core;
 using Skein.Engines;
 using Skein.Protocol;
 using Skein.Protocol.V1;
+using Skein.Serving.Grpc;
 
 namespace Skein.Serving.Tests;
 

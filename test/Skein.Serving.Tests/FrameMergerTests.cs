@@ -1,6 +1,5 @@
 using Google.Protobuf;
 using Skein.Protocol.V1;
-using Skein.Serving;
 
 namespace Skein.Serving.Tests;
 

@@ -7,13 +7,14 @@ using Skein.Engines;
 using Skein.Engines.OpenAiCompatible;
 using Skein.Protocol;
 using Skein.Protocol.V1;
+using Skein.Serving.Grpc;
 
 namespace Skein.Serving.Tests;
 
 /// <summary>A replica in front of a server that is stopped, and does not say so.</summary>
 public sealed class FrozenEngineTests : IAsyncLifetime
 {
-    private static readonly TimeSpan Tick = new ReplicaOptions().EnginePatience / 3;
+    private static readonly TimeSpan Tick = new ReplicaOptions().EngineTimeout / 3;
     private readonly FakeTimeProvider _time = new();
     private readonly FrozenServer _server = new();
     private IInferenceEngine _engine = null!;
@@ -67,7 +68,7 @@ public sealed class FrozenEngineTests : IAsyncLifetime
     {
         await _replica.DisposeAsync();
         var patience = 2 * new OpenAiEngineOptions { BaseUrl = new Uri("http://127.0.0.1") }.CallTimeout;
-        _replica = await TestReplica.StartAsync(_engine, new ReplicaOptions { EnginePatience = patience }, _time);
+        _replica = await TestReplica.StartAsync(_engine, new ReplicaOptions { EngineTimeout = patience }, _time);
         using var stream = await BeginAsync();
         _server.Freeze();
 

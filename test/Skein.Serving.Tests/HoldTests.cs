@@ -6,6 +6,7 @@ using Skein.Engines;
 using Skein.Engines.Simulated;
 using Skein.Protocol;
 using Skein.Protocol.V1;
+using Skein.Serving.Grpc;
 
 namespace Skein.Serving.Tests;
 

@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Time.Testing;
-using Skein.Serving;
 
 namespace Skein.Serving.Tests;
 
@@ -38,7 +37,7 @@ public sealed class KeptSlotTests : IDisposable
         Assert.Equal(SlotAnswer.Granted, _table.TryTake("b", Newcomer, out var lease));
         for (var i = 0; i < 2 * SlotOffers.MostGateways; i++)
         {
-            Assert.Equal(SlotAnswer.Full, _table.TryTake($"client-{i}", told: null, out _));
+            Assert.Equal(SlotAnswer.Full, _table.TryTake($"client-{i}", queue: null, out _));
         }
 
         Assert.Equal(SlotAnswer.Full, _table.TryTake("a", OldWaiter, out _));

@@ -1,4 +1,3 @@
-using Skein.Serving;
 
 namespace Skein.Serving.Tests;
 
@@ -101,13 +100,13 @@ public class SlotOffersTests
     [Fact]
     public void Refused_TellsNothing_IsOfferedNothingButGrowsOld()
     {
-        _offers.Refused("of the release before", told: null, takesOffers: false, At(0));
+        _offers.Refused("of the release before", queue: null, takesOffers: false, At(0));
         Refuse("a", waitedMs: 100, atMs: 1000);
         Fill(free: 1, atMs: 1000);
 
         Assert.Equal("a", Assert.Single(_made).Gateway);
-        Assert.False(_offers.MayTake("a third", told: null, free: 1, At(1001)));
-        Assert.True(_offers.MayTake("of the release before", told: null, free: 1, At(1001)));
+        Assert.False(_offers.MayTake("a third", queue: null, free: 1, At(1001)));
+        Assert.True(_offers.MayTake("of the release before", queue: null, free: 1, At(1001)));
     }
 
     [Fact]
@@ -115,23 +114,23 @@ public class SlotOffersTests
     {
         for (var atMs = 0; atMs <= 60_000; atMs += 6000)
         {
-            _offers.Refused("of the release before", told: null, takesOffers: false, At(atMs));
+            _offers.Refused("of the release before", queue: null, takesOffers: false, At(atMs));
         }
 
         Refuse("a", waitedMs: 59_000, atMs: 60_000);
         Fill(free: 1, atMs: 60_000);
 
-        Assert.True(_offers.MayTake("of the release before", told: null, free: 1, At(60_001)));
+        Assert.True(_offers.MayTake("of the release before", queue: null, free: 1, At(60_001)));
     }
 
     [Fact]
     public void Refused_TellsNothingAndIsGoneForLong_ComesBackAsANewcomer()
     {
-        _offers.Refused("of the release before", told: null, takesOffers: false, At(0));
+        _offers.Refused("of the release before", queue: null, takesOffers: false, At(0));
         Refuse("a", waitedMs: 100, atMs: 3_600_000);
         Fill(free: 1, atMs: 3_600_000);
 
-        Assert.False(_offers.MayTake("of the release before", told: null, free: 1, At(3_600_001)));
+        Assert.False(_offers.MayTake("of the release before", queue: null, free: 1, At(3_600_001)));
     }
 
     [Fact]
@@ -139,15 +138,15 @@ public class SlotOffersTests
     {
         for (var i = 0; i < 3 * SlotOffers.MostGateways; i++)
         {
-            _offers.Refused($"client-{i}", told: null, takesOffers: false, At(i));
+            _offers.Refused($"client-{i}", queue: null, takesOffers: false, At(i));
         }
 
-        _offers.Refused("of the release before", told: null, takesOffers: false, At(60_000));
+        _offers.Refused("of the release before", queue: null, takesOffers: false, At(60_000));
         Refuse("a", waitedMs: 100, atMs: 61_000);
         Fill(free: 1, atMs: 61_000);
 
         Assert.Single(_made);
-        Assert.True(_offers.MayTake("of the release before", told: null, free: 1, At(61_001)));
+        Assert.True(_offers.MayTake("of the release before", queue: null, free: 1, At(61_001)));
     }
 
     [Fact]

@@ -1,4 +1,3 @@
-using Skein.Serving;
 
 namespace Skein.Serving.Tests;
 
@@ -14,7 +13,7 @@ public class SlotTableTests
         var granted = 0;
         Parallel.For(0, 20_000, i =>
         {
-            if (table.TryTake($"caller-{i % 4}", told: null, out var lease) != SlotAnswer.Granted)
+            if (table.TryTake($"caller-{i % 4}", queue: null, out var lease) != SlotAnswer.Granted)
             {
                 return;
             }
@@ -34,8 +33,8 @@ public class SlotTableTests
     {
         var table = new SlotTable(generation: 1, TimeProvider.System);
         table.SetSlots(2);
-        table.TryTake("a", told: null, out var first);
-        table.TryTake("a", told: null, out _);
+        table.TryTake("a", queue: null, out var first);
+        table.TryTake("a", queue: null, out _);
 
         first!.Dispose();
         first.Dispose();
@@ -52,7 +51,7 @@ public class SlotTableTests
         var leases = new List<SlotLease>();
         for (var i = 0; i < 3000; i++)
         {
-            Assert.Equal(SlotAnswer.Granted, table.TryTake($"caller-{i}", told: null, out var lease));
+            Assert.Equal(SlotAnswer.Granted, table.TryTake($"caller-{i}", queue: null, out var lease));
             leases.Add(lease!);
         }
 
@@ -83,7 +82,7 @@ public class SlotTableTests
     {
         var table = new SlotTable(generation: 1, TimeProvider.System);
         table.SetSlots(1);
-        table.TryTake("a", told: null, out var lease);
+        table.TryTake("a", queue: null, out var lease);
         using var cancel = new CancellationTokenSource();
         var idle = table.WhenIdleAsync(cancel.Token);
 

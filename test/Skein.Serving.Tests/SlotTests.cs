@@ -1,6 +1,7 @@
 using Grpc.Core;
 using Skein.Engines.Simulated;
 using Skein.Protocol.V1;
+using Skein.Serving.Grpc;
 
 namespace Skein.Serving.Tests;
 

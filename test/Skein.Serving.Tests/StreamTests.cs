@@ -1,7 +1,9 @@
+using Grpc.Core;
 using System.Text;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Engines.Simulated;
 using Skein.Protocol.V1;
+using Skein.Serving.Grpc;
 
 namespace Skein.Serving.Tests;
 
@@ -115,8 +117,8 @@ public class StreamTests
         var frames = await fits.RestAsync();
         Assert.Equal(6_666_667u, frames.Single(frame => frame.Start is not null).Start.PromptTokens);
         var refusal = await tooLong.FailureAsync();
-        Assert.Equal(Grpc.Core.StatusCode.ResourceExhausted, refusal.StatusCode);
-        Assert.Null(Grpc.Core.RpcExceptionExtensions.GetRpcStatus(refusal)?.GetDetail<SlotRefusal>());
+        Assert.Equal(StatusCode.ResourceExhausted, refusal.StatusCode);
+        Assert.Null(RpcExceptionExtensions.GetRpcStatus(refusal)?.GetDetail<SlotRefusal>());
     }
 
     // Ticks pass over a write that is just ending, so time goes on until the stream has noticed. The call in between keeps the pretended

@@ -4,6 +4,7 @@ using Grpc.Net.Client;
 using Microsoft.Extensions.DependencyInjection;
 using Skein.Engines;
 using Skein.Protocol.V1;
+using Skein.Serving.Grpc;
 
 namespace Skein.Serving.Tests;
 

@@ -1,5 +1,5 @@
 using Microsoft.Extensions.Time.Testing;
-using Skein.Serving;
+using Skein.Serving.Grpc;
 
 namespace Skein.Serving.Tests;
 

@@ -1,12 +1,9 @@
 using System.CommandLine;
 using System.Net;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Cli.Supervision;
 using Skein.Cli.Upstreams;
-using Skein.Engines.OpenAiCompatible;
 using Skein.Gateway;
 using Skein.Membership;
 using Skein.Protocol;
@@ -39,9 +36,10 @@ internal static class GatewayCommand
     {
         var settings = new EndpointSettings(sources);
         var upstreams = UpstreamSettings.Read(sources);
-        var enginePatience = ServerSettings.Patience.Read(sources);
         using var signal = new StopSignal(settings.IsSupervised);
-        await using var gateway = Build(sources, settings, upstreams);
+        await using var gateway = Build(sources, settings);
+        foreach (var upstream in upstreams)
+            gateway.Upstreams.Add(upstream);
         try
         {
             await gateway.StartAsync(signal.Stop);
@@ -51,7 +49,6 @@ internal static class GatewayCommand
             var flags = settings.IsSupervised ? "--port" : "--http or --grpc";
             throw new CommandFailedException($"{error.Message}; choose another port with {flags} (0 takes a free one)", error);
         }
-        await Rehearsal.RunAsync(gateway.Services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(Rehearsal)), Rehearsal.Patience, signal.Stop);
         var name = settings.NameFor(gateway.Grpc.Port);
         var metadata = new MemberMetadata
         {
@@ -59,19 +56,16 @@ internal static class GatewayCommand
         };
         await using var membership = await MemberRun.JoinAsync(settings, name, metadata, gateway.Services, signal.Stop);
         gateway.Join(membership);
-        var log = settings.Log;
-        await using var hosted = new UpstreamHost(
-            upstreams, enginePatience, gateway.Upstreams, builder => MemberRun.Configure(builder, log), gateway.Services.GetRequiredService<ILogger<UpstreamHost>>());
         using var following = settings.Keys?.Follow(membership, TimeProvider.System);
         MemberRun.TellReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
-        await MemberRun.WaitForStopAsync(membership, signal, gateway.Stopping);
+        await MemberRun.WaitForStopAsync(membership, signal, gateway.Services);
         // First out of the group, so that nobody is sent here any more; then the streams finish.
         await membership.LeaveAsync(signal.AtOnce);
         await gateway.StopAsync(signal.AtOnce);
         return CommandLine.Success;
     }
 
-    private static GatewayApp Build(SettingSources sources, EndpointSettings settings, IReadOnlyList<OpenAiEngineOptions> upstreams)
+    private static GatewayApp Build(SettingSources sources, EndpointSettings settings)
     {
         var queueTimeout = QueueTimeout.Read(sources);
         var options = new GatewayOptions
@@ -79,7 +73,6 @@ internal static class GatewayCommand
             Http = new IPEndPoint(settings.BindAddress, Http.Read(sources)),
             Grpc = new IPEndPoint(settings.BindAddress, Grpc.Read(sources)),
             ExpectedReplicas = ExpectedReplicas.Read(sources),
-            Upstreams = [.. upstreams.Select(upstream => UpstreamSettings.NameOf(upstream.BaseUrl))],
             StopTimeout = settings.StopGrace,
             AllowedHosts = AllowedHosts.Read(sources),
             Health = HealthSettings.Read(sources),

@@ -13,6 +13,7 @@ using Skein.Membership;
 using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Serving;
+using Skein.Serving.Grpc;
 
 namespace Skein.Cli.Commands;
 
@@ -44,7 +45,7 @@ internal static class ReplicaCommand
         {
             Endpoint = new IPEndPoint(settings.BindAddress, port),
             Slots = slots,
-            EnginePatience = ServerSettings.Patience.Read(sources),
+            EngineTimeout = ServerSettings.Patience.Read(sources),
             StopTimeout = settings.StopGrace,
             Restart = settings.IsSupervised ? revision => LeaveForRestart(revision, signal) : null,
         };
@@ -57,7 +58,6 @@ internal static class ReplicaCommand
         {
             throw new CommandFailedException($"{error.Message}; choose another port with --grpc (0 takes a free one)", error);
         }
-        await WarmUp.MembershipAsync(replica.Services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(WarmUp)), signal.Stop);
         await WarmUp.RunAsync(replica.Endpoint, description.Models[0].Name, signal.Stop);
         var name = settings.NameFor(replica.Endpoint.Port);
         Describe(metadata, settings, replica, description);
@@ -67,7 +67,7 @@ internal static class ReplicaCommand
         using var drain = new DrainPublisher(membership, metadata, replica.Control);
         using var following = settings.Keys?.Follow(membership, TimeProvider.System);
         MemberRun.TellReady(settings, new MemberReady(name, "", metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
-        await MemberRun.WaitForStopAsync(membership, signal);
+        await MemberRun.WaitForStopAsync(membership, signal, replica.Services);
         await LeaveAsync(membership, replica, settings.StopGrace, signal);
         return CommandLine.Success;
     }

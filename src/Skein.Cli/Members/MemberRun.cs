@@ -2,6 +2,7 @@ using System.Net;
 using System.Reflection;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Skein.Cli.Settings;
 using Skein.Cli.Supervision;
@@ -106,18 +107,15 @@ internal static class MemberRun
             Console.Error.WriteLine($"others join it with --join {ready.Gossip}");
     }
 
-    /// <summary>Waits for the signal to stop, for a newer generation of this name, or for the end of the host.</summary>
-    /// <param name="membership">Reports a newer generation.</param>
-    /// <param name="signal">The signal.</param>
-    /// <param name="hostStopping">Cancelled when the host stops by itself, because a background loop failed.</param>
-    /// <exception cref="CommandFailedException">A newer generation of this name took over, or the host failed.</exception>
-    public static async Task WaitForStopAsync(IMembership membership, StopSignal signal, CancellationToken hostStopping = default)
+    /// <summary>Waits for the signal to stop, for a newer generation of this name, or for a host that stops because a background service failed.</summary>
+    /// <exception cref="CommandFailedException">A newer generation of this name took over, or a background service failed.</exception>
+    public static async Task WaitForStopAsync(IMembership membership, StopSignal signal, IServiceProvider services)
     {
-        var failed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        await using var registration = hostStopping.Register(() => failed.TrySetResult());
+        var failed = new TaskCompletionSource();
+        await using var onStop = services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping.Register(failed.SetResult);
         var first = await Task.WhenAny(signal.WaitAsync(), membership.Superseded, failed.Task);
         if (first == failed.Task)
-            throw new CommandFailedException("a background task failed; the log has the exception");
+            throw new CommandFailedException("a background service failed, see the log; this process ends");
         if (first == membership.Superseded)
         {
             var newer = await membership.Superseded;

@@ -42,7 +42,7 @@ internal static class ServerSettings
     /// <summary>How long a server may be without any sign of life before it counts as frozen.</summary>
     public static Setting<TimeSpan> Patience { get; } = Setting.Duration(
         "engine-patience", "How long a server may leave its streams and the replica's questions without a sign of life [default: 2s]",
-        new ReplicaOptions().EnginePatience, TimeSpan.FromHours(1), TimeSpan.FromMilliseconds(300));
+        new EngineHostOptions().EngineTimeout, TimeSpan.FromHours(1), TimeSpan.FromMilliseconds(300));
 
     /// <summary>All that are for servers alone: without <see cref="EngineSettings.Model"/>.</summary>
     public static IReadOnlyList<ISetting> All { get; } = [KeyFile, Kind, Fingerprint, BitExact, ChatCall, Silence, Patience];

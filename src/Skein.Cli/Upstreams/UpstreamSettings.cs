@@ -1,6 +1,7 @@
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Engines.OpenAiCompatible;
+using Skein.Gateway.Upstreams;
 
 namespace Skein.Cli.Upstreams;
 
@@ -25,17 +26,25 @@ internal static class UpstreamSettings
 
     /// <summary>The servers, all with the same options.</summary>
     /// <exception cref="UsageException">A value is not allowed.</exception>
-    public static IReadOnlyList<OpenAiEngineOptions> Read(SettingSources sources)
+    public static IReadOnlyList<UpstreamOptions> Read(SettingSources sources)
     {
         var slots = Slots.Read(sources);
-        List<OpenAiEngineOptions> upstreams = [.. Urls.Read(sources).Select(url => ServerSettings.Read("--upstream", url, sources, slots))];
+        var engineTimeout = ServerSettings.Patience.Read(sources);
+        List<UpstreamOptions> upstreams = [.. Urls.Read(sources).Select(url => Of(ServerSettings.Read("--upstream", url, sources, slots), engineTimeout))];
         if (upstreams.Count == 0 && slots is not null)
             throw new UsageException($"--upstream-slots {slots} is for upstreams; allowed without --upstream: nothing");
         return upstreams;
     }
 
-    /// <summary>An upstream's name in the fleet.</summary>
-    public static string NameOf(Uri url) => $"{url.Host}:{url.Port}";
+    private static UpstreamOptions Of(OpenAiEngineOptions server, TimeSpan engineTimeout) => new()
+    {
+        Name = NameOf(server.BaseUrl),
+        ConnectAsync = cancellationToken => OpenAiEngine.ConnectAsync(server, TimeProvider.System, createHandler: null, cancellationToken),
+        Slots = server.Slots,
+        EngineTimeout = engineTimeout,
+    };
+
+    private static string NameOf(Uri url) => $"{url.Host}:{url.Port}";
 
     private static bool TryRead(string text, out IReadOnlyList<Uri> urls)
     {

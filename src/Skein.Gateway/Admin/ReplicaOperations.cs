@@ -1,15 +1,18 @@
 using Grpc.Core;
 using Grpc.Net.Client;
 using Skein.Gateway.Links;
+using Skein.Gateway.Links.InProcess;
 using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
+using Skein.Serving;
 
 namespace Skein.Gateway.Admin;
 
 /// <summary>Sends operators' requests to replicas. Thread-safe.</summary>
-internal sealed class ReplicaOperations(IMemberDirectory directory, FleetTracker fleet, AdmissionQueue admission, LinkOptions link, TimeProvider time)
+internal sealed class ReplicaOperations(
+    IMemberDirectory directory, FleetTracker fleet, AdmissionQueue admission, LinkOptions link, TimeProvider time, InProcessReplicaLink? inProcess = null)
 {
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan MaxGrace = TimeSpan.FromDays(1);
@@ -17,7 +20,10 @@ internal sealed class ReplicaOperations(IMemberDirectory directory, FleetTracker
     /// <summary>Returns the status of a replica.</summary>
     /// <exception cref="AdminRefusedException">The name is not a live replica's, or the replica does not answer.</exception>
     public Task<ReplicaRow> StatusAsync(string name, CancellationToken cancellationToken) =>
-        DrainCallAsync(name, (client, deadline) => client.GetDrainAsync(new GetDrainRequest(), deadline: deadline, cancellationToken: cancellationToken));
+        DrainCallAsync(
+            name,
+            (client, deadline) => client.GetDrainAsync(new GetDrainRequest(), deadline: deadline, cancellationToken: cancellationToken),
+            _ => false);
 
     /// <summary>Drains a replica. This gateway stops sending work at once, the others when gossip or a refusal reaches them.</summary>
     /// <exception cref="AdminRefusedException">As for <see cref="StatusAsync"/>, or the grace is out of range.</exception>
@@ -29,20 +35,30 @@ internal sealed class ReplicaOperations(IMemberDirectory directory, FleetTracker
                 FormattableString.Invariant($"graceSeconds {grace.TotalSeconds} is out of range; allowed: 0 to {MaxGrace.TotalSeconds}"));
         }
         var request = new DrainRequest { GraceMs = (uint)grace.TotalMilliseconds };
-        return DrainCallAsync(name, (client, deadline) => client.DrainAsync(request, deadline: deadline, cancellationToken: cancellationToken));
+        return DrainCallAsync(
+            name, (client, deadline) => client.DrainAsync(request, deadline: deadline, cancellationToken: cancellationToken), control => control.Drain(grace));
     }
 
     /// <summary>Ends a drain.</summary>
     /// <exception cref="AdminRefusedException">As for <see cref="StatusAsync"/>.</exception>
     public Task<ReplicaRow> UndrainAsync(string name, CancellationToken cancellationToken) =>
-        DrainCallAsync(name, (client, deadline) => client.UndrainAsync(new UndrainRequest(), deadline: deadline, cancellationToken: cancellationToken));
+        DrainCallAsync(
+            name,
+            (client, deadline) => client.UndrainAsync(new UndrainRequest(), deadline: deadline, cancellationToken: cancellationToken),
+            control => control.Undrain());
 
     /// <summary>Restarts a replica with another revision. Returns when the replica has accepted the request.</summary>
     /// <exception cref="AdminRefusedException">As for <see cref="StatusAsync"/>, or the replica does not run under a supervisor on its machine.</exception>
-    public Task RestartAsync(string name, string revision, CancellationToken cancellationToken) => CallAsync(
-        Find(name).Description.Address,
-        name,
-        (client, deadline) => client.RestartAsync(new RestartRequest { Revision = revision }, deadline: deadline, cancellationToken: cancellationToken));
+    public Task RestartAsync(string name, string revision, CancellationToken cancellationToken)
+    {
+        var replica = Find(name);
+        return inProcess?.ControlOf(replica) is null
+            ? CallAsync(
+                replica.Description.Address,
+                name,
+                (client, deadline) => client.RestartAsync(new RestartRequest { Revision = revision }, deadline: deadline, cancellationToken: cancellationToken))
+            : throw AdminRefusedException.Conflict($"{name} is an upstream: this gateway does not start its server, and cannot restart it");
+    }
 
     /// <summary>Returns the live replica of a name.</summary>
     /// <exception cref="AdminRefusedException">The name is not a live replica's.</exception>
@@ -62,10 +78,13 @@ internal sealed class ReplicaOperations(IMemberDirectory directory, FleetTracker
             : AdminRefusedException.Invalid($"{name} is a {member.Role}; allowed: a replica");
     }
 
-    private async Task<ReplicaRow> DrainCallAsync(string name, Func<ReplicaAdmin.ReplicaAdminClient, DateTime, AsyncUnaryCall<DrainStatus>> call)
+    private async Task<ReplicaRow> DrainCallAsync(
+        string name, Func<ReplicaAdmin.ReplicaAdminClient, DateTime, AsyncUnaryCall<DrainStatus>> call, Func<IReplicaControl, bool> change)
     {
         var replica = Find(name);
-        var status = await CallAsync(replica.Description.Address, name, call);
+        var status = inProcess?.ControlOf(replica) is { } control
+            ? DrainReport.Of(control, change(control))
+            : await CallAsync(replica.Description.Address, name, call);
         var load = status.Load ?? new LoadReport();
         // Before gossip brings the drain to this gateway.
         admission.Report(replica, load);

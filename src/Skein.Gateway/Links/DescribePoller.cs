@@ -6,12 +6,12 @@ using Skein.Routing.Streaming;
 namespace Skein.Gateway.Links;
 
 /// <summary>
-/// Asks each new life of a replica for its description, and again when the group says that its models changed: gossip has digests only. By
-/// the way the connection stands, and the way to it is compiled, before the first request. Asks until it gets an answer. Thread-safe.
+/// Asks each new generation of a replica for its description, until it answers, and again when the group reports that its models changed: gossip carries
+/// digests only. This also opens the connection, and compiles the code behind it, before the first request. Thread-safe.
 /// </summary>
-internal sealed class DescribePoller : IDisposable
+internal sealed class DescribePoller : BackgroundTasks
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
 
@@ -21,45 +21,46 @@ internal sealed class DescribePoller : IDisposable
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
-    private Dictionary<Replica, ulong> _greeted = [];
+    private Dictionary<Replica, ulong> _asked = [];
 
     public DescribePoller(FleetTracker fleet, IReplicaDescriber describer, IDescriptionBook book, TimeProvider time)
     {
         (_fleet, _describer, _book, _time) = (fleet, describer, book, time);
-        _fleet.Changed += GreetNewcomers;
+        _fleet.Changed += PollNew;
     }
 
-    public void Dispose()
+    public override void Dispose()
     {
-        _fleet.Changed -= GreetNewcomers;
+        // May be called twice: the poller is registered as itself and as a hosted service. The source has neither timer nor handle.
+        _fleet.Changed -= PollNew;
         _stop.Cancel();
-        _stop.Dispose();
+        base.Dispose();
     }
 
-    private void GreetNewcomers()
+    private void PollNew()
     {
-        var newcomers = new List<(Replica Replica, ReplicaDescription Known)>();
+        var unknown = new List<(Replica Replica, ReplicaDescription Known)>();
         lock (_gate)
         {
-            var greeted = new Dictionary<Replica, ulong>(_greeted.Count);
+            var asked = new Dictionary<Replica, ulong>(_asked.Count);
             foreach (var replica in _fleet.Current.Replicas)
             {
                 var known = replica.Description;
-                if (!_greeted.TryGetValue(replica, out var digest) || digest != known.ModelsDigest)
-                    newcomers.Add((replica, known));
-                greeted[replica] = known.ModelsDigest;
+                if (!_asked.TryGetValue(replica, out var digest) || digest != known.ModelsDigest)
+                    unknown.Add((replica, known));
+                asked[replica] = known.ModelsDigest;
             }
-            _greeted = greeted;
+            _asked = asked;
         }
-        foreach ((var replica, var known) in newcomers)
-            _ = GreetAsync(replica, known, _stop.Token);
+        foreach ((var replica, var known) in unknown)
+            Observe(PollAsync(replica, known, _stop.Token));
     }
 
-    private async Task GreetAsync(Replica replica, ReplicaDescription known, CancellationToken stop)
+    private async Task PollAsync(Replica replica, ReplicaDescription known, CancellationToken stop)
     {
         try
         {
-            for (var pause = FirstPause; StillCounts(replica, known); pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
+            for (var pause = FirstPause; IsCurrent(replica, known); pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
             {
                 if (await AskAsync(replica, stop) is { } answer)
                 {
@@ -75,13 +76,13 @@ internal sealed class DescribePoller : IDisposable
         }
     }
 
-    private bool StillCounts(Replica replica, ReplicaDescription known) =>
+    private bool IsCurrent(Replica replica, ReplicaDescription known) =>
         _fleet.Current.Replicas.Contains(replica) && replica.Description.ModelsDigest == known.ModelsDigest;
 
     private async Task<DescribeResponse?> AskAsync(Replica replica, CancellationToken stop)
     {
-        using var patience = new CancellationTokenSource(Patience, _time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, stop);
+        using var timeout = new CancellationTokenSource(AnswerTimeout, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, stop);
         try
         {
             return await _describer.DescribeAsync(replica, either.Token);

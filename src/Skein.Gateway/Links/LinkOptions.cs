@@ -6,12 +6,15 @@ public sealed record LinkOptions
     /// <summary>Longest time to make a connection. Default 1 s.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>A connection on which nothing came for as long is pinged. Default 2 s.</summary>
+    /// <summary>A connection that received nothing for this long is pinged. Default 2 s.</summary>
     public TimeSpan KeepAliveInterval { get; init; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>A connection that leaves a ping unanswered for as long is closed, and made anew. Default 5 s.</summary>
+    /// <summary>A connection that leaves a ping unanswered for this long is closed and replaced. Default 5 s.</summary>
     public TimeSpan KeepAliveTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>Largest message, either way; follows the bound on request bodies. Default 33 MiB: a body of 32 MiB and its frame.</summary>
+    /// <summary>Largest message in either direction; follows the bound on request bodies. Default 33 MiB: a body of 32 MiB and its frame.</summary>
     public int MaxMessageBytes { get; init; } = 33 << 20;
+
+    /// <summary>Replaces the sockets, for tests. Null: sockets.</summary>
+    internal Func<HttpMessageHandler>? CreateHandler { get; init; }
 }

@@ -6,7 +6,7 @@ using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Upstreams;
 
-/// <summary>The members of the group, and this gateway's upstreams among them as the replicas that they are to it. Thread-safe; answers from memory.</summary>
+/// <summary>The members of the group and this gateway's upstreams, which are reported as replicas. Thread-safe; answers from memory.</summary>
 internal sealed class UpstreamDirectory(GroupDirectory group, UpstreamFleet upstreams, FleetTracker fleet) : IMemberDirectory
 {
     public IReadOnlyList<MemberStatus> Members
@@ -22,15 +22,15 @@ internal sealed class UpstreamDirectory(GroupDirectory group, UpstreamFleet upst
         }
     }
 
-    // Nobody else leases on it: this gateway's leases are its load.
+    // An upstream serves this gateway only: its leases are the whole load.
     private MemberStatus StatusOf(string name, ReplicaDescription? replica, IReadOnlyDictionary<ReplicaId, string> health)
     {
         var tracked = replica is null ? null : fleet.Current.Replicas.FirstOrDefault(candidate => candidate.Id == replica.Id);
-        var status = new MemberStatus { Name = name, Role = Roles.Replica, State = tracked is null ? "dead" : tracked.Reachable ? "alive" : "suspect", Http = name };
+        var state = tracked is null ? "dead" : tracked.Reachable ? "alive" : "suspect";
+        var status = new MemberStatus { Name = name, Role = Roles.Replica, State = state, Http = name };
         if (replica is null)
             return status;
         status.Generation = replica.Id.Generation;
-        status.Grpc = replica.Address;
         status.Models.Add(replica.Models);
         status.Slots = (uint)replica.Slots;
         status.InFlight = (uint)(tracked?.Leased ?? 0);

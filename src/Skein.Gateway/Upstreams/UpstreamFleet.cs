@@ -3,21 +3,20 @@ using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Upstreams;
 
-/// <summary>The group's replicas, and this gateway's own beside them. Without upstreams it is the group's fleet as it is. Thread-safe.</summary>
-internal sealed class UpstreamFleet : IFleetSource, IUpstreams, IDisposable
+/// <summary>The group's replicas and this gateway's upstreams. Without upstreams it is the group's fleet as it is. Thread-safe.</summary>
+internal sealed class UpstreamFleet : IFleetSource, IDisposable
 {
+    /// <summary>Most models of one upstream that are remembered after its server stopped serving them.</summary>
+    private const int MostModels = 1024;
+
     private readonly GroupFleet _group;
     private readonly Lock _gate = new();
-    private readonly Dictionary<string, ReplicaDescription?> _upstreams;
-    private readonly HashSet<string> _neverSeen;
-    private readonly OfferedModels _offered = new();
+    private readonly Dictionary<string, Row> _upstreams = new(StringComparer.Ordinal);
     private volatile FleetView _current = FleetView.Empty;
 
-    public UpstreamFleet(GatewayOptions options, GroupFleet group)
+    public UpstreamFleet(GroupFleet group)
     {
         _group = group;
-        _upstreams = options.Upstreams.ToDictionary(name => name, ReplicaDescription? (_) => null, StringComparer.Ordinal);
-        _neverSeen = new HashSet<string>(options.Upstreams, StringComparer.Ordinal);
         _group.Changed += Refresh;
         Refresh();
     }
@@ -32,29 +31,32 @@ internal sealed class UpstreamFleet : IFleetSource, IUpstreams, IDisposable
         get
         {
             lock (_gate)
-                return new Dictionary<string, ReplicaDescription?>(_upstreams, StringComparer.Ordinal);
+                return _upstreams.ToDictionary(row => row.Key, row => row.Value.Replica, StringComparer.Ordinal);
         }
     }
 
-    public void Up(ReplicaDescription replica) => Set(replica.Id.Name, replica with { InProcess = true });
+    /// <summary>Adds an upstream that does not serve yet.</summary>
+    public void Add(string name) => Change(() => _upstreams.Add(name, new Row()));
 
-    public void Down(string name) => Set(name, replica: null);
+    public void Remove(string name) => Change(() => _upstreams.Remove(name));
+
+    /// <summary>The upstream serves, or its drain has changed.</summary>
+    public void Up(ReplicaDescription replica) => Change(() =>
+    {
+        var row = _upstreams[replica.Id.Name];
+        (row.Replica, row.IsSeen) = (replica, true);
+        row.Models.UnionWith(replica.Models.Take(MostModels - row.Models.Count));
+    });
+
+    /// <summary>The upstream gets no new work. Its running streams may end.</summary>
+    public void Down(string name) => Change(() => _upstreams[name].Replica = null);
 
     public void Dispose() => _group.Changed -= Refresh;
 
-    private void Set(string name, ReplicaDescription? replica)
+    private void Change(Action change)
     {
         lock (_gate)
-        {
-            if (!_upstreams.ContainsKey(name))
-                throw new ArgumentException($"'{name}' is no upstream; allowed: {string.Join(", ", _upstreams.Keys)}", nameof(name));
-            _upstreams[name] = replica;
-            if (replica is not null)
-            {
-                _neverSeen.Remove(name);
-                _offered.Add(replica.Models);
-            }
-        }
+            change();
         Refresh();
     }
 
@@ -63,12 +65,25 @@ internal sealed class UpstreamFleet : IFleetSource, IUpstreams, IDisposable
         lock (_gate)
         {
             var group = _group.Current;
-            _current = _upstreams.Count == 0 ? group : new FleetView(
-                [.. group.Replicas, .. _upstreams.Values.OfType<ReplicaDescription>()],
-                [.. group.KnownModels.Union(_offered.Names, StringComparer.Ordinal)],
-                // With upstreams a group without replicas may stay so.
-                Complete: _neverSeen.Count == 0 && (group.Complete || _group.IsGathered && group is { Replicas.Count: 0, KnownModels.Count: 0 }));
+            var rows = _upstreams.Values;
+            _current = rows.Count == 0 ? group : new FleetView(
+                [.. group.Replicas, .. rows.Select(row => row.Replica).OfType<ReplicaDescription>()],
+                [.. group.KnownModels.Union(rows.SelectMany(row => row.Models), StringComparer.Ordinal)],
+                // Beside upstreams, a group may have no replicas for good.
+                Complete: rows.All(row => row.IsSeen)
+                    && (group.Complete || (_group.IsGathered && group is { Replicas.Count: 0, KnownModels.Count: 0 })));
         }
         Changed?.Invoke();
+    }
+
+    private sealed class Row
+    {
+        public ReplicaDescription? Replica { get; set; }
+
+        /// <summary>Whether it has served since it was added.</summary>
+        public bool IsSeen { get; set; }
+
+        /// <summary>Models it has ever served.</summary>
+        public HashSet<string> Models { get; } = new(StringComparer.Ordinal);
     }
 }

@@ -17,7 +17,7 @@ public sealed record ReplicaDescription
     /// <summary>Name and generation.</summary>
     public required ReplicaId Id { get; init; }
 
-    /// <summary>Address of its gRPC service, as <c>host:port</c>. Used by the link only.</summary>
+    /// <summary>Where the link reaches it: <c>host:port</c> of its gRPC service, or what another link uses. Only the link reads it.</summary>
     public required string Address { get; init; }
 
     /// <summary>Names of the models it serves.</summary>
@@ -49,9 +49,6 @@ public sealed record ReplicaDescription
 
     /// <summary>Suspected by the group: picked only when no other replica can serve the request.</summary>
     public bool Suspect { get; init; }
-
-    /// <summary>Runs in this process: it has no link that could be lost.</summary>
-    public bool InProcess { get; init; }
 
     /// <summary>Fingerprint of one model; empty if unknown.</summary>
     public string FingerprintOf(string model) => Fingerprints.GetValueOrDefault(model, Fingerprint);

@@ -32,7 +32,7 @@ internal sealed class Attempt : IAsyncDisposable
         _time = services.Time;
         _startedAt = _time.GetTimestamp();
         _stop = CancellationTokenSource.CreateLinkedTokenSource(branch);
-        Watch = new AttemptWatch(services.Time, services.Options, _stop, lease.Replica.Pace, request, lease.Replica.Description.InProcess);
+        Watch = new AttemptWatch(services.Time, services.Options, _stop, lease.Replica.Pace, request, services.Link.HasHeartbeats(lease.Replica));
         lease.DescribeQueue(request);
         _frames = services.Link.GenerateAsync(lease.Replica, request, _stop.Token).GetAsyncEnumerator(_stop.Token);
         services.Statistics.AttemptStarted();

@@ -138,10 +138,10 @@ internal sealed class AttemptSwitcher(
         catch (OperationCanceledException) when (!branch.IsCancellationRequested)
         {
             // This process was late: the answer may wait unread in a buffer, and the replica is not known to be at fault.
-            if (secondary.Replica!.Description.InProcess || services.Time.GetElapsedTime(askedAt) > ContinueTimeout + services.Options.OwnLateness)
+            if (services.Time.GetElapsedTime(askedAt) > ContinueTimeout + services.Options.OwnLateness)
                 return false;
             // Continue waits for no engine: a replica that does not answer it is frozen or disconnected.
-            return NotContinued(secondary.Replica, new FaultException(Fault.ConnectionLost, $"no answer to Continue within {ContinueTimeout.TotalSeconds:0} s"));
+            return NotContinued(secondary.Replica!, new FaultException(Fault.ConnectionLost, $"no answer to Continue within {ContinueTimeout.TotalSeconds:0} s"));
         }
     }
 

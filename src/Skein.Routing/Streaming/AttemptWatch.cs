@@ -16,6 +16,7 @@ internal sealed class AttemptWatch : IDisposable
     private readonly StreamingOptions _options;
     private readonly CancellationTokenSource _attempt;
     private readonly ReplicaPace _pace;
+    private readonly bool _hasHeartbeats;
     private readonly TimeSpan _linkSilence;
     private readonly int _promptBytes;
     private readonly bool _isStandby;
@@ -35,11 +36,12 @@ internal sealed class AttemptWatch : IDisposable
     /// <param name="attempt">Cancelled when the attempt stalls.</param>
     /// <param name="pace">Records how fast the replica prefills and generates; knows its usual silences.</param>
     /// <param name="request">What the replica must prefill before its first token.</param>
-    /// <param name="inProcess">The replica runs in this process: there is no link to lose, so the bound of the engine applies to the link too.</param>
-    public AttemptWatch(TimeProvider time, StreamingOptions options, CancellationTokenSource attempt, ReplicaPace pace, GenerateRequest request, bool inProcess)
+    /// <param name="hasHeartbeats">See <see cref="IReplicaLink.HasHeartbeats"/>.</param>
+    public AttemptWatch(
+        TimeProvider time, StreamingOptions options, CancellationTokenSource attempt, ReplicaPace pace, GenerateRequest request, bool hasHeartbeats)
     {
         _pace = pace;
-        _linkSilence = inProcess ? options.EngineSilence : options.LinkSilence;
+        (_hasHeartbeats, _linkSilence) = (hasHeartbeats, hasHeartbeats ? options.LinkSilence : options.EngineSilence);
         _time = time;
         _options = options;
         _attempt = attempt;
@@ -105,7 +107,7 @@ internal sealed class AttemptWatch : IDisposable
             return;
         }
         _excused = false;
-        var linkLeft = _linkSilence - _time.GetElapsedTime(Volatile.Read(ref _lastFrame), now);
+        var linkLeft = _hasHeartbeats ? _linkSilence - _time.GetElapsedTime(Volatile.Read(ref _lastFrame), now) : _linkSilence;
         var engineLeft = EngineBound() - _time.GetElapsedTime(Volatile.Read(ref _lastToken), now);
         if (linkLeft > TimeSpan.Zero && engineLeft > TimeSpan.Zero)
         {

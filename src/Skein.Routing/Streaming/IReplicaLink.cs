@@ -8,6 +8,12 @@ namespace Skein.Routing.Streaming;
 public interface IReplicaLink
 {
     /// <summary>
+    /// Whether a running attempt sends at least a heartbeat within the link's silence bound. False for a link that cannot break: then only the engine's silence
+    /// is bounded.
+    /// </summary>
+    bool HasHeartbeats(Replica replica) => true;
+
+    /// <summary>
     /// Starts an attempt and returns its frames, heartbeats included. Cancelling, or disposing the enumerator early, aborts it on the replica.
     /// </summary>
     /// <param name="replica">The leased replica.</param>

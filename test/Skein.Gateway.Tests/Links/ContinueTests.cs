@@ -1,47 +1,25 @@
-using System.Net;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Engines.Simulated;
 using Skein.Gateway.Links;
 using Skein.Protocol;
 using Skein.Protocol.V1;
-using Skein.Serving;
-using Skein.Routing.Fleet;
 using Skein.Routing.Streaming;
+using Skein.Serving;
 
 namespace Skein.Gateway.Tests.Links;
 
-public sealed class ContinueTests : IAsyncDisposable
+public abstract class ContinueTests(LinkKind kind)
 {
-    private readonly CancellationTokenSource _deadline = new(TimeSpan.FromSeconds(30), TimeProvider.System);
-    private readonly FakeTimeProvider _time = new();
-    private readonly ReplicaApp _app;
-
-    public ContinueTests() => _app = ReplicaApp.Build(
-        new ReplicaOptions { Endpoint = new IPEndPoint(IPAddress.Loopback, 0) },
-        SimulatedEngineFactory.Create(new SimulatedEngineOptions(), TimeProvider.System),
-        builder => builder.Services.AddSingleton<TimeProvider>(_time));
-
     [Fact]
-    public async Task ContinueAsync_HeldAttempt_GoesOn()
+    public async Task ContinueAsync_StandbyAttempt_GoesOn()
     {
-        await _app.StartAsync(_deadline.Token);
-        using var fleet = new FleetTracker(new OneReplica(_app.Endpoint));
-        using var channels = new ReplicaChannels(fleet, GatewaySide.Patient);
-        var link = new GrpcReplicaLink(channels);
-        var replica = fleet.Current.Replicas.Single();
-        await using var frames = link.GenerateAsync(replica, Held(), _deadline.Token).GetAsyncEnumerator(_deadline.Token);
-        Assert.True(await frames.MoveNextAsync());
-        Assert.NotNull(frames.Current.Start);
+        await using var world = await StartAsync(new FakeTimeProvider());
+        await using var attempt = world.Read(Held());
+        Assert.NotNull((await attempt.NextAsync()).Start);
 
-        await link.ContinueAsync(replica, new ContinueRequest { Session = "s", Attempt = 2 }, _deadline.Token);
+        await world.Link.ContinueAsync(world.Replica, Continued(), world.Token);
 
-        var rest = new List<GenerateFrame>();
-        while (await frames.MoveNextAsync())
-        {
-            rest.Add(frames.Current);
-        }
-
+        var rest = await attempt.RestAsync();
         Assert.Equal(5, rest.Sum(frame => (int)frame.Count));
         Assert.NotNull(rest[^1].Finish);
     }
@@ -49,9 +27,9 @@ public sealed class ContinueTests : IAsyncDisposable
     [Fact]
     public async Task ContinueAsync_NothingHeld_IsAResumeRefused()
     {
-        await _app.StartAsync(_deadline.Token);
+        await using var world = await StartAsync(new FakeTimeProvider());
 
-        var failure = await FailureAsync(_app.Endpoint);
+        var failure = await Assert.ThrowsAsync<FaultException>(() => world.Link.ContinueAsync(world.Replica, Continued(), world.Token));
 
         Assert.Equal((Fault.StandbyNotFound, "no attempt is held here for session 's', choice 0, attempt 2"), (failure.Fault, failure.Message));
     }
@@ -60,65 +38,42 @@ public sealed class ContinueTests : IAsyncDisposable
     [Fact]
     public async Task GenerateAsync_HeldTooLong_IsAResumeRefused()
     {
-        await _app.StartAsync(_deadline.Token);
-        using var fleet = new FleetTracker(new OneReplica(_app.Endpoint));
-        using var channels = new ReplicaChannels(fleet, GatewaySide.Patient);
-        var link = new GrpcReplicaLink(channels);
-        var replica = fleet.Current.Replicas.Single();
-        var held = Assert.ThrowsAsync<FaultException>(async () =>
-        {
-            await foreach (var frame in link.GenerateAsync(replica, Held(), _deadline.Token))
-            {
-                Assert.Equal(0u, frame.Count);
-            }
-        });
+        var time = new FakeTimeProvider();
+        await using var world = await StartAsync(time);
+        var held = Assert.ThrowsAsync<FaultException>(world.Read(Held()).RestAsync);
         while (!held.IsCompleted)
         {
-            _time.Advance(TimeSpan.FromMilliseconds(125));
-            await link.ProbeAsync(replica, _deadline.Token);
+            time.Advance(TimeSpan.FromMilliseconds(125));
+            await world.Link.ProbeAsync(world.Replica, world.Token);
         }
 
-        Assert.Equal(Fault.StandbyExpired, (await held).Fault);
-    }
-
-    [Fact]
-    public async Task ContinueAsync_ReplicaGone_IsUnreachable()
-    {
-        await _app.StartAsync(_deadline.Token);
-        await _app.AbortAsync();
-
-        Assert.Equal(Fault.Unreachable, (await FailureAsync(_app.Endpoint)).Fault);
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await _app.AbortAsync();
-        await _app.DisposeAsync();
-        _deadline.Dispose();
+        Assert.Equal(Fault.ResumeRefused, (await held).Fault);
+        Assert.Equal(0u, world.Control.Report().Running);
     }
 
     private static GenerateRequest Held() => new() { Text = "Tell me.", MaxTokens = 5, Session = "s", Attempt = 2, Hold = true };
 
-    private async Task<FaultException> FailureAsync(IPEndPoint endpoint)
-    {
-        using var fleet = new FleetTracker(new OneReplica(endpoint));
-        using var channels = new ReplicaChannels(fleet, GatewaySide.Patient);
-        var link = new GrpcReplicaLink(channels);
-        return await Assert.ThrowsAsync<FaultException>(
-            () => link.ContinueAsync(fleet.Current.Replicas.Single(), new ContinueRequest { Session = "s", Attempt = 2 }, _deadline.Token));
-    }
+    private static ContinueRequest Continued() => new() { Session = "s", Attempt = 2 };
 
-    private sealed class OneReplica(IPEndPoint endpoint) : IFleetSource
-    {
-        public event Action? Changed
-        {
-            add { }
-            remove { }
-        }
+    private Task<LinkWorld> StartAsync(TimeProvider time) => LinkWorld.StartAsync(
+        kind, SimulatedEngineFactory.Create(new SimulatedEngineOptions(), TimeProvider.System), new EngineHostOptions(), time);
+}
 
-        public FleetView Current { get; } = new(
-            [new ReplicaDescription { Id = new ReplicaId("replica-1", 1), Address = endpoint.ToString(), Models = ["simulated"], Slots = 4, Weight = 1, Fingerprint = "f" }],
-            [],
-            Complete: true);
+public sealed class BusContinueTests() : ContinueTests(LinkKind.Bus);
+
+public sealed class CallContinueTests() : ContinueTests(LinkKind.Call)
+{
+    [Fact]
+    public async Task ContinueAsync_ReplicaGone_IsUnreachable()
+    {
+        await using var world = await BusWorld.StartAsync(new KeyedEngine(), isCallPerAttempt: true);
+        await world.App.AbortAsync();
+
+        var failure = await Assert.ThrowsAsync<FaultException>(
+            () => world.Link.ContinueAsync(world.Replica, new ContinueRequest { Session = "s", Attempt = 2 }, world.Token));
+
+        Assert.Equal(Fault.Unreachable, failure.Fault);
     }
 }
+
+public sealed class InProcessContinueTests() : ContinueTests(LinkKind.InProcess);

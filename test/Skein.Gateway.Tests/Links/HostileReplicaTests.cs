@@ -1,3 +1,4 @@
+using Skein.Gateway.Links.Bus;
 using System.Net;
 using Google.Protobuf;
 using Grpc.Core;

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Skein.Gateway.Links;
+using Skein.Gateway.Links.Bus;
 using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Streaming;
@@ -23,7 +24,7 @@ public sealed class KeepAliveTests
         await gateway.Read("before").RestAsync();
 
         cable.Cut();
-        await cable.ClosedByGateway.WaitAsync(GatewaySide.Deadline);
+        await cable.ClosedByGateway.WaitAsync(LinkWorld.Deadline);
         engine.Of("after").Say(KeyedEngine.Start, KeyedEngine.Finish);
 
         Assert.NotNull((await ReadOnceAnewAsync(gateway, "after"))[^1].Finish);

@@ -16,6 +16,9 @@ internal sealed class KeyedEngine : IInferenceEngine
 
     public int Slots { get; init; } = 64;
 
+    /// <summary>Answers liveness checks; none: at once.</summary>
+    public Func<CancellationToken, Task>? Check { get; set; }
+
     public static GenerateFrame Start => new() { Start = new Start { Model = "m", Unit = TokenUnit.Token } };
 
     public static GenerateFrame Finish => new() { Finish = new Finish { Reason = FinishReason.Length } };
@@ -27,6 +30,8 @@ internal sealed class KeyedEngine : IInferenceEngine
 
     public ValueTask<EngineDescription> DescribeAsync(CancellationToken cancellationToken) =>
         ValueTask.FromResult(new EngineDescription([new ModelDescription { Name = "m" }], Slots));
+
+    public async ValueTask CheckAsync(CancellationToken cancellationToken) => await (Check?.Invoke(cancellationToken) ?? Task.CompletedTask);
 
     public IAsyncEnumerable<GenerateFrame> GenerateAsync(GenerateRequest request, CancellationToken cancellationToken) =>
         Of(request.Text).RunAsync(cancellationToken);
@@ -40,7 +45,7 @@ internal sealed class KeyedEngine : IInferenceEngine
         private int _said;
 
         /// <summary>Completes when the engine has stopped working on it.</summary>
-        public Task Stopped => _stopped.Task.WaitAsync(GatewaySide.Deadline);
+        public Task Stopped => _stopped.Task.WaitAsync(LinkWorld.Deadline);
 
         /// <summary>Frames that were asked of the engine.</summary>
         public int Said => Volatile.Read(ref _said);

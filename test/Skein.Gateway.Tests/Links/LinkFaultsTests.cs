@@ -2,6 +2,7 @@ using System.Net.Http;
 using System.Net.Sockets;
 using Grpc.Core;
 using Skein.Gateway.Links;
+using Skein.Gateway.Links.Bus;
 using Skein.Protocol;
 using Skein.Routing.Streaming;
 

@@ -10,14 +10,14 @@ using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Tests.Links;
 
-/// <summary>Slots that a real replica keeps for a gateway, over the bus. The replica's clock stands: an offer ends by being taken or declined.</summary>
-public sealed class OfferTests
+/// <summary>Slots that a real replica keeps for a gateway, over each kind of link. The replica's clock stands: an offer ends by being taken or declined.</summary>
+public abstract class OfferTests(LinkKind kind)
 {
     [Fact]
     public async Task Offer_NobodyWaitsAnyMore_IsDeclinedAndTheSlotIsFreeAtOnce()
     {
         var engine = new KeyedEngine { Slots = 1 };
-        await using var world = await BusWorld.StartAsync(engine, time: new FakeTimeProvider());
+        await using var world = await LinkWorld.StartAsync(kind, engine, time: new FakeTimeProvider());
         await using var running = world.Read("running");
         engine.Of("running").Say(KeyedEngine.Start);
         await running.NextAsync();
@@ -27,7 +27,7 @@ public sealed class OfferTests
         engine.Of("running").Say(KeyedEngine.Finish);
         await running.RestAsync();
 
-        while (world.App.Control.Report().Running != 0)
+        while (world.Control.Report().Running != 0)
             await world.Link.ProbeAsync(world.Replica, world.Token);
     }
 
@@ -37,12 +37,12 @@ public sealed class OfferTests
     public async Task Offer_SomebodyWaits_GetsTheSlot(bool leavesAndComesBack)
     {
         var engine = new KeyedEngine { Slots = 1 };
-        await using var world = await BusWorld.StartAsync(engine, time: new FakeTimeProvider());
+        await using var world = await LinkWorld.StartAsync(kind, engine, time: new FakeTimeProvider());
         await using var others = world.Read(new GenerateRequest { Text = "others", Attempt = 1, Caller = "gateway-2", WaitedMs = 0 });
         engine.Of("others").Say(KeyedEngine.Start);
         await others.NextAsync();
 
-        using var gateway = new OneReplicaGateway(world.Replica.Description);
+        using var gateway = new OneReplicaGateway(world);
         var first = await gateway.AcquireAsync();
         var refusal = await RefusalAsync(gateway, first, world.Token);
         if (leavesAndComesBack)
@@ -59,7 +59,7 @@ public sealed class OfferTests
 
         engine.Of("others").Say(KeyedEngine.Finish);
 
-        var lease = await waiter.WaitAsync(GatewaySide.Deadline, TimeProvider.System, world.Token);
+        var lease = await waiter.WaitAsync(LinkWorld.Deadline, TimeProvider.System, world.Token);
         engine.Of("waiter").Say(KeyedEngine.Start, KeyedEngine.Finish);
         Assert.NotNull((await gateway.Read(lease.Replica, Ask("waiter"), world.Token).RestAsync())[^1].Finish);
     }
@@ -68,8 +68,8 @@ public sealed class OfferTests
     public async Task Stream_LifeLeavesAndComesBackAndWhatRanBeforeEnds_GoesOn()
     {
         var engine = new KeyedEngine { Slots = 2 };
-        await using var world = await BusWorld.StartAsync(engine);
-        using var gateway = new OneReplicaGateway(world.Replica.Description);
+        await using var world = await LinkWorld.StartAsync(kind, engine);
+        using var gateway = new OneReplicaGateway(world);
         var before = await gateway.AcquireAsync();
         await using var first = gateway.Read(before.Replica, Ask("first"), world.Token);
         engine.Of("first").Say(KeyedEngine.Start);
@@ -105,17 +105,17 @@ public sealed class OfferTests
         private readonly ReplicaDescription _replica;
         private readonly FleetTracker _fleet;
         private readonly AdmissionQueue _admission;
-        private readonly ReplicaChannels _channels;
+        private readonly IReplicaTransport _link;
         private int _arrivals;
 
-        public OneReplicaGateway(ReplicaDescription replica)
+        public OneReplicaGateway(LinkWorld world)
         {
-            _replica = replica with { Slots = 2 };
+            _replica = world.Replica.Description with { Slots = 2 };
             Current = new FleetView([_replica], [], Complete: true);
             _fleet = new FleetTracker(this);
             _admission = new AdmissionQueue(
                 new AdmissionOptions(), new BalancingPolicies(BalancingPolicies.BuiltIn), _fleet, new FakeTimeProvider(), new SeededRandomSource(1));
-            _channels = new ReplicaChannels(_fleet, GatewaySide.Patient, _admission);
+            _link = world.CreateLink(_fleet, _admission);
         }
 
         public event Action? Changed;
@@ -125,8 +125,8 @@ public sealed class OfferTests
         public Task<ReplicaLease> AcquireAsync() => _admission.AcquireAsync(
             new AdmissionRequest("m", new Arrival(0, ++_arrivals, 0), Displaced: false, null, "", []), CancellationToken.None).AsTask();
 
-        public BusReader Read(Skein.Routing.Fleet.Replica replica, GenerateRequest request, CancellationToken cancellationToken) =>
-            new(new BusReplicaLink(_channels).GenerateAsync(replica, request, cancellationToken));
+        public AttemptReader Read(Skein.Routing.Fleet.Replica replica, GenerateRequest request, CancellationToken cancellationToken) =>
+            new(_link.GenerateAsync(replica, request, cancellationToken));
 
         public void LeaveAndComeBack()
         {
@@ -140,7 +140,6 @@ public sealed class OfferTests
 
         public void Dispose()
         {
-            _channels.Dispose();
             _admission.Dispose();
             _fleet.Dispose();
         }
@@ -152,3 +151,7 @@ public sealed class OfferTests
         }
     }
 }
+
+public sealed class BusOfferTests() : OfferTests(LinkKind.Bus);
+
+public sealed class InProcessOfferTests() : OfferTests(LinkKind.InProcess);

@@ -83,15 +83,16 @@ public sealed class AttemptWatchTests : IDisposable
         Assert.Equal(Options.FirstTokenSilence, SilenceUntilStall(watch));
     }
 
+    /// <summary>A link without heartbeats cannot break: only the engine's silence is bounded.</summary>
     [Theory]
-    [InlineData(false, 0.9)]
-    [InlineData(true, 5)]
-    public void Stall_NoSignOfLife_ReplicaInThisProcessIsGivenTheEnginesTime(bool inProcess, double seconds)
+    [InlineData(true, 0.9, Fault.LinkStall)]
+    [InlineData(false, 120, Fault.EngineStall)]
+    public void Stall_NoFrameAtAll_IsOfTheLinkWhereThatHasHeartbeats(bool hasHeartbeats, double seconds, Fault reason)
     {
-        using var watch = Begin(inProcess: inProcess);
+        using var watch = Begin(hasHeartbeats: hasHeartbeats);
 
         Assert.Equal(TimeSpan.FromSeconds(seconds), TimeUntilStall(watch, TimeSpan.FromMilliseconds(100), _time.Advance));
-        Assert.Equal(Fault.LinkStall, watch.Stall);
+        Assert.Equal(reason, watch.Stall);
     }
 
     [Fact]
@@ -111,8 +112,8 @@ public sealed class AttemptWatchTests : IDisposable
 
     private static GenerateRequest Prompt(int bytes) => new() { Text = new string('x', bytes) };
 
-    private AttemptWatch Begin(GenerateRequest? request = null, bool inProcess = false) =>
-        new(_time, Options, _attempt, _pace, request ?? new GenerateRequest(), inProcess);
+    private AttemptWatch Begin(GenerateRequest? request = null, bool hasHeartbeats = true) =>
+        new(_time, Options, _attempt, _pace, request ?? new GenerateRequest(), hasHeartbeats);
 
     private void Read(GenerateRequest request, TimeSpan time)
     {

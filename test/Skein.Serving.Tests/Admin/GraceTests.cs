@@ -1,6 +1,4 @@
 using Microsoft.Extensions.Time.Testing;
-using Skein.Serving.Admin;
-using Skein.Serving;
 
 namespace Skein.Serving.Tests.Admin;
 

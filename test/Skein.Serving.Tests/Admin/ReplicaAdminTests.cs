@@ -1,5 +1,6 @@
 using Grpc.Core;
 using Skein.Protocol.V1;
+using Skein.Serving.Grpc;
 
 namespace Skein.Serving.Tests.Admin;
 

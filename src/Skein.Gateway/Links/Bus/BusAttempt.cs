@@ -1,0 +1,116 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Threading.Channels;
+using Skein.Protocol;
+using Skein.Protocol.V1;
+using Skein.Routing.Streaming;
+
+namespace Skein.Gateway.Links.Bus;
+
+/// <summary>
+/// One attempt on a bus: its frames that were received and not yet read. The bus's reading loop delivers frames, the session reads them, and either of them
+/// or a cancel ends the attempt.
+/// </summary>
+internal sealed class BusAttempt : IDisposable
+{
+    /// <summary>Most bytes of frames in flight or unread. It bounds the memory of a session that stops reading.</summary>
+    public const int WindowBytes = 64 << 10;
+
+    private readonly TokenBus _bus;
+    private readonly Channel<ReceivedFrame> _inbox = Channel.CreateUnbounded<ReceivedFrame>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly CancellationToken _cancellation;
+    private CancellationTokenRegistration _onCancel;
+    private int _owedBytes;
+    private int _readBytes;
+    private bool _heardSinceBeat;
+    private volatile bool _beatUnread;
+    private bool _isAbandoned;
+
+    public BusAttempt(TokenBus bus, ulong stream, GenerateRequest request, CancellationToken cancellation)
+    {
+        _bus = bus;
+        Stream = stream;
+        Request = request;
+        _cancellation = cancellation;
+    }
+
+    public TokenBus Bus => _bus;
+
+    public ulong Stream { get; }
+
+    public GenerateRequest Request { get; }
+
+    /// <summary>Whether the start was sent. Used by the bus's writing loop only.</summary>
+    public bool IsStarted { get; set; }
+
+    /// <summary>The session has stopped reading.</summary>
+    public bool IsAbandoned => Volatile.Read(ref _isAbandoned);
+
+    /// <summary>Called once, after the bus has registered the attempt.</summary>
+    public void WatchCancellation() =>
+        _onCancel = _cancellation.UnsafeRegister(static (attempt, token) => ((BusAttempt)attempt!).Fail(new OperationCanceledException(token)), this);
+
+    /// <summary>False at the clean end.</summary>
+    /// <exception cref="FaultException">The attempt ended otherwise.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled.</exception>
+    public ValueTask<bool> WaitToReadAsync() => _inbox.Reader.WaitToReadAsync(CancellationToken.None);
+
+    public bool TryRead([NotNullWhen(true)] out GenerateFrame? frame)
+    {
+        frame = null;
+        if (_cancellation.IsCancellationRequested || !_inbox.Reader.TryRead(out var received))
+            return false;
+        frame = received.Frame;
+        if (received.Bytes == 0)
+            _beatUnread = false;
+        _readBytes += received.Bytes;
+        if (_readBytes >= WindowBytes / 2)
+        {
+            Interlocked.Add(ref _owedBytes, -_readBytes);
+            _bus.Credit(this, _readBytes);
+            _readBytes = 0;
+        }
+        return true;
+    }
+
+    public void Deliver(GenerateFrame frame)
+    {
+        _heardSinceBeat = true;
+        if (Volatile.Read(ref _owedBytes) >= WindowBytes)
+        {
+            Fail(new FaultException(Fault.EngineFailed, $"the replica sent more than the {WindowBytes} bytes it had credit for"));
+            return;
+        }
+        var bytes = frame.CalculateSize();
+        frame.Stream = 0;
+        Interlocked.Add(ref _owedBytes, bytes);
+        _inbox.Writer.TryWrite(new ReceivedFrame(frame, bytes));
+    }
+
+    /// <summary>Delivers a heartbeat of the bus, unless a frame came since the last one.</summary>
+    public void Beat()
+    {
+        if (!_heardSinceBeat && !_beatUnread)
+        {
+            _beatUnread = true;
+            _inbox.Writer.TryWrite(new ReceivedFrame(new GenerateFrame { Attempt = Request.Attempt, Choice = Request.Choice }, Bytes: 0));
+        }
+        _heardSinceBeat = false;
+    }
+
+    /// <summary>Ends the attempt cleanly, after the frames delivered before.</summary>
+    public void Complete() => _inbox.Writer.TryComplete();
+
+    /// <summary>Ends the attempt with a failure, after those frames. The first end counts.</summary>
+    public void Fail(Exception failure) => _inbox.Writer.TryComplete(failure);
+
+    public void Dispose()
+    {
+        _onCancel.Dispose();
+        Volatile.Write(ref _isAbandoned, true);
+        _bus.Leave(this);
+    }
+
+    /// <param name="Frame">The frame.</param>
+    /// <param name="Bytes">Its share of the window; 0 for a heartbeat.</param>
+    private readonly record struct ReceivedFrame(GenerateFrame Frame, int Bytes);
+}

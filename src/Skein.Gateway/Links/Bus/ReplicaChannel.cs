@@ -1,0 +1,91 @@
+using Grpc.Net.Client;
+using Skein.Protocol.V1;
+using Skein.Routing.Admission;
+using Skein.Routing.Fleet;
+
+namespace Skein.Gateway.Links.Bus;
+
+/// <summary>The connection to one generation of a replica, and the bus on it. Thread-safe.</summary>
+internal sealed class ReplicaChannel(Replica replica, GrpcChannel connection, AdmissionQueue? admission)
+{
+    private readonly Lock _gate = new();
+    private volatile Replica _replica = replica;
+    private TokenBus? _bus;
+    private int _uses;
+    private bool _isClosed;
+    private bool _hasLeft;
+
+    public Inference.InferenceClient Client { get; } = new(connection);
+
+    /// <summary>False once the replica was found not to know the bus.</summary>
+    public bool HasBus => Volatile.Read(ref _bus) is not { IsUnknown: true };
+
+    /// <summary>Whether the generation has left the fleet.</summary>
+    public bool HasLeft
+    {
+        get => Volatile.Read(ref _hasLeft);
+        set
+        {
+            lock (_gate)
+                _hasLeft = value;
+        }
+    }
+
+    /// <summary>The bus: a new one where there is none, or the last one broke.</summary>
+    /// <exception cref="ObjectDisposedException">The channel is closed.</exception>
+    public TokenBus Bus
+    {
+        get
+        {
+            if (Volatile.Read(ref _bus) is { IsBroken: false } live)
+                return live;
+            lock (_gate)
+                return _bus is { IsBroken: false } ? _bus : _bus = new TokenBus(Client, TakeOffer);
+        }
+    }
+
+    /// <summary>Counts a use.</summary>
+    /// <param name="replica">A generation that left the fleet and came back is another object: the newest one receives offers.</param>
+    /// <returns>False when the channel is closed.</returns>
+    public bool TryUse(Replica replica)
+    {
+        lock (_gate)
+        {
+            if (_isClosed)
+                return false;
+            _uses++;
+            _replica = replica;
+            return true;
+        }
+    }
+
+    /// <returns>True when the channel can be closed.</returns>
+    public bool EndUse()
+    {
+        lock (_gate)
+            return --_uses == 0 && HasLeft;
+    }
+
+    /// <summary>Closes the channel of a generation that has left the fleet, unless it is used.</summary>
+    public bool TryClose()
+    {
+        lock (_gate)
+        {
+            if (_uses > 0 || !HasLeft)
+                return false;
+            _isClosed = true;
+        }
+        connection.Dispose();
+        return true;
+    }
+
+    /// <summary>Closes the channel, and breaks what uses it.</summary>
+    public void Close()
+    {
+        lock (_gate)
+            _isClosed = true;
+        connection.Dispose();
+    }
+
+    private bool TakeOffer() => admission?.TakeOffer(_replica) ?? false;
+}

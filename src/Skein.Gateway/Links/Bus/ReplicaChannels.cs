@@ -1,0 +1,118 @@
+using System.Collections.Concurrent;
+using System.Net.Http;
+using Grpc.Net.Client;
+using Skein.Routing.Admission;
+using Skein.Routing.Fleet;
+
+namespace Skein.Gateway.Links.Bus;
+
+/// <summary>
+/// One multiplexed HTTP/2 connection per generation of a replica. It is closed once that generation has left the fleet and nothing uses it; a generation that
+/// was declared dead and comes back while it is used finds its own again. Thread-safe.
+/// </summary>
+internal sealed class ReplicaChannels : IDisposable
+{
+    private readonly ConcurrentDictionary<ReplicaId, ReplicaChannel> _channels = [];
+    private readonly FleetTracker _fleet;
+    private readonly LinkOptions _options;
+    private readonly AdmissionQueue? _admission;
+    private volatile bool _isDisposed;
+
+    /// <param name="fleet">The replicas.</param>
+    /// <param name="options">Bounds of the connections.</param>
+    /// <param name="admission">Receives the slots that replicas offer to this gateway; null: every offer is declined.</param>
+    public ReplicaChannels(FleetTracker fleet, LinkOptions options, AdmissionQueue? admission = null)
+    {
+        _fleet = fleet;
+        _options = options;
+        _admission = admission;
+        _fleet.Changed += CloseUnused;
+    }
+
+    /// <summary>Open channels.</summary>
+    public int Count => _channels.Count;
+
+    /// <summary>False once the replica was found not to know the bus.</summary>
+    public bool HasBus(Replica replica) => !_channels.TryGetValue(replica.Id, out var channel) || channel.HasBus;
+
+    /// <summary>Opens the channel to a replica, or shares it. It stays open at least until <see cref="Release"/>.</summary>
+    /// <exception cref="ObjectDisposedException">The gateway stops.</exception>
+    public ReplicaChannel Use(Replica replica)
+    {
+        while (true)
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            if (!_channels.TryGetValue(replica.Id, out var channel))
+            {
+                channel = _channels.GetOrAdd(replica.Id, Open(replica));
+                // Checked after it was added: either this code sees that the replica left, or the change of the fleet sees the channel.
+                if (!_fleet.Current.Replicas.Contains(replica))
+                    channel.HasLeft = true;
+            }
+            if (channel.TryUse(replica))
+                return channel;
+            _channels.TryRemove(KeyValuePair.Create(replica.Id, channel));
+        }
+    }
+
+    /// <summary>Ends one <see cref="Use"/>.</summary>
+    public void Release(Replica replica, ReplicaChannel channel)
+    {
+        if (channel.EndUse())
+            CloseIfUnused(replica.Id, channel);
+    }
+
+    public void Dispose()
+    {
+        _isDisposed = true;
+        _fleet.Changed -= CloseUnused;
+        foreach ((var id, var channel) in _channels)
+        {
+            if (_channels.TryRemove(id, out _))
+                channel.Close();
+        }
+    }
+
+    // Opening does not connect yet: a channel that loses the race to be added costs nothing but itself.
+    private ReplicaChannel Open(Replica replica)
+    {
+        var handler = new SocketsHttpHandler
+        {
+            UseProxy = false,
+            ConnectTimeout = _options.ConnectTimeout,
+            PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
+            InitialHttp2StreamWindowSize = 1 << 20,
+            // A connection whose packets are lost looks idle; new calls, and the probes, would all use it.
+            KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
+            KeepAlivePingDelay = _options.KeepAliveInterval,
+            KeepAlivePingTimeout = _options.KeepAliveTimeout,
+        };
+        var channel = GrpcChannel.ForAddress($"http://{replica.Description.Address}", new GrpcChannelOptions
+        {
+            HttpHandler = _options.CreateHandler?.Invoke() ?? handler,
+            DisposeHttpClient = true,
+            MaxReceiveMessageSize = _options.MaxMessageBytes,
+            MaxSendMessageSize = _options.MaxMessageBytes,
+            // Retries belong to the session: only it knows what was delivered.
+            MaxRetryAttempts = 1,
+            ThrowOperationCanceledOnCancellation = true,
+        });
+        return new ReplicaChannel(replica, channel, _admission);
+    }
+
+    private void CloseUnused()
+    {
+        HashSet<ReplicaId> present = [.. _fleet.Current.Replicas.Select(replica => replica.Id)];
+        foreach ((var id, var channel) in _channels)
+        {
+            channel.HasLeft = !present.Contains(id);
+            CloseIfUnused(id, channel);
+        }
+    }
+
+    private void CloseIfUnused(ReplicaId id, ReplicaChannel channel)
+    {
+        if (channel.TryClose())
+            _channels.TryRemove(KeyValuePair.Create(id, channel));
+    }
+}

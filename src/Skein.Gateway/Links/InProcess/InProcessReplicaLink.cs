@@ -1,0 +1,122 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
+using Skein.Engines;
+using Skein.Protocol;
+using Skein.Protocol.V1;
+using Skein.Routing.Admission;
+using Skein.Routing.Fleet;
+using Skein.Routing.Streaming;
+using Skein.Serving;
+
+namespace Skein.Gateway.Links.InProcess;
+
+/// <summary>
+/// Reaches replicas whose <see cref="EngineHost"/> runs in this process: no socket, no encoding, no queue. The session pulls the engine's frames itself, so a
+/// slow client pauses its engine. Thread-safe.
+/// </summary>
+internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposable
+{
+    /// <summary><see cref="ReplicaDescription.Address"/> of replicas in this process. No member of a group can have it: it has no port.</summary>
+    public const string Address = "in-process";
+
+    private readonly ConcurrentDictionary<ReplicaId, Entry> _hosts = [];
+    private readonly AdmissionQueue? _admission;
+
+    /// <param name="time">Clock of the timeouts.</param>
+    /// <param name="logger">For engines that fail to stop.</param>
+    /// <param name="admission">Receives the slots that replicas offer to this gateway; null: every offer is declined.</param>
+    public InProcessReplicaLink(TimeProvider time, ILogger<InProcessReplicaLink> logger, AdmissionQueue? admission = null) =>
+        (Time, Logger, _admission) = (time, logger, admission);
+
+    public TimeProvider Time { get; }
+
+    public ILogger Logger { get; }
+
+    /// <summary>Makes a replica reachable.</summary>
+    public void Add(ReplicaId id, EngineHost host) => _hosts[id] = new Entry(host, _admission);
+
+    /// <summary>Ends <see cref="Add"/>. Running attempts go on.</summary>
+    public void Remove(ReplicaId id)
+    {
+        if (_hosts.TryRemove(id, out var entry))
+            entry.Offers.Dispose();
+    }
+
+    public bool Reaches(Replica replica) => replica.Description.Address == Address;
+
+    /// <summary>None: this link cannot break without its process.</summary>
+    public bool HasHeartbeats(Replica replica) => false;
+
+    /// <summary>Controls a replica; null where it is not in this process.</summary>
+    public IReplicaControl? ControlOf(Replica replica) => _hosts.TryGetValue(replica.Id, out var entry) ? entry.Host.Control : null;
+
+    public IAsyncEnumerable<GenerateFrame> GenerateAsync(Replica replica, GenerateRequest request, CancellationToken cancellationToken) =>
+        new InProcessAttempt(this, replica, request, cancellationToken);
+
+    public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            EntryOf(replica).Host.Continue(request);
+            return Task.CompletedTask;
+        }
+        catch (FaultException refusal)
+        {
+            return Task.FromException(refusal);
+        }
+    }
+
+    public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) => DescribeAsync(replica, cancellationToken);
+
+    public async Task<DescribeResponse> DescribeAsync(Replica replica, CancellationToken cancellationToken) =>
+        await EntryOf(replica).Host.DescribeAsync(new DescribeRequest(), cancellationToken);
+
+    public void Dispose()
+    {
+        foreach (var id in _hosts.Keys)
+            Remove(id);
+    }
+
+    /// <summary>Starts an attempt.</summary>
+    /// <exception cref="FaultException">The replica is gone, or refused it.</exception>
+    public EngineAttempt Begin(Replica replica, GenerateRequest request)
+    {
+        var entry = EntryOf(replica);
+        entry.UsedBy(replica, request.Caller);
+        return entry.Host.Begin(request);
+    }
+
+    private Entry EntryOf(Replica replica) =>
+        _hosts.TryGetValue(replica.Id, out var entry) ? entry : throw new FaultException(Fault.Unreachable, $"{replica.Id} left the fleet");
+
+    /// <summary>One replica in this process.</summary>
+    private sealed class Entry
+    {
+        private readonly AdmissionQueue? _admission;
+        private volatile Replica? _replica;
+
+        public Entry(EngineHost host, AdmissionQueue? admission)
+        {
+            (Host, _admission) = (host, admission);
+            Offers = host.SubscribeToOffers(
+                // Elsewhere: offers are made under the slots' lock, and admission has a lock of its own.
+                offer => ThreadPool.UnsafeQueueUserWorkItem(static state => state.Self.Take(state.Offer), (Self: this, Offer: offer), preferLocal: false));
+        }
+
+        public EngineHost Host { get; }
+
+        public OfferSubscription Offers { get; }
+
+        public void UsedBy(Replica replica, string caller)
+        {
+            _replica = replica;
+            Offers.ListenAs(caller);
+        }
+
+        private void Take(uint offer)
+        {
+            if (_replica is not { } replica || _admission?.TakeOffer(replica) is not true)
+                Offers.Decline(offer);
+        }
+    }
+}

@@ -1,0 +1,142 @@
+using System.Runtime.CompilerServices;
+using Microsoft.Extensions.Logging;
+using Skein.Engines;
+using Skein.Protocol;
+using Skein.Protocol.V1;
+
+namespace Skein.Serving;
+
+/// <summary>
+/// One admitted attempt. It holds its slot until its engine has stopped, or until it is disposed without having been read. Read once, by one reader; frames
+/// belong to the reader.
+/// </summary>
+public sealed partial class EngineAttempt : IDisposable
+{
+    private readonly IInferenceEngine _engine;
+    private readonly GenerateRequest _request;
+    private readonly SlotTable _slots;
+    private readonly SlotLease _lease;
+    private readonly StandbyAttempt? _standby;
+    private readonly EngineLivenessMonitor _liveness;
+    private readonly ILogger _logger;
+
+    internal EngineAttempt(
+        IInferenceEngine engine, GenerateRequest request, SlotTable slots, SlotLease lease, StandbyAttempt? standby, EngineLivenessMonitor liveness, ILogger logger) =>
+        (_engine, _request, _slots, _lease, _standby, _liveness, _logger) = (engine, request, slots, lease, standby, liveness, logger);
+
+    /// <summary>
+    /// Runs the engine. Each frame carries the request's attempt and choice; the first one and the one with the finish also carry the replica's load. The
+    /// finish comes after the engine has stopped and the slot is free.
+    /// </summary>
+    /// <param name="cancellationToken">Stops the engine; the enumeration then throws <see cref="OperationCanceledException"/>.</param>
+    /// <exception cref="FaultException">The engine refused the request, failed, or is lost.</exception>
+    /// <exception cref="FaultException">A standby attempt was not continued in time.</exception>
+    public async IAsyncEnumerable<GenerateFrame> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        GenerateFrame? last = null;
+        using (this)
+        {
+            var lost = _liveness.Lost;
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lost);
+            var isFirst = true;
+            await using var frames = Start(either.Token).GetAsyncEnumerator(either.Token);
+            while (await MoveNextAsync(frames, lost, cancellationToken))
+            {
+                var frame = frames.Current;
+                _liveness.Spoke();
+                if (last is not null || isFirst != frame.Start is not null)
+                {
+                    throw Failed("the engine sent frames out of order");
+                }
+
+                if (isFirst)
+                {
+                    isFirst = false;
+                    frame.Load = _slots.Report(_request.Caller);
+                }
+
+                frame.Attempt = _request.Attempt;
+                frame.Choice = _request.Choice;
+                if (frame.Finish is not null)
+                {
+                    last = frame;
+                    continue;
+                }
+
+                yield return frame;
+            }
+        }
+
+        if (last is null)
+        {
+            throw Failed("the engine ended without a finish");
+        }
+
+        last.Load = _slots.Report(_request.Caller);
+        yield return last;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _standby?.Dispose();
+        _lease.Dispose();
+    }
+
+    private IAsyncEnumerable<GenerateFrame> Start(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return _standby is null
+                ? _engine.GenerateAsync(_request, cancellationToken)
+                : _engine.HoldAsync(_request, _standby.ContinuedAsync, cancellationToken);
+        }
+        catch (Exception exception) when (exception is not FaultException)
+        {
+            throw Failed($"the engine failed: {exception.GetType().Name}", exception);
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<bool> MoveNextAsync(IAsyncEnumerator<GenerateFrame> frames, CancellationToken lost, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await frames.MoveNextAsync();
+        }
+        catch (Exception) when (cancellationToken.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(cancellationToken);
+        }
+        catch (OperationCanceledException) when (lost.IsCancellationRequested)
+        {
+            throw Logged(_liveness.LostException(wasBegun: true));
+        }
+        catch (FaultException exception)
+        {
+            throw Logged(exception);
+        }
+        catch (Exception exception) when (exception is not FaultException)
+        {
+            throw Failed($"the engine failed: {exception.GetType().Name}", exception);
+        }
+    }
+
+    private FaultException Failed(string message, Exception? cause = null) => Logged(new FaultException(Fault.EngineFailed, message, cause));
+
+    private FaultException Logged(FaultException exception)
+    {
+        if (exception.Fault is Fault.EngineFailed or Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut)
+        {
+            Log.EngineFailed(_logger, _request.RequestId, _request.Choice, _request.Attempt, exception);
+        }
+
+        return exception;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(2001, LogLevel.Warning, "The engine failed in request {RequestId}, choice {Choice}, attempt {Attempt}")]
+        public static partial void EngineFailed(ILogger logger, string requestId, uint choice, uint attempt, Exception exception);
+    }
+}

@@ -1,0 +1,167 @@
+using System.Text;
+using Microsoft.Extensions.Logging;
+using Skein.Engines;
+using Skein.Protocol;
+using Skein.Protocol.V1;
+
+namespace Skein.Serving;
+
+/// <summary>
+/// Serves one engine: slots, standby attempts, engine liveness, drain and load reports. It knows no transport: <c>Grpc/</c> makes it a replica, and a
+/// gateway calls it in its own process. Thread-safe.
+/// </summary>
+public sealed class EngineHost : IDisposable
+{
+    /// <summary>Longest caller, request id and session name, in UTF-8 bytes.</summary>
+    internal const int MostNameBytes = 128;
+
+    private const int DefaultSlots = 64;
+
+    private readonly IInferenceEngine _engine;
+    private readonly EngineHostOptions _options;
+    private readonly SlotTable _slots;
+    private readonly StandbyAttempts _standby;
+    private readonly EngineLivenessMonitor _liveness;
+    private readonly EngineLoadPoll _loadPoll;
+    private readonly ReplicaControl _control;
+    private readonly ILogger _attemptLog;
+
+    /// <summary>Creates a host that is not yet started.</summary>
+    /// <param name="engine">Stays the caller's to dispose, after the host.</param>
+    /// <param name="options">Settings.</param>
+    /// <param name="time">Clock of all timeouts.</param>
+    /// <param name="logs">Where to log.</param>
+    /// <exception cref="ArgumentException">A setting is out of its range.</exception>
+    public EngineHost(IInferenceEngine engine, EngineHostOptions options, TimeProvider time, ILoggerFactory logs)
+    {
+        ArgumentNullException.ThrowIfNull(engine);
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(time);
+        options.Validate();
+        (_engine, _options) = (engine, options);
+        _slots = new SlotTable(options.Generation ?? (ulong)time.GetUtcNow().ToUnixTimeMilliseconds(), time);
+        _standby = new StandbyAttempts(options.StandbyTimeout, time);
+        _liveness = new EngineLivenessMonitor(engine, _slots, options.EngineTimeout, time, logs.CreateLogger<EngineLivenessMonitor>());
+        _loadPoll = new EngineLoadPoll(engine, _slots, time, logs.CreateLogger<EngineLoadPoll>());
+        _control = new ReplicaControl(_slots, time);
+        _attemptLog = logs.CreateLogger<EngineAttempt>();
+    }
+
+    /// <summary>Slots, drain and load.</summary>
+    public IReplicaControl Control => _control;
+
+    /// <summary>Whether the engine is frozen: it was given up and has not answered since.</summary>
+    public bool IsEngineLost => _liveness.IsLost;
+
+    /// <summary>Reads the slots from the engine. Called once, before the first request.</summary>
+    /// <exception cref="FaultException">The engine cannot be asked.</exception>
+    public async Task StartAsync(CancellationToken cancellationToken) =>
+        _slots.SetSlots(_options.Slots ?? (await _engine.DescribeAsync(cancellationToken)).Slots ?? DefaultSlots);
+
+    /// <summary>Checks the engine's liveness and polls its load until it is cancelled. Any exception is a bug.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Task[] loops = [_liveness.RunAsync(stop.Token), _loadPoll.RunAsync(stop.Token)];
+        await Task.WhenAny(loops);
+        await stop.CancelAsync();
+        await Task.WhenAll(loops);
+    }
+
+    /// <summary>Admits an attempt: checks its names and takes a slot. The engine starts when the attempt is read.</summary>
+    /// <exception cref="FaultException">The request is refused.</exception>
+    /// <exception cref="FaultException">The engine is frozen.</exception>
+    public EngineAttempt Begin(GenerateRequest request)
+    {
+        CheckCaller(request.Caller);
+        CheckName("request_id", request.RequestId);
+        CheckName("session", request.Session);
+        RequireEngine();
+        var lease = TakeSlot(request);
+        try
+        {
+            return new EngineAttempt(_engine, request, _slots, lease, _standby.Add(request), _liveness, _attemptLog);
+        }
+        catch
+        {
+            lease.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Continues a standby attempt. Its frames come from the attempt itself.</summary>
+    /// <exception cref="FaultException">There is no such attempt, it was continued before, or the request does not fit it.</exception>
+    public void Continue(ContinueRequest request)
+    {
+        CheckName("request_id", request.RequestId);
+        CheckName("session", request.Session);
+        _standby.Continue(request);
+    }
+
+    /// <summary>Describes what is served, after a check that the engine could serve it now.</summary>
+    /// <exception cref="FaultException">The caller's name is too long.</exception>
+    /// <exception cref="FaultException">The engine cannot serve.</exception>
+    public async Task<DescribeResponse> DescribeAsync(DescribeRequest request, CancellationToken cancellationToken)
+    {
+        CheckCaller(request.Caller);
+        RequireEngine();
+        await _engine.CheckAsync(cancellationToken);
+        var description = await _engine.DescribeAsync(cancellationToken);
+        return new DescribeResponse { Models = { description.Models }, Engine = _engine.Kind, Load = _slots.Report(request.Caller) };
+    }
+
+    /// <summary>Subscribes a gateway to offers of free slots.</summary>
+    /// <param name="offered">Called with the number of each offer, under a lock: must return at once.</param>
+    public OfferSubscription SubscribeToOffers(Action<uint> offered) => new(_slots, offered);
+
+    /// <summary>Refuses new attempts and ends the running ones as if the engine were lost.</summary>
+    public void Abort()
+    {
+        _slots.SetDraining(true);
+        _liveness.Close();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Abort();
+        _control.Dispose();
+        _slots.Dispose();
+    }
+
+    private void RequireEngine()
+    {
+        if (_liveness.IsLost)
+        {
+            throw _liveness.LostException(wasBegun: false);
+        }
+    }
+
+    private SlotLease TakeSlot(GenerateRequest request) => _slots.TryTake(request.Caller, QueueReport.Of(request), out var lease) switch
+    {
+        SlotAnswer.Granted => lease!,
+        SlotAnswer.Draining => throw new FaultException(Fault.Draining, "the replica is draining", _slots.Report(request.Caller)),
+        _ => throw NoSlot(_slots.Report(request.Caller)),
+    };
+
+    private static FaultException NoSlot(LoadReport load) => new(Fault.NoSlot, $"no free slot: {load.Running} of {load.Slots} are in use", load);
+
+    private static void CheckName(string field, string name)
+    {
+        if (name.Length > MostNameBytes || name.AsSpan().ContainsAnyExceptInRange(' ', '~'))
+        {
+            throw new FaultException(
+                Fault.InvalidRequest,
+                $"{field} is {name.Length} characters long or not printable; allowed: at most {MostNameBytes} bytes of printable ASCII");
+        }
+    }
+
+    private static void CheckCaller(string caller)
+    {
+        var bytes = Encoding.UTF8.GetByteCount(caller);
+        if (bytes > MostNameBytes)
+        {
+            throw new FaultException(Fault.InvalidRequest, $"caller is {bytes} bytes long; allowed: at most {MostNameBytes}");
+        }
+    }
+}

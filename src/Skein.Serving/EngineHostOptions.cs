@@ -1,0 +1,38 @@
+namespace Skein.Serving;
+
+/// <summary>Settings of an <see cref="EngineHost"/>. Immutable.</summary>
+public record EngineHostOptions
+{
+    /// <summary>Concurrent generations, 1 to 100,000. Null (the default): the engine's own number, else 64.</summary>
+    public int? Slots { get; init; }
+
+    /// <summary>Generation of the replica's name until <see cref="IReplicaControl.SetGeneration"/> raises it. Null: the start in Unix milliseconds.</summary>
+    public ulong? Generation { get; init; }
+
+    /// <summary>A standby attempt that is not continued within this time is dropped. 1 second to 1 hour; default 30 s.</summary>
+    public TimeSpan StandbyTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>
+    /// An engine that sends no frame on any stream and answers no liveness check for this long counts as frozen. 300 ms to 1 hour; default 2 s. The first
+    /// check follows the last token after one to two thirds of this time.
+    /// </summary>
+    public TimeSpan EngineTimeout { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <exception cref="ArgumentException">A setting is out of its range; the message names it, its value and what is allowed.</exception>
+    internal virtual void Validate()
+    {
+        Check(Slots ?? 1, 1, 100_000, nameof(Slots));
+        Check(StandbyTimeout, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1), nameof(StandbyTimeout));
+        Check(EngineTimeout, TimeSpan.FromMilliseconds(300), TimeSpan.FromHours(1), nameof(EngineTimeout));
+    }
+
+    /// <exception cref="ArgumentException">The value is out of its range.</exception>
+    private protected static void Check<T>(T value, T least, T most, string name)
+        where T : IComparable<T>
+    {
+        if (value.CompareTo(least) < 0 || value.CompareTo(most) > 0)
+        {
+            throw new ArgumentException(FormattableString.Invariant($"{name} is {value}; allowed: {least} to {most}"), name);
+        }
+    }
+}

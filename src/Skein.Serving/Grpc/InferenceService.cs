@@ -1,0 +1,76 @@
+using Grpc.Core;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Skein.Protocol;
+using Skein.Protocol.V1;
+
+namespace Skein.Serving.Grpc;
+
+/// <summary>Serves an <see cref="EngineHost"/> over gRPC.</summary>
+internal sealed partial class InferenceService(
+    EngineHost host, StreamTicker ticker, ReplicaOptions options, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<InferenceService> logger)
+    : Inference.InferenceBase
+{
+    public override async Task Generate(GenerateRequest request, IServerStreamWriter<GenerateFrame> responseStream, ServerCallContext context)
+    {
+        try
+        {
+            using var attempt = host.Begin(request);
+            using var stream = new GenerateCall(
+                request, responseStream, new WriteStallDetector(time, options.WriteTimeout), context.GetHttpContext().Abort, context.CancellationToken);
+            ticker.Add(stream);
+            try
+            {
+                await stream.RunAsync(attempt);
+            }
+            finally
+            {
+                ticker.Remove(stream);
+            }
+        }
+        catch (Exception exception) when (ReplicaStatus.Of(exception, context.CancellationToken) is { } status)
+        {
+            if (context.CancellationToken.IsCancellationRequested)
+            {
+                Log.CallerGone(logger, request.RequestId, request.Choice, request.Attempt, exception);
+            }
+
+            throw status.ToRpcException();
+        }
+    }
+
+    public override Task Bus(IAsyncStreamReader<BusOrders> requestStream, IServerStreamWriter<BusFrames> responseStream, ServerCallContext context) =>
+        new BusSession(host, responseStream, options, time, context.GetHttpContext().Abort, logger)
+            .RunAsync(requestStream, context.CancellationToken, lifetime.ApplicationStopping);
+
+    public override async Task<DescribeResponse> Describe(DescribeRequest request, ServerCallContext context)
+    {
+        try
+        {
+            return await host.DescribeAsync(request, context.CancellationToken);
+        }
+        catch (Exception exception) when (ReplicaStatus.Of(exception, context.CancellationToken) is { } status)
+        {
+            throw status.ToRpcException();
+        }
+    }
+
+    public override Task<ContinueResponse> Continue(ContinueRequest request, ServerCallContext context)
+    {
+        try
+        {
+            host.Continue(request);
+            return Task.FromResult(new ContinueResponse());
+        }
+        catch (FaultException refusal)
+        {
+            throw ReplicaStatus.From(refusal).ToRpcException();
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(2002, LogLevel.Debug, "The caller of request {RequestId}, choice {Choice}, attempt {Attempt} is gone")]
+        public static partial void CallerGone(ILogger logger, string requestId, uint choice, uint attempt, Exception exception);
+    }
+}
