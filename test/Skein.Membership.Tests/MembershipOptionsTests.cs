@@ -45,6 +45,10 @@ public sealed class MembershipOptionsTests
     }
 
     [Fact]
+    public void Validate_AdvertiseIsIPv6AndBindIPv4_IsRefused() =>
+        AssertRefused(Valid with { Advertise = new IPEndPoint(IPAddress.IPv6Loopback, 0) }, "Advertise", "[::1]:0", "127.0.0.1:7946", "IPv4");
+
+    [Fact]
     public void Validate_TimeoutAbovePeriod_NamesBothEnds() =>
         AssertRefused(Valid with { Protocol = ProtocolOptions.Lan with { DirectTimeout = TimeSpan.FromSeconds(2) } }, "DirectTimeout", "00:00:02", "00:00:01");
 

@@ -46,12 +46,12 @@ internal sealed partial class MembershipWorld
         });
     }
 
-    public void Watch(SimulatedMember from, int slot, PeerAddress to)
+    public void Monitor(SimulatedMember from, int slot, PeerAddress to)
     {
         if (to.IsNone || !Link.Streams || !_byAddress.TryGetValue(to, out var target) || target.HostLost)
             return;
         if (target.IsRunning)
-            target.Watchers.Add((from, slot));
+            target.Monitors.Add((from, slot));
         else
             Break(from, slot, to);
     }
@@ -59,16 +59,16 @@ internal sealed partial class MembershipWorld
     /// <summary>The kernel of a dead process closes what it had open.</summary>
     public void CloseConnections(SimulatedMember gone)
     {
-        foreach ((var watcher, var slot) in gone.Watchers)
-            if (Passes(gone, watcher))
-                Break(watcher, slot, gone.Address);
-        gone.Watchers.Clear();
+        foreach ((var monitor, var slot) in gone.Monitors)
+            if (Passes(gone, monitor))
+                Break(monitor, slot, gone.Address);
+        gone.Monitors.Clear();
     }
 
-    private void Break(SimulatedMember watcher, int slot, PeerAddress peer) =>
+    private void Break(SimulatedMember monitor, int slot, PeerAddress peer) =>
         _events.Schedule(Now + Link.Delay(_random), new WorldEvent
         {
-            Kind = WorldEventKind.WatchEnded, Member = watcher, From = peer, Number = slot,
+            Kind = WorldEventKind.ConnectionEnded, Member = monitor, From = peer, Number = slot,
         });
 
     public void Resolve(SimulatedMember member, int seed)

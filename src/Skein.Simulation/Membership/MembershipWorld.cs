@@ -1,4 +1,5 @@
 using Skein.Membership;
+using Skein.Membership.Codec;
 using Skein.Membership.Core;
 
 namespace Skein.Simulation.Membership;
@@ -21,9 +22,9 @@ internal sealed partial class MembershipWorld
     /// <summary>Unix time at which every simulation begins.</summary>
     public const ulong Epoch = 1_800_000_000_000;
 
-    public MembershipWorld(ulong seed, ProtocolOptions options, ProtocolVariant? variant = null)
+    public MembershipWorld(ulong seed, ProtocolOptions options, ProtocolRules? rules = null)
     {
-        (Seed, Options, Variant) = (seed, options, variant ?? ProtocolVariant.Full);
+        (Seed, Options, Rules) = (seed, options, rules ?? ProtocolRules.Default);
         _random = new SeededRandom(seed);
         _invariants = new Invariants(this);
     }
@@ -32,7 +33,7 @@ internal sealed partial class MembershipWorld
 
     public ProtocolOptions Options { get; }
 
-    public ProtocolVariant Variant { get; }
+    public ProtocolRules Rules { get; }
 
     /// <summary>Of all links, but for those that <see cref="LinkBetween"/> knows.</summary>
     public LinkModel Link { get; set; } = new();
@@ -84,7 +85,7 @@ internal sealed partial class MembershipWorld
         var generation = Epoch + (ulong)Now.TotalMilliseconds - (ulong)clockBack.TotalMilliseconds;
         var settings = new CoreSettings(name, "simulation", address, generation, Metadata: [], addresses, Options)
         {
-            Variant = Variant,
+            Rules = Rules,
             ReadFacts = _facts.Read,
         };
         var member = new SimulatedMember(this, index, settings, _random.NextUInt64());
@@ -221,8 +222,8 @@ internal sealed partial class MembershipWorld
                 what.Stream.Ended = true;
                 member.Core.ExchangeEnded(what.Stream.Token, what.Outcome, what.From, what.Bytes, Now);
                 break;
-            case WorldEventKind.WatchEnded:
-                member.Core.WatchEnded(what.Number, what.From, Now);
+            case WorldEventKind.ConnectionEnded:
+                member.Core.ConnectionEnded(what.Number, what.From, Now);
                 break;
             case WorldEventKind.Resolved:
                 member.Core.SeedResolved(what.Number, what.From, Now);

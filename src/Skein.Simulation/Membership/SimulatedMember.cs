@@ -13,6 +13,8 @@ internal sealed class SimulatedMember : ICoreEffects
     {
         (_world, Index, Settings) = (world, index, settings);
         Core = new MembershipCore(settings, seed, this);
+        if (settings.Rules is ProtocolVariant)
+            Core.DelayTimer = kind => ProtocolVariant.FiresWhileBlocked(kind) ? TimeSpan.Zero : SendsFrom;
     }
 
     public int Index { get; }
@@ -55,15 +57,7 @@ internal sealed class SimulatedMember : ICoreEffects
     public TimeSpan HandledAt { get; set; }
 
     /// <summary>Packets from this member wait until then.</summary>
-    public TimeSpan SendsFrom
-    {
-        get;
-        set
-        {
-            field = value;
-            Core.BlockSends(value);
-        }
-    }
+    public TimeSpan SendsFrom { get; set; }
 
     /// <summary>The process stands still until then: neither timers nor packets are handled.</summary>
     public TimeSpan RunsFrom { get; set; }
@@ -71,10 +65,10 @@ internal sealed class SimulatedMember : ICoreEffects
     /// <summary>Earliest wake-up that is scheduled.</summary>
     public TimeSpan WakesAt { get; set; } = TimeSpan.MaxValue;
 
-    public bool IsRunning => !Crashed && !HostLost && Core.Phase != CorePhase.Over;
+    public bool IsRunning => !Crashed && !HostLost && Core.Phase != CorePhase.Ended;
 
-    /// <summary>Connections that others hold to this member.</summary>
-    public List<(SimulatedMember ConnectionMonitor, int Slot)> Watchers { get; } = [];
+    /// <summary>Connections that other members keep to this one.</summary>
+    public List<(SimulatedMember Monitor, int Slot)> Monitors { get; } = [];
 
     /// <summary>Newest beacon of each member, and when it came.</summary>
     public Dictionary<string, (TimeSpan At, LoadUpdate Load)> Beacons { get; } = [];
@@ -86,7 +80,7 @@ internal sealed class SimulatedMember : ICoreEffects
 
     public long SentBytes { get; set; }
 
-    public MemberRecord? View(string name) => Core.Table.Find(PacketHeader.MemberOf(name));
+    public MemberRecord? View(string name) => Core.Table.Find(MemberName.IdOf(name));
 
     public MemberState StateOf(string name) => View(name)?.State ?? MemberState.None;
 
@@ -95,7 +89,7 @@ internal sealed class SimulatedMember : ICoreEffects
     void ICoreEffects.Exchange(ExchangeToken token, PeerAddress to, ReadOnlySpan<byte> request, TimeSpan timeout) =>
         _world.Exchange(this, token, to, request, timeout);
 
-    void ICoreEffects.Watch(int slot, PeerAddress to, ReadOnlySpan<byte> request) => _world.Watch(this, slot, to);
+    void ICoreEffects.Monitor(int slot, PeerAddress to, ReadOnlySpan<byte> request) => _world.Monitor(this, slot, to);
 
     void ICoreEffects.Resolve(int seed) => _world.Resolve(this, seed);
 

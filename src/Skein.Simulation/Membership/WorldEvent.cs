@@ -1,3 +1,4 @@
+using Skein.Membership.Codec;
 using Skein.Membership.Core;
 
 namespace Skein.Simulation.Membership;
@@ -9,7 +10,7 @@ internal enum WorldEventKind
     StreamRequest,
     StreamEnd,
     Resolved,
-    WatchEnded,
+    ConnectionEnded,
     Action,
 }
 

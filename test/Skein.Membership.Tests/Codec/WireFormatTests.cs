@@ -49,7 +49,7 @@ public sealed class WireFormatTests
         Assert.Equal((claim.Id, claim.Generation, claim.Incarnation, claim.State), (update.Id, update.Generation, update.Incarnation, update.State));
         Assert.Equal("member-1"u8.ToArray(), update.Name.ToArray());
         Assert.Equal(PeerAddress.OfIPv4(0x0A000001, 7946), update.Address);
-        Assert.Equal((2, 11ul, 12ul), (update.Accusers.Count, update.Accusers[0], update.Accusers[1]));
+        Assert.Equal((2, 11ul, 12ul), (update.Accusers.Count, update.Accusers.Ids[0], update.Accusers.Ids[1]));
         Assert.Equal(claim.Metadata, update.Metadata.ToArray());
         Assert.Equal(claim.Incarnation, update.GoneSeconds);
     });

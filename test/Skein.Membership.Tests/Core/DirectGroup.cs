@@ -126,7 +126,7 @@ internal sealed class DirectGroup
             Core.ExchangeEnded(token, ExchangeOutcome.Replied, to, reply, _group._now);
         }
 
-        void ICoreEffects.Watch(int slot, PeerAddress to, ReadOnlySpan<byte> request)
+        void ICoreEffects.Monitor(int slot, PeerAddress to, ReadOnlySpan<byte> request)
         {
         }
 

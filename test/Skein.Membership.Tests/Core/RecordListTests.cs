@@ -60,7 +60,7 @@ public sealed class RecordListTests
         var count = _list.Gone.Count / 2;
         foreach (var forgotten in _list.Gone[..count].ToArray())
             _known.Remove(forgotten);
-        _list.ForgetFirstGone(count);
+        _list.RemoveFirstGone(count);
     }
 
     private void Add(string name, MemberState state)
@@ -73,6 +73,6 @@ public sealed class RecordListTests
     private void SetState(MemberRecord record, MemberState state)
     {
         record.State = state;
-        _list.Sort(record);
+        _list.Move(record);
     }
 }

@@ -161,7 +161,7 @@ public sealed class SeedBootstrapTests
         {
         }
 
-        void ICoreEffects.Watch(int slot, PeerAddress to, ReadOnlySpan<byte> request)
+        void ICoreEffects.Monitor(int slot, PeerAddress to, ReadOnlySpan<byte> request)
         {
         }
 

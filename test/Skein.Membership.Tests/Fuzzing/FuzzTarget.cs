@@ -40,7 +40,7 @@ internal sealed class FuzzTarget : ICoreEffects
 
     public MembershipCore Core { get; }
 
-    public bool IsOver => Core.Phase == CorePhase.Over;
+    public bool IsOver => Core.Phase == CorePhase.Ended;
 
     public long Accepted { get; private set; }
 
@@ -99,7 +99,7 @@ internal sealed class FuzzTarget : ICoreEffects
     private void CheckRecords()
     {
         foreach (var record in Core.Table.All)
-            if (record.Metadata.Length > WireLimits.MetadataBytes || record.Id != PacketHeader.MemberOf(record.Name) || record.Address.IsNone)
+            if (record.Metadata.Length > WireLimits.MetadataBytes || record.Id != MemberName.IdOf(record.Name) || record.Address.IsNone)
                 throw new InvalidOperationException($"{record.Name} at {record.Address} with {record.Metadata.Length} bytes of metadata was taken");
     }
 
@@ -129,7 +129,7 @@ internal sealed class FuzzTarget : ICoreEffects
         Note(2);
     }
 
-    void ICoreEffects.Watch(int slot, PeerAddress to, ReadOnlySpan<byte> request) => Note(3);
+    void ICoreEffects.Monitor(int slot, PeerAddress to, ReadOnlySpan<byte> request) => Note(3);
 
     void ICoreEffects.Resolve(int seed)
     {

@@ -44,7 +44,7 @@ public sealed class FuzzTests
     public void Receive_SealedGroup_AcceptsNoForgery()
     {
         var right = KeyOf(1);
-        var forger = new PacketSeal(PacketHeader.ClusterOf(FuzzCorpus.Cluster), PacketHeader.MemberOf("m-1"), KeyOf(2));
+        var forger = new PacketSeal(PacketHeader.ClusterOf(FuzzCorpus.Cluster), MemberName.IdOf("m-1"), KeyOf(2));
         var fuzzer = new Fuzzer(() => new FuzzTarget(right, []), Seed, Disguise);
 
         Run(fuzzer, inputs: 50_000);
@@ -77,7 +77,7 @@ public sealed class FuzzTests
             _ = MemberUpdate.TryRead(bytes, out _);
             _ = MemberVersion.TryRead(bytes, out _);
             _ = LoadUpdate.TryRead(bytes, out _);
-            _ = Membership.Core.PeerAddress.TryRead(bytes, out _);
+            _ = Membership.Codec.PeerAddress.TryRead(bytes, out _);
             _ = PacketHeader.Read(bytes, out _);
         }
     }

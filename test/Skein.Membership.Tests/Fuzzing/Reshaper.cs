@@ -90,7 +90,7 @@ internal static class Reshaper
 
     private static string NameOf(int member) => $"m-{member}";
 
-    private static ulong IdOf(int member) => PacketHeader.MemberOf(NameOf(member));
+    private static ulong IdOf(int member) => MemberName.IdOf(NameOf(member));
 
     /// <summary>Around those of the simulated group.</summary>
     private static ulong Generation(SeededRandom random) => random.Next(16) == 0 ? random.NextUInt64() : 1_800_000_000_000 + (ulong)random.Next(4);

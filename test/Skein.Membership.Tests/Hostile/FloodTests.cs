@@ -1,3 +1,4 @@
+using Skein.Membership.Codec;
 using Skein.Membership.Core;
 using Skein.Membership.Tests.Core;
 using Skein.Membership.Tests.Sockets;

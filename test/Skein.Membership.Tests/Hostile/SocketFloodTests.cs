@@ -110,7 +110,7 @@ public sealed class SocketFloodTests : IAsyncLifetime
     /// <summary>The first packet of that member's life, as an enemy may have taken it down.</summary>
     private byte[] Overheard(string name)
     {
-        var seal = new PacketSeal(PacketHeader.ClusterOf("skein"), PacketHeader.MemberOf(name), Keys);
+        var seal = new PacketSeal(PacketHeader.ClusterOf("skein"), MemberName.IdOf(name), Keys);
         var packet = new byte[200];
         var start = PacketHeader.Length + seal.Prefix;
         (packet[start], packet[start + 1]) = (8, (byte)Membership.Codec.PacketKind.Nack);

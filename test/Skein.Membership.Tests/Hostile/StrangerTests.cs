@@ -76,7 +76,7 @@ public sealed class StrangerTests
     [Fact]
     public void Receive_WantOfTheNewLifeOfAKnownName_DrawsOneShortIntroductionAPeriod()
     {
-        var other = PacketHeader.MemberOf("m-1");
+        var other = MemberName.IdOf("m-1");
         var periods = 10;
         for (var i = 0; i < periods * 100; i++)
         {
@@ -94,7 +94,7 @@ public sealed class StrangerTests
     [Fact]
     public void Receive_ForgedOldLifeOfAKnownName_DrawsOneShortCorrectionAPeriod()
     {
-        var other = PacketHeader.MemberOf("m-1");
+        var other = MemberName.IdOf("m-1");
         GiveMetadata(other);
 
         var periods = 10;
@@ -127,7 +127,7 @@ public sealed class StrangerTests
     private int Compose(string kind, ulong sender)
     {
         var self = _group.First.Table.Self.Id;
-        var other = PacketHeader.MemberOf("m-1");
+        var other = MemberName.IdOf("m-1");
         new PacketHeader(PacketHeader.ClusterOf("c"), sender, Generation: 5, Sealed: false).WriteTo(_buffer);
         var writer = new ProtoWriter(_buffer, PacketHeader.Length);
         switch (kind)

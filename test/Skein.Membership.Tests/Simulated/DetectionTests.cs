@@ -103,7 +103,7 @@ public sealed class DetectionTests
         world.Do(leaver, (core, now) => core.Leave(now));
         world.RunFor(Second / 2);
 
-        Assert.Equal(CorePhase.Over, leaver.Core.Phase);
+        Assert.Equal(CorePhase.Ended, leaver.Core.Phase);
         Assert.All(world.Running, member => Assert.Equal(MemberState.Left, member.StateOf(leaver.Name)));
         world.RunFor(10 * Second);
         Assert.All(world.Members, member => Assert.DoesNotContain(member.Events, e => e.What is CoreEvent.Suspected or CoreEvent.Died));

@@ -69,7 +69,7 @@ public sealed class LifeTests
         _world.RunFor(2 * Second);
 
         Assert.Contains(intruder.Events, e => e.What == CoreEvent.NameTaken);
-        Assert.Equal(CorePhase.Over, intruder.Core.Phase);
+        Assert.Equal(CorePhase.Ended, intruder.Core.Phase);
         Assert.Equal(CorePhase.Active, holder.Core.Phase);
         Assert.All(_world.Running, member => Assert.Equal(holder.Address, member.View(holder.Name)!.Address));
     }
@@ -87,7 +87,7 @@ public sealed class LifeTests
         _world.RunFor(40 * Second);
 
         Assert.Contains(old.Events, e => e.What == CoreEvent.Superseded);
-        Assert.Equal(CorePhase.Over, old.Core.Phase);
+        Assert.Equal(CorePhase.Ended, old.Core.Phase);
         Assert.True(SeenByAll(next));
     }
 

@@ -32,7 +32,7 @@ public sealed class SenseTests
         var standstills = 0;
         for (ulong seed = 1; seed <= 20; seed++)
         {
-            var world = Settled(5, seed, careful ? ProtocolVariant.Full : ProtocolVariant.Full with { Caution = false });
+            var world = Settled(5, seed, careful ? ProtocolRules.Default : ProtocolRules.Default with { Corroboration = false });
             var member = world.Members[2];
             // In the middle of a probe's indirect round, whose answers are lost, as is all that came meanwhile: a suspended machine has no socket buffer.
             world.Passes = (_, to) => to != member;
@@ -43,7 +43,7 @@ public sealed class SenseTests
             var woke = world.Now;
             world.Passes = static (_, _) => true;
             world.RunFor(0.9 * Second);
-            standstills += member.Events.Count(e => e.What == CoreEvent.WokeUp);
+            standstills += member.Events.Count(e => e.What == CoreEvent.Resumed);
             accusations += member.Events.Count(e => e.What == CoreEvent.Suspected && e.At >= woke && e.About != member.Name);
         }
 
@@ -83,7 +83,7 @@ public sealed class SenseTests
             var start = world.Now;
             for (var second = 0; second < 20; second++)
             {
-                world.Do(member, static (core, now) => core.NoteDelay(10 * Second, now));
+                world.Do(member, static (core, now) => core.RecordDelay(10 * Second, now));
                 world.RunFor(Second);
             }
             TimeSpan[] accusations = [.. member.Events.Where(e => e.What == CoreEvent.Suspected && e.At >= start).Select(static e => e.At)];
@@ -121,7 +121,7 @@ public sealed class SenseTests
     [InlineData(false)] // what it is good for
     public void Probe_DatagramsAreLostAndStreamsPass_MemberStaysAliveWhereStreamsAreAsked(bool asksByStream)
     {
-        var world = Settled(5, variant: ProtocolVariant.Full with { StreamProbes = asksByStream });
+        var world = Settled(5, rules: ProtocolRules.Default with { StreamProbes = asksByStream });
         var unheard = world.Members[2];
 
         world.DatagramPasses = (from, to) => from != unheard && to != unheard;
@@ -137,7 +137,7 @@ public sealed class SenseTests
     [InlineData(false)] // what it is good for
     public void Probe_SuspectThatMissedTheRumour_RefutesInOneRoundTripWhereThePingTellsIt(bool buddy)
     {
-        var world = Settled(5, variant: ProtocolVariant.Full with { Buddy = buddy, StreamProbes = false });
+        var world = Settled(5, rules: ProtocolRules.Default with { Buddy = buddy, StreamProbes = false });
         (var suspect, var asking) = (world.Members[3], world.Members[0]);
         world.Passes = (from, to) => from != suspect && to != suspect;
         Assert.True(world.RunUntil(() => asking.StateOf(suspect.Name) == MemberState.Suspect, 10 * Second), "it is not suspected");
@@ -175,9 +175,9 @@ public sealed class SenseTests
         Assert.All(world.Members.Take(4), static member => Assert.DoesNotContain(member.Events, static e => e.What is CoreEvent.Died));
     }
 
-    private static MembershipWorld Settled(int members, ulong seed = 3, ProtocolVariant? variant = null)
+    private static MembershipWorld Settled(int members, ulong seed = 3, ProtocolRules? rules = null)
     {
-        var world = new MembershipWorld(seed, ProtocolOptions.Lan, variant);
+        var world = new MembershipWorld(seed, ProtocolOptions.Lan, rules);
         world.StartMany(members);
         world.RunFor(3 * Second);
         Assert.True(world.Agree(), "the group did not form");

@@ -118,7 +118,7 @@ public sealed class StreamTests : IDisposable
         var writer = new ProtoWriter(packet, PacketHeader.Length);
         writer.Varint(1, (uint)kind);
         writer.Varint(2, 1);
-        writer.Fixed64(3, PacketHeader.MemberOf(to.Current.Self.Name));
+        writer.Fixed64(3, MemberName.IdOf(to.Current.Self.Name));
         return packet[..writer.Position];
     }
 

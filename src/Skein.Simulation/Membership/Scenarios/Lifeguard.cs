@@ -24,7 +24,7 @@ internal static class LifeguardPaper
         DeadContactInterval = TimeSpan.FromSeconds(30),
     };
 
-    public static (string Name, ProtocolVariant Variant, int Beta)[] Configurations { get; } =
+    public static (string Name, ProtocolRules Rules, int Beta)[] Configurations { get; } =
     [
         ("SWIM", ProtocolVariant.Swim, 1),
         ("LHA-Probe", ProtocolVariant.Swim with { LocalHealth = true }, 1),
@@ -53,13 +53,13 @@ internal sealed class LifeguardFalsePositives : IMembershipScenario
         var members = settings.Members ?? LifeguardPaper.Members;
         var rows = new List<IReadOnlyList<string>>();
         Tally? swim = null;
-        foreach ((var name, var variant, var beta) in LifeguardPaper.Configurations)
+        foreach ((var name, var rules, var beta) in LifeguardPaper.Configurations)
         {
-            var counted = Count(members, LifeguardPaper.Options(5, beta, members), variant, settings);
+            var counted = Count(members, LifeguardPaper.Options(5, beta, members), rules, settings);
             swim ??= counted;
             rows.Add(Row(name, counted, swim.Value, Published[rows.Count]));
         }
-        rows.Add(Row("ours, default", Count(members, settings.Options, ProtocolVariant.Full, settings), swim!.Value, "-"));
+        rows.Add(Row("ours, default", Count(members, settings.Options, ProtocolRules.Default, settings), swim!.Value, "-"));
         return new SimulationTable("", ["protocol", "deaths", "at healthy", "% of SWIM", "published %", "messages / bytes %"], rows);
     }
 
@@ -71,7 +71,7 @@ internal sealed class LifeguardFalsePositives : IMembershipScenario
 
     private static string Share(long count, long swim) => (100.0 * count / Math.Max(1, swim)).ToString("0.##", CultureInfo.InvariantCulture);
 
-    private static Tally Count(int members, ProtocolOptions options, ProtocolVariant variant, ScenarioSettings settings)
+    private static Tally Count(int members, ProtocolOptions options, ProtocolRules rules, ScenarioSettings settings)
     {
         (long all, long healthy) = (0, 0);
         Traffic sent = default;
@@ -82,7 +82,7 @@ internal sealed class LifeguardFalsePositives : IMembershipScenario
             {
                 foreach ((var blocked, var free) in Cycles)
                 {
-                    var world = Stage.Formed(members, seed++, options, settings.Settled, variant);
+                    var world = Stage.Formed(members, seed++, options, settings.Settled, rules);
                     world.Reported = (viewer, what, about) =>
                     {
                         if (what != CoreEvent.Died || world.Members.First(member => member.Name == about.Name).Index < slow)
@@ -120,18 +120,18 @@ internal sealed class LifeguardLatency : IMembershipScenario
             Row("Lifeguard, alpha 5", "12.4 / 12.9", LifeguardPaper.Options(5, 6, members), ProtocolVariant.Lifeguard, members, settings),
             Row("Lifeguard, alpha 4", "-15 %", LifeguardPaper.Options(4, 6, members), ProtocolVariant.Lifeguard, members, settings),
             Row("Lifeguard, alpha 2", "-43 %", LifeguardPaper.Options(2, 6, members), ProtocolVariant.Lifeguard, members, settings),
-            Row("ours, default", "-", settings.Options, ProtocolVariant.Full, members, settings),
+            Row("ours, default", "-", settings.Options, ProtocolRules.Default, members, settings),
         ]);
     }
 
     private static string[] Row(
-        string name, string published, ProtocolOptions options, ProtocolVariant variant, int members, ScenarioSettings settings)
+        string name, string published, ProtocolOptions options, ProtocolRules rules, int members, ScenarioSettings settings)
     {
         (Sample first, Sample last) = (new(), new());
         var runs = settings.Runs ?? 2 * Concurrency.Length;
         for (var run = 0; run < runs; run++)
         {
-            var world = Stage.Formed(members, settings.Seed + (ulong)run, options, settings.Settled, variant);
+            var world = Stage.Formed(members, settings.Seed + (ulong)run, options, settings.Settled, rules);
             Crash(world, Math.Max(1, Concurrency[run % Concurrency.Length] * members / LifeguardPaper.Members), first, last);
         }
         return [name, Sample.Text(first.Quantile(0.5)), Sample.Text(last.Quantile(0.5)), published, Stage.Number(runs)];

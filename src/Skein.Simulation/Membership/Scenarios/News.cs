@@ -55,13 +55,13 @@ internal sealed class MissedRumours : IMembershipScenario
         var sends = factor * (int)Math.Ceiling(Math.Log10(members + 1));
         var theirs = LifeguardPaper.Options(alpha: 5, beta: 6, members) with { RetransmitFactor = factor };
         var memberlist = Way(members, theirs, ProtocolVariant.Lifeguard, changes, settings);
-        var ours = Way(members, settings.Options with { RetransmitFactor = factor }, ProtocolVariant.Full, changes, settings);
+        var ours = Way(members, settings.Options with { RetransmitFactor = factor }, ProtocolRules.Default, changes, settings);
         return [Stage.Number(members), Stage.Number(sends), Sample.Text(100 * Math.Exp(-sends)), .. memberlist, .. ours, Stage.Number(changes)];
     }
 
-    private static string[] Way(int members, ProtocolOptions options, ProtocolVariant variant, int changes, ScenarioSettings settings)
+    private static string[] Way(int members, ProtocolOptions options, ProtocolRules rules, int changes, ScenarioSettings settings)
     {
-        var world = Stage.Formed(members, settings.Seed, options, settings.Settled, variant);
+        var world = Stage.Formed(members, settings.Seed, options, settings.Settled, rules);
         long missed = 0;
         var times = News.Spread(world, changes, unreached: count => missed += count);
         return

@@ -10,9 +10,9 @@ internal static class Stage
     public static TimeSpan Second { get; } = TimeSpan.FromSeconds(1);
 
     /// <summary>A group that has formed, at a random moment of a period.</summary>
-    public static MembershipWorld Formed(int members, ulong seed, ProtocolOptions options, bool settled, ProtocolVariant? variant = null)
+    public static MembershipWorld Formed(int members, ulong seed, ProtocolOptions options, bool settled, ProtocolRules? rules = null)
     {
-        var world = new MembershipWorld(seed, options, variant);
+        var world = new MembershipWorld(seed, options, rules);
         if (settled)
             world.StartSettled(members);
         else

@@ -163,18 +163,18 @@ internal sealed class SwimLoss : IMembershipScenario
         [
             Row("infection style", "4", infection, SwimPaper.Options, settings),
             Row("+ suspicion", "12", infection with { Suspicion = true }, suspicion, settings),
-            Row("ours, default", "goal 17", ProtocolVariant.Full, settings.Options, settings),
+            Row("ours, default", "goal 17", ProtocolRules.Default, settings.Options, settings),
         ]);
     }
 
-    private static string[] Row(string protocol, string published, ProtocolVariant variant, ProtocolOptions options, ScenarioSettings settings)
+    private static string[] Row(string protocol, string published, ProtocolRules rules, ProtocolOptions options, ScenarioSettings settings)
     {
         var left = new Sample();
         var members = settings.Members ?? 17;
         var runs = settings.Runs ?? 20;
         for (var run = 0; run < runs; run++)
         {
-            var world = Stage.Formed(members, settings.Seed + (ulong)run, options, settings.Settled, variant);
+            var world = Stage.Formed(members, settings.Seed + (ulong)run, options, settings.Settled, rules);
             world.Link = world.Link with { LossPermille = 100 };
             world.Reported = (_, what, about) =>
             {
