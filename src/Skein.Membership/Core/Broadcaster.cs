@@ -173,16 +173,11 @@ internal enum UpdateParts
 /// <summary>One member's entry in one queue; allocated with its first update.</summary>
 internal sealed class UpdateNode(MemberRecord member)
 {
+    public readonly MemberRecord Member = member;
     public UpdateNode? Previous;
     public UpdateNode? Next;
-
-    public MemberRecord Member { get; } = member;
-
-    public bool IsQueued { get; set; }
-
-    public UpdateParts Parts { get; set; }
-
-    public int Sends { get; set; }
-
-    public int Stamp { get; set; }
+    public UpdateParts Parts;
+    public bool IsQueued;
+    public int Sends;
+    public int Stamp;
 }

@@ -5,68 +5,27 @@ namespace Skein.Membership.Core;
 /// <summary>Dispatches timers and packets to the components.</summary>
 internal sealed partial class MembershipCore
 {
-    private void Fire(TimerKind kind, ulong key)
+    private static readonly Dictionary<TimerKind, Action<MembershipCore, ulong>> TimerHandlers = new()
     {
-        switch (kind)
-        {
-            case TimerKind.Probe:
-                _prober.OnPeriod();
-                break;
-            case TimerKind.ProbeRefusalCheck:
-                _prober.OnRefusalCheck((uint)key);
-                break;
-            case TimerKind.ProbeDirectEnd:
-                _prober.OnDirectEnd((uint)key);
-                break;
-            case TimerKind.ProbeIndirectEnd:
-                _prober.OnIndirectEnd((uint)key);
-                break;
-            case TimerKind.IndirectProbeEnd:
-                _indirectProbes.OnEnd((uint)key);
-                break;
-            case TimerKind.Suspicion:
-                _suspicions.OnTimer(key);
-                break;
-            case TimerKind.Gossip:
-                _broadcaster.OnTimer();
-                break;
-            case TimerKind.Seed:
-                _seedBootstrap.OnTimer((int)key);
-                break;
-            case TimerKind.SeedHedge:
-                _seedBootstrap.OnHedgeTimer();
-                break;
-            case TimerKind.NameCheckEnd:
-                _nameCheck.OnTimer((int)key);
-                break;
-            case TimerKind.DeadContact:
-                PingDead();
-                break;
-            case TimerKind.Load:
-                _loadReporter.OnGossipTimer();
-                break;
-            case TimerKind.Beacon:
-                _loadReporter.OnBeaconTimer();
-                break;
-            case TimerKind.Monitor:
-                _connectionMonitor.OnTimer();
-                break;
-            case TimerKind.FlapDamper:
-                _flapDamper.OnTimer();
-                break;
-            case TimerKind.Housekeeping:
-                _state.Table.PurgeTombstones(_state.Now);
-                SetHousekeeping();
-                break;
-            case TimerKind.LeaveEnd:
-                _state.Phase = CorePhase.Ended;
-                _state.Effects.Report(CoreEvent.LeaveAnnounced, _state.Self);
-                break;
-            case TimerKind.Rules:
-                _state.Rules.OnTimer(_state, _antiEntropy);
-                break;
-        }
-    }
+        [TimerKind.Probe] = static (core, _) => core._prober.OnPeriod(),
+        [TimerKind.ProbeRefusalCheck] = static (core, sequence) => core._prober.OnRefusalCheck((uint)sequence),
+        [TimerKind.ProbeDirectEnd] = static (core, sequence) => core._prober.OnDirectEnd((uint)sequence),
+        [TimerKind.ProbeIndirectEnd] = static (core, sequence) => core._prober.OnIndirectEnd((uint)sequence),
+        [TimerKind.IndirectProbeEnd] = static (core, sequence) => core._indirectProbes.OnEnd((uint)sequence),
+        [TimerKind.Suspicion] = static (core, member) => core._suspicions.OnTimer(member),
+        [TimerKind.Gossip] = static (core, _) => core._broadcaster.OnTimer(),
+        [TimerKind.Seed] = static (core, index) => core._seedBootstrap.OnTimer((int)index),
+        [TimerKind.SeedHedge] = static (core, _) => core._seedBootstrap.OnHedgeTimer(),
+        [TimerKind.NameCheckEnd] = static (core, pingsLeft) => core._nameCheck.OnTimer((int)pingsLeft),
+        [TimerKind.DeadContact] = static (core, _) => core.PingDead(),
+        [TimerKind.Load] = static (core, _) => core._loadReporter.OnGossipTimer(),
+        [TimerKind.Beacon] = static (core, _) => core._loadReporter.OnBeaconTimer(),
+        [TimerKind.Monitor] = static (core, _) => core._connectionMonitor.OnTimer(),
+        [TimerKind.FlapDamper] = static (core, _) => core._flapDamper.OnTimer(),
+        [TimerKind.Housekeeping] = static (core, _) => core.Purge(),
+        [TimerKind.LeaveEnd] = static (core, _) => core.EndLeave(),
+        [TimerKind.Rules] = static (core, _) => core._state.Rules.OnTimer(core._state, core._antiEntropy),
+    };
 
     private bool TryOpen(ReadOnlySpan<byte> packet, int maxLength, out PacketHeader header, out PacketBody body)
     {

@@ -92,7 +92,7 @@ internal sealed partial class MembershipCore
             if (DelayTimer?.Invoke(kind) is { } until && now < until)
                 _state.Timers.Set(until, kind, key);
             else if (_state.Phase != CorePhase.Ended)
-                Fire(kind, key);
+                TimerHandlers[kind](this, key);
         }
         OnInputHandled();
     }
@@ -251,6 +251,18 @@ internal sealed partial class MembershipCore
         _state.Timers.Set(_state.Now + _state.Rules.FirstProbeDelay(_state), TimerKind.Probe);
         SetDeadContact();
         _state.Rules.OnActivated(_state);
+        SetHousekeeping();
+    }
+
+    private void EndLeave()
+    {
+        _state.Phase = CorePhase.Ended;
+        _state.Effects.Report(CoreEvent.LeaveAnnounced, _state.Self);
+    }
+
+    private void Purge()
+    {
+        _state.Table.PurgeTombstones(_state.Now);
         SetHousekeeping();
     }
 

@@ -8,29 +8,16 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
     private readonly byte[] _datagram = new byte[WireLimits.Datagram];
     private const int MaxMisfits = 4;
 
-    public void Ping(PeerAddress to, uint sequence, MemberRecord target)
-    {
-        var writer = Begin(PacketKind.Ping, sequence, target.Id);
-        Finish(ref writer, to, about: SuspicionOf(target));
-    }
+    public void Ping(PeerAddress to, uint sequence, MemberRecord target) => Send(PacketKind.Ping, to, sequence, target.Id, SuspicionOf(target));
 
-    public void Ack(PeerAddress to, uint sequence, MemberRecord? other)
-    {
-        var writer = Begin(PacketKind.Ack, sequence);
-        Finish(ref writer, to, about: SuspicionOf(other));
-    }
+    public void Ack(PeerAddress to, uint sequence, MemberRecord? other) => Send(PacketKind.Ack, to, sequence, 0, SuspicionOf(other));
 
-    public void RelayedAck(PeerAddress to, uint sequence, ulong target)
-    {
-        var writer = Begin(PacketKind.Ack, sequence, target);
-        Finish(ref writer, to);
-    }
+    public void RelayedAck(PeerAddress to, uint sequence, ulong target) => Send(PacketKind.Ack, to, sequence, target);
 
-    public void Nack(PeerAddress to, uint sequence, ulong target)
-    {
-        var writer = Begin(PacketKind.Nack, sequence, target);
-        Finish(ref writer, to);
-    }
+    public void Nack(PeerAddress to, uint sequence, ulong target) => Send(PacketKind.Nack, to, sequence, target);
+
+    /// <summary>A packet of updates only.</summary>
+    public void Gossip(PeerAddress to) => Send(PacketKind.Gossip, to);
 
     public void PingRequest(PeerAddress to, uint sequence, MemberRecord target)
     {
@@ -45,13 +32,6 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
     {
         var writer = Begin(PacketKind.Ping, sequence, target);
         Send(ref writer, to);
-    }
-
-    /// <summary>A packet of updates only.</summary>
-    public void Gossip(PeerAddress to)
-    {
-        var writer = Begin(PacketKind.Gossip);
-        Finish(ref writer, to);
     }
 
     public void Beacon(PeerAddress to, LoadUpdate load)
@@ -153,6 +133,12 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
         writer.Fixed64(3, target);
         writer.Fixed64(4, !withDigest || state.Phase == CorePhase.Observing ? 0 : state.Table.Digest);
         return writer;
+    }
+
+    private void Send(PacketKind kind, PeerAddress to, uint sequence = 0, ulong target = 0, MemberRecord? about = null)
+    {
+        var writer = Begin(kind, sequence, target);
+        Finish(ref writer, to, about);
     }
 
     private void Finish(ref ProtoWriter writer, PeerAddress to, MemberRecord? about = null)

@@ -182,29 +182,24 @@ internal sealed class SeedBootstrap(CoreState state, PacketWriter packets, NameC
 
     private sealed class Seed(string name, TimeSpan pause)
     {
-        public string Name { get; } = name;
-
-        public PeerAddress Address { get; set; }
-
-        public TimeSpan Pause { get; set; } = pause;
+        public readonly string Name = name;
+        public PeerAddress Address;
+        public TimeSpan Pause = pause;
 
         /// <summary>Number of the current round. A round may have several attempts.</summary>
-        public ulong Round { get; private set; }
+        public ulong Round;
 
         /// <summary>When the attempts of this round time out.</summary>
-        public TimeSpan Deadline { get; set; }
+        public TimeSpan Deadline;
 
         /// <summary>Attempts of this round without a result.</summary>
-        public int Waiting { get; set; }
+        public int Waiting;
 
         /// <summary>The name is being resolved for a further attempt.</summary>
-        public bool Hedging { get; set; }
-
-        public bool Tried { get; set; }
-
-        public bool Reached { get; set; }
-
-        public string? Problem { get; set; }
+        public bool Hedging;
+        public bool Tried;
+        public bool Reached;
+        public string? Problem;
 
         public void EndRound() => (Round, Waiting) = (Round + 1, 0);
     }

@@ -14,7 +14,7 @@ internal enum WorldEventKind
     Action,
 }
 
-/// <summary>Something that happens to one member at one moment.</summary>
+/// <summary>One scheduled event of the simulation.</summary>
 internal sealed class WorldEvent
 {
     public required WorldEventKind Kind { get; init; }
@@ -27,27 +27,27 @@ internal sealed class WorldEvent
 
     public ExchangeOutcome Outcome { get; init; }
 
-    /// <summary>The stream that this belongs to.</summary>
+    /// <summary>The stream of a request or reply.</summary>
     public StreamState? Stream { get; init; }
 
-    /// <summary>Which seed, or which slot of a watch.</summary>
+    /// <summary>Index of the seed, or slot of the monitored connection.</summary>
     public int Number { get; init; }
 
     public Action? Action { get; init; }
 
-    /// <summary>A datagram that has been given its turn.</summary>
+    /// <summary>The datagram was already queued behind others.</summary>
     public bool Waited { get; set; }
 }
 
-/// <summary>One exchange: it ends once, by its reply or at its deadline.</summary>
-internal sealed class StreamState(SimulatedMember asker, ExchangeToken token)
+/// <summary>One TCP exchange. It ends once, with its reply or at its deadline.</summary>
+internal sealed class StreamState(SimulatedMember requester, ExchangeToken token)
 {
-    public SimulatedMember Asker { get; } = asker;
+    public SimulatedMember Requester { get; } = requester;
 
     public ExchangeToken Token { get; } = token;
 
     public bool Ended { get; set; }
 
-    /// <summary>How long the reply is on its way; known from the moment on when the request would come if nothing of it were lost.</summary>
+    /// <summary>Travel time of the reply; set when the request would arrive without loss.</summary>
     public TimeSpan? ReplyTakes { get; set; }
 }

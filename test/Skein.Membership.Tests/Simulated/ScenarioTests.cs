@@ -205,8 +205,16 @@ public sealed class ScenarioTests
     [Fact]
     public void Run_BrokenInvariant_TellsTheCommandThatBreaksItAgain()
     {
+        var broken = new MembershipScenario("broken", "", static settings =>
+        {
+            var world = new MembershipWorld(settings.Seed, settings.Options);
+            world.Start("m-0");
+            world.Fail("broken");
+            return new SimulationTable("", [], []);
+        });
+
         var failure = Assert.Throws<InvalidOperationException>(
-            static () => MembershipScenarios.Run(new Broken(), new ScenarioSettings { Members = 3, Seed = 7, Profile = "fast" }));
+            () => MembershipScenarios.Run(broken, new ScenarioSettings { Members = 3, Seed = 7, Profile = "fast" }));
 
         Assert.Contains("(seed=7, at 00:00:00, 1 members", failure.Message, StringComparison.Ordinal);
         Assert.EndsWith("skein simulate membership --scenario broken --seed 7 --members 3 --profile fast", failure.Message, StringComparison.Ordinal);
@@ -241,20 +249,5 @@ public sealed class ScenarioTests
     {
         var parts = Cell(table, column, row).Split(" / ");
         return (double.Parse(parts[0], CultureInfo.InvariantCulture), double.Parse(parts[1], CultureInfo.InvariantCulture));
-    }
-
-    private sealed class Broken : IMembershipScenario
-    {
-        public string Name => "broken";
-
-        public string Summary => "";
-
-        public SimulationTable Run(ScenarioSettings settings)
-        {
-            var world = new MembershipWorld(settings.Seed, settings.Options);
-            world.Start("m-0");
-            world.Fail("broken");
-            return new SimulationTable("", [], []);
-        }
     }
 }
