@@ -31,7 +31,7 @@ public sealed record ProtocolOptions
     /// Keeps an idle TCP connection to each of the next two members on the ring, which detects the death of a process within milliseconds. Default
     /// true.
     /// </summary>
-    public bool WatchConnections { get; init; } = true;
+    public bool MonitorConnections { get; init; } = true;
 
     /// <summary>Maximum number of concurrent probes of one member. Default 32, range 1 to 1024.</summary>
     public int ProbesInFlight { get; init; } = 32;
@@ -85,9 +85,9 @@ public sealed record ProtocolOptions
     /// Time that a flapping or partly isolated member must be in contact before it returns; doubles with each further return, up to
     /// <see cref="FlapMemory"/>. Default 30 s, range <see cref="ProbePeriod"/> to 1 h.
     /// </summary>
-    public TimeSpan ReturnHold { get; init; } = TimeSpan.FromSeconds(30);
+    public TimeSpan ReturnDelay { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Time without a death after which one return is forgotten. Default 10 min, range <see cref="ReturnHold"/> to 24 h.</summary>
+    /// <summary>Time without a death after which one return is forgotten. Default 10 min, range <see cref="ReturnDelay"/> to 24 h.</summary>
     public TimeSpan FlapMemory { get; init; } = TimeSpan.FromMinutes(10);
 
     /// <summary>First pause after a seed was not reached; doubles up to <see cref="SeedRetryMax"/>. Default 100 ms, range 10 ms to 1 min.</summary>
@@ -192,8 +192,8 @@ public sealed record ProtocolOptions
         Check.Range(nameof(RetransmitFactor), RetransmitFactor, 1, 20);
         Check.Range(nameof(DeadContactInterval), DeadContactInterval, TimeSpan.FromMilliseconds(100), TimeSpan.FromHours(1));
         Check.Range(nameof(FreeReturns), FreeReturns, 0, 100);
-        Check.Range(nameof(ReturnHold), ReturnHold, ProbePeriod, TimeSpan.FromHours(1));
-        Check.Range(nameof(FlapMemory), FlapMemory, ReturnHold, TimeSpan.FromHours(24));
+        Check.Range(nameof(ReturnDelay), ReturnDelay, ProbePeriod, TimeSpan.FromHours(1));
+        Check.Range(nameof(FlapMemory), FlapMemory, ReturnDelay, TimeSpan.FromHours(24));
         Check.Range(nameof(SeedRetryMin), SeedRetryMin, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));
         Check.Range(nameof(SeedRetryMax), SeedRetryMax, SeedRetryMin, TimeSpan.FromHours(1));
         Check.Range(nameof(SeedHedgeAfter), SeedHedgeAfter, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));

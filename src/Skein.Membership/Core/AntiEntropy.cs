@@ -17,7 +17,6 @@ internal sealed class AntiEntropy(CoreState state, PacketWriter packets)
     /// <summary>Time for gossip to arrive before a difference is examined.</summary>
     private TimeSpan SettleTime => state.Options.GossipInterval * 3;
 
-    /// <summary>An ack carried the digest of another view.</summary>
     public void OnDigest(PeerAddress peer, ulong digest)
     {
         if (digest == state.Table.Digest || state.Phase != CorePhase.Active || !state.Rules.ComparesViews)
@@ -82,7 +81,6 @@ internal sealed class AntiEntropy(CoreState state, PacketWriter packets)
         SendRecords(peer, records);
     }
 
-    /// <summary>Requests whole records.</summary>
     public void Want(PeerAddress peer, params ReadOnlySpan<ulong> ids)
     {
         var writer = packets.Begin(PacketKind.Want);

@@ -16,7 +16,6 @@ internal sealed class Broadcaster(CoreState state, PacketWriter packets)
     /// <summary>Burst size: a quarter of a second of the rate.</summary>
     private static readonly TimeSpan MaxCredit = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>Queues parts of a record for gossip.</summary>
     public void Broadcast(MemberRecord record, UpdateParts parts)
     {
         state.Updates.Add(record.Update, parts);

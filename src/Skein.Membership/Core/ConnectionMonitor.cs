@@ -34,7 +34,6 @@ internal sealed class ConnectionMonitor(CoreState state, PacketWriter packets, P
         }
     }
 
-    /// <summary>A connection failed or broke.</summary>
     public void OnEnded(int slot, PeerAddress peer)
     {
         if (_monitored[slot] != peer || state.Phase != CorePhase.Active)
@@ -52,7 +51,7 @@ internal sealed class ConnectionMonitor(CoreState state, PacketWriter packets, P
 
     private void Schedule(TimeSpan delay)
     {
-        if (_scheduled || !state.Options.WatchConnections)
+        if (_scheduled || !state.Options.MonitorConnections)
             return;
         _scheduled = true;
         state.Timers.Set(state.Now + delay, TimerKind.Monitor);

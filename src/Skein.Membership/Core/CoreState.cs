@@ -29,10 +29,8 @@ internal sealed class CoreState(CoreSettings settings, MemberTable table, ulong 
 
     public TimerQueue Timers { get; } = new();
 
-    /// <summary>Membership updates that are still to be gossiped.</summary>
     public UpdateQueue Updates { get; } = new();
 
-    /// <summary>Load reports that are still to be gossiped.</summary>
     public UpdateQueue LoadUpdates { get; } = new();
 
     public LocalHealth Health { get; } = new(maxScore: settings.Rules.LocalHealth ? 8 : 0, settings.Options.DirectTimeout);
@@ -41,7 +39,6 @@ internal sealed class CoreState(CoreSettings settings, MemberTable table, ulong 
 
     public CorePhase Phase { get; set; } = CorePhase.Observing;
 
-    /// <summary>Time of the current input.</summary>
     public TimeSpan Now { get; set; }
 
     /// <summary>When a packet of any other member last arrived.</summary>

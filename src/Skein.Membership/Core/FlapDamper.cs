@@ -35,7 +35,6 @@ internal sealed class FlapDamper(CoreState state, SuspicionManager suspicions)
     /// <summary>This member considers itself dead and waits before it returns.</summary>
     public bool IsWithdrawn => state.Self.State == MemberState.Dead;
 
-    /// <summary>Another member suspects this one.</summary>
     public void OnSuspicion(uint incarnation)
     {
         if (incarnation < state.Self.Incarnation || IsWithdrawn)
@@ -48,7 +47,6 @@ internal sealed class FlapDamper(CoreState state, SuspicionManager suspicions)
             suspicions.Refute(incarnation);
     }
 
-    /// <summary>Another member declared this one dead.</summary>
     public void OnDeath(uint incarnation)
     {
         // Older incarnations count too: the refutation of that suspicion came too late somewhere.
@@ -119,7 +117,7 @@ internal sealed class FlapDamper(CoreState state, SuspicionManager suspicions)
     /// <summary>Declares itself dead. Names itself as the accuser, which every member accepts as proof.</summary>
     private void Withdraw()
     {
-        _delay = state.Options.ReturnHold;
+        _delay = state.Options.ReturnDelay;
         for (var i = state.Options.FreeReturns; i < _returns && _delay < state.Options.FlapMemory; i++)
             _delay *= 2;
         if (_delay > state.Options.FlapMemory)

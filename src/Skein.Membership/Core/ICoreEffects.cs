@@ -43,14 +43,12 @@ internal interface ICoreEffects
     /// <summary>Resolves the address of a seed. Result: <see cref="MembershipCore.SeedResolved"/>.</summary>
     void Resolve(int seed);
 
-    /// <summary>A load beacon of another member arrived.</summary>
     void BeaconReceived(MemberRecord from, LoadUpdate load);
 
     /// <summary>An event for logs and tests.</summary>
     void Report(CoreEvent what, MemberRecord about);
 }
 
-/// <summary>Identifies an exchange.</summary>
 internal readonly record struct ExchangeToken(ExchangePurpose Purpose, ulong Key);
 
 internal enum ExchangePurpose

@@ -35,7 +35,6 @@ internal sealed class LoadReporter(CoreState state, PacketWriter packets, Broadc
         ScheduleBeacon(_beaconSentAt + (ChangedByATenth ? MinBeaconInterval : state.Options.BeaconInterval));
     }
 
-    /// <summary>Sets the members that receive beacons.</summary>
     public void SetReceivers(ulong[] receivers)
     {
         _receivers = receivers;

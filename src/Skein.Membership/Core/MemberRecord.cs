@@ -76,7 +76,6 @@ internal sealed class MemberRecord(MemberFacts facts)
         set => Allocated.Death = value;
     }
 
-    /// <summary>Present while the state is suspect.</summary>
     public Suspicion? Suspicion
     {
         get => _details?.Suspicion;
@@ -130,10 +129,8 @@ internal sealed class MemberRecord(MemberFacts facts)
         set => Allocated.CorrectedAt = value;
     }
 
-    /// <summary>This member's entry in the queue of membership updates.</summary>
     public UpdateNode Update => _update ??= new UpdateNode(this);
 
-    /// <summary>This member's entry in the queue of load reports.</summary>
     public UpdateNode LoadReport => Allocated.LoadReport ??= new UpdateNode(this);
 
     public bool IsLive => State is MemberState.Alive or MemberState.Suspect;

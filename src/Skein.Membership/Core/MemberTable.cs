@@ -34,7 +34,6 @@ internal sealed class MemberTable
     /// <summary>Dead and left members, unordered.</summary>
     public ArraySegment<MemberRecord> Gone => _records.Gone;
 
-    /// <summary>Number of live members, this one included.</summary>
     public int LiveCount => Live.Count + 1;
 
     public IEnumerable<MemberRecord> All => Live.Concat(Gone).Prepend(Self);
@@ -44,7 +43,6 @@ internal sealed class MemberTable
     /// <summary>The tombstones exceed their limit by an eighth: purge before the next housekeeping.</summary>
     public bool HasSurplus => Gone.Count > _options.MaxTombstones + _options.MaxTombstones / 8;
 
-    /// <summary>Number of suspects.</summary>
     public int Suspects { get; private set; }
 
     public MemberRecord? Find(ulong id) => id == Self.Id ? Self : _records.Find(id);

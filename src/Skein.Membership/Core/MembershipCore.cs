@@ -73,14 +73,12 @@ internal sealed partial class MembershipCore
     /// <summary>Delays due timers until the returned time. Only a simulation of blocking senders sets it.</summary>
     public Func<TimerKind, TimeSpan>? DelayTimer { get; set; }
 
-    /// <summary>The first input.</summary>
     public void Start(TimeSpan now)
     {
         Enter(now);
         _seedBootstrap.Start();
     }
 
-    /// <summary>Fires the due timers.</summary>
     public void Advance(TimeSpan now)
     {
         if (now > _state.Timers.NextDue)
@@ -205,7 +203,6 @@ internal sealed partial class MembershipCore
         _loadReporter.Update(inFlight, queued);
     }
 
-    /// <summary>Sets the members that receive this member's beacons.</summary>
     public void SetBeaconReceivers(ulong[] receivers, TimeSpan now)
     {
         Enter(now);
@@ -226,7 +223,6 @@ internal sealed partial class MembershipCore
             _prober.Start(record, connectAtOnce: true);
     }
 
-    /// <summary>Exchanges full state with a peer now.</summary>
     public void Synchronize(PeerAddress peer, TimeSpan now)
     {
         Enter(now);

@@ -216,7 +216,6 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
 
         public MemberRecord Target { get; private set; } = null!;
 
-        /// <summary>The probed generation.</summary>
         public ulong Generation { get; private set; }
 
         public TimeSpan Started { get; private set; }

@@ -24,7 +24,6 @@ internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipC
 
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(1);
 
-    /// <summary>Shortest time between two snapshots.</summary>
     private static readonly TimeSpan SnapshotInterval = TimeSpan.FromMilliseconds(10);
 
     /// <summary>Completes when the thread ends; fails with the exception that ended it.</summary>

@@ -11,6 +11,9 @@ namespace Skein.Membership.Transport;
 /// <summary>The shell around one core: sockets, name resolution, logs and the public interface.</summary>
 internal sealed partial class GossipMember : IMembership, ICoreEffects
 {
+    /// <summary>Event id of the log line for a death; tests count deaths by it.</summary>
+    internal const int DiedEventId = 1005;
+
     private readonly GossipPort _port;
     private readonly GossipLoop _loop;
     private readonly StreamPort _streams;
@@ -241,7 +244,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         [LoggerMessage(1003, LogLevel.Warning, "Seed {Host} does not resolve: {Reason}")]
         public static partial void NotResolved(ILogger logger, string host, string reason);
 
-        [LoggerMessage(1005, LogLevel.Information,
+        [LoggerMessage(DiedEventId, LogLevel.Information,
             "Died: {Name}, {Cause} ({Accusers} accusers), generation {Generation}, incarnation {Incarnation}, at {Address}")]
         public static partial void Died(ILogger logger, string name, DeathCause cause, int accusers, ulong generation, uint incarnation, PeerAddress address);
 

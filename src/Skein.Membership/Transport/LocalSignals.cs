@@ -13,8 +13,6 @@ internal sealed class LocalSignals : IDisposable, IThreadPoolWorkItem
     private TimeSpan _paused = GC.GetTotalPauseDuration();
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
-    /// <param name="report">Receives the longest delay of each measurement, on a pool thread.</param>
-    /// <param name="time">The clock.</param>
     public LocalSignals(Action<TimeSpan> report, TimeProvider time)
     {
         (_report, _time) = (report, time);

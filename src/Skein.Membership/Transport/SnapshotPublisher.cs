@@ -57,7 +57,6 @@ internal sealed class SnapshotPublisher(string? beaconsTo)
         core.SetBeaconReceivers(receivers, now);
     }
 
-    /// <summary>Cancels all waiters.</summary>
     public void Close() => _changed.TrySetCanceled();
 
     public Member ToMember(MemberRecord record, bool isSelf) => new()

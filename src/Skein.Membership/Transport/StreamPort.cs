@@ -203,7 +203,6 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
     }
 }
 
-/// <summary>The reply to a TCP request.</summary>
 /// <param name="Packet">Null: no reply.</param>
 /// <param name="MayStay">The peer may keep the connection open.</param>
 internal readonly record struct StreamReply(byte[]? Packet, bool MayStay);

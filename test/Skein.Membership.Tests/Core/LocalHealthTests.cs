@@ -13,7 +13,7 @@ public sealed class LocalHealthTests
     [InlineData(0.5, 1)]
     [InlineData(1.0, 2)]
     [InlineData(1.9, 3)]
-    [InlineData(50, 4)] // delays alone are worth no more
+    [InlineData(50, 4)] // the maximum from delays alone
     public void RecordDelay_HalfAProbeTimeout_IsWorthAPoint(double delay, int points)
     {
         _health.RecordDelay(Timeout * delay, Second);
@@ -52,7 +52,7 @@ public sealed class LocalHealthTests
 
     /// <summary>Rules without local health.</summary>
     [Fact]
-    public void Worsen_NoneAllowed_StaysWell()
+    public void Worsen_MaximumIsZero_StaysHealthy()
     {
         var none = new LocalHealth(maxScore: 0, Timeout);
 

@@ -9,7 +9,7 @@ public sealed class RecordListTests
     private readonly List<MemberRecord> _known = [];
 
     [Fact]
-    public void Find_AfterManyChanges_KnowsEveryRecordAndWhetherItLives()
+    public void Find_AfterManyChanges_KnowsEveryRecordAndWhetherItIsLive()
     {
         for (var i = 0; i < 5000; i++)
         {
@@ -25,7 +25,7 @@ public sealed class RecordListTests
     }
 
     [Fact]
-    public void NextInRound_MembersComeAndGo_NobodyHasTwoTurnsAndWhoStaysHasOne()
+    public void NextInRound_MembersComeAndGo_NoneHasTwoTurnsAndEachThatStaysHasOne()
     {
         for (var i = 0; i < 100; i++)
             Add($"early-{i}", MemberState.Alive);

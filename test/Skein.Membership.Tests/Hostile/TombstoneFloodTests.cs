@@ -5,7 +5,7 @@ using Skein.Membership.Codec;
 
 namespace Skein.Membership.Tests.Hostile;
 
-/// <summary>Whoever invents the dead fills no memory, and makes nobody forget those that were there.</summary>
+/// <summary>Invented tombstones neither fill memory nor displace genuine ones.</summary>
 public sealed class TombstoneFloodTests
 {
     private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(10);

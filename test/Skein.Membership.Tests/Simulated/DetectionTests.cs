@@ -59,7 +59,7 @@ public sealed class DetectionTests
     [InlineData(32)]
     public void ProcessCrashed_UnwatchedButProbedByOneMember_IsDeadEverywhereWithinASecond(int count)
     {
-        var world = Settled(count, seed: 8, ProtocolOptions.Lan with { WatchConnections = false });
+        var world = Settled(count, seed: 8, ProtocolOptions.Lan with { MonitorConnections = false });
         var crashed = world.Members[1];
 
         crashed.Crashed = true;

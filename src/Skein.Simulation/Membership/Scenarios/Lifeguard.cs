@@ -20,7 +20,7 @@ internal static class LifeguardPaper
         GossipFanout = 3,
         RetransmitFactor = 4,
         RingProbes = false,
-        WatchConnections = false,
+        MonitorConnections = false,
         DeadContactInterval = TimeSpan.FromSeconds(30),
     };
 

@@ -20,7 +20,7 @@ internal static class SwimPaper
         // lambda ln n with lambda = 3, converted to the decimal logarithm of this implementation.
         RetransmitFactor = 7,
         RingProbes = false,
-        WatchConnections = false,
+        MonitorConnections = false,
         DeadContactInterval = TimeSpan.FromHours(1),
     };
 

@@ -4,7 +4,7 @@ using Skein.Simulation.Membership;
 
 namespace Skein.Membership.Tests.Simulated;
 
-public sealed class LifeTests
+public sealed class GenerationTests
 {
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
     private readonly MembershipWorld _world = new(seed: 5, ProtocolOptions.Lan);
@@ -60,7 +60,7 @@ public sealed class LifeTests
     }
 
     [Fact]
-    public void Start_NameAnswersElsewhere_IsRefusedAndTheOldLifeLives()
+    public void Start_NameAnswersElsewhere_IsRefusedAndTheOldGenerationStays()
     {
         Form(3);
         var holder = _world.Members[2];
@@ -75,7 +75,7 @@ public sealed class LifeTests
     }
 
     [Fact]
-    public void OldLife_StoppedWhileANewOneTookItsName_LearnsItAndEnds()
+    public void OldGeneration_PausedWhileANewOneTookItsName_LearnsItAndEnds()
     {
         Form(4);
         var old = _world.Members[2];
