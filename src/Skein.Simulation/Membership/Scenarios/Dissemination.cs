@@ -7,7 +7,8 @@ internal static class MetadataChange
 {
     public static SimulationTable Run(ScenarioSettings settings)
     {
-        var rows = from members in settings.Sizes(5, 32, 128) from loss in new[] { 0, 100 } select Row(members, loss, settings);
+        int[] losses = [0, 100];
+        var rows = from members in settings.Sizes(5, 32, 128) from loss in losses select Row(members, loss, settings);
         return new SimulationTable("", ["members", "loss", "p50", "p99", "p99.9", "max", "changes"], [.. rows]);
     }
 
@@ -28,7 +29,7 @@ internal static class MissedRumours
 {
     public static SimulationTable Run(ScenarioSettings settings)
     {
-        var rows = from members in settings.Sizes(5, 32) from factor in new[] { 1, 2, 3, 4 } select Row(members, factor, settings);
+        var rows = from members in settings.Sizes(5, 32) from factor in Enumerable.Range(1, 4) select Row(members, factor, settings);
         return new SimulationTable(
             "", ["members", "k", "e^-k %", "memberlist misses %", "p50", "p99.9", "max", "ours misses %", "p50", "p99.9", "max", "changes"], [.. rows]);
     }

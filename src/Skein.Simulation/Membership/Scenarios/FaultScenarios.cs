@@ -6,8 +6,9 @@ internal static class Partition
 {
     public static SimulationTable Run(ScenarioSettings settings)
     {
+        int[] lengths = [10, 60, 3600];
         var rows = from members in settings.Sizes(4, 32, 128)
-                   from seconds in new[] { 10, 60, 3600 }
+                   from seconds in lengths
                    where members < 100 || seconds < 100
                    select Row(members, seconds, settings);
         return new SimulationTable("", ["members", "cut for", "healed after", "runs"], [.. rows]);

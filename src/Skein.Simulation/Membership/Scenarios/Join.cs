@@ -6,7 +6,8 @@ internal static class Join
 {
     public static SimulationTable Run(ScenarioSettings settings)
     {
-        var rows = from members in settings.Sizes(5, 32, 128) from loss in new[] { 0, 100 } select Row(members, loss, settings);
+        int[] losses = [0, 100];
+        var rows = from members in settings.Sizes(5, 32, 128) from loss in losses select Row(members, loss, settings);
         return new SimulationTable("", ["members", "loss", "p50", "p99", "p99.9", "max", "joins"], [.. rows]);
     }
 
@@ -65,7 +66,8 @@ internal static class Restart
 {
     public static SimulationTable Run(ScenarioSettings settings)
     {
-        var rows = from members in settings.Sizes(3, 32) from elsewhere in new[] { false, true } select Row(members, elsewhere, settings);
+        bool[] moves = [false, true];
+        var rows = from members in settings.Sizes(3, 32) from elsewhere in moves select Row(members, elsewhere, settings);
         return new SimulationTable("", ["members", "address", "seconds", "runs"], [.. rows]);
     }
 
