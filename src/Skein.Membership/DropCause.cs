@@ -1,32 +1,32 @@
 namespace Skein.Membership;
 
-/// <summary>Why a received packet was dropped before it could change anything.</summary>
+/// <summary>Why a received packet was dropped.</summary>
 public enum DropCause
 {
-    /// <summary>It was not dropped.</summary>
+    /// <summary>The packet was accepted.</summary>
     None,
 
-    /// <summary>Not a packet of this protocol, cut short, or a body that breaks a limit.</summary>
+    /// <summary>Not a packet of this protocol, truncated, or a body that exceeds a limit.</summary>
     Malformed,
 
-    /// <summary>Longer than a packet may be.</summary>
+    /// <summary>The packet exceeds the length limit.</summary>
     Oversized,
 
     /// <summary>Another version of the protocol.</summary>
     Version,
 
-    /// <summary>Of a cluster with another name.</summary>
+    /// <summary>A cluster with another name.</summary>
     Cluster,
 
-    /// <summary>Sealed where this member has no keys, or clear where it has some.</summary>
+    /// <summary>The packet is sealed and this member has no keys, or the other way round.</summary>
     SealMissing,
 
-    /// <summary>Sealed with a key that this member does not have.</summary>
+    /// <summary>The packet is sealed with an unknown key.</summary>
     UnknownKey,
 
-    /// <summary>Claims a key of this cluster, and was not sealed with it: forged, or damaged on its way.</summary>
+    /// <summary>The packet names a known key but was not sealed with it: forged or damaged.</summary>
     BadTag,
 
-    /// <summary>A genuine datagram that came before, or is far too old.</summary>
+    /// <summary>An authentic packet that was received before, or is too old to tell.</summary>
     Replayed,
 }

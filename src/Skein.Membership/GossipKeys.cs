@@ -6,15 +6,15 @@ using System.Security.Cryptography;
 namespace Skein.Membership;
 
 /// <summary>
-/// The keys of a cluster: packets are sealed with the first, and opened with any. Immutable. To change keys without downtime: add the new
-/// one behind the old on all members, then put it first on all, then take the old one away.
+/// The keys of a cluster. The first key seals packets; every key opens them. Immutable. To rotate keys without downtime: append the new key on
+/// all members, then move it to the front on all, then remove the old one.
 /// </summary>
 public sealed record GossipKeys
 {
     /// <summary>Bytes of a key.</summary>
     public const int KeyBytes = 32;
 
-    private const int MostKeys = 8;
+    private const int MaxKeys = 8;
 
     /// <summary>No keys: packets are neither encrypted nor authenticated.</summary>
     public static GossipKeys None { get; } = new([]);
@@ -23,16 +23,16 @@ public sealed record GossipKeys
 
     internal ImmutableArray<byte[]> Keys { get; }
 
-    /// <summary>Whether there are none.</summary>
+    /// <summary>Whether the set contains no keys.</summary>
     public bool IsEmpty => Keys.IsEmpty;
 
-    /// <summary>How packets name the keys, in order: the first 4 bytes of SHA-256("skein-key:" + key), in hex. Tells nothing of the keys.</summary>
+    /// <summary>The public ids of the keys, in order: the first 4 bytes of SHA-256("skein-key:" + key), in hex.</summary>
     public IReadOnlyList<string> Ids => [.. Keys.Select(static key => IdOf(key).ToString("x8", CultureInfo.InvariantCulture))];
 
     internal static uint IdOf(byte[] key) => BinaryPrimitives.ReadUInt32BigEndian(SHA256.HashData([.. "skein-key:"u8, .. key]));
 
-    /// <summary>Reads keys as base64, one a line, the one to seal with first; empty lines and lines with # are skipped.</summary>
-    /// <exception cref="MembershipException">A line is no key, or there are more than eight; the key itself is never in the message.</exception>
+    /// <summary>Parses keys in base64, one a line, the sealing key first. Empty lines and lines that begin with # are skipped.</summary>
+    /// <exception cref="MembershipException">A line is not a key, or there are more than eight. The message never contains a key.</exception>
     public static GossipKeys Parse(string text)
     {
         var keys = ImmutableArray.CreateBuilder<byte[]>();
@@ -45,11 +45,11 @@ public sealed record GossipKeys
                 continue;
             var key = new byte[KeyBytes];
             if (!Convert.TryFromBase64String(line, key, out var written) || written != KeyBytes)
-                throw Check.Refused($"gossip keys: line {number} is no key: allowed are {KeyBytes} bytes in base64");
+                throw Check.Invalid($"gossip keys: line {number} is not a key: allowed are {KeyBytes} bytes in base64");
             keys.Add(key);
         }
-        if (keys.Count > MostKeys)
-            throw Check.Refused($"gossip keys: {keys.Count} keys: allowed are up to {MostKeys}");
+        if (keys.Count > MaxKeys)
+            throw Check.Invalid($"gossip keys: {keys.Count} keys: allowed are up to {MaxKeys}");
         return new GossipKeys(keys.ToImmutable());
     }
 

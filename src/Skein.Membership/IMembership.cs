@@ -4,48 +4,58 @@ using Skein.Protocol.V1;
 
 namespace Skein.Membership;
 
-/// <summary>This process's place in the group. Safe for concurrent use; no call blocks. Disposing it without leaving looks like a crash.</summary>
+/// <summary>This process's membership in the group. Thread-safe; no call blocks. Disposing without leaving looks like a crash to others.</summary>
 public interface IMembership : IAsyncDisposable
 {
-    /// <summary>The group as this member sees it now.</summary>
+    /// <summary>The current view of the group.</summary>
     MembershipSnapshot Current { get; }
 
-    /// <summary>Where this member listens, UDP and TCP.</summary>
+    /// <summary>The bound gossip address, UDP and TCP.</summary>
     IPEndPoint LocalEndPoint { get; }
 
     /// <summary>
-    /// Ends when a newer life of this member's name is seen; carries that life. The process should stop serving and exit: others do not
-    /// talk to it any more.
+    /// Completes with the newer member when a newer generation of this member's name is seen. The process should stop serving and exit: other
+    /// members ignore it from then on.
     /// </summary>
     Task<Member> Superseded { get; }
 
-    /// <summary>Waits for a snapshot newer than <paramref name="version"/>, and answers the newest.</summary>
+    /// <summary>Waits for a snapshot newer than <paramref name="version"/> and returns the newest one.</summary>
     /// <exception cref="OperationCanceledException">Cancelled, or this member was disposed.</exception>
     ValueTask<MembershipSnapshot> WaitForChangeAsync(long version, CancellationToken cancellationToken);
 
-    /// <summary>Replaces what this member tells about itself; known to all within two probe periods. Not kept: may be changed after.</summary>
-    /// <exception cref="MembershipException">It takes more than 512 bytes.</exception>
+    /// <summary>
+    /// Replaces this member's metadata; all members know it within two probe periods. The argument is copied and may be changed afterwards.
+    /// </summary>
+    /// <exception cref="MembershipException">The metadata exceeds 512 bytes.</exception>
     void UpdateMetadata(MemberMetadata metadata);
 
-    /// <summary>Tells this member's load as a slow fact; gossiped when it changed, at most once a second. Call as often as you like.</summary>
+    /// <summary>Reports this member's load. Beacons carry it within milliseconds, gossip at most once a second. May be called at any rate.</summary>
     void UpdateLoad(int inFlight, int queued);
 
     /// <summary>
-    /// The newest load that a member told straight to this one; false where there is none, or it is older than
-    /// <see cref="ProtocolOptions.BeaconLifetime"/>. Fresh within tens of milliseconds, where the snapshot's figures are seconds old.
+    /// The newest load beacon of a member; false if there is none or it is older than <see cref="ProtocolOptions.BeaconLifetime"/>. Beacons are
+    /// tens of milliseconds old, the loads in a snapshot seconds.
     /// </summary>
     bool TryGetBeacon(string name, [NotNullWhen(true)] out LoadBeacon? beacon);
 
-    /// <summary>Packets dropped for that reason since the start, datagrams and requests over TCP.</summary>
+    /// <summary>Number of packets dropped for that cause since the start: datagrams and TCP requests.</summary>
     long CountDropped(DropCause cause);
 
-    /// <summary>Replaces the gossip keys while running; see <see cref="GossipKeys"/> for how to rotate them.</summary>
-    /// <exception cref="MembershipException">This member started without keys and is to get some, or the other way round.</exception>
+    /// <summary>Replaces the gossip keys at run time; <see cref="GossipKeys"/> describes a rotation.</summary>
+    /// <exception cref="MembershipException">Keys cannot be switched on or off in a running member.</exception>
     void UseKeys(GossipKeys keys);
 
-    /// <summary>Somebody has reason to doubt that member (a connection broke): it is probed at once. Unknown names are ignored.</summary>
+    /// <summary>Probes a member at once, for a caller that doubts it (a connection broke). Unknown names are ignored.</summary>
     void ProbeNow(string name);
 
-    /// <summary>Says goodbye to the group and waits until that was sent; further calls return at once.</summary>
+    /// <summary>Announces that this member leaves and completes when the announcement was sent. Further calls complete at once.</summary>
     Task LeaveAsync(CancellationToken cancellationToken);
 }
+
+/// <summary>A load report that a member sent directly to this one. Immutable.</summary>
+/// <param name="Generation">Generation of the sender.</param>
+/// <param name="InFlight">Requests in flight.</param>
+/// <param name="Queued">Queued requests.</param>
+/// <param name="Sequence">Increases with every beacon of a generation.</param>
+/// <param name="ReceivedAt">Time of arrival, as a timestamp of this member's <see cref="TimeProvider"/>.</param>
+public sealed record LoadBeacon(ulong Generation, int InFlight, int Queued, long Sequence, long ReceivedAt);

@@ -1,9 +1,11 @@
+using System.Globalization;
+
 namespace Skein.Membership;
 
-/// <summary>Why a member could not start.</summary>
+/// <summary>Why a member cannot start or an operation was refused.</summary>
 public enum MembershipError
 {
-    /// <summary>An option is wrong; the message names it, its value and what is allowed.</summary>
+    /// <summary>An option is invalid. The message names it, its value and the allowed values.</summary>
     InvalidOption,
 
     /// <summary>The gossip port cannot be bound.</summary>
@@ -13,13 +15,24 @@ public enum MembershipError
     NameTaken,
 }
 
-/// <summary>A member's refusal to start; the message is one line, meant for the operator.</summary>
+/// <summary>An error of a membership operation. The message is one line for the operator.</summary>
 public sealed class MembershipException : Exception
 {
     /// <summary>Creates the exception.</summary>
     public MembershipException(MembershipError error, string message, Exception? innerException = null)
         : base(message, innerException) => Error = error;
 
-    /// <summary>What kind of refusal it is.</summary>
+    /// <summary>The kind of error.</summary>
     public MembershipError Error { get; }
+}
+
+internal static class Check
+{
+    public static void Range<T>(string option, T value, T min, T max) where T : IComparable<T>, IFormattable
+    {
+        if (value.CompareTo(min) < 0 || value.CompareTo(max) > 0)
+            throw Invalid(string.Create(CultureInfo.InvariantCulture, $"{option} is {value}: allowed are {min} to {max}"));
+    }
+
+    public static MembershipException Invalid(string message) => new(MembershipError.InvalidOption, message);
 }

@@ -4,19 +4,19 @@ using Skein.Protocol.V1;
 
 namespace Skein.Membership;
 
-/// <summary>Makes a process a member of a cluster.</summary>
+/// <summary>Starts members.</summary>
 public static class MembershipService
 {
     /// <summary>
-    /// Binds the gossip port, asks the seeds who is there, checks that the name is free, and takes part. Ends as soon as one seed has told
-    /// the group, or when every seed was tried once: unreachable seeds are no error, they are reported in the snapshot and tried again.
+    /// Binds the gossip port, asks the seeds for the group, checks that the name is free and joins. Completes as soon as one seed has replied, or
+    /// every seed was tried once. Unreachable seeds are not an error: the snapshot reports them, and they are tried again.
     /// </summary>
-    /// <param name="options">Checked here.</param>
-    /// <param name="metadata">What this member tells about itself; not kept.</param>
-    /// <param name="time">Clock of this process.</param>
-    /// <param name="loggers">For the category <c>Skein.Membership</c>.</param>
-    /// <param name="cancellationToken">Gives up; the port is free again then.</param>
-    /// <exception cref="MembershipException">An option is wrong, the port is in use, or the name answers elsewhere.</exception>
+    /// <param name="options">Validated by this call.</param>
+    /// <param name="metadata">What the member says about itself. Copied.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="loggers">Creates the logger of category <c>Skein.Membership</c>.</param>
+    /// <param name="cancellationToken">Cancels the start and releases the port.</param>
+    /// <exception cref="MembershipException">An option is invalid, the port is in use, or the name is taken.</exception>
     public static async Task<IMembership> StartAsync(
         MembershipOptions options, MemberMetadata metadata, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
     {

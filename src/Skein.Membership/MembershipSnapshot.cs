@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 
 namespace Skein.Membership;
 
-/// <summary>The group at one moment. Immutable, safe to share.</summary>
+/// <summary>The group at one moment, as one member sees it. Immutable and thread-safe.</summary>
 public sealed class MembershipSnapshot
 {
     private readonly Lazy<Dictionary<string, Member>> _byName;
@@ -13,18 +13,24 @@ public sealed class MembershipSnapshot
         _byName = new(() => members.ToDictionary(static member => member.Name, StringComparer.Ordinal));
     }
 
-    /// <summary>Rises with every snapshot of one member, from 1.</summary>
+    /// <summary>Increases with every snapshot of one member, from 1.</summary>
     public long Version { get; }
 
     /// <summary>The member that holds this snapshot.</summary>
     public Member Self { get; }
 
-    /// <summary>All members by name, this one, the dead and those that left included, until they are forgotten.</summary>
+    /// <summary>All members by name. Contains this one, and dead and left ones until their tombstones expire.</summary>
     public ImmutableArray<Member> Members { get; }
 
-    /// <summary>How it stands with the seeds, in configured order.</summary>
+    /// <summary>The status of the seeds, in configured order.</summary>
     public ImmutableArray<SeedStatus> Seeds { get; }
 
     /// <summary>The member of that name, or null.</summary>
     public Member? Find(string name) => _byName.Value.GetValueOrDefault(name);
 }
+
+/// <summary>The status of one seed.</summary>
+/// <param name="Address">As configured.</param>
+/// <param name="Reached">The last request to it was answered.</param>
+/// <param name="Problem">Why the last request failed; null if it succeeded or none was made yet.</param>
+public sealed record SeedStatus(string Address, bool Reached, string? Problem);

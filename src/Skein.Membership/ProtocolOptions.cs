@@ -1,149 +1,149 @@
 namespace Skein.Membership;
 
 /// <summary>
-/// Timing and bounds of the protocol. Immutable; <see cref="Lan"/>, <see cref="Fast"/> and <see cref="Wan"/> are the profiles, each of
-/// which may be changed with <c>with</c>. All members of a cluster should use the same values.
+/// Timing and bounds of the protocol. Immutable. The profiles are <see cref="Lan"/>, <see cref="Fast"/> and <see cref="Wan"/>. All members of a
+/// cluster should use the same values.
 /// </summary>
 public sealed record ProtocolOptions
 {
     /// <summary>Time between two routine probes of one member. Default 1 s, range 20 ms to 1 min.</summary>
     public TimeSpan ProbePeriod { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long a probed member may take to answer before others are asked. Default 300 ms, range 5 ms to <see cref="ProbePeriod"/>.</summary>
+    /// <summary>Timeout of a direct probe, after which other members probe indirectly. Default 300 ms, range 5 ms to <see cref="ProbePeriod"/>.</summary>
     public TimeSpan DirectTimeout { get; init; } = TimeSpan.FromMilliseconds(300);
 
-    /// <summary>How long the indirect round may take. Default 400 ms, range <see cref="DirectTimeout"/> to 1 min.</summary>
+    /// <summary>Timeout of the indirect probes. Default 400 ms, range <see cref="DirectTimeout"/> to 1 min.</summary>
     public TimeSpan IndirectTimeout { get; init; } = TimeSpan.FromMilliseconds(400);
 
-    /// <summary>Members asked to probe a silent one. Default 3, range 0 to 16.</summary>
+    /// <summary>Number of members that probe a silent one indirectly. Default 3, range 0 to 16.</summary>
     public int IndirectProbes { get; init; } = 3;
 
-    /// <summary>Silence after which a TCP connect asks whether the process is there at all. Default 100 ms, range 5 ms to <see cref="DirectTimeout"/>.</summary>
+    /// <summary>Silence after which a TCP connect checks whether the process runs. Default 100 ms, range 5 ms to <see cref="DirectTimeout"/>.</summary>
     public TimeSpan RefusalCheckAfter { get; init; } = TimeSpan.FromMilliseconds(100);
 
     /// <summary>
-    /// Every other routine probe goes to the next member on the ring of ids, which bounds the time until a silent member is probed to two
-    /// periods. Default true; false is plain SWIM.
+    /// Every other routine probe goes to the next member on the ring of ids, so that a silent member is probed within two periods. Default true;
+    /// false is plain SWIM.
     /// </summary>
     public bool RingProbes { get; init; } = true;
 
     /// <summary>
-    /// Keep a quiet TCP connection to the next two members on the ring, so that a process that dies is found within milliseconds. Default
+    /// Keeps an idle TCP connection to each of the next two members on the ring, which detects the death of a process within milliseconds. Default
     /// true.
     /// </summary>
-    public bool WatchConnections { get; init; } = true;
+    public bool MonitorConnections { get; init; } = true;
 
-    /// <summary>Probes that one member has in flight at the most. Default 32, range 1 to 1024.</summary>
+    /// <summary>Maximum number of concurrent probes of one member. Default 32, range 1 to 1024.</summary>
     public int ProbesInFlight { get; init; } = 32;
 
     /// <summary>
-    /// Suspicion window once <see cref="Confirmations"/> others agree: the pause that is forgiven. Default 2 s, range
+    /// Suspicion window with <see cref="Confirmations"/> further accusers: the longest pause of a member that is tolerated. Default 2 s, range
     /// <see cref="DirectTimeout"/> to 10 min.
     /// </summary>
     public TimeSpan SuspicionMin { get; init; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>Window of a lone accuser, as a multiple of <see cref="SuspicionMin"/>. Default 6, range 1 to 20.</summary>
+    /// <summary>Suspicion window with a single accuser, as a multiple of <see cref="SuspicionMin"/>. Default 6, range 1 to 20.</summary>
     public int SuspicionMaxFactor { get; init; } = 6;
 
-    /// <summary>Further accusers after which the window has shrunk to <see cref="SuspicionMin"/>. Default 3, range 0 to 3.</summary>
+    /// <summary>Further accusers that shrink the window to <see cref="SuspicionMin"/>. Default 3, range 0 to 3.</summary>
     public int Confirmations { get; init; } = 3;
 
-    /// <summary>Members to which one round of gossip goes. Default 3, range 1 to 16.</summary>
+    /// <summary>Targets of one gossip round. Default 3, range 1 to 16.</summary>
     public int GossipFanout { get; init; } = 3;
 
-    /// <summary>How long news waits for company before it is sent. Default 5 ms, range 0 to 1 s.</summary>
+    /// <summary>Delay of a new update, so that further updates share its packets. Default 5 ms, range 0 to 1 s.</summary>
     public TimeSpan GossipCoalesce { get; init; } = TimeSpan.FromMilliseconds(5);
 
     /// <summary>
-    /// Time between two rounds while news is left. Default 20 ms, range 1 ms to an eighth of <see cref="SuspicionMin"/>: a refutation takes a
-    /// few rounds there and back, and has to come before the verdict.
+    /// Time between two rounds while updates are queued. Default 20 ms, range 1 ms to an eighth of <see cref="SuspicionMin"/>: a refutation takes
+    /// several rounds in each direction and must arrive before the verdict.
     /// </summary>
     public TimeSpan GossipInterval { get; init; } = TimeSpan.FromMilliseconds(20);
 
-    /// <summary>Gossip packets a second that one member sends at the most, besides probes. Default 300, range 10 to 100,000.</summary>
+    /// <summary>Maximum number of gossip packets of one member per second, probes excluded. Default 300, range 10 to 100,000.</summary>
     public int GossipRate { get; init; } = 300;
 
-    /// <summary>Time between two rounds that carry load reports only. Default 50 ms, range 10 ms to 1 min.</summary>
+    /// <summary>Time between two gossip rounds that carry only load reports. Default 50 ms, range 10 ms to 1 min.</summary>
     public TimeSpan LoadGossipInterval { get; init; } = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>How often a member passes a load report on; one that is missed is replaced by the next. Default 4, range 1 to 20.</summary>
+    /// <summary>Transmissions of one load report by each member. Default 4, range 1 to 20.</summary>
     public int LoadRetransmissions { get; init; } = 4;
 
-    /// <summary>A rumour is sent this many times ceil(log10(members + 1)). Default 4, range 1 to 20.</summary>
+    /// <summary>Each member transmits an update this many times ceil(log10(members + 1)). Default 4, range 1 to 20.</summary>
     public int RetransmitFactor { get; init; } = 4;
 
-    /// <summary>Time between two tries to reach a dead member, for ever: what heals a partition. Default 5 s, range 100 ms to 1 h.</summary>
+    /// <summary>Time between two pings of dead members, which heal partitions. Default 5 s, range 100 ms to 1 h.</summary>
     public TimeSpan DeadContactInterval { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>
-    /// Returns from the dead that are free for a member that was cut off alone: one more within <see cref="FlapMemory"/> has to wait. A restart,
-    /// and a member that heard others all the time, never waits. Default 1, range 0 to 100.
+    /// Returns without delay of a member that was isolated and declared dead. Further returns within <see cref="FlapMemory"/> are delayed. A new
+    /// generation, and a member that heard others all the time, returns without delay. Default 1, range 0 to 100.
     /// </summary>
     public int FreeReturns { get; init; } = 1;
 
     /// <summary>
-    /// How long a member that died too often, or found itself half cut off, must be in sound contact before it returns; doubles with each
-    /// further return, up to <see cref="FlapMemory"/>. Default 30 s, range <see cref="ProbePeriod"/> to 1 h.
+    /// Time that a flapping or partly isolated member must be in contact before it returns; doubles with each further return, up to
+    /// <see cref="FlapMemory"/>. Default 30 s, range <see cref="ProbePeriod"/> to 1 h.
     /// </summary>
-    public TimeSpan ReturnHold { get; init; } = TimeSpan.FromSeconds(30);
+    public TimeSpan ReturnDelay { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Life without a death after which one return is forgotten. Default 10 min, range <see cref="ReturnHold"/> to 24 h.</summary>
+    /// <summary>Time without a death after which one return is forgotten. Default 10 min, range <see cref="ReturnDelay"/> to 24 h.</summary>
     public TimeSpan FlapMemory { get; init; } = TimeSpan.FromMinutes(10);
 
-    /// <summary>First pause after a seed could not be reached; doubles up to <see cref="SeedRetryMax"/>. Default 100 ms, range 10 ms to 1 min.</summary>
+    /// <summary>First pause after a seed was not reached; doubles up to <see cref="SeedRetryMax"/>. Default 100 ms, range 10 ms to 1 min.</summary>
     public TimeSpan SeedRetryMin { get; init; } = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>Longest pause between two tries of a seed. Default 10 s, range <see cref="SeedRetryMin"/> to 1 h.</summary>
+    /// <summary>Longest pause between two requests to a seed. Default 10 s, range <see cref="SeedRetryMin"/> to 1 h.</summary>
     public TimeSpan SeedRetryMax { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// Silence of all seeds after which a newcomer begins one more try beside those under way, again and again up to <see cref="SeedTries"/>.
-    /// Default 250 ms, range 10 ms to 1 min; from <see cref="ExchangeTimeout"/> on there is none.
+    /// Time without a reply after which a new member starts one more concurrent attempt, up to <see cref="SeedTries"/>. Default 250 ms, range
+    /// 10 ms to 1 min; a value of at least <see cref="ExchangeTimeout"/> disables hedging.
     /// </summary>
     public TimeSpan SeedHedgeAfter { get; init; } = TimeSpan.FromMilliseconds(250);
 
     /// <summary>
-    /// Tries at which a newcomer begins no further one beside them; each seed is asked once in any case. Default 4, range 1 (never a second
-    /// one) to 16.
+    /// Concurrent attempts at which a new member starts no further one. Each seed is asked once in any case. Default 4, range 1 (no hedging)
+    /// to 16.
     /// </summary>
     public int SeedTries { get; init; } = 4;
 
-    /// <summary>Longest TCP exchange (join, full state). Default 2 s, range 50 ms to 1 min.</summary>
+    /// <summary>Timeout of a TCP exchange (join, full state). Default 2 s, range 50 ms to 1 min.</summary>
     public TimeSpan ExchangeTimeout { get; init; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>How long a newcomer waits for an older life of its name to answer. Default 500 ms, range 10 ms to 1 min.</summary>
+    /// <summary>Time that a new member waits for a reply of an older generation of its name. Default 500 ms, range 10 ms to 1 min.</summary>
     public TimeSpan NameCheckTimeout { get; init; } = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>Shortest time between two gossiped load reports of a member. Default 1 s, range 100 ms to 10 min.</summary>
+    /// <summary>Shortest time between two gossiped load reports of one member. Default 1 s, range 100 ms to 10 min.</summary>
     public TimeSpan LoadInterval { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>Time between two load beacons to each member that wants them. Default 100 ms, range 10 ms to 10 s.</summary>
+    /// <summary>Time between two load beacons to one receiver. Default 100 ms, range 10 ms to 10 s.</summary>
     public TimeSpan BeaconInterval { get; init; } = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>Age at which a beacon counts for nothing. Default 1 s, range <see cref="BeaconInterval"/> to 1 min.</summary>
+    /// <summary>Age at which a beacon expires. Default 1 s, range <see cref="BeaconInterval"/> to 1 min.</summary>
     public TimeSpan BeaconLifetime { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long a member that leaves goes on telling so. Default 200 ms, range 0 to 1 min.</summary>
+    /// <summary>Time that a leaving member keeps announcing it. Default 200 ms, range 0 to 1 min.</summary>
     public TimeSpan LeaveLinger { get; init; } = TimeSpan.FromMilliseconds(200);
 
     /// <summary>
-    /// How long the dead are remembered, from the verdict on; each member forgets them up to a tenth (1 min at most) later. Default 24 h, range
-    /// <see cref="SuspicionMin"/> times <see cref="SuspicionMaxFactor"/>, so that all have heard the verdict, to 30 days.
+    /// Time that tombstones of dead and left members are kept; each member purges them up to a tenth (1 min at most) later. Default 24 h, range
+    /// <see cref="SuspicionMin"/> times <see cref="SuspicionMaxFactor"/>, so that all members learn of the death first, to 30 days.
     /// </summary>
     public TimeSpan TombstoneLifetime { get; init; } = TimeSpan.FromHours(24);
 
-    /// <summary>Dead members remembered at the most; the oldest are forgotten first. Default 10,000, range 16 to 100,000.</summary>
+    /// <summary>Maximum number of tombstones; the oldest are purged first. Default 10,000, range 16 to 100,000.</summary>
     public int MaxTombstones { get; init; } = 10_000;
 
-    /// <summary>Live members at the most; more are refused. Default 10,000, range 2 to 100,000.</summary>
+    /// <summary>Maximum number of live members; further ones are not added. Default 10,000, range 2 to 100,000.</summary>
     public int MaxMembers { get; init; } = 10_000;
 
-    private const int RoundsInAWindow = 8;
+    private const int MinRoundsPerWindow = 8;
 
-    /// <summary>The default: one data centre.</summary>
+    /// <summary>The default, for one data centre.</summary>
     public static ProtocolOptions Lan { get; } = new();
 
-    /// <summary>Detection below a second on a good network, at five times the quiet traffic.</summary>
+    /// <summary>Detection below a second on a good network, at five times the idle traffic.</summary>
     public static ProtocolOptions Fast { get; } = new()
     {
         ProbePeriod = TimeSpan.FromMilliseconds(200),
@@ -156,7 +156,7 @@ public sealed record ProtocolOptions
         NameCheckTimeout = TimeSpan.FromMilliseconds(200),
     };
 
-    /// <summary>Members far apart: round trips of up to half a second, loss.</summary>
+    /// <summary>For wide-area networks: round trips of up to half a second, and packet loss.</summary>
     public static ProtocolOptions Wan { get; } = new()
     {
         ProbePeriod = TimeSpan.FromSeconds(2),
@@ -170,8 +170,8 @@ public sealed record ProtocolOptions
         NameCheckTimeout = TimeSpan.FromSeconds(2),
     };
 
-    /// <summary>Checks every value and their combinations.</summary>
-    /// <exception cref="MembershipException">Names the option, its value and what is allowed.</exception>
+    /// <summary>Validates every value and their combinations.</summary>
+    /// <exception cref="MembershipException">Names the option, its value and the allowed values.</exception>
     public void Validate()
     {
         Check.Range(nameof(ProbePeriod), ProbePeriod, TimeSpan.FromMilliseconds(20), TimeSpan.FromMinutes(1));
@@ -185,15 +185,15 @@ public sealed record ProtocolOptions
         Check.Range(nameof(Confirmations), Confirmations, 0, 3);
         Check.Range(nameof(GossipFanout), GossipFanout, 1, 16);
         Check.Range(nameof(GossipCoalesce), GossipCoalesce, TimeSpan.Zero, TimeSpan.FromSeconds(1));
-        Check.Range(nameof(GossipInterval), GossipInterval, TimeSpan.FromMilliseconds(1), SuspicionMin / RoundsInAWindow);
+        Check.Range(nameof(GossipInterval), GossipInterval, TimeSpan.FromMilliseconds(1), SuspicionMin / MinRoundsPerWindow);
         Check.Range(nameof(GossipRate), GossipRate, 10, 100_000);
         Check.Range(nameof(LoadGossipInterval), LoadGossipInterval, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));
         Check.Range(nameof(LoadRetransmissions), LoadRetransmissions, 1, 20);
         Check.Range(nameof(RetransmitFactor), RetransmitFactor, 1, 20);
         Check.Range(nameof(DeadContactInterval), DeadContactInterval, TimeSpan.FromMilliseconds(100), TimeSpan.FromHours(1));
         Check.Range(nameof(FreeReturns), FreeReturns, 0, 100);
-        Check.Range(nameof(ReturnHold), ReturnHold, ProbePeriod, TimeSpan.FromHours(1));
-        Check.Range(nameof(FlapMemory), FlapMemory, ReturnHold, TimeSpan.FromHours(24));
+        Check.Range(nameof(ReturnDelay), ReturnDelay, ProbePeriod, TimeSpan.FromHours(1));
+        Check.Range(nameof(FlapMemory), FlapMemory, ReturnDelay, TimeSpan.FromHours(24));
         Check.Range(nameof(SeedRetryMin), SeedRetryMin, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));
         Check.Range(nameof(SeedRetryMax), SeedRetryMax, SeedRetryMin, TimeSpan.FromHours(1));
         Check.Range(nameof(SeedHedgeAfter), SeedHedgeAfter, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));

@@ -2,13 +2,13 @@ using System.Text;
 
 namespace Skein.Simulation;
 
-/// <summary>What a scenario found out, ready to print. Immutable.</summary>
-/// <param name="Title">What was simulated, with the command that repeats it.</param>
-/// <param name="Columns">Heads of the columns.</param>
-/// <param name="Rows">One text for each column.</param>
+/// <summary>The result of a scenario. Immutable.</summary>
+/// <param name="Title">A summary and the command that repeats the simulation.</param>
+/// <param name="Columns">Names of the columns.</param>
+/// <param name="Rows">One text for each column of each row.</param>
 public sealed record SimulationTable(string Title, IReadOnlyList<string> Columns, IReadOnlyList<IReadOnlyList<string>> Rows)
 {
-    /// <summary>The table in plain text, which is valid Markdown too.</summary>
+    /// <summary>The table as text, which is also valid Markdown.</summary>
     public string Render()
     {
         int[] widths = [.. Columns.Select((head, column) => Rows.Select(row => row[column].Length).Append(head.Length).Max())];

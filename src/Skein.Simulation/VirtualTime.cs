@@ -1,8 +1,8 @@
 namespace Skein.Simulation;
 
 /// <summary>
-/// A clock that jumps from timer to timer, for asynchronous production code: everything runs on one thread, in one order, so that a seed
-/// replays exactly. Not thread-safe.
+/// A clock that advances from timer to timer, for asynchronous production code. Everything runs on one thread in one order, so that a seed replays
+/// exactly. Not thread-safe.
 /// </summary>
 internal sealed class VirtualTime : TimeProvider
 {
@@ -23,8 +23,8 @@ internal sealed class VirtualTime : TimeProvider
         return timer;
     }
 
-    /// <summary>Runs a task and all that it starts, until it has ended.</summary>
-    /// <exception cref="InvalidOperationException">It waits for something that will never happen.</exception>
+    /// <summary>Runs a task and everything it starts until the task completes.</summary>
+    /// <exception cref="InvalidOperationException">The task waits without a pending timer, or its code left the thread.</exception>
     public void Run(Func<Task> main)
     {
         var before = SynchronizationContext.Current;
@@ -36,15 +36,15 @@ internal sealed class VirtualTime : TimeProvider
             while (!task.IsCompleted)
             {
                 if (context.Stray is { } stray)
-                    throw new InvalidOperationException($"the code under simulation left its one thread, so that no seed would replay:\n{stray}");
+                    throw new InvalidOperationException($"the simulated code left its thread, so that no seed would replay:\n{stray}");
                 if (_ready.TryDequeue(out var next))
                     next.Callback(next.State);
                 else if (_due.TryTake(TimeSpan.MaxValue, out var due))
                     due.Timer.Fire(due.Version);
                 else
-                    throw new InvalidOperationException("nothing is left to happen, and the simulation has not ended");
+                    throw new InvalidOperationException("no event is pending, and the simulation has not ended");
             }
-            // It has ended: nobody waits here.
+            // The task is completed, so this does not block.
             task.GetAwaiter().GetResult();
         }
         finally
@@ -58,7 +58,7 @@ internal sealed class VirtualTime : TimeProvider
         private readonly int _thread = Environment.CurrentManagedThreadId;
         private volatile string? _stray;
 
-        /// <summary>Where code came back from another thread; null where none did.</summary>
+        /// <summary>Stack trace of a continuation that arrived from another thread; null if there was none.</summary>
         public string? Stray => _stray;
 
         public override void Post(SendOrPostCallback d, object? state)
@@ -88,7 +88,7 @@ internal sealed class VirtualTime : TimeProvider
             return true;
         }
 
-        /// <summary>Fires, unless it was changed since it was scheduled.</summary>
+        /// <summary>Fires unless the timer was changed after scheduling.</summary>
         public void Fire(long version)
         {
             if (version != _version)

@@ -1,4 +1,5 @@
 using Skein.Cli.Members;
+using Skein.Membership;
 using Skein.Membership.Tests.Support;
 using Skein.Protocol.V1;
 using Skein.Serving;
@@ -22,6 +23,30 @@ public class DrainPublisherTests
 
         Assert.Equal([(true, false), (true, true), (false, false)], group.Told.Select(told => (told.Draining, told.HandOver)));
         Assert.All(group.Told, told => Assert.Equal("r1", told.Revision));
+    }
+
+    /// <summary>Both flags take 4 bytes: metadata of 509 or 510 bytes left room for one of them only.</summary>
+    [Theory]
+    [InlineData(508)]
+    [InlineData(509)]
+    [InlineData(510)]
+    [InlineData(512)]
+    public void DrainChanged_MetadataNearlyFull_StillFits(int size)
+    {
+        var metadata = new MemberMetadata { Role = "replica", Models = { "model" } };
+        metadata.Models[0] = new string('m', 5 + size - metadata.CalculateSize() - 1);
+        Assert.Equal(size, metadata.CalculateSize());
+        MemberRun.ReserveSpaceForDrain(metadata);
+        var group = new Group();
+        var replica = new Drainable();
+        using var publisher = new DrainPublisher(group, metadata, replica);
+
+        replica.Set(TimeSpan.FromSeconds(30));
+        replica.Set(TimeSpan.Zero);
+
+        Assert.Equal([(true, false), (true, true)], group.Told.Select(told => (told.Draining, told.HandOver)));
+        Assert.All(group.Told, told => Assert.InRange(told.CalculateSize(), 1, MembershipOptions.MaxMetadataBytes));
+        Assert.Equal(size <= 508 ? 1 : 0, metadata.Models.Count);
     }
 
     private sealed class Drainable : IReplicaControl

@@ -13,16 +13,27 @@ public sealed class MemberRunTests
     [Theory]
     [InlineData(3, 3)]
     [InlineData(40, 0)]
-    public void LeaveOutModelsThatDoNotFit_KeepsAllOrNone_AndRoomForTheMarkOfADrain(int offered, int told)
+    public void ReserveSpaceForDrain_KeepsAllModelsOrNone_AndSpaceForBothFlags(int offered, int told)
     {
         var metadata = new MemberMetadata { Role = "replica", Grpc = "127.0.0.1:8090", ModelsDigest = 1 };
         metadata.Models.AddRange(Enumerable.Range(0, offered).Select(i => $"organisation/model-{i}"));
 
-        MemberRun.LeaveOutModelsThatDoNotFit(metadata);
+        MemberRun.ReserveSpaceForDrain(metadata);
 
         Assert.Equal(told, metadata.Models.Count);
-        metadata.Draining = true;
+        metadata.Draining = metadata.HandOver = true;
         Assert.InRange(metadata.ToByteArray().Length, 1, 512);
+    }
+
+    [Fact]
+    public void ReserveSpaceForDrain_TooLongWithoutModels_IsRefusedByNameAndSize()
+    {
+        var metadata = new MemberMetadata { Role = "replica", Revision = new string('r', 500) };
+
+        var refusal = Assert.Throws<UsageException>(() => MemberRun.ReserveSpaceForDrain(metadata));
+
+        Assert.Contains("512", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("--revision", refusal.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -45,14 +45,18 @@ public sealed class MembershipOptionsTests
     }
 
     [Fact]
+    public void Validate_AdvertiseIsIPv6AndBindIPv4_IsRefused() =>
+        AssertRefused(Valid with { Advertise = new IPEndPoint(IPAddress.IPv6Loopback, 0) }, "Advertise", "[::1]:0", "127.0.0.1:7946", "IPv4");
+
+    [Fact]
     public void Validate_TimeoutAbovePeriod_NamesBothEnds() =>
         AssertRefused(Valid with { Protocol = ProtocolOptions.Lan with { DirectTimeout = TimeSpan.FromSeconds(2) } }, "DirectTimeout", "00:00:02", "00:00:01");
 
     [Fact]
-    public void Validate_HoldShorterThanAProbePeriodOrLongerThanItsMemory_IsRefused()
+    public void Validate_ReturnDelayShorterThanAProbePeriodOrLongerThanItsMemory_IsRefused()
     {
         var lan = ProtocolOptions.Lan;
-        AssertRefused(Valid with { Protocol = lan with { ReturnHold = TimeSpan.FromMilliseconds(500) } }, "ReturnHold", "00:00:00.5", "00:00:01");
+        AssertRefused(Valid with { Protocol = lan with { ReturnDelay = TimeSpan.FromMilliseconds(500) } }, "ReturnDelay", "00:00:00.5", "00:00:01");
         AssertRefused(Valid with { Protocol = lan with { FlapMemory = TimeSpan.FromSeconds(20) } }, "FlapMemory", "00:00:20", "00:00:30");
     }
 

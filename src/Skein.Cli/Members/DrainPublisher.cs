@@ -4,7 +4,7 @@ using Skein.Serving;
 
 namespace Skein.Cli.Members;
 
-/// <summary>Tells the group how it stands with a replica's drain, so that every gateway acts on it.</summary>
+/// <summary>Publishes the state of a replica's drain in its metadata, so that every gateway acts on it.</summary>
 internal sealed class DrainPublisher : IDisposable
 {
     private readonly IMembership _membership;
@@ -12,19 +12,22 @@ internal sealed class DrainPublisher : IDisposable
     private readonly IReplicaControl _control;
     private readonly Lock _gate = new();
 
-    /// <param name="membership">The replica's place in the group.</param>
-    /// <param name="metadata">What the replica told so far; changed by this teller alone from now on.</param>
+    /// <param name="membership">The replica's membership.</param>
+    /// <param name="metadata">
+    /// The replica's current metadata, with space for both drain flags (<see cref="MemberRun.ReserveSpaceForDrain"/>). From now on only this
+    /// publisher changes it.
+    /// </param>
     /// <param name="control">The replica.</param>
     public DrainPublisher(IMembership membership, MemberMetadata metadata, IReplicaControl control)
     {
         (_membership, _metadata, _control) = (membership, metadata, control);
-        _control.DrainChanged += Tell;
+        _control.DrainChanged += Publish;
     }
 
-    public void Dispose() => _control.DrainChanged -= Tell;
+    public void Dispose() => _control.DrainChanged -= Publish;
 
-    // Changes may be raised side by side: whoever comes last tells what holds last.
-    private void Tell()
+    // Events may run concurrently: the lock makes the last published state the current one.
+    private void Publish()
     {
         lock (_gate)
         {

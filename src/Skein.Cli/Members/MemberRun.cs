@@ -49,7 +49,7 @@ internal static class MemberRun
     {
         metadata.Version = Version;
         metadata.Pid = (uint)Environment.ProcessId;
-        LeaveOutModelsThatDoNotFit(metadata);
+        ReserveSpaceForDrain(metadata);
         var options = new MembershipOptions
         {
             Name = name,
@@ -85,12 +85,21 @@ internal static class MemberRun
         }
     }
 
-    /// <summary>Names that do not fit into gossip are left to Describe; the digest says that there are some.</summary>
-    internal static void LeaveOutModelsThatDoNotFit(MemberMetadata metadata)
+    /// <summary>
+    /// Drops the model names if the metadata would exceed its limit once <see cref="DrainPublisher"/> sets both of its flags. Gateways then
+    /// read the names from Describe; the digest still announces them.
+    /// </summary>
+    /// <exception cref="UsageException">The metadata is too long without the model names.</exception>
+    internal static void ReserveSpaceForDrain(MemberMetadata metadata)
     {
-        const int MarkOfDrain = 2;
-        if (metadata.CalculateSize() > MembershipOptions.MaxMetadataBytes - MarkOfDrain)
-            metadata.Models.Clear();
+        var drained = metadata.Clone();
+        drained.Draining = drained.HandOver = true;
+        if (drained.CalculateSize() <= MembershipOptions.MaxMetadataBytes)
+            return;
+        metadata.Models.Clear();
+        drained.Models.Clear();
+        if (drained.CalculateSize() is var size && size > MembershipOptions.MaxMetadataBytes)
+            throw new UsageException($"the member's metadata takes {size} bytes: allowed are up to {MembershipOptions.MaxMetadataBytes}; shorten --revision");
     }
 
     /// <summary>Tells the supervisor, or the person at the terminal, that the member is up.</summary>

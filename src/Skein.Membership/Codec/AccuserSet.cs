@@ -1,45 +1,29 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 
 namespace Skein.Membership.Codec;
 
-/// <summary>Up to four distinct member ids, by value. A fifth is not needed: two are proof enough, and three end the suspicion's decay.</summary>
+/// <summary>Up to four distinct member ids, by value. More are not needed: two prove a death, and three end the decay of a suspicion window.</summary>
 internal struct AccuserSet
 {
-    private Ids _ids;
+    private Buffer _ids;
 
     public int Count { get; private set; }
 
-    public readonly bool IsFull => Count == WireLimits.Accusers;
+    [UnscopedRef]
+    public readonly ReadOnlySpan<ulong> Ids => ((ReadOnlySpan<ulong>)_ids)[..Count];
 
-    public readonly ulong this[int index] => _ids[index];
-
-    public readonly bool Contains(ulong id)
-    {
-        for (var i = 0; i < Count; i++)
-            if (_ids[i] == id)
-                return true;
-        return false;
-    }
-
-    /// <summary>True where the id was new and there was room.</summary>
+    /// <summary>Returns whether the id was added: it is new, and the set is not full.</summary>
     public bool Add(ulong id)
     {
-        if (IsFull || Contains(id))
+        if (Count == WireLimits.Accusers || Ids.Contains(id))
             return false;
         _ids[Count++] = id;
         return true;
     }
 
-    /// <summary>Answers how many ids were copied.</summary>
-    public readonly int CopyTo(Span<ulong> ids)
-    {
-        for (var i = 0; i < Count; i++)
-            ids[i] = _ids[i];
-        return Count;
-    }
-
     [InlineArray(WireLimits.Accusers)]
-    private struct Ids
+    private struct Buffer
     {
         private ulong _first;
     }

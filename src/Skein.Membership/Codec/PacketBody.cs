@@ -1,11 +1,10 @@
 using System.Numerics;
-using Skein.Membership.Core;
 
 namespace Skein.Membership.Codec;
 
 /// <summary>
-/// A validated packet, as <c>GossipPacket</c> in gossip.proto; spans point into the received bytes. <see cref="TryRead"/> checks every
-/// nested message first, so that a malformed packet changes nothing; <see cref="Items"/> then walks over them.
+/// A validated packet: <c>GossipPacket</c> in gossip.proto. Spans point into the received bytes. <see cref="TryRead"/> validates every nested
+/// message before anything is applied, so that a malformed packet changes nothing. <see cref="Items"/> then iterates over them.
 /// </summary>
 internal ref struct PacketBody
 {
@@ -29,49 +28,40 @@ internal ref struct PacketBody
     public static bool TryRead(ReadOnlySpan<byte> bytes, out PacketBody body)
     {
         body = default;
-        PacketBody read = default;
+        body._bytes = bytes;
         var reader = new ProtoReader(bytes);
         while (!reader.AtEnd)
-            if (!reader.TryReadTag(out var field, out var type) || !TryReadField(ref reader, field, type, ref read))
+        {
+            if (!reader.TryReadTag(out var field, out var type))
                 return false;
-        body = read;
-        body._bytes = bytes;
+            var read = (field, type) switch
+            {
+                (1, WireType.Varint) => TryReadKind(ref reader, out body.Kind),
+                (2, WireType.Varint) => reader.TryReadUInt32(out body.Sequence),
+                (3, WireType.Fixed64) => reader.TryReadFixed64(out body.Target),
+                (4, WireType.Fixed64) => reader.TryReadFixed64(out body.Digest),
+                (5, WireType.Bytes) => reader.TryReadBytes(out var address) && PeerAddress.TryRead(address, out body.TargetAddress),
+                (UpdatesField, WireType.Bytes) => reader.TryReadBytes(out var update) && MemberUpdate.TryRead(update, out _),
+                (LoadsField, WireType.Bytes) => reader.TryReadBytes(out var load) && LoadUpdate.TryRead(load, out _),
+                (8, WireType.Bytes) => reader.TryReadBytes(out body.BucketDigests),
+                (9, WireType.Bytes) => reader.TryReadBytes(out body.Buckets) && body.Buckets.Length <= WireLimits.Buckets,
+                (VersionsField, WireType.Bytes) => reader.TryReadBytes(out var version) && MemberVersion.TryRead(version, out _),
+                (11, WireType.Bytes) =>
+                    reader.TryReadBytes(out body.Wanted) && body.Wanted.Length % 8 == 0 && body.Wanted.Length <= WireLimits.Wanted * 8,
+                (12, WireType.Varint) => reader.TryReadUInt32(out body.BucketCount),
+                _ => reader.TrySkip(type),
+            };
+            if (!read)
+                return false;
+        }
         return body.Kind != PacketKind.None && BucketsFit(body);
     }
 
-    private static bool TryReadField(scoped ref ProtoReader reader, int field, WireType type, ref PacketBody body)
+    private static bool TryReadKind(scoped ref ProtoReader reader, out PacketKind kind)
     {
-        switch (field, type)
-        {
-            case (1, WireType.Varint):
-                var read = reader.TryReadUInt32(out var kind);
-                body.Kind = (PacketKind)kind;
-                return read && kind <= (uint)PacketKind.State;
-            case (2, WireType.Varint):
-                return reader.TryReadUInt32(out body.Sequence);
-            case (3, WireType.Fixed64):
-                return reader.TryReadFixed64(out body.Target);
-            case (4, WireType.Fixed64):
-                return reader.TryReadFixed64(out body.Digest);
-            case (5, WireType.Bytes):
-                return reader.TryReadBytes(out var address) && PeerAddress.TryRead(address, out body.TargetAddress);
-            case (UpdatesField, WireType.Bytes):
-                return reader.TryReadBytes(out var update) && MemberUpdate.TryRead(update, out _);
-            case (LoadsField, WireType.Bytes):
-                return reader.TryReadBytes(out var load) && LoadUpdate.TryRead(load, out _);
-            case (8, WireType.Bytes):
-                return reader.TryReadBytes(out body.BucketDigests);
-            case (9, WireType.Bytes):
-                return reader.TryReadBytes(out body.Buckets) && body.Buckets.Length <= WireLimits.Buckets;
-            case (VersionsField, WireType.Bytes):
-                return reader.TryReadBytes(out var version) && MemberVersion.TryRead(version, out _);
-            case (11, WireType.Bytes):
-                return reader.TryReadBytes(out body.Wanted) && body.Wanted.Length % 8 == 0 && body.Wanted.Length <= WireLimits.Wanted * 8;
-            case (12, WireType.Varint):
-                return reader.TryReadUInt32(out body.BucketCount);
-            default:
-                return reader.TrySkip(type);
-        }
+        var read = reader.TryReadUInt32(out var number);
+        kind = (PacketKind)number;
+        return read && number <= (uint)PacketKind.State;
     }
 
     private static bool BucketsFit(in PacketBody body) => body.Kind switch
@@ -83,7 +73,7 @@ internal ref struct PacketBody
 
     private static bool IsBucketCount(uint count) => count is >= 16 and <= WireLimits.Buckets && BitOperations.IsPow2(count);
 
-    /// <summary>Walks over the nested messages of one field of a packet that was validated before.</summary>
+    /// <summary>Iterates over the nested messages of one field of a validated packet.</summary>
     public ref struct Nested(ReadOnlySpan<byte> bytes, int field)
     {
         private readonly int _field = field;

@@ -4,7 +4,9 @@ using System.Text;
 
 namespace Skein.Membership.Codec;
 
-/// <summary>The clear header of every packet; its layout is told in gossip.proto. What does not match is dropped before parsing.</summary>
+/// <summary>
+/// The unencrypted header of every packet; gossip.proto documents its layout. A packet with another header is dropped before it is parsed.
+/// </summary>
 internal readonly record struct PacketHeader(uint Cluster, ulong Sender, ulong Generation, bool Sealed)
 {
     public const int Length = 22;
@@ -21,7 +23,7 @@ internal readonly record struct PacketHeader(uint Cluster, ulong Sender, ulong G
         BinaryPrimitives.WriteUInt64BigEndian(packet[14..], Generation);
     }
 
-    /// <summary>Answers why these bytes have no header of ours, or none.</summary>
+    /// <summary>Reads a header; returns why the packet has none of this protocol.</summary>
     public static DropCause Read(ReadOnlySpan<byte> packet, out PacketHeader header)
     {
         header = default;
@@ -37,11 +39,55 @@ internal readonly record struct PacketHeader(uint Cluster, ulong Sender, ulong G
         return DropCause.None;
     }
 
-    /// <summary>Identifies a cluster by its name in 4 bytes: protects from mistakes, not from enemies.</summary>
-    public static uint ClusterOf(string name) => BinaryPrimitives.ReadUInt32BigEndian(Hash("skein-cluster:" + name));
+    /// <summary>A 4-byte hash of the cluster's name. It detects configuration mistakes, not attacks.</summary>
+    public static uint ClusterOf(string name) => BinaryPrimitives.ReadUInt32BigEndian(SHA256.HashData(Encoding.UTF8.GetBytes("skein-cluster:" + name)));
+}
 
-    /// <summary>Identifies a member by its name in 8 bytes. Never 0.</summary>
-    public static ulong MemberOf(string name) => Math.Max(1, BinaryPrimitives.ReadUInt64BigEndian(Hash("skein-member:" + name)));
+/// <summary>Names of members: 1 to 64 printable ASCII characters without spaces, so that logs, metrics and URLs can carry them.</summary>
+internal static class MemberName
+{
+    public const string Allowed = "1 to 64 printable ASCII characters without spaces";
 
-    private static byte[] Hash(string text) => SHA256.HashData(Encoding.UTF8.GetBytes(text));
+    public static bool IsValid(ReadOnlySpan<byte> name) =>
+        name.Length is > 0 and <= WireLimits.NameBytes && !name.ContainsAnyExceptInRange((byte)0x21, (byte)0x7E);
+
+    public static bool IsValid(string name) => Ascii.IsValid(name) && IsValid(Encoding.ASCII.GetBytes(name));
+
+    /// <summary>The id of a member: an 8-byte hash of its name, never 0.</summary>
+    public static ulong IdOf(string name) =>
+        Math.Max(1, BinaryPrimitives.ReadUInt64BigEndian(SHA256.HashData(Encoding.UTF8.GetBytes("skein-member:" + name))));
+}
+
+/// <summary>Purpose of a packet; the numbers of gossip.proto.</summary>
+internal enum PacketKind
+{
+    None = 0,
+    Ping = 1,
+    Ack = 2,
+    PingRequest = 3,
+    Nack = 4,
+    Gossip = 5,
+    Compare = 6,
+    Versions = 7,
+    Want = 8,
+    Beacon = 9,
+    Pull = 10,
+    PushPull = 11,
+    State = 12,
+}
+
+/// <summary>Limits of the protocol. A packet that exceeds one is dropped as a whole.</summary>
+internal static class WireLimits
+{
+    /// <summary>Bytes of a datagram, header included: fits a 1,500-byte Ethernet frame with space for tunnels.</summary>
+    public const int Datagram = 1400;
+
+    /// <summary>Bytes of a TCP packet: fits 10,000 members with full metadata.</summary>
+    public const int Stream = 8 << 20;
+
+    public const int NameBytes = 64;
+    public const int MetadataBytes = 512;
+    public const int Accusers = 4;
+    public const int Wanted = 128;
+    public const int Buckets = 256;
 }

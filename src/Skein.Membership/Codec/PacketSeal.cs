@@ -5,12 +5,12 @@ using System.Security.Cryptography;
 namespace Skein.Membership.Codec;
 
 /// <summary>
-/// Puts the header on packets and takes it off, seals and opens them where the cluster has keys, and refuses what is foreign before anything
-/// else is read. Every life has its own key, so that its counter can be the nonce: no nonce is ever used twice, however long a cluster lives.
+/// Adds and removes the header of packets, seals and opens them if the cluster has keys, and drops foreign packets before they are parsed. Each
+/// generation of a member has its own derived key, so that its packet counter is a nonce that never repeats.
 /// </summary>
 internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
 {
-    private readonly Dictionary<(uint Key, ulong Sender, ulong Generation), Life> _lives = [];
+    private readonly Dictionary<(uint Key, ulong Sender, ulong Generation), Peer> _peers = [];
     private byte[] _clear = new byte[WireLimits.Datagram];
     private ulong _counter;
     private const int KeyIdBytes = 4;
@@ -18,34 +18,34 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
     private const int TagBytes = 16;
     private const int NonceBytes = 12;
 
-    /// <summary>Lives remembered at the most, with their key and what came from them; then all are learnt anew.</summary>
-    private const int MostLives = 20_000;
+    /// <summary>Bound of the cached generations, with their derived keys and replay windows. At the bound the cache is cleared.</summary>
+    private const int MaxPeers = 20_000;
 
     private ImmutableArray<(uint Id, byte[] Secret)> _keys = Identify(keys);
 
-    /// <summary>Bytes that a sealed packet has between header and body.</summary>
+    /// <summary>Bytes of a sealed packet between header and body.</summary>
     public int Prefix => _keys.IsEmpty ? 0 : KeyIdBytes + CounterBytes;
 
-    /// <summary>Bytes that a sealed packet has after the body.</summary>
+    /// <summary>Bytes of a sealed packet after the body.</summary>
     public int Trailer => _keys.IsEmpty ? 0 : TagBytes;
 
-    /// <summary>Names the key that seals; null where there is none.</summary>
+    /// <summary>Id of the key that seals; null without keys.</summary>
     private uint? KeyId => _keys.IsEmpty ? null : _keys[0].Id;
 
-    /// <summary>Replaces the keys; packets on their way that were sealed with a removed one are lost.</summary>
-    /// <exception cref="ArgumentException">From no keys to some or back: those members do not understand each other.</exception>
+    /// <summary>Replaces the keys. Packets in flight that were sealed with a removed key are lost.</summary>
+    /// <exception cref="ArgumentException">Keys cannot be switched on or off: members with and without keys cannot communicate.</exception>
     public void Use(GossipKeys next)
     {
         if (next.IsEmpty != _keys.IsEmpty)
             throw new ArgumentException("keys cannot be switched on or off in a running cluster", nameof(next));
         _keys = Identify(next);
-        // Lives under a key that stays keep their windows: what was recorded under it must not pass once more.
-        foreach (var life in _lives.Keys.Where(life => Find(life.Key) is null).ToArray())
-            if (_lives.Remove(life, out var gone))
-                gone.Cipher.Dispose();
+        // Entries of remaining keys keep their replay windows.
+        foreach (var key in _peers.Keys.Where(key => Find(key.Key) is null).ToArray())
+            if (_peers.Remove(key, out var removed))
+                removed.Cipher.Dispose();
     }
 
-    /// <summary>Completes a packet whose body ends at <paramref name="end"/>; answers its whole length.</summary>
+    /// <summary>Completes a packet whose body ends at <paramref name="end"/>; returns its length.</summary>
     public int Close(Span<byte> packet, int end, ulong generation)
     {
         var sealing = !_keys.IsEmpty;
@@ -63,19 +63,41 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
         return end + TagBytes;
     }
 
-    /// <summary>The key id that a sealed packet names; 0 where it is too short to name one.</summary>
-    public static uint KeyIdOf(ReadOnlySpan<byte> packet) =>
+    /// <summary>The key id in a sealed packet; 0 if the packet is too short.</summary>
+    private static uint KeyIdOf(ReadOnlySpan<byte> packet) =>
         packet.Length < PacketHeader.Length + KeyIdBytes ? 0 : BinaryPrimitives.ReadUInt32BigEndian(packet[PacketHeader.Length..]);
 
-    /// <summary>What to answer over TCP to a request that was not opened for that reason; empty where it is worth no answer.</summary>
-    public ReadOnlySpan<byte> Refuse(DropCause cause, Span<byte> packet, ulong generation) =>
-        PacketRefusal.IsWorthwhile(cause) ? packet[..PacketRefusal.Write(packet, cluster, self, generation, KeyId)] : default;
+    /// <summary>
+    /// The reply over TCP to a request that was dropped for that cause: header and key id only, which are unencrypted in every packet. The peer
+    /// cannot open it for the same reason, and so can report that reason. Empty unless the peer may be a misconfigured member.
+    /// </summary>
+    public ReadOnlySpan<byte> Refuse(DropCause cause, Span<byte> packet, ulong generation)
+    {
+        if (cause is not (DropCause.Version or DropCause.Cluster or DropCause.SealMissing or DropCause.UnknownKey))
+            return default;
+        new PacketHeader(cluster, self, generation, Sealed: KeyId is not null).WriteTo(packet);
+        if (KeyId is not { } id)
+            return packet[..PacketHeader.Length];
+        BinaryPrimitives.WriteUInt32BigEndian(packet[PacketHeader.Length..], id);
+        return packet[..(PacketHeader.Length + KeyIdBytes)];
+    }
 
-    /// <summary>Why that answer over TCP could not be opened, in words for an operator.</summary>
-    public string Explain(DropCause cause, ReadOnlySpan<byte> answer) => PacketRefusal.Explain(cause, answer, KeyId);
+    /// <summary>Explains to an operator why a reply over TCP was dropped.</summary>
+    public string Explain(DropCause cause, ReadOnlySpan<byte> reply) => cause switch
+    {
+        DropCause.UnknownKey => $"it answers with gossip key {KeyIdOf(reply):x8}, which this member does not have (its own is {KeyId:x8})",
+        DropCause.SealMissing when KeyId is null => "it answers sealed with a gossip key, and this member has none",
+        DropCause.SealMissing => $"it answers without a gossip key, and this member has one ({KeyId:x8})",
+        DropCause.Cluster => "it answers as a member of a cluster with another name",
+        DropCause.Version => "it answers in another version of the gossip protocol",
+        // A refusal that names a known key: the peer does not have the key that sealed the request.
+        DropCause.Malformed when reply.Length == PacketHeader.Length + KeyIdBytes && KeyId is not null =>
+            $"it does not have gossip key {KeyId:x8}, which this member seals with",
+        _ => $"its answer cannot be read ({cause})",
+    };
 
-    /// <summary>Takes the body out of a packet of this cluster, valid until the next one; answers why not otherwise.</summary>
-    /// <remarks>A sealed one passes once, whichever way it comes: a recorded datagram is no request over TCP either.</remarks>
+    /// <summary>Opens a packet; the body is valid until the next call. Returns why the packet was dropped.</summary>
+    /// <remarks>A sealed packet is accepted once, over UDP or TCP: a recorded datagram is not accepted as a TCP request.</remarks>
     public DropCause Open(ReadOnlySpan<byte> packet, out PacketHeader header, out ReadOnlySpan<byte> body)
     {
         body = default;
@@ -110,10 +132,10 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
         Span<byte> nonce = stackalloc byte[NonceBytes];
         WriteNonce(nonce, counter);
         var clear = _clear.AsSpan(0, sealedBody.Length);
-        // Only a life that proved itself is remembered: an enemy without the key can make us work, but not grow.
+        // Only an authenticated generation is cached: an attacker without the key cannot grow the cache.
         (uint, ulong, ulong) key = (id, header.Sender, header.Generation);
-        var known = _lives.TryGetValue(key, out var life);
-        var cipher = life?.Cipher ?? Derive(secret, header.Sender, header.Generation);
+        var known = _peers.TryGetValue(key, out var peer);
+        var cipher = peer?.Cipher ?? Derive(secret, header.Sender, header.Generation);
         try
         {
             cipher.Decrypt(nonce, sealedBody, packet[^TagBytes..], clear, packet[..PacketHeader.Length]);
@@ -124,8 +146,8 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
                 cipher.Dispose();
             return DropCause.BadTag;
         }
-        life ??= Remember(key, cipher);
-        if (!life.Received.TryPass(counter))
+        peer ??= Cache(key, cipher);
+        if (!peer.Received.TryAccept(counter))
             return DropCause.Replayed;
         body = clear;
         return DropCause.None;
@@ -142,36 +164,32 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
     private AesGcm OwnCipher(uint id, byte[] secret, ulong generation)
     {
         (uint, ulong, ulong) key = (id, self, generation);
-        var life = _lives.TryGetValue(key, out var known) ? known : Remember(key, Derive(secret, self, generation));
-        return life.Cipher;
+        return (_peers.TryGetValue(key, out var own) ? own : Cache(key, Derive(secret, self, generation))).Cipher;
     }
 
-    private Life Remember((uint Key, ulong Sender, ulong Generation) key, AesGcm cipher)
+    private Peer Cache((uint Key, ulong Sender, ulong Generation) key, AesGcm cipher)
     {
-        if (_lives.Count >= MostLives)
-            Forget();
-        var life = new Life(cipher, new ReplayWindow());
-        _lives.Add(key, life);
-        return life;
+        if (_peers.Count >= MaxPeers)
+        {
+            foreach (var cached in _peers.Values)
+                cached.Cipher.Dispose();
+            _peers.Clear();
+        }
+        var peer = new Peer(cipher, new ReplayWindow());
+        _peers.Add(key, peer);
+        return peer;
     }
 
     private static AesGcm Derive(byte[] secret, ulong sender, ulong generation)
     {
-        Span<byte> life = stackalloc byte[16];
-        BinaryPrimitives.WriteUInt64BigEndian(life, sender);
-        BinaryPrimitives.WriteUInt64BigEndian(life[8..], generation);
+        Span<byte> info = stackalloc byte[16];
+        BinaryPrimitives.WriteUInt64BigEndian(info, sender);
+        BinaryPrimitives.WriteUInt64BigEndian(info[8..], generation);
         Span<byte> key = stackalloc byte[GossipKeys.KeyBytes];
-        HKDF.DeriveKey(HashAlgorithmName.SHA256, secret, key, salt: default, info: life);
+        HKDF.DeriveKey(HashAlgorithmName.SHA256, secret, key, salt: default, info);
         var cipher = new AesGcm(key, TagBytes);
         CryptographicOperations.ZeroMemory(key);
         return cipher;
-    }
-
-    private void Forget()
-    {
-        foreach (var life in _lives.Values)
-            life.Cipher.Dispose();
-        _lives.Clear();
     }
 
     private static void WriteNonce(Span<byte> nonce, ulong counter)
@@ -183,6 +201,6 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
     private static ImmutableArray<(uint Id, byte[] Secret)> Identify(GossipKeys keys) =>
         [.. keys.Keys.Select(static key => (GossipKeys.IdOf(key), key))];
 
-    /// <summary>One life of one member under one key.</summary>
-    private sealed record Life(AesGcm Cipher, ReplayWindow Received);
+    /// <summary>One generation of one member under one key.</summary>
+    private sealed record Peer(AesGcm Cipher, ReplayWindow Received);
 }

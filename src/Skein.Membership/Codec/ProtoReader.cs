@@ -3,8 +3,8 @@ using System.Buffers.Binary;
 namespace Skein.Membership.Codec;
 
 /// <summary>
-/// Reads the protobuf wire format from untrusted bytes: never throws, never allocates, never reads past the end. Every method answers
-/// whether it succeeded; after a failure the reader must not be used again.
+/// Reads the protobuf wire format from untrusted bytes. Never throws, allocates or reads past the end. Every method returns whether it
+/// succeeded; after a failure the reader must not be used again. Written by hand because Google.Protobuf allocates.
 /// </summary>
 internal ref struct ProtoReader(ReadOnlySpan<byte> bytes)
 {
@@ -66,7 +66,7 @@ internal ref struct ProtoReader(ReadOnlySpan<byte> bytes)
         return true;
     }
 
-    /// <summary>Skips a field that this version does not know. Groups are refused: proto3 never writes them.</summary>
+    /// <summary>Skips an unknown field. Returns false for groups, which proto3 never writes.</summary>
     public bool TrySkip(WireType type)
     {
         switch (type)

@@ -4,8 +4,8 @@ using System.Diagnostics;
 namespace Skein.Membership.Codec;
 
 /// <summary>
-/// Writes the protobuf wire format into a fixed span. Running out of room sets <see cref="Overflowed"/> and writes nothing more, so that
-/// a caller may try a part and take it back with <see cref="RewindTo"/>.
+/// Writes the protobuf wire format into a fixed span. A lack of space sets <see cref="Overflowed"/> and ends the output; a caller can remove
+/// a partial message with <see cref="RewindTo"/>.
 /// </summary>
 internal ref struct ProtoWriter(Span<byte> buffer, int position)
 {
@@ -17,12 +17,12 @@ internal ref struct ProtoWriter(Span<byte> buffer, int position)
 
     public void RewindTo(int position)
     {
-        Debug.Assert(position <= Position, "rewinding goes back");
+        Debug.Assert(position <= Position, "a rewind goes back");
         Position = position;
         Overflowed = false;
     }
 
-    /// <summary>proto3: a zero is not written.</summary>
+    /// <summary>Writes nothing for zero, as proto3 requires.</summary>
     public void Varint(int field, ulong value)
     {
         if (value == 0)
@@ -31,7 +31,7 @@ internal ref struct ProtoWriter(Span<byte> buffer, int position)
         RawVarint(value);
     }
 
-    /// <summary>proto3: a zero is not written.</summary>
+    /// <summary>Writes nothing for zero, as proto3 requires.</summary>
     public void Fixed64(int field, ulong value)
     {
         if (value == 0)
@@ -40,7 +40,7 @@ internal ref struct ProtoWriter(Span<byte> buffer, int position)
         RawFixed64(value);
     }
 
-    /// <summary>proto3: empty bytes are not written.</summary>
+    /// <summary>Writes nothing for empty bytes, as proto3 requires.</summary>
     public void Bytes(int field, scoped ReadOnlySpan<byte> value)
     {
         if (value.IsEmpty)
@@ -65,8 +65,8 @@ internal ref struct ProtoWriter(Span<byte> buffer, int position)
     }
 
     /// <summary>
-    /// Opens a nested message. Room for its length is left before it is known, so that nothing has to move: one byte up to 127, two up to
-    /// 16,383.
+    /// Begins a nested message. Reserves a fixed number of bytes for its length, so that no content has to move: one byte for up to 127, two for
+    /// up to 16,383.
     /// </summary>
     public int BeginMessage(int field, int lengthBytes = 2)
     {
@@ -79,7 +79,7 @@ internal ref struct ProtoWriter(Span<byte> buffer, int position)
     public void EndMessage(int start, int lengthBytes = 2)
     {
         var length = Position - start;
-        Debug.Assert(length < 1 << (7 * lengthBytes), "the length fits the room that was left for it");
+        Debug.Assert(length < 1 << (7 * lengthBytes), "the length fits the reserved bytes");
         if (Overflowed)
             return;
         _buffer[start - lengthBytes] = (byte)(lengthBytes == 2 ? length | 0x80 : length);

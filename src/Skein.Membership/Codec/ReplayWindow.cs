@@ -1,8 +1,8 @@
 namespace Skein.Membership.Codec;
 
 /// <summary>
-/// Lets each packet counter of one life pass once: a sliding bitmap over the newest 2,048 of them, as IPsec does it (RFC 6479). What is
-/// older is refused unseen, so that packets may overtake each other, and a recorded one is worth nothing.
+/// Accepts each packet counter of one generation once: a sliding bitmap over the newest 2,048 counters, as in IPsec (RFC 6479). Older counters
+/// are refused. Packets may be reordered; recorded packets are refused.
 /// </summary>
 internal sealed class ReplayWindow
 {
@@ -10,19 +10,19 @@ internal sealed class ReplayWindow
     private ulong _highest;
     private const int WordBits = 64;
 
-    /// <summary>One word more than the window, so that moving on clears whole words.</summary>
+    /// <summary>One word more than the window, so that an advance clears whole words.</summary>
     private const int Words = (int)Size / WordBits + 1;
 
-    /// <summary>How far a packet may be overtaken: counters run over all receivers of the sender, about a second of a lively one.</summary>
+    /// <summary>Allowed reordering in packets. The sender counts across all receivers: about one second of a busy sender.</summary>
     public const ulong Size = 2048;
 
-    /// <summary>True the first time for a counter that is not too old.</summary>
-    public bool TryPass(ulong counter)
+    /// <summary>Returns whether the counter is new and not too old.</summary>
+    public bool TryAccept(ulong counter)
     {
         if (_highest >= Size && counter <= _highest - Size)
             return false;
         if (counter > _highest)
-            MoveTo(counter);
+            AdvanceTo(counter);
         ref var word = ref _seen[WordOf(counter) % Words];
         var bit = 1UL << (int)(counter % WordBits);
         var isNew = (word & bit) == 0;
@@ -30,7 +30,7 @@ internal sealed class ReplayWindow
         return isNew;
     }
 
-    private void MoveTo(ulong counter)
+    private void AdvanceTo(ulong counter)
     {
         var steps = Math.Min(WordOf(counter) - WordOf(_highest), Words);
         for (ulong step = 0; step < steps; step++)

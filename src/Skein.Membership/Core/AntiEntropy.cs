@@ -5,45 +5,32 @@ using Skein.Membership.Codec;
 namespace Skein.Membership.Core;
 
 /// <summary>
-/// Brings views together that rumours left apart. Every ack carries a digest of the sender's view; where it differs although rumours had
-/// time to arrive, the two compare bucket by bucket, then member by member, and send each other what the other lacks. Much too different
-/// views exchange their full state.
+/// Repairs views that gossip left different. Every ack carries a digest of the sender's view. If it differs although gossip had time to arrive,
+/// the two members compare buckets, then versions of members, and send each other the missing records. Very different views exchange full
+/// state over TCP.
 /// </summary>
-internal sealed class AntiEntropy(CoreState state, PacketWriter outbox)
+internal sealed class AntiEntropy(CoreState state, PacketWriter packets)
 {
     private TimeSpan _notBefore;
-    private readonly MemberRecord[] _partner = new MemberRecord[1];
-    private const int MostDatagrams = 8;
+    private const int MaxDatagrams = 8;
 
-    /// <summary>As memberlist does it.</summary>
-    private static readonly TimeSpan AntiEntropyInterval = TimeSpan.FromSeconds(30);
+    /// <summary>Time for gossip to arrive before a difference is examined.</summary>
+    private TimeSpan SettleTime => state.Options.GossipInterval * 3;
 
-    /// <summary>How long rumours get before a difference is looked into.</summary>
-    private TimeSpan Settle => state.Options.GossipInterval * 3;
-
-    /// <summary>An ack brought the digest of another view.</summary>
     public void OnDigest(PeerAddress peer, ulong digest)
     {
-        if (digest == state.Table.Digest || state.Phase != CorePhase.Active || !state.Variant.AntiEntropy)
+        if (digest == state.Table.Digest || state.Phase != CorePhase.Active || !state.Rules.ComparesViews)
             return;
-        if (state.Now - state.DigestSince < Settle || state.Now < _notBefore)
+        if (state.Now - state.DigestSince < SettleTime || state.Now < _notBefore)
             return;
         _notBefore = state.Now + state.Options.ProbePeriod / 4;
-        Span<byte> digests = stackalloc byte[WireLimits.Buckets * 4];
         var buckets = BucketCount;
+        Span<byte> digests = stackalloc byte[WireLimits.Buckets * 4];
         digests = digests[..(buckets * 4)];
         WriteBuckets(digests, buckets);
-        var writer = outbox.Begin(PacketKind.Compare);
+        var writer = packets.Begin(PacketKind.Compare);
         writer.Bytes(8, digests);
-        outbox.Send(ref writer, peer);
-    }
-
-    /// <summary>Without comparisons: full state with anybody, now and then.</summary>
-    public void OnAntiEntropy()
-    {
-        state.Timers.Set(state.Now + AntiEntropyInterval, TimerKind.AntiEntropy);
-        if (state.Phase == CorePhase.Active && state.Table.PickLive(state.Random, _partner) > 0)
-            Exchange(_partner[0].Address);
+        packets.Send(ref writer, peer);
     }
 
     public void OnCompare(PeerAddress peer, ReadOnlySpan<byte> theirs)
@@ -65,7 +52,7 @@ internal sealed class AntiEntropy(CoreState state, PacketWriter outbox)
         Span<ulong> wanted = stackalloc ulong[WireLimits.Wanted];
         var wants = 0;
         var listed = new HashSet<ulong>();
-        var news = new List<MemberRecord>();
+        var missing = new List<MemberRecord>();
         var items = body.Items(PacketBody.VersionsField);
         while (items.TryNext(out var bytes))
         {
@@ -75,18 +62,14 @@ internal sealed class AntiEntropy(CoreState state, PacketWriter outbox)
             if (IsNewer(theirs, ours) && wants < wanted.Length)
                 wanted[wants++] = theirs.Id;
             if (ours is not null && IsNewer(ours.Version, theirs))
-                news.Add(ours);
+                missing.Add(ours);
         }
         foreach (var ours in state.Table.All)
             if (ours.IsLive && body.Buckets.Contains((byte)Bucket(ours, (int)body.BucketCount)) && !listed.Contains(ours.Id))
-                news.Add(ours);
+                missing.Add(ours);
         if (wants > 0)
-        {
-            var writer = outbox.Begin(PacketKind.Want);
-            writer.PackedFixed64(11, wanted[..wants]);
-            outbox.Send(ref writer, peer);
-        }
-        SendRecords(peer, news);
+            Want(peer, wanted[..wants]);
+        SendRecords(peer, missing);
     }
 
     public void OnWant(PeerAddress peer, ReadOnlySpan<byte> wanted)
@@ -98,40 +81,42 @@ internal sealed class AntiEntropy(CoreState state, PacketWriter outbox)
         SendRecords(peer, records);
     }
 
-    public void Want(PeerAddress peer, ulong id)
+    public void Want(PeerAddress peer, params ReadOnlySpan<ulong> ids)
     {
-        var writer = outbox.Begin(PacketKind.Want);
-        writer.PackedFixed64(11, [id]);
-        outbox.Send(ref writer, peer);
+        var writer = packets.Begin(PacketKind.Want);
+        writer.PackedFixed64(11, ids);
+        packets.Send(ref writer, peer);
     }
 
-    /// <summary>The gone are listed too, so that who still believes in them learns better.</summary>
+    /// <summary>Exchanges full state over TCP.</summary>
+    public void Exchange(PeerAddress peer)
+    {
+        var token = new ExchangeToken(ExchangePurpose.AntiEntropy, 0);
+        state.Effects.Exchange(token, peer, packets.FullState(PacketKind.PushPull), state.Options.ExchangeTimeout);
+    }
+
     private int BucketCount =>
         Math.Clamp((int)BitOperations.RoundUpToPowerOf2((uint)(state.Table.LiveCount + state.Table.Gone.Count)), 16, WireLimits.Buckets);
 
-    public void Exchange(PeerAddress peer) =>
-        state.Effects.Exchange(
-            new ExchangeToken(ExchangePurpose.AntiEntropy, 0), peer, outbox.FullState(PacketKind.PushPull), state.Options.ExchangeTimeout);
-
-    /// <summary>Tells what we know in the buckets that differ; false where that would take too many packets.</summary>
+    /// <summary>Sends the versions in the differing buckets, tombstones included; returns false if that takes too many packets.</summary>
     private bool SendVersions(PeerAddress peer, ReadOnlySpan<byte> differing, int buckets)
     {
-        var members = Sort(buckets);
-        var packets = 0;
+        var members = GroupByBucket(buckets);
+        var sent = 0;
         while (!differing.IsEmpty)
         {
-            var taken = FitVersions(peer, differing, buckets, members);
-            if (taken == 0 || ++packets == MostDatagrams)
+            var taken = SendVersionsThatFit(peer, differing, buckets, members);
+            if (taken == 0 || ++sent == MaxDatagrams)
                 return false;
             differing = differing[taken..];
         }
         return true;
     }
 
-    private int FitVersions(PeerAddress peer, ReadOnlySpan<byte> differing, int buckets, List<MemberRecord>[] members)
+    private int SendVersionsThatFit(PeerAddress peer, ReadOnlySpan<byte> differing, int buckets, List<MemberRecord>[] members)
     {
-        const int RoomForList = WireLimits.Buckets + 8;
-        var writer = outbox.Begin(PacketKind.Versions);
+        const int BytesOfBucketList = WireLimits.Buckets + 8;
+        var writer = packets.Begin(PacketKind.Versions);
         writer.Varint(12, (uint)buckets);
         var taken = 0;
         var whole = writer.Position;
@@ -139,7 +124,7 @@ internal sealed class AntiEntropy(CoreState state, PacketWriter outbox)
         {
             foreach (var record in members[differing[taken]])
                 record.Version.WriteTo(ref writer, PacketBody.VersionsField);
-            if (writer.Overflowed || writer.Position > WireLimits.Datagram - RoomForList)
+            if (writer.Overflowed || writer.Position > WireLimits.Datagram - BytesOfBucketList)
                 break;
             whole = writer.Position;
         }
@@ -147,19 +132,19 @@ internal sealed class AntiEntropy(CoreState state, PacketWriter outbox)
             return 0;
         writer.RewindTo(whole);
         writer.Bytes(9, differing[..taken]);
-        outbox.Send(ref writer, peer);
+        packets.Send(ref writer, peer);
         return taken;
     }
 
     private void SendRecords(PeerAddress peer, List<MemberRecord> records)
     {
         var sent = 0;
-        for (var packets = 0; packets < MostDatagrams && sent < records.Count; packets++)
+        for (var datagrams = 0; datagrams < MaxDatagrams && sent < records.Count; datagrams++)
         {
-            var writer = outbox.Begin(PacketKind.State);
-            while (sent < records.Count && outbox.TryAdd(ref writer, records[sent]))
+            var writer = packets.Begin(PacketKind.State);
+            while (sent < records.Count && packets.TryAdd(ref writer, records[sent]))
                 sent++;
-            outbox.Send(ref writer, peer);
+            packets.Send(ref writer, peer);
         }
     }
 
@@ -173,7 +158,7 @@ internal sealed class AntiEntropy(CoreState state, PacketWriter outbox)
         }
     }
 
-    private List<MemberRecord>[] Sort(int buckets)
+    private List<MemberRecord>[] GroupByBucket(int buckets)
     {
         var members = new List<MemberRecord>[buckets];
         for (var i = 0; i < buckets; i++)
@@ -185,7 +170,7 @@ internal sealed class AntiEntropy(CoreState state, PacketWriter outbox)
 
     private static int Bucket(MemberRecord record, int buckets) => (int)(record.Id & (ulong)(buckets - 1));
 
-    /// <summary>Whether <paramref name="theirs"/> knows more than <paramref name="ours"/>; the unknown dead are not worth asking for.</summary>
+    /// <summary>Whether <paramref name="theirs"/> is newer than <paramref name="ours"/>. Unknown dead members are not requested.</summary>
     private static bool IsNewer(in MemberVersion theirs, MemberRecord? ours) =>
         ours is null ? theirs.State is MemberState.Alive or MemberState.Suspect : IsNewer(theirs, ours.Version);
 

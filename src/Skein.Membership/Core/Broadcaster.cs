@@ -1,34 +1,30 @@
 namespace Skein.Membership.Core;
 
 /// <summary>
-/// Event-driven gossip: news goes out at once, after a few milliseconds of waiting for company, round after round until it was sent often
-/// enough; a token bucket bounds the packets.
+/// Event-driven gossip: an update is sent after a few milliseconds of coalescing, then round after round until its transmissions are used up.
+/// A token bucket limits the packets.
 /// </summary>
-internal sealed class Broadcaster(CoreState state, PacketWriter outbox)
+internal sealed class Broadcaster(CoreState state, PacketWriter packets)
 {
     private readonly MemberRecord[] _targets = new MemberRecord[state.Options.GossipFanout];
     private TimeSpan _due = TimeSpan.MaxValue;
-    private TimeSpan _credit = MostCredit;
+    private TimeSpan _credit = MaxCredit;
     private TimeSpan _creditAt;
 
     private TimeSpan CostOfPacket => TimeSpan.FromSeconds(1) / state.Options.GossipRate;
 
-    /// <summary>A quarter of a second of the rate may go out in one burst.</summary>
-    private static readonly TimeSpan MostCredit = TimeSpan.FromMilliseconds(250);
+    /// <summary>Burst size: a quarter of a second of the rate.</summary>
+    private static readonly TimeSpan MaxCredit = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>As memberlist does it.</summary>
-    private static readonly TimeSpan GossipToTheDead = TimeSpan.FromSeconds(30);
-
-    /// <summary>Marks parts of a record as news and sees that they go out.</summary>
-    public void Tell(MemberRecord record, UpdateParts parts)
+    public void Broadcast(MemberRecord record, UpdateParts parts)
     {
-        state.News.Add(record.News, parts);
-        Schedule(state.Variant.EventGossip ? state.Options.GossipCoalesce : state.Options.GossipInterval);
+        state.Updates.Add(record.Update, parts);
+        Schedule(state.Rules.GossipDelay(state.Options));
     }
 
-    public void TellLoad(MemberRecord record)
+    public void BroadcastLoad(MemberRecord record)
     {
-        state.LoadNews.Add(record.LoadNews, UpdateParts.State);
+        state.LoadUpdates.Add(record.LoadReport, UpdateParts.State);
         Schedule(state.Options.LoadGossipInterval);
     }
 
@@ -40,47 +36,32 @@ internal sealed class Broadcaster(CoreState state, PacketWriter outbox)
         Refill();
         var affordable = (int)Math.Min(_targets.Length, _credit / CostOfPacket);
         var targets = _targets.AsSpan(0, affordable);
-        var count = Pick(targets);
+        var count = state.Rules.PickGossipTargets(state, targets) ?? PickTargets(targets);
         for (var i = 0; i < count; i++)
-            outbox.Gossip(_targets[i].Address);
+            packets.Gossip(_targets[i].Address);
         _credit -= CostOfPacket * count;
         if (state.Table.Live.Count == 0)
             return;
-        if (state.News.Count > 0)
+        if (state.Updates.Count > 0)
             Schedule(affordable > 0 ? state.Options.GossipInterval : CostOfPacket);
-        else if (state.LoadNews.Count > 0)
+        else if (state.LoadUpdates.Count > 0)
             Schedule(state.Options.LoadGossipInterval);
     }
 
-    private int Pick(Span<MemberRecord> targets)
+    private int PickTargets(Span<MemberRecord> targets)
     {
-        if (!state.Variant.EventGossip)
-            return PickAsMemberlist(targets);
         var count = state.Table.PickLive(state.Random, targets);
-        // A report is sent but a few times: by chance alone one in fifty would miss it. So everybody hears it from the member before it on the ring, too.
-        var isLoadOnly = state.News.Count == 0 && state.LoadNews.Count > 0;
+        // Load reports are sent only a few times, so random targets alone would miss one member in fifty. Each member also sends to its successor.
+        var isLoadOnly = state.Updates.Count == 0 && state.LoadUpdates.Count > 0;
         if (isLoadOnly && count > 1 && state.Table.Successor() is { } successor && !targets[..count].Contains(successor))
             targets[count - 1] = successor;
         return count;
     }
 
-    /// <summary>The lately dead hear gossip too: that is how they learn of it where nobody corrects them.</summary>
-    private int PickAsMemberlist(Span<MemberRecord> targets)
-    {
-        var count = state.Table.PickLive(state.Random, targets);
-        var gone = state.Table.Gone;
-        for (var i = 0; i < count; i++)
-            if (state.Random.Next(state.Table.Live.Count + gone.Count) is var place && place < gone.Count && IsLatelyDead(gone[place]))
-                targets[i] = gone[place];
-        return count;
-    }
-
-    private bool IsLatelyDead(MemberRecord record) => record.State == MemberState.Dead && state.Now - record.StateSince < GossipToTheDead;
-
     private void Schedule(TimeSpan delay)
     {
         var due = state.Now + delay;
-        if (state.Phase == CorePhase.Observing || !state.Variant.GossipPackets || due >= _due)
+        if (state.Phase == CorePhase.Observing || !state.Rules.SendsGossip || due >= _due)
             return;
         _due = due;
         state.Timers.Set(due, TimerKind.Gossip);
@@ -90,7 +71,112 @@ internal sealed class Broadcaster(CoreState state, PacketWriter outbox)
     {
         _credit += state.Now - _creditAt;
         _creditAt = state.Now;
-        if (_credit > MostCredit)
-            _credit = MostCredit;
+        if (_credit > MaxCredit)
+            _credit = MaxCredit;
     }
+}
+
+/// <summary>
+/// Updates to gossip, at most one entry a member: a newer update replaces the older one. Entries with the fewest transmissions go first, the
+/// oldest first among equals. An entry leaves the queue after its last transmission.
+/// </summary>
+internal sealed class UpdateQueue
+{
+    private readonly (UpdateNode? First, UpdateNode? Last)[] _bySends = new (UpdateNode?, UpdateNode?)[MaxSends];
+    private int _stamp;
+
+    public const int MaxSends = 128;
+
+    public int Count { get; private set; }
+
+    /// <summary>Adds parts of a member's record and resets the entry's transmissions.</summary>
+    public void Add(UpdateNode node, UpdateParts parts)
+    {
+        Remove(node);
+        node.Parts |= parts;
+        node.Sends = 0;
+        Append(node);
+    }
+
+    public void Remove(UpdateNode node)
+    {
+        if (!node.IsQueued)
+            return;
+        ref var list = ref _bySends[node.Sends];
+        (node.Previous is { } previous ? ref previous.Next : ref list.First) = node.Next;
+        (node.Next is { } next ? ref next.Previous : ref list.Last) = node.Previous;
+        (node.Previous, node.Next, node.IsQueued) = (null, null, false);
+        Count--;
+    }
+
+    /// <summary>Begins a packet. Each entry is offered at most once to a packet.</summary>
+    public Offer BeginPacket()
+    {
+        _stamp++;
+        return new Offer(this);
+    }
+
+    private void Append(UpdateNode node)
+    {
+        ref var list = ref _bySends[node.Sends];
+        (list.Last is { } last ? ref last.Next : ref list.First) = node;
+        (node.Previous, list.Last, node.IsQueued) = (list.Last, node, true);
+        Count++;
+    }
+
+    private void CountSend(UpdateNode node, int limit)
+    {
+        Remove(node);
+        if (++node.Sends < Math.Min(limit, MaxSends))
+            Append(node);
+        else
+            node.Parts = UpdateParts.None;
+    }
+
+    /// <summary>Iterates over the queue for one packet.</summary>
+    internal struct Offer(UpdateQueue queue)
+    {
+        private int _sends;
+
+        /// <summary>The next entry that was not offered to this packet; null if there is none.</summary>
+        public UpdateNode? Next()
+        {
+            for (; _sends < MaxSends && queue.Count > 0; _sends++)
+            {
+                for (var node = queue._bySends[_sends].First; node is not null; node = node.Next)
+                {
+                    if (node.Stamp == queue._stamp)
+                        continue;
+                    node.Stamp = queue._stamp;
+                    return node;
+                }
+            }
+            return null;
+        }
+
+        public readonly void Sent(UpdateNode node, int limit) => queue.CountSend(node, limit);
+    }
+}
+
+/// <summary>Parts of a member's record that an update carries.</summary>
+[Flags]
+internal enum UpdateParts
+{
+    None = 0,
+    State = 1,
+    Introduction = 2,
+    Metadata = 4,
+    All = State | Introduction | Metadata,
+}
+
+/// <summary>One member's entry in one queue; allocated with its first update.</summary>
+internal sealed class UpdateNode(MemberRecord member)
+{
+    public readonly MemberRecord Member = member;
+    public UpdateNode? Previous;
+    public UpdateNode? Next;
+    public UpdateParts Parts;
+    public bool IsQueued;
+    public int Sends;
+    public int Stamp;
 }

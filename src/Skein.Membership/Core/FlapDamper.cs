@@ -3,91 +3,92 @@ using Skein.Membership.Codec;
 namespace Skein.Membership.Core;
 
 /// <summary>
-/// What this member does about accusations against itself. It refutes, at once. But only the subject raises its incarnation: one that is no
-/// good damps itself, and all agree without a word.
+/// Reacts to accusations against this member. Normally it refutes at once. Only the subject raises its incarnation, so a flapping member
+/// backs off on its own; no coordination is needed:
 /// <list type="bullet">
-/// <item>Cut off alone and dead, again: it stays dead until it was in sound contact for a while, twice as long each time (after route-flap
-/// damping, RFC 2439). The first return is free, and so is every one of a member that heard others all the time: it is on one side of a cut,
-/// or a sick member condemned it.</item>
-/// <item>Accused all the time, and its own probes fail although it hears others: it is half cut off, and resigns.</item>
+/// <item>A member that was isolated and declared dead repeatedly stays dead until it was in contact for a while. The delay doubles each time
+/// (after route-flap damping, RFC 2439). The first return is free. A member that heard others all the time returns freely: a partition or a
+/// faulty accuser caused its death.</item>
+/// <item>A member that is accused repeatedly, and whose own probes fail although it hears others, is partly isolated and declares itself
+/// dead.</item>
 /// </list>
-/// A new life knows nothing of this.
+/// A new generation starts without this history.
 /// </summary>
-internal sealed class FlapDamper(CoreState state, SuspicionManager judge)
+internal sealed class FlapDamper(CoreState state, SuspicionManager suspicions)
 {
-    private readonly Recurrence _silences = new(SilencesThatTell);
-    private readonly Recurrence _accusations = new(AccusationsThatTell);
+    private readonly EventTimes _silences = new(SilenceThreshold);
+    private readonly EventTimes _accusations = new(AccusationThreshold);
     private int _returns;
-    private uint _since;
+    private uint _returnIncarnation;
     private ulong _lastSilent;
     private TimeSpan _returnedAt;
-    private TimeSpan _soundSince;
-    private TimeSpan _hold;
-    private TimeSpan? _answeredDeafness;
+    private TimeSpan _inContactSince;
+    private TimeSpan _delay;
+    private TimeSpan? _countedIsolation;
     private bool _scheduled;
 
-    // Half cut off: so many of this within so many periods. A fifth of all packets lost at everybody makes a tenth of it.
-    private const int SilencesThatTell = 3;
-    private const int AccusationsThatTell = 6;
-    private const int PeriodsThatTell = 20;
+    // Partly isolated: this many silences and accusations within this many periods. With 20 % loss everywhere, a tenth of that occurs.
+    private const int SilenceThreshold = 3;
+    private const int AccusationThreshold = 6;
+    private const int ThresholdPeriods = 20;
 
-    /// <summary>Stays dead for now, and knows it.</summary>
-    public bool IsHeld => state.Self.State == MemberState.Dead;
+    /// <summary>This member considers itself dead and waits before it returns.</summary>
+    public bool IsWithdrawn => state.Self.State == MemberState.Dead;
 
-    /// <summary>Somebody suspects this member.</summary>
     public void OnSuspicion(uint incarnation)
     {
-        if (incarnation < state.Self.Incarnation || IsHeld)
+        if (incarnation < state.Self.Incarnation || IsWithdrawn)
             return;
-        _accusations.Note(state.Now);
-        // Who was deaf again is dead elsewhere, or soon will be.
-        if (state.Variant.Caution && (IsHalfCutOff || MustWait))
-            Resign();
+        _accusations.Add(state.Now);
+        // A member that was isolated again is already dead elsewhere, or will be soon.
+        if (state.Rules.Corroboration && (IsPartlyIsolated || MustWait))
+            Withdraw();
         else
-            judge.Refute(incarnation);
+            suspicions.Refute(incarnation);
     }
 
-    /// <summary>Somebody says that this member is dead.</summary>
-    public void OnVerdict(uint incarnation)
+    public void OnDeath(uint incarnation)
     {
-        // An older incarnation counts too: this member was out wherever the refutation of a suspicion came too late.
-        if (incarnation < _since || IsHeld)
+        // Older incarnations count too: the refutation of that suspicion came too late somewhere.
+        if (incarnation < _returnIncarnation || IsWithdrawn)
             return;
-        if (state.Variant.Caution && MustWait)
-            Resign();
+        if (state.Rules.Corroboration && MustWait)
+            Withdraw();
         else
             Return(incarnation);
     }
 
-    /// <summary>A probe of ours failed; <paramref name="inTouch"/>: although we heard others all the time.</summary>
-    public void OnSilence(MemberRecord target, bool inTouch)
+    /// <summary>A probe of this member failed.</summary>
+    /// <param name="target">The probed member.</param>
+    /// <param name="inContact">Other members were heard during the probe.</param>
+    public void OnProbeFailed(MemberRecord target, bool inContact)
     {
-        _soundSince = state.Now;
-        if (!inTouch || target.Id == _lastSilent)
+        _inContactSince = state.Now;
+        if (!inContact || target.Id == _lastSilent)
             return;
         _lastSilent = target.Id;
-        _silences.Note(state.Now);
+        _silences.Add(state.Now);
     }
 
     public void OnTimer()
     {
         _scheduled = false;
-        if (state.Phase != CorePhase.Active || !IsHeld)
+        if (state.Phase != CorePhase.Active || !IsWithdrawn)
             return;
         if (state.Table.Live.Count > 0 && state.HearsNobody)
-            _soundSince = state.Now;
-        if (state.Now - _soundSince >= _hold)
+            _inContactSince = state.Now;
+        if (state.Now - _inContactSince >= _delay)
             Return(state.Self.Incarnation);
         else
             Schedule();
     }
 
-    private bool IsHalfCutOff
+    private bool IsPartlyIsolated
     {
         get
         {
-            var lately = state.Now - state.Options.ProbePeriod * PeriodsThatTell;
-            return _silences.HappenedSince(lately) && _accusations.HappenedSince(lately);
+            var start = state.Now - state.Options.ProbePeriod * ThresholdPeriods;
+            return _silences.AllAfter(start) && _accusations.AllAfter(start);
         }
     }
 
@@ -95,16 +96,16 @@ internal sealed class FlapDamper(CoreState state, SuspicionManager judge)
     {
         get
         {
-            Forget();
-            // One side of a cut has its own company, and hears it.
-            return WasDeafAgain && _returns >= state.Options.FreeReturns;
+            ForgetOldReturns();
+            // Each side of a partition hears its own members.
+            return WasIsolatedAgain && _returns >= state.Options.FreeReturns;
         }
     }
 
-    /// <summary>One cut counts once: an accusation that began before its end may come after the return from it.</summary>
-    private bool WasDeafAgain => state.WasDeaf && state.DeafUntil != _answeredDeafness;
+    /// <summary>Each isolation counts once: an accusation that began before its end may arrive after the return.</summary>
+    private bool WasIsolatedAgain => state.WasRecentlyIsolated && state.IsolatedUntil != _countedIsolation;
 
-    private void Forget()
+    private void ForgetOldReturns()
     {
         while (_returns > 0 && state.Now - _returnedAt >= state.Options.FlapMemory)
         {
@@ -113,30 +114,30 @@ internal sealed class FlapDamper(CoreState state, SuspicionManager judge)
         }
     }
 
-    /// <summary>Its own word is proof: those who have not heard a verdict yet hear it from the condemned.</summary>
-    private void Resign()
+    /// <summary>Declares itself dead. Names itself as the accuser, which every member accepts as proof.</summary>
+    private void Withdraw()
     {
-        _hold = state.Options.ReturnHold;
-        for (var i = state.Options.FreeReturns; i < _returns && _hold < state.Options.FlapMemory; i++)
-            _hold *= 2;
-        if (_hold > state.Options.FlapMemory)
-            _hold = state.Options.FlapMemory;
-        _soundSince = state.Now;
+        _delay = state.Options.ReturnDelay;
+        for (var i = state.Options.FreeReturns; i < _returns && _delay < state.Options.FlapMemory; i++)
+            _delay *= 2;
+        if (_delay > state.Options.FlapMemory)
+            _delay = state.Options.FlapMemory;
+        _inContactSince = state.Now;
         AccuserSet itself = default;
         itself.Add(state.Self.Id);
         state.Self.Accusers = itself;
-        judge.Condemn(state.Self, DeathCause.Silent);
+        suspicions.DeclareDead(state.Self, DeathCause.Silent);
         Schedule();
     }
 
     private void Return(uint incarnation)
     {
-        if (WasDeafAgain || IsHeld)
+        if (WasIsolatedAgain || IsWithdrawn)
             (_returns, _returnedAt) = (_returns + 1, state.Now);
-        _answeredDeafness = state.DeafUntil;
+        _countedIsolation = state.IsolatedUntil;
         state.Self.Accusers = default;
-        judge.Refute(incarnation);
-        _since = state.Self.Incarnation;
+        suspicions.Refute(incarnation);
+        _returnIncarnation = state.Self.Incarnation;
     }
 
     private void Schedule()
@@ -145,5 +146,20 @@ internal sealed class FlapDamper(CoreState state, SuspicionManager judge)
             return;
         _scheduled = true;
         state.Timers.Set(state.Now + state.Options.ProbePeriod, TimerKind.FlapDamper);
+    }
+
+    /// <summary>The last <paramref name="count"/> times of an event.</summary>
+    private sealed class EventTimes(int count)
+    {
+        private readonly TimeSpan?[] _times = new TimeSpan?[count];
+        private int _oldest;
+
+        public void Add(TimeSpan now)
+        {
+            _times[_oldest] = now;
+            _oldest = (_oldest + 1) % _times.Length;
+        }
+
+        public bool AllAfter(TimeSpan start) => _times[_oldest] > start;
     }
 }

@@ -2,35 +2,53 @@ using Skein.Membership.Codec;
 
 namespace Skein.Membership.Core;
 
+/// <summary>Configuration of a core.</summary>
+/// <param name="Name">Unique in the cluster.</param>
+/// <param name="Cluster">Name of the cluster.</param>
+/// <param name="Address">Where other members reach this one.</param>
+/// <param name="Generation">Unix milliseconds at start. Raised above the highest known generation of the name before activation.</param>
+/// <param name="Metadata">Opaque, at most 512 bytes.</param>
+/// <param name="Seeds">As configured; the shell resolves them.</param>
+/// <param name="Options">Timing and bounds.</param>
+internal sealed record CoreSettings(
+    string Name, string Cluster, PeerAddress Address, ulong Generation, byte[] Metadata, IReadOnlyList<string> Seeds, ProtocolOptions Options)
+{
+    /// <summary>Keys that seal and open packets. Default none.</summary>
+    public GossipKeys Keys { get; init; } = GossipKeys.None;
+
+    /// <summary>Creates the facts of other members. A simulation shares them between views.</summary>
+    public FactsReader ReadFacts { get; init; } = MemberFacts.Read;
+
+    public ProtocolRules Rules { get; init; } = ProtocolRules.Default;
+}
+
 /// <summary>
-/// What the core wants done. Calls come synchronously out of a call into the core; spans are valid during the call only. The results of
-/// <see cref="Exchange"/> and <see cref="Resolve"/> come back as inputs.
+/// Outputs of the core. Calls are made synchronously during an input; spans are valid during the call only. The results of
+/// <see cref="Exchange"/>, <see cref="Monitor"/> and <see cref="Resolve"/> return as inputs.
 /// </summary>
 internal interface ICoreEffects
 {
-    /// <summary>Sends one datagram; losing it is allowed.</summary>
+    /// <summary>Sends one datagram. The datagram may be lost.</summary>
     void Send(PeerAddress to, ReadOnlySpan<byte> datagram);
 
-    /// <summary>Opens a stream, sends the request, waits for one reply; answers by <see cref="MembershipCore.ExchangeEnded"/>.</summary>
+    /// <summary>Opens a TCP stream, sends the request and waits for one reply. Result: <see cref="MembershipCore.ExchangeEnded"/>.</summary>
     void Exchange(ExchangeToken token, PeerAddress to, ReadOnlySpan<byte> request, TimeSpan timeout);
 
     /// <summary>
-    /// Holds a connection to that peer in that slot, in place of the one before; <c>default</c> closes only. Answers by
-    /// <see cref="MembershipCore.WatchEnded"/> when it cannot be made or breaks.
+    /// Keeps a connection to that peer, in place of the previous one of the same slot; <c>default</c> only closes. Result when the connection
+    /// fails or breaks: <see cref="MembershipCore.ConnectionEnded"/>.
     /// </summary>
-    void Watch(int slot, PeerAddress to, ReadOnlySpan<byte> request);
+    void Monitor(int slot, PeerAddress to, ReadOnlySpan<byte> request);
 
-    /// <summary>Looks up the address of a seed; answers by <see cref="MembershipCore.SeedResolved"/>.</summary>
+    /// <summary>Resolves the address of a seed. Result: <see cref="MembershipCore.SeedResolved"/>.</summary>
     void Resolve(int seed);
 
-    /// <summary>A member told its load.</summary>
     void BeaconReceived(MemberRecord from, LoadUpdate load);
 
-    /// <summary>Something an operator or a test may want to see.</summary>
+    /// <summary>An event for logs and tests.</summary>
     void Report(CoreEvent what, MemberRecord about);
 }
 
-/// <summary>For whom an exchange is made.</summary>
 internal readonly record struct ExchangeToken(ExchangePurpose Purpose, ulong Key);
 
 internal enum ExchangePurpose
@@ -43,16 +61,15 @@ internal enum ExchangePurpose
 
 internal enum ExchangeOutcome
 {
-    /// <summary>A reply came.</summary>
     Replied,
 
-    /// <summary>The host answered, and nobody listens there: the process is gone.</summary>
+    /// <summary>The host refused the connection: the process does not run.</summary>
     Refused,
 
-    /// <summary>Silence, or the connection broke.</summary>
+    /// <summary>Timeout, or the connection broke.</summary>
     Failed,
 
-    /// <summary>A reply came that is not for us: another cluster, version or key.</summary>
+    /// <summary>The reply belongs to another cluster, protocol version or key.</summary>
     Unreadable,
 }
 
@@ -60,28 +77,30 @@ internal enum CoreEvent
 {
     Joined,
     Suspected,
+
+    /// <summary>A suspect or dead member is alive at a higher incarnation.</summary>
     Refuted,
     Died,
     Left,
 
-    /// <summary>This member was accused and answered with a higher incarnation.</summary>
+    /// <summary>This member was accused and raised its incarnation.</summary>
     RefutedOwn,
 
-    /// <summary>A newer life of this member's name is there; the record is its.</summary>
+    /// <summary>A newer generation of this member's name exists; the record describes it.</summary>
     Superseded,
 
-    /// <summary>An older life of this member's name answers, so that this one must not start.</summary>
+    /// <summary>An older generation of this member's name answers, so this member must not start.</summary>
     NameTaken,
 
-    /// <summary>The name is free, this member takes part from now on.</summary>
+    /// <summary>The name is free, and this member is active.</summary>
     Activated,
 
-    /// <summary>This member has said goodbye to all.</summary>
-    Goodbye,
+    /// <summary>This member has announced that it leaves.</summary>
+    LeaveAnnounced,
 
-    /// <summary>The group is at its bound; a newcomer was not taken.</summary>
+    /// <summary>The group is at its limit; a new member was not added.</summary>
     GroupFull,
 
-    /// <summary>The process stood still; the verdicts of that time are void.</summary>
-    WokeUp,
+    /// <summary>The process was paused; pending probes are void.</summary>
+    Resumed,
 }

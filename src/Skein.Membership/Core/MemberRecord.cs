@@ -1,17 +1,43 @@
+using System.Text;
 using Skein.Membership.Codec;
 
 namespace Skein.Membership.Core;
 
+/// <summary>What one generation of a member says about itself. Immutable, so that all views in a simulation can share it.</summary>
+internal sealed record MemberFacts(string Name, ulong Generation, PeerAddress Address)
+{
+    public ulong Id { get; } = MemberName.IdOf(Name);
+
+    public byte[] NameBytes { get; } = Encoding.ASCII.GetBytes(Name);
+
+    public uint MetadataSequence { get; init; }
+
+    public byte[] Metadata { get; init; } = [];
+
+    /// <summary>Reads an update that introduces its member; null if the name does not belong to the id.</summary>
+    public static MemberFacts? Read(in MemberUpdate update)
+    {
+        var facts = new MemberFacts(Encoding.ASCII.GetString(update.Name), update.Generation, update.Address)
+        {
+            MetadataSequence = update.MetadataSequence,
+            Metadata = update.Metadata.ToArray(),
+        };
+        return facts.Id == update.Id ? facts : null;
+    }
+}
+
+/// <summary>Creates facts from an update, as <see cref="MemberFacts.Read"/> does.</summary>
+internal delegate MemberFacts? FactsReader(in MemberUpdate update);
+
 /// <summary>
-/// What this member believes of one name: its newest life. Changed only by <see cref="MemberTable"/> and the judge. A simulation of 10,000
-/// members has a hundred million of these: what is true of few members at a time is kept apart, and made when it is needed.
+/// This member's belief about one name: its newest generation. Only <see cref="MemberTable"/> and <see cref="SuspicionManager"/> change it.
+/// A simulation of 10,000 members has 100 million records, so state that few members have is allocated on first use.
 /// </summary>
 internal sealed class MemberRecord(MemberFacts facts)
 {
-    private Notes? _notes;
-    private UpdateNode? _news;
+    private Details? _details;
+    private UpdateNode? _update;
 
-    /// <summary>What the member says of itself.</summary>
     public MemberFacts Facts { get; set; } = facts;
 
     public ulong Id => Facts.Id;
@@ -32,88 +58,84 @@ internal sealed class MemberRecord(MemberFacts facts)
 
     public LoadUpdate Load
     {
-        get => _notes?.Load ?? default;
-        set => Noted.Load = value;
+        get => _details?.Load ?? default;
+        set => Allocated.Load = value;
     }
 
-    /// <summary>Of the newest beacon of this life.</summary>
+    /// <summary>Sequence of the newest beacon of this generation.</summary>
     public uint BeaconSequence
     {
-        get => _notes?.BeaconSequence ?? 0;
-        set => Noted.BeaconSequence = value;
+        get => _details?.BeaconSequence ?? 0;
+        set => Allocated.BeaconSequence = value;
     }
 
-    /// <summary>Why it last died; of a death that was over when it was first heard of, silence is all that is known.</summary>
+    /// <summary>Cause of the last death. <see cref="DeathCause.Silent"/> if this member learned of the death later.</summary>
     public DeathCause Death
     {
-        get => _notes?.Death ?? DeathCause.Silent;
-        set => Noted.Death = value;
+        get => _details?.Death ?? DeathCause.Silent;
+        set => Allocated.Death = value;
     }
 
-    /// <summary>Present while the state is suspect.</summary>
     public Suspicion? Suspicion
     {
-        get => _notes?.Suspicion;
-        set => Noted.Suspicion = value;
+        get => _details?.Suspicion;
+        set => Allocated.Suspicion = value;
     }
 
-    /// <summary>
-    /// When the next timer for suspicions of this member fires. It outlives a suspicion, so that a member that is suspected again and again
-    /// does not pile timers up.
-    /// </summary>
+    /// <summary>When the next suspicion timer of this member fires. Survives the suspicion, so that repeated suspicions do not accumulate timers.</summary>
     public TimeSpan SuspicionTimer
     {
-        get => _notes?.SuspicionTimer ?? TimeSpan.MaxValue;
-        set => Noted.SuspicionTimer = value;
+        get => _details?.SuspicionTimer ?? TimeSpan.MaxValue;
+        set => Allocated.SuspicionTimer = value;
     }
 
-    /// <summary>Who made the case, while suspect or dead.</summary>
+    /// <summary>Members that found this one silent; set while suspect or dead.</summary>
     public AccuserSet Accusers
     {
-        get => _notes?.Accusers ?? default;
-        set => Noted.Accusers = value;
+        get => _details?.Accusers ?? default;
+        set => Allocated.Accusers = value;
     }
 
-    /// <summary>Of these, who was refused a connection.</summary>
+    /// <summary>The accusers whose connection was refused.</summary>
     public AccuserSet Refused
     {
-        get => _notes?.Refused ?? default;
-        set => Noted.Refused = value;
+        get => _details?.Refused ?? default;
+        set => Allocated.Refused = value;
     }
 
-    /// <summary>When the state last changed; not kept of members that were live from the first.</summary>
+    /// <summary>When the state last changed; zero for members that were live from the start.</summary>
     public TimeSpan StateSince
     {
-        get => _notes?.StateSince ?? default;
-        set => Noted.StateSince = value;
+        get => _details?.StateSince ?? default;
+        set => Allocated.StateSince = value;
     }
 
-    /// <summary>When this life was last found silent by this member itself; null if never.</summary>
+    /// <summary>When this member itself last found this generation silent; null if never.</summary>
     public TimeSpan? FoundSilentAt
     {
-        get => _notes?.FoundSilentAt;
+        get => _details?.FoundSilentAt;
         set
         {
-            // Every packet takes it back; hardly ever is there anything to take back.
-            if (value is not null || _notes is not null)
-                Noted.FoundSilentAt = value;
+            // Every received packet clears it: that must not allocate.
+            if (value is not null || _details is not null)
+                Allocated.FoundSilentAt = value;
         }
     }
 
-    /// <summary>When a correction was last sent to this member; keeps replies to the dead and the stale rare.</summary>
+    /// <summary>When a correction was last sent to this member; limits replies to dead and stale senders.</summary>
     public TimeSpan? CorrectedAt
     {
-        get => _notes?.CorrectedAt;
-        set => Noted.CorrectedAt = value;
+        get => _details?.CorrectedAt;
+        set => Allocated.CorrectedAt = value;
     }
 
-    public UpdateNode News => _news ??= new UpdateNode(this);
+    public UpdateNode Update => _update ??= new UpdateNode(this);
 
-    public UpdateNode LoadNews => Noted.LoadNews ??= new UpdateNode(this);
+    public UpdateNode LoadReport => Allocated.LoadReport ??= new UpdateNode(this);
 
     public bool IsLive => State is MemberState.Alive or MemberState.Suspect;
 
-    /// <summary>What this record adds to the digest of a view: 0 unless live.</summary>
+    /// <summary>This record's contribution to the digest of a view: 0 unless live.</summary>
     public ulong DigestPart => IsLive
         ? SeededRandom.Mix(SeededRandom.Mix(SeededRandom.Mix(Id ^ Generation) ^ Incarnation) + MetadataSequence)
         : 0;
@@ -127,17 +149,13 @@ internal sealed class MemberRecord(MemberFacts facts)
         MetadataSequence = MetadataSequence,
     };
 
-    private Notes Noted => _notes ??= new Notes();
+    private Details Allocated => _details ??= new Details();
 
     public MemberUpdate ToUpdate(UpdateParts parts)
     {
         var update = new MemberUpdate { Id = Id, Generation = Generation, Incarnation = Incarnation };
         if ((parts & (UpdateParts.State | UpdateParts.Introduction)) != UpdateParts.None)
-        {
-            update.State = State;
-            update.Accusers = Accusers;
-            update.Refused = Refused;
-        }
+            (update.State, update.Accusers, update.Refused) = (State, Accusers, Refused);
         if (parts.HasFlag(UpdateParts.Introduction))
         {
             update.Name = Facts.NameBytes;
@@ -151,8 +169,7 @@ internal sealed class MemberRecord(MemberFacts facts)
         return update;
     }
 
-    /// <summary>What there is to say only of members that are, or were, in trouble, and of those that tell their load.</summary>
-    private sealed class Notes
+    private sealed class Details
     {
         public LoadUpdate Load;
         public uint BeaconSequence;
@@ -164,6 +181,6 @@ internal sealed class MemberRecord(MemberFacts facts)
         public TimeSpan StateSince;
         public TimeSpan? FoundSilentAt;
         public TimeSpan? CorrectedAt;
-        public UpdateNode? LoadNews;
+        public UpdateNode? LoadReport;
     }
 }

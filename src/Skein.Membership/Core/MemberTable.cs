@@ -1,6 +1,8 @@
+using System.Numerics;
+
 namespace Skein.Membership.Core;
 
-/// <summary>All members this one knows, itself included: live ones to talk to, gone ones to remember. Keeps the digest of the view.</summary>
+/// <summary>All members known to this one, itself included: live members, and tombstones of dead and left ones. Maintains the digest of the view.</summary>
 internal sealed class MemberTable
 {
     private readonly ProtocolOptions _options;
@@ -16,39 +18,36 @@ internal sealed class MemberTable
         CountIn(self);
     }
 
-    /// <summary>Told of every record that was added (true) or changed; for the simulator, which holds its invariants against it.</summary>
+    /// <summary>Called for every record that was added (true) or changed. The simulator checks its invariants here.</summary>
     public Action<MemberRecord, bool>? Observer { get; set; }
 
-    /// <summary>Rises with every change that a snapshot shows.</summary>
+    /// <summary>Increases with every change that snapshots show.</summary>
     public long Revision { get; private set; }
 
     public ulong Digest { get; private set; }
 
-    /// <summary>This member.</summary>
     public MemberRecord Self { get; }
 
-    /// <summary>Live members other than this one, in no order.</summary>
+    /// <summary>Live members other than this one, unordered.</summary>
     public ArraySegment<MemberRecord> Live => _records.Live;
 
-    /// <summary>Dead and left members.</summary>
+    /// <summary>Dead and left members, unordered.</summary>
     public ArraySegment<MemberRecord> Gone => _records.Gone;
 
-    /// <summary>Live members, this one included.</summary>
     public int LiveCount => Live.Count + 1;
 
     public IEnumerable<MemberRecord> All => Live.Concat(Gone).Prepend(Self);
 
     public bool IsFull => LiveCount >= _options.MaxMembers;
 
-    /// <summary>More gone ones than are to be remembered, by so many that it is worth a look before the next one is due.</summary>
+    /// <summary>The tombstones exceed their limit by an eighth: purge before the next housekeeping.</summary>
     public bool HasSurplus => Gone.Count > _options.MaxTombstones + _options.MaxTombstones / 8;
 
-    /// <summary>Suspects now; many at once say that something wider is wrong than one member.</summary>
     public int Suspects { get; private set; }
 
     public MemberRecord? Find(ulong id) => id == Self.Id ? Self : _records.Find(id);
 
-    /// <summary>Makes room for so many others at once.</summary>
+    /// <summary>Allocates space for this many other members.</summary>
     public void Reserve(int others) => _records.Reserve(others);
 
     public void Add(MemberRecord record)
@@ -58,7 +57,7 @@ internal sealed class MemberTable
         Observer?.Invoke(record, true);
     }
 
-    /// <summary>Applies a change to a record and keeps lists, digest and revision right.</summary>
+    /// <summary>Every change of a record goes through here, so that digest, counts and order stay correct.</summary>
     public void Change(MemberRecord record, Action<MemberRecord> change) => Change(record, change, static (r, c) => c(r));
 
     /// <summary>The same without a closure.</summary>
@@ -69,38 +68,36 @@ internal sealed class MemberTable
         change(record, argument);
         CountIn(record);
         if (record != Self && wasLive != record.IsLive)
-            _records.Sort(record);
+            _records.Move(record);
         Observer?.Invoke(record, false);
     }
 
-    /// <summary>A change that snapshots show, but digests do not.</summary>
+    /// <summary>Records a change that snapshots show and digests do not contain.</summary>
     public void Touch() => Revision++;
 
-    /// <summary>Forgets what has been gone for too long, and the oldest where there are too many.</summary>
-    public void ForgetGone(TimeSpan now)
+    /// <summary>Removes expired tombstones, and the oldest ones above the limit.</summary>
+    public void PurgeTombstones(TimeSpan now)
     {
         var gone = Gone;
         if (gone.Count == 0)
             return;
         gone.AsSpan().Sort(static (a, b) => a.StateSince.CompareTo(b.StateSince));
         var surplus = gone.Count - _options.MaxTombstones;
-        var forgotten = 0;
-        while (forgotten < gone.Count && (forgotten < surplus || now - gone[forgotten].StateSince > _options.TombstoneLifetime))
-            forgotten++;
-        _records.ForgetFirstGone(forgotten);
-        if (forgotten > 0)
+        var purged = 0;
+        while (purged < gone.Count && (purged < surplus || now - gone[purged].StateSince > _options.TombstoneLifetime))
+            purged++;
+        _records.RemoveFirstGone(purged);
+        if (purged > 0)
             Revision++;
     }
 
     /// <summary>
-    /// The next of all live members in an order that is random and new in each round; null where there is none. Whoever joins meanwhile takes
-    /// part in what is left of the round.
+    /// The next live member in an order that is shuffled for each round; null if there is none. A member that joins takes part in the rest of
+    /// the current round.
     /// </summary>
     public MemberRecord? NextInRound(SeededRandom random) => _records.NextInRound(random);
 
-    /// <summary>
-    /// Fills <paramref name="picked"/> with distinct random live members other than <paramref name="except"/>; answers how many there were.
-    /// </summary>
+    /// <summary>Fills <paramref name="picked"/> with distinct random live members other than <paramref name="except"/>; returns their number.</summary>
     public int PickLive(SeededRandom random, Span<MemberRecord> picked, MemberRecord? except = null, bool onlyAlive = false)
     {
         var live = Live;
@@ -117,8 +114,8 @@ internal sealed class MemberTable
     }
 
     /// <summary>
-    /// A dead one to ask whether it is back, the lately dead more often (its rank by age is log-uniform): those are who a partition took, and
-    /// they must not wait behind the tombstones of a year of restarts. Null where none is dead; who said goodbye does not come back.
+    /// A random dead member, or null. Recently dead members are preferred (the rank by age is log-uniform): a partition lost them, and old
+    /// tombstones of restarts must not delay its healing.
     /// </summary>
     public MemberRecord? PickDead(SeededRandom random)
     {
@@ -133,15 +130,38 @@ internal sealed class MemberTable
         return _dead[(int)Math.Pow(_dead.Count + 1, share) - 1];
     }
 
-    /// <summary>The next live member on the ring; null where there is none. Costs a look at all of them after each change of the view.</summary>
+    /// <summary>The next live member on the ring; null if there is none. Linear in the group size after each change of the view.</summary>
     public MemberRecord? Successor()
     {
         if (_successorRevision != Revision)
         {
-            _hasSuccessor = Ring.Successors(Live, Self.Id, _successor) > 0;
+            _hasSuccessor = PickSuccessors(_successor) > 0;
             _successorRevision = Revision;
         }
         return _hasSuccessor ? _successor[0] : null;
+    }
+
+    /// <summary>
+    /// Fills <paramref name="successors"/> with the live members that follow this one on the ring of ids, the next one first; returns their
+    /// number. All members derive the same ring without coordination.
+    /// </summary>
+    public int PickSuccessors(Span<MemberRecord> successors)
+    {
+        var count = 0;
+        foreach (var candidate in Live)
+        {
+            var place = count;
+            // The distance on the ring, wrap-around included, is an unsigned difference.
+            while (place > 0 && candidate.Id - Self.Id < successors[place - 1].Id - Self.Id)
+                place--;
+            if (place == successors.Length)
+                continue;
+            count = Math.Min(count + 1, successors.Length);
+            for (var j = count - 1; j > place; j--)
+                successors[j] = successors[j - 1];
+            successors[place] = candidate;
+        }
+        return count;
     }
 
     private void CountIn(MemberRecord record)
@@ -155,5 +175,110 @@ internal sealed class MemberTable
     {
         Digest ^= record.DigestPart;
         Suspects -= record.State == MemberState.Suspect ? 1 : 0;
+    }
+}
+
+/// <summary>
+/// Records in one array with an open-addressing index by id: 15 bytes a member instead of 60 for a dictionary and three lists. The array has
+/// three parts: live members that had their turn in this round, other live members, gone members. A record changes parts by a swap with the
+/// record at the border.
+/// </summary>
+internal sealed class RecordList
+{
+    private MemberRecord[] _records = new MemberRecord[16];
+    private int _hadTheirTurn;
+    private int _live;
+    private int _count;
+
+    // Position + 1 of a record; 0 marks a free slot. Linear probing.
+    private int[] _index = new int[32];
+
+    public ArraySegment<MemberRecord> Live => new(_records, 0, _live);
+
+    public ArraySegment<MemberRecord> Gone => new(_records, _live, _count - _live);
+
+    public MemberRecord? Find(ulong id) => _index[Slot(id)] is > 0 and var position ? _records[position - 1] : null;
+
+    public void Reserve(int count)
+    {
+        if (count <= _records.Length)
+            return;
+        Array.Resize(ref _records, count);
+        // At most two thirds full, so that searches stay short.
+        _index = new int[BitOperations.RoundUpToPowerOf2((uint)(count + count / 2))];
+        BuildIndex();
+    }
+
+    public void Add(MemberRecord record)
+    {
+        if (_count == _records.Length)
+            Reserve(_count + _count / 2);
+        _records[_count++] = record;
+        _index[Slot(record.Id)] = _count;
+        if (record.IsLive)
+            Swap(_count - 1, _live++);
+    }
+
+    /// <summary>Moves a record whose liveness changed to the part where it now belongs.</summary>
+    public void Move(MemberRecord record)
+    {
+        var position = _index[Slot(record.Id)] - 1;
+        if (record.IsLive)
+        {
+            Swap(position, _live++);
+            return;
+        }
+        if (position < _hadTheirTurn)
+        {
+            Swap(position, --_hadTheirTurn);
+            position = _hadTheirTurn;
+        }
+        Swap(position, --_live);
+    }
+
+    /// <summary>One step of a Fisher-Yates shuffle.</summary>
+    public MemberRecord? NextInRound(SeededRandom random)
+    {
+        if (_live == 0)
+            return null;
+        if (_hadTheirTurn == _live)
+            _hadTheirTurn = 0;
+        Swap(_hadTheirTurn, _hadTheirTurn + random.Next(_live - _hadTheirTurn));
+        return _records[_hadTheirTurn++];
+    }
+
+    /// <summary>Removes the first records of <see cref="Gone"/>, which the caller may have sorted.</summary>
+    public void RemoveFirstGone(int count)
+    {
+        Array.Copy(_records, _live + count, _records, _live, _count - _live - count);
+        Array.Clear(_records, _count - count, count);
+        _count -= count;
+        Array.Clear(_index);
+        BuildIndex();
+    }
+
+    private void BuildIndex()
+    {
+        for (var i = 0; i < _count; i++)
+            _index[Slot(_records[i].Id)] = i + 1;
+    }
+
+    private void Swap(int left, int right)
+    {
+        if (left == right)
+            return;
+        (var leftSlot, var rightSlot) = (Slot(_records[left].Id), Slot(_records[right].Id));
+        (_records[left], _records[right]) = (_records[right], _records[left]);
+        (_index[leftSlot], _index[rightSlot]) = (right + 1, left + 1);
+    }
+
+    /// <summary>The slot of that id, or the free slot where it belongs. Ids are hashes already.</summary>
+    private int Slot(ulong id)
+    {
+        var mask = _index.Length - 1;
+        var slot = (int)id & mask;
+        while (_index[slot] is > 0 and var position && _records[position - 1].Id != id)
+            slot = (slot + 1) & mask;
+        return slot;
     }
 }

@@ -2,107 +2,63 @@ using Skein.Membership.Codec;
 
 namespace Skein.Membership.Core;
 
-/// <summary>Who handles which timer and which packet.</summary>
+/// <summary>Dispatches timers and packets to the components.</summary>
 internal sealed partial class MembershipCore
 {
-    private void Fire(TimerKind kind, ulong key)
+    private static readonly Dictionary<TimerKind, Action<MembershipCore, ulong>> TimerHandlers = new()
     {
-        switch (kind)
-        {
-            case TimerKind.Probe:
-                _prober.OnPeriod();
-                break;
-            case TimerKind.ProbeRefusalCheck:
-                _prober.OnRefusalCheck((uint)key);
-                break;
-            case TimerKind.ProbeDirectEnd:
-                _prober.OnDirectEnd((uint)key);
-                break;
-            case TimerKind.ProbeIndirectEnd:
-                _prober.OnIndirectEnd((uint)key);
-                break;
-            case TimerKind.RelayEnd:
-                _indirectProbes.OnEnd((uint)key);
-                break;
-            case TimerKind.Suspicion:
-                _suspicionManager.OnSuspicionTimer(key);
-                break;
-            case TimerKind.Gossip:
-                _broadcaster.OnTimer();
-                break;
-            case TimerKind.Seed:
-                _seedBootstrap.OnTimer((int)key);
-                break;
-            case TimerKind.SeedHedge:
-                _seedBootstrap.OnHedgeTimer();
-                break;
-            case TimerKind.NameCheckEnd:
-                _nameCheck.OnTimer((int)key);
-                break;
-            case TimerKind.AntiEntropy:
-                _antiEntropy.OnAntiEntropy();
-                break;
-            case TimerKind.DeadContact:
-                ContactDead();
-                break;
-            case TimerKind.Load:
-                _load.OnTimer();
-                break;
-            case TimerKind.Beacon:
-                _beacons.OnTimer();
-                break;
-            case TimerKind.Watch:
-                _connectionMonitor.OnTimer();
-                break;
-            case TimerKind.FlapDamper:
-                _flapDamper.OnTimer();
-                break;
-            case TimerKind.Housekeeping:
-                _state.Table.ForgetGone(_state.Now);
-                SetHousekeeping();
-                break;
-            case TimerKind.LeaveEnd:
-                _state.Phase = CorePhase.Over;
-                _state.Effects.Report(CoreEvent.Goodbye, _state.Self);
-                break;
-        }
-    }
+        [TimerKind.Probe] = static (core, _) => core._prober.OnPeriod(),
+        [TimerKind.ProbeRefusalCheck] = static (core, sequence) => core._prober.OnRefusalCheck((uint)sequence),
+        [TimerKind.ProbeDirectEnd] = static (core, sequence) => core._prober.OnDirectEnd((uint)sequence),
+        [TimerKind.ProbeIndirectEnd] = static (core, sequence) => core._prober.OnIndirectEnd((uint)sequence),
+        [TimerKind.IndirectProbeEnd] = static (core, sequence) => core._indirectProbes.OnEnd((uint)sequence),
+        [TimerKind.Suspicion] = static (core, member) => core._suspicions.OnTimer(member),
+        [TimerKind.Gossip] = static (core, _) => core._broadcaster.OnTimer(),
+        [TimerKind.Seed] = static (core, index) => core._seedBootstrap.OnTimer((int)index),
+        [TimerKind.SeedHedge] = static (core, _) => core._seedBootstrap.OnHedgeTimer(),
+        [TimerKind.NameCheckEnd] = static (core, pingsLeft) => core._nameCheck.OnTimer((int)pingsLeft),
+        [TimerKind.DeadContact] = static (core, _) => core.PingDead(),
+        [TimerKind.Load] = static (core, _) => core._loadReporter.OnGossipTimer(),
+        [TimerKind.Beacon] = static (core, _) => core._loadReporter.OnBeaconTimer(),
+        [TimerKind.Monitor] = static (core, _) => core._connectionMonitor.OnTimer(),
+        [TimerKind.FlapDamper] = static (core, _) => core._flapDamper.OnTimer(),
+        [TimerKind.Housekeeping] = static (core, _) => core.Purge(),
+        [TimerKind.LeaveEnd] = static (core, _) => core.EndLeave(),
+        [TimerKind.Rules] = static (core, _) => core._state.Rules.OnTimer(core._state, core._antiEntropy),
+    };
 
-    private bool IsHeldBack(TimerKind kind) =>
-        _state.Variant.BlockingSends && _state.Now < _state.SendsFrom && kind is not (TimerKind.Probe or TimerKind.Suspicion or TimerKind.Housekeeping);
-
-    private bool TryOpen(ReadOnlySpan<byte> packet, int most, out PacketHeader header, out PacketBody body)
+    private bool TryOpen(ReadOnlySpan<byte> packet, int maxLength, out PacketHeader header, out PacketBody body)
     {
         header = default;
         body = default;
         ReadOnlySpan<byte> bytes = default;
-        LastDrop = packet.Length > most ? DropCause.Oversized : _seal.Open(packet, out header, out bytes);
+        LastDrop = packet.Length > maxLength ? DropCause.Oversized : _seal.Open(packet, out header, out bytes);
         if (LastDrop == DropCause.None && !PacketBody.TryRead(bytes, out body))
             LastDrop = DropCause.Malformed;
-        return LastDrop == DropCause.None && _state.Phase != CorePhase.Over;
+        return LastDrop == DropCause.None && _state.Phase != CorePhase.Ended;
     }
 
     private void Handle(PeerAddress from, in PacketHeader header, in PacketBody body)
     {
         _from = from;
-        var sender = NoteSender(header);
+        var sender = FindSender(header);
         switch (body.Kind)
         {
             case PacketKind.Ping when body.Target == _state.Self.Id && _state.Phase != CorePhase.Observing:
-                Merge(body, ClaimSource.Rumour);
-                _packetWriter.Ack(from, body.Sequence, sender);
-                GetToKnow(from, header);
+                Merge(body, UpdateSource.Gossip);
+                _packets.Ack(from, body.Sequence, sender);
+                RequestIntroduction(from, header);
                 return;
             case PacketKind.Ping when _state.Phase != CorePhase.Observing:
-                _packetWriter.Correct(from, _state.Self, sender);
+                _packets.Correct(from, _state.Self, sender);
                 return;
             case PacketKind.Ack:
                 OnAck(from, header, body);
                 return;
-            case PacketKind.PingRequest or PacketKind.Compare or PacketKind.Versions when _strangers.Applies:
-                GetToKnow(from, header);
+            case PacketKind.PingRequest or PacketKind.Compare or PacketKind.Versions when _amplificationLimit.Applies:
+                RequestIntroduction(from, header);
                 break;
-            case PacketKind.Want when _strangers.Applies:
+            case PacketKind.Want when _amplificationLimit.Applies:
                 IntroduceSelf(from, header);
                 break;
             case PacketKind.PingRequest:
@@ -112,7 +68,7 @@ internal sealed partial class MembershipCore
                 _prober.OnNack(body.Sequence, header.Sender, body.Target);
                 break;
             case PacketKind.Beacon:
-                _beacons.OnReceived(sender, body);
+                _loadReporter.OnBeacon(sender, body);
                 return;
             case PacketKind.Compare:
                 _antiEntropy.OnCompare(from, body.BucketDigests);
@@ -124,8 +80,8 @@ internal sealed partial class MembershipCore
                 _antiEntropy.OnWant(from, body.Wanted);
                 break;
         }
-        Merge(body, body.Kind == PacketKind.State ? ClaimSource.Comparison : ClaimSource.Rumour);
-        Correct(from, header, sender);
+        Merge(body, body.Kind == PacketKind.State ? UpdateSource.AntiEntropy : UpdateSource.Gossip);
+        CorrectStaleSender(from, header, sender);
     }
 
     private void OnAck(PeerAddress from, in PacketHeader header, in PacketBody body)
@@ -136,41 +92,41 @@ internal sealed partial class MembershipCore
         var ours = _prober.OnAck(body.Sequence, direct ? header.Sender : body.Target, direct ? header.Generation : null);
         if (!ours && direct)
             _indirectProbes.OnAck(body.Sequence, header.Sender);
-        Merge(body, ClaimSource.Rumour);
-        if (!_strangers.Applies)
+        Merge(body, UpdateSource.Gossip);
+        if (!_amplificationLimit.Applies)
             _antiEntropy.OnDigest(from, body.Digest);
     }
 
-    /// <summary>A life that is not known yet is asked who it is, unless it has just said so.</summary>
-    private void GetToKnow(PeerAddress from, in PacketHeader header)
+    /// <summary>Requests the sender's record if its generation is unknown.</summary>
+    private void RequestIntroduction(PeerAddress from, in PacketHeader header)
     {
         if (_state.Table.Find(header.Sender) is not { } record || record.Generation != header.Generation)
             _antiEntropy.Want(from, header.Sender);
     }
 
     /// <summary>
-    /// Who asks is not asked back: two lives that do not know each other would do so for ever. The new life of a known name is told who we
-    /// are, rarely; others hear of us from whom they ask to join.
+    /// Answers a request of an unverified sender. It is not asked back: two members unknown to each other would do so forever. The new generation of
+    /// a known name gets this member's record, at a limited rate. Others learn of this member from their seeds.
     /// </summary>
     private void IntroduceSelf(PeerAddress from, in PacketHeader header)
     {
         if (_state.Phase == CorePhase.Active && _state.Table.Find(header.Sender) is { } record && record.Generation < header.Generation)
-            _packetWriter.Correct(from, _state.Self, record);
+            _packets.Correct(from, _state.Self, record);
     }
 
-    /// <summary>A known life, at its own address.</summary>
-    private bool IsAtHome(PeerAddress from, in PacketHeader header) =>
+    /// <summary>The sender is a known generation at its own address.</summary>
+    private bool IsAtKnownAddress(PeerAddress from, in PacketHeader header) =>
         _state.Table.Find(header.Sender) is { } record && record.Generation == header.Generation && record.Address == from;
 
-    /// <summary>Everything a packet claims; during the name check only what concerns our own name is kept apart.</summary>
-    private void Merge(in PacketBody body, ClaimSource source)
+    /// <summary>Applies all updates of a packet. During the name check, updates about this member's name go to the check.</summary>
+    private void Merge(in PacketBody body, UpdateSource source)
     {
         var updates = body.Items(PacketBody.UpdatesField);
-        while (_state.Phase != CorePhase.Over && updates.TryNext(out var bytes))
+        while (_state.Phase != CorePhase.Ended && updates.TryNext(out var bytes))
         {
             _ = MemberUpdate.TryRead(bytes, out var update);
             if (_state.Phase == CorePhase.Observing && update.Id == _state.Self.Id)
-                _nameCheck.Hear(update);
+                _nameCheck.OnUpdate(update);
             else
                 _updateApplier.Apply(update, source);
         }
@@ -182,62 +138,67 @@ internal sealed partial class MembershipCore
         }
     }
 
-    /// <summary>A sender that we hold for dead, or an old life: it is told, rarely.</summary>
-    private void Correct(PeerAddress from, in PacketHeader header, MemberRecord? sender)
+    /// <summary>Informs a sender that is dead in this view or superseded by a newer generation, at a limited rate.</summary>
+    private void CorrectStaleSender(PeerAddress from, in PacketHeader header, MemberRecord? sender)
     {
         var record = sender ?? _state.Table.Find(header.Sender);
-        var stale = _state.Variant.AntiEntropy && record is not null && (header.Generation < record.Generation || !record.IsLive);
+        var stale = _state.Rules.ComparesViews && record is not null && (header.Generation < record.Generation || !record.IsLive);
         if (stale && record != _state.Self && _state.Phase == CorePhase.Active)
-            _packetWriter.Correct(from, record!, record);
+            _packets.Correct(from, record!, record);
     }
 
-    private MemberRecord? NoteSender(in PacketHeader header)
+    /// <summary>The record of the sender if its generation is known; notes that it was heard.</summary>
+    private MemberRecord? FindSender(in PacketHeader header)
     {
-        if (_state.Table.Find(header.Sender) is not { } record || record.Generation != header.Generation)
+        if (_state.Table.Find(header.Sender) is not { } record || record.Generation != header.Generation || record == _state.Self)
             return null;
-        if (record == _state.Self)
-            return null;
-        if (_state.Now - _state.HeardAt > _state.Deafness)
-            _state.DeafUntil = _state.Now;
+        if (_state.Now - _state.HeardAt > _state.IsolationThreshold)
+            _state.IsolatedUntil = _state.Now;
         _state.HeardAt = _state.Now;
         record.FoundSilentAt = null;
         return record;
     }
 
+    /// <summary>Probes an accused member with a probability that selects a few verifiers in the whole group.</summary>
     private void Verify(MemberRecord record, bool refused)
     {
         var verifiers = _state.Options.Confirmations + 3;
-        if (_state.Phase == CorePhase.Active && _state.Variant.Caution && _state.Random.Next(Math.Max(1, _state.Table.Live.Count - 1)) < verifiers)
-            _prober.Start(record, askTcpAtOnce: refused);
+        var mayVerify = _state.Phase == CorePhase.Active && _state.Rules.Corroboration;
+        if (mayVerify && _state.Random.Next(Math.Max(1, _state.Table.Live.Count - 1)) < verifiers)
+            _prober.Start(record, connectAtOnce: refused);
     }
 
-    private void Ask(MemberRecord record) => _packetWriter.Ping(record.Address, _prober.NextSequence(), record);
+    private void Ping(MemberRecord record) => _packets.Ping(record.Address, _prober.NextSequence(), record);
 
-    private void ContactDead()
+    /// <summary>Pings a dead member, which heals partitions.</summary>
+    private void PingDead()
     {
         SetDeadContact();
         if (_state.Table.PickDead(_state.Random) is { } dead)
-            Ask(dead);
+            Ping(dead);
     }
 
-    private void SetDeadContact() =>
-        _state.Timers.Set(_state.Now + _state.Options.DeadContactInterval / 2 + _state.Random.Next(_state.Options.DeadContactInterval), TimerKind.DeadContact);
+    private void SetDeadContact()
+    {
+        var interval = _state.Options.DeadContactInterval;
+        _state.Timers.Set(_state.Now + interval / 2 + _state.Random.Next(interval), TimerKind.DeadContact);
+    }
 
-    /// <summary>Timers that are late by a period mean that this process stood still: it listens for a round before it accuses anybody.</summary>
-    private void NoteStandstill(TimeSpan now)
+    /// <summary>A timer that is late by a probe period means that this process was paused: it listens for a period before it accuses others.</summary>
+    private void DetectPause(TimeSpan now)
     {
         var late = now - _state.Timers.NextDue;
-        if (_state.Phase != CorePhase.Active || !_state.Variant.Caution || late < _state.Options.ProbePeriod)
+        if (_state.Phase != CorePhase.Active || !_state.Rules.Corroboration || late < _state.Options.ProbePeriod)
             return;
         Enter(now);
         _state.ListenUntil = now + _state.Options.ProbePeriod;
         _state.Health.Worsen(1);
-        _prober.Forget();
-        _suspicionManager.Forgive(late);
-        _state.Effects.Report(CoreEvent.WokeUp, _state.Self);
+        _prober.Clear();
+        _suspicions.Extend(late);
+        _state.Effects.Report(CoreEvent.Resumed, _state.Self);
     }
 
-    private void NoteDigest()
+    private void OnInputHandled()
     {
         if (_state.Table.Digest == _digest)
             return;
@@ -245,7 +206,7 @@ internal sealed partial class MembershipCore
         _state.DigestSince = _state.Now;
         _connectionMonitor.OnViewChanged();
         if (_state.Table.HasSurplus)
-            _state.Table.ForgetGone(_state.Now);
+            _state.Table.PurgeTombstones(_state.Now);
     }
 
     private void Enter(TimeSpan now) => _state.Now = now;

@@ -3,119 +3,120 @@ using Skein.Membership.Codec;
 namespace Skein.Membership.Core;
 
 /// <summary>
-/// One member: a state machine that takes packets, timers and commands, each with the time, and answers with effects. It has no clock, no
-/// socket, no lock and no thread: one loop feeds it, in production and in the simulator alike.
+/// One member as a state machine. Inputs are packets, timers and commands, each with the current time; outputs are <see cref="ICoreEffects"/>.
+/// It has no clock, socket, lock or thread: one loop drives it, in production and in the simulator.
 /// </summary>
 internal sealed partial class MembershipCore
 {
     private readonly CoreState _state;
     private readonly PacketSeal _seal;
-    private readonly AmplificationLimit _strangers = new();
+    private readonly AmplificationLimit _amplificationLimit = new();
     private readonly bool _keysProveSenders;
-    private readonly PacketWriter _packetWriter;
+    private readonly PacketWriter _packets;
     private readonly Broadcaster _broadcaster;
-    private readonly SuspicionManager _suspicionManager;
+    private readonly SuspicionManager _suspicions;
     private readonly UpdateApplier _updateApplier;
     private readonly Prober _prober;
     private readonly IndirectProbes _indirectProbes;
     private readonly NameCheck _nameCheck;
     private readonly SeedBootstrap _seedBootstrap;
     private readonly AntiEntropy _antiEntropy;
-    private readonly LoadReporter _load;
+    private readonly LoadReporter _loadReporter;
     private readonly ConnectionMonitor _connectionMonitor;
-    private readonly Beacons _beacons;
     private readonly FlapDamper _flapDamper;
     private readonly byte[] _reply = new byte[WireLimits.Datagram];
     private PeerAddress _from;
     private ulong _digest;
 
+    private static readonly TimeSpan HousekeepingInterval = TimeSpan.FromMinutes(1);
+
     public MembershipCore(CoreSettings settings, ulong seed, ICoreEffects effects)
     {
         var facts = new MemberFacts(settings.Name, settings.Generation, settings.Address) { MetadataSequence = 1, Metadata = settings.Metadata };
         var self = new MemberRecord(facts) { State = MemberState.Alive };
-        var table = new MemberTable(settings.Options, self);
-        _state = new CoreState(settings, table, seed, effects);
+        _state = new CoreState(settings, new MemberTable(settings.Options, self), seed, effects);
         _seal = new PacketSeal(PacketHeader.ClusterOf(settings.Cluster), self.Id, settings.Keys);
         _keysProveSenders = !settings.Keys.IsEmpty;
-        _packetWriter = new PacketWriter(_state, _seal, _strangers);
-        _broadcaster = new Broadcaster(_state, _packetWriter);
-        _suspicionManager = new SuspicionManager(_state, _broadcaster) { Verify = Verify, Ask = Ask };
-        _flapDamper = new FlapDamper(_state, _suspicionManager);
-        _prober = new Prober(_state, _packetWriter, _suspicionManager, _flapDamper);
-        _indirectProbes = new IndirectProbes(_state, _packetWriter, _prober);
-        _antiEntropy = new AntiEntropy(_state, _packetWriter);
-        _updateApplier = new UpdateApplier(_state, _suspicionManager, _broadcaster, _flapDamper) { AskFor = id => _antiEntropy.Want(_from, id) };
-        _nameCheck = new NameCheck(_state, _packetWriter, _broadcaster, Begin);
-        _seedBootstrap = new SeedBootstrap(_state, _packetWriter, _nameCheck, settings.Seeds);
-        _load = new LoadReporter(_state, _broadcaster);
-        _beacons = new Beacons(_state, _packetWriter);
-        _connectionMonitor = new ConnectionMonitor(_state, _packetWriter, _prober);
+        _packets = new PacketWriter(_state, _seal, _amplificationLimit);
+        _broadcaster = new Broadcaster(_state, _packets);
+        _suspicions = new SuspicionManager(_state, _broadcaster) { Verify = Verify, Ping = Ping };
+        _flapDamper = new FlapDamper(_state, _suspicions);
+        _prober = new Prober(_state, _packets, _suspicions, _flapDamper);
+        _indirectProbes = new IndirectProbes(_state, _packets, _prober);
+        _antiEntropy = new AntiEntropy(_state, _packets);
+        _updateApplier = new UpdateApplier(_state, _suspicions, _broadcaster, _flapDamper) { RequestRecord = id => _antiEntropy.Want(_from, id) };
+        _nameCheck = new NameCheck(_state, _packets, _broadcaster, OnActivated);
+        _seedBootstrap = new SeedBootstrap(_state, _packets, _nameCheck, settings.Seeds);
+        _loadReporter = new LoadReporter(_state, _packets, _broadcaster);
+        _connectionMonitor = new ConnectionMonitor(_state, _packets, _prober);
     }
 
     public MemberTable Table => _state.Table;
 
     public CorePhase Phase => _state.Phase;
 
+    /// <summary>Score of <see cref="LocalHealth"/>: 0 is healthy.</summary>
     public int Health => _state.Health.Score;
 
     public int PendingTimers => _state.Timers.Count;
-
-    /// <summary>Why the last packet was dropped; none where it was taken.</summary>
-    public DropCause LastDrop { get; private set; }
 
     public int ProbesInFlight => _prober.InFlight;
 
     public IEnumerable<SeedStatus> Seeds => _seedBootstrap.Seeds;
 
-    /// <summary>When <see cref="Advance"/> wants to be called next, at the latest.</summary>
+    /// <summary>Why the last packet was dropped; <see cref="DropCause.None"/> if it was accepted.</summary>
+    public DropCause LastDrop { get; private set; }
+
+    /// <summary>When <see cref="Advance"/> must be called next.</summary>
     public TimeSpan NextDue => _state.Timers.NextDue;
 
-    /// <summary>First call of all.</summary>
+    /// <summary>Delays due timers until the returned time. Only a simulation of blocking senders sets it.</summary>
+    public Func<TimerKind, TimeSpan>? DelayTimer { get; set; }
+
     public void Start(TimeSpan now)
     {
         Enter(now);
         _seedBootstrap.Start();
     }
 
-    /// <summary>A simulation blocks what this member sends; matters to <see cref="ProtocolVariant.BlockingSends"/> only.</summary>
-    public void BlockSends(TimeSpan until) => _state.SendsFrom = until;
-
-    /// <summary>Fires what is due.</summary>
     public void Advance(TimeSpan now)
     {
         if (now > _state.Timers.NextDue)
-            _state.Health.NoteDelay(now - _state.Timers.NextDue, now);
-        NoteStandstill(now);
+            _state.Health.RecordDelay(now - _state.Timers.NextDue, now);
+        DetectPause(now);
         Enter(now);
         while (_state.Timers.TryTake(now, out var kind, out var key))
         {
-            if (IsHeldBack(kind))
-                _state.Timers.Set(_state.SendsFrom, kind, key);
-            else if (_state.Phase != CorePhase.Over)
-                Fire(kind, key);
+            if (DelayTimer?.Invoke(kind) is { } until && now < until)
+                _state.Timers.Set(until, kind, key);
+            else if (_state.Phase != CorePhase.Ended)
+                TimerHandlers[kind](this, key);
         }
-        NoteDigest();
+        OnInputHandled();
     }
 
-    /// <summary>A datagram came. What is foreign or malformed changes nothing; the answer says whether it was ours.</summary>
+    /// <summary>A datagram arrived. Foreign and malformed datagrams change nothing. Returns whether it was accepted.</summary>
     public bool Receive(PeerAddress from, ReadOnlySpan<byte> datagram, TimeSpan now)
     {
         Enter(now);
         if (!TryOpen(datagram, WireLimits.Datagram, out var header, out var body))
             return false;
-        if (!_keysProveSenders && !IsAtHome(from, header))
-            _strangers.Begin(from, datagram.Length);
+        if (!_keysProveSenders && !IsAtKnownAddress(from, header))
+            _amplificationLimit.Begin(from, datagram.Length);
         Handle(from, header, body);
-        _strangers.End();
-        NoteDigest();
+        _amplificationLimit.End();
+        OnInputHandled();
         return true;
     }
 
     /// <summary>
-    /// A TCP request came. Answers the reply, valid until the next input; empty where there is none to give. One that <see cref="LastDrop"/>
-    /// refused gets our header at the most.
+    /// A TCP request arrived. Returns the reply, valid until the next input and empty if there is none. A request that
+    /// <see cref="LastDrop"/> names is answered with a bare header at most.
     /// </summary>
-    /// <param name="mayStay">A ping for this life: whoever sent it may keep the connection, to see us end.</param>
+    /// <param name="from">The peer.</param>
+    /// <param name="request">The packet.</param>
+    /// <param name="now">The current time.</param>
+    /// <param name="mayStay">The request was a ping of this generation: the peer may keep the connection to notice this member's end.</param>
     public ReadOnlySpan<byte> Serve(PeerAddress from, ReadOnlySpan<byte> request, TimeSpan now, out bool mayStay)
     {
         mayStay = false;
@@ -123,24 +124,24 @@ internal sealed partial class MembershipCore
         if (!TryOpen(request, WireLimits.Stream, out var header, out var body))
             return _seal.Refuse(LastDrop, _reply, _state.Self.Generation);
         _from = from;
-        NoteSender(header);
+        FindSender(header);
         switch (body.Kind)
         {
             case PacketKind.Ping when body.Target == _state.Self.Id && _state.Phase != CorePhase.Observing:
                 mayStay = true;
-                return _packetWriter.StreamAck(_reply, body.Sequence);
+                return _packets.StreamAck(_reply, body.Sequence);
             case PacketKind.PushPull:
-                Merge(body, ClaimSource.Comparison);
-                NoteDigest();
-                return _packetWriter.FullState(PacketKind.State);
+                Merge(body, UpdateSource.AntiEntropy);
+                OnInputHandled();
+                return _packets.FullState(PacketKind.State);
             case PacketKind.Pull:
-                return _packetWriter.FullState(PacketKind.State);
+                return _packets.FullState(PacketKind.State);
             default:
                 return default;
         }
     }
 
-    /// <summary>An exchange that this core asked for has ended.</summary>
+    /// <summary>An exchange of this core ended.</summary>
     public void ExchangeEnded(ExchangeToken token, ExchangeOutcome outcome, PeerAddress peer, ReadOnlySpan<byte> reply, TimeSpan now)
     {
         Enter(now);
@@ -150,7 +151,7 @@ internal sealed partial class MembershipCore
             outcome = ExchangeOutcome.Unreadable;
         if (outcome == ExchangeOutcome.Replied)
             Handle(peer, header, body);
-        if (_state.Phase == CorePhase.Over)
+        if (_state.Phase == CorePhase.Ended)
             return;
         switch (token.Purpose)
         {
@@ -161,29 +162,29 @@ internal sealed partial class MembershipCore
                 _seedBootstrap.OnReplied(token.Key);
                 break;
             case ExchangePurpose.Seed:
-                _seedBootstrap.OnFailed(token.Key, outcome, outcome == ExchangeOutcome.Unreadable ? _seal.Explain(LastDrop, reply) : SeedBootstrap.Explain(outcome));
+                _seedBootstrap.OnFailed(token.Key, outcome, outcome == ExchangeOutcome.Unreadable ? _seal.Explain(LastDrop, reply) : null);
                 break;
             case ExchangePurpose.NameCheck:
                 _nameCheck.OnExchangeEnded(outcome);
                 break;
         }
-        NoteDigest();
+        OnInputHandled();
     }
 
-    /// <summary>A watched connection could not be made, or broke.</summary>
-    public void WatchEnded(int slot, PeerAddress peer, TimeSpan now)
+    /// <summary>A connection that <see cref="ICoreEffects.Monitor"/> requested failed or broke.</summary>
+    public void ConnectionEnded(int slot, PeerAddress peer, TimeSpan now)
     {
         Enter(now);
         _connectionMonitor.OnEnded(slot, peer);
-        NoteDigest();
+        OnInputHandled();
     }
 
-    /// <summary>A seed's name was looked up; null where that failed.</summary>
-    public void SeedResolved(int seed, PeerAddress? address, TimeSpan now)
+    /// <summary>A seed was resolved; without an address, <paramref name="problem"/> says why.</summary>
+    public void SeedResolved(int seed, PeerAddress? address, TimeSpan now, string problem = "its name does not resolve")
     {
         Enter(now);
-        if (_state.Phase != CorePhase.Over)
-            _seedBootstrap.OnResolved(seed, address);
+        if (_state.Phase != CorePhase.Ended)
+            _seedBootstrap.OnResolved(seed, address, problem);
     }
 
     /// <summary>Replaces this member's metadata; at most 512 bytes.</summary>
@@ -192,75 +193,79 @@ internal sealed partial class MembershipCore
         Enter(now);
         _state.Table.Change(_state.Self, metadata, static (self, bytes) =>
             self.Facts = self.Facts with { MetadataSequence = self.MetadataSequence + 1, Metadata = bytes });
-        _broadcaster.Tell(_state.Self, UpdateParts.Metadata);
-        NoteDigest();
+        _broadcaster.Broadcast(_state.Self, UpdateParts.Metadata);
+        OnInputHandled();
     }
 
     public void UpdateLoad(uint inFlight, uint queued, TimeSpan now)
     {
         Enter(now);
-        _load.Update(inFlight, queued);
-        _beacons.Update(inFlight, queued);
+        _loadReporter.Update(inFlight, queued);
     }
 
-    /// <summary>Who gets this member's beacons.</summary>
     public void SetBeaconReceivers(ulong[] receivers, TimeSpan now)
     {
         Enter(now);
-        _beacons.SetReceivers(receivers);
+        _loadReporter.SetReceivers(receivers);
     }
 
-    /// <summary>Something in this process came late: it trusts itself less for a while.</summary>
-    public void NoteDelay(TimeSpan delay, TimeSpan now) => _state.Health.NoteDelay(delay, now);
+    /// <summary>Records a delay in this process, which lowers its local health for a while.</summary>
+    public void RecordDelay(TimeSpan delay, TimeSpan now) => _state.Health.RecordDelay(delay, now);
 
-    /// <summary>Replaces the keys; the first one seals from now on.</summary>
+    /// <summary>Replaces the keys. The first one seals.</summary>
     public void UseKeys(GossipKeys keys) => _seal.Use(keys);
 
-    /// <summary>Somebody has reason to doubt that member: it is probed at once, over UDP and TCP.</summary>
+    /// <summary>Probes a member at once, over UDP and TCP.</summary>
     public void ProbeNow(ulong id, TimeSpan now)
     {
         Enter(now);
         if (_state.Phase == CorePhase.Active && _state.Table.Find(id) is { } record && record != _state.Self)
-            _prober.Start(record, askTcpAtOnce: true);
+            _prober.Start(record, connectAtOnce: true);
     }
 
-    /// <summary>Exchanges full state with that peer now.</summary>
     public void Synchronize(PeerAddress peer, TimeSpan now)
     {
         Enter(now);
         _antiEntropy.Exchange(peer);
     }
 
-    /// <summary>Says goodbye; <see cref="CoreEvent.Goodbye"/> tells when that was said often enough.</summary>
+    /// <summary>Announces that this member leaves. <see cref="CoreEvent.LeaveAnnounced"/> reports the end of the announcement.</summary>
     public void Leave(TimeSpan now)
     {
         Enter(now);
-        if (_state.Phase is CorePhase.Leaving or CorePhase.Over)
+        if (_state.Phase is CorePhase.Leaving or CorePhase.Ended)
             return;
-        var known = _state.Phase == CorePhase.Active && _state.Table.Live.Count > 0;
+        var linger = _state.Phase == CorePhase.Active && _state.Table.Live.Count > 0 ? _state.Options.LeaveLinger : TimeSpan.Zero;
         _state.Phase = CorePhase.Leaving;
         _state.Table.Change(_state.Self, static self => self.State = MemberState.Left);
-        _broadcaster.Tell(_state.Self, UpdateParts.State);
-        _state.Timers.Set(now + (known ? _state.Options.LeaveLinger : TimeSpan.Zero), TimerKind.LeaveEnd);
+        _broadcaster.Broadcast(_state.Self, UpdateParts.State);
+        _state.Timers.Set(now + linger, TimerKind.LeaveEnd);
     }
 
-    private void Begin()
+    private void OnActivated()
     {
-        var period = _state.Options.ProbePeriod;
-        var phase = _state.Variant.CommonPeriods ? TimeSpan.FromTicks(period.Ticks - _state.Now.Ticks % period.Ticks) : _state.Random.Next(period);
-        _state.Timers.Set(_state.Now + phase, TimerKind.Probe);
+        _state.Timers.Set(_state.Now + _state.Rules.FirstProbeDelay(_state), TimerKind.Probe);
         SetDeadContact();
-        if (!_state.Variant.AntiEntropy)
-            _state.Timers.Set(_state.Now + _state.Random.Next(TimeSpan.FromSeconds(30)), TimerKind.AntiEntropy);
+        _state.Rules.OnActivated(_state);
         SetHousekeeping();
     }
 
-    /// <summary>Tombstones go a tenth of their lifetime late at the most.</summary>
+    private void EndLeave()
+    {
+        _state.Phase = CorePhase.Ended;
+        _state.Effects.Report(CoreEvent.LeaveAnnounced, _state.Self);
+    }
+
+    private void Purge()
+    {
+        _state.Table.PurgeTombstones(_state.Now);
+        SetHousekeeping();
+    }
+
+    /// <summary>Housekeeping runs at least ten times in the lifetime of a tombstone.</summary>
     private void SetHousekeeping()
     {
         var tenth = _state.Options.TombstoneLifetime / 10;
         _state.Timers.Set(_state.Now + (tenth < HousekeepingInterval ? tenth : HousekeepingInterval), TimerKind.Housekeeping);
     }
-
-    private static readonly TimeSpan HousekeepingInterval = TimeSpan.FromMinutes(1);
 }

@@ -2,37 +2,22 @@ using Skein.Membership.Codec;
 
 namespace Skein.Membership.Core;
 
-/// <summary>Composes packets: what they are about, then as much news as fits, the least sent first. Membership goes before load.</summary>
-internal sealed class PacketWriter(CoreState state, PacketSeal seal, AmplificationLimit strangers)
+/// <summary>Composes packets: the message, then as many updates as fit, those with the fewest transmissions first. Membership precedes load.</summary>
+internal sealed class PacketWriter(CoreState state, PacketSeal seal, AmplificationLimit limit)
 {
     private readonly byte[] _datagram = new byte[WireLimits.Datagram];
-    private const int PartsThatMayMiss = 4;
+    private const int MaxMisfits = 4;
 
-    public void Ping(PeerAddress to, uint sequence, MemberRecord target)
-    {
-        var writer = Begin(PacketKind.Ping, sequence, target.Id);
-        // Buddy: the one whom we doubt learns it from us, and refutes within one round trip.
-        Finish(ref writer, to, about: target.State == MemberState.Alive || !state.Variant.Buddy ? null : target);
-    }
+    public void Ping(PeerAddress to, uint sequence, MemberRecord target) => Send(PacketKind.Ping, to, sequence, target.Id, SuspicionOf(target));
 
-    /// <summary>Answers a ping; where we believe the other is not well, it learns that too.</summary>
-    public void Ack(PeerAddress to, uint sequence, MemberRecord? other)
-    {
-        var writer = Begin(PacketKind.Ack, sequence, target: 0);
-        Finish(ref writer, to, about: other is null || other.State == MemberState.Alive || !state.Variant.Buddy ? null : other);
-    }
+    public void Ack(PeerAddress to, uint sequence, MemberRecord? other) => Send(PacketKind.Ack, to, sequence, 0, SuspicionOf(other));
 
-    public void RelayedAck(PeerAddress to, uint sequence, ulong target)
-    {
-        var writer = Begin(PacketKind.Ack, sequence, target);
-        Finish(ref writer, to);
-    }
+    public void RelayedAck(PeerAddress to, uint sequence, ulong target) => Send(PacketKind.Ack, to, sequence, target);
 
-    public void Nack(PeerAddress to, uint sequence, ulong target)
-    {
-        var writer = Begin(PacketKind.Nack, sequence, target);
-        Finish(ref writer, to);
-    }
+    public void Nack(PeerAddress to, uint sequence, ulong target) => Send(PacketKind.Nack, to, sequence, target);
+
+    /// <summary>A packet of updates only.</summary>
+    public void Gossip(PeerAddress to) => Send(PacketKind.Gossip, to);
 
     public void PingRequest(PeerAddress to, uint sequence, MemberRecord target)
     {
@@ -42,18 +27,11 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
         Finish(ref writer, to);
     }
 
-    /// <summary>Asks whoever is at <paramref name="to"/> whether it is that life.</summary>
+    /// <summary>A ping without updates, for an address that may belong to another generation of the target.</summary>
     public void BarePing(PeerAddress to, uint sequence, ulong target)
     {
         var writer = Begin(PacketKind.Ping, sequence, target);
         Send(ref writer, to);
-    }
-
-    /// <summary>News only.</summary>
-    public void Gossip(PeerAddress to)
-    {
-        var writer = Begin(PacketKind.Gossip, 0, 0);
-        Finish(ref writer, to);
     }
 
     public void Beacon(PeerAddress to, LoadUpdate load)
@@ -63,7 +41,7 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
         Send(ref writer, to);
     }
 
-    /// <summary>Tells one member what we hold to be true, about itself or about a stale claim it made; rare per member.</summary>
+    /// <summary>Sends this member's belief about <paramref name="about"/>; at most once a probe period to each known receiver.</summary>
     public void Correct(PeerAddress to, MemberRecord about, MemberRecord? receiver)
     {
         if (receiver is not null)
@@ -72,22 +50,21 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
                 return;
             receiver.CorrectedAt = state.Now;
         }
-        var writer = Begin(PacketKind.Gossip, 0, 0);
-        // Anybody may claim to be an old life, from anybody's address: it gets what it takes to learn better, and no metadata.
-        var parts = strangers.Covers(to) ? UpdateParts.State | UpdateParts.Introduction : UpdateParts.All;
-        Claim(about, parts).WriteTo(ref writer, PacketBody.UpdatesField);
-        // What is rare per member needs no other limit: the old life of a name has to hear that it is one.
-        Send(ref writer, to, isRare: receiver is not null);
+        var writer = Begin(PacketKind.Gossip);
+        // Any sender can claim to be an old generation at any address: the reply stays small.
+        var parts = limit.Covers(to) ? UpdateParts.State | UpdateParts.Introduction : UpdateParts.All;
+        UpdateOf(about, parts).WriteTo(ref writer, PacketBody.UpdatesField);
+        // The rate per receiver is limited above. The old generation of a name must learn that it is superseded.
+        Send(ref writer, to, isRateLimited: receiver is not null);
     }
 
     /// <summary>A ping for a TCP exchange, composed in the caller's buffer.</summary>
-    public ReadOnlySpan<byte> StreamPing(Span<byte> buffer, uint sequence, ulong target) =>
-        Compose(buffer, PacketKind.Ping, sequence, target);
+    public ReadOnlySpan<byte> StreamPing(Span<byte> buffer, uint sequence, ulong target) => Compose(buffer, PacketKind.Ping, sequence, target);
 
-    /// <summary>The reply to it.</summary>
+    /// <summary>The reply to <see cref="StreamPing"/>.</summary>
     public ReadOnlySpan<byte> StreamAck(Span<byte> buffer, uint sequence) => Compose(buffer, PacketKind.Ack, sequence, 0);
 
-    /// <summary>All that is known, the gone included, for a TCP exchange; <see cref="PacketKind.Pull"/> says nothing but that it asks.</summary>
+    /// <summary>The full state, tombstones included, for a TCP exchange. A <see cref="PacketKind.Pull"/> is only the request for it.</summary>
     public ReadOnlySpan<byte> FullState(PacketKind kind)
     {
         var size = WireLimits.Datagram;
@@ -103,27 +80,43 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
         return buffer.AsSpan(0, seal.Close(buffer, writer.Position, state.Self.Generation));
     }
 
-    /// <summary>While its name is checked this member is no member yet: telling of it would push out whoever has the name.</summary>
-    private bool IsUnclaimed(MemberRecord record) => record == state.Self && state.Phase == CorePhase.Observing;
-
-    /// <summary>Writes a whole record; false where it does not fit any more.</summary>
+    /// <summary>Writes a whole record; returns false if it does not fit.</summary>
     public bool TryAdd(ref ProtoWriter writer, MemberRecord record)
     {
         var before = writer.Position;
-        Claim(record, UpdateParts.All).WriteTo(ref writer, PacketBody.UpdatesField);
+        UpdateOf(record, UpdateParts.All).WriteTo(ref writer, PacketBody.UpdatesField);
         var fits = !writer.Overflowed;
         if (!fits)
             writer.RewindTo(before);
         return fits;
     }
 
-    /// <summary>A tombstone keeps its age when it is passed on: otherwise it would live for ever, as long as newcomers learn of it.</summary>
-    private MemberUpdate Claim(MemberRecord record, UpdateParts parts)
+    public ProtoWriter Begin(PacketKind kind, uint sequence = 0, ulong target = 0, bool withDigest = true) =>
+        BeginIn(_datagram, kind, sequence, target, withDigest);
+
+    public void Send(ref ProtoWriter writer, PeerAddress to, bool isRateLimited = false)
     {
-        var claim = record.ToUpdate(parts);
-        if (!record.IsLive && claim.Introduces)
-            claim.GoneSeconds = (uint)Math.Clamp(Math.Ceiling((state.Now - record.StateSince).TotalSeconds), 0, uint.MaxValue);
-        return claim;
+        if (state.Phase == CorePhase.Ended)
+            return;
+        var length = seal.Close(_datagram, writer.Position, state.Self.Generation);
+        if (isRateLimited || limit.TrySpend(to, length))
+            state.Effects.Send(to, _datagram.AsSpan(0, length));
+    }
+
+    /// <summary>What a suspect needs to know to refute within one round trip (Lifeguard: Buddy); null for others.</summary>
+    private MemberRecord? SuspicionOf(MemberRecord? other) =>
+        other is null || other.State == MemberState.Alive || !state.Rules.Buddy ? null : other;
+
+    /// <summary>While its name is checked, this member must not announce itself: that would supersede the holder of the name.</summary>
+    private bool IsUnclaimed(MemberRecord record) => record == state.Self && state.Phase == CorePhase.Observing;
+
+    /// <summary>A forwarded tombstone keeps its age; otherwise it would never expire in a group that keeps growing.</summary>
+    private MemberUpdate UpdateOf(MemberRecord record, UpdateParts parts)
+    {
+        var update = record.ToUpdate(parts);
+        if (!record.IsLive && update.Introduces)
+            update.GoneSeconds = (uint)Math.Clamp(Math.Ceiling((state.Now - record.StateSince).TotalSeconds), 0, uint.MaxValue);
+        return update;
     }
 
     private ReadOnlySpan<byte> Compose(Span<byte> buffer, PacketKind kind, uint sequence, ulong target)
@@ -131,9 +124,6 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
         var writer = BeginIn(buffer, kind, sequence, target);
         return buffer[..seal.Close(buffer, writer.Position, state.Self.Generation)];
     }
-
-    public ProtoWriter Begin(PacketKind kind, uint sequence = 0, ulong target = 0, bool withDigest = true) =>
-        BeginIn(_datagram, kind, sequence, target, withDigest);
 
     private ProtoWriter BeginIn(Span<byte> buffer, PacketKind kind, uint sequence, ulong target, bool withDigest = true)
     {
@@ -145,57 +135,54 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
         return writer;
     }
 
-    public void Send(ref ProtoWriter writer, PeerAddress to, bool isRare = false)
+    private void Send(PacketKind kind, PeerAddress to, uint sequence = 0, ulong target = 0, MemberRecord? about = null)
     {
-        if (state.Phase == CorePhase.Over)
-            return;
-        var length = seal.Close(_datagram, writer.Position, state.Self.Generation);
-        if (isRare || strangers.TrySpend(to, length))
-            state.Effects.Send(to, _datagram.AsSpan(0, length));
+        var writer = Begin(kind, sequence, target);
+        Finish(ref writer, to, about);
     }
 
     private void Finish(ref ProtoWriter writer, PeerAddress to, MemberRecord? about = null)
     {
-        var brief = strangers.Covers(to);
-        if (!brief)
+        var isShort = limit.Covers(to);
+        if (!isShort)
             about?.ToUpdate(UpdateParts.State).WriteTo(ref writer, PacketBody.UpdatesField);
-        if (!brief && state.Phase != CorePhase.Observing)
+        if (!isShort && state.Phase != CorePhase.Observing)
         {
-            AddNews(ref writer, to, about);
+            AddUpdates(ref writer, to, about);
             AddLoads(ref writer);
         }
         Send(ref writer, to);
     }
 
-    private void AddNews(ref ProtoWriter writer, PeerAddress to, MemberRecord? told)
+    private void AddUpdates(ref ProtoWriter writer, PeerAddress to, MemberRecord? written)
     {
-        if (state.News.Count == 0)
+        if (state.Updates.Count == 0)
             return;
-        var limit = state.Retransmissions;
-        var offer = state.News.BeginPacket();
-        for (var misses = 0; misses < PartsThatMayMiss && offer.Next() is { } node;)
+        var transmissions = state.Retransmissions;
+        var offer = state.Updates.BeginPacket();
+        for (var misfits = 0; misfits < MaxMisfits && offer.Next() is { } node;)
         {
             var member = node.Member;
-            if (member == told || (member.Address == to && member.State == MemberState.Alive))
+            if (member == written || (member.Address == to && member.State == MemberState.Alive))
                 continue;
             var before = writer.Position;
-            Claim(member, node.Parts).WriteTo(ref writer, PacketBody.UpdatesField);
+            UpdateOf(member, node.Parts).WriteTo(ref writer, PacketBody.UpdatesField);
             if (writer.Overflowed)
             {
                 writer.RewindTo(before);
-                misses++;
+                misfits++;
                 continue;
             }
-            offer.Sent(node, limit);
+            offer.Sent(node, transmissions);
         }
     }
 
     private void AddLoads(ref ProtoWriter writer)
     {
-        if (state.LoadNews.Count == 0)
+        if (state.LoadUpdates.Count == 0)
             return;
-        var limit = state.Options.LoadRetransmissions;
-        var offer = state.LoadNews.BeginPacket();
+        var transmissions = state.Options.LoadRetransmissions;
+        var offer = state.LoadUpdates.BeginPacket();
         while (offer.Next() is { } node)
         {
             var before = writer.Position;
@@ -205,7 +192,38 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
                 writer.RewindTo(before);
                 return;
             }
-            offer.Sent(node, limit);
+            offer.Sent(node, transmissions);
         }
+    }
+}
+
+/// <summary>
+/// Limits replies to an unverified address to the bytes that it sent. Without keys the source of a datagram may be forged, and longer replies
+/// would make this member an amplifier (as QUIC before address validation, RFC 9000, section 8.1). The limit is per datagram, so there is no
+/// table of sources to exhaust.
+/// </summary>
+internal sealed class AmplificationLimit
+{
+    private PeerAddress? _source;
+    private int _bytesLeft;
+
+    /// <summary>A datagram of an unverified address is being handled.</summary>
+    public bool Applies => _source is not null;
+
+    public void Begin(PeerAddress source, int bytesReceived) => (_source, _bytesLeft) = (source, bytesReceived);
+
+    public void End() => _source = null;
+
+    public bool Covers(PeerAddress to) => _source == to;
+
+    /// <summary>Returns whether a datagram may be sent, and subtracts it from the rest.</summary>
+    public bool TrySpend(PeerAddress to, int bytes)
+    {
+        if (!Covers(to))
+            return true;
+        if (bytes > _bytesLeft)
+            return false;
+        _bytesLeft -= bytes;
+        return true;
     }
 }

@@ -3,18 +3,18 @@ using Skein.Membership.Codec;
 namespace Skein.Membership.Core;
 
 /// <summary>
-/// Finds out who is silent: in shuffled round-robin order, several probes in flight, each decided when its own indirect round ends (SWIM,
-/// DSN 2002, section 4; nacks: Lifeguard, DSN 2018). A TCP connect tells a process that is gone from a network that is slow.
+/// Detects silent members: shuffled round-robin order, several concurrent probes, each decided at the end of its own indirect round (SWIM,
+/// DSN 2002, section 4; nacks: Lifeguard, DSN 2018). A TCP connect distinguishes a stopped process from a slow network.
 /// </summary>
-internal sealed class Prober(CoreState state, PacketWriter outbox, SuspicionManager judge, FlapDamper selfJudge)
+internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionManager suspicions, FlapDamper flapDamper)
 {
     private readonly Dictionary<uint, Probe> _probes = [];
-    private readonly Stack<Probe> _spare = new();
-    private readonly ProbeRound _round = new(state);
+    private readonly Stack<Probe> _pool = new();
     private readonly MemberRecord[] _helpers = new MemberRecord[state.Options.IndirectProbes];
     private readonly byte[] _request = new byte[WireLimits.Datagram];
     private uint _sequence = (uint)state.Random.Next(1 << SequenceBits);
     private TimeSpan _mayAccuseAt;
+    private bool _ringNext;
     private bool _overdue;
     private const int SequenceBits = 28;
 
@@ -23,37 +23,27 @@ internal sealed class Prober(CoreState state, PacketWriter outbox, SuspicionMana
     public void OnPeriod()
     {
         state.Timers.Set(state.Now + state.Options.ProbePeriod, TimerKind.Probe);
-        _overdue = state.Variant.BlockingSends && _probes.Count > 0;
-        if (!_overdue && _round.Next() is { } target)
-            Start(target, askTcpAtOnce: false);
+        _overdue = state.Rules.OneProbeAtATime && _probes.Count > 0;
+        if (!_overdue && NextTarget() is { } target)
+            Start(target, connectAtOnce: false);
     }
 
-    /// <summary>One probe at a time: the next one had to wait, which is how Lifeguard slows a sick member's probes down.</summary>
-    private void CatchUp()
-    {
-        if (!_overdue)
-            return;
-        _overdue = false;
-        if (_round.Next() is { } target)
-            Start(target, askTcpAtOnce: false);
-    }
-
-    /// <summary>Probes a member out of turn.</summary>
-    public void Start(MemberRecord target, bool askTcpAtOnce)
+    /// <summary>Probes a member now. Does nothing if it is being probed or the limit of concurrent probes is reached.</summary>
+    public void Start(MemberRecord target, bool connectAtOnce)
     {
         if (!target.IsLive || _probes.Count >= state.Options.ProbesInFlight || IsBeingProbed(target))
             return;
         var sequence = NextSequence();
-        var probe = _spare.TryPop(out var spare) ? spare : new Probe();
-        probe.Begin(target, state.Now, inTouch: state.Now - state.HeardAt < state.Options.SuspicionMin);
+        var probe = _pool.TryPop(out var pooled) ? pooled : new Probe();
+        probe.Begin(target, state.Now, inContact: state.Now - state.HeardAt < state.Options.SuspicionMin);
         _probes.Add(sequence, probe);
-        // One timer at a time: most probes are answered before the first of them.
-        var refusal = askTcpAtOnce ? TimeSpan.Zero : state.Health.Scale(state.Options.RefusalCheckAfter);
-        if (state.Variant.StreamProbes)
+        // One timer at a time: most probes are acknowledged before the first timer.
+        var refusal = connectAtOnce ? TimeSpan.Zero : state.Health.Scale(state.Options.RefusalCheckAfter);
+        if (state.Rules.StreamProbes)
             state.Timers.Set(state.Now + refusal, TimerKind.ProbeRefusalCheck, sequence);
         else
             SetDirectEnd(sequence, probe);
-        outbox.Ping(target.Address, sequence, target);
+        packets.Ping(target.Address, sequence, target);
     }
 
     public uint NextSequence()
@@ -62,17 +52,20 @@ internal sealed class Prober(CoreState state, PacketWriter outbox, SuspicionMana
         return _sequence = Math.Max(1, _sequence);
     }
 
-    /// <summary>True where the ack was for one of our probes.</summary>
+    /// <summary>Returns whether the ack belongs to a probe of this member.</summary>
+    /// <param name="sequence">Of the ping.</param>
+    /// <param name="answered">Id of the probed member.</param>
+    /// <param name="generation">Of the sender; null in an ack that a helper relayed.</param>
     public bool OnAck(uint sequence, ulong answered, ulong? generation)
     {
         if (!_probes.TryGetValue(sequence, out var probe) || probe.Target.Id != answered)
             return false;
-        if (generation is { } life && life != probe.Generation)
+        if (generation is { } known && known != probe.Generation)
             return false;
         probe.Target.FoundSilentAt = null;
         state.Health.Improve();
         End(sequence, probe);
-        CatchUp();
+        StartOverdue();
         return true;
     }
 
@@ -80,7 +73,7 @@ internal sealed class Prober(CoreState state, PacketWriter outbox, SuspicionMana
     {
         if (!_probes.TryGetValue(sequence, out var probe) || probe.Target.Id != target || !probe.CountNack(helper))
             return;
-        if (probe.AllHelpersDenied && probe.TcpEnded && state.Variant.EarlyVerdicts)
+        if (probe.AllHelpersDenied && probe.TcpEnded && state.Rules.EndsProbesEarly)
             Fail(sequence, probe, refused: false);
     }
 
@@ -92,7 +85,7 @@ internal sealed class Prober(CoreState state, PacketWriter outbox, SuspicionMana
         probe.TcpEnded = false;
         var rest = probe.Started + state.Health.Scale(state.Options.DirectTimeout + state.Options.IndirectTimeout) - state.Now;
         var token = new ExchangeToken(ExchangePurpose.Probe, sequence);
-        state.Effects.Exchange(token, probe.Target.Address, outbox.StreamPing(_request, sequence, probe.Target.Id), rest);
+        state.Effects.Exchange(token, probe.Target.Address, packets.StreamPing(_request, sequence, probe.Target.Id), rest);
     }
 
     public void OnExchangeEnded(uint sequence, ExchangeOutcome outcome)
@@ -114,9 +107,9 @@ internal sealed class Prober(CoreState state, PacketWriter outbox, SuspicionMana
         for (var i = 0; i < count; i++)
         {
             probe.AddHelper(_helpers[i].Id);
-            outbox.PingRequest(_helpers[i].Address, sequence, probe.Target);
+            packets.PingRequest(_helpers[i].Address, sequence, probe.Target);
         }
-        var end = state.Variant.EarlyVerdicts
+        var end = state.Rules.EndsProbesEarly
             ? state.Now + state.Health.Scale(state.Options.IndirectTimeout)
             : probe.Started + state.Health.Scale(state.Options.ProbePeriod);
         state.Timers.Set(end, TimerKind.ProbeIndirectEnd, sequence);
@@ -127,15 +120,39 @@ internal sealed class Prober(CoreState state, PacketWriter outbox, SuspicionMana
         if (!_probes.TryGetValue(sequence, out var probe))
             return;
         Fail(sequence, probe, refused: false);
-        CatchUp();
+        StartOverdue();
     }
 
-    /// <summary>After a standstill nothing in flight means anything.</summary>
-    public void Forget()
+    /// <summary>Drops all probes in flight: after a pause of this process their results mean nothing.</summary>
+    public void Clear()
     {
         foreach (var probe in _probes.Values)
-            _spare.Push(probe);
+            _pool.Push(probe);
         _probes.Clear();
+    }
+
+    /// <summary>
+    /// Every other routine probe goes to the next member on the ring, so that each member is probed by its predecessor within two periods. The
+    /// others follow the shuffled round (SWIM, DSN 2002, section 4.3), so that a failed predecessor hides no failure.
+    /// </summary>
+    private MemberRecord? NextTarget()
+    {
+        if (state.Table.Live.Count == 0)
+            return null;
+        if (state.Rules.PickProbeTarget(state) is { } picked)
+            return picked;
+        _ringNext = state.Options.RingProbes && !_ringNext;
+        return _ringNext ? state.Table.Successor() : state.Table.NextInRound(state.Random);
+    }
+
+    /// <summary>Starts the probe that waited for the previous one, which slows down the probes of an unhealthy member as in Lifeguard.</summary>
+    private void StartOverdue()
+    {
+        if (!_overdue)
+            return;
+        _overdue = false;
+        if (NextTarget() is { } target)
+            Start(target, connectAtOnce: false);
     }
 
     private void SetDirectEnd(uint sequence, Probe probe) =>
@@ -144,36 +161,35 @@ internal sealed class Prober(CoreState state, PacketWriter outbox, SuspicionMana
     private void Fail(uint sequence, Probe probe, bool refused)
     {
         var target = probe.Target;
-        var sameLife = target.Generation == probe.Generation;
+        var sameGeneration = target.Generation == probe.Generation;
         var heardOthers = state.HeardAt >= probe.Started || state.Table.Live.Count == 1;
-        var inTouch = probe.InTouch && heardOthers;
-        var missedNacks = probe.MissedNacks;
-        var helpers = probe.Helpers;
+        var inContact = probe.InContact && heardOthers;
+        var points = probe.Helpers > 0 ? probe.MissedNacks : 1;
         End(sequence, probe);
-        if (!sameLife || !target.IsLive)
+        if (!sameGeneration || !target.IsLive)
             return;
         if (refused)
         {
-            judge.Accuse(target, state.Self.Id, refused: true);
+            suspicions.Accuse(target, state.Self.Id, refused: true);
             return;
         }
-        state.Health.Worsen(helpers > 0 ? missedNacks : 1);
-        selfJudge.OnSilence(target, inTouch);
+        state.Health.Worsen(points);
+        flapDamper.OnProbeFailed(target, inContact);
         target.FoundSilentAt = state.Now;
         if (MayAccuse(heardOthers))
-            judge.Accuse(target, state.Self.Id, refused: false);
+            suspicions.Accuse(target, state.Self.Id, refused: false);
     }
 
     /// <summary>
-    /// One who heard nobody since is more likely cut off than surrounded by the dead: it waits a whole window before it accuses. A sick one
-    /// accuses rarely, one that is held for dead not at all.
+    /// A member that heard nobody since the probe began is more likely isolated than surrounded by dead members: it waits a whole window before
+    /// it accuses. An unhealthy member accuses rarely, a withdrawn one never.
     /// </summary>
     private bool MayAccuse(bool heardOthers)
     {
-        if (!state.Variant.Caution)
+        if (!state.Rules.Corroboration)
             return true;
-        var cutOff = !heardOthers && state.Now - state.HeardAt < state.Options.SuspicionMin;
-        if (cutOff || selfJudge.IsHeld || state.Now < state.ListenUntil || state.Now < _mayAccuseAt)
+        var isolated = !heardOthers && state.Now - state.HeardAt < state.Options.SuspicionMin;
+        if (isolated || flapDamper.IsWithdrawn || state.Now < state.ListenUntil || state.Now < _mayAccuseAt)
             return false;
         _mayAccuseAt = state.Now + state.Options.ProbePeriod * state.Health.Score;
         return true;
@@ -190,6 +206,91 @@ internal sealed class Prober(CoreState state, PacketWriter outbox, SuspicionMana
     private void End(uint sequence, Probe probe)
     {
         _probes.Remove(sequence);
-        _spare.Push(probe);
+        _pool.Push(probe);
     }
+
+    /// <summary>One probe in flight; pooled.</summary>
+    private sealed class Probe
+    {
+        private readonly HashSet<ulong> _silentHelpers = [];
+
+        public MemberRecord Target { get; private set; } = null!;
+
+        public ulong Generation { get; private set; }
+
+        public TimeSpan Started { get; private set; }
+
+        /// <summary>Other members were heard shortly before the probe.</summary>
+        public bool InContact { get; private set; }
+
+        /// <summary>Number of members that were asked to probe too.</summary>
+        public int Helpers { get; private set; }
+
+        /// <summary>Helpers that sent neither ack nor nack: a sign that this member itself does not receive.</summary>
+        public int MissedNacks => _silentHelpers.Count;
+
+        public bool AllHelpersDenied => Helpers > 0 && _silentHelpers.Count == 0;
+
+        /// <summary>No reply can arrive over TCP any more.</summary>
+        public bool TcpEnded { get; set; }
+
+        public void Begin(MemberRecord target, TimeSpan now, bool inContact)
+        {
+            (Target, Generation, Started, InContact) = (target, target.Generation, now, inContact);
+            Helpers = 0;
+            TcpEnded = true;
+            _silentHelpers.Clear();
+        }
+
+        public void AddHelper(ulong id)
+        {
+            if (_silentHelpers.Add(id))
+                Helpers++;
+        }
+
+        public bool CountNack(ulong helper) => _silentHelpers.Remove(helper);
+    }
+}
+
+/// <summary>Probes on behalf of other members. Each one is an entry with a deadline; the requester gets an ack or a nack.</summary>
+internal sealed class IndirectProbes(CoreState state, PacketWriter packets, Prober prober)
+{
+    private readonly Dictionary<uint, IndirectProbe> _probes = [];
+
+    /// <summary>Concurrent requests. Further ones are dropped, which the requester notices as a missing nack.</summary>
+    private const int MaxProbes = 256;
+
+    public void OnRequest(PeerAddress requester, uint requestersSequence, ulong target, PeerAddress targetAddress)
+    {
+        if (_probes.Count >= MaxProbes || target == 0 || targetAddress.IsNone)
+            return;
+        var sequence = prober.NextSequence();
+        if (!_probes.TryAdd(sequence, new IndirectProbe(requester, requestersSequence, target)))
+            return;
+        state.Timers.Set(state.Now + state.Options.IndirectTimeout * 0.75, TimerKind.IndirectProbeEnd, sequence);
+        if (state.Table.Find(target) is { IsLive: true } record && record != state.Self)
+            packets.Ping(record.Address, sequence, record);
+        else
+            packets.BarePing(targetAddress, sequence, target);
+    }
+
+    public void OnAck(uint sequence, ulong sender)
+    {
+        if (!_probes.TryGetValue(sequence, out var probe) || probe.Target != sender)
+            return;
+        _probes.Remove(sequence);
+        packets.RelayedAck(probe.Requester, probe.RequestersSequence, probe.Target);
+    }
+
+    public void OnEnd(uint sequence)
+    {
+        if (!_probes.Remove(sequence, out var probe))
+            return;
+        if (state.Rules.LocalHealth)
+            packets.Nack(probe.Requester, probe.RequestersSequence, probe.Target);
+        if (state.Table.Find(probe.Target) is { } record)
+            record.FoundSilentAt = state.Now;
+    }
+
+    private readonly record struct IndirectProbe(PeerAddress Requester, uint RequestersSequence, ulong Target);
 }

@@ -3,81 +3,70 @@ using Skein.Membership.Codec;
 namespace Skein.Membership.Core;
 
 /// <summary>
-/// Finds the group through the seeds and keeps asking those that nobody live is at, for ever and ever more rarely: so members that started
-/// alone find each other, and a cluster that was cut in two heals. The first answer also tells whether this member's name is free. A
-/// newcomer that hears nothing begins further tries beside the first ("The Tail at Scale", Dean and Barroso, 2013): a lost SYN costs TCP a
-/// second.
+/// Finds the group through the seeds. Seeds at which no live member is known are asked again forever, with growing pauses: members that started
+/// alone find each other, and a partitioned cluster heals. The first reply also starts the name check. A new member without a reply hedges with
+/// further attempts (Dean and Barroso, The Tail at Scale, 2013), because a lost SYN costs TCP a second.
 /// </summary>
-internal sealed class SeedBootstrap
+internal sealed class SeedBootstrap(CoreState state, PacketWriter packets, NameCheck nameCheck, IReadOnlyList<string> seeds)
 {
-    private readonly CoreState _state;
-    private readonly PacketWriter _packetWriter;
-    private readonly NameCheck _nameCheck;
-    private readonly Seed[] _seeds;
+    private readonly Seed[] _seeds = [.. seeds.Select(name => new Seed(name, state.Options.SeedRetryMin))];
     private int _lastHedged;
     private bool _hedgeScheduled;
     private const int IndexBits = 8;
 
-    public SeedBootstrap(CoreState state, PacketWriter outbox, NameCheck nameCheck, IReadOnlyList<string> seeds)
-    {
-        (_state, _packetWriter, _nameCheck) = (state, outbox, nameCheck);
-        _seeds = [.. seeds.Select(name => new Seed(name, state.Options.SeedRetryMin))];
-    }
-
-    public IEnumerable<SeedStatus> Seeds => _seeds.Select(seed => new SeedStatus(seed.Name, seed.Reached, seed.Problem));
+    public IEnumerable<SeedStatus> Seeds => _seeds.Select(static seed => new SeedStatus(seed.Name, seed.Reached, seed.Problem));
 
     public void Start()
     {
         if (_seeds.Length == 0)
-            _nameCheck.Activate();
+            nameCheck.Activate();
         for (var i = 0; i < _seeds.Length; i++)
-            _state.Effects.Resolve(i);
+            state.Effects.Resolve(i);
     }
 
-    public void OnResolved(int index, PeerAddress? address)
+    /// <summary>A seed was resolved; without an address, <paramref name="problem"/> says why.</summary>
+    public void OnResolved(int index, PeerAddress? address, string problem)
     {
         var seed = _seeds[index];
         if (seed.Hedging)
         {
             seed.Hedging = false;
-            if (seed.Waiting > 0 && IsUnanswered && address is { } other && other != _state.Self.Address)
+            if (seed.Waiting > 0 && IsUnanswered && address is { } other && other != state.Self.Address)
                 Ask(index, other);
             return;
         }
         if (address is not { } found)
         {
-            Missed(index, "its name does not resolve");
+            Fail(index, problem);
             return;
         }
-        if (found == _state.Self.Address)
+        if (found == state.Self.Address)
         {
-            seed.Address = found;
-            seed.Reached = true;
-            seed.Tried = true;
-            ActivateWhenAlone();
+            (seed.Address, seed.Reached, seed.Tried) = (found, true, true);
+            ActivateIfAlone();
             return;
         }
-        seed.Deadline = _state.Now + _state.Options.ExchangeTimeout;
+        seed.Deadline = state.Now + state.Options.ExchangeTimeout;
         Ask(index, found);
     }
 
-    /// <summary>The first answer ends a round; what comes of its other tries changes nothing any more.</summary>
+    /// <summary>The first reply ends a round; later replies of the round are ignored.</summary>
     public void OnReplied(ulong attempt)
     {
         if (!TryFind(attempt, out var index, out var seed))
             return;
         seed.EndRound();
         (seed.Tried, seed.Reached, seed.Problem) = (true, true, null);
-        _state.Table.Touch();
+        state.Table.Touch();
         if (IsLive(seed.Address))
-            seed.Pause = _state.Options.SeedRetryMin;
-        // A seed that answers without being a member is about to become one: it is asked again soon.
-        AskAgain(index, IsLive(seed.Address) ? _state.Options.SeedRetryMax : NextPause(seed));
-        _nameCheck.Begin();
+            seed.Pause = state.Options.SeedRetryMin;
+        // A seed that replies without being a member will join soon: ask it again soon.
+        AskAgain(index, IsLive(seed.Address) ? state.Options.SeedRetryMax : NextPause(seed));
+        nameCheck.Begin();
     }
 
-    /// <summary>Silence ends a round with its last try only; an answer of another kind ends it at once.</summary>
-    public void OnFailed(ulong attempt, ExchangeOutcome outcome, string problem)
+    /// <summary>A timeout ends the round only with its last attempt; any other failure ends it at once.</summary>
+    public void OnFailed(ulong attempt, ExchangeOutcome outcome, string? problem)
     {
         if (!TryFind(attempt, out var index, out var seed))
             return;
@@ -85,32 +74,30 @@ internal sealed class SeedBootstrap
         if (outcome == ExchangeOutcome.Failed && seed.Waiting > 0)
             return;
         seed.EndRound();
-        Missed(index, problem);
+        Fail(index, problem ?? (outcome == ExchangeOutcome.Refused ? "nobody listens there" : "no answer"));
     }
 
-    /// <summary>Nobody has answered for a while: one more try, of the next seed in turn, at what its name resolves to now.</summary>
+    /// <summary>No seed has replied for a while: one more attempt at the next seed, at a freshly resolved address.</summary>
     public void OnHedgeTimer()
     {
         _hedgeScheduled = false;
         if (!IsUnanswered || !Array.Exists(_seeds, static seed => seed.Waiting > 0))
             return;
-        if (_seeds.Sum(static seed => seed.Waiting + (seed.Hedging ? 1 : 0)) < _state.Options.SeedTries)
+        if (_seeds.Sum(static seed => seed.Waiting + (seed.Hedging ? 1 : 0)) < state.Options.SeedTries)
             HedgeNext();
         ScheduleHedge();
     }
 
-    public static string Explain(ExchangeOutcome outcome) => outcome == ExchangeOutcome.Refused ? "nobody listens there" : "no answer";
-
     public void OnTimer(int index)
     {
         var seed = _seeds[index];
-        if (_state.Phase == CorePhase.Active && IsLive(seed.Address))
-            AskAgain(index, _state.Options.SeedRetryMax);
+        if (state.Phase == CorePhase.Active && IsLive(seed.Address))
+            AskAgain(index, state.Options.SeedRetryMax);
         else
-            _state.Effects.Resolve(index);
+            state.Effects.Resolve(index);
     }
 
-    private bool IsUnanswered => _state.Phase == CorePhase.Observing && !_nameCheck.Running;
+    private bool IsUnanswered => state.Phase == CorePhase.Observing && !nameCheck.IsRunning;
 
     private void HedgeNext()
     {
@@ -121,7 +108,7 @@ internal sealed class SeedBootstrap
                 continue;
             _lastHedged = index;
             _seeds[index].Hedging = true;
-            _state.Effects.Resolve(index);
+            state.Effects.Resolve(index);
             return;
         }
     }
@@ -129,16 +116,16 @@ internal sealed class SeedBootstrap
     private void Ask(int index, PeerAddress address)
     {
         var seed = _seeds[index];
-        var timeLeft = seed.Deadline - _state.Now;
+        var timeLeft = seed.Deadline - state.Now;
         if (timeLeft <= TimeSpan.Zero)
             return;
         seed.Address = address;
         seed.Waiting++;
         if (IsUnanswered)
             ScheduleHedge();
-        var kind = _state.Phase == CorePhase.Observing ? PacketKind.Pull : PacketKind.PushPull;
+        var kind = state.Phase == CorePhase.Observing ? PacketKind.Pull : PacketKind.PushPull;
         var token = new ExchangeToken(ExchangePurpose.Seed, (seed.Round << IndexBits) | (uint)index);
-        _state.Effects.Exchange(token, address, _packetWriter.FullState(kind), timeLeft);
+        state.Effects.Exchange(token, address, packets.FullState(kind), timeLeft);
     }
 
     private bool TryFind(ulong attempt, out int index, out Seed seed)
@@ -150,75 +137,161 @@ internal sealed class SeedBootstrap
 
     private void ScheduleHedge()
     {
-        if (_hedgeScheduled || _state.Options.SeedTries == 1)
+        if (_hedgeScheduled || state.Options.SeedTries == 1)
             return;
         _hedgeScheduled = true;
-        _state.Timers.Set(_state.Now + _state.Options.SeedHedgeAfter, TimerKind.SeedHedge);
+        state.Timers.Set(state.Now + state.Options.SeedHedgeAfter, TimerKind.SeedHedge);
     }
 
-    private void Missed(int index, string problem)
+    private void Fail(int index, string problem)
     {
         var seed = _seeds[index];
         if (seed.Reached || seed.Problem != problem)
-            _state.Table.Touch();
+            state.Table.Touch();
         (seed.Tried, seed.Reached, seed.Problem) = (true, false, problem);
         AskAgain(index, NextPause(seed));
-        ActivateWhenAlone();
+        ActivateIfAlone();
     }
 
-    private void AskAgain(int index, TimeSpan pause) => _state.Timers.Set(_state.Now + Jittered(pause), TimerKind.Seed, (ulong)index);
+    /// <summary>Sets the timer for the next round, with a jitter of 50 % in both directions.</summary>
+    private void AskAgain(int index, TimeSpan pause) =>
+        state.Timers.Set(state.Now + (pause / 2 + state.Random.Next(pause)), TimerKind.Seed, (ulong)index);
 
-    /// <summary>Twice as long each time.</summary>
+    /// <summary>Exponential back-off.</summary>
     private TimeSpan NextPause(Seed seed)
     {
         var pause = seed.Pause;
-        seed.Pause = TimeSpan.FromTicks(Math.Min(pause.Ticks * 2, _state.Options.SeedRetryMax.Ticks));
+        seed.Pause = TimeSpan.FromTicks(Math.Min(pause.Ticks * 2, state.Options.SeedRetryMax.Ticks));
         return pause;
     }
 
-    /// <summary>Every seed was tried, and none told us who is there: we are the first, or cut off.</summary>
-    private void ActivateWhenAlone()
+    /// <summary>Every seed was tried without a reply: this member is the first of the group, or isolated.</summary>
+    private void ActivateIfAlone()
     {
-        if (_state.Phase == CorePhase.Observing && !_nameCheck.Running && Array.TrueForAll(_seeds, static seed => seed.Tried))
-            _nameCheck.Activate();
+        if (IsUnanswered && Array.TrueForAll(_seeds, static seed => seed.Tried))
+            nameCheck.Activate();
     }
 
     private bool IsLive(PeerAddress address)
     {
-        for (var i = 0; i < _state.Table.Live.Count; i++)
-            if (_state.Table.Live[i].Address == address)
+        foreach (var record in state.Table.Live)
+            if (record.Address == address)
                 return true;
-        return address == _state.Self.Address;
+        return address == state.Self.Address;
     }
-
-    private TimeSpan Jittered(TimeSpan pause) => pause / 2 + _state.Random.Next(pause);
 
     private sealed class Seed(string name, TimeSpan pause)
     {
-        public string Name { get; } = name;
+        public readonly string Name = name;
+        public PeerAddress Address;
+        public TimeSpan Pause = pause;
 
-        public PeerAddress Address { get; set; }
+        /// <summary>Number of the current round. A round may have several attempts.</summary>
+        public ulong Round;
 
-        public TimeSpan Pause { get; set; } = pause;
+        /// <summary>When the attempts of this round time out.</summary>
+        public TimeSpan Deadline;
 
-        /// <summary>Which of the times that it is asked this is; a round may have several tries.</summary>
-        public ulong Round { get; private set; }
+        /// <summary>Attempts of this round without a result.</summary>
+        public int Waiting;
 
-        /// <summary>When the tries of this round end.</summary>
-        public TimeSpan Deadline { get; set; }
-
-        /// <summary>Tries of this round that are under way.</summary>
-        public int Waiting { get; set; }
-
-        /// <summary>Its name is being looked up for one more.</summary>
-        public bool Hedging { get; set; }
-
-        public bool Tried { get; set; }
-
-        public bool Reached { get; set; }
-
-        public string? Problem { get; set; }
+        /// <summary>The name is being resolved for a further attempt.</summary>
+        public bool Hedging;
+        public bool Tried;
+        public bool Reached;
+        public string? Problem;
 
         public void EndRound() => (Round, Waiting) = (Round + 1, 0);
+    }
+}
+
+/// <summary>
+/// Before a new member claims its name, it pings the last known generation of that name at its last address. A reply means that the name is
+/// in use. A refused connection, a timeout, or this member's own address mean that the name is free. The new generation is above all known ones.
+/// </summary>
+internal sealed class NameCheck(CoreState state, PacketWriter packets, Broadcaster broadcaster, Action activated)
+{
+    private readonly byte[] _request = new byte[WireLimits.Datagram];
+    private MemberRecord? _older;
+    private const uint Sequence = 1;
+    private const int Pings = 3;
+
+    /// <summary>A seed has replied, and the older generation is being pinged.</summary>
+    public bool IsRunning { get; private set; }
+
+    /// <summary>Notes what others say about this member's name while it observes.</summary>
+    public void OnUpdate(in MemberUpdate update)
+    {
+        if (update.Generation < (_older?.Generation ?? 0) || !update.Introduces)
+            return;
+        _older = new MemberRecord(new MemberFacts(state.Self.Name, update.Generation, update.Address))
+        {
+            Incarnation = update.Incarnation,
+            State = update.State,
+        };
+    }
+
+    /// <summary>The first seed has sent its full state.</summary>
+    public void Begin()
+    {
+        if (state.Phase != CorePhase.Observing || IsRunning)
+            return;
+        if (_older is not { IsLive: true } older || older.Address == state.Self.Address)
+        {
+            Activate();
+            return;
+        }
+        IsRunning = true;
+        Ping(older, Pings);
+        var token = new ExchangeToken(ExchangePurpose.NameCheck, 0);
+        state.Effects.Exchange(token, older.Address, packets.StreamPing(_request, Sequence, older.Id), state.Options.NameCheckTimeout);
+    }
+
+    /// <summary>Returns whether the ack proves that the name is in use.</summary>
+    public bool OnAck(uint sequence, ulong sender, ulong generation)
+    {
+        if (!IsRunning || state.Phase != CorePhase.Observing || sequence != Sequence || sender != state.Self.Id)
+            return false;
+        if (generation != _older?.Generation)
+            return false;
+        state.Phase = CorePhase.Ended;
+        state.Effects.Report(CoreEvent.NameTaken, _older);
+        return true;
+    }
+
+    public void OnExchangeEnded(ExchangeOutcome outcome)
+    {
+        if (outcome == ExchangeOutcome.Refused)
+            Activate();
+    }
+
+    public void OnTimer(int pingsLeft)
+    {
+        if (state.Phase != CorePhase.Observing || _older is not { } older)
+            return;
+        if (pingsLeft == 0)
+            Activate();
+        else
+            Ping(older, pingsLeft);
+    }
+
+    /// <summary>Claims the name and joins the group.</summary>
+    public void Activate()
+    {
+        if (state.Phase != CorePhase.Observing)
+            return;
+        state.Table.Change(state.Self, _older?.Generation ?? 0, static (self, older) =>
+            self.Facts = self.Facts with { Generation = Math.Max(self.Generation, older + 1) });
+        state.Phase = CorePhase.Active;
+        state.Self.StateSince = state.Now;
+        broadcaster.Broadcast(state.Self, UpdateParts.All);
+        state.Effects.Report(CoreEvent.Activated, state.Self);
+        activated();
+    }
+
+    private void Ping(MemberRecord older, int pingsLeft)
+    {
+        packets.BarePing(older.Address, Sequence, older.Id);
+        state.Timers.Set(state.Now + state.Options.NameCheckTimeout / Pings, TimerKind.NameCheckEnd, (ulong)(pingsLeft - 1));
     }
 }

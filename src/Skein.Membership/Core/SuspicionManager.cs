@@ -3,21 +3,21 @@ using Skein.Membership.Codec;
 namespace Skein.Membership.Core;
 
 /// <summary>
-/// Decides who is suspect and who is dead. Every way from one state to another goes through here, and every one of them rises in
-/// (generation, incarnation, state), so that views of the same claims are equal whatever their order.
+/// Decides which members are suspect and dead. Every state transition goes through here and increases (generation, incarnation, state), so
+/// that views converge whatever the order of the updates.
 /// </summary>
-internal sealed class SuspicionManager(CoreState state, Broadcaster spreader)
+internal sealed class SuspicionManager(CoreState state, Broadcaster broadcaster)
 {
-    private int _mostSuspects;
-    private TimeSpan _mostSuspectsAt;
+    private int _maxSuspects;
+    private TimeSpan _maxSuspectsAt;
 
-    /// <summary>Called when others accuse a member, so that this one may look for itself. Set once.</summary>
+    /// <summary>Called when another member is accused, so that this one may probe it; the flag says that a connection was refused. Set once.</summary>
     public Action<MemberRecord, bool> Verify { get; set; } = static (_, _) => { };
 
-    /// <summary>Called to ask a member whether it is there, without consequences. Set once.</summary>
-    public Action<MemberRecord> Ask { get; set; } = static _ => { };
+    /// <summary>Pings a member without consequences. Set once.</summary>
+    public Action<MemberRecord> Ping { get; set; } = static _ => { };
 
-    /// <summary>One member found another one silent, or was refused by it, at its present incarnation.</summary>
+    /// <summary>A member found another one silent, or was refused by it, at its current incarnation.</summary>
     public void Accuse(MemberRecord record, ulong accuser, bool refused)
     {
         if (!record.IsLive || record == state.Self || accuser == record.Id)
@@ -27,86 +27,66 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster spreader)
             BeginSuspicion(record);
         if (!AddAccuser(record, accuser, refused) && !first)
             return;
-        spreader.Tell(record, UpdateParts.State);
+        broadcaster.Broadcast(record, UpdateParts.State);
         var proven = record.Refused.Count >= state.AccusersNeeded(record);
-        if (proven || !state.Variant.Suspicion)
-            Condemn(record, proven ? DeathCause.Refused : DeathCause.Silent);
+        if (proven || !state.Rules.Suspicion)
+            DeclareDead(record, proven ? DeathCause.Refused : DeathCause.Silent);
         else
-            Arm(record);
+            SetTimer(record);
     }
 
-    /// <summary>A claim of another member: its accusers count here too, and where this member has seen the same it says so.</summary>
-    public void HearAccusation(MemberRecord record, in MemberUpdate claim)
+    /// <summary>Adds the accusers that another member reported, and this member itself if it has found the same silence.</summary>
+    public void ApplyAccusation(MemberRecord record, in MemberUpdate update)
     {
         var first = record.State == MemberState.Alive;
-        for (var i = 0; i < claim.Accusers.Count; i++)
-            Accuse(record, claim.Accusers[i], refused: false);
-        for (var i = 0; i < claim.Refused.Count; i++)
-            Accuse(record, claim.Refused[i], refused: true);
+        foreach (var accuser in update.Accusers.Ids)
+            Accuse(record, accuser, refused: false);
+        foreach (var accuser in update.Refused.Ids)
+            Accuse(record, accuser, refused: true);
         if (!record.IsLive)
             return;
-        if (state.Variant.Caution && FoundSilentLately(record))
+        if (state.Rules.Corroboration && WasFoundSilentRecently(record))
             Accuse(record, state.Self.Id, refused: false);
         else if (first && record.State == MemberState.Suspect)
-            Verify(record, claim.Refused.Count > 0);
+            Verify(record, update.Refused.Count > 0);
     }
 
-    /// <summary>The member is alive at a higher incarnation, or in a new life.</summary>
-    public void Revive(MemberRecord record, uint incarnation)
+    /// <summary>The member is alive at a higher incarnation.</summary>
+    public void MarkAlive(MemberRecord record, uint incarnation)
     {
-        var news = record.State != MemberState.Alive;
-        state.Table.Change(record, incarnation, static (r, i) =>
-        {
-            r.Incarnation = i;
-            r.State = MemberState.Alive;
-        });
-        Clear(record);
-        spreader.Tell(record, UpdateParts.State);
-        if (news)
+        var wasAlive = record.State == MemberState.Alive;
+        ClearSuspicion(record, MemberState.Alive, incarnation);
+        if (!wasAlive)
             state.Effects.Report(CoreEvent.Refuted, record);
     }
 
-    public void Condemn(MemberRecord record, DeathCause cause)
+    public void MarkLeft(MemberRecord record, uint incarnation)
     {
-        state.Table.Change(record, cause, static (r, why) =>
-        {
-            r.State = MemberState.Dead;
-            r.Death = why;
-        });
-        record.Suspicion = null;
-        record.StateSince = state.Now;
-        spreader.Tell(record, UpdateParts.State);
-        state.Effects.Report(CoreEvent.Died, record);
-    }
-
-    public void Farewell(MemberRecord record, uint incarnation)
-    {
-        state.Table.Change(record, incarnation, static (r, i) =>
-        {
-            r.Incarnation = i;
-            r.State = MemberState.Left;
-        });
-        Clear(record);
-        spreader.Tell(record, UpdateParts.State);
+        ClearSuspicion(record, MemberState.Left, incarnation);
         state.Effects.Report(CoreEvent.Left, record);
     }
 
-    /// <summary>This member itself is accused at <paramref name="incarnation"/>: it answers with a higher one.</summary>
+    public void DeclareDead(MemberRecord record, DeathCause cause)
+    {
+        state.Table.Change(record, cause, static (r, why) => (r.State, r.Death) = (MemberState.Dead, why));
+        record.Suspicion = null;
+        record.StateSince = state.Now;
+        broadcaster.Broadcast(record, UpdateParts.State);
+        state.Effects.Report(CoreEvent.Died, record);
+    }
+
+    /// <summary>This member is accused at <paramref name="incarnation"/>: it answers with a higher one.</summary>
     public void Refute(uint incarnation)
     {
         if (incarnation < state.Self.Incarnation)
             return;
-        state.Table.Change(state.Self, incarnation, static (self, i) =>
-        {
-            self.Incarnation = i + 1;
-            self.State = MemberState.Alive;
-        });
-        spreader.Tell(state.Self, UpdateParts.State);
+        state.Table.Change(state.Self, incarnation, static (self, i) => (self.Incarnation, self.State) = (i + 1, MemberState.Alive));
+        broadcaster.Broadcast(state.Self, UpdateParts.State);
         state.Health.Worsen(1);
         state.Effects.Report(CoreEvent.RefutedOwn, state.Self);
     }
 
-    public void OnSuspicionTimer(ulong id)
+    public void OnTimer(ulong id)
     {
         if (state.Table.Find(id) is not { } record || state.Now < record.SuspicionTimer)
             return;
@@ -114,25 +94,25 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster spreader)
         if (record.Suspicion is not { } suspicion)
             return;
         if (state.Now < Due(record, suspicion))
-            Arm(record);
-        else if (MayBeDeaf(record))
-            WaitToHear(record, suspicion);
-        else if (NeedsAsking(record, suspicion))
-            AskItself(record, suspicion);
+            SetTimer(record);
+        else if (MayHaveMissedRefutation(record))
+            Postpone(record, suspicion);
+        else if (NeedsOwnPing(record, suspicion))
+            PingSuspect(record, suspicion);
         else if (record.Accusers.Count >= state.AccusersNeeded(record))
-            Condemn(record, DeathCause.Silent);
+            DeclareDead(record, DeathCause.Silent);
         else
-            LookAgain(record, suspicion);
+            VerifyAgain(record, suspicion);
     }
 
-    /// <summary>After a standstill of this process: the time it slept is no time in which anybody could have refuted.</summary>
-    public void Forgive(TimeSpan slept)
+    /// <summary>Extends all suspicions by a pause of this process, in which no refutation could arrive.</summary>
+    public void Extend(TimeSpan pause)
     {
         foreach (var record in state.Table.Live)
         {
             if (record.Suspicion is not { } suspicion)
                 continue;
-            suspicion.Start += slept;
+            suspicion.Start += pause;
             suspicion.NotBefore = state.ListenUntil;
         }
     }
@@ -147,6 +127,17 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster spreader)
         state.Effects.Report(CoreEvent.Suspected, record);
     }
 
+    private void ClearSuspicion(MemberRecord record, MemberState next, uint incarnation)
+    {
+        state.Table.Change(record, (next, incarnation), static (r, to) => (r.State, r.Incarnation) = to);
+        record.Suspicion = null;
+        record.Accusers = default;
+        record.Refused = default;
+        record.FoundSilentAt = null;
+        record.StateSince = state.Now;
+        broadcaster.Broadcast(record, UpdateParts.State);
+    }
+
     private static bool AddAccuser(MemberRecord record, ulong accuser, bool refused)
     {
         var accusers = record.Accusers;
@@ -157,29 +148,30 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster spreader)
         return added;
     }
 
-    /// <summary>Nobody agrees: the case stays open, and everybody is asked to look again.</summary>
-    private void LookAgain(MemberRecord record, Suspicion suspicion)
+    /// <summary>The window ended without a second accuser: the suspicion continues, and all members are asked to probe again.</summary>
+    private void VerifyAgain(MemberRecord record, Suspicion suspicion)
     {
         suspicion.NotBefore = state.Now + state.Options.SuspicionMin;
-        Arm(record);
-        spreader.Tell(record, UpdateParts.State);
+        SetTimer(record);
+        broadcaster.Broadcast(record, UpdateParts.State);
         Verify(record, false);
     }
 
     /// <summary>
-    /// Who heard nobody lately would not have heard a refutation either, and what has piled up meanwhile comes in its order, the accusation
-    /// before the answer. Where everybody else is suspect nobody is left to be heard.
+    /// An isolated member misses refutations, and packets that queued up meanwhile deliver the accusation before the refutation. If all others
+    /// are suspect too, no packet can be expected.
     /// </summary>
-    private bool MayBeDeaf(MemberRecord record) => state.Variant.Caution && (state.HearsNobody || state.WasDeaf) && state.AccusersNeeded(record) > 1;
+    private bool MayHaveMissedRefutation(MemberRecord record) =>
+        state.Rules.Corroboration && (state.HearsNobody || state.WasRecentlyIsolated) && state.AccusersNeeded(record) > 1;
 
-    private void WaitToHear(MemberRecord record, Suspicion suspicion)
+    private void Postpone(MemberRecord record, Suspicion suspicion)
     {
-        suspicion.Asked = false;
+        suspicion.PingedSuspect = false;
         suspicion.NotBefore = state.Now + state.Options.ProbePeriod;
-        Arm(record);
+        SetTimer(record);
     }
 
-    private void Arm(MemberRecord record)
+    private void SetTimer(MemberRecord record)
     {
         if (record.Suspicion is not { } suspicion || Due(record, suspicion) is var due && due >= record.SuspicionTimer)
             return;
@@ -187,23 +179,23 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster spreader)
         state.Timers.Set(due, TimerKind.Suspicion, record.Id);
     }
 
-    /// <summary>Nobody condemns on hearsay alone: a refutation may have passed this member by.</summary>
-    private bool NeedsAsking(MemberRecord record, Suspicion suspicion) =>
-        state.Variant.Caution && !suspicion.Asked && !(record.FoundSilentAt >= suspicion.Start);
+    /// <summary>A member declares no other dead on reports alone: it may have missed a refutation.</summary>
+    private bool NeedsOwnPing(MemberRecord record, Suspicion suspicion) =>
+        state.Rules.Corroboration && !suspicion.PingedSuspect && !(record.FoundSilentAt >= suspicion.Start);
 
-    /// <summary>The question carries our suspicion, so that the answer carries the refutation.</summary>
-    private void AskItself(MemberRecord record, Suspicion suspicion)
+    /// <summary>The ping carries the suspicion, so that the ack carries the refutation.</summary>
+    private void PingSuspect(MemberRecord record, Suspicion suspicion)
     {
-        suspicion.Asked = true;
+        suspicion.PingedSuspect = true;
         suspicion.NotBefore = state.Now + state.Options.DirectTimeout;
-        Ask(record);
-        Arm(record);
+        Ping(record);
+        SetTimer(record);
     }
 
     private TimeSpan Due(MemberRecord record, Suspicion suspicion)
     {
         var deadline = Deadline(record, suspicion);
-        return NeedsAsking(record, suspicion) ? deadline - state.Options.DirectTimeout : deadline;
+        return NeedsOwnPing(record, suspicion) ? deadline - state.Options.DirectTimeout : deadline;
     }
 
     private TimeSpan Deadline(MemberRecord record, Suspicion suspicion)
@@ -216,30 +208,46 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster spreader)
     }
 
     /// <summary>
-    /// When many members are suspect at once, something wider is wrong (a stalled host, a network that hiccups), and most of them will come
-    /// back: the window grows with their share, up to ten times at a fifth of the group.
+    /// Many simultaneous suspects indicate a wider problem (a paused host, a network fault) from which most recover: the window grows with
+    /// their share, up to ten times at a fifth of the group.
     /// </summary>
     private double CrowdFactor()
     {
-        if (!state.Variant.Caution)
+        if (!state.Rules.Corroboration)
             return 1;
-        // They come back one by one: the last of them must not be judged as if it were alone.
-        var faded = state.Now - _mostSuspectsAt > state.Options.SuspicionMin;
-        if (state.Table.Suspects >= _mostSuspects || faded)
-            (_mostSuspects, _mostSuspectsAt) = (state.Table.Suspects, state.Now);
+        // They recover one by one: the last one must not get the window of a lone suspect.
+        var faded = state.Now - _maxSuspectsAt > state.Options.SuspicionMin;
+        if (state.Table.Suspects >= _maxSuspects || faded)
+            (_maxSuspects, _maxSuspectsAt) = (state.Table.Suspects, state.Now);
         var crowd = Math.Max(3, state.Table.LiveCount / 5);
-        return 1 + Math.Min(9.0, 9.0 * Math.Max(0, _mostSuspects - 1) / crowd);
+        return 1 + Math.Min(9.0, 9.0 * Math.Max(0, _maxSuspects - 1) / crowd);
     }
 
-    private bool FoundSilentLately(MemberRecord record) =>
+    private bool WasFoundSilentRecently(MemberRecord record) =>
         state.Now - record.FoundSilentAt < state.Options.ProbePeriod && state.Now >= state.ListenUntil;
+}
 
-    private void Clear(MemberRecord record)
+/// <summary>Timing of one suspicion.</summary>
+internal sealed class Suspicion(TimeSpan start)
+{
+    public TimeSpan Start { get; set; } = start;
+
+    /// <summary>This member pinged the suspect before its verdict.</summary>
+    public bool PingedSuspect { get; set; }
+
+    /// <summary>Earliest time of a verdict, whatever the window.</summary>
+    public TimeSpan NotBefore { get; set; }
+
+    /// <summary>
+    /// Length of the window: from <paramref name="max"/> for a lone accuser down to <paramref name="min"/> with
+    /// <paramref name="expected"/> confirmations, logarithmically (Dadgar, Phillips, Currey: Lifeguard, DSN 2018, section IV-B).
+    /// </summary>
+    public static TimeSpan Window(TimeSpan min, TimeSpan max, int confirmations, int expected)
     {
-        record.Suspicion = null;
-        record.Accusers = default;
-        record.Refused = default;
-        record.FoundSilentAt = null;
-        record.StateSince = state.Now;
+        if (expected < 1 || confirmations >= expected)
+            return min;
+        var share = Math.Log(confirmations + 1) / Math.Log(expected + 1);
+        var micros = (long)(max.TotalMicroseconds - (max - min).TotalMicroseconds * share);
+        return TimeSpan.FromMicroseconds(micros);
     }
 }

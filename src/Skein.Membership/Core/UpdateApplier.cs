@@ -2,106 +2,110 @@ using Skein.Membership.Codec;
 
 namespace Skein.Membership.Core;
 
-/// <summary>How a claim came: a fresh rumour, or old knowledge out of a comparison of views.</summary>
-internal enum ClaimSource
+/// <summary>How an update arrived.</summary>
+internal enum UpdateSource
 {
-    Rumour,
+    Gossip,
 
-    /// <summary>Knowledge that may be stale: a death in it only accuses, so that two healed halves do not bury each other.</summary>
-    Comparison,
+    /// <summary>From a comparison of views, possibly stale: a death in it only accuses, so that healed partitions do not kill each other.</summary>
+    AntiEntropy,
 }
 
-/// <summary>Applies claims of others to the view: newest life wins, and within a life the order of <see cref="SuspicionManager"/>.</summary>
-internal sealed class UpdateApplier(CoreState state, SuspicionManager judge, Broadcaster spreader, FlapDamper selfJudge)
+/// <summary>
+/// Applies the updates of other members: the newest generation wins, and within a generation the order of <see cref="SuspicionManager"/>.
+/// </summary>
+internal sealed class UpdateApplier(CoreState state, SuspicionManager suspicions, Broadcaster broadcaster, FlapDamper flapDamper)
 {
-    /// <summary>A rumour named a life without its name and address; the argument is its id. Set once.</summary>
-    public Action<ulong> AskFor { get; set; } = static _ => { };
+    /// <summary>Requests the record with that id, because an update named an unknown generation without introducing it. Set once.</summary>
+    public Action<ulong> RequestRecord { get; set; } = static _ => { };
 
-    public void Apply(in MemberUpdate claim, ClaimSource source)
+    public void Apply(in MemberUpdate update, UpdateSource source)
     {
-        if (claim.Id == state.Self.Id)
-            ApplyToSelf(claim);
-        else if (state.Table.Find(claim.Id) is not { } record)
-            Meet(claim);
-        else if (claim.Generation > record.Generation)
-            BeginLife(record, claim);
-        else if (claim.Generation == record.Generation)
+        if (update.Id == state.Self.Id)
+            ApplyToSelf(update);
+        else if (state.Table.Find(update.Id) is not { } record)
+            AddMember(update);
+        else if (update.Generation > record.Generation)
+            ReplaceGeneration(record, update);
+        else if (update.Generation == record.Generation)
         {
-            ApplyMetadata(record, claim);
-            ApplyState(record, claim, source);
+            ApplyMetadata(record, update);
+            ApplyState(record, update, source);
         }
     }
 
     public void Apply(LoadUpdate load)
     {
-        if (load.Id == state.Self.Id || state.Table.Find(load.Id) is not { IsLive: true } record || LoadUpdate.LifeOf(record.Generation) != load.Life)
+        if (load.Id == state.Self.Id || state.Table.Find(load.Id) is not { IsLive: true } record || !load.IsOf(record.Generation))
             return;
         if (record.Load.Sequence >= load.Sequence)
             return;
         record.Load = load;
         state.Table.Touch();
-        spreader.TellLoad(record);
+        broadcaster.BroadcastLoad(record);
     }
 
-    private void ApplyToSelf(in MemberUpdate claim)
+    private void ApplyToSelf(in MemberUpdate update)
     {
-        if (state.Phase is CorePhase.Observing or CorePhase.Over)
+        if (state.Phase is CorePhase.Observing or CorePhase.Ended)
             return;
-        if (claim.Generation > state.Self.Generation)
+        if (update.Generation > state.Self.Generation)
         {
-            if (!claim.Introduces)
+            if (!update.Introduces)
             {
-                AskFor(claim.Id);
+                RequestRecord(update.Id);
                 return;
             }
-            var newer = new MemberRecord(new MemberFacts(state.Self.Name, claim.Generation, claim.Address));
-            state.Phase = CorePhase.Over;
+            var newer = new MemberRecord(new MemberFacts(state.Self.Name, update.Generation, update.Address));
+            state.Phase = CorePhase.Ended;
             state.Effects.Report(CoreEvent.Superseded, newer);
         }
-        else if (claim.Generation != state.Self.Generation || state.Phase != CorePhase.Active)
+        else if (update.Generation != state.Self.Generation || state.Phase != CorePhase.Active)
             return;
-        else if (claim.State == MemberState.Suspect)
-            selfJudge.OnSuspicion(claim.Incarnation);
-        else if (claim.State > MemberState.Suspect)
-            selfJudge.OnVerdict(claim.Incarnation);
+        else if (update.State == MemberState.Suspect)
+            flapDamper.OnSuspicion(update.Incarnation);
+        else if (update.State > MemberState.Suspect)
+            flapDamper.OnDeath(update.Incarnation);
     }
 
-    private void Meet(in MemberUpdate claim)
+    private void AddMember(in MemberUpdate update)
     {
-        if (claim.State == MemberState.None || !claim.Introduces || state.ReadFacts(claim) is not { } facts)
+        if (update.State == MemberState.None || !update.Introduces || state.ReadFacts(update) is not { } facts)
         {
-            if (claim.State is MemberState.Alive or MemberState.None)
-                AskFor(claim.Id);
+            if (update.State is MemberState.Alive or MemberState.None)
+                RequestRecord(update.Id);
             return;
         }
-        var live = claim.State is MemberState.Alive or MemberState.Suspect;
-        if (!live && !IsWorthRemembering(claim))
+        var live = update.State is MemberState.Alive or MemberState.Suspect;
+        if (!live && !IsWorthKeeping(update))
             return;
         if (live && state.Table.IsFull)
         {
             state.Effects.Report(CoreEvent.GroupFull, state.Self);
             return;
         }
-        var record = new MemberRecord(facts);
-        Take(record, claim);
+        var record = new MemberRecord(facts) { Incarnation = update.Incarnation, State = InitialState(update) };
+        if (!live)
+            record.StateSince = SinceOf(update);
+        if (record.State == MemberState.Dead)
+            (record.Accusers, record.Refused) = (update.Accusers, update.Refused);
         state.Table.Add(record);
-        Announce(record, claim);
+        Announce(record, update);
     }
 
-    /// <summary>A newer life takes the name, at once, wherever it is.</summary>
-    private void BeginLife(MemberRecord record, in MemberUpdate claim)
+    /// <summary>A newer generation takes over the name at once, at any address.</summary>
+    private void ReplaceGeneration(MemberRecord record, in MemberUpdate update)
     {
-        if (!claim.Introduces)
+        if (!update.Introduces)
         {
-            AskFor(claim.Id);
+            RequestRecord(update.Id);
             return;
         }
-        var newState = claim.State is MemberState.Dead or MemberState.Left ? claim.State : MemberState.Alive;
-        if (claim.State == MemberState.None || state.ReadFacts(claim) is not { } facts)
+        if (update.State == MemberState.None || state.ReadFacts(update) is not { } facts)
             return;
-        state.Table.Change(record, (facts, claim.Incarnation, newState), static (r, c) =>
+        state.Table.Change(record, (facts, update.Incarnation, InitialState(update)), static (r, to) =>
         {
-            (r.Facts, r.Incarnation, r.State) = c;
+            (r.Facts, r.Incarnation, r.State) = to;
             r.Suspicion = null;
             r.Accusers = default;
             r.Refused = default;
@@ -110,87 +114,82 @@ internal sealed class UpdateApplier(CoreState state, SuspicionManager judge, Bro
             r.Load = default;
             r.BeaconSequence = 0;
         });
-        record.StateSince = SinceOf(claim);
-        Announce(record, claim);
+        record.StateSince = SinceOf(update);
+        Announce(record, update);
     }
 
-    private void Take(MemberRecord record, in MemberUpdate claim)
+    private void Announce(MemberRecord record, in MemberUpdate update)
     {
-        record.Incarnation = claim.Incarnation;
-        record.State = claim.State is MemberState.Dead or MemberState.Left ? claim.State : MemberState.Alive;
-        if (!record.IsLive)
-            record.StateSince = SinceOf(claim);
-        if (record.State == MemberState.Dead)
-            (record.Accusers, record.Refused) = (claim.Accusers, claim.Refused);
-    }
-
-    private void Announce(MemberRecord record, in MemberUpdate claim)
-    {
-        // What the seed tells a newcomer is news to nobody else.
+        // What a seed sends to a new member is known to all others.
         if (state.Phase != CorePhase.Observing)
-            spreader.Tell(record, UpdateParts.All);
+            broadcaster.Broadcast(record, UpdateParts.All);
         if (!record.IsLive)
             return;
         state.Effects.Report(CoreEvent.Joined, record);
-        if (claim.State == MemberState.Suspect)
-            judge.HearAccusation(record, claim);
+        if (update.State == MemberState.Suspect)
+            suspicions.ApplyAccusation(record, update);
     }
 
-    private void ApplyMetadata(MemberRecord record, in MemberUpdate claim)
+    private void ApplyMetadata(MemberRecord record, in MemberUpdate update)
     {
-        if (claim.MetadataSequence <= record.MetadataSequence)
+        if (update.MetadataSequence <= record.MetadataSequence)
             return;
-        var facts = record.Facts with { MetadataSequence = claim.MetadataSequence, Metadata = claim.Metadata.ToArray() };
+        var facts = record.Facts with { MetadataSequence = update.MetadataSequence, Metadata = update.Metadata.ToArray() };
         state.Table.Change(record, facts, static (r, f) => r.Facts = f);
-        spreader.Tell(record, UpdateParts.Metadata);
+        broadcaster.Broadcast(record, UpdateParts.Metadata);
     }
 
-    private void ApplyState(MemberRecord record, in MemberUpdate claim, ClaimSource source)
+    private void ApplyState(MemberRecord record, in MemberUpdate update, UpdateSource source)
     {
-        if (claim.Incarnation < record.Incarnation || record.State == MemberState.Left)
+        if (update.Incarnation < record.Incarnation || record.State == MemberState.Left)
             return;
-        var newer = claim.Incarnation > record.Incarnation;
-        switch (claim.State)
+        var newer = update.Incarnation > record.Incarnation;
+        switch (update.State)
         {
             case MemberState.Alive when newer:
-                judge.Revive(record, claim.Incarnation);
+                suspicions.MarkAlive(record, update.Incarnation);
                 break;
             case MemberState.Suspect or MemberState.Dead when newer || record.IsLive:
                 if (newer)
-                    judge.Revive(record, claim.Incarnation);
-                if (claim.State == MemberState.Dead && Proven(record, claim, source))
-                    Bury(record, claim);
+                    suspicions.MarkAlive(record, update.Incarnation);
+                if (update.State == MemberState.Dead && IsProven(record, update, source))
+                    ApplyDeath(record, update);
                 else
-                    judge.HearAccusation(record, claim);
+                    suspicions.ApplyAccusation(record, update);
                 break;
             case MemberState.Left:
-                judge.Farewell(record, claim.Incarnation);
-                record.StateSince = SinceOf(claim);
+                suspicions.MarkLeft(record, update.Incarnation);
+                record.StateSince = SinceOf(update);
                 break;
         }
     }
 
-    private void Bury(MemberRecord record, in MemberUpdate claim)
+    private void ApplyDeath(MemberRecord record, in MemberUpdate update)
     {
-        record.Accusers = claim.Accusers;
-        record.Refused = claim.Refused;
-        judge.Condemn(record, record.Refused.Count >= state.AccusersNeeded(record) ? DeathCause.Refused : DeathCause.Silent);
-        record.StateSince = SinceOf(claim);
+        record.Accusers = update.Accusers;
+        record.Refused = update.Refused;
+        suspicions.DeclareDead(record, record.Refused.Count >= state.AccusersNeeded(record) ? DeathCause.Refused : DeathCause.Silent);
+        record.StateSince = SinceOf(update);
     }
 
-    /// <summary>
-    /// Who forgot it already must not learn it again from one who is a little late, nor must strangers' dead push out what this member knows.
-    /// </summary>
-    private bool IsWorthRemembering(in MemberUpdate claim) =>
-        state.Now - SinceOf(claim) < state.Options.TombstoneLifetime * 0.9 && state.Table.Gone.Count < state.Options.MaxTombstones;
-
-    /// <summary>Since when that state holds: a verdict is as old as it was where it was learnt.</summary>
-    private TimeSpan SinceOf(in MemberUpdate claim) => state.Now - TimeSpan.FromSeconds(claim.GoneSeconds);
+    /// <summary>A suspect starts as alive: the accusation is applied afterwards.</summary>
+    private static MemberState InitialState(in MemberUpdate update) =>
+        update.State is MemberState.Dead or MemberState.Left ? update.State : MemberState.Alive;
 
     /// <summary>
-    /// One accuser may be sick itself: its verdict counts as an accusation, unless nobody else is there to make one. A member that resigned
-    /// names itself.
+    /// A tombstone that is about to expire is not added: members that have purged it would learn it again from slower ones. Tombstones of
+    /// unknown members do not displace known ones.
     /// </summary>
-    private bool Proven(MemberRecord record, in MemberUpdate claim, ClaimSource source) =>
-        claim.Accusers.Contains(claim.Id) || (source == ClaimSource.Rumour && claim.Accusers.Count >= state.AccusersNeeded(record));
+    private bool IsWorthKeeping(in MemberUpdate update) =>
+        state.Now - SinceOf(update) < state.Options.TombstoneLifetime * 0.9 && state.Table.Gone.Count < state.Options.MaxTombstones;
+
+    /// <summary>When the state began, by the age that the update carries.</summary>
+    private TimeSpan SinceOf(in MemberUpdate update) => state.Now - TimeSpan.FromSeconds(update.GoneSeconds);
+
+    /// <summary>
+    /// A single accuser may be faulty: its verdict counts as an accusation, unless no other member could accuse. A member that withdrew names
+    /// itself.
+    /// </summary>
+    private bool IsProven(MemberRecord record, in MemberUpdate update, UpdateSource source) =>
+        update.Accusers.Ids.Contains(update.Id) || (source == UpdateSource.Gossip && update.Accusers.Count >= state.AccusersNeeded(record));
 }

@@ -1,53 +1,46 @@
 using Microsoft.Extensions.Logging;
-using Skein.Membership.Core;
+using Skein.Membership.Codec;
 
 namespace Skein.Membership.Transport;
 
 /// <summary>
-/// Counts what was dropped, by cause, and tells an operator: at once when a cause is new, then once a minute as long as it goes on, so that
-/// a flood fills no disk. Written by the loop; the counts may be read by anybody.
+/// Counts dropped packets by cause and logs them: at once for the first of a cause, then at most once a minute, so that a flood does not fill
+/// the log. Written by the loop; counts can be read from any thread.
 /// </summary>
 internal sealed partial class DropLog(ILogger log)
 {
-    private readonly Drops[] _byCause = [.. Enum.GetValues<DropCause>().Select(static _ => new Drops())];
+    private readonly long[] _counts = new long[Enum.GetValues<DropCause>().Length];
+    private readonly TimeSpan[] _logFrom = new TimeSpan[Enum.GetValues<DropCause>().Length];
 
-    /// <summary>Shortest time between two lines about one cause.</summary>
-    private static readonly TimeSpan Interval = TimeSpan.FromMinutes(1);
+    /// <summary>Shortest time between two log lines about one cause.</summary>
+    private static readonly TimeSpan LogInterval = TimeSpan.FromMinutes(1);
 
-    public long Count(DropCause cause) => Interlocked.Read(ref _byCause[(int)cause].Count);
+    public long Count(DropCause cause) => Interlocked.Read(ref _counts[(int)cause]);
 
-    public void Note(DropCause cause, PeerAddress from, TimeSpan now)
+    public void Add(DropCause cause, PeerAddress from, TimeSpan now)
     {
-        var drops = _byCause[(int)cause];
-        var count = Interlocked.Increment(ref drops.Count);
-        if (now < drops.TellFrom)
+        var count = Interlocked.Increment(ref _counts[(int)cause]);
+        if (now < _logFrom[(int)cause])
             return;
-        drops.TellFrom = now + Interval;
+        _logFrom[(int)cause] = now + LogInterval;
         Log.Dropped(log, Describe(cause), from, count);
     }
 
     private static string Describe(DropCause cause) => cause switch
     {
-        DropCause.Oversized => "longer than allowed",
-        DropCause.Version => "another version of the gossip protocol",
-        DropCause.Cluster => "of a cluster with another name",
-        DropCause.SealMissing => "sealed with a gossip key where this member has none, or not sealed where it has one",
-        DropCause.UnknownKey => "sealed with a gossip key that this member does not have",
-        DropCause.BadTag => "not sealed with the gossip key that it names: forged or damaged",
-        DropCause.Replayed => "a copy of an earlier one",
-        _ => "not gossip, or malformed",
+        DropCause.Oversized => "it exceeds the length limit",
+        DropCause.Version => "it uses another version of the gossip protocol",
+        DropCause.Cluster => "it belongs to a cluster with another name",
+        DropCause.SealMissing => "either it or this member has no gossip key, and the other has one",
+        DropCause.UnknownKey => "it is sealed with a gossip key that this member does not have",
+        DropCause.BadTag => "it was not sealed with the gossip key that it names; it is forged or damaged",
+        DropCause.Replayed => "it is a copy of an earlier packet",
+        _ => "it is not a gossip packet, or it is malformed",
     };
-
-    private sealed class Drops
-    {
-        public long Count;
-
-        public TimeSpan TellFrom { get; set; }
-    }
 
     private static partial class Log
     {
-        [LoggerMessage(3004, LogLevel.Warning, "Dropped a packet from {Address}: {Why} ({Count} so far)")]
+        [LoggerMessage(1004, LogLevel.Warning, "Dropped a packet from {Address}: {Why} ({Count} so far)")]
         public static partial void Dropped(ILogger logger, string why, PeerAddress address, long count);
     }
 }

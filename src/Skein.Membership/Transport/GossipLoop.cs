@@ -5,10 +5,10 @@ using Skein.Membership.Codec;
 namespace Skein.Membership.Transport;
 
 /// <summary>
-/// The one thread that feeds the core: datagrams first, then commands, then timers. It is a thread of its own, not one of the pool: whatever
-/// keeps the pool busy must not make this member accuse others.
+/// The thread that drives the core: datagrams first, then commands, then timers. It does not use the thread pool, so that a busy pool does not
+/// make this member accuse others.
 /// </summary>
-internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipCore core, SnapshotPublisher board, DropLog drops)
+internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipCore core, SnapshotPublisher snapshots, DropLog drops)
 {
     private readonly ConcurrentQueue<Action<MembershipCore, TimeSpan>> _commands = new();
     private readonly byte[] _datagram = new byte[WireLimits.Datagram + 1];
@@ -19,15 +19,14 @@ internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipC
     private long _delay;
     private TimeSpan _publishAt;
 
-    /// <summary>Datagrams taken in a row before timers get their turn.</summary>
+    /// <summary>Datagrams handled in a row before timers.</summary>
     private const int Batch = 64;
 
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(1);
 
-    /// <summary>Snapshots of large groups are built at most this often.</summary>
     private static readonly TimeSpan SnapshotInterval = TimeSpan.FromMilliseconds(10);
 
-    /// <summary>Ends with the thread; carries the exception that ended it, if one did.</summary>
+    /// <summary>Completes when the thread ends; fails with the exception that ended it.</summary>
     public Task Ended => _ended.Task;
 
     public TimeSpan Now => time.GetElapsedTime(_origin);
@@ -35,11 +34,11 @@ internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipC
     public void Start()
     {
         core.Start(Now);
-        board.Publish(core, Now);
+        snapshots.Publish(core, Now);
         new Thread(Run) { IsBackground = true, Name = "skein-gossip" }.Start();
     }
 
-    /// <summary>Runs on the loop, soon. Safe from any thread.</summary>
+    /// <summary>Runs a command on the loop. Thread-safe.</summary>
     public void Post(Action<MembershipCore, TimeSpan> command)
     {
         _commands.Enqueue(command);
@@ -47,8 +46,8 @@ internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipC
             port.Wake();
     }
 
-    /// <summary>Something in this process came late; looked at with the next turn. Safe from any thread.</summary>
-    public void NoteDelay(TimeSpan delay) => Interlocked.Exchange(ref _delay, delay.Ticks);
+    /// <summary>Records a delay in this process; applied in the next turn. Thread-safe.</summary>
+    public void RecordDelay(TimeSpan delay) => Interlocked.Exchange(ref _delay, delay.Ticks);
 
     public void Stop()
     {
@@ -73,40 +72,40 @@ internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipC
     private void Turn()
     {
         var wait = UntilNext();
-        // Where timers are due, what already waits in the socket goes first: it may be the answer that a timer is about to miss.
+        // Received datagrams go before due timers: one may be the reply whose timeout is due.
         for (var i = 0; i < Batch && (i == 0 || core.NextDue <= Now) && port.Wait(wait); i++)
         {
             if (port.TryReceive(_datagram, out var length, out var from))
-                Take(_datagram.AsSpan(0, length), from);
+                Handle(_datagram.AsSpan(0, length), from);
             wait = TimeSpan.Zero;
         }
         if (Interlocked.Exchange(ref _delay, 0) is > 0 and var delay)
-            core.NoteDelay(TimeSpan.FromTicks(delay), Now);
+            core.RecordDelay(TimeSpan.FromTicks(delay), Now);
         Volatile.Write(ref _woken, 0);
         while (_commands.TryDequeue(out var command))
             command(core, Now);
         core.Advance(Now);
-        if (board.IsStale(core) && Now >= _publishAt)
+        if (snapshots.IsStale(core) && Now >= _publishAt)
         {
-            board.Publish(core, Now);
+            snapshots.Publish(core, Now);
             _publishAt = Now + SnapshotInterval;
         }
     }
 
-    private void Take(ReadOnlySpan<byte> datagram, PeerAddress from)
+    private void Handle(ReadOnlySpan<byte> datagram, PeerAddress from)
     {
         var now = Now;
-        // Whatever is as short as that is our own call to wake up, or worth as little.
+        // Datagrams of the wake-up length carry nothing.
         if (datagram.Length > GossipPort.WakeBytes && !core.Receive(from, datagram, now) && core.LastDrop != DropCause.None)
-            drops.Note(core.LastDrop, from, now);
+            drops.Add(core.LastDrop, from, now);
     }
 
     private TimeSpan UntilNext()
     {
         var next = core.NextDue;
-        if (board.IsStale(core) && _publishAt < next)
+        if (snapshots.IsStale(core) && _publishAt < next)
             next = _publishAt;
-        // The kernel counts in milliseconds and rounds down: the rest would be spent spinning.
+        // The kernel rounds down to milliseconds: without rounding up, the loop would spin for the rest.
         var milliseconds = Math.Ceiling((next - Now).TotalMilliseconds);
         return TimeSpan.FromMilliseconds(Math.Clamp(milliseconds, 0, LongestWait.TotalMilliseconds));
     }

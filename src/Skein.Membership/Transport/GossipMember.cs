@@ -2,20 +2,23 @@ using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
-using Skein.Membership.Core;
 using Skein.Membership.Codec;
+using Skein.Membership.Core;
 using Skein.Protocol.V1;
 
 namespace Skein.Membership.Transport;
 
-/// <summary>The shell around one core: sockets, names, logs, and the public face.</summary>
+/// <summary>The shell around one core: sockets, name resolution, logs and the public interface.</summary>
 internal sealed partial class GossipMember : IMembership, ICoreEffects
 {
+    /// <summary>Event id of the log line for a death; tests count deaths by it.</summary>
+    internal const int DiedEventId = 1005;
+
     private readonly GossipPort _port;
     private readonly GossipLoop _loop;
     private readonly StreamPort _streams;
-    private readonly Watches _watches;
-    private readonly SnapshotPublisher _board;
+    private readonly MonitorConnections _monitored;
+    private readonly SnapshotPublisher _snapshots;
     private readonly LoadBeaconStore _beacons;
     private readonly DropLog _drops;
     private readonly LocalSignals _signals;
@@ -24,51 +27,51 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
     private readonly ILogger _log;
     private readonly CancellationTokenSource _stopping = new();
     private readonly TaskCompletionSource _active = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly TaskCompletionSource _goodbye = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _left = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<Member> _superseded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TimeSpan _exchangeTimeout;
     private readonly bool _sealed;
     private Task _accepting = Task.CompletedTask;
     private int _resolutions;
-    private long _toldLoad = -1;
+    private long _lastLoad = -1;
     private int _disposed;
 
     public GossipMember(MembershipOptions options, byte[] metadata, GossipPort port, TimeProvider time, ILogger log)
     {
         (_port, _time, _log) = (port, time, log);
-        _board = new SnapshotPublisher(options.BeaconsTo);
+        _snapshots = new SnapshotPublisher(options.BeaconsTo);
         _beacons = new LoadBeaconStore(time, options.Protocol.BeaconLifetime);
         _exchangeTimeout = options.Protocol.ExchangeTimeout;
-        _seeds = [.. options.Seeds.Select(static seed => SeedAddress.TryParse(seed, out var parsed) ? parsed : throw Check.Refused(seed))];
+        _seeds = [.. options.Seeds.Select(static seed => SeedAddress.TryParse(seed, out var parsed) ? parsed : throw Check.Invalid(seed))];
         _streams = new StreamPort(port, time, _exchangeTimeout);
         var settings = new CoreSettings(
             options.Name, options.Cluster, PeerAddress.From(port.Reachable(options.Advertise)),
             (ulong)time.GetUtcNow().ToUnixTimeMilliseconds(), metadata, options.Seeds, options.Protocol) { Keys = options.Keys };
         _sealed = !options.Keys.IsEmpty;
-        var seed = PacketHeader.MemberOf(options.Name) ^ (ulong)time.GetTimestamp();
+        var seed = MemberName.IdOf(options.Name) ^ (ulong)time.GetTimestamp();
         _drops = new DropLog(log);
-        _loop = new GossipLoop(port, time, new MembershipCore(settings, seed, this), _board, _drops);
-        _watches = new Watches(_streams, _loop.Post, _stopping.Token);
-        _signals = new LocalSignals(_loop.NoteDelay, time);
+        _loop = new GossipLoop(port, time, new MembershipCore(settings, seed, this), _snapshots, _drops);
+        _monitored = new MonitorConnections(_streams, _loop.Post, _stopping.Token);
+        _signals = new LocalSignals(_loop.RecordDelay, time);
     }
 
-    public MembershipSnapshot Current => _board.Current;
+    public MembershipSnapshot Current => _snapshots.Current;
 
     public IPEndPoint LocalEndPoint => _port.EndPoint;
 
     public Task<Member> Superseded => _superseded.Task;
 
-    /// <summary>Ends when this member takes part, or may not.</summary>
+    /// <summary>Completes when this member is active; fails if its name is taken.</summary>
     public Task StartAsync()
     {
         _accepting = _streams.AcceptAsync(ServeAsync, _stopping.Token);
         _loop.Start();
-        _ = WatchLoopAsync();
+        _ = FailWithLoopAsync();
         return _active.Task;
     }
 
     public ValueTask<MembershipSnapshot> WaitForChangeAsync(long version, CancellationToken cancellationToken) =>
-        _board.WaitAsync(version, cancellationToken);
+        _snapshots.WaitAsync(version, cancellationToken);
 
     public void UpdateMetadata(MemberMetadata metadata)
     {
@@ -78,12 +81,12 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
 
     public void UpdateLoad(int inFlight, int queued)
     {
-        // Told fifty times a second, mostly the same: an idle member neither wakes its loop for that nor allocates.
+        // Called fifty times a second, mostly with the same values: that must neither wake the loop nor allocate.
         var load = (long)Math.Max(0, inFlight) << 32 | (uint)Math.Max(0, queued);
-        if (Interlocked.Exchange(ref _toldLoad, load) != load)
-            Tell(load);
+        if (Interlocked.Exchange(ref _lastLoad, load) != load)
+            Post(load);
 
-        void Tell(long load) => _loop.Post((core, now) => core.UpdateLoad((uint)(load >> 32), (uint)load, now));
+        void Post(long load) => _loop.Post((core, now) => core.UpdateLoad((uint)(load >> 32), (uint)load, now));
     }
 
     public bool TryGetBeacon(string name, [NotNullWhen(true)] out LoadBeacon? beacon) => _beacons.TryGet(name, out beacon);
@@ -93,20 +96,20 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
     public void UseKeys(GossipKeys keys)
     {
         if (keys.IsEmpty == _sealed)
-            throw Check.Refused("gossip keys cannot be switched on or off in a running member: restart it");
+            throw Check.Invalid("gossip keys cannot be switched on or off in a running member: restart it");
         _loop.Post((core, _) => core.UseKeys(keys));
     }
 
     public void ProbeNow(string name)
     {
-        var id = PacketHeader.MemberOf(name);
+        var id = MemberName.IdOf(name);
         _loop.Post((core, now) => core.ProbeNow(id, now));
     }
 
     public Task LeaveAsync(CancellationToken cancellationToken)
     {
         _loop.Post(static (core, now) => core.Leave(now));
-        return Task.WhenAny(_goodbye.Task, _superseded.Task).WaitAsync(cancellationToken);
+        return Task.WhenAny(_left.Task, _superseded.Task).WaitAsync(cancellationToken);
     }
 
     public async ValueTask DisposeAsync()
@@ -118,7 +121,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         _loop.Stop();
         await _loop.Ended.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _accepting;
-        _board.Close();
+        _snapshots.Close();
         _port.Dispose();
         _stopping.Dispose();
     }
@@ -132,7 +135,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
     void ICoreEffects.Exchange(ExchangeToken token, PeerAddress to, ReadOnlySpan<byte> request, TimeSpan timeout) =>
         _ = ExchangeAsync(token, to, request.ToArray(), timeout);
 
-    void ICoreEffects.Watch(int slot, PeerAddress to, ReadOnlySpan<byte> request) => _watches.Hold(slot, to, request);
+    void ICoreEffects.Monitor(int slot, PeerAddress to, ReadOnlySpan<byte> request) => _monitored.Replace(slot, to, request);
 
     void ICoreEffects.Resolve(int seed) => _ = ResolveAsync(seed);
 
@@ -146,6 +149,9 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
             Log.Event(_log, what, about.Name, about.Generation, about.Incarnation, about.Address);
         switch (what)
         {
+            case CoreEvent.Joined when !_port.CanReach(about.Address):
+                Log.Unreachable(_log, about.Name, about.Address, _port.Families, _port.EndPoint);
+                break;
             case CoreEvent.Activated:
                 _active.TrySetResult();
                 break;
@@ -154,13 +160,13 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
                     MembershipError.NameTaken, $"the name '{about.Name}' is in use: its process answers at {about.Address}"));
                 break;
             case CoreEvent.Superseded:
-                _superseded.TrySetResult(_board.ToMember(about, isSelf: false));
+                _superseded.TrySetResult(_snapshots.ToMember(about, isSelf: false));
                 break;
             case CoreEvent.Died or CoreEvent.Left:
                 _beacons.Remove(about.Name);
                 break;
-            case CoreEvent.Goodbye:
-                _goodbye.TrySetResult();
+            case CoreEvent.LeaveAnnounced:
+                _left.TrySetResult();
                 break;
         }
     }
@@ -172,27 +178,31 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
             _loop.Post((core, now) => core.ExchangeEnded(token, outcome, to, reply, now));
     }
 
-    private async Task ResolveAsync(int seed)
+    private async Task ResolveAsync(int index)
     {
+        var seed = _seeds[index];
         PeerAddress? found = null;
+        var problem = "its name does not resolve";
         try
         {
             using var deadline = new CancellationTokenSource(_exchangeTimeout, _time);
-            var addresses = await _seeds[seed].ResolveAsync(_port.Family, deadline.Token);
+            PeerAddress[] reachable = [.. (await seed.ResolveAsync(deadline.Token)).Where(_port.CanReach)];
             // A name with several addresses (a headless service) gives another one each time.
-            if (addresses.Length > 0)
-                found = PeerAddress.From(new IPEndPoint(addresses[(uint)Interlocked.Increment(ref _resolutions) % addresses.Length], _seeds[seed].Port));
+            if (reachable.Length > 0)
+                found = reachable[(uint)Interlocked.Increment(ref _resolutions) % reachable.Length];
+            else
+                problem = $"it has no {_port.Families} address, and this member listens on {_port.Families} only ({_port.EndPoint})";
         }
         catch (Exception error) when (error is SocketException or OperationCanceledException)
         {
-            Log.NotResolved(_log, _seeds[seed].Host, error.Message);
+            Log.NotResolved(_log, seed.Host, error.Message);
         }
         if (!_stopping.IsCancellationRequested)
-            _loop.Post((core, now) => core.SeedResolved(seed, found, now));
+            _loop.Post((core, now) => core.SeedResolved(index, found, now, problem));
     }
 
-    /// <summary>A bug in the core must not pass in silence: the member is gone for the others, and this process should know why.</summary>
-    private async Task WatchLoopAsync()
+    /// <summary>An exception in the loop removes this member from the group: waiting callers must learn of it.</summary>
+    private async Task FailWithLoopAsync()
     {
         try
         {
@@ -200,10 +210,10 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         }
         catch (Exception error)
         {
-            Log.LoopDied(_log, error);
+            Log.LoopFailed(_log, error);
             _active.TrySetException(error);
             _superseded.TrySetException(error);
-            _goodbye.TrySetException(error);
+            _left.TrySetException(error);
         }
     }
 
@@ -214,7 +224,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         {
             var bytes = core.Serve(from, request, now, out var mayStay);
             if (core.LastDrop != DropCause.None)
-                _drops.Note(core.LastDrop, from, now);
+                _drops.Add(core.LastDrop, from, now);
             reply.SetResult(new StreamReply(bytes.IsEmpty ? null : bytes.ToArray(), mayStay));
         });
         return reply.Task;
@@ -222,19 +232,23 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
 
     private static partial class Log
     {
-        [LoggerMessage(3000, LogLevel.Critical, "The gossip loop ended with an exception")]
-        public static partial void LoopDied(ILogger logger, Exception error);
+        [LoggerMessage(1000, LogLevel.Critical, "The gossip loop failed; this member no longer takes part in the group")]
+        public static partial void LoopFailed(ILogger logger, Exception error);
 
-        [LoggerMessage(3001, LogLevel.Information, "{What}: {Name}, generation {Generation}, incarnation {Incarnation}, at {Address}")]
+        [LoggerMessage(1001, LogLevel.Information, "{What}: {Name}, generation {Generation}, incarnation {Incarnation}, at {Address}")]
         public static partial void Event(ILogger logger, CoreEvent what, string name, ulong generation, uint incarnation, PeerAddress address);
 
-        [LoggerMessage(3005, LogLevel.Information, "Died: {Name}, {Cause} ({Accusers} accusers), generation {Generation}, incarnation {Incarnation}, at {Address}")]
-        public static partial void Died(ILogger logger, string name, DeathCause cause, int accusers, ulong generation, uint incarnation, PeerAddress address);
-
-        [LoggerMessage(3002, LogLevel.Debug, "The kernel did not take a datagram to {Address}")]
+        [LoggerMessage(1002, LogLevel.Debug, "The kernel refused a datagram to {Address}")]
         public static partial void NotSent(ILogger logger, PeerAddress address);
 
-        [LoggerMessage(3003, LogLevel.Warning, "Seed {Host} does not resolve: {Reason}")]
+        [LoggerMessage(1003, LogLevel.Warning, "Seed {Host} does not resolve: {Reason}")]
         public static partial void NotResolved(ILogger logger, string host, string reason);
+
+        [LoggerMessage(DiedEventId, LogLevel.Information,
+            "Died: {Name}, {Cause} ({Accusers} accusers), generation {Generation}, incarnation {Incarnation}, at {Address}")]
+        public static partial void Died(ILogger logger, string name, DeathCause cause, int accusers, ulong generation, uint incarnation, PeerAddress address);
+
+        [LoggerMessage(1006, LogLevel.Error, "Member {Name} at {Address} cannot be reached: this member listens on {Families} only ({EndPoint})")]
+        public static partial void Unreachable(ILogger logger, string name, PeerAddress address, string families, IPEndPoint endPoint);
     }
 }

@@ -2,11 +2,11 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
-using Skein.Membership.Core;
+using Skein.Membership.Codec;
 
 namespace Skein.Membership.Transport;
 
-/// <summary>The UDP socket and the TCP listener of one port. Sending and receiving datagrams allocates nothing.</summary>
+/// <summary>The UDP socket and the TCP listener of one port. Sending and receiving datagrams does not allocate.</summary>
 internal sealed class GossipPort : IDisposable
 {
     private readonly Socket _udp;
@@ -14,13 +14,15 @@ internal sealed class GossipPort : IDisposable
     private readonly SocketAddress _sendTo;
     private readonly SocketAddress _receivedFrom;
     private readonly SocketAddress _self;
+    private readonly bool _reachesIPv4;
+    private readonly bool _reachesIPv6;
 
-    /// <summary>Length of the datagram that <see cref="Wake"/> sends: no packet is as short.</summary>
+    /// <summary>Length of the datagram that <see cref="Wake"/> sends. Every packet is longer.</summary>
     public const int WakeBytes = 1;
 
     private const int KernelBuffer = 4 << 20;
     private const int Backlog = 256;
-    private const int TriesForFreePort = 32;
+    private const int MaxBindAttempts = 32;
 
     private GossipPort(Socket udp, Socket tcp)
     {
@@ -29,6 +31,7 @@ internal sealed class GossipPort : IDisposable
         _sendTo = new SocketAddress(udp.AddressFamily);
         _receivedFrom = new SocketAddress(udp.AddressFamily);
         _self = new IPEndPoint(IsWildcard(EndPoint.Address) ? Loopback(udp.AddressFamily) : EndPoint.Address, EndPoint.Port).Serialize();
+        (_reachesIPv4, _reachesIPv6) = (Reaches(EndPoint.Address, IPAddress.Loopback), Reaches(EndPoint.Address, IPAddress.IPv6Loopback));
         udp.Blocking = false;
     }
 
@@ -36,8 +39,20 @@ internal sealed class GossipPort : IDisposable
 
     public AddressFamily Family => _udp.AddressFamily;
 
-    /// <summary>Binds both sockets; with port 0 it looks for a port that is free for both.</summary>
-    /// <exception cref="MembershipException">The port is in use or the address is not ours.</exception>
+    /// <summary>The address families that this port can reach, for messages.</summary>
+    public string Families => Reaches(EndPoint.Address, IPAddress.Loopback) ? "IPv4" : "IPv6";
+
+    /// <summary>Whether that peer has an address family that this port can reach.</summary>
+    public bool CanReach(PeerAddress peer) => _reachesIPv4 && peer.IsIPv4 || _reachesIPv6 && !peer.IsIPv4;
+
+    /// <summary>Whether a socket bound to one address can reach the family of another one. Only the IPv6 wildcard reaches both families.</summary>
+    public static bool Reaches(IPAddress bound, IPAddress peer) =>
+        bound.Equals(IPAddress.IPv6Any) || IsIPv4(bound) == IsIPv4(peer);
+
+    private static bool IsIPv4(IPAddress address) => address.AddressFamily == AddressFamily.InterNetwork || address.IsIPv4MappedToIPv6;
+
+    /// <summary>Binds both sockets. Port 0 selects a port that is free for both.</summary>
+    /// <exception cref="MembershipException">The port is in use, or the address does not belong to this host.</exception>
     public static GossipPort Bind(IPEndPoint wanted)
     {
         for (var tries = 1; ; tries++)
@@ -55,7 +70,7 @@ internal sealed class GossipPort : IDisposable
             {
                 tcp?.Dispose();
                 udp?.Dispose();
-                if (wanted.Port == 0 && error.SocketErrorCode == SocketError.AddressAlreadyInUse && tries < TriesForFreePort)
+                if (wanted.Port == 0 && error.SocketErrorCode == SocketError.AddressAlreadyInUse && tries < MaxBindAttempts)
                     continue;
                 throw new MembershipException(
                     MembershipError.AddressInUse, $"cannot listen for gossip on {wanted}: {error.Message.ToLowerInvariant()}", error);
@@ -63,10 +78,10 @@ internal sealed class GossipPort : IDisposable
         }
     }
 
-    /// <summary>Waits until a datagram is there or the time is up.</summary>
-    public bool Wait(TimeSpan time) => _udp.Poll(time, SelectMode.SelectRead);
+    /// <summary>Waits for a datagram; returns false after the timeout.</summary>
+    public bool Wait(TimeSpan timeout) => _udp.Poll(timeout, SelectMode.SelectRead);
 
-    /// <summary>Takes one datagram; false where none is left. One that is longer than the buffer comes cut, one byte above the limit.</summary>
+    /// <summary>Receives one datagram; returns false if none is left. A datagram that exceeds the buffer is truncated to its length.</summary>
     public bool TryReceive(Span<byte> buffer, out int length, out PeerAddress from)
     {
         (length, from) = (0, default);
@@ -87,9 +102,11 @@ internal sealed class GossipPort : IDisposable
         }
     }
 
-    /// <summary>Hands a datagram to the kernel; false where it refuses (no route, buffers full): the same as losing it.</summary>
+    /// <summary>Sends a datagram; returns false if this port cannot reach the address or the kernel refuses (no route, full buffers).</summary>
     public bool TrySend(PeerAddress to, ReadOnlySpan<byte> datagram)
     {
+        if (!CanReach(to))
+            return false;
         Write(to, _sendTo);
         try
         {
@@ -102,7 +119,7 @@ internal sealed class GossipPort : IDisposable
         }
     }
 
-    /// <summary>Ends a <see cref="Wait"/> from another thread: one byte to ourselves.</summary>
+    /// <summary>Ends a <see cref="Wait"/> from another thread by sending one byte to this port.</summary>
     public void Wake()
     {
         try
@@ -111,7 +128,7 @@ internal sealed class GossipPort : IDisposable
         }
         catch (Exception error) when (error is SocketException or ObjectDisposedException)
         {
-            // Full buffers: the loop is awake. Disposed: there is nobody to wake.
+            // Full buffers: the loop is awake. Disposed: the loop has ended.
         }
     }
 
@@ -123,7 +140,7 @@ internal sealed class GossipPort : IDisposable
         _tcp.Dispose();
     }
 
-    /// <summary>Where others reach this port, if nothing else is configured.</summary>
+    /// <summary>The address to advertise: the configured one, the bound one, or for a wildcard the first address of this host.</summary>
     public IPEndPoint Reachable(IPEndPoint? advertise)
     {
         if (advertise is not null)
@@ -133,15 +150,13 @@ internal sealed class GossipPort : IDisposable
 
     private IPAddress FirstAddress()
     {
-        foreach (var card in NetworkInterface.GetAllNetworkInterfaces())
-        {
-            if (card.OperationalStatus != OperationalStatus.Up || card.NetworkInterfaceType == NetworkInterfaceType.Loopback)
-                continue;
-            foreach (var unicast in card.GetIPProperties().UnicastAddresses)
-                if (unicast.Address.AddressFamily == AddressFamily.InterNetwork)
-                    return unicast.Address;
-        }
-        return Loopback(Family);
+        var addresses = from card in NetworkInterface.GetAllNetworkInterfaces()
+                        where card.OperationalStatus == OperationalStatus.Up && card.NetworkInterfaceType != NetworkInterfaceType.Loopback
+                        from unicast in card.GetIPProperties().UnicastAddresses
+                        where CanReach(PeerAddress.From(new IPEndPoint(unicast.Address, EndPoint.Port))) && !unicast.Address.IsIPv6LinkLocal
+                        orderby IsIPv4(unicast.Address) descending
+                        select unicast.Address;
+        return addresses.FirstOrDefault(Loopback(Family));
     }
 
     private static Socket Open(IPEndPoint endpoint, SocketType type, ProtocolType protocol)

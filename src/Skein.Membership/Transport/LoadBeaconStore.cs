@@ -5,7 +5,7 @@ using Skein.Membership.Codec;
 
 namespace Skein.Membership.Transport;
 
-/// <summary>The newest beacon of each member, written by the loop, read by everybody.</summary>
+/// <summary>The newest beacon of each member. Written by the loop; readable from any thread.</summary>
 internal sealed class LoadBeaconStore(TimeProvider time, TimeSpan lifetime)
 {
     private readonly ConcurrentDictionary<string, LoadBeacon> _newest = new(StringComparer.Ordinal);

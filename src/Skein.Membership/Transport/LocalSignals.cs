@@ -1,25 +1,21 @@
-using Skein.Membership.Core;
-
 namespace Skein.Membership.Transport;
 
 /// <summary>
-/// What the runtime tells about this process's own health, once a second: how long work waits for a thread of the pool, and how long the
-/// collector stopped all threads. A late loop notices itself.
+/// Measures delays in this process once a second: how long work waits for a pool thread, and how long the garbage collector paused all threads.
+/// The loop detects its own delays.
 /// </summary>
 internal sealed class LocalSignals : IDisposable, IThreadPoolWorkItem
 {
-    private readonly Action<TimeSpan> _note;
+    private readonly Action<TimeSpan> _report;
     private readonly TimeProvider _time;
     private readonly ITimer _timer;
     private long _asked;
     private TimeSpan _paused = GC.GetTotalPauseDuration();
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
-    /// <param name="note">Takes the longest delay of each measurement; called on a thread of the pool.</param>
-    /// <param name="time">Of this process.</param>
-    public LocalSignals(Action<TimeSpan> note, TimeProvider time)
+    public LocalSignals(Action<TimeSpan> report, TimeProvider time)
     {
-        (_note, _time) = (note, time);
+        (_report, _time) = (report, time);
         _timer = time.CreateTimer(static self => ((LocalSignals)self!).Measure(), this, Interval, Interval);
     }
 
@@ -27,18 +23,18 @@ internal sealed class LocalSignals : IDisposable, IThreadPoolWorkItem
 
     private void Measure()
     {
-        // The last question is still waiting for a thread: it will tell the whole delay.
+        // If the previous work item still waits for a thread, it will measure the whole delay.
         if (Interlocked.CompareExchange(ref _asked, _time.GetTimestamp(), 0) == 0)
             ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
     }
 
-    /// <summary>A thread of the pool got to the question.</summary>
+    /// <summary>Runs on a pool thread and ends the measurement.</summary>
     void IThreadPoolWorkItem.Execute()
     {
         var waited = _time.GetElapsedTime(Interlocked.Exchange(ref _asked, 0));
         var paused = GC.GetTotalPauseDuration();
         var pause = paused - _paused;
         _paused = paused;
-        _note(waited > pause ? waited : pause);
+        _report(waited > pause ? waited : pause);
     }
 }

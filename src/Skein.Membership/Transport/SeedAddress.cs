@@ -2,10 +2,11 @@ using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using Skein.Membership.Codec;
 
 namespace Skein.Membership.Transport;
 
-/// <summary>A seed as configured: host name or address, and port.</summary>
+/// <summary>A seed as configured: host name or IP address, and port.</summary>
 internal sealed record SeedAddress(string Host, int Port)
 {
     public static bool TryParse(string text, [NotNullWhen(true)] out SeedAddress? seed)
@@ -18,14 +19,12 @@ internal sealed record SeedAddress(string Host, int Port)
         return seed is not null;
     }
 
-    /// <summary>The addresses of the seed that a socket of this family can reach.</summary>
+    /// <summary>Returns all addresses of the seed, of any family.</summary>
     /// <exception cref="SocketException">The name does not resolve.</exception>
-    public async Task<IPAddress[]> ResolveAsync(AddressFamily family, CancellationToken cancellationToken)
+    public async Task<IEnumerable<PeerAddress>> ResolveAsync(CancellationToken cancellationToken)
     {
-        if (IPAddress.TryParse(Host, out var literal))
-            return [literal];
-        var all = await Dns.GetHostAddressesAsync(Host, cancellationToken);
-        return family == AddressFamily.InterNetworkV6 ? all : Array.FindAll(all, address => address.AddressFamily == family);
+        var addresses = IPAddress.TryParse(Host, out var literal) ? [literal] : await Dns.GetHostAddressesAsync(Host, cancellationToken);
+        return addresses.Select(address => PeerAddress.From(new IPEndPoint(address, Port)));
     }
 
     private static (string Host, string Port) Split(string text)

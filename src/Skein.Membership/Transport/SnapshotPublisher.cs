@@ -6,7 +6,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Membership.Transport;
 
-/// <summary>Turns the core's table into immutable snapshots and tells who waits for one. Written by the loop, read by everybody.</summary>
+/// <summary>Publishes immutable snapshots of the core's table. Written by the loop; readable from any thread.</summary>
 internal sealed class SnapshotPublisher(string? beaconsTo)
 {
     private readonly Dictionary<ulong, (byte[] Bytes, MemberMetadata Parsed)> _metadata = [];
@@ -46,18 +46,17 @@ internal sealed class SnapshotPublisher(string? beaconsTo)
             ChooseReceivers(core, members, now);
     }
 
-    /// <summary>The core does not read metadata: the role is known here.</summary>
+    /// <summary>Selects the members that receive beacons, by role. The core does not parse metadata.</summary>
     private void ChooseReceivers(MembershipCore core, ImmutableArray<Member> members, TimeSpan now)
     {
         ulong[] receivers = [.. members.Where(member => member is { IsSelf: false, IsLive: true } && member.Role == beaconsTo)
-            .Select(static member => PacketHeader.MemberOf(member.Name))];
+            .Select(static member => MemberName.IdOf(member.Name))];
         if (_receivers.AsSpan().SequenceEqual(receivers))
             return;
         _receivers = receivers;
         core.SetBeaconReceivers(receivers, now);
     }
 
-    /// <summary>Nothing will change any more: waiters are released.</summary>
     public void Close() => _changed.TrySetCanceled();
 
     public Member ToMember(MemberRecord record, bool isSelf) => new()
@@ -74,7 +73,7 @@ internal sealed class SnapshotPublisher(string? beaconsTo)
         IsSelf = isSelf,
     };
 
-    /// <summary>What cannot be read counts as nothing said: it may come from a later version.</summary>
+    /// <summary>Unreadable metadata counts as empty: it may come from a later version.</summary>
     private MemberMetadata Parse(MemberRecord record)
     {
         if (_metadata.TryGetValue(record.Id, out var known) && known.Bytes == record.Metadata)
@@ -92,7 +91,7 @@ internal sealed class SnapshotPublisher(string? beaconsTo)
         return parsed;
     }
 
-    /// <summary>What was parsed of names that are gone for good goes too, before it is more than the rest.</summary>
+    /// <summary>Bounds the cache of parsed metadata, which contains purged members.</summary>
     private void ForgetParsed(int members)
     {
         if (_metadata.Count > 64 + members * 2)

@@ -17,8 +17,10 @@ internal static class StreamFrame
         await SendAsync(socket, packet, cancellationToken);
     }
 
-    /// <summary>Reads one packet; null where the peer closed early, announced more than is allowed, or <paramref name="budget"/> is used up.</summary>
-    /// <param name="budget">Of all buffers that are being filled, given back when this one is whole; null: this one alone is bound.</param>
+    /// <summary>Reads one packet; null if the peer closed early, announced an invalid length, or the budget is exhausted.</summary>
+    /// <param name="socket">The connection.</param>
+    /// <param name="budget">Shared by all incomplete packets; this one returns its share when it ends. Null: only this packet is bounded.</param>
+    /// <param name="cancellationToken">Ends the read.</param>
     public static async Task<byte[]?> ReadAsync(Socket socket, ByteBudget? budget, CancellationToken cancellationToken)
     {
         var header = new byte[4];
@@ -27,7 +29,7 @@ internal static class StreamFrame
         var length = BinaryPrimitives.ReadInt32BigEndian(header);
         if (length is < PacketHeader.Length or > WireLimits.Stream)
             return null;
-        // The buffer grows with what has come: an announcement alone costs nothing.
+        // The buffer grows with the received bytes: an announced length alone allocates nothing.
         var packet = new byte[Math.Min(length, FirstBuffer)];
         var taken = 0;
         try
@@ -65,4 +67,21 @@ internal static class StreamFrame
             filled += read;
         return filled;
     }
+}
+
+/// <summary>A shared limit of bytes. Thread-safe.</summary>
+internal sealed class ByteBudget(int maxBytes)
+{
+    private long _taken;
+
+    /// <summary>Takes that many bytes, or none if fewer are left.</summary>
+    public bool TryTake(int bytes)
+    {
+        if (Interlocked.Add(ref _taken, bytes) <= maxBytes)
+            return true;
+        Return(bytes);
+        return false;
+    }
+
+    public void Return(int bytes) => Interlocked.Add(ref _taken, -bytes);
 }

@@ -1,28 +1,31 @@
+using System.Net;
 using System.Net.Sockets;
+using Skein.Membership.Codec;
 using Skein.Membership.Core;
 
 namespace Skein.Membership.Transport;
 
 /// <summary>
-/// TCP exchanges in both directions: one request, one reply, then the connection closes, unless it was a ping, whose sender may watch us end.
-/// Bounded in number, in time, and in bytes that wait to be whole.
+/// TCP exchanges in both directions: one request and one reply a connection. A connection that carried a ping may stay open, so that its peer
+/// notices the end of this process. Bounded in connections, time and bytes of incomplete requests.
 /// </summary>
 internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan serveTimeout)
 {
-    private readonly StayingConnections _staying = new(MostStaying);
-    private readonly ByteBudget _unread = new(MostUnreadBytes);
+    private readonly ByteBudget _incomplete = new(MaxIncompleteBytes);
+    private readonly Lock _lock = new();
+    private readonly LinkedList<Socket> _stayingByAge = [];
     private int _serving;
     private int _asking;
-    private const int MostServed = 256;
-    private const int MostAsked = 64;
+    private const int MaxServed = 256;
+    private const int MaxAsked = 64;
 
-    /// <summary>Two watch each member; more do for a while when the group changes, and each TCP probe is one until its sender hangs up.</summary>
-    private const int MostStaying = 64;
+    /// <summary>Two members monitor this one; more do while the group changes, and every TCP probe stays until its sender closes it.</summary>
+    private const int MaxStaying = 64;
 
-    /// <summary>Of all requests together that are not here whole: their senders have proved nothing yet.</summary>
-    private const int MostUnreadBytes = 64 << 20;
+    /// <summary>Bytes of all incomplete requests, whose senders are not authenticated yet.</summary>
+    private const int MaxIncompleteBytes = 64 << 20;
 
-    /// <summary>Accepts until cancelled.</summary>
+    /// <summary>Accepts connections until cancelled.</summary>
     public async Task AcceptAsync(Func<PeerAddress, byte[], Task<StreamReply>> serve, CancellationToken stopping)
     {
         try
@@ -30,7 +33,7 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
             while (true)
             {
                 var socket = await AcceptOneAsync(stopping);
-                if (Interlocked.Increment(ref _serving) <= MostServed)
+                if (Interlocked.Increment(ref _serving) <= MaxServed)
                 {
                     _ = ServeAsync(socket, serve, stopping);
                     continue;
@@ -45,20 +48,18 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
         }
     }
 
-    /// <summary>Asks one peer; never throws.</summary>
+    /// <summary>Sends a request to a peer and waits for the reply. Never throws.</summary>
     public async Task<(ExchangeOutcome Outcome, byte[] Reply)> AskAsync(
         PeerAddress to, ReadOnlyMemory<byte> request, TimeSpan timeout, CancellationToken stopping)
     {
-        if (timeout <= TimeSpan.Zero || Interlocked.Increment(ref _asking) > MostAsked)
-        {
-            if (timeout > TimeSpan.Zero)
-                Interlocked.Decrement(ref _asking);
+        if (timeout <= TimeSpan.Zero || !port.CanReach(to))
             return (ExchangeOutcome.Failed, []);
-        }
-        using var deadline = new CancellationTokenSource(timeout, time);
-        using var both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, stopping);
         try
         {
+            if (Interlocked.Increment(ref _asking) > MaxAsked)
+                return (ExchangeOutcome.Failed, []);
+            using var deadline = new CancellationTokenSource(timeout, time);
+            using var both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, stopping);
             using var socket = new Socket(port.Family, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             await socket.ConnectAsync(to.ToEndPoint(), both.Token);
             await StreamFrame.WriteAsync(socket, request, both.Token);
@@ -79,9 +80,11 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
         }
     }
 
-    /// <summary>Connects, asks, and ends when the connection does; never throws.</summary>
-    public async Task HoldAsync(PeerAddress to, ReadOnlyMemory<byte> request, CancellationToken stopping)
+    /// <summary>Connects, sends a request and completes when the connection ends. Never throws.</summary>
+    public async Task MonitorAsync(PeerAddress to, ReadOnlyMemory<byte> request, CancellationToken stopping)
     {
+        if (!port.CanReach(to))
+            return;
         try
         {
             using var socket = new Socket(port.Family, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
@@ -92,11 +95,11 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
         }
         catch (Exception error) when (error is SocketException or OperationCanceledException)
         {
-            // That it ended is all there is to tell.
+            // The end of the connection is the result.
         }
     }
 
-    /// <summary>Reads until the peer closes: what it still sends is of no interest.</summary>
+    /// <summary>Reads and ignores everything until the peer closes.</summary>
     private static async Task DrainAsync(Socket socket, CancellationToken stopping)
     {
         var ignored = new byte[256];
@@ -105,7 +108,7 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
         }
     }
 
-    /// <summary>A connection that was aborted before we took it is no reason to stop listening.</summary>
+    /// <summary>A connection that was aborted before it was accepted does not end the listener.</summary>
     private async Task<Socket> AcceptOneAsync(CancellationToken stopping)
     {
         while (true)
@@ -121,7 +124,7 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
         }
     }
 
-    /// <summary>A host that vanishes closes nothing: its connection ends half a minute later.</summary>
+    /// <summary>A lost host closes nothing: its connections end after half a minute.</summary>
     private static void KeepAlive(Socket socket)
     {
         socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, true);
@@ -150,7 +153,7 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
             }
             catch (Exception error) when (error is SocketException or OperationCanceledException or ObjectDisposedException)
             {
-                // The peer went away, or took too long: its problem, and it knows.
+                // The peer closed the connection or timed out. The peer sees that too.
             }
         }
     }
@@ -160,8 +163,8 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
         using var deadline = new CancellationTokenSource(serveTimeout, time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, stopping);
         socket.NoDelay = true;
-        var from = PeerAddress.From((System.Net.IPEndPoint)socket.RemoteEndPoint!);
-        if (await StreamFrame.ReadAsync(socket, _unread, both.Token) is not { } request)
+        var from = PeerAddress.From((IPEndPoint)socket.RemoteEndPoint!);
+        if (await StreamFrame.ReadAsync(socket, _incomplete, both.Token) is not { } request)
             return false;
         var reply = await serve(from, request).WaitAsync(both.Token);
         if (reply.Packet is not { } packet)
@@ -170,23 +173,74 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
         return reply.MayStay;
     }
 
-    /// <summary>Whoever asks for no more closes now; whoever watches us stays until one of us ends, or too many others came after it.</summary>
+    /// <summary>
+    /// Keeps a connection open until its peer or this process ends. Above the limit the oldest connection is closed: its peer connects again, and
+    /// a peer that hoards connections loses them to newer ones.
+    /// </summary>
     private async Task StayAsync(Socket socket, CancellationToken stopping)
     {
         KeepAlive(socket);
-        _staying.Add(socket);
+        Socket? oldest = null;
+        lock (_lock)
+        {
+            _stayingByAge.AddLast(socket);
+            if (_stayingByAge.Count > MaxStaying)
+            {
+                oldest = _stayingByAge.First!.Value;
+                _stayingByAge.RemoveFirst();
+            }
+        }
+        oldest?.Dispose();
         try
         {
             await DrainAsync(socket, stopping);
         }
         finally
         {
-            _staying.Remove(socket);
+            lock (_lock)
+                _stayingByAge.Remove(socket);
         }
     }
 }
 
-/// <summary>What to answer to a request over TCP.</summary>
-/// <param name="Packet">Null: nothing.</param>
-/// <param name="MayStay">The peer asked for us and may keep the connection open, to see us end.</param>
+/// <param name="Packet">Null: no reply.</param>
+/// <param name="MayStay">The peer may keep the connection open.</param>
 internal readonly record struct StreamReply(byte[]? Packet, bool MayStay);
+
+/// <summary>The outgoing connections that the core monitors, one a slot. Used by the loop only; <paramref name="post"/> posts to the loop.</summary>
+internal sealed class MonitorConnections(StreamPort streams, Action<Action<MembershipCore, TimeSpan>> post, CancellationToken stopping)
+{
+    private readonly Dictionary<int, CancellationTokenSource> _bySlot = [];
+
+    /// <summary>Closes the connection of a slot and opens one to that peer; <c>default</c> only closes.</summary>
+    public void Replace(int slot, PeerAddress to, ReadOnlySpan<byte> request)
+    {
+        if (_bySlot.Remove(slot, out var previous))
+        {
+            previous.Cancel();
+            previous.Dispose();
+        }
+        if (to.IsNone)
+            return;
+        var cancel = CancellationTokenSource.CreateLinkedTokenSource(stopping);
+        _bySlot[slot] = cancel;
+        _ = MonitorAsync(slot, to, request.ToArray(), cancel, cancel.Token);
+    }
+
+    private async Task MonitorAsync(int slot, PeerAddress to, byte[] request, CancellationTokenSource owner, CancellationToken replaced)
+    {
+        await streams.MonitorAsync(to, request, replaced);
+        if (!replaced.IsCancellationRequested)
+            post((core, now) => OnEnded(core, slot, to, owner, now));
+    }
+
+    private void OnEnded(MembershipCore core, int slot, PeerAddress to, CancellationTokenSource owner, TimeSpan now)
+    {
+        // The slot may have been replaced in the meantime.
+        if (_bySlot.GetValueOrDefault(slot) != owner)
+            return;
+        _bySlot.Remove(slot);
+        owner.Dispose();
+        core.ConnectionEnded(slot, to, now);
+    }
+}

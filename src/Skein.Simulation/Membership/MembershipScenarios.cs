@@ -2,46 +2,61 @@ using Skein.Simulation.Membership.Scenarios;
 
 namespace Skein.Simulation.Membership;
 
+/// <summary>One experiment.</summary>
+/// <param name="Name">Of the command line.</param>
+/// <param name="Summary">What it measures.</param>
+/// <param name="Run">Runs it; the caller adds the title.</param>
+internal sealed record MembershipScenario(string Name, string Summary, Func<ScenarioSettings, SimulationTable> Run);
+
 /// <summary>
-/// Simulations of membership behind <c>skein simulate membership</c>: production code in virtual time. Equal arguments give equal tables. A
-/// broken invariant throws <see cref="InvalidOperationException"/> with the seed and the command that breaks it again in its message.
+/// The simulations behind <c>skein simulate membership</c>: production code in virtual time. Equal arguments give equal tables. A violated
+/// invariant throws <see cref="InvalidOperationException"/>, whose message contains the seed and the command that repeats it.
 /// </summary>
 public static class MembershipScenarios
 {
-    private static readonly Dictionary<string, IMembershipScenario> ByName = new IMembershipScenario[]
+    private static readonly Dictionary<string, MembershipScenario> ByName = new MembershipScenario[]
     {
-        new HostLost(),
-        new ProcessKilled(),
-        new Join(),
-        new MetadataChange(),
-        new MissedRumours(),
-        new Bootstrap(),
-        new Restart(),
-        new Partition(),
-        new Storm(),
-        new SlowMembers(),
-        new PacketLoss(),
-        new FarApart(),
-        new Quiet(),
-        new LoadGossip(),
-        new BeaconAge(),
-        new SwimDetection(),
-        new SwimMessages(),
-        new SwimInfection(),
-        new SwimLoss(),
-        new LifeguardFalsePositives(),
-        new LifeguardLatency(),
-        new RapidFlipFlop(),
+        new("host-lost", "A host vanishes: seconds until the first and the last survivor know (median / max of the runs)", HostLost.Run),
+        new("process-killed", "kill -9 on a live host: seconds until the first and the last survivor know (median / max of the runs)", ProcessKilled.Run),
+        new("join", "One member joins: seconds until all know it; without and with a tenth of all datagrams lost", Join.Run),
+        new("metadata", "One member changes its metadata: seconds until all know it; without and with a tenth of all datagrams lost", MetadataChange.Run),
+        new("missed-rumours", "Each informed member sends an update k times: share of members that gossip misses, and seconds until all know;"
+            + " memberlist's gossip beside ours", MissedRumours.Run),
+        new("bootstrap", "All members start at once with one seed: seconds until all views are complete and equal (median / max of the runs)", Bootstrap.Run),
+        new("restart", "A killed process restarts at once under its name: seconds until all see the new generation (median / max of the runs)", Restart.Run),
+        new("partition", "The network splits in two halves: seconds from its repair to equal views (median / max of the runs)", Partition.Run),
+        new("storm", "Pauses, starved and slow members, lossy and one-way links, partitions, crashes and restarts at random for 120 s:"
+            + " seconds from the end of all faults to equal views", Storm.Run),
+        new("slow-members", "A quarter of the members neither sends nor receives for D of each D + I, for 120 s, with and without a backlog afterwards:"
+            + " false deaths", SlowMembers.Run),
+        new("loss", "Datagrams are lost (and TCP retransmits) for an hour: false deaths", PacketLoss.Run),
+        new("far-apart", "Profile wan, 100 to 250 ms between any two members, ten minutes: false deaths; then a host vanishes: seconds until all know",
+            WideArea.Run),
+        new("quiet", "An idle group: datagrams and bytes of UDP payload that each member sends per second", Quiet.Run),
+        new("load-gossip", "Every member's load changes all the time and is gossiped at 1 Hz: age of the known loads, and cost for a member", LoadGossip.Run),
+        new("beacons", "Replicas send beacons of their load, which changes at random, to gateways: age in ms of the known load, idle and after a change",
+            BeaconAge.Run),
+        new("swim-3a", "SWIM Fig. 3a, plain SWIM: periods from a crash to its first detection; published: e/(e-1) = 1.58 at every size", SwimDetection.Run),
+        new("swim-2", "SWIM Fig. 2, plain SWIM, idle: messages of a member per period; published: 2.0, below 5 in 99 % at 28 members", SwimMessages.Run),
+        new("swim-3b", "SWIM Fig. 3b, updates on pings and acks only: periods until a member has one; published: median 1 to 3 up to 56 members,"
+            + " then logarithmic", SwimInfection.Run),
+        new("swim-4", "SWIM Fig. 4: 17 members, a tenth of the packets lost, a member that is declared dead stops: members left after 175 s", SwimLoss.Run),
+        new("lifeguard-4", "Lifeguard Table IV and message load: deaths of healthy members, in all views and in healthy ones, and traffic, in % of SWIM's",
+            LifeguardFalsePositives.Run),
+        new("lifeguard-latency", "Lifeguard, one to a quarter of the members really crash at once: median seconds to the first and the last detection of each",
+            LifeguardLatency.Run),
+        new("rapid", "Rapid Fig. 8-10: views of the others while a hundredth of the members is faulty (runs = minutes, 10); published: memberlist oscillates",
+            RapidFlipFlop.Run),
     }.ToDictionary(static scenario => scenario.Name, StringComparer.Ordinal);
 
-    /// <summary>Names and what they show, in the order of the documentation.</summary>
+    /// <summary>Names and summaries, in the order of the documentation.</summary>
     public static IReadOnlyList<(string Name, string Summary)> All { get; } =
         [.. ByName.Values.Select(static scenario => (scenario.Name, scenario.Summary))];
 
     /// <summary>Runs one scenario.</summary>
     /// <param name="name">One of <see cref="All"/>.</param>
-    /// <param name="settings">Members, seed, profile and number of runs; what is absent is the scenario's own.</param>
-    /// <exception cref="ArgumentException">The name or a setting is not allowed; the message says what is.</exception>
+    /// <param name="settings">Members, seed, profile and number of runs. Absent values select the scenario's own.</param>
+    /// <exception cref="ArgumentException">The name or a setting is invalid; the message names the allowed values.</exception>
     public static SimulationTable Run(string name, ScenarioSettings settings)
     {
         if (!ByName.TryGetValue(name, out var scenario))
@@ -51,7 +66,7 @@ public static class MembershipScenarios
         return Run(scenario, settings);
     }
 
-    internal static SimulationTable Run(IMembershipScenario scenario, ScenarioSettings settings)
+    internal static SimulationTable Run(MembershipScenario scenario, ScenarioSettings settings)
     {
         var command = $"skein simulate membership --scenario {scenario.Name}{settings}";
         try

@@ -3,10 +3,10 @@ using Skein.Membership.Codec;
 
 namespace Skein.Simulation.Membership;
 
-/// <summary>The network between members: datagrams that may be lost, doubled and overtaken; streams that arrive or do not.</summary>
+/// <summary>The network between members: datagrams may be lost, duplicated and reordered; streams may fail.</summary>
 internal sealed partial class MembershipWorld
 {
-    /// <summary>Of a SYN and its answer, and the least one of data: RFC 6298, and Linux for the latter.</summary>
+    /// <summary>Initial retransmission timeout of a SYN (RFC 6298), and the minimum one of data (Linux).</summary>
     private static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan DataTimeout = TimeSpan.FromMilliseconds(200);
 
@@ -46,29 +46,29 @@ internal sealed partial class MembershipWorld
         });
     }
 
-    public void Watch(SimulatedMember from, int slot, PeerAddress to)
+    public void Monitor(SimulatedMember from, int slot, PeerAddress to)
     {
         if (to.IsNone || !Link.Streams || !_byAddress.TryGetValue(to, out var target) || target.HostLost)
             return;
         if (target.IsRunning)
-            target.Watchers.Add((from, slot));
+            target.Monitors.Add((from, slot));
         else
             Break(from, slot, to);
     }
 
-    /// <summary>The kernel of a dead process closes what it had open.</summary>
+    /// <summary>The kernel of a dead process closes its connections.</summary>
     public void CloseConnections(SimulatedMember gone)
     {
-        foreach ((var watcher, var slot) in gone.Watchers)
-            if (Passes(gone, watcher))
-                Break(watcher, slot, gone.Address);
-        gone.Watchers.Clear();
+        foreach ((var monitor, var slot) in gone.Monitors)
+            if (Passes(gone, monitor))
+                Break(monitor, slot, gone.Address);
+        gone.Monitors.Clear();
     }
 
-    private void Break(SimulatedMember watcher, int slot, PeerAddress peer) =>
+    private void Break(SimulatedMember monitor, int slot, PeerAddress peer) =>
         _events.Schedule(Now + Link.Delay(_random), new WorldEvent
         {
-            Kind = WorldEventKind.WatchEnded, Member = watcher, From = peer, Number = slot,
+            Kind = WorldEventKind.ConnectionEnded, Member = monitor, From = peer, Number = slot,
         });
 
     public void Resolve(SimulatedMember member, int seed)
@@ -78,8 +78,8 @@ internal sealed partial class MembershipWorld
     }
 
     /// <summary>
-    /// A request whose connection or bytes were lost comes when TCP has sent them again, unless the asker has given up by then. The round
-    /// trip of a handshake that goes well is not counted; a refusal is never lost.
+    /// Delivers a request after the TCP retransmissions of its handshake and data, unless the requester has timed out. The round trip of a lossless
+    /// handshake is not counted; a refusal is never lost.
     /// </summary>
     private void Serve(SimulatedMember member, WorldEvent request)
     {
@@ -88,7 +88,7 @@ internal sealed partial class MembershipWorld
             return;
         if (stream.ReplyTakes is not { } replyTakes)
         {
-            (var there, var back) = (Between(stream.Asker, member), Between(member, stream.Asker));
+            (var there, var back) = (Between(stream.Requester, member), Between(member, stream.Requester));
             var passes = back.Delay(_random);
             var late = Retransmissions(there, HandshakeTimeout) + Retransmissions(back, HandshakeTimeout) + Retransmissions(there, DataTimeout);
             stream.ReplyTakes = replyTakes = passes + Retransmissions(back, DataTimeout);
@@ -99,11 +99,11 @@ internal sealed partial class MembershipWorld
             }
         }
         var reply = member.Core.Serve(request.From, request.Bytes, Now, out _);
-        if (!reply.IsEmpty && Passes(member, stream.Asker))
+        if (!reply.IsEmpty && Passes(member, stream.Requester))
             End(stream, ExchangeOutcome.Replied, member.Address, reply.ToArray(), Now + replyTakes);
     }
 
-    /// <summary>What loss costs one packet of a TCP exchange: its time-out, doubling.</summary>
+    /// <summary>Delay of one TCP packet by loss: its retransmission timeout, doubled for each loss.</summary>
     private TimeSpan Retransmissions(LinkModel link, TimeSpan timeout)
     {
         var late = TimeSpan.Zero;
@@ -117,7 +117,7 @@ internal sealed partial class MembershipWorld
     private void End(StreamState stream, ExchangeOutcome outcome, PeerAddress peer, byte[] reply, TimeSpan at) =>
         _events.Schedule(at, new WorldEvent
         {
-            Kind = WorldEventKind.StreamEnd, Member = stream.Asker, From = peer, Bytes = reply, Stream = stream, Outcome = outcome,
+            Kind = WorldEventKind.StreamEnd, Member = stream.Requester, From = peer, Bytes = reply, Stream = stream, Outcome = outcome,
         });
 
     private void Deliver(SimulatedMember from, SimulatedMember to, WorldEvent what)
@@ -127,7 +127,7 @@ internal sealed partial class MembershipWorld
         _events.Schedule(to.ReceivesFrom > arrives ? to.ReceivesFrom : arrives, what);
     }
 
-    /// <summary>Whether a datagram that came waits behind others, or for the end of a block that began meanwhile.</summary>
+    /// <summary>Whether a datagram waits behind others, or for the end of a block of its receiver.</summary>
     private bool Waits(SimulatedMember member, WorldEvent what)
     {
         var handling = member.HandlingTime > HandlingTime ? member.HandlingTime : HandlingTime;

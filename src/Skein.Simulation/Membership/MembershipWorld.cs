@@ -1,11 +1,12 @@
 using Skein.Membership;
+using Skein.Membership.Codec;
 using Skein.Membership.Core;
 
 namespace Skein.Simulation.Membership;
 
 /// <summary>
-/// A network of members in virtual time. Each member is the production core; one thread, one seed, the same trace every time. After every
-/// change the invariants are held against it.
+/// A network of members in virtual time. Each member is a production core. One thread and one seed give the same trace every time. The invariants
+/// are checked after every change.
 /// </summary>
 internal sealed partial class MembershipWorld
 {
@@ -18,12 +19,12 @@ internal sealed partial class MembershipWorld
     private const uint FirstAddress = 0x0A00_0001;
     private const ushort Port = 7946;
 
-    /// <summary>Unix time at which every simulation begins.</summary>
+    /// <summary>Unix time in milliseconds at the start of every simulation.</summary>
     public const ulong Epoch = 1_800_000_000_000;
 
-    public MembershipWorld(ulong seed, ProtocolOptions options, ProtocolVariant? variant = null)
+    public MembershipWorld(ulong seed, ProtocolOptions options, ProtocolRules? rules = null)
     {
-        (Seed, Options, Variant) = (seed, options, variant ?? ProtocolVariant.Full);
+        (Seed, Options, Rules) = (seed, options, rules ?? ProtocolRules.Default);
         _random = new SeededRandom(seed);
         _invariants = new Invariants(this);
     }
@@ -32,27 +33,27 @@ internal sealed partial class MembershipWorld
 
     public ProtocolOptions Options { get; }
 
-    public ProtocolVariant Variant { get; }
+    public ProtocolRules Rules { get; }
 
-    /// <summary>Of all links, but for those that <see cref="LinkBetween"/> knows.</summary>
+    /// <summary>All links except those of <see cref="LinkBetween"/>.</summary>
     public LinkModel Link { get; set; } = new();
 
-    /// <summary>The way from one to another where it is not as all are; null for the others. Default: all are alike.</summary>
+    /// <summary>Overrides the link between two members; null selects <see cref="Link"/>. Default: no overrides.</summary>
     public Func<SimulatedMember, SimulatedMember, LinkModel?>? LinkBetween { get; set; }
 
     /// <summary>
-    /// What a member needs for one datagram, one after another; what it has not handled when it is blocked waits for the end of that. Default
-    /// 0: no member is ever behind. <see cref="SimulatedMember.HandlingTime"/> of a member goes before this.
+    /// Time that a member needs for one datagram, sequentially. Default 0. A longer <see cref="SimulatedMember.HandlingTime"/> of a member
+    /// takes precedence.
     /// </summary>
     public TimeSpan HandlingTime { get; set; }
 
-    /// <summary>Decides about single packets: false drops one. Default: all pass.</summary>
+    /// <summary>Decides whether a packet passes. Default: all pass.</summary>
     public Func<SimulatedMember, SimulatedMember, bool> Passes { get; set; } = static (_, _) => true;
 
-    /// <summary>The same for datagrams alone; streams go by <see cref="Passes"/>. Default: all pass.</summary>
+    /// <summary>Decides additionally whether a datagram passes. Default: all pass.</summary>
     public Func<SimulatedMember, SimulatedMember, bool> DatagramPasses { get; set; } = static (_, _) => true;
 
-    /// <summary>Sees every datagram that is sent, lost ones too.</summary>
+    /// <summary>Called with every datagram that is sent, lost ones included.</summary>
     public Action<ReadOnlyMemory<byte>> Sent { get; set; } = static _ => { };
 
     public List<SimulatedMember> Members { get; } = [];
@@ -61,19 +62,19 @@ internal sealed partial class MembershipWorld
 
     public SeededRandom Random => _random;
 
-    /// <summary>Hash over everything that happened, in order: equal seeds give equal traces.</summary>
+    /// <summary>Hash of the ordered events: equal seeds give equal hashes.</summary>
     public ulong TraceHash => _hash;
 
     public long Handled { get; private set; }
 
-    /// <summary>Told of everything that a member reports.</summary>
+    /// <summary>Called with every event that a member reports.</summary>
     public Action<SimulatedMember, CoreEvent, MemberRecord> Reported { get; set; } = static (_, _, _) => { };
 
-    /// <summary>Starts a process. The same name again is a restart; <paramref name="at"/> gives it the address of another one.</summary>
+    /// <summary>Starts a process. A known name is a restart; <paramref name="at"/> gives it the address of another member.</summary>
     public SimulatedMember Start(string name, SimulatedMember? at = null, params ReadOnlySpan<SimulatedMember> seeds) =>
         Start(name, at, clockBack: TimeSpan.Zero, seeds);
 
-    /// <summary>The same with a wall clock that is behind.</summary>
+    /// <summary>The same with a wall clock that is behind by <paramref name="clockBack"/>.</summary>
     public SimulatedMember Start(string name, SimulatedMember? at, TimeSpan clockBack, params ReadOnlySpan<SimulatedMember> seeds)
     {
         var index = Members.Count;
@@ -84,7 +85,7 @@ internal sealed partial class MembershipWorld
         var generation = Epoch + (ulong)Now.TotalMilliseconds - (ulong)clockBack.TotalMilliseconds;
         var settings = new CoreSettings(name, "simulation", address, generation, Metadata: [], addresses, Options)
         {
-            Variant = Variant,
+            Rules = Rules,
             ReadFacts = _facts.Read,
         };
         var member = new SimulatedMember(this, index, settings, _random.NextUInt64());
@@ -96,7 +97,7 @@ internal sealed partial class MembershipWorld
         return member;
     }
 
-    /// <summary>A host on which nothing runs yet: an address to name as a seed, and to start a member at.</summary>
+    /// <summary>Reserves a host without a process: an address to use as a seed and to start a member at later.</summary>
     public SimulatedMember Reserve()
     {
         var host = Start($"reserved-{Members.Count}");
@@ -104,7 +105,7 @@ internal sealed partial class MembershipWorld
         return host;
     }
 
-    /// <summary>Starts <paramref name="count"/> members named m-0, m-1, …; the first is the seed of all.</summary>
+    /// <summary>Starts <paramref name="count"/> members named m-0, m-1, …; the first one is the seed of the others.</summary>
     public void StartMany(int count)
     {
         var first = Start("m-0");
@@ -112,7 +113,7 @@ internal sealed partial class MembershipWorld
             Start($"m-{i}", at: null, first);
     }
 
-    /// <summary>Starts <paramref name="count"/> members that know each other from the first moment on.</summary>
+    /// <summary>Starts <paramref name="count"/> members that know each other from the start.</summary>
     public void StartSettled(int count)
     {
         for (var i = 0; i < count; i++)
@@ -138,7 +139,7 @@ internal sealed partial class MembershipWorld
             Handle(what);
     }
 
-    /// <summary>Runs until the condition holds after some event; false where it did not within the limit.</summary>
+    /// <summary>Runs until the condition holds after an event; returns false if the limit passes first.</summary>
     public bool RunUntil(Func<bool> condition, TimeSpan limit)
     {
         var end = Now + limit;
@@ -164,7 +165,7 @@ internal sealed partial class MembershipWorld
     public void Fail(string problem) =>
         throw new InvalidOperationException($"{problem} (seed={Seed}, at {Now}, {Members.Count} members, trace {_hash:x16})");
 
-    /// <summary>Lets a member act now, from a scenario, and looks after its timers.</summary>
+    /// <summary>Executes an action on a member now, and schedules its timers.</summary>
     public void Do(SimulatedMember member, Action<MembershipCore, TimeSpan> action)
     {
         action(member.Core, Now);
@@ -173,7 +174,7 @@ internal sealed partial class MembershipWorld
 
     internal void OnReport(SimulatedMember member, CoreEvent what, MemberRecord about)
     {
-        // A group that forms has one of these for each pair of members.
+        // A forming group reports one of these for each pair of members.
         if (what != CoreEvent.Joined)
             member.Events.Add((Now, what, about.Name));
         Note((ulong)what + 100, about.Id);
@@ -221,8 +222,8 @@ internal sealed partial class MembershipWorld
                 what.Stream.Ended = true;
                 member.Core.ExchangeEnded(what.Stream.Token, what.Outcome, what.From, what.Bytes, Now);
                 break;
-            case WorldEventKind.WatchEnded:
-                member.Core.WatchEnded(what.Number, what.From, Now);
+            case WorldEventKind.ConnectionEnded:
+                member.Core.ConnectionEnded(what.Number, what.From, Now);
                 break;
             case WorldEventKind.Resolved:
                 member.Core.SeedResolved(what.Number, what.From, Now);
@@ -230,7 +231,7 @@ internal sealed partial class MembershipWorld
         }
     }
 
-    /// <summary>Schedules the wake-up that the member's timers ask for.</summary>
+    /// <summary>Schedules the wake-up for the member's next timer.</summary>
     private void Settle(SimulatedMember member)
     {
         var due = member.Core.NextDue;
@@ -242,4 +243,25 @@ internal sealed partial class MembershipWorld
 
     private void Note(ulong what, ulong value) =>
         _hash = SeededRandom.Mix(_hash ^ (ulong)Now.Ticks) ^ SeededRandom.Mix(what + value * 31);
+}
+
+/// <summary>Shares one copy of the facts of a generation between all views of a simulation.</summary>
+internal sealed class SharedFacts
+{
+    private readonly Dictionary<(ulong Id, ulong Generation), MemberFacts> _facts = [];
+
+    /// <summary>The shared form of <see cref="MemberFacts.Read"/>.</summary>
+    public MemberFacts? Read(in MemberUpdate update)
+    {
+        if (_facts.TryGetValue((update.Id, update.Generation), out var known) && Matches(update, known))
+            return known;
+        var facts = MemberFacts.Read(update);
+        if (facts is not null)
+            _facts[(facts.Id, facts.Generation)] = facts;
+        return facts;
+    }
+
+    private static bool Matches(in MemberUpdate update, MemberFacts known) =>
+        update.Name.SequenceEqual(known.NameBytes) && update.Address == known.Address
+        && update.MetadataSequence == known.MetadataSequence && update.Metadata.SequenceEqual(known.Metadata);
 }

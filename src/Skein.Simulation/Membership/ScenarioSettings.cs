@@ -3,22 +3,22 @@ using Skein.Membership;
 
 namespace Skein.Simulation.Membership;
 
-/// <summary>What a caller may set of a scenario. Immutable.</summary>
+/// <summary>Settings of a scenario. Immutable.</summary>
 public sealed record ScenarioSettings
 {
-    /// <summary>Members; absent: the scenario's own sizes. Range 2 to 10,000, the most that a group takes (<see cref="ProtocolOptions.MaxMembers"/>).</summary>
+    /// <summary>Number of members. Default: the scenario's own sizes. Range 2 to <see cref="ProtocolOptions.MaxMembers"/> (10,000).</summary>
     public int? Members { get; init; }
 
-    /// <summary>Seed of the first run; each further run takes the next one. Default 1.</summary>
+    /// <summary>Seed of the first run; each further run uses the next number. Default 1.</summary>
     public ulong Seed { get; init; } = 1;
 
-    /// <summary>Runs of each row; absent: the scenario's own number. Range 1 to 100,000.</summary>
+    /// <summary>Runs of each row. Default: the scenario's own number. Range 1 to 100,000.</summary>
     public int? Runs { get; init; }
 
-    /// <summary>Profile: <c>lan</c> (default), <c>fast</c> or <c>wan</c>.</summary>
+    /// <summary>Protocol profile: <c>lan</c> (default), <c>fast</c> or <c>wan</c>.</summary>
     public string Profile { get; init; } = "lan";
 
-    /// <summary>Members know each other from the first moment on, so that no time is spent on forming the group. Default false.</summary>
+    /// <summary>Members know each other from the start, which saves the simulation of the forming group. Default false.</summary>
     public bool Settled { get; init; }
 
     internal ProtocolOptions Options => Profile switch
@@ -28,14 +28,15 @@ public sealed record ScenarioSettings
         _ => ProtocolOptions.Lan,
     };
 
-    /// <summary>What is wrong with these values; null where nothing is.</summary>
+    /// <summary>Describes an invalid value; null if all are valid.</summary>
     internal string? Problem =>
-        Members is { } members && (members < 2 || members > ProtocolOptions.Lan.MaxMembers) ? $"members is {members}: allowed are 2 to {ProtocolOptions.Lan.MaxMembers:#,0}"
+        Members is { } members && (members < 2 || members > ProtocolOptions.Lan.MaxMembers)
+            ? $"members is {members}: allowed are 2 to {ProtocolOptions.Lan.MaxMembers:#,0}"
         : Runs is < 1 or > 100_000 ? $"runs is {Runs}: allowed are 1 to 100,000"
         : Profile is not ("lan" or "fast" or "wan") ? $"profile is '{Profile}': allowed are lan, fast, wan"
         : null;
 
-    /// <summary>The flags of the command that set these values.</summary>
+    /// <summary>The command-line flags that set these values.</summary>
     public override string ToString()
     {
         var text = string.Create(CultureInfo.InvariantCulture, $" --seed {Seed}");

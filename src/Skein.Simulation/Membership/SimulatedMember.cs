@@ -4,7 +4,7 @@ using Skein.Membership.Codec;
 
 namespace Skein.Simulation.Membership;
 
-/// <summary>One process in the simulated network: the production core, and what is done to it.</summary>
+/// <summary>One process in the simulated network: a production core and its faults.</summary>
 internal sealed class SimulatedMember : ICoreEffects
 {
     private readonly MembershipWorld _world;
@@ -13,6 +13,8 @@ internal sealed class SimulatedMember : ICoreEffects
     {
         (_world, Index, Settings) = (world, index, settings);
         Core = new MembershipCore(settings, seed, this);
+        if (settings.Rules is ProtocolVariant)
+            Core.DelayTimer = kind => ProtocolVariant.FiresWhileBlocked(kind) ? TimeSpan.Zero : SendsFrom;
     }
 
     public int Index { get; }
@@ -27,7 +29,7 @@ internal sealed class SimulatedMember : ICoreEffects
 
     public ulong Id => Core.Table.Self.Id;
 
-    /// <summary>The process is gone; its host answers connections with a refusal.</summary>
+    /// <summary>The process does not run; its host refuses connections.</summary>
     public bool Crashed
     {
         get;
@@ -39,54 +41,46 @@ internal sealed class SimulatedMember : ICoreEffects
         }
     }
 
-    /// <summary>The host is gone with it: nothing answers.</summary>
+    /// <summary>The host is lost: nothing answers.</summary>
     public bool HostLost { get; set; }
 
-    /// <summary>Packets to this member wait until then (a starved receiver); nothing is lost.</summary>
+    /// <summary>Packets to this member are delayed until this time and not lost (a starved receiver).</summary>
     public TimeSpan ReceivesFrom { get; set; }
 
-    /// <summary>What it needs for one datagram, where it is slower than <see cref="MembershipWorld.HandlingTime"/>. Default 0: as all.</summary>
+    /// <summary>Time that this member needs for one datagram, if longer than <see cref="MembershipWorld.HandlingTime"/>. Default 0.</summary>
     public TimeSpan HandlingTime { get; set; }
 
-    /// <summary>The second of virtual time in which it last sent, and how many datagrams in it; for the invariants.</summary>
+    /// <summary>The last second of virtual time in which it sent, and the number of datagrams in that second.</summary>
     public (long Second, int Sent) Rate { get; set; }
 
-    /// <summary>When it has handled all datagrams that came so far; with <see cref="MembershipWorld.HandlingTime"/>.</summary>
+    /// <summary>When it will have handled all received datagrams.</summary>
     public TimeSpan HandledAt { get; set; }
 
-    /// <summary>Packets from this member wait until then.</summary>
-    public TimeSpan SendsFrom
-    {
-        get;
-        set
-        {
-            field = value;
-            Core.BlockSends(value);
-        }
-    }
+    /// <summary>Packets from this member are delayed until this time.</summary>
+    public TimeSpan SendsFrom { get; set; }
 
-    /// <summary>The process stands still until then: neither timers nor packets are handled.</summary>
+    /// <summary>The process is paused until this time: it handles neither timers nor packets.</summary>
     public TimeSpan RunsFrom { get; set; }
 
-    /// <summary>Earliest wake-up that is scheduled.</summary>
+    /// <summary>The earliest scheduled wake-up.</summary>
     public TimeSpan WakesAt { get; set; } = TimeSpan.MaxValue;
 
-    public bool IsRunning => !Crashed && !HostLost && Core.Phase != CorePhase.Over;
+    public bool IsRunning => !Crashed && !HostLost && Core.Phase != CorePhase.Ended;
 
-    /// <summary>Connections that others hold to this member.</summary>
-    public List<(SimulatedMember ConnectionMonitor, int Slot)> Watchers { get; } = [];
+    /// <summary>Connections that other members keep to this one.</summary>
+    public List<(SimulatedMember Monitor, int Slot)> Monitors { get; } = [];
 
-    /// <summary>Newest beacon of each member, and when it came.</summary>
+    /// <summary>The newest beacon of each member and its time of arrival.</summary>
     public Dictionary<string, (TimeSpan At, LoadUpdate Load)> Beacons { get; } = [];
 
-    /// <summary>What it reported, but for those who joined.</summary>
+    /// <summary>The reported events, except <see cref="CoreEvent.Joined"/>.</summary>
     public List<(TimeSpan At, CoreEvent What, string About)> Events { get; } = [];
 
     public long SentPackets { get; set; }
 
     public long SentBytes { get; set; }
 
-    public MemberRecord? View(string name) => Core.Table.Find(PacketHeader.MemberOf(name));
+    public MemberRecord? View(string name) => Core.Table.Find(MemberName.IdOf(name));
 
     public MemberState StateOf(string name) => View(name)?.State ?? MemberState.None;
 
@@ -95,7 +89,7 @@ internal sealed class SimulatedMember : ICoreEffects
     void ICoreEffects.Exchange(ExchangeToken token, PeerAddress to, ReadOnlySpan<byte> request, TimeSpan timeout) =>
         _world.Exchange(this, token, to, request, timeout);
 
-    void ICoreEffects.Watch(int slot, PeerAddress to, ReadOnlySpan<byte> request) => _world.Watch(this, slot, to);
+    void ICoreEffects.Monitor(int slot, PeerAddress to, ReadOnlySpan<byte> request) => _world.Monitor(this, slot, to);
 
     void ICoreEffects.Resolve(int seed) => _world.Resolve(this, seed);
 

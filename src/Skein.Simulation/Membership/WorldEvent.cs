@@ -1,3 +1,4 @@
+using Skein.Membership.Codec;
 using Skein.Membership.Core;
 
 namespace Skein.Simulation.Membership;
@@ -9,44 +10,35 @@ internal enum WorldEventKind
     StreamRequest,
     StreamEnd,
     Resolved,
-    WatchEnded,
+    ConnectionEnded,
     Action,
 }
 
-/// <summary>Something that happens to one member at one moment.</summary>
+/// <summary>One scheduled event of the simulation.</summary>
 internal sealed class WorldEvent
 {
-    public required WorldEventKind Kind { get; init; }
+    public required WorldEventKind Kind;
+    public SimulatedMember? Member;
+    public PeerAddress From;
+    public byte[] Bytes = [];
+    public ExchangeOutcome Outcome;
+    public StreamState? Stream;
+    public Action? Action;
 
-    public SimulatedMember? Member { get; init; }
+    /// <summary>Index of the seed, or slot of the monitored connection.</summary>
+    public int Number;
 
-    public PeerAddress From { get; init; }
-
-    public byte[] Bytes { get; init; } = [];
-
-    public ExchangeOutcome Outcome { get; init; }
-
-    /// <summary>The stream that this belongs to.</summary>
-    public StreamState? Stream { get; init; }
-
-    /// <summary>Which seed, or which slot of a watch.</summary>
-    public int Number { get; init; }
-
-    public Action? Action { get; init; }
-
-    /// <summary>A datagram that has been given its turn.</summary>
-    public bool Waited { get; set; }
+    /// <summary>The datagram was already queued behind others.</summary>
+    public bool Waited;
 }
 
-/// <summary>One exchange: it ends once, by its reply or at its deadline.</summary>
-internal sealed class StreamState(SimulatedMember asker, ExchangeToken token)
+/// <summary>One TCP exchange. It ends once, with its reply or at its deadline.</summary>
+internal sealed class StreamState(SimulatedMember requester, ExchangeToken token)
 {
-    public SimulatedMember Asker { get; } = asker;
+    public readonly SimulatedMember Requester = requester;
+    public readonly ExchangeToken Token = token;
+    public bool Ended;
 
-    public ExchangeToken Token { get; } = token;
-
-    public bool Ended { get; set; }
-
-    /// <summary>How long the reply is on its way; known from the moment on when the request would come if nothing of it were lost.</summary>
-    public TimeSpan? ReplyTakes { get; set; }
+    /// <summary>Travel time of the reply; set when the request would arrive without loss.</summary>
+    public TimeSpan? ReplyTakes;
 }

@@ -60,7 +60,7 @@ public sealed class PacketSealTests
         string[] steps = [_old, $"{_old}\n{_new}", $"{_new}\n{_old}", _new];
         for (var step = 0; step + 1 < steps.Length; step++)
         {
-            // While a step is rolled out, some members are at the old state and some at the new.
+            // During a rotation step, some members have the old keys and some the new ones.
             Assert.True(Opens(Seal(steps[step]), Packet(Seal(steps[step + 1]))), $"old cannot read new at step {step}");
             Assert.True(Opens(Seal(steps[step + 1]), Packet(Seal(steps[step]))), $"new cannot read old at step {step}");
         }
@@ -136,11 +136,11 @@ public sealed class PacketSealTests
         ulong highest = 0;
         for (var i = 0; i < 200_000; i++)
         {
-            // Mostly a little ahead or behind, now and then a leap over more than the window.
+            // Mostly a little ahead or behind, sometimes a jump beyond the window.
             var counter = random.Next(1000) == 0 ? highest + (ulong)random.Next(10_000) : highest + 8 - Math.Min(highest, (ulong)random.Next(3000));
             var isTooOld = highest >= ReplayWindow.Size && counter <= highest - ReplayWindow.Size;
 
-            Assert.Equal(!isTooOld && passed.Add(counter), window.TryPass(counter));
+            Assert.Equal(!isTooOld && passed.Add(counter), window.TryAccept(counter));
             highest = Math.Max(highest, counter);
         }
     }

@@ -8,7 +8,7 @@ using PacketKind = Skein.Membership.Codec.PacketKind;
 
 namespace Skein.Membership.Tests.Codec;
 
-/// <summary>Holds the hand-written codec against the code generated from gossip.proto.</summary>
+/// <summary>Compares the hand-written codec with the code generated from gossip.proto.</summary>
 public sealed class WireFormatTests
 {
     private static readonly Gen<(ulong Id, ulong Generation, uint Incarnation, MemberState State, byte[] Metadata)> Claims = Gen.Select(
@@ -49,7 +49,7 @@ public sealed class WireFormatTests
         Assert.Equal((claim.Id, claim.Generation, claim.Incarnation, claim.State), (update.Id, update.Generation, update.Incarnation, update.State));
         Assert.Equal("member-1"u8.ToArray(), update.Name.ToArray());
         Assert.Equal(PeerAddress.OfIPv4(0x0A000001, 7946), update.Address);
-        Assert.Equal((2, 11ul, 12ul), (update.Accusers.Count, update.Accusers[0], update.Accusers[1]));
+        Assert.Equal((2, 11ul, 12ul), (update.Accusers.Count, update.Accusers.Ids[0], update.Accusers.Ids[1]));
         Assert.Equal(claim.Metadata, update.Metadata.ToArray());
         Assert.Equal(claim.Incarnation, update.GoneSeconds);
     });
@@ -75,7 +75,7 @@ public sealed class WireFormatTests
     }
 
     [Fact]
-    public void TryRead_MetadataAboveTheLimit_IsRefusedWhole()
+    public void TryRead_MetadataAboveTheLimit_RefusesThePacket()
     {
         var message = new GossipPacket { Kind = Skein.Protocol.V1.PacketKind.Gossip };
         message.Updates.Add(new Skein.Protocol.V1.MemberUpdate { Id = 1, Generation = 1, Metadata = ByteString.CopyFrom(new byte[513]) });

@@ -3,7 +3,7 @@ using Skein.Membership.Codec;
 
 namespace Skein.Membership.Tests.Core;
 
-/// <summary>Cores whose datagrams are handed over through buffers made beforehand: nothing here allocates either.</summary>
+/// <summary>Cores that exchange datagrams through preallocated buffers, without allocation.</summary>
 internal sealed class DirectGroup
 {
     private readonly Node[] _nodes;
@@ -21,7 +21,7 @@ internal sealed class DirectGroup
             _nodes[i] = new Node(this, i, keys, generation: 1000);
         foreach (var node in _nodes)
             node.Core.Start(_now);
-        // Everybody gets to know everybody: each introduces itself by its first gossip.
+        // All members introduce themselves to all others.
         foreach (var node in _nodes)
             foreach (var other in _nodes)
                 if (node != other)
@@ -32,21 +32,21 @@ internal sealed class DirectGroup
 
     public int LiveAtFirst => _nodes[0].Core.Table.LiveCount;
 
-    /// <summary>The one that tests look at, and attack.</summary>
+    /// <summary>The member that tests examine and attack.</summary>
     public MembershipCore First => _nodes[0].Core;
 
     public TimeSpan Now => _now;
 
-    /// <summary>Sees what is delivered to the first one, before it does.</summary>
+    /// <summary>Called with each datagram before it is delivered to the first member.</summary>
     public Action<PeerAddress, ReadOnlySpan<byte>>? ToFirst { get; set; }
 
-    /// <summary>Sees what is asked of the first one over TCP, before it does.</summary>
+    /// <summary>Called with each TCP request before it is delivered to the first member.</summary>
     public Action<ReadOnlySpan<byte>>? RequestToFirst { get; set; }
 
-    /// <summary>Datagrams to addresses where no member is.</summary>
+    /// <summary>Number of datagrams to addresses without a member.</summary>
     public long SentOutside { get; private set; }
 
-    /// <summary>Their bytes.</summary>
+    /// <summary>Bytes of datagrams to addresses without a member.</summary>
     public long SentOutsideBytes { get; private set; }
 
     public void Run(TimeSpan time, TimeSpan step)
@@ -66,7 +66,7 @@ internal sealed class DirectGroup
         }
     }
 
-    /// <summary>A new life of the first one, which has forgotten all, at the same address.</summary>
+    /// <summary>Starts a new generation of the first member, without its state, at the same address.</summary>
     public void RestartFirst()
     {
         _nodes[0] = new Node(this, 0, _keys, generation: 2000);
@@ -74,7 +74,7 @@ internal sealed class DirectGroup
         _nodes[0].Core.Synchronize(_nodes[1].Address, _now);
     }
 
-    /// <summary>All others exchange full state with the first one.</summary>
+    /// <summary>All others exchange full state with the first member.</summary>
     public void SynchronizeWithFirst()
     {
         foreach (var node in _nodes[1..])
@@ -126,7 +126,7 @@ internal sealed class DirectGroup
             Core.ExchangeEnded(token, ExchangeOutcome.Replied, to, reply, _group._now);
         }
 
-        void ICoreEffects.Watch(int slot, PeerAddress to, ReadOnlySpan<byte> request)
+        void ICoreEffects.Monitor(int slot, PeerAddress to, ReadOnlySpan<byte> request)
         {
         }
 

@@ -12,7 +12,7 @@ public sealed class LoadBeaconStoreTests
     private readonly MemberRecord _replica = new(new MemberFacts("replica-1", 7, default)) { State = MemberState.Alive };
 
     [Fact]
-    public void TryGet_AsLongAsItLives_AnswersItWithItsLifeAndAge()
+    public void TryGet_WithinItsLifetime_ReturnsItWithGenerationAndAge()
     {
         var board = new LoadBeaconStore(_time, Lifetime);
         var received = _time.GetTimestamp();
@@ -25,7 +25,7 @@ public sealed class LoadBeaconStoreTests
     }
 
     [Fact]
-    public void TryGet_OlderThanItsLifetimeOrOfAMemberThatIsGone_AnswersNothing()
+    public void TryGet_OlderThanItsLifetimeOrOfARemovedMember_ReturnsNothing()
     {
         var board = new LoadBeaconStore(_time, Lifetime);
         board.Put(_replica, new LoadUpdate { Id = _replica.Id, Sequence = 3 });

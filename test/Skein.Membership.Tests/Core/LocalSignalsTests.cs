@@ -6,7 +6,7 @@ public sealed class LocalSignalsTests
 {
     private static readonly TimeSpan Wait = TimeSpan.FromMilliseconds(700);
 
-    /// <summary>The pool gets to the question 700 ms after it was asked, by a clock that the test holds.</summary>
+    /// <summary>The work item waits 700 ms for a pool thread, by the clock of the test.</summary>
     [Fact]
     public async Task Measure_WorkWaitsForAThread_TellsHowLong()
     {
@@ -37,7 +37,7 @@ public sealed class LocalSignalsTests
         Assert.InRange(delay, paused, TimeSpan.MaxValue);
     }
 
-    /// <summary>Each look at this clock finds it a step later.</summary>
+    /// <summary>Each read advances this clock by a step.</summary>
     private sealed class HeldClock : TimeProvider
     {
         private TimerCallback _callback = static _ => { };

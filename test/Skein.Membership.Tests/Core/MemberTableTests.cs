@@ -7,7 +7,7 @@ public sealed class MemberTableTests
     private readonly SeededRandom _random = new(seed: 3);
     private readonly MemberTable _table = new(ProtocolOptions.Lan, Record("self", MemberState.Alive, TimeSpan.Zero));
 
-    /// <summary>Names that include a host's or a pod's never come back; those whom a partition took must not wait behind them.</summary>
+    /// <summary>Names that contain a pod name never return; members lost by a partition must not wait behind their tombstones.</summary>
     [Fact]
     public void PickDead_ThreeOfLateBehindManyOldTombstones_AreAskedOftenAndNobodyIsLeftOut()
     {

@@ -9,7 +9,7 @@ public sealed class RecordListTests
     private readonly List<MemberRecord> _known = [];
 
     [Fact]
-    public void Find_AfterManyChanges_KnowsEveryRecordAndWhetherItLives()
+    public void Find_AfterManyChanges_KnowsEveryRecordAndWhetherItIsLive()
     {
         for (var i = 0; i < 5000; i++)
         {
@@ -25,7 +25,7 @@ public sealed class RecordListTests
     }
 
     [Fact]
-    public void NextInRound_MembersComeAndGo_NobodyHasTwoTurnsAndWhoStaysHasOne()
+    public void NextInRound_MembersComeAndGo_NoneHasTwoTurnsAndEachThatStaysHasOne()
     {
         for (var i = 0; i < 100; i++)
             Add($"early-{i}", MemberState.Alive);
@@ -60,7 +60,7 @@ public sealed class RecordListTests
         var count = _list.Gone.Count / 2;
         foreach (var forgotten in _list.Gone[..count].ToArray())
             _known.Remove(forgotten);
-        _list.ForgetFirstGone(count);
+        _list.RemoveFirstGone(count);
     }
 
     private void Add(string name, MemberState state)
@@ -73,6 +73,6 @@ public sealed class RecordListTests
     private void SetState(MemberRecord record, MemberState state)
     {
         record.State = state;
-        _list.Sort(record);
+        _list.Move(record);
     }
 }

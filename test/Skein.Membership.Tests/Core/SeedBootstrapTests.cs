@@ -3,7 +3,7 @@ using Skein.Membership.Codec;
 
 namespace Skein.Membership.Tests.Core;
 
-/// <summary>How often a newcomer asks its seeds, and what it makes of several answers.</summary>
+/// <summary>How often a new member asks its seeds, and how it handles several replies.</summary>
 public sealed class SeedBootstrapTests
 {
     private static readonly ProtocolOptions Options = ProtocolOptions.Lan with { SeedHedgeAfter = TimeSpan.FromMilliseconds(200), SeedTries = 3 };
@@ -161,7 +161,7 @@ public sealed class SeedBootstrapTests
         {
         }
 
-        void ICoreEffects.Watch(int slot, PeerAddress to, ReadOnlySpan<byte> request)
+        void ICoreEffects.Monitor(int slot, PeerAddress to, ReadOnlySpan<byte> request)
         {
         }
 

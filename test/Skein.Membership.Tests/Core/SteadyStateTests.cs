@@ -1,9 +1,10 @@
+using Skein.Membership.Codec;
 using Skein.Membership.Core;
 using Skein.Membership.Transport;
 
 namespace Skein.Membership.Tests.Core;
 
-/// <summary>A group at rest allocates nothing: neither the core, sealed or not, nor the socket under it.</summary>
+/// <summary>An idle group does not allocate: neither the core, with or without keys, nor the socket.</summary>
 public sealed class SteadyStateTests
 {
     private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(10);

@@ -4,7 +4,7 @@ namespace Skein.Membership.Tests.Core;
 
 public sealed class SuspicionTests
 {
-    /// <summary>The published golden values of Lifeguard's formula: what is left of the window with k = 3, 2 s to 30 s.</summary>
+    /// <summary>The published values of Lifeguard's formula: the rest of the window for k = 3, 2 s to 30 s.</summary>
     [Theory]
     [InlineData(0, 0, 30_000)]
     [InlineData(1, 2, 14_000)]

@@ -54,5 +54,5 @@ public sealed class UpdateQueueTests
         return sent;
     }
 
-    private static UpdateNode Node(string name) => new MemberRecord(new MemberFacts(name, Generation: 1, Address: default)).News;
+    private static UpdateNode Node(string name) => new MemberRecord(new MemberFacts(name, Generation: 1, Address: default)).Update;
 }

@@ -5,21 +5,21 @@ using Skein.Simulation.Membership;
 namespace Skein.Membership.Tests.Fuzzing;
 
 /// <summary>
-/// The kept inputs: files in <c>Corpus</c>, one packet a line, in hex. <c>valid.hex</c> was heard in a simulated group; <c>found.hex</c> holds
-/// mutations that made a member do something new. SKEIN_FUZZ_KEEP=directory writes both anew.
+/// The stored inputs: files in <c>Corpus</c>, one packet a line, in hex. <c>valid.hex</c> was recorded in a simulated group; <c>found.hex</c>
+/// contains mutations that caused new behaviour. SKEIN_FUZZ_KEEP=directory writes both again.
 /// </summary>
 internal static class FuzzCorpus
 {
-    /// <summary>Name of the simulated cluster, whose packets these are.</summary>
+    /// <summary>The name of the recorded cluster.</summary>
     public const string Cluster = "simulation";
 
     private const string Valid = "valid.hex";
     private const string Found = "found.hex";
 
-    /// <summary>Finds kept at the most: the first ones.</summary>
+    /// <summary>Maximum number of stored mutations: the first ones.</summary>
     public const int MostFound = 150;
 
-    /// <summary>Where to write the corpus anew; null: nowhere.</summary>
+    /// <summary>Where to write the corpus; null: nowhere.</summary>
     private static readonly string? KeepIn = Environment.GetEnvironmentVariable("SKEIN_FUZZ_KEEP");
 
     private static readonly Lazy<byte[][]> ValidPackets = new(static () => KeepIn is null ? Read(Valid) : [.. Hear()]);
@@ -28,12 +28,12 @@ internal static class FuzzCorpus
 
     public static List<byte[]> Load() => [.. ValidPackets.Value, .. Read(Found)];
 
-    /// <summary>Packets by which a member gets to know a group.</summary>
+    /// <summary>Packets that introduce a group.</summary>
     public static IEnumerable<byte[]> Introductions() => ValidPackets.Value.Where(static packet =>
         PacketBody.TryRead(packet.AsSpan(PacketHeader.Length), out var body)
         && body.Kind == PacketKind.Gossip && body.Items(PacketBody.UpdatesField).TryNext(out _)).Take(8);
 
-    /// <summary>Where the environment says so.</summary>
+    /// <summary>Writes the corpus if the environment asks for it.</summary>
     public static void Keep(IEnumerable<byte[]> finds)
     {
         if (KeepIn is null)
@@ -43,7 +43,7 @@ internal static class FuzzCorpus
         File.WriteAllLines(Path.Combine(KeepIn, Found), Lines([.. Read(Found), .. finds]).Take(MostFound));
     }
 
-    /// <summary>What a group says in a lively minute: up to four packets of each kind and length.</summary>
+    /// <summary>The packets of a busy minute: up to four of each kind and length.</summary>
     private static IEnumerable<byte[]> Hear()
     {
         var world = new MembershipWorld(seed: 3, ProtocolOptions.Lan);

@@ -7,8 +7,8 @@ using Skein.Protocol.V1;
 namespace Skein.Membership.Tests.Fuzzing;
 
 /// <summary>
-/// The whole receive path of one member that knows a few others: as a datagram, as a request over TCP and as the reply to one, then the
-/// timers, now and then for as long as a verdict takes, then the snapshot. What came out of an input is summed up in a number, so that new behaviour is noticed.
+/// The whole receive path of one member that knows a few others: an input is a datagram, a TCP request and a TCP reply. Then timers run, sometimes
+/// for a whole suspicion window, and a snapshot is built. A number summarises the behaviour, so that new behaviour is noticed.
 /// </summary>
 internal sealed class FuzzTarget : ICoreEffects
 {
@@ -21,9 +21,9 @@ internal sealed class FuzzTarget : ICoreEffects
     private ExchangeToken _asked = new(ExchangePurpose.AntiEntropy, 0);
     private bool _resolves;
 
-    /// <param name="keys">Of its cluster.</param>
-    /// <param name="acquaintances">Packets that introduce the others.</param>
-    /// <param name="joins">It has a seed that it asks, and checks its name before it takes part.</param>
+    /// <param name="keys">The keys of its cluster.</param>
+    /// <param name="acquaintances">Packets that introduce the other members.</param>
+    /// <param name="joins">It has a seed and checks its name before activation.</param>
     public FuzzTarget(GossipKeys keys, IEnumerable<byte[]> acquaintances, bool joins = false)
     {
         string[] seeds = joins ? ["10.0.0.2:7946"] : [];
@@ -40,11 +40,11 @@ internal sealed class FuzzTarget : ICoreEffects
 
     public MembershipCore Core { get; }
 
-    public bool IsOver => Core.Phase == CorePhase.Over;
+    public bool IsOver => Core.Phase == CorePhase.Ended;
 
     public long Accepted { get; private set; }
 
-    /// <summary>Answers what happened, as a number: equal for inputs that took the same way.</summary>
+    /// <summary>Returns a number that is equal for inputs with the same behaviour.</summary>
     public ulong Take(byte[] bytes)
     {
         _now += TimeSpan.FromMilliseconds(5);
@@ -55,7 +55,7 @@ internal sealed class FuzzTarget : ICoreEffects
         if (Core.Serve(Peer, bytes, _now, out _).Length > WireLimits.Stream)
             throw new InvalidOperationException("the reply is longer than a stream packet may be");
         accepted |= Core.LastDrop == DropCause.None;
-        // The reply to what the member last asked, for whatever purpose; to a comparison where it has asked nothing.
+        // The reply to the member's last request, or to an anti-entropy exchange if there was none.
         (var asked, _asked) = (_asked, new ExchangeToken(ExchangePurpose.AntiEntropy, 0));
         Core.ExchangeEnded(asked, ExchangeOutcome.Replied, Peer, bytes, _now);
         accepted |= Core.LastDrop == DropCause.None;
@@ -64,7 +64,7 @@ internal sealed class FuzzTarget : ICoreEffects
         if (_resolves)
             Core.SeedResolved(0, Peer, _now);
         _resolves = false;
-        // By the bytes alone, so that a failure can be had again from them.
+        // Depends on the bytes alone, so that a failure is reproducible from them.
         if (bytes.Length > 0 && bytes[^1] % 32 == 31)
             Wait();
         if (Core.Table.Revision != revision)
@@ -76,7 +76,7 @@ internal sealed class FuzzTarget : ICoreEffects
         return SeededRandom.Mix(outcome ^ SeededRandom.Mix(_effects) ^ (Core.Table.Revision != revision ? 1UL << 63 : 0));
     }
 
-    /// <summary>As long as a lone accuser's verdict takes, in steps that are no standstill.</summary>
+    /// <summary>The window of a single accuser, in steps that are not a pause.</summary>
     private void Wait()
     {
         for (var i = 0; i < 30; i++)
@@ -99,11 +99,11 @@ internal sealed class FuzzTarget : ICoreEffects
     private void CheckRecords()
     {
         foreach (var record in Core.Table.All)
-            if (record.Metadata.Length > WireLimits.MetadataBytes || record.Id != PacketHeader.MemberOf(record.Name) || record.Address.IsNone)
+            if (record.Metadata.Length > WireLimits.MetadataBytes || record.Id != MemberName.IdOf(record.Name) || record.Address.IsNone)
                 throw new InvalidOperationException($"{record.Name} at {record.Address} with {record.Metadata.Length} bytes of metadata was taken");
     }
 
-    /// <summary>Why it was dropped, or which fields it had. What was taken must be readable for everybody else, too.</summary>
+    /// <summary>The drop cause, or the fields of the packet. An accepted packet must also be readable by the generated code.</summary>
     private ulong Describe(byte[] bytes, bool accepted)
     {
         if (!accepted)
@@ -129,7 +129,7 @@ internal sealed class FuzzTarget : ICoreEffects
         Note(2);
     }
 
-    void ICoreEffects.Watch(int slot, PeerAddress to, ReadOnlySpan<byte> request) => Note(3);
+    void ICoreEffects.Monitor(int slot, PeerAddress to, ReadOnlySpan<byte> request) => Note(3);
 
     void ICoreEffects.Resolve(int seed)
     {

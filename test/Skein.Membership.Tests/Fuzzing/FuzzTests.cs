@@ -5,8 +5,8 @@ using Skein.Membership.Codec;
 namespace Skein.Membership.Tests.Fuzzing;
 
 /// <summary>
-/// Hostile bytes against every decoder and the whole receive path: nothing escapes, every bound holds. A fixed seed and number of inputs;
-/// SKEIN_FUZZ_SECONDS goes on for that long, with a seed of its own each time unless SKEIN_FUZZ_SEED names one.
+/// Hostile bytes against every decoder and the whole receive path: no exception, and every bound holds. Seed and number of inputs are fixed;
+/// SKEIN_FUZZ_SECONDS fuzzes for that long with a random seed, or with the one of SKEIN_FUZZ_SEED.
 /// </summary>
 public sealed class FuzzTests
 {
@@ -15,7 +15,7 @@ public sealed class FuzzTests
     private static readonly ulong Seed = ulong.Parse(
         Environment.GetEnvironmentVariable("SKEIN_FUZZ_SEED") ?? (Seconds is null ? "1" : $"{TimeProvider.System.GetTimestamp()}"), CultureInfo.InvariantCulture);
 
-    /// <summary>An insider gone mad: what it says is taken, and may change the view, but only as the protocol allows.</summary>
+    /// <summary>A faulty insider: its updates are applied and may change the view, but only as the protocol allows.</summary>
     [Fact]
     public void Receive_MutatedPacketsOfTheCluster_NeverThrowAndStayInBounds()
     {
@@ -28,7 +28,7 @@ public sealed class FuzzTests
         Assert.True(fuzzer.Accepted > fuzzer.Inputs / 20, $"only {fuzzer.Accepted} of {fuzzer.Inputs} got past the decoders: the fuzzer does not reach the core");
     }
 
-    /// <summary>The same before it is a member: whom it asks for the group lies to it, and somebody answers under its name.</summary>
+    /// <summary>The same before activation: the seed sends false updates, and another process answers under its name.</summary>
     [Fact]
     public void Receive_MutatedPacketsWhileItJoins_NeverThrowAndStayInBounds()
     {
@@ -39,12 +39,12 @@ public sealed class FuzzTests
         Assert.True(fuzzer.Accepted > fuzzer.Inputs / 20, $"only {fuzzer.Accepted} of {fuzzer.Inputs} got past the decoders: the fuzzer does not reach the core");
     }
 
-    /// <summary>An outsider, who knows all that stands in the clear: the same bytes, sealed with a key that has only the right name.</summary>
+    /// <summary>An outsider that knows all unencrypted bytes: the same packets, sealed with a wrong key under the right key id.</summary>
     [Fact]
     public void Receive_SealedGroup_AcceptsNoForgery()
     {
         var right = KeyOf(1);
-        var forger = new PacketSeal(PacketHeader.ClusterOf(FuzzCorpus.Cluster), PacketHeader.MemberOf("m-1"), KeyOf(2));
+        var forger = new PacketSeal(PacketHeader.ClusterOf(FuzzCorpus.Cluster), MemberName.IdOf("m-1"), KeyOf(2));
         var fuzzer = new Fuzzer(() => new FuzzTarget(right, []), Seed, Disguise);
 
         Run(fuzzer, inputs: 50_000);
@@ -62,7 +62,7 @@ public sealed class FuzzTests
         }
     }
 
-    /// <summary>The decoders alone, on bytes without any structure.</summary>
+    /// <summary>The decoders alone, on unstructured bytes.</summary>
     [Fact]
     public void TryRead_RandomBytes_NeverThrows()
     {
@@ -77,12 +77,12 @@ public sealed class FuzzTests
             _ = MemberUpdate.TryRead(bytes, out _);
             _ = MemberVersion.TryRead(bytes, out _);
             _ = LoadUpdate.TryRead(bytes, out _);
-            _ = Membership.Core.PeerAddress.TryRead(bytes, out _);
+            _ = Membership.Codec.PeerAddress.TryRead(bytes, out _);
             _ = PacketHeader.Read(bytes, out _);
         }
     }
 
-    /// <summary>Always the same, so that a failure can be had again.</summary>
+    /// <summary>Fixed, so that a failure is reproducible.</summary>
     private static GossipKeys KeyOf(byte content) => GossipKeys.Parse(Convert.ToBase64String([.. Enumerable.Repeat(content, GossipKeys.KeyBytes)]));
 
     private static void Run(Fuzzer fuzzer, long inputs)

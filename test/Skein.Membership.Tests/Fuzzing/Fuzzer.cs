@@ -4,12 +4,12 @@ using Skein.Membership.Core;
 namespace Skein.Membership.Tests.Fuzzing;
 
 /// <summary>
-/// Feeds mutated packets to a member, in rounds on a fresh one. An input that made it do something new joins the corpus and is mutated
-/// further: coverage, told by behaviour. A failure is cut down to the inputs that it needs.
+/// Feeds mutated packets to a member, with a fresh member in each round. An input that causes new behaviour joins the corpus and is mutated
+/// further. A failure is reduced to the inputs that it needs.
 /// </summary>
-/// <param name="newTarget">Makes a fresh member.</param>
-/// <param name="seed">The same seed, the same inputs.</param>
-/// <param name="disguise">Done to each input before it is sent.</param>
+/// <param name="newTarget">Creates a fresh member.</param>
+/// <param name="seed">Equal seeds give equal inputs.</param>
+/// <param name="disguise">Applied to each input before it is sent.</param>
 internal sealed class Fuzzer(Func<FuzzTarget> newTarget, ulong seed, Func<byte[], byte[]> disguise)
 {
     private readonly List<byte[]> _corpus = FuzzCorpus.Load();
@@ -17,10 +17,10 @@ internal sealed class Fuzzer(Func<FuzzTarget> newTarget, ulong seed, Func<byte[]
     private readonly SeededRandom _random = new(seed);
     private const int RoundLength = 256;
 
-    /// <summary>Inputs that are mutated further; then a new one takes the place of any.</summary>
+    /// <summary>Limit of the corpus; above it a new input replaces a random one.</summary>
     private const int MostInputs = 20_000;
 
-    /// <summary>The first ones that did something new.</summary>
+    /// <summary>The first inputs that caused new behaviour.</summary>
     public List<byte[]> Finds { get; } = [];
 
     public long Inputs { get; private set; }
@@ -29,7 +29,7 @@ internal sealed class Fuzzer(Func<FuzzTarget> newTarget, ulong seed, Func<byte[]
 
     public int Outcomes => _outcomes.Count;
 
-    /// <summary>Goes on as long as it is told to.</summary>
+    /// <summary>Runs while the condition holds.</summary>
     public void Run(Func<bool> goOn)
     {
         foreach (var known in _corpus.ToArray().Chunk(RoundLength))
@@ -78,7 +78,7 @@ internal sealed class Fuzzer(Func<FuzzTarget> newTarget, ulong seed, Func<byte[]
         return text.ToString();
     }
 
-    /// <summary>Leaves out what the failure does not need.</summary>
+    /// <summary>Removes the inputs that the failure does not need.</summary>
     private List<byte[]> Reduce(List<byte[]> inputs)
     {
         List<byte[]> needed = [.. inputs];

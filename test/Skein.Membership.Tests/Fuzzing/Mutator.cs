@@ -3,12 +3,12 @@ using Skein.Membership.Codec;
 
 namespace Skein.Membership.Tests.Fuzzing;
 
-/// <summary>Changes packets a little: flipped, cut, lengthened, doubled, spliced, with the numbers that break decoders.</summary>
+/// <summary>Mutates packets: flips, cuts, extends, duplicates, splices, and inserts numbers at the limits of decoders.</summary>
 internal static class Mutator
 {
     private static readonly byte[] Edges = [0x00, 0x01, 0x7F, 0x80, 0xFE, 0xFF];
 
-    /// <summary>Half of them by what they say, half byte by byte, mostly behind the clear header.</summary>
+    /// <summary>Half of the mutations change content, half change bytes, mostly after the header.</summary>
     public static byte[] Mutate(IReadOnlyList<byte[]> corpus, SeededRandom random)
     {
         byte[] bytes = [.. corpus[random.Next(corpus.Count)]];
@@ -43,7 +43,7 @@ internal static class Mutator
             case 6:
                 return [.. bytes[..at], .. bytes[at..(at + length)], .. bytes[at..]];
             case 7:
-                // The longest number that there is, or one byte too many of it.
+                // The longest varint, or one byte more.
                 return [.. bytes[..at], .. Enumerable.Repeat((byte)0xFF, 9 + random.Next(3)), (byte)random.Next(3), .. bytes[at..]];
             default:
                 var other = corpus[random.Next(corpus.Count)];

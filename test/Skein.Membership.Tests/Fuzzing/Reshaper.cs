@@ -7,12 +7,12 @@ using MemberVersion = Skein.Protocol.V1.MemberVersion;
 
 namespace Skein.Membership.Tests.Fuzzing;
 
-/// <summary>Changes what a packet says, and writes it down properly: lengths and nesting are right, so that every limit is tried from both sides.</summary>
+/// <summary>Changes the content of a packet and encodes it correctly, so that every limit is tested from both sides.</summary>
 internal static class Reshaper
 {
     private const int Members = 10;
 
-    /// <summary>The same bytes where they are no packet.</summary>
+    /// <summary>Returns the same bytes if they are not a packet.</summary>
     public static byte[] Reshape(byte[] bytes, SeededRandom random)
     {
         if (bytes.Length < PacketHeader.Length)
@@ -90,9 +90,9 @@ internal static class Reshaper
 
     private static string NameOf(int member) => $"m-{member}";
 
-    private static ulong IdOf(int member) => PacketHeader.MemberOf(NameOf(member));
+    private static ulong IdOf(int member) => MemberName.IdOf(NameOf(member));
 
-    /// <summary>Around those of the simulated group.</summary>
+    /// <summary>Near the generations of the simulated group.</summary>
     private static ulong Generation(SeededRandom random) => random.Next(16) == 0 ? random.NextUInt64() : 1_800_000_000_000 + (ulong)random.Next(4);
 
     private static uint Edge(SeededRandom random) => random.Next(8) == 0 ? uint.MaxValue - (uint)random.Next(2) : (uint)random.Next(6);

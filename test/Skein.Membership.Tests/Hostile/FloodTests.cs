@@ -1,10 +1,11 @@
+using Skein.Membership.Codec;
 using Skein.Membership.Core;
 using Skein.Membership.Tests.Core;
 using Skein.Membership.Tests.Sockets;
 
 namespace Skein.Membership.Tests.Hostile;
 
-/// <summary>A million hostile datagrams through the whole receive path of a member that goes on serving its group.</summary>
+/// <summary>A million hostile datagrams through the whole receive path of a member, which continues to serve its group.</summary>
 [Collection(AloneOnTheMachine.Name)]
 public sealed class FloodTests
 {
@@ -13,7 +14,7 @@ public sealed class FloodTests
     private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(10);
     private static readonly PeerAddress Attacker = PeerAddress.OfIPv4(0xC0A80001, 666);
 
-    /// <summary>The runtime throws where a tag is wrong; an exception and a derived key take that much, and are gone at once.</summary>
+    /// <summary>The runtime throws for a wrong tag: the bytes of an exception and a derived key, which are garbage at once.</summary>
     private const long MostBytesForAWrongTag = 4096;
 
     private readonly long[] _allocated = new long[HostileDatagrams.Kinds.Length];
@@ -37,7 +38,7 @@ public sealed class FloodTests
         Assert.Equal(before, Views.Of(group.First));
         Assert.Equal(0, group.SentOutside);
         Assert.InRange(group.First.PendingTimers, 0, timers + 8);
-        // Each member probes twice in a second, and asks and answers: the group went on meanwhile.
+        // Each member probes twice a second: the group continued meanwhile.
         Assert.True(group.Delivered - delivered > 3 * Datagrams / DatagramsAStep * Step.TotalSeconds, $"only {group.Delivered - delivered} genuine datagrams");
         AssertMemory(GC.GetTotalMemory(forceFullCollection: true) - retained);
         Assert.All(Enum.GetValues<DropCause>().Except([DropCause.None]), cause => Assert.True(_dropped[(int)cause] > 0, $"nothing was dropped as {cause}"));
@@ -55,11 +56,11 @@ public sealed class FloodTests
                 or Hostility.WrongTagOfAKnownLife or Hostility.WrongTagOfAnUnknownLife;
             Assert.InRange(each, 0, isTagChecked ? MostBytesForAWrongTag : 0);
         }
-        // A byte for each datagram: whatever each of them left behind, it would be more.
+        // One byte for each datagram: anything that a datagram leaves behind would be more.
         Assert.InRange(grown, long.MinValue, Datagrams);
     }
 
-    /// <summary>Lets the group settle, and takes down what the attacked one hears.</summary>
+    /// <summary>Lets the group settle and records the datagrams to the attacked member.</summary>
     private static HostileDatagrams Listen(DirectGroup group)
     {
         var genuine = new List<byte[]>();

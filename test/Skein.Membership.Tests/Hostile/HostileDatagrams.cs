@@ -4,7 +4,7 @@ using Skein.Membership.Codec;
 
 namespace Skein.Membership.Tests.Hostile;
 
-/// <summary>What an enemy on the network sends who has heard a sealed group talk, and has no key.</summary>
+/// <summary>Datagrams of an attacker that recorded a sealed group and has no key.</summary>
 internal enum Hostility
 {
     RandomBytes,
@@ -21,7 +21,7 @@ internal enum Hostility
     NotSealed,
 }
 
-/// <summary>Makes hostile datagrams out of genuine ones, in a buffer of its own: the same seed, the same bytes.</summary>
+/// <summary>Creates hostile datagrams from genuine ones in its own buffer. Equal seeds give equal bytes.</summary>
 internal sealed class HostileDatagrams(IReadOnlyList<byte[]> genuine, ulong seed)
 {
     private readonly SeededRandom _random = new(seed);
@@ -30,12 +30,12 @@ internal sealed class HostileDatagrams(IReadOnlyList<byte[]> genuine, ulong seed
     private const int ClusterAt = 2;
     private const int GenerationAt = 14;
 
-    /// <summary>The header proper, then key id and counter.</summary>
+    /// <summary>The header, then key id and counter.</summary>
     private const int SealedHeader = PacketHeader.Length + 12;
 
     public static Hostility[] Kinds { get; } = Enum.GetValues<Hostility>();
 
-    /// <summary>Valid until the next one.</summary>
+    /// <summary>Valid until the next call.</summary>
     public ReadOnlySpan<byte> Next(Hostility kind)
     {
         var source = genuine[_random.Next(genuine.Count)];

@@ -5,18 +5,18 @@ using Skein.Simulation.Membership;
 
 namespace Skein.Membership.Tests.Hostile;
 
-/// <summary>Genuine packets of an eventful past, sent again once the group has moved on.</summary>
+/// <summary>Genuine packets of the past are replayed after the group has changed.</summary>
 public sealed class ReplayTests
 {
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
     private static readonly PeerAddress Attacker = PeerAddress.OfIPv4(0xC0A80001, 666);
 
-    /// <summary>Without keys nothing tells a copy from the original: the order of lives and incarnations alone has to hold.</summary>
+    /// <summary>Without keys a copy is indistinguishable: the order of generations and incarnations alone must protect the view.</summary>
     [Theory]
     [InlineData("in order")]
     [InlineData("backwards")]
     [InlineData("shuffled")]
-    public void Clear_PastOfThisLifeAndOfEarlierOnes_TakesNothingBackAndAccusesNobody(string order)
+    public void Clear_PastOfThisAndEarlierGenerations_RevertsNothingAndAccusesNobody(string order)
     {
         var world = new MembershipWorld(seed: 21, ProtocolOptions.Lan);
         (var datagrams, var states) = Live(world);
@@ -46,7 +46,7 @@ public sealed class ReplayTests
     }
 
     [Fact]
-    public void Clear_PacketsOfAnOldLifeAgainAndAgain_AreCorrectedOncePerPeriod()
+    public void Clear_PacketsOfAnOldGenerationRepeatedly_AreCorrectedOncePerPeriod()
     {
         var world = new MembershipWorld(seed: 22, ProtocolOptions.Lan);
         (var datagrams, _) = Live(world);
@@ -61,9 +61,9 @@ public sealed class ReplayTests
         Assert.InRange(attacked.SentPackets - sent, 0, 1);
     }
 
-    /// <summary>With keys a copy is not even looked at: no answer goes out, whomever it was for and whatever it asked.</summary>
+    /// <summary>With keys a copy is dropped without an answer, whatever its receiver and purpose.</summary>
     [Fact]
-    public void Sealed_WholePastOfThisLife_IsDroppedWithoutAnAnswer()
+    public void Sealed_WholePastOfThisGeneration_IsDroppedWithoutAnAnswer()
     {
         var group = new DirectGroup(count: 3, GossipKeys.Parse(GossipKeys.NewKey()));
         var past = new List<byte[]>();
@@ -84,9 +84,9 @@ public sealed class ReplayTests
         Assert.Equal(0, group.SentOutside);
     }
 
-    /// <summary>The other way in: what came as a datagram is no request over TCP, and what was a request there is none again.</summary>
+    /// <summary>A recorded datagram is not accepted as a TCP request, and a recorded TCP request is not accepted again.</summary>
     [Fact]
-    public void Sealed_PastOfThisLifeOverTcp_GetsNoAnswerAndNoPlace()
+    public void Sealed_PastOfThisGenerationOverTcp_GetsNoAnswerAndNoPlace()
     {
         var group = new DirectGroup(count: 3, GossipKeys.Parse(GossipKeys.NewKey()));
         var past = new List<byte[]>();
@@ -109,9 +109,9 @@ public sealed class ReplayTests
         Assert.Equal(before, Views.Of(group.First));
     }
 
-    /// <summary>A new life has not heard the past of its name: what it gets of it changes nothing, and works once.</summary>
+    /// <summary>A new generation has not received the past packets: they are accepted once and change nothing.</summary>
     [Fact]
-    public void Sealed_PastOfAnEarlierLife_ChangesNothingAndIsAnsweredOnceAtTheMost()
+    public void Sealed_PastOfAnEarlierGeneration_ChangesNothingAndIsAnsweredAtMostOnce()
     {
         var group = new DirectGroup(count: 3, GossipKeys.Parse(GossipKeys.NewKey()));
         var past = new List<byte[]>();
@@ -133,7 +133,7 @@ public sealed class ReplayTests
         Assert.Equal(before, Views.Of(group.First));
     }
 
-    /// <summary>Joins, news, a crash and a return, a long pause with its refutation, and a goodbye; then it is quiet.</summary>
+    /// <summary>Joins, updates, a crash and a return, a long pause with its refutation, and a leave; then the group is idle.</summary>
     private static (List<byte[]> Datagrams, List<byte[]> States) Live(MembershipWorld world)
     {
         var datagrams = new List<byte[]>();
@@ -166,7 +166,7 @@ public sealed class ReplayTests
         return (datagrams, states);
     }
 
-    /// <summary>What every member would tell a newcomer now.</summary>
+    /// <summary>The full state that every member would send to a new member now.</summary>
     private static void Remember(MembershipWorld world, List<byte[]> states)
     {
         foreach (var member in world.Running)

@@ -9,7 +9,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Membership.Tests.Hostile;
 
-/// <summary>The same enemy on real sockets, UDP and TCP: the member goes on serving its group.</summary>
+/// <summary>The same attacker on real sockets, UDP and TCP: the member continues to serve its group.</summary>
 public sealed class SocketFloodTests : IAsyncLifetime
 {
     private static readonly GossipKeys Keys = GossipKeys.Parse(GossipKeys.NewKey());
@@ -43,7 +43,7 @@ public sealed class SocketFloodTests : IAsyncLifetime
         {
             for (var i = sent; i < sent + Batch; i++)
                 await enemy.SendAsync(hostile.Next(HostileDatagrams.Kinds[i % HostileDatagrams.Kinds.Length]).ToArray(), Attacked.LocalEndPoint, _deadline.Token);
-            // Not faster than they are read, so that each of them has its effect. One copy may be the first that comes by UDP.
+            // Not faster than they are read, so that each has its effect. One copy may be the first that arrives over UDP.
             await Group.TrueAsync(() => Dropped() >= sent + Batch - 1, "the flood is not read", _deadline.Token);
         }
 
@@ -89,7 +89,7 @@ public sealed class SocketFloodTests : IAsyncLifetime
         }
     }
 
-    /// <summary>One that cannot be opened is answered, so that a mistake can be told, but it cannot hold a place.</summary>
+    /// <summary>A request that cannot be opened is answered, so that a misconfiguration is reported, but its connection is closed.</summary>
     [Fact]
     public async Task Tcp_RequestWithAnotherKey_GetsAHeaderAndIsHungUpOn()
     {
@@ -107,10 +107,10 @@ public sealed class SocketFloodTests : IAsyncLifetime
 
     private long Dropped() => Enum.GetValues<DropCause>().Sum(Attacked.CountDropped);
 
-    /// <summary>The first packet of that member's life, as an enemy may have taken it down.</summary>
+    /// <summary>The first packet of that member's generation, as an attacker may have recorded it.</summary>
     private byte[] Overheard(string name)
     {
-        var seal = new PacketSeal(PacketHeader.ClusterOf("skein"), PacketHeader.MemberOf(name), Keys);
+        var seal = new PacketSeal(PacketHeader.ClusterOf("skein"), MemberName.IdOf(name), Keys);
         var packet = new byte[200];
         var start = PacketHeader.Length + seal.Prefix;
         (packet[start], packet[start + 1]) = (8, (byte)Membership.Codec.PacketKind.Nack);

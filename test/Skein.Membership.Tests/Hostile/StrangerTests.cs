@@ -4,7 +4,7 @@ using Skein.Membership.Codec;
 
 namespace Skein.Membership.Tests.Hostile;
 
-/// <summary>Without keys anybody may write any source address on a datagram: a member must not be a way to send more to it than one has.</summary>
+/// <summary>Without keys the source address of a datagram may be forged: a member must not send more bytes to it than it received.</summary>
 public sealed class StrangerTests
 {
     private static readonly PeerAddress Victim = PeerAddress.OfIPv4(0xC0A80001, 666);
@@ -36,14 +36,14 @@ public sealed class StrangerTests
 
         for (var i = 0; i < 2_000; i++)
             received += Send(kind, sender: _random.NextUInt64() | 1);
-        // What was asked of this member to be done later goes out, too.
+        // Delayed replies are sent, too.
         _group.Run(TimeSpan.FromSeconds(2), Step);
 
         TestContext.Current.TestOutputHelper?.WriteLine($"{kind}: {_group.SentOutsideBytes} bytes out for {received} in");
         Assert.InRange(_group.SentOutsideBytes, 0, received);
     }
 
-    /// <summary>The limit must not silence a newcomer of whom this member has not heard yet.</summary>
+    /// <summary>The limit must not silence a new member that this one does not know yet.</summary>
     [Fact]
     public void Receive_PingOfANewcomer_IsAnsweredEachTime()
     {
@@ -53,9 +53,9 @@ public sealed class StrangerTests
         Assert.Equal(100, _group.SentOutside);
     }
 
-    /// <summary>Whoever has more to ask than room for an answer is asked who it is, so that it is no stranger next time.</summary>
+    /// <summary>A sender whose reply would exceed the limit is asked to introduce itself, so that it is known the next time.</summary>
     [Fact]
-    public void Receive_CompareOfANewcomer_IsAnsweredByTheQuestionWhoItIs()
+    public void Receive_CompareOfAnUnknownMember_IsAnsweredByARequestForItsRecord()
     {
         var received = Send("compare", sender: 77);
 
@@ -63,7 +63,7 @@ public sealed class StrangerTests
         Assert.InRange(_group.SentOutsideBytes, 1, received);
     }
 
-    /// <summary>Two who do not know each other would ask each other for ever, and where datagrams are doubled, ever more often.</summary>
+    /// <summary>Two unknown members would ask each other forever, and with duplicated datagrams at a growing rate.</summary>
     [Fact]
     public void Receive_WantOfAStranger_IsNoReasonToAskBack()
     {
@@ -74,9 +74,9 @@ public sealed class StrangerTests
     }
 
     [Fact]
-    public void Receive_WantOfTheNewLifeOfAKnownName_DrawsOneShortIntroductionAPeriod()
+    public void Receive_WantOfTheNewGenerationOfAKnownName_DrawsOneShortIntroductionAPeriod()
     {
-        var other = PacketHeader.MemberOf("m-1");
+        var other = MemberName.IdOf("m-1");
         var periods = 10;
         for (var i = 0; i < periods * 100; i++)
         {
@@ -90,11 +90,11 @@ public sealed class StrangerTests
         Assert.InRange(_group.SentOutsideBytes / _group.SentOutside, 1, 100);
     }
 
-    /// <summary>The one answer that may be longer than its question, because an old life of a name has to hear of the new one.</summary>
+    /// <summary>The one reply that may exceed its request, because an old generation of a name must learn of the new one.</summary>
     [Fact]
-    public void Receive_ForgedOldLifeOfAKnownName_DrawsOneShortCorrectionAPeriod()
+    public void Receive_ForgedOldGenerationOfAKnownName_DrawsOneShortCorrectionAPeriod()
     {
-        var other = PacketHeader.MemberOf("m-1");
+        var other = MemberName.IdOf("m-1");
         GiveMetadata(other);
 
         var periods = 10;
@@ -127,7 +127,7 @@ public sealed class StrangerTests
     private int Compose(string kind, ulong sender)
     {
         var self = _group.First.Table.Self.Id;
-        var other = PacketHeader.MemberOf("m-1");
+        var other = MemberName.IdOf("m-1");
         new PacketHeader(PacketHeader.ClusterOf("c"), sender, Generation: 5, Sealed: false).WriteTo(_buffer);
         var writer = new ProtoWriter(_buffer, PacketHeader.Length);
         switch (kind)

@@ -5,7 +5,7 @@ using Skein.Membership.Codec;
 
 namespace Skein.Membership.Tests.Hostile;
 
-/// <summary>Whoever invents the dead fills no memory, and makes nobody forget those that were there.</summary>
+/// <summary>Invented tombstones neither fill memory nor displace genuine ones.</summary>
 public sealed class TombstoneFloodTests
 {
     private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(10);
@@ -24,7 +24,7 @@ public sealed class TombstoneFloodTests
         _group.Run(TimeSpan.FromMinutes(2), Step);
 
         Assert.Equal(most, _group.First.Table.Gone.Count);
-        Assert.NotNull(_group.First.Table.Find(PacketHeader.MemberOf("real")));
+        Assert.NotNull(_group.First.Table.Find(MemberName.IdOf("real")));
     }
 
     [Fact]
@@ -32,7 +32,7 @@ public sealed class TombstoneFloodTests
     {
         Tell("forgotten", goneSeconds: uint.MaxValue);
 
-        Assert.Null(_group.First.Table.Find(PacketHeader.MemberOf("forgotten")));
+        Assert.Null(_group.First.Table.Find(MemberName.IdOf("forgotten")));
     }
 
     private void Tell(string name, uint goneSeconds)
@@ -42,7 +42,7 @@ public sealed class TombstoneFloodTests
         writer.Varint(1, (uint)PacketKind.Gossip);
         var dead = new MemberUpdate
         {
-            Id = PacketHeader.MemberOf(name), Generation = 1, State = MemberState.Dead, Name = Encoding.ASCII.GetBytes(name), Address = Attacker,
+            Id = MemberName.IdOf(name), Generation = 1, State = MemberState.Dead, Name = Encoding.ASCII.GetBytes(name), Address = Attacker,
             GoneSeconds = goneSeconds,
         };
         dead.WriteTo(ref writer, PacketBody.UpdatesField);

@@ -2,7 +2,7 @@ using Skein.Membership.Core;
 
 namespace Skein.Membership.Tests.Hostile;
 
-/// <summary>All that a member believes, as text: equal texts, equal beliefs.</summary>
+/// <summary>The whole view of a member as text. Equal texts mean equal views.</summary>
 internal static class Views
 {
     public static string Of(MembershipCore core) => string.Join('\n', core.Table.All.OrderBy(static record => record.Name, StringComparer.Ordinal).Select(static record =>

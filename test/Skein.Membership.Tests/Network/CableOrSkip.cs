@@ -2,10 +2,10 @@ using Skein.Load.Chaos.Network;
 
 namespace Skein.Membership.Tests.Network;
 
-/// <summary>A cable for a test.</summary>
+/// <summary>Creates the network of a test.</summary>
 internal static class CableOrSkip
 {
-    /// <summary>Makes it, or skips the test with the reason.</summary>
+    /// <summary>Creates it, or skips the test with the reason.</summary>
     public static async Task<Cable> CreateAsync(int hosts, int seed)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "network namespaces are a thing of Linux");

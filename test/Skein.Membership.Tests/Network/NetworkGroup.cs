@@ -4,7 +4,7 @@ using Skein.Membership.Tests.Sockets;
 
 namespace Skein.Membership.Tests.Network;
 
-/// <summary>A sealed group of real processes, each in a network of its own on one cable. The first is the seed of the others.</summary>
+/// <summary>A group of real processes with keys, each in its own network namespace on one bridge. The first is the seed of the others.</summary>
 internal sealed class NetworkGroup : IDisposable
 {
     private readonly List<MemberProcess> _processes = [];
@@ -16,12 +16,12 @@ internal sealed class NetworkGroup : IDisposable
 
     public int[] All => [.. Enumerable.Range(0, Cable.Hosts.Count)];
 
-    /// <summary>Every death that any member ever saw.</summary>
+    /// <summary>Every death that any member saw.</summary>
     public IEnumerable<string> Deaths => Seen(MemberState.Dead);
 
     public int Suspicions => Seen(MemberState.Suspect).Count();
 
-    /// <summary>Starts them and waits until all see all; skips the test where there can be no such networks.</summary>
+    /// <summary>Starts the members and waits until all see all; skips the test if namespaces are not available.</summary>
     public static async Task<NetworkGroup> JoinAsync(int hosts, int seed, TimeSpan? window = null)
     {
         var group = new NetworkGroup(await CableOrSkip.CreateAsync(hosts, seed));
@@ -55,7 +55,7 @@ internal sealed class NetworkGroup : IDisposable
                     _deadline.Token);
     }
 
-    /// <summary>Lives that any member saw of that one.</summary>
+    /// <summary>Generations that any member saw of that one.</summary>
     public IEnumerable<ulong> GenerationsOf(int host) =>
         _processes.SelectMany(static process => process.History).Where(seen => seen.Name == NameOf(host)).Select(static seen => seen.Generation).Distinct();
 

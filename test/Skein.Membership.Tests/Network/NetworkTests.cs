@@ -2,17 +2,17 @@ using System.Globalization;
 
 namespace Skein.Membership.Tests.Network;
 
-/// <summary>Real processes, each in a network of its own, sealed, on a bad cable.</summary>
+/// <summary>Real processes with keys, each in its own network namespace, on a lossy link.</summary>
 public sealed class LossTests
 {
-    /// <summary>How long the cable stays bad; SKEIN_NETWORK_SECONDS sets another time.</summary>
+    /// <summary>Duration of the faults; SKEIN_NETWORK_SECONDS overrides it.</summary>
     private static readonly TimeSpan Length = TimeSpan.FromSeconds(
         double.Parse(Environment.GetEnvironmentVariable("SKEIN_NETWORK_SECONDS") ?? "20", CultureInfo.InvariantCulture));
 
     [Fact]
     public async Task LossAndJitter_NobodyIsEverDeclaredDead()
     {
-        // Next to each other: nearly all of it is waiting.
+        // In parallel: nearly all of the time is waiting.
         await Task.WhenAll(SurviveAsync(0.05, TimeSpan.Zero), SurviveAsync(0.2, TimeSpan.Zero), SurviveAsync(0.05, TimeSpan.FromMilliseconds(50)));
     }
 
@@ -30,13 +30,13 @@ public sealed class LossTests
     }
 }
 
-/// <summary>The cable is cut between two halves, and mended.</summary>
+/// <summary>The network splits in two halves and heals.</summary>
 public sealed class PartitionTests
 {
     [Fact]
     public async Task Partition_BothHalvesBuryEachOther_AndHeal()
     {
-        // Where most of a group is silent at once the shipped windows take a minute: by intent, but not worth a minute of every run.
+        // When most of a group is silent at once, the default windows last a minute, which is too long for every run.
         using var group = await NetworkGroup.JoinAsync(hosts: 5, seed: 2, window: TimeSpan.FromSeconds(0.5));
         int[] left = [0, 1];
         int[] right = [2, 3, 4];
@@ -51,12 +51,12 @@ public sealed class PartitionTests
         await group.AllSeeAsync(group.All, MemberState.Alive, group.All);
 
         TestContext.Current.TestOutputHelper?.WriteLine($"healed after {TimeProvider.System.GetElapsedTime(healed).TotalSeconds:f1} s");
-        // They are the same lives: nobody had to restart.
+        // The generations are unchanged: no member restarted.
         Assert.All(group.All, host => Assert.Single(group.GenerationsOf(host)));
     }
 }
 
-/// <summary>One direction of one link is dead: the others can still reach both, so both stay.</summary>
+/// <summary>One direction of one link fails: the others still reach both members, so both stay alive.</summary>
 public sealed class OneWayTests
 {
     [Fact]

@@ -43,9 +43,9 @@ public sealed class BeaconTests
         Assert.InRange(newest, 150u, 199u);
     }
 
-    /// <summary>Loads are told when they change, and this one does not any more.</summary>
+    /// <summary>This load does not change any more, so only the first beacon can carry it.</summary>
     [Fact]
-    public void UpdateLoad_BeforeTheMemberTakesPart_IsToldOnceItDoes()
+    public void UpdateLoad_BeforeActivation_IsSentAfterActivation()
     {
         (var world, var gateway, _) = Pair();
         var newcomer = world.Start("late", at: null, gateway);

@@ -59,7 +59,7 @@ public sealed class DetectionTests
     [InlineData(32)]
     public void ProcessCrashed_UnwatchedButProbedByOneMember_IsDeadEverywhereWithinASecond(int count)
     {
-        var world = Settled(count, seed: 8, ProtocolOptions.Lan with { WatchConnections = false });
+        var world = Settled(count, seed: 8, ProtocolOptions.Lan with { MonitorConnections = false });
         var crashed = world.Members[1];
 
         crashed.Crashed = true;
@@ -103,7 +103,7 @@ public sealed class DetectionTests
         world.Do(leaver, (core, now) => core.Leave(now));
         world.RunFor(Second / 2);
 
-        Assert.Equal(CorePhase.Over, leaver.Core.Phase);
+        Assert.Equal(CorePhase.Ended, leaver.Core.Phase);
         Assert.All(world.Running, member => Assert.Equal(MemberState.Left, member.StateOf(leaver.Name)));
         world.RunFor(10 * Second);
         Assert.All(world.Members, member => Assert.DoesNotContain(member.Events, e => e.What is CoreEvent.Suspected or CoreEvent.Died));

@@ -3,15 +3,15 @@ using Skein.Simulation.Membership;
 
 namespace Skein.Membership.Tests.Simulated;
 
-/// <summary>Who dies again and again stays dead for a while; nobody else ever waits.</summary>
+/// <summary>A flapping member stays dead for a while; no other member waits.</summary>
 public sealed class FlapTests
 {
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
 
-    /// <summary>From there on a silence counts as being cut off alone (<c>CoreState.Deafness</c>).</summary>
+    /// <summary>From this length on a silence counts as isolation (<c>CoreState.IsolationThreshold</c>).</summary>
     private static readonly TimeSpan Deafness = ProtocolOptions.Lan.SuspicionMin * 2;
 
-    /// <summary>Groups of each size, and seeds of their worlds.</summary>
+    /// <summary>Group sizes, and seeds of their worlds.</summary>
     public static TheoryData<int, ulong> Groups { get; } = new(
         from members in new[] { 3, 5, 12 } from seed in Enumerable.Range(1, 8) select (members, (ulong)seed));
 
@@ -30,7 +30,7 @@ public sealed class FlapTests
 
     [Theory]
     [MemberData(nameof(Groups))]
-    public void CutOffAlone_SecondTime_ReturnsAfterTheHoldAndNotBefore(int members, ulong seed)
+    public void Isolated_SecondTime_ReturnsAfterTheDelayAndNotBefore(int members, ulong seed)
     {
         var world = Form(members, seed);
         var flapping = world.Members[2];
@@ -40,7 +40,7 @@ public sealed class FlapTests
         CutOffUntilDead(world, flapping);
         var healed = world.Now;
 
-        Assert.False(world.RunUntil(world.Agree, world.Options.ReturnHold - Second), $"it waited {world.Now - healed} only");
+        Assert.False(world.RunUntil(world.Agree, world.Options.ReturnDelay - Second), $"it waited {world.Now - healed} only");
         Assert.Equal(MemberState.Dead, flapping.Core.Table.Self.State);
         Assert.True(world.RunUntil(world.Agree, 15 * Second), $"it is still out {world.Now - healed} after the repair");
     }
@@ -98,7 +98,7 @@ public sealed class FlapTests
 
     [Theory]
     [MemberData(nameof(Groups))]
-    public void SickMember_TellsOthersAgainAndAgainThatTheyAreDead_TheyStay(int members, ulong seed)
+    public void FaultyMember_RepeatedlyDeclaresOthersDead_TheyStay(int members, ulong seed)
     {
         var world = Form(members, seed);
         var sick = world.Members[^1];
@@ -123,7 +123,7 @@ public sealed class FlapTests
 
     private static void CutOff(MembershipWorld world, SimulatedMember member) => world.Passes = (from, to) => from != member && to != member;
 
-    /// <summary>Some verdicts come before the silence counts: the cut lasts until it does.</summary>
+    /// <summary>Some members declare deaths before the silence counts as isolation, so the partition lasts longer than that.</summary>
     private static void CutOffUntilDead(MembershipWorld world, SimulatedMember member)
     {
         var heardTo = world.Now + Deafness;

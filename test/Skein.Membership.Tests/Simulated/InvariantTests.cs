@@ -3,7 +3,7 @@ using Skein.Simulation.Membership;
 
 namespace Skein.Membership.Tests.Simulated;
 
-/// <summary>The simulator notices what must never happen: here a view is tampered with.</summary>
+/// <summary>The simulator detects violations of the invariants. Each test manipulates a view.</summary>
 public sealed class InvariantTests
 {
     private readonly MembershipWorld _world = new(seed: 5, ProtocolOptions.Lan);
@@ -22,11 +22,11 @@ public sealed class InvariantTests
 
     [Fact]
     public void Change_ToAnIncarnationThatTheSubjectNeverHad_IsReported() =>
-        Assert.Contains("m-0 sees m-1 at (1800000000000, 1, Alive), which no life of it ever claimed", Tampered(static record => record.Incarnation++), StringComparison.Ordinal);
+        Assert.Contains("m-0 sees m-1 at (1800000000000, 1, Alive), which no generation of it ever announced", Tampered(static record => record.Incarnation++), StringComparison.Ordinal);
 
     [Fact]
-    public void Change_ToALifeThatNeverWas_IsReported() => Assert.Contains(
-        "which no life of it ever claimed",
+    public void Change_ToAGenerationThatNeverExisted_IsReported() => Assert.Contains(
+        "which no generation of it ever announced",
         Tampered(static record => record.Facts = record.Facts with { Generation = record.Generation + 1 }), StringComparison.Ordinal);
 
     private string Tampered(Action<MemberRecord> change) => Assert.Throws<InvalidOperationException>(() => Tamper(change)).Message;

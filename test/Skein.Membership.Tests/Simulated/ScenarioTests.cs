@@ -5,7 +5,7 @@ using Skein.Simulation.Membership.Scenarios;
 
 namespace Skein.Membership.Tests.Simulated;
 
-/// <summary>The documented experiments in a reduced form: what they promise must hold at every commit.</summary>
+/// <summary>The documented experiments in a reduced form: their results must hold at every commit.</summary>
 public sealed class ScenarioTests
 {
     [Fact]
@@ -90,10 +90,10 @@ public sealed class ScenarioTests
         var table = Run("lifeguard-4", members: 16, runs: 1);
         double[] deaths = [.. Enumerable.Range(0, 6).Select(row => double.Parse(Cell(table, "deaths", row), CultureInfo.InvariantCulture))];
 
-        Assert.InRange(deaths[1] / deaths[0], 0.677 / 2, 0.8); // LHA-Probe: without a score of its health it is SWIM, 1
+        Assert.InRange(deaths[1] / deaths[0], 0.677 / 2, 0.8); // LHA-Probe; without local health it would be 1
         Assert.InRange(deaths[2] / deaths[0], 0, 0.06); // LHA-Suspicion
         Assert.InRange(deaths[3] / deaths[0], 0.941 / 2, 0.99); // Buddy
-        Assert.InRange(deaths[4] / deaths[0], 0, 0.03); // all of it
+        Assert.InRange(deaths[4] / deaths[0], 0, 0.03); // Lifeguard
         Assert.InRange(deaths[5] / deaths[0], 0, 0.015); // ours
         Assert.Equal("0", Cell(table, "at healthy", row: 5));
     }
@@ -136,7 +136,7 @@ public sealed class ScenarioTests
     {
         var table = Run("missed-rumours", members: 32, runs: 100);
 
-        // By the digests, where memberlist's wait for the next exchange of full state.
+        // Digests repair missed updates; memberlist waits for the next full exchange.
         Assert.Equal("2", Cell(table, "k"));
         Assert.InRange(Number(table, "memberlist misses %"), 13.5 / 2, 13.5 * 2);
         Assert.InRange(double.Parse(table.Rows[0][6], CultureInfo.InvariantCulture), 10, 120);
@@ -159,11 +159,11 @@ public sealed class ScenarioTests
     [InlineData(5, 30)]
     [InlineData(16, 15)]
     [InlineData(48, 4)]
-    public void Storm_AllFaultsAtOnce_InvariantsHoldAndViewsBecomeEqual(int members, int runs) =>
+    public void Storm_AllFaultsAtOnce_InvariantsHoldAndViewsConverge(int members, int runs) =>
         Assert.InRange(Number(Run("storm", members, runs), "max"), 0, 120);
 
     [Fact]
-    public void FarApart_WanProfile_NobodyIsDeclaredDeadButWhoIsGone()
+    public void WideArea_WanProfile_OnlyTheLostMemberIsDeclaredDead()
     {
         var table = Run("far-apart", members: 32, runs: 3);
 
@@ -203,10 +203,18 @@ public sealed class ScenarioTests
     }
 
     [Fact]
-    public void Run_BrokenInvariant_TellsTheCommandThatBreaksItAgain()
+    public void Run_BrokenInvariant_NamesTheCommandThatRepeatsIt()
     {
+        var broken = new MembershipScenario("broken", "", static settings =>
+        {
+            var world = new MembershipWorld(settings.Seed, settings.Options);
+            world.Start("m-0");
+            world.Fail("broken");
+            return new SimulationTable("", [], []);
+        });
+
         var failure = Assert.Throws<InvalidOperationException>(
-            static () => MembershipScenarios.Run(new Broken(), new ScenarioSettings { Members = 3, Seed = 7, Profile = "fast" }));
+            () => MembershipScenarios.Run(broken, new ScenarioSettings { Members = 3, Seed = 7, Profile = "fast" }));
 
         Assert.Contains("(seed=7, at 00:00:00, 1 members", failure.Message, StringComparison.Ordinal);
         Assert.EndsWith("skein simulate membership --scenario broken --seed 7 --members 3 --profile fast", failure.Message, StringComparison.Ordinal);
@@ -241,20 +249,5 @@ public sealed class ScenarioTests
     {
         var parts = Cell(table, column, row).Split(" / ");
         return (double.Parse(parts[0], CultureInfo.InvariantCulture), double.Parse(parts[1], CultureInfo.InvariantCulture));
-    }
-
-    private sealed class Broken : IMembershipScenario
-    {
-        public string Name => "broken";
-
-        public string Summary => "";
-
-        public SimulationTable Run(ScenarioSettings settings)
-        {
-            var world = new MembershipWorld(settings.Seed, settings.Options);
-            world.Start("m-0");
-            world.Fail("broken");
-            return new SimulationTable("", [], []);
-        }
     }
 }

@@ -3,12 +3,12 @@ using Skein.Simulation.Membership;
 
 namespace Skein.Membership.Tests.Simulated;
 
-/// <summary>A member that does not trust its own senses: late timers, standstills, missing nacks.</summary>
+/// <summary>Local health and pauses: late timers, paused processes, missing nacks.</summary>
 public sealed class SenseTests
 {
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
 
-    /// <summary>So short that no probe of its own can have failed meanwhile: only the lateness can tell.</summary>
+    /// <summary>Shorter than a probe, so that only the late timers can lower the health.</summary>
     [Fact]
     public void Timers_LateByLessThanAPeriod_CostHealth()
     {
@@ -25,16 +25,16 @@ public sealed class SenseTests
 
     [Theory]
     [InlineData(true)]
-    [InlineData(false)] // what it is good for: without it, the probes in flight accuse whoever is first
+    [InlineData(false)] // the control: without corroboration the probes in flight accuse
     public void Standstill_ProbesWereInFlight_ListensForAPeriodAndAccusesNobody(bool careful)
     {
         var accusations = 0;
         var standstills = 0;
         for (ulong seed = 1; seed <= 20; seed++)
         {
-            var world = Settled(5, seed, careful ? ProtocolVariant.Full : ProtocolVariant.Full with { Caution = false });
+            var world = Settled(5, seed, careful ? ProtocolRules.Default : ProtocolRules.Default with { Corroboration = false });
             var member = world.Members[2];
-            // In the middle of a probe's indirect round, whose answers are lost, as is all that came meanwhile: a suspended machine has no socket buffer.
+            // During a probe's indirect round. All packets are lost meanwhile: a suspended machine has no socket buffer.
             world.Passes = (_, to) => to != member;
             world.RunUntil(() => member.Core.ProbesInFlight > 0, 2 * Second);
             world.RunFor(world.Options.DirectTimeout + world.Options.IndirectTimeout / 2);
@@ -43,7 +43,7 @@ public sealed class SenseTests
             var woke = world.Now;
             world.Passes = static (_, _) => true;
             world.RunFor(0.9 * Second);
-            standstills += member.Events.Count(e => e.What == CoreEvent.WokeUp);
+            standstills += member.Events.Count(e => e.What == CoreEvent.Resumed);
             accusations += member.Events.Count(e => e.What == CoreEvent.Suspected && e.At >= woke && e.About != member.Name);
         }
 
@@ -68,9 +68,9 @@ public sealed class SenseTests
         Assert.True(silent.RunUntil(() => silent.Members[0].Core.Health > 0 && silent.Members[1].Core.Health > 0, 5 * Second), "missing nacks cost nothing");
     }
 
-    /// <summary>It hears one other only, so that most of its probes fail, and its timers are late all the time.</summary>
+    /// <summary>The member hears only one other, so most of its probes fail, and its timers are always late.</summary>
     [Fact]
-    public void Accusations_OfASickMember_KeepAPeriodForEachPointOfItsHealth()
+    public void Accusations_OfAnUnhealthyMember_AreAPeriodApartForEachPointOfItsHealth()
     {
         const int PointsOfDelays = 4;
         var gaps = new List<TimeSpan>();
@@ -83,7 +83,7 @@ public sealed class SenseTests
             var start = world.Now;
             for (var second = 0; second < 20; second++)
             {
-                world.Do(member, static (core, now) => core.NoteDelay(10 * Second, now));
+                world.Do(member, static (core, now) => core.RecordDelay(10 * Second, now));
                 world.RunFor(Second);
             }
             TimeSpan[] accusations = [.. member.Events.Where(e => e.What == CoreEvent.Suspected && e.At >= start).Select(static e => e.At)];
@@ -100,7 +100,7 @@ public sealed class SenseTests
     {
         var world = Settled(5);
         (var viewer, var suspect) = (world.Members[0], world.Members[3]);
-        // Whoever has the news keeps it until the suspect is silent.
+        // Members that have the update keep it until the suspect is silent.
         world.Passes = (from, to) => to != viewer && from != viewer;
         world.Do(suspect, static (core, now) => core.UpdateMetadata([7], now));
         world.RunFor(0.3 * Second);
@@ -109,19 +109,19 @@ public sealed class SenseTests
         var known = viewer.View(suspect.Name)!.Metadata;
         Assert.True(world.RunUntil(() => viewer.StateOf(suspect.Name) == MemberState.Suspect, 10 * Second), "it is not suspected");
         Assert.True(
-            world.RunUntil(() => !ReferenceEquals(viewer.View(suspect.Name)!.Metadata, known) || known.Length > 0, 2 * Second), "the news does not come");
+            world.RunUntil(() => !ReferenceEquals(viewer.View(suspect.Name)!.Metadata, known) || known.Length > 0, 2 * Second), "the update does not arrive");
 
         Assert.Equal([7], viewer.View(suspect.Name)!.Metadata);
         Assert.Equal(MemberState.Suspect, viewer.StateOf(suspect.Name));
     }
 
-    /// <summary>A firewall that takes UDP away from one host: the streams of the fallback probe keep it alive, for itself and for the others.</summary>
+    /// <summary>A firewall blocks UDP of one host: the TCP probes keep it alive, in its own view and in those of others.</summary>
     [Theory]
     [InlineData(true)]
-    [InlineData(false)] // what it is good for
+    [InlineData(false)] // the control
     public void Probe_DatagramsAreLostAndStreamsPass_MemberStaysAliveWhereStreamsAreAsked(bool asksByStream)
     {
-        var world = Settled(5, variant: ProtocolVariant.Full with { StreamProbes = asksByStream });
+        var world = Settled(5, rules: ProtocolRules.Default with { StreamProbes = asksByStream });
         var unheard = world.Members[2];
 
         world.DatagramPasses = (from, to) => from != unheard && to != unheard;
@@ -131,13 +131,13 @@ public sealed class SenseTests
         Assert.Equal(asksByStream, world.Members.TrueForAll(member => member == unheard || member.StateOf(unheard.Name) != MemberState.Dead));
     }
 
-    /// <summary>The rumour has been told often enough and travels no more. The one who asks the suspect tells it, and has the refutation with the answer.</summary>
+    /// <summary>The accusation is not gossiped any more. A ping of the suspect carries it, and the ack carries the refutation.</summary>
     [Theory]
     [InlineData(true)]
-    [InlineData(false)] // what it is good for
+    [InlineData(false)] // the control
     public void Probe_SuspectThatMissedTheRumour_RefutesInOneRoundTripWhereThePingTellsIt(bool buddy)
     {
-        var world = Settled(5, variant: ProtocolVariant.Full with { Buddy = buddy, StreamProbes = false });
+        var world = Settled(5, rules: ProtocolRules.Default with { Buddy = buddy, StreamProbes = false });
         (var suspect, var asking) = (world.Members[3], world.Members[0]);
         world.Passes = (from, to) => from != suspect && to != suspect;
         Assert.True(world.RunUntil(() => asking.StateOf(suspect.Name) == MemberState.Suspect, 10 * Second), "it is not suspected");
@@ -159,7 +159,7 @@ public sealed class SenseTests
     }
 
     [Fact]
-    public void Join_GroupIsFull_IsToldAndTheOthersGoOn()
+    public void Join_GroupIsFull_IsReportedAndTheOthersContinue()
     {
         var world = new MembershipWorld(seed: 4, ProtocolOptions.Lan with { MaxMembers = 4 });
         world.StartMany(4);
@@ -175,9 +175,9 @@ public sealed class SenseTests
         Assert.All(world.Members.Take(4), static member => Assert.DoesNotContain(member.Events, static e => e.What is CoreEvent.Died));
     }
 
-    private static MembershipWorld Settled(int members, ulong seed = 3, ProtocolVariant? variant = null)
+    private static MembershipWorld Settled(int members, ulong seed = 3, ProtocolRules? rules = null)
     {
-        var world = new MembershipWorld(seed, ProtocolOptions.Lan, variant);
+        var world = new MembershipWorld(seed, ProtocolOptions.Lan, rules);
         world.StartMany(members);
         world.RunFor(3 * Second);
         Assert.True(world.Agree(), "the group did not form");

@@ -3,7 +3,7 @@ using Skein.Simulation.Membership;
 
 namespace Skein.Membership.Tests.Simulated;
 
-/// <summary>Groups that are there from the first moment on, for experiments with many members.</summary>
+/// <summary>Groups that are complete from the start, for experiments with many members.</summary>
 public sealed class SettledTests
 {
     [Fact]
@@ -27,7 +27,7 @@ public sealed class SettledTests
         Assert.True(world.RunUntil(world.Agree, TimeSpan.FromSeconds(10)), "somebody does not know");
     }
 
-    /// <summary>Ten thousand members are a hundred million pairs, and have to fit into 8 GiB.</summary>
+    /// <summary>Ten thousand members are a hundred million records, which must fit into 8 GiB.</summary>
     [Fact]
     public void StartSettled_EachPairOfMembers_CostsEightyBytesAtTheMost()
     {
@@ -37,7 +37,7 @@ public sealed class SettledTests
         Settled(1000);
         var large = GC.GetAllocatedBytesForCurrentThread() - before - small;
 
-        // What grows with the members alone is as much in two small groups as in the large one.
+        // The cost per member, without the cost per pair, is the same in two small groups as in the large one.
         Assert.InRange((large - 2 * small) / (1000 * 1000 - 2 * 500 * 500), 40, 80);
     }
 

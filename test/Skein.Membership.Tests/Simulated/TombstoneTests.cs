@@ -3,13 +3,13 @@ using Skein.Simulation.Membership;
 
 namespace Skein.Membership.Tests.Simulated;
 
-/// <summary>A dead member is remembered for a while, then forgotten by all, whoever told whom; its name is free either way.</summary>
+/// <summary>A tombstone is kept for its lifetime and then purged by all members. Its name is free in both cases.</summary>
 public sealed class TombstoneTests
 {
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
     private readonly MembershipWorld _world = new(seed: 8, ProtocolOptions.Lan with { TombstoneLifetime = TimeSpan.FromMinutes(1) });
 
-    /// <summary>A lifetime and the tenth by which each member may be late, from the verdict on.</summary>
+    /// <summary>The lifetime of a tombstone, and the tenth by which a member may purge it later.</summary>
     private TimeSpan Forgotten => _world.Options.TombstoneLifetime * 1.1 + Second;
 
     [Fact]
@@ -57,7 +57,7 @@ public sealed class TombstoneTests
     }
 
     [Fact]
-    public void StaleLife_OfOneWhoWasAwayUntilAllHadForgotten_IsDeadAgainWithinADetection()
+    public void StaleGeneration_OfAMemberThatAllHadPurged_IsDeadAgainWithinADetection()
     {
         Form(5);
         (var gone, var away) = (_world.Members[2], _world.Members[3]);

@@ -1,12 +1,12 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
+using Skein.Membership.Transport;
 
 namespace Skein.Membership.Tests.Sockets;
 
-/// <summary>Every verdict that any member logs, also one that is taken back before a snapshot shows it.</summary>
+/// <summary>Every death that any member logs, even if it is refuted before a snapshot shows it.</summary>
 internal sealed class DeathLog : ILoggerFactory, ILogger
 {
-    private const int Died = 3005;
     private readonly ConcurrentQueue<string> _deaths = [];
 
     public IEnumerable<string> All => _deaths;
@@ -24,7 +24,7 @@ internal sealed class DeathLog : ILoggerFactory, ILogger
 
     public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
-        if (eventId.Id == Died)
+        if (eventId.Id == GossipMember.DiedEventId)
             _deaths.Enqueue(formatter(state, exception));
     }
 

@@ -5,7 +5,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Membership.Tests.Sockets;
 
-/// <summary>Real processes that stand still (SIGSTOP) for 0.2 to 20 s, all at the same time: most of this test is waiting.</summary>
+/// <summary>Real processes that are stopped (SIGSTOP) for 0.2 to 20 s, in parallel: most of this test is waiting.</summary>
 public sealed class FreezeTests : IAsyncLifetime
 {
     private static readonly TimeSpan[] Forgiven = [TimeSpan.FromSeconds(0.2), TimeSpan.FromSeconds(0.5), TimeSpan.FromSeconds(1.5)];
@@ -34,11 +34,11 @@ public sealed class FreezeTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Freeze_ShortOnesStayAlive_LongOnesAreDeadOfSilenceAndBackInTheSameLife()
+    public async Task Freeze_ShortOnesStayAlive_LongOnesDieOfSilenceAndReturnInTheSameGeneration()
     {
         await Task.WhenAll([.. Forgiven.Select(StayAsync), .. NotForgiven.Select(ReturnAsync)]);
 
-        // Nobody else was ever declared dead, at anybody.
+        // No other member was declared dead in any view.
         Assert.Equal([.. NotForgiven.Select(Name).Order(StringComparer.Ordinal)], _deaths.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal));
     }
 
@@ -50,7 +50,7 @@ public sealed class FreezeTests : IAsyncLifetime
         await Task.Delay(length, TimeProvider.System, _deadline.Token);
         process.Thaw();
 
-        // Where it was suspected meanwhile, it refutes.
+        // If it was suspected meanwhile, it refutes.
         await WaitForAllAsync(length, static member => member.State == MemberState.Alive);
         Assert.Equal(before.Generation, Seen(length).Generation);
     }
@@ -62,7 +62,7 @@ public sealed class FreezeTests : IAsyncLifetime
         process.Freeze();
         var over = Task.Delay(length, TimeProvider.System, _deadline.Token);
         await WaitForAllAsync(length, static member => member.State == MemberState.Dead);
-        // Its kernel still answers connections: only silence can have been the evidence.
+        // Its kernel still accepts connections, so only silence can be the evidence.
         Assert.All(_members, viewer => Assert.Equal(DeathCause.Silent, viewer.Current.Find(Name(length))!.Death));
         await over;
         process.Thaw();
@@ -94,7 +94,7 @@ public sealed class FreezeTests : IAsyncLifetime
             }
             catch (OperationCanceledException)
             {
-                // The test is over.
+                // The test has ended.
                 return;
             }
         }

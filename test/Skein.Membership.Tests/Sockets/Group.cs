@@ -1,11 +1,11 @@
 namespace Skein.Membership.Tests.Sockets;
 
-/// <summary>Waits for what members see. Every wait ends with its deadline, and then says what was seen instead.</summary>
+/// <summary>Waits for the views of members. At its deadline a wait fails with the last view.</summary>
 internal static class Group
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
 
-    /// <summary>Waits until one member sees another one as wanted; answers it.</summary>
+    /// <summary>Waits until one member sees another one as required; returns it.</summary>
     public static async Task<Member> WaitAsync(IMembership at, string name, Func<Member, bool> condition, CancellationToken deadline)
     {
         var snapshot = at.Current;
@@ -21,7 +21,7 @@ internal static class Group
         }
     }
 
-    /// <summary>For what no member tells of by itself: looks again and again.</summary>
+    /// <summary>Polls a condition that has no event.</summary>
     public static async Task TrueAsync(Func<bool> condition, string otherwise, CancellationToken deadline)
     {
         try

@@ -4,11 +4,11 @@ using Skein.Protocol.V1;
 
 namespace Skein.Membership.Tests.Sockets;
 
-/// <summary>Tests that keep every core busy, or measure time on real sockets: not beside others.</summary>
+/// <summary>Tests that use every core or measure time on real sockets. They do not run in parallel with others.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class AloneOnTheMachine
 {
-    /// <summary>Name of the collection.</summary>
+    /// <summary>The name of the collection.</summary>
     public const string Name = "alone on the machine";
 }
 
@@ -36,7 +36,7 @@ public sealed class LargeGroupTests : IAsyncDisposable
         Tell($"{Members} members know each other after", start);
         await RestAsync(TimeSpan.FromSeconds(3));
 
-        // Longer than even a lone accuser waits for its verdict. A death that is taken back at once counts, too.
+        // Longer than the window of a single accuser. A death that is refuted at once also counts.
         await ProcessorLoad.RunAsync(ProtocolOptions.Lan.SuspicionMin * ProtocolOptions.Lan.SuspicionMaxFactor + TimeSpan.FromSeconds(3), _deadline.Token);
         Assert.Empty(_deaths.All);
 
@@ -51,7 +51,7 @@ public sealed class LargeGroupTests : IAsyncDisposable
         Tell("the crashed one is dead everywhere after", start);
     }
 
-    /// <summary>Time is what is tested here: the group has to go through it.</summary>
+    /// <summary>Waits for a fixed time, because the duration is the subject of the test.</summary>
     private async Task RestAsync(TimeSpan time)
     {
         var processor = Process.GetCurrentProcess().TotalProcessorTime;

@@ -6,7 +6,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Membership.Tests.Sockets;
 
-/// <summary>The whole shell on real loopback sockets; waits end on events, with a deadline that only a failure reaches.</summary>
+/// <summary>The whole member on real loopback sockets. Waits end on events; only a failure reaches their deadline.</summary>
 public sealed class LoopbackTests : IAsyncLifetime
 {
     private readonly List<IMembership> _members = [];
@@ -86,7 +86,7 @@ public sealed class LoopbackTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Start_SeedWithAnotherKeyOrCluster_TellsTheOperatorsOfBoth()
+    public async Task Start_SeedWithAnotherKeyOrCluster_IsReportedOnBothSides()
     {
         (var right, var wrong) = (GossipKeys.NewKey(), GossipKeys.NewKey());
         var gateway = await StartAsync(Options("gateway-1") with { Keys = GossipKeys.Parse(right) }, Roles.Gateway);

@@ -8,7 +8,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Membership.Tests.Sockets;
 
-/// <summary>One line of what a member in another process tells of its view.</summary>
+/// <summary>One line of the view of a member in another process.</summary>
 internal sealed record SeenMember(string Name, MemberState State, ulong Generation, uint Incarnation)
 {
     public string ToLine() => string.Create(CultureInfo.InvariantCulture, $"{Name} {State} {Generation} {Incarnation}");
@@ -21,9 +21,8 @@ internal sealed record SeenMember(string Name, MemberState State, ulong Generati
 }
 
 /// <summary>
-/// A member in a process of its own, which can be killed, stopped and continued. The process is this test program, started with its name
-/// and seed in the environment: it then plays a member, tells each change of its view, and never reaches the tests. It ends with its
-/// standard input.
+/// A member in its own process, which can be killed, stopped and continued. The process is this test program with name and seed in its
+/// environment: it then runs a member, prints each change of its view and runs no tests. It ends with its standard input.
 /// </summary>
 internal sealed class MemberProcess : IDisposable
 {
@@ -46,17 +45,17 @@ internal sealed class MemberProcess : IDisposable
         _process.BeginOutputReadLine();
     }
 
-    /// <summary>What it sees now.</summary>
+    /// <summary>Its current view.</summary>
     public IReadOnlyDictionary<string, SeenMember> View => _view;
 
-    /// <summary>All that it ever saw, in order.</summary>
+    /// <summary>All that it saw, in order.</summary>
     public IEnumerable<SeenMember> History => _history;
 
-    /// <param name="name">Of the member.</param>
-    /// <param name="seed">Whom it asks; itself: nobody.</param>
-    /// <param name="bind">Where it listens; default: a free port of this host.</param>
-    /// <param name="key">In base64; default: none.</param>
-    /// <param name="window">Shortest suspicion window; default: as shipped.</param>
+    /// <param name="name">The name of the member.</param>
+    /// <param name="seed">The seed; its own name: none.</param>
+    /// <param name="bind">The address to listen on; default: a free loopback port.</param>
+    /// <param name="key">A key in base64; default: none.</param>
+    /// <param name="window">The minimum suspicion window; default: the profile's.</param>
     public static MemberProcess Start(string name, IPEndPoint seed, IPEndPoint? bind = null, string key = "", TimeSpan? window = null)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!)
@@ -112,8 +111,8 @@ internal sealed class MemberProcess : IDisposable
     [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static extern int Send(int pid, int signal);
 
-    /// <summary>Plays a member where the environment says so; false where this process is to run tests.</summary>
-    public static async Task<bool> PlayIfToldAsync()
+    /// <summary>Runs a member if the environment asks for it; false if this process is to run tests.</summary>
+    public static async Task<bool> RunIfRequestedAsync()
     {
         if (Environment.GetEnvironmentVariable(NameVariable) is not { } name)
             return false;
@@ -127,14 +126,14 @@ internal sealed class MemberProcess : IDisposable
         };
         await using var member = await MembershipService.StartAsync(
             options, new MemberMetadata(), TimeProvider.System, NullLoggerFactory.Instance, CancellationToken.None);
-        _ = TellAsync(member);
+        _ = PrintChangesAsync(member);
         await Console.In.ReadToEndAsync();
         return true;
     }
 
-    private static async Task TellAsync(IMembership member)
+    private static async Task PrintChangesAsync(IMembership member)
     {
-        var told = new Dictionary<string, string>(StringComparer.Ordinal);
+        var printed = new Dictionary<string, string>(StringComparer.Ordinal);
         var snapshot = member.Current;
         try
         {
@@ -143,9 +142,9 @@ internal sealed class MemberProcess : IDisposable
                 foreach (var seen in snapshot.Members)
                 {
                     var line = new SeenMember(seen.Name, seen.State, seen.Generation, seen.Incarnation).ToLine();
-                    if (told.GetValueOrDefault(seen.Name) == line)
+                    if (printed.GetValueOrDefault(seen.Name) == line)
                         continue;
-                    told[seen.Name] = line;
+                    printed[seen.Name] = line;
                     Console.WriteLine(line);
                 }
                 snapshot = await member.WaitForChangeAsync(snapshot.Version, CancellationToken.None);

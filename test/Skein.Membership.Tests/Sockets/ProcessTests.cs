@@ -4,7 +4,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Membership.Tests.Sockets;
 
-/// <summary>Real processes, real kills.</summary>
+/// <summary>Real processes and real kills.</summary>
 [Collection(AloneOnTheMachine.Name)]
 public sealed class ProcessTests : IAsyncLifetime
 {
@@ -58,7 +58,7 @@ public sealed class ProcessTests : IAsyncLifetime
             process.Kill();
             await WaitForAllAsync($"there-{round}", member => member.State == MemberState.Dead);
         }
-        // Each connection that broke is replaced by one to the next that lives.
+        // Each broken connection is replaced by one to the next live member.
         foreach (var member in _members)
             await WaitUntilWatchedAsync(member.Current.Self.Name);
 
@@ -69,7 +69,7 @@ public sealed class ProcessTests : IAsyncLifetime
             await WaitForAllAsync($"here-{i}", member => member.InFlight == 100 + i && member.State == MemberState.Alive);
     }
 
-    /// <summary>Each of them is late, in its own way and time: who is starved must neither die nor bury others.</summary>
+    /// <summary>Each member is starved in a different way: it must neither die nor declare others dead.</summary>
     [Fact]
     public async Task ProcessesStarvedOfProcessorTime_NobodyEverSeesADeath()
     {
@@ -80,7 +80,7 @@ public sealed class ProcessTests : IAsyncLifetime
 
         Assert.Empty(_deaths.All);
         Assert.All(_processes, static process => Assert.DoesNotContain(process.History, static seen => seen.State == MemberState.Dead));
-        // They were there all the while, and have told so.
+        // They were running all the time and refuted.
         Assert.All(_processes, static process => Assert.Equal(8, process.View.Count));
     }
 
@@ -98,7 +98,7 @@ public sealed class ProcessTests : IAsyncLifetime
             Assert.All(viewer.Current.Members, member => Assert.True(member.IsLive && member.Incarnation <= 8, $"{member}"));
     }
 
-    /// <summary>Until two members hold a connection to it: what makes a crash known at once.</summary>
+    /// <summary>Waits until two members monitor it, so that a crash is detected at once.</summary>
     private Task WaitUntilWatchedAsync(string name)
     {
         var port = _members[0].Current.Find(name)!.Gossip.Port;

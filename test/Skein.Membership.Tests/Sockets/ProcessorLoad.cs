@@ -1,9 +1,9 @@
 namespace Skein.Membership.Tests.Sockets;
 
-/// <summary>Threads that do nothing but run, two for each core.</summary>
+/// <summary>Busy threads, two for each core.</summary>
 internal static class ProcessorLoad
 {
-    /// <summary>How long it lasts is what is tested: the others have to go through it.</summary>
+    /// <summary>Waits for a fixed time, because the duration of the load is the subject of the test.</summary>
     public static async Task RunAsync(TimeSpan length, CancellationToken deadline)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(deadline);

@@ -9,7 +9,7 @@ using PacketKind = Skein.Membership.Codec.PacketKind;
 
 namespace Skein.Membership.Tests.Sockets;
 
-/// <summary>What a member gives to those who connect to it, and for how long.</summary>
+/// <summary>TCP connections to a member: replies, limits and duration.</summary>
 public sealed class StreamTests : IDisposable
 {
     private readonly CancellationTokenSource _deadline = new(TimeSpan.FromSeconds(60), TimeProvider.System);
@@ -22,13 +22,13 @@ public sealed class StreamTests : IDisposable
     }
 
     [Fact]
-    public async Task Watchers_MoreThanThereIsRoomFor_TheOldestGivesWayAndANewcomerStillJoins()
+    public async Task MonitoringConnections_AboveTheLimit_TheOldestIsClosedAndANewMemberStillJoins()
     {
         await using var watched = await StartAsync("m-1", seed: null);
-        var oldest = await WatchAsync(watched);
+        var oldest = await MonitorAsync(watched);
 
         for (var i = 0; i < 300; i++)
-            await WatchAsync(watched);
+            await MonitorAsync(watched);
 
         await EndAsync(oldest);
         await using var newcomer = await StartAsync("m-2", watched);
@@ -36,7 +36,7 @@ public sealed class StreamTests : IDisposable
     }
 
     [Fact]
-    public async Task StateRequest_Answered_IsHungUpOn()
+    public async Task StateRequest_Answered_IsClosed()
     {
         await using var asked = await StartAsync("m-1", seed: null);
 
@@ -46,7 +46,7 @@ public sealed class StreamTests : IDisposable
     }
 
     [Fact]
-    public async Task Read_BudgetOfUnprovenBytesUsedUp_IsRefusedAndGivesBackWhatItTook()
+    public async Task Read_BudgetOfIncompleteBytesExhausted_IsRefusedAndReturnsItsShare()
     {
         (var sender, var receiver) = await PairAsync();
         var budget = new ByteBudget(10_000);
@@ -61,7 +61,7 @@ public sealed class StreamTests : IDisposable
     }
 
     [Fact]
-    public async Task Read_WithinTheBudget_GivesItBackWhole()
+    public async Task Read_WithinTheBudget_ReturnsItsShare()
     {
         (var sender, var receiver) = await PairAsync();
         var budget = new ByteBudget(16_000);
@@ -85,8 +85,8 @@ public sealed class StreamTests : IDisposable
         Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
     }
 
-    /// <summary>A connection that asked for that member, was answered, and is held.</summary>
-    private Task<Socket> WatchAsync(IMembership watched) => AskAsync(watched, Packet(watched, PacketKind.Ping));
+    /// <summary>A connection that carried a ping, was answered and stays open.</summary>
+    private Task<Socket> MonitorAsync(IMembership watched) => AskAsync(watched, Packet(watched, PacketKind.Ping));
 
     private async Task<Socket> AskAsync(IMembership asked, byte[] request)
     {
@@ -98,7 +98,7 @@ public sealed class StreamTests : IDisposable
         return socket;
     }
 
-    /// <summary>The other side closes it, in order or by a reset.</summary>
+    /// <summary>Waits until the other side closes or resets the connection.</summary>
     private async Task EndAsync(Socket socket)
     {
         try
@@ -118,7 +118,7 @@ public sealed class StreamTests : IDisposable
         var writer = new ProtoWriter(packet, PacketHeader.Length);
         writer.Varint(1, (uint)kind);
         writer.Varint(2, 1);
-        writer.Fixed64(3, PacketHeader.MemberOf(to.Current.Self.Name));
+        writer.Fixed64(3, MemberName.IdOf(to.Current.Self.Name));
         return packet[..writer.Position];
     }
 

@@ -4,7 +4,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Membership.Tests.Sockets;
 
-/// <summary>A real process that comes back when nobody remembers it any more.</summary>
+/// <summary>A real process that continues after all members have purged its tombstone.</summary>
 [Collection(AloneOnTheMachine.Name)]
 public sealed class TombstoneTests : IAsyncLifetime
 {

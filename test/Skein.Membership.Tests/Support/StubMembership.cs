@@ -4,7 +4,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Membership.Tests.Support;
 
-/// <summary>A membership of which a test says what it needs; all else is not to be asked.</summary>
+/// <summary>A membership whose members a test overrides as needed; all others throw.</summary>
 internal abstract class StubMembership : IMembership
 {
     public virtual MembershipSnapshot Current => throw new NotSupportedException();

@@ -20,11 +20,11 @@ internal static class LifeguardPaper
         GossipFanout = 3,
         RetransmitFactor = 4,
         RingProbes = false,
-        WatchConnections = false,
+        MonitorConnections = false,
         DeadContactInterval = TimeSpan.FromSeconds(30),
     };
 
-    public static (string Name, ProtocolVariant Variant, int Beta)[] Configurations { get; } =
+    public static (string Name, ProtocolRules Rules, int Beta)[] Configurations { get; } =
     [
         ("SWIM", ProtocolVariant.Swim, 1),
         ("LHA-Probe", ProtocolVariant.Swim with { LocalHealth = true }, 1),
@@ -34,44 +34,39 @@ internal static class LifeguardPaper
     ];
 }
 
-/// <summary>Table IV.</summary>
-internal sealed class LifeguardFalsePositives : IMembershipScenario
+internal static class LifeguardFalsePositives
 {
     private static readonly string[] Published = ["100 / 100", "67.7 / 32.9", "3.0 / 6.7", "94.1 / 44.6", "1.53 / 1.89"];
     private static readonly (double Blocked, double Free)[] Cycles =
         [(2.048, 0.001), (8.192, 0.001), (8.192, 0.016), (16.384, 0.001), (16.384, 1.024), (32.768, 0.001), (32.768, 0.064), (32.768, 4.096)];
 
-    /// <summary>What a member needs for one datagram: in the shortest pauses it does not get through all that has piled up.</summary>
+    /// <summary>Time for one datagram: the shortest pauses between blocks do not suffice for the backlog.</summary>
     private static readonly TimeSpan HandlingTime = TimeSpan.FromMicroseconds(50);
 
-    public string Name => "lifeguard-4";
-
-    public string Summary => "Lifeguard Table IV and message load: deaths of members that were never blocked, all and at such members, and what was sent, in % of SWIM's";
-
-    public SimulationTable Run(ScenarioSettings settings)
+    public static SimulationTable Run(ScenarioSettings settings)
     {
         var members = settings.Members ?? LifeguardPaper.Members;
         var rows = new List<IReadOnlyList<string>>();
         Tally? swim = null;
-        foreach ((var name, var variant, var beta) in LifeguardPaper.Configurations)
+        foreach ((var name, var rules, var beta) in LifeguardPaper.Configurations)
         {
-            var counted = Count(members, LifeguardPaper.Options(5, beta, members), variant, settings);
+            var counted = Count(members, LifeguardPaper.Options(5, beta, members), rules, settings);
             swim ??= counted;
             rows.Add(Row(name, counted, swim.Value, Published[rows.Count]));
         }
-        rows.Add(Row("ours, default", Count(members, settings.Options, ProtocolVariant.Full, settings), swim!.Value, "-"));
+        rows.Add(Row("ours, default", Count(members, settings.Options, ProtocolRules.Default, settings), swim!.Value, "-"));
         return new SimulationTable("", ["protocol", "deaths", "at healthy", "% of SWIM", "published %", "messages / bytes %"], rows);
     }
 
     private static string[] Row(string name, Tally counted, Tally swim, string published) =>
     [
-        name, Stage.Number(counted.All), Stage.Number(counted.Healthy), $"{Share(counted.All, swim.All)} / {Share(counted.Healthy, swim.Healthy)}",
+        name, Scenario.Number(counted.All), Scenario.Number(counted.Healthy), $"{Share(counted.All, swim.All)} / {Share(counted.Healthy, swim.Healthy)}",
         published, $"{Share(counted.Sent.Packets, swim.Sent.Packets)} / {Share(counted.Sent.Bytes, swim.Sent.Bytes)}",
     ];
 
     private static string Share(long count, long swim) => (100.0 * count / Math.Max(1, swim)).ToString("0.##", CultureInfo.InvariantCulture);
 
-    private static Tally Count(int members, ProtocolOptions options, ProtocolVariant variant, ScenarioSettings settings)
+    private static Tally Count(int members, ProtocolOptions options, ProtocolRules rules, ScenarioSettings settings)
     {
         (long all, long healthy) = (0, 0);
         Traffic sent = default;
@@ -82,7 +77,7 @@ internal sealed class LifeguardFalsePositives : IMembershipScenario
             {
                 foreach ((var blocked, var free) in Cycles)
                 {
-                    var world = Stage.Formed(members, seed++, options, settings.Settled, variant);
+                    var world = Scenario.Formed(members, seed++, options, settings.Settled, rules);
                     world.Reported = (viewer, what, about) =>
                     {
                         if (what != CoreEvent.Died || world.Members.First(member => member.Name == about.Name).Index < slow)
@@ -92,7 +87,7 @@ internal sealed class LifeguardFalsePositives : IMembershipScenario
                     };
                     var before = Traffic.Of(world);
                     world.HandlingTime = HandlingTime;
-                    Blocking.Repeat(world, slow, TimeSpan.FromSeconds(blocked), TimeSpan.FromSeconds(free), 120 * Stage.Second);
+                    Blocking.Repeat(world, slow, TimeSpan.FromSeconds(blocked), TimeSpan.FromSeconds(free), 120 * Scenario.Second);
                     sent += Traffic.Of(world) - before;
                 }
             }
@@ -103,16 +98,12 @@ internal sealed class LifeguardFalsePositives : IMembershipScenario
     private readonly record struct Tally(long All, long Healthy, Traffic Sent);
 }
 
-/// <summary>Section V-C: true failures, several at once as in its experiment: whoever looks for help also asks members that are gone.</summary>
-internal sealed class LifeguardLatency : IMembershipScenario
+/// <summary>Section V-C: several true failures at once, so that indirect probes also go to failed members.</summary>
+internal static class LifeguardLatency
 {
     private static readonly int[] Concurrency = [1, 4, 8, 12, 16, 20, 24, 28, 32];
 
-    public string Name => "lifeguard-latency";
-
-    public string Summary => "Lifeguard, one to a quarter of the members really crash at once: median seconds to the first and the last detection of each";
-
-    public SimulationTable Run(ScenarioSettings settings)
+    public static SimulationTable Run(ScenarioSettings settings)
     {
         var members = settings.Members ?? LifeguardPaper.Members;
         return new SimulationTable("", ["protocol", "first", "last", "published", "runs"],
@@ -120,21 +111,21 @@ internal sealed class LifeguardLatency : IMembershipScenario
             Row("Lifeguard, alpha 5", "12.4 / 12.9", LifeguardPaper.Options(5, 6, members), ProtocolVariant.Lifeguard, members, settings),
             Row("Lifeguard, alpha 4", "-15 %", LifeguardPaper.Options(4, 6, members), ProtocolVariant.Lifeguard, members, settings),
             Row("Lifeguard, alpha 2", "-43 %", LifeguardPaper.Options(2, 6, members), ProtocolVariant.Lifeguard, members, settings),
-            Row("ours, default", "-", settings.Options, ProtocolVariant.Full, members, settings),
+            Row("ours, default", "-", settings.Options, ProtocolRules.Default, members, settings),
         ]);
     }
 
     private static string[] Row(
-        string name, string published, ProtocolOptions options, ProtocolVariant variant, int members, ScenarioSettings settings)
+        string name, string published, ProtocolOptions options, ProtocolRules rules, int members, ScenarioSettings settings)
     {
         (Sample first, Sample last) = (new(), new());
         var runs = settings.Runs ?? 2 * Concurrency.Length;
         for (var run = 0; run < runs; run++)
         {
-            var world = Stage.Formed(members, settings.Seed + (ulong)run, options, settings.Settled, variant);
+            var world = Scenario.Formed(members, settings.Seed + (ulong)run, options, settings.Settled, rules);
             Crash(world, Math.Max(1, Concurrency[run % Concurrency.Length] * members / LifeguardPaper.Members), first, last);
         }
-        return [name, Sample.Text(first.Quantile(0.5)), Sample.Text(last.Quantile(0.5)), published, Stage.Number(runs)];
+        return [name, Sample.Text(first.Quantile(0.5)), Sample.Text(last.Quantile(0.5)), published, Scenario.Number(runs)];
     }
 
     private static void Crash(MembershipWorld world, int victims, Sample first, Sample last)

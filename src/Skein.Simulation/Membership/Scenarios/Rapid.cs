@@ -3,13 +3,9 @@ using Skein.Membership.Core;
 namespace Skein.Simulation.Membership.Scenarios;
 
 /// <summary>Suresh, Malkhi et al.: Stable and Consistent Membership at Scale with Rapid, ATC 2018, figures 8 to 10.</summary>
-internal sealed class RapidFlipFlop : IMembershipScenario
+internal static class RapidFlipFlop
 {
-    public string Name => "rapid";
-
-    public string Summary => "Rapid Fig. 8-10: what the others see while a hundredth of the members is faulty (runs = minutes, 10); published: memberlist oscillates";
-
-    public SimulationTable Run(ScenarioSettings settings)
+    public static SimulationTable Run(ScenarioSettings settings)
     {
         var members = settings.Members ?? 1000;
         var faulty = Math.Max(1, members / 100);
@@ -37,7 +33,7 @@ internal sealed class RapidFlipFlop : IMembershipScenario
     private static string[] Row(
         string fault, int members, int faulty, int minutes, ScenarioSettings settings, Action<MembershipWorld, int> breakThem)
     {
-        var world = Stage.Formed(members, settings.Seed, settings.Options, settings.Settled);
+        var world = Scenario.Formed(members, settings.Seed, settings.Options, settings.Settled);
         var start = world.Now;
         var dead = new HashSet<(int Viewer, int About)>();
         var (deaths, changes) = (new Dictionary<(int Viewer, int About), int>(), new Dictionary<(int Viewer, int About), int>());
@@ -59,8 +55,8 @@ internal sealed class RapidFlipFlop : IMembershipScenario
         world.RunFor(TimeSpan.FromMinutes(minutes));
         return
         [
-            fault, Stage.Number(faulty), Stage.Number(healthyDeaths), Stage.Number(deaths.Values.DefaultIfEmpty().Max()),
-            Stage.Number(changes.Values.DefaultIfEmpty().Max()), last == TimeSpan.Zero ? "-" : Sample.Text(last.TotalSeconds),
+            fault, Scenario.Number(faulty), Scenario.Number(healthyDeaths), Scenario.Number(deaths.Values.DefaultIfEmpty().Max()),
+            Scenario.Number(changes.Values.DefaultIfEmpty().Max()), last == TimeSpan.Zero ? "-" : Sample.Text(last.TotalSeconds),
         ];
     }
 

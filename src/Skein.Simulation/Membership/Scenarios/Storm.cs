@@ -3,18 +3,13 @@ using Skein.Membership.Core;
 namespace Skein.Simulation.Membership.Scenarios;
 
 /// <summary>
-/// All that can go wrong, at random and at the same time, for two minutes; the invariants hold all the while. Then the network and the
-/// members are well again, and all views have to become equal.
+/// Injects all faults at random for two minutes while the invariants are checked. Then all faults end, and the views must converge.
 /// </summary>
-internal sealed class Storm : IMembershipScenario
+internal static class Storm
 {
     private static readonly TimeSpan Length = TimeSpan.FromMinutes(2);
 
-    public string Name => "storm";
-
-    public string Summary => "Pauses, starved and slow members, lossy and one-way links, partitions, crashes and restarts at random for 120 s: seconds from the end of all faults to equal views";
-
-    public SimulationTable Run(ScenarioSettings settings)
+    public static SimulationTable Run(ScenarioSettings settings)
     {
         var rows = new List<IReadOnlyList<string>>();
         foreach (var members in settings.Sizes(5, 16, 48))
@@ -22,48 +17,48 @@ internal sealed class Storm : IMembershipScenario
             (var times, var faults, var runs) = (new Sample(), 0L, settings.Runs ?? 100);
             for (var run = 0; run < runs; run++)
             {
-                var world = Stage.Formed(members, settings.Seed + (ulong)run, settings.Options, settings.Settled);
-                var weather = new Weather(world);
-                for (var end = world.Now + Length; world.Now < end; world.RunFor(world.Random.Next(2 * Stage.Second)))
-                    weather.Strike();
-                faults += weather.Faults;
-                weather.Clear();
+                var world = Scenario.Formed(members, settings.Seed + (ulong)run, settings.Options, settings.Settled);
+                var injector = new FaultInjector(world);
+                for (var end = world.Now + Length; world.Now < end; world.RunFor(world.Random.Next(2 * Scenario.Second)))
+                    injector.Inject();
+                faults += injector.Faults;
+                injector.End();
                 var start = world.Now;
                 if (!world.RunUntil(world.Agree, 2 * settings.Options.FlapMemory))
                     world.Fail("the views do not become equal");
                 times.Add(world.Now - start);
             }
-            rows.Add([Stage.Number(members), Stage.Number(faults), Sample.Text(times.Quantile(0.5)), Sample.Text(times.Quantile(0.99)), Sample.Text(times.Max), Stage.Number(runs)]);
+            rows.Add([Scenario.Number(members), Scenario.Number(faults), .. times.Quantiles(0.5, 0.99, 1), Scenario.Number(runs)]);
         }
         return new SimulationTable("", ["members", "faults", "p50", "p99", "max", "runs"], rows);
     }
 }
 
-/// <summary>Faults of one world. Each strikes some member, link or half for up to ten seconds.</summary>
-internal sealed class Weather
+/// <summary>Injects faults into one world. Each one affects a random member, link or half for up to ten seconds.</summary>
+internal sealed class FaultInjector
 {
     private readonly MembershipWorld _world;
     private readonly Dictionary<(SimulatedMember From, SimulatedMember To), (LinkModel? Link, TimeSpan Until)> _links = [];
     private (int Border, TimeSpan Until) _partition;
-    private bool _isClear;
+    private bool _ended;
 
-    public Weather(MembershipWorld world)
+    public FaultInjector(MembershipWorld world)
     {
         _world = world;
         world.Passes = Passes;
-        world.LinkBetween = (from, to) => Struck(from, to, out var link) ? link : null;
+        world.LinkBetween = (from, to) => TryGetFault(from, to, out var link) ? link : null;
         world.Reported = Supervise;
     }
 
     public long Faults { get; private set; }
 
-    public void Strike()
+    public void Inject()
     {
         Faults++;
         SimulatedMember[] running = [.. _world.Running];
         var victim = running[_world.Random.Next(running.Length)];
         var other = running[_world.Random.Next(running.Length)];
-        var until = _world.Now + _world.Random.Next(10 * Stage.Second);
+        var until = _world.Now + _world.Random.Next(10 * Scenario.Second);
         switch (_world.Random.Next(9))
         {
             case 0:
@@ -101,10 +96,10 @@ internal sealed class Weather
         }
     }
 
-    /// <summary>No further fault, and those that are there end.</summary>
-    public void Clear()
+    /// <summary>Ends all faults.</summary>
+    public void End()
     {
-        _isClear = true;
+        _ended = true;
         _world.Link = new LinkModel();
         foreach (var member in _world.Members)
         {
@@ -118,7 +113,7 @@ internal sealed class Weather
         }
     }
 
-    /// <summary>Here or at another address, also with a wall clock that is behind. The first two are everybody's seeds, and stay where they are.</summary>
+    /// <summary>Restarts a member at the same or another address, also with a clock that is behind. The first two are seeds and keep their addresses.</summary>
     private void Restart(SimulatedMember victim)
     {
         victim.Crashed = true;
@@ -127,25 +122,25 @@ internal sealed class Weather
         _world.Start(victim.Name, moves ? null : victim, clockBack, _world.Members[0], _world.Members[1]);
     }
 
-    /// <summary>A life that could not ask for the last one of its name, and whose clock was behind, ends when it hears of it, and is started again.</summary>
+    /// <summary>A generation that missed its predecessor and whose clock was behind ends when it learns of it. A supervisor restarts it.</summary>
     private void Supervise(SimulatedMember member, CoreEvent what, MemberRecord about)
     {
         if (what is CoreEvent.Superseded or CoreEvent.NameTaken)
-            _world.At(_world.Now + Stage.Second, () => _world.Start(member.Name, member, _world.Members[0], _world.Members[1]));
+            _world.At(_world.Now + Scenario.Second, () => _world.Start(member.Name, member, _world.Members[0], _world.Members[1]));
     }
 
     private bool Passes(SimulatedMember from, SimulatedMember to)
     {
-        var isCut = !_isClear && _world.Now < _partition.Until && from.Index < _partition.Border != to.Index < _partition.Border;
-        return !isCut && !(Struck(from, to, out var link) && link is null);
+        var isCut = !_ended && _world.Now < _partition.Until && from.Index < _partition.Border != to.Index < _partition.Border;
+        return !isCut && !(TryGetFault(from, to, out var link) && link is null);
     }
 
-    private bool Struck(SimulatedMember from, SimulatedMember to, out LinkModel? link)
+    private bool TryGetFault(SimulatedMember from, SimulatedMember to, out LinkModel? link)
     {
         link = null;
-        if (_isClear || !_links.TryGetValue((from, to), out var struck) || struck.Until <= _world.Now)
+        if (_ended || !_links.TryGetValue((from, to), out var fault) || fault.Until <= _world.Now)
             return false;
-        link = struck.Link;
+        link = fault.Link;
         return true;
     }
 }

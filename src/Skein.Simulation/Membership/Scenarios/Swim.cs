@@ -17,14 +17,14 @@ internal static class SwimPaper
         DirectTimeout = TimeSpan.FromMilliseconds(500),
         IndirectTimeout = TimeSpan.FromMilliseconds(1500),
         IndirectProbes = 1,
-        // lambda ln n with lambda = 3: the logarithm here is to the base of ten.
+        // lambda ln n with lambda = 3, converted to the decimal logarithm of this implementation.
         RetransmitFactor = 7,
         RingProbes = false,
-        WatchConnections = false,
+        MonitorConnections = false,
         DeadContactInterval = TimeSpan.FromHours(1),
     };
 
-    /// <summary>Just before all members begin a period.</summary>
+    /// <summary>Runs until just before all members begin a period.</summary>
     public static void GoToEndOfPeriod(MembershipWorld world)
     {
         var period = Options.ProbePeriod.Ticks;
@@ -32,14 +32,9 @@ internal static class SwimPaper
     }
 }
 
-/// <summary>Figure 3a.</summary>
-internal sealed class SwimDetection : IMembershipScenario
+internal static class SwimDetection
 {
-    public string Name => "swim-3a";
-
-    public string Summary => "SWIM Fig. 3a, plain SWIM: periods from a crash to its first detection; published: e/(e-1) = 1.58 at every size";
-
-    public SimulationTable Run(ScenarioSettings settings)
+    public static SimulationTable Run(ScenarioSettings settings)
     {
         var rows = new List<IReadOnlyList<string>>();
         foreach (var members in settings.Sizes(8, 16, 32, 64, 128, 256))
@@ -47,8 +42,8 @@ internal sealed class SwimDetection : IMembershipScenario
             var periods = new Sample();
             var crashes = settings.Runs ?? 1000;
             for (var seed = settings.Seed; periods.Count < crashes; seed++)
-                CrashSome(Stage.Formed(members, seed, SwimPaper.Options, settings.Settled, SwimPaper.Plain), Math.Max(1, members / 16), periods);
-            rows.Add([Stage.Number(members), Sample.Text(periods.Mean), "1.58", Stage.Number(periods.Count)]);
+                CrashSome(Scenario.Formed(members, seed, SwimPaper.Options, settings.Settled, SwimPaper.Plain), Math.Max(1, members / 16), periods);
+            rows.Add([Scenario.Number(members), Sample.Text(periods.Mean), "1.58", Scenario.Number(periods.Count)]);
         }
         return new SimulationTable("", ["members", "ours", "published", "crashes"], rows);
     }
@@ -71,19 +66,14 @@ internal sealed class SwimDetection : IMembershipScenario
     }
 }
 
-/// <summary>Figure 2.</summary>
-internal sealed class SwimMessages : IMembershipScenario
+internal static class SwimMessages
 {
-    public string Name => "swim-2";
-
-    public string Summary => "SWIM Fig. 2, plain SWIM at rest: messages that a member sends in a period; published: 2.0, below 5 in 99 % at 28 members";
-
-    public SimulationTable Run(ScenarioSettings settings)
+    public static SimulationTable Run(ScenarioSettings settings)
     {
         var rows = new List<IReadOnlyList<string>>();
         foreach (var members in settings.Sizes(8, 28, 56))
         {
-            var world = Stage.Formed(members, settings.Seed, SwimPaper.Options, settings.Settled, SwimPaper.Plain);
+            var world = Scenario.Formed(members, settings.Seed, SwimPaper.Options, settings.Settled, SwimPaper.Plain);
             world.RunFor(20 * SwimPaper.Options.ProbePeriod);
             SwimPaper.GoToEndOfPeriod(world);
             var sent = new Sample();
@@ -99,30 +89,25 @@ internal sealed class SwimMessages : IMembershipScenario
                     below += messages < 5 ? 1 : 0;
                 }
             }
-            rows.Add([Stage.Number(members), Sample.Text(sent.Mean), "2.0", Sample.Text((double)below / sent.Count)]);
+            rows.Add([Scenario.Number(members), Sample.Text(sent.Mean), "2.0", Sample.Text((double)below / sent.Count)]);
         }
         return new SimulationTable("", ["members", "ours", "published", "P(< 5)"], rows);
     }
 }
 
-/// <summary>Figure 3b.</summary>
-internal sealed class SwimInfection : IMembershipScenario
+internal static class SwimInfection
 {
-    public string Name => "swim-3b";
-
-    public string Summary => "SWIM Fig. 3b, news on pings and acks only: periods until a member has it; published: median 1 to 3 up to 56 members, then logarithmic";
-
-    public SimulationTable Run(ScenarioSettings settings)
+    public static SimulationTable Run(ScenarioSettings settings)
     {
         var rows = new List<IReadOnlyList<string>>();
         foreach (var members in settings.Sizes(8, 16, 28, 56, 256))
         {
             (Sample median, Sample last) = (new(), new());
-            var world = Stage.Formed(members, settings.Seed, SwimPaper.Options, settings.Settled, SwimPaper.Plain);
+            var world = Scenario.Formed(members, settings.Seed, SwimPaper.Options, settings.Settled, SwimPaper.Plain);
             world.RunFor(60 * SwimPaper.Options.ProbePeriod);
             for (var rumour = 0; rumour < (settings.Runs ?? 50); rumour++)
                 Spread(world, median, last);
-            rows.Add([Stage.Number(members), Sample.Text(median.Quantile(0.5)), members <= 56 ? "1 - 3" : "-", Sample.Text(last.Quantile(0.5))]);
+            rows.Add([Scenario.Number(members), Sample.Text(median.Quantile(0.5)), members <= 56 ? "1 - 3" : "-", Sample.Text(last.Quantile(0.5))]);
         }
         return new SimulationTable("", ["members", "median", "published", "last member"], rows);
     }
@@ -148,14 +133,9 @@ internal sealed class SwimInfection : IMembershipScenario
     }
 }
 
-/// <summary>Figure 4.</summary>
-internal sealed class SwimLoss : IMembershipScenario
+internal static class SwimLoss
 {
-    public string Name => "swim-4";
-
-    public string Summary => "SWIM Fig. 4: 17 members, a tenth of the packets lost, whoever is declared dead is out: members left after 175 s";
-
-    public SimulationTable Run(ScenarioSettings settings)
+    public static SimulationTable Run(ScenarioSettings settings)
     {
         var infection = SwimPaper.Plain with { CommonPeriods = false, RandomTargets = false };
         var suspicion = SwimPaper.Options with { SuspicionMin = TimeSpan.FromSeconds(8), SuspicionMaxFactor = 1, Confirmations = 0 };
@@ -163,27 +143,27 @@ internal sealed class SwimLoss : IMembershipScenario
         [
             Row("infection style", "4", infection, SwimPaper.Options, settings),
             Row("+ suspicion", "12", infection with { Suspicion = true }, suspicion, settings),
-            Row("ours, default", "goal 17", ProtocolVariant.Full, settings.Options, settings),
+            Row("ours, default", "goal 17", ProtocolRules.Default, settings.Options, settings),
         ]);
     }
 
-    private static string[] Row(string protocol, string published, ProtocolVariant variant, ProtocolOptions options, ScenarioSettings settings)
+    private static string[] Row(string protocol, string published, ProtocolRules rules, ProtocolOptions options, ScenarioSettings settings)
     {
         var left = new Sample();
         var members = settings.Members ?? 17;
         var runs = settings.Runs ?? 20;
         for (var run = 0; run < runs; run++)
         {
-            var world = Stage.Formed(members, settings.Seed + (ulong)run, options, settings.Settled, variant);
+            var world = Scenario.Formed(members, settings.Seed + (ulong)run, options, settings.Settled, rules);
             world.Link = world.Link with { LossPermille = 100 };
             world.Reported = (_, what, about) =>
             {
                 if (what == CoreEvent.Died)
                     world.Members.First(member => member.Name == about.Name).HostLost = true;
             };
-            world.RunFor(175 * Stage.Second);
+            world.RunFor(175 * Scenario.Second);
             left.Add(world.Running.Count());
         }
-        return [protocol, Sample.Text(left.Mean), Sample.Text(left.Quantile(0)), published, Stage.Number(runs)];
+        return [protocol, Sample.Text(left.Mean), Sample.Text(left.Quantile(0)), published, Scenario.Number(runs)];
     }
 }

@@ -2,21 +2,16 @@ using Skein.Membership;
 
 namespace Skein.Simulation.Membership.Scenarios;
 
-/// <summary>The network splits in two halves and comes together again.</summary>
-internal sealed class Partition : IMembershipScenario
+internal static class Partition
 {
-    public string Name => "partition";
-
-    public string Summary => "Two halves are cut apart: seconds from the repair of the network to equal views (median / max of the runs)";
-
-    public SimulationTable Run(ScenarioSettings settings)
+    public static SimulationTable Run(ScenarioSettings settings)
     {
-        var rows = new List<IReadOnlyList<string>>();
-        foreach (var members in settings.Sizes(4, 32, 128))
-            foreach (var seconds in new[] { 10, 60, 3600 })
-                if (members < 100 || seconds < 100)
-                    rows.Add(Row(members, seconds, settings));
-        return new SimulationTable("", ["members", "cut for", "healed after", "runs"], rows);
+        int[] lengths = [10, 60, 3600];
+        var rows = from members in settings.Sizes(4, 32, 128)
+                   from seconds in lengths
+                   where members < 100 || seconds < 100
+                   select Row(members, seconds, settings);
+        return new SimulationTable("", ["members", "cut for", "healed after", "runs"], [.. rows]);
     }
 
     private static string[] Row(int members, int seconds, ScenarioSettings settings)
@@ -25,27 +20,22 @@ internal sealed class Partition : IMembershipScenario
         var runs = settings.Runs ?? (members > 100 ? 3 : 20);
         for (var run = 0; run < runs; run++)
         {
-            var world = Stage.Formed(members, settings.Seed + (ulong)run, settings.Options, settings.Settled);
+            var world = Scenario.Formed(members, settings.Seed + (ulong)run, settings.Options, settings.Settled);
             world.Passes = (from, to) => from.Index < members / 2 == to.Index < members / 2;
-            world.RunFor(seconds * Stage.Second);
+            world.RunFor(seconds * Scenario.Second);
             world.Passes = static (_, _) => true;
             var start = world.Now;
-            if (!world.RunUntil(world.FormedCheck(members), 120 * Stage.Second))
+            if (!world.RunUntil(world.FormedCheck(members), 120 * Scenario.Second))
                 world.Fail("the halves did not find each other");
             times.Add(world.Now - start);
         }
-        return [Stage.Number(members), $"{seconds} s", times.MedianAndMax, Stage.Number(runs)];
+        return [Scenario.Number(members), $"{seconds} s", times.MedianAndMax, Scenario.Number(runs)];
     }
 }
 
-/// <summary>A quarter of the members stops and goes.</summary>
-internal sealed class SlowMembers : IMembershipScenario
+internal static class SlowMembers
 {
-    public string Name => "slow-members";
-
-    public string Summary => "A quarter of the members neither sends nor receives for D of each D + I, for 120 s, with and without a backlog afterwards: verdicts on members that live";
-
-    public SimulationTable Run(ScenarioSettings settings)
+    public static SimulationTable Run(ScenarioSettings settings)
     {
         var rows = new List<IReadOnlyList<string>>
         {
@@ -56,10 +46,11 @@ internal sealed class SlowMembers : IMembershipScenario
             Row(settings.Members ?? 32, 1.0, 0.5, TimeSpan.Zero, "fast", settings),
             Row(settings.Members ?? 32, 1.0, 0.5, BacklogTime, "fast", settings),
         };
-        return new SimulationTable("", ["members", "profile", "D / I", "us a datagram", "suspicions", "deaths", "at healthy", "of healthy", "worst run", "runs"], rows);
+        return new SimulationTable(
+            "", ["members", "profile", "D / I", "us a datagram", "suspicions", "deaths", "at healthy", "of healthy", "worst run", "runs"], rows);
     }
 
-    /// <summary>What a member needs for one datagram where it has a backlog to get through.</summary>
+    /// <summary>Time for one datagram, which creates a backlog after a block.</summary>
     private static readonly TimeSpan BacklogTime = TimeSpan.FromMicroseconds(50);
 
     private static string[] Row(int members, double blocked, double free, TimeSpan handling, string profile, ScenarioSettings settings)
@@ -69,11 +60,11 @@ internal sealed class SlowMembers : IMembershipScenario
         for (var run = 0; run < runs; run++)
         {
             var options = (settings with { Profile = profile }).Options;
-            var world = Stage.Formed(members, settings.Seed + (ulong)run, options, settings.Settled);
+            var world = Scenario.Formed(members, settings.Seed + (ulong)run, options, settings.Settled);
             var slow = members / 4;
             var count = new DeathCount(world, member => member.Index >= slow);
             world.HandlingTime = handling;
-            Blocking.Repeat(world, slow, TimeSpan.FromSeconds(blocked), TimeSpan.FromSeconds(free), 120 * Stage.Second);
+            Blocking.Repeat(world, slow, TimeSpan.FromSeconds(blocked), TimeSpan.FromSeconds(free), 120 * Scenario.Second);
             suspicions += count.Suspicions;
             deaths += count.False;
             atHealthy += count.FalseAtHealthy;
@@ -82,15 +73,15 @@ internal sealed class SlowMembers : IMembershipScenario
         }
         return
         [
-            Stage.Number(members), profile, $"{Sample.Text(blocked)} / {Sample.Text(free)} s", Sample.Text(handling.TotalMicroseconds),
-            Stage.Number(suspicions / runs),
+            Scenario.Number(members), profile, $"{Sample.Text(blocked)} / {Sample.Text(free)} s", Sample.Text(handling.TotalMicroseconds),
+            Scenario.Number(suspicions / runs),
             Sample.Text((double)deaths / runs), Sample.Text((double)atHealthy / runs), Sample.Text((double)ofHealthy / runs),
-            Stage.Number(worst), Stage.Number(runs),
+            Scenario.Number(worst), Scenario.Number(runs),
         ];
     }
 }
 
-/// <summary>Lifeguard's anomaly: the first members of a world can neither send nor receive for a while, again and again.</summary>
+/// <summary>Lifeguard's anomaly: the first members of a world repeatedly cannot send and receive for a while.</summary>
 internal static class Blocking
 {
     public static void Repeat(MembershipWorld world, int slow, TimeSpan blocked, TimeSpan free, TimeSpan length)
@@ -101,7 +92,7 @@ internal static class Blocking
             var until = world.Now + blocked;
             for (var i = 0; i < slow; i++)
             {
-                // What waited to be sent goes first, then what waited to be received.
+                // Delayed packets are sent before delayed packets are received.
                 world.Members[i].SendsFrom = until;
                 world.Members[i].ReceivesFrom = until + TimeSpan.FromTicks(1);
             }
@@ -113,54 +104,45 @@ internal static class Blocking
     }
 }
 
-/// <summary>The network loses packets all the time.</summary>
-internal sealed class PacketLoss : IMembershipScenario
+internal static class PacketLoss
 {
-    public string Name => "loss";
-
-    public string Summary => "Datagrams are lost (and TCP retransmits) for an hour: verdicts on members that live";
-
-    public SimulationTable Run(ScenarioSettings settings)
+    public static SimulationTable Run(ScenarioSettings settings)
     {
         var rows = new List<IReadOnlyList<string>>();
         var members = settings.Members ?? 128;
         foreach (var percent in new[] { 5, 20 })
         {
-            var world = Stage.Formed(members, settings.Seed, settings.Options, settings.Settled);
+            var world = Scenario.Formed(members, settings.Seed, settings.Options, settings.Settled);
             world.Link = world.Link with { LossPermille = percent * 10 };
             var count = new DeathCount(world, static _ => true);
             var minutes = settings.Runs ?? 60;
             world.RunFor(TimeSpan.FromMinutes(minutes));
-            rows.Add([Stage.Number(members), $"{percent} %", $"{minutes} min", Stage.Number(count.Suspicions), Stage.Number(count.False)]);
+            rows.Add([Scenario.Number(members), $"{percent} %", $"{minutes} min", Scenario.Number(count.Suspicions), Scenario.Number(count.False)]);
         }
         return new SimulationTable("", ["members", "loss", "length", "suspicions", "deaths"], rows);
     }
 }
 
-/// <summary>The profile for members far apart, where they are.</summary>
-internal sealed class FarApart : IMembershipScenario
+internal static class WideArea
 {
-    public string Name => "far-apart";
-
-    public string Summary => "Profile wan, 100 to 250 ms from each member to each other one, ten minutes: verdicts on members that live; then a host vanishes: seconds until all know";
-
-    public SimulationTable Run(ScenarioSettings settings)
+    public static SimulationTable Run(ScenarioSettings settings)
     {
         var rows = new List<IReadOnlyList<string>>();
         var members = settings.Members ?? 32;
         foreach (var percent in new[] { 0, 5 })
         {
-            var world = Stage.Formed(members, settings.Seed, ProtocolOptions.Wan, settings.Settled);
+            var world = Scenario.Formed(members, settings.Seed, ProtocolOptions.Wan, settings.Settled);
             world.Link = new LinkModel { Latency = TimeSpan.FromMilliseconds(100), Jitter = TimeSpan.FromMilliseconds(150), LossPermille = percent * 10 };
             var count = new DeathCount(world, static _ => true);
             world.RunFor(TimeSpan.FromMinutes(settings.Runs ?? 10));
             var lost = world.Members[members / 2];
-            count.ReallyGone(lost.Name);
+            count.ExpectDeath(lost.Name);
             lost.HostLost = true;
             var start = world.Now;
-            if (!world.RunUntil(() => world.Running.All(member => member.StateOf(lost.Name) == MemberState.Dead), 300 * Stage.Second))
+            if (!world.RunUntil(() => world.Running.All(member => member.StateOf(lost.Name) == MemberState.Dead), 300 * Scenario.Second))
                 world.Fail($"{lost.Name} is not dead everywhere");
-            rows.Add([Stage.Number(members), $"{percent} %", Stage.Number(count.Suspicions), Stage.Number(count.False), Sample.Text((world.Now - start).TotalSeconds)]);
+            var detected = Sample.Text((world.Now - start).TotalSeconds);
+            rows.Add([Scenario.Number(members), $"{percent} %", Scenario.Number(count.Suspicions), Scenario.Number(count.False), detected]);
         }
         return new SimulationTable("", ["members", "loss", "suspicions", "deaths", "last dead"], rows);
     }

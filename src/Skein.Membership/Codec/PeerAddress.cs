@@ -1,9 +1,9 @@
 using System.Buffers.Binary;
 using System.Net;
 
-namespace Skein.Membership.Core;
+namespace Skein.Membership.Codec;
 
-/// <summary>IP address and port as a value: equality and copying allocate nothing. IPv4 is kept in its mapped form.</summary>
+/// <summary>IP address and port as a value: equality and copying do not allocate. IPv4 addresses are stored in their mapped form.</summary>
 internal readonly record struct PeerAddress(ulong High, ulong Low, ushort Port)
 {
     private const ulong MappedPrefix = 0x0000_FFFF_0000_0000;
@@ -12,6 +12,7 @@ internal readonly record struct PeerAddress(ulong High, ulong Low, ushort Port)
 
     public bool IsIPv4 => High == 0 && (Low & 0xFFFF_FFFF_0000_0000) == MappedPrefix;
 
+    /// <summary>The IPv4 address; meaningful only if <see cref="IsIPv4"/>.</summary>
     public uint IPv4 => (uint)Low;
 
     public static PeerAddress OfIPv4(uint address, ushort port) => new(0, MappedPrefix | address, port);
@@ -38,7 +39,7 @@ internal readonly record struct PeerAddress(ulong High, ulong Low, ushort Port)
         BinaryPrimitives.WriteUInt64BigEndian(bytes[8..], Low);
     }
 
-    /// <summary>Writes the wire form: 4 or 16 bytes of address, 2 of port. Answers its length.</summary>
+    /// <summary>Writes the wire form, 4 or 16 bytes of address and 2 of port; returns its length.</summary>
     public int WriteTo(Span<byte> bytes)
     {
         var length = IsIPv4 ? 4 : 16;
@@ -50,6 +51,7 @@ internal readonly record struct PeerAddress(ulong High, ulong Low, ushort Port)
         return length + 2;
     }
 
+    /// <summary>Reads the wire form; returns false for another length and for port 0.</summary>
     public static bool TryRead(ReadOnlySpan<byte> bytes, out PeerAddress address)
     {
         address = default;

@@ -4,7 +4,7 @@ using Skein.Simulation.Membership;
 
 namespace Skein.Membership.Tests.Simulated;
 
-public sealed class LifeTests
+public sealed class GenerationTests
 {
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
     private readonly MembershipWorld _world = new(seed: 5, ProtocolOptions.Lan);
@@ -60,7 +60,7 @@ public sealed class LifeTests
     }
 
     [Fact]
-    public void Start_NameAnswersElsewhere_IsRefusedAndTheOldLifeLives()
+    public void Start_NameAnswersElsewhere_IsRefusedAndTheOldGenerationStays()
     {
         Form(3);
         var holder = _world.Members[2];
@@ -69,13 +69,13 @@ public sealed class LifeTests
         _world.RunFor(2 * Second);
 
         Assert.Contains(intruder.Events, e => e.What == CoreEvent.NameTaken);
-        Assert.Equal(CorePhase.Over, intruder.Core.Phase);
+        Assert.Equal(CorePhase.Ended, intruder.Core.Phase);
         Assert.Equal(CorePhase.Active, holder.Core.Phase);
         Assert.All(_world.Running, member => Assert.Equal(holder.Address, member.View(holder.Name)!.Address));
     }
 
     [Fact]
-    public void OldLife_StoppedWhileANewOneTookItsName_LearnsItAndEnds()
+    public void OldGeneration_PausedWhileANewOneTookItsName_LearnsItAndEnds()
     {
         Form(4);
         var old = _world.Members[2];
@@ -87,7 +87,7 @@ public sealed class LifeTests
         _world.RunFor(40 * Second);
 
         Assert.Contains(old.Events, e => e.What == CoreEvent.Superseded);
-        Assert.Equal(CorePhase.Over, old.Core.Phase);
+        Assert.Equal(CorePhase.Ended, old.Core.Phase);
         Assert.True(SeenByAll(next));
     }
 
