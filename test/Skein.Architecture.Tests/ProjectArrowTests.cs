@@ -16,7 +16,8 @@ public sealed class ProjectArrowTests
         ["Skein.Gateway"] = ["Skein.Membership", "Skein.Protocol", "Skein.Routing"],
         ["Skein.Simulation"] = ["Skein.Engines", "Skein.Membership", "Skein.Protocol", "Skein.Routing"],
         ["Skein.Load"] = ["Skein.Protocol"],
-        ["Skein.Cli"] = ["Skein.Gateway", "Skein.Load", "Skein.Serving", "Skein.Simulation"],
+        ["Skein.Operations"] = ["Skein.Gateway", "Skein.Load", "Skein.Serving", "Skein.Simulation"],
+        ["Skein.Cli"] = ["Skein.Gateway", "Skein.Load", "Skein.Operations", "Skein.Serving", "Skein.Simulation"],
     };
 
     private static readonly string[] Pure = ["Skein.Routing", "Skein.Membership"];

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Skein.Cli.Terminal;
 
 namespace Skein.Cli.Tests;
 

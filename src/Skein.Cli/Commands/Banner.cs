@@ -1,12 +1,12 @@
 using System.Globalization;
-using Skein.Cli.Supervision;
+using Skein.Operations.Supervision;
 
 namespace Skein.Cli.Commands;
 
 /// <summary>What <c>skein up</c> says when all are up: what to try next.</summary>
 internal static class Banner
 {
-    public static void Print(Cluster cluster, TimeSpan took)
+    public static void Print(LocalCluster cluster, TimeSpan took)
     {
         var gateway = cluster.Members[0].LastReady!;
         var replica = cluster.Members[^1];

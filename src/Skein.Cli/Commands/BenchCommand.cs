@@ -2,8 +2,10 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Skein.Cli.Settings;
+using Skein.Cli.Terminal;
 using Skein.Load;
 using Spectre.Console;
+using Skein.Operations.Fleet;
 
 namespace Skein.Cli.Commands;
 
@@ -31,14 +33,14 @@ internal static class BenchCommand
     public static Command Create() => CommandLine.Verb(
         "bench",
         "Measure TTFT, ITL, tokens/s, errors and exactness under load; exits 1 unless every answer was whole and exact",
-        [GatewayClient.Address, Target, Model, Concurrency, Requests, WarmUp, MaxTokens, Temperature, Timeout, Extra, Inexact, Json],
+        [GatewayConnection.Address, Target, Model, Concurrency, Requests, WarmUp, MaxTokens, Temperature, Timeout, Extra, Inexact, Json],
         RunAsync);
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
         var options = new BenchOptions
         {
-            Target = Target.Read(sources) ?? GatewayClient.Address.Read(sources),
+            Target = Target.Read(sources) ?? GatewayConnection.Address.Read(sources),
             Model = Model.Read(sources) ?? "",
             Concurrency = Concurrency.Read(sources),
             Requests = Requests.Read(sources),

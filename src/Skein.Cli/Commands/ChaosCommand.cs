@@ -1,9 +1,10 @@
 using System.CommandLine;
 using System.Globalization;
-using Skein.Cli.Chaos;
-using Skein.Cli.Fleet;
+using Skein.Operations.Chaos;
+using Skein.Operations.Fleet;
 using Skein.Cli.Settings;
-using Skein.Cli.Supervision;
+using Skein.Cli.Terminal;
+using Skein.Operations.Supervision;
 using Skein.Load;
 using Skein.Load.Chaos;
 using Skein.Load.Chaos.Network;
@@ -29,21 +30,22 @@ internal static class ChaosCommand
         "faults", "list", "Kinds of faults; loss and cut need the right to make networks [default: all that can happen here]", string.Join(", ", Enum.GetValues<FaultKind>().Select(ChaosRun.Word)), Enum.GetValues<FaultKind>(), TryReadKinds);
 
     private static readonly Setting<bool> Json = Setting.Flag("json", "Print JSON");
+    private static readonly Setting<bool> Moved = Setting.Flag("in-own-network", "This process runs in a network of its own").Hidden();
 
     public static Command Create() => CommandLine.Verb(
         "chaos",
         "Start a cluster, harm its replicas under load, and check every token; exits 1 unless every stream was whole and exact",
-        [Duration, Seed, Streams, Replicas, Engine, TokensPerSecond, MaxTokens, FaultEvery, Faults, Json, ChaosNetwork.Mark],
+        [Duration, Seed, Streams, Replicas, Engine, TokensPerSecond, MaxTokens, FaultEvery, Faults, Json, Moved],
         RunAsync);
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
         using var signal = new StopSignal(supervised: false);
-        var kinds = await ChaosNetwork.EnterAsync(Faults, sources, signal.Stop);
+        var kinds = await PossibleAsync(sources, signal.Stop);
         var specs = Specs(sources);
         var seed = Seed.Read(sources);
         using var cable = await ChaosNetwork.ConnectAsync(kinds, specs.Count, seed);
-        using var cluster = new Cluster(ChaosNetwork.Place(specs, cable), TimeSpan.FromMilliseconds(500), TimeProvider.System, _ => { });
+        using var cluster = new LocalCluster(ChaosNetwork.Place(specs, cable), TimeSpan.FromMilliseconds(500), TimeProvider.System, _ => { });
         try
         {
             await ClusterStart.RunAsync(cluster, signal.Stop);
@@ -61,7 +63,7 @@ internal static class ChaosCommand
                 Kinds = kinds,
             };
             var report = await ChaosRun.RunAsync(
-                options, new LocalCluster(cluster, cable, new FleetClient(client), TimeProvider.System), TimeProvider.System, Tell, signal.Stop);
+                options, new FaultInjector(cluster, cable, new FleetClient(client), TimeProvider.System), TimeProvider.System, Tell, signal.Stop);
             var shortfall = Shortfall(report, options);
             if (Json.Read(sources))
                 await Console.Out.WriteLineAsync(report.ToJson());
@@ -83,6 +85,23 @@ internal static class ChaosCommand
         {
             await cluster.StopAsync(signal.AtOnce);
         }
+    }
+
+    /// <summary>The faults that can happen here. Faults that lose packets need this process in a network of its own: it restarts there.</summary>
+    /// <exception cref="UsageException">Faults that were asked for are not possible here.</exception>
+    private static async Task<IReadOnlyList<FaultKind>> PossibleAsync(SettingSources sources, CancellationToken cancellationToken)
+    {
+        var kinds = Faults.Read(sources);
+        if (!kinds.Any(OwnNetwork.IsNeededFor) || Moved.Read(sources))
+            return kinds;
+        var problem = await ChaosNetwork.EnterAsync([Moved.Option.Name, "true"], cancellationToken);
+        if (sources.Find(Faults) is { } given)
+        {
+            var others = string.Join(", ", Enum.GetValues<FaultKind>().Where(kind => !OwnNetwork.IsNeededFor(kind)).Select(ChaosRun.Word));
+            throw new UsageException($"{given.Place} '{given.Value}' is not possible: {problem}; allowed here: {others}");
+        }
+        await Console.Error.WriteLineAsync($"without {string.Join(" and ", kinds.Where(OwnNetwork.IsNeededFor).Select(ChaosRun.Word))}: {problem}");
+        return [.. kinds.Where(kind => !OwnNetwork.IsNeededFor(kind))];
     }
 
     private static List<MemberSpec> Specs(SettingSources sources)

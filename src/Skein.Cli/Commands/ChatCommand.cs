@@ -5,7 +5,9 @@ using System.Net.ServerSentEvents;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Skein.Cli.Settings;
+using Skein.Cli.Terminal;
 using Skein.Load.Targets;
+using Skein.Operations.Fleet;
 
 namespace Skein.Cli.Commands;
 
@@ -21,14 +23,14 @@ internal static class ChatCommand
     public static Command Create()
     {
         var command = CommandLine.Verb(
-            "chat", "Ask once and stream the answer to the terminal", [GatewayClient.Address, Model, System, MaxTokens, Temperature], RunAsync);
+            "chat", "Ask once and stream the answer to the terminal", [GatewayConnection.Address, Model, System, MaxTokens, Temperature], RunAsync);
         command.Arguments.Add(Text);
         return command;
     }
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
-        using var gateway = new GatewayClient(GatewayClient.Address.Read(sources));
+        using var gateway = GatewayConnection.Open(sources);
         var clock = Stopwatch.StartNew();
         using var response = await gateway.PostAsync("/v1/chat/completions", BodyOf(sources.Get(Text), sources), CancellationToken.None);
         TimeSpan? first = null;

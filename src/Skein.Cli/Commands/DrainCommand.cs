@@ -1,8 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
-using Skein.Cli.Fleet;
+using Skein.Operations.Fleet;
 using Skein.Cli.Settings;
+using Skein.Cli.Terminal;
 
 namespace Skein.Cli.Commands;
 
@@ -23,7 +24,7 @@ internal static class DrainCommand
     public static Command Create()
     {
         var command = CommandLine.Verb(
-            "drain", "Send no new work to a replica and wait until it is idle; it stays in the group until 'undrain'", [GatewayClient.Address, Grace, Timeout, Json], RunAsync);
+            "drain", "Send no new work to a replica and wait until it is idle; it stays in the group until 'undrain'", [GatewayConnection.Address, Grace, Timeout, Json], RunAsync);
         command.Arguments.Add(Name);
         return command;
     }
@@ -33,7 +34,7 @@ internal static class DrainCommand
         var name = sources.Get(Name);
         TimeSpan grace = Grace.Read(sources), timeout = Timeout.Read(sources);
         var json = Json.Read(sources);
-        using var gateway = new GatewayClient(GatewayClient.Address.Read(sources));
+        using var gateway = GatewayConnection.Open(sources);
         using var signal = new StopSignal(supervised: false);
         using var progress = new ProgressLine();
         DrainOutcome outcome;

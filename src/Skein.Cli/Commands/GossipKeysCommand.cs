@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
+using Skein.Cli.Terminal;
 using Skein.Membership;
 
 namespace Skein.Cli.Commands;

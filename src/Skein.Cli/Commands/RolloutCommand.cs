@@ -1,8 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
-using Skein.Cli.Fleet;
-using Skein.Cli.Rollout;
+using Skein.Operations.Fleet;
+using Skein.Operations.Rollout;
 using Skein.Cli.Settings;
+using Skein.Cli.Terminal;
 using Skein.Gateway.Admin;
 using Skein.Protocol;
 
@@ -35,7 +36,7 @@ internal static class RolloutCommand
     public static Command Create() => CommandLine.Verb(
         "rollout",
         "Bring every replica to a revision: drain, restart, check, next; run it again to go on",
-        [GatewayClient.Address, Revision, Command, MaxUnavailable, Rollback, DrainCommand.Grace, Timeout, Canaries, Calm, MaxErrors, IgnoreDead, Json],
+        [GatewayConnection.Address, Revision, Command, MaxUnavailable, Rollback, DrainCommand.Grace, Timeout, Canaries, Calm, MaxErrors, IgnoreDead, Json],
         RunAsync);
 
     private static async Task<int> RunAsync(SettingSources sources)
@@ -43,7 +44,7 @@ internal static class RolloutCommand
         var plan = PlanOf(sources);
         bool json = Json.Read(sources), isLive = !json && !Console.IsOutputRedirected;
         var tools = ToolsOf(sources, plan, isLive ? _ => { } : Console.Error.WriteLine);
-        using var gateway = new GatewayClient(GatewayClient.Address.Read(sources));
+        using var gateway = GatewayConnection.Open(sources);
         using var signal = new StopSignal(supervised: false);
         var fleet = new FleetClient(gateway);
         var core = new RolloutCore(plan, await fleet.MembersAsync(signal.Stop));

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Skein.Cli.Settings;
+using Skein.Cli.Terminal;
 using Skein.Simulation;
 using Skein.Simulation.Failover;
 using Skein.Simulation.Membership;

@@ -2,8 +2,10 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Skein.Cli.Settings;
+using Skein.Cli.Terminal;
 using Skein.Gateway.Admin;
 using Spectre.Console;
+using Skein.Operations.Fleet;
 
 namespace Skein.Cli.Commands;
 
@@ -14,7 +16,7 @@ internal static class StatusCommand
     private static readonly Setting<bool> Json = Setting.Flag("json", "Print JSON");
     private static readonly Setting<bool> Watch = Setting.Flag("watch", "Print anew each second until Ctrl-C");
 
-    public static Command Create() => CommandLine.Verb("status", "Show the members of the group, their roles, versions and load", [GatewayClient.Address, Json, Watch], RunAsync);
+    public static Command Create() => CommandLine.Verb("status", "Show the members of the group, their roles, versions and load", [GatewayConnection.Address, Json, Watch], RunAsync);
 
     internal static Table ToTable(IReadOnlyList<MemberRow> members)
     {
@@ -40,7 +42,7 @@ internal static class StatusCommand
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
-        using var gateway = new GatewayClient(GatewayClient.Address.Read(sources));
+        using var gateway = GatewayConnection.Open(sources);
         var json = Json.Read(sources);
         if (!Watch.Read(sources))
         {

@@ -1,7 +1,8 @@
 using System.CommandLine;
 using System.Text.Json;
-using Skein.Cli.Fleet;
+using Skein.Operations.Fleet;
 using Skein.Cli.Settings;
+using Skein.Cli.Terminal;
 using Skein.Gateway.Admin;
 
 namespace Skein.Cli.Commands;
@@ -14,7 +15,7 @@ internal static class UndrainCommand
 
     public static Command Create()
     {
-        var command = CommandLine.Verb("undrain", "Send work to a drained replica again", [GatewayClient.Address, Json], RunAsync);
+        var command = CommandLine.Verb("undrain", "Send work to a drained replica again", [GatewayConnection.Address, Json], RunAsync);
         command.Arguments.Add(Name);
         return command;
     }
@@ -22,7 +23,7 @@ internal static class UndrainCommand
     private static async Task<int> RunAsync(SettingSources sources)
     {
         var name = sources.Get(Name);
-        using var gateway = new GatewayClient(GatewayClient.Address.Read(sources));
+        using var gateway = GatewayConnection.Open(sources);
         var row = await new FleetClient(gateway).UndrainAsync(name, CancellationToken.None);
         var outcome = new DrainOutcome(name, row.Changed ? "undrained" : "not_drained", 0, row.InFlight, null);
         await Console.Out.WriteLineAsync(

@@ -3,7 +3,8 @@ using System.Diagnostics;
 using System.Globalization;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
-using Skein.Cli.Supervision;
+using Skein.Cli.Terminal;
+using Skein.Operations.Supervision;
 
 namespace Skein.Cli.Commands;
 
@@ -33,7 +34,7 @@ internal static class UpCommand
     private static async Task<int> RunAsync(SettingSources sources)
     {
         using var signal = new StopSignal(supervised: false);
-        using var cluster = new Cluster(Specs(sources), RestartDelay.Read(sources), TimeProvider.System, Console.Error.WriteLine);
+        using var cluster = new LocalCluster(Specs(sources), RestartDelay.Read(sources), TimeProvider.System, Console.Error.WriteLine);
         try
         {
             var clock = Stopwatch.StartNew();
