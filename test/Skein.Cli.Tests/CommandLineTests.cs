@@ -1,3 +1,4 @@
+using System.Collections;
 using System.CommandLine;
 using Skein.Cli.Terminal;
 
@@ -103,6 +104,51 @@ public class CommandLineTests
         Assert.Equal(2, exitCode);
         Assert.Contains("'--colour'", error.ToString(), StringComparison.Ordinal);
         Assert.EndsWith("See 'skein status --help'.\n", error.ToString());
+    }
+
+    [Theory]
+    [InlineData("skein: 'stauts' is not a verb. Did you mean 'status'? See 'skein --help'.", "stauts")]
+    [InlineData("skein: 'frobnicate' is not a verb. See 'skein --help'.", "frobnicate", "--now")]
+    [InlineData("skein: 'membrship' is not a verb. Did you mean 'membership'? See 'skein simulate --help'.", "simulate", "membrship")]
+    [InlineData("skein: 'ad' is not a verb. Did you mean 'add'? See 'skein gossip-keys --help'.", "gossip-keys", "ad", "file")]
+    [InlineData("skein: Unrecognized command or argument '--jsno'. Did you mean '--json'? See 'skein status --help'.", "status", "--jsno")]
+    public async Task Run_MisspeltWord_SuggestsTheRightOne(string message, params string[] arguments)
+    {
+        using var error = new StringWriter();
+
+        var exitCode = await CommandLine.RunAsync(SkeinCommand.Create(), arguments, error);
+
+        Assert.Equal((2, message), (exitCode, error.ToString().TrimEnd('\n')));
+    }
+
+    [Fact]
+    public async Task WarnOfMisspeltVariables_NamesThemAndWhatWasMeant()
+    {
+        using var error = new StringWriter();
+        var environment = new Hashtable
+        {
+            ["SKEIN_QUEUE_LENGHT"] = "1", ["SKEIN_QUEUE_TIMEOUT"] = "1s", ["SKEIN_ENGINE_KEY"] = "secret", ["SKEIN_SOMETHING_ELSE"] = "1", ["PATH"] = "/",
+        };
+
+        await CommandLine.WarnOfMisspeltVariablesAsync(SkeinCommand.Create(), environment, error);
+
+        Assert.Equal("skein: the variable SKEIN_QUEUE_LENGHT is not a setting and is ignored; did you mean SKEIN_QUEUE_LENGTH?\n", error.ToString());
+    }
+
+    [Fact]
+    public async Task Help_Switch_ShowsNoValue_AndFixedWordsAreListed()
+    {
+        Assert.Matches(@"(?m)^\s+--watch\s+Refresh", await HelpAsync("status"));
+        Assert.Contains("--log <debug|information|warning|error>", await HelpAsync("gateway"), StringComparison.Ordinal);
+        Assert.Contains("--policy <power-of-two-choices|weighted-least-connections>", await HelpAsync("gateway"), StringComparison.Ordinal);
+        Assert.Contains("kill, freeze, slow, drain, restart, upgrade, loss, cut", string.Join(' ', (await HelpAsync("chaos")).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
+
+        static async Task<string> HelpAsync(string verb)
+        {
+            using var output = new StringWriter();
+            await SkeinCommand.Create().Parse([verb, "--help"]).InvokeAsync(new InvocationConfiguration { Output = output }, TestContext.Current.CancellationToken);
+            return output.ToString();
+        }
     }
 
     [Fact]

@@ -12,13 +12,13 @@ using Skein.Protocol.V1;
 
 namespace Skein.Cli.Members;
 
-/// <summary>What running a gateway and running a replica have in common: logging, joining the group, telling that it is up.</summary>
+/// <summary>What gateways and replicas have in common: logging, joining the group, reporting that they are ready.</summary>
 internal static class MemberRun
 {
     public static string Version { get; } =
         typeof(MemberRun).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0.0.0";
 
-    /// <summary>Log lines go to standard error: standard output belongs to the supervisor.</summary>
+    /// <summary>Configures logging to standard error; standard output is reserved for messages to the supervisor.</summary>
     public static void Configure(WebApplicationBuilder builder, LogWord level)
     {
         builder.Logging.SetMinimumLevel(level switch
@@ -30,9 +30,9 @@ internal static class MemberRun
         });
         builder.Logging.AddFilter("Microsoft", level == LogWord.Debug ? LogLevel.Debug : LogLevel.Warning);
         builder.Logging.AddFilter("Grpc", level == LogWord.Debug ? LogLevel.Debug : LogLevel.Warning);
-        // It logs each "not yet" of a start as an error.
+        // This category logs every unready check during the start as an error.
         builder.Logging.AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
-        // It logs a start that failed with its stack; the verb tells the same in one line.
+        // This category logs a failed start with its stack; the verb reports it in one line.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
         builder.Logging.AddSimpleConsole(console =>
         {
@@ -43,7 +43,7 @@ internal static class MemberRun
     }
 
     /// <exception cref="UsageException">A seed or the name is not allowed.</exception>
-    /// <exception cref="CommandFailedException">The port is in use, or the name answers elsewhere.</exception>
+    /// <exception cref="CommandFailedException">The port is in use, or another member has the name.</exception>
     public static async Task<IMembership> JoinAsync(
         EndpointSettings settings, string name, MemberMetadata metadata, IServiceProvider services, CancellationToken cancellationToken)
     {
@@ -77,7 +77,7 @@ internal static class MemberRun
         {
             var advice = error.Error switch
             {
-                MembershipError.AddressInUse => "; choose another port with --gossip (0 takes a free one)",
+                MembershipError.AddressInUse => "; choose another port with --gossip (0 selects a free one)",
                 MembershipError.NameTaken => "; choose another name with --name",
                 _ => "",
             };
@@ -85,7 +85,7 @@ internal static class MemberRun
         }
     }
 
-    /// <summary>Names that do not fit into gossip are left to Describe; the digest says that there are some.</summary>
+    /// <summary>Removes model names that do not fit into gossip. Gateways then ask the replica (Describe); the digest tells them that names exist.</summary>
     internal static void LeaveOutModelsThatDoNotFit(MemberMetadata metadata)
     {
         const int MarkOfDrain = 2;
@@ -93,8 +93,8 @@ internal static class MemberRun
             metadata.Models.Clear();
     }
 
-    /// <summary>Tells the supervisor, or the person at the terminal, that the member is up.</summary>
-    public static void TellReady(EndpointSettings settings, MemberReady ready)
+    /// <summary>Reports to the supervisor, or on standard error, that the member is ready.</summary>
+    public static void ReportReady(EndpointSettings settings, MemberReady ready)
     {
         if (settings.IsSupervised)
         {
@@ -104,18 +104,19 @@ internal static class MemberRun
         var http = ready.Http.Length > 0 ? $"HTTP on http://{ready.Http}, " : "";
         Console.Error.WriteLine($"{ready.Name} is up: {http}gRPC on {ready.Grpc}, gossip on {ready.Gossip}; Ctrl-C drains and leaves");
         if (settings.Seeds.Count == 0)
-            Console.Error.WriteLine($"others join it with --join {ready.Gossip}");
+            Console.Error.WriteLine($"other members join with --join {ready.Gossip}");
     }
 
-    /// <summary>Waits for the signal to stop, or for a newer life of this name.</summary>
-    /// <exception cref="CommandFailedException">A newer life of this name took over.</exception>
+    /// <summary>Waits for a stop signal, or for another process to take over this name.</summary>
+    /// <exception cref="CommandFailedException">A newer process took over this name.</exception>
     public static async Task WaitForStopAsync(IMembership membership, StopSignal signal)
     {
         var first = await Task.WhenAny(signal.WaitAsync(), membership.Superseded);
         if (first == membership.Superseded)
         {
             var newer = await membership.Superseded;
-            throw new CommandFailedException($"a newer process took over the name '{newer.Name}' (gossip {newer.Gossip}, pid {newer.Metadata.Pid}); this one ends");
+            throw new CommandFailedException(
+                $"a newer process took over the name '{newer.Name}' (gossip {newer.Gossip}, pid {newer.Metadata.Pid}); this one ends");
         }
     }
 }

@@ -1,27 +1,26 @@
 namespace Skein.Cli.Terminal;
 
-/// <summary>One line on a terminal's standard error that is written over; nothing where there is no terminal. Not thread-safe.</summary>
+/// <summary>One line on standard error that is overwritten in place; does nothing if standard error is not a terminal. Not thread-safe.</summary>
 internal sealed class ProgressLine : IDisposable
 {
-    private string _told = "";
+    private string _shown = "";
 
-    public void Tell(string line)
+    public void Show(string line)
     {
-        if (Console.IsErrorRedirected || line == _told)
+        // A line that wraps could not be overwritten.
+        var width = Math.Max(20, Console.IsErrorRedirected ? 0 : Console.WindowWidth - 1);
+        var shown = line.Length > width ? line[..(width - 1)] + "…" : line;
+        if (Console.IsErrorRedirected || shown == _shown)
             return;
-        // Longer ones would wrap, and then not be written over.
-        var width = Math.Max(20, Console.WindowWidth - 1);
-        var shown = line.Length > width ? line[..width] : line;
-        Console.Error.Write($"\r{shown}{new string(' ', Math.Max(0, _told.Length - shown.Length))}");
-        _told = shown;
+        Console.Error.Write($"\r{shown}{new string(' ', Math.Max(0, _shown.Length - shown.Length))}");
+        _shown = shown;
     }
 
-    /// <summary>Takes the line away.</summary>
+    /// <summary>Erases the line.</summary>
     public void Dispose()
     {
-        if (_told.Length == 0)
-            return;
-        Console.Error.Write($"\r{new string(' ', _told.Length)}\r");
-        _told = "";
+        if (_shown.Length > 0)
+            Console.Error.Write($"\r{new string(' ', _shown.Length)}\r");
+        _shown = "";
     }
 }

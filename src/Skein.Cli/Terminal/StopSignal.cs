@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Skein.Cli.Terminal;
 
 /// <summary>
-/// How a long-running verb is told to end: the first Ctrl-C or SIGTERM drains, the second stops. A supervised member ignores Ctrl-C, which
-/// the terminal sends to all processes at once, and ends when its standard input does.
+/// Stop requests of a long-running verb: the first Ctrl-C or SIGTERM drains, the second stops at once. A supervised member ignores Ctrl-C, which the
+/// terminal sends to all processes, and stops when its standard input ends.
 /// </summary>
 internal sealed class StopSignal : IDisposable
 {
@@ -20,18 +20,19 @@ internal sealed class StopSignal : IDisposable
             PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => On(context, counts: true)),
         ];
         if (supervised)
-            new Thread(WaitForEndOfInput) { IsBackground = true, Name = "leash" }.Start();
+            new Thread(WaitForEndOfInput) { IsBackground = true, Name = "supervisor pipe" }.Start();
     }
 
-    /// <summary>Drain and end.</summary>
+    /// <summary>Drain and stop.</summary>
     public CancellationToken Stop => _stop.Token;
 
-    /// <summary>End without waiting for anything.</summary>
+    /// <summary>Stop without waiting.</summary>
     public CancellationToken AtOnce => _atOnce.Token;
 
-    /// <summary>Drains and ends as the first signal would; more of it changes nothing.</summary>
+    /// <summary>Has the effect of a first signal; repeated calls change nothing.</summary>
     public void Request() => _stop.Cancel();
 
+    /// <summary>Waits for the first signal.</summary>
     public Task WaitAsync() => Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, Stop).ContinueWith(
         _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
 
@@ -39,17 +40,15 @@ internal sealed class StopSignal : IDisposable
     {
         foreach (var registration in _registrations)
             registration.Dispose();
-        // The sources stay: the thread on standard input may still cancel them.
+        // The token sources are not disposed: the thread on standard input may still cancel them.
     }
 
     private void On(PosixSignalContext context, bool counts)
     {
         context.Cancel = true;
         if (counts)
-            Raise();
+            (_stop.IsCancellationRequested ? _atOnce : _stop).Cancel();
     }
-
-    private void Raise() => (_stop.IsCancellationRequested ? _atOnce : _stop).Cancel();
 
     private void WaitForEndOfInput()
     {
@@ -57,7 +56,7 @@ internal sealed class StopSignal : IDisposable
         Span<byte> ignored = stackalloc byte[64];
         while (input.Read(ignored) > 0)
         {
-            // Whatever comes is not for us; only the end is.
+            // Input has no meaning; only its end does.
         }
         _stop.Cancel();
     }

@@ -4,33 +4,32 @@ using Skein.Load.Targets;
 namespace Skein.Load.Chaos;
 
 /// <summary>
-/// Harms the replicas of a cluster, one fault after the other, under a constant load of clients that check every token: what the gateway
-/// promises is that they see nothing of it.
+/// Injects faults into the replicas of a cluster under a constant load of clients that check every token. The gateway must hide every fault.
 /// </summary>
 public sealed class ChaosRun
 {
     private readonly ChaosOptions _options;
     private readonly IChaosCluster _cluster;
     private readonly TimeProvider _time;
-    private readonly Action<Fault> _onFault;
+    private readonly Action<InjectedFault> _onFault;
     private readonly Lock _gate = new();
     private readonly SortedDictionary<string, int> _faults = new(StringComparer.Ordinal);
-    private readonly HashSet<string> _harmed = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _faulted = new(StringComparer.Ordinal);
 
-    private ChaosRun(ChaosOptions options, IChaosCluster cluster, TimeProvider time, Action<Fault> onFault) =>
+    private ChaosRun(ChaosOptions options, IChaosCluster cluster, TimeProvider time, Action<InjectedFault> onFault) =>
         (_options, _cluster, _time, _onFault) = (options, cluster, time, onFault);
 
-    /// <summary>Asks for reference answers, injects faults for the duration, then lets all streams end.</summary>
-    /// <param name="options">What is done to whom.</param>
-    /// <param name="cluster">Who is harmed.</param>
-    /// <param name="time">Time.</param>
-    /// <param name="onFault">Told of every fault as it begins, from any thread.</param>
+    /// <summary>Requests reference answers, injects faults for the duration, then lets all streams finish.</summary>
+    /// <param name="options">Options of the run.</param>
+    /// <param name="cluster">The cluster.</param>
+    /// <param name="time">Clock of faults and measurements.</param>
+    /// <param name="onFault">Called when a fault begins, from any thread.</param>
     /// <param name="cancellationToken">Ends the run without a report.</param>
     /// <exception cref="ArgumentException">A setting is out of its range.</exception>
-    /// <exception cref="BenchException">The reference requests are not answered.</exception>
-    /// <exception cref="ChaosException">A replica did not come back.</exception>
+    /// <exception cref="BenchException">A reference request failed.</exception>
+    /// <exception cref="ChaosException">A replica did not recover.</exception>
     public static async Task<ChaosReport> RunAsync(
-        ChaosOptions options, IChaosCluster cluster, TimeProvider time, Action<Fault> onFault, CancellationToken cancellationToken)
+        ChaosOptions options, IChaosCluster cluster, TimeProvider time, Action<InjectedFault> onFault, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
@@ -63,7 +62,8 @@ public sealed class ChaosRun
         using var failed = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         using var over = new CancellationTokenSource();
         var tally = new BenchTally(_time);
-        var streams = Task.WhenAll(Enumerable.Range(0, _options.Streams).Select(i => AskUntilAsync(clients[i % clients.Length], i, tally, over.Token, failed.Token)));
+        var streams = Task.WhenAll(
+            Enumerable.Range(0, _options.Streams).Select(i => AskUntilAsync(clients[i % clients.Length], i, tally, over.Token, failed.Token)));
         try
         {
             await InjectAsync(failed.Token);
@@ -93,7 +93,7 @@ public sealed class ChaosRun
 
         if (references.Examples.Count > 0)
         {
-            throw new BenchException($"the cluster is not well before the first fault: {references.Examples[0]}");
+            throw new BenchException($"the cluster does not answer correctly before the first fault: {references.Examples[0]}");
         }
     }
 
@@ -105,7 +105,7 @@ public sealed class ChaosRun
         }
     }
 
-    // Faults overlap: the next one does not wait until the last one's replica is back.
+    // Faults overlap: the next one does not wait for the recovery from the last one.
     private async Task InjectAsync(CancellationToken cancellationToken)
     {
         var plan = new FaultPlan(_options.Kinds, _options.LeftAlone, _options.Seed);
@@ -129,15 +129,15 @@ public sealed class ChaosRun
         await Task.WhenAll(running);
     }
 
-    private Fault? Next(FaultPlan plan)
+    private InjectedFault? Next(FaultPlan plan)
     {
         lock (_gate)
         {
-            var fault = plan.Next([.. _cluster.Replicas.Where(replica => !_harmed.Contains(replica))]);
+            var fault = plan.Next([.. _cluster.Replicas.Where(replica => !_faulted.Contains(replica))]);
             if (fault is not null)
             {
-                _harmed.Add(fault.Replica);
-                var kind = Word(fault.Kind);
+                _faulted.Add(fault.Replica);
+                var kind = NameOf(fault.Kind);
                 _faults[kind] = _faults.GetValueOrDefault(kind) + 1;
             }
 
@@ -145,13 +145,13 @@ public sealed class ChaosRun
         }
     }
 
-    private async Task InjectAsync(Fault fault, CancellationToken cancellationToken)
+    private async Task InjectAsync(InjectedFault fault, CancellationToken cancellationToken)
     {
         _onFault(fault);
         await _cluster.InjectAsync(fault, cancellationToken);
         lock (_gate)
         {
-            _harmed.Remove(fault.Replica);
+            _faulted.Remove(fault.Replica);
         }
     }
 
@@ -160,8 +160,9 @@ public sealed class ChaosRun
         var lost = load.Errors.GetValueOrDefault(BenchErrors.TokensLost);
         var duplicated = load.Errors.GetValueOrDefault(BenchErrors.TokensDuplicated);
         return new ChaosReport(
-            _options.Seed, load.DurationSeconds, load.Requests, load.Tokens, _faults, _cluster.PacketsLost, load.Failovers, load.StreamsFailedOver, lost, duplicated, load.Diverged,
-            load.Requests - load.Succeeded - lost - duplicated - load.Diverged, load.Errors, load.InterTokenMs, load.FailoverGapMs, load.LongestGapMs, load.Examples);
+            _options.Seed, load.DurationSeconds, load.Requests, load.Tokens, _faults, _cluster.PacketsLost, load.Failovers, load.StreamsFailedOver,
+            lost, duplicated, load.Diverged, load.Requests - load.Succeeded - lost - duplicated - load.Diverged,
+            load.Errors, load.InterTokenMs, load.FailoverGapMs, load.LongestGapMs, load.Examples);
     }
 
     private static IReadOnlyList<string> Prompts { get; } = BenchPrompts.Create(16);
@@ -176,6 +177,6 @@ public sealed class ChaosRun
         Seed = 7,
     };
 
-    /// <summary>The word for a kind in reports.</summary>
-    public static string Word(FaultKind kind) => kind.ToString().ToLowerInvariant();
+    /// <summary>Name of a kind in flags and reports.</summary>
+    public static string NameOf(FaultKind kind) => kind.ToString().ToLowerInvariant();
 }

@@ -1,8 +1,8 @@
 namespace Skein.Load.Chaos;
 
 /// <summary>
-/// Which fault comes next: the kinds in rounds of random order, so that none is left out, on a random healthy replica. Pure; the same seed
-/// and the same healthy replicas give the same faults.
+/// Chooses the next fault: the kinds in rounds of random order, so that each one occurs, on a random healthy replica. The same seed
+/// and the same healthy replicas give the same faults. Not thread-safe.
 /// </summary>
 internal sealed class FaultPlan(IReadOnlyList<FaultKind> kinds, int leftAlone, int seed)
 {
@@ -13,7 +13,7 @@ internal sealed class FaultPlan(IReadOnlyList<FaultKind> kinds, int leftAlone, i
     private readonly Queue<FaultKind> _round = new();
 
     /// <summary>The next fault; null while too few replicas are healthy.</summary>
-    public Fault? Next(IReadOnlyList<string> healthy)
+    public InjectedFault? Next(IReadOnlyList<string> healthy)
     {
         if (healthy.Count <= leftAlone)
         {
@@ -31,6 +31,6 @@ internal sealed class FaultPlan(IReadOnlyList<FaultKind> kinds, int leftAlone, i
         }
 
         var duration = Shortest + ((Longest - Shortest) * _random.NextDouble());
-        return new Fault(_round.Dequeue(), healthy[_random.Next(healthy.Count)], duration);
+        return new InjectedFault(_round.Dequeue(), healthy[_random.Next(healthy.Count)], duration);
     }
 }

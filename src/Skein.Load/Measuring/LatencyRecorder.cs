@@ -2,10 +2,10 @@ using HdrHistogram;
 
 namespace Skein.Load.Measuring;
 
-/// <summary>The times of all answers. Safe for concurrent calls.</summary>
+/// <summary>Latency histograms of all answers (HdrHistogram, microseconds). Safe for concurrent calls.</summary>
 internal sealed class LatencyRecorder
 {
-    private const long MostMicroseconds = 24L * 3600 * 1_000_000;
+    private const long MaxMicroseconds = 24L * 3600 * 1_000_000;
     private const int SignificantDigits = 3;
 
     private readonly LongConcurrentHistogram _firstToken = Create();
@@ -20,10 +20,10 @@ internal sealed class LatencyRecorder
 
     public LatencySummary Ends => Summarise(_ends);
 
-    /// <summary>The gap before the token that came first after each failover.</summary>
+    /// <summary>The gap before the first token after each failover.</summary>
     public LatencySummary Failovers => Summarise(_failovers);
 
-    /// <summary>The longest gap of each answer that was failed over.</summary>
+    /// <summary>The longest gap of each answer with a failover.</summary>
     public LatencySummary FailedOver => Summarise(_failedOver);
 
     public void AddFirstToken(TimeSpan time) => Add(_firstToken, time);
@@ -36,10 +36,10 @@ internal sealed class LatencyRecorder
 
     public void AddFailedOver(TimeSpan longestGap) => Add(_failedOver, longestGap);
 
-    private static LongConcurrentHistogram Create() => new(1, MostMicroseconds, SignificantDigits);
+    private static LongConcurrentHistogram Create() => new(1, MaxMicroseconds, SignificantDigits);
 
     private static void Add(LongConcurrentHistogram histogram, TimeSpan time) =>
-        histogram.RecordValue(Math.Clamp((long)time.TotalMicroseconds, 1, MostMicroseconds));
+        histogram.RecordValue(Math.Clamp((long)time.TotalMicroseconds, 1, MaxMicroseconds));
 
     private static LatencySummary Summarise(LongConcurrentHistogram histogram)
     {

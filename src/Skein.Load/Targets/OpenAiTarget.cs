@@ -6,10 +6,10 @@ using Skein.Load.Measuring;
 
 namespace Skein.Load.Targets;
 
-/// <summary>An OpenAI-compatible server, asked by streamed chat completions.</summary>
+/// <summary>An OpenAI-compatible server, through streamed chat completions.</summary>
 internal sealed class OpenAiTarget : IBenchTarget
 {
-    private const int MostErrorBytes = 64 << 10;
+    private const int MaxErrorBytes = 64 << 10;
 
     private readonly BenchOptions _options;
     private readonly HttpClient _http;
@@ -25,7 +25,7 @@ internal sealed class OpenAiTarget : IBenchTarget
 
     public string Model { get; }
 
-    /// <exception cref="BenchException">No model was named, and the server lists none.</exception>
+    /// <exception cref="BenchException">No model was given, and the server lists none.</exception>
     public static async Task<OpenAiTarget> OpenAsync(BenchOptions options, CancellationToken cancellationToken)
     {
         var path = options.Target.AbsolutePath.TrimEnd('/');
@@ -78,7 +78,7 @@ internal sealed class OpenAiTarget : IBenchTarget
 
     public void Dispose() => _http.Dispose();
 
-    // Null is the end mark.
+    // Null is the end marker.
     private static ChatChunk? Parse(ReadOnlySpan<byte> data) =>
         data.SequenceEqual("[DONE]"u8)
             ? null
@@ -118,7 +118,7 @@ internal sealed class OpenAiTarget : IBenchTarget
 
     private static async Task<BenchRequestException> RefusalAsync(HttpResponseMessage response, CancellationToken cancellationToken)
     {
-        var body = new byte[MostErrorBytes];
+        var body = new byte[MaxErrorBytes];
         await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
         var length = await stream.ReadAtLeastAsync(body, body.Length, throwOnEndOfStream: false, cancellationToken);
         ErrorBody? error = null;
@@ -128,7 +128,7 @@ internal sealed class OpenAiTarget : IBenchTarget
         }
         catch (JsonException)
         {
-            // Proxies answer in HTML: the status has to do.
+            // Not JSON, such as an HTML page of a proxy: the status is the error.
         }
 
         return new BenchRequestException(
@@ -140,7 +140,7 @@ internal sealed class OpenAiTarget : IBenchTarget
         try
         {
             var list = await http.GetFromJsonAsync(models, OpenAiJson.Default.ModelList, cancellationToken);
-            return list?.Data is [{ Id: { } id }, ..] ? id : throw new BenchException($"{models} lists no model; name one");
+            return list?.Data is [{ Id: { } id }, ..] ? id : throw new BenchException($"{models} lists no model; name one with --model");
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException or JsonException)
         {
@@ -150,7 +150,8 @@ internal sealed class OpenAiTarget : IBenchTarget
 
     private JsonContent Body(string prompt) => JsonContent.Create(
         new ChatRequest(
-            Model, [new OpenAiMessage("user", prompt)], _options.MaxTokens, _options.Temperature, _options.Seed, Stream: true, new StreamOptions(IncludeUsage: true))
+            Model, [new OpenAiMessage("user", prompt)], _options.MaxTokens, _options.Temperature, _options.Seed, Stream: true,
+            new StreamOptions(IncludeUsage: true))
         {
             Extra = new Dictionary<string, JsonElement>(_options.Extra),
         },

@@ -8,7 +8,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Load.Targets;
 
-/// <summary>A Skein gateway or replica, asked by gRPC.</summary>
+/// <summary>A Skein gateway or replica, through gRPC.</summary>
 internal sealed class SkeinTarget : IBenchTarget
 {
     private readonly BenchOptions _options;

@@ -1,102 +1,106 @@
-using Skein.Operations.Fleet;
-using Skein.Operations.Supervision;
 using Skein.Gateway.Admin;
 using Skein.Load.Chaos;
 using Skein.Load.Chaos.Network;
+using Skein.Operations.Fleet;
+using Skein.Operations.Supervision;
 
 namespace Skein.Operations.Chaos;
 
-/// <summary>Harms the replicas of a cluster whose processes this one has started. Thread-safe for different replicas.</summary>
-/// <param name="cluster">Whose.</param>
-/// <param name="cable">What joins them, a host for each member in the same order; null: loopback, where no packet is lost.</param>
-/// <param name="fleet">Asks its gateway.</param>
-/// <param name="time">Time.</param>
-public sealed class FaultInjector(LocalCluster cluster, Cable? cable, FleetClient fleet, TimeProvider time) : IChaosCluster
+/// <summary>Injects faults into the replicas of a local cluster. Safe for concurrent calls for different replicas.</summary>
+/// <param name="cluster">The cluster.</param>
+/// <param name="cable">Connects the members, one host per member in the same order; null: loopback, where no packet is lost.</param>
+/// <param name="gateway">A gateway of the cluster.</param>
+/// <param name="time">Clock of faults and timeouts.</param>
+public sealed class FaultInjector(LocalCluster cluster, Cable? cable, GatewayClient gateway, TimeProvider time) : IChaosCluster
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan LookEvery = TimeSpan.FromMilliseconds(50);
-
-    // A tenth of the time, in pieces too short to be taken for a freeze.
-    private static readonly TimeSpan SlowStands = TimeSpan.FromMilliseconds(90);
-    private static readonly TimeSpan SlowRuns = TimeSpan.FromMilliseconds(10);
-
     private const double Loss = 0.3;
+
+    private static readonly TimeSpan RecoveryTimeout = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan PollPeriod = TimeSpan.FromMilliseconds(50);
+
+    // A slow process runs a tenth of the time, in slices too short to be detected as a freeze.
+    private static readonly TimeSpan SlowStopped = TimeSpan.FromMilliseconds(90);
+    private static readonly TimeSpan SlowRunning = TimeSpan.FromMilliseconds(10);
 
     private int _revision;
 
+    /// <inheritdoc />
     public long PacketsLost => cable?.Lost ?? 0;
 
-    public IReadOnlyList<string> Replicas { get; } = [.. cluster.Members.Select(member => member.Name).Where(name => name.StartsWith("replica-", StringComparison.Ordinal))];
+    /// <inheritdoc />
+    public IReadOnlyList<string> Replicas { get; } =
+        [.. cluster.Members.Select(member => member.Name).Where(name => name.StartsWith("replica-", StringComparison.Ordinal))];
 
-    public async Task InjectAsync(Fault fault, CancellationToken cancellationToken)
+    /// <inheritdoc />
+    public async Task InjectAsync(InjectedFault fault, CancellationToken cancellationToken)
     {
-        using var timeout = new CancellationTokenSource(Patience + fault.Duration, time);
+        using var timeout = new CancellationTokenSource(RecoveryTimeout + fault.Duration, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try
         {
-            await HarmAsync(fault, either.Token);
+            await InjectAndRecoverAsync(fault, either.Token);
         }
         catch (OperationCanceledException) when (timeout.IsCancellationRequested)
         {
-            throw new ChaosException($"{fault.Replica} did not come back within {Patience.TotalSeconds:0} s after the fault '{ChaosRun.Word(fault.Kind)}'");
+            throw new ChaosException(
+                $"{fault.Replica} did not recover within {RecoveryTimeout.TotalSeconds:0} s after the fault '{ChaosRun.NameOf(fault.Kind)}'");
         }
         catch (Exception error) when (error is CommandFailedException or UsageException)
         {
-            throw new ChaosException($"{fault.Replica}, fault '{ChaosRun.Word(fault.Kind)}': {error.Message}", error);
+            throw new ChaosException($"{fault.Replica}, fault '{ChaosRun.NameOf(fault.Kind)}': {error.Message}", error);
         }
     }
 
-    private async Task HarmAsync(Fault fault, CancellationToken cancellationToken)
+    private async Task InjectAndRecoverAsync(InjectedFault fault, CancellationToken cancellationToken)
     {
         var before = await RowAsync(fault.Replica, _ => true, cancellationToken);
-        bool IsNewLife(MemberRow row) => row.Generation > before.Generation && IsWell(row);
+        var processId = (int)before.Pid;
+        Func<MemberRow, bool> isRecovered = IsHealthy;
+        bool IsRestarted(MemberRow row) => row.Generation > before.Generation && IsHealthy(row);
         switch (fault.Kind)
         {
             case FaultKind.Kill:
-                ProcessSignal.Send((int)before.Pid, ProcessSignal.Kill);
-                await RowAsync(fault.Replica, IsNewLife, cancellationToken);
+                ProcessSignal.Send(processId, ProcessSignal.Kill);
+                isRecovered = IsRestarted;
                 break;
             case FaultKind.Restart:
-                ProcessSignal.Send((int)before.Pid, ProcessSignal.Terminate);
-                await RowAsync(fault.Replica, IsNewLife, cancellationToken);
+                ProcessSignal.Send(processId, ProcessSignal.Terminate);
+                isRecovered = IsRestarted;
                 break;
             case FaultKind.Upgrade:
                 var revision = $"chaos-{Interlocked.Increment(ref _revision)}";
                 await DrainAsync(fault.Replica, cancellationToken);
-                cluster.Members.Single(member => member.Name == fault.Replica).StartAgain(revision);
-                await RowAsync(fault.Replica, row => IsNewLife(row) && row.Revision == revision, cancellationToken);
+                cluster.Members.Single(member => member.Name == fault.Replica).Restart(revision);
+                isRecovered = row => IsRestarted(row) && row.Revision == revision;
                 break;
             case FaultKind.Drain:
                 await DrainAsync(fault.Replica, cancellationToken);
-                await fleet.UndrainAsync(fault.Replica, cancellationToken);
-                await RowAsync(fault.Replica, IsWell, cancellationToken);
+                await gateway.UndrainAsync(fault.Replica, cancellationToken);
                 break;
             case FaultKind.Freeze:
-                await FreezeAsync((int)before.Pid, fault.Duration, cancellationToken);
-                await RowAsync(fault.Replica, IsWell, cancellationToken);
+                await FreezeAsync(processId, fault.Duration, cancellationToken);
                 break;
             case FaultKind.Slow:
                 var start = time.GetTimestamp();
                 while (time.GetElapsedTime(start) < fault.Duration)
                 {
-                    await FreezeAsync((int)before.Pid, SlowStands, cancellationToken);
-                    await Task.Delay(SlowRuns, time, cancellationToken);
+                    await FreezeAsync(processId, SlowStopped, cancellationToken);
+                    await Task.Delay(SlowRunning, time, cancellationToken);
                 }
-                await RowAsync(fault.Replica, IsWell, cancellationToken);
                 break;
             case FaultKind.Loss or FaultKind.Cut:
                 await LosePacketsAsync(fault, cancellationToken);
-                await RowAsync(fault.Replica, IsWell, cancellationToken);
                 break;
             default:
-                throw new ChaosException($"the fault '{ChaosRun.Word(fault.Kind)}' is not known here");
+                throw new ChaosException($"the fault '{ChaosRun.NameOf(fault.Kind)}' is not supported here");
         }
+        await RowAsync(fault.Replica, isRecovered, cancellationToken);
     }
 
-    private async Task LosePacketsAsync(Fault fault, CancellationToken cancellationToken)
+    private async Task LosePacketsAsync(InjectedFault fault, CancellationToken cancellationToken)
     {
         if (cable is null)
-            throw new ChaosException($"the fault '{ChaosRun.Word(fault.Kind)}' needs replicas in networks of their own");
+            throw new ChaosException($"the fault '{ChaosRun.NameOf(fault.Kind)}' needs replicas in networks of their own");
         var host = cluster.Members.TakeWhile(member => member.Name != fault.Replica).Count();
         cable.SetLoss(host, fault.Kind == FaultKind.Cut ? 1 : Loss);
         try
@@ -111,11 +115,11 @@ public sealed class FaultInjector(LocalCluster cluster, Cable? cable, FleetClien
 
     private async Task DrainAsync(string name, CancellationToken cancellationToken)
     {
-        var row = await fleet.DrainAsync(name, TimeSpan.Zero, cancellationToken);
+        var row = await gateway.DrainAsync(name, TimeSpan.Zero, cancellationToken);
         while (row.InFlight > 0)
         {
-            await Task.Delay(LookEvery, time, cancellationToken);
-            row = await fleet.LookAsync(name, cancellationToken);
+            await Task.Delay(PollPeriod, time, cancellationToken);
+            row = await gateway.ReplicaAsync(name, cancellationToken);
         }
     }
 
@@ -132,17 +136,17 @@ public sealed class FaultInjector(LocalCluster cluster, Cable? cable, FleetClien
         }
     }
 
-    /// <summary>The member's row, once it is as wanted.</summary>
-    private async Task<MemberRow> RowAsync(string name, Func<MemberRow, bool> isWanted, CancellationToken cancellationToken)
+    /// <summary>Polls until the member's row satisfies the condition.</summary>
+    private async Task<MemberRow> RowAsync(string name, Func<MemberRow, bool> condition, CancellationToken cancellationToken)
     {
         while (true)
         {
-            var rows = await fleet.MembersAsync(cancellationToken);
-            if (rows.FirstOrDefault(row => row.Name == name) is { } found && isWanted(found))
+            var rows = await gateway.MembersAsync(cancellationToken);
+            if (rows.FirstOrDefault(row => row.Name == name) is { } found && condition(found))
                 return found;
-            await Task.Delay(LookEvery, time, cancellationToken);
+            await Task.Delay(PollPeriod, time, cancellationToken);
         }
     }
 
-    private static bool IsWell(MemberRow row) => row.State == "alive" && !row.Draining;
+    private static bool IsHealthy(MemberRow row) => row.State == "alive" && !row.Draining;
 }

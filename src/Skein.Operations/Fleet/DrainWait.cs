@@ -3,35 +3,42 @@ using Skein.Gateway.Admin;
 
 namespace Skein.Operations.Fleet;
 
-/// <summary>How a drain ended, or stands.</summary>
+/// <summary>Result of a drain or an undrain, as <c>--json</c> prints it.</summary>
 /// <param name="Name">The replica.</param>
-/// <param name="Outcome"><c>drained</c>, <c>already_drained</c>, <c>timed_out</c> or <c>undrained</c>, <c>not_drained</c>.</param>
-/// <param name="Seconds">How long it took.</param>
-/// <param name="InFlight">Streams that still run there.</param>
-/// <param name="Blocked">What was waited for last; null when nothing.</param>
+/// <param name="Outcome"><c>drained</c>, <c>already_drained</c>, <c>timed_out</c>, <c>undrained</c> or <c>not_drained</c>.</param>
+/// <param name="Seconds">Duration of the wait.</param>
+/// <param name="InFlight">Streams that still run on the replica.</param>
+/// <param name="Blocked">What the drain was last waiting for; null if it was not waiting.</param>
 public sealed record DrainOutcome(string Name, string Outcome, double Seconds, int InFlight, string? Blocked)
 {
+    /// <summary>The replica became idle.</summary>
     public const string Drained = "drained";
+
+    /// <summary>The replica was already drained and idle.</summary>
     public const string AlreadyDrained = "already_drained";
+
+    /// <summary>Streams still ran when the timeout expired.</summary>
     public const string TimedOut = "timed_out";
 }
 
-/// <summary>Waits until nothing runs on a replica that is being drained.</summary>
-public sealed class DrainWait(FleetClient fleet, TimeProvider time)
+/// <summary>Waits until a draining replica is idle.</summary>
+public sealed class DrainWait(GatewayClient gateway, TimeProvider time)
 {
     private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(200);
 
+    /// <summary>Polls the replica until no stream runs on it.</summary>
     /// <param name="name">The replica.</param>
-    /// <param name="asked">The call that asked it to drain.</param>
-    /// <param name="timeout">Longest wait; past it the replica goes on draining, and the outcome says what blocks it.</param>
-    /// <param name="onProgress">Gets what it waits for, each time it has looked.</param>
+    /// <param name="drain">The call that started the drain.</param>
+    /// <param name="timeout">Limit of the wait. When it expires the drain continues, and the outcome says what blocks it.</param>
+    /// <param name="onProgress">Receives, at every poll, what the drain is waiting for.</param>
     /// <param name="cancellationToken">Ends the wait, not the drain.</param>
-    /// <exception cref="CommandFailedException">It died, started anew, or was taken back meanwhile.</exception>
-    /// <exception cref="UsageException">The name is no replica's.</exception>
-    public async Task<DrainOutcome> RunAsync(string name, Task<ReplicaRow> asked, TimeSpan timeout, Action<string> onProgress, CancellationToken cancellationToken)
+    /// <exception cref="CommandFailedException">The replica died, restarted or was undrained during the wait.</exception>
+    /// <exception cref="UsageException">The group has no replica of this name.</exception>
+    public async Task<DrainOutcome> RunAsync(
+        string name, Task<ReplicaRow> drain, TimeSpan timeout, Action<string> onProgress, CancellationToken cancellationToken)
     {
         var began = time.GetTimestamp();
-        var first = await asked;
+        var first = await drain;
         if (first.InFlight == 0)
             return new DrainOutcome(name, first.Changed ? DrainOutcome.Drained : DrainOutcome.AlreadyDrained, 0, 0, null);
         var last = first;
@@ -44,28 +51,29 @@ public sealed class DrainWait(FleetClient fleet, TimeProvider time)
             await Task.Delay(Period, time, cancellationToken);
             try
             {
-                last = await fleet.LookAsync(name, cancellationToken);
+                last = await gateway.ReplicaAsync(name, cancellationToken);
             }
             catch (GatewayRefusedException refused) when (refused.Status >= 500)
             {
-                // Silent for the moment: it may answer again, and if it is dead the group says so.
+                // The replica does not answer now. It may answer later; if it is dead, membership will report that.
                 blocked = refused.Reason;
                 continue;
             }
-            catch (GatewayRefusedException refused)
+            catch (Exception error) when (error is UsageException or GatewayRefusedException)
             {
-                throw new CommandFailedException($"{refused.Reason}; it did not finish its drain", refused);
+                var reason = error is GatewayRefusedException refused ? refused.Reason : error.Message;
+                throw new CommandFailedException($"{reason}; it did not finish its drain", error);
             }
             if (last.Generation != first.Generation)
-                throw new CommandFailedException($"{name} has started anew while it drained, and takes work");
+                throw new CommandFailedException($"{name} restarted during its drain and accepts requests again");
             if (!last.Draining)
-                throw new CommandFailedException($"{name} was taken back by an undrain while it drained");
+                throw new CommandFailedException($"{name} was undrained during its drain");
             blocked = last.Blocked;
         }
         return new DrainOutcome(name, DrainOutcome.Drained, SecondsSince(began), 0, null);
     }
 
-    /// <summary>Why a drain that timed out did.</summary>
+    /// <summary>One sentence that says why a drain timed out.</summary>
     public static string Explain(DrainOutcome timedOut, TimeSpan timeout) => string.Create(
         CultureInfo.InvariantCulture, $"{timedOut.Name} is not drained after {timeout.TotalSeconds:0.#} s: {timedOut.Blocked}");
 

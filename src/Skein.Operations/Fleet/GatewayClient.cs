@@ -7,36 +7,53 @@ using Skein.Gateway.Admin;
 
 namespace Skein.Operations.Fleet;
 
-/// <summary>A gateway, as the client verbs see it.</summary>
+/// <summary>HTTP client of one gateway: its admin API and its chat API. Thread-safe.</summary>
+/// <remarks>
+/// Every admin call throws <see cref="UsageException"/> if the gateway rejects the input, <see cref="GatewayRefusedException"/> if it answers with
+/// another error, and <see cref="CommandFailedException"/> if no gateway answers.
+/// </remarks>
 public sealed class GatewayClient : IDisposable
 {
+    private static readonly TimeSpan ReadTimeout = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan WriteTimeout = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan ChatTimeout = TimeSpan.FromMinutes(5);
+
     private readonly HttpClient _http;
     private readonly Uri _address;
 
+    /// <param name="address">Base address of the gateway's HTTP endpoint.</param>
     public GatewayClient(Uri address)
     {
         _address = address;
         _http = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = address, Timeout = Timeout.InfiniteTimeSpan };
     }
 
+    /// <summary>All members of the group.</summary>
     public async Task<IReadOnlyList<MemberRow>> MembersAsync(CancellationToken cancellationToken) =>
         await GetAsync<MemberRow[]>("/admin/v1/members", cancellationToken);
 
-    /// <exception cref="GatewayRefusedException">It answered with an error.</exception>
-    /// <exception cref="CommandFailedException">It does not answer, or not as a gateway.</exception>
-    public Task<T> GetAsync<T>(string path, CancellationToken cancellationToken) =>
-        AskAsync<T>(new HttpRequestMessage(HttpMethod.Get, path), TimeSpan.FromSeconds(10), cancellationToken);
+    /// <summary>The gateway's request counters.</summary>
+    public Task<CounterRow> CountersAsync(CancellationToken cancellationToken) => GetAsync<CounterRow>("/admin/v1/counters", cancellationToken);
 
-    /// <summary>Posts JSON and reads the answer.</summary>
-    /// <exception cref="GatewayRefusedException">It answered with an error.</exception>
-    /// <exception cref="CommandFailedException">It does not answer, or not as a gateway.</exception>
-    public Task<T> PostAsync<T>(string path, object body, CancellationToken cancellationToken) => AskAsync<T>(
-        // A text tells its length, as the gateway's bound wants it.
-        new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(JsonSerializer.Serialize(body, JsonSerializerOptions.Web), Encoding.UTF8, "application/json") },
-        TimeSpan.FromSeconds(60),
-        cancellationToken);
+    /// <summary>The drain status of a replica.</summary>
+    public Task<ReplicaRow> ReplicaAsync(string name, CancellationToken cancellationToken) => GetAsync<ReplicaRow>(PathOf(name), cancellationToken);
 
-    /// <summary>True once the gateway says that it can serve.</summary>
+    /// <summary>Starts to drain a replica.</summary>
+    public Task<ReplicaRow> DrainAsync(string name, TimeSpan grace, CancellationToken cancellationToken) =>
+        PostAsync<ReplicaRow>(name, "drain", new DrainBody(grace.TotalSeconds), cancellationToken);
+
+    /// <summary>Ends the drain of a replica.</summary>
+    public Task<ReplicaRow> UndrainAsync(string name, CancellationToken cancellationToken) =>
+        PostAsync<ReplicaRow>(name, "undrain", new { }, cancellationToken);
+
+    /// <summary>Restarts a replica that runs under <c>skein up</c>.</summary>
+    public Task RestartAsync(string name, string revision, CancellationToken cancellationToken) =>
+        PostAsync<RestartBody>(name, "restart", new RestartBody(revision), cancellationToken);
+
+    /// <summary>Requests one short answer from each model of a replica.</summary>
+    public Task<ProbeRow[]> ProbeAsync(string name, CancellationToken cancellationToken) => PostAsync<ProbeRow[]>(name, "probe", new { }, cancellationToken);
+
+    /// <summary>True if <c>/readyz</c> reports that the gateway can serve.</summary>
     public async Task<bool> IsReadyAsync(CancellationToken cancellationToken)
     {
         try
@@ -50,30 +67,44 @@ public sealed class GatewayClient : IDisposable
         }
     }
 
-    /// <summary>Posts JSON and returns as soon as the headers are there.</summary>
-    public Task<HttpResponseMessage> PostAsync(string path, JsonObject body, CancellationToken cancellationToken) =>
-        SendAsync(
-            new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json") },
-            TimeSpan.FromMinutes(5),
-            cancellationToken);
+    /// <summary>Starts a chat completion; returns when the response headers have arrived.</summary>
+    /// <exception cref="GatewayRefusedException">The gateway answered with an error.</exception>
+    /// <exception cref="CommandFailedException">No gateway answers.</exception>
+    public Task<HttpResponseMessage> ChatAsync(JsonObject body, CancellationToken cancellationToken) =>
+        SendAsync(Post("/v1/chat/completions", body.ToJsonString()), ChatTimeout, cancellationToken);
 
+    /// <inheritdoc />
     public void Dispose() => _http.Dispose();
+
+    private Task<T> GetAsync<T>(string path, CancellationToken cancellationToken) =>
+        AskAsync<T>(new HttpRequestMessage(HttpMethod.Get, path), ReadTimeout, cancellationToken);
+
+    private Task<T> PostAsync<T>(string name, string verb, object body, CancellationToken cancellationToken) =>
+        AskAsync<T>(Post($"{PathOf(name)}/{verb}", JsonSerializer.Serialize(body, JsonSerializerOptions.Web)), WriteTimeout, cancellationToken);
+
+    // StringContent sends Content-Length, which the gateway's body limit requires.
+    private static HttpRequestMessage Post(string path, string json) =>
+        new(HttpMethod.Post, path) { Content = new StringContent(json, Encoding.UTF8, "application/json") };
+
+    private static string PathOf(string name) => $"/admin/v1/replicas/{Uri.EscapeDataString(name)}";
 
     private async Task<T> AskAsync<T>(HttpRequestMessage request, TimeSpan timeout, CancellationToken cancellationToken)
     {
-        using var response = await SendAsync(request, timeout, cancellationToken);
         try
         {
-            return await response.Content.ReadFromJsonAsync<T>(JsonSerializerOptions.Web, cancellationToken) ?? throw new JsonException("the answer is null");
+            using var response = await SendAsync(request, timeout, cancellationToken);
+            return await response.Content.ReadFromJsonAsync<T>(JsonSerializerOptions.Web, cancellationToken) ?? throw new JsonException("the body is null");
+        }
+        catch (GatewayRefusedException refused) when (refused.IsBadInput)
+        {
+            throw new UsageException(refused.Reason);
         }
         catch (JsonException error)
         {
-            throw new CommandFailedException($"{_address} does not answer as a gateway: {error.Message}", error);
+            throw new CommandFailedException($"{_address} is not a Skein gateway: {error.Message}", error);
         }
     }
 
-    /// <exception cref="GatewayRefusedException">It answered with an error; the message is the gateway's own where it sent one.</exception>
-    /// <exception cref="CommandFailedException">Nobody answers.</exception>
     private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, TimeSpan headersTimeout, CancellationToken cancellationToken)
     {
         using var timeout = new CancellationTokenSource(headersTimeout, TimeProvider.System);
@@ -88,11 +119,12 @@ public sealed class GatewayClient : IDisposable
         }
         catch (HttpRequestException error) when (error.InnerException is SocketException socket)
         {
-            throw new CommandFailedException($"no gateway answers at {_address} ({socket.SocketErrorCode}); start one with 'skein up', or name another with --gateway", error);
+            throw new CommandFailedException(
+                $"no gateway answers at {_address} ({socket.SocketErrorCode}); start one with 'skein up', or name another with --gateway", error);
         }
         catch (HttpRequestException error)
         {
-            throw new CommandFailedException($"{_address} does not answer as a gateway: {error.Message}", error);
+            throw new CommandFailedException($"{_address} is not a Skein gateway: {error.Message}", error);
         }
         catch (OperationCanceledException) when (timeout.IsCancellationRequested)
         {

@@ -9,12 +9,13 @@ public sealed class GatewayRefusedException(int status, string? code, string rea
     /// <summary>HTTP status.</summary>
     public int Status { get; } = status;
 
-    /// <summary>The gateway's own words.</summary>
+    /// <summary>Message of the gateway; the response body if it has none.</summary>
     public string Reason { get; } = reason;
 
-    /// <summary>What the user asked for is wrong, says the gateway. A page that it does not know has no code.</summary>
+    /// <summary>True if the gateway rejected the request itself. A 404 for an unknown path carries no code and is not counted.</summary>
     public bool IsBadInput => Status is 400 or 404 && code is not null;
 
+    /// <summary>Reads the error from a response body.</summary>
     public static GatewayRefusedException From(int status, string body)
     {
         try
@@ -24,7 +25,7 @@ public sealed class GatewayRefusedException(int status, string? code, string rea
         }
         catch (Exception other) when (other is JsonException or InvalidOperationException)
         {
-            // No error of ours: the body itself says what there is to say.
+            // The body is not a Skein error: it is the reason as it stands.
         }
         return new GatewayRefusedException(status, null, body.Trim());
     }

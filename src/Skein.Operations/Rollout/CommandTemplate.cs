@@ -3,13 +3,13 @@ using System.Text;
 namespace Skein.Operations.Rollout;
 
 /// <summary>
-/// A command as an operator writes it, with <c>{name}</c> and <c>{revision}</c> in it. It is cut into words here and run without a shell: what
-/// is put in stays within its word. Immutable.
+/// An operator's command with the placeholders <c>{name}</c> and <c>{revision}</c>. It is split into words here and run without a shell, so that
+/// a value stays within its word. Immutable.
 /// </summary>
 /// <remarks>
-/// Blanks part words; '…' keeps all as it is; "…" groups; a backslash takes the next character as it is, outside of '…'. Nothing else is special:
-/// a pipe or a variable needs <c>sh -c '…'</c>. So that even there a name cannot be a command, names with other characters than letters, digits
-/// and . _ - are refused, and those that begin with a hyphen too.
+/// Whitespace separates words; '…' is literal; "…" groups; outside '…' a backslash escapes the next character. Nothing else is special: a pipe or a
+/// variable needs <c>sh -c '…'</c>. Names that a shell could read as more than a name are rejected: only letters, digits and . _ - are allowed,
+/// and no leading hyphen. System.CommandLine's splitter is not used because it does not know single quotes.
 /// </remarks>
 public sealed class CommandTemplate
 {
@@ -17,22 +17,23 @@ public sealed class CommandTemplate
 
     private CommandTemplate(string flag, IReadOnlyList<string> words) => (_flag, Words) = (flag, words);
 
-    /// <summary>Program and arguments.</summary>
+    /// <summary>Program and arguments, with placeholders.</summary>
     public IReadOnlyList<string> Words { get; }
 
-    /// <param name="flag">Where it was written, for messages.</param>
+    /// <summary>Splits a command.</summary>
+    /// <param name="flag">Flag that holds the command; used in messages.</param>
     /// <param name="text">The command.</param>
-    /// <exception cref="UsageException">A quote is open, or it does not say which replica.</exception>
+    /// <exception cref="UsageException">A quote is not closed, or <c>{name}</c> is missing.</exception>
     public static CommandTemplate Parse(string flag, string text)
     {
         var words = Split(flag, text);
-        if (words.Count == 0 || !words.Exists(word => word.Contains("{name}", StringComparison.Ordinal)))
+        if (!words.Exists(word => word.Contains("{name}", StringComparison.Ordinal)))
             throw new UsageException($"{flag} '{text}' does not say which replica; allowed: a command with {{name}} in it");
         return new CommandTemplate(flag, words);
     }
 
     /// <summary>The words for one replica.</summary>
-    /// <exception cref="CommandFailedException">The name could be taken for something else than a name.</exception>
+    /// <exception cref="CommandFailedException">The name contains a character that is not allowed.</exception>
     public IReadOnlyList<string> For(string name, string revision)
     {
         if (name.StartsWith('-') || !name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '_' or '-'))

@@ -3,45 +3,45 @@ using Skein.Gateway.Admin;
 
 namespace Skein.Operations.Rollout;
 
-/// <summary>What is known of the error rate since a replica came back.</summary>
-internal enum Calm
+/// <summary>State of an <see cref="ErrorRateGate"/>.</summary>
+internal enum GateState
 {
-    /// <summary>Not long enough yet.</summary>
+    /// <summary>The error rate has not been low for long enough yet.</summary>
     Watching,
 
-    /// <summary>Low for long enough.</summary>
-    Reached,
+    /// <summary>The error rate was low for the whole period.</summary>
+    Passed,
 
-    /// <summary>Too high, again and again.</summary>
-    Missed,
+    /// <summary>The error rate stayed too high until the deadline.</summary>
+    Failed,
 }
 
 /// <summary>
-/// Watches a gateway's counters until they have been calm for long enough: each burst of errors begins the watch anew, six watches long. Pure.
+/// Passes when a gateway's error rate has stayed low for a period. A burst of errors restarts the period; after six periods the gate fails. Pure.
 /// </summary>
-/// <param name="calm">How long the rate must stay low.</param>
-/// <param name="maxRate">Most errors per ended request.</param>
+/// <param name="period">How long the rate must stay low.</param>
+/// <param name="maxRate">Maximum errors per finished request.</param>
 /// <param name="began">When the replica came back.</param>
-internal sealed class ErrorRateGate(TimeSpan calm, double maxRate, TimeSpan began)
+internal sealed class ErrorRateGate(TimeSpan period, double maxRate, TimeSpan began)
 {
-    private const int Watches = 6;
+    private const int MaxPeriods = 6;
 
-    private readonly TimeSpan _patienceEnds = began + (calm * Watches);
+    private readonly TimeSpan _deadline = began + (period * MaxPeriods);
     private CounterRow? _base;
     private TimeSpan _since = began;
 
-    /// <summary>The last burst, in words; empty: there was none.</summary>
+    /// <summary>The last burst in words; empty if there was none.</summary>
     public string Burst { get; private set; } = "";
 
-    /// <summary>How long it must still stay calm.</summary>
-    public TimeSpan Left(TimeSpan now) => _since + calm > now ? _since + calm - now : TimeSpan.Zero;
+    /// <summary>How long the rate must still stay low.</summary>
+    public TimeSpan Left(TimeSpan now) => _since + period > now ? _since + period - now : TimeSpan.Zero;
 
-    public Calm Count(CounterRow counters, TimeSpan now)
+    /// <summary>Evaluates the counters read at <paramref name="now"/>.</summary>
+    public GateState Observe(CounterRow counters, TimeSpan now)
     {
-        // Lower than before: the gateway has started anew.
+        // Errors before the first reading cannot be counted, and lower counters mean that the gateway restarted: the period begins here.
         if (_base is not { } start || counters.Requests < start.Requests || counters.Failed + counters.Faults < start.Failed + start.Faults)
         {
-            // What happened between the return of the replica and the first look cannot be told: the watch begins here.
             (_base, _since) = (counters, now);
         }
         else
@@ -55,7 +55,7 @@ internal sealed class ErrorRateGate(TimeSpan calm, double maxRate, TimeSpan bega
             }
         }
         if (Left(now) == TimeSpan.Zero)
-            return Calm.Reached;
-        return now >= _patienceEnds ? Calm.Missed : Calm.Watching;
+            return GateState.Passed;
+        return now >= _deadline ? GateState.Failed : GateState.Watching;
     }
 }

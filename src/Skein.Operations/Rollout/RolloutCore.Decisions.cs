@@ -2,10 +2,10 @@ using Skein.Gateway.Admin;
 
 namespace Skein.Operations.Rollout;
 
-/// <summary>The decisions behind the events.</summary>
+/// <content>The decisions behind the events.</content>
 public sealed partial class RolloutCore
 {
-    /// <summary>An event that comes too late for its stage changes nothing.</summary>
+    /// <summary>Applies an event. An event that arrives after its stage has ended is ignored.</summary>
     private (RolloutOrder Order, string Name)[] On(string name, RolloutStage stage, TimeSpan now, Action<RolloutStep> act)
     {
         if (_steps.Find(step => step.Name == name) is { } found && found.Stage == stage)
@@ -13,21 +13,24 @@ public sealed partial class RolloutCore
         return Decide(now);
     }
 
-    /// <summary>What the group's view of a replica means to its step.</summary>
+    /// <summary>Advances a step after its replica's row may have changed.</summary>
     private void Follow(RolloutStep step, TimeSpan now)
     {
         switch (step.Stage)
         {
             case RolloutStage.Draining when step.Row.Generation != step.Generation:
-                // It has started anew by itself: drained it is not, and perhaps it is there already.
+                // The replica restarted by itself: it is no longer drained, and may already be at the target revision.
                 if (IsBack(step.Row))
                     Probe(step, now);
                 break;
             case RolloutStage.Rejoining:
                 Rejoin(step, now);
                 break;
-            case RolloutStage.Probing or RolloutStage.Calming when step.Row.Generation != step.Generation || step.Row.State is "dead" or "left":
-                Fail(step, $"it did not stay: {(step.Row.Generation != step.Generation ? "it has started anew" : $"it is {step.Row.State}")}", now);
+            case RolloutStage.Probing or RolloutStage.Calming when step.Row.Generation != step.Generation:
+                Fail(step, "it did not stay up: it restarted", now);
+                break;
+            case RolloutStage.Probing or RolloutStage.Calming when step.Row.State is "dead" or "left":
+                Fail(step, $"it did not stay up: it is {step.Row.State}", now);
                 break;
         }
     }
@@ -44,7 +47,7 @@ public sealed partial class RolloutCore
             return;
         }
         step.Detail = isWrong ? $"back, but at revision '{row.Revision}'" : isNew ? "back, but draining" : "not back yet";
-        if (now - step.WrongSince >= Patience)
+        if (now - step.WrongSince >= ProblemTimeout)
             Fail(step, $"it came back at revision '{row.Revision}', not '{_plan.Revision}'", now);
         else if (now - step.Since >= _plan.Timeout)
             Fail(step, FormattableString.Invariant($"it was not back within {_plan.Timeout.TotalSeconds:0.#} s: {step.Detail}"), now);
@@ -74,25 +77,25 @@ public sealed partial class RolloutCore
             _orders.Add((RolloutOrder.RollBack, step.Name));
     }
 
-    /// <summary>Only a replica that still is what it was can be left alone.</summary>
-    private void CallOff(RolloutStep step, string why, TimeSpan now)
+    /// <summary>Returns a step that has not restarted its replica to waiting.</summary>
+    private void Cancel(RolloutStep step, string why, TimeSpan now)
     {
         step.Go(RolloutStage.Waiting, now, why);
         if (step.Row.State is "alive" or "suspect")
             _orders.Add((RolloutOrder.Undrain, step.Name));
     }
 
-    /// <summary>The first reason is the one that counts.</summary>
+    /// <summary>Records the first reason only; later ones follow from it.</summary>
     private void Stop(string why) => StopReason ??= why;
 
     private (RolloutOrder Order, string Name)[] Decide(TimeSpan now)
     {
         foreach (var step in _steps.Where(step => step.Stage == RolloutStage.Draining))
         {
-            if (StopReason is null && step.WasReady && _minAvailable.Breach(step.Models, Lenient(_rows)) is { } breach)
+            if (StopReason is null && step.WasReady && _minAvailable.Breach(step.Models, SuspectAsAlive()) is { } breach)
                 Stop($"another replica was lost while {step.Name} drained: {breach}");
             if (StopReason is { } reason)
-                CallOff(step, $"called off: {reason}", now);
+                Cancel(step, $"cancelled: {reason}", now);
         }
         if (StopReason is null)
             Begin(now);
@@ -101,15 +104,16 @@ public sealed partial class RolloutCore
         return orders;
     }
 
-    /// <summary>Begins as many as may be away; those that are away already first, for they cost nothing.</summary>
+    /// <summary>Begins as many replicas as may be unavailable. Replicas that are not ready come first: they cost no capacity.</summary>
     private void Begin(TimeSpan now)
     {
         string? blocked = null;
-        foreach (var step in _steps.Where(step => step.IsWaiting).OrderBy(step => MinAvailable.IsReady(step.Row)).ThenBy(step => step.Name, StringComparer.Ordinal))
+        var waiting = _steps.Where(step => step.IsWaiting);
+        foreach (var step in waiting.OrderBy(step => MinAvailable.IsReady(step.Row)).ThenBy(step => step.Name, StringComparer.Ordinal))
         {
             if (_steps.Count(other => other.IsActive) >= _plan.MaxUnavailable)
                 break;
-            if (MinAvailable.IsReady(step.Row) && _minAvailable.Breach(step.Models, WithoutActive(), step.Name) is { } breach)
+            if (MinAvailable.IsReady(step.Row) && _minAvailable.Breach(step.Models, ActiveAsDraining(), step.Name) is { } breach)
             {
                 blocked ??= breach;
                 step.Detail = breach;
@@ -133,14 +137,14 @@ public sealed partial class RolloutCore
             return;
         }
         _blockedSince ??= now;
-        if (now - _blockedSince >= Patience)
-            Stop($"the fleet would fall below its floor: {blocked}");
+        if (now - _blockedSince >= ProblemTimeout)
+            Stop($"too few replicas would be available: {blocked}");
     }
 
-    /// <summary>A replica whose drain was ordered but not yet heard of is away all the same.</summary>
-    private List<MemberRow> WithoutActive() =>
-        [.. _rows.Select(row => _steps.Exists(step => step.Stage is RolloutStage.Draining or RolloutStage.Restarting && step.Name == row.Name) ? row with { Draining = true } : row)];
+    /// <summary>The members, where replicas with a drain or restart in progress count as draining even if the group has not learned of it yet.</summary>
+    private List<MemberRow> ActiveAsDraining() => [.. _rows.Select(row =>
+        _steps.Exists(step => step.Stage is RolloutStage.Draining or RolloutStage.Restarting && step.Name == row.Name) ? row with { Draining = true } : row)];
 
-    /// <summary>Being suspected is not being lost: most of the suspected come back.</summary>
-    private static List<MemberRow> Lenient(IReadOnlyList<MemberRow> rows) => [.. rows.Select(row => row.State == "suspect" ? row with { State = "alive" } : row)];
+    /// <summary>The members, where suspects count as alive: most suspicions are refuted.</summary>
+    private List<MemberRow> SuspectAsAlive() => [.. _rows.Select(row => row.State == "suspect" ? row with { State = "alive" } : row)];
 }

@@ -1,16 +1,17 @@
 using Skein.Gateway.Admin;
 using Skein.Protocol;
+using Orders = System.Collections.Generic.IReadOnlyList<(Skein.Operations.Rollout.RolloutOrder Order, string Name)>;
 
 namespace Skein.Operations.Rollout;
 
 /// <summary>
-/// Decides a rolling update: what is seen goes in, orders come out. Pure and synchronous; time is an argument. It keeps nothing that a later
-/// run would need: a replica at the revision is done, whoever brought it there.
+/// Decides a rolling update: observations go in, orders come out. Pure and synchronous; time is an argument. Not thread-safe. It keeps no state that
+/// a later run would need: a replica at the target revision is done, however it got there.
 /// </summary>
 public sealed partial class RolloutCore
 {
-    /// <summary>How long the fleet may stay below the floor, or a replica be back at a wrong revision, before that is the end.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
+    /// <summary>How long availability may stay below the minimum, or a replica at a wrong revision, before the update stops.</summary>
+    public static readonly TimeSpan ProblemTimeout = TimeSpan.FromSeconds(15);
 
     private readonly RolloutPlan _plan;
     private readonly MinAvailable _minAvailable;
@@ -19,33 +20,34 @@ public sealed partial class RolloutCore
     private IReadOnlyList<MemberRow> _rows;
     private TimeSpan? _blockedSince;
 
-    /// <param name="plan">What to do.</param>
-    /// <param name="rows">The group at the beginning.</param>
+    /// <param name="plan">Options of the update.</param>
+    /// <param name="rows">Members of the group at the start.</param>
     public RolloutCore(RolloutPlan plan, IReadOnlyList<MemberRow> rows)
     {
         _plan = plan;
         _rows = rows;
-        List<MemberRow> replicas = [.. rows.Where(row => row.Role == Roles.Replica && (row.State is "alive" or "suspect" || (row.State == "dead" && !plan.IgnoreDead)))];
+        List<MemberRow> replicas = [.. rows.Where(row => row.Role == Roles.Replica && IsIncluded(row))];
         _minAvailable = new MinAvailable(replicas, plan.MaxUnavailable);
-        _steps = [.. replicas.Select(row => new RolloutStep(row, row.Revision == plan.Revision && row.State != "dead" ? RolloutStage.Skipped : RolloutStage.Waiting))];
+        _steps = [.. replicas.Select(row => new RolloutStep(row, IsUpToDate(row) ? RolloutStage.Skipped : RolloutStage.Waiting))];
     }
 
+    /// <summary>One step per replica, in the order of the members.</summary>
     public IReadOnlyList<RolloutStep> Steps => _steps;
 
-    /// <summary>Why it began no more replicas; null: it was not stopped.</summary>
+    /// <summary>Why no further replica is begun; null if the update was not stopped.</summary>
     public string? StopReason { get; private set; }
 
-    /// <summary>Nothing is under way, and nothing will begin.</summary>
+    /// <summary>True when no step is active and no further step will begin.</summary>
     public bool IsFinished => !_steps.Exists(step => step.IsActive) && (StopReason is not null || !_steps.Exists(step => step.IsWaiting));
 
-    /// <summary>Every replica is at the revision.</summary>
+    /// <summary>True when every replica is at the target revision.</summary>
     public bool IsDone => _steps.TrueForAll(step => step.Stage is RolloutStage.Updated or RolloutStage.Skipped);
 
-    /// <summary>Whether the gateway's counters are wanted.</summary>
+    /// <summary>True while <see cref="ObserveCounters"/> should be called about once a second.</summary>
     public bool WantsCounters => _steps.Exists(step => step.Stage == RolloutStage.Calming);
 
-    /// <summary>Takes in the group as it is now.</summary>
-    public IReadOnlyList<(RolloutOrder Order, string Name)> See(IReadOnlyList<MemberRow> rows, TimeSpan now)
+    /// <summary>Observes the current members of the group.</summary>
+    public Orders Observe(IReadOnlyList<MemberRow> rows, TimeSpan now)
     {
         _rows = rows;
         foreach (var step in _steps)
@@ -57,38 +59,53 @@ public sealed partial class RolloutCore
         return Decide(now);
     }
 
-    /// <summary>What the drain of a replica waits for, for those who look on.</summary>
-    public IReadOnlyList<(RolloutOrder Order, string Name)> Note(string name, string detail, TimeSpan now) =>
-        On(name, RolloutStage.Draining, now, step => step.Detail = detail);
+    /// <summary>Observes the gateway's counters.</summary>
+    public Orders ObserveCounters(CounterRow counters, TimeSpan now)
+    {
+        foreach (var step in _steps.Where(step => step.Stage == RolloutStage.Calming))
+        {
+            var state = step.Errors!.Observe(counters, now);
+            var burst = step.Errors.Burst.Length > 0 ? $"; last burst: {step.Errors.Burst}" : "";
+            step.Detail = FormattableString.Invariant($"calm for {Math.Ceiling(step.Errors.Left(now).TotalSeconds):0} s more{burst}");
+            if (state == GateState.Passed)
+                step.Go(RolloutStage.Updated, now);
+            else if (state == GateState.Failed)
+                Fail(step, $"the error rate did not calm down: {step.Errors.Burst}", now);
+        }
+        return Decide(now);
+    }
+
+    /// <summary>Records what the drain of a replica is waiting for.</summary>
+    public Orders DrainProgress(string name, string detail, TimeSpan now) => On(name, RolloutStage.Draining, now, step => step.Detail = detail);
 
     /// <summary>The replica is idle.</summary>
-    public IReadOnlyList<(RolloutOrder Order, string Name)> Drained(string name, TimeSpan now) => On(name, RolloutStage.Draining, now, step => Restart(step, now));
+    public Orders Drained(string name, TimeSpan now) => On(name, RolloutStage.Draining, now, step => Restart(step, now));
 
-    /// <summary>It cannot be drained: it stays as it is, and nothing more begins.</summary>
-    public IReadOnlyList<(RolloutOrder Order, string Name)> NotDrained(string name, string why, TimeSpan now) => On(name, RolloutStage.Draining, now, step =>
+    /// <summary>The replica could not be drained: it is undrained, and no further replica is begun.</summary>
+    public Orders DrainFailed(string name, string why, TimeSpan now) => On(name, RolloutStage.Draining, now, step =>
     {
         Stop($"{name} could not be drained: {why}");
-        CallOff(step, why, now);
+        Cancel(step, why, now);
     });
 
-    /// <summary>The command has ended well.</summary>
-    public IReadOnlyList<(RolloutOrder Order, string Name)> Restarted(string name, TimeSpan now) => On(name, RolloutStage.Restarting, now, step =>
+    /// <summary>The restart command succeeded.</summary>
+    public Orders Restarted(string name, TimeSpan now) => On(name, RolloutStage.Restarting, now, step =>
     {
         step.Go(RolloutStage.Rejoining, now, "not back yet");
         Follow(step, now);
     });
 
-    /// <summary>The command failed.</summary>
-    public IReadOnlyList<(RolloutOrder Order, string Name)> NotRestarted(string name, string why, TimeSpan now) => On(name, RolloutStage.Restarting, now, step =>
+    /// <summary>The restart command failed.</summary>
+    public Orders RestartFailed(string name, string why, TimeSpan now) => On(name, RolloutStage.Restarting, now, step =>
     {
-        // The old life is still there, drained: it may as well work.
+        // The old process may still run, drained: it can serve again.
         if (!_plan.RollsBack && step.Row.State == "alive" && step.Row.Generation == step.Generation)
             _orders.Add((RolloutOrder.Undrain, name));
         Fail(step, why, now);
     });
 
-    /// <summary>It answered all canaries.</summary>
-    public IReadOnlyList<(RolloutOrder Order, string Name)> Probed(string name, TimeSpan now) => On(name, RolloutStage.Probing, now, step =>
+    /// <summary>The replica answered every canary request.</summary>
+    public Orders ProbePassed(string name, TimeSpan now) => On(name, RolloutStage.Probing, now, step =>
     {
         if (_plan.Calm == TimeSpan.Zero)
         {
@@ -99,37 +116,30 @@ public sealed partial class RolloutCore
         step.Go(RolloutStage.Calming, now);
     });
 
-    /// <summary>A canary was not answered.</summary>
-    public IReadOnlyList<(RolloutOrder Order, string Name)> NotProbed(string name, string why, TimeSpan now) =>
+    /// <summary>A canary request failed.</summary>
+    public Orders ProbeFailed(string name, string why, TimeSpan now) =>
         On(name, RolloutStage.Probing, now, step => Fail(step, $"a canary failed: {why}", now));
 
-    /// <summary>Takes in the gateway's counters, about once a second while they are wanted.</summary>
-    public IReadOnlyList<(RolloutOrder Order, string Name)> Count(CounterRow counters, TimeSpan now)
-    {
-        foreach (var step in _steps.Where(step => step.Stage == RolloutStage.Calming))
-        {
-            var calm = step.Errors!.Count(counters, now);
-            var burst = step.Errors.Burst.Length > 0 ? $"; last burst: {step.Errors.Burst}" : "";
-            step.Detail = FormattableString.Invariant($"calm for {Math.Ceiling(step.Errors.Left(now).TotalSeconds):0} s more{burst}");
-            if (calm == Calm.Reached)
-                step.Go(RolloutStage.Updated, now);
-            else if (calm == Calm.Missed)
-                Fail(step, $"the error rate did not calm down: {step.Errors.Burst}", now);
-        }
-        return Decide(now);
-    }
-
-    /// <summary>The way back was taken, or not.</summary>
+    /// <summary>The rollback command ended.</summary>
     /// <param name="name">The replica.</param>
-    /// <param name="problem">Why not; null: it was.</param>
-    /// <param name="now">Time.</param>
-    public IReadOnlyList<(RolloutOrder Order, string Name)> RolledBack(string name, string? problem, TimeSpan now) => On(name, RolloutStage.RollingBack, now, step =>
-        step.Go(problem is null ? RolloutStage.RolledBack : RolloutStage.Failed, now, problem is null ? step.Detail : $"{step.Detail}; the rollback failed: {problem}"));
+    /// <param name="problem">Why the rollback failed; null if it succeeded.</param>
+    /// <param name="now">Current time.</param>
+    public Orders RolledBack(string name, string? problem, TimeSpan now) => On(name, RolloutStage.RollingBack, now, step =>
+    {
+        if (problem is null)
+            step.Go(RolloutStage.RolledBack, now, step.Detail);
+        else
+            step.Go(RolloutStage.Failed, now, $"{step.Detail}; the rollback failed: {problem}");
+    });
 
-    /// <summary>Begins no more replicas. What is drained but not restarted goes back to work; the others are seen through.</summary>
-    public IReadOnlyList<(RolloutOrder Order, string Name)> StopNow(string why, TimeSpan now)
+    /// <summary>Begins no further replica. Replicas that are draining are undrained; replicas that restart are completed.</summary>
+    public Orders StopNow(string why, TimeSpan now)
     {
         Stop(why);
         return Decide(now);
     }
+
+    private bool IsIncluded(MemberRow row) => row.State is "alive" or "suspect" || (row.State == "dead" && !_plan.IgnoreDead);
+
+    private bool IsUpToDate(MemberRow row) => row.Revision == _plan.Revision && row.State != "dead";
 }

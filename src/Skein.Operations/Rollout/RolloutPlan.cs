@@ -1,80 +1,82 @@
 namespace Skein.Operations.Rollout;
 
-/// <summary>What a rolling update is to do. Immutable.</summary>
+/// <summary>Options of a rolling update. Immutable.</summary>
 public sealed record RolloutPlan
 {
-    /// <summary>Where every replica shall be in the end.</summary>
+    /// <summary>Target revision of every replica.</summary>
     public required string Revision { get; init; }
 
-    /// <summary>Replicas that may be away at the same time, per model as in all. At least 1; default 1.</summary>
+    /// <summary>Replicas that may be unavailable at a time, in total and per model. At least 1; default 1.</summary>
     public int MaxUnavailable { get; init; } = 1;
 
-    /// <summary>Longest wait for a replica that restarts to be back. Default 10 min.</summary>
+    /// <summary>Limit for a restarted replica to be back. Default 10 min.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromMinutes(10);
 
-    /// <summary>How long the error rate must stay low after a replica is back. 0: not looked at. Default 10 s.</summary>
+    /// <summary>How long the error rate must stay low after a replica is back. 0 disables the check. Default 10 s.</summary>
     public TimeSpan Calm { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Most errors per ended request, 0 to 1. Default 0.01.</summary>
+    /// <summary>Maximum errors per finished request, 0 to 1. Default 0.01.</summary>
     public double MaxErrorRate { get; init; } = 0.01;
 
-    /// <summary>Dead replicas are neither restarted nor counted. Default false: they are restarted first, and count as away.</summary>
+    /// <summary>True: dead replicas are neither restarted nor counted. Default false: they are restarted first and count as unavailable.</summary>
     public bool IgnoreDead { get; init; }
 
-    /// <summary>A replica that did not pass is rolled back. Default false.</summary>
+    /// <summary>True: a replica that fails a check is rolled back. Default false.</summary>
     public bool RollsBack { get; init; }
 }
 
-/// <summary>What the shell shall do now; its end is told to the core.</summary>
+/// <summary>What <see cref="RolloutRun"/> must do next; it reports the result to the core.</summary>
 public enum RolloutOrder
 {
-    /// <summary>Drain it and wait until it is idle.</summary>
+    /// <summary>Drain the replica and wait until it is idle.</summary>
     Drain,
 
-    /// <summary>Give it work again: its update was called off.</summary>
+    /// <summary>Undrain the replica: its update was cancelled.</summary>
     Undrain,
 
-    /// <summary>Start it again at the new revision.</summary>
+    /// <summary>Restart the replica at the target revision.</summary>
     Restart,
 
-    /// <summary>Ask it for short answers.</summary>
+    /// <summary>Request short answers from the replica.</summary>
     Probe,
 
-    /// <summary>Take it back to what it was.</summary>
+    /// <summary>Run the rollback command for the replica.</summary>
     RollBack,
 }
 
-/// <summary>Where a replica is on its way.</summary>
+/// <summary>Stage of one replica in a rolling update.</summary>
 public enum RolloutStage
 {
-    /// <summary>Not begun.</summary>
+    /// <summary>The update has not begun.</summary>
     Waiting,
 
+    /// <summary>Streams finish or move.</summary>
     Draining,
 
-    /// <summary>The command runs.</summary>
+    /// <summary>The restart command runs.</summary>
     Restarting,
 
-    /// <summary>Not yet back, or not at the revision.</summary>
+    /// <summary>The replica is not back yet, or not at the target revision.</summary>
     Rejoining,
 
-    /// <summary>Canaries are out.</summary>
+    /// <summary>Canary requests are in flight.</summary>
     Probing,
 
-    /// <summary>The error rate is watched.</summary>
+    /// <summary>The error rate is being watched.</summary>
     Calming,
 
+    /// <summary>The rollback command runs.</summary>
     RollingBack,
 
-    /// <summary>At the revision, every gate passed.</summary>
+    /// <summary>The replica is at the target revision and passed every check.</summary>
     Updated,
 
-    /// <summary>Was at the revision before.</summary>
+    /// <summary>The replica was at the target revision before the update.</summary>
     Skipped,
 
-    /// <summary>A gate failed.</summary>
+    /// <summary>A check failed.</summary>
     Failed,
 
-    /// <summary>A gate failed, and the way back was taken.</summary>
+    /// <summary>A check failed and the replica was rolled back.</summary>
     RolledBack,
 }

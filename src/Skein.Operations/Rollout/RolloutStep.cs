@@ -2,54 +2,64 @@ using Skein.Gateway.Admin;
 
 namespace Skein.Operations.Rollout;
 
-/// <summary>One replica's way to the new revision. Changed by the core alone.</summary>
-public sealed class RolloutStep(MemberRow row, RolloutStage stage)
+/// <summary>The update of one replica. Changed by <see cref="RolloutCore"/> only. Not thread-safe.</summary>
+public sealed class RolloutStep
 {
-    public string Name { get; } = row.Name;
+    internal RolloutStep(MemberRow row, RolloutStage stage)
+    {
+        (Row, From, Stage) = (row, row.Revision, stage);
+        Generation = row.Generation;
+        Models = row.Models;
+    }
 
-    /// <summary>Revision at the beginning.</summary>
-    public string From { get; } = row.Revision;
+    /// <summary>Name of the replica.</summary>
+    public string Name => Row.Name;
 
-    public IReadOnlyList<string> Models { get; } = row.Models;
+    /// <summary>Revision before the update.</summary>
+    public string From { get; }
 
-    public RolloutStage Stage { get; private set; } = stage;
+    /// <summary>Models that the replica served before the update.</summary>
+    public IReadOnlyList<string> Models { get; }
 
-    /// <summary>What it waits for, or why it failed; empty where there is nothing to say.</summary>
-    public string Detail { get; set; } = "";
+    /// <summary>Current stage.</summary>
+    public RolloutStage Stage { get; private set; }
 
-    /// <summary>When the stage began, on the core's clock.</summary>
-    public TimeSpan Since { get; private set; }
+    /// <summary>What the replica is waiting for, or why it failed; empty if there is nothing to say.</summary>
+    public string Detail { get; internal set; } = "";
 
-    /// <summary>When its way began; null before.</summary>
+    /// <summary>When the update of this replica began; null before.</summary>
     public TimeSpan? Began { get; private set; }
 
-    /// <summary>When its way ended; null before.</summary>
+    /// <summary>When the update of this replica ended; null before.</summary>
     public TimeSpan? Ended { get; private set; }
 
-    /// <summary>The newest row of it.</summary>
-    public MemberRow Row { get; set; } = row;
+    /// <summary>The newest row of the replica.</summary>
+    public MemberRow Row { get; internal set; }
 
-    /// <summary>The life that is replaced, later the one that replaced it.</summary>
-    public ulong Generation { get; set; } = row.Generation;
+    /// <summary>True from the drain until the last check.</summary>
+    public bool IsActive => Stage is > RolloutStage.Waiting and <= RolloutStage.RollingBack;
 
-    /// <summary>Since when it has been back at another revision than the wanted one; null: it is not.</summary>
-    public TimeSpan? WrongSince { get; set; }
+    /// <summary>True if the update has not begun.</summary>
+    public bool IsWaiting => Stage == RolloutStage.Waiting;
 
-    /// <summary>It took work when its way began: while it is away the fleet is smaller.</summary>
-    public bool WasReady { get; set; }
+    /// <summary>When the current stage began.</summary>
+    internal TimeSpan Since { get; private set; }
+
+    /// <summary>Generation that is being replaced; after the restart, the new one.</summary>
+    internal ulong Generation { get; set; }
+
+    /// <summary>Since when the replica is back at another revision; null if it is not.</summary>
+    internal TimeSpan? WrongSince { get; set; }
+
+    /// <summary>True if the replica was ready when its update began, so that the update reduces capacity.</summary>
+    internal bool WasReady { get; set; }
 
     internal ErrorRateGate? Errors { get; set; }
 
-    public bool IsActive => Stage is > RolloutStage.Waiting and <= RolloutStage.RollingBack;
-
-    public bool IsWaiting => Stage == RolloutStage.Waiting;
-
-    public void Go(RolloutStage stage, TimeSpan now, string detail = "")
+    internal void Go(RolloutStage stage, TimeSpan now, string detail = "")
     {
         (Stage, Detail, Since) = (stage, detail, now);
-        Began = IsActive ? Began ?? now : Began;
+        Began = IsWaiting ? null : IsActive ? Began ?? now : Began;
         Ended = IsActive || IsWaiting ? null : now;
-        if (IsWaiting)
-            Began = null;
     }
 }

@@ -1,12 +1,12 @@
 namespace Skein.Operations.Supervision;
 
-/// <summary>A member's first life ended before it was up. The message names the member and its last words.</summary>
-public sealed class MemberFailedException(string member, string lastWords, int exitCode, Exception? inner = null)
-    : Exception($"{member}: {lastWords}", inner)
+/// <summary>A member exited before it was ready for the first time. The message names the member and its final message.</summary>
+public sealed class MemberFailedException(string member, string finalMessage, int exitCode, Exception? inner = null)
+    : Exception($"{member}: {finalMessage}", inner)
 {
-    /// <summary>The member's own words.</summary>
-    public string LastWords { get; } = lastWords;
+    /// <summary>The last line that the member wrote to standard error.</summary>
+    public string FinalMessage { get; } = finalMessage;
 
-    /// <summary>Exit code of its process.</summary>
+    /// <summary>Exit code of the member's process.</summary>
     public int ExitCode { get; } = exitCode;
 }

@@ -2,9 +2,9 @@ using Skein.Load.Chaos.Network;
 
 namespace Skein.Operations.Supervision;
 
-/// <summary>A member to be kept running.</summary>
+/// <summary>A member that <see cref="LocalCluster"/> keeps running.</summary>
 /// <param name="Name">Member name.</param>
-/// <param name="Verb">The verb that runs it: <c>gateway</c> or <c>replica</c>.</param>
-/// <param name="Arguments">Its flags, without name and seeds.</param>
-/// <param name="Network">Where it runs; null: in the network of this process.</param>
+/// <param name="Verb">Verb that runs the member: <c>gateway</c> or <c>replica</c>.</param>
+/// <param name="Arguments">Flags of the verb, without name and seeds.</param>
+/// <param name="Network">Network that the member runs in; null: the network of this process.</param>
 public sealed record MemberSpec(string Name, string Verb, IReadOnlyList<string> Arguments, NetworkNamespace? Network = null);

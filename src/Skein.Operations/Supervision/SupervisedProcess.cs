@@ -3,59 +3,45 @@ using System.Diagnostics;
 namespace Skein.Operations.Supervision;
 
 /// <summary>
-/// One life of a member's process. Its standard input is a leash: when it closes, by our will or by our death, the member stops.
+/// One run of a member's process. The member stops when its standard input closes: because this object closes it, or because the supervisor died.
 /// </summary>
 internal sealed class SupervisedProcess : IDisposable
 {
-    /// <summary>How the line begins by which a process tells why it ends.</summary>
-    private const string LastWords = "skein: ";
+    /// <summary>Prefix of the line by which a process reports why it ends.</summary>
+    private const string ReasonPrefix = "skein: ";
 
     private readonly Process _process;
     private readonly TaskCompletionSource<MemberReady> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly Queue<string> _lastErrors = new();
+    private volatile string _lastLine = "";
 
     private SupervisedProcess(Process process) => _process = process;
 
     public int Id => _process.Id;
 
-    /// <summary>Completes when the member is up; fails when it exits before.</summary>
+    /// <summary>Completes when the member is ready; fails if it exits before.</summary>
     public Task<MemberReady> Ready => _ready.Task;
 
-    /// <summary>Is to be started again with this revision, by its own wish or ours; null: is not.</summary>
-    public string? WantedRevision { get; private set; }
+    /// <summary>Revision of the restart that the member or the supervisor requested; null if none was requested.</summary>
+    public string? RequestedRevision { get; private set; }
 
-    /// <summary>Exit code; past 128: killed by signal (code - 128).</summary>
+    /// <summary>Exit code; above 128: killed by signal (code - 128).</summary>
     public int ExitCode => _process.ExitCode;
 
-    /// <summary>Last line of its standard error, nearly always the reason of its end.</summary>
-    public string LastError
-    {
-        get
-        {
-            lock (_lastErrors)
-                return _lastErrors.LastOrDefault() is not { } last ? "" : HasSaidWhy ? last[LastWords.Length..] : last;
-        }
-    }
+    /// <summary>Last line of standard error, which is usually the reason of the exit.</summary>
+    public string FinalMessage => HasReason ? _lastLine[ReasonPrefix.Length..] : _lastLine;
 
-    /// <summary>True when <see cref="LastError"/> is the reason, in the process's own words.</summary>
-    public bool HasSaidWhy
-    {
-        get
-        {
-            lock (_lastErrors)
-                return _lastErrors.LastOrDefault()?.StartsWith(LastWords, StringComparison.Ordinal) ?? false;
-        }
-    }
+    /// <summary>True if <see cref="FinalMessage"/> is the reason that the process itself reported.</summary>
+    public bool HasReason => _lastLine.StartsWith(ReasonPrefix, StringComparison.Ordinal);
 
-    /// <param name="arguments">Arguments of this same program.</param>
-    /// <param name="onError">Gets each line of its standard error but its last words, which are <see cref="LastError"/>.</param>
-    /// <exception cref="System.ComponentModel.Win32Exception">The system does not start it.</exception>
+    /// <summary>Starts this program again.</summary>
+    /// <param name="arguments">Arguments of the program.</param>
+    /// <param name="onError">Receives each line of standard error except the reported reason, which is <see cref="FinalMessage"/>.</param>
+    /// <exception cref="System.ComponentModel.Win32Exception">The system could not start the process.</exception>
     public static SupervisedProcess Start(IEnumerable<string> arguments, Action<string> onError)
     {
         var command = ThisProgram.CommandLine(arguments);
-        var start = new ProcessStartInfo(command[0], command.Skip(1));
+        var start = new ProcessStartInfo(command[0], command.Skip(1)) { UseShellExecute = false };
         start.RedirectStandardInput = start.RedirectStandardOutput = start.RedirectStandardError = true;
-        start.UseShellExecute = false;
         var supervised = new SupervisedProcess(new Process { StartInfo = start, EnableRaisingEvents = true });
         supervised._process.OutputDataReceived += (_, line) => supervised.OnOutput(line.Data);
         supervised._process.ErrorDataReceived += (_, line) => supervised.OnError(line.Data, onError);
@@ -73,15 +59,15 @@ internal sealed class SupervisedProcess : IDisposable
         return supervised;
     }
 
-    /// <summary>Waits for the exit, and for the last lines it wrote.</summary>
+    /// <summary>Waits for the exit and for the last lines of output.</summary>
     public async Task WaitForExitAsync(CancellationToken cancellationToken)
     {
         await _process.WaitForExitAsync(cancellationToken);
-        _ready.TrySetException(new InvalidOperationException(LastError));
+        _ready.TrySetException(new InvalidOperationException(FinalMessage));
         _ = _ready.Task.Exception;
     }
 
-    /// <summary>Lets go of the leash: the member drains and leaves.</summary>
+    /// <summary>Closes standard input: the member drains and leaves.</summary>
     public void Stop()
     {
         try
@@ -90,18 +76,18 @@ internal sealed class SupervisedProcess : IDisposable
         }
         catch (IOException)
         {
-            // It is gone already.
+            // The process has exited.
         }
     }
 
-    /// <summary>Lets go of the leash, for a next life with this revision.</summary>
+    /// <summary>Stops the member, to be restarted at this revision.</summary>
     public void StopForRestart(string revision)
     {
-        WantedRevision = revision;
+        RequestedRevision = revision;
         Stop();
     }
 
-    /// <summary>Ends it at once, stopped (SIGSTOP) or not.</summary>
+    /// <summary>Kills the process and its children, even if it is frozen (SIGSTOP).</summary>
     public void Kill()
     {
         try
@@ -110,7 +96,7 @@ internal sealed class SupervisedProcess : IDisposable
         }
         catch (InvalidOperationException)
         {
-            // It has exited already.
+            // The process has exited.
         }
     }
 
@@ -122,21 +108,16 @@ internal sealed class SupervisedProcess : IDisposable
             return;
         if (MemberReady.FromLine(line) is { } ready)
             _ready.TrySetResult(ready);
-        else if (RequestedRestart.FromLine(line) is { } wish)
-            WantedRevision = wish.Revision;
+        else if (RequestedRestart.FromLine(line) is { } request)
+            RequestedRevision = request.Revision;
     }
 
     private void OnError(string? line, Action<string> onError)
     {
         if (string.IsNullOrEmpty(line))
             return;
-        lock (_lastErrors)
-        {
-            _lastErrors.Enqueue(line);
-            if (_lastErrors.Count > 8)
-                _lastErrors.Dequeue();
-        }
-        if (!line.StartsWith(LastWords, StringComparison.Ordinal))
+        _lastLine = line;
+        if (!line.StartsWith(ReasonPrefix, StringComparison.Ordinal))
             onError(line);
     }
 }

@@ -44,7 +44,7 @@ internal sealed class Fleet
     public Fleet Look(double afterSeconds = 0)
     {
         Now += TimeSpan.FromSeconds(afterSeconds);
-        return Took(Core.See([.. _rows.Values], Now));
+        return Took(Core.Observe([.. _rows.Values], Now));
     }
 
     /// <summary>Tells the core an event.</summary>
@@ -63,7 +63,7 @@ internal sealed class Fleet
         return Tell((core, now) => core.Restarted(name, now)).Look();
     }
 
-    public Fleet Probed(string name) => Tell((core, now) => core.Probed(name, now));
+    public Fleet Probed(string name) => Tell((core, now) => core.ProbePassed(name, now));
 
     /// <summary>Counts once a second, as the shell does.</summary>
     public Fleet Count(int seconds, Func<int, CounterRow> counters)
@@ -72,7 +72,7 @@ internal sealed class Fleet
         {
             Look(1);
             var row = counters(second);
-            Tell((core, now) => core.Count(row, now));
+            Tell((core, now) => core.ObserveCounters(row, now));
         }
         return this;
     }

@@ -78,7 +78,7 @@ public class RolloutCoreTests
 
         Assert.Equal(["Undrain b"], fleet.Orders);
         Assert.True(fleet.Core.IsFinished);
-        Assert.Equal("another replica was lost while b drained: m would have 1 ready replicas, the floor is 2 (b is draining, c is dead)", fleet.Core.StopReason);
+        Assert.Equal("another replica was lost while b drained: m would have 1 ready replicas, the minimum is 2 (b is draining, c is dead)", fleet.Core.StopReason);
     }
 
     [Fact]
@@ -93,7 +93,7 @@ public class RolloutCoreTests
         fleet.Look(0.2);
 
         Assert.True(fleet.Core.IsFinished);
-        Assert.Equal("the fleet would fall below its floor: m would have 1 ready replicas, the floor is 2 (c is draining)", fleet.Core.StopReason);
+        Assert.Equal("too few replicas would be available: m would have 1 ready replicas, the minimum is 2 (c is draining)", fleet.Core.StopReason);
         Assert.Empty(fleet.Orders);
     }
 
@@ -127,7 +127,7 @@ public class RolloutCoreTests
     [Fact]
     public void NotDrained_IsTakenBackAndStops()
     {
-        var fleet = new Fleet("a", "b").Begin().Tell((core, now) => core.NotDrained("a", "3 streams run", now));
+        var fleet = new Fleet("a", "b").Begin().Tell((core, now) => core.DrainFailed("a", "3 streams run", now));
 
         Assert.Equal(["Drain a", "Undrain a"], fleet.Orders);
         Assert.True(fleet.Core.IsFinished);
@@ -139,7 +139,7 @@ public class RolloutCoreTests
     [InlineData(true, "RollBack a")]
     public void NotRestarted_OldLifeGoesBackToWork(bool rollsBack, string order)
     {
-        var fleet = new Fleet("a", "b").Begin(Plan with { RollsBack = rollsBack }).Drained("a").Tell((core, now) => core.NotRestarted("a", "'ssh' ended with code 255", now));
+        var fleet = new Fleet("a", "b").Begin(Plan with { RollsBack = rollsBack }).Drained("a").Tell((core, now) => core.RestartFailed("a", "'ssh' ended with code 255", now));
 
         Assert.Equal(["Drain a", "Restart a", order], fleet.Orders);
         Assert.Equal("a: 'ssh' ended with code 255", fleet.Core.StopReason);
@@ -190,7 +190,7 @@ public class RolloutCoreTests
     [Fact]
     public void NotProbed_RollsBackAndStops()
     {
-        var fleet = new Fleet("a", "b").Begin(Plan with { RollsBack = true }).Drained("a").Back("a").Tell((core, now) => core.NotProbed("a", "no kernel", now));
+        var fleet = new Fleet("a", "b").Begin(Plan with { RollsBack = true }).Drained("a").Back("a").Tell((core, now) => core.ProbeFailed("a", "no kernel", now));
         Assert.Equal("RollBack a", fleet.Orders[^1]);
         Assert.False(fleet.Core.IsFinished);
 
@@ -204,15 +204,15 @@ public class RolloutCoreTests
     [Fact]
     public void RolledBack_Failing_IsTold()
     {
-        var fleet = new Fleet("a").Begin(Plan with { RollsBack = true }).Drained("a").Back("a").Tell((core, now) => core.NotProbed("a", "no kernel", now))
+        var fleet = new Fleet("a").Begin(Plan with { RollsBack = true }).Drained("a").Back("a").Tell((core, now) => core.ProbeFailed("a", "no kernel", now))
             .Tell((core, now) => core.RolledBack("a", "exit 1", now));
 
         Assert.Equal((RolloutStage.Failed, "a canary failed: no kernel; the rollback failed: exit 1"), (fleet["a"].Stage, fleet["a"].Detail));
     }
 
     [Theory]
-    [InlineData("dead", 2UL, "a: it did not stay: it is dead")]
-    [InlineData("alive", 3UL, "a: it did not stay: it has started anew")]
+    [InlineData("dead", 2UL, "a: it did not stay up: it is dead")]
+    [InlineData("alive", 3UL, "a: it did not stay up: it restarted")]
     public void Calm_NewLifeEnds_Fails(string state, ulong generation, string reason)
     {
         var fleet = new Fleet("a", "b").Begin().Drained("a").Back("a").Probed("a");
