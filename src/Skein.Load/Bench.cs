@@ -33,10 +33,7 @@ public static class Bench
     internal static async Task<IBenchTarget> OpenAsync(BenchOptions options, TimeProvider time, CancellationToken cancellationToken)
     {
         if (options.Target.Scheme is "grpc" or "grpcs")
-        {
             return new SkeinTarget(options);
-        }
-
         using var timeout = new CancellationTokenSource(options.RequestTimeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try

@@ -43,8 +43,6 @@ internal sealed class BenchClient(BenchOptions options, IBenchTarget target, Tim
         }
 
         if (options.CheckExactness)
-        {
             _references.Check(prompt, answer.Text);
-        }
     }
 }

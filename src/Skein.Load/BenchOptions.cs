@@ -79,8 +79,6 @@ public sealed record BenchOptions
     private static void Check<T>(bool isRight, string name, T value, string allowed)
     {
         if (!isRight)
-        {
             throw new ArgumentException(FormattableString.Invariant($"{name} is {value}; allowed: {allowed}"), name);
-        }
     }
 }

@@ -13,10 +13,7 @@ internal sealed class BenchRun(BenchOptions options, IBenchTarget target, TimePr
         var references = new BenchTally(time);
         await LoopAsync(options.Prompts.Count, references, null, cancellationToken);
         if (references.Succeeded == 0)
-        {
             throw new BenchException($"{options.Target} answered none of {options.Prompts.Count} reference requests; {references.Examples[0]}");
-        }
-
         await LoopAsync(options.WarmUpRequests, new BenchTally(time), null, cancellationToken);
         var measured = new BenchTally(time);
         await LoopAsync(options.Requests, measured, progress, cancellationToken);

@@ -64,7 +64,7 @@ public class CommandLineTests
     [InlineData("skein: --policy 'best' is not allowed; allowed: power-of-two-choices, weighted-least-connections", "gateway", "--policy", "best")]
     [InlineData("skein: --queue-timeout '0' is not allowed; allowed: a time such as 500ms, 2s or 10m, from 1ms to 1h", "gateway", "--queue-timeout", "0")]
     [InlineData("skein: --breaker-rate '0' is not allowed; allowed: above 0, to 1", "gateway", "--breaker-rate", "0")]
-    [InlineData("skein: --breaker-rate 'NaN' is not allowed; allowed: a number from 0 to 1", "gateway", "--breaker-rate", "NaN")]
+    [InlineData("skein: --breaker-rate 'NaN' is not allowed; allowed: above 0, to 1", "gateway", "--breaker-rate", "NaN")]
     [InlineData("skein: --breaker-window '900ms' is not allowed; allowed: a time such as 500ms, 2s or 10m, from 1s to 10m", "gateway", "--breaker-window", "900ms")]
     [InlineData("skein: --breaker-longest-open '4s' is not allowed; allowed: from 5s, as --breaker-open", "gateway", "--breaker-longest-open", "4s")]
     [InlineData("skein: --breaker-failures '0' is not allowed; allowed: a whole number from 1 to 1000", "gateway", "--breaker-failures", "0")]

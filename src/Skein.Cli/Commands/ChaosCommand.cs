@@ -60,8 +60,8 @@ internal static class ChaosCommand
             using var gateway = new GatewayClient(new Uri($"http://{member.Http}"));
             // Half of the clients use HTTP, as most do; the other half use gRPC, which numbers the tokens.
             options = options with { Targets = [new Uri($"http://{member.Http}"), new Uri($"grpc://{member.Grpc}")] };
-            var injector = new FaultInjector(cluster, cable, gateway, TimeProvider.System);
-            var report = await ChaosRun.RunAsync(options, injector, TimeProvider.System, PrintFault, signal.Stop);
+            var target = new LocalChaosCluster(cluster, cable, gateway, TimeProvider.System);
+            var report = await ChaosRun.RunAsync(options, target, TimeProvider.System, PrintFault, signal.Stop);
             if (Json.Read(sources))
                 await Console.Out.WriteLineAsync(report.ToJson());
             else

@@ -39,10 +39,10 @@ internal static class StatusCommand
     /// <summary>The default table. Names and models are shortened where it would be wider than <paramref name="width"/>.</summary>
     internal static Table ToTable(IReadOnlyList<MemberRow> members, int width)
     {
-        const int Columns = 5;
-        const int Padding = 2;
+        // Five columns, padded by one character on each side, and six borders.
+        const int Frame = (5 * 2) + 6;
         var fixedWidth = Longest(members.Select(StateOrHealth), "STATE") + Longest(members.Select(Busy), "BUSY") + Longest(members.Select(Address), "ADDRESS");
-        var room = width - (Columns * Padding) - fixedWidth;
+        var room = width - Frame - fixedWidth;
         var modelWidth = Math.Min(Longest(members.Select(Models), "MODEL"), Math.Max(8, room / 2));
         var nameWidth = Math.Max(8, room - modelWidth);
 

@@ -13,8 +13,8 @@ internal static class HealthSettings
     private static readonly Setting<int> Failures = Setting.Number(
         "breaker-failures", "Consecutive failures that eject a replica [default: 5]", Breaker.FailuresInARow, 1, 1_000);
 
-    private static readonly Setting<double> Rate = Setting.Real(
-        "breaker-rate", "Failure rate within --breaker-window that ejects a replica, above 0 [default: 0.5]", Breaker.FailureRate, 0, 1);
+    private static readonly Setting<double> Rate = Setting.Share(
+        "breaker-rate", "Failure rate within --breaker-window that ejects a replica, above 0 [default: 0.5]", Breaker.FailureRate);
 
     private static readonly Setting<int> Attempts = Setting.Number(
         "breaker-attempts", "Minimum attempts within --breaker-window for --breaker-rate to apply [default: 20]", Breaker.FewestAttempts, 1, 100_000);
@@ -41,8 +41,8 @@ internal static class HealthSettings
         "slow-start", "Time until a new or returning replica gets its full share; 0s disables slow start [default: 10s]",
         SlowStart.Duration, TimeSpan.FromMinutes(10));
 
-    private static readonly Setting<double> InitialShare = Setting.Real(
-        "slow-start-share", "Share of its weight that it begins with, above 0 [default: 0.1]", SlowStart.InitialShare, 0, 1);
+    private static readonly Setting<double> InitialShare = Setting.Share(
+        "slow-start-share", "Share of its weight that it begins with, above 0 [default: 0.1]", SlowStart.InitialShare);
 
     public static IReadOnlyList<ISetting> All { get; } =
         [Failures, Rate, Attempts, Window, Open, LongestOpen, Trials, MaxEjected, Ramp, InitialShare];
@@ -68,22 +68,8 @@ internal static class HealthSettings
             },
             SlowStart = new SlowStartOptions { Duration = Ramp.Read(sources), InitialShare = InitialShare.Read(sources) },
         };
-        if (options.Breaker.LongestOpen < open)
-            throw Refused(LongestOpen, sources, $"from {Durations.Text(open)}, as --breaker-open");
-        RequireAboveZero(Rate, options.Breaker.FailureRate, sources);
-        RequireAboveZero(InitialShare, options.SlowStart.InitialShare, sources);
+        if (options.Breaker.LongestOpen < open && sources.Find(LongestOpen) is { } found)
+            throw new UsageException($"{found.Origin} '{found.Value}' is not allowed; allowed: from {Durations.Text(open)}, as --breaker-open");
         return options;
-    }
-
-    private static void RequireAboveZero(Setting<double> setting, double value, SettingSources sources)
-    {
-        if (!(value > 0))
-            throw Refused(setting, sources, "above 0, to 1");
-    }
-
-    private static UsageException Refused(ISetting setting, SettingSources sources, string allowed)
-    {
-        (var value, var origin) = sources.Find(setting) ?? ("", setting.Option.Name);
-        return new UsageException($"{origin} '{value}' is not allowed; allowed: {allowed}");
     }
 }

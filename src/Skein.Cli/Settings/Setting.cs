@@ -107,6 +107,11 @@ internal static class Setting
     public static Setting<double> Real(string name, string description, double defaultValue, double min, double max) =>
         new(name, "x", description, Range("a number", min, max), defaultValue, Reader(NumberStyles.Float, min, max));
 
+    /// <summary>A number above 0 and up to 1.</summary>
+    public static Setting<double> Share(string name, string description, double defaultValue) =>
+        new(name, "x", description, "above 0, to 1", defaultValue,
+            (string text, out double read) => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out read) && read is > 0 and <= 1);
+
     /// <summary>A number whose default is null.</summary>
     public static Setting<double?> OptionalReal(string name, string description, double min, double max) =>
         new(name, "x", description, Range("a number", min, max), null, Optional(Reader(NumberStyles.Float, min, max)));

@@ -40,9 +40,7 @@ public sealed record ChaosOptions
     private static void Check<T>(bool isRight, string name, T value, string allowed)
     {
         if (!isRight)
-        {
             throw new ArgumentException(FormattableString.Invariant($"{name} is {value}; allowed: {allowed}"), name);
-        }
     }
 }
 

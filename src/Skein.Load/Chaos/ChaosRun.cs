@@ -33,20 +33,13 @@ public sealed class ChaosRun
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
-        return await new ChaosRun(options, cluster, time, onFault).RunAsync(cancellationToken);
-    }
-
-    private async Task<ChaosReport> RunAsync(CancellationToken cancellationToken)
-    {
+        var run = new ChaosRun(options, cluster, time, onFault);
         var targets = new List<IBenchTarget>();
         try
         {
-            foreach (var address in _options.Targets)
-            {
-                targets.Add(await Bench.OpenAsync(Load(address), _time, cancellationToken));
-            }
-
-            return await RunAsync(targets, cancellationToken);
+            foreach (var address in options.Targets)
+                targets.Add(await Bench.OpenAsync(run.Load(address), time, cancellationToken));
+            return await run.RunAsync(targets, cancellationToken);
         }
         finally
         {
@@ -87,22 +80,15 @@ public sealed class ChaosRun
     {
         var references = new BenchTally(_time);
         foreach (var client in clients)
-        {
             await Task.WhenAll(Enumerable.Range(0, Prompts.Count).Select(prompt => client.AskAsync(prompt, references, cancellationToken)));
-        }
-
         if (references.Examples.Count > 0)
-        {
             throw new BenchException($"the cluster does not answer correctly before the first fault: {references.Examples[0]}");
-        }
     }
 
     private static async Task AskUntilAsync(BenchClient client, int first, BenchTally tally, CancellationToken over, CancellationToken cancellationToken)
     {
         for (var i = first; !over.IsCancellationRequested; i++)
-        {
             await client.AskAsync(i % Prompts.Count, tally, cancellationToken);
-        }
     }
 
     // Faults overlap: the next one does not wait for the recovery from the last one.
@@ -114,10 +100,7 @@ public sealed class ChaosRun
         while (_time.GetElapsedTime(start) < _options.Duration)
         {
             if (Next(plan) is { } fault)
-            {
                 running.Add(InjectAsync(fault, cancellationToken));
-            }
-
             await Task.Delay(_options.FaultEvery, _time, cancellationToken);
             foreach (var ended in running.Where(task => task.IsCompleted).ToList())
             {

@@ -16,18 +16,13 @@ internal sealed class FaultPlan(IReadOnlyList<FaultKind> kinds, int leftAlone, i
     public InjectedFault? Next(IReadOnlyList<string> healthy)
     {
         if (healthy.Count <= leftAlone)
-        {
             return null;
-        }
-
         if (_round.Count == 0)
         {
             FaultKind[] round = [.. kinds];
             _random.Shuffle(round);
             foreach (var kind in round)
-            {
                 _round.Enqueue(kind);
-            }
         }
 
         var duration = Shortest + ((Longest - Shortest) * _random.NextDouble());

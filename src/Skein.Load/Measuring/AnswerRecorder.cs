@@ -40,18 +40,14 @@ internal sealed class AnswerRecorder(TimeProvider time, LatencyRecorder latencie
     {
         var now = time.GetTimestamp();
         if (_chunks++ == 0)
-        {
-            latencies.AddFirstToken(time.GetElapsedTime(_start, now));
-        }
+            latencies.FirstToken.Add(time.GetElapsedTime(_start, now));
         else
         {
             var gap = time.GetElapsedTime(_last, now);
             _longestGap = gap > _longestGap ? gap : _longestGap;
-            latencies.AddGap(gap);
+            latencies.Gaps.Add(gap);
             if (_arriving is { } index)
-            {
                 _gapBefore[index] = gap;
-            }
         }
 
         _last = now;
@@ -77,10 +73,7 @@ internal sealed class AnswerRecorder(TimeProvider time, LatencyRecorder latencie
     public void OnText(string text)
     {
         if (_text.Length + text.Length > MaxChars)
-        {
             throw new BenchRequestException(BenchErrors.Malformed, $"the answer has more than {MaxChars} characters");
-        }
-
         _text.Append(text);
     }
 
@@ -96,18 +89,13 @@ internal sealed class AnswerRecorder(TimeProvider time, LatencyRecorder latencie
     /// <summary>The answer is complete and correct.</summary>
     public void OnSuccess()
     {
-        latencies.AddEnd(time.GetElapsedTime(_start));
+        latencies.Ends.Add(time.GetElapsedTime(_start));
         if (Failovers > 0)
-        {
-            latencies.AddFailedOver(_longestGap);
-        }
-
+            latencies.FailedOver.Add(_longestGap);
         foreach (var index in _failovers.Indexes.Distinct())
         {
             if (_gapBefore.TryGetValue(index, out var gap))
-            {
-                latencies.AddFailover(gap);
-            }
+                latencies.Failovers.Add(gap);
         }
     }
 }

@@ -47,10 +47,7 @@ internal sealed class BenchTally(TimeProvider time)
             {
                 var message = error.Message;
                 if (message.Length > MaxExampleChars)
-                {
                     message = string.Concat(message.AsSpan(0, MaxExampleChars), "…");
-                }
-
                 _examples.Add($"{error.Kind}: {message}");
             }
         }
@@ -63,8 +60,8 @@ internal sealed class BenchTally(TimeProvider time)
             return new BenchReport(
                 options.Target.ToString(), model, options.Concurrency, _succeeded + _failed, _succeeded,
                 new Dictionary<string, int>(_errors), time.GetElapsedTime(_start).TotalSeconds, _tokens, _tokensAreChunks,
-                Latencies.FirstToken, Latencies.Gaps, Latencies.Ends, _failovers, _streamsFailedOver,
-                Latencies.Failovers, Latencies.FailedOver, [.. _examples]);
+                Latencies.FirstToken.Summary, Latencies.Gaps.Summary, Latencies.Ends.Summary, _failovers, _streamsFailedOver,
+                Latencies.Failovers.Summary, Latencies.FailedOver.Summary, [.. _examples]);
         }
     }
 }

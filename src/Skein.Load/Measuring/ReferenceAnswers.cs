@@ -14,10 +14,7 @@ internal sealed class ReferenceAnswers
     {
         var reference = _texts.GetOrAdd(prompt, text);
         if (string.Equals(reference, text, StringComparison.Ordinal))
-        {
             return;
-        }
-
         var at = reference.AsSpan().CommonPrefixLength(text);
         throw new BenchRequestException(
             BenchErrors.Diverged, $"prompt {prompt}: differs at character {at}: expected \"{Show(reference, at)}\", got \"{Show(text, at)}\"");

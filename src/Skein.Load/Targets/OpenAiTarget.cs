@@ -32,10 +32,7 @@ internal sealed class OpenAiTarget : IBenchTarget
         var root = new UriBuilder(options.Target) { Path = path.EndsWith("/v1", StringComparison.Ordinal) ? $"{path}/" : $"{path}/v1/" }.Uri;
         var http = new HttpClient(new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(10) }) { Timeout = Timeout.InfiniteTimeSpan };
         if (options.ApiKey is { } key)
-        {
             http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
-        }
-
         try
         {
             var model = options.Model.Length > 0 ? options.Model : await FirstModelAsync(http, new Uri(root, "models"), cancellationToken);
@@ -55,10 +52,7 @@ internal sealed class OpenAiTarget : IBenchTarget
             using var request = new HttpRequestMessage(HttpMethod.Post, _completions) { Content = Body(prompt) };
             using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
             if (!response.IsSuccessStatusCode)
-            {
                 throw await RefusalAsync(response, cancellationToken);
-            }
-
             await using var events = new SseCommentStream(
                 await response.Content.ReadAsStreamAsync(cancellationToken), comment => answer.OnFailovers(FailoverNote.Read(comment)));
             await foreach (var item in SseParser.Create(events, static (_, data) => Parse(data)).EnumerateAsync(cancellationToken))
@@ -93,27 +87,17 @@ internal sealed class OpenAiTarget : IBenchTarget
         }
 
         if (chunk.Error is { } error)
-        {
             throw new BenchRequestException(BenchRequestException.KindOf("in-band", error.CodeText), error.Message ?? "no message");
-        }
-
         if (chunk.Choices is [{ } choice, ..])
         {
             if (choice.Delta?.Content is { Length: > 0 } text)
-            {
                 answer.OnTokens(text);
-            }
-
             if (choice.FinishReason is not null)
-            {
                 answer.OnFinish();
-            }
         }
 
         if (chunk.Usage?.CompletionTokens is { } tokens)
-        {
             answer.OnUsage(tokens);
-        }
     }
 
     private static async Task<BenchRequestException> RefusalAsync(HttpResponseMessage response, CancellationToken cancellationToken)

@@ -57,10 +57,7 @@ public sealed class SseCommentStream(Stream inner, Action<string> onComment) : S
     protected override void Dispose(bool disposing)
     {
         if (disposing)
-        {
             inner.Dispose();
-        }
-
         base.Dispose(disposing);
     }
 
@@ -76,14 +73,9 @@ public sealed class SseCommentStream(Stream inner, Action<string> onComment) : S
 
             _isComment |= _lineBytes == 0 && unit == (byte)':';
             if (++_lineBytes > MaxLineBytes)
-            {
                 throw new InvalidDataException($"a line of the event stream has more than {MaxLineBytes} bytes");
-            }
-
             if (_isComment && _comment.Length < MaxCommentBytes)
-            {
                 _comment.Append((char)unit);
-            }
         }
     }
 

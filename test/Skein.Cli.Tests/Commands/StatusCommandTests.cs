@@ -36,7 +36,7 @@ public class StatusCommandTests
         var lines = RenderRaw(StatusCommand.ToTable([replica, Gateway], 80), 80);
 
         Assert.All(lines, line => Assert.InRange(line.TrimEnd().Length, 0, 80));
-        Assert.Single(lines, line => line.Contains("nnn…", StringComparison.Ordinal) && line.Contains("draining", StringComparison.Ordinal)
+        Assert.Single(lines, line => line.Contains("n…", StringComparison.Ordinal) && line.Contains("draining", StringComparison.Ordinal)
             && line.Contains("99999/100000", StringComparison.Ordinal) && line.Contains("192.168.100.100:18090", StringComparison.Ordinal));
     }
 

@@ -63,10 +63,7 @@ public sealed class Cable : IDisposable
         try
         {
             for (var i = 0; i < hosts; i++)
-            {
                 made.Add(await NetworkNamespace.CreateAsync(new IPAddress([10, 77, 0, (byte)(FirstHost + i)]), isNew: i > 0 || !isFirstHere));
-            }
-
             return new Cable(made, seed);
         }
         catch
@@ -85,10 +82,7 @@ public sealed class Cable : IDisposable
         _stopping.Cancel();
         _threads.ForEach(static thread => thread.Join());
         foreach (var host in Hosts)
-        {
             host.Dispose();
-        }
-
         _stopping.Dispose();
     }
 
@@ -101,34 +95,22 @@ public sealed class Cable : IDisposable
         {
             // A blocking read could not be cancelled.
             if (!Kernel.WaitForInput(card, PollMilliseconds))
-            {
                 continue;
-            }
-
             var length = Kernel.Read(card, packet);
             var isIPv4 = length > Destination + 4 && packet[0] >> 4 == 4;
             if (isIPv4)
-            {
                 Pass(from, packet[Destination + 3] - FirstHost, packet.AsSpan(0, length));
-            }
         }
     }
 
     private void Pass(int from, int to, ReadOnlySpan<byte> packet)
     {
         if (to < 0 || to >= Hosts.Count)
-        {
             return;
-        }
-
         if (!Passes(from, to) || _random[from].NextDouble() < LossBetween(from, to))
-        {
             Interlocked.Increment(ref _lost);
-        }
         else if (Jitter == TimeSpan.Zero)
-        {
             Deliver(to, packet);
-        }
         else
         {
             var due = TimeProvider.System.GetTimestamp() + (long)(_random[from].NextDouble() * Jitter.TotalSeconds * TimeProvider.System.TimestampFrequency);
@@ -145,9 +127,7 @@ public sealed class Cable : IDisposable
     {
         // The queue of the device may be full.
         if (!Kernel.TryWrite(Hosts[to].Card, packet))
-        {
             Interlocked.Increment(ref _lost);
-        }
     }
 
     private void DeliverLate()
@@ -156,9 +136,7 @@ public sealed class Cable : IDisposable
         while (!_stopping.Token.WaitHandle.WaitOne(TimeSpan.FromMilliseconds(Jitter == TimeSpan.Zero ? PollMilliseconds : 1)))
         {
             while (TryTakeLate(out var to, out var packet))
-            {
                 Deliver(to, packet);
-            }
         }
     }
 
@@ -168,10 +146,7 @@ public sealed class Cable : IDisposable
         {
             (to, packet) = (0, []);
             if (!_late.TryPeek(out _, out var due) || due > TimeProvider.System.GetTimestamp())
-            {
                 return false;
-            }
-
             (to, packet) = _late.Dequeue();
             return true;
         }

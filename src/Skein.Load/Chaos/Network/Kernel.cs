@@ -32,27 +32,21 @@ internal static partial class Kernel
     public static void Exec(IReadOnlyList<string> command) => Execute(command[0], [.. command, null]);
 
     [LibraryImport("libc", EntryPoint = "unshare", SetLastError = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int Unshare(int flags);
 
     [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int Control(SafeFileHandle file, nuint request, byte[] argument);
 
     [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int Poll(ref PollRequest request, nuint count, int milliseconds);
 
     [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial nint Read(SafeFileHandle file, ref byte buffer, nuint length);
 
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial nint Write(SafeFileHandle file, ref byte buffer, nuint length);
 
     [LibraryImport("libc", EntryPoint = "execvp", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int Execute(string program, string?[] arguments);
 
     [StructLayout(LayoutKind.Sequential)]

@@ -81,18 +81,13 @@ public sealed class NetworkNamespace : IDisposable
     private void Work()
     {
         foreach (var action in _work.GetConsumingEnumerable())
-        {
             action();
-        }
     }
 
     private SafeFileHandle Enter(bool isNew)
     {
         if (isNew && !Kernel.TryEnterNewNetwork())
-        {
             throw new NetworkNotPermittedException($"a network namespace is refused (error {Marshal.GetLastPInvokeError()})");
-        }
-
         SafeFileHandle card;
         try
         {
@@ -109,10 +104,7 @@ public sealed class NetworkNamespace : IDisposable
             Encoding.ASCII.GetBytes(Device).CopyTo(request, 0);
             BitConverter.TryWriteBytes(request.AsSpan(NameBytes), TunWithoutHeader);
             if (!Kernel.TryControl(card, SetInterface, request))
-            {
                 throw new NetworkNotPermittedException($"a tun device is refused (error {Marshal.GetLastPInvokeError()})");
-            }
-
             Configure($"link set lo up\naddr add {Address}/24 dev {Device}\nlink set {Device} up\n");
             return card;
         }
@@ -134,9 +126,7 @@ public sealed class NetworkNamespace : IDisposable
             var errors = process.StandardError.ReadToEnd();
             process.WaitForExit();
             if (process.ExitCode != 0)
-            {
                 throw new NetworkNotPermittedException($"the network cannot be set up: {errors.ReplaceLineEndings(" ").Trim()}");
-            }
         }
         catch (Win32Exception)
         {

@@ -21,10 +21,7 @@ public static class OwnNetwork
     public static async Task<string?> WhyNotAsync(CancellationToken cancellationToken = default)
     {
         if (!OperatingSystem.IsLinux())
-        {
             return "faults that lose packets need Linux";
-        }
-
         string[] trial = [.. Unshare, "ip", "tuntap", "add", "dev", "trial", "mode", "tun"];
         var command = $"'{string.Join(' ', trial)}'";
         using var timeout = new CancellationTokenSource(TrialTimeout, TimeProvider.System);
