@@ -7,7 +7,7 @@ namespace Skein.Cli;
 internal static class SkeinCommand
 {
     public static RootCommand Create() => new("""
-        Skein: a gateway for language models on your own machines. Replicas and gateways form one group; streams go on when a replica dies.
+        Skein: a distributed LLM inference gateway. Replicas and gateways form one group; when a replica dies, another one continues its streams.
 
         Begin with: skein up
         """)

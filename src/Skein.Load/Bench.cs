@@ -3,23 +3,23 @@ using Skein.Load.Targets;
 
 namespace Skein.Load;
 
-/// <summary>How far a benchmark is.</summary>
-/// <param name="Done">Measured requests that have ended.</param>
-/// <param name="Total">All that will be measured.</param>
+/// <summary>Progress of a benchmark.</summary>
+/// <param name="Done">Measured requests that have finished.</param>
+/// <param name="Total">Measured requests in total.</param>
 public readonly record struct BenchProgress(int Done, int Total);
 
-/// <summary>Puts a server under a closed loop of load, and measures what its clients would see.</summary>
+/// <summary>Measures what clients of a server see under a closed loop of load.</summary>
 public static class Bench
 {
     /// <summary>
-    /// Asks every prompt once for its reference answer, warms up, then measures. Requests that fail are counted, never thrown.
+    /// Requests a reference answer for every prompt, warms up, then measures. Failed requests are counted, not thrown.
     /// </summary>
-    /// <param name="options">Who is asked for what.</param>
-    /// <param name="time">Measures, and gives up on requests.</param>
-    /// <param name="progress">Told after every measured request, from any thread; null: nobody.</param>
+    /// <param name="options">Options of the run.</param>
+    /// <param name="time">Clock of measurements and timeouts.</param>
+    /// <param name="progress">Called after every measured request, from any thread; may be null.</param>
     /// <param name="cancellationToken">Ends the run without a report.</param>
     /// <exception cref="ArgumentException">A setting is out of its range.</exception>
-    /// <exception cref="BenchException">The target answers not one of the reference requests, or knows no model.</exception>
+    /// <exception cref="BenchException">The target answered no reference request, or lists no model.</exception>
     public static async Task<BenchReport> RunAsync(
         BenchOptions options, TimeProvider time, IProgress<BenchProgress>? progress = null, CancellationToken cancellationToken = default)
     {
@@ -33,10 +33,7 @@ public static class Bench
     internal static async Task<IBenchTarget> OpenAsync(BenchOptions options, TimeProvider time, CancellationToken cancellationToken)
     {
         if (options.Target.Scheme is "grpc" or "grpcs")
-        {
             return new SkeinTarget(options);
-        }
-
         using var timeout = new CancellationTokenSource(options.RequestTimeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try

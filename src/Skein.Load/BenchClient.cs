@@ -3,13 +3,13 @@ using Skein.Load.Targets;
 
 namespace Skein.Load;
 
-/// <summary>Asks as one client would, and holds every answer to a prompt against the first one. Safe for concurrent calls.</summary>
+/// <summary>Sends requests and compares every answer to a prompt with the first one. Safe for concurrent calls.</summary>
 internal sealed class BenchClient(BenchOptions options, IBenchTarget target, TimeProvider time)
 {
     private readonly ReferenceAnswers _references = new();
 
-    /// <summary>Asks one prompt and counts how that ended.</summary>
-    /// <exception cref="OperationCanceledException">The token was cancelled; nothing is counted.</exception>
+    /// <summary>Sends one prompt and records the result.</summary>
+    /// <exception cref="OperationCanceledException">The token was cancelled; nothing is recorded.</exception>
     public async Task AskAsync(int prompt, BenchTally tally, CancellationToken cancellationToken)
     {
         using var timeout = new CancellationTokenSource(options.RequestTimeout, time);
@@ -19,7 +19,7 @@ internal sealed class BenchClient(BenchOptions options, IBenchTarget target, Tim
         try
         {
             await target.AskAsync(options.Prompts[prompt], answer, either.Token);
-            SuspicionManager(prompt, answer);
+            Check(prompt, answer);
             answer.OnSuccess();
         }
         catch (BenchRequestException exception)
@@ -28,22 +28,21 @@ internal sealed class BenchClient(BenchOptions options, IBenchTarget target, Tim
         }
         catch (OperationCanceledException exception) when (!cancellationToken.IsCancellationRequested)
         {
-            error = new BenchRequestException(BenchErrors.Timeout, $"no end within {options.RequestTimeout}", exception);
+            error = new BenchRequestException(BenchErrors.Timeout, $"the answer did not end within {options.RequestTimeout}", exception);
         }
 
         tally.Add(answer, error);
     }
 
-    private void SuspicionManager(int prompt, AnswerRecorder answer)
+    private void Check(int prompt, AnswerRecorder answer)
     {
         if (!answer.IsComplete)
         {
-            throw new BenchRequestException(BenchErrors.Truncated, $"prompt {prompt}: ended after {answer.Tokens} tokens without a finish or its end mark");
+            throw new BenchRequestException(
+                BenchErrors.Truncated, $"prompt {prompt}: the stream ended after {answer.Tokens} tokens without a finish reason or an end marker");
         }
 
         if (options.CheckExactness)
-        {
             _references.Check(prompt, answer.Text);
-        }
     }
 }

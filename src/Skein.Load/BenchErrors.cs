@@ -1,48 +1,48 @@
 namespace Skein.Load;
 
 /// <summary>
-/// Kinds of errors in <see cref="BenchReport.Errors"/>. Besides these: <c>http 429 queue_full</c> (status and the server's code),
+/// Kinds of errors in <see cref="BenchReport.Errors"/>. Further kinds contain a code: <c>http 429 queue_full</c> (status and code),
 /// <c>grpc ResourceExhausted no_replica</c>, <c>in-band stream_lost</c>.
 /// </summary>
 public static class BenchErrors
 {
-    /// <summary>The stream ended without an error, and without a finish reason or its end mark.</summary>
+    /// <summary>The stream ended without an error, a finish reason or an end marker.</summary>
     public const string Truncated = "truncated";
 
-    /// <summary>The answer is whole, and not the text that the same request had before.</summary>
+    /// <summary>The answer is complete but differs from an earlier answer to the same request.</summary>
     public const string Diverged = "diverged";
 
-    /// <summary>A token index was left out (Skein's gRPC tells them).</summary>
+    /// <summary>A token index is missing (gRPC only).</summary>
     public const string TokensLost = "tokens_lost";
 
-    /// <summary>A token index came twice (Skein's gRPC tells them).</summary>
+    /// <summary>A token index is repeated (gRPC only).</summary>
     public const string TokensDuplicated = "tokens_duplicated";
 
-    /// <summary>No connection, or it broke.</summary>
+    /// <summary>The connection failed or broke.</summary>
     public const string Connection = "connection";
 
-    /// <summary>The request took longer than it may.</summary>
+    /// <summary>The request exceeded its timeout.</summary>
     public const string Timeout = "timeout";
 
-    /// <summary>The answer cannot be read: no valid events, or more than a client would take.</summary>
+    /// <summary>The answer is not a valid event stream, or is too large.</summary>
     public const string Malformed = "malformed";
 
-    /// <summary>Kinds beyond the number that is told apart.</summary>
+    /// <summary>Kinds beyond the limit of distinct kinds.</summary>
     public const string Other = "other";
 }
 
-/// <summary>One request that did not end as it should.</summary>
+/// <summary>One request failed.</summary>
 internal sealed class BenchRequestException(string kind, string message, Exception? innerException = null) : Exception(message, innerException)
 {
-    /// <summary>As in <see cref="BenchErrors"/>.</summary>
+    /// <summary>See <see cref="BenchErrors"/>.</summary>
     public string Kind { get; } = kind;
 
-    /// <summary>A kind out of what a server says: codes that do not look like codes are left out.</summary>
+    /// <summary>A kind from a server's error code. Text that does not look like a code is omitted.</summary>
     public static string KindOf(string place, string? code) =>
         code is { Length: > 0 and <= 64 } && code.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.') ? $"{place} {code}" : place;
 }
 
-/// <summary>The benchmark cannot be run at all; the message is one line for the user.</summary>
+/// <summary>The benchmark cannot run. The message is one line for the user.</summary>
 public sealed class BenchException : Exception
 {
     /// <summary>Creates the exception.</summary>

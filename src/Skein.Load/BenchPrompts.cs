@@ -1,12 +1,15 @@
 namespace Skein.Load;
 
-/// <summary>Prompts for benchmarks: short, distinct and the same every time.</summary>
+/// <summary>Prompts for benchmarks: short, distinct and the same in every run.</summary>
 public static class BenchPrompts
 {
-    private static readonly string[] Heroes = ["turtle", "clockmaker", "fox", "lighthouse keeper", "robot", "baker", "sparrow", "pirate", "giant", "witch"];
-    private static readonly string[] Things = ["a red balloon", "a lost letter", "a silver key", "an old map", "a talking well", "a paper boat", "a jar of stars"];
+    private static readonly string[] Heroes =
+        ["turtle", "clockmaker", "fox", "lighthouse keeper", "robot", "baker", "sparrow", "pirate", "giant", "witch"];
 
-    /// <summary>So many prompts, each another one.</summary>
+    private static readonly string[] Things =
+        ["a red balloon", "a lost letter", "a silver key", "an old map", "a talking well", "a paper boat", "a jar of stars"];
+
+    /// <summary>Creates <paramref name="count"/> distinct prompts.</summary>
     public static IReadOnlyList<string> Create(int count)
     {
         var prompts = new string[count];

@@ -3,7 +3,7 @@ using Skein.Load.Targets;
 
 namespace Skein.Load;
 
-/// <summary>One benchmark from its first request to its report. Runs once.</summary>
+/// <summary>One run of a benchmark, from the first request to the report. Use once.</summary>
 internal sealed class BenchRun(BenchOptions options, IBenchTarget target, TimeProvider time, IProgress<BenchProgress>? progress)
 {
     private readonly BenchClient _client = new(options, target, time);
@@ -13,18 +13,15 @@ internal sealed class BenchRun(BenchOptions options, IBenchTarget target, TimePr
         var references = new BenchTally(time);
         await LoopAsync(options.Prompts.Count, references, null, cancellationToken);
         if (references.Succeeded == 0)
-        {
             throw new BenchException($"{options.Target} answered none of {options.Prompts.Count} reference requests; {references.Examples[0]}");
-        }
-
         await LoopAsync(options.WarmUpRequests, new BenchTally(time), null, cancellationToken);
         var measured = new BenchTally(time);
         await LoopAsync(options.Requests, measured, progress, cancellationToken);
         return measured.ToReport(options, target.Model);
     }
 
-    /// <summary>As many workers as may run at the same time take one request after the other.</summary>
-    private async Task LoopAsync(int requests, BenchTally tally, IProgress<BenchProgress>? told, CancellationToken cancellationToken)
+    /// <summary>Sends the requests from as many workers as the concurrency allows.</summary>
+    private async Task LoopAsync(int requests, BenchTally tally, IProgress<BenchProgress>? observer, CancellationToken cancellationToken)
     {
         var next = -1;
         var done = 0;
@@ -34,7 +31,7 @@ internal sealed class BenchRun(BenchOptions options, IBenchTarget target, TimePr
             for (var i = Interlocked.Increment(ref next); i < requests; i = Interlocked.Increment(ref next))
             {
                 await _client.AskAsync(i % options.Prompts.Count, tally, cancellationToken);
-                told?.Report(new BenchProgress(Interlocked.Increment(ref done), requests));
+                observer?.Report(new BenchProgress(Interlocked.Increment(ref done), requests));
             }
         }
 

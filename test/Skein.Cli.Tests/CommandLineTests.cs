@@ -1,4 +1,6 @@
+using System.Collections;
 using System.CommandLine;
+using Skein.Cli.Terminal;
 using Skein.Routing.Balancing;
 
 namespace Skein.Cli.Tests;
@@ -62,7 +64,7 @@ public class CommandLineTests
     [InlineData("skein: --name 'a b' is not allowed; allowed: 1 to 64 printable ASCII characters without spaces", "gateway", "--name", "a b")]
     [InlineData("skein: --queue-timeout '0' is not allowed; allowed: a time such as 500ms, 2s or 10m, from 1ms to 1h", "gateway", "--queue-timeout", "0")]
     [InlineData("skein: --breaker-rate '0' is not allowed; allowed: above 0, to 1", "gateway", "--breaker-rate", "0")]
-    [InlineData("skein: --breaker-rate 'NaN' is not allowed; allowed: a number from 0 to 1", "gateway", "--breaker-rate", "NaN")]
+    [InlineData("skein: --breaker-rate 'NaN' is not allowed; allowed: above 0, to 1", "gateway", "--breaker-rate", "NaN")]
     [InlineData("skein: --breaker-window '900ms' is not allowed; allowed: a time such as 500ms, 2s or 10m, from 1s to 10m", "gateway", "--breaker-window", "900ms")]
     [InlineData("skein: --breaker-longest-open '4s' is not allowed; allowed: from 5s, as --breaker-open", "gateway", "--breaker-longest-open", "4s")]
     [InlineData("skein: --breaker-failures '0' is not allowed; allowed: a whole number from 1 to 1000", "gateway", "--breaker-failures", "0")]
@@ -107,6 +109,51 @@ public class CommandLineTests
         Assert.Equal(2, exitCode);
         Assert.Contains("'--colour'", error.ToString(), StringComparison.Ordinal);
         Assert.EndsWith("See 'skein status --help'.\n", error.ToString());
+    }
+
+    [Theory]
+    [InlineData("skein: 'stauts' is not a verb. Did you mean 'status'? See 'skein --help'.", "stauts")]
+    [InlineData("skein: 'frobnicate' is not a verb. See 'skein --help'.", "frobnicate", "--now")]
+    [InlineData("skein: 'membrship' is not a verb. Did you mean 'membership'? See 'skein simulate --help'.", "simulate", "membrship")]
+    [InlineData("skein: 'ad' is not a verb. Did you mean 'add'? See 'skein gossip-keys --help'.", "gossip-keys", "ad", "file")]
+    [InlineData("skein: Unrecognized command or argument '--jsno'. Did you mean '--json'? See 'skein status --help'.", "status", "--jsno")]
+    public async Task Run_MisspeltWord_SuggestsTheRightOne(string message, params string[] arguments)
+    {
+        using var error = new StringWriter();
+
+        var exitCode = await CommandLine.RunAsync(SkeinCommand.Create(), arguments, error);
+
+        Assert.Equal((2, message), (exitCode, error.ToString().TrimEnd('\n')));
+    }
+
+    [Fact]
+    public async Task WarnOfMisspeltVariables_NamesThemAndWhatWasMeant()
+    {
+        using var error = new StringWriter();
+        var environment = new Hashtable
+        {
+            ["SKEIN_QUEUE_LENGHT"] = "1", ["SKEIN_QUEUE_TIMEOUT"] = "1s", ["SKEIN_ENGINE_KEY"] = "secret", ["SKEIN_SOMETHING_ELSE"] = "1", ["PATH"] = "/",
+        };
+
+        await CommandLine.WarnOfMisspeltVariablesAsync(SkeinCommand.Create(), environment, error);
+
+        Assert.Equal("skein: the variable SKEIN_QUEUE_LENGHT is not a setting and is ignored; did you mean SKEIN_QUEUE_LENGTH?\n", error.ToString());
+    }
+
+    [Fact]
+    public async Task Help_Switch_ShowsNoValue_AndFixedWordsAreListed()
+    {
+        Assert.Matches(@"(?m)^\s+--watch\s+Refresh", await HelpAsync("status"));
+        Assert.Contains("--log <debug|information|warning|error>", await HelpAsync("gateway"), StringComparison.Ordinal);
+        Assert.Contains("--policy <power-of-two-choices|weighted-least-connections>", await HelpAsync("gateway"), StringComparison.Ordinal);
+        Assert.Contains("kill, freeze, slow, drain, restart, upgrade, loss, cut", string.Join(' ', (await HelpAsync("chaos")).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
+
+        static async Task<string> HelpAsync(string verb)
+        {
+            using var output = new StringWriter();
+            await SkeinCommand.Create().Parse([verb, "--help"]).InvokeAsync(new InvocationConfiguration { Output = output }, TestContext.Current.CancellationToken);
+            return output.ToString();
+        }
     }
 
     [Fact]

@@ -1,7 +1,7 @@
 using System.Net;
 using Google.Protobuf;
 using Skein.Cli.Members;
-using Skein.Cli.Settings;
+using Skein.Cli.Terminal;
 using Skein.Membership;
 using Skein.Membership.Tests.Support;
 using Skein.Protocol.V1;

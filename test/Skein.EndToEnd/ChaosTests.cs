@@ -28,7 +28,7 @@ public sealed class ChaosTests
         // Told below: which faults cannot happen here, and why.
         var problem = await OwnNetwork.WhyNotAsync(TestContext.Current.CancellationToken);
         var possible = Enum.GetValues<FaultKind>().Where(kind => problem is null || !OwnNetwork.IsNeededFor(kind));
-        Assert.Equal(possible.Select(ChaosRun.Word).Order(StringComparer.Ordinal), report.Faults.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(possible.Select(ChaosRun.NameOf).Order(StringComparer.Ordinal), report.Faults.Keys.Order(StringComparer.Ordinal));
         TestContext.Current.TestOutputHelper?.WriteLine($"{problem}\n{end.Output}");
     }
 }

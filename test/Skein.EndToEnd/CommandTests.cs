@@ -26,6 +26,19 @@ public class CommandTests
         Assert.Contains(culprit, Assert.Single(end.ErrorLines), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("Begin with: skein up")]
+    [InlineData("Begin with: skein up", "help")]
+    [InlineData("Start a whole cluster on this machine", "help", "up")]
+    [InlineData("Run production code in virtual time", "simulate")]
+    public async Task Run_HelpOrNothing_ShowsHelpAndExitsWith0(string text, params string[] arguments)
+    {
+        var end = await SkeinProcess.RunAsync(arguments);
+
+        Assert.Equal((0, ""), (end.ExitCode, end.Errors));
+        Assert.Contains(text, end.Output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Chat_NobodyThere_ExitsWith1AndOneLine()
     {
@@ -47,7 +60,7 @@ public class CommandTests
 
         Assert.Equal(2, end.ExitCode);
         Assert.Equal(
-            "skein: --faults 'kill,loss' is not possible: networks of their own cannot be made here: the command unshare (util-linux) is not installed; "
+            "skein: --faults 'kill,loss' is not possible: network namespaces cannot be created here: the command unshare (util-linux) is not installed; "
             + "allowed here: kill, freeze, slow, drain, restart, upgrade",
             Assert.Single(end.ErrorLines));
     }

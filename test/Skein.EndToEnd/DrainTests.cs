@@ -33,10 +33,10 @@ public class DrainTests(SimulatedCluster shared)
             Assert.True(ready.IsSuccessStatusCode, "a drained replica took the gateway out of service");
 
         var again = await RunAsync("drain", serving);
-        Assert.Equal((0, $"{serving} was drained already"), (again.ExitCode, again.Output));
+        Assert.Equal((0, $"{serving} is already drained"), (again.ExitCode, again.Output));
 
         var undrained = await RunAsync("undrain", serving);
-        Assert.Equal((0, $"{serving} takes work again"), (undrained.ExitCode, undrained.Output));
+        Assert.Equal((0, $"{serving} accepts requests again"), (undrained.ExitCode, undrained.Output));
         await Until.FoundAsync(
             async () =>
             {
@@ -78,7 +78,7 @@ public class DrainTests(SimulatedCluster shared)
         Assert.Equal(1, end.ExitCode);
         // How much is left depends on when it was last looked at: on a starved machine seconds later.
         Assert.Matches(
-            $"^skein: {serving} is not drained after 0.3 s: 1 stream runs, 3[56]\\d\\d s of grace left, \\d+ of 128 slots are free elsewhere; it goes on draining, 'skein undrain {serving}' takes it back$",
+            $"^skein: {serving} is not drained after 0.3 s: 1 stream runs, 3[56]\\d\\d s of grace left, \\d+ of 128 slots are free elsewhere; the drain continues, 'skein undrain {serving}' ends the drain$",
             Assert.Single(end.ErrorLines));
         Assert.Equal(0, (await RunAsync("undrain", serving)).ExitCode);
         await shared.Cluster.MemberAsync(serving, row => row is { Draining: false, InFlight: 1 }, "takes work again, and its stream goes on");

@@ -51,7 +51,7 @@ public class RolloutTests
                 cluster.Http, "--revision", "r2", "--command", "sh -c 'echo no such unit >&2; exit 5' {name}", "--rollback-command", $"sh -c 'echo \"$1 $2\" >> {log}' sh {{name}} {{revision}}", "--json");
 
             Assert.Equal(1, end.ExitCode);
-            Assert.Equal("skein: the rollout stopped: replica-1: 'sh' ended with code 5: no such unit; run it again to go on", end.ErrorLines[^1]);
+            Assert.Equal("skein: the rollout stopped: replica-1: 'sh' ended with code 5: no such unit; run it again to continue", end.ErrorLines[^1]);
             Assert.Equal(["rolled_back", "waiting", "waiting"], ReplicasOf(end).Select(replica => replica["outcome"]!.GetValue<string>()));
             Assert.Equal("replica-1 r2\n", await File.ReadAllTextAsync(log));
             Assert.Equal(before.Select(row => row.Pid), (await cluster.MembersAsync()).Select(row => row.Pid));

@@ -80,7 +80,7 @@ public class OpenAiBenchTests
             await (done ? answer.DoneAsync() : Task.CompletedTask);
         });
 
-        await ExpectErrorsAsync(server, BenchErrors.Truncated, "truncated: prompt 0: ended after 1 tokens without a finish or its end mark");
+        await ExpectErrorsAsync(server, BenchErrors.Truncated, "truncated: prompt 0: the stream ended after 1 tokens without a finish reason or an end marker");
     }
 
     [Theory]

@@ -1,73 +1,72 @@
 using System.CommandLine;
 using System.Globalization;
-using Skein.Cli.Chaos;
-using Skein.Cli.Fleet;
 using Skein.Cli.Settings;
-using Skein.Cli.Supervision;
+using Skein.Cli.Terminal;
 using Skein.Load;
 using Skein.Load.Chaos;
 using Skein.Load.Chaos.Network;
-using Spectre.Console;
+using Skein.Operations.Chaos;
+using Skein.Operations.Fleet;
+using Skein.Operations.Supervision;
 
 namespace Skein.Cli.Commands;
 
 /// <summary><c>skein chaos</c>: a cluster of its own, constant load, and one fault after the other.</summary>
 internal static class ChaosCommand
 {
-    private static readonly Setting<TimeSpan> Duration = Setting.Duration("duration", "How long faults are injected [default: 2m]", TimeSpan.FromMinutes(2), TimeSpan.FromDays(7));
-    private static readonly Setting<int> Seed = Setting.Number("seed", "Decides which faults happen to whom [default: 1]", 1, 0, int.MaxValue);
-    private static readonly Setting<int> Streams = Setting.Number("streams", "Streams at any moment [default: 60]", 60, 1, 20_000);
-    private static readonly Setting<int> Replicas = Setting.Number("replicas", "Replicas; two are always left alone [default: 5]", 5, 3, 64);
-    private static readonly Setting<string> Engine = new(
-        "engine", "engine", "simulated or embedded [default: simulated]", "simulated, embedded", "simulated",
-        (string text, out string read) => (read = text) is "simulated" or "embedded");
+    private static readonly FaultKind[] AllKinds = Enum.GetValues<FaultKind>();
 
-    private static readonly Setting<int> TokensPerSecond = Setting.Number("tokens-per-second", "Speed of each stream [default: 50]", 50, 1, 10_000);
-    private static readonly Setting<int> MaxTokens = Setting.Number("max-tokens", "Length of an answer [default: 100]", 100, 1, 100_000);
-    private static readonly Setting<TimeSpan> FaultEvery = Setting.Duration("fault-every", "Time from one fault to the next [default: 1s]", TimeSpan.FromSeconds(1), TimeSpan.FromHours(1));
+    private static readonly Setting<TimeSpan> Duration = Setting.Duration(
+        "duration", "Duration of the fault injection [default: 2m]", TimeSpan.FromMinutes(2), TimeSpan.FromDays(7));
+
+    private static readonly Setting<int> Seed = Setting.Number("seed", "Seed of the sequence of faults [default: 1]", 1, 0, int.MaxValue);
+    private static readonly Setting<int> Streams = Setting.Number("streams", "Concurrent streams [default: 60]", 60, 1, 20_000);
+    private static readonly Setting<int> Replicas = Setting.Number(
+        "replicas", "Number of replicas, two of which are healthy at any time [default: 5]", 5, 3, 64);
+
+    private static readonly Setting<string> Engine = Setting.Word(
+        "engine", "Engine of the replicas [default: simulated]", "simulated", ["simulated", "embedded"]);
+
+    private static readonly Setting<int> TokensPerSecond = Setting.Number("tokens-per-second", "Pace of each stream [default: 50]", 50, 1, 10_000);
+    private static readonly Setting<int> MaxTokens = Setting.Number("max-tokens", "Maximum answer length in tokens [default: 100]", 100, 1, 100_000);
+    private static readonly Setting<TimeSpan> FaultEvery = Setting.Duration(
+        "fault-every", "Time between faults [default: 1s]", TimeSpan.FromSeconds(1), TimeSpan.FromHours(1));
+
     private static readonly Setting<IReadOnlyList<FaultKind>> Faults = new(
-        "faults", "list", "Kinds of faults; loss and cut need the right to make networks [default: all that can happen here]", string.Join(", ", Enum.GetValues<FaultKind>().Select(ChaosRun.Word)), Enum.GetValues<FaultKind>(), TryReadKinds);
+        "faults", "list", $"Kinds of faults: {Names(AllKinds)}; loss and cut need the right to create networks [default: all that are possible here]",
+        Names(AllKinds), AllKinds, TryReadKinds);
 
     private static readonly Setting<bool> Json = Setting.Flag("json", "Print JSON");
+    private static readonly Setting<bool> Moved = Setting.Flag("in-own-network", "This process runs in a network of its own").Hidden();
 
     public static Command Create() => CommandLine.Verb(
         "chaos",
-        "Start a cluster, harm its replicas under load, and check every token; exits 1 unless every stream was whole and exact",
-        [Duration, Seed, Streams, Replicas, Engine, TokensPerSecond, MaxTokens, FaultEvery, Faults, Json, ChaosNetwork.Mark],
+        "Start a cluster, inject faults into its replicas under load, and check every token; exits 1 unless every stream was complete and exact",
+        [Duration, Seed, Streams, Replicas, Engine, TokensPerSecond, MaxTokens, FaultEvery, Faults, Json, Moved],
         RunAsync);
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
         using var signal = new StopSignal(supervised: false);
-        var kinds = await ChaosNetwork.EnterAsync(Faults, sources, signal.Stop);
+        var options = OptionsOf(sources);
         var specs = Specs(sources);
-        var seed = Seed.Read(sources);
-        using var cable = await ChaosNetwork.ConnectAsync(kinds, specs.Count, seed);
-        using var cluster = new Cluster(ChaosNetwork.Place(specs, cable), TimeSpan.FromMilliseconds(500), TimeProvider.System, _ => { });
+        options = options with { Kinds = await PossibleAsync(options.Kinds, sources, signal.Stop) };
+        using var cable = await ChaosNetwork.ConnectAsync(options.Kinds, specs.Count, options.Seed);
+        using var cluster = new LocalCluster(ChaosNetwork.Place(specs, cable), TimeSpan.FromMilliseconds(500), TimeProvider.System, _ => { });
         try
         {
-            await ClusterStart.RunAsync(cluster, signal.Stop);
-            var gateway = cluster.Members[0].LastReady!;
-            using var client = new GatewayClient(new Uri($"http://{gateway.Http}"));
-            var options = new ChaosOptions
-            {
-                // Half of the clients as most are, half of them where token indexes can be checked.
-                Targets = [new Uri($"http://{gateway.Http}"), new Uri($"grpc://{gateway.Grpc}")],
-                Duration = Duration.Read(sources),
-                Seed = seed,
-                Streams = Streams.Read(sources),
-                MaxTokens = MaxTokens.Read(sources),
-                FaultEvery = FaultEvery.Read(sources),
-                Kinds = kinds,
-            };
-            var report = await ChaosRun.RunAsync(
-                options, new LocalCluster(cluster, cable, new FleetClient(client), TimeProvider.System), TimeProvider.System, Tell, signal.Stop);
-            var shortfall = Shortfall(report, options);
+            await UpCommand.StartAsync(cluster, signal.Stop);
+            var member = cluster.Members[0].LastReady!;
+            using var gateway = new GatewayClient(new Uri($"http://{member.Http}"));
+            // Half of the clients use HTTP, as most do; the other half use gRPC, which numbers the tokens.
+            options = options with { Targets = [new Uri($"http://{member.Http}"), new Uri($"grpc://{member.Grpc}")] };
+            var target = new LocalChaosCluster(cluster, cable, gateway, TimeProvider.System);
+            var report = await ChaosRun.RunAsync(options, target, TimeProvider.System, PrintFault, signal.Stop);
             if (Json.Read(sources))
                 await Console.Out.WriteLineAsync(report.ToJson());
             else
                 Print(report);
-            if (shortfall is not null)
+            if (Shortfall(report, options) is { } shortfall)
                 throw new CommandFailedException(shortfall);
             return report.IsClean ? CommandLine.Success : CommandLine.Failure;
         }
@@ -77,7 +76,7 @@ internal static class ChaosCommand
         }
         catch (OperationCanceledException)
         {
-            throw new CommandFailedException("stopped before the end: nothing to report");
+            throw new CommandFailedException("stopped before the end: there is no report");
         }
         finally
         {
@@ -85,71 +84,93 @@ internal static class ChaosCommand
         }
     }
 
+    private static ChaosOptions OptionsOf(SettingSources sources) => new()
+    {
+        Targets = [],
+        Duration = Duration.Read(sources),
+        Seed = Seed.Read(sources),
+        Streams = Streams.Read(sources),
+        MaxTokens = MaxTokens.Read(sources),
+        FaultEvery = FaultEvery.Read(sources),
+        Kinds = Faults.Read(sources),
+    };
+
+    /// <summary>The faults that are possible here. Faults that lose packets need this process in a network of its own: it restarts there.</summary>
+    /// <exception cref="UsageException">Faults that the user requested are not possible here.</exception>
+    private static async Task<IReadOnlyList<FaultKind>> PossibleAsync(
+        IReadOnlyList<FaultKind> kinds, SettingSources sources, CancellationToken cancellationToken)
+    {
+        if (!kinds.Any(OwnNetwork.IsNeededFor) || Moved.Read(sources))
+            return kinds;
+        var problem = await ChaosNetwork.EnterAsync([Moved.Option.Name, "true"], cancellationToken);
+        if (sources.Find(Faults) is { } given)
+        {
+            var allowed = Names(AllKinds.Where(kind => !OwnNetwork.IsNeededFor(kind)));
+            throw new UsageException($"{given.Origin} '{given.Value}' is not possible: {problem}; allowed here: {allowed}");
+        }
+        await Console.Error.WriteLineAsync($"without {Names(kinds.Where(OwnNetwork.IsNeededFor))}: {problem}");
+        return [.. kinds.Where(kind => !OwnNetwork.IsNeededFor(kind))];
+    }
+
     private static List<MemberSpec> Specs(SettingSources sources)
     {
         var replicas = Replicas.Read(sources);
         string[] common = ["--grace", "3s", "--log", "error"];
-        // Two replicas must be able to serve everybody.
+        // Two replicas must be able to serve all streams.
         var slots = Math.Max(8, Streams.Read(sources)).ToString(CultureInfo.InvariantCulture);
         var speed = TokensPerSecond.Read(sources).ToString(CultureInfo.InvariantCulture);
+        string[] replica = ["--engine", Engine.Read(sources), "--grpc", "0", "--slots", slots, "--tokens-per-second", speed, .. common];
         return
         [
-            new MemberSpec("gateway-1", "gateway", ["--http", "0", "--grpc", "0", "--expected-replicas", replicas.ToString(CultureInfo.InvariantCulture), .. common]),
-            .. Enumerable.Range(1, replicas).Select(i => new MemberSpec(
-                $"replica-{i}", "replica", ["--engine", Engine.Read(sources), "--grpc", "0", "--slots", slots, "--tokens-per-second", speed, .. common])),
+            new MemberSpec(
+                "gateway-1", "gateway", ["--http", "0", "--grpc", "0", "--expected-replicas", replicas.ToString(CultureInfo.InvariantCulture), .. common]),
+            .. Enumerable.Range(1, replicas).Select(i => new MemberSpec($"replica-{i}", "replica", replica)),
         ];
     }
 
-    private static void Tell(InjectedFault fault)
+    private static void PrintFault(InjectedFault fault)
     {
-        var duration = fault.Kind is FaultKind.Freeze or FaultKind.Slow or FaultKind.Loss or FaultKind.Cut ? string.Create(CultureInfo.InvariantCulture, $" for {fault.Duration.TotalSeconds:0.0} s") : "";
-        Console.Error.WriteLine($"  {ChaosRun.Word(fault.Kind)} {fault.Replica}{duration}");
+        var lasts = fault.Kind is FaultKind.Freeze or FaultKind.Slow or FaultKind.Loss or FaultKind.Cut;
+        var duration = lasts ? string.Create(CultureInfo.InvariantCulture, $" for {fault.Duration.TotalSeconds:0.0} s") : "";
+        Console.Error.WriteLine($"  {ChaosRun.NameOf(fault.Kind)} {fault.Replica}{duration}");
     }
 
-    /// <summary>Why the run proves too little; null when it does not.</summary>
+    /// <summary>Why the run proves too little; null if it proves enough.</summary>
     private static string? Shortfall(ChaosReport report, ChaosOptions options)
     {
-        var leastFaults = Math.Max(1, (int)(options.Duration / options.FaultEvery / 5));
-        return report.FaultCount < leastFaults ? $"too few faults to prove anything: {report.FaultCount}, at least {leastFaults} were to happen"
-            : report.Failovers < report.FaultCount ? $"too few failovers to prove anything: {report.Failovers} by {report.FaultCount} faults; ask for more streams or longer answers"
-            : report.PacketsLost == 0 && options.Kinds.Any(OwnNetwork.IsNeededFor) ? "no packet was lost"
-            : null;
+        var minFaults = Math.Max(1, (int)(options.Duration / options.FaultEvery / 5));
+        if (report.FaultCount < minFaults)
+            return $"too few faults to prove anything: {report.FaultCount}, at least {minFaults} were expected";
+        if (report.Failovers < report.FaultCount)
+            return $"too few failovers to prove anything: {report.Failovers} by {report.FaultCount} faults; use more streams or longer answers";
+        return report.PacketsLost == 0 && options.Kinds.Any(OwnNetwork.IsNeededFor) ? "no packet was lost" : null;
     }
 
     private static void Print(ChaosReport report)
     {
-        var table = new Table().Border(TableBorder.Simple).HideHeaders().AddColumn("figure").AddColumn("value");
-        void Row(string figure, FormattableString value) => table.AddRow(Markup.Escape(figure), Markup.Escape(value.ToString(CultureInfo.InvariantCulture)));
-        void Times(string figure, LatencySummary ms) => Row(figure, $"p50 {ms.P50:0.#} ms, p99 {ms.P99:0.#}, max {ms.Max:0.#}");
-
-        Row("streams", $"{report.Streams}, {report.Tokens} tokens, in {report.DurationSeconds:0} s, seed {report.Seed}");
-        Row("faults", $"{report.FaultCount}: {string.Join(", ", report.Faults.Select(fault => $"{fault.Key} {fault.Value}"))}");
-        Row("packets lost", $"{report.PacketsLost}");
-        Row("failovers", $"{report.Failovers} in {report.StreamsFailedOver} streams");
-        Row("lost", $"{report.Lost}");
-        Row("duplicated", $"{report.Duplicated}");
-        Row("diverged", $"{report.Diverged}");
-        Row("errored", $"{report.Errored}");
-        foreach ((var kind, var count) in report.Errors)
-            Row($"  {kind}", $"{count}");
-        Times("gap between tokens", report.GapMs);
-        Times("gap at a failover", report.FailoverGapMs);
-        Times("longest gap of streams that failed over", report.LongestGapMs);
-        foreach (var example in report.Examples)
-            Row("  for example", $"{example}");
-        AnsiConsole.Write(table);
+        var table = new FigureTable();
+        table.Add("streams", $"{report.Streams}, {report.Tokens} tokens, in {report.DurationSeconds:0} s, seed {report.Seed}");
+        table.Add("faults", $"{report.FaultCount}: {string.Join(", ", report.Faults.Select(fault => $"{fault.Key} {fault.Value}"))}");
+        table.Add("packets lost", $"{report.PacketsLost}");
+        table.Add("failovers", $"{report.Failovers} in {report.StreamsFailedOver} streams");
+        table.Add("lost", $"{report.Lost}");
+        table.Add("duplicated", $"{report.Duplicated}");
+        table.Add("diverged", $"{report.Diverged}");
+        table.Add("errored", $"{report.Errored}");
+        table.AddErrors(report.Errors);
+        table.Add("inter-token latency", report.GapMs);
+        table.Add("gap at a failover", report.FailoverGapMs);
+        table.Add("longest gap of streams with a failover", report.LongestGapMs);
+        table.AddExamples(report.Examples);
+        table.Print();
     }
+
+    private static string Names(IEnumerable<FaultKind> kinds) => string.Join(", ", kinds.Select(ChaosRun.NameOf));
 
     private static bool TryReadKinds(string text, out IReadOnlyList<FaultKind> kinds)
     {
-        var read = new List<FaultKind>();
-        foreach (var word in text.Split(',', StringSplitOptions.TrimEntries))
-        {
-            var index = Array.FindIndex(Enum.GetValues<FaultKind>(), kind => ChaosRun.Word(kind) == word);
-            if (index >= 0)
-                read.Add(Enum.GetValues<FaultKind>()[index]);
-        }
-        kinds = read;
-        return read.Count == text.Split(',').Length;
+        string[] words = text.Split(',', StringSplitOptions.TrimEntries);
+        kinds = [.. AllKinds.Where(kind => words.Contains(ChaosRun.NameOf(kind)))];
+        return words.All(word => AllKinds.Any(kind => ChaosRun.NameOf(kind) == word));
     }
 }

@@ -5,37 +5,39 @@ using System.Net.ServerSentEvents;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Skein.Cli.Settings;
+using Skein.Cli.Terminal;
 using Skein.Load.Targets;
 
 namespace Skein.Cli.Commands;
 
-/// <summary><c>skein chat "…"</c>: asks once and prints the answer as it comes.</summary>
+/// <summary><c>skein chat "…"</c>: sends one message and prints the answer as it arrives.</summary>
 internal static class ChatCommand
 {
-    private static readonly Argument<string> Text = new("text") { Description = "What to ask" };
-    private static readonly Setting<string?> Model = Setting.Text("model", "name", "Model to ask [default: the only one served]").Of("chat");
+    private static readonly Argument<string> Text = new("text") { Description = "The message" };
+    private static readonly Setting<string?> Model = Setting.Text("model", "name", "Requested model [default: the only one served]").Of("chat");
     private static readonly Setting<string?> System = Setting.Text("system", "text", "System message");
-    private static readonly Setting<int?> MaxTokens = Setting.OptionalNumber("max-tokens", "Most tokens to generate", 1, 1_000_000);
-    private static readonly Setting<double?> Temperature = Setting.OptionalReal("temperature", "0 is greedy; more is freer", 0, 2);
+    private static readonly Setting<int?> MaxTokens = Setting.OptionalNumber("max-tokens", "Maximum answer length in tokens", 1, 1_000_000);
+    private static readonly Setting<double?> Temperature = Setting.OptionalReal("temperature", "Sampling temperature; 0 is greedy", 0, 2);
 
     public static Command Create()
     {
         var command = CommandLine.Verb(
-            "chat", "Ask once and stream the answer to the terminal", [GatewayClient.Address, Model, System, MaxTokens, Temperature], RunAsync);
+            "chat", "Send one message and stream the answer to the terminal", [GatewayConnection.Address, Model, System, MaxTokens, Temperature], RunAsync);
         command.Arguments.Add(Text);
         return command;
     }
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
-        using var gateway = new GatewayClient(GatewayClient.Address.Read(sources));
+        using var gateway = GatewayConnection.Open(sources);
         var clock = Stopwatch.StartNew();
-        using var response = await gateway.PostAsync("/v1/chat/completions", BodyOf(sources.Get(Text), sources), CancellationToken.None);
+        using var response = await gateway.ChatAsync(BodyOf(sources.Get(Text), sources), CancellationToken.None);
         TimeSpan? first = null;
         var finished = false;
         JsonNode? usage = null;
-        var note = "";
-        await using var stream = new SseCommentStream(await response.Content.ReadAsStreamAsync(), comment => note = FailoversIn(comment) ?? note);
+        var failovers = "";
+        await using var stream = new SseCommentStream(
+            await response.Content.ReadAsStreamAsync(), comment => failovers = FailoversIn(comment) ?? failovers);
         try
         {
             await foreach (var item in SseParser.Create(stream).EnumerateAsync())
@@ -47,8 +49,8 @@ internal static class ChatCommand
                 }
                 var chunk = JsonNode.Parse(item.Data);
                 if (chunk?["error"]?["message"] is { } error)
-                    throw new CommandFailedException($"the stream broke: {error}");
-                // The last chunk carries usage and no choice.
+                    throw new CommandFailedException($"the stream ended with an error: {error}");
+                // The last chunk has usage and no choice.
                 var choice = chunk?["choices"]?.AsArray().FirstOrDefault();
                 if (choice?["delta"]?["content"]?.GetValue<string>() is { Length: > 0 } piece)
                 {
@@ -65,8 +67,8 @@ internal static class ChatCommand
         }
         await Console.Out.WriteLineAsync();
         if (!finished)
-            throw new CommandFailedException("the stream ended before its end was told");
-        await Console.Error.WriteLineAsync(Summary(response, usage, first, clock.Elapsed, note));
+            throw new CommandFailedException("the stream ended without an end marker");
+        await Console.Error.WriteLineAsync(Summary(response, usage, first, clock.Elapsed, failovers));
         return CommandLine.Success;
     }
 
@@ -86,20 +88,20 @@ internal static class ChatCommand
         return body;
     }
 
-    /// <summary>What the gateway tells in a comment when the stream had to change replicas: <c>: skein failovers=1 … [token 55: replica-3 lost (…)]</c>.</summary>
+    /// <summary>The failovers that the gateway reports in a comment: <c>: skein failovers=1 … [token 55: replica-3 lost (…)]</c>.</summary>
     private static string? FailoversIn(string comment)
     {
         var at = comment.IndexOf('[', StringComparison.Ordinal);
-        return comment.Contains("skein failovers=", StringComparison.Ordinal) && at >= 0 ? $"; went on elsewhere at {comment[at..].Trim('[', ']')}" : null;
+        return comment.Contains("skein failovers=", StringComparison.Ordinal) && at >= 0 ? $"; continued elsewhere at {comment[at..].Trim('[', ']')}" : null;
     }
 
-    private static string Summary(HttpResponseMessage response, JsonNode? usage, TimeSpan? first, TimeSpan total, string note)
+    private static string Summary(HttpResponseMessage response, JsonNode? usage, TimeSpan? first, TimeSpan total, string failovers)
     {
         var tokens = usage?["completion_tokens"]?.GetValue<int>() ?? 0;
         var replica = response.Headers.TryGetValues("x-skein-replica", out var names) ? names.First() : "?";
         var perSecond = tokens / Math.Max(0.001, (total - (first ?? TimeSpan.Zero)).TotalSeconds);
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"[began on {replica}; {tokens} tokens, first after {first?.TotalMilliseconds ?? 0:0} ms, then {perSecond:0} tokens/s{note}]");
+            $"[began on {replica}; {tokens} tokens, first after {first?.TotalMilliseconds ?? 0:0} ms, then {perSecond:0} tokens/s{failovers}]");
     }
 }

@@ -2,7 +2,8 @@ using System.CommandLine;
 using System.Net;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
-using Skein.Cli.Supervision;
+using Skein.Cli.Terminal;
+using Skein.Operations.Supervision;
 using Skein.Cli.Upstreams;
 using Skein.Gateway;
 using Skein.Membership;
@@ -13,24 +14,35 @@ using Skein.Routing.Balancing;
 
 namespace Skein.Cli.Commands;
 
-/// <summary><c>skein gateway</c>: takes clients' requests.</summary>
+/// <summary><c>skein gateway</c>: serves clients through the replicas of the group.</summary>
 internal static class GatewayCommand
 {
-    private static readonly AdmissionOptions Line = new();
-    private static readonly Setting<int> Http = EndpointSettings.Port("http", 8080, "Port of HTTP");
-    private static readonly Setting<int> Grpc = EndpointSettings.Port("grpc", 8081, "Port of gRPC");
-    private static readonly Setting<int> QueueLength = Setting.Number("queue-length", "Most waiting requests per model [default: 512]", Line.QueueLength, 0, 1_000_000);
-    private static readonly Setting<TimeSpan> QueueTimeout = Setting.Duration("queue-timeout", "Longest wait for a slot [default: 60s]", Line.QueueTimeout, TimeSpan.FromHours(1), TimeSpan.FromMilliseconds(1));
-    private static readonly Setting<string> Policy = Setting.Word("policy", $"Balancing policy [default: {Line.Policy}]", Line.Policy, BalancingPolicies.BuiltIn.Select(policy => policy.Name));
-    private static readonly Setting<int> ExpectedReplicas = Setting.Number("expected-replicas", "Live replicas at which /readyz says ready [default: 1]", 1, 0, 10_000);
+    private static readonly AdmissionOptions Defaults = new();
+    private static readonly Setting<int> Http = EndpointSettings.Port("http", 8080, "HTTP port");
+    private static readonly Setting<int> Grpc = EndpointSettings.Port("grpc", 8081, "gRPC port");
+    private static readonly Setting<int> QueueLength = Setting.Number(
+        "queue-length", "Maximum queued requests per model [default: 512]", Defaults.QueueLength, 0, 1_000_000);
+
+    private static readonly Setting<TimeSpan> QueueTimeout = Setting.Duration(
+        "queue-timeout", "Maximum wait for a slot [default: 60s]", Defaults.QueueTimeout, TimeSpan.FromHours(1), TimeSpan.FromMilliseconds(1));
+
+    private static readonly Setting<string> Policy = Setting.Word(
+        "policy", $"Balancing policy [default: {Defaults.Policy}]", Defaults.Policy, BalancingPolicies.BuiltIn.Select(policy => policy.Name));
+
+    private static readonly Setting<int> ExpectedReplicas = Setting.Number(
+        "expected-replicas", "Number of live replicas from which /readyz reports ready [default: 1]", 1, 0, 10_000);
 
     private static readonly Setting<IReadOnlyList<string>> AllowedHosts = Setting.List(
-        "allowed-hosts", "name", "Names by which clients may call this gateway while it listens on loopback, beside localhost; * allows any",
+        "allowed-hosts", "name", "Host names, besides localhost, that clients may use while the gateway listens on loopback; * allows any",
         "host names without port, or *", 64, name => name == "*" || Uri.CheckHostName(name) == UriHostNameType.Dns);
 
     public static Command Create() => CommandLine.Verb(
         "gateway", "Run one gateway",
-        [Http, Grpc, QueueLength, QueueTimeout, Policy, ExpectedReplicas, AllowedHosts, .. StreamSettings.All, .. BoundSettings.All, .. HealthSettings.All, .. UpstreamSettings.All, .. EndpointSettings.All], RunAsync);
+        [
+            Http, Grpc, QueueLength, QueueTimeout, Policy, ExpectedReplicas, AllowedHosts, .. StreamSettings.All, .. BoundSettings.All,
+            .. HealthSettings.All, .. UpstreamSettings.All, .. EndpointSettings.All,
+        ],
+        RunAsync);
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
@@ -47,7 +59,7 @@ internal static class GatewayCommand
         catch (GatewayBindException error)
         {
             var flags = settings.IsSupervised ? "--port" : "--http or --grpc";
-            throw new CommandFailedException($"{error.Message}; choose another port with {flags} (0 takes a free one)", error);
+            throw new CommandFailedException($"{error.Message}; choose another port with {flags} (0 selects a free one)", error);
         }
         var name = settings.NameFor(gateway.Grpc.Port);
         var metadata = new MemberMetadata
@@ -57,9 +69,9 @@ internal static class GatewayCommand
         await using var membership = await MemberRun.JoinAsync(settings, name, metadata, gateway.Services, signal.Stop);
         gateway.Join(membership);
         using var following = settings.Keys?.Follow(membership, TimeProvider.System);
-        MemberRun.TellReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
+        MemberRun.ReportReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
         await MemberRun.WaitForStopAsync(membership, signal, gateway.Services);
-        // First out of the group, so that nobody is sent here any more; then the streams finish.
+        // The gateway leaves the group first, so that it receives no new work; then its streams finish.
         await membership.LeaveAsync(signal.AtOnce);
         await gateway.StopAsync(signal.AtOnce);
         return CommandLine.Success;
@@ -80,7 +92,7 @@ internal static class GatewayCommand
             {
                 QueueLength = QueueLength.Read(sources),
                 QueueTimeout = queueTimeout,
-                NoReplicaTimeout = queueTimeout < Line.NoReplicaTimeout ? queueTimeout : Line.NoReplicaTimeout,
+                NoReplicaTimeout = queueTimeout < Defaults.NoReplicaTimeout ? queueTimeout : Defaults.NoReplicaTimeout,
                 Policy = Policy.Read(sources),
             },
             Streaming = StreamSettings.Read(sources),

@@ -2,29 +2,33 @@ using System.CommandLine;
 using System.Globalization;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
+using Skein.Cli.Terminal;
 using Skein.Membership;
 
 namespace Skein.Cli.Commands;
 
-/// <summary><c>skein gossip-keys</c>: makes and changes the file of keys that members read with <c>--gossip-key-file</c>.</summary>
+/// <summary><c>skein gossip-keys</c>: creates and edits the key file that members read with <c>--gossip-key-file</c>.</summary>
 internal static class GossipKeysCommand
 {
-    private static readonly Argument<string> KeyFile = new("file") { Description = "The file of keys" };
+    private static readonly Argument<string> KeyFile = new("file") { Description = "The key file" };
     private static readonly Setting<bool> Stdin = Setting.Flag("stdin", "Read the key from standard input");
-    private static readonly Argument<string> KeyId = new("id") { Description = "Id of a key, as 'list' prints it" };
+    private static readonly Argument<string> KeyId = new("id") { Description = "Id of a key, as printed by 'list'" };
 
     public static Command Create()
     {
         var command = new Command("gossip-keys", """
-            Make and rotate the keys that seal gossip
+            Create and rotate the keys that encrypt gossip
 
-            To change keys without downtime: 'add' a new one to the file of every member, then 'use' it on every member, then 'remove' the old one.
+            To rotate keys without downtime: 'add' a new key to the file of every member, then 'use' it on every member, then 'remove' the old key.
             """);
-        command.Subcommands.Add(Sub("new", "Make a file with one new key", sources => New(sources), [], KeyFile));
-        command.Subcommands.Add(Sub("list", "Print the ids of the keys, never the keys; the first one seals", List, [], KeyFile));
-        command.Subcommands.Add(Sub("add", "Add a key, behind the others: a new one, or with --stdin the one on standard input", AddAsync, [Stdin], KeyFile));
-        command.Subcommands.Add(Sub("use", "Seal with this key from now on", sources => Change(sources, (keys, at) => [keys[at], .. keys.Where((_, index) => index != at)]), [], KeyFile, KeyId));
-        command.Subcommands.Add(Sub("remove", "Take a key away", sources => Change(sources, (keys, at) => [.. keys.Where((_, index) => index != at)]), [], KeyFile, KeyId));
+        command.Subcommands.Add(Sub("new", "Create a file with one new key", sources => New(sources), [], KeyFile));
+        command.Subcommands.Add(Sub("list", "Print the ids of the keys, not the keys; the first one encrypts", List, [], KeyFile));
+        command.Subcommands.Add(Sub("add", "Append a key: a new one, or with --stdin the one on standard input", AddAsync, [Stdin], KeyFile));
+        command.Subcommands.Add(Sub(
+            "use", "Encrypt with this key from now on",
+            sources => Change(sources, (keys, at) => [keys[at], .. keys.Where((_, index) => index != at)]), [], KeyFile, KeyId));
+        command.Subcommands.Add(Sub(
+            "remove", "Remove a key", sources => Change(sources, (keys, at) => [.. keys.Where((_, index) => index != at)]), [], KeyFile, KeyId));
         return command;
     }
 
@@ -40,7 +44,7 @@ internal static class GossipKeysCommand
     {
         var path = sources.Get(KeyFile);
         if (File.Exists(path))
-            throw new UsageException($"{path} exists; allowed: a file that does not, or 'skein gossip-keys add' to add a key to it");
+            throw new UsageException($"{path} exists; allowed: a file that does not exist; use 'skein gossip-keys add' to add a key to this one");
         new GossipKeyFile(path).Write([GossipKeys.NewKey()]);
         Console.WriteLine($"{path} has one new key; copy it to every member and start them with --gossip-key-file {path}");
         return Task.FromResult(CommandLine.Success);
@@ -89,7 +93,7 @@ internal static class GossipKeysCommand
         return CommandLine.Success;
     }
 
-    /// <summary>The keys as they stand in the file, in the order of <see cref="GossipKeys.Ids"/>.</summary>
+    /// <summary>The keys in the file, in the order of <see cref="GossipKeys.Ids"/>.</summary>
     private static string[] KeysIn(string path)
     {
         _ = new GossipKeyFile(path).Read();
@@ -99,6 +103,6 @@ internal static class GossipKeysCommand
     private static void Print(GossipKeys keys)
     {
         for (var index = 0; index < keys.Ids.Count; index++)
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{keys.Ids[index]}{(index == 0 ? "  seals and opens" : "  opens")}"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{keys.Ids[index]}{(index == 0 ? "  encrypts and decrypts" : "  decrypts")}"));
     }
 }

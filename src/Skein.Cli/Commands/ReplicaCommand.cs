@@ -7,7 +7,8 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
-using Skein.Cli.Supervision;
+using Skein.Cli.Terminal;
+using Skein.Operations.Supervision;
 using Skein.Engines;
 using Skein.Membership;
 using Skein.Protocol;
@@ -20,21 +21,22 @@ namespace Skein.Cli.Commands;
 /// <summary><c>skein replica</c>: serves models through one engine.</summary>
 internal static class ReplicaCommand
 {
-    private static readonly Setting<int> Grpc = EndpointSettings.Port("grpc", 8090, "Port of gRPC");
-    private static readonly Setting<int?> Slots =
-        Setting.OptionalNumber("slots", "Generations at the same time [default: the engine's own number, else 64]", 1, 100_000);
+    private static readonly Setting<int> Grpc = EndpointSettings.Port("grpc", 8090, "gRPC port");
+    private static readonly Setting<int?> Slots = Setting.OptionalNumber(
+        "slots", "Concurrent requests [default: the engine's own number, else 64]", 1, 100_000);
 
-    private static readonly Setting<double> Weight = Setting.Real("weight", "Share of work relative to other replicas [default: 1]", 1, 0.001, 1000);
-    private static readonly Setting<string?> Revision = Setting.Text("revision", "text", "Revision of the model and its settings, as you name it");
+    private static readonly Setting<double> Weight = Setting.Real("weight", "Share of requests relative to other replicas [default: 1]", 1, 0.001, 1000);
+    private static readonly Setting<string?> Revision = Setting.Text("revision", "text", "Revision of the model and its settings; any name");
 
     public static Command Create() => CommandLine.Verb(
-        "replica", "Run one replica with its engine", [EngineSettings.Engine, .. EngineSettings.Details, Grpc, Slots, Weight, Revision, .. EndpointSettings.All], RunAsync);
+        "replica", "Run one replica with its engine",
+        [EngineSettings.Engine, .. EngineSettings.Details, Grpc, Slots, Weight, Revision, .. EndpointSettings.All], RunAsync);
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
         var settings = new EndpointSettings(sources);
         using var signal = new StopSignal(settings.IsSupervised);
-        // All of them before the engine is loaded.
+        // All settings are validated before the engine loads.
         var slots = Slots.Read(sources);
         var port = Grpc.Read(sources);
         var metadata = new MemberMetadata { Role = Roles.Replica, Weight = (float)Weight.Read(sources), Revision = Revision.Read(sources) ?? "" };
@@ -56,17 +58,17 @@ internal static class ReplicaCommand
         }
         catch (ReplicaBindException error)
         {
-            throw new CommandFailedException($"{error.Message}; choose another port with --grpc (0 takes a free one)", error);
+            throw new CommandFailedException($"{error.Message}; choose another port with --grpc (0 selects a free one)", error);
         }
         await WarmUp.RunAsync(replica.Endpoint, description.Models[0].Name, signal.Stop);
         var name = settings.NameFor(replica.Endpoint.Port);
         Describe(metadata, settings, replica, description);
         await using var membership = await MemberRun.JoinAsync(settings, name, metadata, replica.Services, signal.Stop);
         replica.Control.SetGeneration(membership.Current.Self.Generation);
-        using var telling = new LoadPublisher(membership, replica.Control);
+        using var load = new LoadPublisher(membership, replica.Control);
         using var drain = new DrainPublisher(membership, metadata, replica.Control);
         using var following = settings.Keys?.Follow(membership, TimeProvider.System);
-        MemberRun.TellReady(settings, new MemberReady(name, "", metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
+        MemberRun.ReportReady(settings, new MemberReady(name, "", metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
         await MemberRun.WaitForStopAsync(membership, signal, replica.Services);
         await LeaveAsync(membership, replica, settings.StopGrace, signal);
         return CommandLine.Success;
@@ -81,7 +83,7 @@ internal static class ReplicaCommand
         metadata.Slots = (uint)replica.Control.Slots;
     }
 
-    /// <summary>Takes no new work, lets streams finish within the grace, then says goodbye.</summary>
+    /// <summary>Accepts no new requests, lets streams finish within the grace period, then leaves the group.</summary>
     private static async Task LeaveAsync(IMembership membership, ReplicaApp replica, TimeSpan grace, StopSignal signal)
     {
         replica.Control.Drain();
@@ -93,13 +95,13 @@ internal static class ReplicaCommand
         }
         catch (OperationCanceledException)
         {
-            // The grace is over: what still runs goes on elsewhere.
+            // The grace period is over: the remaining streams continue on other replicas.
         }
         await membership.LeaveAsync(signal.AtOnce);
         await replica.StopAsync(either.Token);
     }
 
-    /// <summary>The supervisor reads the wish, then sees the process end.</summary>
+    /// <summary>Tells the supervisor to restart this member, then stops.</summary>
     private static void LeaveForRestart(string revision, StopSignal signal)
     {
         Console.WriteLine(new RequestedRestart(revision).ToLine());

@@ -1,41 +1,56 @@
 using System.CommandLine;
 using System.Globalization;
-using Skein.Cli.Fleet;
-using Skein.Cli.Rollout;
 using Skein.Cli.Settings;
-using Skein.Gateway.Admin;
+using Skein.Cli.Terminal;
+using Skein.Operations.Fleet;
+using Skein.Operations.Rollout;
 using Skein.Protocol;
 
 namespace Skein.Cli.Commands;
 
-/// <summary><c>skein rollout</c>: brings every replica to a revision, a few at a time, and loses no request.</summary>
+/// <summary><c>skein rollout</c>: updates every replica to a revision, a few at a time, without losing a request.</summary>
 internal static class RolloutCommand
 {
     private static readonly RolloutPlan Defaults = new() { Revision = "" };
 
     private static readonly Setting<string?> Revision = new Setting<string?>(
-        "revision", "text", "Revision at which all replicas shall be; required", RevisionName.Allowed, null, (string text, out string? read) => RevisionName.IsValid(read = text)).Of("rollout");
+        "revision", "text", "Target revision; required", RevisionName.Allowed, null,
+        (string text, out string? read) => RevisionName.IsValid(read = text)).Of("rollout");
 
     private static readonly Setting<string?> Command = Setting.Text(
-        "command", "words", "Restarts the replica {name} at {revision}; run without a shell [default: replicas of 'skein up' restart themselves]").Of("rollout");
+        "command", "words", "Command that restarts replica {name} at {revision}, run without a shell [default: replicas of 'skein up' restart themselves]")
+        .Of("rollout");
 
-    private static readonly Setting<string?> Rollback = Setting.Text("rollback-command", "words", "Run for a replica that does not pass; same form as --command").Of("rollout");
-    private static readonly Setting<int> MaxUnavailable = Setting.Number("max-unavailable", "Replicas that may be away at a time [default: 1]", 1, 1, 10_000).Of("rollout");
+    private static readonly Setting<string?> Rollback = Setting.Text(
+        "rollback-command", "words", "Command for a replica that fails a check; same form as --command").Of("rollout");
+
+    private static readonly Setting<int> MaxUnavailable = Setting.Number(
+        "max-unavailable", "Replicas that may be unavailable at a time [default: 1]", 1, 1, 10_000).Of("rollout");
+
     private static readonly Setting<TimeSpan> Timeout = Setting.Duration(
-        "timeout", "Longest drain, longest command, and longest time to come back [default: 10m]", Defaults.Timeout, TimeSpan.FromHours(24)).Of("rollout");
+        "timeout", "Maximum duration of a drain, of a command, and of a restart [default: 10m]", Defaults.Timeout, TimeSpan.FromHours(24)).Of("rollout");
 
-    private static readonly Setting<int> Canaries = Setting.Number("canaries", "Short answers that a replica must give of each model when it is back [default: 3]", 3, 0, 1000).Of("rollout");
+    private static readonly Setting<int> Canaries = Setting.Number(
+        "canaries", "Short answers that each model of a restarted replica must give [default: 3]", 3, 0, 1000).Of("rollout");
+
     private static readonly Setting<TimeSpan> Calm = Setting.Duration(
-        "calm", "How long errors must stay low after a replica is back; 0: not watched [default: 10s]", Defaults.Calm, TimeSpan.FromHours(1)).Of("rollout");
+        "calm", "How long the error rate must stay low after a restart; 0 disables the check [default: 10s]",
+        Defaults.Calm, TimeSpan.FromHours(1)).Of("rollout");
 
-    private static readonly Setting<double> MaxErrors = Setting.Real("max-errors", "What is low: errors and failovers per hundred requests, at most [default: 1]", 1, 0, 100).Of("rollout");
-    private static readonly Setting<bool> IgnoreDead = Setting.Flag("ignore-dead", "Leave dead replicas out, instead of starting them first and counting them as away").Of("rollout");
+    private static readonly Setting<double> MaxErrors = Setting.Real(
+        "max-errors", "Maximum errors and failovers per hundred requests for a low error rate [default: 1]", 1, 0, 100).Of("rollout");
+
+    private static readonly Setting<bool> IgnoreDead = Setting.Flag(
+        "ignore-dead", "Ignore dead replicas instead of restarting them first and counting them as unavailable").Of("rollout");
+
     private static readonly Setting<bool> Json = Setting.Flag("json", "Print JSON");
 
     public static Command Create() => CommandLine.Verb(
         "rollout",
-        "Bring every replica to a revision: drain, restart, check, next; run it again to go on",
-        [GatewayClient.Address, Revision, Command, MaxUnavailable, Rollback, DrainCommand.Grace, Timeout, Canaries, Calm, MaxErrors, IgnoreDead, Json],
+        "Update every replica to a revision: drain, restart, check, next; run it again to continue a stopped rollout",
+        [
+            GatewayConnection.Address, Revision, Command, MaxUnavailable, Rollback, DrainCommand.Grace, Timeout, Canaries, Calm, MaxErrors, IgnoreDead, Json,
+        ],
         RunAsync);
 
     private static async Task<int> RunAsync(SettingSources sources)
@@ -43,28 +58,27 @@ internal static class RolloutCommand
         var plan = PlanOf(sources);
         bool json = Json.Read(sources), isLive = !json && !Console.IsOutputRedirected;
         var tools = ToolsOf(sources, plan, isLive ? _ => { } : Console.Error.WriteLine);
-        using var gateway = new GatewayClient(GatewayClient.Address.Read(sources));
+        using var gateway = GatewayConnection.Open(sources);
         using var signal = new StopSignal(supervised: false);
-        var fleet = new FleetClient(gateway);
-        var core = new RolloutCore(plan, await fleet.MembersAsync(signal.Stop));
+        var core = new RolloutCore(plan, await gateway.MembersAsync(signal.Stop));
         if (core.Steps.Count == 0)
-            throw new CommandFailedException("there is no replica in the group");
+            throw new CommandFailedException("the group has no replica");
         if (tools.Restart is null)
-            await RequireRestartableAsync(fleet, core, signal.Stop);
-        var run = new RolloutRun(fleet, plan, tools, TimeProvider.System);
+            await RequireRestartableAsync(gateway, core, signal.Stop);
+        var run = new RolloutRun(gateway, plan, tools, TimeProvider.System);
         try
         {
             await RolloutView.RunAsync(isLive, core, () => run.Now, show => run.RunAsync(core, show, signal.Stop, signal.AtOnce));
         }
         catch (OperationCanceledException) when (signal.AtOnce.IsCancellationRequested)
         {
-            throw new CommandFailedException("stopped at once; 'skein status' tells how the replicas are, and running it again goes on");
+            throw new CommandFailedException("stopped at once; see 'skein status' for the state of the replicas, and run it again to continue");
         }
         var report = RolloutReport.Of(core, plan, run.Now);
         if (json)
             await Console.Out.WriteLineAsync(report.ToJson());
         if (!core.IsDone)
-            throw new CommandFailedException($"the rollout stopped: {report.Reason}; run it again to go on");
+            throw new CommandFailedException($"the rollout stopped: {report.Reason}; run it again to continue");
         if (!json)
             await Console.Out.WriteLineAsync(Summary(report));
         return CommandLine.Success;
@@ -74,8 +88,9 @@ internal static class RolloutCommand
     {
         var updated = report.Replicas.Count(replica => replica.Outcome == RolloutStage.Updated);
         return updated == 0
-            ? $"all {report.Replicas.Count} replicas were at revision {report.Revision} already"
-            : string.Create(CultureInfo.InvariantCulture, $"{updated} of {report.Replicas.Count} replicas brought to revision {report.Revision} in {report.Seconds:0.0} s");
+            ? $"all {report.Replicas.Count} replicas are already at revision {report.Revision}"
+            : string.Create(
+                CultureInfo.InvariantCulture, $"{updated} of {report.Replicas.Count} replicas updated to revision {report.Revision} in {report.Seconds:0.0} s");
     }
 
     private static RolloutPlan PlanOf(SettingSources sources) => new()
@@ -97,16 +112,19 @@ internal static class RolloutCommand
         return new RolloutTools(DrainCommand.Grace.Read(sources), plan.Timeout, Canaries.Read(sources), Of(Command), Of(Rollback));
     }
 
-    /// <summary>Found out before anything is drained.</summary>
-    private static async Task RequireRestartableAsync(FleetClient fleet, RolloutCore core, CancellationToken cancellationToken)
+    /// <summary>Checks, before anything is drained, that every replica can restart itself.</summary>
+    private static async Task RequireRestartableAsync(GatewayClient gateway, RolloutCore core, CancellationToken cancellationToken)
     {
         foreach (var step in core.Steps.Where(step => step.IsWaiting))
         {
             if (step.Row.State == "dead")
-                throw new CommandFailedException($"{step.Name} is dead, so nothing can ask it to restart; start it, or leave it out with --ignore-dead");
-            var replica = await fleet.LookAsync(step.Name, cancellationToken);
+                throw new CommandFailedException($"{step.Name} is dead and cannot restart itself; start it, or exclude it with --ignore-dead");
+            var replica = await gateway.ReplicaAsync(step.Name, cancellationToken);
             if (!replica.Restartable)
-                throw new UsageException($"--command is missing: {step.Name} does not run under 'skein up', so it cannot restart itself; allowed: a command with {{name}} in it");
+            {
+                throw new UsageException(
+                    $"--command is missing: {step.Name} does not run under 'skein up', so it cannot restart itself; allowed: a command with {{name}} in it");
+            }
         }
     }
 }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Skein.Cli.Settings;
+using Skein.Cli.Terminal;
 using Skein.Simulation;
 using Skein.Simulation.Failover;
 using Skein.Simulation.Membership;
@@ -11,29 +12,30 @@ namespace Skein.Cli.Commands;
 /// <summary><c>skein simulate</c>: production code in virtual time.</summary>
 internal static class SimulateCommand
 {
-    private static readonly Setting<string?> Scenario = Setting.Text("scenario", "name", "What to simulate [default: print the list]");
-    private static readonly Setting<int?> Members = Setting.OptionalNumber("members", "Members [default: the scenario's own sizes]", 2, 20_000);
+    private static readonly Setting<string?> Scenario = Setting.Text("scenario", "name", "Scenario to simulate [default: list all]");
+    private static readonly Setting<int?> Members = Setting.OptionalNumber("members", "Number of members [default: the scenario's own sizes]", 2, 20_000);
     private static readonly Setting<int?> Runs = Setting.OptionalNumber("runs", "Runs of each row [default: the scenario's own number]", 1, 100_000);
     private static readonly Setting<ulong> Seed = new(
         "seed", "n", "Seed of the first run; the same seed gives the same table [default: 1]", "a whole number, 0 or more", 1UL,
         (string text, out ulong read) => ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out read));
 
-    private static readonly Setting<string?> Profile = Setting.Text("profile", "word", "lan, fast or wan [default: lan]");
-    private static readonly Setting<bool> Settled = Setting.Flag("settled", "Begin with members that know each other already");
-    private static readonly Setting<int> Failovers = Setting.Number("failovers", "Ends the run after so many changes of replica [default: 10000]", 10_000, 1, 10_000_000);
-    private static readonly Setting<int> Replicas = Setting.Number("replicas", "Replicas; two are left alone [default: 6]", 6, 3, 1000);
-    private static readonly Setting<int> Streams = Setting.Number("streams", "Streams at any moment [default: 60]", 60, 1, 10_000);
+    private static readonly Setting<string?> Profile = Setting.Text("profile", "word", "Timing of the group: lan, fast or wan [default: lan]");
+    private static readonly Setting<bool> Settled = Setting.Flag("settled", "Begin with members that already know each other");
+    private static readonly Setting<int> Failovers = Setting.Number(
+        "failovers", "Number of failovers after which the run ends [default: 10000]", 10_000, 1, 10_000_000);
+    private static readonly Setting<int> Replicas = Setting.Number("replicas", "Number of replicas, two of which stay healthy [default: 6]", 6, 3, 1000);
+    private static readonly Setting<int> Streams = Setting.Number("streams", "Concurrent streams [default: 60]", 60, 1, 10_000);
     private static readonly Setting<bool> Json = Setting.Flag("json", "Print JSON");
 
     public static Command Create()
     {
         var command = new Command("simulate", "Run production code in virtual time");
         command.Subcommands.Add(CommandLine.Verb(
-            "membership", "Simulate the group: detection, false positives, joins, partitions, and the literature's experiments",
+            "membership", "Simulate membership: detection, false positives, joins, partitions, and the experiments of the literature",
             [Scenario, Members, Seed, Runs, Profile, Settled, Json], RunAsync));
         command.Subcommands.Add(CommandLine.Verb(
-            "failover", "Lose, freeze, slow and drain replicas under load, and compare every token of every stream; " +
-            "exits 1 when one is wrong, or more are taken for poison than faults that coincide explain",
+            "failover", "Kill, freeze, slow and drain replicas under load, and compare every token of every stream; exits 1 if a token is wrong, " +
+            "or if more requests are rejected as harmful than coinciding faults explain",
             [Failovers, Replicas, Streams, Seed, Json], RunFailoverAsync));
         return command;
     }

@@ -2,53 +2,89 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Skein.Cli.Settings;
+using Skein.Cli.Terminal;
 using Skein.Gateway.Admin;
+using Skein.Protocol;
 using Spectre.Console;
 
 namespace Skein.Cli.Commands;
 
-/// <summary><c>skein status</c>: who is in the group, and how busy.</summary>
+/// <summary><c>skein status</c>: the members of the group, their state and load.</summary>
 internal static class StatusCommand
 {
-    private static readonly string[] Columns = ["NAME", "ROLE", "STATE", "PID", "MODELS", "BUSY", "QUEUED", "HTTP", "GRPC", "GOSSIP", "VERSION"];
+    /// <summary>Width of output that is not a terminal, and of the wide table: no column is cut.</summary>
+    private const int Unlimited = 400;
+
+    private static readonly TimeSpan WatchPeriod = TimeSpan.FromSeconds(1);
+    private static readonly Setting<bool> Wide = Setting.Flag("wide", "Show role, process id, all addresses, version, revision and health too");
     private static readonly Setting<bool> Json = Setting.Flag("json", "Print JSON");
-    private static readonly Setting<bool> Watch = Setting.Flag("watch", "Print anew each second until Ctrl-C");
+    private static readonly Setting<bool> Watch = Setting.Flag("watch", "Refresh every second until Ctrl-C");
 
-    public static Command Create() => CommandLine.Verb("status", "Show the members of the group, their roles, versions and load", [GatewayClient.Address, Json, Watch], RunAsync);
+    public static Command Create() =>
+        CommandLine.Verb("status", "Show the members of the group, their state and load", [GatewayConnection.Address, Wide, Json, Watch], RunAsync);
 
-    internal static Table ToTable(IReadOnlyList<MemberRow> members)
+    /// <summary>One line about the whole group: <c>3/3 replicas ready · 6/192 slots busy · 0 waiting</c>.</summary>
+    internal static string Summary(IReadOnlyList<MemberRow> members)
     {
-        var table = new Table().Border(TableBorder.Simple);
-        // Most fleets have no revisions, and the table is wide.
-        string[] revision = members.Any(member => member.Revision.Length > 0) ? ["REVISION"] : [];
-        // Nor is anything wrong, most of the time.
-        string[] health = members.Any(member => member.Health is not ("" or "ok")) ? ["HEALTH"] : [];
-        foreach (var column in Columns.Concat(revision).Concat(health))
-            table.AddColumn(new TableColumn(column).NoWrap());
+        List<MemberRow> replicas = [.. members.Where(member => member is { Role: Roles.Replica, State: not "left" })];
+        List<MemberRow> alive = [.. replicas.Where(replica => replica.State == "alive")];
+        var busy = alive.Sum(replica => (long)replica.InFlight);
+        var slots = alive.Sum(replica => (long)replica.Slots);
+        var ready = alive.Count(replica => !replica.Draining);
+        var waiting = members.Sum(member => (long)member.Queued);
+        return string.Create(
+            CultureInfo.InvariantCulture, $"{ready}/{replicas.Count} replicas ready · {busy}/{slots} slots busy · {waiting} waiting");
+    }
+
+    /// <summary>The default table. Names and models are shortened where it would be wider than <paramref name="width"/>.</summary>
+    internal static Table ToTable(IReadOnlyList<MemberRow> members, int width)
+    {
+        // Five columns, padded by one character on each side, and six borders.
+        const int Frame = (5 * 2) + 6;
+        var fixedWidth = Longest(members.Select(StateOrHealth), "STATE") + Longest(members.Select(Busy), "BUSY") + Longest(members.Select(Address), "ADDRESS");
+        var room = width - Frame - fixedWidth;
+        var modelWidth = Math.Min(Longest(members.Select(Models), "MODEL"), Math.Max(8, room / 2));
+        var nameWidth = Math.Max(8, room - modelWidth);
+
+        var table = NewTable(["NAME", "STATE", "BUSY", "MODEL", "ADDRESS"]);
         foreach (var member in members)
         {
-            string[] cells =
+            table.AddRow(
+                Markup.Escape(Cut(member.Name, nameWidth)), Coloured(StateOrHealth(member)), Busy(member), Markup.Escape(Cut(Models(member), modelWidth)),
+                Markup.Escape(Address(member)));
+        }
+        return table;
+    }
+
+    /// <summary>The table of <c>--wide</c>. Revision and health appear only if a member has one.</summary>
+    internal static Table ToWideTable(IReadOnlyList<MemberRow> members)
+    {
+        string[] revision = members.Any(member => member.Revision.Length > 0) ? ["REVISION"] : [];
+        string[] health = members.Any(member => member.Health is not ("" or "ok")) ? ["HEALTH"] : [];
+        var table = NewTable(["NAME", "ROLE", "STATE", "PID", "MODELS", "BUSY", "QUEUED", "HTTP", "GRPC", "GOSSIP", "VERSION", .. revision, .. health]);
+        foreach (var member in members)
+        {
+            table.AddRow(
             [
-                Markup.Escape(member.Name), member.Role, StateOf(member), Number(member.Pid), Markup.Escape(string.Join(", ", member.Models)),
-                member.Role == Protocol.Roles.Replica ? $"{member.InFlight}/{member.Slots}" : "", member.Role == Protocol.Roles.Gateway ? Number(member.Queued) : "",
-                member.Http, member.Grpc, member.Gossip, Markup.Escape(member.Version),
-            ];
-            table.AddRow([.. cells, .. revision.Select(_ => Markup.Escape(member.Revision)), .. health.Select(_ => HealthOf(member))]);
+                Markup.Escape(member.Name), member.Role, Coloured(StateOf(member)), Number(member.Pid), Markup.Escape(Models(member)), Busy(member),
+                member.Role == Roles.Gateway ? Number(member.Queued) : "", member.Http, member.Grpc, member.Gossip, Markup.Escape(member.Version),
+                .. revision.Select(_ => Markup.Escape(member.Revision)), .. health.Select(_ => Coloured(member.Health)),
+            ]);
         }
         return table;
     }
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
-        using var gateway = new GatewayClient(GatewayClient.Address.Read(sources));
-        var json = Json.Read(sources);
+        using var gateway = GatewayConnection.Open(sources);
+        bool json = Json.Read(sources), wide = Wide.Read(sources);
         if (!Watch.Read(sources))
         {
-            Print(await gateway.MembersAsync(CancellationToken.None), json);
+            Print(await gateway.MembersAsync(CancellationToken.None), json, wide);
             return CommandLine.Success;
         }
         using var signal = new StopSignal(supervised: false);
-        using var period = new PeriodicTimer(TimeSpan.FromSeconds(1), TimeProvider.System);
+        using var period = new PeriodicTimer(WatchPeriod, TimeProvider.System);
         try
         {
             do
@@ -56,45 +92,63 @@ internal static class StatusCommand
                 var members = await gateway.MembersAsync(signal.Stop);
                 if (!json)
                     AnsiConsole.Clear();
-                Print(members, json);
+                Print(members, json, wide);
             }
             while (await period.WaitForNextTickAsync(signal.Stop));
         }
         catch (OperationCanceledException)
         {
-            // Ctrl-C is how one leaves.
+            // Ctrl-C ends the watch.
         }
         return CommandLine.Success;
     }
 
-    private static void Print(IReadOnlyList<MemberRow> members, bool json)
+    private static void Print(IReadOnlyList<MemberRow> members, bool json, bool wide)
     {
         if (json)
         {
             Console.WriteLine(JsonSerializer.Serialize(members, JsonSerializerOptions.Web));
             return;
         }
-        // Piped into a file there is no terminal to fit into: never cut a column.
-        if (Console.IsOutputRedirected)
-            AnsiConsole.Profile.Width = 240;
-        AnsiConsole.Write(ToTable(members));
+        if (wide || Console.IsOutputRedirected)
+            AnsiConsole.Profile.Width = Unlimited;
+        Console.WriteLine(Summary(members));
+        AnsiConsole.Write(wide ? ToWideTable(members) : ToTable(members, AnsiConsole.Profile.Width));
     }
 
-    private static string StateOf(MemberRow member) => (member.State, member.Draining) switch
+    private static Table NewTable(IEnumerable<string> columns)
     {
-        ("alive", true) => "[yellow]draining[/]",
-        ("alive", false) => "[green]alive[/]",
-        ("suspect", _) => "[yellow]suspect[/]",
-        _ => $"[red]{member.State}[/]",
-    };
+        var table = new Table().Border(TableBorder.Simple);
+        foreach (var column in columns)
+            table.AddColumn(new TableColumn(column).NoWrap());
+        return table;
+    }
 
-    private static string HealthOf(MemberRow member) => member.Health switch
+    private static string StateOf(MemberRow member) => member is { State: "alive", Draining: true } ? "draining" : member.State;
+
+    private static string StateOrHealth(MemberRow member) => StateOf(member) == "alive" && member.Health is not ("" or "ok") ? member.Health : StateOf(member);
+
+    // Another release may report words that are not known here: they are shown in red.
+    private static string Coloured(string state)
     {
-        "ok" => "[green]ok[/]",
-        "warming" or "trial" => $"[yellow]{member.Health}[/]",
-        // From a gateway of another release there may come other words.
-        _ => $"[red]{Markup.Escape(member.Health)}[/]",
-    };
+        var colour = state switch
+        {
+            "alive" or "ok" => "green",
+            "draining" or "suspect" or "warming" or "trial" => "yellow",
+            _ => "red",
+        };
+        return state.Length > 0 ? $"[{colour}]{Markup.Escape(state)}[/]" : "";
+    }
+
+    private static string Busy(MemberRow member) => member.Role == Roles.Replica ? $"{Number(member.InFlight)}/{Number(member.Slots)}" : "";
+
+    private static string Address(MemberRow member) => member.Role == Roles.Gateway ? member.Http : member.Grpc;
+
+    private static string Models(MemberRow member) => string.Join(", ", member.Models);
+
+    private static int Longest(IEnumerable<string> cells, string header) => cells.Select(cell => cell.Length).Append(header.Length).Max();
+
+    private static string Cut(string text, int width) => text.Length > width ? $"{text[..(width - 1)]}…" : text;
 
     private static string Number(uint value) => value.ToString(CultureInfo.InvariantCulture);
 }

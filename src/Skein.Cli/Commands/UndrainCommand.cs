@@ -1,20 +1,20 @@
 using System.CommandLine;
 using System.Text.Json;
-using Skein.Cli.Fleet;
 using Skein.Cli.Settings;
-using Skein.Gateway.Admin;
+using Skein.Cli.Terminal;
+using Skein.Operations.Fleet;
 
 namespace Skein.Cli.Commands;
 
-/// <summary><c>skein undrain NAME</c>: takes a drain back.</summary>
+/// <summary><c>skein undrain NAME</c>: ends the drain of a replica.</summary>
 internal static class UndrainCommand
 {
-    private static readonly Argument<string> Name = new("name") { Description = "The replica, as 'skein status' names it" };
+    private static readonly Argument<string> Name = new("name") { Description = "Name of the replica, as in 'skein status'" };
     private static readonly Setting<bool> Json = Setting.Flag("json", "Print JSON");
 
     public static Command Create()
     {
-        var command = CommandLine.Verb("undrain", "Send work to a drained replica again", [GatewayClient.Address, Json], RunAsync);
+        var command = CommandLine.Verb("undrain", "Send new requests to a drained replica again", [GatewayConnection.Address, Json], RunAsync);
         command.Arguments.Add(Name);
         return command;
     }
@@ -22,12 +22,12 @@ internal static class UndrainCommand
     private static async Task<int> RunAsync(SettingSources sources)
     {
         var name = sources.Get(Name);
-        using var gateway = new GatewayClient(GatewayClient.Address.Read(sources));
-        var row = await new FleetClient(gateway).UndrainAsync(name, CancellationToken.None);
+        using var gateway = GatewayConnection.Open(sources);
+        var row = await gateway.UndrainAsync(name, CancellationToken.None);
         var outcome = new DrainOutcome(name, row.Changed ? "undrained" : "not_drained", 0, row.InFlight, null);
         await Console.Out.WriteLineAsync(
             Json.Read(sources) ? JsonSerializer.Serialize(outcome, JsonSerializerOptions.Web)
-            : row.Changed ? $"{name} takes work again"
+            : row.Changed ? $"{name} accepts requests again"
             : $"{name} was not draining");
         return CommandLine.Success;
     }

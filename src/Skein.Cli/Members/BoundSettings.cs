@@ -3,35 +3,35 @@ using Skein.Gateway;
 
 namespace Skein.Cli.Members;
 
-/// <summary>The settings of how much a gateway takes in.</summary>
+/// <summary>Limits of a gateway.</summary>
 internal static class BoundSettings
 {
     private static readonly GatewayOptions Defaults = new();
 
     private static readonly Setting<int> Sessions = Setting.Number(
-        "max-sessions", "Most requests that run or wait at a time [default: 20000]", Defaults.Streaming.MaxSessions, 1, 1_000_000);
+        "max-sessions", "Maximum requests that run or wait [default: 20000]", Defaults.Streaming.MaxSessions, 1, 1_000_000);
 
     private static readonly Setting<long> RequestMemoryBudget = Setting.Size(
-        "max-body-memory", "Most that the bodies of all requests hold, messages of gRPC included [default: 1GiB]",
+        "max-body-memory", "Maximum memory of all request bodies, gRPC messages included [default: 1GiB]",
         Defaults.Api.MaxBodyMemoryBytes, Defaults.Api.MaxBodyBytes, 1L << 40);
 
     private static readonly Setting<long> Journal = Setting.Size(
-        "max-journal", "Most that is kept of one answer to go on with it elsewhere [default: 1MiB]", Defaults.Streaming.JournalBytes, 1 << 10, 1 << 30);
+        "max-journal", "Maximum journal of one answer, which a failover needs [default: 1MiB]", Defaults.Streaming.JournalBytes, 1 << 10, 1 << 30);
 
     private static readonly Setting<long> JournalMemory = Setting.Size(
-        "max-journal-memory", "Most that is kept of all answers, at least --max-journal [default: 1GiB]", Defaults.Streaming.AllJournalsBytes, 1 << 10, 1L << 40);
+        "max-journal-memory", "Maximum memory of all journals, at least --max-journal [default: 1GiB]", Defaults.Streaming.AllJournalsBytes, 1 << 10, 1L << 40);
 
     private static readonly Setting<long> Headers = Setting.Size(
-        "max-headers", "Largest headers of a request, all together [default: 32KiB]", Defaults.MaxRequestHeadersBytes, 1 << 10, 1 << 20);
+        "max-headers", "Maximum total size of request headers [default: 32KiB]", Defaults.MaxRequestHeadersBytes, 1 << 10, 1 << 20);
 
     private static readonly Setting<int> AttemptsWithoutProgress = Setting.Number(
-        "attempts-without-progress", "Replicas lost in a row without a new token at which a request is ended as poison [default: 2]",
+        "attempts-without-progress", "Consecutive replicas lost without a new token after which a request fails [default: 2]",
         Defaults.Streaming.AttemptsWithoutProgress, 1, 100);
 
     public static IReadOnlyList<ISetting> All { get; } = [Sessions, RequestMemoryBudget, Journal, JournalMemory, Headers, AttemptsWithoutProgress];
 
-    /// <summary>The options with these settings in them.</summary>
-    /// <exception cref="UsageException">A value is not allowed, or does not go with another one.</exception>
+    /// <summary>Returns the options with these settings applied.</summary>
+    /// <exception cref="UsageException">A value is not allowed, or not together with another one.</exception>
     public static GatewayOptions Read(SettingSources sources, GatewayOptions options)
     {
         var journal = Journal.Read(sources);

@@ -4,19 +4,19 @@ using Skein.Membership;
 namespace Skein.Cli.Members;
 
 /// <summary>
-/// A file of gossip keys: base64, one a line, the one that seals first. Members read it again when it changes, so that keys are rotated
+/// A file of gossip keys: base64, one per line, the encrypting key first. Members reload it when it changes, so that keys can be rotated
 /// without a restart.
 /// </summary>
 internal sealed class GossipKeyFile(string path)
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
 
-    /// <summary>When the file that was read last was written: asked before reading, so that no change in between goes unseen.</summary>
+    /// <summary>Write time of the last version that was read. It is taken before reading, so that no later change is missed.</summary>
     private DateTime _writtenAt;
 
     public static GossipKeyFile? From(string? path) => path is null ? null : new GossipKeyFile(path);
 
-    /// <exception cref="UsageException">The file cannot be read, a line is no key, or there is none: who names a file wants to be sealed.</exception>
+    /// <exception cref="UsageException">The file cannot be read, a line is not a key, or the file has no key.</exception>
     public GossipKeys Read()
     {
         GossipKeys keys;
@@ -32,22 +32,22 @@ internal sealed class GossipKeyFile(string path)
         return keys.IsEmpty ? throw new UsageException($"--gossip-key-file {path}: it has no key; allowed: at least one (skein gossip-keys new)") : keys;
     }
 
-    /// <summary>Writes the keys so that nobody else can read them, and a reader never sees half of them.</summary>
+    /// <summary>Replaces the file atomically; only its owner can read it.</summary>
     /// <exception cref="CommandFailedException">The file cannot be written.</exception>
     public void Write(IEnumerable<string> lines)
     {
-        var whole = path + ".new";
+        var temporary = path + ".new";
         try
         {
             var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write };
             if (!OperatingSystem.IsWindows())
                 options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-            using (var writer = new StreamWriter(whole, options))
+            using (var writer = new StreamWriter(temporary, options))
             {
                 foreach (var line in lines)
                     writer.WriteLine(line);
             }
-            File.Move(whole, path, overwrite: true);
+            File.Move(temporary, path, overwrite: true);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -55,7 +55,7 @@ internal sealed class GossipKeyFile(string path)
         }
     }
 
-    /// <summary>Looks each second whether the keys have changed since they were read, and gives them to the member. A file that is wrong is told once, and the old keys stay.</summary>
+    /// <summary>Checks the file every second and gives changed keys to the member. An invalid file is reported once; the old keys stay in use.</summary>
     public IDisposable Follow(IMembership membership, TimeProvider time) => time.CreateTimer(
         _ =>
         {
@@ -66,7 +66,7 @@ internal sealed class GossipKeyFile(string path)
             }
             catch (Exception error) when (error is UsageException or MembershipException or IOException or UnauthorizedAccessException)
             {
-                Console.Error.WriteLine($"gossip keys stay as they were: {error.Message}");
+                Console.Error.WriteLine($"the gossip keys are unchanged: {error.Message}");
             }
         },
         null,

@@ -4,7 +4,7 @@ using Skein.Serving;
 
 namespace Skein.Cli.Members;
 
-/// <summary>Tells the group a replica's load: membership makes beacons and slow facts of it.</summary>
+/// <summary>Publishes a replica's load to the group every 20 ms; membership sends it as beacons and gossip.</summary>
 internal sealed class LoadPublisher : IDisposable
 {
     private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(20);

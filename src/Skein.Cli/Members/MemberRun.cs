@@ -5,20 +5,21 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Skein.Cli.Settings;
-using Skein.Cli.Supervision;
+using Skein.Cli.Terminal;
+using Skein.Operations.Supervision;
 using Skein.Membership;
 using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Cli.Members;
 
-/// <summary>What running a gateway and running a replica have in common: logging, joining the group, telling that it is up.</summary>
+/// <summary>What gateways and replicas have in common: logging, joining the group, reporting that they are ready.</summary>
 internal static class MemberRun
 {
     public static string Version { get; } =
         typeof(MemberRun).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0.0.0";
 
-    /// <summary>Log lines go to standard error: standard output belongs to the supervisor.</summary>
+    /// <summary>Configures logging to standard error; standard output is reserved for messages to the supervisor.</summary>
     public static void Configure(WebApplicationBuilder builder, LogWord level)
     {
         builder.Logging.SetMinimumLevel(level switch
@@ -30,9 +31,9 @@ internal static class MemberRun
         });
         builder.Logging.AddFilter("Microsoft", level == LogWord.Debug ? LogLevel.Debug : LogLevel.Warning);
         builder.Logging.AddFilter("Grpc", level == LogWord.Debug ? LogLevel.Debug : LogLevel.Warning);
-        // It logs each "not yet" of a start as an error.
+        // This category logs every unready check during the start as an error.
         builder.Logging.AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
-        // It logs a start that failed with its stack; the verb tells the same in one line.
+        // This category logs a failed start with its stack; the verb reports it in one line.
         builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);
         builder.Logging.AddSimpleConsole(console =>
         {
@@ -43,7 +44,7 @@ internal static class MemberRun
     }
 
     /// <exception cref="UsageException">A seed or the name is not allowed.</exception>
-    /// <exception cref="CommandFailedException">The port is in use, or the name answers elsewhere.</exception>
+    /// <exception cref="CommandFailedException">The port is in use, or another member has the name.</exception>
     public static async Task<IMembership> JoinAsync(
         EndpointSettings settings, string name, MemberMetadata metadata, IServiceProvider services, CancellationToken cancellationToken)
     {
@@ -77,7 +78,7 @@ internal static class MemberRun
         {
             var advice = error.Error switch
             {
-                MembershipError.AddressInUse => "; choose another port with --gossip (0 takes a free one)",
+                MembershipError.AddressInUse => "; choose another port with --gossip (0 selects a free one)",
                 MembershipError.NameTaken => "; choose another name with --name",
                 _ => "",
             };
@@ -102,8 +103,8 @@ internal static class MemberRun
             throw new UsageException($"the member's metadata takes {size} bytes: allowed are up to {MembershipOptions.MaxMetadataBytes}; shorten --revision");
     }
 
-    /// <summary>Tells the supervisor, or the person at the terminal, that the member is up.</summary>
-    public static void TellReady(EndpointSettings settings, MemberReady ready)
+    /// <summary>Reports to the supervisor, or on standard error, that the member is ready.</summary>
+    public static void ReportReady(EndpointSettings settings, MemberReady ready)
     {
         if (settings.IsSupervised)
         {
@@ -113,7 +114,7 @@ internal static class MemberRun
         var http = ready.Http.Length > 0 ? $"HTTP on http://{ready.Http}, " : "";
         Console.Error.WriteLine($"{ready.Name} is up: {http}gRPC on {ready.Grpc}, gossip on {ready.Gossip}; Ctrl-C drains and leaves");
         if (settings.Seeds.Count == 0)
-            Console.Error.WriteLine($"others join it with --join {ready.Gossip}");
+            Console.Error.WriteLine($"other members join with --join {ready.Gossip}");
     }
 
     /// <summary>Waits for the signal to stop, for a newer generation of this name, or for a host that stops because a background service failed.</summary>
@@ -124,11 +125,12 @@ internal static class MemberRun
         await using var onStop = services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping.Register(failed.SetResult);
         var first = await Task.WhenAny(signal.WaitAsync(), membership.Superseded, failed.Task);
         if (first == failed.Task)
-            throw new CommandFailedException("a background service failed, see the log; this process ends");
+            throw new CommandFailedException("a background service failed; the log has the exception");
         if (first == membership.Superseded)
         {
             var newer = await membership.Superseded;
-            throw new CommandFailedException($"a newer process took over the name '{newer.Name}' (gossip {newer.Gossip}, pid {newer.Metadata.Pid}); this one ends");
+            throw new CommandFailedException(
+                $"a newer process took over the name '{newer.Name}' (gossip {newer.Gossip}, pid {newer.Metadata.Pid}); this one ends");
         }
     }
 }

@@ -5,39 +5,41 @@ using Skein.Routing.Streaming;
 
 namespace Skein.Cli.Members;
 
-/// <summary>The settings of when a gateway goes on elsewhere with a stream, or asks twice.</summary>
+/// <summary>Failover, retry and hedging of streams.</summary>
 internal static class StreamSettings
 {
     private static readonly StreamingOptions Defaults = new();
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
 
     private static readonly Setting<IReadOnlyList<string>> Hedge = new(
-        "hedge", "models", "Ask a second replica when the first token is late: off, all, or models [default: off; a request may ask for it]", "off, all, or model names",
+        "hedge", "models", "Hedge requests whose first token is late: off, all, or models [default: off; a request may ask for it]", "off, all, or model names",
         [], TryReadHedge);
 
     private static readonly Setting<double> HedgeShare = Setting.Real(
-        "hedge-share", "Most requests for which a second replica is asked, as a share of all [default: 0.05]", Defaults.HedgeShare, 0, 1);
+        "hedge-share", "Maximum share of requests that are hedged [default: 0.05]", Defaults.HedgeShare, 0, 1);
 
     private static readonly Setting<TimeSpan> MaxReplay = Setting.Duration(
-        "max-replay", "Longest time to make an answer again where no engine can resume it; 0s never does [default: 2s]", Defaults.MaxReplay, TimeSpan.FromMinutes(10));
+        "max-replay", "Maximum time to regenerate an answer that no engine can resume; 0s disables it [default: 2s]",
+        Defaults.MaxReplay, TimeSpan.FromMinutes(10));
 
     private static readonly Setting<TimeSpan> LinkStall = Setting.Duration(
-        "link-stall", "Silence of a replica, which beats every 250ms, after which it is lost [default: 900ms]",
+        "link-stall", "Silence of the link to a replica after which it counts as lost; heartbeats are sent every 250ms [default: 900ms]",
         Defaults.LinkSilence, TimeSpan.FromMinutes(1), TimeSpan.FromMilliseconds(300));
 
     private static readonly Setting<TimeSpan> FirstTokenStall = Setting.Duration(
-        "first-token-stall", "Time without a first token after which an engine is given up, longer for long prompts [default: 120s]",
+        "first-token-stall", "Maximum wait for the first token, longer for long prompts [default: 120s]",
         Defaults.FirstTokenSilence, StreamingOptions.LongestSilence, Second);
 
     private static readonly Setting<TimeSpan> EngineStall = Setting.Duration(
-        "engine-stall", "Time without a next token after which an engine is given up, longer for slow engines [default: 5s]",
+        "engine-stall", "Maximum wait for the next token, longer for slow engines [default: 5s]",
         Defaults.EngineSilence, StreamingOptions.LongestSilence, Second);
 
     private static readonly Setting<double> RetryShare = Setting.Real(
-        "retry-share", "Most retries after faults of engines, as a share of the requests; ten a second are always allowed [default: 0.2]", Defaults.RetryShare, 0, 1);
+        "retry-share", "Maximum share of retries after engine faults; ten per second are always allowed [default: 0.2]", Defaults.RetryShare, 0, 1);
 
     private static readonly Setting<double> StragglerFactor = new(
-        "straggler-factor", "x", "How many times slower than another a replica is when its streams are moved; 0: never [default: 4]", "0, or a number from 1 to 1000",
+        "straggler-factor", "x", "How many times slower than others a replica must be for its streams to be moved; 0 disables it [default: 4]",
+        "0, or a number from 1 to 1000",
         Defaults.StragglerFactor, (string text, out double read) =>
             double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out read) && read is 0 or (>= 1 and <= 1_000));
 

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Skein.Cli.Settings;
 
-/// <summary>Times as people write them on a command line.</summary>
+/// <summary>Reads and writes durations such as 500ms, 2s, 10m or 1h.</summary>
 internal static class Durations
 {
     private static readonly (string Suffix, TimeSpan Unit)[] Units =
@@ -10,29 +10,19 @@ internal static class Durations
         ("ms", TimeSpan.FromMilliseconds(1)), ("s", TimeSpan.FromSeconds(1)), ("m", TimeSpan.FromMinutes(1)), ("h", TimeSpan.FromHours(1)),
     ];
 
-    /// <summary>Reads a number with the unit ms, s, m or h; without a unit it is seconds.</summary>
+    /// <summary>Reads a number with the unit ms, s, m or h. A number without a unit is in seconds. At most 365 days.</summary>
     public static bool TryParse(string text, out TimeSpan duration)
     {
-        duration = default;
-        (string Suffix, TimeSpan Unit) unit = ("", TimeSpan.FromSeconds(1));
-        foreach (var candidate in Units)
-        {
-            if (text.EndsWith(candidate.Suffix, StringComparison.Ordinal))
-            {
-                unit = candidate;
-                break;
-            }
-        }
-        if (!double.TryParse(text[..^unit.Suffix.Length], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var amount))
-            return false;
-        // So written that it refuses what is not a number, too.
-        if (!(amount * unit.Unit.TotalDays <= 365))
-            return false;
-        duration = amount * unit.Unit;
-        return true;
+        // "ms" precedes "s", which is a suffix of it.
+        (var suffix, var unit) = Units.FirstOrDefault(
+            candidate => text.EndsWith(candidate.Suffix, StringComparison.Ordinal), (Suffix: "", Unit: TimeSpan.FromSeconds(1)));
+        var isAllowed = double.TryParse(text[..^suffix.Length], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var amount)
+            && amount * unit.TotalDays <= 365;
+        duration = isAllowed ? amount * unit : default;
+        return isAllowed;
     }
 
-    /// <summary>As <see cref="TryParse"/> reads it.</summary>
+    /// <summary>Writes a duration in the largest fitting unit.</summary>
     public static string Text(TimeSpan duration)
     {
         (var suffix, var unit) = Units.Last(unit => duration >= unit.Unit || unit == Units[0]);

@@ -1,9 +1,10 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Numerics;
 
 namespace Skein.Cli.Settings;
 
-/// <summary>A setting, whatever the type of its value.</summary>
+/// <summary>A setting, regardless of the type of its value.</summary>
 internal interface ISetting
 {
     /// <summary>The flag.</summary>
@@ -16,10 +17,10 @@ internal interface ISetting
     string Key { get; }
 }
 
-/// <summary>Reads a value from text; false when it is not allowed.</summary>
+/// <summary>Reads a value from text; false if it is not allowed.</summary>
 internal delegate bool TryRead<T>(string text, out T value);
 
-/// <summary>One setting of a command, with one reading and one error message wherever it comes from.</summary>
+/// <summary>One setting of a verb. Its value is read the same way, with the same error message, from a flag, the environment and the file.</summary>
 internal sealed class Setting<T> : ISetting
 {
     private readonly string _allowed;
@@ -27,16 +28,18 @@ internal sealed class Setting<T> : ISetting
     private readonly TryRead<T> _tryRead;
 
     /// <param name="name">Lower-case words joined by hyphens, as in the flag.</param>
-    /// <param name="value">Placeholder for the value in help.</param>
-    /// <param name="description">What it is for, default included.</param>
+    /// <param name="value">Placeholder of the value in the help.</param>
+    /// <param name="description">Purpose and default.</param>
     /// <param name="allowed">Allowed values, in words.</param>
-    /// <param name="defaultValue">Value when nobody sets it.</param>
-    /// <param name="tryRead">Reads and checks.</param>
-    /// <param name="repeatable">Whether the flag may be given several times; the values are joined by commas.</param>
+    /// <param name="defaultValue">Value if no source sets it.</param>
+    /// <param name="tryRead">Reads and validates the text.</param>
+    /// <param name="repeatable">True if the flag may be given several times; the values are then joined by commas.</param>
     public Setting(string name, string value, string description, string allowed, T defaultValue, TryRead<T> tryRead, bool repeatable = false)
     {
-        // Read as text: one reading and one message for flag, environment and file alike.
-        Option = repeatable ? new Option<string[]>("--" + name) : new Option<string?>("--" + name);
+        // Options hold text, so that all sources share one reader. A switch is a bool for the help only, which then shows no placeholder.
+        Option = typeof(T) == typeof(bool) ? new Option<bool>("--" + name) { CustomParser = _ => true }
+            : repeatable ? new Option<string[]>("--" + name)
+            : new Option<string?>("--" + name);
         (Option.Description, Option.HelpName) = (description, value);
         (EnvironmentVariable, Key) = NamesOf(name);
         _allowed = allowed;
@@ -57,10 +60,10 @@ internal sealed class Setting<T> : ISetting
             return _default;
         return _tryRead(found.Value, out var value)
             ? value
-            : throw new UsageException($"{found.Place} '{found.Value}' is not allowed; allowed: {_allowed}");
+            : throw new UsageException($"{found.Origin} '{found.Value}' is not allowed; allowed: {_allowed}");
     }
 
-    /// <summary>Leaves the flag out of the help: it is not for people.</summary>
+    /// <summary>Hides the flag from the help.</summary>
     public Setting<T> Hidden()
     {
         Option.Hidden = true;
@@ -68,8 +71,8 @@ internal sealed class Setting<T> : ISetting
     }
 
     /// <summary>
-    /// Puts the verb before its name in the environment and the file (<c>SKEIN_CHAT_MODEL</c>, <c>chatModel</c>), for a flag that means
-    /// something else to members.
+    /// Prefixes the name in the environment and the file with the verb (<c>SKEIN_CHAT_MODEL</c>, <c>chatModel</c>), for a flag that has another meaning
+    /// for members.
     /// </summary>
     public Setting<T> Of(string verb)
     {
@@ -77,86 +80,94 @@ internal sealed class Setting<T> : ISetting
         return this;
     }
 
-    /// <summary>True when anybody set it.</summary>
+    /// <summary>True if a source sets the value.</summary>
     public bool IsSet(SettingSources sources) => sources.Find(this) is not null;
 
     private static (string EnvironmentVariable, string Key) NamesOf(string name)
     {
         var words = name.Split('-');
         var key = words[0] + string.Concat(words.Skip(1).Select(word => char.ToUpperInvariant(word[0]) + word[1..]));
-        return ("SKEIN_" + name.Replace('-', '_').ToUpperInvariant(), key);
+        return (SettingSources.VariablePrefix + name.Replace('-', '_').ToUpperInvariant(), key);
     }
 }
 
-/// <summary>The kinds of settings.</summary>
+/// <summary>Creates the common kinds of settings.</summary>
 internal static class Setting
 {
     public static Setting<string?> Text(string name, string value, string description) =>
-        new(name, value, description, "a text that is not empty", null, (string text, out string? read) =>
-        {
-            read = text;
-            return text.Length > 0;
-        });
+        new(name, value, description, "a text that is not empty", null, (string text, out string? read) => (read = text).Length > 0);
 
     public static Setting<int> Number(string name, string description, int defaultValue, int min, int max) =>
-        new(name, "n", description, $"a whole number from {min} to {max}", defaultValue, (string text, out int read) =>
-            int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out read) && read >= min && read <= max);
+        new(name, "n", description, Range("a whole number", min, max), defaultValue, Reader(NumberStyles.AllowLeadingSign, min, max));
 
-    /// <summary>A number that nobody needs to set: null then.</summary>
+    /// <summary>A number whose default is null.</summary>
     public static Setting<int?> OptionalNumber(string name, string description, int min, int max) =>
-        new(name, "n", description, $"a whole number from {min} to {max}", null, (string text, out int? read) =>
-        {
-            read = int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) ? value : null;
-            return read >= min && read <= max;
-        });
-
-    /// <summary>A number that nobody needs to set: null then.</summary>
-    public static Setting<double?> OptionalReal(string name, string description, double min, double max) =>
-        new(name, "x", description, string.Create(CultureInfo.InvariantCulture, $"a number from {min} to {max}"), null, (string text, out double? read) =>
-        {
-            read = double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) ? value : null;
-            return read >= min && read <= max;
-        });
+        new(name, "n", description, Range("a whole number", min, max), null, Optional(Reader(NumberStyles.AllowLeadingSign, min, max)));
 
     public static Setting<double> Real(string name, string description, double defaultValue, double min, double max) =>
-        new(name, "x", description, string.Create(CultureInfo.InvariantCulture, $"a number from {min} to {max}"), defaultValue, (string text, out double read) =>
-            double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out read) && read >= min && read <= max);
+        new(name, "x", description, Range("a number", min, max), defaultValue, Reader(NumberStyles.Float, min, max));
 
-    public static Setting<TimeSpan> Duration(string name, string description, TimeSpan defaultValue, TimeSpan max, TimeSpan min = default) =>
-        new(name, "time", description, $"a time such as 500ms, 2s or 10m, {(min > TimeSpan.Zero ? $"from {Durations.Text(min)} " : "")}to {Durations.Text(max)}", defaultValue, (string text, out TimeSpan read) =>
-            Durations.TryParse(text, out read) && read >= min && read <= max);
+    /// <summary>A number above 0 and up to 1.</summary>
+    public static Setting<double> Share(string name, string description, double defaultValue) =>
+        new(name, "x", description, "above 0, to 1", defaultValue,
+            (string text, out double read) => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out read) && read is > 0 and <= 1);
 
-    public static Setting<long> Size(string name, string description, long defaultValue, long min, long max) =>
-        new(name, "size", description, $"a size such as 65536, 512KiB, 32MiB or 1GiB, from {Sizes.Text(min)} to {Sizes.Text(max)}", defaultValue, (string text, out long read) =>
-            Sizes.TryParse(text, out read) && read >= min && read <= max);
+    /// <summary>A number whose default is null.</summary>
+    public static Setting<double?> OptionalReal(string name, string description, double min, double max) =>
+        new(name, "x", description, Range("a number", min, max), null, Optional(Reader(NumberStyles.Float, min, max)));
 
-    public static Setting<bool> Flag(string name, string description)
+    public static Setting<TimeSpan> Duration(string name, string description, TimeSpan defaultValue, TimeSpan max, TimeSpan min = default)
     {
-        var setting = new Setting<bool>(name, "", description, "true or false", false, bool.TryParse);
-        // As a flag it needs no value; in the environment and the file it has one.
-        setting.Option.Arity = ArgumentArity.ZeroOrOne;
-        return setting;
+        var from = min > TimeSpan.Zero ? $"from {Durations.Text(min)} " : "";
+        return new(name, "time", description, $"a time such as 500ms, 2s or 10m, {from}to {Durations.Text(max)}", defaultValue,
+            (string text, out TimeSpan read) => Durations.TryParse(text, out read) && read >= min && read <= max);
     }
 
-    public static Setting<IReadOnlyList<string>> List(string name, string value, string description, string allowed, int most, Func<string, bool> isAllowed) =>
-        new(name, value, description, $"{allowed}; at most {most}, joined by commas", [], (string text, out IReadOnlyList<string> read) =>
+    public static Setting<long> Size(string name, string description, long defaultValue, long min, long max)
+    {
+        var allowed = $"a size such as 65536, 512KiB, 32MiB or 1GiB, from {Sizes.Text(min)} to {Sizes.Text(max)}";
+        return new(name, "size", description, allowed, defaultValue,
+            (string text, out long read) => Sizes.TryParse(text, out read) && read >= min && read <= max);
+    }
+
+    /// <summary>A switch: the flag needs no value; in the environment and the file it is true or false.</summary>
+    public static Setting<bool> Flag(string name, string description) => new(name, "", description, "true or false", false, bool.TryParse);
+
+    public static Setting<IReadOnlyList<string>> List(
+        string name, string value, string description, string allowed, int maxCount, Func<string, bool> isAllowed) =>
+        new(name, value, description, $"{allowed}; at most {maxCount}, joined by commas", [], (string text, out IReadOnlyList<string> read) =>
         {
             read = text.Split(',', StringSplitOptions.TrimEntries);
-            return read.Count <= most && read.All(isAllowed);
+            return read.Count <= maxCount && read.All(isAllowed);
         }, repeatable: true);
 
-    /// <summary>One of some words.</summary>
+    /// <summary>One of several words, which the help lists.</summary>
     public static Setting<string> Word(string name, string description, string defaultValue, IEnumerable<string> words)
     {
         string[] allowed = [.. words.Order(StringComparer.Ordinal)];
-        return new Setting<string>(name, "name", description, string.Join(", ", allowed), defaultValue, (string text, out string read) => allowed.Contains(read = text));
+        return new(name, string.Join('|', allowed), description, string.Join(", ", allowed), defaultValue,
+            (string text, out string read) => allowed.Contains(read = text));
     }
 
+    /// <summary>One member of an enumeration, in lower case. The help lists them.</summary>
     public static Setting<T> Choice<T>(string name, string description, T defaultValue)
         where T : struct, Enum
     {
-        var allowed = string.Join(", ", Enum.GetNames<T>().Select(item => item.ToLowerInvariant()));
-        return new Setting<T>(name, "word", description, allowed, defaultValue, (string text, out T read) =>
+        string[] allowed = [.. Enum.GetNames<T>().Select(item => item.ToLowerInvariant())];
+        return new(name, string.Join('|', allowed), description, string.Join(", ", allowed), defaultValue, (string text, out T read) =>
             Enum.TryParse(text, ignoreCase: true, out read) && Enum.IsDefined(read) && !char.IsAsciiDigit(text[0]));
     }
+
+    private static string Range<T>(string kind, T min, T max) => string.Create(CultureInfo.InvariantCulture, $"{kind} from {min} to {max}");
+
+    private static TryRead<T> Reader<T>(NumberStyles styles, T min, T max)
+        where T : struct, INumber<T> => (string text, out T read) =>
+        T.TryParse(text, styles, CultureInfo.InvariantCulture, out read) && read >= min && read <= max;
+
+    private static TryRead<T?> Optional<T>(TryRead<T> reader)
+        where T : struct => (string text, out T? read) =>
+        {
+            read = reader(text, out var value) ? value : null;
+            return read is not null;
+        };
 }

@@ -1,68 +1,81 @@
 using System.Collections;
 using System.CommandLine;
+using System.Globalization;
 using System.Text.Json;
-using System.Text.Json.Nodes;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Configuration.Json;
+using Microsoft.Extensions.Configuration.Memory;
 
 namespace Skein.Cli.Settings;
 
-/// <summary>Where settings come from, strongest first: flags, the environment (<c>SKEIN_…</c>), the configuration file.</summary>
+/// <summary>The values of a verb's settings and their origins. Flags override the environment, which overrides the configuration file.</summary>
 internal sealed class SettingSources
 {
-    private static readonly JsonDocumentOptions Lenient = new() { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true };
+    /// <summary>Prefix of all environment variables.</summary>
+    public const string VariablePrefix = "SKEIN_";
 
     private readonly ParseResult _flags;
-    private readonly IDictionary _environment;
-    private readonly JsonObject _file;
     private readonly string? _path;
+    private readonly IConfigurationProvider _file;
+    private readonly IConfigurationProvider _environment;
+    private readonly IConfigurationProvider _commandLine;
 
     /// <param name="flags">The command line.</param>
+    /// <param name="settings">All settings of the verb.</param>
     /// <param name="environment">Environment variables.</param>
-    /// <param name="path">The configuration file; null: none.</param>
-    /// <exception cref="UsageException">The file cannot be read.</exception>
-    public SettingSources(ParseResult flags, IDictionary environment, string? path)
+    /// <param name="path">The configuration file; null for none.</param>
+    /// <exception cref="UsageException">The file cannot be read, or has a key that is not a setting.</exception>
+    public SettingSources(ParseResult flags, IReadOnlyList<ISetting> settings, IDictionary environment, string? path)
     {
-        _flags = flags;
-        _environment = environment;
-        _path = path;
-        _file = path is null ? [] : Load(path);
+        (_flags, _path) = (flags, path);
+        _file = path is null ? Values(settings, _ => null) : Load(path);
+        _environment = Values(settings, setting => environment[setting.EnvironmentVariable] is string { Length: > 0 } value ? value : null);
+        _commandLine = Values(settings, FlagOf);
+        CheckKeys(settings);
     }
 
-    /// <summary>The value in use and the words by which the user knows its place; null where nobody set it.</summary>
-    public (string Value, string Place)? Find(ISetting setting)
-    {
-        if (_flags.GetResult(setting.Option) is { Implicit: false } flag)
-            return (flag.Tokens.Count == 0 ? bool.TrueString : string.Join(',', flag.Tokens), setting.Option.Name);
-        if (_environment[setting.EnvironmentVariable] is string { Length: > 0 } variable)
-            return (variable, setting.EnvironmentVariable);
-        if (_file[setting.Key] is { } node)
-            return (ToText(node), $"'{setting.Key}' in {_path}");
-        return null;
-    }
+    /// <summary>The value in effect and what to call its origin in a message; null if no source sets it.</summary>
+    public (string Value, string Origin)? Find(ISetting setting) =>
+        ValueIn(_commandLine, setting) is { } flag ? (flag, setting.Option.Name)
+        : ValueIn(_environment, setting) is { } variable ? (variable, setting.EnvironmentVariable)
+        : ValueIn(_file, setting) is { } member ? (member, $"'{setting.Key}' in {_path}")
+        : null;
 
     /// <summary>The value of an argument of the command line.</summary>
     public T Get<T>(Argument<T> argument) => _flags.GetRequiredValue(argument);
 
-    /// <summary>Refuses keys of the file that no setting answers to.</summary>
-    public void CheckKeys(IEnumerable<ISetting> settings)
+    private string? FlagOf(ISetting setting) => _flags.GetResult(setting.Option) is { Implicit: false } flag
+        ? flag.Tokens.Count == 0 ? bool.TrueString : string.Join(',', flag.Tokens)
+        : null;
+
+    private void CheckKeys(IReadOnlyList<ISetting> settings)
     {
         HashSet<string> known = [.. settings.Select(setting => setting.Key)];
-        if (_file.Select(member => member.Key).FirstOrDefault(key => !known.Contains(key)) is { } unknown)
+        if (_file.GetChildKeys([], parentPath: null).FirstOrDefault(key => !known.Contains(key)) is { } unknown)
             throw new UsageException($"'{unknown}' in {_path} is not a setting; allowed: {string.Join(", ", known.Order(StringComparer.Ordinal))}");
     }
 
-    private static JsonObject Load(string path)
+    private static MemoryConfigurationProvider Values(IReadOnlyList<ISetting> settings, Func<ISetting, string?> valueOf) => new(new MemoryConfigurationSource
+    {
+        InitialData = [.. from setting in settings let value = valueOf(setting) where value is not null select KeyValuePair.Create(setting.Key, value)],
+    });
+
+    private static JsonStreamConfigurationProvider Load(string path)
     {
         try
         {
-            var file = JsonNode.Parse(File.ReadAllText(path), documentOptions: Lenient) as JsonObject
-                ?? throw new UsageException($"--config {path} is not a JSON object");
-            // Members are read when they are first asked for: now, so that a key that stands twice is told as such.
-            _ = file.Count;
+            using var stream = File.OpenRead(path);
+            var file = new JsonStreamConfigurationProvider(new JsonStreamConfigurationSource { Stream = stream });
+            file.Load();
             return file;
         }
         catch (JsonException error)
         {
             throw new UsageException($"--config {path} is not JSON: {error.Message}");
+        }
+        catch (FormatException error)
+        {
+            throw new UsageException($"--config {path} is not a JSON object with distinct keys: {error.Message}");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException)
         {
@@ -70,5 +83,17 @@ internal sealed class SettingSources
         }
     }
 
-    private static string ToText(JsonNode node) => node is JsonArray list ? string.Join(',', list.Select(item => item?.ToString())) : node.ToString();
+    /// <summary>A value as flags write it. An array is a section with numbered keys; its items are joined by commas.</summary>
+    private static string? ValueIn(IConfigurationProvider provider, ISetting setting)
+    {
+        if (provider.TryGet(setting.Key, out var value))
+            return value;
+        string[] keys = [.. provider.GetChildKeys([], setting.Key).Distinct(StringComparer.Ordinal)];
+        if (keys.Length == 0)
+            return null;
+        // No setting is an object: the text makes its reader refuse it.
+        return keys.All(key => int.TryParse(key, NumberStyles.None, CultureInfo.InvariantCulture, out _))
+            ? string.Join(',', keys.Select(key => provider.TryGet($"{setting.Key}:{key}", out var item) ? item : "{}"))
+            : "{}";
+    }
 }

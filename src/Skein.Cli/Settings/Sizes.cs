@@ -2,12 +2,12 @@ using System.Globalization;
 
 namespace Skein.Cli.Settings;
 
-/// <summary>Amounts of memory as people write them on a command line.</summary>
+/// <summary>Reads and writes sizes such as 65536, 512KiB or 1GiB.</summary>
 internal static class Sizes
 {
     private static readonly (string Suffix, long Unit)[] Units = [("TiB", 1L << 40), ("GiB", 1L << 30), ("MiB", 1L << 20), ("KiB", 1L << 10)];
 
-    /// <summary>Reads a whole number with the unit KiB, MiB, GiB or TiB; without a unit it is bytes.</summary>
+    /// <summary>Reads a whole number with the unit KiB, MiB, GiB or TiB. A number without a unit is in bytes.</summary>
     public static bool TryParse(string text, out long bytes)
     {
         (var suffix, var unit) = Units.FirstOrDefault(candidate => text.EndsWith(candidate.Suffix, StringComparison.Ordinal), ("", 1));
@@ -16,7 +16,7 @@ internal static class Sizes
         return isNumber;
     }
 
-    /// <summary>In the largest unit of which it is a whole number.</summary>
+    /// <summary>Writes a size in the largest unit that divides it.</summary>
     public static string Text(long bytes)
     {
         (var suffix, var unit) = Units.FirstOrDefault(candidate => bytes >= candidate.Unit && bytes % candidate.Unit == 0, ("", 1));

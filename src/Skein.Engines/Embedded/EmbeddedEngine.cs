@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Reflection;
 using System.Security.Cryptography;
 using System.Text;
 using Skein.Engines.Embedded.Chat;
@@ -63,7 +64,7 @@ public static class EmbeddedEngine
     {
         try
         {
-            using var stream = File.OpenRead(path);
+            using var stream = Open(path);
             if (stream.Length > MostFileBytes)
             {
                 throw new ModelFileException(path, "size", $"{stream.Length} bytes", $"at most {MostFileBytes}");
@@ -78,6 +79,12 @@ public static class EmbeddedEngine
             throw new ModelFileException(path, "the file", $"not readable ({exception.Message})", "a GGUF model file", exception);
         }
     }
+
+    // A single-file program has no files beside it: it carries the default model as a resource.
+    private static Stream Open(string path) =>
+        path == EmbeddedEngineOptions.DefaultModelFile && !File.Exists(path) && Assembly.GetEntryAssembly()?.GetManifestResourceStream("model.gguf") is { } model
+            ? model
+            : File.OpenRead(path);
 
     private static string NameOf(EmbeddedEngineOptions options, GgufMetadata metadata)
     {

@@ -1,30 +1,30 @@
 namespace Skein.Load.Chaos;
 
-/// <summary>What a chaos run does to whom. Immutable; checked by <see cref="ChaosRun.RunAsync"/>.</summary>
+/// <summary>Options of a chaos run. Immutable; validated by <see cref="ChaosRun"/>.</summary>
 public sealed record ChaosOptions
 {
-    /// <summary>Who is asked, half the streams each: addresses as in <see cref="BenchOptions.Target"/>. At least one.</summary>
+    /// <summary>Addresses under load, as in <see cref="BenchOptions.Target"/>; streams are spread evenly. At least one.</summary>
     public required IReadOnlyList<Uri> Targets { get; init; }
 
-    /// <summary>How long faults are injected. 1 s to 7 days; default 2 min.</summary>
+    /// <summary>Duration of the fault injection. 1 s to 7 days; default 2 min.</summary>
     public TimeSpan Duration { get; init; } = TimeSpan.FromMinutes(2);
 
-    /// <summary>Decides which faults happen to whom, in which order. Default 1.</summary>
+    /// <summary>Seed of the sequence of faults and replicas. Default 1.</summary>
     public int Seed { get; init; } = 1;
 
-    /// <summary>Streams at any moment. 1 to 20,000; default 60.</summary>
+    /// <summary>Concurrent streams. 1 to 20,000; default 60.</summary>
     public int Streams { get; init; } = 60;
 
-    /// <summary>Length of an answer, in tokens. 1 to 1,000,000; default 100.</summary>
+    /// <summary>Maximum answer length in tokens. 1 to 1,000,000; default 100.</summary>
     public int MaxTokens { get; init; } = 100;
 
-    /// <summary>Time from one fault to the next. 10 ms to 1 h; default 1 s.</summary>
+    /// <summary>Time between faults. 10 ms to 1 h; default 1 s.</summary>
     public TimeSpan FaultEvery { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>Replicas that are always left alone. At least 1; default 2.</summary>
+    /// <summary>Replicas that are healthy at any time. At least 1; default 2.</summary>
     public int LeftAlone { get; init; } = 2;
 
-    /// <summary>Kinds of faults; all of them by default.</summary>
+    /// <summary>Kinds of faults. Default: all.</summary>
     public IReadOnlyList<FaultKind> Kinds { get; init; } = Enum.GetValues<FaultKind>();
 
     /// <exception cref="ArgumentException">A setting is out of its range; the message names it, its value and what is allowed.</exception>
@@ -40,42 +40,40 @@ public sealed record ChaosOptions
     private static void Check<T>(bool isRight, string name, T value, string allowed)
     {
         if (!isRight)
-        {
             throw new ArgumentException(FormattableString.Invariant($"{name} is {value}; allowed: {allowed}"), name);
-        }
     }
 }
 
-/// <summary>What may happen to a replica.</summary>
+/// <summary>Kind of fault.</summary>
 public enum FaultKind
 {
-    /// <summary>Its process is killed (SIGKILL).</summary>
+    /// <summary>The process is killed (SIGKILL).</summary>
     Kill,
 
-    /// <summary>Its process is stopped for a while (SIGSTOP), then goes on.</summary>
+    /// <summary>The process is stopped for a while (SIGSTOP) and then continued.</summary>
     Freeze,
 
-    /// <summary>Its process gets a tenth of its time for a while.</summary>
+    /// <summary>The process runs a tenth of the time for a while.</summary>
     Slow,
 
-    /// <summary>It is drained, and put back once it is idle.</summary>
+    /// <summary>The replica is drained, and undrained once it is idle.</summary>
     Drain,
 
-    /// <summary>It is told to stop (SIGTERM), and started again.</summary>
+    /// <summary>The process is terminated (SIGTERM) and restarted.</summary>
     Restart,
 
-    /// <summary>It is drained and started again with another revision.</summary>
+    /// <summary>The replica is drained and restarted at another revision.</summary>
     Upgrade,
 
-    /// <summary>Of all packets to and from it 30 % are lost for a while, UDP and TCP.</summary>
+    /// <summary>30 % of all packets to and from the replica are lost for a while, UDP and TCP.</summary>
     Loss,
 
-    /// <summary>All packets to and from it are lost for a while: its cable is pulled.</summary>
+    /// <summary>All packets to and from the replica are lost for a while.</summary>
     Cut,
 }
 
 /// <summary>One fault.</summary>
-/// <param name="Kind">What happens.</param>
-/// <param name="Replica">To whom.</param>
-/// <param name="Duration">How long a freeze, a slow time, a loss or a cut lasts.</param>
+/// <param name="Kind">Kind of fault.</param>
+/// <param name="Replica">The affected replica.</param>
+/// <param name="Duration">Duration of a freeze, slow, loss or cut fault.</param>
 public sealed record InjectedFault(FaultKind Kind, string Replica, TimeSpan Duration);

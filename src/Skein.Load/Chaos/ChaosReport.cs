@@ -3,24 +3,24 @@ using System.Text.Json.Serialization;
 
 namespace Skein.Load.Chaos;
 
-/// <summary>What a chaos run did, and what its clients saw. Immutable.</summary>
-/// <param name="Seed">Of the faults.</param>
-/// <param name="DurationSeconds">From the first stream's start to the last one's end.</param>
-/// <param name="Streams">Streams that ended.</param>
-/// <param name="Tokens">Tokens of all of them.</param>
-/// <param name="Faults">Faults injected, by kind.</param>
-/// <param name="PacketsLost">Packets that were lost by faults.</param>
-/// <param name="Failovers">Changes of replica in mid-stream, as the gateway told them.</param>
-/// <param name="StreamsFailedOver">Streams with at least one of them.</param>
-/// <param name="Lost">Streams in which a token index was left out.</param>
-/// <param name="Duplicated">Streams in which a token index came twice.</param>
-/// <param name="Diverged">Whole streams with another text than the same request had before the first fault.</param>
-/// <param name="Errored">Streams that ended in any other error.</param>
-/// <param name="Errors">All failed streams, by kind; see <see cref="BenchErrors"/>.</param>
-/// <param name="GapMs">Between arrivals of tokens of one stream.</param>
-/// <param name="FailoverGapMs">The gap before the token that came first after each failover, where tokens are numbered (gRPC) and the first 16 of a stream.</param>
-/// <param name="LongestGapMs">The longest gap of each stream that was failed over; it holds what else delayed that stream.</param>
-/// <param name="Examples">What a few of the errors said.</param>
+/// <summary>Result of a chaos run. Immutable.</summary>
+/// <param name="Seed">Seed of the faults.</param>
+/// <param name="DurationSeconds">Time from the first stream's start to the last one's end.</param>
+/// <param name="Streams">Finished streams.</param>
+/// <param name="Tokens">Tokens of all streams.</param>
+/// <param name="Faults">Injected faults by kind.</param>
+/// <param name="PacketsLost">Packets lost by faults.</param>
+/// <param name="Failovers">Failovers that the gateway reported.</param>
+/// <param name="StreamsFailedOver">Streams with at least one failover.</param>
+/// <param name="Lost">Streams with a missing token index.</param>
+/// <param name="Duplicated">Streams with a repeated token index.</param>
+/// <param name="Diverged">Complete streams whose text differs from the reference answer.</param>
+/// <param name="Errored">Streams with any other error.</param>
+/// <param name="Errors">Failed streams by kind; see <see cref="BenchErrors"/>.</param>
+/// <param name="GapMs">Time between arrivals of tokens of one stream.</param>
+/// <param name="FailoverGapMs">The gap before the first token after each failover; only in gRPC streams, the first 16 of each.</param>
+/// <param name="LongestGapMs">The longest gap of each stream with a failover, whatever caused it.</param>
+/// <param name="Examples">Messages of the first few errors.</param>
 public sealed record ChaosReport(
     int Seed,
     double DurationSeconds,

@@ -4,8 +4,7 @@ using Skein.Load.Targets;
 namespace Skein.Load.Chaos;
 
 /// <summary>
-/// Harms the replicas of a cluster, one fault after the other, under a constant load of clients that check every token: what the gateway
-/// promises is that they see nothing of it.
+/// Injects faults into the replicas of a cluster under a constant load of clients that check every token. The gateway must hide every fault.
 /// </summary>
 public sealed class ChaosRun
 {
@@ -15,39 +14,32 @@ public sealed class ChaosRun
     private readonly Action<InjectedFault> _onFault;
     private readonly Lock _gate = new();
     private readonly SortedDictionary<string, int> _faults = new(StringComparer.Ordinal);
-    private readonly HashSet<string> _harmed = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _faulted = new(StringComparer.Ordinal);
 
     private ChaosRun(ChaosOptions options, IChaosCluster cluster, TimeProvider time, Action<InjectedFault> onFault) =>
         (_options, _cluster, _time, _onFault) = (options, cluster, time, onFault);
 
-    /// <summary>Asks for reference answers, injects faults for the duration, then lets all streams end.</summary>
-    /// <param name="options">What is done to whom.</param>
-    /// <param name="cluster">Who is harmed.</param>
-    /// <param name="time">Time.</param>
-    /// <param name="onFault">Told of every fault as it begins, from any thread.</param>
+    /// <summary>Requests reference answers, injects faults for the duration, then lets all streams finish.</summary>
+    /// <param name="options">Options of the run.</param>
+    /// <param name="cluster">The cluster.</param>
+    /// <param name="time">Clock of faults and measurements.</param>
+    /// <param name="onFault">Called when a fault begins, from any thread.</param>
     /// <param name="cancellationToken">Ends the run without a report.</param>
     /// <exception cref="ArgumentException">A setting is out of its range.</exception>
-    /// <exception cref="BenchException">The reference requests are not answered.</exception>
-    /// <exception cref="ChaosException">A replica did not come back.</exception>
+    /// <exception cref="BenchException">A reference request failed.</exception>
+    /// <exception cref="ChaosException">A replica did not recover.</exception>
     public static async Task<ChaosReport> RunAsync(
         ChaosOptions options, IChaosCluster cluster, TimeProvider time, Action<InjectedFault> onFault, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
-        return await new ChaosRun(options, cluster, time, onFault).RunAsync(cancellationToken);
-    }
-
-    private async Task<ChaosReport> RunAsync(CancellationToken cancellationToken)
-    {
+        var run = new ChaosRun(options, cluster, time, onFault);
         var targets = new List<IBenchTarget>();
         try
         {
-            foreach (var address in _options.Targets)
-            {
-                targets.Add(await Bench.OpenAsync(Load(address), _time, cancellationToken));
-            }
-
-            return await RunAsync(targets, cancellationToken);
+            foreach (var address in options.Targets)
+                targets.Add(await Bench.OpenAsync(run.Load(address), time, cancellationToken));
+            return await run.RunAsync(targets, cancellationToken);
         }
         finally
         {
@@ -63,7 +55,8 @@ public sealed class ChaosRun
         using var failed = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         using var over = new CancellationTokenSource();
         var tally = new BenchTally(_time);
-        var streams = Task.WhenAll(Enumerable.Range(0, _options.Streams).Select(i => AskUntilAsync(clients[i % clients.Length], i, tally, over.Token, failed.Token)));
+        var streams = Task.WhenAll(
+            Enumerable.Range(0, _options.Streams).Select(i => AskUntilAsync(clients[i % clients.Length], i, tally, over.Token, failed.Token)));
         try
         {
             await InjectAsync(failed.Token);
@@ -87,25 +80,18 @@ public sealed class ChaosRun
     {
         var references = new BenchTally(_time);
         foreach (var client in clients)
-        {
             await Task.WhenAll(Enumerable.Range(0, Prompts.Count).Select(prompt => client.AskAsync(prompt, references, cancellationToken)));
-        }
-
         if (references.Examples.Count > 0)
-        {
-            throw new BenchException($"the cluster is not well before the first fault: {references.Examples[0]}");
-        }
+            throw new BenchException($"the cluster does not answer correctly before the first fault: {references.Examples[0]}");
     }
 
     private static async Task AskUntilAsync(BenchClient client, int first, BenchTally tally, CancellationToken over, CancellationToken cancellationToken)
     {
         for (var i = first; !over.IsCancellationRequested; i++)
-        {
             await client.AskAsync(i % Prompts.Count, tally, cancellationToken);
-        }
     }
 
-    // Faults overlap: the next one does not wait until the last one's replica is back.
+    // Faults overlap: the next one does not wait for the recovery from the last one.
     private async Task InjectAsync(CancellationToken cancellationToken)
     {
         var plan = new FaultPlan(_options.Kinds, _options.LeftAlone, _options.Seed);
@@ -114,10 +100,7 @@ public sealed class ChaosRun
         while (_time.GetElapsedTime(start) < _options.Duration)
         {
             if (Next(plan) is { } fault)
-            {
                 running.Add(InjectAsync(fault, cancellationToken));
-            }
-
             await Task.Delay(_options.FaultEvery, _time, cancellationToken);
             foreach (var ended in running.Where(task => task.IsCompleted).ToList())
             {
@@ -133,11 +116,11 @@ public sealed class ChaosRun
     {
         lock (_gate)
         {
-            var fault = plan.Next([.. _cluster.Replicas.Where(replica => !_harmed.Contains(replica))]);
+            var fault = plan.Next([.. _cluster.Replicas.Where(replica => !_faulted.Contains(replica))]);
             if (fault is not null)
             {
-                _harmed.Add(fault.Replica);
-                var kind = Word(fault.Kind);
+                _faulted.Add(fault.Replica);
+                var kind = NameOf(fault.Kind);
                 _faults[kind] = _faults.GetValueOrDefault(kind) + 1;
             }
 
@@ -151,7 +134,7 @@ public sealed class ChaosRun
         await _cluster.InjectAsync(fault, cancellationToken);
         lock (_gate)
         {
-            _harmed.Remove(fault.Replica);
+            _faulted.Remove(fault.Replica);
         }
     }
 
@@ -160,8 +143,9 @@ public sealed class ChaosRun
         var lost = load.Errors.GetValueOrDefault(BenchErrors.TokensLost);
         var duplicated = load.Errors.GetValueOrDefault(BenchErrors.TokensDuplicated);
         return new ChaosReport(
-            _options.Seed, load.DurationSeconds, load.Requests, load.Tokens, _faults, _cluster.PacketsLost, load.Failovers, load.StreamsFailedOver, lost, duplicated, load.Diverged,
-            load.Requests - load.Succeeded - lost - duplicated - load.Diverged, load.Errors, load.InterTokenMs, load.FailoverGapMs, load.LongestGapMs, load.Examples);
+            _options.Seed, load.DurationSeconds, load.Requests, load.Tokens, _faults, _cluster.PacketsLost, load.Failovers, load.StreamsFailedOver,
+            lost, duplicated, load.Diverged, load.Requests - load.Succeeded - lost - duplicated - load.Diverged,
+            load.Errors, load.InterTokenMs, load.FailoverGapMs, load.LongestGapMs, load.Examples);
     }
 
     private static IReadOnlyList<string> Prompts { get; } = BenchPrompts.Create(16);
@@ -176,6 +160,6 @@ public sealed class ChaosRun
         Seed = 7,
     };
 
-    /// <summary>The word for a kind in reports.</summary>
-    public static string Word(FaultKind kind) => kind.ToString().ToLowerInvariant();
+    /// <summary>Name of a kind in flags and reports.</summary>
+    public static string NameOf(FaultKind kind) => kind.ToString().ToLowerInvariant();
 }

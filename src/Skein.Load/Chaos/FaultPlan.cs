@@ -1,8 +1,8 @@
 namespace Skein.Load.Chaos;
 
 /// <summary>
-/// Which fault comes next: the kinds in rounds of random order, so that none is left out, on a random healthy replica. Pure; the same seed
-/// and the same healthy replicas give the same faults.
+/// Chooses the next fault: the kinds in rounds of random order, so that each one occurs, on a random healthy replica. The same seed
+/// and the same healthy replicas give the same faults. Not thread-safe.
 /// </summary>
 internal sealed class FaultPlan(IReadOnlyList<FaultKind> kinds, int leftAlone, int seed)
 {
@@ -16,18 +16,13 @@ internal sealed class FaultPlan(IReadOnlyList<FaultKind> kinds, int leftAlone, i
     public InjectedFault? Next(IReadOnlyList<string> healthy)
     {
         if (healthy.Count <= leftAlone)
-        {
             return null;
-        }
-
         if (_round.Count == 0)
         {
             FaultKind[] round = [.. kinds];
             _random.Shuffle(round);
             foreach (var kind in round)
-            {
                 _round.Enqueue(kind);
-            }
         }
 
         var duration = Shortest + ((Longest - Shortest) * _random.NextDouble());

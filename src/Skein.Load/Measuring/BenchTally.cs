@@ -1,12 +1,12 @@
 namespace Skein.Load.Measuring;
 
-/// <summary>Counts how requests end. Safe for concurrent calls.</summary>
+/// <summary>Counts the results of requests. Safe for concurrent calls.</summary>
 internal sealed class BenchTally(TimeProvider time)
 {
-    // Kinds come from what servers say.
-    private const int MostKinds = 64;
-    private const int MostExamples = 5;
-    private const int MostExampleChars = 300;
+    // Kinds contain codes from servers, so their number is limited.
+    private const int MaxKinds = 64;
+    private const int MaxExamples = 5;
+    private const int MaxExampleChars = 300;
 
     private readonly Lock _gate = new();
     private readonly long _start = time.GetTimestamp();
@@ -21,7 +21,7 @@ internal sealed class BenchTally(TimeProvider time)
 
     public LatencyRecorder Latencies { get; } = new();
 
-    /// <summary>What the errors so far said, a few of them.</summary>
+    /// <summary>Messages of the first few errors.</summary>
     public IReadOnlyList<string> Examples => _examples;
 
     public int Succeeded => _succeeded;
@@ -41,11 +41,13 @@ internal sealed class BenchTally(TimeProvider time)
             }
 
             _failed++;
-            var kind = _errors.ContainsKey(error.Kind) || _errors.Count < MostKinds ? error.Kind : BenchErrors.Other;
+            var kind = _errors.ContainsKey(error.Kind) || _errors.Count < MaxKinds ? error.Kind : BenchErrors.Other;
             _errors[kind] = _errors.GetValueOrDefault(kind) + 1;
-            if (_examples.Count < MostExamples)
+            if (_examples.Count < MaxExamples)
             {
-                var message = error.Message.Length <= MostExampleChars ? error.Message : string.Concat(error.Message.AsSpan(0, MostExampleChars), "…");
+                var message = error.Message;
+                if (message.Length > MaxExampleChars)
+                    message = string.Concat(message.AsSpan(0, MaxExampleChars), "…");
                 _examples.Add($"{error.Kind}: {message}");
             }
         }
@@ -58,7 +60,8 @@ internal sealed class BenchTally(TimeProvider time)
             return new BenchReport(
                 options.Target.ToString(), model, options.Concurrency, _succeeded + _failed, _succeeded,
                 new Dictionary<string, int>(_errors), time.GetElapsedTime(_start).TotalSeconds, _tokens, _tokensAreChunks,
-                Latencies.FirstToken, Latencies.Gaps, Latencies.Ends, _failovers, _streamsFailedOver, Latencies.Failovers, Latencies.FailedOver, [.. _examples]);
+                Latencies.FirstToken.Summary, Latencies.Gaps.Summary, Latencies.Ends.Summary, _failovers, _streamsFailedOver,
+                Latencies.Failovers.Summary, Latencies.FailedOver.Summary, [.. _examples]);
         }
     }
 }

@@ -2,52 +2,34 @@ using HdrHistogram;
 
 namespace Skein.Load.Measuring;
 
-/// <summary>The times of all answers. Safe for concurrent calls.</summary>
+/// <summary>Latencies of all answers. Safe for concurrent calls.</summary>
 internal sealed class LatencyRecorder
 {
-    private const long MostMicroseconds = 24L * 3600 * 1_000_000;
-    private const int SignificantDigits = 3;
+    public LatencyHistogram FirstToken { get; } = new();
 
-    private readonly LongConcurrentHistogram _firstToken = Create();
-    private readonly LongConcurrentHistogram _gaps = Create();
-    private readonly LongConcurrentHistogram _ends = Create();
-    private readonly LongConcurrentHistogram _failovers = Create();
-    private readonly LongConcurrentHistogram _failedOver = Create();
+    public LatencyHistogram Gaps { get; } = new();
 
-    public LatencySummary FirstToken => Summarise(_firstToken);
+    public LatencyHistogram Ends { get; } = new();
 
-    public LatencySummary Gaps => Summarise(_gaps);
+    /// <summary>The gap before the first token after each failover.</summary>
+    public LatencyHistogram Failovers { get; } = new();
 
-    public LatencySummary Ends => Summarise(_ends);
+    /// <summary>The longest gap of each answer with a failover.</summary>
+    public LatencyHistogram FailedOver { get; } = new();
+}
 
-    /// <summary>The gap before the token that came first after each failover.</summary>
-    public LatencySummary Failovers => Summarise(_failovers);
+/// <summary>Distribution of one latency, in microseconds with three significant digits. Safe for concurrent calls.</summary>
+internal sealed class LatencyHistogram
+{
+    private const long MaxMicroseconds = 24L * 3600 * 1_000_000;
 
-    /// <summary>The longest gap of each answer that was failed over.</summary>
-    public LatencySummary FailedOver => Summarise(_failedOver);
+    private readonly LongConcurrentHistogram _histogram = new(1, MaxMicroseconds, numberOfSignificantValueDigits: 3);
 
-    public void AddFirstToken(TimeSpan time) => Add(_firstToken, time);
+    public LatencySummary Summary => _histogram.TotalCount == 0
+        ? new LatencySummary(0, 0, 0, 0, 0, 0)
+        : new LatencySummary(_histogram.TotalCount, _histogram.GetMean() / 1000, Ms(50), Ms(90), Ms(99), _histogram.GetMaxValue() / 1000.0);
 
-    public void AddGap(TimeSpan time) => Add(_gaps, time);
+    public void Add(TimeSpan latency) => _histogram.RecordValue(Math.Clamp((long)latency.TotalMicroseconds, 1, MaxMicroseconds));
 
-    public void AddEnd(TimeSpan time) => Add(_ends, time);
-
-    public void AddFailover(TimeSpan gap) => Add(_failovers, gap);
-
-    public void AddFailedOver(TimeSpan longestGap) => Add(_failedOver, longestGap);
-
-    private static LongConcurrentHistogram Create() => new(1, MostMicroseconds, SignificantDigits);
-
-    private static void Add(LongConcurrentHistogram histogram, TimeSpan time) =>
-        histogram.RecordValue(Math.Clamp((long)time.TotalMicroseconds, 1, MostMicroseconds));
-
-    private static LatencySummary Summarise(LongConcurrentHistogram histogram)
-    {
-        double Percentile(double percentile) => histogram.GetValueAtPercentile(percentile) / 1000.0;
-
-        return histogram.TotalCount == 0
-            ? new LatencySummary(0, 0, 0, 0, 0, 0)
-            : new LatencySummary(
-                histogram.TotalCount, histogram.GetMean() / 1000, Percentile(50), Percentile(90), Percentile(99), histogram.GetMaxValue() / 1000.0);
-    }
+    private double Ms(double percentile) => _histogram.GetValueAtPercentile(percentile) / 1000.0;
 }

@@ -2,22 +2,19 @@ using System.Collections.Concurrent;
 
 namespace Skein.Load.Measuring;
 
-/// <summary>The text each prompt must have: that of its first whole answer. Safe for concurrent calls.</summary>
+/// <summary>Expected text of each prompt: that of its first complete answer. Safe for concurrent calls.</summary>
 internal sealed class ReferenceAnswers
 {
     private const int ShownChars = 40;
 
     private readonly ConcurrentDictionary<int, string> _texts = new();
 
-    /// <exception cref="BenchRequestException">The prompt had another answer before.</exception>
+    /// <exception cref="BenchRequestException">The text differs from the first answer.</exception>
     public void Check(int prompt, string text)
     {
         var reference = _texts.GetOrAdd(prompt, text);
         if (string.Equals(reference, text, StringComparison.Ordinal))
-        {
             return;
-        }
-
         var at = reference.AsSpan().CommonPrefixLength(text);
         throw new BenchRequestException(
             BenchErrors.Diverged, $"prompt {prompt}: differs at character {at}: expected \"{Show(reference, at)}\", got \"{Show(text, at)}\"");

@@ -6,7 +6,7 @@ namespace Skein.Load.Targets;
 internal sealed record ChatRequest(
     string Model, IReadOnlyList<OpenAiMessage> Messages, int MaxTokens, float Temperature, ulong Seed, bool Stream, StreamOptions StreamOptions)
 {
-    // Not init: the generator would take it for a parameter of the constructor.
+    // A setter, because the source generator treats an init property as a constructor parameter.
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? Extra { get; set; }
 }
@@ -15,7 +15,7 @@ internal sealed record OpenAiMessage(string Role, string Content);
 
 internal sealed record StreamOptions(bool IncludeUsage);
 
-/// <summary>One event of a streamed answer, or the error in place of one; only what is measured.</summary>
+/// <summary>One event of a streamed answer, or an error; only the members that are measured.</summary>
 internal sealed record ChatChunk(IReadOnlyList<ChunkChoice>? Choices, ChunkUsage? Usage, ErrorBody? Error);
 
 internal sealed record ChunkChoice(ChunkDelta? Delta, string? FinishReason);
@@ -24,7 +24,7 @@ internal sealed record ChunkDelta(string? Content);
 
 internal sealed record ChunkUsage(int? CompletionTokens);
 
-/// <summary>An error as OpenAI-compatible servers write it; some give a number for a code.</summary>
+/// <summary>An error of an OpenAI-compatible server. Some servers use a number as code.</summary>
 internal sealed record ErrorBody(string? Message, string? Type, JsonElement? Code)
 {
     public string? CodeText => Code is { ValueKind: JsonValueKind.String or JsonValueKind.Number } code ? code.ToString() : Type;

@@ -6,10 +6,10 @@ using Skein.Load.Measuring;
 
 namespace Skein.Load.Targets;
 
-/// <summary>An OpenAI-compatible server, asked by streamed chat completions.</summary>
+/// <summary>An OpenAI-compatible server, through streamed chat completions.</summary>
 internal sealed class OpenAiTarget : IBenchTarget
 {
-    private const int MostErrorBytes = 64 << 10;
+    private const int MaxErrorBytes = 64 << 10;
 
     private readonly BenchOptions _options;
     private readonly HttpClient _http;
@@ -25,17 +25,14 @@ internal sealed class OpenAiTarget : IBenchTarget
 
     public string Model { get; }
 
-    /// <exception cref="BenchException">No model was named, and the server lists none.</exception>
+    /// <exception cref="BenchException">No model was given, and the server lists none.</exception>
     public static async Task<OpenAiTarget> OpenAsync(BenchOptions options, CancellationToken cancellationToken)
     {
         var path = options.Target.AbsolutePath.TrimEnd('/');
         var root = new UriBuilder(options.Target) { Path = path.EndsWith("/v1", StringComparison.Ordinal) ? $"{path}/" : $"{path}/v1/" }.Uri;
         var http = new HttpClient(new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(10) }) { Timeout = Timeout.InfiniteTimeSpan };
         if (options.ApiKey is { } key)
-        {
             http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
-        }
-
         try
         {
             var model = options.Model.Length > 0 ? options.Model : await FirstModelAsync(http, new Uri(root, "models"), cancellationToken);
@@ -55,10 +52,7 @@ internal sealed class OpenAiTarget : IBenchTarget
             using var request = new HttpRequestMessage(HttpMethod.Post, _completions) { Content = Body(prompt) };
             using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
             if (!response.IsSuccessStatusCode)
-            {
                 throw await RefusalAsync(response, cancellationToken);
-            }
-
             await using var events = new SseCommentStream(
                 await response.Content.ReadAsStreamAsync(cancellationToken), comment => answer.OnFailovers(FailoverNote.Read(comment)));
             await foreach (var item in SseParser.Create(events, static (_, data) => Parse(data)).EnumerateAsync(cancellationToken))
@@ -78,7 +72,7 @@ internal sealed class OpenAiTarget : IBenchTarget
 
     public void Dispose() => _http.Dispose();
 
-    // Null is the end mark.
+    // Null is the end marker.
     private static ChatChunk? Parse(ReadOnlySpan<byte> data) =>
         data.SequenceEqual("[DONE]"u8)
             ? null
@@ -93,32 +87,22 @@ internal sealed class OpenAiTarget : IBenchTarget
         }
 
         if (chunk.Error is { } error)
-        {
             throw new BenchRequestException(BenchRequestException.KindOf("in-band", error.CodeText), error.Message ?? "no message");
-        }
-
         if (chunk.Choices is [{ } choice, ..])
         {
             if (choice.Delta?.Content is { Length: > 0 } text)
-            {
                 answer.OnTokens(text);
-            }
-
             if (choice.FinishReason is not null)
-            {
                 answer.OnFinish();
-            }
         }
 
         if (chunk.Usage?.CompletionTokens is { } tokens)
-        {
             answer.OnUsage(tokens);
-        }
     }
 
     private static async Task<BenchRequestException> RefusalAsync(HttpResponseMessage response, CancellationToken cancellationToken)
     {
-        var body = new byte[MostErrorBytes];
+        var body = new byte[MaxErrorBytes];
         await using var stream = await response.Content.ReadAsStreamAsync(cancellationToken);
         var length = await stream.ReadAtLeastAsync(body, body.Length, throwOnEndOfStream: false, cancellationToken);
         ErrorBody? error = null;
@@ -128,7 +112,7 @@ internal sealed class OpenAiTarget : IBenchTarget
         }
         catch (JsonException)
         {
-            // Proxies answer in HTML: the status has to do.
+            // Not JSON, such as an HTML page of a proxy: the status is the error.
         }
 
         return new BenchRequestException(
@@ -140,7 +124,7 @@ internal sealed class OpenAiTarget : IBenchTarget
         try
         {
             var list = await http.GetFromJsonAsync(models, OpenAiJson.Default.ModelList, cancellationToken);
-            return list?.Data is [{ Id: { } id }, ..] ? id : throw new BenchException($"{models} lists no model; name one");
+            return list?.Data is [{ Id: { } id }, ..] ? id : throw new BenchException($"{models} lists no model; name one with --model");
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException or JsonException)
         {
@@ -150,7 +134,8 @@ internal sealed class OpenAiTarget : IBenchTarget
 
     private JsonContent Body(string prompt) => JsonContent.Create(
         new ChatRequest(
-            Model, [new OpenAiMessage("user", prompt)], _options.MaxTokens, _options.Temperature, _options.Seed, Stream: true, new StreamOptions(IncludeUsage: true))
+            Model, [new OpenAiMessage("user", prompt)], _options.MaxTokens, _options.Temperature, _options.Seed, Stream: true,
+            new StreamOptions(IncludeUsage: true))
         {
             Extra = new Dictionary<string, JsonElement>(_options.Extra),
         },

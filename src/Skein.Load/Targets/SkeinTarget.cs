@@ -8,7 +8,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Load.Targets;
 
-/// <summary>A Skein gateway or replica, asked by gRPC.</summary>
+/// <summary>A Skein gateway or replica, through gRPC.</summary>
 internal sealed class SkeinTarget : IBenchTarget
 {
     private readonly BenchOptions _options;
@@ -31,9 +31,7 @@ internal sealed class SkeinTarget : IBenchTarget
             });
         _client = new Inference.InferenceClient(_channel);
         if (options.ApiKey is { } key)
-        {
             _headers.Add("authorization", $"Bearer {key}");
-        }
     }
 
     public string Model => _options.Model;
@@ -44,10 +42,7 @@ internal sealed class SkeinTarget : IBenchTarget
         {
             using var call = _client.Generate(Request(prompt), _headers, cancellationToken: cancellationToken);
             while (await call.ResponseStream.MoveNext(cancellationToken))
-            {
                 Take(call.ResponseStream.Current, answer);
-            }
-
             answer.OnDone();
             answer.OnFailovers(FailoverNote.Read(call.GetTrailers().GetValue(FailoverNote.Trailer) ?? ""));
         }
@@ -67,17 +62,12 @@ internal sealed class SkeinTarget : IBenchTarget
             answer.OnTokens(frame.Text.ToStringUtf8());
         }
         else if (!frame.Text.IsEmpty)
-        {
             answer.OnText(frame.Text.ToStringUtf8());
-        }
-
         if (frame.Finish is { } finish)
         {
             answer.OnFinish();
             if (finish.Usage is { } usage)
-            {
                 answer.OnUsage((int)usage.CompletionTokens);
-            }
         }
     }
 

@@ -3,15 +3,15 @@ using System.Text;
 namespace Skein.Load.Targets;
 
 /// <summary>
-/// Passes an event stream through unchanged, tells of its comments, which event parsers drop, and refuses lines that would fill the memory.
-/// Not thread-safe; reads asynchronously only.
+/// Passes an event stream through unchanged, reports its comments, which event parsers drop, and rejects lines that are too long.
+/// Not thread-safe; asynchronous reads only.
 /// </summary>
-/// <param name="inner">Disposed with this one.</param>
-/// <param name="onComment">Gets each comment, colon included, cut at 1,024 bytes.</param>
+/// <param name="inner">The wrapped stream; disposed with this one.</param>
+/// <param name="onComment">Receives each comment, colon included, truncated to 1,024 bytes.</param>
 public sealed class SseCommentStream(Stream inner, Action<string> onComment) : Stream
 {
-    private const int MostCommentBytes = 1024;
-    private const int MostLineBytes = 1 << 20;
+    private const int MaxCommentBytes = 1024;
+    private const int MaxLineBytes = 1 << 20;
 
     private readonly StringBuilder _comment = new();
     private int _lineBytes;
@@ -57,10 +57,7 @@ public sealed class SseCommentStream(Stream inner, Action<string> onComment) : S
     protected override void Dispose(bool disposing)
     {
         if (disposing)
-        {
             inner.Dispose();
-        }
-
         base.Dispose(disposing);
     }
 
@@ -75,15 +72,10 @@ public sealed class SseCommentStream(Stream inner, Action<string> onComment) : S
             }
 
             _isComment |= _lineBytes == 0 && unit == (byte)':';
-            if (++_lineBytes > MostLineBytes)
-            {
-                throw new InvalidDataException($"a line of the event stream has more than {MostLineBytes} bytes");
-            }
-
-            if (_isComment && _comment.Length < MostCommentBytes)
-            {
+            if (++_lineBytes > MaxLineBytes)
+                throw new InvalidDataException($"a line of the event stream has more than {MaxLineBytes} bytes");
+            if (_isComment && _comment.Length < MaxCommentBytes)
                 _comment.Append((char)unit);
-            }
         }
     }
 

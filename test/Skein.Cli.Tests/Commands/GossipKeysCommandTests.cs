@@ -1,3 +1,4 @@
+using Skein.Cli.Terminal;
 using Skein.Cli.Members;
 using Skein.Membership;
 

@@ -14,7 +14,46 @@ public class StatusCommandTests
         "replica-[1]", "replica", "alive", 18, "0.1.0", "r7", 4243, "", "127.0.0.1:8090", "127.0.0.1:7947", ["a", "b"], 64, 3, 0, true);
 
     [Fact]
-    public void ToTable_Members_ShowsWhoIsBusyAndWhoDrains()
+    public void ToTable_Members_ShowsStateLoadModelAndAddress()
+    {
+        var lines = Render(Rows(Gateway, Replica with { Name = "r1", Health = "ejected", Draining = false }, Replica), 80);
+
+        Assert.Equal("NAME STATE BUSY MODEL ADDRESS", lines[0]);
+        Assert.Equal("gateway-1 alive 127.0.0.1:8080", lines[1]);
+        Assert.Equal("r1 ejected 3/64 a, b 127.0.0.1:8090", lines[2]);
+        Assert.Equal("replica-[1] draining 3/64 a, b 127.0.0.1:8090", lines[3]);
+    }
+
+    [Fact]
+    public void ToTable_LongNamesAndModels_FitInto80Columns()
+    {
+        var name = new string('n', 64);
+        var replica = Replica with
+        {
+            Name = name, Models = ["organisation/a-model-with-a-very-long-name-Instruct-GGUF"], Slots = 100_000, InFlight = 99_999, Grpc = "192.168.100.100:18090",
+        };
+
+        var lines = RenderRaw(StatusCommand.ToTable([replica, Gateway], 80), 80);
+
+        Assert.All(lines, line => Assert.InRange(line.TrimEnd().Length, 0, 80));
+        Assert.Single(lines, line => line.Contains("n…", StringComparison.Ordinal) && line.Contains("draining", StringComparison.Ordinal)
+            && line.Contains("99999/100000", StringComparison.Ordinal) && line.Contains("192.168.100.100:18090", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Summary_Members_CountsReplicasSlotsAndQueue()
+    {
+        MemberRow[] members =
+        [
+            Gateway, Replica, Replica with { Name = "r2", Draining = false }, Replica with { Name = "r3", State = "dead", Draining = false },
+            Replica with { Name = "r4", State = "left" },
+        ];
+
+        Assert.Equal("1/3 replicas ready · 6/128 slots busy · 5 waiting", StatusCommand.Summary(members));
+    }
+
+    [Fact]
+    public void ToWideTable_Members_ShowsEveryColumn()
     {
         var lines = Render([Gateway, Replica with { Name = "dead-one", State = "dead", Draining = false }, Replica]);
 
@@ -27,11 +66,11 @@ public class StatusCommandTests
     }
 
     [Fact]
-    public void ToTable_NobodyHasARevision_ShowsNone() =>
+    public void ToWideTable_NoRevision_HasNoColumn() =>
         Assert.DoesNotContain("REVISION", Render([Gateway, Replica with { Revision = "" }])[0], StringComparison.Ordinal);
 
     [Fact]
-    public void ToTable_AReplicaIsEjected_ShowsWhatTheGatewayThinksOfEach()
+    public void ToWideTable_AReplicaIsEjected_ShowsHealth()
     {
         var lines = Render([Gateway, Replica with { Name = "r1", Health = "ok" }, Replica with { Name = "r2", Health = "ejected" }]);
 
@@ -42,7 +81,7 @@ public class StatusCommandTests
     }
 
     [Fact]
-    public void ToTable_AllAreWell_ShowsNoHealth() =>
+    public void ToWideTable_AllAreHealthy_HasNoHealthColumn() =>
         Assert.DoesNotContain("HEALTH", Render([Gateway, Replica with { Health = "ok" }])[0], StringComparison.Ordinal);
 
     [Fact]
@@ -55,17 +94,22 @@ public class StatusCommandTests
             row.RootElement.EnumerateObject().Select(member => member.Name));
     }
 
-    /// <summary>The table's lines, without its rules and with single blanks.</summary>
-    private static string[] Render(IReadOnlyList<MemberRow> members)
+    private static MemberRow[] Rows(params MemberRow[] rows) => rows;
+
+    /// <summary>The wide table's lines, without rules and with single blanks.</summary>
+    private static string[] Render(IReadOnlyList<MemberRow> members) => WordsOf(RenderRaw(StatusCommand.ToWideTable(members), 240));
+
+    private static string[] Render(IReadOnlyList<MemberRow> members, int width) => WordsOf(RenderRaw(StatusCommand.ToTable(members, width), width));
+
+    private static string[] WordsOf(IEnumerable<string> lines) =>
+        [.. lines.Select(line => string.Join(' ', line.Split(' ', StringSplitOptions.RemoveEmptyEntries))).Where(line => line.Any(char.IsAsciiLetter))];
+
+    private static string[] RenderRaw(Table table, int width)
     {
         using var output = new StringWriter();
         var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, Out = new AnsiConsoleOutput(output) });
-        console.Profile.Width = 240;
-        console.Write(StatusCommand.ToTable(members));
-        return
-        [
-            .. output.ToString().Split('\n').Select(line => string.Join(' ', line.Split(' ', StringSplitOptions.RemoveEmptyEntries)))
-                .Where(line => line.Any(char.IsAsciiLetter)),
-        ];
+        console.Profile.Width = width;
+        console.Write(table);
+        return output.ToString().Split('\n');
     }
 }

@@ -1,7 +1,4 @@
-using System.Collections;
-using System.CommandLine;
 using Skein.Cli.Members;
-using Skein.Cli.Settings;
 using Skein.Gateway;
 
 namespace Skein.Cli.Tests.Settings;
@@ -31,11 +28,6 @@ public sealed class BoundSettingsTests
         Assert.Equal("--max-journal 2MiB is over --max-journal-memory; allowed: up to 1MiB", error.Message);
     }
 
-    private static GatewayOptions Read(string flags)
-    {
-        var command = new Command("test");
-        foreach (var setting in BoundSettings.All)
-            command.Options.Add(setting.Option);
-        return BoundSettings.Read(new SettingSources(command.Parse(flags), new Hashtable(), path: null), new GatewayOptions());
-    }
+    private static GatewayOptions Read(string flags) =>
+        BoundSettings.Read(TestSources.Of(BoundSettings.All, flags), new GatewayOptions());
 }

@@ -1,7 +1,4 @@
-using System.Collections;
-using System.CommandLine;
 using Skein.Cli.Members;
-using Skein.Cli.Settings;
 using Skein.Routing.Health;
 
 namespace Skein.Cli.Tests.Settings;
@@ -36,11 +33,6 @@ public sealed class HealthSettingsTests
     public void Read_OnlyTheFirstOpeningIsLengthened_LaterOnesAreNoShorter() =>
         Assert.Equal(TimeSpan.FromMinutes(3), Read("--breaker-open 3m").Breaker.LongestOpen);
 
-    private static HealthOptions Read(string flags)
-    {
-        var command = new Command("test");
-        foreach (var setting in HealthSettings.All)
-            command.Options.Add(setting.Option);
-        return HealthSettings.Read(new SettingSources(command.Parse(flags), new Hashtable(), path: null));
-    }
+    private static HealthOptions Read(string flags) =>
+        HealthSettings.Read(TestSources.Of(HealthSettings.All, flags));
 }

@@ -1,7 +1,4 @@
-using System.Collections;
-using System.CommandLine;
 using Skein.Cli.Members;
-using Skein.Cli.Settings;
 using Skein.Engines.OpenAiCompatible;
 
 namespace Skein.Cli.Tests.Settings;
@@ -29,11 +26,6 @@ public class ServerSettingsTests
             (options.Kind, options.Fingerprint, options.UsesChatCall, options.SilenceTimeout, options.IsBitExact));
     }
 
-    private static OpenAiEngineOptions Read(string flags)
-    {
-        var command = new Command("test");
-        foreach (var setting in ServerSettings.All.Append(EngineSettings.Model))
-            command.Options.Add(setting.Option);
-        return ServerSettings.Read("--engine", new Uri("http://127.0.0.1:1"), new SettingSources(command.Parse(flags), new Hashtable(), path: null), slots: null);
-    }
+    private static OpenAiEngineOptions Read(string flags) =>
+        ServerSettings.Read("--engine", new Uri("http://127.0.0.1:1"), TestSources.Of([.. ServerSettings.All, EngineSettings.Model], flags), slots: null);
 }

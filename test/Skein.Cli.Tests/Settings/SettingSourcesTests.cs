@@ -11,6 +11,8 @@ public sealed class SettingSourcesTests : IDisposable
     private readonly Setting<IReadOnlyList<string>> _join = Setting.List("join", "host", "Seeds", "a host", 3, host => host.Length > 0);
     private readonly Setting<bool> _quiet = Setting.Flag("quiet", "Says nothing");
 
+    private ISetting[] Settings => [_slots, _join, _quiet];
+
     public void Dispose() => File.Delete(_file);
 
     [Theory]
@@ -59,18 +61,41 @@ public sealed class SettingSourcesTests : IDisposable
         Assert.Equal(("--big-model", "SKEIN_CHAT_BIG_MODEL", "chatBigModel"), (model.Option.Name, model.EnvironmentVariable, model.Key));
     }
 
-    [Fact]
-    public void CheckKeys_UnknownKey_NamesItAndTheAllowed()
+    [Theory]
+    [InlineData("maxslots", """{"join": "a", "maxslots": 2}""")]
+    [InlineData("slots", """{"maxSlots": 1, "slots": 2}""")]
+    [InlineData("gateway", """{"gateway": {"maxSlots": 1}}""")]
+    public void Open_UnknownKey_NamesItAndTheAllowed(string key, string file)
     {
-        var sources = Sources("", null, """{"maxSlots": 1, "maxslots": 2}""");
+        var error = Assert.Throws<UsageException>(() => Sources("", null, file));
 
-        var error = Assert.Throws<UsageException>(() => sources.CheckKeys([_slots, _join, _quiet]));
+        Assert.Equal($"'{key}' in {_file} is not a setting; allowed: join, maxSlots, quiet", error.Message);
+    }
 
-        Assert.Equal($"'maxslots' in {_file} is not a setting; allowed: join, maxSlots, quiet", error.Message);
+    [Theory]
+    [InlineData("""{"maxSlots": {"a": 1}}""")]
+    [InlineData("""{"maxSlots": [[1]]}""")]
+    public void Read_ObjectForAValue_IsRefused(string file) =>
+        Assert.Equal(
+            $"'maxSlots' in {_file} '{{}}' is not allowed; allowed: a whole number from 1 to 100",
+            Assert.Throws<UsageException>(() => _slots.Read(Sources("", null, file))).Message);
+
+    [Fact]
+    public void Read_NullInTheFile_IsTheDefault() => Assert.Equal(64, _slots.Read(Sources("", null, """{"maxSlots": null} // none""")));
+
+    [Fact]
+    public void Find_Value_TellsItsOrigin()
+    {
+        var sources = Sources("--quiet", ("SKEIN_MAX_SLOTS", "2"), """{"maxSlots": 3, "join": "a"}""");
+
+        Assert.Equal(("2", "SKEIN_MAX_SLOTS"), sources.Find(_slots));
+        Assert.Equal(("a", $"'join' in {_file}"), sources.Find(_join));
+        Assert.Equal("--quiet", sources.Find(_quiet)?.Origin);
     }
 
     [Theory]
     [InlineData("[]", "is not a JSON object")]
+    [InlineData("""{"maxSlots": 1, "maxslots": 2}""", "is not a JSON object with distinct keys: A duplicate key 'maxslots' was found.")]
     [InlineData("{", "is not JSON")]
     [InlineData(null, "cannot be read")]
     public void Open_BadFile_SaysWhatIsWrong(string? content, string problem)
@@ -78,7 +103,7 @@ public sealed class SettingSourcesTests : IDisposable
         if (content is not null)
             File.WriteAllText(_file, content);
 
-        var error = Assert.Throws<UsageException>(() => new SettingSources(Parse(""), new Hashtable(), _file));
+        var error = Assert.Throws<UsageException>(() => new SettingSources(Parse(""), Settings, new Hashtable(), _file));
 
         Assert.StartsWith($"--config {_file} {problem}", error.Message);
     }
@@ -90,13 +115,13 @@ public sealed class SettingSourcesTests : IDisposable
             variables[variable.Name] = variable.Value;
         if (file is not null)
             File.WriteAllText(_file, file);
-        return new SettingSources(Parse(flags), variables, file is null ? null : _file);
+        return new SettingSources(Parse(flags), Settings, variables, file is null ? null : _file);
     }
 
     private ParseResult Parse(string flags)
     {
         var command = new RootCommand();
-        foreach (var setting in new ISetting[] { _slots, _join, _quiet })
+        foreach (var setting in Settings)
             command.Options.Add(setting.Option);
         var parsed = command.Parse(flags);
         Assert.Empty(parsed.Errors);

@@ -1,7 +1,4 @@
-using System.Collections;
-using System.CommandLine;
 using Skein.Cli.Members;
-using Skein.Cli.Settings;
 using Skein.Routing.Streaming;
 
 namespace Skein.Cli.Tests.Settings;
@@ -35,11 +32,6 @@ public class StreamSettingsTests
         Read("--hedge-share 1 --max-replay 10m --link-stall 1m --first-token-stall 1h --engine-stall 1h --retry-share 1 --straggler-factor 1000").Validate();
     }
 
-    private static StreamingOptions Read(string flags)
-    {
-        var command = new Command("test");
-        foreach (var setting in StreamSettings.All)
-            command.Options.Add(setting.Option);
-        return StreamSettings.Read(new SettingSources(command.Parse(flags), new Hashtable(), path: null));
-    }
+    private static StreamingOptions Read(string flags) =>
+        StreamSettings.Read(TestSources.Of(StreamSettings.All, flags));
 }

@@ -3,20 +3,20 @@ using System.Net;
 namespace Skein.Load.Chaos.Network;
 
 /// <summary>
-/// The cable between networks of our own, in this process: each IP packet is passed, lost or late, as it is told. It does what
-/// <c>tc netem</c> does, and needs neither that module nor the rights to load it. Safe for concurrent use.
+/// Connects network namespaces through this process: each IP packet is forwarded, dropped or delayed as configured. Equivalent to
+/// <c>tc netem</c> without that kernel module or the rights to load it. Thread-safe.
 /// </summary>
 public sealed class Cable : IDisposable
 {
     private readonly Random[] _random;
-    private readonly Lock _lateness = new();
+    private readonly Lock _lateGate = new();
     private readonly PriorityQueue<(int To, byte[] Packet), long> _late = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly List<Thread> _threads = [];
     private readonly double[] _lossOf;
     private long _lost;
     private const int FirstHost = 1;
-    private const int MostHosts = 254;
+    private const int MaxHosts = 254;
     private const int LargestPacket = 65536;
     private const int PollMilliseconds = 100;
 
@@ -35,38 +35,35 @@ public sealed class Cable : IDisposable
         _threads.ForEach(static thread => thread.Start());
     }
 
-    /// <summary>Their addresses are 10.77.0.1 and on.</summary>
+    /// <summary>The connected networks; their addresses start at 10.77.0.1.</summary>
     public IReadOnlyList<NetworkNamespace> Hosts { get; }
 
-    /// <summary>Share of all packets that is lost, 0 to 1, each way.</summary>
+    /// <summary>Share of all packets that is lost, 0 to 1, in each direction.</summary>
     public double Loss { get; set; }
 
-    /// <summary>Each packet is late by a random time up to this, so that they overtake each other.</summary>
+    /// <summary>Maximum delay. Each packet is delayed by a random time up to this, so that packets are reordered.</summary>
     public TimeSpan Jitter { get; set; }
 
-    /// <summary>Whether a packet from one host to another passes.</summary>
+    /// <summary>Returns whether packets from the first host to the second pass.</summary>
     public Func<int, int, bool> Passes { get; set; } = static (_, _) => true;
 
-    /// <summary>Packets that did not arrive.</summary>
+    /// <summary>Packets that were dropped.</summary>
     public long Lost => Interlocked.Read(ref _lost);
 
-    /// <summary>Makes it, with its hosts.</summary>
-    /// <param name="hosts">How many, 1 to 254.</param>
-    /// <param name="seed">Of loss and jitter.</param>
-    /// <param name="isFirstHere">The first host is the network that this process is in, and not a new one.</param>
-    /// <exception cref="NetworkNotPermittedException">This process may not make networks here.</exception>
+    /// <summary>Creates the networks and connects them.</summary>
+    /// <param name="hosts">Number of networks, 1 to 254.</param>
+    /// <param name="seed">Seed of loss and jitter.</param>
+    /// <param name="isFirstHere">True: the first host is the network of this process instead of a new one.</param>
+    /// <exception cref="NetworkNotPermittedException">This process may not create networks.</exception>
     public static async Task<Cable> CreateAsync(int hosts, int seed, bool isFirstHere = false)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(hosts, 1);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(hosts, MostHosts);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(hosts, MaxHosts);
         var made = new List<NetworkNamespace>();
         try
         {
             for (var i = 0; i < hosts; i++)
-            {
                 made.Add(await NetworkNamespace.CreateAsync(new IPAddress([10, 77, 0, (byte)(FirstHost + i)]), isNew: i > 0 || !isFirstHere));
-            }
-
             return new Cable(made, seed);
         }
         catch
@@ -76,19 +73,16 @@ public sealed class Cable : IDisposable
         }
     }
 
-    /// <summary>Loses a share of the packets to and from one host, 0 to 1, whatever <see cref="Loss"/> is.</summary>
+    /// <summary>Sets the share of packets to and from one host that is lost, 0 to 1. The larger of this and <see cref="Loss"/> applies.</summary>
     public void SetLoss(int host, double share) => Volatile.Write(ref _lossOf[host], share);
 
-    /// <summary>Ends all passing of packets, then takes the cards out.</summary>
+    /// <summary>Stops forwarding, then removes the devices.</summary>
     public void Dispose()
     {
         _stopping.Cancel();
         _threads.ForEach(static thread => thread.Join());
         foreach (var host in Hosts)
-        {
             host.Dispose();
-        }
-
         _stopping.Dispose();
     }
 
@@ -99,40 +93,28 @@ public sealed class Cable : IDisposable
         var card = Hosts[from].Card;
         while (!_stopping.IsCancellationRequested)
         {
-            // A read alone could not be ended.
+            // A blocking read could not be cancelled.
             if (!Kernel.WaitForInput(card, PollMilliseconds))
-            {
                 continue;
-            }
-
             var length = Kernel.Read(card, packet);
             var isIPv4 = length > Destination + 4 && packet[0] >> 4 == 4;
             if (isIPv4)
-            {
                 Pass(from, packet[Destination + 3] - FirstHost, packet.AsSpan(0, length));
-            }
         }
     }
 
     private void Pass(int from, int to, ReadOnlySpan<byte> packet)
     {
         if (to < 0 || to >= Hosts.Count)
-        {
             return;
-        }
-
         if (!Passes(from, to) || _random[from].NextDouble() < LossBetween(from, to))
-        {
             Interlocked.Increment(ref _lost);
-        }
         else if (Jitter == TimeSpan.Zero)
-        {
             Deliver(to, packet);
-        }
         else
         {
             var due = TimeProvider.System.GetTimestamp() + (long)(_random[from].NextDouble() * Jitter.TotalSeconds * TimeProvider.System.TimestampFrequency);
-            lock (_lateness)
+            lock (_lateGate)
             {
                 _late.Enqueue((to, packet.ToArray()), due);
             }
@@ -143,35 +125,28 @@ public sealed class Cable : IDisposable
 
     private void Deliver(int to, ReadOnlySpan<byte> packet)
     {
-        // Its queue may be full, as that of any card.
+        // The queue of the device may be full.
         if (!Kernel.TryWrite(Hosts[to].Card, packet))
-        {
             Interlocked.Increment(ref _lost);
-        }
     }
 
     private void DeliverLate()
     {
-        // Awake only where there is jitter: the rest is delivered by who has read it.
+        // Packets without delay are delivered by the reading thread, so this one polls slowly while there is no jitter.
         while (!_stopping.Token.WaitHandle.WaitOne(TimeSpan.FromMilliseconds(Jitter == TimeSpan.Zero ? PollMilliseconds : 1)))
         {
             while (TryTakeLate(out var to, out var packet))
-            {
                 Deliver(to, packet);
-            }
         }
     }
 
     private bool TryTakeLate(out int to, out byte[] packet)
     {
-        lock (_lateness)
+        lock (_lateGate)
         {
             (to, packet) = (0, []);
             if (!_late.TryPeek(out _, out var due) || due > TimeProvider.System.GetTimestamp())
-            {
                 return false;
-            }
-
             (to, packet) = _late.Dequeue();
             return true;
         }

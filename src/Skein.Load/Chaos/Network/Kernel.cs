@@ -3,16 +3,16 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Skein.Load.Chaos.Network;
 
-/// <summary>What the base library does not do with the kernel: network namespaces, tun devices, and becoming another program. Linux only.</summary>
+/// <summary>System calls that .NET lacks: network namespaces, tun devices and exec. Linux only.</summary>
 internal static partial class Kernel
 {
     private const int NewNetwork = 0x40000000;
     private const short PollIn = 1;
 
-    /// <summary>Moves the calling thread into a new network; answers whether that is permitted.</summary>
+    /// <summary>Moves the calling thread into a new network namespace; false if that is not permitted.</summary>
     public static bool TryEnterNewNetwork() => Unshare(NewNetwork) == 0;
 
-    /// <summary>ioctl.</summary>
+    /// <summary>Calls ioctl; false if it failed.</summary>
     public static bool TryControl(SafeFileHandle file, nuint request, byte[] argument) => Control(file, request, argument) == 0;
 
     public static bool WaitForInput(SafeFileHandle file, int milliseconds)
@@ -21,38 +21,32 @@ internal static partial class Kernel
         return Poll(ref request, 1, milliseconds) > 0;
     }
 
-    /// <summary>Answers the length; below 0 where there is nothing.</summary>
+    /// <summary>Returns the length; negative if there is nothing to read.</summary>
     public static int Read(SafeFileHandle file, Span<byte> buffer) => (int)Read(file, ref MemoryMarshal.GetReference(buffer), (nuint)buffer.Length);
 
     public static bool TryWrite(SafeFileHandle file, ReadOnlySpan<byte> bytes) =>
         Write(file, ref MemoryMarshal.GetReference(bytes), (nuint)bytes.Length) == bytes.Length;
 
-    /// <summary>This process becomes that program, with the same id; returns only where that fails.</summary>
-    /// <param name="command">The program, looked up in the path, and its arguments.</param>
-    public static void Become(IReadOnlyList<string> command) => Execute(command[0], [.. command, null]);
+    /// <summary>Replaces this process by another program (execvp); returns only on failure.</summary>
+    /// <param name="command">The program, looked up in PATH, and its arguments.</param>
+    public static void Exec(IReadOnlyList<string> command) => Execute(command[0], [.. command, null]);
 
     [LibraryImport("libc", EntryPoint = "unshare", SetLastError = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int Unshare(int flags);
 
     [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int Control(SafeFileHandle file, nuint request, byte[] argument);
 
     [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int Poll(ref PollRequest request, nuint count, int milliseconds);
 
     [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial nint Read(SafeFileHandle file, ref byte buffer, nuint length);
 
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial nint Write(SafeFileHandle file, ref byte buffer, nuint length);
 
     [LibraryImport("libc", EntryPoint = "execvp", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    [DefaultDllImportSearchPaths(DllImportSearchPath.System32)]
     private static partial int Execute(string program, string?[] arguments);
 
     [StructLayout(LayoutKind.Sequential)]

@@ -9,8 +9,8 @@ using Microsoft.Win32.SafeHandles;
 namespace Skein.Load.Chaos.Network;
 
 /// <summary>
-/// A network of its own, as a container has it, with one card in it (a tun device) whose other end this process holds. It belongs to one
-/// thread: processes and sockets made by <see cref="RunAsync{T}"/> are in it, and may then be used from anywhere. Linux only. Thread-safe.
+/// A network namespace with one tun device whose other end this process holds. It belongs to one
+/// thread: processes and sockets created by <see cref="RunAsync{T}"/> are in it, and may then be used from any thread. Linux only. Thread-safe.
 /// </summary>
 public sealed class NetworkNamespace : IDisposable
 {
@@ -20,7 +20,7 @@ public sealed class NetworkNamespace : IDisposable
     private const short TunWithoutHeader = 0x1001;
     private const int NameBytes = 16;
     private const int RequestBytes = 40;
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan ActionTimeout = TimeSpan.FromSeconds(10);
 
     private NetworkNamespace(IPAddress address)
     {
@@ -28,15 +28,15 @@ public sealed class NetworkNamespace : IDisposable
         new Thread(Work) { IsBackground = true, Name = $"network {address}" }.Start();
     }
 
-    /// <summary>Of the card, in a /24.</summary>
+    /// <summary>Address of the device, in a /24.</summary>
     public IPAddress Address { get; }
 
-    /// <summary>What is sent is read here, an IP packet at a time; what is written here is received.</summary>
+    /// <summary>Reads return IP packets that the namespace sends; writes are packets that it receives.</summary>
     internal SafeFileHandle Card { get; private set; } = new();
 
-    /// <param name="address">Of the card.</param>
-    /// <param name="isNew">A new network; else the one that this process is in.</param>
-    /// <exception cref="NetworkNotPermittedException">This process may not make networks here.</exception>
+    /// <param name="address">Address of the device.</param>
+    /// <param name="isNew">True: a new namespace; false: that of this process.</param>
+    /// <exception cref="NetworkNotPermittedException">This process may not create networks.</exception>
     internal static async Task<NetworkNamespace> CreateAsync(IPAddress address, bool isNew)
     {
         var network = new NetworkNamespace(address);
@@ -52,8 +52,8 @@ public sealed class NetworkNamespace : IDisposable
         }
     }
 
-    /// <summary>Runs inside, one action at a time.</summary>
-    /// <exception cref="TimeoutException">It took longer than 10 s.</exception>
+    /// <summary>Runs an action on the thread of the namespace, one at a time.</summary>
+    /// <exception cref="TimeoutException">The action took longer than 10 s.</exception>
     public Task<T> RunAsync<T>(Func<T> action)
     {
         var done = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -68,10 +68,10 @@ public sealed class NetworkNamespace : IDisposable
                 done.SetException(error);
             }
         });
-        return done.Task.WaitAsync(Patience, TimeProvider.System);
+        return done.Task.WaitAsync(ActionTimeout, TimeProvider.System);
     }
 
-    /// <summary>Takes the card out; the network goes with its last process.</summary>
+    /// <summary>Removes the device. The namespace is removed with its last process.</summary>
     public void Dispose()
     {
         Card.Dispose();
@@ -81,18 +81,13 @@ public sealed class NetworkNamespace : IDisposable
     private void Work()
     {
         foreach (var action in _work.GetConsumingEnumerable())
-        {
             action();
-        }
     }
 
     private SafeFileHandle Enter(bool isNew)
     {
         if (isNew && !Kernel.TryEnterNewNetwork())
-        {
             throw new NetworkNotPermittedException($"a network namespace is refused (error {Marshal.GetLastPInvokeError()})");
-        }
-
         SafeFileHandle card;
         try
         {
@@ -109,10 +104,7 @@ public sealed class NetworkNamespace : IDisposable
             Encoding.ASCII.GetBytes(Device).CopyTo(request, 0);
             BitConverter.TryWriteBytes(request.AsSpan(NameBytes), TunWithoutHeader);
             if (!Kernel.TryControl(card, SetInterface, request))
-            {
                 throw new NetworkNotPermittedException($"a tun device is refused (error {Marshal.GetLastPInvokeError()})");
-            }
-
             Configure($"link set lo up\naddr add {Address}/24 dev {Device}\nlink set {Device} up\n");
             return card;
         }
@@ -134,9 +126,7 @@ public sealed class NetworkNamespace : IDisposable
             var errors = process.StandardError.ReadToEnd();
             process.WaitForExit();
             if (process.ExitCode != 0)
-            {
                 throw new NetworkNotPermittedException($"the network cannot be set up: {errors.ReplaceLineEndings(" ").Trim()}");
-            }
         }
         catch (Win32Exception)
         {
@@ -145,5 +135,5 @@ public sealed class NetworkNamespace : IDisposable
     }
 }
 
-/// <summary>Says why there can be no networks of our own here.</summary>
+/// <summary>Network namespaces cannot be created; the message says why.</summary>
 public sealed class NetworkNotPermittedException(string message) : Exception(message);

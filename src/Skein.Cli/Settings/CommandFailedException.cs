@@ -1,4 +1,0 @@
-namespace Skein.Cli.Settings;
-
-/// <summary>What was asked for could not be done. The message is one line that says what happened and what to do. Exit code 1.</summary>
-internal class CommandFailedException(string message, Exception? innerException = null) : Exception(message, innerException);

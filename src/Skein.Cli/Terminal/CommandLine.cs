@@ -1,0 +1,112 @@
+using System.Collections;
+using System.CommandLine;
+using Skein.Cli.Settings;
+
+namespace Skein.Cli.Terminal;
+
+/// <summary>Declares verbs and runs the command line: settings in, exit code out, every error as one line.</summary>
+internal static class CommandLine
+{
+    /// <summary>Exit code: the command succeeded.</summary>
+    public const int Success = 0;
+
+    /// <summary>Exit code: the command failed.</summary>
+    public const int Failure = 1;
+
+    /// <summary>Exit code: the input is not valid.</summary>
+    public const int BadInput = 2;
+
+    private static readonly Option<string?> ConfigFile = new("--config")
+    {
+        Description = "JSON file with settings; flags and SKEIN_… variables override it", HelpName = "file",
+    };
+
+    /// <summary>Declares a verb whose settings come from flags, the environment and the configuration file.</summary>
+    public static Command Verb(string name, string description, IReadOnlyList<ISetting> settings, Func<SettingSources, Task<int>> run)
+    {
+        var verb = new SettingsVerb(name, description, settings);
+        foreach (var setting in settings)
+            verb.Options.Add(setting.Option);
+        verb.Options.Add(ConfigFile);
+        verb.SetAction((parsed, _) => run(new SettingSources(parsed, settings, Environment.GetEnvironmentVariables(), parsed.GetValue(ConfigFile))));
+        return verb;
+    }
+
+    /// <summary>Parses the arguments and runs the verb.</summary>
+    /// <returns>The exit code.</returns>
+    public static async Task<int> RunAsync(RootCommand root, string[] arguments, TextWriter error)
+    {
+        if (arguments is ["help", .. var topic])
+            arguments = [.. topic, "--help"];
+        var parsed = root.Parse(arguments);
+        // A group of verbs without a verb, such as bare 'skein', shows its help.
+        if (parsed.Errors.Count > 0 && parsed.UnmatchedTokens.Count == 0 && parsed.CommandResult.Command.Subcommands.Count > 0)
+            parsed = root.Parse([.. arguments, "--help"]);
+        if (parsed.Errors.Count > 0)
+        {
+            await error.WriteLineAsync($"skein: {Describe(parsed)} See '{PathOf(parsed)} --help'.");
+            return BadInput;
+        }
+        // Members of 'skein up' inherit the environment of the supervisor, which has warned already.
+        if (!arguments.Contains("--supervised"))
+            await WarnOfMisspeltVariablesAsync(root, Environment.GetEnvironmentVariables(), error);
+        try
+        {
+            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+        }
+        catch (UsageException wrong)
+        {
+            await error.WriteLineAsync($"skein: {wrong.Message}");
+            return BadInput;
+        }
+        catch (OperationCanceledException)
+        {
+            // Only a signal, or the end of the supervisor, cancels a whole run.
+            await error.WriteLineAsync("skein: stopped before it was ready");
+            return Success;
+        }
+        catch (CommandFailedException failed)
+        {
+            await error.WriteLineAsync($"skein: {failed.Message}");
+            return Failure;
+        }
+    }
+
+    /// <summary>Warns of variables that are not settings of any verb but differ from one by a typing error.</summary>
+    internal static async Task WarnOfMisspeltVariablesAsync(RootCommand root, IDictionary environment, TextWriter error)
+    {
+        HashSet<string> known = [.. VerbsOf(root).SelectMany(verb => verb.Settings).Select(setting => setting.EnvironmentVariable)];
+        foreach (var variable in environment.Keys.OfType<string>().Where(name => name.StartsWith(SettingSources.VariablePrefix, StringComparison.Ordinal)))
+        {
+            if (!known.Contains(variable) && Spelling.Closest(variable, known) is { } meant)
+                await error.WriteLineAsync($"skein: the variable {variable} is not a setting and is ignored; did you mean {meant}?");
+        }
+    }
+
+    private static string Describe(ParseResult parsed)
+    {
+        var command = parsed.CommandResult.Command;
+        if (parsed.UnmatchedTokens is not [var word, ..])
+            return parsed.Errors[0].Message;
+        var isVerb = command.Subcommands.Count > 0;
+        IEnumerable<Symbol> candidates = isVerb ? command.Subcommands : command.Options.Where(option => !option.Hidden);
+        var hint = Spelling.Closest(word, candidates.Select(candidate => candidate.Name)) is { } meant ? $" Did you mean '{meant}'?" : "";
+        return isVerb ? $"'{word}' is not a verb.{hint}" : $"{parsed.Errors[0].Message}{hint}";
+    }
+
+    private static string PathOf(ParseResult parsed)
+    {
+        var names = new List<string>();
+        for (var result = parsed.CommandResult; result.Command is not RootCommand; result = (System.CommandLine.Parsing.CommandResult)result.Parent!)
+            names.Insert(0, result.Command.Name);
+        return string.Join(' ', names.Prepend("skein"));
+    }
+
+    private static IEnumerable<SettingsVerb> VerbsOf(Command command) =>
+        command.Subcommands.SelectMany(VerbsOf).Concat(command is SettingsVerb verb ? [verb] : []);
+
+    private sealed class SettingsVerb(string name, string description, IReadOnlyList<ISetting> settings) : Command(name, description)
+    {
+        public IReadOnlyList<ISetting> Settings { get; } = settings;
+    }
+}

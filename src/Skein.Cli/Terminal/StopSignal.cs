@@ -1,0 +1,63 @@
+using System.Runtime.InteropServices;
+
+namespace Skein.Cli.Terminal;
+
+/// <summary>
+/// Stop requests of a long-running verb: the first Ctrl-C or SIGTERM drains, the second stops at once. A supervised member ignores Ctrl-C, which the
+/// terminal sends to all processes, and stops when its standard input ends.
+/// </summary>
+internal sealed class StopSignal : IDisposable
+{
+    private readonly CancellationTokenSource _stop = new();
+    private readonly CancellationTokenSource _atOnce = new();
+    private readonly PosixSignalRegistration[] _registrations;
+
+    public StopSignal(bool supervised)
+    {
+        _registrations =
+        [
+            PosixSignalRegistration.Create(PosixSignal.SIGINT, context => On(context, counts: !supervised)),
+            PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => On(context, counts: true)),
+        ];
+        if (supervised)
+            new Thread(WaitForEndOfInput) { IsBackground = true, Name = "supervisor pipe" }.Start();
+    }
+
+    /// <summary>Drain and stop.</summary>
+    public CancellationToken Stop => _stop.Token;
+
+    /// <summary>Stop without waiting.</summary>
+    public CancellationToken AtOnce => _atOnce.Token;
+
+    /// <summary>Has the effect of a first signal; repeated calls change nothing.</summary>
+    public void Request() => _stop.Cancel();
+
+    /// <summary>Waits for the first signal.</summary>
+    public Task WaitAsync() => Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, Stop).ContinueWith(
+        _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+
+    public void Dispose()
+    {
+        foreach (var registration in _registrations)
+            registration.Dispose();
+        // The token sources are not disposed: the thread on standard input may still cancel them.
+    }
+
+    private void On(PosixSignalContext context, bool counts)
+    {
+        context.Cancel = true;
+        if (counts)
+            (_stop.IsCancellationRequested ? _atOnce : _stop).Cancel();
+    }
+
+    private void WaitForEndOfInput()
+    {
+        using var input = Console.OpenStandardInput();
+        Span<byte> ignored = stackalloc byte[64];
+        while (input.Read(ignored) > 0)
+        {
+            // Input has no meaning; only its end does.
+        }
+        _stop.Cancel();
+    }
+}

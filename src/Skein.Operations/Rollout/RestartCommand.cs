@@ -1,0 +1,79 @@
+using System.ComponentModel;
+using System.Diagnostics;
+
+namespace Skein.Operations.Rollout;
+
+/// <summary>Runs an operator's command for one replica.</summary>
+/// <param name="template">The command.</param>
+/// <param name="revision">Value of <c>{revision}</c>.</param>
+/// <param name="timeout">Limit of a run. When it expires the command and its children are killed.</param>
+/// <param name="say">Receives each line that the command writes.</param>
+/// <param name="time">Clock of the timeout.</param>
+public sealed class RestartCommand(CommandTemplate template, string revision, TimeSpan timeout, Action<string> say, TimeProvider time)
+{
+    private static readonly TimeSpan OutputTimeout = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>Runs the command and waits for its exit.</summary>
+    /// <exception cref="CommandFailedException">The command could not be started, exited with a code other than 0, or timed out.</exception>
+    public async Task RunAsync(string name, CancellationToken cancellationToken)
+    {
+        var words = template.For(name, revision);
+        var start = new ProcessStartInfo(words[0], words.Skip(1)) { UseShellExecute = false };
+        start.RedirectStandardInput = start.RedirectStandardOutput = start.RedirectStandardError = true;
+        using var process = new Process { StartInfo = start, EnableRaisingEvents = true };
+        var exit = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        process.Exited += (_, _) => exit.TrySetResult();
+        var last = "";
+        void OnLine(object sender, DataReceivedEventArgs line)
+        {
+            if (string.IsNullOrWhiteSpace(line.Data))
+                return;
+            Volatile.Write(ref last, line.Data.Trim());
+            say($"{name} | {line.Data}");
+        }
+        process.OutputDataReceived += OnLine;
+        process.ErrorDataReceived += OnLine;
+        try
+        {
+            process.Start();
+        }
+        catch (Win32Exception error)
+        {
+            throw new CommandFailedException($"'{words[0]}' could not be started: {error.Message}", error);
+        }
+        // A command that prompts for input must not wait forever.
+        process.StandardInput.Close();
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        using var deadline = new CancellationTokenSource(timeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        try
+        {
+            await exit.Task.WaitAsync(either.Token);
+        }
+        catch (OperationCanceledException error)
+        {
+            process.Kill(entireProcessTree: true);
+            if (cancellationToken.IsCancellationRequested)
+                throw;
+            throw new CommandFailedException($"'{words[0]}' did not end within {timeout.TotalSeconds:0.#} s and was killed", error);
+        }
+        await DrainOutputAsync(process);
+        if (process.ExitCode != 0)
+            throw new CommandFailedException($"'{words[0]}' ended with code {process.ExitCode}{(last.Length > 0 ? $": {last}" : "")}");
+    }
+
+    /// <summary>Waits briefly for the last lines. A background child may keep the output open, so the wait is limited.</summary>
+    private async Task DrainOutputAsync(Process process)
+    {
+        using var deadline = new CancellationTokenSource(OutputTimeout, time);
+        try
+        {
+            await process.WaitForExitAsync(deadline.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            // The exit code is known; the rest of the output is not needed.
+        }
+    }
+}

@@ -1,0 +1,162 @@
+using System.Collections.Concurrent;
+using System.Threading.Channels;
+using Skein.Gateway.Admin;
+using Skein.Operations.Fleet;
+using Orders = System.Collections.Generic.IReadOnlyList<(Skein.Operations.Rollout.RolloutOrder Order, string Name)>;
+
+namespace Skein.Operations.Rollout;
+
+/// <summary>What a rolling update uses besides its plan.</summary>
+/// <param name="Grace">Grace period of each drain.</param>
+/// <param name="DrainTimeout">Limit of each drain.</param>
+/// <param name="Canaries">Rounds of short answers that a restarted replica must give.</param>
+/// <param name="Restart">Restarts a replica; null: the replica restarts itself.</param>
+/// <param name="RollBack">Rolls a replica back; null: there is no rollback.</param>
+public sealed record RolloutTools(TimeSpan Grace, TimeSpan DrainTimeout, int Canaries, RestartCommand? Restart, RestartCommand? RollBack);
+
+/// <summary>The asynchronous shell of <see cref="RolloutCore"/>: polls the group, executes orders and reports their results to the core.</summary>
+public sealed class RolloutRun(GatewayClient gateway, RolloutPlan plan, RolloutTools tools, TimeProvider time)
+{
+    private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan CountPeriod = TimeSpan.FromSeconds(1);
+
+    private readonly Channel<Func<RolloutCore, TimeSpan, Orders>> _events = Channel.CreateUnbounded<Func<RolloutCore, TimeSpan, Orders>>();
+    private readonly ConcurrentDictionary<string, Task<ReplicaRow>> _drains = new(StringComparer.Ordinal);
+    private readonly List<Task> _running = [];
+    private readonly long _began = time.GetTimestamp();
+    private TimeSpan? _unreachableSince;
+    private TimeSpan _counted = -CountPeriod;
+
+    /// <summary>Time since the start of the run.</summary>
+    public TimeSpan Now => time.GetElapsedTime(_began);
+
+    /// <summary>Runs until the core has finished.</summary>
+    /// <param name="core">Makes the decisions.</param>
+    /// <param name="show">Called after each change.</param>
+    /// <param name="stop">Begins no further replica; replicas in progress are completed.</param>
+    /// <param name="atOnce">Abandons replicas in progress.</param>
+    /// <exception cref="OperationCanceledException">The run was ended by <paramref name="atOnce"/>.</exception>
+    /// <exception cref="CommandFailedException">The gateway stayed unreachable.</exception>
+    public async Task RunAsync(RolloutCore core, Action show, CancellationToken stop, CancellationToken atOnce)
+    {
+        while (!core.IsFinished)
+        {
+            if (stop.IsCancellationRequested)
+                Execute(core.StopNow("stopped by the operator", Now), atOnce);
+            await PollAsync(core, atOnce);
+            show();
+            await WaitAsync(atOnce);
+            while (_events.Reader.TryRead(out var next))
+                Execute(next(core, Now), atOnce);
+            show();
+        }
+        // Undrains of cancelled steps must complete.
+        await Task.WhenAll(_running).WaitAsync(atOnce);
+    }
+
+    /// <summary>Waits for an event or for the next poll.</summary>
+    private async Task WaitAsync(CancellationToken cancellationToken)
+    {
+        using var pause = new CancellationTokenSource(Period, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(pause.Token, cancellationToken);
+        try
+        {
+            await _events.Reader.WaitToReadAsync(either.Token);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // The next poll is due.
+        }
+    }
+
+    private async Task PollAsync(RolloutCore core, CancellationToken cancellationToken)
+    {
+        try
+        {
+            Execute(core.Observe(await gateway.MembersAsync(cancellationToken), Now), cancellationToken);
+            if (core.WantsCounters && Now - _counted >= CountPeriod)
+            {
+                _counted = Now;
+                Execute(core.ObserveCounters(await gateway.CountersAsync(cancellationToken), Now), cancellationToken);
+            }
+            _unreachableSince = null;
+        }
+        catch (CommandFailedException error)
+        {
+            // A gateway may restart. While it is away nothing is known about the group, so nothing new is begun.
+            _unreachableSince ??= Now;
+            if (Now - _unreachableSince >= RolloutCore.ProblemTimeout)
+                throw new CommandFailedException($"{error.Message}; the rollout stops where it is, run it again to continue", error);
+        }
+    }
+
+    private void Execute(Orders orders, CancellationToken atOnce)
+    {
+        _running.RemoveAll(task => task.IsCompletedSuccessfully);
+        foreach ((var order, var name) in orders)
+            _running.Add(ExecuteAsync(order, name, atOnce));
+    }
+
+    private async Task ExecuteAsync(RolloutOrder order, string name, CancellationToken atOnce)
+    {
+        try
+        {
+            switch (order)
+            {
+                case RolloutOrder.Drain:
+                    await DrainAsync(name, atOnce);
+                    break;
+                case RolloutOrder.Undrain:
+                    await UndrainAsync(name, atOnce);
+                    break;
+                case RolloutOrder.Restart:
+                    await (tools.Restart?.RunAsync(name, atOnce) ?? gateway.RestartAsync(name, plan.Revision, atOnce));
+                    Post((core, now) => core.Restarted(name, now));
+                    break;
+                case RolloutOrder.Probe:
+                    for (var canary = 0; canary < tools.Canaries; canary++)
+                        await gateway.ProbeAsync(name, atOnce);
+                    Post((core, now) => core.ProbePassed(name, now));
+                    break;
+                default:
+                    await tools.RollBack!.RunAsync(name, atOnce);
+                    Post((core, now) => core.RolledBack(name, null, now));
+                    break;
+            }
+        }
+        catch (Exception error) when (error is CommandFailedException or UsageException)
+        {
+            var why = error is GatewayRefusedException refused ? refused.Reason : error.Message;
+            Post((core, now) => Failed(core, order, name, why, now));
+        }
+    }
+
+    private async Task DrainAsync(string name, CancellationToken atOnce)
+    {
+        var drain = _drains[name] = gateway.DrainAsync(name, tools.Grace, atOnce);
+        var outcome = await new DrainWait(gateway, time).RunAsync(
+            name, drain, tools.DrainTimeout, blocked => Post((core, now) => core.DrainProgress(name, blocked, now)), atOnce);
+        Post((core, now) => outcome.Outcome == DrainOutcome.TimedOut
+            ? core.DrainFailed(name, DrainWait.Explain(outcome, tools.DrainTimeout), now)
+            : core.Drained(name, now));
+    }
+
+    private async Task UndrainAsync(string name, CancellationToken atOnce)
+    {
+        // The drain call may still be in flight. If the undrain overtook it, the replica would stay drained.
+        if (_drains.TryGetValue(name, out var drain))
+            await drain.ContinueWith(_ => { }, atOnce, TaskContinuationOptions.None, TaskScheduler.Default);
+        await gateway.UndrainAsync(name, atOnce);
+    }
+
+    private static Orders Failed(RolloutCore core, RolloutOrder order, string name, string why, TimeSpan now) => order switch
+    {
+        RolloutOrder.Drain => core.DrainFailed(name, why, now),
+        RolloutOrder.Restart => core.RestartFailed(name, why, now),
+        RolloutOrder.Probe => core.ProbeFailed(name, why, now),
+        RolloutOrder.RollBack => core.RolledBack(name, why, now),
+        _ => core.StopNow($"{name} could not be undrained: {why}", now),
+    };
+
+    private void Post(Func<RolloutCore, TimeSpan, Orders> happened) => _events.Writer.TryWrite(happened);
+}

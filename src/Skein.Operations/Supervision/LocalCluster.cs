@@ -1,0 +1,69 @@
+using Skein.Operations.Fleet;
+
+namespace Skein.Operations.Supervision;
+
+/// <summary>A cluster on this machine: every member is a supervised child process.</summary>
+public sealed class LocalCluster : IDisposable
+{
+    private const int MaxSeeds = 8;
+
+    private static readonly TimeSpan StopGrace = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ReadyTimeout = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan ReadyPeriod = TimeSpan.FromMilliseconds(20);
+
+    private readonly List<SupervisedMember> _members;
+    private readonly CancellationTokenSource _stop = new();
+
+    /// <param name="specs">Members in start order. The first is a gateway and the seed of all others.</param>
+    /// <param name="restartDelay">Delay between the exit of a process and its restart.</param>
+    /// <param name="time">Clock of delays and timeouts.</param>
+    /// <param name="say">Receives one line per event: an exit, a restart, a log line of a member.</param>
+    public LocalCluster(IEnumerable<MemberSpec> specs, TimeSpan restartDelay, TimeProvider time, Action<string> say) =>
+        _members = [.. specs.Select(spec => new SupervisedMember(spec, restartDelay, () => SeedsFor(spec.Name), time, say))];
+
+    /// <summary>The members in start order.</summary>
+    public IReadOnlyList<SupervisedMember> Members => _members;
+
+    /// <summary>Starts the first member, then the others in parallel; returns when the first gateway reports all replicas ready.</summary>
+    /// <param name="onReady">Called when a member is ready, from any thread.</param>
+    /// <param name="cancellationToken">Ends the wait; the members keep running until <see cref="StopAsync"/>.</param>
+    /// <exception cref="MemberFailedException">A member exited before it was ready.</exception>
+    /// <exception cref="CommandFailedException">The gateway did not see all replicas in time.</exception>
+    public async Task StartAsync(Action<SupervisedMember> onReady, CancellationToken cancellationToken)
+    {
+        await StartAsync(_members[0], onReady, cancellationToken);
+        await Task.WhenAll(_members.Skip(1).Select(member => StartAsync(member, onReady, cancellationToken)));
+        using var gateway = new GatewayClient(new Uri($"http://{_members[0].LastReady!.Http}"));
+        using var timeout = new CancellationTokenSource(ReadyTimeout, TimeProvider.System);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
+        try
+        {
+            while (!await gateway.IsReadyAsync(either.Token))
+                await Task.Delay(ReadyPeriod, TimeProvider.System, either.Token);
+        }
+        catch (OperationCanceledException error) when (timeout.IsCancellationRequested)
+        {
+            throw new CommandFailedException(
+                $"the cluster did not start: the gateway did not see all replicas within {ReadyTimeout.TotalSeconds:0} s", error);
+        }
+    }
+
+    /// <summary>Lets every member drain and leave; kills the remaining ones after 5 s, or at once when <paramref name="atOnce"/> is cancelled.</summary>
+    public async Task StopAsync(CancellationToken atOnce)
+    {
+        await _stop.CancelAsync();
+        await Task.WhenAll(_members.Select(member => member.StoppedAsync(StopGrace, atOnce)));
+    }
+
+    /// <inheritdoc />
+    public void Dispose() => _stop.Dispose();
+
+    private async Task StartAsync(SupervisedMember member, Action<SupervisedMember> onReady, CancellationToken cancellationToken)
+    {
+        await member.StartAsync(_stop.Token).WaitAsync(cancellationToken);
+        onReady(member);
+    }
+
+    private IEnumerable<string> SeedsFor(string name) =>
+        _members.Where(member => member.Name != name && member.LastReady is not null).Select(member => member.LastReady!.Gossip).Take(MaxSeeds);
+}

@@ -1,0 +1,166 @@
+using System.ComponentModel;
+using System.Globalization;
+
+namespace Skein.Operations.Supervision;
+
+/// <summary>
+/// Keeps one member running: restarts its process a delay after each exit, or at once if the member requested the restart. Reacts to the exit of
+/// the process only, not to the member's state in the group.
+/// </summary>
+public sealed class SupervisedMember
+{
+    private const long NotReady = long.MinValue;
+
+    private readonly MemberSpec _spec;
+    private readonly Func<IEnumerable<string>> _seeds;
+    private readonly TimeProvider _time;
+    private readonly Action<string> _say;
+    private readonly RestartBackOff _backOff;
+    private readonly TaskCompletionSource<MemberReady> _firstReady = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile SupervisedProcess? _process;
+    private volatile MemberReady? _lastReady;
+    private Task _running = Task.CompletedTask;
+    private long _readySince = NotReady;
+    private string? _revision;
+
+    internal SupervisedMember(MemberSpec spec, TimeSpan restartDelay, Func<IEnumerable<string>> seeds, TimeProvider time, Action<string> say)
+    {
+        (_spec, _seeds, _time, _say) = (spec, seeds, time, say);
+        _backOff = new RestartBackOff(restartDelay);
+    }
+
+    /// <summary>Member name.</summary>
+    public string Name => _spec.Name;
+
+    /// <summary>Process id of the current run; null between runs.</summary>
+    public int? ProcessId => _process?.Id;
+
+    /// <summary>The last ready message; null before the first.</summary>
+    public MemberReady? LastReady => _lastReady;
+
+    /// <summary>Starts the member; completes when it is ready for the first time.</summary>
+    /// <exception cref="MemberFailedException">The first run exited before it was ready, or could not be started.</exception>
+    internal Task<MemberReady> StartAsync(CancellationToken stop)
+    {
+        _running = KeepRunningAsync(stop);
+        return _firstReady.Task;
+    }
+
+    /// <summary>Lets the member drain and leave, then restarts it at once at another revision.</summary>
+    internal void Restart(string revision) => _process?.StopForRestart(revision);
+
+    /// <summary>Waits until the member has ended. The stop token of <see cref="StartAsync"/> must be cancelled before.</summary>
+    internal async Task StoppedAsync(TimeSpan grace, CancellationToken atOnce)
+    {
+        _process?.Stop();
+        using var timeout = new CancellationTokenSource(grace, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, atOnce);
+        try
+        {
+            await _running.WaitAsync(either.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            _say($"{Name} did not stop in time and is killed");
+            _process?.Kill();
+            await _running;
+        }
+    }
+
+    private async Task KeepRunningAsync(CancellationToken stop)
+    {
+        // A run that was not ready may have failed because its port was taken: the next run uses a free one.
+        var wasReady = false;
+        while (!stop.IsCancellationRequested)
+        {
+            string? end;
+            try
+            {
+                end = await RunAsync(wasReady, stop);
+                wasReady = Volatile.Read(ref _readySince) != NotReady;
+            }
+            catch (Exception error) when (error is Win32Exception or TimeoutException)
+            {
+                end = $"could not be started: {error.Message}";
+                _firstReady.TrySetException(new MemberFailedException(Name, $"its process could not be started: {error.Message}", exitCode: 1, error));
+            }
+            if (!_firstReady.Task.IsCompletedSuccessfully || stop.IsCancellationRequested || (end is not null && !await PauseAsync(end, stop)))
+                return;
+        }
+    }
+
+    /// <summary>One run of the member.</summary>
+    /// <returns>How the run ended; null if the member is to be restarted at once.</returns>
+    private async Task<string?> RunAsync(bool keepsPort, CancellationToken stop)
+    {
+        Volatile.Write(ref _readySince, NotReady);
+        using var process = await StartProcessAsync(keepsPort);
+        _process = process;
+        if (stop.IsCancellationRequested)
+            process.Stop();
+        _ = NoteReadyAsync(process);
+        await process.WaitForExitAsync(CancellationToken.None);
+        _process = null;
+        _firstReady.TrySetException(new MemberFailedException(Name, process.FinalMessage, process.ExitCode));
+        if (process.RequestedRevision is not { } revision)
+            return $"(pid {process.Id}) {DescribeExit(process)}";
+        _revision = revision;
+        _say($"{Name} (pid {process.Id}) has left and restarts at revision {revision}, as requested");
+        return null;
+    }
+
+    private async Task<SupervisedProcess> StartProcessAsync(bool keepsPort)
+    {
+        SupervisedProcess Start() => SupervisedProcess.Start(Arguments(keepsPort), line => _say($"{Name} | {line}"));
+        return _spec.Network is { } network ? await network.RunAsync(Start) : Start();
+    }
+
+    private static string DescribeExit(SupervisedProcess process) => process.ExitCode > 128
+        ? $"was killed by signal {process.ExitCode - 128}"
+        : $"exited with code {process.ExitCode}{(process.HasReason ? $" ({process.FinalMessage})" : "")}";
+
+    private async Task<bool> PauseAsync(string end, CancellationToken stop)
+    {
+        var wait = _backOff.Next(Volatile.Read(ref _readySince) is var since and not NotReady ? _time.GetElapsedTime(since) : TimeSpan.Zero);
+        var runs = _backOff.ShortRuns > 1 ? $": its last {_backOff.ShortRuns} runs were short" : "";
+        _say(string.Create(CultureInfo.InvariantCulture, $"{Name} {end}; it restarts in {wait.TotalSeconds:0.#} s{runs}"));
+        try
+        {
+            await Task.Delay(wait, _time, stop);
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    private async Task NoteReadyAsync(SupervisedProcess process)
+    {
+        try
+        {
+            _lastReady = await process.Ready;
+        }
+        catch (InvalidOperationException)
+        {
+            // The process exited before it was ready; the exit is reported by the run.
+            return;
+        }
+        Volatile.Write(ref _readySince, _time.GetTimestamp());
+        if (!_firstReady.TrySetResult(_lastReady))
+            _say($"{Name} is up again (pid {process.Id})");
+    }
+
+    private IEnumerable<string> Arguments(bool keepsPort)
+    {
+        // A restart keeps the gossip port, so that other members find it even if all of them died at once.
+        var gossipPort = keepsPort && _lastReady is { } ready ? ready.Gossip[(ready.Gossip.LastIndexOf(':') + 1)..] : "0";
+        var seeds = string.Join(',', _seeds());
+        return
+        [
+            _spec.Verb, "--supervised", "--name", _spec.Name, "--gossip", gossipPort, .. _spec.Arguments,
+            .. _revision is { } revision ? new[] { "--revision", revision } : [],
+            .. seeds.Length > 0 ? new[] { "--join", seeds } : [],
+        ];
+    }
+}

@@ -1,0 +1,17 @@
+using System.Collections;
+using System.CommandLine;
+using Skein.Cli.Settings;
+
+namespace Skein.Cli.Tests.Settings;
+
+/// <summary>Sources of settings for tests: flags only.</summary>
+internal static class TestSources
+{
+    public static SettingSources Of(IReadOnlyList<ISetting> settings, string flags)
+    {
+        var command = new Command("test");
+        foreach (var setting in settings)
+            command.Options.Add(setting.Option);
+        return new SettingSources(command.Parse(flags), settings, new Hashtable(), path: null);
+    }
+}
