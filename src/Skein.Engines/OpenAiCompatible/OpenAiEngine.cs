@@ -1,7 +1,10 @@
 using Skein.Engines.OpenAiCompatible.Metrics;
 using Skein.Engines.OpenAiCompatible.Probing;
 using Skein.Engines.OpenAiCompatible.Texts;
+using Skein.Engines.OpenAiCompatible.LlamaCpp;
+using Skein.Engines.OpenAiCompatible.SgLang;
 using Skein.Engines.OpenAiCompatible.Tokens;
+using Skein.Engines.OpenAiCompatible.Vllm;
 using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Protocol.V1;
 
@@ -114,7 +117,7 @@ public static class OpenAiEngine
     private static async ValueTask<ITokenDialect?> DialectAsync(
         EngineHttp http, OpenAiEngineKind kind, IReadOnlyList<ModelFacts> models, CancellationToken cancellationToken) => kind switch
         {
-            OpenAiEngineKind.LlamaCpp => new LlamaDialect(http, await LlamaVocabulary.ReadAsync(http, models[0].VocabularySize, cancellationToken)),
+            OpenAiEngineKind.LlamaCpp => new LlamaCppDialect(http, await LlamaCppVocabulary.ReadAsync(http, models[0].VocabularySize, cancellationToken)),
             OpenAiEngineKind.Vllm => new VllmDialect(http),
             OpenAiEngineKind.SgLang => new SgLangDialect(http),
             _ => null,

@@ -1,6 +1,6 @@
 using Google.Protobuf;
 using Skein.Engines.OpenAiCompatible;
-using Skein.Engines.OpenAiCompatible.Tokens;
+using Skein.Engines.OpenAiCompatible.LlamaCpp;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Tests.OpenAiCompatible;

@@ -1,13 +1,14 @@
 using System.Text.Json;
+using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
 
-namespace Skein.Engines.OpenAiCompatible.Tokens;
+namespace Skein.Engines.OpenAiCompatible.SgLang;
 
 /// <summary>
 /// Tells what is new in each event of SGLang: by default every event repeats the answer from its beginning, with <c>--stream-output</c> (or
 /// <c>--incremental-streaming-output</c>) it does not. The count of tokens tells which. Not safe for concurrent use.
 /// </summary>
-internal sealed class SgLangGrowth
+internal sealed class SgLangEventReader
 {
     private int _count;
     private string _text = "";

@@ -1,16 +1,17 @@
 using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
+using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Protocol.V1;
 
-namespace Skein.Engines.OpenAiCompatible.Tokens;
+namespace Skein.Engines.OpenAiCompatible.LlamaCpp;
 
 /// <summary>
 /// One stream of llama.cpp's <c>/completion</c>. While a character is unfinished the server sends nothing, and then only the id of the token that
 /// finished it; the ids in between are worked out here from its bytes.
 /// </summary>
-internal sealed class LlamaStream(EngineHttp http, TokenBytes vocabulary, TokenCall call)
+internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, TokenCall call)
 {
     private readonly List<uint> _ids = [.. call.Ids];
     private readonly bool _isGreedy = ResumeTiers.IsGreedy(call.Request.Sampling);
@@ -48,7 +49,7 @@ internal sealed class LlamaStream(EngineHttp http, TokenBytes vocabulary, TokenC
 
             for (var i = 0; i < ids.Length; i++)
             {
-                step = new TokenStep([ids[i]], vocabulary.Of(ids[i]), i == ids.Length - 1 ? LlamaLogprobs.Of(data, call.Request) : []);
+                step = new TokenStep([ids[i]], vocabulary.Of(ids[i]), i == ids.Length - 1 ? LlamaCppLogprobs.Of(data, call.Request) : []);
                 // A token without text may be the one that ends the answer: the next event tells.
                 if (step.Text.IsEmpty && i == ids.Length - 1)
                 {

@@ -1,9 +1,10 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Protocol.V1;
 
-namespace Skein.Engines.OpenAiCompatible.Tokens;
+namespace Skein.Engines.OpenAiCompatible.SgLang;
 
 /// <summary>SGLang's own <c>/generate</c> with <c>input_ids</c>; it has no call that renders a chat without answering it.</summary>
 internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
@@ -24,7 +25,7 @@ internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
             await text.BeginAsync(cancellationToken);
         }
 
-        var growth = new SgLangGrowth();
+        var growth = new SgLangEventReader();
         await foreach (var data in http.StreamAsync("generate", Body(call), cancellationToken))
         {
             var (ids, added) = growth.Take(data);

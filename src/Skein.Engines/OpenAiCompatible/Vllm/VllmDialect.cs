@@ -1,9 +1,10 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Protocol.V1;
 
-namespace Skein.Engines.OpenAiCompatible.Tokens;
+namespace Skein.Engines.OpenAiCompatible.Vllm;
 
 /// <summary>vLLM: <c>/tokenize</c>, <c>/detokenize</c>, and <c>/v1/completions</c> with token ids in and out.</summary>
 internal sealed class VllmDialect(EngineHttp http) : ITokenDialect

@@ -1,11 +1,12 @@
 using System.Text;
+using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Protocol.V1;
 
-namespace Skein.Engines.OpenAiCompatible.Tokens;
+namespace Skein.Engines.OpenAiCompatible.LlamaCpp;
 
 /// <summary>llama.cpp's own calls: <c>/apply-template</c>, <c>/tokenize</c>, <c>/completion</c>.</summary>
-internal sealed class LlamaDialect(EngineHttp http, TokenBytes vocabulary) : ITokenDialect
+internal sealed class LlamaCppDialect(EngineHttp http, TokenBytes vocabulary) : ITokenDialect
 {
     public async ValueTask<uint[]> PromptIdsAsync(GenerateRequest request, string model, CancellationToken cancellationToken)
     {
@@ -20,7 +21,7 @@ internal sealed class LlamaDialect(EngineHttp http, TokenBytes vocabulary) : ITo
         ValueTask.FromResult<byte[]>([.. call.Answer.SelectMany(vocabulary.Of)]);
 
     public IAsyncEnumerable<TokenStep> GenerateAsync(TokenCall call, CancellationToken cancellationToken) =>
-        new LlamaStream(http, vocabulary, call).ReadAsync(cancellationToken);
+        new LlamaCppStream(http, vocabulary, call).ReadAsync(cancellationToken);
 
     private async ValueTask<string> RenderAsync(ChatPrompt chat, GenerateRequest request, CancellationToken cancellationToken)
     {

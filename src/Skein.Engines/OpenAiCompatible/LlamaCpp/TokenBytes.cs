@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Skein.Engines.OpenAiCompatible.Tokens;
+namespace Skein.Engines.OpenAiCompatible.LlamaCpp;
 
 /// <summary>The bytes of every token of a model. Immutable.</summary>
 internal sealed class TokenBytes

@@ -1,12 +1,13 @@
+using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
 
-namespace Skein.Engines.OpenAiCompatible.Tokens;
+namespace Skein.Engines.OpenAiCompatible.LlamaCpp;
 
 /// <summary>
 /// Reads the bytes of all tokens from llama.cpp. It has no call for that, and its text calls replace half characters; but a request for the
 /// probabilities of as many tokens as there are names every one of them with its bytes.
 /// </summary>
-internal static class LlamaVocabulary
+internal static class LlamaCppVocabulary
 {
     private const int MostTokens = 2_000_000;
 

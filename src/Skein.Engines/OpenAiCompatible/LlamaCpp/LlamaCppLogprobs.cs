@@ -1,12 +1,13 @@
 using System.Text.Json;
 using Google.Protobuf;
+using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Protocol.V1;
 
-namespace Skein.Engines.OpenAiCompatible.Tokens;
+namespace Skein.Engines.OpenAiCompatible.LlamaCpp;
 
 /// <summary>Reads llama.cpp's <c>completion_probabilities</c>.</summary>
-internal static class LlamaLogprobs
+internal static class LlamaCppLogprobs
 {
     /// <summary>Of the event's one token; none where none were asked for.</summary>
     public static IReadOnlyList<TokenLogprob> Of(JsonElement data, GenerateRequest request)
