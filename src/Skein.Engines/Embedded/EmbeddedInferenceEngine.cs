@@ -58,7 +58,8 @@ internal sealed class EmbeddedInferenceEngine(
         var answer = new GeneratedAnswer(_planner.Resumed(plan, await continued(cancellationToken)), vocabulary);
         if (!answer.Ids.Take(held.Ids.Count).SequenceEqual(held.Ids))
         {
-            throw Refusal.Resume($"the journal's {answer.Ids.Count} ids do not begin with the {held.Ids.Count} that were held");
+            throw new EngineException(
+                EngineError.ResumeRefused, $"the journal's {answer.Ids.Count} ids do not begin with the {held.Ids.Count} ids of the standby attempt");
         }
 
         await foreach (var frame in DecodeAsync(answer, answer.Ids.Skip(held.Ids.Count), cache, logits, cancellationToken))

@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using Skein.Engines.Requests;
 using Skein.Engines.Text;
 using Skein.Protocol.V1;
 
@@ -28,7 +29,7 @@ internal sealed class SimulatedGeneration
             throw new EngineException(EngineError.ModelNotFound, $"model is '{request.Model}'; this replica serves '{model.Description.Name}'");
         }
 
-        SimulatedRequestChecks.Check(request);
+        CheckRequest(request);
         _promptIds = SimulatedPrompt.ReadIds(request, ContextTokens);
         _maxTokens = DecideMaxTokens();
         PromptKey = model.PromptKey(_promptIds);
@@ -99,6 +100,22 @@ internal sealed class SimulatedGeneration
             },
         };
         return frame;
+    }
+
+    private static void CheckRequest(GenerateRequest request)
+    {
+        RequestChecks.Check(request);
+        RequestChecks.RefuseBestOfAndSuffix(request);
+        if (request.Sampling is not { } sampling)
+        {
+            return;
+        }
+
+        RequestChecks.Check(sampling);
+        foreach (var id in sampling.LogitBias.Keys)
+        {
+            RequestChecks.Require(SimulatedVocabulary.Contains(id), "logit_bias", id, "tokens of the model");
+        }
     }
 
     private void Append(uint id)

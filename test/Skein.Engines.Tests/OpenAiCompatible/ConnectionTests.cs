@@ -58,7 +58,7 @@ public class ConnectionTests
 
         var exception = await Assert.ThrowsAsync<EngineException>(() => next);
         Assert.Equal(EngineError.TimedOut, exception.Error);
-        Assert.Contains("said nothing for 300 s", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("sent nothing for 300 s", exception.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -186,7 +186,7 @@ public class ConnectionTests
         public Task<IInferenceEngine> ConnectAsync(TimeProvider time) => OpenAiEngine.ConnectAsync(
             new OpenAiEngineOptions
             {
-                BaseUrl = new Uri($"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}"), Kind = OpenAiEngineKind.Ollama, Slots = 1,
+                BaseUrl = new Uri($"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}"), Kind = "ollama", Slots = 1,
             },
             time, cancellationToken: Cancellation);
 

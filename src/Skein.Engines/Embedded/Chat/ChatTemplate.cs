@@ -1,4 +1,5 @@
 using Skein.Engines.Embedded.Tokens;
+using Skein.Protocol;
 
 namespace Skein.Engines.Embedded.Chat;
 
@@ -41,10 +42,10 @@ internal sealed class ChatTemplate
     public List<int> Render(IEnumerable<ChatMessage> messages)
     {
         List<int> ids = _begin is { } begin ? [begin] : [];
-        foreach (var (role, content) in messages)
+        foreach (var message in messages)
         {
-            var turn = role switch { "system" => _system, "user" => _user, _ => _assistant };
-            Open(ids, turn, content);
+            var turn = message.Role switch { "system" => _system, "user" => _user, _ => _assistant };
+            Open(ids, turn, message.Text ?? "");
             if (turn.Close is { } close)
             {
                 ids.Add(close);

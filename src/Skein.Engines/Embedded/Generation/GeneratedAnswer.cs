@@ -92,7 +92,7 @@ internal sealed class GeneratedAnswer
     {
         if (resume.NextIndex != resume.TokenIds.Count)
         {
-            throw Refusal.Resume($"resume.next_index is {resume.NextIndex}; allowed: {resume.TokenIds.Count}, the number of resume.token_ids");
+            throw Refused($"resume.next_index is {resume.NextIndex}; allowed: {resume.TokenIds.Count}, the number of resume.token_ids");
         }
 
         for (var i = 0; i < resume.TokenIds.Count; i++)
@@ -100,12 +100,12 @@ internal sealed class GeneratedAnswer
             var id = resume.TokenIds[i];
             if (IsComplete)
             {
-                throw Refusal.Resume($"resume.token_ids has {resume.TokenIds.Count} ids; the answer was complete after {i}");
+                throw Refused($"resume.token_ids has {resume.TokenIds.Count} ids; the answer was complete after {i}");
             }
 
             if (id >= _vocabulary.Count || _vocabulary.Ends.Contains((int)id))
             {
-                throw Refusal.Resume($"resume.token_ids[{i}] is {id}; allowed: 0 to {_vocabulary.Count - 1}, but for tokens that end an answer");
+                throw Refused($"resume.token_ids[{i}] is {id}; allowed: 0 to {_vocabulary.Count - 1}, but for tokens that end an answer");
             }
 
             Accept((int)id);
@@ -113,7 +113,9 @@ internal sealed class GeneratedAnswer
 
         if (!_text.TrySkip(resume.Text.Span))
         {
-            throw Refusal.Resume($"resume.text, {resume.Text.Length} bytes, is not how the text of resume.token_ids begins");
+            throw Refused($"resume.text, {resume.Text.Length} bytes, is not how the text of resume.token_ids begins");
         }
     }
+
+    private static EngineException Refused(string reason) => new(EngineError.ResumeRefused, reason);
 }

@@ -4,6 +4,7 @@ using Skein.Engines.Embedded.Chat;
 using Skein.Engines.Embedded.Model;
 using Skein.Engines.Embedded.Sampling;
 using Skein.Engines.Embedded.Tokens;
+using Skein.Engines.Requests;
 using Skein.Engines.Text;
 using Skein.Protocol.V1;
 
@@ -12,25 +13,27 @@ namespace Skein.Engines.Embedded.Generation;
 /// <summary>Checks requests and turns them into plans. Pure but for <paramref name="drawSeed"/>; safe for concurrent use.</summary>
 internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabulary, ChatTemplate? chat, Func<ulong> drawSeed)
 {
-    private const int MostStops = 16;
-    private const int MostStopBytes = 1_024;
-    private const uint MostTopLogprobs = 20;
-
     private readonly int _contextTokens = (int)model.ContextTokens;
 
     /// <exception cref="EngineException">The request cannot be served; the message names the field, its value and what is allowed.</exception>
     public GenerationPlan Plan(GenerateRequest request)
     {
-        CheckWhatIsAsked(request);
+        if (request.Model.Length > 0 && request.Model != model.Name)
+        {
+            throw new EngineException(EngineError.ModelNotFound, $"the model '{request.Model}' is not served here; served: {model.Name}");
+        }
+
+        RequestChecks.Check(request);
+        RequestChecks.RefuseBestOfAndSuffix(request);
         CheckFingerprint(request.Resume);
         var prompt = ReadPrompt(request);
         return new GenerationPlan(
             prompt,
             request.Echo ? EchoOf(request, prompt) : [],
             ReadMaxTokens(request, prompt.Length),
-            ReadStops(request.Stop),
+            [.. request.Stop],
             SamplingRules.From(request.Sampling, vocabulary.Count, drawSeed),
-            ReadTopLogprobs(request),
+            request.HasLogprobs ? (int)request.Logprobs : null,
             request.Resume);
     }
 
@@ -42,42 +45,17 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
         return plan with { Resume = resume };
     }
 
-    private void CheckWhatIsAsked(GenerateRequest request)
-    {
-        if (request.Model.Length > 0 && request.Model != model.Name)
-        {
-            throw new EngineException(EngineError.ModelNotFound, $"the model '{request.Model}' is not served here; served: {model.Name}");
-        }
-
-        if (request.N > 1)
-        {
-            throw Refusal.Field("n", request.N, "1: an engine makes one choice at a time");
-        }
-
-        if (request.Echo && request.PromptCase == GenerateRequest.PromptOneofCase.Chat)
-        {
-            throw Refusal.Field("echo", "true", "false for a chat");
-        }
-
-        CompletionMembers.RefuseBestOfAndSuffix(request);
-    }
-
     private void CheckFingerprint(Resume? resume)
     {
         var hasIds = resume is not null && (resume.TokenIds.Count > 0 || resume.PromptTokenIds.Count > 0);
         if (hasIds && resume!.Fingerprint != model.Fingerprint)
         {
-            throw Refusal.Resume($"resume.fingerprint is '{resume.Fingerprint}'; ids can be resumed here from '{model.Fingerprint}' only");
+            throw ResumeRefused($"resume.fingerprint is '{resume.Fingerprint}'; ids can be resumed here from '{model.Fingerprint}' only");
         }
     }
 
     private int[] ReadPrompt(GenerateRequest request)
     {
-        if (request.PromptCase == GenerateRequest.PromptOneofCase.None)
-        {
-            throw Refusal.Field("prompt", "missing", "a text, token ids or a chat");
-        }
-
         if (request.Resume is { PromptTokenIds.Count: > 0 } resume)
         {
             return CheckedIds(resume.PromptTokenIds, "resume.prompt_token_ids");
@@ -95,7 +73,7 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
     {
         RefuseHopeless(text.Length);
         int[] ids = vocabulary.Begin is { } begin ? [begin, .. vocabulary.Encode(text)] : [.. vocabulary.Encode(text)];
-        return ids.Length > 0 ? ids : throw Refusal.Field("prompt", "empty", "a text of at least one token");
+        return ids.Length > 0 ? ids : throw RequestChecks.Refused("prompt", "empty", "a text of at least one token");
     }
 
     private int[] EncodeChat(ChatPrompt prompt)
@@ -106,8 +84,8 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
             throw new EngineException(EngineError.Unsupported, message);
         }
 
-        var messages = ChatMessages.Read(prompt);
-        RefuseHopeless(messages.Count + messages.Sum(message => (long)message.Content.Length));
+        var messages = PlainChat.Read(prompt);
+        RefuseHopeless(messages.Count + messages.Sum(message => (long)message.Text!.Length));
         return [.. chat.Render(messages)];
     }
 
@@ -117,21 +95,16 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
         var least = characters / vocabulary.LongestTokenBytes;
         if (least > _contextTokens)
         {
-            throw Refusal.Context(_contextTokens, $"a prompt of more than {least}");
+            throw TooLong($"a prompt of more than {least}");
         }
     }
 
     private int[] CheckedIds(RepeatedField<uint> ids, string field)
     {
-        if (ids.Count == 0)
-        {
-            throw Refusal.Field(field, "empty", "at least one id");
-        }
-
         var wrong = ids.TakeWhile(id => id < vocabulary.Count).Count();
         return wrong == ids.Count
             ? [.. ids.Select(id => (int)id)]
-            : throw Refusal.Field($"{field}[{wrong}]", ids[wrong], $"0 to {vocabulary.Count - 1}");
+            : throw RequestChecks.Refused($"{field}[{wrong}]", ids[wrong], $"0 to {vocabulary.Count - 1}");
     }
 
     private int ReadMaxTokens(GenerateRequest request, int promptTokens)
@@ -139,36 +112,13 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
         var room = _contextTokens - promptTokens;
         if (!request.HasMaxTokens)
         {
-            return room > 0 ? room : throw Refusal.Context(_contextTokens, $"a prompt of {promptTokens} and at least 1 for the answer");
+            return room > 0 ? room : throw TooLong($"a prompt of {promptTokens} and at least 1 for the answer");
         }
 
         return request.MaxTokens <= room
             ? (int)request.MaxTokens
-            : throw Refusal.Context(_contextTokens, $"a prompt of {promptTokens} and max_tokens {request.MaxTokens}");
+            : throw TooLong($"a prompt of {promptTokens} and max_tokens {request.MaxTokens}");
     }
-
-    private static string[] ReadStops(RepeatedField<string> stops)
-    {
-        if (stops.Count > MostStops)
-        {
-            throw Refusal.Field("stop", $"{stops.Count} texts", $"at most {MostStops}");
-        }
-
-        for (var i = 0; i < stops.Count; i++)
-        {
-            var size = Encoding.UTF8.GetByteCount(stops[i]);
-            if (size is 0 or > MostStopBytes)
-            {
-                throw Refusal.Field($"stop[{i}]", $"{size} bytes long", $"1 to {MostStopBytes}");
-            }
-        }
-
-        return [.. stops];
-    }
-
-    private static int? ReadTopLogprobs(GenerateRequest request) => !request.HasLogprobs ? null
-        : request.Logprobs <= MostTopLogprobs ? (int)request.Logprobs
-        : throw Refusal.Field("logprobs", request.Logprobs, $"0 to {MostTopLogprobs}");
 
     private byte[] EchoOf(GenerateRequest request, int[] prompt)
     {
@@ -186,4 +136,9 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
         text.Flush();
         return text.Take().ToArray();
     }
+
+    private static EngineException ResumeRefused(string reason) => new(EngineError.ResumeRefused, reason);
+
+    private EngineException TooLong(string asked) =>
+        new(EngineError.ContextLengthExceeded, $"the model's context holds {_contextTokens} tokens; asked for: {asked}");
 }

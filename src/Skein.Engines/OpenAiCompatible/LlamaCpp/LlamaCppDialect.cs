@@ -1,4 +1,3 @@
-using System.Text;
 using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Protocol.V1;
@@ -8,6 +7,16 @@ namespace Skein.Engines.OpenAiCompatible.LlamaCpp;
 /// <summary>llama.cpp's own calls: <c>/apply-template</c>, <c>/tokenize</c>, <c>/completion</c>.</summary>
 internal sealed class LlamaCppDialect(EngineHttp http, TokenBytes vocabulary) : ITokenDialect
 {
+    public ValueTask<uint[]> CanaryAsync(string model, CancellationToken cancellationToken) => EngineCanary.AskAsync(
+        http,
+        "completion",
+        new RequestJson()
+            .Text("prompt", EngineCanary.Prompt).Whole("n_predict", EngineCanary.AnswerTokens).Number("temperature", 0)
+            .Flag("return_tokens", true).Flag("cache_prompt", false),
+        answer => answer.Ids("tokens"),
+        "return_tokens",
+        cancellationToken);
+
     public async ValueTask<uint[]> PromptIdsAsync(GenerateRequest request, string model, CancellationToken cancellationToken)
     {
         var text = request.Chat is { } chat ? await RenderAsync(chat, request, cancellationToken) : request.Text;

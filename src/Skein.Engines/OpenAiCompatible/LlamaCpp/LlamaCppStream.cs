@@ -20,13 +20,13 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
     public async IAsyncEnumerable<TokenStep> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         TokenStep? held = null;
-        await foreach (var data in http.StreamAsync("completion", Body(call.Rest, isStream: true), cancellationToken))
+        await foreach (var data in http.StreamAsync("completion", Body(call.Rest, isStream: true), IsLast, cancellationToken))
         {
             var ids = data.Ids("tokens") ?? [];
             var predicted = data.Whole("tokens_predicted") ?? throw Broken("an event has no tokens_predicted");
             var lost = predicted - _predicted - ids.Length;
             _predicted = predicted;
-            var isLast = data.Member("stop") is { ValueKind: JsonValueKind.True };
+            var isLast = IsLast(data);
             var isEnd = isLast && data.Text("stop_type") == "eos";
             if (held is { } step && !isEnd)
             {
@@ -65,6 +65,8 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
         throw Broken("the stream ends without a last event");
     }
 
+    private static bool IsLast(JsonElement data) => data.Member("stop") is { ValueKind: JsonValueKind.True };
+
     private TokenStep Known(TokenStep step)
     {
         _ids.AddRange(step.Ids);
@@ -75,7 +77,7 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
     {
         var body = new RequestJson()
             .Ids("prompt", _ids).Whole("n_predict", tokens ?? -1).Flag("stream", isStream).Flag("return_tokens", true)
-            .LlamaSampling(call.Request.Sampling);
+            .LlamaCppSampling(call.Request.Sampling);
         if (call.Request.HasLogprobs)
         {
             body.Whole("n_probs", Math.Max(1, call.Request.Logprobs));

@@ -6,10 +6,20 @@ using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.SgLang;
 
-/// <summary>SGLang's own <c>/generate</c> with <c>input_ids</c>; it has no call that renders a chat without answering it.</summary>
+/// <summary>SGLang's own <c>/generate</c> with <c>input_ids</c>; SGLang has no call that renders a chat without answering it.</summary>
 internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
 {
     private readonly ServerTokenizer _tokenizer = new(http);
+
+    public ValueTask<uint[]> CanaryAsync(string model, CancellationToken cancellationToken) => EngineCanary.AskAsync(
+        http,
+        "generate",
+        new RequestJson()
+            .Text("text", EngineCanary.Prompt)
+            .Object("sampling_params", sampling => sampling.Whole("max_new_tokens", EngineCanary.AnswerTokens).Number("temperature", 0)),
+        answer => answer.Ids("output_ids"),
+        "output_ids",
+        cancellationToken);
 
     public ValueTask<uint[]> PromptIdsAsync(GenerateRequest request, string model, CancellationToken cancellationToken) =>
         _tokenizer.TextAsync(request.Text, model, cancellationToken);
@@ -26,10 +36,10 @@ internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
         }
 
         var growth = new SgLangEventReader();
-        await foreach (var data in http.StreamAsync("generate", Body(call), cancellationToken))
+        await foreach (var data in http.StreamAsync("generate", Body(call), HasEnd, cancellationToken))
         {
             var (ids, added) = growth.Take(data);
-            var finish = data.Member("meta_info")?.Member("finish_reason") ?? default;
+            var finish = FinishOf(data) ?? default;
             var end = EndOf(finish);
             if (end == FinishReason.Stop && ids.Length > 0 && finish.Whole("matched") == (int)ids[^1])
             {
@@ -39,6 +49,10 @@ internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
             yield return new TokenStep(ids, await text.AddAsync(ids, added, cancellationToken), [], end);
         }
     }
+
+    private static bool HasEnd(JsonElement data) => FinishOf(data) is not null;
+
+    private static JsonElement? FinishOf(JsonElement data) => data.Member("meta_info")?.Member("finish_reason");
 
     private static ReadOnlyMemory<byte> Body(TokenCall call) => new RequestJson()
         .Ids("input_ids", call.Ids).Flag("stream", true)

@@ -92,16 +92,20 @@ internal sealed class TextAnswer
             _calls.AddOlder(piece);
         }
 
-        _text.Append(Encoding.UTF8.GetBytes(delta.Text));
-        var frame = new GenerateFrame
-        {
-            FirstIndex = _next,
-            Count = (uint)Math.Max(1, delta.Logprobs.Count),
-            Text = ByteString.CopyFrom(_text.Take()),
-            RawDelta = ByteString.CopyFrom(delta.Raw.Span),
-        };
+        var frame = NextFrame(Encoding.UTF8.GetBytes(delta.Text), (uint)Math.Max(1, delta.Logprobs.Count));
+        frame.RawDelta = ByteString.CopyFrom(delta.Raw.Span);
         frame.Logprobs.Add(delta.Logprobs);
-        _next += frame.Count;
+        return frame;
+    }
+
+    /// <summary>The frame of a delta that is nothing but text; null where it is empty.</summary>
+    public GenerateFrame? AddText(ReadOnlySpan<byte> text) => text.IsEmpty || IsStopped ? null : NextFrame(text, 1);
+
+    private GenerateFrame NextFrame(ReadOnlySpan<byte> text, uint count)
+    {
+        _text.Append(text);
+        var frame = new GenerateFrame { FirstIndex = _next, Count = count, Text = ByteString.CopyFrom(_text.Take()) };
+        _next += count;
         return frame;
     }
 

@@ -11,6 +11,16 @@ internal sealed class VllmDialect(EngineHttp http) : ITokenDialect
 {
     private readonly ServerTokenizer _tokenizer = new(http);
 
+    public ValueTask<uint[]> CanaryAsync(string model, CancellationToken cancellationToken) => EngineCanary.AskAsync(
+        http,
+        "v1/completions",
+        new RequestJson()
+            .Text("model", model).Text("prompt", EngineCanary.Prompt).Whole("max_tokens", EngineCanary.AnswerTokens).Number("temperature", 0)
+            .Flag("return_token_ids", true),
+        answer => answer.Elements("choices").Select(choice => choice.Ids("token_ids")).FirstOrDefault(),
+        "return_token_ids, vLLM 0.10.2 or newer",
+        cancellationToken);
+
     public ValueTask<uint[]> PromptIdsAsync(GenerateRequest request, string model, CancellationToken cancellationToken) => request.Chat is null
         ? _tokenizer.TextAsync(request.Text, model, cancellationToken)
         : _tokenizer.ChatAsync(request, model, cancellationToken);
@@ -26,7 +36,7 @@ internal sealed class VllmDialect(EngineHttp http) : ITokenDialect
             await text.BeginAsync(cancellationToken);
         }
 
-        await foreach (var data in http.StreamAsync("v1/completions", Body(call), cancellationToken))
+        await foreach (var data in http.StreamAsync("v1/completions", Body(call), HasEnd, cancellationToken))
         {
             foreach (var choice in data.Elements("choices"))
             {
@@ -47,9 +57,11 @@ internal sealed class VllmDialect(EngineHttp http) : ITokenDialect
         .Extra(call.Request.Extra)
         .ToBytes();
 
+    private static bool HasEnd(JsonElement data) => data.Elements("choices").Any(choice => choice.Member("finish_reason") is not null);
+
     private static FinishReason EndOf(JsonElement choice) => FinishReasons.Read(choice.Text("finish_reason"));
 
-    // Stop texts are not sent, so a stop is the end token or one of stop_token_ids: counted by vLLM, not part of the answer.
+    // No stop texts are sent, so a stop is the end token or one of stop_token_ids. vLLM counts it; it is not part of the answer.
     private static bool EndsWithEndToken(JsonElement choice, FinishReason end) =>
         end == FinishReason.Stop && choice.Member("stop_reason") is not { ValueKind: JsonValueKind.String } && choice.Ids("token_ids") is { Length: > 0 };
 }

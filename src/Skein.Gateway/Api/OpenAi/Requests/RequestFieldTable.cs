@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Text.Json;
 using Google.Protobuf;
+using Skein.Protocol;
 
 namespace Skein.Gateway.Api.OpenAi.Requests;
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
-using static Skein.Gateway.Api.RequestLimits;
+using Skein.Protocol;
+using static Skein.Protocol.RequestLimits;
 
 namespace Skein.Gateway.Api.OpenAi.Requests;
 
@@ -32,7 +33,7 @@ internal static class RequestMembers
     public static readonly RequestFieldTable Chat = new(
     [
         .. Shared,
-        new(ChatMessages.Field, ReadMessages),
+        new(ChatJson.Messages, ReadMessages),
         RequestField.Verbatim("tools", "an array", [JsonTokenType.StartArray], (request, value) => request.Chat.Tools = value),
         RequestField.Verbatim("tool_choice", "a string or an object", [JsonTokenType.String, JsonTokenType.StartObject],
             (request, value) => request.Chat.ToolChoice = value),
@@ -72,7 +73,7 @@ internal static class RequestMembers
     private static void SettleChat(OpenAiRequest request)
     {
         if (request.Generate.Chat is null || request.Chat.Messages.IsEmpty)
-            throw RequestRefusedException.Missing(ChatMessages.Field, "an array of at least one message");
+            throw RequestRefusedException.Missing(ChatJson.Messages, "an array of at least one message");
         if (request is { MaxTokens: { } old, MaxCompletionTokens: { } current } && old != current)
             throw RequestRefusedException.Invalid("max_tokens", $"{old} contradicts max_completion_tokens {current}; allowed: one of them, or both equal");
         if ((request.MaxCompletionTokens ?? request.MaxTokens) is { } maxTokens)

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Requests;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Requests;
