@@ -39,7 +39,7 @@ internal static class GatewayCommand
     {
         var settings = new EndpointSettings(sources);
         var upstreams = UpstreamSettings.Read(sources);
-        var enginePatience = ServerSettings.Patience.Read(sources);
+        var enginePatience = EngineSettings.ReadEngineTimeout(sources);
         using var signal = new StopSignal(settings.IsSupervised);
         await using var gateway = Build(sources, settings, upstreams);
         try

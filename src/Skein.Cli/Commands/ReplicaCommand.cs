@@ -44,7 +44,7 @@ internal static class ReplicaCommand
         {
             Endpoint = new IPEndPoint(settings.BindAddress, port),
             Slots = slots,
-            EnginePatience = ServerSettings.Patience.Read(sources),
+            EnginePatience = EngineSettings.ReadEngineTimeout(sources),
             StopTimeout = settings.StopGrace,
             Restart = settings.IsSupervised ? revision => LeaveForRestart(revision, signal) : null,
         };

@@ -5,6 +5,7 @@ using Skein.Engines.Embedded.Chat;
 using Skein.Engines.Embedded.Gguf;
 using Skein.Engines.Embedded.Model;
 using Skein.Engines.Embedded.Tokens;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Embedded;
@@ -36,11 +37,7 @@ public static class EmbeddedEngine
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(time);
-        if (options.TokensPerSecond is not (>= 0 and <= 1_000_000))
-        {
-            throw new ArgumentException($"TokensPerSecond is {options.TokensPerSecond}; allowed: 0 to 1000000", nameof(options));
-        }
-
+        OptionGuard.Range(options.TokensPerSecond, 0, 1_000_000, nameof(options.TokensPerSecond));
         var bytes = ReadFile(options.ModelFile);
         var file = GgufFile.Open(options.ModelFile, bytes);
         var vocabulary = Vocabulary.Read(file.Metadata);

@@ -90,7 +90,7 @@ public sealed record OpenAiEngineOptions
     /// <summary>Without the key: options end up in logs.</summary>
     public override string ToString() => $"{Kind ?? "auto"} at {BaseUrl}";
 
-    private static bool IsFingerprint(string text) => IsPrintable(text) && text.Length <= MaxFingerprintCharacters;
+    internal static bool IsFingerprint(string text) => IsPrintable(text) && text.Length <= MaxFingerprintCharacters;
 
     private static void RequireTimeout(TimeSpan value, string name) =>
         OptionGuard.Require(value > TimeSpan.Zero && value <= MaxTimeout, name, value, "above 0, to 1 hour");

@@ -9,7 +9,7 @@ internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvid
     private readonly SimulatedModel _model = new(options);
     private int _running;
 
-    public string Kind => "simulated";
+    public string Kind => SimulatedEngineFactory.Kind;
 
     public ValueTask<EngineDescription> DescribeAsync(CancellationToken cancellationToken) =>
         ValueTask.FromResult(new EngineDescription([_model.Description.Clone()], options.Slots));
