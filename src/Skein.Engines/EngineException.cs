@@ -6,16 +6,16 @@ public enum EngineError
     /// <summary>The engine failed; another replica may succeed.</summary>
     Failed,
 
-    /// <summary>The engine's process cannot be reached: nothing was begun there, and nothing else can be.</summary>
+    /// <summary>The engine's process cannot be reached: the request was not started.</summary>
     Unreachable,
 
-    /// <summary>The connection to the engine's process broke: it may be gone, with all that it ran.</summary>
+    /// <summary>The connection to the engine's process broke: the process may have ended, with all its requests.</summary>
     Lost,
 
-    /// <summary>The engine's process said nothing in time: it may be busy, or frozen. Another replica may succeed.</summary>
+    /// <summary>The engine's process did not answer in time: it may be busy or frozen. Another replica may succeed.</summary>
     TimedOut,
 
-    /// <summary>A field of the request is wrong; nobody will serve it. The message names field, value and what is allowed.</summary>
+    /// <summary>A field of the request is wrong on every replica. The message names field, value and what is allowed.</summary>
     InvalidRequest,
 
     /// <summary>Prompt and answer do not fit the model's context.</summary>
@@ -24,10 +24,10 @@ public enum EngineError
     /// <summary>The model is not served here.</summary>
     ModelNotFound,
 
-    /// <summary>The resume does not fit this engine: other fingerprint, or ids and text that disagree.</summary>
+    /// <summary>The resume does not fit this engine: another fingerprint, or ids and text that disagree.</summary>
     ResumeRefused,
 
-    /// <summary>The engine cannot do what was asked, here or after a retry.</summary>
+    /// <summary>The engine does not support the request.</summary>
     Unsupported,
 }
 

@@ -12,7 +12,7 @@ public static class OptionGuard
     public static void Require(bool isValid, string name, object? value, string allowed)
     {
         if (!isValid)
-            throw new ArgumentException(FormattableString.Invariant($"{name} is {value}; allowed: {allowed}"), name);
+            throw new ArgumentException(FormattableString.Invariant($"{name} is {value}; allowed: {allowed}"));
     }
 
     /// <summary>Requires a value between two bounds, both included. NaN fails.</summary>

@@ -73,7 +73,7 @@ public class CommandLineTests
     [InlineData("skein: --engine-patience '100ms' is not allowed; allowed: a time such as 500ms, 2s or 10m, from 300ms to 1h", "replica", "--engine", "http://127.0.0.1:1", "--engine-patience", "100ms")]
     [InlineData("skein: --engine-patience is for servers; allowed with --engine embedded: nothing", "replica", "--engine-patience", "3s")]
     [InlineData("skein: --engine http://127.0.0.1:1/?a=b: BaseUrl is http://127.0.0.1:1/?a=b; allowed: an http or https URL without user name, query and fragment", "up", "--engine", "http://127.0.0.1:1/?a=b")]
-    [InlineData("skein: --engine-kind 'tgi' is not allowed; allowed: auto, llama.cpp, vllm, sglang, ollama, openai", "replica", "--engine", "http://127.0.0.1:1", "--engine-kind", "tgi")]
+    [InlineData("skein: --engine-kind 'tgi' is not allowed; allowed: auto, llama.cpp, ollama, sglang, vllm, openai", "replica", "--engine", "http://127.0.0.1:1", "--engine-kind", "tgi")]
     [InlineData("skein: --engine-kind is for servers; allowed with --engine simulated: nothing", "up", "--engine", "simulated", "--engine-kind", "vllm")]
     [InlineData("skein: --engine-fingerprint 'é' is not allowed; allowed: 1 to 128 printable ASCII characters", "gateway", "--upstream", "http://127.0.0.1:1", "--engine-fingerprint", "é")]
     [InlineData("skein: --engine-chat-call 'yes' is not allowed; allowed: true or false", "replica", "--engine", "http://127.0.0.1:1", "--engine-chat-call", "yes")]

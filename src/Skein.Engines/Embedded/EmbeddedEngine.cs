@@ -17,8 +17,8 @@ public static class EmbeddedEngine
     public const string Kind = "embedded";
 
     /// <summary>
-    /// Part of every fingerprint. To be raised with each change that may alter a single bit of a logit, a draw or a released text: engines of
-    /// different numbers do not continue each other's answers.
+    /// Part of every fingerprint. Raise it with each change that may alter a bit of a logit, a draw or a released text: engines with different versions do
+    /// not continue each other's answers.
     /// </summary>
     private const string NumericsVersion = "skein-embedded-1";
 

@@ -7,7 +7,7 @@ internal sealed class OllamaProfile : ServerProfile
 {
     public override string Name => "ollama";
 
-    public override string Missing => "/api/version tells no version";
+    public override string Missing => "/api/version has no version";
 
     public override async ValueTask<ServerFacts?> ProbeAsync(EngineHttp http, bool isDeclared, CancellationToken cancellationToken) =>
         (await http.FindAsync("api/version", cancellationToken))?.Text("version") is { } version

@@ -20,14 +20,14 @@ public static class OpenAiEngine
     private static readonly TimeSpan RetryInterval = TimeSpan.FromMilliseconds(500);
 
     /// <summary>
-    /// Asks the server what it is and what it serves, and returns the engine, ready to serve. The answers are kept: a server that is restarted with
-    /// another model needs another engine.
+    /// Asks the server what it is and what it serves, and returns the engine, ready to serve. It asks only once: a server that is restarted with another model needs a
+    /// new engine.
     /// </summary>
     /// <param name="options">The server.</param>
     /// <param name="time">Clock of the timeouts.</param>
     /// <param name="createHandler">Makes the connections; the engine disposes it. Default: sockets, kept alive and reused.</param>
     /// <param name="cancellationToken">Ends the attempt.</param>
-    /// <exception cref="ArgumentException">An option is out of range, or missing where the server does not tell it.</exception>
+    /// <exception cref="ArgumentException">An option is out of range, or missing and not reported by the server.</exception>
     /// <exception cref="EngineException">The server cannot be reached, or is not of the declared kind.</exception>
     public static async Task<IInferenceEngine> ConnectAsync(
         OpenAiEngineOptions options, TimeProvider time, Func<HttpMessageHandler>? createHandler = null, CancellationToken cancellationToken = default)
@@ -60,7 +60,7 @@ public static class OpenAiEngine
         }
 
         var slots = options.Slots ?? facts.Slots ?? throw new ArgumentException(
-            $"Slots is missing, and {http.Name} ({profile.Name}) does not tell how many requests it runs at the same time; "
+            $"Slots is missing, and {http.Name} ({profile.Name}) does not report how many requests it runs at the same time; "
             + "set --slots, 1 to 10000 (for the upstream of a gateway --upstream-slots)");
         var dialect = await profile.ConnectTokensAsync(http, served, cancellationToken);
         var models = new List<ModelDescription>();
@@ -71,7 +71,7 @@ public static class OpenAiEngine
 
         return new OpenAiInferenceEngine(
             new EngineDescription(models, slots),
-            new ResumeTiers(profile, dialect is not null, options.UsesChatCall ?? facts.SpeaksOfReasoning, options.IsBitExact),
+            new ResumeTiers(profile, dialect is not null, options.UsesChatCall ?? facts.MentionsReasoning, options.IsBitExact),
             dialect is null ? null : new TokenGeneration(dialect),
             new TextGeneration(http, profile),
             new LoadScraper(http, profile.LoadMetrics, time),
@@ -112,7 +112,7 @@ public static class OpenAiEngine
         };
     }
 
-    // A hash of what the server tells and does; docs/engines.md says what it proves.
+    // A hash over what the server reports and answers; docs/engines.md says what it proves.
     private static string FingerprintOf(ServerProfile profile, ModelFacts model, IEnumerable<uint> canary)
     {
         var identity = string.Join('\n', AdapterVersion, profile.Name, model.Name, model.Identity, string.Join(',', canary));

@@ -21,7 +21,7 @@ public sealed class OpenAiEngineFactory : IEngineFactory
     private static readonly EngineSetting Fingerprint = new(
         "engine-fingerprint",
         EngineSettingKind.Text,
-        "Declare that servers with the same text are interchangeable [default: a hash over what the server tells of itself]")
+        "Declare that servers with the same text are interchangeable [default: a hash over what the server reports of itself]")
         {
             Allowed = $"1 to {OpenAiEngineOptions.MaxFingerprintCharacters} printable ASCII characters",
             IsAllowed = OpenAiEngineOptions.IsFingerprint,

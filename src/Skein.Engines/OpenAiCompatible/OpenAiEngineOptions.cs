@@ -2,7 +2,7 @@ using Skein.Protocol;
 
 namespace Skein.Engines.OpenAiCompatible;
 
-/// <summary>Which server to use, and what it cannot tell of itself. Immutable.</summary>
+/// <summary>Which server to use, and what it does not report of itself. Immutable.</summary>
 public sealed record OpenAiEngineOptions
 {
     /// <summary>Most characters of <see cref="Fingerprint"/>.</summary>
@@ -36,7 +36,7 @@ public sealed record OpenAiEngineOptions
 
     /// <summary>
     /// Fingerprint of all its models, 1 to 128 characters of printable ASCII: the operator declares that servers with the same value are
-    /// interchangeable. Default (null): a hash over what the server tells of itself; see docs/engines.md for what that proves.
+    /// interchangeable. Default (null): a hash over what the server reports of itself; see docs/engines.md for what that proves.
     /// </summary>
     public string? Fingerprint { get; init; }
 
@@ -48,8 +48,8 @@ public sealed record OpenAiEngineOptions
     public bool IsBitExact { get; init; }
 
     /// <summary>
-    /// Whether chats go through the server's own chat call, which parses reasoning and resumes by text only. Default (null): true where the model's
-    /// template, as far as the server shows it, speaks of reasoning (llama.cpp); otherwise false. Set it for vLLM with a reasoning parser.
+    /// Whether chats go through the server's own chat call, which parses reasoning and resumes by text only. Default (null): true if the
+    /// server shows the model's template and that mentions reasoning (llama.cpp); otherwise false. Set it for vLLM with a reasoning parser.
     /// </summary>
     public bool? UsesChatCall { get; init; }
 

@@ -7,7 +7,7 @@ using Skein.Protocol.V1;
 namespace Skein.Engines.OpenAiCompatible;
 
 /// <summary>
-/// All that is particular to one kind of OpenAI-compatible server. A server without anything particular needs a name and a probe. Immutable, thread-safe.
+/// Everything that is particular to one kind of OpenAI-compatible server; the defaults are what most servers do. Immutable, thread-safe.
 /// </summary>
 /// <remarks>To add a server, derive a profile and add it to <see cref="ServerProfiles"/>.</remarks>
 internal abstract class ServerProfile
@@ -15,7 +15,7 @@ internal abstract class ServerProfile
     /// <summary>Name in configuration, fingerprints and messages.</summary>
     public abstract string Name { get; }
 
-    /// <summary>What an answer to the probe lacks that this server would have; for the message when a declared kind is wrong.</summary>
+    /// <summary>The reason why a server is not of this kind, for the message if it was declared to be.</summary>
     public virtual string Missing => "";
 
     /// <summary>Path that tells whether the server is ready, besides its list of models. Default (null): none.</summary>
@@ -61,7 +61,7 @@ internal abstract class ServerProfile
     /// <summary>Asks the chat call to continue the last message. By default a last message of the assistant is enough.</summary>
     public virtual RequestJson WriteContinuation(RequestJson body) => body;
 
-    /// <summary>The facts of a server that tells no more than its models and a version.</summary>
+    /// <summary>The facts of a server that reports only its models and a version.</summary>
     protected static async ValueTask<ServerFacts> ReadModelsAsync(EngineHttp http, string identity, int? slots, CancellationToken cancellationToken) =>
         new([.. (await ModelList.ReadAsync(http, cancellationToken)).Select(model => new ModelFacts(
             model.Text("id")!,
@@ -70,16 +70,16 @@ internal abstract class ServerProfile
             $"{identity}\n{model.Text("id")}\n{model.Text("root")}\n{model.Text("owned_by")}"))], slots);
 }
 
-/// <summary>What a server tells of itself.</summary>
+/// <summary>What a server reports of itself.</summary>
 /// <param name="Models">At least one.</param>
-/// <param name="Slots">Requests it runs at the same time; null where it does not say.</param>
-/// <param name="SpeaksOfReasoning">Whether the model's chat template, as far as it is shown, speaks of reasoning.</param>
-internal sealed record ServerFacts(IReadOnlyList<ModelFacts> Models, int? Slots, bool SpeaksOfReasoning = false);
+/// <param name="Slots">Requests it runs at the same time; null: unknown.</param>
+/// <param name="MentionsReasoning">Whether the model's chat template, if it is shown, mentions reasoning.</param>
+internal sealed record ServerFacts(IReadOnlyList<ModelFacts> Models, int? Slots, bool MentionsReasoning = false);
 
-/// <summary>What a server tells of one model.</summary>
+/// <summary>What a server reports of one model.</summary>
 /// <param name="Name">As requests name it.</param>
-/// <param name="ContextTokens">Of one request; 0 where unknown.</param>
-/// <param name="VocabularySize">0 where unknown.</param>
+/// <param name="ContextTokens">Of one request; 0: unknown.</param>
+/// <param name="VocabularySize">0: unknown.</param>
 /// <param name="Identity">Everything that distinguishes it from other models, in a fixed order.</param>
 internal sealed record ModelFacts(string Name, int ContextTokens, int VocabularySize, string Identity);
 

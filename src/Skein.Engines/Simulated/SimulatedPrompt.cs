@@ -11,7 +11,7 @@ internal static class SimulatedPrompt
 {
     private const byte Separator = 0x1E;
 
-    /// <summary>The prompt's ids; those that an earlier attempt reported, where the request has them.</summary>
+    /// <summary>The prompt's ids; of a resumed request those that the earlier attempt reported.</summary>
     /// <exception cref="EngineException">The prompt is absent, wrong or longer than <paramref name="contextTokens"/>.</exception>
     public static uint[] ReadIds(GenerateRequest request, int contextTokens)
     {
@@ -42,7 +42,7 @@ internal static class SimulatedPrompt
         return text.Take().ToArray();
     }
 
-    /// <summary>Ids as a caller sent them, if the model has them all.</summary>
+    /// <summary>Ids that a client sent, checked against the vocabulary.</summary>
     /// <exception cref="EngineException">An id is unknown, or there are more than <paramref name="contextTokens"/>.</exception>
     public static uint[] Check(RepeatedField<uint> ids, string field, int contextTokens)
     {

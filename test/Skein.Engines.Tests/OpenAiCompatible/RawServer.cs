@@ -67,7 +67,14 @@ internal sealed class RawServer : IAsyncDisposable
     {
         foreach (var socket in _open.Keys)
         {
-            socket.Shutdown(SocketShutdown.Both);
+            try
+            {
+                socket.Shutdown(SocketShutdown.Both);
+            }
+            catch (Exception exception) when (exception is ObjectDisposedException or SocketException)
+            {
+                // The client was faster.
+            }
         }
     }
 

@@ -2,7 +2,7 @@ using Skein.Engines.Requests;
 
 namespace Skein.Engines.Embedded.Sampling;
 
-/// <summary>How tokens are chosen: a request's wishes, checked and filled up with the engine's defaults.</summary>
+/// <summary>How tokens are chosen: the request's sampling, checked and completed with the engine's defaults.</summary>
 /// <param name="Temperature">0 is greedy: always the likeliest token.</param>
 /// <param name="TopP">Choose among the likeliest tokens that together have this share; 1: no limit.</param>
 /// <param name="TopK">Choose among so many of the likeliest tokens; 0: no limit.</param>

@@ -9,7 +9,7 @@ namespace Skein.Engines.OpenAiCompatible.LlamaCpp;
 /// <summary>Reads llama.cpp's <c>completion_probabilities</c>.</summary>
 internal static class LlamaCppLogprobs
 {
-    /// <summary>Of the event's one token; none where none were asked for.</summary>
+    /// <summary>Of the event's one token; none if they were not requested.</summary>
     public static IReadOnlyList<TokenLogprob> Of(JsonElement data, GenerateRequest request)
     {
         if (!request.HasLogprobs)

@@ -54,7 +54,7 @@ internal sealed class LlamaCppProfile : ServerProfile
         EngineHttp http, IReadOnlyList<ModelFacts> models, CancellationToken cancellationToken) =>
         new LlamaCppDialect(http, await LlamaCppVocabulary.ReadAsync(http, models[0].VocabularySize, cancellationToken));
 
-    // Its own call, which gives ids, ignores these members; those of the other servers know or refuse them.
+    // Its own call, which returns ids, ignores these members; the calls of other servers serve or refuse them.
     public override void Check(GenerateRequest request) => RequestChecks.RefuseBestOfAndSuffix(request);
 
     public override RequestJson WriteSampling(RequestJson body, Sampling? sampling) => body.LlamaCppSampling(sampling);

@@ -9,7 +9,7 @@ namespace Skein.Engines.OpenAiCompatible.LlamaCpp;
 
 /// <summary>
 /// One stream of llama.cpp's <c>/completion</c>. While a character is unfinished the server sends nothing, and then only the id of the token that
-/// finished it; the ids in between are worked out here from its bytes.
+/// finished it. The ids in between are recovered from its bytes.
 /// </summary>
 internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, TokenCall call)
 {
@@ -33,7 +33,7 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
                 yield return Known(step);
             }
 
-            // The token that ends an answer is counted; where it was not held it is the last of the lost ones.
+            // tokens_predicted counts the token that ends the answer; unless it is held, it is the last of the lost ones.
             lost -= isEnd && held is null && lost > 0 ? 1 : 0;
             held = null;
             foreach (var id in lost > 0 ? await RecoverAsync(lost, ids, data.Text("content") ?? "", cancellationToken) : [])
@@ -50,7 +50,7 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
             for (var i = 0; i < ids.Length; i++)
             {
                 step = new TokenStep([ids[i]], vocabulary.Of(ids[i]), i == ids.Length - 1 ? LlamaCppLogprobs.Of(data, call.Request) : []);
-                // A token without text may be the one that ends the answer: the next event tells.
+                // A token without text may be the one that ends the answer: the next event shows it.
                 if (step.Text.IsEmpty && i == ids.Length - 1)
                 {
                     held = step;
@@ -83,7 +83,7 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
             body.Whole("n_probs", Math.Max(1, call.Request.Logprobs));
         }
 
-        // Stop texts are ours alone: the server holds text back for them, and with it the only trace of lost ids.
+        // Stop texts are matched here: the server would hold text back for them, and with it the only trace of lost ids.
         return body.Extra(call.Request.Extra.Where(member => member.Name != "stop")).ToBytes();
     }
 
@@ -103,8 +103,8 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
             }
         }
 
-        // No character came of them, or more than one way leads to it. Asked once more, a greedy answer is the same, and one that was cut off
-        // inside a character can end in any other that fits: nobody has seen it.
+        // The tokens did not complete a character, or several sequences of tokens do. Requested again, a greedy answer is the same; a sampled one may take
+        // any sequence that fits, because the client has not seen these tokens.
         var answer = await http.AskAsync("completion", Body(lost + next.Length, isStream: false), cancellationToken);
         var again = answer.Ids("tokens") ?? [];
         return again.Length >= lost && (next.Length == 0 || again.AsSpan(lost).SequenceEqual(next))

@@ -4,8 +4,8 @@ using Skein.Engines.OpenAiCompatible.Wire;
 namespace Skein.Engines.OpenAiCompatible.LlamaCpp;
 
 /// <summary>
-/// Reads the bytes of all tokens from llama.cpp. It has no call for that, and its text calls replace half characters; but a request for the
-/// probabilities of as many tokens as there are names every one of them with its bytes.
+/// Reads the bytes of all tokens from llama.cpp. It has no call for that, and its text calls replace incomplete characters. A request for the log
+/// probabilities of the whole vocabulary lists every token with its bytes.
 /// </summary>
 internal static class LlamaCppVocabulary
 {
@@ -15,7 +15,7 @@ internal static class LlamaCppVocabulary
     {
         if (size is <= 0 or > MostTokens)
         {
-            throw new EngineException(EngineError.Unsupported, $"{http.Name} tells a vocabulary of {size} tokens; allowed: 1 to {MostTokens}");
+            throw new EngineException(EngineError.Unsupported, $"{http.Name} reports a vocabulary of {size} tokens; allowed: 1 to {MostTokens}");
         }
 
         var body = new RequestJson()
@@ -32,6 +32,6 @@ internal static class LlamaCppVocabulary
 
         return bytes.Any(token => token is not null)
             ? new TokenBytes(bytes)
-            : throw new EngineException(EngineError.Unsupported, $"{http.Name} does not tell the bytes of its tokens (completion_probabilities)");
+            : throw new EngineException(EngineError.Unsupported, $"{http.Name} does not report the bytes of its tokens (completion_probabilities)");
     }
 }

@@ -7,10 +7,10 @@ internal sealed class TokenBytes
 {
     private readonly byte[]?[] _bytes;
 
-    // Tokens after which a character may be unfinished, by their bytes (as Latin-1): the only ones that are ever looked for.
+    // Tokens after which a character may be unfinished, by their bytes as Latin-1.
     private readonly Dictionary<string, uint> _parts = new(StringComparer.Ordinal);
 
-    /// <param name="bytes">By id; null where an id has no token.</param>
+    /// <param name="bytes">By id; null: no such token.</param>
     public TokenBytes(byte[]?[] bytes)
     {
         _bytes = bytes;
@@ -30,8 +30,7 @@ internal sealed class TokenBytes
         ?? throw new EngineException(EngineError.ResumeRefused, $"token id {id} is not one of the model's; allowed: 0 to {_bytes.Length - 1}");
 
     /// <summary>
-    /// All ways, at most two, to cut bytes into so many tokens after each of which a character is unfinished; the first token as long as possible comes
-    /// first.
+    /// Up to two ways to cut bytes into a number of tokens after each of which a character is unfinished, longer first tokens first.
     /// </summary>
     public IReadOnlyList<uint[]> Cut(ReadOnlySpan<byte> bytes, int tokens)
     {

@@ -5,8 +5,8 @@ using Skein.Engines.OpenAiCompatible.Wire;
 namespace Skein.Engines.OpenAiCompatible.SgLang;
 
 /// <summary>
-/// Tells what is new in each event of SGLang: by default every event repeats the answer from its beginning, with <c>--stream-output</c> (or
-/// <c>--incremental-streaming-output</c>) it does not. The count of tokens tells which. Not safe for concurrent use.
+/// Reads what is new in each event of SGLang. By default every event repeats the answer from its beginning; with <c>--stream-output</c> (or
+/// <c>--incremental-streaming-output</c>) it does not. The number of tokens shows which. Not safe for concurrent use.
 /// </summary>
 internal sealed class SgLangEventReader
 {

@@ -12,7 +12,7 @@ internal sealed class SgLangProfile : ServerProfile
 
     public override string Name => "sglang";
 
-    public override string Missing => "/model_info tells no model_path";
+    public override string Missing => "/model_info has no model_path";
 
     public override LoadMetricNames LoadMetrics { get; } = new("sglang:num_queue_reqs", ["sglang:token_usage"]);
 

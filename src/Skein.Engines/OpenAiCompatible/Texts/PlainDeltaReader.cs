@@ -4,8 +4,8 @@ using Skein.Engines.OpenAiCompatible.Wire;
 namespace Skein.Engines.OpenAiCompatible.Texts;
 
 /// <summary>One event of a stream: only text, or JSON to be read in full.</summary>
-/// <param name="TextBytes">Length of the text in <see cref="PlainDeltaReader.Text"/>, where the event has no more than that.</param>
-/// <param name="Json">The whole event, where it has.</param>
+/// <param name="TextBytes">Length of the text in <see cref="PlainDeltaReader.Text"/>.</param>
+/// <param name="Json">The whole event; null: it is only text.</param>
 internal readonly record struct DeltaEvent(int TextBytes, JsonElement? Json);
 
 /// <summary>
@@ -18,7 +18,7 @@ internal sealed class PlainDeltaReader(EngineHttp http, bool isChat)
 {
     private byte[] _text = new byte[256];
 
-    /// <summary>Room for the text of the event read last.</summary>
+    /// <summary>Begins with the text of the event read last.</summary>
     public ReadOnlySpan<byte> Text => _text;
 
     /// <summary>Reads one event; null for <c>[DONE]</c>.</summary>
@@ -64,7 +64,7 @@ internal sealed class PlainDeltaReader(EngineHttp http, bool isChat)
             reader.Skip();
         }
 
-        // Whatever follows the object makes the event invalid: the reader throws.
+        // The reader throws if anything follows the object.
         return hasChoice && !reader.Read();
     }
 

@@ -8,37 +8,34 @@ namespace Skein.Engines.OpenAiCompatible.Wire;
 /// <param name="cancellationToken">The caller's.</param>
 internal readonly struct CallGuard(string engine, TimeSpan timeout, CancellationToken cancellationToken)
 {
+    /// <summary>Whether <see cref="Translate"/> handles the exception.</summary>
+    public static bool IsFailure(Exception exception) => exception is OperationCanceledException or HttpRequestException or IOException or JsonException;
+
     /// <exception cref="EngineException">The call failed.</exception>
     /// <exception cref="OperationCanceledException">The caller cancelled.</exception>
     public async Task<T> RunAsync<T>(Task<T> call)
     {
-        var guard = this;
         try
         {
             return await call;
         }
-        catch (Exception exception) when (guard.Translate(exception) is { } failure)
+        catch (Exception exception) when (IsFailure(exception))
         {
-            throw failure;
+            throw Translate(exception);
         }
     }
 
-    /// <summary>What to throw instead; null: the exception itself.</summary>
-    public Exception? Translate(Exception exception)
+    /// <summary>The exception to throw instead.</summary>
+    public Exception Translate(Exception exception) => exception switch
     {
-        var isCancelled = cancellationToken.IsCancellationRequested;
-        return exception switch
-        {
-            // A connect timeout arrives as a cancellation with this cause.
-            OperationCanceledException { InnerException: TimeoutException cause } when !isCancelled => Unreachable(cause, exception),
-            OperationCanceledException when !isCancelled => new EngineException(EngineError.TimedOut, $"{engine} sent nothing for {timeout.TotalSeconds:0.#} s", exception),
-            HttpRequestException or IOException when isCancelled => new OperationCanceledException("cancelled by the caller", exception, cancellationToken),
-            HttpRequestException failed when IsConnecting(failed.HttpRequestError) => Unreachable(exception, exception),
-            HttpRequestException or IOException => new EngineException(EngineError.Lost, $"{engine} broke the connection: {exception.Message}", exception),
-            JsonException => new EngineException(EngineError.Failed, $"{engine} sent an event that is not JSON", exception),
-            _ => null,
-        };
-    }
+        JsonException => new EngineException(EngineError.Failed, $"{engine} sent an event that is not JSON", exception),
+        _ when cancellationToken.IsCancellationRequested => new OperationCanceledException("cancelled by the caller", exception, cancellationToken),
+        // A connect timeout arrives as a cancellation with this cause.
+        OperationCanceledException { InnerException: TimeoutException cause } => Unreachable(cause, exception),
+        OperationCanceledException => new EngineException(EngineError.TimedOut, $"{engine} sent nothing for {timeout.TotalSeconds:0.#} s", exception),
+        HttpRequestException failed when IsConnecting(failed.HttpRequestError) => Unreachable(exception, exception),
+        _ => new EngineException(EngineError.Lost, $"{engine} broke the connection: {exception.Message}", exception),
+    };
 
     private EngineException Unreachable(Exception cause, Exception exception) =>
         new(EngineError.Unreachable, $"{engine} cannot be reached: {cause.Message}", exception);

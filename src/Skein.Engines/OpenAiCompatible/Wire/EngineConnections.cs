@@ -7,8 +7,8 @@ namespace Skein.Engines.OpenAiCompatible.Wire;
 /// new connection: servers close idle connections unannounced, and a request has no effect before its answer begins. Thread-safe.
 /// </summary>
 /// <remarks>
-/// <see cref="SocketsHttpHandler"/> itself sends again only requests without a body. It does not tell on which connection a request ran, so the streams
-/// beneath it note it.
+/// <see cref="SocketsHttpHandler"/> itself sends again only requests without a body. It does not report on which connection a request ran, so the
+/// streams beneath it record it.
 /// </remarks>
 internal sealed class EngineConnections : HttpMessageHandler
 {

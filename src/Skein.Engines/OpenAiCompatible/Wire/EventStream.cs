@@ -60,9 +60,9 @@ internal sealed class EventStream<T> : IAsyncDisposable
             Current = data;
             return true;
         }
-        catch (Exception exception) when (_guard.Translate(exception) is { } failure)
+        catch (Exception exception) when (CallGuard.IsFailure(exception))
         {
-            throw failure;
+            throw _guard.Translate(exception);
         }
     }
 

@@ -10,80 +10,56 @@ namespace Skein.Engines.OpenAiCompatible.Wire;
 /// </summary>
 internal sealed class RequestJson
 {
-    private readonly ArrayBufferWriter<byte> _body;
+    private readonly ArrayBufferWriter<byte> _body = new(256);
     private readonly Utf8JsonWriter _writer;
     private readonly HashSet<string> _names = new(StringComparer.Ordinal);
 
     public RequestJson()
-        : this(new ArrayBufferWriter<byte>(256)) => _writer.WriteStartObject();
-
-    private RequestJson(ArrayBufferWriter<byte> body) => (_body, _writer) = (body, new Utf8JsonWriter(body, new JsonWriterOptions { SkipValidation = true }));
-
-    private RequestJson(RequestJson outer) => (_body, _writer) = (outer._body, outer._writer);
-
-    public RequestJson Text(string name, string value)
     {
-        if (Begin(name))
-        {
-            _writer.WriteStringValue(value);
-        }
-
-        return this;
+        _writer = new Utf8JsonWriter(_body, new JsonWriterOptions { SkipValidation = true });
+        _writer.WriteStartObject();
     }
 
-    public RequestJson Flag(string name, bool value)
+    private RequestJson(Utf8JsonWriter outer) => _writer = outer;
+
+    public RequestJson Text(string name, string value) => Write(name, value, static (writer, text) => writer.WriteStringValue(text));
+
+    public RequestJson Flag(string name, bool value) => Write(name, value, static (writer, flag) => writer.WriteBooleanValue(flag));
+
+    public RequestJson Whole(string name, long? value) =>
+        value is { } number ? Write(name, number, static (writer, number) => writer.WriteNumberValue(number)) : this;
+
+    public RequestJson Number(string name, double? value) =>
+        value is { } number ? Write(name, number, static (writer, number) => writer.WriteNumberValue(number)) : this;
+
+    public RequestJson Ids(string name, IEnumerable<uint> ids) => Write(name, ids, static (writer, ids) =>
     {
-        if (Begin(name))
+        writer.WriteStartArray();
+        foreach (var id in ids)
         {
-            _writer.WriteBooleanValue(value);
+            writer.WriteNumberValue(id);
         }
 
-        return this;
-    }
-
-    public RequestJson Whole(string name, long? value)
-    {
-        if (value is { } number && Begin(name))
-        {
-            _writer.WriteNumberValue(number);
-        }
-
-        return this;
-    }
-
-    public RequestJson Number(string name, double? value)
-    {
-        if (value is { } number && Begin(name))
-        {
-            _writer.WriteNumberValue(number);
-        }
-
-        return this;
-    }
-
-    public RequestJson Ids(string name, IEnumerable<uint> ids) => List(name, ids, static (writer, id) => writer.WriteNumberValue(id));
+        writer.WriteEndArray();
+    });
 
     /// <summary>A list of texts; an empty one counts as absent.</summary>
     public RequestJson Texts(string name, IReadOnlyCollection<string> texts) =>
-        texts.Count == 0 ? this : List(name, texts, static (writer, text) => writer.WriteStringValue(text));
+        texts.Count == 0 ? this : Raw(name, JsonSerializer.SerializeToUtf8Bytes(texts));
 
-    public RequestJson Object(string name, Action<RequestJson> members)
+    public RequestJson Object(string name, Action<RequestJson> members) => Write(name, members, static (writer, members) =>
     {
-        if (Begin(name))
-        {
-            _writer.WriteStartObject();
-            members(new RequestJson(this));
-            _writer.WriteEndObject();
-        }
-
-        return this;
-    }
+        writer.WriteStartObject();
+        members(new RequestJson(writer));
+        writer.WriteEndObject();
+    });
 
     /// <summary>JSON that was checked before, verbatim.</summary>
     public RequestJson Raw(string name, ReadOnlySpan<byte> json)
     {
-        if (!json.IsEmpty && Begin(name))
+        if (!json.IsEmpty && _names.Add(name))
         {
+            _writer.WritePropertyName(name);
             _writer.WriteRawValue(json, skipInputValidation: true);
         }
 
@@ -108,30 +84,14 @@ internal sealed class RequestJson
         return _body.WrittenMemory;
     }
 
-    private RequestJson List<T>(string name, IEnumerable<T> items, Action<Utf8JsonWriter, T> write)
+    private RequestJson Write<T>(string name, T value, Action<Utf8JsonWriter, T> write)
     {
-        if (Begin(name))
+        if (_names.Add(name))
         {
-            _writer.WriteStartArray();
-            foreach (var item in items)
-            {
-                write(_writer, item);
-            }
-
-            _writer.WriteEndArray();
+            _writer.WritePropertyName(name);
+            write(_writer, value);
         }
 
         return this;
-    }
-
-    private bool Begin(string name)
-    {
-        var isNew = _names.Add(name);
-        if (isNew)
-        {
-            _writer.WritePropertyName(name);
-        }
-
-        return isNew;
     }
 }

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Skein.Engines.Simulated;
+namespace Skein.Engines;
 
 /// <summary>
 /// Stateless randomness: hashes that are the same on every machine. The mixing function is SplitMix64's (Steele, Lea and Flood, "Fast
@@ -37,6 +37,9 @@ internal static class SplitMix
 
         return mixed;
     }
+
+    /// <summary>A number from 0 to below 1 that depends on seed and position alone, so that a resumed answer draws the same numbers.</summary>
+    public static double Unit(ulong seed, int position) => ToUnit(Mix(Mix(seed, 0) + (ulong)position, 0));
 
     /// <summary>The hash as a number from 0 to below 1.</summary>
     public static double ToUnit(ulong hash) => (hash >> 11) * (1.0 / (1UL << 53));
