@@ -20,8 +20,8 @@ public static class OpenAiEngine
     private static readonly TimeSpan RetryInterval = TimeSpan.FromMilliseconds(500);
 
     /// <summary>
-    /// Asks the server what it is and what it serves, and returns the engine, ready to serve. It asks only once: a server that is restarted with another model needs a
-    /// new engine.
+    /// Asks the server what it is and what it serves, and returns the engine, ready to serve. It asks only once: a server that is restarted with
+    /// another model needs a new engine.
     /// </summary>
     /// <param name="options">The server.</param>
     /// <param name="time">Clock of the timeouts.</param>

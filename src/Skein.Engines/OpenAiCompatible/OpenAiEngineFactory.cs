@@ -41,7 +41,8 @@ public sealed class OpenAiEngineFactory : IEngineFactory
         };
 
     private static readonly EngineSetting Silence = new(
-        "engine-silence", EngineSettingKind.Duration, "Longest silence of one stream of the server, also before its first token [default: 5m]") { Min = 1, Max = 3600 };
+        "engine-silence", EngineSettingKind.Duration, "Longest silence of one stream of the server, also before its first token [default: 5m]")
+        { Min = 1, Max = 3600 };
 
     /// <inheritdoc/>
     public string Help => "the URL of an OpenAI-compatible server";

@@ -25,7 +25,7 @@ internal sealed class OpenAiInferenceEngine(
             await http.FindAsync(path, cancellationToken);
         }
 
-        var listed = (await ModelList.ReadAsync(http, cancellationToken)).Select(model => model.Text("id")).ToList();
+        var listed = (await ServedModels.ReadAsync(http, cancellationToken)).Select(model => model.Text("id")).ToList();
         if (description.Models.FirstOrDefault(model => !listed.Contains(model.Name)) is { } gone)
         {
             throw new EngineException(

@@ -63,7 +63,7 @@ internal abstract class ServerProfile
 
     /// <summary>The facts of a server that reports only its models and a version.</summary>
     protected static async ValueTask<ServerFacts> ReadModelsAsync(EngineHttp http, string identity, int? slots, CancellationToken cancellationToken) =>
-        new([.. (await ModelList.ReadAsync(http, cancellationToken)).Select(model => new ModelFacts(
+        new([.. (await ServedModels.ReadAsync(http, cancellationToken)).Select(model => new ModelFacts(
             model.Text("id")!,
             model.Whole("max_model_len") ?? 0,
             VocabularySize: 0,
@@ -84,7 +84,7 @@ internal sealed record ServerFacts(IReadOnlyList<ModelFacts> Models, int? Slots,
 internal sealed record ModelFacts(string Name, int ContextTokens, int VocabularySize, string Identity);
 
 /// <summary>Reads <c>/v1/models</c>.</summary>
-internal static class ModelList
+internal static class ServedModels
 {
     private const int MaxModels = 1_000;
 

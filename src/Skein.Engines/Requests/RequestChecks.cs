@@ -104,7 +104,8 @@ internal static class RequestChecks
     }
 
     private static bool IsOneOrNull(ByteString json) =>
-        Parse(json) is { } value && (value.ValueKind == JsonValueKind.Null || (value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var count) && count <= 1));
+        Parse(json) is { } value
+        && (value.ValueKind == JsonValueKind.Null || (value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var count) && count <= 1));
 
     private static bool IsEmptyOrNull(ByteString json) =>
         Parse(json) is { } value && (value.ValueKind == JsonValueKind.Null || (value.ValueKind == JsonValueKind.String && value.ValueEquals("")));

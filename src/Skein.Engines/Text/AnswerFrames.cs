@@ -11,7 +11,8 @@ internal static class AnswerFrames
     /// <param name="promptIds">Ids of the prompt.</param>
     /// <param name="resumedAt">Index of the next token.</param>
     /// <param name="echo">Text in front of the answer.</param>
-    public static GenerateFrame Start(ModelDescription model, ResumeTier tier, IReadOnlyCollection<uint> promptIds, int resumedAt, ReadOnlySpan<byte> echo) => new()
+    public static GenerateFrame Start(
+        ModelDescription model, ResumeTier tier, IReadOnlyCollection<uint> promptIds, int resumedAt, ReadOnlySpan<byte> echo) => new()
     {
         FirstIndex = (uint)resumedAt,
         Start = new Start

@@ -7,7 +7,8 @@ namespace Skein.Engines.Text;
 /// </summary>
 /// <remarks>
 /// The text depends on the bytes alone, not on how they are cut into tokens. Bytes that are not UTF-8 become one U+FFFD per maximal ill-formed part
-/// (Unicode, section 3.9). Of several stop texts the one completed first counts; of those completed by the same byte, the longest. A resumed answer is therefore rebuilt by replaying all its tokens and skipping what was delivered:
+/// (Unicode, section 3.9). Of several stop texts the one completed first counts; of those completed by the same byte, the longest.
+/// A resumed answer is therefore rebuilt by replaying all its tokens and skipping what was delivered:
 /// <code>
 /// foreach (var id in resume.TokenIds) text.Append(BytesOf(id));
 /// if (!text.TrySkip(resume.Text.Span)) refuse;

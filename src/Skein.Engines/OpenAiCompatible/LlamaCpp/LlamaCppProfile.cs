@@ -42,10 +42,11 @@ internal sealed class LlamaCppProfile : ServerProfile
             props.Text("bos_token"),
             props.Text("eos_token"),
             defaults?.Member("params")?.GetRawText());
-        var models = await ModelList.ReadAsync(http, cancellationToken);
+        var models = await ServedModels.ReadAsync(http, cancellationToken);
         var context = defaults?.Whole("n_ctx") ?? 0;
         return new ServerFacts(
-            [.. models.Select(model => new ModelFacts(model.Text("id")!, context, model.Member("meta")?.Whole("n_vocab") ?? 0, $"{identity}\n{SizesOf(model)}"))],
+            [.. models.Select(model =>
+                new ModelFacts(model.Text("id")!, context, model.Member("meta")?.Whole("n_vocab") ?? 0, $"{identity}\n{SizesOf(model)}"))],
             slots,
             template.Contains("think", StringComparison.Ordinal) || template.Contains("<|channel|>", StringComparison.Ordinal));
     }

@@ -19,7 +19,8 @@ internal sealed class GrowingObject
         foreach (var member in piece.EnumerateObject())
         {
             // Servers send null or an empty text for what they sent before.
-            if (member.Value.ValueKind == JsonValueKind.Null || (member.Value.ValueKind == JsonValueKind.String && member.Value.ValueEquals("") && _members.ContainsKey(member.Name)))
+            var isEmpty = member.Value.ValueKind == JsonValueKind.String && member.Value.ValueEquals("");
+            if (member.Value.ValueKind == JsonValueKind.Null || (isEmpty && _members.ContainsKey(member.Name)))
             {
                 continue;
             }

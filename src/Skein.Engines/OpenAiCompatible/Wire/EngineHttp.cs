@@ -99,7 +99,7 @@ internal sealed class EngineHttp : IDisposable
     }
 
     /// <summary>A POST whose answer is a stream of events.</summary>
-    public async ValueTask<EventStream<T>> OpenAsync<T>(string path, ReadOnlyMemory<byte> json, SseItemParser<T?> parse, CancellationToken cancellationToken)
+    public async ValueTask<EngineStream<T>> OpenAsync<T>(string path, ReadOnlyMemory<byte> json, SseItemParser<T?> parse, CancellationToken cancellationToken)
         where T : struct
     {
         var silence = new CancellationTokenSource(_options.SilenceTimeout, _time);
@@ -109,7 +109,7 @@ internal sealed class EngineHttp : IDisposable
             var guard = new CallGuard(Name, _options.SilenceTimeout, cancellationToken);
             var response = await guard.RunAsync(SendAsync(path, json, linked.Token));
             var body = await guard.RunAsync(response.Content.ReadAsStreamAsync(linked.Token));
-            return new EventStream<T>(response, body, parse, silence, linked, guard, _options.SilenceTimeout, _time);
+            return new EngineStream<T>(response, body, parse, silence, linked, guard, _options.SilenceTimeout, _time);
         }
         catch
         {

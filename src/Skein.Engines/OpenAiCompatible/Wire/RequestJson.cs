@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using Skein.Protocol.V1;
 
@@ -8,6 +9,7 @@ namespace Skein.Engines.OpenAiCompatible.Wire;
 /// Writes one request body. Absent values write nothing. Of members with the same name the first is written: what the client sent besides is added last and
 /// cannot replace a member of ours. Not safe for concurrent use.
 /// </summary>
+[SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable", Justification = "A writer to a buffer owns memory only.")]
 internal sealed class RequestJson
 {
     private readonly ArrayBufferWriter<byte> _body = new(256);

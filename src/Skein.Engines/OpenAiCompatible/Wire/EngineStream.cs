@@ -8,7 +8,7 @@ namespace Skein.Engines.OpenAiCompatible.Wire;
 /// engine. Not safe for concurrent use.
 /// </summary>
 /// <typeparam name="T">What an event is read as; null stands for <c>[DONE]</c>.</typeparam>
-internal sealed class EventStream<T> : IAsyncDisposable
+internal sealed class EngineStream<T> : IAsyncDisposable
     where T : struct
 {
     // The end of the body follows the last event at once.
@@ -32,7 +32,7 @@ internal sealed class EventStream<T> : IAsyncDisposable
     /// <param name="guard">Translates failures.</param>
     /// <param name="timeout">The longest silence.</param>
     /// <param name="time">Clock of the timeouts.</param>
-    public EventStream(
+    public EngineStream(
         HttpResponseMessage response, Stream body, SseItemParser<T?> parse, CancellationTokenSource silence, CancellationTokenSource linked, CallGuard guard,
         TimeSpan timeout, TimeProvider time)
     {
