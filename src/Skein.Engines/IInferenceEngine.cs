@@ -4,27 +4,27 @@ using Skein.Protocol.V1;
 namespace Skein.Engines;
 
 /// <summary>
-/// One model server, seen from the replica that hosts it. Implementations are safe for concurrent calls.
+/// One model server, as the replica that hosts it uses it. Implementations are thread-safe.
 /// </summary>
 /// <remarks>
-/// The engine owns what only it can know: the chat template, the tokenizer, the assembly of whole UTF-8 characters, the matching of stop
-/// texts (over prefix and new text alike) and the exact byte at which a resumed answer goes on.
+/// The engine owns the chat template, the tokenizer, the assembly of whole UTF-8 characters, the matching of stop texts (over resumed and new text) and the
+/// exact byte at which a resumed answer continues.
 /// </remarks>
 public interface IInferenceEngine : IAsyncDisposable
 {
-    /// <summary>Kind of the engine as it is named in configuration and metrics, such as <c>simulated</c>.</summary>
+    /// <summary>Kind of the engine in configuration and metrics, such as <c>simulated</c>.</summary>
     string Kind { get; }
 
-    /// <summary>Tells what is served. Cheap after the first call.</summary>
+    /// <summary>Describes what is served. Cheap after the first call.</summary>
     /// <exception cref="FaultException">The engine cannot be asked.</exception>
     ValueTask<EngineDescription> DescribeAsync(CancellationToken cancellationToken);
 
     /// <summary>
-    /// Asks whether it could serve now what it described, for those who wait for it to come back. Default: an engine in this process can.
+    /// Checks that the engine can serve what it described. By default an engine in this process can.
     /// </summary>
     /// <exception cref="FaultException">
-    /// It cannot. With <see cref="Fault.Unreachable"/>, <see cref="Fault.ConnectionLost"/> or <see cref="Fault.EngineTimedOut"/> where it did not answer: to
-    /// the watch over frozen engines all others are signs of life.
+    /// It cannot. <see cref="Fault.Unreachable"/>, <see cref="Fault.ConnectionLost"/> and <see cref="Fault.EngineTimedOut"/> mean that it did not answer; all
+    /// others prove that its process runs.
     /// </exception>
     ValueTask CheckAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
@@ -39,17 +39,17 @@ public interface IInferenceEngine : IAsyncDisposable
     IAsyncEnumerable<GenerateFrame> GenerateAsync(GenerateRequest request, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Generates as <see cref="GenerateAsync"/> does, with a wait in it: reads the prompt and what <see cref="GenerateRequest.Resume"/> holds, sends
-    /// the start frame once the engine is warm, then waits until it is told what was generated in the meantime, and goes on behind that.
+    /// Runs a standby attempt: reads the prompt and <see cref="GenerateRequest.Resume"/>, sends the start frame once the engine is warm, waits for the journal
+    /// of what was generated in the meantime, and continues after it.
     /// </summary>
     /// <remarks>
-    /// By default for engines that cannot wait in the middle: a call for one token, whose output is thrown away, fills the engine's prefix cache,
-    /// and the real call comes after the wait.
+    /// The default is for engines that cannot pause: a call for one token, whose output is dropped, fills the engine's prefix cache, and the real call
+    /// follows after the wait.
     /// </remarks>
     /// <param name="request">As for <see cref="GenerateAsync"/>.</param>
     /// <param name="continued">
-    /// Called once, after the start frame was taken. Returns the whole journal, of which the request's own is the beginning; null: nothing was
-    /// generated. What it throws ends the enumeration.
+    /// Called once, after the start frame was read. Returns the whole journal, which begins with the request's own; null: nothing was generated. Its
+    /// exceptions end the enumeration.
     /// </param>
     /// <param name="cancellationToken">Stops the generation, the wait included.</param>
     /// <exception cref="FaultException">The request is refused, the journal does not fit, or the engine failed.</exception>
@@ -68,14 +68,14 @@ public interface IInferenceEngine : IAsyncDisposable
 
 /// <summary>What an engine serves. Immutable.</summary>
 /// <param name="Models">At least one.</param>
-/// <param name="Slots">Requests the engine runs at the same time; null where it does not say.</param>
+/// <param name="Slots">Requests the engine runs at the same time; null: unknown.</param>
 public sealed record EngineDescription(IReadOnlyList<ModelDescription> Models, int? Slots);
 
 /// <summary>An engine's load at one moment.</summary>
-/// <param name="KvUsedPermille">Share of the KV cache in use, 0 to 1000; null where unknown.</param>
-/// <param name="Waiting">Requests the engine has accepted and not begun; null where unknown.</param>
+/// <param name="KvUsedPermille">Share of the KV cache in use, 0 to 1000; null: unknown.</param>
+/// <param name="Waiting">Requests the engine has accepted and not begun; null: unknown.</param>
 public readonly record struct EngineLoad(int? KvUsedPermille, int? Waiting)
 {
-    /// <summary>The engine tells nothing.</summary>
+    /// <summary>Nothing is known.</summary>
     public static EngineLoad Unknown => default;
 }

@@ -4,7 +4,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Engines;
 
-/// <summary>Holds answers for engines that cannot wait in the middle of one, by two calls: one for their prefix cache, one for the answer.</summary>
+/// <summary>Runs standby attempts on engines that cannot pause, with two calls: one fills the prefix cache, one generates the answer.</summary>
 internal static class WarmedGeneration
 {
     public static async IAsyncEnumerable<GenerateFrame> RunAsync(
@@ -24,7 +24,7 @@ internal static class WarmedGeneration
         }
     }
 
-    /// <returns>The start frame: all of the output that counts.</returns>
+    /// <returns>The start frame; the rest of the output is dropped.</returns>
     private static async ValueTask<GenerateFrame> WarmUpAsync(IInferenceEngine engine, GenerateRequest request, CancellationToken cancellationToken)
     {
         var one = (request.Resume?.NextIndex ?? 0) + 1;
@@ -35,7 +35,7 @@ internal static class WarmedGeneration
             start ??= frame;
             if (start.Start?.ResumeTier == ResumeTier.None)
             {
-                throw new FaultException(Fault.ResumeRefused, "hold is true; the resume tier of this request is none: it cannot be gone on with here");
+                throw new FaultException(Fault.ResumeRefused, "hold is true; the resume tier of this request is none: it cannot be continued here");
             }
         }
 

@@ -30,7 +30,7 @@ internal sealed class FrozenServer : IAsyncDisposable
     public void Thaw() => _thawed.TrySetResult();
 
     public Task<IInferenceEngine> ConnectAsync(TimeProvider time) => OpenAiEngine.ConnectAsync(
-        new OpenAiEngineOptions { BaseUrl = new Uri($"http://{_listener.LocalEndpoint}"), Kind = OpenAiEngineKind.Ollama, Slots = 4 }, time);
+        new OpenAiEngineOptions { BaseUrl = new Uri($"http://{_listener.LocalEndpoint}"), Kind = "ollama", Slots = 4 }, time);
 
     public async ValueTask DisposeAsync()
     {

@@ -47,7 +47,7 @@ internal static class ReplicaCommand
         {
             Endpoint = new IPEndPoint(settings.BindAddress, port),
             Slots = slots,
-            EngineTimeout = ServerSettings.Patience.Read(sources),
+            EngineTimeout = EngineSettings.ReadEngineTimeout(sources),
             StopTimeout = settings.StopGrace,
             Restart = settings.IsSupervised ? revision => LeaveForRestart(revision, signal) : null,
         };

@@ -1,104 +1,169 @@
+using System.Diagnostics;
 using Skein.Cli.Settings;
 using Skein.Engines;
 using Skein.Engines.Embedded;
 using Skein.Engines.OpenAiCompatible;
-using Skein.Engines.Simulated;
 using Skein.Protocol;
 
 namespace Skein.Cli.Members;
 
-/// <summary>The settings of engines, and how they become one.</summary>
+/// <summary>Turns the settings of the engines into flags, and flags into an engine.</summary>
 internal static class EngineSettings
 {
-    public const string Help = "Engine: embedded (a tiny real model in this process), simulated, or the URL of an OpenAI-compatible server [default: embedded]";
-    public const string Allowed = "embedded, simulated, or an http:// or https:// address";
-    public const string Embedded = "embedded";
-    public const string Simulated = "simulated";
+    /// <summary>Value of <c>--engine</c> without the flag.</summary>
+    public const string Embedded = EmbeddedEngine.Kind;
 
-    private static readonly Setting<double?> TokensPerSecond = Setting.OptionalReal(
-        "tokens-per-second", "Pace of each stream; 0: as fast as it can [default: embedded 40, simulated 0]", 0, 1_000_000);
+    private const string SecretFileSuffix = "_FILE";
 
-    /// <summary>Which model, for engines of both kinds.</summary>
-    public static Setting<string?> Model { get; } = Setting.Text(
-        "model", "text", "GGUF file for the embedded engine, or the one model to serve of a server [default: the one that comes with Skein, or all]");
+    private static readonly IEngineFactory Servers = EngineFactories.All.OfType<OpenAiEngineFactory>().Single();
+    private static readonly TimeSpan DefaultEngineTimeout = TimeSpan.FromSeconds(2);
+    private static readonly Dictionary<EngineSetting, EngineFlag> Flags =
+        EngineFactories.All.SelectMany(factory => factory.Settings).Distinct().ToDictionary(setting => setting, CreateFlag);
 
-    private static readonly Setting<bool> EnableFaults = Setting.Flag("enable-faults", "Let requests ask the simulated engine for faults (tests only)");
+    /// <summary>Help of <c>--engine</c>.</summary>
+    public static string Help { get; } = $"Engine: {AnyOf(EngineFactories.All.Select(factory => factory.Help))} [default: {Embedded}]";
 
-    /// <summary>One of <see cref="Embedded"/>, <see cref="Simulated"/>, or a URL.</summary>
+    /// <summary>Allowed values of <c>--engine</c>.</summary>
+    public static string Allowed { get; } = AnyOf(EngineFactories.All.Select(factory => factory.Allowed));
+
+    /// <summary>The choice of the engine.</summary>
     public static Setting<string> Engine { get; } = new("engine", "engine", Help, Allowed, Embedded, TryRead);
 
-    /// <summary>All but <see cref="Engine"/> itself.</summary>
-    public static IReadOnlyList<ISetting> Details { get; } = [TokensPerSecond, Model, .. ServerSettings.All, EnableFaults];
+    /// <summary>The settings of all engines.</summary>
+    public static IReadOnlyList<ISetting> Details { get; } = [.. Flags.Values.Select(flag => flag.Setting)];
 
-    /// <summary>Reads the name of an engine.</summary>
-    public static bool TryRead(string text, out string engine)
-    {
-        engine = text;
-        return text is Embedded or Simulated || (Uri.TryCreate(text, UriKind.Absolute, out var server) && server.Scheme is "http" or "https");
-    }
+    /// <summary>The settings of OpenAI-compatible servers.</summary>
+    public static IReadOnlyList<ISetting> OfServers { get; } = [.. Servers.Settings.Select(setting => Flags[setting].Setting)];
 
-    /// <summary>Refuses what does not go with an engine, before anything is started.</summary>
+    /// <summary>Reads the value of <c>--engine</c>.</summary>
+    public static bool TryRead(string text, out string engine) => EngineFactories.Find(engine = text) is not null;
+
+    /// <summary>How long an engine in another process may be silent before it counts as frozen.</summary>
+    /// <exception cref="UsageException">The value is not allowed.</exception>
+    public static TimeSpan ReadEngineTimeout(SettingSources sources) =>
+        (TimeSpan?)Flags[EngineSetting.Timeout].Read(sources) ?? DefaultEngineTimeout;
+
+    /// <summary>Refuses wrong settings before anything is started.</summary>
     /// <exception cref="UsageException">A value is not allowed, or not with this engine.</exception>
     public static void Check(SettingSources sources, string engine)
     {
-        var isServer = engine is not (Embedded or Simulated);
-        TokensPerSecond.Read(sources);
-        var model = Model.Read(sources);
-        if (engine == Simulated && model is not null)
-            throw new UsageException("--model is for the embedded engine and for servers; allowed with --engine simulated: nothing");
-        if (engine == Embedded && model is not null && !File.Exists(model))
-            throw new UsageException($"--model '{model}' is no file; allowed with --engine embedded: a GGUF file");
-        if (isServer && TokensPerSecond.IsSet(sources))
-            throw new UsageException($"--tokens-per-second is for the embedded and the simulated engine; allowed with --engine {engine}: nothing");
-        if (!isServer && ServerSettings.All.FirstOrDefault(setting => sources.Find(setting) is not null) is { } ofServers)
-            throw new UsageException($"{ofServers.Option.Name} is for servers; allowed with --engine {engine}: nothing");
-        if (engine != Simulated && EnableFaults.Read(sources))
-            throw new UsageException($"--enable-faults is for the simulated engine; allowed with --engine {engine}: nothing");
-        if (isServer)
-            ServerSettings.Read("--engine", new Uri(engine), sources, slots: null);
+        var factory = EngineFactories.Find(engine)!;
+        foreach (var (setting, flag) in Flags)
+        {
+            if (!factory.Settings.Contains(setting) && flag.IsSet(sources) && flag.Read(sources) is not false)
+            {
+                var subjects = EngineFactories.All.Where(other => other.Settings.Contains(setting)).Select(other => other.Subject);
+                throw new UsageException($"--{setting.Name} is for {string.Join(" and for ", subjects)}; allowed with --engine {engine}: nothing");
+            }
+        }
+
+        Require($"--engine {engine}", () => factory.Check(Configure(factory, sources, engine, slots: null)));
     }
 
     /// <param name="sources">The settings.</param>
-    /// <param name="slots">Generations at the same time; null: what the engine says.</param>
-    /// <param name="cancellationToken">Gives up.</param>
+    /// <param name="slots">Generations at the same time; null: the engine's own number.</param>
+    /// <param name="cancellationToken">Ends the attempt.</param>
     /// <exception cref="UsageException">A value is not allowed.</exception>
-    /// <exception cref="CommandFailedException">The model cannot be read, or the server does not answer.</exception>
+    /// <exception cref="CommandFailedException">The engine cannot start.</exception>
     public static async Task<IInferenceEngine> CreateAsync(SettingSources sources, int? slots, CancellationToken cancellationToken)
     {
         var engine = Engine.Read(sources);
         Check(sources, engine);
+        var factory = EngineFactories.Find(engine)!;
         try
         {
-            return engine switch
-            {
-                Embedded => CreateEmbedded(sources),
-                Simulated => CreateSimulated(sources),
-                _ => await OpenAiEngine.ConnectAsync(
-                    ServerSettings.Read("--engine", new Uri(engine), sources, slots), TimeProvider.System, createHandler: null, cancellationToken),
-            };
+            return await factory.CreateAsync(Configure(factory, sources, engine, slots), cancellationToken);
         }
         catch (ArgumentException error)
         {
             throw new UsageException($"--engine {engine}: {error.Message}");
         }
-        catch (Exception error) when (error is ModelFileException or FaultException)
+        catch (Exception error) when (error is EngineStartException or FaultException)
         {
             throw new CommandFailedException(error.Message, error);
         }
     }
 
-    private static IInferenceEngine CreateEmbedded(SettingSources sources)
+    /// <summary>The options of a server.</summary>
+    /// <param name="flag">The flag that named the server.</param>
+    /// <param name="server">Its URL.</param>
+    /// <param name="sources">The settings.</param>
+    /// <param name="slots">Generations at the same time; null: the server's own number.</param>
+    /// <exception cref="UsageException">A value is not allowed.</exception>
+    public static OpenAiEngineOptions ReadServer(string flag, Uri server, SettingSources sources, int? slots)
     {
-        var options = new EmbeddedEngineOptions { TokensPerSecond = TokensPerSecond.Read(sources) ?? 40 };
-        return EmbeddedEngine.Load(Model.Read(sources) is { } file ? options with { ModelFile = file } : options, TimeProvider.System);
+        var options = OpenAiEngineFactory.Read(Configure(Servers, sources, server.AbsoluteUri, slots));
+        Require($"{flag} {server}", options.Validate);
+        return options;
     }
 
-    private static IInferenceEngine CreateSimulated(SettingSources sources) => SimulatedEngineFactory.Create(
-        new SimulatedEngineOptions
+    private static void Require(string subject, Action check)
+    {
+        try
         {
-            TokensPerSecond = TokensPerSecond.Read(sources) ?? 0, EnableFaults = EnableFaults.Read(sources), ReplicaName = EndpointSettings.GivenName(sources) ?? "",
-        },
-        TimeProvider.System,
-        // What a test asks for by a crash is the death of the process, without a word.
-        () => System.Diagnostics.Process.GetCurrentProcess().Kill());
+            check();
+        }
+        catch (ArgumentException error)
+        {
+            throw new UsageException($"{subject}: {error.Message}");
+        }
+    }
+
+    private static EngineConfiguration Configure(IEngineFactory factory, SettingSources sources, string engine, int? slots)
+    {
+        var values = new Dictionary<EngineSetting, object>();
+        foreach (var setting in factory.Settings)
+        {
+            if (Flags[setting].Read(sources) is { } value)
+                values[setting] = value;
+        }
+
+        return new EngineConfiguration(engine, values)
+        {
+            Slots = slots,
+            MemberName = EndpointSettings.GivenName(sources) ?? "",
+            // A simulated crash is the death of the process, without a goodbye.
+            Crash = () => Process.GetCurrentProcess().Kill(),
+        };
+    }
+
+    private static EngineFlag CreateFlag(EngineSetting setting) => setting.Kind switch
+    {
+        EngineSettingKind.Flag => EngineFlag.Of(Setting.Flag(setting.Name, setting.Description)),
+        EngineSettingKind.Number => EngineFlag.Of(Setting.OptionalReal(setting.Name, setting.Description, setting.Min, setting.Max)),
+        EngineSettingKind.Duration => EngineFlag.Of(
+            Setting.Duration(setting.Name, setting.Description, default, TimeSpan.FromSeconds(setting.Max), TimeSpan.FromSeconds(setting.Min))),
+        EngineSettingKind.SecretFile => SecretFlag(Setting.Text(setting.Name, setting.ValueName, setting.Description)),
+        _ => EngineFlag.Of(new Setting<string?>(
+            setting.Name, setting.ValueName, setting.Description, setting.Allowed, null, (string text, out string? read) => setting.IsAllowed(read = text))),
+    };
+
+    private static EngineFlag SecretFlag(Setting<string?> file) => new(file, file.IsSet, sources =>
+    {
+        if (file.Read(sources) is not { } path)
+            return Environment.GetEnvironmentVariable(file.EnvironmentVariable[..^SecretFileSuffix.Length]);
+        try
+        {
+            return File.ReadAllText(path).Trim();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException($"{file.Option.Name} {path} cannot be read: {error.Message}");
+        }
+    });
+
+    private static string AnyOf(IEnumerable<string> items)
+    {
+        var all = items.ToList();
+        return $"{string.Join(", ", all[..^1])}, or {all[^1]}";
+    }
+
+    /// <summary>The flag of an engine's setting.</summary>
+    /// <param name="Setting">The flag.</param>
+    /// <param name="IsSet">Whether it is given.</param>
+    /// <param name="Read">Its value; null: not given.</param>
+    private sealed record EngineFlag(ISetting Setting, Func<SettingSources, bool> IsSet, Func<SettingSources, object?> Read)
+    {
+        public static EngineFlag Of<T>(Setting<T> setting) => new(setting, setting.IsSet, sources => setting.IsSet(sources) ? setting.Read(sources) : null);
+    }
 }

@@ -22,15 +22,16 @@ internal static class UpstreamSettings
     private static readonly Setting<int?> Slots = Setting.OptionalNumber(
         "upstream-slots", "Generations at the same time, per upstream [default: the server's own number, where it says]", 1, 10_000);
 
-    public static IReadOnlyList<ISetting> All { get; } = [Urls, Slots, EngineSettings.Model, .. ServerSettings.All];
+    public static IReadOnlyList<ISetting> All { get; } = [Urls, Slots, .. EngineSettings.OfServers];
 
     /// <summary>The servers, all with the same options.</summary>
     /// <exception cref="UsageException">A value is not allowed.</exception>
     public static IReadOnlyList<UpstreamOptions> Read(SettingSources sources)
     {
         var slots = Slots.Read(sources);
-        var engineTimeout = ServerSettings.Patience.Read(sources);
-        List<UpstreamOptions> upstreams = [.. Urls.Read(sources).Select(url => Of(ServerSettings.Read("--upstream", url, sources, slots), engineTimeout))];
+        var engineTimeout = EngineSettings.ReadEngineTimeout(sources);
+        List<UpstreamOptions> upstreams =
+            [.. Urls.Read(sources).Select(url => Of(EngineSettings.ReadServer("--upstream", url, sources, slots), engineTimeout))];
         if (upstreams.Count == 0 && slots is not null)
             throw new UsageException($"--upstream-slots {slots} is for upstreams; allowed without --upstream: nothing");
         return upstreams;

@@ -6,6 +6,7 @@ using Skein.Engines.Embedded.Chat;
 using Skein.Engines.Embedded.Gguf;
 using Skein.Engines.Embedded.Model;
 using Skein.Engines.Embedded.Tokens;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Embedded;
@@ -17,8 +18,8 @@ public static class EmbeddedEngine
     public const string Kind = "embedded";
 
     /// <summary>
-    /// Part of every fingerprint. To be raised with each change that may alter a single bit of a logit, a draw or a released text: engines of
-    /// different numbers do not continue each other's answers.
+    /// Part of every fingerprint. Raise it with each change that may alter a bit of a logit, a draw or a released text: engines with different versions do
+    /// not continue each other's answers.
     /// </summary>
     private const string NumericsVersion = "skein-embedded-1";
 
@@ -37,11 +38,7 @@ public static class EmbeddedEngine
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(time);
-        if (options.TokensPerSecond is not (>= 0 and <= 1_000_000))
-        {
-            throw new ArgumentException($"TokensPerSecond is {options.TokensPerSecond}; allowed: 0 to 1000000", nameof(options));
-        }
-
+        OptionGuard.Range(options.TokensPerSecond, 0, 1_000_000, nameof(options.TokensPerSecond));
         var bytes = ReadFile(options.ModelFile);
         var file = GgufFile.Open(options.ModelFile, bytes);
         var vocabulary = Vocabulary.Read(file.Metadata);

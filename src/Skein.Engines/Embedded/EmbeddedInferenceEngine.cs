@@ -10,8 +10,7 @@ using Skein.Protocol.V1;
 namespace Skein.Engines.Embedded;
 
 /// <summary>
-/// Serves one model. A stream runs on the pool thread that reads it, and gives way after every token and every block of its prompt: no threads
-/// of its own, nothing that spins.
+/// Serves one model. A stream runs on the pool thread that reads it, and yields after every token and every block of its prompt.
 /// </summary>
 internal sealed class EmbeddedInferenceEngine(
     ModelDescription description,
@@ -44,7 +43,7 @@ internal sealed class EmbeddedInferenceEngine(
         }
     }
 
-    // What was read while holding stays in the cache; the answer, which is nothing but its ids, is made anew from the whole journal.
+    // The cache keeps what the standby attempt read. The answer depends on its ids alone and is rebuilt from the whole journal.
     public async IAsyncEnumerable<GenerateFrame> HoldAsync(
         GenerateRequest request, Func<CancellationToken, Task<Resume?>> continued, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -59,7 +58,8 @@ internal sealed class EmbeddedInferenceEngine(
         var answer = new GeneratedAnswer(_planner.Resumed(plan, await continued(cancellationToken)), vocabulary);
         if (!answer.Ids.Take(held.Ids.Count).SequenceEqual(held.Ids))
         {
-            throw Refusal.Resume($"the journal's {answer.Ids.Count} ids do not begin with the {held.Ids.Count} that were held");
+            throw new FaultException(
+                Fault.ResumeRefused, $"the journal's {answer.Ids.Count} ids do not begin with the {held.Ids.Count} ids of the standby attempt");
         }
 
         await foreach (var frame in DecodeAsync(answer, answer.Ids.Skip(held.Ids.Count), cache, logits, cancellationToken))
@@ -70,11 +70,7 @@ internal sealed class EmbeddedInferenceEngine(
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
-    /// <param name="answer">To be finished.</param>
-    /// <param name="unread">Tokens that are not in the cache yet; none: <paramref name="logits"/> are those after the last one.</param>
-    /// <param name="cache">All tokens before them.</param>
-    /// <param name="logits">Room for one token's.</param>
-    /// <param name="cancellationToken">Stops it.</param>
+    // If no token is unread, the logits are those after the last one.
     private async IAsyncEnumerable<GenerateFrame> DecodeAsync(
         GeneratedAnswer answer, IEnumerable<int> unread, KvCache cache, float[] logits, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -98,21 +94,8 @@ internal sealed class EmbeddedInferenceEngine(
         yield return answer.Finish();
     }
 
-    private GenerateFrame StartFrame(GenerationPlan plan, GeneratedAnswer answer) => new()
-    {
-        FirstIndex = (uint)answer.Ids.Count,
-        Start = new Start
-        {
-            Model = description.Name,
-            Fingerprint = description.Fingerprint,
-            Unit = description.Unit,
-            ResumeTier = description.ResumeTier,
-            PromptTokens = (uint)plan.Prompt.Length,
-            PromptTokenIds = { plan.Prompt.Select(id => (uint)id) },
-            ResumedAt = (uint)answer.Ids.Count,
-            EchoedCharacters = (uint)AnswerText.Characters(plan.Echo),
-        },
-    };
+    private GenerateFrame StartFrame(GenerationPlan plan, GeneratedAnswer answer) =>
+        AnswerFrames.Start(description, description.ResumeTier, [.. plan.Prompt.Select(id => (uint)id)], answer.Ids.Count, plan.Echo);
 
     private async ValueTask PrefillAsync(int[] tokens, KvCache cache, float[] logits, CancellationToken cancellationToken)
     {
@@ -133,7 +116,7 @@ internal sealed class EmbeddedInferenceEngine(
         {
             if (!float.IsFinite(logit))
             {
-                throw new FaultException(Fault.EngineFailed, $"the model '{description.Name}' gave a logit that is no finite number");
+                throw new FaultException(Fault.EngineFailed, $"the model '{description.Name}' computed a logit that is not a finite number");
             }
         }
     }

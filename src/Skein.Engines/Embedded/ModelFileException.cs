@@ -3,16 +3,16 @@ using System.Globalization;
 namespace Skein.Engines.Embedded;
 
 /// <summary>A model file cannot be used. The message is one line: file, key, its value, what is allowed.</summary>
-public sealed class ModelFileException : Exception
+public sealed class ModelFileException : EngineStartException
 {
     private const int ShownCharacters = 80;
 
     /// <summary>Creates the exception.</summary>
     /// <param name="file">Path of the file.</param>
     /// <param name="key">What is wrong: a metadata key, a tensor, a part of the file.</param>
-    /// <param name="value">Its value as found; shown shortened and without control characters, since it may be anything.</param>
+    /// <param name="value">Its value; shown shortened and without control characters.</param>
     /// <param name="allowed">What it may be.</param>
-    /// <param name="innerException">What caused it, if anything did.</param>
+    /// <param name="innerException">The cause, if any.</param>
     public ModelFileException(string file, string key, object? value, string allowed, Exception? innerException = null)
         : base($"{file}: {Printable(key)} is {Printable(value)}; allowed: {allowed}", innerException)
     {

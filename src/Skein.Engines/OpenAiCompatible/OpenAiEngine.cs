@@ -1,5 +1,6 @@
+using System.Security.Cryptography;
+using System.Text;
 using Skein.Engines.OpenAiCompatible.Metrics;
-using Skein.Engines.OpenAiCompatible.Probing;
 using Skein.Engines.OpenAiCompatible.Texts;
 using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
@@ -8,31 +9,34 @@ using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible;
 
-/// <summary>Connects to a server that speaks OpenAI's protocol: llama.cpp, vLLM, SGLang, Ollama or any other.</summary>
+/// <summary>Connects to an OpenAI-compatible server: llama.cpp, vLLM, SGLang, Ollama or any other.</summary>
 public static class OpenAiEngine
 {
     /// <summary>Kind of the engine in configuration and metrics.</summary>
     public const string Kind = "openai";
 
+    /// <summary>Part of every fingerprint. Raise it when answers are read or resumed differently.</summary>
+    private const string AdapterVersion = "skein-openai-1";
+
     private static readonly TimeSpan RetryInterval = TimeSpan.FromMilliseconds(500);
 
     /// <summary>
-    /// Asks the server what it is and what it serves, and returns the engine, ready to serve. What was told is not asked again: a server that is
-    /// restarted with another model needs another engine.
+    /// Asks the server what it is and what it serves, and returns the engine, ready to serve. It asks only once: a server that is restarted with
+    /// another model needs a new engine.
     /// </summary>
-    /// <param name="options">Which server.</param>
-    /// <param name="time">Clock of the bounds.</param>
-    /// <param name="createHandler">Makes the connections; the engine disposes it. Default: sockets, without redirects and cookies.</param>
+    /// <param name="options">The server.</param>
+    /// <param name="time">Clock of the timeouts.</param>
+    /// <param name="createHandler">Makes the connections; the engine disposes it. Default: sockets, kept alive and reused.</param>
     /// <param name="cancellationToken">Ends the attempt.</param>
-    /// <exception cref="ArgumentException">An option is out of range, or missing where the server does not tell.</exception>
-    /// <exception cref="FaultException">The server cannot be reached, or is not what it is said to be.</exception>
+    /// <exception cref="ArgumentException">An option is out of range, or missing and not reported by the server.</exception>
+    /// <exception cref="FaultException">The server cannot be reached, or is not of the declared kind.</exception>
     public static async Task<IInferenceEngine> ConnectAsync(
         OpenAiEngineOptions options, TimeProvider time, Func<HttpMessageHandler>? createHandler = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(time);
-        OptionChecks.Check(options);
-        var http = new EngineHttp(options, createHandler?.Invoke() ?? CreateHandler(options), time);
+        options.Validate();
+        var http = new EngineHttp(options, createHandler?.Invoke() ?? new EngineConnections(options.ConnectTimeout), time);
         try
         {
             return await ConnectAsync(http, options, time, cancellationToken);
@@ -47,7 +51,7 @@ public static class OpenAiEngine
     private static async Task<IInferenceEngine> ConnectAsync(
         EngineHttp http, OpenAiEngineOptions options, TimeProvider time, CancellationToken cancellationToken)
     {
-        var facts = await ProbeAsync(http, options, time, cancellationToken);
+        var (profile, facts) = await ProbeAsync(http, options, time, cancellationToken);
         var served = options.Model is { } wanted ? [.. facts.Models.Where(model => model.Name == wanted)] : facts.Models;
         if (served.Count == 0)
         {
@@ -57,34 +61,37 @@ public static class OpenAiEngine
         }
 
         var slots = options.Slots ?? facts.Slots ?? throw new ArgumentException(
-            $"Slots is missing, and {http.Name} ({facts.Kind.ToWireName()}) does not tell how many requests it runs at the same time; set --slots, 1 to 10000 (for the upstream of a gateway --upstream-slots)");
+            $"Slots is missing, and {http.Name} ({profile.Name}) does not report how many requests it runs at the same time; "
+            + "set --slots, 1 to 10000 (for the upstream of a gateway --upstream-slots)");
+        var dialect = await profile.ConnectTokensAsync(http, served, cancellationToken);
         var models = new List<ModelDescription>();
         foreach (var model in served)
         {
-            models.Add(await DescribeAsync(http, options, facts.Kind, model, cancellationToken));
+            models.Add(await DescribeAsync(options, profile, dialect, model, cancellationToken));
         }
 
-        var dialect = await DialectAsync(http, facts.Kind, served, cancellationToken);
         return new OpenAiInferenceEngine(
             new EngineDescription(models, slots),
-            new Routes(facts.Kind, dialect is not null, options.UsesChatCall ?? facts.SpeaksOfReasoning, options.IsBitExact),
+            new ResumeTiers(profile, dialect is not null, options.UsesChatCall ?? facts.MentionsReasoning, options.IsBitExact),
             dialect is null ? null : new TokenGeneration(dialect),
-            new TextGeneration(http, facts.Kind),
-            new LoadScraper(http, facts.Kind, time),
+            new TextGeneration(http, profile),
+            new LoadScraper(http, profile.LoadMetrics, time),
             http);
     }
 
-    private static async ValueTask<EngineFacts> ProbeAsync(EngineHttp http, OpenAiEngineOptions options, TimeProvider time, CancellationToken cancellationToken)
+    private static async ValueTask<(ServerProfile Profile, ServerFacts Facts)> ProbeAsync(
+        EngineHttp http, OpenAiEngineOptions options, TimeProvider time, CancellationToken cancellationToken)
     {
         var start = time.GetTimestamp();
         while (true)
         {
             try
             {
-                return await EngineProbe.AskAsync(http, options.Kind, cancellationToken);
+                return await ServerProfiles.ProbeAsync(http, options.Kind, cancellationToken);
             }
             catch (FaultException exception) when (
-                exception.Fault is Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut or Fault.EngineFailed && time.GetElapsedTime(start) < options.StartTimeout)
+                exception.Fault is Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut or Fault.EngineFailed
+                && time.GetElapsedTime(start) < options.StartTimeout)
             {
                 await Task.Delay(RetryInterval, time, cancellationToken);
             }
@@ -92,19 +99,13 @@ public static class OpenAiEngine
     }
 
     private static async ValueTask<ModelDescription> DescribeAsync(
-        EngineHttp http, OpenAiEngineOptions options, OpenAiEngineKind kind, ModelFacts model, CancellationToken cancellationToken)
+        OpenAiEngineOptions options, ServerProfile profile, ITokenDialect? dialect, ModelFacts model, CancellationToken cancellationToken)
     {
-        var canary = kind switch
-        {
-            OpenAiEngineKind.LlamaCpp => await EngineCanary.LlamaAsync(http, cancellationToken),
-            OpenAiEngineKind.Vllm => await EngineCanary.VllmAsync(http, model.Name, cancellationToken),
-            OpenAiEngineKind.SgLang => await EngineCanary.SgLangAsync(http, cancellationToken),
-            _ => null,
-        };
+        var canary = dialect is null ? null : await dialect.CanaryAsync(model.Name, cancellationToken);
         return new ModelDescription
         {
             Name = model.Name,
-            Fingerprint = options.Fingerprint ?? Fingerprints.Of(kind, model, canary ?? []),
+            Fingerprint = options.Fingerprint ?? FingerprintOf(profile, model, canary ?? []),
             ContextTokens = (uint)Math.Max(0, model.ContextTokens),
             ResumeTier = canary is null ? ResumeTier.Text : options.IsBitExact ? ResumeTier.Exact : ResumeTier.Tokens,
             Unit = canary is null ? TokenUnit.Chunk : TokenUnit.Token,
@@ -112,19 +113,10 @@ public static class OpenAiEngine
         };
     }
 
-    private static async ValueTask<ITokenDialect?> DialectAsync(
-        EngineHttp http, OpenAiEngineKind kind, IReadOnlyList<ModelFacts> models, CancellationToken cancellationToken) => kind switch
-        {
-            OpenAiEngineKind.LlamaCpp => new LlamaDialect(http, await LlamaVocabulary.ReadAsync(http, models[0].VocabularySize, cancellationToken)),
-            OpenAiEngineKind.Vllm => new VllmDialect(http),
-            OpenAiEngineKind.SgLang => new SgLangDialect(http),
-            _ => null,
-        };
-
-    private static SocketsHttpHandler CreateHandler(OpenAiEngineOptions options) => new()
+    // A hash over what the server reports and answers; docs/engines.md says what it proves.
+    private static string FingerprintOf(ServerProfile profile, ModelFacts model, IEnumerable<uint> canary)
     {
-        ConnectTimeout = options.ConnectTimeout,
-        AllowAutoRedirect = false,
-        UseCookies = false,
-    };
+        var identity = string.Join('\n', AdapterVersion, profile.Name, model.Name, model.Identity, string.Join(',', canary));
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(identity)).AsSpan(0, 16));
+    }
 }

@@ -1,17 +1,17 @@
 using System.Runtime.CompilerServices;
 using Skein.Engines.OpenAiCompatible.Metrics;
-using Skein.Engines.OpenAiCompatible.Probing;
 using Skein.Engines.OpenAiCompatible.Texts;
 using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Engines.Requests;
 using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible;
 
-/// <summary>Serves the models of one server. Thread-safe: all that changes belongs to one request.</summary>
+/// <summary>Serves the models of one server. Thread-safe: all state belongs to one request.</summary>
 internal sealed class OpenAiInferenceEngine(
-    EngineDescription description, Routes routes, TokenGeneration? tokens, TextGeneration texts, LoadScraper load, EngineHttp http) : IInferenceEngine
+    EngineDescription description, ResumeTiers tiers, TokenGeneration? tokens, TextGeneration texts, LoadScraper load, EngineHttp http) : IInferenceEngine
 {
     public string Kind => OpenAiEngine.Kind;
 
@@ -20,25 +20,27 @@ internal sealed class OpenAiInferenceEngine(
 
     public async ValueTask CheckAsync(CancellationToken cancellationToken)
     {
-        if (routes.Kind == OpenAiEngineKind.LlamaCpp)
+        if (tiers.Profile.HealthPath is { } path)
         {
-            // It lists its models while it still loads them.
-            await http.FindAsync("health", cancellationToken);
+            await http.FindAsync(path, cancellationToken);
         }
 
-        var listed = await EngineProbe.ModelNamesAsync(http, cancellationToken);
+        var listed = (await ServedModels.ReadAsync(http, cancellationToken)).Select(model => model.Text("id")).ToList();
         if (description.Models.FirstOrDefault(model => !listed.Contains(model.Name)) is { } gone)
         {
-            throw new FaultException(Fault.ModelNotFound, $"{http.Name} does not serve the model '{gone.Name}' any more; it serves: {string.Join(", ", listed)}");
+            throw new FaultException(
+                Fault.ModelNotFound, $"{http.Name} does not serve the model '{gone.Name}' any more; it serves: {string.Join(", ", listed)}");
         }
     }
 
     public async IAsyncEnumerable<GenerateFrame> GenerateAsync(GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        ServerRequestChecks.Check(routes.Kind, request);
+        tiers.Profile.Check(request);
+        RequestChecks.Check(request);
+        RequestChecks.Require(request.MaxTokens <= int.MaxValue, "max_tokens", request.MaxTokens, RequestLimits.MaxTokens.ToString());
         var model = ModelOf(request);
-        var (throughIds, tier) = routes.Of(request);
+        var (throughIds, tier) = tiers.Of(request);
         var frames = throughIds ? tokens!.RunAsync(request, model, tier, cancellationToken) : texts.RunAsync(request, model, tier, cancellationToken);
         await using var answer = frames.GetAsyncEnumerator(cancellationToken);
         while (await MoveAsync(answer, request))
@@ -63,7 +65,7 @@ internal sealed class OpenAiInferenceEngine(
         return ValueTask.CompletedTask;
     }
 
-    // What a client asked for was accepted when the answer began: it is the way it is gone on with that this server does not take.
+    // The request was accepted when the answer began: what the server refuses is the resume.
     private static async ValueTask<bool> MoveAsync(IAsyncEnumerator<GenerateFrame> answer, GenerateRequest request)
     {
         try

@@ -13,7 +13,7 @@ internal sealed class FaultInjector
     private readonly Action? _crash;
     private readonly TimeProvider _time;
 
-    /// <exception cref="FaultException">The request asks for faults wrongly, or where they are not enabled.</exception>
+    /// <exception cref="FaultException">The request asks for a fault that cannot be read, or faults are not enabled.</exception>
     public FaultInjector(SimulatedEngineOptions options, GenerateRequest request, TimeProvider time, Action? crash)
     {
         _time = time;
@@ -23,7 +23,7 @@ internal sealed class FaultInjector
             (fault.Attempt == 0 || fault.Attempt == attempt) && (fault.On is null || fault.On == options.ReplicaName))];
     }
 
-    /// <summary>Lets the fault happen that is planned here, if any: before token <paramref name="index"/>, or before the start frame (null).</summary>
+    /// <summary>Runs the fault that is planned before token <paramref name="index"/>, or before the start frame (null), if any.</summary>
     public ValueTask PassAsync(int? index, CancellationToken cancellationToken)
     {
         foreach (var fault in _faults)

@@ -3,13 +3,13 @@ using Skein.Protocol.V1;
 
 namespace Skein.Engines.Simulated;
 
-/// <summary>Lets simulated generations run in time, with faults on command.</summary>
+/// <summary>Runs simulated generations at their pace, with the requested faults.</summary>
 internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvider time, Action? crash) : IInferenceEngine
 {
     private readonly SimulatedModel _model = new(options);
     private int _running;
 
-    public string Kind => "simulated";
+    public string Kind => SimulatedEngineFactory.Kind;
 
     public ValueTask<EngineDescription> DescribeAsync(CancellationToken cancellationToken) =>
         ValueTask.FromResult(new EngineDescription([_model.Description.Clone()], options.Slots));
@@ -30,7 +30,7 @@ internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvid
         }
     }
 
-    // Until it is continued it takes no part in the batch.
+    // A standby attempt does not slow the batch down until it is continued.
     public async IAsyncEnumerable<GenerateFrame> HoldAsync(
         GenerateRequest request, Func<CancellationToken, Task<Resume?>> continued, [EnumeratorCancellation] CancellationToken cancellationToken)
     {

@@ -1,22 +1,40 @@
 using System.Text;
+using Skein.Protocol;
 
 namespace Skein.Engines.Simulated;
 
 /// <summary>
-/// Makes simulated engines: deterministic ones that write readable nonsense, token i being a pure function of model, prompt, seed and i
-/// (and, with penalties, of the tokens before it). They are the reference for tests of everything above an engine, and the lab's engine.
+/// Creates simulated engines. They are deterministic and write readable nonsense: token i is a pure function of model, prompt, seed and i (with penalties,
+/// also of the tokens before it). They are the reference for tests of everything above an engine.
 /// </summary>
 /// <remarks>
-/// What they do with a request: they run to <c>max_tokens</c> (default 128) or to a stop text. Temperature 0 ignores the seed; an absent
-/// temperature is 1, an absent seed 0. Each position has up to eight candidates, to which top_p, top_k, min_p, penalties and logit_bias
-/// apply in the usual way; penalties count the answer's tokens, not the prompt's. A logit_bias above 0 makes its token a candidate
-/// everywhere. Log probabilities are those after penalties and bias, before temperature and cuts. Characters outside ASCII are split over
-/// two tokens, the second of which follows the first without a choice. A chat is read as its JSON; tools are never called, and what asks
-/// for JSON or for a call is refused.
+/// An answer runs to <c>max_tokens</c> (default 128) or to a stop text. Temperature 0 ignores the seed; the default temperature is 1, the default
+/// seed 0. Each position has up to eight candidates, to which top_p, top_k, min_p, penalties and logit_bias apply in the usual way; penalties count
+/// the tokens of the answer, not of the prompt. A logit_bias above 0 makes its token a candidate everywhere. Log probabilities are taken after penalties
+/// and bias, before temperature and cuts. Characters outside ASCII are split over two tokens; the second always follows the first. A chat is read as its
+/// JSON. Tools are never called; requests for JSON or for a call are refused.
 /// </remarks>
-public static class SimulatedEngineFactory
+public sealed class SimulatedEngineFactory : IEngineFactory
 {
-    /// <summary>Makes an engine.</summary>
+    /// <summary>Kind of the engine in configuration and metrics.</summary>
+    public const string Kind = "simulated";
+
+    private static readonly EngineSetting EnableFaults = new(
+        "enable-faults", EngineSettingKind.Flag, "Let requests ask the simulated engine for faults (tests only)");
+
+    /// <inheritdoc/>
+    public string Help => Kind;
+
+    /// <inheritdoc/>
+    public string Allowed => Kind;
+
+    /// <inheritdoc/>
+    public string Subject => "the simulated engine";
+
+    /// <inheritdoc/>
+    public IReadOnlyList<EngineSetting> Settings { get; } = [EngineSetting.TokensPerSecond, EnableFaults];
+
+    /// <summary>Creates an engine.</summary>
     /// <param name="options">Its settings.</param>
     /// <param name="time">Paces the tokens.</param>
     /// <param name="crash">Ends the process, or cuts its connections; null: a crash is an engine error.</param>
@@ -25,24 +43,30 @@ public static class SimulatedEngineFactory
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(time);
-        Check(Encoding.UTF8.GetByteCount(options.Model) is >= 1 and <= 256, nameof(options.Model), options.Model, "1 to 256 bytes");
-        Check(options.ContextTokens is >= 16 and <= 1 << 24, nameof(options.ContextTokens), options.ContextTokens, "16 to 16777216");
-        Check(options.Slots is null or >= 1, nameof(options.Slots), options.Slots, "1 or more");
-        Check(IsIn(options.TokensPerSecond, 1e6), nameof(options.TokensPerSecond), options.TokensPerSecond, "0 to 1000000");
-        Check(IsIn(options.PrefillTokensPerSecond, 1e9), nameof(options.PrefillTokensPerSecond), options.PrefillTokensPerSecond, "0 to 1000000000");
-        Check(IsIn(options.StepGrowth, 10), nameof(options.StepGrowth), options.StepGrowth, "0 to 10");
-        Check(IsIn(options.Jitter, 1), nameof(options.Jitter), options.Jitter, "0 to 1");
-        Check(options.EnableFaults || options.Faults.Count == 0, nameof(options.Faults), options.Faults.Count, "none, unless faults are enabled");
+        OptionGuard.Require(Encoding.UTF8.GetByteCount(options.Model) is >= 1 and <= 256, nameof(options.Model), options.Model, "1 to 256 bytes");
+        OptionGuard.Range(options.ContextTokens, 16, 1 << 24, nameof(options.ContextTokens));
+        OptionGuard.Range(options.Slots ?? 1, 1, int.MaxValue, nameof(options.Slots));
+        OptionGuard.Range(options.TokensPerSecond, 0, 1_000_000, nameof(options.TokensPerSecond));
+        OptionGuard.Range(options.PrefillTokensPerSecond, 0, 1_000_000_000, nameof(options.PrefillTokensPerSecond));
+        OptionGuard.Range(options.StepGrowth, 0, 10, nameof(options.StepGrowth));
+        OptionGuard.Range(options.Jitter, 0, 1, nameof(options.Jitter));
+        OptionGuard.Require(
+            options.EnableFaults || options.Faults.Count == 0, nameof(options.Faults), options.Faults.Count, "none, unless faults are enabled");
         return new SimulatedEngine(options, time, crash);
     }
 
-    private static bool IsIn(double value, double most) => value >= 0 && value <= most;
+    /// <inheritdoc/>
+    public bool Matches(string engine) => engine == Kind;
 
-    private static void Check(bool isRight, string name, object? value, string allowed)
+    /// <inheritdoc/>
+    public Task<IInferenceEngine> CreateAsync(EngineConfiguration configuration, CancellationToken cancellationToken)
     {
-        if (!isRight)
+        var options = new SimulatedEngineOptions
         {
-            throw new ArgumentException(FormattableString.Invariant($"{name} is {value}; allowed: {allowed}"), name);
-        }
+            TokensPerSecond = configuration.Get(EngineSetting.TokensPerSecond, 0d),
+            EnableFaults = configuration.Get(EnableFaults, false),
+            ReplicaName = configuration.MemberName,
+        };
+        return Task.FromResult(Create(options, configuration.Time, configuration.Crash));
     }
 }

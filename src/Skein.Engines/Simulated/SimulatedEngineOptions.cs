@@ -12,7 +12,7 @@ public sealed record SimulatedEngineOptions
     /// <summary>Tokens that prompt and answer may have together. 16 to 16,777,216; default 8,192.</summary>
     public int ContextTokens { get; init; } = 8192;
 
-    /// <summary>Requests it says it runs at the same time, at least 1; null (the default) says nothing. The replica enforces it.</summary>
+    /// <summary>Requests at the same time, at least 1, as reported; the replica enforces it. Default (null): not reported.</summary>
     public int? Slots { get; init; }
 
     /// <summary>Speed of a stream that runs alone, in tokens per second. 0 (the default) is as fast as it can.</summary>
@@ -23,7 +23,7 @@ public sealed record SimulatedEngineOptions
 
     /// <summary>
     /// Growth of a decode step with the batch: each other running stream makes it longer by this share. 0 (the default) to 10; 0.01 makes
-    /// a step with 51 streams half as long again. Without effect where <see cref="TokensPerSecond"/> is 0.
+    /// a step with 51 streams half as long again. No effect if <see cref="TokensPerSecond"/> is 0.
     /// </summary>
     public double StepGrowth { get; init; }
 

@@ -9,7 +9,7 @@ public enum SimulatedFaultKind
     /// <summary>The engine falls silent until the request is cancelled.</summary>
     Stall,
 
-    /// <summary>The engine is silent for <see cref="SimulatedFault.Ms"/>, then goes on.</summary>
+    /// <summary>The engine is silent for <see cref="SimulatedFault.Ms"/>, then continues.</summary>
     Slow,
 
     /// <summary>The engine fails with <see cref="Fault.EngineFailed"/>; without <see cref="SimulatedFault.At"/> it refuses the request.</summary>

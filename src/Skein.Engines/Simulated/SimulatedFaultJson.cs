@@ -8,7 +8,8 @@ namespace Skein.Engines.Simulated;
 internal static partial class SimulatedFaultJson
 {
     private const string Shape =
-        """{"kind":"crash"|"stall"|"slow"|"error", "at": 0 or more, "on": a replica's name, "attempt": 0 or more, "ms": 1 to 3600000}, or an array of at most 16 of these""";
+        """{"kind":"crash"|"stall"|"slow"|"error", "at": 0 or more, "on": a replica's name, "attempt": 0 or more, "ms": 1 to 3600000}, """
+        + "or an array of at most 16 of these";
 
     private const int Most = 16;
 
@@ -27,13 +28,16 @@ internal static partial class SimulatedFaultJson
             throw Wrong(field, exception);
         }
 
-        if (faults is null or { Length: > Most } || faults.Any(fault => fault is null or { At: < 0 } or { Attempt: < 0 } or { Ms: < 1 or > 3_600_000 } || !Enum.IsDefined(fault.Kind)))
+        if (faults is null or { Length: > Most } || faults.Any(IsWrong))
         {
             throw Wrong(field);
         }
 
         return faults;
     }
+
+    private static bool IsWrong(SimulatedFault? fault) =>
+        fault is null or { At: < 0 } or { Attempt: < 0 } or { Ms: < 1 or > 3_600_000 } || !Enum.IsDefined(fault.Kind);
 
     private static FaultException Wrong(string field, JsonException? exception = null) =>
         new(Fault.InvalidRequest, $"{field} has another form; allowed: {Shape}", exception);

@@ -1,11 +1,12 @@
 using Google.Protobuf;
+using Skein.Engines.Requests;
 using Skein.Engines.Text;
 using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Simulated;
 
-/// <summary>One answer in the making, without time and faults: hands out its frames one after the other. Not safe for concurrent use.</summary>
+/// <summary>Generates one answer frame by frame, without time and faults. Not safe for concurrent use.</summary>
 internal sealed class SimulatedGeneration
 {
     private const int DefaultMaxTokens = 128;
@@ -16,8 +17,7 @@ internal sealed class SimulatedGeneration
     private readonly SimulatedSampler _sampler;
     private readonly AnswerText _text;
     private readonly int _maxTokens;
-    private readonly int _echoedCharacters;
-    private byte[] _echo;
+    private readonly byte[] _echo;
 
     /// <exception cref="FaultException">The request is wrong, too long, or resumes what this model did not begin.</exception>
     public SimulatedGeneration(SimulatedModel model, GenerateRequest request)
@@ -29,14 +29,13 @@ internal sealed class SimulatedGeneration
             throw new FaultException(Fault.ModelNotFound, $"model is '{request.Model}'; this replica serves '{model.Description.Name}'");
         }
 
-        SimulatedRequestChecks.Check(request);
+        CheckRequest(request);
         _promptIds = SimulatedPrompt.ReadIds(request, ContextTokens);
         _maxTokens = DecideMaxTokens();
         PromptKey = model.PromptKey(_promptIds);
         _sampler = new SimulatedSampler(PromptKey, request.Sampling);
-        _text = new AnswerText(request.Stop);
         _echo = request.Echo ? SimulatedPrompt.ReadText(_promptIds) : [];
-        _echoedCharacters = AnswerText.Characters(_echo);
+        _text = new AnswerText(request.Stop, _echo);
         if (request.Resume is { } resume)
         {
             Replay(resume);
@@ -56,20 +55,7 @@ internal sealed class SimulatedGeneration
 
     private int ContextTokens => (int)_model.Description.ContextTokens;
 
-    public GenerateFrame Start() => new()
-    {
-        Start = new Start
-        {
-            Model = _model.Description.Name,
-            Fingerprint = _model.Description.Fingerprint,
-            Unit = TokenUnit.Token,
-            ResumeTier = ResumeTier.Exact,
-            PromptTokens = (uint)_promptIds.Length,
-            PromptTokenIds = { _promptIds },
-            ResumedAt = (uint)Index,
-            EchoedCharacters = (uint)_echoedCharacters,
-        },
-    };
+    public GenerateFrame Start() => AnswerFrames.Start(_model.Description, ResumeTier.Exact, _promptIds, Index, _echo);
 
     public GenerateFrame NextToken()
     {
@@ -81,25 +67,27 @@ internal sealed class SimulatedGeneration
         }
 
         Append(id);
-        frame.Text = TakeText();
+        frame.Text = ByteString.CopyFrom(_text.Take());
         return frame;
     }
 
-    public GenerateFrame Finish()
+    public GenerateFrame Finish() => AnswerFrames.Finish(
+        _text, (uint)Index, FinishReason.Length, new Usage { PromptTokens = (uint)_promptIds.Length, CompletionTokens = (uint)Index });
+
+    private static void CheckRequest(GenerateRequest request)
     {
-        _text.Flush();
-        var frame = new GenerateFrame
+        RequestChecks.Check(request);
+        RequestChecks.RefuseBestOfAndSuffix(request);
+        if (request.Sampling is not { } sampling)
         {
-            FirstIndex = (uint)Index,
-            Text = TakeText(),
-            Finish = new Finish
-            {
-                Reason = _text.MatchedStop is null ? FinishReason.Length : FinishReason.Stop,
-                MatchedStop = _text.MatchedStop ?? "",
-                Usage = new Usage { PromptTokens = (uint)_promptIds.Length, CompletionTokens = (uint)Index },
-            },
-        };
-        return frame;
+            return;
+        }
+
+        RequestChecks.Check(sampling);
+        foreach (var id in sampling.LogitBias.Keys)
+        {
+            RequestChecks.Require(SimulatedVocabulary.Contains(id), "logit_bias", id, "tokens of the model");
+        }
     }
 
     private void Append(uint id)
@@ -108,19 +96,6 @@ internal sealed class SimulatedGeneration
         _sampler.Append(id);
         _text.Append(SimulatedVocabulary.BytesOf(id, scratch));
         Index++;
-    }
-
-    private ByteString TakeText()
-    {
-        var text = _text.Take();
-        if (_echo.Length == 0)
-        {
-            return text.IsEmpty ? ByteString.Empty : ByteString.CopyFrom(text);
-        }
-
-        var both = ByteString.CopyFrom([.. _echo, .. text]);
-        _echo = [];
-        return both;
     }
 
     private int DecideMaxTokens()
@@ -151,7 +126,7 @@ internal sealed class SimulatedGeneration
             $"resume.token_ids are {resume.TokenIds.Count}; max_tokens is {_maxTokens}");
         foreach (var id in SimulatedPrompt.Check(resume.TokenIds, "resume.token_ids", ContextTokens))
         {
-            Require(_text.MatchedStop is null, "resume.token_ids go on behind a stop text");
+            Require(_text.MatchedStop is null, "resume.token_ids continue after a stop text");
             Append(id);
         }
 
@@ -160,11 +135,7 @@ internal sealed class SimulatedGeneration
             _text.Flush();
         }
 
-        var delivered = resume.Text.Span;
-        var echoed = Math.Min(delivered.Length, _echo.Length);
-        var begins = delivered[..echoed].SequenceEqual(_echo.AsSpan(0, echoed)) && _text.TrySkip(delivered[echoed..]);
-        Require(begins, "resume.text is not what the resumed ids begin with");
-        _echo = _echo[echoed..];
+        Require(_text.TrySkip(resume.Text.Span), "resume.text is not what the resumed ids begin with");
     }
 
     private static void Require(bool holds, string message)

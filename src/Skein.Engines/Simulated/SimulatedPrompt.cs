@@ -1,5 +1,6 @@
 using System.Text;
 using Google.Protobuf.Collections;
+using Skein.Engines.Requests;
 using Skein.Engines.Text;
 using Skein.Protocol;
 using Skein.Protocol.V1;
@@ -9,7 +10,9 @@ namespace Skein.Engines.Simulated;
 /// <summary>Reads a request's prompt as token ids, and ids as the text that an echo returns.</summary>
 internal static class SimulatedPrompt
 {
-    /// <summary>The prompt's ids; those that an earlier attempt reported, where the request has them.</summary>
+    private const byte Separator = 0x1E;
+
+    /// <summary>The prompt's ids; of a resumed request those that the earlier attempt reported.</summary>
     /// <exception cref="FaultException">The prompt is absent, wrong or longer than <paramref name="contextTokens"/>.</exception>
     public static uint[] ReadIds(GenerateRequest request, int contextTokens)
     {
@@ -20,10 +23,9 @@ internal static class SimulatedPrompt
 
         return request.PromptCase switch
         {
-            GenerateRequest.PromptOneofCase.Text => Encode(Encoding.UTF8.GetBytes(request.Text), contextTokens),
             GenerateRequest.PromptOneofCase.TokenIds => Check(request.TokenIds.Ids, "token_ids", contextTokens),
-            GenerateRequest.PromptOneofCase.Chat => Encode(SimulatedChat.Render(request.Chat), contextTokens),
-            _ => throw new FaultException(Fault.InvalidRequest, "prompt is absent; allowed: text, token_ids or chat"),
+            GenerateRequest.PromptOneofCase.Chat => Encode(Render(request.Chat), contextTokens),
+            _ => Encode(Encoding.UTF8.GetBytes(request.Text), contextTokens),
         };
     }
 
@@ -41,7 +43,7 @@ internal static class SimulatedPrompt
         return text.Take().ToArray();
     }
 
-    /// <summary>Ids as a caller sent them, if the model has them all.</summary>
+    /// <summary>Ids that a client sent, checked against the vocabulary.</summary>
     /// <exception cref="FaultException">An id is unknown, or there are more than <paramref name="contextTokens"/>.</exception>
     public static uint[] Check(RepeatedField<uint> ids, string field, int contextTokens)
     {
@@ -55,6 +57,13 @@ internal static class SimulatedPrompt
         }
 
         return [.. ids];
+    }
+
+    // The simulated chat template: the JSON as the client sent it.
+    private static byte[] Render(ChatPrompt chat)
+    {
+        PlainChat.Check(chat);
+        return [.. chat.Messages.Span, Separator, .. chat.Tools.Span, Separator, .. chat.ToolChoice.Span];
     }
 
     // Refused before the ids are made: a prompt may have the size of the largest body.

@@ -3,12 +3,12 @@ using System.Text;
 namespace Skein.Engines.Simulated;
 
 /// <summary>
-/// The tokens: words, which answers are made of, and packed ids, each holding one to three bytes, which prompts are made of. Both can be
-/// turned into bytes, so that any id an answer or a prompt was told with can be echoed, fed back and resumed from.
+/// The tokens: answers consist of words, prompts of packed ids of one to three bytes each. Both can be turned into bytes, so that every id of a prompt or
+/// an answer can be echoed and resumed.
 /// </summary>
 internal static class SimulatedVocabulary
 {
-    /// <summary>Bytes that one token of a prompt holds, but for the last one.</summary>
+    /// <summary>Bytes of each token of a prompt; the last one may have fewer.</summary>
     public const int BytesPerPromptToken = 3;
 
     // A sentence in order of its words. A word with a character outside ASCII becomes two tokens, cut inside that character.

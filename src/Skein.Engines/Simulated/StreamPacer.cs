@@ -1,15 +1,15 @@
 namespace Skein.Engines.Simulated;
 
 /// <summary>
-/// Lets time pass as a real engine would: for reading the prompt, then between tokens. Steps are counted from when they were due, not from
-/// when the timer fired, so that the rate holds although timers are late. Not safe for concurrent use.
+/// Takes the time that a real engine takes, for reading the prompt and between tokens. Each step counts from when the one before was due, not from when its
+/// timer fired, so that late timers do not lower the rate. Not safe for concurrent use.
 /// </summary>
 /// <param name="options">The latency model.</param>
-/// <param name="time">Whose time passes.</param>
+/// <param name="time">The clock.</param>
 /// <param name="jitterKey">Makes the jitter of one request differ from another's.</param>
 internal sealed class StreamPacer(SimulatedEngineOptions options, TimeProvider time, ulong jitterKey)
 {
-    // How far a stream that was held up (by a slow reader, a stopped process) may catch up in one burst.
+    // How far a delayed stream (slow reader, stopped process) may catch up in one burst.
     private static readonly TimeSpan MostCatchUp = TimeSpan.FromMilliseconds(100);
 
     private readonly ulong _jitterKey = SplitMix.Mix(jitterKey, options.JitterSeed);

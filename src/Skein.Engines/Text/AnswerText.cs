@@ -3,12 +3,12 @@ using System.Text;
 namespace Skein.Engines.Text;
 
 /// <summary>
-/// Makes an answer's text out of its tokens' bytes: releases whole UTF-8 characters only, and holds back what may become a stop text.
+/// Builds the text of an answer from the bytes of its tokens. Releases whole UTF-8 characters only, and holds back what may become a stop text.
 /// </summary>
 /// <remarks>
-/// The text depends on the bytes alone, never on how they were cut into tokens: bytes that are no UTF-8 become one U+FFFD per maximal
-/// ill-formed part (Unicode, section 3.9), and of several stop texts the one completed first counts (the longest of those completed by the
-/// same byte). A resumed answer is therefore rebuilt by replaying all its tokens and skipping what was delivered:
+/// The text depends on the bytes alone, not on how they are cut into tokens. Bytes that are not UTF-8 become one U+FFFD per maximal ill-formed part
+/// (Unicode, section 3.9). Of several stop texts the one completed first counts; of those completed by the same byte, the longest.
+/// A resumed answer is therefore rebuilt by replaying all its tokens and skipping what was delivered:
 /// <code>
 /// foreach (var id in resume.TokenIds) text.Append(BytesOf(id));
 /// if (!text.TrySkip(resume.Text.Span)) refuse;
@@ -45,7 +45,7 @@ internal sealed class AnswerText
         return count;
     }
 
-    /// <summary>The stop text that ended the answer; null while none did. Everything appended later is ignored.</summary>
+    /// <summary>The stop text that ended the answer; null: none yet. Bytes appended later are ignored.</summary>
     public string? MatchedStop { get; private set; }
 
     /// <summary>Adds the bytes of the next token.</summary>
@@ -68,8 +68,7 @@ internal sealed class AnswerText
     }
 
     /// <summary>
-    /// Drops text that was delivered before from the front of what <see cref="Take"/> would return; false, without a change, where that does not
-    /// begin with it.
+    /// Drops delivered text from the front of what <see cref="Take"/> would return. False, without a change, if that does not begin with it.
     /// </summary>
     public bool TrySkip(ReadOnlySpan<byte> delivered)
     {

@@ -22,10 +22,15 @@ public class ServerSettingsTests
         var options = Read("--engine-kind sglang --engine-fingerprint fleet-7 --engine-chat-call true --engine-silence 20m --bit-exact");
 
         Assert.Equal(
-            (OpenAiEngineKind.SgLang, "fleet-7", true, TimeSpan.FromMinutes(20), true),
+            ("sglang", "fleet-7", true, TimeSpan.FromMinutes(20), true),
             (options.Kind, options.Fingerprint, options.UsesChatCall, options.SilenceTimeout, options.IsBitExact));
     }
 
-    private static OpenAiEngineOptions Read(string flags) =>
-        ServerSettings.Read("--engine", new Uri("http://127.0.0.1:1"), TestSources.Of([.. ServerSettings.All, EngineSettings.Model], flags), slots: null);
+    private static OpenAiEngineOptions Read(string flags)
+    {
+        var command = new Command("test");
+        foreach (var setting in EngineSettings.OfServers)
+            command.Options.Add(setting.Option);
+        return EngineSettings.ReadServer("--engine", new Uri("http://127.0.0.1:1"), new SettingSources(command.Parse(flags), new Hashtable(), path: null), slots: null);
+    }
 }

@@ -12,17 +12,22 @@ public class RequestTests
     private static readonly IInferenceEngine Babbler = Loaded.Engine(RandomModel.Build());
 
     [Theory]
-    [InlineData("nope", "messages is not JSON")]
-    [InlineData("[{]", "messages is not JSON (line 1, byte 3)")]
-    [InlineData("{}", "messages is an object; allowed: an array of at least one message")]
-    [InlineData("[]", "messages is an array of 0; allowed: an array of at least one message")]
-    [InlineData("[7]", "messages[0] is a number; allowed: an object with role and content")]
-    [InlineData("""[{"role":"user","content":"a"},{"content":"b"}]""", "messages[1].role is missing; allowed: a text")]
+    [InlineData("nope", "messages: not valid JSON")]
+    [InlineData("[{]", "messages: not valid JSON (line 1, byte 3)")]
+    [InlineData("{}", "messages: an object is not an array; allowed: an array of at least one message")]
+    [InlineData("[]", "messages: [] is empty; allowed: an array of at least one message")]
+    [InlineData("[7]", "messages[0]: 7 is not an object; allowed: an object with role and content")]
+    [InlineData("""[{"role":"user","content":"a"},{"content":"b"}]""", "messages[1].role: missing; required: system, developer, user")]
     [InlineData("""[{"role":"tool","content":"a"}]""", "messages[0].role is \"tool\"; allowed: system, developer, user, assistant")]
-    [InlineData("""[{"role":"user","content":null}]""", "messages[0].content is null; allowed: a text")]
-    [InlineData("""[{"role":"user","content":"\ud800"}]""", "messages[0].content is no valid Unicode text")]
-    [InlineData("""[{"role":"user","content":["a"]}]""", "messages[0].content[0] is a text; allowed: an object with type")]
-    [InlineData("""[{"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url"}]}]""", "messages[0].content[1].type is \"image_url\"; allowed: \"text\"")]
+    [InlineData("""[{"role":"robot","content":"a"}]""", "messages[0].role: \"robot\" is unknown; allowed: system, developer, user, assistant")]
+    [InlineData("""[{"role":"user","content":null}]""", "messages[0].content: missing; required: a string")]
+    [InlineData("""[{"role":"assistant","content":null}]""", "messages[0].content is null; allowed: a text")]
+    [InlineData("""[{"role":"user","content":"\ud800"}]""", "messages[0].content: holds half of a surrogate pair; allowed: whole Unicode characters")]
+    [InlineData("""[{"role":"user","content":["a"]}]""", "messages[0].content[0]: \"a\" is not an object; allowed: objects with a type")]
+    [InlineData("""[{"role":"user","content":[{"type":"text","text":"a"},{"type":"image_url"}]}]""", "messages[0].content is a part of type \"image_url\"; allowed: parts of type \"text\"")]
+    [InlineData("""[{"role":"user","content":[{"type":"text"}]}]""", "messages[0].content[0].text: missing; required: a string")]
+    [InlineData("""[{"role":"user","r\u006fle":5,"content":"a"}]""", "messages[0].role: Number is not a string")]
+    [InlineData("""[{"role":"assistant","c\u006fntent":[5]}]""", "messages[0].content[0].text: missing; required: a string")]
     public Task GenerateAsync_WrongMessages_NamesTheMember(string json, string expected) =>
         AssertRefused(Storyteller, Ask.Messages(json), Fault.InvalidRequest, expected);
 

@@ -74,8 +74,8 @@ public class ResumeTests
     }
 
     [Theory]
-    [InlineData("ids", "the journal's 6 ids do not begin with the 4 that were held")]
-    [InlineData("fewer", "the journal's 3 ids do not begin with the 4 that were held")]
+    [InlineData("ids", "the journal's 6 ids do not begin with the 4 ids of the standby attempt")]
+    [InlineData("fewer", "the journal's 3 ids do not begin with the 4 ids of the standby attempt")]
     [InlineData("fingerprint", "resume.fingerprint is 'other'")]
     [InlineData("text", "is not how the text of resume.token_ids begins")]
     public async Task HoldAsync_ContinuedWithAJournalThatDoesNotFit_IsRefused(string flaw, string expected)

@@ -77,7 +77,7 @@ public class SamplerTests
     [InlineData(42ul, 7, 0.99290564692088956)]
     [InlineData(ulong.MaxValue, 1_000_000, 0.64999920780640896)]
     public void Unit_SeedAndPosition_GiveTheNumberTheyAlwaysGave(ulong seed, int position, double expected) =>
-        Assert.Equal(expected, CounterRandom.Unit(seed, position));
+        Assert.Equal(expected, SplitMix.Unit(seed, position));
 
     [Fact]
     public void Choose_ExtremeLogits_StillChooses()

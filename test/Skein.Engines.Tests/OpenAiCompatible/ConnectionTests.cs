@@ -59,7 +59,7 @@ public class ConnectionTests
 
         var exception = await Assert.ThrowsAsync<FaultException>(() => next);
         Assert.Equal(Fault.EngineTimedOut, exception.Fault);
-        Assert.Contains("said nothing for 300 s", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("sent nothing for 300 s", exception.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -187,7 +187,7 @@ public class ConnectionTests
         public Task<IInferenceEngine> ConnectAsync(TimeProvider time) => OpenAiEngine.ConnectAsync(
             new OpenAiEngineOptions
             {
-                BaseUrl = new Uri($"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}"), Kind = OpenAiEngineKind.Ollama, Slots = 1,
+                BaseUrl = new Uri($"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}"), Kind = "ollama", Slots = 1,
             },
             time, cancellationToken: Cancellation);
 

@@ -43,13 +43,13 @@ public class LoadScraperTests
         """;
 
     [Theory]
-    [InlineData(OpenAiEngineKind.LlamaCpp, Llama, null, 0)]
-    [InlineData(OpenAiEngineKind.LlamaCpp, OldLlama, 39, 2)]
-    [InlineData(OpenAiEngineKind.Vllm, OldVllm, 125, 1)]
-    [InlineData(OpenAiEngineKind.Vllm, BrokenVllm, null, null)]
-    [InlineData(OpenAiEngineKind.SgLang, "", null, null)]
-    [InlineData(OpenAiEngineKind.Ollama, OldVllm, null, null)]
-    public async Task ReadAsync_WhatTheServerTells_IsTheLoad(OpenAiEngineKind kind, string text, int? kvUsedPermille, int? waiting)
+    [InlineData("llama.cpp", Llama, null, 0)]
+    [InlineData("llama.cpp", OldLlama, 39, 2)]
+    [InlineData("vllm", OldVllm, 125, 1)]
+    [InlineData("vllm", BrokenVllm, null, null)]
+    [InlineData("sglang", "", null, null)]
+    [InlineData("ollama", OldVllm, null, null)]
+    public async Task ReadAsync_WhatTheServerTells_IsTheLoad(string kind, string text, int? kvUsedPermille, int? waiting)
     {
         Assert.Equal(new EngineLoad(kvUsedPermille, waiting), await ReadAsync(kind, new FakeServer().On("/metrics", text)));
     }
@@ -57,11 +57,11 @@ public class LoadScraperTests
     // llama.cpp without --metrics answers 501, SGLang without --enable-metrics 404.
     [Fact]
     public async Task ReadAsync_ServerWithoutMetrics_IsUnknown() =>
-        Assert.Equal(EngineLoad.Unknown, await ReadAsync(OpenAiEngineKind.LlamaCpp, new FakeServer()));
+        Assert.Equal(EngineLoad.Unknown, await ReadAsync("llama.cpp", new FakeServer()));
 
-    private static async Task<EngineLoad> ReadAsync(OpenAiEngineKind kind, FakeServer server)
+    private static async Task<EngineLoad> ReadAsync(string kind, FakeServer server)
     {
         using var http = new EngineHttp(new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test") }, server, TimeProvider.System);
-        return await new LoadScraper(http, kind, TimeProvider.System).ReadAsync(TestContext.Current.CancellationToken);
+        return await new LoadScraper(http, ServerProfiles.All.Single(profile => profile.Name == kind).LoadMetrics, TimeProvider.System).ReadAsync(TestContext.Current.CancellationToken);
     }
 }

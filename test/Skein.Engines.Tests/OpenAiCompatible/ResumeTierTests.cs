@@ -1,6 +1,6 @@
 using Google.Protobuf;
 using Skein.Engines.OpenAiCompatible;
-using Skein.Engines.OpenAiCompatible.Tokens;
+using Skein.Engines.OpenAiCompatible.LlamaCpp;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Tests.OpenAiCompatible;
@@ -58,11 +58,11 @@ public class ResumeTierTests
 
         Assert.Equal(
             (llama, vllm, sglang, other),
-            (Of(OpenAiEngineKind.LlamaCpp), Of(OpenAiEngineKind.Vllm), Of(OpenAiEngineKind.SgLang), Of(OpenAiEngineKind.Ollama)));
+            (Of("llama.cpp"), Of("vllm"), Of("sglang"), Of("ollama")));
 
-        string Of(OpenAiEngineKind kind)
+        string Of(string kind)
         {
-            var (throughIds, tier) = new Routes(kind, kind != OpenAiEngineKind.Ollama, UsesChatCall: false, IsBitExact: true).Of(request);
+            var (throughIds, tier) = new ResumeTiers(Profile(kind), HasTokens: kind != "ollama", UsesChatCall: false, IsBitExact: true).Of(request);
             return $"{(throughIds ? "ids " : "")}{tier.ToString().ToLowerInvariant()}";
         }
     }
@@ -72,8 +72,10 @@ public class ResumeTierTests
     {
         var request = new GenerateRequest { Text = "a", Sampling = new Sampling { Temperature = 0 } };
 
-        Assert.Equal((true, ResumeTier.Tokens), new Routes(OpenAiEngineKind.LlamaCpp, GivesIds: true, UsesChatCall: false, IsBitExact: false).Of(request));
+        Assert.Equal((true, ResumeTier.Tokens), new ResumeTiers(Profile("llama.cpp"), HasTokens: true, UsesChatCall: false, IsBitExact: false).Of(request));
     }
+
+    private static ServerProfile Profile(string name) => ServerProfiles.All.Single(profile => profile.Name == name);
 
     [Theory]
     [InlineData("F0 9F 98", 1, "2")]

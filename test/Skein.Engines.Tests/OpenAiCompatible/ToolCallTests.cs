@@ -149,7 +149,7 @@ public class ToolCallTests
         { "allowed: objects", [Delta("""{"tool_calls":[1]}""")] },
         { "more than 128 tool calls", [.. Enumerable.Range(0, HeldToolCalls.MostCalls + 1).Select(i => Delta($$"""{"tool_calls":[{"index":{{i}}}]}"""))] },
         { "over 1048576 bytes", [.. Enumerable.Repeat(Delta($$$"""{"tool_calls":[{"index":0,"function":{"arguments":"{{{new string('x', 300_000)}}}"}}]}"""), 4)] },
-        { "no JSON", [Delta($$"""{"tool_calls":[{{string.Concat(Enumerable.Repeat("[", 100))}}{{string.Concat(Enumerable.Repeat("]", 100))}}]}""")] },
+        { "not JSON", [Delta($$"""{"tool_calls":[{{string.Concat(Enumerable.Repeat("[", 100))}}{{string.Concat(Enumerable.Repeat("]", 100))}}]}""")] },
     };
 
     [Theory]

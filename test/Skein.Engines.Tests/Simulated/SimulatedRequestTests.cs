@@ -7,11 +7,13 @@ namespace Skein.Engines.Tests.Simulated;
 
 public class SimulatedRequestTests
 {
+    private const string Hello = """[{"role":"user","content":"hello"}]""";
+
     private static readonly Dictionary<string, Action<GenerateRequest>> Wrongs = new()
     {
         ["model is 'gpt'; this replica serves 'simulated'"] = request => request.Model = "gpt",
-        ["prompt is absent; allowed: text, token_ids or chat"] = request => request.ClearPrompt(),
-        ["n is 2; allowed: 1: an engine makes one choice per call"] = request => request.N = 2,
+        ["prompt is missing; allowed: a text, token ids or a chat"] = request => request.ClearPrompt(),
+        ["n is 2; allowed: 1: an engine makes one choice at a time"] = request => request.N = 2,
         ["logprobs is 21; allowed: 0 to 20"] = request => request.Logprobs = 21,
         ["stop is 17 texts; allowed: at most 16"] = request => request.Stop.Add(Enumerable.Repeat("x", 17)),
         ["stop[1] is 0 bytes long; allowed: 1 to 1024"] = request => request.Stop.Add(["x", ""]),
@@ -21,13 +23,13 @@ public class SimulatedRequestTests
         ["min_p is -1; allowed: 0 to 1"] = request => request.Sampling.MinP = -1,
         ["presence_penalty is 3; allowed: -2 to 2"] = request => request.Sampling.PresencePenalty = 3,
         ["frequency_penalty is -3; allowed: -2 to 2"] = request => request.Sampling.FrequencyPenalty = -3,
-        ["repetition_penalty is Infinity; allowed: above 0"] = request => request.Sampling.RepetitionPenalty = float.PositiveInfinity,
-        ["logit_bias is set for token 99999; allowed: tokens of the model"] = request => request.Sampling.LogitBias[99999] = 1,
+        ["repetition_penalty is Infinity; allowed: above 0, to 3.4e38"] = request => request.Sampling.RepetitionPenalty = float.PositiveInfinity,
+        ["logit_bias is 99999; allowed: tokens of the model"] = request => request.Sampling.LogitBias[99999] = 1,
         ["logit_bias[5] is 101; allowed: -100 to 100"] = request => request.Sampling.LogitBias[5] = 101,
         ["token_ids[1] is 99999; the model has no such token"] = request => request.TokenIds = new TokenIds { Ids = { 1, 99999 } },
-        ["echo is True; allowed: only with a text or token_ids prompt"] = request => (request.Echo, request.Chat) = (true, Chat("[1]")),
-        ["chat.messages is not a JSON array of at least one message"] = request => request.Chat = Chat("[]"),
-        ["chat.tools is not a JSON array"] = request => request.Chat = Chat("[1]", tools: "{}"),
+        ["echo is true; allowed: false for a chat"] = request => (request.Echo, request.Chat) = (true, Chat(Hello)),
+        ["messages: [] is empty; allowed: an array of at least one message"] = request => request.Chat = Chat("[]"),
+        ["tools: Object is not an array; allowed: an array"] = request => request.Chat = Chat(Hello, tools: "{}"),
         ["skein_fault is present; faults are not enabled on this replica"] =
             request => request.Extra.Add(new RawMember { Name = "skein_fault", Json = ByteString.CopyFromUtf8("{}") }),
     };
@@ -68,15 +70,17 @@ public class SimulatedRequestTests
     }
 
     [Theory]
-    [InlineData("")]
-    [InlineData("{")]
-    [InlineData("[1] 2")]
-    public async Task Generate_BrokenMessages_AreRefused(string messages)
+    [InlineData("", "not valid JSON")]
+    [InlineData("{", "is not an array")]
+    [InlineData("[{", "not valid JSON")]
+    [InlineData(Hello + " 2", "not valid JSON")]
+    public async Task Generate_BrokenMessages_AreRefused(string messages, string expected)
     {
         var refusal = await Assert.ThrowsAsync<FaultException>(() => Answer.FramesOf(new GenerateRequest { Chat = Chat(messages) }));
 
         Assert.Equal(Fault.InvalidRequest, refusal.Fault);
-        Assert.StartsWith("chat.messages is no valid JSON", refusal.Message);
+        Assert.StartsWith("messages: ", refusal.Message);
+        Assert.Contains(expected, refusal.Message);
     }
 
     [Fact]
@@ -96,7 +100,7 @@ public class SimulatedRequestTests
     [InlineData("", "[]")]
     public async Task Generate_ChatThatNeedsMoreThanText_IsUnsupported(string toolChoice, string responseFormat)
     {
-        var chat = Chat("[1]", "[]");
+        var chat = Chat(Hello, "[]");
         chat.ToolChoice = ByteString.CopyFromUtf8(toolChoice);
         chat.ResponseFormat = ByteString.CopyFromUtf8(responseFormat);
 

@@ -1,13 +1,13 @@
 using Skein.Engines.Embedded.Tokens;
+using Skein.Protocol;
 
 namespace Skein.Engines.Embedded.Chat;
 
 /// <summary>
-/// Writes a chat as tokens. Role tokens are put in by id and texts are encoded without control tokens, so that no text can pretend to be a role.
+/// Writes a chat as tokens. Role tokens are inserted by id and texts are encoded without control tokens, so that a text cannot imitate a role.
 /// </summary>
 /// <remarks>
-/// Chat templates are programs (Jinja). Instead of running them, the engine knows a few by heart; a model with another one serves
-/// completions only.
+/// Chat templates are Jinja programs. The engine does not run them but recognizes a few; a model with another template serves completions only.
 /// </remarks>
 internal sealed class ChatTemplate
 {
@@ -29,7 +29,7 @@ internal sealed class ChatTemplate
     private ChatTemplate(Vocabulary vocabulary, int? begin, Turn system, Turn user, Turn assistant) =>
         (_vocabulary, _begin, _system, _user, _assistant) = (vocabulary, begin, system, user, assistant);
 
-    /// <summary>The format of a template; null where it is not known, or where the vocabulary lacks its control tokens.</summary>
+    /// <summary>The format of a template; null if it is unknown or the vocabulary lacks its control tokens.</summary>
     public static ChatTemplate? Recognize(string? template, Vocabulary vocabulary) => template?.Trim() switch
     {
         RoleTokensTemplate => RoleTokens(vocabulary),
@@ -41,10 +41,10 @@ internal sealed class ChatTemplate
     public List<int> Render(IEnumerable<ChatMessage> messages)
     {
         List<int> ids = _begin is { } begin ? [begin] : [];
-        foreach (var (role, content) in messages)
+        foreach (var message in messages)
         {
-            var turn = role switch { "system" => _system, "user" => _user, _ => _assistant };
-            Open(ids, turn, content);
+            var turn = message.Role switch { "system" => _system, "user" => _user, _ => _assistant };
+            Open(ids, turn, message.Text ?? "");
             if (turn.Close is { } close)
             {
                 ids.Add(close);

@@ -2,17 +2,17 @@ using Google.Protobuf;
 using Skein.Engines.Embedded.Sampling;
 using Skein.Engines.Embedded.Tokens;
 using Skein.Engines.Text;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Embedded.Generation;
 
 /// <summary>
-/// One answer in the making: takes logits, gives frames. A resumed answer is rebuilt from its ids and is from then on the same as one that was
-/// never interrupted. Synchronous, without time or threads; not safe for concurrent use.
+/// Turns logits into the frames of one answer. A resumed answer is rebuilt from its ids and then equals one that was never interrupted. Synchronous; not
+/// safe for concurrent use.
 /// </summary>
 /// <remarks>
-/// The token that ends an answer has neither index nor frame, and usage does not count it: the answer to "which index comes next" is
-/// the number of its tokens, whether it has ended or not.
+/// The token that ends an answer has no index and no frame, and usage does not count it: the next index is always the number of tokens.
 /// </remarks>
 internal sealed class GeneratedAnswer
 {
@@ -41,7 +41,7 @@ internal sealed class GeneratedAnswer
     /// <summary>Whether no further token is needed: the next frame is <see cref="Finish"/>.</summary>
     public bool IsComplete => _isAtEndToken || _text.MatchedStop is not null || _ids.Count >= _plan.MaxTokens;
 
-    /// <summary>Chooses the next token; null where that ends the answer. Not to be called once it is complete.</summary>
+    /// <summary>Chooses the next token; null: the answer ended. Not to be called once it is complete.</summary>
     /// <param name="logits">After the answer so far; changed.</param>
     public GenerateFrame? Advance(Span<float> logits)
     {
@@ -65,21 +65,11 @@ internal sealed class GeneratedAnswer
     }
 
     /// <summary>The last frame: text that was still held back, reason and usage.</summary>
-    public GenerateFrame Finish()
-    {
-        _text.Flush();
-        return new GenerateFrame
-        {
-            FirstIndex = (uint)_ids.Count,
-            Text = ByteString.CopyFrom(_text.Take()),
-            Finish = new Finish
-            {
-                Reason = _isAtEndToken || _text.MatchedStop is not null ? FinishReason.Stop : FinishReason.Length,
-                MatchedStop = _text.MatchedStop ?? "",
-                Usage = new Usage { PromptTokens = (uint)_plan.Prompt.Length, CompletionTokens = (uint)_ids.Count },
-            },
-        };
-    }
+    public GenerateFrame Finish() => AnswerFrames.Finish(
+        _text,
+        (uint)_ids.Count,
+        _isAtEndToken ? FinishReason.Stop : FinishReason.Length,
+        new Usage { PromptTokens = (uint)_plan.Prompt.Length, CompletionTokens = (uint)_ids.Count });
 
     private void Accept(int id)
     {
@@ -92,7 +82,7 @@ internal sealed class GeneratedAnswer
     {
         if (resume.NextIndex != resume.TokenIds.Count)
         {
-            throw Refusal.Resume($"resume.next_index is {resume.NextIndex}; allowed: {resume.TokenIds.Count}, the number of resume.token_ids");
+            throw Refused($"resume.next_index is {resume.NextIndex}; allowed: {resume.TokenIds.Count}, the number of resume.token_ids");
         }
 
         for (var i = 0; i < resume.TokenIds.Count; i++)
@@ -100,12 +90,12 @@ internal sealed class GeneratedAnswer
             var id = resume.TokenIds[i];
             if (IsComplete)
             {
-                throw Refusal.Resume($"resume.token_ids has {resume.TokenIds.Count} ids; the answer was complete after {i}");
+                throw Refused($"resume.token_ids has {resume.TokenIds.Count} ids; the answer was complete after {i}");
             }
 
             if (id >= _vocabulary.Count || _vocabulary.Ends.Contains((int)id))
             {
-                throw Refusal.Resume($"resume.token_ids[{i}] is {id}; allowed: 0 to {_vocabulary.Count - 1}, but for tokens that end an answer");
+                throw Refused($"resume.token_ids[{i}] is {id}; allowed: 0 to {_vocabulary.Count - 1}, except tokens that end an answer");
             }
 
             Accept((int)id);
@@ -113,7 +103,9 @@ internal sealed class GeneratedAnswer
 
         if (!_text.TrySkip(resume.Text.Span))
         {
-            throw Refusal.Resume($"resume.text, {resume.Text.Length} bytes, is not how the text of resume.token_ids begins");
+            throw Refused($"resume.text, {resume.Text.Length} bytes, is not how the text of resume.token_ids begins");
         }
     }
+
+    private static FaultException Refused(string reason) => new(Fault.ResumeRefused, reason);
 }

@@ -3,13 +3,13 @@ using Skein.Protocol.V1;
 
 namespace Skein.Engines.Embedded.Generation;
 
-/// <summary>A checked request: everything that is needed to make its answer.</summary>
+/// <summary>A checked request.</summary>
 /// <param name="Prompt">At least one token.</param>
 /// <param name="Echo">Text in front of the answer.</param>
 /// <param name="MaxTokens">Most tokens of the answer, the resumed ones included; prompt and they fit the context.</param>
 /// <param name="Stops">Texts that end the answer.</param>
 /// <param name="Sampling">How tokens are chosen.</param>
-/// <param name="TopLogprobs">How many of the likeliest tokens to tell with each token; null: tell nothing.</param>
+/// <param name="TopLogprobs">How many of the likeliest tokens to report with each token; null: no log probabilities.</param>
 /// <param name="Resume">What was generated before; null: nothing.</param>
 internal sealed record GenerationPlan(
     int[] Prompt,

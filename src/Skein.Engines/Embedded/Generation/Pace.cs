@@ -1,8 +1,7 @@
 namespace Skein.Engines.Embedded.Generation;
 
 /// <summary>
-/// Holds a stream to a number of tokens per second. The k-th token is due k intervals after the first one, whatever the earlier ones took: delays
-/// do not add up.
+/// Limits a stream to a number of tokens per second. The k-th token is due k intervals after the first one: delays do not add up.
 /// </summary>
 /// <param name="tokensPerSecond">0: no pace.</param>
 /// <param name="time">The clock.</param>
@@ -11,7 +10,7 @@ internal sealed class Pace(double tokensPerSecond, TimeProvider time)
     private long _start;
     private long _tokens;
 
-    /// <summary>Waits until the next token is due; at least gives way to other streams.</summary>
+    /// <summary>Waits until the next token is due; at least yields to other streams.</summary>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public async ValueTask WaitAsync(CancellationToken cancellationToken)
     {

@@ -54,7 +54,7 @@ internal sealed class GgufFile
     public bool HasTensor(string name) => _tensors.ContainsKey(name);
 
     /// <summary>Copies a tensor's numbers, widened to 32 bits.</summary>
-    /// <exception cref="ModelFileException">It is missing, has another shape, or holds a number that is not finite.</exception>
+    /// <exception cref="ModelFileException">It is missing, has another shape, or contains a number that is not finite.</exception>
     public float[] Read(string name, int rows, int columns)
     {
         if (!_tensors.TryGetValue(name, out var tensor))

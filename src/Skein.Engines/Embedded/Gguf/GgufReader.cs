@@ -21,7 +21,7 @@ internal ref struct GgufReader(ReadOnlySpan<byte> bytes, string file)
 
     public string ReadString() => Encoding.UTF8.GetString(Take(ReadCount(1)));
 
-    /// <summary>Reads a number of elements: at most <paramref name="most"/>, and what the rest of the file can hold.</summary>
+    /// <summary>Reads a number of elements: at most <paramref name="most"/>, and at most what fits the rest of the file.</summary>
     public int ReadCount(int bytesPerElement, int most = int.MaxValue)
     {
         var count = ReadUInt64();
@@ -29,7 +29,7 @@ internal ref struct GgufReader(ReadOnlySpan<byte> bytes, string file)
         return count <= (ulong)most ? (int)count : throw Wrong($"a length of {count}", $"at most {most} here");
     }
 
-    /// <summary>Walks over a metadata value and remembers where it lies.</summary>
+    /// <summary>Skips a metadata value and returns its position.</summary>
     public GgufValue ReadValue()
     {
         var type = ReadType();

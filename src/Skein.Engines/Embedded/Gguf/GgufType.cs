@@ -19,10 +19,10 @@ internal enum GgufType
 }
 
 /// <summary>Where a metadata value lies in the file; its bounds were checked when the file was opened.</summary>
-/// <param name="Type">Type of the value, or of the elements where it is an array.</param>
+/// <param name="Type">Type of the value, or of its elements if it is an array.</param>
 /// <param name="IsArray">Whether it is an array.</param>
 /// <param name="Offset">Of its first byte, in the file.</param>
-/// <param name="Count">Elements; 1 where it is no array.</param>
+/// <param name="Count">Elements; 1 if it is not an array.</param>
 internal readonly record struct GgufValue(GgufType Type, bool IsArray, int Offset, int Count);
 
 /// <summary>Types of tensors this engine reads; their numbers in the file.</summary>

@@ -21,7 +21,7 @@ internal sealed class KvCache(KvPagePool pool) : IDisposable
 
     public ReadOnlySpan<float[]> Pages => CollectionsMarshal.AsSpan(_pages);
 
-    /// <summary>Makes room for more tokens; their keys and values are to be written next.</summary>
+    /// <summary>Reserves space for more tokens; their keys and values must be written next.</summary>
     public void Extend(int tokens)
     {
         Length += tokens;
@@ -66,7 +66,7 @@ internal sealed class KvPagePool(LlamaShape shape)
 
     public int PageBytes => _pageLength * sizeof(float);
 
-    // What a page held before is never read: a token's keys and values are written before the first look at them.
+    // Old contents of a page are never read: keys and values are written before they are read.
     public float[] Rent() => _free.TryTake(out var page) ? page : GC.AllocateUninitializedArray<float>(_pageLength);
 
     public void Return(float[] page)

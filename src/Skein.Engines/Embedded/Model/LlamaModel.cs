@@ -21,7 +21,7 @@ internal sealed class LlamaModel(LlamaShape shape, LlamaWeights weights)
 
     /// <summary>Appends tokens to a stream.</summary>
     /// <param name="tokens">1 to <see cref="Workspace.BlockTokens"/>; the cache and they fit the context.</param>
-    /// <param name="cache">The tokens before them; holds them too afterwards.</param>
+    /// <param name="cache">The tokens before them; the tokens are added to it.</param>
     /// <param name="logits">Receives the logits after the last one; empty: not asked for.</param>
     public void Evaluate(ReadOnlySpan<int> tokens, KvCache cache, Span<float> logits)
     {

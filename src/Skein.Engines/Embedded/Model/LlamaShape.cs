@@ -30,7 +30,7 @@ internal sealed record LlamaShape(
 
     private const int MostCachedNumbersPerToken = 262_144;
 
-    // Everything under "llama." that the engine understands. Others would change the model's meaning without our knowing.
+    // The keys under "llama." that the engine implements. Any other key may change what the model computes.
     private static readonly HashSet<string> KnownKeys = new(StringComparer.Ordinal)
     {
         "llama.vocab_size", "llama.context_length", "llama.embedding_length", "llama.block_count", "llama.feed_forward_length",
@@ -42,7 +42,7 @@ internal sealed record LlamaShape(
 
     public int KeyValueWidth => KeyValueHeads * HeadSize;
 
-    /// <exception cref="ModelFileException">The file is no Llama model, or one with parts this engine does not know.</exception>
+    /// <exception cref="ModelFileException">The file is not a Llama model, or has parts that the engine does not implement.</exception>
     public static LlamaShape Read(GgufMetadata metadata, int vocabulary)
     {
         RequireOnlyKnown(metadata);

@@ -1,16 +1,16 @@
 namespace Skein.Engines.Embedded.Sampling;
 
-/// <summary>The tokens a draw may choose from, likeliest first where their order matters.</summary>
+/// <summary>The tokens that a draw may choose from.</summary>
 internal sealed class Candidates(int vocabulary)
 {
-    // Weight and id of a candidate in one number, so that sorting is fast and leaves nothing to chance: positive floats sort like their bits,
-    // and of equal weights the lower id, stored inverted, is the larger number.
+    // Weight and id of a candidate in one number: sorting is fast and deterministic. Positive floats sort like their bits, and of equal weights the lower id,
+    // stored inverted, is the larger number.
     private readonly ulong[] _keys = new ulong[vocabulary];
 
     /// <summary>Draws a token.</summary>
     /// <param name="weights">Of each token; none is negative.</param>
     /// <param name="sum">Of all weights.</param>
-    /// <param name="rules">Limits on who takes part.</param>
+    /// <param name="rules">Limits of the candidates.</param>
     /// <param name="random">From 0 to 1.</param>
     public int Draw(ReadOnlySpan<float> weights, float sum, SamplingRules rules, double random)
     {
@@ -42,8 +42,8 @@ internal sealed class Candidates(int vocabulary)
         return Id(keys[^1]); // rounding used up the last candidate's share
     }
 
-    // Leaves out who cannot take part anyway: the likeliest token has weight 1 (a softmax's largest), and tokens whose weights together are less
-    // than what top-p leaves over are never reached.
+    // Skips tokens that cannot be drawn: the likeliest token has weight 1 (the largest of a softmax), and top-p never reaches tokens whose weights together
+    // are less than the share it leaves over.
     private int Collect(ReadOnlySpan<float> weights, float sum, SamplingRules rules)
     {
         var least = Math.Max(rules.MinP, (1 - rules.TopP) * sum / weights.Length * 0.5f);

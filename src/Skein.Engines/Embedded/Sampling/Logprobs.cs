@@ -5,13 +5,10 @@ using Skein.Protocol.V1;
 
 namespace Skein.Engines.Embedded.Sampling;
 
-/// <summary>Log probabilities as the model itself gives them: before bias, penalties and temperature.</summary>
+/// <summary>Log probabilities of the model, before bias, penalties and temperature.</summary>
 internal static class Logprobs
 {
-    /// <param name="logits">As the model gave them.</param>
-    /// <param name="chosen">The token that was chosen.</param>
-    /// <param name="top">How many of the likeliest to tell, too.</param>
-    /// <param name="vocabulary">For the tokens' bytes.</param>
+    /// <summary>Of the chosen token, and of the <paramref name="top"/> likeliest ones.</summary>
     public static TokenLogprob Of(ReadOnlySpan<float> logits, int chosen, int top, Vocabulary vocabulary)
     {
         var powers = logits.ToArray();

@@ -25,7 +25,7 @@ internal sealed class Sampler
         }
     }
 
-    /// <summary>Tells that a token now belongs to the answer.</summary>
+    /// <summary>Adds a token to the answer.</summary>
     public void Accept(int id)
     {
         _answerCounts[id] = _answerCounts.GetValueOrDefault(id) + 1;
@@ -47,7 +47,7 @@ internal sealed class Sampler
         }
 
         var sum = Elementwise.Exponentiate(logits, _rules.Temperature);
-        return _candidates.Draw(logits, sum, _rules, CounterRandom.Unit(_rules.Seed, position));
+        return _candidates.Draw(logits, sum, _rules, SplitMix.Unit(_rules.Seed, position));
     }
 
     private void Penalize(Span<float> logits)

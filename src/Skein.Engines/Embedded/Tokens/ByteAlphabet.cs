@@ -12,7 +12,7 @@ internal static class ByteAlphabet
     /// <summary>The character that stands for a byte.</summary>
     public static char CharacterOf(byte unit) => Characters[unit];
 
-    /// <summary>The bytes a token's text stands for; null where it holds a character of another alphabet.</summary>
+    /// <summary>The bytes a token's text stands for; null if it has a character of another alphabet.</summary>
     public static byte[]? Decode(string token)
     {
         var bytes = new byte[token.Length];

@@ -6,7 +6,7 @@ using Skein.Engines.Embedded.Gguf;
 namespace Skein.Engines.Embedded.Tokens;
 
 /// <summary>
-/// A model's tokens and its byte-level BPE tokenizer, built from what the file itself holds. Immutable, and safe for concurrent use.
+/// A model's tokens and its byte-level BPE tokenizer, read from the model file. Immutable, thread-safe.
 /// </summary>
 internal sealed partial class Vocabulary
 {
@@ -39,7 +39,7 @@ internal sealed partial class Vocabulary
 
     public int LongestTokenBytes { get; }
 
-    /// <exception cref="ModelFileException">The file has no byte-level BPE tokenizer of a kind that is known.</exception>
+    /// <exception cref="ModelFileException">The file has no byte-level BPE tokenizer of a known kind.</exception>
     public static Vocabulary Read(GgufMetadata metadata)
     {
         Require(metadata, "tokenizer.ggml.model", "gpt2", "gpt2 (byte-level BPE)");
@@ -82,7 +82,7 @@ internal sealed partial class Vocabulary
     /// <summary>Tokens of a text. No text makes a control token, whatever it looks like.</summary>
     public IReadOnlyList<int> Encode(string text) => _tokenizer.EncodeToIds(text);
 
-    /// <summary>The id of a control token; null where there is none of that name.</summary>
+    /// <summary>The id of a control token; null: no such token.</summary>
     public int? Control(string name) => _controls.TryGetValue(name, out var id) ? id : null;
 
     /// <summary>A token's own bytes; of a control token, its name.</summary>

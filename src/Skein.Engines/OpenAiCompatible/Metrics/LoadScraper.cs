@@ -2,8 +2,11 @@ using Skein.Engines.OpenAiCompatible.Wire;
 
 namespace Skein.Engines.OpenAiCompatible.Metrics;
 
-/// <summary>Reads a server's load from its <c>/metrics</c>, about twice a second at most. Thread-safe.</summary>
-internal sealed class LoadScraper(EngineHttp http, OpenAiEngineKind kind, TimeProvider time)
+/// <summary>Reads a server's load from its <c>/metrics</c>, at most about twice a second. Thread-safe.</summary>
+/// <param name="http">The server.</param>
+/// <param name="names">Which metrics; null: the server has none.</param>
+/// <param name="time">The clock.</param>
+internal sealed class LoadScraper(EngineHttp http, LoadMetricNames? names, TimeProvider time)
 {
     private static readonly TimeSpan Freshness = TimeSpan.FromMilliseconds(500);
     private volatile Reading? _last;
@@ -11,7 +14,7 @@ internal sealed class LoadScraper(EngineHttp http, OpenAiEngineKind kind, TimePr
     /// <exception cref="FaultException">The server cannot be reached.</exception>
     public async ValueTask<EngineLoad> ReadAsync(CancellationToken cancellationToken)
     {
-        if (Names() is not { } names)
+        if (names is null)
         {
             return EngineLoad.Unknown;
         }
@@ -27,8 +30,8 @@ internal sealed class LoadScraper(EngineHttp http, OpenAiEngineKind kind, TimePr
         return load;
     }
 
-    // Several label sets are several engines behind one server: their lines add up, the fullest cache is the one that refuses.
-    private static EngineLoad Parse(byte[] text, ServerMetricNames names)
+    // Several label sets are several engines behind one server: their queues add up, and the fullest cache refuses first.
+    private static EngineLoad Parse(byte[] text, LoadMetricNames names)
     {
         var waiting = PrometheusText.Values(text, names.Waiting).ToList();
         var used = names.KvUsed.SelectMany(name => PrometheusText.Values(text, name)).ToList();
@@ -37,15 +40,10 @@ internal sealed class LoadScraper(EngineHttp http, OpenAiEngineKind kind, TimePr
             waiting.Count > 0 ? (int)Math.Clamp(waiting.Sum(), 0, int.MaxValue) : null);
     }
 
-    private ServerMetricNames? Names() => kind switch
-    {
-        OpenAiEngineKind.LlamaCpp => new("llamacpp:requests_deferred", ["llamacpp:kv_cache_usage_ratio"]),
-        OpenAiEngineKind.Vllm => new("vllm:num_requests_waiting", ["vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"]),
-        OpenAiEngineKind.SgLang => new("sglang:num_queue_reqs", ["sglang:token_usage"]),
-        _ => null,
-    };
-
     private sealed record Reading(long Timestamp, EngineLoad Load);
-
-    private sealed record ServerMetricNames(string Waiting, string[] KvUsed);
 }
+
+/// <summary>Names of a server's load metrics.</summary>
+/// <param name="Waiting">Requests that wait.</param>
+/// <param name="KvUsed">Share of the KV cache in use, 0 to 1; one name per version of the server.</param>
+internal sealed record LoadMetricNames(string Waiting, string[] KvUsed);

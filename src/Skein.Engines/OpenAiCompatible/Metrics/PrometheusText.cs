@@ -3,10 +3,10 @@ using System.Text;
 
 namespace Skein.Engines.OpenAiCompatible.Metrics;
 
-/// <summary>Reads gauges out of Prometheus' text format.</summary>
+/// <summary>Reads gauges from Prometheus' text format.</summary>
 internal static class PrometheusText
 {
-    /// <summary>The values of a metric, one per set of labels; lines that cannot be read are passed over.</summary>
+    /// <summary>The values of a metric, one per set of labels; lines that cannot be read are skipped.</summary>
     public static IEnumerable<double> Values(byte[] text, string name)
     {
         var prefix = Encoding.UTF8.GetBytes(name);
@@ -30,7 +30,7 @@ internal static class PrometheusText
             return null;
         }
 
-        // A label's value may hold anything but the end of the line: the number comes after the last brace.
+        // A label's value may contain braces: the number comes after the last one of the line.
         var rest = line[(line[name.Length] == (byte)'{' ? line.LastIndexOf((byte)'}') + 1 : name.Length)..].TrimStart((byte)' ');
         return Utf8Parser.TryParse(rest, out double value, out _) && double.IsFinite(value) ? value : null;
     }

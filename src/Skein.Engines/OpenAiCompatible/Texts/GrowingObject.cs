@@ -5,22 +5,22 @@ using System.Text.Json;
 namespace Skein.Engines.OpenAiCompatible.Texts;
 
 /// <summary>
-/// A JSON object that comes in pieces, merged by the rule of OpenAI's chunks: texts grow, but for names and kinds, which come whole; objects merge member
-/// by member; everything else is replaced. Values stay byte for byte as they came. Its depth is bounded by the reader of the pieces, its size by the caller.
+/// A JSON object that arrives in pieces, merged by the rule of OpenAI's chunks: texts grow, except names and types, which arrive whole; objects merge member
+/// by member; all other values are replaced. Values stay byte for byte as received. The reader of the pieces bounds the depth, the caller the size.
 /// </summary>
 internal sealed class GrowingObject
 {
     private readonly OrderedDictionary<string, Value> _members = new(StringComparer.Ordinal);
 
-    /// <summary>Takes in one piece.</summary>
-    /// <returns>By how many bytes the object grew.</returns>
+    /// <summary>Merges one piece; returns by how many bytes the object grew.</summary>
     public int Add(JsonElement piece)
     {
         var grown = 0;
         foreach (var member in piece.EnumerateObject())
         {
-            // Servers repeat what they have said, or say nothing instead.
-            if (member.Value.ValueKind == JsonValueKind.Null || (member.Value.ValueKind == JsonValueKind.String && member.Value.ValueEquals("") && _members.ContainsKey(member.Name)))
+            // Servers send null or an empty text for what they sent before.
+            var isEmpty = member.Value.ValueKind == JsonValueKind.String && member.Value.ValueEquals("");
+            if (member.Value.ValueKind == JsonValueKind.Null || (isEmpty && _members.ContainsKey(member.Name)))
             {
                 continue;
             }
@@ -37,7 +37,7 @@ internal sealed class GrowingObject
         return grown;
     }
 
-    /// <summary>Sets a member; where it was set before, it stays in its place.</summary>
+    /// <summary>Sets a member; an existing one keeps its place.</summary>
     public void Set(string name, ReadOnlySpan<byte> json)
     {
         var value = new Value();

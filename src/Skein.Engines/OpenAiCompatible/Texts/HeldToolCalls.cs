@@ -8,7 +8,7 @@ using Skein.Protocol;
 namespace Skein.Engines.OpenAiCompatible.Texts;
 
 /// <summary>
-/// The tool calls of one answer, kept back until it ends: half a call is of no use to a client, and one that nobody has seen can be made again when the
+/// The tool calls of one answer, held back until it ends: a client cannot use half a call, and a call that was not sent can be generated again if the
 /// server is lost. Not safe for concurrent use.
 /// </summary>
 /// <param name="engine">The server, for messages.</param>
@@ -24,8 +24,8 @@ internal sealed class HeldToolCalls(string engine)
     private GrowingObject? _older;
     private int _bytes;
 
-    /// <summary>Takes in what a delta says of tool calls.</summary>
-    /// <exception cref="FaultException">It is no array of objects, or the calls pass their bounds.</exception>
+    /// <summary>Adds the tool call pieces of a delta.</summary>
+    /// <exception cref="FaultException">It is not an array of objects, or the calls exceed their bounds.</exception>
     public void Add(JsonElement pieces)
     {
         if (pieces.ValueKind != JsonValueKind.Array)
@@ -37,15 +37,15 @@ internal sealed class HeldToolCalls(string engine)
         {
             if (piece.ValueKind != JsonValueKind.Object)
             {
-                throw Broken($"tool_calls holds {piece.ValueKind}; allowed: objects");
+                throw Broken($"tool_calls contains {piece.ValueKind}; allowed: objects");
             }
 
             Grow(CallOf(piece).Json, piece);
         }
     }
 
-    /// <summary>Takes in a piece of <c>function_call</c>, the one call of an answer before there were tools.</summary>
-    /// <exception cref="FaultException">It is no object, or the calls pass their bounds.</exception>
+    /// <summary>Adds a piece of <c>function_call</c>, the older form with one call per answer.</summary>
+    /// <exception cref="FaultException">It is not an object, or the calls exceed their bounds.</exception>
     public void AddOlder(JsonElement piece)
     {
         if (piece.ValueKind != JsonValueKind.Object)
@@ -56,7 +56,7 @@ internal sealed class HeldToolCalls(string engine)
         Grow(_older ??= new GrowingObject(), piece);
     }
 
-    /// <summary>The whole calls, numbered without gap, as one delta; empty where there were none.</summary>
+    /// <summary>The whole calls, numbered without a gap, as one delta; empty if there are none.</summary>
     public ReadOnlySpan<byte> ToDelta()
     {
         if (_calls.Count == 0 && _older is null)
@@ -107,7 +107,7 @@ internal sealed class HeldToolCalls(string engine)
         }
     }
 
-    // Some servers give all calls the same index, or none at all: there another id begins another call.
+    // Some servers give all calls the same index, or none: then a new id begins a new call.
     private Call CallOf(JsonElement piece)
     {
         var index = piece.Whole("index");

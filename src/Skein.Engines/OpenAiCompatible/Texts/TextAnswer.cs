@@ -9,7 +9,7 @@ using Skein.Protocol.V1;
 namespace Skein.Engines.OpenAiCompatible.Texts;
 
 /// <summary>
-/// One answer in events: takes deltas, gives frames. Tool calls are kept back and come whole, in the last frame. Synchronous; not safe for concurrent use.
+/// Turns the deltas of one answer into frames. Tool calls are held back and sent whole in the last frame. Synchronous; not safe for concurrent use.
 /// </summary>
 internal sealed class TextAnswer
 {
@@ -41,20 +41,20 @@ internal sealed class TextAnswer
         {
             throw new FaultException(
                 Fault.ResumeRefused,
-                $"resume.text, {delivered.Length} bytes, holds a stop text or ends with the beginning of one; such text is never delivered");
+                $"resume.text, {delivered.Length} bytes, contains a stop text or ends with the beginning of one; such text is never delivered");
         }
     }
 
-    /// <summary>Whether nothing is left to be asked for. An index is no token: that max_tokens is reached is as near as can be known.</summary>
+    /// <summary>Whether no more text is needed. An index is an event, not a token: reaching max_tokens is an approximation.</summary>
     public bool IsComplete => IsStopped || (_request.HasMaxTokens && _next >= _request.MaxTokens);
 
-    /// <summary>Whether a stop text ended it here: what the server still sends does not count.</summary>
+    /// <summary>Whether a stop text ended it here: later text of the server does not count.</summary>
     public bool IsStopped => _text.MatchedStop is not null;
 
     /// <summary>Whether server or stop text have ended it.</summary>
     public bool HasEnded => IsStopped || _end != FinishReason.Unspecified;
 
-    /// <summary>Takes what is told beside the choices.</summary>
+    /// <summary>Reads the members beside the choices.</summary>
     public void Note(JsonElement data)
     {
         if (data.Member("usage") is { } usage && usage.Whole("prompt_tokens") is { } prompt && usage.Whole("completion_tokens") is { } completion)
@@ -69,7 +69,7 @@ internal sealed class TextAnswer
     }
 
     /// <summary>
-    /// The delta's frame; null where it says nothing of the answer. A frame without anything in it says that the server goes on with a tool call.
+    /// The delta's frame; null: it adds nothing. An empty frame shows that the server continues with a tool call.
     /// </summary>
     public GenerateFrame? Add(TextDelta delta)
     {
@@ -93,37 +93,31 @@ internal sealed class TextAnswer
             _calls.AddOlder(piece);
         }
 
-        _text.Append(Encoding.UTF8.GetBytes(delta.Text));
-        var frame = new GenerateFrame
-        {
-            FirstIndex = _next,
-            Count = (uint)Math.Max(1, delta.Logprobs.Count),
-            Text = ByteString.CopyFrom(_text.Take()),
-            RawDelta = ByteString.CopyFrom(delta.Raw.Span),
-        };
+        var frame = NextFrame(Encoding.UTF8.GetBytes(delta.Text), (uint)Math.Max(1, delta.Logprobs.Count));
+        frame.RawDelta = ByteString.CopyFrom(delta.Raw.Span);
         frame.Logprobs.Add(delta.Logprobs);
-        _next += frame.Count;
+        return frame;
+    }
+
+    /// <summary>The frame of a delta that is nothing but text; null: it is empty.</summary>
+    public GenerateFrame? AddText(ReadOnlySpan<byte> text) => text.IsEmpty || IsStopped ? null : NextFrame(text, 1);
+
+    private GenerateFrame NextFrame(ReadOnlySpan<byte> text, uint count)
+    {
+        _text.Append(text);
+        var frame = new GenerateFrame { FirstIndex = _next, Count = count, Text = ByteString.CopyFrom(_text.Take()) };
+        _next += count;
         return frame;
     }
 
     /// <summary>
-    /// The last frame, with the tool calls. Usage is as the server counted it: told only where it counted the whole answer, which it did not where the answer was
-    /// resumed or cut here.
+    /// The last frame, with the tool calls. It has usage only if the server counted the whole answer, which was then neither resumed nor cut by a stop text.
     /// </summary>
     public GenerateFrame Finish()
     {
-        _text.Flush();
-        return new GenerateFrame
-        {
-            FirstIndex = _next,
-            Text = ByteString.CopyFrom(_text.Take()),
-            RawDelta = ByteString.CopyFrom(_calls.ToDelta()),
-            Finish = new Finish
-            {
-                Reason = IsStopped ? FinishReason.Stop : _end == FinishReason.Unspecified ? FinishReason.Length : _end,
-                MatchedStop = _text.MatchedStop ?? _matchedStop,
-                Usage = _request.Resume is null && !IsStopped ? _usage : null,
-            },
-        };
+        var reason = _end == FinishReason.Unspecified ? FinishReason.Length : _end;
+        var frame = AnswerFrames.Finish(_text, _next, reason, _request.Resume is null && !IsStopped ? _usage : null, _matchedStop);
+        frame.RawDelta = ByteString.CopyFrom(_calls.ToDelta());
+        return frame;
     }
 }

@@ -6,20 +6,20 @@ using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Texts;
 
-/// <summary>Bodies of OpenAI's chat and completion calls, for a new answer and for one that is gone on with.</summary>
+/// <summary>Bodies of OpenAI's chat and completion calls, for new and for resumed answers.</summary>
 internal static class TextBody
 {
-    public static ReadOnlyMemory<byte> Of(OpenAiEngineKind kind, GenerateRequest request, string model)
+    public static ReadOnlyMemory<byte> Of(ServerProfile profile, GenerateRequest request, string model)
     {
         var body = new RequestJson()
             .Text("model", model).Flag("stream", true).Object("stream_options", options => options.Flag("include_usage", true))
             .Whole("max_tokens", request.HasMaxTokens ? request.MaxTokens - (request.Resume?.NextIndex ?? 0) : null)
             .Texts("stop", request.Stop);
-        body = kind == OpenAiEngineKind.LlamaCpp ? body.LlamaSampling(request.Sampling) : body.OpenAiSampling(request.Sampling);
-        return (request.Chat is { } chat ? Chat(body, kind, chat, request) : Completion(body, request)).Extra(request.Extra).ToBytes();
+        body = profile.WriteSampling(body, request.Sampling);
+        return (request.Chat is { } chat ? Chat(body, profile, chat, request) : Completion(body, request)).Extra(request.Extra).ToBytes();
     }
 
-    private static RequestJson Chat(RequestJson body, OpenAiEngineKind kind, ChatPrompt chat, GenerateRequest request)
+    private static RequestJson Chat(RequestJson body, ServerProfile profile, ChatPrompt chat, GenerateRequest request)
     {
         body.Raw("messages", Messages(chat, request.Resume)).Raw("tools", chat.Tools.Span).Raw("tool_choice", chat.ToolChoice.Span)
             .Raw("response_format", chat.ResponseFormat.Span);
@@ -28,10 +28,7 @@ internal static class TextBody
             body.Flag("logprobs", true).Whole("top_logprobs", request.Logprobs > 0 ? request.Logprobs : null);
         }
 
-        // The others go on with a last message of the assistant without being told to.
-        return IsResumed(request) && (kind is OpenAiEngineKind.Vllm or OpenAiEngineKind.SgLang)
-            ? body.Flag("continue_final_message", true).Flag("add_generation_prompt", false)
-            : body;
+        return IsResumed(request) ? profile.WriteContinuation(body) : body;
     }
 
     private static RequestJson Completion(RequestJson body, GenerateRequest request)
@@ -40,11 +37,11 @@ internal static class TextBody
         if (request.TokenIds is { } ids)
         {
             return IsResumed(request)
-                ? throw new FaultException(Fault.ResumeRefused, "prompt is token ids; without the answer's ids only a text can be gone on with")
+                ? throw new FaultException(Fault.ResumeRefused, "prompt is token ids; without the answer's ids only a text can be resumed")
                 : body.Ids("prompt", ids.Ids);
         }
 
-        // An echoed prompt was delivered as the answer's beginning.
+        // An echoed prompt is the beginning of the delivered text.
         var delivered = request.Resume?.Text.ToStringUtf8() ?? "";
         return body.Text("prompt", request.Echo && delivered.Length > 0 ? delivered : request.Text + delivered);
     }

@@ -5,14 +5,14 @@ using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Texts;
 
-/// <summary>What one event says of the answer.</summary>
+/// <summary>What one event adds to the answer.</summary>
 /// <param name="Text">New text.</param>
-/// <param name="ToolCalls">Pieces of tool calls, as the server's array has them; null where there are none.</param>
-/// <param name="FunctionCall">A piece of the one call of the older form; null where there is none.</param>
-/// <param name="Raw">Everything else in the delta (reasoning), as a JSON object; empty where there is nothing.</param>
-/// <param name="Logprobs">Of its tokens, where asked for.</param>
-/// <param name="End">Why the answer ended; unspecified where it did not.</param>
-/// <param name="MatchedStop">The stop text that ended it, where the server says.</param>
+/// <param name="ToolCalls">Pieces of tool calls, as the server's array has them; null: none.</param>
+/// <param name="FunctionCall">A piece of the one call of the older form; null: none.</param>
+/// <param name="Raw">Everything else in the delta (reasoning), as a JSON object; empty: nothing.</param>
+/// <param name="Logprobs">Of its tokens, if requested.</param>
+/// <param name="End">Why the answer ended; unspecified: it did not.</param>
+/// <param name="MatchedStop">The stop text that ended it, if the server reports it.</param>
 internal readonly record struct TextDelta(
     string Text, JsonElement? ToolCalls, JsonElement? FunctionCall, ReadOnlyMemory<byte> Raw, IReadOnlyList<TokenLogprob> Logprobs, FinishReason End,
     string MatchedStop)
@@ -49,7 +49,7 @@ internal readonly record struct TextDelta(
     private static JsonElement? FunctionOf(JsonElement delta) =>
         delta.Member("function_call") is { } call && !(call.ValueKind == JsonValueKind.Object && call.GetPropertyCount() == 0) ? call : null;
 
-    // The values verbatim; the role is the same for all answers, and null says nothing.
+    // The values verbatim. The role is the same for all answers, and null means absent.
     private static ReadOnlyMemory<byte> RestOf(JsonElement delta)
     {
         if (delta.ValueKind != JsonValueKind.Object)
@@ -82,10 +82,10 @@ internal readonly record struct TextDelta(
         return buffer?.WrittenMemory ?? default;
     }
 
-    // vLLM: stop_reason, SGLang: matched_stop. An end token is told as a number.
+    // vLLM: stop_reason, SGLang: matched_stop. An end token is reported as a number.
     private static string StopOf(JsonElement choice, GenerateRequest request)
     {
-        var told = choice.Text("stop_reason") ?? choice.Text("matched_stop") ?? "";
-        return request.Stop.Contains(told) ? told : "";
+        var reported = choice.Text("stop_reason") ?? choice.Text("matched_stop") ?? "";
+        return request.Stop.Contains(reported) ? reported : "";
     }
 }

@@ -7,9 +7,9 @@ using Skein.Protocol.V1;
 namespace Skein.Engines.OpenAiCompatible.Texts;
 
 /// <summary>
-/// Makes answers through OpenAI's own calls, which tell text and structured deltas but no ids: one index is one event. Thread-safe.
+/// Generates through OpenAI's own calls, which return text and structured deltas but no ids: one index is one event. Thread-safe.
 /// </summary>
-internal sealed class TextGeneration(EngineHttp http, OpenAiEngineKind kind)
+internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
 {
     public async IAsyncEnumerable<GenerateFrame> RunAsync(
         GenerateRequest request, ModelDescription model, ResumeTier tier, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -22,8 +22,20 @@ internal sealed class TextGeneration(EngineHttp http, OpenAiEngineKind kind)
         {
             var isChat = request.Chat is not null;
             var path = isChat ? "v1/chat/completions" : "v1/completions";
-            await foreach (var data in http.StreamAsync(path, TextBody.Of(kind, request, model.Name), cancellationToken))
+            var reader = new PlainDeltaReader(http, isChat);
+            await using var events = await http.OpenAsync<DeltaEvent>(path, TextBody.Of(profile, request, model.Name), reader.Read, cancellationToken);
+            while (!answer.IsStopped && await events.MoveNextAsync())
             {
+                if (events.Current.Json is not { } data)
+                {
+                    if (answer.AddText(reader.Text[..events.Current.TextBytes]) is { } plain)
+                    {
+                        yield return plain;
+                    }
+
+                    continue;
+                }
+
                 answer.Note(data);
                 foreach (var choice in data.Elements("choices"))
                 {
@@ -31,11 +43,6 @@ internal sealed class TextGeneration(EngineHttp http, OpenAiEngineKind kind)
                     {
                         yield return frame;
                     }
-                }
-
-                if (answer.IsStopped)
-                {
-                    break;
                 }
             }
 
@@ -51,9 +58,9 @@ internal sealed class TextGeneration(EngineHttp http, OpenAiEngineKind kind)
     private static void CheckResume(Resume? resume, ResumeTier tier)
     {
         var reason = resume is null or { NextIndex: 0 } ? null
-            : tier == ResumeTier.None ? "tool calls, answers bound to a grammar and answers the client began cannot be gone on with here"
-            : resume.TokenIds.Count > 0 ? "resume.token_ids are given; this engine makes this answer without ids"
-            : resume.Text.IsEmpty ? "resume.text is empty after the first index; structured deltas cannot be gone on with"
+            : tier == ResumeTier.None ? "tool calls, answers bound to a grammar and answers that the client began cannot be resumed here"
+            : resume.TokenIds.Count > 0 ? "resume.token_ids are given; this engine generates this answer without ids"
+            : resume.Text.IsEmpty ? "resume.text is empty after the first index; structured deltas cannot be resumed"
             : null;
         if (reason is not null)
         {

@@ -2,25 +2,29 @@ using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
 
-/// <summary>The calls of a server that takes and gives token ids. Thread-safe.</summary>
+/// <summary>The calls of a server that takes and returns token ids. Thread-safe.</summary>
 internal interface ITokenDialect
 {
+    /// <summary>Ids of the canary's answer; see <see cref="EngineCanary"/>.</summary>
+    /// <exception cref="FaultException">The server returns no ids.</exception>
+    ValueTask<uint[]> CanaryAsync(string model, CancellationToken cancellationToken);
+
     /// <summary>The prompt's ids: chat rendered, text tokenized.</summary>
     ValueTask<uint[]> PromptIdsAsync(GenerateRequest request, string model, CancellationToken cancellationToken);
 
-    /// <summary>Text of ids as an answer to the prompt; may end inside a character, of which <see cref="GenerateAsync"/> then gives the rest.</summary>
+    /// <summary>Text of ids as an answer to the prompt. It may end inside a character; <see cref="GenerateAsync"/> then returns the rest.</summary>
     ValueTask<byte[]> TextOfAsync(TokenCall call, CancellationToken cancellationToken);
 
-    /// <summary>Generates until the last step, which carries an end.</summary>
+    /// <summary>Generates up to the last step, which has an end.</summary>
     IAsyncEnumerable<TokenStep> GenerateAsync(TokenCall call, CancellationToken cancellationToken);
 }
 
-/// <summary>One answer to be made, or to be gone on with.</summary>
-/// <param name="Request">How.</param>
+/// <summary>One answer to generate or to continue.</summary>
+/// <param name="Request">The request.</param>
 /// <param name="Model">As the server names it.</param>
 /// <param name="Prompt">Ids of the prompt.</param>
 /// <param name="Answer">Ids of the answer so far.</param>
-/// <param name="MaxTokens">Most tokens of the answer, those so far included; null: the server's limit.</param>
+/// <param name="MaxTokens">Most tokens of the answer, including those so far; null: the server's limit.</param>
 internal sealed record TokenCall(GenerateRequest Request, string Model, IReadOnlyList<uint> Prompt, IReadOnlyList<uint> Answer, int? MaxTokens)
 {
     /// <summary>Most tokens still to be generated.</summary>
@@ -30,11 +34,11 @@ internal sealed record TokenCall(GenerateRequest Request, string Model, IReadOnl
     public IEnumerable<uint> Ids => Prompt.Concat(Answer);
 }
 
-/// <summary>What a server gave at once.</summary>
-/// <param name="Ids">New ids; the one that ends an answer is not among them.</param>
+/// <summary>What one event of a server adds to the answer.</summary>
+/// <param name="Ids">New ids, without the one that ends the answer.</param>
 /// <param name="Text">Their bytes.</param>
 /// <param name="Logprobs">One per id, or none.</param>
-/// <param name="End">Why the answer ended; unspecified where it did not.</param>
+/// <param name="End">Why the answer ended; unspecified while it goes on.</param>
 internal readonly record struct TokenStep(
     IReadOnlyList<uint> Ids, ReadOnlyMemory<byte> Text, IReadOnlyList<TokenLogprob> Logprobs, FinishReason End = FinishReason.Unspecified)
 {

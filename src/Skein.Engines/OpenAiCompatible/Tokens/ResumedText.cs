@@ -4,8 +4,8 @@ using Skein.Protocol;
 namespace Skein.Engines.OpenAiCompatible.Tokens;
 
 /// <summary>
-/// Text of an answer whose server tells ids and text apart. Where the ids so far end inside a character, the server that goes on knows only its
-/// end: until the character is whole, the text is asked for by ids. Not safe for concurrent use.
+/// Text of an answer whose server reports ids and text separately. If the resumed ids end inside a character, the server that continues sends only the rest
+/// of that character; until it is whole, the text is requested by ids. Not safe for concurrent use.
 /// </summary>
 internal sealed class ResumedText(ServerTokenizer tokenizer, TokenCall call)
 {
@@ -14,7 +14,7 @@ internal sealed class ResumedText(ServerTokenizer tokenizer, TokenCall call)
     private readonly List<uint> _more = [];
     private string? _whole;
 
-    /// <summary>Text of the answer so far, up to the last token after which no character was unfinished: what the server had given by then.</summary>
+    /// <summary>Text of the answer so far, up to the last token that ends between characters.</summary>
     public async ValueTask<byte[]> BeginAsync(CancellationToken cancellationToken)
     {
         var text = await tokenizer.AnswerAsync(call, [], cancellationToken);
@@ -33,7 +33,7 @@ internal sealed class ResumedText(ServerTokenizer tokenizer, TokenCall call)
             }
         }
 
-        // Not half a character, but bytes that are none: nothing will make them one.
+        // These bytes are not the beginning of a character: no token completes them.
         return Encoding.UTF8.GetBytes(text);
     }
 

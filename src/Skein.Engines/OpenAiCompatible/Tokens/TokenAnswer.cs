@@ -5,7 +5,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
 
-/// <summary>One answer in token ids: takes steps, gives frames. Synchronous; not safe for concurrent use.</summary>
+/// <summary>Turns the steps of one answer into frames. Synchronous; not safe for concurrent use.</summary>
 internal sealed class TokenAnswer
 {
     private readonly TokenCall _call;
@@ -32,7 +32,7 @@ internal sealed class TokenAnswer
     /// <summary>Whether no further token is needed.</summary>
     public bool IsComplete => _text.MatchedStop is not null || (_call.MaxTokens is { } most && _count >= most);
 
-    /// <summary>Whether a stop text ended it: what the server still sends does not count.</summary>
+    /// <summary>Whether a stop text ended it: later tokens of the server do not count.</summary>
     public bool IsStopped => _text.MatchedStop is not null;
 
     public GenerateFrame Add(TokenStep step)
@@ -46,20 +46,10 @@ internal sealed class TokenAnswer
         return frame;
     }
 
-    /// <param name="reason">The server's; unspecified where it was not asked any more.</param>
-    public GenerateFrame Finish(FinishReason reason)
-    {
-        _text.Flush();
-        return new GenerateFrame
-        {
-            FirstIndex = (uint)_count,
-            Text = ByteString.CopyFrom(_text.Take()),
-            Finish = new Finish
-            {
-                Reason = IsStopped ? FinishReason.Stop : reason == FinishReason.Unspecified ? FinishReason.Length : reason,
-                MatchedStop = _text.MatchedStop ?? "",
-                Usage = new Usage { PromptTokens = (uint)_call.Prompt.Count, CompletionTokens = (uint)_count },
-            },
-        };
-    }
+    /// <param name="reason">The server's; unspecified: the answer was complete without it.</param>
+    public GenerateFrame Finish(FinishReason reason) => AnswerFrames.Finish(
+        _text,
+        (uint)_count,
+        reason == FinishReason.Unspecified ? FinishReason.Length : reason,
+        new Usage { PromptTokens = (uint)_call.Prompt.Count, CompletionTokens = (uint)_count });
 }

@@ -6,7 +6,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
 
-/// <summary>Makes answers from and of token ids. Thread-safe.</summary>
+/// <summary>Generates through the calls for token ids. Thread-safe.</summary>
 internal sealed class TokenGeneration(ITokenDialect dialect)
 {
     public async IAsyncEnumerable<GenerateFrame> RunAsync(
@@ -18,7 +18,7 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
         var echo = request.Echo ? await EchoAsync(call, cancellationToken) : [];
         var text = call.Answer.Count > 0 ? await dialect.TextOfAsync(call, cancellationToken) : [];
         var answer = new TokenAnswer(call, echo, text);
-        yield return StartFrame(call, echo, model, tier);
+        yield return AnswerFrames.Start(model, tier, prompt, call.Answer.Count, echo);
 
         var end = FinishReason.Unspecified;
         if (!answer.IsComplete)
@@ -92,20 +92,4 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
     private async ValueTask<byte[]> EchoAsync(TokenCall call, CancellationToken cancellationToken) => call.Request.TokenIds is null
         ? Encoding.UTF8.GetBytes(call.Request.Text)
         : await dialect.TextOfAsync(call with { Prompt = [], Answer = call.Prompt }, cancellationToken);
-
-    private static GenerateFrame StartFrame(TokenCall call, byte[] echo, ModelDescription model, ResumeTier tier) => new()
-    {
-        FirstIndex = (uint)call.Answer.Count,
-        Start = new Start
-        {
-            Model = model.Name,
-            Fingerprint = model.Fingerprint,
-            Unit = TokenUnit.Token,
-            ResumeTier = tier,
-            PromptTokens = (uint)call.Prompt.Count,
-            PromptTokenIds = { call.Prompt },
-            ResumedAt = (uint)call.Answer.Count,
-            EchoedCharacters = (uint)AnswerText.Characters(echo),
-        },
-    };
 }

@@ -5,7 +5,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Wire;
 
-/// <summary>Reads OpenAI's two forms of log probabilities. Ids that a form does not tell are 0.</summary>
+/// <summary>Reads OpenAI's two forms of log probabilities. Ids that a form does not have are 0.</summary>
 internal static class CompletionLogprobsReader
 {
     /// <summary>The form of completions: <c>{"tokens":[…],"token_logprobs":[…],"top_logprobs":[{token:logprob}]}</c>.</summary>

@@ -5,7 +5,7 @@ using Skein.Protocol;
 
 namespace Skein.Engines.OpenAiCompatible.Wire;
 
-/// <summary>Turns what servers answer instead of tokens into engine errors.</summary>
+/// <summary>Turns error answers of servers into engine errors.</summary>
 internal static class EngineErrors
 {
     private const int ShownCharacters = 400;
@@ -17,14 +17,14 @@ internal static class EngineErrors
 
     /// <param name="engine">The server's kind and address, for the message.</param>
     /// <param name="status">Its HTTP status.</param>
-    /// <param name="body">Its body: JSON of one of the known forms, or anything.</param>
+    /// <param name="body">Its body: JSON of a known form, or anything else.</param>
     public static FaultException From(string engine, HttpStatusCode status, ReadOnlySpan<byte> body)
     {
         var (message, kind) = Read(body);
-        return new FaultException(SuspicionManager(status, message, kind), $"{engine} answers {(int)status}: {message}");
+        return new FaultException(Classify(status, message, kind), $"{engine} answers {(int)status}: {message}");
     }
 
-    /// <summary>An error inside a stream that began well.</summary>
+    /// <summary>An error inside a stream whose status was 200.</summary>
     public static FaultException FromEvent(string engine, JsonElement data)
     {
         var (message, kind) = Read(data);
@@ -32,13 +32,13 @@ internal static class EngineErrors
         return new FaultException(error, $"{engine} ends the stream: {message}");
     }
 
-    private static Fault SuspicionManager(HttpStatusCode status, string message, string kind) => status switch
+    private static Fault Classify(HttpStatusCode status, string message, string kind) => status switch
     {
         HttpStatusCode.BadRequest or HttpStatusCode.RequestEntityTooLarge or HttpStatusCode.UnprocessableEntity =>
             IsOverflow(message, kind) ? Fault.ContextLengthExceeded : Fault.InvalidRequest,
         HttpStatusCode.NotFound when message.Contains("model", StringComparison.OrdinalIgnoreCase) => Fault.ModelNotFound,
         HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented => Fault.Unsupported,
-        // 401 and 403 are the composition's fault, not the client's; 429 and 503 are the engine's state: all of them may pass elsewhere.
+        // 401 and 403 concern the gateway's own key, 429 and 503 the engine's state: another engine may serve the request.
         _ => Fault.EngineFailed,
     };
 

@@ -7,11 +7,11 @@ using Skein.Protocol;
 
 namespace Skein.Engines.OpenAiCompatible.Wire;
 
-/// <summary>Calls of one server, each with its bounds. Everything that goes wrong is an <see cref="FaultException"/>. Thread-safe.</summary>
+/// <summary>Calls of one server, each with its timeout. Every failure is an <see cref="FaultException"/>. Thread-safe.</summary>
 internal sealed class EngineHttp : IDisposable
 {
     // The largest answer is llama.cpp's whole vocabulary: about 100 bytes a token.
-    private const long MostAnswerBytes = 256L << 20;
+    private const long MaxAnswerBytes = 256L << 20;
 
     private readonly HttpClient _client;
     private readonly OpenAiEngineOptions _options;
@@ -21,9 +21,7 @@ internal sealed class EngineHttp : IDisposable
     {
         (_options, _time) = (options, time);
         _client = new HttpClient(handler) { BaseAddress = RootOf(options.BaseUrl), Timeout = Timeout.InfiniteTimeSpan };
-        // A connection per call: beside a generation it costs nothing, and a kept one may be closed by the server (llama.cpp does so after 100 requests,
-        // unannounced) just as the next request is on its way.
-        _client.DefaultRequestHeaders.ConnectionClose = true;
+        Name = $"the engine at {_client.BaseAddress}";
         if (options.ApiKey is { } key)
         {
             _client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
@@ -31,17 +29,21 @@ internal sealed class EngineHttp : IDisposable
     }
 
     /// <summary>The server, for messages.</summary>
-    public string Name => $"the engine at {_client.BaseAddress}";
+    public string Name { get; }
 
-    /// <summary>A GET whose answer may be missing: null for any status but 200, and for what is no JSON.</summary>
-    /// <exception cref="FaultException">The server cannot be reached, does not answer in time, or is not ready (503).</exception>
+    /// <summary>A GET whose answer may be missing: null for any status but 200, and for a body that is not JSON.</summary>
+    /// <exception cref="FaultException">The server cannot be reached, does not answer in time, is not ready (503), or refuses the key.</exception>
     public async ValueTask<JsonElement?> FindAsync(string path, CancellationToken cancellationToken)
     {
         var (status, body) = await CallAsync(new HttpRequestMessage(HttpMethod.Get, path), cancellationToken);
+        if (status is HttpStatusCode.ServiceUnavailable or HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden)
+        {
+            throw EngineErrors.From(Name, status, body);
+        }
+
         try
         {
-            return status == HttpStatusCode.OK ? JsonElement.Parse(body) : status == HttpStatusCode.ServiceUnavailable || IsKeyRefused(status)
-                ? throw EngineErrors.From(Name, status, body) : null;
+            return status == HttpStatusCode.OK ? JsonElement.Parse(body) : null;
         }
         catch (JsonException)
         {
@@ -73,32 +75,62 @@ internal sealed class EngineHttp : IDisposable
         }
         catch (JsonException exception)
         {
-            throw new FaultException(Fault.EngineFailed, $"{Name} answers {path} with something that is no JSON", exception);
+            throw new FaultException(Fault.EngineFailed, $"{Name} answers {path} with a body that is not JSON", exception);
         }
     }
 
-    /// <summary>
-    /// A POST whose answer is a stream of events, up to <c>[DONE]</c> or its end. Ending the enumeration early closes the connection: that is how
-    /// an engine is told to stop.
-    /// </summary>
-    public async IAsyncEnumerable<JsonElement> StreamAsync(string path, ReadOnlyMemory<byte> json, [EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <summary>A POST whose answer is a stream of JSON events.</summary>
+    /// <param name="path">The call.</param>
+    /// <param name="json">The body.</param>
+    /// <param name="isLast">Whether an event ends the answer: leaving the enumeration after it keeps the connection; leaving it earlier closes it.</param>
+    /// <param name="cancellationToken">The caller's.</param>
+    public async IAsyncEnumerable<JsonElement> StreamAsync(
+        string path, ReadOnlyMemory<byte> json, Predicate<JsonElement> isLast, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var silence = new CancellationTokenSource(_options.SilenceTimeout, _time);
-        using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, silence.Token);
-        var guard = new CallGuard(Name, _options.SilenceTimeout, cancellationToken);
-        using var response = await guard.RunAsync(() => OpenAsync(path, json, linked.Token));
-        await using var stream = await guard.RunAsync(() => response.Content.ReadAsStreamAsync(linked.Token));
-        await using var events = SseParser.Create(stream, static (_, data) => Parse(data)).EnumerateAsync(linked.Token).GetAsyncEnumerator(linked.Token);
-        while (await guard.RunAsync(() => events.MoveNextAsync().AsTask()) && events.Current.Data is { } data)
+        await using var events = await OpenAsync(path, json, ParseEvent, cancellationToken);
+        while (await events.MoveNextAsync())
         {
-            if (data.Member("error") is not null || data.Text("object") == "error")
+            if (isLast(events.Current))
             {
-                throw EngineErrors.FromEvent(Name, data);
+                events.Complete();
             }
 
-            yield return data;
-            silence.CancelAfter(_options.SilenceTimeout);
+            yield return events.Current;
         }
+    }
+
+    /// <summary>A POST whose answer is a stream of events.</summary>
+    public async ValueTask<EngineStream<T>> OpenAsync<T>(string path, ReadOnlyMemory<byte> json, SseItemParser<T?> parse, CancellationToken cancellationToken)
+        where T : struct
+    {
+        var silence = new CancellationTokenSource(_options.SilenceTimeout, _time);
+        var linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, silence.Token);
+        try
+        {
+            var guard = new CallGuard(Name, _options.SilenceTimeout, cancellationToken);
+            var response = await guard.RunAsync(SendAsync(path, json, linked.Token));
+            var body = await guard.RunAsync(response.Content.ReadAsStreamAsync(linked.Token));
+            return new EngineStream<T>(response, body, parse, silence, linked, guard, _options.SilenceTimeout, _time);
+        }
+        catch
+        {
+            linked.Dispose();
+            silence.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Reads the data of an event; null for <c>[DONE]</c>.</summary>
+    /// <exception cref="FaultException">The event is an error.</exception>
+    public JsonElement? ParseEvent(string type, ReadOnlySpan<byte> data)
+    {
+        if (data.SequenceEqual("[DONE]"u8))
+        {
+            return null;
+        }
+
+        var json = JsonElement.Parse(data);
+        return json.Member("error") is null && json.Text("object") != "error" ? json : throw EngineErrors.FromEvent(Name, json);
     }
 
     public void Dispose() => _client.Dispose();
@@ -111,16 +143,12 @@ internal sealed class EngineHttp : IDisposable
         return new Uri(url, path.TrimEnd('/') + "/");
     }
 
-    private static bool IsKeyRefused(HttpStatusCode status) => status is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden;
-
-    private static JsonElement? Parse(ReadOnlySpan<byte> data) => data.SequenceEqual("[DONE]"u8) ? null : JsonElement.Parse(data);
-
     private static HttpRequestMessage Post(string path, ReadOnlyMemory<byte> json) => new(HttpMethod.Post, path)
     {
         Content = new ReadOnlyMemoryContent(json) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } },
     };
 
-    private async Task<HttpResponseMessage> OpenAsync(string path, ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
+    private async Task<HttpResponseMessage> SendAsync(string path, ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
     {
         using var request = Post(path, json);
         var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
@@ -139,12 +167,14 @@ internal sealed class EngineHttp : IDisposable
     {
         using var deadline = new CancellationTokenSource(_options.CallTimeout, _time);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, deadline.Token);
-        return await new CallGuard(Name, _options.CallTimeout, cancellationToken).RunAsync(async () =>
-        {
-            using var sent = request;
-            using var response = await _client.SendAsync(sent, HttpCompletionOption.ResponseHeadersRead, linked.Token);
-            await response.Content.LoadIntoBufferAsync(MostAnswerBytes, linked.Token);
-            return (response.StatusCode, await response.Content.ReadAsByteArrayAsync(linked.Token));
-        });
+        return await new CallGuard(Name, _options.CallTimeout, cancellationToken).RunAsync(ReadAsync(request, linked.Token));
+    }
+
+    private async Task<(HttpStatusCode Status, byte[] Body)> ReadAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        using var sent = request;
+        using var response = await _client.SendAsync(sent, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+        await response.Content.LoadIntoBufferAsync(MaxAnswerBytes, cancellationToken);
+        return (response.StatusCode, await response.Content.ReadAsByteArrayAsync(cancellationToken));
     }
 }

@@ -3,10 +3,10 @@ using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Wire;
 
-/// <summary>OpenAI's words for why an answer ended.</summary>
+/// <summary>Reads OpenAI's finish reasons.</summary>
 internal static class FinishReasons
 {
-    /// <exception cref="FaultException">The word is none that ends an answer well.</exception>
+    /// <exception cref="FaultException">The reason is unknown.</exception>
     public static FinishReason Read(string? word) => word switch
     {
         null or "" => FinishReason.Unspecified,

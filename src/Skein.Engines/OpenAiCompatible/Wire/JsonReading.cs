@@ -6,7 +6,7 @@ namespace Skein.Engines.OpenAiCompatible.Wire;
 /// <summary>Reads members that may be missing, null or of another kind: servers differ.</summary>
 internal static class JsonReading
 {
-    /// <summary>The member; null where there is none or it is null.</summary>
+    /// <summary>The member; null: absent or null.</summary>
     public static JsonElement? Member(this JsonElement element, string name) =>
         element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
@@ -19,12 +19,12 @@ internal static class JsonReading
     public static double? Number(this JsonElement element, string name) =>
         element.Member(name) is { ValueKind: JsonValueKind.Number } value && value.TryGetDouble(out var number) ? number : null;
 
-    /// <summary>The elements of an array member; none where there is no such array.</summary>
+    /// <summary>The elements of an array member; none if there is no such array.</summary>
     public static IEnumerable<JsonElement> Elements(this JsonElement element, string name) =>
         element.Member(name) is { ValueKind: JsonValueKind.Array } value ? value.EnumerateArray() : [];
 
-    /// <summary>Token ids; null where there is no such array.</summary>
-    /// <exception cref="FaultException">An element is no id.</exception>
+    /// <summary>Token ids; null: no such array.</summary>
+    /// <exception cref="FaultException">An element is not a token id.</exception>
     public static uint[]? Ids(this JsonElement element, string name)
     {
         if (element.Member(name) is not { ValueKind: JsonValueKind.Array } array)
@@ -38,7 +38,7 @@ internal static class JsonReading
         {
             ids[count++] = item.ValueKind == JsonValueKind.Number && item.TryGetUInt32(out var id)
                 ? id
-                : throw new FaultException(Fault.EngineFailed, $"the engine's '{name}' has an element that is no token id: {item.GetRawText()}");
+                : throw new FaultException(Fault.EngineFailed, $"the engine's '{name}' has an element that is not a token id: {item.GetRawText()}");
         }
 
         return ids;

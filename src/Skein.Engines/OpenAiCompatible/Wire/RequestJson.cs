@@ -1,49 +1,68 @@
 using System.Buffers;
-using System.Globalization;
-using System.Text;
+using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Wire;
 
 /// <summary>
-/// Writes one request body. What the client sent besides is added last and verbatim, but for names that were written before: those are ours. Values
-/// that are absent write nothing.
+/// Writes one request body. Absent values write nothing. Of members with the same name the first is written: what the client sent besides is added last and
+/// cannot replace a member of ours. Not safe for concurrent use.
 /// </summary>
+[SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable", Justification = "A writer to a buffer owns memory only.")]
 internal sealed class RequestJson
 {
-    private readonly ArrayBufferWriter<byte> _body = new();
+    private readonly ArrayBufferWriter<byte> _body = new(256);
+    private readonly Utf8JsonWriter _writer;
     private readonly HashSet<string> _names = new(StringComparer.Ordinal);
 
-    public RequestJson Text(string name, string value) => Raw(name, JsonSerializer.SerializeToUtf8Bytes(value));
+    public RequestJson()
+    {
+        _writer = new Utf8JsonWriter(_body, new JsonWriterOptions { SkipValidation = true });
+        _writer.WriteStartObject();
+    }
 
-    public RequestJson Flag(string name, bool value) => Raw(name, value ? "true"u8 : "false"u8);
+    private RequestJson(Utf8JsonWriter outer) => _writer = outer;
 
-    public RequestJson Whole(string name, long? value) => Raw(name, value?.ToString(CultureInfo.InvariantCulture));
+    public RequestJson Text(string name, string value) => Write(name, value, static (writer, text) => writer.WriteStringValue(text));
 
-    public RequestJson Number(string name, double? value) => Raw(name, value?.ToString("R", CultureInfo.InvariantCulture));
+    public RequestJson Flag(string name, bool value) => Write(name, value, static (writer, flag) => writer.WriteBooleanValue(flag));
 
-    public RequestJson Ids(string name, IEnumerable<uint> ids) => Raw(name, $"[{string.Join(',', ids)}]");
+    public RequestJson Whole(string name, long? value) =>
+        value is { } number ? Write(name, number, static (writer, number) => writer.WriteNumberValue(number)) : this;
 
+    public RequestJson Number(string name, double? value) =>
+        value is { } number ? Write(name, number, static (writer, number) => writer.WriteNumberValue(number)) : this;
+
+    public RequestJson Ids(string name, IEnumerable<uint> ids) => Write(name, ids, static (writer, ids) =>
+    {
+        writer.WriteStartArray();
+        foreach (var id in ids)
+        {
+            writer.WriteNumberValue(id);
+        }
+
+        writer.WriteEndArray();
+    });
+
+    /// <summary>A list of texts; an empty one counts as absent.</summary>
     public RequestJson Texts(string name, IReadOnlyCollection<string> texts) =>
         texts.Count == 0 ? this : Raw(name, JsonSerializer.SerializeToUtf8Bytes(texts));
 
-    public RequestJson Object(string name, Action<RequestJson> members)
+    public RequestJson Object(string name, Action<RequestJson> members) => Write(name, members, static (writer, members) =>
     {
-        var inner = new RequestJson();
-        members(inner);
-        return Raw(name, inner.ToBytes().Span);
-    }
+        writer.WriteStartObject();
+        members(new RequestJson(writer));
+        writer.WriteEndObject();
+    });
 
-    /// <summary>JSON as it is.</summary>
+    /// <summary>JSON that was checked before, verbatim.</summary>
     public RequestJson Raw(string name, ReadOnlySpan<byte> json)
     {
         if (!json.IsEmpty && _names.Add(name))
         {
-            _body.Write(_body.WrittenCount == 0 ? "{"u8 : ","u8);
-            _body.Write(JsonSerializer.SerializeToUtf8Bytes(name));
-            _body.Write(":"u8);
-            _body.Write(json);
+            _writer.WritePropertyName(name);
+            _writer.WriteRawValue(json, skipInputValidation: true);
         }
 
         return this;
@@ -62,9 +81,19 @@ internal sealed class RequestJson
     /// <summary>The whole body. Nothing can be added after it.</summary>
     public ReadOnlyMemory<byte> ToBytes()
     {
-        _body.Write(_body.WrittenCount == 0 ? "{}"u8 : "}"u8);
+        _writer.WriteEndObject();
+        _writer.Flush();
         return _body.WrittenMemory;
     }
 
-    private RequestJson Raw(string name, string? json) => json is null ? this : Raw(name, Encoding.UTF8.GetBytes(json));
+    private RequestJson Write<T>(string name, T value, Action<Utf8JsonWriter, T> write)
+    {
+        if (_names.Add(name))
+        {
+            _writer.WritePropertyName(name);
+            write(_writer, value);
+        }
+
+        return this;
+    }
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Google.Protobuf;
+using Skein.Protocol;
 
 namespace Skein.Gateway.Api.Http;
 
@@ -96,28 +97,5 @@ internal static class JsonField
     }
 
     /// <summary>The value as an error shows it: short, and never more than its beginning.</summary>
-    public static string Describe(ref Utf8JsonReader reader)
-    {
-        switch (reader.TokenType)
-        {
-            case JsonTokenType.StartObject:
-                return "an object";
-            case JsonTokenType.StartArray:
-                return "an array";
-            case JsonTokenType.String or JsonTokenType.PropertyName:
-                return $"\"{Shorten(reader.ValueSpan)}\"";
-            default:
-                return Shorten(reader.ValueSpan);
-        }
-    }
-
-    private static string Shorten(ReadOnlySpan<byte> value)
-    {
-        if (value.Length <= MostShown)
-            return Encoding.UTF8.GetString(value);
-        var end = MostShown;
-        while ((value[end] & 0xC0) == 0x80)
-            end--;
-        return Encoding.UTF8.GetString(value[..end]) + "…";
-    }
+    public static string Describe(ref Utf8JsonReader reader) => JsonExcerpt.Of(ref reader);
 }

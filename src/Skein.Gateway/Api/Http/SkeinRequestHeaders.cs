@@ -1,4 +1,5 @@
 using System.Globalization;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.Http;

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Security.Cryptography;
+using Skein.Protocol;
 
 namespace Skein.Gateway.Api.Http;
 

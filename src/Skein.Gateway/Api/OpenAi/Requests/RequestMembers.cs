@@ -1,7 +1,8 @@
 using System.Text.Json;
-using Skein.Gateway.Api.Http;
-using static Skein.Gateway.Api.RequestLimits;
 using Member = Skein.Gateway.Api.Http.JsonMember<Skein.Gateway.Api.OpenAi.Requests.OpenAiRequest>;
+using Skein.Gateway.Api.Http;
+using Skein.Protocol;
+using static Skein.Protocol.RequestLimits;
 
 namespace Skein.Gateway.Api.OpenAi.Requests;
 
@@ -33,7 +34,7 @@ internal static class RequestMembers
     public static readonly JsonMembers<OpenAiRequest> Chat = new(
     [
         .. Shared,
-        new(ChatMessages.Field, ReadMessages),
+        new(ChatJson.Messages, ReadMessages),
         Member.Verbatim("tools", "an array", [JsonTokenType.StartArray], (request, value) => request.Chat.Tools = value),
         Member.Verbatim("tool_choice", "a string or an object", [JsonTokenType.String, JsonTokenType.StartObject],
             (request, value) => request.Chat.ToolChoice = value),
@@ -73,7 +74,7 @@ internal static class RequestMembers
     private static void SettleChat(OpenAiRequest request)
     {
         if (request.Generate.Chat is null || request.Chat.Messages.IsEmpty)
-            throw RequestRefusedException.Missing(ChatMessages.Field, "an array of at least one message");
+            throw RequestRefusedException.Missing(ChatJson.Messages, "an array of at least one message");
         if (request is { MaxTokens: { } old, MaxCompletionTokens: { } current } && old != current)
             throw RequestRefusedException.Invalid("max_tokens", $"{old} contradicts max_completion_tokens {current}; allowed: one of them, or both equal");
         if ((request.MaxCompletionTokens ?? request.MaxTokens) is { } maxTokens)

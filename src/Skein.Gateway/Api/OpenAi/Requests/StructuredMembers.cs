@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Skein.Gateway.Api.Http;
+using Skein.Protocol;
 using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Requests;

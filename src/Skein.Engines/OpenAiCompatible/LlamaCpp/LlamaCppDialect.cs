@@ -1,0 +1,42 @@
+using Skein.Engines.OpenAiCompatible.Tokens;
+using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.OpenAiCompatible.LlamaCpp;
+
+/// <summary>llama.cpp's own calls: <c>/apply-template</c>, <c>/tokenize</c>, <c>/completion</c>.</summary>
+internal sealed class LlamaCppDialect(EngineHttp http, TokenBytes vocabulary) : ITokenDialect
+{
+    public ValueTask<uint[]> CanaryAsync(string model, CancellationToken cancellationToken) => EngineCanary.AskAsync(
+        http,
+        "completion",
+        new RequestJson()
+            .Text("prompt", EngineCanary.Prompt).Whole("n_predict", EngineCanary.AnswerTokens).Number("temperature", 0)
+            .Flag("return_tokens", true).Flag("cache_prompt", false),
+        answer => answer.Ids("tokens"),
+        "return_tokens",
+        cancellationToken);
+
+    public async ValueTask<uint[]> PromptIdsAsync(GenerateRequest request, string model, CancellationToken cancellationToken)
+    {
+        var text = request.Chat is { } chat ? await RenderAsync(chat, request, cancellationToken) : request.Text;
+        // As the server's own completion and chat calls do.
+        var body = new RequestJson().Text("content", text).Flag("add_special", true).Flag("parse_special", true);
+        var answer = await http.AskAsync("tokenize", body.ToBytes(), cancellationToken);
+        return answer.Ids("tokens") ?? throw new FaultException(Fault.EngineFailed, $"{http.Name} answers /tokenize without tokens");
+    }
+
+    public ValueTask<byte[]> TextOfAsync(TokenCall call, CancellationToken cancellationToken) =>
+        ValueTask.FromResult<byte[]>([.. call.Answer.SelectMany(vocabulary.Of)]);
+
+    public IAsyncEnumerable<TokenStep> GenerateAsync(TokenCall call, CancellationToken cancellationToken) =>
+        new LlamaCppStream(http, vocabulary, call).ReadAsync(cancellationToken);
+
+    private async ValueTask<string> RenderAsync(ChatPrompt chat, GenerateRequest request, CancellationToken cancellationToken)
+    {
+        var body = new RequestJson().Raw("messages", chat.Messages.Span).Extra(request.Extra);
+        var answer = await http.AskAsync("apply-template", body.ToBytes(), cancellationToken);
+        return answer.Text("prompt") ?? throw new FaultException(Fault.EngineFailed, $"{http.Name} answers /apply-template without a prompt");
+    }
+}

@@ -1,0 +1,64 @@
+using System.Text.Json;
+using Skein.Engines.OpenAiCompatible.Metrics;
+using Skein.Engines.OpenAiCompatible.Tokens;
+using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Engines.Requests;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.OpenAiCompatible.LlamaCpp;
+
+/// <summary>llama.cpp's <c>llama-server</c>: resumes by token ids.</summary>
+internal sealed class LlamaCppProfile : ServerProfile
+{
+    private static readonly string[] ModelSizes = ["vocab_type", "n_vocab", "n_ctx_train", "n_embd", "n_params", "size"];
+
+    public override string Name => "llama.cpp";
+
+    public override string Missing => "/props has no total_slots";
+
+    // It lists its models while it still loads them.
+    public override string HealthPath => "health";
+
+    public override LoadMetricNames LoadMetrics { get; } = new("llamacpp:requests_deferred", ["llamacpp:kv_cache_usage_ratio"]);
+
+    public override bool PenalizesPrompt => true;
+
+    public override async ValueTask<ServerFacts?> ProbeAsync(EngineHttp http, bool isDeclared, CancellationToken cancellationToken)
+    {
+        if (await http.FindAsync("props", cancellationToken) is not { } props || props.Whole("total_slots") is not { } slots)
+        {
+            return null;
+        }
+
+        var defaults = props.Member("default_generation_settings");
+        var template = props.Text("chat_template") ?? "";
+        // The model's path differs between machines, its file name need not. The settings are the defaults of a request.
+        var identity = string.Join(
+            '\n',
+            props.Text("build_info"),
+            Path.GetFileName(props.Text("model_path")),
+            props.Text("model_ftype"),
+            template,
+            props.Text("bos_token"),
+            props.Text("eos_token"),
+            defaults?.Member("params")?.GetRawText());
+        var models = await ServedModels.ReadAsync(http, cancellationToken);
+        var context = defaults?.Whole("n_ctx") ?? 0;
+        return new ServerFacts(
+            [.. models.Select(model =>
+                new ModelFacts(model.Text("id")!, context, model.Member("meta")?.Whole("n_vocab") ?? 0, $"{identity}\n{SizesOf(model)}"))],
+            slots,
+            template.Contains("think", StringComparison.Ordinal) || template.Contains("<|channel|>", StringComparison.Ordinal));
+    }
+
+    public override async ValueTask<ITokenDialect?> ConnectTokensAsync(
+        EngineHttp http, IReadOnlyList<ModelFacts> models, CancellationToken cancellationToken) =>
+        new LlamaCppDialect(http, await LlamaCppVocabulary.ReadAsync(http, models[0].VocabularySize, cancellationToken));
+
+    // Its own call, which returns ids, ignores these members; the calls of other servers serve or refuse them.
+    public override void Check(GenerateRequest request) => RequestChecks.RefuseBestOfAndSuffix(request);
+
+    public override RequestJson WriteSampling(RequestJson body, Sampling? sampling) => body.LlamaCppSampling(sampling);
+
+    private static string SizesOf(JsonElement model) => string.Join('\n', ModelSizes.Select(name => model.Member("meta")?.Member(name)?.GetRawText()));
+}

@@ -1,0 +1,117 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+using System.Text.Json;
+using Skein.Engines.OpenAiCompatible.Tokens;
+using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.OpenAiCompatible.LlamaCpp;
+
+/// <summary>
+/// One stream of llama.cpp's <c>/completion</c>. While a character is unfinished the server sends nothing, and then only the id of the token that
+/// finished it. The ids in between are recovered from its bytes.
+/// </summary>
+internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, TokenCall call)
+{
+    private readonly List<uint> _ids = [.. call.Ids];
+    private readonly bool _isGreedy = ResumeTiers.IsGreedy(call.Request.Sampling);
+    private int _predicted;
+
+    public async IAsyncEnumerable<TokenStep> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        TokenStep? held = null;
+        await foreach (var data in http.StreamAsync("completion", Body(call.Rest, isStream: true), IsLast, cancellationToken))
+        {
+            var ids = data.Ids("tokens") ?? [];
+            var predicted = data.Whole("tokens_predicted") ?? throw Broken("an event has no tokens_predicted");
+            var lost = predicted - _predicted - ids.Length;
+            _predicted = predicted;
+            var isLast = IsLast(data);
+            var isEnd = isLast && data.Text("stop_type") == "eos";
+            if (held is { } step && !isEnd)
+            {
+                yield return Known(step);
+            }
+
+            // tokens_predicted counts the token that ends the answer; unless it is held, it is the last of the lost ones.
+            lost -= isEnd && held is null && lost > 0 ? 1 : 0;
+            held = null;
+            foreach (var id in lost > 0 ? await RecoverAsync(lost, ids, data.Text("content") ?? "", cancellationToken) : [])
+            {
+                yield return Known(new TokenStep([id], vocabulary.Of(id), []));
+            }
+
+            if (isLast)
+            {
+                yield return TokenStep.Last(isEnd ? FinishReason.Stop : FinishReason.Length);
+                yield break;
+            }
+
+            for (var i = 0; i < ids.Length; i++)
+            {
+                step = new TokenStep([ids[i]], vocabulary.Of(ids[i]), i == ids.Length - 1 ? LlamaCppLogprobs.Of(data, call.Request) : []);
+                // A token without text may be the one that ends the answer: the next event shows it.
+                if (step.Text.IsEmpty && i == ids.Length - 1)
+                {
+                    held = step;
+                }
+                else
+                {
+                    yield return Known(step);
+                }
+            }
+        }
+
+        throw Broken("the stream ends without a last event");
+    }
+
+    private static bool IsLast(JsonElement data) => data.Member("stop") is { ValueKind: JsonValueKind.True };
+
+    private TokenStep Known(TokenStep step)
+    {
+        _ids.AddRange(step.Ids);
+        return step;
+    }
+
+    private ReadOnlyMemory<byte> Body(int? tokens, bool isStream)
+    {
+        var body = new RequestJson()
+            .Ids("prompt", _ids).Whole("n_predict", tokens ?? -1).Flag("stream", isStream).Flag("return_tokens", true)
+            .LlamaCppSampling(call.Request.Sampling);
+        if (call.Request.HasLogprobs)
+        {
+            body.Whole("n_probs", Math.Max(1, call.Request.Logprobs));
+        }
+
+        // Stop texts are matched here: the server would hold text back for them, and with it the only trace of lost ids.
+        return body.Extra(call.Request.Extra.Where(member => member.Name != "stop")).ToBytes();
+    }
+
+    /// <param name="lost">How many ids are missing.</param>
+    /// <param name="next">The id after them; none at the end of the answer.</param>
+    /// <param name="content">The text of all of these.</param>
+    /// <param name="cancellationToken">The caller's.</param>
+    private async ValueTask<IEnumerable<uint>> RecoverAsync(int lost, uint[] next, string content, CancellationToken cancellationToken)
+    {
+        var bytes = Encoding.UTF8.GetBytes(content);
+        if (next.Length == 1 && vocabulary.Of(next[0]) is var last && bytes.AsSpan().EndsWith(last))
+        {
+            var ways = vocabulary.Cut(bytes.AsSpan(..^last.Length), lost);
+            if (ways.Count == 1 || (ways.Count > 1 && !_isGreedy))
+            {
+                return ways[0];
+            }
+        }
+
+        // The tokens did not complete a character, or several sequences of tokens do. Requested again, a greedy answer is the same; a sampled one may take
+        // any sequence that fits, because the client has not seen these tokens.
+        var answer = await http.AskAsync("completion", Body(lost + next.Length, isStream: false), cancellationToken);
+        var again = answer.Ids("tokens") ?? [];
+        return again.Length >= lost && (next.Length == 0 || again.AsSpan(lost).SequenceEqual(next))
+            ? again.Take(lost)
+            : throw Broken($"the ids of {lost} tokens inside a character are missing");
+    }
+
+    private FaultException Broken(string what) => new(Fault.EngineFailed, $"{http.Name}: {what}");
+}

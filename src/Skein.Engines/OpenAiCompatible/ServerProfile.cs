@@ -1,0 +1,102 @@
+using System.Text.Json;
+using Skein.Engines.OpenAiCompatible.Metrics;
+using Skein.Engines.OpenAiCompatible.Tokens;
+using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.OpenAiCompatible;
+
+/// <summary>
+/// Everything that is particular to one kind of OpenAI-compatible server; the defaults are what most servers do. Immutable, thread-safe.
+/// </summary>
+/// <remarks>To add a server, derive a profile and add it to <see cref="ServerProfiles"/>.</remarks>
+internal abstract class ServerProfile
+{
+    /// <summary>Name in configuration, fingerprints and messages.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>The reason why a server is not of this kind, for the message if it was declared to be.</summary>
+    public virtual string Missing => "";
+
+    /// <summary>Path that tells whether the server is ready, besides its list of models. Default (null): none.</summary>
+    public virtual string? HealthPath => null;
+
+    /// <summary>Names of its load metrics. Default (null): it has none.</summary>
+    public virtual LoadMetricNames? LoadMetrics => null;
+
+    /// <summary>Whether its calls for token ids can render a chat without answering it.</summary>
+    public virtual bool RendersChats => true;
+
+    /// <summary>
+    /// Whether penalties also count the tokens of the prompt. Where they do not, a resumed answer, whose beginning is part of the prompt, is penalized
+    /// differently.
+    /// </summary>
+    public virtual bool PenalizesPrompt => false;
+
+    /// <summary>Asks whether it is this server, and what it serves. Changes nothing there.</summary>
+    /// <param name="http">The server.</param>
+    /// <param name="isDeclared">The operator says that it is this kind.</param>
+    /// <param name="cancellationToken">Ends the probe.</param>
+    /// <returns>Null: it is another server.</returns>
+    /// <exception cref="FaultException">The server cannot be asked.</exception>
+    public abstract ValueTask<ServerFacts?> ProbeAsync(EngineHttp http, bool isDeclared, CancellationToken cancellationToken);
+
+    /// <summary>Its calls for token ids. Default (null): it has none.</summary>
+    /// <exception cref="FaultException">The server does not answer these calls as expected.</exception>
+    public virtual ValueTask<ITokenDialect?> ConnectTokensAsync(EngineHttp http, IReadOnlyList<ModelFacts> models, CancellationToken cancellationToken) =>
+        ValueTask.FromResult<ITokenDialect?>(null);
+
+    /// <summary>Whether its calls for token ids serve this request.</summary>
+    public virtual bool TakesTokens(GenerateRequest request) => true;
+
+    /// <summary>Refuses requests that its calls would silently answer wrongly.</summary>
+    /// <exception cref="FaultException">The request asks for what the server ignores.</exception>
+    public virtual void Check(GenerateRequest request)
+    {
+    }
+
+    /// <summary>Writes the sampling of a chat or completion call.</summary>
+    public virtual RequestJson WriteSampling(RequestJson body, Sampling? sampling) => body.OpenAiSampling(sampling);
+
+    /// <summary>Asks the chat call to continue the last message. By default a last message of the assistant is enough.</summary>
+    public virtual RequestJson WriteContinuation(RequestJson body) => body;
+
+    /// <summary>The facts of a server that reports only its models and a version.</summary>
+    protected static async ValueTask<ServerFacts> ReadModelsAsync(EngineHttp http, string identity, int? slots, CancellationToken cancellationToken) =>
+        new([.. (await ServedModels.ReadAsync(http, cancellationToken)).Select(model => new ModelFacts(
+            model.Text("id")!,
+            model.Whole("max_model_len") ?? 0,
+            VocabularySize: 0,
+            $"{identity}\n{model.Text("id")}\n{model.Text("root")}\n{model.Text("owned_by")}"))], slots);
+}
+
+/// <summary>What a server reports of itself.</summary>
+/// <param name="Models">At least one.</param>
+/// <param name="Slots">Requests it runs at the same time; null: unknown.</param>
+/// <param name="MentionsReasoning">Whether the model's chat template, if it is shown, mentions reasoning.</param>
+internal sealed record ServerFacts(IReadOnlyList<ModelFacts> Models, int? Slots, bool MentionsReasoning = false);
+
+/// <summary>What a server reports of one model.</summary>
+/// <param name="Name">As requests name it.</param>
+/// <param name="ContextTokens">Of one request; 0: unknown.</param>
+/// <param name="VocabularySize">0: unknown.</param>
+/// <param name="Identity">Everything that distinguishes it from other models, in a fixed order.</param>
+internal sealed record ModelFacts(string Name, int ContextTokens, int VocabularySize, string Identity);
+
+/// <summary>Reads <c>/v1/models</c>.</summary>
+internal static class ServedModels
+{
+    private const int MaxModels = 1_000;
+
+    /// <summary>The models that the server lists now.</summary>
+    /// <exception cref="FaultException">It lists none, or too many.</exception>
+    public static async ValueTask<IReadOnlyList<JsonElement>> ReadAsync(EngineHttp http, CancellationToken cancellationToken)
+    {
+        var list = await http.FindAsync("v1/models", cancellationToken);
+        var models = (list ?? default).Elements("data").Where(model => model.Text("id") is { Length: > 0 }).ToList();
+        return models.Count is > 0 and <= MaxModels
+            ? models
+            : throw new FaultException(Fault.EngineFailed, $"{http.Name} lists {models.Count} models at /v1/models; allowed: 1 to {MaxModels}");
+    }
+}

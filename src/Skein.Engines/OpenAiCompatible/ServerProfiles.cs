@@ -1,0 +1,47 @@
+using Skein.Engines.OpenAiCompatible.LlamaCpp;
+using Skein.Engines.OpenAiCompatible.SgLang;
+using Skein.Engines.OpenAiCompatible.Vllm;
+using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol;
+
+namespace Skein.Engines.OpenAiCompatible;
+
+/// <summary>The known servers.</summary>
+internal static class ServerProfiles
+{
+    /// <summary>In the order in which an unknown server is probed; the last one fits every server.</summary>
+    public static IReadOnlyList<ServerProfile> All { get; } =
+    [
+        new LlamaCppProfile(),
+        new OllamaProfile(),
+        new SgLangProfile(),
+        new VllmProfile(),
+        new GenericProfile(),
+    ];
+
+    /// <summary>Finds out which server it is, or checks what the operator declared.</summary>
+    /// <param name="http">The server.</param>
+    /// <param name="declared">Name of the declared profile; null: unknown.</param>
+    /// <param name="cancellationToken">Ends the probe.</param>
+    /// <exception cref="FaultException">
+    /// The server cannot be asked, or is another one. A server that is not up yet is <see cref="Fault.Unreachable"/>, <see cref="Fault.ConnectionLost"/>,
+    /// <see cref="Fault.EngineTimedOut"/> or <see cref="Fault.EngineFailed"/>.
+    /// </exception>
+    public static async ValueTask<(ServerProfile Profile, ServerFacts Facts)> ProbeAsync(EngineHttp http, string? declared, CancellationToken cancellationToken)
+    {
+        foreach (var profile in All.Where(profile => declared is null || profile.Name == declared))
+        {
+            if (await profile.ProbeAsync(http, declared is not null, cancellationToken) is { } facts)
+            {
+                return (profile, facts);
+            }
+
+            if (declared is not null)
+            {
+                throw new FaultException(Fault.Unsupported, $"{http.Name} is not of the kind {declared}: {profile.Missing}");
+            }
+        }
+
+        throw new InvalidOperationException("no profile fits; the last one fits every server");
+    }
+}

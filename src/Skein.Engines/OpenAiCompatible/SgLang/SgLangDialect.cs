@@ -1,0 +1,68 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using Skein.Engines.OpenAiCompatible.Tokens;
+using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.OpenAiCompatible.SgLang;
+
+/// <summary>SGLang's own <c>/generate</c> with <c>input_ids</c>; SGLang has no call that renders a chat without answering it.</summary>
+internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
+{
+    private readonly ServerTokenizer _tokenizer = new(http);
+
+    public ValueTask<uint[]> CanaryAsync(string model, CancellationToken cancellationToken) => EngineCanary.AskAsync(
+        http,
+        "generate",
+        new RequestJson()
+            .Text("text", EngineCanary.Prompt)
+            .Object("sampling_params", sampling => sampling.Whole("max_new_tokens", EngineCanary.AnswerTokens).Number("temperature", 0)),
+        answer => answer.Ids("output_ids"),
+        "output_ids",
+        cancellationToken);
+
+    public ValueTask<uint[]> PromptIdsAsync(GenerateRequest request, string model, CancellationToken cancellationToken) =>
+        _tokenizer.TextAsync(request.Text, model, cancellationToken);
+
+    public async ValueTask<byte[]> TextOfAsync(TokenCall call, CancellationToken cancellationToken) =>
+        await new ResumedText(_tokenizer, call).BeginAsync(cancellationToken);
+
+    public async IAsyncEnumerable<TokenStep> GenerateAsync(TokenCall call, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var text = new ResumedText(_tokenizer, call);
+        if (call.Answer.Count > 0)
+        {
+            await text.BeginAsync(cancellationToken);
+        }
+
+        var growth = new SgLangEventReader();
+        await foreach (var data in http.StreamAsync("generate", Body(call), HasEnd, cancellationToken))
+        {
+            var (ids, added) = growth.Take(data);
+            var finish = FinishOf(data) ?? default;
+            var end = EndOf(finish);
+            if (end == FinishReason.Stop && ids.Length > 0 && finish.Whole("matched") == (int)ids[^1])
+            {
+                ids = ids[..^1];
+            }
+
+            yield return new TokenStep(ids, await text.AddAsync(ids, added, cancellationToken), [], end);
+        }
+    }
+
+    private static bool HasEnd(JsonElement data) => FinishOf(data) is not null;
+
+    private static JsonElement? FinishOf(JsonElement data) => data.Member("meta_info")?.Member("finish_reason");
+
+    private static ReadOnlyMemory<byte> Body(TokenCall call) => new RequestJson()
+        .Ids("input_ids", call.Ids).Flag("stream", true)
+        .Object("sampling_params", sampling => sampling.Whole("max_new_tokens", call.Rest).SgLangSampling(call.Request.Sampling))
+        .ToBytes();
+
+    private FinishReason EndOf(JsonElement finish) => finish.Text("type") switch
+    {
+        "abort" => throw new FaultException(Fault.EngineFailed, $"{http.Name} gave the request up: {finish.Text("message")}"),
+        var type => FinishReasons.Read(type),
+    };
+}

@@ -1,0 +1,44 @@
+using Skein.Engines.OpenAiCompatible.Metrics;
+using Skein.Engines.OpenAiCompatible.Tokens;
+using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.OpenAiCompatible.SgLang;
+
+/// <summary>SGLang: resumes completions by token ids, chats by text.</summary>
+internal sealed class SgLangProfile : ServerProfile
+{
+    private static readonly string[] IdentityMembers = ["version", "dtype", "quantization", "kv_cache_dtype", "tp_size", "attention_backend", "chat_template"];
+
+    public override string Name => "sglang";
+
+    public override string Missing => "/model_info has no model_path";
+
+    public override LoadMetricNames LoadMetrics { get; } = new("sglang:num_queue_reqs", ["sglang:token_usage"]);
+
+    public override bool RendersChats => false;
+
+    public override async ValueTask<ServerFacts?> ProbeAsync(EngineHttp http, bool isDeclared, CancellationToken cancellationToken)
+    {
+        if (await FindAsync("model_info") is not { } info || info.Text("model_path") is null)
+        {
+            return null;
+        }
+
+        var server = await FindAsync("server_info") ?? default;
+        var identity = string.Join('\n', IdentityMembers.Select(name => server.Member(name)?.GetRawText()).Prepend(info.GetRawText()));
+        return await ReadModelsAsync(http, identity, server.Whole("max_running_requests"), cancellationToken);
+
+        // Older versions have these calls under other names.
+        async ValueTask<System.Text.Json.JsonElement?> FindAsync(string path) =>
+            await http.FindAsync(path, cancellationToken) ?? await http.FindAsync($"get_{path}", cancellationToken);
+    }
+
+    public override ValueTask<ITokenDialect?> ConnectTokensAsync(EngineHttp http, IReadOnlyList<ModelFacts> models, CancellationToken cancellationToken) =>
+        ValueTask.FromResult<ITokenDialect?>(new SgLangDialect(http));
+
+    // Its own call refuses members it does not know, and has log probabilities in a form of its own.
+    public override bool TakesTokens(GenerateRequest request) => request.Extra.Count == 0 && !request.HasLogprobs;
+
+    public override RequestJson WriteContinuation(RequestJson body) => body.Flag("continue_final_message", true).Flag("add_generation_prompt", false);
+}

@@ -1,0 +1,68 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using Skein.Engines.OpenAiCompatible.Tokens;
+using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Protocol;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.OpenAiCompatible.Vllm;
+
+/// <summary>vLLM: <c>/tokenize</c>, <c>/detokenize</c>, and <c>/v1/completions</c> with token ids in and out.</summary>
+internal sealed class VllmDialect(EngineHttp http) : ITokenDialect
+{
+    private readonly ServerTokenizer _tokenizer = new(http);
+
+    public ValueTask<uint[]> CanaryAsync(string model, CancellationToken cancellationToken) => EngineCanary.AskAsync(
+        http,
+        "v1/completions",
+        new RequestJson()
+            .Text("model", model).Text("prompt", EngineCanary.Prompt).Whole("max_tokens", EngineCanary.AnswerTokens).Number("temperature", 0)
+            .Flag("return_token_ids", true),
+        answer => answer.Elements("choices").Select(choice => choice.Ids("token_ids")).FirstOrDefault(),
+        "return_token_ids, vLLM 0.10.2 or newer",
+        cancellationToken);
+
+    public ValueTask<uint[]> PromptIdsAsync(GenerateRequest request, string model, CancellationToken cancellationToken) => request.Chat is null
+        ? _tokenizer.TextAsync(request.Text, model, cancellationToken)
+        : _tokenizer.ChatAsync(request, model, cancellationToken);
+
+    public async ValueTask<byte[]> TextOfAsync(TokenCall call, CancellationToken cancellationToken) =>
+        await new ResumedText(_tokenizer, call).BeginAsync(cancellationToken);
+
+    public async IAsyncEnumerable<TokenStep> GenerateAsync(TokenCall call, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var text = new ResumedText(_tokenizer, call);
+        if (call.Answer.Count > 0)
+        {
+            await text.BeginAsync(cancellationToken);
+        }
+
+        await foreach (var data in http.StreamAsync("v1/completions", Body(call), HasEnd, cancellationToken))
+        {
+            foreach (var choice in data.Elements("choices"))
+            {
+                var ids = choice.Ids("token_ids") ?? throw new FaultException(Fault.EngineFailed, $"{http.Name} sent a chunk without token_ids");
+                var end = EndOf(choice);
+                var kept = EndsWithEndToken(choice, end) ? ids[..^1] : ids;
+                var added = await text.AddAsync(kept, choice.Text("text") ?? "", cancellationToken);
+                var logprobs = CompletionLogprobsReader.Of(choice, call.Request, ids);
+                yield return new TokenStep(kept, added, logprobs.Count > 0 ? [.. logprobs.Take(kept.Length)] : [], end);
+            }
+        }
+    }
+
+    private static ReadOnlyMemory<byte> Body(TokenCall call) => new RequestJson()
+        .Text("model", call.Model).Ids("prompt", call.Ids).Whole("max_tokens", call.Rest).Flag("stream", true).Flag("return_token_ids", true)
+        .Whole("logprobs", call.Request.HasLogprobs ? call.Request.Logprobs : null)
+        .OpenAiSampling(call.Request.Sampling)
+        .Extra(call.Request.Extra)
+        .ToBytes();
+
+    private static bool HasEnd(JsonElement data) => data.Elements("choices").Any(choice => choice.Member("finish_reason") is not null);
+
+    private static FinishReason EndOf(JsonElement choice) => FinishReasons.Read(choice.Text("finish_reason"));
+
+    // No stop texts are sent, so a stop is the end token or one of stop_token_ids. vLLM counts it; it is not part of the answer.
+    private static bool EndsWithEndToken(JsonElement choice, FinishReason end) =>
+        end == FinishReason.Stop && choice.Member("stop_reason") is not { ValueKind: JsonValueKind.String } && choice.Ids("token_ids") is { Length: > 0 };
+}

@@ -1,0 +1,26 @@
+using Skein.Engines.OpenAiCompatible.Metrics;
+using Skein.Engines.OpenAiCompatible.Tokens;
+using Skein.Engines.OpenAiCompatible.Wire;
+
+namespace Skein.Engines.OpenAiCompatible.Vllm;
+
+/// <summary>vLLM, 0.10.2 or newer (<c>return_token_ids</c>): resumes by token ids.</summary>
+internal sealed class VllmProfile : ServerProfile
+{
+    public override string Name => "vllm";
+
+    public override LoadMetricNames LoadMetrics { get; } = new("vllm:num_requests_waiting", ["vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"]);
+
+    public override async ValueTask<ServerFacts?> ProbeAsync(EngineHttp http, bool isDeclared, CancellationToken cancellationToken)
+    {
+        var version = (await http.FindAsync("version", cancellationToken))?.Text("version");
+        var isVllm = isDeclared
+            || (version is not null && (await ServedModels.ReadAsync(http, cancellationToken)).Any(model => model.Text("owned_by") == "vllm"));
+        return isVllm ? await ReadModelsAsync(http, version ?? "", slots: null, cancellationToken) : null;
+    }
+
+    public override ValueTask<ITokenDialect?> ConnectTokensAsync(EngineHttp http, IReadOnlyList<ModelFacts> models, CancellationToken cancellationToken) =>
+        ValueTask.FromResult<ITokenDialect?>(new VllmDialect(http));
+
+    public override RequestJson WriteContinuation(RequestJson body) => body.Flag("continue_final_message", true).Flag("add_generation_prompt", false);
+}

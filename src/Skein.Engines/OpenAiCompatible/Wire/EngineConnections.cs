@@ -1,0 +1,151 @@
+using System.Runtime.ExceptionServices;
+
+namespace Skein.Engines.OpenAiCompatible.Wire;
+
+/// <summary>
+/// The connections to one server: kept alive and reused. A request that fails on a reused connection before any byte of the answer is sent once more, on a
+/// new connection: servers close idle connections unannounced, and a request has no effect before its answer begins. Thread-safe.
+/// </summary>
+/// <remarks>
+/// <see cref="SocketsHttpHandler"/> itself sends again only requests without a body. It does not report on which connection a request ran, so the
+/// streams beneath it record it.
+/// </remarks>
+internal sealed class EngineConnections : HttpMessageHandler
+{
+    // Below the idle limits of the known servers: 5 s of llama.cpp and uvicorn (vLLM, SGLang) are the shortest.
+    private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(4);
+
+    // Bounds how long a changed DNS record goes unnoticed.
+    private static readonly TimeSpan Lifetime = TimeSpan.FromMinutes(5);
+
+    private static readonly AsyncLocal<Exchange?> Current = new();
+
+    private readonly HttpMessageInvoker _pooled;
+    private readonly HttpMessageInvoker _unpooled;
+
+    /// <param name="connectTimeout">Timeout of making one connection.</param>
+    public EngineConnections(TimeSpan connectTimeout)
+    {
+        _pooled = new HttpMessageInvoker(CreateHandler(connectTimeout, Lifetime));
+        _unpooled = new HttpMessageInvoker(CreateHandler(connectTimeout, TimeSpan.Zero));
+    }
+
+    protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        var exchange = new Exchange();
+        Current.Value = exchange;
+        try
+        {
+            return await _pooled.SendAsync(request, cancellationToken);
+        }
+        catch (HttpRequestException exception) when (exchange is { IsOnReused: true, HasAnswer: false } && !cancellationToken.IsCancellationRequested)
+        {
+            return await SendAgainAsync(request, exception, cancellationToken);
+        }
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        _pooled.Dispose();
+        _unpooled.Dispose();
+        base.Dispose(disposing);
+    }
+
+    private async Task<HttpResponseMessage> SendAgainAsync(HttpRequestMessage request, HttpRequestException first, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _unpooled.SendAsync(request, cancellationToken);
+        }
+        catch (HttpRequestException exception) when (exception.HttpRequestError == HttpRequestError.ConnectionError)
+        {
+            // The server had taken the request and is gone: the caller must see a lost request, not one that was never sent.
+            ExceptionDispatchInfo.Throw(first);
+            throw;
+        }
+    }
+
+    private static SocketsHttpHandler CreateHandler(TimeSpan connectTimeout, TimeSpan lifetime) => new()
+    {
+        ConnectTimeout = connectTimeout,
+        AllowAutoRedirect = false,
+        UseCookies = false,
+        PooledConnectionIdleTimeout = IdleTimeout,
+        PooledConnectionLifetime = lifetime,
+        // Leaving a stream early closes its connection at once instead of reading on: that is how an engine is stopped.
+        MaxResponseDrainSize = 0,
+        PlaintextStreamFilter = static (context, _) => ValueTask.FromResult<Stream>(new ConnectionStream(context.PlaintextStream)),
+    };
+
+    /// <summary>One request and its answer.</summary>
+    private sealed class Exchange
+    {
+        public bool IsOnReused { get; set; }
+
+        public bool HasAnswer { get; set; }
+    }
+
+    /// <summary>Notes which exchange a connection carries, and whether its answer has begun.</summary>
+    private sealed class ConnectionStream(Stream inner) : Stream
+    {
+        private Exchange? _exchange;
+
+        public override bool CanRead => true;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => true;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position
+        {
+            get => throw new NotSupportedException();
+            set => throw new NotSupportedException();
+        }
+
+        // A read of no bytes waits for data on an idle connection. It may begin before the exchange whose answer ends it.
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
+            buffer.IsEmpty || _exchange is null or { HasAnswer: true } ? inner.ReadAsync(buffer, cancellationToken) : ReadFirstAsync(buffer, cancellationToken);
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            if (Current.Value is { } exchange && exchange != _exchange)
+            {
+                exchange.IsOnReused = _exchange is not null;
+                _exchange = exchange;
+            }
+
+            return inner.WriteAsync(buffer, cancellationToken);
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override void Flush() => inner.Flush();
+
+        public override Task FlushAsync(CancellationToken cancellationToken) => inner.FlushAsync(cancellationToken);
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        protected override void Dispose(bool disposing)
+        {
+            inner.Dispose();
+            base.Dispose(disposing);
+        }
+
+        private async ValueTask<int> ReadFirstAsync(Memory<byte> buffer, CancellationToken cancellationToken)
+        {
+            var read = await inner.ReadAsync(buffer, cancellationToken);
+            if (read > 0 && _exchange is { } exchange)
+            {
+                exchange.HasAnswer = true;
+            }
+
+            return read;
+        }
+    }
+}

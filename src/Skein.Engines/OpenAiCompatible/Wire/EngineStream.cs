@@ -1,0 +1,106 @@
+using System.Net.ServerSentEvents;
+using System.Runtime.CompilerServices;
+
+namespace Skein.Engines.OpenAiCompatible.Wire;
+
+/// <summary>
+/// The events of one answer, up to <c>[DONE]</c> or the end of the body. Disposed before <see cref="Complete"/>, it closes the connection, which stops the
+/// engine. Not safe for concurrent use.
+/// </summary>
+/// <typeparam name="T">What an event is read as; null stands for <c>[DONE]</c>.</typeparam>
+internal sealed class EngineStream<T> : IAsyncDisposable
+    where T : struct
+{
+    // The end of the body follows the last event at once.
+    private static readonly TimeSpan DrainTimeout = TimeSpan.FromSeconds(1);
+
+    private readonly HttpResponseMessage _response;
+    private readonly Stream _body;
+    private readonly CancellationTokenSource _silence;
+    private readonly CancellationTokenSource _linked;
+    private readonly CallGuard _guard;
+    private readonly TimeSpan _timeout;
+    private readonly TimeProvider _time;
+    private readonly IAsyncEnumerator<SseItem<T?>> _events;
+    private bool _isComplete;
+
+    /// <param name="response">Headers were read.</param>
+    /// <param name="body">Its body.</param>
+    /// <param name="parse">Reads the data of one event.</param>
+    /// <param name="silence">Cancels after the longest silence.</param>
+    /// <param name="linked">Cancels with it or the caller.</param>
+    /// <param name="guard">Translates failures.</param>
+    /// <param name="timeout">The longest silence.</param>
+    /// <param name="time">Clock of the timeouts.</param>
+    public EngineStream(
+        HttpResponseMessage response, Stream body, SseItemParser<T?> parse, CancellationTokenSource silence, CancellationTokenSource linked, CallGuard guard,
+        TimeSpan timeout, TimeProvider time)
+    {
+        (_response, _body, _silence, _linked, _guard, _timeout, _time) = (response, body, silence, linked, guard, timeout, time);
+        _events = SseParser.Create(body, parse).EnumerateAsync(linked.Token).GetAsyncEnumerator(linked.Token);
+    }
+
+    /// <summary>The event read last.</summary>
+    public T Current { get; private set; }
+
+    /// <summary>Reads the next event; false at the end.</summary>
+    /// <exception cref="FaultException">The server failed, fell silent, or sent an error.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<bool> MoveNextAsync()
+    {
+        try
+        {
+            if (!await _events.MoveNextAsync() || _events.Current.Data is not { } data)
+            {
+                _isComplete = true;
+                return false;
+            }
+
+            _silence.CancelAfter(_timeout);
+            Current = data;
+            return true;
+        }
+        catch (Exception exception) when (CallGuard.IsFailure(exception))
+        {
+            throw _guard.Translate(exception);
+        }
+    }
+
+    /// <summary>Tells that the answer is whole: what is left of the body is read, and the connection is kept.</summary>
+    public void Complete() => _isComplete = true;
+
+    public async ValueTask DisposeAsync()
+    {
+        await _events.DisposeAsync();
+        _linked.Dispose();
+        _silence.Dispose();
+        if (!_isComplete)
+        {
+            _response.Dispose();
+            return;
+        }
+
+        // Not awaited: the end of the answer does not wait for the end of the body.
+        _ = DrainAsync();
+    }
+
+    private async Task DrainAsync()
+    {
+        using (_response)
+        {
+            using var timeout = new CancellationTokenSource(DrainTimeout, _time);
+            var buffer = new byte[256];
+            try
+            {
+                while (await _body.ReadAsync(buffer, timeout.Token) > 0)
+                {
+                    // What follows the last event has no meaning.
+                }
+            }
+            catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException)
+            {
+                // The answer is whole. The connection is closed instead of kept.
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+using Google.Protobuf;
+using Skein.Protocol;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.Requests;
+
+/// <summary>Checks requests against the limits of the wire contract. Every refusal names the field, its value and what is allowed.</summary>
+internal static class RequestChecks
+{
+    private const int MaxShownCharacters = 80;
+
+    /// <summary>Checks what is the same for every engine; sampling is checked by <see cref="Check(Sampling)"/>.</summary>
+    /// <exception cref="FaultException">A field is out of its range.</exception>
+    public static void Check(GenerateRequest request)
+    {
+        Require(request.PromptCase != GenerateRequest.PromptOneofCase.None, "prompt", "missing", "a text, token ids or a chat");
+        Require(request.TokenIds is null or { Ids.Count: > 0 }, "prompt.token_ids", "empty", "at least one id");
+        Require(request.N <= 1, "n", request.N, "1: an engine makes one choice at a time");
+        Require("logprobs", request.Logprobs, RequestLimits.TopLogprobs);
+        Require(!request.Echo || request.Chat is null, "echo", "true", "false for a chat");
+        if (request.Stop.Count > RequestLimits.StopTexts)
+        {
+            throw Refused("stop", $"{request.Stop.Count} texts", $"at most {RequestLimits.StopTexts}");
+        }
+
+        for (var i = 0; i < request.Stop.Count; i++)
+        {
+            if (Encoding.UTF8.GetByteCount(request.Stop[i]) is var bytes and not (>= 1 and <= RequestLimits.StopTextBytes))
+            {
+                throw Refused($"stop[{i}]", $"{bytes} bytes long", $"1 to {RequestLimits.StopTextBytes}");
+            }
+        }
+    }
+
+    /// <summary>Checks the ranges of sampling, for engines that sample themselves.</summary>
+    /// <exception cref="FaultException">A value is out of its range.</exception>
+    public static void Check(Sampling sampling)
+    {
+        Require("temperature", sampling.Temperature, RequestLimits.Temperature);
+        Require("top_p", sampling.HasTopP ? sampling.TopP : 1, RequestLimits.TopP);
+        Require("min_p", sampling.MinP, RequestLimits.MinP);
+        Require("presence_penalty", sampling.PresencePenalty, RequestLimits.Penalty);
+        Require("frequency_penalty", sampling.FrequencyPenalty, RequestLimits.Penalty);
+        Require("repetition_penalty", sampling.HasRepetitionPenalty ? sampling.RepetitionPenalty : 1, RequestLimits.RepetitionPenalty);
+        if (sampling.LogitBias.Count > RequestLimits.LogitBiases)
+        {
+            throw Refused("logit_bias", $"{sampling.LogitBias.Count} members long", $"at most {RequestLimits.LogitBiases}");
+        }
+
+        foreach (var (id, bias) in sampling.LogitBias)
+        {
+            if (!RequestLimits.LogitBias.Contains(bias))
+            {
+                throw Refused($"logit_bias[{id}]", bias, RequestLimits.LogitBias.ToString());
+            }
+        }
+    }
+
+    /// <summary>
+    /// Refuses members of OpenAI's completions that ask for another answer to the same prompt. An engine that ignored them would give an answer that looks
+    /// right and is wrong.
+    /// </summary>
+    /// <exception cref="FaultException"><c>best_of</c> is above 1, or <c>suffix</c> is not empty.</exception>
+    public static void RefuseBestOfAndSuffix(GenerateRequest request)
+    {
+        foreach (var member in request.Extra)
+        {
+            switch (member.Name)
+            {
+                case "best_of" when !IsOneOrNull(member.Json):
+                    throw Refused("best_of", member.Json.ToStringUtf8(), "1: this engine makes one answer and cannot choose among several");
+                case "suffix" when !IsEmptyOrNull(member.Json):
+                    throw Refused("suffix", member.Json.ToStringUtf8(), "empty: this engine continues a text and cannot fill a gap in one");
+            }
+        }
+    }
+
+    /// <exception cref="FaultException">The condition is false.</exception>
+    public static void Require<T>(bool isValid, string field, T value, string allowed)
+    {
+        if (!isValid)
+        {
+            throw Refused(field, value, allowed);
+        }
+    }
+
+    /// <summary>The refusal of a value; long values are shortened.</summary>
+    public static FaultException Refused(string field, object? value, string allowed)
+    {
+        var text = Convert.ToString(value, CultureInfo.InvariantCulture) ?? "";
+        var shown = text.Length <= MaxShownCharacters ? text : text[..MaxShownCharacters] + "…";
+        return new FaultException(Fault.InvalidRequest, $"{field} is {shown}; allowed: {allowed}");
+    }
+
+    private static void Require(string field, float value, NumberRange range)
+    {
+        if (!range.Contains(value))
+        {
+            throw Refused(field, value, range.ToString());
+        }
+    }
+
+    private static bool IsOneOrNull(ByteString json) =>
+        Parse(json) is { } value
+        && (value.ValueKind == JsonValueKind.Null || (value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var count) && count <= 1));
+
+    private static bool IsEmptyOrNull(ByteString json) =>
+        Parse(json) is { } value && (value.ValueKind == JsonValueKind.Null || (value.ValueKind == JsonValueKind.String && value.ValueEquals("")));
+
+    private static JsonElement? Parse(ByteString json)
+    {
+        try
+        {
+            return JsonElement.Parse(json.Span);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+}

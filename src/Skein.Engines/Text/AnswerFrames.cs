@@ -1,0 +1,51 @@
+using Google.Protobuf;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.Text;
+
+/// <summary>Makes the first and the last frame of an answer.</summary>
+internal static class AnswerFrames
+{
+    /// <param name="model">The model.</param>
+    /// <param name="tier">How the answer can be resumed.</param>
+    /// <param name="promptIds">Ids of the prompt.</param>
+    /// <param name="resumedAt">Index of the next token.</param>
+    /// <param name="echo">Text in front of the answer.</param>
+    public static GenerateFrame Start(
+        ModelDescription model, ResumeTier tier, IReadOnlyCollection<uint> promptIds, int resumedAt, ReadOnlySpan<byte> echo) => new()
+    {
+        FirstIndex = (uint)resumedAt,
+        Start = new Start
+        {
+            Model = model.Name,
+            Fingerprint = model.Fingerprint,
+            Unit = TokenUnit.Token,
+            ResumeTier = tier,
+            PromptTokens = (uint)promptIds.Count,
+            PromptTokenIds = { promptIds },
+            ResumedAt = (uint)resumedAt,
+            EchoedCharacters = (uint)AnswerText.Characters(echo),
+        },
+    };
+
+    /// <param name="text">The answer's text; text that was held back is released.</param>
+    /// <param name="index">Index after the last token.</param>
+    /// <param name="reason">Why the answer ended, where no stop text ended it.</param>
+    /// <param name="usage">Null: unknown.</param>
+    /// <param name="matchedStop">The stop text by which the server says it ended.</param>
+    public static GenerateFrame Finish(AnswerText text, uint index, FinishReason reason, Usage? usage, string matchedStop = "")
+    {
+        text.Flush();
+        return new GenerateFrame
+        {
+            FirstIndex = index,
+            Text = ByteString.CopyFrom(text.Take()),
+            Finish = new Finish
+            {
+                Reason = text.MatchedStop is null ? reason : FinishReason.Stop,
+                MatchedStop = text.MatchedStop ?? matchedStop,
+                Usage = usage,
+            },
+        };
+    }
+}

@@ -1,0 +1,243 @@
+using System.Text;
+using System.Text.Json;
+using Google.Protobuf;
+using Skein.Protocol.V1;
+
+namespace Skein.Protocol;
+
+/// <summary>One message of a chat.</summary>
+/// <param name="Role">One of <see cref="ChatJson.Roles"/>.</param>
+/// <param name="Text">The content: its string, or the texts of its text parts joined; null where it has neither.</param>
+/// <param name="OtherPart">Type of the first content part that is not text; null where all are text.</param>
+public sealed record ChatMessage(string Role, string? Text, string? OtherPart);
+
+/// <summary>Reads chats: roles, contents, tools and formats as OpenAI's API has them. Thread-safe.</summary>
+public static class ChatJson
+{
+    /// <summary>Name of the member that holds the messages.</summary>
+    public const string Messages = "messages";
+
+    /// <summary>Allowed roles, for error messages.</summary>
+    public const string Roles = "system, developer, user, assistant, tool, function";
+
+    private static readonly JsonReaderOptions Strict = new() { MaxDepth = RequestLimits.JsonDepth };
+
+    /// <summary>
+    /// Reads the array that the reader is at, to its end. Checks what every chat template relies on; texts and unknown members are not checked.
+    /// </summary>
+    /// <exception cref="ChatJsonException">Names the message and the member.</exception>
+    /// <exception cref="JsonException">The JSON is broken.</exception>
+    public static void Check(ref Utf8JsonReader reader)
+    {
+        const string Allowed = "an array of at least one message";
+        if (reader.TokenType != JsonTokenType.StartArray)
+            throw NotA(ref reader, Messages, "an array", Allowed);
+        var count = 0;
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+            CheckMessage(ref reader, count++);
+        if (count == 0)
+            throw new ChatJsonException(ChatJsonProblem.WrongValue, Messages, $"[] is empty; allowed: {Allowed}");
+    }
+
+    /// <summary>The messages of a chat.</summary>
+    /// <exception cref="ChatJsonException">The JSON is broken or not a chat.</exception>
+    public static IReadOnlyList<ChatMessage> Read(ByteString messages)
+    {
+        try
+        {
+            var reader = new Utf8JsonReader(messages.Span, Strict);
+            reader.Read();
+            Check(ref reader);
+        }
+        catch (JsonException exception)
+        {
+            throw NotJson(Messages, exception);
+        }
+
+        using var document = Parse(messages, Messages);
+        return [.. document.RootElement.EnumerateArray().Select(ReadMessage)];
+    }
+
+    /// <summary>Whether there are tools that the model may call.</summary>
+    /// <exception cref="ChatJsonException">The JSON is broken, or the tools are no array.</exception>
+    public static bool OffersTools(ChatPrompt chat) => HasTools(chat.Tools) && !IsString(chat.ToolChoice, "tool_choice", "none");
+
+    /// <summary>Whether tools are given at all.</summary>
+    /// <exception cref="ChatJsonException">The JSON is broken, or the tools are no array.</exception>
+    public static bool HasTools(ByteString tools)
+    {
+        using var document = Parse(tools, "tools");
+        var root = document.RootElement;
+        return root.ValueKind switch
+        {
+            JsonValueKind.Null => false,
+            JsonValueKind.Array => root.GetArrayLength() > 0,
+            _ => throw new ChatJsonException(ChatJsonProblem.WrongType, "tools", $"{root.ValueKind} is not an array; allowed: an array"),
+        };
+    }
+
+    /// <summary>Whether the answer must be a call: <c>tool_choice</c> is neither absent nor "auto" nor "none".</summary>
+    /// <exception cref="ChatJsonException">The JSON is broken.</exception>
+    public static bool RequiresTool(ByteString toolChoice)
+    {
+        using var document = Parse(toolChoice, "tool_choice");
+        var root = document.RootElement;
+        return root.ValueKind != JsonValueKind.Null && !(root.ValueKind == JsonValueKind.String && (root.ValueEquals("auto"u8) || root.ValueEquals("none"u8)));
+    }
+
+    /// <summary>Whether <c>response_format</c> asks for anything but plain text.</summary>
+    /// <exception cref="ChatJsonException">The JSON is broken.</exception>
+    public static bool RequiresFormat(ByteString responseFormat)
+    {
+        using var document = Parse(responseFormat, "response_format");
+        var root = document.RootElement;
+        var isText = root.ValueKind == JsonValueKind.Object && root.TryGetProperty("type", out var type)
+            && type.ValueKind == JsonValueKind.String && type.ValueEquals("text"u8);
+        return root.ValueKind != JsonValueKind.Null && !isText;
+    }
+
+    private static bool IsString(ByteString json, string field, string value)
+    {
+        using var document = Parse(json, field);
+        return document.RootElement.ValueKind == JsonValueKind.String && document.RootElement.ValueEquals(value);
+    }
+
+    private static void CheckMessage(ref Utf8JsonReader reader, int index)
+    {
+        if (reader.TokenType != JsonTokenType.StartObject)
+            throw NotA(ref reader, $"{Messages}[{index}]", "an object", "an object with role and content");
+        bool hasRole = false, hasContent = false, isAssistant = false;
+        JsonTokenType? content = null;
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
+        {
+            if (IsPlain(ref reader, "role"u8))
+            {
+                RefuseSecond(ref hasRole, index, "role");
+                reader.Read();
+                isAssistant = IsAssistant(ref reader, index);
+            }
+            else if (IsPlain(ref reader, "content"u8))
+            {
+                RefuseSecond(ref hasContent, index, "content");
+                reader.Read();
+                content = reader.TokenType;
+                CheckContent(ref reader, index);
+            }
+            else
+            {
+                reader.Read();
+                reader.Skip();
+            }
+        }
+
+        if (!hasRole)
+            throw Missing(PathOf(index, "role"), Roles);
+        // An assistant's message may consist of tool calls alone.
+        if (!isAssistant && content is null or JsonTokenType.Null)
+            throw Missing(PathOf(index, "content"), "a string or an array of parts");
+    }
+
+    private static bool IsAssistant(ref Utf8JsonReader reader, int index)
+    {
+        if (reader.TokenType != JsonTokenType.String)
+            throw NotA(ref reader, PathOf(index, "role"), "a string", Roles);
+        if (IsPlain(ref reader, "assistant"u8))
+            return true;
+        return IsPlain(ref reader, "user"u8) || IsPlain(ref reader, "system"u8) || IsPlain(ref reader, "developer"u8)
+            || IsPlain(ref reader, "tool"u8) || IsPlain(ref reader, "function"u8)
+            ? false
+            : throw new ChatJsonException(ChatJsonProblem.WrongValue, PathOf(index, "role"), $"{JsonExcerpt.Of(ref reader)} is unknown; allowed: {Roles}");
+    }
+
+    private static void CheckContent(ref Utf8JsonReader reader, int index)
+    {
+        if (reader.TokenType is JsonTokenType.String or JsonTokenType.Null)
+            return;
+        if (reader.TokenType != JsonTokenType.StartArray)
+            throw NotA(ref reader, PathOf(index, "content"), "text", "a string, an array of parts, or null");
+        for (var part = 0; reader.Read() && reader.TokenType != JsonTokenType.EndArray; part++)
+        {
+            if (reader.TokenType != JsonTokenType.StartObject)
+                throw NotA(ref reader, $"{PathOf(index, "content")}[{part}]", "an object", "objects with a type");
+            reader.Skip();
+        }
+    }
+
+    // Names with escapes pass the check unseen: types are checked again here.
+    private static ChatMessage ReadMessage(JsonElement message, int index)
+    {
+        var role = ReadText(message.GetProperty("role"), PathOf(index, "role"));
+        if (!message.TryGetProperty("content", out var content) || content.ValueKind == JsonValueKind.Null)
+            return new ChatMessage(role, Text: null, OtherPart: null);
+        var path = PathOf(index, "content");
+        if (content.ValueKind != JsonValueKind.Array)
+            return new ChatMessage(role, ReadText(content, path), OtherPart: null);
+        var text = new StringBuilder();
+        string? otherPart = null;
+        var parts = 0;
+        foreach (var part in content.EnumerateArray())
+        {
+            var partPath = $"{path}[{parts++}]";
+            var type = Member(part, "type") is { } typed ? ReadText(typed, $"{partPath}.type") : "text";
+            if (type == "text")
+                text.Append(Member(part, "text") is { } piece ? ReadText(piece, $"{partPath}.text") : throw Missing($"{partPath}.text", "a string"));
+            else
+                otherPart ??= type;
+        }
+
+        return new ChatMessage(role, text.ToString(), otherPart);
+    }
+
+    private static JsonElement? Member(JsonElement element, string name) =>
+        element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var member) ? member : null;
+
+    private static string ReadText(JsonElement element, string path)
+    {
+        if (element.ValueKind != JsonValueKind.String)
+            throw new ChatJsonException(ChatJsonProblem.WrongType, path, $"{element.ValueKind} is not a string; allowed: a string");
+        try
+        {
+            return element.GetString()!;
+        }
+        catch (InvalidOperationException exception)
+        {
+            throw new ChatJsonException(ChatJsonProblem.WrongValue, path, "holds half of a surrogate pair; allowed: whole Unicode characters", exception);
+        }
+    }
+
+    // An absent member is read as null.
+    private static JsonDocument Parse(ByteString json, string field)
+    {
+        try
+        {
+            return JsonDocument.Parse(json.IsEmpty ? "null"u8.ToArray() : json.Memory, new JsonDocumentOptions { MaxDepth = RequestLimits.JsonDepth });
+        }
+        catch (JsonException exception)
+        {
+            throw NotJson(field, exception);
+        }
+    }
+
+    // Without escapes only: nobody escapes ASCII letters, and the reader throws on half a surrogate pair.
+    private static bool IsPlain(ref Utf8JsonReader reader, ReadOnlySpan<byte> text) => !reader.ValueIsEscaped && reader.ValueSpan.SequenceEqual(text);
+
+    private static string PathOf(int index, string member) => $"{Messages}[{index}].{member}";
+
+    private static void RefuseSecond(ref bool isSeen, int index, string member)
+    {
+        if (isSeen)
+            throw new ChatJsonException(ChatJsonProblem.WrongValue, PathOf(index, member), "appears more than once; allowed: once");
+        isSeen = true;
+    }
+
+    private static ChatJsonException NotA(ref Utf8JsonReader reader, string path, string expected, string allowed) =>
+        new(ChatJsonProblem.WrongType, path, $"{JsonExcerpt.Of(ref reader)} is not {expected}; allowed: {allowed}");
+
+    private static ChatJsonException Missing(string path, string required) => new(ChatJsonProblem.Missing, path, $"missing; required: {required}");
+
+    private static ChatJsonException NotJson(string field, JsonException exception) => new(
+        ChatJsonProblem.WrongValue,
+        field,
+        $"not valid JSON (line {exception.LineNumber + 1}, byte {exception.BytePositionInLine + 1}); allowed: JSON of depth {RequestLimits.JsonDepth} at most",
+        exception);
+}
