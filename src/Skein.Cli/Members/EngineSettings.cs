@@ -15,7 +15,7 @@ internal static class EngineSettings
 
     private const string SecretFileSuffix = "_FILE";
 
-    private static readonly IEngineFactory Servers = EngineFactories.All.OfType<OpenAiEngineFactory>().Single();
+    private static readonly OpenAiEngineFactory Servers = EngineFactories.All.OfType<OpenAiEngineFactory>().Single();
     private static readonly TimeSpan DefaultEngineTimeout = TimeSpan.FromSeconds(2);
     private static readonly Dictionary<EngineSetting, EngineFlag> Flags =
         EngineFactories.All.SelectMany(factory => factory.Settings).Distinct().ToDictionary(setting => setting, CreateFlag);

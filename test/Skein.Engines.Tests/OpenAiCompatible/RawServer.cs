@@ -147,8 +147,7 @@ internal sealed class RawServer : IAsyncDisposable
                 return false;
             case Behaviour.Hang:
                 await SendAsync(stream, Stream("""{"choices":[{"delta":{"content":"a"}}]}"""));
-                await stream.ReadAsync(new byte[1], _stop.Token);
-                _left.TrySetResult();
+                await WaitUntilLeftAsync(stream);
                 return false;
         }
 
@@ -156,6 +155,20 @@ internal sealed class RawServer : IAsyncDisposable
             ? Stream("""{"choices":[{"delta":{"content":"a"}}]}""", """{"choices":[{"delta":{},"finish_reason":"stop"}]}""", "[DONE]") + "0\r\n\r\n"
             : Json(head.Contains("version", StringComparison.Ordinal) ? """{"version":"1"}""" : """{"data":[{"id":"a"}]}"""));
         return behaviour == Behaviour.Keep;
+    }
+
+    private async Task WaitUntilLeftAsync(NetworkStream stream)
+    {
+        try
+        {
+            Assert.Equal(0, await stream.ReadAsync(new byte[1], _stop.Token));
+        }
+        catch (IOException)
+        {
+            // Closed by a reset.
+        }
+
+        _left.TrySetResult();
     }
 
     private static string Json(string body) => $"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n{body}";
