@@ -4,7 +4,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Protocol;
 
-/// <summary>Every way in which an attempt, or the request it serves, can end other than by a finish frame. <see cref="FaultTable"/> says what each means.</summary>
+/// <summary>Every end of an attempt, or of a request, but a finish frame. <see cref="FaultTable"/> says what each means.</summary>
 public enum Fault
 {
     /// <summary>No connection to the replica, or to its engine, could be made: the request never reached it.</summary>
@@ -226,7 +226,7 @@ public static class FaultTable
     /// <summary>True when a client's error code means that the gateway or its replicas are to blame, lack of capacity included.</summary>
     public static bool IsFailureCode(string code) => FailureCodes.Contains(code);
 
-    /// <summary>Reads a replica's status, of this release or an older one. <see cref="Fault.NoSlot"/> is not read from it: message limits have its status too.</summary>
+    /// <summary>Reads a replica's status, of any release. Never <see cref="Fault.NoSlot"/>: message limits have its status too.</summary>
     /// <param name="status">The gRPC status.</param>
     /// <param name="reason">The reason beside it under <see cref="Domain"/>; null where there is none.</param>
     /// <returns>Null when the status says nothing of the cause.</returns>

@@ -14,12 +14,16 @@ public sealed class GatewayAppTests
     [Fact]
     public async Task Stopping_LoopThrows_IsCancelled()
     {
+        var failure = new TaskCompletionSource();
         await using var gateway = GatewayApp.Build(
-            Options, builder => builder.Services.AddSingleton<IHostedService>(new BackgroundLoop(_ => throw new InvalidOperationException("a bug"))));
+            Options, builder => builder.Services.AddSingleton<IHostedService>(new BackgroundLoop(failure.Task.WaitAsync)));
         var stopping = new TaskCompletionSource();
         await using var registration = gateway.Stopping.Register(stopping.SetResult);
 
         await gateway.StartAsync(TestContext.Current.CancellationToken);
+        Assert.False(gateway.Stopping.IsCancellationRequested);
+
+        failure.SetException(new InvalidOperationException("a bug"));
 
         await stopping.Task.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, TestContext.Current.CancellationToken);
     }

@@ -23,7 +23,8 @@ internal sealed class DescribedModels
     public static DescribedModels From(ulong digest, DescribeResponse answer) => new(
         digest,
         answer.Models
-            .Where(model => model.Name.Length > 0 && Encoding.UTF8.GetByteCount(model.Name) <= MostNameBytes && model.Fingerprint.Length <= MostFingerprintChars)
+            .Where(model => model.Name.Length > 0 && Encoding.UTF8.GetByteCount(model.Name) <= MostNameBytes)
+            .Where(model => model.Fingerprint.Length <= MostFingerprintChars)
             .DistinctBy(model => model.Name, StringComparer.Ordinal)
             .Take(MostModels)
             .ToFrozenDictionary(model => model.Name, model => model.Fingerprint, StringComparer.Ordinal));

@@ -27,7 +27,8 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
         get
         {
             var health = Health();
-            return [.. Group.OrderBy(member => member.Role, StringComparer.Ordinal).ThenBy(member => member.Name, StringComparer.Ordinal).Select(member => StatusOf(member, health))];
+            var ordered = Group.OrderBy(member => member.Role, StringComparer.Ordinal).ThenBy(member => member.Name, StringComparer.Ordinal);
+            return [.. ordered.Select(member => StatusOf(member, health))];
         }
     }
 

@@ -74,10 +74,11 @@ internal sealed class GroupFleet : IFleetSource, IDescriptionBook
         List<Member> replicas = [.. snapshot.Members.Where(member => member.Role == Roles.Replica)];
         var before = _known;
         _known = [];
-        List<ReplicaDescription> live = [.. replicas.Where(replica => replica.IsLive && IsAddress(replica.Metadata.Grpc)).Select(replica => Describe(replica, before))];
+        var usable = replicas.Where(replica => replica.IsLive && IsAddress(replica.Metadata.Grpc));
+        List<ReplicaDescription> live = [.. usable.Select(replica => Describe(replica, before))];
         _offered.Add(replicas.SelectMany(replica => replica.Metadata.Models).Concat(live.SelectMany(replica => replica.Models)));
         IsGathered = IsReached(snapshot);
-        // Nothing can be called unknown in a group that is still being gathered: one without any replica, dead or alive, or with one whose models are not known.
+        // No model is unknown while the group is still being gathered: it has no replica, dead or alive, or one whose models are not known.
         var complete = replicas.Count > 0 && IsGathered && live.TrueForAll(HasKnownModels);
         _current = new FleetView(live, _offered.Names, complete);
     }

@@ -11,8 +11,8 @@ namespace Skein.Gateway.Group;
 /// broken connections become probes, and this gateway's load is gossiped.
 /// </summary>
 internal sealed partial class GroupFollower(
-    GroupFleet source, GroupDirectory directory, BeaconFeed beacons, FleetTracker fleet, AdmissionQueue admission, RoutingStatistics statistics, TimeProvider time,
-    ILogger<GroupFollower> logger) : IDisposable
+    GroupFleet source, GroupDirectory directory, BeaconFeed beacons, FleetTracker fleet, AdmissionQueue admission, RoutingStatistics statistics,
+    TimeProvider time, ILogger<GroupFollower> logger) : IDisposable
 {
     private static readonly TimeSpan LoadPeriod = TimeSpan.FromMilliseconds(500);
 

@@ -27,7 +27,6 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
 
     public FleetSnapshot Fleet { get; private set; } = FleetSnapshot.Empty;
 
-    /// <summary>Waiters in all queues.</summary>
     public int Waiting { get; private set; }
 
     /// <summary>Reserves a slot; null: none is free, wait (<see cref="Enqueue"/>).</summary>
@@ -70,9 +69,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         return true;
     }
 
-    /// <summary>Hands free slots to the oldest waiters that can use them.</summary>
-    /// <param name="now">Current time.</param>
-    /// <param name="grants">Receives each served waiter with its slot.</param>
+    /// <summary>Hands free slots to the oldest waiters that can use them: each is added to <paramref name="grants"/>.</summary>
     public void Dispatch(TimeSpan now, List<(Waiter Waiter, Reservation Slot)> grants)
     {
         while (Waiting > 0)
@@ -97,10 +94,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         }
     }
 
-    /// <summary>Replaces the snapshot; <see cref="Dispatch"/> must follow.</summary>
-    /// <param name="fleet">The newest.</param>
-    /// <param name="now">Current time.</param>
-    /// <param name="moved">Receives the waiters whose deadline may have moved.</param>
+    /// <summary>Replaces the snapshot; waiters whose deadline may have moved are added to <paramref name="moved"/>. <see cref="Dispatch"/> must follow.</summary>
     public void Update(FleetSnapshot fleet, TimeSpan now, List<Waiter> moved)
     {
         Fleet = fleet;
@@ -115,11 +109,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         }
     }
 
-    /// <summary>Gives a slot back; <see cref="Dispatch"/> must follow.</summary>
-    /// <param name="slot">The slot.</param>
-    /// <param name="held">How long it was leased.</param>
-    /// <param name="fault">How the attempt ended; null: with a finish frame.</param>
-    /// <param name="now">Current time.</param>
+    /// <summary>Gives a slot back; no fault means a finish frame. <see cref="Dispatch"/> must follow.</summary>
     public void Release(Reservation slot, TimeSpan held, Fault? fault, TimeSpan now)
     {
         var replica = slot.Replica;
@@ -171,8 +161,6 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     }
 
     /// <summary>When a caller may come back that the gateway refused for its own bounds: room appears as its leases end.</summary>
-    /// <param name="leased">Leases out now.</param>
-    /// <param name="now">Current time.</param>
     public TimeSpan TakePlaceBehindAll(int leased, TimeSpan now) => _retryAfterEstimators.OfGateway.TakePlace(Waiting, leased, now);
 
     /// <summary>True when a waiter may be served without any event, by time alone.</summary>
@@ -194,13 +182,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
             _ejections.SpareTheNeeded(Fleet, now);
     }
 
-    /// <summary>Uses a replica's beacon; <see cref="Dispatch"/> must follow.</summary>
-    public static void Report(Replica replica, int running, TimeSpan receivedAt) => replica.Report(running, receivedAt);
-
-    /// <summary>A replica keeps a slot for this gateway; <see cref="Dispatch"/> and <see cref="EndOffer"/> must follow.</summary>
-    public static void Offer(Replica replica) => replica.Offer();
-
-    /// <summary>True when the offered slot is used, or will be.</summary>
+    /// <summary>Ends an offer after <see cref="Dispatch"/>: true when the slot is used, or will be.</summary>
     public bool EndOffer(Replica replica, TimeSpan now)
     {
         if (!replica.TakeBackOffer(now))
@@ -209,7 +191,6 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         return replica.Leased >= replica.Description.Slots && NextSince(replica) is not null;
     }
 
-    /// <summary>Waiters in the queue of one model.</summary>
     public int WaitingFor(string model) => _queues.TryGetValue(model, out var queue) ? queue.Count : 0;
 
     /// <summary>Since when the next waiter for a slot of this replica waits; null: there is none.</summary>
@@ -240,7 +221,6 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
             waiter.UnservableSince ??= now;
     }
 
-    /// <summary>Starts the ramp of replicas that are new or reachable again.</summary>
     private void StartRamps(TimeSpan now)
     {
         if (Fleet.Replicas.Count > 0)

@@ -21,6 +21,7 @@ public sealed record AdmissionOptions
     {
         OptionCheck.Require(QueueLength is >= 0 and <= 1_000_000, "queue length", QueueLength, "0 to 1000000");
         OptionCheck.Require(QueueTimeout > TimeSpan.Zero && QueueTimeout <= TimeSpan.FromHours(1), "queue timeout", QueueTimeout, "above 0 s, to 1 h");
-        OptionCheck.Require(NoReplicaTimeout >= TimeSpan.Zero && NoReplicaTimeout <= QueueTimeout, "no-replica timeout", NoReplicaTimeout, "0 s to the queue timeout");
+        OptionCheck.Require(
+            NoReplicaTimeout >= TimeSpan.Zero && NoReplicaTimeout <= QueueTimeout, "no-replica timeout", NoReplicaTimeout, "0 s to the queue timeout");
     }
 }

@@ -92,14 +92,14 @@ public sealed class AdmissionQueue : IDisposable
     public void Report(IReadOnlyList<RunningReport> beacons) => Change(now =>
     {
         foreach (var beacon in beacons)
-            AdmissionCore.Report(beacon.Replica, beacon.Running, _time.GetElapsedTime(_origin, beacon.ReceivedAt));
+            beacon.Replica.Report(beacon.Running, _time.GetElapsedTime(_origin, beacon.ReceivedAt));
     });
 
     /// <summary>A replica keeps a slot for this gateway: the oldest waiter that can use it gets it.</summary>
     /// <returns>False when no waiter can use it.</returns>
     public bool TakeOffer(Replica replica)
     {
-        Change(_ => AdmissionCore.Offer(replica));
+        Change(_ => replica.Offer());
         lock (_gate)
             return _core.EndOffer(replica, Now);
     }
@@ -127,7 +127,8 @@ public sealed class AdmissionQueue : IDisposable
             return
             [
                 .. _core.Fleet.Replicas.Select(replica => new BreakerStatus(
-                    replica.Id, replica.Breaker.StateAt(now), replica.Ejections, replica.Reachable, replica.SlowStart.ShareAt(replica.Description.Slots, now) < 1)),
+                    replica.Id, replica.Breaker.StateAt(now), replica.Ejections, replica.Reachable,
+                    Warming: replica.SlowStart.ShareAt(replica.Description.Slots, now) < 1)),
             ];
         }
     }

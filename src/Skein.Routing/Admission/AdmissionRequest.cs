@@ -25,7 +25,8 @@ public readonly record struct Arrival(int Priority, long Sequence, int Choice)
 /// <param name="WaitingSince">When the request first asked, if a full replica refused it, on the queue's clock; null: it asks for the first time.</param>
 /// <param name="Fingerprint">Only replicas whose model has this fingerprint, or an unknown one; empty: any.</param>
 /// <param name="Excluded">Replicas that failed this session: not picked again.</param>
-public sealed record AdmissionRequest(string Model, Arrival Arrival, bool Displaced, TimeSpan? WaitingSince, string Fingerprint, IReadOnlyCollection<ReplicaId> Excluded)
+public sealed record AdmissionRequest(
+    string Model, Arrival Arrival, bool Displaced, TimeSpan? WaitingSince, string Fingerprint, IReadOnlyCollection<ReplicaId> Excluded)
 {
     /// <summary>Replicas that failed this session before it received its last token: picked only when no other replica can serve it. Default none.</summary>
     public IReadOnlyCollection<ReplicaId> LastResort { get; init; } = [];

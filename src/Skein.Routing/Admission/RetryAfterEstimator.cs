@@ -17,10 +17,7 @@ internal sealed class RetryAfterEstimator
     /// <summary>Adds the time for which a slot was leased to the moving average.</summary>
     public void Observe(TimeSpan held) => _holdSeconds += Smoothing * (held.TotalSeconds - _holdSeconds);
 
-    /// <summary>Time until the caller's place comes up.</summary>
-    /// <param name="waiting">Waiters in the queue.</param>
-    /// <param name="slots">Slots that serve it; 0 while there are none: then the last number counts.</param>
-    /// <param name="now">Current time.</param>
+    /// <summary>Time until the caller's place is reached. While no slot serves the queue, the last number of slots counts.</summary>
     public TimeSpan TakePlace(int waiting, int slots, TimeSpan now)
     {
         if (slots > 0)

@@ -90,7 +90,6 @@ public sealed class Replica
     internal bool TakesWork => Reachable && !Draining;
 
     /// <summary>Slots in use by others, as far as known.</summary>
-    /// <param name="now">Time since the admission queue was created.</param>
     internal double ExternalLoad(TimeSpan now) => _externalLoad.At(now);
 
     /// <summary>True when a slot is free, as far as this gateway can know.</summary>
@@ -108,9 +107,7 @@ public sealed class Replica
     /// <summary>The replica keeps a slot for this gateway: the next reservation gets it, whatever the estimate says.</summary>
     internal void Offer() => _isOffered = true;
 
-    /// <summary>Ends an offer. If it was not taken, the replica assumes that no requests wait here.</summary>
-    /// <param name="now">Time since the admission queue was created.</param>
-    /// <returns>False when the slot was reserved.</returns>
+    /// <summary>Ends an offer; false when its slot was reserved. Otherwise the replica assumes that no requests wait here.</summary>
     internal bool TakeBackOffer(TimeSpan now)
     {
         if (!_isOffered)
@@ -132,8 +129,7 @@ public sealed class Replica
 
     internal void Ejected() => Interlocked.Increment(ref _ejections);
 
-    /// <summary>Takes a slot.</summary>
-    /// <returns>The breaker's epoch, for the end of the attempt.</returns>
+    /// <summary>Takes a slot: returns the breaker's epoch for the end of the attempt.</summary>
     internal int Reserve(TimeSpan now)
     {
         _leased++;

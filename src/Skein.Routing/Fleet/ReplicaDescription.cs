@@ -29,7 +29,7 @@ public sealed record ReplicaDescription
     /// <summary>Share of work relative to other replicas. Above 0; default 1.</summary>
     public double Weight { get; init; } = 1;
 
-    /// <summary>Hash of weights, tokenizer, template, engine build and numerics, for every model that <see cref="Fingerprints"/> does not name; empty if unknown.</summary>
+    /// <summary>Hash of weights, tokenizer, template, engine build and numerics, for models not in <see cref="Fingerprints"/>; empty if unknown.</summary>
     public string Fingerprint { get; init; } = "";
 
     /// <summary>Fingerprints by model, where the replica reported them.</summary>

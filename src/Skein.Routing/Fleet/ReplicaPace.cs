@@ -46,7 +46,8 @@ internal sealed class ReplicaPace
     public TimeSpan FrameGapP99 => _gaps.P99;
 
     /// <summary>
-    /// Prefill time of <paramref name="promptBytes"/> at the rate of the slowest recent prompts. An upper bound, since short prompts also wait for other things.
+    /// Prefill time of <paramref name="promptBytes"/> at the rate of the slowest recent prompts. An upper bound: short prompts also wait for
+    /// other things.
     /// </summary>
     public TimeSpan SlowPrefill(int promptBytes)
     {

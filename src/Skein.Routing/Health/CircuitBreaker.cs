@@ -18,7 +18,6 @@ public enum BreakerState
 /// <summary>What the end of an attempt changed.</summary>
 internal enum BreakerVerdict
 {
-    /// <summary>Nothing.</summary>
     Unchanged,
 
     /// <summary>A closed breaker reached its bound: <see cref="CircuitBreaker.Open"/> it, if the fleet can spare the replica.</summary>
@@ -51,11 +50,9 @@ internal sealed class CircuitBreaker(BreakerOptions options)
     public BreakerState StateAt(TimeSpan now) =>
         !IsEjected ? BreakerState.Closed : now < _halfOpenAt ? BreakerState.Open : BreakerState.HalfOpen;
 
-    /// <summary>Whether an attempt may begin.</summary>
     public bool Allows(TimeSpan now) => !IsEjected || (now >= _halfOpenAt && _trials == 0);
 
-    /// <summary>An attempt begins.</summary>
-    /// <returns>The epoch, for <see cref="End"/>.</returns>
+    /// <summary>An attempt begins: returns the epoch for <see cref="End"/>.</summary>
     public int Begin()
     {
         if (IsEjected)
@@ -63,10 +60,7 @@ internal sealed class CircuitBreaker(BreakerOptions options)
         return _epoch;
     }
 
-    /// <summary>An attempt ended.</summary>
-    /// <param name="epoch">The result of <see cref="Begin"/>.</param>
-    /// <param name="fault">How; null: with a finish frame. Only that and a fault of the engine say anything of the replica.</param>
-    /// <param name="now">Current time.</param>
+    /// <summary>An attempt ended. Only a finish frame (no fault) and a fault of the engine count.</summary>
     public BreakerVerdict End(int epoch, Fault? fault, TimeSpan now)
     {
         if (epoch != _epoch)
@@ -74,9 +68,7 @@ internal sealed class CircuitBreaker(BreakerOptions options)
         return IsEjected ? EndTrial(fault, now) : Count(fault, now);
     }
 
-    /// <summary>Ejects the replica.</summary>
-    /// <param name="opening">Rising with every opening of any breaker.</param>
-    /// <param name="now">Current time.</param>
+    /// <summary>Ejects the replica; <paramref name="opening"/> rises with every opening of any breaker.</summary>
     public void Open(long opening, TimeSpan now)
     {
         Opening = opening;

@@ -53,7 +53,8 @@ public sealed record BreakerOptions
         OptionCheck.Require(FailureRate is > 0 and <= 1, "breaker failure rate", FailureRate, "above 0, to 1");
         OptionCheck.Require(FewestAttempts is >= 1 and <= 100_000, "breaker fewest attempts", FewestAttempts, "1 to 100000");
         OptionCheck.Require(Window >= TimeSpan.FromSeconds(1) && Window <= TimeSpan.FromMinutes(10), "breaker window", Window, "1 s to 10 min");
-        OptionCheck.Require(OpenFor >= TimeSpan.FromMilliseconds(100) && OpenFor <= LongestOpen, "breaker open time", OpenFor, "100 ms to the longest open time");
+        OptionCheck.Require(
+            OpenFor >= TimeSpan.FromMilliseconds(100) && OpenFor <= LongestOpen, "breaker open time", OpenFor, "100 ms to the longest open time");
         OptionCheck.Require(LongestOpen <= TimeSpan.FromHours(1), "breaker longest open time", LongestOpen, "the open time to 1 h");
         OptionCheck.Require(TrialsToClose is >= 1 and <= 100, "breaker trials to close", TrialsToClose, "1 to 100");
         OptionCheck.Require(MaxEjectedShare is >= 0 and <= 1, "breaker max ejected share", MaxEjectedShare, "0 to 1");

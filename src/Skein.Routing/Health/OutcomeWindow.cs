@@ -8,7 +8,6 @@ internal sealed class OutcomeWindow(TimeSpan length)
     private readonly (int Attempts, int Failures)[] _steps = new (int, int)[Steps];
     private long _newest;
 
-    /// <summary>Counts the end of an attempt.</summary>
     public void Add(bool failed, TimeSpan now)
     {
         SlideTo(now);
@@ -18,7 +17,6 @@ internal sealed class OutcomeWindow(TimeSpan length)
             step.Failures++;
     }
 
-    /// <summary>Totals of the window.</summary>
     public (int Attempts, int Failures) Sum(TimeSpan now)
     {
         SlideTo(now);

@@ -9,9 +9,7 @@ internal sealed class SlowStart(SlowStartOptions options)
 
     public void Begin(TimeSpan now) => _since = now;
 
-    /// <summary>The replica's current share of its weight: 1 when it is warm.</summary>
-    /// <param name="slots">Its slots: the share never falls below one of them.</param>
-    /// <param name="now">Current time.</param>
+    /// <summary>The replica's current share of its weight: 1 when it is warm, and never less than one of its slots.</summary>
     public double ShareAt(int slots, TimeSpan now)
     {
         if (_since is not { } since)

@@ -21,10 +21,7 @@ internal sealed class Attempt : IAsyncDisposable
     private long _engineBegan;
     private volatile bool _superseded;
 
-    /// <param name="services">Shared by all sessions.</param>
-    /// <param name="lease">Owned by the attempt from now on.</param>
-    /// <param name="request">The request for the replica.</param>
-    /// <param name="branch">Cancelled when the branch ends.</param>
+    /// <summary>Starts the attempt, which owns the lease from now on.</summary>
     public Attempt(SessionServices services, ReplicaLease lease, GenerateRequest request, CancellationToken branch)
     {
         Lease = lease;
@@ -56,8 +53,7 @@ internal sealed class Attempt : IAsyncDisposable
 
     /// <summary>Waits for the next frame.</summary>
     /// <returns>False at the clean end of the stream.</returns>
-    /// <exception cref="AttemptStoppedException">It stalled or was superseded.</exception>
-    /// <exception cref="FaultException">It did not end cleanly.</exception>
+    /// <exception cref="FaultException">It did not end cleanly; <see cref="Fault.Cancelled"/>: it was superseded.</exception>
     /// <exception cref="OperationCanceledException">The branch ended.</exception>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<bool> MoveNextAsync()
@@ -71,7 +67,7 @@ internal sealed class Attempt : IAsyncDisposable
         }
         catch (OperationCanceledException) when (!_branch.IsCancellationRequested && (_superseded || Watch.Stall is not null))
         {
-            throw new AttemptStoppedException(_superseded ? null : Watch.Stall);
+            throw new FaultException(_superseded ? Fault.Cancelled : Watch.Stall!.Value, "the gateway stopped the attempt");
         }
         _current = _frames.Current;
         if (_current.Start is not null)
@@ -83,7 +79,7 @@ internal sealed class Attempt : IAsyncDisposable
     /// <summary>Puts back frames that were read before the attempt became the current one.</summary>
     public void ReadAgain(Queue<GenerateFrame> frames) => _readAhead = frames;
 
-    /// <summary>Stops the attempt because another one won; its reader gets an <see cref="AttemptStoppedException"/>. Thread-safe.</summary>
+    /// <summary>Stops the attempt because another one won; its reader gets <see cref="Fault.Cancelled"/>. Thread-safe.</summary>
     public void Supersede()
     {
         _superseded = true;
@@ -110,11 +106,4 @@ internal sealed class Attempt : IAsyncDisposable
             Lease.Release(EndsAs);
         }
     }
-}
-
-/// <summary>The gateway stopped an attempt.</summary>
-/// <param name="stall">The bound of silence that it exceeded; null when another attempt won.</param>
-internal sealed class AttemptStoppedException(Fault? stall) : Exception("the attempt was stopped")
-{
-    public Fault? Stall { get; } = stall;
 }

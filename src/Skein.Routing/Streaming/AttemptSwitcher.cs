@@ -141,7 +141,8 @@ internal sealed class AttemptSwitcher(
             if (services.Time.GetElapsedTime(askedAt) > ContinueTimeout + services.Options.OwnLateness)
                 return false;
             // Continue waits for no engine: a replica that does not answer it is frozen or disconnected.
-            return NotContinued(secondary.Replica!, new FaultException(Fault.ConnectionLost, $"no answer to Continue within {ContinueTimeout.TotalSeconds:0} s"));
+            var message = $"no answer to Continue within {ContinueTimeout.TotalSeconds:0} s";
+            return NotContinued(secondary.Replica!, new FaultException(Fault.ConnectionLost, message));
         }
     }
 

@@ -31,12 +31,9 @@ internal sealed class AttemptWatch : IDisposable
     private volatile bool _paused;
     private volatile int _stall = -1;
 
-    /// <param name="time">Time.</param>
-    /// <param name="options">The bounds.</param>
-    /// <param name="attempt">Cancelled when the attempt stalls.</param>
-    /// <param name="pace">Records how fast the replica prefills and generates; knows its usual silences.</param>
-    /// <param name="request">What the replica must prefill before its first token.</param>
-    /// <param name="hasHeartbeats">See <see cref="IReplicaLink.HasHeartbeats"/>.</param>
+    /// <summary>
+    /// Starts to watch; cancels <paramref name="attempt"/> when it stalls. A link without heartbeats has no silence of its own: the engine's bound applies.
+    /// </summary>
     public AttemptWatch(
         TimeProvider time, StreamingOptions options, CancellationTokenSource attempt, ReplicaPace pace, GenerateRequest request, bool hasHeartbeats)
     {

@@ -89,9 +89,9 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
             }
             return (null, _finished ? null : Fault.NoFinish);
         }
-        catch (AttemptStoppedException stopped)
+        catch (FaultException superseded) when (superseded.Fault == Fault.Cancelled)
         {
-            return _finished ? default : stopped.Stall is null ? (await switcher.TakeOverAsync(), null) : (null, stopped.Stall);
+            return _finished ? default : (await switcher.TakeOverAsync(), null);
         }
         catch (FaultException end) when (end.Fault.Class() is not (FaultClass.Client or FaultClass.Gateway))
         {

@@ -70,7 +70,7 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
         ResumeTier == ResumeTier.Exact
         || (request.Failover != FailoverPolicy.Exact && (ResumeTier == ResumeTier.Tokens || (ResumeTier == ResumeTier.Text && !IsTextMissing)));
 
-    /// <summary>Chunks were generated but no text is known yet: the model still reasons, or a partial stop text is held back. There is nothing to resume from.</summary>
+    /// <summary>Chunks without text were generated: the model reasons, or a partial stop text is held back. There is nothing to resume from.</summary>
     private bool IsTextMissing => NextIndex > 0 && _journal.Text.IsEmpty;
 
     /// <summary>
@@ -89,11 +89,7 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
             TakesOtherFingerprints = MayChangeFingerprint,
         };
 
-    /// <summary>What a secondary attempt needs of a replica: any but the current one.</summary>
-    /// <param name="model">Model to be served.</param>
-    /// <param name="arrival">Place in the queue.</param>
-    /// <param name="current">The replica of the current attempt.</param>
-    /// <param name="hold">It continues from the current attempt's tokens, even if there are none yet.</param>
+    /// <summary>What a secondary attempt needs of a replica. A standby attempt will continue the current one's tokens, even if there are none yet.</summary>
     public AdmissionRequest NeedBeside(string model, Arrival arrival, ReplicaId current, bool hold) =>
         new(model, arrival, Displaced: true, WaitingSince: null, hold || NextIndex > 0 ? _journal.Fingerprint : "", [.. _failedAt.Keys, current])
         {
@@ -111,8 +107,7 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
         return next;
     }
 
-    /// <summary>Prepares an attempt beside the current one, which stays current until <see cref="Promote"/>.</summary>
-    /// <param name="hold">It prefills the prompt and the journal so far, and waits.</param>
+    /// <summary>Prepares an attempt beside the current one, until <see cref="Promote"/>. With <paramref name="hold"/> it prefills and waits.</summary>
     public SecondaryRequest PrepareSecondary(bool hold)
     {
         var next = NextRequest();

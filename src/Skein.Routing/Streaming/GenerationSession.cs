@@ -92,7 +92,7 @@ internal sealed partial class GenerationSession : IGenerationSession
 
     internal void Violated(int choice, ReplicaId replica, string violation) => Log.Violated(_logger, Id, _requestId, choice, replica, violation);
 
-    /// <summary>A branch's own request: one choice with its own seed. Choice 0 keeps the seed, so that a single answer is the same with and without Skein.</summary>
+    /// <summary>A branch's own request, with its own seed. Choice 0 keeps the request's, so that one answer is the same with and without Skein.</summary>
     private static GenerateRequest RequestOf(GenerateRequest request, int choice)
     {
         var own = choice == 0 && request.N <= 1 ? request : request.Clone();
@@ -143,7 +143,8 @@ internal sealed partial class GenerationSession : IGenerationSession
 
     private static partial class Log
     {
-        [LoggerMessage(3200, LogLevel.Information, "Request {RequestId} (session {Session}), choice {Choice}: moved from {Replica} at token {TokenIndex}: {Reason}")]
+        [LoggerMessage(
+            3200, LogLevel.Information, "Request {RequestId} (session {Session}), choice {Choice}: left {Replica} at token {TokenIndex}: {Reason}")]
         public static partial void FailedOver(ILogger logger, string session, string requestId, int choice, int tokenIndex, string replica, string reason);
 
         [LoggerMessage(3201, LogLevel.Debug, "Request {RequestId} (session {Session}), choice {Choice}: the attempt on {Replica} ended: {Message}")]

@@ -72,7 +72,8 @@ public sealed class GenerationSessions : IGenerationSessions
             var id = $"{_random.NextUInt64():x16}{_random.NextUInt64():x16}";
             if (request.RequestId.Length == 0)
                 request.RequestId = id;
-            var session = new GenerationSession(id, request, Interlocked.Increment(ref _arrivals), _services, _logger, closed => _open.TryRemove(closed, out _));
+            var arrival = Interlocked.Increment(ref _arrivals);
+            var session = new GenerationSession(id, request, arrival, _services, _logger, closed => _open.TryRemove(closed, out _));
             _open[session] = true;
             return session;
         }

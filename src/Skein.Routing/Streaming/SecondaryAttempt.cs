@@ -77,10 +77,6 @@ internal abstract class SecondaryAttempt(SessionServices services, SecondaryRequ
         {
             return false; // No slot in time: the current attempt continues.
         }
-        catch (AttemptStoppedException stopped)
-        {
-            return stopped.Stall is { } stall && Fail(stall);
-        }
         catch (FaultException refusal) when (refusal.Fault is Fault.NoSlot or Fault.Draining)
         {
             _attempt!.Lease.Release(refusal.Fault, refusal.Load);
@@ -88,7 +84,7 @@ internal abstract class SecondaryAttempt(SessionServices services, SecondaryRequ
         }
         catch (FaultException end)
         {
-            return Fail(end.Fault);
+            return end.Fault != Fault.Cancelled && Fail(end.Fault);
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {

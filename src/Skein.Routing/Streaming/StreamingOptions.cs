@@ -38,7 +38,7 @@ public sealed record StreamingOptions
     /// <summary>Factor on the replica's 99th percentile, for both bounds of its engine. Default 10, range 1 to 1,000.</summary>
     public double EngineSilenceFactor { get; init; } = 10;
 
-    /// <summary>How late a timer may fire before this process assumes that it stood still itself and waits one more round. Default 200 ms, range 1 ms to 1 min.</summary>
+    /// <summary>How late a timer may fire before this process blames itself and waits one more round. Default 200 ms, range 1 ms to 1 min.</summary>
     public TimeSpan OwnLateness { get; init; } = TimeSpan.FromMilliseconds(200);
 
     /// <summary>Longest time a client may leave a full output unread. Default 30 s, range 1 s to 1 h.</summary>
@@ -80,7 +80,8 @@ public sealed record StreamingOptions
         OptionCheck.Require(MaxSessions is >= 1 and <= 1_000_000, "max sessions", MaxSessions, "1 to 1000000");
         OptionCheck.Require(JournalBytes is >= 1 << 10 and <= 1 << 30, "journal bytes", JournalBytes, "1024 (1 KiB) to 1073741824 (1 GiB)");
         OptionCheck.Require(
-            AllJournalsBytes >= JournalBytes && AllJournalsBytes <= 1L << 40, "all journals' bytes", AllJournalsBytes, "the journal bytes to 1099511627776 (1 TiB)");
+            AllJournalsBytes >= JournalBytes && AllJournalsBytes <= 1L << 40, "all journals' bytes", AllJournalsBytes,
+            "the journal bytes to 1099511627776 (1 TiB)");
         OptionCheck.Require(AttemptsWithoutProgress is >= 1 and <= 100, "attempts without progress", AttemptsWithoutProgress, "1 to 100");
         RequireWait(LinkSilence, TimeSpan.FromMilliseconds(300), TimeSpan.FromMinutes(1), "link silence", "300 ms to 1 min");
         RequireWait(FirstTokenSilence, TimeSpan.FromSeconds(1), LongestSilence, "first-token silence", "1 s to 1 h");

@@ -8,7 +8,7 @@ using Skein.Routing.Streaming;
 
 namespace Skein.Simulation.Failover;
 
-/// <summary>Clients that ask one thing after the other and compare every token with what an undisturbed engine says.</summary>
+/// <summary>Clients that send one request after the other and compare every token with the answer of an undisturbed engine.</summary>
 internal sealed class Clients(FailoverWorld world, FailoverSettings settings)
 {
     private const int Prompts = 24;
@@ -28,7 +28,7 @@ internal sealed class Clients(FailoverWorld world, FailoverSettings settings)
     /// <summary>Streams that were ended because two attempts in a row were lost without a new token.</summary>
     public int Poison { get; private set; }
 
-    /// <summary>Something is wrong: there is no need to go on.</summary>
+    /// <summary>An error was found: the run can stop.</summary>
     public bool HasFound => Errors.Count > 0;
 
     public ulong TraceHash { get; private set; }
@@ -83,19 +83,21 @@ internal sealed class Clients(FailoverWorld world, FailoverSettings settings)
         }
         catch (FaultException error)
         {
-            return string.Create(CultureInfo.InvariantCulture, $"{error.Fault} after token {answer.Ids.Count}: {error.Message} [{string.Join(", ", session.Failovers.Select(failover => $"{failover.TokenIndex} {failover.From} {failover.Reason}"))}]");
+            var failovers = string.Join(", ", session.Failovers.Select(failover => $"{failover.TokenIndex} {failover.From} {failover.Reason}"));
+            return string.Create(CultureInfo.InvariantCulture, $"{error.Fault} after token {answer.Ids.Count}: {error.Message} [{failovers}]");
         }
         Tokens += answer.Ids.Count;
         return answer.DifferenceFrom(undisturbed);
     }
 
     /// <summary>
-    /// As many attempts were lost without a new token as the rule asks for. The first change of replica at a token ends the attempt that had made the one
-    /// before; the last loss is no failover any more.
+    /// True when as many attempts were lost without a new token as the bound allows. The first failover at a token ends the attempt that generated the
+    /// token before it; the last loss is not a failover.
     /// </summary>
     private static bool IsPoison(IGenerationSession session, int index)
     {
-        var lost = 1 + session.Failovers.Where(failover => failover.TokenIndex == index).Skip(index > 0 ? 1 : 0).Count(failover => !NoEvidence.Contains(failover.Reason));
+        var here = session.Failovers.Where(failover => failover.TokenIndex == index).Skip(index > 0 ? 1 : 0);
+        var lost = 1 + here.Count(failover => !NoEvidence.Contains(failover.Reason));
         return lost >= FailoverWorld.Options.AttemptsWithoutProgress;
     }
 

@@ -28,26 +28,26 @@ public static class FailoverSimulation
             await load;
         });
         return new FailoverResult(
-            settings, world.Time.GetUtcNow() - DateTimeOffset.UnixEpoch, clients.Streams, clients.Tokens, clients.Errors, clients.Poison, world.Admission.Leased,
+            settings, world.Time.GetUtcNow() - DateTimeOffset.UnixEpoch, clients.Streams, clients.Tokens, clients.Errors, clients.Poison,
+            world.Admission.Leased,
             faults.Counts, [.. world.Statistics.FailoversByName().Where(failovers => failovers.Count > 0)],
             clients.TraceHash);
     }
 }
 
 /// <summary>What a failover simulation found. Immutable.</summary>
-/// <param name="Settings">What was asked for.</param>
+/// <param name="Settings">The settings of the run.</param>
 /// <param name="Elapsed">Virtual time.</param>
 /// <param name="Streams">Streams that ended.</param>
-/// <param name="Tokens">Tokens of all of them.</param>
-/// <param name="Errors">What was wrong with streams: a token lost, repeated or another one, a wrong end, an error. Empty as it must be.</param>
+/// <param name="Tokens">Tokens of all streams.</param>
+/// <param name="Errors">Errors of streams: a lost, repeated or different token, a wrong end, a fault. Must be empty.</param>
 /// <param name="Poison">
-/// Streams that were ended as the rule against poison says, because two attempts in a row were lost without a new token: two faults hit where the one before
-/// was not over.
+/// Streams that were ended as poison, because two attempts in a row were lost without a new token: a fault hit before the one before it was over.
 /// </param>
-/// <param name="LeasesLeft">Slots that are still leased though every stream has ended. 0 as it must be.</param>
+/// <param name="LeasesLeft">Slots that are still leased after every stream has ended. Must be 0.</param>
 /// <param name="Faults">Faults injected, by kind.</param>
-/// <param name="Failovers">Changes of replica in mid-stream, by reason.</param>
-/// <param name="TraceHash">Hash of all that the clients saw, and when: equal for equal settings.</param>
+/// <param name="Failovers">Failovers by reason.</param>
+/// <param name="TraceHash">Hash of everything the clients received, and when: equal for equal settings.</param>
 public sealed record FailoverResult(
     FailoverSettings Settings,
     TimeSpan Elapsed,
@@ -62,19 +62,20 @@ public sealed record FailoverResult(
 {
     private const int LeastFailoversPerPoison = 1000;
 
-    /// <summary>Every stream was what it would have been undisturbed, but for the few that the rule against poison ends.</summary>
+    /// <summary>True when every stream equals its undisturbed answer, except those that ended as poison.</summary>
     public bool IsClean => Errors.Count == 0 && LeasesLeft == 0 && Poison <= Failovers.Sum(failover => failover.Count) / LeastFailoversPerPoison;
 
     /// <summary>The result as a table.</summary>
     public SimulationTable ToTable()
     {
         static string Number(long value) => value.ToString("#,0", CultureInfo.InvariantCulture);
+        var reasons = string.Join(", ", Failovers.Select(failover => $"{failover.Reason} {Number(failover.Count)}"));
         var rows = new List<IReadOnlyList<string>>
         {
             new[] { "streams, tokens", $"{Number(Streams)}, {Number(Tokens)}" },
             new[] { "virtual time", $"{Elapsed.TotalSeconds.ToString("0", CultureInfo.InvariantCulture)} s" },
             new[] { "faults", string.Join(", ", Faults.Select(fault => $"{fault.Kind} {Number(fault.Count)}")) },
-            new[] { "failovers", $"{Number(Failovers.Sum(failover => failover.Count))}: {string.Join(", ", Failovers.Select(failover => $"{failover.Reason} {Number(failover.Count)}"))}" },
+            new[] { "failovers", $"{Number(Failovers.Sum(failover => failover.Count))}: {reasons}" },
             new[] { "streams that differ or failed", Number(Errors.Count) },
             new[] { "streams taken for poison", Number(Poison) },
             new[] { "leases left over", Number(LeasesLeft) },

@@ -18,7 +18,7 @@ internal sealed class FailoverWorld : IFleetSource, IDisposable
 
     public FailoverWorld(FailoverSettings settings)
     {
-        // The two that are left alone could serve everybody.
+        // The two that are never harmed have slots for all streams.
         Replicas = [.. Enumerable.Range(1, settings.Replicas).Select(i => new SimulatedReplica($"replica-{i}", Math.Max(2, settings.Streams), Time))];
         var link = new SimulatedLink(Replicas.ToDictionary(replica => replica.Name, StringComparer.Ordinal), Time);
         var random = new SeededRandomSource(settings.Seed);
@@ -46,7 +46,7 @@ internal sealed class FailoverWorld : IFleetSource, IDisposable
 
     public FleetView Current { get; private set; } = FleetView.Empty;
 
-    /// <summary>Tells the gateway what the group knows by now.</summary>
+    /// <summary>Publishes the state of the group to the gateway.</summary>
     public void Publish()
     {
         Current = new FleetView([.. Replicas.Where(replica => replica.IsUp).Select(replica => replica.Description)], [Model], Complete: true);

@@ -2,7 +2,7 @@ using Skein.Routing;
 
 namespace Skein.Simulation.Failover;
 
-/// <summary>Harms replicas, one after the other; two are always left alone.</summary>
+/// <summary>Harms replicas, one after the other; two are never harmed.</summary>
 internal sealed class Faults(FailoverWorld world, IRandomSource random)
 {
     private const int LeftAlone = 2;
@@ -16,7 +16,7 @@ internal sealed class Faults(FailoverWorld world, IRandomSource random)
     public IReadOnlyList<(string Kind, int Count)> Counts =>
         [("kill", _counts[0]), ("freeze", _counts[1]), ("engine failure", _counts[2]), ("drain", _counts[3]), ("slow", _counts[4])];
 
-    /// <summary>Injects until told to stop, then until every replica is well again.</summary>
+    /// <summary>Injects faults until <paramref name="until"/>, then waits until every replica has recovered.</summary>
     public async Task InjectAsync(Func<bool> until)
     {
         var running = new List<Task>();

@@ -8,7 +8,7 @@ using Skein.Routing.Streaming;
 
 namespace Skein.Simulation.Failover;
 
-/// <summary>Carries frames and heartbeats from simulated replicas, and their faults as a connection would show them.</summary>
+/// <summary>Delivers frames and heartbeats from simulated replicas, and their faults as a connection would show them.</summary>
 internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica> replicas, TimeProvider time) : IReplicaLink
 {
     private static readonly TimeSpan Heartbeat = TimeSpan.FromMilliseconds(250);
@@ -24,7 +24,7 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
             throw new FaultException(Fault.Draining, "draining", target.Report());
         if (target.IsFull)
             throw new FaultException(Fault.NoSlot, "no slot", target.Report());
-        var life = target.Generation;
+        var generation = target.Generation;
         var failures = target.EngineFailures;
         target.Running++;
         // Ends the engine before its enumerator is disposed: it may be in the middle of a step.
@@ -35,7 +35,7 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
         {
             while (true)
             {
-                var isToken = await WaitAsync(next, target, life, failures, cancellationToken);
+                var isToken = await WaitAsync(next, target, generation, failures, cancellationToken);
                 if (target.Delay > TimeSpan.Zero && isToken)
                     await Task.Delay(target.Delay, time, cancellationToken);
                 if (!isToken)
@@ -55,7 +55,7 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
         }
         finally
         {
-            if (target.Generation == life && target.IsUp)
+            if (target.Generation == generation && target.IsUp)
                 target.Running--;
             stop.Cancel();
             await ((Task)next).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
@@ -97,8 +97,8 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
     }
 
     /// <summary>Waits for the engine or for the time of a heartbeat.</summary>
-    /// <returns>True when the engine has something.</returns>
-    private async Task<bool> WaitAsync(Task<bool> next, SimulatedReplica target, ulong life, int failures, CancellationToken cancellationToken)
+    /// <returns>True when the engine has a frame, or has ended.</returns>
+    private async Task<bool> WaitAsync(Task<bool> next, SimulatedReplica target, ulong generation, int failures, CancellationToken cancellationToken)
     {
         var isBeat = false;
         using var wake = new Wake();
@@ -113,7 +113,7 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
         wake.Follow(next);
         while (true)
         {
-            if (!target.IsUp || target.Generation != life)
+            if (!target.IsUp || target.Generation != generation)
                 throw new FaultException(Fault.ConnectionLost, "reset");
             if (target.EngineFailures != failures)
                 throw new FaultException(Fault.EngineFailed, "the engine failed");
@@ -124,7 +124,7 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
         }
     }
 
-    /// <summary>A wait for the first of several things that stays on its thread, which those of the framework do not.</summary>
+    /// <summary>Waits for the first of several events on the same thread, unlike the framework's waits.</summary>
     private sealed class Wake : IDisposable
     {
         private TaskCompletionSource _up = new();

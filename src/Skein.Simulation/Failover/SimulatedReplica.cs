@@ -10,7 +10,7 @@ internal sealed class SimulatedReplica(string name, int slots, TimeProvider time
 {
     private ulong _sequence;
 
-    /// <summary>Raised after a change of any of these.</summary>
+    /// <summary>Raised after a change of any property.</summary>
     public event Action? Changed;
 
     public string Name => name;
@@ -23,7 +23,7 @@ internal sealed class SimulatedReplica(string name, int slots, TimeProvider time
 
     public bool IsDraining { get; private set; }
 
-    /// <summary>Every frame comes so much later.</summary>
+    /// <summary>Delay of every frame.</summary>
     public TimeSpan Delay { get; private set; }
 
     /// <summary>How often the engine has failed all its streams.</summary>

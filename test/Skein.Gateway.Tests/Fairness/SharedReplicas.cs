@@ -190,7 +190,7 @@ internal sealed class SharedReplicas
                 if (Beacons[i].At <= _taken[i])
                     continue;
                 _taken[i] = Beacons[i].At;
-                AdmissionCore.Report(_snapshot.Replicas[i], Beacons[i].Running, Beacons[i].At);
+                _snapshot.Replicas[i].Report(Beacons[i].Running, Beacons[i].At);
             }
             Dispatch();
         }
@@ -224,7 +224,7 @@ internal sealed class SharedReplicas
             _world.Offers++;
             _world.After(OneWay, () =>
             {
-                AdmissionCore.Offer(_snapshot.Replicas[index]);
+                _snapshot.Replicas[index].Offer();
                 Dispatch();
                 if (_core.EndOffer(_snapshot.Replicas[index], _world._now))
                     return;

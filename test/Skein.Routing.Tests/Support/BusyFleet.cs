@@ -176,7 +176,7 @@ internal sealed class BusyFleet
                 if (Beacons[i].At <= _taken[i])
                     continue;
                 _taken[i] = Beacons[i].At;
-                AdmissionCore.Report(_snapshot.Replicas[i], Beacons[i].Running, Beacons[i].At);
+                _snapshot.Replicas[i].Report(Beacons[i].Running, Beacons[i].At);
             }
             Dispatch();
         }
