@@ -54,6 +54,21 @@ public sealed class MemberRunTests
         await waiting;
     }
 
+    /// <summary>The host had stopped, and the process stayed: a member that served nothing.</summary>
+    [Fact]
+    public async Task WaitForStop_BackgroundServiceFails_EndsTheProcess()
+    {
+        using var signal = new StopSignal(supervised: false);
+        using var host = new CancellationTokenSource();
+        var waiting = MemberRun.WaitForStopAsync(new Replaceable(), signal, host.Token);
+        Assert.False(waiting.IsCompleted);
+
+        await host.CancelAsync();
+
+        var end = await Assert.ThrowsAsync<CommandFailedException>(() => waiting);
+        Assert.Equal("a background service failed, see the log; this process ends", end.Message);
+    }
+
     private sealed class Replaceable : StubMembership
     {
         public TaskCompletionSource<Member> Newer { get; } = new();

@@ -58,7 +58,7 @@ internal static class GatewayCommand
         gateway.Join(membership);
         using var following = settings.Keys?.Follow(membership, TimeProvider.System);
         MemberRun.TellReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
-        await MemberRun.WaitForStopAsync(membership, signal, gateway.Services);
+        await MemberRun.WaitForStopAsync(membership, signal, gateway.Stopping);
         // First out of the group, so that nobody is sent here any more; then the streams finish.
         await membership.LeaveAsync(signal.AtOnce);
         await gateway.StopAsync(signal.AtOnce);

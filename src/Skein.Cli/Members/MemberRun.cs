@@ -2,7 +2,6 @@ using System.Net;
 using System.Reflection;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Skein.Cli.Settings;
 using Skein.Cli.Supervision;
@@ -109,17 +108,18 @@ internal static class MemberRun
 
     /// <summary>Waits for the signal to stop, for a newer generation of this name, or for a host that stops because a background service failed.</summary>
     /// <exception cref="CommandFailedException">A newer generation of this name took over, or a background service failed.</exception>
-    public static async Task WaitForStopAsync(IMembership membership, StopSignal signal, IServiceProvider services)
+    public static async Task WaitForStopAsync(IMembership membership, StopSignal signal, CancellationToken hostStopping = default)
     {
         var failed = new TaskCompletionSource();
-        await using var onStop = services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping.Register(failed.SetResult);
+        await using var onStop = hostStopping.Register(failed.SetResult);
         var first = await Task.WhenAny(signal.WaitAsync(), membership.Superseded, failed.Task);
         if (first == failed.Task)
             throw new CommandFailedException("a background service failed, see the log; this process ends");
         if (first == membership.Superseded)
         {
             var newer = await membership.Superseded;
-            throw new CommandFailedException($"a newer process took over the name '{newer.Name}' (gossip {newer.Gossip}, pid {newer.Metadata.Pid}); this one ends");
+            throw new CommandFailedException(
+                $"a newer process took over the name '{newer.Name}' (gossip {newer.Gossip}, pid {newer.Metadata.Pid}); this one ends");
         }
     }
 }

@@ -77,9 +77,9 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
         {
             return await EntryOf(replica).Host.DescribeAsync(new DescribeRequest(), cancellationToken);
         }
-        catch (Exception failure) when (ToLinkException(failure) is { } end)
+        catch (Exception failure) when (failure is RefusedException or EngineException)
         {
-            throw end;
+            throw ToLinkException(failure)!;
         }
     }
 
@@ -99,9 +99,9 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
         {
             return entry.Host.Begin(request);
         }
-        catch (Exception failure) when (ToLinkException(failure) is { } end)
+        catch (Exception failure) when (failure is RefusedException or EngineException)
         {
-            throw end;
+            throw ToLinkException(failure)!;
         }
     }
 
