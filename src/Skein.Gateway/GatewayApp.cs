@@ -49,6 +49,9 @@ public sealed class GatewayApp : IAsyncDisposable
     /// <summary>Services of the host.</summary>
     public IServiceProvider Services => _app.Services;
 
+    /// <summary>Cancelled when the host stops, also when it does so because a background service threw.</summary>
+    public CancellationToken Stopping => _app.Lifetime.ApplicationStopping;
+
     /// <summary>Builds a gateway that is not yet started.</summary>
     /// <param name="options">Settings.</param>
     /// <param name="configure">Adds to the host: logging, another <see cref="TimeProvider"/>.</param>

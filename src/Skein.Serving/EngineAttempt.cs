@@ -21,7 +21,8 @@ public sealed partial class EngineAttempt : IDisposable
     private readonly ILogger _logger;
 
     internal EngineAttempt(
-        IInferenceEngine engine, GenerateRequest request, SlotTable slots, SlotLease lease, StandbyAttempt? standby, EngineLivenessMonitor liveness, ILogger logger) =>
+        IInferenceEngine engine, GenerateRequest request, SlotTable slots, SlotLease lease, StandbyAttempt? standby,
+        EngineLivenessMonitor liveness, ILogger logger) =>
         (_engine, _request, _slots, _lease, _standby, _liveness, _logger) = (engine, request, slots, lease, standby, liveness, logger);
 
     /// <summary>

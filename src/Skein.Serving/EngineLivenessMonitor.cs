@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.Logging;
 using Skein.Engines;
 using Skein.Protocol;
@@ -9,6 +10,7 @@ namespace Skein.Serving;
 /// run and none of them receives a frame, the monitor checks the engine, each time on a connection of its own. Any token and any answer, an error
 /// included, proves the engine alive. Without one for the timeout the streams end, and new work is refused until the engine answers. Thread-safe.
 /// </summary>
+[SuppressMessage("Design", "CA1001", Justification = "The source has neither timer nor handle, and streams may still read its token.")]
 internal sealed partial class EngineLivenessMonitor(
     IInferenceEngine engine, SlotTable slots, TimeSpan timeout, TimeProvider time, ILogger<EngineLivenessMonitor> logger)
 {
@@ -140,7 +142,10 @@ internal sealed partial class EngineLivenessMonitor(
         [LoggerMessage(2008, LogLevel.Error, "The {Engine} engine's liveness check threw an unexpected exception; logged once until a check succeeds")]
         public static partial void CheckFailed(ILogger logger, string engine, Exception exception);
 
-        [LoggerMessage(2006, LogLevel.Warning, "The {Engine} engine is frozen: no frame and no answer for {Seconds} s. Its streams end; new work is refused until it answers")]
+        [LoggerMessage(
+            2006,
+            LogLevel.Warning,
+            "The {Engine} engine is frozen: no frame and no answer for {Seconds} s. Its streams end; new work is refused until it answers")]
         public static partial void Lost(ILogger logger, string engine, double seconds);
 
         [LoggerMessage(2007, LogLevel.Information, "The {Engine} engine answers again")]

@@ -65,18 +65,19 @@ public sealed class MemberRunTests
         await waiting;
     }
 
+    /// <summary>The host had stopped, and the process stayed: a member that served nothing.</summary>
     [Fact]
-    public async Task WaitForStop_HostStopsByItself_EndsAndSaysWhy()
+    public async Task WaitForStop_BackgroundServiceFails_EndsTheProcess()
     {
         using var signal = new StopSignal(supervised: false);
         using var host = new CancellationTokenSource();
         var waiting = MemberRun.WaitForStopAsync(new Replaceable(), signal, host.Token);
         Assert.False(waiting.IsCompleted);
 
-        host.Cancel();
+        await host.CancelAsync();
 
         var end = await Assert.ThrowsAsync<CommandFailedException>(() => waiting);
-        Assert.Equal("a background task failed; the log has the exception", end.Message);
+        Assert.Equal("a background service failed; the log has the exception", end.Message);
     }
 
     private sealed class Replaceable : StubMembership

@@ -69,7 +69,7 @@ internal static class ReplicaCommand
         using var drain = new DrainPublisher(membership, metadata, replica.Control);
         using var following = settings.Keys?.Follow(membership, TimeProvider.System);
         MemberRun.ReportReady(settings, new MemberReady(name, "", metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
-        await MemberRun.WaitForStopAsync(membership, signal, replica.Services);
+        await MemberRun.WaitForStopAsync(membership, signal, replica.Stopping);
         await LeaveAsync(membership, replica, settings.StopGrace, signal);
         return CommandLine.Success;
     }

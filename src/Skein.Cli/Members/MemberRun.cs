@@ -2,7 +2,6 @@ using System.Net;
 using System.Reflection;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
@@ -119,10 +118,10 @@ internal static class MemberRun
 
     /// <summary>Waits for the signal to stop, for a newer generation of this name, or for a host that stops because a background service failed.</summary>
     /// <exception cref="CommandFailedException">A newer generation of this name took over, or a background service failed.</exception>
-    public static async Task WaitForStopAsync(IMembership membership, StopSignal signal, IServiceProvider services)
+    public static async Task WaitForStopAsync(IMembership membership, StopSignal signal, CancellationToken hostStopping = default)
     {
         var failed = new TaskCompletionSource();
-        await using var onStop = services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping.Register(failed.SetResult);
+        await using var onStop = hostStopping.Register(failed.SetResult);
         var first = await Task.WhenAny(signal.WaitAsync(), membership.Superseded, failed.Task);
         if (first == failed.Task)
             throw new CommandFailedException("a background service failed; the log has the exception");

@@ -23,7 +23,8 @@ internal static class WarmUp
         {
             HttpHandler = new SocketsHttpHandler { UseProxy = false }, DisposeHttpClient = true, ThrowOperationCanceledOnCancellation = true,
         });
-        var request = new GenerateRequest { RequestId = "warm-up", Model = model, Text = "Hello", MaxTokens = 4, Sampling = new Sampling { Temperature = 1, Seed = 1 } };
+        var sampling = new Sampling { Temperature = 1, Seed = 1 };
+        var request = new GenerateRequest { RequestId = "warm-up", Model = model, Text = "Hello", MaxTokens = 4, Sampling = sampling };
         using var timeout = new CancellationTokenSource(Timeout, TimeProvider.System);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
         try
@@ -50,17 +51,18 @@ internal static class WarmUp
     private static async Task<(Resume Begun, Google.Rpc.Status? Refusal)> AskAsync(
         AsyncDuplexStreamingCall<BusOrders, BusFrames> bus, ulong stream, GenerateRequest request, CancellationToken cancellationToken)
     {
-        await bus.RequestStream.WriteAsync(new BusOrders { Start = { new BusStart { Stream = stream, WindowBytes = WindowBytes, Request = request } } }, cancellationToken);
+        var start = new BusStart { Stream = stream, WindowBytes = WindowBytes, Request = request };
+        await bus.RequestStream.WriteAsync(new BusOrders { Start = { start } }, cancellationToken);
         var begun = new Resume();
         var next = new Resume();
         await foreach (var message in bus.ResponseStream.ReadAllAsync(cancellationToken))
         {
             foreach (var frame in message.Frames)
             {
-                if (frame.Start is { } start)
+                if (frame.Start is { } begin)
                 {
-                    next.Fingerprint = start.Fingerprint;
-                    next.PromptTokenIds.AddRange(start.PromptTokenIds);
+                    next.Fingerprint = begin.Fingerprint;
+                    next.PromptTokenIds.AddRange(begin.PromptTokenIds);
                 }
                 if (frame.Count > 0)
                     begun = next.Clone();

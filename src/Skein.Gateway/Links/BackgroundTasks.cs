@@ -11,12 +11,7 @@ internal abstract class BackgroundTasks : BackgroundService
     internal Task Failed => _failed.Task;
 
     /// <summary>Adds a task.</summary>
-    protected void Observe(Task task) => task.ContinueWith(
-        static (failed, service) => ((BackgroundTasks)service!)._failed.TrySetException(failed.Exception!.InnerExceptions),
-        this,
-        CancellationToken.None,
-        TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously,
-        TaskScheduler.Default);
+    protected void Observe(Task task) => _ = ObserveAsync(task);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -27,6 +22,18 @@ internal abstract class BackgroundTasks : BackgroundService
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
             // The host stops.
+        }
+    }
+
+    private async Task ObserveAsync(Task task)
+    {
+        try
+        {
+            await task;
+        }
+        catch (Exception failure)
+        {
+            _failed.TrySetException(failure);
         }
     }
 }

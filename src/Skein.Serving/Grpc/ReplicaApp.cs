@@ -33,6 +33,9 @@ public sealed class ReplicaApp : IAsyncDisposable
     /// <summary>Services of the host, those that <c>configure</c> added included.</summary>
     public IServiceProvider Services => _app.Services;
 
+    /// <summary>Cancelled when the host stops, also when it does so because a background service threw.</summary>
+    public CancellationToken Stopping => _app.Lifetime.ApplicationStopping;
+
     /// <summary>Builds a replica that is not yet started.</summary>
     /// <param name="options">Settings.</param>
     /// <param name="engine">Stays the caller's to dispose, after the replica.</param>

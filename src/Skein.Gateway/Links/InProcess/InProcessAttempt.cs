@@ -115,6 +115,7 @@ internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replic
         return !_isEnded ? null : _failure is null ? false : throw _failure;
     }
 
+    [SuppressMessage("Reliability", "CA2012", Justification = "Consumed once: by TakeStep when it is completed, or awaited by StepEndedAsync.")]
     private bool IsStepDone()
     {
         if (!_isStepping)
@@ -125,6 +126,7 @@ internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replic
         return _step.IsCompleted;
     }
 
+    [SuppressMessage("Usage", "VSTHRD002", Justification = "The step is completed.")]
     private GenerateFrame? TakeStep()
     {
         _isStepping = false;
