@@ -20,7 +20,7 @@ public sealed partial class FolderTests
             targets.Add(to);
         }
 
-        Assert.Empty(uses.Keys.Where(folder => Reachable(folder, uses).Contains(folder)).Select(folder => $"{folder} -> {string.Join(", ", uses[folder])}"));
+        SourceTree.AssertNone(uses.Keys.Where(folder => Reachable(folder, uses).Contains(folder)).Select(folder => $"{folder} -> {string.Join(", ", uses[folder])}"));
     }
 
     /// <summary>Each folder of Routing uses only those before it.</summary>
@@ -33,7 +33,7 @@ public sealed partial class FolderTests
                     let used = Array.IndexOf(order, use.To["Skein.Routing.".Length..].Split('.')[0])
                     where user < 0 || used < 0 || used > user
                     select $"{use.From} -> {use.To}";
-        Assert.Empty(wrong);
+        SourceTree.AssertNone(wrong);
     }
 
     [Theory]
@@ -44,7 +44,7 @@ public sealed partial class FolderTests
                     let declared = NamespacePattern().Match(File.ReadAllText(file))
                     where declared.Success && declared.Groups["name"].Value != FolderOf(file)
                     select $"{SourceTree.Relative(file)}: {declared.Groups["name"].Value}";
-        Assert.Empty(wrong);
+        SourceTree.AssertNone(wrong);
     }
 
     /// <summary>The folders that each file's using directives connect, cut back to where their paths part.</summary>

@@ -12,6 +12,6 @@ public sealed class LineLengthTests
                         from line in File.ReadLines(file).Index()
                         where line.Item.Length > MaxLength
                         select $"{SourceTree.Relative(file)}:{line.Index + 1}: {line.Item.Length}";
-        Assert.Empty(longLines);
+        SourceTree.AssertNone(longLines);
     }
 }

@@ -30,7 +30,7 @@ public sealed class ProjectArrowTests
         var solution = File.ReadAllText(Path.Combine(SourceTree.Root, "Skein.slnx"));
         var missing = SourceTree.Projects("src").Concat(SourceTree.Projects("test")).Select(SourceTree.Relative)
             .Where(project => !solution.Contains($"\"{project}\"", StringComparison.Ordinal));
-        Assert.Empty(missing);
+        SourceTree.AssertNone(missing);
     }
 
     [Fact]
@@ -42,7 +42,7 @@ public sealed class ProjectArrowTests
                     let target = Path.GetFileNameWithoutExtension(reference)
                     where !MayReference[name].Contains(target)
                     select $"{name} -> {target}";
-        Assert.Empty(wrong);
+        SourceTree.AssertNone(wrong);
     }
 
     [Fact]
@@ -53,7 +53,7 @@ public sealed class ProjectArrowTests
                     from reference in SourceTree.References(project, "FrameworkReference").Concat(SourceTree.References(project, "PackageReference"))
                     where reference.Contains("AspNetCore", StringComparison.Ordinal) || reference.StartsWith("Grpc.Net", StringComparison.Ordinal)
                     select $"{project} -> {reference}";
-        Assert.Empty(wrong);
+        SourceTree.AssertNone(wrong);
     }
 
     [Theory]
@@ -63,6 +63,6 @@ public sealed class ProjectArrowTests
     {
         var files = SourceTree.CodeIn(folder);
         Assert.NotEmpty(files);
-        Assert.Empty(files.Where(file => File.ReadAllText(file).Contains($"using {forbidden}", StringComparison.Ordinal)).Select(SourceTree.Relative));
+        SourceTree.AssertNone(files.Where(file => File.ReadAllText(file).Contains($"using {forbidden}", StringComparison.Ordinal)).Select(SourceTree.Relative));
     }
 }

@@ -26,5 +26,12 @@ internal static class SourceTree
     /// <summary>A file's path in the repository, with forward slashes.</summary>
     public static string Relative(string file) => Path.GetRelativePath(Root, file).Replace('\\', '/');
 
+    /// <summary>Fails with every violation, one per line.</summary>
+    public static void AssertNone(IEnumerable<string> violations)
+    {
+        string[] found = [.. violations];
+        Assert.True(found.Length == 0, $"{found.Length} violations:\n{string.Join('\n', found)}");
+    }
+
     private static string FindRoot([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", ".."));
 }

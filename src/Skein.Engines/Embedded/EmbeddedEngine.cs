@@ -79,9 +79,8 @@ public static class EmbeddedEngine
 
     // A single-file program has no files beside it: it carries the default model as a resource.
     private static Stream Open(string path) =>
-        path == EmbeddedEngineOptions.DefaultModelFile && !File.Exists(path) && Assembly.GetEntryAssembly()?.GetManifestResourceStream("model.gguf") is { } model
-            ? model
-            : File.OpenRead(path);
+        (path == EmbeddedEngineOptions.DefaultModelFile && !File.Exists(path) ? Assembly.GetEntryAssembly()?.GetManifestResourceStream("model.gguf") : null)
+        ?? File.OpenRead(path);
 
     private static string NameOf(EmbeddedEngineOptions options, GgufMetadata metadata)
     {
