@@ -36,7 +36,7 @@ public class FailoverNoteTests
         answer.OnFailovers(FailoverNote.Read("failovers=1 attempts=2 [token 2: replica-2 lost (link)]"));
         answer.OnSuccess();
 
-        Assert.Equal((1, 44), (latencies.Failovers.Count, Math.Round(latencies.Failovers.Max)));
-        Assert.Equal((1, 90), (latencies.FailedOver.Count, Math.Round(latencies.FailedOver.Max)));
+        Assert.Equal((1, 44), (latencies.Failovers.Summary.Count, Math.Round(latencies.Failovers.Summary.Max)));
+        Assert.Equal((1, 90), (latencies.FailedOver.Summary.Count, Math.Round(latencies.FailedOver.Summary.Max)));
     }
 }

@@ -169,7 +169,7 @@ internal static class ChaosCommand
 
     private static bool TryReadKinds(string text, out IReadOnlyList<FaultKind> kinds)
     {
-        string[] words = text.Split(',', StringSplitOptions.TrimEntries);
+        var words = text.Split(',', StringSplitOptions.TrimEntries);
         kinds = [.. AllKinds.Where(kind => words.Contains(ChaosRun.NameOf(kind)))];
         return words.All(word => AllKinds.Any(kind => ChaosRun.NameOf(kind) == word));
     }
