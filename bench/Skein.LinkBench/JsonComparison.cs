@@ -70,7 +70,7 @@ internal static class JsonComparison
         public void Write(GenerateFrame frame, IBufferWriter<byte> output) => _chunks.Write(frame, output);
     }
 
-    private sealed class LibraryWriter
+    private sealed class LibraryWriter : IDisposable
     {
         private static readonly JsonEncodedText Index = JsonEncodedText.Encode("index");
         private static readonly JsonEncodedText Delta = JsonEncodedText.Encode("delta");
@@ -97,5 +97,7 @@ internal static class JsonComparison
             _json.Flush();
             output.Write("]}\n\n"u8);
         }
+
+        public void Dispose() => _json.Dispose();
     }
 }

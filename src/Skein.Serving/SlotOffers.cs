@@ -33,7 +33,7 @@ internal sealed class SlotOffers
     /// <summary>Most rows; gateways beyond it get no offers. Each row belongs to a live bus, so forged names cannot add more.</summary>
     public const int MostGateways = 1024;
 
-    private readonly Dictionary<string, Row> _rows = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, GatewayRow> _rows = new(StringComparer.Ordinal);
     private readonly PollingCallers _polling = new();
     private uint _lastNumber;
 
@@ -165,12 +165,12 @@ internal sealed class SlotOffers
         return Kept == 0 ? null : _rows.Values.Where(row => row.Offer != 0).Min(row => row.OfferEnds);
     }
 
-    private (string Gateway, Row Row)? OldestWithoutOffer()
+    private (string Gateway, GatewayRow GatewayRow)? OldestWithoutOffer()
     {
-        (string Gateway, Row Row)? oldest = null;
+        (string Gateway, GatewayRow GatewayRow)? oldest = null;
         foreach (var (gateway, row) in _rows)
         {
-            if (row.Offer == 0 && (oldest is null || row.Since < oldest.Value.Row.Since))
+            if (row.Offer == 0 && (oldest is null || row.Since < oldest.Value.GatewayRow.Since))
             {
                 oldest = (gateway, row);
             }
@@ -185,11 +185,11 @@ internal sealed class SlotOffers
     {
         if (_rows.Count < MostGateways)
         {
-            _rows[gateway] = new Row { Since = since };
+            _rows[gateway] = new GatewayRow { Since = since };
         }
     }
 
-    private void Withdraw(Row row)
+    private void Withdraw(GatewayRow row)
     {
         if (row.Offer != 0)
         {
@@ -198,7 +198,7 @@ internal sealed class SlotOffers
         }
     }
 
-    private sealed class Row
+    private sealed class GatewayRow
     {
         /// <summary>When its oldest waiter began to wait, on this replica's clock.</summary>
         public TimeSpan Since { get; set; }

@@ -65,7 +65,7 @@ public sealed partial class FolderTests
 
     private static string FolderOf(string file) => Path.GetDirectoryName(SourceTree.Relative(file))!["src/".Length..].Replace('/', '.').Replace('\\', '.');
 
-    private static HashSet<string> Reachable(string start, IReadOnlyDictionary<string, SortedSet<string>> uses)
+    private static HashSet<string> Reachable(string start, SortedDictionary<string, SortedSet<string>> uses)
     {
         var seen = new HashSet<string>(StringComparer.Ordinal);
         var open = new Stack<string>([start]);

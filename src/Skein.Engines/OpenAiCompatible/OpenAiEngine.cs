@@ -113,7 +113,7 @@ public static class OpenAiEngine
         };
     }
 
-    // A hash over what the server reports and answers; docs/engines.md says what it proves.
+    // A hash over what the server reports and answers; docs/reference/engines.md says what it proves.
     private static string FingerprintOf(ServerProfile profile, ModelFacts model, IEnumerable<uint> canary)
     {
         var identity = string.Join('\n', AdapterVersion, profile.Name, model.Name, model.Identity, string.Join(',', canary));

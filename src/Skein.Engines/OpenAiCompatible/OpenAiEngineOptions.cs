@@ -36,14 +36,14 @@ public sealed record OpenAiEngineOptions
 
     /// <summary>
     /// Fingerprint of all its models, 1 to 128 characters of printable ASCII: the operator declares that servers with the same value are
-    /// interchangeable. Default (null): a hash over what the server reports of itself; see docs/engines.md for what that proves.
+    /// interchangeable. Default (null): a hash over what the server reports of itself; see docs/reference/engines.md for what that proves.
     /// </summary>
     public string? Fingerprint { get; init; }
 
     /// <summary>
     /// The operator declares that the server computes the same bits for a token whether it is part of the prompt or was just generated, alone or in
     /// a batch: greedy answers are then resumed <c>exact</c> instead of <c>tokens</c>. llama.cpp on a CPU does with <c>-ctk f32 -ctv f32 -fa off</c>
-    /// (measured, see docs/engines.md). Default: false.
+    /// (measured, see docs/reference/engines.md). Default: false.
     /// </summary>
     public bool IsBitExact { get; init; }
 

@@ -6,7 +6,7 @@ using Skein.Protocol.V1;
 namespace Skein.Engines.OpenAiCompatible;
 
 /// <summary>
-/// Chooses the calls for a request, and how well its answer can then be resumed: the table of docs/engines.md as code. Immutable.
+/// Chooses the calls for a request, and how well its answer can then be resumed: the table of docs/reference/engines.md as code. Immutable.
 /// </summary>
 /// <param name="Profile">The server.</param>
 /// <param name="HasTokens">Whether it has calls for token ids.</param>

@@ -11,7 +11,7 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
 
     private readonly GroupFleet _group;
     private readonly Lock _gate = new();
-    private readonly Dictionary<string, Row> _upstreams = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, UpstreamRow> _upstreams = new(StringComparer.Ordinal);
     private volatile FleetView _current = FleetView.Empty;
 
     public UpstreamFleet(GroupFleet group)
@@ -36,7 +36,7 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
     }
 
     /// <summary>Adds an upstream that does not serve yet.</summary>
-    public void Add(string name) => Change(() => _upstreams.Add(name, new Row()));
+    public void Add(string name) => Change(() => _upstreams.Add(name, new UpstreamRow()));
 
     public void Remove(string name) => Change(() => _upstreams.Remove(name));
 
@@ -76,7 +76,7 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
         Changed?.Invoke();
     }
 
-    private sealed class Row
+    private sealed class UpstreamRow
     {
         public ReplicaDescription? Replica { get; set; }
 

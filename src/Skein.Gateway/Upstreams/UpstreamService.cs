@@ -8,7 +8,7 @@ namespace Skein.Gateway.Upstreams;
 internal sealed class UpstreamService(UpstreamFleet fleet, InProcessReplicaLink link, TimeProvider time, ILoggerFactory logs) : BackgroundTasks, IUpstreams
 {
     private readonly Lock _gate = new();
-    private readonly Dictionary<string, Entry> _upstreams = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, RunningUpstream> _upstreams = new(StringComparer.Ordinal);
 
     public IReadOnlyList<string> Names
     {
@@ -33,7 +33,7 @@ internal sealed class UpstreamService(UpstreamFleet fleet, InProcessReplicaLink 
             var upstream = new Upstream(options, fleet, link, time, logs);
             var stop = new CancellationTokenSource();
             var running = Task.Run(() => upstream.RunAsync(stop.Token), CancellationToken.None);
-            _upstreams[name] = new Entry(upstream, stop, running);
+            _upstreams[name] = new RunningUpstream(upstream, stop, running);
             Observe(running);
         }
     }
@@ -41,7 +41,7 @@ internal sealed class UpstreamService(UpstreamFleet fleet, InProcessReplicaLink 
     public async Task RemoveAsync(string name, TimeSpan timeout, CancellationToken cancellationToken = default)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(timeout, TimeSpan.Zero);
-        Entry? entry;
+        RunningUpstream? entry;
         lock (_gate)
         {
             if (!_upstreams.TryGetValue(name, out entry))
@@ -56,14 +56,14 @@ internal sealed class UpstreamService(UpstreamFleet fleet, InProcessReplicaLink 
 
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
-        Entry[] running;
+        RunningUpstream[] running;
         lock (_gate)
             running = [.. _upstreams.Values];
         await Task.WhenAll(running.Select(entry => entry.StopAsync()));
         await base.StopAsync(cancellationToken);
     }
 
-    private sealed record Entry(Upstream Upstream, CancellationTokenSource Stop, Task Running)
+    private sealed record RunningUpstream(Upstream Upstream, CancellationTokenSource Stop, Task Running)
     {
         // A failure is the host's to report, not that of whoever stops the upstream.
         public async Task StopAsync()

@@ -32,7 +32,7 @@ internal sealed record ErrorBody(string? Message, string? Type, JsonElement? Cod
 
 internal sealed record ErrorResponse(ErrorBody? Error);
 
-internal sealed record ModelList(IReadOnlyList<ModelEntry>? Data);
+internal sealed record OpenAiModelList(IReadOnlyList<ModelEntry>? Data);
 
 internal sealed record ModelEntry(string? Id);
 
@@ -40,6 +40,6 @@ internal sealed record ModelEntry(string? Id);
 [JsonSerializable(typeof(ChatRequest))]
 [JsonSerializable(typeof(ChatChunk))]
 [JsonSerializable(typeof(ErrorResponse))]
-[JsonSerializable(typeof(ModelList))]
+[JsonSerializable(typeof(OpenAiModelList))]
 [JsonSerializable(typeof(OpenAiMessage[]))]
 internal sealed partial class OpenAiJson : JsonSerializerContext;

@@ -123,7 +123,7 @@ internal sealed class OpenAiTarget : IBenchTarget
     {
         try
         {
-            var list = await http.GetFromJsonAsync(models, OpenAiJson.Default.ModelList, cancellationToken);
+            var list = await http.GetFromJsonAsync(models, OpenAiJson.Default.OpenAiModelList, cancellationToken);
             return list?.Data is [{ Id: { } id }, ..] ? id : throw new BenchException($"{models} lists no model; name one with --model");
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException or JsonException)

@@ -94,7 +94,9 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         }
     }
 
-    /// <summary>Replaces the snapshot; waiters whose deadline may have moved are added to <paramref name="moved"/>. <see cref="Dispatch"/> must follow.</summary>
+    /// <summary>
+    /// Replaces the snapshot. Waiters whose deadline may have moved are added to <paramref name="moved"/>. <see cref="Dispatch"/> must follow.
+    /// </summary>
     public void Update(FleetSnapshot fleet, TimeSpan now, List<Waiter> moved)
     {
         Fleet = fleet;

@@ -26,11 +26,6 @@ public class ServerSettingsTests
             (options.Kind, options.Fingerprint, options.UsesChatCall, options.SilenceTimeout, options.IsBitExact));
     }
 
-    private static OpenAiEngineOptions Read(string flags)
-    {
-        var command = new Command("test");
-        foreach (var setting in EngineSettings.OfServers)
-            command.Options.Add(setting.Option);
-        return EngineSettings.ReadServer("--engine", new Uri("http://127.0.0.1:1"), new SettingSources(command.Parse(flags), new Hashtable(), path: null), slots: null);
-    }
+    private static OpenAiEngineOptions Read(string flags) =>
+        EngineSettings.ReadServer("--engine", new Uri("http://127.0.0.1:1"), TestSources.Of(EngineSettings.OfServers, flags), slots: null);
 }

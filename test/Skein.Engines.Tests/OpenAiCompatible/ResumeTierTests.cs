@@ -5,7 +5,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Engines.Tests.OpenAiCompatible;
 
-/// <summary>The table of docs/engines.md, line by line.</summary>
+/// <summary>The table of docs/reference/engines.md, line by line.</summary>
 public class ResumeTierTests
 {
     private const string Schema = """{"type":"json_schema","json_schema":{"schema":{}}}""";

@@ -68,7 +68,7 @@ public sealed class FairnessTests
         Assert.InRange(mixed.AllServedS, 0, 1.02 * luck.AllServedS);
     }
 
-    /// <summary>The table of docs/how-it-works.md; run by hand, with <c>--explicit on</c>.</summary>
+    /// <summary>The table of docs/measurements/admission.md; run by hand, with <c>--explicit on</c>.</summary>
     [Fact(Explicit = true)]
     public void Table()
     {

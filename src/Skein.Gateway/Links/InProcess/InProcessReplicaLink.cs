@@ -19,7 +19,7 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
     /// <summary><see cref="ReplicaDescription.Address"/> of replicas in this process. No member of a group can have it: it has no port.</summary>
     public const string Address = "in-process";
 
-    private readonly ConcurrentDictionary<ReplicaId, Entry> _hosts = [];
+    private readonly ConcurrentDictionary<ReplicaId, HostedReplica> _hosts = [];
     private readonly AdmissionQueue? _admission;
 
     /// <param name="time">Clock of the timeouts.</param>
@@ -33,7 +33,7 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
     public ILogger Logger { get; }
 
     /// <summary>Makes a replica reachable.</summary>
-    public void Add(ReplicaId id, EngineHost host) => _hosts[id] = new Entry(host, _admission);
+    public void Add(ReplicaId id, EngineHost host) => _hosts[id] = new HostedReplica(host, _admission);
 
     /// <summary>Ends <see cref="Add"/>. Running attempts go on.</summary>
     public void Remove(ReplicaId id)
@@ -86,16 +86,16 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
         return entry.Host.Begin(request);
     }
 
-    private Entry EntryOf(Replica replica) =>
+    private HostedReplica EntryOf(Replica replica) =>
         _hosts.TryGetValue(replica.Id, out var entry) ? entry : throw new FaultException(Fault.Unreachable, $"{replica.Id} left the fleet");
 
     /// <summary>One replica in this process.</summary>
-    private sealed class Entry
+    private sealed class HostedReplica
     {
         private readonly AdmissionQueue? _admission;
         private volatile Replica? _replica;
 
-        public Entry(EngineHost host, AdmissionQueue? admission)
+        public HostedReplica(EngineHost host, AdmissionQueue? admission)
         {
             (Host, _admission) = (host, admission);
             Offers = host.SubscribeToOffers(

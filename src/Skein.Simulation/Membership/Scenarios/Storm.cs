@@ -18,7 +18,7 @@ internal static class Storm
             for (var run = 0; run < runs; run++)
             {
                 var world = Scenario.Formed(members, settings.Seed + (ulong)run, settings.Options, settings.Settled);
-                var injector = new FaultInjector(world);
+                var injector = new StormFaults(world);
                 for (var end = world.Now + Length; world.Now < end; world.RunFor(world.Random.Next(2 * Scenario.Second)))
                     injector.Inject();
                 faults += injector.Faults;
@@ -35,14 +35,14 @@ internal static class Storm
 }
 
 /// <summary>Injects faults into one world. Each one affects a random member, link or half for up to ten seconds.</summary>
-internal sealed class FaultInjector
+internal sealed class StormFaults
 {
     private readonly MembershipWorld _world;
     private readonly Dictionary<(SimulatedMember From, SimulatedMember To), (LinkModel? Link, TimeSpan Until)> _links = [];
     private (int Border, TimeSpan Until) _partition;
     private bool _ended;
 
-    public FaultInjector(MembershipWorld world)
+    public StormFaults(MembershipWorld world)
     {
         _world = world;
         world.Passes = Passes;
