@@ -18,6 +18,7 @@ using Skein.Gateway.Telemetry;
 using Skein.Gateway.Upstreams;
 using Skein.Membership;
 using Skein.Routing.Streaming;
+using Skein.Serving;
 
 namespace Skein.Gateway;
 
@@ -62,11 +63,12 @@ public sealed class GatewayApp : IAsyncDisposable
         configure?.Invoke(builder);
         builder.Services.AddRouting();
         builder.Services.AddGateway(options);
+        builder.Services.AddSingleton<IHostLifetime, OwnedHostLifetime>();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.StopTimeout + TerminalEventTimeout);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, options));
         var app = builder.Build();
         // Created now: a wrong option must fail the start, not the first request.
-        app.Services.GetRequiredService<IGenerationSessions>();
+        app.Services.GetRequiredService<GenerationSessions>().Caller = $"gateway-{Guid.NewGuid():N}"; // until it has a name in a group
         app.Services.GetRequiredService<ReachabilityMonitor>();
         app.Use(new RequestGuardMiddleware(options).EnterAsync);
         app.MapDialects();

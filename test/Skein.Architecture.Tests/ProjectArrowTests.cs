@@ -9,7 +9,7 @@ public sealed class ProjectArrowTests
         ["Skein.Membership"] = ["Skein.Protocol"],
         ["Skein.Engines"] = ["Skein.Protocol"],
         ["Skein.Routing"] = ["Skein.Protocol"],
-        ["Skein.Serving"] = ["Skein.Engines", "Skein.Membership", "Skein.Protocol"],
+        ["Skein.Serving"] = ["Skein.Engines", "Skein.Protocol"],
         ["Skein.Gateway"] = ["Skein.Engines", "Skein.Membership", "Skein.Protocol", "Skein.Routing", "Skein.Serving"],
         ["Skein.Simulation"] = ["Skein.Engines", "Skein.Membership", "Skein.Protocol", "Skein.Routing"],
         ["Skein.Load"] = ["Skein.Protocol"],

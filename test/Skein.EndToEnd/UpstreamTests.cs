@@ -83,7 +83,7 @@ public class UpstreamTests
     [Fact]
     public async Task Drain_UpstreamWithAStream_StreamIsMovedAndItStaysIdleUntilUndrain()
     {
-        await using var pair = await Pair.StartAsync();
+        await using var pair = await Pair.StartAsync("--engine-stall", "10m");
         (var fuse, var gateway) = (pair.Fuse, pair.Gateway);
         var address = $"{gateway.Client.BaseAddress}";
 
@@ -183,11 +183,11 @@ public class UpstreamTests
 
         public UpstreamGateway Gateway { get; }
 
-        public static async Task<Pair> StartAsync()
+        public static async Task<Pair> StartAsync(params string[] flags)
         {
             var fuse = new Fuse();
             FakeUpstream[] servers = [await FakeUpstream.StartAsync(fuse), await FakeUpstream.StartAsync(fuse)];
-            var pair = new Pair(fuse, servers, await UpstreamGateway.StartAsync(servers.Select(server => server.Url), "--upstream-slots", "4"));
+            var pair = new Pair(fuse, servers, await UpstreamGateway.StartAsync(servers.Select(server => server.Url), ["--upstream-slots", "4", .. flags]));
             foreach (var server in servers)
                 await pair.Gateway.MemberAsync(server.Name, "alive");
             return pair;

@@ -34,7 +34,10 @@ public sealed class GenerationSessions : IGenerationSessions
         _logger = logger;
     }
 
-    /// <summary>Name of this gateway, sent to replicas so that their load reports can name its share. Default empty.</summary>
+    /// <summary>
+    /// Name of this gateway, sent to replicas so that their load reports can name its share. Default empty: a replica then reports this gateway's own
+    /// streams as the load of others.
+    /// </summary>
     public string Caller { get; set; } = "";
 
     /// <summary>Ends every open session with an error, so that each client gets its terminal event before the gateway stops.</summary>

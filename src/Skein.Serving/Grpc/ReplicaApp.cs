@@ -46,6 +46,7 @@ public sealed class ReplicaApp : IAsyncDisposable
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "skein" });
         configure?.Invoke(builder);
         builder.Services.AddReplica(options, engine);
+        builder.Services.AddSingleton<IHostLifetime, OwnedHostLifetime>();
         builder.Services.AddRouting();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.StopTimeout);
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.ListenForReplica(options));

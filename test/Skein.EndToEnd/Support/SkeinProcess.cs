@@ -37,16 +37,22 @@ internal sealed class SkeinProcess : IAsyncDisposable
 
     /// <param name="environment">Variables to add.</param>
     /// <param name="arguments">Verb and flags.</param>
-    public static SkeinProcess Start(IReadOnlyDictionary<string, string>? environment, params IEnumerable<string> arguments)
+    public static SkeinProcess Start(IReadOnlyDictionary<string, string>? environment, params IEnumerable<string> arguments) =>
+        StartProgram("skein", environment, arguments);
+
+    /// <param name="name">A program that is built with the tests.</param>
+    /// <param name="environment">Variables to add.</param>
+    /// <param name="arguments">Its arguments.</param>
+    public static SkeinProcess StartProgram(string name, IReadOnlyDictionary<string, string>? environment, params IEnumerable<string> arguments)
     {
-        var program = Path.Combine(AppContext.BaseDirectory, "skein.dll");
+        var program = Path.Combine(AppContext.BaseDirectory, name + ".dll");
         // Its own working directory: nothing may hang on where it is started.
         var start = new ProcessStartInfo("dotnet", ["exec", program, .. arguments])
         {
             WorkingDirectory = Path.GetTempPath(), UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
         };
-        foreach ((var name, var value) in environment ?? new Dictionary<string, string>())
-            start.Environment[name] = value;
+        foreach (var (variable, value) in environment ?? new Dictionary<string, string>())
+            start.Environment[variable] = value;
         return new SkeinProcess(start);
     }
 

@@ -36,7 +36,7 @@ public abstract class ContinueTests(LinkKind kind)
 
     /// <summary>With the status of deadlines it was taken for a broken connection.</summary>
     [Fact]
-    public async Task GenerateAsync_HeldTooLong_IsAResumeRefused()
+    public async Task GenerateAsync_StandbyTooLong_Expires()
     {
         var time = new FakeTimeProvider();
         await using var world = await StartAsync(time);
@@ -47,7 +47,7 @@ public abstract class ContinueTests(LinkKind kind)
             await world.Link.ProbeAsync(world.Replica, world.Token);
         }
 
-        Assert.Equal(Fault.ResumeRefused, (await held).Fault);
+        Assert.Equal(Fault.StandbyExpired, (await held).Fault);
         Assert.Equal(0u, world.Control.Report().Running);
     }
 

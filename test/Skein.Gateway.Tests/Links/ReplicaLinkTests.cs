@@ -71,26 +71,26 @@ public abstract class ReplicaLinkTests(LinkKind kind)
     }
 
     [Theory]
-    [InlineData(Fault.InvalidRequest, Fault.InvalidRequest)]
-    [InlineData(Fault.Unsupported, Fault.InvalidRequest)]
-    [InlineData(Fault.ContextLengthExceeded, Fault.ContextLengthExceeded)]
-    [InlineData(Fault.ResumeRefused, Fault.ResumeRefused)]
-    [InlineData(Fault.ModelNotFound, Fault.ModelNotFound)]
-    [InlineData(Fault.EngineFailed, Fault.EngineFailed)]
-    public async Task Generate_EngineFails_EndsThatAttemptBehindItsTokens(Fault error, Fault expected)
+    [InlineData(Fault.InvalidRequest)]
+    [InlineData(Fault.Unsupported)]
+    [InlineData(Fault.ContextLengthExceeded)]
+    [InlineData(Fault.ResumeRefused)]
+    [InlineData(Fault.ModelNotFound)]
+    [InlineData(Fault.EngineFailed)]
+    public async Task Generate_EngineFails_EndsThatAttemptBehindItsTokens(Fault fault)
     {
         var engine = new KeyedEngine();
         await using var world = await LinkWorld.StartAsync(kind, engine);
         await using var failing = world.Read("failing");
         await using var other = world.Read("other");
         engine.Of("failing").Say(KeyedEngine.Start, KeyedEngine.Token(0));
-        engine.Of("failing").End(new FaultException(error, "the message"));
+        engine.Of("failing").End(new FaultException(fault, "the message"));
 
         Assert.NotNull((await failing.NextAsync()).Start);
         Assert.Equal(1u, (await failing.NextAsync()).Count);
         var end = await Assert.ThrowsAsync<FaultException>(failing.NextAsync);
 
-        Assert.Equal((expected, "the message"), (end.Fault, end.Message));
+        Assert.Equal((fault, "the message"), (end.Fault, end.Message));
         engine.Of("other").Say(KeyedEngine.Start, KeyedEngine.Finish);
         Assert.NotNull((await other.RestAsync())[^1].Finish);
     }
