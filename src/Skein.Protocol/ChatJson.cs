@@ -60,46 +60,34 @@ public static class ChatJson
 
     /// <summary>Whether there are tools that the model may call.</summary>
     /// <exception cref="ChatJsonException">The JSON is broken, or the tools are no array.</exception>
-    public static bool OffersTools(ChatPrompt chat) => HasTools(chat.Tools) && !IsString(chat.ToolChoice, "tool_choice", "none");
+    public static bool OffersTools(ChatPrompt chat) => HasTools(chat.Tools) && !Inspect(
+        chat.ToolChoice, "tool_choice", static choice => choice.ValueKind == JsonValueKind.String && choice.ValueEquals("none"u8));
 
     /// <summary>Whether tools are given at all.</summary>
     /// <exception cref="ChatJsonException">The JSON is broken, or the tools are no array.</exception>
-    public static bool HasTools(ByteString tools)
+    public static bool HasTools(ByteString tools) => Inspect(tools, "tools", static list => list.ValueKind switch
     {
-        using var document = Parse(tools, "tools");
-        var root = document.RootElement;
-        return root.ValueKind switch
-        {
-            JsonValueKind.Null => false,
-            JsonValueKind.Array => root.GetArrayLength() > 0,
-            _ => throw new ChatJsonException(ChatJsonProblem.WrongType, "tools", $"{root.ValueKind} is not an array; allowed: an array"),
-        };
-    }
+        JsonValueKind.Null => false,
+        JsonValueKind.Array => list.GetArrayLength() > 0,
+        _ => throw new ChatJsonException(ChatJsonProblem.WrongType, "tools", $"{list.ValueKind} is not an array; allowed: an array"),
+    });
 
     /// <summary>Whether the answer must be a call: <c>tool_choice</c> is neither absent nor "auto" nor "none".</summary>
     /// <exception cref="ChatJsonException">The JSON is broken.</exception>
-    public static bool RequiresTool(ByteString toolChoice)
-    {
-        using var document = Parse(toolChoice, "tool_choice");
-        var root = document.RootElement;
-        return root.ValueKind != JsonValueKind.Null && !(root.ValueKind == JsonValueKind.String && (root.ValueEquals("auto"u8) || root.ValueEquals("none"u8)));
-    }
+    public static bool RequiresTool(ByteString toolChoice) => Inspect(toolChoice, "tool_choice", static choice =>
+        choice.ValueKind != JsonValueKind.Null
+        && !(choice.ValueKind == JsonValueKind.String && (choice.ValueEquals("auto"u8) || choice.ValueEquals("none"u8))));
 
     /// <summary>Whether <c>response_format</c> asks for anything but plain text.</summary>
     /// <exception cref="ChatJsonException">The JSON is broken.</exception>
-    public static bool RequiresFormat(ByteString responseFormat)
-    {
-        using var document = Parse(responseFormat, "response_format");
-        var root = document.RootElement;
-        var isText = root.ValueKind == JsonValueKind.Object && root.TryGetProperty("type", out var type)
-            && type.ValueKind == JsonValueKind.String && type.ValueEquals("text"u8);
-        return root.ValueKind != JsonValueKind.Null && !isText;
-    }
+    public static bool RequiresFormat(ByteString responseFormat) => Inspect(responseFormat, "response_format", static format =>
+        format.ValueKind != JsonValueKind.Null
+        && !(Member(format, "type") is { ValueKind: JsonValueKind.String } type && type.ValueEquals("text"u8)));
 
-    private static bool IsString(ByteString json, string field, string value)
+    private static bool Inspect(ByteString json, string field, Func<JsonElement, bool> predicate)
     {
         using var document = Parse(json, field);
-        return document.RootElement.ValueKind == JsonValueKind.String && document.RootElement.ValueEquals(value);
+        return predicate(document.RootElement);
     }
 
     private static void CheckMessage(ref Utf8JsonReader reader, int index)

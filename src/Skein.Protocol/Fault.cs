@@ -98,7 +98,7 @@ public enum FaultClass
     /// <summary>The request: it ends, and no other replica is asked.</summary>
     Request,
 
-    /// <summary>Nobody: there is no room now. The request waits, or the client comes back later.</summary>
+    /// <summary>Lack of capacity: the request waits, or the client comes back later.</summary>
     Capacity,
 
     /// <summary>The connection: the whole replica is left out until it answers again.</summary>
@@ -107,7 +107,7 @@ public enum FaultClass
     /// <summary>The engine: counts against the replica's breaker, and a retry costs retry budget.</summary>
     Engine,
 
-    /// <summary>Nobody: the replica works, but is not the one for this request now.</summary>
+    /// <summary>The state of the replica: it works, but cannot take this request now.</summary>
     ReplicaState,
 
     /// <summary>The client: its request ends.</summary>
@@ -117,7 +117,7 @@ public enum FaultClass
     Gateway,
 }
 
-/// <summary>What a client is told.</summary>
+/// <summary>The error that a client receives.</summary>
 /// <param name="Http">HTTP status, where nothing was sent yet.</param>
 /// <param name="Type">OpenAI's coarse class of error.</param>
 /// <param name="Code">The code in every API, the reason in gRPC's ErrorInfo, and the outcome in metrics.</param>
@@ -148,7 +148,7 @@ public sealed record ClientError(int Http, string Type, string Code, StatusCode 
 /// <param name="Fault">Which one.</param>
 /// <param name="Name">Name in metrics, logs and failover reports. Faults between which these make no difference share one.</param>
 /// <param name="Class">Whose fault it is.</param>
-/// <param name="Client">What a client is told when a request ends with it.</param>
+/// <param name="Client">The error that a client receives when a request ends with it.</param>
 /// <param name="Status">gRPC status in which a replica sends it to a gateway; null: it is sent as <see cref="Fault.EngineFailed"/>.</param>
 /// <param name="Reason"><c>google.rpc.ErrorInfo.reason</c> beside that status; null: another detail tells it. Part of the wire: never renamed.</param>
 /// <param name="MayBePoison">True when the request itself may have brought the attempt down.</param>
@@ -217,7 +217,7 @@ public static class FaultTable
     /// <summary>Whose fault it is.</summary>
     public static FaultClass Class(this Fault fault) => Of(fault).Class;
 
-    /// <summary>What a client is told when a request ends with it.</summary>
+    /// <summary>The error that a client receives when a request ends with it.</summary>
     public static ClientError ToClientError(this Fault fault) => Of(fault).Client;
 
     /// <summary>True when continuing elsewhere costs retry budget.</summary>
@@ -232,11 +232,8 @@ public static class FaultTable
     /// <returns>Null when the status says nothing of the cause.</returns>
     public static Fault? FromReplica(StatusCode status, string? reason)
     {
-        foreach (var row in Rows)
-        {
-            if (reason is not null && row.Status == status && string.Equals(row.Reason, reason, StringComparison.Ordinal))
-                return row.Fault;
-        }
+        if (reason is not null && Rows.FirstOrDefault(row => row.Status == status && string.Equals(row.Reason, reason, StringComparison.Ordinal)) is { } known)
+            return known.Fault;
         return status switch
         {
             _ when reason is StandbyReason => Fault.StandbyTaken,
@@ -252,7 +249,6 @@ public static class FaultTable
 /// <summary>An attempt or a request ended with a fault. The message is meant for the client.</summary>
 public sealed class FaultException : Exception
 {
-    /// <summary>Said where a refusal for lack of capacity does not compute when to come back.</summary>
     private static readonly TimeSpan DefaultRetryAfter = TimeSpan.FromSeconds(1);
 
     /// <summary>Creates the exception.</summary>

@@ -1,14 +1,10 @@
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using Skein.Routing.Balancing;
 using Skein.Routing.Fleet;
 using Skein.Routing.Health;
 
 namespace Skein.Routing.Admission;
 
-/// <summary>
-/// Assigns slots to requests: queue, pick and reserve in one synchronous step. Not thread-safe; <see cref="AdmissionQueue"/> serialises.
-/// </summary>
+/// <summary>Assigns slots to requests: queue, pick and reserve in one step. Not thread-safe; <see cref="AdmissionQueue"/> serialises.</summary>
 /// <remarks>
 /// Invariant after <see cref="Dispatch"/>: no waiter could use any slot that is free as far as known. A new request may therefore take a free
 /// slot right after it: the waiters ahead of it cannot use that slot. Estimates decay without any event, so Dispatch runs before every new
@@ -31,7 +27,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
 
     /// <summary>Reserves a slot; null: none is free, wait (<see cref="Enqueue"/>).</summary>
     public Reservation? TryReserve(AdmissionRequest request, TimeSpan now) =>
-        Reserve(request, now) is { } slot ? slot with { NextSince = NextSince(slot.Replica) } : null;
+        Pick(request, now) is { } replica ? new Reservation(replica, replica.Reserve(now), NextSince(replica)) : null;
 
     /// <summary>Puts a request that found no slot into its queue.</summary>
     /// <exception cref="FaultException">The model is unknown, or the queue is full.</exception>
@@ -57,7 +53,6 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         return waiter;
     }
 
-    /// <summary>Removes a waiter from its queue.</summary>
     /// <returns>False when it was served or removed before.</returns>
     public bool Remove(Waiter waiter)
     {
@@ -78,25 +73,22 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
             foreach ((var model, var queue) in _queues)
             {
                 var free = ReplicaPicker.FreeSlots(Fleet.Serving(model), now);
-                if (free == FreeFor.Nobody)
+                if (free == FreeFor.None)
                     continue;
                 // Nearly always the first: others are checked only when no waiter ahead of them can use a free slot.
                 var candidate = queue.FirstOrDefault(
-                    waiter => (free == FreeFor.Anybody || waiter.Request.Displaced) && Pick(waiter.Request, now) is not null);
+                    waiter => (free == FreeFor.Any || waiter.Request.Displaced) && Pick(waiter.Request, now) is not null);
                 if (candidate is not null && (oldest is null || Waiter.ByArrival.Compare(candidate, oldest) < 0))
                     oldest = candidate;
             }
             if (oldest is null)
                 return;
-            var slot = Reserve(oldest.Request, now)!.Value;
             Remove(oldest);
-            grants.Add((oldest, slot with { NextSince = NextSince(slot.Replica) }));
+            grants.Add((oldest, TryReserve(oldest.Request, now)!.Value));
         }
     }
 
-    /// <summary>
-    /// Replaces the snapshot. Waiters whose deadline may have moved are added to <paramref name="moved"/>. <see cref="Dispatch"/> must follow.
-    /// </summary>
+    /// <summary>Replaces the snapshot; adds waiters whose deadline may have moved to <paramref name="moved"/>. <see cref="Dispatch"/> must follow.</summary>
     public void Update(FleetSnapshot fleet, TimeSpan now, List<Waiter> moved)
     {
         Fleet = fleet;
@@ -126,11 +118,12 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
                 replica.Refused(now);
                 break;
             case Fault.Straggler:
-                replica.WasTooSlow(now);
+                replica.Slowness.Add(now);
                 break;
             default:
+                // The slot may have been given back before the replica was asked.
                 if (fault.Value.Class() is FaultClass.Client or FaultClass.Request)
-                    replica.MayNotBeAsked(now);
+                    replica.AskSoon(now);
                 break;
         }
     }
@@ -142,7 +135,6 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         return waiter.UnservableSince + options.NoReplicaTimeout is { } unservable && unservable < busy ? unservable : busy;
     }
 
-    /// <summary>The refusal of a waiter whose deadline has passed.</summary>
     public FaultException Expired(Waiter waiter, TimeSpan now)
     {
         var model = waiter.Request.Model;
@@ -162,7 +154,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
             : new FaultException(Fault.ModelNotFound, UnknownModelMessage(model));
     }
 
-    /// <summary>When a caller may come back that the gateway refused for its own bounds: room appears as its leases end.</summary>
+    /// <summary>When a caller that the gateway refused for its own bounds may come back: slots become free as its leases end.</summary>
     public TimeSpan TakePlaceBehindAll(int leased, TimeSpan now) => _retryAfterEstimators.OfGateway.TakePlace(Waiting, leased, now);
 
     /// <summary>True when a waiter may be served without any event, by time alone.</summary>
@@ -209,9 +201,6 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         }
         return next?.Since;
     }
-
-    private Reservation? Reserve(AdmissionRequest request, TimeSpan now) =>
-        Pick(request, now) is { } replica ? new Reservation(replica, replica.Reserve(now)) : null;
 
     private Replica? Pick(AdmissionRequest request, TimeSpan now) => _picker.Pick(Fleet.Serving(request.Model), request, now);
 

@@ -19,9 +19,9 @@ public sealed record AdmissionOptions
     /// <exception cref="ArgumentException">Names the option, its value and what is allowed.</exception>
     public void Validate()
     {
-        OptionCheck.Require(QueueLength is >= 0 and <= 1_000_000, "queue length", QueueLength, "0 to 1000000");
-        OptionCheck.Require(QueueTimeout > TimeSpan.Zero && QueueTimeout <= TimeSpan.FromHours(1), "queue timeout", QueueTimeout, "above 0 s, to 1 h");
-        OptionCheck.Require(
+        OptionGuard.Range(QueueLength, 0, 1_000_000, "queue length");
+        OptionGuard.Require(QueueTimeout > TimeSpan.Zero && QueueTimeout <= TimeSpan.FromHours(1), "queue timeout", QueueTimeout, "above 0 s, to 1 h");
+        OptionGuard.Require(
             NoReplicaTimeout >= TimeSpan.Zero && NoReplicaTimeout <= QueueTimeout, "no-replica timeout", NoReplicaTimeout, "0 s to the queue timeout");
     }
 }

@@ -1,9 +1,13 @@
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using Skein.Routing.Balancing;
 using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Admission;
+
+/// <summary>A replica's beacon, the same for all gateways: it does not say whose load it is.</summary>
+/// <param name="Replica">The generation that sent it.</param>
+/// <param name="Running">Slots in use there, by any gateway. Negative counts as 0.</param>
+/// <param name="ReceivedAt">When it arrived, as a timestamp of the queue's <see cref="TimeProvider"/>.</param>
+public readonly record struct RunningReport(Replica Replica, int Running, long ReceivedAt);
 
 /// <summary>
 /// The only way to a replica: waits for a slot and returns it leased. Strict arrival order per model and priority class; a waiter is
@@ -31,7 +35,7 @@ public sealed class AdmissionQueue : IDisposable
         _fleet = fleet;
         _time = time;
         _origin = time.GetTimestamp();
-        _tick = time.CreateTimer(_ => OnTick(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _tick = time.CreateTimer(_ => Change(_ => _tickArmed = false), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _fleet.Changed += OnFleetChanged;
         OnFleetChanged();
     }
@@ -55,7 +59,7 @@ public sealed class AdmissionQueue : IDisposable
     /// <summary>Waits for a slot and reserves it.</summary>
     /// <exception cref="FaultException">There will be none, or not in time.</exception>
     /// <exception cref="OperationCanceledException">The caller went away; it has left the queue.</exception>
-    public ValueTask<ReplicaLease> AcquireAsync(AdmissionRequest request, CancellationToken cancellationToken)
+    internal ValueTask<ReplicaLease> AcquireAsync(AdmissionRequest request, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         ServeWaiters();
@@ -127,7 +131,7 @@ public sealed class AdmissionQueue : IDisposable
             return
             [
                 .. _core.Fleet.Replicas.Select(replica => new BreakerStatus(
-                    replica.Id, replica.Breaker.StateAt(now), replica.Ejections, replica.Reachable,
+                    replica.Id, replica.Breaker.StateAt(now), replica.Breaker.Ejections, replica.Reachable,
                     Warming: replica.SlowStart.ShareAt(replica.Description.Slots, now) < 1)),
             ];
         }
@@ -156,8 +160,13 @@ public sealed class AdmissionQueue : IDisposable
         await using var registration = cancellationToken.UnsafeRegister(
             (_, token) =>
             {
-                if (TryRemove(waiter))
-                    waiter.Completion.SetCanceled(token);
+                lock (_gate)
+                {
+                    if (!_core.Remove(waiter))
+                        return;
+                }
+                waiter.Timer?.Dispose();
+                waiter.Completion.SetCanceled(token);
             },
             null);
         var lease = await waiter.Completion.Task;
@@ -177,8 +186,6 @@ public sealed class AdmissionQueue : IDisposable
         foreach (var waiter in moved)
             waiter.Timer?.Change(Later(_core.DeadlineOf(waiter) - now), Timeout.InfiniteTimeSpan);
     });
-
-    private void OnTick() => Change(_ => _tickArmed = false);
 
     /// <summary>Waiters get the slots that became free by time, before a new request looks.</summary>
     private void ServeWaiters()
@@ -225,17 +232,6 @@ public sealed class AdmissionQueue : IDisposable
         }
         waiter.Timer?.Dispose();
         waiter.Completion.SetException(refusal);
-    }
-
-    private bool TryRemove(Waiter waiter)
-    {
-        lock (_gate)
-        {
-            if (!_core.Remove(waiter))
-                return false;
-        }
-        waiter.Timer?.Dispose();
-        return true;
     }
 
     private ReplicaLease Lease(Reservation slot, TimeSpan now, TimeSpan askedAt, TimeSpan waitingSince)

@@ -6,16 +6,13 @@ namespace Skein.Routing.Admission;
 /// <param name="Priority">Lower is sooner.</param>
 /// <param name="Sequence">Rising number of the session's arrival at this gateway; unique.</param>
 /// <param name="Choice">Which of the session's choices.</param>
-public readonly record struct Arrival(int Priority, long Sequence, int Choice)
+internal readonly record struct Arrival(int Priority, long Sequence, int Choice)
 {
     /// <summary>When the session arrived, on the queue's clock; null: its wait counts from when it joined the queue.</summary>
     public TimeSpan? At { get; init; }
 
-    /// <summary>Negative when <paramref name="left"/> is ahead of <paramref name="right"/>.</summary>
     public static int Order(Arrival left, Arrival right) =>
-        left.Priority != right.Priority ? left.Priority.CompareTo(right.Priority)
-        : left.Sequence != right.Sequence ? left.Sequence.CompareTo(right.Sequence)
-        : left.Choice.CompareTo(right.Choice);
+        (left.Priority, left.Sequence, left.Choice).CompareTo((right.Priority, right.Sequence, right.Choice));
 }
 
 /// <summary>What an attempt needs of a replica. Immutable.</summary>
@@ -25,28 +22,28 @@ public readonly record struct Arrival(int Priority, long Sequence, int Choice)
 /// <param name="WaitingSince">When the request first asked, if a full replica refused it, on the queue's clock; null: it asks for the first time.</param>
 /// <param name="Fingerprint">Only replicas whose model has this fingerprint, or an unknown one; empty: any.</param>
 /// <param name="Excluded">Replicas that failed this session: not picked again.</param>
-public sealed record AdmissionRequest(
+internal sealed record AdmissionRequest(
     string Model, Arrival Arrival, bool Displaced, TimeSpan? WaitingSince, string Fingerprint, IReadOnlyCollection<ReplicaId> Excluded)
 {
-    /// <summary>Replicas that failed this session before it received its last token: picked only when no other replica can serve it. Default none.</summary>
+    /// <summary>Replicas that failed this session before it received its last token: picked only when no other replica can serve it.</summary>
     public IReadOnlyCollection<ReplicaId> LastResort { get; init; } = [];
 
-    /// <summary>A replica with another fingerprint may be picked if none with this one has a free slot. Default false.</summary>
+    /// <summary>A replica with another fingerprint may be picked if none with this one has a free slot.</summary>
     public bool TakesOtherFingerprints { get; init; }
 
-    /// <summary>Key by which the client marks requests that belong together, for the balancing policy; empty if it gave none.</summary>
+    /// <summary>For <see cref="Balancing.PickContext.SessionKey"/>.</summary>
     public string SessionKey { get; init; } = "";
 
-    /// <summary>Hashes of the prompt's prefix blocks, for the balancing policy. Default empty.</summary>
+    /// <summary>For <see cref="Balancing.PickContext.PrefixHashes"/>.</summary>
     public ReadOnlyMemory<ulong> PrefixHashes { get; init; }
 
-    internal bool Accepts(Replica replica) =>
+    public bool Accepts(Replica replica) =>
         !Names(Excluded, replica) && !Names(LastResort, replica) && HasUsableFingerprint(replica);
 
-    internal bool AcceptsAsLastResort(Replica replica) => Names(LastResort, replica) && HasUsableFingerprint(replica);
+    public bool AcceptsAsLastResort(Replica replica) => Names(LastResort, replica) && HasUsableFingerprint(replica);
 
     /// <summary>Of the accepted replicas, these are picked from while they have a free slot.</summary>
-    internal bool Prefers(Replica replica) => !TakesOtherFingerprints || HasFingerprint(replica);
+    public bool Prefers(Replica replica) => !TakesOtherFingerprints || HasFingerprint(replica);
 
     private static bool Names(IReadOnlyCollection<ReplicaId> replicas, Replica replica) => replicas.Count > 0 && replicas.Contains(replica.Id);
 
@@ -55,4 +52,26 @@ public sealed record AdmissionRequest(
     private bool HasFingerprint(Replica replica) =>
         Fingerprint.Length == 0 || replica.Description.FingerprintOf(Model) is not { Length: > 0 } its
         || string.Equals(Fingerprint, its, StringComparison.Ordinal);
+}
+
+/// <summary>One request in a queue. Used under the admission lock; only the completion is completed outside of it.</summary>
+internal sealed class Waiter(AdmissionRequest request, TimeSpan enqueuedAt)
+{
+    public static IComparer<Waiter> ByArrival { get; } =
+        Comparer<Waiter>.Create((left, right) => Arrival.Order(left.Request.Arrival, right.Request.Arrival));
+
+    public AdmissionRequest Request => request;
+
+    public TimeSpan EnqueuedAt => enqueuedAt;
+
+    /// <summary>When its session arrived; a displaced session arrived long before it joined this queue.</summary>
+    public TimeSpan Since => request.Arrival.At ?? enqueuedAt;
+
+    /// <summary>Since when no live replica can serve it; null while one can.</summary>
+    public TimeSpan? UnservableSince { get; set; }
+
+    /// <summary>Completed exactly once, by the caller that removed the waiter from the queue.</summary>
+    public TaskCompletionSource<ReplicaLease> Completion { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public ITimer? Timer { get; set; }
 }

@@ -1,25 +1,19 @@
-using Skein.Protocol;
 using Skein.Routing.Fleet;
 using Skein.Routing.Health;
 
 namespace Skein.Routing.Admission;
 
-/// <summary>
-/// Opens breakers as long as every model can spare the replica. If too many are open (one more failed, or healthy replicas left), the
-/// replicas that have been ejected longest serve again. Not thread-safe; used under the admission lock.
-/// </summary>
+/// <summary>Opens breakers while every model can spare the replica; otherwise the longest ejected serve again. Used under the admission lock.</summary>
 internal sealed class Ejections(BreakerOptions options)
 {
     private long _openings;
 
-    /// <summary>An attempt ended.</summary>
     public void Ended(Replica replica, int epoch, Fault? fault, FleetSnapshot fleet, TimeSpan now)
     {
         switch (replica.Breaker.End(epoch, fault, now))
         {
             case BreakerVerdict.ShouldOpen when CanSpare(replica, fleet):
                 replica.Breaker.Open(++_openings, now);
-                replica.Ejected();
                 SpareTheNeeded(fleet, now);
                 break;
             case BreakerVerdict.Recovered:
@@ -31,7 +25,7 @@ internal sealed class Ejections(BreakerOptions options)
     /// <summary>Puts back the replicas that the fleet cannot spare any more. Called whenever the fleet has changed.</summary>
     public void SpareTheNeeded(FleetSnapshot fleet, TimeSpan now)
     {
-        if (!AnyEjected(fleet.Replicas))
+        if (!fleet.Replicas.Any(replica => replica.Breaker.IsEjected))
             return;
         foreach (var model in fleet.ServedModels)
         {
@@ -44,15 +38,7 @@ internal sealed class Ejections(BreakerOptions options)
         }
     }
 
-    private bool CanSpare(Replica replica, FleetSnapshot fleet)
-    {
-        foreach (var model in replica.Description.Models)
-        {
-            if (MostEjected(fleet.Serving(model)) == 0)
-                return false;
-        }
-        return true;
-    }
+    private bool CanSpare(Replica replica, FleetSnapshot fleet) => replica.Description.Models.All(model => MostEjected(fleet.Serving(model)) > 0);
 
     private int MostEjected(ReadOnlySpan<Replica> serving)
     {
@@ -60,16 +46,6 @@ internal sealed class Ejections(BreakerOptions options)
         foreach (var replica in serving)
             open += replica.TakesWork ? 1 : 0;
         return Math.Max(0, Math.Min((int)(options.MaxEjectedShare * open), open - 1));
-    }
-
-    private static bool AnyEjected(IReadOnlyList<Replica> replicas)
-    {
-        for (var i = 0; i < replicas.Count; i++)
-        {
-            if (replicas[i].Breaker.IsEjected)
-                return true;
-        }
-        return false;
     }
 
     private static Replica? LongestEjected(ReadOnlySpan<Replica> serving, out int ejected)

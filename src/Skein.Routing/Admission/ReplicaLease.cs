@@ -1,5 +1,3 @@
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Admission;
@@ -8,47 +6,33 @@ namespace Skein.Routing.Admission;
 /// <param name="Replica">The replica.</param>
 /// <param name="Epoch">Epoch of its breaker at the reservation.</param>
 /// <param name="NextSince">Since when the next waiter for a slot there waits, on the queue's clock; null: there is none.</param>
-internal readonly record struct Reservation(Replica Replica, int Epoch, TimeSpan? NextSince = null);
+internal readonly record struct Reservation(Replica Replica, int Epoch, TimeSpan? NextSince);
 
 /// <summary>One reserved slot of one replica, held by one attempt. Released exactly once; later releases do nothing. Thread-safe.</summary>
-public sealed class ReplicaLease : IDisposable
+internal sealed class ReplicaLease(AdmissionQueue owner, Reservation reservation, TimeSpan grantedAt, TimeSpan askedAt, TimeSpan waitingSince) : IDisposable
 {
-    private readonly AdmissionQueue _owner;
     private int _released;
 
-    internal ReplicaLease(AdmissionQueue owner, Reservation reservation, TimeSpan grantedAt, TimeSpan askedAt, TimeSpan waitingSince)
-    {
-        AskedAt = askedAt;
-        WaitingSince = waitingSince;
-        _owner = owner;
-        Reservation = reservation;
-        GrantedAt = grantedAt;
-    }
-
-    /// <summary>The replica whose slot it is.</summary>
-    public Replica Replica => Reservation.Replica;
+    public Replica Replica => reservation.Replica;
 
     /// <summary>When the request first asked, on the queue's clock: <see cref="AdmissionRequest.WaitingSince"/> after the replica refused it.</summary>
-    public TimeSpan AskedAt { get; }
+    public TimeSpan AskedAt => askedAt;
 
-    /// <summary>Since when its request has its place in the queue, on the queue's clock.</summary>
-    internal TimeSpan WaitingSince { get; }
+    public Reservation Reservation => reservation;
 
-    internal Reservation Reservation { get; }
-
-    internal TimeSpan GrantedAt { get; }
+    public TimeSpan GrantedAt => grantedAt;
 
     /// <summary>Describes this gateway's queue to the replica, which offers its next free slot to the gateway with the oldest waiter.</summary>
-    internal void DescribeQueue(GenerateRequest request)
+    public void DescribeQueue(GenerateRequest request)
     {
-        request.WaitedMs = Age(WaitingSince);
-        if (Reservation.NextSince is { } next)
+        request.WaitedMs = Age(waitingSince);
+        if (reservation.NextSince is { } next)
             request.NextWaitedMs = Age(next);
         else
             request.ClearNextWaitedMs();
     }
 
-    private uint Age(TimeSpan since) => (uint)Math.Clamp((GrantedAt - since).TotalMilliseconds, 0, uint.MaxValue);
+    private uint Age(TimeSpan since) => (uint)Math.Clamp((grantedAt - since).TotalMilliseconds, 0, uint.MaxValue);
 
     /// <summary>Gives the slot back.</summary>
     /// <param name="fault">How the attempt ended; null: with a finish frame.</param>
@@ -56,7 +40,7 @@ public sealed class ReplicaLease : IDisposable
     public void Release(Fault? fault, LoadReport? report = null)
     {
         if (Interlocked.Exchange(ref _released, 1) == 0)
-            _owner.Release(this, fault, report);
+            owner.Release(this, fault, report);
     }
 
     /// <summary>Releases as <see cref="Fault.Cancelled"/>, unless released before.</summary>

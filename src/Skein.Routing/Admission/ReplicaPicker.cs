@@ -7,13 +7,13 @@ namespace Skein.Routing.Admission;
 internal enum FreeFor
 {
     /// <summary>None: no slot is free.</summary>
-    Nobody,
+    None,
 
     /// <summary>Only displaced sessions that have no other replica: the slots are at ejected replicas.</summary>
     Displaced,
 
     /// <summary>Any request that accepts the replica.</summary>
-    Anybody,
+    Any,
 }
 
 /// <summary>
@@ -23,16 +23,11 @@ internal enum FreeFor
 /// </summary>
 internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource random)
 {
+    private const int SuspectedRank = 2;
+    private const int EjectedRank = 4;
+
     private BalancingCandidate[] _candidates = new BalancingCandidate[16];
 
-    private enum Standing
-    {
-        Good,
-        Suspected,
-        Ejected,
-    }
-
-    /// <summary>The replica to take; null if none has a free slot for the request.</summary>
     public Replica? Pick(ReadOnlySpan<Replica> serving, AdmissionRequest request, TimeSpan now)
     {
         if (_candidates.Length < serving.Length)
@@ -57,13 +52,13 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
     /// <summary>Which requests could use the slots that are free, as far as known.</summary>
     public static FreeFor FreeSlots(ReadOnlySpan<Replica> serving, TimeSpan now)
     {
-        var free = FreeFor.Nobody;
+        var free = FreeFor.None;
         foreach (var replica in serving)
         {
             if (!replica.TakesWork || !replica.HasFreeSlot(now))
                 continue;
             if (replica.Breaker.Allows(now))
-                return FreeFor.Anybody;
+                return FreeFor.Any;
             free = FreeFor.Displaced;
         }
         return free;
@@ -80,11 +75,11 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
         return false;
     }
 
-    private static bool CanServe(ReadOnlySpan<Replica> serving, AdmissionRequest request, bool isLastResort)
+    private static bool CanServe(ReadOnlySpan<Replica> serving, AdmissionRequest request, bool isLastResort, bool evenIfEjected = true)
     {
         foreach (var replica in serving)
         {
-            if (replica.TakesWork && Accepts(request, replica, isLastResort))
+            if (replica.TakesWork && (evenIfEjected || !replica.Breaker.IsEjected) && Accepts(request, replica, isLastResort))
                 return true;
         }
         return false;
@@ -95,44 +90,25 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
 
     private int Gather(ReadOnlySpan<Replica> serving, AdmissionRequest request, TimeSpan now, bool isLastResort)
     {
-        var count = Gather(serving, request, Standing.Good, now, isLastResort);
-        if (count == 0)
-            count = Gather(serving, request, Standing.Suspected, now, isLastResort);
-        if (count == 0 && request.Displaced && !AnyNotEjected(serving, request, isLastResort))
-            count = Gather(serving, request, Standing.Ejected, now, isLastResort);
-        return count;
-    }
-
-    private int Gather(ReadOnlySpan<Replica> serving, AdmissionRequest request, Standing standing, TimeSpan now, bool isLastResort)
-    {
         var count = 0;
-        var onlyPreferred = false;
+        var best = int.MaxValue;
         foreach (var replica in serving)
         {
-            if (replica.TakesWork && StandingOf(replica, now) == standing && replica.HasFreeSlot(now) && Accepts(request, replica, isLastResort))
-            {
-                var isPreferred = request.Prefers(replica);
-                if (onlyPreferred && !isPreferred)
-                    continue;
-                if (isPreferred && !onlyPreferred)
-                    (onlyPreferred, count) = (true, 0);
-                var warmth = replica.SlowStart.ShareAt(replica.Description.Slots, now);
-                _candidates[count++] = new BalancingCandidate(replica, replica.Leased + replica.ExternalLoad(now) + replica.SlownessAt(now), warmth);
-            }
+            if (!replica.TakesWork || !replica.HasFreeSlot(now) || !Accepts(request, replica, isLastResort))
+                continue;
+            var rank = RankOf(replica, request, now);
+            if (rank > best)
+                continue;
+            if (rank < best)
+                (best, count) = (rank, 0);
+            var warmth = replica.SlowStart.ShareAt(replica.Description.Slots, now);
+            _candidates[count++] = new BalancingCandidate(replica, replica.Leased + replica.ExternalLoad(now) + replica.Slowness.At(now), warmth);
         }
-        return count;
+        var mayTakeBest = best < EjectedRank || (request.Displaced && !CanServe(serving, request, isLastResort, evenIfEjected: false));
+        return mayTakeBest ? count : 0;
     }
 
-    private static Standing StandingOf(Replica replica, TimeSpan now) =>
-        !replica.Breaker.Allows(now) ? Standing.Ejected : replica.Description.Suspect ? Standing.Suspected : Standing.Good;
-
-    private static bool AnyNotEjected(ReadOnlySpan<Replica> serving, AdmissionRequest request, bool isLastResort)
-    {
-        foreach (var replica in serving)
-        {
-            if (replica.TakesWork && !replica.Breaker.IsEjected && Accepts(request, replica, isLastResort))
-                return true;
-        }
-        return false;
-    }
+    /// <summary>Lower is better. First by standing (good, suspected, ejected), then by preference.</summary>
+    private static int RankOf(Replica replica, AdmissionRequest request, TimeSpan now) =>
+        (!replica.Breaker.Allows(now) ? EjectedRank : replica.Description.Suspect ? SuspectedRank : 0) + (request.Prefers(replica) ? 0 : 1);
 }

@@ -1,9 +1,6 @@
 namespace Skein.Routing.Admission;
 
-/// <summary>
-/// Computes when a refused caller should come back. Each refused caller takes the next place behind the queue and the callers refused before
-/// it, so that their times spread at the rate at which slots become free. Used under the admission lock.
-/// </summary>
+/// <summary>When refused callers should come back: each takes the next place, so that they spread at the rate of free slots. Used under the lock.</summary>
 internal sealed class RetryAfterEstimator
 {
     internal static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(50);
@@ -24,11 +21,40 @@ internal sealed class RetryAfterEstimator
             _slots = slots;
         var perPlace = TimeSpan.FromSeconds(_holdSeconds / _slots);
         var endOfQueue = now + (perPlace * waiting);
-        var latest = now + Longest;
         _lastPlace = (_lastPlace > endOfQueue ? _lastPlace : endOfQueue) + perPlace;
-        if (_lastPlace > latest)
-            _lastPlace = latest;
+        if (_lastPlace > now + Longest)
+            _lastPlace = now + Longest;
         var wait = _lastPlace - now;
         return wait < Shortest ? Shortest : wait;
+    }
+}
+
+/// <summary>The estimator of each model, and the one for callers that the gateway refuses for its own bounds. Used under the admission lock.</summary>
+internal sealed class RetryAfterEstimators
+{
+    private const int MostModels = 4096;
+
+    private readonly Dictionary<string, RetryAfterEstimator> _ofModels = new(StringComparer.Ordinal);
+
+    public RetryAfterEstimator OfGateway { get; } = new();
+
+    public RetryAfterEstimator Of(string model)
+    {
+        if (!_ofModels.TryGetValue(model, out var estimator))
+        {
+            // Only models that the fleet knows get here.
+            if (_ofModels.Count >= MostModels)
+                _ofModels.Clear();
+            _ofModels[model] = estimator = new RetryAfterEstimator();
+        }
+        return estimator;
+    }
+
+    /// <summary>Adds the time for which a slot was leased, for all models that it serves.</summary>
+    public void Observe(IReadOnlyList<string> models, TimeSpan held)
+    {
+        OfGateway.Observe(held);
+        for (var i = 0; i < models.Count; i++)
+            Of(models[i]).Observe(held);
     }
 }

@@ -2,9 +2,7 @@ using Skein.Routing.Health;
 
 namespace Skein.Routing.Fleet;
 
-/// <summary>
-/// Turns the views of a source into snapshots. A replica's run-time side is kept as long as its generation is in view. Thread-safe.
-/// </summary>
+/// <summary>Turns the views of a source into snapshots. A <see cref="Replica"/> lasts as long as its generation is in view. Thread-safe.</summary>
 public sealed class FleetTracker : IDisposable
 {
     private readonly IFleetSource _source;
@@ -32,7 +30,6 @@ public sealed class FleetTracker : IDisposable
     /// <summary>Raised once when the connection to a replica broke, so that membership can probe it.</summary>
     public event Action<Replica>? ConnectionBroken;
 
-    /// <summary>How replicas that fail or are new are treated.</summary>
     internal HealthOptions Health { get; }
 
     /// <summary>The newest snapshot.</summary>

@@ -20,15 +20,8 @@ public sealed record FleetView(IReadOnlyList<ReplicaDescription> Replicas, IRead
     public static FleetView Empty { get; } = new([], [], Complete: false);
 
     /// <summary>True when the other view says the same.</summary>
-    public bool IsSameAs(FleetView other)
-    {
-        if (Complete != other.Complete || Replicas.Count != other.Replicas.Count)
-            return false;
-        for (var i = 0; i < Replicas.Count; i++)
-        {
-            if (!Replicas[i].IsSameAs(other.Replicas[i]))
-                return false;
-        }
-        return ReferenceEquals(KnownModels, other.KnownModels) || KnownModels.SequenceEqual(other.KnownModels, StringComparer.Ordinal);
-    }
+    internal bool IsSameAs(FleetView other) =>
+        Complete == other.Complete && Replicas.Count == other.Replicas.Count
+        && Replicas.Zip(other.Replicas).All(pair => pair.First.IsSameAs(pair.Second))
+        && (ReferenceEquals(KnownModels, other.KnownModels) || KnownModels.SequenceEqual(other.KnownModels, StringComparer.Ordinal));
 }

@@ -2,10 +2,7 @@ using System.Numerics;
 
 namespace Skein.Routing.Fleet;
 
-/// <summary>
-/// A percentile of the last few thousand durations: counts in buckets a quarter of an octave wide, all halved now and then so that old ones
-/// fade. Adding one costs a shift and two interlocked increments. Thread-safe.
-/// </summary>
+/// <summary>A percentile of recent durations: counts in buckets of a quarter octave, all halved now and then so that old ones fade. Thread-safe.</summary>
 internal sealed class RecentTimes
 {
     /// <summary>Durations after which all counts are halved.</summary>
@@ -20,7 +17,6 @@ internal sealed class RecentTimes
     private readonly int[] _counts = new int[Buckets];
     private int _added;
 
-    /// <summary>Durations that count now.</summary>
     internal int Count => _counts.Sum();
 
     /// <summary>99th percentile: the upper end of its bucket, so at most a quarter too long. The longest of fewer than 100; zero if there are none.</summary>
@@ -28,10 +24,7 @@ internal sealed class RecentTimes
     {
         get
         {
-            var total = 0;
-            foreach (var count in _counts)
-                total += count;
-            var above = total / 100;
+            var above = Count / 100;
             for (var bucket = Buckets - 1; bucket >= 0; bucket--)
             {
                 above -= _counts[bucket];

@@ -1,4 +1,3 @@
-using Skein.Protocol.V1;
 using Skein.Routing.Health;
 
 namespace Skein.Routing.Fleet;
@@ -11,27 +10,26 @@ public sealed class Replica
 {
     private static readonly TimeSpan RefusalPause = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>
-    /// How long reports of load alone keep requests away from a full replica. After it one request is sent anyway: a replica that other
-    /// gateways refill at once never looks free from outside, and it can share fairly only with gateways that ask.
-    /// </summary>
+    /// <summary>Age at which a report of others' load counts nothing.</summary>
+    private static readonly TimeSpan ReportLifetime = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long reports keep requests away: a replica that other gateways refill never looks free, and shares only with gateways that ask.</summary>
     private static readonly TimeSpan ReportedFullLimit = TimeSpan.FromSeconds(5);
 
-    /// <summary>The same for a replica that does not know that requests wait here: it offers nothing until it is asked.</summary>
+    /// <summary>The same for <see cref="AskSoon"/>.</summary>
     private static readonly TimeSpan UnknownHereLimit = TimeSpan.FromMilliseconds(250);
 
     private volatile ReplicaDescription _description;
     private volatile bool _reachable = true;
     private int _leased;
-    private ExternalLoad _externalLoad;
-    private Slowness _slowness;
+    private int _reportedLoad;
+    private TimeSpan _reportedAt;
     private TimeSpan? _askAgainAt;
     private bool _isOffered;
     private bool _declined;
     private ulong _reportSequence;
     private volatile bool _drainReported;
     private TimeSpan _closedUntil;
-    private long _ejections;
 
     /// <summary>Creates the run-time side of a replica that was just seen.</summary>
     public Replica(ReplicaDescription description, HealthOptions? health = null)
@@ -68,31 +66,25 @@ public sealed class Replica
         internal set => _reachable = value;
     }
 
-    /// <summary>How fast it was lately.</summary>
     internal ReplicaPace Pace { get; } = new();
 
     /// <summary>Takes no new work, according to its description or its own newest report.</summary>
     public bool Draining => _drainReported || _description.Draining;
 
-    /// <summary>How often its breaker was opened.</summary>
-    public long Ejections => Interlocked.Read(ref _ejections);
-
-    /// <summary>Opens when its attempts fail.</summary>
     internal CircuitBreaker Breaker { get; }
 
-    /// <summary>The ramp of its weight after it appeared or returned.</summary>
     internal SlowStart SlowStart { get; }
+
+    internal Slowness Slowness { get; } = new();
 
     /// <summary>Whether it was reachable when admission last looked; null before the first look.</summary>
     internal bool? WasReachable { get; set; }
 
-    /// <summary>Reachable, and takes new work.</summary>
     internal bool TakesWork => Reachable && !Draining;
 
-    /// <summary>Slots in use by others, as far as known.</summary>
-    internal double ExternalLoad(TimeSpan now) => _externalLoad.At(now);
+    /// <summary>Slots that others use, decaying from the last report (Mitzenmacher, How Useful Is Old Information?, 2000).</summary>
+    internal double ExternalLoad(TimeSpan now) => _reportedLoad * Math.Clamp(1 - ((now - _reportedAt) / ReportLifetime), 0, 1);
 
-    /// <summary>True when a slot is free, as far as this gateway can know.</summary>
     internal bool HasFreeSlot(TimeSpan now) =>
         _leased < _description.Slots
         && (_isOffered
@@ -118,17 +110,6 @@ public sealed class Replica
         return true;
     }
 
-    /// <summary>A reserved slot may have been given back before the replica was asked: the replica may not know that requests wait here.</summary>
-    internal void MayNotBeAsked(TimeSpan now) => AskSoon(now);
-
-    /// <summary>Load it is charged for having been far too slow.</summary>
-    internal double SlownessAt(TimeSpan now) => _slowness.At(now);
-
-    /// <summary>Another replica was far faster.</summary>
-    internal void WasTooSlow(TimeSpan now) => _slowness.Add(now);
-
-    internal void Ejected() => Interlocked.Increment(ref _ejections);
-
     /// <summary>Takes a slot: returns the breaker's epoch for the end of the attempt.</summary>
     internal int Reserve(TimeSpan now)
     {
@@ -152,7 +133,7 @@ public sealed class Replica
             return;
         _reportSequence = report.Sequence;
         _drainReported = report.Draining;
-        _externalLoad = new ExternalLoad((int)Math.Max(0L, (long)report.Running - report.RunningForCaller), now);
+        (_reportedLoad, _reportedAt) = ((int)Math.Max(0L, (long)report.Running - report.RunningForCaller), now);
         // A report made before an offer was declined still says that this gateway is remembered: a refusal may be overtaken by the offer that follows it.
         if (_declined || report is { HasRemembersCaller: true, RemembersCaller: false })
             AskSoon(now);
@@ -166,11 +147,12 @@ public sealed class Replica
     /// </summary>
     internal void Report(int running, TimeSpan receivedAt)
     {
-        if (receivedAt > _externalLoad.ReportedAt)
-            _externalLoad = new ExternalLoad(Math.Max(0, running - _leased), receivedAt);
+        if (receivedAt > _reportedAt)
+            (_reportedLoad, _reportedAt) = (Math.Max(0, running - _leased), receivedAt);
     }
 
-    private void AskSoon(TimeSpan now)
+    /// <summary>The replica may not know that requests wait here: it offers nothing until it is asked.</summary>
+    internal void AskSoon(TimeSpan now)
     {
         if (_askAgainAt is not { } then || then > now + UnknownHereLimit)
             _askAgainAt = now + UnknownHereLimit;

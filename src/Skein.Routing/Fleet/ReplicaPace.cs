@@ -30,8 +30,7 @@ internal sealed class ReplicaPace
                 var count = Math.Min(_firstTokenCount, KeptFirstTokens);
                 if (count < EnoughFirstTokens)
                     return null;
-                Span<TimeSpan> sorted = stackalloc TimeSpan[KeptFirstTokens];
-                sorted = sorted[..count];
+                Span<TimeSpan> sorted = stackalloc TimeSpan[count];
                 _firstTokens.AsSpan(0, count).CopyTo(sorted);
                 sorted.Sort();
                 return sorted[((count * 95) + 99) / 100 - 1];
@@ -45,18 +44,13 @@ internal sealed class ReplicaPace
     /// <summary>99th percentile of the last times between two frames with tokens, all attempts together; zero while there were none.</summary>
     public TimeSpan FrameGapP99 => _gaps.P99;
 
-    /// <summary>
-    /// Prefill time of <paramref name="promptBytes"/> at the rate of the slowest recent prompts. An upper bound: short prompts also wait for
-    /// other things.
-    /// </summary>
+    /// <summary>Prefill time at the rate of the slowest recent prompts: an upper bound, because short prompts also wait for other things.</summary>
     public TimeSpan SlowPrefill(int promptBytes)
     {
         var measured = _perKilobyte.P99;
         return (measured > TimeSpan.Zero ? measured : AssumedPerKilobyte) * Kilobytes(promptBytes);
     }
 
-    /// <summary>A first token arrived.</summary>
-    /// <param name="wait">Time since the dispatch.</param>
     /// <param name="promptBytes">Size of the prompt and the resumed journal.</param>
     public void Prefill(TimeSpan wait, int promptBytes) => _perKilobyte.Add(wait / Kilobytes(promptBytes));
 

@@ -1,5 +1,3 @@
-using Skein.Protocol;
-
 namespace Skein.Routing.Health;
 
 /// <summary>Whether a replica gets work. The numbers are the values of the metric.</summary>
@@ -44,6 +42,9 @@ internal sealed class CircuitBreaker(BreakerOptions options)
     /// <summary>True from the opening until it is closed, including half-open.</summary>
     public bool IsEjected { get; private set; }
 
+    /// <summary>Openings so far; a failed trial is none.</summary>
+    public long Ejections { get; private set; }
+
     /// <summary>Sequence number of its opening among all breakers: the lowest has been ejected longest.</summary>
     public long Opening { get; private set; }
 
@@ -72,6 +73,7 @@ internal sealed class CircuitBreaker(BreakerOptions options)
     public void Open(long opening, TimeSpan now)
     {
         Opening = opening;
+        Ejections++;
         Open(now);
     }
 

@@ -13,8 +13,16 @@ public sealed record HealthOptions
     /// <exception cref="ArgumentException">Names the option, its value and what is allowed.</exception>
     public void Validate()
     {
-        Breaker.Validate();
-        SlowStart.Validate();
+        OptionGuard.Range(Breaker.FailuresInARow, 1, 1_000, "breaker failures in a row");
+        OptionGuard.Require(Breaker.FailureRate is > 0 and <= 1, "breaker failure rate", Breaker.FailureRate, "above 0, to 1");
+        OptionGuard.Range(Breaker.FewestAttempts, 1, 100_000, "breaker fewest attempts");
+        OptionGuard.Range(Breaker.Window, TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(10), "breaker window");
+        OptionGuard.Range(Breaker.OpenFor, TimeSpan.FromMilliseconds(100), Breaker.LongestOpen, "breaker open time");
+        OptionGuard.Range(Breaker.LongestOpen, Breaker.OpenFor, TimeSpan.FromHours(1), "breaker longest open time");
+        OptionGuard.Range(Breaker.TrialsToClose, 1, 100, "breaker trials to close");
+        OptionGuard.Range(Breaker.MaxEjectedShare, 0, 1, "breaker max ejected share");
+        OptionGuard.Range(SlowStart.Duration, TimeSpan.Zero, TimeSpan.FromMinutes(10), "slow-start duration");
+        OptionGuard.Require(SlowStart.InitialShare is > 0 and <= 1, "slow-start initial share", SlowStart.InitialShare, "above 0, to 1");
     }
 }
 
@@ -42,23 +50,8 @@ public sealed record BreakerOptions
     /// <summary>Consecutive trials, one at a time, that must succeed to close it. Default 2, range 1 to 100.</summary>
     public int TrialsToClose { get; init; } = 2;
 
-    /// <summary>
-    /// Largest share of a model's replicas that may be ejected at a time, rounded down; one always stays. Default 0.5, range 0 (no breaker) to 1.
-    /// </summary>
+    /// <summary>Largest share of a model's replicas ejected at a time, rounded down; one always stays. Default 0.5, range 0 (no breaker) to 1.</summary>
     public double MaxEjectedShare { get; init; } = 0.5;
-
-    internal void Validate()
-    {
-        OptionCheck.Require(FailuresInARow is >= 1 and <= 1_000, "breaker failures in a row", FailuresInARow, "1 to 1000");
-        OptionCheck.Require(FailureRate is > 0 and <= 1, "breaker failure rate", FailureRate, "above 0, to 1");
-        OptionCheck.Require(FewestAttempts is >= 1 and <= 100_000, "breaker fewest attempts", FewestAttempts, "1 to 100000");
-        OptionCheck.Require(Window >= TimeSpan.FromSeconds(1) && Window <= TimeSpan.FromMinutes(10), "breaker window", Window, "1 s to 10 min");
-        OptionCheck.Require(
-            OpenFor >= TimeSpan.FromMilliseconds(100) && OpenFor <= LongestOpen, "breaker open time", OpenFor, "100 ms to the longest open time");
-        OptionCheck.Require(LongestOpen <= TimeSpan.FromHours(1), "breaker longest open time", LongestOpen, "the open time to 1 h");
-        OptionCheck.Require(TrialsToClose is >= 1 and <= 100, "breaker trials to close", TrialsToClose, "1 to 100");
-        OptionCheck.Require(MaxEjectedShare is >= 0 and <= 1, "breaker max ejected share", MaxEjectedShare, "0 to 1");
-    }
 }
 
 /// <summary>The ramp of a replica that is new or back. Immutable.</summary>
@@ -69,10 +62,4 @@ public sealed record SlowStartOptions
 
     /// <summary>Share of the weight at the start; never less than one slot's share. Default 0.1, range above 0 to 1.</summary>
     public double InitialShare { get; init; } = 0.1;
-
-    internal void Validate()
-    {
-        OptionCheck.Require(Duration >= TimeSpan.Zero && Duration <= TimeSpan.FromMinutes(10), "slow-start duration", Duration, "0 s to 10 min");
-        OptionCheck.Require(InitialShare is > 0 and <= 1, "slow-start initial share", InitialShare, "above 0, to 1");
-    }
 }

@@ -1,8 +1,6 @@
 namespace Skein.Routing.Health;
 
-/// <summary>
-/// The weight ramp of a replica that is new or back. It affects the pick among free replicas, and never makes a request wait. Not thread-safe.
-/// </summary>
+/// <summary>The weight ramp of a replica that is new or back. It affects picks, and never makes a request wait. Not thread-safe.</summary>
 internal sealed class SlowStart(SlowStartOptions options)
 {
     private TimeSpan? _since;

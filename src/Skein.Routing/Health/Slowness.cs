@@ -4,7 +4,7 @@ namespace Skein.Routing.Health;
 /// Virtual load that a replica is charged for having been far slower than another one; it decays. It keeps most requests away, so that the
 /// budget of hedges suffices, and lets one through now and then to find out whether the replica is still slow. Used under the admission lock.
 /// </summary>
-internal struct Slowness
+internal sealed class Slowness
 {
     /// <summary>Load of each event, in streams.</summary>
     private const double Charge = 8;
@@ -15,8 +15,7 @@ internal struct Slowness
     private double _charged;
     private TimeSpan _chargedAt;
 
-    /// <summary>The load at <paramref name="now"/>.</summary>
-    public readonly double At(TimeSpan now) => _charged == 0 ? 0 : _charged * Math.Pow(0.5, Math.Max(0, (now - _chargedAt) / HalfLife));
+    public double At(TimeSpan now) => _charged == 0 ? 0 : _charged * Math.Pow(0.5, Math.Max(0, (now - _chargedAt) / HalfLife));
 
     /// <summary>The replica lost a race for the first token, or a stream was moved away from it.</summary>
     public void Add(TimeSpan now) => (_charged, _chargedAt) = (Math.Min(Most, At(now) + Charge), now);

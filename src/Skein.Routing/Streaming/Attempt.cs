@@ -1,21 +1,15 @@
 using System.Runtime.CompilerServices;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 
 namespace Skein.Routing.Streaming;
 
-/// <summary>
-/// One attempt of a branch on one leased replica: its frames, and the watch for silence. Read by one reader at a time; disposing it aborts
-/// the attempt on the replica and gives the slot back.
-/// </summary>
+/// <summary>One attempt of a branch on a leased replica. One reader at a time; disposing it aborts the attempt and gives the slot back.</summary>
 internal sealed class Attempt : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop;
     private readonly IAsyncEnumerator<GenerateFrame> _frames;
     private readonly CancellationToken _branch;
     private readonly TimeProvider _time;
-    private readonly long _startedAt;
     private Queue<GenerateFrame>? _readAhead;
     private GenerateFrame? _current;
     private long _engineBegan;
@@ -27,7 +21,6 @@ internal sealed class Attempt : IAsyncDisposable
         Lease = lease;
         _branch = branch;
         _time = services.Time;
-        _startedAt = _time.GetTimestamp();
         _stop = CancellationTokenSource.CreateLinkedTokenSource(branch);
         Watch = new AttemptWatch(services.Time, services.Options, _stop, lease.Replica.Pace, request, services.Link.HasHeartbeats(lease.Replica));
         lease.DescribeQueue(request);
@@ -39,19 +32,14 @@ internal sealed class Attempt : IAsyncDisposable
 
     public AttemptWatch Watch { get; }
 
-    /// <summary>Time since the dispatch.</summary>
-    public TimeSpan Age => _time.GetElapsedTime(_startedAt);
-
     /// <summary>Time since the start frame; zero before it.</summary>
     public TimeSpan AgeSinceStart => _engineBegan == 0 ? TimeSpan.Zero : _time.GetElapsedTime(_engineBegan);
 
     /// <summary>How its lease ends if it was not released before the attempt is disposed.</summary>
     public Fault EndsAs { get; set; } = Fault.Cancelled;
 
-    /// <summary>The frame that <see cref="MoveNextAsync"/> found.</summary>
     public GenerateFrame Current => _current!;
 
-    /// <summary>Waits for the next frame.</summary>
     /// <returns>False at the clean end of the stream.</returns>
     /// <exception cref="FaultException">It did not end cleanly; <see cref="Fault.Cancelled"/>: it was superseded.</exception>
     /// <exception cref="OperationCanceledException">The branch ended.</exception>
@@ -83,14 +71,7 @@ internal sealed class Attempt : IAsyncDisposable
     public void Supersede()
     {
         _superseded = true;
-        try
-        {
-            _stop.Cancel();
-        }
-        catch (ObjectDisposedException)
-        {
-            // It ended meanwhile.
-        }
+        _stop.CancelUnlessDisposed();
     }
 
     public async ValueTask DisposeAsync()

@@ -1,23 +1,16 @@
-using Skein.Protocol;
-using Skein.Protocol.V1;
-using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;
 
-/// <summary>
-/// Decides when a secondary attempt runs beside a branch's current one, and when it replaces it: on a drain, on a straggler, on a late first
-/// token. Driven by <see cref="Branch"/> between two frames; at most one secondary attempt at a time.
-/// </summary>
+/// <summary>Starts a secondary attempt on a drain, a straggler or a late first token, and switches to it. At most one at a time.</summary>
 internal sealed class AttemptSwitcher(
-    SessionServices services, BranchCore core, GenerationSession session, GenerateRequest request, Arrival arrival, CancellationToken branch) : IAsyncDisposable
+    SessionServices services, BranchCore core, GenerationSession session, GenerateRequest request, CancellationToken branch) : IAsyncDisposable
 {
     private static readonly TimeSpan ContinueTimeout = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan PauseAfterFailure = TimeSpan.FromSeconds(1);
 
     private readonly StragglerWatch _stragglers = new(services, request);
     private SecondaryAttempt? _secondary;
-    private FirstTokenRace? _race;
     private bool _hedged;
     private long _failedAt;
 
@@ -28,13 +21,12 @@ internal sealed class AttemptSwitcher(
         if (_hedged || core.NextIndex > 0 || services.Hedging.DelayOf(request) is not { } delay)
             return;
         _hedged = true;
-        _race = new FirstTokenRace();
-        Start(new HedgeAttempt(services, core.PrepareSecondary(hold: false), NeedBeside(current, hold: false), current, _race, delay, branch));
+        Start(new HedgeAttempt(services, core.PrepareSecondary(current.Lease.Replica.Id, hold: false), current, delay, branch));
     }
 
     /// <summary>False when a hedge had the first token before the current attempt: then its tokens do not count.</summary>
     public bool MayAccept(GenerateFrame frame) =>
-        _race is null || (frame.Count == 0 && frame.Finish is null) || _race.TryWin(core.Attempt);
+        _secondary is not HedgeAttempt hedge || (frame.Count == 0 && frame.Finish is null) || hedge.TryWin(core.Attempt);
 
     /// <summary>Called after each frame of the current attempt.</summary>
     /// <returns>The attempt to continue with; null: the current one.</returns>
@@ -43,10 +35,10 @@ internal sealed class AttemptSwitcher(
         if (_secondary is null)
         {
             if (!finished && ReasonToMove(current) is { } reason)
-                Start(new HandoverAttempt(services, core.PrepareSecondary(hold: true), NeedBeside(current, hold: true), reason, branch));
+                Start(new HandoverAttempt(services, core.PrepareSecondary(current.Lease.Replica.Id, hold: true), reason, branch));
             return ValueTask.FromResult<Attempt?>(null);
         }
-        if (finished || (_race is not null && core.NextIndex > 0) || IsNoLongerDraining(current) || HedgeGivesWayToMove(current))
+        if (finished || (_secondary is HedgeAttempt && core.NextIndex > 0) || IsNoLongerDraining(current) || HedgeGivesWayToMove(current))
             return AbandonAsync();
         if (!_secondary.Ready.IsCompleted)
             return ValueTask.FromResult<Attempt?>(null);
@@ -71,8 +63,6 @@ internal sealed class AttemptSwitcher(
         _secondary = secondary;
         secondary.Begin();
     }
-
-    private AdmissionRequest NeedBeside(Attempt current, bool hold) => core.NeedBeside(request.Model, arrival, current.Lease.Replica.Id, hold);
 
     private bool IsNoLongerDraining(Attempt current) =>
         _secondary is HandoverAttempt { Reason: Fault.Draining } && !current.Lease.Replica.Description.HandOver;
@@ -116,7 +106,7 @@ internal sealed class AttemptSwitcher(
         core.Promote(secondary.Request);
         session.Dispatched(core.Choice, secondary.Replica!.Id.Name);
         var next = secondary.Take();
-        (_secondary, _race) = (null, null);
+        _secondary = null;
         await secondary.DisposeAsync();
         return next;
     }
@@ -165,7 +155,7 @@ internal sealed class AttemptSwitcher(
     {
         if (_secondary is not { } secondary)
             return null;
-        (_secondary, _race) = (null, null);
+        _secondary = null;
         await secondary.DisposeAsync();
         if (secondary.FailedBy is not null)
             core.SecondaryLost(secondary.Replica!.Id);

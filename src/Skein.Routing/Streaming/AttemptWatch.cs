@@ -1,13 +1,8 @@
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;
 
-/// <summary>
-/// Watches one attempt for silence. A beat costs one timestamp; the timer is reset only when it fires. Beats come from one thread at a
-/// time; the timer may fire on another.
-/// </summary>
+/// <summary>Watches one attempt for silence. A beat costs one timestamp. Beats come from one thread at a time; the timer may fire on another.</summary>
 internal sealed class AttemptWatch : IDisposable
 {
     private const double Smoothing = 0.2;
@@ -31,9 +26,7 @@ internal sealed class AttemptWatch : IDisposable
     private volatile bool _paused;
     private volatile int _stall = -1;
 
-    /// <summary>
-    /// Starts to watch; cancels <paramref name="attempt"/> when it stalls. A link without heartbeats has no silence of its own: the engine's bound applies.
-    /// </summary>
+    /// <summary>Cancels <paramref name="attempt"/> when it stalls. A link without heartbeats has only the bound of the engine.</summary>
     public AttemptWatch(
         TimeProvider time, StreamingOptions options, CancellationTokenSource attempt, ReplicaPace pace, GenerateRequest request, bool hasHeartbeats)
     {
@@ -52,10 +45,12 @@ internal sealed class AttemptWatch : IDisposable
     /// <summary>The bound that was exceeded; null while none was.</summary>
     public Fault? Stall => _stall < 0 ? null : (Fault)_stall;
 
+    /// <summary>Time since the dispatch.</summary>
+    public TimeSpan Age => _time.GetElapsedTime(_began);
+
     /// <summary>Moving average of the time per token of this attempt; zero while unknown.</summary>
     public TimeSpan TokenGap => TimeSpan.FromTicks((long)_gapTicks);
 
-    /// <summary>A frame arrived.</summary>
     /// <param name="tokens">Tokens in it; 0 for a heartbeat.</param>
     public void Beat(uint tokens)
     {
@@ -80,7 +75,6 @@ internal sealed class AttemptWatch : IDisposable
     /// <summary>The gateway stops reading for a while: the replica's silence means nothing.</summary>
     public void Pause() => _paused = true;
 
-    /// <summary>Reading continues.</summary>
     public void Resume()
     {
         var now = _time.GetTimestamp();
@@ -89,7 +83,6 @@ internal sealed class AttemptWatch : IDisposable
         _paused = false;
     }
 
-    /// <inheritdoc/>
     public void Dispose() => _timer.Dispose();
 
     private void OnTimer()
@@ -112,14 +105,7 @@ internal sealed class AttemptWatch : IDisposable
             return;
         }
         _stall = (int)(linkLeft <= TimeSpan.Zero ? Fault.LinkStall : Fault.EngineStall);
-        try
-        {
-            _attempt.Cancel();
-        }
-        catch (ObjectDisposedException)
-        {
-            // The attempt ended while the timer fired: its end counts.
-        }
+        _attempt.CancelUnlessDisposed();
     }
 
     private TimeSpan EngineBound()

@@ -1,25 +1,19 @@
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;
 
-/// <summary>
-/// Runs one choice of a session: a slot, an attempt on it, and after a fault the next, until the finish frame. A thin shell around
-/// <see cref="BranchCore"/>.
-/// </summary>
+/// <summary>Runs one choice of a session, attempt after attempt, until the finish frame. A thin shell around <see cref="BranchCore"/>.</summary>
 internal sealed class Branch(SessionServices services, GenerateRequest request, Arrival arrival, GenerationSession session)
 {
-    private readonly BranchCore _core = new(request, services.Options);
+    private readonly BranchCore _core = new(request, arrival, services.Options);
     private long _journaledBytes;
     private bool _finished;
 
-    /// <summary>Returns after the finish frame was written to the session's output.</summary>
     /// <exception cref="FaultException">The branch cannot be finished.</exception>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        await using var switcher = new AttemptSwitcher(services, _core, session, request, arrival, cancellationToken);
+        await using var switcher = new AttemptSwitcher(services, _core, session, request, cancellationToken);
         try
         {
             Attempt? next = null;
@@ -53,7 +47,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
     {
         try
         {
-            return await services.Admission.AcquireAsync(_core.Need(request.Model, arrival), cancellationToken);
+            return await services.Admission.AcquireAsync(_core.Need(), cancellationToken);
         }
         catch (FaultException refusal) when (_core.NextIndex > 0)
         {
@@ -61,10 +55,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         }
     }
 
-    /// <summary>Reads one attempt.</summary>
-    /// <returns>
-    /// The attempt that replaces it, and why it was given up; neither when the branch is finished or the replica had no slot.
-    /// </returns>
+    /// <returns>The next attempt, and why this one was given up; neither when the branch is finished or the replica had no slot.</returns>
     private async Task<(Attempt? Next, Fault? Fault)> RunAttemptAsync(Attempt current, AttemptSwitcher switcher, CancellationToken cancellationToken)
     {
         try
@@ -83,7 +74,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                 if (session.Output.IsFull)
                 {
                     current.Watch.Pause();
-                    await session.Output.WaitForRoomAsync(cancellationToken);
+                    await session.Output.WaitUntilReadAsync(cancellationToken);
                     current.Watch.Resume();
                 }
             }
@@ -99,7 +90,6 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         }
     }
 
-    /// <summary>Journals and forwards a frame.</summary>
     /// <returns>False when it breaks the protocol.</returns>
     private bool Accept(GenerateFrame frame, Attempt current)
     {
@@ -132,7 +122,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
             return true;
         }
         if (isFirstToken)
-            lease.Replica.Pace.FirstToken(current.Age);
+            lease.Replica.Pace.FirstToken(current.Watch.Age);
         AccountJournal();
         session.Forward(frame, _core.ResumeTier);
         return true;
@@ -152,8 +142,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                 Fault.StreamLost, $"the answer's journal of {bytes} bytes is over the bound of {services.Options.JournalBytes} bytes per session");
     }
 
-    /// <summary>What the end of an attempt means to the branch.</summary>
-    /// <returns>The fault, or null when the replica only had no room.</returns>
+    /// <returns>The fault, or null when the replica only had no slot.</returns>
     /// <exception cref="FaultException">The request is at fault.</exception>
     private Fault? Classify(FaultException end, ReplicaLease lease)
     {

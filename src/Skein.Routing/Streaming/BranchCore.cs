@@ -1,5 +1,3 @@
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
 
@@ -11,7 +9,6 @@ internal enum FrameVerdict
     /// <summary>Ignore it: a heartbeat, or a frame of an attempt that was given up.</summary>
     Drop,
 
-    /// <summary>Forward it to the client.</summary>
     Forward,
 
     /// <summary>Forward it to the client; it is the last of its choice.</summary>
@@ -24,11 +21,8 @@ internal enum FrameVerdict
     Diverged,
 }
 
-/// <summary>
-/// The decisions of one branch: which attempt is current, which frames count, what the next attempt is asked, when to give up. Synchronous,
-/// without time or I/O. Not thread-safe; driven by <see cref="Branch"/>.
-/// </summary>
-internal sealed class BranchCore(GenerateRequest request, StreamingOptions options)
+/// <summary>The decisions of one branch. Synchronous, without time or I/O. Not thread-safe; driven by <see cref="Branch"/>.</summary>
+internal sealed class BranchCore(GenerateRequest request, Arrival arrival, StreamingOptions options)
 {
     private readonly Journal _journal = new();
     private readonly Dictionary<ReplicaId, int> _failedAt = [];
@@ -44,7 +38,6 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
     /// <summary>Number of the current attempt; 0 before the first.</summary>
     public int Attempt { get; private set; }
 
-    /// <summary>The current attempt has sent its start frame.</summary>
     public bool Started { get; private set; }
 
     public int Choice => (int)request.Choice;
@@ -73,26 +66,15 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
     /// <summary>Chunks without text were generated: the model reasons, or a partial stop text is held back. There is nothing to resume from.</summary>
     private bool IsTextMissing => NextIndex > 0 && _journal.Text.IsEmpty;
 
-    /// <summary>
-    /// The stream can continue under another fingerprint, from its text alone. Where the engine returned ids they would be lost, and the unit of
-    /// the indexes would change. Before the client has received anything, a different answer is acceptable.
-    /// </summary>
+    /// <summary>The stream can continue under another fingerprint, from its text alone. Ids would be lost, and the unit of indexes would change.</summary>
     private bool MayChangeFingerprint =>
         request.Failover != FailoverPolicy.Exact && ResumeTier == ResumeTier.Text && _journal.Unit == TokenUnit.Chunk
         && (!IsTextMissing || _journal.RawDeltas.IsEmpty);
 
-    /// <summary>What the next attempt needs of a replica.</summary>
-    public AdmissionRequest Need(string model, Arrival arrival) =>
-        new(model, arrival, Displaced: _failedAt.Count > 0, _waitingSince, NextIndex > 0 ? _journal.Fingerprint : "", Failed(since: Reached))
+    public AdmissionRequest Need() =>
+        new(request.Model, arrival, Displaced: _failedAt.Count > 0, _waitingSince, NextIndex > 0 ? _journal.Fingerprint : "", Failed(since: Reached))
         {
             LastResort = Failed(since: 0, until: Reached),
-            TakesOtherFingerprints = MayChangeFingerprint,
-        };
-
-    /// <summary>What a secondary attempt needs of a replica. A standby attempt will continue the current one's tokens, even if there are none yet.</summary>
-    public AdmissionRequest NeedBeside(string model, Arrival arrival, ReplicaId current, bool hold) =>
-        new(model, arrival, Displaced: true, WaitingSince: null, hold || NextIndex > 0 ? _journal.Fingerprint : "", [.. _failedAt.Keys, current])
-        {
             TakesOtherFingerprints = MayChangeFingerprint,
         };
 
@@ -108,24 +90,28 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
     }
 
     /// <summary>Prepares an attempt beside the current one, until <see cref="Promote"/>. With <paramref name="hold"/> it prefills and waits.</summary>
-    public SecondaryRequest PrepareSecondary(bool hold)
+    public SecondaryRequest PrepareSecondary(ReplicaId current, bool hold)
     {
         var next = NextRequest();
         next.Hold = hold;
-        return new SecondaryRequest(next, NextIndex, _journal.Text.Length);
+        // A standby attempt will continue the current one's tokens, even if there are none yet.
+        var fingerprint = hold || NextIndex > 0 ? _journal.Fingerprint : "";
+        var need = new AdmissionRequest(request.Model, arrival, Displaced: true, WaitingSince: null, fingerprint, [.. _failedAt.Keys, current])
+        {
+            TakesOtherFingerprints = MayChangeFingerprint,
+        };
+        return new SecondaryRequest(next, need, NextIndex, _journal.Text.Length);
     }
 
-    /// <summary>The part of the journal that a standby attempt lacks, to continue where the current attempt is cut.</summary>
+    /// <summary>What a standby attempt lacks, to continue where the current attempt is cut.</summary>
     public ContinueRequest Continuation(SecondaryRequest secondary) => _journal.Since(secondary);
 
     /// <summary>Makes a secondary attempt the current one: from now on only its frames count, its start frame first.</summary>
     public void Promote(SecondaryRequest secondary) => MakeCurrent((int)secondary.Request.Attempt, secondary.FromIndex, _replay);
 
-    /// <summary>A secondary attempt failed: its replica is not picked again.</summary>
     public void SecondaryLost(ReplicaId replica) => _failedAt[replica] = Reached;
 
     /// <summary>Checks a frame, journals it if it counts, and removes the parts that are not for the client.</summary>
-    /// <param name="frame">Changed where parts of it are not forwarded.</param>
     /// <param name="violation">The rule it broke, for <see cref="FrameVerdict.Violation"/> and <see cref="FrameVerdict.Diverged"/>.</param>
     public FrameVerdict Accept(GenerateFrame frame, out string? violation)
     {
@@ -155,7 +141,6 @@ internal sealed class BranchCore(GenerateRequest request, StreamingOptions optio
     /// <summary>The replica had no slot for the current attempt: the request waits on as if it had never been served.</summary>
     public void Refused(TimeSpan waitingSince) => _waitingSince = waitingSince;
 
-    /// <summary>The current attempt was given up.</summary>
     /// <returns>Null when another attempt may be made, else why not.</returns>
     public string? Lost(ReplicaId replica, Fault reason)
     {

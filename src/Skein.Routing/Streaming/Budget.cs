@@ -1,13 +1,9 @@
 namespace Skein.Routing.Streaming;
 
-/// <summary>
-/// Bounds extra work (retries, hedges) to a share of the requests, so that it cannot make an overload worse. Every request pays in a share
-/// of one unit; time pays in a minimum for periods with few requests (the retry budget of Twitter's Finagle). Thread-safe.
-/// </summary>
+/// <summary>Bounds extra work to a share of the requests plus a minimum over time (the retry budget of Twitter's Finagle). Thread-safe.</summary>
 /// <param name="share">Units a request pays in.</param>
 /// <param name="perSecond">Units a second pays in.</param>
 /// <param name="capacity">Most units kept; the budget starts full.</param>
-/// <param name="time">Time.</param>
 internal sealed class Budget(double share, double perSecond, double capacity, TimeProvider time)
 {
     private readonly Lock _gate = new();
@@ -20,7 +16,6 @@ internal sealed class Budget(double share, double perSecond, double capacity, Ti
             PayIn(share);
     }
 
-    /// <summary>Takes one unit.</summary>
     /// <returns>False when there is none.</returns>
     public bool TrySpend()
     {

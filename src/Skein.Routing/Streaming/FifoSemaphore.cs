@@ -1,63 +1,28 @@
+using System.Threading.Channels;
+
 namespace Skein.Routing.Streaming;
 
-/// <summary>
-/// A semaphore with strict first-in-first-out order. Thread-safe. Not <see cref="SemaphoreSlim"/>, whose cancelled waiters continue in the thread pool:
-/// a simulated run would not repeat.
-/// </summary>
-/// <param name="places">How many may be inside at a time; at least 1.</param>
-internal sealed class FifoSemaphore(int places)
+/// <summary>First-in-first-out. Thread-safe. <see cref="SemaphoreSlim"/> resumes cancelled waiters in the thread pool: simulated runs would differ.</summary>
+internal sealed class FifoSemaphore
 {
-    private readonly Lock _gate = new();
-    private readonly Queue<TaskCompletionSource> _waiting = [];
-    private int _free = places;
+    private readonly Channel<Place> _free = Channel.CreateUnbounded<Place>();
+
+    /// <param name="places">How many may be inside at a time; at least 1.</param>
+    public FifoSemaphore(int places)
+    {
+        for (var i = 0; i < places; i++)
+            _free.Writer.TryWrite(new Place(_free.Writer));
+    }
 
     /// <summary>Enters if a place is free; disposing the result, once, gives it back. Null if none is.</summary>
-    public IDisposable? TryEnter()
-    {
-        lock (_gate)
-        {
-            if (_free == 0)
-                return null;
-            _free--;
-            return new Place(this);
-        }
-    }
+    public IDisposable? TryEnter() => _free.Reader.TryRead(out var place) ? place : null;
 
     /// <summary>Waits for a place; disposing the result, once, gives it back.</summary>
     /// <exception cref="OperationCanceledException">Cancelled while waiting.</exception>
-    public async ValueTask<IDisposable> EnterAsync(CancellationToken cancellationToken)
-    {
-        var turn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        lock (_gate)
-        {
-            if (_free > 0)
-            {
-                _free--;
-                return new Place(this);
-            }
-            _waiting.Enqueue(turn);
-        }
-        await using (cancellationToken.UnsafeRegister(static (waiting, token) => ((TaskCompletionSource)waiting!).TrySetCanceled(token), turn))
-            await turn.Task;
-        return new Place(this);
-    }
+    public async ValueTask<IDisposable> EnterAsync(CancellationToken cancellationToken) => await _free.Reader.ReadAsync(cancellationToken);
 
-    private void Leave()
+    private sealed class Place(ChannelWriter<Place> free) : IDisposable
     {
-        lock (_gate)
-        {
-            // Cancelled waiters are skipped.
-            while (_waiting.TryDequeue(out var next))
-            {
-                if (next.TrySetResult())
-                    return;
-            }
-            _free++;
-        }
-    }
-
-    private sealed class Place(FifoSemaphore of) : IDisposable
-    {
-        public void Dispose() => of.Leave();
+        public void Dispose() => free.TryWrite(this);
     }
 }

@@ -1,8 +1,6 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.Logging;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
 
@@ -131,14 +129,7 @@ internal sealed partial class GenerationSession : IGenerationSession
     {
         if (Output.Fail(error))
             Log.Ended(_logger, Id, _requestId, error.Fault, error.Message);
-        try
-        {
-            _stop.Cancel();
-        }
-        catch (ObjectDisposedException)
-        {
-            // Disposed meanwhile.
-        }
+        _stop.CancelUnlessDisposed();
     }
 
     private static partial class Log

@@ -1,7 +1,5 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
 
@@ -48,24 +46,15 @@ public sealed class GenerationSessions : IGenerationSessions
     }
 
     /// <inheritdoc/>
-    public void RequireRoom()
-    {
-        if (_services.Statistics.Sessions >= _services.Options.MaxSessions)
-            throw TooManySessions();
-        RequireJournalRoom();
-    }
+    public void RequireRoom() => RequireRoom(_services.Statistics.Sessions + 1);
 
     /// <inheritdoc/>
     public IGenerationSession Start(GenerateRequest request)
     {
-        if (_services.Statistics.SessionOpened() > _services.Options.MaxSessions)
-        {
-            _services.Statistics.SessionClosed();
-            throw TooManySessions();
-        }
+        var sessions = _services.Statistics.SessionOpened();
         try
         {
-            RequireJournalRoom();
+            RequireRoom(sessions);
             _services.RequestCame();
             request.Caller = Caller;
             request.Model = ResolveModel(request.Model);
@@ -102,13 +91,13 @@ public sealed class GenerationSessions : IGenerationSessions
         };
     }
 
-    private void RequireJournalRoom()
+    private void RequireRoom(int sessions)
     {
+        if (sessions > _services.Options.MaxSessions)
+            throw Overloaded($"this gateway holds its bound of {_services.Options.MaxSessions} sessions");
         if (_services.Statistics.JournalBytes > _services.Options.AllJournalsBytes)
             throw Overloaded($"the journals of this gateway hold their bound of {_services.Options.AllJournalsBytes} bytes");
     }
-
-    private FaultException TooManySessions() => Overloaded($"this gateway holds its bound of {_services.Options.MaxSessions} sessions");
 
     private FaultException Overloaded(string message) =>
         new(Fault.TooManySessions, message, _services.Admission.RetryAfter());

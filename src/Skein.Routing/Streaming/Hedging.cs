@@ -1,12 +1,8 @@
-using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;
 
-/// <summary>
-/// When a second replica is asked for the first token: after the median replica's 95th percentile, and within a budget (Dean and Barroso,
-/// The Tail at Scale, 2013). Thread-safe.
-/// </summary>
+/// <summary>Asks a second replica for a late first token, within a budget (Dean and Barroso, The Tail at Scale, 2013). Thread-safe.</summary>
 internal sealed class Hedging(StreamingOptions options, FleetTracker fleet, TimeProvider time)
 {
     private const double Burst = 5;

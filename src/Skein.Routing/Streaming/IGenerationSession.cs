@@ -1,5 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using Skein.Protocol.V1;
 
 namespace Skein.Routing.Streaming;
 

@@ -1,5 +1,3 @@
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;

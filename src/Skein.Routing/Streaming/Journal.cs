@@ -2,13 +2,10 @@ using System.Buffers;
 using System.Runtime.InteropServices;
 using Google.Protobuf;
 using Google.Protobuf.Collections;
-using Skein.Protocol.V1;
 
 namespace Skein.Routing.Streaming;
 
-/// <summary>
-/// What one branch generated and delivered: everything that another replica needs to continue. Not thread-safe; owned by its branch.
-/// </summary>
+/// <summary>What one branch delivered: all that another replica needs to continue. Not thread-safe; owned by its branch.</summary>
 internal sealed class Journal
 {
     private readonly List<uint> _ids = [];
@@ -28,13 +25,10 @@ internal sealed class Journal
     /// <summary>Ids delivered; empty for engines that return none.</summary>
     public ReadOnlySpan<uint> Ids => CollectionsMarshal.AsSpan(_ids);
 
-    /// <summary>Answer bytes delivered.</summary>
     public ReadOnlySpan<byte> Text => _text.WrittenSpan;
 
-    /// <summary>Structured deltas delivered, concatenated.</summary>
     public ReadOnlySpan<byte> RawDeltas => _rawDeltas.WrittenSpan;
 
-    /// <summary>Bytes held.</summary>
     public long Bytes => ((long)(_ids.Count + _promptIds.Count) * sizeof(uint)) + _text.WrittenCount + _rawDeltas.WrittenCount;
 
     /// <summary>Records the start of an attempt. Unit and prompt ids are those of the attempt that made the first token.</summary>

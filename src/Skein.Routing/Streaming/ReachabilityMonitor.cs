@@ -1,12 +1,9 @@
 using Microsoft.Extensions.Logging;
-using Skein.Protocol;
 using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;
 
-/// <summary>
-/// Probes a replica whose connection broke until it answers or leaves the fleet, and puts it back. One probe loop per broken replica. Thread-safe.
-/// </summary>
+/// <summary>Probes a replica whose connection broke until it answers or leaves the fleet. One loop per broken replica. Thread-safe.</summary>
 public sealed partial class ReachabilityMonitor : IDisposable
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);

@@ -1,6 +1,5 @@
 using Google.Protobuf;
 using Google.Protobuf.Collections;
-using Skein.Protocol.V1;
 
 namespace Skein.Routing.Streaming;
 
@@ -70,7 +69,7 @@ internal sealed class Replay
         return IsBehind && frame.Finish is not null ? $"it ends at token {_index}" : null;
     }
 
-    /// <summary>The number of leading bytes that the client has; null when they differ.</summary>
+    /// <returns>The number of leading bytes that the client has; null when they differ.</returns>
     private static int? CutBytes(ReadOnlySpan<byte> bytes, ReadOnlySpan<byte> have, ref int at)
     {
         var known = Math.Min(bytes.Length, have.Length - at);

@@ -1,5 +1,3 @@
-using Skein.Protocol;
-
 namespace Skein.Routing.Streaming;
 
 /// <summary>Counters of sessions since the gateway started. Thread-safe; all but the gauges only rise.</summary>

@@ -1,35 +1,33 @@
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;
 
-/// <summary>
-/// An attempt that runs beside a branch's current one and may replace it. It never touches the journal: the branch does, after promoting it.
-/// Created, promoted and disposed by the branch; runs in the background.
-/// </summary>
-internal abstract class SecondaryAttempt(SessionServices services, SecondaryRequest request, AdmissionRequest need, CancellationToken branch) : IAsyncDisposable
+/// <summary>What a secondary attempt sends, and how much of the answer its journal held then.</summary>
+/// <param name="Request">The request for its replica.</param>
+/// <param name="Need">What it needs of that replica.</param>
+/// <param name="FromIndex">Tokens in its journal.</param>
+/// <param name="FromTextByte">Answer bytes in its journal.</param>
+internal sealed record SecondaryRequest(GenerateRequest Request, AdmissionRequest Need, int FromIndex, int FromTextByte);
+
+/// <summary>An attempt beside a branch's current one. Runs in the background; the branch creates, promotes and disposes it.</summary>
+internal abstract class SecondaryAttempt(SessionServices services, SecondaryRequest request, CancellationToken branch) : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = CancellationTokenSource.CreateLinkedTokenSource(branch);
     private readonly Queue<GenerateFrame> _frames = [];
-    private Attempt? _attempt;
-    private volatile Replica? _replica;
+    private volatile Attempt? _attempt;
 
     public SecondaryRequest Request => request;
 
     /// <summary>True once it may be promoted, false when it has failed or was not needed. Never throws.</summary>
     public Task<bool> Ready { get; private set; } = Task.FromResult(false);
 
-    /// <summary>The replica it was sent to; null before.</summary>
-    public Replica? Replica => _replica;
+    public Replica? Replica => _attempt?.Lease.Replica;
 
     /// <summary>The fault that ended it; null if none did.</summary>
     public Fault? FailedBy { get; private set; }
 
     protected SessionServices Services => services;
-
-    protected AdmissionRequest Need => need;
 
     public void Begin() => Ready = RunAsync();
 
@@ -67,7 +65,6 @@ internal abstract class SecondaryAttempt(SessionServices services, SecondaryRequ
             (var lease, turn) = await ReserveAsync(_stop.Token);
             if (lease is null)
                 return false;
-            _replica = lease.Replica;
             // The stop token ends the secondary attempt only; once promoted, the branch's own token must count.
             _attempt = new Attempt(services, lease, request.Request, branch);
             await using (_stop.Token.UnsafeRegister(static attempt => ((Attempt)attempt!).Supersede(), _attempt))
@@ -125,27 +122,25 @@ internal abstract class SecondaryAttempt(SessionServices services, SecondaryRequ
 }
 
 /// <summary>Make-before-break: prefills the prompt and the journal on another replica, and waits to be continued.</summary>
-internal sealed class HandoverAttempt(
-    SessionServices services, SecondaryRequest request, AdmissionRequest need, Fault reason, CancellationToken branch)
-    : SecondaryAttempt(services, request, need, branch)
+internal sealed class HandoverAttempt(SessionServices services, SecondaryRequest request, Fault reason, CancellationToken branch)
+    : SecondaryAttempt(services, request, branch)
 {
-    /// <summary>Why the branch is moved.</summary>
     public Fault Reason => reason;
 
     protected override async ValueTask<(ReplicaLease? Lease, IDisposable? Turn)> ReserveAsync(CancellationToken cancellationToken)
     {
         // Only a drain is worth waiting for a slot: a slow replica still produces tokens.
         if (reason != Fault.Draining)
-            return (Services.Admission.TryAcquire(Need), null);
+            return (Services.Admission.TryAcquire(Request.Need), null);
         // A drain moves many streams at the same time. All their prefills at once would stall the streams that run there already, so they take
         // turns; and a slot must not be idle while its stream waits for its turn.
         while (true)
         {
             var turn = await Services.HandOvers.EnterAsync(cancellationToken);
-            if (Services.Admission.TryAcquire(Need) is { } free)
+            if (Services.Admission.TryAcquire(Request.Need) is { } free)
                 return (free, turn);
             turn.Dispose();
-            var lease = await Services.Admission.AcquireAsync(Need, cancellationToken);
+            var lease = await Services.Admission.AcquireAsync(Request.Need, cancellationToken);
             if (Services.HandOvers.TryEnter() is { } next)
                 return (lease, next);
             lease.Dispose();
@@ -156,11 +151,18 @@ internal sealed class HandoverAttempt(
 }
 
 /// <summary>Hedge: asks a second replica when the first token is late; the attempt that has it first continues.</summary>
-internal sealed class HedgeAttempt(
-    SessionServices services, SecondaryRequest request, AdmissionRequest need, Attempt current, FirstTokenRace race, TimeSpan delay, CancellationToken branch)
-    : SecondaryAttempt(services, request, need, branch)
+internal sealed class HedgeAttempt(SessionServices services, SecondaryRequest request, Attempt current, TimeSpan delay, CancellationToken branch)
+    : SecondaryAttempt(services, request, branch)
 {
     private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(1);
+    private int _winner;
+
+    /// <summary>Claims the first token for an attempt: true for the one that claims first, however often it asks. Thread-safe.</summary>
+    public bool TryWin(int attempt)
+    {
+        var before = Interlocked.CompareExchange(ref _winner, attempt, 0);
+        return before == 0 || before == attempt;
+    }
 
     // A hedge that was denied is tried again: the later the first token, the more likely it is worth its slot.
     protected override async ValueTask<(ReplicaLease? Lease, IDisposable? Turn)> ReserveAsync(CancellationToken cancellationToken)
@@ -169,7 +171,7 @@ internal sealed class HedgeAttempt(
         {
             await Task.Delay(wait, Services.Time, cancellationToken);
             // Only a slot that no request waits for: a hedge must never make an overload worse.
-            if (Services.Admission.TryAcquire(Need) is not { } lease)
+            if (Services.Admission.TryAcquire(Request.Need) is not { } lease)
                 continue;
             if (Services.Hedging.TrySpend())
             {
@@ -184,7 +186,7 @@ internal sealed class HedgeAttempt(
     {
         if (frame.Count == 0 && frame.Finish is null)
             return null;
-        if (!race.TryWin((int)Request.Request.Attempt))
+        if (!TryWin((int)Request.Request.Attempt))
             return false;
         Services.Statistics.HedgeWon();
         current.EndsAs = Fault.Straggler;

@@ -1,15 +1,10 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 using Google.Protobuf.Collections;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Routing.Streaming;
 
-/// <summary>
-/// Buffers frames between a session's branches and its reader. The engines run ahead of a slow reader up to a bound, then wait.
-/// Many writers, one reader.
-/// </summary>
+/// <summary>Buffers frames between branches and the reader, up to a bound at which the branches wait. Many writers, one reader.</summary>
 internal sealed class SessionOutput(int choices, StreamingOptions options, TimeProvider time)
 {
     /// <summary>Bytes of a frame beside its text: the object and its place in the channel.</summary>
@@ -22,7 +17,7 @@ internal sealed class SessionOutput(int choices, StreamingOptions options, TimeP
     private readonly Lock _gate = new();
     private long _unreadBytes;
     private int _unfinished = choices;
-    private TaskCompletionSource? _room;
+    private TaskCompletionSource? _halfRead;
 
     public bool IsFull => Volatile.Read(ref _unreadBytes) >= options.JournalBytes;
 
@@ -46,26 +41,25 @@ internal sealed class SessionOutput(int choices, StreamingOptions options, TimeP
         if (!_frames.Reader.TryRead(out frame))
             return false;
         var left = Interlocked.Add(ref _unreadBytes, -Weight(frame));
-        if (Volatile.Read(ref _room) is not null && left < options.JournalBytes / 2)
-            OpenRoom();
+        if (Volatile.Read(ref _halfRead) is not null && left < options.JournalBytes / 2)
+            ReleaseWriters();
         return true;
     }
 
-    /// <summary>Waits until the reader has caught up.</summary>
     /// <exception cref="FaultException">The reader made no progress for too long.</exception>
-    public async Task WaitForRoomAsync(CancellationToken cancellationToken)
+    public async Task WaitUntilReadAsync(CancellationToken cancellationToken)
     {
-        TaskCompletionSource room;
+        TaskCompletionSource halfRead;
         lock (_gate)
-            room = _room ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            halfRead = _halfRead ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         // Checked again now that the reader can see the waiter: its last read may have happened just before.
         if (Volatile.Read(ref _unreadBytes) < options.JournalBytes / 2)
-            OpenRoom();
+            ReleaseWriters();
         for (long before = long.MaxValue, unread; (unread = Volatile.Read(ref _unreadBytes)) < before; before = unread)
         {
             try
             {
-                await room.Task.WaitAsync(options.SlowClient, time, cancellationToken);
+                await halfRead.Task.WaitAsync(options.SlowClient, time, cancellationToken);
                 return;
             }
             catch (TimeoutException)
@@ -78,12 +72,12 @@ internal sealed class SessionOutput(int choices, StreamingOptions options, TimeP
             $"the client left {Volatile.Read(ref _unreadBytes)} bytes unread for {options.SlowClient.TotalSeconds:0.#} s (bound {options.JournalBytes} bytes)");
     }
 
-    private void OpenRoom()
+    private void ReleaseWriters()
     {
-        TaskCompletionSource? room;
+        TaskCompletionSource? halfRead;
         lock (_gate)
-            (room, _room) = (_room, null);
-        room?.TrySetResult();
+            (halfRead, _halfRead) = (_halfRead, null);
+        halfRead?.TrySetResult();
     }
 
     private static int Weight(GenerateFrame frame) =>

@@ -14,7 +14,6 @@ internal sealed record SessionServices(
 {
     private const double RetriesPerSecond = 10;
 
-    /// <summary>When a second replica is asked for the first token.</summary>
     public Hedging Hedging { get; } = new(Options, Fleet, Time);
 
     /// <summary>Pays for retries after engine faults, and for moves away from stragglers.</summary>

@@ -1,4 +1,3 @@
-using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;
@@ -17,7 +16,7 @@ internal sealed class StragglerWatch(SessionServices services, GenerateRequest r
     /// <summary>Tokens assumed to be left if the request sets no bound.</summary>
     private const int TokensLeftUnknown = 256;
 
-    private long _checkedAt = services.Time.GetTimestamp();
+    private long _checkedAt;
     private int _slowChecks;
     private bool _moved;
 

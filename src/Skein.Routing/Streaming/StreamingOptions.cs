@@ -44,9 +44,7 @@ public sealed record StreamingOptions
     /// <summary>Longest time a client may leave a full output unread. Default 30 s, range 1 s to 1 h.</summary>
     public TimeSpan SlowClient { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>
-    /// Longest time for generating an answer again up to where it was lost, if no engine can resume it. Default 2 s, range 0 (never) to 10 min.
-    /// </summary>
+    /// <summary>Longest time to regenerate a lost answer that no engine can resume. Default 2 s, range 0 (never) to 10 min.</summary>
     public TimeSpan MaxReplay { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>Retries after engine faults, as a share of the requests. Default 0.2, range 0 to 1; ten a second are always allowed.</summary>
@@ -67,36 +65,28 @@ public sealed record StreamingOptions
     /// <summary>How many times slower than another replica a replica must be before its streams are moved. Default 4, range 1 to 1,000, or 0: never.</summary>
     public double StragglerFactor { get; init; } = 4;
 
-    /// <summary>
-    /// Streams of drained replicas that may prefill on another replica at a time; the others continue where they are meanwhile. Default 4,
-    /// range 1 to 10,000.
-    /// </summary>
+    /// <summary>Streams of drained replicas that may prefill elsewhere at a time; the others stay meanwhile. Default 4, range 1 to 10,000.</summary>
     public int HandOversAtOnce { get; init; } = 4;
 
     /// <summary>Throws when a value is out of its range.</summary>
     /// <exception cref="ArgumentException">Names the option, its value and what is allowed.</exception>
     public void Validate()
     {
-        OptionCheck.Require(MaxSessions is >= 1 and <= 1_000_000, "max sessions", MaxSessions, "1 to 1000000");
-        OptionCheck.Require(JournalBytes is >= 1 << 10 and <= 1 << 30, "journal bytes", JournalBytes, "1024 (1 KiB) to 1073741824 (1 GiB)");
-        OptionCheck.Require(
-            AllJournalsBytes >= JournalBytes && AllJournalsBytes <= 1L << 40, "all journals' bytes", AllJournalsBytes,
-            "the journal bytes to 1099511627776 (1 TiB)");
-        OptionCheck.Require(AttemptsWithoutProgress is >= 1 and <= 100, "attempts without progress", AttemptsWithoutProgress, "1 to 100");
-        RequireWait(LinkSilence, TimeSpan.FromMilliseconds(300), TimeSpan.FromMinutes(1), "link silence", "300 ms to 1 min");
-        RequireWait(FirstTokenSilence, TimeSpan.FromSeconds(1), LongestSilence, "first-token silence", "1 s to 1 h");
-        RequireWait(EngineSilence, TimeSpan.FromSeconds(1), LongestSilence, "engine silence", "1 s to 1 h");
-        OptionCheck.Require(EngineSilenceFactor is >= 1 and <= 1_000, "engine silence factor", EngineSilenceFactor, "1 to 1000");
-        RequireWait(OwnLateness, TimeSpan.FromMilliseconds(1), TimeSpan.FromMinutes(1), "own lateness", "1 ms to 1 min");
-        RequireWait(SlowClient, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1), "slow client", "1 s to 1 h");
-        RequireWait(MaxReplay, TimeSpan.Zero, TimeSpan.FromMinutes(10), "max replay", "0 s (never) to 10 min");
-        OptionCheck.Require(RetryShare is >= 0 and <= 1, "retry share", RetryShare, "0 to 1");
-        OptionCheck.Require(RetryBurst is >= 0 and <= 1_000_000, "retry burst", RetryBurst, "0 to 1000000");
-        OptionCheck.Require(HedgeShare is >= 0 and <= 1, "hedge share", HedgeShare, "0 to 1");
-        OptionCheck.Require(HandOversAtOnce is >= 1 and <= 10_000, "hand-overs at once", HandOversAtOnce, "1 to 10000");
-        OptionCheck.Require(StragglerFactor is 0 or (>= 1 and <= 1_000), "straggler factor", StragglerFactor, "0 (never), or 1 to 1000");
+        OptionGuard.Range(MaxSessions, 1, 1_000_000, "max sessions");
+        OptionGuard.Range(JournalBytes, 1 << 10, 1 << 30, "journal bytes");
+        OptionGuard.Range(AllJournalsBytes, JournalBytes, 1L << 40, "all journals' bytes");
+        OptionGuard.Range(AttemptsWithoutProgress, 1, 100, "attempts without progress");
+        OptionGuard.Range(LinkSilence, TimeSpan.FromMilliseconds(300), TimeSpan.FromMinutes(1), "link silence");
+        OptionGuard.Range(FirstTokenSilence, TimeSpan.FromSeconds(1), LongestSilence, "first-token silence");
+        OptionGuard.Range(EngineSilence, TimeSpan.FromSeconds(1), LongestSilence, "engine silence");
+        OptionGuard.Range(EngineSilenceFactor, 1, 1_000, "engine silence factor");
+        OptionGuard.Range(OwnLateness, TimeSpan.FromMilliseconds(1), TimeSpan.FromMinutes(1), "own lateness");
+        OptionGuard.Range(SlowClient, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1), "slow client");
+        OptionGuard.Range(MaxReplay, TimeSpan.Zero, TimeSpan.FromMinutes(10), "max replay");
+        OptionGuard.Range(RetryShare, 0, 1, "retry share");
+        OptionGuard.Range(RetryBurst, 0, 1_000_000, "retry burst");
+        OptionGuard.Range(HedgeShare, 0, 1, "hedge share");
+        OptionGuard.Range(HandOversAtOnce, 1, 10_000, "hand-overs at once");
+        OptionGuard.Require(StragglerFactor is 0 or (>= 1 and <= 1_000), "straggler factor", StragglerFactor, "0 (never), or 1 to 1000");
     }
-
-    private static void RequireWait(TimeSpan value, TimeSpan least, TimeSpan most, string option, string allowed) =>
-        OptionCheck.Require(value >= least && value <= most, option, value, allowed);
 }

@@ -117,7 +117,7 @@ public sealed class CircuitBreakerTests
     public void Validate_OutOfRange_NamesTheOptionItsValueAndWhatIsAllowed()
     {
         var options = new HealthOptions { Breaker = new BreakerOptions { FailureRate = 1.5 } };
-        Assert.Equal("breaker failure rate 1.5 is out of range; allowed: above 0, to 1", Assert.Throws<ArgumentException>(options.Validate).Message);
+        Assert.Equal("breaker failure rate is 1.5; allowed: above 0, to 1", Assert.Throws<ArgumentException>(options.Validate).Message);
     }
 
     private void Attempts(Fault? fault, int count)

@@ -13,7 +13,7 @@ public sealed class BranchCoreTests
     [InlineData(TokenUnit.Chunk, TokenUnit.Token)]
     public void Accept_StartCountsOtherThingsThanTheAnswerSoFar_IsAViolation(TokenUnit first, TokenUnit second)
     {
-        var core = new BranchCore(new GenerateRequest(), new StreamingOptions());
+        var core = new BranchCore(new GenerateRequest(), default, new StreamingOptions());
         core.BeginAttempt();
         core.Accept(new GenerateFrame { Attempt = 1, Start = new Start { ResumeTier = ResumeTier.Text, Unit = first } }, out _);
         core.Accept(new GenerateFrame { Attempt = 1, Count = 1, Text = ByteString.CopyFromUtf8("a") }, out _);
@@ -30,7 +30,7 @@ public sealed class BranchCoreTests
     [Fact]
     public void BeginAttempt_TextTierWithoutAnyTextYet_MakesTheAnswerAgainUntilThereIsSome()
     {
-        var core = new BranchCore(new GenerateRequest(), new StreamingOptions());
+        var core = new BranchCore(new GenerateRequest(), default, new StreamingOptions());
         GenerateFrame Start(uint attempt, uint at) =>
             new() { Attempt = attempt, FirstIndex = at, Start = new Start { ResumeTier = ResumeTier.Text, Unit = TokenUnit.Chunk, ResumedAt = at } };
         GenerateFrame Thought(uint attempt) => new() { Attempt = attempt, Count = 1, RawDelta = ByteString.CopyFromUtf8("{\"reasoning_content\":\"hm\"}") };
@@ -56,7 +56,7 @@ public sealed class BranchCoreTests
     [InlineData(9)]
     public void Accept_FinishForAnUnknownReason_IsNoEnd(int reason)
     {
-        var core = new BranchCore(new GenerateRequest(), new StreamingOptions());
+        var core = new BranchCore(new GenerateRequest(), default, new StreamingOptions());
         core.BeginAttempt();
         core.Accept(new GenerateFrame { Attempt = 1, Start = new Start { ResumeTier = ResumeTier.Exact } }, out _);
 
@@ -70,7 +70,7 @@ public sealed class BranchCoreTests
     [Fact]
     public void BeginAttempt_UnknownTier_MakesTheAnswerAgain()
     {
-        var core = new BranchCore(new GenerateRequest(), new StreamingOptions());
+        var core = new BranchCore(new GenerateRequest(), default, new StreamingOptions());
         core.BeginAttempt();
         core.Accept(new GenerateFrame { Attempt = 1, Start = new Start { ResumeTier = (ResumeTier)9 } }, out _);
         core.Accept(new GenerateFrame { Attempt = 1, Count = 1, TokenIds = { 1 }, Text = ByteString.CopyFromUtf8("x") }, out _);
@@ -83,7 +83,7 @@ public sealed class BranchCoreTests
     [Fact]
     public void Accept_LateFrameOfALostAttempt_IsDroppedAndJournalsNothing()
     {
-        var core = new BranchCore(new GenerateRequest(), new StreamingOptions());
+        var core = new BranchCore(new GenerateRequest(), default, new StreamingOptions());
         GenerateFrame Token(uint attempt, uint index) => new() { Attempt = attempt, FirstIndex = index, Count = 1, TokenIds = { index }, Text = ByteString.CopyFromUtf8("x") };
         core.BeginAttempt();
         core.Accept(new GenerateFrame { Attempt = 1, Start = new Start { ResumeTier = ResumeTier.Exact } }, out _);
@@ -103,7 +103,7 @@ public sealed class BranchCoreTests
     [Fact]
     public void Lost_AfterTokensThatAMovedAttemptMade_IsNotTheSecondInARow()
     {
-        var core = new BranchCore(new GenerateRequest(), new StreamingOptions());
+        var core = new BranchCore(new GenerateRequest(), default, new StreamingOptions());
         void Answer(uint attempt, uint first, int tokens)
         {
             core.Accept(new GenerateFrame { Attempt = attempt, Start = new Start { ResumeTier = ResumeTier.Exact, ResumedAt = first } }, out _);
@@ -116,7 +116,7 @@ public sealed class BranchCoreTests
         Answer(core.BeginAttempt().Attempt, first: 3, tokens: 0);
         Assert.Null(core.Lost(new ReplicaId("b", 1), Fault.EngineFailed));
         Answer(core.BeginAttempt().Attempt, first: 3, tokens: 4);
-        var challenge = core.PrepareSecondary(hold: true);
+        var challenge = core.PrepareSecondary(new ReplicaId("a", 1), hold: true);
         core.Promote(challenge);
         Answer(challenge.Request.Attempt, first: 7, tokens: 0);
 
@@ -129,7 +129,7 @@ public sealed class BranchCoreTests
     [InlineData(new[] { 3, 4, 2, 4 }, true)]
     public void Lost_InAToolCallHeldBack_MakingItAgainIsNoProgress(int[] piecesOfAttempts, bool isPoison)
     {
-        var core = new BranchCore(new GenerateRequest(), new StreamingOptions());
+        var core = new BranchCore(new GenerateRequest(), default, new StreamingOptions());
         string? verdict = null;
         for (var i = 0; i < piecesOfAttempts.Length; i++)
         {
