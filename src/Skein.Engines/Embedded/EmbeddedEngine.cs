@@ -1,13 +1,10 @@
 using System.Buffers.Binary;
 using System.Reflection;
 using System.Security.Cryptography;
-using System.Text;
 using Skein.Engines.Embedded.Chat;
 using Skein.Engines.Embedded.Gguf;
 using Skein.Engines.Embedded.Model;
 using Skein.Engines.Embedded.Tokens;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.Embedded;
 

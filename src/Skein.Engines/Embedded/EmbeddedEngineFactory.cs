@@ -1,6 +1,5 @@
 namespace Skein.Engines.Embedded;
 
-/// <summary>Creates the embedded engine from its settings.</summary>
 internal sealed class EmbeddedEngineFactory : IEngineFactory
 {
     public string Help => $"{EmbeddedEngine.Kind} (a tiny real model in this process)";

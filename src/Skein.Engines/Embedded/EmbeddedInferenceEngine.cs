@@ -4,14 +4,10 @@ using Skein.Engines.Embedded.Generation;
 using Skein.Engines.Embedded.Model;
 using Skein.Engines.Embedded.Tokens;
 using Skein.Engines.Text;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.Embedded;
 
-/// <summary>
-/// Serves one model. A stream runs on the pool thread that reads it, and yields after every token and every block of its prompt.
-/// </summary>
+/// <summary>Serves one model. A stream runs on the pool thread that reads it, and yields after every token and every block of its prompt.</summary>
 internal sealed class EmbeddedInferenceEngine(
     ModelDescription description,
     LlamaModel model,
@@ -95,7 +91,8 @@ internal sealed class EmbeddedInferenceEngine(
     }
 
     private GenerateFrame StartFrame(GenerationPlan plan, GeneratedAnswer answer) =>
-        AnswerFrames.Start(description, description.ResumeTier, [.. plan.Prompt.Select(id => (uint)id)], answer.Ids.Count, plan.Echo);
+        AnswerFrames.Start(
+        description, TokenUnit.Token, description.ResumeTier, [.. plan.Prompt.Select(id => (uint)id)], answer.Ids.Count, plan.Echo);
 
     private async ValueTask PrefillAsync(int[] tokens, KvCache cache, float[] logits, CancellationToken cancellationToken)
     {

@@ -1,11 +1,8 @@
 using System.Security.Cryptography;
-using System.Text;
 using Skein.Engines.OpenAiCompatible.Metrics;
 using Skein.Engines.OpenAiCompatible.Texts;
 using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible;
 
@@ -18,16 +15,12 @@ public static class OpenAiEngine
     /// <summary>Part of every fingerprint. Raise it when answers are read or resumed differently.</summary>
     private const string AdapterVersion = "skein-openai-1";
 
-    private static readonly TimeSpan RetryInterval = TimeSpan.FromMilliseconds(500);
-
     /// <summary>
     /// Asks the server what it is and what it serves, and returns the engine, ready to serve. It asks only once: a server that is restarted with
     /// another model needs a new engine.
     /// </summary>
-    /// <param name="options">The server.</param>
     /// <param name="time">Clock of the timeouts.</param>
     /// <param name="createHandler">Makes the connections; the engine disposes it. Default: sockets, kept alive and reused.</param>
-    /// <param name="cancellationToken">Ends the attempt.</param>
     /// <exception cref="ArgumentException">An option is out of range, or missing and not reported by the server.</exception>
     /// <exception cref="FaultException">The server cannot be reached, or is not of the declared kind.</exception>
     public static async Task<IInferenceEngine> ConnectAsync(
@@ -51,7 +44,7 @@ public static class OpenAiEngine
     private static async Task<IInferenceEngine> ConnectAsync(
         EngineHttp http, OpenAiEngineOptions options, TimeProvider time, CancellationToken cancellationToken)
     {
-        var (profile, facts) = await ProbeAsync(http, options, time, cancellationToken);
+        var (profile, facts) = await ServerProfiles.ProbeAsync(http, options.Kind, cancellationToken);
         var served = options.Model is { } wanted ? [.. facts.Models.Where(model => model.Name == wanted)] : facts.Models;
         if (served.Count == 0)
         {
@@ -77,25 +70,6 @@ public static class OpenAiEngine
             new TextGeneration(http, profile),
             new LoadScraper(http, profile.LoadMetrics, time),
             http);
-    }
-
-    private static async ValueTask<(ServerProfile Profile, ServerFacts Facts)> ProbeAsync(
-        EngineHttp http, OpenAiEngineOptions options, TimeProvider time, CancellationToken cancellationToken)
-    {
-        var start = time.GetTimestamp();
-        while (true)
-        {
-            try
-            {
-                return await ServerProfiles.ProbeAsync(http, options.Kind, cancellationToken);
-            }
-            catch (FaultException exception) when (
-                exception.Fault is Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut or Fault.EngineFailed
-                && time.GetElapsedTime(start) < options.StartTimeout)
-            {
-                await Task.Delay(RetryInterval, time, cancellationToken);
-            }
-        }
     }
 
     private static async ValueTask<ModelDescription> DescribeAsync(

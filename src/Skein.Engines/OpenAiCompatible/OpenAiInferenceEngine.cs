@@ -4,8 +4,6 @@ using Skein.Engines.OpenAiCompatible.Texts;
 using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Engines.Requests;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible;
 
@@ -25,7 +23,7 @@ internal sealed class OpenAiInferenceEngine(
             await http.FindAsync(path, cancellationToken);
         }
 
-        var listed = (await ServedModels.ReadAsync(http, cancellationToken)).Select(model => model.Text("id")).ToList();
+        var listed = (await http.ListModelsAsync(cancellationToken)).Select(model => model.Text("id")).ToList();
         if (description.Models.FirstOrDefault(model => !listed.Contains(model.Name)) is { } gone)
         {
             throw new FaultException(
@@ -47,14 +45,6 @@ internal sealed class OpenAiInferenceEngine(
         {
             yield return answer.Current;
         }
-    }
-
-    public async ValueTask<ReadOnlyMemory<byte>> InvokeAsync(string path, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
-    {
-        var relative = path.TrimStart('/');
-        return relative.Length > 0 && relative.All(character => char.IsAsciiLetterOrDigit(character) || character is '/' or '_' or '-')
-            ? await http.PostAsync(relative, body, cancellationToken)
-            : throw new FaultException(Fault.InvalidRequest, $"path is '{path}'; allowed: letters, digits, '/', '_' and '-'");
     }
 
     public ValueTask<EngineLoad> LoadAsync(CancellationToken cancellationToken) => load.ReadAsync(cancellationToken);

@@ -1,6 +1,4 @@
 using Google.Protobuf;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.Requests;
 

@@ -1,9 +1,5 @@
 using System.Globalization;
-using System.Text;
-using System.Text.Json;
 using Google.Protobuf;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.Requests;
 

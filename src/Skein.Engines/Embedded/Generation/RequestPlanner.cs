@@ -1,13 +1,9 @@
-using System.Text;
 using Google.Protobuf.Collections;
 using Skein.Engines.Embedded.Chat;
 using Skein.Engines.Embedded.Model;
 using Skein.Engines.Embedded.Sampling;
 using Skein.Engines.Embedded.Tokens;
 using Skein.Engines.Requests;
-using Skein.Engines.Text;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.Embedded.Generation;
 
@@ -128,14 +124,8 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
             return Encoding.UTF8.GetBytes(request.Text);
         }
 
-        var text = new AnswerText([]);
-        foreach (var id in prompt)
-        {
-            text.Append(vocabulary.AnswerBytesOf(id));
-        }
-
-        text.Flush();
-        return text.Take().ToArray();
+        byte[] bytes = [.. prompt.SelectMany(id => vocabulary.AnswerBytesOf(id).ToArray())];
+        return Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(bytes));
     }
 
     private static FaultException ResumeRefused(string reason) => new(Fault.ResumeRefused, reason);

@@ -3,9 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace Skein.Engines.Embedded.Numerics;
 
-/// <summary>
-/// Exponential, logarithm, sine and cosine made of IEEE 754 additions, multiplications and divisions only.
-/// </summary>
+/// <summary>Exponential, logarithm, sine and cosine made of IEEE 754 additions, multiplications and divisions only.</summary>
 /// <remarks>
 /// Those of the platform (<see cref="Math.Exp"/> and its kin) come from its C library and differ in the last bits between operating systems
 /// and processors; a resumed answer could then take another turn. The basic operations are rounded the same way everywhere, .NET neither

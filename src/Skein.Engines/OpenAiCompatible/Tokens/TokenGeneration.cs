@@ -1,8 +1,5 @@
 using System.Runtime.CompilerServices;
-using System.Text;
 using Skein.Engines.Text;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
 
@@ -16,9 +13,8 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
         var prompt = await PromptAsync(request, model, cancellationToken);
         var call = new TokenCall(request, model.Name, prompt, [.. request.Resume?.TokenIds ?? []], MaxTokens(request, model, prompt.Length));
         var echo = request.Echo ? await EchoAsync(call, cancellationToken) : [];
-        var text = call.Answer.Count > 0 ? await dialect.TextOfAsync(call, cancellationToken) : [];
-        var answer = new TokenAnswer(call, echo, text);
-        yield return AnswerFrames.Start(model, tier, prompt, call.Answer.Count, echo);
+        var answer = new TokenAnswer(call, echo, await dialect.TextOfAsync(call, cancellationToken));
+        yield return AnswerFrames.Start(model, TokenUnit.Token, tier, prompt, call.Answer.Count, echo);
 
         var end = FinishReason.Unspecified;
         if (!answer.IsComplete)
