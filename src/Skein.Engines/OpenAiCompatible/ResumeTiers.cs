@@ -1,5 +1,3 @@
-using Skein.Engines.OpenAiCompatible.Wire;
-
 namespace Skein.Engines.OpenAiCompatible;
 
 /// <summary>Chooses the calls for a request, and how well its answer can then be resumed: the table of docs/reference/engines.md as code. Immutable.</summary>

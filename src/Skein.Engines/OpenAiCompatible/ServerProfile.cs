@@ -23,7 +23,7 @@ internal abstract class ServerProfile
     /// <summary>Whether its calls for token ids can render a chat without answering it.</summary>
     public virtual bool RendersChats => true;
 
-    /// <summary>Whether penalties also count the tokens of the prompt. If not, a resumed answer, which is then part of the prompt, is penalized less.</summary>
+    /// <summary>Whether penalties also count the tokens of the prompt. If not, a resumed answer, now part of the prompt, is penalized differently.</summary>
     public virtual bool PenalizesPrompt => false;
 
     /// <summary>Asks whether it is this server, and what it serves. Changes nothing there.</summary>

@@ -1,5 +1,3 @@
-using Google.Protobuf;
-
 namespace Skein.Engines.Requests;
 
 /// <summary>Reads chats for engines that answer in plain text only.</summary>

@@ -99,13 +99,13 @@ internal sealed class SimulatedGeneration
 
     private int DecideMaxTokens()
     {
-        var room = ContextTokens - _promptIds.Length;
+        var left = ContextTokens - _promptIds.Length;
         if (!_request.HasMaxTokens)
         {
-            return Math.Min(DefaultMaxTokens, room);
+            return Math.Min(DefaultMaxTokens, left);
         }
 
-        return _request.MaxTokens <= room
+        return _request.MaxTokens <= left
             ? (int)_request.MaxTokens
             : throw new FaultException(
                 Fault.ContextLengthExceeded,

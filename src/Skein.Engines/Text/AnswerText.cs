@@ -109,7 +109,7 @@ internal sealed class AnswerText
             return;
         }
 
-        MakeRoom();
+        EnsureCapacity();
         _text[_length++] = unit;
         StopMatcher? matched = null;
         foreach (var stop in _stops)
@@ -127,7 +127,7 @@ internal sealed class AnswerText
         }
     }
 
-    private void MakeRoom()
+    private void EnsureCapacity()
     {
         if (_length < _text.Length)
         {

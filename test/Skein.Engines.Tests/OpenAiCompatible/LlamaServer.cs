@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using Skein.Engines.OpenAiCompatible;
 using Skein.Engines.Tests.Embedded;
+using Skein.Protocol;
 
 [assembly: AssemblyFixture(typeof(Skein.Engines.Tests.OpenAiCompatible.LlamaServer))]
 
@@ -44,7 +45,7 @@ public sealed class LlamaServer : IAsyncLifetime
         {
             try
             {
-                return await OpenAiEngine.ConnectAsync(options, TimeProvider.System, cancellationToken: deadline.Token);
+                return await OpenAiEngineFactory.ConnectAsync(options, TimeProvider.System, cancellationToken: deadline.Token);
             }
             catch (FaultException exception) when (exception.Fault is Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut or Fault.EngineFailed)
             {

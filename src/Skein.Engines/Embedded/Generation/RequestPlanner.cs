@@ -27,7 +27,7 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
         return new GenerationPlan(
             prompt,
             request.Echo ? EchoOf(request, prompt) : [],
-            ReadMaxTokens(request, prompt.Length),
+            RequestChecks.MaxTokens(request, prompt.Length, _contextTokens),
             [.. request.Stop],
             SamplingRules.From(request.Sampling, vocabulary.Count, drawSeed),
             request.HasLogprobs ? (int)request.Logprobs : null,
@@ -47,7 +47,8 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
         var hasIds = resume is not null && (resume.TokenIds.Count > 0 || resume.PromptTokenIds.Count > 0);
         if (hasIds && resume!.Fingerprint != model.Fingerprint)
         {
-            throw ResumeRefused($"resume.fingerprint is '{resume.Fingerprint}'; ids can be resumed here from '{model.Fingerprint}' only");
+            throw new FaultException(
+                Fault.ResumeRefused, $"resume.fingerprint is '{resume.Fingerprint}'; ids can be resumed here from '{model.Fingerprint}' only");
         }
     }
 
@@ -77,8 +78,8 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
     {
         if (chat is null)
         {
-            var message = $"the model '{model.Name}' has no chat template that the embedded engine knows; allowed: a text or token prompt";
-            throw new FaultException(Fault.Unsupported, message);
+            throw new FaultException(
+                Fault.Unsupported, $"the model '{model.Name}' has no chat template that the embedded engine knows; allowed: a text or token prompt");
         }
 
         var messages = PlainChat.Read(prompt);
@@ -92,7 +93,7 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
         var least = characters / vocabulary.LongestTokenBytes;
         if (least > _contextTokens)
         {
-            throw TooLong($"a prompt of more than {least}");
+            throw RequestChecks.TooLong(_contextTokens, $"a prompt of more than {least}");
         }
     }
 
@@ -102,19 +103,6 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
         return wrong == ids.Count
             ? [.. ids.Select(id => (int)id)]
             : throw RequestChecks.Refused($"{field}[{wrong}]", ids[wrong], $"0 to {vocabulary.Count - 1}");
-    }
-
-    private int ReadMaxTokens(GenerateRequest request, int promptTokens)
-    {
-        var room = _contextTokens - promptTokens;
-        if (!request.HasMaxTokens)
-        {
-            return room > 0 ? room : throw TooLong($"a prompt of {promptTokens} and at least 1 for the answer");
-        }
-
-        return request.MaxTokens <= room
-            ? (int)request.MaxTokens
-            : throw TooLong($"a prompt of {promptTokens} and max_tokens {request.MaxTokens}");
     }
 
     private byte[] EchoOf(GenerateRequest request, int[] prompt)
@@ -127,9 +115,4 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
         byte[] bytes = [.. prompt.SelectMany(id => vocabulary.AnswerBytesOf(id).ToArray())];
         return Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(bytes));
     }
-
-    private static FaultException ResumeRefused(string reason) => new(Fault.ResumeRefused, reason);
-
-    private FaultException TooLong(string asked) =>
-        new(Fault.ContextLengthExceeded, $"the model's context holds {_contextTokens} tokens; asked for: {asked}");
 }

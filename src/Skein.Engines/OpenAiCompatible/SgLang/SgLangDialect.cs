@@ -55,7 +55,7 @@ internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
 
     private FinishReason EndOf(JsonElement finish) => finish.Text("type") switch
     {
-        "abort" => throw new FaultException(Fault.EngineFailed, $"{http.Name} gave the request up: {finish.Text("message")}"),
+        "abort" => throw new FaultException(Fault.EngineFailed, $"{http.Name} aborted the request: {finish.Text("message")}"),
         var type => FinishReasons.Read(type),
     };
 }

@@ -1,4 +1,3 @@
-using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
 
 namespace Skein.Engines.OpenAiCompatible.SgLang;

@@ -58,7 +58,7 @@ internal sealed class EngineConnections : HttpMessageHandler
         }
         catch (HttpRequestException exception) when (exception.HttpRequestError == HttpRequestError.ConnectionError)
         {
-            // The server had taken the request and is gone: the caller must see a lost request, not one that was never sent.
+            // The server may have begun the request: the caller must see a lost connection, not an unreachable server.
             ExceptionDispatchInfo.Throw(first);
             throw;
         }
