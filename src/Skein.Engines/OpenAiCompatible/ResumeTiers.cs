@@ -30,17 +30,17 @@ internal sealed record ResumeTiers(ServerProfile Profile, bool HasTokens, bool U
     {
         try
         {
-            IReadOnlyList<ChatMessage> messages = request.Chat is { } prompt ? ChatJson.Read(prompt.Messages) : [];
+            var messages = request.Chat is { } prompt ? ChatJson.Read(prompt.Messages) : null;
             var offersTools = request.Chat is { } chat && ChatJson.OffersTools(chat);
             var requiresFormat = request.Chat is { } formatted && ChatJson.RequiresFormat(formatted.ResponseFormat);
             // Only the server's chat call parses tools, formats and reasoning, and only it reads images.
-            var needsChatCall = request.Chat is not null
+            var needsChatCall = messages is not null
                 && (!Profile.RendersChats || UsesChatCall || offersTools || requiresFormat || messages.Any(message => message.OtherPart is not null));
             // A journal without ids is of a server that returns none: its answer is resumed by text.
             var isResumedByText = request.Resume is { NextIndex: > 0, TokenIds.Count: 0 };
             var throughIds = HasTokens && !isResumedByText && !needsChatCall && Profile.TakesTokens(request);
             var hasGrammar = requiresFormat || request.Extra.Any(member => GrammarMembers.Contains(member.Name));
-            // By text, an answer that the client itself began cannot be told from its continuation.
+            // Without ids, neither a tool call nor an answer that the client began can be continued.
             var isBound = hasGrammar || (!throughIds && (offersTools || messages is [.., { Role: "assistant" }]));
             return (throughIds, isBound ? ResumeTier.None : throughIds ? OfTokens(request) : ResumeTier.Text);
         }
