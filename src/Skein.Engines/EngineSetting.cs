@@ -22,9 +22,6 @@ public enum EngineSettingKind
 /// <summary>
 /// One setting of an engine. The host turns it into a flag, an environment variable and a key of its configuration file. Immutable; compared by reference.
 /// </summary>
-/// <param name="name">Lower-case words joined by hyphens, as in the flag.</param>
-/// <param name="kind">How the value is written.</param>
-/// <param name="description">What it is for, with its default.</param>
 public sealed class EngineSetting(string name, EngineSettingKind kind, string description)
 {
     /// <summary>Pace of each stream, in tokens per second; 0 sets no limit.</summary>
@@ -40,7 +37,7 @@ public sealed class EngineSetting(string name, EngineSettingKind kind, string de
         "engine-patience", EngineSettingKind.Duration, "Longest time in which a server neither sends a token nor answers a health check [default: 2s]")
         { Min = 0.3, Max = 3600 };
 
-    /// <summary>Name, as in the flag.</summary>
+    /// <summary>Lower-case words joined by hyphens, as in the flag.</summary>
     public string Name { get; } = name;
 
     /// <summary>How the value is written.</summary>

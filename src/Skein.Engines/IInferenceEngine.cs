@@ -1,11 +1,6 @@
-using Skein.Protocol;
-using Skein.Protocol.V1;
-
 namespace Skein.Engines;
 
-/// <summary>
-/// One model server, as the replica that hosts it uses it. Implementations are thread-safe.
-/// </summary>
+/// <summary>One model server, as the replica that hosts it uses it. Implementations are thread-safe.</summary>
 /// <remarks>
 /// The engine owns the chat template, the tokenizer, the assembly of whole UTF-8 characters, the matching of stop texts (over resumed and new text) and the
 /// exact byte at which a resumed answer continues.
@@ -19,9 +14,7 @@ public interface IInferenceEngine : IAsyncDisposable
     /// <exception cref="FaultException">The engine cannot be asked.</exception>
     ValueTask<EngineDescription> DescribeAsync(CancellationToken cancellationToken);
 
-    /// <summary>
-    /// Checks that the engine can serve what it described. By default an engine in this process can.
-    /// </summary>
+    /// <summary>Checks that the engine can serve what it described. By default an engine in this process can.</summary>
     /// <exception cref="FaultException">
     /// It cannot. <see cref="Fault.Unreachable"/>, <see cref="Fault.ConnectionLost"/> and <see cref="Fault.EngineTimedOut"/> mean that it did not answer; all
     /// others prove that its process runs.
@@ -56,11 +49,6 @@ public interface IInferenceEngine : IAsyncDisposable
     IAsyncEnumerable<GenerateFrame> HoldAsync(
         GenerateRequest request, Func<CancellationToken, Task<Resume?>> continued, CancellationToken cancellationToken) =>
         WarmedGeneration.RunAsync(this, request, continued, cancellationToken);
-
-    /// <summary>Forwards a call that is not generation (embeddings, rerank, tokenize) as raw JSON. Most engines have none.</summary>
-    /// <exception cref="FaultException">With <see cref="Fault.Unsupported"/> where the engine has no such call.</exception>
-    ValueTask<ReadOnlyMemory<byte>> InvokeAsync(string path, ReadOnlyMemory<byte> body, CancellationToken cancellationToken) =>
-        throw new FaultException(Fault.Unsupported, $"the {Kind} engine has no call '{path}'");
 
     /// <summary>The engine's own view of its load. Cheap: called several times a second.</summary>
     ValueTask<EngineLoad> LoadAsync(CancellationToken cancellationToken) => ValueTask.FromResult(EngineLoad.Unknown);

@@ -1,6 +1,4 @@
 using System.Runtime.CompilerServices;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines;
 

@@ -29,7 +29,7 @@ internal sealed class FrozenServer : IAsyncDisposable
     /// <summary>Goes on where it was stopped: all that waits is answered.</summary>
     public void Thaw() => _thawed.TrySetResult();
 
-    public Task<IInferenceEngine> ConnectAsync(TimeProvider time) => OpenAiEngine.ConnectAsync(
+    public Task<IInferenceEngine> ConnectAsync(TimeProvider time) => OpenAiEngineFactory.ConnectAsync(
         new OpenAiEngineOptions { BaseUrl = new Uri($"http://{_listener.LocalEndpoint}"), Kind = "ollama", Slots = 4 }, time);
 
     public async ValueTask DisposeAsync()

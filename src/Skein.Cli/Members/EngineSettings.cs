@@ -11,7 +11,7 @@ namespace Skein.Cli.Members;
 internal static class EngineSettings
 {
     /// <summary>Value of <c>--engine</c> without the flag.</summary>
-    public const string Embedded = EmbeddedEngine.Kind;
+    public const string Embedded = EmbeddedEngineFactory.Kind;
 
     private const string SecretFileSuffix = "_FILE";
 

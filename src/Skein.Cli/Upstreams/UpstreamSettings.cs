@@ -40,7 +40,7 @@ internal static class UpstreamSettings
     private static UpstreamOptions Of(OpenAiEngineOptions server, TimeSpan engineTimeout) => new()
     {
         Name = NameOf(server.BaseUrl),
-        ConnectAsync = cancellationToken => OpenAiEngine.ConnectAsync(server, TimeProvider.System, createHandler: null, cancellationToken),
+        ConnectAsync = cancellationToken => OpenAiEngineFactory.ConnectAsync(server, TimeProvider.System, createHandler: null, cancellationToken),
         Slots = server.Slots,
         EngineTimeout = engineTimeout,
     };

@@ -1,107 +1,120 @@
-using System.Buffers.Binary;
-using System.Reflection;
-using System.Security.Cryptography;
-using System.Text;
+using System.Runtime.CompilerServices;
 using Skein.Engines.Embedded.Chat;
-using Skein.Engines.Embedded.Gguf;
+using Skein.Engines.Embedded.Generation;
 using Skein.Engines.Embedded.Model;
 using Skein.Engines.Embedded.Tokens;
-using Skein.Protocol;
-using Skein.Protocol.V1;
+using Skein.Engines.Text;
 
 namespace Skein.Engines.Embedded;
 
-/// <summary>Opens the embedded engine: a small language model on the CPU of this process, in managed code.</summary>
-public static class EmbeddedEngine
+/// <summary>Serves one model. A stream runs on the pool thread that reads it, and yields after every token and every block of its prompt.</summary>
+internal sealed class EmbeddedEngine(
+    ModelDescription description,
+    LlamaModel model,
+    Vocabulary vocabulary,
+    ChatTemplate? chat,
+    double tokensPerSecond,
+    TimeProvider time,
+    Func<ulong> drawSeed) : IInferenceEngine
 {
-    /// <summary>Kind of the engine in configuration and metrics.</summary>
-    public const string Kind = "embedded";
+    private readonly RequestPlanner _planner = new(description, vocabulary, chat, drawSeed);
 
-    /// <summary>
-    /// Part of every fingerprint. Raise it with each change that may alter a bit of a logit, a draw or a released text: engines with different versions do
-    /// not continue each other's answers.
-    /// </summary>
-    private const string NumericsVersion = "skein-embedded-1";
+    public string Kind => EmbeddedEngineFactory.Kind;
 
-    private const long MostFileBytes = 1 << 30;
-    private const int MostNameBytes = 256;
+    public ValueTask<EngineDescription> DescribeAsync(CancellationToken cancellationToken) =>
+        ValueTask.FromResult(new EngineDescription([description.Clone()], Slots: null));
 
-    /// <summary>Reads the model file and returns the engine, ready to serve. Takes some milliseconds per million weights.</summary>
-    /// <param name="options">What to serve.</param>
-    /// <param name="time">Clock of the pace.</param>
-    /// <param name="drawSeed">
-    /// Called, by any thread, for a sampled request without a seed; behind a gateway every request has one. Default: the system's random numbers.
-    /// </param>
-    /// <exception cref="ModelFileException">The file is missing or not of the kind the engine reads.</exception>
-    /// <exception cref="ArgumentException">An option is out of range.</exception>
-    public static IInferenceEngine Load(EmbeddedEngineOptions options, TimeProvider time, Func<ulong>? drawSeed = null)
+    public async IAsyncEnumerable<GenerateFrame> GenerateAsync(GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(options);
-        ArgumentNullException.ThrowIfNull(time);
-        OptionGuard.Range(options.TokensPerSecond, 0, 1_000_000, nameof(options.TokensPerSecond));
-        var bytes = ReadFile(options.ModelFile);
-        var file = GgufFile.Open(options.ModelFile, bytes);
-        var vocabulary = Vocabulary.Read(file.Metadata);
-        var shape = LlamaShape.Read(file.Metadata, vocabulary.Count);
-        var model = new LlamaModel(shape, LlamaWeights.Read(file, shape));
-        var chat = ChatTemplate.Recognize(file.Metadata.TextOrNull("tokenizer.chat_template"), vocabulary);
-        var description = new ModelDescription
+        cancellationToken.ThrowIfCancellationRequested();
+        var plan = _planner.Plan(request);
+        var answer = new GeneratedAnswer(plan, vocabulary);
+        yield return StartFrame(plan, answer);
+
+        using var cache = model.NewCache();
+        var ids = plan.Prompt.Concat(answer.Ids);
+        await foreach (var frame in DecodeAsync(answer, ids, cache, new float[vocabulary.Count], cancellationToken))
         {
-            Name = NameOf(options, file.Metadata),
-            Fingerprint = FingerprintOf(bytes),
-            ContextTokens = (uint)shape.ContextTokens,
-            ResumeTier = ResumeTier.Exact,
-            Unit = TokenUnit.Token,
-            Chat = chat is not null,
-        };
-        return new EmbeddedInferenceEngine(description, model, vocabulary, chat, options.TokensPerSecond, time, drawSeed ?? DrawSeed);
+            yield return frame;
+        }
     }
 
-    private static byte[] ReadFile(string path)
+    // The cache keeps what the standby attempt read. The answer depends on its ids alone and is rebuilt from the whole journal.
+    public async IAsyncEnumerable<GenerateFrame> HoldAsync(
+        GenerateRequest request, Func<CancellationToken, Task<Resume?>> continued, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        try
+        cancellationToken.ThrowIfCancellationRequested();
+        var plan = _planner.Plan(request);
+        var held = new GeneratedAnswer(plan, vocabulary);
+        using var cache = model.NewCache();
+        var logits = new float[vocabulary.Count];
+        await PrefillAsync([.. plan.Prompt, .. held.Ids], cache, logits, cancellationToken);
+        yield return StartFrame(plan, held);
+
+        var answer = new GeneratedAnswer(_planner.Resumed(plan, await continued(cancellationToken)), vocabulary);
+        if (!answer.Ids.Take(held.Ids.Count).SequenceEqual(held.Ids))
         {
-            using var stream = Open(path);
-            if (stream.Length > MostFileBytes)
+            throw new FaultException(
+                Fault.ResumeRefused, $"the journal's {answer.Ids.Count} ids do not begin with the {held.Ids.Count} ids of the standby attempt");
+        }
+
+        await foreach (var frame in DecodeAsync(answer, answer.Ids.Skip(held.Ids.Count), cache, logits, cancellationToken))
+        {
+            yield return frame;
+        }
+    }
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    // If no token is unread, the logits are those after the last one.
+    private async IAsyncEnumerable<GenerateFrame> DecodeAsync(
+        GeneratedAnswer answer, IEnumerable<int> unread, KvCache cache, float[] logits, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        if (!answer.IsComplete)
+        {
+            await PrefillAsync([.. unread], cache, logits, cancellationToken);
+            var pace = new Pace(tokensPerSecond, time);
+            while (answer.Advance(logits) is { } frame)
             {
-                throw new ModelFileException(path, "size", $"{stream.Length} bytes", $"at most {MostFileBytes}");
+                await pace.WaitAsync(cancellationToken);
+                yield return frame;
+                if (answer.IsComplete)
+                {
+                    break;
+                }
+
+                Evaluate([answer.Ids[^1]], cache, logits);
             }
-
-            var bytes = new byte[stream.Length];
-            stream.ReadExactly(bytes);
-            return bytes;
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+
+        yield return answer.Finish();
+    }
+
+    private GenerateFrame StartFrame(GenerationPlan plan, GeneratedAnswer answer) =>
+        AnswerFrames.Start(
+        description, TokenUnit.Token, description.ResumeTier, [.. plan.Prompt.Select(id => (uint)id)], answer.Ids.Count, plan.Echo);
+
+    private async ValueTask PrefillAsync(int[] tokens, KvCache cache, float[] logits, CancellationToken cancellationToken)
+    {
+        for (var start = 0; start < tokens.Length; start += Workspace.BlockTokens)
         {
-            throw new ModelFileException(path, "the file", $"not readable ({exception.Message})", "a GGUF model file", exception);
+            await Task.Yield();
+            cancellationToken.ThrowIfCancellationRequested();
+            var block = tokens.AsMemory(start, Math.Min(Workspace.BlockTokens, tokens.Length - start));
+            var isLast = start + block.Length == tokens.Length;
+            Evaluate(block.Span, cache, isLast ? logits : []);
         }
     }
 
-    // A single-file program has no files beside it: it carries the default model as a resource.
-    private static Stream Open(string path) =>
-        (path == EmbeddedEngineOptions.DefaultModelFile && !File.Exists(path) ? Assembly.GetEntryAssembly()?.GetManifestResourceStream("model.gguf") : null)
-        ?? File.OpenRead(path);
-
-    private static string NameOf(EmbeddedEngineOptions options, GgufMetadata metadata)
+    private void Evaluate(ReadOnlySpan<int> tokens, KvCache cache, Span<float> logits)
     {
-        var name = options.ModelName ?? metadata.TextOrNull("general.name") ?? Path.GetFileNameWithoutExtension(options.ModelFile);
-        return Encoding.UTF8.GetByteCount(name) is > 0 and <= MostNameBytes
-            ? name
-            : throw metadata.Wrong("general.name (or the option ModelName)", name, $"1 to {MostNameBytes} bytes");
-    }
-
-    private static string FingerprintOf(byte[] file)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(Encoding.UTF8.GetBytes(NumericsVersion));
-        hash.AppendData(file);
-        return Convert.ToHexStringLower(hash.GetHashAndReset().AsSpan(0, 16));
-    }
-
-    private static ulong DrawSeed()
-    {
-        Span<byte> seed = stackalloc byte[sizeof(ulong)];
-        RandomNumberGenerator.Fill(seed);
-        return BinaryPrimitives.ReadUInt64LittleEndian(seed);
+        model.Evaluate(tokens, cache, logits);
+        foreach (var logit in logits)
+        {
+            if (!float.IsFinite(logit))
+            {
+                throw new FaultException(Fault.EngineFailed, $"the model '{description.Name}' computed a logit that is not a finite number");
+            }
+        }
     }
 }

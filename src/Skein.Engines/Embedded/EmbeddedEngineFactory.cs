@@ -1,17 +1,35 @@
+using System.Buffers.Binary;
+using System.Reflection;
+using System.Security.Cryptography;
+using Skein.Engines.Embedded.Chat;
+using Skein.Engines.Embedded.Gguf;
+using Skein.Engines.Embedded.Model;
+using Skein.Engines.Embedded.Tokens;
+
 namespace Skein.Engines.Embedded;
 
-/// <summary>Creates the embedded engine from its settings.</summary>
-internal sealed class EmbeddedEngineFactory : IEngineFactory
+/// <summary>Creates the embedded engine: a small language model on the CPU of this process, in managed code.</summary>
+public sealed class EmbeddedEngineFactory : IEngineFactory
 {
-    public string Help => $"{EmbeddedEngine.Kind} (a tiny real model in this process)";
+    /// <summary>Kind of the engine in configuration and metrics.</summary>
+    public const string Kind = "embedded";
 
-    public string Allowed => EmbeddedEngine.Kind;
+    // Part of every fingerprint. Raise it with each change that may alter a bit of a logit, a draw or a released text: engines with different versions do
+    // not continue each other's answers.
+    private const string NumericsVersion = "skein-embedded-1";
+
+    private const long MostFileBytes = 1 << 30;
+    private const int MostNameBytes = 256;
+
+    public string Help => $"{Kind} (a tiny real model in this process)";
+
+    public string Allowed => Kind;
 
     public string Subject => "the embedded engine";
 
     public IReadOnlyList<EngineSetting> Settings { get; } = [EngineSetting.TokensPerSecond, EngineSetting.Model];
 
-    public bool Matches(string engine) => engine == EmbeddedEngine.Kind;
+    public bool Matches(string engine) => engine == Kind;
 
     public void Check(EngineConfiguration configuration)
     {
@@ -29,6 +47,85 @@ internal sealed class EmbeddedEngineFactory : IEngineFactory
             TokensPerSecond = configuration.Get(EngineSetting.TokensPerSecond, options.TokensPerSecond),
             ModelFile = configuration.Get(EngineSetting.Model, options.ModelFile),
         };
-        return Task.FromResult(EmbeddedEngine.Load(options, configuration.Time));
+        return Task.FromResult(Load(options, configuration.Time));
+    }
+
+    /// <summary>Reads the model file and returns the engine, ready to serve. Takes some milliseconds per million weights.</summary>
+    /// <param name="options">What to serve.</param>
+    /// <param name="time">Clock of the pace.</param>
+    /// <param name="drawSeed">
+    /// Called, by any thread, for a sampled request without a seed; behind a gateway every request has one. Default: the system's random numbers.
+    /// </param>
+    /// <exception cref="ModelFileException">The file is missing or not of the kind the engine reads.</exception>
+    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    public static IInferenceEngine Load(EmbeddedEngineOptions options, TimeProvider time, Func<ulong>? drawSeed = null)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(time);
+        OptionGuard.Range(options.TokensPerSecond, 0, 1_000_000, nameof(options.TokensPerSecond));
+        var bytes = ReadFile(options.ModelFile);
+        var file = GgufFile.Open(options.ModelFile, bytes);
+        var vocabulary = Vocabulary.Read(file.Metadata);
+        var shape = LlamaShape.Read(file.Metadata, vocabulary.Count);
+        var model = new LlamaModel(shape, LlamaWeights.Read(file, shape));
+        var chat = ChatTemplate.Recognize(file.Metadata.TextOrNull("tokenizer.chat_template"), vocabulary);
+        var description = new ModelDescription
+        {
+            Name = NameOf(options, file.Metadata),
+            Fingerprint = FingerprintOf(bytes),
+            ContextTokens = (uint)shape.ContextTokens,
+            ResumeTier = ResumeTier.Exact,
+            Unit = TokenUnit.Token,
+            Chat = chat is not null,
+        };
+        return new EmbeddedEngine(description, model, vocabulary, chat, options.TokensPerSecond, time, drawSeed ?? DrawSeed);
+    }
+
+    private static byte[] ReadFile(string path)
+    {
+        try
+        {
+            using var stream = Open(path);
+            if (stream.Length > MostFileBytes)
+            {
+                throw new ModelFileException(path, "size", $"{stream.Length} bytes", $"at most {MostFileBytes}");
+            }
+
+            var bytes = new byte[stream.Length];
+            stream.ReadExactly(bytes);
+            return bytes;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            throw new ModelFileException(path, "the file", $"not readable ({exception.Message})", "a GGUF model file", exception);
+        }
+    }
+
+    // A single-file program has no files beside it: it carries the default model as a resource.
+    private static Stream Open(string path) =>
+        (path == EmbeddedEngineOptions.DefaultModelFile && !File.Exists(path) ? Assembly.GetEntryAssembly()?.GetManifestResourceStream("model.gguf") : null)
+        ?? File.OpenRead(path);
+
+    private static string NameOf(EmbeddedEngineOptions options, GgufMetadata metadata)
+    {
+        var name = options.ModelName ?? metadata.TextOrNull("general.name") ?? Path.GetFileNameWithoutExtension(options.ModelFile);
+        return Encoding.UTF8.GetByteCount(name) is > 0 and <= MostNameBytes
+            ? name
+            : throw metadata.Wrong("general.name (or the option ModelName)", name, $"1 to {MostNameBytes} bytes");
+    }
+
+    private static string FingerprintOf(byte[] file)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(Encoding.UTF8.GetBytes(NumericsVersion));
+        hash.AppendData(file);
+        return Convert.ToHexStringLower(hash.GetHashAndReset().AsSpan(0, 16));
+    }
+
+    private static ulong DrawSeed()
+    {
+        Span<byte> seed = stackalloc byte[sizeof(ulong)];
+        RandomNumberGenerator.Fill(seed);
+        return BinaryPrimitives.ReadUInt64LittleEndian(seed);
     }
 }

@@ -1,122 +1,78 @@
-using System.Security.Cryptography;
-using System.Text;
+using System.Runtime.CompilerServices;
 using Skein.Engines.OpenAiCompatible.Metrics;
 using Skein.Engines.OpenAiCompatible.Texts;
 using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
-using Skein.Protocol;
-using Skein.Protocol.V1;
+using Skein.Engines.Requests;
 
 namespace Skein.Engines.OpenAiCompatible;
 
-/// <summary>Connects to an OpenAI-compatible server: llama.cpp, vLLM, SGLang, Ollama or any other.</summary>
-public static class OpenAiEngine
+/// <summary>Serves the models of one server. Thread-safe: all state belongs to one request.</summary>
+internal sealed class OpenAiEngine(
+    EngineDescription description, ResumeTiers tiers, TokenGeneration? tokens, TextGeneration texts, LoadScraper load, EngineHttp http) : IInferenceEngine
 {
-    /// <summary>Kind of the engine in configuration and metrics.</summary>
-    public const string Kind = "openai";
+    public string Kind => OpenAiEngineFactory.Kind;
 
-    /// <summary>Part of every fingerprint. Raise it when answers are read or resumed differently.</summary>
-    private const string AdapterVersion = "skein-openai-1";
+    public ValueTask<EngineDescription> DescribeAsync(CancellationToken cancellationToken) =>
+        ValueTask.FromResult(description with { Models = [.. description.Models.Select(model => model.Clone())] });
 
-    private static readonly TimeSpan RetryInterval = TimeSpan.FromMilliseconds(500);
-
-    /// <summary>
-    /// Asks the server what it is and what it serves, and returns the engine, ready to serve. It asks only once: a server that is restarted with
-    /// another model needs a new engine.
-    /// </summary>
-    /// <param name="options">The server.</param>
-    /// <param name="time">Clock of the timeouts.</param>
-    /// <param name="createHandler">Makes the connections; the engine disposes it. Default: sockets, kept alive and reused.</param>
-    /// <param name="cancellationToken">Ends the attempt.</param>
-    /// <exception cref="ArgumentException">An option is out of range, or missing and not reported by the server.</exception>
-    /// <exception cref="FaultException">The server cannot be reached, or is not of the declared kind.</exception>
-    public static async Task<IInferenceEngine> ConnectAsync(
-        OpenAiEngineOptions options, TimeProvider time, Func<HttpMessageHandler>? createHandler = null, CancellationToken cancellationToken = default)
+    public async ValueTask CheckAsync(CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(options);
-        ArgumentNullException.ThrowIfNull(time);
-        options.Validate();
-        var http = new EngineHttp(options, createHandler?.Invoke() ?? new EngineConnections(options.ConnectTimeout), time);
-        try
+        if (tiers.Profile.HealthPath is { } path)
         {
-            return await ConnectAsync(http, options, time, cancellationToken);
+            await http.FindAsync(path, cancellationToken);
         }
-        catch
-        {
-            http.Dispose();
-            throw;
-        }
-    }
 
-    private static async Task<IInferenceEngine> ConnectAsync(
-        EngineHttp http, OpenAiEngineOptions options, TimeProvider time, CancellationToken cancellationToken)
-    {
-        var (profile, facts) = await ProbeAsync(http, options, time, cancellationToken);
-        var served = options.Model is { } wanted ? [.. facts.Models.Where(model => model.Name == wanted)] : facts.Models;
-        if (served.Count == 0)
+        var listed = (await http.ListModelsAsync(cancellationToken)).Select(model => model.Text("id")).ToList();
+        if (description.Models.FirstOrDefault(model => !listed.Contains(model.Name)) is { } gone)
         {
             throw new FaultException(
-                Fault.ModelNotFound,
-                $"{http.Name} does not serve the model '{options.Model}'; it serves: {string.Join(", ", facts.Models.Select(model => model.Name))}");
-        }
-
-        var slots = options.Slots ?? facts.Slots ?? throw new ArgumentException(
-            $"Slots is missing, and {http.Name} ({profile.Name}) does not report how many requests it runs at the same time; "
-            + "set --slots, 1 to 10000 (for the upstream of a gateway --upstream-slots)");
-        var dialect = await profile.ConnectTokensAsync(http, served, cancellationToken);
-        var models = new List<ModelDescription>();
-        foreach (var model in served)
-        {
-            models.Add(await DescribeAsync(options, profile, dialect, model, cancellationToken));
-        }
-
-        return new OpenAiInferenceEngine(
-            new EngineDescription(models, slots),
-            new ResumeTiers(profile, dialect is not null, options.UsesChatCall ?? facts.MentionsReasoning, options.IsBitExact),
-            dialect is null ? null : new TokenGeneration(dialect),
-            new TextGeneration(http, profile),
-            new LoadScraper(http, profile.LoadMetrics, time),
-            http);
-    }
-
-    private static async ValueTask<(ServerProfile Profile, ServerFacts Facts)> ProbeAsync(
-        EngineHttp http, OpenAiEngineOptions options, TimeProvider time, CancellationToken cancellationToken)
-    {
-        var start = time.GetTimestamp();
-        while (true)
-        {
-            try
-            {
-                return await ServerProfiles.ProbeAsync(http, options.Kind, cancellationToken);
-            }
-            catch (FaultException exception) when (
-                exception.Fault is Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut or Fault.EngineFailed
-                && time.GetElapsedTime(start) < options.StartTimeout)
-            {
-                await Task.Delay(RetryInterval, time, cancellationToken);
-            }
+                Fault.ModelNotFound, $"{http.Name} does not serve the model '{gone.Name}' any more; it serves: {string.Join(", ", listed)}");
         }
     }
 
-    private static async ValueTask<ModelDescription> DescribeAsync(
-        OpenAiEngineOptions options, ServerProfile profile, ITokenDialect? dialect, ModelFacts model, CancellationToken cancellationToken)
+    public async IAsyncEnumerable<GenerateFrame> GenerateAsync(GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var canary = dialect is null ? null : await dialect.CanaryAsync(model.Name, cancellationToken);
-        return new ModelDescription
+        cancellationToken.ThrowIfCancellationRequested();
+        tiers.Profile.Check(request);
+        RequestChecks.Check(request);
+        RequestChecks.Require(request.MaxTokens <= int.MaxValue, "max_tokens", request.MaxTokens, RequestLimits.MaxTokens.ToString());
+        var model = ModelOf(request);
+        var (throughIds, tier) = tiers.Of(request);
+        var frames = throughIds ? tokens!.RunAsync(request, model, tier, cancellationToken) : texts.RunAsync(request, model, tier, cancellationToken);
+        await using var answer = frames.GetAsyncEnumerator(cancellationToken);
+        while (await MoveAsync(answer, request))
         {
-            Name = model.Name,
-            Fingerprint = options.Fingerprint ?? FingerprintOf(profile, model, canary ?? []),
-            ContextTokens = (uint)Math.Max(0, model.ContextTokens),
-            ResumeTier = canary is null ? ResumeTier.Text : options.IsBitExact ? ResumeTier.Exact : ResumeTier.Tokens,
-            Unit = canary is null ? TokenUnit.Chunk : TokenUnit.Token,
-            Chat = true,
-        };
+            yield return answer.Current;
+        }
     }
 
-    // A hash over what the server reports and answers; docs/reference/engines.md says what it proves.
-    private static string FingerprintOf(ServerProfile profile, ModelFacts model, IEnumerable<uint> canary)
+    public ValueTask<EngineLoad> LoadAsync(CancellationToken cancellationToken) => load.ReadAsync(cancellationToken);
+
+    public ValueTask DisposeAsync()
     {
-        var identity = string.Join('\n', AdapterVersion, profile.Name, model.Name, model.Identity, string.Join(',', canary));
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(identity)).AsSpan(0, 16));
+        http.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    // The request was accepted when the answer began: what the server refuses is the resume.
+    private static async ValueTask<bool> MoveAsync(IAsyncEnumerator<GenerateFrame> answer, GenerateRequest request)
+    {
+        try
+        {
+            return await answer.MoveNextAsync();
+        }
+        catch (FaultException exception) when (request.Resume is { NextIndex: > 0 } && exception.Fault == Fault.InvalidRequest)
+        {
+            throw new FaultException(Fault.ResumeRefused, exception.Message, exception);
+        }
+    }
+
+    private ModelDescription ModelOf(GenerateRequest request)
+    {
+        var served = description.Models;
+        var model = request.Model.Length == 0 && served.Count == 1 ? served[0] : served.FirstOrDefault(model => model.Name == request.Model);
+        return model ?? throw new FaultException(
+            Fault.ModelNotFound, $"the model '{request.Model}' is not served here; served: {string.Join(", ", served.Select(model => model.Name))}");
     }
 }

@@ -1,14 +1,26 @@
+using System.Security.Cryptography;
+using Skein.Engines.OpenAiCompatible.Metrics;
+using Skein.Engines.OpenAiCompatible.Texts;
+using Skein.Engines.OpenAiCompatible.Tokens;
+using Skein.Engines.OpenAiCompatible.Wire;
+
 namespace Skein.Engines.OpenAiCompatible;
 
-/// <summary>Creates engines from the addresses and settings of OpenAI-compatible servers.</summary>
+/// <summary>Connects to OpenAI-compatible servers: llama.cpp, vLLM, SGLang, Ollama or any other.</summary>
 public sealed class OpenAiEngineFactory : IEngineFactory
 {
+    /// <summary>Kind of the engine in configuration and metrics.</summary>
+    public const string Kind = "openai";
+
+    // Part of every fingerprint. Raise it when answers are read or resumed differently.
+    private const string AdapterVersion = "skein-openai-1";
+
     private const string AutoKind = "auto";
 
     private static readonly EngineSetting KeyFile = new(
         "engine-key-file", EngineSettingKind.SecretFile, "File with the API key of the server; or set SKEIN_ENGINE_KEY") { ValueName = "file" };
 
-    private static readonly EngineSetting Kind = new(
+    private static readonly EngineSetting ServerKind = new(
         "engine-kind",
         EngineSettingKind.Text,
         $"Kind of the server: {string.Join(", ", OpenAiEngineOptions.Kinds)} (any other) [default: {AutoKind}, detected from its answers]")
@@ -44,20 +56,15 @@ public sealed class OpenAiEngineFactory : IEngineFactory
         "engine-silence", EngineSettingKind.Duration, "Longest silence of one stream of the server, also before its first token [default: 5m]")
         { Min = 1, Max = 3600 };
 
-    /// <inheritdoc/>
     public string Help => "the URL of an OpenAI-compatible server";
 
-    /// <inheritdoc/>
     public string Allowed => "an http:// or https:// address";
 
-    /// <inheritdoc/>
     public string Subject => "servers";
 
-    /// <inheritdoc/>
     public IReadOnlyList<EngineSetting> Settings { get; } =
-        [EngineSetting.Model, KeyFile, Kind, Fingerprint, BitExact, ChatCall, Silence, EngineSetting.Timeout];
+        [EngineSetting.Model, KeyFile, ServerKind, Fingerprint, BitExact, ChatCall, Silence, EngineSetting.Timeout];
 
-    /// <inheritdoc/>
     public bool Matches(string engine) => Uri.TryCreate(engine, UriKind.Absolute, out var server) && server.Scheme is "http" or "https";
 
     /// <summary>The options of a server; not checked.</summary>
@@ -70,7 +77,7 @@ public sealed class OpenAiEngineFactory : IEngineFactory
             Slots = configuration.Slots,
             Model = configuration.Get<string?>(EngineSetting.Model, null),
             ApiKey = configuration.Get<string?>(KeyFile, null),
-            Kind = configuration.Get(Kind, AutoKind) is var kind and not AutoKind ? kind : null,
+            Kind = configuration.Get(ServerKind, AutoKind) is var kind and not AutoKind ? kind : null,
             Fingerprint = configuration.Get<string?>(Fingerprint, null),
             IsBitExact = configuration.Get(BitExact, false),
             UsesChatCall = configuration.Get<string?>(ChatCall, null) is { } chatCall ? bool.Parse(chatCall) : null,
@@ -80,10 +87,87 @@ public sealed class OpenAiEngineFactory : IEngineFactory
         };
     }
 
-    /// <inheritdoc/>
     public void Check(EngineConfiguration configuration) => Read(configuration).Validate();
 
-    /// <inheritdoc/>
     public Task<IInferenceEngine> CreateAsync(EngineConfiguration configuration, CancellationToken cancellationToken) =>
-        OpenAiEngine.ConnectAsync(Read(configuration), configuration.Time, createHandler: null, cancellationToken);
+        ConnectAsync(Read(configuration), configuration.Time, createHandler: null, cancellationToken);
+
+    /// <summary>
+    /// Asks the server what it is and what it serves, and returns the engine, ready to serve. It asks only once: a server that is restarted with
+    /// another model needs a new engine.
+    /// </summary>
+    /// <param name="time">Clock of the timeouts.</param>
+    /// <param name="createHandler">Makes the connections; the engine disposes it. Default: sockets, kept alive and reused.</param>
+    /// <exception cref="ArgumentException">An option is out of range, or missing and not reported by the server.</exception>
+    /// <exception cref="FaultException">The server cannot be reached, or is not of the declared kind.</exception>
+    public static async Task<IInferenceEngine> ConnectAsync(
+        OpenAiEngineOptions options, TimeProvider time, Func<HttpMessageHandler>? createHandler = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(time);
+        options.Validate();
+        var http = new EngineHttp(options, createHandler?.Invoke() ?? new EngineConnections(options.ConnectTimeout), time);
+        try
+        {
+            return await ConnectAsync(http, options, time, cancellationToken);
+        }
+        catch
+        {
+            http.Dispose();
+            throw;
+        }
+    }
+
+    private static async Task<IInferenceEngine> ConnectAsync(
+        EngineHttp http, OpenAiEngineOptions options, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var (profile, facts) = await ServerProfiles.ProbeAsync(http, options.Kind, cancellationToken);
+        var served = options.Model is { } wanted ? [.. facts.Models.Where(model => model.Name == wanted)] : facts.Models;
+        if (served.Count == 0)
+        {
+            throw new FaultException(
+                Fault.ModelNotFound,
+                $"{http.Name} does not serve the model '{options.Model}'; it serves: {string.Join(", ", facts.Models.Select(model => model.Name))}");
+        }
+
+        var slots = options.Slots ?? facts.Slots ?? throw new ArgumentException(
+            $"Slots is missing, and {http.Name} ({profile.Name}) does not report how many requests it runs at the same time; "
+            + "set --slots, 1 to 10000 (for the upstream of a gateway --upstream-slots)");
+        var dialect = await profile.ConnectTokensAsync(http, served, cancellationToken);
+        var models = new List<ModelDescription>();
+        foreach (var model in served)
+        {
+            models.Add(await DescribeAsync(options, profile, dialect, model, cancellationToken));
+        }
+
+        return new OpenAiEngine(
+            new EngineDescription(models, slots),
+            new ResumeTiers(profile, dialect is not null, options.UsesChatCall ?? facts.MentionsReasoning, options.IsBitExact),
+            dialect is null ? null : new TokenGeneration(dialect),
+            new TextGeneration(http, profile),
+            new LoadScraper(http, profile.LoadMetrics, time),
+            http);
+    }
+
+    private static async ValueTask<ModelDescription> DescribeAsync(
+        OpenAiEngineOptions options, ServerProfile profile, ITokenDialect? dialect, ModelFacts model, CancellationToken cancellationToken)
+    {
+        var canary = dialect is null ? null : await dialect.CanaryAsync(model.Name, cancellationToken);
+        return new ModelDescription
+        {
+            Name = model.Name,
+            Fingerprint = options.Fingerprint ?? FingerprintOf(profile, model, canary ?? []),
+            ContextTokens = (uint)Math.Max(0, model.ContextTokens),
+            ResumeTier = canary is null ? ResumeTier.Text : options.IsBitExact ? ResumeTier.Exact : ResumeTier.Tokens,
+            Unit = canary is null ? TokenUnit.Chunk : TokenUnit.Token,
+            Chat = true,
+        };
+    }
+
+    // A hash over what the server reports and answers; docs/reference/engines.md says what it proves.
+    private static string FingerprintOf(ServerProfile profile, ModelFacts model, IEnumerable<uint> canary)
+    {
+        var identity = string.Join('\n', AdapterVersion, profile.Name, model.Name, model.Identity, string.Join(',', canary));
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(identity)).AsSpan(0, 16));
+    }
 }

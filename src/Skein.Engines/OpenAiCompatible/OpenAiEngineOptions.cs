@@ -1,5 +1,3 @@
-using Skein.Protocol;
-
 namespace Skein.Engines.OpenAiCompatible;
 
 /// <summary>Which server to use, and what it does not report of itself. Immutable.</summary>
@@ -53,9 +51,6 @@ public sealed record OpenAiEngineOptions
     /// </summary>
     public bool? UsesChatCall { get; init; }
 
-    /// <summary>How long to wait for a server that is not up yet, 0 to 1 hour. Default: 0, it must be up.</summary>
-    public TimeSpan StartTimeout { get; init; }
-
     /// <summary>Timeout of making a connection, above 0, to 1 hour. Default: 5 s.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
@@ -81,7 +76,6 @@ public sealed record OpenAiEngineOptions
         OptionGuard.Range(Slots ?? 1, 1, 10_000, nameof(Slots));
         OptionGuard.Require(
             IsFingerprint(Fingerprint ?? "-"), nameof(Fingerprint), Fingerprint, $"1 to {MaxFingerprintCharacters} characters of printable ASCII");
-        OptionGuard.Range(StartTimeout, TimeSpan.Zero, MaxTimeout, nameof(StartTimeout));
         RequireTimeout(ConnectTimeout, nameof(ConnectTimeout));
         RequireTimeout(CallTimeout, nameof(CallTimeout));
         RequireTimeout(SilenceTimeout, nameof(SilenceTimeout));

@@ -1,13 +1,6 @@
-using Skein.Engines.OpenAiCompatible.Wire;
-using System.Text.Json;
-using Skein.Protocol;
-using Skein.Protocol.V1;
-
 namespace Skein.Engines.OpenAiCompatible;
 
-/// <summary>
-/// Chooses the calls for a request, and how well its answer can then be resumed: the table of docs/reference/engines.md as code. Immutable.
-/// </summary>
+/// <summary>Chooses the calls for a request, and how well its answer can then be resumed: the table of docs/reference/engines.md as code. Immutable.</summary>
 /// <param name="Profile">The server.</param>
 /// <param name="HasTokens">Whether it has calls for token ids.</param>
 /// <param name="UsesChatCall">Whether chats go through its own chat call.</param>
@@ -37,11 +30,19 @@ internal sealed record ResumeTiers(ServerProfile Profile, bool HasTokens, bool U
     {
         try
         {
-            var chat = request.Chat is { } prompt ? Describe(prompt) : null;
+            var messages = request.Chat is { } prompt ? ChatJson.Read(prompt.Messages) : null;
+            var offersTools = request.Chat is { } chat && ChatJson.OffersTools(chat);
+            var requiresFormat = request.Chat is { } formatted && ChatJson.RequiresFormat(formatted.ResponseFormat);
+            // Only the server's chat call parses tools, formats and reasoning, and only it reads images.
+            var needsChatCall = messages is not null
+                && (!Profile.RendersChats || UsesChatCall || offersTools || requiresFormat || messages.Any(message => message.OtherPart is not null));
             // A journal without ids is of a server that returns none: its answer is resumed by text.
             var isResumedByText = request.Resume is { NextIndex: > 0, TokenIds.Count: 0 };
-            var throughIds = HasTokens && !isResumedByText && (chat is null || GoesThroughIds(chat)) && Profile.TakesTokens(request);
-            return (throughIds, HasGrammar(request, chat) ? ResumeTier.None : throughIds ? OfTokens(request) : OfText(chat));
+            var throughIds = HasTokens && !isResumedByText && !needsChatCall && Profile.TakesTokens(request);
+            var hasGrammar = requiresFormat || request.Extra.Any(member => GrammarMembers.Contains(member.Name));
+            // Without ids, neither a tool call nor an answer that the client began can be continued.
+            var isBound = hasGrammar || (!throughIds && (offersTools || messages is [.., { Role: "assistant" }]));
+            return (throughIds, isBound ? ResumeTier.None : throughIds ? OfTokens(request) : ResumeTier.Text);
         }
         catch (ChatJsonException exception)
         {
@@ -49,39 +50,13 @@ internal sealed record ResumeTiers(ServerProfile Profile, bool HasTokens, bool U
         }
     }
 
-    // Only the server's chat call parses tools, formats and reasoning, and only it reads images.
-    private bool GoesThroughIds(ChatFeatures chat) =>
-        Profile.RendersChats && !UsesChatCall && chat is { OffersTools: false, RequiresFormat: false, IsPlainText: true };
-
     private ResumeTier OfTokens(GenerateRequest request)
     {
         var isPlain = request.Extra.All(member => NeutralMembers.Contains(member.Name)) && (Profile.PenalizesPrompt || !HasPenalty(request.Sampling));
         return !isPlain ? ResumeTier.Text : IsBitExact && IsGreedy(request.Sampling) ? ResumeTier.Exact : ResumeTier.Tokens;
     }
 
-    private static ResumeTier OfText(ChatFeatures? chat) => chat is { OffersTools: true } or { EndsWithAssistant: true } ? ResumeTier.None : ResumeTier.Text;
-
-    private static bool HasGrammar(GenerateRequest request, ChatFeatures? chat) =>
-        chat is { RequiresFormat: true } || request.Extra.Any(member => GrammarMembers.Contains(member.Name));
-
     private static bool HasPenalty(Sampling? sampling) =>
         sampling is not null
         && (sampling.PresencePenalty != 0 || sampling.FrequencyPenalty != 0 || sampling is { HasRepetitionPenalty: true, RepetitionPenalty: not 1 });
-
-    private static ChatFeatures Describe(ChatPrompt chat)
-    {
-        var messages = ChatJson.Read(chat.Messages);
-        return new ChatFeatures(
-            messages.All(message => message.OtherPart is null),
-            messages[^1].Role == "assistant",
-            ChatJson.OffersTools(chat),
-            ChatJson.RequiresFormat(chat.ResponseFormat));
-    }
-
-    /// <summary>What of a chat matters for resuming.</summary>
-    /// <param name="IsPlainText">It has no images, sounds or files.</param>
-    /// <param name="EndsWithAssistant">The client itself began the answer.</param>
-    /// <param name="OffersTools">The model may call tools.</param>
-    /// <param name="RequiresFormat">The answer is bound to JSON or a schema.</param>
-    private sealed record ChatFeatures(bool IsPlainText, bool EndsWithAssistant, bool OffersTools, bool RequiresFormat);
 }

@@ -1,15 +1,10 @@
-using System.Text.Json;
 using Skein.Engines.OpenAiCompatible.Metrics;
 using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible;
 
-/// <summary>
-/// Everything that is particular to one kind of OpenAI-compatible server; the defaults are what most servers do. Immutable, thread-safe.
-/// </summary>
+/// <summary>Everything that is particular to one kind of OpenAI-compatible server; the defaults are what most servers do. Immutable, thread-safe.</summary>
 /// <remarks>To add a server, derive a profile and add it to <see cref="ServerProfiles"/>.</remarks>
 internal abstract class ServerProfile
 {
@@ -28,15 +23,12 @@ internal abstract class ServerProfile
     /// <summary>Whether its calls for token ids can render a chat without answering it.</summary>
     public virtual bool RendersChats => true;
 
-    /// <summary>
-    /// Whether penalties also count the tokens of the prompt. Where they do not, a resumed answer, whose beginning is part of the prompt, is penalized
-    /// differently.
-    /// </summary>
+    /// <summary>Whether penalties also count the tokens of the prompt. If not, a resumed answer, now part of the prompt, is penalized differently.</summary>
     public virtual bool PenalizesPrompt => false;
 
     /// <summary>Asks whether it is this server, and what it serves. Changes nothing there.</summary>
     /// <param name="http">The server.</param>
-    /// <param name="isDeclared">The operator says that it is this kind.</param>
+    /// <param name="isDeclared">Whether the operator declared that it is of this kind.</param>
     /// <param name="cancellationToken">Ends the probe.</param>
     /// <returns>Null: it is another server.</returns>
     /// <exception cref="FaultException">The server cannot be asked.</exception>
@@ -64,7 +56,7 @@ internal abstract class ServerProfile
 
     /// <summary>The facts of a server that reports only its models and a version.</summary>
     protected static async ValueTask<ServerFacts> ReadModelsAsync(EngineHttp http, string identity, int? slots, CancellationToken cancellationToken) =>
-        new([.. (await ServedModels.ReadAsync(http, cancellationToken)).Select(model => new ModelFacts(
+        new([.. (await http.ListModelsAsync(cancellationToken)).Select(model => new ModelFacts(
             model.Text("id")!,
             model.Whole("max_model_len") ?? 0,
             VocabularySize: 0,
@@ -83,20 +75,3 @@ internal sealed record ServerFacts(IReadOnlyList<ModelFacts> Models, int? Slots,
 /// <param name="VocabularySize">0: unknown.</param>
 /// <param name="Identity">Everything that distinguishes it from other models, in a fixed order.</param>
 internal sealed record ModelFacts(string Name, int ContextTokens, int VocabularySize, string Identity);
-
-/// <summary>Reads <c>/v1/models</c>.</summary>
-internal static class ServedModels
-{
-    private const int MaxModels = 1_000;
-
-    /// <summary>The models that the server lists now.</summary>
-    /// <exception cref="FaultException">It lists none, or too many.</exception>
-    public static async ValueTask<IReadOnlyList<JsonElement>> ReadAsync(EngineHttp http, CancellationToken cancellationToken)
-    {
-        var list = await http.FindAsync("v1/models", cancellationToken);
-        var models = (list ?? default).Elements("data").Where(model => model.Text("id") is { Length: > 0 }).ToList();
-        return models.Count is > 0 and <= MaxModels
-            ? models
-            : throw new FaultException(Fault.EngineFailed, $"{http.Name} lists {models.Count} models at /v1/models; allowed: 1 to {MaxModels}");
-    }
-}

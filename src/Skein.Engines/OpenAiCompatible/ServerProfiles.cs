@@ -2,7 +2,6 @@ using Skein.Engines.OpenAiCompatible.LlamaCpp;
 using Skein.Engines.OpenAiCompatible.SgLang;
 using Skein.Engines.OpenAiCompatible.Vllm;
 using Skein.Engines.OpenAiCompatible.Wire;
-using Skein.Protocol;
 
 namespace Skein.Engines.OpenAiCompatible;
 
@@ -20,9 +19,6 @@ internal static class ServerProfiles
     ];
 
     /// <summary>Finds out which server it is, or checks what the operator declared.</summary>
-    /// <param name="http">The server.</param>
-    /// <param name="declared">Name of the declared profile; null: unknown.</param>
-    /// <param name="cancellationToken">Ends the probe.</param>
     /// <exception cref="FaultException">
     /// The server cannot be asked, or is another one. A server that is not up yet is <see cref="Fault.Unreachable"/>, <see cref="Fault.ConnectionLost"/>,
     /// <see cref="Fault.EngineTimedOut"/> or <see cref="Fault.EngineFailed"/>.

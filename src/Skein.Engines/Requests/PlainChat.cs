@@ -1,7 +1,3 @@
-using Google.Protobuf;
-using Skein.Protocol;
-using Skein.Protocol.V1;
-
 namespace Skein.Engines.Requests;
 
 /// <summary>Reads chats for engines that answer in plain text only.</summary>

@@ -1,9 +1,5 @@
 using System.Globalization;
-using System.Text;
-using System.Text.Json;
 using Google.Protobuf;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.Requests;
 
@@ -77,6 +73,21 @@ internal static class RequestChecks
             }
         }
     }
+
+    /// <summary>Most tokens of the answer: <c>max_tokens</c>, or else what the prompt leaves of the context.</summary>
+    /// <exception cref="FaultException">Prompt and answer do not fit into the context.</exception>
+    public static int MaxTokens(GenerateRequest request, int promptTokens, int contextTokens)
+    {
+        var left = contextTokens - promptTokens;
+        return request.HasMaxTokens && request.MaxTokens <= left ? (int)request.MaxTokens
+            : request.HasMaxTokens ? throw TooLong(contextTokens, $"a prompt of {promptTokens} and max_tokens {request.MaxTokens}")
+            : left > 0 ? left
+            : throw TooLong(contextTokens, $"a prompt of {promptTokens} and at least 1 for the answer");
+    }
+
+    /// <summary>The refusal of a request that does not fit into the context.</summary>
+    public static FaultException TooLong(int contextTokens, string requested) =>
+        new(Fault.ContextLengthExceeded, $"the model's context holds {contextTokens} tokens; asked for: {requested}");
 
     /// <exception cref="FaultException">The condition is false.</exception>
     public static void Require<T>(bool isValid, string field, T value, string allowed)

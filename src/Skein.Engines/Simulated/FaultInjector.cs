@@ -1,14 +1,8 @@
-using System.Text.Json;
-using Skein.Protocol;
-using Skein.Protocol.V1;
-
 namespace Skein.Engines.Simulated;
 
 /// <summary>The faults of one attempt.</summary>
 internal sealed class FaultInjector
 {
-    private const string Member = "skein_fault";
-
     private readonly SimulatedFault[] _faults;
     private readonly Action? _crash;
     private readonly TimeProvider _time;
@@ -53,23 +47,8 @@ internal sealed class FaultInjector
         await Task.Delay(fault.Kind == SimulatedFaultKind.Slow ? TimeSpan.FromMilliseconds(fault.Ms) : Timeout.InfiniteTimeSpan, _time, cancellationToken);
     }
 
-    private static IEnumerable<SimulatedFault> Asked(SimulatedEngineOptions options, GenerateRequest request)
-    {
-        foreach (var member in request.Extra)
-        {
-            if (member.Name != Member)
-            {
-                continue;
-            }
-
-            if (!options.EnableFaults)
-            {
-                throw new FaultException(Fault.InvalidRequest, $"{Member} is present; faults are not enabled on this replica");
-            }
-
-            return SimulatedFaultJson.Parse(member.Json.Span, Member);
-        }
-
-        return [];
-    }
+    private static IReadOnlyList<SimulatedFault> Asked(SimulatedEngineOptions options, GenerateRequest request) =>
+        request.Extra.FirstOrDefault(member => member.Name == SimulatedFaultJson.Member) is not { } asked ? []
+        : options.EnableFaults ? SimulatedFaultJson.Parse(asked.Json.Span)
+        : throw new FaultException(Fault.InvalidRequest, $"{asked.Name} is present; faults are not enabled on this replica");
 }

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.Simulated;
 

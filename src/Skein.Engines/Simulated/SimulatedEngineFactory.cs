@@ -1,6 +1,3 @@
-using System.Text;
-using Skein.Protocol;
-
 namespace Skein.Engines.Simulated;
 
 /// <summary>
@@ -22,16 +19,12 @@ public sealed class SimulatedEngineFactory : IEngineFactory
     private static readonly EngineSetting EnableFaults = new(
         "enable-faults", EngineSettingKind.Flag, "Let requests ask the simulated engine for faults (tests only)");
 
-    /// <inheritdoc/>
     public string Help => Kind;
 
-    /// <inheritdoc/>
     public string Allowed => Kind;
 
-    /// <inheritdoc/>
     public string Subject => "the simulated engine";
 
-    /// <inheritdoc/>
     public IReadOnlyList<EngineSetting> Settings { get; } = [EngineSetting.TokensPerSecond, EnableFaults];
 
     /// <summary>Creates an engine.</summary>
@@ -55,10 +48,8 @@ public sealed class SimulatedEngineFactory : IEngineFactory
         return new SimulatedEngine(options, time, crash);
     }
 
-    /// <inheritdoc/>
     public bool Matches(string engine) => engine == Kind;
 
-    /// <inheritdoc/>
     public Task<IInferenceEngine> CreateAsync(EngineConfiguration configuration, CancellationToken cancellationToken)
     {
         var options = new SimulatedEngineOptions

@@ -17,13 +17,13 @@ public enum SimulatedFaultKind
 }
 
 /// <summary>
-/// One fault on command. A request asks for it with the unknown member <c>skein_fault</c>, one object or an array of them:
+/// One injected fault. A request asks for it with the member <c>skein_fault</c>, one object or an array of them:
 /// <c>{"kind":"crash","at":5,"on":"replica-2","attempt":1}</c>; all but <c>kind</c> may be absent.
 /// </summary>
 /// <param name="Kind">What happens.</param>
 /// <param name="At">
-/// Index of the token that is not made any more; the answer's length strikes between its last token and the finish. An attempt that
-/// resumes behind it is spared. Null strikes before the start frame.
+/// Index of the token before which it happens; the answer's length: between the last token and the finish frame. It does not happen to an attempt that
+/// resumes after that index. Null: before the start frame.
 /// </param>
 /// <param name="On">Name of the replica it happens on; null: on any.</param>
 /// <param name="Attempt">Number of the attempt it happens to; a request that has none counts as attempt 1. 0: every attempt.</param>

@@ -1,12 +1,13 @@
-using System.Text.Json;
 using System.Text.Json.Serialization;
-using Skein.Protocol;
 
 namespace Skein.Engines.Simulated;
 
 /// <summary>Reads faults as requests carry them: one object, or an array of them.</summary>
 internal static partial class SimulatedFaultJson
 {
+    /// <summary>Name of the member of a request.</summary>
+    public const string Member = "skein_fault";
+
     private const string Shape =
         """{"kind":"crash"|"stall"|"slow"|"error", "at": 0 or more, "on": a replica's name, "attempt": 0 or more, "ms": 1 to 3600000}, """
         + "or an array of at most 16 of these";
@@ -14,7 +15,7 @@ internal static partial class SimulatedFaultJson
     private const int Most = 16;
 
     /// <exception cref="FaultException">It is something else.</exception>
-    public static IReadOnlyList<SimulatedFault> Parse(ReadOnlySpan<byte> json, string field)
+    public static IReadOnlyList<SimulatedFault> Parse(ReadOnlySpan<byte> json)
     {
         SimulatedFault[]? faults;
         try
@@ -25,22 +26,17 @@ internal static partial class SimulatedFaultJson
         }
         catch (JsonException exception)
         {
-            throw Wrong(field, exception);
+            throw Wrong(exception);
         }
 
-        if (faults is null or { Length: > Most } || faults.Any(IsWrong))
-        {
-            throw Wrong(field);
-        }
-
-        return faults;
+        return faults is { Length: <= Most } && !faults.Any(IsWrong) ? faults : throw Wrong();
     }
 
     private static bool IsWrong(SimulatedFault? fault) =>
         fault is null or { At: < 0 } or { Attempt: < 0 } or { Ms: < 1 or > 3_600_000 } || !Enum.IsDefined(fault.Kind);
 
-    private static FaultException Wrong(string field, JsonException? exception = null) =>
-        new(Fault.InvalidRequest, $"{field} has another form; allowed: {Shape}", exception);
+    private static FaultException Wrong(JsonException? exception = null) =>
+        new(Fault.InvalidRequest, $"{Member} has another form; allowed: {Shape}", exception);
 
     [JsonSourceGenerationOptions(
         PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,

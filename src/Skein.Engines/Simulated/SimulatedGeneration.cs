@@ -1,8 +1,6 @@
 using Google.Protobuf;
 using Skein.Engines.Requests;
 using Skein.Engines.Text;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.Simulated;
 
@@ -55,7 +53,8 @@ internal sealed class SimulatedGeneration
 
     private int ContextTokens => (int)_model.Description.ContextTokens;
 
-    public GenerateFrame Start() => AnswerFrames.Start(_model.Description, ResumeTier.Exact, _promptIds, Index, _echo);
+    public GenerateFrame Start() => 
+        AnswerFrames.Start(_model.Description, TokenUnit.Token, ResumeTier.Exact, _promptIds, Index, _echo);
 
     public GenerateFrame NextToken()
     {
@@ -100,13 +99,13 @@ internal sealed class SimulatedGeneration
 
     private int DecideMaxTokens()
     {
-        var room = ContextTokens - _promptIds.Length;
+        var left = ContextTokens - _promptIds.Length;
         if (!_request.HasMaxTokens)
         {
-            return Math.Min(DefaultMaxTokens, room);
+            return Math.Min(DefaultMaxTokens, left);
         }
 
-        return _request.MaxTokens <= room
+        return _request.MaxTokens <= left
             ? (int)_request.MaxTokens
             : throw new FaultException(
                 Fault.ContextLengthExceeded,

@@ -1,5 +1,3 @@
-using Skein.Protocol.V1;
-
 namespace Skein.Engines.Simulated;
 
 /// <summary>What makes two simulated engines interchangeable. Immutable.</summary>

@@ -1,9 +1,5 @@
-using System.Text;
 using Google.Protobuf.Collections;
 using Skein.Engines.Requests;
-using Skein.Engines.Text;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.Simulated;
 
@@ -30,17 +26,10 @@ internal static class SimulatedPrompt
     }
 
     /// <summary>The text of ids, in whole characters.</summary>
-    public static byte[] ReadText(ReadOnlySpan<uint> ids)
+    public static byte[] ReadText(IEnumerable<uint> ids)
     {
-        Span<byte> scratch = stackalloc byte[SimulatedVocabulary.BytesPerPromptToken];
-        var text = new AnswerText([]);
-        foreach (var id in ids)
-        {
-            text.Append(SimulatedVocabulary.BytesOf(id, scratch));
-        }
-
-        text.Flush();
-        return text.Take().ToArray();
+        byte[] bytes = [.. ids.SelectMany(id => SimulatedVocabulary.BytesOf(id, new byte[SimulatedVocabulary.BytesPerPromptToken]).ToArray())];
+        return Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(bytes));
     }
 
     /// <summary>Ids that a client sent, checked against the vocabulary.</summary>

@@ -1,11 +1,9 @@
 using Google.Protobuf;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.Simulated;
 
 /// <summary>
-/// Chooses the tokens of one answer: a pure function of (model and prompt, sampling, position, tokens before it). Not safe for concurrent
-/// use.
+/// Chooses the tokens of one answer: a pure function of model and prompt, sampling, position and the tokens before it. Not safe for concurrent use.
 /// </summary>
 internal sealed class SimulatedSampler
 {
@@ -54,39 +52,23 @@ internal sealed class SimulatedSampler
     /// <summary>Log probability of the token last chosen, and of the <paramref name="top"/> most likely ones.</summary>
     public TokenLogprob Describe(uint id, int top)
     {
-        var ranked = _candidates.AsSpan(0, _count);
-        var sum = 0d;
-        foreach (var candidate in ranked)
-        {
-            sum += Math.Exp(candidate.Logit - ranked[0].Logit);
-        }
-
-        var shift = ranked[0].Logit + Math.Log(sum);
-        var chosen = new TokenLogprob();
-        for (var i = 0; i < ranked.Length; i++)
-        {
-            if (ranked[i].Id == id)
-            {
-                Fill(chosen, ranked[i], shift);
-            }
-
-            if (i < top)
-            {
-                var alternative = new TokenLogprob();
-                Fill(alternative, ranked[i], shift);
-                chosen.Top.Add(alternative);
-            }
-        }
-
+        var ranked = _candidates.Take(_count);
+        var best = _candidates[0].Logit;
+        var shift = best + Math.Log(ranked.Sum(candidate => Math.Exp(candidate.Logit - best)));
+        var chosen = LogprobOf(ranked.First(candidate => candidate.Id == id), shift);
+        chosen.Top.Add(ranked.Take(top).Select(candidate => LogprobOf(candidate, shift)));
         return chosen;
     }
 
-    private static void Fill(TokenLogprob target, Candidate candidate, double shift)
+    private static TokenLogprob LogprobOf(Candidate candidate, double shift)
     {
         Span<byte> scratch = stackalloc byte[SimulatedVocabulary.BytesPerPromptToken];
-        target.TokenId = candidate.Id;
-        target.Token = ByteString.CopyFrom(SimulatedVocabulary.BytesOf(candidate.Id, scratch));
-        target.Logprob = (float)(candidate.Logit - shift);
+        return new TokenLogprob
+        {
+            TokenId = candidate.Id,
+            Token = ByteString.CopyFrom(SimulatedVocabulary.BytesOf(candidate.Id, scratch)),
+            Logprob = (float)(candidate.Logit - shift),
+        };
     }
 
     // Most likely first; of equally likely ones the lower id.

@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace Skein.Engines.Simulated;
 
 /// <summary>
@@ -38,7 +36,6 @@ internal static class SimulatedVocabulary
     /// <summary>Whether the token ends inside a character; the next id is the rest of it and must follow.</summary>
     public static bool IsLead(uint id) => Leads.Contains(id);
 
-    /// <summary>Whether there is such a token.</summary>
     public static bool Contains(uint id) =>
         id < Words.Count || (id >> 24) switch
         {

@@ -4,8 +4,6 @@ namespace Skein.Engines.Simulated;
 /// Takes the time that a real engine takes, for reading the prompt and between tokens. Each step counts from when the one before was due, not from when its
 /// timer fired, so that late timers do not lower the rate. Not safe for concurrent use.
 /// </summary>
-/// <param name="options">The latency model.</param>
-/// <param name="time">The clock.</param>
 /// <param name="jitterKey">Makes the jitter of one request differ from another's.</param>
 internal sealed class StreamPacer(SimulatedEngineOptions options, TimeProvider time, ulong jitterKey)
 {
@@ -20,9 +18,7 @@ internal sealed class StreamPacer(SimulatedEngineOptions options, TimeProvider t
     public ValueTask ReadAsync(int tokens, CancellationToken cancellationToken)
     {
         _due = time.GetElapsedTime(_start);
-        return options.PrefillTokensPerSecond == 0
-            ? ValueTask.CompletedTask
-            : WaitAsync(tokens / options.PrefillTokensPerSecond, cancellationToken);
+        return options.PrefillTokensPerSecond == 0 ? ValueTask.CompletedTask : WaitAsync(tokens / options.PrefillTokensPerSecond, cancellationToken);
     }
 
     /// <summary>Waits for the step that makes the token, with <paramref name="running"/> streams in the batch.</summary>

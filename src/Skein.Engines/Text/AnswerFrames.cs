@@ -1,5 +1,4 @@
 using Google.Protobuf;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.Text;
 
@@ -7,19 +6,20 @@ namespace Skein.Engines.Text;
 internal static class AnswerFrames
 {
     /// <param name="model">The model.</param>
+    /// <param name="unit">What an index counts.</param>
     /// <param name="tier">How the answer can be resumed.</param>
-    /// <param name="promptIds">Ids of the prompt.</param>
+    /// <param name="promptIds">Empty: unknown.</param>
     /// <param name="resumedAt">Index of the next token.</param>
     /// <param name="echo">Text in front of the answer.</param>
     public static GenerateFrame Start(
-        ModelDescription model, ResumeTier tier, IReadOnlyCollection<uint> promptIds, int resumedAt, ReadOnlySpan<byte> echo) => new()
+        ModelDescription model, TokenUnit unit, ResumeTier tier, IReadOnlyCollection<uint> promptIds, int resumedAt, ReadOnlySpan<byte> echo) => new()
     {
         FirstIndex = (uint)resumedAt,
         Start = new Start
         {
             Model = model.Name,
             Fingerprint = model.Fingerprint,
-            Unit = TokenUnit.Token,
+            Unit = unit,
             ResumeTier = tier,
             PromptTokens = (uint)promptIds.Count,
             PromptTokenIds = { promptIds },

@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace Skein.Engines.Text;
 
 /// <summary>
@@ -25,7 +23,6 @@ internal sealed class AnswerText
     private int _released;
     private int _length;
 
-    /// <summary>Begins an answer.</summary>
     /// <param name="stops">Texts that end the answer and are not part of it; none of them empty.</param>
     /// <param name="echo">Whole characters in front of the answer, in which no stop text is looked for.</param>
     public AnswerText(IEnumerable<string> stops, ReadOnlySpan<byte> echo = default)
@@ -36,7 +33,7 @@ internal sealed class AnswerText
         _released = _length = echo.Length;
     }
 
-    /// <summary>Unicode code points in whole characters of UTF-8.</summary>
+    /// <summary>Number of Unicode code points in whole characters of UTF-8.</summary>
     public static int Characters(ReadOnlySpan<byte> utf8)
     {
         var count = 0;
@@ -67,9 +64,7 @@ internal sealed class AnswerText
         _released = _length;
     }
 
-    /// <summary>
-    /// Drops delivered text from the front of what <see cref="Take"/> would return. False, without a change, if that does not begin with it.
-    /// </summary>
+    /// <summary>Drops delivered text from the front of what <see cref="Take"/> would return. False, without a change, if that does not begin with it.</summary>
     public bool TrySkip(ReadOnlySpan<byte> delivered)
     {
         var begins = _text.AsSpan(_taken.._released).StartsWith(delivered);
@@ -114,7 +109,7 @@ internal sealed class AnswerText
             return;
         }
 
-        MakeRoom();
+        EnsureCapacity();
         _text[_length++] = unit;
         StopMatcher? matched = null;
         foreach (var stop in _stops)
@@ -132,7 +127,7 @@ internal sealed class AnswerText
         }
     }
 
-    private void MakeRoom()
+    private void EnsureCapacity()
     {
         if (_length < _text.Length)
         {

@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace Skein.Engines.Text;
 
 /// <summary>Finds one stop text in a stream of bytes, in constant time per byte and without looking back (Knuth, Morris and Pratt, 1977).</summary>
@@ -25,7 +23,7 @@ internal sealed class StopMatcher
 
     public string Text { get; }
 
-    /// <summary>Length of the stop text, in bytes.</summary>
+    /// <summary>In bytes.</summary>
     public int Length => _pattern.Length;
 
     /// <summary>How many bytes at the end of the stream are a beginning of the stop text.</summary>

@@ -9,7 +9,7 @@ namespace Skein.Engines.Tests.Embedded;
 
 public class LlamaModelTests
 {
-    // What the default model's logits hash to, on every processor. A change of a single bit needs a new EmbeddedEngine.NumericsVersion.
+    // What the default model's logits hash to, on every processor. A change of a single bit needs a new EmbeddedEngineFactory.NumericsVersion.
     private const string DefaultModelsLogits = "fb5a2cf546d4f11ebe7c731f3b55b418da91a6f0e9520cf7e18129aa82142728";
 
     // Switches of the runtime, effective from the start of a process: scalar code only; vectors of at most 128 bits (x64).

@@ -12,7 +12,7 @@ internal static class Loaded
 
     /// <summary>The default engine without a pace; a missing seed is 42.</summary>
     public static IInferenceEngine Engine(double tokensPerSecond = 0, TimeProvider? time = null) =>
-        EmbeddedEngine.Load(new EmbeddedEngineOptions { TokensPerSecond = tokensPerSecond }, time ?? TimeProvider.System, () => 42);
+        EmbeddedEngineFactory.Load(new EmbeddedEngineOptions { TokensPerSecond = tokensPerSecond }, time ?? TimeProvider.System, () => 42);
 
     /// <summary>An engine without a pace for a built file.</summary>
     public static IInferenceEngine Engine(GgufBuilder file)
@@ -21,7 +21,7 @@ internal static class Loaded
         try
         {
             File.WriteAllBytes(path, file.ToBytes());
-            return EmbeddedEngine.Load(new EmbeddedEngineOptions { ModelFile = path, TokensPerSecond = 0 }, TimeProvider.System, () => 42);
+            return EmbeddedEngineFactory.Load(new EmbeddedEngineOptions { ModelFile = path, TokensPerSecond = 0 }, TimeProvider.System, () => 42);
         }
         finally
         {

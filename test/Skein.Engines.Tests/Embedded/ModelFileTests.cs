@@ -61,7 +61,7 @@ public class ModelFileTests
         AssertRefused(new GgufBuilder { Version = 1 }.ToBytes(), "version is 1; allowed: 2 or 3, little-endian");
 
         var missing = Path.Combine(AppContext.BaseDirectory, "missing.gguf");
-        var exception = Assert.Throws<ModelFileException>(() => EmbeddedEngine.Load(new EmbeddedEngineOptions { ModelFile = missing }, TimeProvider.System));
+        var exception = Assert.Throws<ModelFileException>(() => EmbeddedEngineFactory.Load(new EmbeddedEngineOptions { ModelFile = missing }, TimeProvider.System));
         Assert.StartsWith(missing + ": the file is not readable", exception.Message, StringComparison.Ordinal);
     }
 

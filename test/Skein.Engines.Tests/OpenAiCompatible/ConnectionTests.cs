@@ -71,7 +71,7 @@ public class ConnectionTests
         listener.Stop();
 
         var exception = await Assert.ThrowsAsync<FaultException>(
-            () => OpenAiEngine.ConnectAsync(new OpenAiEngineOptions { BaseUrl = url, Slots = 1 }, TimeProvider.System, cancellationToken: Cancellation));
+            () => OpenAiEngineFactory.ConnectAsync(new OpenAiEngineOptions { BaseUrl = url, Slots = 1 }, TimeProvider.System, cancellationToken: Cancellation));
 
         Assert.Equal(Fault.Unreachable, exception.Fault);
         Assert.Contains(url.ToString(), exception.Message, StringComparison.Ordinal);
@@ -113,7 +113,7 @@ public class ConnectionTests
         var time = new FakeTimeProvider();
         var server = new StoppableServer(Dialogues.Ollama());
         var options = new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test"), Slots = 1 };
-        await using var engine = await OpenAiEngine.ConnectAsync(options, time, () => server, Cancellation);
+        await using var engine = await OpenAiEngineFactory.ConnectAsync(options, time, () => server, Cancellation);
         server.IsStopped = true;
 
         var check = engine.CheckAsync(Cancellation).AsTask();
@@ -129,7 +129,7 @@ public class ConnectionTests
         var seen = new List<string>();
         using var handler = new Eavesdropper(seen);
 
-        await Assert.ThrowsAsync<FaultException>(() => OpenAiEngine.ConnectAsync(
+        await Assert.ThrowsAsync<FaultException>(() => OpenAiEngineFactory.ConnectAsync(
             new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test/a/v1/"), ApiKey = "k1", Slots = 1 }, TimeProvider.System, () => handler, Cancellation));
 
         Assert.Equal("http://fake.test/a/props Bearer k1", seen[0]);
@@ -141,7 +141,7 @@ public class ConnectionTests
     {
         var options = new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test"), ApiKey = "sécret" };
 
-        var exception = await Assert.ThrowsAsync<ArgumentException>(() => OpenAiEngine.ConnectAsync(options, TimeProvider.System, cancellationToken: Cancellation));
+        var exception = await Assert.ThrowsAsync<ArgumentException>(() => OpenAiEngineFactory.ConnectAsync(options, TimeProvider.System, cancellationToken: Cancellation));
 
         Assert.StartsWith("ApiKey", exception.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("cret", exception.Message + options, StringComparison.Ordinal);
@@ -184,7 +184,7 @@ public class ConnectionTests
         /// <summary>Completes when the client has closed the stream's connection.</summary>
         public Task Closed => _closed.Task;
 
-        public Task<IInferenceEngine> ConnectAsync(TimeProvider time) => OpenAiEngine.ConnectAsync(
+        public Task<IInferenceEngine> ConnectAsync(TimeProvider time) => OpenAiEngineFactory.ConnectAsync(
             new OpenAiEngineOptions
             {
                 BaseUrl = new Uri($"http://127.0.0.1:{((IPEndPoint)_listener.LocalEndpoint).Port}"), Kind = "ollama", Slots = 1,

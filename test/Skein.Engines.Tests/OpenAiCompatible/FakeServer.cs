@@ -29,7 +29,7 @@ internal sealed class FakeServer : HttpMessageHandler
     public Task<IInferenceEngine> ConnectAsync(Func<OpenAiEngineOptions, OpenAiEngineOptions>? change = null)
     {
         var options = new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test/v1"), Slots = 8, IsBitExact = true };
-        return OpenAiEngine.ConnectAsync(change?.Invoke(options) ?? options, TimeProvider.System, () => this, TestContext.Current.CancellationToken);
+        return OpenAiEngineFactory.ConnectAsync(change?.Invoke(options) ?? options, TimeProvider.System, () => this, TestContext.Current.CancellationToken);
     }
 
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)

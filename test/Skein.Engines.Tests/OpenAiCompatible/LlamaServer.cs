@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using Skein.Engines.OpenAiCompatible;
 using Skein.Engines.Tests.Embedded;
+using Skein.Protocol;
 
 [assembly: AssemblyFixture(typeof(Skein.Engines.Tests.OpenAiCompatible.LlamaServer))]
 
@@ -36,8 +37,22 @@ public sealed class LlamaServer : IAsyncLifetime
     public async Task<IInferenceEngine> ConnectAsync(Func<OpenAiEngineOptions, OpenAiEngineOptions>? change = null)
     {
         Assert.SkipWhen(_process.Value is null, LlamaProgram.Missing);
-        var options = new OpenAiEngineOptions { BaseUrl = Url, StartTimeout = TimeSpan.FromMinutes(1), IsBitExact = true };
-        return await OpenAiEngine.ConnectAsync(change?.Invoke(options) ?? options, TimeProvider.System, cancellationToken: TestContext.Current.CancellationToken);
+        var options = new OpenAiEngineOptions { BaseUrl = Url, IsBitExact = true };
+        options = change?.Invoke(options) ?? options;
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        deadline.CancelAfter(TimeSpan.FromMinutes(1));
+        while (true)
+        {
+            try
+            {
+                return await OpenAiEngineFactory.ConnectAsync(options, TimeProvider.System, cancellationToken: deadline.Token);
+            }
+            catch (FaultException exception) when (exception.Fault is Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut or Fault.EngineFailed)
+            {
+                // It still loads its model.
+                await Task.Delay(TimeSpan.FromMilliseconds(500), TimeProvider.System, deadline.Token);
+            }
+        }
     }
 
     public ValueTask InitializeAsync() => ValueTask.CompletedTask;

@@ -57,7 +57,7 @@ internal sealed class RawServer : IAsyncDisposable
     /// <summary>Completes when the client has closed a connection whose answer hangs.</summary>
     public Task Left => _left.Task;
 
-    public Task<IInferenceEngine> ConnectAsync() => OpenAiEngine.ConnectAsync(
+    public Task<IInferenceEngine> ConnectAsync() => OpenAiEngineFactory.ConnectAsync(
         new OpenAiEngineOptions { BaseUrl = new Uri($"http://{_listener.LocalEndpoint}"), Kind = "ollama", Slots = 64 },
         TimeProvider.System,
         cancellationToken: TestContext.Current.CancellationToken);

@@ -12,7 +12,7 @@ internal static class TestEngines
     public static IInferenceEngine Create(string kind) => kind switch
     {
         "simulated" => SimulatedEngineFactory.Create(new SimulatedEngineOptions { Model = "m" }, TimeProvider.System),
-        "embedded" => EmbeddedEngine.Load(new EmbeddedEngineOptions { ModelName = "m", TokensPerSecond = 0 }, TimeProvider.System),
+        "embedded" => EmbeddedEngineFactory.Load(new EmbeddedEngineOptions { ModelName = "m", TokensPerSecond = 0 }, TimeProvider.System),
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "no such engine"),
     };
 }

@@ -1,5 +1,4 @@
 using Skein.Engines.Embedded.Tokens;
-using Skein.Protocol;
 
 namespace Skein.Engines.Embedded.Chat;
 

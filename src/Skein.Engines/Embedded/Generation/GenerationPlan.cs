@@ -1,5 +1,4 @@
 using Skein.Engines.Embedded.Sampling;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.Embedded.Generation;
 
@@ -7,10 +6,7 @@ namespace Skein.Engines.Embedded.Generation;
 /// <param name="Prompt">At least one token.</param>
 /// <param name="Echo">Text in front of the answer.</param>
 /// <param name="MaxTokens">Most tokens of the answer, the resumed ones included; prompt and they fit the context.</param>
-/// <param name="Stops">Texts that end the answer.</param>
-/// <param name="Sampling">How tokens are chosen.</param>
 /// <param name="TopLogprobs">How many of the likeliest tokens to report with each token; null: no log probabilities.</param>
-/// <param name="Resume">What was generated before; null: nothing.</param>
 internal sealed record GenerationPlan(
     int[] Prompt,
     byte[] Echo,

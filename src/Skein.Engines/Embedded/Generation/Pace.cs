@@ -1,17 +1,13 @@
 namespace Skein.Engines.Embedded.Generation;
 
-/// <summary>
-/// Limits a stream to a number of tokens per second. The k-th token is due k intervals after the first one: delays do not add up.
-/// </summary>
-/// <param name="tokensPerSecond">0: no pace.</param>
-/// <param name="time">The clock.</param>
+/// <summary>Limits a stream to a number of tokens per second. The k-th token is due k intervals after the first one: delays do not add up.</summary>
+/// <param name="tokensPerSecond">0: no limit.</param>
 internal sealed class Pace(double tokensPerSecond, TimeProvider time)
 {
     private long _start;
     private long _tokens;
 
     /// <summary>Waits until the next token is due; at least yields to other streams.</summary>
-    /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public async ValueTask WaitAsync(CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();

@@ -1,13 +1,9 @@
-using System.Text;
 using Google.Protobuf.Collections;
 using Skein.Engines.Embedded.Chat;
 using Skein.Engines.Embedded.Model;
 using Skein.Engines.Embedded.Sampling;
 using Skein.Engines.Embedded.Tokens;
 using Skein.Engines.Requests;
-using Skein.Engines.Text;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.Embedded.Generation;
 
@@ -31,7 +27,7 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
         return new GenerationPlan(
             prompt,
             request.Echo ? EchoOf(request, prompt) : [],
-            ReadMaxTokens(request, prompt.Length),
+            RequestChecks.MaxTokens(request, prompt.Length, _contextTokens),
             [.. request.Stop],
             SamplingRules.From(request.Sampling, vocabulary.Count, drawSeed),
             request.HasLogprobs ? (int)request.Logprobs : null,
@@ -51,7 +47,8 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
         var hasIds = resume is not null && (resume.TokenIds.Count > 0 || resume.PromptTokenIds.Count > 0);
         if (hasIds && resume!.Fingerprint != model.Fingerprint)
         {
-            throw ResumeRefused($"resume.fingerprint is '{resume.Fingerprint}'; ids can be resumed here from '{model.Fingerprint}' only");
+            throw new FaultException(
+                Fault.ResumeRefused, $"resume.fingerprint is '{resume.Fingerprint}'; ids can be resumed here from '{model.Fingerprint}' only");
         }
     }
 
@@ -81,8 +78,8 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
     {
         if (chat is null)
         {
-            var message = $"the model '{model.Name}' has no chat template that the embedded engine knows; allowed: a text or token prompt";
-            throw new FaultException(Fault.Unsupported, message);
+            throw new FaultException(
+                Fault.Unsupported, $"the model '{model.Name}' has no chat template that the embedded engine knows; allowed: a text or token prompt");
         }
 
         var messages = PlainChat.Read(prompt);
@@ -96,7 +93,7 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
         var least = characters / vocabulary.LongestTokenBytes;
         if (least > _contextTokens)
         {
-            throw TooLong($"a prompt of more than {least}");
+            throw RequestChecks.TooLong(_contextTokens, $"a prompt of more than {least}");
         }
     }
 
@@ -108,19 +105,6 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
             : throw RequestChecks.Refused($"{field}[{wrong}]", ids[wrong], $"0 to {vocabulary.Count - 1}");
     }
 
-    private int ReadMaxTokens(GenerateRequest request, int promptTokens)
-    {
-        var room = _contextTokens - promptTokens;
-        if (!request.HasMaxTokens)
-        {
-            return room > 0 ? room : throw TooLong($"a prompt of {promptTokens} and at least 1 for the answer");
-        }
-
-        return request.MaxTokens <= room
-            ? (int)request.MaxTokens
-            : throw TooLong($"a prompt of {promptTokens} and max_tokens {request.MaxTokens}");
-    }
-
     private byte[] EchoOf(GenerateRequest request, int[] prompt)
     {
         if (request.PromptCase == GenerateRequest.PromptOneofCase.Text)
@@ -128,18 +112,7 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
             return Encoding.UTF8.GetBytes(request.Text);
         }
 
-        var text = new AnswerText([]);
-        foreach (var id in prompt)
-        {
-            text.Append(vocabulary.AnswerBytesOf(id));
-        }
-
-        text.Flush();
-        return text.Take().ToArray();
+        byte[] bytes = [.. prompt.SelectMany(id => vocabulary.AnswerBytesOf(id).ToArray())];
+        return Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(bytes));
     }
-
-    private static FaultException ResumeRefused(string reason) => new(Fault.ResumeRefused, reason);
-
-    private FaultException TooLong(string asked) =>
-        new(Fault.ContextLengthExceeded, $"the model's context holds {_contextTokens} tokens; asked for: {asked}");
 }

@@ -3,8 +3,8 @@ using System.Buffers.Binary;
 namespace Skein.Engines.Embedded.Gguf;
 
 /// <summary>
-/// An opened GGUF file, version 2 or 3, little-endian (GGUF specification: ggml-org/ggml docs/gguf.md). Nothing is copied until it is asked
-/// for; every length and offset was checked against the file's size, so that a hostile file costs no more than its own bytes.
+/// An opened GGUF file, version 2 or 3, little-endian (GGUF specification: ggml-org/ggml docs/gguf.md). Nothing is copied until it is
+/// read; every length and offset was checked against the file's size, so that a hostile file costs no more than its own bytes.
 /// </summary>
 internal sealed class GgufFile
 {
@@ -125,11 +125,11 @@ internal sealed class GgufFile
         foreach (var (name, rows, columns, type, offset) in entries)
         {
             reader.Key = "tensor " + name;
-            var room = Math.Max(0, fileLength - dataStart);
+            var available = Math.Max(0, fileLength - dataStart);
             var size = rows * columns * (type == GgufTensorType.F32 ? 4 : 2);
-            if (size > room || offset > (ulong)(room - size) || offset % (ulong)alignment != 0)
+            if (size > available || offset > (ulong)(available - size) || offset % (ulong)alignment != 0)
             {
-                throw reader.Wrong($"{size} bytes at {offset}", $"a place within the {room} bytes of data, at a multiple of {alignment}");
+                throw reader.Wrong($"{size} bytes at {offset}", $"a place within the {available} bytes of data, at a multiple of {alignment}");
             }
 
             if (!tensors.TryAdd(name, new GgufTensor(type, (int)rows, (int)columns, (int)(dataStart + (long)offset))))

@@ -7,8 +7,6 @@ internal sealed class GgufMetadata(string file, ReadOnlyMemory<byte> bytes, IRea
 {
     public IEnumerable<string> Keys => values.Keys;
 
-    public bool Contains(string key) => values.ContainsKey(key);
-
     public string Text(string key) => TextOrNull(key) ?? throw Wrong(key, "missing", "a text");
 
     public string? TextOrNull(string key)

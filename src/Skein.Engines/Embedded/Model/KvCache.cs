@@ -3,9 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace Skein.Engines.Embedded.Model;
 
-/// <summary>
-/// Keys and values of one stream's tokens, in pages of <see cref="PageTokens"/> that are taken when needed and given back at the end.
-/// </summary>
+/// <summary>Keys and values of one stream's tokens, in pages of <see cref="PageTokens"/> that are rented when needed and returned at the end.</summary>
 /// <remarks>
 /// Per page and layer: the keys transposed (a row per element, so that the scores of neighbouring tokens are computed side by side), then the
 /// values (a row per token). Not safe for concurrent use.
@@ -64,15 +62,13 @@ internal sealed class KvPagePool(LlamaShape shape)
     private readonly int _pageLength = 2 * shape.Layers * shape.KeyValueWidth * KvCache.PageTokens;
     private readonly ConcurrentBag<float[]> _free = [];
 
-    public int PageBytes => _pageLength * sizeof(float);
-
     // Old contents of a page are never read: keys and values are written before they are read.
     public float[] Rent() => _free.TryTake(out var page) ? page : GC.AllocateUninitializedArray<float>(_pageLength);
 
     public void Return(float[] page)
     {
         // Two threads may pass the check together and keep one page more: harmless.
-        if (_free.Count < MostKeptBytes / PageBytes)
+        if (_free.Count < MostKeptBytes / (_pageLength * sizeof(float)))
         {
             _free.Add(page);
         }

@@ -3,16 +3,11 @@ using Skein.Engines.Embedded.Gguf;
 namespace Skein.Engines.Embedded.Model;
 
 /// <summary>Sizes and constants of a Llama model, as its file names them.</summary>
-/// <param name="ContextTokens">Most positions a stream may use.</param>
-/// <param name="Vocabulary">Tokens.</param>
+/// <param name="Vocabulary">Number of tokens.</param>
 /// <param name="Width">Length of a token's vector (embedding length).</param>
-/// <param name="Layers">Blocks.</param>
-/// <param name="Heads">Attention heads.</param>
-/// <param name="KeyValueHeads">Heads of keys and values; divides <paramref name="Heads"/>.</param>
+/// <param name="KeyValueHeads">Divides <paramref name="Heads"/>.</param>
 /// <param name="HeadSize">Length of one head's vector, a multiple of 8.</param>
 /// <param name="Hidden">Length of the feed-forward layer's vector.</param>
-/// <param name="Epsilon">Added to the mean square in normalizations.</param>
-/// <param name="RopeBase">Base of the rotary position's wavelengths.</param>
 internal sealed record LlamaShape(
     int ContextTokens,
     int Vocabulary,

@@ -3,9 +3,7 @@ namespace Skein.Engines.Embedded.Model;
 /// <summary>Intermediate results of one call of <see cref="LlamaModel.Evaluate"/>; as many exist as calls ran at the same time.</summary>
 internal sealed class Workspace(LlamaShape shape)
 {
-    /// <summary>
-    /// Most tokens of one call: enough to use a weight often while it is in the cache, few enough for a cancellation to be seen soon.
-    /// </summary>
+    /// <summary>Most tokens of one call: enough to use a weight often while it is in the cache, few enough for a cancellation to be seen soon.</summary>
     public const int BlockTokens = 32;
 
     public float[] Residual { get; } = new float[BlockTokens * shape.Width];

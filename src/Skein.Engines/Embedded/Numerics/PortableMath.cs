@@ -3,12 +3,10 @@ using System.Runtime.Intrinsics;
 
 namespace Skein.Engines.Embedded.Numerics;
 
-/// <summary>
-/// Exponential, logarithm, sine and cosine made of IEEE 754 additions, multiplications and divisions only.
-/// </summary>
+/// <summary>Exponential, logarithm, sine and cosine made of IEEE 754 additions, multiplications and divisions only.</summary>
 /// <remarks>
-/// Those of the platform (<see cref="Math.Exp"/> and its kin) come from its C library and differ in the last bits between operating systems
-/// and processors; a resumed answer could then take another turn. The basic operations are rounded the same way everywhere, .NET neither
+/// Those of the platform (<see cref="Math.Exp"/> and others) come from its C library and differ in the last bits between operating systems
+/// and processors; a resumed answer could then differ. The basic operations are rounded the same way everywhere, .NET neither
 /// re-orders nor fuses them, and so these functions give the same bits everywhere. All are plain series after a reduction of the argument.
 /// </remarks>
 internal static class PortableMath

@@ -10,7 +10,6 @@ internal sealed class Candidates(int vocabulary)
     /// <summary>Draws a token.</summary>
     /// <param name="weights">Of each token; none is negative.</param>
     /// <param name="sum">Of all weights.</param>
-    /// <param name="rules">Limits of the candidates.</param>
     /// <param name="random">From 0 to 1.</param>
     public int Draw(ReadOnlySpan<float> weights, float sum, SamplingRules rules, double random)
     {

@@ -1,7 +1,6 @@
 using Google.Protobuf;
 using Skein.Engines.Embedded.Numerics;
 using Skein.Engines.Embedded.Tokens;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.Embedded.Sampling;
 

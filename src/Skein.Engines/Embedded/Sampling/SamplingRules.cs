@@ -4,16 +4,10 @@ namespace Skein.Engines.Embedded.Sampling;
 
 /// <summary>How tokens are chosen: the request's sampling, checked and completed with the engine's defaults.</summary>
 /// <param name="Temperature">0 is greedy: always the likeliest token.</param>
-/// <param name="TopP">Choose among the likeliest tokens that together have this share; 1: no limit.</param>
-/// <param name="TopK">Choose among so many of the likeliest tokens; 0: no limit.</param>
-/// <param name="MinP">Choose among tokens that have at least this share of the likeliest one's probability; 0: no limit.</param>
-/// <param name="Seed">Of the randomness.</param>
-/// <param name="PresencePenalty">Taken from the logit of every token of the answer so far.</param>
-/// <param name="FrequencyPenalty">Taken from it as often as the token stands in the answer so far.</param>
-/// <param name="RepetitionPenalty">
-/// Divides positive logits, and multiplies negative ones, of every token of prompt and answer so far; 1: nothing.
-/// </param>
-/// <param name="Bias">Added to logits.</param>
+/// <param name="TopP">1: no limit.</param>
+/// <param name="TopK">0: no limit.</param>
+/// <param name="MinP">Least share of the likeliest token's probability; 0: no limit.</param>
+/// <param name="RepetitionPenalty">Divides positive logits, and multiplies negative ones, of every token of prompt and answer so far.</param>
 internal sealed record SamplingRules(
     float Temperature,
     float TopP,

@@ -9,7 +9,6 @@ internal static class ByteAlphabet
 
     private static readonly Dictionary<char, byte> Bytes = Characters.Index().ToDictionary(entry => entry.Item, entry => (byte)entry.Index);
 
-    /// <summary>The character that stands for a byte.</summary>
     public static char CharacterOf(byte unit) => Characters[unit];
 
     /// <summary>The bytes a token's text stands for; null if it has a character of another alphabet.</summary>

@@ -1,13 +1,10 @@
-using System.Text;
 using System.Text.RegularExpressions;
 using Microsoft.ML.Tokenizers;
 using Skein.Engines.Embedded.Gguf;
 
 namespace Skein.Engines.Embedded.Tokens;
 
-/// <summary>
-/// A model's tokens and its byte-level BPE tokenizer, read from the model file. Immutable, thread-safe.
-/// </summary>
+/// <summary>A model's tokens and its byte-level BPE tokenizer, read from the model file. Immutable, thread-safe.</summary>
 internal sealed partial class Vocabulary
 {
     private const int NormalToken = 1;

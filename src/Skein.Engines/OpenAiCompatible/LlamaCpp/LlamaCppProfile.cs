@@ -1,9 +1,7 @@
-using System.Text.Json;
 using Skein.Engines.OpenAiCompatible.Metrics;
 using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Engines.Requests;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.LlamaCpp;
 
@@ -42,7 +40,7 @@ internal sealed class LlamaCppProfile : ServerProfile
             props.Text("bos_token"),
             props.Text("eos_token"),
             defaults?.Member("params")?.GetRawText());
-        var models = await ServedModels.ReadAsync(http, cancellationToken);
+        var models = await http.ListModelsAsync(cancellationToken);
         var context = defaults?.Whole("n_ctx") ?? 0;
         return new ServerFacts(
             [.. models.Select(model =>
@@ -53,7 +51,7 @@ internal sealed class LlamaCppProfile : ServerProfile
 
     public override async ValueTask<ITokenDialect?> ConnectTokensAsync(
         EngineHttp http, IReadOnlyList<ModelFacts> models, CancellationToken cancellationToken) =>
-        new LlamaCppDialect(http, await LlamaCppVocabulary.ReadAsync(http, models[0].VocabularySize, cancellationToken));
+        new LlamaCppDialect(http, await TokenBytes.ReadAsync(http, models[0].VocabularySize, cancellationToken));
 
     // Its own call, which returns ids, ignores these members; the calls of other servers serve or refuse them.
     public override void Check(GenerateRequest request) => RequestChecks.RefuseBestOfAndSuffix(request);

@@ -1,10 +1,6 @@
 using System.Runtime.CompilerServices;
-using System.Text;
-using System.Text.Json;
 using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.LlamaCpp;
 
@@ -44,13 +40,13 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
 
             if (isLast)
             {
-                yield return TokenStep.Last(isEnd ? FinishReason.Stop : FinishReason.Length);
+                yield return new TokenStep([], default, [], isEnd ? FinishReason.Stop : FinishReason.Length);
                 yield break;
             }
 
             for (var i = 0; i < ids.Length; i++)
             {
-                step = new TokenStep([ids[i]], vocabulary.Of(ids[i]), i == ids.Length - 1 ? LlamaCppLogprobs.Of(data, call.Request) : []);
+                step = new TokenStep([ids[i]], vocabulary.Of(ids[i]), i == ids.Length - 1 ? LogprobsOf(data) : []);
                 // A token without text may be the one that ends the answer: the next event shows it.
                 if (step.Text.IsEmpty && i == ids.Length - 1)
                 {
@@ -67,6 +63,9 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
     }
 
     private static bool IsLast(JsonElement data) => data.Member("stop") is { ValueKind: JsonValueKind.True };
+
+    private IReadOnlyList<TokenLogprob> LogprobsOf(JsonElement data) =>
+        CompletionLogprobsReader.OfTokens(data.Elements("completion_probabilities").Take(1), call.Request);
 
     private TokenStep Known(TokenStep step)
     {
@@ -88,10 +87,7 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
         return body.Extra(call.Request.Extra.Where(member => member.Name != "stop")).ToBytes();
     }
 
-    /// <param name="lost">How many ids are missing.</param>
-    /// <param name="next">The id after them; none at the end of the answer.</param>
-    /// <param name="content">The text of all of these.</param>
-    /// <param name="cancellationToken">The caller's.</param>
+    // Recovers the lost ids in front of the next one (none at the end of the answer) from the text of them all.
     private async ValueTask<IEnumerable<uint>> RecoverAsync(int lost, uint[] next, string content, CancellationToken cancellationToken)
     {
         var bytes = Encoding.UTF8.GetBytes(content);

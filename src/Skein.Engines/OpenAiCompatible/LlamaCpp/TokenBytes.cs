@@ -1,11 +1,13 @@
-using System.Text;
-using Skein.Protocol;
+using Skein.Engines.OpenAiCompatible.Tokens;
+using Skein.Engines.OpenAiCompatible.Wire;
 
 namespace Skein.Engines.OpenAiCompatible.LlamaCpp;
 
 /// <summary>The bytes of every token of a model. Immutable.</summary>
 internal sealed class TokenBytes
 {
+    private const int MostTokens = 2_000_000;
+
     private readonly byte[]?[] _bytes;
 
     // Tokens after which a character may be unfinished, by their bytes as Latin-1.
@@ -24,15 +26,39 @@ internal sealed class TokenBytes
         }
     }
 
-    public int Count => _bytes.Length;
+    /// <summary>
+    /// Reads the bytes of all tokens from llama.cpp. It has no call for that, and its text calls replace incomplete characters. A request for the log
+    /// probabilities of the whole vocabulary lists every token with its bytes.
+    /// </summary>
+    public static async ValueTask<TokenBytes> ReadAsync(EngineHttp http, int size, CancellationToken cancellationToken)
+    {
+        if (size is <= 0 or > MostTokens)
+        {
+            throw new FaultException(Fault.Unsupported, $"{http.Name} reports a vocabulary of {size} tokens; allowed: 1 to {MostTokens}");
+        }
+
+        var body = new RequestJson()
+            .Text("prompt", EngineCanary.Prompt).Whole("n_predict", 1).Whole("n_probs", size).Number("temperature", 0).Flag("cache_prompt", false);
+        var answer = await http.AskAsync("completion", body.ToBytes(), cancellationToken);
+        var bytes = new byte[]?[size];
+        foreach (var token in answer.Elements("completion_probabilities").Take(1).SelectMany(position => position.Elements("top_logprobs")))
+        {
+            if (token.Whole("id") is { } id and >= 0 && id < size)
+            {
+                bytes[id] = [.. token.Elements("bytes").Select(unit => unit.GetByte())];
+            }
+        }
+
+        return bytes.Any(token => token is not null)
+            ? new TokenBytes(bytes)
+            : throw new FaultException(Fault.Unsupported, $"{http.Name} does not report the bytes of its tokens (completion_probabilities)");
+    }
 
     /// <exception cref="FaultException">No such token.</exception>
     public byte[] Of(uint id) => (id < _bytes.Length ? _bytes[id] : null)
         ?? throw new FaultException(Fault.ResumeRefused, $"token id {id} is not one of the model's; allowed: 0 to {_bytes.Length - 1}");
 
-    /// <summary>
-    /// Up to two ways to cut bytes into a number of tokens after each of which a character is unfinished, longer first tokens first.
-    /// </summary>
+    /// <summary>Up to two ways to cut bytes into a number of tokens after each of which a character is unfinished, longer first tokens first.</summary>
     public IReadOnlyList<uint[]> Cut(ReadOnlySpan<byte> bytes, int tokens)
     {
         var found = new List<uint[]>(2);
@@ -40,8 +66,8 @@ internal sealed class TokenBytes
         return found;
     }
 
-    /// <summary>Whether more bytes could complete a character that begins at the end.</summary>
-    public static bool EndsInsideCharacter(ReadOnlySpan<byte> bytes)
+    // Whether more bytes could complete a character that begins at the end.
+    private static bool EndsInsideCharacter(ReadOnlySpan<byte> bytes)
     {
         for (var length = 1; length <= Math.Min(3, bytes.Length); length++)
         {

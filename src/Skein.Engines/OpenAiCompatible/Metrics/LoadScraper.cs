@@ -3,9 +3,6 @@ using Skein.Engines.OpenAiCompatible.Wire;
 namespace Skein.Engines.OpenAiCompatible.Metrics;
 
 /// <summary>Reads a server's load from its <c>/metrics</c>, at most about twice a second. Thread-safe.</summary>
-/// <param name="http">The server.</param>
-/// <param name="names">Which metrics; null: the server has none.</param>
-/// <param name="time">The clock.</param>
 internal sealed class LoadScraper(EngineHttp http, LoadMetricNames? names, TimeProvider time)
 {
     private static readonly TimeSpan Freshness = TimeSpan.FromMilliseconds(500);

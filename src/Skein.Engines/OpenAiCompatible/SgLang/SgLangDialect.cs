@@ -1,9 +1,6 @@
 using System.Runtime.CompilerServices;
-using System.Text.Json;
 using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.SgLang;
 
@@ -31,11 +28,7 @@ internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
     public async IAsyncEnumerable<TokenStep> GenerateAsync(TokenCall call, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var text = new ResumedText(_tokenizer, call);
-        if (call.Answer.Count > 0)
-        {
-            await text.BeginAsync(cancellationToken);
-        }
-
+        await text.BeginAsync(cancellationToken);
         var growth = new SgLangEventReader();
         await foreach (var data in http.StreamAsync("generate", Body(call), HasEnd, cancellationToken))
         {
@@ -57,12 +50,12 @@ internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
 
     private static ReadOnlyMemory<byte> Body(TokenCall call) => new RequestJson()
         .Ids("input_ids", call.Ids).Flag("stream", true)
-        .Object("sampling_params", sampling => sampling.Whole("max_new_tokens", call.Rest).SgLangSampling(call.Request.Sampling))
+        .Object("sampling_params", sampling => sampling.Whole("max_new_tokens", call.Rest).OpenAiSampling(call.Request.Sampling, "sampling_seed"))
         .ToBytes();
 
     private FinishReason EndOf(JsonElement finish) => finish.Text("type") switch
     {
-        "abort" => throw new FaultException(Fault.EngineFailed, $"{http.Name} gave the request up: {finish.Text("message")}"),
+        "abort" => throw new FaultException(Fault.EngineFailed, $"{http.Name} aborted the request: {finish.Text("message")}"),
         var type => FinishReasons.Read(type),
     };
 }

@@ -1,7 +1,4 @@
-using System.Text.Json;
-using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
-using Skein.Protocol;
 
 namespace Skein.Engines.OpenAiCompatible.SgLang;
 

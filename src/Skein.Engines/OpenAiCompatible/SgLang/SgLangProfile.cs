@@ -1,7 +1,6 @@
 using Skein.Engines.OpenAiCompatible.Metrics;
 using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.SgLang;
 
@@ -30,7 +29,7 @@ internal sealed class SgLangProfile : ServerProfile
         return await ReadModelsAsync(http, identity, server.Whole("max_running_requests"), cancellationToken);
 
         // Older versions have these calls under other names.
-        async ValueTask<System.Text.Json.JsonElement?> FindAsync(string path) =>
+        async ValueTask<JsonElement?> FindAsync(string path) =>
             await http.FindAsync(path, cancellationToken) ?? await http.FindAsync($"get_{path}", cancellationToken);
     }
 

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Runtime.InteropServices;
-using System.Text.Json;
 
 namespace Skein.Engines.OpenAiCompatible.Texts;
 
@@ -45,19 +44,16 @@ internal sealed class GrowingObject
         _members[name] = value;
     }
 
-    public void WriteTo(IBufferWriter<byte> output)
+    public void WriteTo(Utf8JsonWriter writer)
     {
-        var separator = "{"u8;
+        writer.WriteStartObject();
         foreach (var (name, value) in _members)
         {
-            output.Write(separator);
-            output.Write(JsonSerializer.SerializeToUtf8Bytes(name));
-            output.Write(":"u8);
-            value.WriteTo(output);
-            separator = ","u8;
+            writer.WritePropertyName(name);
+            value.WriteTo(writer);
         }
 
-        output.Write(_members.Count == 0 ? "{}"u8 : "}"u8);
+        writer.WriteEndObject();
     }
 
     private sealed class Value
@@ -101,16 +97,15 @@ internal sealed class GrowingObject
             _json.Write(json);
         }
 
-        public void WriteTo(IBufferWriter<byte> output)
+        public void WriteTo(Utf8JsonWriter writer)
         {
             if (_object is not null)
             {
-                _object.WriteTo(output);
+                _object.WriteTo(writer);
                 return;
             }
 
-            output.Write(_json.WrittenSpan);
-            output.Write(_isOpenText ? "\""u8 : default);
+            writer.WriteRawValue(_isOpenText ? [.. _json.WrittenSpan, (byte)'"'] : _json.WrittenSpan, skipInputValidation: true);
         }
     }
 }

@@ -1,9 +1,5 @@
 using System.Buffers;
-using System.Globalization;
-using System.Text;
-using System.Text.Json;
 using Skein.Engines.OpenAiCompatible.Wire;
-using Skein.Protocol;
 
 namespace Skein.Engines.OpenAiCompatible.Texts;
 
@@ -11,13 +7,11 @@ namespace Skein.Engines.OpenAiCompatible.Texts;
 /// The tool calls of one answer, held back until it ends: a client cannot use half a call, and a call that was not sent can be generated again if the
 /// server is lost. Not safe for concurrent use.
 /// </summary>
-/// <param name="engine">The server, for messages.</param>
 internal sealed class HeldToolCalls(string engine)
 {
     /// <summary>Most bytes of all calls of an answer; the journal of an answer has the same bound.</summary>
     internal const int MostBytes = 1 << 20;
 
-    /// <summary>Most calls of an answer.</summary>
     internal const int MostCalls = 128;
 
     private readonly List<Call> _calls = [];
@@ -65,37 +59,29 @@ internal sealed class HeldToolCalls(string engine)
         }
 
         var output = new ArrayBufferWriter<byte>(_bytes + 64);
-        output.Write("{"u8);
+        using var writer = new Utf8JsonWriter(output);
+        writer.WriteStartObject();
         if (_older is not null)
         {
-            output.Write("\"function_call\":"u8);
-            _older.WriteTo(output);
-            output.Write(_calls.Count > 0 ? ","u8 : default);
+            writer.WritePropertyName("function_call");
+            _older.WriteTo(writer);
         }
 
-        WriteCalls(output);
-        output.Write("}"u8);
+        if (_calls.Count > 0)
+        {
+            writer.WriteStartArray("tool_calls");
+            foreach (var (index, call) in _calls.OrderBy(call => call.Index).Index())
+            {
+                call.Json.Set("index", JsonSerializer.SerializeToUtf8Bytes(index));
+                call.Json.WriteTo(writer);
+            }
+
+            writer.WriteEndArray();
+        }
+
+        writer.WriteEndObject();
+        writer.Flush();
         return output.WrittenSpan;
-    }
-
-    private void WriteCalls(ArrayBufferWriter<byte> output)
-    {
-        if (_calls.Count == 0)
-        {
-            return;
-        }
-
-        var separator = "\"tool_calls\":["u8;
-        var index = 0;
-        foreach (var call in _calls.OrderBy(call => call.Index))
-        {
-            call.Json.Set("index", Encoding.ASCII.GetBytes(index++.ToString(CultureInfo.InvariantCulture)));
-            output.Write(separator);
-            call.Json.WriteTo(output);
-            separator = ","u8;
-        }
-
-        output.Write("]"u8);
     }
 
     private void Grow(GrowingObject call, JsonElement piece)

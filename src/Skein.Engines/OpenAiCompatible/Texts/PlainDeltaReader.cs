@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Skein.Engines.OpenAiCompatible.Wire;
 
 namespace Skein.Engines.OpenAiCompatible.Texts;
@@ -12,8 +11,6 @@ internal readonly record struct DeltaEvent(int TextBytes, JsonElement? Json);
 /// Reads the most frequent event, a delta that is nothing but text, without building a document and a string. All other events are parsed in full. Not safe
 /// for concurrent use.
 /// </summary>
-/// <param name="http">The server.</param>
-/// <param name="isChat">Chat or completion.</param>
 internal sealed class PlainDeltaReader(EngineHttp http, bool isChat)
 {
     private byte[] _text = new byte[256];

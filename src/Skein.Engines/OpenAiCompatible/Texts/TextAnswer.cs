@@ -1,16 +1,10 @@
-using System.Text;
-using System.Text.Json;
 using Google.Protobuf;
 using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Engines.Text;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Texts;
 
-/// <summary>
-/// Turns the deltas of one answer into frames. Tool calls are held back and sent whole in the last frame. Synchronous; not safe for concurrent use.
-/// </summary>
+/// <summary>Turns the deltas of one answer into frames. Tool calls are held back and sent whole in the last frame. Not safe for concurrent use.</summary>
 internal sealed class TextAnswer
 {
     private readonly GenerateRequest _request;
@@ -21,22 +15,21 @@ internal sealed class TextAnswer
     private string _matchedStop = "";
     private Usage? _usage;
 
-    /// <param name="request">What is answered.</param>
-    /// <param name="engine">The server, for messages.</param>
+    /// <exception cref="FaultException">What was delivered does not fit.</exception>
     public TextAnswer(GenerateRequest request, string engine)
     {
         _request = request;
         _calls = new HeldToolCalls(engine);
         _next = request.Resume?.NextIndex ?? 0;
-        var echo = request.Echo ? Encoding.UTF8.GetBytes(request.Text) : [];
-        _text = new AnswerText(request.Stop, echo);
+        Echo = request.Echo ? Encoding.UTF8.GetBytes(request.Text) : [];
+        _text = new AnswerText(request.Stop, Echo);
         var delivered = (request.Resume?.Text ?? ByteString.Empty).Span;
-        if (!delivered.StartsWith(echo) && !delivered.IsEmpty)
+        if (!delivered.StartsWith(Echo) && !delivered.IsEmpty)
         {
             throw new FaultException(Fault.ResumeRefused, $"resume.text, {delivered.Length} bytes, does not begin with the echoed prompt");
         }
 
-        _text.Append(delivered.IsEmpty ? default : delivered[echo.Length..]);
+        _text.Append(delivered.IsEmpty ? default : delivered[Echo.Length..]);
         if (!_text.TrySkip(delivered))
         {
             throw new FaultException(
@@ -44,6 +37,9 @@ internal sealed class TextAnswer
                 $"resume.text, {delivered.Length} bytes, contains a stop text or ends with the beginning of one; such text is never delivered");
         }
     }
+
+    /// <summary>Text in front of the answer.</summary>
+    public byte[] Echo { get; }
 
     /// <summary>Whether no more text is needed. An index is an event, not a token: reaching max_tokens is an approximation.</summary>
     public bool IsComplete => IsStopped || (_request.HasMaxTokens && _next >= _request.MaxTokens);
@@ -68,9 +64,7 @@ internal sealed class TextAnswer
         }
     }
 
-    /// <summary>
-    /// The delta's frame; null: it adds nothing. An empty frame shows that the server continues with a tool call.
-    /// </summary>
+    /// <summary>The delta's frame; null: it adds nothing. An empty frame shows that the server continues with a tool call.</summary>
     public GenerateFrame? Add(TextDelta delta)
     {
         if (delta.End != FinishReason.Unspecified)

@@ -1,8 +1,4 @@
-using System.Text;
-using System.Text.Json;
 using Skein.Engines.OpenAiCompatible.Wire;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Texts;
 

@@ -1,7 +1,6 @@
 using System.Buffers;
-using System.Text.Json;
+using System.Runtime.InteropServices;
 using Skein.Engines.OpenAiCompatible.Wire;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Texts;
 
@@ -27,7 +26,7 @@ internal readonly record struct TextDelta(
             CallsOf(delta),
             FunctionOf(delta),
             RestOf(delta),
-            CompletionLogprobsReader.OfChat(choice, request),
+            CompletionLogprobsReader.OfTokens((choice.Member("logprobs") ?? default).Elements("content"), request),
             FinishReasons.Read(choice.Text("finish_reason")),
             StopOf(choice, request));
     }
@@ -49,7 +48,7 @@ internal readonly record struct TextDelta(
     private static JsonElement? FunctionOf(JsonElement delta) =>
         delta.Member("function_call") is { } call && !(call.ValueKind == JsonValueKind.Object && call.GetPropertyCount() == 0) ? call : null;
 
-    // The values verbatim. The role is the same for all answers, and null means absent.
+    // Verbatim. The role is the same for all answers, and null means absent.
     private static ReadOnlyMemory<byte> RestOf(JsonElement delta)
     {
         if (delta.ValueKind != JsonValueKind.Object)
@@ -57,29 +56,21 @@ internal readonly record struct TextDelta(
             return default;
         }
 
-        ArrayBufferWriter<byte>? buffer = null;
-        Utf8JsonWriter? writer = null;
+        ArrayBufferWriter<byte>? rest = null;
         foreach (var member in delta.EnumerateObject())
         {
-            if (member.Name is "role" or "content" or "tool_calls" or "function_call" || member.Value.ValueKind == JsonValueKind.Null)
+            if (member is not { Name: "role" or "content" or "tool_calls" or "function_call" } and not { Value.ValueKind: JsonValueKind.Null })
             {
-                continue;
+                rest ??= new ArrayBufferWriter<byte>();
+                rest.Write(rest.WrittenCount == 0 ? "{\""u8 : ",\""u8);
+                rest.Write(JsonMarshal.GetRawUtf8PropertyName(member));
+                rest.Write("\":"u8);
+                rest.Write(JsonMarshal.GetRawUtf8Value(member.Value));
             }
-
-            buffer ??= new ArrayBufferWriter<byte>();
-            if (writer is null)
-            {
-                writer = new Utf8JsonWriter(buffer);
-                writer.WriteStartObject();
-            }
-
-            writer.WritePropertyName(member.Name);
-            writer.WriteRawValue(member.Value.GetRawText());
         }
 
-        writer?.WriteEndObject();
-        writer?.Dispose();
-        return buffer?.WrittenMemory ?? default;
+        rest?.Write("}"u8);
+        return rest?.WrittenMemory ?? default;
     }
 
     // vLLM: stop_reason, SGLang: matched_stop. An end token is reported as a number.

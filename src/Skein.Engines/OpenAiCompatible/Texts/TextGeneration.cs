@@ -1,14 +1,10 @@
 using System.Runtime.CompilerServices;
-using System.Text.Json;
 using Skein.Engines.OpenAiCompatible.Wire;
-using Skein.Protocol;
-using Skein.Protocol.V1;
+using Skein.Engines.Text;
 
 namespace Skein.Engines.OpenAiCompatible.Texts;
 
-/// <summary>
-/// Generates through OpenAI's own calls, which return text and structured deltas but no ids: one index is one event. Thread-safe.
-/// </summary>
+/// <summary>Generates through OpenAI's own calls, which return text and structured deltas but no ids: one index is one event. Thread-safe.</summary>
 internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
 {
     public async IAsyncEnumerable<GenerateFrame> RunAsync(
@@ -16,7 +12,7 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
     {
         CheckResume(request.Resume, tier);
         var answer = new TextAnswer(request, http.Name);
-        yield return StartFrame(request, model, tier);
+        yield return AnswerFrames.Start(model, TokenUnit.Chunk, tier, [], (int)(request.Resume?.NextIndex ?? 0), answer.Echo);
 
         if (!answer.IsComplete)
         {
@@ -67,18 +63,4 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
             throw new FaultException(Fault.ResumeRefused, reason);
         }
     }
-
-    private static GenerateFrame StartFrame(GenerateRequest request, ModelDescription model, ResumeTier tier) => new()
-    {
-        FirstIndex = request.Resume?.NextIndex ?? 0,
-        Start = new Start
-        {
-            Model = model.Name,
-            Fingerprint = model.Fingerprint,
-            Unit = TokenUnit.Chunk,
-            ResumeTier = tier,
-            ResumedAt = request.Resume?.NextIndex ?? 0,
-            EchoedCharacters = request.Echo ? (uint)request.Text.EnumerateRunes().Count() : 0,
-        },
-    };
 }

@@ -1,6 +1,4 @@
-using System.Text.Json;
 using Skein.Engines.OpenAiCompatible.Wire;
-using Skein.Protocol;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
 
@@ -14,12 +12,6 @@ internal static class EngineCanary
 
     public const int AnswerTokens = 24;
 
-    /// <param name="http">The server.</param>
-    /// <param name="path">The call.</param>
-    /// <param name="body">Asks for the answer.</param>
-    /// <param name="read">Finds the ids in it.</param>
-    /// <param name="needed">What the server must support, for the message.</param>
-    /// <param name="cancellationToken">The caller's.</param>
     /// <exception cref="FaultException">The answer has no ids.</exception>
     public static async ValueTask<uint[]> AskAsync(
         EngineHttp http, string path, RequestJson body, Func<JsonElement, uint[]?> read, string needed, CancellationToken cancellationToken) =>

@@ -1,11 +1,9 @@
-using Skein.Protocol.V1;
-
 namespace Skein.Engines.OpenAiCompatible.Tokens;
 
 /// <summary>The calls of a server that takes and returns token ids. Thread-safe.</summary>
 internal interface ITokenDialect
 {
-    /// <summary>Ids of the canary's answer; see <see cref="EngineCanary"/>.</summary>
+    /// <summary>Ids of the answer to the <see cref="EngineCanary"/>.</summary>
     /// <exception cref="FaultException">The server returns no ids.</exception>
     ValueTask<uint[]> CanaryAsync(string model, CancellationToken cancellationToken);
 
@@ -20,9 +18,6 @@ internal interface ITokenDialect
 }
 
 /// <summary>One answer to generate or to continue.</summary>
-/// <param name="Request">The request.</param>
-/// <param name="Model">As the server names it.</param>
-/// <param name="Prompt">Ids of the prompt.</param>
 /// <param name="Answer">Ids of the answer so far.</param>
 /// <param name="MaxTokens">Most tokens of the answer, including those so far; null: the server's limit.</param>
 internal sealed record TokenCall(GenerateRequest Request, string Model, IReadOnlyList<uint> Prompt, IReadOnlyList<uint> Answer, int? MaxTokens)
@@ -30,7 +25,6 @@ internal sealed record TokenCall(GenerateRequest Request, string Model, IReadOnl
     /// <summary>Most tokens still to be generated.</summary>
     public int? Rest => MaxTokens - Answer.Count;
 
-    /// <summary>All ids so far.</summary>
     public IEnumerable<uint> Ids => Prompt.Concat(Answer);
 }
 
@@ -40,7 +34,4 @@ internal sealed record TokenCall(GenerateRequest Request, string Model, IReadOnl
 /// <param name="Logprobs">One per id, or none.</param>
 /// <param name="End">Why the answer ended; unspecified while it goes on.</param>
 internal readonly record struct TokenStep(
-    IReadOnlyList<uint> Ids, ReadOnlyMemory<byte> Text, IReadOnlyList<TokenLogprob> Logprobs, FinishReason End = FinishReason.Unspecified)
-{
-    public static TokenStep Last(FinishReason reason) => new([], default, [], reason);
-}
+    IReadOnlyList<uint> Ids, ReadOnlyMemory<byte> Text, IReadOnlyList<TokenLogprob> Logprobs, FinishReason End = FinishReason.Unspecified);

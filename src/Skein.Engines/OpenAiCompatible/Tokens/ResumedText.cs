@@ -1,6 +1,3 @@
-using System.Text;
-using Skein.Protocol;
-
 namespace Skein.Engines.OpenAiCompatible.Tokens;
 
 /// <summary>
@@ -17,7 +14,7 @@ internal sealed class ResumedText(ServerTokenizer tokenizer, TokenCall call)
     /// <summary>Text of the answer so far, up to the last token that ends between characters.</summary>
     public async ValueTask<byte[]> BeginAsync(CancellationToken cancellationToken)
     {
-        var text = await tokenizer.AnswerAsync(call, [], cancellationToken);
+        var text = call.Answer.Count > 0 ? await tokenizer.AnswerAsync(call, [], cancellationToken) : "";
         if (!text.EndsWith(HalfCharacter))
         {
             return Encoding.UTF8.GetBytes(text);
@@ -37,10 +34,7 @@ internal sealed class ResumedText(ServerTokenizer tokenizer, TokenCall call)
         return Encoding.UTF8.GetBytes(text);
     }
 
-    /// <summary>Text that new ids add.</summary>
-    /// <param name="ids">All of the step's ids.</param>
-    /// <param name="text">Their text as the server gives it.</param>
-    /// <param name="cancellationToken">The caller's.</param>
+    /// <summary>Text that all ids of one step add; <paramref name="text"/> is what the server gives for them.</summary>
     public async ValueTask<byte[]> AddAsync(IReadOnlyList<uint> ids, string text, CancellationToken cancellationToken)
     {
         if (_whole is not { } known)

@@ -1,20 +1,16 @@
 using Google.Protobuf;
 using Skein.Engines.Text;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
 
-/// <summary>Turns the steps of one answer into frames. Synchronous; not safe for concurrent use.</summary>
+/// <summary>Turns the steps of one answer into frames. Not safe for concurrent use.</summary>
 internal sealed class TokenAnswer
 {
     private readonly TokenCall _call;
     private readonly AnswerText _text;
     private int _count;
 
-    /// <param name="call">The answer so far is its beginning.</param>
-    /// <param name="echo">Text in front of the answer.</param>
-    /// <param name="answerText">Text of the answer so far, complete or ending inside a character.</param>
+    /// <summary>Continues the call's answer, whose text so far may end inside a character.</summary>
     /// <exception cref="FaultException">What was delivered does not fit.</exception>
     public TokenAnswer(TokenCall call, ReadOnlySpan<byte> echo, ReadOnlySpan<byte> answerText)
     {
@@ -30,7 +26,7 @@ internal sealed class TokenAnswer
     }
 
     /// <summary>Whether no further token is needed.</summary>
-    public bool IsComplete => _text.MatchedStop is not null || (_call.MaxTokens is { } most && _count >= most);
+    public bool IsComplete => IsStopped || (_call.MaxTokens is { } most && _count >= most);
 
     /// <summary>Whether a stop text ended it: later tokens of the server do not count.</summary>
     public bool IsStopped => _text.MatchedStop is not null;
@@ -46,7 +42,7 @@ internal sealed class TokenAnswer
         return frame;
     }
 
-    /// <param name="reason">The server's; unspecified: the answer was complete without it.</param>
+    /// <param name="reason">The server's reason; unspecified: the answer was complete without it.</param>
     public GenerateFrame Finish(FinishReason reason) => AnswerFrames.Finish(
         _text,
         (uint)_count,

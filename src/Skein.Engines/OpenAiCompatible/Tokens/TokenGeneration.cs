@@ -1,8 +1,6 @@
 using System.Runtime.CompilerServices;
-using System.Text;
+using Skein.Engines.Requests;
 using Skein.Engines.Text;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
 
@@ -16,9 +14,9 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
         var prompt = await PromptAsync(request, model, cancellationToken);
         var call = new TokenCall(request, model.Name, prompt, [.. request.Resume?.TokenIds ?? []], MaxTokens(request, model, prompt.Length));
         var echo = request.Echo ? await EchoAsync(call, cancellationToken) : [];
-        var text = call.Answer.Count > 0 ? await dialect.TextOfAsync(call, cancellationToken) : [];
+        var text = await dialect.TextOfAsync(call, cancellationToken);
         var answer = new TokenAnswer(call, echo, text);
-        yield return AnswerFrames.Start(model, tier, prompt, call.Answer.Count, echo);
+        yield return AnswerFrames.Start(model, TokenUnit.Token, tier, prompt, call.Answer.Count, echo);
 
         var end = FinishReason.Unspecified;
         if (!answer.IsComplete)
@@ -73,21 +71,10 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
         return ids.Length > 0 ? ids : throw new FaultException(Fault.InvalidRequest, "prompt is empty; allowed: a text of at least one token");
     }
 
-    private static int? MaxTokens(GenerateRequest request, ModelDescription model, int promptTokens)
-    {
-        int? asked = request.HasMaxTokens ? (int)request.MaxTokens : null;
-        if (model.ContextTokens == 0)
-        {
-            return asked;
-        }
-
-        var room = (int)model.ContextTokens - promptTokens;
-        return room >= (asked ?? 1)
-            ? asked ?? room
-            : throw new FaultException(
-                Fault.ContextLengthExceeded,
-                $"the model's context holds {model.ContextTokens} tokens; asked for: a prompt of {promptTokens} and {asked ?? 1} for the answer");
-    }
+    private static int? MaxTokens(GenerateRequest request, ModelDescription model, int promptTokens) =>
+        model.ContextTokens > 0 ? RequestChecks.MaxTokens(request, promptTokens, (int)model.ContextTokens)
+        : request.HasMaxTokens ? (int)request.MaxTokens
+        : null;
 
     private async ValueTask<byte[]> EchoAsync(TokenCall call, CancellationToken cancellationToken) => call.Request.TokenIds is null
         ? Encoding.UTF8.GetBytes(call.Request.Text)

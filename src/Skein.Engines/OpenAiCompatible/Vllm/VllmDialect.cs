@@ -1,9 +1,6 @@
 using System.Runtime.CompilerServices;
-using System.Text.Json;
 using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Vllm;
 
@@ -32,18 +29,16 @@ internal sealed class VllmDialect(EngineHttp http) : ITokenDialect
     public async IAsyncEnumerable<TokenStep> GenerateAsync(TokenCall call, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var text = new ResumedText(_tokenizer, call);
-        if (call.Answer.Count > 0)
-        {
-            await text.BeginAsync(cancellationToken);
-        }
-
+        await text.BeginAsync(cancellationToken);
         await foreach (var data in http.StreamAsync("v1/completions", Body(call), HasEnd, cancellationToken))
         {
             foreach (var choice in data.Elements("choices"))
             {
                 var ids = choice.Ids("token_ids") ?? throw new FaultException(Fault.EngineFailed, $"{http.Name} sent a chunk without token_ids");
-                var end = EndOf(choice);
-                var kept = EndsWithEndToken(choice, end) ? ids[..^1] : ids;
+                var end = FinishReasons.Read(choice.Text("finish_reason"));
+                // No stop texts are sent, so a stop is the end token or one of stop_token_ids. vLLM counts it; it is not part of the answer.
+                var isEndToken = end == FinishReason.Stop && choice.Text("stop_reason") is null && ids.Length > 0;
+                var kept = isEndToken ? ids[..^1] : ids;
                 var added = await text.AddAsync(kept, choice.Text("text") ?? "", cancellationToken);
                 var logprobs = CompletionLogprobsReader.Of(choice, call.Request, ids);
                 yield return new TokenStep(kept, added, logprobs.Count > 0 ? [.. logprobs.Take(kept.Length)] : [], end);
@@ -59,10 +54,4 @@ internal sealed class VllmDialect(EngineHttp http) : ITokenDialect
         .ToBytes();
 
     private static bool HasEnd(JsonElement data) => data.Elements("choices").Any(choice => choice.Member("finish_reason") is not null);
-
-    private static FinishReason EndOf(JsonElement choice) => FinishReasons.Read(choice.Text("finish_reason"));
-
-    // No stop texts are sent, so a stop is the end token or one of stop_token_ids. vLLM counts it; it is not part of the answer.
-    private static bool EndsWithEndToken(JsonElement choice, FinishReason end) =>
-        end == FinishReason.Stop && choice.Member("stop_reason") is not { ValueKind: JsonValueKind.String } && choice.Ids("token_ids") is { Length: > 0 };
 }

@@ -15,7 +15,7 @@ internal sealed class VllmProfile : ServerProfile
     {
         var version = (await http.FindAsync("version", cancellationToken))?.Text("version");
         var isVllm = isDeclared
-            || (version is not null && (await ServedModels.ReadAsync(http, cancellationToken)).Any(model => model.Text("owned_by") == "vllm"));
+            || (version is not null && (await http.ListModelsAsync(cancellationToken)).Any(model => model.Text("owned_by") == "vllm"));
         return isVllm ? await ReadModelsAsync(http, version ?? "", slots: null, cancellationToken) : null;
     }
 

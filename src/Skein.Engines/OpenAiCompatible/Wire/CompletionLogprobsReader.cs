@@ -1,7 +1,4 @@
-using System.Text;
-using System.Text.Json;
 using Google.Protobuf;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Wire;
 
@@ -35,23 +32,16 @@ internal static class CompletionLogprobsReader
         return ids.Count == 0 || read.Count == ids.Count ? read : [];
     }
 
-    /// <summary>The form of chats: <c>{"content":[{"token","bytes","logprob","top_logprobs"}]}</c>.</summary>
-    public static IReadOnlyList<TokenLogprob> OfChat(JsonElement choice, GenerateRequest request)
-    {
-        if (!request.HasLogprobs || choice.Member("logprobs") is not { } logprobs)
+    /// <summary>The form of chats, and of llama.cpp's own call: <c>[{"id","token","bytes","logprob","top_logprobs"}]</c>.</summary>
+    public static IReadOnlyList<TokenLogprob> OfTokens(IEnumerable<JsonElement> tokens, GenerateRequest request) =>
+        !request.HasLogprobs ? [] : [.. tokens.Select(token =>
         {
-            return [];
-        }
-
-        return [.. logprobs.Elements("content").Select(token =>
-        {
-            var logprob = ReadChat(token);
-            logprob.Top.Add(token.Elements("top_logprobs").Take((int)request.Logprobs).Select(ReadChat));
+            var logprob = Read(token);
+            logprob.Top.Add(token.Elements("top_logprobs").Take((int)request.Logprobs).Select(Read));
             return logprob;
         })];
-    }
 
-    private static TokenLogprob ReadChat(JsonElement token) => new()
+    private static TokenLogprob Read(JsonElement token) => new()
     {
         TokenId = (uint)Math.Max(0, token.Whole("id") ?? 0),
         Token = token.Member("bytes") is { ValueKind: JsonValueKind.Array } bytes

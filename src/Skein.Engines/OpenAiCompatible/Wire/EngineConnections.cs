@@ -23,7 +23,6 @@ internal sealed class EngineConnections : HttpMessageHandler
     private readonly HttpMessageInvoker _pooled;
     private readonly HttpMessageInvoker _unpooled;
 
-    /// <param name="connectTimeout">Timeout of making one connection.</param>
     public EngineConnections(TimeSpan connectTimeout)
     {
         _pooled = new HttpMessageInvoker(CreateHandler(connectTimeout, Lifetime));
@@ -59,7 +58,7 @@ internal sealed class EngineConnections : HttpMessageHandler
         }
         catch (HttpRequestException exception) when (exception.HttpRequestError == HttpRequestError.ConnectionError)
         {
-            // The server had taken the request and is gone: the caller must see a lost request, not one that was never sent.
+            // The server may have begun the request: the caller must see a lost connection, not an unreachable server.
             ExceptionDispatchInfo.Throw(first);
             throw;
         }
@@ -77,7 +76,6 @@ internal sealed class EngineConnections : HttpMessageHandler
         PlaintextStreamFilter = static (context, _) => ValueTask.FromResult<Stream>(new ConnectionStream(context.PlaintextStream)),
     };
 
-    /// <summary>One request and its answer.</summary>
     private sealed class Exchange
     {
         public bool IsOnReused { get; set; }

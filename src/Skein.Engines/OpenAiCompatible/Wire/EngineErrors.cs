@@ -1,7 +1,4 @@
 using System.Net;
-using System.Text;
-using System.Text.Json;
-using Skein.Protocol;
 
 namespace Skein.Engines.OpenAiCompatible.Wire;
 
@@ -15,9 +12,7 @@ internal static class EngineErrors
         "exceed_context_size", "context_length_exceeded", "context length", "context size", "context window", "max_model_len",
     ];
 
-    /// <param name="engine">The server's kind and address, for the message.</param>
-    /// <param name="status">Its HTTP status.</param>
-    /// <param name="body">Its body: JSON of a known form, or anything else.</param>
+    /// <summary>An answer with an error status. The body is JSON of a known form, or anything else.</summary>
     public static FaultException From(string engine, HttpStatusCode status, ReadOnlySpan<byte> body)
     {
         var (message, kind) = Read(body);
@@ -49,9 +44,7 @@ internal static class EngineErrors
     {
         try
         {
-            var reader = new Utf8JsonReader(body);
-            using var document = JsonDocument.ParseValue(ref reader);
-            return Read(document.RootElement);
+            return Read(JsonElement.Parse(body));
         }
         catch (JsonException)
         {

@@ -2,16 +2,15 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.ServerSentEvents;
 using System.Runtime.CompilerServices;
-using System.Text.Json;
-using Skein.Protocol;
 
 namespace Skein.Engines.OpenAiCompatible.Wire;
 
-/// <summary>Calls of one server, each with its timeout. Every failure is an <see cref="FaultException"/>. Thread-safe.</summary>
+/// <summary>Calls of one server, each with its timeout. Every failure is a <see cref="FaultException"/>. Thread-safe.</summary>
 internal sealed class EngineHttp : IDisposable
 {
     // The largest answer is llama.cpp's whole vocabulary: about 100 bytes a token.
     private const long MaxAnswerBytes = 256L << 20;
+    private const int MaxModels = 1_000;
 
     private readonly HttpClient _client;
     private readonly OpenAiEngineOptions _options;
@@ -35,7 +34,7 @@ internal sealed class EngineHttp : IDisposable
     /// <exception cref="FaultException">The server cannot be reached, does not answer in time, is not ready (503), or refuses the key.</exception>
     public async ValueTask<JsonElement?> FindAsync(string path, CancellationToken cancellationToken)
     {
-        var (status, body) = await CallAsync(new HttpRequestMessage(HttpMethod.Get, path), cancellationToken);
+        var (status, body) = await CallAsync(HttpMethod.Get, path, content: null, cancellationToken);
         if (status is HttpStatusCode.ServiceUnavailable or HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden)
         {
             throw EngineErrors.From(Name, status, body);
@@ -51,27 +50,31 @@ internal sealed class EngineHttp : IDisposable
         }
     }
 
+    /// <summary>The models that the server lists now at <c>/v1/models</c>.</summary>
+    /// <exception cref="FaultException">It lists none, or too many.</exception>
+    public async ValueTask<IReadOnlyList<JsonElement>> ListModelsAsync(CancellationToken cancellationToken)
+    {
+        var list = await FindAsync("v1/models", cancellationToken);
+        var models = (list ?? default).Elements("data").Where(model => model.Text("id") is { Length: > 0 }).ToList();
+        return models.Count is > 0 and <= MaxModels
+            ? models
+            : throw new FaultException(Fault.EngineFailed, $"{Name} lists {models.Count} models at /v1/models; allowed: 1 to {MaxModels}");
+    }
+
     /// <summary>A GET of a text; null for any status but 200.</summary>
     public async ValueTask<byte[]?> FindTextAsync(string path, CancellationToken cancellationToken)
     {
-        var (status, body) = await CallAsync(new HttpRequestMessage(HttpMethod.Get, path), cancellationToken);
+        var (status, body) = await CallAsync(HttpMethod.Get, path, content: null, cancellationToken);
         return status == HttpStatusCode.OK ? body : null;
-    }
-
-    /// <summary>A POST; the answer's body.</summary>
-    public async ValueTask<byte[]> PostAsync(string path, ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
-    {
-        var (status, body) = await CallAsync(Post(path, json), cancellationToken);
-        return status == HttpStatusCode.OK ? body : throw EngineErrors.From(Name, status, body);
     }
 
     /// <summary>A POST whose answer is JSON.</summary>
     public async ValueTask<JsonElement> AskAsync(string path, ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
     {
-        var body = await PostAsync(path, json, cancellationToken);
+        var (status, body) = await CallAsync(HttpMethod.Post, path, ContentOf(json), cancellationToken);
         try
         {
-            return JsonElement.Parse(body);
+            return status == HttpStatusCode.OK ? JsonElement.Parse(body) : throw EngineErrors.From(Name, status, body);
         }
         catch (JsonException exception)
         {
@@ -80,10 +83,7 @@ internal sealed class EngineHttp : IDisposable
     }
 
     /// <summary>A POST whose answer is a stream of JSON events.</summary>
-    /// <param name="path">The call.</param>
-    /// <param name="json">The body.</param>
     /// <param name="isLast">Whether an event ends the answer: leaving the enumeration after it keeps the connection; leaving it earlier closes it.</param>
-    /// <param name="cancellationToken">The caller's.</param>
     public async IAsyncEnumerable<JsonElement> StreamAsync(
         string path, ReadOnlyMemory<byte> json, Predicate<JsonElement> isLast, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -103,19 +103,16 @@ internal sealed class EngineHttp : IDisposable
     public async ValueTask<EngineStream<T>> OpenAsync<T>(string path, ReadOnlyMemory<byte> json, SseItemParser<T?> parse, CancellationToken cancellationToken)
         where T : struct
     {
-        var silence = new CancellationTokenSource(_options.SilenceTimeout, _time);
-        var linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, silence.Token);
+        var call = new EngineCall(Name, _options.SilenceTimeout, _time, cancellationToken);
         try
         {
-            var guard = new CallGuard(Name, _options.SilenceTimeout, cancellationToken);
-            var response = await guard.RunAsync(SendAsync(path, json, linked.Token));
-            var body = await guard.RunAsync(response.Content.ReadAsStreamAsync(linked.Token));
-            return new EngineStream<T>(response, body, parse, silence, linked, guard, _options.SilenceTimeout, _time);
+            var response = await call.RunAsync(SendAsync(path, json, call.Token));
+            var body = await call.RunAsync(response.Content.ReadAsStreamAsync(call.Token));
+            return new EngineStream<T>(response, body, parse, call, _time);
         }
         catch
         {
-            linked.Dispose();
-            silence.Dispose();
+            call.Dispose();
             throw;
         }
     }
@@ -143,14 +140,12 @@ internal sealed class EngineHttp : IDisposable
         return new Uri(url, path.TrimEnd('/') + "/");
     }
 
-    private static HttpRequestMessage Post(string path, ReadOnlyMemory<byte> json) => new(HttpMethod.Post, path)
-    {
-        Content = new ReadOnlyMemoryContent(json) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } },
-    };
+    private static ReadOnlyMemoryContent ContentOf(ReadOnlyMemory<byte> json) =>
+        new(json) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
 
     private async Task<HttpResponseMessage> SendAsync(string path, ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
     {
-        using var request = Post(path, json);
+        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = ContentOf(json) };
         var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         if (response.StatusCode == HttpStatusCode.OK)
         {
@@ -163,17 +158,17 @@ internal sealed class EngineHttp : IDisposable
         }
     }
 
-    private async ValueTask<(HttpStatusCode Status, byte[] Body)> CallAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    private async ValueTask<(HttpStatusCode Status, byte[] Body)> CallAsync(
+        HttpMethod method, string path, HttpContent? content, CancellationToken cancellationToken)
     {
-        using var deadline = new CancellationTokenSource(_options.CallTimeout, _time);
-        using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, deadline.Token);
-        return await new CallGuard(Name, _options.CallTimeout, cancellationToken).RunAsync(ReadAsync(request, linked.Token));
+        using var request = new HttpRequestMessage(method, path) { Content = content };
+        using var call = new EngineCall(Name, _options.CallTimeout, _time, cancellationToken);
+        return await call.RunAsync(ReadAsync(request, call.Token));
     }
 
     private async Task<(HttpStatusCode Status, byte[] Body)> ReadAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        using var sent = request;
-        using var response = await _client.SendAsync(sent, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+        using var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         await response.Content.LoadIntoBufferAsync(MaxAnswerBytes, cancellationToken);
         return (response.StatusCode, await response.Content.ReadAsByteArrayAsync(cancellationToken));
     }

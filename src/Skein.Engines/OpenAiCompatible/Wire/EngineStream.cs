@@ -16,28 +16,16 @@ internal sealed class EngineStream<T> : IAsyncDisposable
 
     private readonly HttpResponseMessage _response;
     private readonly Stream _body;
-    private readonly CancellationTokenSource _silence;
-    private readonly CancellationTokenSource _linked;
-    private readonly CallGuard _guard;
-    private readonly TimeSpan _timeout;
+    private readonly EngineCall _call;
     private readonly TimeProvider _time;
     private readonly IAsyncEnumerator<SseItem<T?>> _events;
     private bool _isComplete;
 
-    /// <param name="response">Headers were read.</param>
-    /// <param name="body">Its body.</param>
-    /// <param name="parse">Reads the data of one event.</param>
-    /// <param name="silence">Cancels after the longest silence.</param>
-    /// <param name="linked">Cancels with it or the caller.</param>
-    /// <param name="guard">Translates failures.</param>
-    /// <param name="timeout">The longest silence.</param>
-    /// <param name="time">Clock of the timeouts.</param>
-    public EngineStream(
-        HttpResponseMessage response, Stream body, SseItemParser<T?> parse, CancellationTokenSource silence, CancellationTokenSource linked, CallGuard guard,
-        TimeSpan timeout, TimeProvider time)
+    /// <summary>Takes over the response and the call, and disposes them.</summary>
+    public EngineStream(HttpResponseMessage response, Stream body, SseItemParser<T?> parse, EngineCall call, TimeProvider time)
     {
-        (_response, _body, _silence, _linked, _guard, _timeout, _time) = (response, body, silence, linked, guard, timeout, time);
-        _events = SseParser.Create(body, parse).EnumerateAsync(linked.Token).GetAsyncEnumerator(linked.Token);
+        (_response, _body, _call, _time) = (response, body, call, time);
+        _events = SseParser.Create(body, parse).EnumerateAsync(call.Token).GetAsyncEnumerator(call.Token);
     }
 
     /// <summary>The event read last.</summary>
@@ -56,13 +44,13 @@ internal sealed class EngineStream<T> : IAsyncDisposable
                 return false;
             }
 
-            _silence.CancelAfter(_timeout);
+            _call.RestartTimeout();
             Current = data;
             return true;
         }
-        catch (Exception exception) when (CallGuard.IsFailure(exception))
+        catch (Exception exception) when (EngineCall.IsFailure(exception))
         {
-            throw _guard.Translate(exception);
+            throw _call.Translate(exception);
         }
     }
 
@@ -72,8 +60,7 @@ internal sealed class EngineStream<T> : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _events.DisposeAsync();
-        _linked.Dispose();
-        _silence.Dispose();
+        _call.Dispose();
         if (!_isComplete)
         {
             _response.Dispose();

@@ -1,11 +1,8 @@
-using Skein.Protocol;
-using Skein.Protocol.V1;
-
 namespace Skein.Engines.OpenAiCompatible.Wire;
 
-/// <summary>Reads OpenAI's finish reasons.</summary>
 internal static class FinishReasons
 {
+    /// <summary>Reads OpenAI's finish reasons.</summary>
     /// <exception cref="FaultException">The reason is unknown.</exception>
     public static FinishReason Read(string? word) => word switch
     {

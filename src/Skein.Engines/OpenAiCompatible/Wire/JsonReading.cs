@@ -1,6 +1,3 @@
-using System.Text.Json;
-using Skein.Protocol;
-
 namespace Skein.Engines.OpenAiCompatible.Wire;
 
 /// <summary>Reads members that may be missing, null or of another kind: servers differ.</summary>

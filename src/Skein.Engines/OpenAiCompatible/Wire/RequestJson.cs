@@ -1,7 +1,5 @@
 using System.Buffers;
 using System.Diagnostics.CodeAnalysis;
-using System.Text.Json;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Wire;
 

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Skein.Protocol.V1;
 
 namespace Skein.Engines.OpenAiCompatible.Wire;
 
@@ -7,12 +6,8 @@ namespace Skein.Engines.OpenAiCompatible.Wire;
 internal static class SamplingMembers
 {
     /// <summary>OpenAI's names, and those that vLLM, SGLang and others added to them.</summary>
-    public static RequestJson OpenAiSampling(this RequestJson json, Sampling? sampling) =>
-        sampling is null ? json : json.Shared(sampling, "seed", SignedSeed(sampling), "repetition_penalty", UnlimitedAsMinusOne(sampling));
-
-    /// <summary>SGLang's <c>sampling_params</c>.</summary>
-    public static RequestJson SgLangSampling(this RequestJson json, Sampling? sampling) =>
-        sampling is null ? json : json.Shared(sampling, "sampling_seed", SignedSeed(sampling), "repetition_penalty", UnlimitedAsMinusOne(sampling));
+    public static RequestJson OpenAiSampling(this RequestJson json, Sampling? sampling, string seedName = "seed") =>
+        sampling is null ? json : json.Shared(sampling, seedName, SignedSeed(sampling), "repetition_penalty", UnlimitedAsMinusOne(sampling));
 
     /// <summary>llama.cpp's own names.</summary>
     public static RequestJson LlamaCppSampling(this RequestJson json, Sampling? sampling) =>

@@ -1,0 +1,65 @@
+namespace Skein.Engines.OpenAiCompatible.Wire;
+
+/// <summary>Timeout and cancellation of one HTTP call, whose failures become <see cref="FaultException"/>.</summary>
+internal sealed class EngineCall : IDisposable
+{
+    private readonly string _engine;
+    private readonly TimeSpan _timeout;
+    private readonly CancellationToken _caller;
+    private readonly CancellationTokenSource _source;
+    private readonly CancellationTokenRegistration _registration;
+
+    public EngineCall(string engine, TimeSpan timeout, TimeProvider time, CancellationToken caller)
+    {
+        (_engine, _timeout, _caller) = (engine, timeout, caller);
+        _source = new CancellationTokenSource(timeout, time);
+        _registration = caller.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), _source);
+    }
+
+    /// <summary>Cancelled by the caller and by the timeout.</summary>
+    public CancellationToken Token => _source.Token;
+
+    /// <summary>Whether <see cref="Translate"/> handles the exception.</summary>
+    public static bool IsFailure(Exception exception) => exception is OperationCanceledException or HttpRequestException or IOException or JsonException;
+
+    /// <summary>Starts the timeout anew.</summary>
+    public void RestartTimeout() => _source.CancelAfter(_timeout);
+
+    /// <exception cref="FaultException">The call failed.</exception>
+    /// <exception cref="OperationCanceledException">The caller cancelled.</exception>
+    public async Task<T> RunAsync<T>(Task<T> call)
+    {
+        try
+        {
+            return await call;
+        }
+        catch (Exception exception) when (IsFailure(exception))
+        {
+            throw Translate(exception);
+        }
+    }
+
+    /// <summary>The exception to throw instead.</summary>
+    public Exception Translate(Exception exception) => exception switch
+    {
+        JsonException => new FaultException(Fault.EngineFailed, $"{_engine} sent an event that is not JSON", exception),
+        _ when _caller.IsCancellationRequested => new OperationCanceledException("cancelled by the caller", exception, _caller),
+        // A connect timeout arrives as a cancellation with this cause.
+        OperationCanceledException { InnerException: TimeoutException cause } => Unreachable(cause, exception),
+        OperationCanceledException => new FaultException(Fault.EngineTimedOut, $"{_engine} sent nothing for {_timeout.TotalSeconds:0.#} s", exception),
+        HttpRequestException
+        {
+            HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError
+        } => Unreachable(exception, exception),
+        _ => new FaultException(Fault.ConnectionLost, $"{_engine} broke the connection: {exception.Message}", exception),
+    };
+
+    public void Dispose()
+    {
+        _registration.Dispose();
+        _source.Dispose();
+    }
+
+    private FaultException Unreachable(Exception cause, Exception exception) =>
+        new(Fault.Unreachable, $"{_engine} cannot be reached: {cause.Message}", exception);
+}
