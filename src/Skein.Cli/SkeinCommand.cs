@@ -1,9 +1,7 @@
-using System.CommandLine;
 using Skein.Cli.Commands;
 
 namespace Skein.Cli;
 
-/// <summary>The <c>skein</c> command with its verbs.</summary>
 internal static class SkeinCommand
 {
     public static RootCommand Create() => new("""
@@ -17,7 +15,7 @@ internal static class SkeinCommand
         ReplicaCommand.Create(),
         StatusCommand.Create(),
         DrainCommand.Create(),
-        UndrainCommand.Create(),
+        DrainCommand.CreateUndrain(),
         RolloutCommand.Create(),
         ChatCommand.Create(),
         BenchCommand.Create(),

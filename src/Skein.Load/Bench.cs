@@ -3,31 +3,24 @@ using Skein.Load.Targets;
 
 namespace Skein.Load;
 
-/// <summary>Progress of a benchmark.</summary>
-/// <param name="Done">Measured requests that have finished.</param>
-/// <param name="Total">Measured requests in total.</param>
-public readonly record struct BenchProgress(int Done, int Total);
-
 /// <summary>Measures what clients of a server see under a closed loop of load.</summary>
 public static class Bench
 {
-    /// <summary>
-    /// Requests a reference answer for every prompt, warms up, then measures. Failed requests are counted, not thrown.
-    /// </summary>
+    /// <summary>Requests a reference answer for every prompt, warms up, then measures. Failed requests are counted, not thrown.</summary>
     /// <param name="options">Options of the run.</param>
     /// <param name="time">Clock of measurements and timeouts.</param>
-    /// <param name="progress">Called after every measured request, from any thread; may be null.</param>
+    /// <param name="onProgress">Receives the number of finished requests after each measured one, from any thread; may be null.</param>
     /// <param name="cancellationToken">Ends the run without a report.</param>
     /// <exception cref="ArgumentException">A setting is out of its range.</exception>
     /// <exception cref="BenchException">The target answered no reference request, or lists no model.</exception>
     public static async Task<BenchReport> RunAsync(
-        BenchOptions options, TimeProvider time, IProgress<BenchProgress>? progress = null, CancellationToken cancellationToken = default)
+        BenchOptions options, TimeProvider time, Action<int>? onProgress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(time);
         options.Validate();
         using var target = await OpenAsync(options, time, cancellationToken);
-        return await new BenchRun(options, target, time, progress).RunAsync(cancellationToken);
+        return await new BenchRun(options, target, time, onProgress).RunAsync(cancellationToken);
     }
 
     internal static async Task<IBenchTarget> OpenAsync(BenchOptions options, TimeProvider time, CancellationToken cancellationToken)

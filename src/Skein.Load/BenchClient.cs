@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Skein.Load.Measuring;
 using Skein.Load.Targets;
 
@@ -6,7 +7,9 @@ namespace Skein.Load;
 /// <summary>Sends requests and compares every answer to a prompt with the first one. Safe for concurrent calls.</summary>
 internal sealed class BenchClient(BenchOptions options, IBenchTarget target, TimeProvider time)
 {
-    private readonly ReferenceAnswers _references = new();
+    private const int ShownChars = 40;
+
+    private readonly ConcurrentDictionary<int, string> _references = new();
 
     /// <summary>Sends one prompt and records the result.</summary>
     /// <exception cref="OperationCanceledException">The token was cancelled; nothing is recorded.</exception>
@@ -42,7 +45,13 @@ internal sealed class BenchClient(BenchOptions options, IBenchTarget target, Tim
                 BenchErrors.Truncated, $"prompt {prompt}: the stream ended after {answer.Tokens} tokens without a finish reason or an end marker");
         }
 
-        if (options.CheckExactness)
-            _references.Check(prompt, answer.Text);
+        var reference = options.CheckExactness ? _references.GetOrAdd(prompt, answer.Text) : answer.Text;
+        if (reference == answer.Text)
+            return;
+        var at = reference.AsSpan().CommonPrefixLength(answer.Text);
+        throw new BenchRequestException(
+            BenchErrors.Diverged, $"prompt {prompt}: differs at character {at}: expected \"{Show(reference, at)}\", got \"{Show(answer.Text, at)}\"");
     }
+
+    private static string Show(string text, int at) => text[at..Math.Min(text.Length, at + ShownChars)].ReplaceLineEndings(" ");
 }

@@ -31,7 +31,6 @@ public static class BenchErrors
     public const string Other = "other";
 }
 
-/// <summary>One request failed.</summary>
 internal sealed class BenchRequestException(string kind, string message, Exception? innerException = null) : Exception(message, innerException)
 {
     /// <summary>See <see cref="BenchErrors"/>.</summary>
@@ -43,11 +42,4 @@ internal sealed class BenchRequestException(string kind, string message, Excepti
 }
 
 /// <summary>The benchmark cannot run. The message is one line for the user.</summary>
-public sealed class BenchException : Exception
-{
-    /// <summary>Creates the exception.</summary>
-    public BenchException(string message, Exception? innerException = null)
-        : base(message, innerException)
-    {
-    }
-}
+public sealed class BenchException(string message, Exception? innerException = null) : Exception(message, innerException);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Skein.Protocol;
 
 namespace Skein.Load;
 
@@ -16,9 +17,6 @@ public sealed record BenchOptions
 
     /// <summary>Requested model. Empty (the default): the first model that the server lists.</summary>
     public string Model { get; init; } = "";
-
-    /// <summary>Bearer token; null (the default): none.</summary>
-    public string? ApiKey { get; init; }
 
     /// <summary>Concurrent requests, in a closed loop. 1 to 20,000; default 16.</summary>
     public int Concurrency { get; init; } = 16;
@@ -41,10 +39,7 @@ public sealed record BenchOptions
     /// <summary>Seed of every request. Default 1.</summary>
     public ulong Seed { get; init; } = 1;
 
-    /// <summary>
-    /// Additional members of every request, such as faults for simulated engines or options of one server.
-    /// Default: none.
-    /// </summary>
+    /// <summary>Additional members of every request, such as faults for simulated engines or options of one server. Default: none.</summary>
     public IReadOnlyDictionary<string, JsonElement> Extra { get; init; } = new Dictionary<string, JsonElement>();
 
     /// <summary>
@@ -56,29 +51,18 @@ public sealed record BenchOptions
     /// <summary>Timeout of one request. 1 ms to 1 day; default 2 minutes.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromMinutes(2);
 
-    /// <exception cref="ArgumentException">A setting is out of its range; the message names it, its value and what is allowed.</exception>
     internal void Validate()
     {
         var isKnown = Target is { IsAbsoluteUri: true, Scheme: "http" or "https" or "grpc" or "grpcs" };
-        Check(isKnown, nameof(Target), Target, "http, https, grpc and grpcs URLs");
-        Check(Concurrency, 1, 20_000, nameof(Concurrency));
-        Check(Requests, 1, 100_000_000, nameof(Requests));
-        Check(WarmUpRequests, 0, 1_000_000, nameof(WarmUpRequests));
-        Check(Prompts.Count, 1, 10_000, nameof(Prompts));
-        Check(MaxTokens, 1, 1_000_000, nameof(MaxTokens));
-        Check(Temperature, 0, 2, nameof(Temperature));
+        OptionGuard.Require(isKnown, nameof(Target), Target, "http, https, grpc and grpcs URLs");
+        OptionGuard.Range(Concurrency, 1, 20_000, nameof(Concurrency));
+        OptionGuard.Range(Requests, 1, 100_000_000, nameof(Requests));
+        OptionGuard.Range(WarmUpRequests, 0, 1_000_000, nameof(WarmUpRequests));
+        OptionGuard.Range(Prompts.Count, 1, 10_000, nameof(Prompts));
+        OptionGuard.Range(MaxTokens, 1, 1_000_000, nameof(MaxTokens));
+        OptionGuard.Range(Temperature, 0, 2, nameof(Temperature));
         var twice = Extra.Keys.FirstOrDefault(OwnMembers.Contains);
-        Check(twice is null, nameof(Extra), twice, $"all members but {string.Join(", ", OwnMembers)}");
-        Check(RequestTimeout, TimeSpan.FromMilliseconds(1), TimeSpan.FromDays(1), nameof(RequestTimeout));
-    }
-
-    private static void Check<T>(T value, T least, T most, string name)
-        where T : IComparable<T> =>
-        Check(value.CompareTo(least) >= 0 && value.CompareTo(most) <= 0, name, value, FormattableString.Invariant($"{least} to {most}"));
-
-    private static void Check<T>(bool isRight, string name, T value, string allowed)
-    {
-        if (!isRight)
-            throw new ArgumentException(FormattableString.Invariant($"{name} is {value}; allowed: {allowed}"), name);
+        OptionGuard.Require(twice is null, nameof(Extra), twice, $"all members but {string.Join(", ", OwnMembers)}");
+        OptionGuard.Range(RequestTimeout, TimeSpan.FromMilliseconds(1), TimeSpan.FromDays(1), nameof(RequestTimeout));
     }
 }

@@ -10,16 +10,12 @@ public static class BenchPrompts
         ["a red balloon", "a lost letter", "a silver key", "an old map", "a talking well", "a paper boat", "a jar of stars"];
 
     /// <summary>Creates <paramref name="count"/> distinct prompts.</summary>
-    public static IReadOnlyList<string> Create(int count)
-    {
-        var prompts = new string[count];
-        for (var i = 0; i < count; i++)
-        {
-            var round = i / (Heroes.Length * Things.Length);
-            var number = round == 0 ? "" : $" Number it {round}.";
-            prompts[i] = $"Tell me a story about a {Heroes[i % Heroes.Length]} and {Things[i % Things.Length]}.{number}";
-        }
+    public static IReadOnlyList<string> Create(int count) => [.. Enumerable.Range(0, count).Select(Prompt)];
 
-        return prompts;
+    private static string Prompt(int i)
+    {
+        var round = i / (Heroes.Length * Things.Length);
+        var number = round == 0 ? "" : $" Number it {round}.";
+        return $"Tell me a story about a {Heroes[i % Heroes.Length]} and {Things[i % Things.Length]}.{number}";
     }
 }

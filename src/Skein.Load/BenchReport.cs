@@ -1,6 +1,3 @@
-using System.Text.Json;
-using System.Text.Json.Serialization;
-
 namespace Skein.Load;
 
 /// <summary>Result of a benchmark. Immutable.</summary>
@@ -51,9 +48,6 @@ public sealed record BenchReport(
 
     /// <summary>Complete answers that differ from an earlier answer to the same request.</summary>
     public int Diverged => Errors.GetValueOrDefault(BenchErrors.Diverged);
-
-    /// <summary>The report as one JSON object.</summary>
-    public string ToJson() => JsonSerializer.Serialize(this, BenchReportJson.Default.BenchReport);
 }
 
 /// <summary>Distribution of a time in milliseconds, with three significant digits; all 0 if nothing was measured.</summary>
@@ -64,7 +58,3 @@ public sealed record BenchReport(
 /// <param name="P99">99th percentile.</param>
 /// <param name="Max">Maximum.</param>
 public sealed record LatencySummary(long Count, double Mean, double P50, double P90, double P99, double Max);
-
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true)]
-[JsonSerializable(typeof(BenchReport))]
-internal sealed partial class BenchReportJson : JsonSerializerContext;

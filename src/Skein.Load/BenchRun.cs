@@ -4,7 +4,7 @@ using Skein.Load.Targets;
 namespace Skein.Load;
 
 /// <summary>One run of a benchmark, from the first request to the report. Use once.</summary>
-internal sealed class BenchRun(BenchOptions options, IBenchTarget target, TimeProvider time, IProgress<BenchProgress>? progress)
+internal sealed class BenchRun(BenchOptions options, IBenchTarget target, TimeProvider time, Action<int>? onProgress)
 {
     private readonly BenchClient _client = new(options, target, time);
 
@@ -16,12 +16,11 @@ internal sealed class BenchRun(BenchOptions options, IBenchTarget target, TimePr
             throw new BenchException($"{options.Target} answered none of {options.Prompts.Count} reference requests; {references.Examples[0]}");
         await LoopAsync(options.WarmUpRequests, new BenchTally(time), null, cancellationToken);
         var measured = new BenchTally(time);
-        await LoopAsync(options.Requests, measured, progress, cancellationToken);
+        await LoopAsync(options.Requests, measured, onProgress, cancellationToken);
         return measured.ToReport(options, target.Model);
     }
 
-    /// <summary>Sends the requests from as many workers as the concurrency allows.</summary>
-    private async Task LoopAsync(int requests, BenchTally tally, IProgress<BenchProgress>? observer, CancellationToken cancellationToken)
+    private async Task LoopAsync(int requests, BenchTally tally, Action<int>? observer, CancellationToken cancellationToken)
     {
         var next = -1;
         var done = 0;
@@ -31,7 +30,7 @@ internal sealed class BenchRun(BenchOptions options, IBenchTarget target, TimePr
             for (var i = Interlocked.Increment(ref next); i < requests; i = Interlocked.Increment(ref next))
             {
                 await _client.AskAsync(i % options.Prompts.Count, tally, cancellationToken);
-                observer?.Report(new BenchProgress(Interlocked.Increment(ref done), requests));
+                observer?.Invoke(Interlocked.Increment(ref done));
             }
         }
 

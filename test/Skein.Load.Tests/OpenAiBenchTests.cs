@@ -219,7 +219,7 @@ public class OpenAiBenchTests
     {
         await using var server = await FakeOpenAiServer.StartAsync((answer, _) => answer.WholeAsync("one"));
 
-        using var json = JsonDocument.Parse((await RunAsync(server.Options)).ToJson());
+        using var json = JsonSerializer.SerializeToDocument(await RunAsync(server.Options), JsonSerializerOptions.Web);
 
         Assert.Equal(20, json.RootElement.GetProperty("succeeded").GetInt32());
         Assert.Equal(0, json.RootElement.GetProperty("diverged").GetInt32());

@@ -1,4 +1,3 @@
-using System.CommandLine;
 using System.Text.Json;
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
@@ -28,12 +27,11 @@ internal static class BenchCommand
         $"a JSON object without {string.Join(", ", BenchOptions.OwnMembers)}", new Dictionary<string, JsonElement>(), TryReadMembers);
 
     private static readonly Setting<bool> Inexact = Setting.Flag("inexact", "Do not compare answers to the same prompt");
-    private static readonly Setting<bool> Json = Setting.Flag("json", "Print JSON");
 
     public static Command Create() => CommandLine.Verb(
         "bench",
         "Measure TTFT, ITL, tokens/s, errors and exactness under load; exits 1 unless every answer was complete and exact",
-        [GatewayConnection.Address, Target, Model, Concurrency, Requests, WarmUpRequests, MaxTokens, Temperature, Timeout, Extra, Inexact, Json],
+        [GatewayConnection.Address, Target, Model, Concurrency, Requests, WarmUpRequests, MaxTokens, Temperature, Timeout, Extra, Inexact, CommandOutput.Json],
         RunAsync);
 
     private static async Task<int> RunAsync(SettingSources sources)
@@ -54,11 +52,13 @@ internal static class BenchCommand
         using var signal = new StopSignal(supervised: false);
         try
         {
-            var report = await Bench.RunAsync(options, TimeProvider.System, new PercentLine(), signal.Stop);
-            if (Json.Read(sources))
-                await Console.Out.WriteLineAsync(report.ToJson());
-            else
-                Print(report);
+            BenchReport report;
+            using (var progress = new ProgressLine())
+            {
+                report = await Bench.RunAsync(
+                    options, TimeProvider.System, done => progress.Show($"{100L * done / options.Requests} % of {options.Requests} requests"), signal.Stop);
+            }
+            CommandOutput.Print(sources, report, () => Print(report), indented: true);
             return report.Succeeded == report.Requests ? CommandLine.Success : CommandLine.Failure;
         }
         catch (BenchException error)
@@ -102,21 +102,5 @@ internal static class BenchCommand
         table.Add("failovers", $"{report.Failovers} in {report.StreamsFailedOver} streams");
         table.AddExamples(report.Examples);
         table.Print();
-    }
-
-    /// <summary>Progress on standard error, if it is a terminal; at most one update per percent.</summary>
-    private sealed class PercentLine : IProgress<BenchProgress>
-    {
-        private int _shown = -1;
-
-        public void Report(BenchProgress value)
-        {
-            var percent = (int)(100L * value.Done / value.Total);
-            if (Console.IsErrorRedirected || Interlocked.Exchange(ref _shown, percent) == percent)
-                return;
-            Console.Error.Write($"\r{value.Done} of {value.Total} requests ");
-            if (value.Done == value.Total)
-                Console.Error.WriteLine();
-        }
     }
 }

@@ -1,5 +1,3 @@
-using System.CommandLine;
-using System.Globalization;
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
 using Skein.Load;
@@ -25,7 +23,7 @@ internal static class ChaosCommand
         "replicas", "Number of replicas, two of which are healthy at any time [default: 5]", 5, 3, 64);
 
     private static readonly Setting<string> Engine = Setting.Word(
-        "engine", "Engine of the replicas [default: simulated]", "simulated", ["simulated", "embedded"]);
+        "engine", "Engine of the replicas [default: simulated]", "simulated", ["embedded", "simulated"]);
 
     private static readonly Setting<int> TokensPerSecond = Setting.Number("tokens-per-second", "Pace of each stream [default: 50]", 50, 1, 10_000);
     private static readonly Setting<int> MaxTokens = Setting.Number("max-tokens", "Maximum answer length in tokens [default: 100]", 100, 1, 100_000);
@@ -36,13 +34,12 @@ internal static class ChaosCommand
         "faults", "list", $"Kinds of faults: {Names(AllKinds)}; loss and cut need the right to create networks [default: all that are possible here]",
         Names(AllKinds), AllKinds, TryReadKinds);
 
-    private static readonly Setting<bool> Json = Setting.Flag("json", "Print JSON");
     private static readonly Setting<bool> Moved = Setting.Flag("in-own-network", "This process runs in a network of its own").Hidden();
 
     public static Command Create() => CommandLine.Verb(
         "chaos",
         "Start a cluster, inject faults into its replicas under load, and check every token; exits 1 unless every stream was complete and exact",
-        [Duration, Seed, Streams, Replicas, Engine, TokensPerSecond, MaxTokens, FaultEvery, Faults, Json, Moved],
+        [Duration, Seed, Streams, Replicas, Engine, TokensPerSecond, MaxTokens, FaultEvery, Faults, CommandOutput.Json, Moved],
         RunAsync);
 
     private static async Task<int> RunAsync(SettingSources sources)
@@ -62,10 +59,7 @@ internal static class ChaosCommand
             options = options with { Targets = [new Uri($"http://{member.Http}"), new Uri($"grpc://{member.Grpc}")] };
             var target = new LocalChaosCluster(cluster, cable, gateway, TimeProvider.System);
             var report = await ChaosRun.RunAsync(options, target, TimeProvider.System, PrintFault, signal.Stop);
-            if (Json.Read(sources))
-                await Console.Out.WriteLineAsync(report.ToJson());
-            else
-                Print(report);
+            CommandOutput.Print(sources, report, () => Print(report), indented: true);
             if (Shortfall(report, options) is { } shortfall)
                 throw new CommandFailedException(shortfall);
             return report.IsClean ? CommandLine.Success : CommandLine.Failure;
@@ -96,7 +90,6 @@ internal static class ChaosCommand
     };
 
     /// <summary>The faults that are possible here. Faults that lose packets need this process in a network of its own: it restarts there.</summary>
-    /// <exception cref="UsageException">Faults that the user requested are not possible here.</exception>
     private static async Task<IReadOnlyList<FaultKind>> PossibleAsync(
         IReadOnlyList<FaultKind> kinds, SettingSources sources, CancellationToken cancellationToken)
     {

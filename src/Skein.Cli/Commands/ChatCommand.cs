@@ -1,6 +1,4 @@
-using System.CommandLine;
 using System.Diagnostics;
-using System.Globalization;
 using System.Net.ServerSentEvents;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -19,13 +17,8 @@ internal static class ChatCommand
     private static readonly Setting<int?> MaxTokens = Setting.OptionalNumber("max-tokens", "Maximum answer length in tokens", 1, 1_000_000);
     private static readonly Setting<double?> Temperature = Setting.OptionalReal("temperature", "Sampling temperature; 0 is greedy", 0, 2);
 
-    public static Command Create()
-    {
-        var command = CommandLine.Verb(
-            "chat", "Send one message and stream the answer to the terminal", [GatewayConnection.Address, Model, System, MaxTokens, Temperature], RunAsync);
-        command.Arguments.Add(Text);
-        return command;
-    }
+    public static Command Create() => CommandLine.Verb(
+        "chat", "Send one message and stream the answer to the terminal", [GatewayConnection.Address, Model, System, MaxTokens, Temperature], RunAsync, Text);
 
     private static async Task<int> RunAsync(SettingSources sources)
     {

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Skein.Load;
 using Spectre.Console;
 

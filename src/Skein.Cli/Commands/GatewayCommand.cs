@@ -1,4 +1,3 @@
-using System.CommandLine;
 using System.Net;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
@@ -27,7 +26,8 @@ internal static class GatewayCommand
         "queue-timeout", "Maximum wait for a slot [default: 60s]", Defaults.QueueTimeout, TimeSpan.FromHours(1), TimeSpan.FromMilliseconds(1));
 
     private static readonly Setting<string> Policy = Setting.Word(
-        "policy", $"Balancing policy [default: {Defaults.Policy}]", Defaults.Policy, BalancingPolicies.BuiltIn.Select(policy => policy.Name));
+        "policy", $"Balancing policy [default: {Defaults.Policy}]", Defaults.Policy,
+        BalancingPolicies.BuiltIn.Select(policy => policy.Name).Order(StringComparer.Ordinal));
 
     private static readonly Setting<int> ExpectedReplicas = Setting.Number(
         "expected-replicas", "Number of live replicas from which /readyz reports ready [default: 1]", 1, 0, 10_000);

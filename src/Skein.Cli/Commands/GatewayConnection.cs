@@ -11,6 +11,5 @@ internal static class GatewayConnection
         "gateway", "url", "Address of a gateway [default: http://127.0.0.1:8080]", "an http:// or https:// address", new Uri("http://127.0.0.1:8080"),
         (string text, out Uri read) => Uri.TryCreate(text, UriKind.Absolute, out read!) && read.Scheme is "http" or "https");
 
-    /// <summary>A client of the gateway at <see cref="Address"/>.</summary>
     public static GatewayClient Open(SettingSources sources) => new(Address.Read(sources));
 }

@@ -1,5 +1,3 @@
-using System.CommandLine;
-using System.Globalization;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
@@ -14,31 +12,21 @@ internal static class GossipKeysCommand
     private static readonly Setting<bool> Stdin = Setting.Flag("stdin", "Read the key from standard input");
     private static readonly Argument<string> KeyId = new("id") { Description = "Id of a key, as printed by 'list'" };
 
-    public static Command Create()
-    {
-        var command = new Command("gossip-keys", """
-            Create and rotate the keys that encrypt gossip
+    public static Command Create() => new("gossip-keys", """
+        Create and rotate the keys that encrypt gossip
 
-            To rotate keys without downtime: 'add' a new key to the file of every member, then 'use' it on every member, then 'remove' the old key.
-            """);
-        command.Subcommands.Add(Sub("new", "Create a file with one new key", sources => New(sources), [], KeyFile));
-        command.Subcommands.Add(Sub("list", "Print the ids of the keys, not the keys; the first one encrypts", List, [], KeyFile));
-        command.Subcommands.Add(Sub("add", "Append a key: a new one, or with --stdin the one on standard input", AddAsync, [Stdin], KeyFile));
-        command.Subcommands.Add(Sub(
-            "use", "Encrypt with this key from now on",
-            sources => Change(sources, (keys, at) => [keys[at], .. keys.Where((_, index) => index != at)]), [], KeyFile, KeyId));
-        command.Subcommands.Add(Sub(
-            "remove", "Remove a key", sources => Change(sources, (keys, at) => [.. keys.Where((_, index) => index != at)]), [], KeyFile, KeyId));
-        return command;
-    }
-
-    private static Command Sub(string name, string description, Func<SettingSources, Task<int>> run, ISetting[] settings, params Argument<string>[] arguments)
+        To rotate keys without downtime: 'add' a new key to the file of every member, then 'use' it on every member, then 'remove' the old key.
+        """)
     {
-        var command = CommandLine.Verb(name, description, settings, run);
-        foreach (var argument in arguments)
-            command.Arguments.Add(argument);
-        return command;
-    }
+        CommandLine.Verb("new", "Create a file with one new key", [], New, KeyFile),
+        CommandLine.Verb("list", "Print the ids of the keys, not the keys; the first one encrypts", [], List, KeyFile),
+        CommandLine.Verb("add", "Append a key: a new one, or with --stdin the one on standard input", [Stdin], AddAsync, KeyFile),
+        CommandLine.Verb(
+            "use", "Encrypt with this key from now on", [],
+            sources => Change(sources, (keys, at) => [keys[at], .. keys.Where((_, index) => index != at)]), KeyFile, KeyId),
+        CommandLine.Verb(
+            "remove", "Remove a key", [], sources => Change(sources, (keys, at) => [.. keys.Where((_, index) => index != at)]), KeyFile, KeyId),
+    };
 
     private static Task<int> New(SettingSources sources)
     {

@@ -1,10 +1,7 @@
 using System.Buffers.Binary;
-using System.CommandLine;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
@@ -65,7 +62,7 @@ internal static class ReplicaCommand
         Describe(metadata, settings, replica, description);
         await using var membership = await MemberRun.JoinAsync(settings, name, metadata, replica.Services, signal.Stop);
         replica.Control.SetGeneration(membership.Current.Self.Generation);
-        using var load = new LoadPublisher(membership, replica.Control);
+        using var load = MemberRun.PublishLoad(membership, replica.Control);
         using var drain = new DrainPublisher(membership, metadata, replica.Control);
         using var following = settings.Keys?.Follow(membership, TimeProvider.System);
         MemberRun.ReportReady(settings, new MemberReady(name, "", metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
@@ -101,7 +98,6 @@ internal static class ReplicaCommand
         await replica.StopAsync(either.Token);
     }
 
-    /// <summary>Tells the supervisor to restart this member, then stops.</summary>
     private static void LeaveForRestart(string revision, StopSignal signal)
     {
         Console.WriteLine(new RequestedRestart(revision).ToLine());

@@ -1,5 +1,3 @@
-using System.CommandLine;
-using System.Globalization;
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
 using Skein.Operations.Fleet;
@@ -43,20 +41,19 @@ internal static class RolloutCommand
     private static readonly Setting<bool> IgnoreDead = Setting.Flag(
         "ignore-dead", "Ignore dead replicas instead of restarting them first and counting them as unavailable").Of("rollout");
 
-    private static readonly Setting<bool> Json = Setting.Flag("json", "Print JSON");
-
     public static Command Create() => CommandLine.Verb(
         "rollout",
         "Update every replica to a revision: drain, restart, check, next; run it again to continue a stopped rollout",
         [
-            GatewayConnection.Address, Revision, Command, MaxUnavailable, Rollback, DrainCommand.Grace, Timeout, Canaries, Calm, MaxErrors, IgnoreDead, Json,
+            GatewayConnection.Address, Revision, Command, MaxUnavailable, Rollback, DrainCommand.Grace, Timeout, Canaries, Calm, MaxErrors, IgnoreDead,
+            CommandOutput.Json,
         ],
         RunAsync);
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
         var plan = PlanOf(sources);
-        bool json = Json.Read(sources), isLive = !json && !Console.IsOutputRedirected;
+        var isLive = !CommandOutput.Json.Read(sources) && !Console.IsOutputRedirected;
         var tools = ToolsOf(sources, plan, isLive ? _ => { } : Console.Error.WriteLine);
         using var gateway = GatewayConnection.Open(sources);
         using var signal = new StopSignal(supervised: false);
@@ -75,13 +72,12 @@ internal static class RolloutCommand
             throw new CommandFailedException("stopped at once; see 'skein status' for the state of the replicas, and run it again to continue");
         }
         var report = RolloutReport.Of(core, plan, run.Now);
-        if (json)
-            await Console.Out.WriteLineAsync(report.ToJson());
-        if (!core.IsDone)
-            throw new CommandFailedException($"the rollout stopped: {report.Reason}; run it again to continue");
-        if (!json)
-            await Console.Out.WriteLineAsync(Summary(report));
-        return CommandLine.Success;
+        CommandOutput.Print(sources, report, () =>
+        {
+            if (core.IsDone)
+                Console.WriteLine(Summary(report));
+        });
+        return core.IsDone ? CommandLine.Success : throw new CommandFailedException($"the rollout stopped: {report.Reason}; run it again to continue");
     }
 
     private static string Summary(RolloutReport report)
@@ -109,7 +105,7 @@ internal static class RolloutCommand
         RestartCommand? Of(Setting<string?> setting) => setting.Read(sources) is { } text
             ? new RestartCommand(CommandTemplate.Parse(setting.Option.Name, text), plan.Revision, plan.Timeout, say, TimeProvider.System)
             : null;
-        return new RolloutTools(DrainCommand.Grace.Read(sources), plan.Timeout, Canaries.Read(sources), Of(Command), Of(Rollback));
+        return new RolloutTools(DrainCommand.Grace.Read(sources), Canaries.Read(sources), Of(Command), Of(Rollback));
     }
 
     /// <summary>Checks, before anything is drained, that every replica can restart itself.</summary>

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Skein.Operations.Rollout;
 using Spectre.Console;
 

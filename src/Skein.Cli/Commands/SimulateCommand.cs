@@ -1,6 +1,3 @@
-using System.CommandLine;
-using System.Globalization;
-using System.Text.Json;
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
 using Skein.Simulation;
@@ -25,20 +22,17 @@ internal static class SimulateCommand
         "failovers", "Number of failovers after which the run ends [default: 10000]", 10_000, 1, 10_000_000);
     private static readonly Setting<int> Replicas = Setting.Number("replicas", "Number of replicas, two of which stay healthy [default: 6]", 6, 3, 1000);
     private static readonly Setting<int> Streams = Setting.Number("streams", "Concurrent streams [default: 60]", 60, 1, 10_000);
-    private static readonly Setting<bool> Json = Setting.Flag("json", "Print JSON");
 
-    public static Command Create()
+    public static Command Create() => new("simulate", "Run production code in virtual time")
     {
-        var command = new Command("simulate", "Run production code in virtual time");
-        command.Subcommands.Add(CommandLine.Verb(
+        CommandLine.Verb(
             "membership", "Simulate membership: detection, false positives, joins, partitions, and the experiments of the literature",
-            [Scenario, Members, Seed, Runs, Profile, Settled, Json], RunAsync));
-        command.Subcommands.Add(CommandLine.Verb(
+            [Scenario, Members, Seed, Runs, Profile, Settled, CommandOutput.Json], RunAsync),
+        CommandLine.Verb(
             "failover", "Kill, freeze, slow and drain replicas under load, and compare every token of every stream; exits 1 if a token is wrong, " +
             "or if more requests are rejected as harmful than coinciding faults explain",
-            [Failovers, Replicas, Streams, Seed, Json], RunFailoverAsync));
-        return command;
-    }
+            [Failovers, Replicas, Streams, Seed, CommandOutput.Json], RunFailoverAsync),
+    };
 
     private static async Task<int> RunFailoverAsync(SettingSources sources)
     {
@@ -56,7 +50,7 @@ internal static class SimulateCommand
         {
             throw new CommandFailedException(error.Message, error);
         }
-        await Console.Out.WriteLineAsync(Json.Read(sources) ? JsonSerializer.Serialize(result, JsonSerializerOptions.Web) : result.ToTable().Render());
+        CommandOutput.Print(sources, result, () => Console.WriteLine(result.ToTable().Render()));
         return result.IsClean ? CommandLine.Success : CommandLine.Failure;
     }
 
@@ -77,7 +71,7 @@ internal static class SimulateCommand
         {
             await Console.Error.WriteLineAsync($"simulating {scenario} …");
             var table = MembershipScenarios.Run(scenario, settings);
-            await Console.Out.WriteLineAsync(Json.Read(sources) ? JsonSerializer.Serialize(table, JsonSerializerOptions.Web) : table.Render());
+            CommandOutput.Print(sources, table, () => Console.WriteLine(table.Render()));
             return CommandLine.Success;
         }
         catch (ArgumentException error)

@@ -1,6 +1,3 @@
-using System.CommandLine;
-using System.Globalization;
-using System.Text.Json;
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
 using Skein.Gateway.Admin;
@@ -17,11 +14,10 @@ internal static class StatusCommand
 
     private static readonly TimeSpan WatchPeriod = TimeSpan.FromSeconds(1);
     private static readonly Setting<bool> Wide = Setting.Flag("wide", "Show role, process id, all addresses, version, revision and health too");
-    private static readonly Setting<bool> Json = Setting.Flag("json", "Print JSON");
     private static readonly Setting<bool> Watch = Setting.Flag("watch", "Refresh every second until Ctrl-C");
 
-    public static Command Create() =>
-        CommandLine.Verb("status", "Show the members of the group, their state and load", [GatewayConnection.Address, Wide, Json, Watch], RunAsync);
+    public static Command Create() => CommandLine.Verb(
+        "status", "Show the members of the group, their state and load", [GatewayConnection.Address, Wide, CommandOutput.Json, Watch], RunAsync);
 
     /// <summary>One line about the whole group: <c>3/3 replicas ready · 6/192 slots busy · 0 waiting</c>.</summary>
     internal static string Summary(IReadOnlyList<MemberRow> members)
@@ -36,22 +32,16 @@ internal static class StatusCommand
             CultureInfo.InvariantCulture, $"{ready}/{replicas.Count} replicas ready · {busy}/{slots} slots busy · {waiting} waiting");
     }
 
-    /// <summary>The default table. Names and models are shortened where it would be wider than <paramref name="width"/>.</summary>
-    internal static Table ToTable(IReadOnlyList<MemberRow> members, int width)
+    /// <summary>The default table. Names and models that do not fit are shortened.</summary>
+    internal static Table ToTable(IReadOnlyList<MemberRow> members)
     {
-        // Five columns, padded by one character on each side, and six borders.
-        const int Frame = (5 * 2) + 6;
-        var fixedWidth = Longest(members.Select(StateOrHealth), "STATE") + Longest(members.Select(Busy), "BUSY") + Longest(members.Select(Address), "ADDRESS");
-        var room = width - Frame - fixedWidth;
-        var modelWidth = Math.Min(Longest(members.Select(Models), "MODEL"), Math.Max(8, room / 2));
-        var nameWidth = Math.Max(8, room - modelWidth);
-
         var table = NewTable(["NAME", "STATE", "BUSY", "MODEL", "ADDRESS"]);
+        table.Columns[0].NoWrap = table.Columns[3].NoWrap = false;
         foreach (var member in members)
         {
             table.AddRow(
-                Markup.Escape(Cut(member.Name, nameWidth)), Coloured(StateOrHealth(member)), Busy(member), Markup.Escape(Cut(Models(member), modelWidth)),
-                Markup.Escape(Address(member)));
+                Shortened(member.Name), new Markup(Coloured(StateOrHealth(member))), new Text(Busy(member)), Shortened(Models(member)),
+                new Text(member.Role == Roles.Gateway ? member.Http : member.Grpc));
         }
         return table;
     }
@@ -77,10 +67,9 @@ internal static class StatusCommand
     private static async Task<int> RunAsync(SettingSources sources)
     {
         using var gateway = GatewayConnection.Open(sources);
-        bool json = Json.Read(sources), wide = Wide.Read(sources);
         if (!Watch.Read(sources))
         {
-            Print(await gateway.MembersAsync(CancellationToken.None), json, wide);
+            Print(sources, await gateway.MembersAsync(CancellationToken.None));
             return CommandLine.Success;
         }
         using var signal = new StopSignal(supervised: false);
@@ -90,9 +79,9 @@ internal static class StatusCommand
             do
             {
                 var members = await gateway.MembersAsync(signal.Stop);
-                if (!json)
+                if (!CommandOutput.Json.Read(sources))
                     AnsiConsole.Clear();
-                Print(members, json, wide);
+                Print(sources, members);
             }
             while (await period.WaitForNextTickAsync(signal.Stop));
         }
@@ -103,18 +92,14 @@ internal static class StatusCommand
         return CommandLine.Success;
     }
 
-    private static void Print(IReadOnlyList<MemberRow> members, bool json, bool wide)
+    private static void Print(SettingSources sources, IReadOnlyList<MemberRow> members) => CommandOutput.Print(sources, members, () =>
     {
-        if (json)
-        {
-            Console.WriteLine(JsonSerializer.Serialize(members, JsonSerializerOptions.Web));
-            return;
-        }
+        var wide = Wide.Read(sources);
         if (wide || Console.IsOutputRedirected)
             AnsiConsole.Profile.Width = Unlimited;
         Console.WriteLine(Summary(members));
-        AnsiConsole.Write(wide ? ToWideTable(members) : ToTable(members, AnsiConsole.Profile.Width));
-    }
+        AnsiConsole.Write(wide ? ToWideTable(members) : ToTable(members));
+    });
 
     private static Table NewTable(IEnumerable<string> columns)
     {
@@ -142,13 +127,9 @@ internal static class StatusCommand
 
     private static string Busy(MemberRow member) => member.Role == Roles.Replica ? $"{Number(member.InFlight)}/{Number(member.Slots)}" : "";
 
-    private static string Address(MemberRow member) => member.Role == Roles.Gateway ? member.Http : member.Grpc;
+    private static Text Shortened(string text) => new(text) { Overflow = Overflow.Ellipsis };
 
     private static string Models(MemberRow member) => string.Join(", ", member.Models);
-
-    private static int Longest(IEnumerable<string> cells, string header) => cells.Select(cell => cell.Length).Append(header.Length).Max();
-
-    private static string Cut(string text, int width) => text.Length > width ? $"{text[..(width - 1)]}…" : text;
 
     private static string Number(uint value) => value.ToString(CultureInfo.InvariantCulture);
 }

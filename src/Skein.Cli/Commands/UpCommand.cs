@@ -1,6 +1,4 @@
-using System.CommandLine;
 using System.Diagnostics;
-using System.Globalization;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
@@ -27,12 +25,12 @@ internal static class UpCommand
     private static readonly Setting<TimeSpan> RestartDelay = Setting.Duration(
         "restart-delay", "Delay between the exit of a member and its restart [default: 2s]", TimeSpan.FromSeconds(2), TimeSpan.FromHours(1));
 
-    private static readonly Setting<LogWord> Log = Setting.Choice("log", "Minimum log level of the members [default: warning]", LogWord.Warning);
+    private static readonly Setting<string> Log = Setting.Word(
+        "log", "Minimum log level of the members [default: warning]", "warning", EndpointSettings.LogLevels.Select(level => level.Word));
 
     public static Command Create() => CommandLine.Verb(
         "up", "Start a whole cluster on this machine", [Replicas, Gateways, Engines, .. EngineSettings.Details, Port, Slots, RestartDelay, Log], RunAsync);
 
-    /// <summary>Starts a cluster and reports the progress on standard error.</summary>
     public static async Task StartAsync(LocalCluster cluster, CancellationToken cancellationToken)
     {
         await Console.Error.WriteLineAsync($"starting {cluster.Members.Count} members …");
@@ -47,7 +45,7 @@ internal static class UpCommand
         {
             var clock = Stopwatch.StartNew();
             await StartAsync(cluster, signal.Stop);
-            Banner.Print(cluster, clock.Elapsed);
+            PrintBanner(cluster, clock.Elapsed);
             await signal.WaitAsync();
             await Console.Error.WriteLineAsync("stopping: members drain and leave (Ctrl-C again stops at once)");
         }
@@ -83,16 +81,8 @@ internal static class UpCommand
         Slots.Read(sources);
         foreach (var engine in engines)
             EngineSettings.Check(sources, engine);
-        string[] common = ["--grace", MemberGrace, "--log", Log.Read(sources).ToString().ToLowerInvariant()];
+        string[] common = ["--grace", MemberGrace, "--log", Log.Read(sources)];
 
-        var specs = new List<MemberSpec>();
-        for (var index = 1; index <= Gateways.Read(sources); index++)
-        {
-            var http = index == 1 ? Port.Read(sources).ToString(CultureInfo.InvariantCulture) : "0";
-            specs.Add(new MemberSpec(
-                $"gateway-{index}", "gateway",
-                ["--http", http, "--grpc", "0", "--expected-replicas", replicas.ToString(CultureInfo.InvariantCulture), .. common]));
-        }
         string[] details =
         [
             .. from setting in EngineSettings.Details.Append(Slots)
@@ -101,12 +91,36 @@ internal static class UpCommand
                from word in new[] { setting.Option.Name, found.Value.Value }
                select word,
         ];
-        for (var index = 1; index <= replicas; index++)
-        {
-            specs.Add(new MemberSpec(
-                $"replica-{index}", "replica", ["--engine", engines[(index - 1) % engines.Count], "--grpc", "0", .. details, .. common]));
-        }
-        return specs;
+        var port = Port.Read(sources).ToString(CultureInfo.InvariantCulture);
+        string[] gateway = ["--grpc", "0", "--expected-replicas", replicas.ToString(CultureInfo.InvariantCulture), .. common];
+        string[] replica = ["--grpc", "0", .. details, .. common];
+        return
+        [
+            .. Enumerable.Range(1, Gateways.Read(sources)).Select(i => new MemberSpec($"gateway-{i}", "gateway", ["--http", i == 1 ? port : "0", .. gateway])),
+            .. Enumerable.Range(1, replicas).Select(
+                i => new MemberSpec($"replica-{i}", "replica", ["--engine", engines[(i - 1) % engines.Count], .. replica])),
+        ];
+    }
+
+    private static void PrintBanner(LocalCluster cluster, TimeSpan took)
+    {
+        var gateway = cluster.Members[0].LastReady!;
+        var replica = cluster.Members[^1];
+        var members = cluster.Members.Count;
+        var isDefault = gateway.Http.EndsWith(":8080", StringComparison.Ordinal);
+        var flag = isDefault ? "" : $" --gateway http://{gateway.Http}";
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $$"""
+
+            Skein is up after {{took.TotalSeconds:0.0}} s: {{members}} members, OpenAI-compatible HTTP on http://{{gateway.Http}}/v1, gRPC on {{gateway.Grpc}}
+
+              chat          skein chat{{flag}} "Tell me a story about an owl"
+              or            curl -N http://{{gateway.Http}}/v1/chat/completions -H 'content-type: application/json' \
+                              -d '{"messages":[{"role":"user","content":"Tell me a story about an owl"}],"stream":true}'
+              kill one      kill -9 {{replica.ProcessId}}     ({{replica.Name}}; another replica continues its streams, and it restarts)
+              status        skein status{{flag}}
+              stop          Ctrl-C
+
+            """));
     }
 
     private static bool TryReadEngines(string text, out IReadOnlyList<string> engines)

@@ -30,8 +30,6 @@ internal static class BoundSettings
 
     public static IReadOnlyList<ISetting> All { get; } = [Sessions, RequestMemoryBudget, Journal, JournalMemory, Headers, AttemptsWithoutProgress];
 
-    /// <summary>Returns the options with these settings applied.</summary>
-    /// <exception cref="UsageException">A value is not allowed, or not together with another one.</exception>
     public static GatewayOptions Read(SettingSources sources, GatewayOptions options)
     {
         var journal = Journal.Read(sources);

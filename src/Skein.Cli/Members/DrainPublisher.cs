@@ -12,12 +12,7 @@ internal sealed class DrainPublisher : IDisposable
     private readonly IReplicaControl _control;
     private readonly Lock _gate = new();
 
-    /// <param name="membership">The replica's membership.</param>
-    /// <param name="metadata">
-    /// The replica's current metadata, with space for both drain flags (<see cref="MemberRun.ReserveSpaceForDrain"/>). From now on only this
-    /// publisher changes it.
-    /// </param>
-    /// <param name="control">The replica.</param>
+    // The metadata has space for both drain flags (MemberRun.ReserveSpaceForDrain). From now on only this publisher changes it.
     public DrainPublisher(IMembership membership, MemberMetadata metadata, IReplicaControl control)
     {
         (_membership, _metadata, _control) = (membership, metadata, control);

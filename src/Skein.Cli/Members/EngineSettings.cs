@@ -20,31 +20,24 @@ internal static class EngineSettings
     private static readonly Dictionary<EngineSetting, EngineFlag> Flags =
         EngineFactories.All.SelectMany(factory => factory.Settings).Distinct().ToDictionary(setting => setting, CreateFlag);
 
-    /// <summary>Help of <c>--engine</c>.</summary>
     public static string Help { get; } = $"Engine: {AnyOf(EngineFactories.All.Select(factory => factory.Help))} [default: {Embedded}]";
 
-    /// <summary>Allowed values of <c>--engine</c>.</summary>
     public static string Allowed { get; } = AnyOf(EngineFactories.All.Select(factory => factory.Allowed));
 
-    /// <summary>The choice of the engine.</summary>
     public static Setting<string> Engine { get; } = new("engine", "engine", Help, Allowed, Embedded, TryRead);
 
-    /// <summary>The settings of all engines.</summary>
     public static IReadOnlyList<ISetting> Details { get; } = [.. Flags.Values.Select(flag => flag.Setting)];
 
     /// <summary>The settings of OpenAI-compatible servers.</summary>
     public static IReadOnlyList<ISetting> OfServers { get; } = [.. Servers.Settings.Select(setting => Flags[setting].Setting)];
 
-    /// <summary>Reads the value of <c>--engine</c>.</summary>
     public static bool TryRead(string text, out string engine) => EngineFactories.Find(engine = text) is not null;
 
     /// <summary>How long an engine in another process may be silent before it counts as frozen.</summary>
-    /// <exception cref="UsageException">The value is not allowed.</exception>
     public static TimeSpan ReadEngineTimeout(SettingSources sources) =>
         (TimeSpan?)Flags[EngineSetting.Timeout].Read(sources) ?? DefaultEngineTimeout;
 
     /// <summary>Refuses wrong settings before anything is started.</summary>
-    /// <exception cref="UsageException">A value is not allowed, or not with this engine.</exception>
     public static void Check(SettingSources sources, string engine)
     {
         var factory = EngineFactories.Find(engine)!;
@@ -60,11 +53,6 @@ internal static class EngineSettings
         Require($"--engine {engine}", () => factory.Check(Configure(factory, sources, engine, slots: null)));
     }
 
-    /// <param name="sources">The settings.</param>
-    /// <param name="slots">Generations at the same time; null: the engine's own number.</param>
-    /// <param name="cancellationToken">Ends the attempt.</param>
-    /// <exception cref="UsageException">A value is not allowed.</exception>
-    /// <exception cref="CommandFailedException">The engine cannot start.</exception>
     public static async Task<IInferenceEngine> CreateAsync(SettingSources sources, int? slots, CancellationToken cancellationToken)
     {
         var engine = Engine.Read(sources);
@@ -84,12 +72,6 @@ internal static class EngineSettings
         }
     }
 
-    /// <summary>The options of a server.</summary>
-    /// <param name="flag">The flag that named the server.</param>
-    /// <param name="server">Its URL.</param>
-    /// <param name="sources">The settings.</param>
-    /// <param name="slots">Generations at the same time; null: the server's own number.</param>
-    /// <exception cref="UsageException">A value is not allowed.</exception>
     public static OpenAiEngineOptions ReadServer(string flag, Uri server, SettingSources sources, int? slots)
     {
         var options = OpenAiEngineFactory.Read(Configure(Servers, sources, server.AbsoluteUri, slots));
@@ -158,10 +140,6 @@ internal static class EngineSettings
         return $"{string.Join(", ", all[..^1])}, or {all[^1]}";
     }
 
-    /// <summary>The flag of an engine's setting.</summary>
-    /// <param name="Setting">The flag.</param>
-    /// <param name="IsSet">Whether it is given.</param>
-    /// <param name="Read">Its value; null: not given.</param>
     private sealed record EngineFlag(ISetting Setting, Func<SettingSources, bool> IsSet, Func<SettingSources, object?> Read)
     {
         public static EngineFlag Of<T>(Setting<T> setting) => new(setting, setting.IsSet, sources => setting.IsSet(sources) ? setting.Read(sources) : null);

@@ -3,10 +3,7 @@ using Skein.Membership;
 
 namespace Skein.Cli.Members;
 
-/// <summary>
-/// A file of gossip keys: base64, one per line, the encrypting key first. Members reload it when it changes, so that keys can be rotated
-/// without a restart.
-/// </summary>
+/// <summary>A file of gossip keys: base64, one per line, the encrypting key first. Members reload it when it changes.</summary>
 internal sealed class GossipKeyFile(string path)
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
@@ -14,9 +11,6 @@ internal sealed class GossipKeyFile(string path)
     /// <summary>Write time of the last version that was read. It is taken before reading, so that no later change is missed.</summary>
     private DateTime _writtenAt;
 
-    public static GossipKeyFile? From(string? path) => path is null ? null : new GossipKeyFile(path);
-
-    /// <exception cref="UsageException">The file cannot be read, a line is not a key, or the file has no key.</exception>
     public GossipKeys Read()
     {
         GossipKeys keys;
@@ -33,7 +27,6 @@ internal sealed class GossipKeyFile(string path)
     }
 
     /// <summary>Replaces the file atomically; only its owner can read it.</summary>
-    /// <exception cref="CommandFailedException">The file cannot be written.</exception>
     public void Write(IEnumerable<string> lines)
     {
         var temporary = path + ".new";

@@ -47,7 +47,6 @@ internal static class HealthSettings
     public static IReadOnlyList<ISetting> All { get; } =
         [Failures, Rate, Attempts, Window, Open, LongestOpen, Trials, MaxEjected, Ramp, InitialShare];
 
-    /// <exception cref="UsageException">A value is not allowed, or not together with another one.</exception>
     public static HealthOptions Read(SettingSources sources)
     {
         var open = Open.Read(sources);

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Reflection;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
@@ -9,27 +8,25 @@ using Skein.Operations.Supervision;
 using Skein.Membership;
 using Skein.Protocol;
 using Skein.Protocol.V1;
+using Skein.Serving;
 
 namespace Skein.Cli.Members;
 
 /// <summary>What gateways and replicas have in common: logging, joining the group, reporting that they are ready.</summary>
 internal static class MemberRun
 {
+    private static readonly TimeSpan LoadPeriod = TimeSpan.FromMilliseconds(20);
+
     public static string Version { get; } =
         typeof(MemberRun).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0.0.0";
 
     /// <summary>Configures logging to standard error; standard output is reserved for messages to the supervisor.</summary>
-    public static void Configure(WebApplicationBuilder builder, LogWord level)
+    public static void Configure(WebApplicationBuilder builder, LogLevel level)
     {
-        builder.Logging.SetMinimumLevel(level switch
-        {
-            LogWord.Debug => LogLevel.Debug,
-            LogWord.Warning => LogLevel.Warning,
-            LogWord.Error => LogLevel.Error,
-            _ => LogLevel.Information,
-        });
-        builder.Logging.AddFilter("Microsoft", level == LogWord.Debug ? LogLevel.Debug : LogLevel.Warning);
-        builder.Logging.AddFilter("Grpc", level == LogWord.Debug ? LogLevel.Debug : LogLevel.Warning);
+        builder.Logging.SetMinimumLevel(level);
+        var frameworkLevel = level == LogLevel.Debug ? LogLevel.Debug : LogLevel.Warning;
+        builder.Logging.AddFilter("Microsoft", frameworkLevel);
+        builder.Logging.AddFilter("Grpc", frameworkLevel);
         // This category logs every unready check during the start as an error.
         builder.Logging.AddFilter("Microsoft.Extensions.Diagnostics.HealthChecks", LogLevel.None);
         // This category logs a failed start with its stack; the verb reports it in one line.
@@ -42,25 +39,15 @@ internal static class MemberRun
         builder.Services.Configure<Microsoft.Extensions.Logging.Console.ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
     }
 
-    /// <exception cref="UsageException">A seed or the name is not allowed.</exception>
-    /// <exception cref="CommandFailedException">The port is in use, or another member has the name.</exception>
     public static async Task<IMembership> JoinAsync(
         EndpointSettings settings, string name, MemberMetadata metadata, IServiceProvider services, CancellationToken cancellationToken)
     {
         metadata.Version = Version;
         metadata.Pid = (uint)Environment.ProcessId;
         ReserveSpaceForDrain(metadata);
-        var options = new MembershipOptions
+        var options = settings.Membership with
         {
-            Name = name,
-            Cluster = settings.ClusterName,
-            Bind = new IPEndPoint(settings.BindAddress, settings.GossipPort),
-            Advertise = new IPEndPoint(settings.AdvertisedAddress, 0),
-            Seeds = settings.Seeds,
-            Insecure = settings.IsInsecure,
-            Keys = settings.Keys?.Read() ?? GossipKeys.None,
-            Protocol = settings.Protocol,
-            BeaconsTo = metadata.Role == Roles.Replica ? Roles.Gateway : "",
+            Name = name, Keys = settings.Keys?.Read() ?? GossipKeys.None, BeaconsTo = metadata.Role == Roles.Replica ? Roles.Gateway : "",
         };
         try
         {
@@ -69,19 +56,15 @@ internal static class MemberRun
             _ = SeedWatch.FollowAsync(membership, logs.CreateLogger(typeof(SeedWatch)));
             return membership;
         }
-        catch (MembershipException error) when (error.Error == MembershipError.InvalidOption)
-        {
-            throw new UsageException(error.Message);
-        }
         catch (MembershipException error)
         {
-            var advice = error.Error switch
+            throw error.Error switch
             {
-                MembershipError.AddressInUse => "; choose another port with --gossip (0 selects a free one)",
-                MembershipError.NameTaken => "; choose another name with --name",
-                _ => "",
+                MembershipError.InvalidOption => new UsageException(error.Message),
+                MembershipError.AddressInUse => new CommandFailedException($"{error.Message}; choose another port with --gossip (0 selects a free one)", error),
+                MembershipError.NameTaken => new CommandFailedException($"{error.Message}; choose another name with --name", error),
+                _ => new CommandFailedException(error.Message, error),
             };
-            throw new CommandFailedException(error.Message + advice, error);
         }
     }
 
@@ -89,7 +72,6 @@ internal static class MemberRun
     /// Drops the model names if the metadata would exceed its limit once <see cref="DrainPublisher"/> sets both of its flags. Gateways then
     /// read the names from Describe; the digest still announces them.
     /// </summary>
-    /// <exception cref="UsageException">The metadata is too long without the model names.</exception>
     internal static void ReserveSpaceForDrain(MemberMetadata metadata)
     {
         var drained = metadata.Clone();
@@ -102,6 +84,10 @@ internal static class MemberRun
             throw new UsageException($"the member's metadata takes {size} bytes: allowed are up to {MembershipOptions.MaxMetadataBytes}; shorten --revision");
     }
 
+    /// <summary>Publishes a replica's load to the group every 20 ms, until disposed; membership sends it as beacons and gossip.</summary>
+    public static IDisposable PublishLoad(IMembership membership, IReplicaControl control) => TimeProvider.System.CreateTimer(
+        _ => membership.UpdateLoad((int)control.Report().Running, queued: 0), null, LoadPeriod, LoadPeriod);
+
     /// <summary>Reports to the supervisor, or on standard error, that the member is ready.</summary>
     public static void ReportReady(EndpointSettings settings, MemberReady ready)
     {
@@ -112,12 +98,11 @@ internal static class MemberRun
         }
         var http = ready.Http.Length > 0 ? $"HTTP on http://{ready.Http}, " : "";
         Console.Error.WriteLine($"{ready.Name} is up: {http}gRPC on {ready.Grpc}, gossip on {ready.Gossip}; Ctrl-C drains and leaves");
-        if (settings.Seeds.Count == 0)
+        if (settings.Membership.Seeds.Count == 0)
             Console.Error.WriteLine($"other members join with --join {ready.Gossip}");
     }
 
     /// <summary>Waits for the signal to stop, for a newer generation of this name, or for a host that stops because a background service failed.</summary>
-    /// <exception cref="CommandFailedException">A newer generation of this name took over, or a background service failed.</exception>
     public static async Task WaitForStopAsync(IMembership membership, StopSignal signal, CancellationToken hostStopping = default)
     {
         var failed = new TaskCompletionSource();

@@ -1,5 +1,4 @@
 using System.Collections.Frozen;
-using System.Globalization;
 using Skein.Cli.Settings;
 using Skein.Routing.Streaming;
 
@@ -45,7 +44,6 @@ internal static class StreamSettings
 
     public static IReadOnlyList<ISetting> All { get; } = [Hedge, HedgeShare, MaxReplay, LinkStall, FirstTokenStall, EngineStall, RetryShare, StragglerFactor];
 
-    /// <exception cref="UsageException">A value is not allowed.</exception>
     public static StreamingOptions Read(SettingSources sources) => new()
     {
         HedgeAll = Hedge.Read(sources).Contains("all"),

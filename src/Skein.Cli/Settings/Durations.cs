@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace Skein.Cli.Settings;
 
 /// <summary>Reads and writes durations such as 500ms, 2s, 10m or 1h.</summary>
@@ -22,7 +20,6 @@ internal static class Durations
         return isAllowed;
     }
 
-    /// <summary>Writes a duration in the largest fitting unit.</summary>
     public static string Text(TimeSpan duration)
     {
         (var suffix, var unit) = Units.Last(unit => duration >= unit.Unit || unit == Units[0]);

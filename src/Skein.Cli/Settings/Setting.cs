@@ -1,5 +1,3 @@
-using System.CommandLine;
-using System.Globalization;
 using System.Numerics;
 
 namespace Skein.Cli.Settings;
@@ -7,17 +5,15 @@ namespace Skein.Cli.Settings;
 /// <summary>A setting, regardless of the type of its value.</summary>
 internal interface ISetting
 {
-    /// <summary>The flag.</summary>
     Option Option { get; }
 
-    /// <summary>Name in the environment, such as <c>SKEIN_TOKENS_PER_SECOND</c>.</summary>
+    /// <summary>Such as <c>SKEIN_TOKENS_PER_SECOND</c>.</summary>
     string EnvironmentVariable { get; }
 
-    /// <summary>Key in the configuration file, such as <c>tokensPerSecond</c>.</summary>
+    /// <summary>Such as <c>tokensPerSecond</c>.</summary>
     string Key { get; }
 }
 
-/// <summary>Reads a value from text; false if it is not allowed.</summary>
 internal delegate bool TryRead<T>(string text, out T value);
 
 /// <summary>One setting of a verb. Its value is read the same way, with the same error message, from a flag, the environment and the file.</summary>
@@ -32,7 +28,7 @@ internal sealed class Setting<T> : ISetting
     /// <param name="description">Purpose and default.</param>
     /// <param name="allowed">Allowed values, in words.</param>
     /// <param name="defaultValue">Value if no source sets it.</param>
-    /// <param name="tryRead">Reads and validates the text.</param>
+    /// <param name="tryRead">Reads the text; false if it is not allowed.</param>
     /// <param name="repeatable">True if the flag may be given several times; the values are then joined by commas.</param>
     public Setting(string name, string value, string description, string allowed, T defaultValue, TryRead<T> tryRead, bool repeatable = false)
     {
@@ -53,7 +49,6 @@ internal sealed class Setting<T> : ISetting
 
     public string Key { get; private set; }
 
-    /// <exception cref="UsageException">The value is not allowed.</exception>
     public T Read(SettingSources sources)
     {
         if (sources.Find(this) is not { } found)
@@ -63,24 +58,19 @@ internal sealed class Setting<T> : ISetting
             : throw new UsageException($"{found.Origin} '{found.Value}' is not allowed; allowed: {_allowed}");
     }
 
-    /// <summary>Hides the flag from the help.</summary>
     public Setting<T> Hidden()
     {
         Option.Hidden = true;
         return this;
     }
 
-    /// <summary>
-    /// Prefixes the name in the environment and the file with the verb (<c>SKEIN_CHAT_MODEL</c>, <c>chatModel</c>), for a flag that has another meaning
-    /// for members.
-    /// </summary>
+    /// <summary>Prefixes the name in the environment and the file with the verb, for a flag that has another meaning for members.</summary>
     public Setting<T> Of(string verb)
     {
         (EnvironmentVariable, Key) = NamesOf(verb + Option.Name[1..]);
         return this;
     }
 
-    /// <summary>True if a source sets the value.</summary>
     public bool IsSet(SettingSources sources) => sources.Find(this) is not null;
 
     private static (string EnvironmentVariable, string Key) NamesOf(string name)
@@ -91,7 +81,6 @@ internal sealed class Setting<T> : ISetting
     }
 }
 
-/// <summary>Creates the common kinds of settings.</summary>
 internal static class Setting
 {
     public static Setting<string?> Text(string name, string value, string description) =>
@@ -100,7 +89,6 @@ internal static class Setting
     public static Setting<int> Number(string name, string description, int defaultValue, int min, int max) =>
         new(name, "n", description, Range("a whole number", min, max), defaultValue, Reader(NumberStyles.AllowLeadingSign, min, max));
 
-    /// <summary>A number whose default is null.</summary>
     public static Setting<int?> OptionalNumber(string name, string description, int min, int max) =>
         new(name, "n", description, Range("a whole number", min, max), null, Optional(Reader(NumberStyles.AllowLeadingSign, min, max)));
 
@@ -112,7 +100,6 @@ internal static class Setting
         new(name, "x", description, "above 0, to 1", defaultValue,
             (string text, out double read) => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out read) && read is > 0 and <= 1);
 
-    /// <summary>A number whose default is null.</summary>
     public static Setting<double?> OptionalReal(string name, string description, double min, double max) =>
         new(name, "x", description, Range("a number", min, max), null, Optional(Reader(NumberStyles.Float, min, max)));
 
@@ -141,21 +128,20 @@ internal static class Setting
             return read.Count <= maxCount && read.All(isAllowed);
         }, repeatable: true);
 
-    /// <summary>One of several words, which the help lists.</summary>
-    public static Setting<string> Word(string name, string description, string defaultValue, IEnumerable<string> words)
-    {
-        string[] allowed = [.. words.Order(StringComparer.Ordinal)];
-        return new(name, string.Join('|', allowed), description, string.Join(", ", allowed), defaultValue,
-            (string text, out string read) => allowed.Contains(read = text));
-    }
+    /// <summary>One of several words, in any case. The help lists them.</summary>
+    public static Setting<string> Word(string name, string description, string defaultValue, params IEnumerable<string> words) =>
+        Choice(name, description, defaultValue, [.. words.Select(word => (word, word))]);
 
-    /// <summary>One member of an enumeration, in lower case. The help lists them.</summary>
-    public static Setting<T> Choice<T>(string name, string description, T defaultValue)
-        where T : struct, Enum
+    /// <summary>One of several words, in any case, each of which names a value. The help lists the words.</summary>
+    public static Setting<T> Choice<T>(string name, string description, T defaultValue, params (string Word, T Value)[] choices)
     {
-        string[] allowed = [.. Enum.GetNames<T>().Select(item => item.ToLowerInvariant())];
-        return new(name, string.Join('|', allowed), description, string.Join(", ", allowed), defaultValue, (string text, out T read) =>
-            Enum.TryParse(text, ignoreCase: true, out read) && Enum.IsDefined(read) && !char.IsAsciiDigit(text[0]));
+        var words = choices.Select(choice => choice.Word).ToList();
+        return new(name, string.Join('|', words), description, string.Join(", ", words), defaultValue, (string text, out T read) =>
+        {
+            var at = words.FindIndex(word => word.Equals(text, StringComparison.OrdinalIgnoreCase));
+            read = at >= 0 ? choices[at].Value : defaultValue;
+            return at >= 0;
+        });
     }
 
     private static string Range<T>(string kind, T min, T max) => string.Create(CultureInfo.InvariantCulture, $"{kind} from {min} to {max}");

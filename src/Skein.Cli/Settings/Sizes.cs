@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace Skein.Cli.Settings;
 
 /// <summary>Reads and writes sizes such as 65536, 512KiB or 1GiB.</summary>
@@ -16,7 +14,6 @@ internal static class Sizes
         return isNumber;
     }
 
-    /// <summary>Writes a size in the largest unit that divides it.</summary>
     public static string Text(long bytes)
     {
         (var suffix, var unit) = Units.FirstOrDefault(candidate => bytes >= candidate.Unit && bytes % candidate.Unit == 0, ("", 1));

@@ -1,5 +1,4 @@
 using System.Collections;
-using System.CommandLine;
 using Skein.Cli.Settings;
 
 namespace Skein.Cli.Terminal;
@@ -7,13 +6,8 @@ namespace Skein.Cli.Terminal;
 /// <summary>Declares verbs and runs the command line: settings in, exit code out, every error as one line.</summary>
 internal static class CommandLine
 {
-    /// <summary>Exit code: the command succeeded.</summary>
     public const int Success = 0;
-
-    /// <summary>Exit code: the command failed.</summary>
     public const int Failure = 1;
-
-    /// <summary>Exit code: the input is not valid.</summary>
     public const int BadInput = 2;
 
     private static readonly Option<string?> ConfigFile = new("--config")
@@ -22,18 +16,20 @@ internal static class CommandLine
     };
 
     /// <summary>Declares a verb whose settings come from flags, the environment and the configuration file.</summary>
-    public static Command Verb(string name, string description, IReadOnlyList<ISetting> settings, Func<SettingSources, Task<int>> run)
+    public static Command Verb(
+        string name, string description, IReadOnlyList<ISetting> settings, Func<SettingSources, Task<int>> run, params IReadOnlyList<Argument> arguments)
     {
         var verb = new SettingsVerb(name, description, settings);
         foreach (var setting in settings)
             verb.Options.Add(setting.Option);
         verb.Options.Add(ConfigFile);
+        foreach (var argument in arguments)
+            verb.Arguments.Add(argument);
         verb.SetAction((parsed, _) => run(new SettingSources(parsed, settings, Environment.GetEnvironmentVariables(), parsed.GetValue(ConfigFile))));
         return verb;
     }
 
-    /// <summary>Parses the arguments and runs the verb.</summary>
-    /// <returns>The exit code.</returns>
+    /// <summary>Parses the arguments, runs the verb and returns the exit code.</summary>
     public static async Task<int> RunAsync(RootCommand root, string[] arguments, TextWriter error)
     {
         if (arguments is ["help", .. var topic])

@@ -1,22 +1,28 @@
 namespace Skein.Cli.Terminal;
 
-/// <summary>One line on standard error that is overwritten in place; does nothing if standard error is not a terminal. Not thread-safe.</summary>
+/// <summary>One line on standard error that is overwritten in place; does nothing if standard error is not a terminal. Thread-safe.</summary>
 internal sealed class ProgressLine : IDisposable
 {
+    private readonly Lock _gate = new();
+    private string _line = "";
     private string _shown = "";
 
     public void Show(string line)
     {
-        // A line that wraps could not be overwritten.
-        var width = Math.Max(20, Console.IsErrorRedirected ? 0 : Console.WindowWidth - 1);
-        var shown = line.Length > width ? line[..(width - 1)] + "…" : line;
-        if (Console.IsErrorRedirected || shown == _shown)
+        if (Console.IsErrorRedirected)
             return;
-        Console.Error.Write($"\r{shown}{new string(' ', Math.Max(0, _shown.Length - shown.Length))}");
-        _shown = shown;
+        lock (_gate)
+        {
+            if (line == _line)
+                return;
+            // A line that wraps could not be overwritten.
+            var width = Math.Max(20, Console.WindowWidth - 1);
+            var shown = line.Length > width ? line[..(width - 1)] + "…" : line;
+            Console.Error.Write($"\r{shown}{new string(' ', Math.Max(0, _shown.Length - shown.Length))}");
+            (_line, _shown) = (line, shown);
+        }
     }
 
-    /// <summary>Erases the line.</summary>
     public void Dispose()
     {
         if (_shown.Length > 0)

@@ -1,6 +1,5 @@
 namespace Skein.Cli.Terminal;
 
-/// <summary>Finds the word that the user probably meant.</summary>
 internal static class Spelling
 {
     private const int MaxDistance = 2;

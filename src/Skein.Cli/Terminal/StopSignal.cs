@@ -23,18 +23,15 @@ internal sealed class StopSignal : IDisposable
             new Thread(WaitForEndOfInput) { IsBackground = true, Name = "supervisor pipe" }.Start();
     }
 
-    /// <summary>Drain and stop.</summary>
     public CancellationToken Stop => _stop.Token;
 
-    /// <summary>Stop without waiting.</summary>
     public CancellationToken AtOnce => _atOnce.Token;
 
     /// <summary>Has the effect of a first signal; repeated calls change nothing.</summary>
     public void Request() => _stop.Cancel();
 
-    /// <summary>Waits for the first signal.</summary>
-    public Task WaitAsync() => Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, Stop).ContinueWith(
-        _ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+    public async Task WaitAsync() =>
+        await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, Stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
     public void Dispose()
     {

@@ -1,3 +1,5 @@
+using Skein.Protocol;
+
 namespace Skein.Load.Chaos;
 
 /// <summary>Options of a chaos run. Immutable; validated by <see cref="ChaosRun"/>.</summary>
@@ -27,20 +29,13 @@ public sealed record ChaosOptions
     /// <summary>Kinds of faults. Default: all.</summary>
     public IReadOnlyList<FaultKind> Kinds { get; init; } = Enum.GetValues<FaultKind>();
 
-    /// <exception cref="ArgumentException">A setting is out of its range; the message names it, its value and what is allowed.</exception>
     internal void Validate()
     {
-        Check(Targets.Count >= 1, nameof(Targets), Targets.Count, "at least 1");
-        Check(Duration >= TimeSpan.FromSeconds(1) && Duration <= TimeSpan.FromDays(7), nameof(Duration), Duration, "1 s to 7 days");
-        Check(FaultEvery >= TimeSpan.FromMilliseconds(10) && FaultEvery <= TimeSpan.FromHours(1), nameof(FaultEvery), FaultEvery, "10 ms to 1 h");
-        Check(LeftAlone >= 1, nameof(LeftAlone), LeftAlone, "at least 1");
-        Check(Kinds.Count >= 1, nameof(Kinds), Kinds.Count, "at least 1");
-    }
-
-    private static void Check<T>(bool isRight, string name, T value, string allowed)
-    {
-        if (!isRight)
-            throw new ArgumentException(FormattableString.Invariant($"{name} is {value}; allowed: {allowed}"), name);
+        OptionGuard.Require(Targets.Count >= 1, nameof(Targets), Targets.Count, "at least 1");
+        OptionGuard.Range(Duration, TimeSpan.FromSeconds(1), TimeSpan.FromDays(7), nameof(Duration));
+        OptionGuard.Range(FaultEvery, TimeSpan.FromMilliseconds(10), TimeSpan.FromHours(1), nameof(FaultEvery));
+        OptionGuard.Require(LeftAlone >= 1, nameof(LeftAlone), LeftAlone, "at least 1");
+        OptionGuard.Require(Kinds.Count >= 1, nameof(Kinds), Kinds.Count, "at least 1");
     }
 }
 

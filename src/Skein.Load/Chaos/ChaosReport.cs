@@ -1,6 +1,3 @@
-using System.Text.Json;
-using System.Text.Json.Serialization;
-
 namespace Skein.Load.Chaos;
 
 /// <summary>Result of a chaos run. Immutable.</summary>
@@ -45,11 +42,4 @@ public sealed record ChaosReport(
 
     /// <summary>No stream was harmed.</summary>
     public bool IsClean => Lost + Duplicated + Diverged + Errored == 0;
-
-    /// <summary>The report as one JSON object.</summary>
-    public string ToJson() => JsonSerializer.Serialize(this, ChaosReportJson.Default.ChaosReport);
 }
-
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true)]
-[JsonSerializable(typeof(ChaosReport))]
-internal sealed partial class ChaosReportJson : JsonSerializerContext;

@@ -3,18 +3,14 @@ using Skein.Load.Targets;
 
 namespace Skein.Load.Chaos;
 
-/// <summary>
-/// Injects faults into the replicas of a cluster under a constant load of clients that check every token. The gateway must hide every fault.
-/// </summary>
+/// <summary>Injects faults into the replicas of a cluster under a constant load of clients that check every token. The gateway must hide every fault.</summary>
 public sealed class ChaosRun
 {
     private readonly ChaosOptions _options;
     private readonly IChaosCluster _cluster;
     private readonly TimeProvider _time;
     private readonly Action<InjectedFault> _onFault;
-    private readonly Lock _gate = new();
     private readonly SortedDictionary<string, int> _faults = new(StringComparer.Ordinal);
-    private readonly HashSet<string> _faulted = new(StringComparer.Ordinal);
 
     private ChaosRun(ChaosOptions options, IChaosCluster cluster, TimeProvider time, Action<InjectedFault> onFault) =>
         (_options, _cluster, _time, _onFault) = (options, cluster, time, onFault);
@@ -23,7 +19,7 @@ public sealed class ChaosRun
     /// <param name="options">Options of the run.</param>
     /// <param name="cluster">The cluster.</param>
     /// <param name="time">Clock of faults and measurements.</param>
-    /// <param name="onFault">Called when a fault begins, from any thread.</param>
+    /// <param name="onFault">Called when a fault begins.</param>
     /// <param name="cancellationToken">Ends the run without a report.</param>
     /// <exception cref="ArgumentException">A setting is out of its range.</exception>
     /// <exception cref="BenchException">A reference request failed.</exception>
@@ -95,47 +91,27 @@ public sealed class ChaosRun
     private async Task InjectAsync(CancellationToken cancellationToken)
     {
         var plan = new FaultPlan(_options.Kinds, _options.LeftAlone, _options.Seed);
-        var running = new List<Task>();
+        var running = new Dictionary<string, Task>(StringComparer.Ordinal);
         var start = _time.GetTimestamp();
         while (_time.GetElapsedTime(start) < _options.Duration)
         {
-            if (Next(plan) is { } fault)
-                running.Add(InjectAsync(fault, cancellationToken));
-            await Task.Delay(_options.FaultEvery, _time, cancellationToken);
-            foreach (var ended in running.Where(task => task.IsCompleted).ToList())
+            if (plan.Next([.. _cluster.Replicas.Where(replica => !running.ContainsKey(replica))]) is { } fault)
             {
-                running.Remove(ended);
+                var kind = NameOf(fault.Kind);
+                _faults[kind] = _faults.GetValueOrDefault(kind) + 1;
+                _onFault(fault);
+                running[fault.Replica] = _cluster.InjectAsync(fault, cancellationToken);
+            }
+
+            await Task.Delay(_options.FaultEvery, _time, cancellationToken);
+            foreach ((var replica, var ended) in running.Where(fault => fault.Value.IsCompleted).ToList())
+            {
+                running.Remove(replica);
                 await ended;
             }
         }
 
-        await Task.WhenAll(running);
-    }
-
-    private InjectedFault? Next(FaultPlan plan)
-    {
-        lock (_gate)
-        {
-            var fault = plan.Next([.. _cluster.Replicas.Where(replica => !_faulted.Contains(replica))]);
-            if (fault is not null)
-            {
-                _faulted.Add(fault.Replica);
-                var kind = NameOf(fault.Kind);
-                _faults[kind] = _faults.GetValueOrDefault(kind) + 1;
-            }
-
-            return fault;
-        }
-    }
-
-    private async Task InjectAsync(InjectedFault fault, CancellationToken cancellationToken)
-    {
-        _onFault(fault);
-        await _cluster.InjectAsync(fault, cancellationToken);
-        lock (_gate)
-        {
-            _faulted.Remove(fault.Replica);
-        }
+        await Task.WhenAll(running.Values);
     }
 
     private ChaosReport Report(BenchReport load)

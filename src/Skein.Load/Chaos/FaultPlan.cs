@@ -1,9 +1,6 @@
 namespace Skein.Load.Chaos;
 
-/// <summary>
-/// Chooses the next fault: the kinds in rounds of random order, so that each one occurs, on a random healthy replica. The same seed
-/// and the same healthy replicas give the same faults. Not thread-safe.
-/// </summary>
+/// <summary>Chooses the next fault: the kinds in rounds of random order, so that each one occurs, on a random healthy replica. Not thread-safe.</summary>
 internal sealed class FaultPlan(IReadOnlyList<FaultKind> kinds, int leftAlone, int seed)
 {
     private static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(200);

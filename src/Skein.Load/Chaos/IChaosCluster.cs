@@ -15,11 +15,4 @@ public interface IChaosCluster
 }
 
 /// <summary>The chaos run cannot continue. The message is one line for the user.</summary>
-public sealed class ChaosException : Exception
-{
-    /// <summary>Creates the exception.</summary>
-    public ChaosException(string message, Exception? innerException = null)
-        : base(message, innerException)
-    {
-    }
-}
+public sealed class ChaosException(string message, Exception? innerException = null) : Exception(message, innerException);

@@ -21,7 +21,6 @@ internal sealed class AnswerRecorder(TimeProvider time, LatencyRecorder latencie
     private bool _isFinished;
     private bool _isDone;
 
-    /// <summary>Text received so far.</summary>
     public string Text => _text.ToString();
 
     /// <summary>Token count from the server's usage; without usage, the number of arrivals.</summary>
@@ -34,8 +33,6 @@ internal sealed class AnswerRecorder(TimeProvider time, LatencyRecorder latencie
 
     public int Failovers => _failovers.Count;
 
-    /// <summary>Tokens, or a piece of text, arrived.</summary>
-    /// <exception cref="BenchRequestException">The answer is too long.</exception>
     public void OnTokens(string text)
     {
         var now = time.GetTimestamp();
@@ -55,7 +52,6 @@ internal sealed class AnswerRecorder(TimeProvider time, LatencyRecorder latencie
     }
 
     /// <summary>The server announced the indexes of the tokens that arrive next.</summary>
-    /// <exception cref="BenchRequestException">An index is missing or repeated.</exception>
     public void OnIndexes(uint first, uint count)
     {
         if (first != _nextIndex)
@@ -69,7 +65,6 @@ internal sealed class AnswerRecorder(TimeProvider time, LatencyRecorder latencie
     }
 
     /// <summary>Text without a token arrived: text that the server had held back.</summary>
-    /// <exception cref="BenchRequestException">The answer is too long.</exception>
     public void OnText(string text)
     {
         if (_text.Length + text.Length > MaxChars)
@@ -86,7 +81,6 @@ internal sealed class AnswerRecorder(TimeProvider time, LatencyRecorder latencie
     /// <summary>The server reported failovers. Counts are cumulative, so the note with the highest count is complete.</summary>
     public void OnFailovers(FailoverNote note) => _failovers = note.Count > _failovers.Count ? note : _failovers;
 
-    /// <summary>The answer is complete and correct.</summary>
     public void OnSuccess()
     {
         latencies.Ends.Add(time.GetElapsedTime(_start));

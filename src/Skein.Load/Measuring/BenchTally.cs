@@ -21,7 +21,6 @@ internal sealed class BenchTally(TimeProvider time)
 
     public LatencyRecorder Latencies { get; } = new();
 
-    /// <summary>Messages of the first few errors.</summary>
     public IReadOnlyList<string> Examples => _examples;
 
     public int Succeeded => _succeeded;

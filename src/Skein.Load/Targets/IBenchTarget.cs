@@ -5,11 +5,9 @@ namespace Skein.Load.Targets;
 /// <summary>A server under load. Safe for concurrent calls.</summary>
 internal interface IBenchTarget : IDisposable
 {
-    /// <summary>The requested model.</summary>
     string Model { get; }
 
     /// <summary>Sends one prompt and records the answer as it arrives. Returns when the stream has ended, complete or not.</summary>
     /// <exception cref="BenchRequestException">The request was rejected, or the stream ended with an error.</exception>
-    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     Task AskAsync(string prompt, AnswerRecorder answer, CancellationToken cancellationToken);
 }

@@ -1,4 +1,3 @@
-using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Net.ServerSentEvents;
 using System.Text.Json;
@@ -7,32 +6,19 @@ using Skein.Load.Measuring;
 namespace Skein.Load.Targets;
 
 /// <summary>An OpenAI-compatible server, through streamed chat completions.</summary>
-internal sealed class OpenAiTarget : IBenchTarget
+internal sealed class OpenAiTarget(BenchOptions options, HttpClient http, Uri root, string model) : IBenchTarget
 {
     private const int MaxErrorBytes = 64 << 10;
 
-    private readonly BenchOptions _options;
-    private readonly HttpClient _http;
-    private readonly Uri _completions;
+    private readonly Uri _completions = new(root, "chat/completions");
 
-    private OpenAiTarget(BenchOptions options, HttpClient http, Uri root, string model)
-    {
-        _options = options;
-        _http = http;
-        _completions = new Uri(root, "chat/completions");
-        Model = model;
-    }
+    public string Model => model;
 
-    public string Model { get; }
-
-    /// <exception cref="BenchException">No model was given, and the server lists none.</exception>
     public static async Task<OpenAiTarget> OpenAsync(BenchOptions options, CancellationToken cancellationToken)
     {
         var path = options.Target.AbsolutePath.TrimEnd('/');
         var root = new UriBuilder(options.Target) { Path = path.EndsWith("/v1", StringComparison.Ordinal) ? $"{path}/" : $"{path}/v1/" }.Uri;
         var http = new HttpClient(new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(10) }) { Timeout = Timeout.InfiniteTimeSpan };
-        if (options.ApiKey is { } key)
-            http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
         try
         {
             var model = options.Model.Length > 0 ? options.Model : await FirstModelAsync(http, new Uri(root, "models"), cancellationToken);
@@ -50,15 +36,13 @@ internal sealed class OpenAiTarget : IBenchTarget
         try
         {
             using var request = new HttpRequestMessage(HttpMethod.Post, _completions) { Content = Body(prompt) };
-            using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+            using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
             if (!response.IsSuccessStatusCode)
                 throw await RefusalAsync(response, cancellationToken);
             await using var events = new SseCommentStream(
                 await response.Content.ReadAsStreamAsync(cancellationToken), comment => answer.OnFailovers(FailoverNote.Read(comment)));
             await foreach (var item in SseParser.Create(events, static (_, data) => Parse(data)).EnumerateAsync(cancellationToken))
-            {
                 Take(item.Data, answer);
-            }
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException)
         {
@@ -70,7 +54,7 @@ internal sealed class OpenAiTarget : IBenchTarget
         }
     }
 
-    public void Dispose() => _http.Dispose();
+    public void Dispose() => http.Dispose();
 
     // Null is the end marker.
     private static ChatChunk? Parse(ReadOnlySpan<byte> data) =>
@@ -134,10 +118,10 @@ internal sealed class OpenAiTarget : IBenchTarget
 
     private JsonContent Body(string prompt) => JsonContent.Create(
         new ChatRequest(
-            Model, [new OpenAiMessage("user", prompt)], _options.MaxTokens, _options.Temperature, _options.Seed, Stream: true,
+            model, [new OpenAiMessage("user", prompt)], options.MaxTokens, options.Temperature, options.Seed, Stream: true,
             new StreamOptions(IncludeUsage: true))
         {
-            Extra = new Dictionary<string, JsonElement>(_options.Extra),
+            Extra = new Dictionary<string, JsonElement>(options.Extra),
         },
         OpenAiJson.Default.ChatRequest);
 }

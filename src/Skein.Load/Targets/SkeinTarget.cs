@@ -14,24 +14,19 @@ internal sealed class SkeinTarget : IBenchTarget
     private readonly BenchOptions _options;
     private readonly GrpcChannel _channel;
     private readonly Inference.InferenceClient _client;
-    private readonly Metadata _headers = [];
 
     public SkeinTarget(BenchOptions options)
     {
         _options = options;
         var scheme = options.Target.Scheme == "grpcs" ? "https" : "http";
-        _channel = GrpcChannel.ForAddress(
-            $"{scheme}://{options.Target.Authority}",
-            new GrpcChannelOptions
-            {
-                MaxReceiveMessageSize = null,
-                DisposeHttpClient = true,
-                ThrowOperationCanceledOnCancellation = true,
-                HttpHandler = new SocketsHttpHandler { EnableMultipleHttp2Connections = true, ConnectTimeout = TimeSpan.FromSeconds(10) },
-            });
+        _channel = GrpcChannel.ForAddress($"{scheme}://{options.Target.Authority}", new GrpcChannelOptions
+        {
+            MaxReceiveMessageSize = null,
+            DisposeHttpClient = true,
+            ThrowOperationCanceledOnCancellation = true,
+            HttpHandler = new SocketsHttpHandler { EnableMultipleHttp2Connections = true, ConnectTimeout = TimeSpan.FromSeconds(10) },
+        });
         _client = new Inference.InferenceClient(_channel);
-        if (options.ApiKey is { } key)
-            _headers.Add("authorization", $"Bearer {key}");
     }
 
     public string Model => _options.Model;
@@ -40,7 +35,7 @@ internal sealed class SkeinTarget : IBenchTarget
     {
         try
         {
-            using var call = _client.Generate(Request(prompt), _headers, cancellationToken: cancellationToken);
+            using var call = _client.Generate(Request(prompt), cancellationToken: cancellationToken);
             while (await call.ResponseStream.MoveNext(cancellationToken))
                 Take(call.ResponseStream.Current, answer);
             answer.OnDone();

@@ -1,4 +1,3 @@
-using Skein.Gateway.Admin;
 using Skein.Load.Chaos;
 using Skein.Load.Chaos.Network;
 using Skein.Operations.Fleet;
@@ -24,14 +23,11 @@ public sealed class LocalChaosCluster(LocalCluster cluster, Cable? cable, Gatewa
 
     private int _revision;
 
-    /// <inheritdoc />
     public long PacketsLost => cable?.Lost ?? 0;
 
-    /// <inheritdoc />
     public IReadOnlyList<string> Replicas { get; } =
         [.. cluster.Members.Select(member => member.Name).Where(name => name.StartsWith("replica-", StringComparison.Ordinal))];
 
-    /// <inheritdoc />
     public async Task InjectAsync(InjectedFault fault, CancellationToken cancellationToken)
     {
         using var timeout = new CancellationTokenSource(RecoveryTimeout + fault.Duration, time);
@@ -136,7 +132,6 @@ public sealed class LocalChaosCluster(LocalCluster cluster, Cable? cable, Gatewa
         }
     }
 
-    /// <summary>Polls until the member's row satisfies the condition.</summary>
     private async Task<MemberRow> RowAsync(string name, Func<MemberRow, bool> condition, CancellationToken cancellationToken)
     {
         while (true)

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Skein.Gateway.Admin;
 
 namespace Skein.Operations.Fleet;
 

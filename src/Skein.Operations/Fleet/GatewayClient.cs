@@ -3,7 +3,6 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Skein.Gateway.Admin;
 
 namespace Skein.Operations.Fleet;
 
@@ -12,28 +11,21 @@ namespace Skein.Operations.Fleet;
 /// Every admin call throws <see cref="UsageException"/> if the gateway rejects the input, <see cref="GatewayRefusedException"/> if it answers with
 /// another error, and <see cref="CommandFailedException"/> if no gateway answers.
 /// </remarks>
-public sealed class GatewayClient : IDisposable
+/// <param name="address">Base address of the gateway's HTTP endpoint.</param>
+public sealed class GatewayClient(Uri address) : IDisposable
 {
     private static readonly TimeSpan ReadTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan WriteTimeout = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan ChatTimeout = TimeSpan.FromMinutes(5);
 
-    private readonly HttpClient _http;
-    private readonly Uri _address;
-
-    /// <param name="address">Base address of the gateway's HTTP endpoint.</param>
-    public GatewayClient(Uri address)
-    {
-        _address = address;
-        _http = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = address, Timeout = Timeout.InfiniteTimeSpan };
-    }
+    private readonly HttpClient _http =
+        new(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = address, Timeout = Timeout.InfiniteTimeSpan };
 
     /// <summary>All members of the group.</summary>
     public async Task<IReadOnlyList<MemberRow>> MembersAsync(CancellationToken cancellationToken) =>
         await GetAsync<MemberRow[]>("/admin/v1/members", cancellationToken);
 
-    /// <summary>The gateway's request counters.</summary>
-    public Task<CounterRow> CountersAsync(CancellationToken cancellationToken) => GetAsync<CounterRow>("/admin/v1/counters", cancellationToken);
+    internal Task<CounterRow> CountersAsync(CancellationToken cancellationToken) => GetAsync<CounterRow>("/admin/v1/counters", cancellationToken);
 
     /// <summary>The drain status of a replica.</summary>
     public Task<ReplicaRow> ReplicaAsync(string name, CancellationToken cancellationToken) => GetAsync<ReplicaRow>(PathOf(name), cancellationToken);
@@ -47,14 +39,13 @@ public sealed class GatewayClient : IDisposable
         PostAsync<ReplicaRow>(name, "undrain", new { }, cancellationToken);
 
     /// <summary>Restarts a replica that runs under <c>skein up</c>.</summary>
-    public Task RestartAsync(string name, string revision, CancellationToken cancellationToken) =>
+    internal Task RestartAsync(string name, string revision, CancellationToken cancellationToken) =>
         PostAsync<RestartBody>(name, "restart", new RestartBody(revision), cancellationToken);
 
     /// <summary>Requests one short answer from each model of a replica.</summary>
-    public Task<ProbeRow[]> ProbeAsync(string name, CancellationToken cancellationToken) => PostAsync<ProbeRow[]>(name, "probe", new { }, cancellationToken);
+    internal Task<ProbeRow[]> ProbeAsync(string name, CancellationToken cancellationToken) => PostAsync<ProbeRow[]>(name, "probe", new { }, cancellationToken);
 
-    /// <summary>True if <c>/readyz</c> reports that the gateway can serve.</summary>
-    public async Task<bool> IsReadyAsync(CancellationToken cancellationToken)
+    internal async Task<bool> IsReadyAsync(CancellationToken cancellationToken)
     {
         try
         {
@@ -73,7 +64,6 @@ public sealed class GatewayClient : IDisposable
     public Task<HttpResponseMessage> ChatAsync(JsonObject body, CancellationToken cancellationToken) =>
         SendAsync(Post("/v1/chat/completions", body.ToJsonString()), ChatTimeout, cancellationToken);
 
-    /// <inheritdoc />
     public void Dispose() => _http.Dispose();
 
     private Task<T> GetAsync<T>(string path, CancellationToken cancellationToken) =>
@@ -101,7 +91,7 @@ public sealed class GatewayClient : IDisposable
         }
         catch (JsonException error)
         {
-            throw new CommandFailedException($"{_address} is not a Skein gateway: {error.Message}", error);
+            throw new CommandFailedException($"{address} is not a Skein gateway: {error.Message}", error);
         }
     }
 
@@ -120,15 +110,15 @@ public sealed class GatewayClient : IDisposable
         catch (HttpRequestException error) when (error.InnerException is SocketException socket)
         {
             throw new CommandFailedException(
-                $"no gateway answers at {_address} ({socket.SocketErrorCode}); start one with 'skein up', or name another with --gateway", error);
+                $"no gateway answers at {address} ({socket.SocketErrorCode}); start one with 'skein up', or name another with --gateway", error);
         }
         catch (HttpRequestException error)
         {
-            throw new CommandFailedException($"{_address} is not a Skein gateway: {error.Message}", error);
+            throw new CommandFailedException($"{address} is not a Skein gateway: {error.Message}", error);
         }
         catch (OperationCanceledException) when (timeout.IsCancellationRequested)
         {
-            throw new CommandFailedException($"the gateway at {_address} did not answer within {headersTimeout.TotalSeconds:0} s");
+            throw new CommandFailedException($"the gateway at {address} did not answer within {headersTimeout.TotalSeconds:0} s");
         }
     }
 }

@@ -14,11 +14,9 @@ namespace Skein.Operations.Rollout;
 public sealed class CommandTemplate
 {
     private readonly string _flag;
+    private readonly IReadOnlyList<string> _words;
 
-    private CommandTemplate(string flag, IReadOnlyList<string> words) => (_flag, Words) = (flag, words);
-
-    /// <summary>Program and arguments, with placeholders.</summary>
-    public IReadOnlyList<string> Words { get; }
+    private CommandTemplate(string flag, IReadOnlyList<string> words) => (_flag, _words) = (flag, words);
 
     /// <summary>Splits a command.</summary>
     /// <param name="flag">Flag that holds the command; used in messages.</param>
@@ -38,7 +36,7 @@ public sealed class CommandTemplate
     {
         if (name.StartsWith('-') || !name.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '_' or '-'))
             throw new CommandFailedException($"'{name}' is not put into {_flag}; allowed: names of letters, digits and . _ -, the first not a hyphen");
-        return [.. Words.Select(word => word.Replace("{name}", name, StringComparison.Ordinal).Replace("{revision}", revision, StringComparison.Ordinal))];
+        return [.. _words.Select(word => word.Replace("{name}", name, StringComparison.Ordinal).Replace("{revision}", revision, StringComparison.Ordinal))];
     }
 
     private static List<string> Split(string flag, string text)

@@ -1,27 +1,17 @@
 using System.Globalization;
-using Skein.Gateway.Admin;
 
 namespace Skein.Operations.Rollout;
 
-/// <summary>State of an <see cref="ErrorRateGate"/>.</summary>
 internal enum GateState
 {
-    /// <summary>The error rate has not been low for long enough yet.</summary>
     Watching,
-
-    /// <summary>The error rate was low for the whole period.</summary>
     Passed,
-
-    /// <summary>The error rate stayed too high until the deadline.</summary>
     Failed,
 }
 
 /// <summary>
 /// Passes when a gateway's error rate has stayed low for a period. A burst of errors restarts the period; after six periods the gate fails. Pure.
 /// </summary>
-/// <param name="period">How long the rate must stay low.</param>
-/// <param name="maxRate">Maximum errors per finished request.</param>
-/// <param name="began">When the replica came back.</param>
 internal sealed class ErrorRateGate(TimeSpan period, double maxRate, TimeSpan began)
 {
     private const int MaxPeriods = 6;
@@ -33,10 +23,8 @@ internal sealed class ErrorRateGate(TimeSpan period, double maxRate, TimeSpan be
     /// <summary>The last burst in words; empty if there was none.</summary>
     public string Burst { get; private set; } = "";
 
-    /// <summary>How long the rate must still stay low.</summary>
     public TimeSpan Left(TimeSpan now) => _since + period > now ? _since + period - now : TimeSpan.Zero;
 
-    /// <summary>Evaluates the counters read at <paramref name="now"/>.</summary>
     public GateState Observe(CounterRow counters, TimeSpan now)
     {
         // Errors before the first reading cannot be counted, and lower counters mean that the gateway restarted: the period begins here.

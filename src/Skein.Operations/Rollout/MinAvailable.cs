@@ -1,27 +1,18 @@
-using Skein.Gateway.Admin;
 using Skein.Protocol;
 
 namespace Skein.Operations.Rollout;
 
 /// <summary>Minimum number of ready replicas per model: its replicas at the start, dead ones included, minus <c>--max-unavailable</c>. Immutable.</summary>
-internal sealed class MinAvailable
+internal sealed class MinAvailable(IEnumerable<MemberRow> replicas, int maxUnavailable)
 {
-    private readonly Dictionary<string, int> _minimum = new(StringComparer.Ordinal);
-
-    public MinAvailable(IEnumerable<MemberRow> replicas, int maxUnavailable)
-    {
-        foreach (var model in replicas.SelectMany(replica => replica.Models.Distinct(StringComparer.Ordinal)))
-            _minimum[model] = _minimum.GetValueOrDefault(model) + 1;
-        foreach (var model in _minimum.Keys)
-            _minimum[model] = Math.Max(0, _minimum[model] - maxUnavailable);
-    }
+    private readonly Dictionary<string, int> _minimum = replicas.SelectMany(replica => replica.Models.Distinct(StringComparer.Ordinal))
+        .CountBy(model => model, StringComparer.Ordinal)
+        .ToDictionary(model => model.Key, model => Math.Max(0, model.Value - maxUnavailable), StringComparer.Ordinal);
 
     /// <summary>True if the replica accepts new requests, as far as the group knows.</summary>
     public static bool IsReady(MemberRow row) => row is { Role: Roles.Replica, State: "alive", Draining: false };
 
     /// <summary>Describes the first model that would have too few ready replicas; null if there is none.</summary>
-    /// <param name="models">Models to check.</param>
-    /// <param name="rows">All members.</param>
     /// <param name="without">Replica that is about to become unavailable; empty for none.</param>
     public string? Breach(IEnumerable<string> models, IReadOnlyList<MemberRow> rows, string without = "")
     {

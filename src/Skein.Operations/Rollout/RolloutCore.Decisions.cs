@@ -1,5 +1,3 @@
-using Skein.Gateway.Admin;
-
 namespace Skein.Operations.Rollout;
 
 /// <content>The decisions behind the events.</content>

@@ -1,4 +1,3 @@
-using Skein.Gateway.Admin;
 using Skein.Protocol;
 using Orders = System.Collections.Generic.IReadOnlyList<(Skein.Operations.Rollout.RolloutOrder Order, string Name)>;
 
@@ -11,7 +10,7 @@ namespace Skein.Operations.Rollout;
 public sealed partial class RolloutCore
 {
     /// <summary>How long availability may stay below the minimum, or a replica at a wrong revision, before the update stops.</summary>
-    public static readonly TimeSpan ProblemTimeout = TimeSpan.FromSeconds(15);
+    internal static readonly TimeSpan ProblemTimeout = TimeSpan.FromSeconds(15);
 
     private readonly RolloutPlan _plan;
     private readonly MinAvailable _minAvailable;
@@ -38,16 +37,15 @@ public sealed partial class RolloutCore
     public string? StopReason { get; private set; }
 
     /// <summary>True when no step is active and no further step will begin.</summary>
-    public bool IsFinished => !_steps.Exists(step => step.IsActive) && (StopReason is not null || !_steps.Exists(step => step.IsWaiting));
+    internal bool IsFinished => !_steps.Exists(step => step.IsActive) && (StopReason is not null || !_steps.Exists(step => step.IsWaiting));
 
     /// <summary>True when every replica is at the target revision.</summary>
     public bool IsDone => _steps.TrueForAll(step => step.Stage is RolloutStage.Updated or RolloutStage.Skipped);
 
     /// <summary>True while <see cref="ObserveCounters"/> should be called about once a second.</summary>
-    public bool WantsCounters => _steps.Exists(step => step.Stage == RolloutStage.Calming);
+    internal bool WantsCounters => _steps.Exists(step => step.Stage == RolloutStage.Calming);
 
-    /// <summary>Observes the current members of the group.</summary>
-    public Orders Observe(IReadOnlyList<MemberRow> rows, TimeSpan now)
+    internal Orders Observe(IReadOnlyList<MemberRow> rows, TimeSpan now)
     {
         _rows = rows;
         foreach (var step in _steps)
@@ -59,8 +57,7 @@ public sealed partial class RolloutCore
         return Decide(now);
     }
 
-    /// <summary>Observes the gateway's counters.</summary>
-    public Orders ObserveCounters(CounterRow counters, TimeSpan now)
+    internal Orders ObserveCounters(CounterRow counters, TimeSpan now)
     {
         foreach (var step in _steps.Where(step => step.Stage == RolloutStage.Calming))
         {
@@ -76,27 +73,24 @@ public sealed partial class RolloutCore
     }
 
     /// <summary>Records what the drain of a replica is waiting for.</summary>
-    public Orders DrainProgress(string name, string detail, TimeSpan now) => On(name, RolloutStage.Draining, now, step => step.Detail = detail);
+    internal Orders DrainProgress(string name, string detail, TimeSpan now) => On(name, RolloutStage.Draining, now, step => step.Detail = detail);
 
-    /// <summary>The replica is idle.</summary>
-    public Orders Drained(string name, TimeSpan now) => On(name, RolloutStage.Draining, now, step => Restart(step, now));
+    internal Orders Drained(string name, TimeSpan now) => On(name, RolloutStage.Draining, now, step => Restart(step, now));
 
     /// <summary>The replica could not be drained: it is undrained, and no further replica is begun.</summary>
-    public Orders DrainFailed(string name, string why, TimeSpan now) => On(name, RolloutStage.Draining, now, step =>
+    internal Orders DrainFailed(string name, string why, TimeSpan now) => On(name, RolloutStage.Draining, now, step =>
     {
         Stop($"{name} could not be drained: {why}");
         Cancel(step, why, now);
     });
 
-    /// <summary>The restart command succeeded.</summary>
-    public Orders Restarted(string name, TimeSpan now) => On(name, RolloutStage.Restarting, now, step =>
+    internal Orders Restarted(string name, TimeSpan now) => On(name, RolloutStage.Restarting, now, step =>
     {
         step.Go(RolloutStage.Rejoining, now, "not back yet");
         Follow(step, now);
     });
 
-    /// <summary>The restart command failed.</summary>
-    public Orders RestartFailed(string name, string why, TimeSpan now) => On(name, RolloutStage.Restarting, now, step =>
+    internal Orders RestartFailed(string name, string why, TimeSpan now) => On(name, RolloutStage.Restarting, now, step =>
     {
         // The old process may still run, drained: it can serve again.
         if (!_plan.RollsBack && step.Row.State == "alive" && step.Row.Generation == step.Generation)
@@ -104,8 +98,7 @@ public sealed partial class RolloutCore
         Fail(step, why, now);
     });
 
-    /// <summary>The replica answered every canary request.</summary>
-    public Orders ProbePassed(string name, TimeSpan now) => On(name, RolloutStage.Probing, now, step =>
+    internal Orders ProbePassed(string name, TimeSpan now) => On(name, RolloutStage.Probing, now, step =>
     {
         if (_plan.Calm == TimeSpan.Zero)
         {
@@ -116,15 +109,11 @@ public sealed partial class RolloutCore
         step.Go(RolloutStage.Calming, now);
     });
 
-    /// <summary>A canary request failed.</summary>
-    public Orders ProbeFailed(string name, string why, TimeSpan now) =>
+    internal Orders ProbeFailed(string name, string why, TimeSpan now) =>
         On(name, RolloutStage.Probing, now, step => Fail(step, $"a canary failed: {why}", now));
 
-    /// <summary>The rollback command ended.</summary>
-    /// <param name="name">The replica.</param>
     /// <param name="problem">Why the rollback failed; null if it succeeded.</param>
-    /// <param name="now">Current time.</param>
-    public Orders RolledBack(string name, string? problem, TimeSpan now) => On(name, RolloutStage.RollingBack, now, step =>
+    internal Orders RolledBack(string name, string? problem, TimeSpan now) => On(name, RolloutStage.RollingBack, now, step =>
     {
         if (problem is null)
             step.Go(RolloutStage.RolledBack, now, step.Detail);
@@ -133,7 +122,7 @@ public sealed partial class RolloutCore
     });
 
     /// <summary>Begins no further replica. Replicas that are draining are undrained; replicas that restart are completed.</summary>
-    public Orders StopNow(string why, TimeSpan now)
+    internal Orders StopNow(string why, TimeSpan now)
     {
         Stop(why);
         return Decide(now);

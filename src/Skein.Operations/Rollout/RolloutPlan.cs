@@ -9,7 +9,7 @@ public sealed record RolloutPlan
     /// <summary>Replicas that may be unavailable at a time, in total and per model. At least 1; default 1.</summary>
     public int MaxUnavailable { get; init; } = 1;
 
-    /// <summary>Limit for a restarted replica to be back. Default 10 min.</summary>
+    /// <summary>Maximum duration of a drain, of a command, and of the time until a restarted replica is back. Default 10 min.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromMinutes(10);
 
     /// <summary>How long the error rate must stay low after a replica is back. 0 disables the check. Default 10 s.</summary>
@@ -26,21 +26,12 @@ public sealed record RolloutPlan
 }
 
 /// <summary>What <see cref="RolloutRun"/> must do next; it reports the result to the core.</summary>
-public enum RolloutOrder
+internal enum RolloutOrder
 {
-    /// <summary>Drain the replica and wait until it is idle.</summary>
     Drain,
-
-    /// <summary>Undrain the replica: its update was cancelled.</summary>
     Undrain,
-
-    /// <summary>Restart the replica at the target revision.</summary>
     Restart,
-
-    /// <summary>Request short answers from the replica.</summary>
     Probe,
-
-    /// <summary>Run the rollback command for the replica.</summary>
     RollBack,
 }
 

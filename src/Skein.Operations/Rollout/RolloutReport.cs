@@ -1,6 +1,3 @@
-using System.Text.Json;
-using System.Text.Json.Serialization;
-
 namespace Skein.Operations.Rollout;
 
 /// <summary>Result of a rolling update, as <c>--json</c> prints it.</summary>
@@ -11,11 +8,6 @@ namespace Skein.Operations.Rollout;
 /// <param name="Replicas">Result of each replica.</param>
 public sealed record RolloutReport(string Revision, string Outcome, string? Reason, double Seconds, IReadOnlyList<ReplicaReport> Replicas)
 {
-    private static readonly JsonSerializerOptions Web = new(JsonSerializerDefaults.Web)
-    {
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
-    };
-
     /// <summary>Reads the report from a core that has finished.</summary>
     public static RolloutReport Of(RolloutCore core, RolloutPlan plan, TimeSpan took) => new(
         plan.Revision,
@@ -23,9 +15,6 @@ public sealed record RolloutReport(string Revision, string Outcome, string? Reas
         core.IsDone ? null : core.StopReason,
         Math.Round(took.TotalSeconds, 3),
         [.. core.Steps.Select(ReplicaReport.Of)]);
-
-    /// <summary>The report as one JSON object.</summary>
-    public string ToJson() => JsonSerializer.Serialize(this, Web);
 }
 
 /// <summary>Result of one replica.</summary>

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Threading.Channels;
-using Skein.Gateway.Admin;
 using Skein.Operations.Fleet;
 using Orders = System.Collections.Generic.IReadOnlyList<(Skein.Operations.Rollout.RolloutOrder Order, string Name)>;
 
@@ -8,11 +7,10 @@ namespace Skein.Operations.Rollout;
 
 /// <summary>What a rolling update uses besides its plan.</summary>
 /// <param name="Grace">Grace period of each drain.</param>
-/// <param name="DrainTimeout">Limit of each drain.</param>
 /// <param name="Canaries">Rounds of short answers that a restarted replica must give.</param>
 /// <param name="Restart">Restarts a replica; null: the replica restarts itself.</param>
 /// <param name="RollBack">Rolls a replica back; null: there is no rollback.</param>
-public sealed record RolloutTools(TimeSpan Grace, TimeSpan DrainTimeout, int Canaries, RestartCommand? Restart, RestartCommand? RollBack);
+public sealed record RolloutTools(TimeSpan Grace, int Canaries, RestartCommand? Restart, RestartCommand? RollBack);
 
 /// <summary>The asynchronous shell of <see cref="RolloutCore"/>: polls the group, executes orders and reports their results to the core.</summary>
 public sealed class RolloutRun(GatewayClient gateway, RolloutPlan plan, RolloutTools tools, TimeProvider time)
@@ -54,7 +52,6 @@ public sealed class RolloutRun(GatewayClient gateway, RolloutPlan plan, RolloutT
         await Task.WhenAll(_running).WaitAsync(atOnce);
     }
 
-    /// <summary>Waits for an event or for the next poll.</summary>
     private async Task WaitAsync(CancellationToken cancellationToken)
     {
         using var pause = new CancellationTokenSource(Period, time);
@@ -135,9 +132,9 @@ public sealed class RolloutRun(GatewayClient gateway, RolloutPlan plan, RolloutT
     {
         var drain = _drains[name] = gateway.DrainAsync(name, tools.Grace, atOnce);
         var outcome = await new DrainWait(gateway, time).RunAsync(
-            name, drain, tools.DrainTimeout, blocked => Post((core, now) => core.DrainProgress(name, blocked, now)), atOnce);
+            name, drain, plan.Timeout, blocked => Post((core, now) => core.DrainProgress(name, blocked, now)), atOnce);
         Post((core, now) => outcome.Outcome == DrainOutcome.TimedOut
-            ? core.DrainFailed(name, DrainWait.Explain(outcome, tools.DrainTimeout), now)
+            ? core.DrainFailed(name, DrainWait.Explain(outcome, plan.Timeout), now)
             : core.Drained(name, now));
     }
 

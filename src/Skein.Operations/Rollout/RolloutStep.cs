@@ -1,5 +1,3 @@
-using Skein.Gateway.Admin;
-
 namespace Skein.Operations.Rollout;
 
 /// <summary>The update of one replica. Changed by <see cref="RolloutCore"/> only. Not thread-safe.</summary>
@@ -42,7 +40,6 @@ public sealed class RolloutStep
     /// <summary>True if the update has not begun.</summary>
     public bool IsWaiting => Stage == RolloutStage.Waiting;
 
-    /// <summary>When the current stage began.</summary>
     internal TimeSpan Since { get; private set; }
 
     /// <summary>Generation that is being replaced; after the restart, the new one.</summary>

@@ -55,7 +55,6 @@ public sealed class LocalCluster : IDisposable
         await Task.WhenAll(_members.Select(member => member.StoppedAsync(StopGrace, atOnce)));
     }
 
-    /// <inheritdoc />
     public void Dispose() => _stop.Dispose();
 
     private async Task StartAsync(SupervisedMember member, Action<SupervisedMember> onReady, CancellationToken cancellationToken)

@@ -10,14 +10,10 @@ internal static partial class ProcessSignal
 
     private const int NoSuchProcess = 3;
 
-    /// <summary>SIGSTOP.</summary>
     public static int Stop => OperatingSystem.IsMacOS() ? 17 : 19;
 
-    /// <summary>SIGCONT.</summary>
     public static int Continue => OperatingSystem.IsMacOS() ? 19 : 18;
 
-    /// <summary>Sends a signal; does nothing if the process no longer exists.</summary>
-    /// <exception cref="CommandFailedException">The system refused to send the signal.</exception>
     public static void Send(int processId, int signal)
     {
         if (SendSignal(processId, signal) != 0 && Marshal.GetLastPInvokeError() is var error and not NoSuchProcess)

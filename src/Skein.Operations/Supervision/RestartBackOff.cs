@@ -9,10 +9,8 @@ internal sealed class RestartBackOff(TimeSpan first)
 
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(30);
 
-    /// <summary>Consecutive short runs.</summary>
     public int ShortRuns { get; private set; }
 
-    /// <summary>The delay before the next run.</summary>
     /// <param name="readyFor">How long the last run was ready; 0 if it never was.</param>
     public TimeSpan Next(TimeSpan readyFor)
     {

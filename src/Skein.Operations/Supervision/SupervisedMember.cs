@@ -89,7 +89,6 @@ public sealed class SupervisedMember
         }
     }
 
-    /// <summary>One run of the member.</summary>
     /// <returns>How the run ended; null if the member is to be restarted at once.</returns>
     private async Task<string?> RunAsync(bool keepsPort, CancellationToken stop)
     {
@@ -98,8 +97,7 @@ public sealed class SupervisedMember
         _process = process;
         if (stop.IsCancellationRequested)
             process.Stop();
-        _ = NoteReadyAsync(process);
-        await process.WaitForExitAsync(CancellationToken.None);
+        await process.WaitForExitAsync();
         _process = null;
         _firstReady.TrySetException(new MemberFailedException(Name, process.FinalMessage, process.ExitCode));
         if (process.RequestedRevision is not { } revision)
@@ -111,7 +109,7 @@ public sealed class SupervisedMember
 
     private async Task<SupervisedProcess> StartProcessAsync(bool keepsPort)
     {
-        SupervisedProcess Start() => SupervisedProcess.Start(Arguments(keepsPort), line => _say($"{Name} | {line}"));
+        SupervisedProcess Start() => SupervisedProcess.Start(Arguments(keepsPort), OnReady, line => _say($"{Name} | {line}"));
         return _spec.Network is { } network ? await network.RunAsync(Start) : Start();
     }
 
@@ -135,19 +133,13 @@ public sealed class SupervisedMember
         }
     }
 
-    private async Task NoteReadyAsync(SupervisedProcess process)
+    private void OnReady(SupervisedProcess process, MemberReady ready)
     {
-        try
-        {
-            _lastReady = await process.Ready;
-        }
-        catch (InvalidOperationException)
-        {
-            // The process exited before it was ready; the exit is reported by the run.
-            return;
-        }
+        // The message may arrive before the call that starts the process returns.
+        _process = process;
+        _lastReady = ready;
         Volatile.Write(ref _readySince, _time.GetTimestamp());
-        if (!_firstReady.TrySetResult(_lastReady))
+        if (!_firstReady.TrySetResult(ready))
             _say($"{Name} is up again (pid {process.Id})");
     }
 

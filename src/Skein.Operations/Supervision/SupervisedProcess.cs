@@ -11,20 +11,16 @@ internal sealed class SupervisedProcess : IDisposable
     private const string ReasonPrefix = "skein: ";
 
     private readonly Process _process;
-    private readonly TaskCompletionSource<MemberReady> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile string _lastLine = "";
 
     private SupervisedProcess(Process process) => _process = process;
 
     public int Id => _process.Id;
 
-    /// <summary>Completes when the member is ready; fails if it exits before.</summary>
-    public Task<MemberReady> Ready => _ready.Task;
-
     /// <summary>Revision of the restart that the member or the supervisor requested; null if none was requested.</summary>
     public string? RequestedRevision { get; private set; }
 
-    /// <summary>Exit code; above 128: killed by signal (code - 128).</summary>
+    /// <summary>Above 128: killed by signal (code - 128).</summary>
     public int ExitCode => _process.ExitCode;
 
     /// <summary>Last line of standard error, which is usually the reason of the exit.</summary>
@@ -34,16 +30,14 @@ internal sealed class SupervisedProcess : IDisposable
     public bool HasReason => _lastLine.StartsWith(ReasonPrefix, StringComparison.Ordinal);
 
     /// <summary>Starts this program again.</summary>
-    /// <param name="arguments">Arguments of the program.</param>
     /// <param name="onError">Receives each line of standard error except the reported reason, which is <see cref="FinalMessage"/>.</param>
-    /// <exception cref="System.ComponentModel.Win32Exception">The system could not start the process.</exception>
-    public static SupervisedProcess Start(IEnumerable<string> arguments, Action<string> onError)
+    public static SupervisedProcess Start(IEnumerable<string> arguments, Action<SupervisedProcess, MemberReady> onReady, Action<string> onError)
     {
         var command = ThisProgram.CommandLine(arguments);
         var start = new ProcessStartInfo(command[0], command.Skip(1)) { UseShellExecute = false };
         start.RedirectStandardInput = start.RedirectStandardOutput = start.RedirectStandardError = true;
         var supervised = new SupervisedProcess(new Process { StartInfo = start, EnableRaisingEvents = true });
-        supervised._process.OutputDataReceived += (_, line) => supervised.OnOutput(line.Data);
+        supervised._process.OutputDataReceived += (_, line) => supervised.OnOutput(line.Data, onReady);
         supervised._process.ErrorDataReceived += (_, line) => supervised.OnError(line.Data, onError);
         try
         {
@@ -60,12 +54,7 @@ internal sealed class SupervisedProcess : IDisposable
     }
 
     /// <summary>Waits for the exit and for the last lines of output.</summary>
-    public async Task WaitForExitAsync(CancellationToken cancellationToken)
-    {
-        await _process.WaitForExitAsync(cancellationToken);
-        _ready.TrySetException(new InvalidOperationException(FinalMessage));
-        _ = _ready.Task.Exception;
-    }
+    public Task WaitForExitAsync() => _process.WaitForExitAsync(CancellationToken.None);
 
     /// <summary>Closes standard input: the member drains and leaves.</summary>
     public void Stop()
@@ -80,7 +69,6 @@ internal sealed class SupervisedProcess : IDisposable
         }
     }
 
-    /// <summary>Stops the member, to be restarted at this revision.</summary>
     public void StopForRestart(string revision)
     {
         RequestedRevision = revision;
@@ -102,12 +90,12 @@ internal sealed class SupervisedProcess : IDisposable
 
     public void Dispose() => _process.Dispose();
 
-    private void OnOutput(string? line)
+    private void OnOutput(string? line, Action<SupervisedProcess, MemberReady> onReady)
     {
         if (line is null)
             return;
         if (MemberReady.FromLine(line) is { } ready)
-            _ready.TrySetResult(ready);
+            onReady(this, ready);
         else if (RequestedRestart.FromLine(line) is { } request)
             RequestedRevision = request.Revision;
     }

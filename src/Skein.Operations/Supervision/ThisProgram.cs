@@ -2,7 +2,6 @@ using System.Reflection;
 
 namespace Skein.Operations.Supervision;
 
-/// <summary>Command line that starts this program again.</summary>
 internal static class ThisProgram
 {
     /// <summary>The program's path, followed by the arguments.</summary>

@@ -33,7 +33,7 @@ public class StatusCommandTests
             Name = name, Models = ["organisation/a-model-with-a-very-long-name-Instruct-GGUF"], Slots = 100_000, InFlight = 99_999, Grpc = "192.168.100.100:18090",
         };
 
-        var lines = RenderRaw(StatusCommand.ToTable([replica, Gateway], 80), 80);
+        var lines = RenderRaw(StatusCommand.ToTable([replica, Gateway]), 80);
 
         Assert.All(lines, line => Assert.InRange(line.TrimEnd().Length, 0, 80));
         Assert.Single(lines, line => line.Contains("n…", StringComparison.Ordinal) && line.Contains("draining", StringComparison.Ordinal)
@@ -99,7 +99,7 @@ public class StatusCommandTests
     /// <summary>The wide table's lines, without rules and with single blanks.</summary>
     private static string[] Render(IReadOnlyList<MemberRow> members) => WordsOf(RenderRaw(StatusCommand.ToWideTable(members), 240));
 
-    private static string[] Render(IReadOnlyList<MemberRow> members, int width) => WordsOf(RenderRaw(StatusCommand.ToTable(members, width), width));
+    private static string[] Render(IReadOnlyList<MemberRow> members, int width) => WordsOf(RenderRaw(StatusCommand.ToTable(members), width));
 
     private static string[] WordsOf(IEnumerable<string> lines) =>
         [.. lines.Select(line => string.Join(' ', line.Split(' ', StringSplitOptions.RemoveEmptyEntries))).Where(line => line.Any(char.IsAsciiLetter))];

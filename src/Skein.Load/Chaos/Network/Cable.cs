@@ -8,17 +8,16 @@ namespace Skein.Load.Chaos.Network;
 /// </summary>
 public sealed class Cable : IDisposable
 {
-    private readonly Random[] _random;
-    private readonly Lock _lateGate = new();
-    private readonly PriorityQueue<(int To, byte[] Packet), long> _late = new();
-    private readonly CancellationTokenSource _stopping = new();
-    private readonly List<Thread> _threads = [];
-    private readonly double[] _lossOf;
-    private long _lost;
     private const int FirstHost = 1;
     private const int MaxHosts = 254;
     private const int LargestPacket = 65536;
     private const int PollMilliseconds = 100;
+
+    private readonly Random[] _random;
+    private readonly double[] _lossOf;
+    private readonly List<Thread> _threads = [];
+    private readonly CancellationTokenSource _stopping = new();
+    private long _lost;
 
     private Cable(IReadOnlyList<NetworkNamespace> hosts, int seed)
     {
@@ -31,7 +30,6 @@ public sealed class Cable : IDisposable
             _threads.Add(new Thread(() => Read(from)) { IsBackground = true, Name = $"cable from {Hosts[i].Address}" });
         }
 
-        _threads.Add(new Thread(DeliverLate) { IsBackground = true, Name = "cable, late packets" });
         _threads.ForEach(static thread => thread.Start());
     }
 
@@ -112,13 +110,7 @@ public sealed class Cable : IDisposable
         else if (Jitter == TimeSpan.Zero)
             Deliver(to, packet);
         else
-        {
-            var due = TimeProvider.System.GetTimestamp() + (long)(_random[from].NextDouble() * Jitter.TotalSeconds * TimeProvider.System.TimestampFrequency);
-            lock (_lateGate)
-            {
-                _late.Enqueue((to, packet.ToArray()), due);
-            }
-        }
+            _ = DeliverLateAsync(to, packet.ToArray(), _random[from].NextDouble() * Jitter);
     }
 
     private double LossBetween(int from, int to) => Math.Max(Loss, Math.Max(Volatile.Read(ref _lossOf[from]), Volatile.Read(ref _lossOf[to])));
@@ -130,25 +122,10 @@ public sealed class Cable : IDisposable
             Interlocked.Increment(ref _lost);
     }
 
-    private void DeliverLate()
+    private async Task DeliverLateAsync(int to, byte[] packet, TimeSpan delay)
     {
-        // Packets without delay are delivered by the reading thread, so this one polls slowly while there is no jitter.
-        while (!_stopping.Token.WaitHandle.WaitOne(TimeSpan.FromMilliseconds(Jitter == TimeSpan.Zero ? PollMilliseconds : 1)))
-        {
-            while (TryTakeLate(out var to, out var packet))
-                Deliver(to, packet);
-        }
-    }
-
-    private bool TryTakeLate(out int to, out byte[] packet)
-    {
-        lock (_lateGate)
-        {
-            (to, packet) = (0, []);
-            if (!_late.TryPeek(out _, out var due) || due > TimeProvider.System.GetTimestamp())
-                return false;
-            (to, packet) = _late.Dequeue();
-            return true;
-        }
+        await Task.Delay(delay, TimeProvider.System, _stopping.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!_stopping.IsCancellationRequested)
+            Deliver(to, packet);
     }
 }

@@ -6,14 +6,10 @@ namespace Skein.Load.Chaos.Network;
 /// <summary>System calls that .NET lacks: network namespaces, tun devices and exec. Linux only.</summary>
 internal static partial class Kernel
 {
-    private const int NewNetwork = 0x40000000;
+    /// <summary>Flag of <see cref="Unshare"/>: a new network namespace (CLONE_NEWNET).</summary>
+    public const int NewNetwork = 0x40000000;
+
     private const short PollIn = 1;
-
-    /// <summary>Moves the calling thread into a new network namespace; false if that is not permitted.</summary>
-    public static bool TryEnterNewNetwork() => Unshare(NewNetwork) == 0;
-
-    /// <summary>Calls ioctl; false if it failed.</summary>
-    public static bool TryControl(SafeFileHandle file, nuint request, byte[] argument) => Control(file, request, argument) == 0;
 
     public static bool WaitForInput(SafeFileHandle file, int milliseconds)
     {
@@ -27,15 +23,17 @@ internal static partial class Kernel
     public static bool TryWrite(SafeFileHandle file, ReadOnlySpan<byte> bytes) =>
         Write(file, ref MemoryMarshal.GetReference(bytes), (nuint)bytes.Length) == bytes.Length;
 
-    /// <summary>Replaces this process by another program (execvp); returns only on failure.</summary>
-    /// <param name="command">The program, looked up in PATH, and its arguments.</param>
-    public static void Exec(IReadOnlyList<string> command) => Execute(command[0], [.. command, null]);
-
+    /// <summary>Moves the calling thread into new namespaces; 0 on success.</summary>
     [LibraryImport("libc", EntryPoint = "unshare", SetLastError = true)]
-    private static partial int Unshare(int flags);
+    public static partial int Unshare(int flags);
 
     [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
-    private static partial int Control(SafeFileHandle file, nuint request, byte[] argument);
+    public static partial int Control(SafeFileHandle file, nuint request, byte[] argument);
+
+    /// <summary>Replaces this process by a program that is looked up in PATH; returns only on failure.</summary>
+    /// <param name="arguments">The program again, its arguments, and null.</param>
+    [LibraryImport("libc", EntryPoint = "execvp", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int Execute(string program, string?[] arguments);
 
     [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
     private static partial int Poll(ref PollRequest request, nuint count, int milliseconds);
@@ -45,9 +43,6 @@ internal static partial class Kernel
 
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
     private static partial nint Write(SafeFileHandle file, ref byte buffer, nuint length);
-
-    [LibraryImport("libc", EntryPoint = "execvp", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int Execute(string program, string?[] arguments);
 
     [StructLayout(LayoutKind.Sequential)]
     private struct PollRequest

@@ -14,7 +14,7 @@ namespace Skein.Load.Chaos.Network;
 /// </summary>
 public sealed class NetworkNamespace : IDisposable
 {
-    private readonly BlockingCollection<Action> _work = [];
+    private readonly BlockingCollection<Task> _work = [];
     private const string Device = "wire";
     private const nuint SetInterface = 0x400454CA;
     private const short TunWithoutHeader = 0x1001;
@@ -34,8 +34,6 @@ public sealed class NetworkNamespace : IDisposable
     /// <summary>Reads return IP packets that the namespace sends; writes are packets that it receives.</summary>
     internal SafeFileHandle Card { get; private set; } = new();
 
-    /// <param name="address">Address of the device.</param>
-    /// <param name="isNew">True: a new namespace; false: that of this process.</param>
     /// <exception cref="NetworkNotPermittedException">This process may not create networks.</exception>
     internal static async Task<NetworkNamespace> CreateAsync(IPAddress address, bool isNew)
     {
@@ -56,19 +54,9 @@ public sealed class NetworkNamespace : IDisposable
     /// <exception cref="TimeoutException">The action took longer than 10 s.</exception>
     public Task<T> RunAsync<T>(Func<T> action)
     {
-        var done = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _work.Add(() =>
-        {
-            try
-            {
-                done.SetResult(action());
-            }
-            catch (Exception error)
-            {
-                done.SetException(error);
-            }
-        });
-        return done.Task.WaitAsync(ActionTimeout, TimeProvider.System);
+        var task = new Task<T>(action, TaskCreationOptions.RunContinuationsAsynchronously);
+        _work.Add(task);
+        return task.WaitAsync(ActionTimeout, TimeProvider.System);
     }
 
     /// <summary>Removes the device. The namespace is removed with its last process.</summary>
@@ -80,13 +68,13 @@ public sealed class NetworkNamespace : IDisposable
 
     private void Work()
     {
-        foreach (var action in _work.GetConsumingEnumerable())
-            action();
+        foreach (var task in _work.GetConsumingEnumerable())
+            task.RunSynchronously(TaskScheduler.Default);
     }
 
     private SafeFileHandle Enter(bool isNew)
     {
-        if (isNew && !Kernel.TryEnterNewNetwork())
+        if (isNew && Kernel.Unshare(Kernel.NewNetwork) != 0)
             throw new NetworkNotPermittedException($"a network namespace is refused (error {Marshal.GetLastPInvokeError()})");
         SafeFileHandle card;
         try
@@ -103,7 +91,7 @@ public sealed class NetworkNamespace : IDisposable
             var request = new byte[RequestBytes];
             Encoding.ASCII.GetBytes(Device).CopyTo(request, 0);
             BitConverter.TryWriteBytes(request.AsSpan(NameBytes), TunWithoutHeader);
-            if (!Kernel.TryControl(card, SetInterface, request))
+            if (Kernel.Control(card, SetInterface, request) != 0)
                 throw new NetworkNotPermittedException($"a tun device is refused (error {Marshal.GetLastPInvokeError()})");
             Configure($"link set lo up\naddr add {Address}/24 dev {Device}\nlink set {Device} up\n");
             return card;

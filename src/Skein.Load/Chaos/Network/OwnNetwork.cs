@@ -47,7 +47,7 @@ public static class OwnNetwork
     /// <returns>The reason of the failure; does not return on success.</returns>
     public static NetworkNotPermittedException Enter(IReadOnlyList<string> command)
     {
-        Kernel.Exec([.. Unshare, .. command]);
+        Kernel.Execute(Unshare[0], [.. Unshare, .. command, null]);
         return new NetworkNotPermittedException($"'{Unshare[0]}' cannot be run: error {Marshal.GetLastPInvokeError()}");
     }
 
