@@ -1,11 +1,7 @@
 using System.Collections.Concurrent;
-using Microsoft.Extensions.Logging;
-using Skein.Engines;
-using Skein.Protocol;
-using Skein.Protocol.V1;
+using System.Runtime.CompilerServices;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
-using Skein.Routing.Streaming;
 using Skein.Serving;
 
 namespace Skein.Gateway.Links.InProcess;
@@ -22,8 +18,6 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
     private readonly ConcurrentDictionary<ReplicaId, HostedReplica> _hosts = [];
     private readonly AdmissionQueue? _admission;
 
-    /// <param name="time">Clock of the timeouts.</param>
-    /// <param name="logger">For engines that fail to stop.</param>
     /// <param name="admission">Receives the slots that replicas offer to this gateway; null: every offer is declined.</param>
     public InProcessReplicaLink(TimeProvider time, ILogger<InProcessReplicaLink> logger, AdmissionQueue? admission = null) =>
         (Time, Logger, _admission) = (time, logger, admission);
@@ -32,7 +26,6 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
 
     public ILogger Logger { get; }
 
-    /// <summary>Makes a replica reachable.</summary>
     public void Add(ReplicaId id, EngineHost host) => _hosts[id] = new HostedReplica(host, _admission);
 
     /// <summary>Ends <see cref="Add"/>. Running attempts go on.</summary>
@@ -42,16 +35,40 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
             entry.Offers.Dispose();
     }
 
-    public bool Reaches(Replica replica) => replica.Description.Address == Address;
-
     /// <summary>None: this link cannot break without its process.</summary>
     public bool HasHeartbeats(Replica replica) => false;
 
     /// <summary>Controls a replica; null where it is not in this process.</summary>
     public IReplicaControl? ControlOf(Replica replica) => _hosts.TryGetValue(replica.Id, out var entry) ? entry.Host.Control : null;
 
-    public IAsyncEnumerable<GenerateFrame> GenerateAsync(Replica replica, GenerateRequest request, CancellationToken cancellationToken) =>
-        new InProcessAttempt(this, replica, request, cancellationToken);
+    public async IAsyncEnumerable<GenerateFrame> GenerateAsync(
+        Replica replica, GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        await using var attempt = new InProcessAttempt(this, replica, request, cancellationToken);
+        while (await attempt.WaitToReadAsync())
+        {
+            GenerateFrame? frame = null;
+            while (attempt.TryRead(out var next))
+            {
+                if (frame is null)
+                {
+                    frame = next;
+                }
+                else if (!FrameMerger.TryAppend(frame, next))
+                {
+                    yield return frame;
+                    cancellationToken.ThrowIfCancellationRequested();
+                    frame = next;
+                }
+            }
+            if (frame is not null)
+            {
+                yield return frame;
+                cancellationToken.ThrowIfCancellationRequested();
+            }
+        }
+    }
 
     public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken)
     {
@@ -66,8 +83,6 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
         }
     }
 
-    public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) => DescribeAsync(replica, cancellationToken);
-
     public async Task<DescribeResponse> DescribeAsync(Replica replica, CancellationToken cancellationToken) =>
         await EntryOf(replica).Host.DescribeAsync(new DescribeRequest(), cancellationToken);
 
@@ -77,7 +92,6 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
             Remove(id);
     }
 
-    /// <summary>Starts an attempt.</summary>
     /// <exception cref="FaultException">The replica is gone, or refused it.</exception>
     public EngineAttempt Begin(Replica replica, GenerateRequest request)
     {
@@ -89,7 +103,6 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
     private HostedReplica EntryOf(Replica replica) =>
         _hosts.TryGetValue(replica.Id, out var entry) ? entry : throw new FaultException(Fault.Unreachable, $"{replica.Id} left the fleet");
 
-    /// <summary>One replica in this process.</summary>
     private sealed class HostedReplica
     {
         private readonly AdmissionQueue? _admission;
