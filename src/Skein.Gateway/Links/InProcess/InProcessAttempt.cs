@@ -1,157 +1,215 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Tasks.Sources;
 using Skein.Routing.Fleet;
+using Skein.Serving;
 
 namespace Skein.Gateway.Links.InProcess;
 
 /// <summary>
-/// One attempt on an engine in this process. Its reader's calls run the engine: a frame passes from the engine to the session without a queue or a thread
-/// switch. A cancel wakes a reader that waits for the engine; the engine may take longer to stop. One reader; the cancel may come from any thread.
+/// One attempt on an engine in this process. The reader's calls run the engine: a frame goes from the engine to the session without a queue or a thread
+/// switch, and frames that are available at the same time are merged. A cancel wakes a reader that waits for the engine; the engine stops on its own time.
+/// One reader; the cancel may come from any thread.
 /// </summary>
+/// <remarks>Not an async iterator: that would end a cancelled read only after its own cleanup, which waits for the engine.</remarks>
 [SuppressMessage("Design", "CA1001", Justification = "The source has neither timer nor handle, and a cancel may come at any time.")]
-internal sealed partial class InProcessAttempt : IAsyncDisposable, IValueTaskSource<bool>
+internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replica replica, GenerateRequest request, CancellationToken cancellation)
+    : IAsyncEnumerable<GenerateFrame>, IAsyncEnumerator<GenerateFrame>, IValueTaskSource<bool>
 {
     /// <summary>How long the end of an attempt waits for its engine to stop, so that its slot is free for the next one.</summary>
     private static readonly TimeSpan StopTimeout = TimeSpan.FromMilliseconds(100);
 
     private readonly Lock _gate = new();
     private readonly CancellationTokenSource _abort = new();
-    private readonly InProcessReplicaLink _link;
-    private readonly Replica _replica;
-    private readonly GenerateRequest _request;
-    private readonly CancellationToken _cancellation;
-    private readonly IAsyncEnumerator<GenerateFrame> _frames;
-    private readonly Action _onStep;
-    private readonly CancellationTokenRegistration _onCancel;
-    private ManualResetValueTaskSourceCore<bool> _wait;
+    private Action? _onStep;
+    private CancellationTokenRegistration _onCancel;
+    private ManualResetValueTaskSourceCore<bool> _read;
+    private IAsyncEnumerator<GenerateFrame>? _frames;
+    private GenerateFrame? _current;
+    private GenerateFrame? _ahead;
     private ValueTask<bool> _step;
+    private Exception? _failure;
+    private TaskCompletionSource? _stopped;
     private bool _isStepping;
     private bool _isEnded;
 
-    // Guarded by the gate. A cancelled wait leaves its step behind: the source completes when that step has ended.
-    private bool _isWaiting;
-    private TaskCompletionSource? _leftStep;
+    // Guarded by the gate: the reader waits for the step; it was cancelled while it waited; the step has ended since.
+    private bool _isReading;
+    private bool _isLeft;
+    private bool _isLeftStepDone;
 
-    public InProcessAttempt(InProcessReplicaLink link, Replica replica, GenerateRequest request, CancellationToken cancellation)
-    {
-        (_link, _replica, _request, _cancellation) = (link, replica, request, cancellation);
-        _frames = link.Begin(replica, request).ReadAsync(_abort.Token).GetAsyncEnumerator(CancellationToken.None);
-        _onStep = OnStep;
-        _onCancel = cancellation.UnsafeRegister(static attempt => ((InProcessAttempt)attempt!).OnCancelled(), this);
-    }
+    public GenerateFrame Current => _current!;
 
-    /// <summary>False at the clean end.</summary>
-    /// <exception cref="FaultException">The attempt ended with an error.</exception>
-    /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public ValueTask<bool> WaitToReadAsync()
+    public IAsyncEnumerator<GenerateFrame> GetAsyncEnumerator(CancellationToken cancellationToken = default) => this;
+
+    public ValueTask<bool> MoveNextAsync()
     {
-        if (_isEnded)
-            return ValueTask.FromResult(false);
-        StartStep();
-        if (_step.IsCompleted)
-        {
-            // A success is left to TryRead.
-            _isStepping = _step.IsCompletedSuccessfully;
-            return _isStepping ? ValueTask.FromResult(true) : _step;
-        }
-        ValueTask<bool> wait;
+        cancellation.ThrowIfCancellationRequested();
+        if (_frames is null)
+            Start();
+        if (Advance() is { } moved)
+            return ValueTask.FromResult(moved);
+        ValueTask<bool> read;
         lock (_gate)
         {
-            _cancellation.ThrowIfCancellationRequested();
-            _wait.Reset();
-            _isWaiting = true;
-            wait = new ValueTask<bool>(this, _wait.Version);
+            cancellation.ThrowIfCancellationRequested();
+            _read.Reset();
+            _isReading = true;
+            read = new ValueTask<bool>(this, _read.Version);
         }
-        _step.ConfigureAwait(false).GetAwaiter().UnsafeOnCompleted(_onStep);
-        return wait;
-    }
-
-    /// <summary>Reads a frame that the engine has ready.</summary>
-    [SuppressMessage("Usage", "VSTHRD002", Justification = "The step is completed.")]
-    public bool TryRead([NotNullWhen(true)] out GenerateFrame? frame)
-    {
-        frame = null;
-        if (_isEnded)
-            return false;
-        StartStep();
-        if (!_step.IsCompletedSuccessfully)
-            return false;
-        _isStepping = false;
-        _isEnded = !_step.GetAwaiter().GetResult();
-        frame = _isEnded ? null : _frames.Current;
-        return frame is not null;
+        _step.ConfigureAwait(false).GetAwaiter().UnsafeOnCompleted(_onStep ??= OnStep);
+        return read;
     }
 
     public async ValueTask DisposeAsync()
     {
         await _onCancel.DisposeAsync();
-        await StopAsync().WaitAsync(StopTimeout, _link.Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (_frames is not { } frames)
+            return;
+        var stopping = StopAsync(frames);
+        if (stopping.IsCompleted)
+            return;
+        await stopping.WaitAsync(StopTimeout, link.Time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
-    bool IValueTaskSource<bool>.GetResult(short token) => _wait.GetResult(token);
+    bool IValueTaskSource<bool>.GetResult(short token) => _read.GetResult(token);
 
-    ValueTaskSourceStatus IValueTaskSource<bool>.GetStatus(short token) => _wait.GetStatus(token);
+    ValueTaskSourceStatus IValueTaskSource<bool>.GetStatus(short token) => _read.GetStatus(token);
 
     void IValueTaskSource<bool>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
-        _wait.OnCompleted(continuation, state, token, flags);
+        _read.OnCompleted(continuation, state, token, flags);
 
-    [SuppressMessage("Reliability", "CA2012", Justification = "Consumed once: by TryRead after a success, by WaitToReadAsync's caller, or by EndStepAsync.")]
-    private void StartStep()
+    private void Start()
+    {
+        _frames = link.Begin(replica, request).ReadAsync(_abort.Token).GetAsyncEnumerator(CancellationToken.None);
+        _onCancel = cancellation.UnsafeRegister(static attempt => ((InProcessAttempt)attempt!).OnCancelled(), this);
+    }
+
+    /// <summary>Takes what the engine has ready, as one frame where that can carry it. Called by the reader, or on its behalf while it waits.</summary>
+    /// <returns>Whether there was a frame; null when the engine must be awaited.</returns>
+    private bool? Advance()
+    {
+        var frame = _ahead;
+        _ahead = null;
+        while (!_isEnded && IsStepDone())
+        {
+            if (TakeStep() is not { } next)
+                break;
+            if (frame is null)
+            {
+                frame = next;
+            }
+            else if (!FrameMerger.TryAppend(frame, next))
+            {
+                _ahead = next;
+                break;
+            }
+        }
+        if (frame is not null)
+        {
+            _current = frame;
+            return true;
+        }
+        return !_isEnded ? null : _failure is null ? false : throw _failure;
+    }
+
+    [SuppressMessage("Reliability", "CA2012", Justification = "Consumed once: by TakeStep when it is completed, or awaited by StepEndedAsync.")]
+    private bool IsStepDone()
     {
         if (!_isStepping)
-            (_step, _isStepping) = (_frames.MoveNextAsync(), true);
+        {
+            _step = _frames!.MoveNextAsync();
+            _isStepping = true;
+        }
+        return _step.IsCompleted;
+    }
+
+    [SuppressMessage("Usage", "VSTHRD002", Justification = "The step is completed.")]
+    private GenerateFrame? TakeStep()
+    {
+        _isStepping = false;
+        try
+        {
+            if (_step.GetAwaiter().GetResult())
+                return _frames!.Current;
+        }
+        catch (Exception failure)
+        {
+            _failure = failure;
+        }
+        _isEnded = true;
+        return null;
     }
 
     private void OnStep()
     {
         lock (_gate)
         {
-            _leftStep?.SetResult();
-            if (_leftStep is not null)
+            _isLeftStepDone = _isLeft;
+            _isReading = false;
+            if (_isLeft)
+            {
+                _stopped?.TrySetResult();
                 return;
-            _isWaiting = false;
+            }
         }
-        _wait.RunContinuationsAsynchronously = false;
-        _wait.SetResult(true);
+        _read.RunContinuationsAsynchronously = false;
+        bool moved;
+        try
+        {
+            moved = Advance() is true;
+        }
+        catch (Exception failure)
+        {
+            _read.SetException(failure);
+            return;
+        }
+        _read.SetResult(moved);
     }
 
     private void OnCancelled()
     {
         lock (_gate)
         {
-            if (_isWaiting)
-                _leftStep = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            _isWaiting = false;
+            _isLeft = _isReading;
+            _isReading = false;
         }
         // Asynchronously: an engine's reaction may take time, and the session must not wait for it.
         _ = _abort.CancelAsync();
-        if (_leftStep is not null)
+        if (_isLeft)
         {
-            _wait.RunContinuationsAsynchronously = true;
-            _wait.SetException(new OperationCanceledException(_cancellation));
+            _read.RunContinuationsAsynchronously = true;
+            _read.SetException(new OperationCanceledException(cancellation));
         }
     }
 
     /// <summary>Ends when the engine has stopped and its slot is free.</summary>
-    private async Task StopAsync()
+    private async Task StopAsync(IAsyncEnumerator<GenerateFrame> frames)
     {
         try
         {
             if (_isStepping)
-                await EndStepAsync();
-            await _frames.DisposeAsync();
+            {
+                await _abort.CancelAsync();
+                await StepEndedAsync();
+            }
+            await frames.DisposeAsync();
         }
         catch (Exception failure)
         {
-            Log.StopFailed(_link.Logger, _request.RequestId, _replica.Id, failure);
+            Log.StopFailed(link.Logger, request.RequestId, replica.Id, failure);
         }
     }
 
-    private async Task EndStepAsync()
+    private async Task StepEndedAsync()
     {
-        await _abort.CancelAsync();
-        if (_leftStep is not null)
-            await _leftStep.Task;
+        Task? ended = null;
+        lock (_gate)
+        {
+            if (_isLeft && !_isLeftStepDone)
+                ended = (_stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+        }
+        if (ended is not null)
+            await ended;
         try
         {
             await _step;

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Runtime.CompilerServices;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
 using Skein.Serving;
@@ -41,34 +40,8 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
     /// <summary>Controls a replica; null where it is not in this process.</summary>
     public IReplicaControl? ControlOf(Replica replica) => _hosts.TryGetValue(replica.Id, out var entry) ? entry.Host.Control : null;
 
-    public async IAsyncEnumerable<GenerateFrame> GenerateAsync(
-        Replica replica, GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        cancellationToken.ThrowIfCancellationRequested();
-        await using var attempt = new InProcessAttempt(this, replica, request, cancellationToken);
-        while (await attempt.WaitToReadAsync())
-        {
-            GenerateFrame? frame = null;
-            while (attempt.TryRead(out var next))
-            {
-                if (frame is null)
-                {
-                    frame = next;
-                }
-                else if (!FrameMerger.TryAppend(frame, next))
-                {
-                    yield return frame;
-                    cancellationToken.ThrowIfCancellationRequested();
-                    frame = next;
-                }
-            }
-            if (frame is not null)
-            {
-                yield return frame;
-                cancellationToken.ThrowIfCancellationRequested();
-            }
-        }
-    }
+    public IAsyncEnumerable<GenerateFrame> GenerateAsync(Replica replica, GenerateRequest request, CancellationToken cancellationToken) =>
+        new InProcessAttempt(this, replica, request, cancellationToken);
 
     public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken)
     {
