@@ -1,23 +1,18 @@
 using System.Net;
-using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Skein.Gateway.Admin;
 using Skein.Gateway.Api;
 using Skein.Gateway.Api.Grpc;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Group;
-using Skein.Gateway.Links;
 using Skein.Gateway.Security;
 using Skein.Gateway.Telemetry;
 using Skein.Gateway.Upstreams;
 using Skein.Membership;
-using Skein.Routing.Streaming;
 using Skein.Serving;
 
 namespace Skein.Gateway;
@@ -27,6 +22,9 @@ public sealed class GatewayApp : IAsyncDisposable
 {
     /// <summary>Time for the terminal events of streams that did not finish.</summary>
     private static readonly TimeSpan TerminalEventTimeout = TimeSpan.FromSeconds(2);
+
+    /// <summary>Not less than the bound on sessions, which reports its reason.</summary>
+    private const int MaxStreamsPerConnection = 20_000;
 
     private readonly WebApplication _app;
     private readonly GatewayOptions _options;
@@ -135,7 +133,7 @@ public sealed class GatewayApp : IAsyncDisposable
         kestrel.Limits.MinRequestBodyDataRate = RequestBody.SlowestRate;
         // Sessions bound slow readers themselves; a minimum rate would cut healthy slow generations.
         kestrel.Limits.MinResponseDataRate = null;
-        kestrel.Limits.Http2.MaxStreamsPerConnection = options.MaxStreamsPerConnection;
+        kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreamsPerConnection;
         kestrel.Listen(options.Http, listener => listener.Protocols = HttpProtocols.Http1);
         kestrel.Listen(options.Grpc, listener => listener.Protocols = HttpProtocols.Http2);
     }

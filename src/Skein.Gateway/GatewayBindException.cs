@@ -2,7 +2,7 @@ using System.Net;
 
 namespace Skein.Gateway;
 
-/// <summary>The gateway cannot listen where it was told to. The message is one line, meant for the operator.</summary>
+/// <summary>The gateway cannot listen on an endpoint. The message is one line for the operator.</summary>
 public sealed class GatewayBindException : Exception
 {
     /// <summary>Creates the exception.</summary>

@@ -4,7 +4,6 @@ using Skein.Gateway.Links;
 using Skein.Routing.Admission;
 using Skein.Routing.Balancing;
 using Skein.Routing.Health;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway;
 
@@ -40,9 +39,6 @@ public sealed record GatewayOptions
 
     /// <summary>Connections to replicas.</summary>
     public LinkOptions Link { get; init; } = new();
-
-    /// <summary>Streams that one HTTP/2 connection of a client may have open. Default 20,000: the bound on sessions is the one that tells its reason.</summary>
-    public int MaxStreamsPerConnection { get; init; } = 20_000;
 
     /// <summary>Largest headers of a request, all together, in bytes; past it HTTP 431. Default 32 KiB.</summary>
     public int MaxRequestHeadersBytes { get; init; } = 32 << 10;

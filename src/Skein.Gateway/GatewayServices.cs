@@ -1,7 +1,5 @@
 using System.Security.Cryptography;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
-using Microsoft.Extensions.Hosting;
 using Skein.Gateway.Admin;
 using Skein.Gateway.Api.Grpc;
 using Skein.Gateway.Api.Http;
@@ -15,7 +13,6 @@ using Skein.Routing;
 using Skein.Routing.Admission;
 using Skein.Routing.Balancing;
 using Skein.Routing.Fleet;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway;
 
@@ -29,6 +26,7 @@ internal static class GatewayServices
         services.AddSingleton(options);
         services.AddGroup();
         services.AddRoutingCore(options);
+        services.AddLoops();
         services.AddSkeinTelemetry();
         services.AddHttpApi(options.Api);
         services.AddInferenceGrpc(options.Api);
@@ -43,14 +41,12 @@ internal static class GatewayServices
         services.AddSingleton<GroupFleet>();
         services.AddSingleton<UpstreamFleet>();
         services.AddSingleton<IFleetSource>(provider => provider.GetRequiredService<UpstreamFleet>());
-        services.AddSingleton<IDescriptionBook>(provider => provider.GetRequiredService<GroupFleet>());
         services.AddSingleton<GroupDirectory>();
         services.AddSingleton<IMemberDirectory, UpstreamDirectory>();
         services.AddSingleton<IModelCatalog>(provider => provider.GetRequiredService<GroupDirectory>());
         services.AddSingleton<IFleetVitals>(provider => provider.GetRequiredService<GroupDirectory>());
         services.AddSingleton<BeaconFeed>();
         services.AddSingleton<GroupFollower>();
-        services.AddLoop<GroupFollower>(static follower => follower.RunAsync);
     }
 
     private static void AddRoutingCore(this IServiceCollection services, GatewayOptions options)
@@ -67,29 +63,29 @@ internal static class GatewayServices
         services.AddSingleton<ReplicaChannels>();
         services.AddSingleton<BusReplicaLink>();
         services.AddSingleton<InProcessReplicaLink>();
-        services.AddSingleton(provider => new ReplicaLink(provider.GetRequiredService<InProcessReplicaLink>(), provider.GetRequiredService<BusReplicaLink>()));
+        services.AddSingleton<ReplicaLink>();
         services.AddSingleton<IReplicaLink>(provider => provider.GetRequiredService<ReplicaLink>());
-        services.AddSingleton<IReplicaDescriber>(provider => provider.GetRequiredService<ReplicaLink>());
-        services.AddHosted<DescribePoller>();
-        services.AddHosted<UpstreamService>();
+        services.AddSingleton(provider => new DescribePoller(
+            provider.GetRequiredService<FleetTracker>(), provider.GetRequiredService<ReplicaLink>().DescribeAsync,
+            provider.GetRequiredService<GroupFleet>().Learn, provider.GetRequiredService<BackgroundTasks>(), provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<UpstreamService>();
         services.AddSingleton(options.Streaming);
         services.AddSingleton<RoutingStatistics>();
         services.AddSingleton<GenerationSessions>();
         services.AddSingleton<IGenerationSessions>(provider => provider.GetRequiredService<GenerationSessions>());
         services.AddSingleton<ReachabilityMonitor>();
-        services.AddLoop<ReachabilityMonitor>(static monitor => monitor.RunAsync);
     }
 
-    private static void AddLoop<T>(this IServiceCollection services, Func<T, Func<CancellationToken, Task>> loop)
-        where T : notnull =>
-        services.AddSingleton<IHostedService>(provider => new BackgroundLoop(loop(provider.GetRequiredService<T>())));
-
-    /// <summary>Adds a singleton that is also a hosted service: it stops with the host, and stops the host when it throws.</summary>
-    private static void AddHosted<T>(this IServiceCollection services)
-        where T : class, IHostedService
+    private static void AddLoops(this IServiceCollection services)
     {
-        services.AddSingleton<T>();
-        services.AddHostedService(provider => provider.GetRequiredService<T>());
+        services.AddSingleton<BackgroundTasks>();
+        services.AddHostedService(static provider =>
+        {
+            var tasks = provider.GetRequiredService<BackgroundTasks>();
+            tasks.Observe(provider.GetRequiredService<ReachabilityMonitor>().RunAsync(tasks.Stopping));
+            provider.GetRequiredService<DescribePoller>();
+            return tasks;
+        });
     }
 
     /// <summary>The system's randomness: session ids must not be guessed.</summary>

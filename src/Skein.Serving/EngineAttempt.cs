@@ -1,8 +1,4 @@
 using System.Runtime.CompilerServices;
-using Microsoft.Extensions.Logging;
-using Skein.Engines;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Serving;
 
@@ -30,8 +26,7 @@ public sealed partial class EngineAttempt : IDisposable
     /// finish comes after the engine has stopped and the slot is free.
     /// </summary>
     /// <param name="cancellationToken">Stops the engine; the enumeration then throws <see cref="OperationCanceledException"/>.</param>
-    /// <exception cref="FaultException">The engine refused the request, failed, or is lost.</exception>
-    /// <exception cref="FaultException">A standby attempt was not continued in time.</exception>
+    /// <exception cref="FaultException">The engine refused the request, failed or is lost, or a standby attempt was not continued in time.</exception>
     public async IAsyncEnumerable<GenerateFrame> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         GenerateFrame? last = null;

@@ -1,8 +1,4 @@
 using System.Text;
-using Microsoft.Extensions.Logging;
-using Skein.Engines;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Serving;
 
@@ -69,8 +65,7 @@ public sealed class EngineHost : IDisposable
     }
 
     /// <summary>Admits an attempt: checks its names and takes a slot. The engine starts when the attempt is read.</summary>
-    /// <exception cref="FaultException">The request is refused.</exception>
-    /// <exception cref="FaultException">The engine is frozen.</exception>
+    /// <exception cref="FaultException">The request is refused, or the engine is frozen.</exception>
     public EngineAttempt Begin(GenerateRequest request)
     {
         CheckCaller(request.Caller);
@@ -99,8 +94,7 @@ public sealed class EngineHost : IDisposable
     }
 
     /// <summary>Describes what is served, after a check that the engine could serve it now.</summary>
-    /// <exception cref="FaultException">The caller's name is too long.</exception>
-    /// <exception cref="FaultException">The engine cannot serve.</exception>
+    /// <exception cref="FaultException">The caller's name is too long, or the engine cannot serve.</exception>
     public async Task<DescribeResponse> DescribeAsync(DescribeRequest request, CancellationToken cancellationToken)
     {
         CheckCaller(request.Caller);

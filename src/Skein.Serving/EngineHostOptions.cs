@@ -21,18 +21,8 @@ public record EngineHostOptions
     /// <exception cref="ArgumentException">A setting is out of its range; the message names it, its value and what is allowed.</exception>
     internal virtual void Validate()
     {
-        Check(Slots ?? 1, 1, 100_000, nameof(Slots));
-        Check(StandbyTimeout, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1), nameof(StandbyTimeout));
-        Check(EngineTimeout, TimeSpan.FromMilliseconds(300), TimeSpan.FromHours(1), nameof(EngineTimeout));
-    }
-
-    /// <exception cref="ArgumentException">The value is out of its range.</exception>
-    private protected static void Check<T>(T value, T least, T most, string name)
-        where T : IComparable<T>
-    {
-        if (value.CompareTo(least) < 0 || value.CompareTo(most) > 0)
-        {
-            throw new ArgumentException(FormattableString.Invariant($"{name} is {value}; allowed: {least} to {most}"), name);
-        }
+        OptionGuard.Range(Slots ?? 1, 1, 100_000, nameof(Slots));
+        OptionGuard.Range(StandbyTimeout, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1), nameof(StandbyTimeout));
+        OptionGuard.Range(EngineTimeout, TimeSpan.FromMilliseconds(300), TimeSpan.FromHours(1), nameof(EngineTimeout));
     }
 }

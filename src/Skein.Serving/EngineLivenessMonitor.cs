@@ -1,7 +1,4 @@
 using System.Diagnostics.CodeAnalysis;
-using Microsoft.Extensions.Logging;
-using Skein.Engines;
-using Skein.Protocol;
 
 namespace Skein.Serving;
 
@@ -49,7 +46,6 @@ internal sealed partial class EngineLivenessMonitor(
         _alive.Cancel();
     }
 
-    /// <summary>Returns when it is cancelled.</summary>
     public async Task RunAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(timeout / EngineLivenessTracker.MostUnanswered, time);

@@ -1,15 +1,12 @@
 namespace Skein.Serving;
 
-/// <summary>What a liveness tick does.</summary>
 internal enum LivenessAction
 {
-    /// <summary>Nothing: the engine showed life, or is idle.</summary>
+    /// <summary>The engine has spoken, or is idle.</summary>
     Rest,
-
-    /// <summary>Check the engine.</summary>
     Ask,
 
-    /// <summary>Treat it as frozen: too many checks in a row stayed unanswered.</summary>
+    /// <summary>Treat it as frozen.</summary>
     GiveUp,
 }
 
@@ -35,7 +32,6 @@ internal sealed class EngineLivenessTracker
         }
     }
 
-    /// <param name="isBusy">Whether anything runs on the engine.</param>
     public LivenessAction Tick(bool isBusy)
     {
         if (Interlocked.Exchange(ref _hasSpoken, false) || !isBusy)

@@ -1,6 +1,3 @@
-using Microsoft.Extensions.Logging;
-using Skein.Engines;
-
 namespace Skein.Serving;
 
 /// <summary>Polls the engine's load once a second, so that load reports need not wait for the engine.</summary>
@@ -10,7 +7,6 @@ internal sealed partial class EngineLoadPoll(IInferenceEngine engine, SlotTable 
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(5);
     private bool _isUnknown;
 
-    /// <summary>Returns when it is cancelled.</summary>
     public async Task RunAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(Interval, time);

@@ -1,5 +1,4 @@
 using Google.Protobuf;
-using Skein.Protocol.V1;
 
 namespace Skein.Serving;
 

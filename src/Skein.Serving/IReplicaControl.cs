@@ -1,5 +1,3 @@
-using Skein.Protocol.V1;
-
 namespace Skein.Serving;
 
 /// <summary>Controls a replica from its own process: used by membership, drain and administration. Thread-safe.</summary>
@@ -40,4 +38,13 @@ public interface IReplicaControl
     /// <summary>The load now. Each report has a higher sequence than the ones before it.</summary>
     /// <param name="caller">Gateway whose own share is reported; empty: none.</param>
     LoadReport Report(string caller = "");
+
+    /// <summary>The drain as <c>admin.proto</c> defines it.</summary>
+    /// <param name="changed">Whether the request that is answered changed it.</param>
+    DrainStatus ReportDrain(bool changed) => new()
+    {
+        Load = Report(),
+        GraceLeftMs = (uint)Math.Ceiling((GraceLeft ?? TimeSpan.Zero).TotalMilliseconds),
+        Changed = changed,
+    };
 }

@@ -16,7 +16,6 @@ internal sealed class PollingCallers
     private Dictionary<string, TimeSpan> _before = new(StringComparer.Ordinal);
     private TimeSpan _turnsAt;
 
-    /// <summary>Whether any waits.</summary>
     public bool Any(TimeSpan now)
     {
         Turn(now);

@@ -1,5 +1,3 @@
-using Skein.Protocol.V1;
-
 namespace Skein.Serving;
 
 /// <summary>The slots, and the timer of a drain's grace.</summary>

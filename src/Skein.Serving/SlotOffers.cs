@@ -1,5 +1,3 @@
-using Skein.Protocol.V1;
-
 namespace Skein.Serving;
 
 /// <summary>What a request reports of its gateway's queue. Ages are measured by the gateway, so no clocks are compared.</summary>
@@ -16,7 +14,6 @@ internal readonly record struct QueueReport(TimeSpan Waited, TimeSpan? NextWaite
     public TimeSpan OldestWaited => NextWaited > Waited ? NextWaited.Value : Waited;
 }
 
-/// <summary>A slot reserved for a gateway.</summary>
 internal readonly record struct SlotOffer(string Gateway, uint Number);
 
 /// <summary>
@@ -37,16 +34,13 @@ internal sealed class SlotOffers
     private readonly PollingCallers _polling = new();
     private uint _lastNumber;
 
-    /// <summary>Slots reserved by offers.</summary>
     public int Kept { get; private set; }
 
-    /// <summary>Gateways that wait for an offer.</summary>
     public int Waiting => _rows.Count;
 
     /// <summary>Slots reserved for gateways other than this one.</summary>
     public int KeptFrom(string caller) => HasOffer(caller) ? Kept - 1 : Kept;
 
-    /// <summary>Whether the gateway waits for an offer.</summary>
     public bool Remembers(string gateway) => _rows.ContainsKey(gateway);
 
     /// <summary>Whether a request may take a free slot: its own offer, an unreserved slot, or a slot offered to a younger waiter.</summary>
@@ -90,10 +84,7 @@ internal sealed class SlotOffers
     }
 
     /// <summary>Records that a request of this gateway was refused.</summary>
-    /// <param name="caller">The gateway.</param>
     /// <param name="queue">Null from gateways of older releases: they wait since their first refusal.</param>
-    /// <param name="takesOffers">Whether it can receive offers.</param>
-    /// <param name="now">Current time.</param>
     public void Refused(string caller, QueueReport? queue, bool takesOffers, TimeSpan now)
     {
         var since = now - (queue?.OldestWaited ?? TimeSpan.Zero);

@@ -1,5 +1,3 @@
-using Skein.Protocol.V1;
-
 namespace Skein.Serving;
 
 internal enum SlotAnswer
@@ -36,8 +34,6 @@ internal sealed class SlotTable : IDisposable
     private bool _draining;
     private TaskCompletionSource? _idle;
 
-    /// <param name="generation">Generation of the replica's name.</param>
-    /// <param name="time">Clock of the offers.</param>
     public SlotTable(ulong generation, TimeProvider time)
     {
         (_generation, _time, _origin) = (generation, time, time.GetTimestamp());
@@ -47,7 +43,6 @@ internal sealed class SlotTable : IDisposable
 
     public int Slots => Volatile.Read(ref _slots);
 
-    /// <summary>Slots in use, by all callers.</summary>
     public int Running => Volatile.Read(ref _running);
 
     public bool IsDraining => Volatile.Read(ref _draining);
@@ -74,7 +69,6 @@ internal sealed class SlotTable : IDisposable
         }
     }
 
-    /// <summary>Refuses new work, or accepts it again.</summary>
     public void SetDraining(bool draining)
     {
         lock (_gate)
@@ -102,9 +96,6 @@ internal sealed class SlotTable : IDisposable
     }
 
     /// <summary>Takes a slot, if one is free and not reserved for another gateway.</summary>
-    /// <param name="caller">The gateway.</param>
-    /// <param name="queue">Its queue; null: not reported.</param>
-    /// <param name="lease">Null unless granted.</param>
     public SlotAnswer TryTake(string caller, QueueReport? queue, out SlotLease? lease)
     {
         lease = null;
@@ -138,7 +129,6 @@ internal sealed class SlotTable : IDisposable
     }
 
     /// <summary>Registers the receiver of offers to a gateway. A later one replaces it.</summary>
-    /// <param name="gateway">Its name as in its requests.</param>
     /// <param name="offered">Called with the number of each offer, under a lock: must return at once.</param>
     public void Listen(string gateway, Action<uint> offered)
     {
@@ -162,7 +152,6 @@ internal sealed class SlotTable : IDisposable
         }
     }
 
-    /// <summary>Gives an offered slot back.</summary>
     public void Decline(string gateway, uint number)
     {
         lock (_gate)
@@ -172,7 +161,6 @@ internal sealed class SlotTable : IDisposable
         }
     }
 
-    /// <summary>As <see cref="IReplicaControl.Report"/>.</summary>
     public LoadReport Report(string caller = "")
     {
         lock (_gate)

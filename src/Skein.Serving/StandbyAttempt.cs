@@ -1,14 +1,10 @@
 using Google.Protobuf;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Serving;
 
 /// <summary>An attempt that has read its prompt and waits to be continued. Thread-safe; may be disposed more than once.</summary>
-/// <param name="key">Its names.</param>
 /// <param name="before">The journal it was started with; null: nothing was generated.</param>
 /// <param name="timeout">Longest wait once the engine is warm.</param>
-/// <param name="time">Clock of the timeout.</param>
 /// <param name="remove">Called by each dispose.</param>
 internal sealed class StandbyAttempt(StandbyKey key, Resume? before, TimeSpan timeout, TimeProvider time, Action<StandbyAttempt> remove) : IDisposable
 {

@@ -1,6 +1,4 @@
 using System.Collections.Concurrent;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Serving;
 

@@ -1,6 +1,5 @@
 using System.Net;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Skein.Routing.Admission;
 using Skein.Routing.Balancing;
 
@@ -15,8 +14,8 @@ public sealed class GatewayAppTests
     public async Task Stopping_LoopThrows_IsCancelled()
     {
         var failure = new TaskCompletionSource();
-        await using var gateway = GatewayApp.Build(
-            Options, builder => builder.Services.AddSingleton<IHostedService>(new BackgroundLoop(failure.Task.WaitAsync)));
+        await using var gateway = GatewayApp.Build(Options);
+        gateway.Services.GetRequiredService<BackgroundTasks>().Observe(failure.Task);
         var stopping = new TaskCompletionSource();
         await using var registration = gateway.Stopping.Register(stopping.SetResult);
 

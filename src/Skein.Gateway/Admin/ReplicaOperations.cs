@@ -83,7 +83,7 @@ internal sealed class ReplicaOperations(
     {
         var replica = Find(name);
         var status = inProcess?.ControlOf(replica) is { } control
-            ? DrainReport.Of(control, change(control))
+            ? control.ReportDrain(change(control))
             : await CallAsync(replica.Description.Address, name, call);
         var load = status.Load ?? new LoadReport();
         // Before gossip brings the drain to this gateway.

@@ -16,7 +16,6 @@ internal sealed class BeaconFeed(FleetTracker fleet, AdmissionQueue admission)
     private Dictionary<ReplicaId, long> _usedSequences = [];
     private FleetSnapshot? _fleet;
 
-    /// <summary>Passes on the beacons that arrived since the last poll.</summary>
     public void Poll(IMembership membership)
     {
         var now = fleet.Current;

@@ -1,6 +1,5 @@
 using System.Collections.Frozen;
 using System.Text;
-using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Group;
 

@@ -2,11 +2,8 @@ using Skein.Gateway.Admin;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
 using Skein.Membership;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Group;
 

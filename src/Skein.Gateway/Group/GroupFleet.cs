@@ -1,8 +1,5 @@
 using System.Collections.Frozen;
-using Skein.Gateway.Links;
 using Skein.Membership;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Group;
@@ -11,7 +8,7 @@ namespace Skein.Gateway.Group;
 /// Adapts the members of the group to a fleet: membership and routing do not know each other. Models and fingerprints come from the replicas'
 /// answers to Describe where they are known; gossip has a digest, and the names that fit. Thread-safe.
 /// </summary>
-internal sealed class GroupFleet : IFleetSource, IDescriptionBook
+internal sealed class GroupFleet : IFleetSource
 {
     private readonly Lock _gate = new();
     private readonly OfferedModels _offered = new();
@@ -41,6 +38,9 @@ internal sealed class GroupFleet : IFleetSource, IDescriptionBook
         Changed?.Invoke();
     }
 
+    /// <summary>Uses an answer to Describe.</summary>
+    /// <param name="asked">What was known of the replica when it was asked.</param>
+    /// <param name="answer">Input from outside: unchecked.</param>
     public void Learn(ReplicaDescription asked, DescribeResponse answer)
     {
         lock (_gate)

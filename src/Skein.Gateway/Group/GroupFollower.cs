@@ -1,8 +1,6 @@
-using Microsoft.Extensions.Logging;
 using Skein.Membership;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Group;
 
@@ -12,14 +10,13 @@ namespace Skein.Gateway.Group;
 /// </summary>
 internal sealed partial class GroupFollower(
     GroupFleet source, GroupDirectory directory, BeaconFeed beacons, FleetTracker fleet, AdmissionQueue admission, RoutingStatistics statistics,
-    TimeProvider time, ILogger<GroupFollower> logger) : IDisposable
+    BackgroundTasks tasks, TimeProvider time, ILogger<GroupFollower> logger) : IDisposable
 {
     private static readonly TimeSpan LoadPeriod = TimeSpan.FromMilliseconds(500);
 
-    private readonly TaskCompletionSource<(IMembership Membership, long Version)> _joined = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private IMembership? _membership;
 
-    /// <summary>Uses the current snapshot; from then on <see cref="RunAsync"/> follows. Called once.</summary>
+    /// <summary>Uses the current snapshot, then follows until the gateway stops or the membership ends. Called once.</summary>
     public void Follow(IMembership membership)
     {
         _membership = membership;
@@ -27,13 +24,13 @@ internal sealed partial class GroupFollower(
         var first = membership.Current;
         Use(first);
         fleet.ConnectionBroken += OnConnectionBroken;
-        _joined.SetResult((membership, first.Version));
+        tasks.Observe(RunAsync(membership, first.Version, tasks.Stopping));
     }
 
-    /// <summary>Waits for <see cref="Follow"/>, then follows until it is cancelled or the membership ends. Called once.</summary>
-    public async Task RunAsync(CancellationToken cancellationToken)
+    public void Dispose() => fleet.ConnectionBroken -= OnConnectionBroken;
+
+    private async Task RunAsync(IMembership membership, long version, CancellationToken cancellationToken)
     {
-        (var membership, var version) = await _joined.Task.WaitAsync(cancellationToken);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task[] loops =
         [
@@ -46,8 +43,6 @@ internal sealed partial class GroupFollower(
         await stop.CancelAsync();
         await Task.WhenAll(loops);
     }
-
-    public void Dispose() => fleet.ConnectionBroken -= OnConnectionBroken;
 
     private void OnConnectionBroken(Replica replica) => _membership?.ProbeNow(replica.Id.Name);
 

@@ -13,7 +13,6 @@ internal sealed class OfferedModels
     /// <summary>All names so far; replaced when one is added.</summary>
     public IReadOnlyCollection<string> Names { get; private set; } = [];
 
-    /// <summary>Adds what is offered now.</summary>
     public void Add(IEnumerable<string> offeredNow)
     {
         var before = _names.Count;

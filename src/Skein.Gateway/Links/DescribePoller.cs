@@ -1,7 +1,4 @@
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Links;
 
@@ -9,33 +6,34 @@ namespace Skein.Gateway.Links;
 /// Asks each new generation of a replica for its description, until it answers, and again when the group reports that its models changed: gossip carries
 /// digests only. This also opens the connection, and compiles the code behind it, before the first request. Thread-safe.
 /// </summary>
-internal sealed class DescribePoller : BackgroundTasks
+internal sealed class DescribePoller : IDisposable
 {
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
 
     private readonly FleetTracker _fleet;
-    private readonly IReplicaDescriber _describer;
-    private readonly IDescriptionBook _book;
+    private readonly Func<Replica, CancellationToken, Task<DescribeResponse>> _describe;
+    private readonly Action<ReplicaDescription, DescribeResponse> _learn;
+    private readonly BackgroundTasks _tasks;
     private readonly TimeProvider _time;
-    private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
     private Dictionary<Replica, ulong> _asked = [];
 
-    public DescribePoller(FleetTracker fleet, IReplicaDescriber describer, IDescriptionBook book, TimeProvider time)
+    /// <param name="fleet">The replicas.</param>
+    /// <param name="describe">Asks a replica.</param>
+    /// <param name="learn">Receives each answer, which is unchecked input, and what was known of the replica when it was asked.</param>
+    /// <param name="tasks">Runs the polls.</param>
+    /// <param name="time">Clock of the pauses and timeouts.</param>
+    public DescribePoller(
+        FleetTracker fleet, Func<Replica, CancellationToken, Task<DescribeResponse>> describe, Action<ReplicaDescription, DescribeResponse> learn,
+        BackgroundTasks tasks, TimeProvider time)
     {
-        (_fleet, _describer, _book, _time) = (fleet, describer, book, time);
+        (_fleet, _describe, _learn, _tasks, _time) = (fleet, describe, learn, tasks, time);
         _fleet.Changed += PollNew;
     }
 
-    public override void Dispose()
-    {
-        // May be called twice: the poller is registered as itself and as a hosted service. The source has neither timer nor handle.
-        _fleet.Changed -= PollNew;
-        _stop.Cancel();
-        base.Dispose();
-    }
+    public void Dispose() => _fleet.Changed -= PollNew;
 
     private void PollNew()
     {
@@ -53,26 +51,19 @@ internal sealed class DescribePoller : BackgroundTasks
             _asked = asked;
         }
         foreach ((var replica, var known) in unknown)
-            Observe(PollAsync(replica, known, _stop.Token));
+            _tasks.Observe(PollAsync(replica, known, _tasks.Stopping));
     }
 
     private async Task PollAsync(Replica replica, ReplicaDescription known, CancellationToken stop)
     {
-        try
+        for (var pause = FirstPause; IsCurrent(replica, known); pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
         {
-            for (var pause = FirstPause; IsCurrent(replica, known); pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
+            if (await AskAsync(replica, stop) is { } answer)
             {
-                if (await AskAsync(replica, stop) is { } answer)
-                {
-                    _book.Learn(known, answer);
-                    return;
-                }
-                await Task.Delay(pause, _time, stop);
+                _learn(known, answer);
+                return;
             }
-        }
-        catch (OperationCanceledException) when (stop.IsCancellationRequested)
-        {
-            // Disposed.
+            await Task.Delay(pause, _time, stop);
         }
     }
 
@@ -85,7 +76,7 @@ internal sealed class DescribePoller : BackgroundTasks
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, stop);
         try
         {
-            return await _describer.DescribeAsync(replica, either.Token);
+            return await _describe(replica, either.Token);
         }
         catch (FaultException)
         {

@@ -2,9 +2,6 @@ using System.Net.Http;
 using System.Net.Sockets;
 using Google.Rpc;
 using Grpc.Core;
-using Skein.Protocol;
-using Skein.Protocol.V1;
-using Skein.Routing.Streaming;
 using RpcStatus = Google.Rpc.Status;
 
 namespace Skein.Gateway.Links;
@@ -23,7 +20,7 @@ internal static class LinkFaults
     public static FaultException From(RpcStatus status) =>
         new(OfStatus((StatusCode)status.Code, status) ?? Fault.EngineFailed, status.Message, status.GetDetail<SlotRefusal>()?.Load);
 
-    /// <summary>Tells a broken connection from a stream that the replica ended: only the former takes the replica out.</summary>
+    /// <summary>Distinguishes a broken connection from a stream that the replica ended: only the former takes the replica out.</summary>
     public static Fault? OfConnection(Exception? exception)
     {
         // Bare, it is an attempt to connect that was refused, took too long, or was given up with its channel; what breaks later comes wrapped.
@@ -34,7 +31,7 @@ internal static class LinkFaults
             switch (exception)
             {
                 case HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError }:
-                // As gRPC tells of a connection that it could not make.
+                // gRPC's report of a connection that it could not make.
                 case SocketException { SocketErrorCode: SocketError.ConnectionRefused or SocketError.HostNotFound }:
                     return Fault.Unreachable;
                 case HttpProtocolException { ErrorCode: not 0 }:

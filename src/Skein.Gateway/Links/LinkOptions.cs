@@ -12,9 +12,6 @@ public sealed record LinkOptions
     /// <summary>A connection that leaves a ping unanswered for this long is closed and replaced. Default 5 s.</summary>
     public TimeSpan KeepAliveTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>Largest message in either direction; follows the bound on request bodies. Default 33 MiB: a body of 32 MiB and its frame.</summary>
-    public int MaxMessageBytes { get; init; } = 33 << 20;
-
     /// <summary>Replaces the sockets, for tests. Null: sockets.</summary>
     internal Func<HttpMessageHandler>? CreateHandler { get; init; }
 }

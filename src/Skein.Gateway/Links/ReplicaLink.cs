@@ -1,16 +1,12 @@
-using Skein.Protocol;
-using Skein.Protocol.V1;
+using Skein.Gateway.Links.Bus;
+using Skein.Gateway.Links.InProcess;
 using Skein.Routing.Fleet;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Links;
 
-/// <summary>Reaches each replica by its transport. Thread-safe.</summary>
-/// <param name="transports">The first one that reaches a replica is used.</param>
-internal sealed class ReplicaLink(params IReplicaTransport[] transports) : IReplicaTransport
+/// <summary>Reaches replicas of this process directly, others over the bus. Thread-safe.</summary>
+internal sealed class ReplicaLink(InProcessReplicaLink inProcess, BusReplicaLink bus) : IReplicaTransport
 {
-    public bool Reaches(Replica replica) => transports.Any(transport => transport.Reaches(replica));
-
     public bool HasHeartbeats(Replica replica) => To(replica).HasHeartbeats(replica);
 
     public IAsyncEnumerable<GenerateFrame> GenerateAsync(Replica replica, GenerateRequest request, CancellationToken cancellationToken) =>
@@ -19,18 +15,8 @@ internal sealed class ReplicaLink(params IReplicaTransport[] transports) : IRepl
     public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken) =>
         To(replica).ContinueAsync(replica, request, cancellationToken);
 
-    public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) => To(replica).ProbeAsync(replica, cancellationToken);
-
     public Task<DescribeResponse> DescribeAsync(Replica replica, CancellationToken cancellationToken) =>
         To(replica).DescribeAsync(replica, cancellationToken);
 
-    private IReplicaTransport To(Replica replica)
-    {
-        foreach (var transport in transports)
-        {
-            if (transport.Reaches(replica))
-                return transport;
-        }
-        throw new FaultException(Fault.Unreachable, $"no transport reaches {replica.Id}");
-    }
+    private IReplicaTransport To(Replica replica) => replica.Description.Address == InProcessReplicaLink.Address ? inProcess : bus;
 }

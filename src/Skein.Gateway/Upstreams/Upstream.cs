@@ -1,7 +1,5 @@
-using Microsoft.Extensions.Logging;
 using Skein.Engines;
 using Skein.Gateway.Links.InProcess;
-using Skein.Protocol;
 using Skein.Routing.Fleet;
 using Skein.Serving;
 
@@ -110,14 +108,15 @@ internal sealed partial class Upstream(
         }
         _host = host;
         link.Add(replica.Id, host);
+        fleet.Up(replica, host.Control);
         try
         {
-            using var presence = new UpstreamPresence(fleet, replica, host.Control);
             Log.Served(_logger, options.Name, string.Join(", ", replica.Models), replica.Slots);
             return await RunAsync(engine, host, cancellationToken);
         }
         finally
         {
+            fleet.Down(options.Name);
             await DrainAsync(host, StopTimeout, cancellationToken);
             _host = null;
             host.Abort();

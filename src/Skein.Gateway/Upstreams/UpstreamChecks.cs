@@ -1,5 +1,3 @@
-using Skein.Engines;
-using Skein.Protocol;
 
 namespace Skein.Gateway.Upstreams;
 
@@ -14,13 +12,11 @@ internal sealed class UpstreamChecks(TimeSpan engineTimeout)
 
     private int _misses;
 
-    /// <summary>Timeout of a check.</summary>
     public TimeSpan CheckTimeout { get; } = engineTimeout > LeastTimeout ? engineTimeout : LeastTimeout;
 
     /// <summary>The server can serve.</summary>
     public void Passed() => _misses = 0;
 
-    /// <param name="error">How a check ended.</param>
     /// <param name="isBusy">
     /// Whether streams run there. Then a timeout proves nothing: the liveness monitor checks more often, sees the tokens, and ends the streams when the server
     /// is frozen.

@@ -1,7 +1,5 @@
 using Skein.Gateway.Admin;
 using Skein.Gateway.Group;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Upstreams;

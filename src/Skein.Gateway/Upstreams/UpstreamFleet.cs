@@ -1,5 +1,6 @@
 using Skein.Gateway.Group;
 using Skein.Routing.Fleet;
+using Skein.Serving;
 
 namespace Skein.Gateway.Upstreams;
 
@@ -40,16 +41,27 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
 
     public void Remove(string name) => Change(() => _upstreams.Remove(name));
 
-    /// <summary>The upstream serves, or its drain has changed.</summary>
-    public void Up(ReplicaDescription replica) => Change(() =>
+    /// <summary>The upstream serves.</summary>
+    /// <param name="replica">Without its drain.</param>
+    /// <param name="control">Reports its drain, as gossip does for replicas of the group.</param>
+    public void Up(ReplicaDescription replica, IReplicaControl control)
     {
-        var row = _upstreams[replica.Id.Name];
-        (row.Replica, row.IsSeen) = (replica, true);
-        row.Models.UnionWith(replica.Models.Take(MostModels - row.Models.Count));
-    });
+        control.DrainChanged += Refresh;
+        Change(() =>
+        {
+            var row = _upstreams[replica.Id.Name];
+            (row.Replica, row.Control, row.IsSeen) = (replica, control, true);
+            row.Models.UnionWith(replica.Models.Take(MostModels - row.Models.Count));
+        });
+    }
 
     /// <summary>The upstream gets no new work. Its running streams may end.</summary>
-    public void Down(string name) => Change(() => _upstreams[name].Replica = null);
+    public void Down(string name) => Change(() =>
+    {
+        var row = _upstreams[name];
+        row.Control!.DrainChanged -= Refresh;
+        row.Replica = null;
+    });
 
     public void Dispose() => _group.Changed -= Refresh;
 
@@ -67,7 +79,7 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
             var group = _group.Current;
             var rows = _upstreams.Values;
             _current = rows.Count == 0 ? group : new FleetView(
-                [.. group.Replicas, .. rows.Select(row => row.Replica).OfType<ReplicaDescription>()],
+                [.. group.Replicas, .. rows.Select(row => row.Current).OfType<ReplicaDescription>()],
                 [.. group.KnownModels.Union(rows.SelectMany(row => row.Models), StringComparer.Ordinal)],
                 // Beside upstreams, a group may have no replicas for good.
                 Complete: rows.All(row => row.IsSeen)
@@ -79,6 +91,14 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
     private sealed class UpstreamRow
     {
         public ReplicaDescription? Replica { get; set; }
+
+        public IReplicaControl? Control { get; set; }
+
+        /// <summary>The replica with its drain as it is now.</summary>
+        public ReplicaDescription? Current =>
+            Control?.GraceLeft is { } graceLeft && Replica is not null
+                ? Replica with { Draining = true, HandOver = graceLeft == TimeSpan.Zero }
+                : Replica;
 
         /// <summary>Whether it has served since it was added.</summary>
         public bool IsSeen { get; set; }

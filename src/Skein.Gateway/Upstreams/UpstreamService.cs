@@ -1,11 +1,10 @@
-using Microsoft.Extensions.Logging;
-using Skein.Gateway.Links;
 using Skein.Gateway.Links.InProcess;
 
 namespace Skein.Gateway.Upstreams;
 
 /// <summary>Runs the upstreams until the gateway has stopped serving.</summary>
-internal sealed class UpstreamService(UpstreamFleet fleet, InProcessReplicaLink link, TimeProvider time, ILoggerFactory logs) : BackgroundTasks, IUpstreams
+internal sealed class UpstreamService(
+    UpstreamFleet fleet, InProcessReplicaLink link, BackgroundTasks tasks, TimeProvider time, ILoggerFactory logs) : IUpstreams
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, RunningUpstream> _upstreams = new(StringComparer.Ordinal);
@@ -32,9 +31,9 @@ internal sealed class UpstreamService(UpstreamFleet fleet, InProcessReplicaLink 
             fleet.Add(name);
             var upstream = new Upstream(options, fleet, link, time, logs);
             var stop = new CancellationTokenSource();
-            var running = Task.Run(() => upstream.RunAsync(stop.Token), CancellationToken.None);
+            var running = Task.Run(() => RunAsync(upstream, stop.Token), CancellationToken.None);
             _upstreams[name] = new RunningUpstream(upstream, stop, running);
-            Observe(running);
+            tasks.Observe(running);
         }
     }
 
@@ -48,28 +47,19 @@ internal sealed class UpstreamService(UpstreamFleet fleet, InProcessReplicaLink 
                 throw new ArgumentException($"there is no upstream '{name}'; allowed: {string.Join(", ", _upstreams.Keys)}", nameof(name));
         }
         await entry.Upstream.DrainAsync(timeout, cancellationToken);
-        await entry.StopAsync();
+        await entry.Stop.CancelAsync();
+        // A failure is the host's to report.
+        await entry.Running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         lock (_gate)
             _upstreams.Remove(name);
         fleet.Remove(name);
     }
 
-    public override async Task StopAsync(CancellationToken cancellationToken)
+    private async Task RunAsync(Upstream upstream, CancellationToken removed)
     {
-        RunningUpstream[] running;
-        lock (_gate)
-            running = [.. _upstreams.Values];
-        await Task.WhenAll(running.Select(entry => entry.StopAsync()));
-        await base.StopAsync(cancellationToken);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(removed, tasks.Stopping);
+        await upstream.RunAsync(either.Token);
     }
 
-    private sealed record RunningUpstream(Upstream Upstream, CancellationTokenSource Stop, Task Running)
-    {
-        // A failure is the host's to report, not that of whoever stops the upstream.
-        public async Task StopAsync()
-        {
-            await Stop.CancelAsync();
-            await Running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-    }
+    private sealed record RunningUpstream(Upstream Upstream, CancellationTokenSource Stop, Task Running);
 }

@@ -2,21 +2,13 @@ using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
 using Grpc.Core;
-using Microsoft.Extensions.Logging;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Serving.Grpc;
 
 /// <summary>
 /// The replica's end of one bus. One loop takes orders and waits for nothing else; another one sends all that is ready as one message.
 /// </summary>
-/// <param name="host">Runs the attempts.</param>
-/// <param name="writer">Towards the gateway.</param>
-/// <param name="options">Bounds and intervals.</param>
-/// <param name="time">Clock of the heartbeats.</param>
 /// <param name="abort">Aborts the call, without waiting.</param>
-/// <param name="logger">For failures that the gateway cannot see.</param>
 [SuppressMessage("Design", "CA1001", Justification = "The source has neither timer nor handle, and the sending loop may cancel it last of all.")]
 internal sealed partial class BusSession(
     EngineHost host,
@@ -26,6 +18,9 @@ internal sealed partial class BusSession(
     Action abort,
     ILogger logger)
 {
+    /// <summary>Interval of heartbeats on a bus or call that carries nothing else.</summary>
+    public static readonly TimeSpan HeartbeatInterval = TimeSpan.FromMilliseconds(250);
+
     /// <summary>A message takes no more frames past it.</summary>
     public const int MessageBytes = 16 << 10;
 
@@ -44,7 +39,7 @@ internal sealed partial class BusSession(
     /// <exception cref="RpcException">The gateway broke a rule of the bus.</exception>
     public async Task RunAsync(IAsyncStreamReader<BusOrders> orders, CancellationToken gatewayGone, CancellationToken stopping)
     {
-        await using var ticks = time.CreateTimer(_ => Tick(), state: null, options.HeartbeatInterval, options.HeartbeatInterval);
+        await using var ticks = time.CreateTimer(_ => Tick(), state: null, HeartbeatInterval, HeartbeatInterval);
         await using var stop = stopping.UnsafeRegister(session => ((BusSession)session!).Stop(), this);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(gatewayGone, _over.Token);
         using var offers = host.SubscribeToOffers(Offer);

@@ -1,14 +1,9 @@
 using System.Diagnostics.CodeAnalysis;
 using Google.Protobuf;
-using Skein.Engines;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Serving.Grpc;
 
 /// <summary>One attempt on a bus: its frames wait here for the bus and for credit. Thread-safe.</summary>
-/// <param name="start">The gateway's order.</param>
-/// <param name="session">Its bus, notified when there is something to send.</param>
 [SuppressMessage("Design", "CA1001", Justification = "The source has neither timer nor handle, and a cancel may come at any time.")]
 internal sealed class BusStream(BusStart start, BusSession session) : FrameQueue
 {
@@ -25,10 +20,8 @@ internal sealed class BusStream(BusStart start, BusSession session) : FrameQueue
     /// <summary>The gateway cancelled the attempt, or its bus is gone.</summary>
     public CancellationToken Cancelled => _cancelled.Token;
 
-    /// <summary>Set by the session right after the start.</summary>
     public Task Running { get; set; } = Task.CompletedTask;
 
-    /// <summary>Runs the engine until it has stopped and every frame is queued.</summary>
     public Task RunAsync(EngineAttempt attempt) =>
         // An engine may compute on the calling thread, which must go on to take orders.
         Task.Run(() => PumpAsync(attempt, Cancelled), CancellationToken.None);
@@ -71,7 +64,6 @@ internal sealed class BusStream(BusStart start, BusSession session) : FrameQueue
     }
 
     /// <summary>Moves what may be sent into a message. Called by the sending loop.</summary>
-    /// <param name="message">Destination.</param>
     /// <param name="bytes">Size of the message so far; raised by what was added.</param>
     /// <returns>True when the end was added.</returns>
     public bool MoveInto(BusFrames message, ref int bytes)

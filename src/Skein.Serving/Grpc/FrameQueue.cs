@@ -1,5 +1,3 @@
-using Skein.Protocol.V1;
-
 namespace Skein.Serving.Grpc;
 
 /// <summary>
@@ -22,7 +20,6 @@ internal abstract class FrameQueue
     /// <summary>Read under <see cref="Gate"/>.</summary>
     protected bool IsEmpty => _frames.Count == 0;
 
-    /// <summary>Runs the engine until it has stopped and every frame is queued.</summary>
     protected async Task PumpAsync(EngineAttempt attempt, CancellationToken cancellationToken)
     {
         await foreach (var frame in attempt.ReadAsync(cancellationToken))
@@ -45,7 +42,6 @@ internal abstract class FrameQueue
     /// <summary>Called under <see cref="Gate"/> after a frame was queued.</summary>
     protected abstract void OnQueued();
 
-    /// <summary>Called under <see cref="Gate"/>.</summary>
     protected GenerateFrame? Dequeue()
     {
         if (!_frames.TryDequeue(out var frame))

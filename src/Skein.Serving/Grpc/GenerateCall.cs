@@ -1,5 +1,5 @@
+using System.Threading.Channels;
 using Grpc.Core;
-using Skein.Protocol.V1;
 
 namespace Skein.Serving.Grpc;
 
@@ -7,9 +7,6 @@ namespace Skein.Serving.Grpc;
 /// One attempt with a gRPC call of its own. One loop writes the engine's frames and the heartbeats, so that there is never more than one write at a time and
 /// no timer per token. Heartbeats may precede the start frame: an engine may take long to read a prompt.
 /// </summary>
-/// <param name="request">Its attempt and choice mark the heartbeats.</param>
-/// <param name="writer">The call.</param>
-/// <param name="stalls">Observes every write.</param>
 /// <param name="abort">Aborts the call without waiting; <paramref name="callerGone"/> is then cancelled.</param>
 /// <param name="callerGone">The caller disconnected, its deadline passed, or the call was aborted.</param>
 internal sealed class GenerateCall(
@@ -18,9 +15,10 @@ internal sealed class GenerateCall(
 {
     private readonly CancellationTokenSource _stop = CancellationTokenSource.CreateLinkedTokenSource(callerGone);
     private readonly GenerateFrame _heartbeat = new() { Attempt = request.Attempt, Choice = request.Choice };
-    private TaskCompletionSource _changed = NewSignal();
+    private readonly Channel<bool> _changed = Channel.CreateBounded<bool>(
+        new BoundedChannelOptions(1) { SingleReader = true, FullMode = BoundedChannelFullMode.DropWrite });
+
     private bool _isBeatDue;
-    private bool _isEnded;
     private bool _isDisposed;
 
     /// <summary>Runs the engine until it has stopped and all its frames are written.</summary>
@@ -46,7 +44,7 @@ internal sealed class GenerateCall(
         await generating;
     }
 
-    /// <summary>Called twice per heartbeat interval, never concurrently: requests a heartbeat, or aborts a call whose reader has stopped reading.</summary>
+    /// <summary>Called twice per heartbeat interval: requests a heartbeat, or aborts a call whose reader has stopped reading.</summary>
     public void Tick()
     {
         var silence = stalls.Tick();
@@ -75,9 +73,7 @@ internal sealed class GenerateCall(
         _stop.Dispose();
     }
 
-    protected override void OnQueued() => _changed.TrySetResult();
-
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+    protected override void OnQueued() => _changed.Writer.TryWrite(true);
 
     private async Task GenerateAsync(EngineAttempt attempt)
     {
@@ -87,52 +83,31 @@ internal sealed class GenerateCall(
         }
         finally
         {
-            lock (Gate)
-            {
-                _isEnded = true;
-                OnQueued();
-            }
+            _changed.Writer.Complete();
         }
     }
 
     private async Task WriteAllAsync()
     {
-        while (true)
+        while (await _changed.Reader.WaitToReadAsync(_stop.Token))
         {
-            Task? changed;
-            while (Next(out changed) is { } frame)
+            _changed.Reader.TryRead(out _);
+            while (Next() is { } frame)
             {
                 stalls.WriteBegins();
                 await writer.WriteAsync(frame);
                 stalls.WriteEnds();
             }
-
-            if (changed is null)
-            {
-                return;
-            }
-
-            await changed.WaitAsync(_stop.Token);
         }
     }
 
-    /// <summary>The frame to write next.</summary>
-    /// <param name="changed">Where there is none: completes when there may be one; null at the end.</param>
-    private GenerateFrame? Next(out Task? changed)
+    private GenerateFrame? Next()
     {
         lock (Gate)
         {
-            changed = null;
             var frame = Dequeue() ?? (_isBeatDue ? _heartbeat : null);
             _isBeatDue = false;
-            if (frame is not null || _isEnded)
-            {
-                return frame;
-            }
-
-            _changed = _changed.Task.IsCompleted ? NewSignal() : _changed;
-            changed = _changed.Task;
-            return null;
+            return frame;
         }
     }
 }

@@ -1,14 +1,11 @@
 using Grpc.Core;
 using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Logging;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Serving.Grpc;
 
 /// <summary>Serves an <see cref="EngineHost"/> over gRPC.</summary>
 internal sealed partial class InferenceService(
-    EngineHost host, StreamTicker ticker, ReplicaOptions options, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<InferenceService> logger)
+    EngineHost host, ReplicaOptions options, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<InferenceService> logger)
     : Inference.InferenceBase
 {
     public override async Task Generate(GenerateRequest request, IServerStreamWriter<GenerateFrame> responseStream, ServerCallContext context)
@@ -18,15 +15,9 @@ internal sealed partial class InferenceService(
             using var attempt = host.Begin(request);
             using var stream = new GenerateCall(
                 request, responseStream, new WriteStallDetector(time, options.WriteTimeout), context.GetHttpContext().Abort, context.CancellationToken);
-            ticker.Add(stream);
-            try
-            {
-                await stream.RunAsync(attempt);
-            }
-            finally
-            {
-                ticker.Remove(stream);
-            }
+            var tick = BusSession.HeartbeatInterval / 2;
+            await using var ticks = time.CreateTimer(static stream => ((GenerateCall)stream!).Tick(), stream, tick, tick);
+            await stream.RunAsync(attempt);
         }
         catch (Exception exception) when (ReplicaStatus.Of(exception, context.CancellationToken) is { } status)
         {

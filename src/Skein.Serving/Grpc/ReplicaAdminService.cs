@@ -1,8 +1,6 @@
 using System.Net;
 using Grpc.Core;
 using Microsoft.AspNetCore.Http;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Serving.Grpc;
 
@@ -59,7 +57,7 @@ internal sealed class ReplicaAdminService(EngineHost host, ReplicaOptions option
 
     private DrainStatus Status(bool changed)
     {
-        var status = DrainReport.Of(Control, changed);
+        var status = Control.ReportDrain(changed);
         status.Restartable = options.Restart is not null;
         return status;
     }

@@ -4,15 +4,23 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
-using Skein.Engines;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Skein.Serving.Grpc;
 
 /// <summary>A replica that is ready to run: one engine behind gRPC on one address. Reads no configuration and handles no signals.</summary>
 public sealed class ReplicaApp : IAsyncDisposable
 {
+    private const int MaxRequestBytes = 32 << 20;
+
+    /// <summary>Interval of pings on an idle connection, and how long one may stay unanswered before the connection is closed.</summary>
+    private static readonly TimeSpan KeepAlive = TimeSpan.FromSeconds(10);
+
     private readonly WebApplication _app;
     private readonly ReplicaOptions _options;
 
@@ -43,15 +51,20 @@ public sealed class ReplicaApp : IAsyncDisposable
     /// <exception cref="ArgumentException">A setting is out of its range.</exception>
     public static ReplicaApp Build(ReplicaOptions options, IInferenceEngine engine, Action<WebApplicationBuilder>? configure = null)
     {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(engine);
+        options.Validate();
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "skein" });
         configure?.Invoke(builder);
-        builder.Services.AddReplica(options, engine);
+        AddServices(builder.Services, options, engine);
         builder.Services.AddSingleton<IHostLifetime, OwnedHostLifetime>();
         builder.Services.AddRouting();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.StopTimeout);
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.ListenForReplica(options));
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, options));
         var app = builder.Build();
-        app.MapReplica();
+        app.MapGrpcService<InferenceService>();
+        app.MapGrpcService<ReplicaAdminService>();
+        app.MapGrpcHealthChecksService();
         return new ReplicaApp(app, options);
     }
 
@@ -93,4 +106,37 @@ public sealed class ReplicaApp : IAsyncDisposable
 
     /// <summary>Stops it, if it runs, and frees everything but the engine.</summary>
     public ValueTask DisposeAsync() => _app.DisposeAsync();
+
+    private static void AddServices(IServiceCollection services, ReplicaOptions options, IInferenceEngine engine)
+    {
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton(options);
+        services.AddSingleton(provider => new EngineHost(
+            engine, options, provider.GetRequiredService<TimeProvider>(), provider.GetService<ILoggerFactory>() ?? NullLoggerFactory.Instance));
+        services.AddSingleton<ReplicaAdminService>();
+        services.AddSingleton<InferenceService>();
+        services.AddHostedService<EngineHostService>();
+        services.AddGrpc(grpc =>
+        {
+            grpc.MaxReceiveMessageSize = MaxRequestBytes;
+            grpc.MaxSendMessageSize = null; // a start frame repeats the prompt's ids: bounded by the model's context
+        });
+        services.AddGrpcHealthChecks().AddCheck<ReplicaHealth>("replica");
+        services.Configure<HealthCheckPublisherOptions>(publisher =>
+        {
+            publisher.Delay = TimeSpan.Zero;
+            publisher.Period = TimeSpan.FromSeconds(1);
+        });
+    }
+
+    private static void Listen(KestrelServerOptions kestrel, ReplicaOptions options)
+    {
+        kestrel.AddServerHeader = false;
+        kestrel.Limits.MaxRequestBodySize = null; // gRPC's own limit reports its reason
+        kestrel.Limits.MinResponseDataRate = null; // it would cut the connection, and with it every stream on it, for one slow reader
+        kestrel.Limits.Http2.MaxStreamsPerConnection = options.MaxStreamsPerConnection;
+        kestrel.Limits.Http2.KeepAlivePingDelay = KeepAlive;
+        kestrel.Limits.Http2.KeepAlivePingTimeout = KeepAlive;
+        kestrel.Listen(options.Endpoint, listener => listener.Protocols = HttpProtocols.Http2);
+    }
 }

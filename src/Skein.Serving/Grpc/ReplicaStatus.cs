@@ -1,9 +1,6 @@
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
-using Skein.Engines;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Serving.Grpc;
 
@@ -14,8 +11,6 @@ internal static class ReplicaStatus
     private const int MostMessageChars = 1024;
 
     /// <summary>The status of an attempt that ended with this exception; null for an exception that only a bug throws.</summary>
-    /// <param name="exception">What <see cref="EngineHost"/> or the transport threw.</param>
-    /// <param name="callerGone">Whether the caller wants no answer any more.</param>
     public static Status? Of(Exception exception, CancellationToken callerGone) => exception switch
     {
         FaultException fault => From(fault),

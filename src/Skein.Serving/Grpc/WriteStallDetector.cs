@@ -1,6 +1,5 @@
 namespace Skein.Serving.Grpc;
 
-/// <summary>What a tick found.</summary>
 internal enum Silence
 {
     /// <summary>A write ended lately, or is under way.</summary>
@@ -14,8 +13,6 @@ internal enum Silence
 }
 
 /// <summary>Detects stalled writes of one stream. Writes come from one task, ticks from another.</summary>
-/// <param name="time">Clock of the writes.</param>
-/// <param name="writeTimeout">A write that takes longer is stuck.</param>
 internal sealed class WriteStallDetector(TimeProvider time, TimeSpan writeTimeout)
 {
     private const int QuietTicks = 2;

@@ -17,6 +17,7 @@ namespace Skein.Gateway.Tests.Group;
 public sealed class GroupFollowerTests : IAsyncDisposable
 {
     private readonly FakeTimeProvider _time = new();
+    private readonly BackgroundTasks _tasks = new();
     private readonly FleetTracker _fleet = new(new OneReplica());
     private readonly AdmissionQueue _admission;
     private readonly GroupFollower _follower;
@@ -28,12 +29,13 @@ public sealed class GroupFollowerTests : IAsyncDisposable
         var statistics = new RoutingStatistics();
         var directory = new GroupDirectory(_fleet, _admission, statistics, _time);
         _follower = new GroupFollower(
-            new GroupFleet(), directory, new BeaconFeed(_fleet, _admission), _fleet, _admission, statistics, _time, NullLogger<GroupFollower>.Instance);
+            new GroupFleet(), directory, new BeaconFeed(_fleet, _admission), _fleet, _admission, statistics, _tasks, _time, NullLogger<GroupFollower>.Instance);
     }
 
     public async ValueTask DisposeAsync()
     {
         _follower.Dispose();
+        _tasks.Dispose();
         await _membership.DisposeAsync();
         _admission.Dispose();
         _fleet.Dispose();
@@ -56,10 +58,11 @@ public sealed class GroupFollowerTests : IAsyncDisposable
 
     /// <summary>Its loops died silently: the gateway went on with loads that nobody renewed.</summary>
     [Fact]
-    public async Task RunAsync_OneLoopThrows_EndsTheOthersAndThrowsThat()
+    public async Task Follow_OneLoopThrows_EndsTheOthersAndFailsTheService()
     {
+        await _tasks.StartAsync(TestContext.Current.CancellationToken);
+        var running = _tasks.ExecuteTask!;
         _follower.Follow(_membership);
-        var running = _follower.RunAsync(TestContext.Current.CancellationToken);
         _membership.OnUpdateLoad = () => throw new InvalidOperationException("a bug");
 
         while (!running.IsCompleted)
@@ -72,14 +75,14 @@ public sealed class GroupFollowerTests : IAsyncDisposable
     }
 
     [Fact]
-    public async Task RunAsync_NeverJoined_EndsWhenItIsCancelled()
+    public async Task Stop_LoopsRun_EndsThemWithoutAFailure()
     {
-        using var stop = new CancellationTokenSource();
-        var running = _follower.RunAsync(stop.Token);
+        await _tasks.StartAsync(TestContext.Current.CancellationToken);
+        _follower.Follow(_membership);
 
-        stop.Cancel();
+        await _tasks.StopAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+        Assert.False(_tasks.ExecuteTask!.IsFaulted);
     }
 
     private sealed class OneReplica : IFleetSource

@@ -15,17 +15,19 @@ public sealed class DescribePollerTests : IDisposable
     private readonly Describer _describer = new();
     private readonly Book _book = new();
     private readonly FleetTracker _fleet;
-    private readonly DescribePoller _greeter;
+    private readonly DescribePoller _poller;
+    private readonly BackgroundTasks _tasks = new();
 
     public DescribePollerTests()
     {
         _fleet = new FleetTracker(_source);
-        _greeter = new DescribePoller(_fleet, _describer, _book, _time);
+        _poller = new DescribePoller(_fleet, _describer.DescribeAsync, _book.Learn, _tasks, _time);
     }
 
     public void Dispose()
     {
-        _greeter.Dispose();
+        _poller.Dispose();
+        _tasks.Dispose();
         _fleet.Dispose();
     }
 
@@ -95,6 +97,19 @@ public sealed class DescribePollerTests : IDisposable
         Assert.InRange(_describer.Asked.Count(name => name == "a"), 1, 2);
     }
 
+    /// <summary>A poll that threw died silently: the replica's models stayed unknown.</summary>
+    [Fact]
+    public async Task Poll_Throws_FailsTheService()
+    {
+        await _tasks.StartAsync(TestContext.Current.CancellationToken);
+        _describer.Answer = (_, _) => throw new InvalidOperationException("a bug");
+
+        _source.Set(Replica("a", 1));
+
+        var failure = await Assert.ThrowsAsync<InvalidOperationException>(() => _tasks.ExecuteTask!.WaitAsync(TimeSpan.FromSeconds(30)));
+        Assert.Equal("a bug", failure.Message);
+    }
+
     private async Task UntilAsync(Func<bool> holds, string what, TimeSpan step = default)
     {
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30), TimeProvider.System);
@@ -122,7 +137,7 @@ public sealed class DescribePollerTests : IDisposable
         }
     }
 
-    private sealed class Describer : IReplicaDescriber
+    private sealed class Describer
     {
         public ConcurrentQueue<string> Asked { get; } = [];
 
@@ -135,7 +150,7 @@ public sealed class DescribePollerTests : IDisposable
         }
     }
 
-    private sealed class Book : IDescriptionBook
+    private sealed class Book
     {
         public ConcurrentQueue<(ReplicaDescription Asked, DescribeResponse Answer)> Learnt { get; } = [];
 

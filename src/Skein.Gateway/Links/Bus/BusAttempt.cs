@@ -1,8 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Channels;
-using Skein.Protocol;
-using Skein.Protocol.V1;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Links.Bus;
 
@@ -110,7 +107,6 @@ internal sealed class BusAttempt : IDisposable
         _bus.Leave(this);
     }
 
-    /// <param name="Frame">The frame.</param>
     /// <param name="Bytes">Its share of the window; 0 for a heartbeat.</param>
     private readonly record struct ReceivedFrame(GenerateFrame Frame, int Bytes);
 }

@@ -1,6 +1,5 @@
 using System.Threading.Channels;
 using Grpc.Core;
-using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Links.Bus;
 

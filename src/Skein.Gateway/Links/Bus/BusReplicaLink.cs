@@ -1,8 +1,5 @@
 using System.Runtime.CompilerServices;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Links.Bus;
 
@@ -20,8 +17,6 @@ internal sealed class BusReplicaLink(ReplicaChannels channels) : IReplicaTranspo
 
     private readonly GrpcReplicaLink _calls = new(channels);
 
-    public bool Reaches(Replica replica) => true;
-
     public IAsyncEnumerable<GenerateFrame> GenerateAsync(Replica replica, GenerateRequest request, CancellationToken cancellationToken) =>
         request.CalculateSize() <= MostRequestBytes && channels.HasBus(replica)
             ? GenerateOverBusAsync(replica, request, cancellationToken)
@@ -30,13 +25,11 @@ internal sealed class BusReplicaLink(ReplicaChannels channels) : IReplicaTranspo
     public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken) =>
         _calls.ContinueAsync(replica, request, cancellationToken);
 
-    public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) => _calls.ProbeAsync(replica, cancellationToken);
-
     /// <summary>This also opens the bus: the first attempt on a replica, which may be a failover, finds it open.</summary>
     public async Task<DescribeResponse> DescribeAsync(Replica replica, CancellationToken cancellationToken)
     {
         var answer = await _calls.DescribeAsync(replica, cancellationToken);
-        using var use = _calls.Use(replica);
+        using var use = channels.Use(replica);
         _ = use.Channel.Bus;
         return answer;
     }
@@ -45,7 +38,7 @@ internal sealed class BusReplicaLink(ReplicaChannels channels) : IReplicaTranspo
         Replica replica, GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        using var use = _calls.Use(replica);
+        using var use = channels.Use(replica);
         using var attempt = Start(replica, use.Channel, request, cancellationToken);
         if (await IsUnknownAsync(attempt))
         {
@@ -91,7 +84,7 @@ internal sealed class BusReplicaLink(ReplicaChannels channels) : IReplicaTranspo
         }
         catch (ObjectDisposedException)
         {
-            throw GrpcReplicaLink.Gone(replica);
+            throw ReplicaChannels.Gone(replica);
         }
     }
 }

@@ -1,21 +1,16 @@
 using System.Runtime.CompilerServices;
 using Grpc.Core;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Links.Bus;
 
 /// <summary>Reaches replicas over gRPC with one call per attempt. Thread-safe.</summary>
 internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaTransport
 {
-    public bool Reaches(Replica replica) => true;
-
     public async IAsyncEnumerable<GenerateFrame> GenerateAsync(
         Replica replica, GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var use = Use(replica);
+        using var use = channels.Use(replica);
         using var call = use.Channel.Client.Generate(request, cancellationToken: cancellationToken);
         while (await MoveNextAsync(call, cancellationToken))
             yield return call.ResponseStream.Current;
@@ -24,31 +19,13 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaTransp
     public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken) =>
         CallAsync(replica, client => client.ContinueAsync(request, cancellationToken: cancellationToken), cancellationToken);
 
-    public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) => DescribeAsync(replica, cancellationToken);
-
     public Task<DescribeResponse> DescribeAsync(Replica replica, CancellationToken cancellationToken) =>
         CallAsync(replica, client => client.DescribeAsync(new DescribeRequest(), cancellationToken: cancellationToken), cancellationToken);
-
-    /// <summary>Keeps the replica's channel open until the result is disposed.</summary>
-    /// <exception cref="FaultException">The gateway stops.</exception>
-    public ChannelUse Use(Replica replica)
-    {
-        try
-        {
-            return new ChannelUse(channels, replica, channels.Use(replica));
-        }
-        catch (ObjectDisposedException)
-        {
-            throw Gone(replica);
-        }
-    }
-
-    public static FaultException Gone(Replica replica) => new(Fault.Unreachable, $"{replica.Id} left the fleet");
 
     private async Task<TResponse> CallAsync<TResponse>(
         Replica replica, Func<Inference.InferenceClient, AsyncUnaryCall<TResponse>> start, CancellationToken cancellationToken)
     {
-        using var use = Use(replica);
+        using var use = channels.Use(replica);
         try
         {
             using var call = start(use.Channel.Client);
@@ -60,7 +37,7 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaTransp
         }
         catch (ObjectDisposedException)
         {
-            throw Gone(replica);
+            throw ReplicaChannels.Gone(replica);
         }
         catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
         {
@@ -94,12 +71,4 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaTransp
     private static FaultException Broken(OperationCanceledException error, Status status) => new(
         LinkFaults.OfConnection(status.DebugException ?? error) ?? Fault.ConnectionLost,
         string.IsNullOrEmpty(status.Detail) ? error.Message : status.Detail, load: null, error);
-
-    /// <summary>One use of a replica's channel. Disposed once.</summary>
-    internal readonly struct ChannelUse(ReplicaChannels channels, Replica replica, ReplicaChannel channel) : IDisposable
-    {
-        public ReplicaChannel Channel => channel;
-
-        public void Dispose() => channels.Release(replica, channel);
-    }
 }

@@ -1,5 +1,4 @@
 using Grpc.Net.Client;
-using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
 

@@ -12,14 +12,15 @@ namespace Skein.Gateway.Links.Bus;
 /// </summary>
 internal sealed class ReplicaChannels : IDisposable
 {
+    /// <summary>A request body of 32 MiB and its frame.</summary>
+    private const int MaxMessageBytes = 33 << 20;
+
     private readonly ConcurrentDictionary<ReplicaId, ReplicaChannel> _channels = [];
     private readonly FleetTracker _fleet;
     private readonly LinkOptions _options;
     private readonly AdmissionQueue? _admission;
     private volatile bool _isDisposed;
 
-    /// <param name="fleet">The replicas.</param>
-    /// <param name="options">Bounds of the connections.</param>
     /// <param name="admission">Receives the slots that replicas offer to this gateway; null: every offer is declined.</param>
     public ReplicaChannels(FleetTracker fleet, LinkOptions options, AdmissionQueue? admission = null)
     {
@@ -29,19 +30,21 @@ internal sealed class ReplicaChannels : IDisposable
         _fleet.Changed += CloseUnused;
     }
 
-    /// <summary>Open channels.</summary>
     public int Count => _channels.Count;
 
     /// <summary>False once the replica was found not to know the bus.</summary>
     public bool HasBus(Replica replica) => !_channels.TryGetValue(replica.Id, out var channel) || channel.HasBus;
 
-    /// <summary>Opens the channel to a replica, or shares it. It stays open at least until <see cref="Release"/>.</summary>
-    /// <exception cref="ObjectDisposedException">The gateway stops.</exception>
-    public ReplicaChannel Use(Replica replica)
+    public static FaultException Gone(Replica replica) => new(Fault.Unreachable, $"{replica.Id} left the fleet");
+
+    /// <summary>Opens the channel to a replica, or shares it. It stays open at least until the result is disposed.</summary>
+    /// <exception cref="FaultException">The gateway stops.</exception>
+    public ChannelUse Use(Replica replica)
     {
         while (true)
         {
-            ObjectDisposedException.ThrowIf(_isDisposed, this);
+            if (_isDisposed)
+                throw Gone(replica);
             if (!_channels.TryGetValue(replica.Id, out var channel))
             {
                 channel = _channels.GetOrAdd(replica.Id, Open(replica));
@@ -50,16 +53,9 @@ internal sealed class ReplicaChannels : IDisposable
                     channel.HasLeft = true;
             }
             if (channel.TryUse(replica))
-                return channel;
+                return new ChannelUse(this, replica.Id, channel);
             _channels.TryRemove(KeyValuePair.Create(replica.Id, channel));
         }
-    }
-
-    /// <summary>Ends one <see cref="Use"/>.</summary>
-    public void Release(Replica replica, ReplicaChannel channel)
-    {
-        if (channel.EndUse())
-            CloseIfUnused(replica.Id, channel);
     }
 
     public void Dispose()
@@ -91,8 +87,8 @@ internal sealed class ReplicaChannels : IDisposable
         {
             HttpHandler = _options.CreateHandler?.Invoke() ?? handler,
             DisposeHttpClient = true,
-            MaxReceiveMessageSize = _options.MaxMessageBytes,
-            MaxSendMessageSize = _options.MaxMessageBytes,
+            MaxReceiveMessageSize = MaxMessageBytes,
+            MaxSendMessageSize = MaxMessageBytes,
             // Retries belong to the session: only it knows what was delivered.
             MaxRetryAttempts = 1,
             ThrowOperationCanceledOnCancellation = true,
@@ -114,5 +110,17 @@ internal sealed class ReplicaChannels : IDisposable
     {
         if (channel.TryClose())
             _channels.TryRemove(KeyValuePair.Create(id, channel));
+    }
+
+    /// <summary>One use of a replica's channel. Disposed once.</summary>
+    internal readonly struct ChannelUse(ReplicaChannels channels, ReplicaId id, ReplicaChannel channel) : IDisposable
+    {
+        public ReplicaChannel Channel => channel;
+
+        public void Dispose()
+        {
+            if (channel.EndUse())
+                channels.CloseIfUnused(id, channel);
+        }
     }
 }

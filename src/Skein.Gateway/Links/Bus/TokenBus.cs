@@ -1,16 +1,13 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using Grpc.Core;
-using Skein.Protocol;
-using Skein.Protocol.V1;
-using Skein.Routing.Streaming;
 using RpcStatus = Google.Rpc.Status;
 
 namespace Skein.Gateway.Links.Bus;
 
 /// <summary>
-/// One long-lived call to a replica that carries many attempts, see <c>Inference.Bus</c>. It lives until its channel is closed, or until it breaks together
-/// with all its attempts. Thread-safe.
+/// One long-lived call to a replica that carries many attempts, see <c>Inference.Bus</c>. It ends when its channel is closed, or breaks together with all
+/// its attempts. Thread-safe.
 /// </summary>
 internal sealed class TokenBus
 {
@@ -22,7 +19,6 @@ internal sealed class TokenBus
     private volatile bool _broken;
     private volatile Exception? _unsendable;
 
-    /// <param name="client">Of the replica.</param>
     /// <param name="takeOffer">Called when the replica offers a slot to this gateway; false declines it. Must return at once.</param>
     /// <exception cref="ObjectDisposedException">The channel is closed.</exception>
     public TokenBus(Inference.InferenceClient client, Func<bool> takeOffer)
@@ -33,7 +29,6 @@ internal sealed class TokenBus
         _ = WriteAsync();
     }
 
-    /// <summary>Whether it accepts no more attempts.</summary>
     public bool IsBroken => _broken;
 
     /// <summary>Why it broke. Set before <see cref="IsBroken"/>.</summary>

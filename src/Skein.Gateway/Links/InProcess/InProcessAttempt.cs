@@ -1,10 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Tasks.Sources;
-using Microsoft.Extensions.Logging;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
-using Skein.Routing.Streaming;
 using Skein.Serving;
 
 namespace Skein.Gateway.Links.InProcess;
@@ -14,6 +10,7 @@ namespace Skein.Gateway.Links.InProcess;
 /// switch, and frames that are available at the same time are merged. A cancel wakes a reader that waits for the engine; the engine stops on its own time.
 /// One reader; the cancel may come from any thread.
 /// </summary>
+/// <remarks>Not an async iterator: that would end a cancelled read only after its own cleanup, which waits for the engine.</remarks>
 [SuppressMessage("Design", "CA1001", Justification = "The source has neither timer nor handle, and a cancel may come at any time.")]
 internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replica replica, GenerateRequest request, CancellationToken cancellation)
     : IAsyncEnumerable<GenerateFrame>, IAsyncEnumerator<GenerateFrame>, IValueTaskSource<bool>

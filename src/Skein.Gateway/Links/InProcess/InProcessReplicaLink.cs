@@ -1,11 +1,6 @@
 using System.Collections.Concurrent;
-using Microsoft.Extensions.Logging;
-using Skein.Engines;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
-using Skein.Routing.Streaming;
 using Skein.Serving;
 
 namespace Skein.Gateway.Links.InProcess;
@@ -22,8 +17,6 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
     private readonly ConcurrentDictionary<ReplicaId, HostedReplica> _hosts = [];
     private readonly AdmissionQueue? _admission;
 
-    /// <param name="time">Clock of the timeouts.</param>
-    /// <param name="logger">For engines that fail to stop.</param>
     /// <param name="admission">Receives the slots that replicas offer to this gateway; null: every offer is declined.</param>
     public InProcessReplicaLink(TimeProvider time, ILogger<InProcessReplicaLink> logger, AdmissionQueue? admission = null) =>
         (Time, Logger, _admission) = (time, logger, admission);
@@ -32,7 +25,6 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
 
     public ILogger Logger { get; }
 
-    /// <summary>Makes a replica reachable.</summary>
     public void Add(ReplicaId id, EngineHost host) => _hosts[id] = new HostedReplica(host, _admission);
 
     /// <summary>Ends <see cref="Add"/>. Running attempts go on.</summary>
@@ -41,8 +33,6 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
         if (_hosts.TryRemove(id, out var entry))
             entry.Offers.Dispose();
     }
-
-    public bool Reaches(Replica replica) => replica.Description.Address == Address;
 
     /// <summary>None: this link cannot break without its process.</summary>
     public bool HasHeartbeats(Replica replica) => false;
@@ -66,8 +56,6 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
         }
     }
 
-    public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) => DescribeAsync(replica, cancellationToken);
-
     public async Task<DescribeResponse> DescribeAsync(Replica replica, CancellationToken cancellationToken) =>
         await EntryOf(replica).Host.DescribeAsync(new DescribeRequest(), cancellationToken);
 
@@ -77,7 +65,6 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
             Remove(id);
     }
 
-    /// <summary>Starts an attempt.</summary>
     /// <exception cref="FaultException">The replica is gone, or refused it.</exception>
     public EngineAttempt Begin(Replica replica, GenerateRequest request)
     {
@@ -89,7 +76,6 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
     private HostedReplica EntryOf(Replica replica) =>
         _hosts.TryGetValue(replica.Id, out var entry) ? entry : throw new FaultException(Fault.Unreachable, $"{replica.Id} left the fleet");
 
-    /// <summary>One replica in this process.</summary>
     private sealed class HostedReplica
     {
         private readonly AdmissionQueue? _admission;
