@@ -1,5 +1,3 @@
-using Skein.Protocol.V1;
-
 namespace Skein.Gateway.Admin;
 
 /// <summary>Lists the members of the group. Thread-safe.</summary>

@@ -1,5 +1,3 @@
-using Skein.Protocol.V1;
-
 namespace Skein.Gateway.Admin;
 
 /// <summary>A row of <c>GET /admin/v1/members</c> and of <c>skein status --json</c>. <see cref="MemberStatus"/> documents the fields.</summary>

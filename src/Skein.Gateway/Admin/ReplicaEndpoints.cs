@@ -4,11 +4,8 @@ using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
-using Skein.Gateway.Api;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
-using Skein.Protocol;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Admin;
 

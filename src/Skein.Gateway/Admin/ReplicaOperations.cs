@@ -2,8 +2,6 @@ using Grpc.Core;
 using Grpc.Net.Client;
 using Skein.Gateway.Links;
 using Skein.Gateway.Links.InProcess;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
 using Skein.Serving;

@@ -1,7 +1,4 @@
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Admin;
 

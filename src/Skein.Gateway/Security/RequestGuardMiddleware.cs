@@ -1,8 +1,5 @@
 using Microsoft.AspNetCore.Http;
-using Skein.Gateway.Api;
 using Skein.Gateway.Api.Http;
-using Skein.Gateway.Api.OpenAi.Answers;
-using Skein.Protocol;
 
 namespace Skein.Gateway.Security;
 

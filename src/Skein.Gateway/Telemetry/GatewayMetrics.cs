@@ -1,7 +1,5 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Telemetry;
 

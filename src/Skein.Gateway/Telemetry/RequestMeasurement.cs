@@ -1,5 +1,3 @@
-using Skein.Protocol.V1;
-
 namespace Skein.Gateway.Telemetry;
 
 /// <summary>Measures one request from its arrival to its end. Not thread-safe.</summary>

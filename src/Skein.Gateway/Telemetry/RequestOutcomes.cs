@@ -1,5 +1,3 @@
-using Skein.Protocol;
-
 namespace Skein.Gateway.Telemetry;
 
 /// <summary>Every value the attribute <c>outcome</c> can have.</summary>

@@ -1,5 +1,3 @@
-using Skein.Protocol;
-
 namespace Skein.Gateway.Telemetry;
 
 /// <summary>Counts ended and failed requests, for the error rate of a rolling update. Thread-safe.</summary>

@@ -4,8 +4,6 @@ using System.Text.Json;
 using System.Text.Unicode;
 using Google.Protobuf;
 using Skein.Gateway.Api.Http;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using static Skein.Protocol.RequestLimits;
 
 namespace Skein.Gateway.Api.Grpc;

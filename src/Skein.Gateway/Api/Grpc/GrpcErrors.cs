@@ -2,8 +2,6 @@ using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
 using Grpc.Core;
 using Skein.Gateway.Api.Http;
-using Skein.Protocol;
-using Skein.Routing.Streaming;
 using Status = Google.Rpc.Status;
 
 namespace Skein.Gateway.Api.Grpc;

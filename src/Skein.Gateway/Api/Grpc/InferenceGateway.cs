@@ -1,9 +1,6 @@
 using Grpc.Core;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
-using Skein.Protocol;
-using Skein.Protocol.V1;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Grpc;
 

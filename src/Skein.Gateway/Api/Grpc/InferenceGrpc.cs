@@ -5,7 +5,6 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Skein.Gateway.Api.Http;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Grpc;
 

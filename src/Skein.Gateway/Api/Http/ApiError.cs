@@ -1,8 +1,6 @@
 using System.Buffers;
 using System.Globalization;
 using Microsoft.AspNetCore.Http;
-using Skein.Protocol;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Http;
 

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Skein.Protocol;
 
 namespace Skein.Gateway.Api.Http;
 

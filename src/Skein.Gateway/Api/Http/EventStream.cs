@@ -4,7 +4,6 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Http;
 

@@ -1,7 +1,5 @@
 using System.Globalization;
 using System.Text;
-using Skein.Protocol;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Http;
 

@@ -2,8 +2,6 @@ using System.Buffers;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 using Skein.Gateway.Telemetry;
-using Skein.Protocol;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Http;
 

@@ -1,5 +1,4 @@
 using System.Buffers;
-using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.Http;
 

@@ -1,5 +1,3 @@
-using Skein.Protocol.V1;
-
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>The models that this gateway serves. Implementations are thread-safe and answer from memory.</summary>

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using System.Text.Unicode;
 using System.Text;
-using Skein.Protocol;
 
 namespace Skein.Gateway.Api.Http;
 

@@ -1,8 +1,6 @@
-using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Google.Protobuf;
-using Skein.Protocol;
 
 namespace Skein.Gateway.Api.Http;
 

@@ -2,8 +2,6 @@ using System.Collections.Frozen;
 using System.Text.Json;
 using Google.Protobuf.Collections;
 using Google.Protobuf;
-using Skein.Protocol.V1;
-using Skein.Protocol;
 
 namespace Skein.Gateway.Api.Http;
 

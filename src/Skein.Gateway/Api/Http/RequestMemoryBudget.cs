@@ -1,7 +1,5 @@
 using System.Diagnostics.Metrics;
 using Skein.Gateway.Telemetry;
-using Skein.Protocol;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Http;
 

@@ -1,6 +1,4 @@
 using System.Globalization;
-using Skein.Protocol;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Http;
 

@@ -1,6 +1,4 @@
 using System.Globalization;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.Http;
 

@@ -1,10 +1,6 @@
 using System.Buffers;
-using System.Text;
 using Microsoft.AspNetCore.Http;
 using Skein.Gateway.Telemetry;
-using Skein.Protocol;
-using Skein.Protocol.V1;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Http;
 

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Security.Cryptography;
-using Skein.Protocol;
 
 namespace Skein.Gateway.Api.Http;
 

@@ -1,7 +1,6 @@
 using System.Buffers;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi.Requests;
-using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
 

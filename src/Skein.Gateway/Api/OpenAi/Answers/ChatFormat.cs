@@ -1,6 +1,5 @@
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
-using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
 

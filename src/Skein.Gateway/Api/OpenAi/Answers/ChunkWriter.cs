@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Text;
 using Skein.Gateway.Api.Http;
-using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
 

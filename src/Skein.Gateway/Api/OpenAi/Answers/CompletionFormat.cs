@@ -1,7 +1,6 @@
 using Google.Protobuf.Collections;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
-using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
 

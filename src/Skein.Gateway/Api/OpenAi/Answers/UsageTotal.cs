@@ -1,5 +1,4 @@
 using Skein.Gateway.Api.Http;
-using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
 

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Skein.Gateway.Api.Http;
-using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Requests;
 

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using Member = Skein.Gateway.Api.Http.JsonMember<Skein.Gateway.Api.OpenAi.Requests.OpenAiRequest>;
 using Skein.Gateway.Api.Http;
-using Skein.Protocol;
 using static Skein.Protocol.RequestLimits;
 
 namespace Skein.Gateway.Api.OpenAi.Requests;

@@ -1,8 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
 using Skein.Gateway.Api.Http;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Requests;
 
