@@ -65,8 +65,8 @@ internal static class ReplicaEndpoints
     /// <exception cref="AdminRefusedException">The body is not the expected JSON.</exception>
     private static async Task<T> ReadAsync<T>(HttpRequest request, string allowed, CancellationToken cancellationToken)
     {
-        if (JsonContentType.Problem(request) is { } problem)
-            throw new AdminRefusedException(JsonContentType.Status, JsonContentType.Code, problem);
+        if (RequestBody.ContentTypeProblem(request) is { } problem)
+            throw new AdminRefusedException(StatusCodes.Status415UnsupportedMediaType, RequestBody.ContentTypeCode, problem);
         if (request.ContentLength is null or > MaxBodyBytes)
         {
             var length = request.ContentLength?.ToString(CultureInfo.InvariantCulture) ?? "missing";

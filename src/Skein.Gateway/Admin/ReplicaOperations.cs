@@ -8,15 +8,16 @@ using Skein.Serving;
 
 namespace Skein.Gateway.Admin;
 
-/// <summary>Sends operators' requests to replicas. Thread-safe.</summary>
+/// <summary>
+/// Sends operators' requests to replicas. Every method throws <see cref="AdminRefusedException"/> if the name is not a live replica's, or if the
+/// replica refuses or does not answer. Thread-safe.
+/// </summary>
 internal sealed class ReplicaOperations(
     IMemberDirectory directory, FleetTracker fleet, AdmissionQueue admission, LinkOptions link, TimeProvider time, InProcessReplicaLink? inProcess = null)
 {
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan MaxGrace = TimeSpan.FromDays(1);
 
-    /// <summary>Returns the status of a replica.</summary>
-    /// <exception cref="AdminRefusedException">The name is not a live replica's, or the replica does not answer.</exception>
     public Task<ReplicaRow> StatusAsync(string name, CancellationToken cancellationToken) =>
         DrainCallAsync(
             name,
@@ -24,7 +25,6 @@ internal sealed class ReplicaOperations(
             _ => false);
 
     /// <summary>Drains a replica. This gateway stops sending work at once, the others when gossip or a refusal reaches them.</summary>
-    /// <exception cref="AdminRefusedException">As for <see cref="StatusAsync"/>, or the grace is out of range.</exception>
     public Task<ReplicaRow> DrainAsync(string name, TimeSpan grace, CancellationToken cancellationToken)
     {
         if (grace < TimeSpan.Zero || grace > MaxGrace)
@@ -37,8 +37,6 @@ internal sealed class ReplicaOperations(
             name, (client, deadline) => client.DrainAsync(request, deadline: deadline, cancellationToken: cancellationToken), control => control.Drain(grace));
     }
 
-    /// <summary>Ends a drain.</summary>
-    /// <exception cref="AdminRefusedException">As for <see cref="StatusAsync"/>.</exception>
     public Task<ReplicaRow> UndrainAsync(string name, CancellationToken cancellationToken) =>
         DrainCallAsync(
             name,
@@ -46,7 +44,6 @@ internal sealed class ReplicaOperations(
             control => control.Undrain());
 
     /// <summary>Restarts a replica with another revision. Returns when the replica has accepted the request.</summary>
-    /// <exception cref="AdminRefusedException">As for <see cref="StatusAsync"/>, or the replica does not run under a supervisor on its machine.</exception>
     public Task RestartAsync(string name, string revision, CancellationToken cancellationToken)
     {
         var replica = Find(name);
@@ -59,7 +56,6 @@ internal sealed class ReplicaOperations(
     }
 
     /// <summary>Returns the live replica of a name.</summary>
-    /// <exception cref="AdminRefusedException">The name is not a live replica's.</exception>
     public Replica Find(string name)
     {
         if (fleet.Current.Replicas.FirstOrDefault(replica => replica.Id.Name == name) is { } found)

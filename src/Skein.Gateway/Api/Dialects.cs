@@ -5,7 +5,7 @@ using Skein.Gateway.Api.OpenAi;
 namespace Skein.Gateway.Api;
 
 /// <summary>The HTTP APIs that a gateway serves. To add one: a folder beside <c>OpenAi/</c> and an entry here.</summary>
-public static class Dialects
+internal static class Dialects
 {
     private static readonly IApiDialect[] All = [new OpenAiDialect()];
 

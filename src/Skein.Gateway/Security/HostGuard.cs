@@ -4,24 +4,17 @@ using Microsoft.AspNetCore.Http;
 namespace Skein.Gateway.Security;
 
 /// <summary>
-/// Protects a gateway on loopback from DNS rebinding: a web page can make its own domain name resolve to 127.0.0.1, and the browser then treats the
-/// gateway as part of that page. Such a request has the page's name as its host. ASP.NET's host filtering does not fit: it cannot allow any IP
-/// address and any name without dots. Thread-safe.
+/// Protects a gateway on loopback from DNS rebinding: a web page can make its own domain name resolve to 127.0.0.1, and then requests have that name
+/// as their host. ASP.NET's host filtering cannot allow any IP address and any name without dots. Thread-safe.
 /// </summary>
-internal sealed class HostGuard
+/// <param name="listensOn">Address of the HTTP listener. If it is not loopback, every host is allowed: names do not protect there.</param>
+/// <param name="allowed">Additional names; <see cref="Any"/> allows all.</param>
+internal sealed class HostGuard(IPAddress listensOn, IReadOnlyList<string> allowed)
 {
     public const string Any = "*";
 
-    private readonly HashSet<string> _allowed;
-    private readonly bool _isOpen;
-
-    /// <param name="listensOn">Address of the HTTP listener. If it is not loopback, every host is allowed: names do not protect there.</param>
-    /// <param name="allowed">Additional names; <see cref="Any"/> allows all.</param>
-    public HostGuard(IPAddress listensOn, IReadOnlyList<string> allowed)
-    {
-        _allowed = new HashSet<string>(allowed, StringComparer.OrdinalIgnoreCase);
-        _isOpen = !IPAddress.IsLoopback(listensOn) || _allowed.Contains(Any);
-    }
+    private readonly HashSet<string> _allowed = new(allowed, StringComparer.OrdinalIgnoreCase);
+    private readonly bool _isOpen = !IPAddress.IsLoopback(listensOn) || allowed.Contains(Any);
 
     /// <summary>
     /// True for IP addresses, for names that nobody can register (without dots, or under <c>localhost</c>), and for the additional names. Also true

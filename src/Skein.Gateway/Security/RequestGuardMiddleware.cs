@@ -3,15 +3,10 @@ using Skein.Gateway.Api.Http;
 
 namespace Skein.Gateway.Security;
 
-/// <summary>
-/// Refuses HTTP/1.1 requests before routing: those whose host is not this gateway's, and those whose headers are too large. Kestrel's own limit on
-/// headers answers without a body.
-/// </summary>
+/// <summary>Refuses HTTP/1.1 requests before routing whose host is not this gateway's, or whose headers are too large.</summary>
 internal sealed class RequestGuardMiddleware(GatewayOptions options)
 {
-    /// <summary>
-    /// How much larger Kestrel's limit on headers is than <see cref="GatewayOptions.MaxRequestHeadersBytes"/>. Within it the refusal has a body.
-    /// </summary>
+    /// <summary>How much Kestrel's limit on headers is above <see cref="GatewayOptions.MaxRequestHeadersBytes"/>. It answers without a body.</summary>
     public const int ServerSlackBytes = 32 << 10;
 
     // ": " and the line end.

@@ -18,7 +18,7 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
             _model ??= start.Model;
             _unit = start.Unit;
             _inputTokens = start.PromptTokens;
-            metrics.Began(start.ResumeTier);
+            metrics.CountStreams(start.ResumeTier, 1);
         }
 
         if (frame.Count > 0)

@@ -24,24 +24,19 @@ internal sealed class InferenceGateway(
         request.RequestId = VisibleText.RequestId(
             request.RequestId.Length > 0 ? request.RequestId : context.RequestHeaders.GetValue(SkeinHeaders.RequestId));
         context.ResponseTrailers.Add(SkeinHeaders.RequestId, request.RequestId);
-        using var share = bodies.Open(options.MaxBodyMemoryBytes);
+        using var share = bodies.Open();
         try
         {
             share.GrowTo(request.CalculateSize()); // the size of a compressed message is only known now
-            SkeinRequestHeaders.Read(request, context.RequestHeaders.GetValue);
+            SkeinHeaders.Read(request, context.RequestHeaders.GetValue);
             GenerateRequestCheck.Check(request);
             await RelayAsync(request, responseStream, context, measurement);
             measurement.End(RequestOutcomes.Completed);
         }
-        catch (RequestRefusedException refused)
+        catch (Exception e) when (e is RequestRefusedException or FaultException)
         {
-            measurement.End(RequestOutcomes.Refused);
-            throw GrpcErrors.From(refused);
-        }
-        catch (FaultException error)
-        {
-            measurement.End(error.Fault.ToClientError().Code);
-            throw GrpcErrors.From(error);
+            measurement.End(e is FaultException error ? error.Fault.ToClientError().Code : RequestOutcomes.Refused);
+            throw GrpcErrors.From(e);
         }
         catch (Exception e) when (e is OperationCanceledException || context.CancellationToken.IsCancellationRequested)
         {
@@ -66,7 +61,7 @@ internal sealed class InferenceGateway(
         GenerateRequest request, IServerStreamWriter<GenerateFrame> output, ServerCallContext context, RequestMeasurement measurement)
     {
         request.N = Math.Max(1, request.N);
-        var choices = request.N;
+        var hasSeveralChoices = request.N > 1;
         await using var session = sessions.Start(request);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
         var hasHeaders = false;
@@ -92,7 +87,7 @@ internal sealed class InferenceGateway(
         }
 
         if (session.Failovers.Count > 0)
-            context.ResponseTrailers.Add(SkeinHeaders.Failovers, FailoverReport.Write(session, nameChoices: choices > 1));
+            context.ResponseTrailers.Add(SkeinHeaders.Failovers, FailoverReport.Write(session, hasSeveralChoices));
     }
 
     private ValueTask WriteAsync(IServerStreamWriter<GenerateFrame> output, GenerateFrame frame, CancellationTokenSource stop)
@@ -118,7 +113,7 @@ internal sealed class InferenceGateway(
     private static Metadata Headers(IGenerationSession session, string requestId)
     {
         var headers = new Metadata { { SkeinHeaders.RequestId, requestId } };
-        SessionHeaders.Write(session, headers, static (metadata, name, value) => metadata.Add(name, value));
+        SkeinHeaders.Write(session, headers, static (metadata, name, value) => metadata.Add(name, value));
         return headers;
     }
 }

@@ -65,7 +65,7 @@ internal sealed class MessageGate(IGenerationSessions sessions, ApiOptions optio
         try
         {
             // Returned before the method runs, which then counts the message itself.
-            using var share = bodies.Open(options.MaxBodyMemoryBytes);
+            using var share = bodies.Open();
             await BufferAsync(http.Request.BodyReader, share, http.RequestAborted);
         }
         catch (FaultException full)

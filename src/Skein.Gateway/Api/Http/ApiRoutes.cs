@@ -5,24 +5,19 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Skein.Gateway.Api.Http;
 
-/// <summary>
-/// Maps the endpoints of one dialect. Every response carries the id of its request. A request with the wrong method gets 405 with the allowed one.
-/// </summary>
+/// <summary>Maps the endpoints of one dialect. Every response carries the id of its request. A wrong method gets 405 with the allowed one.</summary>
 internal sealed class ApiRoutes(IEndpointRouteBuilder endpoints, IApiDialect dialect)
 {
     private readonly GenerationEndpoint _generation = endpoints.ServiceProvider.GetRequiredService<GenerationEndpoint>();
     private readonly List<string> _paths = [];
 
-    /// <summary>Services of the host.</summary>
     public IServiceProvider Services => endpoints.ServiceProvider;
 
-    /// <summary>The paths mapped so far.</summary>
     public IReadOnlyList<string> Paths => _paths;
 
     /// <summary>Maps a path that generates text.</summary>
     public void MapGeneration(string path, IGenerationApi api) => Map(HttpMethods.Post, path, http => _generation.AnswerAsync(http, dialect, api));
 
-    /// <summary>Maps a path that answers GET.</summary>
     public void MapGet(string path, RequestDelegate handler) => Map(HttpMethods.Get, path, handler);
 
     /// <summary>Gives the request its id: in logs, in the response and in errors.</summary>

@@ -41,7 +41,7 @@ internal sealed class EventStream(HttpContext http, TimeProvider time, TimeSpan 
         response.Headers.CacheControl = "no-cache";
         response.Headers["x-accel-buffering"] = "no"; // keeps nginx from buffering the stream
         if (session is not null)
-            SessionHeaders.Write(session, response.Headers, static (headers, name, value) => headers[name] = value);
+            SkeinHeaders.Write(session, response.Headers, static (headers, name, value) => headers[name] = value);
         http.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
         return response.StartAsync(http.RequestAborted);
     }

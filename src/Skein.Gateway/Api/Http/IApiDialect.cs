@@ -2,10 +2,7 @@ using System.Buffers;
 
 namespace Skein.Gateway.Api.Http;
 
-/// <summary>
-/// One HTTP API that clients speak: its paths, and the formats of its requests, answers and errors. Implementations are stateless and
-/// thread-safe. <see cref="Dialects"/> lists them.
-/// </summary>
+/// <summary>One HTTP API: its paths, and the formats of its requests, answers and errors. Stateless and thread-safe. See <see cref="Dialects"/>.</summary>
 internal interface IApiDialect
 {
     /// <summary>Name of the API, for display.</summary>

@@ -31,7 +31,7 @@ internal static class JsonBody
     public static int CopyName(ref Utf8JsonReader reader, scoped Span<char> buffer)
     {
         if (reader.ValueSpan.Length > buffer.Length)
-            throw RequestRefusedException.Json(null, $"the member name {JsonField.Describe(ref reader)} is too long; allowed: up to {buffer.Length} bytes");
+            throw RequestRefusedException.Json(null, $"the member name {JsonExcerpt.Of(ref reader)} is too long; allowed: up to {buffer.Length} bytes");
         try
         {
             return reader.CopyString(buffer);
@@ -39,7 +39,7 @@ internal static class JsonBody
         catch (InvalidOperationException e)
         {
             throw RequestRefusedException.Json(
-                null, $"the member name {JsonField.Describe(ref reader)} holds half of a surrogate pair; allowed: whole Unicode characters", e);
+                null, $"the member name {JsonExcerpt.Of(ref reader)} holds half of a surrogate pair; allowed: whole Unicode characters", e);
         }
     }
 

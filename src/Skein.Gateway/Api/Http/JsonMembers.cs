@@ -27,7 +27,7 @@ internal sealed record JsonMember<TRequest>(string Name, JsonMemberReader<TReque
         (ref Utf8JsonReader reader, string field, ReadOnlyMemory<byte> body, TRequest request) =>
         {
             if (!types.Contains(reader.TokenType))
-                throw RequestRefusedException.NotA(field, JsonField.Describe(ref reader), allowed, allowed);
+                throw RequestRefusedException.NotA(field, JsonExcerpt.Of(ref reader), allowed, allowed);
             set(request, JsonField.Verbatim(ref reader, body));
         });
 }
@@ -67,7 +67,7 @@ internal sealed class JsonMembers<TRequest>(
     private TRequest ReadObject(ref Utf8JsonReader reader, ReadOnlyMemory<byte> body)
     {
         if (reader.TokenType != JsonTokenType.StartObject)
-            throw RequestRefusedException.Json(null, $"the body is {JsonField.Describe(ref reader)}; allowed: a JSON object");
+            throw RequestRefusedException.Json(null, $"the body is {JsonExcerpt.Of(ref reader)}; allowed: a JSON object");
         var request = new TRequest();
         var seen = new HashSet<string>(StringComparer.Ordinal);
         Span<char> buffer = stackalloc char[RequestLimits.MemberNameChars];

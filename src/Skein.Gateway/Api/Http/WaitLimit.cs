@@ -1,8 +1,6 @@
 namespace Skein.Gateway.Api.Http;
 
-/// <summary>
-/// Timeout for the successive waits of one task, with one timer and no allocation per wait unless a wait timed out. Not thread-safe.
-/// </summary>
+/// <summary>Timeout for the successive waits of one task, without allocation per wait unless one timed out. Not thread-safe.</summary>
 internal sealed class WaitLimit(TimeProvider time, CancellationToken clientGone) : IDisposable
 {
     private CancellationTokenSource? _source;

@@ -5,10 +5,7 @@ using Skein.Gateway.Api.OpenAi.Requests;
 namespace Skein.Gateway.Api.OpenAi.Answers;
 
 /// <summary>What an answer depends on in its request. Taken before the session owns the request. Immutable.</summary>
-/// <param name="Format">Chat or completion.</param>
 /// <param name="Model">The model that the client named; empty if it named none.</param>
-/// <param name="Choices">Number of choices.</param>
-/// <param name="WithLogprobs">Whether the client asked for log probabilities.</param>
 /// <param name="IncludeUsage">Whether a stream ends with a chunk for the usage.</param>
 /// <param name="Created">Unix time in seconds.</param>
 /// <param name="EchoedCharacters">
@@ -23,9 +20,6 @@ internal sealed record AnswerPlan(
         EchoOf(request.Generate), request.Generate.Chat is { Tools.IsEmpty: true } && request.Generate.Extra.Any(member => member.Name == "functions"));
 
     /// <summary>Writes what every object of the answer begins with, up to the start of its <c>choices</c>.</summary>
-    /// <param name="objectName">OpenAI's <c>object</c>.</param>
-    /// <param name="sessionId">With the prefix of the format it is the id of the answer.</param>
-    /// <param name="start">Start of the first choice that began.</param>
     public byte[] WriteHead(string objectName, string sessionId, Start start)
     {
         var bytes = new ArrayBufferWriter<byte>(320);

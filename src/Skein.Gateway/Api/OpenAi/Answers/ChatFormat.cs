@@ -4,16 +4,8 @@ using Skein.Gateway.Telemetry;
 namespace Skein.Gateway.Api.OpenAi.Answers;
 
 /// <summary><c>chat.completion</c> and <c>chat.completion.chunk</c>.</summary>
-internal sealed class ChatFormat : AnswerFormat
+internal sealed class ChatFormat() : AnswerFormat(MetricNames.ChatOperation, "chatcmpl-", "chat.completion", "chat.completion.chunk")
 {
-    public override string Operation => MetricNames.ChatOperation;
-
-    public override string IdPrefix => "chatcmpl-";
-
-    public override string WholeObject => "chat.completion";
-
-    public override string ChunkObject => "chat.completion.chunk";
-
     public override ReadOnlySpan<byte> Opening =>
         ",\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null,\"finish_reason\":null}"u8;
 

@@ -4,9 +4,7 @@ using Skein.Gateway.Api.Http;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
 
-/// <summary>
-/// Writes frames as server-sent events, <c>data: {…}</c> each. Writes nothing for frames whose text is held back.
-/// </summary>
+/// <summary>Writes frames as server-sent events, <c>data: {…}</c> each. Writes nothing for frames whose text is held back.</summary>
 internal sealed class ChunkWriter(AnswerPlan plan, string sessionId) : IAnswerWriter
 {
     private readonly AnswerFormat _format = plan.Format;

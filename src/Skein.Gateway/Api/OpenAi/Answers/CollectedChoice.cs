@@ -27,7 +27,7 @@ internal sealed class CollectedChoice
         _text.Write(frame.Text.Span);
         _logprobs.AddRange(frame.Logprobs);
         if (!RawDelta.Members(frame.RawDelta.Span).IsEmpty)
-            RawDelta.Merge(_deltas ??= [], Parse(frame));
+            RawDelta.Merge(_deltas ??= [], JsonNode.Parse(frame.RawDelta.Span)!.AsObject());
         if (frame.Finish is { } finish)
             Finish = finish.Reason;
     }
@@ -40,9 +40,6 @@ internal sealed class CollectedChoice
         // The message has these two already.
         _deltas.Remove("role");
         _deltas.Remove("content");
-        return RawDelta.Members(JsonSerializer.SerializeToUtf8Bytes<JsonNode>(_deltas));
+        return JsonSerializer.SerializeToUtf8Bytes<JsonNode>(_deltas).AsSpan()[1..^1];
     }
-
-    private static JsonObject Parse(GenerateFrame frame) => JsonNode.Parse(frame.RawDelta.Span) as JsonObject
-        ?? throw new InvalidDataException("the replica sent a delta that is not a JSON object");
 }

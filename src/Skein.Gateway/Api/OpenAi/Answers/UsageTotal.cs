@@ -2,9 +2,7 @@ using Skein.Gateway.Api.Http;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
 
-/// <summary>
-/// Tokens of all choices: the prompt counts once, the answers add up. Known only if the engine counted every choice; never derived from chunks.
-/// </summary>
+/// <summary>Tokens of all choices: the prompt counts once, the answers add up. Known only if the engine counted every choice.</summary>
 internal struct UsageTotal
 {
     private uint _prompt;

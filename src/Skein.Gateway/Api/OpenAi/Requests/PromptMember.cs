@@ -23,7 +23,7 @@ internal static class PromptMember
                 ReadArray(ref reader, request.Generate);
                 return;
             default:
-                throw RequestRefusedException.NotA(name, JsonField.Describe(ref reader), "a prompt", Allowed);
+                throw RequestRefusedException.NotA(name, JsonExcerpt.Of(ref reader), "a prompt", Allowed);
         }
     }
 
@@ -45,7 +45,7 @@ internal static class PromptMember
                 generate.TokenIds = ReadIds(ref reader);
                 break;
             default:
-                throw RequestRefusedException.NotA($"{Name}[0]", JsonField.Describe(ref reader), "a prompt", Allowed);
+                throw RequestRefusedException.NotA($"{Name}[0]", JsonExcerpt.Of(ref reader), "a prompt", Allowed);
         }
 
         reader.Read();
@@ -59,7 +59,7 @@ internal static class PromptMember
         for (; reader.TokenType != JsonTokenType.EndArray; reader.Read())
         {
             if (reader.TokenType != JsonTokenType.Number || !reader.TryGetUInt32(out var id))
-                throw RequestRefusedException.NotA($"{Name}[{ids.Ids.Count}]", JsonField.Describe(ref reader), "a token id", "0 to 4294967295");
+                throw RequestRefusedException.NotA($"{Name}[{ids.Ids.Count}]", JsonExcerpt.Of(ref reader), "a token id", "0 to 4294967295");
             ids.Ids.Add(id);
         }
 

@@ -5,9 +5,7 @@ using static Skein.Protocol.RequestLimits;
 
 namespace Skein.Gateway.Api.OpenAi.Requests;
 
-/// <summary>
-/// The members of OpenAI's request bodies that routing, sampling or resuming needs. Every other member goes to the engine byte for byte.
-/// </summary>
+/// <summary>The members that routing, sampling or resuming needs. Every other member goes to the engine byte for byte.</summary>
 internal static class RequestMembers
 {
     private static readonly Member[] Shared =
@@ -57,7 +55,7 @@ internal static class RequestMembers
         var model = JsonField.Text(ref reader, name, 1, ModelBytes);
         request.Generate.Model = IsModel(model)
             ? model
-            : throw RequestRefusedException.Invalid(name, $"{JsonField.Describe(ref reader)} holds a control character; allowed: {ModelAllowed}");
+            : throw RequestRefusedException.Invalid(name, $"{JsonExcerpt.Of(ref reader)} holds a control character; allowed: {ModelAllowed}");
     }
 
     private static void ReadSeed(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request) =>
@@ -66,7 +64,7 @@ internal static class RequestMembers
     private static void ReadMessages(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
     {
         var start = reader;
-        ChatMessages.Check(ref reader);
+        JsonField.Chat(ref reader);
         request.Chat.Messages = JsonField.Verbatim(ref start, body);
     }
 

@@ -19,7 +19,7 @@ internal static class StructuredMembers
         }
 
         if (reader.TokenType != JsonTokenType.StartArray)
-            throw RequestRefusedException.NotA(name, JsonField.Describe(ref reader), "a string or an array", StopAllowed);
+            throw RequestRefusedException.NotA(name, JsonExcerpt.Of(ref reader), "a string or an array", StopAllowed);
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
             var index = request.Generate.Stop.Count;
@@ -32,17 +32,17 @@ internal static class StructuredMembers
     public static void ReadLogitBias(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
     {
         if (reader.TokenType != JsonTokenType.StartObject)
-            throw RequestRefusedException.NotA(name, JsonField.Describe(ref reader), "an object", "token ids with a bias of -100 to 100 each");
+            throw RequestRefusedException.NotA(name, JsonExcerpt.Of(ref reader), "an object", "token ids with a bias of -100 to 100 each");
         var biases = request.Sampling.LogitBias;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
             if (!uint.TryParse(reader.ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out var tokenId))
-                throw RequestRefusedException.NotA(name, $"member {JsonField.Describe(ref reader)}", "a token id", "0 to 4294967295");
+                throw RequestRefusedException.NotA(name, $"member {JsonExcerpt.Of(ref reader)}", "a token id", "0 to 4294967295");
             var field = string.Create(CultureInfo.InvariantCulture, $"{name}.{tokenId}");
             if (biases.Count == RequestLimits.LogitBiases)
                 throw RequestRefusedException.Invalid(name, $"more than {RequestLimits.LogitBiases} tokens; allowed: up to {RequestLimits.LogitBiases}");
             reader.Read();
-            if (!biases.TryAdd(tokenId, (float)JsonField.Number(ref reader, field, RequestLimits.LogitBias)))
+            if (!biases.TryAdd(tokenId, JsonField.Number(ref reader, field, RequestLimits.LogitBias)))
                 throw RequestRefusedException.Twice(field);
         }
     }
@@ -51,12 +51,13 @@ internal static class StructuredMembers
     public static void ReadStreamOptions(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
     {
         if (reader.TokenType != JsonTokenType.StartObject)
-            throw RequestRefusedException.NotA(name, JsonField.Describe(ref reader), "an object", "an object");
+            throw RequestRefusedException.NotA(name, JsonExcerpt.Of(ref reader), "an object", "an object");
         var start = reader;
         bool seen = false, hasMore = false;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
-            if (!JsonField.TextEquals(ref reader, "include_usage"u8))
+            // Not ValueTextEquals: it throws on half a surrogate pair.
+            if (reader.ValueIsEscaped || !reader.ValueSpan.SequenceEqual("include_usage"u8))
             {
                 hasMore = true;
                 reader.Read();
