@@ -24,3 +24,10 @@ public sealed record MemberRow(
         member.Name, member.Role, member.State, member.Generation, member.Version, member.Revision, member.Pid, member.Http, member.Grpc,
         member.Gossip, member.Models, member.Slots, member.InFlight, member.Queued, member.Draining, member.Health);
 }
+
+/// <summary>Lists the members of the group. Thread-safe.</summary>
+internal interface IMemberDirectory
+{
+    /// <summary>One row per name, its newest generation; gateways first, then by name.</summary>
+    IReadOnlyList<MemberStatus> Members { get; }
+}

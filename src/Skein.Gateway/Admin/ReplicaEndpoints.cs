@@ -1,9 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
 
@@ -62,7 +59,6 @@ internal static class ReplicaEndpoints
         }
     }
 
-    /// <exception cref="AdminRefusedException">The body is not the expected JSON.</exception>
     private static async Task<T> ReadAsync<T>(HttpRequest request, string allowed, CancellationToken cancellationToken)
     {
         if (RequestBody.ContentTypeProblem(request) is { } problem)

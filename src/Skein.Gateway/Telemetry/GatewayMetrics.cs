@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
-using Microsoft.Extensions.Hosting;
 
 namespace Skein.Gateway.Telemetry;
 
@@ -41,7 +40,9 @@ internal sealed class GatewayMetrics : IHostedService
         _streams = meter.CreateCounter<long>("skein.streams", "{stream}", "Streams started, by resume tier.");
         meter.CreateObservableCounter("skein.failovers", () => vitals.Failovers().Select(item => Measure(item.Count, "reason", item.Reason)),
             "{failover}", "Changes of replica during a stream, by reason.");
-        meter.CreateObservableCounter("skein.hedges", () => Hedges(vitals), "{hedge}", "Second attempts for a late first token, and those that won.");
+        meter.CreateObservableCounter("skein.hedges",
+            () => new[] { Measure(vitals.Hedges.Asked, "outcome", "asked"), Measure(vitals.Hedges.Won, "outcome", "won") },
+            "{hedge}", "Second attempts for a late first token, and those that won.");
         meter.CreateObservableCounter("skein.frames.late", () => vitals.LateFrames, "{frame}", "Frames dropped because their attempt had been given up.");
         meter.CreateObservableGauge("skein.queue.depth", () => Queues(vitals), "{request}", "Requests that wait for a slot, by model.");
         meter.CreateObservableGauge("skein.sessions", () => vitals.Sessions, "{session}", "Sessions that run or wait.");
@@ -112,12 +113,6 @@ internal sealed class GatewayMetrics : IHostedService
 
     private static Measurement<T> Measure<T>(T value, string attribute, string attributeValue)
         where T : struct => new(value, new KeyValuePair<string, object?>(attribute, attributeValue));
-
-    private static Measurement<long>[] Hedges(IFleetVitals vitals)
-    {
-        var (asked, won) = vitals.Hedges;
-        return [Measure(asked, "outcome", "asked"), Measure(won, "outcome", "won")];
-    }
 
     private static IEnumerable<Measurement<int>> Queues(IFleetVitals vitals) =>
         vitals.Queues().Select(queue => Measure(queue.Waiters, MetricNames.ResponseModel, queue.Model)).DefaultIfEmpty(new Measurement<int>(0));

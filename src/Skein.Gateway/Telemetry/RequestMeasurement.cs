@@ -10,7 +10,6 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
     private long _outputTokens;
     private bool _hasFirstToken;
 
-    /// <summary>Measures a frame that goes to the client.</summary>
     public void Observe(GenerateFrame frame)
     {
         if (frame.Start is { } start)

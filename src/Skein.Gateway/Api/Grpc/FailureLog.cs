@@ -1,6 +1,5 @@
 using Grpc.Core;
 using Grpc.Core.Interceptors;
-using Microsoft.Extensions.Logging;
 using Skein.Gateway.Api.Http;
 
 namespace Skein.Gateway.Api.Grpc;

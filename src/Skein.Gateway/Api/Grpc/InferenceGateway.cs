@@ -75,7 +75,9 @@ internal sealed class InferenceGateway(
                 if (!hasHeaders)
                 {
                     hasHeaders = true;
-                    await context.WriteResponseHeadersAsync(Headers(session, request.RequestId));
+                    var headers = new Metadata { { SkeinHeaders.RequestId, request.RequestId } };
+                    SkeinHeaders.Write(session, headers, static (metadata, name, value) => metadata.Add(name, value));
+                    await context.WriteResponseHeadersAsync(headers);
                 }
 
                 hasFrame = session.TryRead(out var next);
@@ -90,14 +92,11 @@ internal sealed class InferenceGateway(
             context.ResponseTrailers.Add(SkeinHeaders.Failovers, FailoverReport.Write(session, hasSeveralChoices));
     }
 
-    private ValueTask WriteAsync(IServerStreamWriter<GenerateFrame> output, GenerateFrame frame, CancellationTokenSource stop)
+    private async ValueTask WriteAsync(IServerStreamWriter<GenerateFrame> output, GenerateFrame frame, CancellationTokenSource stop)
     {
         var write = output.WriteAsync(frame, stop.Token);
-        return write.IsCompletedSuccessfully ? default : WithinTimeoutAsync(write, stop);
-    }
-
-    private async ValueTask WithinTimeoutAsync(Task write, CancellationTokenSource stop)
-    {
+        if (write.IsCompletedSuccessfully)
+            return;
         try
         {
             await write.WaitAsync(options.WriteTimeout, time);
@@ -108,12 +107,5 @@ internal sealed class InferenceGateway(
             await write.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             throw new FaultException(Fault.SlowClient, $"the client did not read for {options.WriteTimeout.TotalSeconds} s");
         }
-    }
-
-    private static Metadata Headers(IGenerationSession session, string requestId)
-    {
-        var headers = new Metadata { { SkeinHeaders.RequestId, requestId } };
-        SkeinHeaders.Write(session, headers, static (metadata, name, value) => metadata.Add(name, value));
-        return headers;
     }
 }

@@ -1,8 +1,4 @@
 using Grpc.AspNetCore.Server;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Routing;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 using Skein.Gateway.Api.Http;
 
 namespace Skein.Gateway.Api.Grpc;
@@ -10,7 +6,7 @@ namespace Skein.Gateway.Api.Grpc;
 /// <summary>The gRPC API for clients.</summary>
 internal static class InferenceGrpc
 {
-    /// <summary>Registers the service. Needs <see cref="HttpApi.AddHttpApi"/>.</summary>
+    /// <summary>Registers the service. Needs <see cref="Dialects.AddHttpApi"/>.</summary>
     public static void AddInferenceGrpc(this IServiceCollection services, ApiOptions options)
     {
         services.AddSingleton<MessageGate>();

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Globalization;
-using Microsoft.AspNetCore.Http;
 
 namespace Skein.Gateway.Api.Http;
 

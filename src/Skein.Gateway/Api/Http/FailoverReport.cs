@@ -10,7 +10,6 @@ internal static class FailoverReport
     private const int MaxListed = 16;
 
     /// <param name="session">A session with failovers.</param>
-    /// <param name="nameChoices">Whether to name the choice of each failover.</param>
     public static string Write(IGenerationSession session, bool nameChoices)
     {
         var failovers = session.Failovers;

@@ -1,6 +1,4 @@
 using System.Buffers;
-using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Logging;
 using Skein.Gateway.Telemetry;
 
 namespace Skein.Gateway.Api.Http;
@@ -56,8 +54,7 @@ internal sealed partial class GenerationEndpoint(
         var writer = request.CreateWriter(session.Id);
         if (request.Stream)
         {
-            using var answer = new StreamedAnswer(http, dialect, session, writer, hasSeveralChoices, options, time, measurement);
-            await answer.SendAsync();
+            await new StreamedAnswer(http, dialect, session, writer, hasSeveralChoices, options, time, measurement).SendAsync();
             return;
         }
 

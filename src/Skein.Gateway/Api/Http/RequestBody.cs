@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Globalization;
-using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using MinDataRate = Microsoft.AspNetCore.Server.Kestrel.Core.MinDataRate;
 
@@ -9,7 +8,6 @@ namespace Skein.Gateway.Api.Http;
 /// <summary>Reads JSON bodies up to a size limit, with or without a declared length.</summary>
 internal static class RequestBody
 {
-    /// <summary>Error code of a <see cref="ContentTypeProblem"/>.</summary>
     public const string ContentTypeCode = "unsupported_media_type";
 
     /// <summary>Memory allocated for a Content-Length alone. The rest is allocated as bytes arrive.</summary>

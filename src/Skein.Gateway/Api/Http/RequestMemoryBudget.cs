@@ -4,8 +4,8 @@ using Skein.Gateway.Telemetry;
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>
-/// Bounds the memory of all request bodies together: those being read, and those whose requests run, because a request references its body. Without
-/// this bound, slow senders could hold memory in proportion to the number of connections. Covers HTTP and gRPC. Thread-safe.
+/// Bounds the memory of all request bodies, over HTTP and gRPC: those being read, and those whose requests run and reference them. Without it, slow
+/// senders could hold memory in proportion to the number of connections. Thread-safe.
 /// </summary>
 internal sealed class RequestMemoryBudget
 {

@@ -30,7 +30,6 @@ internal static class SkeinHeaders
     public const string Hedge = "x-skein-hedge";
 
     /// <summary>Reads the headers that choose how a request is served.</summary>
-    /// <param name="request">The request to change.</param>
     /// <param name="header">Returns a header's value by its name; null or empty if absent.</param>
     /// <exception cref="RequestRefusedException">Names the header, its value and what is allowed.</exception>
     public static void Read(GenerateRequest request, Func<string, string?> header)

@@ -4,7 +4,6 @@ namespace Skein.Gateway.Api.OpenAi.Answers;
 
 /// <summary>Writes the objects inside <c>choices</c>. They differ between chats and completions. Stateless.</summary>
 /// <param name="operation">Name of the operation in metrics, as defined by OpenTelemetry.</param>
-/// <param name="idPrefix">Prefix of the answer's id.</param>
 /// <param name="wholeObject">OpenAI's <c>object</c> of a whole answer.</param>
 /// <param name="chunkObject">OpenAI's <c>object</c> of a chunk.</param>
 internal abstract class AnswerFormat(string operation, string idPrefix, string wholeObject, string chunkObject)
@@ -31,7 +30,6 @@ internal abstract class AnswerFormat(string operation, string idPrefix, string w
         frame.Text.IsEmpty && frame.RawDelta.IsEmpty && !(withLogprobs && frame.Logprobs.Count > 0);
 
     /// <summary>Writes the choice of a chunk with the content of a frame.</summary>
-    /// <param name="members">The members of the frame's raw delta.</param>
     /// <param name="textOffset">Characters before this frame, an echoed prompt included. Advanced if log probabilities are written.</param>
     public void WriteDelta(scoped ref JsonSink json, GenerateFrame frame, ReadOnlySpan<byte> members, bool withLogprobs, ref int textOffset)
     {
@@ -43,7 +41,6 @@ internal abstract class AnswerFormat(string operation, string idPrefix, string w
             json.Raw(",\"logprobs\":null,\"finish_reason\":null}"u8);
     }
 
-    /// <summary>Writes the choice of the chunk that ends a choice.</summary>
     public void WriteFinish(scoped ref JsonSink json, uint choice, FinishReason reason, AnswerPlan plan)
     {
         WriteIndex(ref json, choice);
@@ -53,7 +50,6 @@ internal abstract class AnswerFormat(string operation, string idPrefix, string w
         json.Raw("}"u8);
     }
 
-    /// <summary>Writes a choice of a whole answer.</summary>
     public void WriteWhole(scoped ref JsonSink json, uint choice, CollectedChoice collected, AnswerPlan plan)
     {
         WriteIndex(ref json, choice);

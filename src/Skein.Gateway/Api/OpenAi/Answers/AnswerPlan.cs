@@ -6,11 +6,8 @@ namespace Skein.Gateway.Api.OpenAi.Answers;
 
 /// <summary>What an answer depends on in its request. Taken before the session owns the request. Immutable.</summary>
 /// <param name="Model">The model that the client named; empty if it named none.</param>
-/// <param name="IncludeUsage">Whether a stream ends with a chunk for the usage.</param>
 /// <param name="Created">Unix time in seconds.</param>
-/// <param name="EchoedCharacters">
-/// Characters (Unicode code points) of the prompt that precede the answer; null if the prompt came as ids: the start frame then has the number.
-/// </param>
+/// <param name="EchoedCharacters">Code points of the prompt that precede the answer; null if the prompt came as ids: the start frame has them.</param>
 /// <param name="CallsFunctions">Whether the client uses functions, the predecessor of tools, which have a finish reason of their own.</param>
 internal sealed record AnswerPlan(
     AnswerFormat Format, string Model, int Choices, bool WithLogprobs, bool IncludeUsage, long Created, int? EchoedCharacters, bool CallsFunctions)

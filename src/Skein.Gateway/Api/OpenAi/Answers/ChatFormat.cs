@@ -40,7 +40,6 @@ internal sealed class ChatFormat() : AnswerFormat(MetricNames.ChatOperation, "ch
         json.Raw("}"u8);
     }
 
-    /// <summary>One object per token.</summary>
     protected override void WriteLogprobs(scoped ref JsonSink json, IReadOnlyList<TokenLogprob> tokens, ref int textOffset)
     {
         json.Raw("{\"content\":["u8);

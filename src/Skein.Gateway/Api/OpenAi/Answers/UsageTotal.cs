@@ -13,7 +13,6 @@ internal struct UsageTotal
 
     public readonly bool IsKnown => _finished > 0 && _counted == _finished;
 
-    /// <summary>Adds a choice that has finished.</summary>
     public void Add(Usage? usage)
     {
         _finished++;

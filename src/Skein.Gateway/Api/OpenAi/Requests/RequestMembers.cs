@@ -45,7 +45,7 @@ internal static class RequestMembers
     public static readonly JsonMembers<OpenAiRequest> Completion = new(
     [
         .. Shared,
-        new(PromptMember.Name, PromptMember.Read),
+        new(StructuredMembers.Prompt, StructuredMembers.ReadPrompt),
         Member.Whole("logprobs", RequestLimits.TopLogprobs, (request, value) => request.Generate.Logprobs = value),
         Member.Flag("echo", (request, value) => request.Generate.Echo = value),
     ], request => request.Generate.Extra, SettleCompletion);
@@ -84,8 +84,8 @@ internal static class RequestMembers
 
     private static void SettleCompletion(OpenAiRequest request)
     {
-        if (request.Generate.PromptCase is Protocol.V1.GenerateRequest.PromptOneofCase.None)
-            throw RequestRefusedException.Missing(PromptMember.Name, PromptMember.Allowed);
+        if (request.Generate.PromptCase is GenerateRequest.PromptOneofCase.None)
+            throw RequestRefusedException.Missing(StructuredMembers.Prompt, StructuredMembers.PromptAllowed);
         if (request.MaxTokens is { } maxTokens)
             request.Generate.MaxTokens = maxTokens;
     }

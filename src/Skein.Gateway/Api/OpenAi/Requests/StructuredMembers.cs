@@ -7,6 +7,9 @@ namespace Skein.Gateway.Api.OpenAi.Requests;
 /// <summary>Members whose value is an object or an array.</summary>
 internal static class StructuredMembers
 {
+    public const string Prompt = "prompt";
+    public const string PromptAllowed = "one string, one array of token ids, or an array with one of these";
+
     private static readonly string StopAllowed =
         $"a string, or an array of up to {RequestLimits.StopTexts} strings, each of 1 to {RequestLimits.StopTextBytes} bytes";
 
@@ -75,5 +78,60 @@ internal static class StructuredMembers
 
         if (hasMore)
             request.Generate.Extra.Add(new RawMember { Name = name, Json = JsonField.Verbatim(ref start, body) });
+    }
+
+    /// <summary>Text, token ids, or an array with exactly one of these. Several prompts would be several requests in the queue.</summary>
+    public static void ReadPrompt(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
+    {
+        switch (reader.TokenType)
+        {
+            case JsonTokenType.String:
+                request.Generate.Text = JsonField.Text(ref reader, name, 0, int.MaxValue);
+                return;
+            case JsonTokenType.StartArray:
+                ReadPromptArray(ref reader, request.Generate);
+                return;
+            default:
+                throw RequestRefusedException.NotA(name, JsonExcerpt.Of(ref reader), "a prompt", PromptAllowed);
+        }
+    }
+
+    private static void ReadPromptArray(ref Utf8JsonReader reader, GenerateRequest generate)
+    {
+        reader.Read();
+        switch (reader.TokenType)
+        {
+            case JsonTokenType.EndArray:
+                throw RequestRefusedException.Invalid(Prompt, $"[] is empty; allowed: {PromptAllowed}");
+            case JsonTokenType.Number:
+                generate.TokenIds = ReadTokenIds(ref reader);
+                return;
+            case JsonTokenType.String:
+                generate.Text = JsonField.Text(ref reader, $"{Prompt}[0]", 0, int.MaxValue);
+                break;
+            case JsonTokenType.StartArray:
+                reader.Read();
+                generate.TokenIds = ReadTokenIds(ref reader);
+                break;
+            default:
+                throw RequestRefusedException.NotA($"{Prompt}[0]", JsonExcerpt.Of(ref reader), "a prompt", PromptAllowed);
+        }
+
+        reader.Read();
+        if (reader.TokenType != JsonTokenType.EndArray)
+            throw RequestRefusedException.Invalid(Prompt, $"an array of several prompts; allowed: {PromptAllowed}");
+    }
+
+    private static TokenIds ReadTokenIds(ref Utf8JsonReader reader)
+    {
+        var ids = new TokenIds();
+        for (; reader.TokenType != JsonTokenType.EndArray; reader.Read())
+        {
+            if (reader.TokenType != JsonTokenType.Number || !reader.TryGetUInt32(out var id))
+                throw RequestRefusedException.NotA($"{Prompt}[{ids.Ids.Count}]", JsonExcerpt.Of(ref reader), "a token id", "0 to 4294967295");
+            ids.Ids.Add(id);
+        }
+
+        return ids.Ids.Count > 0 ? ids : throw RequestRefusedException.Invalid(Prompt, $"[[]] is empty; allowed: {PromptAllowed}");
     }
 }
