@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Routing;
 using Skein.Gateway.Api.Grpc;
 
 namespace Skein.Gateway.Admin;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Routing;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
 

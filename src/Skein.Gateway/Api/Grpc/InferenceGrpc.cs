@@ -1,4 +1,5 @@
 using Grpc.AspNetCore.Server;
+using Microsoft.AspNetCore.Routing;
 using Skein.Gateway.Api.Http;
 
 namespace Skein.Gateway.Api.Grpc;

@@ -1,3 +1,5 @@
+using Microsoft.AspNetCore.Routing;
+
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>Maps the endpoints of one dialect. Every response carries the id of its request. A wrong method gets 405 with the allowed one.</summary>
