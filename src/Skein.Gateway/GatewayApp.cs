@@ -72,7 +72,7 @@ public sealed class GatewayApp : IAsyncDisposable
         app.MapDialects();
         app.MapInferenceGrpc();
         app.MapGrpcHealthChecksService().BoundMessages(app);
-        app.MapSkeinMetrics();
+        app.MapPrometheusScrapingEndpoint("/metrics");
         app.MapAdmin();
         return new GatewayApp(app, options);
     }

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Skein.Gateway.Admin;
+using Skein.Gateway.Api;
 using Skein.Gateway.Api.Grpc;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Group;

@@ -8,7 +8,6 @@ internal sealed class AdminRefusedException(int status, string code, string mess
     /// <summary>HTTP status: 400, 404 and 415: invalid input; 409: not possible in the current state; 502 and 504: the replica failed.</summary>
     public int Status { get; } = status;
 
-    /// <summary>Error code for programs.</summary>
     public string Code { get; } = code;
 
     public static AdminRefusedException Invalid(string message) => new(400, "invalid_value", message);

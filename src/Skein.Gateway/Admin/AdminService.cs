@@ -1,5 +1,4 @@
 using Grpc.Core;
-using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Admin;
 

@@ -1,17 +1,11 @@
 using System.Globalization;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Admin;
 
 /// <summary>Describes why a drain is not complete.</summary>
 internal static class DrainBlock
 {
-    /// <param name="draining">The replica that drains.</param>
-    /// <param name="running">Streams on that replica.</param>
-    /// <param name="graceLeft">Grace time left until its streams are moved.</param>
-    /// <param name="group">All members.</param>
-    /// <returns>The description; null if no stream runs.</returns>
+    /// <returns>Null if no stream runs.</returns>
     public static string? Describe(MemberStatus draining, int running, TimeSpan graceLeft, IEnumerable<MemberStatus> group)
     {
         if (running == 0)

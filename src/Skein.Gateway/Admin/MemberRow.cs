@@ -1,5 +1,3 @@
-using Skein.Protocol.V1;
-
 namespace Skein.Gateway.Admin;
 
 /// <summary>A row of <c>GET /admin/v1/members</c> and of <c>skein status --json</c>. <see cref="MemberStatus"/> documents the fields.</summary>
@@ -25,4 +23,11 @@ public sealed record MemberRow(
     public static MemberRow From(MemberStatus member) => new(
         member.Name, member.Role, member.State, member.Generation, member.Version, member.Revision, member.Pid, member.Http, member.Grpc,
         member.Gossip, member.Models, member.Slots, member.InFlight, member.Queued, member.Draining, member.Health);
+}
+
+/// <summary>Lists the members of the group. Thread-safe.</summary>
+internal interface IMemberDirectory
+{
+    /// <summary>One row per name, its newest generation; gateways first, then by name.</summary>
+    IReadOnlyList<MemberStatus> Members { get; }
 }

@@ -4,8 +4,6 @@ using Skein.Routing.Fleet;
 namespace Skein.Gateway.Admin;
 
 /// <summary>Whether this gateway can serve: the answer of <c>/readyz</c> and of gRPC health checks. Thread-safe.</summary>
-/// <param name="fleet">The fleet.</param>
-/// <param name="expectedReplicas">Number of replicas that must be live.</param>
 internal sealed class Readiness(FleetTracker fleet, int expectedReplicas) : IHealthCheck
 {
     /// <summary>What is missing; null if the gateway can serve.</summary>

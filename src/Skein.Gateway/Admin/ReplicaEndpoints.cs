@@ -1,14 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
-using Skein.Gateway.Api;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
-using Skein.Protocol;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Admin;
 
@@ -65,11 +60,10 @@ internal static class ReplicaEndpoints
         }
     }
 
-    /// <exception cref="AdminRefusedException">The body is not the expected JSON.</exception>
     private static async Task<T> ReadAsync<T>(HttpRequest request, string allowed, CancellationToken cancellationToken)
     {
-        if (JsonContentType.Problem(request) is { } problem)
-            throw new AdminRefusedException(JsonContentType.Status, JsonContentType.Code, problem);
+        if (RequestBody.ContentTypeProblem(request) is { } problem)
+            throw new AdminRefusedException(StatusCodes.Status415UnsupportedMediaType, RequestBody.ContentTypeCode, problem);
         if (request.ContentLength is null or > MaxBodyBytes)
         {
             var length = request.ContentLength?.ToString(CultureInfo.InvariantCulture) ?? "missing";

@@ -2,31 +2,26 @@ using Grpc.Core;
 using Grpc.Net.Client;
 using Skein.Gateway.Links;
 using Skein.Gateway.Links.InProcess;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
 using Skein.Serving;
 
 namespace Skein.Gateway.Admin;
 
-/// <summary>Sends operators' requests to replicas. Thread-safe.</summary>
+/// <summary>
+/// Sends operators' requests to replicas. Every method throws <see cref="AdminRefusedException"/> if the name is not a live replica's, or if the
+/// replica refuses or does not answer. Thread-safe.
+/// </summary>
 internal sealed class ReplicaOperations(
     IMemberDirectory directory, FleetTracker fleet, AdmissionQueue admission, LinkOptions link, TimeProvider time, InProcessReplicaLink? inProcess = null)
 {
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan MaxGrace = TimeSpan.FromDays(1);
 
-    /// <summary>Returns the status of a replica.</summary>
-    /// <exception cref="AdminRefusedException">The name is not a live replica's, or the replica does not answer.</exception>
     public Task<ReplicaRow> StatusAsync(string name, CancellationToken cancellationToken) =>
-        DrainCallAsync(
-            name,
-            (client, deadline) => client.GetDrainAsync(new GetDrainRequest(), deadline: deadline, cancellationToken: cancellationToken),
-            _ => false);
+        DrainCallAsync(name, (client, call) => client.GetDrainAsync(new GetDrainRequest(), call), _ => false, cancellationToken);
 
     /// <summary>Drains a replica. This gateway stops sending work at once, the others when gossip or a refusal reaches them.</summary>
-    /// <exception cref="AdminRefusedException">As for <see cref="StatusAsync"/>, or the grace is out of range.</exception>
     public Task<ReplicaRow> DrainAsync(string name, TimeSpan grace, CancellationToken cancellationToken)
     {
         if (grace < TimeSpan.Zero || grace > MaxGrace)
@@ -35,33 +30,23 @@ internal sealed class ReplicaOperations(
                 FormattableString.Invariant($"graceSeconds {grace.TotalSeconds} is out of range; allowed: 0 to {MaxGrace.TotalSeconds}"));
         }
         var request = new DrainRequest { GraceMs = (uint)grace.TotalMilliseconds };
-        return DrainCallAsync(
-            name, (client, deadline) => client.DrainAsync(request, deadline: deadline, cancellationToken: cancellationToken), control => control.Drain(grace));
+        return DrainCallAsync(name, (client, call) => client.DrainAsync(request, call), control => control.Drain(grace), cancellationToken);
     }
 
-    /// <summary>Ends a drain.</summary>
-    /// <exception cref="AdminRefusedException">As for <see cref="StatusAsync"/>.</exception>
     public Task<ReplicaRow> UndrainAsync(string name, CancellationToken cancellationToken) =>
-        DrainCallAsync(
-            name,
-            (client, deadline) => client.UndrainAsync(new UndrainRequest(), deadline: deadline, cancellationToken: cancellationToken),
-            control => control.Undrain());
+        DrainCallAsync(name, (client, call) => client.UndrainAsync(new UndrainRequest(), call), control => control.Undrain(), cancellationToken);
 
     /// <summary>Restarts a replica with another revision. Returns when the replica has accepted the request.</summary>
-    /// <exception cref="AdminRefusedException">As for <see cref="StatusAsync"/>, or the replica does not run under a supervisor on its machine.</exception>
     public Task RestartAsync(string name, string revision, CancellationToken cancellationToken)
     {
         var replica = Find(name);
+        var request = new RestartRequest { Revision = revision };
         return inProcess?.ControlOf(replica) is null
-            ? CallAsync(
-                replica.Description.Address,
-                name,
-                (client, deadline) => client.RestartAsync(new RestartRequest { Revision = revision }, deadline: deadline, cancellationToken: cancellationToken))
+            ? CallAsync(replica, (client, call) => client.RestartAsync(request, call), cancellationToken)
             : throw AdminRefusedException.Conflict($"{name} is an upstream: this gateway does not start its server, and cannot restart it");
     }
 
     /// <summary>Returns the live replica of a name.</summary>
-    /// <exception cref="AdminRefusedException">The name is not a live replica's.</exception>
     public Replica Find(string name)
     {
         if (fleet.Current.Replicas.FirstOrDefault(replica => replica.Id.Name == name) is { } found)
@@ -79,12 +64,13 @@ internal sealed class ReplicaOperations(
     }
 
     private async Task<ReplicaRow> DrainCallAsync(
-        string name, Func<ReplicaAdmin.ReplicaAdminClient, DateTime, AsyncUnaryCall<DrainStatus>> call, Func<IReplicaControl, bool> change)
+        string name, Func<ReplicaAdmin.ReplicaAdminClient, CallOptions, AsyncUnaryCall<DrainStatus>> send, Func<IReplicaControl, bool> change,
+        CancellationToken cancellationToken)
     {
         var replica = Find(name);
         var status = inProcess?.ControlOf(replica) is { } control
             ? control.ReportDrain(change(control))
-            : await CallAsync(replica.Description.Address, name, call);
+            : await CallAsync(replica, send, cancellationToken);
         var load = status.Load ?? new LoadReport();
         // Before gossip brings the drain to this gateway.
         admission.Report(replica, load);
@@ -98,20 +84,22 @@ internal sealed class ReplicaOperations(
     }
 
     /// <summary>Opens a connection for each call: these calls are rare, and must not wait behind streams.</summary>
-    private async Task<T> CallAsync<T>(string address, string name, Func<ReplicaAdmin.ReplicaAdminClient, DateTime, AsyncUnaryCall<T>> call)
+    private async Task<T> CallAsync<T>(
+        Replica replica, Func<ReplicaAdmin.ReplicaAdminClient, CallOptions, AsyncUnaryCall<T>> send, CancellationToken cancellationToken)
     {
-        using var channel = GrpcChannel.ForAddress($"http://{address}", new GrpcChannelOptions
+        using var channel = GrpcChannel.ForAddress($"http://{replica.Description.Address}", new GrpcChannelOptions
         {
             HttpHandler = new SocketsHttpHandler { UseProxy = false, ConnectTimeout = link.ConnectTimeout }, DisposeHttpClient = true, MaxRetryAttempts = 1,
         });
         try
         {
-            using var asked = call(new ReplicaAdmin.ReplicaAdminClient(channel), time.GetUtcNow().UtcDateTime + Timeout);
-            return await asked;
+            var options = new CallOptions(deadline: time.GetUtcNow().UtcDateTime + Timeout, cancellationToken: cancellationToken);
+            using var call = send(new ReplicaAdmin.ReplicaAdminClient(channel), options);
+            return await call;
         }
         catch (RpcException error)
         {
-            throw AdminRefusedException.From(name, error);
+            throw AdminRefusedException.From(replica.Id.Name, error);
         }
     }
 }

@@ -1,14 +1,8 @@
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Admin;
 
-/// <summary>
-/// Requests a short answer of each model of one replica, over the link that clients' requests use, but without queueing and balancing. A rolling
-/// update probes a replica that is back. Thread-safe.
-/// </summary>
+/// <summary>Requests a short answer of each model of one replica over the link of clients' requests, without the queue. Thread-safe.</summary>
 internal sealed class ReplicaProbe(IReplicaLink link, TimeProvider time)
 {
     private const int AnswerTokens = 8;

@@ -60,17 +60,14 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
         }
     }
 
-    public IEnumerable<FailoverCount> Failovers() =>
-        statistics.FailoversByName().Select(failovers => new FailoverCount(failovers.Reason, failovers.Count));
+    public IEnumerable<(string Reason, long Count)> Failovers() => statistics.FailoversByName();
 
-    public IEnumerable<QueueDepth> Queues() =>
-        fleet.Current.KnownModels.Select(model => new QueueDepth(model, admission.WaitingFor(model)));
+    public IEnumerable<(string Model, int Waiters)> Queues() => fleet.Current.KnownModels.Select(model => (model, admission.WaitingFor(model)));
 
-    public IEnumerable<DroppedPackets> Dropped() =>
-        Causes.Select(cause => new DroppedPackets(WordFor(cause), _membership?.CountDropped(cause) ?? 0));
+    public IEnumerable<(string Cause, long Count)> Dropped() => Causes.Select(cause => (WordFor(cause), _membership?.CountDropped(cause) ?? 0));
 
-    public IEnumerable<BreakerLevel> Breakers() =>
-        admission.Breakers().Select(breaker => new BreakerLevel(breaker.Replica.Name, (int)breaker.State, breaker.Ejections));
+    public IEnumerable<(string Replica, int Level, long Ejections)> Breakers() =>
+        admission.Breakers().Select(breaker => (breaker.Replica.Name, (int)breaker.State, breaker.Ejections));
 
     (long Asked, long Won) IFleetVitals.Hedges => (statistics.Hedges, statistics.HedgesWon);
 
@@ -80,8 +77,8 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
 
     long IFleetVitals.JournalBytes => statistics.JournalBytes;
 
-    IEnumerable<MemberCount> IFleetVitals.Members() =>
-        Group.GroupBy(member => (member.Role, member.State)).Select(group => new MemberCount(group.Key.Role, WordFor(group.Key.State), group.Count()));
+    IEnumerable<(string Role, string State, int Count)> IFleetVitals.Members() =>
+        Group.GroupBy(member => (member.Role, member.State)).Select(group => (group.Key.Role, WordFor(group.Key.State), group.Count()));
 
     private MemberStatus StatusOf(Member member, IReadOnlyDictionary<ReplicaId, string> health)
     {

@@ -1,20 +1,12 @@
-using Microsoft.AspNetCore.Http;
-using Skein.Gateway.Api;
+using System.Net;
 using Skein.Gateway.Api.Http;
-using Skein.Gateway.Api.OpenAi.Answers;
-using Skein.Protocol;
 
 namespace Skein.Gateway.Security;
 
-/// <summary>
-/// Refuses HTTP/1.1 requests before routing: those whose host is not this gateway's, and those whose headers are too large. Kestrel's own limit on
-/// headers answers without a body.
-/// </summary>
+/// <summary>Refuses HTTP/1.1 requests before routing whose host is not this gateway's, or whose headers are too large.</summary>
 internal sealed class RequestGuardMiddleware(GatewayOptions options)
 {
-    /// <summary>
-    /// How much larger Kestrel's limit on headers is than <see cref="GatewayOptions.MaxRequestHeadersBytes"/>. Within it the refusal has a body.
-    /// </summary>
+    /// <summary>How much Kestrel's limit on headers is above <see cref="GatewayOptions.MaxRequestHeadersBytes"/>. It answers without a body.</summary>
     public const int ServerSlackBytes = 32 << 10;
 
     // ": " and the line end.
@@ -41,5 +33,29 @@ internal sealed class RequestGuardMiddleware(GatewayOptions options)
         return bytes <= options.MaxRequestHeadersBytes ? null : new ApiError(
             StatusCodes.Status431RequestHeaderFieldsTooLarge, ClientError.InvalidRequestType, "request_headers_too_large",
             $"the headers have {bytes} bytes; allowed: up to {options.MaxRequestHeadersBytes} bytes");
+    }
+}
+
+/// <summary>
+/// Protects a gateway on loopback from DNS rebinding: a web page can make its own domain name resolve to 127.0.0.1, and then requests have that name
+/// as their host. ASP.NET's host filtering cannot allow any IP address and any name without dots. Thread-safe.
+/// </summary>
+/// <param name="listensOn">Address of the HTTP listener. If it is not loopback, every host is allowed: names do not protect there.</param>
+/// <param name="allowed">Additional names; <see cref="Any"/> allows all.</param>
+internal sealed class HostGuard(IPAddress listensOn, IReadOnlyList<string> allowed)
+{
+    public const string Any = "*";
+
+    private readonly HashSet<string> _allowed = new(allowed, StringComparer.OrdinalIgnoreCase);
+    private readonly bool _isOpen = !IPAddress.IsLoopback(listensOn) || allowed.Contains(Any);
+
+    /// <summary>True for IP addresses, names that nobody can register, the additional names, and without a host: browsers always send one.</summary>
+    public bool Allows(HostString host)
+    {
+        if (_isOpen || !host.HasValue)
+            return true;
+        var name = host.Host.TrimEnd('.');
+        return !name.Contains('.') || IPAddress.TryParse(name, out _)
+            || name.EndsWith(".localhost", StringComparison.OrdinalIgnoreCase) || _allowed.Contains(name);
     }
 }

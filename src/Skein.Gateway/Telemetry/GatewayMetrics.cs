@@ -1,12 +1,10 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Telemetry;
 
 /// <summary>The gateway's metrics. Thread-safe.</summary>
-internal sealed class GatewayMetrics : IDisposable
+internal sealed class GatewayMetrics : IHostedService
 {
     private static readonly string[] States = ["alive", "suspect", "dead", "left"];
 
@@ -23,7 +21,6 @@ internal sealed class GatewayMetrics : IDisposable
 
     private readonly RequestTally _tally;
     private readonly TimeProvider _time;
-    private readonly Meter _meter;
     private readonly Counter<long> _requests;
     private readonly Counter<long> _tokens;
     private readonly Counter<long> _streams;
@@ -34,39 +31,36 @@ internal sealed class GatewayMetrics : IDisposable
     {
         _tally = tally;
         _time = time;
-        _meter = meters.Create(MetricNames.Meter);
-        _requests = _meter.CreateCounter<long>(MetricNames.Requests, "{request}", "Requests ended, by operation and outcome.");
-        _tokens = _meter.CreateCounter<long>(MetricNames.Tokens, "{token}", "Tokens of prompts (input) and answers (output).");
-        _duration = _meter.CreateHistogram(MetricNames.RequestDuration, "s", "Time from a request's arrival to its last byte.", null, DurationBuckets);
-        _firstToken = _meter.CreateHistogram(MetricNames.TimeToFirstToken, "s", "Time from a request's arrival to its first token.", null, FirstTokenBuckets);
-        _streams = _meter.CreateCounter<long>(MetricNames.Streams, "{stream}", "Streams started, by resume tier.");
-        _meter.CreateObservableCounter(MetricNames.Failovers,
-            () => vitals.Failovers().Select(item => Measure(item.Count, MetricNames.Reason, item.Reason)), "{failover}",
-            "Changes of replica during a stream, by reason.");
-        _meter.CreateObservableCounter(MetricNames.Hedges, () => Hedges(vitals), "{hedge}", "Second attempts for a late first token, and those that won.");
-        _meter.CreateObservableCounter(MetricNames.LateFrames, () => vitals.LateFrames, "{frame}", "Frames dropped because their attempt had been given up.");
-        _meter.CreateObservableGauge(MetricNames.QueueDepth, () => Queues(vitals), "{request}", "Requests that wait for a slot, by model.");
-        _meter.CreateObservableGauge(MetricNames.Sessions, () => vitals.Sessions, "{session}", "Sessions that run or wait.");
-        _meter.CreateObservableGauge(MetricNames.JournalMemory, () => vitals.JournalBytes, "By", "Memory of the journals that failovers resume from.");
-        _meter.CreateObservableGauge(MetricNames.Members, () => Members(vitals), "{member}", "Members known to this gateway, by role and state.");
-        _meter.CreateObservableCounter(MetricNames.MembershipDropped,
-            () => vitals.Dropped().Select(item => Measure(item.Count, MetricNames.Cause, item.Cause)), "{packet}",
-            "Gossip packets dropped unread, by cause.");
-        _meter.CreateObservableGauge(MetricNames.BreakerState,
-            () => vitals.Breakers().Select(item => Measure(item.Level, MetricNames.Replica, item.Replica)), null,
-            "Circuit breaker of a replica: 0 closed, 1 half-open, 2 open.");
-        _meter.CreateObservableCounter(MetricNames.BreakerEjections,
-            () => vitals.Breakers().Select(item => Measure(item.Ejections, MetricNames.Replica, item.Replica)), "{ejection}",
-            "How often the circuit breaker of a replica opened.");
+        var meter = meters.Create(MetricNames.Meter);
+        _requests = meter.CreateCounter<long>("skein.requests", "{request}", "Requests ended, by operation and outcome.");
+        _tokens = meter.CreateCounter<long>("skein.tokens", "{token}", "Tokens of prompts (input) and answers (output).");
+        _duration = meter.CreateHistogram("gen_ai.server.request.duration", "s", "Time from a request's arrival to its last byte.", null, DurationBuckets);
+        _firstToken = meter.CreateHistogram(
+            "gen_ai.server.time_to_first_token", "s", "Time from a request's arrival to its first token.", null, FirstTokenBuckets);
+        _streams = meter.CreateCounter<long>("skein.streams", "{stream}", "Streams started, by resume tier.");
+        meter.CreateObservableCounter("skein.failovers", () => vitals.Failovers().Select(item => Measure(item.Count, "reason", item.Reason)),
+            "{failover}", "Changes of replica during a stream, by reason.");
+        meter.CreateObservableCounter("skein.hedges",
+            () => new[] { Measure(vitals.Hedges.Asked, "outcome", "asked"), Measure(vitals.Hedges.Won, "outcome", "won") },
+            "{hedge}", "Second attempts for a late first token, and those that won.");
+        meter.CreateObservableCounter("skein.frames.late", () => vitals.LateFrames, "{frame}", "Frames dropped because their attempt had been given up.");
+        meter.CreateObservableGauge("skein.queue.depth", () => Queues(vitals), "{request}", "Requests that wait for a slot, by model.");
+        meter.CreateObservableGauge("skein.sessions", () => vitals.Sessions, "{session}", "Sessions that run or wait.");
+        meter.CreateObservableGauge("skein.journals", () => vitals.JournalBytes, "By", "Memory of the journals that failovers resume from.");
+        meter.CreateObservableGauge("skein.members", () => Members(vitals), "{member}", "Members known to this gateway, by role and state.");
+        meter.CreateObservableCounter("skein.membership.dropped", () => vitals.Dropped().Select(item => Measure(item.Count, "cause", item.Cause)),
+            "{packet}", "Gossip packets dropped unread, by cause.");
+        meter.CreateObservableGauge("skein.breaker.state", () => vitals.Breakers().Select(item => Measure(item.Level, "replica", item.Replica)),
+            null, "Circuit breaker of a replica: 0 closed, 1 half-open, 2 open.");
+        meter.CreateObservableCounter("skein.breaker.ejections", () => vitals.Breakers().Select(item => Measure(item.Ejections, "replica", item.Replica)),
+            "{ejection}", "How often the circuit breaker of a replica opened.");
     }
 
     /// <summary>Starts to measure a request that has just arrived.</summary>
     public RequestMeasurement Begin(string operation) => new(this, _time, operation);
 
-    /// <summary>
-    /// Adds 0 to every counter, because an exporter does not show a counter before its first use. Must be called after the exporter has started.
-    /// </summary>
-    public void RecordZeros()
+    /// <summary>Adds 0 to every counter, because an exporter does not show a counter before its first use.</summary>
+    public Task StartAsync(CancellationToken cancellationToken)
     {
         foreach (var tier in Enum.GetValues<ResumeTier>())
             CountStreams(tier, 0);
@@ -77,11 +71,16 @@ internal sealed class GatewayMetrics : IDisposable
             _tokens.Add(0, new(MetricNames.Operation, operation), new(MetricNames.TokenType, "input"));
             _tokens.Add(0, new(MetricNames.Operation, operation), new(MetricNames.TokenType, "output"));
         }
+        return Task.CompletedTask;
     }
 
-    public void Dispose() => _meter.Dispose();
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    internal void Began(ResumeTier tier) => CountStreams(tier, 1);
+    internal void CountStreams(ResumeTier tier, int streams)
+    {
+        if (tier.ToWireName() is { } name)
+            _streams.Add(streams, new KeyValuePair<string, object?>("resume_tier", name));
+    }
 
     internal void FirstToken(TimeSpan elapsed, string operation, string model) =>
         _firstToken.Record(elapsed.TotalSeconds, new(MetricNames.Operation, operation), new(MetricNames.ResponseModel, model));
@@ -97,14 +96,14 @@ internal sealed class GatewayMetrics : IDisposable
         }
 
         if (outcome != RequestOutcomes.Completed)
-            tags.Add(MetricNames.ErrorType, outcome);
+            tags.Add("error.type", outcome);
         _duration.Record(elapsed.TotalSeconds, tags);
         _tally.Count(outcome);
         Count(operation, outcome, 1); // last: when it changes, the other metrics already have
     }
 
     private void Count(string operation, string outcome, int requests) =>
-        _requests.Add(requests, new(MetricNames.Operation, operation), new(MetricNames.Outcome, outcome));
+        _requests.Add(requests, new(MetricNames.Operation, operation), new("outcome", outcome));
 
     private void CountTokens(long tokens, string type, TagList tags)
     {
@@ -112,20 +111,8 @@ internal sealed class GatewayMetrics : IDisposable
         _tokens.Add(tokens, tags);
     }
 
-    private void CountStreams(ResumeTier tier, int streams)
-    {
-        if (tier.ToWireName() is { } name)
-            _streams.Add(streams, new KeyValuePair<string, object?>(MetricNames.ResumeTier, name));
-    }
-
     private static Measurement<T> Measure<T>(T value, string attribute, string attributeValue)
         where T : struct => new(value, new KeyValuePair<string, object?>(attribute, attributeValue));
-
-    private static Measurement<long>[] Hedges(IFleetVitals vitals)
-    {
-        var (asked, won) = vitals.Hedges;
-        return [Measure(asked, MetricNames.Outcome, "asked"), Measure(won, MetricNames.Outcome, "won")];
-    }
 
     private static IEnumerable<Measurement<int>> Queues(IFleetVitals vitals) =>
         vitals.Queues().Select(queue => Measure(queue.Waiters, MetricNames.ResponseModel, queue.Model)).DefaultIfEmpty(new Measurement<int>(0));
@@ -135,6 +122,6 @@ internal sealed class GatewayMetrics : IDisposable
         var counts = vitals.Members().ToDictionary(count => (count.Role, count.State), count => count.Count);
         return from role in new[] { Roles.Gateway, Roles.Replica }
                from state in States
-               select new Measurement<int>(counts.GetValueOrDefault((role, state)), new(MetricNames.Role, role), new(MetricNames.State, state));
+               select new Measurement<int>(counts.GetValueOrDefault((role, state)), new("role", role), new("state", state));
     }
 }

@@ -1,5 +1,3 @@
-using Skein.Protocol.V1;
-
 namespace Skein.Gateway.Telemetry;
 
 /// <summary>Measures one request from its arrival to its end. Not thread-safe.</summary>
@@ -12,7 +10,6 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
     private long _outputTokens;
     private bool _hasFirstToken;
 
-    /// <summary>Measures a frame that goes to the client.</summary>
     public void Observe(GenerateFrame frame)
     {
         if (frame.Start is { } start)
@@ -20,7 +17,7 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
             _model ??= start.Model;
             _unit = start.Unit;
             _inputTokens = start.PromptTokens;
-            metrics.Began(start.ResumeTier);
+            metrics.CountStreams(start.ResumeTier, 1);
         }
 
         if (frame.Count > 0)

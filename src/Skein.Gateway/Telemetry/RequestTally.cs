@@ -1,5 +1,3 @@
-using Skein.Protocol;
-
 namespace Skein.Gateway.Telemetry;
 
 /// <summary>Counts ended and failed requests, for the error rate of a rolling update. Thread-safe.</summary>
@@ -21,4 +19,18 @@ internal sealed class RequestTally
             Interlocked.Increment(ref _failed);
         Interlocked.Increment(ref _ended);
     }
+}
+
+/// <summary>Every value the attribute <c>outcome</c> can have.</summary>
+internal static class RequestOutcomes
+{
+    public const string Completed = "completed";
+
+    /// <summary>The client went away.</summary>
+    public const string Cancelled = "cancelled";
+
+    /// <summary>The gateway refused the request as it was sent.</summary>
+    public const string Refused = "refused";
+
+    public static IEnumerable<string> All => [Completed, Cancelled, Refused, .. FaultTable.All.Select(fault => fault.Client.Code)];
 }

@@ -1,7 +1,6 @@
 using System.Diagnostics.Metrics;
 using System.Threading.Channels;
 using Microsoft.Extensions.DependencyInjection;
-using Skein.Gateway.Telemetry;
 
 namespace Skein.Gateway.Tests.Api;
 
@@ -16,13 +15,13 @@ internal sealed class Outcomes : IDisposable
         var scope = services.GetRequiredService<IMeterFactory>();
         _listener.InstrumentPublished = (instrument, listener) =>
         {
-            if (instrument.Name == MetricNames.Requests && ReferenceEquals(instrument.Meter.Scope, scope))
+            if (instrument.Name == "skein.requests" && ReferenceEquals(instrument.Meter.Scope, scope))
                 listener.EnableMeasurementEvents(instrument);
         };
         _listener.SetMeasurementEventCallback<long>((_, count, tags, _) =>
         {
             if (count > 0)
-                _outcomes.Writer.TryWrite(tags.ToArray().Single(tag => tag.Key == MetricNames.Outcome).Value!.ToString()!);
+                _outcomes.Writer.TryWrite(tags.ToArray().Single(tag => tag.Key == "outcome").Value!.ToString()!);
         });
         _listener.Start();
     }

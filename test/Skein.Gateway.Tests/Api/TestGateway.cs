@@ -69,7 +69,7 @@ internal sealed class TestGateway : IAsyncDisposable
         var app = builder.Build();
         (map ?? Dialects.MapDialects)(app);
         app.MapInferenceGrpc();
-        app.MapSkeinMetrics();
+        app.MapPrometheusScrapingEndpoint("/metrics");
         await app.StartAsync();
         var urls = app.Urls.ToArray();
         return new TestGateway(app, sessions, log, new Uri(urls[0]), new Uri(urls[1]));
@@ -97,7 +97,7 @@ internal sealed class TestGateway : IAsyncDisposable
 
     private sealed class ThreeMembers : IFleetVitals
     {
-        public IEnumerable<FailoverCount> Failovers() => [new("link", 0), new("stall", 2)];
+        public IEnumerable<(string Reason, long Count)> Failovers() => [("link", 0), ("stall", 2)];
 
         public (long Asked, long Won) Hedges => (5, 3);
 
@@ -107,13 +107,13 @@ internal sealed class TestGateway : IAsyncDisposable
 
         public long JournalBytes => 13;
 
-        public IEnumerable<QueueDepth> Queues() => [];
+        public IEnumerable<(string Model, int Waiters)> Queues() => [];
 
-        public IEnumerable<MemberCount> Members() => [new(Roles.Gateway, "alive", 1), new(Roles.Replica, "suspect", 2)];
+        public IEnumerable<(string Role, string State, int Count)> Members() => [(Roles.Gateway, "alive", 1), (Roles.Replica, "suspect", 2)];
 
-        public IEnumerable<DroppedPackets> Dropped() => [new("malformed", 0), new("cluster", 5)];
+        public IEnumerable<(string Cause, long Count)> Dropped() => [("malformed", 0), ("cluster", 5)];
 
-        public IEnumerable<BreakerLevel> Breakers() => [new("replica-1", 2, 3)];
+        public IEnumerable<(string Replica, int Level, long Ejections)> Breakers() => [("replica-1", 2, 3)];
     }
 }
 

@@ -37,11 +37,11 @@ public sealed class GroupDirectoryTests : IDisposable
     public void Dropped_BeforeAndAfterJoining_HasEveryCauseWithItsCount()
     {
         string[] causes = ["malformed", "oversized", "version", "cluster", "seal_missing", "unknown_key", "bad_tag", "replayed"];
-        Assert.Equal(causes.Select(static cause => new DroppedPackets(cause, 0)), _directory.Dropped());
+        Assert.Equal(causes.Select(static cause => (cause, 0L)), _directory.Dropped());
 
         _directory.Follow(new Counts());
 
-        Assert.Equal(causes.Select(static (cause, i) => new DroppedPackets(cause, 10 + i + 1)), _directory.Dropped());
+        Assert.Equal(causes.Select(static (cause, i) => (cause, 10L + i + 1)), _directory.Dropped());
     }
 
     [Fact]

@@ -1,14 +1,10 @@
 using Grpc.Core;
 using Grpc.Core.Interceptors;
-using Microsoft.Extensions.Logging;
 using Skein.Gateway.Api.Http;
 
 namespace Skein.Gateway.Api.Grpc;
 
-/// <summary>
-/// Logs unexpected exceptions of any gRPC method, and gives the client a status that points to the log. Messages that cannot be parsed never reach a
-/// method and are not logged: the client is at fault. Thread-safe.
-/// </summary>
+/// <summary>Logs unexpected exceptions of gRPC methods, and gives the client a status that points to the log. Thread-safe.</summary>
 internal sealed partial class FailureLog(ILogger<FailureLog> logger) : Interceptor
 {
     public override Task<TResponse> UnaryServerHandler<TRequest, TResponse>(

@@ -4,8 +4,6 @@ using System.Text.Json;
 using System.Text.Unicode;
 using Google.Protobuf;
 using Skein.Gateway.Api.Http;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 using static Skein.Protocol.RequestLimits;
 
 namespace Skein.Gateway.Api.Grpc;
@@ -13,8 +11,6 @@ namespace Skein.Gateway.Api.Grpc;
 /// <summary>Applies to a client's protobuf request the limits that apply to JSON bodies. Pure.</summary>
 internal static class GenerateRequestCheck
 {
-    private static readonly JsonReaderOptions Strict = new() { MaxDepth = JsonDepth };
-
     /// <exception cref="RequestRefusedException">Names the field, its value and what is allowed.</exception>
     public static void Check(GenerateRequest request)
     {
@@ -43,15 +39,13 @@ internal static class GenerateRequestCheck
     {
         Refuse("choice", request.Choice != 0, request.Choice);
         Refuse("attempt", request.Attempt != 0, request.Attempt);
-        Refuse("resume", request.Resume is not null);
+        Refuse("resume", request.Resume is not null, "");
         Refuse("hold", request.Hold, "true");
-        Refuse("caller", request.Caller.Length > 0);
+        Refuse("caller", request.Caller.Length > 0, "");
         Refuse("waited_ms", request.HasWaitedMs, request.WaitedMs);
         Refuse("next_waited_ms", request.HasNextWaitedMs, request.NextWaitedMs);
-        Refuse("session", request.Session.Length > 0);
+        Refuse("session", request.Session.Length > 0, "");
     }
-
-    private static void Refuse(string field, bool isSet) => Refuse(field, isSet, "");
 
     private static void Refuse<T>(string field, bool isSet, T value)
     {
@@ -88,9 +82,9 @@ internal static class GenerateRequestCheck
             CheckJson("chat.tool_choice", chat.ToolChoice, "a string or an object", JsonTokenType.String, JsonTokenType.StartObject);
         if (!chat.ResponseFormat.IsEmpty)
             CheckJson("chat.response_format", chat.ResponseFormat, "an object", JsonTokenType.StartObject);
-        var messages = new Utf8JsonReader(chat.Messages.Span, Strict);
+        var messages = new Utf8JsonReader(chat.Messages.Span, JsonBody.Strict);
         messages.Read();
-        ChatMessages.Check(ref messages);
+        JsonField.Chat(ref messages);
     }
 
     private static void CheckSampling(Sampling sampling)
@@ -150,10 +144,10 @@ internal static class GenerateRequestCheck
             throw RequestRefusedException.Json(field, $"not UTF-8; allowed: {allowed}");
         try
         {
-            var reader = new Utf8JsonReader(json.Span, Strict);
+            var reader = new Utf8JsonReader(json.Span, JsonBody.Strict);
             reader.Read();
             if (!types.IsEmpty && !types.Contains(reader.TokenType))
-                throw RequestRefusedException.NotA(field, JsonField.Describe(ref reader), allowed, allowed);
+                throw RequestRefusedException.NotA(field, JsonExcerpt.Of(ref reader), allowed, allowed);
             reader.Skip();
             reader.Read(); // throws if anything follows the value
         }

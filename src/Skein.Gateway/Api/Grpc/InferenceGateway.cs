@@ -1,9 +1,6 @@
 using Grpc.Core;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
-using Skein.Protocol;
-using Skein.Protocol.V1;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Grpc;
 
@@ -27,24 +24,19 @@ internal sealed class InferenceGateway(
         request.RequestId = VisibleText.RequestId(
             request.RequestId.Length > 0 ? request.RequestId : context.RequestHeaders.GetValue(SkeinHeaders.RequestId));
         context.ResponseTrailers.Add(SkeinHeaders.RequestId, request.RequestId);
-        using var share = bodies.Open(options.MaxBodyMemoryBytes);
+        using var share = bodies.Open();
         try
         {
             share.GrowTo(request.CalculateSize()); // the size of a compressed message is only known now
-            SkeinRequestHeaders.Read(request, context.RequestHeaders.GetValue);
+            SkeinHeaders.Read(request, context.RequestHeaders.GetValue);
             GenerateRequestCheck.Check(request);
             await RelayAsync(request, responseStream, context, measurement);
             measurement.End(RequestOutcomes.Completed);
         }
-        catch (RequestRefusedException refused)
+        catch (Exception e) when (e is RequestRefusedException or FaultException)
         {
-            measurement.End(RequestOutcomes.Refused);
-            throw GrpcErrors.From(refused);
-        }
-        catch (FaultException error)
-        {
-            measurement.End(error.Fault.ToClientError().Code);
-            throw GrpcErrors.From(error);
+            measurement.End(e is FaultException error ? error.Fault.ToClientError().Code : RequestOutcomes.Refused);
+            throw GrpcErrors.From(e);
         }
         catch (Exception e) when (e is OperationCanceledException || context.CancellationToken.IsCancellationRequested)
         {
@@ -69,7 +61,7 @@ internal sealed class InferenceGateway(
         GenerateRequest request, IServerStreamWriter<GenerateFrame> output, ServerCallContext context, RequestMeasurement measurement)
     {
         request.N = Math.Max(1, request.N);
-        var choices = request.N;
+        var hasSeveralChoices = request.N > 1;
         await using var session = sessions.Start(request);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
         var hasHeaders = false;
@@ -83,7 +75,9 @@ internal sealed class InferenceGateway(
                 if (!hasHeaders)
                 {
                     hasHeaders = true;
-                    await context.WriteResponseHeadersAsync(Headers(session, request.RequestId));
+                    var headers = new Metadata { { SkeinHeaders.RequestId, request.RequestId } };
+                    SkeinHeaders.Write(session, headers, static (metadata, name, value) => metadata.Add(name, value));
+                    await context.WriteResponseHeadersAsync(headers);
                 }
 
                 hasFrame = session.TryRead(out var next);
@@ -95,17 +89,14 @@ internal sealed class InferenceGateway(
         }
 
         if (session.Failovers.Count > 0)
-            context.ResponseTrailers.Add(SkeinHeaders.Failovers, FailoverReport.Write(session, nameChoices: choices > 1));
+            context.ResponseTrailers.Add(SkeinHeaders.Failovers, FailoverReport.Write(session, hasSeveralChoices));
     }
 
-    private ValueTask WriteAsync(IServerStreamWriter<GenerateFrame> output, GenerateFrame frame, CancellationTokenSource stop)
+    private async ValueTask WriteAsync(IServerStreamWriter<GenerateFrame> output, GenerateFrame frame, CancellationTokenSource stop)
     {
         var write = output.WriteAsync(frame, stop.Token);
-        return write.IsCompletedSuccessfully ? default : WithinTimeoutAsync(write, stop);
-    }
-
-    private async ValueTask WithinTimeoutAsync(Task write, CancellationTokenSource stop)
-    {
+        if (write.IsCompletedSuccessfully)
+            return;
         try
         {
             await write.WaitAsync(options.WriteTimeout, time);
@@ -116,12 +107,5 @@ internal sealed class InferenceGateway(
             await write.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             throw new FaultException(Fault.SlowClient, $"the client did not read for {options.WriteTimeout.TotalSeconds} s");
         }
-    }
-
-    private static Metadata Headers(IGenerationSession session, string requestId)
-    {
-        var headers = new Metadata { { SkeinHeaders.RequestId, requestId } };
-        SessionHeaders.Write(session, headers, static (metadata, name, value) => metadata.Add(name, value));
-        return headers;
     }
 }

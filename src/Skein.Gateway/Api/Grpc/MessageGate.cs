@@ -3,26 +3,20 @@ using System.Buffers.Binary;
 using System.IO.Pipelines;
 using Grpc.AspNetCore.Server;
 using Grpc.Core;
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
-using Skein.Protocol;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Grpc;
 
 /// <summary>
-/// Runs before gRPC methods that take one message, because the library buffers a whole message before the method sees it. Refuses calls while the
-/// gateway is full, and counts the bytes of an arriving message in the <see cref="RequestMemoryBudget"/>. A message that has already arrived
-/// passes at once: its method counts it. Thread-safe.
+/// Runs before gRPC methods that take one message, because the library buffers a whole message first. Refuses calls while the gateway is full, and
+/// counts the bytes of an arriving message in the <see cref="RequestMemoryBudget"/>; the method counts those of one that has arrived. Thread-safe.
 /// </summary>
 internal sealed class MessageGate(IGenerationSessions sessions, ApiOptions options, RequestMemoryBudget bodies, GatewayMetrics metrics)
 {
     /// <summary>One byte for the compression flag, four for the length.</summary>
     private const int PrefixBytes = 5;
 
-    /// <summary>Adds the gate to a gRPC method.</summary>
     public void Guard(EndpointBuilder endpoint)
     {
         if (endpoint.Metadata.OfType<GrpcMethodMetadata>().FirstOrDefault() is not { Method: { Type: MethodType.Unary or MethodType.ServerStreaming } method })
@@ -67,13 +61,17 @@ internal sealed class MessageGate(IGenerationSessions sessions, ApiOptions optio
         try
         {
             // Returned before the method runs, which then counts the message itself.
-            using var share = bodies.Open(options.MaxBodyMemoryBytes);
+            using var share = bodies.Open();
             await BufferAsync(http.Request.BodyReader, share, http.RequestAborted);
         }
         catch (FaultException full)
         {
             await RefuseAsync(http, full, startsSession);
             return;
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException)
+        {
+            // The library gets the same error, and handles it.
         }
         await next(http);
     }
@@ -83,15 +81,7 @@ internal sealed class MessageGate(IGenerationSessions sessions, ApiOptions optio
         long examined = 0;
         while (true)
         {
-            ReadResult read;
-            try
-            {
-                read = await body.ReadAsync(cancellationToken);
-            }
-            catch (Exception e) when (e is IOException or OperationCanceledException)
-            {
-                return; // the library gets the same error, and handles it
-            }
+            var read = await body.ReadAsync(cancellationToken);
             if (IsWhole(read))
             {
                 body.AdvanceTo(read.Buffer.Start, read.Buffer.GetPosition(Math.Min(examined, read.Buffer.Length)));

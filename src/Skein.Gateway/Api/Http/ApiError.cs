@@ -1,16 +1,10 @@
 using System.Buffers;
 using System.Globalization;
-using Microsoft.AspNetCore.Http;
-using Skein.Protocol;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>An error of a request over HTTP.</summary>
-/// <param name="Status">HTTP status.</param>
 /// <param name="Type">OpenAI's class of the error.</param>
-/// <param name="Code">The error for programs.</param>
-/// <param name="Message">The error for people.</param>
 /// <param name="Param">The field or header with the error; null if there is none.</param>
 /// <param name="RetryAfter">When the client should retry; null if a retry does not help.</param>
 internal sealed record ApiError(int Status, string Type, string Code, string Message, string? Param = null, TimeSpan? RetryAfter = null)
@@ -20,17 +14,13 @@ internal sealed record ApiError(int Status, string Type, string Code, string Mes
     {
         if (error is RequestRefusedException refused)
             return new(refused.Status, ClientError.InvalidRequestType, refused.Code, refused.Message, refused.Field);
-        if (error is FaultException failure)
-        {
-            var face = failure.Fault.ToClientError();
-            return new(face.Http, face.Type, face.Code, failure.Message, RetryAfter: failure.RetryAfter);
-        }
-        return new(ClientError.Internal.Http, ClientError.Internal.Type, ClientError.Internal.Code,
-            $"the gateway failed; its log tells more about request {requestId}");
+        var failure = error as FaultException;
+        var client = failure?.Fault.ToClientError() ?? ClientError.Internal;
+        var message = failure?.Message ?? $"the gateway failed; its log tells more about request {requestId}";
+        return new(client.Http, client.Type, client.Code, message, RetryAfter: failure?.RetryAfter);
     }
 
     /// <summary>Sends the error as the response. The response must not have started.</summary>
-    /// <param name="http">The request.</param>
     /// <param name="dialect">Whose format to use; null: the format of <see cref="WriteBody"/>.</param>
     public async Task SendAsync(HttpContext http, IApiDialect? dialect = null)
     {

@@ -26,27 +26,13 @@ public sealed record ApiOptions
 
     internal ApiOptions Checked()
     {
-        CheckSize(nameof(MaxBodyBytes), MaxBodyBytes);
-        if (MaxBodyMemoryBytes < MaxBodyBytes || MaxBodyMemoryBytes > 1L << 40)
-        {
-            throw new ArgumentException(
-                $"{nameof(MaxBodyMemoryBytes)}: {MaxBodyMemoryBytes} is out of range; allowed: {MaxBodyBytes} to 1099511627776", nameof(MaxBodyMemoryBytes));
-        }
-        CheckTime(nameof(HeaderHold), HeaderHold);
-        CheckTime(nameof(KeepAlive), KeepAlive);
-        CheckTime(nameof(WriteTimeout), WriteTimeout);
+        OptionGuard.Range(MaxBodyBytes, 1 << 10, 1 << 30, nameof(MaxBodyBytes));
+        OptionGuard.Range(MaxBodyMemoryBytes, MaxBodyBytes, 1L << 40, nameof(MaxBodyMemoryBytes));
+        CheckTime(HeaderHold, nameof(HeaderHold));
+        CheckTime(KeepAlive, nameof(KeepAlive));
+        CheckTime(WriteTimeout, nameof(WriteTimeout));
         return this;
     }
 
-    private static void CheckSize(string name, int value)
-    {
-        if (value is < 1024 or > 1 << 30)
-            throw new ArgumentException($"{name}: {value} is out of range; allowed: 1024 to 1073741824", name);
-    }
-
-    private static void CheckTime(string name, TimeSpan value)
-    {
-        if (value < TimeSpan.FromMilliseconds(1) || value > TimeSpan.FromHours(1))
-            throw new ArgumentException($"{name}: {value} is out of range; allowed: 1 ms to 1 h", name);
-    }
+    private static void CheckTime(TimeSpan value, string name) => OptionGuard.Range(value, TimeSpan.FromMilliseconds(1), TimeSpan.FromHours(1), name);
 }

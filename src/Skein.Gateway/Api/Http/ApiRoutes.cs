@@ -1,29 +1,17 @@
-using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
-using Microsoft.Extensions.DependencyInjection;
-using Skein.Protocol;
 
 namespace Skein.Gateway.Api.Http;
 
-/// <summary>
-/// Maps the endpoints of one dialect. Every response carries the id of its request. A request with the wrong method gets 405 with the allowed one.
-/// </summary>
+/// <summary>Maps the endpoints of one dialect. Every response carries the id of its request. A wrong method gets 405 with the allowed one.</summary>
 internal sealed class ApiRoutes(IEndpointRouteBuilder endpoints, IApiDialect dialect)
 {
     private readonly GenerationEndpoint _generation = endpoints.ServiceProvider.GetRequiredService<GenerationEndpoint>();
-    private readonly List<string> _paths = [];
 
-    /// <summary>Services of the host.</summary>
-    public IServiceProvider Services => endpoints.ServiceProvider;
-
-    /// <summary>The paths mapped so far.</summary>
-    public IReadOnlyList<string> Paths => _paths;
+    public List<string> Paths { get; } = [];
 
     /// <summary>Maps a path that generates text.</summary>
     public void MapGeneration(string path, IGenerationApi api) => Map(HttpMethods.Post, path, http => _generation.AnswerAsync(http, dialect, api));
 
-    /// <summary>Maps a path that answers GET.</summary>
     public void MapGet(string path, RequestDelegate handler) => Map(HttpMethods.Get, path, handler);
 
     /// <summary>Gives the request its id: in logs, in the response and in errors.</summary>
@@ -36,7 +24,7 @@ internal sealed class ApiRoutes(IEndpointRouteBuilder endpoints, IApiDialect dia
 
     private void Map(string method, string path, RequestDelegate handler)
     {
-        _paths.Add(path);
+        Paths.Add(path);
         endpoints.MapMethods(path, [method], Identified(handler)).WithDisplayName($"{dialect.Name}: {method} {path}");
         endpoints.Map(path, Identified(http =>
         {

@@ -1,14 +1,10 @@
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
-using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Options;
 
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>
-/// Thrown to fail a response that has started, after everything for the client was flushed. The server then leaves the response unfinished
-/// (HTTP/1.1: no final chunk; HTTP/2: RST_STREAM), which tells clients that do not read error events. <c>HttpContext.Abort</c> would drop
-/// flushed data.
+/// Fails a response that has started, after everything for the client was flushed. The server then leaves the response unfinished (HTTP/1.1: no final
+/// chunk; HTTP/2: RST_STREAM), for clients that do not read error events. <c>HttpContext.Abort</c> would drop flushed data.
 /// </summary>
 internal sealed class StreamBrokenException(string code, Exception cause) : Exception($"the stream broke: {code}", cause)
 {
@@ -17,8 +13,8 @@ internal sealed class StreamBrokenException(string code, Exception cause) : Exce
 }
 
 /// <summary>
-/// Keeps the server from logging a <see cref="StreamBrokenException"/> as an unhandled error with its stack: it is already counted and logged in
-/// one line. Log filters do not see exceptions, hence the logger around the server's own. Every other event passes.
+/// Keeps the server from logging a <see cref="StreamBrokenException"/>, which is already logged in one line, as an unhandled error with its stack. Log
+/// filters do not see exceptions, hence the logger around the server's own.
 /// </summary>
 internal static class BrokenStreamLogging
 {
@@ -30,11 +26,8 @@ internal static class BrokenStreamLogging
         // A custom factory stays: its owner decides what it logs.
         if (!services.Any(service => service.ServiceType == typeof(ILoggerFactory) && service.ImplementationType == typeof(LoggerFactory)))
             return;
-        services.Replace(ServiceDescriptor.Singleton<ILoggerFactory>(provider => new Factory(new LoggerFactory(
-            provider.GetServices<ILoggerProvider>(),
-            provider.GetRequiredService<IOptionsMonitor<LoggerFilterOptions>>(),
-            provider.GetService<IOptions<LoggerFactoryOptions>>(),
-            provider.GetService<IExternalScopeProvider>()))));
+        services.AddSingleton<LoggerFactory>();
+        services.Replace(ServiceDescriptor.Singleton<ILoggerFactory>(provider => new Factory(provider.GetRequiredService<LoggerFactory>())));
     }
 
     private sealed class Factory(LoggerFactory inner) : ILoggerFactory

@@ -2,9 +2,7 @@ using System.Buffers;
 using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
 using System.Text;
-using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Http;
 
@@ -14,10 +12,7 @@ internal sealed class EventStream(HttpContext http, TimeProvider time, TimeSpan 
     /// <summary>Unflushed bytes at which the stream is flushed although more events are ready.</summary>
     private const int MaxUnflushedBytes = 16 << 10;
 
-    /// <summary>
-    /// A comment of the length that Kestrel may still hold of an HTTP/2 stream after a flush completes (4 KiB). A reset drops what it holds, so the
-    /// last thing written before a reset is this padding.
-    /// </summary>
+    /// <summary>As long as what Kestrel may still hold of an HTTP/2 stream after a flush (4 KiB): a reset drops what Kestrel holds.</summary>
     private static readonly byte[] ResetPadding = Encoding.ASCII.GetBytes($": {new string('.', 4096)}\n\n");
 
     /// <summary>Takes the events. <see cref="BeginAsync"/> comes first.</summary>
@@ -32,8 +27,7 @@ internal sealed class EventStream(HttpContext http, TimeProvider time, TimeSpan 
     /// <summary>True after the connection was aborted because the client did not read.</summary>
     public bool ClientIsStuck { get; private set; }
 
-    /// <summary>Sends status 200 and the headers.</summary>
-    /// <param name="session">The session that the headers describe; null if no replica has answered yet.</param>
+    /// <summary>Sends status 200 and the headers, without those of the session if no replica has answered yet.</summary>
     public Task BeginAsync(IGenerationSession? session)
     {
         HasBegun = true;
@@ -42,7 +36,7 @@ internal sealed class EventStream(HttpContext http, TimeProvider time, TimeSpan 
         response.Headers.CacheControl = "no-cache";
         response.Headers["x-accel-buffering"] = "no"; // keeps nginx from buffering the stream
         if (session is not null)
-            SessionHeaders.Write(session, response.Headers, static (headers, name, value) => headers[name] = value);
+            SkeinHeaders.Write(session, response.Headers, static (headers, name, value) => headers[name] = value);
         http.Features.Get<IHttpResponseBodyFeature>()?.DisableBuffering();
         return response.StartAsync(http.RequestAborted);
     }
@@ -59,7 +53,6 @@ internal sealed class EventStream(HttpContext http, TimeProvider time, TimeSpan 
     }
 
     /// <summary>Flushes so that everything written reaches the client even if the response fails right after.</summary>
-    /// <exception cref="OperationCanceledException">The client is gone, or did not read in time.</exception>
     public ValueTask FlushBeforeFailureAsync()
     {
         if (HttpProtocol.IsHttp2(http.Request.Protocol))

@@ -1,8 +1,3 @@
-using System.Globalization;
-using System.Text;
-using Skein.Protocol;
-using Skein.Routing.Streaming;
-
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>
@@ -14,29 +9,21 @@ internal static class FailoverReport
     /// <summary>Failovers listed in detail. The count covers all.</summary>
     private const int MaxListed = 16;
 
+    /// <param name="session">A session with failovers.</param>
     public static string Write(IGenerationSession session, bool nameChoices)
     {
         var failovers = session.Failovers;
-        var line = new StringBuilder();
-        line.Append(CultureInfo.InvariantCulture, $"failovers={failovers.Count} attempts={session.Attempts}");
-        for (var i = 0; i < failovers.Count && i < MaxListed; i++)
-        {
-            var failover = failovers[i];
-            line.Append(i == 0 ? " [" : "; ");
-            if (nameChoices)
-                line.Append(CultureInfo.InvariantCulture, $"choice {failover.Choice} ");
-            line.Append(CultureInfo.InvariantCulture, $"token {failover.TokenIndex}: {VisibleText.Clean(failover.From)} ");
-            line.Append(CultureInfo.InvariantCulture, $"{Verb(failover.Reason)} ({VisibleText.Clean(failover.Reason)})");
-        }
-
-        if (failovers.Count > MaxListed)
-            line.Append("; ...");
-        if (failovers.Count > 0)
-            line.Append(']');
-        return line.ToString();
+        var listed = string.Join("; ", failovers.Take(MaxListed).Select(failover => Describe(failover, nameChoices)));
+        var more = failovers.Count > MaxListed ? "; ..." : "";
+        return FormattableString.Invariant($"failovers={failovers.Count} attempts={session.Attempts} [{listed}{more}]");
     }
 
-    /// <summary>"moved" if the gateway took the stream from a replica that still worked.</summary>
-    private static string Verb(string reason) =>
-        reason == Fault.Draining.ToWireName() || reason == Fault.Straggler.ToWireName() ? "moved" : "lost";
+    private static string Describe(Failover failover, bool nameChoice)
+    {
+        // "moved": the gateway took the stream from a replica that still worked.
+        var verb = failover.Reason == Fault.Draining.ToWireName() || failover.Reason == Fault.Straggler.ToWireName() ? "moved" : "lost";
+        var choice = nameChoice ? FormattableString.Invariant($"choice {failover.Choice} ") : "";
+        return FormattableString.Invariant(
+            $"{choice}token {failover.TokenIndex}: {VisibleText.Clean(failover.From)} {verb} ({VisibleText.Clean(failover.Reason)})");
+    }
 }

@@ -1,9 +1,5 @@
 using System.Buffers;
-using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Logging;
 using Skein.Gateway.Telemetry;
-using Skein.Protocol;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Http;
 
@@ -15,14 +11,14 @@ internal sealed partial class GenerationEndpoint(
     {
         var requestId = http.TraceIdentifier;
         var measurement = metrics.Begin(api.Operation);
-        using var share = bodies.Open(options.MaxBodyMemoryBytes);
+        using var share = bodies.Open();
         try
         {
             sessions.RequireRoom();
             var body = await RequestBody.ReadAsync(http.Request, options.MaxBodyBytes, share, http.RequestAborted);
             var request = api.Read(body, time.GetUtcNow());
             request.Generate.RequestId = requestId;
-            SkeinRequestHeaders.Read(request.Generate, name => http.Request.Headers[name]);
+            SkeinHeaders.Read(request.Generate, name => http.Request.Headers[name]);
             await RelayAsync(http, dialect, request, measurement);
             measurement.End(RequestOutcomes.Completed);
         }
@@ -58,8 +54,7 @@ internal sealed partial class GenerationEndpoint(
         var writer = request.CreateWriter(session.Id);
         if (request.Stream)
         {
-            using var answer = new StreamedAnswer(http, dialect, session, writer, hasSeveralChoices, options, time, measurement);
-            await answer.SendAsync();
+            await new StreamedAnswer(http, dialect, session, writer, hasSeveralChoices, options, time, measurement).SendAsync();
             return;
         }
 
@@ -74,7 +69,7 @@ internal sealed partial class GenerationEndpoint(
         }
 
         writer.Complete(body, comment: null);
-        SessionHeaders.Write(session, http.Response.Headers, static (headers, name, value) => headers[name] = value);
+        SkeinHeaders.Write(session, http.Response.Headers, static (headers, name, value) => headers[name] = value);
         await ApiError.SendJsonAsync(http, body);
     }
 

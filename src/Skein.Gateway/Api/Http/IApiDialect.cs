@@ -1,15 +1,10 @@
 using System.Buffers;
-using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.Http;
 
-/// <summary>
-/// One HTTP API that clients speak: its paths, and the formats of its requests, answers and errors. Implementations are stateless and
-/// thread-safe. <see cref="Dialects"/> lists them.
-/// </summary>
+/// <summary>One HTTP API: its paths, and the formats of its requests, answers and errors. Stateless and thread-safe. See <see cref="Dialects"/>.</summary>
 internal interface IApiDialect
 {
-    /// <summary>Name of the API, for display.</summary>
     string Name { get; }
 
     /// <summary>Maps the endpoints. Called once.</summary>
@@ -36,7 +31,6 @@ internal interface IGenerationApi
 }
 
 /// <summary>A client's request.</summary>
-/// <param name="Generate">The request for the session.</param>
 /// <param name="Stream">Whether the client asked for server-sent events. Otherwise the answer is one object.</param>
 /// <param name="CreateWriter">Creates the writer of the answer from the id of the session. Called once.</param>
 internal sealed record ApiRequest(GenerateRequest Generate, bool Stream, Func<string, IAnswerWriter> CreateWriter);
@@ -49,7 +43,6 @@ internal interface IAnswerWriter
     void Write(GenerateFrame frame, IBufferWriter<byte> output);
 
     /// <summary>Writes the rest of the answer, after the last frame.</summary>
-    /// <param name="output">Where to write.</param>
     /// <param name="comment">A server-sent comment to place before the terminal event; null for none. Always null if the answer is one object.</param>
     void Complete(IBufferWriter<byte> output, string? comment);
 }

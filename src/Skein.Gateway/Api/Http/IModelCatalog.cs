@@ -1,9 +1,7 @@
-using Skein.Protocol.V1;
-
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>The models that this gateway serves. Implementations are thread-safe and answer from memory.</summary>
-public interface IModelCatalog
+internal interface IModelCatalog
 {
     /// <summary>One entry per model name, in a stable order.</summary>
     IReadOnlyList<ServedModel> List();
@@ -12,4 +10,4 @@ public interface IModelCatalog
 /// <summary>A model that the fleet serves. Immutable.</summary>
 /// <param name="Description">The model as a replica describes it. Must not be changed.</param>
 /// <param name="FirstSeen">When this gateway first saw it: <c>created</c> of <c>GET /v1/models</c>.</param>
-public sealed record ServedModel(ModelDescription Description, DateTimeOffset FirstSeen);
+internal sealed record ServedModel(ModelDescription Description, DateTimeOffset FirstSeen);

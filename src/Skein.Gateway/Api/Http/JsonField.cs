@@ -1,42 +1,30 @@
-using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Google.Protobuf;
-using Skein.Protocol;
 
 namespace Skein.Gateway.Api.Http;
 
-/// <summary>
-/// Reads one value of an expected type, or refuses the request. Every method starts at the first token of the value and ends at its last.
-/// </summary>
+/// <summary>Reads one value of an expected type, or refuses the request. Starts at the first token of the value and ends at its last.</summary>
 internal static class JsonField
 {
-    private const int MostShown = 40;
-
     /// <summary>Reads a number in single precision. The rounded value must be in the range, too.</summary>
     public static float Number(ref Utf8JsonReader reader, string field, NumberRange allowed)
     {
         if (reader.TokenType != JsonTokenType.Number || !reader.TryGetDouble(out var value))
-            throw RequestRefusedException.NotA(field, Describe(ref reader), "a number", allowed.ToString());
+            throw RequestRefusedException.NotA(field, JsonExcerpt.Of(ref reader), "a number", allowed.ToString());
         return allowed.Contains(value) && allowed.Contains((float)value)
             ? (float)value
-            : throw RequestRefusedException.OutOfRange(field, Describe(ref reader), allowed.ToString());
+            : throw RequestRefusedException.OutOfRange(field, JsonExcerpt.Of(ref reader), allowed.ToString());
     }
 
     public static uint Whole(ref Utf8JsonReader reader, string field, NumberRange allowed)
     {
-        if (reader.TokenType != JsonTokenType.Number)
-            throw RequestRefusedException.NotA(field, Describe(ref reader), "a whole number", allowed.ToString());
-        if (reader.TryGetInt64(out var value))
-        {
-            return allowed.Contains(value)
-                ? (uint)value
-                : throw RequestRefusedException.OutOfRange(field, Describe(ref reader), allowed.ToString());
-        }
-
-        throw reader.ValueSpan.ContainsAny((byte)'.', (byte)'e', (byte)'E')
-            ? RequestRefusedException.NotA(field, Describe(ref reader), "a whole number", allowed.ToString())
-            : RequestRefusedException.OutOfRange(field, Describe(ref reader), allowed.ToString());
+        var isNumber = reader.TokenType == JsonTokenType.Number;
+        if (isNumber && reader.TryGetInt64(out var value) && allowed.Contains(value))
+            return (uint)value;
+        throw isNumber && !reader.ValueSpan.ContainsAny((byte)'.', (byte)'e', (byte)'E')
+            ? RequestRefusedException.OutOfRange(field, JsonExcerpt.Of(ref reader), allowed.ToString())
+            : RequestRefusedException.NotA(field, JsonExcerpt.Of(ref reader), "a whole number", allowed.ToString());
     }
 
     /// <summary>Reads any signed or unsigned whole number of 64 bits as its bits, such as a seed.</summary>
@@ -51,14 +39,14 @@ internal static class JsonField
                 return unchecked((ulong)negative);
         }
 
-        throw RequestRefusedException.NotA(field, Describe(ref reader), "a whole number of 64 bits", Allowed);
+        throw RequestRefusedException.NotA(field, JsonExcerpt.Of(ref reader), "a whole number of 64 bits", Allowed);
     }
 
     public static bool Flag(ref Utf8JsonReader reader, string field) => reader.TokenType switch
     {
         JsonTokenType.True => true,
         JsonTokenType.False => false,
-        _ => throw RequestRefusedException.NotA(field, Describe(ref reader), "a boolean", "true or false"),
+        _ => throw RequestRefusedException.NotA(field, JsonExcerpt.Of(ref reader), "a boolean", "true or false"),
     };
 
     /// <summary>Reads a string. The bounds are bytes of UTF-8.</summary>
@@ -66,7 +54,7 @@ internal static class JsonField
     {
         var allowed = maxBytes == int.MaxValue ? "a string" : $"a string of {minBytes} to {maxBytes} bytes";
         if (reader.TokenType != JsonTokenType.String)
-            throw RequestRefusedException.NotA(field, Describe(ref reader), "a string", allowed);
+            throw RequestRefusedException.NotA(field, JsonExcerpt.Of(ref reader), "a string", allowed);
         string text;
         try
         {
@@ -80,13 +68,8 @@ internal static class JsonField
         var bytes = Encoding.UTF8.GetByteCount(text);
         return bytes >= minBytes && bytes <= maxBytes
             ? text
-            : throw RequestRefusedException.Invalid(field, FormattableString.Invariant($"{Describe(ref reader)} has {bytes} bytes; allowed: {allowed}"));
+            : throw RequestRefusedException.Invalid(field, FormattableString.Invariant($"{JsonExcerpt.Of(ref reader)} has {bytes} bytes; allowed: {allowed}"));
     }
-
-    /// <summary>
-    /// Compares a name or a string. One with escapes never matches: the names compared are ASCII, and the reader throws on half a surrogate pair.
-    /// </summary>
-    public static bool TextEquals(ref Utf8JsonReader reader, ReadOnlySpan<byte> text) => !reader.ValueIsEscaped && reader.ValueSpan.SequenceEqual(text);
 
     /// <summary>Returns the bytes of the value without copying them: they reference the body.</summary>
     public static ByteString Verbatim(ref Utf8JsonReader reader, ReadOnlyMemory<byte> body)
@@ -96,6 +79,22 @@ internal static class JsonField
         return UnsafeByteOperations.UnsafeWrap(body[start..(int)reader.BytesConsumed]);
     }
 
-    /// <summary>The value as an error shows it: short, and never more than its beginning.</summary>
-    public static string Describe(ref Utf8JsonReader reader) => JsonExcerpt.Of(ref reader);
+    /// <summary>Reads an array of chat messages. Their texts and unknown members are not checked.</summary>
+    public static void Chat(ref Utf8JsonReader reader)
+    {
+        try
+        {
+            ChatJson.Check(ref reader);
+        }
+        catch (ChatJsonException e)
+        {
+            var code = e.Problem switch
+            {
+                ChatJsonProblem.WrongType => RequestRefusedException.InvalidType,
+                ChatJsonProblem.Missing => RequestRefusedException.MissingParameter,
+                _ => RequestRefusedException.InvalidValue,
+            };
+            throw new RequestRefusedException(400, code, e.Field, e.Message, e);
+        }
+    }
 }

@@ -1,14 +1,13 @@
 using System.Collections.Frozen;
+using System.Text;
 using System.Text.Json;
-using Google.Protobuf.Collections;
+using System.Text.Unicode;
 using Google.Protobuf;
-using Skein.Protocol.V1;
-using Skein.Protocol;
+using Google.Protobuf.Collections;
 
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>Reads the value of one member into the request. The reader is at the first token of the value, and is left at its last.</summary>
-/// <param name="name">Name of the member, for errors.</param>
 /// <param name="body">The whole body, for values that are kept verbatim.</param>
 internal delegate void JsonMemberReader<in TRequest>(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, TRequest request);
 
@@ -29,13 +28,12 @@ internal sealed record JsonMember<TRequest>(string Name, JsonMemberReader<TReque
         (ref Utf8JsonReader reader, string field, ReadOnlyMemory<byte> body, TRequest request) =>
         {
             if (!types.Contains(reader.TokenType))
-                throw RequestRefusedException.NotA(field, JsonField.Describe(ref reader), allowed, allowed);
+                throw RequestRefusedException.NotA(field, JsonExcerpt.Of(ref reader), allowed, allowed);
             set(request, JsonField.Verbatim(ref reader, body));
         });
 }
 
 /// <summary>The members that one endpoint reads. Every other member is kept verbatim for the engine.</summary>
-/// <param name="members">One per name.</param>
 /// <param name="others">Where the request keeps the other members.</param>
 /// <param name="settle">Runs after the last member: checks that members are present and agree.</param>
 internal sealed class JsonMembers<TRequest>(
@@ -69,7 +67,7 @@ internal sealed class JsonMembers<TRequest>(
     private TRequest ReadObject(ref Utf8JsonReader reader, ReadOnlyMemory<byte> body)
     {
         if (reader.TokenType != JsonTokenType.StartObject)
-            throw RequestRefusedException.Json(null, $"the body is {JsonField.Describe(ref reader)}; allowed: a JSON object");
+            throw RequestRefusedException.Json(null, $"the body is {JsonExcerpt.Of(ref reader)}; allowed: a JSON object");
         var request = new TRequest();
         var seen = new HashSet<string>(StringComparer.Ordinal);
         Span<char> buffer = stackalloc char[RequestLimits.MemberNameChars];
@@ -94,5 +92,52 @@ internal sealed class JsonMembers<TRequest>(
         if (others.Count == RequestLimits.ExtraMembers)
             throw RequestRefusedException.Invalid(name, $"is one unknown member too many; allowed: up to {RequestLimits.ExtraMembers}");
         others.Add(new RawMember { Name = name, Json = JsonField.Verbatim(ref reader, body) });
+    }
+}
+
+/// <summary>What is checked of every JSON body, whatever its members are.</summary>
+internal static class JsonBody
+{
+    public static readonly JsonReaderOptions Strict = new() { MaxDepth = RequestLimits.JsonDepth };
+
+    private const int MaxCauseChars = 160;
+
+    /// <summary>Checks the encoding, and removes a byte order mark.</summary>
+    public static ReadOnlyMemory<byte> Check(ReadOnlyMemory<byte> body)
+    {
+        if (body.Span.StartsWith(Encoding.UTF8.Preamble))
+            body = body[Encoding.UTF8.Preamble.Length..];
+        if (body.IsEmpty)
+            throw RequestRefusedException.Json(null, "the body is empty; allowed: a JSON object");
+        if (!Utf8.IsValid(body.Span))
+            throw RequestRefusedException.Json(null, "the body is not UTF-8; allowed: a JSON object in UTF-8");
+        return body;
+    }
+
+    /// <summary>Copies the name of the member that the reader is at, without escapes.</summary>
+    public static int CopyName(ref Utf8JsonReader reader, scoped Span<char> buffer)
+    {
+        if (reader.ValueSpan.Length > buffer.Length)
+            throw RequestRefusedException.Json(null, $"the member name {JsonExcerpt.Of(ref reader)} is too long; allowed: up to {buffer.Length} bytes");
+        try
+        {
+            return reader.CopyString(buffer);
+        }
+        catch (InvalidOperationException e)
+        {
+            throw RequestRefusedException.Json(
+                null, $"the member name {JsonExcerpt.Of(ref reader)} holds half of a surrogate pair; allowed: whole Unicode characters", e);
+        }
+    }
+
+    /// <summary>The refusal of a body that is not JSON. The reader's message may quote the body: it is cut to one short line.</summary>
+    public static RequestRefusedException Broken(JsonException e)
+    {
+        var position = e.Message.IndexOf(" LineNumber:", StringComparison.Ordinal); // repeats the position at the end
+        var cause = position < 0 ? e.Message : e.Message[..position];
+        if (cause.Length > MaxCauseChars)
+            cause = cause[..MaxCauseChars] + "…";
+        var line = string.Concat(cause.Select(c => char.IsControl(c) ? ' ' : c));
+        return RequestRefusedException.Json(null, $"the body is not valid JSON at line {e.LineNumber + 1}, byte {e.BytePositionInLine + 1}: {line}", e);
     }
 }

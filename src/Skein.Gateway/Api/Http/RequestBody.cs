@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Globalization;
-using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using MinDataRate = Microsoft.AspNetCore.Server.Kestrel.Core.MinDataRate;
 
@@ -9,13 +8,28 @@ namespace Skein.Gateway.Api.Http;
 /// <summary>Reads JSON bodies up to a size limit, with or without a declared length.</summary>
 internal static class RequestBody
 {
+    public const string ContentTypeCode = "unsupported_media_type";
+
     /// <summary>Memory allocated for a Content-Length alone. The rest is allocated as bytes arrive.</summary>
     private const int MaxInitialBytes = 64 << 10;
 
     private const int DefaultInitialBytes = 4 << 10;
+    private const int MaxShownChars = 80;
 
     /// <summary>The lowest transfer rate of a body that the server accepts, over HTTP/1.1 and HTTP/2.</summary>
     public static MinDataRate SlowestRate { get; } = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(5));
+
+    /// <summary>
+    /// What is wrong with the content type, and which header to send; null if the request declares a JSON body. Browsers let a web page send any other
+    /// content type across origins without asking first; for JSON they send a preflight request, which the gateway does not grant.
+    /// </summary>
+    public static string? ContentTypeProblem(HttpRequest request)
+    {
+        if (request.HasJsonContentType())
+            return null;
+        var type = request.ContentType is { Length: > 0 } given ? given : "missing";
+        return $"content-type: {Shorten(type)}; allowed: application/json (with curl: -H 'content-type: application/json')";
+    }
 
     /// <summary>Reads the whole body. Its memory is taken from <paramref name="share"/>, which throws if all bodies together exceed their limit.</summary>
     /// <exception cref="RequestRefusedException">415: not JSON, or compressed; 413: too large; other 4xx: the transfer failed.</exception>
@@ -27,12 +41,12 @@ internal static class RequestBody
         // drains a refused body for some seconds after this method's error was sent.
         if (request.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } serverBound)
             serverBound.MaxRequestBodySize = null;
-        if (JsonContentType.Problem(request) is { } problem)
-            throw new RequestRefusedException(JsonContentType.Status, JsonContentType.Code, null, problem);
+        if (ContentTypeProblem(request) is { } problem)
+            throw new RequestRefusedException(StatusCodes.Status415UnsupportedMediaType, ContentTypeCode, null, problem);
         if (request.Headers.ContentEncoding is { Count: > 0 } encoding && !"identity".Equals(encoding, StringComparison.OrdinalIgnoreCase))
         {
-            throw new RequestRefusedException(JsonContentType.Status, "unsupported_content_encoding", null,
-                $"content-encoding: {JsonContentType.Shorten(encoding.ToString())}; allowed: none: bodies are not compressed");
+            throw new RequestRefusedException(StatusCodes.Status415UnsupportedMediaType, "unsupported_content_encoding", null,
+                $"content-encoding: {Shorten(encoding.ToString())}; allowed: none: bodies are not compressed");
         }
         if (request.ContentLength > maxBytes)
             throw TooLarge(string.Create(CultureInfo.InvariantCulture, $"{request.ContentLength} bytes"), maxBytes);
@@ -87,6 +101,8 @@ internal static class RequestBody
             throw new OperationCanceledException("the client is gone", e);
         }
     }
+
+    private static string Shorten(string header) => header.Length > MaxShownChars ? header[..MaxShownChars] + "…" : header;
 
     private static RequestRefusedException TooLarge(string size, int maxBytes) =>
         new(StatusCodes.Status413PayloadTooLarge, "request_too_large", null, $"the body has {size}; allowed: up to {maxBytes} bytes");

@@ -1,30 +1,29 @@
 using System.Diagnostics.Metrics;
 using Skein.Gateway.Telemetry;
-using Skein.Protocol;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>
-/// Bounds the memory of all request bodies together: those being read, and those whose requests run, because a request references its body. Without
-/// this bound, slow senders could hold memory in proportion to the number of connections. Covers HTTP and gRPC. Thread-safe.
+/// Bounds the memory of all request bodies, over HTTP and gRPC: those being read, and those whose requests run and reference them. Without it, slow
+/// senders could hold memory in proportion to the number of connections. Thread-safe.
 /// </summary>
 internal sealed class RequestMemoryBudget
 {
+    private readonly long _maxBytes;
     private long _bytes;
 
-    public RequestMemoryBudget(IMeterFactory meters) => meters.Create(MetricNames.Meter)
-        .CreateObservableGauge(MetricNames.RequestBodies, () => Bytes, "By", "Memory of request bodies that are being read or whose requests run.");
-
-    /// <summary>Bytes held now.</summary>
-    public long Bytes => Interlocked.Read(ref _bytes);
+    public RequestMemoryBudget(IMeterFactory meters, ApiOptions options)
+    {
+        _maxBytes = options.MaxBodyMemoryBytes;
+        meters.Create(MetricNames.Meter).CreateObservableGauge(
+            "skein.request.bodies", () => Interlocked.Read(ref _bytes), "By", "Memory of request bodies that are being read or whose requests run.");
+    }
 
     /// <summary>Opens a share for one body. Disposing it returns the memory.</summary>
-    /// <param name="maxTotalBytes">Limit for all bodies together.</param>
-    public Share Open(long maxTotalBytes) => new(this, maxTotalBytes);
+    public Share Open() => new(this);
 
     /// <summary>The memory of one body. Not thread-safe.</summary>
-    internal sealed class Share(RequestMemoryBudget budget, long maxTotalBytes) : IDisposable
+    internal sealed class Share(RequestMemoryBudget budget) : IDisposable
     {
         private long _held;
 
@@ -33,10 +32,10 @@ internal sealed class RequestMemoryBudget
         public void GrowTo(long bytes)
         {
             var more = bytes - _held;
-            if (Interlocked.Add(ref budget._bytes, more) > maxTotalBytes)
+            if (Interlocked.Add(ref budget._bytes, more) > budget._maxBytes)
             {
                 Interlocked.Add(ref budget._bytes, -more);
-                throw new FaultException(Fault.TooManySessions, $"the bodies of all requests hold too much; allowed: {maxTotalBytes} bytes together");
+                throw new FaultException(Fault.TooManySessions, $"the bodies of all requests hold too much; allowed: {budget._maxBytes} bytes together");
             }
             _held = bytes;
         }

@@ -1,11 +1,13 @@
 namespace Skein.Gateway.Api.Http;
 
-/// <summary>
-/// The gateway refuses a request because it is invalid. The message names the field, its value and what is allowed.
-/// </summary>
+/// <summary>The gateway refuses a request because it is invalid. The message names the field, its value and what is allowed.</summary>
 internal sealed class RequestRefusedException(int status, string code, string? field, string message, Exception? inner = null)
     : Exception(message, inner)
 {
+    public const string InvalidType = "invalid_type";
+    public const string InvalidValue = "invalid_value";
+    public const string MissingParameter = "missing_required_parameter";
+
     /// <summary>HTTP status, 4xx.</summary>
     public int Status { get; } = status;
 
@@ -16,19 +18,18 @@ internal sealed class RequestRefusedException(int status, string code, string? f
     public string? Field { get; } = field;
 
     public static RequestRefusedException NotA(string field, string value, string expected, string allowed) =>
-        new(400, "invalid_type", field, $"{field}: {value} is not {expected}; allowed: {allowed}");
+        new(400, InvalidType, field, $"{field}: {value} is not {expected}; allowed: {allowed}");
 
     public static RequestRefusedException OutOfRange(string field, string value, string allowed) =>
         Invalid(field, $"{value} is out of range; allowed: {allowed}");
 
     public static RequestRefusedException Missing(string field, string allowed) =>
-        new(400, "missing_required_parameter", field, $"{field}: missing; required: {allowed}");
+        new(400, MissingParameter, field, $"{field}: missing; required: {allowed}");
 
     public static RequestRefusedException Twice(string field) => Invalid(field, "appears more than once; allowed: once");
 
     /// <summary>The value has the right type but is not allowed.</summary>
-    public static RequestRefusedException Invalid(string field, string problem) =>
-        new(400, "invalid_value", field, $"{field}: {problem}");
+    public static RequestRefusedException Invalid(string field, string problem) => new(400, InvalidValue, field, $"{field}: {problem}");
 
     /// <summary>The JSON is malformed.</summary>
     public static RequestRefusedException Json(string? field, string problem, Exception? inner = null) =>

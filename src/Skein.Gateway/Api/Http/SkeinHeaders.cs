@@ -1,7 +1,9 @@
+using System.Globalization;
+
 namespace Skein.Gateway.Api.Http;
 
-/// <summary>Names of Skein's headers: HTTP headers, and metadata over gRPC.</summary>
-public static class SkeinHeaders
+/// <summary>Skein's headers: HTTP headers, and metadata over gRPC. An absent request header changes nothing.</summary>
+internal static class SkeinHeaders
 {
     /// <summary>In and out: id of the request. The client's own if it is valid (1 to 128 characters of visible ASCII), else a random one.</summary>
     public const string RequestId = "x-request-id";
@@ -26,4 +28,45 @@ public static class SkeinHeaders
 
     /// <summary>In: <c>1</c> sends the request to a second replica when the first token is late, within the gateway's budget. Default <c>0</c>.</summary>
     public const string Hedge = "x-skein-hedge";
+
+    /// <summary>Reads the headers that choose how a request is served.</summary>
+    /// <param name="header">Returns a header's value by its name; null or empty if absent.</param>
+    /// <exception cref="RequestRefusedException">Names the header, its value and what is allowed.</exception>
+    public static void Read(GenerateRequest request, Func<string, string?> header)
+    {
+        if (header(Failover) is { Length: > 0 } failover)
+        {
+            request.Failover = failover switch
+            {
+                "exact" => FailoverPolicy.Exact,
+                "best-effort" => FailoverPolicy.BestEffort,
+                "never" => FailoverPolicy.Never,
+                _ => throw Unknown(Failover, failover, "exact, best-effort, never"),
+            };
+        }
+
+        if (header(Hedge) is { Length: > 0 } hedge)
+            request.Hedge = hedge is "0" or "1" ? hedge is "1" : throw Unknown(Hedge, hedge, "0, 1");
+
+        if (header(Priority) is { Length: > 0 } priority)
+        {
+            request.Priority = int.TryParse(priority, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
+                && RequestLimits.Priority.Contains(number)
+                ? number
+                : throw Unknown(Priority, priority, RequestLimits.Priority.ToString());
+        }
+    }
+
+    /// <summary>Adds the headers that describe a session to headers (HTTP) or metadata (gRPC).</summary>
+    public static void Write<THeaders>(IGenerationSession session, THeaders headers, Action<THeaders, string, string> add)
+    {
+        add(headers, Attempts, session.Attempts.ToString(CultureInfo.InvariantCulture));
+        if (session.Replica is { } replica)
+            add(headers, Replica, VisibleText.Clean(replica));
+        if (session.ResumeTier.ToWireName() is { } tier)
+            add(headers, ResumeTier, tier);
+    }
+
+    private static RequestRefusedException Unknown(string name, string value, string allowed) =>
+        RequestRefusedException.Invalid(name, $"'{VisibleText.Clean(value)}' is not known; allowed: {allowed}");
 }

@@ -1,24 +1,17 @@
 using System.Buffers;
-using System.Text;
-using Microsoft.AspNetCore.Http;
 using Skein.Gateway.Telemetry;
-using Skein.Protocol;
-using Skein.Protocol.V1;
-using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>
-/// Sends a session as server-sent events. All frames that have arrived go out in one flush, and no frame waits for the next. The headers are held
-/// until the first token, so that an error before it gets its own status; after <see cref="ApiOptions.HeaderHold"/> they are sent with a comment,
-/// and a comment follows after each <see cref="ApiOptions.KeepAlive"/> without a token.
+/// Sends a session as server-sent events. All frames that have arrived go out in one flush. The headers wait for the first token, so that an error before
+/// it gets its own status. <see cref="ApiOptions.HeaderHold"/> and <see cref="ApiOptions.KeepAlive"/> bound the time without output.
 /// </summary>
 internal sealed class StreamedAnswer(
     HttpContext http, IApiDialect dialect, IGenerationSession session, IAnswerWriter writer, bool nameChoices, ApiOptions options, TimeProvider time,
-    RequestMeasurement measurement) : IDisposable
+    RequestMeasurement measurement)
 {
     private readonly EventStream _stream = new(http, time, options.WriteTimeout);
-    private readonly WaitLimit _quiet = new(time, http.RequestAborted);
     private long _lastSent = time.GetTimestamp();
     private bool _hasTokens;
 
@@ -46,10 +39,9 @@ internal sealed class StreamedAnswer(
         }
     }
 
-    public void Dispose() => _quiet.Dispose();
-
     private async Task RelayAsync()
     {
+        using var quiet = new WaitLimit(time, http.RequestAborted);
         while (true)
         {
             while (session.TryRead(out var frame))
@@ -67,10 +59,10 @@ internal sealed class StreamedAnswer(
                 await FlushAsync();
             try
             {
-                if (!await session.WaitToReadAsync(_quiet.Arm(QuietLeft())))
+                if (!await session.WaitToReadAsync(quiet.Arm(QuietLeft())))
                     return;
             }
-            catch (OperationCanceledException) when (_quiet.IsOver)
+            catch (OperationCanceledException) when (quiet.IsOver)
             {
                 await CommentAsync();
             }
@@ -99,5 +91,36 @@ internal sealed class StreamedAnswer(
     {
         _lastSent = time.GetTimestamp();
         return _stream.FlushAsync();
+    }
+}
+
+/// <summary>Timeout for the successive waits of one task, without allocation per wait unless one timed out. Not thread-safe.</summary>
+internal sealed class WaitLimit(TimeProvider time, CancellationToken clientGone) : IDisposable
+{
+    private CancellationTokenSource? _source;
+    private CancellationTokenRegistration _registration;
+
+    /// <summary>True if the timeout of the last wait expired. False if the client is gone.</summary>
+    public bool IsOver => _source is { IsCancellationRequested: true } && !clientGone.IsCancellationRequested;
+
+    /// <summary>Starts the timeout of the next wait.</summary>
+    /// <returns>Cancelled when the timeout expires or the client is gone.</returns>
+    public CancellationToken Arm(TimeSpan timeout)
+    {
+        // The timeout of the last wait may also have expired after that wait had ended.
+        if (_source is null or { IsCancellationRequested: true })
+        {
+            Dispose();
+            _source = new CancellationTokenSource(Timeout.InfiniteTimeSpan, time);
+            _registration = clientGone.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), _source);
+        }
+        _source.CancelAfter(timeout);
+        return _source.Token;
+    }
+
+    public void Dispose()
+    {
+        _registration.Dispose();
+        _source?.Dispose();
     }
 }

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Security.Cryptography;
-using Skein.Protocol;
 
 namespace Skein.Gateway.Api.Http;
 
@@ -16,15 +15,8 @@ internal static class VisibleText
             ? fromClient
             : RandomNumberGenerator.GetHexString(32, lowercase: true);
 
-    public static bool IsVisible(ReadOnlySpan<char> text) => !text.ContainsAnyExcept(Visible);
+    /// <summary>Replaces every character but visible ASCII: a name from another machine must not start a new line in a header.</summary>
+    public static string Clean(string name) => IsVisible(name) ? name : string.Concat(name.Select(c => Visible.Contains(c) ? c : '?'));
 
-    /// <summary>
-    /// Replaces every character but visible ASCII: a name from another machine must not start a new line in a header or a comment.
-    /// </summary>
-    public static string Clean(string name) =>
-        IsVisible(name) ? name : string.Create(name.Length, name, static (target, source) =>
-        {
-            for (var i = 0; i < target.Length; i++)
-                target[i] = Visible.Contains(source[i]) ? source[i] : '?';
-        });
+    private static bool IsVisible(ReadOnlySpan<char> text) => !text.ContainsAnyExcept(Visible);
 }

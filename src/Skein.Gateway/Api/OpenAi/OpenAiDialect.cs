@@ -1,5 +1,4 @@
 using System.Buffers;
-using Microsoft.Extensions.DependencyInjection;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi.Answers;
 using Skein.Gateway.Api.OpenAi.Requests;
@@ -13,10 +12,9 @@ internal sealed class OpenAiDialect : IApiDialect
 
     public void Map(ApiRoutes routes)
     {
-        var models = routes.Services.GetRequiredService<IModelCatalog>();
         routes.MapGeneration("/v1/chat/completions", new OpenAiGeneration(RequestMembers.Chat, AnswerFormat.Chat));
         routes.MapGeneration("/v1/completions", new OpenAiGeneration(RequestMembers.Completion, AnswerFormat.Completion));
-        routes.MapGet("/v1/models", http => ApiError.SendJsonAsync(http, ModelList.Write(models.List())));
+        routes.MapGet("/v1/models", http => ApiError.SendJsonAsync(http, ModelList(http.RequestServices.GetRequiredService<IModelCatalog>().List())));
     }
 
     public void WriteError(ApiError error, IBufferWriter<byte> output) => error.WriteBody(output);
@@ -26,6 +24,26 @@ internal sealed class OpenAiDialect : IApiDialect
         output.Write("data: "u8);
         error.WriteBody(output);
         output.Write("\n\n"u8);
+    }
+
+    private static ArrayBufferWriter<byte> ModelList(IReadOnlyList<ServedModel> models)
+    {
+        var body = new ArrayBufferWriter<byte>(1024);
+        var json = new JsonSink(body);
+        json.Raw("{\"object\":\"list\",\"data\":["u8);
+        for (var i = 0; i < models.Count; i++)
+        {
+            json.Separate(i);
+            json.Raw("{\"id\":"u8);
+            json.Text(models[i].Description.Name);
+            json.Raw(",\"object\":\"model\",\"created\":"u8);
+            json.Number(models[i].FirstSeen.ToUnixTimeSeconds());
+            json.Raw(",\"owned_by\":\"skein\"}"u8);
+        }
+
+        json.Raw("]}"u8);
+        json.Complete();
+        return body;
     }
 
     private sealed class OpenAiGeneration(JsonMembers<OpenAiRequest> members, AnswerFormat format) : IGenerationApi

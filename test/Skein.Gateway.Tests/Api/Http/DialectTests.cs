@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Net;
 using System.Text;
+using Skein.Gateway.Api;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Tests.Api.OpenAi;
 using Skein.Protocol;
@@ -87,7 +88,7 @@ public sealed class DialectTests
     }
 
     private static Task<TestGateway> StartAsync(Action<ScriptedSession> script) =>
-        TestGateway.StartAsync(script, map: endpoints => HttpApi.Map(endpoints, [new Toy()]));
+        TestGateway.StartAsync(script, map: endpoints => endpoints.MapDialects([new Toy()]));
 
     private sealed class Toy : IApiDialect, IGenerationApi
     {

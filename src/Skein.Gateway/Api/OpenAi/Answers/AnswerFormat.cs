@@ -1,24 +1,23 @@
 using Skein.Gateway.Api.Http;
-using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
 
 /// <summary>Writes the objects inside <c>choices</c>. They differ between chats and completions. Stateless.</summary>
-internal abstract class AnswerFormat
+/// <param name="operation">Name of the operation in metrics, as defined by OpenTelemetry.</param>
+/// <param name="wholeObject">OpenAI's <c>object</c> of a whole answer.</param>
+/// <param name="chunkObject">OpenAI's <c>object</c> of a chunk.</param>
+internal abstract class AnswerFormat(string operation, string idPrefix, string wholeObject, string chunkObject)
 {
     public static readonly AnswerFormat Chat = new ChatFormat();
     public static readonly AnswerFormat Completion = new CompletionFormat();
 
-    /// <summary>Name of the operation in metrics, as defined by OpenTelemetry.</summary>
-    public abstract string Operation { get; }
+    public string Operation => operation;
 
-    public abstract string IdPrefix { get; }
+    public string IdPrefix => idPrefix;
 
-    /// <summary>OpenAI's <c>object</c> of a whole answer.</summary>
-    public abstract string WholeObject { get; }
+    public string WholeObject => wholeObject;
 
-    /// <summary>OpenAI's <c>object</c> of a chunk.</summary>
-    public abstract string ChunkObject { get; }
+    public string ChunkObject => chunkObject;
 
     /// <summary>What follows the index in the chunk that opens a choice, before any text; empty if there is no such chunk.</summary>
     public abstract ReadOnlySpan<byte> Opening { get; }
@@ -31,10 +30,6 @@ internal abstract class AnswerFormat
         frame.Text.IsEmpty && frame.RawDelta.IsEmpty && !(withLogprobs && frame.Logprobs.Count > 0);
 
     /// <summary>Writes the choice of a chunk with the content of a frame.</summary>
-    /// <param name="json">Where to write.</param>
-    /// <param name="frame">The frame.</param>
-    /// <param name="members">The members of the frame's raw delta.</param>
-    /// <param name="withLogprobs">Whether the client asked for log probabilities.</param>
     /// <param name="textOffset">Characters before this frame, an echoed prompt included. Advanced if log probabilities are written.</param>
     public void WriteDelta(scoped ref JsonSink json, GenerateFrame frame, ReadOnlySpan<byte> members, bool withLogprobs, ref int textOffset)
     {
@@ -46,7 +41,6 @@ internal abstract class AnswerFormat
             json.Raw(",\"logprobs\":null,\"finish_reason\":null}"u8);
     }
 
-    /// <summary>Writes the choice of the chunk that ends a choice.</summary>
     public void WriteFinish(scoped ref JsonSink json, uint choice, FinishReason reason, AnswerPlan plan)
     {
         WriteIndex(ref json, choice);
@@ -56,7 +50,6 @@ internal abstract class AnswerFormat
         json.Raw("}"u8);
     }
 
-    /// <summary>Writes a choice of a whole answer.</summary>
     public void WriteWhole(scoped ref JsonSink json, uint choice, CollectedChoice collected, AnswerPlan plan)
     {
         WriteIndex(ref json, choice);
@@ -65,10 +58,8 @@ internal abstract class AnswerFormat
         WriteEnd(ref json, plan.WithLogprobs ? collected.Logprobs : null, NameOf(collected.Finish, plan), ref textOffset);
     }
 
-    /// <summary>Writes the members with the content of a chunk.</summary>
     protected abstract void WriteDelta(scoped ref JsonSink json, ReadOnlySpan<byte> text, ReadOnlySpan<byte> members);
 
-    /// <summary>Writes the members with the content of a whole answer.</summary>
     protected abstract void WriteWhole(scoped ref JsonSink json, ReadOnlySpan<byte> text, ReadOnlySpan<byte> members);
 
     protected abstract void WriteLogprobs(scoped ref JsonSink json, IReadOnlyList<TokenLogprob> tokens, ref int textOffset);

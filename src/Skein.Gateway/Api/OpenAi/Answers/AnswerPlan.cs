@@ -1,20 +1,13 @@
 using System.Buffers;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi.Requests;
-using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
 
 /// <summary>What an answer depends on in its request. Taken before the session owns the request. Immutable.</summary>
-/// <param name="Format">Chat or completion.</param>
 /// <param name="Model">The model that the client named; empty if it named none.</param>
-/// <param name="Choices">Number of choices.</param>
-/// <param name="WithLogprobs">Whether the client asked for log probabilities.</param>
-/// <param name="IncludeUsage">Whether a stream ends with a chunk for the usage.</param>
 /// <param name="Created">Unix time in seconds.</param>
-/// <param name="EchoedCharacters">
-/// Characters (Unicode code points) of the prompt that precede the answer; null if the prompt came as ids: the start frame then has the number.
-/// </param>
+/// <param name="EchoedCharacters">Code points of the prompt that precede the answer; null if the prompt came as ids: the start frame has them.</param>
 /// <param name="CallsFunctions">Whether the client uses functions, the predecessor of tools, which have a finish reason of their own.</param>
 internal sealed record AnswerPlan(
     AnswerFormat Format, string Model, int Choices, bool WithLogprobs, bool IncludeUsage, long Created, int? EchoedCharacters, bool CallsFunctions)
@@ -24,9 +17,6 @@ internal sealed record AnswerPlan(
         EchoOf(request.Generate), request.Generate.Chat is { Tools.IsEmpty: true } && request.Generate.Extra.Any(member => member.Name == "functions"));
 
     /// <summary>Writes what every object of the answer begins with, up to the start of its <c>choices</c>.</summary>
-    /// <param name="objectName">OpenAI's <c>object</c>.</param>
-    /// <param name="sessionId">With the prefix of the format it is the id of the answer.</param>
-    /// <param name="start">Start of the first choice that began.</param>
     public byte[] WriteHead(string objectName, string sessionId, Start start)
     {
         var bytes = new ArrayBufferWriter<byte>(320);

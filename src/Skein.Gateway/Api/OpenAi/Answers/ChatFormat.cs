@@ -1,20 +1,11 @@
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
-using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
 
 /// <summary><c>chat.completion</c> and <c>chat.completion.chunk</c>.</summary>
-internal sealed class ChatFormat : AnswerFormat
+internal sealed class ChatFormat() : AnswerFormat(MetricNames.ChatOperation, "chatcmpl-", "chat.completion", "chat.completion.chunk")
 {
-    public override string Operation => MetricNames.ChatOperation;
-
-    public override string IdPrefix => "chatcmpl-";
-
-    public override string WholeObject => "chat.completion";
-
-    public override string ChunkObject => "chat.completion.chunk";
-
     public override ReadOnlySpan<byte> Opening =>
         ",\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null,\"finish_reason\":null}"u8;
 
@@ -49,7 +40,6 @@ internal sealed class ChatFormat : AnswerFormat
         json.Raw("}"u8);
     }
 
-    /// <summary>One object per token.</summary>
     protected override void WriteLogprobs(scoped ref JsonSink json, IReadOnlyList<TokenLogprob> tokens, ref int textOffset)
     {
         json.Raw("{\"content\":["u8);

@@ -1,16 +1,12 @@
 using System.Buffers;
 using System.Text;
 using Skein.Gateway.Api.Http;
-using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
 
-/// <summary>
-/// Writes frames as server-sent events, <c>data: {…}</c> each. Writes nothing for frames whose text is held back.
-/// </summary>
+/// <summary>Writes frames as server-sent events, <c>data: {…}</c> each. Writes nothing for frames whose text is held back.</summary>
 internal sealed class ChunkWriter(AnswerPlan plan, string sessionId) : IAnswerWriter
 {
-    private readonly AnswerFormat _format = plan.Format;
     private readonly ChoiceState[] _choices = [.. Enumerable.Repeat(new ChoiceState { TextOffset = plan.EchoedCharacters ?? 0 }, plan.Choices)];
     private byte[]? _head;
     private UsageTotal _usage;
@@ -20,7 +16,7 @@ internal sealed class ChunkWriter(AnswerPlan plan, string sessionId) : IAnswerWr
         ref var choice = ref _choices[frame.Choice];
         if (frame.Start is { } start)
         {
-            _head ??= plan.WriteHead(_format.ChunkObject, sessionId, start);
+            _head ??= plan.WriteHead(plan.Format.ChunkObject, sessionId, start);
             choice.TextOffset = plan.EchoedCharacters ?? (int)start.EchoedCharacters;
         }
 
@@ -30,7 +26,7 @@ internal sealed class ChunkWriter(AnswerPlan plan, string sessionId) : IAnswerWr
             var members = RawDelta.Members(frame.RawDelta.Span);
             Open(ref choice, frame.Choice, output);
             var json = Begin(output);
-            _format.WriteDelta(ref json, frame, members, plan.WithLogprobs, ref choice.TextOffset);
+            plan.Format.WriteDelta(ref json, frame, members, plan.WithLogprobs, ref choice.TextOffset);
             End(ref json);
         }
 
@@ -38,7 +34,7 @@ internal sealed class ChunkWriter(AnswerPlan plan, string sessionId) : IAnswerWr
         {
             Open(ref choice, frame.Choice, output);
             var json = Begin(output);
-            _format.WriteFinish(ref json, frame.Choice, finish.Reason, plan);
+            plan.Format.WriteFinish(ref json, frame.Choice, finish.Reason, plan);
             End(ref json);
             _usage.Add(finish.Usage);
         }
@@ -65,12 +61,12 @@ internal sealed class ChunkWriter(AnswerPlan plan, string sessionId) : IAnswerWr
         if (choice.Opened)
             return;
         choice.Opened = true;
-        if (_format.Opening.IsEmpty)
+        if (plan.Format.Opening.IsEmpty)
             return;
         var json = Begin(output);
         json.Raw("{\"index\":"u8);
         json.Number(index);
-        json.Raw(_format.Opening);
+        json.Raw(plan.Format.Opening);
         End(ref json);
     }
 

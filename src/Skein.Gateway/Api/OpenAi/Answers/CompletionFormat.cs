@@ -1,21 +1,12 @@
 using Google.Protobuf.Collections;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
-using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
 
 /// <summary><c>text_completion</c>, whole and in chunks.</summary>
-internal sealed class CompletionFormat : AnswerFormat
+internal sealed class CompletionFormat() : AnswerFormat(MetricNames.CompletionOperation, "cmpl-", "text_completion", "text_completion")
 {
-    public override string Operation => MetricNames.CompletionOperation;
-
-    public override string IdPrefix => "cmpl-";
-
-    public override string WholeObject => "text_completion";
-
-    public override string ChunkObject => "text_completion";
-
     public override ReadOnlySpan<byte> Opening => default;
 
     protected override ReadOnlySpan<byte> EmptyDelta => ",\"text\":\"\""u8;

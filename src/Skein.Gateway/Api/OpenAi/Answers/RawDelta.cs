@@ -7,9 +7,7 @@ namespace Skein.Gateway.Api.OpenAi.Answers;
 /// <summary>Deltas that an engine sends as JSON objects: tool calls, reasoning. Streams forward them; whole answers merge them.</summary>
 internal static class RawDelta
 {
-    /// <summary>
-    /// The members between the braces, verbatim but on one line; empty if there are none. A line break inside an event would start a new field.
-    /// </summary>
+    /// <summary>The members between the braces, on one line; empty if there are none. A line break in an event would start a new field.</summary>
     /// <exception cref="InvalidDataException">The delta is not a JSON object.</exception>
     public static ReadOnlySpan<byte> Members(ReadOnlySpan<byte> json)
     {

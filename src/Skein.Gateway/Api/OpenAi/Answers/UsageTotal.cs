@@ -1,11 +1,8 @@
 using Skein.Gateway.Api.Http;
-using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
 
-/// <summary>
-/// Tokens of all choices: the prompt counts once, the answers add up. Known only if the engine counted every choice; never derived from chunks.
-/// </summary>
+/// <summary>Tokens of all choices: the prompt counts once, the answers add up. Known only if the engine counted every choice.</summary>
 internal struct UsageTotal
 {
     private uint _prompt;
@@ -16,7 +13,6 @@ internal struct UsageTotal
 
     public readonly bool IsKnown => _finished > 0 && _counted == _finished;
 
-    /// <summary>Adds a choice that has finished.</summary>
     public void Add(Usage? usage)
     {
         _finished++;

@@ -1,5 +1,3 @@
-using Skein.Protocol.V1;
-
 namespace Skein.Gateway.Api.OpenAi.Requests;
 
 /// <summary>A request body as read: the request for the session, and what only the answer or <see cref="RequestMembers"/> needs.</summary>

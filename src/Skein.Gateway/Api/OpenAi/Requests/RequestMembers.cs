@@ -1,14 +1,11 @@
 using System.Text.Json;
 using Member = Skein.Gateway.Api.Http.JsonMember<Skein.Gateway.Api.OpenAi.Requests.OpenAiRequest>;
 using Skein.Gateway.Api.Http;
-using Skein.Protocol;
 using static Skein.Protocol.RequestLimits;
 
 namespace Skein.Gateway.Api.OpenAi.Requests;
 
-/// <summary>
-/// The members of OpenAI's request bodies that routing, sampling or resuming needs. Every other member goes to the engine byte for byte.
-/// </summary>
+/// <summary>The members that routing, sampling or resuming needs. Every other member goes to the engine byte for byte.</summary>
 internal static class RequestMembers
 {
     private static readonly Member[] Shared =
@@ -48,7 +45,7 @@ internal static class RequestMembers
     public static readonly JsonMembers<OpenAiRequest> Completion = new(
     [
         .. Shared,
-        new(PromptMember.Name, PromptMember.Read),
+        new(StructuredMembers.Prompt, StructuredMembers.ReadPrompt),
         Member.Whole("logprobs", RequestLimits.TopLogprobs, (request, value) => request.Generate.Logprobs = value),
         Member.Flag("echo", (request, value) => request.Generate.Echo = value),
     ], request => request.Generate.Extra, SettleCompletion);
@@ -58,7 +55,7 @@ internal static class RequestMembers
         var model = JsonField.Text(ref reader, name, 1, ModelBytes);
         request.Generate.Model = IsModel(model)
             ? model
-            : throw RequestRefusedException.Invalid(name, $"{JsonField.Describe(ref reader)} holds a control character; allowed: {ModelAllowed}");
+            : throw RequestRefusedException.Invalid(name, $"{JsonExcerpt.Of(ref reader)} holds a control character; allowed: {ModelAllowed}");
     }
 
     private static void ReadSeed(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request) =>
@@ -67,7 +64,7 @@ internal static class RequestMembers
     private static void ReadMessages(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
     {
         var start = reader;
-        ChatMessages.Check(ref reader);
+        JsonField.Chat(ref reader);
         request.Chat.Messages = JsonField.Verbatim(ref start, body);
     }
 
@@ -87,8 +84,8 @@ internal static class RequestMembers
 
     private static void SettleCompletion(OpenAiRequest request)
     {
-        if (request.Generate.PromptCase is Protocol.V1.GenerateRequest.PromptOneofCase.None)
-            throw RequestRefusedException.Missing(PromptMember.Name, PromptMember.Allowed);
+        if (request.Generate.PromptCase is GenerateRequest.PromptOneofCase.None)
+            throw RequestRefusedException.Missing(StructuredMembers.Prompt, StructuredMembers.PromptAllowed);
         if (request.MaxTokens is { } maxTokens)
             request.Generate.MaxTokens = maxTokens;
     }

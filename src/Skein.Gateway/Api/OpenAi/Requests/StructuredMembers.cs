@@ -1,14 +1,15 @@
 using System.Globalization;
 using System.Text.Json;
 using Skein.Gateway.Api.Http;
-using Skein.Protocol;
-using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Api.OpenAi.Requests;
 
 /// <summary>Members whose value is an object or an array.</summary>
 internal static class StructuredMembers
 {
+    public const string Prompt = "prompt";
+    public const string PromptAllowed = "one string, one array of token ids, or an array with one of these";
+
     private static readonly string StopAllowed =
         $"a string, or an array of up to {RequestLimits.StopTexts} strings, each of 1 to {RequestLimits.StopTextBytes} bytes";
 
@@ -21,7 +22,7 @@ internal static class StructuredMembers
         }
 
         if (reader.TokenType != JsonTokenType.StartArray)
-            throw RequestRefusedException.NotA(name, JsonField.Describe(ref reader), "a string or an array", StopAllowed);
+            throw RequestRefusedException.NotA(name, JsonExcerpt.Of(ref reader), "a string or an array", StopAllowed);
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
         {
             var index = request.Generate.Stop.Count;
@@ -34,17 +35,17 @@ internal static class StructuredMembers
     public static void ReadLogitBias(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
     {
         if (reader.TokenType != JsonTokenType.StartObject)
-            throw RequestRefusedException.NotA(name, JsonField.Describe(ref reader), "an object", "token ids with a bias of -100 to 100 each");
+            throw RequestRefusedException.NotA(name, JsonExcerpt.Of(ref reader), "an object", "token ids with a bias of -100 to 100 each");
         var biases = request.Sampling.LogitBias;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
             if (!uint.TryParse(reader.ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out var tokenId))
-                throw RequestRefusedException.NotA(name, $"member {JsonField.Describe(ref reader)}", "a token id", "0 to 4294967295");
+                throw RequestRefusedException.NotA(name, $"member {JsonExcerpt.Of(ref reader)}", "a token id", "0 to 4294967295");
             var field = string.Create(CultureInfo.InvariantCulture, $"{name}.{tokenId}");
             if (biases.Count == RequestLimits.LogitBiases)
                 throw RequestRefusedException.Invalid(name, $"more than {RequestLimits.LogitBiases} tokens; allowed: up to {RequestLimits.LogitBiases}");
             reader.Read();
-            if (!biases.TryAdd(tokenId, (float)JsonField.Number(ref reader, field, RequestLimits.LogitBias)))
+            if (!biases.TryAdd(tokenId, JsonField.Number(ref reader, field, RequestLimits.LogitBias)))
                 throw RequestRefusedException.Twice(field);
         }
     }
@@ -53,12 +54,13 @@ internal static class StructuredMembers
     public static void ReadStreamOptions(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
     {
         if (reader.TokenType != JsonTokenType.StartObject)
-            throw RequestRefusedException.NotA(name, JsonField.Describe(ref reader), "an object", "an object");
+            throw RequestRefusedException.NotA(name, JsonExcerpt.Of(ref reader), "an object", "an object");
         var start = reader;
         bool seen = false, hasMore = false;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
-            if (!JsonField.TextEquals(ref reader, "include_usage"u8))
+            // Not ValueTextEquals: it throws on half a surrogate pair.
+            if (reader.ValueIsEscaped || !reader.ValueSpan.SequenceEqual("include_usage"u8))
             {
                 hasMore = true;
                 reader.Read();
@@ -76,5 +78,60 @@ internal static class StructuredMembers
 
         if (hasMore)
             request.Generate.Extra.Add(new RawMember { Name = name, Json = JsonField.Verbatim(ref start, body) });
+    }
+
+    /// <summary>Text, token ids, or an array with exactly one of these. Several prompts would be several requests in the queue.</summary>
+    public static void ReadPrompt(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
+    {
+        switch (reader.TokenType)
+        {
+            case JsonTokenType.String:
+                request.Generate.Text = JsonField.Text(ref reader, name, 0, int.MaxValue);
+                return;
+            case JsonTokenType.StartArray:
+                ReadPromptArray(ref reader, request.Generate);
+                return;
+            default:
+                throw RequestRefusedException.NotA(name, JsonExcerpt.Of(ref reader), "a prompt", PromptAllowed);
+        }
+    }
+
+    private static void ReadPromptArray(ref Utf8JsonReader reader, GenerateRequest generate)
+    {
+        reader.Read();
+        switch (reader.TokenType)
+        {
+            case JsonTokenType.EndArray:
+                throw RequestRefusedException.Invalid(Prompt, $"[] is empty; allowed: {PromptAllowed}");
+            case JsonTokenType.Number:
+                generate.TokenIds = ReadTokenIds(ref reader);
+                return;
+            case JsonTokenType.String:
+                generate.Text = JsonField.Text(ref reader, $"{Prompt}[0]", 0, int.MaxValue);
+                break;
+            case JsonTokenType.StartArray:
+                reader.Read();
+                generate.TokenIds = ReadTokenIds(ref reader);
+                break;
+            default:
+                throw RequestRefusedException.NotA($"{Prompt}[0]", JsonExcerpt.Of(ref reader), "a prompt", PromptAllowed);
+        }
+
+        reader.Read();
+        if (reader.TokenType != JsonTokenType.EndArray)
+            throw RequestRefusedException.Invalid(Prompt, $"an array of several prompts; allowed: {PromptAllowed}");
+    }
+
+    private static TokenIds ReadTokenIds(ref Utf8JsonReader reader)
+    {
+        var ids = new TokenIds();
+        for (; reader.TokenType != JsonTokenType.EndArray; reader.Read())
+        {
+            if (reader.TokenType != JsonTokenType.Number || !reader.TryGetUInt32(out var id))
+                throw RequestRefusedException.NotA($"{Prompt}[{ids.Ids.Count}]", JsonExcerpt.Of(ref reader), "a token id", "0 to 4294967295");
+            ids.Ids.Add(id);
+        }
+
+        return ids.Ids.Count > 0 ? ids : throw RequestRefusedException.Invalid(Prompt, $"[[]] is empty; allowed: {PromptAllowed}");
     }
 }

@@ -1,11 +1,10 @@
-using Skein.Gateway.Api;
 using Skein.Gateway.Api.Http;
 using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Tests.Api.Http;
 
 /// <summary>Headers by which clients say how they want to be served.</summary>
-public sealed class SkeinRequestHeadersTests
+public sealed class SkeinHeadersTests
 {
     [Theory]
     [InlineData("exact", FailoverPolicy.Exact)]
@@ -26,7 +25,7 @@ public sealed class SkeinRequestHeadersTests
     {
         var request = new GenerateRequest { Failover = FailoverPolicy.Exact, Hedge = true, Priority = 3 };
 
-        SkeinRequestHeaders.Read(request, _ => null);
+        SkeinHeaders.Read(request, _ => null);
 
         Assert.Equal((FailoverPolicy.Exact, true, 3), (request.Failover, request.Hedge, request.Priority));
     }
@@ -50,7 +49,7 @@ public sealed class SkeinRequestHeadersTests
     private static GenerateRequest Read(string header, string value)
     {
         var request = new GenerateRequest();
-        SkeinRequestHeaders.Read(request, name => name == header ? value : null);
+        SkeinHeaders.Read(request, name => name == header ? value : null);
         return request;
     }
 }
