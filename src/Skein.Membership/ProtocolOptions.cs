@@ -51,9 +51,6 @@ public sealed record ProtocolOptions
     /// <summary>Targets of one gossip round. Default 3, range 1 to 16.</summary>
     public int GossipFanout { get; init; } = 3;
 
-    /// <summary>Delay of a new update, so that further updates share its packets. Default 5 ms, range 0 to 1 s.</summary>
-    public TimeSpan GossipCoalesce { get; init; } = TimeSpan.FromMilliseconds(5);
-
     /// <summary>
     /// Time between two rounds while updates are queued. Default 20 ms, range 1 ms to an eighth of <see cref="SuspicionMin"/>: a refutation takes
     /// several rounds in each direction and must arrive before the verdict.
@@ -62,12 +59,6 @@ public sealed record ProtocolOptions
 
     /// <summary>Maximum number of gossip packets of one member per second, probes excluded. Default 300, range 10 to 100,000.</summary>
     public int GossipRate { get; init; } = 300;
-
-    /// <summary>Time between two gossip rounds that carry only load reports. Default 50 ms, range 10 ms to 1 min.</summary>
-    public TimeSpan LoadGossipInterval { get; init; } = TimeSpan.FromMilliseconds(50);
-
-    /// <summary>Transmissions of one load report by each member. Default 4, range 1 to 20.</summary>
-    public int LoadRetransmissions { get; init; } = 4;
 
     /// <summary>Each member transmits an update this many times ceil(log10(members + 1)). Default 4, range 1 to 20.</summary>
     public int RetransmitFactor { get; init; } = 4;
@@ -114,17 +105,11 @@ public sealed record ProtocolOptions
     /// <summary>Time that a new member waits for a reply of an older generation of its name. Default 500 ms, range 10 ms to 1 min.</summary>
     public TimeSpan NameCheckTimeout { get; init; } = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>Shortest time between two gossiped load reports of one member. Default 1 s, range 100 ms to 10 min.</summary>
-    public TimeSpan LoadInterval { get; init; } = TimeSpan.FromSeconds(1);
-
     /// <summary>Time between two load beacons to one receiver. Default 100 ms, range 10 ms to 10 s.</summary>
     public TimeSpan BeaconInterval { get; init; } = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Age at which a beacon expires. Default 1 s, range <see cref="BeaconInterval"/> to 1 min.</summary>
     public TimeSpan BeaconLifetime { get; init; } = TimeSpan.FromSeconds(1);
-
-    /// <summary>Time that a leaving member keeps announcing it. Default 200 ms, range 0 to 1 min.</summary>
-    public TimeSpan LeaveLinger { get; init; } = TimeSpan.FromMilliseconds(200);
 
     /// <summary>
     /// Time that tombstones of dead and left members are kept; each member purges them up to a tenth (1 min at most) later. Default 24 h, range
@@ -184,11 +169,8 @@ public sealed record ProtocolOptions
         Check.Range(nameof(SuspicionMaxFactor), SuspicionMaxFactor, 1, 20);
         Check.Range(nameof(Confirmations), Confirmations, 0, 3);
         Check.Range(nameof(GossipFanout), GossipFanout, 1, 16);
-        Check.Range(nameof(GossipCoalesce), GossipCoalesce, TimeSpan.Zero, TimeSpan.FromSeconds(1));
         Check.Range(nameof(GossipInterval), GossipInterval, TimeSpan.FromMilliseconds(1), SuspicionMin / MinRoundsPerWindow);
         Check.Range(nameof(GossipRate), GossipRate, 10, 100_000);
-        Check.Range(nameof(LoadGossipInterval), LoadGossipInterval, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));
-        Check.Range(nameof(LoadRetransmissions), LoadRetransmissions, 1, 20);
         Check.Range(nameof(RetransmitFactor), RetransmitFactor, 1, 20);
         Check.Range(nameof(DeadContactInterval), DeadContactInterval, TimeSpan.FromMilliseconds(100), TimeSpan.FromHours(1));
         Check.Range(nameof(FreeReturns), FreeReturns, 0, 100);
@@ -200,10 +182,8 @@ public sealed record ProtocolOptions
         Check.Range(nameof(SeedTries), SeedTries, 1, 16);
         Check.Range(nameof(ExchangeTimeout), ExchangeTimeout, TimeSpan.FromMilliseconds(50), TimeSpan.FromMinutes(1));
         Check.Range(nameof(NameCheckTimeout), NameCheckTimeout, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));
-        Check.Range(nameof(LoadInterval), LoadInterval, TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(10));
         Check.Range(nameof(BeaconInterval), BeaconInterval, TimeSpan.FromMilliseconds(10), TimeSpan.FromSeconds(10));
         Check.Range(nameof(BeaconLifetime), BeaconLifetime, BeaconInterval, TimeSpan.FromMinutes(1));
-        Check.Range(nameof(LeaveLinger), LeaveLinger, TimeSpan.Zero, TimeSpan.FromMinutes(1));
         Check.Range(nameof(TombstoneLifetime), TombstoneLifetime, SuspicionMin * SuspicionMaxFactor, TimeSpan.FromDays(30));
         Check.Range(nameof(MaxTombstones), MaxTombstones, 16, 100_000);
         Check.Range(nameof(MaxMembers), MaxMembers, 2, 100_000);

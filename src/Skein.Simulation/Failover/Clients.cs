@@ -28,7 +28,6 @@ internal sealed class Clients(FailoverWorld world, FailoverSettings settings)
     /// <summary>Streams that were ended because two attempts in a row were lost without a new token.</summary>
     public int Poison { get; private set; }
 
-    /// <summary>An error was found: the run can stop.</summary>
     public bool HasFound => Errors.Count > 0;
 
     public ulong TraceHash { get; private set; }
