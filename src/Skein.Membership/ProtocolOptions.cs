@@ -21,25 +21,16 @@ public sealed record ProtocolOptions
     /// <summary>Silence after which a TCP connect checks whether the process runs. Default 100 ms, range 5 ms to <see cref="DirectTimeout"/>.</summary>
     public TimeSpan RefusalCheckAfter { get; init; } = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>
-    /// Every other routine probe goes to the next member on the ring of ids, so that a silent member is probed within two periods. Default true;
-    /// false is plain SWIM.
-    /// </summary>
+    /// <summary>Every other routine probe goes to the next member on the ring of ids. Default true; false is plain SWIM.</summary>
     public bool RingProbes { get; init; } = true;
 
-    /// <summary>
-    /// Keeps an idle TCP connection to each of the next two members on the ring, which detects the death of a process within milliseconds. Default
-    /// true.
-    /// </summary>
+    /// <summary>Keeps an idle TCP connection to the next two members on the ring, which reveals a dead process at once. Default true.</summary>
     public bool MonitorConnections { get; init; } = true;
 
     /// <summary>Maximum number of concurrent probes of one member. Default 32, range 1 to 1024.</summary>
     public int ProbesInFlight { get; init; } = 32;
 
-    /// <summary>
-    /// Suspicion window with <see cref="Confirmations"/> further accusers: the longest pause of a member that is tolerated. Default 2 s, range
-    /// <see cref="DirectTimeout"/> to 10 min.
-    /// </summary>
+    /// <summary>Suspicion window with all confirmations: the longest tolerated pause. Default 2 s, range <see cref="DirectTimeout"/> to 10 min.</summary>
     public TimeSpan SuspicionMin { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>Suspicion window with a single accuser, as a multiple of <see cref="SuspicionMin"/>. Default 6, range 1 to 20.</summary>
@@ -93,10 +84,7 @@ public sealed record ProtocolOptions
     /// </summary>
     public TimeSpan SeedHedgeAfter { get; init; } = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>
-    /// Concurrent attempts at which a new member starts no further one. Each seed is asked once in any case. Default 4, range 1 (no hedging)
-    /// to 16.
-    /// </summary>
+    /// <summary>Concurrent attempts at which a new member stops hedging. Default 4, range 1 (no hedging) to 16.</summary>
     public int SeedTries { get; init; } = 4;
 
     /// <summary>Timeout of a TCP exchange (join, full state). Default 2 s, range 50 ms to 1 min.</summary>

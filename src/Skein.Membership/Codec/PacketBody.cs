@@ -2,10 +2,7 @@ using System.Numerics;
 
 namespace Skein.Membership.Codec;
 
-/// <summary>
-/// A validated packet: <c>GossipPacket</c> in gossip.proto. Spans point into the received bytes. <see cref="TryRead"/> validates every nested
-/// message before anything is applied, so that a malformed packet changes nothing. <see cref="Items"/> then iterates over them.
-/// </summary>
+/// <summary>A packet (<c>GossipPacket</c> in gossip.proto), nested messages included, validated before any of it is applied. Spans point into it.</summary>
 internal ref struct PacketBody
 {
     public PacketKind Kind;

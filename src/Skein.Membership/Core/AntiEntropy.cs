@@ -4,11 +4,7 @@ using Skein.Membership.Codec;
 
 namespace Skein.Membership.Core;
 
-/// <summary>
-/// Repairs views that gossip left different. Every ack carries a digest of the sender's view. If it differs although gossip had time to arrive,
-/// the two members compare buckets, then versions of members, and send each other the missing records. Very different views exchange full
-/// state over TCP.
-/// </summary>
+/// <summary>Repairs views that gossip left different: members compare digests, then buckets, then versions, and exchange all if much differs.</summary>
 internal sealed class AntiEntropy(CoreState state, PacketWriter packets)
 {
     private TimeSpan _notBefore;

@@ -71,10 +71,7 @@ internal sealed partial class MembershipWorld
         _events.Schedule(Now, new WorldEvent(WorldEventKind.Resolved, member, 0, () => member.Core.SeedResolved(seed, address, Now)));
     }
 
-    /// <summary>
-    /// Delivers a request after the TCP retransmissions of its handshake and data, unless the requester has timed out. The round trip of a lossless
-    /// handshake is not counted; a refusal is never lost.
-    /// </summary>
+    /// <summary>Delivers a request after the TCP retransmissions of its handshake and data. A refusal is never lost.</summary>
     private void Serve(SimulatedMember member, StreamState stream, byte[] request)
     {
         if (stream.Ended)

@@ -2,10 +2,7 @@ using Skein.Membership.Codec;
 
 namespace Skein.Simulation.Membership;
 
-/// <summary>
-/// A network of members in virtual time. Each member is a production core. One thread and one seed give the same trace every time. The invariants
-/// are checked after every change.
-/// </summary>
+/// <summary>Production cores in a network in virtual time. One thread and one seed give one trace. Invariants are checked after every change.</summary>
 internal sealed partial class MembershipWorld
 {
     private readonly EventQueue<WorldEvent> _events = new();
@@ -38,10 +35,7 @@ internal sealed partial class MembershipWorld
     /// <summary>Overrides the link between two members; null selects <see cref="Link"/>. Default: no overrides.</summary>
     public Func<SimulatedMember, SimulatedMember, LinkModel?>? LinkBetween { get; set; }
 
-    /// <summary>
-    /// Time that a member needs for one datagram, sequentially. Default 0. A longer <see cref="SimulatedMember.HandlingTime"/> of a member
-    /// takes precedence.
-    /// </summary>
+    /// <summary>Time for one datagram, sequentially. Default 0. A longer <see cref="SimulatedMember.HandlingTime"/> takes precedence.</summary>
     public TimeSpan HandlingTime { get; set; }
 
     public Func<SimulatedMember, SimulatedMember, bool> Passes { get; set; } = static (_, _) => true;

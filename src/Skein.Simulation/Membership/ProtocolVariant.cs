@@ -1,9 +1,6 @@
 namespace Skein.Simulation.Membership;
 
-/// <summary>
-/// The published protocols on the production core: SWIM with suspicion, which gossips and blocks as memberlist does, and Lifeguard. They show
-/// what each part of this implementation contributes.
-/// </summary>
+/// <summary>The published protocols on the production core: SWIM with suspicion, which gossips and blocks as memberlist does, and Lifeguard.</summary>
 internal sealed record ProtocolVariant : ProtocolRules
 {
     private static readonly TimeSpan FullExchangeInterval = TimeSpan.FromSeconds(30);
@@ -59,10 +56,7 @@ internal sealed record ProtocolVariant : ProtocolRules
             antiEntropy.Exchange(partner[0].Address);
     }
 
-    /// <summary>
-    /// A sender waits until its packet is gone, as memberlist's goroutines do: while sends block, only these timers fire, and a probe that began
-    /// meanwhile has no time left when its ping is sent.
-    /// </summary>
+    /// <summary>While sends block, as in memberlist, only these timers fire; a probe that began meanwhile has no time left.</summary>
     public static bool FiresWhileBlocked(TimerKind kind) => kind is TimerKind.Probe or TimerKind.Suspicion or TimerKind.Housekeeping;
 
     private static bool IsRecentlyDead(MemberRecord record, TimeSpan now) =>

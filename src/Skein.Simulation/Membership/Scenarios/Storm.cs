@@ -1,8 +1,6 @@
 namespace Skein.Simulation.Membership.Scenarios;
 
-/// <summary>
-/// Injects all faults at random for two minutes while the invariants are checked. Then all faults end, and the views must converge.
-/// </summary>
+/// <summary>Injects all faults at random for two minutes while the invariants are checked. Then the faults end, and the views must converge.</summary>
 internal static class Storm
 {
     private static readonly TimeSpan Length = TimeSpan.FromMinutes(2);
