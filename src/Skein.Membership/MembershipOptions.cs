@@ -40,9 +40,7 @@ public sealed record MembershipOptions
     /// <summary>Allows to listen on other addresses than loopback without keys. Default false.</summary>
     public bool Insecure { get; init; }
 
-    /// <summary>
-    /// Role of the members that receive load beacons of this one, ten times a second (<c>gateway</c> for a replica). Default null: none.
-    /// </summary>
+    /// <summary>Role of the members that receive load beacons of this one (<c>gateway</c> for a replica). Default null: none.</summary>
     public string? BeaconsTo { get; init; }
 
     /// <summary>Timing and bounds. Default <see cref="ProtocolOptions.Lan"/>.</summary>

@@ -21,25 +21,16 @@ public sealed record ProtocolOptions
     /// <summary>Silence after which a TCP connect checks whether the process runs. Default 100 ms, range 5 ms to <see cref="DirectTimeout"/>.</summary>
     public TimeSpan RefusalCheckAfter { get; init; } = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>
-    /// Every other routine probe goes to the next member on the ring of ids, so that a silent member is probed within two periods. Default true;
-    /// false is plain SWIM.
-    /// </summary>
+    /// <summary>Every other routine probe goes to the next member on the ring of ids. Default true; false is plain SWIM.</summary>
     public bool RingProbes { get; init; } = true;
 
-    /// <summary>
-    /// Keeps an idle TCP connection to each of the next two members on the ring, which detects the death of a process within milliseconds. Default
-    /// true.
-    /// </summary>
+    /// <summary>Keeps an idle TCP connection to the next two members on the ring, which reveals a dead process at once. Default true.</summary>
     public bool MonitorConnections { get; init; } = true;
 
     /// <summary>Maximum number of concurrent probes of one member. Default 32, range 1 to 1024.</summary>
     public int ProbesInFlight { get; init; } = 32;
 
-    /// <summary>
-    /// Suspicion window with <see cref="Confirmations"/> further accusers: the longest pause of a member that is tolerated. Default 2 s, range
-    /// <see cref="DirectTimeout"/> to 10 min.
-    /// </summary>
+    /// <summary>Suspicion window with all confirmations: the longest tolerated pause. Default 2 s, range <see cref="DirectTimeout"/> to 10 min.</summary>
     public TimeSpan SuspicionMin { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>Suspicion window with a single accuser, as a multiple of <see cref="SuspicionMin"/>. Default 6, range 1 to 20.</summary>
@@ -51,9 +42,6 @@ public sealed record ProtocolOptions
     /// <summary>Targets of one gossip round. Default 3, range 1 to 16.</summary>
     public int GossipFanout { get; init; } = 3;
 
-    /// <summary>Delay of a new update, so that further updates share its packets. Default 5 ms, range 0 to 1 s.</summary>
-    public TimeSpan GossipCoalesce { get; init; } = TimeSpan.FromMilliseconds(5);
-
     /// <summary>
     /// Time between two rounds while updates are queued. Default 20 ms, range 1 ms to an eighth of <see cref="SuspicionMin"/>: a refutation takes
     /// several rounds in each direction and must arrive before the verdict.
@@ -62,12 +50,6 @@ public sealed record ProtocolOptions
 
     /// <summary>Maximum number of gossip packets of one member per second, probes excluded. Default 300, range 10 to 100,000.</summary>
     public int GossipRate { get; init; } = 300;
-
-    /// <summary>Time between two gossip rounds that carry only load reports. Default 50 ms, range 10 ms to 1 min.</summary>
-    public TimeSpan LoadGossipInterval { get; init; } = TimeSpan.FromMilliseconds(50);
-
-    /// <summary>Transmissions of one load report by each member. Default 4, range 1 to 20.</summary>
-    public int LoadRetransmissions { get; init; } = 4;
 
     /// <summary>Each member transmits an update this many times ceil(log10(members + 1)). Default 4, range 1 to 20.</summary>
     public int RetransmitFactor { get; init; } = 4;
@@ -102,10 +84,7 @@ public sealed record ProtocolOptions
     /// </summary>
     public TimeSpan SeedHedgeAfter { get; init; } = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>
-    /// Concurrent attempts at which a new member starts no further one. Each seed is asked once in any case. Default 4, range 1 (no hedging)
-    /// to 16.
-    /// </summary>
+    /// <summary>Concurrent attempts at which a new member stops hedging. Default 4, range 1 (no hedging) to 16.</summary>
     public int SeedTries { get; init; } = 4;
 
     /// <summary>Timeout of a TCP exchange (join, full state). Default 2 s, range 50 ms to 1 min.</summary>
@@ -114,17 +93,11 @@ public sealed record ProtocolOptions
     /// <summary>Time that a new member waits for a reply of an older generation of its name. Default 500 ms, range 10 ms to 1 min.</summary>
     public TimeSpan NameCheckTimeout { get; init; } = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>Shortest time between two gossiped load reports of one member. Default 1 s, range 100 ms to 10 min.</summary>
-    public TimeSpan LoadInterval { get; init; } = TimeSpan.FromSeconds(1);
-
     /// <summary>Time between two load beacons to one receiver. Default 100 ms, range 10 ms to 10 s.</summary>
     public TimeSpan BeaconInterval { get; init; } = TimeSpan.FromMilliseconds(100);
 
     /// <summary>Age at which a beacon expires. Default 1 s, range <see cref="BeaconInterval"/> to 1 min.</summary>
     public TimeSpan BeaconLifetime { get; init; } = TimeSpan.FromSeconds(1);
-
-    /// <summary>Time that a leaving member keeps announcing it. Default 200 ms, range 0 to 1 min.</summary>
-    public TimeSpan LeaveLinger { get; init; } = TimeSpan.FromMilliseconds(200);
 
     /// <summary>
     /// Time that tombstones of dead and left members are kept; each member purges them up to a tenth (1 min at most) later. Default 24 h, range
@@ -184,11 +157,8 @@ public sealed record ProtocolOptions
         Check.Range(nameof(SuspicionMaxFactor), SuspicionMaxFactor, 1, 20);
         Check.Range(nameof(Confirmations), Confirmations, 0, 3);
         Check.Range(nameof(GossipFanout), GossipFanout, 1, 16);
-        Check.Range(nameof(GossipCoalesce), GossipCoalesce, TimeSpan.Zero, TimeSpan.FromSeconds(1));
         Check.Range(nameof(GossipInterval), GossipInterval, TimeSpan.FromMilliseconds(1), SuspicionMin / MinRoundsPerWindow);
         Check.Range(nameof(GossipRate), GossipRate, 10, 100_000);
-        Check.Range(nameof(LoadGossipInterval), LoadGossipInterval, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));
-        Check.Range(nameof(LoadRetransmissions), LoadRetransmissions, 1, 20);
         Check.Range(nameof(RetransmitFactor), RetransmitFactor, 1, 20);
         Check.Range(nameof(DeadContactInterval), DeadContactInterval, TimeSpan.FromMilliseconds(100), TimeSpan.FromHours(1));
         Check.Range(nameof(FreeReturns), FreeReturns, 0, 100);
@@ -200,10 +170,8 @@ public sealed record ProtocolOptions
         Check.Range(nameof(SeedTries), SeedTries, 1, 16);
         Check.Range(nameof(ExchangeTimeout), ExchangeTimeout, TimeSpan.FromMilliseconds(50), TimeSpan.FromMinutes(1));
         Check.Range(nameof(NameCheckTimeout), NameCheckTimeout, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));
-        Check.Range(nameof(LoadInterval), LoadInterval, TimeSpan.FromMilliseconds(100), TimeSpan.FromMinutes(10));
         Check.Range(nameof(BeaconInterval), BeaconInterval, TimeSpan.FromMilliseconds(10), TimeSpan.FromSeconds(10));
         Check.Range(nameof(BeaconLifetime), BeaconLifetime, BeaconInterval, TimeSpan.FromMinutes(1));
-        Check.Range(nameof(LeaveLinger), LeaveLinger, TimeSpan.Zero, TimeSpan.FromMinutes(1));
         Check.Range(nameof(TombstoneLifetime), TombstoneLifetime, SuspicionMin * SuspicionMaxFactor, TimeSpan.FromDays(30));
         Check.Range(nameof(MaxTombstones), MaxTombstones, 16, 100_000);
         Check.Range(nameof(MaxMembers), MaxMembers, 2, 100_000);

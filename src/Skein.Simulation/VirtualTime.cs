@@ -1,9 +1,6 @@
 namespace Skein.Simulation;
 
-/// <summary>
-/// A clock that advances from timer to timer, for asynchronous production code. Everything runs on one thread in one order, so that a seed replays
-/// exactly. Not thread-safe.
-/// </summary>
+/// <summary>A clock that advances from timer to timer, on one thread in one order, so that a seed replays exactly. Not thread-safe.</summary>
 internal sealed class VirtualTime : TimeProvider
 {
     private readonly EventQueue<(VirtualTimer Timer, long Version)> _due = new();

@@ -22,10 +22,8 @@ internal ref struct MemberUpdate
     {
         update = default;
         var reader = new ProtoReader(bytes);
-        while (!reader.AtEnd)
+        while (reader.TryReadTag(out var field, out var type))
         {
-            if (!reader.TryReadTag(out var field, out var type))
-                return false;
             var read = (field, type) switch
             {
                 (1, WireType.Fixed64) => reader.TryReadFixed64(out update.Id),
@@ -44,7 +42,7 @@ internal ref struct MemberUpdate
             if (!read)
                 return false;
         }
-        return update.Id != 0 && update.Generation != 0 && update.Name.IsEmpty == update.Address.IsNone;
+        return reader.AtEnd && update.Id != 0 && update.Generation != 0 && update.Name.IsEmpty == update.Address.IsNone;
     }
 
     public static bool TryReadState(scoped ref ProtoReader reader, out MemberState state)
@@ -100,10 +98,8 @@ internal struct MemberVersion
     {
         version = default;
         var reader = new ProtoReader(bytes);
-        while (!reader.AtEnd)
+        while (reader.TryReadTag(out var field, out var type))
         {
-            if (!reader.TryReadTag(out var field, out var type))
-                return false;
             var read = (field, type) switch
             {
                 (1, WireType.Fixed64) => reader.TryReadFixed64(out version.Id),
@@ -116,7 +112,7 @@ internal struct MemberVersion
             if (!read)
                 return false;
         }
-        return version.Id != 0 && version.Generation != 0 && version.State != MemberState.None;
+        return reader.AtEnd && version.Id != 0 && version.Generation != 0 && version.State != MemberState.None;
     }
 
     public readonly void WriteTo(ref ProtoWriter writer, int field)
@@ -149,10 +145,8 @@ internal struct LoadUpdate
     {
         load = default;
         var reader = new ProtoReader(bytes);
-        while (!reader.AtEnd)
+        while (reader.TryReadTag(out var field, out var type))
         {
-            if (!reader.TryReadTag(out var field, out var type))
-                return false;
             var read = (field, type) switch
             {
                 (1, WireType.Fixed64) => reader.TryReadFixed64(out load.Id),
@@ -165,7 +159,7 @@ internal struct LoadUpdate
             if (!read)
                 return false;
         }
-        return load.Id != 0 && load.Sequence != 0;
+        return reader.AtEnd && load.Id != 0 && load.Sequence != 0;
     }
 
     public readonly void WriteTo(ref ProtoWriter writer, int field)

@@ -2,10 +2,7 @@ using System.Numerics;
 
 namespace Skein.Membership.Codec;
 
-/// <summary>
-/// A validated packet: <c>GossipPacket</c> in gossip.proto. Spans point into the received bytes. <see cref="TryRead"/> validates every nested
-/// message before anything is applied, so that a malformed packet changes nothing. <see cref="Items"/> then iterates over them.
-/// </summary>
+/// <summary>A packet (<c>GossipPacket</c> in gossip.proto), nested messages included, validated before any of it is applied. Spans point into it.</summary>
 internal ref struct PacketBody
 {
     public PacketKind Kind;
@@ -30,10 +27,8 @@ internal ref struct PacketBody
         body = default;
         body._bytes = bytes;
         var reader = new ProtoReader(bytes);
-        while (!reader.AtEnd)
+        while (reader.TryReadTag(out var field, out var type))
         {
-            if (!reader.TryReadTag(out var field, out var type))
-                return false;
             var read = (field, type) switch
             {
                 (1, WireType.Varint) => TryReadKind(ref reader, out body.Kind),
@@ -54,7 +49,7 @@ internal ref struct PacketBody
             if (!read)
                 return false;
         }
-        return body.Kind != PacketKind.None && BucketsFit(body);
+        return reader.AtEnd && body.Kind != PacketKind.None && BucketsFit(body);
     }
 
     private static bool TryReadKind(scoped ref ProtoReader reader, out PacketKind kind)
@@ -73,7 +68,6 @@ internal ref struct PacketBody
 
     private static bool IsBucketCount(uint count) => count is >= 16 and <= WireLimits.Buckets && BitOperations.IsPow2(count);
 
-    /// <summary>Iterates over the nested messages of one field of a validated packet.</summary>
     public ref struct Nested(ReadOnlySpan<byte> bytes, int field)
     {
         private readonly int _field = field;
@@ -81,7 +75,7 @@ internal ref struct PacketBody
 
         public bool TryNext(out ReadOnlySpan<byte> item)
         {
-            while (!_reader.AtEnd && _reader.TryReadTag(out var field, out var type))
+            while (_reader.TryReadTag(out var field, out var type))
             {
                 if (field == _field && type == WireType.Bytes)
                     return _reader.TryReadBytes(out item);

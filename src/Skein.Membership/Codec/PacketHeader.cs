@@ -4,9 +4,7 @@ using System.Text;
 
 namespace Skein.Membership.Codec;
 
-/// <summary>
-/// The unencrypted header of every packet; gossip.proto documents its layout. A packet with another header is dropped before it is parsed.
-/// </summary>
+/// <summary>The unencrypted header of every packet; gossip.proto documents its layout.</summary>
 internal readonly record struct PacketHeader(uint Cluster, ulong Sender, ulong Generation, bool Sealed)
 {
     public const int Length = 22;
@@ -58,7 +56,6 @@ internal static class MemberName
         Math.Max(1, BinaryPrimitives.ReadUInt64BigEndian(SHA256.HashData(Encoding.UTF8.GetBytes("skein-member:" + name))));
 }
 
-/// <summary>Purpose of a packet; the numbers of gossip.proto.</summary>
 internal enum PacketKind
 {
     None = 0,

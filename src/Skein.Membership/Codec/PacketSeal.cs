@@ -23,13 +23,10 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
 
     private ImmutableArray<(uint Id, byte[] Secret)> _keys = Identify(keys);
 
-    /// <summary>Bytes of a sealed packet between header and body.</summary>
     public int Prefix => _keys.IsEmpty ? 0 : KeyIdBytes + CounterBytes;
 
-    /// <summary>Bytes of a sealed packet after the body.</summary>
     public int Trailer => _keys.IsEmpty ? 0 : TagBytes;
 
-    /// <summary>Id of the key that seals; null without keys.</summary>
     private uint? KeyId => _keys.IsEmpty ? null : _keys[0].Id;
 
     /// <summary>Replaces the keys. Packets in flight that were sealed with a removed key are lost.</summary>
@@ -63,14 +60,10 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
         return end + TagBytes;
     }
 
-    /// <summary>The key id in a sealed packet; 0 if the packet is too short.</summary>
     private static uint KeyIdOf(ReadOnlySpan<byte> packet) =>
         packet.Length < PacketHeader.Length + KeyIdBytes ? 0 : BinaryPrimitives.ReadUInt32BigEndian(packet[PacketHeader.Length..]);
 
-    /// <summary>
-    /// The reply over TCP to a request that was dropped for that cause: header and key id only, which are unencrypted in every packet. The peer
-    /// cannot open it for the same reason, and so can report that reason. Empty unless the peer may be a misconfigured member.
-    /// </summary>
+    /// <summary>Refuses a TCP request with header and key id, so that the peer can report the cause. Empty unless the peer may be a member.</summary>
     public ReadOnlySpan<byte> Refuse(DropCause cause, Span<byte> packet, ulong generation)
     {
         if (cause is not (DropCause.Version or DropCause.Cluster or DropCause.SealMissing or DropCause.UnknownKey))
@@ -82,7 +75,6 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
         return packet[..(PacketHeader.Length + KeyIdBytes)];
     }
 
-    /// <summary>Explains to an operator why a reply over TCP was dropped.</summary>
     public string Explain(DropCause cause, ReadOnlySpan<byte> reply) => cause switch
     {
         DropCause.UnknownKey => $"it answers with gossip key {KeyIdOf(reply):x8}, which this member does not have (its own is {KeyId:x8})",
@@ -201,6 +193,5 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
     private static ImmutableArray<(uint Id, byte[] Secret)> Identify(GossipKeys keys) =>
         [.. keys.Keys.Select(static key => (GossipKeys.IdOf(key), key))];
 
-    /// <summary>One generation of one member under one key.</summary>
     private sealed record Peer(AesGcm Cipher, ReplayWindow Received);
 }

@@ -12,7 +12,6 @@ internal readonly record struct PeerAddress(ulong High, ulong Low, ushort Port)
 
     public bool IsIPv4 => High == 0 && (Low & 0xFFFF_FFFF_0000_0000) == MappedPrefix;
 
-    /// <summary>The IPv4 address; meaningful only if <see cref="IsIPv4"/>.</summary>
     public uint IPv4 => (uint)Low;
 
     public static PeerAddress OfIPv4(uint address, ushort port) => new(0, MappedPrefix | address, port);

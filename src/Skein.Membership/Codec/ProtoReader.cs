@@ -12,15 +12,15 @@ internal ref struct ProtoReader(ReadOnlySpan<byte> bytes)
 
     public readonly bool AtEnd => _rest.IsEmpty;
 
+    /// <summary>Returns false at the end, and before an invalid tag, which it does not consume: <see cref="AtEnd"/> tells them apart.</summary>
     public bool TryReadTag(out int field, out WireType type)
     {
-        field = 0;
-        type = default;
-        if (!TryReadVarint(out var tag) || tag > uint.MaxValue)
-            return false;
-        field = (int)(tag >> 3);
-        type = (WireType)(tag & 7);
-        return field > 0;
+        var before = _rest;
+        var valid = TryReadVarint(out var tag) && tag is > 7 and <= uint.MaxValue;
+        if (!valid)
+            _rest = before;
+        (field, type) = ((int)(tag >> 3), (WireType)(tag & 7));
+        return valid;
     }
 
     public bool TryReadVarint(out ulong value)
@@ -88,7 +88,6 @@ internal ref struct ProtoReader(ReadOnlySpan<byte> bytes)
     }
 }
 
-/// <summary>Wire types of the protobuf encoding.</summary>
 internal enum WireType
 {
     Varint = 0,

@@ -3,10 +3,7 @@ using System.Diagnostics;
 
 namespace Skein.Membership.Codec;
 
-/// <summary>
-/// Writes the protobuf wire format into a fixed span. A lack of space sets <see cref="Overflowed"/> and ends the output; a caller can remove
-/// a partial message with <see cref="RewindTo"/>.
-/// </summary>
+/// <summary>Writes the protobuf wire format into a fixed span. A lack of space sets <see cref="Overflowed"/>.</summary>
 internal ref struct ProtoWriter(Span<byte> buffer, int position)
 {
     private readonly Span<byte> _buffer = buffer;
@@ -20,6 +17,15 @@ internal ref struct ProtoWriter(Span<byte> buffer, int position)
         Debug.Assert(position <= Position, "a rewind goes back");
         Position = position;
         Overflowed = false;
+    }
+
+    /// <summary>Removes what was written since that position if it did not fit; returns whether it fits.</summary>
+    public bool RewindOverflow(int position)
+    {
+        var fits = !Overflowed;
+        if (!fits)
+            RewindTo(position);
+        return fits;
     }
 
     /// <summary>Writes nothing for zero, as proto3 requires.</summary>
@@ -64,10 +70,7 @@ internal ref struct ProtoWriter(Span<byte> buffer, int position)
             RawFixed64(value);
     }
 
-    /// <summary>
-    /// Begins a nested message. Reserves a fixed number of bytes for its length, so that no content has to move: one byte for up to 127, two for
-    /// up to 16,383.
-    /// </summary>
+    /// <summary>Begins a nested message. One reserved length byte suffices for 127 bytes, two for 16,383, so that no content has to move.</summary>
     public int BeginMessage(int field, int lengthBytes = 2)
     {
         Tag(field, WireType.Bytes);

@@ -1,9 +1,6 @@
 namespace Skein.Membership.Codec;
 
-/// <summary>
-/// Accepts each packet counter of one generation once: a sliding bitmap over the newest 2,048 counters, as in IPsec (RFC 6479). Older counters
-/// are refused. Packets may be reordered; recorded packets are refused.
-/// </summary>
+/// <summary>Accepts each packet counter of a generation once: a sliding bitmap over the newest 2,048 counters, as in IPsec (RFC 6479).</summary>
 internal sealed class ReplayWindow
 {
     private readonly ulong[] _seen = new ulong[Words];
@@ -16,7 +13,6 @@ internal sealed class ReplayWindow
     /// <summary>Allowed reordering in packets. The sender counts across all receivers: about one second of a busy sender.</summary>
     public const ulong Size = 2048;
 
-    /// <summary>Returns whether the counter is new and not too old.</summary>
     public bool TryAccept(ulong counter)
     {
         if (_highest >= Size && counter <= _highest - Size)

@@ -4,17 +4,12 @@ using Skein.Membership.Codec;
 
 namespace Skein.Membership.Core;
 
-/// <summary>
-/// Repairs views that gossip left different. Every ack carries a digest of the sender's view. If it differs although gossip had time to arrive,
-/// the two members compare buckets, then versions of members, and send each other the missing records. Very different views exchange full
-/// state over TCP.
-/// </summary>
+/// <summary>Repairs views that gossip left different: members compare digests, then buckets, then versions, and exchange all if much differs.</summary>
 internal sealed class AntiEntropy(CoreState state, PacketWriter packets)
 {
     private TimeSpan _notBefore;
     private const int MaxDatagrams = 8;
 
-    /// <summary>Time for gossip to arrive before a difference is examined.</summary>
     private TimeSpan SettleTime => state.Options.GossipInterval * 3;
 
     public void OnDigest(PeerAddress peer, ulong digest)
@@ -88,7 +83,6 @@ internal sealed class AntiEntropy(CoreState state, PacketWriter packets)
         packets.Send(ref writer, peer);
     }
 
-    /// <summary>Exchanges full state over TCP.</summary>
     public void Exchange(PeerAddress peer)
     {
         var token = new ExchangeToken(ExchangePurpose.AntiEntropy, 0);
@@ -101,7 +95,7 @@ internal sealed class AntiEntropy(CoreState state, PacketWriter packets)
     /// <summary>Sends the versions in the differing buckets, tombstones included; returns false if that takes too many packets.</summary>
     private bool SendVersions(PeerAddress peer, ReadOnlySpan<byte> differing, int buckets)
     {
-        var members = GroupByBucket(buckets);
+        var members = state.Table.All.ToLookup(record => Bucket(record, buckets));
         var sent = 0;
         while (!differing.IsEmpty)
         {
@@ -113,7 +107,7 @@ internal sealed class AntiEntropy(CoreState state, PacketWriter packets)
         return true;
     }
 
-    private int SendVersionsThatFit(PeerAddress peer, ReadOnlySpan<byte> differing, int buckets, List<MemberRecord>[] members)
+    private int SendVersionsThatFit(PeerAddress peer, ReadOnlySpan<byte> differing, int buckets, ILookup<int, MemberRecord> members)
     {
         const int BytesOfBucketList = WireLimits.Buckets + 8;
         var writer = packets.Begin(PacketKind.Versions);
@@ -156,16 +150,6 @@ internal sealed class AntiEntropy(CoreState state, PacketWriter packets)
             var bucket = digests.Slice(Bucket(record, buckets) * 4, 4);
             BinaryPrimitives.WriteUInt32BigEndian(bucket, BinaryPrimitives.ReadUInt32BigEndian(bucket) ^ (uint)record.DigestPart);
         }
-    }
-
-    private List<MemberRecord>[] GroupByBucket(int buckets)
-    {
-        var members = new List<MemberRecord>[buckets];
-        for (var i = 0; i < buckets; i++)
-            members[i] = [];
-        foreach (var record in state.Table.All)
-            members[Bucket(record, buckets)].Add(record);
-        return members;
     }
 
     private static int Bucket(MemberRecord record, int buckets) => (int)(record.Id & (ulong)(buckets - 1));

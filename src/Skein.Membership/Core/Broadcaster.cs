@@ -1,15 +1,14 @@
 namespace Skein.Membership.Core;
 
-/// <summary>
-/// Event-driven gossip: an update is sent after a few milliseconds of coalescing, then round after round until its transmissions are used up.
-/// A token bucket limits the packets.
-/// </summary>
+/// <summary>Sends an update after a few milliseconds of coalescing, then round after round. A token bucket limits the packets.</summary>
 internal sealed class Broadcaster(CoreState state, PacketWriter packets)
 {
     private readonly MemberRecord[] _targets = new MemberRecord[state.Options.GossipFanout];
     private TimeSpan _due = TimeSpan.MaxValue;
     private TimeSpan _credit = MaxCredit;
     private TimeSpan _creditAt;
+
+    private static readonly TimeSpan LoadGossipInterval = TimeSpan.FromMilliseconds(50);
 
     private TimeSpan CostOfPacket => TimeSpan.FromSeconds(1) / state.Options.GossipRate;
 
@@ -25,7 +24,7 @@ internal sealed class Broadcaster(CoreState state, PacketWriter packets)
     public void BroadcastLoad(MemberRecord record)
     {
         state.LoadUpdates.Add(record.LoadReport, UpdateParts.State);
-        Schedule(state.Options.LoadGossipInterval);
+        Schedule(LoadGossipInterval);
     }
 
     public void OnTimer()
@@ -33,7 +32,10 @@ internal sealed class Broadcaster(CoreState state, PacketWriter packets)
         if (state.Now < _due)
             return;
         _due = TimeSpan.MaxValue;
-        Refill();
+        _credit += state.Now - _creditAt;
+        _creditAt = state.Now;
+        if (_credit > MaxCredit)
+            _credit = MaxCredit;
         var affordable = (int)Math.Min(_targets.Length, _credit / CostOfPacket);
         var targets = _targets.AsSpan(0, affordable);
         var count = state.Rules.PickGossipTargets(state, targets) ?? PickTargets(targets);
@@ -45,7 +47,7 @@ internal sealed class Broadcaster(CoreState state, PacketWriter packets)
         if (state.Updates.Count > 0)
             Schedule(affordable > 0 ? state.Options.GossipInterval : CostOfPacket);
         else if (state.LoadUpdates.Count > 0)
-            Schedule(state.Options.LoadGossipInterval);
+            Schedule(LoadGossipInterval);
     }
 
     private int PickTargets(Span<MemberRecord> targets)
@@ -66,20 +68,9 @@ internal sealed class Broadcaster(CoreState state, PacketWriter packets)
         _due = due;
         state.Timers.Set(due, TimerKind.Gossip);
     }
-
-    private void Refill()
-    {
-        _credit += state.Now - _creditAt;
-        _creditAt = state.Now;
-        if (_credit > MaxCredit)
-            _credit = MaxCredit;
-    }
 }
 
-/// <summary>
-/// Updates to gossip, at most one entry a member: a newer update replaces the older one. Entries with the fewest transmissions go first, the
-/// oldest first among equals. An entry leaves the queue after its last transmission.
-/// </summary>
+/// <summary>Updates to gossip, at most one a member. Those with the fewest transmissions go first, the oldest first among equals.</summary>
 internal sealed class UpdateQueue
 {
     private readonly (UpdateNode? First, UpdateNode? Last)[] _bySends = new (UpdateNode?, UpdateNode?)[MaxSends];
@@ -133,7 +124,6 @@ internal sealed class UpdateQueue
             node.Parts = UpdateParts.None;
     }
 
-    /// <summary>Iterates over the queue for one packet.</summary>
     internal struct Offer(UpdateQueue queue)
     {
         private int _sends;
@@ -158,7 +148,6 @@ internal sealed class UpdateQueue
     }
 }
 
-/// <summary>Parts of a member's record that an update carries.</summary>
 [Flags]
 internal enum UpdateParts
 {
@@ -169,7 +158,6 @@ internal enum UpdateParts
     All = State | Introduction | Metadata,
 }
 
-/// <summary>One member's entry in one queue; allocated with its first update.</summary>
 internal sealed class UpdateNode(MemberRecord member)
 {
     public readonly MemberRecord Member = member;

@@ -29,7 +29,7 @@ internal sealed class ConnectionMonitor(CoreState state, PacketWriter packets, P
             if (next == _monitored[slot])
                 continue;
             _monitored[slot] = next;
-            var request = next.IsNone ? default : packets.StreamPing(_request, prober.NextSequence(), _successors[slot].Id);
+            var request = next.IsNone ? default : packets.Compose(_request, PacketKind.Ping, prober.NextSequence(), _successors[slot].Id);
             state.Effects.Monitor(slot, next, request);
         }
     }
@@ -40,13 +40,8 @@ internal sealed class ConnectionMonitor(CoreState state, PacketWriter packets, P
             return;
         _monitored[slot] = default;
         Schedule(state.Options.ProbePeriod);
-        foreach (var record in state.Table.Live)
-        {
-            if (record.Address != peer)
-                continue;
-            prober.Start(record, connectAtOnce: true);
-            return;
-        }
+        if (state.Table.Live.FirstOrDefault(record => record.Address == peer) is { } ended)
+            prober.Start(ended, connectAtOnce: true);
     }
 
     private void Schedule(TimeSpan delay)

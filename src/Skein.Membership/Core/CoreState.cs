@@ -41,13 +41,11 @@ internal sealed class CoreState(CoreSettings settings, MemberTable table, ulong 
 
     public TimeSpan Now { get; set; }
 
-    /// <summary>When a packet of any other member last arrived.</summary>
     public TimeSpan HeardAt { get; set; }
 
     /// <summary>Silence of all others after which this member was isolated. Even the smallest group sends packets more often.</summary>
     public TimeSpan IsolationThreshold => Options.SuspicionMin * 2;
 
-    /// <summary>When the last isolation ended; null if there was none.</summary>
     public TimeSpan? IsolatedUntil { get; set; }
 
     /// <summary>An isolation ended so recently that refutations may still be on their way.</summary>
@@ -87,7 +85,6 @@ internal sealed class LocalHealth(int maxScore, TimeSpan directTimeout)
     private TimeSpan _delayedAt;
     private const int MaxFromDelays = 4;
 
-    /// <summary>How long a delay counts.</summary>
     private static readonly TimeSpan DelayLifetime = TimeSpan.FromSeconds(3);
 
     public int Score => Math.Min(maxScore, _fromProbes + _fromDelays);
@@ -128,8 +125,6 @@ internal enum TimerKind
     FlapDamper,
     Housekeeping,
     LeaveEnd,
-
-    /// <summary>Handled by <see cref="ProtocolRules.OnTimer"/>.</summary>
     Rules,
 }
 

@@ -58,9 +58,7 @@ internal sealed class FlapDamper(CoreState state, SuspicionManager suspicions)
             Return(incarnation);
     }
 
-    /// <summary>A probe of this member failed.</summary>
-    /// <param name="target">The probed member.</param>
-    /// <param name="inContact">Other members were heard during the probe.</param>
+    /// <summary>A probe of this member failed, although it heard others if <paramref name="inContact"/>.</summary>
     public void OnProbeFailed(MemberRecord target, bool inContact)
     {
         _inContactSince = state.Now;
@@ -148,7 +146,6 @@ internal sealed class FlapDamper(CoreState state, SuspicionManager suspicions)
         state.Timers.Set(state.Now + state.Options.ProbePeriod, TimerKind.FlapDamper);
     }
 
-    /// <summary>The last <paramref name="count"/> times of an event.</summary>
     private sealed class EventTimes(int count)
     {
         private readonly TimeSpan?[] _times = new TimeSpan?[count];

@@ -2,18 +2,13 @@ using Skein.Membership.Codec;
 
 namespace Skein.Membership.Core;
 
-/// <summary>Configuration of a core.</summary>
-/// <param name="Name">Unique in the cluster.</param>
-/// <param name="Cluster">Name of the cluster.</param>
-/// <param name="Address">Where other members reach this one.</param>
-/// <param name="Generation">Unix milliseconds at start. Raised above the highest known generation of the name before activation.</param>
-/// <param name="Metadata">Opaque, at most 512 bytes.</param>
-/// <param name="Seeds">As configured; the shell resolves them.</param>
-/// <param name="Options">Timing and bounds.</param>
+/// <summary>
+/// Configuration of a core. The generation is Unix milliseconds at start; activation raises it above the highest known one of the name. The
+/// metadata is opaque, at most 512 bytes. The shell resolves the seeds.
+/// </summary>
 internal sealed record CoreSettings(
     string Name, string Cluster, PeerAddress Address, ulong Generation, byte[] Metadata, IReadOnlyList<string> Seeds, ProtocolOptions Options)
 {
-    /// <summary>Keys that seal and open packets. Default none.</summary>
     public GossipKeys Keys { get; init; } = GossipKeys.None;
 
     /// <summary>Creates the facts of other members. A simulation shares them between views.</summary>
@@ -28,16 +23,12 @@ internal sealed record CoreSettings(
 /// </summary>
 internal interface ICoreEffects
 {
-    /// <summary>Sends one datagram. The datagram may be lost.</summary>
     void Send(PeerAddress to, ReadOnlySpan<byte> datagram);
 
     /// <summary>Opens a TCP stream, sends the request and waits for one reply. Result: <see cref="MembershipCore.ExchangeEnded"/>.</summary>
     void Exchange(ExchangeToken token, PeerAddress to, ReadOnlySpan<byte> request, TimeSpan timeout);
 
-    /// <summary>
-    /// Keeps a connection to that peer, in place of the previous one of the same slot; <c>default</c> only closes. Result when the connection
-    /// fails or breaks: <see cref="MembershipCore.ConnectionEnded"/>.
-    /// </summary>
+    /// <summary>Keeps a connection to that peer instead of the previous one of the slot; <c>default</c> only closes.</summary>
     void Monitor(int slot, PeerAddress to, ReadOnlySpan<byte> request);
 
     /// <summary>Resolves the address of a seed. Result: <see cref="MembershipCore.SeedResolved"/>.</summary>
@@ -45,7 +36,6 @@ internal interface ICoreEffects
 
     void BeaconReceived(MemberRecord from, LoadUpdate load);
 
-    /// <summary>An event for logs and tests.</summary>
     void Report(CoreEvent what, MemberRecord about);
 }
 
@@ -94,8 +84,6 @@ internal enum CoreEvent
 
     /// <summary>The name is free, and this member is active.</summary>
     Activated,
-
-    /// <summary>This member has announced that it leaves.</summary>
     LeaveAnnounced,
 
     /// <summary>The group is at its limit; a new member was not added.</summary>

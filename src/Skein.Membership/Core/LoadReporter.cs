@@ -3,9 +3,8 @@ using Skein.Membership.Codec;
 namespace Skein.Membership.Core;
 
 /// <summary>
-/// Reports this member's load in two ways. Gossip carries it to all members when it changed, at most once per
-/// <see cref="ProtocolOptions.LoadInterval"/>. Beacons carry it directly to the members that place work here, ten times a second and at once
-/// after a change of a tenth. A beacon is a packet of its own, so it neither waits for membership updates nor delays them.
+/// Reports this member's load in two ways. Gossip carries it to all members when it changed, at most once a second. Beacons carry it directly to
+/// the members that place work here, ten times a second and at once after a change of a tenth.
 /// </summary>
 internal sealed class LoadReporter(CoreState state, PacketWriter packets, Broadcaster broadcaster)
 {
@@ -20,7 +19,8 @@ internal sealed class LoadReporter(CoreState state, PacketWriter packets, Broadc
     private bool _gossipScheduled;
     private bool _hasLoad;
 
-    /// <summary>Shortest time between two beacons.</summary>
+    private static readonly TimeSpan GossipInterval = TimeSpan.FromSeconds(1);
+
     private static readonly TimeSpan MinBeaconInterval = TimeSpan.FromMilliseconds(5);
 
     public void Update(uint inFlight, uint queued)
@@ -44,7 +44,7 @@ internal sealed class LoadReporter(CoreState state, PacketWriter packets, Broadc
     public void OnGossipTimer()
     {
         _gossipScheduled = false;
-        _gossipNotBefore = state.Now + state.Options.LoadInterval;
+        _gossipNotBefore = state.Now + GossipInterval;
         state.Self.Load = Report(++_gossipSequence);
         state.Table.Touch();
         broadcaster.BroadcastLoad(state.Self);

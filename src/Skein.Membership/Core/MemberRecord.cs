@@ -62,7 +62,6 @@ internal sealed class MemberRecord(MemberFacts facts)
         set => Allocated.Load = value;
     }
 
-    /// <summary>Sequence of the newest beacon of this generation.</summary>
     public uint BeaconSequence
     {
         get => _details?.BeaconSequence ?? 0;

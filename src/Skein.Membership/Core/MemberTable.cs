@@ -10,7 +10,7 @@ internal sealed class MemberTable
     private readonly List<MemberRecord> _dead = [];
     private readonly MemberRecord[] _successor = new MemberRecord[1];
     private long _successorRevision = -1;
-    private bool _hasSuccessor;
+    private int _successors;
 
     public MemberTable(ProtocolOptions options, MemberRecord self)
     {
@@ -28,10 +28,9 @@ internal sealed class MemberTable
 
     public MemberRecord Self { get; }
 
-    /// <summary>Live members other than this one, unordered.</summary>
+    /// <summary>Other live members, unordered.</summary>
     public ArraySegment<MemberRecord> Live => _records.Live;
 
-    /// <summary>Dead and left members, unordered.</summary>
     public ArraySegment<MemberRecord> Gone => _records.Gone;
 
     public int LiveCount => Live.Count + 1;
@@ -47,7 +46,6 @@ internal sealed class MemberTable
 
     public MemberRecord? Find(ulong id) => id == Self.Id ? Self : _records.Find(id);
 
-    /// <summary>Allocates space for this many other members.</summary>
     public void Reserve(int others) => _records.Reserve(others);
 
     public void Add(MemberRecord record)
@@ -57,10 +55,7 @@ internal sealed class MemberTable
         Observer?.Invoke(record, true);
     }
 
-    /// <summary>Every change of a record goes through here, so that digest, counts and order stay correct.</summary>
-    public void Change(MemberRecord record, Action<MemberRecord> change) => Change(record, change, static (r, c) => c(r));
-
-    /// <summary>The same without a closure.</summary>
+    /// <summary>Every change of a record goes through here, so that digest, counts and order stay correct. The argument avoids a closure.</summary>
     public void Change<T>(MemberRecord record, T argument, Action<MemberRecord, T> change)
     {
         var wasLive = record.IsLive;
@@ -91,10 +86,7 @@ internal sealed class MemberTable
             Revision++;
     }
 
-    /// <summary>
-    /// The next live member in an order that is shuffled for each round; null if there is none. A member that joins takes part in the rest of
-    /// the current round.
-    /// </summary>
+    /// <summary>The next live member in an order that is shuffled for each round. A member that joins takes part in the rest of the current round.</summary>
     public MemberRecord? NextInRound(SeededRandom random) => _records.NextInRound(random);
 
     /// <summary>Fills <paramref name="picked"/> with distinct random live members other than <paramref name="except"/>; returns their number.</summary>
@@ -113,10 +105,7 @@ internal sealed class MemberTable
         return count;
     }
 
-    /// <summary>
-    /// A random dead member, or null. Recently dead members are preferred (the rank by age is log-uniform): a partition lost them, and old
-    /// tombstones of restarts must not delay its healing.
-    /// </summary>
+    /// <summary>A random dead member. Its rank by age is log-uniform, so that tombstones of old restarts do not delay the healing of a partition.</summary>
     public MemberRecord? PickDead(SeededRandom random)
     {
         _dead.Clear();
@@ -130,21 +119,18 @@ internal sealed class MemberTable
         return _dead[(int)Math.Pow(_dead.Count + 1, share) - 1];
     }
 
-    /// <summary>The next live member on the ring; null if there is none. Linear in the group size after each change of the view.</summary>
+    /// <summary>The next live member on the ring. Linear in the group size after each change of the view.</summary>
     public MemberRecord? Successor()
     {
         if (_successorRevision != Revision)
         {
-            _hasSuccessor = PickSuccessors(_successor) > 0;
+            _successors = PickSuccessors(_successor);
             _successorRevision = Revision;
         }
-        return _hasSuccessor ? _successor[0] : null;
+        return _successors > 0 ? _successor[0] : null;
     }
 
-    /// <summary>
-    /// Fills <paramref name="successors"/> with the live members that follow this one on the ring of ids, the next one first; returns their
-    /// number. All members derive the same ring without coordination.
-    /// </summary>
+    /// <summary>Fills the span with the live members that follow this one on the ring of ids, which all members derive alike; returns their number.</summary>
     public int PickSuccessors(Span<MemberRecord> successors)
     {
         var count = 0;
@@ -219,7 +205,6 @@ internal sealed class RecordList
             Swap(_count - 1, _live++);
     }
 
-    /// <summary>Moves a record whose liveness changed to the part where it now belongs.</summary>
     public void Move(MemberRecord record)
     {
         var position = _index[Slot(record.Id)] - 1;
@@ -247,7 +232,6 @@ internal sealed class RecordList
         return _records[_hadTheirTurn++];
     }
 
-    /// <summary>Removes the first records of <see cref="Gone"/>, which the caller may have sorted.</summary>
     public void RemoveFirstGone(int count)
     {
         Array.Copy(_records, _live + count, _records, _live, _count - _live - count);

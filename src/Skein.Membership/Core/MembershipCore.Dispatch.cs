@@ -104,17 +104,13 @@ internal sealed partial class MembershipCore
             _antiEntropy.Want(from, header.Sender);
     }
 
-    /// <summary>
-    /// Answers a request of an unverified sender. It is not asked back: two members unknown to each other would do so forever. The new generation of
-    /// a known name gets this member's record, at a limited rate. Others learn of this member from their seeds.
-    /// </summary>
+    /// <summary>Sends this member's record to the new generation of a known name. Asking back would never end between members unknown to each other.</summary>
     private void IntroduceSelf(PeerAddress from, in PacketHeader header)
     {
         if (_state.Phase == CorePhase.Active && _state.Table.Find(header.Sender) is { } record && record.Generation < header.Generation)
             _packets.Correct(from, _state.Self, record);
     }
 
-    /// <summary>The sender is a known generation at its own address.</summary>
     private bool IsAtKnownAddress(PeerAddress from, in PacketHeader header) =>
         _state.Table.Find(header.Sender) is { } record && record.Generation == header.Generation && record.Address == from;
 

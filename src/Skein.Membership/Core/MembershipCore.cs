@@ -30,6 +30,9 @@ internal sealed partial class MembershipCore
 
     private static readonly TimeSpan HousekeepingInterval = TimeSpan.FromMinutes(1);
 
+    /// <summary>Time that a leaving member keeps announcing it.</summary>
+    private static readonly TimeSpan LeaveLinger = TimeSpan.FromMilliseconds(200);
+
     public MembershipCore(CoreSettings settings, ulong seed, ICoreEffects effects)
     {
         var facts = new MemberFacts(settings.Name, settings.Generation, settings.Address) { MetadataSequence = 1, Metadata = settings.Metadata };
@@ -39,12 +42,12 @@ internal sealed partial class MembershipCore
         _keysProveSenders = !settings.Keys.IsEmpty;
         _packets = new PacketWriter(_state, _seal, _amplificationLimit);
         _broadcaster = new Broadcaster(_state, _packets);
-        _suspicions = new SuspicionManager(_state, _broadcaster) { Verify = Verify, Ping = Ping };
+        _suspicions = new SuspicionManager(_state, _broadcaster, Verify, Ping);
         _flapDamper = new FlapDamper(_state, _suspicions);
         _prober = new Prober(_state, _packets, _suspicions, _flapDamper);
         _indirectProbes = new IndirectProbes(_state, _packets, _prober);
         _antiEntropy = new AntiEntropy(_state, _packets);
-        _updateApplier = new UpdateApplier(_state, _suspicions, _broadcaster, _flapDamper) { RequestRecord = id => _antiEntropy.Want(_from, id) };
+        _updateApplier = new UpdateApplier(_state, _suspicions, _broadcaster, _flapDamper, id => _antiEntropy.Want(_from, id));
         _nameCheck = new NameCheck(_state, _packets, _broadcaster, OnActivated);
         _seedBootstrap = new SeedBootstrap(_state, _packets, _nameCheck, settings.Seeds);
         _loadReporter = new LoadReporter(_state, _packets, _broadcaster);
@@ -67,7 +70,6 @@ internal sealed partial class MembershipCore
     /// <summary>Why the last packet was dropped; <see cref="DropCause.None"/> if it was accepted.</summary>
     public DropCause LastDrop { get; private set; }
 
-    /// <summary>When <see cref="Advance"/> must be called next.</summary>
     public TimeSpan NextDue => _state.Timers.NextDue;
 
     /// <summary>Delays due timers until the returned time. Only a simulation of blocking senders sets it.</summary>
@@ -109,14 +111,7 @@ internal sealed partial class MembershipCore
         return true;
     }
 
-    /// <summary>
-    /// A TCP request arrived. Returns the reply, valid until the next input and empty if there is none. A request that
-    /// <see cref="LastDrop"/> names is answered with a bare header at most.
-    /// </summary>
-    /// <param name="from">The peer.</param>
-    /// <param name="request">The packet.</param>
-    /// <param name="now">The current time.</param>
-    /// <param name="mayStay">The request was a ping of this generation: the peer may keep the connection to notice this member's end.</param>
+    /// <summary>Returns the reply to a TCP request, valid until the next input. After a ping the peer may keep the connection.</summary>
     public ReadOnlySpan<byte> Serve(PeerAddress from, ReadOnlySpan<byte> request, TimeSpan now, out bool mayStay)
     {
         mayStay = false;
@@ -129,7 +124,7 @@ internal sealed partial class MembershipCore
         {
             case PacketKind.Ping when body.Target == _state.Self.Id && _state.Phase != CorePhase.Observing:
                 mayStay = true;
-                return _packets.StreamAck(_reply, body.Sequence);
+                return _packets.Compose(_reply, PacketKind.Ack, body.Sequence);
             case PacketKind.PushPull:
                 Merge(body, UpdateSource.AntiEntropy);
                 OnInputHandled();
@@ -141,7 +136,6 @@ internal sealed partial class MembershipCore
         }
     }
 
-    /// <summary>An exchange of this core ended.</summary>
     public void ExchangeEnded(ExchangeToken token, ExchangeOutcome outcome, PeerAddress peer, ReadOnlySpan<byte> reply, TimeSpan now)
     {
         Enter(now);
@@ -179,7 +173,6 @@ internal sealed partial class MembershipCore
         OnInputHandled();
     }
 
-    /// <summary>A seed was resolved; without an address, <paramref name="problem"/> says why.</summary>
     public void SeedResolved(int seed, PeerAddress? address, TimeSpan now, string problem = "its name does not resolve")
     {
         Enter(now);
@@ -209,10 +202,8 @@ internal sealed partial class MembershipCore
         _loadReporter.SetReceivers(receivers);
     }
 
-    /// <summary>Records a delay in this process, which lowers its local health for a while.</summary>
     public void RecordDelay(TimeSpan delay, TimeSpan now) => _state.Health.RecordDelay(delay, now);
 
-    /// <summary>Replaces the keys. The first one seals.</summary>
     public void UseKeys(GossipKeys keys) => _seal.Use(keys);
 
     /// <summary>Probes a member at once, over UDP and TCP.</summary>
@@ -235,9 +226,9 @@ internal sealed partial class MembershipCore
         Enter(now);
         if (_state.Phase is CorePhase.Leaving or CorePhase.Ended)
             return;
-        var linger = _state.Phase == CorePhase.Active && _state.Table.Live.Count > 0 ? _state.Options.LeaveLinger : TimeSpan.Zero;
+        var linger = _state.Phase == CorePhase.Active && _state.Table.Live.Count > 0 ? LeaveLinger : TimeSpan.Zero;
         _state.Phase = CorePhase.Leaving;
-        _state.Table.Change(_state.Self, static self => self.State = MemberState.Left);
+        _state.Table.Change(_state.Self, MemberState.Left, static (self, left) => self.State = left);
         _broadcaster.Broadcast(_state.Self, UpdateParts.State);
         _state.Timers.Set(now + linger, TimerKind.LeaveEnd);
     }

@@ -8,6 +8,9 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
     private readonly byte[] _datagram = new byte[WireLimits.Datagram];
     private const int MaxMisfits = 4;
 
+    /// <summary>Transmissions of one load report by each member.</summary>
+    private const int LoadTransmissions = 4;
+
     public void Ping(PeerAddress to, uint sequence, MemberRecord target) => Send(PacketKind.Ping, to, sequence, target.Id, SuspicionOf(target));
 
     public void Ack(PeerAddress to, uint sequence, MemberRecord? other) => Send(PacketKind.Ack, to, sequence, 0, SuspicionOf(other));
@@ -16,7 +19,6 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
 
     public void Nack(PeerAddress to, uint sequence, ulong target) => Send(PacketKind.Nack, to, sequence, target);
 
-    /// <summary>A packet of updates only.</summary>
     public void Gossip(PeerAddress to) => Send(PacketKind.Gossip, to);
 
     public void PingRequest(PeerAddress to, uint sequence, MemberRecord target)
@@ -58,11 +60,12 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
         Send(ref writer, to, isRateLimited: receiver is not null);
     }
 
-    /// <summary>A ping for a TCP exchange, composed in the caller's buffer.</summary>
-    public ReadOnlySpan<byte> StreamPing(Span<byte> buffer, uint sequence, ulong target) => Compose(buffer, PacketKind.Ping, sequence, target);
-
-    /// <summary>The reply to <see cref="StreamPing"/>.</summary>
-    public ReadOnlySpan<byte> StreamAck(Span<byte> buffer, uint sequence) => Compose(buffer, PacketKind.Ack, sequence, 0);
+    /// <summary>A packet without updates for a TCP exchange, in the caller's buffer.</summary>
+    public ReadOnlySpan<byte> Compose(Span<byte> buffer, PacketKind kind, uint sequence, ulong target = 0)
+    {
+        var writer = BeginIn(buffer, kind, sequence, target);
+        return buffer[..seal.Close(buffer, writer.Position, state.Self.Generation)];
+    }
 
     /// <summary>The full state, tombstones included, for a TCP exchange. A <see cref="PacketKind.Pull"/> is only the request for it.</summary>
     public ReadOnlySpan<byte> FullState(PacketKind kind)
@@ -80,15 +83,12 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
         return buffer.AsSpan(0, seal.Close(buffer, writer.Position, state.Self.Generation));
     }
 
-    /// <summary>Writes a whole record; returns false if it does not fit.</summary>
-    public bool TryAdd(ref ProtoWriter writer, MemberRecord record)
+    /// <summary>Writes parts of a record; returns false if they do not fit.</summary>
+    public bool TryAdd(ref ProtoWriter writer, MemberRecord record, UpdateParts parts = UpdateParts.All)
     {
         var before = writer.Position;
-        UpdateOf(record, UpdateParts.All).WriteTo(ref writer, PacketBody.UpdatesField);
-        var fits = !writer.Overflowed;
-        if (!fits)
-            writer.RewindTo(before);
-        return fits;
+        UpdateOf(record, parts).WriteTo(ref writer, PacketBody.UpdatesField);
+        return writer.RewindOverflow(before);
     }
 
     public ProtoWriter Begin(PacketKind kind, uint sequence = 0, ulong target = 0, bool withDigest = true) =>
@@ -117,12 +117,6 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
         if (!record.IsLive && update.Introduces)
             update.GoneSeconds = (uint)Math.Clamp(Math.Ceiling((state.Now - record.StateSince).TotalSeconds), 0, uint.MaxValue);
         return update;
-    }
-
-    private ReadOnlySpan<byte> Compose(Span<byte> buffer, PacketKind kind, uint sequence, ulong target)
-    {
-        var writer = BeginIn(buffer, kind, sequence, target);
-        return buffer[..seal.Close(buffer, writer.Position, state.Self.Generation)];
     }
 
     private ProtoWriter BeginIn(Span<byte> buffer, PacketKind kind, uint sequence, ulong target, bool withDigest = true)
@@ -165,15 +159,10 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
             var member = node.Member;
             if (member == written || (member.Address == to && member.State == MemberState.Alive))
                 continue;
-            var before = writer.Position;
-            UpdateOf(member, node.Parts).WriteTo(ref writer, PacketBody.UpdatesField);
-            if (writer.Overflowed)
-            {
-                writer.RewindTo(before);
+            if (TryAdd(ref writer, member, node.Parts))
+                offer.Sent(node, transmissions);
+            else
                 misfits++;
-                continue;
-            }
-            offer.Sent(node, transmissions);
         }
     }
 
@@ -181,18 +170,14 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
     {
         if (state.LoadUpdates.Count == 0)
             return;
-        var transmissions = state.Options.LoadRetransmissions;
         var offer = state.LoadUpdates.BeginPacket();
         while (offer.Next() is { } node)
         {
             var before = writer.Position;
             node.Member.Load.WriteTo(ref writer, PacketBody.LoadsField);
-            if (writer.Overflowed)
-            {
-                writer.RewindTo(before);
+            if (!writer.RewindOverflow(before))
                 return;
-            }
-            offer.Sent(node, transmissions);
+            offer.Sent(node, LoadTransmissions);
         }
     }
 }

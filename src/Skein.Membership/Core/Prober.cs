@@ -24,8 +24,8 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
     {
         state.Timers.Set(state.Now + state.Options.ProbePeriod, TimerKind.Probe);
         _overdue = state.Rules.OneProbeAtATime && _probes.Count > 0;
-        if (!_overdue && NextTarget() is { } target)
-            Start(target, connectAtOnce: false);
+        if (!_overdue)
+            StartNext();
     }
 
     /// <summary>Probes a member now. Does nothing if it is being probed or the limit of concurrent probes is reached.</summary>
@@ -52,15 +52,10 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
         return _sequence = Math.Max(1, _sequence);
     }
 
-    /// <summary>Returns whether the ack belongs to a probe of this member.</summary>
-    /// <param name="sequence">Of the ping.</param>
-    /// <param name="answered">Id of the probed member.</param>
-    /// <param name="generation">Of the sender; null in an ack that a helper relayed.</param>
+    /// <summary>Returns whether the ack belongs to a probe of this member. An ack that a helper relayed has no generation.</summary>
     public bool OnAck(uint sequence, ulong answered, ulong? generation)
     {
-        if (!_probes.TryGetValue(sequence, out var probe) || probe.Target.Id != answered)
-            return false;
-        if (generation is { } known && known != probe.Generation)
+        if (!_probes.TryGetValue(sequence, out var probe) || probe.Target.Id != answered || (generation ?? probe.Generation) != probe.Generation)
             return false;
         probe.Target.FoundSilentAt = null;
         state.Health.Improve();
@@ -85,7 +80,7 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
         probe.TcpEnded = false;
         var rest = probe.Started + state.Health.Scale(state.Options.DirectTimeout + state.Options.IndirectTimeout) - state.Now;
         var token = new ExchangeToken(ExchangePurpose.Probe, sequence);
-        state.Effects.Exchange(token, probe.Target.Address, packets.StreamPing(_request, sequence, probe.Target.Id), rest);
+        state.Effects.Exchange(token, probe.Target.Address, packets.Compose(_request, PacketKind.Ping, sequence, probe.Target.Id), rest);
     }
 
     public void OnExchangeEnded(uint sequence, ExchangeOutcome outcome)
@@ -131,10 +126,7 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
         _probes.Clear();
     }
 
-    /// <summary>
-    /// Every other routine probe goes to the next member on the ring, so that each member is probed by its predecessor within two periods. The
-    /// others follow the shuffled round (SWIM, DSN 2002, section 4.3), so that a failed predecessor hides no failure.
-    /// </summary>
+    /// <summary>Every other probe goes to the successor on the ring, which bounds the detection time; shuffled rounds cover a failed predecessor.</summary>
     private MemberRecord? NextTarget()
     {
         if (state.Table.Live.Count == 0)
@@ -145,14 +137,18 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
         return _ringNext ? state.Table.Successor() : state.Table.NextInRound(state.Random);
     }
 
+    private void StartNext()
+    {
+        if (NextTarget() is { } target)
+            Start(target, connectAtOnce: false);
+    }
+
     /// <summary>Starts the probe that waited for the previous one, which slows down the probes of an unhealthy member as in Lifeguard.</summary>
     private void StartOverdue()
     {
-        if (!_overdue)
-            return;
+        if (_overdue)
+            StartNext();
         _overdue = false;
-        if (NextTarget() is { } target)
-            Start(target, connectAtOnce: false);
     }
 
     private void SetDirectEnd(uint sequence, Probe probe) =>
@@ -180,10 +176,7 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
             suspicions.Accuse(target, state.Self.Id, refused: false);
     }
 
-    /// <summary>
-    /// A member that heard nobody since the probe began is more likely isolated than surrounded by dead members: it waits a whole window before
-    /// it accuses. An unhealthy member accuses rarely, a withdrawn one never.
-    /// </summary>
+    /// <summary>A member that heard nobody is probably isolated and waits a whole window. An unhealthy member accuses rarely, a withdrawn one never.</summary>
     private bool MayAccuse(bool heardOthers)
     {
         if (!state.Rules.Corroboration)
@@ -223,7 +216,6 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
         /// <summary>Other members were heard shortly before the probe.</summary>
         public bool InContact { get; private set; }
 
-        /// <summary>Number of members that were asked to probe too.</summary>
         public int Helpers { get; private set; }
 
         /// <summary>Helpers that sent neither ack nor nack: a sign that this member itself does not receive.</summary>
@@ -231,7 +223,6 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
 
         public bool AllHelpersDenied => Helpers > 0 && _silentHelpers.Count == 0;
 
-        /// <summary>No reply can arrive over TCP any more.</summary>
         public bool TcpEnded { get; set; }
 
         public void Begin(MemberRecord target, TimeSpan now, bool inContact)

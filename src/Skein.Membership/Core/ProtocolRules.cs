@@ -2,7 +2,7 @@ namespace Skein.Membership.Core;
 
 /// <summary>
 /// The decisions in which the published SWIM and Lifeguard protocols differ from this implementation. Production always uses
-/// <see cref="Default"/>. The simulator overrides the rules to run the published protocols on this core.
+/// <see cref="Default"/>; the simulator runs the published protocols on this core.
 /// </summary>
 internal record ProtocolRules
 {
@@ -15,10 +15,7 @@ internal record ProtocolRules
     /// <summary>Pings and acks inform a suspect about its suspicion (Lifeguard: Buddy).</summary>
     public bool Buddy { get; init; } = true;
 
-    /// <summary>
-    /// A death needs two accusers and a probe by the member that declares it; windows grow with the number of suspects; a member that was
-    /// paused or isolated postpones its verdicts.
-    /// </summary>
+    /// <summary>A death needs two accusers and an own probe; windows grow with the suspects; a paused or isolated member postpones its verdicts.</summary>
     public bool Corroboration { get; init; } = true;
 
     /// <summary>Silent members are also probed over TCP.</summary>
@@ -28,19 +25,19 @@ internal record ProtocolRules
     public bool Suspicion { get; init; } = true;
 
     /// <summary>Views are compared by digest, and senders with stale knowledge are corrected.</summary>
-    public virtual bool ComparesViews => true;
+    public bool ComparesViews { get; init; } = true;
 
     /// <summary>A probe ends with its indirect round. Otherwise it ends with the probe period.</summary>
-    public virtual bool EndsProbesEarly => true;
+    public bool EndsProbesEarly { get; init; } = true;
 
     /// <summary>A new probe waits until the previous one has ended.</summary>
-    public virtual bool OneProbeAtATime => false;
+    public bool OneProbeAtATime { get; init; }
 
     /// <summary>Updates also travel in packets of their own, not only on pings and acks.</summary>
-    public virtual bool SendsGossip => true;
+    public bool SendsGossip { get; init; } = true;
 
     /// <summary>Time between a new update and the first gossip round that carries it.</summary>
-    public virtual TimeSpan GossipDelay(ProtocolOptions options) => options.GossipCoalesce;
+    public virtual TimeSpan GossipDelay(ProtocolOptions options) => TimeSpan.FromMilliseconds(5);
 
     /// <summary>Fills the targets of a gossip round and returns their number; null selects the core's own choice.</summary>
     public virtual int? PickGossipTargets(CoreState state, Span<MemberRecord> targets) => null;

@@ -24,7 +24,6 @@ internal sealed class SeedBootstrap(CoreState state, PacketWriter packets, NameC
             state.Effects.Resolve(i);
     }
 
-    /// <summary>A seed was resolved; without an address, <paramref name="problem"/> says why.</summary>
     public void OnResolved(int index, PeerAddress? address, string problem)
     {
         var seed = _seeds[index];
@@ -157,7 +156,6 @@ internal sealed class SeedBootstrap(CoreState state, PacketWriter packets, NameC
     private void AskAgain(int index, TimeSpan pause) =>
         state.Timers.Set(state.Now + (pause / 2 + state.Random.Next(pause)), TimerKind.Seed, (ulong)index);
 
-    /// <summary>Exponential back-off.</summary>
     private TimeSpan NextPause(Seed seed)
     {
         var pause = seed.Pause;
@@ -172,13 +170,8 @@ internal sealed class SeedBootstrap(CoreState state, PacketWriter packets, NameC
             nameCheck.Activate();
     }
 
-    private bool IsLive(PeerAddress address)
-    {
-        foreach (var record in state.Table.Live)
-            if (record.Address == address)
-                return true;
-        return address == state.Self.Address;
-    }
+    private bool IsLive(PeerAddress address) =>
+        address == state.Self.Address || state.Table.Live.Any(record => record.Address == address);
 
     private sealed class Seed(string name, TimeSpan pause)
     {
@@ -186,16 +179,12 @@ internal sealed class SeedBootstrap(CoreState state, PacketWriter packets, NameC
         public PeerAddress Address;
         public TimeSpan Pause = pause;
 
-        /// <summary>Number of the current round. A round may have several attempts.</summary>
         public ulong Round;
 
-        /// <summary>When the attempts of this round time out.</summary>
         public TimeSpan Deadline;
 
-        /// <summary>Attempts of this round without a result.</summary>
         public int Waiting;
 
-        /// <summary>The name is being resolved for a further attempt.</summary>
         public bool Hedging;
         public bool Tried;
         public bool Reached;
@@ -231,7 +220,6 @@ internal sealed class NameCheck(CoreState state, PacketWriter packets, Broadcast
         };
     }
 
-    /// <summary>The first seed has sent its full state.</summary>
     public void Begin()
     {
         if (state.Phase != CorePhase.Observing || IsRunning)
@@ -244,7 +232,7 @@ internal sealed class NameCheck(CoreState state, PacketWriter packets, Broadcast
         IsRunning = true;
         Ping(older, Pings);
         var token = new ExchangeToken(ExchangePurpose.NameCheck, 0);
-        state.Effects.Exchange(token, older.Address, packets.StreamPing(_request, Sequence, older.Id), state.Options.NameCheckTimeout);
+        state.Effects.Exchange(token, older.Address, packets.Compose(_request, PacketKind.Ping, Sequence, older.Id), state.Options.NameCheckTimeout);
     }
 
     /// <summary>Returns whether the ack proves that the name is in use.</summary>
@@ -275,7 +263,6 @@ internal sealed class NameCheck(CoreState state, PacketWriter packets, Broadcast
             Ping(older, pingsLeft);
     }
 
-    /// <summary>Claims the name and joins the group.</summary>
     public void Activate()
     {
         if (state.Phase != CorePhase.Observing)

@@ -4,20 +4,14 @@ namespace Skein.Membership.Core;
 
 /// <summary>
 /// Decides which members are suspect and dead. Every state transition goes through here and increases (generation, incarnation, state), so
-/// that views converge whatever the order of the updates.
+/// that views converge whatever the order of the updates. An accusation by another member calls <paramref name="verify"/>, so that this one may
+/// probe the accused; the flag says that a connection was refused.
 /// </summary>
-internal sealed class SuspicionManager(CoreState state, Broadcaster broadcaster)
+internal sealed class SuspicionManager(CoreState state, Broadcaster broadcaster, Action<MemberRecord, bool> verify, Action<MemberRecord> ping)
 {
     private int _maxSuspects;
     private TimeSpan _maxSuspectsAt;
 
-    /// <summary>Called when another member is accused, so that this one may probe it; the flag says that a connection was refused. Set once.</summary>
-    public Action<MemberRecord, bool> Verify { get; set; } = static (_, _) => { };
-
-    /// <summary>Pings a member without consequences. Set once.</summary>
-    public Action<MemberRecord> Ping { get; set; } = static _ => { };
-
-    /// <summary>A member found another one silent, or was refused by it, at its current incarnation.</summary>
     public void Accuse(MemberRecord record, ulong accuser, bool refused)
     {
         if (!record.IsLive || record == state.Self || accuser == record.Id)
@@ -48,10 +42,9 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster broadcaster)
         if (state.Rules.Corroboration && WasFoundSilentRecently(record))
             Accuse(record, state.Self.Id, refused: false);
         else if (first && record.State == MemberState.Suspect)
-            Verify(record, update.Refused.Count > 0);
+            verify(record, update.Refused.Count > 0);
     }
 
-    /// <summary>The member is alive at a higher incarnation.</summary>
     public void MarkAlive(MemberRecord record, uint incarnation)
     {
         var wasAlive = record.State == MemberState.Alive;
@@ -119,11 +112,10 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster broadcaster)
 
     private void BeginSuspicion(MemberRecord record)
     {
-        state.Table.Change(record, static r => r.State = MemberState.Suspect);
+        state.Table.Change(record, MemberState.Suspect, static (r, suspect) => r.State = suspect);
         record.Suspicion = new Suspicion(state.Now);
         record.StateSince = state.Now;
-        record.Accusers = default;
-        record.Refused = default;
+        (record.Accusers, record.Refused) = (default, default);
         state.Effects.Report(CoreEvent.Suspected, record);
     }
 
@@ -131,8 +123,7 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster broadcaster)
     {
         state.Table.Change(record, (next, incarnation), static (r, to) => (r.State, r.Incarnation) = to);
         record.Suspicion = null;
-        record.Accusers = default;
-        record.Refused = default;
+        (record.Accusers, record.Refused) = (default, default);
         record.FoundSilentAt = null;
         record.StateSince = state.Now;
         broadcaster.Broadcast(record, UpdateParts.State);
@@ -140,11 +131,9 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster broadcaster)
 
     private static bool AddAccuser(MemberRecord record, ulong accuser, bool refused)
     {
-        var accusers = record.Accusers;
-        var refusals = record.Refused;
+        (var accusers, var refusals) = (record.Accusers, record.Refused);
         var added = accusers.Add(accuser) | (refused && refusals.Add(accuser));
-        record.Accusers = accusers;
-        record.Refused = refusals;
+        (record.Accusers, record.Refused) = (accusers, refusals);
         return added;
     }
 
@@ -154,13 +143,10 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster broadcaster)
         suspicion.NotBefore = state.Now + state.Options.SuspicionMin;
         SetTimer(record);
         broadcaster.Broadcast(record, UpdateParts.State);
-        Verify(record, false);
+        verify(record, false);
     }
 
-    /// <summary>
-    /// An isolated member misses refutations, and packets that queued up meanwhile deliver the accusation before the refutation. If all others
-    /// are suspect too, no packet can be expected.
-    /// </summary>
+    /// <summary>An isolated member misses refutations, and queued packets deliver accusations first. No packet comes if all others are suspect.</summary>
     private bool MayHaveMissedRefutation(MemberRecord record) =>
         state.Rules.Corroboration && (state.HearsNobody || state.WasRecentlyIsolated) && state.AccusersNeeded(record) > 1;
 
@@ -188,7 +174,7 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster broadcaster)
     {
         suspicion.PingedSuspect = true;
         suspicion.NotBefore = state.Now + state.Options.DirectTimeout;
-        Ping(record);
+        ping(record);
         SetTimer(record);
     }
 
@@ -207,10 +193,7 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster broadcaster)
         return due > suspicion.NotBefore ? due : suspicion.NotBefore;
     }
 
-    /// <summary>
-    /// Many simultaneous suspects indicate a wider problem (a paused host, a network fault) from which most recover: the window grows with
-    /// their share, up to ten times at a fifth of the group.
-    /// </summary>
+    /// <summary>Many suspects indicate a wider problem from which most recover: the window grows with their share, tenfold at a fifth of the group.</summary>
     private double CrowdFactor()
     {
         if (!state.Rules.Corroboration)

@@ -13,12 +13,11 @@ internal enum UpdateSource
 
 /// <summary>
 /// Applies the updates of other members: the newest generation wins, and within a generation the order of <see cref="SuspicionManager"/>.
+/// <paramref name="requestRecord"/> gets the id of an unknown generation that an update names without introducing it.
 /// </summary>
-internal sealed class UpdateApplier(CoreState state, SuspicionManager suspicions, Broadcaster broadcaster, FlapDamper flapDamper)
+internal sealed class UpdateApplier(
+    CoreState state, SuspicionManager suspicions, Broadcaster broadcaster, FlapDamper flapDamper, Action<ulong> requestRecord)
 {
-    /// <summary>Requests the record with that id, because an update named an unknown generation without introducing it. Set once.</summary>
-    public Action<ulong> RequestRecord { get; set; } = static _ => { };
-
     public void Apply(in MemberUpdate update, UpdateSource source)
     {
         if (update.Id == state.Self.Id)
@@ -53,7 +52,7 @@ internal sealed class UpdateApplier(CoreState state, SuspicionManager suspicions
         {
             if (!update.Introduces)
             {
-                RequestRecord(update.Id);
+                requestRecord(update.Id);
                 return;
             }
             var newer = new MemberRecord(new MemberFacts(state.Self.Name, update.Generation, update.Address));
@@ -73,7 +72,7 @@ internal sealed class UpdateApplier(CoreState state, SuspicionManager suspicions
         if (update.State == MemberState.None || !update.Introduces || state.ReadFacts(update) is not { } facts)
         {
             if (update.State is MemberState.Alive or MemberState.None)
-                RequestRecord(update.Id);
+                requestRecord(update.Id);
             return;
         }
         var live = update.State is MemberState.Alive or MemberState.Suspect;
@@ -98,7 +97,7 @@ internal sealed class UpdateApplier(CoreState state, SuspicionManager suspicions
     {
         if (!update.Introduces)
         {
-            RequestRecord(update.Id);
+            requestRecord(update.Id);
             return;
         }
         if (update.State == MemberState.None || state.ReadFacts(update) is not { } facts)
@@ -176,20 +175,13 @@ internal sealed class UpdateApplier(CoreState state, SuspicionManager suspicions
     private static MemberState InitialState(in MemberUpdate update) =>
         update.State is MemberState.Dead or MemberState.Left ? update.State : MemberState.Alive;
 
-    /// <summary>
-    /// A tombstone that is about to expire is not added: members that have purged it would learn it again from slower ones. Tombstones of
-    /// unknown members do not displace known ones.
-    /// </summary>
+    /// <summary>An expiring tombstone is not added, because members that purged it would learn it again. Unknown ones do not displace known ones.</summary>
     private bool IsWorthKeeping(in MemberUpdate update) =>
         state.Now - SinceOf(update) < state.Options.TombstoneLifetime * 0.9 && state.Table.Gone.Count < state.Options.MaxTombstones;
 
-    /// <summary>When the state began, by the age that the update carries.</summary>
     private TimeSpan SinceOf(in MemberUpdate update) => state.Now - TimeSpan.FromSeconds(update.GoneSeconds);
 
-    /// <summary>
-    /// A single accuser may be faulty: its verdict counts as an accusation, unless no other member could accuse. A member that withdrew names
-    /// itself.
-    /// </summary>
+    /// <summary>A single accuser may be faulty: its verdict only accuses, unless no other member could accuse. A withdrawn member names itself.</summary>
     private bool IsProven(MemberRecord record, in MemberUpdate update, UpdateSource source) =>
         update.Accusers.Ids.Contains(update.Id) || (source == UpdateSource.Gossip && update.Accusers.Count >= state.AccusersNeeded(record));
 }

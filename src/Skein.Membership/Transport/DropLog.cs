@@ -3,16 +3,12 @@ using Skein.Membership.Codec;
 
 namespace Skein.Membership.Transport;
 
-/// <summary>
-/// Counts dropped packets by cause and logs them: at once for the first of a cause, then at most once a minute, so that a flood does not fill
-/// the log. Written by the loop; counts can be read from any thread.
-/// </summary>
+/// <summary>Counts dropped packets by cause and logs each cause at most once a minute. Written by the loop; counts can be read from any thread.</summary>
 internal sealed partial class DropLog(ILogger log)
 {
     private readonly long[] _counts = new long[Enum.GetValues<DropCause>().Length];
     private readonly TimeSpan[] _logFrom = new TimeSpan[Enum.GetValues<DropCause>().Length];
 
-    /// <summary>Shortest time between two log lines about one cause.</summary>
     private static readonly TimeSpan LogInterval = TimeSpan.FromMinutes(1);
 
     public long Count(DropCause cause) => Interlocked.Read(ref _counts[(int)cause]);

@@ -4,10 +4,7 @@ using Skein.Membership.Codec;
 
 namespace Skein.Membership.Transport;
 
-/// <summary>
-/// The thread that drives the core: datagrams first, then commands, then timers. It does not use the thread pool, so that a busy pool does not
-/// make this member accuse others.
-/// </summary>
+/// <summary>Drives the core on a thread of its own, so that a busy thread pool does not make this member accuse others.</summary>
 internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipCore core, SnapshotPublisher snapshots, DropLog drops)
 {
     private readonly ConcurrentQueue<Action<MembershipCore, TimeSpan>> _commands = new();
@@ -38,7 +35,6 @@ internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipC
         new Thread(Run) { IsBackground = true, Name = "skein-gossip" }.Start();
     }
 
-    /// <summary>Runs a command on the loop. Thread-safe.</summary>
     public void Post(Action<MembershipCore, TimeSpan> command)
     {
         _commands.Enqueue(command);

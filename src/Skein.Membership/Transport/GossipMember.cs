@@ -61,7 +61,6 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
 
     public Task<Member> Superseded => _superseded.Task;
 
-    /// <summary>Completes when this member is active; fails if its name is taken.</summary>
     public Task StartAsync()
     {
         _accepting = _streams.AcceptAsync(ServeAsync, _stopping.Token);

@@ -39,10 +39,8 @@ internal sealed class GossipPort : IDisposable
 
     public AddressFamily Family => _udp.AddressFamily;
 
-    /// <summary>The address families that this port can reach, for messages.</summary>
-    public string Families => Reaches(EndPoint.Address, IPAddress.Loopback) ? "IPv4" : "IPv6";
+    public string Families => _reachesIPv4 ? "IPv4" : "IPv6";
 
-    /// <summary>Whether that peer has an address family that this port can reach.</summary>
     public bool CanReach(PeerAddress peer) => _reachesIPv4 && peer.IsIPv4 || _reachesIPv6 && !peer.IsIPv4;
 
     /// <summary>Whether a socket bound to one address can reach the family of another one. Only the IPv6 wildcard reaches both families.</summary>
@@ -61,8 +59,12 @@ internal sealed class GossipPort : IDisposable
             Socket? udp = null;
             try
             {
-                tcp = Open(wanted, SocketType.Stream, ProtocolType.Tcp);
-                udp = Open((IPEndPoint)tcp.LocalEndPoint!, SocketType.Dgram, ProtocolType.Udp);
+                tcp = new Socket(wanted.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+                udp = new Socket(wanted.AddressFamily, SocketType.Dgram, ProtocolType.Udp) { ReceiveBufferSize = KernelBuffer, SendBufferSize = KernelBuffer };
+                if (wanted.AddressFamily == AddressFamily.InterNetworkV6)
+                    tcp.DualMode = udp.DualMode = true;
+                tcp.Bind(wanted);
+                udp.Bind(tcp.LocalEndPoint!);
                 tcp.Listen(Backlog);
                 return new GossipPort(udp, tcp);
             }
@@ -78,7 +80,6 @@ internal sealed class GossipPort : IDisposable
         }
     }
 
-    /// <summary>Waits for a datagram; returns false after the timeout.</summary>
     public bool Wait(TimeSpan timeout) => _udp.Poll(timeout, SelectMode.SelectRead);
 
     /// <summary>Receives one datagram; returns false if none is left. A datagram that exceeds the buffer is truncated to its length.</summary>
@@ -157,25 +158,6 @@ internal sealed class GossipPort : IDisposable
                         orderby IsIPv4(unicast.Address) descending
                         select unicast.Address;
         return addresses.FirstOrDefault(Loopback(Family));
-    }
-
-    private static Socket Open(IPEndPoint endpoint, SocketType type, ProtocolType protocol)
-    {
-        var socket = new Socket(endpoint.AddressFamily, type, protocol);
-        try
-        {
-            if (endpoint.AddressFamily == AddressFamily.InterNetworkV6)
-                socket.DualMode = true;
-            if (type == SocketType.Dgram)
-                socket.ReceiveBufferSize = socket.SendBufferSize = KernelBuffer;
-            socket.Bind(endpoint);
-            return socket;
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
     }
 
     private static bool IsWildcard(IPAddress address) => address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any);

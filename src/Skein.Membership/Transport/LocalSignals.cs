@@ -1,9 +1,6 @@
 namespace Skein.Membership.Transport;
 
-/// <summary>
-/// Measures delays in this process once a second: how long work waits for a pool thread, and how long the garbage collector paused all threads.
-/// The loop detects its own delays.
-/// </summary>
+/// <summary>Measures once a second how long work waits for a pool thread, and how long the garbage collector paused all threads.</summary>
 internal sealed class LocalSignals : IDisposable, IThreadPoolWorkItem
 {
     private readonly Action<TimeSpan> _report;
@@ -28,7 +25,6 @@ internal sealed class LocalSignals : IDisposable, IThreadPoolWorkItem
             ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
     }
 
-    /// <summary>Runs on a pool thread and ends the measurement.</summary>
     void IThreadPoolWorkItem.Execute()
     {
         var waited = _time.GetElapsedTime(Interlocked.Exchange(ref _asked, 0));

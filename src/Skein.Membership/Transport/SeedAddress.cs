@@ -19,7 +19,6 @@ internal sealed record SeedAddress(string Host, int Port)
         return seed is not null;
     }
 
-    /// <summary>Returns all addresses of the seed, of any family.</summary>
     /// <exception cref="SocketException">The name does not resolve.</exception>
     public async Task<IEnumerable<PeerAddress>> ResolveAsync(CancellationToken cancellationToken)
     {

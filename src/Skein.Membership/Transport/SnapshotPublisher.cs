@@ -36,7 +36,9 @@ internal sealed class SnapshotPublisher(string? beaconsTo)
         var self = core.Table.Self;
         ImmutableArray<Member> members =
             [.. core.Table.All.Select(record => ToMember(record, record == self)).OrderBy(static member => member.Name, StringComparer.Ordinal)];
-        ForgetParsed(members.Length);
+        // The cache of parsed metadata contains purged members.
+        if (_metadata.Count > 64 + members.Length * 2)
+            _metadata.Clear();
         var own = members.First(static member => member.IsSelf);
         _current = new MembershipSnapshot((_current?.Version ?? 0) + 1, own, members, [.. core.Seeds]);
         var changed = _changed;
@@ -89,13 +91,6 @@ internal sealed class SnapshotPublisher(string? beaconsTo)
         }
         _metadata[record.Id] = (record.Metadata, parsed);
         return parsed;
-    }
-
-    /// <summary>Bounds the cache of parsed metadata, which contains purged members.</summary>
-    private void ForgetParsed(int members)
-    {
-        if (_metadata.Count > 64 + members * 2)
-            _metadata.Clear();
     }
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -17,10 +17,7 @@ internal static class StreamFrame
         await SendAsync(socket, packet, cancellationToken);
     }
 
-    /// <summary>Reads one packet; null if the peer closed early, announced an invalid length, or the budget is exhausted.</summary>
-    /// <param name="socket">The connection.</param>
-    /// <param name="budget">Shared by all incomplete packets; this one returns its share when it ends. Null: only this packet is bounded.</param>
-    /// <param name="cancellationToken">Ends the read.</param>
+    /// <summary>Returns null if the peer closed early, announced an invalid length, or exhausted the budget that all incomplete packets share.</summary>
     public static async Task<byte[]?> ReadAsync(Socket socket, ByteBudget? budget, CancellationToken cancellationToken)
     {
         var header = new byte[4];

@@ -25,7 +25,6 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
     /// <summary>Bytes of all incomplete requests, whose senders are not authenticated yet.</summary>
     private const int MaxIncompleteBytes = 64 << 20;
 
-    /// <summary>Accepts connections until cancelled.</summary>
     public async Task AcceptAsync(Func<PeerAddress, byte[], Task<StreamReply>> serve, CancellationToken stopping)
     {
         try
@@ -99,7 +98,6 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
         }
     }
 
-    /// <summary>Reads and ignores everything until the peer closes.</summary>
     private static async Task DrainAsync(Socket socket, CancellationToken stopping)
     {
         var ignored = new byte[256];
@@ -173,10 +171,7 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
         return reply.MayStay;
     }
 
-    /// <summary>
-    /// Keeps a connection open until its peer or this process ends. Above the limit the oldest connection is closed: its peer connects again, and
-    /// a peer that hoards connections loses them to newer ones.
-    /// </summary>
+    /// <summary>Keeps a connection open until its peer or this process ends. Above the limit the oldest one is closed; its peer connects again.</summary>
     private async Task StayAsync(Socket socket, CancellationToken stopping)
     {
         KeepAlive(socket);
@@ -203,8 +198,7 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
     }
 }
 
-/// <param name="Packet">Null: no reply.</param>
-/// <param name="MayStay">The peer may keep the connection open.</param>
+/// <summary>The packet is null if there is no reply. The peer may keep the connection open if it may stay.</summary>
 internal readonly record struct StreamReply(byte[]? Packet, bool MayStay);
 
 /// <summary>The outgoing connections that the core monitors, one a slot. Used by the loop only; <paramref name="post"/> posts to the loop.</summary>
@@ -224,23 +218,14 @@ internal sealed class MonitorConnections(StreamPort streams, Action<Action<Membe
             return;
         var cancel = CancellationTokenSource.CreateLinkedTokenSource(stopping);
         _bySlot[slot] = cancel;
-        _ = MonitorAsync(slot, to, request.ToArray(), cancel, cancel.Token);
+        _ = MonitorAsync(slot, to, request.ToArray(), cancel.Token);
     }
 
-    private async Task MonitorAsync(int slot, PeerAddress to, byte[] request, CancellationTokenSource owner, CancellationToken replaced)
+    private async Task MonitorAsync(int slot, PeerAddress to, byte[] request, CancellationToken replaced)
     {
         await streams.MonitorAsync(to, request, replaced);
+        // The core ignores the end of a connection that it has replaced in the meantime.
         if (!replaced.IsCancellationRequested)
-            post((core, now) => OnEnded(core, slot, to, owner, now));
-    }
-
-    private void OnEnded(MembershipCore core, int slot, PeerAddress to, CancellationTokenSource owner, TimeSpan now)
-    {
-        // The slot may have been replaced in the meantime.
-        if (_bySlot.GetValueOrDefault(slot) != owner)
-            return;
-        _bySlot.Remove(slot);
-        owner.Dispose();
-        core.ConnectionEnded(slot, to, now);
+            post((core, now) => core.ConnectionEnded(slot, to, now));
     }
 }

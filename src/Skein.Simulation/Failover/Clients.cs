@@ -28,7 +28,6 @@ internal sealed class Clients(FailoverWorld world, FailoverSettings settings)
     /// <summary>Streams that were ended because two attempts in a row were lost without a new token.</summary>
     public int Poison { get; private set; }
 
-    /// <summary>An error was found: the run can stop.</summary>
     public bool HasFound => Errors.Count > 0;
 
     public ulong TraceHash { get; private set; }
@@ -90,12 +89,10 @@ internal sealed class Clients(FailoverWorld world, FailoverSettings settings)
         return answer.DifferenceFrom(undisturbed);
     }
 
-    /// <summary>
-    /// True when as many attempts were lost without a new token as the bound allows. The first failover at a token ends the attempt that generated the
-    /// token before it; the last loss is not a failover.
-    /// </summary>
+    /// <summary>As many attempts were lost without a new token as the bound allows. The last loss is not a failover.</summary>
     private static bool IsPoison(IGenerationSession session, int index)
     {
+        // The first failover at a token ends the attempt that generated the token before it.
         var here = session.Failovers.Where(failover => failover.TokenIndex == index).Skip(index > 0 ? 1 : 0);
         var lost = 1 + here.Count(failover => !NoEvidence.Contains(failover.Reason));
         return lost >= FailoverWorld.Options.AttemptsWithoutProgress;

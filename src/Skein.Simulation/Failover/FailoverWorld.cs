@@ -46,7 +46,6 @@ internal sealed class FailoverWorld : IFleetSource, IDisposable
 
     public FleetView Current { get; private set; } = FleetView.Empty;
 
-    /// <summary>Publishes the state of the group to the gateway.</summary>
     public void Publish()
     {
         Current = new FleetView([.. Replicas.Where(replica => replica.IsUp).Select(replica => replica.Description)], [Model], Complete: true);

@@ -41,7 +41,9 @@ internal sealed class Faults(FailoverWorld world, IRandomSource random)
                 await KillAsync(replica);
                 break;
             case 1:
-                await FreezeAsync(replica);
+                replica.Freeze(true);
+                await Task.Delay(Upto(Down * 2), world.Time);
+                replica.Freeze(false);
                 break;
             case 2:
                 replica.FailEngine();
@@ -50,7 +52,9 @@ internal sealed class Faults(FailoverWorld world, IRandomSource random)
                 await DrainAsync(replica);
                 break;
             default:
-                await SlowAsync(replica);
+                replica.Slow(TimeSpan.FromMilliseconds(200));
+                await Task.Delay(Upto(Down * 3), world.Time);
+                replica.Slow(TimeSpan.Zero);
                 break;
         }
         _harmed.Remove(replica);
@@ -66,13 +70,6 @@ internal sealed class Faults(FailoverWorld world, IRandomSource random)
         world.Publish();
     }
 
-    private async Task FreezeAsync(SimulatedReplica replica)
-    {
-        replica.Freeze(true);
-        await Task.Delay(Upto(Down * 2), world.Time);
-        replica.Freeze(false);
-    }
-
     private async Task DrainAsync(SimulatedReplica replica)
     {
         replica.Drain(true);
@@ -82,13 +79,6 @@ internal sealed class Faults(FailoverWorld world, IRandomSource random)
             await Task.Delay(TimeSpan.FromMilliseconds(50), world.Time);
         replica.Drain(false);
         world.Publish();
-    }
-
-    private async Task SlowAsync(SimulatedReplica replica)
-    {
-        replica.Slow(TimeSpan.FromMilliseconds(200));
-        await Task.Delay(Upto(Down * 3), world.Time);
-        replica.Slow(TimeSpan.Zero);
     }
 
     private TimeSpan Upto(TimeSpan most) => TimeSpan.FromMilliseconds(1 + random.Next((int)most.TotalMilliseconds));

@@ -10,7 +10,6 @@ internal sealed class SimulatedReplica(string name, int slots, TimeProvider time
 {
     private ulong _sequence;
 
-    /// <summary>Raised after a change of any property.</summary>
     public event Action? Changed;
 
     public string Name => name;
@@ -23,13 +22,10 @@ internal sealed class SimulatedReplica(string name, int slots, TimeProvider time
 
     public bool IsDraining { get; private set; }
 
-    /// <summary>Delay of every frame.</summary>
     public TimeSpan Delay { get; private set; }
 
-    /// <summary>How often the engine has failed all its streams.</summary>
     public int EngineFailures { get; private set; }
 
-    /// <summary>Streams that use a slot.</summary>
     public int Running { get; set; }
 
     public bool IsFull => Running >= slots;

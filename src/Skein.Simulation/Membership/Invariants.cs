@@ -1,6 +1,4 @@
 using System.Runtime.InteropServices;
-using Skein.Membership;
-using Skein.Membership.Core;
 
 namespace Skein.Simulation.Membership;
 

@@ -1,5 +1,3 @@
-using Skein.Membership.Core;
-
 namespace Skein.Simulation.Membership;
 
 /// <summary>Properties of a network link. Immutable. Whole microseconds and permille only, so that a seed replays on any machine.</summary>

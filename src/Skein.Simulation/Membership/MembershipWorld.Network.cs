@@ -1,4 +1,3 @@
-using Skein.Membership.Core;
 using Skein.Membership.Codec;
 
 namespace Skein.Simulation.Membership;
@@ -25,7 +24,7 @@ internal sealed partial class MembershipWorld
         var copies = _random.Chance(link.DuplicatePermille) ? 2 : 1;
         for (var i = 0; i < copies; i++)
             if (!_random.Chance(link.LossPermille))
-                Deliver(from, receiver, new WorldEvent { Kind = WorldEventKind.Datagram, Member = receiver, From = from.Address, Bytes = bytes });
+                Deliver(from, new WorldEvent(WorldEventKind.Datagram, receiver, bytes.Length, () => receiver.Core.Receive(from.Address, bytes, Now)));
     }
 
     public void Exchange(SimulatedMember from, ExchangeToken token, PeerAddress to, ReadOnlySpan<byte> request, TimeSpan timeout)
@@ -40,10 +39,7 @@ internal sealed partial class MembershipWorld
             End(stream, ExchangeOutcome.Refused, to, [], Now + RoundTrip());
             return;
         }
-        Deliver(from, receiver, new WorldEvent
-        {
-            Kind = WorldEventKind.StreamRequest, Member = receiver, From = from.Address, Bytes = request.ToArray(), Stream = stream,
-        });
+        Deliver(from, Request(stream, receiver, request.ToArray()));
     }
 
     public void Monitor(SimulatedMember from, int slot, PeerAddress to)
@@ -66,25 +62,19 @@ internal sealed partial class MembershipWorld
     }
 
     private void Break(SimulatedMember monitor, int slot, PeerAddress peer) =>
-        _events.Schedule(Now + Link.Delay(_random), new WorldEvent
-        {
-            Kind = WorldEventKind.ConnectionEnded, Member = monitor, From = peer, Number = slot,
-        });
+        _events.Schedule(
+            Now + Link.Delay(_random), new WorldEvent(WorldEventKind.ConnectionEnded, monitor, 0, () => monitor.Core.ConnectionEnded(slot, peer, Now)));
 
     public void Resolve(SimulatedMember member, int seed)
     {
         var address = PeerAddress.From(System.Net.IPEndPoint.Parse(member.Settings.Seeds[seed]));
-        _events.Schedule(Now, new WorldEvent { Kind = WorldEventKind.Resolved, Member = member, From = address, Number = seed });
+        _events.Schedule(Now, new WorldEvent(WorldEventKind.Resolved, member, 0, () => member.Core.SeedResolved(seed, address, Now)));
     }
 
-    /// <summary>
-    /// Delivers a request after the TCP retransmissions of its handshake and data, unless the requester has timed out. The round trip of a lossless
-    /// handshake is not counted; a refusal is never lost.
-    /// </summary>
-    private void Serve(SimulatedMember member, WorldEvent request)
+    /// <summary>Delivers a request after the TCP retransmissions of its handshake and data. A refusal is never lost.</summary>
+    private void Serve(SimulatedMember member, StreamState stream, byte[] request)
     {
-        var stream = request.Stream!;
-        if (!member.IsRunning || stream.Ended)
+        if (stream.Ended)
             return;
         if (stream.ReplyTakes is not { } replyTakes)
         {
@@ -94,14 +84,17 @@ internal sealed partial class MembershipWorld
             stream.ReplyTakes = replyTakes = passes + Retransmissions(back, DataTimeout);
             if (late > TimeSpan.Zero)
             {
-                _events.Schedule(Now + late, request);
+                _events.Schedule(Now + late, Request(stream, member, request));
                 return;
             }
         }
-        var reply = member.Core.Serve(request.From, request.Bytes, Now, out _);
+        var reply = member.Core.Serve(stream.Requester.Address, request, Now, out _);
         if (!reply.IsEmpty && Passes(member, stream.Requester))
             End(stream, ExchangeOutcome.Replied, member.Address, reply.ToArray(), Now + replyTakes);
     }
+
+    private WorldEvent Request(StreamState stream, SimulatedMember receiver, byte[] request) =>
+        new(WorldEventKind.StreamRequest, receiver, request.Length, () => Serve(receiver, stream, request));
 
     /// <summary>Delay of one TCP packet by loss: its retransmission timeout, doubled for each loss.</summary>
     private TimeSpan Retransmissions(LinkModel link, TimeSpan timeout)
@@ -115,13 +108,16 @@ internal sealed partial class MembershipWorld
     private LinkModel Between(SimulatedMember from, SimulatedMember to) => LinkBetween?.Invoke(from, to) ?? Link;
 
     private void End(StreamState stream, ExchangeOutcome outcome, PeerAddress peer, byte[] reply, TimeSpan at) =>
-        _events.Schedule(at, new WorldEvent
+        _events.Schedule(at, new WorldEvent(WorldEventKind.StreamEnd, stream.Requester, reply.Length, () =>
         {
-            Kind = WorldEventKind.StreamEnd, Member = stream.Requester, From = peer, Bytes = reply, Stream = stream, Outcome = outcome,
-        });
+            if (!stream.Ended)
+                stream.Requester.Core.ExchangeEnded(stream.Token, outcome, peer, reply, Now);
+            stream.Ended = true;
+        }));
 
-    private void Deliver(SimulatedMember from, SimulatedMember to, WorldEvent what)
+    private void Deliver(SimulatedMember from, WorldEvent what)
     {
+        var to = what.Member!;
         var leaves = from.SendsFrom > Now ? from.SendsFrom : Now;
         var arrives = leaves + Between(from, to).Delay(_random);
         _events.Schedule(to.ReceivesFrom > arrives ? to.ReceivesFrom : arrives, what);

@@ -1,13 +1,8 @@
-using Skein.Membership;
 using Skein.Membership.Codec;
-using Skein.Membership.Core;
 
 namespace Skein.Simulation.Membership;
 
-/// <summary>
-/// A network of members in virtual time. Each member is a production core. One thread and one seed give the same trace every time. The invariants
-/// are checked after every change.
-/// </summary>
+/// <summary>Production cores in a network in virtual time. One thread and one seed give one trace. Invariants are checked after every change.</summary>
 internal sealed partial class MembershipWorld
 {
     private readonly EventQueue<WorldEvent> _events = new();
@@ -35,25 +30,18 @@ internal sealed partial class MembershipWorld
 
     public ProtocolRules Rules { get; }
 
-    /// <summary>All links except those of <see cref="LinkBetween"/>.</summary>
     public LinkModel Link { get; set; } = new();
 
     /// <summary>Overrides the link between two members; null selects <see cref="Link"/>. Default: no overrides.</summary>
     public Func<SimulatedMember, SimulatedMember, LinkModel?>? LinkBetween { get; set; }
 
-    /// <summary>
-    /// Time that a member needs for one datagram, sequentially. Default 0. A longer <see cref="SimulatedMember.HandlingTime"/> of a member
-    /// takes precedence.
-    /// </summary>
+    /// <summary>Time for one datagram, sequentially. Default 0. A longer <see cref="SimulatedMember.HandlingTime"/> takes precedence.</summary>
     public TimeSpan HandlingTime { get; set; }
 
-    /// <summary>Decides whether a packet passes. Default: all pass.</summary>
     public Func<SimulatedMember, SimulatedMember, bool> Passes { get; set; } = static (_, _) => true;
 
-    /// <summary>Decides additionally whether a datagram passes. Default: all pass.</summary>
     public Func<SimulatedMember, SimulatedMember, bool> DatagramPasses { get; set; } = static (_, _) => true;
 
-    /// <summary>Called with every datagram that is sent, lost ones included.</summary>
     public Action<ReadOnlyMemory<byte>> Sent { get; set; } = static _ => { };
 
     public List<SimulatedMember> Members { get; } = [];
@@ -65,9 +53,6 @@ internal sealed partial class MembershipWorld
     /// <summary>Hash of the ordered events: equal seeds give equal hashes.</summary>
     public ulong TraceHash => _hash;
 
-    public long Handled { get; private set; }
-
-    /// <summary>Called with every event that a member reports.</summary>
     public Action<SimulatedMember, CoreEvent, MemberRecord> Reported { get; set; } = static (_, _, _) => { };
 
     /// <summary>Starts a process. A known name is a restart; <paramref name="at"/> gives it the address of another member.</summary>
@@ -97,14 +82,6 @@ internal sealed partial class MembershipWorld
         return member;
     }
 
-    /// <summary>Reserves a host without a process: an address to use as a seed and to start a member at later.</summary>
-    public SimulatedMember Reserve()
-    {
-        var host = Start($"reserved-{Members.Count}");
-        host.Crashed = true;
-        return host;
-    }
-
     /// <summary>Starts <paramref name="count"/> members named m-0, m-1, …; the first one is the seed of the others.</summary>
     public void StartMany(int count)
     {
@@ -130,7 +107,7 @@ internal sealed partial class MembershipWorld
     }
 
     public void At(TimeSpan when, Action action) =>
-        _events.Schedule(when, new WorldEvent { Kind = WorldEventKind.Action, Action = action });
+        _events.Schedule(when, new WorldEvent(WorldEventKind.Action, Member: null, 0, action));
 
     public void RunFor(TimeSpan time)
     {
@@ -183,13 +160,11 @@ internal sealed partial class MembershipWorld
 
     private void Handle(WorldEvent what)
     {
-        Handled++;
-        if (what.Kind == WorldEventKind.Action)
+        if (what.Member is not { } member)
         {
-            what.Action!();
+            what.Run();
             return;
         }
-        var member = what.Member!;
         if (member.RunsFrom > Now && member.IsRunning)
         {
             _events.Schedule(member.RunsFrom, what);
@@ -197,38 +172,17 @@ internal sealed partial class MembershipWorld
         }
         if (Waits(member, what))
             return;
-        Note((ulong)what.Kind, ((ulong)member.Index << 32) | (uint)what.Bytes.Length);
-        Deliver(member, what);
+        Note((ulong)what.Kind, ((ulong)member.Index << 32) | (uint)what.Length);
+        if (member.IsRunning)
+            what.Run();
         Settle(member);
     }
 
-    private void Deliver(SimulatedMember member, WorldEvent what)
+    private void Wake(SimulatedMember member)
     {
-        if (what.Kind == WorldEventKind.StreamRequest)
-            Serve(member, what);
-        if (!member.IsRunning)
-            return;
-        switch (what.Kind)
-        {
-            case WorldEventKind.Wake:
-                if (member.WakesAt <= Now)
-                    member.WakesAt = TimeSpan.MaxValue;
-                member.Core.Advance(Now);
-                break;
-            case WorldEventKind.Datagram:
-                member.Core.Receive(what.From, what.Bytes, Now);
-                break;
-            case WorldEventKind.StreamEnd when !what.Stream!.Ended:
-                what.Stream.Ended = true;
-                member.Core.ExchangeEnded(what.Stream.Token, what.Outcome, what.From, what.Bytes, Now);
-                break;
-            case WorldEventKind.ConnectionEnded:
-                member.Core.ConnectionEnded(what.Number, what.From, Now);
-                break;
-            case WorldEventKind.Resolved:
-                member.Core.SeedResolved(what.Number, what.From, Now);
-                break;
-        }
+        if (member.WakesAt <= Now)
+            member.WakesAt = TimeSpan.MaxValue;
+        member.Core.Advance(Now);
     }
 
     /// <summary>Schedules the wake-up for the member's next timer.</summary>
@@ -238,7 +192,7 @@ internal sealed partial class MembershipWorld
         if (!member.IsRunning || due >= member.WakesAt)
             return;
         member.WakesAt = due;
-        _events.Schedule(due, new WorldEvent { Kind = WorldEventKind.Wake, Member = member });
+        _events.Schedule(due, new WorldEvent(WorldEventKind.Wake, member, 0, () => Wake(member)));
     }
 
     private void Note(ulong what, ulong value) =>

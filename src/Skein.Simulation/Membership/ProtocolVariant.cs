@@ -1,25 +1,20 @@
-using Skein.Membership;
-using Skein.Membership.Core;
-
 namespace Skein.Simulation.Membership;
 
-/// <summary>
-/// The published protocols on the production core: SWIM with suspicion, which gossips and blocks as memberlist does, and Lifeguard. They show
-/// what each part of this implementation contributes.
-/// </summary>
+/// <summary>The published protocols on the production core: SWIM with suspicion, which gossips and blocks as memberlist does, and Lifeguard.</summary>
 internal sealed record ProtocolVariant : ProtocolRules
 {
     private static readonly TimeSpan FullExchangeInterval = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan GossipToTheDead = TimeSpan.FromSeconds(30);
 
     /// <summary>SWIM with suspicion as in its paper.</summary>
-    public static ProtocolVariant Swim { get; } = new() { LocalHealth = false, Buddy = false, Corroboration = false, StreamProbes = false };
+    public static ProtocolVariant Swim { get; } = new()
+    {
+        LocalHealth = false, Buddy = false, Corroboration = false, StreamProbes = false, ComparesViews = false, EndsProbesEarly = false,
+        OneProbeAtATime = true,
+    };
 
     /// <summary>SWIM plus the three parts of Lifeguard.</summary>
     public static ProtocolVariant Lifeguard { get; } = Swim with { LocalHealth = true, Buddy = true };
-
-    /// <summary>Updates travel in packets of their own; otherwise only on pings and acks.</summary>
-    public bool GossipPackets { get; init; } = true;
 
     /// <summary>Each target is drawn at random, as in SWIM's analysis; otherwise rounds are shuffled.</summary>
     public bool RandomTargets { get; init; }
@@ -27,15 +22,6 @@ internal sealed record ProtocolVariant : ProtocolRules
     /// <summary>All members begin their periods at the same time, as in SWIM's analysis.</summary>
     public bool CommonPeriods { get; init; }
 
-    public override bool ComparesViews => false;
-
-    public override bool EndsProbesEarly => false;
-
-    public override bool OneProbeAtATime => true;
-
-    public override bool SendsGossip => GossipPackets;
-
-    /// <summary>Gossip runs in rounds.</summary>
     public override TimeSpan GossipDelay(ProtocolOptions options) => options.GossipInterval;
 
     /// <summary>Recently dead members also receive gossip, which is how they learn of their death.</summary>
@@ -70,10 +56,7 @@ internal sealed record ProtocolVariant : ProtocolRules
             antiEntropy.Exchange(partner[0].Address);
     }
 
-    /// <summary>
-    /// A sender waits until its packet is gone, as memberlist's goroutines do: while sends block, only these timers fire, and a probe that began
-    /// meanwhile has no time left when its ping is sent.
-    /// </summary>
+    /// <summary>While sends block, as in memberlist, only these timers fire; a probe that began meanwhile has no time left.</summary>
     public static bool FiresWhileBlocked(TimerKind kind) => kind is TimerKind.Probe or TimerKind.Suspicion or TimerKind.Housekeeping;
 
     private static bool IsRecentlyDead(MemberRecord record, TimeSpan now) =>

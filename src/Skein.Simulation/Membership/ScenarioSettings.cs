@@ -1,5 +1,4 @@
 using System.Globalization;
-using Skein.Membership;
 
 namespace Skein.Simulation.Membership;
 

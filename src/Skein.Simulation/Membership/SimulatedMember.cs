@@ -1,5 +1,3 @@
-using Skein.Membership;
-using Skein.Membership.Core;
 using Skein.Membership.Codec;
 
 namespace Skein.Simulation.Membership;
@@ -53,16 +51,13 @@ internal sealed class SimulatedMember : ICoreEffects
     /// <summary>The last second of virtual time in which it sent, and the number of datagrams in that second.</summary>
     public (long Second, int Sent) Rate { get; set; }
 
-    /// <summary>When it will have handled all received datagrams.</summary>
     public TimeSpan HandledAt { get; set; }
 
-    /// <summary>Packets from this member are delayed until this time.</summary>
     public TimeSpan SendsFrom { get; set; }
 
     /// <summary>The process is paused until this time: it handles neither timers nor packets.</summary>
     public TimeSpan RunsFrom { get; set; }
 
-    /// <summary>The earliest scheduled wake-up.</summary>
     public TimeSpan WakesAt { get; set; } = TimeSpan.MaxValue;
 
     public bool IsRunning => !Crashed && !HostLost && Core.Phase != CorePhase.Ended;

@@ -1,6 +1,3 @@
-using Skein.Membership.Codec;
-using Skein.Membership.Core;
-
 namespace Skein.Simulation.Membership;
 
 internal enum WorldEventKind
@@ -15,21 +12,14 @@ internal enum WorldEventKind
 }
 
 /// <summary>One scheduled event of the simulation.</summary>
-internal sealed class WorldEvent
+/// <param name="Kind">Part of the trace.</param>
+/// <param name="Member">The event is dropped unless this member runs; null: it concerns the whole world.</param>
+/// <param name="Length">Bytes of its packet; part of the trace.</param>
+/// <param name="Run">Executes it.</param>
+internal sealed record WorldEvent(WorldEventKind Kind, SimulatedMember? Member, int Length, Action Run)
 {
-    public required WorldEventKind Kind;
-    public SimulatedMember? Member;
-    public PeerAddress From;
-    public byte[] Bytes = [];
-    public ExchangeOutcome Outcome;
-    public StreamState? Stream;
-    public Action? Action;
-
-    /// <summary>Index of the seed, or slot of the monitored connection.</summary>
-    public int Number;
-
     /// <summary>The datagram was already queued behind others.</summary>
-    public bool Waited;
+    public bool Waited { get; set; }
 }
 
 /// <summary>One TCP exchange. It ends once, with its reply or at its deadline.</summary>

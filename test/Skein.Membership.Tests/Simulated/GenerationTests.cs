@@ -126,7 +126,9 @@ public sealed class GenerationTests
     [Fact]
     public void Start_AllAreSeedsOfAllAndStartAtOnce_FormOneGroupWithinASecond()
     {
-        SimulatedMember[] members = [.. Enumerable.Range(0, 4).Select(_ => _world.Reserve())];
+        SimulatedMember[] members = [.. Enumerable.Range(0, 4).Select(i => _world.Start($"reserved-{i}"))];
+        foreach (var host in members)
+            host.Crashed = true;
         for (var i = 0; i < members.Length; i++)
             _world.Start($"m-{i}", at: members[i], members);
 

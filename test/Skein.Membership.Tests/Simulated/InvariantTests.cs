@@ -34,6 +34,6 @@ public sealed class InvariantTests
     private void Tamper(Action<MemberRecord> change)
     {
         var table = _world.Members[0].Core.Table;
-        table.Change(table.Find(_world.Members[1].Id)!, change);
+        table.Change(table.Find(_world.Members[1].Id)!, change, static (record, apply) => apply(record));
     }
 }

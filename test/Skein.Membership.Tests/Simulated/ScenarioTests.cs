@@ -205,12 +205,12 @@ public sealed class ScenarioTests
     [Fact]
     public void Run_BrokenInvariant_NamesTheCommandThatRepeatsIt()
     {
-        var broken = new MembershipScenario("broken", "", static settings =>
+        var broken = new MembershipScenario("broken", "", [], static settings =>
         {
             var world = new MembershipWorld(settings.Seed, settings.Options);
             world.Start("m-0");
             world.Fail("broken");
-            return new SimulationTable("", [], []);
+            return [];
         });
 
         var failure = Assert.Throws<InvalidOperationException>(

@@ -2,25 +2,8 @@ using Skein.Membership.Codec;
 
 namespace Skein.Simulation.Membership.Scenarios;
 
-internal static class Quiet
-{
-    public static SimulationTable Run(ScenarioSettings settings)
-    {
-        var rows = new List<IReadOnlyList<string>>();
-        foreach (var members in settings.Sizes(5, 32, 128))
-        {
-            var world = Scenario.Formed(members, settings.Seed, settings.Options, settings.Settled);
-            world.RunFor(20 * Scenario.Second);
-            var before = Traffic.Of(world);
-            world.RunFor(60 * Scenario.Second);
-            var sent = Traffic.Of(world) - before;
-            rows.Add([Scenario.Number(members), Sample.Text(sent.Packets / 60.0 / members), Sample.Text(sent.Bytes / 60.0 / members)]);
-        }
-        return new SimulationTable("", ["members", "packets/s", "bytes/s"], rows);
-    }
-}
-
-internal static class LoadGossip
+/// <summary>What membership and load reports cost a member.</summary>
+internal static class Cost
 {
     private const int TicksPerSecond = 100;
     private const int TicksPerChange = 10;
@@ -29,34 +12,44 @@ internal static class LoadGossip
     /// <summary>Seconds of warm-up, and seconds of measurement.</summary>
     private const int WarmUpSeconds = 10, MeasuredSeconds = 20;
 
-    public static SimulationTable Run(ScenarioSettings settings) => new(
-        "", ["members", "age p50", "age p99", "bytes/s"], [.. settings.Sizes(5, 32, 128).Select(members => Row(members, settings))]);
-
-    private static string[] Row(int members, ScenarioSettings settings)
+    public static IEnumerable<object[]> Quiet(ScenarioSettings settings)
     {
-        var world = Scenario.Formed(members, settings.Seed, settings.Options, settings.Settled);
-        var ages = new Sample();
-        Traffic before = default;
-        var changes = new Dictionary<(ulong Member, uint Load), TimeSpan>();
-        for (var tick = 0; tick < (WarmUpSeconds + MeasuredSeconds) * TicksPerSecond; tick++)
+        foreach (var members in settings.Sizes(5, 32, 128))
         {
-            if (tick == WarmUpSeconds * TicksPerSecond)
-                before = Traffic.Of(world);
-            // Members report at different times, as real processes do: simultaneous reports would share packets.
-            for (var member = tick % TicksPerChange; member < Math.Min(tick, members); member += TicksPerChange)
-                Change(world, world.Members[member], (uint)tick, changes);
-            world.RunFor(Scenario.Second / TicksPerSecond);
-            if (tick >= WarmUpSeconds * TicksPerSecond && tick % TicksPerSample == 0)
-                AddAges(world, changes, ages);
+            var world = settings.Form(members);
+            world.RunFor(20 * Scenario.Second);
+            var before = Traffic.Of(world);
+            world.RunFor(60 * Scenario.Second);
+            var sent = Traffic.Of(world) - before;
+            yield return [members, sent.Packets / 60.0 / members, sent.Bytes / 60.0 / members];
         }
-        var sent = Traffic.Of(world) - before;
-        return [Scenario.Number(members), .. ages.Quantiles(0.5, 0.99), Sample.Text(sent.Bytes / (double)MeasuredSeconds / members)];
     }
 
-    private static void Change(MembershipWorld world, SimulatedMember member, uint load, Dictionary<(ulong Member, uint Load), TimeSpan> changes)
+    public static IEnumerable<object[]> LoadGossip(ScenarioSettings settings)
     {
-        changes[(member.Id, load)] = world.Now;
-        world.Do(member, (core, now) => core.UpdateLoad(load, 0, now));
+        foreach (var members in settings.Sizes(5, 32, 128))
+        {
+            var world = settings.Form(members);
+            var ages = new Sample();
+            Traffic before = default;
+            var changes = new Dictionary<(ulong Member, uint Load), TimeSpan>();
+            for (var tick = 0; tick < (WarmUpSeconds + MeasuredSeconds) * TicksPerSecond; tick++)
+            {
+                if (tick == WarmUpSeconds * TicksPerSecond)
+                    before = Traffic.Of(world);
+                // Members report at different times, as real processes do: simultaneous reports would share packets.
+                for (var member = tick % TicksPerChange; member < Math.Min(tick, members); member += TicksPerChange)
+                {
+                    changes[(world.Members[member].Id, (uint)tick)] = world.Now;
+                    world.Do(world.Members[member], (core, now) => core.UpdateLoad((uint)tick, 0, now));
+                }
+                world.RunFor(Scenario.Second / TicksPerSecond);
+                if (tick >= WarmUpSeconds * TicksPerSecond && tick % TicksPerSample == 0)
+                    AddAges(world, changes, ages);
+            }
+            var sent = Traffic.Of(world) - before;
+            yield return [members, .. ages.Quantiles(0.5, 0.99), sent.Bytes / (double)MeasuredSeconds / members];
+        }
     }
 
     private static void AddAges(MembershipWorld world, Dictionary<(ulong Member, uint Load), TimeSpan> changes, Sample ages)
@@ -66,25 +59,24 @@ internal static class LoadGossip
             if (changes.TryGetValue((record.Id, record.Load.InFlight), out var at))
                 ages.Add(world.Now - at);
     }
-}
 
-internal static class BeaconAge
-{
-    public static SimulationTable Run(ScenarioSettings settings)
+    public static IEnumerable<object[]> BeaconAge(ScenarioSettings settings)
     {
         var members = settings.Members ?? 16;
         var gateways = Math.Max(1, members / 4);
-        var world = Scenario.Formed(members, settings.Seed, settings.Options, settings.Settled);
+        var replicas = members - gateways;
+        var world = settings.Form(members);
         ulong[] receivers = [.. world.Members.Take(gateways).Select(static member => member.Id)];
         foreach (var replica in world.Members.Skip(gateways))
             world.Do(replica, (core, now) => core.SetBeaconReceivers(receivers, now));
         long bytes = 0;
-        world.Sent = datagram => bytes += IsBeacon(datagram.Span) ? datagram.Length : 0;
+        // The kind is the first field of the body.
+        world.Sent = datagram => bytes += datagram.Span[PacketHeader.Length + 1] == (byte)PacketKind.Beacon ? datagram.Length : 0;
         (Sample ages, Sample changes) = (new(), new());
         var reported = new Dictionary<string, (uint Load, TimeSpan At)>(StringComparer.Ordinal);
         for (var step = 0; step < 60_000; step++)
         {
-            var replica = world.Members[gateways + world.Random.Next(members - gateways)];
+            var replica = world.Members[gateways + world.Random.Next(replicas)];
             if (world.Random.Chance(20))
             {
                 var load = (uint)world.Random.Next(64);
@@ -99,18 +91,8 @@ internal static class BeaconAge
             if (beacon.Load.InFlight != last.Load)
                 changes.Add((world.Now - last.At).TotalMilliseconds);
         }
-        var pairs = (double)gateways * (members - gateways);
-        return new SimulationTable("", ["replicas", "gateways", "age p50", "age p99", "wrong for at most", "bytes/s a pair"],
-        [
-            [
-                Scenario.Number(members - gateways), Scenario.Number(gateways), Sample.Text(ages.Quantile(0.5)), Sample.Text(ages.Quantile(0.99)),
-                Sample.Text(changes.Max), Sample.Text(bytes / 60.0 / pairs),
-            ],
-        ]);
+        yield return [replicas, gateways, .. ages.Quantiles(0.5, 0.99), changes.Max, bytes / 60.0 / ((double)gateways * replicas)];
     }
-
-    /// <summary>The kind is the first field of the body.</summary>
-    private static bool IsBeacon(ReadOnlySpan<byte> datagram) => datagram[PacketHeader.Length + 1] == (byte)PacketKind.Beacon;
 }
 
 internal readonly record struct Traffic(long Packets, long Bytes)

@@ -1,49 +1,36 @@
-using Skein.Membership.Core;
-
 namespace Skein.Simulation.Membership.Scenarios;
 
 internal static class Join
 {
-    public static SimulationTable Run(ScenarioSettings settings)
+    public static IEnumerable<object[]> OneMember(ScenarioSettings settings)
     {
-        int[] losses = [0, 100];
-        var rows = from members in settings.Sizes(5, 32, 128) from loss in losses select Row(members, loss, settings);
-        return new SimulationTable("", ["members", "loss", "p50", "p99", "p99.9", "max", "joins"], [.. rows]);
-    }
-
-    private static string[] Row(int members, int lossPermille, ScenarioSettings settings)
-    {
-        var times = new Sample();
-        var joins = settings.Runs ?? (members > 100 ? 60 : 1000);
-        var world = Scenario.Formed(members, settings.Seed, settings.Options, settings.Settled);
-        world.Link = world.Link with { LossPermille = lossPermille };
-        for (var i = 0; i < joins; i++)
+        foreach ((var members, var lossPermille) in settings.SizesAndLosses())
         {
-            var known = 0;
-            var name = $"new-{i}";
-            world.Reported = (_, what, about) => known += what == CoreEvent.Joined && about.Name == name ? 1 : 0;
-            var start = world.Now;
-            var newcomer = world.Start(name, at: null, world.Members[world.Random.Next(members)]);
-            if (!world.RunUntil(() => known == members, 120 * Scenario.Second))
-                world.Fail($"{name} is known to only {known} of {members} members");
-            times.Add(world.Now - start);
-            world.Do(newcomer, static (core, now) => core.Leave(now));
-            world.RunFor(2 * Scenario.Second);
+            var times = new Sample();
+            var joins = settings.Runs ?? (members > 100 ? 60 : 1000);
+            var world = settings.Form(members);
+            world.Link = world.Link with { LossPermille = lossPermille };
+            for (var i = 0; i < joins; i++)
+            {
+                var known = 0;
+                var name = $"new-{i}";
+                world.Reported = (_, what, about) => known += what == CoreEvent.Joined && about.Name == name ? 1 : 0;
+                var start = world.Now;
+                var newcomer = world.Start(name, at: null, world.Members[world.Random.Next(members)]);
+                if (!world.RunUntil(() => known == members, 120 * Scenario.Second))
+                    world.Fail($"{name} is known to only {known} of {members} members");
+                times.Add(world.Now - start);
+                world.Do(newcomer, static (core, now) => core.Leave(now));
+                world.RunFor(2 * Scenario.Second);
+            }
+            yield return [members, $"{lossPermille / 10} %", .. times.Quantiles(0.5, 0.99, 0.999, 1), joins];
         }
-        return
-        [
-            Scenario.Number(members), $"{lossPermille / 10} %", .. times.Quantiles(0.5, 0.99, 0.999, 1), Scenario.Number(joins),
-        ];
     }
-}
 
-internal static class Bootstrap
-{
-    public static SimulationTable Run(ScenarioSettings settings)
+    public static IEnumerable<object[]> Bootstrap(ScenarioSettings settings)
     {
         if (settings.Settled)
             throw new ArgumentException("settled is true: bootstrap measures how a group forms; allowed is false");
-        var rows = new List<IReadOnlyList<string>>();
         foreach (var members in settings.Sizes(32, 128, 512))
         {
             var times = new Sample();
@@ -56,28 +43,22 @@ internal static class Bootstrap
                     world.Fail("the group did not form");
                 times.Add(world.Now);
             }
-            rows.Add([Scenario.Number(members), times.MedianAndMax, Scenario.Number(runs)]);
+            yield return [members, times.MedianAndMax, runs];
         }
-        return new SimulationTable("", ["members", "seconds", "runs"], rows);
     }
-}
 
-internal static class Restart
-{
-    public static SimulationTable Run(ScenarioSettings settings)
+    public static IEnumerable<object[]> Restart(ScenarioSettings settings)
     {
         bool[] moves = [false, true];
-        var rows = from members in settings.Sizes(3, 32) from elsewhere in moves select Row(members, elsewhere, settings);
-        return new SimulationTable("", ["members", "address", "seconds", "runs"], [.. rows]);
+        return from members in settings.Sizes(3, 32) from elsewhere in moves select RestartRow(members, elsewhere, settings);
     }
 
-    private static string[] Row(int members, bool elsewhere, ScenarioSettings settings)
+    private static object[] RestartRow(int members, bool elsewhere, ScenarioSettings settings)
     {
         var times = new Sample();
         var runs = settings.Runs ?? 100;
-        for (var run = 0; run < runs; run++)
+        foreach (var world in settings.FormEach(runs, members))
         {
-            var world = Scenario.Formed(members, settings.Seed + (ulong)run, settings.Options, settings.Settled);
             var old = world.Members[1];
             old.Crashed = true;
             var start = world.Now;
@@ -90,6 +71,6 @@ internal static class Restart
                 world.Fail("not all members see the new generation");
             times.Add(world.Now - start);
         }
-        return [Scenario.Number(members), elsewhere ? "another" : "the same", times.MedianAndMax, Scenario.Number(runs)];
+        return [members, elsewhere ? "another" : "the same", times.MedianAndMax, runs];
     }
 }

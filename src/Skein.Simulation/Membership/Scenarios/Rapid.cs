@@ -1,22 +1,14 @@
-using Skein.Membership.Core;
-
 namespace Skein.Simulation.Membership.Scenarios;
 
 /// <summary>Suresh, Malkhi et al.: Stable and Consistent Membership at Scale with Rapid, ATC 2018, figures 8 to 10.</summary>
 internal static class RapidFlipFlop
 {
-    public static SimulationTable Run(ScenarioSettings settings)
-    {
-        var members = settings.Members ?? 1000;
-        var faulty = Math.Max(1, members / 100);
-        var minutes = settings.Runs ?? 10;
-        return new SimulationTable("", ["fault", "faulty", "deaths of healthy", "most deaths of a faulty one", "most changes", "last death at (s)"],
-        [
-            Row("crash", members, faulty, minutes, settings, Crash),
-            Row("deaf for 20 s of each 40 s", members, faulty, minutes, settings, FlipFlop),
-            Row("80 % of what it sends is lost", members, faulty, minutes, settings, LoseMost),
-        ]);
-    }
+    public static IEnumerable<object[]> Rows(ScenarioSettings settings) =>
+    [
+        Row("crash", settings, Crash),
+        Row("deaf for 20 s of each 40 s", settings, FlipFlop),
+        Row("80 % of what it sends is lost", settings, LoseMost),
+    ];
 
     private static void Crash(MembershipWorld world, int faulty)
     {
@@ -30,10 +22,11 @@ internal static class RapidFlipFlop
     private static void LoseMost(MembershipWorld world, int faulty) =>
         world.Passes = (from, _) => !IsFaulty(from.Index, faulty) || world.Random.Chance(200);
 
-    private static string[] Row(
-        string fault, int members, int faulty, int minutes, ScenarioSettings settings, Action<MembershipWorld, int> breakThem)
+    private static object[] Row(string fault, ScenarioSettings settings, Action<MembershipWorld, int> breakThem)
     {
-        var world = Scenario.Formed(members, settings.Seed, settings.Options, settings.Settled);
+        var members = settings.Members ?? 1000;
+        var faulty = Math.Max(1, members / 100);
+        var world = settings.Form(members);
         var start = world.Now;
         var dead = new HashSet<(int Viewer, int About)>();
         var (deaths, changes) = (new Dictionary<(int Viewer, int About), int>(), new Dictionary<(int Viewer, int About), int>());
@@ -52,11 +45,11 @@ internal static class RapidFlipFlop
                 changes[pair] = changes.GetValueOrDefault(pair) + 1;
         };
         breakThem(world, faulty);
-        world.RunFor(TimeSpan.FromMinutes(minutes));
+        world.RunFor(TimeSpan.FromMinutes(settings.Runs ?? 10));
         return
         [
-            fault, Scenario.Number(faulty), Scenario.Number(healthyDeaths), Scenario.Number(deaths.Values.DefaultIfEmpty().Max()),
-            Scenario.Number(changes.Values.DefaultIfEmpty().Max()), last == TimeSpan.Zero ? "-" : Sample.Text(last.TotalSeconds),
+            fault, faulty, healthyDeaths, deaths.Values.DefaultIfEmpty().Max(), changes.Values.DefaultIfEmpty().Max(),
+            last == TimeSpan.Zero ? "-" : last.TotalSeconds,
         ];
     }
 

@@ -1,6 +1,4 @@
 using System.Globalization;
-using Skein.Membership;
-using Skein.Membership.Core;
 
 namespace Skein.Simulation.Membership.Scenarios;
 
@@ -9,11 +7,12 @@ internal static class Scenario
 {
     public static TimeSpan Second { get; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>A formed group, at a random time within a probe period.</summary>
-    public static MembershipWorld Formed(int members, ulong seed, ProtocolOptions options, bool settled, ProtocolRules? rules = null)
+    /// <summary>A formed group, at a random time within a probe period. Each run has a seed of its own.</summary>
+    public static MembershipWorld Form(
+        this ScenarioSettings settings, int members, ProtocolOptions? options = null, ProtocolRules? rules = null, int run = 0)
     {
-        var world = new MembershipWorld(seed, options, rules);
-        if (settled)
+        var world = new MembershipWorld(settings.Seed + (ulong)run, options ?? settings.Options, rules);
+        if (settings.Settled)
             world.StartSettled(members);
         else
             world.StartMany(members);
@@ -27,9 +26,13 @@ internal static class Scenario
         }
         if (!world.FormedCheck(members)())
             world.Fail($"{members} members did not form a group");
-        world.RunFor(3 * Second + world.Random.Next(options.ProbePeriod));
+        world.RunFor(3 * Second + world.Random.Next(world.Options.ProbePeriod));
         return world;
     }
+
+    /// <summary>A formed group for each run.</summary>
+    public static IEnumerable<MembershipWorld> FormEach(this ScenarioSettings settings, int runs, int members) =>
+        Enumerable.Range(0, runs).Select(run => settings.Form(members, run: run));
 
     /// <summary>A cheap check for use after every event: it examines one member until that one knows all others.</summary>
     public static Func<bool> FormedCheck(this MembershipWorld world, int members)
@@ -45,20 +48,20 @@ internal static class Scenario
 
     public static IEnumerable<int> Sizes(this ScenarioSettings settings, params int[] own) => settings.Members is { } one ? [one] : own;
 
-    public static string Number(long value) => value.ToString("#,0", CultureInfo.InvariantCulture);
+    /// <summary>Each size without loss and with a tenth of all datagrams lost.</summary>
+    public static IEnumerable<(int Members, int LossPermille)> SizesAndLosses(this ScenarioSettings settings) =>
+        settings.Sizes(5, 32, 128).SelectMany(static members => new[] { (members, 0), (members, 100) });
 }
 
 /// <summary>Counts false deaths.</summary>
 internal sealed class DeathCount
 {
-    private readonly HashSet<string> _expected = [];
-
     public DeathCount(MembershipWorld world, Func<SimulatedMember, bool> isHealthy)
     {
         world.Reported = (viewer, what, about) =>
         {
             Suspicions += what == CoreEvent.Suspected ? 1 : 0;
-            if (what != CoreEvent.Died || _expected.Contains(about.Name))
+            if (what != CoreEvent.Died || about.Name == Expected)
                 return;
             False++;
             FalseAtHealthy += isHealthy(viewer) ? 1 : 0;
@@ -77,14 +80,14 @@ internal sealed class DeathCount
     /// <summary>False deaths of healthy members.</summary>
     public long HealthyVictims { get; private set; }
 
-    public void ExpectDeath(string name) => _expected.Add(name);
+    /// <summary>The member whose death is not false.</summary>
+    public string? Expected { get; set; }
 }
 
 /// <summary>Measured values of one quantity.</summary>
 internal sealed class Sample
 {
     private readonly List<double> _values = [];
-    private bool _sorted = true;
 
     public int Count => _values.Count;
 
@@ -92,11 +95,7 @@ internal sealed class Sample
 
     public double Max => Quantile(1);
 
-    public void Add(double value)
-    {
-        _values.Add(value);
-        _sorted = false;
-    }
+    public void Add(double value) => _values.Add(value);
 
     public void Add(TimeSpan time) => Add(time.TotalSeconds);
 
@@ -104,16 +103,20 @@ internal sealed class Sample
     {
         if (_values.Count == 0)
             return double.NaN;
-        if (!_sorted)
-            _values.Sort();
-        _sorted = true;
+        _values.Sort();
         return _values[Math.Min(_values.Count - 1, (int)(share * _values.Count))];
     }
 
-    public IEnumerable<string> Quantiles(params double[] shares) => shares.Select(share => Text(Quantile(share)));
+    public IEnumerable<object> Quantiles(params double[] shares) => shares.Select(share => (object)Quantile(share));
 
-    /// <summary>Median and maximum.</summary>
     public string MedianAndMax => $"{Text(Quantile(0.5))} / {Text(Max)}";
 
-    public static string Text(double value) => double.IsNaN(value) ? "-" : value.ToString(value < 10 ? "0.###" : "0.#", CultureInfo.InvariantCulture);
+    /// <summary>The text of a cell.</summary>
+    public static string Text(object cell) => cell switch
+    {
+        double value when double.IsNaN(value) => "-",
+        double value => value.ToString(value < 10 ? "0.###" : "0.#", CultureInfo.InvariantCulture),
+        int or long => ((IFormattable)cell).ToString("#,0", CultureInfo.InvariantCulture),
+        _ => (string)cell,
+    };
 }

@@ -1,23 +1,17 @@
-using Skein.Membership.Core;
-
 namespace Skein.Simulation.Membership.Scenarios;
 
-/// <summary>
-/// Injects all faults at random for two minutes while the invariants are checked. Then all faults end, and the views must converge.
-/// </summary>
+/// <summary>Injects all faults at random for two minutes while the invariants are checked. Then the faults end, and the views must converge.</summary>
 internal static class Storm
 {
     private static readonly TimeSpan Length = TimeSpan.FromMinutes(2);
 
-    public static SimulationTable Run(ScenarioSettings settings)
+    public static IEnumerable<object[]> Rows(ScenarioSettings settings)
     {
-        var rows = new List<IReadOnlyList<string>>();
         foreach (var members in settings.Sizes(5, 16, 48))
         {
             (var times, var faults, var runs) = (new Sample(), 0L, settings.Runs ?? 100);
-            for (var run = 0; run < runs; run++)
+            foreach (var world in settings.FormEach(runs, members))
             {
-                var world = Scenario.Formed(members, settings.Seed + (ulong)run, settings.Options, settings.Settled);
                 var injector = new StormFaults(world);
                 for (var end = world.Now + Length; world.Now < end; world.RunFor(world.Random.Next(2 * Scenario.Second)))
                     injector.Inject();
@@ -28,9 +22,8 @@ internal static class Storm
                     world.Fail("the views do not become equal");
                 times.Add(world.Now - start);
             }
-            rows.Add([Scenario.Number(members), Scenario.Number(faults), .. times.Quantiles(0.5, 0.99, 1), Scenario.Number(runs)]);
+            yield return [members, faults, .. times.Quantiles(0.5, 0.99, 1), runs];
         }
-        return new SimulationTable("", ["members", "faults", "p50", "p99", "max", "runs"], rows);
     }
 }
 
@@ -104,12 +97,7 @@ internal sealed class StormFaults
         foreach (var member in _world.Members)
         {
             member.HandlingTime = TimeSpan.Zero;
-            if (member.RunsFrom > _world.Now)
-                member.RunsFrom = _world.Now;
-            if (member.ReceivesFrom > _world.Now)
-                member.ReceivesFrom = _world.Now;
-            if (member.SendsFrom > _world.Now)
-                member.SendsFrom = _world.Now;
+            member.RunsFrom = member.ReceivesFrom = member.SendsFrom = TimeSpan.Zero;
         }
     }
 
