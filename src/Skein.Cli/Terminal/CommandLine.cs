@@ -50,21 +50,11 @@ internal static class CommandLine
         {
             return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
         }
-        catch (UsageException wrong)
-        {
-            await error.WriteLineAsync($"skein: {wrong.Message}");
-            return BadInput;
-        }
-        catch (OperationCanceledException)
+        catch (Exception failure) when (failure is UsageException or CommandFailedException or OperationCanceledException)
         {
             // Only a signal, or the end of the supervisor, cancels a whole run.
-            await error.WriteLineAsync("skein: stopped before it was ready");
-            return Success;
-        }
-        catch (CommandFailedException failed)
-        {
-            await error.WriteLineAsync($"skein: {failed.Message}");
-            return Failure;
+            await error.WriteLineAsync($"skein: {(failure is OperationCanceledException ? "stopped before it was ready" : failure.Message)}");
+            return failure is UsageException ? BadInput : failure is CommandFailedException ? Failure : Success;
         }
     }
 
