@@ -56,7 +56,6 @@ internal sealed class GatewayMetrics : IHostedService
             "{ejection}", "How often the circuit breaker of a replica opened.");
     }
 
-    /// <summary>Starts to measure a request that has just arrived.</summary>
     public RequestMeasurement Begin(string operation) => new(this, _time, operation);
 
     /// <summary>Adds 0 to every counter, because an exporter does not show a counter before its first use.</summary>
