@@ -7,10 +7,7 @@ using Skein.Gateway.Telemetry;
 
 namespace Skein.Gateway.Admin;
 
-/// <summary>
-/// The endpoints under <c>/admin/v1/replicas/{name}</c>, for operations on one replica. A POST must declare its body as JSON, because a web page
-/// cannot send that to another origin without the gateway's consent.
-/// </summary>
+/// <summary>The endpoints of one replica. A POST must declare its body as JSON: a web page cannot send that to another origin.</summary>
 internal static class ReplicaEndpoints
 {
     private const int MaxBodyBytes = 4096;

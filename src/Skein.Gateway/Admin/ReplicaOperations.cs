@@ -46,7 +46,6 @@ internal sealed class ReplicaOperations(
             : throw AdminRefusedException.Conflict($"{name} is an upstream: this gateway does not start its server, and cannot restart it");
     }
 
-    /// <summary>Returns the live replica of a name.</summary>
     public Replica Find(string name)
     {
         if (fleet.Current.Replicas.FirstOrDefault(replica => replica.Id.Name == name) is { } found)

@@ -60,22 +60,12 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
         }
     }
 
-    public IEnumerable<(string Reason, long Count)> Failovers() => statistics.FailoversByName();
-
     public IEnumerable<(string Model, int Waiters)> Queues() => fleet.Current.KnownModels.Select(model => (model, admission.WaitingFor(model)));
 
     public IEnumerable<(string Cause, long Count)> Dropped() => Causes.Select(cause => (WordFor(cause), _membership?.CountDropped(cause) ?? 0));
 
     public IEnumerable<(string Replica, int Level, long Ejections)> Breakers() =>
         admission.Breakers().Select(breaker => (breaker.Replica.Name, (int)breaker.State, breaker.Ejections));
-
-    (long Asked, long Won) IFleetVitals.Hedges => (statistics.Hedges, statistics.HedgesWon);
-
-    long IFleetVitals.LateFrames => statistics.LateFrames;
-
-    int IFleetVitals.Sessions => statistics.Sessions;
-
-    long IFleetVitals.JournalBytes => statistics.JournalBytes;
 
     IEnumerable<(string Role, string State, int Count)> IFleetVitals.Members() =>
         Group.GroupBy(member => (member.Role, member.State)).Select(group => (group.Key.Role, WordFor(group.Key.State), group.Count()));

@@ -41,9 +41,9 @@ internal sealed class RequestGuardMiddleware(GatewayOptions options)
 /// as their host. ASP.NET's host filtering cannot allow any IP address and any name without dots. Thread-safe.
 /// </summary>
 /// <param name="listensOn">Address of the HTTP listener. If it is not loopback, every host is allowed: names do not protect there.</param>
-/// <param name="allowed">Additional names; <see cref="Any"/> allows all.</param>
 internal sealed class HostGuard(IPAddress listensOn, IReadOnlyList<string> allowed)
 {
+    /// <summary>Allows every host.</summary>
     public const string Any = "*";
 
     private readonly HashSet<string> _allowed = new(allowed, StringComparer.OrdinalIgnoreCase);

@@ -27,7 +27,7 @@ internal sealed class GatewayMetrics : IHostedService
     private readonly Histogram<double> _duration;
     private readonly Histogram<double> _firstToken;
 
-    public GatewayMetrics(IMeterFactory meters, IFleetVitals vitals, RequestTally tally, TimeProvider time)
+    public GatewayMetrics(IMeterFactory meters, IFleetVitals vitals, RoutingStatistics statistics, RequestTally tally, TimeProvider time)
     {
         _tally = tally;
         _time = time;
@@ -38,15 +38,15 @@ internal sealed class GatewayMetrics : IHostedService
         _firstToken = meter.CreateHistogram(
             "gen_ai.server.time_to_first_token", "s", "Time from a request's arrival to its first token.", null, FirstTokenBuckets);
         _streams = meter.CreateCounter<long>("skein.streams", "{stream}", "Streams started, by resume tier.");
-        meter.CreateObservableCounter("skein.failovers", () => vitals.Failovers().Select(item => Measure(item.Count, "reason", item.Reason)),
+        meter.CreateObservableCounter("skein.failovers", () => statistics.FailoversByName().Select(item => Measure(item.Count, "reason", item.Reason)),
             "{failover}", "Changes of replica during a stream, by reason.");
         meter.CreateObservableCounter("skein.hedges",
-            () => new[] { Measure(vitals.Hedges.Asked, "outcome", "asked"), Measure(vitals.Hedges.Won, "outcome", "won") },
+            () => new[] { Measure(statistics.Hedges, "outcome", "asked"), Measure(statistics.HedgesWon, "outcome", "won") },
             "{hedge}", "Second attempts for a late first token, and those that won.");
-        meter.CreateObservableCounter("skein.frames.late", () => vitals.LateFrames, "{frame}", "Frames dropped because their attempt had been given up.");
+        meter.CreateObservableCounter("skein.frames.late", () => statistics.LateFrames, "{frame}", "Frames dropped because their attempt had been given up.");
         meter.CreateObservableGauge("skein.queue.depth", () => Queues(vitals), "{request}", "Requests that wait for a slot, by model.");
-        meter.CreateObservableGauge("skein.sessions", () => vitals.Sessions, "{session}", "Sessions that run or wait.");
-        meter.CreateObservableGauge("skein.journals", () => vitals.JournalBytes, "By", "Memory of the journals that failovers resume from.");
+        meter.CreateObservableGauge("skein.sessions", () => statistics.Sessions, "{session}", "Sessions that run or wait.");
+        meter.CreateObservableGauge("skein.journals", () => statistics.JournalBytes, "By", "Memory of the journals that failovers resume from.");
         meter.CreateObservableGauge("skein.members", () => Members(vitals), "{member}", "Members known to this gateway, by role and state.");
         meter.CreateObservableCounter("skein.membership.dropped", () => vitals.Dropped().Select(item => Measure(item.Count, "cause", item.Cause)),
             "{packet}", "Gossip packets dropped unread, by cause.");
@@ -56,7 +56,6 @@ internal sealed class GatewayMetrics : IHostedService
             "{ejection}", "How often the circuit breaker of a replica opened.");
     }
 
-    /// <summary>Starts to measure a request that has just arrived.</summary>
     public RequestMeasurement Begin(string operation) => new(this, _time, operation);
 
     /// <summary>Adds 0 to every counter, because an exporter does not show a counter before its first use.</summary>

@@ -1,23 +1,8 @@
 namespace Skein.Gateway.Telemetry;
 
-/// <summary>What the gateway's metrics read at each collection. Thread-safe, from memory, without exceptions. Counts never fall.</summary>
+/// <summary>State of the fleet, read at each collection of metrics. Thread-safe; answers from memory; does not throw. Counts never fall.</summary>
 internal interface IFleetVitals
 {
-    /// <summary>Failovers by the <c>Failover.Reason</c>, including reasons that never occurred.</summary>
-    IEnumerable<(string Reason, long Count)> Failovers();
-
-    /// <summary>Second attempts for a late first token, and those that won.</summary>
-    (long Asked, long Won) Hedges { get; }
-
-    /// <summary>Frames dropped because their attempt had been given up.</summary>
-    long LateFrames { get; }
-
-    /// <summary>Sessions now, including those that wait.</summary>
-    int Sessions { get; }
-
-    /// <summary>Bytes in all journals now.</summary>
-    long JournalBytes { get; }
-
     /// <summary>Requests that wait now, by known model.</summary>
     IEnumerable<(string Model, int Waiters)> Queues();
 

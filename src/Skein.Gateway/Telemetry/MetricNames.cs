@@ -1,9 +1,6 @@
 namespace Skein.Gateway.Telemetry;
 
-/// <summary>
-/// Names that several files or several metrics use. <see cref="GatewayMetrics"/> has the others. Names under <c>gen_ai</c> and <c>error</c> are
-/// OpenTelemetry's, whose conventions are not stable yet.
-/// </summary>
+/// <summary>Names that several metrics use. Those under <c>gen_ai</c> are OpenTelemetry's, whose conventions are not stable yet.</summary>
 internal static class MetricNames
 {
     public const string Meter = "Skein.Gateway";

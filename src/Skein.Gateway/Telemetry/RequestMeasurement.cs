@@ -39,6 +39,5 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
         }
     }
 
-    /// <param name="outcome">One of <see cref="RequestOutcomes.All"/>.</param>
     public void End(string outcome) => metrics.Ended(time.GetElapsedTime(_arrived), operation, _model, outcome, _inputTokens, _outputTokens);
 }

@@ -11,7 +11,6 @@ internal sealed class RequestTally
     /// <summary>Requests that ended in an error that is not the client's, overload included.</summary>
     public long Failed => Interlocked.Read(ref _failed);
 
-    /// <param name="outcome">One of <see cref="RequestOutcomes.All"/>.</param>
     public void Count(string outcome)
     {
         // Failed first: a concurrent reader may see too many failures, never too few.

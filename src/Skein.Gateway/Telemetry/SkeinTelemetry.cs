@@ -5,7 +5,7 @@ namespace Skein.Gateway.Telemetry;
 /// <summary>Exports the metrics of the gateway and of the .NET runtime to Prometheus.</summary>
 internal static class SkeinTelemetry
 {
-    /// <summary>Registers the gateway's metrics. Needs <see cref="IFleetVitals"/> and <see cref="TimeProvider"/>.</summary>
+    /// <summary>Registers the gateway's metrics. Needs <see cref="IFleetVitals"/>, <see cref="RoutingStatistics"/> and <see cref="TimeProvider"/>.</summary>
     public static void AddSkeinTelemetry(this IServiceCollection services)
     {
         services.AddMetrics();

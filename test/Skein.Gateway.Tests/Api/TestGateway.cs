@@ -63,6 +63,7 @@ internal sealed class TestGateway : IAsyncDisposable
         builder.Services.AddSingleton<IGenerationSessions>(sessions);
         builder.Services.AddSingleton(models ?? new TwoModels());
         builder.Services.AddSingleton<IFleetVitals, ThreeMembers>();
+        builder.Services.AddSingleton(CountedStatistics());
         builder.Services.AddSkeinTelemetry();
         builder.Services.AddHttpApi(options ?? new ApiOptions());
         builder.Services.AddInferenceGrpc(options ?? new ApiOptions());
@@ -86,6 +87,24 @@ internal sealed class TestGateway : IAsyncDisposable
         await _app.DisposeAsync();
     }
 
+    private static RoutingStatistics CountedStatistics()
+    {
+        var statistics = new RoutingStatistics();
+        Repeat(2, () => statistics.FailedOver(Fault.EngineStall));
+        Repeat(5, () => statistics.Hedged());
+        Repeat(3, () => statistics.HedgeWon());
+        Repeat(7, () => statistics.LateFrame());
+        Repeat(11, () => statistics.SessionOpened());
+        statistics.Journaled(13);
+        return statistics;
+    }
+
+    private static void Repeat(int times, Action act)
+    {
+        for (var i = 0; i < times; i++)
+            act();
+    }
+
     private sealed class TwoModels : IModelCatalog
     {
         public IReadOnlyList<ServedModel> List() =>
@@ -97,16 +116,6 @@ internal sealed class TestGateway : IAsyncDisposable
 
     private sealed class ThreeMembers : IFleetVitals
     {
-        public IEnumerable<(string Reason, long Count)> Failovers() => [("link", 0), ("stall", 2)];
-
-        public (long Asked, long Won) Hedges => (5, 3);
-
-        public long LateFrames => 7;
-
-        public int Sessions => 11;
-
-        public long JournalBytes => 13;
-
         public IEnumerable<(string Model, int Waiters)> Queues() => [];
 
         public IEnumerable<(string Role, string State, int Count)> Members() => [(Roles.Gateway, "alive", 1), (Roles.Replica, "suspect", 2)];

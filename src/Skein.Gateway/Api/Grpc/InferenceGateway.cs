@@ -9,7 +9,6 @@ internal sealed class InferenceGateway(
     IGenerationSessions sessions, IModelCatalog catalog, ApiOptions options, RequestMemoryBudget bodies, TimeProvider time, GatewayMetrics metrics)
     : Inference.InferenceBase
 {
-    /// <summary>Path of <see cref="Generate"/>.</summary>
     public const string GenerateMethod = "/skein.v1.Inference/Generate";
 
     /// <summary>Unflushed frames at which the stream is flushed although more frames are ready.</summary>

@@ -4,7 +4,6 @@ using System.Globalization;
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>An error of a request over HTTP.</summary>
-/// <param name="Type">OpenAI's class of the error.</param>
 /// <param name="Param">The field or header with the error; null if there is none.</param>
 /// <param name="RetryAfter">When the client should retry; null if a retry does not help.</param>
 internal sealed record ApiError(int Status, string Type, string Code, string Message, string? Param = null, TimeSpan? RetryAfter = null)

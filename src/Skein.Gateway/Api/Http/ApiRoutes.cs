@@ -9,7 +9,6 @@ internal sealed class ApiRoutes(IEndpointRouteBuilder endpoints, IApiDialect dia
 
     public List<string> Paths { get; } = [];
 
-    /// <summary>Maps a path that generates text.</summary>
     public void MapGeneration(string path, IGenerationApi api) => Map(HttpMethods.Post, path, http => _generation.AnswerAsync(http, dialect, api));
 
     public void MapGet(string path, RequestDelegate handler) => Map(HttpMethods.Get, path, handler);

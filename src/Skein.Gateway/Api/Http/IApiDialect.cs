@@ -25,7 +25,6 @@ internal interface IGenerationApi
 
     /// <summary>Reads a request body.</summary>
     /// <param name="body">Must not change while the request runs: verbatim parts of the request reference it.</param>
-    /// <param name="now">Creation time of the answer.</param>
     /// <exception cref="RequestRefusedException">The body is not a valid request.</exception>
     ApiRequest Read(ReadOnlyMemory<byte> body, DateTimeOffset now);
 }

@@ -4,7 +4,6 @@ namespace Skein.Gateway.Api.OpenAi.Answers;
 
 /// <summary>Writes the objects inside <c>choices</c>. They differ between chats and completions. Stateless.</summary>
 /// <param name="operation">Name of the operation in metrics, as defined by OpenTelemetry.</param>
-/// <param name="wholeObject">OpenAI's <c>object</c> of a whole answer.</param>
 /// <param name="chunkObject">OpenAI's <c>object</c> of a chunk.</param>
 internal abstract class AnswerFormat(string operation, string idPrefix, string wholeObject, string chunkObject)
 {
@@ -29,7 +28,6 @@ internal abstract class AnswerFormat(string operation, string idPrefix, string w
     public static bool IsSilent(GenerateFrame frame, bool withLogprobs) =>
         frame.Text.IsEmpty && frame.RawDelta.IsEmpty && !(withLogprobs && frame.Logprobs.Count > 0);
 
-    /// <summary>Writes the choice of a chunk with the content of a frame.</summary>
     /// <param name="textOffset">Characters before this frame, an echoed prompt included. Advanced if log probabilities are written.</param>
     public void WriteDelta(scoped ref JsonSink json, GenerateFrame frame, ReadOnlySpan<byte> members, bool withLogprobs, ref int textOffset)
     {
