@@ -7,7 +7,7 @@ namespace Skein.Gateway.Links;
 /// <summary>Reaches replicas of this process directly, others over the bus. Thread-safe.</summary>
 internal sealed class ReplicaLink(InProcessReplicaLink inProcess, BusReplicaLink bus) : IReplicaTransport
 {
-    public bool HasHeartbeats(Replica replica) => To(replica).HasHeartbeats(replica);
+    public bool CanBreak(Replica replica) => To(replica).CanBreak(replica);
 
     public IAsyncEnumerable<GenerateFrame> GenerateAsync(Replica replica, GenerateRequest request, CancellationToken cancellationToken) =>
         To(replica).GenerateAsync(replica, request, cancellationToken);

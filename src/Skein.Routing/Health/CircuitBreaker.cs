@@ -18,7 +18,7 @@ internal enum BreakerVerdict
 {
     Unchanged,
 
-    /// <summary>A closed breaker reached its bound: <see cref="CircuitBreaker.Open"/> it, if the fleet can spare the replica.</summary>
+    /// <summary>A closed breaker reached its bound: <see cref="CircuitBreaker"/> must open, if the fleet can spare the replica.</summary>
     ShouldOpen,
 
     /// <summary>The trials succeeded, and the breaker is closed.</summary>

@@ -22,7 +22,7 @@ internal sealed class Attempt : IAsyncDisposable
         _branch = branch;
         _time = services.Time;
         _stop = CancellationTokenSource.CreateLinkedTokenSource(branch);
-        Watch = new AttemptWatch(services.Time, services.Options, _stop, lease.Replica.Pace, request, services.Link.HasHeartbeats(lease.Replica));
+        Watch = new AttemptWatch(services.Time, services.Options, _stop, lease.Replica.Pace, request, services.Link.CanBreak(lease.Replica));
         lease.DescribeQueue(request);
         _frames = services.Link.GenerateAsync(lease.Replica, request, _stop.Token).GetAsyncEnumerator(_stop.Token);
         services.Statistics.AttemptStarted();

@@ -11,7 +11,7 @@ internal sealed class AttemptWatch : IDisposable
     private readonly StreamingOptions _options;
     private readonly CancellationTokenSource _attempt;
     private readonly ReplicaPace _pace;
-    private readonly bool _hasHeartbeats;
+    private readonly bool _linkCanBreak;
     private readonly TimeSpan _linkSilence;
     private readonly int _promptBytes;
     private readonly bool _isStandby;
@@ -28,10 +28,10 @@ internal sealed class AttemptWatch : IDisposable
 
     /// <summary>Cancels <paramref name="attempt"/> when it stalls. A link without heartbeats has only the bound of the engine.</summary>
     public AttemptWatch(
-        TimeProvider time, StreamingOptions options, CancellationTokenSource attempt, ReplicaPace pace, GenerateRequest request, bool hasHeartbeats)
+        TimeProvider time, StreamingOptions options, CancellationTokenSource attempt, ReplicaPace pace, GenerateRequest request, bool linkCanBreak)
     {
         _pace = pace;
-        (_hasHeartbeats, _linkSilence) = (hasHeartbeats, hasHeartbeats ? options.LinkSilence : options.EngineSilence);
+        (_linkCanBreak, _linkSilence) = (linkCanBreak, linkCanBreak ? options.LinkSilence : options.EngineSilence);
         _time = time;
         _options = options;
         _attempt = attempt;
@@ -97,7 +97,7 @@ internal sealed class AttemptWatch : IDisposable
             return;
         }
         _excused = false;
-        var linkLeft = _hasHeartbeats ? _linkSilence - _time.GetElapsedTime(Volatile.Read(ref _lastFrame), now) : _linkSilence;
+        var linkLeft = _linkCanBreak ? _linkSilence - _time.GetElapsedTime(Volatile.Read(ref _lastFrame), now) : _linkSilence;
         var engineLeft = EngineBound() - _time.GetElapsedTime(Volatile.Read(ref _lastToken), now);
         if (linkLeft > TimeSpan.Zero && engineLeft > TimeSpan.Zero)
         {

@@ -6,10 +6,10 @@ namespace Skein.Routing.Streaming;
 public interface IReplicaLink
 {
     /// <summary>
-    /// Whether a running attempt sends at least a heartbeat within the link's silence bound. False for a link that cannot break: then only the engine's silence
-    /// is bounded.
+    /// Whether the connection can break. Then an attempt without any frame, heartbeats included, is lost after the link's silence bound. Otherwise only the
+    /// engine's silence is bounded.
     /// </summary>
-    bool HasHeartbeats(Replica replica) => true;
+    bool CanBreak(Replica replica) => true;
 
     /// <summary>
     /// Starts an attempt and returns its frames, heartbeats included. Cancelling, or disposing the enumerator early, aborts it on the replica.

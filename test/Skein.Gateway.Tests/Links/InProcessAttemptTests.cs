@@ -57,6 +57,33 @@ public sealed class InProcessAttemptTests
         Assert.Equal(2, engine.Of("slow").Said);
     }
 
+    /// <summary>A session decides on a hand-over between two frames: without heartbeats a stream that stood still was never moved by a drain.</summary>
+    [Fact]
+    public async Task Read_EngineIsSilent_SendsHeartbeatsAndThenEveryToken()
+    {
+        var time = new FakeTimeProvider();
+        var engine = new KeyedEngine();
+        await using var world = await LinkWorld.StartAsync(LinkKind.InProcess, engine, time: time);
+        await using var reader = world.Read("silent");
+        engine.Of("silent").Say(KeyedEngine.Start);
+        await reader.NextAsync();
+
+        for (var beats = 0; beats < 3; beats++)
+        {
+            var beat = reader.NextOrBeatAsync();
+            time.Advance(TimeSpan.FromMilliseconds(250));
+            Assert.False(beat.IsCompleted);
+            time.Advance(TimeSpan.FromMilliseconds(250));
+            var frame = await beat;
+            Assert.Equal((1u, 0u, null), (frame.Attempt, frame.Count, frame.Start));
+        }
+        engine.Of("silent").Say(KeyedEngine.Token(0), KeyedEngine.Finish);
+
+        var rest = await reader.RestAsync();
+        Assert.Equal([0u], rest.SelectMany(frame => frame.TokenIds));
+        Assert.NotNull(rest[^1].Finish);
+    }
+
     /// <summary>An engine of somebody else may ignore its token for a while: neither the client nor its session waits for it.</summary>
     [Fact]
     public async Task Cancel_EngineThatDoesNotListen_EndsTheReadAtOnceAndFreesTheSlotOnceItStops()

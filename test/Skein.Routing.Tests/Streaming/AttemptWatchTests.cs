@@ -87,9 +87,9 @@ public sealed class AttemptWatchTests : IDisposable
     [Theory]
     [InlineData(true, 0.9, Fault.LinkStall)]
     [InlineData(false, 120, Fault.EngineStall)]
-    public void Stall_NoFrameAtAll_IsOfTheLinkWhereThatHasHeartbeats(bool hasHeartbeats, double seconds, Fault reason)
+    public void Stall_NoFrameAtAll_IsOfTheLinkWhereThatCanBreak(bool linkCanBreak, double seconds, Fault reason)
     {
-        using var watch = Begin(hasHeartbeats: hasHeartbeats);
+        using var watch = Begin(linkCanBreak: linkCanBreak);
 
         Assert.Equal(TimeSpan.FromSeconds(seconds), TimeUntilStall(watch, TimeSpan.FromMilliseconds(100), _time.Advance));
         Assert.Equal(reason, watch.Stall);
@@ -112,8 +112,8 @@ public sealed class AttemptWatchTests : IDisposable
 
     private static GenerateRequest Prompt(int bytes) => new() { Text = new string('x', bytes) };
 
-    private AttemptWatch Begin(GenerateRequest? request = null, bool hasHeartbeats = true) =>
-        new(_time, Options, _attempt, _pace, request ?? new GenerateRequest(), hasHeartbeats);
+    private AttemptWatch Begin(GenerateRequest? request = null, bool linkCanBreak = true) =>
+        new(_time, Options, _attempt, _pace, request ?? new GenerateRequest(), linkCanBreak);
 
     private void Read(GenerateRequest request, TimeSpan time)
     {

@@ -8,7 +8,7 @@ namespace Skein.Gateway.Links.InProcess;
 /// <summary>
 /// One attempt on an engine in this process. The reader's calls run the engine: a frame goes from the engine to the session without a queue or a thread
 /// switch, and frames that are available at the same time are merged. A cancel wakes a reader that waits for the engine; the engine stops on its own time.
-/// One reader; the cancel may come from any thread.
+/// One reader; cancels and heartbeats may come from any thread.
 /// </summary>
 /// <remarks>Not an async iterator: that would end a cancelled read only after its own cleanup, which waits for the engine.</remarks>
 [SuppressMessage("Design", "CA1001", Justification = "The source has neither timer nor handle, and a cancel may come at any time.")]
@@ -32,10 +32,11 @@ internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replic
     private bool _isStepping;
     private bool _isEnded;
 
-    // Guarded by the gate: the reader waits for the step; it was cancelled while it waited; the step has ended since.
+    // Guarded by the gate: the reader waits for the step; OnStep will be called when it ends; it has been called; ticks since the reader waits.
     private bool _isReading;
-    private bool _isLeft;
-    private bool _isLeftStepDone;
+    private bool _isAttached;
+    private bool _isStepOver;
+    private int _ticks;
 
     public GenerateFrame Current => _current!;
 
@@ -46,23 +47,33 @@ internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replic
         cancellation.ThrowIfCancellationRequested();
         if (_frames is null)
             Start();
-        if (Advance() is { } moved)
-            return ValueTask.FromResult(moved);
-        ValueTask<bool> read;
+        while (true)
+        {
+            if (Advance() is { } moved)
+                return ValueTask.FromResult(moved);
+            if (TryWait() is { } read)
+                return read;
+        }
+    }
+
+    /// <summary>Called regularly by the link. A reader that waits for longer than a tick gets a heartbeat: sessions decide on moves between two frames.</summary>
+    public void Tick()
+    {
         lock (_gate)
         {
-            cancellation.ThrowIfCancellationRequested();
-            _read.Reset();
-            _isReading = true;
-            read = new ValueTask<bool>(this, _read.Version);
+            if (!_isReading || _ticks++ == 0)
+                return;
+            _isReading = false;
         }
-        _step.ConfigureAwait(false).GetAwaiter().UnsafeOnCompleted(_onStep ??= OnStep);
-        return read;
+        _current = new GenerateFrame { Attempt = request.Attempt, Choice = request.Choice };
+        _read.RunContinuationsAsynchronously = true;
+        _read.SetResult(true);
     }
 
     public async ValueTask DisposeAsync()
     {
         await _onCancel.DisposeAsync();
+        link.EndTicks(this);
         if (_frames is not { } frames)
             return;
         var stopping = StopAsync(frames);
@@ -82,6 +93,27 @@ internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replic
     {
         _frames = link.Begin(replica, request).ReadAsync(_abort.Token).GetAsyncEnumerator(CancellationToken.None);
         _onCancel = cancellation.UnsafeRegister(static attempt => ((InProcessAttempt)attempt!).OnCancelled(), this);
+        link.BeginTicks(this);
+    }
+
+    /// <returns>Null when the step has ended in the meantime.</returns>
+    private ValueTask<bool>? TryWait()
+    {
+        ValueTask<bool> read;
+        bool isAttached;
+        lock (_gate)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (_isStepOver)
+                return null;
+            _read.Reset();
+            (_isReading, _ticks) = (true, 0);
+            (isAttached, _isAttached) = (_isAttached, true);
+            read = new ValueTask<bool>(this, _read.Version);
+        }
+        if (!isAttached)
+            _step.ConfigureAwait(false).GetAwaiter().UnsafeOnCompleted(_onStep ??= OnStep);
+        return read;
     }
 
     /// <summary>Takes what the engine has ready, as one frame where that can carry it. Called by the reader, or on its behalf while it waits.</summary>
@@ -120,13 +152,16 @@ internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replic
             _step = _frames!.MoveNextAsync();
             _isStepping = true;
         }
-        return _step.IsCompleted;
+        lock (_gate)
+            return _isAttached ? _isStepOver : _step.IsCompleted;
     }
 
     [SuppressMessage("Usage", "VSTHRD002", Justification = "The step is completed.")]
     private GenerateFrame? TakeStep()
     {
         _isStepping = false;
+        lock (_gate)
+            (_isAttached, _isStepOver) = (false, false);
         try
         {
             if (_step.GetAwaiter().GetResult())
@@ -144,13 +179,11 @@ internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replic
     {
         lock (_gate)
         {
-            _isLeftStepDone = _isLeft;
-            _isReading = false;
-            if (_isLeft)
-            {
-                _stopped?.TrySetResult();
+            _isStepOver = true;
+            _stopped?.TrySetResult();
+            if (!_isReading)
                 return;
-            }
+            _isReading = false;
         }
         _read.RunContinuationsAsynchronously = false;
         bool moved;
@@ -168,14 +201,12 @@ internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replic
 
     private void OnCancelled()
     {
+        bool wasReading;
         lock (_gate)
-        {
-            _isLeft = _isReading;
-            _isReading = false;
-        }
+            (wasReading, _isReading) = (_isReading, false);
         // Asynchronously: an engine's reaction may take time, and the session must not wait for it.
         _ = _abort.CancelAsync();
-        if (_isLeft)
+        if (wasReading)
         {
             _read.RunContinuationsAsynchronously = true;
             _read.SetException(new OperationCanceledException(cancellation));
@@ -205,7 +236,7 @@ internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replic
         Task? ended = null;
         lock (_gate)
         {
-            if (_isLeft && !_isLeftStepDone)
+            if (_isAttached && !_isStepOver)
                 ended = (_stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
         }
         if (ended is not null)

@@ -14,12 +14,19 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
     /// <summary><see cref="ReplicaDescription.Address"/> of replicas in this process. No member of a group can have it: it has no port.</summary>
     public const string Address = "in-process";
 
+    private static readonly TimeSpan TickInterval = TimeSpan.FromMilliseconds(250);
+
     private readonly ConcurrentDictionary<ReplicaId, HostedReplica> _hosts = [];
+    private readonly ConcurrentDictionary<InProcessAttempt, bool> _attempts = [];
+    private readonly ITimer _timer;
     private readonly AdmissionQueue? _admission;
 
     /// <param name="admission">Receives the slots that replicas offer to this gateway; null: every offer is declined.</param>
-    public InProcessReplicaLink(TimeProvider time, ILogger<InProcessReplicaLink> logger, AdmissionQueue? admission = null) =>
+    public InProcessReplicaLink(TimeProvider time, ILogger<InProcessReplicaLink> logger, AdmissionQueue? admission = null)
+    {
         (Time, Logger, _admission) = (time, logger, admission);
+        _timer = time.CreateTimer(_ => Tick(), state: null, TickInterval, TickInterval);
+    }
 
     public TimeProvider Time { get; }
 
@@ -34,8 +41,8 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
             entry.Offers.Dispose();
     }
 
-    /// <summary>None: this link cannot break without its process.</summary>
-    public bool HasHeartbeats(Replica replica) => false;
+    /// <summary>False: this link cannot break without its process.</summary>
+    public bool CanBreak(Replica replica) => false;
 
     /// <summary>Controls a replica; null where it is not in this process.</summary>
     public IReplicaControl? ControlOf(Replica replica) => _hosts.TryGetValue(replica.Id, out var entry) ? entry.Host.Control : null;
@@ -59,10 +66,22 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
     public async Task<DescribeResponse> DescribeAsync(Replica replica, CancellationToken cancellationToken) =>
         await EntryOf(replica).Host.DescribeAsync(new DescribeRequest(), cancellationToken);
 
+    /// <summary>Lets an attempt send heartbeats while its engine is silent.</summary>
+    public void BeginTicks(InProcessAttempt attempt) => _attempts[attempt] = true;
+
+    public void EndTicks(InProcessAttempt attempt) => _attempts.TryRemove(attempt, out _);
+
     public void Dispose()
     {
+        _timer.Dispose();
         foreach (var id in _hosts.Keys)
             Remove(id);
+    }
+
+    private void Tick()
+    {
+        foreach (var (attempt, _) in _attempts)
+            attempt.Tick();
     }
 
     /// <exception cref="FaultException">The replica is gone, or refused it.</exception>
