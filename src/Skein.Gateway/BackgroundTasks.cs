@@ -33,7 +33,17 @@ internal sealed class BackgroundTasks : BackgroundService
         base.Dispose();
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken) => await _failed.Task.WaitAsync(stoppingToken);
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            await _failed.Task.WaitAsync(stoppingToken);
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // Caught here: a host whose start failed would log it as a crash.
+        }
+    }
 
     private async Task ObserveAsync(Task loop)
     {
