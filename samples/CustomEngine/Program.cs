@@ -10,13 +10,15 @@ var options = new GatewayOptions
 {
     Http = new IPEndPoint(IPAddress.Loopback, 0), Grpc = new IPEndPoint(IPAddress.Loopback, 0), ExpectedReplicas = 2,
 };
+var factory = new CountingEngineFactory();
+var configuration = new EngineConfiguration("counting", new Dictionary<EngineSetting, object> { [EngineSetting.TokensPerSecond] = 20.0 });
 await using var gateway = GatewayApp.Build(options);
 foreach (var name in new[] { "a", "b" })
 {
     gateway.Upstreams.Add(new UpstreamOptions
     {
         Name = name,
-        ConnectAsync = _ => Task.FromResult<IInferenceEngine>(new CountingEngine(TimeSpan.FromMilliseconds(50), TimeProvider.System)),
+        ConnectAsync = cancellationToken => factory.CreateAsync(configuration, cancellationToken),
     });
 }
 await gateway.StartAsync();

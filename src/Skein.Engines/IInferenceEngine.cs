@@ -46,7 +46,7 @@ public interface IInferenceEngine : IAsyncDisposable
     /// </param>
     /// <param name="cancellationToken">Stops the generation, the wait included.</param>
     /// <exception cref="FaultException">The request is refused, the journal does not fit, or the engine failed.</exception>
-    IAsyncEnumerable<GenerateFrame> HoldAsync(
+    IAsyncEnumerable<GenerateFrame> GenerateStandbyAsync(
         GenerateRequest request, Func<CancellationToken, Task<Resume?>> continued, CancellationToken cancellationToken) =>
         WarmedGeneration.RunAsync(this, request, continued, cancellationToken);
 

@@ -18,9 +18,7 @@ internal static class SplitMix
     {
         var mixed = Mix(key, (ulong)values.Length);
         foreach (var value in values)
-        {
             mixed = Mix(mixed, value);
-        }
 
         return mixed;
     }
@@ -29,9 +27,7 @@ internal static class SplitMix
     {
         var mixed = key;
         foreach (var unit in Encoding.UTF8.GetBytes(text))
-        {
             mixed = Mix(mixed, unit);
-        }
 
         return mixed;
     }

@@ -16,9 +16,7 @@ internal static class WarmedGeneration
         await foreach (var frame in engine.GenerateAsync(rest, cancellationToken))
         {
             if (frame.Start is null)
-            {
                 yield return frame;
-            }
         }
     }
 
@@ -32,9 +30,7 @@ internal static class WarmedGeneration
         {
             start ??= frame;
             if (start.Start?.ResumeTier == ResumeTier.None)
-            {
                 throw new FaultException(Fault.ResumeRefused, "hold is true; the resume tier of this request is none: it cannot be continued here");
-            }
         }
 
         return start ?? throw new FaultException(Fault.EngineFailed, $"the {engine.Kind} engine sent no frame");

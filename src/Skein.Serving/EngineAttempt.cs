@@ -41,9 +41,7 @@ public sealed partial class EngineAttempt : IDisposable
                 var frame = frames.Current;
                 _liveness.Spoke();
                 if (last is not null || isFirst != frame.Start is not null)
-                {
                     throw Failed("the engine sent frames out of order");
-                }
 
                 if (isFirst)
                 {
@@ -64,9 +62,7 @@ public sealed partial class EngineAttempt : IDisposable
         }
 
         if (last is null)
-        {
             throw Failed("the engine ended without a finish");
-        }
 
         last.Load = _slots.Report(_request.Caller);
         yield return last;
@@ -85,7 +81,7 @@ public sealed partial class EngineAttempt : IDisposable
         {
             return _standby is null
                 ? _engine.GenerateAsync(_request, cancellationToken)
-                : _engine.HoldAsync(_request, _standby.ContinuedAsync, cancellationToken);
+                : _engine.GenerateStandbyAsync(_request, _standby.ContinuedAsync, cancellationToken);
         }
         catch (Exception exception) when (exception is not FaultException)
         {
@@ -123,9 +119,7 @@ public sealed partial class EngineAttempt : IDisposable
     private FaultException Logged(FaultException exception)
     {
         if (exception.Fault is Fault.EngineFailed or Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut)
-        {
             Log.EngineFailed(_logger, _request.RequestId, _request.Choice, _request.Attempt, exception);
-        }
 
         return exception;
     }

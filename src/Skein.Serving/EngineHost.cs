@@ -126,9 +126,7 @@ public sealed class EngineHost : IDisposable
     private void RequireEngine()
     {
         if (_liveness.IsLost)
-        {
             throw _liveness.LostException(wasBegun: false);
-        }
     }
 
     private SlotLease TakeSlot(GenerateRequest request) => _slots.TryTake(request.Caller, QueueReport.Of(request), out var lease) switch
@@ -154,8 +152,6 @@ public sealed class EngineHost : IDisposable
     {
         var bytes = Encoding.UTF8.GetByteCount(caller);
         if (bytes > MostNameBytes)
-        {
             throw new FaultException(Fault.InvalidRequest, $"caller is {bytes} bytes long; allowed: at most {MostNameBytes}");
-        }
     }
 }

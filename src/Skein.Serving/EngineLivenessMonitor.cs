@@ -39,9 +39,7 @@ internal sealed partial class EngineLivenessMonitor(
     public void Close()
     {
         lock (_gate)
-        {
             _isClosed = true;
-        }
 
         _alive.Cancel();
     }
@@ -52,9 +50,7 @@ internal sealed partial class EngineLivenessMonitor(
         try
         {
             while (await timer.WaitForNextTickAsync(stoppingToken))
-            {
                 await TickAsync(stoppingToken);
-            }
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
@@ -99,15 +95,11 @@ internal sealed partial class EngineLivenessMonitor(
         catch (Exception exception)
         {
             if (Interlocked.Exchange(ref _isFaultLogged, 1) == 0)
-            {
                 Log.CheckFailed(logger, engine.Kind, exception);
-            }
 
             // A timeout inside the engine's own client is no answer. Any other bug in its check must not end streams.
             if (exception is OperationCanceledException or TimeoutException)
-            {
                 return;
-            }
         }
 
         Answered();
@@ -122,9 +114,7 @@ internal sealed partial class EngineLivenessMonitor(
         lock (_gate)
         {
             if (!IsLost || _isClosed)
-            {
                 return;
-            }
 
             // The cancelled source stays referenced by the streams that it ends. It has neither timer nor handle, so nothing leaks.
             _alive = new CancellationTokenSource();

@@ -27,9 +27,7 @@ internal sealed class EngineLivenessTracker
     {
         // Called for every token of every stream: a shared read is cheaper than a write.
         if (!Volatile.Read(ref _hasSpoken))
-        {
             Volatile.Write(ref _hasSpoken, true);
-        }
     }
 
     public LivenessAction Tick(bool isBusy)
@@ -41,9 +39,7 @@ internal sealed class EngineLivenessTracker
         }
 
         if (_unanswered == MostUnanswered)
-        {
             return LivenessAction.GiveUp;
-        }
 
         _unanswered++;
         return LivenessAction.Ask;

@@ -12,17 +12,13 @@ public static class FrameMerger
     public static bool TryAppend(GenerateFrame frame, GenerateFrame next)
     {
         if (!CanAppend(frame, next))
-        {
             return false;
-        }
 
         frame.Count += next.Count;
         frame.TokenIds.Add(next.TokenIds);
         frame.Logprobs.Add(next.Logprobs);
         if (!next.Text.IsEmpty)
-        {
             frame.Text = ByteString.CopyFrom([.. frame.Text.Span, .. next.Text.Span]);
-        }
 
         frame.Finish = next.Finish;
         frame.Load = next.Load ?? frame.Load;

@@ -16,9 +16,7 @@ public sealed class OfferSubscription : IDisposable
     public void ListenAs(string caller)
     {
         if (caller.Length is 0 or > EngineHost.MostNameBytes || string.Equals(caller, _gateway, StringComparison.Ordinal))
-        {
             return;
-        }
 
         lock (_gate)
         {

@@ -34,9 +34,7 @@ internal sealed class PollingCallers
     {
         var known = Since(caller, now) ?? since;
         if (_lately.Count < Most || _lately.ContainsKey(caller))
-        {
             _lately[caller] = known < since ? known : since;
-        }
     }
 
     public void Forget(string caller)
@@ -54,9 +52,7 @@ internal sealed class PollingCallers
     private void Turn(TimeSpan now)
     {
         if (now < _turnsAt)
-        {
             return;
-        }
 
         if (now >= _turnsAt + Memory)
         {

@@ -21,9 +21,7 @@ internal sealed class ReplicaControl(SlotTable slots, TimeProvider time) : IRepl
             lock (_gate)
             {
                 if (!slots.IsDraining)
-                {
                     return null;
-                }
 
                 // The timer alone ends the grace: rounding must not end it sooner.
                 var left = _graceEnds - time.GetUtcNow();
@@ -41,9 +39,7 @@ internal sealed class ReplicaControl(SlotTable slots, TimeProvider time) : IRepl
             began = !slots.IsDraining;
             var ends = time.GetUtcNow() + grace;
             if (!began && (_graceIsOver || ends >= _graceEnds))
-            {
                 return false;
-            }
 
             slots.SetDraining(true);
             _graceEnds = ends;
@@ -61,9 +57,7 @@ internal sealed class ReplicaControl(SlotTable slots, TimeProvider time) : IRepl
         lock (_gate)
         {
             if (!slots.IsDraining)
-            {
                 return false;
-            }
 
             slots.SetDraining(false);
             _timer?.Dispose();
@@ -84,9 +78,7 @@ internal sealed class ReplicaControl(SlotTable slots, TimeProvider time) : IRepl
     public void Dispose()
     {
         lock (_gate)
-        {
             _timer?.Dispose();
-        }
     }
 
     private void EndGrace(object? ends)
@@ -95,9 +87,7 @@ internal sealed class ReplicaControl(SlotTable slots, TimeProvider time) : IRepl
         {
             // The timer of a drain that was undone or shortened may still fire.
             if (!slots.IsDraining || _graceEnds != (DateTimeOffset)ends!)
-            {
                 return;
-            }
 
             _graceIsOver = true;
         }

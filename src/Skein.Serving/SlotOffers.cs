@@ -47,21 +47,15 @@ internal sealed class SlotOffers
     public bool MayTake(string caller, QueueReport? queue, int free, TimeSpan now)
     {
         if (free <= 0)
-        {
             return false;
-        }
 
         if (free > Kept || HasOffer(caller))
-        {
             return true;
-        }
 
         var since = queue is { } report ? now - report.Waited : _polling.Since(caller, now) ?? now;
         var youngest = _rows.Values.Where(row => row.Offer != 0).MaxBy(row => row.Since)!;
         if (since >= youngest.Since)
-        {
             return false;
-        }
 
         Withdraw(youngest);
         return true;
@@ -71,16 +65,12 @@ internal sealed class SlotOffers
     public void Took(string caller, QueueReport? queue, TimeSpan now)
     {
         if (_rows.Count == 0 && !_polling.Any(now))
-        {
             return;
-        }
 
         Forget(caller);
         _polling.Forget(caller);
         if (queue?.NextWaited is { } waited)
-        {
             Remember(caller, now - waited);
-        }
     }
 
     /// <summary>Records that a request of this gateway was refused.</summary>
@@ -107,18 +97,14 @@ internal sealed class SlotOffers
     public void Forget(string gateway)
     {
         if (_rows.Remove(gateway, out var row))
-        {
             Withdraw(row);
-        }
     }
 
     /// <summary>As <see cref="Forget"/>, but ignores an offer that has expired or was replaced.</summary>
     public void Decline(string gateway, uint number)
     {
         if (number != 0 && _rows.TryGetValue(gateway, out var row) && row.Offer == number)
-        {
             Forget(gateway);
-        }
     }
 
     public void Clear()
@@ -133,16 +119,12 @@ internal sealed class SlotOffers
     public TimeSpan? Fill(int free, TimeSpan now, List<SlotOffer> made)
     {
         if (_rows.Count == 0)
-        {
             return null;
-        }
 
         foreach (var (gateway, row) in _rows)
         {
             if (row.Offer != 0 && row.OfferEnds <= now)
-            {
                 Forget(gateway);
-            }
         }
 
         while (free > Kept && OldestWithoutOffer() is var (gateway, row))
@@ -162,9 +144,7 @@ internal sealed class SlotOffers
         foreach (var (gateway, row) in _rows)
         {
             if (row.Offer == 0 && (oldest is null || row.Since < oldest.Value.GatewayRow.Since))
-            {
                 oldest = (gateway, row);
-            }
         }
 
         return oldest;
@@ -175,9 +155,7 @@ internal sealed class SlotOffers
     private void Remember(string gateway, TimeSpan since)
     {
         if (_rows.Count < MostGateways)
-        {
             _rows[gateway] = new GatewayRow { Since = since };
-        }
     }
 
     private void Withdraw(GatewayRow row)

@@ -64,9 +64,7 @@ internal sealed class SlotTable : IDisposable
     public void SetGeneration(ulong generation)
     {
         lock (_gate)
-        {
             _generation = Math.Max(_generation, generation);
-        }
     }
 
     public void SetDraining(bool draining)
@@ -75,9 +73,7 @@ internal sealed class SlotTable : IDisposable
         {
             _draining = draining;
             if (draining)
-            {
                 _offers.Clear();
-            }
         }
     }
 
@@ -86,9 +82,7 @@ internal sealed class SlotTable : IDisposable
         lock (_gate)
         {
             if (_running == 0)
-            {
                 return Task.CompletedTask;
-            }
 
             _idle ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             return _idle.Task.WaitAsync(cancellationToken);
@@ -102,18 +96,14 @@ internal sealed class SlotTable : IDisposable
         lock (_gate)
         {
             if (_draining)
-            {
                 return SlotAnswer.Draining;
-            }
 
             // Only a gateway that has a bus and reports its queue can receive offers.
             var takesOffers = queue is not null && _listeners.ContainsKey(caller);
             if (!_offers.MayTake(caller, queue, _slots - _running, Now))
             {
                 if (caller.Length > 0)
-                {
                     _offers.Refused(caller, queue, takesOffers, Now);
-                }
 
                 return SlotAnswer.Full;
             }
@@ -133,9 +123,7 @@ internal sealed class SlotTable : IDisposable
     public void Listen(string gateway, Action<uint> offered)
     {
         lock (_gate)
-        {
             _listeners[gateway] = offered;
-        }
     }
 
     /// <summary>Ends <see cref="Listen"/>, unless another receiver has replaced this one.</summary>
@@ -186,9 +174,7 @@ internal sealed class SlotTable : IDisposable
         {
             _running--;
             if (--_byCaller[row] == 0)
-            {
                 _byCaller.Remove(row);
-            }
 
             if (_running == 0)
             {
@@ -210,9 +196,7 @@ internal sealed class SlotTable : IDisposable
     private void OfferFreeSlots()
     {
         if (_offers.Waiting == 0)
-        {
             return;
-        }
 
         _made.Clear();
         if (_offers.Fill(_slots - _running, Now, _made) is { } firstEnd)
@@ -222,17 +206,13 @@ internal sealed class SlotTable : IDisposable
         }
 
         foreach (var offer in _made)
-        {
             _listeners[offer.Gateway](offer.Number);
-        }
     }
 
     private void EndOffers()
     {
         lock (_gate)
-        {
             OfferFreeSlots();
-        }
     }
 }
 
@@ -244,8 +224,6 @@ internal sealed class SlotLease(SlotTable table, string row) : IDisposable
     public void Dispose()
     {
         if (Interlocked.Exchange(ref _released, 1) == 0)
-        {
             table.Release(row);
-        }
     }
 }

@@ -33,9 +33,7 @@ internal sealed class StandbyAttempt(StandbyKey key, Resume? before, TimeSpan ti
     {
         var resumedAt = before?.NextIndex ?? 0;
         if (request.NextIndex < resumedAt)
-        {
             throw new FaultException(Fault.InvalidRequest, $"next_index is {request.NextIndex}; allowed: {resumedAt}, at which {key} is held, or more");
-        }
 
         var generated = request.NextIndex - resumedAt;
         if (request.TokenIds.Count > 0 && request.TokenIds.Count != generated)
@@ -47,9 +45,7 @@ internal sealed class StandbyAttempt(StandbyKey key, Resume? before, TimeSpan ti
         }
 
         if (!_journal.TrySetResult(Append(request)))
-        {
             throw new FaultException(Fault.StandbyTaken, $"{key} was continued or given up before");
-        }
     }
 
     public void Dispose() => remove(this);
@@ -57,9 +53,7 @@ internal sealed class StandbyAttempt(StandbyKey key, Resume? before, TimeSpan ti
     private Resume? Append(ContinueRequest since)
     {
         if (since.NextIndex == 0)
-        {
             return before;
-        }
 
         var journal = before is null ? new Resume() : new Resume(before);
         journal.TokenIds.Add(since.TokenIds);

@@ -21,9 +21,7 @@ internal sealed class StandbyAttempts(TimeSpan timeout, TimeProvider time)
     public StandbyAttempt? Add(GenerateRequest request)
     {
         if (!request.Hold)
-        {
             return null;
-        }
 
         var key = KeyOf(request.Session, request.Choice, request.Attempt);
         var standby = new StandbyAttempt(key, request.Resume, timeout, time, Remove);
@@ -37,9 +35,7 @@ internal sealed class StandbyAttempts(TimeSpan timeout, TimeProvider time)
     {
         var key = KeyOf(request.Session, request.Choice, request.Attempt);
         if (!_attempts.TryGetValue(key, out var standby))
-        {
             throw new FaultException(Fault.StandbyNotFound, $"no attempt is held here for {key}");
-        }
 
         standby.Continue(request);
     }

@@ -145,7 +145,8 @@ public class CommandLineTests
     {
         Assert.Matches(@"(?m)^\s+--watch\s+Refresh", await HelpAsync("status"));
         Assert.Contains("--log <debug|information|warning|error>", await HelpAsync("gateway"), StringComparison.Ordinal);
-        Assert.Contains("--policy <power-of-two-choices|weighted-least-connections>", await HelpAsync("gateway"), StringComparison.Ordinal);
+        var policies = string.Join('|', BalancingPolicies.BuiltIn.Select(policy => policy.Name).Order(StringComparer.Ordinal));
+        Assert.Contains($"--policy <{policies}>", await HelpAsync("gateway"), StringComparison.Ordinal);
         Assert.Contains("kill, freeze, slow, drain, restart, upgrade, loss, cut", string.Join(' ', (await HelpAsync("chaos")).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
 
         static async Task<string> HelpAsync(string verb)

@@ -28,18 +28,18 @@ public abstract class FailoverTests(SharedCluster shared)
     {
         var question = isSeeded ? Seeded : Greedy;
         var undisturbed = await UndisturbedAsync(api, question);
-        var lives = await shared.Cluster.LivesAsync();
+        var handles = await shared.Cluster.HandlesAsync();
 
         await using var stream = await AskAsync(api, question);
         await stream.ReadPiecesAsync(10);
-        var serving = lives[stream.Replica];
+        var serving = handles[stream.Replica];
         serving.Send(Signal.Kill);
         var saved = await stream.ReadToEndAsync();
 
         Assert.Equal(undisturbed, saved);
         // Where processors are scarce the kernel may close a dead process's connections later than silence is noticed.
         AssertLost(stream, "connection_lost|link_stall");
-        await shared.Cluster.MemberAsync(stream.Replica, row => row.State == "alive" && row.Pid != serving.Pid, "is back after its restart", Until.StartPatience);
+        await shared.Cluster.MemberAsync(stream.Replica, row => row.State == "alive" && row.Pid != serving.Pid, "is back after its restart", Until.StartTimeout);
     }
 
     /// <summary>Nobody reads along: the answer is made by the same session, and comes whole. So it does with what else a choice is made of.</summary>
@@ -55,18 +55,18 @@ public abstract class FailoverTests(SharedCluster shared)
         if (asked.ContainsKey("stop") && (await AskWholeAsync([])).Answer["choices"]![0]!["message"]!["content"]!.GetValue<string>() is var text)
             asked["stop"] = new JsonArray(text[^60..^42]);
         (var undisturbed, var choices) = await AskWholeAsync(asked);
-        var lives = await shared.Cluster.LivesAsync();
+        var handles = await shared.Cluster.HandlesAsync();
 
         await ServingAsync(static serving => serving.Length == 0, "nobody serves any more");
         var asking = AskWholeAsync(asked);
         MemberRow serving = (await ServingAsync(static serving => serving.Length > 0, "somebody serves"))[0];
-        lives[serving.Name].Send(Signal.Kill);
+        handles[serving.Name].Send(Signal.Kill);
         (var saved, var attempts) = await asking;
 
         Assert.True(attempts > choices, "nothing was lost by the kill");
         Assert.Equal(undisturbed["choices"]!.ToJsonString(), saved["choices"]!.ToJsonString());
         Assert.Equal(undisturbed["usage"]!.ToJsonString(), saved["usage"]!.ToJsonString());
-        await shared.Cluster.MemberAsync(serving.Name, row => row.State == "alive" && row.Pid != serving.Pid, "is back after its restart", Until.StartPatience);
+        await shared.Cluster.MemberAsync(serving.Name, row => row.State == "alive" && row.Pid != serving.Pid, "is back after its restart", Until.StartTimeout);
     }
 
     [Theory]
@@ -75,11 +75,11 @@ public abstract class FailoverTests(SharedCluster shared)
     public async Task Freeze_ServingReplicaInMidStream_AnswerGoesOnWithinTheBoundOfTheLink(Api api)
     {
         var undisturbed = await UndisturbedAsync(api, Greedy);
-        var lives = await shared.Cluster.LivesAsync();
+        var handles = await shared.Cluster.HandlesAsync();
 
         await using var stream = await AskAsync(api, Greedy);
         await stream.ReadPiecesAsync(10);
-        var serving = lives[stream.Replica];
+        var serving = handles[stream.Replica];
         serving.Send(Signal.Freeze);
         try
         {

@@ -19,11 +19,11 @@ public class MetricsTests
         Assert.Equal(1, Sum(atStart, "skein_members", "role=\"gateway\"", "state=\"alive\""));
         Assert.Equal(0, Sum(atStart, "skein_failovers"));
         Assert.Equal(0, Sum(atStart, "skein_queue_depth"));
-        var lives = await cluster.LivesAsync();
+        var handles = await cluster.HandlesAsync();
 
         await using var stream = await HttpAnswerStream.AskAsync(cluster.Client, new Question("Count this", MaxTokens: 40));
         await stream.ReadPiecesAsync(5);
-        lives[stream.Replica].Send(Signal.Kill);
+        handles[stream.Replica].Send(Signal.Kill);
         await stream.ReadToEndAsync();
 
         // A scrape may be answered from a cache of some hundred milliseconds.
@@ -45,7 +45,7 @@ public class MetricsTests
         var models = JsonNode.Parse(await cluster.Client.GetStringAsync("/v1/models"))!;
         Assert.Equal("simulated", Assert.Single(models["data"]!.AsArray())!["id"]!.GetValue<string>());
 
-        (await cluster.LifeOfAsync("replica-1")).Send(Signal.Kill);
+        (await cluster.HandleOfAsync("replica-1")).Send(Signal.Kill);
 
         await Until.FoundAsync(
             async () =>

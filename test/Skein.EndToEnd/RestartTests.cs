@@ -14,10 +14,10 @@ public class RestartTests(SimulatedCluster shared)
         {
             var before = (await shared.Cluster.WholeAsync()).Single(member => member.Name == name);
 
-            ProcessLife.Of((int)before.Pid).Send(Signal.Kill);
+            ProcessHandle.Of((int)before.Pid).Send(Signal.Kill);
 
             await shared.Cluster.MemberAsync(
-                name, row => row.State == "alive" && row.Pid != before.Pid && row.Generation > before.Generation, $"is back after pid {before.Pid}", Until.StartPatience);
+                name, row => row.State == "alive" && row.Pid != before.Pid && row.Generation > before.Generation, $"is back after pid {before.Pid}", Until.StartTimeout);
         }
     }
 }

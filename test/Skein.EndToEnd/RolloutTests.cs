@@ -73,7 +73,7 @@ public class RolloutTests
         using var client = new HttpClient { BaseAddress = new Uri(http) };
         await using var replica = SkeinProcess.Start("replica", "--engine", "simulated", "--name", "lonely", "--revision", "r1", "--grpc", "0", "--gossip", "0", "--join", seed);
         await Until.FoundAsync(
-            async () => (await client.GetStringAsync("/admin/v1/members")).Contains("\"lonely\"", StringComparison.Ordinal) ? "there" : null, "the replica in the group", Until.StartPatience, () => replica.Errors);
+            async () => (await client.GetStringAsync("/admin/v1/members")).Contains("\"lonely\"", StringComparison.Ordinal) ? "there" : null, "the replica in the group", Until.StartTimeout, () => replica.Errors);
 
         var refused = await SkeinProcess.RunAsync("rollout", "--gateway", http, "--revision", "r2");
 

@@ -11,7 +11,7 @@ public sealed class SampleTests
     {
         await using var sample = SkeinProcess.StartProgram("CustomPolicy", environment: null);
 
-        var run = await sample.EndAsync(Until.StartPatience);
+        var run = await sample.EndAsync(Until.StartTimeout);
 
         Assert.Equal((0, "fill-first: first, first, second", ""), (run.ExitCode, run.Output, run.Errors));
     }
@@ -21,7 +21,7 @@ public sealed class SampleTests
     {
         await using var sample = SkeinProcess.StartProgram("CustomEngine", environment: null);
 
-        var run = await sample.EndAsync(Until.StartPatience);
+        var run = await sample.EndAsync(Until.StartTimeout);
 
         Assert.Equal((0, ""), (run.ExitCode, run.Errors));
         Assert.StartsWith(string.Join(' ', Enumerable.Range(1, 30)) + " (began on ", run.Output, StringComparison.Ordinal);

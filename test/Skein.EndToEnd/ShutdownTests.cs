@@ -18,7 +18,7 @@ public class ShutdownTests
         await cluster.WholeAsync();
         await using var stream = await HttpAnswerStream.AskAsync(cluster.Client, new Question("Longer than the grace", MaxTokens: 4000));
         if (oneIsFrozen)
-            (await cluster.LifeOfAsync("replica-1")).Send(Signal.Freeze);
+            (await cluster.HandleOfAsync("replica-1")).Send(Signal.Freeze);
 
         // A terminal sends it to all processes at once.
         foreach (var life in cluster.MemberLives.Append(cluster.Supervisor.Life))

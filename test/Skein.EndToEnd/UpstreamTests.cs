@@ -141,7 +141,7 @@ public class UpstreamTests
 
             await using var stream = await HttpAnswerStream.AskAsync(gateway.Client, question);
             var serving = servers[Array.IndexOf(ports, int.Parse(stream.Replica.Split(':')[1], CultureInfo.InvariantCulture))];
-            ProcessLife.Of(serving.Id).Send(isStopped ? Signal.Freeze : Signal.Kill);
+            ProcessHandle.Of(serving.Id).Send(isStopped ? Signal.Freeze : Signal.Kill);
             var saved = await stream.ReadToEndAsync();
 
             Assert.Equal(undisturbed, saved);

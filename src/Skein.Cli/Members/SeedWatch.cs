@@ -24,6 +24,10 @@ internal static partial class SeedWatch
         {
             // The membership was disposed.
         }
+        catch (Exception failure)
+        {
+            Log.Failed(logger, failure);
+        }
     }
 
     private static void LogChanges(ImmutableArray<SeedStatus> seeds, Dictionary<string, string?> logged, ILogger logger)
@@ -43,6 +47,9 @@ internal static partial class SeedWatch
     {
         [LoggerMessage(4001, LogLevel.Warning, "Seed {Seed} is unreachable: {Problem}; retrying")]
         public static partial void Unreachable(ILogger logger, string seed, string problem);
+
+        [LoggerMessage(4003, LogLevel.Error, "Following the seeds failed: their changes are no longer logged")]
+        public static partial void Failed(ILogger logger, Exception exception);
 
         [LoggerMessage(4002, LogLevel.Information, "Seed {Seed} is reachable")]
         public static partial void Reachable(ILogger logger, string seed);

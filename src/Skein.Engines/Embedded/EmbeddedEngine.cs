@@ -34,13 +34,11 @@ internal sealed class EmbeddedEngine(
         using var cache = model.NewCache();
         var ids = plan.Prompt.Concat(answer.Ids);
         await foreach (var frame in DecodeAsync(answer, ids, cache, new float[vocabulary.Count], cancellationToken))
-        {
             yield return frame;
-        }
     }
 
     // The cache keeps what the standby attempt read. The answer depends on its ids alone and is rebuilt from the whole journal.
-    public async IAsyncEnumerable<GenerateFrame> HoldAsync(
+    public async IAsyncEnumerable<GenerateFrame> GenerateStandbyAsync(
         GenerateRequest request, Func<CancellationToken, Task<Resume?>> continued, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -59,9 +57,7 @@ internal sealed class EmbeddedEngine(
         }
 
         await foreach (var frame in DecodeAsync(answer, answer.Ids.Skip(held.Ids.Count), cache, logits, cancellationToken))
-        {
             yield return frame;
-        }
     }
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
@@ -79,10 +75,10 @@ internal sealed class EmbeddedEngine(
                 await pace.WaitAsync(cancellationToken);
                 yield return frame;
                 if (answer.IsComplete)
-                {
                     break;
-                }
 
+                // The reader has the frame at once: the next one is computed elsewhere.
+                await Task.Yield();
                 Evaluate([answer.Ids[^1]], cache, logits);
             }
         }
@@ -112,9 +108,7 @@ internal sealed class EmbeddedEngine(
         foreach (var logit in logits)
         {
             if (!float.IsFinite(logit))
-            {
                 throw new FaultException(Fault.EngineFailed, $"the model '{description.Name}' computed a logit that is not a finite number");
-            }
         }
     }
 }

@@ -34,9 +34,7 @@ public sealed class EmbeddedEngineFactory : IEngineFactory
     public void Check(EngineConfiguration configuration)
     {
         if (configuration.Get<string?>(EngineSetting.Model, null) is { } model && !File.Exists(model))
-        {
             throw new ArgumentException($"--{EngineSetting.Model.Name} '{model}' is not a file; allowed: a GGUF file");
-        }
     }
 
     public Task<IInferenceEngine> CreateAsync(EngineConfiguration configuration, CancellationToken cancellationToken)
@@ -87,9 +85,7 @@ public sealed class EmbeddedEngineFactory : IEngineFactory
         {
             using var stream = Open(path);
             if (stream.Length > MostFileBytes)
-            {
                 throw new ModelFileException(path, "size", $"{stream.Length} bytes", $"at most {MostFileBytes}");
-            }
 
             var bytes = new byte[stream.Length];
             stream.ReadExactly(bytes);

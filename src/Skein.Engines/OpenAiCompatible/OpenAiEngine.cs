@@ -19,9 +19,7 @@ internal sealed class OpenAiEngine(
     public async ValueTask CheckAsync(CancellationToken cancellationToken)
     {
         if (tiers.Profile.HealthPath is { } path)
-        {
             await http.FindAsync(path, cancellationToken);
-        }
 
         var listed = (await http.ListModelsAsync(cancellationToken)).Select(model => model.Text("id")).ToList();
         if (description.Models.FirstOrDefault(model => !listed.Contains(model.Name)) is { } gone)
@@ -42,9 +40,7 @@ internal sealed class OpenAiEngine(
         var frames = throughIds ? tokens!.RunAsync(request, model, tier, cancellationToken) : texts.RunAsync(request, model, tier, cancellationToken);
         await using var answer = frames.GetAsyncEnumerator(cancellationToken);
         while (await MoveAsync(answer, request))
-        {
             yield return answer.Current;
-        }
     }
 
     public ValueTask<EngineLoad> LoadAsync(CancellationToken cancellationToken) => load.ReadAsync(cancellationToken);

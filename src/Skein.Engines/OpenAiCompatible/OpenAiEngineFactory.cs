@@ -136,9 +136,7 @@ public sealed class OpenAiEngineFactory : IEngineFactory
         var dialect = await profile.ConnectTokensAsync(http, served, cancellationToken);
         var models = new List<ModelDescription>();
         foreach (var model in served)
-        {
             models.Add(await DescribeAsync(options, profile, dialect, model, cancellationToken));
-        }
 
         return new OpenAiEngine(
             new EngineDescription(models, slots),

@@ -28,14 +28,10 @@ internal static class ServerProfiles
         foreach (var profile in All.Where(profile => declared is null || profile.Name == declared))
         {
             if (await profile.ProbeAsync(http, declared is not null, cancellationToken) is { } facts)
-            {
                 return (profile, facts);
-            }
 
             if (declared is not null)
-            {
                 throw new FaultException(Fault.Unsupported, $"{http.Name} is not of the kind {declared}: {profile.Missing}");
-            }
         }
 
         throw new InvalidOperationException("no profile fits; the last one fits every server");

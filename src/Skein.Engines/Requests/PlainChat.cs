@@ -42,14 +42,10 @@ internal static class PlainChat
     private static void RefuseCallsAndFormats(ChatPrompt chat)
     {
         if (ChatJson.RequiresTool(chat.ToolChoice))
-        {
             throw Unsupported("tool_choice", "\"none\" or \"auto\": the model cannot call tools");
-        }
 
         if (ChatJson.RequiresFormat(chat.ResponseFormat))
-        {
             throw Unsupported("response_format", "{\"type\":\"text\"}: the engine writes plain text only");
-        }
     }
 
     private static T Run<T>(Func<T> read)

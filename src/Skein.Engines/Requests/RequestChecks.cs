@@ -18,16 +18,12 @@ internal static class RequestChecks
         Require("logprobs", request.Logprobs, RequestLimits.TopLogprobs);
         Require(!request.Echo || request.Chat is null, "echo", "true", "false for a chat");
         if (request.Stop.Count > RequestLimits.StopTexts)
-        {
             throw Refused("stop", $"{request.Stop.Count} texts", $"at most {RequestLimits.StopTexts}");
-        }
 
         for (var i = 0; i < request.Stop.Count; i++)
         {
             if (Encoding.UTF8.GetByteCount(request.Stop[i]) is var bytes and not (>= 1 and <= RequestLimits.StopTextBytes))
-            {
                 throw Refused($"stop[{i}]", $"{bytes} bytes long", $"1 to {RequestLimits.StopTextBytes}");
-            }
         }
     }
 
@@ -42,16 +38,12 @@ internal static class RequestChecks
         Require("frequency_penalty", sampling.FrequencyPenalty, RequestLimits.Penalty);
         Require("repetition_penalty", sampling.HasRepetitionPenalty ? sampling.RepetitionPenalty : 1, RequestLimits.RepetitionPenalty);
         if (sampling.LogitBias.Count > RequestLimits.LogitBiases)
-        {
             throw Refused("logit_bias", $"{sampling.LogitBias.Count} members long", $"at most {RequestLimits.LogitBiases}");
-        }
 
         foreach (var (id, bias) in sampling.LogitBias)
         {
             if (!RequestLimits.LogitBias.Contains(bias))
-            {
                 throw Refused($"logit_bias[{id}]", bias, RequestLimits.LogitBias.ToString());
-            }
         }
     }
 
@@ -93,9 +85,7 @@ internal static class RequestChecks
     public static void Require<T>(bool isValid, string field, T value, string allowed)
     {
         if (!isValid)
-        {
             throw Refused(field, value, allowed);
-        }
     }
 
     /// <summary>The refusal of a value; long values are shortened.</summary>
@@ -109,9 +99,7 @@ internal static class RequestChecks
     private static void Require(string field, float value, NumberRange range)
     {
         if (!range.Contains(value))
-        {
             throw Refused(field, value, range.ToString());
-        }
     }
 
     private static bool IsOneOrNull(ByteString json) =>

@@ -23,9 +23,7 @@ internal sealed class FaultInjector
         foreach (var fault in _faults)
         {
             if (fault.At == index)
-            {
                 return HappenAsync(fault, cancellationToken);
-            }
         }
 
         return ValueTask.CompletedTask;
@@ -40,9 +38,7 @@ internal sealed class FaultInjector
         }
 
         if (fault.Kind == SimulatedFaultKind.Crash)
-        {
             _crash!();
-        }
 
         await Task.Delay(fault.Kind == SimulatedFaultKind.Slow ? TimeSpan.FromMilliseconds(fault.Ms) : Timeout.InfiniteTimeSpan, _time, cancellationToken);
     }

@@ -24,13 +24,11 @@ internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvid
 
         var pacer = new StreamPacer(options, time, generation.PromptKey);
         await foreach (var frame in DecodeAsync(generation, generation.PrefillTokens, pacer, faults, cancellationToken))
-        {
             yield return frame;
-        }
     }
 
     // A standby attempt does not slow the batch down until it is continued.
-    public async IAsyncEnumerable<GenerateFrame> HoldAsync(
+    public async IAsyncEnumerable<GenerateFrame> GenerateStandbyAsync(
         GenerateRequest request, Func<CancellationToken, Task<Resume?>> continued, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var faults = new FaultInjector(options, request, time, crash);
@@ -44,9 +42,7 @@ internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvid
         var generation = new SimulatedGeneration(_model, new GenerateRequest(request) { Resume = await continued(cancellationToken) });
         var unread = generation.PrefillTokens - held.PrefillTokens;
         await foreach (var frame in DecodeAsync(generation, unread, pacer, faults, cancellationToken))
-        {
             yield return frame;
-        }
     }
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;

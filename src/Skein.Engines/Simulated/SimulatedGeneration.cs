@@ -23,9 +23,7 @@ internal sealed class SimulatedGeneration
         _model = model;
         _request = request;
         if (request.Model.Length > 0 && request.Model != model.Description.Name)
-        {
             throw new FaultException(Fault.ModelNotFound, $"model is '{request.Model}'; this replica serves '{model.Description.Name}'");
-        }
 
         CheckRequest(request);
         _promptIds = SimulatedPrompt.ReadIds(request, ContextTokens);
@@ -35,9 +33,7 @@ internal sealed class SimulatedGeneration
         _echo = request.Echo ? SimulatedPrompt.ReadText(_promptIds) : [];
         _text = new AnswerText(request.Stop, _echo);
         if (request.Resume is { } resume)
-        {
             Replay(resume);
-        }
     }
 
     public ulong PromptKey { get; }
@@ -61,9 +57,7 @@ internal sealed class SimulatedGeneration
         var id = _sampler.Choose(Index);
         var frame = new GenerateFrame { FirstIndex = (uint)Index, Count = 1, TokenIds = { id } };
         if (_request.HasLogprobs)
-        {
             frame.Logprobs.Add(_sampler.Describe(id, (int)_request.Logprobs));
-        }
 
         Append(id);
         frame.Text = ByteString.CopyFrom(_text.Take());
@@ -78,15 +72,11 @@ internal sealed class SimulatedGeneration
         RequestChecks.Check(request);
         RequestChecks.RefuseBestOfAndSuffix(request);
         if (request.Sampling is not { } sampling)
-        {
             return;
-        }
 
         RequestChecks.Check(sampling);
         foreach (var id in sampling.LogitBias.Keys)
-        {
             RequestChecks.Require(SimulatedVocabulary.Contains(id), "logit_bias", id, "tokens of the model");
-        }
     }
 
     private void Append(uint id)
@@ -101,9 +91,7 @@ internal sealed class SimulatedGeneration
     {
         var left = ContextTokens - _promptIds.Length;
         if (!_request.HasMaxTokens)
-        {
             return Math.Min(DefaultMaxTokens, left);
-        }
 
         return _request.MaxTokens <= left
             ? (int)_request.MaxTokens
@@ -130,9 +118,7 @@ internal sealed class SimulatedGeneration
         }
 
         if (IsComplete)
-        {
             _text.Flush();
-        }
 
         Require(_text.TrySkip(resume.Text.Span), "resume.text is not what the resumed ids begin with");
     }
@@ -140,8 +126,6 @@ internal sealed class SimulatedGeneration
     private static void Require(bool holds, string message)
     {
         if (!holds)
-        {
             throw new FaultException(Fault.ResumeRefused, message);
-        }
     }
 }

@@ -13,9 +13,7 @@ internal static class SimulatedPrompt
     public static uint[] ReadIds(GenerateRequest request, int contextTokens)
     {
         if (request.Resume is { PromptTokenIds.Count: > 0 } resume)
-        {
             return Check(resume.PromptTokenIds, "resume.prompt_token_ids", contextTokens);
-        }
 
         return request.PromptCase switch
         {
@@ -40,9 +38,7 @@ internal static class SimulatedPrompt
         for (var i = 0; i < ids.Count; i++)
         {
             if (!SimulatedVocabulary.Contains(ids[i]))
-            {
                 throw new FaultException(Fault.InvalidRequest, $"{field}[{i}] is {ids[i]}; the model has no such token");
-            }
         }
 
         return [.. ids];

@@ -44,9 +44,7 @@ internal sealed class SimulatedSampler
     {
         _previous = id;
         if (_counts is not null)
-        {
             _counts[id] = _counts.GetValueOrDefault(id) + 1;
-        }
     }
 
     /// <summary>Log probability of the token last chosen, and of the <paramref name="top"/> most likely ones.</summary>
@@ -87,24 +85,18 @@ internal sealed class SimulatedSampler
         {
             var id = words[(int)(SplitMix.Mix(position, (ulong)i) % (ulong)words.Length)];
             if (!IsCandidate(id))
-            {
                 _candidates[_count++] = new Candidate(id, FirstLogit - (LogitStep * i));
-            }
         }
 
         foreach (var (id, bias) in _sampling.LogitBias)
         {
             if (bias > 0 && !IsCandidate(id))
-            {
                 _candidates[_count++] = new Candidate(id, 0);
-            }
         }
 
         var ranked = _candidates.AsSpan(0, _count);
         foreach (ref var candidate in ranked)
-        {
             candidate = candidate with { Logit = Adjust(candidate) };
-        }
 
         ranked.Sort(static (a, b) => a.Logit != b.Logit ? b.Logit.CompareTo(a.Logit) : a.Id.CompareTo(b.Id));
     }
@@ -114,9 +106,7 @@ internal sealed class SimulatedSampler
         foreach (var candidate in _candidates.AsSpan(0, _count))
         {
             if (candidate.Id == id)
-            {
                 return true;
-            }
         }
 
         return false;
@@ -140,9 +130,7 @@ internal sealed class SimulatedSampler
         var kept = _sampling.TopK == 0 ? _count : Math.Min(_count, (int)Math.Min(_sampling.TopK, int.MaxValue));
         var total = 0d;
         for (var i = 0; i < kept; i++)
-        {
             total += Weight(i);
-        }
 
         var topP = _sampling.HasTopP ? _sampling.TopP : 1;
         var sum = 0d;
@@ -162,9 +150,7 @@ internal sealed class SimulatedSampler
         {
             point -= Weight(i);
             if (point < 0)
-            {
                 return i;
-            }
         }
 
         return kept - 1;

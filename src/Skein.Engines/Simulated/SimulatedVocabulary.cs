@@ -49,9 +49,7 @@ internal static class SimulatedVocabulary
     public static ReadOnlySpan<byte> BytesOf(uint id, Span<byte> scratch)
     {
         if (id < Words.Count)
-        {
             return Words[(int)id];
-        }
 
         scratch[0] = (byte)(id >> 16);
         scratch[1] = (byte)(id >> 8);

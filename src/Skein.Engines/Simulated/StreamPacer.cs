@@ -25,9 +25,7 @@ internal sealed class StreamPacer(SimulatedEngineOptions options, TimeProvider t
     public ValueTask StepAsync(int index, int running, CancellationToken cancellationToken)
     {
         if (options.TokensPerSecond == 0)
-        {
             return ValueTask.CompletedTask;
-        }
 
         var jitter = ((2 * SplitMix.ToUnit(SplitMix.Mix(_jitterKey, (ulong)index))) - 1) * options.Jitter;
         var batch = 1 + (options.StepGrowth * (running - 1));

@@ -88,14 +88,10 @@ internal sealed class AnswerText
         {
             var status = Rune.DecodeFromUtf8(_character.AsSpan(0, _characterLength), out var rune, out var consumed);
             if (status == System.Buffers.OperationStatus.NeedMoreData && !isLast)
-            {
                 return;
-            }
 
             foreach (var unit in utf8[..rune.EncodeToUtf8(utf8)])
-            {
                 Write(unit);
-            }
 
             _character.AsSpan(consumed.._characterLength).CopyTo(_character);
             _characterLength -= consumed;
@@ -105,9 +101,7 @@ internal sealed class AnswerText
     private void Write(byte unit)
     {
         if (MatchedStop is not null)
-        {
             return;
-        }
 
         EnsureCapacity();
         _text[_length++] = unit;
@@ -115,9 +109,7 @@ internal sealed class AnswerText
         foreach (var stop in _stops)
         {
             if (stop.Advance(unit) && stop.Length > (matched?.Length ?? 0))
-            {
                 matched = stop;
-            }
         }
 
         if (matched is not null)
@@ -130,9 +122,7 @@ internal sealed class AnswerText
     private void EnsureCapacity()
     {
         if (_length < _text.Length)
-        {
             return;
-        }
 
         var kept = _text.AsSpan(_taken.._length);
         var target = kept.Length > _text.Length / 2 ? new byte[_text.Length * 2] : _text;
@@ -144,9 +134,7 @@ internal sealed class AnswerText
     {
         var longest = 0;
         foreach (var stop in _stops)
-        {
             longest = Math.Max(longest, stop.Matched);
-        }
 
         return longest;
     }

@@ -39,9 +39,7 @@ internal sealed class StopMatcher
     private int Extend(int matched, byte unit)
     {
         while (matched > 0 && _pattern[matched] != unit)
-        {
             matched = _border[matched - 1];
-        }
 
         return _pattern[matched] == unit ? matched + 1 : 0;
     }

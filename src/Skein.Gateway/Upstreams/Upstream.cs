@@ -74,7 +74,7 @@ internal sealed partial class Upstream(
             {
                 return await options.ConnectAsync(cancellationToken);
             }
-            catch (Exception error) when (error is FaultException or ArgumentException)
+            catch (Exception error) when (!cancellationToken.IsCancellationRequested)
             {
                 if (error.Message != logged)
                     Log.NotServed(_logger, options.Name, logged = error.Message);
@@ -102,7 +102,7 @@ internal sealed partial class Upstream(
                 Slots = host.Control.Slots,
             };
         }
-        catch (FaultException error)
+        catch (Exception error) when (!cancellationToken.IsCancellationRequested)
         {
             return error.Message;
         }
@@ -164,6 +164,11 @@ internal sealed partial class Upstream(
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             return new FaultException(Fault.EngineTimedOut, $"{options.Name} did not answer within {timeout.TotalSeconds:0.#} s");
+        }
+        catch (Exception error) when (!cancellationToken.IsCancellationRequested)
+        {
+            // A bug of the engine: it must not stop the gateway.
+            return new FaultException(Fault.EngineFailed, error.Message, error);
         }
     }
 

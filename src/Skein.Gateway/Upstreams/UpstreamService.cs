@@ -51,8 +51,13 @@ internal sealed class UpstreamService(
         // A failure is the host's to report.
         await entry.Running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         lock (_gate)
+        {
+            // Another call may have removed it, and the name may be in use again.
+            if (!_upstreams.TryGetValue(name, out var current) || current != entry)
+                return;
             _upstreams.Remove(name);
-        fleet.Remove(name);
+            fleet.Remove(name);
+        }
     }
 
     private async Task RunAsync(Upstream upstream, CancellationToken removed)

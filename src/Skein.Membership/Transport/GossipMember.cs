@@ -119,7 +119,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         _signals.Dispose();
         _loop.Stop();
         await _loop.Ended.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        await _accepting;
+        await _accepting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _snapshots.Close();
         _port.Dispose();
         _stopping.Dispose();
@@ -205,7 +205,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
     {
         try
         {
-            await _loop.Ended;
+            await await Task.WhenAny(_loop.Ended, _accepting);
         }
         catch (Exception error)
         {

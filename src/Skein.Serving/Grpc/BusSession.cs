@@ -47,9 +47,7 @@ internal sealed partial class BusSession(
         try
         {
             while (await orders.MoveNext(either.Token))
-            {
                 Take(orders.Current, offers);
-            }
         }
         catch (Exception) when (either.IsCancellationRequested)
         {
@@ -58,9 +56,7 @@ internal sealed partial class BusSession(
         finally
         {
             foreach (var (_, attempt) in _attempts)
-            {
                 attempt.Cancel();
-            }
 
             await Task.WhenAll(_attempts.Values.Select(attempt => attempt.Running));
             _ready.Writer.Complete();
@@ -74,29 +70,21 @@ internal sealed partial class BusSession(
     private void Take(BusOrders orders, OfferSubscription offers)
     {
         foreach (var start in orders.Start)
-        {
             Start(start, offers);
-        }
 
         foreach (var offer in orders.Decline)
-        {
             offers.Decline(offer);
-        }
 
         foreach (var credit in orders.Credit)
         {
             if (_attempts.TryGetValue(credit.Stream, out var attempt))
-            {
                 attempt.AddCredit(credit.Bytes);
-            }
         }
 
         foreach (var stream in orders.Cancel)
         {
             if (_attempts.TryGetValue(stream, out var attempt))
-            {
                 attempt.Cancel();
-            }
         }
     }
 
@@ -111,9 +99,7 @@ internal sealed partial class BusSession(
 
         var attempt = new BusStream(start, this);
         if (!_attempts.TryAdd(start.Stream, attempt))
-        {
             throw new RpcException(new Status(StatusCode.InvalidArgument, $"stream {start.Stream} is in use; each start needs a number of its own"));
-        }
 
         offers.ListenAs(start.Request?.Caller ?? "");
         attempt.Running = RunAsync(attempt, start);
@@ -137,9 +123,7 @@ internal sealed partial class BusSession(
             }
 
             if (start.Request is null)
-            {
                 throw new FaultException(Fault.InvalidRequest, "request is absent; a start needs one");
-            }
 
             // Synchronously, so that slots are taken in the order of the starts.
             using var attempt = host.Begin(start.Request);
@@ -150,9 +134,7 @@ internal sealed partial class BusSession(
         {
             var status = ReplicaStatus.Of(exception, stream.Cancelled);
             if (status is null)
-            {
                 Log.AttemptFailed(logger, start.Request?.RequestId ?? "", start.Stream, exception);
-            }
 
             stream.End(status ?? ReplicaStatus.Internal(exception));
         }
@@ -166,9 +148,7 @@ internal sealed partial class BusSession(
             while (await _ready.Reader.WaitToReadAsync())
             {
                 if (!Fill(message))
-                {
                     continue;
-                }
 
                 _stalls.WriteBegins();
                 await writer.WriteAsync(message);
@@ -193,9 +173,7 @@ internal sealed partial class BusSession(
         for (var bytes = 0; bytes < MessageBytes && _ready.Reader.TryRead(out var attempt);)
         {
             if (attempt is not null && attempt.MoveInto(message, ref bytes))
-            {
                 _attempts.TryRemove(attempt.Stream, out _);
-            }
         }
 
         return message.Beat || message.Offer != 0 || message.Frames.Count + message.Ends.Count > 0;
@@ -222,9 +200,7 @@ internal sealed partial class BusSession(
     private void EndIfStopped()
     {
         if (_isStopping && _attempts.IsEmpty)
-        {
             _ = _over.CancelAsync();
-        }
     }
 
     private static partial class Log

@@ -55,9 +55,7 @@ internal sealed class BusStream(BusStart start, BusSession session) : FrameQueue
         {
             _end = new BusEnd { Stream = Stream };
             if (status is not null)
-            {
                 _end.Status = status.ToByteString();
-            }
 
             OnQueued();
         }

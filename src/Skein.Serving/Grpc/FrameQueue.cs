@@ -26,9 +26,7 @@ internal abstract class FrameQueue
         {
             var bytes = SizeOf(frame);
             while (!TryWrite(frame, bytes, out var space))
-            {
                 await space.WaitAsync(cancellationToken);
-            }
         }
     }
 
@@ -45,9 +43,7 @@ internal abstract class FrameQueue
     protected GenerateFrame? Dequeue()
     {
         if (!_frames.TryDequeue(out var frame))
-        {
             return null;
-        }
 
         if (IsEmpty)
         {

@@ -66,9 +66,7 @@ internal sealed class GenerateCall(
     public void Dispose()
     {
         lock (Gate)
-        {
             _isDisposed = true;
-        }
 
         _stop.Dispose();
     }

@@ -22,9 +22,7 @@ internal sealed partial class InferenceService(
         catch (Exception exception) when (ReplicaStatus.Of(exception, context.CancellationToken) is { } status)
         {
             if (context.CancellationToken.IsCancellationRequested)
-            {
                 Log.CallerGone(logger, request.RequestId, request.Choice, request.Attempt, exception);
-            }
 
             throw status.ToRpcException();
         }

@@ -16,9 +16,7 @@ internal sealed class ReplicaAdminService(EngineHost host, ReplicaOptions option
     public override Task<DrainStatus> Drain(DrainRequest request, ServerCallContext context)
     {
         if (request.GraceMs > MostGraceMs)
-        {
             throw Invalid($"grace_ms is {request.GraceMs}; allowed: 0 to {MostGraceMs}");
-        }
 
         return Task.FromResult(Status(Control.Drain(TimeSpan.FromMilliseconds(request.GraceMs))));
     }
@@ -35,9 +33,7 @@ internal sealed class ReplicaAdminService(EngineHost host, ReplicaOptions option
         }
 
         if (!RevisionName.IsValid(request.Revision))
-        {
             throw Invalid($"revision '{request.Revision}' is not allowed; allowed: {RevisionName.Allowed}");
-        }
 
         if (options.Restart is not { } restart)
         {

@@ -42,9 +42,7 @@ internal static class ReplicaStatus
             Message = message.Length <= MostMessageChars ? message : string.Concat(message.AsSpan(0, MostMessageChars), "…"),
         };
         foreach (var detail in details)
-        {
             status.Details.Add(Any.Pack(detail));
-        }
 
         return status;
     }

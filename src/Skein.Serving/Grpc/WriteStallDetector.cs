@@ -34,9 +34,7 @@ internal sealed class WriteStallDetector(TimeProvider time, TimeSpan writeTimeou
     {
         var writingSince = Volatile.Read(ref _writingSince);
         if (writingSince != NotWriting)
-        {
             return time.GetElapsedTime(writingSince) > writeTimeout ? Silence.Stuck : Silence.None;
-        }
 
         return Interlocked.Increment(ref _ticksSinceWrite) >= QuietTicks ? Silence.Quiet : Silence.None;
     }

@@ -93,7 +93,7 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
             return engine.GenerateAsync(request, cancellationToken);
         var held = new HeldCall(request.Resume);
         _held[(request.Session, request.Choice, request.Attempt)] = held;
-        return engine.HoldAsync(request, held.JournalAsync, cancellationToken);
+        return engine.GenerateStandbyAsync(request, held.JournalAsync, cancellationToken);
     }
 
     /// <summary>Waits for the engine or for the time of a heartbeat.</summary>

@@ -7,7 +7,7 @@ namespace Skein.EndToEnd.Support;
 /// <summary>A cluster of real processes, started by <c>skein up</c>. All of them are gone once it is disposed, whatever a test did.</summary>
 internal sealed class ClusterProcess : IAsyncDisposable
 {
-    private readonly HashSet<ProcessLife> _members = [];
+    private readonly HashSet<ProcessHandle> _members = [];
 
     private ClusterProcess(SkeinProcess supervisor, Uri http, Uri grpc)
     {
@@ -28,7 +28,7 @@ internal sealed class ClusterProcess : IAsyncDisposable
     public HttpClient Client { get; }
 
     /// <summary>Processes of all members that were ever seen.</summary>
-    public IReadOnlyCollection<ProcessLife> MemberLives => _members;
+    public IReadOnlyCollection<ProcessHandle> MemberLives => _members;
 
     /// <summary>Starts it and waits until it says that it is up.</summary>
     /// <param name="flags">Flags of <c>skein up</c>; its port is a free one.</param>
@@ -53,11 +53,11 @@ internal sealed class ClusterProcess : IAsyncDisposable
 
     public async Task<IReadOnlyList<MemberRow>> MembersAsync()
     {
-        using var timeout = new CancellationTokenSource(Until.Patience, TimeProvider.System);
+        using var timeout = new CancellationTokenSource(Until.DefaultTimeout, TimeProvider.System);
         var rows = await Client.GetFromJsonAsync<MemberRow[]>("/admin/v1/members", JsonSerializerOptions.Web, timeout.Token) ?? [];
         foreach (var row in rows)
         {
-            if (Supervisor.Life.IsRunning && ProcessLife.Find((int)row.Pid) is { } life)
+            if (Supervisor.Life.IsRunning && ProcessHandle.Find((int)row.Pid) is { } life)
                 _members.Add(life);
         }
         return rows;
@@ -76,25 +76,25 @@ internal sealed class ClusterProcess : IAsyncDisposable
             return ready.IsSuccessStatusCode && members.All(member => member.State == "alive") ? members : null;
         },
         "all members alive and the gateway ready",
-        Until.StartPatience,
+        Until.StartTimeout,
         Tell);
 
     /// <summary>The process of a member, as the group tells it.</summary>
-    public async Task<ProcessLife> LifeOfAsync(string name) => (await LivesAsync())[name];
+    public async Task<ProcessHandle> HandleOfAsync(string name) => (await HandlesAsync())[name];
 
     /// <summary>
     /// The running processes of members by name. Whoever is to be hit in mid-stream is looked up before the stream begins: it does not wait, and on a starved
     /// machine it would be over when the answer comes.
     /// </summary>
-    public async Task<IReadOnlyDictionary<string, ProcessLife>> LivesAsync()
+    public async Task<IReadOnlyDictionary<string, ProcessHandle>> HandlesAsync()
     {
-        var lives = new Dictionary<string, ProcessLife>(StringComparer.Ordinal);
+        var handles = new Dictionary<string, ProcessHandle>(StringComparer.Ordinal);
         foreach (var row in await MembersAsync())
         {
-            if (ProcessLife.Find((int)row.Pid) is { } life)
-                lives.Add(row.Name, life);
+            if (ProcessHandle.Find((int)row.Pid) is { } life)
+                handles.Add(row.Name, life);
         }
-        return lives;
+        return handles;
     }
 
     /// <summary>What the cluster said, for a failure's message.</summary>

@@ -20,7 +20,7 @@ internal sealed class ConstantLoad : IAsyncDisposable
     public async Task<int> EndAsync()
     {
         await _stop.CancelAsync();
-        await Task.WhenAll(_clients).WaitAsync(Until.Patience, TimeProvider.System);
+        await Task.WhenAll(_clients).WaitAsync(Until.DefaultTimeout, TimeProvider.System);
         return Answers;
     }
 

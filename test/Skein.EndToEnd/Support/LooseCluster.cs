@@ -36,7 +36,7 @@ internal sealed record LooseCluster(SkeinProcess Gateway, HttpClient Client) : I
             foreach (var name in replicas)
                 cluster.StartReplica(name, replicaFlags);
             await Until.FoundAsync(
-                async () => (await client.GetAsync("/readyz")).IsSuccessStatusCode ? "ready" : null, "the gateway is ready", Until.StartPatience, cluster.Tell);
+                async () => (await client.GetAsync("/readyz")).IsSuccessStatusCode ? "ready" : null, "the gateway is ready", Until.StartTimeout, cluster.Tell);
             return cluster;
         }
         catch

@@ -52,7 +52,7 @@ internal sealed class NetworkedCluster : IAsyncDisposable
                     "--join", $"{cluster.Cable.Hosts[GatewayHost].Address}:{Gossip}");
             await Until.FoundAsync(
                 async () => (await cluster.MembersAsync()).Count(static row => row.State == "alive") == 1 + replicas ? "yes" : null,
-                "all members alive", Until.StartPatience, cluster.Tell);
+                "all members alive", Until.StartTimeout, cluster.Tell);
             return cluster;
         }
         catch
@@ -71,7 +71,7 @@ internal sealed class NetworkedCluster : IAsyncDisposable
 
     public async Task<IReadOnlyList<MemberRow>> MembersAsync()
     {
-        using var timeout = new CancellationTokenSource(Until.Patience, TimeProvider.System);
+        using var timeout = new CancellationTokenSource(Until.DefaultTimeout, TimeProvider.System);
         try
         {
             return await Client.GetFromJsonAsync<MemberRow[]>("/admin/v1/members", JsonSerializerOptions.Web, timeout.Token) ?? [];

@@ -8,7 +8,7 @@ namespace Skein.EndToEnd.Support;
 internal static class NpmClient
 {
     private const string Package = "openai@7.57.0";
-    private static readonly TimeSpan InstallPatience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan InstallTimeout = TimeSpan.FromSeconds(60);
 
     /// <summary>Installs it once into a folder for temporary files.</summary>
     /// <returns>The script that asks.</returns>
@@ -18,7 +18,7 @@ internal static class NpmClient
         try
         {
             if (!Directory.Exists(Path.Combine(folder, "node_modules", "openai")))
-                await RunAsync("npm", ["install", "--no-audit", "--no-fund", "--prefix", folder, Package], InstallPatience);
+                await RunAsync("npm", ["install", "--no-audit", "--no-fund", "--prefix", folder, Package], InstallTimeout);
         }
         catch (Exception error) when (error is Win32Exception or InvalidOperationException or TimeoutException)
         {

@@ -24,10 +24,10 @@ internal sealed class SkeinProcess : IAsyncDisposable
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
         // A wrong flag ends it at once: on a starved machine before this line.
-        Life = ProcessLife.Find(_process.Id) ?? ProcessLife.Ended(_process.Id);
+        Life = ProcessHandle.Find(_process.Id) ?? ProcessHandle.Ended(_process.Id);
     }
 
-    public ProcessLife Life { get; }
+    public ProcessHandle Life { get; }
 
     public string Output => _output.ToString();
 
@@ -60,7 +60,7 @@ internal sealed class SkeinProcess : IAsyncDisposable
     public static async Task<RunResult> RunAsync(params IEnumerable<string> arguments)
     {
         await using var process = Start(arguments);
-        return await process.EndAsync(Until.StartPatience);
+        return await process.EndAsync(Until.StartTimeout);
     }
 
     /// <summary>Waits for its end and for its last lines.</summary>
@@ -72,7 +72,7 @@ internal sealed class SkeinProcess : IAsyncDisposable
 
     /// <summary>Waits for a line on standard output or standard error, be it the first after the start.</summary>
     public Task<string> LineAsync(string text) => Until.FoundAsync(
-        () => Task.FromResult(_output.Find(text) ?? _errors.Find(text)), $"a line with '{text}'", Until.StartPatience, () => $"Output: {Output}\nErrors: {Errors}");
+        () => Task.FromResult(_output.Find(text) ?? _errors.Find(text)), $"a line with '{text}'", Until.StartTimeout, () => $"Output: {Output}\nErrors: {Errors}");
 
     public async ValueTask DisposeAsync()
     {

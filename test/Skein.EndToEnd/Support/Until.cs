@@ -4,22 +4,22 @@ namespace Skein.EndToEnd.Support;
 internal static class Until
 {
     /// <summary>Long enough for a busy machine; no test's meaning hangs on it.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    public static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(30);
 
     /// <summary>The same for what waits for a process to start: longer than a supervisor itself waits for its members, which is 60 s.</summary>
-    public static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(75);
+    public static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(75);
 
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
 
     /// <summary>Asks again and again until there is an answer.</summary>
     /// <param name="look">Null: not yet.</param>
     /// <param name="what">What is waited for, as in "replica-1 is alive".</param>
-    /// <param name="within">Deadline; default <see cref="Patience"/>.</param>
+    /// <param name="within">Deadline; default <see cref="DefaultTimeout"/>.</param>
     /// <param name="context">Told with the failure.</param>
     public static async Task<T> FoundAsync<T>(Func<Task<T?>> look, string what, TimeSpan? within = null, Func<string>? context = null)
         where T : class
     {
-        var limit = within ?? Patience;
+        var limit = within ?? DefaultTimeout;
         var started = TimeProvider.System.GetTimestamp();
         while (true)
         {
@@ -37,7 +37,7 @@ internal static class Until
     /// <summary>Waits for a task.</summary>
     public static async Task<T> DoneAsync<T>(Task<T> task, string what, TimeSpan? within = null, Func<string>? context = null)
     {
-        var limit = within ?? Patience;
+        var limit = within ?? DefaultTimeout;
         try
         {
             return await task.WaitAsync(limit, TimeProvider.System);

@@ -16,7 +16,7 @@ internal sealed record Transcript(Start Start, IReadOnlyList<GenerateFrame> Toke
 
     /// <summary>Of an attempt that is held at the request's resume and continued at the end of <paramref name="journal"/>.</summary>
     public static Task<Transcript> OfHeld(IInferenceEngine engine, GenerateRequest request, Resume? journal) => ReadAsync(
-        engine.HoldAsync(request, _ => Task.FromResult(journal), TestContext.Current.CancellationToken), request.Resume?.NextIndex ?? 0, journal?.NextIndex ?? 0);
+        engine.GenerateStandbyAsync(request, _ => Task.FromResult(journal), TestContext.Current.CancellationToken), request.Resume?.NextIndex ?? 0, journal?.NextIndex ?? 0);
 
     private static async Task<Transcript> ReadAsync(IAsyncEnumerable<GenerateFrame> answer, uint resumedAt, uint first)
     {

@@ -100,7 +100,7 @@ public class TextDialogueTests
         var journal = new Resume { Text = ByteString.CopyFromUtf8("Say it: "), NextIndex = 4 };
 
         var frames = new List<GenerateFrame>();
-        await foreach (var frame in engine.HoldAsync(request, _ => Task.FromResult<Resume?>(journal), Cancellation))
+        await foreach (var frame in engine.GenerateStandbyAsync(request, _ => Task.FromResult<Resume?>(journal), Cancellation))
         {
             frames.Add(frame);
         }

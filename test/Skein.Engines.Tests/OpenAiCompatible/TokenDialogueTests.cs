@@ -81,7 +81,7 @@ public class TokenDialogueTests
         var undisturbed = await Transcript.Of(engine, request, Cancellation);
         request.Resume = undisturbed.JournalAfter(3);
         var continued = new TaskCompletionSource<Resume?>();
-        await using var frames = engine.HoldAsync(request, continued.Task.WaitAsync, Cancellation).GetAsyncEnumerator(Cancellation);
+        await using var frames = engine.GenerateStandbyAsync(request, continued.Task.WaitAsync, Cancellation).GetAsyncEnumerator(Cancellation);
 
         Assert.True(await frames.MoveNextAsync());
         Assert.Equal(3u, frames.Current.Start.ResumedAt);

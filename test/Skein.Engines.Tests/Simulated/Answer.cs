@@ -29,7 +29,7 @@ internal sealed record Answer(string Text, IReadOnlyList<uint> Ids, IReadOnlyLis
     public static async Task<List<GenerateFrame>> HeldFramesOf(GenerateRequest request, Resume? journal)
     {
         var frames = new List<GenerateFrame>();
-        await foreach (var frame in Engine().HoldAsync(request, _ => Task.FromResult<Resume?>(journal), TestContext.Current.CancellationToken))
+        await foreach (var frame in Engine().GenerateStandbyAsync(request, _ => Task.FromResult<Resume?>(journal), TestContext.Current.CancellationToken))
         {
             frames.Add(frame);
         }

@@ -122,7 +122,7 @@ public class SimulatedPacingTests
         {
             _time = time;
             var request = Answer.Request(new string('x', 30), maxTokens);
-            var frames = held is null ? engine.GenerateAsync(request, _cancel.Token) : engine.HoldAsync(request, _ => held, _cancel.Token);
+            var frames = held is null ? engine.GenerateAsync(request, _cancel.Token) : engine.GenerateStandbyAsync(request, _ => held, _cancel.Token);
             _frames = frames.GetAsyncEnumerator(_cancel.Token);
         }
 

@@ -14,7 +14,7 @@ internal sealed class FuzzTarget : ICoreEffects
 {
     private static readonly PeerAddress Peer = PeerAddress.OfIPv4(0x0A000002, 7946);
     private static readonly GossipPacket Empty = new();
-    private readonly SnapshotPublisher _board = new("gateway");
+    private readonly SnapshotPublisher _beacons = new("gateway");
     private readonly ulong _generation;
     private TimeSpan _now = TimeSpan.FromSeconds(1);
     private ulong _effects;
@@ -69,7 +69,7 @@ internal sealed class FuzzTarget : ICoreEffects
             Wait();
         if (Core.Table.Revision != revision)
         {
-            _board.Publish(Core, _now);
+            _beacons.Publish(Core, _now);
             CheckRecords();
         }
         CheckBounds();

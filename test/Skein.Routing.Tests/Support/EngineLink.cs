@@ -26,7 +26,7 @@ internal sealed class EngineLink(IReadOnlyDictionary<string, IInferenceEngine> e
         var index = (int)(request.Resume?.NextIndex ?? 0);
         var engine = engines[replica.Id.Name];
         var frames = request.Hold
-            ? engine.HoldAsync(request, Held(request).WaitAsync, cancellationToken)
+            ? engine.GenerateStandbyAsync(request, Held(request).WaitAsync, cancellationToken)
             : engine.GenerateAsync(request, cancellationToken);
         await foreach (var frame in frames)
         {

@@ -28,9 +28,7 @@ internal sealed class GeneratedAnswer
         _sampler = new Sampler(plan.Sampling, plan.Prompt, vocabulary.Count);
         _text = new AnswerText(plan.Stops, plan.Echo);
         if (plan.Resume is { } resume)
-        {
             Replay(resume);
-        }
     }
 
     /// <summary>Tokens of the answer so far.</summary>
@@ -53,9 +51,7 @@ internal sealed class GeneratedAnswer
 
         var frame = new GenerateFrame { FirstIndex = (uint)_ids.Count, Count = 1, TokenIds = { (uint)id } };
         if (_plan.TopLogprobs is { } top)
-        {
             frame.Logprobs.Add(Logprobs.Of(untouched, id, top, _vocabulary));
-        }
 
         Accept(id);
         frame.Text = ByteString.CopyFrom(_text.Take());
@@ -79,30 +75,22 @@ internal sealed class GeneratedAnswer
     private void Replay(Resume resume)
     {
         if (resume.NextIndex != resume.TokenIds.Count)
-        {
             throw Refused($"resume.next_index is {resume.NextIndex}; allowed: {resume.TokenIds.Count}, the number of resume.token_ids");
-        }
 
         for (var i = 0; i < resume.TokenIds.Count; i++)
         {
             var id = resume.TokenIds[i];
             if (IsComplete)
-            {
                 throw Refused($"resume.token_ids has {resume.TokenIds.Count} ids; the answer was complete after {i}");
-            }
 
             if (id >= _vocabulary.Count || _vocabulary.Ends.Contains((int)id))
-            {
                 throw Refused($"resume.token_ids[{i}] is {id}; allowed: 0 to {_vocabulary.Count - 1}, except tokens that end an answer");
-            }
 
             Accept((int)id);
         }
 
         if (!_text.TrySkip(resume.Text.Span))
-        {
             throw Refused($"resume.text, {resume.Text.Length} bytes, is not how the text of resume.token_ids begins");
-        }
     }
 
     private static FaultException Refused(string reason) => new(Fault.ResumeRefused, reason);

@@ -16,9 +16,7 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
     public GenerationPlan Plan(GenerateRequest request)
     {
         if (request.Model.Length > 0 && request.Model != model.Name)
-        {
             throw new FaultException(Fault.ModelNotFound, $"the model '{request.Model}' is not served here; served: {model.Name}");
-        }
 
         RequestChecks.Check(request);
         RequestChecks.RefuseBestOfAndSuffix(request);
@@ -55,9 +53,7 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
     private int[] ReadPrompt(GenerateRequest request)
     {
         if (request.Resume is { PromptTokenIds.Count: > 0 } resume)
-        {
             return CheckedIds(resume.PromptTokenIds, "resume.prompt_token_ids");
-        }
 
         return request.PromptCase switch
         {
@@ -92,9 +88,7 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
     {
         var least = characters / vocabulary.LongestTokenBytes;
         if (least > _contextTokens)
-        {
             throw RequestChecks.TooLong(_contextTokens, $"a prompt of more than {least}");
-        }
     }
 
     private int[] CheckedIds(RepeatedField<uint> ids, string field)
@@ -108,9 +102,7 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
     private byte[] EchoOf(GenerateRequest request, int[] prompt)
     {
         if (request.PromptCase == GenerateRequest.PromptOneofCase.Text)
-        {
             return Encoding.UTF8.GetBytes(request.Text);
-        }
 
         byte[] bytes = [.. prompt.SelectMany(id => vocabulary.AnswerBytesOf(id).ToArray())];
         return Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(bytes));

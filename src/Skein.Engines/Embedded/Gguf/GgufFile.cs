@@ -32,16 +32,12 @@ internal sealed class GgufFile
         var reader = new GgufReader(bytes.Span, path) { Key = "magic" };
         var magic = reader.ReadUInt32();
         if (magic != Magic)
-        {
             throw reader.Wrong($"0x{magic:x8}", $"0x{Magic:x8} (\"GGUF\")");
-        }
 
         reader.Key = "version";
         var version = reader.ReadUInt32();
         if (version is not (2 or 3))
-        {
             throw reader.Wrong(version, "2 or 3, little-endian");
-        }
 
         reader.Key = "tensor count";
         var tensorCount = reader.ReadCount(LeastBytesPerTensor, MaxEntries);
@@ -58,14 +54,10 @@ internal sealed class GgufFile
     public float[] Read(string name, int rows, int columns)
     {
         if (!_tensors.TryGetValue(name, out var tensor))
-        {
             throw WrongTensor(name, "missing", $"{rows} rows of {columns}");
-        }
 
         if ((tensor.Rows, tensor.Columns) != (rows, columns))
-        {
             throw WrongTensor(name, $"{tensor.Rows} rows of {tensor.Columns}", $"{rows} rows of {columns}");
-        }
 
         var numbers = new float[rows * columns];
         var source = _bytes.Span[tensor.Offset..];
@@ -75,9 +67,7 @@ internal sealed class GgufFile
                 ? BinaryPrimitives.ReadSingleLittleEndian(source[(4 * i)..])
                 : (float)BinaryPrimitives.ReadHalfLittleEndian(source[(2 * i)..]);
             if (!float.IsFinite(numbers[i]))
-            {
                 throw WrongTensor(name, $"{numbers[i]} at {i}", "finite numbers");
-            }
         }
 
         return numbers;
@@ -94,9 +84,7 @@ internal sealed class GgufFile
             var key = reader.ReadString();
             reader.Key = key;
             if (!values.TryAdd(key, reader.ReadValue()))
-            {
                 throw reader.Wrong("given twice", "every key once");
-            }
         }
 
         return values;
@@ -113,9 +101,7 @@ internal sealed class GgufFile
             var (rows, columns) = ReadShape(ref reader);
             var type = reader.ReadUInt32();
             if (type > (uint)GgufTensorType.F16)
-            {
                 throw reader.Wrong($"of type {type}", "types 0 (F32) and 1 (F16); quantized files are not read");
-            }
 
             entries.Add((name, rows, columns, (GgufTensorType)type, reader.ReadUInt64()));
         }
@@ -128,14 +114,10 @@ internal sealed class GgufFile
             var available = Math.Max(0, fileLength - dataStart);
             var size = rows * columns * (type == GgufTensorType.F32 ? 4 : 2);
             if (size > available || offset > (ulong)(available - size) || offset % (ulong)alignment != 0)
-            {
                 throw reader.Wrong($"{size} bytes at {offset}", $"a place within the {available} bytes of data, at a multiple of {alignment}");
-            }
 
             if (!tensors.TryAdd(name, new GgufTensor(type, (int)rows, (int)columns, (int)(dataStart + (long)offset))))
-            {
                 throw reader.Wrong("given twice", "every tensor once");
-            }
         }
 
         return tensors;
@@ -146,9 +128,7 @@ internal sealed class GgufFile
     {
         var dimensions = reader.ReadUInt32();
         if (dimensions is not (1 or 2))
-        {
             throw reader.Wrong($"of {dimensions} dimensions", "1 or 2");
-        }
 
         var columns = reader.ReadUInt64();
         var rows = dimensions == 2 ? reader.ReadUInt64() : 1;

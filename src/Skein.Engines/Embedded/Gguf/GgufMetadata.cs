@@ -12,9 +12,7 @@ internal sealed class GgufMetadata(string file, ReadOnlyMemory<byte> bytes, IRea
     public string? TextOrNull(string key)
     {
         if (Find(key, isArray: false) is not { } value)
-        {
             return null;
-        }
 
         Require(value.Type == GgufType.String, key, value, "a text");
         return ReaderAt(value).ReadString();
@@ -27,9 +25,7 @@ internal sealed class GgufMetadata(string file, ReadOnlyMemory<byte> bytes, IRea
         var reader = ReaderAt(value);
         var texts = new string[value.Count];
         for (var i = 0; i < texts.Length; i++)
-        {
             texts[i] = reader.ReadString();
-        }
 
         return texts;
     }
@@ -40,9 +36,7 @@ internal sealed class GgufMetadata(string file, ReadOnlyMemory<byte> bytes, IRea
     public int? IntegerOrNull(string key, int minimum, int maximum)
     {
         if (Find(key, isArray: false) is not { } value)
-        {
             return null;
-        }
 
         var number = IntegerAt(key, value, 0);
         return number >= minimum && number <= maximum ? (int)number : throw Wrong(key, number, $"{minimum} to {maximum}");
@@ -51,15 +45,11 @@ internal sealed class GgufMetadata(string file, ReadOnlyMemory<byte> bytes, IRea
     public long[]? IntegersOrNull(string key)
     {
         if (Find(key, isArray: true) is not { } value)
-        {
             return null;
-        }
 
         var numbers = new long[value.Count];
         for (var i = 0; i < numbers.Length; i++)
-        {
             numbers[i] = IntegerAt(key, value, i);
-        }
 
         return numbers;
     }
@@ -67,9 +57,7 @@ internal sealed class GgufMetadata(string file, ReadOnlyMemory<byte> bytes, IRea
     public float? NumberOrNull(string key, double minimum, double maximum)
     {
         if (Find(key, isArray: false) is not { } value)
-        {
             return null;
-        }
 
         var span = bytes.Span[value.Offset..];
         var number = value.Type switch
@@ -84,9 +72,7 @@ internal sealed class GgufMetadata(string file, ReadOnlyMemory<byte> bytes, IRea
     public bool? FlagOrNull(string key)
     {
         if (Find(key, isArray: false) is not { } value)
-        {
             return null;
-        }
 
         Require(value.Type == GgufType.Bool, key, value, "true or false");
         return bytes.Span[value.Offset] != 0;
@@ -114,9 +100,7 @@ internal sealed class GgufMetadata(string file, ReadOnlyMemory<byte> bytes, IRea
     private GgufValue? Find(string key, bool isArray)
     {
         if (!values.TryGetValue(key, out var value))
-        {
             return null;
-        }
 
         Require(value.IsArray == isArray, key, value, isArray ? "a list" : "one value");
         return value;
@@ -125,9 +109,7 @@ internal sealed class GgufMetadata(string file, ReadOnlyMemory<byte> bytes, IRea
     private void Require(bool condition, string key, GgufValue value, string allowed)
     {
         if (!condition)
-        {
             throw Wrong(key, value.IsArray ? $"a list of type {value.Type}" : $"of type {value.Type}", allowed);
-        }
     }
 
     private GgufReader ReaderAt(GgufValue value) => new(bytes.Span[value.Offset..], file);

@@ -41,9 +41,7 @@ internal ref struct GgufReader(ReadOnlySpan<byte> bytes, string file)
 
         var elementType = ReadType();
         if (elementType == GgufType.Array)
-        {
             throw Wrong("an array of arrays", "a value, or an array of values");
-        }
 
         var count = ReadCount(SizeOf(elementType));
         var offset = Position;
@@ -76,17 +74,13 @@ internal ref struct GgufReader(ReadOnlySpan<byte> bytes, string file)
         }
 
         for (var i = 0; i < count; i++)
-        {
             Take(ReadCount(1));
-        }
     }
 
     private ReadOnlySpan<byte> Take(int count)
     {
         if (count > Remaining)
-        {
             throw Wrong("cut off", $"{count} bytes at {Position}, but the file ends at {_bytes.Length}");
-        }
 
         var taken = _bytes.Slice(Position, count);
         Position += count;

@@ -48,9 +48,7 @@ internal static class Attention
         }
 
         for (var i = 0; i < result.Length; i++)
-        {
             result[i] /= sum;
-        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -113,9 +111,7 @@ internal static class Attention
         {
             var sum = Vector256.Create<float>(result[i..]);
             for (var token = 0; token < weights.Length; token++)
-            {
                 sum += Vector256.Create(weights[token]) * Vector256.Create<float>(values[((token * stride) + i)..]);
-            }
 
             sum.CopyTo(result[i..]);
         }

@@ -24,9 +24,7 @@ internal sealed class KvCache(KvPagePool pool) : IDisposable
     {
         Length += tokens;
         while (_pages.Count * PageTokens < Length)
-        {
             _pages.Add(pool.Rent());
-        }
     }
 
     public void Write(int layer, int position, ReadOnlySpan<float> key, ReadOnlySpan<float> value)
@@ -35,9 +33,7 @@ internal sealed class KvCache(KvPagePool pool) : IDisposable
         var (page, slot) = (_pages[position / PageTokens], position % PageTokens);
         var keys = page.AsSpan(2 * layer * width * PageTokens, width * PageTokens);
         for (var i = 0; i < width; i++)
-        {
             keys[(i * PageTokens) + slot] = key[i];
-        }
 
         value.CopyTo(page.AsSpan((((2 * layer) + 1) * width * PageTokens) + (slot * width)));
     }
@@ -45,9 +41,7 @@ internal sealed class KvCache(KvPagePool pool) : IDisposable
     public void Dispose()
     {
         foreach (var page in _pages)
-        {
             pool.Return(page);
-        }
 
         _pages.Clear();
         Length = 0;
@@ -69,8 +63,6 @@ internal sealed class KvPagePool(LlamaShape shape)
     {
         // Two threads may pass the check together and keep one page more: harmless.
         if (_free.Count < MostKeptBytes / (_pageLength * sizeof(float)))
-        {
             _free.Add(page);
-        }
     }
 }

@@ -28,9 +28,7 @@ internal sealed class LlamaModel(LlamaShape shape, LlamaWeights weights)
         var work = _workspaces.TryTake(out var free) ? free : new Workspace(shape);
         var residual = work.Residual.AsSpan(0, tokens.Length * shape.Width);
         for (var i = 0; i < tokens.Length; i++)
-        {
             weights.Embedding.Row(tokens[i]).CopyTo(residual[(i * shape.Width)..]);
-        }
 
         var start = cache.Length;
         cache.Extend(tokens.Length);

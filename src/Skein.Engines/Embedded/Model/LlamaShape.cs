@@ -45,15 +45,11 @@ internal sealed record LlamaShape(
         var heads = metadata.Integer("llama.attention.head_count", 1, 1_024);
         var keyValueHeads = metadata.IntegerOrNull("llama.attention.head_count_kv", 1, heads) ?? heads;
         if (heads % keyValueHeads != 0)
-        {
             throw metadata.Wrong("llama.attention.head_count_kv", keyValueHeads, $"a divisor of llama.attention.head_count, {heads}");
-        }
 
         var headSize = metadata.IntegerOrNull("llama.attention.key_length", 1, 1_024) ?? width / heads;
         if (headSize is 0 || headSize % 8 != 0)
-        {
             throw metadata.Wrong("head size (llama.attention.key_length, or embedding_length / head_count)", headSize, "a multiple of 8");
-        }
 
         RequireSame(metadata, "llama.attention.value_length", headSize);
         RequireSame(metadata, "llama.rope.dimension_count", headSize);
@@ -61,9 +57,7 @@ internal sealed record LlamaShape(
         var layers = metadata.Integer("llama.block_count", 1, 1_024);
         var cached = 2L * layers * keyValueHeads * headSize;
         if (cached > MostCachedNumbersPerToken)
-        {
             throw metadata.Wrong("numbers of keys and values per token", cached, $"at most {MostCachedNumbersPerToken}");
-        }
 
         return new LlamaShape(
             Math.Min(metadata.Integer("llama.context_length", 2, int.MaxValue), MostContextTokens),
@@ -83,26 +77,18 @@ internal sealed record LlamaShape(
     {
         var architecture = metadata.Text("general.architecture");
         if (architecture != "llama")
-        {
             throw metadata.Wrong("general.architecture", architecture, "llama");
-        }
 
         if (metadata.TextOrNull("llama.rope.scaling.type") is { } scaling and not "none")
-        {
             throw metadata.Wrong("llama.rope.scaling.type", scaling, "none");
-        }
 
         if (metadata.Keys.FirstOrDefault(key => key.StartsWith("llama.", StringComparison.Ordinal) && !KnownKeys.Contains(key)) is { } unknown)
-        {
             throw metadata.Wrong(unknown, "given", "the keys of plain Llama models");
-        }
     }
 
     private static void RequireSame(GgufMetadata metadata, string key, int expected)
     {
         if (metadata.IntegerOrNull(key, 0, int.MaxValue) is { } value && value != expected)
-        {
             throw metadata.Wrong(key, value, $"{expected}");
-        }
     }
 }

@@ -14,18 +14,14 @@ internal static class Elementwise
     {
         var scale = 1 / MathF.Sqrt((Kernels.Dot(x, x) / x.Length) + epsilon); // the square root is correctly rounded everywhere
         for (var i = 0; i < x.Length; i++)
-        {
             target[i] = x[i] * scale * weight[i];
-        }
     }
 
     /// <summary>target += x.</summary>
     public static void Add(Span<float> target, ReadOnlySpan<float> x)
     {
         for (var i = 0; i < target.Length; i++)
-        {
             target[i] += x[i];
-        }
     }
 
     /// <summary>The gate of SwiGLU: gate = gate / (1 + e^-gate) * up.</summary>
@@ -34,9 +30,7 @@ internal static class Elementwise
     {
         var i = 0;
         for (; i + Lanes <= gate.Length; i += Lanes)
-        {
             Gate(Vector256.Create<float>(gate[i..]), Vector256.Create<float>(up[i..])).CopyTo(gate[i..]);
-        }
 
         if (i < gate.Length)
         {
@@ -89,20 +83,14 @@ internal static class Elementwise
         var vectors = MemoryMarshal.Cast<float, Vector256<float>>(values);
         var lanes = Vector256.Create(float.NegativeInfinity);
         foreach (var vector in vectors)
-        {
             lanes = Vector256.ConditionalSelect(Vector256.GreaterThan(vector, lanes), vector, lanes);
-        }
 
         var largest = float.NegativeInfinity;
         for (var i = 0; i < Lanes; i++)
-        {
             largest = lanes[i] > largest ? lanes[i] : largest;
-        }
 
         foreach (var value in values[(vectors.Length * Lanes)..])
-        {
             largest = value > largest ? value : largest;
-        }
 
         return largest;
     }

@@ -40,22 +40,16 @@ internal static class Kernels
             ref var target = ref Unsafe.Add(ref output, row);
             var token = 0;
             for (; token + 2 <= tokens; token += 2)
-            {
                 FourRowsTwoTokens(ref w, ref Unsafe.Add(ref input, token * columns), columns, ref Unsafe.Add(ref target, token * rows), rows);
-            }
 
             if (token < tokens)
-            {
                 FourRows(ref w, ref Unsafe.Add(ref input, token * columns), columns, ref Unsafe.Add(ref target, token * rows));
-            }
         }
 
         for (; row < rows; row++)
         {
             for (var token = 0; token < tokens; token++)
-            {
                 y[(token * rows) + row] = Dot(matrix.Row(row), x.Slice(token * columns, columns));
-            }
         }
 
         AddBias(matrix.Bias, tokens, y);
@@ -71,9 +65,7 @@ internal static class Kernels
         var sum = Vector256<float>.Zero;
         var i = 0;
         for (; i + Lanes <= a.Length; i += Lanes)
-        {
             sum += Load(ref first, i) * Load(ref second, i);
-        }
 
         return Finish(sum, ref first, ref second, i, a.Length);
     }
@@ -152,9 +144,7 @@ internal static class Kernels
     {
         var sum = Sum(lanes);
         for (var i = from; i < length; i++)
-        {
             sum += Unsafe.Add(ref a, i) * Unsafe.Add(ref b, i);
-        }
 
         return sum;
     }
@@ -165,9 +155,7 @@ internal static class Kernels
         {
             var target = y.Slice(token * bias.Length, bias.Length);
             for (var i = 0; i < target.Length; i++)
-            {
                 target[i] += bias[i];
-            }
         }
     }
 

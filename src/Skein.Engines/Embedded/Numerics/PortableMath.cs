@@ -57,9 +57,7 @@ internal static class PortableMath
         var s = (mantissa - 1) / (mantissa + 1);
         var sum = 0.0;
         for (var k = 25; k >= 1; k -= 2)
-        {
             sum = (sum * s * s) + (1.0 / k);
-        }
 
         return (2 * s * sum) + (exponent * 0.69314718055994530942);
     }
@@ -71,9 +69,7 @@ internal static class PortableMath
         var r = x - (n * 0.69314718055994530942);
         var sum = 1.0;
         for (var k = 18; k >= 1; k--)
-        {
             sum = 1 + (sum * r / k);
-        }
 
         return Math.ScaleB(sum, (int)n);
     }

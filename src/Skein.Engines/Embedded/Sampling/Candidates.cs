@@ -24,18 +24,14 @@ internal sealed class Candidates(int vocabulary)
 
         var total = 0.0;
         foreach (var key in keys)
-        {
             total += Weight(key);
-        }
 
         var left = random * total;
         foreach (var key in keys)
         {
             left -= Weight(key);
             if (left < 0)
-            {
                 return Id(key);
-            }
         }
 
         return Id(keys[^1]); // rounding used up the last candidate's share
@@ -50,9 +46,7 @@ internal sealed class Candidates(int vocabulary)
         for (var id = 0; id < weights.Length; id++)
         {
             if (weights[id] >= least && weights[id] > 0)
-            {
                 _keys[count++] = ((ulong)BitConverter.SingleToUInt32Bits(weights[id]) << 32) | (uint)~id;
-            }
         }
 
         return count;
@@ -65,9 +59,7 @@ internal sealed class Candidates(int vocabulary)
         var reached = 0.0;
         var count = 0;
         while (count < most && reached < goal)
-        {
             reached += Weight(keys[count++]);
-        }
 
         return count;
     }

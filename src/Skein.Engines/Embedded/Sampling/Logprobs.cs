@@ -16,9 +16,7 @@ internal static class Logprobs
         var normalizer = logits[likeliest[0]] + (float)PortableMath.Ln(sum);
         var result = Entry(chosen, logits[chosen] - normalizer, vocabulary);
         foreach (var id in likeliest[..top])
-        {
             result.Top.Add(Entry(id, logits[id] - normalizer, vocabulary));
-        }
 
         return result;
     }
@@ -34,15 +32,11 @@ internal static class Logprobs
         for (var id = 0; id < logits.Length; id++)
         {
             if (filled == best.Length && logits[id] <= logits[best[^1]])
-            {
                 continue;
-            }
 
             var place = filled < best.Length ? filled++ : filled - 1;
             for (; place > 0 && logits[best[place - 1]] < logits[id]; place--)
-            {
                 best[place] = best[place - 1];
-            }
 
             best[place] = id;
         }

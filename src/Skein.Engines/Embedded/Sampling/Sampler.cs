@@ -20,9 +20,7 @@ internal sealed class Sampler
         _rules = rules;
         _candidates = new Candidates(rules.Temperature > 0 ? vocabulary : 0);
         if (rules.RepetitionPenalty != 1)
-        {
             _seen.UnionWith(prompt);
-        }
     }
 
     /// <summary>Adds a token to the answer.</summary>
@@ -36,15 +34,11 @@ internal sealed class Sampler
     public int Choose(Span<float> logits, int position)
     {
         foreach (var (id, bias) in _rules.Bias)
-        {
             logits[id] += bias;
-        }
 
         Penalize(logits);
         if (_rules.Temperature == 0)
-        {
             return Likeliest(logits);
-        }
 
         var sum = Elementwise.Exponentiate(logits, _rules.Temperature);
         return _candidates.Draw(logits, sum, _rules, SplitMix.Unit(_rules.Seed, position));
@@ -64,9 +58,7 @@ internal sealed class Sampler
         if (_rules.PresencePenalty != 0 || _rules.FrequencyPenalty != 0)
         {
             foreach (var (id, count) in _answerCounts)
-            {
                 logits[id] -= (count * _rules.FrequencyPenalty) + _rules.PresencePenalty;
-            }
         }
     }
 
@@ -74,9 +66,7 @@ internal sealed class Sampler
     {
         var best = 0;
         for (var id = 1; id < logits.Length; id++)
-        {
             best = logits[id] > logits[best] ? id : best;
-        }
 
         return best;
     }

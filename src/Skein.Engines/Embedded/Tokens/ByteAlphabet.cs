@@ -18,9 +18,7 @@ internal static class ByteAlphabet
         for (var i = 0; i < bytes.Length; i++)
         {
             if (!Bytes.TryGetValue(token[i], out bytes[i]))
-            {
                 return null;
-            }
         }
 
         return bytes;

@@ -43,15 +43,11 @@ internal sealed partial class Vocabulary
         Require(metadata, "tokenizer.ggml.pre", "gpt-2", "gpt-2");
         var texts = metadata.Texts("tokenizer.ggml.tokens");
         if (texts.Length is < 256 or > 1_000_000)
-        {
             throw metadata.Wrong("tokenizer.ggml.tokens", $"{texts.Length} tokens", "256 to 1000000");
-        }
 
         var types = metadata.IntegersOrNull("tokenizer.ggml.token_type") ?? [.. Enumerable.Repeat((long)NormalToken, texts.Length)];
         if (types.Length != texts.Length)
-        {
             throw metadata.Wrong("tokenizer.ggml.token_type", $"{types.Length} types", $"{texts.Length}, as many as tokens");
-        }
 
         var bytes = new byte[texts.Length][];
         var controls = new Dictionary<string, int>(StringComparer.Ordinal);
@@ -60,14 +56,10 @@ internal sealed partial class Vocabulary
         {
             var isNormal = types[id] is NormalToken;
             if (!isNormal && types[id] is not (ControlToken or UnusedToken))
-            {
                 throw metadata.Wrong($"tokenizer.ggml.token_type[{id}]", types[id], "1 (normal), 3 (control), 5 (unused)");
-            }
 
             if (!(isNormal ? normal : controls).TryAdd(texts[id], id))
-            {
                 throw metadata.Wrong($"tokenizer.ggml.tokens[{id}]", texts[id], "every token once");
-            }
 
             bytes[id] = (isNormal ? ByteAlphabet.Decode(texts[id]) : Encoding.UTF8.GetBytes(texts[id]))
                 ?? throw metadata.Wrong($"tokenizer.ggml.tokens[{id}]", texts[id], "characters of the byte-level alphabet");
@@ -93,9 +85,7 @@ internal sealed partial class Vocabulary
         for (var unit = 0; unit < 256; unit++)
         {
             if (!tokens.ContainsKey(ByteAlphabet.CharacterOf((byte)unit).ToString()))
-            {
                 throw metadata.Wrong("tokenizer.ggml.tokens", $"without a token for byte 0x{unit:x2}", "a token for every byte");
-            }
         }
 
         var merges = metadata.Texts("tokenizer.ggml.merges");
@@ -103,9 +93,7 @@ internal sealed partial class Vocabulary
         {
             var parts = merges[i].Split(' ');
             if (parts.Length != 2 || !parts.All(tokens.ContainsKey) || !tokens.ContainsKey(parts[0] + parts[1]))
-            {
                 throw metadata.Wrong($"tokenizer.ggml.merges[{i}]", merges[i], "two tokens with a space between that together are a token");
-            }
         }
 
         return BpeTokenizer.Create(new BpeOptions(tokens.Select(token => KeyValuePair.Create(token.Key, token.Value)))
@@ -126,9 +114,7 @@ internal sealed partial class Vocabulary
     {
         HashSet<int> ends = [metadata.Integer("tokenizer.ggml.eos_token_id", 0, count - 1)];
         if (metadata.IntegerOrNull("tokenizer.ggml.eot_token_id", 0, count - 1) is { } endOfTurn)
-        {
             ends.Add(endOfTurn);
-        }
 
         return ends;
     }
@@ -136,9 +122,7 @@ internal sealed partial class Vocabulary
     private static void Require(GgufMetadata metadata, string key, string expected, string allowed)
     {
         if (metadata.Text(key) is var value && value != expected)
-        {
             throw metadata.Wrong(key, value, allowed);
-        }
     }
 
     [GeneratedRegex(Gpt2WordPattern, RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 10_000)]

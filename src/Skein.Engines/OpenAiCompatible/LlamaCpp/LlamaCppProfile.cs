@@ -24,9 +24,7 @@ internal sealed class LlamaCppProfile : ServerProfile
     public override async ValueTask<ServerFacts?> ProbeAsync(EngineHttp http, bool isDeclared, CancellationToken cancellationToken)
     {
         if (await http.FindAsync("props", cancellationToken) is not { } props || props.Whole("total_slots") is not { } slots)
-        {
             return null;
-        }
 
         var defaults = props.Member("default_generation_settings");
         var template = props.Text("chat_template") ?? "";

@@ -26,17 +26,13 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
             var isLast = IsLast(data);
             var isEnd = isLast && data.Text("stop_type") == "eos";
             if (held is { } step && !isEnd)
-            {
                 yield return Known(step);
-            }
 
             // tokens_predicted counts the token that ends the answer; unless it is held, it is the last of the lost ones.
             lost -= isEnd && held is null && lost > 0 ? 1 : 0;
             held = null;
             foreach (var id in lost > 0 ? await RecoverAsync(lost, ids, data.Text("content") ?? "", cancellationToken) : [])
-            {
                 yield return Known(new TokenStep([id], vocabulary.Of(id), []));
-            }
 
             if (isLast)
             {
@@ -79,9 +75,7 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
             .Ids("prompt", _ids).Whole("n_predict", tokens ?? -1).Flag("stream", isStream).Flag("return_tokens", true)
             .LlamaCppSampling(call.Request.Sampling);
         if (call.Request.HasLogprobs)
-        {
             body.Whole("n_probs", Math.Max(1, call.Request.Logprobs));
-        }
 
         // Stop texts are matched here: the server would hold text back for them, and with it the only trace of lost ids.
         return body.Extra(call.Request.Extra.Where(member => member.Name != "stop")).ToBytes();
@@ -95,9 +89,7 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
         {
             var ways = vocabulary.Cut(bytes.AsSpan(..^last.Length), lost);
             if (ways.Count == 1 || (ways.Count > 1 && !_isGreedy))
-            {
                 return ways[0];
-            }
         }
 
         // The tokens did not complete a character, or several sequences of tokens do. Requested again, a greedy answer is the same; a sampled one may take

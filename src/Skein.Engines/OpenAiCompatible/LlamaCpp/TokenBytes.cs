@@ -20,9 +20,7 @@ internal sealed class TokenBytes
         for (var id = 0u; id < bytes.Length; id++)
         {
             if (bytes[id] is { } token && IsPartOfCharacter(token))
-            {
                 _parts.TryAdd(Encoding.Latin1.GetString(token), id);
-            }
         }
     }
 
@@ -33,9 +31,7 @@ internal sealed class TokenBytes
     public static async ValueTask<TokenBytes> ReadAsync(EngineHttp http, int size, CancellationToken cancellationToken)
     {
         if (size is <= 0 or > MostTokens)
-        {
             throw new FaultException(Fault.Unsupported, $"{http.Name} reports a vocabulary of {size} tokens; allowed: 1 to {MostTokens}");
-        }
 
         var body = new RequestJson()
             .Text("prompt", EngineCanary.Prompt).Whole("n_predict", 1).Whole("n_probs", size).Number("temperature", 0).Flag("cache_prompt", false);
@@ -44,9 +40,7 @@ internal sealed class TokenBytes
         foreach (var token in answer.Elements("completion_probabilities").Take(1).SelectMany(position => position.Elements("top_logprobs")))
         {
             if (token.Whole("id") is { } id and >= 0 && id < size)
-            {
                 bytes[id] = [.. token.Elements("bytes").Select(unit => unit.GetByte())];
-            }
         }
 
         return bytes.Any(token => token is not null)
@@ -73,14 +67,10 @@ internal sealed class TokenBytes
         {
             var unit = bytes[^length];
             if (unit >= 0xC0)
-            {
                 return length < (unit >= 0xF0 ? 4 : unit >= 0xE0 ? 3 : 2);
-            }
 
             if (unit < 0x80)
-            {
                 return false;
-            }
         }
 
         return false;
@@ -91,9 +81,7 @@ internal sealed class TokenBytes
         if (at == ids.Length)
         {
             if (rest.Length == 0)
-            {
                 found.Add([.. ids]);
-            }
 
             return;
         }

@@ -12,14 +12,10 @@ internal sealed class LoadScraper(EngineHttp http, LoadMetricNames? names, TimeP
     public async ValueTask<EngineLoad> ReadAsync(CancellationToken cancellationToken)
     {
         if (names is null)
-        {
             return EngineLoad.Unknown;
-        }
 
         if (_last is { } last && time.GetElapsedTime(last.Timestamp) < Freshness)
-        {
             return last.Load;
-        }
 
         var text = await http.FindTextAsync("metrics", cancellationToken);
         var load = text is null ? EngineLoad.Unknown : Parse(text, names);

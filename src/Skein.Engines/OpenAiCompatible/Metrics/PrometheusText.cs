@@ -14,9 +14,7 @@ internal static class PrometheusText
             var end = Array.IndexOf(text, (byte)'\n', start);
             end = end < 0 ? text.Length : end;
             if (ValueOf(text.AsSpan(start..end), prefix) is { } value)
-            {
                 yield return value;
-            }
 
             start = end + 1;
         }
@@ -25,9 +23,7 @@ internal static class PrometheusText
     private static double? ValueOf(ReadOnlySpan<byte> line, ReadOnlySpan<byte> name)
     {
         if (!line.StartsWith(name) || line.Length == name.Length || line[name.Length] is not ((byte)' ' or (byte)'{'))
-        {
             return null;
-        }
 
         // A label's value may contain braces: the number comes after the last one of the line.
         var rest = line[(line[name.Length] == (byte)'{' ? line.LastIndexOf((byte)'}') + 1 : name.Length)..].TrimStart((byte)' ');

@@ -36,9 +36,7 @@ internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
             var finish = FinishOf(data) ?? default;
             var end = EndOf(finish);
             if (end == FinishReason.Stop && ids.Length > 0 && finish.Whole("matched") == (int)ids[^1])
-            {
                 ids = ids[..^1];
-            }
 
             yield return new TokenStep(ids, await text.AddAsync(ids, added, cancellationToken), [], end);
         }

@@ -19,9 +19,7 @@ internal sealed class SgLangEventReader
         var text = data.Text("text") ?? "";
         var count = data.Member("meta_info")?.Whole("completion_tokens") ?? throw Broken("an event has no completion_tokens");
         if (_count > 0 && count > _count)
-        {
             _isWhole = ids.Length == count;
-        }
 
         if (_isWhole)
         {

@@ -20,9 +20,7 @@ internal sealed class SgLangProfile : ServerProfile
     public override async ValueTask<ServerFacts?> ProbeAsync(EngineHttp http, bool isDeclared, CancellationToken cancellationToken)
     {
         if (await FindAsync("model_info") is not { } info || info.Text("model_path") is null)
-        {
             return null;
-        }
 
         var server = await FindAsync("server_info") ?? default;
         var identity = string.Join('\n', IdentityMembers.Select(name => server.Member(name)?.GetRawText()).Prepend(info.GetRawText()));

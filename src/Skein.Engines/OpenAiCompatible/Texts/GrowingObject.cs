@@ -20,9 +20,7 @@ internal sealed class GrowingObject
             // Servers send null or an empty text for what they sent before.
             var isEmpty = member.Value.ValueKind == JsonValueKind.String && member.Value.ValueEquals("");
             if (member.Value.ValueKind == JsonValueKind.Null || (isEmpty && _members.ContainsKey(member.Name)))
-            {
                 continue;
-            }
 
             if (!_members.TryGetValue(member.Name, out var known))
             {
@@ -66,9 +64,7 @@ internal sealed class GrowingObject
         {
             var json = JsonMarshal.GetRawUtf8Value(piece);
             if (piece.ValueKind == JsonValueKind.Object)
-            {
                 return (_object ??= new GrowingObject()).Add(piece);
-            }
 
             var before = _json.WrittenCount;
             if (grows && piece.ValueKind == JsonValueKind.String)

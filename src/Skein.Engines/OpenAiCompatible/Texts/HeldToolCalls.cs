@@ -23,16 +23,12 @@ internal sealed class HeldToolCalls(string engine)
     public void Add(JsonElement pieces)
     {
         if (pieces.ValueKind != JsonValueKind.Array)
-        {
             throw Broken($"tool_calls is {pieces.ValueKind}; allowed: an array of objects");
-        }
 
         foreach (var piece in pieces.EnumerateArray())
         {
             if (piece.ValueKind != JsonValueKind.Object)
-            {
                 throw Broken($"tool_calls contains {piece.ValueKind}; allowed: objects");
-            }
 
             Grow(CallOf(piece).Json, piece);
         }
@@ -43,9 +39,7 @@ internal sealed class HeldToolCalls(string engine)
     public void AddOlder(JsonElement piece)
     {
         if (piece.ValueKind != JsonValueKind.Object)
-        {
             throw Broken($"function_call is {piece.ValueKind}; allowed: an object");
-        }
 
         Grow(_older ??= new GrowingObject(), piece);
     }
@@ -54,9 +48,7 @@ internal sealed class HeldToolCalls(string engine)
     public ReadOnlySpan<byte> ToDelta()
     {
         if (_calls.Count == 0 && _older is null)
-        {
             return default;
-        }
 
         var output = new ArrayBufferWriter<byte>(_bytes + 64);
         using var writer = new Utf8JsonWriter(output);
@@ -88,9 +80,7 @@ internal sealed class HeldToolCalls(string engine)
     {
         _bytes += call.Add(piece);
         if (_bytes > MostBytes)
-        {
             throw Broken($"the tool calls of one answer are over {MostBytes} bytes");
-        }
     }
 
     // Some servers give all calls the same index, or none: then a new id begins a new call.
@@ -102,9 +92,7 @@ internal sealed class HeldToolCalls(string engine)
         if (call is null || (id.Length > 0 && call.Id.Length > 0 && id != call.Id))
         {
             if (_calls.Count == MostCalls)
-            {
                 throw Broken($"the answer has more than {MostCalls} tool calls");
-            }
 
             call = new Call(index ?? (_calls.Count > 0 ? _calls[^1].Index : 0));
             _calls.Add(call);

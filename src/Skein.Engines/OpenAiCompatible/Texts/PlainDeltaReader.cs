@@ -25,9 +25,7 @@ internal sealed class PlainDeltaReader(EngineHttp http, bool isChat)
     {
         // An escape never makes a text longer than its JSON.
         if (_text.Length < data.Length)
-        {
             _text = new byte[Math.Max(data.Length, _text.Length * 2)];
-        }
 
         var reader = new Utf8JsonReader(data);
         return !data.StartsWith("[DONE]"u8) && TryReadEvent(ref reader, out var length)
@@ -39,9 +37,7 @@ internal sealed class PlainDeltaReader(EngineHttp http, bool isChat)
     {
         length = 0;
         if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
-        {
             return false;
-        }
 
         var hasChoice = false;
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
@@ -69,9 +65,7 @@ internal sealed class PlainDeltaReader(EngineHttp http, bool isChat)
     {
         length = 0;
         if (reader.TokenType != JsonTokenType.StartArray || !reader.Read() || reader.TokenType != JsonTokenType.StartObject)
-        {
             return false;
-        }
 
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
@@ -95,9 +89,7 @@ internal sealed class PlainDeltaReader(EngineHttp http, bool isChat)
     {
         length = 0;
         if (reader.TokenType != JsonTokenType.StartObject)
-        {
             return false;
-        }
 
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
@@ -105,9 +97,7 @@ internal sealed class PlainDeltaReader(EngineHttp http, bool isChat)
             var isRole = reader.ValueTextEquals("role"u8);
             reader.Read();
             if (isContent ? !TryReadText(ref reader, out length) : !isRole && reader.TokenType != JsonTokenType.Null)
-            {
                 return false;
-            }
 
             reader.Skip();
         }

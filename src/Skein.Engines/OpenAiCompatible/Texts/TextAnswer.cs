@@ -25,9 +25,7 @@ internal sealed class TextAnswer
         _text = new AnswerText(request.Stop, Echo);
         var delivered = (request.Resume?.Text ?? ByteString.Empty).Span;
         if (!delivered.StartsWith(Echo) && !delivered.IsEmpty)
-        {
             throw new FaultException(Fault.ResumeRefused, $"resume.text, {delivered.Length} bytes, does not begin with the echoed prompt");
-        }
 
         _text.Append(delivered.IsEmpty ? default : delivered[Echo.Length..]);
         if (!_text.TrySkip(delivered))
@@ -68,24 +66,16 @@ internal sealed class TextAnswer
     public GenerateFrame? Add(TextDelta delta)
     {
         if (delta.End != FinishReason.Unspecified)
-        {
             (_end, _matchedStop) = (delta.End, delta.MatchedStop);
-        }
 
         if (delta.IsEmpty || IsStopped)
-        {
             return null;
-        }
 
         if (delta.ToolCalls is { } pieces)
-        {
             _calls.Add(pieces);
-        }
 
         if (delta.FunctionCall is { } piece)
-        {
             _calls.AddOlder(piece);
-        }
 
         var frame = NextFrame(Encoding.UTF8.GetBytes(delta.Text), (uint)Math.Max(1, delta.Logprobs.Count));
         frame.RawDelta = ByteString.CopyFrom(delta.Raw.Span);

@@ -20,9 +20,7 @@ internal static class TextBody
         body.Raw("messages", Messages(chat, request.Resume)).Raw("tools", chat.Tools.Span).Raw("tool_choice", chat.ToolChoice.Span)
             .Raw("response_format", chat.ResponseFormat.Span);
         if (request.HasLogprobs)
-        {
             body.Flag("logprobs", true).Whole("top_logprobs", request.Logprobs > 0 ? request.Logprobs : null);
-        }
 
         return IsResumed(request) ? profile.WriteContinuation(body) : body;
     }
@@ -48,9 +46,7 @@ internal static class TextBody
     {
         var messages = chat.Messages.Span.TrimEnd(" \t\r\n"u8);
         if (resume is not { NextIndex: > 0 })
-        {
             return messages.ToArray();
-        }
 
         var answer = JsonEncodedText.Encode(resume.Text.Span).EncodedUtf8Bytes;
         return [.. messages[..^1], .. ",{\"role\":\"assistant\",\"content\":\""u8, .. answer, .. "\"}]"u8];

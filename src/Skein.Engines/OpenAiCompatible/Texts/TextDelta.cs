@@ -52,9 +52,7 @@ internal readonly record struct TextDelta(
     private static ReadOnlyMemory<byte> RestOf(JsonElement delta)
     {
         if (delta.ValueKind != JsonValueKind.Object)
-        {
             return default;
-        }
 
         ArrayBufferWriter<byte>? rest = null;
         foreach (var member in delta.EnumerateObject())

@@ -25,9 +25,7 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
                 if (events.Current.Json is not { } data)
                 {
                     if (answer.AddText(reader.Text[..events.Current.TextBytes]) is { } plain)
-                    {
                         yield return plain;
-                    }
 
                     continue;
                 }
@@ -36,16 +34,12 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
                 foreach (var choice in data.Elements("choices"))
                 {
                     if (answer.Add(isChat ? TextDelta.OfChat(choice, request) : TextDelta.OfCompletion(choice, request)) is { } frame)
-                    {
                         yield return frame;
-                    }
                 }
             }
 
             if (!answer.HasEnded)
-            {
                 throw new FaultException(Fault.EngineFailed, $"{http.Name}: the stream ended without a finish_reason");
-            }
         }
 
         yield return answer.Finish();
@@ -59,8 +53,6 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
             : resume.Text.IsEmpty ? "resume.text is empty after the first index; structured deltas cannot be resumed"
             : null;
         if (reason is not null)
-        {
             throw new FaultException(Fault.ResumeRefused, reason);
-        }
     }
 }

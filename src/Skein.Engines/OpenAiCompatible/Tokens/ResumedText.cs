@@ -16,9 +16,7 @@ internal sealed class ResumedText(ServerTokenizer tokenizer, TokenCall call)
     {
         var text = call.Answer.Count > 0 ? await tokenizer.AnswerAsync(call, [], cancellationToken) : "";
         if (!text.EndsWith(HalfCharacter))
-        {
             return Encoding.UTF8.GetBytes(text);
-        }
 
         for (var without = 1; without <= Math.Min(MostHalves, call.Answer.Count); without++)
         {
@@ -38,16 +36,12 @@ internal sealed class ResumedText(ServerTokenizer tokenizer, TokenCall call)
     public async ValueTask<byte[]> AddAsync(IReadOnlyList<uint> ids, string text, CancellationToken cancellationToken)
     {
         if (_whole is not { } known)
-        {
             return Encoding.UTF8.GetBytes(text);
-        }
 
         _more.AddRange(ids);
         var all = await tokenizer.AnswerAsync(call, _more, cancellationToken);
         if (all.EndsWith(HalfCharacter))
-        {
             return [];
-        }
 
         _whole = null;
         return all.StartsWith(known, StringComparison.Ordinal)

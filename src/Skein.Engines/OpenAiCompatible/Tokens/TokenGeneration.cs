@@ -24,21 +24,15 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
             await foreach (var step in dialect.GenerateAsync(call, cancellationToken))
             {
                 if (step.Ids.Count > 0)
-                {
                     yield return answer.Add(step);
-                }
 
                 end = step.End;
                 if (end != FinishReason.Unspecified || answer.IsStopped)
-                {
                     break;
-                }
             }
 
             if (end == FinishReason.Unspecified && !answer.IsStopped)
-            {
                 throw new FaultException(Fault.EngineFailed, $"the engine's stream of '{model.Name}' ended without a reason");
-            }
         }
 
         yield return answer.Finish(end);
@@ -47,9 +41,7 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
     private static void CheckResume(Resume? resume, ModelDescription model, ResumeTier tier)
     {
         if (resume is null)
-        {
             return;
-        }
 
         var reason = tier == ResumeTier.None ? "the answer is bound to a grammar, whose state is lost"
             : resume.NextIndex != resume.TokenIds.Count
@@ -58,9 +50,7 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
                 ? $"resume.fingerprint is '{resume.Fingerprint}'; ids can be resumed here from '{model.Fingerprint}' only"
             : null;
         if (reason is not null)
-        {
             throw new FaultException(Fault.ResumeRefused, reason);
-        }
     }
 
     private async ValueTask<uint[]> PromptAsync(GenerateRequest request, ModelDescription model, CancellationToken cancellationToken)

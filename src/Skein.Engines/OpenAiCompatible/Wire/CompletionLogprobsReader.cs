@@ -9,9 +9,7 @@ internal static class CompletionLogprobsReader
     public static IReadOnlyList<TokenLogprob> Of(JsonElement choice, GenerateRequest request, IReadOnlyList<uint> ids)
     {
         if (!request.HasLogprobs || choice.Member("logprobs") is not { } logprobs)
-        {
             return [];
-        }
 
         var tokens = logprobs.Elements("tokens").ToList();
         var values = logprobs.Elements("token_logprobs").ToList();

@@ -1,10 +1,12 @@
+using System.Diagnostics;
 using System.Runtime.ExceptionServices;
 
 namespace Skein.Engines.OpenAiCompatible.Wire;
 
 /// <summary>
 /// The connections to one server: kept alive and reused. A request that fails on a reused connection before any byte of the answer is sent once more, on a
-/// new connection: servers close idle connections unannounced, and a request has no effect before its answer begins. Thread-safe.
+/// new connection: servers close idle connections unannounced. A connection that breaks later may be the death of the server under this request, which is
+/// reported. Thread-safe.
 /// </summary>
 /// <remarks>
 /// <see cref="SocketsHttpHandler"/> itself sends again only requests without a body. It does not report on which connection a request ran, so the
@@ -14,6 +16,9 @@ internal sealed class EngineConnections : HttpMessageHandler
 {
     // Below the idle limits of the known servers: 5 s of llama.cpp and uvicorn (vLLM, SGLang) are the shortest.
     private static readonly TimeSpan IdleTimeout = TimeSpan.FromSeconds(4);
+
+    // A write to a connection that was closed fails within a round trip.
+    private static readonly TimeSpan StaleTimeout = TimeSpan.FromSeconds(1);
 
     // Bounds how long a changed DNS record goes unnoticed.
     private static readonly TimeSpan Lifetime = TimeSpan.FromMinutes(5);
@@ -37,7 +42,7 @@ internal sealed class EngineConnections : HttpMessageHandler
         {
             return await _pooled.SendAsync(request, cancellationToken);
         }
-        catch (HttpRequestException exception) when (exchange is { IsOnReused: true, HasAnswer: false } && !cancellationToken.IsCancellationRequested)
+        catch (HttpRequestException exception) when (exchange is { IsOnReused: true, HasAnswer: false, IsFresh: true } && !cancellationToken.IsCancellationRequested)
         {
             return await SendAgainAsync(request, exception, cancellationToken);
         }
@@ -81,6 +86,10 @@ internal sealed class EngineConnections : HttpMessageHandler
         public bool IsOnReused { get; set; }
 
         public bool HasAnswer { get; set; }
+
+        public long StartedAt { get; init; } = Stopwatch.GetTimestamp();
+
+        public bool IsFresh => Stopwatch.GetElapsedTime(StartedAt) < StaleTimeout;
     }
 
     /// <summary>Notes which exchange a connection carries, and whether its answer has begun.</summary>
@@ -139,9 +148,7 @@ internal sealed class EngineConnections : HttpMessageHandler
         {
             var read = await inner.ReadAsync(buffer, cancellationToken);
             if (read > 0 && _exchange is { } exchange)
-            {
                 exchange.HasAnswer = true;
-            }
 
             return read;
         }

@@ -56,9 +56,7 @@ internal static class EngineErrors
     private static (string Message, string Kind) Read(JsonElement data)
     {
         if (data.Member("error") is { ValueKind: JsonValueKind.Object } error)
-        {
             return (Shown(error.Text("message") ?? error.GetRawText()), $"{error.Text("type")} {error.Text("code")}");
-        }
 
         return (Shown(data.Text("error") ?? data.Text("message") ?? data.Member("detail")?.GetRawText() ?? data.GetRawText()), "");
     }

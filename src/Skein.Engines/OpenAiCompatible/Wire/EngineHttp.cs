@@ -10,6 +10,7 @@ internal sealed class EngineHttp : IDisposable
 {
     // The largest answer is llama.cpp's whole vocabulary: about 100 bytes a token.
     private const long MaxAnswerBytes = 256L << 20;
+    private const long MaxErrorBytes = 1L << 20;
     private const int MaxModels = 1_000;
 
     private readonly HttpClient _client;
@@ -22,9 +23,7 @@ internal sealed class EngineHttp : IDisposable
         _client = new HttpClient(handler) { BaseAddress = RootOf(options.BaseUrl), Timeout = Timeout.InfiniteTimeSpan };
         Name = $"the engine at {_client.BaseAddress}";
         if (options.ApiKey is { } key)
-        {
             _client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
-        }
     }
 
     /// <summary>The server, for messages.</summary>
@@ -36,9 +35,7 @@ internal sealed class EngineHttp : IDisposable
     {
         var (status, body) = await CallAsync(HttpMethod.Get, path, content: null, cancellationToken);
         if (status is HttpStatusCode.ServiceUnavailable or HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden)
-        {
             throw EngineErrors.From(Name, status, body);
-        }
 
         try
         {
@@ -91,9 +88,7 @@ internal sealed class EngineHttp : IDisposable
         while (await events.MoveNextAsync())
         {
             if (isLast(events.Current))
-            {
                 events.Complete();
-            }
 
             yield return events.Current;
         }
@@ -122,9 +117,7 @@ internal sealed class EngineHttp : IDisposable
     public JsonElement? ParseEvent(string type, ReadOnlySpan<byte> data)
     {
         if (data.SequenceEqual("[DONE]"u8))
-        {
             return null;
-        }
 
         var json = JsonElement.Parse(data);
         return json.Member("error") is null && json.Text("object") != "error" ? json : throw EngineErrors.FromEvent(Name, json);
@@ -148,13 +141,22 @@ internal sealed class EngineHttp : IDisposable
         using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = ContentOf(json) };
         var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         if (response.StatusCode == HttpStatusCode.OK)
-        {
             return response;
-        }
 
         using (response)
+            throw EngineErrors.From(Name, response.StatusCode, await ReadErrorAsync(response.Content, cancellationToken));
+    }
+
+    private static async Task<byte[]> ReadErrorAsync(HttpContent content, CancellationToken cancellationToken)
+    {
+        try
         {
-            throw EngineErrors.From(Name, response.StatusCode, await response.Content.ReadAsByteArrayAsync(cancellationToken));
+            await content.LoadIntoBufferAsync(MaxErrorBytes, cancellationToken);
+            return await content.ReadAsByteArrayAsync(cancellationToken);
+        }
+        catch (HttpRequestException)
+        {
+            return []; // Too long, or broken off: the status must do.
         }
     }
 

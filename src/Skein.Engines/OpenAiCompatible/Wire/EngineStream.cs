@@ -84,7 +84,7 @@ internal sealed class EngineStream<T> : IAsyncDisposable
                     // What follows the last event has no meaning.
                 }
             }
-            catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException)
+            catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException or ObjectDisposedException)
             {
                 // The answer is whole. The connection is closed instead of kept.
             }

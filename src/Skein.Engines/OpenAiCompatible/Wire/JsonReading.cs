@@ -25,9 +25,7 @@ internal static class JsonReading
     public static uint[]? Ids(this JsonElement element, string name)
     {
         if (element.Member(name) is not { ValueKind: JsonValueKind.Array } array)
-        {
             return null;
-        }
 
         var ids = new uint[array.GetArrayLength()];
         var count = 0;

@@ -36,9 +36,7 @@ internal sealed class RequestJson
     {
         writer.WriteStartArray();
         foreach (var id in ids)
-        {
             writer.WriteNumberValue(id);
-        }
 
         writer.WriteEndArray();
     });
@@ -69,9 +67,7 @@ internal sealed class RequestJson
     public RequestJson Extra(IEnumerable<RawMember> members)
     {
         foreach (var member in members)
-        {
             Raw(member.Name, member.Json.Span);
-        }
 
         return this;
     }

@@ -26,9 +26,7 @@ internal static class SamplingMembers
         return sampling.LogitBias.Count == 0 ? json : json.Object("logit_bias", biases =>
         {
             foreach (var (id, bias) in sampling.LogitBias.OrderBy(pair => pair.Key))
-            {
                 biases.Number(id.ToString(CultureInfo.InvariantCulture), Shortest(bias));
-            }
         });
     }
 

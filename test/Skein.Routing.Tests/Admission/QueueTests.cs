@@ -8,7 +8,7 @@ using static Skein.Routing.Tests.Support.StaticFleet;
 
 namespace Skein.Routing.Tests.Admission;
 
-public sealed class LineTests
+public sealed class QueueTests
 {
     private int _arrivals;
 

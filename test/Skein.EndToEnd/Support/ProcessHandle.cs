@@ -25,16 +25,16 @@ internal enum Signal
 /// <summary>One life of a process on Linux: a pid alone may be another process a moment later.</summary>
 /// <param name="Pid">Process id.</param>
 /// <param name="StartedAt">Ticks after boot, as the kernel tells them.</param>
-internal sealed partial record ProcessLife(int Pid, ulong StartedAt)
+internal sealed partial record ProcessHandle(int Pid, ulong StartedAt)
 {
     /// <summary>True until it has ended; a zombie has.</summary>
     public bool IsRunning => Find(Pid) == this;
 
     /// <exception cref="InvalidOperationException">There is no such process.</exception>
-    public static ProcessLife Of(int pid) => Find(pid) ?? throw new InvalidOperationException($"no process has pid {pid}");
+    public static ProcessHandle Of(int pid) => Find(pid) ?? throw new InvalidOperationException($"no process has pid {pid}");
 
     /// <summary>A life that was over before anybody looked.</summary>
-    public static ProcessLife Ended(int pid) => new(pid, StartedAt: 0);
+    public static ProcessHandle Ended(int pid) => new(pid, StartedAt: 0);
 
     public void Send(Signal signal)
     {
@@ -51,14 +51,14 @@ internal sealed partial record ProcessLife(int Pid, ulong StartedAt)
     }
 
     /// <summary>Null when it has ended.</summary>
-    public static ProcessLife? Find(int pid)
+    public static ProcessHandle? Find(int pid)
     {
         try
         {
             var stat = File.ReadAllText($"/proc/{pid}/stat");
             // The program's name, in parentheses, may hold blanks. After it: state, then 18 numbers, then the start time.
             var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
-            return fields[0] is "Z" or "X" ? null : new ProcessLife(pid, ulong.Parse(fields[19], CultureInfo.InvariantCulture));
+            return fields[0] is "Z" or "X" ? null : new ProcessHandle(pid, ulong.Parse(fields[19], CultureInfo.InvariantCulture));
         }
         catch (IOException)
         {

@@ -10,7 +10,7 @@ using Skein.Serving.Grpc;
 
 namespace Skein.Serving.Tests;
 
-public class HoldTests
+public class StandbyTests
 {
     private const string Session = "0123456789abcdef0123456789abcdef";
     private const string Names = $"session '{Session}', choice 1, attempt 2";

@@ -9,7 +9,7 @@ using static Skein.Routing.Tests.Support.StaticFleet;
 
 namespace Skein.Routing.Tests.Streaming;
 
-public sealed class SessionLifeTests
+public sealed class SessionLifetimeTests
 {
     [Fact]
     public async Task Dispose_InMidStream_AbortsTheAttemptAndFreesTheSlot()
