@@ -2,7 +2,7 @@ using Skein.Routing.Health;
 
 namespace Skein.Routing.Fleet;
 
-/// <summary>Turns the views of a source into snapshots. A <see cref="Replica"/> lasts as long as its generation is in view. Thread-safe.</summary>
+/// <summary>Turns the views of a source into snapshots. A <see cref="Replica"/> object is kept as long as its generation is in view. Thread-safe.</summary>
 public sealed class FleetTracker : IDisposable
 {
     private readonly IFleetSource _source;
@@ -35,7 +35,7 @@ public sealed class FleetTracker : IDisposable
     /// <summary>The newest snapshot.</summary>
     public FleetSnapshot Current => _current;
 
-    /// <summary>Takes a replica out at once, until <see cref="MarkReachable"/>.</summary>
+    /// <summary>Takes a replica out of service at once, until <see cref="MarkReachable"/>.</summary>
     public void MarkUnreachable(Replica replica)
     {
         lock (_gate)
@@ -48,7 +48,7 @@ public sealed class FleetTracker : IDisposable
         Changed?.Invoke();
     }
 
-    /// <summary>Puts a replica back that answered again.</summary>
+    /// <summary>Returns a replica to service that answered again.</summary>
     public void MarkReachable(Replica replica)
     {
         replica.Reachable = true;

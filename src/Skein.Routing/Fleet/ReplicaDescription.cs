@@ -41,13 +41,13 @@ public sealed record ReplicaDescription
     /// <summary>Changes whenever the replica publishes metadata, even with the same content. 0 if the source does not count.</summary>
     public ulong MetadataVersion { get; init; }
 
-    /// <summary>Takes no new work.</summary>
+    /// <summary>Whether it accepts no new work.</summary>
     public bool Draining { get; init; }
 
-    /// <summary>Draining, and the grace period is over: its streams should be moved to other replicas.</summary>
+    /// <summary>Whether the grace period of its drain is over: its streams should be moved to other replicas.</summary>
     public bool HandOver { get; init; }
 
-    /// <summary>Suspected by the group: picked only when no other replica can serve the request.</summary>
+    /// <summary>Whether membership suspects it: it is picked only when no other replica can serve the request.</summary>
     public bool Suspect { get; init; }
 
     /// <summary>Fingerprint of one model; empty if unknown.</summary>

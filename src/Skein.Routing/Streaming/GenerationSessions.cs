@@ -94,9 +94,9 @@ public sealed class GenerationSessions : IGenerationSessions
     private void RequireRoom(int sessions)
     {
         if (sessions > _services.Options.MaxSessions)
-            throw Overloaded($"this gateway holds its bound of {_services.Options.MaxSessions} sessions");
+            throw Overloaded($"this gateway is at its bound of {_services.Options.MaxSessions} sessions");
         if (_services.Statistics.JournalBytes > _services.Options.AllJournalsBytes)
-            throw Overloaded($"the journals of this gateway hold their bound of {_services.Options.AllJournalsBytes} bytes");
+            throw Overloaded($"the journals of this gateway are at their bound of {_services.Options.AllJournalsBytes} bytes");
     }
 
     private FaultException Overloaded(string message) =>

@@ -27,7 +27,7 @@ public sealed partial class ReachabilityMonitor : IDisposable
         _fleet.ConnectionBroken += OnConnectionBroken;
     }
 
-    /// <summary>Runs until it is cancelled. Throws what a probe loop threw: without its loop a replica would stay out.</summary>
+    /// <summary>Runs until cancelled. Rethrows the exception of a probe loop, without which a replica would stay out of service.</summary>
     public Task RunAsync(CancellationToken cancellationToken) => _failed.Task.WaitAsync(cancellationToken);
 
     /// <inheritdoc/>

@@ -56,7 +56,9 @@ internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replic
         }
     }
 
-    /// <summary>Called regularly by the link. A reader that waits for longer than a tick gets a heartbeat: sessions decide on moves between two frames.</summary>
+    /// <summary>
+    /// Called regularly by the link. A reader that waits for longer than a tick gets a heartbeat: sessions decide on moves between two frames.
+    /// </summary>
     public void Tick()
     {
         lock (_gate)
