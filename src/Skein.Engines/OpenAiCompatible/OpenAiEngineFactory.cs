@@ -82,7 +82,7 @@ public sealed class OpenAiEngineFactory : IEngineFactory
             IsBitExact = configuration.Get(BitExact, false),
             UsesChatCall = configuration.Get<string?>(ChatCall, null) is { } chatCall ? bool.Parse(chatCall) : null,
             SilenceTimeout = configuration.Get(Silence, options.SilenceTimeout),
-            // Health checks are calls: none may end before the engine counts as frozen.
+            // Health checks are calls. Their timeout must not be shorter than the time after which the engine counts as frozen.
             CallTimeout = timeout > options.CallTimeout ? timeout : options.CallTimeout,
         };
     }

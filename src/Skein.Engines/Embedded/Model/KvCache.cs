@@ -67,7 +67,7 @@ internal sealed class KvPagePool(LlamaShape shape)
 
     public void Return(float[] page)
     {
-        // Two threads may pass the check together and keep one page more: harmless.
+        // Two threads may pass the check at the same time and keep one page more, which does no harm.
         if (_free.Count < MostKeptBytes / (_pageLength * sizeof(float)))
         {
             _free.Add(page);
