@@ -66,7 +66,7 @@ public sealed class GatewayApp : IAsyncDisposable
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, options));
         var app = builder.Build();
         // Created now: a wrong option must fail the start, not the first request.
-        app.Services.GetRequiredService<GenerationSessions>().Caller = $"gateway-{Guid.NewGuid():N}"; // until it has a name in a group
+        app.Services.GetRequiredService<GenerationSessions>().Caller = $"gateway-{Guid.NewGuid():N}"; // replaced by its name when it joins a group
         app.Services.GetRequiredService<ReachabilityMonitor>();
         app.Use(new RequestGuardMiddleware(options).EnterAsync);
         app.MapDialects();
@@ -96,7 +96,7 @@ public sealed class GatewayApp : IAsyncDisposable
     }
 
     /// <summary>Serves through the replicas of this group from now on. Called once.</summary>
-    /// <param name="membership">Stays the caller's to leave and dispose, after this gateway.</param>
+    /// <param name="membership">The caller leaves the group and disposes it, after this gateway.</param>
     public void Join(IMembership membership)
     {
         _app.Services.GetRequiredService<GenerationSessions>().Caller = membership.Current.Self.Name;

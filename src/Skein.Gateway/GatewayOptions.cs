@@ -31,7 +31,7 @@ public sealed record GatewayOptions
     /// <summary>The queue.</summary>
     public AdmissionOptions Admission { get; init; } = new();
 
-    /// <summary>Replicas that fail, or are new.</summary>
+    /// <summary>Circuit breaker and slow start of replicas.</summary>
     public HealthOptions Health { get; init; } = new();
 
     /// <summary>Sessions.</summary>
@@ -45,7 +45,7 @@ public sealed record GatewayOptions
 
     /// <summary>
     /// Names by which clients may call this gateway while it serves HTTP on loopback, beside addresses, <c>localhost</c> and names without dots;
-    /// <c>*</c>: any. Another name gets 403: it may be a web page's that was pointed here. Default none.
+    /// <c>*</c>: any. Other names get 403: a web page can make its own name resolve to this gateway. Default none.
     /// </summary>
     public IReadOnlyList<string> AllowedHosts { get; init; } = [];
 

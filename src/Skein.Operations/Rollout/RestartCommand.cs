@@ -41,7 +41,7 @@ public sealed class RestartCommand(CommandTemplate template, string revision, Ti
         {
             throw new CommandFailedException($"'{words[0]}' could not be started: {error.Message}", error);
         }
-        // A command that prompts for input must not wait forever.
+        // A command that prompts for input must not wait indefinitely.
         process.StandardInput.Close();
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();

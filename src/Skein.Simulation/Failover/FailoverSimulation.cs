@@ -42,7 +42,7 @@ public static class FailoverSimulation
 /// <param name="Tokens">Tokens of all streams.</param>
 /// <param name="Errors">Errors of streams: a lost, repeated or different token, a wrong end, a fault. Must be empty.</param>
 /// <param name="Poison">
-/// Streams that were ended as poison, because two attempts in a row were lost without a new token: a fault hit before the one before it was over.
+/// Streams that were ended as poison, because two attempts in a row were lost without a new token: a second fault occurred before the first one was over.
 /// </param>
 /// <param name="LeasesLeft">Slots that are still leased after every stream has ended. Must be 0.</param>
 /// <param name="Faults">Faults injected, by kind.</param>
