@@ -16,7 +16,7 @@ public sealed record GatewayOptions
     /// <summary>Where gRPC is served, without TLS (h2c). Port 0 takes a free one. Default 127.0.0.1:8081.</summary>
     public IPEndPoint Grpc { get; init; } = new(IPAddress.Loopback, 8081);
 
-    /// <summary>Live replicas at which <c>/readyz</c> says ready. Default 1, at least 0.</summary>
+    /// <summary>Number of live replicas from which <c>/readyz</c> reports ready. Default 1, at least 0.</summary>
     public int ExpectedReplicas { get; init; } = 1;
 
     /// <summary>The client-facing APIs.</summary>

@@ -136,7 +136,7 @@ public sealed record ClientError(int Http, string Type, string Code, StatusCode 
     /// <summary>The gateway failed.</summary>
     public static ClientError Internal { get; } = new(500, ServerType, "internal_error", StatusCode.Internal);
 
-    /// <summary>True when the gateway or its replicas are to blame, lack of capacity included.</summary>
+    /// <summary>True when the gateway or its replicas are responsible, lack of capacity included.</summary>
     public bool IsFailure => Http is 429 or >= 500;
 
     internal static ClientError Invalid { get; } = new(400, InvalidRequestType, "invalid_request_error", StatusCode.InvalidArgument);
@@ -225,7 +225,7 @@ public static class FaultTable
     /// <summary>True when continuing elsewhere costs retry budget.</summary>
     public static bool CostsRetryBudget(this Fault fault) => fault.Class() == FaultClass.Engine;
 
-    /// <summary>True when a client's error code means that the gateway or its replicas are to blame, lack of capacity included.</summary>
+    /// <summary>True when a client's error code means that the gateway or its replicas are responsible, lack of capacity included.</summary>
     public static bool IsFailureCode(string code) => FailureCodes.Contains(code);
 
     /// <summary>Reads a replica's status, of any release. Never <see cref="Fault.NoSlot"/>: message limits have its status too.</summary>

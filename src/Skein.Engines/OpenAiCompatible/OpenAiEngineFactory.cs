@@ -164,7 +164,7 @@ public sealed class OpenAiEngineFactory : IEngineFactory
         };
     }
 
-    // A hash over what the server reports and answers; docs/reference/engines.md says what it proves.
+    // A hash over what the server reports and answers. docs/reference/engines.md explains what it proves.
     private static string FingerprintOf(ServerProfile profile, ModelFacts model, IEnumerable<uint> canary)
     {
         var identity = string.Join('\n', AdapterVersion, profile.Name, model.Name, model.Identity, string.Join(',', canary));

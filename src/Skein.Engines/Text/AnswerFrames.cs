@@ -32,7 +32,7 @@ internal static class AnswerFrames
     /// <param name="index">Index after the last token.</param>
     /// <param name="reason">Why the answer ended, if no stop text ended it.</param>
     /// <param name="usage">Token counts; null if unknown.</param>
-    /// <param name="matchedStop">The stop text by which the server says it ended.</param>
+    /// <param name="matchedStop">The stop text that ended the answer, if the server reports it.</param>
     public static GenerateFrame Finish(AnswerText text, uint index, FinishReason reason, Usage? usage, string matchedStop = "")
     {
         text.Flush();

@@ -53,7 +53,7 @@ public sealed record ReplicaDescription
     /// <summary>Fingerprint of one model; empty if unknown.</summary>
     public string FingerprintOf(string model) => Fingerprints.GetValueOrDefault(model, Fingerprint);
 
-    /// <summary>True when the other description says the same.</summary>
+    /// <summary>True if the other description has the same content.</summary>
     internal bool IsSameAs(ReplicaDescription other) =>
         ReferenceEquals(this, other)
         || (Models.SequenceEqual(other.Models, StringComparer.Ordinal)

@@ -7,7 +7,7 @@ namespace Skein.Serving.Grpc;
 [SuppressMessage("Design", "CA1001", Justification = "The source has neither timer nor handle, and a cancel may come at any time.")]
 internal sealed class BusStream(BusStart start, BusSession session) : FrameQueue
 {
-    /// <summary>Longest frame on a bus, in bytes: as long as a gateway's journal may become.</summary>
+    /// <summary>Longest frame on a bus, in bytes: the default bound of a gateway's journal.</summary>
     public const int MostFrameBytes = 1 << 20;
 
     private readonly CancellationTokenSource _cancelled = new();
