@@ -33,7 +33,7 @@ internal static class WarmedGeneration
             start ??= frame;
             if (start.Start?.ResumeTier == ResumeTier.None)
             {
-                throw new FaultException(Fault.ResumeRefused, "hold is true, but the resume tier of this request is none: a standby attempt could not continue it");
+                throw new FaultException(Fault.ResumeRefused, "hold is true; the resume tier of this request is none: a standby attempt could not continue it");
             }
         }
 
