@@ -45,14 +45,12 @@ public sealed class GatewayApp : IAsyncDisposable
     /// <summary>Model servers that it serves itself.</summary>
     public IUpstreams Upstreams => Services.GetRequiredService<UpstreamService>();
 
-    /// <summary>Services of the host.</summary>
     public IServiceProvider Services => _app.Services;
 
     /// <summary>Cancelled when the host stops, also when it does so because a background service threw.</summary>
     public CancellationToken Stopping => _app.Lifetime.ApplicationStopping;
 
     /// <summary>Builds a gateway that is not yet started.</summary>
-    /// <param name="options">Settings.</param>
     /// <param name="configure">Adds to the host: logging, another <see cref="TimeProvider"/>.</param>
     /// <exception cref="ArgumentException">A setting is out of its range.</exception>
     public static GatewayApp Build(GatewayOptions options, Action<WebApplicationBuilder>? configure = null)
@@ -122,7 +120,6 @@ public sealed class GatewayApp : IAsyncDisposable
         }
     }
 
-    /// <inheritdoc/>
     public ValueTask DisposeAsync() => _app.DisposeAsync();
 
     private static void Listen(KestrelServerOptions kestrel, GatewayOptions options)

@@ -121,7 +121,6 @@ public enum FaultClass
 /// <param name="Http">HTTP status, where nothing was sent yet.</param>
 /// <param name="Type">OpenAI's coarse class of error.</param>
 /// <param name="Code">The code in every API, the reason in gRPC's ErrorInfo, and the outcome in metrics.</param>
-/// <param name="Grpc">gRPC status.</param>
 public sealed record ClientError(int Http, string Type, string Code, StatusCode Grpc)
 {
     /// <summary>OpenAI's class of errors that the client can correct.</summary>
@@ -145,7 +144,6 @@ public sealed record ClientError(int Http, string Type, string Code, StatusCode 
 }
 
 /// <summary>The properties of one fault.</summary>
-/// <param name="Fault">The fault.</param>
 /// <param name="Name">Name in metrics, logs and failover reports. Faults between which these make no difference share one.</param>
 /// <param name="Class">What causes it.</param>
 /// <param name="Client">The error that a client receives when a request ends with it.</param>
@@ -229,7 +227,6 @@ public static class FaultTable
     public static bool IsFailureCode(string code) => FailureCodes.Contains(code);
 
     /// <summary>Reads a replica's status, of any release. Never <see cref="Fault.NoSlot"/>: message limits have its status too.</summary>
-    /// <param name="status">The gRPC status.</param>
     /// <param name="reason">The reason beside it under <see cref="Domain"/>; null where there is none.</param>
     /// <returns>Null if the status does not name the cause.</returns>
     public static Fault? FromReplica(StatusCode status, string? reason)
@@ -253,7 +250,6 @@ public sealed class FaultException : Exception
 {
     private static readonly TimeSpan DefaultRetryAfter = TimeSpan.FromSeconds(1);
 
-    /// <summary>Creates the exception.</summary>
     public FaultException(Fault fault, string message, Exception? innerException = null)
         : base(message, innerException)
     {
@@ -269,7 +265,6 @@ public sealed class FaultException : Exception
     public FaultException(Fault fault, string message, TimeSpan? retryAfter)
         : this(fault, message) => RetryAfter = retryAfter ?? RetryAfter;
 
-    /// <summary>The fault.</summary>
     public Fault Fault { get; }
 
     /// <summary>The replica's load, where it was reported with the end.</summary>

@@ -72,7 +72,6 @@ public sealed partial class EngineAttempt : IDisposable
         yield return last;
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         _standby?.Dispose();

@@ -27,7 +27,6 @@ internal abstract class ServerProfile
     public virtual bool PenalizesPrompt => false;
 
     /// <summary>Finds out whether the server is of this kind, and what it serves. Changes nothing on the server.</summary>
-    /// <param name="http">The server.</param>
     /// <param name="isDeclared">Whether the operator declared that it is of this kind.</param>
     /// <param name="cancellationToken">Ends the probe.</param>
     /// <returns>Null if the server is of another kind.</returns>

@@ -42,7 +42,6 @@ internal sealed class SimulatedGeneration
 
     public ulong PromptKey { get; }
 
-    /// <summary>Index of the next token.</summary>
     public int Index { get; private set; }
 
     /// <summary>Tokens to read before the next one can be made.</summary>

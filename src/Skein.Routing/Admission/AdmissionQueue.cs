@@ -53,7 +53,6 @@ public sealed class AdmissionQueue : IDisposable
     /// <summary>Leases now: equals the running attempts.</summary>
     public int Leased => Volatile.Read(ref _leased);
 
-    /// <summary>The queue's clock.</summary>
     internal TimeSpan Now => _time.GetElapsedTime(_origin);
 
     /// <summary>Waits for a slot and reserves it.</summary>
@@ -137,7 +136,6 @@ public sealed class AdmissionQueue : IDisposable
         }
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         _fleet.Changed -= OnFleetChanged;

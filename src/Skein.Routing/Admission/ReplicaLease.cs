@@ -3,7 +3,6 @@ using Skein.Routing.Fleet;
 namespace Skein.Routing.Admission;
 
 /// <summary>A reserved slot.</summary>
-/// <param name="Replica">The replica.</param>
 /// <param name="Epoch">Epoch of its breaker at the reservation.</param>
 /// <param name="NextSince">When the next waiter for a slot there began to wait, on the queue's clock; null if there is none.</param>
 internal readonly record struct Reservation(Replica Replica, int Epoch, TimeSpan? NextSince);

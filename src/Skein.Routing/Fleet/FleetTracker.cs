@@ -12,7 +12,6 @@ public sealed class FleetTracker : IDisposable
     private volatile FleetSnapshot _current = FleetSnapshot.Empty;
 
     /// <summary>Starts to follow a source.</summary>
-    /// <param name="source">The replicas.</param>
     /// <param name="health">How replicas that fail or are new are treated; null: the defaults.</param>
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
     public FleetTracker(IFleetSource source, HealthOptions? health = null)
@@ -32,7 +31,6 @@ public sealed class FleetTracker : IDisposable
 
     internal HealthOptions Health { get; }
 
-    /// <summary>The newest snapshot.</summary>
     public FleetSnapshot Current => _current;
 
     /// <summary>Takes a replica out of service at once, until <see cref="MarkReachable"/>.</summary>
@@ -55,7 +53,6 @@ public sealed class FleetTracker : IDisposable
         Changed?.Invoke();
     }
 
-    /// <inheritdoc/>
     public void Dispose() => _source.Changed -= Refresh;
 
     private void Refresh()

@@ -41,7 +41,6 @@ public sealed class Replica
         SlowStart = new SlowStart(health.SlowStart);
     }
 
-    /// <summary>Name and generation.</summary>
     public ReplicaId Id => _description.Id;
 
     /// <summary>The source's newest description.</summary>

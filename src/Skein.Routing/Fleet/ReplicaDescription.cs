@@ -3,18 +3,15 @@ using System.Collections.Frozen;
 namespace Skein.Routing.Fleet;
 
 /// <summary>One generation of a replica's name.</summary>
-/// <param name="Name">Member name.</param>
 /// <param name="Generation">Generation of the name: a restarted process has a higher one.</param>
 public readonly record struct ReplicaId(string Name, ulong Generation)
 {
-    /// <inheritdoc/>
     public override string ToString() => $"{Name}@{Generation}";
 }
 
 /// <summary>What a fleet source knows of a replica. Immutable; a change is a new description.</summary>
 public sealed record ReplicaDescription
 {
-    /// <summary>Name and generation.</summary>
     public required ReplicaId Id { get; init; }
 
     /// <summary>Where the link reaches it: <c>host:port</c> of its gRPC service, or what another link uses. Only the link reads it.</summary>

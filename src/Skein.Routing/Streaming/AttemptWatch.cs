@@ -47,7 +47,6 @@ internal sealed class AttemptWatch : IDisposable
     /// <summary>The bound that was exceeded; null while none was.</summary>
     public Fault? Stall => _stall < 0 ? null : (Fault)_stall;
 
-    /// <summary>Time since the dispatch.</summary>
     public TimeSpan Age => _time.GetElapsedTime(_began);
 
     /// <summary>Moving average of the time per token of this attempt; zero while unknown.</summary>

@@ -45,10 +45,8 @@ public sealed class GenerationSessions : IGenerationSessions
             session.End(new FaultException(Fault.StreamLost, reason));
     }
 
-    /// <inheritdoc/>
     public void RequireRoom() => RequireRoom(_services.Statistics.Sessions + 1);
 
-    /// <inheritdoc/>
     public IGenerationSession Start(GenerateRequest request)
     {
         var sessions = _services.Statistics.SessionOpened();

@@ -35,7 +35,6 @@ public sealed class ReplicaApp : IAsyncDisposable
     /// <summary>Where it listens; with the actual port once it has started.</summary>
     public IPEndPoint Endpoint { get; private set; }
 
-    /// <summary>Load, drain and slots.</summary>
     public IReplicaControl Control { get; }
 
     /// <summary>Services of the host, including those that <c>configure</c> added.</summary>
@@ -45,7 +44,6 @@ public sealed class ReplicaApp : IAsyncDisposable
     public CancellationToken Stopping => _app.Lifetime.ApplicationStopping;
 
     /// <summary>Builds a replica that is not yet started.</summary>
-    /// <param name="options">Settings.</param>
     /// <param name="engine">The caller disposes it, after the replica.</param>
     /// <param name="configure">Adds to the host: logging, hosted services such as membership, another <see cref="TimeProvider"/>.</param>
     /// <exception cref="ArgumentException">A setting is out of its range.</exception>

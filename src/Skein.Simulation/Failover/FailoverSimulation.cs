@@ -36,7 +36,6 @@ public static class FailoverSimulation
 }
 
 /// <summary>What a failover simulation found. Immutable.</summary>
-/// <param name="Settings">The settings of the run.</param>
 /// <param name="Elapsed">Virtual time.</param>
 /// <param name="Streams">Streams that ended.</param>
 /// <param name="Tokens">Tokens of all streams.</param>

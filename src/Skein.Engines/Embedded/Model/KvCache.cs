@@ -14,7 +14,6 @@ internal sealed class KvCache(KvPagePool pool) : IDisposable
 
     private readonly List<float[]> _pages = [];
 
-    /// <summary>Tokens in the cache.</summary>
     public int Length { get; private set; }
 
     public ReadOnlySpan<float[]> Pages => CollectionsMarshal.AsSpan(_pages);

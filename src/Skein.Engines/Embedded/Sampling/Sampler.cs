@@ -25,7 +25,6 @@ internal sealed class Sampler
         }
     }
 
-    /// <summary>Adds a token to the answer.</summary>
     public void Accept(int id)
     {
         _answerCounts[id] = _answerCounts.GetValueOrDefault(id) + 1;

@@ -39,7 +39,6 @@ internal sealed class EngineCall : IDisposable
         }
     }
 
-    /// <summary>The exception to throw instead.</summary>
     public Exception Translate(Exception exception) => exception switch
     {
         JsonException => new FaultException(Fault.EngineFailed, $"{_engine} sent an event that is not JSON", exception),

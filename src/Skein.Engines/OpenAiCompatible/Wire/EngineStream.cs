@@ -28,7 +28,6 @@ internal sealed class EngineStream<T> : IAsyncDisposable
         _events = SseParser.Create(body, parse).EnumerateAsync(call.Token).GetAsyncEnumerator(call.Token);
     }
 
-    /// <summary>The event read last.</summary>
     public T Current { get; private set; }
 
     /// <summary>Reads the next event; false at the end.</summary>
