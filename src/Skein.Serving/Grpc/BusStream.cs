@@ -96,7 +96,7 @@ internal sealed class BusStream(BusStart start, BusSession session) : FrameQueue
         var bytes = base.SizeOf(frame);
         return bytes <= MostFrameBytes
             ? bytes
-            : throw new FaultException(Fault.EngineFailed, $"the engine sent a frame of {bytes} bytes; allowed on a bus: at most {MostFrameBytes}");
+            : throw new FaultException(Fault.EngineFailed, $"the engine sent a frame of {bytes} bytes; at most {MostFrameBytes} go over a bus");
     }
 
     protected override void OnQueued()
