@@ -7,7 +7,7 @@ namespace Skein.Engines;
 /// <summary>The engines that operators can choose.</summary>
 public static class EngineFactories
 {
-    /// <summary>All of them; no two match the same value of <c>--engine</c>.</summary>
+    /// <summary>All engines. No two match the same value of <c>--engine</c>. To add one, add its factory here.</summary>
     public static IReadOnlyList<IEngineFactory> All { get; } =
     [
         new EmbeddedEngineFactory(),
@@ -15,6 +15,6 @@ public static class EngineFactories
         new OpenAiEngineFactory(),
     ];
 
-    /// <summary>The engine that a value of <c>--engine</c> means; null: none.</summary>
+    /// <summary>The engine for a value of <c>--engine</c>; null if there is none.</summary>
     public static IEngineFactory? Find(string engine) => All.FirstOrDefault(factory => factory.Matches(engine));
 }

@@ -1,7 +1,7 @@
 namespace Skein.Engines;
 
 /// <summary>
-/// One engine as operators choose it: the form of its <c>--engine</c> value, its settings, and its creation. Implementations are stateless and thread-safe.
+/// A kind of engine: the form of its <c>--engine</c> value, its settings, and its creation. Implementations are stateless and thread-safe.
 /// </summary>
 /// <remarks>To add an engine, write a folder with a factory and add the factory to <see cref="EngineFactories"/>.</remarks>
 public interface IEngineFactory
@@ -12,7 +12,7 @@ public interface IEngineFactory
     /// <summary>Its allowed values of <c>--engine</c>, for error messages.</summary>
     string Allowed { get; }
 
-    /// <summary>Who has its settings, for error messages, such as <c>the simulated engine</c>.</summary>
+    /// <summary>What has its settings, in words for error messages, such as <c>the simulated engine</c>.</summary>
     string Subject { get; }
 
     /// <summary>All its settings. Engines may share a setting; settings that are not listed are refused with this engine.</summary>
@@ -42,7 +42,7 @@ public interface IEngineFactory
 /// </param>
 public sealed record EngineConfiguration(string Engine, IReadOnlyDictionary<EngineSetting, object> Values)
 {
-    /// <summary>Generations at the same time. Default (null): the engine's own number.</summary>
+    /// <summary>Concurrent generations. Default (null): the engine's own number.</summary>
     public int? Slots { get; init; }
 
     /// <summary>Name of the member that hosts the engine. Default: none.</summary>

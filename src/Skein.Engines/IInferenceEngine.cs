@@ -16,17 +16,17 @@ public interface IInferenceEngine : IAsyncDisposable
 
     /// <summary>Checks that the engine can serve what it described. By default an engine in this process can.</summary>
     /// <exception cref="FaultException">
-    /// It cannot. <see cref="Fault.Unreachable"/>, <see cref="Fault.ConnectionLost"/> and <see cref="Fault.EngineTimedOut"/> mean that it did not answer; all
-    /// others prove that its process runs.
+    /// The engine cannot. <see cref="Fault.Unreachable"/>, <see cref="Fault.ConnectionLost"/> and <see cref="Fault.EngineTimedOut"/> mean that it did not
+    /// answer; all other faults prove that its process runs.
     /// </exception>
     ValueTask CheckAsync(CancellationToken cancellationToken) => ValueTask.CompletedTask;
 
     /// <summary>
     /// Generates one choice. The first frame carries <see cref="GenerateFrame.Start"/>, the last one
     /// <see cref="GenerateFrame.Finish"/>; token indexes begin at <see cref="Resume.NextIndex"/> (0 without a resume) and have neither gap
-    /// nor repeat. The engine fills neither attempt, choice nor load: the replica does.
+    /// nor repeat. The replica sets attempt, choice and load.
     /// </summary>
-    /// <param name="request">Checked by the engine: it refuses what it cannot do. Not changed, and not kept after the last frame.</param>
+    /// <param name="request">The engine checks it and refuses what it cannot do. Not changed, and not kept after the last frame.</param>
     /// <param name="cancellationToken">Stops the generation; the enumeration then throws <see cref="OperationCanceledException"/>.</param>
     /// <exception cref="FaultException">The request is refused, or the engine failed.</exception>
     IAsyncEnumerable<GenerateFrame> GenerateAsync(GenerateRequest request, CancellationToken cancellationToken);

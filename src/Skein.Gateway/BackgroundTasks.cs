@@ -28,7 +28,7 @@ internal sealed class BackgroundTasks : BackgroundService
 
     public override void Dispose()
     {
-        // May be called twice: the host disposes a singleton and a hosted service. The source has neither timer nor handle.
+        // May be called twice: for the singleton and for the hosted service. The source has neither timer nor handle.
         _stopping.Cancel();
         base.Dispose();
     }

@@ -45,14 +45,12 @@ public sealed class GatewayApp : IAsyncDisposable
     /// <summary>Model servers that it serves itself.</summary>
     public IUpstreams Upstreams => Services.GetRequiredService<UpstreamService>();
 
-    /// <summary>Services of the host.</summary>
     public IServiceProvider Services => _app.Services;
 
     /// <summary>Cancelled when the host stops, also when it does so because a background service threw.</summary>
     public CancellationToken Stopping => _app.Lifetime.ApplicationStopping;
 
     /// <summary>Builds a gateway that is not yet started.</summary>
-    /// <param name="options">Settings.</param>
     /// <param name="configure">Adds to the host: logging, another <see cref="TimeProvider"/>.</param>
     /// <exception cref="ArgumentException">A setting is out of its range.</exception>
     public static GatewayApp Build(GatewayOptions options, Action<WebApplicationBuilder>? configure = null)
@@ -66,7 +64,7 @@ public sealed class GatewayApp : IAsyncDisposable
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, options));
         var app = builder.Build();
         // Created now: a wrong option must fail the start, not the first request.
-        app.Services.GetRequiredService<GenerationSessions>().Caller = $"gateway-{Guid.NewGuid():N}"; // until it has a name in a group
+        app.Services.GetRequiredService<GenerationSessions>().Caller = $"gateway-{Guid.NewGuid():N}"; // replaced by its name when it joins a group
         app.Services.GetRequiredService<ReachabilityMonitor>();
         app.Use(new RequestGuardMiddleware(options).EnterAsync);
         app.MapDialects();
@@ -96,7 +94,7 @@ public sealed class GatewayApp : IAsyncDisposable
     }
 
     /// <summary>Serves through the replicas of this group from now on. Called once.</summary>
-    /// <param name="membership">Stays the caller's to leave and dispose, after this gateway.</param>
+    /// <param name="membership">The caller leaves the group and disposes it, after this gateway.</param>
     public void Join(IMembership membership)
     {
         _app.Services.GetRequiredService<GenerationSessions>().Caller = membership.Current.Self.Name;
@@ -122,7 +120,6 @@ public sealed class GatewayApp : IAsyncDisposable
         }
     }
 
-    /// <inheritdoc/>
     public ValueTask DisposeAsync() => _app.DisposeAsync();
 
     private static void Listen(KestrelServerOptions kestrel, GatewayOptions options)

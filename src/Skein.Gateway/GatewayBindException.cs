@@ -5,7 +5,6 @@ namespace Skein.Gateway;
 /// <summary>The gateway cannot listen on an endpoint. The message is one line for the operator.</summary>
 public sealed class GatewayBindException : Exception
 {
-    /// <summary>Creates the exception.</summary>
     public GatewayBindException(GatewayOptions options, Exception innerException)
         : base($"cannot listen on {CulpritOf(options, innerException)}: {innerException.GetBaseException().Message}", innerException)
     {

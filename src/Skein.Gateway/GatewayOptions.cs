@@ -16,7 +16,7 @@ public sealed record GatewayOptions
     /// <summary>Where gRPC is served, without TLS (h2c). Port 0 takes a free one. Default 127.0.0.1:8081.</summary>
     public IPEndPoint Grpc { get; init; } = new(IPAddress.Loopback, 8081);
 
-    /// <summary>Live replicas at which <c>/readyz</c> says ready. Default 1, at least 0.</summary>
+    /// <summary>Number of live replicas from which <c>/readyz</c> reports ready. Default 1, at least 0.</summary>
     public int ExpectedReplicas { get; init; } = 1;
 
     /// <summary>The client-facing APIs.</summary>
@@ -31,7 +31,7 @@ public sealed record GatewayOptions
     /// <summary>The queue.</summary>
     public AdmissionOptions Admission { get; init; } = new();
 
-    /// <summary>Replicas that fail, or are new.</summary>
+    /// <summary>Circuit breaker and slow start of replicas.</summary>
     public HealthOptions Health { get; init; } = new();
 
     /// <summary>Sessions.</summary>
@@ -45,7 +45,7 @@ public sealed record GatewayOptions
 
     /// <summary>
     /// Names by which clients may call this gateway while it serves HTTP on loopback, beside addresses, <c>localhost</c> and names without dots;
-    /// <c>*</c>: any. Another name gets 403: it may be a web page's that was pointed here. Default none.
+    /// <c>*</c>: any. Other names get 403: a web page can make its own name resolve to this gateway. Default none.
     /// </summary>
     public IReadOnlyList<string> AllowedHosts { get; init; } = [];
 

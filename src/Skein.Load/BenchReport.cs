@@ -52,9 +52,7 @@ public sealed record BenchReport(
 
 /// <summary>Distribution of a time in milliseconds, with three significant digits; all 0 if nothing was measured.</summary>
 /// <param name="Count">Number of values.</param>
-/// <param name="Mean">Arithmetic mean.</param>
 /// <param name="P50">Median.</param>
 /// <param name="P90">90th percentile.</param>
 /// <param name="P99">99th percentile.</param>
-/// <param name="Max">Maximum.</param>
 public sealed record LatencySummary(long Count, double Mean, double P50, double P90, double P99, double Max);

@@ -27,6 +27,6 @@ public enum DropCause
     /// <summary>The packet names a known key but was not sealed with it: forged or damaged.</summary>
     BadTag,
 
-    /// <summary>An authentic packet that was received before, or is too old to tell.</summary>
+    /// <summary>An authentic packet that was received before, or is too old for this to be known.</summary>
     Replayed,
 }

@@ -23,7 +23,6 @@ public sealed record GossipKeys
 
     internal ImmutableArray<byte[]> Keys { get; }
 
-    /// <summary>Whether the set contains no keys.</summary>
     public bool IsEmpty => Keys.IsEmpty;
 
     /// <summary>The public ids of the keys, in order: the first 4 bytes of SHA-256("skein-key:" + key), in hex.</summary>

@@ -33,7 +33,7 @@ public sealed record Member
     /// <summary>The evidence for its death; <see cref="DeathCause.None"/> unless dead.</summary>
     public DeathCause Death { get; init; }
 
-    /// <summary>Whether this is the member that holds the snapshot.</summary>
+    /// <summary>Whether this is the member whose view the snapshot is.</summary>
     public bool IsSelf { get; init; }
 
     /// <summary><c>gateway</c> or <c>replica</c>; empty if it reports none.</summary>

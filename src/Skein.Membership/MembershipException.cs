@@ -18,11 +18,9 @@ public enum MembershipError
 /// <summary>An error of a membership operation. The message is one line for the operator.</summary>
 public sealed class MembershipException : Exception
 {
-    /// <summary>Creates the exception.</summary>
     public MembershipException(MembershipError error, string message, Exception? innerException = null)
         : base(message, innerException) => Error = error;
 
-    /// <summary>The kind of error.</summary>
     public MembershipError Error { get; }
 }
 

@@ -30,7 +30,7 @@ public sealed record MembershipOptions
 
     /// <summary>
     /// Members to ask for the group, as <c>host:port</c>; the port defaults to 7946. A seed may be unreachable or this member itself. Seeds are
-    /// asked again forever. Default none: this member waits for others. At most 64.
+    /// asked again indefinitely. Default none: this member waits for others. At most 64.
     /// </summary>
     public IReadOnlyList<string> Seeds { get; init; } = [];
 

@@ -4,7 +4,6 @@ using Skein.Protocol.V1;
 
 namespace Skein.Membership;
 
-/// <summary>Starts members.</summary>
 public static class MembershipService
 {
     /// <summary>
@@ -13,7 +12,6 @@ public static class MembershipService
     /// </summary>
     /// <param name="options">Validated by this call.</param>
     /// <param name="metadata">What the member says about itself. Copied.</param>
-    /// <param name="time">The clock.</param>
     /// <param name="loggers">Creates the logger of category <c>Skein.Membership</c>.</param>
     /// <param name="cancellationToken">Cancels the start and releases the port.</param>
     /// <exception cref="MembershipException">An option is invalid, the port is in use, or the name is taken.</exception>

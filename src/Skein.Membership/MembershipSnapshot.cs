@@ -16,7 +16,7 @@ public sealed class MembershipSnapshot
     /// <summary>Increases with every snapshot of one member, from 1.</summary>
     public long Version { get; }
 
-    /// <summary>The member that holds this snapshot.</summary>
+    /// <summary>The member whose view this is.</summary>
     public Member Self { get; }
 
     /// <summary>All members by name. Contains this one, and dead and left ones until their tombstones expire.</summary>

@@ -7,8 +7,8 @@ namespace Skein.Protocol;
 
 /// <summary>One message of a chat.</summary>
 /// <param name="Role">One of <see cref="ChatJson.Roles"/>.</param>
-/// <param name="Text">The content: its string, or the texts of its text parts joined; null where it has neither.</param>
-/// <param name="OtherPart">Type of the first content part that is not text; null where all are text.</param>
+/// <param name="Text">The content: its string, or the texts of its text parts joined; null if it has neither.</param>
+/// <param name="OtherPart">Type of the first content part that is not text; null if all are text.</param>
 public sealed record ChatMessage(string Role, string? Text, string? OtherPart);
 
 /// <summary>Reads chats: roles, contents, tools and formats as OpenAI's API has them. Thread-safe.</summary>
@@ -59,12 +59,12 @@ public static class ChatJson
     }
 
     /// <summary>Whether there are tools that the model may call.</summary>
-    /// <exception cref="ChatJsonException">The JSON is broken, or the tools are no array.</exception>
+    /// <exception cref="ChatJsonException">The JSON is broken, or the tools are not an array.</exception>
     public static bool OffersTools(ChatPrompt chat) => HasTools(chat.Tools) && !Inspect(
         chat.ToolChoice, "tool_choice", static choice => choice.ValueKind == JsonValueKind.String && choice.ValueEquals("none"u8));
 
     /// <summary>Whether tools are given at all.</summary>
-    /// <exception cref="ChatJsonException">The JSON is broken, or the tools are no array.</exception>
+    /// <exception cref="ChatJsonException">The JSON is broken, or the tools are not an array.</exception>
     public static bool HasTools(ByteString tools) => Inspect(tools, "tools", static list => list.ValueKind switch
     {
         JsonValueKind.Null => false,
@@ -206,7 +206,7 @@ public static class ChatJson
         }
     }
 
-    // Without escapes only: nobody escapes ASCII letters, and the reader throws on half a surrogate pair.
+    // Only names without escapes match: no client escapes ASCII letters, and the reader throws on half a surrogate pair.
     private static bool IsPlain(ref Utf8JsonReader reader, ReadOnlySpan<byte> text) => !reader.ValueIsEscaped && reader.ValueSpan.SequenceEqual(text);
 
     private static string PathOf(int index, string member) => $"{Messages}[{index}].{member}";

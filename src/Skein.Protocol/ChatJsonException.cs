@@ -21,9 +21,7 @@ public enum ChatJsonProblem
 public sealed class ChatJsonException(ChatJsonProblem problem, string field, string message, Exception? innerException = null)
     : FormatException($"{field}: {message}", innerException)
 {
-    /// <summary>What is wrong.</summary>
     public ChatJsonProblem Problem { get; } = problem;
 
-    /// <summary>Path of the member.</summary>
     public string Field { get; } = field;
 }

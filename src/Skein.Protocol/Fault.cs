@@ -4,7 +4,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Protocol;
 
-/// <summary>Every end of an attempt, or of a request, but a finish frame. <see cref="FaultTable"/> says what each means.</summary>
+/// <summary>Every end of an attempt or a request except a finish frame. <see cref="FaultTable"/> has the properties of each.</summary>
 public enum Fault
 {
     /// <summary>No connection to the replica, or to its engine, could be made: the request never reached it.</summary>
@@ -22,7 +22,7 @@ public enum Fault
     /// <summary>The engine failed; another replica may succeed.</summary>
     EngineFailed,
 
-    /// <summary>The engine did not answer in time: it is busy or frozen. Another replica may succeed.</summary>
+    /// <summary>The engine did not answer in time, because it is busy or frozen. Another replica may succeed.</summary>
     EngineTimedOut,
 
     /// <summary>The stream ended without a finish frame.</summary>
@@ -67,7 +67,7 @@ public enum Fault
     /// <summary>No live replica can serve the request now.</summary>
     NoReplica,
 
-    /// <summary>The gateway is at its bound of sessions, or of the memory they hold.</summary>
+    /// <summary>The gateway is at its bound of sessions, or of their memory.</summary>
     TooManySessions,
 
     /// <summary>A field of the request is wrong. The message names the field, its value and what is allowed.</summary>
@@ -79,7 +79,7 @@ public enum Fault
     /// <summary>Prompt and answer do not fit into the model's context.</summary>
     ContextLengthExceeded,
 
-    /// <summary>The client went away, or the gateway gave the attempt up.</summary>
+    /// <summary>The client disconnected, or the gateway gave the attempt up.</summary>
     Cancelled,
 
     /// <summary>The client did not read for too long.</summary>
@@ -92,13 +92,13 @@ public enum Fault
     Internal,
 }
 
-/// <summary>Whose fault it is: decides whether the request is retried elsewhere and what counts against the replica.</summary>
+/// <summary>What causes a fault: decides whether the request is retried elsewhere and what counts against the replica.</summary>
 public enum FaultClass
 {
     /// <summary>The request: it ends, and no other replica is asked.</summary>
     Request,
 
-    /// <summary>Lack of capacity: the request waits, or the client comes back later.</summary>
+    /// <summary>Lack of capacity: the request waits, or the client retries later.</summary>
     Capacity,
 
     /// <summary>The connection: the whole replica is left out until it answers again.</summary>
@@ -121,13 +121,12 @@ public enum FaultClass
 /// <param name="Http">HTTP status, where nothing was sent yet.</param>
 /// <param name="Type">OpenAI's coarse class of error.</param>
 /// <param name="Code">The code in every API, the reason in gRPC's ErrorInfo, and the outcome in metrics.</param>
-/// <param name="Grpc">gRPC status.</param>
 public sealed record ClientError(int Http, string Type, string Code, StatusCode Grpc)
 {
     /// <summary>OpenAI's class of errors that the client can correct.</summary>
     public const string InvalidRequestType = "invalid_request_error";
 
-    /// <summary>OpenAI's class of errors that a later try may not meet.</summary>
+    /// <summary>OpenAI's class of errors for which a later retry may succeed.</summary>
     public const string BusyType = "rate_limit_error";
 
     /// <summary>OpenAI's class of errors that are not the client's.</summary>
@@ -136,7 +135,7 @@ public sealed record ClientError(int Http, string Type, string Code, StatusCode 
     /// <summary>The gateway failed.</summary>
     public static ClientError Internal { get; } = new(500, ServerType, "internal_error", StatusCode.Internal);
 
-    /// <summary>True when the gateway or its replicas are to blame, lack of capacity included.</summary>
+    /// <summary>True when the gateway or its replicas are responsible, lack of capacity included.</summary>
     public bool IsFailure => Http is 429 or >= 500;
 
     internal static ClientError Invalid { get; } = new(400, InvalidRequestType, "invalid_request_error", StatusCode.InvalidArgument);
@@ -144,14 +143,15 @@ public sealed record ClientError(int Http, string Type, string Code, StatusCode 
     internal static ClientError Lost { get; } = new(502, ServerType, "stream_lost", StatusCode.Aborted);
 }
 
-/// <summary>All that is known of one fault.</summary>
-/// <param name="Fault">Which one.</param>
+/// <summary>The properties of one fault.</summary>
 /// <param name="Name">Name in metrics, logs and failover reports. Faults between which these make no difference share one.</param>
-/// <param name="Class">Whose fault it is.</param>
+/// <param name="Class">What causes it.</param>
 /// <param name="Client">The error that a client receives when a request ends with it.</param>
 /// <param name="Status">gRPC status in which a replica sends it to a gateway; null: it is sent as <see cref="Fault.EngineFailed"/>.</param>
-/// <param name="Reason"><c>google.rpc.ErrorInfo.reason</c> beside that status; null: another detail tells it. Part of the wire: never renamed.</param>
-/// <param name="MayBePoison">True when the request itself may have brought the attempt down.</param>
+/// <param name="Reason">
+/// <c>google.rpc.ErrorInfo.reason</c> beside that status; null: another detail identifies the fault. Part of the wire: never renamed.
+/// </param>
+/// <param name="MayBePoison">Whether the request itself may have caused the end of the attempt.</param>
 public sealed record FaultInfo(
     Fault Fault, string Name, FaultClass Class, ClientError Client, StatusCode? Status = null, string? Reason = null, bool MayBePoison = false);
 
@@ -214,7 +214,7 @@ public static class FaultTable
     /// <summary>Name in metrics, logs and failover reports.</summary>
     public static string ToWireName(this Fault fault) => Of(fault).Name;
 
-    /// <summary>Whose fault it is.</summary>
+    /// <summary>What causes a fault.</summary>
     public static FaultClass Class(this Fault fault) => Of(fault).Class;
 
     /// <summary>The error that a client receives when a request ends with it.</summary>
@@ -223,13 +223,12 @@ public static class FaultTable
     /// <summary>True when continuing elsewhere costs retry budget.</summary>
     public static bool CostsRetryBudget(this Fault fault) => fault.Class() == FaultClass.Engine;
 
-    /// <summary>True when a client's error code means that the gateway or its replicas are to blame, lack of capacity included.</summary>
+    /// <summary>True when a client's error code means that the gateway or its replicas are responsible, lack of capacity included.</summary>
     public static bool IsFailureCode(string code) => FailureCodes.Contains(code);
 
     /// <summary>Reads a replica's status, of any release. Never <see cref="Fault.NoSlot"/>: message limits have its status too.</summary>
-    /// <param name="status">The gRPC status.</param>
     /// <param name="reason">The reason beside it under <see cref="Domain"/>; null where there is none.</param>
-    /// <returns>Null when the status says nothing of the cause.</returns>
+    /// <returns>Null if the status does not name the cause.</returns>
     public static Fault? FromReplica(StatusCode status, string? reason)
     {
         if (reason is not null && Rows.FirstOrDefault(row => row.Status == status && string.Equals(row.Reason, reason, StringComparison.Ordinal)) is { } known)
@@ -237,7 +236,7 @@ public static class FaultTable
         return status switch
         {
             _ when reason is StandbyReason => Fault.StandbyTaken,
-            // The credentials, like the request, are refused by every replica.
+            // Every replica refuses these credentials, as it would refuse an invalid request.
             StatusCode.InvalidArgument or StatusCode.Unauthenticated or StatusCode.PermissionDenied => Fault.InvalidRequest,
             StatusCode.NotFound => Fault.ModelNotFound,
             StatusCode.FailedPrecondition => Fault.ContextLengthExceeded,
@@ -251,7 +250,6 @@ public sealed class FaultException : Exception
 {
     private static readonly TimeSpan DefaultRetryAfter = TimeSpan.FromSeconds(1);
 
-    /// <summary>Creates the exception.</summary>
     public FaultException(Fault fault, string message, Exception? innerException = null)
         : base(message, innerException)
     {
@@ -263,16 +261,15 @@ public sealed class FaultException : Exception
     public FaultException(Fault fault, string message, LoadReport? load, Exception? innerException = null)
         : this(fault, message, innerException) => Load = load;
 
-    /// <summary>Creates the end of a request with the time at which the client may come back.</summary>
+    /// <summary>Creates the end of a request with the time after which the client may retry.</summary>
     public FaultException(Fault fault, string message, TimeSpan? retryAfter)
         : this(fault, message) => RetryAfter = retryAfter ?? RetryAfter;
 
-    /// <summary>What happened.</summary>
     public Fault Fault { get; }
 
     /// <summary>The replica's load, where it was reported with the end.</summary>
     public LoadReport? Load { get; }
 
-    /// <summary>When asking again may help; null where it will not.</summary>
+    /// <summary>Time after which a retry may help; null if none will.</summary>
     public TimeSpan? RetryAfter { get; }
 }

@@ -4,10 +4,7 @@ namespace Skein.Protocol;
 public static class OptionGuard
 {
     /// <summary>Requires a condition.</summary>
-    /// <param name="isValid">The condition.</param>
-    /// <param name="name">Name of the option.</param>
     /// <param name="value">Its value; a secret is described instead.</param>
-    /// <param name="allowed">What is allowed.</param>
     /// <exception cref="ArgumentException">The condition is false.</exception>
     public static void Require(bool isValid, string name, object? value, string allowed)
     {

@@ -15,7 +15,7 @@ public static class RequestLimits
     /// <summary>Most stop texts.</summary>
     public const int StopTexts = 16;
 
-    /// <summary>Most bytes of UTF-8 of one stop text; the fewest are 1.</summary>
+    /// <summary>Most bytes of one stop text in UTF-8; at least 1.</summary>
     public const int StopTextBytes = 1024;
 
     /// <summary>Most tokens with a bias.</summary>
@@ -60,7 +60,7 @@ public static class RequestLimits
     /// <summary><c>top_logprobs</c>.</summary>
     public static readonly NumberRange TopLogprobs = new(0, 20);
 
-    /// <summary>Priority of a request; higher is served first.</summary>
+    /// <summary>Priority class of a request; lower is served first.</summary>
     public static readonly NumberRange Priority = new(-8, 8);
 
     /// <summary>Whether a model may have this name. Names appear in messages and logs, where a line break would start a forged line.</summary>

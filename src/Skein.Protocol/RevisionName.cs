@@ -2,7 +2,7 @@ using System.Buffers;
 
 namespace Skein.Protocol;
 
-/// <summary>What a revision of a replica may be called where it travels to other processes: it becomes an argument of a command line.</summary>
+/// <summary>The rule for names of revisions that are sent to other processes, where they become an argument of a command line.</summary>
 public static class RevisionName
 {
     /// <summary>The rule, in words.</summary>

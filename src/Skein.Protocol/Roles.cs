@@ -1,9 +1,9 @@
 namespace Skein.Protocol;
 
-/// <summary>Roles of members, as they stand in gossip, status and metrics.</summary>
+/// <summary>Roles of members in gossip, status and metrics.</summary>
 public static class Roles
 {
-    /// <summary>Takes clients' requests.</summary>
+    /// <summary>Accepts clients' requests.</summary>
     public const string Gateway = "gateway";
 
     /// <summary>Serves models through one engine.</summary>

@@ -17,7 +17,6 @@ public sealed class SeededRandomSource(ulong seed) : IRandomSource
     private const ulong Increment = 0x9E3779B97F4A7C15;
     private ulong _state = seed;
 
-    /// <inheritdoc/>
     public ulong NextUInt64() => Mix(Interlocked.Add(ref _state, Increment));
 
     /// <summary>SplitMix64's finalizer: every bit of the result depends on every bit of <paramref name="value"/>.</summary>

@@ -3,8 +3,8 @@ using System.Runtime.CompilerServices;
 namespace Skein.Serving;
 
 /// <summary>
-/// One admitted attempt. It holds its slot until its engine has stopped, or until it is disposed without having been read. Read once, by one reader; frames
-/// belong to the reader.
+/// One admitted attempt. It keeps its slot until its engine has stopped, or until it is disposed without having been read. It is read once, by one reader,
+/// which owns the frames.
 /// </summary>
 public sealed partial class EngineAttempt : IDisposable
 {
@@ -68,7 +68,6 @@ public sealed partial class EngineAttempt : IDisposable
         yield return last;
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         _standby?.Dispose();

@@ -8,7 +8,7 @@ namespace Skein.Serving;
 /// </summary>
 public sealed class EngineHost : IDisposable
 {
-    /// <summary>Longest caller, request id and session name, in UTF-8 bytes.</summary>
+    /// <summary>Longest caller name, request id and session name, in bytes of UTF-8.</summary>
     internal const int MostNameBytes = 128;
 
     private const int DefaultSlots = 64;
@@ -23,10 +23,9 @@ public sealed class EngineHost : IDisposable
     private readonly ILogger _attemptLog;
 
     /// <summary>Creates a host that is not yet started.</summary>
-    /// <param name="engine">Stays the caller's to dispose, after the host.</param>
-    /// <param name="options">Settings.</param>
+    /// <param name="engine">The caller disposes it, after the host.</param>
     /// <param name="time">Clock of all timeouts.</param>
-    /// <param name="logs">Where to log.</param>
+    /// <param name="logs">Creates the loggers.</param>
     /// <exception cref="ArgumentException">A setting is out of its range.</exception>
     public EngineHost(IInferenceEngine engine, EngineHostOptions options, TimeProvider time, ILoggerFactory logs)
     {
@@ -46,7 +45,7 @@ public sealed class EngineHost : IDisposable
     /// <summary>Slots, drain and load.</summary>
     public IReplicaControl Control => _control;
 
-    /// <summary>Whether the engine is frozen: it was given up and has not answered since.</summary>
+    /// <summary>Whether the engine counts as frozen: its streams were ended, and it has not answered since.</summary>
     public bool IsEngineLost => _liveness.IsLost;
 
     /// <summary>Reads the slots from the engine. Called once, before the first request.</summary>
@@ -54,7 +53,7 @@ public sealed class EngineHost : IDisposable
     public async Task StartAsync(CancellationToken cancellationToken) =>
         _slots.SetSlots(_options.Slots ?? (await _engine.DescribeAsync(cancellationToken)).Slots ?? DefaultSlots);
 
-    /// <summary>Checks the engine's liveness and polls its load until it is cancelled. Any exception is a bug.</summary>
+    /// <summary>Checks the engine's liveness and polls its load until cancelled. Throws only after a bug.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -115,7 +114,6 @@ public sealed class EngineHost : IDisposable
         _liveness.Close();
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         Abort();

@@ -4,8 +4,8 @@ namespace Skein.Serving;
 
 /// <summary>
 /// Detects a frozen engine for all streams at once. A server that is frozen, or behind a broken network, accepts connections and stays silent. While streams
-/// run and none of them receives a frame, the monitor checks the engine, each time on a connection of its own. Any token and any answer, an error
-/// included, proves the engine alive. Without one for the timeout the streams end, and new work is refused until the engine answers. Thread-safe.
+/// run and none of them receives a frame, the monitor checks the engine and does not wait for earlier checks. Any frame and any answer, an error included,
+/// proves that the engine runs. After the timeout without either, the streams end, and new work is refused until the engine answers. Thread-safe.
 /// </summary>
 [SuppressMessage("Design", "CA1001", Justification = "The source has neither timer nor handle, and streams may still read its token.")]
 internal sealed partial class EngineLivenessMonitor(
@@ -17,10 +17,10 @@ internal sealed partial class EngineLivenessMonitor(
     private volatile bool _isClosed;
     private int _isFaultLogged;
 
-    /// <summary>Whether the engine was given up, and has not answered since.</summary>
+    /// <summary>Whether the engine counts as frozen: its streams were ended, and it has not answered since.</summary>
     public bool IsLost => _alive.IsCancellationRequested;
 
-    /// <summary>Cancelled when the engine is given up. A stream reads it once, at its start.</summary>
+    /// <summary>Cancelled when the engine counts as frozen. A stream reads it once, at its start.</summary>
     public CancellationToken Lost => _alive.Token;
 
     /// <summary>Why streams end, or are refused.</summary>
@@ -32,10 +32,10 @@ internal sealed partial class EngineLivenessMonitor(
             : FormattableString.Invariant(
                 $"the {engine.Kind} engine is frozen: it sent no frame and answered no check for {timeout.TotalSeconds:0.###} s"));
 
-    /// <summary>A stream received a frame. Costs a read.</summary>
+    /// <summary>Records that a stream received a frame. Costs one shared read.</summary>
     public void Spoke() => _tracker.Spoke();
 
-    /// <summary>Gives the engine up for good.</summary>
+    /// <summary>Ends all streams, and refuses new ones from now on.</summary>
     public void Close()
     {
         lock (_gate)
@@ -64,7 +64,7 @@ internal sealed partial class EngineLivenessMonitor(
         var step = IsLost ? LivenessAction.Ask : _tracker.Tick(slots.Running > 0);
         if (step == LivenessAction.Ask)
         {
-            // Not awaited: the next check must not wait for this one's answer. Each ends at its deadline and throws nothing.
+            // Not awaited: the next check must not wait for this one. Each check ends at its deadline and throws nothing.
             _ = AskAsync(stoppingToken);
         }
         else if (step == LivenessAction.GiveUp)
@@ -97,7 +97,7 @@ internal sealed partial class EngineLivenessMonitor(
             if (Interlocked.Exchange(ref _isFaultLogged, 1) == 0)
                 Log.CheckFailed(logger, engine.Kind, exception);
 
-            // A timeout inside the engine's own client is no answer. Any other bug in its check must not end streams.
+            // A timeout inside the engine's own client does not count as an answer. A bug in the check must not end streams.
             if (exception is OperationCanceledException or TimeoutException)
                 return;
         }

@@ -2,17 +2,17 @@ namespace Skein.Serving;
 
 internal enum LivenessAction
 {
-    /// <summary>The engine has spoken, or is idle.</summary>
+    /// <summary>A stream received a frame, a check was answered, or no stream runs.</summary>
     Rest,
     Ask,
 
-    /// <summary>Treat it as frozen.</summary>
+    /// <summary>Treat the engine as frozen.</summary>
     GiveUp,
 }
 
 /// <summary>
-/// Decides when a silent engine is checked, and when it is given up. It counts ticks, not time: a process that was suspended itself has fewer ticks and
-/// blames nobody. Ticks come from one task, signs of life from any thread.
+/// Decides when a silent engine is checked, and when it counts as frozen. It counts ticks, not time: a process that was suspended itself had fewer ticks, so it
+/// does not treat the engine as frozen. One task calls <see cref="Tick"/>; any thread may call <see cref="Spoke"/>.
 /// </summary>
 internal sealed class EngineLivenessTracker
 {

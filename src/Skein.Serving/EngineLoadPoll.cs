@@ -1,6 +1,6 @@
 namespace Skein.Serving;
 
-/// <summary>Polls the engine's load once a second, so that load reports need not wait for the engine.</summary>
+/// <summary>Polls the engine's load once a second, so that load reports do not wait for the engine.</summary>
 internal sealed partial class EngineLoadPoll(IInferenceEngine engine, SlotTable slots, TimeProvider time, ILogger<EngineLoadPoll> logger)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);

@@ -18,7 +18,7 @@ public interface IReplicaControl
     event Action? DrainChanged;
 
     /// <summary>Refuses new work from now on; running streams continue.</summary>
-    /// <param name="grace">See <see cref="GraceLeft"/>; default 0. While draining, a second call can only shorten what is left.</param>
+    /// <param name="grace">See <see cref="GraceLeft"/>; default 0. During a drain, a second call can only shorten the remaining grace.</param>
     /// <returns>False when it was draining already.</returns>
     bool Drain(TimeSpan grace = default);
 
@@ -28,7 +28,7 @@ public interface IReplicaControl
 
     /// <summary>
     /// Completes when no slot is in use. Without <see cref="Drain"/> one may be taken again at once. The last frames may still be in flight; a graceful stop
-    /// lets them arrive.
+    /// waits for them.
     /// </summary>
     Task WhenIdleAsync(CancellationToken cancellationToken);
 

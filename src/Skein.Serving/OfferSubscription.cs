@@ -29,6 +29,5 @@ public sealed class OfferSubscription : IDisposable
     /// <summary>Gives an offered slot back.</summary>
     public void Decline(uint offer) => _slots.Decline(_gateway, offer);
 
-    /// <inheritdoc/>
     public void Dispose() => _slots.StopListening(_gateway, _offered);
 }

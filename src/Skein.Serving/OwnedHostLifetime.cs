@@ -7,9 +7,7 @@ namespace Skein.Serving;
 /// </summary>
 public sealed class OwnedHostLifetime : IHostLifetime
 {
-    /// <inheritdoc/>
     public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
-    /// <inheritdoc/>
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 }

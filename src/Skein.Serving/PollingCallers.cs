@@ -1,8 +1,8 @@
 namespace Skein.Serving;
 
 /// <summary>
-/// Callers that cannot receive offers and poll for a free slot, and since when each waits. A caller that was not refused again within <see cref="Memory"/>
-/// to twice that time counts as gone. Two alternating tables replace any search for expired entries. Not thread-safe.
+/// Callers that cannot receive offers and poll for a free slot, each with the time at which it began to wait. A caller is forgotten between one and two times
+/// <see cref="Memory"/> after its last refusal: two alternating tables make a search for expired entries unnecessary. Not thread-safe.
 /// </summary>
 internal sealed class PollingCallers
 {
@@ -22,7 +22,7 @@ internal sealed class PollingCallers
         return _lately.Count + _before.Count > 0;
     }
 
-    /// <summary>When it began to wait; null: unknown.</summary>
+    /// <summary>When the caller began to wait; null if it is unknown.</summary>
     public TimeSpan? Since(string caller, TimeSpan now)
     {
         Turn(now);

@@ -43,7 +43,9 @@ internal sealed class SlotOffers
 
     public bool Remembers(string gateway) => _rows.ContainsKey(gateway);
 
-    /// <summary>Whether a request may take a free slot: its own offer, an unreserved slot, or a slot offered to a younger waiter.</summary>
+    /// <summary>
+    /// Whether a request may take a free slot: one offered to its gateway, an unreserved one, or one offered to a gateway that has waited less.
+    /// </summary>
     public bool MayTake(string caller, QueueReport? queue, int free, TimeSpan now)
     {
         if (free <= 0)
@@ -74,7 +76,7 @@ internal sealed class SlotOffers
     }
 
     /// <summary>Records that a request of this gateway was refused.</summary>
-    /// <param name="queue">Null from gateways of older releases: they wait since their first refusal.</param>
+    /// <param name="queue">Null from gateways of older releases: their wait counts from their first refusal.</param>
     public void Refused(string caller, QueueReport? queue, bool takesOffers, TimeSpan now)
     {
         var since = now - (queue?.OldestWaited ?? TimeSpan.Zero);

@@ -8,8 +8,8 @@ internal enum SlotAnswer
 }
 
 /// <summary>
-/// The replica's slots and who holds them. One short lock guards everything, so that each report is consistent and sequence numbers follow the order of
-/// the changes.
+/// The replica's slots and the callers that use them. One short lock guards everything, so that each report is consistent and sequence numbers follow the
+/// order of the changes.
 /// </summary>
 internal sealed class SlotTable : IDisposable
 {
@@ -189,7 +189,7 @@ internal sealed class SlotTable : IDisposable
     /// <summary>Stops the expiry of offers. Leases may still be released.</summary>
     public void Dispose() => _offerEnds.Dispose();
 
-    // A caller without a bus cannot know of offers: to it, reserved slots are reported as free.
+    // A caller without a bus cannot receive offers: its reports count reserved slots as free.
     private int KeptFrom(string caller) => caller.Length == 0 || _listeners.ContainsKey(caller) ? _offers.KeptFrom(caller) : 0;
 
     /// <summary>Called after every change that may free a slot or end an offer.</summary>

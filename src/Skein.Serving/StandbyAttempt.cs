@@ -2,7 +2,7 @@ using Google.Protobuf;
 
 namespace Skein.Serving;
 
-/// <summary>An attempt that has read its prompt and waits to be continued. Thread-safe; may be disposed more than once.</summary>
+/// <summary>A standby attempt: it has read its prompt and waits to be continued. Thread-safe; may be disposed more than once.</summary>
 /// <param name="before">The journal it was started with; null: nothing was generated.</param>
 /// <param name="timeout">Longest wait once the engine is warm.</param>
 /// <param name="remove">Called by each dispose.</param>

@@ -9,7 +9,7 @@ internal readonly record struct StandbyKey(string Session, uint Choice, uint Att
 }
 
 /// <summary>
-/// The attempts that were started with <c>hold</c>, until their engine has stopped. Each holds a slot, so there are never more of them than slots.
+/// The attempts that were started with <c>hold</c>, until their engine has stopped. Each uses a slot, so there are never more of them than slots.
 /// Thread-safe.
 /// </summary>
 internal sealed class StandbyAttempts(TimeSpan timeout, TimeProvider time)
@@ -40,7 +40,7 @@ internal sealed class StandbyAttempts(TimeSpan timeout, TimeProvider time)
         standby.Continue(request);
     }
 
-    // Only this very entry: the names may have been reused.
+    // Only this entry: another attempt may have the names by now.
     private void Remove(StandbyAttempt standby) => _attempts.TryRemove(KeyValuePair.Create(standby.Key, standby));
 
     private static StandbyKey KeyOf(string session, uint choice, uint attempt) => session.Length > 0

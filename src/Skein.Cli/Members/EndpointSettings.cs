@@ -33,7 +33,7 @@ internal sealed class EndpointSettings
         MembershipOptions.IsSeed);
 
     private static readonly Setting<int> Gossip = Port("gossip", 7946, "Gossip port, UDP and TCP");
-    private static readonly Setting<bool> Insecure = Setting.Flag("insecure", "Allow an address other than loopback without keys");
+    private static readonly Setting<bool> Insecure = Setting.Flag("insecure", "Allow an address other than loopback, although HTTP and gRPC are not encrypted");
     private static readonly Setting<string?> KeyFile = Setting.Text(
         "gossip-key-file", "file", "Keys that encrypt gossip, see 'skein gossip-keys'; reloaded when the file changes");
 
@@ -73,7 +73,7 @@ internal sealed class EndpointSettings
         if (!IPAddress.IsLoopback(BindAddress) && !Membership.Insecure)
         {
             throw new UsageException(
-                $"--bind {BindAddress} opens this member to the network without keys; allowed: a loopback address, or --insecure with it");
+                $"--bind {BindAddress} opens HTTP and gRPC to the network without encryption; allowed: a loopback address, or --insecure with it");
         }
         Keys = KeyFile.Read(sources) is { } path ? new GossipKeyFile(path) : null;
         if (_advertised.Equals(IPAddress.Any) || _advertised.Equals(IPAddress.IPv6Any))

@@ -104,7 +104,7 @@ internal static class EngineSettings
         {
             Slots = slots,
             MemberName = EndpointSettings.GivenName(sources) ?? "",
-            // A simulated crash is the death of the process, without a goodbye.
+            // A simulated crash ends the process at once, without leaving the group.
             Crash = () => Process.GetCurrentProcess().Kill(),
         };
     }

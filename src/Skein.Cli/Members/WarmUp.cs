@@ -8,8 +8,8 @@ using Skein.Protocol.V1;
 namespace Skein.Cli.Members;
 
 /// <summary>
-/// Generates a short answer through a replica's own gRPC endpoint, and its end again as a resumed attempt, before the replica joins its group. Otherwise the
-/// first client would wait for the JIT compiler, on a busy machine for so long that the gateway takes the silence for a dead replica.
+/// Before a replica joins its group, generates a short answer through the replica's own gRPC endpoint, and resumes it at its last token. Without this the first
+/// client would wait for the JIT compiler. On a busy machine that takes so long that the gateway would consider the replica lost.
 /// </summary>
 internal static class WarmUp
 {
@@ -33,7 +33,7 @@ internal static class WarmUp
             (var begun, var refusal) = await AskAsync(bus, 1, request, either.Token);
             if (refusal is not null)
                 throw new CommandFailedException($"the engine does not answer: {refusal.Message}");
-            // Not every engine can resume, nor at the last token: a refusal does not matter.
+            // Not every engine can resume an answer, or resume it at the last token: a refusal does not matter.
             await AskAsync(bus, 2, new GenerateRequest(request) { Attempt = 2, Resume = begun }, either.Token);
             await bus.RequestStream.CompleteAsync();
         }
@@ -43,11 +43,11 @@ internal static class WarmUp
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            // A slow engine is allowed, and by now the code is compiled.
+            // A slow engine is allowed; the code is compiled by now.
         }
     }
 
-    /// <returns>The journal without its last token, and the status of the end where it was not OK.</returns>
+    /// <returns>The journal without its last token, and the status of the end if it was not OK.</returns>
     private static async Task<(Resume Begun, Google.Rpc.Status? Refusal)> AskAsync(
         AsyncDuplexStreamingCall<BusOrders, BusFrames> bus, ulong stream, GenerateRequest request, CancellationToken cancellationToken)
     {

@@ -43,7 +43,7 @@ internal static class CommandLine
             await error.WriteLineAsync($"skein: {Describe(parsed)} See '{PathOf(parsed)} --help'.");
             return BadInput;
         }
-        // Members of 'skein up' inherit the environment of the supervisor, which has warned already.
+        // Members of 'skein up' inherit the environment of the supervisor, which has already warned.
         if (!arguments.Contains("--supervised"))
             await WarnOfMisspeltVariablesAsync(root, Environment.GetEnvironmentVariables(), error);
         try

@@ -14,7 +14,7 @@ public sealed class EmbeddedEngineFactory : IEngineFactory
     /// <summary>Kind of the engine in configuration and metrics.</summary>
     public const string Kind = "embedded";
 
-    // Part of every fingerprint. Raise it with each change that may alter a bit of a logit, a draw or a released text: engines with different versions do
+    // Part of every fingerprint. Raise it with each change that may alter a bit of a logit, a draw or a released text: engines with different versions must
     // not continue each other's answers.
     private const string NumericsVersion = "skein-embedded-1";
 
@@ -97,7 +97,7 @@ public sealed class EmbeddedEngineFactory : IEngineFactory
         }
     }
 
-    // A single-file program has no files beside it: it carries the default model as a resource.
+    // A published single-file program contains the default model as a resource.
     private static Stream Open(string path) =>
         (path == EmbeddedEngineOptions.DefaultModelFile && !File.Exists(path) ? Assembly.GetEntryAssembly()?.GetManifestResourceStream("model.gguf") : null)
         ?? File.OpenRead(path);

@@ -15,8 +15,8 @@ public sealed record EmbeddedEngineOptions
     public string? ModelName { get; init; }
 
     /// <summary>
-    /// Most tokens per second and stream, 0 to 1,000,000. Default: 40, a pace one can read at. 0: as fast as the processor can. The prompt is read
-    /// without a pace.
+    /// Most tokens per second and stream, 0 to 1,000,000. Default: 40, about the pace of a reader. 0: no limit. The pace does not apply to
+    /// reading the prompt.
     /// </summary>
     public double TokensPerSecond { get; init; } = 40;
 

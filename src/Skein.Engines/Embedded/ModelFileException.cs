@@ -3,7 +3,6 @@ using System.Globalization;
 namespace Skein.Engines.Embedded;
 
 /// <summary>A model file cannot be used. The message is one line: file, key, its value, what is allowed.</summary>
-/// <param name="file">Path of the file.</param>
 /// <param name="key">What is wrong: a metadata key, a tensor, a part of the file.</param>
 /// <param name="value">Its value; shown shortened and without control characters.</param>
 /// <param name="allowed">What it may be.</param>

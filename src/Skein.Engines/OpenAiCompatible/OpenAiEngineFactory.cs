@@ -82,7 +82,7 @@ public sealed class OpenAiEngineFactory : IEngineFactory
             IsBitExact = configuration.Get(BitExact, false),
             UsesChatCall = configuration.Get<string?>(ChatCall, null) is { } chatCall ? bool.Parse(chatCall) : null,
             SilenceTimeout = configuration.Get(Silence, options.SilenceTimeout),
-            // Health checks are calls: none may end before the engine counts as frozen.
+            // Health checks are calls. Their timeout must not be shorter than the time after which the engine counts as frozen.
             CallTimeout = timeout > options.CallTimeout ? timeout : options.CallTimeout,
         };
     }
@@ -162,7 +162,7 @@ public sealed class OpenAiEngineFactory : IEngineFactory
         };
     }
 
-    // A hash over what the server reports and answers; docs/reference/engines.md says what it proves.
+    // A hash over what the server reports and answers. docs/reference/engines.md explains what it proves.
     private static string FingerprintOf(ServerProfile profile, ModelFacts model, IEnumerable<uint> canary)
     {
         var identity = string.Join('\n', AdapterVersion, profile.Name, model.Name, model.Identity, string.Join(',', canary));

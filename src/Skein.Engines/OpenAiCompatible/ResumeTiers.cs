@@ -7,21 +7,21 @@ namespace Skein.Engines.OpenAiCompatible;
 /// <param name="IsBitExact">Whether greedy answers do not depend on where they were interrupted.</param>
 internal sealed record ResumeTiers(ServerProfile Profile, bool HasTokens, bool UsesChatCall, bool IsBitExact)
 {
-    /// <summary>Members that name, count or time a request: the tokens do not depend on them.</summary>
+    /// <summary>Members that do not affect the tokens: names, counts and timing of a request.</summary>
     private static readonly HashSet<string> NeutralMembers = new(StringComparer.Ordinal)
     {
         "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "cache_prompt", "timings_per_token", "priority",
         "parallel_tool_calls",
     };
 
-    /// <summary>Members that bind the answer to a grammar, whose state is lost with the engine.</summary>
+    /// <summary>Members that restrict the answer to a grammar, whose state is lost with the engine.</summary>
     private static readonly HashSet<string> GrammarMembers = new(StringComparer.Ordinal)
     {
         "grammar", "json_schema", "response_format", "structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar", "regex",
         "ebnf", "structural_tag", "tools", "functions",
     };
 
-    /// <summary>Whether nothing is drawn at random.</summary>
+    /// <summary>Whether the answer does not depend on randomness.</summary>
     public static bool IsGreedy(Sampling? sampling) => sampling is { HasTemperature: true, Temperature: 0 } or { HasTopK: true, TopK: 1 };
 
     /// <summary>The calls to use, and the tier.</summary>
@@ -36,7 +36,7 @@ internal sealed record ResumeTiers(ServerProfile Profile, bool HasTokens, bool U
             // Only the server's chat call parses tools, formats and reasoning, and only it reads images.
             var needsChatCall = messages is not null
                 && (!Profile.RendersChats || UsesChatCall || offersTools || requiresFormat || messages.Any(message => message.OtherPart is not null));
-            // A journal without ids is of a server that returns none: its answer is resumed by text.
+            // A journal without ids comes from a server that returns none. Its answer is resumed by text.
             var isResumedByText = request.Resume is { NextIndex: > 0, TokenIds.Count: 0 };
             var throughIds = HasTokens && !isResumedByText && !needsChatCall && Profile.TakesTokens(request);
             var hasGrammar = requiresFormat || request.Extra.Any(member => GrammarMembers.Contains(member.Name));

@@ -14,10 +14,10 @@ internal abstract class ServerProfile
     /// <summary>The reason why a server is not of this kind, for the message if it was declared to be.</summary>
     public virtual string Missing => "";
 
-    /// <summary>Path that tells whether the server is ready, besides its list of models. Default (null): none.</summary>
+    /// <summary>Path of the server's readiness check, in addition to its list of models. Default (null): none.</summary>
     public virtual string? HealthPath => null;
 
-    /// <summary>Names of its load metrics. Default (null): it has none.</summary>
+    /// <summary>Names of the server's load metrics. Default (null): there are none.</summary>
     public virtual LoadMetricNames? LoadMetrics => null;
 
     /// <summary>Whether its calls for token ids can render a chat without answering it.</summary>
@@ -26,11 +26,10 @@ internal abstract class ServerProfile
     /// <summary>Whether penalties also count the tokens of the prompt. If not, a resumed answer, now part of the prompt, is penalized differently.</summary>
     public virtual bool PenalizesPrompt => false;
 
-    /// <summary>Asks whether it is this server, and what it serves. Changes nothing there.</summary>
-    /// <param name="http">The server.</param>
+    /// <summary>Finds out whether the server is of this kind, and what it serves. Changes nothing on the server.</summary>
     /// <param name="isDeclared">Whether the operator declared that it is of this kind.</param>
     /// <param name="cancellationToken">Ends the probe.</param>
-    /// <returns>Null: it is another server.</returns>
+    /// <returns>Null if the server is of another kind.</returns>
     /// <exception cref="FaultException">The server cannot be asked.</exception>
     public abstract ValueTask<ServerFacts?> ProbeAsync(EngineHttp http, bool isDeclared, CancellationToken cancellationToken);
 
@@ -42,8 +41,8 @@ internal abstract class ServerProfile
     /// <summary>Whether its calls for token ids serve this request.</summary>
     public virtual bool TakesTokens(GenerateRequest request) => true;
 
-    /// <summary>Refuses requests that its calls would silently answer wrongly.</summary>
-    /// <exception cref="FaultException">The request asks for what the server ignores.</exception>
+    /// <summary>Refuses requests that the server's calls would answer wrongly without an error.</summary>
+    /// <exception cref="FaultException">The request uses a member that the server ignores.</exception>
     public virtual void Check(GenerateRequest request)
     {
     }
@@ -70,8 +69,8 @@ internal abstract class ServerProfile
 internal sealed record ServerFacts(IReadOnlyList<ModelFacts> Models, int? Slots, bool MentionsReasoning = false);
 
 /// <summary>What a server reports of one model.</summary>
-/// <param name="Name">As requests name it.</param>
-/// <param name="ContextTokens">Of one request; 0: unknown.</param>
-/// <param name="VocabularySize">0: unknown.</param>
-/// <param name="Identity">Everything that distinguishes it from other models, in a fixed order.</param>
+/// <param name="Name">Name in requests.</param>
+/// <param name="ContextTokens">Context length of one request, in tokens; 0 if unknown.</param>
+/// <param name="VocabularySize">Number of tokens; 0 if unknown.</param>
+/// <param name="Identity">Everything reported that distinguishes the model from others, in a fixed order.</param>
 internal sealed record ModelFacts(string Name, int ContextTokens, int VocabularySize, string Identity);

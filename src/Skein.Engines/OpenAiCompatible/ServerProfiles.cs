@@ -5,10 +5,10 @@ using Skein.Engines.OpenAiCompatible.Wire;
 
 namespace Skein.Engines.OpenAiCompatible;
 
-/// <summary>The known servers.</summary>
+/// <summary>The profiles of the known servers.</summary>
 internal static class ServerProfiles
 {
-    /// <summary>In the order in which an unknown server is probed; the last one fits every server.</summary>
+    /// <summary>All profiles, in the order in which an unknown server is probed. The last one fits every server. To add one, add it here.</summary>
     public static IReadOnlyList<ServerProfile> All { get; } =
     [
         new LlamaCppProfile(),

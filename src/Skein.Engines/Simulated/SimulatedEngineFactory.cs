@@ -30,7 +30,7 @@ public sealed class SimulatedEngineFactory : IEngineFactory
     /// <summary>Creates an engine.</summary>
     /// <param name="options">Its settings.</param>
     /// <param name="time">Paces the tokens.</param>
-    /// <param name="crash">Ends the process, or cuts its connections; null: a crash is an engine error.</param>
+    /// <param name="crash">Ends the process, or closes its connections; null: a crash is an engine error.</param>
     /// <exception cref="ArgumentException">A setting is out of its range; the message names it, its value and what is allowed.</exception>
     public static IInferenceEngine Create(SimulatedEngineOptions options, TimeProvider time, Action? crash = null)
     {

@@ -6,7 +6,7 @@ public sealed record SimulatedEngineOptions
     /// <summary>Name of the one model it serves. 1 to 256 bytes. Two engines with the same model and weights give the same answers.</summary>
     public string Model { get; init; } = "simulated";
 
-    /// <summary>Stands for the model's weights: another value gives other answers and another fingerprint. Default 0.</summary>
+    /// <summary>Represents the model's weights: another value gives other answers and another fingerprint. Default 0.</summary>
     public ulong WeightsSeed { get; init; }
 
     /// <summary>Tokens that prompt and answer may have together. 16 to 16,777,216; default 8,192.</summary>
@@ -33,12 +33,12 @@ public sealed record SimulatedEngineOptions
     /// <summary>Seed of the jitter; steps of the same request and seed take the same time. Default 0.</summary>
     public ulong JitterSeed { get; init; }
 
-    /// <summary>Whether faults may be injected, by <see cref="Faults"/> and by requests. Never on by itself.</summary>
+    /// <summary>Whether faults may be injected, by <see cref="Faults"/> and by requests. Default false.</summary>
     public bool EnableFaults { get; init; }
 
     /// <summary>Name that <see cref="SimulatedFault.On"/> is compared with: the member name of the replica. Default: none.</summary>
     public string ReplicaName { get; init; } = "";
 
-    /// <summary>Faults that every request meets. Allowed only with <see cref="EnableFaults"/>; default: none.</summary>
+    /// <summary>Faults of every request. Allowed only with <see cref="EnableFaults"/>; default: none.</summary>
     public IReadOnlyList<SimulatedFault> Faults { get; init; } = [];
 }

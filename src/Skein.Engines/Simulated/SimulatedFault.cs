@@ -3,10 +3,10 @@ namespace Skein.Engines.Simulated;
 /// <summary>What a simulated fault does.</summary>
 public enum SimulatedFaultKind
 {
-    /// <summary>The process dies: the factory's <c>crash</c> action is called and nothing more is said.</summary>
+    /// <summary>The process ends: the factory's <c>crash</c> action is called, and no further frame is sent.</summary>
     Crash,
 
-    /// <summary>The engine falls silent until the request is cancelled.</summary>
+    /// <summary>The engine sends nothing until the request is cancelled.</summary>
     Stall,
 
     /// <summary>The engine is silent for <see cref="SimulatedFault.Ms"/>, then continues.</summary>

@@ -17,7 +17,7 @@ internal sealed class SimulatedGeneration
     private readonly int _maxTokens;
     private readonly byte[] _echo;
 
-    /// <exception cref="FaultException">The request is wrong, too long, or resumes what this model did not begin.</exception>
+    /// <exception cref="FaultException">The request is invalid, too long, or resumes an answer of another model.</exception>
     public SimulatedGeneration(SimulatedModel model, GenerateRequest request)
     {
         _model = model;
@@ -38,7 +38,6 @@ internal sealed class SimulatedGeneration
 
     public ulong PromptKey { get; }
 
-    /// <summary>Index of the next token.</summary>
     public int Index { get; private set; }
 
     /// <summary>Tokens to read before the next one can be made.</summary>

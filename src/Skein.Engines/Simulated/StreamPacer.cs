@@ -1,8 +1,8 @@
 namespace Skein.Engines.Simulated;
 
 /// <summary>
-/// Takes the time that a real engine takes, for reading the prompt and between tokens. Each step counts from when the one before was due, not from when its
-/// timer fired, so that late timers do not lower the rate. Not safe for concurrent use.
+/// Waits as long as a real engine takes to read the prompt and between tokens. Each step counts from the time at which the step before was due, not from the
+/// time at which its timer fired, so that late timers do not lower the rate. Not safe for concurrent use.
 /// </summary>
 /// <param name="jitterKey">Makes the jitter of one request differ from another's.</param>
 internal sealed class StreamPacer(SimulatedEngineOptions options, TimeProvider time, ulong jitterKey)

@@ -5,10 +5,9 @@ namespace Skein.Engines.Text;
 /// <summary>Makes the first and the last frame of an answer.</summary>
 internal static class AnswerFrames
 {
-    /// <param name="model">The model.</param>
     /// <param name="unit">What an index counts.</param>
     /// <param name="tier">How the answer can be resumed.</param>
-    /// <param name="promptIds">Empty: unknown.</param>
+    /// <param name="promptIds">Ids of the prompt; empty if unknown.</param>
     /// <param name="resumedAt">Index of the next token.</param>
     /// <param name="echo">Text in front of the answer.</param>
     public static GenerateFrame Start(
@@ -30,9 +29,9 @@ internal static class AnswerFrames
 
     /// <param name="text">The answer's text; text that was held back is released.</param>
     /// <param name="index">Index after the last token.</param>
-    /// <param name="reason">Why the answer ended, where no stop text ended it.</param>
-    /// <param name="usage">Null: unknown.</param>
-    /// <param name="matchedStop">The stop text by which the server says it ended.</param>
+    /// <param name="reason">Why the answer ended, if no stop text ended it.</param>
+    /// <param name="usage">Token counts; null if unknown.</param>
+    /// <param name="matchedStop">The stop text that ended the answer, if the server reports it.</param>
     public static GenerateFrame Finish(AnswerText text, uint index, FinishReason reason, Usage? usage, string matchedStop = "")
     {
         text.Flush();

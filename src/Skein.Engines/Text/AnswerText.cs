@@ -42,7 +42,7 @@ internal sealed class AnswerText
         return count;
     }
 
-    /// <summary>The stop text that ended the answer; null: none yet. Bytes appended later are ignored.</summary>
+    /// <summary>The stop text that ended the answer; null if none did yet. Bytes appended later are ignored.</summary>
     public string? MatchedStop { get; private set; }
 
     /// <summary>Adds the bytes of the next token.</summary>

@@ -23,13 +23,13 @@ internal sealed class StopMatcher
 
     public string Text { get; }
 
-    /// <summary>In bytes.</summary>
+    /// <summary>Length of the stop text in bytes.</summary>
     public int Length => _pattern.Length;
 
-    /// <summary>How many bytes at the end of the stream are a beginning of the stop text.</summary>
+    /// <summary>Number of bytes at the end of the stream that may begin the stop text.</summary>
     public int Matched { get; private set; }
 
-    /// <summary>Takes the next byte; true when it completes the stop text. Not to be called again after that.</summary>
+    /// <summary>Adds the next byte; true if it completes the stop text. Must not be called again after that.</summary>
     public bool Advance(byte unit)
     {
         Matched = Extend(Matched, unit);

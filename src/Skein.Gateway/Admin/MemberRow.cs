@@ -19,7 +19,6 @@ public sealed record MemberRow(
     bool Draining,
     string Health = "")
 {
-    /// <summary>Converts the status of a member.</summary>
     public static MemberRow From(MemberStatus member) => new(
         member.Name, member.Role, member.State, member.Generation, member.Version, member.Revision, member.Pid, member.Http, member.Grpc,
         member.Gossip, member.Models, member.Slots, member.InFlight, member.Queued, member.Draining, member.Health);

@@ -1,7 +1,6 @@
 namespace Skein.Gateway.Admin;
 
 /// <summary>A replica as it reports itself: the answer of <c>/admin/v1/replicas/{name}</c>, <c>drain</c> and <c>undrain</c>.</summary>
-/// <param name="Name">Member name.</param>
 /// <param name="Generation">Generation of the name.</param>
 /// <param name="Draining">Whether it accepts no new work.</param>
 /// <param name="InFlight">Streams on it, from all gateways.</param>

@@ -86,7 +86,7 @@ internal sealed class GroupFleet : IFleetSource
     private bool HasKnownModels(ReplicaDescription replica) =>
         replica.Models.Count > 0 || replica.ModelsDigest == 0 || _known[replica.Id].Answer is not null;
 
-    // Metadata is input from outside: a string that is no address must not reach a request.
+    // Metadata is input from outside: a string that is not an address must not become part of a request.
     private static bool IsAddress(string address) =>
         Uri.TryCreate($"http://{address}", UriKind.Absolute, out var uri) && uri is { Port: > 0, AbsolutePath: "/", Query: "", UserInfo: "" };
 
@@ -109,7 +109,7 @@ internal sealed class GroupFleet : IFleetSource
             ModelsDigest = digest,
             MetadataVersion = known.MetadataVersion,
             Fingerprints = answer?.Fingerprints ?? FrozenDictionary<string, string>.Empty,
-            // A hostile or broken member must not poison the arithmetic of the pick.
+            // A hostile or broken member must not make the arithmetic of a pick invalid.
             Slots = (int)Math.Clamp(metadata.Slots, 1, 1_000_000),
             Weight = metadata.Weight is > 0 and < 1e6f ? metadata.Weight : 1,
             Draining = metadata.Draining,

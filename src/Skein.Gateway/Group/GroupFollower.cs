@@ -38,7 +38,7 @@ internal sealed partial class GroupFollower(
             EveryAsync(LoadPeriod, () => membership.UpdateLoad(statistics.Sessions, admission.Waiting), stop.Token),
             EveryAsync(BeaconFeed.Period, () => beacons.Poll(membership), stop.Token),
         ];
-        // One that fails must not leave the others running as if nothing had happened.
+        // If one of them fails, the others must not continue without it.
         await Task.WhenAny(loops);
         await stop.CancelAsync();
         await Task.WhenAll(loops);

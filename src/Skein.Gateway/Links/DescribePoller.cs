@@ -20,7 +20,6 @@ internal sealed class DescribePoller : IDisposable
     private readonly Lock _gate = new();
     private Dictionary<Replica, ulong> _asked = [];
 
-    /// <param name="fleet">The replicas.</param>
     /// <param name="describe">Asks a replica.</param>
     /// <param name="learn">Receives each answer, which is unchecked input, and what was known of the replica when it was asked.</param>
     /// <param name="tasks">Runs the polls.</param>

@@ -6,7 +6,7 @@ using RpcStatus = Google.Rpc.Status;
 
 namespace Skein.Gateway.Links;
 
-/// <summary>What the end of an attempt, or of the connection under it, means.</summary>
+/// <summary>Maps the end of an attempt, or of the connection under it, to a fault.</summary>
 internal static class LinkFaults
 {
     public static FaultException From(RpcException error)
@@ -16,14 +16,15 @@ internal static class LinkFaults
         return new FaultException(kind, error.Status.Detail, details?.GetDetail<SlotRefusal>()?.Load, error);
     }
 
-    /// <summary>What the end of an attempt on a bus means: its status is that of a call, but the connection lives.</summary>
+    /// <summary>The fault of an attempt on a bus. Its status is that of a call, but the connection still works.</summary>
     public static FaultException From(RpcStatus status) =>
         new(OfStatus((StatusCode)status.Code, status) ?? Fault.EngineFailed, status.Message, status.GetDetail<SlotRefusal>()?.Load);
 
-    /// <summary>Distinguishes a broken connection from a stream that the replica ended: only the former takes the replica out.</summary>
+    /// <summary>Distinguishes a broken connection from a stream that the replica ended: only the former takes the replica out of service.</summary>
     public static Fault? OfConnection(Exception? exception)
     {
-        // Bare, it is an attempt to connect that was refused, took too long, or was given up with its channel; what breaks later comes wrapped.
+        // Without a wrapper, the exception comes from making the connection: it was refused, took too long, or its channel was closed. Later failures are
+        // wrapped.
         if (exception is SocketException or TimeoutException or OperationCanceledException)
             return Fault.Unreachable;
         for (; exception is not null; exception = exception.InnerException)
@@ -45,7 +46,7 @@ internal static class LinkFaults
 
     private static Fault? OfStatus(StatusCode code, RpcStatus? details)
     {
-        // The status alone is no proof of a full replica: message limits answer with it too.
+        // The status alone does not prove that the replica is full: message limits have it too.
         if (code == StatusCode.ResourceExhausted && details?.GetDetail<SlotRefusal>() is not null)
             return Fault.NoSlot;
         var info = details?.GetDetail<ErrorInfo>();

@@ -25,7 +25,7 @@ internal static class RequestOutcomes
 {
     public const string Completed = "completed";
 
-    /// <summary>The client went away.</summary>
+    /// <summary>The client disconnected.</summary>
     public const string Cancelled = "cancelled";
 
     /// <summary>The gateway refused the request as it was sent.</summary>

@@ -6,7 +6,7 @@ using Skein.Serving;
 namespace Skein.Gateway.Upstreams;
 
 /// <summary>
-/// Keeps one upstream in the gateway's fleet while its server answers. The server is checked all the time; each time it comes back it is a new generation, and
+/// Keeps one upstream in the gateway's fleet while its server answers. The server is checked periodically. Each time it returns it is a new generation, and
 /// is asked again what it serves.
 /// </summary>
 internal sealed partial class Upstream(
@@ -24,7 +24,7 @@ internal sealed partial class Upstream(
     private volatile EngineHost? _host;
     private volatile bool _isRemoved;
 
-    /// <summary>Runs until it is cancelled. Any exception is a bug.</summary>
+    /// <summary>Runs until cancelled. Throws only after a bug.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         try
@@ -65,7 +65,7 @@ internal sealed partial class Upstream(
     }
 
     /// <param name="logged">The problem that was logged last; the same one is not logged again.</param>
-    /// <param name="cancellationToken">Gives up.</param>
+    /// <param name="cancellationToken">Ends the attempts to connect.</param>
     private async Task<IInferenceEngine> ConnectAsync(string? logged, CancellationToken cancellationToken)
     {
         for (var pause = FirstPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
@@ -84,7 +84,7 @@ internal sealed partial class Upstream(
     }
 
     /// <summary>Serves until the server is gone.</summary>
-    /// <returns>What is wrong with it.</returns>
+    /// <returns>The problem with the server.</returns>
     private async Task<string> ServeAsync(IInferenceEngine engine, CancellationToken cancellationToken)
     {
         _generation = Math.Max(_generation + 1, (ulong)time.GetUtcNow().ToUnixTimeMilliseconds());

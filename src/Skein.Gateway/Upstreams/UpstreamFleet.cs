@@ -26,7 +26,7 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
 
     public FleetView Current => _current;
 
-    /// <summary>All upstreams by name; null: it serves nothing now.</summary>
+    /// <summary>All upstreams by name; null for one that does not serve now.</summary>
     public IReadOnlyDictionary<string, ReplicaDescription?> Upstreams
     {
         get
@@ -41,9 +41,9 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
 
     public void Remove(string name) => Change(() => _upstreams.Remove(name));
 
-    /// <summary>The upstream serves.</summary>
-    /// <param name="replica">Without its drain.</param>
-    /// <param name="control">Reports its drain, as gossip does for replicas of the group.</param>
+    /// <summary>The upstream serves from now on.</summary>
+    /// <param name="replica">The replica, without the state of its drain.</param>
+    /// <param name="control">Reports the drain, which gossip reports for replicas of the group.</param>
     public void Up(ReplicaDescription replica, IReplicaControl control)
     {
         control.DrainChanged += Refresh;
@@ -81,7 +81,7 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
             _current = rows.Count == 0 ? group : new FleetView(
                 [.. group.Replicas, .. rows.Select(row => row.Current).OfType<ReplicaDescription>()],
                 [.. group.KnownModels.Union(rows.SelectMany(row => row.Models), StringComparer.Ordinal)],
-                // Beside upstreams, a group may have no replicas for good.
+                // With upstreams, a group may never have replicas.
                 Complete: rows.All(row => row.IsSeen)
                     && (group.Complete || (_group.IsGathered && group is { Replicas.Count: 0, KnownModels.Count: 0 })));
         }

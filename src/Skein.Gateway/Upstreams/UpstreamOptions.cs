@@ -9,7 +9,7 @@ public sealed record UpstreamOptions
     public required string Name { get; init; }
 
     /// <summary>
-    /// Connects to the server; called again each time it has gone. The gateway disposes the engine. An exception means that the server
+    /// Connects to the server; called again each time the server was lost. The gateway disposes the engine. An exception means that the server
     /// cannot be served now: it is tried again.
     /// </summary>
     public required Func<CancellationToken, Task<IInferenceEngine>> ConnectAsync { get; init; }

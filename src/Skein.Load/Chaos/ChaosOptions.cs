@@ -39,7 +39,6 @@ public sealed record ChaosOptions
     }
 }
 
-/// <summary>Kind of fault.</summary>
 public enum FaultKind
 {
     /// <summary>The process is killed (SIGKILL).</summary>
@@ -68,7 +67,5 @@ public enum FaultKind
 }
 
 /// <summary>One fault.</summary>
-/// <param name="Kind">Kind of fault.</param>
-/// <param name="Replica">The affected replica.</param>
 /// <param name="Duration">Duration of a freeze, slow, loss or cut fault.</param>
 public sealed record InjectedFault(FaultKind Kind, string Replica, TimeSpan Duration);

@@ -16,8 +16,6 @@ public sealed class ChaosRun
         (_options, _cluster, _time, _onFault) = (options, cluster, time, onFault);
 
     /// <summary>Requests reference answers, injects faults for the duration, then lets all streams finish.</summary>
-    /// <param name="options">Options of the run.</param>
-    /// <param name="cluster">The cluster.</param>
     /// <param name="time">Clock of faults and measurements.</param>
     /// <param name="onFault">Called when a fault begins.</param>
     /// <param name="cancellationToken">Ends the run without a report.</param>

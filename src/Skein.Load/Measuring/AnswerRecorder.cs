@@ -64,7 +64,7 @@ internal sealed class AnswerRecorder(TimeProvider time, LatencyRecorder latencie
         _nextIndex = first + count;
     }
 
-    /// <summary>Text without a token arrived: text that the server had held back.</summary>
+    /// <summary>Text without a token arrived, which the server had delayed.</summary>
     public void OnText(string text)
     {
         if (_text.Length + text.Length > MaxChars)

@@ -12,7 +12,7 @@ internal ref struct ProtoReader(ReadOnlySpan<byte> bytes)
 
     public readonly bool AtEnd => _rest.IsEmpty;
 
-    /// <summary>Returns false at the end, and before an invalid tag, which it does not consume: <see cref="AtEnd"/> tells them apart.</summary>
+    /// <summary>Returns false at the end, and before an invalid tag, which it does not consume: <see cref="AtEnd"/> distinguishes the two.</summary>
     public bool TryReadTag(out int field, out WireType type)
     {
         var before = _rest;

@@ -57,7 +57,7 @@ internal sealed class CoreState(CoreSettings settings, MemberTable table, ulong 
     /// <summary>When the digest last changed. A difference matters only after gossip had time to arrive.</summary>
     public TimeSpan DigestSince { get; set; }
 
-    /// <summary>This member accuses nobody before this time, because its process was paused.</summary>
+    /// <summary>This member accuses no other member before this time, because its process was paused.</summary>
     public TimeSpan ListenUntil { get; set; }
 
     /// <summary>Transmissions of one update: proportional to the logarithm of the group size, as epidemic dissemination requires.</summary>

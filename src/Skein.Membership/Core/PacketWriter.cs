@@ -107,7 +107,7 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
     private MemberRecord? SuspicionOf(MemberRecord? other) =>
         other is null || other.State == MemberState.Alive || !state.Rules.Buddy ? null : other;
 
-    /// <summary>While its name is checked, this member must not announce itself: that would supersede the holder of the name.</summary>
+    /// <summary>While its name is checked, this member must not announce itself: that would supersede the current member of that name.</summary>
     private bool IsUnclaimed(MemberRecord record) => record == state.Self && state.Phase == CorePhase.Observing;
 
     /// <summary>A forwarded tombstone keeps its age; otherwise it would never expire in a group that keeps growing.</summary>

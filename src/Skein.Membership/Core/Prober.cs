@@ -176,7 +176,9 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
             suspicions.Accuse(target, state.Self.Id, refused: false);
     }
 
-    /// <summary>A member that heard nobody is probably isolated and waits a whole window. An unhealthy member accuses rarely, a withdrawn one never.</summary>
+    /// <summary>
+    /// A member that heard no other member is probably isolated and waits a whole window. An unhealthy member accuses rarely, a withdrawn one never.
+    /// </summary>
     private bool MayAccuse(bool heardOthers)
     {
         if (!state.Rules.Corroboration)

@@ -3,7 +3,7 @@ using Skein.Membership.Codec;
 namespace Skein.Membership.Core;
 
 /// <summary>
-/// Finds the group through the seeds. Seeds at which no live member is known are asked again forever, with growing pauses: members that started
+/// Finds the group through the seeds. Seeds at which no live member is known are asked again indefinitely, with growing pauses: members that started
 /// alone find each other, and a partitioned cluster heals. The first reply also starts the name check. A new member without a reply hedges with
 /// further attempts (Dean and Barroso, The Tail at Scale, 2013), because a lost SYN costs TCP a second.
 /// </summary>
@@ -59,7 +59,7 @@ internal sealed class SeedBootstrap(CoreState state, PacketWriter packets, NameC
         state.Table.Touch();
         if (IsLive(seed.Address))
             seed.Pause = state.Options.SeedRetryMin;
-        // A seed that replies without being a member will join soon: ask it again soon.
+        // A seed that replies before it is a member will join soon, so it is asked again soon.
         AskAgain(index, IsLive(seed.Address) ? state.Options.SeedRetryMax : NextPause(seed));
         nameCheck.Begin();
     }

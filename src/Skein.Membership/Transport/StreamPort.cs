@@ -198,7 +198,7 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
     }
 }
 
-/// <summary>The packet is null if there is no reply. The peer may keep the connection open if it may stay.</summary>
+/// <summary>The reply to a request, and whether the peer may keep the connection open. The packet is null if there is no reply.</summary>
 internal readonly record struct StreamReply(byte[]? Packet, bool MayStay);
 
 /// <summary>The outgoing connections that the core monitors, one a slot. Used by the loop only; <paramref name="post"/> posts to the loop.</summary>

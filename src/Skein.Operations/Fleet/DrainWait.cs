@@ -3,7 +3,6 @@ using System.Globalization;
 namespace Skein.Operations.Fleet;
 
 /// <summary>Result of a drain or an undrain, as <c>--json</c> prints it.</summary>
-/// <param name="Name">The replica.</param>
 /// <param name="Outcome"><c>drained</c>, <c>already_drained</c>, <c>timed_out</c>, <c>undrained</c> or <c>not_drained</c>.</param>
 /// <param name="Seconds">Duration of the wait.</param>
 /// <param name="InFlight">Streams that still run on the replica.</param>
@@ -26,7 +25,6 @@ public sealed class DrainWait(GatewayClient gateway, TimeProvider time)
     private static readonly TimeSpan Period = TimeSpan.FromMilliseconds(200);
 
     /// <summary>Polls the replica until no stream runs on it.</summary>
-    /// <param name="name">The replica.</param>
     /// <param name="drain">The call that started the drain.</param>
     /// <param name="timeout">Limit of the wait. When it expires the drain continues, and the outcome says what blocks it.</param>
     /// <param name="onProgress">Receives, at every poll, what the drain is waiting for.</param>

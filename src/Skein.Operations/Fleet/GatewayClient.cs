@@ -21,20 +21,16 @@ public sealed class GatewayClient(Uri address) : IDisposable
     private readonly HttpClient _http =
         new(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = address, Timeout = Timeout.InfiniteTimeSpan };
 
-    /// <summary>All members of the group.</summary>
     public async Task<IReadOnlyList<MemberRow>> MembersAsync(CancellationToken cancellationToken) =>
         await GetAsync<MemberRow[]>("/admin/v1/members", cancellationToken);
 
     internal Task<CounterRow> CountersAsync(CancellationToken cancellationToken) => GetAsync<CounterRow>("/admin/v1/counters", cancellationToken);
 
-    /// <summary>The drain status of a replica.</summary>
     public Task<ReplicaRow> ReplicaAsync(string name, CancellationToken cancellationToken) => GetAsync<ReplicaRow>(PathOf(name), cancellationToken);
 
-    /// <summary>Starts to drain a replica.</summary>
     public Task<ReplicaRow> DrainAsync(string name, TimeSpan grace, CancellationToken cancellationToken) =>
         PostAsync<ReplicaRow>(name, "drain", new DrainBody(grace.TotalSeconds), cancellationToken);
 
-    /// <summary>Ends the drain of a replica.</summary>
     public Task<ReplicaRow> UndrainAsync(string name, CancellationToken cancellationToken) =>
         PostAsync<ReplicaRow>(name, "undrain", new { }, cancellationToken);
 

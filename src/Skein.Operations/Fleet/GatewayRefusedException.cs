@@ -6,7 +6,6 @@ namespace Skein.Operations.Fleet;
 /// <summary>A gateway answered with an error.</summary>
 public sealed class GatewayRefusedException(int status, string? code, string reason) : CommandFailedException($"the gateway answered {status}: {reason}")
 {
-    /// <summary>HTTP status.</summary>
     public int Status { get; } = status;
 
     /// <summary>Message of the gateway; the response body if it has none.</summary>

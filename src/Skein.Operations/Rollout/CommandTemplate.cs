@@ -20,7 +20,6 @@ public sealed class CommandTemplate
 
     /// <summary>Splits a command.</summary>
     /// <param name="flag">Flag that holds the command; used in messages.</param>
-    /// <param name="text">The command.</param>
     /// <exception cref="UsageException">A quote is not closed, or <c>{name}</c> is missing.</exception>
     public static CommandTemplate Parse(string flag, string text)
     {

@@ -4,7 +4,6 @@ using System.Diagnostics;
 namespace Skein.Operations.Rollout;
 
 /// <summary>Runs an operator's command for one replica.</summary>
-/// <param name="template">The command.</param>
 /// <param name="revision">Value of <c>{revision}</c>.</param>
 /// <param name="timeout">Limit of a run. When it expires the command and its children are killed.</param>
 /// <param name="say">Receives each line that the command writes.</param>
@@ -41,7 +40,7 @@ public sealed class RestartCommand(CommandTemplate template, string revision, Ti
         {
             throw new CommandFailedException($"'{words[0]}' could not be started: {error.Message}", error);
         }
-        // A command that prompts for input must not wait forever.
+        // A command that prompts for input must not wait indefinitely.
         process.StandardInput.Close();
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();

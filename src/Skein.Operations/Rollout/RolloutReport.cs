@@ -5,7 +5,6 @@ namespace Skein.Operations.Rollout;
 /// <param name="Outcome"><c>done</c> or <c>stopped</c>.</param>
 /// <param name="Reason">Why the update stopped; null when done.</param>
 /// <param name="Seconds">Duration.</param>
-/// <param name="Replicas">Result of each replica.</param>
 public sealed record RolloutReport(string Revision, string Outcome, string? Reason, double Seconds, IReadOnlyList<ReplicaReport> Replicas)
 {
     /// <summary>Reads the report from a core that has finished.</summary>
@@ -18,7 +17,6 @@ public sealed record RolloutReport(string Revision, string Outcome, string? Reas
 }
 
 /// <summary>Result of one replica.</summary>
-/// <param name="Name">Member name.</param>
 /// <param name="Outcome"><c>updated</c>, <c>skipped</c> (at the revision before), <c>waiting</c> (not begun), <c>failed</c> or <c>rolled_back</c>.</param>
 /// <param name="From">Revision before the update.</param>
 /// <param name="Seconds">Time from the start of the drain to the last check; 0 if the update of this replica did not begin.</param>

@@ -25,7 +25,6 @@ public sealed class RolloutRun(GatewayClient gateway, RolloutPlan plan, RolloutT
     private TimeSpan? _unreachableSince;
     private TimeSpan _counted = -CountPeriod;
 
-    /// <summary>Time since the start of the run.</summary>
     public TimeSpan Now => time.GetElapsedTime(_began);
 
     /// <summary>Runs until the core has finished.</summary>

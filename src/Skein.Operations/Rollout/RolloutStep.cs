@@ -10,16 +10,13 @@ public sealed class RolloutStep
         Models = row.Models;
     }
 
-    /// <summary>Name of the replica.</summary>
     public string Name => Row.Name;
 
-    /// <summary>Revision before the update.</summary>
     public string From { get; }
 
     /// <summary>Models that the replica served before the update.</summary>
     public IReadOnlyList<string> Models { get; }
 
-    /// <summary>Current stage.</summary>
     public RolloutStage Stage { get; private set; }
 
     /// <summary>What the replica is waiting for, or why it failed; empty if there is nothing to say.</summary>
@@ -31,7 +28,6 @@ public sealed class RolloutStep
     /// <summary>When the update of this replica ended; null before.</summary>
     public TimeSpan? Ended { get; private set; }
 
-    /// <summary>The newest row of the replica.</summary>
     public MemberRow Row { get; internal set; }
 
     /// <summary>True from the drain until the last check.</summary>

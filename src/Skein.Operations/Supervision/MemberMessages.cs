@@ -3,7 +3,6 @@ using System.Text.Json;
 namespace Skein.Operations.Supervision;
 
 /// <summary>Message of a member to its supervisor: the member is ready. One line on standard output.</summary>
-/// <param name="Name">Member name.</param>
 /// <param name="Http">Bound HTTP endpoint; empty if there is none.</param>
 /// <param name="Grpc">Bound gRPC endpoint.</param>
 /// <param name="Gossip">Bound gossip endpoint.</param>

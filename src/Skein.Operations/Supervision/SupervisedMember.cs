@@ -29,7 +29,6 @@ public sealed class SupervisedMember
         _backOff = new RestartBackOff(restartDelay);
     }
 
-    /// <summary>Member name.</summary>
     public string Name => _spec.Name;
 
     /// <summary>Process id of the current run; null between runs.</summary>

@@ -25,7 +25,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
 
     public int Waiting { get; private set; }
 
-    /// <summary>Reserves a slot; null: none is free, wait (<see cref="Enqueue"/>).</summary>
+    /// <summary>Reserves a slot; null if none is free: then <see cref="Enqueue"/> lets the request wait.</summary>
     public Reservation? TryReserve(AdmissionRequest request, TimeSpan now) =>
         Pick(request, now) is { } replica ? new Reservation(replica, replica.Reserve(now), NextSince(replica)) : null;
 
@@ -128,7 +128,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         }
     }
 
-    /// <summary>When the waiter is refused unless it is served before.</summary>
+    /// <summary>Time at which the waiter is refused if it was not served before.</summary>
     public TimeSpan DeadlineOf(Waiter waiter)
     {
         var busy = waiter.EnqueuedAt + options.QueueTimeout;
@@ -154,7 +154,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
             : new FaultException(Fault.ModelNotFound, UnknownModelMessage(model));
     }
 
-    /// <summary>When a caller that the gateway refused for its own bounds may come back: slots become free as its leases end.</summary>
+    /// <summary>When a caller may retry that was refused because of the gateway's own bounds: slots become free as its leases end.</summary>
     public TimeSpan TakePlaceBehindAll(int leased, TimeSpan now) => _retryAfterEstimators.OfGateway.TakePlace(Waiting, leased, now);
 
     /// <summary>True when a waiter may be served without any event, by time alone.</summary>
@@ -168,7 +168,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         return false;
     }
 
-    /// <summary>Uses a replica's load report from a stream; <see cref="Dispatch"/> must follow.</summary>
+    /// <summary>Applies a replica's load report from a stream; <see cref="Dispatch"/> must follow.</summary>
     public void Report(Replica replica, LoadReport report, TimeSpan now)
     {
         replica.Report(report, now);
@@ -176,18 +176,18 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
             _ejections.SpareTheNeeded(Fleet, now);
     }
 
-    /// <summary>Ends an offer after <see cref="Dispatch"/>: true when the slot is used, or will be.</summary>
+    /// <summary>Ends an offer after <see cref="Dispatch"/>. True if a waiter got the slot or will get it.</summary>
     public bool EndOffer(Replica replica, TimeSpan now)
     {
         if (!replica.TakeBackOffer(now))
             return true;
-        // The slot was leased here: the end of its attempt is still on its way through the gateway, and the next waiter gets it.
+        // The slot was leased here, and the gateway has not processed the end of its attempt yet: then the next waiter gets it.
         return replica.Leased >= replica.Description.Slots && NextSince(replica) is not null;
     }
 
     public int WaitingFor(string model) => _queues.TryGetValue(model, out var queue) ? queue.Count : 0;
 
-    /// <summary>Since when the next waiter for a slot of this replica waits; null: there is none.</summary>
+    /// <summary>When the next waiter for a slot of this replica began to wait; null if there is none.</summary>
     private TimeSpan? NextSince(Replica replica)
     {
         Waiter? next = null;

@@ -3,7 +3,7 @@ using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Admission;
 
-/// <summary>A replica's beacon, the same for all gateways: it does not say whose load it is.</summary>
+/// <summary>A replica's beacon, the same for all gateways: it does not say how much of the load each gateway caused.</summary>
 /// <param name="Replica">The generation that sent it.</param>
 /// <param name="Running">Slots in use there, by any gateway. Negative counts as 0.</param>
 /// <param name="ReceivedAt">When it arrived, as a timestamp of the queue's <see cref="TimeProvider"/>.</param>
@@ -53,12 +53,11 @@ public sealed class AdmissionQueue : IDisposable
     /// <summary>Leases now: equals the running attempts.</summary>
     public int Leased => Volatile.Read(ref _leased);
 
-    /// <summary>The queue's clock.</summary>
     internal TimeSpan Now => _time.GetElapsedTime(_origin);
 
     /// <summary>Waits for a slot and reserves it.</summary>
-    /// <exception cref="FaultException">There will be none, or not in time.</exception>
-    /// <exception cref="OperationCanceledException">The caller went away; it has left the queue.</exception>
+    /// <exception cref="FaultException">No slot can be had, or none in time.</exception>
+    /// <exception cref="OperationCanceledException">The caller cancelled; the request has left the queue.</exception>
     internal ValueTask<ReplicaLease> AcquireAsync(AdmissionRequest request, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -78,7 +77,7 @@ public sealed class AdmissionQueue : IDisposable
         }
     }
 
-    /// <summary>Reserves a slot that no waiter can use; null when there is none.</summary>
+    /// <summary>Reserves a slot that no waiter can use; null if there is none.</summary>
     internal ReplicaLease? TryAcquire(AdmissionRequest request)
     {
         ServeWaiters();
@@ -89,10 +88,10 @@ public sealed class AdmissionQueue : IDisposable
         }
     }
 
-    /// <summary>Uses a replica's load report from a stream.</summary>
+    /// <summary>Applies a replica's load report from a stream.</summary>
     public void Report(Replica replica, LoadReport report) => Change(now => _core.Report(replica, report, now));
 
-    /// <summary>Uses beacons of replicas; each replaces an older report of its replica, whether beacon or load report.</summary>
+    /// <summary>Applies beacons of replicas. Each replaces the older beacon or load report of its replica.</summary>
     public void Report(IReadOnlyList<RunningReport> beacons) => Change(now =>
     {
         foreach (var beacon in beacons)
@@ -115,7 +114,7 @@ public sealed class AdmissionQueue : IDisposable
             return _core.WaitingFor(model);
     }
 
-    /// <summary>When a caller may come back that this gateway refuses for its own bounds. Each call takes a place, so that times spread.</summary>
+    /// <summary>When a caller may retry that this gateway refuses because of its own bounds. Each call takes a place, so that retries spread.</summary>
     public TimeSpan RetryAfter()
     {
         lock (_gate)
@@ -137,7 +136,6 @@ public sealed class AdmissionQueue : IDisposable
         }
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         _fleet.Changed -= OnFleetChanged;
@@ -187,14 +185,14 @@ public sealed class AdmissionQueue : IDisposable
             waiter.Timer?.Change(Later(_core.DeadlineOf(waiter) - now), Timeout.InfiniteTimeSpan);
     });
 
-    /// <summary>Waiters get the slots that became free by time, before a new request looks.</summary>
+    /// <summary>Slots that became free by time go to waiters before a new request gets one.</summary>
     private void ServeWaiters()
     {
         if (Waiting > 0)
             Change(static _ => { });
     }
 
-    /// <summary>Every change that may free slots: change, hand the slots out, then complete the served waiters outside of the lock.</summary>
+    /// <summary>Makes a change that may free slots, assigns the slots, and completes the served waiters outside of the lock.</summary>
     private void Change(Action<TimeSpan> change)
     {
         var grants = new List<(Waiter Waiter, Reservation Slot)>();

@@ -3,12 +3,12 @@ using Skein.Routing.Fleet;
 namespace Skein.Routing.Admission;
 
 /// <summary>Place in the queue: by priority class, then arrival, then choice. A displaced session keeps its place.</summary>
-/// <param name="Priority">Lower is sooner.</param>
+/// <param name="Priority">Lower values are served sooner.</param>
 /// <param name="Sequence">Rising number of the session's arrival at this gateway; unique.</param>
 /// <param name="Choice">Which of the session's choices.</param>
 internal readonly record struct Arrival(int Priority, long Sequence, int Choice)
 {
-    /// <summary>When the session arrived, on the queue's clock; null: its wait counts from when it joined the queue.</summary>
+    /// <summary>When the session arrived, on the queue's clock; null: its wait counts from its entry into the queue.</summary>
     public TimeSpan? At { get; init; }
 
     public static int Order(Arrival left, Arrival right) =>
@@ -19,7 +19,9 @@ internal readonly record struct Arrival(int Priority, long Sequence, int Choice)
 /// <param name="Model">The model it must serve.</param>
 /// <param name="Arrival">Place in the queue; unique among waiters.</param>
 /// <param name="Displaced">True for a session that lost its replica: the bound on the queue's length does not apply to it.</param>
-/// <param name="WaitingSince">When the request first asked, if a full replica refused it, on the queue's clock; null: it asks for the first time.</param>
+/// <param name="WaitingSince">
+/// When the request first asked for a slot, on the queue's clock, if a full replica refused it since; null if it asks for the first time.
+/// </param>
 /// <param name="Fingerprint">Only replicas whose model has this fingerprint, or an unknown one; empty: any.</param>
 /// <param name="Excluded">Replicas that failed this session: not picked again.</param>
 internal sealed record AdmissionRequest(
@@ -42,7 +44,7 @@ internal sealed record AdmissionRequest(
 
     public bool AcceptsAsLastResort(Replica replica) => Names(LastResort, replica) && HasUsableFingerprint(replica);
 
-    /// <summary>Of the accepted replicas, these are picked from while they have a free slot.</summary>
+    /// <summary>Of the accepted replicas, those that are preferred while they have a free slot.</summary>
     public bool Prefers(Replica replica) => !TakesOtherFingerprints || HasFingerprint(replica);
 
     private static bool Names(IReadOnlyCollection<ReplicaId> replicas, Replica replica) => replicas.Count > 0 && replicas.Contains(replica.Id);
@@ -67,7 +69,7 @@ internal sealed class Waiter(AdmissionRequest request, TimeSpan enqueuedAt)
     /// <summary>When its session arrived; a displaced session arrived long before it joined this queue.</summary>
     public TimeSpan Since => request.Arrival.At ?? enqueuedAt;
 
-    /// <summary>Since when no live replica can serve it; null while one can.</summary>
+    /// <summary>Time from which no live replica could serve it; null while one can.</summary>
     public TimeSpan? UnservableSince { get; set; }
 
     /// <summary>Completed exactly once, by the caller that removed the waiter from the queue.</summary>

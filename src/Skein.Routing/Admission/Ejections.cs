@@ -3,7 +3,9 @@ using Skein.Routing.Health;
 
 namespace Skein.Routing.Admission;
 
-/// <summary>Opens breakers while every model can spare the replica; otherwise the longest ejected serve again. Used under the admission lock.</summary>
+/// <summary>
+/// Opens breakers while every model can spare the replica. When one cannot, the replicas that were ejected longest serve again. Used under the admission lock.
+/// </summary>
 internal sealed class Ejections(BreakerOptions options)
 {
     private long _openings;
@@ -22,7 +24,7 @@ internal sealed class Ejections(BreakerOptions options)
         }
     }
 
-    /// <summary>Puts back the replicas that the fleet cannot spare any more. Called whenever the fleet has changed.</summary>
+    /// <summary>Readmits the replicas that the fleet can no longer spare. Called after every change of the fleet.</summary>
     public void SpareTheNeeded(FleetSnapshot fleet, TimeSpan now)
     {
         if (!fleet.Replicas.Any(replica => replica.Breaker.IsEjected))

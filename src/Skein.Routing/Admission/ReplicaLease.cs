@@ -3,19 +3,20 @@ using Skein.Routing.Fleet;
 namespace Skein.Routing.Admission;
 
 /// <summary>A reserved slot.</summary>
-/// <param name="Replica">The replica.</param>
 /// <param name="Epoch">Epoch of its breaker at the reservation.</param>
-/// <param name="NextSince">Since when the next waiter for a slot there waits, on the queue's clock; null: there is none.</param>
+/// <param name="NextSince">When the next waiter for a slot there began to wait, on the queue's clock; null if there is none.</param>
 internal readonly record struct Reservation(Replica Replica, int Epoch, TimeSpan? NextSince);
 
-/// <summary>One reserved slot of one replica, held by one attempt. Released exactly once; later releases do nothing. Thread-safe.</summary>
+/// <summary>One reserved slot of one replica, used by one attempt. Released exactly once; later releases do nothing. Thread-safe.</summary>
 internal sealed class ReplicaLease(AdmissionQueue owner, Reservation reservation, TimeSpan grantedAt, TimeSpan askedAt, TimeSpan waitingSince) : IDisposable
 {
     private int _released;
 
     public Replica Replica => reservation.Replica;
 
-    /// <summary>When the request first asked, on the queue's clock: <see cref="AdmissionRequest.WaitingSince"/> after the replica refused it.</summary>
+    /// <summary>
+    /// When the request first asked for a slot, on the queue's clock: <see cref="AdmissionRequest.WaitingSince"/> after the replica refused it.
+    /// </summary>
     public TimeSpan AskedAt => askedAt;
 
     public Reservation Reservation => reservation;
@@ -36,7 +37,7 @@ internal sealed class ReplicaLease(AdmissionQueue owner, Reservation reservation
 
     /// <summary>Gives the slot back.</summary>
     /// <param name="fault">How the attempt ended; null: with a finish frame.</param>
-    /// <param name="report">The replica's newest load report, if one came with the end: used before the slot is offered again.</param>
+    /// <param name="report">The replica's newest load report, if one came with the end. It is applied before the slot is assigned again.</param>
     public void Release(Fault? fault, LoadReport? report = null)
     {
         if (Interlocked.Exchange(ref _released, 1) == 0)

@@ -6,10 +6,10 @@ namespace Skein.Routing.Admission;
 /// <summary>Which requests could use a model's free slots.</summary>
 internal enum FreeFor
 {
-    /// <summary>None: no slot is free.</summary>
+    /// <summary>No slot is free.</summary>
     None,
 
-    /// <summary>Only displaced sessions that have no other replica: the slots are at ejected replicas.</summary>
+    /// <summary>Only displaced sessions without another replica: all free slots are at ejected replicas.</summary>
     Displaced,
 
     /// <summary>Any request that accepts the replica.</summary>
@@ -17,9 +17,9 @@ internal enum FreeFor
 }
 
 /// <summary>
-/// Picks the replica for a request: one in good standing, else a suspected one; for a session that lost all others an ejected one, and last
-/// one that failed this session long before. A replica that may fail is better than a stream that is lost for certain. Not thread-safe; used
-/// under the admission lock.
+/// Picks the replica for a request: a healthy one, else one that membership suspects. A session without another replica gets an ejected one, and last
+/// one that failed this session before its newest token, because a stream that is not continued is certainly lost. Not thread-safe; used under the
+/// admission lock.
 /// </summary>
 internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource random)
 {
@@ -108,7 +108,7 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
         return mayTakeBest ? count : 0;
     }
 
-    /// <summary>Lower is better. First by standing (good, suspected, ejected), then by preference.</summary>
+    /// <summary>Lower is better. Ordered by health (healthy, suspected, ejected), then by preference.</summary>
     private static int RankOf(Replica replica, AdmissionRequest request, TimeSpan now) =>
         (!replica.Breaker.Allows(now) ? EjectedRank : replica.Description.Suspect ? SuspectedRank : 0) + (request.Prefers(replica) ? 0 : 1);
 }

@@ -1,6 +1,8 @@
 namespace Skein.Routing.Admission;
 
-/// <summary>When refused callers should come back: each takes the next place, so that they spread at the rate of free slots. Used under the lock.</summary>
+/// <summary>
+/// Estimates when refused callers should retry. Each takes the next place, so that retries spread at the rate of free slots. Used under the lock.
+/// </summary>
 internal sealed class RetryAfterEstimator
 {
     internal static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(50);
@@ -14,7 +16,7 @@ internal sealed class RetryAfterEstimator
     /// <summary>Adds the time for which a slot was leased to the moving average.</summary>
     public void Observe(TimeSpan held) => _holdSeconds += Smoothing * (held.TotalSeconds - _holdSeconds);
 
-    /// <summary>Time until the caller's place is reached. While no slot serves the queue, the last number of slots counts.</summary>
+    /// <summary>Time until the caller's place is reached. While no slot serves the queue, the last known number of slots is used.</summary>
     public TimeSpan TakePlace(int waiting, int slots, TimeSpan now)
     {
         if (slots > 0)
@@ -29,7 +31,7 @@ internal sealed class RetryAfterEstimator
     }
 }
 
-/// <summary>The estimator of each model, and the one for callers that the gateway refuses for its own bounds. Used under the admission lock.</summary>
+/// <summary>The estimators of the models, and one for callers that are refused because of the gateway's own bounds. Used under the admission lock.</summary>
 internal sealed class RetryAfterEstimators
 {
     private const int MostModels = 4096;
@@ -42,7 +44,7 @@ internal sealed class RetryAfterEstimators
     {
         if (!_ofModels.TryGetValue(model, out var estimator))
         {
-            // Only models that the fleet knows get here.
+            // Called only for models that the fleet knows.
             if (_ofModels.Count >= MostModels)
                 _ofModels.Clear();
             _ofModels[model] = estimator = new RetryAfterEstimator();

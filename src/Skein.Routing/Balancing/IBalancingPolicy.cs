@@ -24,7 +24,6 @@ public readonly ref struct PickContext
     /// <summary>Source of randomness, for ties and samples.</summary>
     public required IRandomSource Random { get; init; }
 
-    /// <summary>The requested model.</summary>
     public required string Model { get; init; }
 
     /// <summary>Key by which a client marks requests that belong together; empty if it gave none.</summary>
@@ -35,9 +34,8 @@ public readonly ref struct PickContext
 }
 
 /// <summary>A replica with its load at the moment of the pick.</summary>
-/// <param name="Replica">The replica.</param>
 /// <param name="Load">Slots in use: leased here, plus the estimate of others' load.</param>
-/// <param name="Warmth">Share of its weight that it has now: below 1 while it is new or back.</param>
+/// <param name="Warmth">Share of its weight that counts now: below 1 while the replica is new or returned.</param>
 public readonly record struct BalancingCandidate(Replica Replica, double Load, double Warmth = 1)
 {
     /// <summary>Load after taking one more, per unit of weight: lower is better.</summary>

@@ -1,6 +1,6 @@
 namespace Skein.Routing.Balancing;
 
-/// <summary>The replica with the lowest (load + 1) / weight. Ties are broken at random, so that several gateways do not herd.</summary>
+/// <summary>The replica with the lowest (load + 1) / weight. Ties are broken at random, so that several gateways do not pick the same replica.</summary>
 internal sealed class WeightedLeastConnections : IBalancingPolicy
 {
     public string Name => BalancingPolicies.Default;
@@ -20,7 +20,7 @@ internal sealed class WeightedLeastConnections : IBalancingPolicy
             }
             else if (score == bestScore && context.Random.Next(++ties) == 0)
             {
-                // Reservoir sampling: each of the tied ones is kept with the same probability.
+                // Reservoir sampling: each of the tied replicas is picked with the same probability.
                 best = i;
             }
         }

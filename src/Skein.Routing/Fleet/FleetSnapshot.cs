@@ -22,7 +22,6 @@ public sealed class FleetSnapshot
     /// <summary>No replica, nothing known.</summary>
     public static FleetSnapshot Empty { get; } = new([], [], complete: false);
 
-    /// <summary>All live replicas.</summary>
     public IReadOnlyList<Replica> Replicas { get; }
 
     /// <summary>False while the view is still being gathered.</summary>
@@ -34,7 +33,6 @@ public sealed class FleetSnapshot
     /// <summary>Models that any member, including dead ones, ever offered.</summary>
     public IReadOnlyCollection<string> KnownModels => _knownModels;
 
-    /// <summary>Live replicas that serve a model.</summary>
     public ReadOnlySpan<Replica> Serving(string model) => _byModel.TryGetValue(model, out var replicas) ? replicas : [];
 
     /// <summary>True when the model may be served later: it was offered before, or the view is not complete yet.</summary>

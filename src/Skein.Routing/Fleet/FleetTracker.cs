@@ -2,7 +2,7 @@ using Skein.Routing.Health;
 
 namespace Skein.Routing.Fleet;
 
-/// <summary>Turns the views of a source into snapshots. A <see cref="Replica"/> lasts as long as its generation is in view. Thread-safe.</summary>
+/// <summary>Turns the views of a source into snapshots. A <see cref="Replica"/> object is kept as long as its generation is in view. Thread-safe.</summary>
 public sealed class FleetTracker : IDisposable
 {
     private readonly IFleetSource _source;
@@ -12,7 +12,6 @@ public sealed class FleetTracker : IDisposable
     private volatile FleetSnapshot _current = FleetSnapshot.Empty;
 
     /// <summary>Starts to follow a source.</summary>
-    /// <param name="source">The replicas.</param>
     /// <param name="health">How replicas that fail or are new are treated; null: the defaults.</param>
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
     public FleetTracker(IFleetSource source, HealthOptions? health = null)
@@ -32,10 +31,9 @@ public sealed class FleetTracker : IDisposable
 
     internal HealthOptions Health { get; }
 
-    /// <summary>The newest snapshot.</summary>
     public FleetSnapshot Current => _current;
 
-    /// <summary>Takes a replica out at once, until <see cref="MarkReachable"/>.</summary>
+    /// <summary>Takes a replica out of service at once, until <see cref="MarkReachable"/>.</summary>
     public void MarkUnreachable(Replica replica)
     {
         lock (_gate)
@@ -48,14 +46,13 @@ public sealed class FleetTracker : IDisposable
         Changed?.Invoke();
     }
 
-    /// <summary>Puts a replica back that answered again.</summary>
+    /// <summary>Returns a replica to service that answered again.</summary>
     public void MarkReachable(Replica replica)
     {
         replica.Reachable = true;
         Changed?.Invoke();
     }
 
-    /// <inheritdoc/>
     public void Dispose() => _source.Changed -= Refresh;
 
     private void Refresh()

@@ -19,7 +19,7 @@ public sealed record FleetView(IReadOnlyList<ReplicaDescription> Replicas, IRead
     /// <summary>Nothing is known yet.</summary>
     public static FleetView Empty { get; } = new([], [], Complete: false);
 
-    /// <summary>True when the other view says the same.</summary>
+    /// <summary>True if the other view has the same content.</summary>
     internal bool IsSameAs(FleetView other) =>
         Complete == other.Complete && Replicas.Count == other.Replicas.Count
         && Replicas.Zip(other.Replicas).All(pair => pair.First.IsSameAs(pair.Second))

@@ -2,7 +2,10 @@ using System.Numerics;
 
 namespace Skein.Routing.Fleet;
 
-/// <summary>A percentile of recent durations: counts in buckets of a quarter octave, all halved now and then so that old ones fade. Thread-safe.</summary>
+/// <summary>
+/// A percentile of recent durations: counts in buckets of a quarter octave. All counts are halved now and then, so that old durations lose weight.
+/// Thread-safe.
+/// </summary>
 internal sealed class RecentTimes
 {
     /// <summary>Durations after which all counts are halved.</summary>
@@ -38,7 +41,7 @@ internal sealed class RecentTimes
     public void Add(TimeSpan time)
     {
         Interlocked.Increment(ref _counts[BucketOf(time)]);
-        // Exactly one writer reaches the bound and halves.
+        // Exactly one writer reaches the bound and halves the counts.
         if (Interlocked.Increment(ref _added) != MostKept)
             return;
         for (var bucket = 0; bucket < Buckets; bucket++)

@@ -10,13 +10,15 @@ public sealed class Replica
 {
     private static readonly TimeSpan RefusalPause = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>Age at which a report of others' load counts nothing.</summary>
+    /// <summary>Age at which a report of other gateways' load no longer counts.</summary>
     private static readonly TimeSpan ReportLifetime = TimeSpan.FromSeconds(1);
 
-    /// <summary>How long reports keep requests away: a replica that other gateways refill never looks free, and shares only with gateways that ask.</summary>
+    /// <summary>
+    /// Longest time for which reports keep requests away. A replica that other gateways refill never looks free; it offers slots only to gateways that ask.
+    /// </summary>
     private static readonly TimeSpan ReportedFullLimit = TimeSpan.FromSeconds(5);
 
-    /// <summary>The same for <see cref="AskSoon"/>.</summary>
+    /// <summary>The same time after <see cref="AskSoon"/>.</summary>
     private static readonly TimeSpan UnknownHereLimit = TimeSpan.FromMilliseconds(250);
 
     private volatile ReplicaDescription _description;
@@ -39,7 +41,6 @@ public sealed class Replica
         SlowStart = new SlowStart(health.SlowStart);
     }
 
-    /// <summary>Name and generation.</summary>
     public ReplicaId Id => _description.Id;
 
     /// <summary>The source's newest description.</summary>
@@ -68,7 +69,7 @@ public sealed class Replica
 
     internal ReplicaPace Pace { get; } = new();
 
-    /// <summary>Takes no new work, according to its description or its own newest report.</summary>
+    /// <summary>Whether it accepts no new work, according to its description or its own newest report.</summary>
     public bool Draining => _drainReported || _description.Draining;
 
     internal CircuitBreaker Breaker { get; }
@@ -93,7 +94,7 @@ public sealed class Replica
     /// <summary>True when only the estimate of others' load keeps this gateway out. The estimate decays, so a slot may become free without an event.</summary>
     internal bool IsFullByEstimate(TimeSpan now) => _leased < _description.Slots && !HasFreeSlot(now);
 
-    /// <summary>The replica refused for lack of a slot: it is left alone for a moment, whatever the estimate says.</summary>
+    /// <summary>The replica refused a request because it has no free slot: it gets none for a moment, whatever the estimate says.</summary>
     internal void Refused(TimeSpan now) => _closedUntil = now + RefusalPause;
 
     /// <summary>The replica keeps a slot for this gateway: the next reservation gets it, whatever the estimate says.</summary>
@@ -110,7 +111,7 @@ public sealed class Replica
         return true;
     }
 
-    /// <summary>Takes a slot: returns the breaker's epoch for the end of the attempt.</summary>
+    /// <summary>Takes a slot. Returns the breaker's epoch, for the end of the attempt.</summary>
     internal int Reserve(TimeSpan now)
     {
         _leased++;
@@ -126,7 +127,7 @@ public sealed class Replica
         _leased--;
     }
 
-    /// <summary>Uses a report of the replica on a stream, unless a newer one was used.</summary>
+    /// <summary>Applies a report of the replica on a stream, unless a newer one was applied.</summary>
     internal void Report(LoadReport report, TimeSpan now)
     {
         if (report.Sequence <= _reportSequence || report.Generation != Id.Generation)
@@ -134,7 +135,8 @@ public sealed class Replica
         _reportSequence = report.Sequence;
         _drainReported = report.Draining;
         (_reportedLoad, _reportedAt) = ((int)Math.Max(0L, (long)report.Running - report.RunningForCaller), now);
-        // A report made before an offer was declined still says that this gateway is remembered: a refusal may be overtaken by the offer that follows it.
+        // A report from before a declined offer says that the replica remembers this gateway, although the decline ended that: an offer can overtake the
+        // refusal before it.
         if (_declined || report is { HasRemembersCaller: true, RemembersCaller: false })
             AskSoon(now);
         else
@@ -142,7 +144,7 @@ public sealed class Replica
     }
 
     /// <summary>
-    /// Uses a beacon of the replica, unless something newer is known. A beacon does not say how much of the load is this gateway's: the
+    /// Applies a beacon of the replica, unless something newer is known. A beacon does not say how much of the load is this gateway's: the
     /// current leases are subtracted. (Subtracting the leases at the time of the beacon made no difference in the simulation of <c>BusyFleet</c>.)
     /// </summary>
     internal void Report(int running, TimeSpan receivedAt)

@@ -3,18 +3,15 @@ using System.Collections.Frozen;
 namespace Skein.Routing.Fleet;
 
 /// <summary>One generation of a replica's name.</summary>
-/// <param name="Name">Member name.</param>
 /// <param name="Generation">Generation of the name: a restarted process has a higher one.</param>
 public readonly record struct ReplicaId(string Name, ulong Generation)
 {
-    /// <inheritdoc/>
     public override string ToString() => $"{Name}@{Generation}";
 }
 
 /// <summary>What a fleet source knows of a replica. Immutable; a change is a new description.</summary>
 public sealed record ReplicaDescription
 {
-    /// <summary>Name and generation.</summary>
     public required ReplicaId Id { get; init; }
 
     /// <summary>Where the link reaches it: <c>host:port</c> of its gRPC service, or what another link uses. Only the link reads it.</summary>
@@ -41,19 +38,19 @@ public sealed record ReplicaDescription
     /// <summary>Changes whenever the replica publishes metadata, even with the same content. 0 if the source does not count.</summary>
     public ulong MetadataVersion { get; init; }
 
-    /// <summary>Takes no new work.</summary>
+    /// <summary>Whether it accepts no new work.</summary>
     public bool Draining { get; init; }
 
-    /// <summary>Draining, and the grace period is over: its streams should be moved to other replicas.</summary>
+    /// <summary>Whether the grace period of its drain is over: its streams should be moved to other replicas.</summary>
     public bool HandOver { get; init; }
 
-    /// <summary>Suspected by the group: picked only when no other replica can serve the request.</summary>
+    /// <summary>Whether membership suspects it: it is picked only when no other replica can serve the request.</summary>
     public bool Suspect { get; init; }
 
     /// <summary>Fingerprint of one model; empty if unknown.</summary>
     public string FingerprintOf(string model) => Fingerprints.GetValueOrDefault(model, Fingerprint);
 
-    /// <summary>True when the other description says the same.</summary>
+    /// <summary>True if the other description has the same content.</summary>
     internal bool IsSameAs(ReplicaDescription other) =>
         ReferenceEquals(this, other)
         || (Models.SequenceEqual(other.Models, StringComparer.Ordinal)

@@ -1,15 +1,15 @@
 namespace Skein.Routing.Health;
 
-/// <summary>Whether a replica gets work. The numbers are the values of the metric.</summary>
+/// <summary>State of a breaker. The numbers are the values of the metric.</summary>
 public enum BreakerState
 {
-    /// <summary>It gets work.</summary>
+    /// <summary>The replica gets work.</summary>
     Closed,
 
-    /// <summary>It gets one attempt at a time, to test whether it works again.</summary>
+    /// <summary>The replica gets one attempt at a time, which tests whether it works again.</summary>
     HalfOpen,
 
-    /// <summary>It gets no work while another replica can serve it.</summary>
+    /// <summary>The replica gets no request that another replica can serve.</summary>
     Open,
 }
 
@@ -42,7 +42,7 @@ internal sealed class CircuitBreaker(BreakerOptions options)
     /// <summary>True from the opening until it is closed, including half-open.</summary>
     public bool IsEjected { get; private set; }
 
-    /// <summary>Openings so far; a failed trial is none.</summary>
+    /// <summary>Number of openings so far; a failed trial does not count.</summary>
     public long Ejections { get; private set; }
 
     /// <summary>Sequence number of its opening among all breakers: the lowest has been ejected longest.</summary>
@@ -77,7 +77,7 @@ internal sealed class CircuitBreaker(BreakerOptions options)
         Open(now);
     }
 
-    /// <summary>Puts the replica back without a trial, because it cannot be spared. The next opening lasts as long as it would have.</summary>
+    /// <summary>Readmits the replica without a trial, because the fleet cannot spare it. The next opening lasts as long as it would have.</summary>
     public void Spare()
     {
         IsEjected = false;

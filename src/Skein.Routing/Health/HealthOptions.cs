@@ -6,7 +6,7 @@ public sealed record HealthOptions
     /// <summary>When a failing replica is ejected.</summary>
     public BreakerOptions Breaker { get; init; } = new();
 
-    /// <summary>How fast a replica that is new or back reaches its full share.</summary>
+    /// <summary>How fast a new or returned replica reaches its full share.</summary>
     public SlowStartOptions SlowStart { get; init; } = new();
 
     /// <summary>Throws when a value is out of its range.</summary>
@@ -54,7 +54,7 @@ public sealed record BreakerOptions
     public double MaxEjectedShare { get; init; } = 0.5;
 }
 
-/// <summary>The ramp of a replica that is new or back. Immutable.</summary>
+/// <summary>Slow start of a new or returned replica. Immutable.</summary>
 public sealed record SlowStartOptions
 {
     /// <summary>Time until the full weight is reached. Default 10 s, range 0 (no ramp) to 10 min.</summary>

@@ -1,13 +1,13 @@
 namespace Skein.Routing.Health;
 
-/// <summary>The weight ramp of a replica that is new or back. It affects picks, and never makes a request wait. Not thread-safe.</summary>
+/// <summary>The rising weight of a new or returned replica. It affects picks, and never makes a request wait. Not thread-safe.</summary>
 internal sealed class SlowStart(SlowStartOptions options)
 {
     private TimeSpan? _since;
 
     public void Begin(TimeSpan now) => _since = now;
 
-    /// <summary>The replica's current share of its weight: 1 when it is warm, and never less than one of its slots.</summary>
+    /// <summary>The replica's current share of its weight: 1 after the slow start, and never less than the share of one slot.</summary>
     public double ShareAt(int slots, TimeSpan now)
     {
         if (_since is not { } since)

@@ -1,8 +1,8 @@
 namespace Skein.Routing.Health;
 
 /// <summary>
-/// Virtual load that a replica is charged for having been far slower than another one; it decays. It keeps most requests away, so that the
-/// budget of hedges suffices, and lets one through now and then to find out whether the replica is still slow. Used under the admission lock.
+/// Additional load that counts for a replica that was far slower than another one. It decays. It keeps most requests away, so that the budget of hedges
+/// suffices, and lets a request through now and then, which shows whether the replica is still slow. Used under the admission lock.
 /// </summary>
 internal sealed class Slowness
 {

@@ -64,7 +64,7 @@ internal sealed class Attempt : IAsyncDisposable
         return true;
     }
 
-    /// <summary>Puts back frames that were read before the attempt became the current one.</summary>
+    /// <summary>Returns frames to the attempt that were read before it became the current one.</summary>
     public void ReadAgain(Queue<GenerateFrame> frames) => _readAhead = frames;
 
     /// <summary>Stops the attempt because another one won; its reader gets <see cref="Fault.Cancelled"/>. Thread-safe.</summary>

@@ -14,7 +14,7 @@ internal sealed class AttemptSwitcher(
     private bool _hedged;
     private long _failedAt;
 
-    /// <summary>A new current attempt begins: it is hedged if that is wanted.</summary>
+    /// <summary>A new current attempt begins. It is hedged if the request is, and the hedging delay is known.</summary>
     public void Begin(Attempt current)
     {
         _stragglers.Begin();
@@ -24,7 +24,7 @@ internal sealed class AttemptSwitcher(
         Start(new HedgeAttempt(services, core.PrepareSecondary(current.Lease.Replica.Id, hold: false), current, delay, branch));
     }
 
-    /// <summary>False when a hedge had the first token before the current attempt: then its tokens do not count.</summary>
+    /// <summary>False if a hedge had the first token before the current attempt, whose tokens then do not count.</summary>
     public bool MayAccept(GenerateFrame frame) =>
         _secondary is not HedgeAttempt hedge || (frame.Count == 0 && frame.Finish is null) || hedge.TryWin(core.Attempt);
 

@@ -2,7 +2,9 @@ using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;
 
-/// <summary>Watches one attempt for silence. A beat costs one timestamp. Beats come from one thread at a time; the timer may fire on another.</summary>
+/// <summary>
+/// Watches one attempt for silence. Recording a frame costs one timestamp. Frames are recorded by one thread at a time; the timer may fire on another.
+/// </summary>
 internal sealed class AttemptWatch : IDisposable
 {
     private const double Smoothing = 0.2;
@@ -26,7 +28,7 @@ internal sealed class AttemptWatch : IDisposable
     private volatile bool _paused;
     private volatile int _stall = -1;
 
-    /// <summary>Cancels <paramref name="attempt"/> when it stalls. A link without heartbeats has only the bound of the engine.</summary>
+    /// <summary>Cancels <paramref name="attempt"/> when it stalls. On a link that cannot break, only the engine's silence is bounded.</summary>
     public AttemptWatch(
         TimeProvider time, StreamingOptions options, CancellationTokenSource attempt, ReplicaPace pace, GenerateRequest request, bool linkCanBreak)
     {
@@ -45,7 +47,6 @@ internal sealed class AttemptWatch : IDisposable
     /// <summary>The bound that was exceeded; null while none was.</summary>
     public Fault? Stall => _stall < 0 ? null : (Fault)_stall;
 
-    /// <summary>Time since the dispatch.</summary>
     public TimeSpan Age => _time.GetElapsedTime(_began);
 
     /// <summary>Moving average of the time per token of this attempt; zero while unknown.</summary>
@@ -72,7 +73,7 @@ internal sealed class AttemptWatch : IDisposable
         Volatile.Write(ref _lastToken, now);
     }
 
-    /// <summary>The gateway stops reading for a while: the replica's silence means nothing.</summary>
+    /// <summary>The gateway stops reading for a while, so the replica's silence does not count.</summary>
     public void Pause() => _paused = true;
 
     public void Resume()

@@ -89,7 +89,10 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         return next;
     }
 
-    /// <summary>Prepares an attempt beside the current one, until <see cref="Promote"/>. With <paramref name="hold"/> it prefills and waits.</summary>
+    /// <summary>
+    /// Prepares an attempt beside the current one, until <see cref="Promote"/>. With <paramref name="hold"/> it is a standby attempt: it reads the prompt and
+    /// waits.
+    /// </summary>
     public SecondaryRequest PrepareSecondary(ReplicaId current, bool hold)
     {
         var next = NextRequest();
@@ -138,10 +141,10 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         return frame.Finish is null ? FrameVerdict.Forward : FrameVerdict.Finish;
     }
 
-    /// <summary>The replica had no slot for the current attempt: the request waits on as if it had never been served.</summary>
+    /// <summary>The replica had no slot for the current attempt: the request keeps waiting as if it had not been served.</summary>
     public void Refused(TimeSpan waitingSince) => _waitingSince = waitingSince;
 
-    /// <returns>Null when another attempt may be made, else why not.</returns>
+    /// <returns>Null if another attempt may be made, else the reason why not.</returns>
     public string? Lost(ReplicaId replica, Fault reason)
     {
         _failedAt[replica] = Reached;

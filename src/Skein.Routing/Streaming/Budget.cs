@@ -1,8 +1,8 @@
 namespace Skein.Routing.Streaming;
 
 /// <summary>Bounds extra work to a share of the requests plus a minimum over time (the retry budget of Twitter's Finagle). Thread-safe.</summary>
-/// <param name="share">Units a request pays in.</param>
-/// <param name="perSecond">Units a second pays in.</param>
+/// <param name="share">Units that each request adds.</param>
+/// <param name="perSecond">Units that each second adds.</param>
 /// <param name="capacity">Most units kept; the budget starts full.</param>
 internal sealed class Budget(double share, double perSecond, double capacity, TimeProvider time)
 {

@@ -2,7 +2,7 @@ namespace Skein.Routing.Streaming;
 
 internal static class CancellationExtensions
 {
-    /// <summary>Cancels. Does nothing after the source was disposed: what it stops has ended then.</summary>
+    /// <summary>Cancels the source. Does nothing if it was disposed: then the work that it would stop has ended.</summary>
     public static void CancelUnlessDisposed(this CancellationTokenSource source)
     {
         try
@@ -11,7 +11,7 @@ internal static class CancellationExtensions
         }
         catch (ObjectDisposedException)
         {
-            // What it stops has ended.
+            // The work has ended.
         }
     }
 }

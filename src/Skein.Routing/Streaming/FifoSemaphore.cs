@@ -2,7 +2,10 @@ using System.Threading.Channels;
 
 namespace Skein.Routing.Streaming;
 
-/// <summary>First-in-first-out. Thread-safe. <see cref="SemaphoreSlim"/> resumes cancelled waiters in the thread pool: simulated runs would differ.</summary>
+/// <summary>
+/// A semaphore that serves waiters in the order of their arrival. Thread-safe. <see cref="SemaphoreSlim"/> resumes cancelled waiters in the thread pool:
+/// simulated runs would differ.
+/// </summary>
 internal sealed class FifoSemaphore
 {
     private readonly Channel<Place> _free = Channel.CreateUnbounded<Place>();

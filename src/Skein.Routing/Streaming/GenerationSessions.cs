@@ -45,10 +45,8 @@ public sealed class GenerationSessions : IGenerationSessions
             session.End(new FaultException(Fault.StreamLost, reason));
     }
 
-    /// <inheritdoc/>
     public void RequireRoom() => RequireRoom(_services.Statistics.Sessions + 1);
 
-    /// <inheritdoc/>
     public IGenerationSession Start(GenerateRequest request)
     {
         var sessions = _services.Statistics.SessionOpened();
@@ -94,9 +92,9 @@ public sealed class GenerationSessions : IGenerationSessions
     private void RequireRoom(int sessions)
     {
         if (sessions > _services.Options.MaxSessions)
-            throw Overloaded($"this gateway holds its bound of {_services.Options.MaxSessions} sessions");
+            throw Overloaded($"this gateway is at its bound of {_services.Options.MaxSessions} sessions");
         if (_services.Statistics.JournalBytes > _services.Options.AllJournalsBytes)
-            throw Overloaded($"the journals of this gateway hold their bound of {_services.Options.AllJournalsBytes} bytes");
+            throw Overloaded($"the journals of this gateway are at their bound of {_services.Options.AllJournalsBytes} bytes");
     }
 
     private FaultException Overloaded(string message) =>

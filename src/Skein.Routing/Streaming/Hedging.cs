@@ -2,7 +2,9 @@ using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;
 
-/// <summary>Asks a second replica for a late first token, within a budget (Dean and Barroso, The Tail at Scale, 2013). Thread-safe.</summary>
+/// <summary>
+/// Decides when a late first token is requested from a second replica, within a budget (Dean and Barroso, The Tail at Scale, 2013). Thread-safe.
+/// </summary>
 internal sealed class Hedging(StreamingOptions options, FleetTracker fleet, TimeProvider time)
 {
     private const double Burst = 5;
@@ -13,7 +15,7 @@ internal sealed class Hedging(StreamingOptions options, FleetTracker fleet, Time
 
     public bool TrySpend() => _budget.TrySpend();
 
-    /// <summary>How long the first token may take; null when the request is not hedged, or too few times are known.</summary>
+    /// <summary>How long the first token may take; null if the request is not hedged, or too few times were measured.</summary>
     public TimeSpan? DelayOf(GenerateRequest request)
     {
         if (!request.Hedge && !options.HedgeAll && !options.HedgedModels.Contains(request.Model))

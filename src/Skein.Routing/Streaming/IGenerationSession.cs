@@ -6,7 +6,7 @@ namespace Skein.Routing.Streaming;
 public interface IGenerationSessions
 {
     /// <summary>Checks whether a session could be started now, before a request's body is read. <see cref="Start"/> may still refuse it.</summary>
-    /// <exception cref="FaultException">The gateway is at its bound of sessions, or of the memory they hold.</exception>
+    /// <exception cref="FaultException">The gateway is at its bound of sessions, or of their memory.</exception>
     void RequireRoom();
 
     /// <summary>

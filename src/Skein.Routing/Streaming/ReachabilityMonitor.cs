@@ -17,7 +17,6 @@ public sealed partial class ReachabilityMonitor : IDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Starts to watch.</summary>
     public ReachabilityMonitor(FleetTracker fleet, IReplicaLink link, TimeProvider time, ILogger<ReachabilityMonitor> logger)
     {
         _fleet = fleet;
@@ -27,10 +26,9 @@ public sealed partial class ReachabilityMonitor : IDisposable
         _fleet.ConnectionBroken += OnConnectionBroken;
     }
 
-    /// <summary>Runs until it is cancelled. Throws what a probe loop threw: without its loop a replica would stay out.</summary>
+    /// <summary>Runs until cancelled. Rethrows the exception of a probe loop, without which a replica would stay out of service.</summary>
     public Task RunAsync(CancellationToken cancellationToken) => _failed.Task.WaitAsync(cancellationToken);
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         _fleet.ConnectionBroken -= OnConnectionBroken;

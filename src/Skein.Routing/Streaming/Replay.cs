@@ -9,8 +9,8 @@ namespace Skein.Routing.Streaming;
 /// </summary>
 /// <remarks>
 /// Engines that return ids repeat their token indexes, and the ids are compared. Engines that return only chunks of text may cut them
-/// differently the second time: there the bytes are compared, and chunks are numbered from the journal's last. Chunks of which the client has
-/// seen nothing (a tool call held back until it is complete) need not be repeated: they may differ.
+/// differently the second time: there the bytes are compared, and chunks are numbered from the journal's last. Chunks without text that the
+/// client has seen (such as a tool call that waits for its end) may differ the second time.
 /// </remarks>
 internal sealed class Replay
 {
@@ -33,7 +33,7 @@ internal sealed class Replay
         _shift = IsBehind ? 0 : _have;
     }
 
-    /// <summary>True until everything the client has was repeated; with ids, until one arrives that it does not have.</summary>
+    /// <summary>True until everything that the client has was repeated; with ids, until the first token that the client does not have.</summary>
     public bool IsBehind { get; private set; }
 
     /// <summary>Tokens of the repeated answer so far, as the engine numbers them.</summary>

@@ -12,7 +12,6 @@ public sealed class RoutingStatistics
     private int _sessions;
     private long _journalBytes;
 
-    /// <summary>Attempts dispatched.</summary>
     public long Attempts => Interlocked.Read(ref _attempts);
 
     /// <summary>Attempts that a replica refused for lack of a slot, or because it drains.</summary>
@@ -27,20 +26,16 @@ public sealed class RoutingStatistics
     /// <summary>Hedges whose replica had the first token first.</summary>
     public long HedgesWon => Interlocked.Read(ref _hedgesWon);
 
-    /// <summary>Sessions open now.</summary>
     public int Sessions => Volatile.Read(ref _sessions);
 
-    /// <summary>Bytes in all journals now.</summary>
     public long JournalBytes => Interlocked.Read(ref _journalBytes);
 
-    /// <summary>Failovers by their reason.</summary>
     public long Failovers(Fault reason) => Interlocked.Read(ref _failovers[(int)reason]);
 
     /// <summary>Failovers by the name of their reason, every name once.</summary>
     public IEnumerable<(string Reason, long Count)> FailoversByName() =>
         FaultTable.OfAttempts.GroupBy(reason => reason.ToWireName(), Failovers).Select(group => (group.Key, group.Sum()));
 
-    /// <summary>Failovers of every reason.</summary>
     public long FailoversOfAll => FaultTable.OfAttempts.Sum(Failovers);
 
     internal void AttemptStarted() => Interlocked.Increment(ref _attempts);

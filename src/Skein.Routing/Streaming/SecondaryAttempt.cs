@@ -3,7 +3,7 @@ using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;
 
-/// <summary>What a secondary attempt sends, and how much of the answer its journal held then.</summary>
+/// <summary>What a secondary attempt sends, and how much of the answer its journal contained then.</summary>
 /// <param name="Request">The request for its replica.</param>
 /// <param name="Need">What it needs of that replica.</param>
 /// <param name="FromIndex">Tokens in its journal.</param>
@@ -164,7 +164,7 @@ internal sealed class HedgeAttempt(SessionServices services, SecondaryRequest re
         return before == 0 || before == attempt;
     }
 
-    // A hedge that was denied is tried again: the later the first token, the more likely it is worth its slot.
+    // A hedge that got no slot or no budget is tried again: the later the first token, the more useful the hedge.
     protected override async ValueTask<(ReplicaLease? Lease, IDisposable? Turn)> ReserveAsync(CancellationToken cancellationToken)
     {
         for (var wait = TimeSpan.FromTicks(Math.Max(ShortestWait.Ticks, delay.Ticks)); ; wait *= 2)

@@ -64,7 +64,7 @@ internal sealed class SessionOutput(int choices, StreamingOptions options, TimeP
             }
             catch (TimeoutException)
             {
-                // A slow reader is fine as long as it reads at all.
+                // A slow reader is allowed as long as it reads something.
             }
         }
         throw new FaultException(

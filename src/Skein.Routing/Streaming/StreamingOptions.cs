@@ -20,7 +20,7 @@ public sealed record StreamingOptions
     /// <summary>Consecutive attempts lost without a new token before the request is considered poison. Default 2, range 1 to 100.</summary>
     public int AttemptsWithoutProgress { get; init; } = 2;
 
-    /// <summary>Longest time without any frame, heartbeats included. Default 900 ms, range 300 ms to 1 min; replicas beat every 250 ms.</summary>
+    /// <summary>Longest time without any frame, heartbeats included. Default 900 ms, range 300 ms to 1 min; replicas send a heartbeat every 250 ms.</summary>
     public TimeSpan LinkSilence { get; init; } = TimeSpan.FromMilliseconds(900);
 
     /// <summary>
@@ -38,7 +38,10 @@ public sealed record StreamingOptions
     /// <summary>Factor on the replica's 99th percentile, for both bounds of its engine. Default 10, range 1 to 1,000.</summary>
     public double EngineSilenceFactor { get; init; } = 10;
 
-    /// <summary>How late a timer may fire before this process blames itself and waits one more round. Default 200 ms, range 1 ms to 1 min.</summary>
+    /// <summary>
+    /// How late a timer may fire. Past it, this process was delayed itself and waits one more round before it gives an attempt up. Default 200 ms, range 1 ms
+    /// to 1 min.
+    /// </summary>
     public TimeSpan OwnLateness { get; init; } = TimeSpan.FromMilliseconds(200);
 
     /// <summary>Longest time a client may leave a full output unread. Default 30 s, range 1 s to 1 h.</summary>
@@ -50,7 +53,7 @@ public sealed record StreamingOptions
     /// <summary>Retries after engine faults, as a share of the requests. Default 0.2, range 0 to 1; ten a second are always allowed.</summary>
     public double RetryShare { get; init; } = 0.2;
 
-    /// <summary>Most such retries at once, after a quiet time. Default 100, range 0 (none at all) to 1,000,000.</summary>
+    /// <summary>Most such retries at once, after a time without retries. Default 100, range 0 (none at all) to 1,000,000.</summary>
     public int RetryBurst { get; init; } = 100;
 
     /// <summary>Hedge every model's requests, not only those that ask for it. Default false.</summary>

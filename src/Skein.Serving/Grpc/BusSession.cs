@@ -6,7 +6,7 @@ using Grpc.Core;
 namespace Skein.Serving.Grpc;
 
 /// <summary>
-/// The replica's end of one bus. One loop takes orders and waits for nothing else; another one sends all that is ready as one message.
+/// The replica's end of one bus. One loop reads orders and never waits for an engine. Another loop sends all frames that are ready as one message.
 /// </summary>
 /// <param name="abort">Aborts the call, without waiting.</param>
 [SuppressMessage("Design", "CA1001", Justification = "The source has neither timer nor handle, and the sending loop may cancel it last of all.")]
@@ -21,7 +21,7 @@ internal sealed partial class BusSession(
     /// <summary>Interval of heartbeats on a bus or call that carries nothing else.</summary>
     public static readonly TimeSpan HeartbeatInterval = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>A message takes no more frames past it.</summary>
+    /// <summary>Size in bytes at which a message takes no more frames.</summary>
     public const int MessageBytes = 16 << 10;
 
     private const uint LeastWindowBytes = 1 << 10;
@@ -90,11 +90,11 @@ internal sealed partial class BusSession(
 
     private void Start(BusStart start, OfferSubscription offers)
     {
-        // An attempt counts until its end is sent: a gateway that reads nothing cannot fill the memory.
+        // An attempt counts until its end is sent, so that a gateway that reads nothing cannot fill the memory.
         if (_attempts.Count >= options.MaxStreamsPerConnection)
         {
             throw new RpcException(new Status(
-                StatusCode.ResourceExhausted, $"{_attempts.Count} attempts run on this bus or have an end that was not read; that is the most"));
+                StatusCode.ResourceExhausted, $"{_attempts.Count} attempts run on this bus or have an unread end; no more are allowed"));
         }
 
         var attempt = new BusStream(start, this);

@@ -7,7 +7,7 @@ namespace Skein.Serving.Grpc;
 [SuppressMessage("Design", "CA1001", Justification = "The source has neither timer nor handle, and a cancel may come at any time.")]
 internal sealed class BusStream(BusStart start, BusSession session) : FrameQueue
 {
-    /// <summary>Longest frame on a bus; it is as much as a gateway's journal takes.</summary>
+    /// <summary>Longest frame on a bus, in bytes: the default bound of a gateway's journal.</summary>
     public const int MostFrameBytes = 1 << 20;
 
     private readonly CancellationTokenSource _cancelled = new();
@@ -23,13 +23,13 @@ internal sealed class BusStream(BusStart start, BusSession session) : FrameQueue
     public Task Running { get; set; } = Task.CompletedTask;
 
     public Task RunAsync(EngineAttempt attempt) =>
-        // An engine may compute on the calling thread, which must go on to take orders.
+        // On another thread: an engine may compute on the calling one, which must read the next orders.
         Task.Run(() => PumpAsync(attempt, Cancelled), CancellationToken.None);
 
     /// <summary>Stops the engine; frames that were not sent are dropped.</summary>
     public void Cancel()
     {
-        // Asynchronously: an engine's reaction may take time, and the bus must not wait for it.
+        // Asynchronously: cancelling may run code of the engine, and the bus must not wait for it.
         _ = _cancelled.CancelAsync();
         lock (Gate)
         {

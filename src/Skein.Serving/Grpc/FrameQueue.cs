@@ -1,8 +1,8 @@
 namespace Skein.Serving.Grpc;
 
 /// <summary>
-/// The frames of one attempt between its engine and its connection. The engine's side writes; a burst is merged into few frames; when the queue is full, the
-/// engine pauses. One writer, one reader.
+/// The frames of one attempt between its engine and its connection. Frames that are ready at the same time are merged into few. The engine pauses while the
+/// queue is full. One writer, one reader.
 /// </summary>
 internal abstract class FrameQueue
 {
@@ -30,7 +30,7 @@ internal abstract class FrameQueue
         }
     }
 
-    /// <summary>Bytes that a frame counts in the queue. Cheaper than its encoded size, which varies by a few bytes.</summary>
+    /// <summary>Bytes that a frame counts in the queue: its encoded size except for a few bytes, and cheaper to compute.</summary>
     protected virtual int SizeOf(GenerateFrame frame)
     {
         var bytes = frame.Text.Length + frame.RawDelta.Length + (frame.TokenIds.Count * sizeof(uint));

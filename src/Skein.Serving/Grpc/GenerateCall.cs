@@ -25,7 +25,7 @@ internal sealed class GenerateCall(
     /// <exception cref="Exception">As <see cref="EngineAttempt.ReadAsync"/>, after the engine's frames were written; or the write failed.</exception>
     public async Task RunAsync(EngineAttempt attempt)
     {
-        // An engine may compute on the calling thread, which must go on to write heartbeats.
+        // On another thread: an engine may compute on the calling one, which must write heartbeats.
         var generating = Task.Run(() => GenerateAsync(attempt), CancellationToken.None);
         try
         {

@@ -35,18 +35,16 @@ public sealed class ReplicaApp : IAsyncDisposable
     /// <summary>Where it listens; with the actual port once it has started.</summary>
     public IPEndPoint Endpoint { get; private set; }
 
-    /// <summary>Load, drain and slots.</summary>
     public IReplicaControl Control { get; }
 
-    /// <summary>Services of the host, those that <c>configure</c> added included.</summary>
+    /// <summary>Services of the host, including those that <c>configure</c> added.</summary>
     public IServiceProvider Services => _app.Services;
 
     /// <summary>Cancelled when the host stops, also when it does so because a background service threw.</summary>
     public CancellationToken Stopping => _app.Lifetime.ApplicationStopping;
 
     /// <summary>Builds a replica that is not yet started.</summary>
-    /// <param name="options">Settings.</param>
-    /// <param name="engine">Stays the caller's to dispose, after the replica.</param>
+    /// <param name="engine">The caller disposes it, after the replica.</param>
     /// <param name="configure">Adds to the host: logging, hosted services such as membership, another <see cref="TimeProvider"/>.</param>
     /// <exception cref="ArgumentException">A setting is out of its range.</exception>
     public static ReplicaApp Build(ReplicaOptions options, IInferenceEngine engine, Action<WebApplicationBuilder>? configure = null)
@@ -91,7 +89,7 @@ public sealed class ReplicaApp : IAsyncDisposable
     /// </summary>
     public Task StopAsync(CancellationToken cancellationToken = default) => _app.StopAsync(cancellationToken);
 
-    /// <summary>Cuts every connection at once, as the death of the process would.</summary>
+    /// <summary>Closes every connection at once, as when the process is killed.</summary>
     public async Task AbortAsync()
     {
         try
@@ -100,7 +98,7 @@ public sealed class ReplicaApp : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            // A stop without grace ends this way: the connections are cut.
+            // A stop without grace ends this way: the connections are closed.
         }
     }
 
@@ -133,7 +131,7 @@ public sealed class ReplicaApp : IAsyncDisposable
     {
         kestrel.AddServerHeader = false;
         kestrel.Limits.MaxRequestBodySize = null; // gRPC's own limit reports its reason
-        kestrel.Limits.MinResponseDataRate = null; // it would cut the connection, and with it every stream on it, for one slow reader
+        kestrel.Limits.MinResponseDataRate = null; // one slow reader would close the connection for all streams on it
         kestrel.Limits.Http2.MaxStreamsPerConnection = options.MaxStreamsPerConnection;
         kestrel.Limits.Http2.KeepAlivePingDelay = KeepAlive;
         kestrel.Limits.Http2.KeepAlivePingTimeout = KeepAlive;

@@ -5,10 +5,8 @@ namespace Skein.Serving.Grpc;
 /// <summary>The replica cannot listen on its endpoint. The message is one line for the operator.</summary>
 public sealed class ReplicaBindException : Exception
 {
-    /// <summary>Creates the exception.</summary>
     public ReplicaBindException(IPEndPoint endpoint, Exception innerException)
         : base($"cannot listen on {endpoint}: {innerException.GetBaseException().Message}", innerException) => Endpoint = endpoint;
 
-    /// <summary>The endpoint.</summary>
     public IPEndPoint Endpoint { get; }
 }

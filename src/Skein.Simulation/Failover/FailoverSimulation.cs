@@ -36,13 +36,12 @@ public static class FailoverSimulation
 }
 
 /// <summary>What a failover simulation found. Immutable.</summary>
-/// <param name="Settings">The settings of the run.</param>
 /// <param name="Elapsed">Virtual time.</param>
 /// <param name="Streams">Streams that ended.</param>
 /// <param name="Tokens">Tokens of all streams.</param>
 /// <param name="Errors">Errors of streams: a lost, repeated or different token, a wrong end, a fault. Must be empty.</param>
 /// <param name="Poison">
-/// Streams that were ended as poison, because two attempts in a row were lost without a new token: a fault hit before the one before it was over.
+/// Streams that were ended as poison, because two attempts in a row were lost without a new token: a second fault occurred before the first one was over.
 /// </param>
 /// <param name="LeasesLeft">Slots that are still leased after every stream has ended. Must be 0.</param>
 /// <param name="Faults">Faults injected, by kind.</param>

@@ -67,7 +67,7 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
     {
         var target = await ReachAsync(replica, cancellationToken);
         if (!_held.Remove((request.Session, request.Choice, request.Attempt), out var held) || !target.IsUp)
-            throw new FaultException(Fault.ResumeRefused, "nothing is held");
+            throw new FaultException(Fault.ResumeRefused, "there is no standby attempt");
         held.Continue(request);
     }
 

@@ -4,7 +4,7 @@ namespace Skein.Engines.Embedded.Gguf;
 
 /// <summary>
 /// An opened GGUF file, version 2 or 3, little-endian (GGUF specification: ggml-org/ggml docs/gguf.md). Nothing is copied until it is
-/// read; every length and offset was checked against the file's size, so that a hostile file costs no more than its own bytes.
+/// read. Every length and offset was checked against the file's size, so that a hostile file cannot cause allocations beyond its own size.
 /// </summary>
 internal sealed class GgufFile
 {
@@ -26,7 +26,7 @@ internal sealed class GgufFile
 
     public IEnumerable<string> TensorNames => _tensors.Keys;
 
-    /// <exception cref="ModelFileException">The bytes are no GGUF file that can be read.</exception>
+    /// <exception cref="ModelFileException">The bytes are not a readable GGUF file.</exception>
     public static GgufFile Open(string path, ReadOnlyMemory<byte> bytes)
     {
         var reader = new GgufReader(bytes.Span, path) { Key = "magic" };

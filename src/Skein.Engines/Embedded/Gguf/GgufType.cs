@@ -20,8 +20,8 @@ internal enum GgufType
 
 /// <summary>Where a metadata value lies in the file; its bounds were checked when the file was opened.</summary>
 /// <param name="Type">Type of the value, or of its elements if it is an array.</param>
-/// <param name="Offset">Of its first byte, in the file.</param>
-/// <param name="Count">Elements; 1 if it is not an array.</param>
+/// <param name="Offset">Offset of its first byte in the file.</param>
+/// <param name="Count">Number of elements; 1 if it is not an array.</param>
 internal readonly record struct GgufValue(GgufType Type, bool IsArray, int Offset, int Count);
 
 /// <summary>Types of tensors this engine reads; their numbers in the file.</summary>
@@ -34,5 +34,5 @@ internal enum GgufTensorType
 /// <summary>Where a tensor lies in the file; its bounds were checked when the file was opened.</summary>
 /// <param name="Rows">1 for a vector.</param>
 /// <param name="Columns">Length of a row; rows follow each other without a gap.</param>
-/// <param name="Offset">Of its first byte, in the file.</param>
+/// <param name="Offset">Offset of its first byte in the file.</param>
 internal sealed record GgufTensor(GgufTensorType Type, int Rows, int Columns, int Offset);

@@ -19,7 +19,7 @@ internal static class Attention
     /// <param name="keyOffset">Where the head's keys begin in a page.</param>
     /// <param name="valueOffset">Where the head's values begin in a page.</param>
     /// <param name="valueStride">From one token's values to the next one's.</param>
-    /// <param name="visible">Tokens the query may look at, itself included.</param>
+    /// <param name="visible">Number of tokens that the query attends to, its own included.</param>
     /// <param name="scores">Scratch, at least <paramref name="visible"/> rounded up to a page.</param>
     /// <param name="result">As long as the query.</param>
     public static void Apply(
@@ -35,7 +35,7 @@ internal static class Attention
         for (var first = 0; first < visible; first += KvCache.PageTokens)
         {
             var keys = pages[first / KvCache.PageTokens].AsSpan(keyOffset, query.Length * KvCache.PageTokens);
-            Score(query, keys, scores.Slice(first, KvCache.PageTokens)); // the last page's unwritten slots too: cut off next
+            Score(query, keys, scores.Slice(first, KvCache.PageTokens)); // includes unwritten slots of the last page, which are cut off next
         }
 
         scores = scores[..visible];

@@ -14,7 +14,6 @@ internal sealed class KvCache(KvPagePool pool) : IDisposable
 
     private readonly List<float[]> _pages = [];
 
-    /// <summary>Tokens in the cache.</summary>
     public int Length { get; private set; }
 
     public ReadOnlySpan<float[]> Pages => CollectionsMarshal.AsSpan(_pages);
@@ -61,7 +60,7 @@ internal sealed class KvPagePool(LlamaShape shape)
 
     public void Return(float[] page)
     {
-        // Two threads may pass the check together and keep one page more: harmless.
+        // Two threads may pass the check at the same time and keep one page more, which does no harm.
         if (_free.Count < MostKeptBytes / (_pageLength * sizeof(float)))
             _free.Add(page);
     }

@@ -20,9 +20,9 @@ internal sealed class LlamaModel(LlamaShape shape, LlamaWeights weights)
     public KvCache NewCache() => new(_pages);
 
     /// <summary>Appends tokens to a stream.</summary>
-    /// <param name="tokens">1 to <see cref="Workspace.BlockTokens"/>; the cache and they fit the context.</param>
-    /// <param name="cache">The tokens before them; the tokens are added to it.</param>
-    /// <param name="logits">Receives the logits after the last one; empty: not asked for.</param>
+    /// <param name="tokens">1 to <see cref="Workspace.BlockTokens"/> tokens. Together with the cache they fit the context.</param>
+    /// <param name="cache">Keys and values of the tokens before; those of <paramref name="tokens"/> are added.</param>
+    /// <param name="logits">Receives the logits after the last token; empty if they are not needed.</param>
     public void Evaluate(ReadOnlySpan<int> tokens, KvCache cache, Span<float> logits)
     {
         var work = _workspaces.TryTake(out var free) ? free : new Workspace(shape);

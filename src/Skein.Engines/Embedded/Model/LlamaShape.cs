@@ -20,7 +20,7 @@ internal sealed record LlamaShape(
     float Epsilon,
     float RopeBase)
 {
-    /// <summary>A longer context of a file is cut to this: the engine is for small models, and its memory per stream stays bounded.</summary>
+    /// <summary>Longest context. A longer one in the file is cut to this, so that the memory of a stream is bounded.</summary>
     public const int MostContextTokens = 8_192;
 
     private const int MostCachedNumbersPerToken = 262_144;

@@ -3,7 +3,6 @@ using Skein.Engines.Embedded.Numerics;
 
 namespace Skein.Engines.Embedded.Model;
 
-/// <summary>Weights of one block.</summary>
 internal sealed record LlamaLayer(
     float[] AttentionNorm,
     Matrix Query,

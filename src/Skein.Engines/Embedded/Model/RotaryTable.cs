@@ -20,7 +20,7 @@ internal sealed class RotaryTable
         var logarithm = PortableMath.Ln(wavelengthBase);
         for (var pair = 0; pair < _pairs; pair++)
         {
-            // One turn after the other: multiplying in 64 bits stays far more exact than 32 bits can show, and needs no sine of large angles.
+            // Each position is turned from the one before. In 64 bits this is far more exact than 32 bits can represent, and needs no sine of large angles.
             var (turnSin, turnCos) = PortableMath.SinCos(PortableMath.Exp(-2.0 * pair / headSize * logarithm));
             var (sin, cos) = (0.0, 1.0);
             for (var position = 0; position < positions; position++)

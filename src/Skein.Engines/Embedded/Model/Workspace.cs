@@ -1,6 +1,6 @@
 namespace Skein.Engines.Embedded.Model;
 
-/// <summary>Intermediate results of one call of <see cref="LlamaModel.Evaluate"/>; as many exist as calls ran at the same time.</summary>
+/// <summary>Intermediate results of one call of <see cref="LlamaModel.Evaluate"/>. There are as many as calls ran concurrently.</summary>
 internal sealed class Workspace(LlamaShape shape)
 {
     /// <summary>Most tokens of one call: enough to use a weight often while it is in the cache, few enough for a cancellation to be seen soon.</summary>

@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics;
 
 namespace Skein.Engines.Embedded.Numerics;
 
-/// <summary>Operations that take vectors element by element, and the sums they need, in the order of <see cref="Kernels"/>.</summary>
+/// <summary>Elementwise operations on vectors, and the sums that they need, in the order of <see cref="Kernels"/>.</summary>
 internal static class Elementwise
 {
     private const int Lanes = 8;
@@ -77,7 +77,7 @@ internal static class Elementwise
     private static Vector256<float> Gate(Vector256<float> gate, Vector256<float> up) =>
         gate / (Vector256<float>.One + PortableMath.Exp(-gate)) * up;
 
-    // The largest number is the same in any order.
+    // The maximum does not depend on the order.
     private static float Largest(ReadOnlySpan<float> values)
     {
         var vectors = MemoryMarshal.Cast<float, Vector256<float>>(values);

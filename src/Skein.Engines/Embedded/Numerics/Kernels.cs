@@ -7,7 +7,7 @@ namespace Skein.Engines.Embedded.Numerics;
 /// <summary>Sums of products, every one of them in one fixed order.</summary>
 /// <remarks>
 /// <para>The order: lane j of 8 adds up the products of elements j, j + 8, j + 16, …; then lanes 0-3 take lanes 4-7, lanes 0-1 take lanes
-/// 2-3, lane 0 takes lane 1; then the products of the elements that fill no 8 are added one by one. Nothing else enters: not the number of
+/// 2-3, lane 0 takes lane 1; then the products of the elements that fill no 8 are added one by one. Nothing else has an influence: not the number of
 /// tokens in a call, not the tiling, not the processor's real vector width (<see cref="Vector256{T}"/> means the same eight IEEE 754
 /// operations on hardware of any width, and without any).</para>
 /// <para>Products are rounded before they are added. A fused multiply-add would round once, but not every processor has one, and where it
@@ -26,13 +26,13 @@ internal static class Kernels
     public static void Multiply(Matrix matrix, ReadOnlySpan<float> x, int tokens, Span<float> y)
     {
         var (rows, columns) = (matrix.Rows, matrix.Columns);
-        x = x[..(tokens * columns)]; // checks the lengths: what follows does not
+        x = x[..(tokens * columns)]; // checks the lengths, which the code below does not
         y = y[..(tokens * rows)];
         ref var weights = ref MemoryMarshal.GetReference(matrix.Values);
         ref var input = ref MemoryMarshal.GetReference(x);
         ref var output = ref MemoryMarshal.GetReference(y);
 
-        // Four rows stay in the first-level cache while all tokens pass by them.
+        // Four rows stay in the first-level cache while they are multiplied with all tokens.
         var row = 0;
         for (; row + 4 <= rows; row += 4)
         {
@@ -59,7 +59,7 @@ internal static class Kernels
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float Dot(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
     {
-        b = b[..a.Length]; // checks the length: what follows does not
+        b = b[..a.Length]; // checks the length, which the code below does not
         ref var first = ref MemoryMarshal.GetReference(a);
         ref var second = ref MemoryMarshal.GetReference(b);
         var sum = Vector256<float>.Zero;

@@ -37,8 +37,8 @@ internal sealed class Candidates(int vocabulary)
         return Id(keys[^1]); // rounding used up the last candidate's share
     }
 
-    // Skips tokens that cannot be drawn: the likeliest token has weight 1 (the largest of a softmax), and top-p never reaches tokens whose weights together
-    // are less than the share it leaves over.
+    // Skips tokens that cannot be drawn. The likeliest token has weight 1, the largest of a softmax. Top-p never reaches tokens whose weights together are
+    // less than the share that it leaves over.
     private int Collect(ReadOnlySpan<float> weights, float sum, SamplingRules rules)
     {
         var least = Math.Max(rules.MinP, (1 - rules.TopP) * sum / weights.Length * 0.5f);

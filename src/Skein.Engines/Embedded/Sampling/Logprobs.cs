@@ -7,7 +7,7 @@ namespace Skein.Engines.Embedded.Sampling;
 /// <summary>Log probabilities of the model, before bias, penalties and temperature.</summary>
 internal static class Logprobs
 {
-    /// <summary>Of the chosen token, and of the <paramref name="top"/> likeliest ones.</summary>
+    /// <summary>The log probability of the chosen token, and those of the <paramref name="top"/> likeliest ones.</summary>
     public static TokenLogprob Of(ReadOnlySpan<float> logits, int chosen, int top, Vocabulary vocabulary)
     {
         var powers = logits.ToArray();
@@ -24,7 +24,7 @@ internal static class Logprobs
     private static TokenLogprob Entry(int id, float logprob, Vocabulary vocabulary) =>
         new() { TokenId = (uint)id, Token = ByteString.CopyFrom(vocabulary.BytesOf(id)), Logprob = logprob };
 
-    // Insertion into a short sorted list; of equals the lower id stays ahead.
+    // Insertion into a short sorted list. Of equally likely tokens the lower id comes first.
     private static int[] Likeliest(ReadOnlySpan<float> logits, int count)
     {
         var best = new int[Math.Min(count, logits.Length)];

@@ -8,7 +8,7 @@ namespace Skein.Engines.Embedded.Sampling;
 /// </summary>
 internal sealed class Sampler
 {
-    private const float LargestLogit = 1e30f; // penalties may scale beyond what a softmax can take
+    private const float LargestLogit = 1e30f; // penalties may scale logits beyond the range of a softmax
 
     private readonly SamplingRules _rules;
     private readonly Dictionary<int, int> _answerCounts = [];
@@ -23,7 +23,6 @@ internal sealed class Sampler
             _seen.UnionWith(prompt);
     }
 
-    /// <summary>Adds a token to the answer.</summary>
     public void Accept(int id)
     {
         _answerCounts[id] = _answerCounts.GetValueOrDefault(id) + 1;

@@ -11,7 +11,7 @@ internal sealed partial class Vocabulary
     private const int ControlToken = 3;
     private const int UnusedToken = 5;
 
-    // How GPT-2 cuts a text into words before merging.
+    // GPT-2's split of a text into words, before tokens are merged.
     private const string Gpt2WordPattern = @"'(?:s|t|re|ve|m|ll|d)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
     private readonly byte[][] _bytes;
@@ -28,7 +28,7 @@ internal sealed partial class Vocabulary
 
     public int Count => _bytes.Length;
 
-    /// <summary>Put before every plain text; null: nothing is.</summary>
+    /// <summary>The token before every plain text; null if there is none.</summary>
     public int? Begin { get; }
 
     /// <summary>Tokens that end an answer.</summary>
@@ -68,16 +68,16 @@ internal sealed partial class Vocabulary
         return new Vocabulary(bytes, controls, MakeTokenizer(metadata, normal), ReadBegin(metadata, texts.Length), ReadEnds(metadata, texts.Length));
     }
 
-    /// <summary>Tokens of a text. No text makes a control token, whatever it looks like.</summary>
+    /// <summary>Tokens of a text. A text never becomes a control token.</summary>
     public IReadOnlyList<int> Encode(string text) => _tokenizer.EncodeToIds(text);
 
-    /// <summary>The id of a control token; null: no such token.</summary>
+    /// <summary>The id of a control token; null if there is no such token.</summary>
     public int? Control(string name) => _controls.TryGetValue(name, out var id) ? id : null;
 
-    /// <summary>A token's own bytes; of a control token, its name.</summary>
+    /// <summary>The bytes of a token; the name of a control token.</summary>
     public ReadOnlySpan<byte> BytesOf(int id) => _bytes[id];
 
-    /// <summary>What a token adds to an answer's text: its bytes; of a control token, nothing.</summary>
+    /// <summary>The bytes that a token adds to an answer's text; none for a control token.</summary>
     public ReadOnlySpan<byte> AnswerBytesOf(int id) => _controlIds.Contains(id) ? [] : _bytes[id];
 
     private static BpeTokenizer MakeTokenizer(GgufMetadata metadata, Dictionary<string, int> tokens)

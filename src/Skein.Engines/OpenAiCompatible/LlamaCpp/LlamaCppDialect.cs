@@ -19,7 +19,7 @@ internal sealed class LlamaCppDialect(EngineHttp http, TokenBytes vocabulary) : 
     public async ValueTask<uint[]> PromptIdsAsync(GenerateRequest request, string model, CancellationToken cancellationToken)
     {
         var text = request.Chat is { } chat ? await RenderAsync(chat, request, cancellationToken) : request.Text;
-        // As the server's own completion and chat calls do.
+        // As in the server's own completion and chat calls.
         var body = new RequestJson().Text("content", text).Flag("add_special", true).Flag("parse_special", true);
         var answer = await http.AskAsync("tokenize", body.ToBytes(), cancellationToken);
         return answer.Ids("tokens") ?? throw new FaultException(Fault.EngineFailed, $"{http.Name} answers /tokenize without tokens");

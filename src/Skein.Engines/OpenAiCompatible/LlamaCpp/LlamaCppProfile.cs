@@ -14,7 +14,7 @@ internal sealed class LlamaCppProfile : ServerProfile
 
     public override string Missing => "/props has no total_slots";
 
-    // It lists its models while it still loads them.
+    // The server lists its models while it still loads them.
     public override string HealthPath => "health";
 
     public override LoadMetricNames LoadMetrics { get; } = new("llamacpp:requests_deferred", ["llamacpp:kv_cache_usage_ratio"]);
@@ -28,7 +28,7 @@ internal sealed class LlamaCppProfile : ServerProfile
 
         var defaults = props.Member("default_generation_settings");
         var template = props.Text("chat_template") ?? "";
-        // The model's path differs between machines, its file name need not. The settings are the defaults of a request.
+        // The model's path differs between machines; its file name may be the same. The settings are the defaults of a request.
         var identity = string.Join(
             '\n',
             props.Text("build_info"),

@@ -28,7 +28,7 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
             if (held is { } step && !isEnd)
                 yield return Known(step);
 
-            // tokens_predicted counts the token that ends the answer; unless it is held, it is the last of the lost ones.
+            // tokens_predicted counts the token that ends the answer. If that was not received, it is the last of the lost ones.
             lost -= isEnd && held is null && lost > 0 ? 1 : 0;
             held = null;
             foreach (var id in lost > 0 ? await RecoverAsync(lost, ids, data.Text("content") ?? "", cancellationToken) : [])
@@ -43,7 +43,7 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
             for (var i = 0; i < ids.Length; i++)
             {
                 step = new TokenStep([ids[i]], vocabulary.Of(ids[i]), i == ids.Length - 1 ? LogprobsOf(data) : []);
-                // A token without text may be the one that ends the answer: the next event shows it.
+                // A token without text may be the one that ends the answer. The next event shows whether it is.
                 if (step.Text.IsEmpty && i == ids.Length - 1)
                 {
                     held = step;
@@ -77,11 +77,11 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
         if (call.Request.HasLogprobs)
             body.Whole("n_probs", Math.Max(1, call.Request.Logprobs));
 
-        // Stop texts are matched here: the server would hold text back for them, and with it the only trace of lost ids.
+        // Stop texts are matched by the adapter: the server would delay text for them, and lost ids can be recovered from the text only.
         return body.Extra(call.Request.Extra.Where(member => member.Name != "stop")).ToBytes();
     }
 
-    // Recovers the lost ids in front of the next one (none at the end of the answer) from the text of them all.
+    // Recovers the lost ids before the next one (there is no next one at the end of the answer) from the text of all of them.
     private async ValueTask<IEnumerable<uint>> RecoverAsync(int lost, uint[] next, string content, CancellationToken cancellationToken)
     {
         var bytes = Encoding.UTF8.GetBytes(content);

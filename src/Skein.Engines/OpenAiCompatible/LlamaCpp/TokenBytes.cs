@@ -13,7 +13,7 @@ internal sealed class TokenBytes
     // Tokens after which a character may be unfinished, by their bytes as Latin-1.
     private readonly Dictionary<string, uint> _parts = new(StringComparer.Ordinal);
 
-    /// <param name="bytes">By id; null: no such token.</param>
+    /// <param name="bytes">The bytes by id; null for an id without a token.</param>
     public TokenBytes(byte[]?[] bytes)
     {
         _bytes = bytes;
@@ -25,7 +25,7 @@ internal sealed class TokenBytes
     }
 
     /// <summary>
-    /// Reads the bytes of all tokens from llama.cpp. It has no call for that, and its text calls replace incomplete characters. A request for the log
+    /// Reads the bytes of all tokens from llama.cpp. llama.cpp has no call for that, and its text calls replace incomplete characters. A request for the log
     /// probabilities of the whole vocabulary lists every token with its bytes.
     /// </summary>
     public static async ValueTask<TokenBytes> ReadAsync(EngineHttp http, int size, CancellationToken cancellationToken)
@@ -60,7 +60,7 @@ internal sealed class TokenBytes
         return found;
     }
 
-    // Whether more bytes could complete a character that begins at the end.
+    // Whether further bytes could complete a character that begins at the end.
     private static bool EndsInsideCharacter(ReadOnlySpan<byte> bytes)
     {
         for (var length = 1; length <= Math.Min(3, bytes.Length); length++)

@@ -17,7 +17,7 @@ internal sealed class GrowingObject
         var grown = 0;
         foreach (var member in piece.EnumerateObject())
         {
-            // Servers send null or an empty text for what they sent before.
+            // Servers send null or an empty text for a member that they sent before.
             var isEmpty = member.Value.ValueKind == JsonValueKind.String && member.Value.ValueEquals("");
             if (member.Value.ValueKind == JsonValueKind.Null || (isEmpty && _members.ContainsKey(member.Name)))
                 continue;
@@ -69,7 +69,7 @@ internal sealed class GrowingObject
             var before = _json.WrittenCount;
             if (grows && piece.ValueKind == JsonValueKind.String)
             {
-                // As it is between the quotes: a character may be escaped in two halves, one in this piece and one in the next.
+                // The text between the quotes, with its escapes: an escaped character may be split between this piece and the next.
                 if (!_isOpenText)
                 {
                     Replace("\""u8);

@@ -4,7 +4,7 @@ namespace Skein.Engines.OpenAiCompatible.Texts;
 
 /// <summary>One event of a stream: only text, or JSON to be read in full.</summary>
 /// <param name="TextBytes">Length of the text in <see cref="PlainDeltaReader.Text"/>.</param>
-/// <param name="Json">The whole event; null: it is only text.</param>
+/// <param name="Json">The whole event; null if it is only text.</param>
 internal readonly record struct DeltaEvent(int TextBytes, JsonElement? Json);
 
 /// <summary>
@@ -23,7 +23,7 @@ internal sealed class PlainDeltaReader(EngineHttp http, bool isChat)
     /// <exception cref="FaultException">It is an error.</exception>
     public DeltaEvent? Read(string type, ReadOnlySpan<byte> data)
     {
-        // An escape never makes a text longer than its JSON.
+        // Text without its escapes is never longer than its JSON.
         if (_text.Length < data.Length)
             _text = new byte[Math.Max(data.Length, _text.Length * 2)];
 

@@ -42,10 +42,10 @@ internal sealed class TextAnswer
     /// <summary>Whether no more text is needed. An index is an event, not a token: reaching max_tokens is an approximation.</summary>
     public bool IsComplete => IsStopped || (_request.HasMaxTokens && _next >= _request.MaxTokens);
 
-    /// <summary>Whether a stop text ended it here: later text of the server does not count.</summary>
+    /// <summary>Whether the adapter found a stop text: later text of the server does not count.</summary>
     public bool IsStopped => _text.MatchedStop is not null;
 
-    /// <summary>Whether server or stop text have ended it.</summary>
+    /// <summary>Whether the server or a stop text ended the answer.</summary>
     public bool HasEnded => IsStopped || _end != FinishReason.Unspecified;
 
     /// <summary>Reads the members beside the choices.</summary>
@@ -62,7 +62,7 @@ internal sealed class TextAnswer
         }
     }
 
-    /// <summary>The delta's frame; null: it adds nothing. An empty frame shows that the server continues with a tool call.</summary>
+    /// <summary>The frame of a delta; null if it adds nothing. An empty frame shows that the server continues with a tool call.</summary>
     public GenerateFrame? Add(TextDelta delta)
     {
         if (delta.End != FinishReason.Unspecified)
@@ -83,7 +83,7 @@ internal sealed class TextAnswer
         return frame;
     }
 
-    /// <summary>The frame of a delta that is nothing but text; null: it is empty.</summary>
+    /// <summary>The frame of a delta that contains only text; null if it is empty.</summary>
     public GenerateFrame? AddText(ReadOnlySpan<byte> text) => text.IsEmpty || IsStopped ? null : NextFrame(text, 1);
 
     private GenerateFrame NextFrame(ReadOnlySpan<byte> text, uint count)

@@ -9,8 +9,8 @@ namespace Skein.Engines.OpenAiCompatible.Texts;
 /// <param name="ToolCalls">Pieces of tool calls, as the server's array has them; null: none.</param>
 /// <param name="FunctionCall">A piece of the one call of the older form; null: none.</param>
 /// <param name="Raw">Everything else in the delta (reasoning), as a JSON object; empty: nothing.</param>
-/// <param name="Logprobs">Of its tokens, if requested.</param>
-/// <param name="End">Why the answer ended; unspecified: it did not.</param>
+/// <param name="Logprobs">Log probabilities of its tokens, if requested.</param>
+/// <param name="End">Why the answer ended; unspecified if it did not.</param>
 /// <param name="MatchedStop">The stop text that ended it, if the server reports it.</param>
 internal readonly record struct TextDelta(
     string Text, JsonElement? ToolCalls, JsonElement? FunctionCall, ReadOnlyMemory<byte> Raw, IReadOnlyList<TokenLogprob> Logprobs, FinishReason End,

@@ -7,13 +7,13 @@ internal interface ITokenDialect
     /// <exception cref="FaultException">The server returns no ids.</exception>
     ValueTask<uint[]> CanaryAsync(string model, CancellationToken cancellationToken);
 
-    /// <summary>The prompt's ids: chat rendered, text tokenized.</summary>
+    /// <summary>The ids of the prompt: a chat is rendered, a text is tokenized.</summary>
     ValueTask<uint[]> PromptIdsAsync(GenerateRequest request, string model, CancellationToken cancellationToken);
 
     /// <summary>Text of ids as an answer to the prompt. It may end inside a character; <see cref="GenerateAsync"/> then returns the rest.</summary>
     ValueTask<byte[]> TextOfAsync(TokenCall call, CancellationToken cancellationToken);
 
-    /// <summary>Generates up to the last step, which has an end.</summary>
+    /// <summary>Generates an answer. The last step has the reason of the end.</summary>
     IAsyncEnumerable<TokenStep> GenerateAsync(TokenCall call, CancellationToken cancellationToken);
 }
 
@@ -32,6 +32,6 @@ internal sealed record TokenCall(GenerateRequest Request, string Model, IReadOnl
 /// <param name="Ids">New ids, without the one that ends the answer.</param>
 /// <param name="Text">Their bytes.</param>
 /// <param name="Logprobs">One per id, or none.</param>
-/// <param name="End">Why the answer ended; unspecified while it goes on.</param>
+/// <param name="End">Why the answer ended; unspecified if it did not.</param>
 internal readonly record struct TokenStep(
     IReadOnlyList<uint> Ids, ReadOnlyMemory<byte> Text, IReadOnlyList<TokenLogprob> Logprobs, FinishReason End = FinishReason.Unspecified);

@@ -32,7 +32,7 @@ internal sealed class ResumedText(ServerTokenizer tokenizer, TokenCall call)
         return Encoding.UTF8.GetBytes(text);
     }
 
-    /// <summary>Text that all ids of one step add; <paramref name="text"/> is what the server gives for them.</summary>
+    /// <summary>Text that the ids of one step add; <paramref name="text"/> is the server's text for them.</summary>
     public async ValueTask<byte[]> AddAsync(IReadOnlyList<uint> ids, string text, CancellationToken cancellationToken)
     {
         if (_whole is not { } known)

@@ -28,7 +28,7 @@ internal sealed class TokenAnswer
     /// <summary>Whether no further token is needed.</summary>
     public bool IsComplete => IsStopped || (_call.MaxTokens is { } most && _count >= most);
 
-    /// <summary>Whether a stop text ended it: later tokens of the server do not count.</summary>
+    /// <summary>Whether a stop text ended the answer: later tokens of the server do not count.</summary>
     public bool IsStopped => _text.MatchedStop is not null;
 
     public GenerateFrame Add(TokenStep step)
@@ -42,7 +42,7 @@ internal sealed class TokenAnswer
         return frame;
     }
 
-    /// <param name="reason">The server's reason; unspecified: the answer was complete without it.</param>
+    /// <param name="reason">The server's reason; unspecified if the answer was complete without it.</param>
     public GenerateFrame Finish(FinishReason reason) => AnswerFrames.Finish(
         _text,
         (uint)_count,

@@ -39,12 +39,11 @@ internal sealed class EngineCall : IDisposable
         }
     }
 
-    /// <summary>The exception to throw instead.</summary>
     public Exception Translate(Exception exception) => exception switch
     {
         JsonException => new FaultException(Fault.EngineFailed, $"{_engine} sent an event that is not JSON", exception),
         _ when _caller.IsCancellationRequested => new OperationCanceledException("cancelled by the caller", exception, _caller),
-        // A connect timeout arrives as a cancellation with this cause.
+        // A timeout of connecting arrives as a cancellation with this inner exception.
         OperationCanceledException { InnerException: TimeoutException cause } => Unreachable(cause, exception),
         OperationCanceledException => new FaultException(Fault.EngineTimedOut, $"{_engine} sent nothing for {_timeout.TotalSeconds:0.#} s", exception),
         HttpRequestException

@@ -76,7 +76,7 @@ internal sealed class EngineConnections : HttpMessageHandler
         UseCookies = false,
         PooledConnectionIdleTimeout = IdleTimeout,
         PooledConnectionLifetime = lifetime,
-        // Leaving a stream early closes its connection at once instead of reading on: that is how an engine is stopped.
+        // A stream that is left early closes its connection at once instead of being read to its end: this stops the engine.
         MaxResponseDrainSize = 0,
         PlaintextStreamFilter = static (context, _) => ValueTask.FromResult<Stream>(new ConnectionStream(context.PlaintextStream)),
     };
@@ -92,7 +92,7 @@ internal sealed class EngineConnections : HttpMessageHandler
         public bool IsFresh => Stopwatch.GetElapsedTime(StartedAt) < StaleTimeout;
     }
 
-    /// <summary>Notes which exchange a connection carries, and whether its answer has begun.</summary>
+    /// <summary>Records which exchange runs on a connection, and whether its answer has begun.</summary>
     private sealed class ConnectionStream(Stream inner) : Stream
     {
         private Exchange? _exchange;

@@ -11,7 +11,7 @@ namespace Skein.Engines.OpenAiCompatible.Wire;
 internal sealed class EngineStream<T> : IAsyncDisposable
     where T : struct
 {
-    // The end of the body follows the last event at once.
+    // Time limit: the end of the body normally follows the last event at once.
     private static readonly TimeSpan DrainTimeout = TimeSpan.FromSeconds(1);
 
     private readonly HttpResponseMessage _response;
@@ -28,7 +28,6 @@ internal sealed class EngineStream<T> : IAsyncDisposable
         _events = SseParser.Create(body, parse).EnumerateAsync(call.Token).GetAsyncEnumerator(call.Token);
     }
 
-    /// <summary>The event read last.</summary>
     public T Current { get; private set; }
 
     /// <summary>Reads the next event; false at the end.</summary>
@@ -54,7 +53,7 @@ internal sealed class EngineStream<T> : IAsyncDisposable
         }
     }
 
-    /// <summary>Tells that the answer is whole: what is left of the body is read, and the connection is kept.</summary>
+    /// <summary>Marks the answer as complete: the rest of the body is read, and the connection is kept.</summary>
     public void Complete() => _isComplete = true;
 
     public async ValueTask DisposeAsync()
@@ -81,12 +80,12 @@ internal sealed class EngineStream<T> : IAsyncDisposable
             {
                 while (await _body.ReadAsync(buffer, timeout.Token) > 0)
                 {
-                    // What follows the last event has no meaning.
+                    // Bytes after the last event have no meaning.
                 }
             }
             catch (Exception exception) when (exception is HttpRequestException or IOException or OperationCanceledException or ObjectDisposedException)
             {
-                // The answer is whole. The connection is closed instead of kept.
+                // The answer is complete. The connection is closed instead of kept.
             }
         }
     }

@@ -3,7 +3,7 @@ namespace Skein.Engines.OpenAiCompatible.Wire;
 /// <summary>Reads members that may be missing, null or of another kind: servers differ.</summary>
 internal static class JsonReading
 {
-    /// <summary>The member; null: absent or null.</summary>
+    /// <summary>The member; null if it is absent or null.</summary>
     public static JsonElement? Member(this JsonElement element, string name) =>
         element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
@@ -16,11 +16,11 @@ internal static class JsonReading
     public static double? Number(this JsonElement element, string name) =>
         element.Member(name) is { ValueKind: JsonValueKind.Number } value && value.TryGetDouble(out var number) ? number : null;
 
-    /// <summary>The elements of an array member; none if there is no such array.</summary>
+    /// <summary>The elements of an array member; empty if it is absent or not an array.</summary>
     public static IEnumerable<JsonElement> Elements(this JsonElement element, string name) =>
         element.Member(name) is { ValueKind: JsonValueKind.Array } value ? value.EnumerateArray() : [];
 
-    /// <summary>Token ids; null: no such array.</summary>
+    /// <summary>Token ids; null if the array is absent.</summary>
     /// <exception cref="FaultException">An element is not a token id.</exception>
     public static uint[]? Ids(this JsonElement element, string name)
     {

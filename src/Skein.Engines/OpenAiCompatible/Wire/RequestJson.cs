@@ -4,8 +4,8 @@ using System.Diagnostics.CodeAnalysis;
 namespace Skein.Engines.OpenAiCompatible.Wire;
 
 /// <summary>
-/// Writes one request body. Absent values write nothing. Of members with the same name the first is written: what the client sent besides is added last and
-/// cannot replace a member of ours. Not safe for concurrent use.
+/// Writes one request body. Absent values write nothing. Of members with the same name only the first is written: the client's other members are added last and
+/// cannot replace those of the adapter. Not safe for concurrent use.
 /// </summary>
 [SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable", Justification = "A writer to a buffer owns memory only.")]
 internal sealed class RequestJson
@@ -52,7 +52,7 @@ internal sealed class RequestJson
         writer.WriteEndObject();
     });
 
-    /// <summary>JSON that was checked before, verbatim.</summary>
+    /// <summary>Writes JSON that was checked before, verbatim.</summary>
     public RequestJson Raw(string name, ReadOnlySpan<byte> json)
     {
         if (!json.IsEmpty && _names.Add(name))

@@ -36,7 +36,7 @@ internal static class SamplingMembers
     private static long? FoldedSeed(Sampling sampling) =>
         !sampling.HasSeed ? null : (uint)(sampling.Seed ^ (sampling.Seed >> 32)) is var folded && folded == uint.MaxValue ? folded - 1 : folded;
 
-    // No limit is 0 in the request and in llama.cpp, -1 in the other servers.
+    // "No limit" is 0 in the request and in llama.cpp, and -1 in the other servers.
     private static long? UnlimitedAsMinusOne(Sampling sampling) => !sampling.HasTopK ? null : sampling.TopK == 0 ? -1 : sampling.TopK;
 
     // 0.7f becomes 0.7 as a double, not 0.699999988.

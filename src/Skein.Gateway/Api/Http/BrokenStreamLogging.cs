@@ -23,7 +23,7 @@ internal static class BrokenStreamLogging
     public static void AddBrokenStreamLogging(this IServiceCollection services)
     {
         services.AddLogging();
-        // A custom factory stays: its owner decides what it logs.
+        // A custom factory is not replaced: its owner decides what it logs.
         if (!services.Any(service => service.ServiceType == typeof(ILoggerFactory) && service.ImplementationType == typeof(LoggerFactory)))
             return;
         services.AddSingleton<LoggerFactory>();

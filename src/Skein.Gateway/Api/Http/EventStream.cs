@@ -12,10 +12,12 @@ internal sealed class EventStream(HttpContext http, TimeProvider time, TimeSpan 
     /// <summary>Unflushed bytes at which the stream is flushed although more events are ready.</summary>
     private const int MaxUnflushedBytes = 16 << 10;
 
-    /// <summary>As long as what Kestrel may still hold of an HTTP/2 stream after a flush (4 KiB): a reset drops what Kestrel holds.</summary>
+    /// <summary>
+    /// A comment as long as the data of an HTTP/2 stream that Kestrel may still buffer after a flush (4 KiB). A reset drops Kestrel's buffer.
+    /// </summary>
     private static readonly byte[] ResetPadding = Encoding.ASCII.GetBytes($": {new string('.', 4096)}\n\n");
 
-    /// <summary>Takes the events. <see cref="BeginAsync"/> comes first.</summary>
+    /// <summary>Receives the events. Must not be used before <see cref="BeginAsync"/>.</summary>
     public PipeWriter Output { get; } = http.Response.BodyWriter;
 
     public bool HasBegun { get; private set; }

@@ -20,7 +20,7 @@ internal static class RequestBody
     public static MinDataRate SlowestRate { get; } = new(bytesPerSecond: 240, gracePeriod: TimeSpan.FromSeconds(5));
 
     /// <summary>
-    /// What is wrong with the content type, and which header to send; null if the request declares a JSON body. Browsers let a web page send any other
+    /// The problem with the content type, and the header to send; null if the request declares a JSON body. Browsers let a web page send any other
     /// content type across origins without asking first; for JSON they send a preflight request, which the gateway does not grant.
     /// </summary>
     public static string? ContentTypeProblem(HttpRequest request)

@@ -5,7 +5,7 @@ namespace Skein.Gateway.Api.Http;
 
 /// <summary>
 /// Bounds the memory of all request bodies, over HTTP and gRPC: those being read, and those whose requests run and reference them. Without it, slow
-/// senders could hold memory in proportion to the number of connections. Thread-safe.
+/// senders could use memory in proportion to the number of connections. Thread-safe.
 /// </summary>
 internal sealed class RequestMemoryBudget
 {

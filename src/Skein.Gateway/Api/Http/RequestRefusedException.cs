@@ -31,7 +31,6 @@ internal sealed class RequestRefusedException(int status, string code, string? f
     /// <summary>The value has the right type but is not allowed.</summary>
     public static RequestRefusedException Invalid(string field, string problem) => new(400, InvalidValue, field, $"{field}: {problem}");
 
-    /// <summary>The JSON is malformed.</summary>
     public static RequestRefusedException Json(string? field, string problem, Exception? inner = null) =>
         new(400, "invalid_json", field, field is null ? problem : $"{field}: {problem}", inner);
 }

@@ -4,7 +4,7 @@ using System.Threading.Channels;
 namespace Skein.Gateway.Links.Bus;
 
 /// <summary>
-/// One attempt on a bus: its frames that were received and not yet read. The bus's reading loop delivers frames, the session reads them, and either of them
+/// One attempt on a bus: its frames that were received and not yet read. The bus's reading loop delivers frames and the session reads them. Either of them
 /// or a cancel ends the attempt.
 /// </summary>
 internal sealed class BusAttempt : IDisposable
@@ -97,7 +97,7 @@ internal sealed class BusAttempt : IDisposable
     /// <summary>Ends the attempt cleanly, after the frames delivered before.</summary>
     public void Complete() => _inbox.Writer.TryComplete();
 
-    /// <summary>Ends the attempt with a failure, after those frames. The first end counts.</summary>
+    /// <summary>Ends the attempt with a failure, after the frames delivered before. The first end counts.</summary>
     public void Fail(Exception failure) => _inbox.Writer.TryComplete(failure);
 
     public void Dispose()

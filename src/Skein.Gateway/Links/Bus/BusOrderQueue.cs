@@ -8,7 +8,7 @@ namespace Skein.Gateway.Links.Bus;
 /// </summary>
 internal sealed class BusOrderQueue
 {
-    /// <summary>A message gets no more orders past it.</summary>
+    /// <summary>Size in bytes at which a message takes no more orders.</summary>
     private const int MessageBytes = BusReplicaLink.MostRequestBytes;
 
     private readonly Channel<Order> _orders = Channel.CreateUnbounded<Order>(new UnboundedChannelOptions { SingleReader = true });

@@ -9,7 +9,7 @@ namespace Skein.Gateway.Links.Bus;
 /// </summary>
 internal sealed class BusReplicaLink(ReplicaChannels channels) : IReplicaTransport
 {
-    /// <summary>Longest request on a bus, as encoded. At 1 Gb/s it takes half a millisecond.</summary>
+    /// <summary>Longest encoded request on a bus, in bytes. At 1 Gb/s it takes half a millisecond.</summary>
     public const int MostRequestBytes = 64 << 10;
 
     /// <summary>Buses in a row that may break before the attempt has started on one.</summary>
@@ -25,7 +25,7 @@ internal sealed class BusReplicaLink(ReplicaChannels channels) : IReplicaTranspo
     public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken) =>
         _calls.ContinueAsync(replica, request, cancellationToken);
 
-    /// <summary>This also opens the bus: the first attempt on a replica, which may be a failover, finds it open.</summary>
+    /// <summary>Also opens the bus, so that the first attempt on a replica, which may be a failover, finds it open.</summary>
     public async Task<DescribeResponse> DescribeAsync(Replica replica, CancellationToken cancellationToken)
     {
         var answer = await _calls.DescribeAsync(replica, cancellationToken);
@@ -54,7 +54,7 @@ internal sealed class BusReplicaLink(ReplicaChannels channels) : IReplicaTranspo
         }
     }
 
-    /// <summary>The first attempt finds out: during a rolling update, a replica of an older release knows calls only.</summary>
+    /// <summary>Whether the replica does not know the bus. During a rolling update, this is so for replicas of older releases.</summary>
     private static async ValueTask<bool> IsUnknownAsync(BusAttempt attempt)
     {
         try

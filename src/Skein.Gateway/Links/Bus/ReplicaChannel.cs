@@ -30,7 +30,7 @@ internal sealed class ReplicaChannel(Replica replica, GrpcChannel connection, Ad
         }
     }
 
-    /// <summary>The bus: a new one where there is none, or the last one broke.</summary>
+    /// <summary>The bus; a new one if there is none or the last one broke.</summary>
     /// <exception cref="ObjectDisposedException">The channel is closed.</exception>
     public TokenBus Bus
     {
@@ -44,7 +44,7 @@ internal sealed class ReplicaChannel(Replica replica, GrpcChannel connection, Ad
     }
 
     /// <summary>Counts a use.</summary>
-    /// <param name="replica">A generation that left the fleet and came back is another object: the newest one receives offers.</param>
+    /// <param name="replica">The newest object of the generation, which receives offers: a generation that left the fleet and returned has a new one.</param>
     /// <returns>False when the channel is closed.</returns>
     public bool TryUse(Replica replica)
     {
@@ -78,7 +78,7 @@ internal sealed class ReplicaChannel(Replica replica, GrpcChannel connection, Ad
         return true;
     }
 
-    /// <summary>Closes the channel, and breaks what uses it.</summary>
+    /// <summary>Closes the channel, and with it everything that uses it.</summary>
     public void Close()
     {
         lock (_gate)

@@ -8,7 +8,7 @@ namespace Skein.Gateway.Links.Bus;
 
 /// <summary>
 /// One multiplexed HTTP/2 connection per generation of a replica. It is closed once that generation has left the fleet and nothing uses it; a generation that
-/// was declared dead and comes back while it is used finds its own again. Thread-safe.
+/// was declared dead and returns while its connection is used gets the same one. Thread-safe.
 /// </summary>
 internal sealed class ReplicaChannels : IDisposable
 {
@@ -78,7 +78,7 @@ internal sealed class ReplicaChannels : IDisposable
             ConnectTimeout = _options.ConnectTimeout,
             PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
             InitialHttp2StreamWindowSize = 1 << 20,
-            // A connection whose packets are lost looks idle; new calls, and the probes, would all use it.
+            // A connection whose packets are lost looks idle. Without pings, new calls and probes would use it.
             KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
             KeepAlivePingDelay = _options.KeepAliveInterval,
             KeepAlivePingTimeout = _options.KeepAliveTimeout,
@@ -89,7 +89,7 @@ internal sealed class ReplicaChannels : IDisposable
             DisposeHttpClient = true,
             MaxReceiveMessageSize = MaxMessageBytes,
             MaxSendMessageSize = MaxMessageBytes,
-            // Retries belong to the session: only it knows what was delivered.
+            // Only the session may retry: it knows what was delivered.
             MaxRetryAttempts = 1,
             ThrowOperationCanceledOnCancellation = true,
         });

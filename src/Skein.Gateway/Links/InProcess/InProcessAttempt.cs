@@ -7,7 +7,7 @@ namespace Skein.Gateway.Links.InProcess;
 
 /// <summary>
 /// One attempt on an engine in this process. The reader's calls run the engine: a frame goes from the engine to the session without a queue or a thread
-/// switch, and frames that are available at the same time are merged. A cancel wakes a reader that waits for the engine; the engine stops on its own time.
+/// switch, and frames that are available at the same time are merged. A cancel wakes a reader that waits for the engine; the engine may stop later.
 /// One reader; cancels and heartbeats may come from any thread.
 /// </summary>
 /// <remarks>Not an async iterator: that would end a cancelled read only after its own cleanup, which waits for the engine.</remarks>
@@ -32,7 +32,7 @@ internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replic
     private bool _isStepping;
     private bool _isEnded;
 
-    // Guarded by the gate: the reader waits for the step; OnStep will be called when it ends; it has been called; ticks since the reader waits.
+    // Guarded by the gate, in order: whether the reader waits for the step, whether OnStep is called at its end, whether it was called, ticks of the wait.
     private bool _isReading;
     private bool _isAttached;
     private bool _isStepOver;
@@ -118,7 +118,7 @@ internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replic
         return read;
     }
 
-    /// <summary>Takes what the engine has ready, as one frame where that can carry it. Called by the reader, or on its behalf while it waits.</summary>
+    /// <summary>Merges what the engine has ready into one frame, if one can carry it. Called by the reader, or for it while it waits.</summary>
     /// <returns>Whether there was a frame; null when the engine must be awaited.</returns>
     private bool? Advance()
     {
@@ -206,7 +206,7 @@ internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replic
         bool wasReading;
         lock (_gate)
             (wasReading, _isReading) = (_isReading, false);
-        // Asynchronously: an engine's reaction may take time, and the session must not wait for it.
+        // Asynchronously: cancelling may run code of the engine, and the session must not wait for it.
         _ = _abort.CancelAsync();
         if (wasReading)
         {
@@ -215,7 +215,7 @@ internal sealed partial class InProcessAttempt(InProcessReplicaLink link, Replic
         }
     }
 
-    /// <summary>Ends when the engine has stopped and its slot is free.</summary>
+    /// <summary>Completes when the engine has stopped and its slot is free.</summary>
     private async Task StopAsync(IAsyncEnumerator<GenerateFrame> frames)
     {
         try

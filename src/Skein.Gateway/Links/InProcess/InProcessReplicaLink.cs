@@ -6,7 +6,7 @@ using Skein.Serving;
 namespace Skein.Gateway.Links.InProcess;
 
 /// <summary>
-/// Reaches replicas whose <see cref="EngineHost"/> runs in this process: no socket, no encoding, no queue. The session pulls the engine's frames itself, so a
+/// Reaches replicas whose <see cref="EngineHost"/> runs in this process: no socket, no encoding, no queue. The session reads the engine's frames itself, so a
 /// slow client pauses its engine. Thread-safe.
 /// </summary>
 internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposable
@@ -34,7 +34,7 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
 
     public void Add(ReplicaId id, EngineHost host) => _hosts[id] = new HostedReplica(host, _admission);
 
-    /// <summary>Ends <see cref="Add"/>. Running attempts go on.</summary>
+    /// <summary>Undoes <see cref="Add"/>. Running attempts continue.</summary>
     public void Remove(ReplicaId id)
     {
         if (_hosts.TryRemove(id, out var entry))
@@ -44,7 +44,7 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
     /// <summary>False: this link cannot break without its process.</summary>
     public bool CanBreak(Replica replica) => false;
 
-    /// <summary>Controls a replica; null where it is not in this process.</summary>
+    /// <summary>Control of a replica; null if it does not run in this process.</summary>
     public IReplicaControl? ControlOf(Replica replica) => _hosts.TryGetValue(replica.Id, out var entry) ? entry.Host.Control : null;
 
     public IAsyncEnumerable<GenerateFrame> GenerateAsync(Replica replica, GenerateRequest request, CancellationToken cancellationToken) =>
@@ -84,7 +84,7 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
             attempt.Tick();
     }
 
-    /// <exception cref="FaultException">The replica is gone, or refused it.</exception>
+    /// <exception cref="FaultException">The replica has left the fleet, or refused the request.</exception>
     public EngineAttempt Begin(Replica replica, GenerateRequest request)
     {
         var entry = EntryOf(replica);
@@ -104,7 +104,7 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
         {
             (Host, _admission) = (host, admission);
             Offers = host.SubscribeToOffers(
-                // Elsewhere: offers are made under the slots' lock, and admission has a lock of its own.
+                // On another thread: offers are made under the lock of the slots, and admission has its own lock.
                 offer => ThreadPool.UnsafeQueueUserWorkItem(static state => state.Self.Take(state.Offer), (Self: this, Offer: offer), preferLocal: false));
         }
 

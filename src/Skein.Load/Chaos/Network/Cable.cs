@@ -45,7 +45,6 @@ public sealed class Cable : IDisposable
     /// <summary>Returns whether packets from the first host to the second pass.</summary>
     public Func<int, int, bool> Passes { get; set; } = static (_, _) => true;
 
-    /// <summary>Packets that were dropped.</summary>
     public long Lost => Interlocked.Read(ref _lost);
 
     /// <summary>Creates the networks and connects them.</summary>

@@ -9,7 +9,7 @@ using Microsoft.Win32.SafeHandles;
 namespace Skein.Load.Chaos.Network;
 
 /// <summary>
-/// A network namespace with one tun device whose other end this process holds. It belongs to one
+/// A network namespace with one tun device, whose other end belongs to this process. The namespace belongs to one
 /// thread: processes and sockets created by <see cref="RunAsync{T}"/> are in it, and may then be used from any thread. Linux only. Thread-safe.
 /// </summary>
 public sealed class NetworkNamespace : IDisposable

@@ -111,7 +111,6 @@ internal sealed class Sample
 
     public string MedianAndMax => $"{Text(Quantile(0.5))} / {Text(Max)}";
 
-    /// <summary>The text of a cell.</summary>
     public static string Text(object cell) => cell switch
     {
         double value when double.IsNaN(value) => "-",

@@ -89,7 +89,6 @@ internal sealed class StormFaults
         }
     }
 
-    /// <summary>Ends all faults.</summary>
     public void End()
     {
         _ended = true;
