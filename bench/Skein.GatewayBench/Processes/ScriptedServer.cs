@@ -35,7 +35,7 @@ internal sealed class ScriptedServer : IDisposable
 
     public static async Task<ScriptedServer> StartAsync(CancellationToken cancellationToken)
     {
-        var process = new MemberProcess(Environment.ProcessPath!, [Role], new Dictionary<string, string>());
+        var process = new MemberProcess(Path.Combine(AppContext.BaseDirectory, "Skein.GatewayBench"), [Role], new Dictionary<string, string>());
         try
         {
             return new ScriptedServer(process, new Uri(await process.ReadyAsync(cancellationToken)));
