@@ -24,6 +24,8 @@ internal sealed class UpstreamService(
         var name = options.Name;
         if (name.Length is 0 or > 128 || name.AsSpan().ContainsAnyExceptInRange('!', '~'))
             throw new ArgumentException($"the upstream's name is '{name}'; allowed: 1 to 128 characters of printable ASCII", nameof(options));
+        OptionGuard.Range(options.Slots ?? 1, 1, 100_000, nameof(options.Slots));
+        OptionGuard.Range(options.EngineTimeout, TimeSpan.FromMilliseconds(300), TimeSpan.FromHours(1), nameof(options.EngineTimeout));
         lock (_gate)
         {
             if (_upstreams.ContainsKey(name))

@@ -42,7 +42,8 @@ internal sealed class EngineConnections : HttpMessageHandler
         {
             return await _pooled.SendAsync(request, cancellationToken);
         }
-        catch (HttpRequestException exception) when (exchange is { IsOnReused: true, HasAnswer: false, IsFresh: true } && !cancellationToken.IsCancellationRequested)
+        catch (HttpRequestException exception) when (
+            exchange is { IsOnReused: true, HasAnswer: false, IsFresh: true } && !cancellationToken.IsCancellationRequested)
         {
             return await SendAgainAsync(request, exception, cancellationToken);
         }
