@@ -22,7 +22,7 @@ public class LlamaCppModelsTests
     public async Task GenerateAsync_GreedyCutAfterEveryToken_GoesOnExactly(string model, string prompt)
     {
         var file = LlamaProgram.BesideTheRepository(model);
-        Assert.SkipWhen(file is null, $"no model ../shared/{model} beside the repository");
+        Assert.SkipWhen(file is null, $"no model {Path.GetFileName(model)} here");
         await using var server = new LlamaServer(file);
         await using var engine = await server.ConnectAsync();
         var request = new GenerateRequest { Text = prompt, MaxTokens = 60, Logprobs = 1, Sampling = new Sampling { Temperature = 0, RepetitionPenalty = 1.1f } };

@@ -5,7 +5,7 @@ namespace Skein.Engines.Tests.OpenAiCompatible;
 /// <summary>The program of a real llama.cpp server, for all tests that can use one.</summary>
 internal static class LlamaProgram
 {
-    public const string Missing = "no llama.cpp server: set SKEIN_LLAMA_SERVER to its program, or have ../shared/tools/get-llama-server beside the repository";
+    public const string Missing = "no llama.cpp server: set SKEIN_LLAMA_SERVER to its program";
 
     /// <summary>Null where there is none.</summary>
     public static string? Find()

@@ -11,7 +11,7 @@ namespace Skein.Engines.Tests.OpenAiCompatible;
 
 /// <summary>
 /// A real llama.cpp server, by default with the model that comes with Skein, computing the same bits for prompt and answer. Found by SKEIN_LLAMA_SERVER (the
-/// program) or fetched by ../shared/tools/get-llama-server; tests are skipped without it. Started by the first test that asks.
+/// program) or fetched by a tool beside the repository; tests are skipped without it. Started by the first test that asks.
 /// </summary>
 public sealed class LlamaServer : IAsyncLifetime
 {
