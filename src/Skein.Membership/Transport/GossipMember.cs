@@ -52,7 +52,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         _drops = new DropLog(log);
         _loop = new GossipLoop(port, time, new MembershipCore(settings, seed, this), _snapshots, _drops);
         _monitored = new MonitorConnections(_streams, _loop.Post, _stopping.Token);
-        _signals = new LocalSignals(_loop.RecordDelay, time);
+        _signals = new LocalSignals(delay => _loop.Post((core, now) => core.RecordDelay(delay, now)), time);
     }
 
     public MembershipSnapshot Current => _snapshots.Current;
