@@ -1,5 +1,3 @@
-using Skein.Membership.Codec;
-
 namespace Skein.Membership.Core;
 
 /// <summary>
@@ -121,9 +119,9 @@ internal sealed class FlapDamper(CoreState state, SuspicionManager suspicions)
         if (_delay > state.Options.FlapMemory)
             _delay = state.Options.FlapMemory;
         _inContactSince = state.Now;
-        AccuserSet itself = default;
-        itself.Add(state.Self.Id);
-        state.Self.Accusers = itself;
+        ref var accusers = ref state.Self.EditDetails.Accusers;
+        accusers = default;
+        accusers.Add(state.Self.Id);
         suspicions.DeclareDead(state.Self, DeathCause.Silent);
         Schedule();
     }
@@ -133,7 +131,7 @@ internal sealed class FlapDamper(CoreState state, SuspicionManager suspicions)
         if (WasIsolatedAgain || IsWithdrawn)
             (_returns, _returnedAt) = (_returns + 1, state.Now);
         _countedIsolation = state.IsolatedUntil;
-        state.Self.Accusers = default;
+        state.Self.EditDetails.Accusers = default;
         suspicions.Refute(incarnation);
         _returnIncarnation = state.Self.Incarnation;
     }

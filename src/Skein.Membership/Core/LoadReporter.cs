@@ -45,7 +45,7 @@ internal sealed class LoadReporter(CoreState state, PacketWriter packets, Broadc
     {
         _gossipScheduled = false;
         _gossipNotBefore = state.Now + GossipInterval;
-        state.Self.Load = Report(++_gossipSequence);
+        state.Self.EditDetails.Load = Report(++_gossipSequence);
         state.Table.Touch();
         broadcaster.BroadcastLoad(state.Self);
     }
@@ -74,9 +74,9 @@ internal sealed class LoadReporter(CoreState state, PacketWriter packets, Broadc
         var loads = body.Items(PacketBody.LoadsField);
         if (sender is null || !loads.TryNext(out var bytes) || !LoadUpdate.TryRead(bytes, out var load))
             return;
-        if (load.Id != sender.Id || !load.IsOf(sender.Generation) || load.Sequence <= sender.BeaconSequence)
+        if (load.Id != sender.Id || !load.IsOf(sender.Generation) || load.Sequence <= sender.Details.BeaconSequence)
             return;
-        sender.BeaconSequence = load.Sequence;
+        sender.EditDetails.BeaconSequence = load.Sequence;
         state.Effects.BeaconReceived(sender, load);
     }
 

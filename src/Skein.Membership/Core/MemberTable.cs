@@ -76,10 +76,10 @@ internal sealed class MemberTable
         var gone = Gone;
         if (gone.Count == 0)
             return;
-        gone.AsSpan().Sort(static (a, b) => a.StateSince.CompareTo(b.StateSince));
+        gone.AsSpan().Sort(static (a, b) => a.Details.StateSince.CompareTo(b.Details.StateSince));
         var surplus = gone.Count - _options.MaxTombstones;
         var purged = 0;
-        while (purged < gone.Count && (purged < surplus || now - gone[purged].StateSince > _options.TombstoneLifetime))
+        while (purged < gone.Count && (purged < surplus || now - gone[purged].Details.StateSince > _options.TombstoneLifetime))
             purged++;
         _records.RemoveFirstGone(purged);
         if (purged > 0)
@@ -114,7 +114,7 @@ internal sealed class MemberTable
                 _dead.Add(record);
         if (_dead.Count == 0)
             return null;
-        _dead.Sort(static (a, b) => b.StateSince.CompareTo(a.StateSince));
+        _dead.Sort(static (a, b) => b.Details.StateSince.CompareTo(a.Details.StateSince));
         var share = random.Next(int.MaxValue) / (double)int.MaxValue;
         return _dead[(int)Math.Pow(_dead.Count + 1, share) - 1];
     }

@@ -151,7 +151,7 @@ internal sealed partial class MembershipCore
         if (_state.Now - _state.HeardAt > _state.IsolationThreshold)
             _state.IsolatedUntil = _state.Now;
         _state.HeardAt = _state.Now;
-        record.FoundSilentAt = null;
+        record.ClearFoundSilent();
         return record;
     }
 

@@ -48,9 +48,9 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
     {
         if (receiver is not null)
         {
-            if (state.Now - receiver.CorrectedAt < state.Options.ProbePeriod)
+            if (state.Now - receiver.Details.CorrectedAt < state.Options.ProbePeriod)
                 return;
-            receiver.CorrectedAt = state.Now;
+            receiver.EditDetails.CorrectedAt = state.Now;
         }
         var writer = Begin(PacketKind.Gossip);
         // Any sender can claim to be an old generation at any address: the reply stays small.
@@ -115,7 +115,7 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
     {
         var update = record.ToUpdate(parts);
         if (!record.IsLive && update.Introduces)
-            update.GoneSeconds = (uint)Math.Clamp(Math.Ceiling((state.Now - record.StateSince).TotalSeconds), 0, uint.MaxValue);
+            update.GoneSeconds = (uint)Math.Clamp(Math.Ceiling((state.Now - record.Details.StateSince).TotalSeconds), 0, uint.MaxValue);
         return update;
     }
 
@@ -174,7 +174,7 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
         while (offer.Next() is { } node)
         {
             var before = writer.Position;
-            node.Member.Load.WriteTo(ref writer, PacketBody.LoadsField);
+            node.Member.Details.Load.WriteTo(ref writer, PacketBody.LoadsField);
             if (!writer.RewindOverflow(before))
                 return;
             offer.Sent(node, LoadTransmissions);

@@ -57,7 +57,7 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
     {
         if (!_probes.TryGetValue(sequence, out var probe) || probe.Target.Id != answered || (generation ?? probe.Generation) != probe.Generation)
             return false;
-        probe.Target.FoundSilentAt = null;
+        probe.Target.ClearFoundSilent();
         state.Health.Improve();
         End(sequence, probe);
         StartOverdue();
@@ -171,7 +171,7 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
         }
         state.Health.Worsen(points);
         flapDamper.OnProbeFailed(target, inContact);
-        target.FoundSilentAt = state.Now;
+        target.EditDetails.FoundSilentAt = state.Now;
         if (MayAccuse(heardOthers))
             suspicions.Accuse(target, state.Self.Id, refused: false);
     }
@@ -282,7 +282,7 @@ internal sealed class IndirectProbes(CoreState state, PacketWriter packets, Prob
         if (state.Rules.LocalHealth)
             packets.Nack(probe.Requester, probe.RequestersSequence, probe.Target);
         if (state.Table.Find(probe.Target) is { } record)
-            record.FoundSilentAt = state.Now;
+            record.EditDetails.FoundSilentAt = state.Now;
     }
 
     private readonly record struct IndirectProbe(PeerAddress Requester, uint RequestersSequence, ulong Target);

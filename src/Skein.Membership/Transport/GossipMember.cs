@@ -143,7 +143,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
     void ICoreEffects.Report(CoreEvent what, MemberRecord about)
     {
         if (what == CoreEvent.Died)
-            Log.Died(_log, about.Name, about.Death, about.Accusers.Count, about.Generation, about.Incarnation, about.Address);
+            Log.Died(_log, about.Name, about.Details.Death, about.Details.Accusers.Count, about.Generation, about.Incarnation, about.Address);
         else
             Log.Event(_log, what, about.Name, about.Generation, about.Incarnation, about.Address);
         switch (what)

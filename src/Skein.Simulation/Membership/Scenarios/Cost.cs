@@ -56,7 +56,7 @@ internal static class Cost
     {
         var viewer = world.Members[world.Random.Next(world.Members.Count)];
         foreach (var record in viewer.Core.Table.Live)
-            if (changes.TryGetValue((record.Id, record.Load.InFlight), out var at))
+            if (changes.TryGetValue((record.Id, record.Details.Load.InFlight), out var at))
                 ages.Add(world.Now - at);
     }
 
