@@ -19,10 +19,10 @@ public static class Bench
         ArgumentNullException.ThrowIfNull(time);
         options.Validate();
         using var target = await OpenAsync(options, time, cancellationToken);
-        return await RunAsync(options, target, time, onProgress, cancellationToken);
+        return await MeasureAsync(options, target, time, onProgress, cancellationToken);
     }
 
-    internal static async Task<BenchReport> RunAsync(
+    internal static async Task<BenchReport> MeasureAsync(
         BenchOptions options, IBenchTarget target, TimeProvider time, Action<int>? onProgress, CancellationToken cancellationToken)
     {
         var client = new BenchClient(options, target, time);

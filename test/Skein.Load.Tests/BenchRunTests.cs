@@ -121,7 +121,7 @@ public class BenchRunTests
         });
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(
-            () => Bench.RunAsync(Options(10, 2, 1, 0), target, _time, onProgress: null, cancel.Token));
+            () => Bench.MeasureAsync(Options(10, 2, 1, 0), target, _time, onProgress: null, cancel.Token));
     }
 
     [Theory]
@@ -140,7 +140,7 @@ public class BenchRunTests
     public void Prompts_AreDistinct() => Assert.Equal(1000, BenchPrompts.Create(1000).Distinct().Count());
 
     private Task<BenchReport> RunAsync(IBenchTarget target, int requests, int concurrency, int prompts = 1, int warmUp = 0) =>
-        Bench.RunAsync(Options(requests, concurrency, prompts, warmUp), target, _time, onProgress: null, CancellationToken.None);
+        Bench.MeasureAsync(Options(requests, concurrency, prompts, warmUp), target, _time, onProgress: null, CancellationToken.None);
 
     private static BenchOptions Options(int requests, int concurrency, int prompts, int warmUp) => new()
     {
