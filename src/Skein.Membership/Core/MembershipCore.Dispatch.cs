@@ -186,7 +186,7 @@ internal sealed partial class MembershipCore
         var late = now - _state.Timers.NextDue;
         if (_state.Phase != CorePhase.Active || !_state.Rules.Corroboration || late < _state.Options.ProbePeriod)
             return;
-        Enter(now);
+        _state.Now = now;
         _state.ListenUntil = now + _state.Options.ProbePeriod;
         _state.Health.Worsen(1);
         _prober.Clear();
@@ -204,6 +204,4 @@ internal sealed partial class MembershipCore
         if (_state.Table.HasSurplus)
             _state.Table.PurgeTombstones(_state.Now);
     }
-
-    private void Enter(TimeSpan now) => _state.Now = now;
 }

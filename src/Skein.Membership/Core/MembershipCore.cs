@@ -77,7 +77,7 @@ internal sealed partial class MembershipCore
 
     public void Start(TimeSpan now)
     {
-        Enter(now);
+        _state.Now = now;
         _seedBootstrap.Start();
     }
 
@@ -86,7 +86,7 @@ internal sealed partial class MembershipCore
         if (now > _state.Timers.NextDue)
             _state.Health.RecordDelay(now - _state.Timers.NextDue, now);
         DetectPause(now);
-        Enter(now);
+        _state.Now = now;
         while (_state.Timers.TryTake(now, out var kind, out var key))
         {
             if (DelayTimer?.Invoke(kind) is { } until && now < until)
@@ -100,7 +100,7 @@ internal sealed partial class MembershipCore
     /// <summary>A datagram arrived. Foreign and malformed datagrams change nothing. Returns whether it was accepted.</summary>
     public bool Receive(PeerAddress from, ReadOnlySpan<byte> datagram, TimeSpan now)
     {
-        Enter(now);
+        _state.Now = now;
         if (!TryOpen(datagram, WireLimits.Datagram, out var header, out var body))
             return false;
         if (!_keysProveSenders && !IsAtKnownAddress(from, header))
@@ -115,7 +115,7 @@ internal sealed partial class MembershipCore
     public ReadOnlySpan<byte> Serve(PeerAddress from, ReadOnlySpan<byte> request, TimeSpan now, out bool mayStay)
     {
         mayStay = false;
-        Enter(now);
+        _state.Now = now;
         if (!TryOpen(request, WireLimits.Stream, out var header, out var body))
             return _seal.Refuse(LastDrop, _reply, _state.Self.Generation);
         _from = from;
@@ -138,7 +138,7 @@ internal sealed partial class MembershipCore
 
     public void ExchangeEnded(ExchangeToken token, ExchangeOutcome outcome, PeerAddress peer, ReadOnlySpan<byte> reply, TimeSpan now)
     {
-        Enter(now);
+        _state.Now = now;
         PacketHeader header = default;
         PacketBody body = default;
         if (outcome == ExchangeOutcome.Replied && !TryOpen(reply, WireLimits.Stream, out header, out body))
@@ -168,14 +168,14 @@ internal sealed partial class MembershipCore
     /// <summary>A connection that <see cref="ICoreEffects.Monitor"/> requested failed or broke.</summary>
     public void ConnectionEnded(int slot, PeerAddress peer, TimeSpan now)
     {
-        Enter(now);
+        _state.Now = now;
         _connectionMonitor.OnEnded(slot, peer);
         OnInputHandled();
     }
 
     public void SeedResolved(int seed, PeerAddress? address, TimeSpan now, string problem = "its name does not resolve")
     {
-        Enter(now);
+        _state.Now = now;
         if (_state.Phase != CorePhase.Ended)
             _seedBootstrap.OnResolved(seed, address, problem);
     }
@@ -183,7 +183,7 @@ internal sealed partial class MembershipCore
     /// <summary>Replaces this member's metadata; at most 512 bytes.</summary>
     public void UpdateMetadata(byte[] metadata, TimeSpan now)
     {
-        Enter(now);
+        _state.Now = now;
         _state.Table.Change(_state.Self, metadata, static (self, bytes) =>
             self.Facts = self.Facts with { MetadataSequence = self.MetadataSequence + 1, Metadata = bytes });
         _broadcaster.Broadcast(_state.Self, UpdateParts.Metadata);
@@ -192,13 +192,13 @@ internal sealed partial class MembershipCore
 
     public void UpdateLoad(uint inFlight, uint queued, TimeSpan now)
     {
-        Enter(now);
+        _state.Now = now;
         _loadReporter.Update(inFlight, queued);
     }
 
     public void SetBeaconReceivers(ulong[] receivers, TimeSpan now)
     {
-        Enter(now);
+        _state.Now = now;
         _loadReporter.SetReceivers(receivers);
     }
 
@@ -209,21 +209,21 @@ internal sealed partial class MembershipCore
     /// <summary>Probes a member at once, over UDP and TCP.</summary>
     public void ProbeNow(ulong id, TimeSpan now)
     {
-        Enter(now);
+        _state.Now = now;
         if (_state.Phase == CorePhase.Active && _state.Table.Find(id) is { } record && record != _state.Self)
             _prober.Start(record, connectAtOnce: true);
     }
 
     public void Synchronize(PeerAddress peer, TimeSpan now)
     {
-        Enter(now);
+        _state.Now = now;
         _antiEntropy.Exchange(peer);
     }
 
     /// <summary>Announces that this member leaves. <see cref="CoreEvent.LeaveAnnounced"/> reports the end of the announcement.</summary>
     public void Leave(TimeSpan now)
     {
-        Enter(now);
+        _state.Now = now;
         if (_state.Phase is CorePhase.Leaving or CorePhase.Ended)
             return;
         var linger = _state.Phase == CorePhase.Active && _state.Table.Live.Count > 0 ? LeaveLinger : TimeSpan.Zero;

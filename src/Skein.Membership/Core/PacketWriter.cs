@@ -15,11 +15,12 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
 
     public void Ack(PeerAddress to, uint sequence, MemberRecord? other) => Send(PacketKind.Ack, to, sequence, 0, SuspicionOf(other));
 
-    public void RelayedAck(PeerAddress to, uint sequence, ulong target) => Send(PacketKind.Ack, to, sequence, target);
-
-    public void Nack(PeerAddress to, uint sequence, ulong target) => Send(PacketKind.Nack, to, sequence, target);
-
-    public void Gossip(PeerAddress to) => Send(PacketKind.Gossip, to);
+    /// <summary>A packet of that kind with updates, the one about <paramref name="about"/> first.</summary>
+    public void Send(PacketKind kind, PeerAddress to, uint sequence = 0, ulong target = 0, MemberRecord? about = null)
+    {
+        var writer = Begin(kind, sequence, target);
+        Finish(ref writer, to, about);
+    }
 
     public void PingRequest(PeerAddress to, uint sequence, MemberRecord target)
     {
@@ -129,12 +130,6 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
         return writer;
     }
 
-    private void Send(PacketKind kind, PeerAddress to, uint sequence = 0, ulong target = 0, MemberRecord? about = null)
-    {
-        var writer = Begin(kind, sequence, target);
-        Finish(ref writer, to, about);
-    }
-
     private void Finish(ref ProtoWriter writer, PeerAddress to, MemberRecord? about = null)
     {
         var isShort = limit.Covers(to);
@@ -153,14 +148,14 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
         if (state.Updates.Count == 0)
             return;
         var transmissions = state.Retransmissions;
-        var offer = state.Updates.BeginPacket();
-        for (var misfits = 0; misfits < MaxMisfits && offer.Next() is { } node;)
+        state.Updates.BeginPacket();
+        for (var misfits = 0; misfits < MaxMisfits && state.Updates.Next() is { } node;)
         {
             var member = node.Member;
             if (member == written || (member.Address == to && member.State == MemberState.Alive))
                 continue;
             if (TryAdd(ref writer, member, node.Parts))
-                offer.Sent(node, transmissions);
+                state.Updates.Sent(node, transmissions);
             else
                 misfits++;
         }
@@ -170,14 +165,14 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
     {
         if (state.LoadUpdates.Count == 0)
             return;
-        var offer = state.LoadUpdates.BeginPacket();
-        while (offer.Next() is { } node)
+        state.LoadUpdates.BeginPacket();
+        while (state.LoadUpdates.Next() is { } node)
         {
             var before = writer.Position;
             node.Member.Details.Load.WriteTo(ref writer, PacketBody.LoadsField);
             if (!writer.RewindOverflow(before))
                 return;
-            offer.Sent(node, LoadTransmissions);
+            state.LoadUpdates.Sent(node, LoadTransmissions);
         }
     }
 }
