@@ -23,12 +23,10 @@ internal sealed record WorldEvent(WorldEventKind Kind, SimulatedMember? Member, 
 }
 
 /// <summary>One TCP exchange. It ends once, with its reply or at its deadline.</summary>
-internal sealed class StreamState(SimulatedMember requester, ExchangeToken token)
+internal sealed record StreamState(SimulatedMember Requester, ExchangeToken Token)
 {
-    public readonly SimulatedMember Requester = requester;
-    public readonly ExchangeToken Token = token;
-    public bool Ended;
+    public bool Ended { get; set; }
 
     /// <summary>Travel time of the reply; set when the request would arrive without loss.</summary>
-    public TimeSpan? ReplyTakes;
+    public TimeSpan? ReplyTakes { get; set; }
 }
