@@ -4,7 +4,6 @@ namespace Skein.Simulation;
 
 /// <summary>The result of a scenario. Immutable.</summary>
 /// <param name="Title">A summary and the command that repeats the simulation.</param>
-/// <param name="Columns">Names of the columns.</param>
 /// <param name="Rows">One text for each column of each row.</param>
 public sealed record SimulationTable(string Title, IReadOnlyList<string> Columns, IReadOnlyList<IReadOnlyList<string>> Rows)
 {

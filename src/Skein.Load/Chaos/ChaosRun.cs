@@ -5,7 +5,6 @@ namespace Skein.Load.Chaos;
 
 /// <summary>Injects faults into the replicas of a cluster under a constant load of clients that check every token. The gateway must hide every fault.</summary>
 /// <param name="time">Clock of faults and measurements.</param>
-/// <param name="onFault">Called when a fault begins.</param>
 public sealed class ChaosRun(ChaosOptions options, IChaosCluster cluster, TimeProvider time, Action<InjectedFault> onFault)
 {
     private readonly SortedDictionary<string, int> _faults = new(StringComparer.Ordinal);
@@ -124,6 +123,5 @@ public sealed class ChaosRun(ChaosOptions options, IChaosCluster cluster, TimePr
         Seed = 7,
     };
 
-    /// <summary>Name of a kind in flags and reports.</summary>
     public static string NameOf(FaultKind kind) => kind.ToString().ToLowerInvariant();
 }

@@ -99,7 +99,6 @@ internal enum CoreEvent
 /// </summary>
 internal record ProtocolRules
 {
-    /// <summary>The rules of this implementation.</summary>
     public static ProtocolRules Default { get; } = new();
 
     /// <summary>Local health scales timeouts, and helpers send nacks (Lifeguard: LHA-Probe).</summary>
@@ -135,7 +134,6 @@ internal record ProtocolRules
     /// <summary>Fills the targets of a gossip round and returns their number; null selects the core's own choice.</summary>
     public virtual int? PickGossipTargets(CoreState state, Span<MemberRecord> targets) => null;
 
-    /// <summary>Time from activation to the first probe.</summary>
     public virtual TimeSpan FirstProbeDelay(CoreState state) => state.Random.Next(state.Options.ProbePeriod);
 
     /// <summary>The target of the next routine probe; null selects the core's own order.</summary>
@@ -146,7 +144,6 @@ internal record ProtocolRules
     {
     }
 
-    /// <summary>A timer of kind <see cref="TimerKind.Rules"/> is due.</summary>
     public virtual void OnTimer(CoreState state, AntiEntropy antiEntropy)
     {
     }

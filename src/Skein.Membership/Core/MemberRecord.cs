@@ -27,7 +27,6 @@ internal sealed record MemberFacts(string Name, ulong Generation, PeerAddress Ad
     }
 }
 
-/// <summary>Creates facts from an update, as <see cref="MemberFacts.Read"/> does.</summary>
 internal delegate MemberFacts? FactsReader(in MemberUpdate update);
 
 /// <summary>

@@ -70,7 +70,6 @@ internal sealed class MemberTable
     /// <summary>Records a change that snapshots show and digests do not contain.</summary>
     public void Touch() => Revision++;
 
-    /// <summary>Removes expired tombstones, and the oldest ones above the limit.</summary>
     public void PurgeTombstones(TimeSpan now)
     {
         var gone = Gone;

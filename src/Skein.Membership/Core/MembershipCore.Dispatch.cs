@@ -97,7 +97,6 @@ internal sealed partial class MembershipCore
             _antiEntropy.OnDigest(from, body.Digest);
     }
 
-    /// <summary>Requests the sender's record if its generation is unknown.</summary>
     private void RequestIntroduction(PeerAddress from, in PacketHeader header)
     {
         if (_state.Table.Find(header.Sender) is not { } record || record.Generation != header.Generation)

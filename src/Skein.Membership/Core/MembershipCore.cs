@@ -30,7 +30,6 @@ internal sealed partial class MembershipCore
 
     private static readonly TimeSpan HousekeepingInterval = TimeSpan.FromMinutes(1);
 
-    /// <summary>Time that a leaving member keeps announcing it.</summary>
     private static readonly TimeSpan LeaveLinger = TimeSpan.FromMilliseconds(200);
 
     public MembershipCore(CoreSettings settings, ulong seed, ICoreEffects effects)
@@ -165,7 +164,6 @@ internal sealed partial class MembershipCore
         OnInputHandled();
     }
 
-    /// <summary>A connection that <see cref="ICoreEffects.Monitor"/> requested failed or broke.</summary>
     public void ConnectionEnded(int slot, PeerAddress peer, TimeSpan now)
     {
         _state.Now = now;
@@ -206,7 +204,6 @@ internal sealed partial class MembershipCore
 
     public void UseKeys(GossipKeys keys) => _seal.Use(keys);
 
-    /// <summary>Probes a member at once, over UDP and TCP.</summary>
     public void ProbeNow(ulong id, TimeSpan now)
     {
         _state.Now = now;

@@ -8,7 +8,6 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
     private readonly byte[] _datagram = new byte[WireLimits.Datagram];
     private const int MaxMisfits = 4;
 
-    /// <summary>Transmissions of one load report by each member.</summary>
     private const int LoadTransmissions = 4;
 
     public void Ping(PeerAddress to, uint sequence, MemberRecord target) => Send(PacketKind.Ping, to, sequence, target.Id, SuspicionOf(target));
@@ -84,7 +83,6 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
         return buffer.AsSpan(0, seal.Close(buffer, writer.Position, state.Self.Generation));
     }
 
-    /// <summary>Writes parts of a record; returns false if they do not fit.</summary>
     public bool TryAdd(ref ProtoWriter writer, MemberRecord record, UpdateParts parts = UpdateParts.All)
     {
         var before = writer.Position;
@@ -196,7 +194,6 @@ internal sealed class AmplificationLimit
 
     public bool Covers(PeerAddress to) => _source == to;
 
-    /// <summary>Returns whether a datagram may be sent, and subtracts it from the rest.</summary>
     public bool TrySpend(PeerAddress to, int bytes)
     {
         if (!Covers(to))

@@ -284,7 +284,6 @@ internal sealed class ConnectionMonitor(CoreState state, PacketWriter packets, P
     private bool _scheduled;
     private const int Slots = 2;
 
-    /// <summary>Time for a changing group to settle before connections are made.</summary>
     private static readonly TimeSpan SettleTime = TimeSpan.FromMilliseconds(200);
 
     public void OnViewChanged() => Schedule(SettleTime);

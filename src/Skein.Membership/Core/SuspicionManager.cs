@@ -208,12 +208,10 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster broadcaster,
         state.Now - record.Details.FoundSilentAt < state.Options.ProbePeriod && state.Now >= state.ListenUntil;
 }
 
-/// <summary>Timing of one suspicion.</summary>
 internal sealed class Suspicion(TimeSpan start)
 {
     public TimeSpan Start { get; set; } = start;
 
-    /// <summary>This member pinged the suspect before its verdict.</summary>
     public bool PingedSuspect { get; set; }
 
     /// <summary>Earliest time of a verdict, whatever the window.</summary>

@@ -2,7 +2,6 @@ using Skein.Membership.Codec;
 
 namespace Skein.Membership.Core;
 
-/// <summary>How an update arrived.</summary>
 internal enum UpdateSource
 {
     Gossip,

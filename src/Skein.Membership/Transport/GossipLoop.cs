@@ -15,7 +15,6 @@ internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipC
     private int _woken;
     private TimeSpan _publishAt;
 
-    /// <summary>Datagrams handled in a row before timers.</summary>
     private const int Batch = 64;
 
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(1);

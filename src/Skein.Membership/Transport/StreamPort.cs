@@ -22,7 +22,6 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
     /// <summary>Two members monitor this one; more do while the group changes, and every TCP probe stays until its sender closes it.</summary>
     private const int MaxStaying = 64;
 
-    /// <summary>Bytes of all incomplete requests, whose senders are not authenticated yet.</summary>
     private const int MaxIncompleteBytes = 64 << 20;
 
     public async Task AcceptAsync(Func<PeerAddress, byte[], Task<StreamReply>> serve, CancellationToken stopping)

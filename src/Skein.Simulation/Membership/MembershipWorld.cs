@@ -140,7 +140,6 @@ internal sealed partial class MembershipWorld
     public void Fail(string problem) =>
         throw new InvalidOperationException($"{problem} (seed={Seed}, at {Now}, {Members.Count} members, trace {TraceHash:x16})");
 
-    /// <summary>Executes an action on a member now, and schedules its timers.</summary>
     public void Do(SimulatedMember member, Action<MembershipCore, TimeSpan> action)
     {
         action(member.Core, Now);
@@ -183,7 +182,6 @@ internal sealed partial class MembershipWorld
         member.Core.Advance(Now);
     }
 
-    /// <summary>Schedules the wake-up for the member's next timer.</summary>
     private void Settle(SimulatedMember member)
     {
         var due = member.Core.NextDue;
@@ -202,7 +200,6 @@ internal sealed class SharedFacts
 {
     private readonly Dictionary<(ulong Id, ulong Generation), MemberFacts> _facts = [];
 
-    /// <summary>The shared form of <see cref="MemberFacts.Read"/>.</summary>
     public MemberFacts? Read(in MemberUpdate update)
     {
         if (_facts.TryGetValue((update.Id, update.Generation), out var known) && Matches(update, known))

@@ -11,11 +11,8 @@ internal enum WorldEventKind
     Action,
 }
 
-/// <summary>One scheduled event of the simulation.</summary>
-/// <param name="Kind">Part of the trace.</param>
 /// <param name="Member">The event is dropped unless this member runs; null: it concerns the whole world.</param>
 /// <param name="Length">Bytes of its packet; part of the trace.</param>
-/// <param name="Run">Executes it.</param>
 internal sealed record WorldEvent(WorldEventKind Kind, SimulatedMember? Member, int Length, Action Run)
 {
     /// <summary>The datagram was already queued behind others.</summary>

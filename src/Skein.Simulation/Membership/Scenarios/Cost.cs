@@ -9,7 +9,6 @@ internal static class Cost
     private const int TicksPerChange = 10;
     private const int TicksPerSample = 7;
 
-    /// <summary>Seconds of warm-up, and seconds of measurement.</summary>
     private const int WarmUpSeconds = 10, MeasuredSeconds = 20;
 
     public static IEnumerable<object[]> Quiet(ScenarioSettings settings)

@@ -2,7 +2,6 @@ using System.Globalization;
 
 namespace Skein.Simulation.Membership.Scenarios;
 
-/// <summary>Helpers shared by the scenarios.</summary>
 internal static class Scenario
 {
     public static TimeSpan Second { get; } = TimeSpan.FromSeconds(1);
@@ -30,7 +29,6 @@ internal static class Scenario
         return world;
     }
 
-    /// <summary>A formed group for each run.</summary>
     public static IEnumerable<MembershipWorld> FormEach(
         this ScenarioSettings settings, int runs, int members, ProtocolOptions? options = null, ProtocolRules? rules = null) =>
         Enumerable.Range(0, runs).Select(run => settings.Form(members, options, rules, run));
@@ -82,7 +80,6 @@ internal sealed class DeathCount
     /// <summary>Deaths of running members.</summary>
     public long False { get; private set; }
 
-    /// <summary>False deaths in the view of healthy members.</summary>
     public long FalseAtHealthy { get; private set; }
 
     /// <summary>False deaths of healthy members.</summary>
