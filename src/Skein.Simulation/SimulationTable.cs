@@ -19,11 +19,6 @@ public sealed record SimulationTable(string Title, IReadOnlyList<string> Columns
         return text.ToString();
     }
 
-    private static void AppendRow(StringBuilder text, IReadOnlyList<string> cells, int[] widths)
-    {
-        text.Append('|');
-        for (var i = 0; i < cells.Count; i++)
-            text.Append(' ').Append(cells[i].PadRight(widths[i])).Append(" |");
-        text.Append('\n');
-    }
+    private static void AppendRow(StringBuilder text, IReadOnlyList<string> cells, int[] widths) =>
+        text.Append("| ").AppendJoin(" | ", cells.Select((cell, i) => cell.PadRight(widths[i]))).Append(" |\n");
 }

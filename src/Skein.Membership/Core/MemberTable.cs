@@ -15,7 +15,7 @@ internal sealed class MemberTable
     public MemberTable(ProtocolOptions options, MemberRecord self)
     {
         (_options, Self) = (options, self);
-        CountIn(self);
+        Count(self, 1);
     }
 
     /// <summary>Called for every record that was added (true) or changed. The simulator checks its invariants here.</summary>
@@ -51,7 +51,7 @@ internal sealed class MemberTable
     public void Add(MemberRecord record)
     {
         _records.Add(record);
-        CountIn(record);
+        Count(record, 1);
         Observer?.Invoke(record, true);
     }
 
@@ -59,9 +59,9 @@ internal sealed class MemberTable
     public void Change<T>(MemberRecord record, T argument, Action<MemberRecord, T> change)
     {
         var wasLive = record.IsLive;
-        CountOut(record);
+        Count(record, -1);
         change(record, argument);
-        CountIn(record);
+        Count(record, 1);
         if (record != Self && wasLive != record.IsLive)
             _records.Move(record);
         Observer?.Invoke(record, false);
@@ -149,17 +149,11 @@ internal sealed class MemberTable
         return count;
     }
 
-    private void CountIn(MemberRecord record)
+    private void Count(MemberRecord record, int sign)
     {
         Digest ^= record.DigestPart;
-        Suspects += record.State == MemberState.Suspect ? 1 : 0;
+        Suspects += record.State == MemberState.Suspect ? sign : 0;
         Revision++;
-    }
-
-    private void CountOut(MemberRecord record)
-    {
-        Digest ^= record.DigestPart;
-        Suspects -= record.State == MemberState.Suspect ? 1 : 0;
     }
 }
 

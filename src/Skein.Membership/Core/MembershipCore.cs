@@ -11,7 +11,6 @@ internal sealed partial class MembershipCore
     private readonly CoreState _state;
     private readonly PacketSeal _seal;
     private readonly AmplificationLimit _amplificationLimit = new();
-    private readonly bool _keysProveSenders;
     private readonly PacketWriter _packets;
     private readonly Broadcaster _broadcaster;
     private readonly SuspicionManager _suspicions;
@@ -38,7 +37,6 @@ internal sealed partial class MembershipCore
         var self = new MemberRecord(facts) { State = MemberState.Alive };
         _state = new CoreState(settings, new MemberTable(settings.Options, self), seed, effects);
         _seal = new PacketSeal(PacketHeader.ClusterOf(settings.Cluster), self.Id, settings.Keys);
-        _keysProveSenders = !settings.Keys.IsEmpty;
         _packets = new PacketWriter(_state, _seal, _amplificationLimit);
         _broadcaster = new Broadcaster(_state, _packets);
         _suspicions = new SuspicionManager(_state, _broadcaster, Verify, Ping);
@@ -102,7 +100,7 @@ internal sealed partial class MembershipCore
         _state.Now = now;
         if (!TryOpen(datagram, WireLimits.Datagram, out var header, out var body))
             return false;
-        if (!_keysProveSenders && !IsAtKnownAddress(from, header))
+        if (!_seal.ProvesSenders && !IsAtKnownAddress(from, header))
             _amplificationLimit.Begin(from, datagram.Length);
         Handle(from, header, body);
         _amplificationLimit.End();
