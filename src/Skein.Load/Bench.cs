@@ -19,7 +19,34 @@ public static class Bench
         ArgumentNullException.ThrowIfNull(time);
         options.Validate();
         using var target = await OpenAsync(options, time, cancellationToken);
-        return await new BenchRun(options, target, time, onProgress).RunAsync(cancellationToken);
+        return await MeasureAsync(options, target, time, onProgress, cancellationToken);
+    }
+
+    internal static async Task<BenchReport> MeasureAsync(
+        BenchOptions options, IBenchTarget target, TimeProvider time, Action<int>? onProgress, CancellationToken cancellationToken)
+    {
+        var client = new BenchClient(options, target, time);
+        var references = new BenchTally(time);
+        await LoopAsync(options.Prompts.Count, references, null);
+        if (references.Succeeded == 0)
+            throw new BenchException($"{options.Target} answered none of {options.Prompts.Count} reference requests; {references.Examples[0]}");
+        await LoopAsync(options.WarmUpRequests, new BenchTally(time), null);
+        var measured = new BenchTally(time);
+        await LoopAsync(options.Requests, measured, onProgress);
+        return measured.ToReport(options, target.Model);
+
+        async Task LoopAsync(int requests, BenchTally tally, Action<int>? observer)
+        {
+            var (next, done) = (-1, 0);
+            await Task.WhenAll(Enumerable.Range(0, Math.Min(options.Concurrency, requests)).Select(async _ =>
+            {
+                for (var i = Interlocked.Increment(ref next); i < requests; i = Interlocked.Increment(ref next))
+                {
+                    await client.AskAsync(i % options.Prompts.Count, tally, cancellationToken);
+                    observer?.Invoke(Interlocked.Increment(ref done));
+                }
+            }));
+        }
     }
 
     internal static async Task<IBenchTarget> OpenAsync(BenchOptions options, TimeProvider time, CancellationToken cancellationToken)

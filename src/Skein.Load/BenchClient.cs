@@ -11,7 +11,6 @@ internal sealed class BenchClient(BenchOptions options, IBenchTarget target, Tim
 
     private readonly ConcurrentDictionary<int, string> _references = new();
 
-    /// <summary>Sends one prompt and records the result.</summary>
     /// <exception cref="OperationCanceledException">The token was cancelled; nothing is recorded.</exception>
     public async Task AskAsync(int prompt, BenchTally tally, CancellationToken cancellationToken)
     {

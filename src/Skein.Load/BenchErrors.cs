@@ -18,10 +18,8 @@ public static class BenchErrors
     /// <summary>A token index is repeated (gRPC only).</summary>
     public const string TokensDuplicated = "tokens_duplicated";
 
-    /// <summary>The connection failed or broke.</summary>
     public const string Connection = "connection";
 
-    /// <summary>The request exceeded its timeout.</summary>
     public const string Timeout = "timeout";
 
     /// <summary>The answer is not a valid event stream, or is too large.</summary>
@@ -33,7 +31,6 @@ public static class BenchErrors
 
 internal sealed class BenchRequestException(string kind, string message, Exception? innerException = null) : Exception(message, innerException)
 {
-    /// <summary>See <see cref="BenchErrors"/>.</summary>
     public string Kind { get; } = kind;
 
     /// <summary>A kind from a server's error code. Text that does not look like a code is omitted.</summary>

@@ -9,7 +9,6 @@ public static class BenchPrompts
     private static readonly string[] Things =
         ["a red balloon", "a lost letter", "a silver key", "an old map", "a talking well", "a paper boat", "a jar of stars"];
 
-    /// <summary>Creates <paramref name="count"/> distinct prompts.</summary>
     public static IReadOnlyList<string> Create(int count) => [.. Enumerable.Range(0, count).Select(Prompt)];
 
     private static string Prompt(int i)

@@ -11,7 +11,6 @@ namespace Skein.Membership;
 /// </summary>
 public sealed record GossipKeys
 {
-    /// <summary>Bytes of a key.</summary>
     public const int KeyBytes = 32;
 
     private const int MaxKeys = 8;

@@ -53,9 +53,6 @@ public interface IMembership : IAsyncDisposable
 }
 
 /// <summary>A load report that a member sent directly to this one. Immutable.</summary>
-/// <param name="Generation">Generation of the sender.</param>
-/// <param name="InFlight">Requests in flight.</param>
-/// <param name="Queued">Queued requests.</param>
 /// <param name="Sequence">Increases with every beacon of a generation.</param>
 /// <param name="ReceivedAt">Time of arrival, as a timestamp of this member's <see cref="TimeProvider"/>.</param>
 public sealed record LoadBeacon(ulong Generation, int InFlight, int Queued, long Sequence, long ReceivedAt);

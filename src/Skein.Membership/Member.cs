@@ -9,7 +9,6 @@ public sealed record Member
     /// <summary>Unique in the cluster.</summary>
     public required string Name { get; init; }
 
-    /// <summary>The believed state.</summary>
     public required MemberState State { get; init; }
 
     /// <summary>Generation of the name. A restarted process has a higher one.</summary>

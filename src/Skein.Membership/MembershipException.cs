@@ -16,12 +16,9 @@ public enum MembershipError
 }
 
 /// <summary>An error of a membership operation. The message is one line for the operator.</summary>
-public sealed class MembershipException : Exception
+public sealed class MembershipException(MembershipError error, string message, Exception? innerException = null) : Exception(message, innerException)
 {
-    public MembershipException(MembershipError error, string message, Exception? innerException = null)
-        : base(message, innerException) => Error = error;
-
-    public MembershipError Error { get; }
+    public MembershipError Error { get; } = error;
 }
 
 internal static class Check

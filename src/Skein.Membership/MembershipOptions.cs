@@ -46,16 +46,13 @@ public sealed record MembershipOptions
     /// <summary>Timing and bounds. Default <see cref="ProtocolOptions.Lan"/>.</summary>
     public ProtocolOptions Protocol { get; init; } = ProtocolOptions.Lan;
 
-    /// <summary>Describes valid names.</summary>
     public static string AllowedNames => MemberName.Allowed;
 
-    /// <summary>Whether a member may have that name.</summary>
     public static bool IsName(string name) => MemberName.IsValid(name);
 
     /// <summary>Whether the text is <c>host:port</c>, <c>[ipv6]:port</c> or <c>host</c>.</summary>
     public static bool IsSeed(string seed) => SeedAddress.TryParse(seed, out _);
 
-    /// <summary>Validates every value.</summary>
     /// <exception cref="MembershipException">Names the option, its value and the allowed values.</exception>
     public void Validate()
     {

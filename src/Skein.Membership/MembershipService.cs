@@ -10,8 +10,6 @@ public static class MembershipService
     /// Binds the gossip port, asks the seeds for the group, checks that the name is free and joins. Completes as soon as one seed has replied, or
     /// every seed was tried once. Unreachable seeds are not an error: the snapshot reports them, and they are tried again.
     /// </summary>
-    /// <param name="options">Validated by this call.</param>
-    /// <param name="metadata">What the member says about itself. Copied.</param>
     /// <param name="loggers">Creates the logger of category <c>Skein.Membership</c>.</param>
     /// <param name="cancellationToken">Cancels the start and releases the port.</param>
     /// <exception cref="MembershipException">An option is invalid, the port is in use, or the name is taken.</exception>

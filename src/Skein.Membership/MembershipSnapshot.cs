@@ -25,7 +25,6 @@ public sealed class MembershipSnapshot
     /// <summary>The status of the seeds, in configured order.</summary>
     public ImmutableArray<SeedStatus> Seeds { get; }
 
-    /// <summary>The member of that name, or null.</summary>
     public Member? Find(string name) => _byName.Value.GetValueOrDefault(name);
 }
 

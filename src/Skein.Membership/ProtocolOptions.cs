@@ -143,7 +143,6 @@ public sealed record ProtocolOptions
         NameCheckTimeout = TimeSpan.FromSeconds(2),
     };
 
-    /// <summary>Validates every value and their combinations.</summary>
     /// <exception cref="MembershipException">Names the option, its value and the allowed values.</exception>
     public void Validate()
     {

@@ -4,7 +4,6 @@ namespace Skein.Simulation;
 
 /// <summary>The result of a scenario. Immutable.</summary>
 /// <param name="Title">A summary and the command that repeats the simulation.</param>
-/// <param name="Columns">Names of the columns.</param>
 /// <param name="Rows">One text for each column of each row.</param>
 public sealed record SimulationTable(string Title, IReadOnlyList<string> Columns, IReadOnlyList<IReadOnlyList<string>> Rows)
 {
@@ -20,11 +19,6 @@ public sealed record SimulationTable(string Title, IReadOnlyList<string> Columns
         return text.ToString();
     }
 
-    private static void AppendRow(StringBuilder text, IReadOnlyList<string> cells, int[] widths)
-    {
-        text.Append('|');
-        for (var i = 0; i < cells.Count; i++)
-            text.Append(' ').Append(cells[i].PadRight(widths[i])).Append(" |");
-        text.Append('\n');
-    }
+    private static void AppendRow(StringBuilder text, IReadOnlyList<string> cells, int[] widths) =>
+        text.Append("| ").AppendJoin(" | ", cells.Select((cell, i) => cell.PadRight(widths[i]))).Append(" |\n");
 }

@@ -5,13 +5,12 @@ internal sealed class VirtualTime : TimeProvider
 {
     private readonly EventQueue<(VirtualTimer Timer, long Version)> _due = new();
     private readonly Queue<(SendOrPostCallback Callback, object? State)> _ready = new();
-    private readonly DateTimeOffset _epoch = DateTimeOffset.UnixEpoch;
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
 
     public override long GetTimestamp() => _due.Now.Ticks;
 
-    public override DateTimeOffset GetUtcNow() => _epoch + _due.Now;
+    public override DateTimeOffset GetUtcNow() => DateTimeOffset.UnixEpoch + _due.Now;
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
@@ -53,17 +52,16 @@ internal sealed class VirtualTime : TimeProvider
     private sealed class Context(Queue<(SendOrPostCallback, object?)> ready) : SynchronizationContext
     {
         private readonly int _thread = Environment.CurrentManagedThreadId;
-        private volatile string? _stray;
 
         /// <summary>Stack trace of a continuation that arrived from another thread; null if there was none.</summary>
-        public string? Stray => _stray;
+        public volatile string? Stray;
 
         public override void Post(SendOrPostCallback d, object? state)
         {
             if (Environment.CurrentManagedThreadId == _thread)
                 ready.Enqueue((d, state));
             else
-                _stray ??= Environment.StackTrace;
+                Stray ??= Environment.StackTrace;
         }
 
         public override void Send(SendOrPostCallback d, object? state) => d(state);

@@ -119,9 +119,9 @@ public class BenchRunTests
             await cancel.CancelAsync();
             cancel.Token.ThrowIfCancellationRequested();
         });
-        var run = new BenchRun(Options(10, 2, 1, 0), target, _time, onProgress: null);
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run.RunAsync(cancel.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(
+            () => Bench.MeasureAsync(Options(10, 2, 1, 0), target, _time, onProgress: null, cancel.Token));
     }
 
     [Theory]
@@ -140,7 +140,7 @@ public class BenchRunTests
     public void Prompts_AreDistinct() => Assert.Equal(1000, BenchPrompts.Create(1000).Distinct().Count());
 
     private Task<BenchReport> RunAsync(IBenchTarget target, int requests, int concurrency, int prompts = 1, int warmUp = 0) =>
-        new BenchRun(Options(requests, concurrency, prompts, warmUp), target, _time, onProgress: null).RunAsync(CancellationToken.None);
+        Bench.MeasureAsync(Options(requests, concurrency, prompts, warmUp), target, _time, onProgress: null, CancellationToken.None);
 
     private static BenchOptions Options(int requests, int concurrency, int prompts, int warmUp) => new()
     {

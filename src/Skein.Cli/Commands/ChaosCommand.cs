@@ -58,7 +58,7 @@ internal static class ChaosCommand
             // Half of the clients use HTTP, as most do; the other half use gRPC, which numbers the tokens.
             options = options with { Targets = [new Uri($"http://{member.Http}"), new Uri($"grpc://{member.Grpc}")] };
             var target = new LocalChaosCluster(cluster, cable, gateway, TimeProvider.System);
-            var report = await ChaosRun.RunAsync(options, target, TimeProvider.System, PrintFault, signal.Stop);
+            var report = await new ChaosRun(options, target, TimeProvider.System, PrintFault).RunAsync(signal.Stop);
             CommandOutput.Print(sources, report, () => Print(report), indented: true);
             if (Shortfall(report, options) is { } shortfall)
                 throw new CommandFailedException(shortfall);

@@ -4,36 +4,25 @@ using Skein.Load.Targets;
 namespace Skein.Load.Chaos;
 
 /// <summary>Injects faults into the replicas of a cluster under a constant load of clients that check every token. The gateway must hide every fault.</summary>
-public sealed class ChaosRun
+/// <param name="time">Clock of faults and measurements.</param>
+public sealed class ChaosRun(ChaosOptions options, IChaosCluster cluster, TimeProvider time, Action<InjectedFault> onFault)
 {
-    private readonly ChaosOptions _options;
-    private readonly IChaosCluster _cluster;
-    private readonly TimeProvider _time;
-    private readonly Action<InjectedFault> _onFault;
     private readonly SortedDictionary<string, int> _faults = new(StringComparer.Ordinal);
 
-    private ChaosRun(ChaosOptions options, IChaosCluster cluster, TimeProvider time, Action<InjectedFault> onFault) =>
-        (_options, _cluster, _time, _onFault) = (options, cluster, time, onFault);
-
-    /// <summary>Requests reference answers, injects faults for the duration, then lets all streams finish.</summary>
-    /// <param name="time">Clock of faults and measurements.</param>
-    /// <param name="onFault">Called when a fault begins.</param>
+    /// <summary>Requests reference answers, injects faults for the duration, then lets all streams finish. Call once.</summary>
     /// <param name="cancellationToken">Ends the run without a report.</param>
     /// <exception cref="ArgumentException">A setting is out of its range.</exception>
     /// <exception cref="BenchException">A reference request failed.</exception>
     /// <exception cref="ChaosException">A replica did not recover.</exception>
-    public static async Task<ChaosReport> RunAsync(
-        ChaosOptions options, IChaosCluster cluster, TimeProvider time, Action<InjectedFault> onFault, CancellationToken cancellationToken)
+    public async Task<ChaosReport> RunAsync(CancellationToken cancellationToken)
     {
-        ArgumentNullException.ThrowIfNull(options);
         options.Validate();
-        var run = new ChaosRun(options, cluster, time, onFault);
         var targets = new List<IBenchTarget>();
         try
         {
             foreach (var address in options.Targets)
-                targets.Add(await Bench.OpenAsync(run.Load(address), time, cancellationToken));
-            return await run.RunAsync(targets, cancellationToken);
+                targets.Add(await Bench.OpenAsync(Load(address), time, cancellationToken));
+            return await RunAsync(targets, cancellationToken);
         }
         finally
         {
@@ -43,14 +32,14 @@ public sealed class ChaosRun
 
     private async Task<ChaosReport> RunAsync(List<IBenchTarget> targets, CancellationToken cancellationToken)
     {
-        BenchClient[] clients = [.. targets.Select((target, i) => new BenchClient(Load(_options.Targets[i]), target, _time))];
+        BenchClient[] clients = [.. targets.Select((target, i) => new BenchClient(Load(options.Targets[i]), target, time))];
         await AskForReferencesAsync(clients, cancellationToken);
 
         using var failed = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         using var over = new CancellationTokenSource();
-        var tally = new BenchTally(_time);
+        var tally = new BenchTally(time);
         var streams = Task.WhenAll(
-            Enumerable.Range(0, _options.Streams).Select(i => AskUntilAsync(clients[i % clients.Length], i, tally, over.Token, failed.Token)));
+            Enumerable.Range(0, options.Streams).Select(i => AskUntilAsync(clients[i % clients.Length], i, tally, over.Token, failed.Token)));
         try
         {
             await InjectAsync(failed.Token);
@@ -67,12 +56,12 @@ public sealed class ChaosRun
         }
 
         await streams;
-        return Report(tally.ToReport(Load(_options.Targets[0]), targets[0].Model));
+        return Report(tally.ToReport(Load(options.Targets[0]), targets[0].Model));
     }
 
     private async Task AskForReferencesAsync(BenchClient[] clients, CancellationToken cancellationToken)
     {
-        var references = new BenchTally(_time);
+        var references = new BenchTally(time);
         foreach (var client in clients)
             await Task.WhenAll(Enumerable.Range(0, Prompts.Count).Select(prompt => client.AskAsync(prompt, references, cancellationToken)));
         if (references.Examples.Count > 0)
@@ -88,20 +77,20 @@ public sealed class ChaosRun
     // Faults overlap: the next one does not wait for the recovery from the last one.
     private async Task InjectAsync(CancellationToken cancellationToken)
     {
-        var plan = new FaultPlan(_options.Kinds, _options.LeftAlone, _options.Seed);
+        var plan = new FaultPlan(options.Kinds, options.LeftAlone, options.Seed);
         var running = new Dictionary<string, Task>(StringComparer.Ordinal);
-        var start = _time.GetTimestamp();
-        while (_time.GetElapsedTime(start) < _options.Duration)
+        var start = time.GetTimestamp();
+        while (time.GetElapsedTime(start) < options.Duration)
         {
-            if (plan.Next([.. _cluster.Replicas.Where(replica => !running.ContainsKey(replica))]) is { } fault)
+            if (plan.Next([.. cluster.Replicas.Where(replica => !running.ContainsKey(replica))]) is { } fault)
             {
                 var kind = NameOf(fault.Kind);
                 _faults[kind] = _faults.GetValueOrDefault(kind) + 1;
-                _onFault(fault);
-                running[fault.Replica] = _cluster.InjectAsync(fault, cancellationToken);
+                onFault(fault);
+                running[fault.Replica] = cluster.InjectAsync(fault, cancellationToken);
             }
 
-            await Task.Delay(_options.FaultEvery, _time, cancellationToken);
+            await Task.Delay(options.FaultEvery, time, cancellationToken);
             foreach ((var replica, var ended) in running.Where(fault => fault.Value.IsCompleted).ToList())
             {
                 running.Remove(replica);
@@ -117,7 +106,7 @@ public sealed class ChaosRun
         var lost = load.Errors.GetValueOrDefault(BenchErrors.TokensLost);
         var duplicated = load.Errors.GetValueOrDefault(BenchErrors.TokensDuplicated);
         return new ChaosReport(
-            _options.Seed, load.DurationSeconds, load.Requests, load.Tokens, _faults, _cluster.PacketsLost, load.Failovers, load.StreamsFailedOver,
+            options.Seed, load.DurationSeconds, load.Requests, load.Tokens, _faults, cluster.PacketsLost, load.Failovers, load.StreamsFailedOver,
             lost, duplicated, load.Diverged, load.Requests - load.Succeeded - lost - duplicated - load.Diverged,
             load.Errors, load.InterTokenMs, load.FailoverGapMs, load.LongestGapMs, load.Examples);
     }
@@ -127,13 +116,12 @@ public sealed class ChaosRun
     private BenchOptions Load(Uri target) => new()
     {
         Target = target,
-        Concurrency = _options.Streams,
-        MaxTokens = _options.MaxTokens,
+        Concurrency = options.Streams,
+        MaxTokens = options.MaxTokens,
         Prompts = Prompts,
         Temperature = 1,
         Seed = 7,
     };
 
-    /// <summary>Name of a kind in flags and reports.</summary>
     public static string NameOf(FaultKind kind) => kind.ToString().ToLowerInvariant();
 }

@@ -12,7 +12,6 @@ internal sealed class BenchTally(TimeProvider time)
     private readonly long _start = time.GetTimestamp();
     private readonly SortedDictionary<string, int> _errors = new(StringComparer.Ordinal);
     private readonly List<string> _examples = [];
-    private int _succeeded;
     private int _failed;
     private long _tokens;
     private bool _tokensAreChunks;
@@ -23,7 +22,7 @@ internal sealed class BenchTally(TimeProvider time)
 
     public IReadOnlyList<string> Examples => _examples;
 
-    public int Succeeded => _succeeded;
+    public int Succeeded { get; private set; }
 
     public void Add(AnswerRecorder answer, BenchRequestException? error)
     {
@@ -35,7 +34,7 @@ internal sealed class BenchTally(TimeProvider time)
             _streamsFailedOver += answer.Failovers > 0 ? 1 : 0;
             if (error is null)
             {
-                _succeeded++;
+                Succeeded++;
                 return;
             }
 
@@ -57,7 +56,7 @@ internal sealed class BenchTally(TimeProvider time)
         lock (_gate)
         {
             return new BenchReport(
-                options.Target.ToString(), model, options.Concurrency, _succeeded + _failed, _succeeded,
+                options.Target.ToString(), model, options.Concurrency, Succeeded + _failed, Succeeded,
                 new Dictionary<string, int>(_errors), time.GetElapsedTime(_start).TotalSeconds, _tokens, _tokensAreChunks,
                 Latencies.FirstToken.Summary, Latencies.Gaps.Summary, Latencies.Ends.Summary, _failovers, _streamsFailedOver,
                 Latencies.Failovers.Summary, Latencies.FailedOver.Summary, [.. _examples]);

@@ -30,8 +30,6 @@ internal sealed record ErrorBody(string? Message, string? Type, JsonElement? Cod
     public string? CodeText => Code is { ValueKind: JsonValueKind.String or JsonValueKind.Number } code ? code.ToString() : Type;
 }
 
-internal sealed record ErrorResponse(ErrorBody? Error);
-
 internal sealed record OpenAiModelList(IReadOnlyList<ModelEntry>? Data);
 
 internal sealed record ModelEntry(string? Id);
@@ -39,7 +37,6 @@ internal sealed record ModelEntry(string? Id);
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
 [JsonSerializable(typeof(ChatRequest))]
 [JsonSerializable(typeof(ChatChunk))]
-[JsonSerializable(typeof(ErrorResponse))]
 [JsonSerializable(typeof(OpenAiModelList))]
 [JsonSerializable(typeof(OpenAiMessage[]))]
 internal sealed partial class OpenAiJson : JsonSerializerContext;

@@ -92,7 +92,7 @@ internal sealed class OpenAiTarget(BenchOptions options, HttpClient http, Uri ro
         ErrorBody? error = null;
         try
         {
-            error = JsonSerializer.Deserialize(body.AsSpan(0, length), OpenAiJson.Default.ErrorResponse)?.Error;
+            error = JsonSerializer.Deserialize(body.AsSpan(0, length), OpenAiJson.Default.ChatChunk)?.Error;
         }
         catch (JsonException)
         {

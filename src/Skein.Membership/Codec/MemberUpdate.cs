@@ -23,8 +23,7 @@ internal ref struct MemberUpdate
         update = default;
         var reader = new ProtoReader(bytes);
         while (reader.TryReadTag(out var field, out var type))
-        {
-            var read = (field, type) switch
+            reader.Accept((field, type) switch
             {
                 (1, WireType.Fixed64) => reader.TryReadFixed64(out update.Id),
                 (2, WireType.Varint) => reader.TryReadVarint(out update.Generation),
@@ -38,10 +37,7 @@ internal ref struct MemberUpdate
                 (10, WireType.Bytes) => reader.TryReadBytes(out update.Metadata) && update.Metadata.Length <= WireLimits.MetadataBytes,
                 (11, WireType.Varint) => reader.TryReadUInt32(out update.GoneSeconds),
                 _ => reader.TrySkip(type),
-            };
-            if (!read)
-                return false;
-        }
+            });
         return reader.AtEnd && update.Id != 0 && update.Generation != 0 && update.Name.IsEmpty == update.Address.IsNone;
     }
 
@@ -99,8 +95,7 @@ internal struct MemberVersion
         version = default;
         var reader = new ProtoReader(bytes);
         while (reader.TryReadTag(out var field, out var type))
-        {
-            var read = (field, type) switch
+            reader.Accept((field, type) switch
             {
                 (1, WireType.Fixed64) => reader.TryReadFixed64(out version.Id),
                 (2, WireType.Varint) => reader.TryReadVarint(out version.Generation),
@@ -108,10 +103,7 @@ internal struct MemberVersion
                 (4, WireType.Varint) => MemberUpdate.TryReadState(ref reader, out version.State),
                 (5, WireType.Varint) => reader.TryReadUInt32(out version.MetadataSequence),
                 _ => reader.TrySkip(type),
-            };
-            if (!read)
-                return false;
-        }
+            });
         return reader.AtEnd && version.Id != 0 && version.Generation != 0 && version.State != MemberState.None;
     }
 
@@ -146,8 +138,7 @@ internal struct LoadUpdate
         load = default;
         var reader = new ProtoReader(bytes);
         while (reader.TryReadTag(out var field, out var type))
-        {
-            var read = (field, type) switch
+            reader.Accept((field, type) switch
             {
                 (1, WireType.Fixed64) => reader.TryReadFixed64(out load.Id),
                 (2, WireType.Varint) => reader.TryReadUInt32(out load.ShortGeneration),
@@ -155,10 +146,7 @@ internal struct LoadUpdate
                 (4, WireType.Varint) => reader.TryReadUInt32(out load.InFlight),
                 (5, WireType.Varint) => reader.TryReadUInt32(out load.Queued),
                 _ => reader.TrySkip(type),
-            };
-            if (!read)
-                return false;
-        }
+            });
         return reader.AtEnd && load.Id != 0 && load.Sequence != 0;
     }
 

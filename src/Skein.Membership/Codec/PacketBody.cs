@@ -28,8 +28,7 @@ internal ref struct PacketBody
         body._bytes = bytes;
         var reader = new ProtoReader(bytes);
         while (reader.TryReadTag(out var field, out var type))
-        {
-            var read = (field, type) switch
+            reader.Accept((field, type) switch
             {
                 (1, WireType.Varint) => TryReadKind(ref reader, out body.Kind),
                 (2, WireType.Varint) => reader.TryReadUInt32(out body.Sequence),
@@ -45,10 +44,7 @@ internal ref struct PacketBody
                     reader.TryReadBytes(out body.Wanted) && body.Wanted.Length % 8 == 0 && body.Wanted.Length <= WireLimits.Wanted * 8,
                 (12, WireType.Varint) => reader.TryReadUInt32(out body.BucketCount),
                 _ => reader.TrySkip(type),
-            };
-            if (!read)
-                return false;
-        }
+            });
         return reader.AtEnd && body.Kind != PacketKind.None && BucketsFit(body);
     }
 

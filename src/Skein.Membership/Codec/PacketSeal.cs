@@ -23,6 +23,8 @@ internal sealed class PacketSeal(uint cluster, ulong self, GossipKeys keys)
 
     private ImmutableArray<(uint Id, byte[] Secret)> _keys = Identify(keys);
 
+    public bool ProvesSenders => !_keys.IsEmpty;
+
     public int Prefix => _keys.IsEmpty ? 0 : KeyIdBytes + CounterBytes;
 
     public int Trailer => _keys.IsEmpty ? 0 : TagBytes;

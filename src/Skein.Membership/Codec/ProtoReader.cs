@@ -9,19 +9,24 @@ namespace Skein.Membership.Codec;
 internal ref struct ProtoReader(ReadOnlySpan<byte> bytes)
 {
     private ReadOnlySpan<byte> _rest = bytes;
+    private bool _failed;
 
-    public readonly bool AtEnd => _rest.IsEmpty;
+    /// <summary>All bytes were read, and every field was accepted.</summary>
+    public readonly bool AtEnd => _rest.IsEmpty && !_failed;
 
-    /// <summary>Returns false at the end, and before an invalid tag, which it does not consume: <see cref="AtEnd"/> distinguishes the two.</summary>
+    /// <summary>Returns false at the end, after a rejected field, and for an invalid tag: <see cref="AtEnd"/> distinguishes them.</summary>
     public bool TryReadTag(out int field, out WireType type)
     {
-        var before = _rest;
-        var valid = TryReadVarint(out var tag) && tag is > 7 and <= uint.MaxValue;
-        if (!valid)
-            _rest = before;
+        (field, type) = (0, default);
+        if (_failed || _rest.IsEmpty)
+            return false;
+        Accept(TryReadVarint(out var tag) && tag is > 7 and <= uint.MaxValue);
         (field, type) = ((int)(tag >> 3), (WireType)(tag & 7));
-        return valid;
+        return !_failed;
     }
+
+    /// <summary>Notes whether a field was read and is valid. After a rejected one there are no more tags.</summary>
+    public void Accept(bool read) => _failed |= !read;
 
     public bool TryReadVarint(out ulong value)
     {

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
+using System.Numerics;
 
 namespace Skein.Membership.Codec;
 
@@ -94,8 +95,8 @@ internal ref struct ProtoWriter(Span<byte> buffer, int position)
 
     private void RawVarint(ulong value)
     {
-        var length = VarintLength(value);
-        if (!Reserve(length))
+        // Seven bits a byte.
+        if (!Reserve(BitOperations.Log2(value | 1) / 7 + 1))
             return;
         for (; value >= 0x80; value >>= 7)
             _buffer[Position++] = (byte)(value | 0x80);
@@ -108,14 +109,6 @@ internal ref struct ProtoWriter(Span<byte> buffer, int position)
             return;
         BinaryPrimitives.WriteUInt64LittleEndian(_buffer[Position..], value);
         Position += 8;
-    }
-
-    private static int VarintLength(ulong value)
-    {
-        var length = 1;
-        while ((value >>= 7) != 0)
-            length++;
-        return length;
     }
 
     private bool Reserve(int count)

@@ -1,3 +1,5 @@
+using Skein.Membership.Codec;
+
 namespace Skein.Membership.Core;
 
 /// <summary>Sends an update after a few milliseconds of coalescing, then round after round. A token bucket limits the packets.</summary>
@@ -40,7 +42,7 @@ internal sealed class Broadcaster(CoreState state, PacketWriter packets)
         var targets = _targets.AsSpan(0, affordable);
         var count = state.Rules.PickGossipTargets(state, targets) ?? PickTargets(targets);
         for (var i = 0; i < count; i++)
-            packets.Gossip(_targets[i].Address);
+            packets.Send(PacketKind.Gossip, _targets[i].Address);
         _credit -= CostOfPacket * count;
         if (state.Table.Live.Count == 0)
             return;
@@ -75,12 +77,12 @@ internal sealed class UpdateQueue
 {
     private readonly (UpdateNode? First, UpdateNode? Last)[] _bySends = new (UpdateNode?, UpdateNode?)[MaxSends];
     private int _stamp;
+    private int _sends;
 
     public const int MaxSends = 128;
 
     public int Count { get; private set; }
 
-    /// <summary>Adds parts of a member's record and resets the entry's transmissions.</summary>
     public void Add(UpdateNode node, UpdateParts parts)
     {
         Remove(node);
@@ -100,22 +102,27 @@ internal sealed class UpdateQueue
         Count--;
     }
 
-    /// <summary>Begins a packet. Each entry is offered at most once to a packet.</summary>
-    public Offer BeginPacket()
+    /// <summary>Begins a packet, to which <see cref="Next"/> offers each entry at most once.</summary>
+    public void BeginPacket() => (_stamp, _sends) = (_stamp + 1, 0);
+
+    /// <summary>The next entry that was not offered to this packet; null if there is none.</summary>
+    public UpdateNode? Next()
     {
-        _stamp++;
-        return new Offer(this);
+        for (; _sends < MaxSends && Count > 0; _sends++)
+        {
+            for (var node = _bySends[_sends].First; node is not null; node = node.Next)
+            {
+                if (node.Stamp == _stamp)
+                    continue;
+                node.Stamp = _stamp;
+                return node;
+            }
+        }
+        return null;
     }
 
-    private void Append(UpdateNode node)
-    {
-        ref var list = ref _bySends[node.Sends];
-        (list.Last is { } last ? ref last.Next : ref list.First) = node;
-        (node.Previous, list.Last, node.IsQueued) = (list.Last, node, true);
-        Count++;
-    }
-
-    private void CountSend(UpdateNode node, int limit)
+    /// <summary>Counts a transmission; at the limit the entry is removed.</summary>
+    public void Sent(UpdateNode node, int limit)
     {
         Remove(node);
         if (++node.Sends < Math.Min(limit, MaxSends))
@@ -124,27 +131,12 @@ internal sealed class UpdateQueue
             node.Parts = UpdateParts.None;
     }
 
-    internal struct Offer(UpdateQueue queue)
+    private void Append(UpdateNode node)
     {
-        private int _sends;
-
-        /// <summary>The next entry that was not offered to this packet; null if there is none.</summary>
-        public UpdateNode? Next()
-        {
-            for (; _sends < MaxSends && queue.Count > 0; _sends++)
-            {
-                for (var node = queue._bySends[_sends].First; node is not null; node = node.Next)
-                {
-                    if (node.Stamp == queue._stamp)
-                        continue;
-                    node.Stamp = queue._stamp;
-                    return node;
-                }
-            }
-            return null;
-        }
-
-        public readonly void Sent(UpdateNode node, int limit) => queue.CountSend(node, limit);
+        ref var list = ref _bySends[node.Sends];
+        (list.Last is { } last ? ref last.Next : ref list.First) = node;
+        (node.Previous, list.Last, node.IsQueued) = (list.Last, node, true);
+        Count++;
     }
 }
 
@@ -167,4 +159,106 @@ internal sealed class UpdateNode(MemberRecord member)
     public bool IsQueued;
     public int Sends;
     public int Stamp;
+}
+
+/// <summary>
+/// Reports this member's load in two ways. Gossip carries it to all members when it changed, at most once a second. Beacons carry it directly to
+/// the members that place work here, ten times a second and at once after a change of a tenth.
+/// </summary>
+internal sealed class LoadReporter(CoreState state, PacketWriter packets, Broadcaster broadcaster)
+{
+    private (uint InFlight, uint Queued) _load;
+    private (uint InFlight, uint Queued) _sentLoad;
+    private ulong[] _receivers = [];
+    private TimeSpan _gossipNotBefore;
+    private TimeSpan _beaconDue = TimeSpan.MaxValue;
+    private TimeSpan _beaconSentAt;
+    private uint _gossipSequence;
+    private uint _beaconSequence;
+    private bool _gossipScheduled;
+    private bool _hasLoad;
+
+    private static readonly TimeSpan GossipInterval = TimeSpan.FromSeconds(1);
+
+    private static readonly TimeSpan MinBeaconInterval = TimeSpan.FromMilliseconds(5);
+
+    public void Update(uint inFlight, uint queued)
+    {
+        if (_load != (inFlight, queued) && !_gossipScheduled)
+        {
+            _gossipScheduled = true;
+            state.Timers.Set(_gossipNotBefore > state.Now ? _gossipNotBefore : state.Now, TimerKind.Load);
+        }
+        _load = (inFlight, queued);
+        _hasLoad = true;
+        ScheduleBeacon(_beaconSentAt + (ChangedByATenth ? MinBeaconInterval : state.Options.BeaconInterval));
+    }
+
+    public void SetReceivers(ulong[] receivers)
+    {
+        _receivers = receivers;
+        ScheduleBeacon(state.Now);
+    }
+
+    public void OnGossipTimer()
+    {
+        _gossipScheduled = false;
+        _gossipNotBefore = state.Now + GossipInterval;
+        state.Self.EditDetails.Load = Report(++_gossipSequence);
+        state.Table.Touch();
+        broadcaster.BroadcastLoad(state.Self);
+    }
+
+    public void OnBeaconTimer()
+    {
+        if (state.Now < _beaconDue)
+            return;
+        _beaconDue = TimeSpan.MaxValue;
+        if (_receivers.Length == 0 || !_hasLoad)
+            return;
+        if (state.Phase == CorePhase.Active)
+        {
+            (_sentLoad, _beaconSentAt) = (_load, state.Now);
+            var beacon = Report(++_beaconSequence);
+            foreach (var receiver in _receivers)
+                if (state.Table.Find(receiver) is { IsLive: true } record && record != state.Self)
+                    packets.Beacon(record.Address, beacon);
+        }
+        ScheduleBeacon(state.Now + state.Options.BeaconInterval);
+    }
+
+    /// <summary>A beacon arrived. Stale beacons are dropped.</summary>
+    public void OnBeacon(MemberRecord? sender, in PacketBody body)
+    {
+        var loads = body.Items(PacketBody.LoadsField);
+        if (sender is null || !loads.TryNext(out var bytes) || !LoadUpdate.TryRead(bytes, out var load))
+            return;
+        if (load.Id != sender.Id || !load.IsOf(sender.Generation) || load.Sequence <= sender.Details.BeaconSequence)
+            return;
+        sender.EditDetails.BeaconSequence = load.Sequence;
+        state.Effects.BeaconReceived(sender, load);
+    }
+
+    private LoadUpdate Report(uint sequence) => new()
+    {
+        Id = state.Self.Id,
+        ShortGeneration = LoadUpdate.Shorten(state.Self.Generation),
+        Sequence = sequence,
+        InFlight = _load.InFlight,
+        Queued = _load.Queued,
+    };
+
+    private bool ChangedByATenth => Differs(_load.InFlight, _sentLoad.InFlight) || Differs(_load.Queued, _sentLoad.Queued);
+
+    private static bool Differs(uint now, uint before) => Math.Abs((long)now - before) * 10 >= Math.Max(10, before);
+
+    private void ScheduleBeacon(TimeSpan due)
+    {
+        if (due < state.Now)
+            due = state.Now;
+        if (due >= _beaconDue || _receivers.Length == 0)
+            return;
+        _beaconDue = due;
+        state.Timers.Set(due, TimerKind.Beacon);
+    }
 }

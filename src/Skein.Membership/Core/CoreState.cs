@@ -1,6 +1,5 @@
 namespace Skein.Membership.Core;
 
-/// <summary>Phases of a member, in order.</summary>
 internal enum CorePhase
 {
     /// <summary>Asks the seeds for the group and checks whether its name is free. Announces nothing.</summary>
@@ -164,7 +163,6 @@ internal sealed class SeededRandom(ulong seed)
     /// <summary>Uniform in [0, span).</summary>
     public TimeSpan Next(TimeSpan span) => TimeSpan.FromTicks((long)Math.BigMul(NextUInt64(), (ulong)span.Ticks, out _));
 
-    /// <summary>True with probability permille / 1000.</summary>
     public bool Chance(int permille) => Next(1000) < permille;
 
     /// <summary>Bijective 64-bit mixer: every output bit depends on every input bit.</summary>

@@ -1,5 +1,3 @@
-using Skein.Membership.Codec;
-
 namespace Skein.Membership.Core;
 
 /// <summary>
@@ -16,8 +14,8 @@ namespace Skein.Membership.Core;
 /// </summary>
 internal sealed class FlapDamper(CoreState state, SuspicionManager suspicions)
 {
-    private readonly EventTimes _silences = new(SilenceThreshold);
-    private readonly EventTimes _accusations = new(AccusationThreshold);
+    private readonly Queue<TimeSpan> _silences = new(SilenceThreshold);
+    private readonly Queue<TimeSpan> _accusations = new(AccusationThreshold);
     private int _returns;
     private uint _returnIncarnation;
     private ulong _lastSilent;
@@ -39,7 +37,7 @@ internal sealed class FlapDamper(CoreState state, SuspicionManager suspicions)
     {
         if (incarnation < state.Self.Incarnation || IsWithdrawn)
             return;
-        _accusations.Add(state.Now);
+        AddTo(_accusations, AccusationThreshold);
         // A member that was isolated again is already dead elsewhere, or will be soon.
         if (state.Rules.Corroboration && (IsPartlyIsolated || MustWait))
             Withdraw();
@@ -65,7 +63,7 @@ internal sealed class FlapDamper(CoreState state, SuspicionManager suspicions)
         if (!inContact || target.Id == _lastSilent)
             return;
         _lastSilent = target.Id;
-        _silences.Add(state.Now);
+        AddTo(_silences, SilenceThreshold);
     }
 
     public void OnTimer()
@@ -86,7 +84,8 @@ internal sealed class FlapDamper(CoreState state, SuspicionManager suspicions)
         get
         {
             var start = state.Now - state.Options.ProbePeriod * ThresholdPeriods;
-            return _silences.AllAfter(start) && _accusations.AllAfter(start);
+            return _silences.Count == SilenceThreshold && _silences.Peek() > start
+                && _accusations.Count == AccusationThreshold && _accusations.Peek() > start;
         }
     }
 
@@ -121,9 +120,9 @@ internal sealed class FlapDamper(CoreState state, SuspicionManager suspicions)
         if (_delay > state.Options.FlapMemory)
             _delay = state.Options.FlapMemory;
         _inContactSince = state.Now;
-        AccuserSet itself = default;
-        itself.Add(state.Self.Id);
-        state.Self.Accusers = itself;
+        ref var accusers = ref state.Self.EditDetails.Accusers;
+        accusers = default;
+        accusers.Add(state.Self.Id);
         suspicions.DeclareDead(state.Self, DeathCause.Silent);
         Schedule();
     }
@@ -133,7 +132,7 @@ internal sealed class FlapDamper(CoreState state, SuspicionManager suspicions)
         if (WasIsolatedAgain || IsWithdrawn)
             (_returns, _returnedAt) = (_returns + 1, state.Now);
         _countedIsolation = state.IsolatedUntil;
-        state.Self.Accusers = default;
+        state.Self.EditDetails.Accusers = default;
         suspicions.Refute(incarnation);
         _returnIncarnation = state.Self.Incarnation;
     }
@@ -146,17 +145,10 @@ internal sealed class FlapDamper(CoreState state, SuspicionManager suspicions)
         state.Timers.Set(state.Now + state.Options.ProbePeriod, TimerKind.FlapDamper);
     }
 
-    private sealed class EventTimes(int count)
+    private void AddTo(Queue<TimeSpan> newest, int count)
     {
-        private readonly TimeSpan?[] _times = new TimeSpan?[count];
-        private int _oldest;
-
-        public void Add(TimeSpan now)
-        {
-            _times[_oldest] = now;
-            _oldest = (_oldest + 1) % _times.Length;
-        }
-
-        public bool AllAfter(TimeSpan start) => _times[_oldest] > start;
+        if (newest.Count == count)
+            newest.Dequeue();
+        newest.Enqueue(state.Now);
     }
 }

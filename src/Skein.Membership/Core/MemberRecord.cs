@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 using Skein.Membership.Codec;
 
@@ -26,7 +27,6 @@ internal sealed record MemberFacts(string Name, ulong Generation, PeerAddress Ad
     }
 }
 
-/// <summary>Creates facts from an update, as <see cref="MemberFacts.Read"/> does.</summary>
 internal delegate MemberFacts? FactsReader(in MemberUpdate update);
 
 /// <summary>
@@ -35,8 +35,10 @@ internal delegate MemberFacts? FactsReader(in MemberUpdate update);
 /// </summary>
 internal sealed class MemberRecord(MemberFacts facts)
 {
-    private Details? _details;
+    private StrongBox<MemberDetails>? _details;
     private UpdateNode? _update;
+
+    private static readonly StrongBox<MemberDetails> NoDetails = new(new() { Death = DeathCause.Silent, SuspicionTimer = TimeSpan.MaxValue });
 
     public MemberFacts Facts { get; set; } = facts;
 
@@ -56,81 +58,13 @@ internal sealed class MemberRecord(MemberFacts facts)
 
     public MemberState State { get; set; }
 
-    public LoadUpdate Load
-    {
-        get => _details?.Load ?? default;
-        set => Allocated.Load = value;
-    }
+    public ref readonly MemberDetails Details => ref (_details ?? NoDetails).Value;
 
-    public uint BeaconSequence
-    {
-        get => _details?.BeaconSequence ?? 0;
-        set => Allocated.BeaconSequence = value;
-    }
-
-    /// <summary>Cause of the last death. <see cref="DeathCause.Silent"/> if this member learned of the death later.</summary>
-    public DeathCause Death
-    {
-        get => _details?.Death ?? DeathCause.Silent;
-        set => Allocated.Death = value;
-    }
-
-    public Suspicion? Suspicion
-    {
-        get => _details?.Suspicion;
-        set => Allocated.Suspicion = value;
-    }
-
-    /// <summary>When the next suspicion timer of this member fires. Survives the suspicion, so that repeated suspicions do not accumulate timers.</summary>
-    public TimeSpan SuspicionTimer
-    {
-        get => _details?.SuspicionTimer ?? TimeSpan.MaxValue;
-        set => Allocated.SuspicionTimer = value;
-    }
-
-    /// <summary>Members that found this one silent; set while suspect or dead.</summary>
-    public AccuserSet Accusers
-    {
-        get => _details?.Accusers ?? default;
-        set => Allocated.Accusers = value;
-    }
-
-    /// <summary>The accusers whose connection was refused.</summary>
-    public AccuserSet Refused
-    {
-        get => _details?.Refused ?? default;
-        set => Allocated.Refused = value;
-    }
-
-    /// <summary>When the state last changed; zero for members that were live from the start.</summary>
-    public TimeSpan StateSince
-    {
-        get => _details?.StateSince ?? default;
-        set => Allocated.StateSince = value;
-    }
-
-    /// <summary>When this member itself last found this generation silent; null if never.</summary>
-    public TimeSpan? FoundSilentAt
-    {
-        get => _details?.FoundSilentAt;
-        set
-        {
-            // Every received packet clears it: that must not allocate.
-            if (value is not null || _details is not null)
-                Allocated.FoundSilentAt = value;
-        }
-    }
-
-    /// <summary>When a correction was last sent to this member; limits replies to dead and stale senders.</summary>
-    public TimeSpan? CorrectedAt
-    {
-        get => _details?.CorrectedAt;
-        set => Allocated.CorrectedAt = value;
-    }
+    public ref MemberDetails EditDetails => ref (_details ??= new(NoDetails.Value)).Value;
 
     public UpdateNode Update => _update ??= new UpdateNode(this);
 
-    public UpdateNode LoadReport => Allocated.LoadReport ??= new UpdateNode(this);
+    public UpdateNode LoadReport => EditDetails.LoadReport ??= new UpdateNode(this);
 
     public bool IsLive => State is MemberState.Alive or MemberState.Suspect;
 
@@ -148,13 +82,20 @@ internal sealed class MemberRecord(MemberFacts facts)
         MetadataSequence = MetadataSequence,
     };
 
-    private Details Allocated => _details ??= new Details();
+    /// <summary>Called for every received packet: must not allocate.</summary>
+    public void ClearFoundSilent() => _details?.Value.FoundSilentAt = null;
+
+    /// <summary>A new generation starts without the history of the previous one.</summary>
+    public void ForgetHistory() => EditDetails = NoDetails.Value with
+    {
+        SuspicionTimer = Details.SuspicionTimer, CorrectedAt = Details.CorrectedAt, LoadReport = Details.LoadReport,
+    };
 
     public MemberUpdate ToUpdate(UpdateParts parts)
     {
         var update = new MemberUpdate { Id = Id, Generation = Generation, Incarnation = Incarnation };
         if ((parts & (UpdateParts.State | UpdateParts.Introduction)) != UpdateParts.None)
-            (update.State, update.Accusers, update.Refused) = (State, Accusers, Refused);
+            (update.State, update.Accusers, update.Refused) = (State, Details.Accusers, Details.Refused);
         if (parts.HasFlag(UpdateParts.Introduction))
         {
             update.Name = Facts.NameBytes;
@@ -167,19 +108,34 @@ internal sealed class MemberRecord(MemberFacts facts)
         }
         return update;
     }
+}
 
-    private sealed class Details
-    {
-        public LoadUpdate Load;
-        public uint BeaconSequence;
-        public DeathCause Death = DeathCause.Silent;
-        public Suspicion? Suspicion;
-        public TimeSpan SuspicionTimer = TimeSpan.MaxValue;
-        public AccuserSet Accusers;
-        public AccuserSet Refused;
-        public TimeSpan StateSince;
-        public TimeSpan? FoundSilentAt;
-        public TimeSpan? CorrectedAt;
-        public UpdateNode? LoadReport;
-    }
+/// <summary>State that few members have: a record has the values of <c>NoDetails</c> until the first change.</summary>
+internal struct MemberDetails
+{
+    public LoadUpdate Load;
+    public uint BeaconSequence;
+
+    /// <summary>Cause of the last death. <see cref="DeathCause.Silent"/> if this member learned of the death later.</summary>
+    public DeathCause Death;
+    public Suspicion? Suspicion;
+
+    /// <summary>When the next suspicion timer fires. Survives the suspicion, so that repeated suspicions do not accumulate timers.</summary>
+    public TimeSpan SuspicionTimer;
+
+    /// <summary>Members that found this one silent; set while suspect or dead.</summary>
+    public AccuserSet Accusers;
+
+    /// <summary>The accusers whose connection was refused.</summary>
+    public AccuserSet Refused;
+
+    /// <summary>When the state last changed; zero for members that were live from the start.</summary>
+    public TimeSpan StateSince;
+
+    /// <summary>When this member itself last found this generation silent; null if never.</summary>
+    public TimeSpan? FoundSilentAt;
+
+    /// <summary>When a correction was last sent to this member; limits replies to dead and stale senders.</summary>
+    public TimeSpan? CorrectedAt;
+    public UpdateNode? LoadReport;
 }

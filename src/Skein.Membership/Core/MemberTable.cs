@@ -15,7 +15,7 @@ internal sealed class MemberTable
     public MemberTable(ProtocolOptions options, MemberRecord self)
     {
         (_options, Self) = (options, self);
-        CountIn(self);
+        Count(self, 1);
     }
 
     /// <summary>Called for every record that was added (true) or changed. The simulator checks its invariants here.</summary>
@@ -51,7 +51,7 @@ internal sealed class MemberTable
     public void Add(MemberRecord record)
     {
         _records.Add(record);
-        CountIn(record);
+        Count(record, 1);
         Observer?.Invoke(record, true);
     }
 
@@ -59,9 +59,9 @@ internal sealed class MemberTable
     public void Change<T>(MemberRecord record, T argument, Action<MemberRecord, T> change)
     {
         var wasLive = record.IsLive;
-        CountOut(record);
+        Count(record, -1);
         change(record, argument);
-        CountIn(record);
+        Count(record, 1);
         if (record != Self && wasLive != record.IsLive)
             _records.Move(record);
         Observer?.Invoke(record, false);
@@ -70,16 +70,15 @@ internal sealed class MemberTable
     /// <summary>Records a change that snapshots show and digests do not contain.</summary>
     public void Touch() => Revision++;
 
-    /// <summary>Removes expired tombstones, and the oldest ones above the limit.</summary>
     public void PurgeTombstones(TimeSpan now)
     {
         var gone = Gone;
         if (gone.Count == 0)
             return;
-        gone.AsSpan().Sort(static (a, b) => a.StateSince.CompareTo(b.StateSince));
+        gone.AsSpan().Sort(static (a, b) => a.Details.StateSince.CompareTo(b.Details.StateSince));
         var surplus = gone.Count - _options.MaxTombstones;
         var purged = 0;
-        while (purged < gone.Count && (purged < surplus || now - gone[purged].StateSince > _options.TombstoneLifetime))
+        while (purged < gone.Count && (purged < surplus || now - gone[purged].Details.StateSince > _options.TombstoneLifetime))
             purged++;
         _records.RemoveFirstGone(purged);
         if (purged > 0)
@@ -114,7 +113,7 @@ internal sealed class MemberTable
                 _dead.Add(record);
         if (_dead.Count == 0)
             return null;
-        _dead.Sort(static (a, b) => b.StateSince.CompareTo(a.StateSince));
+        _dead.Sort(static (a, b) => b.Details.StateSince.CompareTo(a.Details.StateSince));
         var share = random.Next(int.MaxValue) / (double)int.MaxValue;
         return _dead[(int)Math.Pow(_dead.Count + 1, share) - 1];
     }
@@ -150,17 +149,11 @@ internal sealed class MemberTable
         return count;
     }
 
-    private void CountIn(MemberRecord record)
+    private void Count(MemberRecord record, int sign)
     {
         Digest ^= record.DigestPart;
-        Suspects += record.State == MemberState.Suspect ? 1 : 0;
+        Suspects += record.State == MemberState.Suspect ? sign : 0;
         Revision++;
-    }
-
-    private void CountOut(MemberRecord record)
-    {
-        Digest ^= record.DigestPart;
-        Suspects -= record.State == MemberState.Suspect ? 1 : 0;
     }
 }
 

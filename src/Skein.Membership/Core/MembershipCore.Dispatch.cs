@@ -97,7 +97,6 @@ internal sealed partial class MembershipCore
             _antiEntropy.OnDigest(from, body.Digest);
     }
 
-    /// <summary>Requests the sender's record if its generation is unknown.</summary>
     private void RequestIntroduction(PeerAddress from, in PacketHeader header)
     {
         if (_state.Table.Find(header.Sender) is not { } record || record.Generation != header.Generation)
@@ -151,7 +150,7 @@ internal sealed partial class MembershipCore
         if (_state.Now - _state.HeardAt > _state.IsolationThreshold)
             _state.IsolatedUntil = _state.Now;
         _state.HeardAt = _state.Now;
-        record.FoundSilentAt = null;
+        record.ClearFoundSilent();
         return record;
     }
 
@@ -186,7 +185,7 @@ internal sealed partial class MembershipCore
         var late = now - _state.Timers.NextDue;
         if (_state.Phase != CorePhase.Active || !_state.Rules.Corroboration || late < _state.Options.ProbePeriod)
             return;
-        Enter(now);
+        _state.Now = now;
         _state.ListenUntil = now + _state.Options.ProbePeriod;
         _state.Health.Worsen(1);
         _prober.Clear();
@@ -204,6 +203,4 @@ internal sealed partial class MembershipCore
         if (_state.Table.HasSurplus)
             _state.Table.PurgeTombstones(_state.Now);
     }
-
-    private void Enter(TimeSpan now) => _state.Now = now;
 }

@@ -11,7 +11,6 @@ internal sealed partial class MembershipCore
     private readonly CoreState _state;
     private readonly PacketSeal _seal;
     private readonly AmplificationLimit _amplificationLimit = new();
-    private readonly bool _keysProveSenders;
     private readonly PacketWriter _packets;
     private readonly Broadcaster _broadcaster;
     private readonly SuspicionManager _suspicions;
@@ -30,7 +29,6 @@ internal sealed partial class MembershipCore
 
     private static readonly TimeSpan HousekeepingInterval = TimeSpan.FromMinutes(1);
 
-    /// <summary>Time that a leaving member keeps announcing it.</summary>
     private static readonly TimeSpan LeaveLinger = TimeSpan.FromMilliseconds(200);
 
     public MembershipCore(CoreSettings settings, ulong seed, ICoreEffects effects)
@@ -39,7 +37,6 @@ internal sealed partial class MembershipCore
         var self = new MemberRecord(facts) { State = MemberState.Alive };
         _state = new CoreState(settings, new MemberTable(settings.Options, self), seed, effects);
         _seal = new PacketSeal(PacketHeader.ClusterOf(settings.Cluster), self.Id, settings.Keys);
-        _keysProveSenders = !settings.Keys.IsEmpty;
         _packets = new PacketWriter(_state, _seal, _amplificationLimit);
         _broadcaster = new Broadcaster(_state, _packets);
         _suspicions = new SuspicionManager(_state, _broadcaster, Verify, Ping);
@@ -77,7 +74,7 @@ internal sealed partial class MembershipCore
 
     public void Start(TimeSpan now)
     {
-        Enter(now);
+        _state.Now = now;
         _seedBootstrap.Start();
     }
 
@@ -86,7 +83,7 @@ internal sealed partial class MembershipCore
         if (now > _state.Timers.NextDue)
             _state.Health.RecordDelay(now - _state.Timers.NextDue, now);
         DetectPause(now);
-        Enter(now);
+        _state.Now = now;
         while (_state.Timers.TryTake(now, out var kind, out var key))
         {
             if (DelayTimer?.Invoke(kind) is { } until && now < until)
@@ -100,10 +97,10 @@ internal sealed partial class MembershipCore
     /// <summary>A datagram arrived. Foreign and malformed datagrams change nothing. Returns whether it was accepted.</summary>
     public bool Receive(PeerAddress from, ReadOnlySpan<byte> datagram, TimeSpan now)
     {
-        Enter(now);
+        _state.Now = now;
         if (!TryOpen(datagram, WireLimits.Datagram, out var header, out var body))
             return false;
-        if (!_keysProveSenders && !IsAtKnownAddress(from, header))
+        if (!_seal.ProvesSenders && !IsAtKnownAddress(from, header))
             _amplificationLimit.Begin(from, datagram.Length);
         Handle(from, header, body);
         _amplificationLimit.End();
@@ -115,7 +112,7 @@ internal sealed partial class MembershipCore
     public ReadOnlySpan<byte> Serve(PeerAddress from, ReadOnlySpan<byte> request, TimeSpan now, out bool mayStay)
     {
         mayStay = false;
-        Enter(now);
+        _state.Now = now;
         if (!TryOpen(request, WireLimits.Stream, out var header, out var body))
             return _seal.Refuse(LastDrop, _reply, _state.Self.Generation);
         _from = from;
@@ -138,7 +135,7 @@ internal sealed partial class MembershipCore
 
     public void ExchangeEnded(ExchangeToken token, ExchangeOutcome outcome, PeerAddress peer, ReadOnlySpan<byte> reply, TimeSpan now)
     {
-        Enter(now);
+        _state.Now = now;
         PacketHeader header = default;
         PacketBody body = default;
         if (outcome == ExchangeOutcome.Replied && !TryOpen(reply, WireLimits.Stream, out header, out body))
@@ -165,17 +162,16 @@ internal sealed partial class MembershipCore
         OnInputHandled();
     }
 
-    /// <summary>A connection that <see cref="ICoreEffects.Monitor"/> requested failed or broke.</summary>
     public void ConnectionEnded(int slot, PeerAddress peer, TimeSpan now)
     {
-        Enter(now);
+        _state.Now = now;
         _connectionMonitor.OnEnded(slot, peer);
         OnInputHandled();
     }
 
     public void SeedResolved(int seed, PeerAddress? address, TimeSpan now, string problem = "its name does not resolve")
     {
-        Enter(now);
+        _state.Now = now;
         if (_state.Phase != CorePhase.Ended)
             _seedBootstrap.OnResolved(seed, address, problem);
     }
@@ -183,7 +179,7 @@ internal sealed partial class MembershipCore
     /// <summary>Replaces this member's metadata; at most 512 bytes.</summary>
     public void UpdateMetadata(byte[] metadata, TimeSpan now)
     {
-        Enter(now);
+        _state.Now = now;
         _state.Table.Change(_state.Self, metadata, static (self, bytes) =>
             self.Facts = self.Facts with { MetadataSequence = self.MetadataSequence + 1, Metadata = bytes });
         _broadcaster.Broadcast(_state.Self, UpdateParts.Metadata);
@@ -192,13 +188,13 @@ internal sealed partial class MembershipCore
 
     public void UpdateLoad(uint inFlight, uint queued, TimeSpan now)
     {
-        Enter(now);
+        _state.Now = now;
         _loadReporter.Update(inFlight, queued);
     }
 
     public void SetBeaconReceivers(ulong[] receivers, TimeSpan now)
     {
-        Enter(now);
+        _state.Now = now;
         _loadReporter.SetReceivers(receivers);
     }
 
@@ -206,24 +202,23 @@ internal sealed partial class MembershipCore
 
     public void UseKeys(GossipKeys keys) => _seal.Use(keys);
 
-    /// <summary>Probes a member at once, over UDP and TCP.</summary>
     public void ProbeNow(ulong id, TimeSpan now)
     {
-        Enter(now);
+        _state.Now = now;
         if (_state.Phase == CorePhase.Active && _state.Table.Find(id) is { } record && record != _state.Self)
             _prober.Start(record, connectAtOnce: true);
     }
 
     public void Synchronize(PeerAddress peer, TimeSpan now)
     {
-        Enter(now);
+        _state.Now = now;
         _antiEntropy.Exchange(peer);
     }
 
     /// <summary>Announces that this member leaves. <see cref="CoreEvent.LeaveAnnounced"/> reports the end of the announcement.</summary>
     public void Leave(TimeSpan now)
     {
-        Enter(now);
+        _state.Now = now;
         if (_state.Phase is CorePhase.Leaving or CorePhase.Ended)
             return;
         var linger = _state.Phase == CorePhase.Active && _state.Table.Live.Count > 0 ? LeaveLinger : TimeSpan.Zero;

@@ -8,18 +8,18 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
     private readonly byte[] _datagram = new byte[WireLimits.Datagram];
     private const int MaxMisfits = 4;
 
-    /// <summary>Transmissions of one load report by each member.</summary>
     private const int LoadTransmissions = 4;
 
     public void Ping(PeerAddress to, uint sequence, MemberRecord target) => Send(PacketKind.Ping, to, sequence, target.Id, SuspicionOf(target));
 
     public void Ack(PeerAddress to, uint sequence, MemberRecord? other) => Send(PacketKind.Ack, to, sequence, 0, SuspicionOf(other));
 
-    public void RelayedAck(PeerAddress to, uint sequence, ulong target) => Send(PacketKind.Ack, to, sequence, target);
-
-    public void Nack(PeerAddress to, uint sequence, ulong target) => Send(PacketKind.Nack, to, sequence, target);
-
-    public void Gossip(PeerAddress to) => Send(PacketKind.Gossip, to);
+    /// <summary>A packet of that kind with updates, the one about <paramref name="about"/> first.</summary>
+    public void Send(PacketKind kind, PeerAddress to, uint sequence = 0, ulong target = 0, MemberRecord? about = null)
+    {
+        var writer = Begin(kind, sequence, target);
+        Finish(ref writer, to, about);
+    }
 
     public void PingRequest(PeerAddress to, uint sequence, MemberRecord target)
     {
@@ -48,9 +48,9 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
     {
         if (receiver is not null)
         {
-            if (state.Now - receiver.CorrectedAt < state.Options.ProbePeriod)
+            if (state.Now - receiver.Details.CorrectedAt < state.Options.ProbePeriod)
                 return;
-            receiver.CorrectedAt = state.Now;
+            receiver.EditDetails.CorrectedAt = state.Now;
         }
         var writer = Begin(PacketKind.Gossip);
         // Any sender can claim to be an old generation at any address: the reply stays small.
@@ -83,7 +83,6 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
         return buffer.AsSpan(0, seal.Close(buffer, writer.Position, state.Self.Generation));
     }
 
-    /// <summary>Writes parts of a record; returns false if they do not fit.</summary>
     public bool TryAdd(ref ProtoWriter writer, MemberRecord record, UpdateParts parts = UpdateParts.All)
     {
         var before = writer.Position;
@@ -115,7 +114,7 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
     {
         var update = record.ToUpdate(parts);
         if (!record.IsLive && update.Introduces)
-            update.GoneSeconds = (uint)Math.Clamp(Math.Ceiling((state.Now - record.StateSince).TotalSeconds), 0, uint.MaxValue);
+            update.GoneSeconds = (uint)Math.Clamp(Math.Ceiling((state.Now - record.Details.StateSince).TotalSeconds), 0, uint.MaxValue);
         return update;
     }
 
@@ -127,12 +126,6 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
         writer.Fixed64(3, target);
         writer.Fixed64(4, !withDigest || state.Phase == CorePhase.Observing ? 0 : state.Table.Digest);
         return writer;
-    }
-
-    private void Send(PacketKind kind, PeerAddress to, uint sequence = 0, ulong target = 0, MemberRecord? about = null)
-    {
-        var writer = Begin(kind, sequence, target);
-        Finish(ref writer, to, about);
     }
 
     private void Finish(ref ProtoWriter writer, PeerAddress to, MemberRecord? about = null)
@@ -153,14 +146,14 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
         if (state.Updates.Count == 0)
             return;
         var transmissions = state.Retransmissions;
-        var offer = state.Updates.BeginPacket();
-        for (var misfits = 0; misfits < MaxMisfits && offer.Next() is { } node;)
+        state.Updates.BeginPacket();
+        for (var misfits = 0; misfits < MaxMisfits && state.Updates.Next() is { } node;)
         {
             var member = node.Member;
             if (member == written || (member.Address == to && member.State == MemberState.Alive))
                 continue;
             if (TryAdd(ref writer, member, node.Parts))
-                offer.Sent(node, transmissions);
+                state.Updates.Sent(node, transmissions);
             else
                 misfits++;
         }
@@ -170,14 +163,14 @@ internal sealed class PacketWriter(CoreState state, PacketSeal seal, Amplificati
     {
         if (state.LoadUpdates.Count == 0)
             return;
-        var offer = state.LoadUpdates.BeginPacket();
-        while (offer.Next() is { } node)
+        state.LoadUpdates.BeginPacket();
+        while (state.LoadUpdates.Next() is { } node)
         {
             var before = writer.Position;
-            node.Member.Load.WriteTo(ref writer, PacketBody.LoadsField);
+            node.Member.Details.Load.WriteTo(ref writer, PacketBody.LoadsField);
             if (!writer.RewindOverflow(before))
                 return;
-            offer.Sent(node, LoadTransmissions);
+            state.LoadUpdates.Sent(node, LoadTransmissions);
         }
     }
 }
@@ -201,7 +194,6 @@ internal sealed class AmplificationLimit
 
     public bool Covers(PeerAddress to) => _source == to;
 
-    /// <summary>Returns whether a datagram may be sent, and subtracts it from the rest.</summary>
     public bool TrySpend(PeerAddress to, int bytes)
     {
         if (!Covers(to))

@@ -57,7 +57,7 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
     {
         if (!_probes.TryGetValue(sequence, out var probe) || probe.Target.Id != answered || (generation ?? probe.Generation) != probe.Generation)
             return false;
-        probe.Target.FoundSilentAt = null;
+        probe.Target.ClearFoundSilent();
         state.Health.Improve();
         End(sequence, probe);
         StartOverdue();
@@ -66,7 +66,7 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
 
     public void OnNack(uint sequence, ulong helper, ulong target)
     {
-        if (!_probes.TryGetValue(sequence, out var probe) || probe.Target.Id != target || !probe.CountNack(helper))
+        if (!_probes.TryGetValue(sequence, out var probe) || probe.Target.Id != target || !probe.SilentHelpers.Remove(helper))
             return;
         if (probe.AllHelpersDenied && probe.TcpEnded && state.Rules.EndsProbesEarly)
             Fail(sequence, probe, refused: false);
@@ -98,10 +98,10 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
     {
         if (!_probes.TryGetValue(sequence, out var probe))
             return;
-        var count = state.Table.PickLive(state.Random, _helpers, except: probe.Target, onlyAlive: true);
-        for (var i = 0; i < count; i++)
+        probe.Helpers = state.Table.PickLive(state.Random, _helpers, except: probe.Target, onlyAlive: true);
+        for (var i = 0; i < probe.Helpers; i++)
         {
-            probe.AddHelper(_helpers[i].Id);
+            probe.SilentHelpers.Add(_helpers[i].Id);
             packets.PingRequest(_helpers[i].Address, sequence, probe.Target);
         }
         var end = state.Rules.EndsProbesEarly
@@ -160,7 +160,7 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
         var sameGeneration = target.Generation == probe.Generation;
         var heardOthers = state.HeardAt >= probe.Started || state.Table.Live.Count == 1;
         var inContact = probe.InContact && heardOthers;
-        var points = probe.Helpers > 0 ? probe.MissedNacks : 1;
+        var points = probe.Helpers > 0 ? probe.SilentHelpers.Count : 1;
         End(sequence, probe);
         if (!sameGeneration || !target.IsLive)
             return;
@@ -171,7 +171,7 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
         }
         state.Health.Worsen(points);
         flapDamper.OnProbeFailed(target, inContact);
-        target.FoundSilentAt = state.Now;
+        target.EditDetails.FoundSilentAt = state.Now;
         if (MayAccuse(heardOthers))
             suspicions.Accuse(target, state.Self.Id, refused: false);
     }
@@ -207,41 +207,25 @@ internal sealed class Prober(CoreState state, PacketWriter packets, SuspicionMan
     /// <summary>One probe in flight; pooled.</summary>
     private sealed class Probe
     {
-        private readonly HashSet<ulong> _silentHelpers = [];
-
-        public MemberRecord Target { get; private set; } = null!;
-
-        public ulong Generation { get; private set; }
-
-        public TimeSpan Started { get; private set; }
+        public MemberRecord Target = null!;
+        public ulong Generation;
+        public TimeSpan Started;
 
         /// <summary>Other members were heard shortly before the probe.</summary>
-        public bool InContact { get; private set; }
-
-        public int Helpers { get; private set; }
+        public bool InContact;
+        public int Helpers;
+        public bool TcpEnded;
 
         /// <summary>Helpers that sent neither ack nor nack: a sign that this member itself does not receive.</summary>
-        public int MissedNacks => _silentHelpers.Count;
+        public readonly HashSet<ulong> SilentHelpers = [];
 
-        public bool AllHelpersDenied => Helpers > 0 && _silentHelpers.Count == 0;
-
-        public bool TcpEnded { get; set; }
+        public bool AllHelpersDenied => Helpers > 0 && SilentHelpers.Count == 0;
 
         public void Begin(MemberRecord target, TimeSpan now, bool inContact)
         {
-            (Target, Generation, Started, InContact) = (target, target.Generation, now, inContact);
-            Helpers = 0;
-            TcpEnded = true;
-            _silentHelpers.Clear();
+            (Target, Generation, Started, InContact, Helpers, TcpEnded) = (target, target.Generation, now, inContact, 0, true);
+            SilentHelpers.Clear();
         }
-
-        public void AddHelper(ulong id)
-        {
-            if (_silentHelpers.Add(id))
-                Helpers++;
-        }
-
-        public bool CountNack(ulong helper) => _silentHelpers.Remove(helper);
     }
 }
 
@@ -272,7 +256,7 @@ internal sealed class IndirectProbes(CoreState state, PacketWriter packets, Prob
         if (!_probes.TryGetValue(sequence, out var probe) || probe.Target != sender)
             return;
         _probes.Remove(sequence);
-        packets.RelayedAck(probe.Requester, probe.RequestersSequence, probe.Target);
+        packets.Send(PacketKind.Ack, probe.Requester, probe.RequestersSequence, probe.Target);
     }
 
     public void OnEnd(uint sequence)
@@ -280,10 +264,60 @@ internal sealed class IndirectProbes(CoreState state, PacketWriter packets, Prob
         if (!_probes.Remove(sequence, out var probe))
             return;
         if (state.Rules.LocalHealth)
-            packets.Nack(probe.Requester, probe.RequestersSequence, probe.Target);
+            packets.Send(PacketKind.Nack, probe.Requester, probe.RequestersSequence, probe.Target);
         if (state.Table.Find(probe.Target) is { } record)
-            record.FoundSilentAt = state.Now;
+            record.EditDetails.FoundSilentAt = state.Now;
     }
 
     private readonly record struct IndirectProbe(PeerAddress Requester, uint RequestersSequence, ulong Target);
+}
+
+/// <summary>
+/// Keeps an idle TCP connection to each of the next two members on the ring. When a process dies, its kernel closes the connections, and two
+/// members probe it within a round trip. On a live host both get a refusal, which proves the death. A lost host closes nothing; probes detect it.
+/// </summary>
+internal sealed class ConnectionMonitor(CoreState state, PacketWriter packets, Prober prober)
+{
+    private readonly MemberRecord[] _successors = new MemberRecord[Slots];
+    private readonly PeerAddress[] _monitored = new PeerAddress[Slots];
+    private readonly byte[] _request = new byte[WireLimits.Datagram];
+    private bool _scheduled;
+    private const int Slots = 2;
+
+    private static readonly TimeSpan SettleTime = TimeSpan.FromMilliseconds(200);
+
+    public void OnViewChanged() => Schedule(SettleTime);
+
+    public void OnTimer()
+    {
+        _scheduled = false;
+        var count = state.Phase == CorePhase.Active ? state.Table.PickSuccessors(_successors) : 0;
+        for (var slot = 0; slot < Slots; slot++)
+        {
+            var next = slot < count ? _successors[slot].Address : default;
+            if (next == _monitored[slot])
+                continue;
+            _monitored[slot] = next;
+            var request = next.IsNone ? default : packets.Compose(_request, PacketKind.Ping, prober.NextSequence(), _successors[slot].Id);
+            state.Effects.Monitor(slot, next, request);
+        }
+    }
+
+    public void OnEnded(int slot, PeerAddress peer)
+    {
+        if (_monitored[slot] != peer || state.Phase != CorePhase.Active)
+            return;
+        _monitored[slot] = default;
+        Schedule(state.Options.ProbePeriod);
+        if (state.Table.Live.FirstOrDefault(record => record.Address == peer) is { } ended)
+            prober.Start(ended, connectAtOnce: true);
+    }
+
+    private void Schedule(TimeSpan delay)
+    {
+        if (_scheduled || !state.Options.MonitorConnections)
+            return;
+        _scheduled = true;
+        state.Timers.Set(state.Now + delay, TimerKind.Monitor);
+    }
 }

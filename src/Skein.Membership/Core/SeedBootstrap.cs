@@ -270,7 +270,7 @@ internal sealed class NameCheck(CoreState state, PacketWriter packets, Broadcast
         state.Table.Change(state.Self, _older?.Generation ?? 0, static (self, older) =>
             self.Facts = self.Facts with { Generation = Math.Max(self.Generation, older + 1) });
         state.Phase = CorePhase.Active;
-        state.Self.StateSince = state.Now;
+        state.Self.EditDetails.StateSince = state.Now;
         broadcaster.Broadcast(state.Self, UpdateParts.All);
         state.Effects.Report(CoreEvent.Activated, state.Self);
         activated();

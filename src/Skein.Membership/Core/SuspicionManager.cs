@@ -22,7 +22,7 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster broadcaster,
         if (!AddAccuser(record, accuser, refused) && !first)
             return;
         broadcaster.Broadcast(record, UpdateParts.State);
-        var proven = record.Refused.Count >= state.AccusersNeeded(record);
+        var proven = record.Details.Refused.Count >= state.AccusersNeeded(record);
         if (proven || !state.Rules.Suspicion)
             DeclareDead(record, proven ? DeathCause.Refused : DeathCause.Silent);
         else
@@ -61,9 +61,9 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster broadcaster,
 
     public void DeclareDead(MemberRecord record, DeathCause cause)
     {
-        state.Table.Change(record, cause, static (r, why) => (r.State, r.Death) = (MemberState.Dead, why));
-        record.Suspicion = null;
-        record.StateSince = state.Now;
+        state.Table.Change(record, cause, static (r, why) => (r.State, r.EditDetails.Death) = (MemberState.Dead, why));
+        record.EditDetails.Suspicion = null;
+        record.EditDetails.StateSince = state.Now;
         broadcaster.Broadcast(record, UpdateParts.State);
         state.Effects.Report(CoreEvent.Died, record);
     }
@@ -81,10 +81,10 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster broadcaster,
 
     public void OnTimer(ulong id)
     {
-        if (state.Table.Find(id) is not { } record || state.Now < record.SuspicionTimer)
+        if (state.Table.Find(id) is not { } record || state.Now < record.Details.SuspicionTimer)
             return;
-        record.SuspicionTimer = TimeSpan.MaxValue;
-        if (record.Suspicion is not { } suspicion)
+        record.EditDetails.SuspicionTimer = TimeSpan.MaxValue;
+        if (record.Details.Suspicion is not { } suspicion)
             return;
         if (state.Now < Due(record, suspicion))
             SetTimer(record);
@@ -92,7 +92,7 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster broadcaster,
             Postpone(record, suspicion);
         else if (NeedsOwnPing(record, suspicion))
             PingSuspect(record, suspicion);
-        else if (record.Accusers.Count >= state.AccusersNeeded(record))
+        else if (record.Details.Accusers.Count >= state.AccusersNeeded(record))
             DeclareDead(record, DeathCause.Silent);
         else
             VerifyAgain(record, suspicion);
@@ -103,7 +103,7 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster broadcaster,
     {
         foreach (var record in state.Table.Live)
         {
-            if (record.Suspicion is not { } suspicion)
+            if (record.Details.Suspicion is not { } suspicion)
                 continue;
             suspicion.Start += pause;
             suspicion.NotBefore = state.ListenUntil;
@@ -113,28 +113,26 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster broadcaster,
     private void BeginSuspicion(MemberRecord record)
     {
         state.Table.Change(record, MemberState.Suspect, static (r, suspect) => r.State = suspect);
-        record.Suspicion = new Suspicion(state.Now);
-        record.StateSince = state.Now;
-        (record.Accusers, record.Refused) = (default, default);
+        ref var details = ref record.EditDetails;
+        details.Suspicion = new Suspicion(state.Now);
+        details.StateSince = state.Now;
+        (details.Accusers, details.Refused) = (default, default);
         state.Effects.Report(CoreEvent.Suspected, record);
     }
 
     private void ClearSuspicion(MemberRecord record, MemberState next, uint incarnation)
     {
         state.Table.Change(record, (next, incarnation), static (r, to) => (r.State, r.Incarnation) = to);
-        record.Suspicion = null;
-        (record.Accusers, record.Refused) = (default, default);
-        record.FoundSilentAt = null;
-        record.StateSince = state.Now;
+        ref var details = ref record.EditDetails;
+        (details.Suspicion, details.Accusers, details.Refused, details.FoundSilentAt) = (null, default, default, null);
+        details.StateSince = state.Now;
         broadcaster.Broadcast(record, UpdateParts.State);
     }
 
     private static bool AddAccuser(MemberRecord record, ulong accuser, bool refused)
     {
-        (var accusers, var refusals) = (record.Accusers, record.Refused);
-        var added = accusers.Add(accuser) | (refused && refusals.Add(accuser));
-        (record.Accusers, record.Refused) = (accusers, refusals);
-        return added;
+        ref var details = ref record.EditDetails;
+        return details.Accusers.Add(accuser) | (refused && details.Refused.Add(accuser));
     }
 
     /// <summary>The window ended without a second accuser: the suspicion continues, and all members are asked to probe again.</summary>
@@ -159,15 +157,15 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster broadcaster,
 
     private void SetTimer(MemberRecord record)
     {
-        if (record.Suspicion is not { } suspicion || Due(record, suspicion) is var due && due >= record.SuspicionTimer)
+        if (record.Details.Suspicion is not { } suspicion || Due(record, suspicion) is var due && due >= record.Details.SuspicionTimer)
             return;
-        record.SuspicionTimer = due;
+        record.EditDetails.SuspicionTimer = due;
         state.Timers.Set(due, TimerKind.Suspicion, record.Id);
     }
 
     /// <summary>A member declares no other dead on reports alone: it may have missed a refutation.</summary>
     private bool NeedsOwnPing(MemberRecord record, Suspicion suspicion) =>
-        state.Rules.Corroboration && !suspicion.PingedSuspect && !(record.FoundSilentAt >= suspicion.Start);
+        state.Rules.Corroboration && !suspicion.PingedSuspect && !(record.Details.FoundSilentAt >= suspicion.Start);
 
     /// <summary>The ping carries the suspicion, so that the ack carries the refutation.</summary>
     private void PingSuspect(MemberRecord record, Suspicion suspicion)
@@ -188,7 +186,7 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster broadcaster,
     {
         var min = state.Options.SuspicionMin;
         var expected = Math.Min(state.Options.Confirmations, state.Table.LiveCount - 2);
-        var window = Suspicion.Window(min, min * state.Options.SuspicionMaxFactor, record.Accusers.Count - 1, expected);
+        var window = Suspicion.Window(min, min * state.Options.SuspicionMaxFactor, record.Details.Accusers.Count - 1, expected);
         var due = suspicion.Start + window * CrowdFactor();
         return due > suspicion.NotBefore ? due : suspicion.NotBefore;
     }
@@ -207,15 +205,13 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster broadcaster,
     }
 
     private bool WasFoundSilentRecently(MemberRecord record) =>
-        state.Now - record.FoundSilentAt < state.Options.ProbePeriod && state.Now >= state.ListenUntil;
+        state.Now - record.Details.FoundSilentAt < state.Options.ProbePeriod && state.Now >= state.ListenUntil;
 }
 
-/// <summary>Timing of one suspicion.</summary>
 internal sealed class Suspicion(TimeSpan start)
 {
     public TimeSpan Start { get; set; } = start;
 
-    /// <summary>This member pinged the suspect before its verdict.</summary>
     public bool PingedSuspect { get; set; }
 
     /// <summary>Earliest time of a verdict, whatever the window.</summary>

@@ -2,7 +2,6 @@ using Skein.Membership.Codec;
 
 namespace Skein.Membership.Core;
 
-/// <summary>How an update arrived.</summary>
 internal enum UpdateSource
 {
     Gossip,
@@ -37,9 +36,9 @@ internal sealed class UpdateApplier(
     {
         if (load.Id == state.Self.Id || state.Table.Find(load.Id) is not { IsLive: true } record || !load.IsOf(record.Generation))
             return;
-        if (record.Load.Sequence >= load.Sequence)
+        if (record.Details.Load.Sequence >= load.Sequence)
             return;
-        record.Load = load;
+        record.EditDetails.Load = load;
         state.Table.Touch();
         broadcaster.BroadcastLoad(record);
     }
@@ -85,9 +84,9 @@ internal sealed class UpdateApplier(
         }
         var record = new MemberRecord(facts) { Incarnation = update.Incarnation, State = InitialState(update) };
         if (!live)
-            record.StateSince = SinceOf(update);
+            record.EditDetails.StateSince = SinceOf(update);
         if (record.State == MemberState.Dead)
-            (record.Accusers, record.Refused) = (update.Accusers, update.Refused);
+            (record.EditDetails.Accusers, record.EditDetails.Refused) = (update.Accusers, update.Refused);
         state.Table.Add(record);
         Announce(record, update);
     }
@@ -105,15 +104,9 @@ internal sealed class UpdateApplier(
         state.Table.Change(record, (facts, update.Incarnation, InitialState(update)), static (r, to) =>
         {
             (r.Facts, r.Incarnation, r.State) = to;
-            r.Suspicion = null;
-            r.Accusers = default;
-            r.Refused = default;
-            r.Death = DeathCause.Silent;
-            r.FoundSilentAt = null;
-            r.Load = default;
-            r.BeaconSequence = 0;
+            r.ForgetHistory();
         });
-        record.StateSince = SinceOf(update);
+        record.EditDetails.StateSince = SinceOf(update);
         Announce(record, update);
     }
 
@@ -158,17 +151,16 @@ internal sealed class UpdateApplier(
                 break;
             case MemberState.Left:
                 suspicions.MarkLeft(record, update.Incarnation);
-                record.StateSince = SinceOf(update);
+                record.EditDetails.StateSince = SinceOf(update);
                 break;
         }
     }
 
     private void ApplyDeath(MemberRecord record, in MemberUpdate update)
     {
-        record.Accusers = update.Accusers;
-        record.Refused = update.Refused;
-        suspicions.DeclareDead(record, record.Refused.Count >= state.AccusersNeeded(record) ? DeathCause.Refused : DeathCause.Silent);
-        record.StateSince = SinceOf(update);
+        (record.EditDetails.Accusers, record.EditDetails.Refused) = (update.Accusers, update.Refused);
+        suspicions.DeclareDead(record, update.Refused.Count >= state.AccusersNeeded(record) ? DeathCause.Refused : DeathCause.Silent);
+        record.EditDetails.StateSince = SinceOf(update);
     }
 
     /// <summary>A suspect starts as alive: the accusation is applied afterwards.</summary>

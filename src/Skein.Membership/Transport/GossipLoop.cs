@@ -13,10 +13,8 @@ internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipC
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _stopping;
     private int _woken;
-    private long _delay;
     private TimeSpan _publishAt;
 
-    /// <summary>Datagrams handled in a row before timers.</summary>
     private const int Batch = 64;
 
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(1);
@@ -41,9 +39,6 @@ internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipC
         if (!_stopping && Interlocked.Exchange(ref _woken, 1) == 0)
             port.Wake();
     }
-
-    /// <summary>Records a delay in this process; applied in the next turn. Thread-safe.</summary>
-    public void RecordDelay(TimeSpan delay) => Interlocked.Exchange(ref _delay, delay.Ticks);
 
     public void Stop()
     {
@@ -75,8 +70,6 @@ internal sealed class GossipLoop(GossipPort port, TimeProvider time, MembershipC
                 Handle(_datagram.AsSpan(0, length), from);
             wait = TimeSpan.Zero;
         }
-        if (Interlocked.Exchange(ref _delay, 0) is > 0 and var delay)
-            core.RecordDelay(TimeSpan.FromTicks(delay), Now);
         Volatile.Write(ref _woken, 0);
         while (_commands.TryDequeue(out var command))
             command(core, Now);

@@ -52,7 +52,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         _drops = new DropLog(log);
         _loop = new GossipLoop(port, time, new MembershipCore(settings, seed, this), _snapshots, _drops);
         _monitored = new MonitorConnections(_streams, _loop.Post, _stopping.Token);
-        _signals = new LocalSignals(_loop.RecordDelay, time);
+        _signals = new LocalSignals(delay => _loop.Post((core, now) => core.RecordDelay(delay, now)), time);
     }
 
     public MembershipSnapshot Current => _snapshots.Current;
@@ -143,7 +143,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
     void ICoreEffects.Report(CoreEvent what, MemberRecord about)
     {
         if (what == CoreEvent.Died)
-            Log.Died(_log, about.Name, about.Death, about.Accusers.Count, about.Generation, about.Incarnation, about.Address);
+            Log.Died(_log, about.Name, about.Details.Death, about.Details.Accusers.Count, about.Generation, about.Incarnation, about.Address);
         else
             Log.Event(_log, what, about.Name, about.Generation, about.Incarnation, about.Address);
         switch (what)

@@ -173,7 +173,7 @@ internal sealed class GossipPort : IDisposable
         if (target.Family == AddressFamily.InterNetwork)
             BinaryPrimitives.WriteUInt32BigEndian(bytes[4..], to.IPv4);
         else
-            to.WriteIPv6(bytes[8..]);
+            BinaryPrimitives.WriteUInt128BigEndian(bytes[8..], to.IPv6);
     }
 
     private static PeerAddress Read(SocketAddress source)
@@ -182,6 +182,6 @@ internal sealed class GossipPort : IDisposable
         var port = BinaryPrimitives.ReadUInt16BigEndian(bytes[2..]);
         return source.Family == AddressFamily.InterNetwork
             ? PeerAddress.OfIPv4(BinaryPrimitives.ReadUInt32BigEndian(bytes[4..]), port)
-            : new PeerAddress(BinaryPrimitives.ReadUInt64BigEndian(bytes[8..]), BinaryPrimitives.ReadUInt64BigEndian(bytes[16..]), port);
+            : new PeerAddress(BinaryPrimitives.ReadUInt128BigEndian(bytes[8..]), port);
     }
 }

@@ -69,9 +69,9 @@ internal sealed class SnapshotPublisher(string? beaconsTo)
         Incarnation = record.Incarnation,
         Gossip = record.Address.ToEndPoint(),
         Metadata = Parse(record),
-        InFlight = record.Load.Sequence == 0 ? null : (int)record.Load.InFlight,
-        Queued = record.Load.Sequence == 0 ? null : (int)record.Load.Queued,
-        Death = record.State == MemberState.Dead ? record.Death : DeathCause.None,
+        InFlight = record.Details.Load.Sequence == 0 ? null : (int)record.Details.Load.InFlight,
+        Queued = record.Details.Load.Sequence == 0 ? null : (int)record.Details.Load.Queued,
+        Death = record.State == MemberState.Dead ? record.Details.Death : DeathCause.None,
         IsSelf = isSelf,
     };
 

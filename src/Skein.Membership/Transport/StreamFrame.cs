@@ -13,15 +13,17 @@ internal static class StreamFrame
     {
         var length = new byte[4];
         BinaryPrimitives.WriteInt32BigEndian(length, packet.Length);
-        await SendAsync(socket, length, cancellationToken);
-        await SendAsync(socket, packet, cancellationToken);
+        await using var stream = new NetworkStream(socket);
+        await stream.WriteAsync(length, cancellationToken);
+        await stream.WriteAsync(packet, cancellationToken);
     }
 
     /// <summary>Returns null if the peer closed early, announced an invalid length, or exhausted the budget that all incomplete packets share.</summary>
     public static async Task<byte[]?> ReadAsync(Socket socket, ByteBudget? budget, CancellationToken cancellationToken)
     {
         var header = new byte[4];
-        if (await FillAsync(socket, header, cancellationToken) < header.Length)
+        await using var stream = new NetworkStream(socket);
+        if (await stream.ReadAtLeastAsync(header, header.Length, throwOnEndOfStream: false, cancellationToken) < header.Length)
             return null;
         var length = BinaryPrimitives.ReadInt32BigEndian(header);
         if (length is < PacketHeader.Length or > WireLimits.Stream)
@@ -33,7 +35,7 @@ internal static class StreamFrame
         {
             for (var filled = 0; ;)
             {
-                filled += await FillAsync(socket, packet.AsMemory(filled), cancellationToken);
+                filled += await stream.ReadAtLeastAsync(packet.AsMemory(filled), packet.Length - filled, throwOnEndOfStream: false, cancellationToken);
                 if (filled == length)
                     return packet;
                 if (filled < packet.Length)
@@ -49,20 +51,6 @@ internal static class StreamFrame
         {
             budget?.Return(taken);
         }
-    }
-
-    private static async Task SendAsync(Socket socket, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
-    {
-        while (!bytes.IsEmpty)
-            bytes = bytes[await socket.SendAsync(bytes, cancellationToken)..];
-    }
-
-    private static async Task<int> FillAsync(Socket socket, Memory<byte> buffer, CancellationToken cancellationToken)
-    {
-        var filled = 0;
-        while (filled < buffer.Length && await socket.ReceiveAsync(buffer[filled..], cancellationToken) is > 0 and var read)
-            filled += read;
-        return filled;
     }
 }
 

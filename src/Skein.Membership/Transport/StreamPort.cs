@@ -22,7 +22,6 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
     /// <summary>Two members monitor this one; more do while the group changes, and every TCP probe stays until its sender closes it.</summary>
     private const int MaxStaying = 64;
 
-    /// <summary>Bytes of all incomplete requests, whose senders are not authenticated yet.</summary>
     private const int MaxIncompleteBytes = 64 << 20;
 
     public async Task AcceptAsync(Func<PeerAddress, byte[], Task<StreamReply>> serve, CancellationToken stopping)
@@ -69,7 +68,7 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
         {
             return (error.SocketErrorCode == SocketError.ConnectionRefused ? ExchangeOutcome.Refused : ExchangeOutcome.Failed, []);
         }
-        catch (OperationCanceledException)
+        catch (Exception error) when (error is OperationCanceledException or IOException)
         {
             return (ExchangeOutcome.Failed, []);
         }
@@ -92,7 +91,7 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
             await StreamFrame.WriteAsync(socket, request, stopping);
             await DrainAsync(socket, stopping);
         }
-        catch (Exception error) when (error is SocketException or OperationCanceledException)
+        catch (Exception error) when (error is SocketException or IOException or OperationCanceledException)
         {
             // The end of the connection is the result.
         }
@@ -149,7 +148,7 @@ internal sealed class StreamPort(GossipPort port, TimeProvider time, TimeSpan se
                 if (mayStay)
                     await StayAsync(socket, stopping);
             }
-            catch (Exception error) when (error is SocketException or OperationCanceledException or ObjectDisposedException)
+            catch (Exception error) when (error is SocketException or IOException or OperationCanceledException or ObjectDisposedException)
             {
                 // The peer closed the connection or timed out. The peer sees that too.
             }

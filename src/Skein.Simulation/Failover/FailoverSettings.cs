@@ -15,7 +15,6 @@ public sealed record FailoverSettings
     /// <summary>Streams at any moment. 1 to 10,000; default 60. The replicas that are never harmed have slots for all of them.</summary>
     public int Streams { get; init; } = 60;
 
-    /// <summary>Why the values are not allowed; null if they are.</summary>
     internal string? Problem =>
         Failovers is < 1 or > 10_000_000 ? $"failovers is {Failovers}: allowed are 1 to 10,000,000"
         : Replicas is < 3 or > 1000 ? $"replicas is {Replicas}: allowed are 3 to 1,000"

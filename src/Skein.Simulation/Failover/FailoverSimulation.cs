@@ -37,15 +37,11 @@ public static class FailoverSimulation
 
 /// <summary>What a failover simulation found. Immutable.</summary>
 /// <param name="Elapsed">Virtual time.</param>
-/// <param name="Streams">Streams that ended.</param>
-/// <param name="Tokens">Tokens of all streams.</param>
 /// <param name="Errors">Errors of streams: a lost, repeated or different token, a wrong end, a fault. Must be empty.</param>
 /// <param name="Poison">
 /// Streams that were ended as poison, because two attempts in a row were lost without a new token: a second fault occurred before the first one was over.
 /// </param>
 /// <param name="LeasesLeft">Slots that are still leased after every stream has ended. Must be 0.</param>
-/// <param name="Faults">Faults injected, by kind.</param>
-/// <param name="Failovers">Failovers by reason.</param>
 /// <param name="TraceHash">Hash of everything the clients received, and when: equal for equal settings.</param>
 public sealed record FailoverResult(
     FailoverSettings Settings,
@@ -64,7 +60,6 @@ public sealed record FailoverResult(
     /// <summary>True when every stream equals its undisturbed answer, except those that ended as poison.</summary>
     public bool IsClean => Errors.Count == 0 && LeasesLeft == 0 && Poison <= Failovers.Sum(failover => failover.Count) / LeastFailoversPerPoison;
 
-    /// <summary>The result as a table.</summary>
     public SimulationTable ToTable()
     {
         static string Number(long value) => value.ToString("#,0", CultureInfo.InvariantCulture);

@@ -3,9 +3,6 @@ using Skein.Simulation.Membership.Scenarios;
 namespace Skein.Simulation.Membership;
 
 /// <summary>One experiment.</summary>
-/// <param name="Name">Of the command line.</param>
-/// <param name="Summary">What it measures.</param>
-/// <param name="Columns">Names of the columns.</param>
 /// <param name="Rows">Runs it. A cell is a number or a text.</param>
 internal sealed record MembershipScenario(string Name, string Summary, string[] Columns, Func<ScenarioSettings, IEnumerable<object[]>> Rows);
 
@@ -75,7 +72,6 @@ public static class MembershipScenarios
 
     /// <summary>Runs one scenario.</summary>
     /// <param name="name">One of <see cref="All"/>.</param>
-    /// <param name="settings">Members, seed, profile and number of runs. Absent values select the scenario's own.</param>
     /// <exception cref="ArgumentException">The name or a setting is invalid; the message names the allowed values.</exception>
     public static SimulationTable Run(string name, ScenarioSettings settings)
     {

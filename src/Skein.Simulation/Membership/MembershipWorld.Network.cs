@@ -21,9 +21,9 @@ internal sealed partial class MembershipWorld
         if (!_byAddress.TryGetValue(to, out var receiver) || receiver.HostLost || !Passes(from, receiver) || !DatagramPasses(from, receiver))
             return;
         var link = Between(from, receiver);
-        var copies = _random.Chance(link.DuplicatePermille) ? 2 : 1;
+        var copies = Random.Chance(link.DuplicatePermille) ? 2 : 1;
         for (var i = 0; i < copies; i++)
-            if (!_random.Chance(link.LossPermille))
+            if (!Random.Chance(link.LossPermille))
                 Deliver(from, new WorldEvent(WorldEventKind.Datagram, receiver, bytes.Length, () => receiver.Core.Receive(from.Address, bytes, Now)));
     }
 
@@ -63,7 +63,7 @@ internal sealed partial class MembershipWorld
 
     private void Break(SimulatedMember monitor, int slot, PeerAddress peer) =>
         _events.Schedule(
-            Now + Link.Delay(_random), new WorldEvent(WorldEventKind.ConnectionEnded, monitor, 0, () => monitor.Core.ConnectionEnded(slot, peer, Now)));
+            Now + Link.Delay(Random), new WorldEvent(WorldEventKind.ConnectionEnded, monitor, 0, () => monitor.Core.ConnectionEnded(slot, peer, Now)));
 
     public void Resolve(SimulatedMember member, int seed)
     {
@@ -79,7 +79,7 @@ internal sealed partial class MembershipWorld
         if (stream.ReplyTakes is not { } replyTakes)
         {
             (var there, var back) = (Between(stream.Requester, member), Between(member, stream.Requester));
-            var passes = back.Delay(_random);
+            var passes = back.Delay(Random);
             var late = Retransmissions(there, HandshakeTimeout) + Retransmissions(back, HandshakeTimeout) + Retransmissions(there, DataTimeout);
             stream.ReplyTakes = replyTakes = passes + Retransmissions(back, DataTimeout);
             if (late > TimeSpan.Zero)
@@ -100,7 +100,7 @@ internal sealed partial class MembershipWorld
     private TimeSpan Retransmissions(LinkModel link, TimeSpan timeout)
     {
         var late = TimeSpan.Zero;
-        for (var wait = timeout; _random.Chance(link.LossPermille); wait *= 2)
+        for (var wait = timeout; Random.Chance(link.LossPermille); wait *= 2)
             late += wait;
         return late;
     }
@@ -119,7 +119,7 @@ internal sealed partial class MembershipWorld
     {
         var to = what.Member!;
         var leaves = from.SendsFrom > Now ? from.SendsFrom : Now;
-        var arrives = leaves + Between(from, to).Delay(_random);
+        var arrives = leaves + Between(from, to).Delay(Random);
         _events.Schedule(to.ReceivesFrom > arrives ? to.ReceivesFrom : arrives, what);
     }
 
@@ -137,5 +137,5 @@ internal sealed partial class MembershipWorld
         return true;
     }
 
-    private TimeSpan RoundTrip() => Link.Delay(_random) + Link.Delay(_random);
+    private TimeSpan RoundTrip() => Link.Delay(Random) + Link.Delay(Random);
 }

@@ -7,10 +7,8 @@ internal sealed partial class MembershipWorld
 {
     private readonly EventQueue<WorldEvent> _events = new();
     private readonly Dictionary<PeerAddress, SimulatedMember> _byAddress = [];
-    private readonly SeededRandom _random;
     private readonly Invariants _invariants;
     private readonly SharedFacts _facts = new();
-    private ulong _hash = 0xCBF2_9CE4_8422_2325;
     private const uint FirstAddress = 0x0A00_0001;
     private const ushort Port = 7946;
 
@@ -20,7 +18,7 @@ internal sealed partial class MembershipWorld
     public MembershipWorld(ulong seed, ProtocolOptions options, ProtocolRules? rules = null)
     {
         (Seed, Options, Rules) = (seed, options, rules ?? ProtocolRules.Default);
-        _random = new SeededRandom(seed);
+        Random = new SeededRandom(seed);
         _invariants = new Invariants(this);
     }
 
@@ -48,10 +46,10 @@ internal sealed partial class MembershipWorld
 
     public TimeSpan Now => _events.Now;
 
-    public SeededRandom Random => _random;
+    public SeededRandom Random { get; }
 
     /// <summary>Hash of the ordered events: equal seeds give equal hashes.</summary>
-    public ulong TraceHash => _hash;
+    public ulong TraceHash { get; private set; } = 0xCBF2_9CE4_8422_2325;
 
     public Action<SimulatedMember, CoreEvent, MemberRecord> Reported { get; set; } = static (_, _, _) => { };
 
@@ -73,7 +71,7 @@ internal sealed partial class MembershipWorld
             Rules = Rules,
             ReadFacts = _facts.Read,
         };
-        var member = new SimulatedMember(this, index, settings, _random.NextUInt64());
+        var member = new SimulatedMember(this, index, settings, Random.NextUInt64());
         Members.Add(member);
         _byAddress[address] = member;
         _invariants.Watch(member);
@@ -140,9 +138,8 @@ internal sealed partial class MembershipWorld
     }
 
     public void Fail(string problem) =>
-        throw new InvalidOperationException($"{problem} (seed={Seed}, at {Now}, {Members.Count} members, trace {_hash:x16})");
+        throw new InvalidOperationException($"{problem} (seed={Seed}, at {Now}, {Members.Count} members, trace {TraceHash:x16})");
 
-    /// <summary>Executes an action on a member now, and schedules its timers.</summary>
     public void Do(SimulatedMember member, Action<MembershipCore, TimeSpan> action)
     {
         action(member.Core, Now);
@@ -185,7 +182,6 @@ internal sealed partial class MembershipWorld
         member.Core.Advance(Now);
     }
 
-    /// <summary>Schedules the wake-up for the member's next timer.</summary>
     private void Settle(SimulatedMember member)
     {
         var due = member.Core.NextDue;
@@ -196,7 +192,7 @@ internal sealed partial class MembershipWorld
     }
 
     private void Note(ulong what, ulong value) =>
-        _hash = SeededRandom.Mix(_hash ^ (ulong)Now.Ticks) ^ SeededRandom.Mix(what + value * 31);
+        TraceHash = SeededRandom.Mix(TraceHash ^ (ulong)Now.Ticks) ^ SeededRandom.Mix(what + value * 31);
 }
 
 /// <summary>Shares one copy of the facts of a generation between all views of a simulation.</summary>
@@ -204,7 +200,6 @@ internal sealed class SharedFacts
 {
     private readonly Dictionary<(ulong Id, ulong Generation), MemberFacts> _facts = [];
 
-    /// <summary>The shared form of <see cref="MemberFacts.Read"/>.</summary>
     public MemberFacts? Read(in MemberUpdate update)
     {
         if (_facts.TryGetValue((update.Id, update.Generation), out var known) && Matches(update, known))

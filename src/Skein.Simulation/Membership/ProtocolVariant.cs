@@ -60,5 +60,5 @@ internal sealed record ProtocolVariant : ProtocolRules
     public static bool FiresWhileBlocked(TimerKind kind) => kind is TimerKind.Probe or TimerKind.Suspicion or TimerKind.Housekeeping;
 
     private static bool IsRecentlyDead(MemberRecord record, TimeSpan now) =>
-        record.State == MemberState.Dead && now - record.StateSince < GossipToTheDead;
+        record.State == MemberState.Dead && now - record.Details.StateSince < GossipToTheDead;
 }

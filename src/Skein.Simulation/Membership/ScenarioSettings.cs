@@ -27,7 +27,6 @@ public sealed record ScenarioSettings
         _ => ProtocolOptions.Lan,
     };
 
-    /// <summary>Describes an invalid value; null if all are valid.</summary>
     internal string? Problem =>
         Members is { } members && (members < 2 || members > ProtocolOptions.Lan.MaxMembers)
             ? $"members is {members}: allowed are 2 to {ProtocolOptions.Lan.MaxMembers:#,0}"

@@ -62,7 +62,6 @@ internal sealed class SimulatedMember : ICoreEffects
 
     public bool IsRunning => !Crashed && !HostLost && Core.Phase != CorePhase.Ended;
 
-    /// <summary>Connections that other members keep to this one.</summary>
     public List<(SimulatedMember Monitor, int Slot)> Monitors { get; } = [];
 
     /// <summary>The newest beacon of each member and its time of arrival.</summary>

@@ -11,11 +11,8 @@ internal enum WorldEventKind
     Action,
 }
 
-/// <summary>One scheduled event of the simulation.</summary>
-/// <param name="Kind">Part of the trace.</param>
 /// <param name="Member">The event is dropped unless this member runs; null: it concerns the whole world.</param>
 /// <param name="Length">Bytes of its packet; part of the trace.</param>
-/// <param name="Run">Executes it.</param>
 internal sealed record WorldEvent(WorldEventKind Kind, SimulatedMember? Member, int Length, Action Run)
 {
     /// <summary>The datagram was already queued behind others.</summary>
@@ -23,12 +20,10 @@ internal sealed record WorldEvent(WorldEventKind Kind, SimulatedMember? Member, 
 }
 
 /// <summary>One TCP exchange. It ends once, with its reply or at its deadline.</summary>
-internal sealed class StreamState(SimulatedMember requester, ExchangeToken token)
+internal sealed record StreamState(SimulatedMember Requester, ExchangeToken Token)
 {
-    public readonly SimulatedMember Requester = requester;
-    public readonly ExchangeToken Token = token;
-    public bool Ended;
+    public bool Ended { get; set; }
 
     /// <summary>Travel time of the reply; set when the request would arrive without loss.</summary>
-    public TimeSpan? ReplyTakes;
+    public TimeSpan? ReplyTakes { get; set; }
 }

@@ -41,6 +41,10 @@ public sealed class MemberTableTests
         Assert.Equal("dead", _table.PickDead(_random)!.Name);
     }
 
-    private static MemberRecord Record(string name, MemberState state, TimeSpan since) =>
-        new(new MemberFacts(name, 1, default)) { State = state, StateSince = since };
+    private static MemberRecord Record(string name, MemberState state, TimeSpan since)
+    {
+        var record = new MemberRecord(new MemberFacts(name, 1, default)) { State = state };
+        record.EditDetails.StateSince = since;
+        return record;
+    }
 }

@@ -45,11 +45,11 @@ public sealed class UpdateQueueTests
     private List<string> SendAll(int limit)
     {
         var sent = new List<string>();
-        var offer = _queue.BeginPacket();
-        while (offer.Next() is { } node)
+        _queue.BeginPacket();
+        while (_queue.Next() is { } node)
         {
             sent.Add(node.Member.Name);
-            offer.Sent(node, limit);
+            _queue.Sent(node, limit);
         }
         return sent;
     }

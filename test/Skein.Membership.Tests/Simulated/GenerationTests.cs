@@ -156,7 +156,7 @@ public sealed class GenerationTests
 
         _world.Do(member, (core, now) => core.UpdateLoad(inFlight: 12, queued: 3, now));
 
-        Assert.True(_world.RunUntil(() => _world.Running.All(m => m.View(member.Name)!.Load is { InFlight: 12, Queued: 3 }), 2 * Second));
+        Assert.True(_world.RunUntil(() => _world.Running.All(m => m.View(member.Name)!.Details.Load is { InFlight: 12, Queued: 3 }), 2 * Second));
         Assert.True(_world.Agree());
     }
 

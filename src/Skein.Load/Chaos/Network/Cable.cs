@@ -15,7 +15,7 @@ public sealed class Cable : IDisposable
 
     private readonly Random[] _random;
     private readonly double[] _lossOf;
-    private readonly List<Thread> _threads = [];
+    private readonly Thread[] _threads;
     private readonly CancellationTokenSource _stopping = new();
     private long _lost;
 
@@ -24,13 +24,8 @@ public sealed class Cable : IDisposable
         Hosts = hosts;
         _lossOf = new double[hosts.Count];
         _random = [.. hosts.Select((_, i) => new Random(seed + i))];
-        for (var i = 0; i < hosts.Count; i++)
-        {
-            var from = i;
-            _threads.Add(new Thread(() => Read(from)) { IsBackground = true, Name = $"cable from {Hosts[i].Address}" });
-        }
-
-        _threads.ForEach(static thread => thread.Start());
+        _threads = [.. hosts.Select((host, i) => new Thread(() => Read(i)) { IsBackground = true, Name = $"cable from {host.Address}" })];
+        Array.ForEach(_threads, static thread => thread.Start());
     }
 
     /// <summary>The connected networks; their addresses start at 10.77.0.1.</summary>
@@ -77,7 +72,7 @@ public sealed class Cable : IDisposable
     public void Dispose()
     {
         _stopping.Cancel();
-        _threads.ForEach(static thread => thread.Join());
+        Array.ForEach(_threads, static thread => thread.Join());
         foreach (var host in Hosts)
             host.Dispose();
         _stopping.Dispose();

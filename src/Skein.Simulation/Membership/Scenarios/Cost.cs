@@ -9,7 +9,6 @@ internal static class Cost
     private const int TicksPerChange = 10;
     private const int TicksPerSample = 7;
 
-    /// <summary>Seconds of warm-up, and seconds of measurement.</summary>
     private const int WarmUpSeconds = 10, MeasuredSeconds = 20;
 
     public static IEnumerable<object[]> Quiet(ScenarioSettings settings)
@@ -56,7 +55,7 @@ internal static class Cost
     {
         var viewer = world.Members[world.Random.Next(world.Members.Count)];
         foreach (var record in viewer.Core.Table.Live)
-            if (changes.TryGetValue((record.Id, record.Load.InFlight), out var at))
+            if (changes.TryGetValue((record.Id, record.Details.Load.InFlight), out var at))
                 ages.Add(world.Now - at);
     }
 

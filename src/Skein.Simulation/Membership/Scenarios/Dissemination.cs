@@ -49,7 +49,7 @@ internal static class Dissemination
             var source = world.Members[world.Random.Next(world.Members.Count)];
             var start = world.Now;
             world.Do(source, (core, now) => core.UpdateMetadata([(byte)change, (byte)(change >> 8)], now));
-            var known = KnownCheck(world, source);
+            var known = world.CheckOfAll(member => Knows(member, source));
             if (!world.RunUntil(known, GossipEnds))
             {
                 unreached(world.Members.Count(member => !Knows(member, source)));
@@ -60,18 +60,6 @@ internal static class Dissemination
             world.RunFor(start + GossipEnds + world.Random.Next(Scenario.Second) - world.Now is var rest && rest > TimeSpan.Zero ? rest : TimeSpan.Zero);
         }
         return times;
-    }
-
-    /// <summary>A cheap check for use after every event: it examines one member until that one knows.</summary>
-    private static Func<bool> KnownCheck(MembershipWorld world, SimulatedMember source)
-    {
-        var informed = 0;
-        return () =>
-        {
-            while (informed < world.Members.Count && Knows(world.Members[informed], source))
-                informed++;
-            return informed == world.Members.Count;
-        };
     }
 
     private static bool Knows(SimulatedMember member, SimulatedMember source) =>

@@ -2,7 +2,6 @@ using System.Globalization;
 
 namespace Skein.Simulation.Membership.Scenarios;
 
-/// <summary>Helpers shared by the scenarios.</summary>
 internal static class Scenario
 {
     public static TimeSpan Second { get; } = TimeSpan.FromSeconds(1);
@@ -30,19 +29,26 @@ internal static class Scenario
         return world;
     }
 
-    /// <summary>A formed group for each run.</summary>
-    public static IEnumerable<MembershipWorld> FormEach(this ScenarioSettings settings, int runs, int members) =>
-        Enumerable.Range(0, runs).Select(run => settings.Form(members, run: run));
+    public static IEnumerable<MembershipWorld> FormEach(
+        this ScenarioSettings settings, int runs, int members, ProtocolOptions? options = null, ProtocolRules? rules = null) =>
+        Enumerable.Range(0, runs).Select(run => settings.Form(members, options, rules, run));
 
-    /// <summary>A cheap check for use after every event: it examines one member until that one knows all others.</summary>
+    /// <summary>Whether all members see the whole group.</summary>
     public static Func<bool> FormedCheck(this MembershipWorld world, int members)
     {
-        var complete = 0;
+        var complete = world.CheckOfAll(member => member.Core.Table.LiveCount == members);
+        return () => complete() && world.Agree();
+    }
+
+    /// <summary>A cheap check for use after every event: it examines one member until that one fulfils the condition.</summary>
+    public static Func<bool> CheckOfAll(this MembershipWorld world, Predicate<SimulatedMember> condition)
+    {
+        var fulfilled = 0;
         return () =>
         {
-            while (complete < world.Members.Count && world.Members[complete].Core.Table.LiveCount == members)
-                complete++;
-            return complete == members && world.Agree();
+            while (fulfilled < world.Members.Count && condition(world.Members[fulfilled]))
+                fulfilled++;
+            return fulfilled == world.Members.Count;
         };
     }
 
@@ -74,7 +80,6 @@ internal sealed class DeathCount
     /// <summary>Deaths of running members.</summary>
     public long False { get; private set; }
 
-    /// <summary>False deaths in the view of healthy members.</summary>
     public long FalseAtHealthy { get; private set; }
 
     /// <summary>False deaths of healthy members.</summary>

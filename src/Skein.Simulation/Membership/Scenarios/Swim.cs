@@ -131,9 +131,8 @@ internal static class Swim
         var left = new Sample();
         var members = settings.Members ?? 17;
         var runs = settings.Runs ?? 20;
-        for (var run = 0; run < runs; run++)
+        foreach (var world in settings.FormEach(runs, members, options, rules))
         {
-            var world = settings.Form(members, options, rules, run);
             world.Link = world.Link with { LossPermille = 100 };
             world.Reported = (_, what, about) =>
             {
