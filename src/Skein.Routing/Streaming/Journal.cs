@@ -19,7 +19,6 @@ internal sealed class Journal
     /// <summary>Fingerprint of the replicas that generated it; for text in chunks, of the last one. Empty while nothing was generated.</summary>
     public string Fingerprint { get; private set; } = "";
 
-    /// <summary>The unit of its indexes.</summary>
     public TokenUnit Unit { get; private set; }
 
     /// <summary>Ids delivered; empty for engines that return none.</summary>
