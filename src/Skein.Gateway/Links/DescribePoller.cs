@@ -20,10 +20,7 @@ internal sealed class DescribePoller : IDisposable
     private readonly Lock _gate = new();
     private Dictionary<Replica, ulong> _asked = [];
 
-    /// <param name="describe">Asks a replica.</param>
     /// <param name="learn">Receives each answer, which is unchecked input, and what was known of the replica when it was asked.</param>
-    /// <param name="tasks">Runs the polls.</param>
-    /// <param name="time">Clock of the pauses and timeouts.</param>
     public DescribePoller(
         FleetTracker fleet, Func<Replica, CancellationToken, Task<DescribeResponse>> describe, Action<ReplicaDescription, DescribeResponse> learn,
         BackgroundTasks tasks, TimeProvider time)

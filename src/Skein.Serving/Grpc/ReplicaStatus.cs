@@ -21,7 +21,6 @@ internal static class ReplicaStatus
     /// <summary>The status of a bug. The message reveals nothing but the exception's type.</summary>
     public static Status Internal(Exception exception) => Create(Code.Internal, $"the replica failed: {exception.GetType().Name}");
 
-    /// <summary>The status of a fault, by the row of <see cref="FaultTable"/>.</summary>
     public static Status From(FaultException exception)
     {
         var row = FaultTable.Of(exception.Fault);
