@@ -61,8 +61,9 @@ internal sealed class GroupFleet : IFleetSource
     /// <summary>True when nothing but loads differs: those change many times a second.</summary>
     private static bool HasSameFacts(MembershipSnapshot before, MembershipSnapshot now) =>
         before.Members.Length == now.Members.Length && IsReached(before) == IsReached(now)
-        && before.Members.Zip(now.Members, (was, isNow) =>
-            ReferenceEquals(was.Metadata, isNow.Metadata) && (was.State, was.Generation, was.Name) == (isNow.State, isNow.Generation, isNow.Name)).All(same => same);
+        && before.Members.Zip(now.Members).All(pair =>
+            ReferenceEquals(pair.First.Metadata, pair.Second.Metadata)
+            && (pair.First.State, pair.First.Generation, pair.First.Name) == (pair.Second.State, pair.Second.Generation, pair.Second.Name));
 
     private static bool IsReached(MembershipSnapshot snapshot) => snapshot.Seeds.IsEmpty || snapshot.Seeds.Any(seed => seed.Reached);
 

@@ -74,11 +74,7 @@ internal sealed class DescribePoller : IDisposable
         {
             return await _describe(replica, either.Token);
         }
-        catch (FaultException)
-        {
-            return null;
-        }
-        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        catch (Exception failure) when (failure is FaultException || (failure is OperationCanceledException && !stop.IsCancellationRequested))
         {
             return null;
         }

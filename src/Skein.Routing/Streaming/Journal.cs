@@ -66,18 +66,12 @@ internal sealed class Journal
     }
 
     /// <summary>The journal for the next attempt; null while nothing was generated: that attempt starts from the beginning.</summary>
-    public Resume? ToResume()
+    public Resume? ToResume() => NextIndex == 0 ? null : new Resume
     {
-        if (NextIndex == 0)
-            return null;
-        var resume = new Resume
-        {
-            Text = ByteString.CopyFrom(_text.WrittenSpan),
-            NextIndex = (uint)NextIndex,
-            Fingerprint = Fingerprint,
-        };
-        resume.TokenIds.AddRange(_ids);
-        resume.PromptTokenIds.AddRange(_promptIds);
-        return resume;
-    }
+        Text = ByteString.CopyFrom(_text.WrittenSpan),
+        NextIndex = (uint)NextIndex,
+        Fingerprint = Fingerprint,
+        TokenIds = { _ids },
+        PromptTokenIds = { _promptIds },
+    };
 }

@@ -33,16 +33,10 @@ internal static class ReplicaStatus
         return exception.Load is { } load ? Create(code, exception.Message, info, load) : Create(code, exception.Message, info);
     }
 
-    private static Status Create(Code code, string message, params ReadOnlySpan<IMessage> details)
+    private static Status Create(Code code, string message, params IMessage[] details) => new()
     {
-        var status = new Status
-        {
-            Code = (int)code,
-            Message = message.Length <= MostMessageChars ? message : string.Concat(message.AsSpan(0, MostMessageChars), "…"),
-        };
-        foreach (var detail in details)
-            status.Details.Add(Any.Pack(detail));
-
-        return status;
-    }
+        Code = (int)code,
+        Message = message.Length <= MostMessageChars ? message : string.Concat(message.AsSpan(0, MostMessageChars), "…"),
+        Details = { details.Select(Any.Pack) },
+    };
 }

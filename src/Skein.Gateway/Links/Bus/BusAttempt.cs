@@ -34,7 +34,7 @@ internal sealed class BusAttempt(TokenBus bus, ulong stream, GenerateRequest req
 
     /// <summary>Called once, after the bus has registered the attempt.</summary>
     public void WatchCancellation() =>
-        _onCancel = cancellation.UnsafeRegister(static (attempt, token) => ((BusAttempt)attempt!).Fail(new OperationCanceledException(token)), this);
+        _onCancel = cancellation.UnsafeRegister(static (attempt, token) => ((BusAttempt)attempt!).End(new OperationCanceledException(token)), this);
 
     /// <summary>False at the clean end.</summary>
     /// <exception cref="FaultException">The attempt ended otherwise.</exception>
@@ -64,7 +64,7 @@ internal sealed class BusAttempt(TokenBus bus, ulong stream, GenerateRequest req
         _heardSinceBeat = true;
         if (Volatile.Read(ref _owedBytes) >= WindowBytes)
         {
-            Fail(new FaultException(Fault.EngineFailed, $"the replica sent more than the {WindowBytes} bytes it had credit for"));
+            End(new FaultException(Fault.EngineFailed, $"the replica sent more than the {WindowBytes} bytes it had credit for"));
             return;
         }
         var bytes = frame.CalculateSize();
@@ -84,11 +84,9 @@ internal sealed class BusAttempt(TokenBus bus, ulong stream, GenerateRequest req
         _heardSinceBeat = false;
     }
 
-    /// <summary>Ends the attempt cleanly, after the frames delivered before.</summary>
-    public void Complete() => _inbox.Writer.TryComplete();
-
-    /// <summary>Ends the attempt with a failure, after the frames delivered before. The first end counts.</summary>
-    public void Fail(Exception failure) => _inbox.Writer.TryComplete(failure);
+    /// <summary>Ends the attempt, after the frames delivered before. The first end counts.</summary>
+    /// <param name="failure">Null: a clean end.</param>
+    public void End(Exception? failure) => _inbox.Writer.TryComplete(failure);
 
     public void Dispose()
     {
