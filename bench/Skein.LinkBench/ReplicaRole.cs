@@ -13,7 +13,8 @@ internal static class ReplicaRole
         await app.StartAsync();
         Console.WriteLine(app.Endpoint);
         await Console.In.ReadToEndAsync();
-        await app.AbortAsync();
+        // Open streams are not waited for.
+        await app.StopAsync(new CancellationToken(canceled: true)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         return 0;
     }
 }

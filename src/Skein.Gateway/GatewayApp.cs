@@ -1,8 +1,5 @@
 using System.Net;
 using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
-using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Skein.Gateway.Admin;
 using Skein.Gateway.Api;
@@ -68,29 +65,21 @@ public sealed class GatewayApp : IAsyncDisposable
         app.Services.GetRequiredService<ReachabilityMonitor>();
         app.Use(new RequestGuardMiddleware(options).EnterAsync);
         app.MapDialects();
-        app.MapInferenceGrpc();
-        app.MapGrpcHealthChecksService().BoundMessages(app);
+        var messages = app.Services.GetRequiredService<MessageGate>();
+        app.MapGrpcService<InferenceGateway>().Add(messages.Guard);
+        app.MapGrpcService<AdminService>().Add(messages.Guard);
+        app.MapGrpcHealthChecksService().Add(messages.Guard);
         app.MapPrometheusScrapingEndpoint("/metrics");
         app.MapAdmin();
         return new GatewayApp(app, options);
     }
 
     /// <summary>Listens. Until <see cref="Join"/> no replica is known.</summary>
-    /// <exception cref="GatewayBindException">An address is in use, or not this machine's.</exception>
+    /// <exception cref="BindException">An address is in use, or not this machine's.</exception>
     public async Task StartAsync(CancellationToken cancellationToken = default)
     {
-        try
-        {
-            await _app.StartAsync(cancellationToken);
-        }
-        catch (Exception error) when (error is IOException or System.Net.Sockets.SocketException)
-        {
-            throw new GatewayBindException(_options, error);
-        }
-        var features = _app.Services.GetRequiredService<IServer>().Features;
-        Uri[] bound = [.. features.GetRequiredFeature<IServerAddressesFeature>().Addresses.Select(address => new Uri(address))];
-        Http = new IPEndPoint(_options.Http.Address, bound[0].Port);
-        Grpc = new IPEndPoint(_options.Grpc.Address, bound[1].Port);
+        var bound = await _app.ListenAsync([Http, Grpc], cancellationToken);
+        (Http, Grpc) = (bound[0], bound[1]);
     }
 
     /// <summary>Serves through the replicas of this group from now on. Called once.</summary>

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using OpenTelemetry.Metrics;
 using Skein.Gateway.Admin;
 using Skein.Gateway.Api;
 using Skein.Gateway.Api.Grpc;
@@ -33,8 +34,36 @@ internal static class GatewayServices
         services.AddInferenceGrpc(options.Api);
         services.AddGrpcHealthChecks().AddCheck<Readiness>("gateway");
         services.AddSingleton<ReplicaOperations>();
-        services.AddSingleton<ReplicaProbe>();
         services.AddSingleton(provider => new Readiness(provider.GetRequiredService<FleetTracker>(), options.ExpectedReplicas));
+    }
+
+    /// <summary>Registers the gateway's metrics, and exports them and those of the .NET runtime to Prometheus.</summary>
+    public static void AddSkeinTelemetry(this IServiceCollection services)
+    {
+        services.AddMetrics();
+        services.AddSingleton<RequestTally>();
+        services.AddSingleton<GatewayMetrics>();
+        services.AddOpenTelemetry().WithMetrics(metrics => metrics
+            .AddMeter(MetricNames.Meter)
+            .AddRuntimeInstrumentation()
+            .AddPrometheusExporter());
+        // After OpenTelemetry's hosted service, so that the exporter has started when the metrics start.
+        services.AddHostedService(provider => provider.GetRequiredService<GatewayMetrics>());
+    }
+
+    /// <summary>Registers the gRPC API for clients. Needs <see cref="Dialects.AddHttpApi"/>.</summary>
+    public static void AddInferenceGrpc(this IServiceCollection services, ApiOptions options)
+    {
+        services.AddSingleton<MessageGate>();
+        services.AddSingleton<InferenceGateway>();
+        services.AddGrpc(grpc => grpc.Interceptors.Add<FailureLog>()).AddServiceOptions<InferenceGateway>(service =>
+        {
+            service.MaxReceiveMessageSize = options.MaxBodyBytes;
+            // The service maps its own failures. What is left are messages that cannot be parsed: the client needs the reason.
+            service.EnableDetailedErrors = true;
+        });
+        // FailureLog logs failures of methods. The library would also log every message that cannot be parsed, with a stack: clients could fill the log.
+        services.AddLogging(logging => logging.AddFilter("Grpc.AspNetCore.Server.ServerCallHandler", LogLevel.None));
     }
 
     private static void AddGroup(this IServiceCollection services)

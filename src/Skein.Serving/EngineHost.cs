@@ -24,8 +24,6 @@ public sealed class EngineHost : IDisposable
 
     /// <summary>Creates a host that is not yet started.</summary>
     /// <param name="engine">The caller disposes it, after the host.</param>
-    /// <param name="time">Clock of all timeouts.</param>
-    /// <param name="logs">Creates the loggers.</param>
     /// <exception cref="ArgumentException">A setting is out of its range.</exception>
     public EngineHost(IInferenceEngine engine, EngineHostOptions options, TimeProvider time, ILoggerFactory logs)
     {

@@ -44,19 +44,8 @@ internal sealed partial class EngineLivenessMonitor(
         _alive.Cancel();
     }
 
-    public async Task RunAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(timeout / EngineLivenessTracker.MostUnanswered, time);
-        try
-        {
-            while (await timer.WaitForNextTickAsync(stoppingToken))
-                await TickAsync(stoppingToken);
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // The host stops.
-        }
-    }
+    public Task RunAsync(CancellationToken stoppingToken) =>
+        PeriodicLoop.RunAsync(timeout / EngineLivenessTracker.MostUnanswered, time, () => TickAsync(stoppingToken), stoppingToken);
 
     /// <summary>Called <see cref="EngineLivenessTracker.MostUnanswered"/> times per timeout, by one task.</summary>
     internal async Task TickAsync(CancellationToken stoppingToken)

@@ -7,32 +7,17 @@ internal sealed partial class EngineLoadPoll(IInferenceEngine engine, SlotTable 
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(5);
     private bool _isUnknown;
 
-    public async Task RunAsync(CancellationToken stoppingToken)
-    {
-        using var timer = new PeriodicTimer(Interval, time);
-        try
-        {
-            do
-            {
-                slots.SetKvUsed((await AskAsync(stoppingToken)).KvUsedPermille);
-            }
-            while (await timer.WaitForNextTickAsync(stoppingToken));
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // The host stops.
-        }
-    }
+    public Task RunAsync(CancellationToken stoppingToken) =>
+        PeriodicLoop.RunAsync(Interval, time, () => PollAsync(stoppingToken), stoppingToken, atOnce: true);
 
-    private async Task<EngineLoad> AskAsync(CancellationToken stoppingToken)
+    private async Task PollAsync(CancellationToken stoppingToken)
     {
         using var timeout = new CancellationTokenSource(AnswerTimeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, stoppingToken);
         try
         {
-            var load = await engine.LoadAsync(either.Token);
+            slots.SetKvUsed((await engine.LoadAsync(either.Token)).KvUsedPermille);
             _isUnknown = false;
-            return load;
         }
         catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
         {
@@ -42,7 +27,7 @@ internal sealed partial class EngineLoadPoll(IInferenceEngine engine, SlotTable 
                 Log.LoadUnknown(logger, engine.Kind, exception);
             }
 
-            return EngineLoad.Unknown;
+            slots.SetKvUsed(EngineLoad.Unknown.KvUsedPermille);
         }
     }
 

@@ -36,8 +36,7 @@ public interface IReplicaControl
     void SetGeneration(ulong generation);
 
     /// <summary>The load now. Each report has a higher sequence than the ones before it.</summary>
-    /// <param name="caller">Gateway whose own share is reported; empty: none.</param>
-    LoadReport Report(string caller = "");
+    LoadReport Report();
 
     /// <summary>The drain as <c>admin.proto</c> defines it.</summary>
     /// <param name="changed">Whether the request that is answered changed it.</param>

@@ -73,7 +73,7 @@ internal sealed class ReplicaControl(SlotTable slots, TimeProvider time) : IRepl
 
     public void SetGeneration(ulong generation) => slots.SetGeneration(generation);
 
-    public LoadReport Report(string caller = "") => slots.Report(caller);
+    public LoadReport Report() => slots.Report();
 
     public void Dispose()
     {

@@ -129,27 +129,15 @@ internal sealed class SlotOffers
                 Forget(gateway);
         }
 
-        while (free > Kept && OldestWithoutOffer() is var (gateway, row))
+        while (free > Kept && _rows.Values.Where(row => row.Offer == 0).MinBy(row => row.Since) is { } oldest)
         {
-            row.Offer = ++_lastNumber == 0 ? ++_lastNumber : _lastNumber;
-            row.OfferEnds = now + Lifetime;
+            oldest.Offer = ++_lastNumber == 0 ? ++_lastNumber : _lastNumber;
+            oldest.OfferEnds = now + Lifetime;
             Kept++;
-            made.Add(new SlotOffer(gateway, row.Offer));
+            made.Add(new SlotOffer(oldest.Gateway, oldest.Offer));
         }
 
         return Kept == 0 ? null : _rows.Values.Where(row => row.Offer != 0).Min(row => row.OfferEnds);
-    }
-
-    private (string Gateway, GatewayRow GatewayRow)? OldestWithoutOffer()
-    {
-        (string Gateway, GatewayRow GatewayRow)? oldest = null;
-        foreach (var (gateway, row) in _rows)
-        {
-            if (row.Offer == 0 && (oldest is null || row.Since < oldest.Value.GatewayRow.Since))
-                oldest = (gateway, row);
-        }
-
-        return oldest;
     }
 
     private bool HasOffer(string gateway) => _rows.TryGetValue(gateway, out var row) && row.Offer != 0;
@@ -157,7 +145,7 @@ internal sealed class SlotOffers
     private void Remember(string gateway, TimeSpan since)
     {
         if (_rows.Count < MostGateways)
-            _rows[gateway] = new GatewayRow { Since = since };
+            _rows[gateway] = new GatewayRow(gateway) { Since = since };
     }
 
     private void Withdraw(GatewayRow row)
@@ -169,8 +157,10 @@ internal sealed class SlotOffers
         }
     }
 
-    private sealed class GatewayRow
+    private sealed class GatewayRow(string gateway)
     {
+        public string Gateway => gateway;
+
         /// <summary>When its oldest waiter began to wait, on this replica's clock.</summary>
         public TimeSpan Since { get; set; }
 

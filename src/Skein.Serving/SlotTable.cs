@@ -119,7 +119,6 @@ internal sealed class SlotTable : IDisposable
     }
 
     /// <summary>Registers the receiver of offers to a gateway. A later one replaces it.</summary>
-    /// <param name="offered">Called with the number of each offer, under a lock: must return at once.</param>
     public void Listen(string gateway, Action<uint> offered)
     {
         lock (_gate)

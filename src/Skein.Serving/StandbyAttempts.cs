@@ -30,7 +30,6 @@ internal sealed class StandbyAttempts(TimeSpan timeout, TimeProvider time)
             : throw new FaultException(Fault.StandbyExists, $"hold is true for {key}; such an attempt is held already");
     }
 
-    /// <exception cref="FaultException">There is no such attempt, it was continued before, or the request does not fit it.</exception>
     public void Continue(ContinueRequest request)
     {
         var key = KeyOf(request.Session, request.Choice, request.Attempt);

@@ -73,7 +73,7 @@ public class DrainPublisherTests
 
         public void SetGeneration(ulong generation) => throw new NotSupportedException();
 
-        public LoadReport Report(string caller = "") => throw new NotSupportedException();
+        public LoadReport Report() => throw new NotSupportedException();
     }
 
     private sealed class Group : StubMembership

@@ -101,7 +101,7 @@ public class ErrorTests
         await using var first = await TestReplica.StartAsync(new ScriptedEngine());
         await using var second = ReplicaApp.Build(new ReplicaOptions { Endpoint = first.App.Endpoint }, new ScriptedEngine());
 
-        var failure = await Assert.ThrowsAsync<ReplicaBindException>(() => second.StartAsync(first.Token));
+        var failure = await Assert.ThrowsAsync<BindException>(() => second.StartAsync(first.Token));
 
         Assert.Equal($"cannot listen on {first.App.Endpoint}: Address already in use", failure.Message, ignoreCase: true);
     }

@@ -71,7 +71,7 @@ public class SlotTests
         engine.Say(ScriptedEngine.StartFrame);
         await call.NextAsync();
 
-        await replica.App.AbortAsync();
+        await replica.AbortAsync();
 
         Assert.NotEqual(StatusCode.OK, (await call.FailureAsync()).StatusCode);
         await engine.Stopped.WaitAsync(TestReplica.Deadline);

@@ -48,10 +48,23 @@ internal sealed class TestReplica : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await App.AbortAsync();
+        await AbortAsync();
         await App.DisposeAsync();
         _channel.Dispose();
         _deadline.Dispose();
+    }
+
+    /// <summary>Closes every connection at once, as when the process is killed.</summary>
+    public async Task AbortAsync()
+    {
+        try
+        {
+            await App.StopAsync(new CancellationToken(canceled: true));
+        }
+        catch (OperationCanceledException)
+        {
+            // A stop without grace ends this way: the connections are closed.
+        }
     }
 }
 

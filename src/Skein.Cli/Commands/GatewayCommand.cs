@@ -10,6 +10,7 @@ using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Balancing;
+using Skein.Serving;
 
 namespace Skein.Cli.Commands;
 
@@ -56,7 +57,7 @@ internal static class GatewayCommand
         {
             await gateway.StartAsync(signal.Stop);
         }
-        catch (GatewayBindException error)
+        catch (BindException error)
         {
             var flags = settings.IsSupervised ? "--port" : "--http or --grpc";
             throw new CommandFailedException($"{error.Message}; choose another port with {flags} (0 selects a free one)", error);

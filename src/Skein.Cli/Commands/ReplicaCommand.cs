@@ -53,7 +53,7 @@ internal static class ReplicaCommand
         {
             await replica.StartAsync(signal.Stop);
         }
-        catch (ReplicaBindException error)
+        catch (BindException error)
         {
             throw new CommandFailedException($"{error.Message}; choose another port with --grpc (0 selects a free one)", error);
         }

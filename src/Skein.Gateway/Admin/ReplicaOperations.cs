@@ -13,8 +13,12 @@ namespace Skein.Gateway.Admin;
 /// replica refuses or does not answer. Thread-safe.
 /// </summary>
 internal sealed class ReplicaOperations(
-    IMemberDirectory directory, FleetTracker fleet, AdmissionQueue admission, LinkOptions link, TimeProvider time, InProcessReplicaLink? inProcess = null)
+    IMemberDirectory directory, FleetTracker fleet, AdmissionQueue admission, IReplicaLink link, LinkOptions options, TimeProvider time,
+    InProcessReplicaLink? inProcess = null)
 {
+    private const int ProbeTokens = 8;
+
+    private static readonly TimeSpan ProbeTimeout = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan MaxGrace = TimeSpan.FromDays(1);
 
@@ -46,7 +50,33 @@ internal sealed class ReplicaOperations(
             : throw AdminRefusedException.Conflict($"{name} is an upstream: this gateway does not start its server, and cannot restart it");
     }
 
-    public Replica Find(string name)
+    /// <summary>Requests a short answer of each model of a replica over the link of clients' requests, without the queue.</summary>
+    public async Task<IReadOnlyList<ProbeRow>> ProbeAsync(string name, CancellationToken cancellationToken)
+    {
+        var replica = Find(name);
+        using var timeout = new CancellationTokenSource(ProbeTimeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellationToken);
+        var rows = new List<ProbeRow>();
+        foreach (var model in replica.Description.Models)
+        {
+            try
+            {
+                rows.Add(await AskAsync(replica, model, either.Token));
+            }
+            catch (FaultException error)
+            {
+                throw new AdminRefusedException(502, "replica_failed", $"{name} did not answer with {model}: {error.Message}", error);
+            }
+            catch (OperationCanceledException error) when (timeout.IsCancellationRequested)
+            {
+                throw new AdminRefusedException(
+                    504, "replica_silent", $"{name} did not answer with {model} within {ProbeTimeout.TotalSeconds:0} s", error);
+            }
+        }
+        return rows;
+    }
+
+    internal Replica Find(string name)
     {
         if (fleet.Current.Replicas.FirstOrDefault(replica => replica.Id.Name == name) is { } found)
             return found;
@@ -88,17 +118,37 @@ internal sealed class ReplicaOperations(
     {
         using var channel = GrpcChannel.ForAddress($"http://{replica.Description.Address}", new GrpcChannelOptions
         {
-            HttpHandler = new SocketsHttpHandler { UseProxy = false, ConnectTimeout = link.ConnectTimeout }, DisposeHttpClient = true, MaxRetryAttempts = 1,
+            HttpHandler = new SocketsHttpHandler { UseProxy = false, ConnectTimeout = options.ConnectTimeout }, DisposeHttpClient = true, MaxRetryAttempts = 1,
         });
         try
         {
-            var options = new CallOptions(deadline: time.GetUtcNow().UtcDateTime + Timeout, cancellationToken: cancellationToken);
-            using var call = send(new ReplicaAdmin.ReplicaAdminClient(channel), options);
+            var deadline = new CallOptions(deadline: time.GetUtcNow().UtcDateTime + Timeout, cancellationToken: cancellationToken);
+            using var call = send(new ReplicaAdmin.ReplicaAdminClient(channel), deadline);
             return await call;
         }
         catch (RpcException error)
         {
             throw AdminRefusedException.From(replica.Id.Name, error);
         }
+    }
+
+    private async Task<ProbeRow> AskAsync(Replica replica, string model, CancellationToken cancellationToken)
+    {
+        var request = new GenerateRequest
+        {
+            RequestId = $"probe-{replica.Id.Name}", Model = model, Text = "Hello", MaxTokens = ProbeTokens, N = 1, Attempt = 1,
+            Sampling = new Sampling { Temperature = 0, Seed = 1 },
+        };
+        var asked = time.GetTimestamp();
+        var tokens = 0;
+        var finished = false;
+        await foreach (var frame in link.GenerateAsync(replica, request, cancellationToken))
+        {
+            tokens += (int)frame.Count;
+            finished |= frame.Finish is not null;
+        }
+        if (!finished)
+            throw new FaultException(Fault.EngineFailed, "the stream ended without its finish");
+        return new ProbeRow(model, tokens, time.GetElapsedTime(asked).TotalMilliseconds);
     }
 }

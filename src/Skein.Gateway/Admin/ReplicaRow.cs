@@ -1,10 +1,7 @@
 namespace Skein.Gateway.Admin;
 
 /// <summary>A replica as it reports itself: the answer of <c>/admin/v1/replicas/{name}</c>, <c>drain</c> and <c>undrain</c>.</summary>
-/// <param name="Generation">Generation of the name.</param>
-/// <param name="Draining">Whether it accepts no new work.</param>
 /// <param name="InFlight">Streams on it, from all gateways.</param>
-/// <param name="Slots">Its concurrency limit.</param>
 /// <param name="GraceLeftSeconds">Time in seconds until its streams are moved; 0 if it does not drain.</param>
 /// <param name="Restartable">Whether it can be restarted with another revision: it runs under a supervisor (<c>skein up</c>).</param>
 /// <param name="Changed">Whether this request started or ended the drain.</param>
@@ -13,8 +10,6 @@ public sealed record ReplicaRow(
     string Name, ulong Generation, bool Draining, int InFlight, int Slots, double GraceLeftSeconds, bool Restartable, bool Changed, string? Blocked);
 
 /// <summary>Result for one model: an element of the answer of <c>POST /admin/v1/replicas/{name}/probe</c>.</summary>
-/// <param name="Model">The model that answered.</param>
-/// <param name="Tokens">Tokens in the answer.</param>
 /// <param name="Milliseconds">Time from the request to the finish.</param>
 public sealed record ProbeRow(string Model, int Tokens, double Milliseconds);
 
@@ -29,5 +24,4 @@ public sealed record CounterRow(long Requests, long Failed, long Faults);
 public sealed record DrainBody(double GraceSeconds = 30);
 
 /// <summary>Body of <c>POST /admin/v1/replicas/{name}/restart</c>.</summary>
-/// <param name="Revision">Revision to start.</param>
 public sealed record RestartBody(string? Revision);

@@ -32,7 +32,7 @@ internal static class Dialects
             paths.AddRange(routes.Paths);
         }
         var allowed = string.Join(", ", paths);
-        endpoints.Map("/v1/{**rest}", ApiRoutes.Identified(http => new ApiError(StatusCodes.Status404NotFound, ClientError.InvalidRequestType,
-            "unknown_url", $"{http.Request.Path}: no such path; allowed: {allowed}").SendAsync(http)));
+        endpoints.Map("/v1/{**rest}", ApiRoutes.Identified(http => ApiError.Of(
+            StatusCodes.Status404NotFound, "unknown_url", $"{http.Request.Path}: no such path; allowed: {allowed}").SendAsync(http)));
     }
 }

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Skein.Gateway.Admin;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
@@ -112,24 +113,7 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
             : (member.InFlight ?? 0, member.Queued ?? 0);
     }
 
-    private static string WordFor(DropCause cause) => cause switch
-    {
-        DropCause.Malformed => "malformed",
-        DropCause.Oversized => "oversized",
-        DropCause.Version => "version",
-        DropCause.Cluster => "cluster",
-        DropCause.SealMissing => "seal_missing",
-        DropCause.UnknownKey => "unknown_key",
-        DropCause.BadTag => "bad_tag",
-        DropCause.Replayed => "replayed",
-        _ => throw new ArgumentOutOfRangeException(nameof(cause), cause, "unknown cause"),
-    };
-
-    private static string WordFor(MemberState state) => state switch
-    {
-        MemberState.Alive => "alive",
-        MemberState.Suspect => "suspect",
-        MemberState.Dead => "dead",
-        _ => "left",
-    };
+    /// <summary>The name of a cause or a state in reports and metrics, such as <c>seal_missing</c>.</summary>
+    private static string WordFor<T>(T value)
+        where T : struct, Enum => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString());
 }

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using System.Text;
 using Skein.Membership;
 using Skein.Routing.Fleet;
 
@@ -10,6 +11,10 @@ namespace Skein.Gateway.Group;
 /// </summary>
 internal sealed class GroupFleet : IFleetSource
 {
+    private const int MostModels = 1024;
+    private const int MostNameBytes = 256;
+    private const int MostFingerprintChars = 256;
+
     private readonly Lock _gate = new();
     private readonly OfferedModels _offered = new();
     private Dictionary<ReplicaId, KnownReplica> _known = [];
@@ -47,25 +52,18 @@ internal sealed class GroupFleet : IFleetSource
         {
             if (_group is null || !_known.TryGetValue(asked.Id, out var known))
                 return;
-            known.Answer = DescribedModels.From(asked.ModelsDigest, answer);
+            (known.AnswerDigest, known.Fingerprints) = (asked.ModelsDigest, FingerprintsOf(answer));
             Rebuild(_group);
         }
         Changed?.Invoke();
     }
 
     /// <summary>True when nothing but loads differs: those change many times a second.</summary>
-    private static bool HasSameFacts(MembershipSnapshot before, MembershipSnapshot now)
-    {
-        if (before.Members.Length != now.Members.Length || IsReached(before) != IsReached(now))
-            return false;
-        for (var i = 0; i < now.Members.Length; i++)
-        {
-            Member was = before.Members[i], isNow = now.Members[i];
-            if (!ReferenceEquals(was.Metadata, isNow.Metadata) || was.State != isNow.State || was.Generation != isNow.Generation || was.Name != isNow.Name)
-                return false;
-        }
-        return true;
-    }
+    private static bool HasSameFacts(MembershipSnapshot before, MembershipSnapshot now) =>
+        before.Members.Length == now.Members.Length && IsReached(before) == IsReached(now)
+        && before.Members.Zip(now.Members).All(pair =>
+            ReferenceEquals(pair.First.Metadata, pair.Second.Metadata)
+            && (pair.First.State, pair.First.Generation, pair.First.Name) == (pair.Second.State, pair.Second.Generation, pair.Second.Name));
 
     private static bool IsReached(MembershipSnapshot snapshot) => snapshot.Seeds.IsEmpty || snapshot.Seeds.Any(seed => seed.Reached);
 
@@ -83,8 +81,16 @@ internal sealed class GroupFleet : IFleetSource
         _current = new FleetView(live, _offered.Names, complete);
     }
 
+    /// <summary>Keeps the valid parts of an answer: it is input from outside.</summary>
+    private static FrozenDictionary<string, string> FingerprintsOf(DescribeResponse answer) => answer.Models
+        .Where(model => model.Name.Length > 0 && Encoding.UTF8.GetByteCount(model.Name) <= MostNameBytes)
+        .Where(model => model.Fingerprint.Length <= MostFingerprintChars)
+        .DistinctBy(model => model.Name, StringComparer.Ordinal)
+        .Take(MostModels)
+        .ToFrozenDictionary(model => model.Name, model => model.Fingerprint, StringComparer.Ordinal);
+
     private bool HasKnownModels(ReplicaDescription replica) =>
-        replica.Models.Count > 0 || replica.ModelsDigest == 0 || _known[replica.Id].Answer is not null;
+        replica.Models.Count > 0 || replica.ModelsDigest == 0 || _known[replica.Id].Fingerprints is not null;
 
     // Metadata is input from outside: a string that is not an address must not become part of a request.
     private static bool IsAddress(string address) =>
@@ -100,15 +106,15 @@ internal sealed class GroupFleet : IFleetSource
             (known.Metadata, known.MetadataVersion) = (metadata, ++_metadataVersions);
         _known[id] = known;
         var digest = metadata.ModelsDigest ^ metadata.Fingerprint;
-        var answer = known.Answer?.Digest == digest ? known.Answer : null;
+        var fingerprints = known.AnswerDigest == digest ? known.Fingerprints : null;
         return new ReplicaDescription
         {
             Id = id,
             Address = metadata.Grpc,
-            Models = answer is null ? metadata.Models : answer.Fingerprints.Keys,
+            Models = fingerprints is null ? metadata.Models : fingerprints.Keys,
             ModelsDigest = digest,
             MetadataVersion = known.MetadataVersion,
-            Fingerprints = answer?.Fingerprints ?? FrozenDictionary<string, string>.Empty,
+            Fingerprints = fingerprints ?? FrozenDictionary<string, string>.Empty,
             // A hostile or broken member must not make the arithmetic of a pick invalid.
             Slots = (int)Math.Clamp(metadata.Slots, 1, 1_000_000),
             Weight = metadata.Weight is > 0 and < 1e6f ? metadata.Weight : 1,
@@ -125,7 +131,10 @@ internal sealed class GroupFleet : IFleetSource
 
         public ulong MetadataVersion { get; set; }
 
-        /// <summary>Its newest answer to Describe; null before the first.</summary>
-        public DescribedModels? Answer { get; set; }
+        /// <summary>Digest of its models in gossip when it was last asked: under another digest the answer is out of date.</summary>
+        public ulong AnswerDigest { get; set; }
+
+        /// <summary>Fingerprint of each model in its newest answer to Describe, empty if the model has none; null before the first answer.</summary>
+        public FrozenDictionary<string, string>? Fingerprints { get; set; }
     }
 }

@@ -1,6 +1,7 @@
 using Skein.Membership;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
+using Skein.Serving;
 
 namespace Skein.Gateway.Group;
 
@@ -77,19 +78,12 @@ internal sealed partial class GroupFollower(
         }
     }
 
-    private async Task EveryAsync(TimeSpan period, Action action, CancellationToken cancellationToken)
-    {
-        using var timer = new PeriodicTimer(period, time);
-        try
+    private Task EveryAsync(TimeSpan period, Action action, CancellationToken cancellationToken) => PeriodicLoop.RunAsync(
+        period, time, () =>
         {
-            while (await timer.WaitForNextTickAsync(cancellationToken))
-                action();
-        }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            // Stopped.
-        }
-    }
+            action();
+            return Task.CompletedTask;
+        }, cancellationToken);
 
     private static partial class Log
     {

@@ -20,10 +20,7 @@ internal sealed class DescribePoller : IDisposable
     private readonly Lock _gate = new();
     private Dictionary<Replica, ulong> _asked = [];
 
-    /// <param name="describe">Asks a replica.</param>
     /// <param name="learn">Receives each answer, which is unchecked input, and what was known of the replica when it was asked.</param>
-    /// <param name="tasks">Runs the polls.</param>
-    /// <param name="time">Clock of the pauses and timeouts.</param>
     public DescribePoller(
         FleetTracker fleet, Func<Replica, CancellationToken, Task<DescribeResponse>> describe, Action<ReplicaDescription, DescribeResponse> learn,
         BackgroundTasks tasks, TimeProvider time)
@@ -77,11 +74,7 @@ internal sealed class DescribePoller : IDisposable
         {
             return await _describe(replica, either.Token);
         }
-        catch (FaultException)
-        {
-            return null;
-        }
-        catch (OperationCanceledException) when (!stop.IsCancellationRequested)
+        catch (Exception failure) when (failure is FaultException || (failure is OperationCanceledException && !stop.IsCancellationRequested))
         {
             return null;
         }

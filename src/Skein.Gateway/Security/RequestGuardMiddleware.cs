@@ -21,7 +21,7 @@ internal sealed class RequestGuardMiddleware(GatewayOptions options)
     {
         if (!_hosts.Allows(request.Host))
         {
-            return new ApiError(StatusCodes.Status403Forbidden, ClientError.InvalidRequestType, "host_not_allowed",
+            return ApiError.Of(StatusCodes.Status403Forbidden, "host_not_allowed",
                 $"host '{request.Host.Host}' is not allowed; allowed: an IP address, localhost, a name without dots, or what --allowed-hosts names");
         }
         var bytes = 0;
@@ -30,8 +30,8 @@ internal sealed class RequestGuardMiddleware(GatewayOptions options)
             for (var i = 0; i < values.Count; i++)
                 bytes += name.Length + (values[i]?.Length ?? 0) + LineOverheadBytes;
         }
-        return bytes <= options.MaxRequestHeadersBytes ? null : new ApiError(
-            StatusCodes.Status431RequestHeaderFieldsTooLarge, ClientError.InvalidRequestType, "request_headers_too_large",
+        return bytes <= options.MaxRequestHeadersBytes ? null : ApiError.Of(
+            StatusCodes.Status431RequestHeaderFieldsTooLarge, "request_headers_too_large",
             $"the headers have {bytes} bytes; allowed: up to {options.MaxRequestHeadersBytes} bytes");
     }
 }

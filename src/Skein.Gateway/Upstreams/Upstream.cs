@@ -65,7 +65,6 @@ internal sealed partial class Upstream(
     }
 
     /// <param name="logged">The problem that was logged last; the same one is not logged again.</param>
-    /// <param name="cancellationToken">Ends the attempts to connect.</param>
     private async Task<IInferenceEngine> ConnectAsync(string? logged, CancellationToken cancellationToken)
     {
         for (var pause = FirstPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
@@ -84,7 +83,6 @@ internal sealed partial class Upstream(
     }
 
     /// <summary>Serves until the server is gone.</summary>
-    /// <returns>The problem with the server.</returns>
     private async Task<string> ServeAsync(IInferenceEngine engine, CancellationToken cancellationToken)
     {
         _generation = Math.Max(_generation + 1, (ulong)time.GetUtcNow().ToUnixTimeMilliseconds());

@@ -158,15 +158,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     public TimeSpan TakePlaceBehindAll(int leased, TimeSpan now) => _retryAfterEstimators.OfGateway.TakePlace(Waiting, leased, now);
 
     /// <summary>True when a waiter may be served without any event, by time alone.</summary>
-    public bool NeedsTick(TimeSpan now)
-    {
-        foreach (var model in _queues.Keys)
-        {
-            if (ReplicaPicker.WaitsForTime(Fleet.Serving(model), now))
-                return true;
-        }
-        return false;
-    }
+    public bool NeedsTick(TimeSpan now) => _queues.Keys.Any(model => ReplicaPicker.WaitsForTime(Fleet.Serving(model), now));
 
     /// <summary>Applies a replica's load report from a stream; <see cref="Dispatch"/> must follow.</summary>
     public void Report(Replica replica, LoadReport report, TimeSpan now)

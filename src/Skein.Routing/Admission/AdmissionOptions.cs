@@ -15,8 +15,7 @@ public sealed record AdmissionOptions
     /// <summary>Name of the balancing policy. Default <see cref="Balancing.BalancingPolicies.Default"/>.</summary>
     public string Policy { get; init; } = Balancing.BalancingPolicies.Default;
 
-    /// <summary>Throws when a value is out of its range.</summary>
-    /// <exception cref="ArgumentException">Names the option, its value and what is allowed.</exception>
+    /// <exception cref="ArgumentException">A value is out of its range; the message names the option, its value and what is allowed.</exception>
     public void Validate()
     {
         OptionGuard.Range(QueueLength, 0, 1_000_000, "queue length");

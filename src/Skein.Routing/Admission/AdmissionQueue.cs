@@ -88,7 +88,6 @@ public sealed class AdmissionQueue : IDisposable
         }
     }
 
-    /// <summary>Applies a replica's load report from a stream.</summary>
     public void Report(Replica replica, LoadReport report) => Change(now => _core.Report(replica, report, now));
 
     /// <summary>Applies beacons of replicas. Each replaces the older beacon or load report of its replica.</summary>
@@ -107,7 +106,6 @@ public sealed class AdmissionQueue : IDisposable
             return _core.EndOffer(replica, Now);
     }
 
-    /// <summary>Waiters in the queue of one model.</summary>
     public int WaitingFor(string model)
     {
         lock (_gate)

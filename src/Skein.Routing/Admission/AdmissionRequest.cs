@@ -16,7 +16,6 @@ internal readonly record struct Arrival(int Priority, long Sequence, int Choice)
 }
 
 /// <summary>What an attempt needs of a replica. Immutable.</summary>
-/// <param name="Model">The model it must serve.</param>
 /// <param name="Arrival">Place in the queue; unique among waiters.</param>
 /// <param name="Displaced">True for a session that lost its replica: the bound on the queue's length does not apply to it.</param>
 /// <param name="WaitingSince">

@@ -4,7 +4,6 @@ using Skein.Routing.Health;
 namespace Skein.Routing.Admission;
 
 /// <summary>A replica's health as one gateway sees it.</summary>
-/// <param name="State">State of its breaker.</param>
 /// <param name="Ejections">How often the breaker was opened in this generation of the replica.</param>
 /// <param name="Reachable">False after its connection broke, until it answers again.</param>
 /// <param name="Warming">Whether it is new or returned, and does not receive its full share yet.</param>

@@ -27,7 +27,6 @@ public sealed class BalancingPolicies
         new PowerOfTwoChoices(),
     ];
 
-    /// <summary>Finds a policy.</summary>
     /// <exception cref="ArgumentException">The name is unknown; the message lists the known names.</exception>
     public IBalancingPolicy Get(string name) =>
         _byName.TryGetValue(name, out var policy)

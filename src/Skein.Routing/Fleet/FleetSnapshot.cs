@@ -19,7 +19,6 @@ public sealed class FleetSnapshot
         _knownModels = knownModels.Concat(_byModel.Keys).ToFrozenSet(StringComparer.Ordinal);
     }
 
-    /// <summary>No replica, nothing known.</summary>
     public static FleetSnapshot Empty { get; } = new([], [], complete: false);
 
     public IReadOnlyList<Replica> Replicas { get; }
@@ -27,7 +26,6 @@ public sealed class FleetSnapshot
     /// <summary>False while the view is still being gathered.</summary>
     public bool Complete { get; }
 
-    /// <summary>Models that are served now.</summary>
     public IReadOnlyList<string> ServedModels => _byModel.Keys;
 
     /// <summary>Models that any member, including dead ones, ever offered.</summary>

@@ -3,7 +3,6 @@ namespace Skein.Routing.Fleet;
 /// <summary>Provides the replicas: adapted from members of the group, from a static list, or from DNS. Thread-safe.</summary>
 public interface IFleetSource
 {
-    /// <summary>The newest view.</summary>
     FleetView Current { get; }
 
     /// <summary>Raised after <see cref="Current"/> was replaced, on any thread; handlers return at once.</summary>
@@ -16,10 +15,8 @@ public interface IFleetSource
 /// <param name="Complete">False while the view is still being gathered: no model can be called unknown then.</param>
 public sealed record FleetView(IReadOnlyList<ReplicaDescription> Replicas, IReadOnlyCollection<string> KnownModels, bool Complete)
 {
-    /// <summary>Nothing is known yet.</summary>
     public static FleetView Empty { get; } = new([], [], Complete: false);
 
-    /// <summary>True if the other view has the same content.</summary>
     internal bool IsSameAs(FleetView other) =>
         Complete == other.Complete && Replicas.Count == other.Replicas.Count
         && Replicas.Zip(other.Replicas).All(pair => pair.First.IsSameAs(pair.Second))

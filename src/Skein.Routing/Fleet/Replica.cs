@@ -33,7 +33,6 @@ public sealed class Replica
     private volatile bool _drainReported;
     private TimeSpan _closedUntil;
 
-    /// <summary>Creates the run-time side of a replica that was just seen.</summary>
     public Replica(ReplicaDescription description, HealthOptions? health = null)
     {
         _description = description;

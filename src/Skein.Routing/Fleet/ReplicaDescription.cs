@@ -17,7 +17,6 @@ public sealed record ReplicaDescription
     /// <summary>Where the link reaches it: <c>host:port</c> of its gRPC service, or what another link uses. Only the link reads it.</summary>
     public required string Address { get; init; }
 
-    /// <summary>Names of the models it serves.</summary>
     public required IReadOnlyList<string> Models { get; init; }
 
     /// <summary>Concurrency limit, all models together. At least 1.</summary>
@@ -26,10 +25,7 @@ public sealed record ReplicaDescription
     /// <summary>Share of work relative to other replicas. Above 0; default 1.</summary>
     public double Weight { get; init; } = 1;
 
-    /// <summary>Hash of weights, tokenizer, template, engine build and numerics, for models not in <see cref="Fingerprints"/>; empty if unknown.</summary>
-    public string Fingerprint { get; init; } = "";
-
-    /// <summary>Fingerprints by model, where the replica reported them.</summary>
+    /// <summary>Hash of weights, tokenizer, template, engine build and numerics, by model; without those of which the replica reported none.</summary>
     public IReadOnlyDictionary<string, string> Fingerprints { get; init; } = FrozenDictionary<string, string>.Empty;
 
     /// <summary>Changes with the models and their fingerprints: an answer to Describe under another digest is out of date. 0 if the source has none.</summary>
@@ -38,7 +34,6 @@ public sealed record ReplicaDescription
     /// <summary>Changes whenever the replica publishes metadata, even with the same content. 0 if the source does not count.</summary>
     public ulong MetadataVersion { get; init; }
 
-    /// <summary>Whether it accepts no new work.</summary>
     public bool Draining { get; init; }
 
     /// <summary>Whether the grace period of its drain is over: its streams should be moved to other replicas.</summary>
@@ -48,9 +43,8 @@ public sealed record ReplicaDescription
     public bool Suspect { get; init; }
 
     /// <summary>Fingerprint of one model; empty if unknown.</summary>
-    public string FingerprintOf(string model) => Fingerprints.GetValueOrDefault(model, Fingerprint);
+    public string FingerprintOf(string model) => Fingerprints.GetValueOrDefault(model, "");
 
-    /// <summary>True if the other description has the same content.</summary>
     internal bool IsSameAs(ReplicaDescription other) =>
         ReferenceEquals(this, other)
         || (Models.SequenceEqual(other.Models, StringComparer.Ordinal)

@@ -9,8 +9,7 @@ public sealed record HealthOptions
     /// <summary>How fast a new or returned replica reaches its full share.</summary>
     public SlowStartOptions SlowStart { get; init; } = new();
 
-    /// <summary>Throws when a value is out of its range.</summary>
-    /// <exception cref="ArgumentException">Names the option, its value and what is allowed.</exception>
+    /// <exception cref="ArgumentException">A value is out of its range; the message names the option, its value and what is allowed.</exception>
     public void Validate()
     {
         OptionGuard.Range(Breaker.FailuresInARow, 1, 1_000, "breaker failures in a row");

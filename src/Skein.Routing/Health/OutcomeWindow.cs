@@ -20,13 +20,7 @@ internal sealed class OutcomeWindow(TimeSpan length)
     public (int Attempts, int Failures) Sum(TimeSpan now)
     {
         SlideTo(now);
-        (var attempts, var failures) = (0, 0);
-        foreach (var step in _steps)
-        {
-            attempts += step.Attempts;
-            failures += step.Failures;
-        }
-        return (attempts, failures);
+        return (_steps.Sum(step => step.Attempts), _steps.Sum(step => step.Failures));
     }
 
     public void Clear() => Array.Clear(_steps);

@@ -25,7 +25,6 @@ internal sealed class Attempt : IAsyncDisposable
         Watch = new AttemptWatch(services.Time, services.Options, _stop, lease.Replica.Pace, request, services.Link.CanBreak(lease.Replica));
         lease.DescribeQueue(request);
         _frames = services.Link.GenerateAsync(lease.Replica, request, _stop.Token).GetAsyncEnumerator(_stop.Token);
-        services.Statistics.AttemptStarted();
     }
 
     public ReplicaLease Lease { get; }

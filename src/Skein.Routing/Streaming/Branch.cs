@@ -151,7 +151,6 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
             case Fault.NoSlot:
             case Fault.Draining when end.Load is not null:
                 // Its load report keeps other requests away.
-                services.Statistics.Refused();
                 _core.Refused(lease.AskedAt);
                 lease.Release(end.Fault, end.Load);
                 return null;

@@ -6,31 +6,20 @@ using Skein.Routing.Fleet;
 namespace Skein.Routing.Streaming;
 
 /// <summary>Starts sessions and fixes what must not change after the first dispatch: an id, a place in the queue, a seed. Thread-safe.</summary>
-public sealed class GenerationSessions : IGenerationSessions
+/// <exception cref="ArgumentException">An option is out of its range.</exception>
+public sealed class GenerationSessions(
+    FleetTracker fleet,
+    AdmissionQueue admission,
+    IReplicaLink link,
+    StreamingOptions options,
+    RoutingStatistics statistics,
+    TimeProvider time,
+    IRandomSource random,
+    ILogger<GenerationSessions> logger) : IGenerationSessions
 {
-    private readonly SessionServices _services;
-    private readonly IRandomSource _random;
-    private readonly ILogger _logger;
+    private readonly SessionServices _services = new(fleet, admission, link, options.Validate(), statistics, time);
     private readonly ConcurrentDictionary<GenerationSession, bool> _open = [];
     private long _arrivals;
-
-    /// <summary>Creates the sessions of one gateway.</summary>
-    /// <exception cref="ArgumentException">An option is out of its range.</exception>
-    public GenerationSessions(
-        FleetTracker fleet,
-        AdmissionQueue admission,
-        IReplicaLink link,
-        StreamingOptions options,
-        RoutingStatistics statistics,
-        TimeProvider time,
-        IRandomSource random,
-        ILogger<GenerationSessions> logger)
-    {
-        options.Validate();
-        _services = new SessionServices(fleet, admission, link, options, statistics, time);
-        _random = random;
-        _logger = logger;
-    }
 
     /// <summary>
     /// Name of this gateway, sent to replicas so that their load reports can name its share. Default empty: a replica then reports this gateway's own
@@ -45,11 +34,11 @@ public sealed class GenerationSessions : IGenerationSessions
             session.End(new FaultException(Fault.StreamLost, reason));
     }
 
-    public void RequireRoom() => RequireRoom(_services.Statistics.Sessions + 1);
+    public void RequireRoom() => RequireRoom(statistics.Sessions + 1);
 
     public IGenerationSession Start(GenerateRequest request)
     {
-        var sessions = _services.Statistics.SessionOpened();
+        var sessions = statistics.SessionOpened();
         try
         {
             RequireRoom(sessions);
@@ -58,18 +47,18 @@ public sealed class GenerationSessions : IGenerationSessions
             request.Model = ResolveModel(request.Model);
             request.Sampling ??= new Sampling();
             if (!request.Sampling.HasSeed)
-                request.Sampling.Seed = _random.NextUInt64();
-            var id = $"{_random.NextUInt64():x16}{_random.NextUInt64():x16}";
+                request.Sampling.Seed = random.NextUInt64();
+            var id = $"{random.NextUInt64():x16}{random.NextUInt64():x16}";
             if (request.RequestId.Length == 0)
                 request.RequestId = id;
             var arrival = Interlocked.Increment(ref _arrivals);
-            var session = new GenerationSession(id, request, arrival, _services, _logger, closed => _open.TryRemove(closed, out _));
+            var session = new GenerationSession(id, request, arrival, _services, logger, closed => _open.TryRemove(closed, out _));
             _open[session] = true;
             return session;
         }
         catch
         {
-            _services.Statistics.SessionClosed();
+            statistics.SessionClosed();
             throw;
         }
     }
@@ -78,12 +67,11 @@ public sealed class GenerationSessions : IGenerationSessions
     {
         if (model.Length > 0)
             return model;
-        var fleet = _services.Fleet.Current;
-        var candidates = fleet.ServedModels.Count > 0 ? fleet.ServedModels : fleet.KnownModels;
+        var candidates = fleet.Current.ServedModels.Count > 0 ? fleet.Current.ServedModels : fleet.Current.KnownModels;
         return candidates.Count switch
         {
             1 => candidates.First(),
-            0 => throw new FaultException(Fault.NoReplica, "no replica is known yet, and the request names no model", _services.Admission.RetryAfter()),
+            0 => throw new FaultException(Fault.NoReplica, "no replica is known yet, and the request names no model", admission.RetryAfter()),
             _ => throw new FaultException(
                 Fault.InvalidRequest, $"model is missing; allowed: {string.Join(", ", candidates.Order(StringComparer.Ordinal).Take(16))}"),
         };
@@ -91,12 +79,12 @@ public sealed class GenerationSessions : IGenerationSessions
 
     private void RequireRoom(int sessions)
     {
-        if (sessions > _services.Options.MaxSessions)
-            throw Overloaded($"this gateway is at its bound of {_services.Options.MaxSessions} sessions");
-        if (_services.Statistics.JournalBytes > _services.Options.AllJournalsBytes)
-            throw Overloaded($"the journals of this gateway are at their bound of {_services.Options.AllJournalsBytes} bytes");
+        if (sessions > options.MaxSessions)
+            throw Overloaded($"this gateway is at its bound of {options.MaxSessions} sessions");
+        if (statistics.JournalBytes > options.AllJournalsBytes)
+            throw Overloaded($"the journals of this gateway are at their bound of {options.AllJournalsBytes} bytes");
     }
 
     private FaultException Overloaded(string message) =>
-        new(Fault.TooManySessions, message, _services.Admission.RetryAfter());
+        new(Fault.TooManySessions, message, admission.RetryAfter());
 }

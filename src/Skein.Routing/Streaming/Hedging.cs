@@ -9,11 +9,7 @@ internal sealed class Hedging(StreamingOptions options, FleetTracker fleet, Time
 {
     private const double Burst = 5;
 
-    private readonly Budget _budget = new(options.HedgeShare, perSecond: 0, Burst, time);
-
-    public void RequestCame() => _budget.RequestCame();
-
-    public bool TrySpend() => _budget.TrySpend();
+    public Budget Budget { get; } = new(options.HedgeShare, perSecond: 0, Burst, time);
 
     /// <summary>How long the first token may take; null if the request is not hedged, or too few times were measured.</summary>
     public TimeSpan? DelayOf(GenerateRequest request)
@@ -21,15 +17,8 @@ internal sealed class Hedging(StreamingOptions options, FleetTracker fleet, Time
         if (!request.Hedge && !options.HedgeAll && !options.HedgedModels.Contains(request.Model))
             return null;
         // The median of the replicas: a slow replica must not set its own bound.
-        var known = new List<TimeSpan>();
-        foreach (var replica in fleet.Current.Serving(request.Model))
-        {
-            if (replica.Pace.FirstTokenP95 is { } p95)
-                known.Add(p95);
-        }
-        if (known.Count == 0)
-            return null;
-        known.Sort();
-        return known[(known.Count - 1) / 2];
+        Replica[] serving = [.. fleet.Current.Serving(request.Model)];
+        TimeSpan[] known = [.. serving.Select(replica => replica.Pace.FirstTokenP95).OfType<TimeSpan>().Order()];
+        return known.Length == 0 ? null : known[(known.Length - 1) / 2];
     }
 }

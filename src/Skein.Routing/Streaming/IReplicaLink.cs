@@ -14,7 +14,6 @@ public interface IReplicaLink
     /// <summary>
     /// Starts an attempt and returns its frames, heartbeats included. Cancelling, or disposing the enumerator early, aborts it on the replica.
     /// </summary>
-    /// <param name="replica">The leased replica.</param>
     /// <param name="request">Changed neither by the link nor by the caller from now on: a link may still send it after the enumeration has ended.</param>
     /// <param name="cancellationToken">Ends the enumeration with <see cref="OperationCanceledException"/>, without waiting for the replica.</param>
     /// <exception cref="FaultException">The attempt did not end cleanly.</exception>

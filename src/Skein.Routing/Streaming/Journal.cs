@@ -19,7 +19,6 @@ internal sealed class Journal
     /// <summary>Fingerprint of the replicas that generated it; for text in chunks, of the last one. Empty while nothing was generated.</summary>
     public string Fingerprint { get; private set; } = "";
 
-    /// <summary>The unit of its indexes.</summary>
     public TokenUnit Unit { get; private set; }
 
     /// <summary>Ids delivered; empty for engines that return none.</summary>
@@ -67,18 +66,12 @@ internal sealed class Journal
     }
 
     /// <summary>The journal for the next attempt; null while nothing was generated: that attempt starts from the beginning.</summary>
-    public Resume? ToResume()
+    public Resume? ToResume() => NextIndex == 0 ? null : new Resume
     {
-        if (NextIndex == 0)
-            return null;
-        var resume = new Resume
-        {
-            Text = ByteString.CopyFrom(_text.WrittenSpan),
-            NextIndex = (uint)NextIndex,
-            Fingerprint = Fingerprint,
-        };
-        resume.TokenIds.AddRange(_ids);
-        resume.PromptTokenIds.AddRange(_promptIds);
-        return resume;
-    }
+        Text = ByteString.CopyFrom(_text.WrittenSpan),
+        NextIndex = (uint)NextIndex,
+        Fingerprint = Fingerprint,
+        TokenIds = { _ids },
+        PromptTokenIds = { _promptIds },
+    };
 }

@@ -75,11 +75,7 @@ public sealed partial class ReachabilityMonitor : IDisposable
             await _link.ProbeAsync(replica, either.Token);
             return true;
         }
-        catch (FaultException)
-        {
-            return false;
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        catch (Exception failure) when (failure is FaultException || (failure is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             return false;
         }

@@ -18,7 +18,6 @@ internal sealed class Replay
     private readonly int _have;
     private readonly int _haveText;
     private readonly int _haveRaw;
-    private int _index;
     private int _text;
     private int _raw;
     private int _shift;
@@ -37,7 +36,7 @@ internal sealed class Replay
     public bool IsBehind { get; private set; }
 
     /// <summary>Tokens of the repeated answer so far, as the engine numbers them.</summary>
-    public int Index => _index;
+    public int Index { get; private set; }
 
     private bool HasIds => !_journal.Ids.IsEmpty;
 
@@ -46,10 +45,10 @@ internal sealed class Replay
     /// <returns>How the answer differs from the client's; null when it does not.</returns>
     public string? Take(GenerateFrame frame)
     {
-        if (frame.Count > 0 && frame.FirstIndex != _index)
-            return $"token {frame.FirstIndex} arrived instead of {_index}";
-        var before = _index;
-        _index += (int)frame.Count;
+        if (frame.Count > 0 && frame.FirstIndex != Index)
+            return $"token {frame.FirstIndex} arrived instead of {Index}";
+        var before = Index;
+        Index += (int)frame.Count;
         if (IsBehind)
         {
             if (CutBytes(frame.Text.Span, _journal.Text[.._haveText], ref _text) is not { } text)
@@ -58,7 +57,7 @@ internal sealed class Replay
                 return "its structured deltas differ";
             if (!HasSameIds(frame, before))
                 return $"its tokens differ near token {before}";
-            if (HasIds && _index < _have && (text < frame.Text.Length || raw < frame.RawDelta.Length))
+            if (HasIds && Index < _have && (text < frame.Text.Length || raw < frame.RawDelta.Length))
                 return $"its text arrives earlier than before, at token {before}";
             frame.Text = ByteString.CopyFrom(frame.Text.Span[text..]);
             frame.RawDelta = ByteString.CopyFrom(frame.RawDelta.Span[raw..]);
@@ -66,7 +65,7 @@ internal sealed class Replay
         }
         if (!IsBehind && frame.Count > 0)
             frame.FirstIndex = (uint)((int)frame.FirstIndex + _shift);
-        return IsBehind && frame.Finish is not null ? $"it ends at token {_index}" : null;
+        return IsBehind && frame.Finish is not null ? $"it ends at token {Index}" : null;
     }
 
     /// <returns>The number of leading bytes that the client has; null when they differ.</returns>
@@ -93,8 +92,8 @@ internal sealed class Replay
     /// <summary>True when this frame completes what the client has; the tokens that it has are then removed from the frame.</summary>
     private bool CatchesUp(GenerateFrame frame, int before)
     {
-        var isWhole = _text == _haveText && _raw == _haveRaw && (!HasIds || _index >= _have);
-        var isNew = (HasIds && _index > _have) || !frame.Text.IsEmpty || !frame.RawDelta.IsEmpty || frame.Finish is not null;
+        var isWhole = _text == _haveText && _raw == _haveRaw && (!HasIds || Index >= _have);
+        var isNew = (HasIds && Index > _have) || !frame.Text.IsEmpty || !frame.RawDelta.IsEmpty || frame.Finish is not null;
         if (!isWhole || (HasIds && !isNew))
             return false;
         if (HasIds)
@@ -103,7 +102,7 @@ internal sealed class Replay
             return true;
         }
         // Numbered from the client's last chunk, wherever the engine cut this time.
-        _shift = _have - (isNew ? before : _index);
+        _shift = _have - (isNew ? before : Index);
         if (!isNew)
             Cut(frame, (int)frame.Count);
         return true;

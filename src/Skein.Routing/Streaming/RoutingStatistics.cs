@@ -4,18 +4,11 @@ namespace Skein.Routing.Streaming;
 public sealed class RoutingStatistics
 {
     private readonly long[] _failovers = new long[FaultTable.All.Count];
-    private long _attempts;
-    private long _refusals;
     private long _lateFrames;
     private long _hedges;
     private long _hedgesWon;
     private int _sessions;
     private long _journalBytes;
-
-    public long Attempts => Interlocked.Read(ref _attempts);
-
-    /// <summary>Attempts that a replica refused for lack of a slot, or because it drains.</summary>
-    public long Refusals => Interlocked.Read(ref _refusals);
 
     /// <summary>Frames dropped because their attempt had been given up.</summary>
     public long LateFrames => Interlocked.Read(ref _lateFrames);
@@ -37,10 +30,6 @@ public sealed class RoutingStatistics
         FaultTable.OfAttempts.GroupBy(reason => reason.ToWireName(), Failovers).Select(group => (group.Key, group.Sum()));
 
     public long FailoversOfAll => FaultTable.OfAttempts.Sum(Failovers);
-
-    internal void AttemptStarted() => Interlocked.Increment(ref _attempts);
-
-    internal void Refused() => Interlocked.Increment(ref _refusals);
 
     internal void LateFrame() => Interlocked.Increment(ref _lateFrames);
 

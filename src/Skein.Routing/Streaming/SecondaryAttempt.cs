@@ -4,7 +4,6 @@ using Skein.Routing.Fleet;
 namespace Skein.Routing.Streaming;
 
 /// <summary>What a secondary attempt sends, and how much of the answer its journal contained then.</summary>
-/// <param name="Request">The request for its replica.</param>
 /// <param name="Need">What it needs of that replica.</param>
 /// <param name="FromIndex">Tokens in its journal.</param>
 /// <param name="FromTextByte">Answer bytes in its journal.</param>
@@ -173,7 +172,7 @@ internal sealed class HedgeAttempt(SessionServices services, SecondaryRequest re
             // Only a slot that no request waits for: a hedge must never make an overload worse.
             if (Services.Admission.TryAcquire(Request.Need) is not { } lease)
                 continue;
-            if (Services.Hedging.TrySpend())
+            if (Services.Hedging.Budget.TrySpend())
             {
                 Services.Statistics.Hedged();
                 return (lease, null);

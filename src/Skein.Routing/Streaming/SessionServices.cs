@@ -24,7 +24,7 @@ internal sealed record SessionServices(
 
     public void RequestCame()
     {
-        Hedging.RequestCame();
+        Hedging.Budget.RequestCame();
         Retries.RequestCame();
     }
 }

@@ -71,9 +71,9 @@ public sealed record StreamingOptions
     /// <summary>Streams of drained replicas that may prefill elsewhere at a time; the others stay meanwhile. Default 4, range 1 to 10,000.</summary>
     public int HandOversAtOnce { get; init; } = 4;
 
-    /// <summary>Throws when a value is out of its range.</summary>
-    /// <exception cref="ArgumentException">Names the option, its value and what is allowed.</exception>
-    public void Validate()
+    /// <returns>These options.</returns>
+    /// <exception cref="ArgumentException">A value is out of its range; the message names the option, its value and what is allowed.</exception>
+    public StreamingOptions Validate()
     {
         OptionGuard.Range(MaxSessions, 1, 1_000_000, "max sessions");
         OptionGuard.Range(JournalBytes, 1 << 10, 1 << 30, "journal bytes");
@@ -91,5 +91,6 @@ public sealed record StreamingOptions
         OptionGuard.Range(HedgeShare, 0, 1, "hedge share");
         OptionGuard.Range(HandOversAtOnce, 1, 10_000, "hand-overs at once");
         OptionGuard.Require(StragglerFactor is 0 or (>= 1 and <= 1_000), "straggler factor", StragglerFactor, "0 (never), or 1 to 1000");
+        return this;
     }
 }

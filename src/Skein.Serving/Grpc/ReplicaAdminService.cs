@@ -9,8 +9,6 @@ internal sealed class ReplicaAdminService(EngineHost host, ReplicaOptions option
 {
     private const uint MostGraceMs = 86_400_000;
 
-    private IReplicaControl Control => host.Control;
-
     public override Task<DrainStatus> GetDrain(GetDrainRequest request, ServerCallContext context) => Task.FromResult(Status(changed: false));
 
     public override Task<DrainStatus> Drain(DrainRequest request, ServerCallContext context)
@@ -18,10 +16,10 @@ internal sealed class ReplicaAdminService(EngineHost host, ReplicaOptions option
         if (request.GraceMs > MostGraceMs)
             throw Invalid($"grace_ms is {request.GraceMs}; allowed: 0 to {MostGraceMs}");
 
-        return Task.FromResult(Status(Control.Drain(TimeSpan.FromMilliseconds(request.GraceMs))));
+        return Task.FromResult(Status(host.Control.Drain(TimeSpan.FromMilliseconds(request.GraceMs))));
     }
 
-    public override Task<DrainStatus> Undrain(UndrainRequest request, ServerCallContext context) => Task.FromResult(Status(Control.Undrain()));
+    public override Task<DrainStatus> Undrain(UndrainRequest request, ServerCallContext context) => Task.FromResult(Status(host.Control.Undrain()));
 
     public override Task<RestartResponse> Restart(RestartRequest request, ServerCallContext context)
     {
@@ -53,7 +51,7 @@ internal sealed class ReplicaAdminService(EngineHost host, ReplicaOptions option
 
     private DrainStatus Status(bool changed)
     {
-        var status = Control.ReportDrain(changed);
+        var status = host.Control.ReportDrain(changed);
         status.Restartable = options.Restart is not null;
         return status;
     }

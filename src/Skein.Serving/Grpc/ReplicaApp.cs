@@ -1,9 +1,6 @@
 using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Features;
-using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -22,15 +19,9 @@ public sealed class ReplicaApp : IAsyncDisposable
     private static readonly TimeSpan KeepAlive = TimeSpan.FromSeconds(10);
 
     private readonly WebApplication _app;
-    private readonly ReplicaOptions _options;
 
-    private ReplicaApp(WebApplication app, ReplicaOptions options)
-    {
-        _app = app;
-        _options = options;
-        Endpoint = options.Endpoint;
-        Control = app.Services.GetRequiredService<EngineHost>().Control;
-    }
+    private ReplicaApp(WebApplication app, IPEndPoint endpoint) =>
+        (_app, Endpoint, Control) = (app, endpoint, app.Services.GetRequiredService<EngineHost>().Control);
 
     /// <summary>Where it listens; with the actual port once it has started.</summary>
     public IPEndPoint Endpoint { get; private set; }
@@ -63,44 +54,19 @@ public sealed class ReplicaApp : IAsyncDisposable
         app.MapGrpcService<InferenceService>();
         app.MapGrpcService<ReplicaAdminService>();
         app.MapGrpcHealthChecksService();
-        return new ReplicaApp(app, options);
+        return new ReplicaApp(app, options.Endpoint);
     }
 
     /// <summary>Reads the engine's slots, then listens.</summary>
-    /// <exception cref="ReplicaBindException">The address is in use, not this machine's, or not allowed.</exception>
+    /// <exception cref="BindException">The address is in use, not this machine's, or not allowed.</exception>
     /// <exception cref="FaultException">The engine cannot be asked.</exception>
-    public async Task StartAsync(CancellationToken cancellationToken = default)
-    {
-        try
-        {
-            await _app.StartAsync(cancellationToken);
-        }
-        catch (Exception exception) when (exception is IOException or System.Net.Sockets.SocketException)
-        {
-            throw new ReplicaBindException(_options.Endpoint, exception);
-        }
-
-        var addresses = _app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses;
-        Endpoint = new IPEndPoint(_options.Endpoint.Address, new Uri(addresses.First()).Port);
-    }
+    public async Task StartAsync(CancellationToken cancellationToken = default) =>
+        Endpoint = (await _app.ListenAsync([Endpoint], cancellationToken))[0];
 
     /// <summary>
     /// Accepts no more connections, lets running streams finish within <see cref="ReplicaOptions.StopTimeout"/>, then aborts them.
     /// </summary>
     public Task StopAsync(CancellationToken cancellationToken = default) => _app.StopAsync(cancellationToken);
-
-    /// <summary>Closes every connection at once, as when the process is killed.</summary>
-    public async Task AbortAsync()
-    {
-        try
-        {
-            await _app.StopAsync(new CancellationToken(canceled: true));
-        }
-        catch (OperationCanceledException)
-        {
-            // A stop without grace ends this way: the connections are closed.
-        }
-    }
 
     /// <summary>Stops it, if it runs, and frees everything but the engine.</summary>
     public ValueTask DisposeAsync() => _app.DisposeAsync();

@@ -21,7 +21,6 @@ internal static class ReplicaStatus
     /// <summary>The status of a bug. The message reveals nothing but the exception's type.</summary>
     public static Status Internal(Exception exception) => Create(Code.Internal, $"the replica failed: {exception.GetType().Name}");
 
-    /// <summary>The status of a fault, by the row of <see cref="FaultTable"/>.</summary>
     public static Status From(FaultException exception)
     {
         var row = FaultTable.Of(exception.Fault);
@@ -34,16 +33,10 @@ internal static class ReplicaStatus
         return exception.Load is { } load ? Create(code, exception.Message, info, load) : Create(code, exception.Message, info);
     }
 
-    private static Status Create(Code code, string message, params ReadOnlySpan<IMessage> details)
+    private static Status Create(Code code, string message, params IMessage[] details) => new()
     {
-        var status = new Status
-        {
-            Code = (int)code,
-            Message = message.Length <= MostMessageChars ? message : string.Concat(message.AsSpan(0, MostMessageChars), "…"),
-        };
-        foreach (var detail in details)
-            status.Details.Add(Any.Pack(detail));
-
-        return status;
-    }
+        Code = (int)code,
+        Message = message.Length <= MostMessageChars ? message : string.Concat(message.AsSpan(0, MostMessageChars), "…"),
+        Details = { details.Select(Any.Pack) },
+    };
 }

@@ -28,7 +28,8 @@ public sealed class ReplicaOperationsTests : IAsyncLifetime
         _fleet = new FleetTracker(_group);
         _admission = new AdmissionQueue(new AdmissionOptions(), new BalancingPolicies(BalancingPolicies.BuiltIn), _fleet, TimeProvider.System, new SeededRandomSource(1));
         _channels = new ReplicaChannels(_fleet, GatewaySide.Patient);
-        _operations = new ReplicaOperations(_group, _fleet, _admission, GatewaySide.Patient, TimeProvider.System);
+        _operations = new ReplicaOperations(
+            _group, _fleet, _admission, new GrpcReplicaLink(_channels), GatewaySide.Patient, TimeProvider.System);
         _replica = ReplicaApp.Build(
             new ReplicaOptions { Endpoint = new IPEndPoint(IPAddress.Loopback, 0), Generation = Group.Generation },
             SimulatedEngineFactory.Create(new SimulatedEngineOptions(), TimeProvider.System));
@@ -65,13 +66,11 @@ public sealed class ReplicaOperationsTests : IAsyncLifetime
     [Fact]
     public async Task Probe_AsksTheReplicaItself_AndSaysWhyItDoesNotAnswer()
     {
-        var probe = new ReplicaProbe(new GrpcReplicaLink(_channels), TimeProvider.System);
-
-        var answer = Assert.Single(await probe.RunAsync(_operations.Find("r1"), TestContext.Current.CancellationToken));
+        var answer = Assert.Single(await _operations.ProbeAsync("r1", TestContext.Current.CancellationToken));
         Assert.Equal(("simulated", 8), (answer.Model, answer.Tokens));
 
         _replica.Control.Drain();
-        var refused = await Assert.ThrowsAsync<AdminRefusedException>(() => probe.RunAsync(_operations.Find("r1"), TestContext.Current.CancellationToken));
+        var refused = await Assert.ThrowsAsync<AdminRefusedException>(() => _operations.ProbeAsync("r1", TestContext.Current.CancellationToken));
         Assert.Equal((502, "r1 did not answer with simulated: the replica is draining"), (refused.Status, refused.Message));
     }
 

@@ -69,7 +69,7 @@ internal sealed class TestGateway : IAsyncDisposable
         builder.Services.AddInferenceGrpc(options ?? new ApiOptions());
         var app = builder.Build();
         (map ?? Dialects.MapDialects)(app);
-        app.MapInferenceGrpc();
+        app.MapGrpcService<InferenceGateway>().Add(app.Services.GetRequiredService<MessageGate>().Guard);
         app.MapPrometheusScrapingEndpoint("/metrics");
         await app.StartAsync();
         var urls = app.Urls.ToArray();

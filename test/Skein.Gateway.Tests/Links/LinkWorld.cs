@@ -104,6 +104,22 @@ internal class GatewaySide(string address, LinkOptions? options = null, bool isC
     }
 }
 
+internal static class ReplicaAbort
+{
+    /// <summary>Closes every connection at once, as when the process is killed.</summary>
+    public static async Task AbortAsync(this ReplicaApp app)
+    {
+        try
+        {
+            await app.StopAsync(new CancellationToken(canceled: true));
+        }
+        catch (OperationCanceledException)
+        {
+            // A stop without grace ends this way: the connections are closed.
+        }
+    }
+}
+
 /// <summary>A replica on a free loopback port and the gateway's link to it.</summary>
 internal sealed class BusWorld : GatewaySide
 {

@@ -31,7 +31,7 @@ public sealed class FleetTrackerTests
         ReplicaDescription[] others =
         [
             Described() with { Address = "other" }, Described() with { Models = ["m", "n"] }, Described() with { Slots = 5 }, Described() with { Weight = 2 },
-            Described() with { Fingerprint = "g" }, Described() with { Fingerprints = new Dictionary<string, string> { ["m"] = "g" } },
+            Described() with { Fingerprints = new Dictionary<string, string> { ["m"] = "g" } },
             Described() with { ModelsDigest = 2 }, Described() with { MetadataVersion = 2 }, Described() with { Draining = true },
             Described() with { HandOver = true }, Described() with { Suspect = true },
             Described() with { Id = new ReplicaId("a", 2) },

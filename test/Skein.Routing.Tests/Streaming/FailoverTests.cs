@@ -140,7 +140,6 @@ public sealed class FailoverTests
 
         Assert.Equal(ScriptedLink.TextOf(7, (int)Tokens), received.Text);
         Assert.Empty(session.Failovers);
-        Assert.Equal(1, gateway.Statistics.Refusals);
         Assert.Equal(["a", "b"], gateway.Link.Attempts.Select(attempt => attempt.Replica));
     }
 

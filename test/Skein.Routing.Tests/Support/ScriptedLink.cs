@@ -105,7 +105,7 @@ internal sealed class ScriptedLink : IReplicaLink
             }
             yield return Frame(request, frame => frame.Start = new Start
             {
-                Fingerprint = replica.Description.Fingerprint, ResumedAt = (uint)next, ResumeTier = Tier, Unit = GivesIds ? TokenUnit.Token : TokenUnit.Chunk,
+                Fingerprint = replica.Description.FingerprintOf(request.Model), ResumedAt = (uint)next, ResumeTier = Tier, Unit = GivesIds ? TokenUnit.Token : TokenUnit.Chunk,
             });
             var delivered = request.Resume?.Text.Length ?? 0;
             if (request.Hold)

@@ -26,6 +26,6 @@ internal sealed class StaticFleet : IFleetSource
         Models = models.Length == 0 ? ["m"] : models,
         Slots = slots,
         Weight = weight,
-        Fingerprint = fingerprint,
+        Fingerprints = (models.Length == 0 ? ["m"] : models).ToDictionary(model => model, _ => fingerprint),
     };
 }

@@ -19,7 +19,12 @@ internal static class GenerateRequestCheck
             throw RequestRefusedException.Invalid("model", $"longer than {ModelBytes} bytes; allowed: 1 to {ModelBytes} bytes, or absent");
         if (!IsModel(request.Model))
             throw RequestRefusedException.Invalid("model", $"holds a control character; allowed: {ModelAllowed}, or absent");
-        CheckPrompt(request);
+        if (request.PromptCase is GenerateRequest.PromptOneofCase.None)
+            throw RequestRefusedException.Missing("prompt", "one of text, token_ids, chat");
+        if (request.TokenIds is { Ids.Count: 0 })
+            throw RequestRefusedException.Invalid("token_ids.ids", "empty; allowed: at least one token id");
+        if (request.Chat is { } chat)
+            CheckChat(chat);
         if (request.Sampling is { } sampling)
             CheckSampling(sampling);
         Check("n", request.N != 0, request.N, Choices);
@@ -51,24 +56,6 @@ internal static class GenerateRequestCheck
     {
         if (isSet)
             throw RequestRefusedException.Invalid(field, FormattableString.Invariant($"{value} is set by gateways; allowed: absent").TrimStart());
-    }
-
-    private static void CheckPrompt(GenerateRequest request)
-    {
-        switch (request.PromptCase)
-        {
-            case GenerateRequest.PromptOneofCase.Text:
-                return;
-            case GenerateRequest.PromptOneofCase.TokenIds:
-                if (request.TokenIds.Ids.Count == 0)
-                    throw RequestRefusedException.Invalid("token_ids.ids", "empty; allowed: at least one token id");
-                return;
-            case GenerateRequest.PromptOneofCase.Chat:
-                CheckChat(request.Chat);
-                return;
-            default:
-                throw RequestRefusedException.Missing("prompt", "one of text, token_ids, chat");
-        }
     }
 
     private static void CheckChat(ChatPrompt chat)

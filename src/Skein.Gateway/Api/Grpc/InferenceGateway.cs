@@ -49,12 +49,8 @@ internal sealed class InferenceGateway(
         }
     }
 
-    public override Task<DescribeResponse> Describe(DescribeRequest request, ServerCallContext context)
-    {
-        var response = new DescribeResponse { Engine = Protocol.Roles.Gateway };
-        response.Models.AddRange(catalog.List().Select(model => model.Description));
-        return Task.FromResult(response);
-    }
+    public override Task<DescribeResponse> Describe(DescribeRequest request, ServerCallContext context) => Task.FromResult(
+        new DescribeResponse { Engine = Protocol.Roles.Gateway, Models = { catalog.List().Select(model => model.Description) } });
 
     private async Task RelayAsync(
         GenerateRequest request, IServerStreamWriter<GenerateFrame> output, ServerCallContext context, RequestMeasurement measurement)

@@ -17,6 +17,7 @@ internal sealed class MessageGate(IGenerationSessions sessions, ApiOptions optio
     /// <summary>One byte for the compression flag, four for the length.</summary>
     private const int PrefixBytes = 5;
 
+    /// <summary>A convention for the endpoints of a gRPC service.</summary>
     public void Guard(EndpointBuilder endpoint)
     {
         if (endpoint.Metadata.OfType<GrpcMethodMetadata>().FirstOrDefault() is not { Method: { Type: MethodType.Unary or MethodType.ServerStreaming } method })

@@ -1,13 +1,22 @@
 using System.Buffers;
 using System.Globalization;
+using System.Text.Encodings.Web;
+using System.Text.Json;
 
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>An error of a request over HTTP.</summary>
 /// <param name="Param">The field or header with the error; null if there is none.</param>
 /// <param name="RetryAfter">When the client should retry; null if a retry does not help.</param>
-internal sealed record ApiError(int Status, string Type, string Code, string Message, string? Param = null, TimeSpan? RetryAfter = null)
+internal sealed record ApiError(int Status, string Type, string Code, string Message, string? Param = null, TimeSpan? RetryAfter = null) : IResult
 {
+    /// <summary>For JSON that is not part of a page: quotes and letters are not escaped more than JSON requires.</summary>
+    public static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>A refusal; its status tells whether the client can correct the request.</summary>
+    public static ApiError Of(int status, string code, string message) =>
+        new(status, status < 500 ? ClientError.InvalidRequestType : ClientError.ServerType, code, message);
+
     /// <summary>What the client gets for an exception. The cause of an unexpected one goes to the log only.</summary>
     public static ApiError From(Exception error, string requestId)
     {
@@ -36,30 +45,23 @@ internal sealed record ApiError(int Status, string Type, string Code, string Mes
             response.Headers["retry-after-ms"] = milliseconds.ToString(CultureInfo.InvariantCulture);
             response.Headers.RetryAfter = ((milliseconds + 999) / 1000).ToString(CultureInfo.InvariantCulture);
         }
-        await SendJsonAsync(http, bytes);
+        await SendJsonAsync(http, bytes.WrittenMemory);
     }
 
+    Task IResult.ExecuteAsync(HttpContext httpContext) => SendAsync(httpContext);
+
     /// <summary>Sends a JSON body. Status and headers are the caller's.</summary>
-    public static async Task SendJsonAsync(HttpContext http, ArrayBufferWriter<byte> body)
+    public static async Task SendJsonAsync(HttpContext http, ReadOnlyMemory<byte> body)
     {
         http.Response.ContentType = "application/json";
-        http.Response.ContentLength = body.WrittenCount;
-        await http.Response.BodyWriter.WriteAsync(body.WrittenMemory, http.RequestAborted);
+        http.Response.ContentLength = body.Length;
+        await http.Response.BodyWriter.WriteAsync(body, http.RequestAborted);
     }
 
     /// <summary>Writes <c>{"error":{"message","type","param","code"}}</c>: OpenAI's format, also used for paths that belong to no dialect.</summary>
     public void WriteBody(IBufferWriter<byte> output)
     {
-        var json = new JsonSink(output);
-        json.Raw("{\"error\":{\"message\":"u8);
-        json.Text(Message);
-        json.Raw(",\"type\":"u8);
-        json.Text(Type);
-        json.Raw(",\"param\":"u8);
-        json.Text(Param);
-        json.Raw(",\"code\":"u8);
-        json.Text(Code);
-        json.Raw("}}"u8);
-        json.Complete();
+        var error = new { message = Message, type = Type, param = Param, code = Code };
+        output.Write(JsonSerializer.SerializeToUtf8Bytes(new { error }, Readable));
     }
 }

@@ -28,7 +28,7 @@ internal sealed class ApiRoutes(IEndpointRouteBuilder endpoints, IApiDialect dia
         endpoints.Map(path, Identified(http =>
         {
             http.Response.Headers.Allow = method;
-            return new ApiError(StatusCodes.Status405MethodNotAllowed, ClientError.InvalidRequestType, "method_not_allowed",
+            return ApiError.Of(StatusCodes.Status405MethodNotAllowed, "method_not_allowed",
                 $"{http.Request.Path}: method {http.Request.Method} is not served; allowed: {method}").SendAsync(http, dialect);
         }));
     }

@@ -70,7 +70,7 @@ internal sealed partial class GenerationEndpoint(
 
         writer.Complete(body, comment: null);
         SkeinHeaders.Write(session, http.Response.Headers, static (headers, name, value) => headers[name] = value);
-        await ApiError.SendJsonAsync(http, body);
+        await ApiError.SendJsonAsync(http, body.WrittenMemory);
     }
 
     private static partial class Log

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text.Json;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi.Answers;
 using Skein.Gateway.Api.OpenAi.Requests;
@@ -26,25 +27,14 @@ internal sealed class OpenAiDialect : IApiDialect
         output.Write("\n\n"u8);
     }
 
-    private static ArrayBufferWriter<byte> ModelList(IReadOnlyList<ServedModel> models)
+    private static byte[] ModelList(IReadOnlyList<ServedModel> models) => JsonSerializer.SerializeToUtf8Bytes(new
     {
-        var body = new ArrayBufferWriter<byte>(1024);
-        var json = new JsonSink(body);
-        json.Raw("{\"object\":\"list\",\"data\":["u8);
-        for (var i = 0; i < models.Count; i++)
+        @object = "list",
+        data = models.Select(model => new
         {
-            json.Separate(i);
-            json.Raw("{\"id\":"u8);
-            json.Text(models[i].Description.Name);
-            json.Raw(",\"object\":\"model\",\"created\":"u8);
-            json.Number(models[i].FirstSeen.ToUnixTimeSeconds());
-            json.Raw(",\"owned_by\":\"skein\"}"u8);
-        }
-
-        json.Raw("]}"u8);
-        json.Complete();
-        return body;
-    }
+            id = model.Description.Name, @object = "model", created = model.FirstSeen.ToUnixTimeSeconds(), owned_by = "skein",
+        }),
+    }, ApiError.Readable);
 
     private sealed class OpenAiGeneration(JsonMembers<OpenAiRequest> members, AnswerFormat format) : IGenerationApi
     {

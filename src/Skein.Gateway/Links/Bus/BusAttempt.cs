@@ -7,14 +7,12 @@ namespace Skein.Gateway.Links.Bus;
 /// One attempt on a bus: its frames that were received and not yet read. The bus's reading loop delivers frames and the session reads them. Either of them
 /// or a cancel ends the attempt.
 /// </summary>
-internal sealed class BusAttempt : IDisposable
+internal sealed class BusAttempt(TokenBus bus, ulong stream, GenerateRequest request, CancellationToken cancellation) : IDisposable
 {
     /// <summary>Most bytes of frames in flight or unread. It bounds the memory of a session that stops reading.</summary>
     public const int WindowBytes = 64 << 10;
 
-    private readonly TokenBus _bus;
     private readonly Channel<ReceivedFrame> _inbox = Channel.CreateUnbounded<ReceivedFrame>(new UnboundedChannelOptions { SingleReader = true });
-    private readonly CancellationToken _cancellation;
     private CancellationTokenRegistration _onCancel;
     private int _owedBytes;
     private int _readBytes;
@@ -22,19 +20,11 @@ internal sealed class BusAttempt : IDisposable
     private volatile bool _beatUnread;
     private bool _isAbandoned;
 
-    public BusAttempt(TokenBus bus, ulong stream, GenerateRequest request, CancellationToken cancellation)
-    {
-        _bus = bus;
-        Stream = stream;
-        Request = request;
-        _cancellation = cancellation;
-    }
+    public TokenBus Bus => bus;
 
-    public TokenBus Bus => _bus;
+    public ulong Stream => stream;
 
-    public ulong Stream { get; }
-
-    public GenerateRequest Request { get; }
+    public GenerateRequest Request => request;
 
     /// <summary>Whether the start was sent. Used by the bus's writing loop only.</summary>
     public bool IsStarted { get; set; }
@@ -44,7 +34,7 @@ internal sealed class BusAttempt : IDisposable
 
     /// <summary>Called once, after the bus has registered the attempt.</summary>
     public void WatchCancellation() =>
-        _onCancel = _cancellation.UnsafeRegister(static (attempt, token) => ((BusAttempt)attempt!).Fail(new OperationCanceledException(token)), this);
+        _onCancel = cancellation.UnsafeRegister(static (attempt, token) => ((BusAttempt)attempt!).End(new OperationCanceledException(token)), this);
 
     /// <summary>False at the clean end.</summary>
     /// <exception cref="FaultException">The attempt ended otherwise.</exception>
@@ -54,7 +44,7 @@ internal sealed class BusAttempt : IDisposable
     public bool TryRead([NotNullWhen(true)] out GenerateFrame? frame)
     {
         frame = null;
-        if (_cancellation.IsCancellationRequested || !_inbox.Reader.TryRead(out var received))
+        if (cancellation.IsCancellationRequested || !_inbox.Reader.TryRead(out var received))
             return false;
         frame = received.Frame;
         if (received.Bytes == 0)
@@ -63,7 +53,7 @@ internal sealed class BusAttempt : IDisposable
         if (_readBytes >= WindowBytes / 2)
         {
             Interlocked.Add(ref _owedBytes, -_readBytes);
-            _bus.Credit(this, _readBytes);
+            bus.Credit(this, _readBytes);
             _readBytes = 0;
         }
         return true;
@@ -74,7 +64,7 @@ internal sealed class BusAttempt : IDisposable
         _heardSinceBeat = true;
         if (Volatile.Read(ref _owedBytes) >= WindowBytes)
         {
-            Fail(new FaultException(Fault.EngineFailed, $"the replica sent more than the {WindowBytes} bytes it had credit for"));
+            End(new FaultException(Fault.EngineFailed, $"the replica sent more than the {WindowBytes} bytes it had credit for"));
             return;
         }
         var bytes = frame.CalculateSize();
@@ -89,22 +79,20 @@ internal sealed class BusAttempt : IDisposable
         if (!_heardSinceBeat && !_beatUnread)
         {
             _beatUnread = true;
-            _inbox.Writer.TryWrite(new ReceivedFrame(new GenerateFrame { Attempt = Request.Attempt, Choice = Request.Choice }, Bytes: 0));
+            _inbox.Writer.TryWrite(new ReceivedFrame(new GenerateFrame { Attempt = request.Attempt, Choice = request.Choice }, Bytes: 0));
         }
         _heardSinceBeat = false;
     }
 
-    /// <summary>Ends the attempt cleanly, after the frames delivered before.</summary>
-    public void Complete() => _inbox.Writer.TryComplete();
-
-    /// <summary>Ends the attempt with a failure, after the frames delivered before. The first end counts.</summary>
-    public void Fail(Exception failure) => _inbox.Writer.TryComplete(failure);
+    /// <summary>Ends the attempt, after the frames delivered before. The first end counts.</summary>
+    /// <param name="failure">Null: a clean end.</param>
+    public void End(Exception? failure) => _inbox.Writer.TryComplete(failure);
 
     public void Dispose()
     {
         _onCancel.Dispose();
         Volatile.Write(ref _isAbandoned, true);
-        _bus.Leave(this);
+        bus.Leave(this);
     }
 
     /// <param name="Bytes">Its share of the window; 0 for a heartbeat.</param>

@@ -66,24 +66,17 @@ internal sealed class ReplicaChannel(Replica replica, GrpcChannel connection, Ad
     }
 
     /// <summary>Closes the channel of a generation that has left the fleet, unless it is used.</summary>
-    public bool TryClose()
+    /// <param name="always">Closes it and everything that uses it.</param>
+    public bool TryClose(bool always = false)
     {
         lock (_gate)
         {
-            if (_uses > 0 || !HasLeft)
+            if (!always && (_uses > 0 || !HasLeft))
                 return false;
             _isClosed = true;
         }
         connection.Dispose();
         return true;
-    }
-
-    /// <summary>Closes the channel, and with it everything that uses it.</summary>
-    public void Close()
-    {
-        lock (_gate)
-            _isClosed = true;
-        connection.Dispose();
     }
 
     private bool TakeOffer() => admission?.TakeOffer(_replica) ?? false;

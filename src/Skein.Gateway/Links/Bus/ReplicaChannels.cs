@@ -65,7 +65,7 @@ internal sealed class ReplicaChannels : IDisposable
         foreach ((var id, var channel) in _channels)
         {
             if (_channels.TryRemove(id, out _))
-                channel.Close();
+                channel.TryClose(always: true);
         }
     }
 

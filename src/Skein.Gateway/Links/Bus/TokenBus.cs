@@ -97,7 +97,7 @@ internal sealed class TokenBus
         foreach ((var stream, var attempt) in _attempts)
         {
             if (_attempts.TryRemove(stream, out _))
-                attempt.Fail(Failure);
+                attempt.End(Failure);
         }
     }
 
@@ -129,12 +129,8 @@ internal sealed class TokenBus
         foreach (var end in message.Ends)
         {
             var failure = end.Status.IsEmpty ? null : LinkFaults.From(RpcStatus.Parser.ParseFrom(end.Status));
-            if (!_attempts.TryRemove(end.Stream, out var attempt))
-                continue;
-            if (failure is null)
-                attempt.Complete();
-            else
-                attempt.Fail(failure);
+            if (_attempts.TryRemove(end.Stream, out var attempt))
+                attempt.End(failure);
         }
         if (message.Offer != 0 && !_takeOffer())
             _orders.Decline(message.Offer);

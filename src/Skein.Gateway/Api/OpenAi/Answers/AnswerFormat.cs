@@ -3,7 +3,6 @@ using Skein.Gateway.Api.Http;
 namespace Skein.Gateway.Api.OpenAi.Answers;
 
 /// <summary>Writes the objects inside <c>choices</c>. They differ between chats and completions. Stateless.</summary>
-/// <param name="operation">Name of the operation in metrics, as defined by OpenTelemetry.</param>
 /// <param name="chunkObject">OpenAI's <c>object</c> of a chunk.</param>
 internal abstract class AnswerFormat(string operation, string idPrefix, string wholeObject, string chunkObject)
 {
