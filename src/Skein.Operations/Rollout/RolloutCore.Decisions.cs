@@ -24,10 +24,10 @@ public sealed partial class RolloutCore
             case RolloutStage.Rejoining:
                 Rejoin(step, now);
                 break;
-            case RolloutStage.Probing or RolloutStage.Calming when step.Row.Generation != step.Generation:
+            case RolloutStage.Probing or RolloutStage.WatchingErrors when step.Row.Generation != step.Generation:
                 Fail(step, "it did not stay up: it restarted", now);
                 break;
-            case RolloutStage.Probing or RolloutStage.Calming when step.Row.State is "dead" or "left":
+            case RolloutStage.Probing or RolloutStage.WatchingErrors when step.Row.State is "dead" or "left":
                 Fail(step, $"it did not stay up: it is {step.Row.State}", now);
                 break;
         }

@@ -43,7 +43,7 @@ public sealed partial class RolloutCore
     public bool IsDone => _steps.TrueForAll(step => step.Stage is RolloutStage.Updated or RolloutStage.Skipped);
 
     /// <summary>True while <see cref="ObserveCounters"/> should be called about once a second.</summary>
-    internal bool WantsCounters => _steps.Exists(step => step.Stage == RolloutStage.Calming);
+    internal bool WantsCounters => _steps.Exists(step => step.Stage == RolloutStage.WatchingErrors);
 
     internal Orders Observe(IReadOnlyList<MemberRow> rows, TimeSpan now)
     {
@@ -59,15 +59,15 @@ public sealed partial class RolloutCore
 
     internal Orders ObserveCounters(CounterRow counters, TimeSpan now)
     {
-        foreach (var step in _steps.Where(step => step.Stage == RolloutStage.Calming))
+        foreach (var step in _steps.Where(step => step.Stage == RolloutStage.WatchingErrors))
         {
             var state = step.Errors!.Observe(counters, now);
             var burst = step.Errors.Burst.Length > 0 ? $"; last burst: {step.Errors.Burst}" : "";
-            step.Detail = FormattableString.Invariant($"calm for {Math.Ceiling(step.Errors.Left(now).TotalSeconds):0} s more{burst}");
+            step.Detail = FormattableString.Invariant($"the error rate must stay low for {Math.Ceiling(step.Errors.Left(now).TotalSeconds):0} s more{burst}");
             if (state == GateState.Passed)
                 step.Go(RolloutStage.Updated, now);
             else if (state == GateState.Failed)
-                Fail(step, $"the error rate did not calm down: {step.Errors.Burst}", now);
+                Fail(step, $"the error rate did not stay low: {step.Errors.Burst}", now);
         }
         return Decide(now);
     }
@@ -100,13 +100,13 @@ public sealed partial class RolloutCore
 
     internal Orders ProbePassed(string name, TimeSpan now) => On(name, RolloutStage.Probing, now, step =>
     {
-        if (_plan.Calm == TimeSpan.Zero)
+        if (_plan.ErrorPeriod == TimeSpan.Zero)
         {
             step.Go(RolloutStage.Updated, now);
             return;
         }
-        step.Errors = new ErrorRateGate(_plan.Calm, _plan.MaxErrorRate, now);
-        step.Go(RolloutStage.Calming, now);
+        step.Errors = new ErrorRateGate(_plan.ErrorPeriod, _plan.MaxErrorRate, now);
+        step.Go(RolloutStage.WatchingErrors, now);
     });
 
     internal Orders ProbeFailed(string name, string why, TimeSpan now) =>

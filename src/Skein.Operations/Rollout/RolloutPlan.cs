@@ -13,7 +13,7 @@ public sealed record RolloutPlan
     public TimeSpan Timeout { get; init; } = TimeSpan.FromMinutes(10);
 
     /// <summary>How long the error rate must stay low after a replica is back. 0 disables the check. Default 10 s.</summary>
-    public TimeSpan Calm { get; init; } = TimeSpan.FromSeconds(10);
+    public TimeSpan ErrorPeriod { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>Maximum errors per finished request, 0 to 1. Default 0.01.</summary>
     public double MaxErrorRate { get; init; } = 0.01;
@@ -54,7 +54,7 @@ public enum RolloutStage
     Probing,
 
     /// <summary>The error rate is being watched.</summary>
-    Calming,
+    WatchingErrors,
 
     /// <summary>The rollback command runs.</summary>
     RollingBack,

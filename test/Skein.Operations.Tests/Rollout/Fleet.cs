@@ -77,10 +77,10 @@ internal sealed class Fleet
         return this;
     }
 
-    public Fleet Calm(int seconds = 11) => Count(seconds, second => new CounterRow(100 * second, 0, 0));
+    public Fleet WithoutErrors(int seconds = 11) => Count(seconds, second => new CounterRow(100 * second, 0, 0));
 
     /// <summary>All of one replica's way, from its drain on.</summary>
-    public Fleet Update(string name) => Drained(name).Back(name).Probed(name).Calm();
+    public Fleet Update(string name) => Drained(name).Back(name).Probed(name).WithoutErrors();
 
     private Fleet Took(IReadOnlyList<(RolloutOrder Order, string Name)> orders)
     {
