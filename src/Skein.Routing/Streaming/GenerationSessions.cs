@@ -83,7 +83,8 @@ public sealed class GenerationSessions : IGenerationSessions
         return candidates.Count switch
         {
             1 => candidates.First(),
-            0 => throw new FaultException(Fault.NoReplica, "no replica is known yet, and the request names no model", _services.Admission.RetryAfter()),
+            0 => throw new FaultException(
+                Fault.NoReplica, "no replica is known yet, and the request names no model", retryAfter: _services.Admission.RetryAfter()),
             _ => throw new FaultException(
                 Fault.InvalidRequest, $"model is missing; allowed: {string.Join(", ", candidates.Order(StringComparer.Ordinal).Take(16))}"),
         };
@@ -98,5 +99,5 @@ public sealed class GenerationSessions : IGenerationSessions
     }
 
     private FaultException Overloaded(string message) =>
-        new(Fault.TooManySessions, message, _services.Admission.RetryAfter());
+        new(Fault.TooManySessions, message, retryAfter: _services.Admission.RetryAfter());
 }
