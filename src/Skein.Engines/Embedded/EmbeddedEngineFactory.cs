@@ -45,12 +45,10 @@ public sealed class EmbeddedEngineFactory : IEngineFactory
             TokensPerSecond = configuration.Get(EngineSetting.TokensPerSecond, options.TokensPerSecond),
             ModelFile = configuration.Get(EngineSetting.Model, options.ModelFile),
         };
-        return Task.FromResult(Load(options, configuration.Time));
+        return Task.FromResult(Load(options, TimeProvider.System));
     }
 
     /// <summary>Reads the model file and returns the engine, ready to serve. Takes some milliseconds per million weights.</summary>
-    /// <param name="options">What to serve.</param>
-    /// <param name="time">Clock of the pace.</param>
     /// <param name="drawSeed">
     /// Called, by any thread, for a sampled request without a seed; behind a gateway every request has one. Default: the system's random numbers.
     /// </param>
@@ -118,10 +116,5 @@ public sealed class EmbeddedEngineFactory : IEngineFactory
         return Convert.ToHexStringLower(hash.GetHashAndReset().AsSpan(0, 16));
     }
 
-    private static ulong DrawSeed()
-    {
-        Span<byte> seed = stackalloc byte[sizeof(ulong)];
-        RandomNumberGenerator.Fill(seed);
-        return BinaryPrimitives.ReadUInt64LittleEndian(seed);
-    }
+    private static ulong DrawSeed() => BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(sizeof(ulong)));
 }
