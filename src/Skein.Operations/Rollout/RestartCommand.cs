@@ -7,7 +7,6 @@ namespace Skein.Operations.Rollout;
 /// <param name="revision">Value of <c>{revision}</c>.</param>
 /// <param name="timeout">Limit of a run. When it expires the command and its children are killed.</param>
 /// <param name="say">Receives each line that the command writes.</param>
-/// <param name="time">Clock of the timeout.</param>
 public sealed class RestartCommand(CommandTemplate template, string revision, TimeSpan timeout, Action<string> say, TimeProvider time)
 {
     private static readonly TimeSpan OutputTimeout = TimeSpan.FromMilliseconds(500);

@@ -19,8 +19,6 @@ public sealed class RolloutCore
     private IReadOnlyList<MemberRow> _rows;
     private TimeSpan? _blockedSince;
 
-    /// <param name="plan">Options of the update.</param>
-    /// <param name="rows">Members of the group at the start.</param>
     public RolloutCore(RolloutPlan plan, IReadOnlyList<MemberRow> rows)
     {
         _plan = plan;
@@ -73,53 +71,55 @@ public sealed class RolloutCore
     }
 
     /// <summary>Records what the drain of a replica is waiting for.</summary>
-    internal Orders DrainProgress(string name, string detail, TimeSpan now) => On(name, RolloutStage.Draining, now, step => step.Detail = detail);
-
-    internal Orders Drained(string name, TimeSpan now) => On(name, RolloutStage.Draining, now, step => Restart(step, now));
-
-    /// <summary>The replica could not be drained: it is undrained, and no further replica is begun.</summary>
-    internal Orders DrainFailed(string name, string why, TimeSpan now) => On(name, RolloutStage.Draining, now, step =>
+    internal Orders DrainProgress(string name, string detail, TimeSpan now)
     {
-        Stop($"{name} could not be drained: {why}");
-        Cancel(step, why, now);
-    });
+        _steps.Find(step => step.Name == name && step.Stage == RolloutStage.Draining)?.Detail = detail;
+        return Decide(now);
+    }
 
-    internal Orders Restarted(string name, TimeSpan now) => On(name, RolloutStage.Restarting, now, step =>
+    /// <summary>Reports that an order has ended. A report that arrives after its stage has ended is ignored.</summary>
+    /// <param name="problem">Why the order failed; null if it succeeded.</param>
+    internal Orders Executed(RolloutOrder order, string name, string? problem, TimeSpan now)
     {
-        step.Go(RolloutStage.Rejoining, now, "not back yet");
-        Follow(step, now);
-    });
-
-    internal Orders RestartFailed(string name, string why, TimeSpan now) => On(name, RolloutStage.Restarting, now, step =>
-    {
-        // The old process may still run, drained: it can serve again.
-        if (!_plan.RollsBack && step.Row.State == "alive" && step.Row.Generation == step.Generation)
-            _orders.Add((RolloutOrder.Undrain, name));
-        Fail(step, why, now);
-    });
-
-    internal Orders ProbePassed(string name, TimeSpan now) => On(name, RolloutStage.Probing, now, step =>
-    {
-        if (_plan.ErrorPeriod == TimeSpan.Zero)
+        var step = _steps.Single(step => step.Name == name);
+        switch (order, step.Stage)
         {
-            step.Go(RolloutStage.Updated, now);
-            return;
+            case (RolloutOrder.Undrain, _) when problem is not null:
+                Stop($"{name} could not be undrained: {problem}");
+                break;
+            case (RolloutOrder.Drain, RolloutStage.Draining) when problem is null:
+                Restart(step, now);
+                break;
+            case (RolloutOrder.Drain, RolloutStage.Draining):
+                Stop($"{name} could not be drained: {problem}");
+                Cancel(step, problem, now);
+                break;
+            case (RolloutOrder.Restart, RolloutStage.Restarting) when problem is null:
+                step.Go(RolloutStage.Rejoining, now, "not back yet");
+                Follow(step, now);
+                break;
+            case (RolloutOrder.Restart, RolloutStage.Restarting):
+                // The old process may still run, drained: it can serve again.
+                if (!_plan.RollsBack && step.Row.State == "alive" && step.Row.Generation == step.Generation)
+                    _orders.Add((RolloutOrder.Undrain, name));
+                Fail(step, problem, now);
+                break;
+            case (RolloutOrder.Probe, RolloutStage.Probing) when problem is not null:
+                Fail(step, $"a canary failed: {problem}", now);
+                break;
+            case (RolloutOrder.Probe, RolloutStage.Probing):
+                step.Errors = new ErrorRateGate(_plan.ErrorPeriod, _plan.MaxErrorRate, now);
+                step.Go(_plan.ErrorPeriod == TimeSpan.Zero ? RolloutStage.Updated : RolloutStage.WatchingErrors, now);
+                break;
+            case (RolloutOrder.RollBack, RolloutStage.RollingBack) when problem is null:
+                step.Go(RolloutStage.RolledBack, now, step.Detail);
+                break;
+            case (RolloutOrder.RollBack, RolloutStage.RollingBack):
+                step.Go(RolloutStage.Failed, now, $"{step.Detail}; the rollback failed: {problem}");
+                break;
         }
-        step.Errors = new ErrorRateGate(_plan.ErrorPeriod, _plan.MaxErrorRate, now);
-        step.Go(RolloutStage.WatchingErrors, now);
-    });
-
-    internal Orders ProbeFailed(string name, string why, TimeSpan now) =>
-        On(name, RolloutStage.Probing, now, step => Fail(step, $"a canary failed: {why}", now));
-
-    /// <param name="problem">Why the rollback failed; null if it succeeded.</param>
-    internal Orders RolledBack(string name, string? problem, TimeSpan now) => On(name, RolloutStage.RollingBack, now, step =>
-    {
-        if (problem is null)
-            step.Go(RolloutStage.RolledBack, now, step.Detail);
-        else
-            step.Go(RolloutStage.Failed, now, $"{step.Detail}; the rollback failed: {problem}");
-    });
+        return Decide(now);
+    }
 
     /// <summary>Begins no further replica. Replicas that are draining are undrained; replicas that restart are completed.</summary>
     internal Orders StopNow(string why, TimeSpan now)
@@ -131,14 +131,6 @@ public sealed class RolloutCore
     private bool IsIncluded(MemberRow row) => row.State is "alive" or "suspect" || (row.State == "dead" && !_plan.IgnoreDead);
 
     private bool IsUpToDate(MemberRow row) => row.Revision == _plan.Revision && row.State != "dead";
-
-    /// <summary>Applies an event. An event that arrives after its stage has ended is ignored.</summary>
-    private (RolloutOrder Order, string Name)[] On(string name, RolloutStage stage, TimeSpan now, Action<RolloutStep> act)
-    {
-        if (_steps.Find(step => step.Name == name) is { } found && found.Stage == stage)
-            act(found);
-        return Decide(now);
-    }
 
     /// <summary>Advances a step after its replica's row may have changed.</summary>
     private void Follow(RolloutStep step, TimeSpan now)

@@ -127,7 +127,7 @@ public class RolloutCoreTests
     [Fact]
     public void NotDrained_IsTakenBackAndStops()
     {
-        var fleet = new Fleet("a", "b").Begin().Tell((core, now) => core.DrainFailed("a", "3 streams run", now));
+        var fleet = new Fleet("a", "b").Begin().Tell((core, now) => core.Executed(RolloutOrder.Drain, "a", "3 streams run", now));
 
         Assert.Equal(["Drain a", "Undrain a"], fleet.Orders);
         Assert.True(fleet.Core.IsFinished);
@@ -139,7 +139,7 @@ public class RolloutCoreTests
     [InlineData(true, "RollBack a")]
     public void NotRestarted_OldLifeGoesBackToWork(bool rollsBack, string order)
     {
-        var fleet = new Fleet("a", "b").Begin(Plan with { RollsBack = rollsBack }).Drained("a").Tell((core, now) => core.RestartFailed("a", "'ssh' ended with code 255", now));
+        var fleet = new Fleet("a", "b").Begin(Plan with { RollsBack = rollsBack }).Drained("a").Tell((core, now) => core.Executed(RolloutOrder.Restart, "a", "'ssh' ended with code 255", now));
 
         Assert.Equal(["Drain a", "Restart a", order], fleet.Orders);
         Assert.Equal("a: 'ssh' ended with code 255", fleet.Core.StopReason);
@@ -153,13 +153,13 @@ public class RolloutCoreTests
         fleet.Look(1);
         Assert.Equal(["Drain a", "Restart a"], fleet.Orders);
 
-        Assert.Equal("Probe a", fleet.Tell((core, now) => core.Restarted("a", now)).Orders[^1]);
+        Assert.Equal("Probe a", fleet.Tell((core, now) => core.Executed(RolloutOrder.Restart, "a", null, now)).Orders[^1]);
     }
 
     [Fact]
     public void Rejoin_OldLifeAtTheOldRevision_IsNotBack()
     {
-        var fleet = new Fleet("a").Begin().Drained("a").Tell((core, now) => core.Restarted("a", now));
+        var fleet = new Fleet("a").Begin().Drained("a").Tell((core, now) => core.Executed(RolloutOrder.Restart, "a", null, now));
         fleet.Set("a", row => row with { Revision = Fleet.New, Draining = false });
 
         Assert.Equal(RolloutStage.Rejoining, fleet.Look(60)["a"].Stage);
@@ -180,7 +180,7 @@ public class RolloutCoreTests
     [Fact]
     public void Rejoin_NeverBack_FailsAtTheTimeout()
     {
-        var fleet = new Fleet("a").Begin(Plan with { Timeout = TimeSpan.FromMinutes(1) }).Drained("a").Tell((core, now) => core.Restarted("a", now));
+        var fleet = new Fleet("a").Begin(Plan with { Timeout = TimeSpan.FromMinutes(1) }).Drained("a").Tell((core, now) => core.Executed(RolloutOrder.Restart, "a", null, now));
         fleet.Set("a", row => row with { State = "left" });
         Assert.False(fleet.Look(59).Core.IsFinished);
 
@@ -190,11 +190,11 @@ public class RolloutCoreTests
     [Fact]
     public void NotProbed_RollsBackAndStops()
     {
-        var fleet = new Fleet("a", "b").Begin(Plan with { RollsBack = true }).Drained("a").Back("a").Tell((core, now) => core.ProbeFailed("a", "no kernel", now));
+        var fleet = new Fleet("a", "b").Begin(Plan with { RollsBack = true }).Drained("a").Back("a").Tell((core, now) => core.Executed(RolloutOrder.Probe, "a", "no kernel", now));
         Assert.Equal("RollBack a", fleet.Orders[^1]);
         Assert.False(fleet.Core.IsFinished);
 
-        fleet.Tell((core, now) => core.RolledBack("a", null, now));
+        fleet.Tell((core, now) => core.Executed(RolloutOrder.RollBack, "a", null, now));
 
         Assert.True(fleet.Core.IsFinished);
         Assert.Equal((RolloutStage.RolledBack, "a canary failed: no kernel"), (fleet["a"].Stage, fleet["a"].Detail));
@@ -204,8 +204,8 @@ public class RolloutCoreTests
     [Fact]
     public void RolledBack_RollbackFailed_SaysSo()
     {
-        var fleet = new Fleet("a").Begin(Plan with { RollsBack = true }).Drained("a").Back("a").Tell((core, now) => core.ProbeFailed("a", "no kernel", now))
-            .Tell((core, now) => core.RolledBack("a", "exit 1", now));
+        var fleet = new Fleet("a").Begin(Plan with { RollsBack = true }).Drained("a").Back("a").Tell((core, now) => core.Executed(RolloutOrder.Probe, "a", "no kernel", now))
+            .Tell((core, now) => core.Executed(RolloutOrder.RollBack, "a", "exit 1", now));
 
         Assert.Equal((RolloutStage.Failed, "a canary failed: no kernel; the rollback failed: exit 1"), (fleet["a"].Stage, fleet["a"].Detail));
     }
