@@ -3,13 +3,10 @@ namespace Skein.Protocol;
 /// <summary>What is wrong with a member of a chat.</summary>
 public enum ChatJsonProblem
 {
-    /// <summary>The value has another JSON type.</summary>
     WrongType,
 
     /// <summary>The value has the right type and is not allowed.</summary>
     WrongValue,
-
-    /// <summary>The member is missing.</summary>
     Missing,
 }
 

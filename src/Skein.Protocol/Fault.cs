@@ -132,7 +132,6 @@ public sealed record ClientError(int Http, string Type, string Code, StatusCode 
     /// <summary>OpenAI's class of errors that are not the client's.</summary>
     public const string ServerType = "server_error";
 
-    /// <summary>The gateway failed.</summary>
     public static ClientError Internal { get; } = new(500, ServerType, "internal_error", StatusCode.Internal);
 
     /// <summary>True when the gateway or its replicas are responsible, lack of capacity included.</summary>
@@ -209,15 +208,12 @@ public static class FaultTable
 
     public static FaultInfo Of(Fault fault) => Rows[(int)fault];
 
-    /// <summary>Name in metrics, logs and failover reports.</summary>
     public static string ToWireName(this Fault fault) => Of(fault).Name;
 
     public static FaultClass Class(this Fault fault) => Of(fault).Class;
 
-    /// <summary>The error that a client receives when a request ends with it.</summary>
     public static ClientError ToClientError(this Fault fault) => Of(fault).Client;
 
-    /// <summary>True when continuing elsewhere costs retry budget.</summary>
     public static bool CostsRetryBudget(this Fault fault) => fault.Class() == FaultClass.Engine;
 
     /// <summary>True when a client's error code means that the gateway or its replicas are responsible, lack of capacity included.</summary>
@@ -243,7 +239,6 @@ public static class FaultTable
 }
 
 /// <summary>An attempt or a request ended with a fault. The message is meant for the client.</summary>
-/// <param name="load">The replica's load, where it was reported with the end.</param>
 /// <param name="retryAfter">Time after which a retry may help. Default (null): 1 s for errors with the status 429 or 503, never for others.</param>
 public sealed class FaultException(Fault fault, string message, Exception? innerException = null, LoadReport? load = null, TimeSpan? retryAfter = null)
     : Exception(message, innerException)

@@ -11,7 +11,6 @@ namespace Skein.Engines.Embedded;
 /// <summary>Creates the embedded engine: a small language model on the CPU of this process, in managed code.</summary>
 public sealed class EmbeddedEngineFactory : IEngineFactory
 {
-    /// <summary>Kind of the engine in configuration and metrics.</summary>
     public const string Kind = "embedded";
 
     // Part of every fingerprint. Raise it with each change that may alter a bit of a logit, a draw or a released text: engines with different versions must

@@ -9,7 +9,6 @@ namespace Skein.Engines.OpenAiCompatible;
 /// <summary>Connects to OpenAI-compatible servers: llama.cpp, vLLM, SGLang, Ollama or any other.</summary>
 public sealed class OpenAiEngineFactory : IEngineFactory
 {
-    /// <summary>Kind of the engine in configuration and metrics.</summary>
     public const string Kind = "openai";
 
     // Part of every fingerprint. Raise it when answers are read or resumed differently.

@@ -45,7 +45,6 @@ internal abstract class ServerProfile
     {
     }
 
-    /// <summary>Writes the sampling of a chat or completion call.</summary>
     public virtual RequestJson WriteSampling(RequestJson body, Sampling? sampling) => body.OpenAiSampling(sampling);
 
     /// <summary>Asks the chat call to continue the last message. By default a last message of the assistant is enough.</summary>

@@ -87,10 +87,8 @@ internal static class RequestChecks
             throw ResumeRefused($"resume.fingerprint is '{resume.Fingerprint}'; ids can be resumed here from '{model.Fingerprint}' only");
     }
 
-    /// <summary>The refusal of a journal that cannot be continued.</summary>
     public static FaultException ResumeRefused(string reason) => new(Fault.ResumeRefused, reason);
 
-    /// <summary>The refusal of a request that does not fit into the context.</summary>
     public static FaultException TooLong(int contextTokens, string requested) =>
         new(Fault.ContextLengthExceeded, $"the model's context holds {contextTokens} tokens; asked for: {requested}");
 

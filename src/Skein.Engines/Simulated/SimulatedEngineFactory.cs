@@ -13,7 +13,6 @@ namespace Skein.Engines.Simulated;
 /// </remarks>
 public sealed class SimulatedEngineFactory : IEngineFactory
 {
-    /// <summary>Kind of the engine in configuration and metrics.</summary>
     public const string Kind = "simulated";
 
     private static readonly EngineSetting EnableFaults = new(
@@ -27,7 +26,6 @@ public sealed class SimulatedEngineFactory : IEngineFactory
 
     public IReadOnlyList<EngineSetting> Settings { get; } = [EngineSetting.TokensPerSecond, EnableFaults];
 
-    /// <summary>Creates an engine.</summary>
     /// <param name="crash">Ends the process, or closes its connections; null: a crash is an engine error.</param>
     /// <exception cref="ArgumentException">A setting is out of its range; the message names it, its value and what is allowed.</exception>
     public static IInferenceEngine Create(SimulatedEngineOptions options, TimeProvider time, Action? crash = null)

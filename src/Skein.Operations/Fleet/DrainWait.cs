@@ -8,13 +8,8 @@ namespace Skein.Operations.Fleet;
 /// <param name="Blocked">What the drain was last waiting for; null if it was not waiting.</param>
 public sealed record DrainOutcome(string Name, string Outcome, double Seconds, int InFlight, string? Blocked)
 {
-    /// <summary>The replica became idle.</summary>
     public const string Drained = "drained";
-
-    /// <summary>The replica was already drained and idle.</summary>
     public const string AlreadyDrained = "already_drained";
-
-    /// <summary>Streams still ran when the timeout expired.</summary>
     public const string TimedOut = "timed_out";
 }
 

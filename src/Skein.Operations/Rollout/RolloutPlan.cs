@@ -38,13 +38,10 @@ internal enum RolloutOrder
 /// <summary>Stage of one replica in a rolling update.</summary>
 public enum RolloutStage
 {
-    /// <summary>The update has not begun.</summary>
     Waiting,
 
     /// <summary>Streams finish or move.</summary>
     Draining,
-
-    /// <summary>The restart command runs.</summary>
     Restarting,
 
     /// <summary>The replica is not back yet, or not at the target revision.</summary>
@@ -52,11 +49,7 @@ public enum RolloutStage
 
     /// <summary>Canary requests are in flight.</summary>
     Probing,
-
-    /// <summary>The error rate is being watched.</summary>
     WatchingErrors,
-
-    /// <summary>The rollback command runs.</summary>
     RollingBack,
 
     /// <summary>The replica is at the target revision and passed every check.</summary>
@@ -64,10 +57,6 @@ public enum RolloutStage
 
     /// <summary>The replica was at the target revision before the update.</summary>
     Skipped,
-
-    /// <summary>A check failed.</summary>
     Failed,
-
-    /// <summary>A check failed and the replica was rolled back.</summary>
     RolledBack,
 }

@@ -32,7 +32,6 @@ internal sealed class GeneratedAnswer
             Replay(resume);
     }
 
-    /// <summary>Tokens of the answer so far.</summary>
     public IReadOnlyList<int> Ids => _ids;
 
     /// <summary>Whether no further token is needed: the next frame is <see cref="Finish"/>.</summary>

@@ -53,7 +53,6 @@ internal static class Kernels
         AddBias(matrix.Bias, tokens, y);
     }
 
-    /// <summary>Sum of the products of two vectors of the same length.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float Dot(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
     {

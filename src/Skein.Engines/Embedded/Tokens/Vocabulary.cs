@@ -21,7 +21,6 @@ internal sealed partial class Vocabulary(byte[][] bytes, Dictionary<string, int>
     /// <summary>The token before every plain text; null if there is none.</summary>
     public int? Begin => begin;
 
-    /// <summary>Tokens that end an answer.</summary>
     public IReadOnlySet<int> Ends => ends;
 
     public int LongestTokenBytes { get; } = bytes.Max(token => token.Length);
