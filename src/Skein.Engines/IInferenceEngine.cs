@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-
 namespace Skein.Engines;
 
 /// <summary>One model server, as the replica that hosts it uses it. Implementations are thread-safe.</summary>

@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-
 namespace Skein.Engines.Simulated;
 
 /// <summary>Runs simulated generations at their pace, with the requested faults.</summary>
@@ -45,7 +43,7 @@ internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvid
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
-    private async IAsyncEnumerable<GenerateFrame> DecodeAsync(
+    private static async IAsyncEnumerable<GenerateFrame> DecodeAsync(
         SimulatedGeneration generation, int unread, StreamPacer pacer, FaultInjector faults, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         var isFirst = true;
