@@ -8,7 +8,6 @@ internal sealed class RolloutView
 {
     private readonly Dictionary<string, RolloutStage> _shown = new(StringComparer.Ordinal);
 
-    /// <summary>Runs the update with a live table or with lines.</summary>
     public static async Task RunAsync(bool isLive, RolloutCore core, Func<TimeSpan> now, Func<Action, Task> run)
     {
         var view = new RolloutView();
@@ -50,7 +49,7 @@ internal sealed class RolloutView
         RolloutStage.Restarting => "restarting",
         RolloutStage.Rejoining => "rejoining",
         RolloutStage.Probing => "answering canaries",
-        RolloutStage.Calming => "watching errors",
+        RolloutStage.WatchingErrors => "watching errors",
         RolloutStage.RollingBack => "rolling back",
         RolloutStage.Updated => "updated",
         RolloutStage.Skipped => "already up to date",

@@ -12,6 +12,9 @@ internal interface ISetting
 
     /// <summary>Such as <c>tokensPerSecond</c>.</summary>
     string Key { get; }
+
+    /// <summary>The value; null if no source sets it.</summary>
+    object? ReadIfSet(SettingSources sources);
 }
 
 internal delegate bool TryRead<T>(string text, out T value);
@@ -23,12 +26,8 @@ internal sealed class Setting<T> : ISetting
     private readonly T _default;
     private readonly TryRead<T> _tryRead;
 
-    /// <param name="name">Lower-case words joined by hyphens, as in the flag.</param>
     /// <param name="value">Placeholder of the value in the help.</param>
-    /// <param name="description">Purpose and default.</param>
     /// <param name="allowed">Allowed values, in words.</param>
-    /// <param name="defaultValue">Value if no source sets it.</param>
-    /// <param name="tryRead">Reads the text; false if it is not allowed.</param>
     /// <param name="repeatable">True if the flag may be given several times; the values are then joined by commas.</param>
     public Setting(string name, string value, string description, string allowed, T defaultValue, TryRead<T> tryRead, bool repeatable = false)
     {
@@ -72,6 +71,8 @@ internal sealed class Setting<T> : ISetting
     }
 
     public bool IsSet(SettingSources sources) => sources.Find(this) is not null;
+
+    public object? ReadIfSet(SettingSources sources) => IsSet(sources) ? Read(sources) : null;
 
     private static (string EnvironmentVariable, string Key) NamesOf(string name)
     {

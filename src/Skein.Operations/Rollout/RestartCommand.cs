@@ -7,12 +7,10 @@ namespace Skein.Operations.Rollout;
 /// <param name="revision">Value of <c>{revision}</c>.</param>
 /// <param name="timeout">Limit of a run. When it expires the command and its children are killed.</param>
 /// <param name="say">Receives each line that the command writes.</param>
-/// <param name="time">Clock of the timeout.</param>
 public sealed class RestartCommand(CommandTemplate template, string revision, TimeSpan timeout, Action<string> say, TimeProvider time)
 {
     private static readonly TimeSpan OutputTimeout = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>Runs the command and waits for its exit.</summary>
     /// <exception cref="CommandFailedException">The command could not be started, exited with a code other than 0, or timed out.</exception>
     public async Task RunAsync(string name, CancellationToken cancellationToken)
     {

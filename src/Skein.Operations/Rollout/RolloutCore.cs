@@ -7,7 +7,7 @@ namespace Skein.Operations.Rollout;
 /// Decides a rolling update: observations go in, orders come out. Pure and synchronous; time is an argument. Not thread-safe. It keeps no state that
 /// a later run would need: a replica at the target revision is done, however it got there.
 /// </summary>
-public sealed partial class RolloutCore
+public sealed class RolloutCore
 {
     /// <summary>How long availability may stay below the minimum, or a replica at a wrong revision, before the update stops.</summary>
     internal static readonly TimeSpan ProblemTimeout = TimeSpan.FromSeconds(15);
@@ -19,8 +19,6 @@ public sealed partial class RolloutCore
     private IReadOnlyList<MemberRow> _rows;
     private TimeSpan? _blockedSince;
 
-    /// <param name="plan">Options of the update.</param>
-    /// <param name="rows">Members of the group at the start.</param>
     public RolloutCore(RolloutPlan plan, IReadOnlyList<MemberRow> rows)
     {
         _plan = plan;
@@ -43,7 +41,7 @@ public sealed partial class RolloutCore
     public bool IsDone => _steps.TrueForAll(step => step.Stage is RolloutStage.Updated or RolloutStage.Skipped);
 
     /// <summary>True while <see cref="ObserveCounters"/> should be called about once a second.</summary>
-    internal bool WantsCounters => _steps.Exists(step => step.Stage == RolloutStage.Calming);
+    internal bool WantsCounters => _steps.Exists(step => step.Stage == RolloutStage.WatchingErrors);
 
     internal Orders Observe(IReadOnlyList<MemberRow> rows, TimeSpan now)
     {
@@ -59,67 +57,69 @@ public sealed partial class RolloutCore
 
     internal Orders ObserveCounters(CounterRow counters, TimeSpan now)
     {
-        foreach (var step in _steps.Where(step => step.Stage == RolloutStage.Calming))
+        foreach (var step in _steps.Where(step => step.Stage == RolloutStage.WatchingErrors))
         {
             var state = step.Errors!.Observe(counters, now);
             var burst = step.Errors.Burst.Length > 0 ? $"; last burst: {step.Errors.Burst}" : "";
-            step.Detail = FormattableString.Invariant($"calm for {Math.Ceiling(step.Errors.Left(now).TotalSeconds):0} s more{burst}");
+            step.Detail = FormattableString.Invariant($"the error rate must stay low for {Math.Ceiling(step.Errors.Left(now).TotalSeconds):0} s more{burst}");
             if (state == GateState.Passed)
                 step.Go(RolloutStage.Updated, now);
             else if (state == GateState.Failed)
-                Fail(step, $"the error rate did not calm down: {step.Errors.Burst}", now);
+                Fail(step, $"the error rate did not stay low: {step.Errors.Burst}", now);
         }
         return Decide(now);
     }
 
     /// <summary>Records what the drain of a replica is waiting for.</summary>
-    internal Orders DrainProgress(string name, string detail, TimeSpan now) => On(name, RolloutStage.Draining, now, step => step.Detail = detail);
-
-    internal Orders Drained(string name, TimeSpan now) => On(name, RolloutStage.Draining, now, step => Restart(step, now));
-
-    /// <summary>The replica could not be drained: it is undrained, and no further replica is begun.</summary>
-    internal Orders DrainFailed(string name, string why, TimeSpan now) => On(name, RolloutStage.Draining, now, step =>
+    internal Orders DrainProgress(string name, string detail, TimeSpan now)
     {
-        Stop($"{name} could not be drained: {why}");
-        Cancel(step, why, now);
-    });
+        _steps.Find(step => step.Name == name && step.Stage == RolloutStage.Draining)?.Detail = detail;
+        return Decide(now);
+    }
 
-    internal Orders Restarted(string name, TimeSpan now) => On(name, RolloutStage.Restarting, now, step =>
+    /// <summary>Reports that an order has ended. A report that arrives after its stage has ended is ignored.</summary>
+    /// <param name="problem">Why the order failed; null if it succeeded.</param>
+    internal Orders Executed(RolloutOrder order, string name, string? problem, TimeSpan now)
     {
-        step.Go(RolloutStage.Rejoining, now, "not back yet");
-        Follow(step, now);
-    });
-
-    internal Orders RestartFailed(string name, string why, TimeSpan now) => On(name, RolloutStage.Restarting, now, step =>
-    {
-        // The old process may still run, drained: it can serve again.
-        if (!_plan.RollsBack && step.Row.State == "alive" && step.Row.Generation == step.Generation)
-            _orders.Add((RolloutOrder.Undrain, name));
-        Fail(step, why, now);
-    });
-
-    internal Orders ProbePassed(string name, TimeSpan now) => On(name, RolloutStage.Probing, now, step =>
-    {
-        if (_plan.Calm == TimeSpan.Zero)
+        var step = _steps.Single(step => step.Name == name);
+        switch (order, step.Stage)
         {
-            step.Go(RolloutStage.Updated, now);
-            return;
+            case (RolloutOrder.Undrain, _) when problem is not null:
+                Stop($"{name} could not be undrained: {problem}");
+                break;
+            case (RolloutOrder.Drain, RolloutStage.Draining) when problem is null:
+                Restart(step, now);
+                break;
+            case (RolloutOrder.Drain, RolloutStage.Draining):
+                Stop($"{name} could not be drained: {problem}");
+                Cancel(step, problem, now);
+                break;
+            case (RolloutOrder.Restart, RolloutStage.Restarting) when problem is null:
+                step.Go(RolloutStage.Rejoining, now, "not back yet");
+                Follow(step, now);
+                break;
+            case (RolloutOrder.Restart, RolloutStage.Restarting):
+                // The old process may still run, drained: it can serve again.
+                if (!_plan.RollsBack && step.Row.State == "alive" && step.Row.Generation == step.Generation)
+                    _orders.Add((RolloutOrder.Undrain, name));
+                Fail(step, problem, now);
+                break;
+            case (RolloutOrder.Probe, RolloutStage.Probing) when problem is not null:
+                Fail(step, $"a canary failed: {problem}", now);
+                break;
+            case (RolloutOrder.Probe, RolloutStage.Probing):
+                step.Errors = new ErrorRateGate(_plan.ErrorPeriod, _plan.MaxErrorRate, now);
+                step.Go(_plan.ErrorPeriod == TimeSpan.Zero ? RolloutStage.Updated : RolloutStage.WatchingErrors, now);
+                break;
+            case (RolloutOrder.RollBack, RolloutStage.RollingBack) when problem is null:
+                step.Go(RolloutStage.RolledBack, now, step.Detail);
+                break;
+            case (RolloutOrder.RollBack, RolloutStage.RollingBack):
+                step.Go(RolloutStage.Failed, now, $"{step.Detail}; the rollback failed: {problem}");
+                break;
         }
-        step.Errors = new ErrorRateGate(_plan.Calm, _plan.MaxErrorRate, now);
-        step.Go(RolloutStage.Calming, now);
-    });
-
-    internal Orders ProbeFailed(string name, string why, TimeSpan now) =>
-        On(name, RolloutStage.Probing, now, step => Fail(step, $"a canary failed: {why}", now));
-
-    /// <param name="problem">Why the rollback failed; null if it succeeded.</param>
-    internal Orders RolledBack(string name, string? problem, TimeSpan now) => On(name, RolloutStage.RollingBack, now, step =>
-    {
-        if (problem is null)
-            step.Go(RolloutStage.RolledBack, now, step.Detail);
-        else
-            step.Go(RolloutStage.Failed, now, $"{step.Detail}; the rollback failed: {problem}");
-    });
+        return Decide(now);
+    }
 
     /// <summary>Begins no further replica. Replicas that are draining are undrained; replicas that restart are completed.</summary>
     internal Orders StopNow(string why, TimeSpan now)
@@ -131,4 +131,139 @@ public sealed partial class RolloutCore
     private bool IsIncluded(MemberRow row) => row.State is "alive" or "suspect" || (row.State == "dead" && !_plan.IgnoreDead);
 
     private bool IsUpToDate(MemberRow row) => row.Revision == _plan.Revision && row.State != "dead";
+
+    /// <summary>Advances a step after its replica's row may have changed.</summary>
+    private void Follow(RolloutStep step, TimeSpan now)
+    {
+        switch (step.Stage)
+        {
+            case RolloutStage.Draining when step.Row.Generation != step.Generation:
+                // The replica restarted by itself: it is no longer drained, and may already be at the target revision.
+                if (IsBack(step.Row))
+                    Probe(step, now);
+                break;
+            case RolloutStage.Rejoining:
+                Rejoin(step, now);
+                break;
+            case RolloutStage.Probing or RolloutStage.WatchingErrors when step.Row.Generation != step.Generation:
+                Fail(step, "it did not stay up: it restarted", now);
+                break;
+            case RolloutStage.Probing or RolloutStage.WatchingErrors when step.Row.State is "dead" or "left":
+                Fail(step, $"it did not stay up: it is {step.Row.State}", now);
+                break;
+        }
+    }
+
+    private void Rejoin(RolloutStep step, TimeSpan now)
+    {
+        var row = step.Row;
+        var isNew = row.Generation > step.Generation && row.State == "alive";
+        var isWrong = isNew && row.Revision != _plan.Revision;
+        step.WrongSince = isWrong ? step.WrongSince ?? now : null;
+        if (isNew && IsBack(row))
+        {
+            Probe(step, now);
+            return;
+        }
+        step.Detail = isWrong ? $"back, but at revision '{row.Revision}'" : isNew ? "back, but draining" : "not back yet";
+        if (now - step.WrongSince >= ProblemTimeout)
+            Fail(step, $"it came back at revision '{row.Revision}', not '{_plan.Revision}'", now);
+        else if (now - step.Since >= _plan.Timeout)
+            Fail(step, FormattableString.Invariant($"it was not back within {_plan.Timeout.TotalSeconds:0.#} s: {step.Detail}"), now);
+    }
+
+    private bool IsBack(MemberRow row) => MinAvailable.IsReady(row) && row.Revision == _plan.Revision;
+
+    private void Probe(RolloutStep step, TimeSpan now)
+    {
+        step.Generation = step.Row.Generation;
+        step.Go(RolloutStage.Probing, now);
+        _orders.Add((RolloutOrder.Probe, step.Name));
+    }
+
+    private void Restart(RolloutStep step, TimeSpan now)
+    {
+        step.Generation = step.Row.Generation;
+        step.Go(RolloutStage.Restarting, now);
+        _orders.Add((RolloutOrder.Restart, step.Name));
+    }
+
+    private void Fail(RolloutStep step, string why, TimeSpan now)
+    {
+        Stop($"{step.Name}: {why}");
+        step.Go(_plan.RollsBack ? RolloutStage.RollingBack : RolloutStage.Failed, now, why);
+        if (_plan.RollsBack)
+            _orders.Add((RolloutOrder.RollBack, step.Name));
+    }
+
+    /// <summary>Returns a step that has not restarted its replica to waiting.</summary>
+    private void Cancel(RolloutStep step, string why, TimeSpan now)
+    {
+        step.Go(RolloutStage.Waiting, now, why);
+        if (step.Row.State is "alive" or "suspect")
+            _orders.Add((RolloutOrder.Undrain, step.Name));
+    }
+
+    /// <summary>Records the first reason only; later ones follow from it.</summary>
+    private void Stop(string why) => StopReason ??= why;
+
+    private (RolloutOrder Order, string Name)[] Decide(TimeSpan now)
+    {
+        foreach (var step in _steps.Where(step => step.Stage == RolloutStage.Draining))
+        {
+            if (StopReason is null && step.WasReady && _minAvailable.Breach(step.Models, SuspectAsAlive()) is { } breach)
+                Stop($"another replica was lost while {step.Name} drained: {breach}");
+            if (StopReason is { } reason)
+                Cancel(step, $"cancelled: {reason}", now);
+        }
+        if (StopReason is null)
+            Begin(now);
+        (RolloutOrder Order, string Name)[] orders = [.. _orders];
+        _orders.Clear();
+        return orders;
+    }
+
+    /// <summary>Begins as many replicas as may be unavailable. Replicas that are not ready come first: they cost no capacity.</summary>
+    private void Begin(TimeSpan now)
+    {
+        string? blocked = null;
+        var waiting = _steps.Where(step => step.IsWaiting);
+        foreach (var step in waiting.OrderBy(step => MinAvailable.IsReady(step.Row)).ThenBy(step => step.Name, StringComparer.Ordinal))
+        {
+            if (_steps.Count(other => other.IsActive) >= _plan.MaxUnavailable)
+                break;
+            if (MinAvailable.IsReady(step.Row) && _minAvailable.Breach(step.Models, ActiveAsDraining(), step.Name) is { } breach)
+            {
+                blocked ??= breach;
+                step.Detail = breach;
+                continue;
+            }
+            step.WasReady = MinAvailable.IsReady(step.Row);
+            if (step.Row.State is "alive" or "suspect")
+            {
+                step.Generation = step.Row.Generation;
+                step.Go(RolloutStage.Draining, now);
+                _orders.Add((RolloutOrder.Drain, step.Name));
+            }
+            else
+            {
+                Restart(step, now);
+            }
+        }
+        if (blocked is null || _steps.Exists(step => step.IsActive))
+        {
+            _blockedSince = null;
+            return;
+        }
+        _blockedSince ??= now;
+        if (now - _blockedSince >= ProblemTimeout)
+            Stop($"too few replicas would be available: {blocked}");
+    }
+
+    /// <summary>The members, where replicas with a drain or restart in progress count as draining even if the group has not learned of it yet.</summary>
+    private List<MemberRow> ActiveAsDraining() => [.. _rows.Select(row =>
+        _steps.Exists(step => step.Stage is RolloutStage.Draining or RolloutStage.Restarting && step.Name == row.Name) ? row with { Draining = true } : row)];
+
+    /// <summary>The members, where suspects count as alive: most suspicions are refuted.</summary>
+    private List<MemberRow> SuspectAsAlive() => [.. _rows.Select(row => row.State == "suspect" ? row with { State = "alive" } : row)];
 }

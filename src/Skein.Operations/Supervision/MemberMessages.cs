@@ -4,17 +4,15 @@ namespace Skein.Operations.Supervision;
 
 /// <summary>Message of a member to its supervisor: the member is ready. One line on standard output.</summary>
 /// <param name="Http">Bound HTTP endpoint; empty if there is none.</param>
-/// <param name="Grpc">Bound gRPC endpoint.</param>
-/// <param name="Gossip">Bound gossip endpoint.</param>
 public sealed record MemberReady(string Name, string Http, string Grpc, string Gossip)
 {
     private const string Prefix = "ready ";
 
-    /// <summary>The message as one line.</summary>
-    public string ToLine() => MemberMessages.Write(Prefix, this);
+    public string ToLine() => Prefix + JsonSerializer.Serialize(this);
 
     /// <summary>Reads a line; null if it is not this message.</summary>
-    public static MemberReady? FromLine(string line) => MemberMessages.Read<MemberReady>(Prefix, line);
+    public static MemberReady? FromLine(string line) =>
+        line.StartsWith(Prefix, StringComparison.Ordinal) ? JsonSerializer.Deserialize<MemberReady>(line[Prefix.Length..]) : null;
 }
 
 /// <summary>Message of a member to its supervisor: the member is about to exit and must be restarted. One line on standard output.</summary>
@@ -23,17 +21,9 @@ public sealed record RequestedRestart(string Revision)
 {
     private const string Prefix = "restart ";
 
-    /// <summary>The message as one line.</summary>
-    public string ToLine() => MemberMessages.Write(Prefix, this);
+    public string ToLine() => Prefix + JsonSerializer.Serialize(this);
 
     /// <summary>Reads a line; null if it is not this message.</summary>
-    public static RequestedRestart? FromLine(string line) => MemberMessages.Read<RequestedRestart>(Prefix, line);
-}
-
-internal static class MemberMessages
-{
-    public static string Write<T>(string prefix, T message) => prefix + JsonSerializer.Serialize(message);
-
-    public static T? Read<T>(string prefix, string line)
-        where T : class => line.StartsWith(prefix, StringComparison.Ordinal) ? JsonSerializer.Deserialize<T>(line[prefix.Length..]) : null;
+    public static RequestedRestart? FromLine(string line) =>
+        line.StartsWith(Prefix, StringComparison.Ordinal) ? JsonSerializer.Deserialize<RequestedRestart>(line[Prefix.Length..]) : null;
 }

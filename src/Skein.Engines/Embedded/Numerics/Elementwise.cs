@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
@@ -17,7 +16,6 @@ internal static class Elementwise
             target[i] = x[i] * scale * weight[i];
     }
 
-    /// <summary>target += x.</summary>
     public static void Add(Span<float> target, ReadOnlySpan<float> x)
     {
         for (var i = 0; i < target.Length; i++)
