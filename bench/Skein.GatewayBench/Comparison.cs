@@ -11,7 +11,7 @@ namespace Skein.GatewayBench;
 /// <param name="Rounds">Times that all processes are started anew.</param>
 /// <param name="Length">Approximate length of one measurement.</param>
 /// <param name="Jit">How the processes under test compile their code.</param>
-internal sealed record ComparisonOptions(DirectoryInfo Before, DirectoryInfo After, int Pairs, int Rounds, TimeSpan Length, JitMode Jit);
+internal sealed record ComparisonOptions(string Before, string After, int Pairs, int Rounds, TimeSpan Length, JitMode Jit);
 
 /// <summary>
 /// Runs every load on both builds in interleaved pairs. What else the machine does affects both halves of a pair alike, so the ratio within a

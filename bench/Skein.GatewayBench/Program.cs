@@ -5,8 +5,8 @@ using Skein.GatewayBench.Processes;
 if (args is [ScriptedServer.Role])
     return await ScriptedServer.RunAsync();
 
-var before = new Argument<DirectoryInfo>("before") { Description = "Directory of the skein program to compare with" };
-var after = new Argument<DirectoryInfo>("after") { Description = "Directory of the skein program to judge" };
+var before = new Argument<string>("before") { Description = "Directory of the skein program to compare with, or the haproxy program (upstream loads)" };
+var after = new Argument<string>("after") { Description = "Directory of the skein program to judge" };
 var loads = new Option<string[]>("--load")
 {
     Description = $"Loads to run: {string.Join(", ", Load.All.Select(load => load.Name))} [default: all]",
@@ -57,7 +57,9 @@ var command = new RootCommand("Compares the CPU time that the gateways of two bu
 command.SetAction(async (parsed, cancellationToken) =>
 {
     var names = parsed.GetValue(loads)!;
-    var selected = names.Length == 0 ? Load.All : [.. Load.All.Where(load => names.Contains(load.Name, StringComparer.Ordinal))];
+    var isProxy = Build.IsHaproxy(parsed.GetValue(before)!) || Build.IsHaproxy(parsed.GetValue(after)!);
+    var possible = Load.All.Where(load => !isProxy || load.Setup == SetupKind.Upstream);
+    Load[] selected = [.. possible.Where(load => names.Length == 0 || names.Contains(load.Name, StringComparer.Ordinal))];
     var options = new ComparisonOptions(
         parsed.GetValue(before)!,
         parsed.GetValue(after)!,
@@ -70,8 +72,8 @@ command.SetAction(async (parsed, cancellationToken) =>
 });
 return await command.Parse(args).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromSeconds(30) });
 
-static void RequireProgram(DirectoryInfo directory, Action<string> addError)
+static void RequireProgram(string path, Action<string> addError)
 {
-    if (!File.Exists(MemberProcess.ProgramIn(directory)))
-        addError($"'{directory}' holds no skein program; allowed: the output directory of a build of src/Skein.Cli");
+    if (!Build.IsHaproxy(path) && !File.Exists(MemberProcess.ProgramIn(path)))
+        addError($"'{path}' holds no skein program; allowed: the output directory of a build of src/Skein.Cli, or the haproxy program");
 }

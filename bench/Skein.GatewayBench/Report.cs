@@ -59,8 +59,8 @@ internal abstract class Report
     {
         public override void Begin(ComparisonOptions options)
         {
-            Console.WriteLine($"before: {options.Before.FullName}");
-            Console.WriteLine($"after: {options.After.FullName}");
+            Console.WriteLine($"before: {options.Before}");
+            Console.WriteLine($"after: {options.After}");
             Console.WriteLine(
                 $"Medians of {options.Pairs} interleaved pairs of about {options.Length.TotalSeconds:0.#} s per load, "
                 + $"in {options.Rounds} rounds of fresh processes; JIT {options.Jit.ToString().ToLowerInvariant()}; us = microseconds of gateway CPU time");
@@ -90,8 +90,8 @@ internal abstract class Report
         public override void End() => Console.WriteLine(JsonSerializer.Serialize(
             new
             {
-                Before = _options.Before.FullName,
-                After = _options.After.FullName,
+                _options.Before,
+                _options.After,
                 _options.Pairs,
                 _options.Rounds,
                 Seconds = _options.Length.TotalSeconds,

@@ -2,8 +2,14 @@ using System.Diagnostics;
 
 namespace Skein.GatewayBench.Processes;
 
+/// <summary>A process under test.</summary>
+internal interface IGatewayProcess : IDisposable
+{
+    ProcessCpuClock Cpu { get; }
+}
+
 /// <summary>A child process that ends when its standard input does, also when this program is killed.</summary>
-internal sealed class MemberProcess : IDisposable
+internal sealed class MemberProcess : IGatewayProcess
 {
     private const int MostErrorLines = 20;
     private static readonly TimeSpan ReadyTimeout = TimeSpan.FromSeconds(180);
@@ -36,7 +42,7 @@ internal sealed class MemberProcess : IDisposable
     public ProcessCpuClock Cpu { get; }
 
     /// <summary>The skein program of a build, in the output directory of a build or of a publish.</summary>
-    public static string ProgramIn(DirectoryInfo directory) => Path.Combine(directory.FullName, "skein");
+    public static string ProgramIn(string directory) => Path.Combine(directory, "skein");
 
     /// <returns>The first line of standard output: what a member or the scripted server prints when it is ready.</returns>
     /// <exception cref="InvalidOperationException">The process ended, or printed nothing within 180 s.</exception>

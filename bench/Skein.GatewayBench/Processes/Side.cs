@@ -29,10 +29,14 @@ internal enum JitMode
     Tiered,
 }
 
-/// <summary>A build under test.</summary>
+/// <summary>A build under test, or HAProxy, which only forwards.</summary>
 /// <param name="Name"><c>before</c> or <c>after</c>.</param>
-/// <param name="Directory">Directory with its skein program.</param>
-internal sealed record Build(string Name, DirectoryInfo Directory);
+/// <param name="Path">Directory with its skein program, or the haproxy program.</param>
+internal sealed record Build(string Name, string Path)
+{
+    /// <summary>Whether a path on the command line is the haproxy program.</summary>
+    public static bool IsHaproxy(string path) => System.IO.Path.GetFileName(path) == "haproxy" && File.Exists(path);
+}
 
 /// <summary>The running processes of one build: its gateway and, in a group, its replica. Uses only flags that every release has.</summary>
 internal sealed class Side : IDisposable
@@ -44,7 +48,7 @@ internal sealed class Side : IDisposable
     private static readonly string[] StallTimeouts = ["--link-stall", "30s", "--engine-stall", "60s"];
     private static readonly TimeSpan ReadyTimeout = TimeSpan.FromSeconds(180);
 
-    private readonly List<MemberProcess> _processes = [];
+    private readonly List<IGatewayProcess> _processes = [];
     private readonly string _program;
     private readonly JitMode _jit;
 
@@ -71,9 +75,16 @@ internal sealed class Side : IDisposable
     /// <param name="cancellationToken">Ends the start.</param>
     public static async Task<Side> StartAsync(Build build, SetupKind setup, JitMode jit, Uri? upstream, CancellationToken cancellationToken)
     {
-        var side = new Side(build.Name, MemberProcess.ProgramIn(build.Directory), jit);
+        var isHaproxy = Build.IsHaproxy(build.Path);
+        var side = new Side(build.Name, isHaproxy ? build.Path : MemberProcess.ProgramIn(build.Path), jit);
         try
         {
+            if (isHaproxy)
+            {
+                side._processes.Add(new HaproxyProcess(build.Path, side.Http.Port, upstream!));
+                await side.WaitUntilReadyAsync("v1/models", cancellationToken);
+                return side;
+            }
             var gossip = FreePort();
             string[] common = ["--cluster", $"bench-{build.Name}", "--profile", "wan", "--log", "warning", "--supervised"];
             string[] upstreams = upstream is null ? [] : ["--upstream", upstream.ToString(), "--upstream-slots", Slots, "--engine-kind", "openai"];
@@ -86,7 +97,7 @@ internal sealed class Side : IDisposable
                 await side.AddAsync(
                     ["replica", .. engine, "--slots", Slots, "--grpc", "0", "--gossip", "0", "--join", $"127.0.0.1:{gossip}", .. common], cancellationToken);
             }
-            await side.WaitUntilReadyAsync(cancellationToken);
+            await side.WaitUntilReadyAsync("readyz", cancellationToken);
             return side;
         }
         catch
@@ -112,17 +123,29 @@ internal sealed class Side : IDisposable
         await process.ReadyAsync(cancellationToken);
     }
 
-    private async Task WaitUntilReadyAsync(CancellationToken cancellationToken)
+    private async Task WaitUntilReadyAsync(string path, CancellationToken cancellationToken)
     {
         using var http = new HttpClient();
         using var deadline = new CancellationTokenSource(ReadyTimeout, TimeProvider.System);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
         while (true)
         {
-            using var response = await http.GetAsync(new Uri(Http, "readyz"), either.Token);
-            if (response.IsSuccessStatusCode)
+            if (await IsReadyAsync(http, path, either.Token))
                 return;
             await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System, either.Token);
+        }
+    }
+
+    private async Task<bool> IsReadyAsync(HttpClient http, string path, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var response = await http.GetAsync(new Uri(Http, path), cancellationToken);
+            return response.IsSuccessStatusCode;
+        }
+        catch (HttpRequestException error) when (error.HttpRequestError == HttpRequestError.ConnectionError)
+        {
+            return false; // It does not listen yet.
         }
     }
 
