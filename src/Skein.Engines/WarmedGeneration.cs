@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-
 namespace Skein.Engines;
 
 /// <summary>Runs standby attempts on engines that cannot pause, with two calls: one fills the prefix cache, one generates the answer.</summary>

@@ -1,5 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
-using System.Net;
 using Skein.Protocol.V1;
 
 namespace Skein.Membership;

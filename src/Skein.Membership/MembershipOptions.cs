@@ -1,4 +1,3 @@
-using System.Net;
 using Skein.Membership.Codec;
 using Skein.Membership.Transport;
 

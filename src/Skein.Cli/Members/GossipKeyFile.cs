@@ -1,4 +1,3 @@
-using Skein.Cli.Settings;
 using Skein.Membership;
 
 namespace Skein.Cli.Members;

@@ -2,7 +2,6 @@ using System.Reflection;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
 using Skein.Operations.Supervision;
 using Skein.Membership;

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Skein.Engines.Embedded.Chat;
 using Skein.Engines.Embedded.Generation;
 using Skein.Engines.Embedded.Model;

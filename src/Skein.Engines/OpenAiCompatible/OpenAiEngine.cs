@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Skein.Engines.OpenAiCompatible.Metrics;
 using Skein.Engines.OpenAiCompatible.Texts;
 using Skein.Engines.OpenAiCompatible.Tokens;

@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-
 namespace Skein.Engines.Simulated;
 
 /// <summary>Runs simulated generations at their pace, with the requested faults.</summary>

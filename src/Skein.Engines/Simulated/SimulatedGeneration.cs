@@ -1,4 +1,3 @@
-using Google.Protobuf;
 using Skein.Engines.Requests;
 using Skein.Engines.Text;
 

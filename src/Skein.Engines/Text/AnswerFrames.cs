@@ -1,5 +1,3 @@
-using Google.Protobuf;
-
 namespace Skein.Engines.Text;
 
 /// <summary>Makes the first and the last frame of an answer.</summary>

@@ -1,6 +1,3 @@
-using System.Buffers.Binary;
-using System.Net;
-
 namespace Skein.Membership.Codec;
 
 /// <summary>IP address and port as a value: equality and copying do not allocate. IPv4 addresses are stored in their mapped form.</summary>

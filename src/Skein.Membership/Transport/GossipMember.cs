@@ -1,6 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
-using System.Net;
-using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Skein.Membership.Codec;
 using Skein.Membership.Core;

@@ -1,4 +1,3 @@
-using Google.Protobuf;
 using Skein.Engines.Embedded.Sampling;
 using Skein.Engines.Embedded.Tokens;
 using Skein.Engines.Text;

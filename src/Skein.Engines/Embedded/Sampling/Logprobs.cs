@@ -1,4 +1,3 @@
-using Google.Protobuf;
 using Skein.Engines.Embedded.Numerics;
 using Skein.Engines.Embedded.Tokens;
 

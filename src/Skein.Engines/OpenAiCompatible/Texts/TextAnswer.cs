@@ -1,4 +1,3 @@
-using Google.Protobuf;
 using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Engines.Text;
 

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Engines.Text;
 

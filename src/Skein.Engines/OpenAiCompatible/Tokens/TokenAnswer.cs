@@ -1,4 +1,3 @@
-using Google.Protobuf;
 using Skein.Engines.Text;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;

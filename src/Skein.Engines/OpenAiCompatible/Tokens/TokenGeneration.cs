@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Skein.Engines.Requests;
 using Skein.Engines.Text;
 

@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
 

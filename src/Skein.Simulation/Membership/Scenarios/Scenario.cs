@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace Skein.Simulation.Membership.Scenarios;
 
 internal static class Scenario
