@@ -28,7 +28,6 @@ public sealed class RolloutRun(GatewayClient gateway, RolloutPlan plan, RolloutT
     public TimeSpan Now => time.GetElapsedTime(_began);
 
     /// <summary>Runs until the core has finished.</summary>
-    /// <param name="core">Makes the decisions.</param>
     /// <param name="show">Called after each change.</param>
     /// <param name="stop">Begins no further replica; replicas in progress are completed.</param>
     /// <param name="atOnce">Abandons replicas in progress.</param>
@@ -55,14 +54,8 @@ public sealed class RolloutRun(GatewayClient gateway, RolloutPlan plan, RolloutT
     {
         using var pause = new CancellationTokenSource(Period, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(pause.Token, cancellationToken);
-        try
-        {
-            await _events.Reader.WaitToReadAsync(either.Token);
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            // The next poll is due.
-        }
+        await ((Task)_events.Reader.WaitToReadAsync(either.Token).AsTask()).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        cancellationToken.ThrowIfCancellationRequested();
     }
 
     private async Task PollAsync(RolloutCore core, CancellationToken cancellationToken)

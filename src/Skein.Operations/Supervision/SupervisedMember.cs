@@ -121,15 +121,8 @@ public sealed class SupervisedMember
         var wait = _backOff.Next(Volatile.Read(ref _readySince) is var since and not NotReady ? _time.GetElapsedTime(since) : TimeSpan.Zero);
         var runs = _backOff.ShortRuns > 1 ? $": its last {_backOff.ShortRuns} runs were short" : "";
         _say(string.Create(CultureInfo.InvariantCulture, $"{Name} {end}; it restarts in {wait.TotalSeconds:0.#} s{runs}"));
-        try
-        {
-            await Task.Delay(wait, _time, stop);
-            return true;
-        }
-        catch (OperationCanceledException)
-        {
-            return false;
-        }
+        await Task.Delay(wait, _time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return !stop.IsCancellationRequested;
     }
 
     private void OnReady(SupervisedProcess process, MemberReady ready)
