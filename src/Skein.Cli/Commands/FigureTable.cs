@@ -14,14 +14,12 @@ internal sealed class FigureTable
     public void Add(string figure, LatencySummary ms) =>
         Add(figure, $"p50 {ms.P50:0.#} ms, p90 {ms.P90:0.#}, p99 {ms.P99:0.#}, max {ms.Max:0.#}");
 
-    /// <summary>Adds the count of each kind of error.</summary>
     public void AddErrors(IReadOnlyDictionary<string, int> errors)
     {
         foreach ((var kind, var count) in errors)
             Add($"  {kind}", $"{count}");
     }
 
-    /// <summary>Adds messages of some errors.</summary>
     public void AddExamples(IReadOnlyList<string> examples)
     {
         foreach (var example in examples)

@@ -8,7 +8,6 @@ internal sealed class RolloutView
 {
     private readonly Dictionary<string, RolloutStage> _shown = new(StringComparer.Ordinal);
 
-    /// <summary>Runs the update with a live table or with lines.</summary>
     public static async Task RunAsync(bool isLive, RolloutCore core, Func<TimeSpan> now, Func<Action, Task> run)
     {
         var view = new RolloutView();

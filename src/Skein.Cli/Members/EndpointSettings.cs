@@ -8,7 +8,6 @@ namespace Skein.Cli.Members;
 /// <summary>Addresses, group and logging of a member; the same for gateways and replicas.</summary>
 internal sealed class EndpointSettings
 {
-    /// <summary>The levels that <c>--log</c> offers.</summary>
     public static readonly (string Word, LogLevel Level)[] LogLevels =
         [("debug", LogLevel.Debug), ("information", LogLevel.Information), ("warning", LogLevel.Warning), ("error", LogLevel.Error)];
 

@@ -10,7 +10,6 @@ namespace Skein.Cli.Members;
 /// <summary>Turns the settings of the engines into flags, and flags into an engine.</summary>
 internal static class EngineSettings
 {
-    /// <summary>Value of <c>--engine</c> without the flag.</summary>
     public const string Embedded = EmbeddedEngineFactory.Kind;
 
     private const string SecretFileSuffix = "_FILE";
@@ -28,7 +27,6 @@ internal static class EngineSettings
 
     public static IReadOnlyList<ISetting> Details { get; } = [.. Flags.Values.Select(flag => flag.Setting)];
 
-    /// <summary>The settings of OpenAI-compatible servers.</summary>
     public static IReadOnlyList<ISetting> OfServers { get; } = [.. Servers.Settings.Select(setting => Flags[setting].Setting)];
 
     public static bool TryRead(string text, out string engine) => EngineFactories.Find(engine = text) is not null;

@@ -29,7 +29,6 @@ internal static class CommandLine
         return verb;
     }
 
-    /// <summary>Parses the arguments, runs the verb and returns the exit code.</summary>
     public static async Task<int> RunAsync(RootCommand root, string[] arguments, TextWriter error)
     {
         if (arguments is ["help", .. var topic])

@@ -25,7 +25,6 @@ internal static class UpstreamSettings
     public static IReadOnlyList<ISetting> All { get; } = [Urls, Slots, .. EngineSettings.OfServers];
 
     /// <summary>The servers, all with the same options.</summary>
-    /// <exception cref="UsageException">A value is not allowed.</exception>
     public static IReadOnlyList<UpstreamOptions> Read(SettingSources sources)
     {
         var slots = Slots.Read(sources);

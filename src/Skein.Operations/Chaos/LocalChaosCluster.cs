@@ -7,8 +7,6 @@ namespace Skein.Operations.Chaos;
 
 /// <summary>Injects faults into the replicas of a local cluster. Safe for concurrent calls for different replicas.</summary>
 /// <param name="cable">Connects the members, one host per member in the same order; null: loopback, where no packet is lost.</param>
-/// <param name="gateway">A gateway of the cluster.</param>
-/// <param name="time">Clock of faults and timeouts.</param>
 public sealed class LocalChaosCluster(LocalCluster cluster, Cable? cable, GatewayClient gateway, TimeProvider time) : IChaosCluster
 {
     private const double Loss = 0.3;

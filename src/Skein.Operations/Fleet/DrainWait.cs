@@ -4,18 +4,12 @@ namespace Skein.Operations.Fleet;
 
 /// <summary>Result of a drain or an undrain, as <c>--json</c> prints it.</summary>
 /// <param name="Outcome"><c>drained</c>, <c>already_drained</c>, <c>timed_out</c>, <c>undrained</c> or <c>not_drained</c>.</param>
-/// <param name="Seconds">Duration of the wait.</param>
 /// <param name="InFlight">Streams that still run on the replica.</param>
 /// <param name="Blocked">What the drain was last waiting for; null if it was not waiting.</param>
 public sealed record DrainOutcome(string Name, string Outcome, double Seconds, int InFlight, string? Blocked)
 {
-    /// <summary>The replica became idle.</summary>
     public const string Drained = "drained";
-
-    /// <summary>The replica was already drained and idle.</summary>
     public const string AlreadyDrained = "already_drained";
-
-    /// <summary>Streams still ran when the timeout expired.</summary>
     public const string TimedOut = "timed_out";
 }
 

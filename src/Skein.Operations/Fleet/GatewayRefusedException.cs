@@ -14,7 +14,6 @@ public sealed class GatewayRefusedException(int status, string? code, string rea
     /// <summary>True if the gateway rejected the request itself. A 404 for an unknown path carries no code and is not counted.</summary>
     public bool IsBadInput => Status is 400 or 404 && code is not null;
 
-    /// <summary>Reads the error from a response body.</summary>
     public static GatewayRefusedException From(int status, string body)
     {
         try

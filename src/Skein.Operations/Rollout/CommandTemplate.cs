@@ -18,7 +18,6 @@ public sealed class CommandTemplate
 
     private CommandTemplate(string flag, IReadOnlyList<string> words) => (_flag, _words) = (flag, words);
 
-    /// <summary>Splits a command.</summary>
     /// <param name="flag">Flag that holds the command; used in messages.</param>
     /// <exception cref="UsageException">A quote is not closed, or <c>{name}</c> is missing.</exception>
     public static CommandTemplate Parse(string flag, string text)
@@ -29,7 +28,6 @@ public sealed class CommandTemplate
         return new CommandTemplate(flag, words);
     }
 
-    /// <summary>The words for one replica.</summary>
     /// <exception cref="CommandFailedException">The name contains a character that is not allowed.</exception>
     public IReadOnlyList<string> For(string name, string revision)
     {

@@ -1,13 +1,10 @@
 namespace Skein.Operations.Rollout;
 
 /// <summary>Result of a rolling update, as <c>--json</c> prints it.</summary>
-/// <param name="Revision">Target revision.</param>
 /// <param name="Outcome"><c>done</c> or <c>stopped</c>.</param>
 /// <param name="Reason">Why the update stopped; null when done.</param>
-/// <param name="Seconds">Duration.</param>
 public sealed record RolloutReport(string Revision, string Outcome, string? Reason, double Seconds, IReadOnlyList<ReplicaReport> Replicas)
 {
-    /// <summary>Reads the report from a core that has finished.</summary>
     public static RolloutReport Of(RolloutCore core, RolloutPlan plan, TimeSpan took) => new(
         plan.Revision,
         core.IsDone ? "done" : "stopped",

@@ -33,7 +33,6 @@ public sealed class RolloutStep
     /// <summary>True from the drain until the last check.</summary>
     public bool IsActive => Stage is > RolloutStage.Waiting and <= RolloutStage.RollingBack;
 
-    /// <summary>True if the update has not begun.</summary>
     public bool IsWaiting => Stage == RolloutStage.Waiting;
 
     internal TimeSpan Since { get; private set; }

@@ -7,6 +7,5 @@ public sealed class MemberFailedException(string member, string finalMessage, in
     /// <summary>The last line that the member wrote to standard error.</summary>
     public string FinalMessage { get; } = finalMessage;
 
-    /// <summary>Exit code of the member's process.</summary>
     public int ExitCode { get; } = exitCode;
 }

@@ -4,16 +4,12 @@ namespace Skein.Operations.Supervision;
 
 /// <summary>Message of a member to its supervisor: the member is ready. One line on standard output.</summary>
 /// <param name="Http">Bound HTTP endpoint; empty if there is none.</param>
-/// <param name="Grpc">Bound gRPC endpoint.</param>
-/// <param name="Gossip">Bound gossip endpoint.</param>
 public sealed record MemberReady(string Name, string Http, string Grpc, string Gossip)
 {
     private const string Prefix = "ready ";
 
-    /// <summary>The message as one line.</summary>
     public string ToLine() => MemberMessages.Write(Prefix, this);
 
-    /// <summary>Reads a line; null if it is not this message.</summary>
     public static MemberReady? FromLine(string line) => MemberMessages.Read<MemberReady>(Prefix, line);
 }
 
@@ -23,10 +19,8 @@ public sealed record RequestedRestart(string Revision)
 {
     private const string Prefix = "restart ";
 
-    /// <summary>The message as one line.</summary>
     public string ToLine() => MemberMessages.Write(Prefix, this);
 
-    /// <summary>Reads a line; null if it is not this message.</summary>
     public static RequestedRestart? FromLine(string line) => MemberMessages.Read<RequestedRestart>(Prefix, line);
 }
 
