@@ -33,6 +33,6 @@ public sealed class CountingEngineFactory : IEngineFactory
             throw new ArgumentException(string.Create(
                 CultureInfo.InvariantCulture, $"--{EngineSetting.TokensPerSecond.Name} is {pace}; allowed: above 0, to {EngineSetting.TokensPerSecond.Max}"));
         }
-        return Task.FromResult<IInferenceEngine>(new CountingEngine(TimeSpan.FromSeconds(1 / pace), configuration.Time));
+        return Task.FromResult<IInferenceEngine>(new CountingEngine(TimeSpan.FromSeconds(1 / pace), TimeProvider.System));
     }
 }

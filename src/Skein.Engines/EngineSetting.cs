@@ -40,7 +40,6 @@ public sealed class EngineSetting(string name, EngineSettingKind kind, string de
     /// <summary>Lower-case words joined by hyphens, as in the flag.</summary>
     public string Name { get; } = name;
 
-    /// <summary>How the value is written.</summary>
     public EngineSettingKind Kind { get; } = kind;
 
     /// <summary>What it is for, with its default.</summary>
@@ -52,12 +51,10 @@ public sealed class EngineSetting(string name, EngineSettingKind kind, string de
     /// <summary>Allowed texts, in words. Default: any text that is not empty.</summary>
     public string Allowed { get; init; } = "a text that is not empty";
 
-    /// <summary>Whether a text is allowed.</summary>
     public Func<string, bool> IsAllowed { get; init; } = text => text.Length > 0;
 
     /// <summary>Least value. Default: 0.</summary>
     public double Min { get; init; }
 
-    /// <summary>Greatest value.</summary>
     public double Max { get; init; }
 }

@@ -48,9 +48,6 @@ public sealed record EngineConfiguration(string Engine, IReadOnlyDictionary<Engi
     /// <summary>Name of the member that hosts the engine. Default: none.</summary>
     public string MemberName { get; init; } = "";
 
-    /// <summary>Clock of the engine. Default: the system's.</summary>
-    public TimeProvider Time { get; init; } = TimeProvider.System;
-
     /// <summary>Ends the process at once, for simulated crashes. Default (null): a crash is an engine error.</summary>
     public Action? Crash { get; init; }
 

@@ -46,9 +46,27 @@ public interface IInferenceEngine : IAsyncDisposable
     /// </param>
     /// <param name="cancellationToken">Stops the generation, the wait included.</param>
     /// <exception cref="FaultException">The request is refused, the journal does not fit, or the engine failed.</exception>
-    IAsyncEnumerable<GenerateFrame> GenerateStandbyAsync(
-        GenerateRequest request, Func<CancellationToken, Task<Resume?>> continued, CancellationToken cancellationToken) =>
-        WarmedGeneration.RunAsync(this, request, continued, cancellationToken);
+    async IAsyncEnumerable<GenerateFrame> GenerateStandbyAsync(
+        GenerateRequest request, Func<CancellationToken, Task<Resume?>> continued, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var one = (request.Resume?.NextIndex ?? 0) + 1;
+        var warmUp = new GenerateRequest(request) { MaxTokens = request.HasMaxTokens ? Math.Min(request.MaxTokens, one) : one };
+        GenerateFrame? start = null;
+        await foreach (var frame in GenerateAsync(warmUp, cancellationToken))
+        {
+            start ??= frame;
+            if (start.Start?.ResumeTier == ResumeTier.None)
+                throw new FaultException(Fault.ResumeRefused, "hold is true; the resume tier of this request is none: it cannot be continued here");
+        }
+
+        yield return start ?? throw new FaultException(Fault.EngineFailed, $"the {Kind} engine sent no frame");
+        var rest = new GenerateRequest(request) { Resume = await continued(cancellationToken) };
+        await foreach (var frame in GenerateAsync(rest, cancellationToken))
+        {
+            if (frame.Start is null)
+                yield return frame;
+        }
+    }
 
     /// <summary>The engine's own view of its load. Cheap: called several times a second.</summary>
     ValueTask<EngineLoad> LoadAsync(CancellationToken cancellationToken) => ValueTask.FromResult(EngineLoad.Unknown);
@@ -64,6 +82,5 @@ public sealed record EngineDescription(IReadOnlyList<ModelDescription> Models, i
 /// <param name="Waiting">Requests the engine has accepted and not begun; null: unknown.</param>
 public readonly record struct EngineLoad(int? KvUsedPermille, int? Waiting)
 {
-    /// <summary>Nothing is known.</summary>
     public static EngineLoad Unknown => default;
 }

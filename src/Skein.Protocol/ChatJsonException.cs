@@ -3,21 +3,16 @@ namespace Skein.Protocol;
 /// <summary>What is wrong with a member of a chat.</summary>
 public enum ChatJsonProblem
 {
-    /// <summary>The value has another JSON type.</summary>
     WrongType,
 
     /// <summary>The value has the right type and is not allowed.</summary>
     WrongValue,
-
-    /// <summary>The member is missing.</summary>
     Missing,
 }
 
 /// <summary>A chat cannot be read. The message names the member, its value and what is allowed.</summary>
-/// <param name="problem">What is wrong.</param>
 /// <param name="field">Path of the member, such as <c>messages[0].role</c>.</param>
 /// <param name="message">The problem in words, without the path.</param>
-/// <param name="innerException">The cause, if any.</param>
 public sealed class ChatJsonException(ChatJsonProblem problem, string field, string message, Exception? innerException = null)
     : FormatException($"{field}: {message}", innerException)
 {

@@ -132,7 +132,6 @@ public sealed record ClientError(int Http, string Type, string Code, StatusCode 
     /// <summary>OpenAI's class of errors that are not the client's.</summary>
     public const string ServerType = "server_error";
 
-    /// <summary>The gateway failed.</summary>
     public static ClientError Internal { get; } = new(500, ServerType, "internal_error", StatusCode.Internal);
 
     /// <summary>True when the gateway or its replicas are responsible, lack of capacity included.</summary>
@@ -145,7 +144,6 @@ public sealed record ClientError(int Http, string Type, string Code, StatusCode 
 
 /// <summary>The properties of one fault.</summary>
 /// <param name="Name">Name in metrics, logs and failover reports. Faults between which these make no difference share one.</param>
-/// <param name="Class">What causes it.</param>
 /// <param name="Client">The error that a client receives when a request ends with it.</param>
 /// <param name="Status">gRPC status in which a replica sends it to a gateway; null: it is sent as <see cref="Fault.EngineFailed"/>.</param>
 /// <param name="Reason">
@@ -208,19 +206,14 @@ public static class FaultTable
     public static IReadOnlyList<Fault> OfAttempts { get; } =
         [.. Rows.Where(row => row.Class is FaultClass.Connection or FaultClass.Engine or FaultClass.ReplicaState).Select(row => row.Fault)];
 
-    /// <summary>The row of a fault.</summary>
     public static FaultInfo Of(Fault fault) => Rows[(int)fault];
 
-    /// <summary>Name in metrics, logs and failover reports.</summary>
     public static string ToWireName(this Fault fault) => Of(fault).Name;
 
-    /// <summary>What causes a fault.</summary>
     public static FaultClass Class(this Fault fault) => Of(fault).Class;
 
-    /// <summary>The error that a client receives when a request ends with it.</summary>
     public static ClientError ToClientError(this Fault fault) => Of(fault).Client;
 
-    /// <summary>True when continuing elsewhere costs retry budget.</summary>
     public static bool CostsRetryBudget(this Fault fault) => fault.Class() == FaultClass.Engine;
 
     /// <summary>True when a client's error code means that the gateway or its replicas are responsible, lack of capacity included.</summary>
@@ -246,30 +239,17 @@ public static class FaultTable
 }
 
 /// <summary>An attempt or a request ended with a fault. The message is meant for the client.</summary>
-public sealed class FaultException : Exception
+/// <param name="retryAfter">Time after which a retry may help. Default (null): 1 s for errors with the status 429 or 503, never for others.</param>
+public sealed class FaultException(Fault fault, string message, Exception? innerException = null, LoadReport? load = null, TimeSpan? retryAfter = null)
+    : Exception(message, innerException)
 {
     private static readonly TimeSpan DefaultRetryAfter = TimeSpan.FromSeconds(1);
 
-    public FaultException(Fault fault, string message, Exception? innerException = null)
-        : base(message, innerException)
-    {
-        Fault = fault;
-        RetryAfter = fault.ToClientError().Http is 429 or 503 ? DefaultRetryAfter : null;
-    }
-
-    /// <summary>Creates the end of an attempt with the load that the replica reported with it.</summary>
-    public FaultException(Fault fault, string message, LoadReport? load, Exception? innerException = null)
-        : this(fault, message, innerException) => Load = load;
-
-    /// <summary>Creates the end of a request with the time after which the client may retry.</summary>
-    public FaultException(Fault fault, string message, TimeSpan? retryAfter)
-        : this(fault, message) => RetryAfter = retryAfter ?? RetryAfter;
-
-    public Fault Fault { get; }
+    public Fault Fault { get; } = fault;
 
     /// <summary>The replica's load, where it was reported with the end.</summary>
-    public LoadReport? Load { get; }
+    public LoadReport? Load { get; } = load;
 
     /// <summary>Time after which a retry may help; null if none will.</summary>
-    public TimeSpan? RetryAfter { get; }
+    public TimeSpan? RetryAfter { get; } = retryAfter ?? (fault.ToClientError().Http is 429 or 503 ? DefaultRetryAfter : null);
 }

@@ -3,12 +3,8 @@ using System.Globalization;
 namespace Skein.Protocol;
 
 /// <summary>An allowed range of numbers. NaN is outside every range.</summary>
-/// <param name="Min">Least allowed value.</param>
-/// <param name="Max">Greatest allowed value.</param>
-/// <param name="MinExcluded">Whether <paramref name="Min"/> itself is not allowed.</param>
 public readonly record struct NumberRange(double Min, double Max, bool MinExcluded = false)
 {
-    /// <summary>Whether the value is allowed.</summary>
     public bool Contains(double value) => (MinExcluded ? value > Min : value >= Min) && value <= Max;
 
     /// <summary>The range as error messages show it.</summary>

@@ -128,11 +128,11 @@ public sealed class EngineHost : IDisposable
     private SlotLease TakeSlot(GenerateRequest request) => _slots.TryTake(request.Caller, QueueReport.Of(request), out var lease) switch
     {
         SlotAnswer.Granted => lease!,
-        SlotAnswer.Draining => throw new FaultException(Fault.Draining, "the replica is draining", _slots.Report(request.Caller)),
+        SlotAnswer.Draining => throw new FaultException(Fault.Draining, "the replica is draining", load: _slots.Report(request.Caller)),
         _ => throw NoSlot(_slots.Report(request.Caller)),
     };
 
-    private static FaultException NoSlot(LoadReport load) => new(Fault.NoSlot, $"no free slot: {load.Running} of {load.Slots} are in use", load);
+    private static FaultException NoSlot(LoadReport load) => new(Fault.NoSlot, $"no free slot: {load.Running} of {load.Slots} are in use", load: load);
 
     private static void CheckName(string field, string name)
     {

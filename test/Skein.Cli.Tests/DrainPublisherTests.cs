@@ -9,20 +9,20 @@ namespace Skein.Cli.Tests;
 public class DrainPublisherTests
 {
     [Fact]
-    public void DrainChanged_GroupIsToldOfTheDrainAndOfTheEndOfItsGrace()
+    public void DrainChanged_PublishesTheDrainAndTheEndOfItsGrace()
     {
         var group = new Group();
         var replica = new Drainable();
-        var teller = new DrainPublisher(group, new MemberMetadata { Role = "replica", Revision = "r1" }, replica);
+        var publisher = new DrainPublisher(group, new MemberMetadata { Role = "replica", Revision = "r1" }, replica);
 
         replica.Set(TimeSpan.FromSeconds(30));
         replica.Set(TimeSpan.Zero);
         replica.Set(null);
-        teller.Dispose();
+        publisher.Dispose();
         replica.Set(TimeSpan.Zero);
 
-        Assert.Equal([(true, false), (true, true), (false, false)], group.Told.Select(told => (told.Draining, told.HandOver)));
-        Assert.All(group.Told, told => Assert.Equal("r1", told.Revision));
+        Assert.Equal([(true, false), (true, true), (false, false)], group.Published.Select(published => (published.Draining, published.HandOver)));
+        Assert.All(group.Published, published => Assert.Equal("r1", published.Revision));
     }
 
     /// <summary>Both flags take 4 bytes: metadata of 509 or 510 bytes left room for one of them only.</summary>
@@ -44,8 +44,8 @@ public class DrainPublisherTests
         replica.Set(TimeSpan.FromSeconds(30));
         replica.Set(TimeSpan.Zero);
 
-        Assert.Equal([(true, false), (true, true)], group.Told.Select(told => (told.Draining, told.HandOver)));
-        Assert.All(group.Told, told => Assert.InRange(told.CalculateSize(), 1, MembershipOptions.MaxMetadataBytes));
+        Assert.Equal([(true, false), (true, true)], group.Published.Select(published => (published.Draining, published.HandOver)));
+        Assert.All(group.Published, published => Assert.InRange(published.CalculateSize(), 1, MembershipOptions.MaxMetadataBytes));
         Assert.Equal(size <= 508 ? 1 : 0, metadata.Models.Count);
     }
 
@@ -78,8 +78,8 @@ public class DrainPublisherTests
 
     private sealed class Group : StubMembership
     {
-        public List<MemberMetadata> Told { get; } = [];
+        public List<MemberMetadata> Published { get; } = [];
 
-        public override void UpdateMetadata(MemberMetadata metadata) => Told.Add(metadata.Clone());
+        public override void UpdateMetadata(MemberMetadata metadata) => Published.Add(metadata.Clone());
     }
 }

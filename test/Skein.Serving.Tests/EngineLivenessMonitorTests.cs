@@ -93,7 +93,7 @@ public sealed class EngineLivenessMonitorTests : IDisposable
     [InlineData(typeof(InvalidOperationException), false)]
     [InlineData(typeof(TaskCanceledException), true)]
     [InlineData(typeof(TimeoutException), true)]
-    public async Task Tick_CheckThrowsWhatNoEngineMay_IsToldOnceUntilTheNextAnswer(Type failure, bool isLost)
+    public async Task Tick_CheckThrowsWhatNoEngineMay_IsLoggedOnceUntilTheNextAnswer(Type failure, bool isLost)
     {
         await TickAndAnswerAsync(6, () => (Exception)Activator.CreateInstance(failure)!);
 

@@ -10,29 +10,29 @@ public sealed class KeptSlotTests : IDisposable
 
     private readonly FakeTimeProvider _time = new();
     private readonly SlotTable _table;
-    private readonly List<uint> _toldA = [];
+    private readonly List<uint> _notificationsOfA = [];
 
     public KeptSlotTests()
     {
         _table = new SlotTable(generation: 1, _time);
         _table.SetSlots(1);
-        _table.Listen("a", _toldA.Add);
+        _table.Listen("a", _notificationsOfA.Add);
         _table.Listen("b", _ => { });
     }
 
     [Fact]
-    public void Release_RefusedGateway_IsToldAndGetsTheSlotBeforeNewcomers()
+    public void Release_RefusedGateway_IsNotifiedAndGetsTheSlotBeforeNewcomers()
     {
         RefuseAThenFree();
 
-        Assert.Equal([1u], _toldA);
+        Assert.Equal([1u], _notificationsOfA);
         Assert.Equal((0u, 1u, 1u), (_table.Report("a").Running, _table.Report("b").Running, _table.Report().Running));
         Assert.Equal(SlotAnswer.Full, _table.TryTake("b", Newcomer, out _));
         Assert.Equal(SlotAnswer.Granted, _table.TryTake("a", OldWaiter, out _));
     }
 
     [Fact]
-    public void Release_CrowdWithoutABusWasRefusedBefore_TheGatewayIsStillTold()
+    public void Release_CrowdWithoutABusWasRefusedBefore_TheGatewayIsStillNotified()
     {
         Assert.Equal(SlotAnswer.Granted, _table.TryTake("b", Newcomer, out var lease));
         for (var i = 0; i < 2 * SlotOffers.MostGateways; i++)
@@ -44,7 +44,7 @@ public sealed class KeptSlotTests : IDisposable
         Assert.True(_table.Report("a").RemembersCaller);
         lease!.Dispose();
 
-        Assert.Equal([1u], _toldA);
+        Assert.Equal([1u], _notificationsOfA);
     }
 
     [Fact]
@@ -65,7 +65,7 @@ public sealed class KeptSlotTests : IDisposable
     {
         RefuseAThenFree();
 
-        _table.Decline("a", _toldA.Single());
+        _table.Decline("a", _notificationsOfA.Single());
 
         Assert.Equal(0u, _table.Report().Running);
     }
@@ -106,7 +106,7 @@ public sealed class KeptSlotTests : IDisposable
         Assert.True(_table.Report("a").RemembersCaller);
         lease!.Dispose();
 
-        Assert.Equal(2, _toldA.Count);
+        Assert.Equal(2, _notificationsOfA.Count);
     }
 
     [Fact]
@@ -128,7 +128,7 @@ public sealed class KeptSlotTests : IDisposable
             lease!.Dispose();
         }
 
-        Assert.Empty(_toldA);
+        Assert.Empty(_notificationsOfA);
     }
 
     [Fact]

@@ -1,5 +1,7 @@
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
+using Skein.Engines;
+using Skein.Engines.Simulated;
 using Skein.Load;
 using Skein.Load.Chaos;
 using Skein.Load.Chaos.Network;
@@ -22,8 +24,10 @@ internal static class ChaosCommand
     private static readonly Setting<int> Replicas = Setting.Number(
         "replicas", "Number of replicas, two of which are healthy at any time [default: 5]", 5, 3, 64);
 
+    // Every stream has a pace: only engines with that setting can be used.
     private static readonly Setting<string> Engine = Setting.Word(
-        "engine", "Engine of the replicas [default: simulated]", "simulated", ["embedded", "simulated"]);
+        "engine", $"Engine of the replicas [default: {SimulatedEngineFactory.Kind}]", SimulatedEngineFactory.Kind,
+        EngineFactories.All.Where(factory => factory.Settings.Contains(EngineSetting.TokensPerSecond)).Select(factory => factory.Allowed));
 
     private static readonly Setting<int> TokensPerSecond = Setting.Number("tokens-per-second", "Pace of each stream [default: 50]", 50, 1, 10_000);
     private static readonly Setting<int> MaxTokens = Setting.Number("max-tokens", "Maximum answer length in tokens [default: 100]", 100, 1, 100_000);

@@ -31,9 +31,9 @@ internal static class RolloutCommand
     private static readonly Setting<int> Canaries = Setting.Number(
         "canaries", "Short answers that each model of a restarted replica must give [default: 3]", 3, 0, 1000).Of("rollout");
 
-    private static readonly Setting<TimeSpan> Calm = Setting.Duration(
+    private static readonly Setting<TimeSpan> ErrorPeriod = Setting.Duration(
         "calm", "How long the error rate must stay low after a restart; 0 disables the check [default: 10s]",
-        Defaults.Calm, TimeSpan.FromHours(1)).Of("rollout");
+        Defaults.ErrorPeriod, TimeSpan.FromHours(1)).Of("rollout");
 
     private static readonly Setting<double> MaxErrors = Setting.Real(
         "max-errors", "Maximum errors and failovers per hundred requests for a low error rate [default: 1]", 1, 0, 100).Of("rollout");
@@ -45,7 +45,7 @@ internal static class RolloutCommand
         "rollout",
         "Update every replica to a revision: drain, restart, check, next; run it again to continue a stopped rollout",
         [
-            GatewayConnection.Address, Revision, Command, MaxUnavailable, Rollback, DrainCommand.Grace, Timeout, Canaries, Calm, MaxErrors, IgnoreDead,
+            GatewayConnection.Address, Revision, Command, MaxUnavailable, Rollback, DrainCommand.Grace, Timeout, Canaries, ErrorPeriod, MaxErrors, IgnoreDead,
             CommandOutput.Json,
         ],
         RunAsync);
@@ -94,7 +94,7 @@ internal static class RolloutCommand
         Revision = Revision.Read(sources) ?? throw new UsageException($"--revision is missing; allowed: {RevisionName.Allowed}"),
         MaxUnavailable = MaxUnavailable.Read(sources),
         Timeout = Timeout.Read(sources),
-        Calm = Calm.Read(sources),
+        ErrorPeriod = ErrorPeriod.Read(sources),
         MaxErrorRate = MaxErrors.Read(sources) / 100,
         IgnoreDead = IgnoreDead.Read(sources),
         RollsBack = Rollback.IsSet(sources),

@@ -49,7 +49,7 @@ internal sealed class RolloutView
         RolloutStage.Restarting => "restarting",
         RolloutStage.Rejoining => "rejoining",
         RolloutStage.Probing => "answering canaries",
-        RolloutStage.Calming => "watching errors",
+        RolloutStage.WatchingErrors => "watching errors",
         RolloutStage.RollingBack => "rolling back",
         RolloutStage.Updated => "updated",
         RolloutStage.Skipped => "already up to date",

@@ -16,8 +16,8 @@ internal static class EngineSettings
 
     private static readonly OpenAiEngineFactory Servers = EngineFactories.All.OfType<OpenAiEngineFactory>().Single();
     private static readonly TimeSpan DefaultEngineTimeout = TimeSpan.FromSeconds(2);
-    private static readonly Dictionary<EngineSetting, EngineFlag> Flags =
-        EngineFactories.All.SelectMany(factory => factory.Settings).Distinct().ToDictionary(setting => setting, CreateFlag);
+    private static readonly Dictionary<EngineSetting, ISetting> Flags =
+        EngineFactories.All.SelectMany(factory => factory.Settings).Distinct().ToDictionary(setting => setting, ToFlag);
 
     public static string Help { get; } = $"Engine: {AnyOf(EngineFactories.All.Select(factory => factory.Help))} [default: {Embedded}]";
 
@@ -25,15 +25,15 @@ internal static class EngineSettings
 
     public static Setting<string> Engine { get; } = new("engine", "engine", Help, Allowed, Embedded, TryRead);
 
-    public static IReadOnlyList<ISetting> Details { get; } = [.. Flags.Values.Select(flag => flag.Setting)];
+    public static IReadOnlyList<ISetting> Details { get; } = [.. Flags.Values];
 
-    public static IReadOnlyList<ISetting> OfServers { get; } = [.. Servers.Settings.Select(setting => Flags[setting].Setting)];
+    public static IReadOnlyList<ISetting> OfServers { get; } = [.. Servers.Settings.Select(setting => Flags[setting])];
 
     public static bool TryRead(string text, out string engine) => EngineFactories.Find(engine = text) is not null;
 
     /// <summary>How long an engine in another process may be silent before it counts as frozen.</summary>
     public static TimeSpan ReadEngineTimeout(SettingSources sources) =>
-        (TimeSpan?)Flags[EngineSetting.Timeout].Read(sources) ?? DefaultEngineTimeout;
+        (TimeSpan?)Flags[EngineSetting.Timeout].ReadIfSet(sources) ?? DefaultEngineTimeout;
 
     /// <summary>Refuses wrong settings before anything is started.</summary>
     public static void Check(SettingSources sources, string engine)
@@ -41,7 +41,7 @@ internal static class EngineSettings
         var factory = EngineFactories.Find(engine)!;
         foreach (var (setting, flag) in Flags)
         {
-            if (!factory.Settings.Contains(setting) && flag.IsSet(sources) && flag.Read(sources) is not false)
+            if (!factory.Settings.Contains(setting) && flag.ReadIfSet(sources) is not (null or false))
             {
                 var subjects = EngineFactories.All.Where(other => other.Settings.Contains(setting)).Select(other => other.Subject);
                 throw new UsageException($"--{setting.Name} is for {string.Join(" and for ", subjects)}; allowed with --engine {engine}: nothing");
@@ -94,7 +94,7 @@ internal static class EngineSettings
         var values = new Dictionary<EngineSetting, object>();
         foreach (var setting in factory.Settings)
         {
-            if (Flags[setting].Read(sources) is { } value)
+            if (ValueOf(setting, sources) is { } value)
                 values[setting] = value;
         }
 
@@ -107,39 +107,38 @@ internal static class EngineSettings
         };
     }
 
-    private static EngineFlag CreateFlag(EngineSetting setting) => setting.Kind switch
+    private static ISetting ToFlag(EngineSetting setting) => setting.Kind switch
     {
-        EngineSettingKind.Flag => EngineFlag.Of(Setting.Flag(setting.Name, setting.Description)),
-        EngineSettingKind.Number => EngineFlag.Of(Setting.OptionalReal(setting.Name, setting.Description, setting.Min, setting.Max)),
-        EngineSettingKind.Duration => EngineFlag.Of(
-            Setting.Duration(setting.Name, setting.Description, default, TimeSpan.FromSeconds(setting.Max), TimeSpan.FromSeconds(setting.Min))),
-        EngineSettingKind.SecretFile => SecretFlag(Setting.Text(setting.Name, setting.ValueName, setting.Description)),
-        _ => EngineFlag.Of(new Setting<string?>(
-            setting.Name, setting.ValueName, setting.Description, setting.Allowed, null, (string text, out string? read) => setting.IsAllowed(read = text))),
+        EngineSettingKind.Flag => Setting.Flag(setting.Name, setting.Description),
+        EngineSettingKind.Number => Setting.OptionalReal(setting.Name, setting.Description, setting.Min, setting.Max),
+        EngineSettingKind.Duration => Setting.Duration(
+            setting.Name, setting.Description, default, TimeSpan.FromSeconds(setting.Max), TimeSpan.FromSeconds(setting.Min)),
+        EngineSettingKind.SecretFile => Setting.Text(setting.Name, setting.ValueName, setting.Description),
+        _ => new Setting<string?>(
+            setting.Name, setting.ValueName, setting.Description, setting.Allowed, null, (string text, out string? read) => setting.IsAllowed(read = text)),
     };
 
-    private static EngineFlag SecretFlag(Setting<string?> file) => new(file, file.IsSet, sources =>
+    private static object? ValueOf(EngineSetting setting, SettingSources sources)
     {
-        if (file.Read(sources) is not { } path)
-            return Environment.GetEnvironmentVariable(file.EnvironmentVariable[..^SecretFileSuffix.Length]);
+        var flag = Flags[setting];
+        var value = flag.ReadIfSet(sources);
+        if (setting.Kind != EngineSettingKind.SecretFile)
+            return value;
+        if (value is not string path)
+            return Environment.GetEnvironmentVariable(flag.EnvironmentVariable[..^SecretFileSuffix.Length]);
         try
         {
             return File.ReadAllText(path).Trim();
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new UsageException($"{file.Option.Name} {path} cannot be read: {error.Message}");
+            throw new UsageException($"{flag.Option.Name} {path} cannot be read: {error.Message}");
         }
-    });
+    }
 
     private static string AnyOf(IEnumerable<string> items)
     {
         var all = items.ToList();
         return $"{string.Join(", ", all[..^1])}, or {all[^1]}";
-    }
-
-    private sealed record EngineFlag(ISetting Setting, Func<SettingSources, bool> IsSet, Func<SettingSources, object?> Read)
-    {
-        public static EngineFlag Of<T>(Setting<T> setting) => new(setting, setting.IsSet, sources => setting.IsSet(sources) ? setting.Read(sources) : null);
     }
 }

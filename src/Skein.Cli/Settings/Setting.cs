@@ -12,6 +12,9 @@ internal interface ISetting
 
     /// <summary>Such as <c>tokensPerSecond</c>.</summary>
     string Key { get; }
+
+    /// <summary>The value; null if no source sets it.</summary>
+    object? ReadIfSet(SettingSources sources);
 }
 
 internal delegate bool TryRead<T>(string text, out T value);
@@ -57,6 +60,8 @@ internal sealed class Setting<T>(
     }
 
     public bool IsSet(SettingSources sources) => sources.Find(this) is not null;
+
+    public object? ReadIfSet(SettingSources sources) => IsSet(sources) ? Read(sources) : null;
 
     private static (string EnvironmentVariable, string Key) NamesOf(string name)
     {

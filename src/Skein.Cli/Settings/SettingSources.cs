@@ -5,65 +5,43 @@ using Microsoft.Extensions.Configuration.Json;
 namespace Skein.Cli.Settings;
 
 /// <summary>The values of a verb's settings and their origins. Flags override the environment, which overrides the configuration file.</summary>
-internal sealed class SettingSources
+/// <exception cref="UsageException">The file cannot be read, or has a key that is not a setting.</exception>
+internal sealed class SettingSources(ParseResult flags, IReadOnlyList<ISetting> settings, IDictionary environment, string? path)
 {
     public const string VariablePrefix = "SKEIN_";
 
-    private readonly ParseResult _flags;
-    private readonly IReadOnlyList<ISetting> _settings;
-    private readonly IDictionary _environment;
-    private readonly string? _path;
-    private readonly JsonStreamConfigurationProvider? _file;
-
-    /// <exception cref="UsageException">The file cannot be read, or has a key that is not a setting.</exception>
-    public SettingSources(ParseResult flags, IReadOnlyList<ISetting> settings, IDictionary environment, string? path)
-    {
-        (_flags, _settings, _environment, _path) = (flags, settings, environment, path);
-        if (path is not null)
-            CheckKeys(_file = Load(path));
-    }
+    private readonly JsonStreamConfigurationProvider? _file = path is null ? null : Load(path, settings);
 
     /// <summary>The value in effect and what to call its origin in a message; null if no source sets it.</summary>
     public (string Value, string Origin)? Find(ISetting setting) =>
-        !_settings.Contains(setting) ? null
+        !settings.Contains(setting) ? null
         : FlagOf(setting) is { } flag ? (flag, setting.Option.Name)
-        : _environment[setting.EnvironmentVariable] is string { Length: > 0 } variable ? (variable, setting.EnvironmentVariable)
-        : _file is not null && ValueIn(_file, setting) is { } member ? (member, $"'{setting.Key}' in {_path}")
+        : environment[setting.EnvironmentVariable] is string { Length: > 0 } variable ? (variable, setting.EnvironmentVariable)
+        : _file is not null && ValueIn(_file, setting) is { } member ? (member, $"'{setting.Key}' in {path}")
         : null;
 
-    public T Get<T>(Argument<T> argument) => _flags.GetRequiredValue(argument);
+    public T Get<T>(Argument<T> argument) => flags.GetRequiredValue(argument);
 
-    private string? FlagOf(ISetting setting) => _flags.GetResult(setting.Option) is { Implicit: false } flag
+    private string? FlagOf(ISetting setting) => flags.GetResult(setting.Option) is { Implicit: false } flag
         ? flag.Tokens.Count == 0 ? bool.TrueString : string.Join(',', flag.Tokens)
         : null;
 
-    private void CheckKeys(JsonStreamConfigurationProvider file)
-    {
-        HashSet<string> known = [.. _settings.Select(setting => setting.Key)];
-        if (file.GetChildKeys([], parentPath: null).FirstOrDefault(key => !known.Contains(key)) is { } unknown)
-            throw new UsageException($"'{unknown}' in {_path} is not a setting; allowed: {string.Join(", ", known.Order(StringComparer.Ordinal))}");
-    }
-
-    private static JsonStreamConfigurationProvider Load(string path)
+    private static JsonStreamConfigurationProvider Load(string path, IReadOnlyList<ISetting> settings)
     {
         try
         {
             using var stream = File.OpenRead(path);
             var file = new JsonStreamConfigurationProvider(new JsonStreamConfigurationSource { Stream = stream });
             file.Load();
-            return file;
+            HashSet<string> known = [.. settings.Select(setting => setting.Key)];
+            return file.GetChildKeys([], parentPath: null).FirstOrDefault(key => !known.Contains(key)) is { } unknown
+                ? throw new UsageException($"'{unknown}' in {path} is not a setting; allowed: {string.Join(", ", known.Order(StringComparer.Ordinal))}")
+                : file;
         }
-        catch (JsonException error)
+        catch (Exception error) when (error is JsonException or FormatException or IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new UsageException($"--config {path} is not JSON: {error.Message}");
-        }
-        catch (FormatException error)
-        {
-            throw new UsageException($"--config {path} is not a JSON object with distinct keys: {error.Message}");
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException)
-        {
-            throw new UsageException($"--config {path} cannot be read: {error.Message}");
+            var problem = error switch { JsonException => "is not JSON", FormatException => "is not a JSON object with distinct keys", _ => "cannot be read" };
+            throw new UsageException($"--config {path} {problem}: {error.Message}");
         }
     }
 

@@ -24,25 +24,22 @@ internal static class UpstreamSettings
 
     public static IReadOnlyList<ISetting> All { get; } = [Urls, Slots, .. EngineSettings.OfServers];
 
-    /// <summary>The servers, all with the same options.</summary>
     public static IReadOnlyList<UpstreamOptions> Read(SettingSources sources)
     {
         var slots = Slots.Read(sources);
         var engineTimeout = EngineSettings.ReadEngineTimeout(sources);
         List<UpstreamOptions> upstreams =
-            [.. Urls.Read(sources).Select(url => Of(EngineSettings.ReadServer("--upstream", url, sources, slots), engineTimeout))];
+            [.. Urls.Read(sources).Select(url => EngineSettings.ReadServer("--upstream", url, sources, slots)).Select(server => new UpstreamOptions
+            {
+                Name = NameOf(server.BaseUrl),
+                ConnectAsync = cancellationToken => OpenAiEngineFactory.ConnectAsync(server, TimeProvider.System, createHandler: null, cancellationToken),
+                Slots = server.Slots,
+                EngineTimeout = engineTimeout,
+            })];
         if (upstreams.Count == 0 && slots is not null)
             throw new UsageException($"--upstream-slots {slots} is for upstreams; allowed without --upstream: nothing");
         return upstreams;
     }
-
-    private static UpstreamOptions Of(OpenAiEngineOptions server, TimeSpan engineTimeout) => new()
-    {
-        Name = NameOf(server.BaseUrl),
-        ConnectAsync = cancellationToken => OpenAiEngineFactory.ConnectAsync(server, TimeProvider.System, createHandler: null, cancellationToken),
-        Slots = server.Slots,
-        EngineTimeout = engineTimeout,
-    };
 
     private static string NameOf(Uri url) => $"{url.Host}:{url.Port}";
 

@@ -2,6 +2,7 @@ using Skein.Engines.Embedded.Chat;
 using Skein.Engines.Embedded.Generation;
 using Skein.Engines.Embedded.Model;
 using Skein.Engines.Embedded.Tokens;
+using Skein.Engines.Requests;
 using Skein.Engines.Text;
 
 namespace Skein.Engines.Embedded;
@@ -50,10 +51,7 @@ internal sealed class EmbeddedEngine(
 
         var answer = new GeneratedAnswer(_planner.Resumed(plan, await continued(cancellationToken)), vocabulary);
         if (!answer.Ids.Take(held.Ids.Count).SequenceEqual(held.Ids))
-        {
-            throw new FaultException(
-                Fault.ResumeRefused, $"the journal's {answer.Ids.Count} ids do not begin with the {held.Ids.Count} ids of the standby attempt");
-        }
+            throw RequestChecks.ResumeRefused($"the journal's {answer.Ids.Count} ids do not begin with the {held.Ids.Count} ids of the standby attempt");
 
         await foreach (var frame in DecodeAsync(answer, answer.Ids.Skip(held.Ids.Count), cache, logits, cancellationToken))
             yield return frame;

@@ -11,7 +11,6 @@ namespace Skein.Engines.Embedded;
 /// <summary>Creates the embedded engine: a small language model on the CPU of this process, in managed code.</summary>
 public sealed class EmbeddedEngineFactory : IEngineFactory
 {
-    /// <summary>Kind of the engine in configuration and metrics.</summary>
     public const string Kind = "embedded";
 
     // Part of every fingerprint. Raise it with each change that may alter a bit of a logit, a draw or a released text: engines with different versions must
@@ -45,12 +44,10 @@ public sealed class EmbeddedEngineFactory : IEngineFactory
             TokensPerSecond = configuration.Get(EngineSetting.TokensPerSecond, options.TokensPerSecond),
             ModelFile = configuration.Get(EngineSetting.Model, options.ModelFile),
         };
-        return Task.FromResult(Load(options, configuration.Time));
+        return Task.FromResult(Load(options, TimeProvider.System));
     }
 
     /// <summary>Reads the model file and returns the engine, ready to serve. Takes some milliseconds per million weights.</summary>
-    /// <param name="options">What to serve.</param>
-    /// <param name="time">Clock of the pace.</param>
     /// <param name="drawSeed">
     /// Called, by any thread, for a sampled request without a seed; behind a gateway every request has one. Default: the system's random numbers.
     /// </param>
@@ -118,10 +115,5 @@ public sealed class EmbeddedEngineFactory : IEngineFactory
         return Convert.ToHexStringLower(hash.GetHashAndReset().AsSpan(0, 16));
     }
 
-    private static ulong DrawSeed()
-    {
-        Span<byte> seed = stackalloc byte[sizeof(ulong)];
-        RandomNumberGenerator.Fill(seed);
-        return BinaryPrimitives.ReadUInt64LittleEndian(seed);
-    }
+    private static ulong DrawSeed() => BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(sizeof(ulong)));
 }

@@ -5,8 +5,6 @@ namespace Skein.Engines.Embedded;
 /// <summary>A model file cannot be used. The message is one line: file, key, its value, what is allowed.</summary>
 /// <param name="key">What is wrong: a metadata key, a tensor, a part of the file.</param>
 /// <param name="value">Its value; shown shortened and without control characters.</param>
-/// <param name="allowed">What it may be.</param>
-/// <param name="innerException">The cause, if any.</param>
 public sealed class ModelFileException(string file, string key, object? value, string allowed, Exception? innerException = null)
     : EngineStartException($"{file}: {Printable(key)} is {Printable(value)}; allowed: {allowed}", innerException)
 {

@@ -9,7 +9,6 @@ namespace Skein.Engines.OpenAiCompatible;
 /// <summary>Connects to OpenAI-compatible servers: llama.cpp, vLLM, SGLang, Ollama or any other.</summary>
 public sealed class OpenAiEngineFactory : IEngineFactory
 {
-    /// <summary>Kind of the engine in configuration and metrics.</summary>
     public const string Kind = "openai";
 
     // Part of every fingerprint. Raise it when answers are read or resumed differently.
@@ -90,13 +89,12 @@ public sealed class OpenAiEngineFactory : IEngineFactory
     public void Check(EngineConfiguration configuration) => Read(configuration).Validate();
 
     public Task<IInferenceEngine> CreateAsync(EngineConfiguration configuration, CancellationToken cancellationToken) =>
-        ConnectAsync(Read(configuration), configuration.Time, createHandler: null, cancellationToken);
+        ConnectAsync(Read(configuration), TimeProvider.System, createHandler: null, cancellationToken);
 
     /// <summary>
     /// Asks the server what it is and what it serves, and returns the engine, ready to serve. It asks only once: a server that is restarted with
     /// another model needs a new engine.
     /// </summary>
-    /// <param name="time">Clock of the timeouts.</param>
     /// <param name="createHandler">Makes the connections; the engine disposes it. Default: sockets, kept alive and reused.</param>
     /// <exception cref="ArgumentException">An option is out of range, or missing and not reported by the server.</exception>
     /// <exception cref="FaultException">The server cannot be reached, or is not of the declared kind.</exception>

@@ -3,7 +3,6 @@ namespace Skein.Engines.OpenAiCompatible;
 /// <summary>Which server to use, and what it does not report of itself. Immutable.</summary>
 public sealed record OpenAiEngineOptions
 {
-    /// <summary>Most characters of <see cref="Fingerprint"/>.</summary>
     public const int MaxFingerprintCharacters = 128;
 
     private static readonly TimeSpan MaxTimeout = TimeSpan.FromHours(1);

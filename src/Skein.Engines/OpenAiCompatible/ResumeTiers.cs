@@ -1,7 +1,6 @@
 namespace Skein.Engines.OpenAiCompatible;
 
 /// <summary>Chooses the calls for a request, and how well its answer can then be resumed: the table of docs/reference/engines.md as code. Immutable.</summary>
-/// <param name="Profile">The server.</param>
 /// <param name="HasTokens">Whether it has calls for token ids.</param>
 /// <param name="UsesChatCall">Whether chats go through its own chat call.</param>
 /// <param name="IsBitExact">Whether greedy answers do not depend on where they were interrupted.</param>

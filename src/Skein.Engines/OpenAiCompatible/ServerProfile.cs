@@ -27,8 +27,6 @@ internal abstract class ServerProfile
     public virtual bool PenalizesPrompt => false;
 
     /// <summary>Finds out whether the server is of this kind, and what it serves. Changes nothing on the server.</summary>
-    /// <param name="isDeclared">Whether the operator declared that it is of this kind.</param>
-    /// <param name="cancellationToken">Ends the probe.</param>
     /// <returns>Null if the server is of another kind.</returns>
     /// <exception cref="FaultException">The server cannot be asked.</exception>
     public abstract ValueTask<ServerFacts?> ProbeAsync(EngineHttp http, bool isDeclared, CancellationToken cancellationToken);
@@ -47,7 +45,6 @@ internal abstract class ServerProfile
     {
     }
 
-    /// <summary>Writes the sampling of a chat or completion call.</summary>
     public virtual RequestJson WriteSampling(RequestJson body, Sampling? sampling) => body.OpenAiSampling(sampling);
 
     /// <summary>Asks the chat call to continue the last message. By default a last message of the assistant is enough.</summary>
@@ -69,7 +66,6 @@ internal abstract class ServerProfile
 internal sealed record ServerFacts(IReadOnlyList<ModelFacts> Models, int? Slots, bool MentionsReasoning = false);
 
 /// <summary>What a server reports of one model.</summary>
-/// <param name="Name">Name in requests.</param>
 /// <param name="ContextTokens">Context length of one request, in tokens; 0 if unknown.</param>
 /// <param name="VocabularySize">Number of tokens; 0 if unknown.</param>
 /// <param name="Identity">Everything reported that distinguishes the model from others, in a fixed order.</param>

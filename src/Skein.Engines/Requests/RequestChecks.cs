@@ -76,7 +76,18 @@ internal static class RequestChecks
             : throw TooLong(contextTokens, $"a prompt of {promptTokens} and at least 1 for the answer");
     }
 
-    /// <summary>The refusal of a request that does not fit into the context.</summary>
+    /// <summary>Checks that a journal's ids are all there and are those of the model.</summary>
+    /// <exception cref="FaultException">They are not.</exception>
+    public static void CheckResumedIds(Resume resume, ModelDescription model)
+    {
+        if (resume.NextIndex != resume.TokenIds.Count)
+            throw ResumeRefused($"resume.next_index is {resume.NextIndex}; allowed: {resume.TokenIds.Count}, the number of resume.token_ids");
+        if (resume.Fingerprint != model.Fingerprint)
+            throw ResumeRefused($"resume.fingerprint is '{resume.Fingerprint}'; ids can be resumed here from '{model.Fingerprint}' only");
+    }
+
+    public static FaultException ResumeRefused(string reason) => new(Fault.ResumeRefused, reason);
+
     public static FaultException TooLong(int contextTokens, string requested) =>
         new(Fault.ContextLengthExceeded, $"the model's context holds {contextTokens} tokens; asked for: {requested}");
 

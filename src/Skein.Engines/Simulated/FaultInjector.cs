@@ -1,21 +1,11 @@
 namespace Skein.Engines.Simulated;
 
 /// <summary>The faults of one attempt.</summary>
-internal sealed class FaultInjector
+/// <exception cref="FaultException">The request asks for a fault that cannot be read, or faults are not enabled.</exception>
+internal sealed class FaultInjector(SimulatedEngineOptions options, GenerateRequest request, TimeProvider time, Action? crash)
 {
-    private readonly SimulatedFault[] _faults;
-    private readonly Action? _crash;
-    private readonly TimeProvider _time;
-
-    /// <exception cref="FaultException">The request asks for a fault that cannot be read, or faults are not enabled.</exception>
-    public FaultInjector(SimulatedEngineOptions options, GenerateRequest request, TimeProvider time, Action? crash)
-    {
-        _time = time;
-        _crash = crash;
-        var attempt = Math.Max(request.Attempt, 1);
-        _faults = [.. options.Faults.Concat(Asked(options, request)).Where(fault =>
-            (fault.Attempt == 0 || fault.Attempt == attempt) && (fault.On is null || fault.On == options.ReplicaName))];
-    }
+    private readonly SimulatedFault[] _faults = [.. options.Faults.Concat(Asked(options, request)).Where(fault =>
+        (fault.Attempt == 0 || fault.Attempt == Math.Max(request.Attempt, 1)) && (fault.On is null || fault.On == options.ReplicaName))];
 
     /// <summary>Runs the fault that is planned before token <paramref name="index"/>, or before the start frame (null), if any.</summary>
     public ValueTask PassAsync(int? index, CancellationToken cancellationToken)
@@ -31,16 +21,16 @@ internal sealed class FaultInjector
 
     private async ValueTask HappenAsync(SimulatedFault fault, CancellationToken cancellationToken)
     {
-        if (fault.Kind == SimulatedFaultKind.Error || (fault.Kind == SimulatedFaultKind.Crash && _crash is null))
+        if (fault.Kind == SimulatedFaultKind.Error || (fault.Kind == SimulatedFaultKind.Crash && crash is null))
         {
             var place = fault.At is { } index ? $"at token {index}" : "before the start";
             throw new FaultException(Fault.EngineFailed, $"simulated {fault.Kind.ToString().ToLowerInvariant()} {place}");
         }
 
         if (fault.Kind == SimulatedFaultKind.Crash)
-            _crash!();
+            crash!();
 
-        await Task.Delay(fault.Kind == SimulatedFaultKind.Slow ? TimeSpan.FromMilliseconds(fault.Ms) : Timeout.InfiniteTimeSpan, _time, cancellationToken);
+        await Task.Delay(fault.Kind == SimulatedFaultKind.Slow ? TimeSpan.FromMilliseconds(fault.Ms) : Timeout.InfiniteTimeSpan, time, cancellationToken);
     }
 
     private static IReadOnlyList<SimulatedFault> Asked(SimulatedEngineOptions options, GenerateRequest request) =>

@@ -4,7 +4,6 @@ namespace Skein.Engines.Simulated;
 internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvider time, Action? crash) : IInferenceEngine
 {
     private readonly SimulatedModel _model = new(options);
-    private int _running;
 
     public string Kind => SimulatedEngineFactory.Kind;
 
@@ -25,7 +24,6 @@ internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvid
             yield return frame;
     }
 
-    // A standby attempt does not slow the batch down until it is continued.
     public async IAsyncEnumerable<GenerateFrame> GenerateStandbyAsync(
         GenerateRequest request, Func<CancellationToken, Task<Resume?>> continued, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -45,30 +43,20 @@ internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvid
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
-    private async IAsyncEnumerable<GenerateFrame> DecodeAsync(
+    private static async IAsyncEnumerable<GenerateFrame> DecodeAsync(
         SimulatedGeneration generation, int unread, StreamPacer pacer, FaultInjector faults, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        Interlocked.Increment(ref _running);
-        try
+        var isFirst = true;
+        while (!generation.IsComplete)
         {
-            var isFirst = true;
-            while (!generation.IsComplete)
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                await faults.PassAsync(generation.Index, cancellationToken);
-                await (isFirst
-                    ? pacer.ReadAsync(unread, cancellationToken)
-                    : pacer.StepAsync(generation.Index, Volatile.Read(ref _running), cancellationToken));
-                isFirst = false;
-                yield return generation.NextToken();
-            }
-
+            cancellationToken.ThrowIfCancellationRequested();
             await faults.PassAsync(generation.Index, cancellationToken);
-            yield return generation.Finish();
+            await (isFirst ? pacer.ReadAsync(unread, cancellationToken) : pacer.StepAsync(generation.Index, cancellationToken));
+            isFirst = false;
+            yield return generation.NextToken();
         }
-        finally
-        {
-            Interlocked.Decrement(ref _running);
-        }
+
+        await faults.PassAsync(generation.Index, cancellationToken);
+        yield return generation.Finish();
     }
 }

@@ -13,7 +13,6 @@ namespace Skein.Engines.Simulated;
 /// </remarks>
 public sealed class SimulatedEngineFactory : IEngineFactory
 {
-    /// <summary>Kind of the engine in configuration and metrics.</summary>
     public const string Kind = "simulated";
 
     private static readonly EngineSetting EnableFaults = new(
@@ -27,9 +26,6 @@ public sealed class SimulatedEngineFactory : IEngineFactory
 
     public IReadOnlyList<EngineSetting> Settings { get; } = [EngineSetting.TokensPerSecond, EnableFaults];
 
-    /// <summary>Creates an engine.</summary>
-    /// <param name="options">Its settings.</param>
-    /// <param name="time">Paces the tokens.</param>
     /// <param name="crash">Ends the process, or closes its connections; null: a crash is an engine error.</param>
     /// <exception cref="ArgumentException">A setting is out of its range; the message names it, its value and what is allowed.</exception>
     public static IInferenceEngine Create(SimulatedEngineOptions options, TimeProvider time, Action? crash = null)
@@ -41,7 +37,6 @@ public sealed class SimulatedEngineFactory : IEngineFactory
         OptionGuard.Range(options.Slots ?? 1, 1, int.MaxValue, nameof(options.Slots));
         OptionGuard.Range(options.TokensPerSecond, 0, 1_000_000, nameof(options.TokensPerSecond));
         OptionGuard.Range(options.PrefillTokensPerSecond, 0, 1_000_000_000, nameof(options.PrefillTokensPerSecond));
-        OptionGuard.Range(options.StepGrowth, 0, 10, nameof(options.StepGrowth));
         OptionGuard.Range(options.Jitter, 0, 1, nameof(options.Jitter));
         OptionGuard.Require(
             options.EnableFaults || options.Faults.Count == 0, nameof(options.Faults), options.Faults.Count, "none, unless faults are enabled");
@@ -58,6 +53,6 @@ public sealed class SimulatedEngineFactory : IEngineFactory
             EnableFaults = configuration.Get(EnableFaults, false),
             ReplicaName = configuration.MemberName,
         };
-        return Task.FromResult(Create(options, configuration.Time, configuration.Crash));
+        return Task.FromResult(Create(options, TimeProvider.System, configuration.Crash));
     }
 }

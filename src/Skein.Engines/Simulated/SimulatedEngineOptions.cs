@@ -15,23 +15,16 @@ public sealed record SimulatedEngineOptions
     /// <summary>Requests at the same time, at least 1, as reported; the replica enforces it. Default (null): not reported.</summary>
     public int? Slots { get; init; }
 
-    /// <summary>Speed of a stream that runs alone, in tokens per second. 0 (the default) is as fast as it can.</summary>
+    /// <summary>Speed of a stream, in tokens per second. 0 (the default) is as fast as it can.</summary>
     public double TokensPerSecond { get; init; }
 
     /// <summary>Speed at which prompts, and answers that are resumed, are read, in tokens per second. 0 (the default) takes no time.</summary>
     public double PrefillTokensPerSecond { get; init; }
 
     /// <summary>
-    /// Growth of a decode step with the batch: each other running stream makes it longer by this share. 0 (the default) to 10; 0.01 makes
-    /// a step with 51 streams half as long again. No effect if <see cref="TokensPerSecond"/> is 0.
+    /// Each step is made longer or shorter by up to this share of itself, the same for the same prompt and position. 0 (the default) to 1.
     /// </summary>
-    public double StepGrowth { get; init; }
-
-    /// <summary>Each step is made longer or shorter by up to this share of itself. 0 (the default) to 1.</summary>
     public double Jitter { get; init; }
-
-    /// <summary>Seed of the jitter; steps of the same request and seed take the same time. Default 0.</summary>
-    public ulong JitterSeed { get; init; }
 
     /// <summary>Whether faults may be injected, by <see cref="Faults"/> and by requests. Default false.</summary>
     public bool EnableFaults { get; init; }

@@ -20,7 +20,6 @@ public enum SimulatedFaultKind
 /// One injected fault. A request asks for it with the member <c>skein_fault</c>, one object or an array of them:
 /// <c>{"kind":"crash","at":5,"on":"replica-2","attempt":1}</c>; all but <c>kind</c> may be absent.
 /// </summary>
-/// <param name="Kind">What happens.</param>
 /// <param name="At">
 /// Index of the token before which it happens; the answer's length: between the last token and the finish frame. It does not happen to an attempt that
 /// resumes after that index. Null: before the start frame.

@@ -26,7 +26,8 @@ internal sealed class SimulatedGeneration
 
         CheckRequest(request);
         _promptIds = SimulatedPrompt.ReadIds(request, ContextTokens);
-        _maxTokens = DecideMaxTokens();
+        var left = ContextTokens - _promptIds.Length;
+        _maxTokens = request.HasMaxTokens ? RequestChecks.MaxTokens(request, _promptIds.Length, ContextTokens) : Math.Min(DefaultMaxTokens, left);
         PromptKey = model.PromptKey(_promptIds);
         _sampler = new SimulatedSampler(PromptKey, request.Sampling);
         _echo = request.Echo ? SimulatedPrompt.ReadText(_promptIds) : [];
@@ -85,45 +86,21 @@ internal sealed class SimulatedGeneration
         Index++;
     }
 
-    private int DecideMaxTokens()
-    {
-        var left = ContextTokens - _promptIds.Length;
-        if (!_request.HasMaxTokens)
-            return Math.Min(DefaultMaxTokens, left);
-
-        return _request.MaxTokens <= left
-            ? (int)_request.MaxTokens
-            : throw new FaultException(
-                Fault.ContextLengthExceeded,
-                $"the prompt has {_promptIds.Length} tokens and max_tokens is {_request.MaxTokens}; the model's context holds {ContextTokens} together");
-    }
-
     private void Replay(Resume resume)
     {
-        Require(
-            resume.Fingerprint == _model.Description.Fingerprint,
-            $"resume.fingerprint is '{resume.Fingerprint}'; this replica's is '{_model.Description.Fingerprint}'");
-        Require(
-            resume.NextIndex == resume.TokenIds.Count,
-            $"resume.next_index is {resume.NextIndex}; allowed: the number of resume.token_ids, {resume.TokenIds.Count}");
-        Require(
-            resume.TokenIds.Count <= _maxTokens,
-            $"resume.token_ids are {resume.TokenIds.Count}; max_tokens is {_maxTokens}");
+        RequestChecks.CheckResumedIds(resume, _model.Description);
+        if (resume.TokenIds.Count > _maxTokens)
+            throw RequestChecks.ResumeRefused($"resume.token_ids are {resume.TokenIds.Count}; max_tokens is {_maxTokens}");
         foreach (var id in SimulatedPrompt.Check(resume.TokenIds, "resume.token_ids", ContextTokens))
         {
-            Require(_text.MatchedStop is null, "resume.token_ids continue after a stop text");
+            if (_text.MatchedStop is not null)
+                throw RequestChecks.ResumeRefused("resume.token_ids continue after a stop text");
             Append(id);
         }
 
         if (IsComplete)
             _text.Flush();
-
-        Require(_text.TrySkip(resume.Text.Span), "resume.text is not what the resumed ids begin with");
-    }
-
-    private static void Require(bool holds, string message)
-    {
-        if (!holds)
-            throw new FaultException(Fault.ResumeRefused, message);
+        if (!_text.TrySkip(resume.Text.Span))
+            throw RequestChecks.ResumeRefused("resume.text is not what the resumed ids begin with");
     }
 }

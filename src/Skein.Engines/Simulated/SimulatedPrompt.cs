@@ -61,9 +61,6 @@ internal static class SimulatedPrompt
     private static void RefuseTooLong(int tokens, int contextTokens)
     {
         if (tokens > contextTokens)
-        {
-            throw new FaultException(
-                Fault.ContextLengthExceeded, $"the prompt has {tokens} tokens; the model's context holds {contextTokens}");
-        }
+            throw RequestChecks.TooLong(contextTokens, $"a prompt of {tokens}");
     }
 }

@@ -4,13 +4,13 @@ namespace Skein.Engines.Simulated;
 /// Waits as long as a real engine takes to read the prompt and between tokens. Each step counts from the time at which the step before was due, not from the
 /// time at which its timer fired, so that late timers do not lower the rate. Not safe for concurrent use.
 /// </summary>
-/// <param name="jitterKey">Makes the jitter of one request differ from another's.</param>
-internal sealed class StreamPacer(SimulatedEngineOptions options, TimeProvider time, ulong jitterKey)
+/// <param name="promptKey">Makes the jitter of one request differ from another's.</param>
+internal sealed class StreamPacer(SimulatedEngineOptions options, TimeProvider time, ulong promptKey)
 {
     // How far a delayed stream (slow reader, stopped process) may catch up in one burst.
     private static readonly TimeSpan MostCatchUp = TimeSpan.FromMilliseconds(100);
 
-    private readonly ulong _jitterKey = SplitMix.Mix(jitterKey, options.JitterSeed);
+    private readonly ulong _jitterKey = SplitMix.Mix(promptKey, 0);
     private readonly long _start = time.GetTimestamp();
     private TimeSpan _due;
 
@@ -21,15 +21,13 @@ internal sealed class StreamPacer(SimulatedEngineOptions options, TimeProvider t
         return options.PrefillTokensPerSecond == 0 ? ValueTask.CompletedTask : WaitAsync(tokens / options.PrefillTokensPerSecond, cancellationToken);
     }
 
-    /// <summary>Waits for the step that makes the token, with <paramref name="running"/> streams in the batch.</summary>
-    public ValueTask StepAsync(int index, int running, CancellationToken cancellationToken)
+    /// <summary>Waits for the step that makes the token.</summary>
+    public ValueTask StepAsync(int index, CancellationToken cancellationToken)
     {
         if (options.TokensPerSecond == 0)
             return ValueTask.CompletedTask;
-
         var jitter = ((2 * SplitMix.ToUnit(SplitMix.Mix(_jitterKey, (ulong)index))) - 1) * options.Jitter;
-        var batch = 1 + (options.StepGrowth * (running - 1));
-        return WaitAsync(batch * (1 + jitter) / options.TokensPerSecond, cancellationToken);
+        return WaitAsync((1 + jitter) / options.TokensPerSecond, cancellationToken);
     }
 
     private ValueTask WaitAsync(double seconds, CancellationToken cancellationToken)

@@ -3,8 +3,6 @@ namespace Skein.Engines.Text;
 /// <summary>Makes the first and the last frame of an answer.</summary>
 internal static class AnswerFrames
 {
-    /// <param name="unit">What an index counts.</param>
-    /// <param name="tier">How the answer can be resumed.</param>
     /// <param name="promptIds">Ids of the prompt; empty if unknown.</param>
     /// <param name="resumedAt">Index of the next token.</param>
     /// <param name="echo">Text in front of the answer.</param>

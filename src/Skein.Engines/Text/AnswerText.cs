@@ -45,7 +45,6 @@ internal sealed class AnswerText
     /// <summary>The stop text that ended the answer; null if none did yet. Bytes appended later are ignored.</summary>
     public string? MatchedStop { get; private set; }
 
-    /// <summary>Adds the bytes of the next token.</summary>
     public void Append(ReadOnlySpan<byte> token)
     {
         foreach (var unit in token)

@@ -11,12 +11,12 @@ internal static class LinkFaults
     {
         var details = error.GetRpcStatus();
         var kind = OfStatus(error.StatusCode, details) ?? OfConnection(error.Status.DebugException) ?? Fault.EngineFailed;
-        return new FaultException(kind, error.Status.Detail, details?.GetDetail<SlotRefusal>()?.Load, error);
+        return new FaultException(kind, error.Status.Detail, error, details?.GetDetail<SlotRefusal>()?.Load);
     }
 
     /// <summary>The fault of an attempt on a bus. Its status is that of a call, but the connection still works.</summary>
     public static FaultException From(RpcStatus status) =>
-        new(OfStatus((StatusCode)status.Code, status) ?? Fault.EngineFailed, status.Message, status.GetDetail<SlotRefusal>()?.Load);
+        new(OfStatus((StatusCode)status.Code, status) ?? Fault.EngineFailed, status.Message, load: status.GetDetail<SlotRefusal>()?.Load);
 
     /// <summary>Distinguishes a broken connection from a stream that the replica ended: only the former takes the replica out of service.</summary>
     public static Fault? OfConnection(Exception? exception)

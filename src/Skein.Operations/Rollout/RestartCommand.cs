@@ -10,7 +10,6 @@ public sealed class RestartCommand(CommandTemplate template, string revision, Ti
 {
     private static readonly TimeSpan OutputTimeout = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>Runs the command and waits for its exit.</summary>
     /// <exception cref="CommandFailedException">The command could not be started, exited with a code other than 0, or timed out.</exception>
     public async Task RunAsync(string name, CancellationToken cancellationToken)
     {

@@ -40,7 +40,7 @@ public sealed class RolloutCore
     public bool IsDone => _steps.TrueForAll(step => step.Stage is RolloutStage.Updated or RolloutStage.Skipped);
 
     /// <summary>True while <see cref="ObserveCounters"/> should be called about once a second.</summary>
-    internal bool WantsCounters => _steps.Exists(step => step.Stage == RolloutStage.Calming);
+    internal bool WantsCounters => _steps.Exists(step => step.Stage == RolloutStage.WatchingErrors);
 
     internal Orders Observe(IReadOnlyList<MemberRow> rows, TimeSpan now)
     {
@@ -56,67 +56,69 @@ public sealed class RolloutCore
 
     internal Orders ObserveCounters(CounterRow counters, TimeSpan now)
     {
-        foreach (var step in _steps.Where(step => step.Stage == RolloutStage.Calming))
+        foreach (var step in _steps.Where(step => step.Stage == RolloutStage.WatchingErrors))
         {
             var state = step.Errors!.Observe(counters, now);
             var burst = step.Errors.Burst.Length > 0 ? $"; last burst: {step.Errors.Burst}" : "";
-            step.Detail = FormattableString.Invariant($"calm for {Math.Ceiling(step.Errors.Left(now).TotalSeconds):0} s more{burst}");
+            step.Detail = FormattableString.Invariant($"the error rate must stay low for {Math.Ceiling(step.Errors.Left(now).TotalSeconds):0} s more{burst}");
             if (state == GateState.Passed)
                 step.Go(RolloutStage.Updated, now);
             else if (state == GateState.Failed)
-                Fail(step, $"the error rate did not calm down: {step.Errors.Burst}", now);
+                Fail(step, $"the error rate did not stay low: {step.Errors.Burst}", now);
         }
         return Decide(now);
     }
 
     /// <summary>Records what the drain of a replica is waiting for.</summary>
-    internal Orders DrainProgress(string name, string detail, TimeSpan now) => On(name, RolloutStage.Draining, now, step => step.Detail = detail);
-
-    internal Orders Drained(string name, TimeSpan now) => On(name, RolloutStage.Draining, now, step => Restart(step, now));
-
-    /// <summary>The replica could not be drained: it is undrained, and no further replica is begun.</summary>
-    internal Orders DrainFailed(string name, string why, TimeSpan now) => On(name, RolloutStage.Draining, now, step =>
+    internal Orders DrainProgress(string name, string detail, TimeSpan now)
     {
-        Stop($"{name} could not be drained: {why}");
-        Cancel(step, why, now);
-    });
+        _steps.Find(step => step.Name == name && step.Stage == RolloutStage.Draining)?.Detail = detail;
+        return Decide(now);
+    }
 
-    internal Orders Restarted(string name, TimeSpan now) => On(name, RolloutStage.Restarting, now, step =>
+    /// <summary>Reports that an order has ended. A report that arrives after its stage has ended is ignored.</summary>
+    /// <param name="problem">Why the order failed; null if it succeeded.</param>
+    internal Orders Executed(RolloutOrder order, string name, string? problem, TimeSpan now)
     {
-        step.Go(RolloutStage.Rejoining, now, "not back yet");
-        Follow(step, now);
-    });
-
-    internal Orders RestartFailed(string name, string why, TimeSpan now) => On(name, RolloutStage.Restarting, now, step =>
-    {
-        // The old process may still run, drained: it can serve again.
-        if (!_plan.RollsBack && step.Row.State == "alive" && step.Row.Generation == step.Generation)
-            _orders.Add((RolloutOrder.Undrain, name));
-        Fail(step, why, now);
-    });
-
-    internal Orders ProbePassed(string name, TimeSpan now) => On(name, RolloutStage.Probing, now, step =>
-    {
-        if (_plan.Calm == TimeSpan.Zero)
+        var step = _steps.Single(step => step.Name == name);
+        switch (order, step.Stage)
         {
-            step.Go(RolloutStage.Updated, now);
-            return;
+            case (RolloutOrder.Undrain, _) when problem is not null:
+                Stop($"{name} could not be undrained: {problem}");
+                break;
+            case (RolloutOrder.Drain, RolloutStage.Draining) when problem is null:
+                Restart(step, now);
+                break;
+            case (RolloutOrder.Drain, RolloutStage.Draining):
+                Stop($"{name} could not be drained: {problem}");
+                Cancel(step, problem, now);
+                break;
+            case (RolloutOrder.Restart, RolloutStage.Restarting) when problem is null:
+                step.Go(RolloutStage.Rejoining, now, "not back yet");
+                Follow(step, now);
+                break;
+            case (RolloutOrder.Restart, RolloutStage.Restarting):
+                // The old process may still run, drained: it can serve again.
+                if (!_plan.RollsBack && step.Row.State == "alive" && step.Row.Generation == step.Generation)
+                    _orders.Add((RolloutOrder.Undrain, name));
+                Fail(step, problem, now);
+                break;
+            case (RolloutOrder.Probe, RolloutStage.Probing) when problem is not null:
+                Fail(step, $"a canary failed: {problem}", now);
+                break;
+            case (RolloutOrder.Probe, RolloutStage.Probing):
+                step.Errors = new ErrorRateGate(_plan.ErrorPeriod, _plan.MaxErrorRate, now);
+                step.Go(_plan.ErrorPeriod == TimeSpan.Zero ? RolloutStage.Updated : RolloutStage.WatchingErrors, now);
+                break;
+            case (RolloutOrder.RollBack, RolloutStage.RollingBack) when problem is null:
+                step.Go(RolloutStage.RolledBack, now, step.Detail);
+                break;
+            case (RolloutOrder.RollBack, RolloutStage.RollingBack):
+                step.Go(RolloutStage.Failed, now, $"{step.Detail}; the rollback failed: {problem}");
+                break;
         }
-        step.Errors = new ErrorRateGate(_plan.Calm, _plan.MaxErrorRate, now);
-        step.Go(RolloutStage.Calming, now);
-    });
-
-    internal Orders ProbeFailed(string name, string why, TimeSpan now) =>
-        On(name, RolloutStage.Probing, now, step => Fail(step, $"a canary failed: {why}", now));
-
-    /// <param name="problem">Why the rollback failed; null if it succeeded.</param>
-    internal Orders RolledBack(string name, string? problem, TimeSpan now) => On(name, RolloutStage.RollingBack, now, step =>
-    {
-        if (problem is null)
-            step.Go(RolloutStage.RolledBack, now, step.Detail);
-        else
-            step.Go(RolloutStage.Failed, now, $"{step.Detail}; the rollback failed: {problem}");
-    });
+        return Decide(now);
+    }
 
     /// <summary>Begins no further replica. Replicas that are draining are undrained; replicas that restart are completed.</summary>
     internal Orders StopNow(string why, TimeSpan now)
@@ -128,14 +130,6 @@ public sealed class RolloutCore
     private bool IsIncluded(MemberRow row) => row.State is "alive" or "suspect" || (row.State == "dead" && !_plan.IgnoreDead);
 
     private bool IsUpToDate(MemberRow row) => row.Revision == _plan.Revision && row.State != "dead";
-
-    /// <summary>Applies an event. An event that arrives after its stage has ended is ignored.</summary>
-    private (RolloutOrder Order, string Name)[] On(string name, RolloutStage stage, TimeSpan now, Action<RolloutStep> act)
-    {
-        if (_steps.Find(step => step.Name == name) is { } found && found.Stage == stage)
-            act(found);
-        return Decide(now);
-    }
 
     /// <summary>Advances a step after its replica's row may have changed.</summary>
     private void Follow(RolloutStep step, TimeSpan now)
@@ -150,10 +144,10 @@ public sealed class RolloutCore
             case RolloutStage.Rejoining:
                 Rejoin(step, now);
                 break;
-            case RolloutStage.Probing or RolloutStage.Calming when step.Row.Generation != step.Generation:
+            case RolloutStage.Probing or RolloutStage.WatchingErrors when step.Row.Generation != step.Generation:
                 Fail(step, "it did not stay up: it restarted", now);
                 break;
-            case RolloutStage.Probing or RolloutStage.Calming when step.Row.State is "dead" or "left":
+            case RolloutStage.Probing or RolloutStage.WatchingErrors when step.Row.State is "dead" or "left":
                 Fail(step, $"it did not stay up: it is {step.Row.State}", now);
                 break;
         }

@@ -13,7 +13,7 @@ public sealed record RolloutPlan
     public TimeSpan Timeout { get; init; } = TimeSpan.FromMinutes(10);
 
     /// <summary>How long the error rate must stay low after a replica is back. 0 disables the check. Default 10 s.</summary>
-    public TimeSpan Calm { get; init; } = TimeSpan.FromSeconds(10);
+    public TimeSpan ErrorPeriod { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>Maximum errors per finished request, 0 to 1. Default 0.01.</summary>
     public double MaxErrorRate { get; init; } = 0.01;
@@ -38,13 +38,10 @@ internal enum RolloutOrder
 /// <summary>Stage of one replica in a rolling update.</summary>
 public enum RolloutStage
 {
-    /// <summary>The update has not begun.</summary>
     Waiting,
 
     /// <summary>Streams finish or move.</summary>
     Draining,
-
-    /// <summary>The restart command runs.</summary>
     Restarting,
 
     /// <summary>The replica is not back yet, or not at the target revision.</summary>
@@ -52,11 +49,7 @@ public enum RolloutStage
 
     /// <summary>Canary requests are in flight.</summary>
     Probing,
-
-    /// <summary>The error rate is being watched.</summary>
-    Calming,
-
-    /// <summary>The rollback command runs.</summary>
+    WatchingErrors,
     RollingBack,
 
     /// <summary>The replica is at the target revision and passed every check.</summary>
@@ -64,10 +57,6 @@ public enum RolloutStage
 
     /// <summary>The replica was at the target revision before the update.</summary>
     Skipped,
-
-    /// <summary>A check failed.</summary>
     Failed,
-
-    /// <summary>A check failed and the replica was rolled back.</summary>
     RolledBack,
 }

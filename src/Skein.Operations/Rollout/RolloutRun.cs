@@ -6,7 +6,6 @@ using Orders = System.Collections.Generic.IReadOnlyList<(Skein.Operations.Rollou
 namespace Skein.Operations.Rollout;
 
 /// <summary>What a rolling update uses besides its plan.</summary>
-/// <param name="Grace">Grace period of each drain.</param>
 /// <param name="Canaries">Rounds of short answers that a restarted replica must give.</param>
 /// <param name="Restart">Restarts a replica; null: the replica restarts itself.</param>
 /// <param name="RollBack">Rolls a replica back; null: there is no rollback.</param>
@@ -88,46 +87,43 @@ public sealed class RolloutRun(GatewayClient gateway, RolloutPlan plan, RolloutT
 
     private async Task ExecuteAsync(RolloutOrder order, string name, CancellationToken atOnce)
     {
+        string? problem = null;
         try
         {
             switch (order)
             {
                 case RolloutOrder.Drain:
-                    await DrainAsync(name, atOnce);
+                    problem = await DrainAsync(name, atOnce);
                     break;
                 case RolloutOrder.Undrain:
                     await UndrainAsync(name, atOnce);
                     break;
                 case RolloutOrder.Restart:
                     await (tools.Restart?.RunAsync(name, atOnce) ?? gateway.RestartAsync(name, plan.Revision, atOnce));
-                    Post((core, now) => core.Restarted(name, now));
                     break;
                 case RolloutOrder.Probe:
                     for (var canary = 0; canary < tools.Canaries; canary++)
                         await gateway.ProbeAsync(name, atOnce);
-                    Post((core, now) => core.ProbePassed(name, now));
                     break;
                 default:
                     await tools.RollBack!.RunAsync(name, atOnce);
-                    Post((core, now) => core.RolledBack(name, null, now));
                     break;
             }
         }
         catch (Exception error) when (error is CommandFailedException or UsageException)
         {
-            var why = error is GatewayRefusedException refused ? refused.Reason : error.Message;
-            Post((core, now) => Failed(core, order, name, why, now));
+            problem = error is GatewayRefusedException refused ? refused.Reason : error.Message;
         }
+        Post((core, now) => core.Executed(order, name, problem, now));
     }
 
-    private async Task DrainAsync(string name, CancellationToken atOnce)
+    /// <returns>Why the replica could not be drained; null if it is.</returns>
+    private async Task<string?> DrainAsync(string name, CancellationToken atOnce)
     {
         var drain = _drains[name] = gateway.DrainAsync(name, tools.Grace, atOnce);
         var outcome = await new DrainWait(gateway, time).RunAsync(
             name, drain, plan.Timeout, blocked => Post((core, now) => core.DrainProgress(name, blocked, now)), atOnce);
-        Post((core, now) => outcome.Outcome == DrainOutcome.TimedOut
-            ? core.DrainFailed(name, DrainWait.Explain(outcome, plan.Timeout), now)
-            : core.Drained(name, now));
+        return outcome.Outcome == DrainOutcome.TimedOut ? DrainWait.Explain(outcome, plan.Timeout) : null;
     }
 
     private async Task UndrainAsync(string name, CancellationToken atOnce)
@@ -137,15 +133,6 @@ public sealed class RolloutRun(GatewayClient gateway, RolloutPlan plan, RolloutT
             await drain.ContinueWith(_ => { }, atOnce, TaskContinuationOptions.None, TaskScheduler.Default);
         await gateway.UndrainAsync(name, atOnce);
     }
-
-    private static Orders Failed(RolloutCore core, RolloutOrder order, string name, string why, TimeSpan now) => order switch
-    {
-        RolloutOrder.Drain => core.DrainFailed(name, why, now),
-        RolloutOrder.Restart => core.RestartFailed(name, why, now),
-        RolloutOrder.Probe => core.ProbeFailed(name, why, now),
-        RolloutOrder.RollBack => core.RolledBack(name, why, now),
-        _ => core.StopNow($"{name} could not be undrained: {why}", now),
-    };
 
     private void Post(Func<RolloutCore, TimeSpan, Orders> happened) => _events.Writer.TryWrite(happened);
 }

@@ -1,23 +1,16 @@
 namespace Skein.Operations.Rollout;
 
 /// <summary>The update of one replica. Changed by <see cref="RolloutCore"/> only. Not thread-safe.</summary>
-public sealed class RolloutStep
+public sealed class RolloutStep(MemberRow row, RolloutStage stage)
 {
-    internal RolloutStep(MemberRow row, RolloutStage stage)
-    {
-        (Row, From, Stage) = (row, row.Revision, stage);
-        Generation = row.Generation;
-        Models = row.Models;
-    }
-
     public string Name => Row.Name;
 
-    public string From { get; }
+    public string From { get; } = row.Revision;
 
     /// <summary>Models that the replica served before the update.</summary>
-    public IReadOnlyList<string> Models { get; }
+    public IReadOnlyList<string> Models { get; } = row.Models;
 
-    public RolloutStage Stage { get; private set; }
+    public RolloutStage Stage { get; private set; } = stage;
 
     /// <summary>What the replica is waiting for, or why it failed; empty if there is nothing to say.</summary>
     public string Detail { get; internal set; } = "";
@@ -28,7 +21,7 @@ public sealed class RolloutStep
     /// <summary>When the update of this replica ended; null before.</summary>
     public TimeSpan? Ended { get; private set; }
 
-    public MemberRow Row { get; internal set; }
+    public MemberRow Row { get; internal set; } = row;
 
     /// <summary>True from the drain until the last check.</summary>
     public bool IsActive => Stage is > RolloutStage.Waiting and <= RolloutStage.RollingBack;
@@ -38,7 +31,7 @@ public sealed class RolloutStep
     internal TimeSpan Since { get; private set; }
 
     /// <summary>Generation that is being replaced; after the restart, the new one.</summary>
-    internal ulong Generation { get; set; }
+    internal ulong Generation { get; set; } = row.Generation;
 
     /// <summary>Since when the replica is back at another revision; null if it is not.</summary>
     internal TimeSpan? WrongSince { get; set; }

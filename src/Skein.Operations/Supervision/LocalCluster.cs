@@ -19,7 +19,6 @@ public sealed class LocalCluster : IDisposable
     public LocalCluster(IEnumerable<MemberSpec> specs, TimeSpan restartDelay, TimeProvider time, Action<string> say) =>
         _members = [.. specs.Select(spec => new SupervisedMember(spec, restartDelay, () => SeedsFor(spec.Name), time, say))];
 
-    /// <summary>The members in start order.</summary>
     public IReadOnlyList<SupervisedMember> Members => _members;
 
     /// <summary>Starts the first member, then the others in parallel; returns when the first gateway reports all replicas ready.</summary>

@@ -8,9 +8,10 @@ public sealed record MemberReady(string Name, string Http, string Grpc, string G
 {
     private const string Prefix = "ready ";
 
-    public string ToLine() => MemberMessages.Write(Prefix, this);
+    public string ToLine() => Prefix + JsonSerializer.Serialize(this);
 
-    public static MemberReady? FromLine(string line) => MemberMessages.Read<MemberReady>(Prefix, line);
+    public static MemberReady? FromLine(string line) =>
+        line.StartsWith(Prefix, StringComparison.Ordinal) ? JsonSerializer.Deserialize<MemberReady>(line[Prefix.Length..]) : null;
 }
 
 /// <summary>Message of a member to its supervisor: the member is about to exit and must be restarted. One line on standard output.</summary>
@@ -19,15 +20,8 @@ public sealed record RequestedRestart(string Revision)
 {
     private const string Prefix = "restart ";
 
-    public string ToLine() => MemberMessages.Write(Prefix, this);
+    public string ToLine() => Prefix + JsonSerializer.Serialize(this);
 
-    public static RequestedRestart? FromLine(string line) => MemberMessages.Read<RequestedRestart>(Prefix, line);
-}
-
-internal static class MemberMessages
-{
-    public static string Write<T>(string prefix, T message) => prefix + JsonSerializer.Serialize(message);
-
-    public static T? Read<T>(string prefix, string line)
-        where T : class => line.StartsWith(prefix, StringComparison.Ordinal) ? JsonSerializer.Deserialize<T>(line[prefix.Length..]) : null;
+    public static RequestedRestart? FromLine(string line) =>
+        line.StartsWith(Prefix, StringComparison.Ordinal) ? JsonSerializer.Deserialize<RequestedRestart>(line[Prefix.Length..]) : null;
 }

@@ -7,15 +7,11 @@ namespace Skein.Operations.Supervision;
 /// Keeps one member running: restarts its process a delay after each exit, or at once if the member requested the restart. Reacts to the exit of
 /// the process only, not to the member's state in the group.
 /// </summary>
-public sealed class SupervisedMember
+public sealed class SupervisedMember(MemberSpec spec, TimeSpan restartDelay, Func<IEnumerable<string>> seeds, TimeProvider time, Action<string> say)
 {
     private const long NotReady = long.MinValue;
 
-    private readonly MemberSpec _spec;
-    private readonly Func<IEnumerable<string>> _seeds;
-    private readonly TimeProvider _time;
-    private readonly Action<string> _say;
-    private readonly RestartBackOff _backOff;
+    private readonly RestartBackOff _backOff = new(restartDelay);
     private readonly TaskCompletionSource<MemberReady> _firstReady = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile SupervisedProcess? _process;
     private volatile MemberReady? _lastReady;
@@ -23,13 +19,7 @@ public sealed class SupervisedMember
     private long _readySince = NotReady;
     private string? _revision;
 
-    internal SupervisedMember(MemberSpec spec, TimeSpan restartDelay, Func<IEnumerable<string>> seeds, TimeProvider time, Action<string> say)
-    {
-        (_spec, _seeds, _time, _say) = (spec, seeds, time, say);
-        _backOff = new RestartBackOff(restartDelay);
-    }
-
-    public string Name => _spec.Name;
+    public string Name => spec.Name;
 
     /// <summary>Process id of the current run; null between runs.</summary>
     public int? ProcessId => _process?.Id;
@@ -52,7 +42,7 @@ public sealed class SupervisedMember
     internal async Task StoppedAsync(TimeSpan grace, CancellationToken atOnce)
     {
         _process?.Stop();
-        using var timeout = new CancellationTokenSource(grace, _time);
+        using var timeout = new CancellationTokenSource(grace, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, atOnce);
         try
         {
@@ -60,7 +50,7 @@ public sealed class SupervisedMember
         }
         catch (OperationCanceledException)
         {
-            _say($"{Name} did not stop in time and is killed");
+            say($"{Name} did not stop in time and is killed");
             _process?.Kill();
             await _running;
         }
@@ -102,14 +92,14 @@ public sealed class SupervisedMember
         if (process.RequestedRevision is not { } revision)
             return $"(pid {process.Id}) {DescribeExit(process)}";
         _revision = revision;
-        _say($"{Name} (pid {process.Id}) has left and restarts at revision {revision}, as requested");
+        say($"{Name} (pid {process.Id}) has left and restarts at revision {revision}, as requested");
         return null;
     }
 
     private async Task<SupervisedProcess> StartProcessAsync(bool keepsPort)
     {
-        SupervisedProcess Start() => SupervisedProcess.Start(Arguments(keepsPort), OnReady, line => _say($"{Name} | {line}"));
-        return _spec.Network is { } network ? await network.RunAsync(Start) : Start();
+        SupervisedProcess Start() => SupervisedProcess.Start(Arguments(keepsPort), OnReady, line => say($"{Name} | {line}"));
+        return spec.Network is { } network ? await network.RunAsync(Start) : Start();
     }
 
     private static string DescribeExit(SupervisedProcess process) => process.ExitCode > 128
@@ -118,10 +108,10 @@ public sealed class SupervisedMember
 
     private async Task<bool> PauseAsync(string end, CancellationToken stop)
     {
-        var wait = _backOff.Next(Volatile.Read(ref _readySince) is var since and not NotReady ? _time.GetElapsedTime(since) : TimeSpan.Zero);
+        var wait = _backOff.Next(Volatile.Read(ref _readySince) is var since and not NotReady ? time.GetElapsedTime(since) : TimeSpan.Zero);
         var runs = _backOff.ShortRuns > 1 ? $": its last {_backOff.ShortRuns} runs were short" : "";
-        _say(string.Create(CultureInfo.InvariantCulture, $"{Name} {end}; it restarts in {wait.TotalSeconds:0.#} s{runs}"));
-        await Task.Delay(wait, _time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        say(string.Create(CultureInfo.InvariantCulture, $"{Name} {end}; it restarts in {wait.TotalSeconds:0.#} s{runs}"));
+        await Task.Delay(wait, time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         return !stop.IsCancellationRequested;
     }
 
@@ -130,21 +120,21 @@ public sealed class SupervisedMember
         // The message may arrive before the call that starts the process returns.
         _process = process;
         _lastReady = ready;
-        Volatile.Write(ref _readySince, _time.GetTimestamp());
+        Volatile.Write(ref _readySince, time.GetTimestamp());
         if (!_firstReady.TrySetResult(ready))
-            _say($"{Name} is up again (pid {process.Id})");
+            say($"{Name} is up again (pid {process.Id})");
     }
 
     private IEnumerable<string> Arguments(bool keepsPort)
     {
         // A restart keeps the gossip port, so that other members find it even if all of them died at once.
         var gossipPort = keepsPort && _lastReady is { } ready ? ready.Gossip[(ready.Gossip.LastIndexOf(':') + 1)..] : "0";
-        var seeds = string.Join(',', _seeds());
+        var join = string.Join(',', seeds());
         return
         [
-            _spec.Verb, "--supervised", "--name", _spec.Name, "--gossip", gossipPort, .. _spec.Arguments,
+            spec.Verb, "--supervised", "--name", spec.Name, "--gossip", gossipPort, .. spec.Arguments,
             .. _revision is { } revision ? new[] { "--revision", revision } : [],
-            .. seeds.Length > 0 ? new[] { "--join", seeds } : [],
+            .. join.Length > 0 ? new[] { "--join", join } : [],
         ];
     }
 }

@@ -41,7 +41,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
             throw new FaultException(
                 Fault.QueueFull,
                 $"all slots for model '{request.Model}' are busy and its queue is full ({length} waiting)",
-                RetryAfter(request.Model, length, now));
+                retryAfter: RetryAfter(request.Model, length, now));
         }
         var waiter = new Waiter(request, request.WaitingSince ?? now);
         NoteServable(waiter, now);
@@ -144,13 +144,13 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
             return new FaultException(
                 Fault.QueueTimeout,
                 $"no slot for model '{model}' came free within {waited.TotalSeconds:0.#} s",
-                RetryAfter(model, WaitingFor(model), now));
+                retryAfter: RetryAfter(model, WaitingFor(model), now));
         }
         return Fleet.MayServe(model)
             ? new FaultException(
                 Fault.NoReplica,
                 $"no live replica could serve model '{model}' for {waited.TotalSeconds:0.#} s",
-                ReplicaReturn + RetryAfter(model, WaitingFor(model), now))
+                retryAfter: ReplicaReturn + RetryAfter(model, WaitingFor(model), now))
             : new FaultException(Fault.ModelNotFound, UnknownModelMessage(model));
     }
 

@@ -71,7 +71,7 @@ public sealed class GenerationSessions(
         return candidates.Count switch
         {
             1 => candidates.First(),
-            0 => throw new FaultException(Fault.NoReplica, "no replica is known yet, and the request names no model", admission.RetryAfter()),
+            0 => throw new FaultException(Fault.NoReplica, "no replica is known yet, and the request names no model", retryAfter: admission.RetryAfter()),
             _ => throw new FaultException(
                 Fault.InvalidRequest, $"model is missing; allowed: {string.Join(", ", candidates.Order(StringComparer.Ordinal).Take(16))}"),
         };
@@ -86,5 +86,5 @@ public sealed class GenerationSessions(
     }
 
     private FaultException Overloaded(string message) =>
-        new(Fault.TooManySessions, message, admission.RetryAfter());
+        new(Fault.TooManySessions, message, retryAfter: admission.RetryAfter());
 }

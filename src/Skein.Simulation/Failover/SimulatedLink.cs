@@ -21,9 +21,9 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
     {
         var target = await ReachAsync(replica, cancellationToken);
         if (target.IsDraining)
-            throw new FaultException(Fault.Draining, "draining", target.Report());
+            throw new FaultException(Fault.Draining, "draining", load: target.Report());
         if (target.IsFull)
-            throw new FaultException(Fault.NoSlot, "no slot", target.Report());
+            throw new FaultException(Fault.NoSlot, "no slot", load: target.Report());
         var generation = target.Generation;
         var failures = target.EngineFailures;
         target.Running++;

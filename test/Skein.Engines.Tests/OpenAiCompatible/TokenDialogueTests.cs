@@ -140,7 +140,7 @@ public class TokenDialogueTests
     }
 
     [Fact]
-    public async Task ConnectAsync_SlotsNotTold_NamesTheFlag()
+    public async Task ConnectAsync_SlotsUnknown_NamesTheFlag()
     {
         var exception = await Assert.ThrowsAsync<ArgumentException>(() => Dialogues.Vllm().ConnectAsync(options => options with { Slots = null }));
 

@@ -68,18 +68,18 @@ public class ToolCallTests
     [InlineData("all of one index", 0, 0)]
     [InlineData("no index", null, null)]
     [InlineData("gaps", 3, 7)]
-    public async Task GenerateAsync_StrangelyNumberedCalls_AreToldApartAndNumbered(string how, int? first, int? second)
+    public async Task GenerateAsync_StrangelyNumberedCalls_AreDistinguishedAndNumbered(string how, int? first, int? second)
     {
         await using var engine = await Dialogues.Ollama(
             Delta($$$"""{"tool_calls":[{{{{Index(first)}}}"id":"c1","function":{"name":"f","arguments":"{}"}}]}"""),
             Delta($$$"""{"tool_calls":[{{{{Index(second)}}}"id":"c2","function":{"name":"g","arguments":"{}"}}]}"""),
             Delta("{}", "\"tool_calls\"")).ConnectAsync();
 
-        var told = (await FramesOf(engine))[^1].RawDelta.ToStringUtf8();
+        var calls = (await FramesOf(engine))[^1].RawDelta.ToStringUtf8();
 
-        Assert.True(told.Contains("\"index\":0", StringComparison.Ordinal) && told.Contains("\"index\":1", StringComparison.Ordinal), $"{how}: {told}");
-        Assert.Contains("""{"name":"f","arguments":"{}"}""", told, StringComparison.Ordinal);
-        Assert.Contains("""{"name":"g","arguments":"{}"}""", told, StringComparison.Ordinal);
+        Assert.True(calls.Contains("\"index\":0", StringComparison.Ordinal) && calls.Contains("\"index\":1", StringComparison.Ordinal), $"{how}: {calls}");
+        Assert.Contains("""{"name":"f","arguments":"{}"}""", calls, StringComparison.Ordinal);
+        Assert.Contains("""{"name":"g","arguments":"{}"}""", calls, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -89,9 +89,9 @@ public class ToolCallTests
             Delta("""{"tool_calls":[{"index":0,"id":"c1","extra_content":{"signature": "a\/b","score": 1.0},"function":{"name":"f","arguments":{"a": 1e2}}}]}"""),
             Delta("{}", "\"tool_calls\"")).ConnectAsync();
 
-        var told = (await FramesOf(engine))[^1].RawDelta.ToStringUtf8();
+        var calls = (await FramesOf(engine))[^1].RawDelta.ToStringUtf8();
 
-        Assert.Equal("""{"tool_calls":[{"index":0,"id":"c1","extra_content":{"signature":"a\/b","score":1.0},"function":{"name":"f","arguments":{"a":1e2}}}]}""", told);
+        Assert.Equal("""{"tool_calls":[{"index":0,"id":"c1","extra_content":{"signature":"a\/b","score":1.0},"function":{"name":"f","arguments":{"a":1e2}}}]}""", calls);
     }
 
     [Fact]

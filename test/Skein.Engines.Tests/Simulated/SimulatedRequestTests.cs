@@ -110,9 +110,9 @@ public class SimulatedRequestTests
     }
 
     [Theory]
-    [InlineData(60, 0u, "the prompt has 20 tokens; the model's context holds 16")]
-    [InlineData(30, 7u, "the prompt has 10 tokens and max_tokens is 7; the model's context holds 16 together")]
-    [InlineData(30, uint.MaxValue, "the prompt has 10 tokens and max_tokens is 4294967295; the model's context holds 16 together")]
+    [InlineData(60, 0u, "the model's context holds 16 tokens; asked for: a prompt of 20")]
+    [InlineData(30, 7u, "the model's context holds 16 tokens; asked for: a prompt of 10 and max_tokens 7")]
+    [InlineData(30, uint.MaxValue, "the model's context holds 16 tokens; asked for: a prompt of 10 and max_tokens 4294967295")]
     public async Task Generate_MoreThanTheContext_IsRefused(int promptBytes, uint maxTokens, string message)
     {
         var engine = Answer.Engine(new SimulatedEngineOptions { ContextTokens = 16 });

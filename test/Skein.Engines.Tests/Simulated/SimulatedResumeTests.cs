@@ -119,7 +119,7 @@ public class SimulatedResumeTests
 
     [Theory]
     [InlineData("text", "resume.text is not what the resumed ids begin with")]
-    [InlineData("index", "resume.next_index is 9; allowed: the number of resume.token_ids, 4")]
+    [InlineData("index", "resume.next_index is 9; allowed: 4, the number of resume.token_ids")]
     [InlineData("max_tokens", "resume.token_ids are 4; max_tokens is 3")]
     public async Task Generate_ResumeThatDoesNotFit_IsRefused(string wrong, string message)
     {

@@ -86,7 +86,7 @@ public sealed class ReplicaOperationsTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Drain_ReplicaThatIsGone_IsToldWithItsName()
+    public async Task Drain_ReplicaThatIsGone_TheErrorNamesIt()
     {
         await _replica.AbortAsync();
 

@@ -77,7 +77,7 @@ internal sealed class ScriptedSession(GenerateRequest request) : IGenerationSess
     public void End() => _frames.Writer.TryComplete();
 
     public void Fail(Fault error, string message, TimeSpan? retryAfter = null) =>
-        _frames.Writer.TryComplete(new FaultException(error, message, retryAfter));
+        _frames.Writer.TryComplete(new FaultException(error, message, retryAfter: retryAfter));
 
     public void Fail(Exception exception) => _frames.Writer.TryComplete(exception);
 

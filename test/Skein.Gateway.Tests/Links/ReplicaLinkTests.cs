@@ -96,7 +96,7 @@ public abstract class ReplicaLinkTests(LinkKind kind)
     }
 
     [Fact]
-    public async Task Generate_NoSlotAndDraining_AreToldAsSuch()
+    public async Task Generate_NoSlotAndDraining_AreDistinctFaults()
     {
         var engine = new KeyedEngine { Slots = 1 };
         await using var world = await LinkWorld.StartAsync(kind, engine);

@@ -87,7 +87,7 @@ public sealed class RequestGuardMiddlewareTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Send_HeadersPastTheBound_AreToldWithTheirSize()
+    public async Task Send_HeadersPastTheBound_TheErrorNamesTheirSize()
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/models");
         request.Headers.Add("x-long", new string('x', 40_000));
@@ -117,7 +117,7 @@ public sealed class RequestGuardMiddlewareTests : IAsyncLifetime
         Assert.Equal(isAllowed, new HostGuard(IPAddress.Loopback, ["llm.example.org"]).Allows(new HostString(host)));
 
     [Fact]
-    public void Allows_BeyondLoopbackOrWhenTold_IsEverything()
+    public void Allows_BeyondLoopbackOrWithTheWildcard_IsEverything()
     {
         Assert.True(new HostGuard(IPAddress.Any, []).Allows(new HostString("llm.example.org")));
         Assert.True(new HostGuard(IPAddress.Loopback, [HostGuard.Any]).Allows(new HostString("llm.example.org")));

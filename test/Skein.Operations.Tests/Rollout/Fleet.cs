@@ -53,17 +53,17 @@ internal sealed class Fleet
     public Fleet Drained(string name)
     {
         Set(name, row => row with { Draining = true });
-        return Look().Tell((core, now) => core.Drained(name, now));
+        return Look().Tell((core, now) => core.Executed(RolloutOrder.Drain, name, null, now));
     }
 
     /// <summary>The command has run and the next life is there.</summary>
     public Fleet Back(string name, string revision = New)
     {
         Set(name, row => row with { Generation = row.Generation + 1, Revision = revision, Draining = false, State = "alive" });
-        return Tell((core, now) => core.Restarted(name, now)).Look();
+        return Tell((core, now) => core.Executed(RolloutOrder.Restart, name, null, now)).Look();
     }
 
-    public Fleet Probed(string name) => Tell((core, now) => core.ProbePassed(name, now));
+    public Fleet Probed(string name) => Tell((core, now) => core.Executed(RolloutOrder.Probe, name, null, now));
 
     /// <summary>Counts once a second, as the shell does.</summary>
     public Fleet Count(int seconds, Func<int, CounterRow> counters)
@@ -77,10 +77,10 @@ internal sealed class Fleet
         return this;
     }
 
-    public Fleet Calm(int seconds = 11) => Count(seconds, second => new CounterRow(100 * second, 0, 0));
+    public Fleet WithoutErrors(int seconds = 11) => Count(seconds, second => new CounterRow(100 * second, 0, 0));
 
     /// <summary>All of one replica's way, from its drain on.</summary>
-    public Fleet Update(string name) => Drained(name).Back(name).Probed(name).Calm();
+    public Fleet Update(string name) => Drained(name).Back(name).Probed(name).WithoutErrors();
 
     private Fleet Took(IReadOnlyList<(RolloutOrder Order, string Name)> orders)
     {

@@ -25,7 +25,7 @@ public class RolloutCoreTests
         fleet.Drained("b").Back("b").Probed("b").Look(5);
         Assert.Equal(["Drain a", "Drain b", "Restart b", "Probe b"], fleet.Orders);
 
-        fleet.Calm();
+        fleet.WithoutErrors();
         Assert.Equal("Drain c", fleet.Orders[^1]);
     }
 
@@ -68,7 +68,7 @@ public class RolloutCoreTests
     public void Begin_ADrainedOne_GoesFirst() => Assert.Equal(["Drain c"], new Fleet("a", "b").Add("c", draining: true).Begin().Orders);
 
     [Fact]
-    public void Floor_AnotherIsLostWhileDraining_TakesTheDrainBackAndStops()
+    public void MinAvailable_AnotherIsLostWhileDraining_UndrainsAndStops()
     {
         var fleet = new Fleet("a", "b", "c").Begin().Update("a");
         fleet.Orders.Clear();
@@ -82,7 +82,7 @@ public class RolloutCoreTests
     }
 
     [Fact]
-    public void Floor_TooFewFromTheBeginning_StopsAfterItsPatience()
+    public void MinAvailable_TooFewFromTheBeginning_StopsAfterTheTimeout()
     {
         // c is drained by somebody and at the revision: nothing will bring it back.
         var fleet = new Fleet("a", "b").Add("c", revision: Fleet.New, draining: true).Begin();
@@ -98,7 +98,7 @@ public class RolloutCoreTests
     }
 
     [Fact]
-    public void Floor_MissingOneComesBackInTime_GoesOn()
+    public void MinAvailable_MissingOneComesBackInTime_Continues()
     {
         var fleet = new Fleet("a", "b").Add("c", revision: Fleet.New, draining: true).Begin().Look(10);
 
@@ -108,7 +108,7 @@ public class RolloutCoreTests
     }
 
     [Fact]
-    public void Floor_IsPerModel_AnotherModelsReplicaMayGo()
+    public void MinAvailable_IsPerModel_AnotherModelsReplicaMayGo()
     {
         var fleet = new Fleet().Add("a", "x").Add("b", "x", Fleet.New, draining: true).Add("c", "y").Begin();
 
@@ -116,7 +116,7 @@ public class RolloutCoreTests
     }
 
     [Fact]
-    public void Floor_SuspicionWhileDraining_IsNoLoss()
+    public void MinAvailable_SuspicionWhileDraining_IsNoLoss()
     {
         var fleet = new Fleet("a", "b", "c").Begin();
         fleet.Set("c", row => row with { State = "suspect" });
@@ -127,7 +127,7 @@ public class RolloutCoreTests
     [Fact]
     public void NotDrained_IsTakenBackAndStops()
     {
-        var fleet = new Fleet("a", "b").Begin().Tell((core, now) => core.DrainFailed("a", "3 streams run", now));
+        var fleet = new Fleet("a", "b").Begin().Tell((core, now) => core.Executed(RolloutOrder.Drain, "a", "3 streams run", now));
 
         Assert.Equal(["Drain a", "Undrain a"], fleet.Orders);
         Assert.True(fleet.Core.IsFinished);
@@ -139,7 +139,7 @@ public class RolloutCoreTests
     [InlineData(true, "RollBack a")]
     public void NotRestarted_OldLifeGoesBackToWork(bool rollsBack, string order)
     {
-        var fleet = new Fleet("a", "b").Begin(Plan with { RollsBack = rollsBack }).Drained("a").Tell((core, now) => core.RestartFailed("a", "'ssh' ended with code 255", now));
+        var fleet = new Fleet("a", "b").Begin(Plan with { RollsBack = rollsBack }).Drained("a").Tell((core, now) => core.Executed(RolloutOrder.Restart, "a", "'ssh' ended with code 255", now));
 
         Assert.Equal(["Drain a", "Restart a", order], fleet.Orders);
         Assert.Equal("a: 'ssh' ended with code 255", fleet.Core.StopReason);
@@ -153,13 +153,13 @@ public class RolloutCoreTests
         fleet.Look(1);
         Assert.Equal(["Drain a", "Restart a"], fleet.Orders);
 
-        Assert.Equal("Probe a", fleet.Tell((core, now) => core.Restarted("a", now)).Orders[^1]);
+        Assert.Equal("Probe a", fleet.Tell((core, now) => core.Executed(RolloutOrder.Restart, "a", null, now)).Orders[^1]);
     }
 
     [Fact]
     public void Rejoin_OldLifeAtTheOldRevision_IsNotBack()
     {
-        var fleet = new Fleet("a").Begin().Drained("a").Tell((core, now) => core.Restarted("a", now));
+        var fleet = new Fleet("a").Begin().Drained("a").Tell((core, now) => core.Executed(RolloutOrder.Restart, "a", null, now));
         fleet.Set("a", row => row with { Revision = Fleet.New, Draining = false });
 
         Assert.Equal(RolloutStage.Rejoining, fleet.Look(60)["a"].Stage);
@@ -180,7 +180,7 @@ public class RolloutCoreTests
     [Fact]
     public void Rejoin_NeverBack_FailsAtTheTimeout()
     {
-        var fleet = new Fleet("a").Begin(Plan with { Timeout = TimeSpan.FromMinutes(1) }).Drained("a").Tell((core, now) => core.Restarted("a", now));
+        var fleet = new Fleet("a").Begin(Plan with { Timeout = TimeSpan.FromMinutes(1) }).Drained("a").Tell((core, now) => core.Executed(RolloutOrder.Restart, "a", null, now));
         fleet.Set("a", row => row with { State = "left" });
         Assert.False(fleet.Look(59).Core.IsFinished);
 
@@ -190,11 +190,11 @@ public class RolloutCoreTests
     [Fact]
     public void NotProbed_RollsBackAndStops()
     {
-        var fleet = new Fleet("a", "b").Begin(Plan with { RollsBack = true }).Drained("a").Back("a").Tell((core, now) => core.ProbeFailed("a", "no kernel", now));
+        var fleet = new Fleet("a", "b").Begin(Plan with { RollsBack = true }).Drained("a").Back("a").Tell((core, now) => core.Executed(RolloutOrder.Probe, "a", "no kernel", now));
         Assert.Equal("RollBack a", fleet.Orders[^1]);
         Assert.False(fleet.Core.IsFinished);
 
-        fleet.Tell((core, now) => core.RolledBack("a", null, now));
+        fleet.Tell((core, now) => core.Executed(RolloutOrder.RollBack, "a", null, now));
 
         Assert.True(fleet.Core.IsFinished);
         Assert.Equal((RolloutStage.RolledBack, "a canary failed: no kernel"), (fleet["a"].Stage, fleet["a"].Detail));
@@ -202,10 +202,10 @@ public class RolloutCoreTests
     }
 
     [Fact]
-    public void RolledBack_Failing_IsTold()
+    public void RolledBack_RollbackFailed_SaysSo()
     {
-        var fleet = new Fleet("a").Begin(Plan with { RollsBack = true }).Drained("a").Back("a").Tell((core, now) => core.ProbeFailed("a", "no kernel", now))
-            .Tell((core, now) => core.RolledBack("a", "exit 1", now));
+        var fleet = new Fleet("a").Begin(Plan with { RollsBack = true }).Drained("a").Back("a").Tell((core, now) => core.Executed(RolloutOrder.Probe, "a", "no kernel", now))
+            .Tell((core, now) => core.Executed(RolloutOrder.RollBack, "a", "exit 1", now));
 
         Assert.Equal((RolloutStage.Failed, "a canary failed: no kernel; the rollback failed: exit 1"), (fleet["a"].Stage, fleet["a"].Detail));
     }
@@ -213,7 +213,7 @@ public class RolloutCoreTests
     [Theory]
     [InlineData("dead", 2UL, "a: it did not stay up: it is dead")]
     [InlineData("alive", 3UL, "a: it did not stay up: it restarted")]
-    public void Calm_NewLifeEnds_Fails(string state, ulong generation, string reason)
+    public void WatchErrors_NewGenerationEnds_Fails(string state, ulong generation, string reason)
     {
         var fleet = new Fleet("a", "b").Begin().Drained("a").Back("a").Probed("a");
         fleet.Set("a", row => row with { State = state, Generation = generation });
@@ -222,22 +222,22 @@ public class RolloutCoreTests
     }
 
     [Fact]
-    public void Calm_Of0_NeedsNoCounters()
+    public void ProbePassed_ErrorPeriodOf0_NeedsNoCounters()
     {
-        var fleet = new Fleet("a").Begin(Plan with { Calm = TimeSpan.Zero }).Drained("a").Back("a").Probed("a");
+        var fleet = new Fleet("a").Begin(Plan with { ErrorPeriod = TimeSpan.Zero }).Drained("a").Back("a").Probed("a");
 
         Assert.False(fleet.Core.WantsCounters);
         Assert.True(fleet.Core.IsDone);
     }
 
     [Fact]
-    public void Calm_ErrorsWithoutEnd_Fails()
+    public void WatchErrors_ErrorsWithoutEnd_Fails()
     {
         var fleet = new Fleet("a", "b").Begin().Drained("a").Back("a").Probed("a");
 
         fleet.Count(60, second => new(100 * second, 5 * second, 0));
 
-        Assert.Equal("a: the error rate did not calm down: 5 errors in 100 requests", fleet.Core.StopReason);
+        Assert.Equal("a: the error rate did not stay low: 5 errors in 100 requests", fleet.Core.StopReason);
         Assert.DoesNotContain("Drain b", fleet.Orders);
     }
 
@@ -250,7 +250,7 @@ public class RolloutCoreTests
         Assert.Equal(["Drain a", "Drain b", "Restart a", "Undrain b"], fleet.Orders);
         Assert.False(fleet.Core.IsFinished);
 
-        fleet.Back("a").Probed("a").Calm();
+        fleet.Back("a").Probed("a").WithoutErrors();
         Assert.True(fleet.Core is { IsFinished: true, IsDone: false });
         Assert.Equal((RolloutStage.Updated, RolloutStage.Waiting), (fleet["a"].Stage, fleet["b"].Stage));
     }

@@ -71,7 +71,7 @@ public sealed class BeaconTests
     }
 
     [Fact]
-    public async Task Beacon_FreeSlotTold_ServesTheWaiterAtOnce()
+    public async Task Beacon_ReportsAFreeSlot_ServesTheWaiterAtOnce()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 2)));
         var replica = gateway.Fleet.Current.Replicas[0];

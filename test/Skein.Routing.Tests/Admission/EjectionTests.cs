@@ -126,7 +126,7 @@ public sealed class EjectionTests
     [InlineData(nameof(Act.Drain), false)]
     [InlineData(nameof(Act.RefuseForSlots), false)]
     [InlineData(nameof(Act.RefuseRequest), false)]
-    public async Task Sessions_EndsOfAttempts_AreToldApart(string act, bool opens)
+    public async Task Sessions_EndsOfAttempts_AreDistinguished(string act, bool opens)
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
         var bad = Enum.Parse<Act>(act);

@@ -122,7 +122,7 @@ public sealed class QueueTests
     }
 
     [Fact]
-    public async Task Acquire_ManyRefused_AreToldTimesThatSpread()
+    public async Task Acquire_ManyRefused_TheirRetryAfterSpreads()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 2)), new AdmissionOptions { QueueLength = 0 });
         await Acquire(gateway);
@@ -137,7 +137,7 @@ public sealed class QueueTests
     }
 
     [Fact]
-    public async Task Acquire_NobodyServes_TheRefusedAreToldTimesThatSpread()
+    public async Task Acquire_NobodyServes_TheRetryAfterOfTheRefusedSpreads()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 4)));
         gateway.Source.Set([], complete: true, "m");
@@ -153,7 +153,7 @@ public sealed class QueueTests
     }
 
     [Fact]
-    public async Task Start_TooManySessions_TheRefusedAreToldTimesThatSpread()
+    public async Task Start_TooManySessions_TheRetryAfterOfTheRefusedSpreads()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 2)), streaming: new StreamingOptions { MaxSessions = 1 });
         gateway.Link.Script = (_, _, _) => Act.Hang;

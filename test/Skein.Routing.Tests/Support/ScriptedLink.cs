@@ -183,7 +183,7 @@ internal sealed class ScriptedLink : IReplicaLink
             case Act.RefuseRequest: throw new FaultException(Fault.InvalidRequest, "top_p 7 is out of range");
             case Act.Drain: throw new FaultException(Fault.Draining, "draining");
             case Act.RefuseForSlots:
-                throw new FaultException(Fault.NoSlot, "no slot", new LoadReport
+                throw new FaultException(Fault.NoSlot, "no slot", load: new LoadReport
                 {
                     Generation = replica.Id.Generation, Sequence = 1, Slots = (uint)replica.Description.Slots, Running = (uint)replica.Description.Slots,
                 });

@@ -17,7 +17,7 @@ public sealed class GraceTests : IDisposable
     public void Dispose() => _control.Dispose();
 
     [Fact]
-    public void Drain_WithGrace_IsToldAtItsBeginAndAtItsEnd()
+    public void Drain_WithGrace_RaisesDrainChangedAtItsBeginAndAtItsEnd()
     {
         Assert.True(_control.Drain(TimeSpan.FromSeconds(30)));
         Assert.Equal((true, TimeSpan.FromSeconds(30), 1), (_control.IsDraining, _control.GraceLeft, _changes));

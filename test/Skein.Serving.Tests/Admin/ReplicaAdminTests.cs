@@ -7,7 +7,7 @@ namespace Skein.Serving.Tests.Admin;
 public class ReplicaAdminTests
 {
     [Fact]
-    public async Task Drain_RunningStream_IsToldAndGoesOn()
+    public async Task Drain_RunningStream_IsReportedAndContinues()
     {
         var engine = new ScriptedEngine();
         await using var replica = await TestReplica.StartAsync(engine);

@@ -1,5 +1,6 @@
 using Skein.Engines.Embedded.Sampling;
 using Skein.Engines.Embedded.Tokens;
+using Skein.Engines.Requests;
 using Skein.Engines.Text;
 
 namespace Skein.Engines.Embedded.Generation;
@@ -30,7 +31,6 @@ internal sealed class GeneratedAnswer
             Replay(resume);
     }
 
-    /// <summary>Tokens of the answer so far.</summary>
     public IReadOnlyList<int> Ids => _ids;
 
     /// <summary>Whether no further token is needed: the next frame is <see cref="Finish"/>.</summary>
@@ -73,24 +73,20 @@ internal sealed class GeneratedAnswer
 
     private void Replay(Resume resume)
     {
-        if (resume.NextIndex != resume.TokenIds.Count)
-            throw Refused($"resume.next_index is {resume.NextIndex}; allowed: {resume.TokenIds.Count}, the number of resume.token_ids");
 
         for (var i = 0; i < resume.TokenIds.Count; i++)
         {
             var id = resume.TokenIds[i];
             if (IsComplete)
-                throw Refused($"resume.token_ids has {resume.TokenIds.Count} ids; the answer was complete after {i}");
+                throw RequestChecks.ResumeRefused($"resume.token_ids has {resume.TokenIds.Count} ids; the answer was complete after {i}");
 
             if (id >= _vocabulary.Count || _vocabulary.Ends.Contains((int)id))
-                throw Refused($"resume.token_ids[{i}] is {id}; allowed: 0 to {_vocabulary.Count - 1}, except tokens that end an answer");
+                throw RequestChecks.ResumeRefused($"resume.token_ids[{i}] is {id}; allowed: 0 to {_vocabulary.Count - 1}, except tokens that end an answer");
 
             Accept((int)id);
         }
 
         if (!_text.TrySkip(resume.Text.Span))
-            throw Refused($"resume.text, {resume.Text.Length} bytes, is not how the text of resume.token_ids begins");
+            throw RequestChecks.ResumeRefused($"resume.text, {resume.Text.Length} bytes, is not how the text of resume.token_ids begins");
     }
-
-    private static FaultException Refused(string reason) => new(Fault.ResumeRefused, reason);
 }

@@ -6,25 +6,16 @@ namespace Skein.Engines.Embedded.Gguf;
 /// An opened GGUF file, version 2 or 3, little-endian (GGUF specification: ggml-org/ggml docs/gguf.md). Nothing is copied until it is
 /// read. Every length and offset was checked against the file's size, so that a hostile file cannot cause allocations beyond its own size.
 /// </summary>
-internal sealed class GgufFile
+internal sealed class GgufFile(string path, ReadOnlyMemory<byte> bytes, GgufMetadata metadata, Dictionary<string, GgufTensor> tensors)
 {
     private const uint Magic = 0x46554747; // "GGUF"
     private const int LeastBytesPerEntry = 8 + 4 + 1;
     private const int LeastBytesPerTensor = 8 + 4 + 8 + 4 + 8;
     private const int MaxEntries = 65_536;
 
-    private readonly string _path;
-    private readonly ReadOnlyMemory<byte> _bytes;
-    private readonly Dictionary<string, GgufTensor> _tensors;
+    public GgufMetadata Metadata => metadata;
 
-    private GgufFile(string path, ReadOnlyMemory<byte> bytes, GgufMetadata metadata, Dictionary<string, GgufTensor> tensors)
-    {
-        (_path, _bytes, Metadata, _tensors) = (path, bytes, metadata, tensors);
-    }
-
-    public GgufMetadata Metadata { get; }
-
-    public IEnumerable<string> TensorNames => _tensors.Keys;
+    public IEnumerable<string> TensorNames => tensors.Keys;
 
     /// <exception cref="ModelFileException">The bytes are not a readable GGUF file.</exception>
     public static GgufFile Open(string path, ReadOnlyMemory<byte> bytes)
@@ -47,20 +38,20 @@ internal sealed class GgufFile
         return new GgufFile(path, bytes, metadata, ReadTensors(ref reader, tensorCount, alignment, bytes.Length));
     }
 
-    public bool HasTensor(string name) => _tensors.ContainsKey(name);
+    public bool HasTensor(string name) => tensors.ContainsKey(name);
 
     /// <summary>Copies a tensor's numbers, widened to 32 bits.</summary>
     /// <exception cref="ModelFileException">It is missing, has another shape, or contains a number that is not finite.</exception>
     public float[] Read(string name, int rows, int columns)
     {
-        if (!_tensors.TryGetValue(name, out var tensor))
+        if (!tensors.TryGetValue(name, out var tensor))
             throw WrongTensor(name, "missing", $"{rows} rows of {columns}");
 
         if ((tensor.Rows, tensor.Columns) != (rows, columns))
             throw WrongTensor(name, $"{tensor.Rows} rows of {tensor.Columns}", $"{rows} rows of {columns}");
 
         var numbers = new float[rows * columns];
-        var source = _bytes.Span[tensor.Offset..];
+        var source = bytes.Span[tensor.Offset..];
         for (var i = 0; i < numbers.Length; i++)
         {
             numbers[i] = tensor.Type == GgufTensorType.F32
@@ -73,7 +64,7 @@ internal sealed class GgufFile
         return numbers;
     }
 
-    public ModelFileException WrongTensor(string name, object value, string allowed) => new(_path, "tensor " + name, value, allowed);
+    public ModelFileException WrongTensor(string name, object value, string allowed) => new(path, "tensor " + name, value, allowed);
 
     private static Dictionary<string, GgufValue> ReadMetadata(ref GgufReader reader, int count)
     {

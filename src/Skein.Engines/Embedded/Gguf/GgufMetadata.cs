@@ -9,24 +9,16 @@ internal sealed class GgufMetadata(string file, ReadOnlyMemory<byte> bytes, IRea
 
     public string Text(string key) => TextOrNull(key) ?? throw Wrong(key, "missing", "a text");
 
-    public string? TextOrNull(string key)
-    {
-        if (Find(key, isArray: false) is not { } value)
-            return null;
-
-        Require(value.Type == GgufType.String, key, value, "a text");
-        return ReaderAt(value).ReadString();
-    }
+    public string? TextOrNull(string key) =>
+        Find(key, isArray: false, GgufType.String, "a text") is { } value ? ReaderAt(value).ReadString() : null;
 
     public string[] Texts(string key)
     {
-        var value = Find(key, isArray: true) ?? throw Wrong(key, "missing", "a list of texts");
-        Require(value.Type == GgufType.String, key, value, "a list of texts");
+        var value = Find(key, isArray: true, GgufType.String, "a list of texts") ?? throw Wrong(key, "missing", "a list of texts");
         var reader = ReaderAt(value);
         var texts = new string[value.Count];
         for (var i = 0; i < texts.Length; i++)
             texts[i] = reader.ReadString();
-
         return texts;
     }
 
@@ -69,14 +61,8 @@ internal sealed class GgufMetadata(string file, ReadOnlyMemory<byte> bytes, IRea
         return number >= minimum && number <= maximum ? (float)number : throw Wrong(key, number, $"{minimum} to {maximum}");
     }
 
-    public bool? FlagOrNull(string key)
-    {
-        if (Find(key, isArray: false) is not { } value)
-            return null;
-
-        Require(value.Type == GgufType.Bool, key, value, "true or false");
-        return bytes.Span[value.Offset] != 0;
-    }
+    public bool? FlagOrNull(string key) =>
+        Find(key, isArray: false, GgufType.Bool, "true or false") is { } value ? bytes.Span[value.Offset] != 0 : null;
 
     public ModelFileException Wrong(string key, object? value, string allowed) => new(file, key, value, allowed);
 
@@ -97,19 +83,14 @@ internal sealed class GgufMetadata(string file, ReadOnlyMemory<byte> bytes, IRea
         };
     }
 
-    private GgufValue? Find(string key, bool isArray)
+    private GgufValue? Find(string key, bool isArray, GgufType? type = null, string allowed = "")
     {
         if (!values.TryGetValue(key, out var value))
             return null;
-
-        Require(value.IsArray == isArray, key, value, isArray ? "a list" : "one value");
-        return value;
-    }
-
-    private void Require(bool condition, string key, GgufValue value, string allowed)
-    {
-        if (!condition)
-            throw Wrong(key, value.IsArray ? $"a list of type {value.Type}" : $"of type {value.Type}", allowed);
+        if (value.IsArray == isArray && (type is null || value.Type == type))
+            return value;
+        var kind = value.IsArray == isArray ? allowed : isArray ? "a list" : "one value";
+        throw Wrong(key, value.IsArray ? $"a list of type {value.Type}" : $"of type {value.Type}", kind);
     }
 
     private GgufReader ReaderAt(GgufValue value) => new(bytes.Span[value.Offset..], file);

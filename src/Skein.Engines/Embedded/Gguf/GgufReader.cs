@@ -32,21 +32,14 @@ internal ref struct GgufReader(ReadOnlySpan<byte> bytes, string file)
     public GgufValue ReadValue()
     {
         var type = ReadType();
-        if (type != GgufType.Array)
-        {
-            var start = Position;
-            Skip(type, 1);
-            return new GgufValue(type, IsArray: false, start, 1);
-        }
-
-        var elementType = ReadType();
-        if (elementType == GgufType.Array)
+        var isArray = type == GgufType.Array;
+        if (isArray && (type = ReadType()) == GgufType.Array)
             throw Wrong("an array of arrays", "a value, or an array of values");
 
-        var count = ReadCount(SizeOf(elementType));
+        var count = isArray ? ReadCount(SizeOf(type)) : 1;
         var offset = Position;
-        Skip(elementType, count);
-        return new GgufValue(elementType, IsArray: true, offset, count);
+        Skip(type, count);
+        return new GgufValue(type, isArray, offset, count);
     }
 
     public static int SizeOf(GgufType type) => type switch

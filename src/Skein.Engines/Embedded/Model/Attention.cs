@@ -13,7 +13,6 @@ internal static class Attention
 
     /// <summary>Computes the head's result for one token.</summary>
     /// <param name="query">The head's query, already scaled.</param>
-    /// <param name="pages">The stream's cache.</param>
     /// <param name="keyOffset">Where the head's keys begin in a page.</param>
     /// <param name="valueOffset">Where the head's values begin in a page.</param>
     /// <param name="valueStride">From one token's values to the next one's.</param>

@@ -15,7 +15,6 @@ internal static class Elementwise
             target[i] = x[i] * scale * weight[i];
     }
 
-    /// <summary>target += x.</summary>
     public static void Add(Span<float> target, ReadOnlySpan<float> x)
     {
         for (var i = 0; i < target.Length; i++)

@@ -16,9 +16,7 @@ internal static class Kernels
     private const int Lanes = 8;
 
     /// <summary>Multiplies a matrix with the columns of several tokens: y[t] = W x[t] + b.</summary>
-    /// <param name="matrix">The weights.</param>
     /// <param name="x">Tokens after tokens, each of matrix.Columns.</param>
-    /// <param name="tokens">How many.</param>
     /// <param name="y">Tokens after tokens, each of matrix.Rows.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Multiply(Matrix matrix, ReadOnlySpan<float> x, int tokens, Span<float> y)
@@ -53,7 +51,6 @@ internal static class Kernels
         AddBias(matrix.Bias, tokens, y);
     }
 
-    /// <summary>Sum of the products of two vectors of the same length.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float Dot(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
     {

@@ -7,7 +7,6 @@ internal sealed class Candidates(int vocabulary)
     // stored inverted, is the larger number.
     private readonly ulong[] _keys = new ulong[vocabulary];
 
-    /// <summary>Draws a token.</summary>
     /// <param name="weights">Of each token; none is negative.</param>
     /// <param name="sum">Of all weights.</param>
     /// <param name="random">From 0 to 1.</param>

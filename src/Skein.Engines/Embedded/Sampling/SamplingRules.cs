@@ -23,7 +23,6 @@ internal sealed record SamplingRules(
     private const float DefaultTopP = 0.9f;
 
     /// <param name="asked">The request's sampling; null: all defaults.</param>
-    /// <param name="vocabulary">Number of tokens.</param>
     /// <param name="drawSeed">Called where randomness is needed and no seed is given.</param>
     /// <exception cref="FaultException">A value is out of range; the message names it.</exception>
     public static SamplingRules From(Skein.Protocol.V1.Sampling? asked, int vocabulary, Func<ulong> drawSeed)

@@ -5,7 +5,7 @@ using Skein.Engines.Embedded.Gguf;
 namespace Skein.Engines.Embedded.Tokens;
 
 /// <summary>A model's tokens and its byte-level BPE tokenizer, read from the model file. Immutable, thread-safe.</summary>
-internal sealed partial class Vocabulary
+internal sealed partial class Vocabulary(byte[][] bytes, Dictionary<string, int> controls, BpeTokenizer tokenizer, int? begin, HashSet<int> ends)
 {
     private const int NormalToken = 1;
     private const int ControlToken = 3;
@@ -14,27 +14,16 @@ internal sealed partial class Vocabulary
     // GPT-2's split of a text into words, before tokens are merged.
     private const string Gpt2WordPattern = @"'(?:s|t|re|ve|m|ll|d)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
-    private readonly byte[][] _bytes;
-    private readonly Dictionary<string, int> _controls;
-    private readonly HashSet<int> _controlIds;
-    private readonly BpeTokenizer _tokenizer;
+    private readonly HashSet<int> _controlIds = [.. controls.Values];
 
-    private Vocabulary(byte[][] bytes, Dictionary<string, int> controls, BpeTokenizer tokenizer, int? begin, HashSet<int> ends)
-    {
-        (_bytes, _controls, _tokenizer, Begin, Ends) = (bytes, controls, tokenizer, begin, ends);
-        _controlIds = [.. controls.Values];
-        LongestTokenBytes = bytes.Max(token => token.Length);
-    }
-
-    public int Count => _bytes.Length;
+    public int Count => bytes.Length;
 
     /// <summary>The token before every plain text; null if there is none.</summary>
-    public int? Begin { get; }
+    public int? Begin => begin;
 
-    /// <summary>Tokens that end an answer.</summary>
-    public IReadOnlySet<int> Ends { get; }
+    public IReadOnlySet<int> Ends => ends;
 
-    public int LongestTokenBytes { get; }
+    public int LongestTokenBytes { get; } = bytes.Max(token => token.Length);
 
     /// <exception cref="ModelFileException">The file has no byte-level BPE tokenizer of a known kind.</exception>
     public static Vocabulary Read(GgufMetadata metadata)
@@ -69,16 +58,16 @@ internal sealed partial class Vocabulary
     }
 
     /// <summary>Tokens of a text. A text never becomes a control token.</summary>
-    public IReadOnlyList<int> Encode(string text) => _tokenizer.EncodeToIds(text);
+    public IReadOnlyList<int> Encode(string text) => tokenizer.EncodeToIds(text);
 
     /// <summary>The id of a control token; null if there is no such token.</summary>
-    public int? Control(string name) => _controls.TryGetValue(name, out var id) ? id : null;
+    public int? Control(string name) => controls.TryGetValue(name, out var id) ? id : null;
 
     /// <summary>The bytes of a token; the name of a control token.</summary>
-    public ReadOnlySpan<byte> BytesOf(int id) => _bytes[id];
+    public ReadOnlySpan<byte> BytesOf(int id) => bytes[id];
 
     /// <summary>The bytes that a token adds to an answer's text; none for a control token.</summary>
-    public ReadOnlySpan<byte> AnswerBytesOf(int id) => _controlIds.Contains(id) ? [] : _bytes[id];
+    public ReadOnlySpan<byte> AnswerBytesOf(int id) => _controlIds.Contains(id) ? [] : bytes[id];
 
     private static BpeTokenizer MakeTokenizer(GgufMetadata metadata, Dictionary<string, int> tokens)
     {

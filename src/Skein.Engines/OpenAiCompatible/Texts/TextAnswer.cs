@@ -35,7 +35,6 @@ internal sealed class TextAnswer
         }
     }
 
-    /// <summary>Text in front of the answer.</summary>
     public byte[] Echo { get; }
 
     /// <summary>Whether no more text is needed. An index is an event, not a token: reaching max_tokens is an approximation.</summary>

@@ -4,7 +4,6 @@ using Skein.Engines.OpenAiCompatible.Wire;
 namespace Skein.Engines.OpenAiCompatible.Texts;
 
 /// <summary>What one event adds to the answer.</summary>
-/// <param name="Text">New text.</param>
 /// <param name="ToolCalls">Pieces of tool calls, as the server's array has them; null: none.</param>
 /// <param name="FunctionCall">A piece of the one call of the older form; null: none.</param>
 /// <param name="Raw">Everything else in the delta (reasoning), as a JSON object; empty: nothing.</param>

@@ -1,3 +1,4 @@
+using Skein.Engines.Requests;
 using Skein.Engines.Text;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
@@ -18,13 +19,9 @@ internal sealed class TokenAnswer
         _text.Append(answerText);
         var delivered = call.Request.Resume?.Text ?? ByteString.Empty;
         if (!_text.TrySkip(delivered.Span))
-        {
-            throw new FaultException(
-                Fault.ResumeRefused, $"resume.text, {delivered.Length} bytes, is not how the text of resume.token_ids begins");
-        }
+            throw RequestChecks.ResumeRefused($"resume.text, {delivered.Length} bytes, is not how the text of resume.token_ids begins");
     }
 
-    /// <summary>Whether no further token is needed.</summary>
     public bool IsComplete => IsStopped || (_call.MaxTokens is { } most && _count >= most);
 
     /// <summary>Whether a stop text ended the answer: later tokens of the server do not count.</summary>

@@ -41,15 +41,9 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
     {
         if (resume is null)
             return;
-
-        var reason = tier == ResumeTier.None ? "the answer is bound to a grammar, whose state is lost"
-            : resume.NextIndex != resume.TokenIds.Count
-                ? $"resume.next_index is {resume.NextIndex}; allowed: {resume.TokenIds.Count}, the number of resume.token_ids"
-            : resume.Fingerprint != model.Fingerprint
-                ? $"resume.fingerprint is '{resume.Fingerprint}'; ids can be resumed here from '{model.Fingerprint}' only"
-            : null;
-        if (reason is not null)
-            throw new FaultException(Fault.ResumeRefused, reason);
+        if (tier == ResumeTier.None)
+            throw RequestChecks.ResumeRefused("the answer is bound to a grammar, whose state is lost");
+        RequestChecks.CheckResumedIds(resume, model);
     }
 
     private async ValueTask<uint[]> PromptAsync(GenerateRequest request, ModelDescription model, CancellationToken cancellationToken)

@@ -69,5 +69,5 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaTransp
     // A connection that could not be made, or was closed here, shows as a cancel; the status of the call may be more precise.
     private static FaultException Broken(OperationCanceledException error, Status status) => new(
         LinkFaults.OfConnection(status.DebugException ?? error) ?? Fault.ConnectionLost,
-        string.IsNullOrEmpty(status.Detail) ? error.Message : status.Detail, load: null, error);
+        string.IsNullOrEmpty(status.Detail) ? error.Message : status.Detail, error);
 }

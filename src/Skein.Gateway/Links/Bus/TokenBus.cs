@@ -89,7 +89,7 @@ internal sealed class TokenBus
         {
             (message, cause) = ($"the replica sent what cannot be read: {end.Message}", end);
         }
-        Failure = new FaultException(error, message, load: null, _unsendable ?? cause);
+        Failure = new FaultException(error, message, _unsendable ?? cause);
         _broken = true;
         _orders.Close();
         _call.Dispose();

@@ -23,7 +23,7 @@ public sealed class MessageBoundTests
     public async Task Generate_NoRoomForASession_IsRefusedBeforeItsMessageIsSent()
     {
         await using var gateway = await TestGateway.StartAsync();
-        gateway.Sessions.Full = new FaultException(Fault.TooManySessions, "this gateway holds its bound of 3 sessions", TimeSpan.FromSeconds(2));
+        gateway.Sessions.Full = new FaultException(Fault.TooManySessions, "this gateway holds its bound of 3 sessions", retryAfter: TimeSpan.FromSeconds(2));
         await using var call = new RawCall(gateway.Http2);
 
         using var refused = await call.AnswerAsync();
@@ -39,7 +39,7 @@ public sealed class MessageBoundTests
     public async Task Generate_NoRoomForASession_IsAnErrorOfTheOfficialClient()
     {
         await using var gateway = await TestGateway.StartAsync();
-        gateway.Sessions.Full = new FaultException(Fault.TooManySessions, "100 % full: \"ä\"", TimeSpan.FromSeconds(2));
+        gateway.Sessions.Full = new FaultException(Fault.TooManySessions, "100 % full: \"ä\"", retryAfter: TimeSpan.FromSeconds(2));
         using var channel = GrpcChannel.ForAddress(gateway.Http2);
         using var call = new Inference.InferenceClient(channel).Generate(new GenerateRequest { Text = new string('x', 1 << 20) });
 

@@ -52,7 +52,7 @@ public class BodyBoundTests
     public async Task Post_NoRoomForASession_IsRefusedBeforeItsBodyIsSent()
     {
         await using var gateway = await TestGateway.StartAsync();
-        gateway.Sessions.Full = new FaultException(Fault.TooManySessions, "this gateway holds its bound of 3 sessions", TimeSpan.FromSeconds(2));
+        gateway.Sessions.Full = new FaultException(Fault.TooManySessions, "this gateway holds its bound of 3 sessions", retryAfter: TimeSpan.FromSeconds(2));
 
         using var sending = await RawHttp.PostAsync(gateway.Http1, Requests.ChatPath, "{", headers: "Content-Length: 150000");
         var refused = await sending.ReadUntilAsync("}}");

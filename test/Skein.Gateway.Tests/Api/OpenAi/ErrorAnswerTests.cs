@@ -132,7 +132,7 @@ public sealed class ErrorAnswerTests
 
     /// <summary>Its bound is the server's own, in real time: 5 s.</summary>
     [Fact]
-    public async Task Post_BodyThatStalls_IsToldSo()
+    public async Task Post_BodyThatStalls_Is408()
     {
         await using var gateway = await TestGateway.StartAsync();
         using var http = await RawHttp.PostAsync(gateway.Http1, Requests.ChatPath, "{", headers: "Content-Length: 50");
@@ -177,7 +177,7 @@ public sealed class ErrorAnswerTests
     [InlineData("POST", "/v1/models", 405, "GET", "method_not_allowed")]
     [InlineData("POST", "/v1/nonsense/deep", 404, null, "unknown_url")]
     [InlineData("GET", "/v1", 404, null, "unknown_url")]
-    public async Task Send_WrongPathOrMethod_IsToldInTheSameShape(string method, string path, int status, string? allow, string code)
+    public async Task Send_WrongPathOrMethod_IsRefusedInTheSameShape(string method, string path, int status, string? allow, string code)
     {
         await using var gateway = await TestGateway.StartAsync();
         using var request = new HttpRequestMessage(new HttpMethod(method), path);
