@@ -7,7 +7,6 @@ using Skein.Gateway.Api.Grpc;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Group;
 using Skein.Gateway.Security;
-using Skein.Gateway.Telemetry;
 using Skein.Gateway.Upstreams;
 using Skein.Membership;
 using Skein.Serving;

@@ -7,7 +7,6 @@ namespace Skein.Load;
 public static class Bench
 {
     /// <summary>Requests a reference answer for every prompt, warms up, then measures. Failed requests are counted, not thrown.</summary>
-    /// <param name="time">Clock of measurements and timeouts.</param>
     /// <param name="onProgress">Receives the number of finished requests after each measured one, from any thread; may be null.</param>
     /// <param name="cancellationToken">Ends the run without a report.</param>
     /// <exception cref="ArgumentException">A setting is out of its range.</exception>

@@ -1,7 +1,7 @@
-using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Security.Cryptography;
+using Skein.Protocol;
 
 namespace Skein.Membership;
 
@@ -30,7 +30,7 @@ public sealed record GossipKeys
     internal static uint IdOf(byte[] key) => BinaryPrimitives.ReadUInt32BigEndian(SHA256.HashData([.. "skein-key:"u8, .. key]));
 
     /// <summary>Parses keys in base64, one a line, the sealing key first. Empty lines and lines that begin with # are skipped.</summary>
-    /// <exception cref="MembershipException">A line is not a key, or there are more than eight. The message never contains a key.</exception>
+    /// <exception cref="ArgumentException">A line is not a key, or there are more than eight. The message never contains a key.</exception>
     public static GossipKeys Parse(string text)
     {
         var keys = ImmutableArray.CreateBuilder<byte[]>();
@@ -42,12 +42,11 @@ public sealed record GossipKeys
             if (line.Length == 0 || line[0] == '#')
                 continue;
             var key = new byte[KeyBytes];
-            if (!Convert.TryFromBase64String(line, key, out var written) || written != KeyBytes)
-                throw Check.Invalid($"gossip keys: line {number} is not a key: allowed are {KeyBytes} bytes in base64");
+            var isKey = Convert.TryFromBase64String(line, key, out var written) && written == KeyBytes;
+            OptionGuard.Require(isKey, $"gossip keys: line {number}", "not a key", $"{KeyBytes} bytes in base64");
             keys.Add(key);
         }
-        if (keys.Count > MaxKeys)
-            throw Check.Invalid($"gossip keys: {keys.Count} keys: allowed are up to {MaxKeys}");
+        OptionGuard.Require(keys.Count <= MaxKeys, "the number of gossip keys", keys.Count, $"up to {MaxKeys}");
         return new GossipKeys(keys.ToImmutable());
     }
 

@@ -1,5 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
-using System.Net;
 using Skein.Protocol.V1;
 
 namespace Skein.Membership;
@@ -26,7 +24,7 @@ public interface IMembership : IAsyncDisposable
     /// <summary>
     /// Replaces this member's metadata; all members know it within two probe periods. The argument is copied and may be changed afterwards.
     /// </summary>
-    /// <exception cref="MembershipException">The metadata exceeds 512 bytes.</exception>
+    /// <exception cref="ArgumentException">The metadata exceeds 512 bytes.</exception>
     void UpdateMetadata(MemberMetadata metadata);
 
     /// <summary>Reports this member's load. Beacons carry it within milliseconds, gossip at most once a second. May be called at any rate.</summary>
@@ -42,7 +40,7 @@ public interface IMembership : IAsyncDisposable
     long CountDropped(DropCause cause);
 
     /// <summary>Replaces the gossip keys at run time; <see cref="GossipKeys"/> describes a rotation.</summary>
-    /// <exception cref="MembershipException">Keys cannot be switched on or off in a running member.</exception>
+    /// <exception cref="ArgumentException">Keys cannot be switched on or off in a running member.</exception>
     void UseKeys(GossipKeys keys);
 
     /// <summary>Probes a member at once, for a caller that doubts it (a connection broke). Unknown names are ignored.</summary>

@@ -1,4 +1,3 @@
-using System.Net;
 using Skein.Protocol.V1;
 
 namespace Skein.Membership;

@@ -1,6 +1,6 @@
-using System.Net;
 using Skein.Membership.Codec;
 using Skein.Membership.Transport;
+using Skein.Protocol;
 
 namespace Skein.Membership;
 
@@ -53,24 +53,22 @@ public sealed record MembershipOptions
     /// <summary>Whether the text is <c>host:port</c>, <c>[ipv6]:port</c> or <c>host</c>.</summary>
     public static bool IsSeed(string seed) => SeedAddress.TryParse(seed, out _);
 
-    /// <exception cref="MembershipException">Names the option, its value and the allowed values.</exception>
+    /// <exception cref="ArgumentException">Names the option, its value and the allowed values.</exception>
     public void Validate()
     {
-        if (!MemberName.IsValid(Name))
-            throw Check.Invalid($"{nameof(Name)} is '{Name}': allowed are {MemberName.Allowed}");
-        if (string.IsNullOrWhiteSpace(Cluster))
-            throw Check.Invalid($"{nameof(Cluster)} is empty: a name is required");
-        if (Seeds.Count > 64)
-            throw Check.Invalid($"{nameof(Seeds)} has {Seeds.Count} entries: allowed are up to 64");
+        OptionGuard.Require(IsName(Name), nameof(Name), $"'{Name}'", AllowedNames);
+        OptionGuard.Require(!string.IsNullOrWhiteSpace(Cluster), nameof(Cluster), $"'{Cluster}'", "a name that is not blank");
+        OptionGuard.Require(Seeds.Count <= 64, $"the number of {nameof(Seeds)}", Seeds.Count, "up to 64");
         foreach (var seed in Seeds)
-            if (!SeedAddress.TryParse(seed, out _))
-                throw Check.Invalid($"{nameof(Seeds)} has '{seed}': allowed are host:port, [ipv6]:port or host");
-        if (!IPAddress.IsLoopback(Bind.Address) && !Insecure && Keys.IsEmpty)
-            throw Check.Invalid($"{nameof(Bind)} is {Bind}: without a gossip key only loopback is allowed, unless insecure is set");
-        if (Advertise is { } advertise && (advertise.Address.Equals(IPAddress.Any) || advertise.Address.Equals(IPAddress.IPv6Any)))
-            throw Check.Invalid($"{nameof(Advertise)} is {advertise}: an address that others can reach is required");
-        if (Advertise is { } address && !GossipPort.Reaches(Bind.Address, address.Address))
-            throw Check.Invalid($"{nameof(Advertise)} is {address}: an address of the family of {nameof(Bind)} is required, which is {Bind} ({Family(Bind)})");
+            OptionGuard.Require(IsSeed(seed), $"an entry of {nameof(Seeds)}", $"'{seed}'", "host:port, [ipv6]:port or host");
+        var isProtected = IPAddress.IsLoopback(Bind.Address) || Insecure || !Keys.IsEmpty;
+        OptionGuard.Require(isProtected, nameof(Bind), Bind, "a loopback address; others with a gossip key, or if insecure is set");
+        var advertised = Advertise?.Address;
+        var isWildcard = IPAddress.Any.Equals(advertised) || IPAddress.IPv6Any.Equals(advertised);
+        OptionGuard.Require(!isWildcard, nameof(Advertise), Advertise, "an address that others can reach");
+        OptionGuard.Require(
+            advertised is null || GossipPort.Reaches(Bind.Address, advertised), nameof(Advertise), Advertise,
+            $"an address of the family of {nameof(Bind)}, which is {Bind} ({Family(Bind)})");
         Protocol.Validate();
     }
 
@@ -79,8 +77,7 @@ public sealed record MembershipOptions
     internal static byte[] Encode(Protocol.V1.MemberMetadata metadata)
     {
         var bytes = Google.Protobuf.MessageExtensions.ToByteArray(metadata);
-        if (bytes.Length > WireLimits.MetadataBytes)
-            throw Check.Invalid($"metadata takes {bytes.Length} bytes: allowed are up to {WireLimits.MetadataBytes}");
+        OptionGuard.Require(bytes.Length <= MaxMetadataBytes, "the encoded metadata", $"{bytes.Length} bytes", $"up to {MaxMetadataBytes} bytes");
         return bytes;
     }
 }

@@ -12,7 +12,8 @@ public static class MembershipService
     /// </summary>
     /// <param name="loggers">Creates the logger of category <c>Skein.Membership</c>.</param>
     /// <param name="cancellationToken">Cancels the start and releases the port.</param>
-    /// <exception cref="MembershipException">An option is invalid, the port is in use, or the name is taken.</exception>
+    /// <exception cref="ArgumentException">An option is invalid, or the metadata exceeds 512 bytes.</exception>
+    /// <exception cref="MembershipException">The port is in use, or the name is taken.</exception>
     public static async Task<IMembership> StartAsync(
         MembershipOptions options, MemberMetadata metadata, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
     {

@@ -1,3 +1,5 @@
+using Skein.Protocol;
+
 namespace Skein.Membership;
 
 /// <summary>
@@ -143,36 +145,36 @@ public sealed record ProtocolOptions
         NameCheckTimeout = TimeSpan.FromSeconds(2),
     };
 
-    /// <exception cref="MembershipException">Names the option, its value and the allowed values.</exception>
+    /// <exception cref="ArgumentException">Names the option, its value and the allowed values.</exception>
     public void Validate()
     {
-        Check.Range(nameof(ProbePeriod), ProbePeriod, TimeSpan.FromMilliseconds(20), TimeSpan.FromMinutes(1));
-        Check.Range(nameof(DirectTimeout), DirectTimeout, TimeSpan.FromMilliseconds(5), ProbePeriod);
-        Check.Range(nameof(IndirectTimeout), IndirectTimeout, DirectTimeout, TimeSpan.FromMinutes(1));
-        Check.Range(nameof(IndirectProbes), IndirectProbes, 0, 16);
-        Check.Range(nameof(RefusalCheckAfter), RefusalCheckAfter, TimeSpan.FromMilliseconds(5), DirectTimeout);
-        Check.Range(nameof(ProbesInFlight), ProbesInFlight, 1, 1024);
-        Check.Range(nameof(SuspicionMin), SuspicionMin, DirectTimeout, TimeSpan.FromMinutes(10));
-        Check.Range(nameof(SuspicionMaxFactor), SuspicionMaxFactor, 1, 20);
-        Check.Range(nameof(Confirmations), Confirmations, 0, 3);
-        Check.Range(nameof(GossipFanout), GossipFanout, 1, 16);
-        Check.Range(nameof(GossipInterval), GossipInterval, TimeSpan.FromMilliseconds(1), SuspicionMin / MinRoundsPerWindow);
-        Check.Range(nameof(GossipRate), GossipRate, 10, 100_000);
-        Check.Range(nameof(RetransmitFactor), RetransmitFactor, 1, 20);
-        Check.Range(nameof(DeadContactInterval), DeadContactInterval, TimeSpan.FromMilliseconds(100), TimeSpan.FromHours(1));
-        Check.Range(nameof(FreeReturns), FreeReturns, 0, 100);
-        Check.Range(nameof(ReturnDelay), ReturnDelay, ProbePeriod, TimeSpan.FromHours(1));
-        Check.Range(nameof(FlapMemory), FlapMemory, ReturnDelay, TimeSpan.FromHours(24));
-        Check.Range(nameof(SeedRetryMin), SeedRetryMin, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));
-        Check.Range(nameof(SeedRetryMax), SeedRetryMax, SeedRetryMin, TimeSpan.FromHours(1));
-        Check.Range(nameof(SeedHedgeAfter), SeedHedgeAfter, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));
-        Check.Range(nameof(SeedTries), SeedTries, 1, 16);
-        Check.Range(nameof(ExchangeTimeout), ExchangeTimeout, TimeSpan.FromMilliseconds(50), TimeSpan.FromMinutes(1));
-        Check.Range(nameof(NameCheckTimeout), NameCheckTimeout, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1));
-        Check.Range(nameof(BeaconInterval), BeaconInterval, TimeSpan.FromMilliseconds(10), TimeSpan.FromSeconds(10));
-        Check.Range(nameof(BeaconLifetime), BeaconLifetime, BeaconInterval, TimeSpan.FromMinutes(1));
-        Check.Range(nameof(TombstoneLifetime), TombstoneLifetime, SuspicionMin * SuspicionMaxFactor, TimeSpan.FromDays(30));
-        Check.Range(nameof(MaxTombstones), MaxTombstones, 16, 100_000);
-        Check.Range(nameof(MaxMembers), MaxMembers, 2, 100_000);
+        OptionGuard.Range(ProbePeriod, TimeSpan.FromMilliseconds(20), TimeSpan.FromMinutes(1), nameof(ProbePeriod));
+        OptionGuard.Range(DirectTimeout, TimeSpan.FromMilliseconds(5), ProbePeriod, nameof(DirectTimeout));
+        OptionGuard.Range(IndirectTimeout, DirectTimeout, TimeSpan.FromMinutes(1), nameof(IndirectTimeout));
+        OptionGuard.Range(IndirectProbes, 0, 16, nameof(IndirectProbes));
+        OptionGuard.Range(RefusalCheckAfter, TimeSpan.FromMilliseconds(5), DirectTimeout, nameof(RefusalCheckAfter));
+        OptionGuard.Range(ProbesInFlight, 1, 1024, nameof(ProbesInFlight));
+        OptionGuard.Range(SuspicionMin, DirectTimeout, TimeSpan.FromMinutes(10), nameof(SuspicionMin));
+        OptionGuard.Range(SuspicionMaxFactor, 1, 20, nameof(SuspicionMaxFactor));
+        OptionGuard.Range(Confirmations, 0, 3, nameof(Confirmations));
+        OptionGuard.Range(GossipFanout, 1, 16, nameof(GossipFanout));
+        OptionGuard.Range(GossipInterval, TimeSpan.FromMilliseconds(1), SuspicionMin / MinRoundsPerWindow, nameof(GossipInterval));
+        OptionGuard.Range(GossipRate, 10, 100_000, nameof(GossipRate));
+        OptionGuard.Range(RetransmitFactor, 1, 20, nameof(RetransmitFactor));
+        OptionGuard.Range(DeadContactInterval, TimeSpan.FromMilliseconds(100), TimeSpan.FromHours(1), nameof(DeadContactInterval));
+        OptionGuard.Range(FreeReturns, 0, 100, nameof(FreeReturns));
+        OptionGuard.Range(ReturnDelay, ProbePeriod, TimeSpan.FromHours(1), nameof(ReturnDelay));
+        OptionGuard.Range(FlapMemory, ReturnDelay, TimeSpan.FromHours(24), nameof(FlapMemory));
+        OptionGuard.Range(SeedRetryMin, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1), nameof(SeedRetryMin));
+        OptionGuard.Range(SeedRetryMax, SeedRetryMin, TimeSpan.FromHours(1), nameof(SeedRetryMax));
+        OptionGuard.Range(SeedHedgeAfter, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1), nameof(SeedHedgeAfter));
+        OptionGuard.Range(SeedTries, 1, 16, nameof(SeedTries));
+        OptionGuard.Range(ExchangeTimeout, TimeSpan.FromMilliseconds(50), TimeSpan.FromMinutes(1), nameof(ExchangeTimeout));
+        OptionGuard.Range(NameCheckTimeout, TimeSpan.FromMilliseconds(10), TimeSpan.FromMinutes(1), nameof(NameCheckTimeout));
+        OptionGuard.Range(BeaconInterval, TimeSpan.FromMilliseconds(10), TimeSpan.FromSeconds(10), nameof(BeaconInterval));
+        OptionGuard.Range(BeaconLifetime, BeaconInterval, TimeSpan.FromMinutes(1), nameof(BeaconLifetime));
+        OptionGuard.Range(TombstoneLifetime, SuspicionMin * SuspicionMaxFactor, TimeSpan.FromDays(30), nameof(TombstoneLifetime));
+        OptionGuard.Range(MaxTombstones, 16, 100_000, nameof(MaxTombstones));
+        OptionGuard.Range(MaxMembers, 2, 100_000, nameof(MaxMembers));
     }
 }

@@ -5,7 +5,6 @@ using Skein.Cli.Terminal;
 using Skein.Operations.Supervision;
 using Skein.Cli.Upstreams;
 using Skein.Gateway;
-using Skein.Membership;
 using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;

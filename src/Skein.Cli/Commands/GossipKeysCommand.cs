@@ -70,7 +70,7 @@ internal static class GossipKeysCommand
         {
             parsed = GossipKeys.Parse(string.Join('\n', keys));
         }
-        catch (MembershipException error)
+        catch (ArgumentException error)
         {
             throw new UsageException(error.Message);
         }

@@ -86,14 +86,8 @@ internal static class ReplicaCommand
         replica.Control.Drain();
         using var timeout = new CancellationTokenSource(grace, TimeProvider.System);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, signal.AtOnce);
-        try
-        {
-            await replica.Control.WhenIdleAsync(either.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            // The grace period is over: the remaining streams continue on other replicas.
-        }
+        // After the grace period the remaining streams continue on other replicas.
+        await replica.Control.WhenIdleAsync(either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await membership.LeaveAsync(signal.AtOnce);
         await replica.StopAsync(either.Token);
     }

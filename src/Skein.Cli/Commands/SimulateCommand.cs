@@ -1,6 +1,5 @@
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
-using Skein.Simulation;
 using Skein.Simulation.Failover;
 using Skein.Simulation.Membership;
 

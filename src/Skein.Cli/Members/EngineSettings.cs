@@ -10,7 +10,6 @@ namespace Skein.Cli.Members;
 /// <summary>Turns the settings of the engines into flags, and flags into an engine.</summary>
 internal static class EngineSettings
 {
-    /// <summary>Value of <c>--engine</c> without the flag.</summary>
     public const string Embedded = EmbeddedEngineFactory.Kind;
 
     private const string SecretFileSuffix = "_FILE";

@@ -1,4 +1,3 @@
-using Skein.Cli.Settings;
 using Skein.Membership;
 
 namespace Skein.Cli.Members;
@@ -19,7 +18,7 @@ internal sealed class GossipKeyFile(string path)
             _writtenAt = File.GetLastWriteTimeUtc(path);
             keys = GossipKeys.Parse(File.ReadAllText(path));
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException or MembershipException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException)
         {
             throw new UsageException($"--gossip-key-file {path}: {error.Message}");
         }
@@ -57,7 +56,7 @@ internal sealed class GossipKeyFile(string path)
                 if (File.GetLastWriteTimeUtc(path) != _writtenAt)
                     membership.UseKeys(Read());
             }
-            catch (Exception error) when (error is UsageException or MembershipException or IOException or UnauthorizedAccessException)
+            catch (Exception error) when (error is UsageException or ArgumentException or IOException or UnauthorizedAccessException)
             {
                 Console.Error.WriteLine($"the gossip keys are unchanged: {error.Message}");
             }

@@ -2,7 +2,6 @@ using System.Reflection;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
 using Skein.Operations.Supervision;
 using Skein.Membership;
@@ -56,11 +55,14 @@ internal static class MemberRun
             _ = SeedWatch.FollowAsync(membership, logs.CreateLogger(typeof(SeedWatch)));
             return membership;
         }
+        catch (ArgumentException error)
+        {
+            throw new UsageException(error.Message);
+        }
         catch (MembershipException error)
         {
             throw error.Error switch
             {
-                MembershipError.InvalidOption => new UsageException(error.Message),
                 MembershipError.AddressInUse => new CommandFailedException($"{error.Message}; choose another port with --gossip (0 selects a free one)", error),
                 MembershipError.NameTaken => new CommandFailedException($"{error.Message}; choose another name with --name", error),
                 _ => new CommandFailedException(error.Message, error),

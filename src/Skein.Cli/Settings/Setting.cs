@@ -20,41 +20,30 @@ internal interface ISetting
 internal delegate bool TryRead<T>(string text, out T value);
 
 /// <summary>One setting of a verb. Its value is read the same way, with the same error message, from a flag, the environment and the file.</summary>
-internal sealed class Setting<T> : ISetting
+/// <param name="name">Lower-case words joined by hyphens, as in the flag.</param>
+/// <param name="repeatable">True if the flag may be given several times; the values are then joined by commas.</param>
+internal sealed class Setting<T>(
+    string name, string placeholder, string description, string allowed, T defaultValue, TryRead<T> tryRead, bool repeatable = false) : ISetting
 {
-    private readonly string _allowed;
-    private readonly T _default;
-    private readonly TryRead<T> _tryRead;
+    private (string EnvironmentVariable, string Key) _names = NamesOf(name);
 
-    /// <param name="value">Placeholder of the value in the help.</param>
-    /// <param name="allowed">Allowed values, in words.</param>
-    /// <param name="repeatable">True if the flag may be given several times; the values are then joined by commas.</param>
-    public Setting(string name, string value, string description, string allowed, T defaultValue, TryRead<T> tryRead, bool repeatable = false)
-    {
-        // Options hold text, so that all sources share one reader. A switch is a bool for the help only, which then shows no placeholder.
-        Option = typeof(T) == typeof(bool) ? new Option<bool>("--" + name) { CustomParser = _ => true }
-            : repeatable ? new Option<string[]>("--" + name)
-            : new Option<string?>("--" + name);
-        (Option.Description, Option.HelpName) = (description, value);
-        (EnvironmentVariable, Key) = NamesOf(name);
-        _allowed = allowed;
-        _default = defaultValue;
-        _tryRead = tryRead;
-    }
+    // Options hold text, so that all sources share one reader. A switch is a bool for the help only, which then shows no placeholder.
+    public Option Option { get; } =
+        typeof(T) == typeof(bool) ? new Option<bool>("--" + name) { Description = description, HelpName = placeholder, CustomParser = _ => true }
+        : repeatable ? new Option<string[]>("--" + name) { Description = description, HelpName = placeholder }
+        : new Option<string?>("--" + name) { Description = description, HelpName = placeholder };
 
-    public Option Option { get; }
+    public string EnvironmentVariable => _names.EnvironmentVariable;
 
-    public string EnvironmentVariable { get; private set; }
-
-    public string Key { get; private set; }
+    public string Key => _names.Key;
 
     public T Read(SettingSources sources)
     {
         if (sources.Find(this) is not { } found)
-            return _default;
-        return _tryRead(found.Value, out var value)
+            return defaultValue;
+        return tryRead(found.Value, out var value)
             ? value
-            : throw new UsageException($"{found.Origin} '{found.Value}' is not allowed; allowed: {_allowed}");
+            : throw new UsageException($"{found.Origin} '{found.Value}' is not allowed; allowed: {allowed}");
     }
 
     public Setting<T> Hidden()
@@ -66,7 +55,7 @@ internal sealed class Setting<T> : ISetting
     /// <summary>Prefixes the name in the environment and the file with the verb, for a flag that has another meaning for members.</summary>
     public Setting<T> Of(string verb)
     {
-        (EnvironmentVariable, Key) = NamesOf(verb + Option.Name[1..]);
+        _names = NamesOf(verb + Option.Name[1..]);
         return this;
     }
 
@@ -96,7 +85,6 @@ internal static class Setting
     public static Setting<double> Real(string name, string description, double defaultValue, double min, double max) =>
         new(name, "x", description, Range("a number", min, max), defaultValue, Reader(NumberStyles.Float, min, max));
 
-    /// <summary>A number above 0 and up to 1.</summary>
     public static Setting<double> Share(string name, string description, double defaultValue) =>
         new(name, "x", description, "above 0, to 1", defaultValue,
             (string text, out double read) => double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out read) && read is > 0 and <= 1);

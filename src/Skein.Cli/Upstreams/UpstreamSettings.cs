@@ -24,7 +24,6 @@ internal static class UpstreamSettings
 
     public static IReadOnlyList<ISetting> All { get; } = [Urls, Slots, .. EngineSettings.OfServers];
 
-    /// <exception cref="UsageException">A value is not allowed.</exception>
     public static IReadOnlyList<UpstreamOptions> Read(SettingSources sources)
     {
         var slots = Slots.Read(sources);

@@ -1,5 +1,3 @@
-using Grpc.Core;
-
 namespace Skein.Gateway.Admin;
 
 /// <summary>An operator's request was not carried out. The message is one line for the operator.</summary>

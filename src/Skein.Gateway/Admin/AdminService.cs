@@ -1,5 +1,3 @@
-using Grpc.Core;
-
 namespace Skein.Gateway.Admin;
 
 /// <summary>Serves <c>GET /admin/v1/members</c> over gRPC. Thread-safe.</summary>

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace Skein.Gateway.Admin;
 
 /// <summary>Describes why a drain is not complete.</summary>

@@ -1,4 +1,3 @@
-using Grpc.Core;
 using Grpc.Net.Client;
 using Skein.Gateway.Links;
 using Skein.Gateway.Links.InProcess;

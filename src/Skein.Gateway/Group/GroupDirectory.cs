@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Skein.Gateway.Admin;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;

@@ -1,5 +1,4 @@
 using System.Collections.Frozen;
-using System.Text;
 using Skein.Membership;
 using Skein.Routing.Fleet;
 

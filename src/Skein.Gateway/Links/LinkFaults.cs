@@ -1,7 +1,5 @@
-using System.Net.Http;
 using System.Net.Sockets;
 using Google.Rpc;
-using Grpc.Core;
 using RpcStatus = Google.Rpc.Status;
 
 namespace Skein.Gateway.Links;

@@ -4,7 +4,6 @@ using Skein.Load.Targets;
 namespace Skein.Load.Chaos;
 
 /// <summary>Injects faults into the replicas of a cluster under a constant load of clients that check every token. The gateway must hide every fault.</summary>
-/// <param name="time">Clock of faults and measurements.</param>
 public sealed class ChaosRun(ChaosOptions options, IChaosCluster cluster, TimeProvider time, Action<InjectedFault> onFault)
 {
     private readonly SortedDictionary<string, int> _faults = new(StringComparer.Ordinal);

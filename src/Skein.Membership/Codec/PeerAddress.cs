@@ -1,6 +1,3 @@
-using System.Buffers.Binary;
-using System.Net;
-
 namespace Skein.Membership.Codec;
 
 /// <summary>IP address and port as a value: equality and copying do not allocate. IPv4 addresses are stored in their mapped form.</summary>
@@ -43,7 +40,6 @@ internal readonly record struct PeerAddress(UInt128 IPv6, ushort Port)
         return length + 2;
     }
 
-    /// <summary>Reads the wire form; returns false for another length and for port 0.</summary>
     public static bool TryRead(ReadOnlySpan<byte> bytes, out PeerAddress address)
     {
         address = default;

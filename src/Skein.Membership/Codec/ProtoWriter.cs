@@ -1,10 +1,9 @@
-using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Numerics;
 
 namespace Skein.Membership.Codec;
 
-/// <summary>Writes the protobuf wire format into a fixed span. A lack of space sets <see cref="Overflowed"/>.</summary>
+/// <summary>Writes the protobuf wire format into a fixed span; zero and empty values are omitted. A lack of space sets <see cref="Overflowed"/>.</summary>
 internal ref struct ProtoWriter(Span<byte> buffer, int position)
 {
     private readonly Span<byte> _buffer = buffer;
@@ -29,7 +28,6 @@ internal ref struct ProtoWriter(Span<byte> buffer, int position)
         return fits;
     }
 
-    /// <summary>Writes nothing for zero, as proto3 requires.</summary>
     public void Varint(int field, ulong value)
     {
         if (value == 0)
@@ -38,7 +36,6 @@ internal ref struct ProtoWriter(Span<byte> buffer, int position)
         RawVarint(value);
     }
 
-    /// <summary>Writes nothing for zero, as proto3 requires.</summary>
     public void Fixed64(int field, ulong value)
     {
         if (value == 0)
@@ -47,7 +44,6 @@ internal ref struct ProtoWriter(Span<byte> buffer, int position)
         RawFixed64(value);
     }
 
-    /// <summary>Writes nothing for empty bytes, as proto3 requires.</summary>
     public void Bytes(int field, scoped ReadOnlySpan<byte> value)
     {
         if (value.IsEmpty)

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Numerics;
 using Skein.Membership.Codec;
 

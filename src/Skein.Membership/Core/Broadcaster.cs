@@ -105,7 +105,6 @@ internal sealed class UpdateQueue
     /// <summary>Begins a packet, to which <see cref="Next"/> offers each entry at most once.</summary>
     public void BeginPacket() => (_stamp, _sends) = (_stamp + 1, 0);
 
-    /// <summary>The next entry that was not offered to this packet; null if there is none.</summary>
     public UpdateNode? Next()
     {
         for (; _sends < MaxSends && Count > 0; _sends++)
@@ -227,7 +226,6 @@ internal sealed class LoadReporter(CoreState state, PacketWriter packets, Broadc
         ScheduleBeacon(state.Now + state.Options.BeaconInterval);
     }
 
-    /// <summary>A beacon arrived. Stale beacons are dropped.</summary>
     public void OnBeacon(MemberRecord? sender, in PacketBody body)
     {
         var loads = body.Items(PacketBody.LoadsField);

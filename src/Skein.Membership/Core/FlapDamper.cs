@@ -93,7 +93,11 @@ internal sealed class FlapDamper(CoreState state, SuspicionManager suspicions)
     {
         get
         {
-            ForgetOldReturns();
+            while (_returns > 0 && state.Now - _returnedAt >= state.Options.FlapMemory)
+            {
+                _returns--;
+                _returnedAt += state.Options.FlapMemory;
+            }
             // Each side of a partition hears its own members.
             return WasIsolatedAgain && _returns >= state.Options.FreeReturns;
         }
@@ -101,15 +105,6 @@ internal sealed class FlapDamper(CoreState state, SuspicionManager suspicions)
 
     /// <summary>Each isolation counts once: an accusation that began before its end may arrive after the return.</summary>
     private bool WasIsolatedAgain => state.WasRecentlyIsolated && state.IsolatedUntil != _countedIsolation;
-
-    private void ForgetOldReturns()
-    {
-        while (_returns > 0 && state.Now - _returnedAt >= state.Options.FlapMemory)
-        {
-            _returns--;
-            _returnedAt += state.Options.FlapMemory;
-        }
-    }
 
     /// <summary>Declares itself dead. Names itself as the accuser, which every member accepts as proof.</summary>
     private void Withdraw()

@@ -165,7 +165,6 @@ internal sealed partial class MembershipCore
 
     private void Ping(MemberRecord record) => _packets.Ping(record.Address, _prober.NextSequence(), record);
 
-    /// <summary>Pings a dead member, which heals partitions.</summary>
     private void PingDead()
     {
         SetDeadContact();

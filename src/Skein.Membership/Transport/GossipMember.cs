@@ -1,6 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
-using System.Net;
-using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Skein.Membership.Codec;
 using Skein.Membership.Core;
@@ -42,7 +39,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
         _snapshots = new SnapshotPublisher(options.BeaconsTo);
         _beacons = new LoadBeaconStore(time, options.Protocol.BeaconLifetime);
         _exchangeTimeout = options.Protocol.ExchangeTimeout;
-        _seeds = [.. options.Seeds.Select(static seed => SeedAddress.TryParse(seed, out var parsed) ? parsed : throw Check.Invalid(seed))];
+        _seeds = [.. options.Seeds.Select(static seed => SeedAddress.TryParse(seed, out var parsed) ? parsed : throw new ArgumentException(seed))];
         _streams = new StreamPort(port, time, _exchangeTimeout);
         var settings = new CoreSettings(
             options.Name, options.Cluster, PeerAddress.From(port.Reachable(options.Advertise)),
@@ -95,7 +92,7 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
     public void UseKeys(GossipKeys keys)
     {
         if (keys.IsEmpty == _sealed)
-            throw Check.Invalid("gossip keys cannot be switched on or off in a running member: restart it");
+            throw new ArgumentException("gossip keys cannot be switched on or off in a running member: restart it");
         _loop.Post((core, _) => core.UseKeys(keys));
     }
 

@@ -1,7 +1,4 @@
-using System.Buffers.Binary;
-using System.Net;
 using System.Net.NetworkInformation;
-using System.Net.Sockets;
 using Skein.Membership.Codec;
 
 namespace Skein.Membership.Transport;

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Diagnostics.CodeAnalysis;
 using Skein.Membership.Core;
 using Skein.Membership.Codec;
 

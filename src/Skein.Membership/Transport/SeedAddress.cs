@@ -1,7 +1,4 @@
-using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using Skein.Membership.Codec;
 
 namespace Skein.Membership.Transport;

@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using Skein.Membership.Codec;
 using Skein.Membership.Core;
 

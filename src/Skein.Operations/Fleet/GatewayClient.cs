@@ -11,7 +11,6 @@ namespace Skein.Operations.Fleet;
 /// Every admin call throws <see cref="UsageException"/> if the gateway rejects the input, <see cref="GatewayRefusedException"/> if it answers with
 /// another error, and <see cref="CommandFailedException"/> if no gateway answers.
 /// </remarks>
-/// <param name="address">Base address of the gateway's HTTP endpoint.</param>
 public sealed class GatewayClient(Uri address) : IDisposable
 {
     private static readonly TimeSpan ReadTimeout = TimeSpan.FromSeconds(10);

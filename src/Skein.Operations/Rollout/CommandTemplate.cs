@@ -28,7 +28,6 @@ public sealed class CommandTemplate
         return new CommandTemplate(flag, words);
     }
 
-    /// <summary>The words for one replica.</summary>
     /// <exception cref="CommandFailedException">The name contains a character that is not allowed.</exception>
     public IReadOnlyList<string> For(string name, string revision)
     {

@@ -4,7 +4,6 @@ using System.Diagnostics;
 namespace Skein.Operations.Rollout;
 
 /// <summary>Runs an operator's command for one replica.</summary>
-/// <param name="revision">Value of <c>{revision}</c>.</param>
 /// <param name="timeout">Limit of a run. When it expires the command and its children are killed.</param>
 /// <param name="say">Receives each line that the command writes.</param>
 public sealed class RestartCommand(CommandTemplate template, string revision, TimeSpan timeout, Action<string> say, TimeProvider time)
@@ -55,22 +54,10 @@ public sealed class RestartCommand(CommandTemplate template, string revision, Ti
                 throw;
             throw new CommandFailedException($"'{words[0]}' did not end within {timeout.TotalSeconds:0.#} s and was killed", error);
         }
-        await DrainOutputAsync(process);
+        // A background child may keep the output open, so the wait for the last lines is limited.
+        using var outputEnd = new CancellationTokenSource(OutputTimeout, time);
+        await process.WaitForExitAsync(outputEnd.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (process.ExitCode != 0)
             throw new CommandFailedException($"'{words[0]}' ended with code {process.ExitCode}{(last.Length > 0 ? $": {last}" : "")}");
-    }
-
-    /// <summary>Waits briefly for the last lines. A background child may keep the output open, so the wait is limited.</summary>
-    private async Task DrainOutputAsync(Process process)
-    {
-        using var deadline = new CancellationTokenSource(OutputTimeout, time);
-        try
-        {
-            await process.WaitForExitAsync(deadline.Token);
-        }
-        catch (OperationCanceledException)
-        {
-            // The exit code is known; the rest of the output is not needed.
-        }
     }
 }

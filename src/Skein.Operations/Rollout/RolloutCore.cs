@@ -37,7 +37,6 @@ public sealed class RolloutCore
     /// <summary>True when no step is active and no further step will begin.</summary>
     internal bool IsFinished => !_steps.Exists(step => step.IsActive) && (StopReason is not null || !_steps.Exists(step => step.IsWaiting));
 
-    /// <summary>True when every replica is at the target revision.</summary>
     public bool IsDone => _steps.TrueForAll(step => step.Stage is RolloutStage.Updated or RolloutStage.Skipped);
 
     /// <summary>True while <see cref="ObserveCounters"/> should be called about once a second.</summary>

@@ -53,14 +53,8 @@ public sealed class RolloutRun(GatewayClient gateway, RolloutPlan plan, RolloutT
     {
         using var pause = new CancellationTokenSource(Period, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(pause.Token, cancellationToken);
-        try
-        {
-            await _events.Reader.WaitToReadAsync(either.Token);
-        }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
-        {
-            // The next poll is due.
-        }
+        await ((Task)_events.Reader.WaitToReadAsync(either.Token).AsTask()).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        cancellationToken.ThrowIfCancellationRequested();
     }
 
     private async Task PollAsync(RolloutCore core, CancellationToken cancellationToken)

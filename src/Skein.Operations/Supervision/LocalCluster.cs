@@ -15,7 +15,6 @@ public sealed class LocalCluster : IDisposable
     private readonly CancellationTokenSource _stop = new();
 
     /// <param name="specs">Members in start order. The first is a gateway and the seed of all others.</param>
-    /// <param name="restartDelay">Delay between the exit of a process and its restart.</param>
     /// <param name="say">Receives one line per event: an exit, a restart, a log line of a member.</param>
     public LocalCluster(IEnumerable<MemberSpec> specs, TimeSpan restartDelay, TimeProvider time, Action<string> say) =>
         _members = [.. specs.Select(spec => new SupervisedMember(spec, restartDelay, () => SeedsFor(spec.Name), time, say))];

@@ -10,7 +10,6 @@ public sealed record MemberReady(string Name, string Http, string Grpc, string G
 
     public string ToLine() => Prefix + JsonSerializer.Serialize(this);
 
-    /// <summary>Reads a line; null if it is not this message.</summary>
     public static MemberReady? FromLine(string line) =>
         line.StartsWith(Prefix, StringComparison.Ordinal) ? JsonSerializer.Deserialize<MemberReady>(line[Prefix.Length..]) : null;
 }
@@ -23,7 +22,6 @@ public sealed record RequestedRestart(string Revision)
 
     public string ToLine() => Prefix + JsonSerializer.Serialize(this);
 
-    /// <summary>Reads a line; null if it is not this message.</summary>
     public static RequestedRestart? FromLine(string line) =>
         line.StartsWith(Prefix, StringComparison.Ordinal) ? JsonSerializer.Deserialize<RequestedRestart>(line[Prefix.Length..]) : null;
 }

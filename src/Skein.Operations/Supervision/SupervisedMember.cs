@@ -111,15 +111,8 @@ public sealed class SupervisedMember(MemberSpec spec, TimeSpan restartDelay, Fun
         var wait = _backOff.Next(Volatile.Read(ref _readySince) is var since and not NotReady ? time.GetElapsedTime(since) : TimeSpan.Zero);
         var runs = _backOff.ShortRuns > 1 ? $": its last {_backOff.ShortRuns} runs were short" : "";
         say(string.Create(CultureInfo.InvariantCulture, $"{Name} {end}; it restarts in {wait.TotalSeconds:0.#} s{runs}"));
-        try
-        {
-            await Task.Delay(wait, time, stop);
-            return true;
-        }
-        catch (OperationCanceledException)
-        {
-            return false;
-        }
+        await Task.Delay(wait, time, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return !stop.IsCancellationRequested;
     }
 
     private void OnReady(SupervisedProcess process, MemberReady ready)

@@ -29,7 +29,6 @@ internal sealed class SupervisedProcess : IDisposable
     /// <summary>True if <see cref="FinalMessage"/> is the reason that the process itself reported.</summary>
     public bool HasReason => _lastLine.StartsWith(ReasonPrefix, StringComparison.Ordinal);
 
-    /// <summary>Starts this program again.</summary>
     /// <param name="onError">Receives each line of standard error except the reported reason, which is <see cref="FinalMessage"/>.</param>
     public static SupervisedProcess Start(IEnumerable<string> arguments, Action<SupervisedProcess, MemberReady> onReady, Action<string> onError)
     {

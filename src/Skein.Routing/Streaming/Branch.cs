@@ -1,5 +1,4 @@
 using Skein.Routing.Admission;
-using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;
 

@@ -1,5 +1,3 @@
-using Skein.Routing.Fleet;
-
 namespace Skein.Routing.Streaming;
 
 /// <summary>

@@ -1,6 +1,4 @@
 using System.Collections.Frozen;
-using System.Globalization;
-using Skein.Engines;
 using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing;

@@ -1,7 +1,4 @@
-using System.Globalization;
-using Skein.Protocol;
 using Skein.Routing;
-using Skein.Routing.Streaming;
 
 namespace Skein.Simulation.Failover;
 

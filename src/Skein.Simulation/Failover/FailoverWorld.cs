@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Skein.Protocol.V1;
 using Skein.Routing;
 using Skein.Routing.Admission;
 using Skein.Routing.Balancing;

@@ -70,7 +70,6 @@ public static class MembershipScenarios
     public static IReadOnlyList<(string Name, string Summary)> All { get; } =
         [.. ByName.Values.Select(static scenario => (scenario.Name, scenario.Summary))];
 
-    /// <summary>Runs one scenario.</summary>
     /// <param name="name">One of <see cref="All"/>.</param>
     /// <exception cref="ArgumentException">The name or a setting is invalid; the message names the allowed values.</exception>
     public static SimulationTable Run(string name, ScenarioSettings settings)

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace Skein.Simulation.Membership;
 
 /// <summary>Settings of a scenario. Immutable.</summary>

@@ -64,7 +64,6 @@ internal sealed class SimulatedMember : ICoreEffects
 
     public List<(SimulatedMember Monitor, int Slot)> Monitors { get; } = [];
 
-    /// <summary>The newest beacon of each member and its time of arrival.</summary>
     public Dictionary<string, (TimeSpan At, LoadUpdate Load)> Beacons { get; } = [];
 
     /// <summary>The reported events, except <see cref="CoreEvent.Joined"/>.</summary>

@@ -1,6 +1,5 @@
 using Google.Protobuf.Collections;
 using Skein.Engines.Embedded.Chat;
-using Skein.Engines.Embedded.Model;
 using Skein.Engines.Embedded.Sampling;
 using Skein.Engines.Embedded.Tokens;
 using Skein.Engines.Requests;

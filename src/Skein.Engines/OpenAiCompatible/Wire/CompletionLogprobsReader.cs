@@ -1,5 +1,3 @@
-using Google.Protobuf;
-
 namespace Skein.Engines.OpenAiCompatible.Wire;
 
 /// <summary>Reads OpenAI's two forms of log probabilities. Ids that a form does not have are 0.</summary>

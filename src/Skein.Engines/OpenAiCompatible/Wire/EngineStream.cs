@@ -1,5 +1,4 @@
 using System.Net.ServerSentEvents;
-using System.Runtime.CompilerServices;
 
 namespace Skein.Engines.OpenAiCompatible.Wire;
 

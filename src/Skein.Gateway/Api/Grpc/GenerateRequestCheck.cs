@@ -1,6 +1,3 @@
-using System.Globalization;
-using System.Text;
-using System.Text.Json;
 using System.Text.Unicode;
 using Google.Protobuf;
 using Skein.Gateway.Api.Http;

@@ -1,6 +1,5 @@
 using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
-using Grpc.Core;
 using Skein.Gateway.Api.Http;
 using Status = Google.Rpc.Status;
 

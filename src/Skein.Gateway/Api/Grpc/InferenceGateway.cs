@@ -1,4 +1,3 @@
-using Grpc.Core;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
 

@@ -1,8 +1,6 @@
-using System.Buffers;
 using System.Buffers.Binary;
 using System.IO.Pipelines;
 using Grpc.AspNetCore.Server;
-using Grpc.Core;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
 

@@ -1,4 +1,3 @@
-using System.Buffers;
 using Skein.Gateway.Telemetry;
 
 namespace Skein.Gateway.Api.Http;

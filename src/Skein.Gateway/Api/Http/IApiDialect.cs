@@ -1,5 +1,3 @@
-using System.Buffers;
-
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>One HTTP API: its paths, and the formats of its requests, answers and errors. Stateless and thread-safe. See <see cref="Dialects"/>.</summary>

@@ -1,5 +1,3 @@
-using System.Text;
-using System.Text.Json;
 using Google.Protobuf;
 
 namespace Skein.Gateway.Api.Http;

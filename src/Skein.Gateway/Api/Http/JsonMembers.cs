@@ -1,6 +1,4 @@
 using System.Collections.Frozen;
-using System.Text;
-using System.Text.Json;
 using System.Text.Unicode;
 using Google.Protobuf;
 using Google.Protobuf.Collections;

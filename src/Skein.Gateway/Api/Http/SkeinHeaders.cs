@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>Skein's headers: HTTP headers, and metadata over gRPC. An absent request header changes nothing.</summary>

@@ -1,5 +1,3 @@
-using System.Buffers;
-using System.Text.Json;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi.Answers;
 using Skein.Gateway.Api.OpenAi.Requests;

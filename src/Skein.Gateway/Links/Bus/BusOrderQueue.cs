@@ -1,5 +1,4 @@
 using System.Threading.Channels;
-using Grpc.Core;
 
 namespace Skein.Gateway.Links.Bus;
 

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Net.Http;
 using Grpc.Net.Client;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;

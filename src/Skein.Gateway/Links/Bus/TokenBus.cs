@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
-using Grpc.Core;
 using RpcStatus = Google.Rpc.Status;
 
 namespace Skein.Gateway.Links.Bus;

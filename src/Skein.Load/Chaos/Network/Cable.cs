@@ -42,9 +42,7 @@ public sealed class Cable : IDisposable
 
     public long Lost => Interlocked.Read(ref _lost);
 
-    /// <summary>Creates the networks and connects them.</summary>
     /// <param name="hosts">Number of networks, 1 to 254.</param>
-    /// <param name="seed">Seed of loss and jitter.</param>
     /// <param name="isFirstHere">True: the first host is the network of this process instead of a new one.</param>
     /// <exception cref="NetworkNotPermittedException">This process may not create networks.</exception>
     public static async Task<Cable> CreateAsync(int hosts, int seed, bool isFirstHere = false)

@@ -2,7 +2,6 @@ using Skein.Membership.Codec;
 
 namespace Skein.Simulation.Membership.Scenarios;
 
-/// <summary>What membership and load reports cost a member.</summary>
 internal static class Cost
 {
     private const int TicksPerSecond = 100;

@@ -1,6 +1,5 @@
 namespace Skein.Simulation.Membership.Scenarios;
 
-/// <summary>Faults of the network and of members.</summary>
 internal static class FaultScenarios
 {
     /// <summary>Time for one datagram, which creates a backlog after a block.</summary>

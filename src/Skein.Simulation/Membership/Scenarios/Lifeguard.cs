@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace Skein.Simulation.Membership.Scenarios;
 
 /// <summary>Dadgar, Phillips, Currey: Lifeguard, DSN 2018, section V.</summary>

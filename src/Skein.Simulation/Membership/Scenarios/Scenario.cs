@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace Skein.Simulation.Membership.Scenarios;
 
 internal static class Scenario
@@ -59,7 +57,6 @@ internal static class Scenario
         settings.Sizes(5, 32, 128).SelectMany(static members => new[] { (members, 0), (members, 100) });
 }
 
-/// <summary>Counts false deaths.</summary>
 internal sealed class DeathCount
 {
     public DeathCount(MembershipWorld world, Func<SimulatedMember, bool> isHealthy)
@@ -82,14 +79,12 @@ internal sealed class DeathCount
 
     public long FalseAtHealthy { get; private set; }
 
-    /// <summary>False deaths of healthy members.</summary>
     public long HealthyVictims { get; private set; }
 
     /// <summary>The member whose death is not false.</summary>
     public string? Expected { get; set; }
 }
 
-/// <summary>Measured values of one quantity.</summary>
 internal sealed class Sample
 {
     private readonly List<double> _values = [];

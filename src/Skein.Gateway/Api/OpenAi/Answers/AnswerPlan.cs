@@ -1,4 +1,3 @@
-using System.Buffers;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi.Requests;
 

@@ -1,5 +1,3 @@
-using System.Buffers;
-using System.Text;
 using Skein.Gateway.Api.Http;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Member = Skein.Gateway.Api.Http.JsonMember<Skein.Gateway.Api.OpenAi.Requests.OpenAiRequest>;
 using Skein.Gateway.Api.Http;
 using static Skein.Protocol.RequestLimits;

@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Text.Json;
 using Skein.Gateway.Api.Http;
 
 namespace Skein.Gateway.Api.OpenAi.Requests;
