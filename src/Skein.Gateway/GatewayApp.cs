@@ -8,8 +8,6 @@ using Skein.Gateway.Api.Http;
 using Skein.Gateway.Group;
 using Skein.Gateway.Security;
 using Skein.Gateway.Upstreams;
-using Skein.Membership;
-using Skein.Serving;
 
 namespace Skein.Gateway;
 

@@ -1,7 +1,6 @@
 using System.Net;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Links;
-using Skein.Routing.Admission;
 using Skein.Routing.Balancing;
 using Skein.Routing.Health;
 

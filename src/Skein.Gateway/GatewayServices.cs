@@ -12,9 +12,7 @@ using Skein.Gateway.Links.InProcess;
 using Skein.Gateway.Telemetry;
 using Skein.Gateway.Upstreams;
 using Skein.Routing;
-using Skein.Routing.Admission;
 using Skein.Routing.Balancing;
-using Skein.Routing.Fleet;
 
 namespace Skein.Gateway;
 

@@ -7,7 +7,6 @@ using Skein.Load.Chaos;
 using Skein.Load.Chaos.Network;
 using Skein.Operations.Chaos;
 using Skein.Operations.Fleet;
-using Skein.Operations.Supervision;
 
 namespace Skein.Cli.Commands;
 

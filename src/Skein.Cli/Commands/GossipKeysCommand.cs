@@ -1,7 +1,6 @@
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
-using Skein.Membership;
 
 namespace Skein.Cli.Commands;
 

@@ -2,7 +2,6 @@ using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
 using Skein.Operations.Fleet;
 using Skein.Operations.Rollout;
-using Skein.Protocol;
 
 namespace Skein.Cli.Commands;
 

@@ -1,7 +1,6 @@
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
 using Skein.Gateway.Admin;
-using Skein.Protocol;
 using Spectre.Console;
 
 namespace Skein.Cli.Commands;

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
-using Skein.Operations.Supervision;
 
 namespace Skein.Cli.Commands;
 

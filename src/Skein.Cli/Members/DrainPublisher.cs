@@ -1,4 +1,3 @@
-using Skein.Membership;
 using Skein.Protocol.V1;
 using Skein.Serving;
 

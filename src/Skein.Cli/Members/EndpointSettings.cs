@@ -1,7 +1,6 @@
 using System.Net;
 using Microsoft.Extensions.Logging;
 using Skein.Cli.Settings;
-using Skein.Membership;
 
 namespace Skein.Cli.Members;
 

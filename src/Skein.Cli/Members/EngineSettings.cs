@@ -3,7 +3,6 @@ using Skein.Cli.Settings;
 using Skein.Engines;
 using Skein.Engines.Embedded;
 using Skein.Engines.OpenAiCompatible;
-using Skein.Protocol;
 
 namespace Skein.Cli.Members;
 

@@ -1,5 +1,3 @@
-using Skein.Membership;
-
 namespace Skein.Cli.Members;
 
 /// <summary>A file of gossip keys: base64, one per line, the encrypting key first. Members reload it when it changes.</summary>

@@ -3,9 +3,6 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Skein.Cli.Terminal;
-using Skein.Operations.Supervision;
-using Skein.Membership;
-using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Serving;
 

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
-using Skein.Membership;
 
 namespace Skein.Cli.Members;
 

@@ -1,5 +1,4 @@
 using Microsoft.Extensions.Diagnostics.HealthChecks;
-using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Admin;
 

@@ -1,9 +1,6 @@
 using Grpc.Net.Client;
 using Skein.Gateway.Links;
 using Skein.Gateway.Links.InProcess;
-using Skein.Routing.Admission;
-using Skein.Routing.Fleet;
-using Skein.Serving;
 
 namespace Skein.Gateway.Admin;
 

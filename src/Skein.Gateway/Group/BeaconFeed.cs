@@ -1,7 +1,3 @@
-using Skein.Membership;
-using Skein.Routing.Admission;
-using Skein.Routing.Fleet;
-
 namespace Skein.Gateway.Group;
 
 /// <summary>

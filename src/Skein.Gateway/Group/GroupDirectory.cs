@@ -1,9 +1,6 @@
 using Skein.Gateway.Admin;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
-using Skein.Membership;
-using Skein.Routing.Admission;
-using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Group;
 

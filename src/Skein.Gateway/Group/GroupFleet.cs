@@ -1,6 +1,4 @@
 using System.Collections.Frozen;
-using Skein.Membership;
-using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Group;
 

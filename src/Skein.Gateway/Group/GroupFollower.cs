@@ -1,8 +1,3 @@
-using Skein.Membership;
-using Skein.Routing.Admission;
-using Skein.Routing.Fleet;
-using Skein.Serving;
-
 namespace Skein.Gateway.Group;
 
 /// <summary>

@@ -1,5 +1,3 @@
-using Skein.Routing.Fleet;
-
 namespace Skein.Gateway.Links;
 
 /// <summary>One way to reach replicas. Thread-safe.</summary>

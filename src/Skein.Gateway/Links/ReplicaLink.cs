@@ -1,6 +1,5 @@
 using Skein.Gateway.Links.Bus;
 using Skein.Gateway.Links.InProcess;
-using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Links;
 

@@ -1,7 +1,5 @@
 using Skein.Engines;
 using Skein.Gateway.Links.InProcess;
-using Skein.Routing.Fleet;
-using Skein.Serving;
 
 namespace Skein.Gateway.Upstreams;
 

@@ -1,6 +1,5 @@
 using Skein.Gateway.Admin;
 using Skein.Gateway.Group;
-using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Upstreams;
 

@@ -1,6 +1,4 @@
 using Skein.Gateway.Group;
-using Skein.Routing.Fleet;
-using Skein.Serving;
 
 namespace Skein.Gateway.Upstreams;
 

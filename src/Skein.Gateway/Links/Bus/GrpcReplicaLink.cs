@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Links.Bus;
 

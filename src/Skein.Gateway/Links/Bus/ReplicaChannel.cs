@@ -1,6 +1,4 @@
 using Grpc.Net.Client;
-using Skein.Routing.Admission;
-using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Links.Bus;
 

@@ -1,7 +1,5 @@
 using System.Collections.Concurrent;
 using Grpc.Net.Client;
-using Skein.Routing.Admission;
-using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Links.Bus;
 

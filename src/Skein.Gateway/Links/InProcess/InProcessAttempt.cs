@@ -1,7 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Threading.Tasks.Sources;
-using Skein.Routing.Fleet;
-using Skein.Serving;
 
 namespace Skein.Gateway.Links.InProcess;
 

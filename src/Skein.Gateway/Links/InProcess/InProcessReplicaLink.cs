@@ -1,7 +1,4 @@
 using System.Collections.Concurrent;
-using Skein.Routing.Admission;
-using Skein.Routing.Fleet;
-using Skein.Serving;
 
 namespace Skein.Gateway.Links.InProcess;
 
