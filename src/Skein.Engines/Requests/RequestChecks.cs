@@ -55,13 +55,11 @@ internal static class RequestChecks
     {
         foreach (var member in request.Extra)
         {
-            switch (member.Name)
-            {
-                case "best_of" when !IsOneOrNull(member.Json):
-                    throw Refused("best_of", member.Json.ToStringUtf8(), "1: this engine makes one answer and cannot choose among several");
-                case "suffix" when !IsEmptyOrNull(member.Json):
-                    throw Refused("suffix", member.Json.ToStringUtf8(), "empty: this engine continues a text and cannot fill a gap in one");
-            }
+            var json = member.Json.ToStringUtf8();
+            if (member.Name == "best_of" && json is not ("0" or "1" or "null"))
+                throw Refused("best_of", json, "1: this engine makes one answer and cannot choose among several");
+            if (member.Name == "suffix" && json is not ("\"\"" or "null"))
+                throw Refused("suffix", json, "empty: this engine continues a text and cannot fill a gap in one");
         }
     }
 
@@ -110,24 +108,5 @@ internal static class RequestChecks
     {
         if (!range.Contains(value))
             throw Refused(field, value, range.ToString());
-    }
-
-    private static bool IsOneOrNull(ByteString json) =>
-        Parse(json) is { } value
-        && (value.ValueKind == JsonValueKind.Null || (value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var count) && count <= 1));
-
-    private static bool IsEmptyOrNull(ByteString json) =>
-        Parse(json) is { } value && (value.ValueKind == JsonValueKind.Null || (value.ValueKind == JsonValueKind.String && value.ValueEquals("")));
-
-    private static JsonElement? Parse(ByteString json)
-    {
-        try
-        {
-            return JsonElement.Parse(json.Span);
-        }
-        catch (JsonException)
-        {
-            return null;
-        }
     }
 }

@@ -148,3 +148,56 @@ internal sealed class ReplicaOperations(
         return new ProbeRow(model, tokens, time.GetElapsedTime(asked).TotalMilliseconds);
     }
 }
+
+/// <summary>Describes why a drain is not complete.</summary>
+internal static class DrainBlock
+{
+    /// <returns>Null if no stream runs.</returns>
+    public static string? Describe(MemberStatus draining, int running, TimeSpan graceLeft, IEnumerable<MemberStatus> group)
+    {
+        if (running == 0)
+            return null;
+        var streams = running == 1 ? "1 stream runs" : $"{running} streams run";
+        var grace = graceLeft > TimeSpan.Zero
+            ? string.Create(CultureInfo.InvariantCulture, $"{Math.Ceiling(graceLeft.TotalSeconds):0} s of grace left")
+            : "the grace is over";
+        return $"{streams}, {grace}, {Elsewhere(draining, group)}";
+    }
+
+    private static string Elsewhere(MemberStatus draining, IEnumerable<MemberStatus> group)
+    {
+        List<MemberStatus> others =
+        [
+            .. group.Where(other => other.Role == Roles.Replica && other.State == "alive" && !other.Draining && other.Name != draining.Name
+                && other.Models.Intersect(draining.Models, StringComparer.Ordinal).Any()),
+        ];
+        if (others.Count == 0)
+            return $"no other ready replica serves {string.Join(", ", draining.Models)}";
+        var slots = others.Sum(other => (long)other.Slots);
+        var free = others.Sum(other => Math.Max(0, (long)other.Slots - other.InFlight));
+        return free == 0 ? $"no slot is free elsewhere ({slots} of {slots} in use)" : $"{free} of {slots} slots are free elsewhere";
+    }
+}
+
+/// <summary>An operator's request was not carried out. The message is one line for the operator.</summary>
+internal sealed class AdminRefusedException(int status, string code, string message, Exception? inner = null) : Exception(message, inner)
+{
+    /// <summary>HTTP status: 400, 404 and 415: invalid input; 409: not possible in the current state; 502 and 504: the replica failed.</summary>
+    public int Status { get; } = status;
+
+    public string Code { get; } = code;
+
+    public static AdminRefusedException Invalid(string message) => new(400, "invalid_value", message);
+
+    public static AdminRefusedException Conflict(string message) => new(409, "conflict", message);
+
+    /// <summary>Maps the gRPC status of a replica's answer.</summary>
+    public static AdminRefusedException From(string replica, RpcException error) => error.StatusCode switch
+    {
+        StatusCode.InvalidArgument => new(400, "invalid_value", error.Status.Detail, error),
+        StatusCode.FailedPrecondition or StatusCode.PermissionDenied => new(409, "conflict", $"{replica}: {error.Status.Detail}", error),
+        StatusCode.Unimplemented => new(409, "conflict", $"{replica} is of a version that cannot be asked this", error),
+        StatusCode.DeadlineExceeded or StatusCode.Cancelled => new(504, "replica_silent", $"{replica} does not answer", error),
+        _ => new(502, "replica_failed", $"{replica} does not answer: {error.Status.Detail}", error),
+    };
+}

@@ -19,3 +19,29 @@ internal sealed class ReplicaLink(InProcessReplicaLink inProcess, BusReplicaLink
 
     private IReplicaTransport To(Replica replica) => replica.Description.Address == InProcessReplicaLink.Address ? inProcess : bus;
 }
+
+/// <summary>One way to reach replicas. Thread-safe.</summary>
+internal interface IReplicaTransport : IReplicaLink
+{
+    /// <summary>Asks a replica what it serves.</summary>
+    /// <exception cref="FaultException">It did not answer, or with an error.</exception>
+    Task<DescribeResponse> DescribeAsync(Replica replica, CancellationToken cancellationToken);
+
+    Task IReplicaLink.ProbeAsync(Replica replica, CancellationToken cancellationToken) => DescribeAsync(replica, cancellationToken);
+}
+
+/// <summary>Settings of the connections to replicas. Immutable.</summary>
+public sealed record LinkOptions
+{
+    /// <summary>Longest time to make a connection. Default 1 s.</summary>
+    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>A connection that received nothing for this long is pinged. Default 2 s.</summary>
+    public TimeSpan KeepAliveInterval { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>A connection that leaves a ping unanswered for this long is closed and replaced. Default 5 s.</summary>
+    public TimeSpan KeepAliveTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Replaces the sockets, for tests. Null: sockets.</summary>
+    internal Func<HttpMessageHandler>? CreateHandler { get; init; }
+}

@@ -124,3 +124,37 @@ internal sealed class GatewayMetrics : IHostedService
                select new Measurement<int>(counts.GetValueOrDefault((role, state)), new("role", role), new("state", state));
     }
 }
+
+/// <summary>Names that several metrics use. Those under <c>gen_ai</c> are OpenTelemetry's, whose conventions are not stable yet.</summary>
+internal static class MetricNames
+{
+    public const string Meter = "Skein.Gateway";
+
+    public const string Operation = "gen_ai.operation.name";
+    public const string ChatOperation = "chat";
+    public const string CompletionOperation = "text_completion";
+
+    /// <summary>A gRPC request that was refused before it was read: it may have been a chat or a completion.</summary>
+    public const string UnreadOperation = "generate_content";
+
+    /// <summary>The model that answered. Never the name in a client's request: the number of those is unbounded.</summary>
+    public const string ResponseModel = "gen_ai.response.model";
+
+    public const string TokenType = "gen_ai.token.type";
+}
+
+/// <summary>State of the fleet, read at each collection of metrics. Thread-safe; answers from memory; does not throw. Counts never fall.</summary>
+internal interface IFleetVitals
+{
+    /// <summary>Requests that wait now, by known model.</summary>
+    IEnumerable<(string Model, int Waiters)> Queues();
+
+    /// <summary>Members now. The role is from <c>Roles</c>; the state is alive, suspect, dead or left.</summary>
+    IEnumerable<(string Role, string State, int Count)> Members();
+
+    /// <summary>Gossip packets dropped, by the name of a <c>DropCause</c>, including causes that never occurred.</summary>
+    IEnumerable<(string Cause, long Count)> Dropped();
+
+    /// <summary>Circuit breakers of live replicas: 0 closed, 1 half-open, 2 open; ejections since the generation started.</summary>
+    IEnumerable<(string Replica, int Level, long Ejections)> Breakers();
+}

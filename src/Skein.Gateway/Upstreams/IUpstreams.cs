@@ -1,3 +1,5 @@
+using Skein.Engines;
+
 namespace Skein.Gateway.Upstreams;
 
 /// <summary>The model servers that this gateway serves itself, without a replica process. They can be added and removed at run time. Thread-safe.</summary>
@@ -19,4 +21,23 @@ public interface IUpstreams
     /// <param name="cancellationToken">Ends the streams without waiting; the upstream is removed all the same.</param>
     /// <exception cref="ArgumentException">There is no such upstream.</exception>
     Task RemoveAsync(string name, TimeSpan timeout, CancellationToken cancellationToken = default);
+}
+
+/// <summary>One upstream. Immutable.</summary>
+public sealed record UpstreamOptions
+{
+    /// <summary>Name in the fleet and in every report: 1 to 128 characters of printable ASCII, usually <c>host:port</c>.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>
+    /// Connects to the server; called again each time the server was lost. The gateway disposes the engine. An exception means that the server
+    /// cannot be served now: it is tried again.
+    /// </summary>
+    public required Func<CancellationToken, Task<IInferenceEngine>> ConnectAsync { get; init; }
+
+    /// <summary>Concurrent generations, 1 to 100,000. Null (the default): the engine's own number, else 64.</summary>
+    public int? Slots { get; init; }
+
+    /// <summary>A server that sends no token and answers no check for this long counts as frozen. 300 ms to 1 hour; default 2 s.</summary>
+    public TimeSpan EngineTimeout { get; init; } = TimeSpan.FromSeconds(2);
 }

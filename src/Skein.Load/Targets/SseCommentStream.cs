@@ -1,4 +1,5 @@
 using System.Text;
+using Skein.Protocol;
 
 namespace Skein.Load.Targets;
 
@@ -8,58 +9,26 @@ namespace Skein.Load.Targets;
 /// </summary>
 /// <param name="inner">The wrapped stream; disposed with this one.</param>
 /// <param name="onComment">Receives each comment, colon included, truncated to 1,024 bytes.</param>
-public sealed class SseCommentStream(Stream inner, Action<string> onComment) : Stream
+public sealed class SseCommentStream(Stream inner, Action<string> onComment) : AsyncStream(inner)
 {
     private const int MaxCommentBytes = 1024;
     private const int MaxLineBytes = 1 << 20;
 
+    private readonly Stream _inner = inner;
     private readonly StringBuilder _comment = new();
     private int _lineBytes;
     private bool _isComment;
 
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
-
     /// <exception cref="InvalidDataException">A line is too long.</exception>
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        var read = await inner.ReadAsync(buffer, cancellationToken);
+        var read = await _inner.ReadAsync(buffer, cancellationToken);
         Scan(buffer.Span[..read]);
         return read;
     }
 
     public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
         ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing)
-            inner.Dispose();
-        base.Dispose(disposing);
-    }
 
     private void Scan(ReadOnlySpan<byte> bytes)
     {

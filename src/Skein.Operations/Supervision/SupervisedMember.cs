@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Globalization;
+using Skein.Load.Chaos.Network;
 
 namespace Skein.Operations.Supervision;
 
@@ -136,5 +137,41 @@ public sealed class SupervisedMember(MemberSpec spec, TimeSpan restartDelay, Fun
             .. _revision is { } revision ? new[] { "--revision", revision } : [],
             .. join.Length > 0 ? new[] { "--join", join } : [],
         ];
+    }
+}
+
+/// <summary>A member that <see cref="LocalCluster"/> keeps running.</summary>
+/// <param name="Verb">Verb that runs the member: <c>gateway</c> or <c>replica</c>.</param>
+/// <param name="Arguments">Flags of the verb, without name and seeds.</param>
+/// <param name="Network">Network that the member runs in; null: the network of this process.</param>
+public sealed record MemberSpec(string Name, string Verb, IReadOnlyList<string> Arguments, NetworkNamespace? Network = null);
+
+/// <summary>A member exited before it was ready for the first time. The message names the member and its final message.</summary>
+public sealed class MemberFailedException(string member, string finalMessage, int exitCode, Exception? inner = null)
+    : Exception($"{member}: {finalMessage}", inner)
+{
+    /// <summary>The last line that the member wrote to standard error.</summary>
+    public string FinalMessage { get; } = finalMessage;
+
+    public int ExitCode { get; } = exitCode;
+}
+
+/// <summary>Delay before a member is restarted: doubled after each consecutive short run, up to 30 s. Pure; not thread-safe.</summary>
+/// <param name="first">Delay after a run that was not short, and after the first short run.</param>
+internal sealed class RestartBackOff(TimeSpan first)
+{
+    /// <summary>A run that was ready for less than this is short.</summary>
+    public static readonly TimeSpan Healthy = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan Longest = TimeSpan.FromSeconds(30);
+
+    public int ShortRuns { get; private set; }
+
+    /// <param name="readyFor">How long the last run was ready; 0 if it never was.</param>
+    public TimeSpan Next(TimeSpan readyFor)
+    {
+        ShortRuns = readyFor < Healthy ? ShortRuns + 1 : 0;
+        var wait = first.TotalSeconds * Math.Pow(2, Math.Min(16, Math.Max(0, ShortRuns - 1)));
+        return TimeSpan.FromSeconds(Math.Min(wait, Math.Max(first.TotalSeconds, Longest.TotalSeconds)));
     }
 }

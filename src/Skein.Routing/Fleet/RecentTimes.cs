@@ -1,66 +1,47 @@
-using System.Numerics;
+using HdrHistogram;
 
 namespace Skein.Routing.Fleet;
 
-/// <summary>
-/// A percentile of recent durations: counts in buckets of a quarter octave. All counts are halved now and then, so that old durations lose weight.
-/// Thread-safe.
-/// </summary>
+/// <summary>A percentile of recent durations, at most 10 % too long. Thread-safe.</summary>
 internal sealed class RecentTimes
 {
-    /// <summary>Durations after which all counts are halved.</summary>
+    /// <summary>Durations in one histogram. There are two, and when the newer one is full, the older one is dropped.</summary>
     internal const int MostKept = 4096;
 
     private const long TicksPerUnit = TimeSpan.TicksPerMillisecond / 4;
-    private const int BucketsPerOctave = 4;
+    private static readonly long LongestUnits = TimeSpan.FromMinutes(4).Ticks / TicksPerUnit;
 
-    /// <summary>From 1 ms to 4.4 minutes; the first bucket takes everything shorter, the last everything longer.</summary>
-    private const int Buckets = 1 + (18 * BucketsPerOctave);
+    private readonly Lock _gate = new();
+    private volatile HistogramBase _older = NewHistogram();
+    private volatile HistogramBase _newer = NewHistogram();
 
-    private readonly int[] _counts = new int[Buckets];
-    private int _added;
+    internal long Count => _older.TotalCount + _newer.TotalCount;
 
-    internal int Count => _counts.Sum();
-
-    /// <summary>99th percentile: the upper end of its bucket, so at most a quarter too long. The longest of fewer than 100; zero if there are none.</summary>
+    /// <summary>99th percentile; the longest of fewer than 100; zero if there are none. Allocates.</summary>
     public TimeSpan P99
     {
         get
         {
-            var above = Count / 100;
-            for (var bucket = Buckets - 1; bucket >= 0; bucket--)
-            {
-                above -= _counts[bucket];
-                if (above < 0)
-                    return UpperEnd(bucket);
-            }
-            return TimeSpan.Zero;
+            var all = _newer.Copy();
+            all.Add(_older);
+            return all.TotalCount == 0 ? TimeSpan.Zero : TimeSpan.FromTicks(all.GetValueAtPercentile(99) * TicksPerUnit);
         }
     }
 
     public void Add(TimeSpan time)
     {
-        Interlocked.Increment(ref _counts[BucketOf(time)]);
-        // Exactly one writer reaches the bound and halves the counts.
-        if (Interlocked.Increment(ref _added) != MostKept)
+        _newer.RecordValue(Math.Clamp((time.Ticks + TicksPerUnit - 1) / TicksPerUnit, 4, LongestUnits));
+        if (_newer.TotalCount < MostKept)
             return;
-        for (var bucket = 0; bucket < Buckets; bucket++)
-            Interlocked.Add(ref _counts[bucket], -((Volatile.Read(ref _counts[bucket]) + 1) / 2));
-        Interlocked.Add(ref _added, -(MostKept / 2));
+        lock (_gate)
+        {
+            if (_newer.TotalCount < MostKept)
+                return;
+            // A late writer may still add one duration to it, which does not matter.
+            _older.Reset();
+            (_older, _newer) = (_newer, _older);
+        }
     }
 
-    private static int BucketOf(TimeSpan time)
-    {
-        var units = (ulong)Math.Max(0, time.Ticks / TicksPerUnit);
-        if (units < BucketsPerOctave)
-            return 0;
-        var shift = BitOperations.Log2(units) - 2;
-        return Math.Min(Buckets - 1, 1 + (shift * BucketsPerOctave) + (int)(units >> shift) - BucketsPerOctave);
-    }
-
-    private static TimeSpan UpperEnd(int bucket)
-    {
-        (var shift, var quarter) = bucket == 0 ? (0, -1) : Math.DivRem(bucket - 1, BucketsPerOctave);
-        return TimeSpan.FromTicks(((long)(BucketsPerOctave + quarter + 1) << shift) * TicksPerUnit);
-    }
+    private static IntConcurrentHistogram NewHistogram() => new(lowestTrackableValue: 1, LongestUnits, numberOfSignificantValueDigits: 1);
 }

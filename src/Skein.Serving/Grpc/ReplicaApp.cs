@@ -104,3 +104,13 @@ public sealed class ReplicaApp : IAsyncDisposable
         kestrel.Listen(options.Endpoint, listener => listener.Protocols = HttpProtocols.Http2);
     }
 }
+
+/// <summary>Answers <c>grpc.health.v1</c>: NOT_SERVING while the replica drains or its engine is lost.</summary>
+internal sealed class ReplicaHealth(EngineHost host) : IHealthCheck
+{
+    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
+        Task.FromResult(
+            host.Control.IsDraining ? HealthCheckResult.Unhealthy("draining")
+            : host.IsEngineLost ? HealthCheckResult.Unhealthy("the engine does not answer")
+            : HealthCheckResult.Healthy());
+}

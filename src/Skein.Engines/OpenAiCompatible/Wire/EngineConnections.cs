@@ -94,27 +94,14 @@ internal sealed class EngineConnections : HttpMessageHandler
     }
 
     /// <summary>Records which exchange runs on a connection, and whether its answer has begun.</summary>
-    private sealed class ConnectionStream(Stream inner) : Stream
+    private sealed class ConnectionStream(Stream inner) : AsyncStream(inner)
     {
+        private readonly Stream _inner = inner;
         private Exchange? _exchange;
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => true;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
 
         // A read of no bytes waits for data on an idle connection. It may begin before the exchange whose answer ends it.
         public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
-            buffer.IsEmpty || _exchange is null or { HasAnswer: true } ? inner.ReadAsync(buffer, cancellationToken) : ReadFirstAsync(buffer, cancellationToken);
+            buffer.IsEmpty || _exchange is null or { HasAnswer: true } ? _inner.ReadAsync(buffer, cancellationToken) : ReadFirstAsync(buffer, cancellationToken);
 
         public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
         {
@@ -124,30 +111,12 @@ internal sealed class EngineConnections : HttpMessageHandler
                 _exchange = exchange;
             }
 
-            return inner.WriteAsync(buffer, cancellationToken);
-        }
-
-        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        public override void Flush() => inner.Flush();
-
-        public override Task FlushAsync(CancellationToken cancellationToken) => inner.FlushAsync(cancellationToken);
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        protected override void Dispose(bool disposing)
-        {
-            inner.Dispose();
-            base.Dispose(disposing);
+            return _inner.WriteAsync(buffer, cancellationToken);
         }
 
         private async ValueTask<int> ReadFirstAsync(Memory<byte> buffer, CancellationToken cancellationToken)
         {
-            var read = await inner.ReadAsync(buffer, cancellationToken);
+            var read = await _inner.ReadAsync(buffer, cancellationToken);
             if (read > 0 && _exchange is { } exchange)
                 exchange.HasAnswer = true;
 

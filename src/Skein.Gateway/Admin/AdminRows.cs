@@ -1,5 +1,36 @@
 namespace Skein.Gateway.Admin;
 
+/// <summary>A row of <c>GET /admin/v1/members</c> and of <c>skein status --json</c>. <see cref="MemberStatus"/> documents the fields.</summary>
+public sealed record MemberRow(
+    string Name,
+    string Role,
+    string State,
+    ulong Generation,
+    string Version,
+    string Revision,
+    uint Pid,
+    string Http,
+    string Grpc,
+    string Gossip,
+    IReadOnlyList<string> Models,
+    uint Slots,
+    uint InFlight,
+    uint Queued,
+    bool Draining,
+    string Health = "")
+{
+    public static MemberRow From(MemberStatus member) => new(
+        member.Name, member.Role, member.State, member.Generation, member.Version, member.Revision, member.Pid, member.Http, member.Grpc,
+        member.Gossip, member.Models, member.Slots, member.InFlight, member.Queued, member.Draining, member.Health);
+}
+
+/// <summary>Lists the members of the group. Thread-safe.</summary>
+internal interface IMemberDirectory
+{
+    /// <summary>One row per name, its newest generation; gateways first, then by name.</summary>
+    IReadOnlyList<MemberStatus> Members { get; }
+}
+
 /// <summary>A replica as it reports itself: the answer of <c>/admin/v1/replicas/{name}</c>, <c>drain</c> and <c>undrain</c>.</summary>
 /// <param name="InFlight">Streams on it, from all gateways.</param>
 /// <param name="GraceLeftSeconds">Time in seconds until its streams are moved; 0 if it does not drain.</param>
