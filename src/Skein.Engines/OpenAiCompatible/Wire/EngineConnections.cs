@@ -100,8 +100,8 @@ internal sealed class EngineConnections : HttpMessageHandler
         private Exchange? _exchange;
 
         // A read of no bytes waits for data on an idle connection. It may begin before the exchange whose answer ends it.
-        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
-            buffer.IsEmpty || _exchange is null or { HasAnswer: true } ? _inner.ReadAsync(buffer, cancellationToken) : ReadFirstAsync(buffer, cancellationToken);
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken stop = default) =>
+            buffer.IsEmpty || _exchange is null or { HasAnswer: true } ? _inner.ReadAsync(buffer, stop) : ReadFirstAsync(buffer, stop);
 
         public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
         {
