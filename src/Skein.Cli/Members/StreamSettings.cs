@@ -36,13 +36,18 @@ internal static class StreamSettings
     private static readonly Setting<double> RetryShare = Setting.Real(
         "retry-share", "Maximum share of retries after engine faults; ten per second are always allowed [default: 0.2]", Defaults.RetryShare, 0, 1);
 
+    private static readonly Setting<double> RetryRequestShare = Setting.Real(
+        "retry-request-share", "Share of the retries allowed at once that one request may use, but at least 3 [default: 0.25]",
+        Defaults.RetryRequestShare, 0, 1);
+
     private static readonly Setting<double> StragglerFactor = new(
         "straggler-factor", "x", "How many times slower than others a replica must be for its streams to be moved; 0 disables it [default: 4]",
         "0, or a number from 1 to 1000",
         Defaults.StragglerFactor, (string text, out double read) =>
             double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out read) && read is 0 or (>= 1 and <= 1_000));
 
-    public static IReadOnlyList<ISetting> All { get; } = [Hedge, HedgeShare, MaxReplay, LinkStall, FirstTokenStall, EngineStall, RetryShare, StragglerFactor];
+    public static IReadOnlyList<ISetting> All { get; } =
+        [Hedge, HedgeShare, MaxReplay, LinkStall, FirstTokenStall, EngineStall, RetryShare, RetryRequestShare, StragglerFactor];
 
     public static StreamingOptions Read(SettingSources sources) => new()
     {
@@ -54,6 +59,7 @@ internal static class StreamSettings
         FirstTokenSilence = FirstTokenStall.Read(sources),
         EngineSilence = EngineStall.Read(sources),
         RetryShare = RetryShare.Read(sources),
+        RetryRequestShare = RetryRequestShare.Read(sources),
         StragglerFactor = StragglerFactor.Read(sources),
     };
 

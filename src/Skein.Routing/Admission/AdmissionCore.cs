@@ -20,14 +20,27 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     private readonly ReplicaPicker _picker = new(policy, random);
     private readonly Ejections _ejections = new(health.Breaker);
     private TimeSpan? _watchingSince;
+    private int _pausing;
+    private bool _isSuspectRunning;
 
     public FleetSnapshot Fleet { get; private set; } = FleetSnapshot.Empty;
 
     public int Waiting { get; private set; }
 
     /// <summary>Reserves a slot; null if none is free: then <see cref="Enqueue"/> lets the request wait.</summary>
-    public Reservation? TryReserve(AdmissionRequest request, TimeSpan now) =>
-        Pick(request, now) is { } replica ? new Reservation(replica, replica.Reserve(now), NextSince(replica)) : null;
+    public Reservation? TryReserve(AdmissionRequest request, TimeSpan now)
+    {
+        if (Pick(request, now) is not { } replica)
+            return null;
+        _isSuspectRunning |= request.IsSuspect;
+        return new Reservation(replica, replica.Reserve(now), NextSince(replica)) { IsSuspect = request.IsSuspect };
+    }
+
+    /// <summary>A suspect request got its first token, or its attempt ended: the next one may run. <see cref="Dispatch"/> must follow.</summary>
+    public void SuspectEnded() => _isSuspectRunning = false;
+
+    /// <summary>When a live replica may be asked; null while none is alive.</summary>
+    public TimeSpan? SoonestFor(AdmissionRequest request) => ReplicaPicker.SoonestFor(Fleet.Serving(request.Model), request);
 
     /// <summary>Puts a request that found no slot into its queue.</summary>
     /// <exception cref="FaultException">The model is unknown, or the queue is full.</exception>
@@ -50,6 +63,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         if (!queue.Add(waiter))
             throw new InvalidOperationException($"two waiters with the same place {request.Arrival}");
         Waiting++;
+        _pausing += waiter.IsPausing ? 1 : 0;
         return waiter;
     }
 
@@ -61,6 +75,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         if (queue.Count == 0)
             _queues.Remove(waiter.Request.Model);
         Waiting--;
+        _pausing -= waiter.IsPausing ? 1 : 0;
         return true;
     }
 
@@ -139,6 +154,12 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     {
         var model = waiter.Request.Model;
         var waited = now - waiter.EnqueuedAt;
+        if (waiter.Request.IsSuspect)
+        {
+            return new FaultException(
+                Fault.StreamLost,
+                $"two replicas died on this request in a row, and it could not be tried alone on a replica beside which another one lives for {waited.TotalSeconds:0.#} s");
+        }
         if (waiter.UnservableSince is null)
         {
             return new FaultException(
@@ -160,6 +181,8 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     /// <summary>True when a waiter may be served without any event, by time alone.</summary>
     public bool NeedsTick(TimeSpan now)
     {
+        if (_pausing > 0)
+            return true;
         foreach (var model in _queues.Keys)
         {
             if (ReplicaPicker.WaitsForTime(Fleet.Serving(model), now))
@@ -202,7 +225,8 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         return next?.Since;
     }
 
-    private Replica? Pick(AdmissionRequest request, TimeSpan now) => _picker.Pick(Fleet.Serving(request.Model), request, now);
+    private Replica? Pick(AdmissionRequest request, TimeSpan now) =>
+        request.IsSuspect && _isSuspectRunning ? null : _picker.Pick(Fleet.Serving(request.Model), request, now);
 
     private void NoteServable(Waiter waiter, TimeSpan now)
     {

@@ -136,6 +136,15 @@ public sealed class AdmissionQueue : IDisposable
         }
     }
 
+    /// <summary>When a live replica may be asked, on the queue's clock; null while none is alive.</summary>
+    internal TimeSpan? SoonestFor(AdmissionRequest request)
+    {
+        lock (_gate)
+            return _core.SoonestFor(request);
+    }
+
+    internal void SuspectEnded() => Change(_ => _core.SuspectEnded());
+
     public void Dispose()
     {
         _fleet.Changed -= OnFleetChanged;

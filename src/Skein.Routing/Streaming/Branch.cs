@@ -22,10 +22,10 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                 next ??= await DispatchAsync(cancellationToken);
                 await using var current = next;
                 switcher.Begin(current);
-                (next, var fault) = await RunAttemptAsync(current, switcher, cancellationToken);
-                if (fault is { } reason)
+                (next, var end) = await RunAttemptAsync(current, switcher, cancellationToken);
+                if (end is not null)
                 {
-                    GiveUp(current.Lease, reason);
+                    GiveUp(current.Lease, end);
                     next = await switcher.TakeOverAsync();
                 }
             }
@@ -51,12 +51,16 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         }
         catch (FaultException refusal) when (_core.NextIndex > 0)
         {
-            throw new FaultException(Fault.StreamLost, $"the stream could not continue after token {_core.NextIndex}: {refusal.Message}", refusal);
+            throw _core.Error($"the stream could not continue after token {_core.NextIndex}: {refusal.Message}", refusal);
+        }
+        catch (FaultException refusal) when (refusal.Fault == Fault.NoReplica && _core.HasLost)
+        {
+            throw _core.Error(refusal.Message, refusal);
         }
     }
 
     /// <returns>The next attempt, and why this one was given up; neither when the branch is finished or the replica had no slot.</returns>
-    private async Task<(Attempt? Next, Fault? Fault)> RunAttemptAsync(Attempt current, AttemptSwitcher switcher, CancellationToken cancellationToken)
+    private async Task<(Attempt? Next, FaultException? End)> RunAttemptAsync(Attempt current, AttemptSwitcher switcher, CancellationToken cancellationToken)
     {
         try
         {
@@ -68,7 +72,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                 if (!switcher.MayAccept(frame))
                     return (await switcher.TakeOverAsync(), null);
                 if (!Accept(frame, current))
-                    return (null, Fault.ProtocolError);
+                    return (null, new FaultException(Fault.ProtocolError, "the replica broke the protocol"));
                 if (await switcher.AfterFrameAsync(current, _finished) is { } next)
                     return (next, null);
                 if (session.Output.IsFull)
@@ -78,7 +82,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                     current.Watch.Resume();
                 }
             }
-            return (null, _finished ? null : Fault.NoFinish);
+            return (null, _finished ? null : new FaultException(Fault.NoFinish, "the stream ended without a finish frame"));
         }
         catch (FaultException superseded) when (superseded.Fault == Fault.Cancelled)
         {
@@ -121,6 +125,8 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                 throw NotRepeatable($"that took more than {services.Options.MaxReplay.TotalSeconds:0.#} s");
             return true;
         }
+        if (frame.Count > 0)
+            lease.Clear();
         if (isFirstToken)
             lease.Replica.Pace.FirstToken(current.Watch.Age);
         AccountJournal();
@@ -142,9 +148,9 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                 Fault.StreamLost, $"the answer's journal of {bytes} bytes is over the bound of {services.Options.JournalBytes} bytes per session");
     }
 
-    /// <returns>The fault, or null when the replica only had no slot.</returns>
+    /// <returns>The same, or null when the replica only had no slot.</returns>
     /// <exception cref="FaultException">The request is at fault.</exception>
-    private Fault? Classify(FaultException end, ReplicaLease lease)
+    private FaultException? Classify(FaultException end, ReplicaLease lease)
     {
         switch (end.Fault)
         {
@@ -156,25 +162,30 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                 lease.Release(end.Fault, end.Load);
                 return null;
             case var fault when fault.Class() == FaultClass.Request:
-                throw new FaultException(fault, end.Message);
+                throw new FaultException(fault, end.Message, end) { Engine = end.Engine };
             default:
                 session.Faulted(_core.Choice, lease.Replica.Id, end);
-                return end.Fault;
+                return end;
         }
     }
 
-    private void GiveUp(ReplicaLease lease, Fault reason)
+    private void GiveUp(ReplicaLease lease, FaultException end)
     {
         var replica = lease.Replica.Id;
+        var reason = end.Fault;
         // The replica is taken out before its slot is offered again, so that the next waiter does not meet the same fault.
         if (reason.Class() == FaultClass.Connection)
             services.Fleet.MarkUnreachable(lease.Replica);
         lease.Release(reason);
-        var verdict = _core.Lost(replica, reason);
-        if (verdict is null && reason.CostsRetryBudget() && !services.Retries.TrySpend())
-            verdict = $"{replica.Name} failed by {reason.ToWireName()} at token {_core.NextIndex}, and so many requests fail here that no more are retried";
-        if (verdict is not null)
-            throw new FaultException(Fault.StreamLost, verdict);
+        var now = services.Admission.Now;
+        var error = _core.Lost(replica, end, now);
+        if (error is null && reason.CostsRetryBudget())
+            error = session.TrySpendRetry() ? null : _core.Error($"this request used up its retries, the last one, on {replica.Name}, by {reason.ToWireName()}");
+        if (error is null && reason.CostsRetryBudget() && !services.Retries.TrySpend())
+            error = _core.Error($"{replica.Name} failed by {reason.ToWireName()} at token {_core.NextIndex}, and so many requests fail here that no more are retried");
+        error ??= _core.WaitFor(services.Admission.SoonestFor(_core.Need()), now);
+        if (error is not null)
+            throw error;
         services.Statistics.FailedOver(reason);
         session.FailedOver(new Failover(_core.Choice, _core.NextIndex, replica.Name, reason.ToWireName()));
     }

@@ -19,6 +19,7 @@ internal sealed partial class GenerationSession : IGenerationSession
     private volatile string? _replica;
     private volatile int _resumeTier;
     private int _attempts;
+    private int _retries;
     private int _disposed;
 
     internal GenerationSession(string id, GenerateRequest request, long arrival, SessionServices services, ILogger logger, Action<GenerationSession> onClosed)
@@ -73,6 +74,9 @@ internal sealed partial class GenerationSession : IGenerationSession
         if (choice == 0)
             _replica = replica;
     }
+
+    /// <returns>False when the request has used its share of the gateway's retries after engine faults.</returns>
+    internal bool TrySpendRetry() => Interlocked.Increment(ref _retries) <= _services.Options.RetriesPerRequest;
 
     internal void Forward(GenerateFrame frame, ResumeTier tier)
     {

@@ -20,6 +20,12 @@ public sealed record StreamingOptions
     /// <summary>Consecutive attempts lost without a new token before the request is considered poison. Default 2, range 1 to 100.</summary>
     public int AttemptsWithoutProgress { get; init; } = 2;
 
+    /// <summary>
+    /// Most attempts of one choice of a request, whether they made progress or not. Handovers, hedges and refusals for lack of a slot do not count. Default 8,
+    /// range 1 to 100.
+    /// </summary>
+    public int MaxAttempts { get; init; } = 8;
+
     /// <summary>Longest time without any frame, heartbeats included. Default 900 ms, range 300 ms to 1 min; replicas send a heartbeat every 250 ms.</summary>
     public TimeSpan LinkSilence { get; init; } = TimeSpan.FromMilliseconds(900);
 
@@ -56,6 +62,9 @@ public sealed record StreamingOptions
     /// <summary>Most such retries at once, after a time without retries. Default 100, range 0 (none at all) to 1,000,000.</summary>
     public int RetryBurst { get; init; } = 100;
 
+    /// <summary>Share of <see cref="RetryBurst"/> that one request may use, but at least 3 retries. Default 0.25, range 0 to 1.</summary>
+    public double RetryRequestShare { get; init; } = 0.25;
+
     /// <summary>Hedge every model's requests, not only those that ask for it. Default false.</summary>
     public bool HedgeAll { get; init; }
 
@@ -71,6 +80,8 @@ public sealed record StreamingOptions
     /// <summary>Streams of drained replicas that may prefill elsewhere at a time; the others stay meanwhile. Default 4, range 1 to 10,000.</summary>
     public int HandOversAtOnce { get; init; } = 4;
 
+    internal int RetriesPerRequest => Math.Max(3, (int)(RetryBurst * RetryRequestShare));
+
     /// <summary>Throws when a value is out of its range.</summary>
     /// <exception cref="ArgumentException">Names the option, its value and what is allowed.</exception>
     public void Validate()
@@ -79,6 +90,7 @@ public sealed record StreamingOptions
         OptionGuard.Range(JournalBytes, 1 << 10, 1 << 30, "journal bytes");
         OptionGuard.Range(AllJournalsBytes, JournalBytes, 1L << 40, "all journals' bytes");
         OptionGuard.Range(AttemptsWithoutProgress, 1, 100, "attempts without progress");
+        OptionGuard.Range(MaxAttempts, 1, 100, "max attempts");
         OptionGuard.Range(LinkSilence, TimeSpan.FromMilliseconds(300), TimeSpan.FromMinutes(1), "link silence");
         OptionGuard.Range(FirstTokenSilence, TimeSpan.FromSeconds(1), LongestSilence, "first-token silence");
         OptionGuard.Range(EngineSilence, TimeSpan.FromSeconds(1), LongestSilence, "engine silence");
@@ -88,6 +100,7 @@ public sealed record StreamingOptions
         OptionGuard.Range(MaxReplay, TimeSpan.Zero, TimeSpan.FromMinutes(10), "max replay");
         OptionGuard.Range(RetryShare, 0, 1, "retry share");
         OptionGuard.Range(RetryBurst, 0, 1_000_000, "retry burst");
+        OptionGuard.Range(RetryRequestShare, 0, 1, "retry request share");
         OptionGuard.Range(HedgeShare, 0, 1, "hedge share");
         OptionGuard.Range(HandOversAtOnce, 1, 10_000, "hand-overs at once");
         OptionGuard.Require(StragglerFactor is 0 or (>= 1 and <= 1_000), "straggler factor", StragglerFactor, "0 (never), or 1 to 1000");
