@@ -20,7 +20,7 @@ public sealed class EngineHost : IDisposable
     private readonly EngineLivenessMonitor _liveness;
     private readonly EngineLoadPoll _loadPoll;
     private readonly ReplicaControl _control;
-    private readonly ILogger _attemptLog;
+    private readonly EngineFaultLog _faultLog;
 
     /// <summary>Creates a host that is not yet started.</summary>
     /// <param name="engine">The caller disposes it, after the host.</param>
@@ -39,7 +39,7 @@ public sealed class EngineHost : IDisposable
         _liveness = new EngineLivenessMonitor(engine, _slots, options.EngineTimeout, time, logs.CreateLogger<EngineLivenessMonitor>());
         _loadPoll = new EngineLoadPoll(engine, _slots, time, logs.CreateLogger<EngineLoadPoll>());
         _control = new ReplicaControl(_slots, time);
-        _attemptLog = logs.CreateLogger<EngineAttempt>();
+        _faultLog = new EngineFaultLog(engine.Kind, time, logs.CreateLogger<EngineAttempt>());
     }
 
     /// <summary>Slots, drain and load.</summary>
@@ -74,7 +74,7 @@ public sealed class EngineHost : IDisposable
         var lease = TakeSlot(request);
         try
         {
-            return new EngineAttempt(_engine, request, _slots, lease, _standby.Add(request), _liveness, _attemptLog);
+            return new EngineAttempt(_engine, request, _slots, lease, _standby.Add(request), _liveness, _faultLog);
         }
         catch
         {

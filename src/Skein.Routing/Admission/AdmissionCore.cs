@@ -33,7 +33,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         if (Pick(request, now) is not { } replica)
             return null;
         _isSuspectRunning |= request.IsSuspect;
-        return new Reservation(replica, replica.Reserve(now), NextSince(replica)) { IsSuspect = request.IsSuspect };
+        return new Reservation(replica, replica.Reserve(now), NextSince(replica)) { Breaks = replica.Breaks, IsSuspect = request.IsSuspect };
     }
 
     /// <summary>A suspect request got its first token, or its attempt ended: the next one may run. <see cref="Dispatch"/> must follow.</summary>
@@ -123,7 +123,16 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     {
         var replica = slot.Replica;
         replica.Unreserve();
-        _ejections.Ended(replica, slot.Epoch, fault, Fleet, now);
+        if (IsFailure(slot, fault))
+        {
+            replica.Breaks += fault!.Value.Class() == FaultClass.Connection ? 1 : 0;
+            replica.Failing.Add(now);
+            _ejections.Ended(replica, slot.Epoch, fault, Fleet, now);
+        }
+        else
+        {
+            _ejections.Ended(replica, slot.Epoch, fault?.Class() == FaultClass.Connection ? Fault.Cancelled : fault, Fleet, now);
+        }
         switch (fault)
         {
             case null:
@@ -207,6 +216,17 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         // The slot was leased here, and the gateway has not processed the end of its attempt yet: then the next waiter gets it.
         return replica.Leased >= replica.Description.Slots && NextSince(replica) is not null;
     }
+
+    /// <summary>Takes the changes of breakers since the last call, oldest first.</summary>
+    public IReadOnlyList<BreakerChange> TakeBreakerChanges() => _ejections.TakeChanges();
+
+    /// <summary>The attempt failed, and not only because a connection broke for which another attempt has counted.</summary>
+    private static bool IsFailure(Reservation slot, Fault? fault) => fault?.Class() switch
+    {
+        FaultClass.Engine => true,
+        FaultClass.Connection => slot.Breaks == slot.Replica.Breaks,
+        _ => false,
+    };
 
     public int WaitingFor(string model) => _queues.TryGetValue(model, out var queue) ? queue.Count : 0;
 

@@ -7,6 +7,9 @@ namespace Skein.Routing.Admission;
 /// <param name="NextSince">When the next waiter for a slot there began to wait, on the queue's clock; null if there is none.</param>
 internal readonly record struct Reservation(Replica Replica, int Epoch, TimeSpan? NextSince)
 {
+    /// <summary><see cref="Fleet.Replica.Breaks"/> at the reservation.</summary>
+    public int Breaks { get; init; }
+
     /// <summary>It is for a suspect request: see <see cref="AdmissionRequest.IsSuspect"/>.</summary>
     public bool IsSuspect { get; init; }
 }

@@ -135,7 +135,10 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
             if (rank < best)
                 (best, count) = (rank, 0);
             var warmth = replica.SlowStart.ShareAt(replica.Description.Slots, now);
-            _candidates[count++] = new BalancingCandidate(replica, replica.Leased + replica.ExternalLoad(now) + replica.Slowness.At(now), warmth);
+            var load = replica.Leased + replica.ExternalLoad(now) + replica.Slowness.At(now);
+            // An open breaker lets trials through one by one: they must not wait for the failures to be forgotten.
+            load += replica.Breaker.IsEjected ? 0 : replica.Failing.At(now);
+            _candidates[count++] = new BalancingCandidate(replica, load, warmth);
         }
         var mayTakeBest = best < EjectedRank || (request.Displaced && !CanServe(serving, request, isLastResort, evenIfEjected: false));
         return mayTakeBest ? count : 0;
