@@ -30,7 +30,7 @@ internal static class StreamSettings
         Defaults.FirstTokenSilence, StreamingOptions.LongestSilence, Second);
 
     private static readonly Setting<TimeSpan> EngineStall = Setting.Duration(
-        "engine-stall", "Maximum wait for the next token, longer for slow engines [default: 5s]",
+        "engine-stall", "Maximum wait for the next token, longer for slow engines; a frozen engine is found sooner [default: 60s]",
         Defaults.EngineSilence, StreamingOptions.LongestSilence, Second);
 
     private static readonly Setting<double> RetryShare = Setting.Real(

@@ -22,7 +22,8 @@ internal sealed class Attempt : IAsyncDisposable
         _branch = branch;
         _time = services.Time;
         _stop = CancellationTokenSource.CreateLinkedTokenSource(branch);
-        Watch = new AttemptWatch(services.Time, services.Options, _stop, lease.Replica.Pace, request, services.Link.CanBreak(lease.Replica));
+        Watch = new AttemptWatch(
+            services.Time, services.Options, _stop, lease.Replica.Pace, request, services.Link.CanBreak(lease.Replica), services.Lateness);
         lease.DescribeQueue(request);
         _frames = services.Link.GenerateAsync(lease.Replica, request, _stop.Token).GetAsyncEnumerator(_stop.Token);
         services.Statistics.AttemptStarted();
@@ -60,7 +61,7 @@ internal sealed class Attempt : IAsyncDisposable
         _current = _frames.Current;
         if (_current.Start is not null)
             _engineBegan = _time.GetTimestamp();
-        Watch.Beat(_current.Count);
+        Watch.Beat(_current.Count, _current.EngineAlive);
         return true;
     }
 

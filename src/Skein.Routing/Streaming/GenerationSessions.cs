@@ -15,6 +15,7 @@ public sealed class GenerationSessions : IGenerationSessions
     private long _arrivals;
 
     /// <summary>Creates the sessions of one gateway.</summary>
+    /// <param name="lateness">Time in which this process did not run, for which no replica is blamed; null: not measured.</param>
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
     public GenerationSessions(
         FleetTracker fleet,
@@ -24,10 +25,11 @@ public sealed class GenerationSessions : IGenerationSessions
         RoutingStatistics statistics,
         TimeProvider time,
         IRandomSource random,
-        ILogger<GenerationSessions> logger)
+        ILogger<GenerationSessions> logger,
+        ProcessLateness? lateness = null)
     {
         options.Validate();
-        _services = new SessionServices(fleet, admission, link, options, statistics, time);
+        _services = new SessionServices(fleet, admission, link, options, statistics, time) { Lateness = lateness };
         _random = random;
         _logger = logger;
     }

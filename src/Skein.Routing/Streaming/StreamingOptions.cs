@@ -37,16 +37,16 @@ public sealed record StreamingOptions
 
     /// <summary>
     /// Minimum of the bound on the time between tokens. The bound is <see cref="EngineSilenceFactor"/> times the 99th percentile of the replica's last few
-    /// thousand gaps, if that is more. Default 5 s, range 1 s to 1 h.
+    /// thousand gaps, if that is more. Anything else that the engine sends, such as a comment, counts as life too. A frozen engine is found sooner, by its
+    /// health questions. Default 60 s, range 1 s to 1 h.
     /// </summary>
-    public TimeSpan EngineSilence { get; init; } = TimeSpan.FromSeconds(5);
+    public TimeSpan EngineSilence { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>Factor on the replica's 99th percentile, for both bounds of its engine. Default 10, range 1 to 1,000.</summary>
     public double EngineSilenceFactor { get; init; } = 10;
 
     /// <summary>
-    /// How late a timer may fire. Past it, this process was delayed itself and waits one more round before it gives an attempt up. Default 200 ms, range 1 ms
-    /// to 1 min.
+    /// How late a timer may fire. Past it, this process did not run, and that time is left out of every silence. Default 200 ms, range 1 ms to 1 min.
     /// </summary>
     public TimeSpan OwnLateness { get; init; } = TimeSpan.FromMilliseconds(200);
 
