@@ -7,6 +7,7 @@ namespace Skein.Routing.Streaming;
 internal sealed class Branch(SessionServices services, GenerateRequest request, Arrival arrival, GenerationSession session)
 {
     private readonly BranchCore _core = new(request, arrival, services.Options);
+    private readonly List<GenerateFrame> _screened = [];
     private long _journaledBytes;
     private bool _finished;
 
@@ -71,7 +72,10 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                     continue;
                 if (!switcher.MayAccept(frame))
                     return (await switcher.TakeOverAsync(), null);
-                if (!Accept(frame, current))
+                _screened.Clear();
+                if (_core.Screen(frame, _screened) == GuardVerdict.Restarted)
+                    return (null, Restarted(current));
+                if (!AcceptScreened(current))
                     return (null, new FaultException(Fault.ProtocolError, "the replica broke the protocol"));
                 if (await switcher.AfterFrameAsync(current, _finished) is { } next)
                     return (next, null);
@@ -92,6 +96,24 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         {
             return (null, _finished ? null : Classify(end, current.Lease));
         }
+    }
+
+    private FaultException Restarted(Attempt current)
+    {
+        var end = new FaultException(Fault.ResumeRefused, "the server may have begun the answer anew instead of continuing it");
+        session.Faulted(_core.Choice, current.Lease.Replica.Id, end);
+        return end;
+    }
+
+    /// <returns>False when one breaks the protocol.</returns>
+    private bool AcceptScreened(Attempt current)
+    {
+        foreach (var frame in _screened)
+        {
+            if (!Accept(frame, current))
+                return false;
+        }
+        return true;
     }
 
     /// <returns>False when it breaks the protocol.</returns>

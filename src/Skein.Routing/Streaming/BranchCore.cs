@@ -27,6 +27,7 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     private readonly Journal _journal = new();
     private readonly LossHistory _losses = new(options);
     private Replay? _replay;
+    private RestartGuard? _guard;
     private TimeSpan? _waitingSince;
     private int _numbered;
     private int _expectedStart;
@@ -123,6 +124,24 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
 
     public void SecondaryLost(ReplicaId replica, TimeSpan now) => _losses.SecondaryLost(replica, Reached, now);
 
+    /// <summary>
+    /// Holds frames of a resumed attempt back until it is clear that the server continues the answer. Called before <see cref="Accept"/>, which is called for the
+    /// released frames only.
+    /// </summary>
+    public GuardVerdict Screen(GenerateFrame frame, List<GenerateFrame> released)
+    {
+        if (_guard is null || frame.Attempt != Attempt || frame.Start is not null || IsEmpty(frame))
+        {
+            released.Add(frame);
+            return GuardVerdict.Release;
+        }
+        var verdict = _guard.Take(frame, released);
+        if (verdict != GuardVerdict.Hold)
+            _guard = null;
+        _resumeRefused |= verdict == GuardVerdict.Restarted;
+        return verdict;
+    }
+
     /// <summary>Checks a frame, journals it if it counts, and removes the parts that are not for the client.</summary>
     /// <param name="violation">The rule it broke, for <see cref="FrameVerdict.Violation"/> and <see cref="FrameVerdict.Diverged"/>.</param>
     public FrameVerdict Accept(GenerateFrame frame, out string? violation)
@@ -193,6 +212,8 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     {
         if (NextIndex == 0 || _replay is not null)
             return false;
+        if (_resumeRefused)
+            return true; // The server began anew.
         if (!_idsRefused && !_journal.Ids.IsEmpty && !_journal.Text.IsEmpty && _journal.RawDeltas.IsEmpty && request.Failover != FailoverPolicy.Exact)
             _idsRefused = true;
         else
@@ -214,7 +235,7 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     private void MakeCurrent(int number, int expectedStart, Replay? replay)
     {
         _losses.Progress(Reached);
-        _replay = replay;
+        (_replay, _guard) = (replay, null);
         Attempt = number;
         _expectedStart = expectedStart;
         Started = false;
@@ -230,7 +251,9 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
             return false;
         Started = true;
         _journal.Begin(start);
-        ResumeTier = start.ResumeTier;
+        ResumeTier = _resumeRefused ? ResumeTier.None : start.ResumeTier;
+        if (_expectedStart > 0 && start.ResumeTier == ResumeTier.Text)
+            _guard = RestartGuard.Of(_journal, request);
         if (_startForwarded)
             frame.Start = null;
         _startForwarded = true;
