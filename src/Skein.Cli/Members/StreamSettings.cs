@@ -18,7 +18,7 @@ internal static class StreamSettings
         "hedge-share", "Maximum share of requests that are hedged [default: 0.05]", Defaults.HedgeShare, 0, 1);
 
     private static readonly Setting<TimeSpan> MaxReplay = Setting.Duration(
-        "max-replay", "Maximum time to regenerate an answer that no engine can resume; 0s disables it [default: 2s]",
+        "max-replay", "Maximum time to regenerate an answer that no engine can resume, from its first token; 0s disables it [default: 30s]",
         Defaults.MaxReplay, TimeSpan.FromMinutes(10));
 
     private static readonly Setting<TimeSpan> LinkStall = Setting.Duration(

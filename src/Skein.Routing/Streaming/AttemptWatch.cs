@@ -78,7 +78,7 @@ internal sealed class AttemptWatch : IDisposable
             var gap = _time.GetElapsedTime(_lastToken, now);
             var perToken = gap / tokens;
             _gapTicks = _gapTicks == 0 ? perToken.Ticks : _gapTicks + (Smoothing * (perToken.Ticks - _gapTicks));
-            _pace.Frame(gap, perToken);
+            _pace.Frame(gap, perToken, _time.GetElapsedTime(0, now));
         }
         else if (!_isStandby)
         {

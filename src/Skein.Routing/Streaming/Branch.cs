@@ -143,7 +143,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         {
             if (frame.Attempt != _core.Attempt)
                 services.Statistics.LateFrame();
-            else if (_core.IsReplaying && current.AgeSinceStart > services.Options.MaxReplay)
+            else if (_core.IsReplaying && current.AgeSinceFirstToken > services.Options.MaxReplay)
                 throw NotRepeatable($"that took more than {services.Options.MaxReplay.TotalSeconds:0.#} s");
             return true;
         }

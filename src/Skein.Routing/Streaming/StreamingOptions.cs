@@ -53,8 +53,11 @@ public sealed record StreamingOptions
     /// <summary>Longest time a client may leave a full output unread. Default 30 s, range 1 s to 1 h.</summary>
     public TimeSpan SlowClient { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>Longest time to regenerate a lost answer that no engine can resume. Default 2 s, range 0 (never) to 10 min.</summary>
-    public TimeSpan MaxReplay { get; init; } = TimeSpan.FromSeconds(2);
+    /// <summary>
+    /// Longest time to regenerate what the client already has of an answer that no engine can resume, from the new attempt's first token. Waiting for a slot
+    /// and reading the prompt do not count. Default 30 s, range 0 (never) to 10 min.
+    /// </summary>
+    public TimeSpan MaxReplay { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Retries after engine faults, as a share of the requests. Default 0.2, range 0 to 1; ten a second are always allowed.</summary>
     public double RetryShare { get; init; } = 0.2;
