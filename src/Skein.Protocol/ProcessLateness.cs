@@ -1,8 +1,8 @@
 namespace Skein.Protocol;
 
 /// <summary>
-/// Measures the time in which this process did not run, because it was suspended or short of processor time: a timer that measures its own delay. A verdict about
-/// the silence of others leaves that time out. Thread-safe.
+/// Measures the time in which this process did not run, because it was suspended or short of processor time: a timer that measures its own delay. A verdict
+/// about the silence of others leaves that time out. Thread-safe.
 /// </summary>
 public sealed class ProcessLateness : IDisposable
 {

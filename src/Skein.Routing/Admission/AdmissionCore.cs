@@ -167,7 +167,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         {
             return new FaultException(
                 Fault.StreamLost,
-                $"two replicas died on this request in a row, and it could not be tried alone on a replica beside which another one lives for {waited.TotalSeconds:0.#} s");
+                $"two replicas died on this request in a row, and for {waited.TotalSeconds:0.#} s it could not be tried alone beside another live replica");
         }
         if (waiter.UnservableSince is null)
         {
@@ -246,7 +246,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     }
 
     private Replica? Pick(AdmissionRequest request, TimeSpan now) =>
-        request.IsSuspect && _isSuspectRunning ? null : _picker.Pick(Fleet.Serving(request.Model), request, now);
+        request.IsSuspect && (_isSuspectRunning || now < request.SuspectFrom) ? null : _picker.Pick(Fleet.Serving(request.Model), request, now);
 
     private void NoteServable(Waiter waiter, TimeSpan now)
     {

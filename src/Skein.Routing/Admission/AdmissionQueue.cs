@@ -33,7 +33,8 @@ public sealed partial class AdmissionQueue : IDisposable
     /// <param name="logger">Receives the changes of breakers; null: nobody does.</param>
     /// <exception cref="ArgumentException">An option is out of its range, or the policy is unknown.</exception>
     public AdmissionQueue(
-        AdmissionOptions options, BalancingPolicies policies, FleetTracker fleet, TimeProvider time, IRandomSource random, ILogger<AdmissionQueue>? logger = null)
+        AdmissionOptions options, BalancingPolicies policies, FleetTracker fleet, TimeProvider time, IRandomSource random,
+        ILogger<AdmissionQueue>? logger = null)
     {
         _logger = logger ?? NullLogger<AdmissionQueue>.Instance;
         options.Validate();

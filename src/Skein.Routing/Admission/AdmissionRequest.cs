@@ -35,9 +35,13 @@ internal sealed record AdmissionRequest(
     public IReadOnlyDictionary<ReplicaId, TimeSpan> AskAgainAt { get; init; } = FrozenDictionary<ReplicaId, TimeSpan>.Empty;
 
     /// <summary>
-    /// The request may be what killed its last replicas: one such request runs at a time until it has its first token, and never on a model's last live replica.
+    /// The request may be what killed its last replicas: one such request runs at a time until it has its next token, and never on a model's last live
+    /// replica.
     /// </summary>
-    public bool IsSuspect { get; init; }
+    public bool IsSuspect => SuspectFrom is not null;
+
+    /// <summary>From when the suspect request may run, on the queue's clock; null: it is not suspect.</summary>
+    public TimeSpan? SuspectFrom { get; init; }
 
     /// <summary>A replica with another fingerprint may be picked if none with this one has a free slot.</summary>
     public bool TakesOtherFingerprints { get; init; }
@@ -78,7 +82,7 @@ internal sealed class Waiter(AdmissionRequest request, TimeSpan enqueuedAt)
     public TimeSpan EnqueuedAt => enqueuedAt;
 
     /// <summary>A replica may be asked again after a pause, without any event.</summary>
-    public bool IsPausing => request.AskAgainAt.Count > 0;
+    public bool IsPausing => request.AskAgainAt.Count > 0 || request.IsSuspect;
 
     /// <summary>When its session arrived; a displaced session arrived long before it joined this queue.</summary>
     public TimeSpan Since => request.Arrival.At ?? enqueuedAt;

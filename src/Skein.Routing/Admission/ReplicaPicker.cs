@@ -53,8 +53,8 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
         && (CanServe(serving, request, isLastResort: false) || CanServe(serving, request, isLastResort: true));
 
     /// <summary>
-    /// When a replica may be asked that is alive now, whether it has a free slot or not. Zero: at once; <see cref="TimeSpan.MaxValue"/>: never again; null: none is
-    /// alive.
+    /// When a replica may be asked that is alive now, whether it has a free slot or not. Zero: at once; <see cref="TimeSpan.MaxValue"/>: never again; null:
+    /// none is alive.
     /// </summary>
     public static TimeSpan? SoonestFor(ReadOnlySpan<Replica> serving, AdmissionRequest request)
     {

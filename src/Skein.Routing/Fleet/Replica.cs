@@ -76,10 +76,10 @@ public sealed class Replica
 
     internal SlowStart SlowStart { get; }
 
-    internal Slowness Slowness { get; } = new();
+    internal Slowness Slowness { get; } = new(TimeSpan.FromSeconds(10));
 
     /// <summary>Load that counts for its recent failures.</summary>
-    internal Slowness Failing { get; } = new();
+    internal Slowness Failing { get; } = new(TimeSpan.FromSeconds(2));
 
     /// <summary>
     /// Number of times its connection broke. The attempts that a break ends together are one failure; those that began after the break can be the next.

@@ -4,7 +4,8 @@ namespace Skein.Routing.Health;
 /// Additional load that counts for a replica that was far slower than another one, or failed: a replica that fails fast looks idle. It decays. It keeps most
 /// requests away, so that the budgets of hedges and retries suffice, and lets a request through now and then. Used under the admission lock.
 /// </summary>
-internal sealed class Slowness
+/// <param name="halfLife">Time in which half of it is forgotten.</param>
+internal sealed class Slowness(TimeSpan halfLife)
 {
     /// <summary>Load of each event, in streams.</summary>
     private const double Charge = 8;
@@ -14,14 +15,13 @@ internal sealed class Slowness
     /// <summary>Less than this is forgotten: among idle replicas any load, however small, would decide.</summary>
     private const double Least = 0.5;
 
-    private static readonly TimeSpan HalfLife = TimeSpan.FromSeconds(10);
 
     private double _charged;
     private TimeSpan _chargedAt;
 
     public double At(TimeSpan now)
     {
-        var left = _charged == 0 ? 0 : _charged * Math.Pow(0.5, Math.Max(0, (now - _chargedAt) / HalfLife));
+        var left = _charged == 0 ? 0 : _charged * Math.Pow(0.5, Math.Max(0, (now - _chargedAt) / halfLife));
         return left < Least ? 0 : left;
     }
 

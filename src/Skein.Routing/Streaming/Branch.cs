@@ -202,13 +202,19 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         var now = services.Admission.Now;
         var error = _core.Lost(replica, end, now);
         if (error is null && reason.CostsRetryBudget())
-            error = session.TrySpendRetry() ? null : _core.Error($"this request used up its retries, the last one, on {replica.Name}, by {reason.ToWireName()}");
-        if (error is null && reason.CostsRetryBudget() && !services.Retries.TrySpend())
-            error = _core.Error($"{replica.Name} failed by {reason.ToWireName()} at token {_core.NextIndex}, and so many requests fail here that no more are retried");
+            error = SpendRetry($"an attempt failed by {reason.ToWireName()} at token {_core.NextIndex}");
         error ??= _core.WaitFor(services.Admission.SoonestFor(_core.Need()), now);
         if (error is not null)
+        {
+            session.Abandoned(_core.Choice, replica, _core.NextIndex, reason);
             throw error;
+        }
         services.Statistics.FailedOver(reason);
         session.FailedOver(new Failover(_core.Choice, _core.NextIndex, replica.Name, reason.ToWireName()));
     }
+
+    private FaultException? SpendRetry(string failure) =>
+        !session.TrySpendRetry() ? _core.Error($"{failure}, and this request has used its share of the retries")
+        : !services.Retries.TrySpend() ? _core.Error($"{failure}, and so many requests fail here that no more are retried")
+        : null;
 }

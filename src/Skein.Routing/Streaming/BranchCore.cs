@@ -82,7 +82,7 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         new(request.Model, arrival, Displaced: _losses.Any, _waitingSince, NextIndex > 0 ? _journal.Fingerprint : "", Excluded: [])
         {
             AskAgainAt = _losses.AskAgainAt(Reached),
-            IsSuspect = _losses.IsSuspect,
+            SuspectFrom = _losses.IsSuspect ? _losses.SuspectFrom : null,
             TakesOtherFingerprints = MayChangeFingerprint,
         };
 
@@ -125,8 +125,8 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     public void SecondaryLost(ReplicaId replica, TimeSpan now) => _losses.SecondaryLost(replica, Reached, now);
 
     /// <summary>
-    /// Holds frames of a resumed attempt back until it is clear that the server continues the answer. Called before <see cref="Accept"/>, which is called for the
-    /// released frames only.
+    /// Holds frames of a resumed attempt back until it is clear that the server continues the answer. Called before <see cref="Accept"/>, which is called for
+    /// the released frames only.
     /// </summary>
     public GuardVerdict Screen(GenerateFrame frame, List<GenerateFrame> released)
     {
@@ -181,9 +181,9 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         var isRetriedLower = end.Fault == Fault.ResumeRefused && LowerResumeTier();
         var verdict = _losses.Add(replica, end, new LostAttempt(Reached, Started, isRetriedLower), now);
         if (NextIndex > 0 && request.Failover == FailoverPolicy.Never)
-            verdict = $"{replica.Name} was lost by {end.Fault.ToWireName()} at token {NextIndex}, and the client wants no failover";
+            verdict = $"the stream was lost by {end.Fault.ToWireName()} at token {NextIndex}, and the client wants no failover";
         else if (NextIndex > 0 && !MayResume && options.MaxReplay <= TimeSpan.Zero)
-            verdict = $"{replica.Name} was lost by {end.Fault.ToWireName()} at token {NextIndex}, where no engine can resume this answer as it was asked for";
+            verdict = $"the stream was lost by {end.Fault.ToWireName()} at token {NextIndex}, where no engine can resume this answer as it was asked for";
         return verdict is null ? null : Error(verdict);
     }
 
@@ -198,6 +198,9 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     public FaultException Error(string message, Exception? cause = null)
     {
         var last = _losses.LastEnd;
+        // The client's own key is not at fault: it gets a 502 that says so, and not the engine's 401.
+        if (last is { Fault: Fault.EngineKeyRefused } && NextIndex == 0)
+            return new FaultException(last.Fault, last.Message, cause);
         var isOfEngine = NextIndex == 0 && last is not null && (last.Engine is not null || last.Fault is Fault.EngineBusy or Fault.EngineKeyRefused);
         var fault = isOfEngine ? last!.Fault : cause is FaultException refusal && NextIndex == 0 ? refusal.Fault : Fault.StreamLost;
         var retryAfter = last?.Engine?.RetryAfter ?? (cause as FaultException)?.RetryAfter;
@@ -244,7 +247,8 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     private bool AcceptStart(GenerateFrame frame, Start start, out string? violation)
     {
         violation = Started ? "a second start"
-            : NextIndex > 0 && start.Unit != _journal.Unit && !(_idsRefused && start.Unit == TokenUnit.Chunk) ? $"an answer counted in {start.Unit} that was counted in {_journal.Unit}"
+            : NextIndex > 0 && start.Unit != _journal.Unit && !(_idsRefused && start.Unit == TokenUnit.Chunk)
+                ? $"an answer counted in {start.Unit} that was counted in {_journal.Unit}"
             : start.ResumedAt != _expectedStart ? $"start at token {start.ResumedAt} instead of {_expectedStart}"
             : null;
         if (violation is not null)

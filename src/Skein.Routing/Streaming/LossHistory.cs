@@ -34,6 +34,7 @@ internal sealed class LossHistory(StreamingOptions options)
     private int _lostHere;
     private int _withoutProgress;
     private int _deaths;
+    private TimeSpan _diedAt;
 
     public bool Any => _lost > 0 || _failures.Count > 0;
 
@@ -41,6 +42,9 @@ internal sealed class LossHistory(StreamingOptions options)
 
     /// <summary>The request may be what killed its replicas.</summary>
     public bool IsSuspect => _deaths >= DeathsOfSuspect;
+
+    /// <summary>From when a suspect request may run: first it must be clear which replicas live.</summary>
+    public TimeSpan SuspectFrom => _diedAt + options.LinkSilence;
 
     public FaultException? LastEnd { get; private set; }
 
@@ -70,34 +74,33 @@ internal sealed class LossHistory(StreamingOptions options)
     public string? Add(ReplicaId replica, FaultException end, LostAttempt attempt, TimeSpan now)
     {
         LastEnd = end;
-        Last = $"{replica.Name} was lost by {end.Fault.ToWireName()} at token {attempt.Reached}";
+        Last = $"the last attempt was lost by {end.Fault.ToWireName()} at token {attempt.Reached}";
         var hasProgress = attempt.Reached > _reached;
         Progress(attempt.Reached);
         _lost++;
         if (attempt.IsRetriedLower)
-            return IsOverBound() ? TooMany(replica, end.Fault) : null;
+            return IsOverBound() ? TooMany(end.Fault) : null;
         _failures[replica] = new Failure(attempt.Reached, AskAgainAt(end, now));
         _lostHere++;
         var wasSuspect = IsSuspect;
         if (end.Fault == Fault.ConnectionLost && !hasProgress)
-            _deaths++;
+            (_deaths, _diedAt) = (_deaths + 1, now);
         if (!hasProgress && IsEvidence(replica, end.Fault, attempt, now))
             _withoutProgress++;
         if (end.Fault.Class() == FaultClass.Connection)
             _connectionLost = (replica, now);
-        return IsOverBound() ? TooMany(replica, end.Fault)
+        return IsOverBound() ? TooMany(end.Fault)
             : wasSuspect && IsSuspect && end.Fault == Fault.ConnectionLost
-                ? $"{_deaths} replicas in a row died on this request, the last one ({replica.Name}) while it was the only such request"
+                ? $"{_deaths} replicas in a row died on this request, the last one while it was the only such request"
             : IsSameRefusal(end) ? Last
             : _withoutProgress >= options.AttemptsWithoutProgress
-                ? $"{_withoutProgress} attempts in a row were lost on this request at token {attempt.Reached}, the last one, on {replica.Name}, by {end.Fault.ToWireName()}"
+                ? $"{_withoutProgress} attempts in a row were lost on this request at token {attempt.Reached}, the last one by {end.Fault.ToWireName()}"
             : null;
     }
 
     private bool IsOverBound() => _lost >= options.MaxAttempts;
 
-    private string TooMany(ReplicaId replica, Fault reason) =>
-        $"all {_lost} attempts that a request may use were lost, the last one, on {replica.Name}, by {reason.ToWireName()}";
+    private string TooMany(Fault reason) => $"all {_lost} attempts that a request may use were lost, the last one by {reason.ToWireName()}";
 
     /// <summary>The loss suggests that the request is the cause.</summary>
     private bool IsEvidence(ReplicaId replica, Fault reason, LostAttempt attempt, TimeSpan now)

@@ -20,8 +20,8 @@ internal enum GuardVerdict
 /// Synchronous, without time; belongs to one attempt.
 /// </summary>
 /// <remarks>
-/// An answer that repeats itself ("la la la") is continued by a text that begins like the delivered one. That cannot be told from a restart, so it counts as one:
-/// the answer is then generated again from its start and compared, which is right in both cases.
+/// An answer that repeats itself ("la la la") is continued by a text that begins like the delivered one. That cannot be told from a restart, so it counts as
+/// one: the answer is then generated again from its start and compared, which is right in both cases.
 /// </remarks>
 internal sealed class RestartGuard
 {
@@ -33,6 +33,8 @@ internal sealed class RestartGuard
 
     /// <summary>Most frames that are held, with text or without.</summary>
     private const int MostFrames = 256;
+
+    private static ReadOnlySpan<byte> Blanks => " \t\r\n"u8;
 
     private readonly byte[] _delivered;
     private readonly bool _hasStructure;
@@ -47,6 +49,9 @@ internal sealed class RestartGuard
         // The echo comes from the adapter, not from the server.
         var echo = request.Echo ? Encoding.UTF8.GetByteCount(request.Text) : 0;
         var delivered = journal.Text.Length > echo ? journal.Text[echo..] : default;
+        // Some servers put a blank in front of what they generate.
+        if (delivered.TrimStart(Blanks) is { IsEmpty: false } trimmed)
+            delivered = trimmed;
         return delivered.IsEmpty ? null : new RestartGuard(delivered[..Math.Min(delivered.Length, MostBytes)].ToArray(), !journal.RawDeltas.IsEmpty);
     }
 
@@ -66,7 +71,7 @@ internal sealed class RestartGuard
 
     private GuardVerdict Judge(GenerateFrame frame)
     {
-        var text = frame.Text.Span;
+        var text = _equal == 0 && !Blanks.Contains(_delivered[0]) ? frame.Text.Span.TrimStart(Blanks) : frame.Text.Span;
         var rest = _delivered.AsSpan(_equal);
         var equal = text.CommonPrefixLength(rest);
         _equal += equal;

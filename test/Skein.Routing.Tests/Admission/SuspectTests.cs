@@ -70,6 +70,24 @@ public sealed class SuspectTests
         Assert.StartsWith("two replicas died on this request", error.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>Two requests that killed two servers each within milliseconds must not run before both are known as suspect.</summary>
+    [Fact]
+    public async Task Acquire_SuspectFromLater_WaitsThoughReplicasAreFree()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
+        var waiting = gateway.Admission.AcquireAsync(
+            new AdmissionRequest("m", new Arrival(0, ++_arrivals, 0), Displaced: true, WaitingSince: null, Fingerprint: "", Excluded: [])
+            {
+                SuspectFrom = TimeSpan.FromMilliseconds(900),
+            },
+            CancellationToken.None).AsTask();
+        Pass(gateway, 850);
+        Assert.False(waiting.IsCompleted);
+        Pass(gateway, 100);
+
+        (await waiting).Release(fault: null);
+    }
+
     [Fact]
     public async Task Acquire_FailedReplicaIsTheOnlyOne_IsAskedAgainAtItsTimeAndNotBefore()
     {
@@ -118,7 +136,14 @@ public sealed class SuspectTests
         gateway.Link.Script = (_, _, _) => Act.Answer;
         gateway.Source.Set(Replica("a", generation: 2), Replica("b", generation: 2), Replica("c", generation: 2));
 
-        var received = await Task.WhenAll(readings);
+        var all = Task.WhenAll(readings);
+        while (!all.IsCompleted)
+        {
+            // Those before their first token are suspect, and run one after the other.
+            Pass(gateway, 50);
+            await Task.Yield();
+        }
+        var received = await all;
         Assert.All(received.Index(), one => Assert.Equal(ScriptedLink.TextOf((ulong)one.Index, 8), Assert.Single(one.Item).Text));
         foreach (var session in sessions)
             await session.DisposeAsync();
@@ -129,7 +154,7 @@ public sealed class SuspectTests
         gateway.Admission.AcquireAsync(
             new AdmissionRequest("m", new Arrival(0, ++_arrivals, 0), Displaced: true, WaitingSince: null, Fingerprint: "", Excluded: [])
             {
-                IsSuspect = isSuspect, AskAgainAt = failed.ToFrozenDictionary(one => one.Replica, one => one.At),
+                SuspectFrom = isSuspect ? TimeSpan.Zero : null, AskAgainAt = failed.ToFrozenDictionary(one => one.Replica, one => one.At),
             },
             CancellationToken.None).AsTask();
 

@@ -161,9 +161,13 @@ public sealed class BranchCoreTests
         var again = core.BeginAttempt();
         Assert.Equal(("a", 1u, 0), (again.Resume.Text.ToStringUtf8(), again.Resume.NextIndex, again.Resume.TokenIds.Count));
         Assert.DoesNotContain(new ReplicaId("b", 1), core.Need().AskAgainAt.Keys);
-        var start = new GenerateFrame { Attempt = 3, FirstIndex = 1, Start = new Start { ResumedAt = 1, ResumeTier = ResumeTier.Text, Unit = TokenUnit.Chunk } };
+        var start = new GenerateFrame
+        {
+            Attempt = 3, FirstIndex = 1, Start = new Start { ResumedAt = 1, ResumeTier = ResumeTier.Text, Unit = TokenUnit.Chunk },
+        };
         Assert.Equal(FrameVerdict.Drop, core.Accept(start, out _));
-        Assert.Equal(FrameVerdict.Forward, core.Accept(new GenerateFrame { Attempt = 3, FirstIndex = 1, Count = 1, Text = ByteString.CopyFromUtf8("b") }, out _));
+        var piece = new GenerateFrame { Attempt = 3, FirstIndex = 1, Count = 1, Text = ByteString.CopyFromUtf8("b") };
+        Assert.Equal(FrameVerdict.Forward, core.Accept(piece, out _));
 
         Assert.Equal(ResumeTier.Text, core.ResumeTier);
         Assert.Null(core.Lost(new ReplicaId("b", 1), Fault.ConnectionLost));

@@ -110,7 +110,7 @@ public sealed class HiccupTests
         await using var session = gateway.Sessions.Start(Gateway.Request(Tokens));
         var error = await Assert.ThrowsAsync<FaultException>(() => Received.AllAsync(session));
 
-        Assert.Equal((Fault.EngineKeyRefused, 401), (error.Fault, error.Engine!.Status));
+        Assert.Equal((Fault.EngineKeyRefused, "the engine answered 401", null), (error.Fault, error.Message, error.Engine));
         Assert.Equal(2, gateway.Link.Attempts.Count);
     }
 

@@ -19,7 +19,7 @@ public sealed class LossHistoryTests
         for (var i = 1; i < 8; i++)
             Assert.Null(Lose(i % 2 == 0 ? A : B, Fault.NoFinish, reached: i, at: i));
 
-        Assert.Equal("all 8 attempts that a request may use were lost, the last one, on a, by no_finish", Lose(A, Fault.NoFinish, reached: 8, at: 8));
+        Assert.Equal("all 8 attempts that a request may use were lost, the last one by no_finish", Lose(A, Fault.NoFinish, reached: 8, at: 8));
     }
 
     [Fact]

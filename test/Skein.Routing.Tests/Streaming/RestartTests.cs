@@ -71,6 +71,11 @@ public sealed class RestartTests
     [InlineData("abcdefgh", "x", true)]
     [InlineData("abcdefgh", "abcx", true)]
     [InlineData("abcdefgh", "abcdefgh", false)]
+    [InlineData("abcdefgh", " \nabcdefgh", false)]
+    [InlineData(" abcdefgh", "abcdefgh", false)]
+    [InlineData("abcdefgh", "  x", true)]
+    [InlineData(" ", " ", false)]
+    [InlineData(" ", "x", true)]
     [InlineData("abcdefgh", "abcdefghi", false)]
     [InlineData("abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnop!", false)]
     public void Take_Text_IsReleasedWhenItDiffersSoon(string delivered, string text, bool isReleased)

@@ -198,7 +198,7 @@ internal sealed class ScriptedLink : IReplicaLink
         }
     }
 
-    private void CheckResume(GenerateRequest request, int next)
+    private static void CheckResume(GenerateRequest request, int next)
     {
         if (request.Resume is not { } resume)
             return;
