@@ -99,6 +99,7 @@ internal static class GatewayServices
         services.AddSingleton<UpstreamService>();
         services.AddSingleton(options.Streaming);
         services.AddSingleton<RoutingStatistics>();
+        services.AddSingleton(provider => new ProcessLateness(provider.GetRequiredService<TimeProvider>(), options.Streaming.OwnLateness));
         services.AddSingleton<GenerationSessions>();
         services.AddSingleton<IGenerationSessions>(provider => provider.GetRequiredService<GenerationSessions>());
         services.AddSingleton<ReachabilityMonitor>();

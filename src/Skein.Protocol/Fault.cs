@@ -25,6 +25,12 @@ public enum Fault
     /// <summary>The engine did not answer in time, because it is busy or frozen. Another replica may succeed.</summary>
     EngineTimedOut,
 
+    /// <summary>The engine refuses work because it is overloaded (429 or 503). Another replica may accept it.</summary>
+    EngineBusy,
+
+    /// <summary>The engine refuses the key of its gateway or replica (401 or 403): the operator must correct it. Another replica may serve.</summary>
+    EngineKeyRefused,
+
     /// <summary>The stream ended without a finish frame.</summary>
     NoFinish,
 
@@ -169,6 +175,10 @@ public static class FaultTable
         new(Fault.EngineStall, "engine_stall", FaultClass.Engine, ClientError.Lost, MayBePoison: true),
         new(Fault.EngineFailed, "engine_error", FaultClass.Engine, ClientError.Lost, StatusCode.Internal, "ENGINE_FAILED", MayBePoison: true),
         new(Fault.EngineTimedOut, "engine_error", FaultClass.Engine, ClientError.Lost, MayBePoison: true),
+        new(Fault.EngineBusy, "engine_busy", FaultClass.Engine,
+            new(503, ClientError.ServerType, "engine_busy", StatusCode.Unavailable), StatusCode.Unavailable, "ENGINE_BUSY"),
+        new(Fault.EngineKeyRefused, "engine_key_refused", FaultClass.Engine,
+            new(502, ClientError.ServerType, "engine_key_refused", StatusCode.Internal), StatusCode.Internal, "ENGINE_KEY_REFUSED"),
         new(Fault.NoFinish, "no_finish", FaultClass.Engine, ClientError.Lost, MayBePoison: true),
         new(Fault.ProtocolError, "protocol_error", FaultClass.Engine, ClientError.Lost, MayBePoison: true),
         new(Fault.Draining, "draining", FaultClass.ReplicaState, ClientError.Lost, StatusCode.Unavailable, "DRAINING"),
@@ -238,6 +248,16 @@ public static class FaultTable
     }
 }
 
+/// <summary>The error that an engine answered, in its own words. It contains no address.</summary>
+/// <param name="Status">HTTP status, 400 to 599. For an error inside a stream: the status that its body states, else 500.</param>
+/// <param name="Message">Its message, at most 4,096 characters.</param>
+/// <param name="Type">Its type; null if it gave none.</param>
+/// <param name="Param">The field at fault; null if it named none.</param>
+/// <param name="Code">Its code, a number as its digits; null if it gave none.</param>
+/// <param name="RetryAfter">Its <c>Retry-After</c>; null if it gave none.</param>
+public sealed record EngineError(
+    int Status, string Message, string? Type = null, string? Param = null, string? Code = null, TimeSpan? RetryAfter = null);
+
 /// <summary>An attempt or a request ended with a fault. The message is meant for the client.</summary>
 /// <param name="retryAfter">Time after which a retry may help. Default (null): 1 s for errors with the status 429 or 503, never for others.</param>
 public sealed class FaultException(Fault fault, string message, Exception? innerException = null, LoadReport? load = null, TimeSpan? retryAfter = null)
@@ -246,6 +266,9 @@ public sealed class FaultException(Fault fault, string message, Exception? inner
     private static readonly TimeSpan DefaultRetryAfter = TimeSpan.FromSeconds(1);
 
     public Fault Fault { get; } = fault;
+
+    /// <summary>What the engine answered, where it answered with an error. It has priority over the fault's own error.</summary>
+    public EngineError? Engine { get; init; }
 
     /// <summary>The replica's load, where it was reported with the end.</summary>
     public LoadReport? Load { get; } = load;

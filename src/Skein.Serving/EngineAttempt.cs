@@ -6,7 +6,7 @@ namespace Skein.Serving;
 /// One admitted attempt. It keeps its slot until its engine has stopped, or until it is disposed without having been read. It is read once, by one reader,
 /// which owns the frames.
 /// </summary>
-public sealed partial class EngineAttempt : IDisposable
+public sealed class EngineAttempt : IDisposable
 {
     private readonly IInferenceEngine _engine;
     private readonly GenerateRequest _request;
@@ -14,12 +14,12 @@ public sealed partial class EngineAttempt : IDisposable
     private readonly SlotLease _lease;
     private readonly StandbyAttempt? _standby;
     private readonly EngineLivenessMonitor _liveness;
-    private readonly ILogger _logger;
+    private readonly EngineFaultLog _log;
 
     internal EngineAttempt(
         IInferenceEngine engine, GenerateRequest request, SlotTable slots, SlotLease lease, StandbyAttempt? standby,
-        EngineLivenessMonitor liveness, ILogger logger) =>
-        (_engine, _request, _slots, _lease, _standby, _liveness, _logger) = (engine, request, slots, lease, standby, liveness, logger);
+        EngineLivenessMonitor liveness, EngineFaultLog log) =>
+        (_engine, _request, _slots, _lease, _standby, _liveness, _log) = (engine, request, slots, lease, standby, liveness, log);
 
     /// <summary>
     /// Runs the engine. Each frame carries the request's attempt and choice; the first one and the one with the finish also carry the replica's load. The
@@ -64,6 +64,7 @@ public sealed partial class EngineAttempt : IDisposable
         if (last is null)
             throw Failed("the engine ended without a finish");
 
+        _log.Succeeded();
         last.Load = _slots.Report(_request.Caller);
         yield return last;
     }
@@ -117,15 +118,9 @@ public sealed partial class EngineAttempt : IDisposable
 
     private FaultException Logged(FaultException exception)
     {
-        if (exception.Fault is Fault.EngineFailed or Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut)
-            Log.EngineFailed(_logger, _request.RequestId, _request.Choice, _request.Attempt, exception);
+        if (exception.Fault.Class() is FaultClass.Engine or FaultClass.Connection)
+            _log.Failed(_request, exception);
 
         return exception;
-    }
-
-    private static partial class Log
-    {
-        [LoggerMessage(2001, LogLevel.Warning, "The engine failed in request {RequestId}, choice {Choice}, attempt {Attempt}")]
-        public static partial void EngineFailed(ILogger logger, string requestId, uint choice, uint attempt, Exception exception);
     }
 }

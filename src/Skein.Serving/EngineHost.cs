@@ -13,6 +13,8 @@ public sealed class EngineHost : IDisposable
 
     private const int DefaultSlots = 64;
 
+    private static readonly TimeSpan LatenessTolerance = TimeSpan.FromMilliseconds(200);
+
     private readonly IInferenceEngine _engine;
     private readonly EngineHostOptions _options;
     private readonly SlotTable _slots;
@@ -20,12 +22,14 @@ public sealed class EngineHost : IDisposable
     private readonly EngineLivenessMonitor _liveness;
     private readonly EngineLoadPoll _loadPoll;
     private readonly ReplicaControl _control;
-    private readonly ILogger _attemptLog;
+    private readonly ProcessLateness? _ownLateness;
+    private readonly EngineFaultLog _faultLog;
 
     /// <summary>Creates a host that is not yet started.</summary>
     /// <param name="engine">The caller disposes it, after the host.</param>
+    /// <param name="lateness">Time in which this process did not run; null: the host measures it itself.</param>
     /// <exception cref="ArgumentException">A setting is out of its range.</exception>
-    public EngineHost(IInferenceEngine engine, EngineHostOptions options, TimeProvider time, ILoggerFactory logs)
+    public EngineHost(IInferenceEngine engine, EngineHostOptions options, TimeProvider time, ILoggerFactory logs, ProcessLateness? lateness = null)
     {
         ArgumentNullException.ThrowIfNull(engine);
         ArgumentNullException.ThrowIfNull(options);
@@ -34,10 +38,12 @@ public sealed class EngineHost : IDisposable
         (_engine, _options) = (engine, options);
         _slots = new SlotTable(options.Generation ?? (ulong)time.GetUtcNow().ToUnixTimeMilliseconds(), time);
         _standby = new StandbyAttempts(options.StandbyTimeout, time);
-        _liveness = new EngineLivenessMonitor(engine, _slots, options.EngineTimeout, time, logs.CreateLogger<EngineLivenessMonitor>());
+        _ownLateness = lateness is null ? new ProcessLateness(time, LatenessTolerance) : null;
+        _liveness = new EngineLivenessMonitor(
+            engine, _slots, options.EngineTimeout, time, logs.CreateLogger<EngineLivenessMonitor>(), lateness ?? _ownLateness!);
         _loadPoll = new EngineLoadPoll(engine, _slots, time, logs.CreateLogger<EngineLoadPoll>());
         _control = new ReplicaControl(_slots, time);
-        _attemptLog = logs.CreateLogger<EngineAttempt>();
+        _faultLog = new EngineFaultLog(engine.Kind, time, logs.CreateLogger<EngineAttempt>());
     }
 
     /// <summary>Slots, drain and load.</summary>
@@ -72,7 +78,7 @@ public sealed class EngineHost : IDisposable
         var lease = TakeSlot(request);
         try
         {
-            return new EngineAttempt(_engine, request, _slots, lease, _standby.Add(request), _liveness, _attemptLog);
+            return new EngineAttempt(_engine, request, _slots, lease, _standby.Add(request), _liveness, _faultLog);
         }
         catch
         {
@@ -117,6 +123,7 @@ public sealed class EngineHost : IDisposable
         Abort();
         _control.Dispose();
         _slots.Dispose();
+        _ownLateness?.Dispose();
     }
 
     private void RequireEngine()

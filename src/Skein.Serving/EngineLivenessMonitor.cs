@@ -5,17 +5,19 @@ namespace Skein.Serving;
 /// <summary>
 /// Detects a frozen engine for all streams at once. A server that is frozen, or behind a broken network, accepts connections and stays silent. While streams
 /// run and none of them receives a frame, the monitor checks the engine and does not wait for earlier checks. Any frame and any answer, an error included,
-/// proves that the engine runs. After the timeout without either, the streams end, and new work is refused until the engine answers. Thread-safe.
+/// proves that the engine runs. After the timeout without either, the streams end, and new work is refused until the engine answers. A period in which this
+/// process hardly ran proves nothing. Thread-safe.
 /// </summary>
 [SuppressMessage("Design", "CA1001", Justification = "The source has neither timer nor handle, and streams may still read its token.")]
 internal sealed partial class EngineLivenessMonitor(
-    IInferenceEngine engine, SlotTable slots, TimeSpan timeout, TimeProvider time, ILogger<EngineLivenessMonitor> logger)
+    IInferenceEngine engine, SlotTable slots, TimeSpan timeout, TimeProvider time, ILogger<EngineLivenessMonitor> logger, ProcessLateness lateness)
 {
     private readonly EngineLivenessTracker _tracker = new();
     private readonly Lock _gate = new();
     private volatile CancellationTokenSource _alive = new();
     private volatile bool _isClosed;
     private int _isFaultLogged;
+    private TimeSpan _late;
 
     /// <summary>Whether the engine counts as frozen: its streams were ended, and it has not answered since.</summary>
     public bool IsLost => _alive.IsCancellationRequested;
@@ -50,6 +52,12 @@ internal sealed partial class EngineLivenessMonitor(
     /// <summary>Called <see cref="EngineLivenessTracker.MostUnanswered"/> times per timeout, by one task.</summary>
     internal async Task TickAsync(CancellationToken stoppingToken)
     {
+        // After a stall of this process, frames and answers may wait unread.
+        var late = lateness.Total;
+        if (late - _late > timeout / EngineLivenessTracker.MostUnanswered / 2)
+            _tracker.Spoke();
+        _late = late;
+
         var step = IsLost ? LivenessAction.Ask : _tracker.Tick(slots.Running > 0);
         if (step == LivenessAction.Ask)
         {

@@ -15,6 +15,8 @@ public sealed class FaultTableTests
         EngineStall: engine_stall, Engine, 502, server_error, stream_lost, Aborted,  , True
         EngineFailed: engine_error, Engine, 502, server_error, stream_lost, Aborted, Internal ENGINE_FAILED, True
         EngineTimedOut: engine_error, Engine, 502, server_error, stream_lost, Aborted,  , True
+        EngineBusy: engine_busy, Engine, 503, server_error, engine_busy, Unavailable, Unavailable ENGINE_BUSY, False
+        EngineKeyRefused: engine_key_refused, Engine, 502, server_error, engine_key_refused, Internal, Internal ENGINE_KEY_REFUSED, False
         NoFinish: no_finish, Engine, 502, server_error, stream_lost, Aborted,  , True
         ProtocolError: protocol_error, Engine, 502, server_error, stream_lost, Aborted,  , True
         Draining: draining, ReplicaState, 502, server_error, stream_lost, Aborted, Unavailable DRAINING, False
@@ -50,12 +52,12 @@ public sealed class FaultTableTests
 
     [Fact]
     public void OfAttempts_Names_AreThoseOfTheFailoverMetric() => Assert.Equal(
-        ["unreachable", "connection_lost", "link_stall", "engine_stall", "engine_error", "no_finish", "protocol_error", "draining", "model_gone", "resume_refused", "straggler"],
+        ["unreachable", "connection_lost", "link_stall", "engine_stall", "engine_error", "engine_busy", "engine_key_refused", "no_finish", "protocol_error", "draining", "model_gone", "resume_refused", "straggler"],
         FaultTable.OfAttempts.Select(fault => fault.ToWireName()).Distinct());
 
     [Fact]
     public void CostsRetryBudget_OnlyFaultsOfTheEngine() => Assert.Equal(
-        [Fault.EngineStall, Fault.EngineFailed, Fault.EngineTimedOut, Fault.NoFinish, Fault.ProtocolError],
+        [Fault.EngineStall, Fault.EngineFailed, Fault.EngineTimedOut, Fault.EngineBusy, Fault.EngineKeyRefused, Fault.NoFinish, Fault.ProtocolError],
         Enum.GetValues<Fault>().Where(fault => fault.CostsRetryBudget()));
 
     [Fact]

@@ -14,6 +14,7 @@ public sealed class EngineLivenessMonitorTests : IDisposable
     private readonly SlotTable _slots = new(generation: 1, TimeProvider.System);
     private readonly List<TaskCompletionSource> _questions = [];
     private readonly KeptLog _log = new();
+    private readonly ProcessLateness _lateness;
     private readonly EngineLivenessMonitor _watch;
 
     public EngineLivenessMonitorTests()
@@ -27,7 +28,8 @@ public sealed class EngineLivenessMonitorTests : IDisposable
                 await _questions[^1].Task.WaitAsync(cancelled);
             },
         };
-        _watch = new EngineLivenessMonitor(engine, _slots, Options.EngineTimeout, _time, _log);
+        _lateness = new ProcessLateness(_time, TimeSpan.FromMilliseconds(200));
+        _watch = new EngineLivenessMonitor(engine, _slots, Options.EngineTimeout, _time, _log, _lateness);
         _slots.SetSlots(1);
         _slots.TryTake("", queue: null, out _);
     }
@@ -43,6 +45,19 @@ public sealed class EngineLivenessMonitorTests : IDisposable
 
         Assert.True(_watch.IsLost && lost.IsCancellationRequested);
         Assert.Equal(3, _questions.Count);
+    }
+
+    [Fact]
+    public async Task Tick_ThisProcessDidNotRun_IsNoSilenceOfTheEngine()
+    {
+        await TickAsync(3);
+        _time.Advance(TimeSpan.FromSeconds(10));
+        await TickAsync(3);
+        Assert.False(_watch.IsLost);
+
+        await TickAsync(2);
+
+        Assert.True(_watch.IsLost);
     }
 
     [Fact]
@@ -154,7 +169,9 @@ public sealed class EngineLivenessMonitorTests : IDisposable
     {
         for (; ticks > 0; ticks--)
         {
-            _time.Advance(Options.EngineTimeout / EngineLivenessTracker.MostUnanswered);
+            // In steps: a jump of the clock is a process that did not run.
+            for (var step = 0; step < 10; step++)
+                _time.Advance(Options.EngineTimeout / EngineLivenessTracker.MostUnanswered / 10);
             await _watch.TickAsync(TestContext.Current.CancellationToken);
         }
     }

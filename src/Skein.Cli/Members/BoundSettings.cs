@@ -25,10 +25,14 @@ internal static class BoundSettings
         "max-headers", "Maximum total size of request headers [default: 32KiB]", Defaults.MaxRequestHeadersBytes, 1 << 10, 1 << 20);
 
     private static readonly Setting<int> AttemptsWithoutProgress = Setting.Number(
-        "attempts-without-progress", "Consecutive replicas lost without a new token after which a request fails [default: 2]",
+        "attempts-without-progress", "Consecutive attempts lost without a new token after which a request fails [default: 2]",
         Defaults.Streaming.AttemptsWithoutProgress, 1, 100);
 
-    public static IReadOnlyList<ISetting> All { get; } = [Sessions, RequestMemoryBudget, Journal, JournalMemory, Headers, AttemptsWithoutProgress];
+    private static readonly Setting<int> MaxAttempts = Setting.Number(
+        "max-attempts", "Maximum attempts of one answer; handovers and hedges do not count [default: 8]", Defaults.Streaming.MaxAttempts, 1, 100);
+
+    public static IReadOnlyList<ISetting> All { get; } =
+        [Sessions, RequestMemoryBudget, Journal, JournalMemory, Headers, AttemptsWithoutProgress, MaxAttempts];
 
     public static GatewayOptions Read(SettingSources sources, GatewayOptions options)
     {
@@ -46,6 +50,7 @@ internal static class BoundSettings
                 JournalBytes = (int)journal,
                 AllJournalsBytes = allJournals,
                 AttemptsWithoutProgress = AttemptsWithoutProgress.Read(sources),
+                MaxAttempts = MaxAttempts.Read(sources),
             },
         };
     }

@@ -18,7 +18,7 @@ internal static class StreamSettings
         "hedge-share", "Maximum share of requests that are hedged [default: 0.05]", Defaults.HedgeShare, 0, 1);
 
     private static readonly Setting<TimeSpan> MaxReplay = Setting.Duration(
-        "max-replay", "Maximum time to regenerate an answer that no engine can resume; 0s disables it [default: 2s]",
+        "max-replay", "Maximum time to regenerate an answer that no engine can resume, from its first token; 0s disables it [default: 30s]",
         Defaults.MaxReplay, TimeSpan.FromMinutes(10));
 
     private static readonly Setting<TimeSpan> LinkStall = Setting.Duration(
@@ -30,11 +30,15 @@ internal static class StreamSettings
         Defaults.FirstTokenSilence, StreamingOptions.LongestSilence, Second);
 
     private static readonly Setting<TimeSpan> EngineStall = Setting.Duration(
-        "engine-stall", "Maximum wait for the next token, longer for slow engines [default: 5s]",
+        "engine-stall", "Maximum wait for the next token, longer for slow engines; a frozen engine is found sooner [default: 60s]",
         Defaults.EngineSilence, StreamingOptions.LongestSilence, Second);
 
     private static readonly Setting<double> RetryShare = Setting.Real(
         "retry-share", "Maximum share of retries after engine faults; ten per second are always allowed [default: 0.2]", Defaults.RetryShare, 0, 1);
+
+    private static readonly Setting<double> RetryRequestShare = Setting.Real(
+        "retry-request-share", "Share of the retries allowed at once that one request may use, but at least 3 [default: 0.25]",
+        Defaults.RetryRequestShare, 0, 1);
 
     private static readonly Setting<double> StragglerFactor = new(
         "straggler-factor", "x", "How many times slower than others a replica must be for its streams to be moved; 0 disables it [default: 4]",
@@ -42,7 +46,8 @@ internal static class StreamSettings
         Defaults.StragglerFactor, (string text, out double read) =>
             double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out read) && read is 0 or (>= 1 and <= 1_000));
 
-    public static IReadOnlyList<ISetting> All { get; } = [Hedge, HedgeShare, MaxReplay, LinkStall, FirstTokenStall, EngineStall, RetryShare, StragglerFactor];
+    public static IReadOnlyList<ISetting> All { get; } =
+        [Hedge, HedgeShare, MaxReplay, LinkStall, FirstTokenStall, EngineStall, RetryShare, RetryRequestShare, StragglerFactor];
 
     public static StreamingOptions Read(SettingSources sources) => new()
     {
@@ -54,6 +59,7 @@ internal static class StreamSettings
         FirstTokenSilence = FirstTokenStall.Read(sources),
         EngineSilence = EngineStall.Read(sources),
         RetryShare = RetryShare.Read(sources),
+        RetryRequestShare = RetryRequestShare.Read(sources),
         StragglerFactor = StragglerFactor.Read(sources),
     };
 

@@ -27,7 +27,8 @@ internal sealed class GatewayMetrics : IHostedService
     private readonly Histogram<double> _duration;
     private readonly Histogram<double> _firstToken;
 
-    public GatewayMetrics(IMeterFactory meters, IFleetVitals vitals, RoutingStatistics statistics, RequestTally tally, TimeProvider time)
+    public GatewayMetrics(IMeterFactory meters, IFleetVitals vitals, RoutingStatistics statistics, RequestTally tally, TimeProvider time,
+        ProcessLateness lateness)
     {
         _tally = tally;
         _time = time;
@@ -44,6 +45,9 @@ internal sealed class GatewayMetrics : IHostedService
             () => new[] { Measure(statistics.Hedges, "outcome", "asked"), Measure(statistics.HedgesWon, "outcome", "won") },
             "{hedge}", "Second attempts for a late first token, and those that won.");
         meter.CreateObservableCounter("skein.frames.late", () => statistics.LateFrames, "{frame}", "Frames dropped because their attempt had been given up.");
+        meter.CreateObservableCounter("skein.process.stalls", () => lateness.Stalls, "{stall}", "Times in which this process did not run.");
+        meter.CreateObservableCounter(
+            "skein.process.stall_seconds", () => lateness.Total.TotalSeconds, null, "Seconds in which this process did not run; no replica is blamed for it.");
         meter.CreateObservableGauge("skein.queue.depth", () => Queues(vitals), "{request}", "Requests that wait for a slot, by model.");
         meter.CreateObservableGauge("skein.sessions", () => statistics.Sessions, "{session}", "Sessions that run or wait.");
         meter.CreateObservableGauge("skein.journals", () => statistics.JournalBytes, "By", "Memory of the journals that failovers resume from.");

@@ -8,7 +8,7 @@ namespace Skein.Gateway.Upstreams;
 /// is asked again what it serves.
 /// </summary>
 internal sealed partial class Upstream(
-    UpstreamOptions options, UpstreamFleet fleet, InProcessReplicaLink link, TimeProvider time, ILoggerFactory logs)
+    UpstreamOptions options, UpstreamFleet fleet, InProcessReplicaLink link, TimeProvider time, ILoggerFactory logs, ProcessLateness lateness)
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
@@ -85,7 +85,7 @@ internal sealed partial class Upstream(
     {
         _generation = Math.Max(_generation + 1, (ulong)time.GetUtcNow().ToUnixTimeMilliseconds());
         using var host = new EngineHost(
-            engine, new EngineHostOptions { Slots = options.Slots, EngineTimeout = options.EngineTimeout, Generation = _generation }, time, logs);
+            engine, new EngineHostOptions { Slots = options.Slots, EngineTimeout = options.EngineTimeout, Generation = _generation }, time, logs, lateness);
         ReplicaDescription replica;
         try
         {
@@ -108,7 +108,7 @@ internal sealed partial class Upstream(
         try
         {
             Log.Served(_logger, options.Name, string.Join(", ", replica.Models), replica.Slots);
-            return await RunAsync(engine, host, cancellationToken);
+            return await RunAsync(engine, host, replica, cancellationToken);
         }
         finally
         {
@@ -120,26 +120,29 @@ internal sealed partial class Upstream(
         }
     }
 
-    private async Task<string> RunAsync(IInferenceEngine engine, EngineHost host, CancellationToken cancellationToken)
+    private async Task<string> RunAsync(IInferenceEngine engine, EngineHost host, ReplicaDescription replica, CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var running = host.RunAsync(stop.Token);
-        var checking = CheckUntilGoneAsync(engine, host, stop.Token);
+        var checking = CheckUntilGoneAsync(engine, host, replica, stop.Token);
         await Task.WhenAny(running, checking);
         await stop.CancelAsync();
         await running;
         return await checking;
     }
 
-    private async Task<string> CheckUntilGoneAsync(IInferenceEngine engine, EngineHost host, CancellationToken cancellationToken)
+    private async Task<string> CheckUntilGoneAsync(
+        IInferenceEngine engine, EngineHost host, ReplicaDescription replica, CancellationToken cancellationToken)
     {
         var checks = new UpstreamChecks(options.EngineTimeout);
         while (true)
         {
             await Task.Delay(CheckInterval, time, cancellationToken);
+            var late = lateness.Total;
             if (await FailureOfAsync(engine, checks.CheckTimeout, cancellationToken) is not { } failure)
                 checks.Passed();
-            else if (checks.Failed(failure.Fault, isBusy: host.Control.Report().Running > 0))
+            else if (checks.Failed(
+                failure.Fault, isBusy: host.Control.Report().Running > 0, isLast: !fleet.HasPeer(replica), wasLate: lateness.Total > late))
                 return failure.Message;
         }
     }

@@ -61,6 +61,10 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
         row.Replica = null;
     });
 
+    /// <summary>Whether another replica that takes new work serves one of the upstream's models.</summary>
+    public bool HasPeer(ReplicaDescription replica) =>
+        _current.Replicas.Any(other => other.Id != replica.Id && !other.Draining && other.Models.Intersect(replica.Models, StringComparer.Ordinal).Any());
+
     public void Dispose() => _group.Changed -= Refresh;
 
     private void Change(Action change)

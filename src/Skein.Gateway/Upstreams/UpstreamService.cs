@@ -4,7 +4,8 @@ namespace Skein.Gateway.Upstreams;
 
 /// <summary>Runs the upstreams until the gateway has stopped serving.</summary>
 internal sealed class UpstreamService(
-    UpstreamFleet fleet, InProcessReplicaLink link, BackgroundTasks tasks, TimeProvider time, ILoggerFactory logs) : IUpstreams
+    UpstreamFleet fleet, InProcessReplicaLink link, BackgroundTasks tasks, TimeProvider time, ILoggerFactory logs, ProcessLateness lateness)
+    : IUpstreams
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, RunningUpstream> _upstreams = new(StringComparer.Ordinal);
@@ -31,7 +32,7 @@ internal sealed class UpstreamService(
             if (_upstreams.ContainsKey(name))
                 throw new ArgumentException($"there is an upstream '{name}' already", nameof(options));
             fleet.Add(name);
-            var upstream = new Upstream(options, fleet, link, time, logs);
+            var upstream = new Upstream(options, fleet, link, time, logs, lateness);
             var stop = new CancellationTokenSource();
             var running = Task.Run(() => RunAsync(upstream, stop.Token), CancellationToken.None);
             _upstreams[name] = new RunningUpstream(upstream, stop, running);

@@ -20,14 +20,27 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     private readonly ReplicaPicker _picker = new(policy, random);
     private readonly Ejections _ejections = new(health.Breaker);
     private TimeSpan? _watchingSince;
+    private int _pausing;
+    private bool _isSuspectRunning;
 
     public FleetSnapshot Fleet { get; private set; } = FleetSnapshot.Empty;
 
     public int Waiting { get; private set; }
 
     /// <summary>Reserves a slot; null if none is free: then <see cref="Enqueue"/> lets the request wait.</summary>
-    public Reservation? TryReserve(AdmissionRequest request, TimeSpan now) =>
-        Pick(request, now) is { } replica ? new Reservation(replica, replica.Reserve(now), NextSince(replica)) : null;
+    public Reservation? TryReserve(AdmissionRequest request, TimeSpan now)
+    {
+        if (Pick(request, now) is not { } replica)
+            return null;
+        _isSuspectRunning |= request.IsSuspect;
+        return new Reservation(replica, replica.Reserve(now), NextSince(replica)) { Breaks = replica.Breaks, IsSuspect = request.IsSuspect };
+    }
+
+    /// <summary>A suspect request got its first token, or its attempt ended: the next one may run. <see cref="Dispatch"/> must follow.</summary>
+    public void SuspectEnded() => _isSuspectRunning = false;
+
+    /// <summary>When a live replica may be asked; null while none is alive.</summary>
+    public TimeSpan? SoonestFor(AdmissionRequest request) => ReplicaPicker.SoonestFor(Fleet.Serving(request.Model), request);
 
     /// <summary>Puts a request that found no slot into its queue.</summary>
     /// <exception cref="FaultException">The model is unknown, or the queue is full.</exception>
@@ -50,6 +63,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         if (!queue.Add(waiter))
             throw new InvalidOperationException($"two waiters with the same place {request.Arrival}");
         Waiting++;
+        _pausing += waiter.IsPausing ? 1 : 0;
         return waiter;
     }
 
@@ -61,6 +75,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         if (queue.Count == 0)
             _queues.Remove(waiter.Request.Model);
         Waiting--;
+        _pausing -= waiter.IsPausing ? 1 : 0;
         return true;
     }
 
@@ -108,7 +123,16 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     {
         var replica = slot.Replica;
         replica.Unreserve();
-        _ejections.Ended(replica, slot.Epoch, fault, Fleet, now);
+        if (IsFailure(slot, fault))
+        {
+            replica.Breaks += fault!.Value.Class() == FaultClass.Connection ? 1 : 0;
+            replica.Failing.Add(now);
+            _ejections.Ended(replica, slot.Epoch, fault, Fleet, now);
+        }
+        else
+        {
+            _ejections.Ended(replica, slot.Epoch, fault?.Class() == FaultClass.Connection ? Fault.Cancelled : fault, Fleet, now);
+        }
         switch (fault)
         {
             case null:
@@ -139,6 +163,12 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     {
         var model = waiter.Request.Model;
         var waited = now - waiter.EnqueuedAt;
+        if (waiter.Request.IsSuspect)
+        {
+            return new FaultException(
+                Fault.StreamLost,
+                $"two replicas died on this request in a row, and for {waited.TotalSeconds:0.#} s it could not be tried alone beside another live replica");
+        }
         if (waiter.UnservableSince is null)
         {
             return new FaultException(
@@ -158,7 +188,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     public TimeSpan TakePlaceBehindAll(int leased, TimeSpan now) => _retryAfterEstimators.OfGateway.TakePlace(Waiting, leased, now);
 
     /// <summary>True when a waiter may be served without any event, by time alone.</summary>
-    public bool NeedsTick(TimeSpan now) => _queues.Keys.Any(model => ReplicaPicker.WaitsForTime(Fleet.Serving(model), now));
+    public bool NeedsTick(TimeSpan now) => _pausing > 0 || _queues.Keys.Any(model => ReplicaPicker.WaitsForTime(Fleet.Serving(model), now));
 
     /// <summary>Applies a replica's load report from a stream; <see cref="Dispatch"/> must follow.</summary>
     public void Report(Replica replica, LoadReport report, TimeSpan now)
@@ -177,6 +207,17 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         return replica.Leased >= replica.Description.Slots && NextSince(replica) is not null;
     }
 
+    /// <summary>Takes the changes of breakers since the last call, oldest first.</summary>
+    public IReadOnlyList<BreakerChange> TakeBreakerChanges() => _ejections.TakeChanges();
+
+    /// <summary>The attempt failed, and not only because a connection broke for which another attempt has counted.</summary>
+    private static bool IsFailure(Reservation slot, Fault? fault) => fault?.Class() switch
+    {
+        FaultClass.Engine => true,
+        FaultClass.Connection => slot.Breaks == slot.Replica.Breaks,
+        _ => false,
+    };
+
     public int WaitingFor(string model) => _queues.TryGetValue(model, out var queue) ? queue.Count : 0;
 
     /// <summary>When the next waiter for a slot of this replica began to wait; null if there is none.</summary>
@@ -194,7 +235,8 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         return next?.Since;
     }
 
-    private Replica? Pick(AdmissionRequest request, TimeSpan now) => _picker.Pick(Fleet.Serving(request.Model), request, now);
+    private Replica? Pick(AdmissionRequest request, TimeSpan now) =>
+        request.IsSuspect && (_isSuspectRunning || now < request.SuspectFrom) ? null : _picker.Pick(Fleet.Serving(request.Model), request, now);
 
     private void NoteServable(Waiter waiter, TimeSpan now)
     {

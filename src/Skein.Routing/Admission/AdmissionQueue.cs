@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Skein.Routing.Balancing;
 using Skein.Routing.Fleet;
 
@@ -13,7 +15,7 @@ public readonly record struct RunningReport(Replica Replica, int Running, long R
 /// The only way to a replica: waits for a slot and returns it leased. Strict arrival order per model and priority class; a waiter is
 /// overtaken only for a slot it cannot use. Thread-safe.
 /// </summary>
-public sealed class AdmissionQueue : IDisposable
+public sealed partial class AdmissionQueue : IDisposable
 {
     private static readonly TimeSpan TickPeriod = TimeSpan.FromMilliseconds(50);
 
@@ -21,15 +23,20 @@ public sealed class AdmissionQueue : IDisposable
     private readonly AdmissionCore _core;
     private readonly FleetTracker _fleet;
     private readonly TimeProvider _time;
+    private readonly ILogger _logger;
     private readonly long _origin;
     private readonly ITimer _tick;
     private bool _tickArmed;
     private int _leased;
 
     /// <summary>Creates the queue of a gateway.</summary>
+    /// <param name="logger">Receives the changes of breakers; null: nobody does.</param>
     /// <exception cref="ArgumentException">An option is out of its range, or the policy is unknown.</exception>
-    public AdmissionQueue(AdmissionOptions options, BalancingPolicies policies, FleetTracker fleet, TimeProvider time, IRandomSource random)
+    public AdmissionQueue(
+        AdmissionOptions options, BalancingPolicies policies, FleetTracker fleet, TimeProvider time, IRandomSource random,
+        ILogger<AdmissionQueue>? logger = null)
     {
+        _logger = logger ?? NullLogger<AdmissionQueue>.Instance;
         options.Validate();
         _core = new AdmissionCore(options, fleet.Health, policies.Get(options.Policy), random);
         _fleet = fleet;
@@ -134,6 +141,15 @@ public sealed class AdmissionQueue : IDisposable
         }
     }
 
+    /// <summary>When a live replica may be asked, on the queue's clock; null while none is alive.</summary>
+    internal TimeSpan? SoonestFor(AdmissionRequest request)
+    {
+        lock (_gate)
+            return _core.SoonestFor(request);
+    }
+
+    internal void SuspectEnded() => Change(_ => _core.SuspectEnded());
+
     public void Dispose()
     {
         _fleet.Changed -= OnFleetChanged;
@@ -195,6 +211,7 @@ public sealed class AdmissionQueue : IDisposable
     {
         var grants = new List<(Waiter Waiter, Reservation Slot)>();
         TimeSpan now;
+        IReadOnlyList<BreakerChange> breakers;
         lock (_gate)
         {
             now = Now;
@@ -202,7 +219,10 @@ public sealed class AdmissionQueue : IDisposable
             if (_core.Waiting > 0)
                 _core.Dispatch(now, grants);
             ArmTick(now);
+            breakers = _core.TakeBreakerChanges();
         }
+        foreach (var breaker in breakers)
+            LogChange(breaker);
         foreach ((var waiter, var slot) in grants)
         {
             waiter.Timer?.Dispose();
@@ -245,4 +265,26 @@ public sealed class AdmissionQueue : IDisposable
     }
 
     private static TimeSpan Later(TimeSpan due) => due > TimeSpan.Zero ? due : TimeSpan.Zero;
+
+    private void LogChange(BreakerChange change)
+    {
+        if (change.Reason is { } reason)
+            Log.Ejected(_logger, change.Replica, reason.ToWireName());
+        else if (change.IsSpared)
+            Log.Spared(_logger, change.Replica);
+        else
+            Log.Recovered(_logger, change.Replica);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(3220, LogLevel.Warning, "{Replica} fails ({Reason}): it gets only trial requests until two in a row succeed")]
+        public static partial void Ejected(ILogger logger, ReplicaId replica, string reason);
+
+        [LoggerMessage(3221, LogLevel.Information, "{Replica} succeeds again")]
+        public static partial void Recovered(ILogger logger, ReplicaId replica);
+
+        [LoggerMessage(3222, LogLevel.Debug, "{Replica} gets requests again although it failed: too few other replicas are left")]
+        public static partial void Spared(ILogger logger, ReplicaId replica);
+    }
 }

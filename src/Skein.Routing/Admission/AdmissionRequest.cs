@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Admission;
@@ -22,12 +23,24 @@ internal readonly record struct Arrival(int Priority, long Sequence, int Choice)
 /// When the request first asked for a slot, on the queue's clock, if a full replica refused it since; null if it asks for the first time.
 /// </param>
 /// <param name="Fingerprint">Only replicas whose model has this fingerprint, or an unknown one; empty: any.</param>
-/// <param name="Excluded">Replicas that failed this session: not picked again.</param>
+/// <param name="Excluded">Replicas that are not picked.</param>
 internal sealed record AdmissionRequest(
     string Model, Arrival Arrival, bool Displaced, TimeSpan? WaitingSince, string Fingerprint, IReadOnlyCollection<ReplicaId> Excluded)
 {
-    /// <summary>Replicas that failed this session before it received its last token: picked only when no other replica can serve it.</summary>
-    public IReadOnlyCollection<ReplicaId> LastResort { get; init; } = [];
+    /// <summary>
+    /// Replicas that failed this session, each with the time from which it may be asked again, on the queue's clock; <see cref="TimeSpan.MaxValue"/>: never.
+    /// They are picked only when no other replica can serve it.
+    /// </summary>
+    public IReadOnlyDictionary<ReplicaId, TimeSpan> AskAgainAt { get; init; } = FrozenDictionary<ReplicaId, TimeSpan>.Empty;
+
+    /// <summary>
+    /// The request may be what killed its last replicas: one such request runs at a time until it has its next token, and never on a model's last live
+    /// replica.
+    /// </summary>
+    public bool IsSuspect => SuspectFrom is not null;
+
+    /// <summary>From when the suspect request may run, on the queue's clock; null: it is not suspect.</summary>
+    public TimeSpan? SuspectFrom { get; init; }
 
     /// <summary>A replica with another fingerprint may be picked if none with this one has a free slot.</summary>
     public bool TakesOtherFingerprints { get; init; }
@@ -39,14 +52,16 @@ internal sealed record AdmissionRequest(
     public ReadOnlyMemory<ulong> PrefixHashes { get; init; }
 
     public bool Accepts(Replica replica) =>
-        !Names(Excluded, replica) && !Names(LastResort, replica) && HasUsableFingerprint(replica);
+        !IsExcluded(replica) && !AskAgainAt.ContainsKey(replica.Id) && HasUsableFingerprint(replica);
 
-    public bool AcceptsAsLastResort(Replica replica) => Names(LastResort, replica) && HasUsableFingerprint(replica);
+    /// <summary>When a replica that failed this session may be asked again; null: never.</summary>
+    public TimeSpan? LastResortAt(Replica replica) =>
+        AskAgainAt.TryGetValue(replica.Id, out var at) && at < TimeSpan.MaxValue && !IsExcluded(replica) && HasUsableFingerprint(replica) ? at : null;
 
     /// <summary>Of the accepted replicas, those that are preferred while they have a free slot.</summary>
     public bool Prefers(Replica replica) => !TakesOtherFingerprints || HasFingerprint(replica);
 
-    private static bool Names(IReadOnlyCollection<ReplicaId> replicas, Replica replica) => replicas.Count > 0 && replicas.Contains(replica.Id);
+    private bool IsExcluded(Replica replica) => Excluded.Count > 0 && Excluded.Contains(replica.Id);
 
     private bool HasUsableFingerprint(Replica replica) => TakesOtherFingerprints || HasFingerprint(replica);
 
@@ -64,6 +79,9 @@ internal sealed class Waiter(AdmissionRequest request, TimeSpan enqueuedAt)
     public AdmissionRequest Request => request;
 
     public TimeSpan EnqueuedAt => enqueuedAt;
+
+    /// <summary>A replica may be asked again after a pause, without any event.</summary>
+    public bool IsPausing => request.AskAgainAt.Count > 0 || request.IsSuspect;
 
     /// <summary>When its session arrived; a displaced session arrived long before it joined this queue.</summary>
     public TimeSpan Since => request.Arrival.At ?? enqueuedAt;

@@ -3,22 +3,45 @@ using Skein.Routing.Health;
 
 namespace Skein.Routing.Admission;
 
+/// <summary>A breaker opened, for the first time in a while, or closed.</summary>
+/// <param name="Reason">The fault that opened it; null: it closed.</param>
+/// <param name="IsSpared">It closed only because the fleet cannot spare the replica.</param>
+internal readonly record struct BreakerChange(ReplicaId Replica, Fault? Reason, bool IsSpared = false);
+
 /// <summary>
 /// Opens breakers while every model can spare the replica. When one cannot, the replicas that were ejected longest serve again. Used under the admission lock.
 /// </summary>
 internal sealed class Ejections(BreakerOptions options)
 {
+    /// <summary>Time after an opening in which another one is no change of state.</summary>
+    private static readonly TimeSpan SameStateTime = TimeSpan.FromSeconds(10);
+
+    private readonly List<BreakerChange> _changes = [];
     private long _openings;
+
+    public IReadOnlyList<BreakerChange> TakeChanges()
+    {
+        if (_changes.Count == 0)
+            return [];
+        BreakerChange[] taken = [.. _changes];
+        _changes.Clear();
+        return taken;
+    }
 
     public void Ended(Replica replica, int epoch, Fault? fault, FleetSnapshot fleet, TimeSpan now)
     {
         switch (replica.Breaker.End(epoch, fault, now))
         {
             case BreakerVerdict.ShouldOpen when CanSpare(replica, fleet):
+                // Where too few replicas are left, it opens and closes again and again.
+                if (replica.Breaker.OpenedAt is not { } before || now - before > SameStateTime)
+                    _changes.Add(new BreakerChange(replica.Id, fault));
                 replica.Breaker.Open(++_openings, now);
                 SpareTheNeeded(fleet, now);
                 break;
             case BreakerVerdict.Recovered:
+                _changes.Add(new BreakerChange(replica.Id, Reason: null));
+                replica.Failing.Clear();
                 replica.SlowStart.Begin(now);
                 break;
         }
@@ -35,6 +58,7 @@ internal sealed class Ejections(BreakerOptions options)
             while (LongestEjected(serving, out var ejected) is { } replica && ejected > MostEjected(serving))
             {
                 replica.Breaker.Spare();
+                _changes.Add(new BreakerChange(replica.Id, Reason: null, IsSpared: true));
                 replica.SlowStart.Begin(now);
             }
         }

@@ -18,7 +18,7 @@ internal enum FreeFor
 
 /// <summary>
 /// Picks the replica for a request: a healthy one, else one that membership suspects. A session without another replica gets an ejected one, and last
-/// one that failed this session before its newest token, because a stream that is not continued is certainly lost. Not thread-safe; used under the
+/// one that failed this session, after a pause, because a stream that is not continued is certainly lost. Not thread-safe; used under the
 /// admission lock.
 /// </summary>
 internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource random)
@@ -32,8 +32,10 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
     {
         if (_candidates.Length < serving.Length)
             _candidates = new BalancingCandidate[serving.Length * 2];
+        if (request.IsSuspect && !HasSpare(serving))
+            return null;
         var count = Gather(serving, request, now, isLastResort: false);
-        if (count == 0 && request.LastResort.Count > 0 && !CanServe(serving, request, isLastResort: false))
+        if (count == 0 && request.AskAgainAt.Count > 0 && !CanServe(serving, request, isLastResort: false))
             count = Gather(serving, request, now, isLastResort: true);
         if (count == 0)
             return null;
@@ -47,7 +49,36 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
 
     /// <summary>True when a replica could take the request, once it has a free slot.</summary>
     public static bool CanServe(ReadOnlySpan<Replica> serving, AdmissionRequest request) =>
-        CanServe(serving, request, isLastResort: false) || CanServe(serving, request, isLastResort: true);
+        (!request.IsSuspect || HasSpare(serving))
+        && (CanServe(serving, request, isLastResort: false) || CanServe(serving, request, isLastResort: true));
+
+    /// <summary>
+    /// When a replica may be asked that is alive now, whether it has a free slot or not. Zero: at once; <see cref="TimeSpan.MaxValue"/>: never again; null:
+    /// none is alive.
+    /// </summary>
+    public static TimeSpan? SoonestFor(ReadOnlySpan<Replica> serving, AdmissionRequest request)
+    {
+        TimeSpan? soonest = null;
+        foreach (var replica in serving)
+        {
+            if (!replica.TakesWork)
+                continue;
+            if (request.Accepts(replica))
+                return TimeSpan.Zero;
+            if (request.AskAgainAt.TryGetValue(replica.Id, out var at) && (soonest is null || at < soonest))
+                soonest = at;
+        }
+        return soonest;
+    }
+
+    /// <summary>More than one live replica serves the model.</summary>
+    private static bool HasSpare(ReadOnlySpan<Replica> serving)
+    {
+        var alive = 0;
+        foreach (var replica in serving)
+            alive += replica.TakesWork ? 1 : 0;
+        return alive > 1;
+    }
 
     /// <summary>Which requests could use the slots that are free, as far as known.</summary>
     public static FreeFor FreeSlots(ReadOnlySpan<Replica> serving, TimeSpan now)
@@ -86,7 +117,7 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
     }
 
     private static bool Accepts(AdmissionRequest request, Replica replica, bool isLastResort) =>
-        isLastResort ? request.AcceptsAsLastResort(replica) : request.Accepts(replica);
+        isLastResort ? request.LastResortAt(replica) is not null : request.Accepts(replica);
 
     private int Gather(ReadOnlySpan<Replica> serving, AdmissionRequest request, TimeSpan now, bool isLastResort)
     {
@@ -96,13 +127,18 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
         {
             if (!replica.TakesWork || !replica.HasFreeSlot(now) || !Accepts(request, replica, isLastResort))
                 continue;
+            if (isLastResort && request.LastResortAt(replica) > now)
+                continue;
             var rank = RankOf(replica, request, now);
             if (rank > best)
                 continue;
             if (rank < best)
                 (best, count) = (rank, 0);
             var warmth = replica.SlowStart.ShareAt(replica.Description.Slots, now);
-            _candidates[count++] = new BalancingCandidate(replica, replica.Leased + replica.ExternalLoad(now) + replica.Slowness.At(now), warmth);
+            var load = replica.Leased + replica.ExternalLoad(now) + replica.Slowness.At(now);
+            // An open breaker lets trials through one by one: they must not wait for the failures to be forgotten.
+            load += replica.Breaker.IsEjected ? 0 : replica.Failing.At(now);
+            _candidates[count++] = new BalancingCandidate(replica, load, warmth);
         }
         var mayTakeBest = best < EjectedRank || (request.Displaced && !CanServe(serving, request, isLastResort, evenIfEjected: false));
         return mayTakeBest ? count : 0;

@@ -75,7 +75,15 @@ public sealed class Replica
 
     internal SlowStart SlowStart { get; }
 
-    internal Slowness Slowness { get; } = new();
+    internal Slowness Slowness { get; } = new(TimeSpan.FromSeconds(10));
+
+    /// <summary>Load that counts for its recent failures.</summary>
+    internal Slowness Failing { get; } = new(TimeSpan.FromSeconds(2));
+
+    /// <summary>
+    /// Number of times its connection broke. The attempts that a break ends together are one failure; those that began after the break can be the next.
+    /// </summary>
+    internal int Breaks { get; set; }
 
     /// <summary>Whether it was reachable when admission last looked; null before the first look.</summary>
     internal bool? WasReachable { get; set; }

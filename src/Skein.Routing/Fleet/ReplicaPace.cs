@@ -6,9 +6,15 @@ internal sealed class ReplicaPace
     /// <summary>Times to the first token that are needed before their percentile counts.</summary>
     internal const int EnoughFirstTokens = 8;
 
+    /// <summary>Frames after a pause from which the average no longer shows the time before it.</summary>
+    private const int EnoughFrames = 20;
+
     private const int KeptFirstTokens = 64;
     private const double Smoothing = 0.05;
     private const int Kilobyte = 1024;
+
+    /// <summary>Age of a frame after which it says nothing of how fast the replica is now.</summary>
+    private static readonly TimeSpan Recent = TimeSpan.FromSeconds(3);
 
     /// <summary>Assumed before the first measurement: about 500 tokens a second.</summary>
     private static readonly TimeSpan AssumedPerKilobyte = TimeSpan.FromMilliseconds(500);
@@ -19,6 +25,8 @@ internal sealed class ReplicaPace
     private readonly RecentTimes _gaps = new();
     private readonly RecentTimes _perKilobyte = new();
     private double _gapTicks;
+    private long _frameAtTicks;
+    private int _framesInARow;
 
     /// <summary>95th percentile of the last times from dispatch to the first token; null while there are too few.</summary>
     public TimeSpan? FirstTokenP95
@@ -41,6 +49,11 @@ internal sealed class ReplicaPace
     /// <summary>Moving average of the time per token, all attempts together; zero while unknown.</summary>
     public TimeSpan TokenGap => TimeSpan.FromTicks((long)Volatile.Read(ref _gapTicks));
 
+    /// <summary><see cref="TokenGap"/>, if it says how fast the replica is now: many frames without a pause, the last one a moment ago. Else null.</summary>
+    /// <param name="now">On the clock of <see cref="Frame"/>.</param>
+    public TimeSpan? TokenGapNow(TimeSpan now) =>
+        Volatile.Read(ref _framesInARow) >= EnoughFrames && now.Ticks - Volatile.Read(ref _frameAtTicks) <= Recent.Ticks ? TokenGap : null;
+
     /// <summary>99th percentile of the last times between two frames with tokens, all attempts together; zero while there were none.</summary>
     public TimeSpan FrameGapP99 => _gaps.P99;
 
@@ -61,8 +74,11 @@ internal sealed class ReplicaPace
     }
 
     // Attempts that write at the same time may lose a sample, which does not matter to an average.
-    public void Frame(TimeSpan gap, TimeSpan perToken)
+    public void Frame(TimeSpan gap, TimeSpan perToken, TimeSpan now)
     {
+        var isAfterPause = now.Ticks - Volatile.Read(ref _frameAtTicks) > Recent.Ticks;
+        Volatile.Write(ref _framesInARow, isAfterPause ? 1 : Math.Min(_framesInARow + 1, EnoughFrames));
+        Volatile.Write(ref _frameAtTicks, now.Ticks);
         _gaps.Add(gap);
         var before = Volatile.Read(ref _gapTicks);
         Volatile.Write(ref _gapTicks, before == 0 ? perToken.Ticks : before + (Smoothing * (perToken.Ticks - before)));

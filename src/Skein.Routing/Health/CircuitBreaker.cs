@@ -48,6 +48,9 @@ internal sealed class CircuitBreaker(BreakerOptions options)
     /// <summary>Sequence number of its opening among all breakers: the lowest has been ejected longest.</summary>
     public long Opening { get; private set; }
 
+    /// <summary>When it was opened last, without failed trials; null: never.</summary>
+    public TimeSpan? OpenedAt { get; private set; }
+
     public BreakerState StateAt(TimeSpan now) =>
         !IsEjected ? BreakerState.Closed : now < _halfOpenAt ? BreakerState.Open : BreakerState.HalfOpen;
 
@@ -61,7 +64,7 @@ internal sealed class CircuitBreaker(BreakerOptions options)
         return _epoch;
     }
 
-    /// <summary>An attempt ended. Only a finish frame (no fault) and a fault of the engine count.</summary>
+    /// <summary>An attempt ended. Only a finish frame (no fault) and a fault of the engine or of the connection count.</summary>
     public BreakerVerdict End(int epoch, Fault? fault, TimeSpan now)
     {
         if (epoch != _epoch)
@@ -74,6 +77,7 @@ internal sealed class CircuitBreaker(BreakerOptions options)
     {
         Opening = opening;
         Ejections++;
+        OpenedAt = now;
         Open(now);
     }
 
@@ -93,10 +97,10 @@ internal sealed class CircuitBreaker(BreakerOptions options)
                 _openFor = options.OpenFor;
                 Spare();
                 return BreakerVerdict.Recovered;
-            case FaultClass.Engine when StateAt(now) == BreakerState.HalfOpen:
+            case FaultClass.Engine or FaultClass.Connection when StateAt(now) == BreakerState.HalfOpen:
                 Open(now);
                 break;
-            case FaultClass.Engine:
+            case FaultClass.Engine or FaultClass.Connection:
                 _successesInARow = 0;
                 break;
         }
@@ -105,7 +109,7 @@ internal sealed class CircuitBreaker(BreakerOptions options)
 
     private BreakerVerdict Count(Fault? fault, TimeSpan now)
     {
-        var failed = fault?.Class() == FaultClass.Engine;
+        var failed = fault?.Class() is FaultClass.Engine or FaultClass.Connection;
         if (!failed && fault is not null)
             return BreakerVerdict.Unchanged;
         _failuresInARow = failed ? _failuresInARow + 1 : 0;

@@ -12,7 +12,7 @@ internal sealed class Attempt : IAsyncDisposable
     private readonly TimeProvider _time;
     private Queue<GenerateFrame>? _readAhead;
     private GenerateFrame? _current;
-    private long _engineBegan;
+    private long _firstTokenAt;
     private volatile bool _superseded;
 
     /// <summary>Starts the attempt, which owns the lease from now on.</summary>
@@ -22,7 +22,8 @@ internal sealed class Attempt : IAsyncDisposable
         _branch = branch;
         _time = services.Time;
         _stop = CancellationTokenSource.CreateLinkedTokenSource(branch);
-        Watch = new AttemptWatch(services.Time, services.Options, _stop, lease.Replica.Pace, request, services.Link.CanBreak(lease.Replica));
+        Watch = new AttemptWatch(
+            services.Time, services.Options, _stop, lease.Replica.Pace, request, services.Link.CanBreak(lease.Replica), services.Lateness);
         lease.DescribeQueue(request);
         _frames = services.Link.GenerateAsync(lease.Replica, request, _stop.Token).GetAsyncEnumerator(_stop.Token);
     }
@@ -31,8 +32,8 @@ internal sealed class Attempt : IAsyncDisposable
 
     public AttemptWatch Watch { get; }
 
-    /// <summary>Time since the start frame; zero before it.</summary>
-    public TimeSpan AgeSinceStart => _engineBegan == 0 ? TimeSpan.Zero : _time.GetElapsedTime(_engineBegan);
+    /// <summary>Time since the first token; zero before it.</summary>
+    public TimeSpan AgeSinceFirstToken => _firstTokenAt == 0 ? TimeSpan.Zero : _time.GetElapsedTime(_firstTokenAt);
 
     /// <summary>How its lease ends if it was not released before the attempt is disposed.</summary>
     public Fault EndsAs { get; set; } = Fault.Cancelled;
@@ -57,9 +58,9 @@ internal sealed class Attempt : IAsyncDisposable
             throw new FaultException(_superseded ? Fault.Cancelled : Watch.Stall!.Value, "the gateway stopped the attempt");
         }
         _current = _frames.Current;
-        if (_current.Start is not null)
-            _engineBegan = _time.GetTimestamp();
-        Watch.Beat(_current.Count);
+        if (_current.Count > 0 && _firstTokenAt == 0)
+            _firstTokenAt = _time.GetTimestamp();
+        Watch.Beat(_current.Count, _current.EngineAlive);
         return true;
     }
 

@@ -141,7 +141,7 @@ internal sealed class AttemptSwitcher(
         session.Faulted(core.Choice, replica.Id, refusal);
         if (refusal.Fault.Class() == FaultClass.Connection)
             services.Fleet.MarkUnreachable(replica);
-        core.SecondaryLost(replica.Id);
+        core.SecondaryLost(replica.Id, services.Admission.Now);
         return false;
     }
 
@@ -158,7 +158,7 @@ internal sealed class AttemptSwitcher(
         _secondary = null;
         await secondary.DisposeAsync();
         if (secondary.FailedBy is not null)
-            core.SecondaryLost(secondary.Replica!.Id);
+            core.SecondaryLost(secondary.Replica!.Id, services.Admission.Now);
         return null;
     }
 }

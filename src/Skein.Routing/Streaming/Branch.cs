@@ -6,6 +6,7 @@ namespace Skein.Routing.Streaming;
 internal sealed class Branch(SessionServices services, GenerateRequest request, Arrival arrival, GenerationSession session)
 {
     private readonly BranchCore _core = new(request, arrival, services.Options);
+    private readonly List<GenerateFrame> _screened = [];
     private long _journaledBytes;
     private bool _finished;
 
@@ -21,10 +22,10 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                 next ??= await DispatchAsync(cancellationToken);
                 await using var current = next;
                 switcher.Begin(current);
-                (next, var fault) = await RunAttemptAsync(current, switcher, cancellationToken);
-                if (fault is { } reason)
+                (next, var end) = await RunAttemptAsync(current, switcher, cancellationToken);
+                if (end is not null)
                 {
-                    GiveUp(current.Lease, reason);
+                    GiveUp(current.Lease, end);
                     next = await switcher.TakeOverAsync();
                 }
             }
@@ -50,12 +51,16 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         }
         catch (FaultException refusal) when (_core.NextIndex > 0)
         {
-            throw new FaultException(Fault.StreamLost, $"the stream could not continue after token {_core.NextIndex}: {refusal.Message}", refusal);
+            throw _core.Error($"the stream could not continue after token {_core.NextIndex}: {refusal.Message}", refusal);
+        }
+        catch (FaultException refusal) when (refusal.Fault == Fault.NoReplica && _core.HasLost)
+        {
+            throw _core.Error(refusal.Message, refusal);
         }
     }
 
     /// <returns>The next attempt, and why this one was given up; neither when the branch is finished or the replica had no slot.</returns>
-    private async Task<(Attempt? Next, Fault? Fault)> RunAttemptAsync(Attempt current, AttemptSwitcher switcher, CancellationToken cancellationToken)
+    private async Task<(Attempt? Next, FaultException? End)> RunAttemptAsync(Attempt current, AttemptSwitcher switcher, CancellationToken cancellationToken)
     {
         try
         {
@@ -66,8 +71,11 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                     continue;
                 if (!switcher.MayAccept(frame))
                     return (await switcher.TakeOverAsync(), null);
-                if (!Accept(frame, current))
-                    return (null, Fault.ProtocolError);
+                _screened.Clear();
+                if (_core.Screen(frame, _screened) == GuardVerdict.Restarted)
+                    return (null, Restarted(current));
+                if (!AcceptScreened(current))
+                    return (null, new FaultException(Fault.ProtocolError, "the replica broke the protocol"));
                 if (await switcher.AfterFrameAsync(current, _finished) is { } next)
                     return (next, null);
                 if (session.Output.IsFull)
@@ -77,7 +85,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                     current.Watch.Resume();
                 }
             }
-            return (null, _finished ? null : Fault.NoFinish);
+            return (null, _finished ? null : new FaultException(Fault.NoFinish, "the stream ended without a finish frame"));
         }
         catch (FaultException superseded) when (superseded.Fault == Fault.Cancelled)
         {
@@ -87,6 +95,24 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         {
             return (null, _finished ? null : Classify(end, current.Lease));
         }
+    }
+
+    private FaultException Restarted(Attempt current)
+    {
+        var end = new FaultException(Fault.ResumeRefused, "the server may have begun the answer anew instead of continuing it");
+        session.Faulted(_core.Choice, current.Lease.Replica.Id, end);
+        return end;
+    }
+
+    /// <returns>False when one breaks the protocol.</returns>
+    private bool AcceptScreened(Attempt current)
+    {
+        foreach (var frame in _screened)
+        {
+            if (!Accept(frame, current))
+                return false;
+        }
+        return true;
     }
 
     /// <returns>False when it breaks the protocol.</returns>
@@ -116,10 +142,12 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         {
             if (frame.Attempt != _core.Attempt)
                 services.Statistics.LateFrame();
-            else if (_core.IsReplaying && current.AgeSinceStart > services.Options.MaxReplay)
+            else if (_core.IsReplaying && current.AgeSinceFirstToken > services.Options.MaxReplay)
                 throw NotRepeatable($"that took more than {services.Options.MaxReplay.TotalSeconds:0.#} s");
             return true;
         }
+        if (frame.Count > 0)
+            lease.Clear();
         if (isFirstToken)
             lease.Replica.Pace.FirstToken(current.Watch.Age);
         AccountJournal();
@@ -141,9 +169,9 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                 Fault.StreamLost, $"the answer's journal of {bytes} bytes is over the bound of {services.Options.JournalBytes} bytes per session");
     }
 
-    /// <returns>The fault, or null when the replica only had no slot.</returns>
+    /// <returns>The same, or null when the replica only had no slot.</returns>
     /// <exception cref="FaultException">The request is at fault.</exception>
-    private Fault? Classify(FaultException end, ReplicaLease lease)
+    private FaultException? Classify(FaultException end, ReplicaLease lease)
     {
         switch (end.Fault)
         {
@@ -154,26 +182,37 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                 lease.Release(end.Fault, end.Load);
                 return null;
             case var fault when fault.Class() == FaultClass.Request:
-                throw new FaultException(fault, end.Message);
+                throw new FaultException(fault, end.Message, end) { Engine = end.Engine };
             default:
                 session.Faulted(_core.Choice, lease.Replica.Id, end);
-                return end.Fault;
+                return end;
         }
     }
 
-    private void GiveUp(ReplicaLease lease, Fault reason)
+    private void GiveUp(ReplicaLease lease, FaultException end)
     {
         var replica = lease.Replica.Id;
+        var reason = end.Fault;
         // The replica is taken out before its slot is offered again, so that the next waiter does not meet the same fault.
         if (reason.Class() == FaultClass.Connection)
             services.Fleet.MarkUnreachable(lease.Replica);
         lease.Release(reason);
-        var verdict = _core.Lost(replica, reason);
-        if (verdict is null && reason.CostsRetryBudget() && !services.Retries.TrySpend())
-            verdict = $"{replica.Name} failed by {reason.ToWireName()} at token {_core.NextIndex}, and so many requests fail here that no more are retried";
-        if (verdict is not null)
-            throw new FaultException(Fault.StreamLost, verdict);
+        var now = services.Admission.Now;
+        var error = _core.Lost(replica, end, now);
+        if (error is null && reason.CostsRetryBudget())
+            error = SpendRetry($"an attempt failed by {reason.ToWireName()} at token {_core.NextIndex}");
+        error ??= _core.WaitFor(services.Admission.SoonestFor(_core.Need()), now);
+        if (error is not null)
+        {
+            session.Abandoned(_core.Choice, replica, _core.NextIndex, reason);
+            throw error;
+        }
         services.Statistics.FailedOver(reason);
         session.FailedOver(new Failover(_core.Choice, _core.NextIndex, replica.Name, reason.ToWireName()));
     }
+
+    private FaultException? SpendRetry(string failure) =>
+        !session.TrySpendRetry() ? _core.Error($"{failure}, and this request has used its share of the retries")
+        : !services.Retries.TrySpend() ? _core.Error($"{failure}, and so many requests fail here that no more are retried")
+        : null;
 }

@@ -25,15 +25,19 @@ internal enum FrameVerdict
 internal sealed class BranchCore(GenerateRequest request, Arrival arrival, StreamingOptions options)
 {
     private readonly Journal _journal = new();
-    private readonly Dictionary<ReplicaId, int> _failedAt = [];
+    private readonly LossHistory _losses = new(options);
     private Replay? _replay;
+    private RestartGuard? _guard;
     private TimeSpan? _waitingSince;
     private int _numbered;
     private int _expectedStart;
-    private int _reachedBefore;
-    private int _lostWithoutProgress;
-    private bool _heard;
     private bool _startForwarded;
+
+    /// <summary>No engine takes the ids of this answer back: it is continued from its text.</summary>
+    private bool _idsRefused;
+
+    /// <summary>No engine can continue this answer: it is generated again and compared.</summary>
+    private bool _resumeRefused;
 
     /// <summary>Number of the current attempt; 0 before the first.</summary>
     public int Attempt { get; private set; }
@@ -44,6 +48,8 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
 
     /// <summary>Index of the client's next token.</summary>
     public int NextIndex => _journal.NextIndex;
+
+    public bool HasLost => _losses.Any;
 
     public long JournalBytes => _journal.Bytes;
 
@@ -60,8 +66,9 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
 
     /// <summary>Resuming from the journal is exact enough for the client.</summary>
     private bool MayResume =>
-        ResumeTier == ResumeTier.Exact
-        || (request.Failover != FailoverPolicy.Exact && (ResumeTier == ResumeTier.Tokens || (ResumeTier == ResumeTier.Text && !IsTextMissing)));
+        !_resumeRefused
+        && (ResumeTier == ResumeTier.Exact
+            || (request.Failover != FailoverPolicy.Exact && (ResumeTier == ResumeTier.Tokens || (ResumeTier == ResumeTier.Text && !IsTextMissing))));
 
     /// <summary>Chunks without text were generated: the model reasons, or a partial stop text is held back. There is nothing to resume from.</summary>
     private bool IsTextMissing => NextIndex > 0 && _journal.Text.IsEmpty;
@@ -72,9 +79,10 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         && (!IsTextMissing || _journal.RawDeltas.IsEmpty);
 
     public AdmissionRequest Need() =>
-        new(request.Model, arrival, Displaced: _failedAt.Count > 0, _waitingSince, NextIndex > 0 ? _journal.Fingerprint : "", Failed(since: Reached))
+        new(request.Model, arrival, Displaced: _losses.Any, _waitingSince, NextIndex > 0 ? _journal.Fingerprint : "", Excluded: [])
         {
-            LastResort = Failed(since: 0, until: Reached),
+            AskAgainAt = _losses.AskAgainAt(Reached),
+            SuspectFrom = _losses.IsSuspect ? _losses.SuspectFrom : null,
             TakesOtherFingerprints = MayChangeFingerprint,
         };
 
@@ -85,6 +93,8 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         var replay = NextIndex > 0 && !MayResume ? new Replay(_journal) : null;
         if (replay is not null)
             next.Resume = null;
+        else if (_idsRefused)
+            next.Resume?.TokenIds.Clear();
         MakeCurrent((int)next.Attempt, replay is null ? NextIndex : 0, replay);
         return next;
     }
@@ -99,7 +109,7 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         next.Hold = hold;
         // A standby attempt will continue the current one's tokens, even if there are none yet.
         var fingerprint = hold || NextIndex > 0 ? _journal.Fingerprint : "";
-        var need = new AdmissionRequest(request.Model, arrival, Displaced: true, WaitingSince: null, fingerprint, [.. _failedAt.Keys, current])
+        var need = new AdmissionRequest(request.Model, arrival, Displaced: true, WaitingSince: null, fingerprint, [.. _losses.Replicas, current])
         {
             TakesOtherFingerprints = MayChangeFingerprint,
         };
@@ -112,7 +122,25 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     /// <summary>Makes a secondary attempt the current one: from now on only its frames count, its start frame first.</summary>
     public void Promote(SecondaryRequest secondary) => MakeCurrent((int)secondary.Request.Attempt, secondary.FromIndex, _replay);
 
-    public void SecondaryLost(ReplicaId replica) => _failedAt[replica] = Reached;
+    public void SecondaryLost(ReplicaId replica, TimeSpan now) => _losses.SecondaryLost(replica, Reached, now);
+
+    /// <summary>
+    /// Holds frames of a resumed attempt back until it is clear that the server continues the answer. Called before <see cref="Accept"/>, which is called for
+    /// the released frames only.
+    /// </summary>
+    public GuardVerdict Screen(GenerateFrame frame, List<GenerateFrame> released)
+    {
+        if (_guard is null || frame.Attempt != Attempt || frame.Start is not null || IsEmpty(frame))
+        {
+            released.Add(frame);
+            return GuardVerdict.Release;
+        }
+        var verdict = _guard.Take(frame, released);
+        if (verdict != GuardVerdict.Hold)
+            _guard = null;
+        _resumeRefused |= verdict == GuardVerdict.Restarted;
+        return verdict;
+    }
 
     /// <summary>Checks a frame, journals it if it counts, and removes the parts that are not for the client.</summary>
     /// <param name="violation">The rule it broke, for <see cref="FrameVerdict.Violation"/> and <see cref="FrameVerdict.Diverged"/>.</param>
@@ -121,7 +149,6 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         violation = null;
         if (frame.Attempt != Attempt)
             return FrameVerdict.Drop;
-        _heard = true;
         frame.Load = null;
         if (frame.Start is { } start && !AcceptStart(frame, start, out violation))
             return FrameVerdict.Violation;
@@ -144,27 +171,58 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     /// <summary>The replica had no slot for the current attempt: the request keeps waiting as if it had not been served.</summary>
     public void Refused(TimeSpan waitingSince) => _waitingSince = waitingSince;
 
-    /// <returns>Null if another attempt may be made, else the reason why not.</returns>
-    public string? Lost(ReplicaId replica, Fault reason)
+    /// <summary>The current attempt ended with a fault.</summary>
+    /// <param name="end">Why; the engine's own words are kept for the client.</param>
+    /// <param name="now">On the queue's clock.</param>
+    /// <returns>Null if another attempt may be made, else the error that ends the branch.</returns>
+    public FaultException? Lost(ReplicaId replica, FaultException end, TimeSpan now)
     {
-        _failedAt[replica] = Reached;
         _waitingSince = null;
-        if (Reached > _reachedBefore)
-            _lostWithoutProgress = 0;
-        else if (FaultTable.Of(reason).MayBePoison && (_heard || reason != Fault.LinkStall))
-            _lostWithoutProgress++; // A replica that never sent anything was frozen before the request arrived.
+        var isRetriedLower = end.Fault == Fault.ResumeRefused && LowerResumeTier();
+        var verdict = _losses.Add(replica, end, new LostAttempt(Reached, Started, isRetriedLower), now);
         if (NextIndex > 0 && request.Failover == FailoverPolicy.Never)
-            return $"{replica.Name} was lost by {reason.ToWireName()} at token {NextIndex}, and the client wants no failover";
-        if (NextIndex > 0 && !MayResume && options.MaxReplay <= TimeSpan.Zero)
-            return $"{replica.Name} was lost by {reason.ToWireName()} at token {NextIndex}, where no engine can resume this answer as it was asked for";
-        return _lostWithoutProgress >= options.AttemptsWithoutProgress
-            ? $"{_lostWithoutProgress} replicas in a row were lost on this request at token {NextIndex}, the last one ({replica.Name}) by {reason.ToWireName()}"
-            : null;
+            verdict = $"the stream was lost by {end.Fault.ToWireName()} at token {NextIndex}, and the client wants no failover";
+        else if (NextIndex > 0 && !MayResume && options.MaxReplay <= TimeSpan.Zero)
+            verdict = $"the stream was lost by {end.Fault.ToWireName()} at token {NextIndex}, where no engine can resume this answer as it was asked for";
+        return verdict is null ? null : Error(verdict);
     }
 
-    /// <summary>Replicas that failed this branch at a token index from <paramref name="since"/> to before <paramref name="until"/>.</summary>
-    private ReplicaId[] Failed(int since, int until = int.MaxValue) =>
-        _failedAt.Count == 0 ? [] : [.. _failedAt.Where(failure => failure.Value >= since && failure.Value < until).Select(failure => failure.Key)];
+    /// <summary>Decides after a loss whether it is worth waiting for a replica.</summary>
+    /// <param name="soonest">When one may be asked, on the queue's clock; null while none is alive.</param>
+    /// <param name="now">On the queue's clock.</param>
+    /// <returns>Null if it is, else the error that ends the branch.</returns>
+    public FaultException? WaitFor(TimeSpan? soonest, TimeSpan now) =>
+        soonest - now > LossHistory.LongestPause ? Error($"no other replica can serve the request, and {_losses.Last}") : null;
+
+    /// <summary>Ends the branch: in the engine's words if the last attempt ended with them.</summary>
+    public FaultException Error(string message, Exception? cause = null)
+    {
+        var last = _losses.LastEnd;
+        // The client's own key is not at fault: it gets a 502 that says so, and not the engine's 401.
+        if (last is { Fault: Fault.EngineKeyRefused } && NextIndex == 0)
+            return new FaultException(last.Fault, last.Message, cause);
+        var isOfEngine = NextIndex == 0 && last is not null && (last.Engine is not null || last.Fault is Fault.EngineBusy or Fault.EngineKeyRefused);
+        var fault = isOfEngine ? last!.Fault : cause is FaultException refusal && NextIndex == 0 ? refusal.Fault : Fault.StreamLost;
+        var retryAfter = last?.Engine?.RetryAfter ?? (cause as FaultException)?.RetryAfter;
+        return fault.ToClientError().Http is 429 or 503
+            ? new FaultException(fault, message, retryAfter) { Engine = last?.Engine }
+            : new FaultException(fault, message, cause) { Engine = last?.Engine };
+    }
+
+    /// <summary>The next attempt continues in a way that asks less of the engine.</summary>
+    /// <returns>False when the refused attempt asked for nothing.</returns>
+    private bool LowerResumeTier()
+    {
+        if (NextIndex == 0 || _replay is not null)
+            return false;
+        if (_resumeRefused)
+            return true; // The server began anew.
+        if (!_idsRefused && !_journal.Ids.IsEmpty && !_journal.Text.IsEmpty && _journal.RawDeltas.IsEmpty && request.Failover != FailoverPolicy.Exact)
+            _idsRefused = true;
+        else
+            _resumeRefused = true;
+        return true;
+    }
 
     private static bool IsEmpty(GenerateFrame frame) => frame.Count == 0 && frame.Text.IsEmpty && frame.RawDelta.IsEmpty && frame.Finish is null;
 
@@ -179,25 +237,27 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
 
     private void MakeCurrent(int number, int expectedStart, Replay? replay)
     {
-        if (Reached > _reachedBefore)
-            (_reachedBefore, _lostWithoutProgress) = (Reached, 0);
-        _replay = replay;
+        _losses.Progress(Reached);
+        (_replay, _guard) = (replay, null);
         Attempt = number;
         _expectedStart = expectedStart;
-        (Started, _heard) = (false, false);
+        Started = false;
     }
 
     private bool AcceptStart(GenerateFrame frame, Start start, out string? violation)
     {
         violation = Started ? "a second start"
-            : NextIndex > 0 && start.Unit != _journal.Unit ? $"an answer counted in {start.Unit} that was counted in {_journal.Unit}"
+            : NextIndex > 0 && start.Unit != _journal.Unit && !(_idsRefused && start.Unit == TokenUnit.Chunk)
+                ? $"an answer counted in {start.Unit} that was counted in {_journal.Unit}"
             : start.ResumedAt != _expectedStart ? $"start at token {start.ResumedAt} instead of {_expectedStart}"
             : null;
         if (violation is not null)
             return false;
         Started = true;
         _journal.Begin(start);
-        ResumeTier = start.ResumeTier;
+        ResumeTier = _resumeRefused ? ResumeTier.None : start.ResumeTier;
+        if (_expectedStart > 0 && start.ResumeTier == ResumeTier.Text)
+            _guard = RestartGuard.Of(_journal, request);
         if (_startForwarded)
             frame.Start = null;
         _startForwarded = true;

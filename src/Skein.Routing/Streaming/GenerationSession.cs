@@ -19,6 +19,7 @@ internal sealed partial class GenerationSession : IGenerationSession
     private volatile string? _replica;
     private volatile int _resumeTier;
     private int _attempts;
+    private int _retries;
     private int _disposed;
 
     internal GenerationSession(string id, GenerateRequest request, long arrival, SessionServices services, ILogger logger, Action<GenerationSession> onClosed)
@@ -74,6 +75,9 @@ internal sealed partial class GenerationSession : IGenerationSession
             _replica = replica;
     }
 
+    /// <returns>False when the request has used its share of the gateway's retries after engine faults.</returns>
+    internal bool TrySpendRetry() => Interlocked.Increment(ref _retries) <= _services.Options.RetriesPerRequest;
+
     internal void Forward(GenerateFrame frame, ResumeTier tier)
     {
         _resumeTier = (int)tier;
@@ -87,6 +91,9 @@ internal sealed partial class GenerationSession : IGenerationSession
     }
 
     internal void Faulted(int choice, ReplicaId replica, FaultException fault) => Log.Faulted(_logger, Id, _requestId, choice, replica, fault.Message);
+
+    internal void Abandoned(int choice, ReplicaId replica, int tokenIndex, Fault reason) =>
+        Log.Abandoned(_logger, Id, _requestId, choice, replica, tokenIndex, reason.ToWireName());
 
     internal void Violated(int choice, ReplicaId replica, string violation) => Log.Violated(_logger, Id, _requestId, choice, replica, violation);
 
@@ -146,6 +153,12 @@ internal sealed partial class GenerationSession : IGenerationSession
 
         [LoggerMessage(3203, LogLevel.Warning, "Request {RequestId} (session {Session}) ended with an error ({Fault}): {Message}")]
         public static partial void Ended(ILogger logger, string session, string requestId, Fault fault, string message);
+
+        [LoggerMessage(
+            3205, LogLevel.Information,
+            "Request {RequestId} (session {Session}), choice {Choice}: lost on {Replica} at token {TokenIndex}: {Reason}. It is not tried again")]
+        public static partial void Abandoned(
+            ILogger logger, string session, string requestId, int choice, ReplicaId replica, int tokenIndex, string reason);
 
         [LoggerMessage(3204, LogLevel.Error, "Request {RequestId} (session {Session}): unexpected exception")]
         public static partial void Bug(ILogger logger, string session, string requestId, Exception exception);

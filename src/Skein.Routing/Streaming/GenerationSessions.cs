@@ -6,6 +6,7 @@ using Skein.Routing.Fleet;
 namespace Skein.Routing.Streaming;
 
 /// <summary>Starts sessions and fixes what must not change after the first dispatch: an id, a place in the queue, a seed. Thread-safe.</summary>
+/// <param name="lateness">Time in which this process did not run, for which no replica is blamed; null: not measured.</param>
 /// <exception cref="ArgumentException">An option is out of its range.</exception>
 public sealed class GenerationSessions(
     FleetTracker fleet,
@@ -15,9 +16,10 @@ public sealed class GenerationSessions(
     RoutingStatistics statistics,
     TimeProvider time,
     IRandomSource random,
-    ILogger<GenerationSessions> logger) : IGenerationSessions
+    ILogger<GenerationSessions> logger,
+    ProcessLateness? lateness = null) : IGenerationSessions
 {
-    private readonly SessionServices _services = new(fleet, admission, link, options.Validate(), statistics, time);
+    private readonly SessionServices _services = new(fleet, admission, link, options.Validate(), statistics, time) { Lateness = lateness };
     private readonly ConcurrentDictionary<GenerationSession, bool> _open = [];
     private long _arrivals;
 

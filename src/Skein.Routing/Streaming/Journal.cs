@@ -30,11 +30,16 @@ internal sealed class Journal
 
     public long Bytes => ((long)(_ids.Count + _promptIds.Count) * sizeof(uint)) + _text.WrittenCount + _rawDeltas.WrittenCount;
 
-    /// <summary>Records the start of an attempt. Unit and prompt ids are those of the attempt that made the first token.</summary>
+    /// <summary>
+    /// Records the start of an attempt. Unit and prompt ids are those of the attempt that made the first token, until one continues in chunks of text: then
+    /// the ids are of no use.
+    /// </summary>
     public void Begin(Start start)
     {
         if (NextIndex == 0)
             (Unit, _promptIds) = (start.Unit, start.PromptTokenIds);
+        else if (start.Unit == TokenUnit.Chunk && Unit == TokenUnit.Token)
+            ForgetIds();
         if (NextIndex == 0 || Unit == TokenUnit.Chunk)
             Fingerprint = start.Fingerprint;
     }
@@ -74,4 +79,10 @@ internal sealed class Journal
         TokenIds = { _ids },
         PromptTokenIds = { _promptIds },
     };
+
+    private void ForgetIds()
+    {
+        Unit = TokenUnit.Chunk;
+        _ids.Clear();
+    }
 }

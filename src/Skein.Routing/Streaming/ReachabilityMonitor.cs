@@ -1,15 +1,26 @@
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;
 
-/// <summary>Probes a replica whose connection broke until it answers or leaves the fleet. One loop per broken replica. Thread-safe.</summary>
+/// <summary>
+/// Probes a replica whose connection broke until it answers or leaves the fleet. One loop per broken replica. Breaks that follow a return within seconds are
+/// logged only when they last. Thread-safe.
+/// </summary>
 public sealed partial class ReachabilityMonitor : IDisposable
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(50);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(1);
 
+    /// <summary>Time after a return in which a new break is no change of state.</summary>
+    private static readonly TimeSpan FlapTime = TimeSpan.FromSeconds(10);
+
+    /// <summary>Breaks that are longer are logged in any case.</summary>
+    private static readonly TimeSpan LongestQuietBreak = TimeSpan.FromSeconds(1);
+
+    private readonly ConditionalWeakTable<Replica, StrongBox<long>> _backAt = [];
     private readonly FleetTracker _fleet;
     private readonly IReplicaLink _link;
     private readonly TimeProvider _time;
@@ -40,7 +51,10 @@ public sealed partial class ReachabilityMonitor : IDisposable
 
     private async Task ProbeUntilBackAsync(Replica replica, CancellationToken cancellationToken)
     {
-        Log.Lost(_logger, replica.Id);
+        var brokeAt = _time.GetTimestamp();
+        var isLogged = !IsFlapping(replica);
+        if (isLogged)
+            Log.Lost(_logger, replica.Id);
         try
         {
             for (var pause = FirstPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
@@ -50,9 +64,16 @@ public sealed partial class ReachabilityMonitor : IDisposable
                     return;
                 if (await AnswersAsync(replica, cancellationToken))
                 {
+                    _backAt.GetOrCreateValue(replica).Value = _time.GetTimestamp();
                     _fleet.MarkReachable(replica);
-                    Log.Back(_logger, replica.Id);
+                    if (isLogged)
+                        Log.Back(_logger, replica.Id);
                     return;
+                }
+                if (!isLogged && _time.GetElapsedTime(brokeAt) > LongestQuietBreak)
+                {
+                    isLogged = true;
+                    Log.Lost(_logger, replica.Id);
                 }
             }
         }
@@ -65,6 +86,8 @@ public sealed partial class ReachabilityMonitor : IDisposable
             _failed.TrySetException(bug);
         }
     }
+
+    private bool IsFlapping(Replica replica) => _backAt.TryGetValue(replica, out var backAt) && _time.GetElapsedTime(backAt.Value) < FlapTime;
 
     private async Task<bool> AnswersAsync(Replica replica, CancellationToken cancellationToken)
     {

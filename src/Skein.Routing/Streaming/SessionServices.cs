@@ -14,6 +14,9 @@ internal sealed record SessionServices(
 {
     private const double RetriesPerSecond = 10;
 
+    /// <summary>Time in which this process did not run; null: not measured.</summary>
+    public ProcessLateness? Lateness { get; init; }
+
     public Hedging Hedging { get; } = new(Options, Fleet, Time);
 
     /// <summary>Pays for retries after engine faults, and for moves away from stragglers.</summary>

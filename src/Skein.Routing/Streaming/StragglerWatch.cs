@@ -42,10 +42,12 @@ internal sealed class StragglerWatch(SessionServices services, GenerateRequest r
     {
         var own = current.Lease.Replica;
         var best = TimeSpan.MaxValue;
+        var now = services.Time.GetElapsedTime(0);
         foreach (var other in services.Fleet.Current.Serving(request.Model))
         {
-            if (other != own && other.Reachable && !other.Draining && other.Pace.TokenGap > TimeSpan.Zero && other.Pace.TokenGap < best)
-                best = other.Pace.TokenGap;
+            // A replica that was fast before may be slow now, as all of a busy machine's are.
+            if (other != own && other.TakesWork && other.Pace.TokenGapNow(now) is { } gap && gap > TimeSpan.Zero && gap < best)
+                best = gap;
         }
         if (best == TimeSpan.MaxValue)
             return TimeSpan.Zero;

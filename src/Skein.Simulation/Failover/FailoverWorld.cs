@@ -37,7 +37,7 @@ internal sealed class FailoverWorld : IFleetSource, IDisposable
 
     public AdmissionQueue Admission { get; }
 
-    public static StreamingOptions Options { get; } = new() { RetryBurst = 1_000_000 };
+    public static StreamingOptions Options { get; } = new() { RetryBurst = 1_000_000, MaxAttempts = 100 };
 
     public RoutingStatistics Statistics { get; } = new();
 

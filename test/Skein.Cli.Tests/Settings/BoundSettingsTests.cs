@@ -12,11 +12,16 @@ public sealed class BoundSettingsTests
     public void Read_EverySetting_ReachesItsOption()
     {
         var options = Read(
-            "--max-sessions 7 --max-body-memory 64MiB --max-journal 2KiB --max-journal-memory 5000 --max-headers 16KiB --attempts-without-progress 3");
+            "--max-sessions 7 --max-body-memory 64MiB --max-journal 2KiB --max-journal-memory 5000 --max-headers 16KiB "
+            + "--attempts-without-progress 3 --max-attempts 9");
 
         Assert.Equal((16 << 10, 64L << 20), (options.MaxRequestHeadersBytes, options.Api.MaxBodyMemoryBytes));
         Assert.Equal(
-            new GatewayOptions().Streaming with { MaxSessions = 7, JournalBytes = 2 << 10, AllJournalsBytes = 5000, AttemptsWithoutProgress = 3 }, options.Streaming);
+            new GatewayOptions().Streaming with
+            {
+                MaxSessions = 7, JournalBytes = 2 << 10, AllJournalsBytes = 5000, AttemptsWithoutProgress = 3, MaxAttempts = 9,
+            },
+            options.Streaming);
         options.Streaming.Validate();
     }
 

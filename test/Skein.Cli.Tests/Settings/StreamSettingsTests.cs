@@ -18,10 +18,13 @@ public class StreamSettingsTests
     public void Read_Everything_ReachesTheOptions()
     {
         var options = Read(
-            "--hedge a,b --hedge-share 0.1 --max-replay 3s --link-stall 2s --first-token-stall 30s --engine-stall 7s --retry-share 0.4 --straggler-factor 0");
+            "--hedge a,b --hedge-share 0.1 --max-replay 3s --link-stall 2s --first-token-stall 30s --engine-stall 7s --retry-share 0.4 "
+            + "--retry-request-share 0.3 --straggler-factor 0");
 
         Assert.Equal(["a", "b"], options.HedgedModels.Order(StringComparer.Ordinal));
-        Assert.Equal((false, 0.1, 0.4, 0), (options.HedgeAll, options.HedgeShare, options.RetryShare, options.StragglerFactor));
+        Assert.Equal(
+            (false, 0.1, 0.4, 0.3, 0),
+            (options.HedgeAll, options.HedgeShare, options.RetryShare, options.RetryRequestShare, options.StragglerFactor));
         Assert.Equal([3, 2, 30, 7], new[] { options.MaxReplay, options.LinkSilence, options.FirstTokenSilence, options.EngineSilence }.Select(time => time.TotalSeconds));
     }
 

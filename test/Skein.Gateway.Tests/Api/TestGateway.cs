@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
 using Skein.Gateway.Api;
 using Skein.Gateway.Api.Grpc;
 using Skein.Gateway.Api.Http;
@@ -64,6 +65,7 @@ internal sealed class TestGateway : IAsyncDisposable
         builder.Services.AddSingleton(models ?? new TwoModels());
         builder.Services.AddSingleton<IFleetVitals, ThreeMembers>();
         builder.Services.AddSingleton(CountedStatistics());
+        builder.Services.AddSingleton(OneStall());
         builder.Services.AddSkeinTelemetry();
         builder.Services.AddHttpApi(options ?? new ApiOptions());
         builder.Services.AddInferenceGrpc(options ?? new ApiOptions());
@@ -85,6 +87,15 @@ internal sealed class TestGateway : IAsyncDisposable
         await now.CancelAsync();
         await _app.StopAsync(now.Token);
         await _app.DisposeAsync();
+    }
+
+    private static ProcessLateness OneStall()
+    {
+        var time = new FakeTimeProvider();
+        var lateness = new ProcessLateness(time, TimeSpan.FromMilliseconds(200));
+        time.Advance(TimeSpan.FromSeconds(10));
+        time.Advance(TimeSpan.FromMilliseconds(100));
+        return lateness;
     }
 
     private static RoutingStatistics CountedStatistics()

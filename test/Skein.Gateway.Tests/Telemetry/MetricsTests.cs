@@ -24,6 +24,8 @@ public sealed class MetricsTests
     [InlineData("skein_frames_late_total", "", "7")]
     [InlineData("skein_queue_depth", "", "0")]
     [InlineData("skein_request_bodies_bytes", "", "0")]
+    [InlineData("skein_process_stalls_total", "", "1")]
+    [InlineData("skein_process_stall_seconds_total", "", "9.9")]
     [InlineData("skein_sessions", "", "11")]
     [InlineData("skein_journals_bytes", "", "13")]
     [InlineData("skein_members", "role=\"replica\",state=\"suspect\"", "2")]

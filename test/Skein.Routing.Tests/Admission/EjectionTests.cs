@@ -40,8 +40,39 @@ public sealed class EjectionTests
         Assert.Equal(1, gateway.Admission.Breakers().Sum(breaker => breaker.Ejections));
     }
 
+    /// <summary>A replica that resets each connection at once, and answers its probes.</summary>
+    [Fact]
+    public async Task ConnectionBreaksOfNewAttempts_FiveInARow_Eject()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
+        await FailAsync(gateway, "a", 5, Fault.ConnectionLost);
+
+        Assert.Equal(BreakerState.Open, StateOf(gateway, "a"));
+    }
+
+    [Fact]
+    public async Task ReplicaFailedOnce_GetsNoRequestThatAnIdleOneCanServeForAWhile()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 50), Replica("b", slots: 50)));
+        await FailAsync(gateway, "a", 1);
+
+        Assert.All(await AcquireAsync(gateway, 8), lease => Assert.Equal("b", lease.Replica.Id.Name));
+        gateway.Time.Advance(TimeSpan.FromSeconds(41));
+        Assert.All(await AcquireAsync(gateway, 8), lease => Assert.Equal("a", lease.Replica.Id.Name));
+    }
+
+    /// <summary>One break ends all streams of a replica at once: that is one failure.</summary>
+    [Fact]
+    public async Task OneBreakOfTheConnection_EndsManyStreams_EjectsNobody()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 50), Replica("b", slots: 50)));
+        foreach (var lease in await AcquireAsync(gateway, 80))
+            lease.Release(lease.Replica.Id.Name == "a" ? Fault.ConnectionLost : null);
+
+        Assert.All(gateway.Admission.Breakers(), breaker => Assert.Equal(BreakerState.Closed, breaker.State));
+    }
+
     [Theory]
-    [InlineData(Fault.ConnectionLost)]
     [InlineData(Fault.Cancelled)]
     [InlineData(Fault.NoSlot)]
     public async Task OtherEnds_NoMatterHowMany_EjectNobody(Fault? fault)
@@ -142,16 +173,17 @@ public sealed class EjectionTests
             {
                 // As scripted.
             }
-            gateway.Time.Advance(TimeSpan.FromMilliseconds(100));
+            // Until its failures no longer count as load.
+            gateway.Time.Advance(TimeSpan.FromMinutes(1));
         }
         Assert.Equal(opens, gateway.Admission.Breakers().Sum(breaker => breaker.Ejections) > 0);
     }
 
-    private async Task FailAsync(Gateway gateway, string replica, int times)
+    private async Task FailAsync(Gateway gateway, string replica, int times, Fault fault = Fault.EngineFailed)
     {
         ReplicaId[] others = [.. gateway.Fleet.Current.Replicas.Select(other => other.Id).Where(id => id.Name != replica)];
         for (var i = 0; i < times; i++)
-            (await gateway.Admission.AcquireAsync(Next() with { Excluded = others }, default)).Release(Fault.EngineFailed);
+            (await gateway.Admission.AcquireAsync(Next() with { Excluded = others }, default)).Release(fault);
     }
 
     private static IEnumerable<string> WordsOf(Gateway gateway) =>

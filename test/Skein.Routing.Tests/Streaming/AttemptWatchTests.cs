@@ -21,7 +21,7 @@ public sealed class AttemptWatchTests : IDisposable
         Speak(watch, TimeSpan.FromSeconds(3), 1);
         Speak(watch, TimeSpan.FromMilliseconds(20), 300);
 
-        Assert.Equal(TimeSpan.FromSeconds(5), SilenceUntilStall(watch));
+        Assert.Equal(TimeSpan.FromSeconds(60), SilenceUntilStall(watch));
         Assert.Equal(Fault.EngineStall, watch.Stall);
     }
 
@@ -29,11 +29,11 @@ public sealed class AttemptWatchTests : IDisposable
     public void Stall_FirstTokensOnAReplicaKnownToBeSlow_HasItsBoundAndNotTheLeast()
     {
         using (var before = Begin())
-            Speak(before, TimeSpan.FromSeconds(1), 50);
+            Speak(before, TimeSpan.FromSeconds(10), 50);
         using var watch = Begin();
-        Speak(watch, TimeSpan.FromSeconds(1), 1);
+        Speak(watch, TimeSpan.FromSeconds(10), 1);
 
-        Assert.InRange(SilenceUntilStall(watch), TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(12.5));
+        Assert.InRange(SilenceUntilStall(watch), TimeSpan.FromSeconds(100), TimeSpan.FromSeconds(125));
     }
 
     /// <summary>Alive, and no token: one that nobody has measured, and one that reads 1 KiB in 10 ms.</summary>
@@ -95,10 +95,49 @@ public sealed class AttemptWatchTests : IDisposable
         Assert.Equal(reason, watch.Stall);
     }
 
+    /// <summary>A server that holds a tool call back, or reads another prompt, sends comments meanwhile.</summary>
+    [Fact]
+    public void Stall_EngineSendsCommentsButNoTokens_IsNone()
+    {
+        using var watch = Begin();
+        watch.Beat(1);
+        for (var second = 0; second < 300; second++)
+        {
+            Live(watch, TimeSpan.FromSeconds(1));
+            watch.Beat(0, engineAlive: true);
+        }
+        Assert.Null(watch.Stall);
+
+        Assert.Equal(TimeSpan.FromSeconds(60), SilenceUntilStall(watch));
+    }
+
+    /// <summary>A gateway short of processor time took its own lateness for 17 silent replicas.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(5)]
+    public void Stall_ThisProcessDidNotRun_BlamesNobodyAndFindsARealSilenceLater(int stalls)
+    {
+        using var lateness = new ProcessLateness(_time, Options.OwnLateness);
+        using var watch = new AttemptWatch(_time, Options, _attempt, _pace, new GenerateRequest(), linkCanBreak: true, lateness);
+        Live(watch, TimeSpan.FromSeconds(1));
+        for (var i = 0; i < stalls; i++)
+        {
+            _time.Advance(TimeSpan.FromSeconds(10));
+            Assert.Null(watch.Stall);
+            _time.Advance(TimeSpan.FromMilliseconds(100));
+            Assert.Null(watch.Stall);
+        }
+
+        var found = TimeUntilStall(watch, TimeSpan.FromMilliseconds(100), _time.Advance);
+        Assert.Equal(Fault.LinkStall, watch.Stall);
+        Assert.InRange(found, TimeSpan.Zero, 2 * Options.LinkSilence);
+    }
+
     [Fact]
     public void Beat_InMidStream_AllocatesNothing()
     {
-        using var watch = Begin();
+        using var lateness = new ProcessLateness(_time, Options.OwnLateness);
+        using var watch = new AttemptWatch(_time, Options, _attempt, _pace, new GenerateRequest(), linkCanBreak: true, lateness);
         watch.Beat(1);
         watch.Beat(1);
         var before = GC.GetAllocatedBytesForCurrentThread();

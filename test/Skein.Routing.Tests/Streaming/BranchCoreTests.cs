@@ -3,6 +3,7 @@ using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Fleet;
 using Skein.Routing.Streaming;
+using Skein.Routing.Tests.Support;
 
 namespace Skein.Routing.Tests.Streaming;
 
@@ -130,7 +131,7 @@ public sealed class BranchCoreTests
     public void Lost_InAToolCallHeldBack_MakingItAgainIsNoProgress(int[] piecesOfAttempts, bool isPoison)
     {
         var core = new BranchCore(new GenerateRequest(), default, new StreamingOptions());
-        string? verdict = null;
+        FaultException? verdict = null;
         for (var i = 0; i < piecesOfAttempts.Length; i++)
         {
             Assert.Null(verdict);
@@ -138,10 +139,54 @@ public sealed class BranchCoreTests
             core.Accept(new GenerateFrame { Attempt = attempt, Start = new Start { ResumeTier = ResumeTier.None } }, out _);
             for (uint piece = 0; piece < piecesOfAttempts[i]; piece++)
                 Assert.Equal(FrameVerdict.Forward, core.Accept(new GenerateFrame { Attempt = attempt, FirstIndex = piece, Count = 1 }, out _));
-            verdict = core.Lost(new ReplicaId($"replica-{i}", 1), Fault.ConnectionLost);
+            verdict = core.Lost(new ReplicaId($"replica-{i}", 1), Fault.ConnectionLost, TimeSpan.FromSeconds(10 * i));
         }
 
         Assert.Equal(isPoison, verdict is not null);
         Assert.Equal(piecesOfAttempts.Sum(), core.NextIndex);
+    }
+
+    /// <summary>The first server gave ids; the next one refuses them, and continues its text in chunks.</summary>
+    [Fact]
+    public void Lost_IdsAreRefused_GoesOnFromTheTextInChunks()
+    {
+        var core = new BranchCore(new GenerateRequest(), default, new StreamingOptions());
+        core.BeginAttempt();
+        core.Accept(new GenerateFrame { Attempt = 1, Start = new Start { ResumeTier = ResumeTier.Tokens, Unit = TokenUnit.Token } }, out _);
+        core.Accept(new GenerateFrame { Attempt = 1, Count = 1, TokenIds = { 5 }, Text = ByteString.CopyFromUtf8("a") }, out _);
+        Assert.Null(core.Lost(new ReplicaId("a", 1), Fault.ConnectionLost));
+        Assert.Equal([5u], core.BeginAttempt().Resume.TokenIds);
+
+        Assert.Null(core.Lost(new ReplicaId("b", 1), Fault.ResumeRefused));
+        var again = core.BeginAttempt();
+        Assert.Equal(("a", 1u, 0), (again.Resume.Text.ToStringUtf8(), again.Resume.NextIndex, again.Resume.TokenIds.Count));
+        Assert.DoesNotContain(new ReplicaId("b", 1), core.Need().AskAgainAt.Keys);
+        var start = new GenerateFrame
+        {
+            Attempt = 3, FirstIndex = 1, Start = new Start { ResumedAt = 1, ResumeTier = ResumeTier.Text, Unit = TokenUnit.Chunk },
+        };
+        Assert.Equal(FrameVerdict.Drop, core.Accept(start, out _));
+        var piece = new GenerateFrame { Attempt = 3, FirstIndex = 1, Count = 1, Text = ByteString.CopyFromUtf8("b") };
+        Assert.Equal(FrameVerdict.Forward, core.Accept(piece, out _));
+
+        Assert.Equal(ResumeTier.Text, core.ResumeTier);
+        Assert.Null(core.Lost(new ReplicaId("b", 1), Fault.ConnectionLost));
+        var last = core.BeginAttempt();
+        Assert.Equal(("ab", 2u, 0), (last.Resume.Text.ToStringUtf8(), last.Resume.NextIndex, last.Resume.TokenIds.Count));
+    }
+
+    [Fact]
+    public void Lost_IdsAreRefusedAndTheAnswerMustBeExact_IsMadeAgain()
+    {
+        var core = new BranchCore(new GenerateRequest { Failover = FailoverPolicy.Exact }, default, new StreamingOptions());
+        core.BeginAttempt();
+        core.Accept(new GenerateFrame { Attempt = 1, Start = new Start { ResumeTier = ResumeTier.Exact, Unit = TokenUnit.Token } }, out _);
+        core.Accept(new GenerateFrame { Attempt = 1, Count = 1, TokenIds = { 5 }, Text = ByteString.CopyFromUtf8("a") }, out _);
+        Assert.Null(core.Lost(new ReplicaId("a", 1), Fault.ConnectionLost));
+        core.BeginAttempt();
+
+        Assert.Null(core.Lost(new ReplicaId("b", 1), Fault.ResumeRefused));
+
+        Assert.Null(core.BeginAttempt().Resume);
     }
 }

@@ -73,7 +73,7 @@ public sealed class FailoverPolicyTests
     [Fact]
     public async Task Session_MadeAgainTooSlowly_EndsInAnError()
     {
-        using var gateway = Lost(ResumeTier.None, 8);
+        using var gateway = Lost(ResumeTier.None, 8, new StreamingOptions { MaxReplay = TimeSpan.FromSeconds(2) });
         var script = gateway.Link.Script;
         gateway.Link.Script = (replica, attempt, at) =>
         {
@@ -86,6 +86,24 @@ public sealed class FailoverPolicyTests
         var error = await Assert.ThrowsAsync<FaultException>(() => Received.AllAsync(session));
 
         Assert.Contains("more than 2 s", error.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Five tokens behind a prompt of 270 were lost on a busy server: it took longer to read the prompt than the whole answer may take.</summary>
+    [Fact]
+    public async Task Session_MadeAgainAfterALongPrefill_CountsOnlyTheTimeFromItsFirstToken()
+    {
+        using var gateway = Lost(ResumeTier.None, 5, new StreamingOptions { MaxReplay = TimeSpan.FromSeconds(2) });
+        var script = gateway.Link.Script;
+        gateway.Link.Script = (replica, attempt, at) =>
+        {
+            if (attempt == 2 && at == 0)
+                gateway.Time.Advance(TimeSpan.FromSeconds(60));
+            return script(replica, attempt, at);
+        };
+
+        await using var session = gateway.Sessions.Start(Request(FailoverPolicy.Exact));
+
+        Assert.Equal(ScriptedLink.TextOf(7, Tokens), Assert.Single(await Received.AllAsync(session)).Text);
     }
 
     [Fact]
@@ -126,9 +144,9 @@ public sealed class FailoverPolicyTests
         Assert.Equal(3, gateway.Link.Attempts.Count);
     }
 
-    private static Gateway Lost(ResumeTier tier, int index)
+    private static Gateway Lost(ResumeTier tier, int index, StreamingOptions? streaming = null)
     {
-        var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")));
+        var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b")), streaming: streaming);
         gateway.Link.Tier = tier;
         gateway.Link.Script = (_, attempt, at) => attempt == 1 && at == index ? Act.BreakConnection : Act.Answer;
         return gateway;

@@ -83,17 +83,34 @@ public sealed class FailoverTests
         Assert.NotEqual(tried[1], tried[2]);
     }
 
-    /// <summary>The replica that said the last token before the fatal one made progress: its loss is no evidence.</summary>
+    /// <summary>
+    /// The replica that said the last token before the fatal one made progress: its loss is no evidence. Losses at the same time may have another cause: then
+    /// the request runs alone once.
+    /// </summary>
     [Theory]
-    [InlineData(0, 2)]
-    [InlineData(5, 3)]
-    public async Task Session_TwoAttemptsWithoutProgress_EndsAsPoison(int fatalToken, int replicasLost)
+    [InlineData(0, 2, 2)]
+    [InlineData(5, 2, 3)]
+    [InlineData(0, 0, 3)]
+    [InlineData(5, 0, 4)]
+    public async Task Session_KillsItsReplicas_IsEndedBeforeItKillsThemAll(int fatalToken, int secondsBetween, int replicasLost)
     {
         using var gateway = new Gateway(new StaticFleet([.. Enumerable.Range(0, 6).Select(i => Replica($"r{i}"))]));
-        gateway.Link.Script = (_, _, at) => at == fatalToken ? Act.BreakConnection : Act.Answer;
+        gateway.Link.Script = (_, attempt, at) =>
+        {
+            if (at == -1 && attempt > 1)
+                gateway.Time.Advance(TimeSpan.FromSeconds(secondsBetween));
+            return at == fatalToken ? Act.BreakConnection : Act.Answer;
+        };
 
         await using var session = gateway.Sessions.Start(Gateway.Request(Tokens));
-        var error = await Assert.ThrowsAsync<FaultException>(() => Received.AllAsync(session));
+        var reading = Received.AllAsync(session);
+        if (secondsBetween == 0)
+        {
+            await gateway.UntilWaitingAsync();
+            Assert.Equal(replicasLost - 1, session.Attempts);
+            gateway.Time.Advance(TimeSpan.FromSeconds(1));
+        }
+        var error = await Assert.ThrowsAsync<FaultException>(() => reading);
 
         Assert.Equal(Fault.StreamLost, error.Fault);
         Assert.Equal(replicasLost, session.Attempts);

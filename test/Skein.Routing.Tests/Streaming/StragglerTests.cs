@@ -28,6 +28,21 @@ public sealed class StragglerTests
         Assert.True(move.TokenIndex < 20, $"moved as late as token {move.TokenIndex}");
     }
 
+    /// <summary>It was fast a while ago: on a machine where everything became slow, a move gains nothing.</summary>
+    [Fact]
+    public async Task Straggler_OtherReplicaWasNotMeasuredLately_StreamStays()
+    {
+        using var rig = new HandOverRig { DrainAt = int.MaxValue, CutAt = Tokens };
+        await rig.ReadWholeAsync("b", tokens: 40, gap: Fast);
+        rig.Gateway.Time.Advance(TimeSpan.FromSeconds(4));
+        rig.Gateway.Link.Script = rig.Paced("a", 30 * Fast);
+
+        await using var session = rig.Gateway.Sessions.Start(Gateway.Request(200));
+        await Received.AllAsync(session);
+
+        Assert.Empty(session.Failovers);
+    }
+
     [Fact]
     public async Task Straggler_FewTokensLeft_StreamStays()
     {

@@ -44,10 +44,10 @@ internal sealed class Gateway : IDisposable
     };
 
     /// <summary>Waits until a request stands in line; fails where none ever does.</summary>
-    public async Task UntilWaitingAsync()
+    public async Task UntilWaitingAsync(int waiters = 1)
     {
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30), TimeProvider.System);
-        while (Admission.Waiting == 0)
+        while (Admission.Waiting < waiters)
         {
             Assert.False(deadline.IsCancellationRequested, "no request came into the line within 30 s");
             await Task.Yield();

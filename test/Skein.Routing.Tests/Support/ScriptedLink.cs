@@ -41,6 +41,9 @@ internal sealed class ScriptedLink : IReplicaLink
 {
     public Func<string, uint, int, Act> Script { get; set; } = (_, _, _) => Act.Answer;
 
+    /// <summary>What ends an attempt before its start frame, by replica and attempt; null: nothing.</summary>
+    public Func<string, GenerateRequest, FaultException?> Refuse { get; set; } = (_, _) => null;
+
     /// <summary>When set, each token waits until the test lets it go.</summary>
     public Channel<int>? Gate { get; set; }
 
@@ -92,6 +95,8 @@ internal sealed class ScriptedLink : IReplicaLink
         try
         {
             CheckResume(request, next);
+            if (Refuse(name, request) is { } refusal)
+                throw refusal;
             await ActAsync(Script(name, request.Attempt, -1), replica, cancellationToken);
             if (request.Hold)
             {
@@ -193,11 +198,11 @@ internal sealed class ScriptedLink : IReplicaLink
         }
     }
 
-    private void CheckResume(GenerateRequest request, int next)
+    private static void CheckResume(GenerateRequest request, int next)
     {
         if (request.Resume is not { } resume)
             return;
-        Assert.Equal(Enumerable.Range(0, GivesIds ? next : 0).Select(i => (uint)Id(request.Sampling.Seed, i)), resume.TokenIds);
+        Assert.Equal(Enumerable.Range(0, resume.TokenIds.Count == 0 ? 0 : next).Select(i => (uint)Id(request.Sampling.Seed, i)), resume.TokenIds);
         Assert.StartsWith(resume.Text.ToStringUtf8(), TextOf(request.Sampling.Seed, next), StringComparison.Ordinal);
     }
 
