@@ -117,7 +117,7 @@ public sealed partial class EngineAttempt : IDisposable
 
     private FaultException Logged(FaultException exception)
     {
-        if (exception.Fault is Fault.EngineFailed or Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut)
+        if (exception.Fault is Fault.EngineFailed or Fault.EngineKeyRefused or Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut)
             Log.EngineFailed(_logger, _request.RequestId, _request.Choice, _request.Attempt, exception);
 
         return exception;

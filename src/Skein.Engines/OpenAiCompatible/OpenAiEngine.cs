@@ -51,16 +51,17 @@ internal sealed class OpenAiEngine(
         return ValueTask.CompletedTask;
     }
 
-    // The request was accepted when the answer began: what the server refuses is the resume.
-    private static async ValueTask<bool> MoveAsync(IAsyncEnumerator<GenerateFrame> answer, GenerateRequest request)
+    private async ValueTask<bool> MoveAsync(IAsyncEnumerator<GenerateFrame> answer, GenerateRequest request)
     {
         try
         {
             return await answer.MoveNextAsync();
         }
-        catch (FaultException exception) when (request.Resume is { NextIndex: > 0 } && exception.Fault == Fault.InvalidRequest)
+        catch (FaultException exception)
         {
-            throw new FaultException(Fault.ResumeRefused, exception.Message, exception);
+            // The request was accepted when the answer began: what the server refuses is the resume.
+            var isResumeRefused = request.Resume is { NextIndex: > 0 } && exception.Fault is Fault.InvalidRequest or Fault.Unsupported;
+            throw http.Address.Without(exception, isResumeRefused ? Fault.ResumeRefused : exception.Fault);
         }
     }
 

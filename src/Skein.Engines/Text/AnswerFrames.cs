@@ -27,12 +27,17 @@ internal static class AnswerFrames
         },
     };
 
+    /// <summary>A frame without tokens: the engine is alive.</summary>
+    public static GenerateFrame Alive() => new() { EngineAlive = true };
+
     /// <param name="text">The answer's text; text that was held back is released.</param>
     /// <param name="index">Index after the last token.</param>
     /// <param name="reason">Why the answer ended, if no stop text ended it.</param>
     /// <param name="usage">Token counts; null if unknown.</param>
     /// <param name="matchedStop">The stop text that ended the answer, if the server reports it.</param>
-    public static GenerateFrame Finish(AnswerText text, uint index, FinishReason reason, Usage? usage, string matchedStop = "")
+    /// <param name="rawReason">The server's own word for the reason, if it has one.</param>
+    public static GenerateFrame Finish(
+        AnswerText text, uint index, FinishReason reason, Usage? usage, string matchedStop = "", string? rawReason = null)
     {
         text.Flush();
         return new GenerateFrame
@@ -44,6 +49,7 @@ internal static class AnswerFrames
                 Reason = text.MatchedStop is null ? reason : FinishReason.Stop,
                 MatchedStop = text.MatchedStop ?? matchedStop,
                 Usage = usage,
+                RawReason = text.MatchedStop is null ? rawReason ?? "" : "",
             },
         };
     }

@@ -13,12 +13,15 @@ internal static class LinkFaults
     {
         var details = error.GetRpcStatus();
         var kind = OfStatus(error.StatusCode, details) ?? OfConnection(error.Status.DebugException) ?? Fault.EngineFailed;
-        return new FaultException(kind, error.Status.Detail, details?.GetDetail<SlotRefusal>()?.Load, error);
+        return new FaultException(kind, error.Status.Detail, details?.GetDetail<SlotRefusal>()?.Load, error) { Engine = EngineOf(details) };
     }
 
     /// <summary>The fault of an attempt on a bus. Its status is that of a call, but the connection still works.</summary>
     public static FaultException From(RpcStatus status) =>
-        new(OfStatus((StatusCode)status.Code, status) ?? Fault.EngineFailed, status.Message, status.GetDetail<SlotRefusal>()?.Load);
+        new(OfStatus((StatusCode)status.Code, status) ?? Fault.EngineFailed, status.Message, status.GetDetail<SlotRefusal>()?.Load)
+        {
+            Engine = EngineOf(status),
+        };
 
     /// <summary>Distinguishes a broken connection from a stream that the replica ended: only the former takes the replica out of service.</summary>
     public static Fault? OfConnection(Exception? exception)
@@ -43,6 +46,9 @@ internal static class LinkFaults
         }
         return null;
     }
+
+    private static EngineError? EngineOf(RpcStatus? details) =>
+        details?.GetDetail<ErrorInfo>() is { } info && info.Domain == FaultTable.Domain ? EngineErrorMetadata.Read(info.Metadata) : null;
 
     private static Fault? OfStatus(StatusCode code, RpcStatus? details)
     {

@@ -156,7 +156,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                 lease.Release(end.Fault, end.Load);
                 return null;
             case var fault when fault.Class() == FaultClass.Request:
-                throw new FaultException(fault, end.Message);
+                throw new FaultException(fault, end.Message) { Engine = end.Engine };
             default:
                 session.Faulted(_core.Choice, lease.Replica.Id, end);
                 return end.Fault;

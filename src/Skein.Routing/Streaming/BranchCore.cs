@@ -214,6 +214,8 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
             return $"{frame.TokenIds.Count} ids for {frame.Count} tokens";
         if (frame.Logprobs.Count != 0 && frame.Logprobs.Count != frame.Count)
             return $"{frame.Logprobs.Count} logprobs for {frame.Count} tokens";
+        if (!frame.RawDelta.IsEmpty && !JsonShape.IsObject(frame.RawDelta.Span))
+            return "a delta that is not a JSON object";
         // A missing reason, or one of a later release, cannot be shown to the client.
         if (frame.Finish is { Reason: < FinishReason.Stop or > FinishReason.ContentFilter } finish)
             return $"a finish for reason {(int)finish.Reason}, which is not known here";

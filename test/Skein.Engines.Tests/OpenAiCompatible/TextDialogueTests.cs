@@ -143,33 +143,6 @@ public class TextDialogueTests
         Assert.Equal(Fault.EngineFailed, exception.Fault);
     }
 
-    [Theory]
-    [InlineData(400, """{"error":{"message":"temperature is wrong","type":"invalid_request_error"}}""", false, Fault.InvalidRequest)]
-    [InlineData(400, """{"error":{"message":"temperature is wrong"}}""", true, Fault.ResumeRefused)]
-    [InlineData(400, """{"object":"error","message":"This model's maximum context length is 10 tokens"}""", false, Fault.ContextLengthExceeded)]
-    [InlineData(400, """{"error":{"message":"too long","code":"context_length_exceeded"}}""", false, Fault.ContextLengthExceeded)]
-    [InlineData(404, """{"error":"model 'x' not found"}""", false, Fault.ModelNotFound)]
-    [InlineData(422, """{"detail":[{"msg":"field required"}]}""", false, Fault.InvalidRequest)]
-    [InlineData(429, "slow down", false, Fault.EngineFailed)]
-    [InlineData(503, """{"error":{"message":"Loading model"}}""", false, Fault.EngineFailed)]
-    [InlineData(200, """{"error":{"message":"CUDA out of memory"}}""", false, Fault.EngineFailed)]
-    public async Task GenerateAsync_ServerRefuses_SaysWhyInOneLine(int status, string body, bool isResumed, Fault error)
-    {
-        await using var engine = await new FakeServer { Status = (System.Net.HttpStatusCode)status }
-            .On("/api/version", """{"version":"0.13.0"}""")
-            .On("/v1/models", """{"data":[{"id":"fake:1b"}]}""")
-            .On("/v1/chat/completions", _ => [body])
-            .ConnectAsync();
-        var request = Chat();
-        request.Resume = isResumed ? new Resume { Text = ByteString.CopyFromUtf8("x"), NextIndex = 1 } : null;
-
-        var exception = await Assert.ThrowsAsync<FaultException>(() => FramesOf(engine, request));
-
-        Assert.Equal(error, exception.Fault);
-        Assert.StartsWith("the engine at http://fake.test/ ", exception.Message, StringComparison.Ordinal);
-        Assert.DoesNotContain('\n', exception.Message);
-    }
-
     [Fact]
     public async Task GenerateAsync_VllmReasoner_TellsTheServerToContinue()
     {

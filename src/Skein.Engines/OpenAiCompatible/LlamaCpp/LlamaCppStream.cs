@@ -17,8 +17,14 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
     public async IAsyncEnumerable<TokenStep> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         TokenStep? held = null;
-        await foreach (var data in http.StreamAsync("completion", Body(call.Rest, isStream: true), IsLast, cancellationToken))
+        await foreach (var next in http.StreamAsync("completion", Body(call.Rest, isStream: true), IsLast, cancellationToken))
         {
+            if (next is not { } data)
+            {
+                yield return TokenStep.Alive;
+                continue;
+            }
+
             var ids = data.Ids("tokens") ?? [];
             var predicted = data.Whole("tokens_predicted") ?? throw Broken("an event has no tokens_predicted");
             var lost = predicted - _predicted - ids.Length;
@@ -54,8 +60,6 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
                 }
             }
         }
-
-        throw Broken("the stream ends without a last event");
     }
 
     private static bool IsLast(JsonElement data) => data.Member("stop") is { ValueKind: JsonValueKind.True };

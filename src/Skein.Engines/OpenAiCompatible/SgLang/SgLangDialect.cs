@@ -30,12 +30,18 @@ internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
         var text = new ResumedText(_tokenizer, call);
         await text.BeginAsync(cancellationToken);
         var growth = new SgLangEventReader();
-        await foreach (var data in http.StreamAsync("generate", Body(call), HasEnd, cancellationToken))
+        await foreach (var step in http.StreamAsync("generate", Body(call), HasEnd, cancellationToken))
         {
+            if (step is not { } data)
+            {
+                yield return TokenStep.Alive;
+                continue;
+            }
+
             var (ids, added) = growth.Take(data);
             var finish = FinishOf(data) ?? default;
             var end = EndOf(finish);
-            if (end == FinishReason.Stop && ids.Length > 0 && finish.Whole("matched") == (int)ids[^1])
+            if (end.Reason == FinishReason.Stop && ids.Length > 0 && finish.Whole("matched") == (int)ids[^1])
                 ids = ids[..^1];
 
             yield return new TokenStep(ids, await text.AddAsync(ids, added, cancellationToken), [], end);
@@ -51,7 +57,7 @@ internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
         .Object("sampling_params", sampling => sampling.Whole("max_new_tokens", call.Rest).OpenAiSampling(call.Request.Sampling, "sampling_seed"))
         .ToBytes();
 
-    private FinishReason EndOf(JsonElement finish) => finish.Text("type") switch
+    private AnswerEnd EndOf(JsonElement finish) => finish.Text("type") switch
     {
         "abort" => throw new FaultException(Fault.EngineFailed, $"{http.Name} aborted the request: {finish.Text("message")}"),
         var type => FinishReasons.Read(type),

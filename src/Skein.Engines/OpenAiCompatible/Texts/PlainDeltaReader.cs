@@ -28,7 +28,7 @@ internal sealed class PlainDeltaReader(EngineHttp http, bool isChat)
             _text = new byte[Math.Max(data.Length, _text.Length * 2)];
 
         var reader = new Utf8JsonReader(data);
-        return !data.StartsWith("[DONE]"u8) && TryReadEvent(ref reader, out var length)
+        return type != "error" && !data.StartsWith("[DONE]"u8) && TryReadEvent(ref reader, out var length)
             ? new DeltaEvent(length, Json: null)
             : http.ParseEvent(type, data) is { } json ? new DeltaEvent(0, json) : null;
     }

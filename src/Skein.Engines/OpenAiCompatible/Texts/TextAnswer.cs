@@ -11,7 +11,7 @@ internal sealed class TextAnswer
     private readonly AnswerText _text;
     private readonly HeldToolCalls _calls;
     private uint _next;
-    private FinishReason _end;
+    private AnswerEnd _end;
     private string _matchedStop = "";
     private Usage? _usage;
 
@@ -46,10 +46,11 @@ internal sealed class TextAnswer
     public bool IsStopped => _text.MatchedStop is not null;
 
     /// <summary>Whether the server or a stop text ended the answer.</summary>
-    public bool HasEnded => IsStopped || _end != FinishReason.Unspecified;
+    public bool HasEnded => IsStopped || _end.IsEnd;
 
     /// <summary>Reads the members beside the choices.</summary>
-    public void Note(JsonElement data)
+    /// <returns>Whether the server counted the answer.</returns>
+    public bool Note(JsonElement data)
     {
         if (data.Member("usage") is { } usage && usage.Whole("prompt_tokens") is { } prompt && usage.Whole("completion_tokens") is { } completion)
         {
@@ -59,13 +60,16 @@ internal sealed class TextAnswer
                 CompletionTokens = (uint)completion,
                 CachedPromptTokens = (uint)(usage.Member("prompt_tokens_details")?.Whole("cached_tokens") ?? 0),
             };
+            return true;
         }
+
+        return false;
     }
 
     /// <summary>The frame of a delta; null if it adds nothing. An empty frame shows that the server continues with a tool call.</summary>
     public GenerateFrame? Add(TextDelta delta)
     {
-        if (delta.End != FinishReason.Unspecified)
+        if (delta.End.IsEnd)
             (_end, _matchedStop) = (delta.End, delta.MatchedStop);
 
         if (delta.IsEmpty || IsStopped)
@@ -99,8 +103,8 @@ internal sealed class TextAnswer
     /// </summary>
     public GenerateFrame Finish()
     {
-        var reason = _end == FinishReason.Unspecified ? FinishReason.Length : _end;
-        var frame = AnswerFrames.Finish(_text, _next, reason, _request.Resume is null && !IsStopped ? _usage : null, _matchedStop);
+        var reason = _end.IsEnd ? _end.Reason : FinishReason.Length;
+        var frame = AnswerFrames.Finish(_text, _next, reason, _request.Resume is null && !IsStopped ? _usage : null, _matchedStop, _end.Word);
         frame.RawDelta = ByteString.CopyFrom(_calls.ToDelta());
         return frame;
     }

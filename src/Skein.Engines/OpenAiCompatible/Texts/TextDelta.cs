@@ -10,10 +10,10 @@ namespace Skein.Engines.OpenAiCompatible.Texts;
 /// <param name="FunctionCall">A piece of the one call of the older form; null: none.</param>
 /// <param name="Raw">Everything else in the delta (reasoning), as a JSON object; empty: nothing.</param>
 /// <param name="Logprobs">Log probabilities of its tokens, if requested.</param>
-/// <param name="End">Why the answer ended; unspecified if it did not.</param>
+/// <param name="End">Why the answer ended, if it did.</param>
 /// <param name="MatchedStop">The stop text that ended it, if the server reports it.</param>
 internal readonly record struct TextDelta(
-    string Text, JsonElement? ToolCalls, JsonElement? FunctionCall, ReadOnlyMemory<byte> Raw, IReadOnlyList<TokenLogprob> Logprobs, FinishReason End,
+    string Text, JsonElement? ToolCalls, JsonElement? FunctionCall, ReadOnlyMemory<byte> Raw, IReadOnlyList<TokenLogprob> Logprobs, AnswerEnd End,
     string MatchedStop)
 {
     public bool IsEmpty => Text.Length == 0 && ToolCalls is null && FunctionCall is null && Raw.IsEmpty && Logprobs.Count == 0;

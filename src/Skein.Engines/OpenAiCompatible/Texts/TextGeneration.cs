@@ -7,6 +7,9 @@ namespace Skein.Engines.OpenAiCompatible.Texts;
 /// <summary>Generates through OpenAI's own calls, which return text and structured deltas but no ids: one index is one event. Thread-safe.</summary>
 internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
 {
+    // After the finish_reason the counts may come, and [DONE]. Some servers send neither, and keep the connection open.
+    private static readonly TimeSpan UsageTimeout = TimeSpan.FromSeconds(1);
+
     public async IAsyncEnumerable<GenerateFrame> RunAsync(
         GenerateRequest request, ModelDescription model, ResumeTier tier, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -20,26 +23,50 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
             var path = isChat ? "v1/chat/completions" : "v1/completions";
             var reader = new PlainDeltaReader(http, isChat);
             await using var events = await http.OpenAsync<DeltaEvent>(path, TextBody.Of(profile, request, model.Name), reader.Read, cancellationToken);
-            while (!answer.IsStopped && await events.MoveNextAsync())
+            for (var step = await events.MoveNextAsync(); step != EventStep.End; step = await events.MoveNextAsync())
             {
+                if (step == EventStep.Bytes)
+                {
+                    yield return AnswerFrames.Alive();
+                    continue;
+                }
+
                 if (events.Current.Json is not { } data)
                 {
                     if (answer.AddText(reader.Text[..events.Current.TextBytes]) is { } plain)
                         yield return plain;
 
+                    if (answer.IsStopped)
+                        break;
+
                     continue;
                 }
 
-                answer.Note(data);
+                var isCounted = answer.Note(data);
+                var hasChoice = false;
                 foreach (var choice in data.Elements("choices"))
                 {
+                    hasChoice = true;
                     if (answer.Add(isChat ? TextDelta.OfChat(choice, request) : TextDelta.OfCompletion(choice, request)) is { } frame)
                         yield return frame;
+                }
+
+                if (answer.IsStopped)
+                    break;
+
+                if (answer.HasEnded)
+                {
+                    events.EndWithin(UsageTimeout);
+                    if (isCounted && !hasChoice)
+                    {
+                        events.Complete();
+                        break;
+                    }
                 }
             }
 
             if (!answer.HasEnded)
-                throw new FaultException(Fault.EngineFailed, $"{http.Name}: the stream ended without a finish_reason");
+                throw http.EndedEarly(events.IsDone);
         }
 
         yield return answer.Finish();

@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Engines.Text;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
@@ -42,10 +43,11 @@ internal sealed class TokenAnswer
         return frame;
     }
 
-    /// <param name="reason">The server's reason; unspecified if the answer was complete without it.</param>
-    public GenerateFrame Finish(FinishReason reason) => AnswerFrames.Finish(
+    /// <param name="end">The server's reason; unspecified if the answer was complete without it.</param>
+    public GenerateFrame Finish(AnswerEnd end) => AnswerFrames.Finish(
         _text,
         (uint)_count,
-        reason == FinishReason.Unspecified ? FinishReason.Length : reason,
-        new Usage { PromptTokens = (uint)_call.Prompt.Count, CompletionTokens = (uint)_count });
+        end.IsEnd ? end.Reason : FinishReason.Length,
+        new Usage { PromptTokens = (uint)_call.Prompt.Count, CompletionTokens = (uint)_count },
+        rawReason: end.Word);
 }

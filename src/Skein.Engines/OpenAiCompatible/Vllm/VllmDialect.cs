@@ -30,14 +30,20 @@ internal sealed class VllmDialect(EngineHttp http) : ITokenDialect
     {
         var text = new ResumedText(_tokenizer, call);
         await text.BeginAsync(cancellationToken);
-        await foreach (var data in http.StreamAsync("v1/completions", Body(call), HasEnd, cancellationToken))
+        await foreach (var step in http.StreamAsync("v1/completions", Body(call), HasEnd, cancellationToken))
         {
+            if (step is not { } data)
+            {
+                yield return TokenStep.Alive;
+                continue;
+            }
+
             foreach (var choice in data.Elements("choices"))
             {
                 var ids = choice.Ids("token_ids") ?? throw new FaultException(Fault.EngineFailed, $"{http.Name} sent a chunk without token_ids");
                 var end = FinishReasons.Read(choice.Text("finish_reason"));
                 // No stop texts are sent, so a stop is the end token or one of stop_token_ids. vLLM counts it; it is not part of the answer.
-                var isEndToken = end == FinishReason.Stop && choice.Text("stop_reason") is null && ids.Length > 0;
+                var isEndToken = end is { Reason: FinishReason.Stop, Word: null } && choice.Text("stop_reason") is null && ids.Length > 0;
                 var kept = isEndToken ? ids[..^1] : ids;
                 var added = await text.AddAsync(kept, choice.Text("text") ?? "", cancellationToken);
                 var logprobs = CompletionLogprobsReader.Of(choice, call.Request, ids);

@@ -1,22 +1,47 @@
 using System.Buffers;
 using System.Globalization;
+using System.Text;
 
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>An error of a request over HTTP.</summary>
+/// <param name="Code">The gateway's code: also the outcome in metrics.</param>
 /// <param name="Param">The field or header with the error; null if there is none.</param>
 /// <param name="RetryAfter">When the client should retry; null if a retry does not help.</param>
 internal sealed record ApiError(int Status, string Type, string Code, string Message, string? Param = null, TimeSpan? RetryAfter = null)
 {
+    /// <summary>The engine's error, whose code the client gets; null if the error is the gateway's own.</summary>
+    public EngineError? Engine { get; init; }
+
     /// <summary>What the client gets for an exception. The cause of an unexpected one goes to the log only.</summary>
     public static ApiError From(Exception error, string requestId)
     {
         if (error is RequestRefusedException refused)
             return new(refused.Status, ClientError.InvalidRequestType, refused.Code, refused.Message, refused.Field);
-        var failure = error as FaultException;
+        // What a replica sends and cannot be shown is its fault, not the gateway's.
+        var failure = error as FaultException ?? (error is InvalidDataException
+            ? new FaultException(Fault.ProtocolError, $"the replica's answer cannot be written; the gateway's log tells more about request {requestId}", error)
+            : null);
         var client = failure?.Fault.ToClientError() ?? ClientError.Internal;
+        if (failure is { Engine: { } engine })
+            return FromEngine(engine, client, failure);
         var message = failure?.Message ?? $"the gateway failed; its log tells more about request {requestId}";
         return new(client.Http, client.Type, client.Code, message, RetryAfter: failure?.RetryAfter);
+    }
+
+    /// <summary>The engine's error in its own words.</summary>
+    private static ApiError FromEngine(EngineError engine, ClientError client, FaultException failure)
+    {
+        // Clients recognise an overflow by this code, which few engines give.
+        if (failure.Fault == Fault.ContextLengthExceeded && (engine.Code is null || engine.CodeIsNumber))
+            engine = engine with { Code = client.Code, CodeIsNumber = false };
+        var type = engine.Status switch
+        {
+            429 => ClientError.BusyType,
+            < 500 => ClientError.InvalidRequestType,
+            _ => ClientError.ServerType,
+        };
+        return new(engine.Status, engine.Type ?? type, client.Code, engine.Message, engine.Param, engine.RetryAfter ?? failure.RetryAfter) { Engine = engine };
     }
 
     /// <summary>Sends the error as the response. The response must not have started.</summary>
@@ -58,7 +83,10 @@ internal sealed record ApiError(int Status, string Type, string Code, string Mes
         json.Raw(",\"param\":"u8);
         json.Text(Param);
         json.Raw(",\"code\":"u8);
-        json.Text(Code);
+        if (Engine is { CodeIsNumber: true, Code: { } number })
+            json.Raw(Encoding.ASCII.GetBytes(number));
+        else
+            json.Text(Engine is null ? Code : Engine.Code);
         json.Raw("}}"u8);
         json.Complete();
     }

@@ -74,6 +74,19 @@ public sealed class WholeAnswerTests
     }
 
     [Fact]
+    public async Task Post_FinishReasonOfTheEnginesOwn_IsWrittenAsSent()
+    {
+        var finish = Frames.Finish(1);
+        finish.Finish.RawReason = "repet\"ition";
+
+        var answer = await PostAsync(Requests.ChatPath, Requests.WholeChat, Frames.Start(), Frames.Token(0, "a"), finish);
+
+        Assert.Contains("""
+            "finish_reason":"repet\"ition"
+            """.Trim(), answer, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Post_Whole_HeadersTellTheEndOfTheSession()
     {
         await using var gateway = await TestGateway.StartAsync();

@@ -34,17 +34,22 @@ internal abstract class AnswerFormat(string operation, string idPrefix, string w
         WriteIndex(ref json, frame.Choice);
         WriteDelta(ref json, frame.Text.Span, members);
         if (withLogprobs)
-            WriteEnd(ref json, frame.Logprobs, "null"u8, ref textOffset);
+        {
+            WriteLogprobsMember(ref json, frame.Logprobs, ref textOffset);
+            json.Raw(",\"finish_reason\":null}"u8);
+        }
         else
+        {
             json.Raw(",\"logprobs\":null,\"finish_reason\":null}"u8);
+        }
     }
 
-    public void WriteFinish(scoped ref JsonSink json, uint choice, FinishReason reason, AnswerPlan plan)
+    public void WriteFinish(scoped ref JsonSink json, uint choice, Finish finish, AnswerPlan plan)
     {
         WriteIndex(ref json, choice);
         json.Raw(EmptyDelta);
         json.Raw(",\"logprobs\":null,\"finish_reason\":"u8);
-        json.Raw(NameOf(reason, plan));
+        WriteReason(ref json, finish, plan);
         json.Raw("}"u8);
     }
 
@@ -53,7 +58,10 @@ internal abstract class AnswerFormat(string operation, string idPrefix, string w
         WriteIndex(ref json, choice);
         WriteWhole(ref json, collected.Text, collected.MergedDeltas());
         var textOffset = plan.EchoedCharacters ?? collected.EchoedCharacters;
-        WriteEnd(ref json, plan.WithLogprobs ? collected.Logprobs : null, NameOf(collected.Finish, plan), ref textOffset);
+        WriteLogprobsMember(ref json, plan.WithLogprobs ? collected.Logprobs : null, ref textOffset);
+        json.Raw(",\"finish_reason\":"u8);
+        WriteReason(ref json, collected.Finish, plan);
+        json.Raw("}"u8);
     }
 
     protected abstract void WriteDelta(scoped ref JsonSink json, ReadOnlySpan<byte> text, ReadOnlySpan<byte> members);
@@ -68,16 +76,21 @@ internal abstract class AnswerFormat(string operation, string idPrefix, string w
         json.Number(choice);
     }
 
-    private void WriteEnd(scoped ref JsonSink json, IReadOnlyList<TokenLogprob>? logprobs, ReadOnlySpan<byte> finishReason, ref int textOffset)
+    private void WriteLogprobsMember(scoped ref JsonSink json, IReadOnlyList<TokenLogprob>? logprobs, ref int textOffset)
     {
         json.Raw(",\"logprobs\":"u8);
         if (logprobs is null)
             json.Raw("null"u8);
         else
             WriteLogprobs(ref json, logprobs, ref textOffset);
-        json.Raw(",\"finish_reason\":"u8);
-        json.Raw(finishReason);
-        json.Raw("}"u8);
+    }
+
+    private static void WriteReason(scoped ref JsonSink json, Finish finish, AnswerPlan plan)
+    {
+        if (finish.RawReason.Length > 0)
+            json.Text(finish.RawReason);
+        else
+            json.Raw(NameOf(finish.Reason, plan));
     }
 
     private static ReadOnlySpan<byte> NameOf(FinishReason reason, AnswerPlan plan) => reason switch

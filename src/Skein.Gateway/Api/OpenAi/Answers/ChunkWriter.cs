@@ -34,7 +34,7 @@ internal sealed class ChunkWriter(AnswerPlan plan, string sessionId) : IAnswerWr
         {
             Open(ref choice, frame.Choice, output);
             var json = Begin(output);
-            plan.Format.WriteFinish(ref json, frame.Choice, finish.Reason, plan);
+            plan.Format.WriteFinish(ref json, frame.Choice, finish, plan);
             End(ref json);
             _usage.Add(finish.Usage);
         }

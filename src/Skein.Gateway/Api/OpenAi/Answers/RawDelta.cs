@@ -14,24 +14,10 @@ internal static class RawDelta
         var trimmed = json.Trim(" \t\r\n"u8);
         if (trimmed.IsEmpty)
             return default;
-        return IsObject(trimmed)
+        return JsonShape.IsObject(trimmed)
             ? OnOneLine(trimmed[1..^1].Trim(" \t\r\n"u8))
             : throw new InvalidDataException(
                 $"the replica sent a delta that is not a JSON object: {Encoding.UTF8.GetString(trimmed[..Math.Min(40, trimmed.Length)])}");
-    }
-
-    // Parsed to the end: text that only starts and ends like an object could close the chunk around it.
-    private static bool IsObject(ReadOnlySpan<byte> json)
-    {
-        var reader = new Utf8JsonReader(json);
-        try
-        {
-            return reader.Read() && reader.TokenType == JsonTokenType.StartObject && reader.TrySkip() && !reader.Read();
-        }
-        catch (JsonException)
-        {
-            return false;
-        }
     }
 
     // In valid JSON a line break only occurs between tokens, where a blank is equivalent.

@@ -48,7 +48,7 @@ internal sealed class CollectedChoice
 
     public IReadOnlyList<TokenLogprob> Logprobs => _logprobs;
 
-    public FinishReason Finish { get; private set; }
+    public Finish Finish { get; private set; } = new();
 
     /// <summary>As the start frame says; 0 if it does not.</summary>
     public int EchoedCharacters { get; private set; }
@@ -62,7 +62,7 @@ internal sealed class CollectedChoice
         if (!RawDelta.Members(frame.RawDelta.Span).IsEmpty)
             RawDelta.Merge(_deltas ??= [], JsonNode.Parse(frame.RawDelta.Span)!.AsObject());
         if (frame.Finish is { } finish)
-            Finish = finish.Reason;
+            Finish = finish;
     }
 
     /// <summary>The members of all deltas, merged; empty if there were no deltas.</summary>
