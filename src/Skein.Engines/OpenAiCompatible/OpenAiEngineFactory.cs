@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Google.Protobuf;
 using Skein.Engines.OpenAiCompatible.Metrics;
 using Skein.Engines.OpenAiCompatible.Texts;
 using Skein.Engines.OpenAiCompatible.Tokens;
@@ -159,6 +160,7 @@ public sealed class OpenAiEngineFactory : IEngineFactory
             ResumeTier = canary is null ? ResumeTier.Text : options.IsBitExact ? ResumeTier.Exact : ResumeTier.Tokens,
             Unit = canary is null ? TokenUnit.Chunk : TokenUnit.Token,
             Chat = true,
+            Metadata = ByteString.CopyFrom(model.Metadata.Span),
         };
     }
 

@@ -49,7 +49,7 @@ internal sealed class SimulatedGeneration
     private int ContextTokens => (int)_model.Description.ContextTokens;
 
     public GenerateFrame Start() => 
-        AnswerFrames.Start(_model.Description, TokenUnit.Token, ResumeTier.Exact, _promptIds, Index, _echo);
+        AnswerFrames.Start(_model.Description, TokenUnit.Token, ResumeTier.Exact, _promptIds, Index, _echo, _model.Description.Fingerprint);
 
     public GenerateFrame NextToken()
     {

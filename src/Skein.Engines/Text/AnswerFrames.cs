@@ -10,8 +10,10 @@ internal static class AnswerFrames
     /// <param name="promptIds">Ids of the prompt; empty if unknown.</param>
     /// <param name="resumedAt">Index of the next token.</param>
     /// <param name="echo">Text in front of the answer.</param>
+    /// <param name="systemFingerprint">What the engine calls its configuration towards clients; empty: nothing.</param>
     public static GenerateFrame Start(
-        ModelDescription model, TokenUnit unit, ResumeTier tier, IReadOnlyCollection<uint> promptIds, int resumedAt, ReadOnlySpan<byte> echo) => new()
+        ModelDescription model, TokenUnit unit, ResumeTier tier, IReadOnlyCollection<uint> promptIds, int resumedAt, ReadOnlySpan<byte> echo,
+        string systemFingerprint = "") => new()
     {
         FirstIndex = (uint)resumedAt,
         Start = new Start
@@ -23,6 +25,7 @@ internal static class AnswerFrames
             PromptTokens = (uint)promptIds.Count,
             PromptTokenIds = { promptIds },
             ResumedAt = (uint)resumedAt,
+            SystemFingerprint = systemFingerprint,
             EchoedCharacters = (uint)AnswerText.Characters(echo),
         },
     };

@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
 
@@ -166,7 +167,8 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     private ReplicaId[] Failed(int since, int until = int.MaxValue) =>
         _failedAt.Count == 0 ? [] : [.. _failedAt.Where(failure => failure.Value >= since && failure.Value < until).Select(failure => failure.Key)];
 
-    private static bool IsEmpty(GenerateFrame frame) => frame.Count == 0 && frame.Text.IsEmpty && frame.RawDelta.IsEmpty && frame.Finish is null;
+    private static bool IsEmpty(GenerateFrame frame) =>
+        frame is { Count: 0, Text.IsEmpty: true, RawDelta.IsEmpty: true, RawChoice.IsEmpty: true, RawChunk.IsEmpty: true, Finish: null };
 
     private GenerateRequest NextRequest()
     {
@@ -204,6 +206,8 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         return true;
     }
 
+    private static bool IsObject(ByteString? json) => json is null or { IsEmpty: true } || JsonShape.IsObject(json.Span);
+
     private string? Check(GenerateFrame frame)
     {
         if (!Started)
@@ -214,7 +218,7 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
             return $"{frame.TokenIds.Count} ids for {frame.Count} tokens";
         if (frame.Logprobs.Count != 0 && frame.Logprobs.Count != frame.Count)
             return $"{frame.Logprobs.Count} logprobs for {frame.Count} tokens";
-        if (!frame.RawDelta.IsEmpty && !JsonShape.IsObject(frame.RawDelta.Span))
+        if (!IsObject(frame.RawDelta) || !IsObject(frame.RawChoice) || !IsObject(frame.RawChunk) || !IsObject(frame.Finish?.Usage?.Raw))
             return "a delta that is not a JSON object";
         // A missing reason, or one of a later release, cannot be shown to the client.
         if (frame.Finish is { Reason: < FinishReason.Stop or > FinishReason.ContentFilter } finish)

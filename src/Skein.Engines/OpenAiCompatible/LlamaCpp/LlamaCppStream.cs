@@ -42,7 +42,11 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
 
             if (isLast)
             {
-                yield return new TokenStep([], default, [], isEnd ? FinishReason.Stop : FinishReason.Length);
+                yield return new TokenStep([], default, [], isEnd ? FinishReason.Stop : FinishReason.Length)
+                {
+                    HasEndToken = isEnd,
+                    CachedTokens = data.Member("timings")?.Whole("cache_n"),
+                };
                 yield break;
             }
 

@@ -41,10 +41,13 @@ internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
             var (ids, added) = growth.Take(data);
             var finish = FinishOf(data) ?? default;
             var end = EndOf(finish);
-            if (end.Reason == FinishReason.Stop && ids.Length > 0 && finish.Whole("matched") == (int)ids[^1])
-                ids = ids[..^1];
-
-            yield return new TokenStep(ids, await text.AddAsync(ids, added, cancellationToken), [], end);
+            var isEndToken = end.Reason == FinishReason.Stop && ids.Length > 0 && finish.Whole("matched") == (int)ids[^1];
+            var kept = isEndToken ? ids[..^1] : ids;
+            yield return new TokenStep(kept, await text.AddAsync(kept, added, cancellationToken), [], end)
+            {
+                HasEndToken = isEndToken,
+                CachedTokens = data.Member("meta_info")?.Whole("cached_tokens"),
+            };
         }
     }
 

@@ -43,6 +43,7 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
                 }
 
                 var isCounted = answer.Note(data);
+                reader.SkipsFingerprint = answer.KnowsFingerprint;
                 var hasChoice = false;
                 foreach (var choice in data.Elements("choices"))
                 {
@@ -50,6 +51,9 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
                     if (answer.Add(isChat ? TextDelta.OfChat(choice, request) : TextDelta.OfCompletion(choice, request)) is { } frame)
                         yield return frame;
                 }
+
+                if (!hasChoice && answer.AddMembers() is { } members)
+                    yield return members;
 
                 if (answer.IsStopped)
                     break;

@@ -38,6 +38,12 @@ internal sealed record TokenCall(GenerateRequest Request, string Model, IReadOnl
 internal readonly record struct TokenStep(
     IReadOnlyList<uint> Ids, ReadOnlyMemory<byte> Text, IReadOnlyList<TokenLogprob> Logprobs, AnswerEnd End = default)
 {
+    /// <summary>Whether the server counts a token that ends the answer and is not part of <see cref="Ids"/>.</summary>
+    public bool HasEndToken { get; init; }
+
+    /// <summary>Tokens of the prompt that the server had cached; null if it does not say.</summary>
+    public int? CachedTokens { get; init; }
+
     /// <summary>The server sent something, but no token.</summary>
     public static TokenStep Alive { get; } = new([], default, []);
 }

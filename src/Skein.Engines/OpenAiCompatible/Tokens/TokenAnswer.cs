@@ -10,6 +10,8 @@ internal sealed class TokenAnswer
     private readonly TokenCall _call;
     private readonly AnswerText _text;
     private int _count;
+    private int _endTokens;
+    private int? _cached;
 
     /// <summary>Continues the call's answer, whose text so far may end inside a character.</summary>
     /// <exception cref="FaultException">What was delivered does not fit.</exception>
@@ -32,6 +34,13 @@ internal sealed class TokenAnswer
     /// <summary>Whether a stop text ended the answer: later tokens of the server do not count.</summary>
     public bool IsStopped => _text.MatchedStop is not null;
 
+    /// <summary>Notes what the server counts.</summary>
+    public void Count(TokenStep step)
+    {
+        _endTokens = step.HasEndToken ? 1 : _endTokens;
+        _cached = step.CachedTokens ?? _cached;
+    }
+
     public GenerateFrame Add(TokenStep step)
     {
         var frame = new GenerateFrame { FirstIndex = (uint)_count, Count = (uint)step.Ids.Count };
@@ -48,6 +57,16 @@ internal sealed class TokenAnswer
         _text,
         (uint)_count,
         end.IsEnd ? end.Reason : FinishReason.Length,
-        new Usage { PromptTokens = (uint)_call.Prompt.Count, CompletionTokens = (uint)_count },
+        Counted(),
         rawReason: end.Word);
+
+    // The token that ends an answer counts. What was cached for a resumed answer is not what was cached for the client's prompt.
+    private Usage Counted()
+    {
+        var usage = new Usage { PromptTokens = (uint)_call.Prompt.Count, CompletionTokens = (uint)(_count + (IsStopped ? 0 : _endTokens)) };
+        if (_call.Answer.Count == 0 && _cached is >= 0 and { } cached)
+            usage.CachedPromptTokens = (uint)cached;
+
+        return usage;
+    }
 }

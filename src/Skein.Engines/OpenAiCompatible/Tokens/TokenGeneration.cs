@@ -24,6 +24,7 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
         {
             await foreach (var step in dialect.GenerateAsync(call, cancellationToken))
             {
+                answer.Count(step);
                 if (step.Ids.Count > 0)
                     yield return answer.Add(step);
                 else if (!step.End.IsEnd)

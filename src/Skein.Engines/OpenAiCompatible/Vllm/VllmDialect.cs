@@ -47,7 +47,7 @@ internal sealed class VllmDialect(EngineHttp http) : ITokenDialect
                 var kept = isEndToken ? ids[..^1] : ids;
                 var added = await text.AddAsync(kept, choice.Text("text") ?? "", cancellationToken);
                 var logprobs = CompletionLogprobsReader.Of(choice, call.Request, ids);
-                yield return new TokenStep(kept, added, logprobs.Count > 0 ? [.. logprobs.Take(kept.Length)] : [], end);
+                yield return new TokenStep(kept, added, logprobs.Count > 0 ? [.. logprobs.Take(kept.Length)] : [], end) { HasEndToken = isEndToken };
             }
         }
     }

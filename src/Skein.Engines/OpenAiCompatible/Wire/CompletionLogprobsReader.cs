@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Google.Protobuf;
 
 namespace Skein.Engines.OpenAiCompatible.Wire;
@@ -10,6 +11,10 @@ internal static class CompletionLogprobsReader
     {
         if (!request.HasLogprobs || choice.Member("logprobs") is not { } logprobs)
             return [];
+
+        // llama.cpp has the form of chats.
+        if (logprobs.Member("content") is not null)
+            return OfTokens(logprobs.Elements("content"), request);
 
         var tokens = logprobs.Elements("tokens").ToList();
         var values = logprobs.Elements("token_logprobs").ToList();
@@ -35,6 +40,7 @@ internal static class CompletionLogprobsReader
         !request.HasLogprobs ? [] : [.. tokens.Select(token =>
         {
             var logprob = Read(token);
+            logprob.Raw = ByteString.CopyFrom(JsonMarshal.GetRawUtf8Value(token));
             logprob.Top.Add(token.Elements("top_logprobs").Take((int)request.Logprobs).Select(Read));
             return logprob;
         })];

@@ -38,13 +38,21 @@ internal sealed class OpenAiDialect : IApiDialect
             json.Text(models[i].Description.Name);
             json.Raw(",\"object\":\"model\",\"created\":"u8);
             json.Number(models[i].FirstSeen.ToUnixTimeSeconds());
-            json.Raw(",\"owned_by\":\"skein\"}"u8);
+            var metadata = Metadata(models[i].Description);
+            if (metadata.IndexOf("\"owned_by\":"u8) < 0)
+                json.Raw(",\"owned_by\":\"skein\""u8);
+            json.Members(metadata);
+            json.Raw("}"u8);
         }
 
         json.Raw("]}"u8);
         json.Complete();
         return body;
     }
+
+    // What the engine says of the model. A list does not fail because one replica sends something else.
+    private static ReadOnlySpan<byte> Metadata(ModelDescription model) =>
+        JsonShape.IsObject(model.Metadata.Span) ? RawDelta.Members(model.Metadata.Span) : default;
 
     private sealed class OpenAiGeneration(JsonMembers<OpenAiRequest> members, AnswerFormat format) : IGenerationApi
     {

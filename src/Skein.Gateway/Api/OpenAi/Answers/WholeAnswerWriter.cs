@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Skein.Gateway.Api.Http;
 
@@ -10,11 +9,14 @@ internal sealed class WholeAnswerWriter(AnswerPlan plan, string sessionId) : IAn
 {
     private readonly CollectedChoice[] _choices = [.. Enumerable.Range(0, plan.Choices).Select(_ => new CollectedChoice())];
     private Start? _start;
+    private readonly JsonObject _beside = [];
     private UsageTotal _usage;
 
     public void Write(GenerateFrame frame, IBufferWriter<byte> output)
     {
         _start ??= frame.Start;
+        if (RawDelta.Parse(frame.RawChunk.Span) is { } beside)
+            RawDelta.Replace(_beside, beside);
         _choices[frame.Choice].Add(frame);
         if (frame.Finish is { } finish)
             _usage.Add(finish.Usage);
@@ -30,8 +32,14 @@ internal sealed class WholeAnswerWriter(AnswerPlan plan, string sessionId) : IAn
             plan.Format.WriteWhole(ref json, (uint)i, _choices[i], plan);
         }
 
-        json.Raw("],\"usage\":"u8);
-        _usage.Write(ref json);
+        json.Raw("]"u8);
+        if (_usage.IsKnown)
+        {
+            json.Raw(",\"usage\":"u8);
+            _usage.Write(ref json);
+        }
+
+        json.Members(RawDelta.MembersOf(_beside));
         json.Raw("}"u8);
         json.Complete();
     }
@@ -42,6 +50,7 @@ internal sealed class CollectedChoice
 {
     private readonly ArrayBufferWriter<byte> _text = new();
     private readonly List<TokenLogprob> _logprobs = [];
+    private readonly JsonObject _beside = [];
     private JsonObject? _deltas;
 
     public ReadOnlySpan<byte> Text => _text.WrittenSpan;
@@ -59,8 +68,10 @@ internal sealed class CollectedChoice
             EchoedCharacters = (int)start.EchoedCharacters;
         _text.Write(frame.Text.Span);
         _logprobs.AddRange(frame.Logprobs);
-        if (!RawDelta.Members(frame.RawDelta.Span).IsEmpty)
-            RawDelta.Merge(_deltas ??= [], JsonNode.Parse(frame.RawDelta.Span)!.AsObject());
+        if (RawDelta.Parse(frame.RawDelta.Span) is { } delta)
+            RawDelta.Merge(_deltas ??= [], delta);
+        if (RawDelta.Parse(frame.RawChoice.Span) is { } beside)
+            RawDelta.Replace(_beside, beside);
         if (frame.Finish is { } finish)
             Finish = finish;
     }
@@ -73,6 +84,12 @@ internal sealed class CollectedChoice
         // The message has these two already.
         _deltas.Remove("role");
         _deltas.Remove("content");
-        return JsonSerializer.SerializeToUtf8Bytes<JsonNode>(_deltas).AsSpan()[1..^1];
+        // Only streams number the calls.
+        foreach (var call in _deltas["tool_calls"] is JsonArray calls ? calls.OfType<JsonObject>() : [])
+            call.Remove("index");
+        return RawDelta.MembersOf(_deltas);
     }
+
+    /// <summary>The members beside the message; empty if there are none.</summary>
+    public ReadOnlySpan<byte> MergedBeside() => RawDelta.MembersOf(_beside);
 }

@@ -1,0 +1,109 @@
+using System.Text.Json;
+using Google.Protobuf;
+using Skein.Protocol;
+using Skein.Protocol.V1;
+
+namespace Skein.Engines.Tests.OpenAiCompatible;
+
+/// <summary>Members of servers' answers that Skein does not need, and passes on.</summary>
+public class MemberTests
+{
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task GenerateAsync_MembersBesideTheDelta_GoWithTheirEvent()
+    {
+        var frames = await FramesOf(
+            """{"id":"x","object":"o","created":1,"model":"m","choices":[{"index":0,"delta":{"role":"assistant"},"finish_reason":null}],"prompt_token_ids":[1, 2],"system_fingerprint":"b1"}""",
+            """{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null,"token_ids":[7]}],"system_fingerprint":"b1","service_tier":"default","other":null}""",
+            """{"choices":[{"index":0,"delta":{"content":"b"}}],"system_fingerprint":"b1"}""",
+            """{"choices":[{"index":0,"delta":{"content":"c"},"finish_reason":"stop","token_ids":[8],"stop_reason":2}],"citations":["é"]}""",
+            """{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"reasoning_tokens":0},"timings":{"cache_n":1.50}}""");
+
+        Assert.Equal(
+            [
+                "0  {\"prompt_token_ids\":[1, 2],\"system_fingerprint\":\"b1\"}",
+                "1 {\"token_ids\":[7]} {\"service_tier\":\"default\"}",
+                "1  ",
+                "1  ",
+                "0 {\"token_ids\":[8],\"stop_reason\":2} {\"citations\":[\"é\"],\"timings\":{\"cache_n\":1.50}}",
+            ],
+            frames[1..].Select(frame => $"{frame.Count} {frame.RawChoice.ToStringUtf8()} {frame.RawChunk.ToStringUtf8()}"));
+        Assert.Equal("""{"prompt_tokens":1,"completion_tokens":2,"reasoning_tokens":0}""", frames[^1].Finish.Usage.Raw.ToStringUtf8());
+        Assert.False(frames[^1].Finish.Usage.HasCachedPromptTokens);
+        Assert.Equal("", frames[0].Start.SystemFingerprint);
+    }
+
+    [Fact]
+    public async Task GenerateAsync_Resumed_DoesNotRepeatWhatCameBeforeTheFirstToken()
+    {
+        var frames = await FramesOf(
+            new Resume { Text = ByteString.CopyFromUtf8("x"), NextIndex = 1 },
+            """{"choices":[{"index":0,"delta":{"role":"assistant"}}],"prompt_token_ids":[1,2]}""",
+            """{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}""");
+
+        Assert.Equal([0u, 1u, 0u], frames.Select(frame => frame.Count));
+    }
+
+    [Theory]
+    [InlineData("""{"delta":{"content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}}""")]
+    [InlineData("""{"delta":{"content":["a","b"]}}""")]
+    [InlineData("""{"message":{"role":"assistant","content":"ab"}}""")]
+    public async Task GenerateAsync_TextInOtherForms_IsTheText(string choice)
+    {
+        var frames = await FramesOf($$"""{"choices":[{{choice}}]}""", """{"choices":[{"delta":{},"finish_reason":"stop"}]}""");
+
+        Assert.Equal("ab", string.Concat(frames.Select(frame => frame.Text.ToStringUtf8())));
+    }
+
+    [Theory]
+    [InlineData("""[{"type":"image_url","image_url":{}}]""", "a part of type 'image_url'")]
+    [InlineData("7", "Number")]
+    public async Task GenerateAsync_ContentThatIsNoText_IsAFault(string content, string found)
+    {
+        var exception = await Assert.ThrowsAsync<FaultException>(() => FramesOf($$$"""{"choices":[{"delta":{"content":{{{content}}}}}]}"""));
+
+        Assert.Equal((Fault.EngineFailed, $"the engine's content is {found}; allowed: a text, or parts with a text"), (exception.Fault, exception.Message));
+    }
+
+    [Fact]
+    public async Task GenerateAsync_Logprobs_KeepTheServersForm()
+    {
+        var frames = await FramesOf(
+            """{"choices":[{"delta":{"content":"a"},"logprobs":{"content":[{"id":7,"token":"a","bytes":[97],"logprob":-0.123456789012,"top_logprobs":[]}]}}]}""",
+            """{"choices":[{"delta":{},"finish_reason":"stop"}]}""");
+
+        Assert.Equal(
+            """{"id":7,"token":"a","bytes":[97],"logprob":-0.123456789012,"top_logprobs":[]}""", Assert.Single(frames[1].Logprobs).Raw.ToStringUtf8());
+    }
+
+    [Fact]
+    public async Task DescribeAsync_Model_HasWhatTheServerSaysOfIt()
+    {
+        await using var engine = await Dialogues.Vllm().ConnectAsync();
+
+        var model = Assert.Single((await engine.DescribeAsync(Cancellation)).Models);
+
+        Assert.Equal("""{"owned_by":"vllm","root":"org/fake","max_model_len":64}""", model.Metadata.ToStringUtf8());
+    }
+
+    private static Task<List<GenerateFrame>> FramesOf(params string[] events) => FramesOf(null, events);
+
+    private static async Task<List<GenerateFrame>> FramesOf(Resume? resume, params string[] events)
+    {
+        await using var engine = await Dialogues.Ollama(events).ConnectAsync();
+        var request = new GenerateRequest
+        {
+            Chat = new ChatPrompt { Messages = ByteString.CopyFromUtf8("""[{"role":"user","content":"Hi"}]""") },
+            Logprobs = 0,
+            Resume = resume,
+        };
+        var frames = new List<GenerateFrame>();
+        await foreach (var frame in engine.GenerateAsync(request, Cancellation))
+        {
+            frames.Add(frame);
+        }
+
+        return frames;
+    }
+}
