@@ -40,7 +40,7 @@ public static class RequestLimits
     public static readonly NumberRange Temperature = new(0, 2);
 
     /// <summary><c>top_p</c>.</summary>
-    public static readonly NumberRange TopP = new(0, 1, MinExcluded: true);
+    public static readonly NumberRange TopP = new(0, 1);
 
     /// <summary><c>top_k</c>; 0 sets no limit.</summary>
     public static readonly NumberRange TopK = new(0, int.MaxValue);

@@ -9,7 +9,7 @@ namespace Skein.Engines.OpenAiCompatible;
 
 /// <summary>Serves the models of one server. Thread-safe: all state belongs to one request.</summary>
 internal sealed class OpenAiEngine(
-    EngineDescription description, ResumeTiers tiers, TokenGeneration? tokens, TextGeneration texts, LoadScraper load, EngineHttp http) : IInferenceEngine
+    EngineDescription description, ResumeTiers tiers, TokenGeneration? tokens, TextGeneration texts, WholeGeneration wholes, LoadScraper load, EngineHttp http) : IInferenceEngine
 {
     public string Kind => OpenAiEngineFactory.Kind;
 
@@ -36,8 +36,15 @@ internal sealed class OpenAiEngine(
         RequestChecks.Check(request);
         RequestChecks.Require(request.MaxTokens <= int.MaxValue, "max_tokens", request.MaxTokens, RequestLimits.MaxTokens.ToString());
         var model = ModelOf(request);
+        if (!tiers.Profile.EchoesLogprobs)
+            RequestChecks.RefuseEchoWithLogprobs(request);
+
         var (throughIds, tier) = tiers.Of(request);
-        var frames = throughIds ? tokens!.RunAsync(request, model, tier, cancellationToken) : texts.RunAsync(request, model, tier, cancellationToken);
+        RequestChecks.Require(
+            throughIds || request is { Echo: false } or { TokenIds: null } || tiers.Profile.NeedsWholeAnswer(request),
+            "echo", "true for a prompt of token ids", "false: this engine does not tell their text");
+        var frames = tiers.Profile.NeedsWholeAnswer(request) ? wholes.RunAsync(request, model, cancellationToken)
+            : throughIds ? tokens!.RunAsync(request, model, tier, cancellationToken) : texts.RunAsync(request, model, tier, cancellationToken);
         await using var answer = frames.GetAsyncEnumerator(cancellationToken);
         while (await MoveAsync(answer, request))
             yield return answer.Current;

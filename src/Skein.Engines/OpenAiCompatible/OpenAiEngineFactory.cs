@@ -143,7 +143,7 @@ public sealed class OpenAiEngineFactory : IEngineFactory
             new EngineDescription(models, slots),
             new ResumeTiers(profile, dialect is not null, options.UsesChatCall ?? facts.MentionsReasoning, options.IsBitExact),
             dialect is null ? null : new TokenGeneration(dialect),
-            new TextGeneration(http, profile),
+            new TextGeneration(http, profile), new WholeGeneration(http, profile),
             new LoadScraper(http, profile.LoadMetrics, time),
             http);
     }

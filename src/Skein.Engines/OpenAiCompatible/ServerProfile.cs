@@ -43,6 +43,12 @@ internal abstract class ServerProfile
     /// <summary>Whether its calls for token ids serve this request.</summary>
     public virtual bool TakesTokens(GenerateRequest request) => true;
 
+    /// <summary>Whether its completion call gives the log probabilities of an echoed prompt.</summary>
+    public virtual bool EchoesLogprobs => false;
+
+    /// <summary>Whether the server streams no answer to this request. Default: log probabilities of the prompt, by <see cref="EchoesLogprobs"/>.</summary>
+    public virtual bool NeedsWholeAnswer(GenerateRequest request) => EchoesLogprobs && request is { Echo: true, HasLogprobs: true };
+
     /// <summary>Refuses requests that the server's calls would answer wrongly without an error.</summary>
     /// <exception cref="FaultException">The request uses a member that the server ignores.</exception>
     public virtual void Check(GenerateRequest request)

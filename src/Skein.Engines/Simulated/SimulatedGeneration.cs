@@ -69,6 +69,7 @@ internal sealed class SimulatedGeneration
     private static void CheckRequest(GenerateRequest request)
     {
         RequestChecks.Check(request);
+        RequestChecks.RefuseEchoWithLogprobs(request);
         RequestChecks.RefuseBestOfAndSuffix(request);
         if (request.Sampling is not { } sampling)
             return;

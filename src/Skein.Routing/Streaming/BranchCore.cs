@@ -168,7 +168,7 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         _failedAt.Count == 0 ? [] : [.. _failedAt.Where(failure => failure.Value >= since && failure.Value < until).Select(failure => failure.Key)];
 
     private static bool IsEmpty(GenerateFrame frame) =>
-        frame is { Count: 0, Text.IsEmpty: true, RawDelta.IsEmpty: true, RawChoice.IsEmpty: true, RawChunk.IsEmpty: true, Finish: null };
+        frame is { Count: 0, Text.IsEmpty: true, RawDelta.IsEmpty: true, RawChoice.IsEmpty: true, RawChunk.IsEmpty: true, RawLogprobs.IsEmpty: true, Finish: null };
 
     private GenerateRequest NextRequest()
     {
@@ -218,7 +218,8 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
             return $"{frame.TokenIds.Count} ids for {frame.Count} tokens";
         if (frame.Logprobs.Count != 0 && frame.Logprobs.Count != frame.Count)
             return $"{frame.Logprobs.Count} logprobs for {frame.Count} tokens";
-        if (!IsObject(frame.RawDelta) || !IsObject(frame.RawChoice) || !IsObject(frame.RawChunk) || !IsObject(frame.Finish?.Usage?.Raw))
+        if (!IsObject(frame.RawDelta) || !IsObject(frame.RawChoice) || !IsObject(frame.RawChunk) || !IsObject(frame.RawLogprobs)
+            || !IsObject(frame.Finish?.Usage?.Raw))
             return "a delta that is not a JSON object";
         // A missing reason, or one of a later release, cannot be shown to the client.
         if (frame.Finish is { Reason: < FinishReason.Stop or > FinishReason.ContentFilter } finish)

@@ -81,7 +81,7 @@ internal sealed class SessionOutput(int choices, StreamingOptions options, TimeP
     }
 
     private static int Weight(GenerateFrame frame) =>
-        FrameOverheadBytes + frame.Text.Length + frame.RawDelta.Length + frame.RawChoice.Length + frame.RawChunk.Length
+        FrameOverheadBytes + frame.Text.Length + frame.RawDelta.Length + frame.RawChoice.Length + frame.RawChunk.Length + frame.RawLogprobs.Length
         + (frame.TokenIds.Count * sizeof(uint)) + Weight(frame.Logprobs);
 
     // By index: the list's enumerator would be allocated, twice for each frame.

@@ -180,6 +180,40 @@ public class TextDialogueTests
         Assert.Equal((" c", FinishReason.Length), (string.Concat(frames.Select(frame => frame.Text.ToStringUtf8())), frames[^1].Finish.Reason));
     }
 
+    [Fact]
+    public async Task GenerateAsync_MembersOfTheClient_ReachTheServerAsSent()
+    {
+        var server = Dialogues.Ollama(Hello);
+        await using var engine = await server.ConnectAsync();
+        var request = Chat();
+        request.Sampling = new Sampling { Temperature = 0.1f, TopP = 0.25f, LogitBias = { [7] = 1 } };
+        request.Sampling.Raw.Add(new RawMember { Name = "temperature", Json = ByteString.CopyFromUtf8("0.10000000000000000555") });
+        request.Sampling.Raw.Add(new RawMember { Name = "logit_bias", Json = ByteString.CopyFromUtf8("[[7, 1.0]]") });
+        request.Extra.Add(new RawMember { Name = "max_tokens", Json = ByteString.CopyFromUtf8("-1") });
+        request.Extra.Add(new RawMember { Name = "stream_options", Json = ByteString.CopyFromUtf8("""{"include_usage":false,"chunk_size": 4}""") });
+
+        await FramesOf(engine, request);
+
+        var body = server.Asked[^1].Body;
+        Assert.Contains("\"stream_options\":{\"chunk_size\":4,\"include_usage\":true}", body, StringComparison.Ordinal);
+        Assert.Contains("\"temperature\":0.10000000000000000555,\"top_p\":0.25,\"logit_bias\":[[7, 1.0]]", body, StringComparison.Ordinal);
+        Assert.Contains("\"max_tokens\":-1", body, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"choices":[{"index":0,"text":"","finish_reason":"length"}]}""")]
+    public async Task GenerateAsync_NoTokensAskedFor_AsksTheServer(string answer)
+    {
+        var server = Dialogues.Vllm();
+        await using var engine = await server.ConnectAsync();
+        server.On("/v1/completions", _ => [answer, "[DONE]"]);
+
+        var frames = await FramesOf(engine, new GenerateRequest { Text = "a", MaxTokens = 0 });
+
+        Assert.EndsWith("\"max_tokens\":0,\"prompt\":\"a\"}", server.Asked[^1].Body, StringComparison.Ordinal);
+        Assert.Equal(FinishReason.Length, frames[^1].Finish.Reason);
+    }
+
     private static string Delta(string delta, string finish = "null") => $$"""{"choices":[{"index":0,"delta":{{delta}},"finish_reason":{{finish}}}]}""";
 
     private static GenerateRequest Chat() => new() { Chat = new ChatPrompt { Messages = ByteString.CopyFromUtf8("""[{"role":"user","content":"Hi"}] """) } };

@@ -19,6 +19,7 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
             throw new FaultException(Fault.ModelNotFound, $"the model '{request.Model}' is not served here; served: {model.Name}");
 
         RequestChecks.Check(request);
+        RequestChecks.RefuseEchoWithLogprobs(request);
         RequestChecks.RefuseBestOfAndSuffix(request);
         CheckFingerprint(request.Resume);
         var prompt = ReadPrompt(request);

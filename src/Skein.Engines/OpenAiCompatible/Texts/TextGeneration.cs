@@ -17,7 +17,7 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
         var answer = new TextAnswer(request, http.Name);
         yield return AnswerFrames.Start(model, TokenUnit.Chunk, tier, [], (int)(request.Resume?.NextIndex ?? 0), answer.Echo);
 
-        if (!answer.IsComplete)
+        if (!answer.IsComplete || IsEmptyAsked(request))
         {
             var isChat = request.Chat is not null;
             var path = isChat ? "v1/chat/completions" : "v1/completions";
@@ -75,6 +75,9 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
 
         yield return answer.Finish();
     }
+
+    // What no token at all means is the server's to say.
+    private static bool IsEmptyAsked(GenerateRequest request) => request is { HasMaxTokens: true, MaxTokens: 0, Resume: null };
 
     private static void CheckResume(Resume? resume, ResumeTier tier)
     {

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Runtime.CompilerServices;
@@ -10,6 +11,8 @@ internal sealed class EngineHttp : IDisposable
     // The largest answer is llama.cpp's whole vocabulary: about 100 bytes a token.
     private const long MaxAnswerBytes = 256L << 20;
     private const long MaxErrorBytes = 1L << 20;
+    // As large as the body of a request may be.
+    private const int MaxWholeAnswerBytes = 32 << 20;
     private const int MaxModels = 1_000;
 
     private readonly HttpClient _client;
@@ -111,6 +114,27 @@ internal sealed class EngineHttp : IDisposable
     public FaultException EndedEarly(bool isDone) =>
         new(Fault.EngineFailed, $"{Name}: the stream ended {(isDone ? "with [DONE] but" : "early,")} without a finish_reason");
 
+    /// <summary>A POST that generates a whole answer. It may take as long as a stream may be silent.</summary>
+    /// <exception cref="FaultException">The server failed, or its answer is too large or an error.</exception>
+    public async ValueTask<JsonElement> GenerateAsync(string path, ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
+    {
+        using var call = new EngineCall(Name, _options.SilenceTimeout, _time, cancellationToken);
+        using var response = await call.RunAsync(SendAsync(path, json, call.Token));
+        if (response.Content.Headers.ContentLength > MaxWholeAnswerBytes)
+            throw TooLarge();
+
+        var body = await call.RunAsync(ReadWholeAsync(response.Content, call.Token));
+        try
+        {
+            var data = JsonElement.Parse(body);
+            return EngineErrors.IsError(data) ? throw EngineErrors.FromEvent(Name, body) : data;
+        }
+        catch (JsonException exception)
+        {
+            throw call.Translate(exception);
+        }
+    }
+
     /// <summary>A POST whose answer is a stream of events.</summary>
     public async ValueTask<EngineStream<T>> OpenAsync<T>(string path, ReadOnlyMemory<byte> json, EventParser<T> parse, CancellationToken cancellationToken)
         where T : struct
@@ -166,6 +190,23 @@ internal sealed class EngineHttp : IDisposable
         using (response)
             throw EngineErrors.From(Name, ReplyOf(response, await ReadErrorAsync(response.Content, cancellationToken)));
     }
+
+    private async Task<byte[]> ReadWholeAsync(HttpContent content, CancellationToken cancellationToken)
+    {
+        await using var body = await content.ReadAsStreamAsync(cancellationToken);
+        var whole = new ArrayBufferWriter<byte>();
+        while (await body.ReadAsync(whole.GetMemory(4_096), cancellationToken) is > 0 and var count)
+        {
+            whole.Advance(count);
+            if (whole.WrittenCount > MaxWholeAnswerBytes)
+                throw TooLarge();
+        }
+
+        return whole.WrittenSpan.ToArray();
+    }
+
+    private FaultException TooLarge() =>
+        new(Fault.EngineFailed, $"{Name} sent an answer of more than {MaxWholeAnswerBytes} bytes; allowed: up to {MaxWholeAnswerBytes} bytes");
 
     private static async Task<byte[]> ReadErrorAsync(HttpContent content, CancellationToken cancellationToken)
     {

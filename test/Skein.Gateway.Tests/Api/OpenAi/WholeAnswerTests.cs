@@ -125,6 +125,22 @@ public sealed class WholeAnswerTests
             StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Post_LogprobsOfPromptAndAnswer_ArePassedOn()
+    {
+        var frame = Frames.Token(0, "Once. The ");
+        frame.RawLogprobs = ByteString.CopyFromUtf8("""{"tokens":["Once",". The "],"token_logprobs":[null,-11.657204627990723]}""");
+
+        var answer = await PostAsync(Requests.CompletionPath, """{"prompt": "Once", "echo": true, "logprobs": 1}""", Frames.Start(), frame, Frames.Finish(1));
+
+        Assert.Contains(
+            """
+            "text":"Once. The ","logprobs":{"tokens":["Once",". The "],"token_logprobs":[null,-11.657204627990723]},"finish_reason":"stop"
+            """.Trim(),
+            answer,
+            StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(true, ",\"prompt_tokens_details\":{\"cached_tokens\":0}}")]
     [InlineData(false, "}")]

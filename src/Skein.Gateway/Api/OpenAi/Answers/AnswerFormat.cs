@@ -27,7 +27,7 @@ internal abstract class AnswerFormat(string operation, string idPrefix, string w
     /// <summary>Whether the client can see nothing of a frame: its text is held back.</summary>
     public static bool IsSilent(GenerateFrame frame, bool withLogprobs) =>
         frame.Text.IsEmpty && frame.RawDelta.IsEmpty && !(withLogprobs && frame.Logprobs.Count > 0)
-        && (frame.Finish is not null || (frame.RawChoice.IsEmpty && frame.RawChunk.IsEmpty));
+        && frame.RawLogprobs.IsEmpty && (frame.Finish is not null || (frame.RawChoice.IsEmpty && frame.RawChunk.IsEmpty));
 
     /// <param name="members">Members of the delta that the engine sent.</param>
     /// <param name="beside">Members beside the delta that the engine sent.</param>
@@ -37,7 +37,7 @@ internal abstract class AnswerFormat(string operation, string idPrefix, string w
     {
         WriteIndex(ref json, frame.Choice);
         WriteDelta(ref json, frame.Text.Span, members);
-        WriteLogprobsMember(ref json, withLogprobs ? frame.Logprobs : [], ref textOffset);
+        WriteLogprobsMember(ref json, withLogprobs ? frame.Logprobs : [], frame.RawLogprobs.Span, ref textOffset);
         json.Raw(",\"finish_reason\":null"u8);
         json.Members(beside);
         json.Raw("}"u8);
@@ -58,7 +58,7 @@ internal abstract class AnswerFormat(string operation, string idPrefix, string w
         WriteIndex(ref json, choice);
         WriteWhole(ref json, collected.Text, collected.MergedDeltas());
         var textOffset = plan.EchoedCharacters ?? collected.EchoedCharacters;
-        WriteLogprobsMember(ref json, plan.WithLogprobs ? collected.Logprobs : [], ref textOffset);
+        WriteLogprobsMember(ref json, plan.WithLogprobs ? collected.Logprobs : [], collected.RawLogprobs.Span, ref textOffset);
         json.Raw(",\"finish_reason\":"u8);
         WriteReason(ref json, collected.Finish, plan);
         json.Members(collected.MergedBeside());
@@ -77,10 +77,12 @@ internal abstract class AnswerFormat(string operation, string idPrefix, string w
         json.Number(choice);
     }
 
-    private void WriteLogprobsMember(scoped ref JsonSink json, IReadOnlyList<TokenLogprob> logprobs, ref int textOffset)
+    private void WriteLogprobsMember(scoped ref JsonSink json, IReadOnlyList<TokenLogprob> logprobs, ReadOnlySpan<byte> raw, ref int textOffset)
     {
         json.Raw(",\"logprobs\":"u8);
-        if (logprobs.Count == 0)
+        if (!raw.IsEmpty)
+            json.Raw(RawDelta.Object(raw));
+        else if (logprobs.Count == 0)
             json.Raw("null"u8);
         else if (!logprobs[0].Raw.IsEmpty)
             WriteRawLogprobs(ref json, logprobs);

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.Json.Nodes;
+using Google.Protobuf;
 using Skein.Gateway.Api.Http;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
@@ -57,6 +58,9 @@ internal sealed class CollectedChoice
 
     public IReadOnlyList<TokenLogprob> Logprobs => _logprobs;
 
+    /// <summary>Those of the whole answer as the engine sent them; empty if it sent them token by token.</summary>
+    public ByteString RawLogprobs { get; private set; } = ByteString.Empty;
+
     public Finish Finish { get; private set; } = new();
 
     /// <summary>As the start frame says; 0 if it does not.</summary>
@@ -68,6 +72,8 @@ internal sealed class CollectedChoice
             EchoedCharacters = (int)start.EchoedCharacters;
         _text.Write(frame.Text.Span);
         _logprobs.AddRange(frame.Logprobs);
+        if (!frame.RawLogprobs.IsEmpty)
+            RawLogprobs = frame.RawLogprobs;
         if (RawDelta.Parse(frame.RawDelta.Span) is { } delta)
             RawDelta.Merge(_deltas ??= [], delta);
         if (RawDelta.Parse(frame.RawChoice.Span) is { } beside)
