@@ -9,7 +9,8 @@ namespace Skein.Engines.OpenAiCompatible;
 
 /// <summary>Serves the models of one server. Thread-safe: all state belongs to one request.</summary>
 internal sealed class OpenAiEngine(
-    EngineDescription description, ResumeTiers tiers, TokenGeneration? tokens, TextGeneration texts, WholeGeneration wholes, LoadScraper load, EngineHttp http) : IInferenceEngine
+    EngineDescription description, ResumeTiers tiers, TokenGeneration? tokens, TextGeneration texts, WholeGeneration wholes, LoadScraper load, EngineHttp http)
+    : IInferenceEngine
 {
     public string Kind => OpenAiEngineFactory.Kind;
 

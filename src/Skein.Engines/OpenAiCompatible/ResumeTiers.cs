@@ -26,6 +26,13 @@ internal sealed record ResumeTiers(ServerProfile Profile, bool HasTokens, bool U
     /// <summary>Whether the answer does not depend on randomness.</summary>
     public static bool IsGreedy(Sampling? sampling) => sampling is { HasTemperature: true, Temperature: 0 } or { HasTopK: true, TopK: 1 };
 
+    /// <summary>Whether servers read the member as if it were absent: null, or an empty list.</summary>
+    public static bool IsAbsent(RawMember member)
+    {
+        var json = member.Json.Span.Trim(" \t\r\n"u8);
+        return json.SequenceEqual("null"u8) || json.SequenceEqual("[]"u8);
+    }
+
     /// <summary>The calls to use, and the tier.</summary>
     /// <exception cref="FaultException">The chat cannot be read.</exception>
     public (bool ThroughIds, ResumeTier Tier) Of(GenerateRequest request)
@@ -62,12 +69,10 @@ internal sealed record ResumeTiers(ServerProfile Profile, bool HasTokens, bool U
 
     private ResumeTier OfTokens(GenerateRequest request)
     {
-        var isPlain = request.Extra.All(member => NeutralMembers.Contains(member.Name) || IsAbsent(member)) && (Profile.PenalizesPrompt || !HasPenalty(request.Sampling));
+        var isPlain = request.Extra.All(member => NeutralMembers.Contains(member.Name) || IsAbsent(member))
+            && (Profile.PenalizesPrompt || !HasPenalty(request.Sampling));
         return !isPlain ? ResumeTier.Text : IsBitExact && IsGreedy(request.Sampling) ? ResumeTier.Exact : ResumeTier.Tokens;
     }
-
-    // Servers read null and an empty list as if the member were absent.
-    public static bool IsAbsent(RawMember member) => member.Json.Span.Trim(" \t\r\n"u8) is var json && (json.SequenceEqual("null"u8) || json.SequenceEqual("[]"u8));
 
     private static bool HasPenalty(Sampling? sampling) =>
         sampling is not null

@@ -168,7 +168,8 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         _failedAt.Count == 0 ? [] : [.. _failedAt.Where(failure => failure.Value >= since && failure.Value < until).Select(failure => failure.Key)];
 
     private static bool IsEmpty(GenerateFrame frame) =>
-        frame is { Count: 0, Text.IsEmpty: true, RawDelta.IsEmpty: true, RawChoice.IsEmpty: true, RawChunk.IsEmpty: true, RawLogprobs.IsEmpty: true, Finish: null };
+        frame is { Count: 0, Text.IsEmpty: true, RawDelta.IsEmpty: true, Finish: null }
+        && frame is { RawChoice.IsEmpty: true, RawChunk.IsEmpty: true, RawLogprobs.IsEmpty: true };
 
     private GenerateRequest NextRequest()
     {

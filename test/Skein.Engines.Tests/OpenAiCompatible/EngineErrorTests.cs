@@ -107,7 +107,7 @@ public class EngineErrorTests
     [Fact]
     public async Task GenerateAsync_RetryAfterIsADate_CountsFromNow()
     {
-        var at = DateTimeOffset.UtcNow.AddSeconds(100).ToString("R", CultureInfo.InvariantCulture);
+        var at = TimeProvider.System.GetUtcNow().AddSeconds(100).ToString("R", CultureInfo.InvariantCulture);
 
         var exception = await FailureAsync(Server(503, "{}", ("Retry-After", at)), isResumed: false);
 

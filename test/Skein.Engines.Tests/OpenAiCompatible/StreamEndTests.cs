@@ -189,7 +189,7 @@ public class StreamEndTests
         public void Send(string text)
         {
             _pipe.Writer.Write(Encoding.UTF8.GetBytes(text));
-            Assert.True(_pipe.Writer.FlushAsync(Cancellation).IsCompletedSuccessfully);
+            Assert.True(_pipe.Writer.FlushAsync(Cancellation).AsTask().IsCompletedSuccessfully);
         }
 
         public override void Close()
@@ -209,9 +209,8 @@ public class StreamEndTests
 
         public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
         {
-            var read = (_reader ??= _pipe.Reader.AsStream()).ReadAsync(buffer, cancellationToken);
             _reads.Release();
-            return await read;
+            return await (_reader ??= _pipe.Reader.AsStream()).ReadAsync(buffer, cancellationToken);
         }
 
         public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();

@@ -5,8 +5,10 @@ namespace Skein.Engines.OpenAiCompatible.Texts;
 /// <summary>Bodies of OpenAI's chat and completion calls, for new and for resumed answers.</summary>
 internal static class TextBody
 {
+    private const string StreamOptionsMember = "stream_options";
+
     public static ReadOnlyMemory<byte> Of(ServerProfile profile, GenerateRequest request, string model) =>
-        Of(profile, request, new RequestJson().Text("model", model).Flag("stream", true).Raw("stream_options", StreamOptions(request).Span));
+        Of(profile, request, new RequestJson().Text("model", model).Flag("stream", true).Raw(StreamOptionsMember, StreamOptions(request).Span));
 
     /// <summary>The body for an answer that the server does not stream.</summary>
     public static ReadOnlyMemory<byte> OfWhole(ServerProfile profile, GenerateRequest request, string model)
@@ -21,7 +23,8 @@ internal static class TextBody
             .Whole("max_tokens", request.HasMaxTokens ? request.MaxTokens - (request.Resume?.NextIndex ?? 0) : null)
             .Texts("stop", request.Stop);
         body = profile.WriteSampling(body, request.Sampling);
-        return (request.Chat is { } chat ? Chat(body, profile, chat, request) : Completion(body, request)).Extra(request.Extra.Where(member => member.Name != "stream_options")).ToBytes();
+        body = request.Chat is { } chat ? Chat(body, profile, chat, request) : Completion(body, request);
+        return body.Extra(request.Extra.Where(member => member.Name != StreamOptionsMember)).ToBytes();
     }
 
     private static RequestJson Chat(RequestJson body, ServerProfile profile, ChatPrompt chat, GenerateRequest request)
@@ -53,8 +56,10 @@ internal static class TextBody
     private static ReadOnlyMemory<byte> StreamOptions(GenerateRequest request)
     {
         var counts = "{\"include_usage\":true}"u8.ToArray();
-        var asked = request.Extra.FirstOrDefault(member => member.Name == "stream_options");
-        return asked is null || !JsonShape.IsObject(asked.Json.Span) ? counts : RawMembers.Join(RawMembers.Except(JsonElement.Parse(asked.Json.Span), []), counts);
+        var asked = request.Extra.FirstOrDefault(member => member.Name == StreamOptionsMember);
+        return asked is not null && JsonShape.IsObject(asked.Json.Span)
+            ? RawMembers.Join(RawMembers.Except(JsonElement.Parse(asked.Json.Span), []), counts)
+            : counts;
     }
 
     private static bool IsResumed(GenerateRequest request) => request.Resume is { NextIndex: > 0 };

@@ -40,6 +40,6 @@ internal sealed partial class EngineAddress
         return NumericAddress().Replace(clean, Neutral);
     }
 
-    [GeneratedRegex(@"\b\d{1,3}(?:\.\d{1,3}){3}:\d{1,5}\b|\[[0-9a-fA-F:.]{2,45}\]:\d{1,5}\b", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"\b\d{1,3}(?:\.\d{1,3}){3}:\d{1,5}\b|\[[0-9a-fA-F:.]{2,45}\]:\d{1,5}\b", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1_000)]
     private static partial Regex NumericAddress();
 }

@@ -243,7 +243,7 @@ public sealed class ErrorAnswerTests
         await using var gateway = await TestGateway.StartAsync();
 
         Assert.Equal(
-            """{"object":"list","data":[{"id":"tiny","object":"model","created":1700000000,"owned_by":"skein"},{"id":"org/big \"q\"","object":"model","created":1700000001,"owned_by":"skein"}]}""",
+            """{"object":"list","data":[{"id":"tiny","object":"model","created":1700000000,"owned_by":"skein"},{"id":"org/big \"q\"","object":"model","created":1700000001,"owned_by":"vllm","max_model_len":512}]}""",
             await gateway.Client.GetStringAsync("/v1/models"));
     }
 
