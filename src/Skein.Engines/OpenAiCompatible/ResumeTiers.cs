@@ -11,7 +11,7 @@ internal sealed record ResumeTiers(ServerProfile Profile, bool HasTokens, bool U
     private static readonly HashSet<string> NeutralMembers = new(StringComparer.Ordinal)
     {
         "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "cache_prompt", "timings_per_token", "priority",
-        "parallel_tool_calls",
+        "parallel_tool_calls", "return_token_ids",
         // A limit that is none, and a bias that is the same for every token.
         "max_tokens", "max_completion_tokens", "logit_bias",
     };

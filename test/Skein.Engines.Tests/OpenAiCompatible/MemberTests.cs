@@ -1,5 +1,9 @@
 using System.Text.Json;
 using Google.Protobuf;
+using Skein.Engines.OpenAiCompatible;
+using Skein.Engines.OpenAiCompatible.LlamaCpp;
+using Skein.Engines.OpenAiCompatible.Tokens;
+using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Protocol;
 using Skein.Protocol.V1;
 
@@ -77,6 +81,69 @@ public class MemberTests
             """{"id":7,"token":"a","bytes":[97],"logprob":-0.123456789012,"top_logprobs":[]}""", Assert.Single(frames[1].Logprobs).Raw.ToStringUtf8());
     }
 
+    [Theory]
+    [InlineData(true, """{"token_ids":[7]}""", """{"stop_reason":7,"token_ids":[8]}""")]
+    [InlineData(false, "", """{"stop_reason":7}""")]
+    public async Task GenerateAsync_ThroughIds_MembersOfTheServerPassAndIdsIfAskedFor(bool asksForIds, string first, string last)
+    {
+        var server = Dialogues.Vllm();
+        await using var engine = await server.ConnectAsync();
+        server.On("/v1/completions", _ =>
+        [
+            """{"choices":[{"index":0,"text":"a","token_ids":[7],"finish_reason":null}]}""",
+            """{"choices":[{"index":0,"text":"b","finish_reason":"length","stop_reason":7,"token_ids":[8]}],"system_fingerprint":"b1"}""",
+        ]);
+        var request = new GenerateRequest { Text = "x", MaxTokens = 2 };
+        if (asksForIds)
+        {
+            request.Extra.Add(new RawMember { Name = "return_token_ids", Json = ByteString.CopyFromUtf8("true") });
+        }
+
+        var frames = await FramesOf(engine, request);
+
+        Assert.Equal((TokenUnit.Token, ResumeTier.Tokens), (frames[0].Start.Unit, frames[0].Start.ResumeTier));
+        Assert.Equal((first, last), (frames[1].RawChoice.ToStringUtf8(), frames[^1].RawChoice.ToStringUtf8()));
+        Assert.Equal("""{"system_fingerprint":"b1"}""", frames[^1].RawChunk.ToStringUtf8());
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData(0)]
+    [InlineData(5)]
+    public async Task GenerateAsync_ThroughIds_CachedTokensAreThoseThatTheServerSays(int? cached)
+    {
+        var server = Dialogues.SgLang(isIncremental: true);
+        await using var engine = await server.ConnectAsync();
+        var said = cached is null ? "" : $"\"cached_tokens\":{cached},";
+        server.On("/generate", _ =>
+            ["""{"text":"a","output_ids":[7],"meta_info":{SAID"completion_tokens":1,"finish_reason":{"type":"length"}}}""".Replace("SAID", said, StringComparison.Ordinal)]);
+
+        var usage = (await FramesOf(engine, new GenerateRequest { Text = "x", MaxTokens = 1 }))[^1].Finish.Usage;
+
+        Assert.Equal(cached, usage.HasCachedPromptTokens ? (int)usage.CachedPromptTokens : null);
+    }
+
+    [Fact]
+    public async Task GenerateAsync_LlamaCpp_TellsItsTimingsAndWhatWasCached()
+    {
+        using var server = new FakeServer().On("/tokenize", """{"tokens":[0,0]}""").On("/completion", _ =>
+        [
+            """{"content":"a","tokens":[1],"tokens_predicted":1,"stop":false}""",
+            """{"content":"","tokens":[],"tokens_predicted":2,"stop":true,"stop_type":"eos","timings":{"cache_n":19,"prompt_ms":1.50}}""",
+        ]);
+        using var http = new EngineHttp(new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test") }, server, TimeProvider.System);
+        var generation = new TokenGeneration(new LlamaCppDialect(http, new TokenBytes(["p"u8.ToArray(), "a"u8.ToArray()])));
+
+        var frames = new List<GenerateFrame>();
+        await foreach (var frame in generation.RunAsync(new GenerateRequest { Text = "x" }, new ModelDescription { Name = "m" }, ResumeTier.Tokens, Cancellation))
+        {
+            frames.Add(frame);
+        }
+
+        Assert.Equal("""{"timings":{"cache_n":19,"prompt_ms":1.50}}""", frames[^1].RawChunk.ToStringUtf8());
+        Assert.Equal(new Usage { PromptTokens = 2, CompletionTokens = 2, CachedPromptTokens = 19 }, frames[^1].Finish.Usage);
+    }
+
     [Fact]
     public async Task DescribeAsync_Model_HasWhatTheServerSaysOfIt()
     {
@@ -98,6 +165,11 @@ public class MemberTests
             Logprobs = 0,
             Resume = resume,
         };
+        return await FramesOf(engine, request);
+    }
+
+    private static async Task<List<GenerateFrame>> FramesOf(IInferenceEngine engine, GenerateRequest request)
+    {
         var frames = new List<GenerateFrame>();
         await foreach (var frame in engine.GenerateAsync(request, Cancellation))
         {

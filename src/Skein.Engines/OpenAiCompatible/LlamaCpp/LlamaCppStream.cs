@@ -46,6 +46,7 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
                 {
                     HasEndToken = isEnd,
                     CachedTokens = data.Member("timings")?.Whole("cache_n"),
+                    Chunk = data.Member("timings") is { } timings ? Encoding.UTF8.GetBytes($"{{\"timings\":{timings.GetRawText()}}}") : default,
                 };
                 yield break;
             }

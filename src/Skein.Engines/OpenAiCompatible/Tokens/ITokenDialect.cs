@@ -44,6 +44,12 @@ internal readonly record struct TokenStep(
     /// <summary>Tokens of the prompt that the server had cached; null if it does not say.</summary>
     public int? CachedTokens { get; init; }
 
+    /// <summary>Members beside the text for the client, as a JSON object; empty: none.</summary>
+    public ReadOnlyMemory<byte> Choice { get; init; }
+
+    /// <summary>Members beside the choices for the client, as a JSON object; empty: none.</summary>
+    public ReadOnlyMemory<byte> Chunk { get; init; }
+
     /// <summary>The server sent something, but no token.</summary>
     public static TokenStep Alive { get; } = new([], default, []);
 }

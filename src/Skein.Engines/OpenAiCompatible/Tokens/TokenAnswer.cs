@@ -12,6 +12,8 @@ internal sealed class TokenAnswer
     private int _count;
     private int _endTokens;
     private int? _cached;
+    private ReadOnlyMemory<byte> _lastChoice;
+    private ReadOnlyMemory<byte> _lastChunk;
 
     /// <summary>Continues the call's answer, whose text so far may end inside a character.</summary>
     /// <exception cref="FaultException">What was delivered does not fit.</exception>
@@ -38,6 +40,9 @@ internal sealed class TokenAnswer
     public void Count(TokenStep step)
     {
         _endTokens = step.HasEndToken ? 1 : _endTokens;
+        if (step.End.IsEnd)
+            (_lastChoice, _lastChunk) = (step.Choice, step.Chunk);
+
         _cached = step.CachedTokens ?? _cached;
     }
 
@@ -49,16 +54,20 @@ internal sealed class TokenAnswer
         _count += step.Ids.Count;
         _text.Append(step.Text.Span);
         frame.Text = ByteString.CopyFrom(_text.Take());
+        if (!step.End.IsEnd)
+            (frame.RawChoice, frame.RawChunk) = (ByteString.CopyFrom(step.Choice.Span), ByteString.CopyFrom(step.Chunk.Span));
+
         return frame;
     }
 
     /// <param name="end">The server's reason; unspecified if the answer was complete without it.</param>
-    public GenerateFrame Finish(AnswerEnd end) => AnswerFrames.Finish(
-        _text,
-        (uint)_count,
-        end.IsEnd ? end.Reason : FinishReason.Length,
-        Counted(),
-        rawReason: end.Word);
+    public GenerateFrame Finish(AnswerEnd end)
+    {
+        var frame = AnswerFrames.Finish(_text, (uint)_count, end.IsEnd ? end.Reason : FinishReason.Length, Counted(), rawReason: end.Word);
+        // What comes with the end belongs to the last frame.
+        (frame.RawChoice, frame.RawChunk) = (ByteString.CopyFrom(_lastChoice.Span), ByteString.CopyFrom(_lastChunk.Span));
+        return frame;
+    }
 
     // The token that ends an answer counts. What was cached for a resumed answer is not what was cached for the client's prompt.
     private Usage Counted()
