@@ -6,7 +6,7 @@ using Skein.Protocol.V1;
 namespace Skein.Protocol;
 
 /// <summary>One message of a chat.</summary>
-/// <param name="Role">One of <see cref="ChatJson.Roles"/>.</param>
+/// <param name="Role">Normally one of <see cref="ChatJson.Roles"/>; servers know others.</param>
 /// <param name="Text">The content: its string, or the texts of its text parts joined; null if it has neither.</param>
 /// <param name="OtherPart">Type of the first content part that is not text; null if all are text.</param>
 public sealed record ChatMessage(string Role, string? Text, string? OtherPart);
@@ -17,7 +17,7 @@ public static class ChatJson
     /// <summary>Name of the member that holds the messages.</summary>
     public const string Messages = "messages";
 
-    /// <summary>Allowed roles, for error messages.</summary>
+    /// <summary>The roles of OpenAI's API, for error messages. Others are the engine's to judge.</summary>
     public const string Roles = "system, developer, user, assistant, tool, function";
 
     private static readonly JsonReaderOptions Strict = new() { MaxDepth = RequestLimits.JsonDepth };
@@ -94,21 +94,20 @@ public static class ChatJson
     {
         if (reader.TokenType != JsonTokenType.StartObject)
             throw NotA(ref reader, $"{Messages}[{index}]", "an object", "an object with role and content");
-        bool hasRole = false, hasContent = false, isAssistant = false;
-        JsonTokenType? content = null;
+        bool hasRole = false, hasContent = false;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
             if (IsPlain(ref reader, "role"u8))
             {
                 RefuseSecond(ref hasRole, index, "role");
                 reader.Read();
-                isAssistant = IsAssistant(ref reader, index);
+                if (reader.TokenType != JsonTokenType.String)
+                    throw NotA(ref reader, PathOf(index, "role"), "a string", Roles);
             }
             else if (IsPlain(ref reader, "content"u8))
             {
                 RefuseSecond(ref hasContent, index, "content");
                 reader.Read();
-                content = reader.TokenType;
                 CheckContent(ref reader, index);
             }
             else
@@ -120,21 +119,6 @@ public static class ChatJson
 
         if (!hasRole)
             throw Missing(PathOf(index, "role"), Roles);
-        // An assistant's message may consist of tool calls alone.
-        if (!isAssistant && content is null or JsonTokenType.Null)
-            throw Missing(PathOf(index, "content"), "a string or an array of parts");
-    }
-
-    private static bool IsAssistant(ref Utf8JsonReader reader, int index)
-    {
-        if (reader.TokenType != JsonTokenType.String)
-            throw NotA(ref reader, PathOf(index, "role"), "a string", Roles);
-        if (IsPlain(ref reader, "assistant"u8))
-            return true;
-        return IsPlain(ref reader, "user"u8) || IsPlain(ref reader, "system"u8) || IsPlain(ref reader, "developer"u8)
-            || IsPlain(ref reader, "tool"u8) || IsPlain(ref reader, "function"u8)
-            ? false
-            : throw new ChatJsonException(ChatJsonProblem.WrongValue, PathOf(index, "role"), $"{JsonExcerpt.Of(ref reader)} is unknown; allowed: {Roles}");
     }
 
     private static void CheckContent(ref Utf8JsonReader reader, int index)

@@ -256,7 +256,20 @@ public static class FaultTable
 /// <param name="Code">Its code, a number as its digits; null if it gave none.</param>
 /// <param name="RetryAfter">Its <c>Retry-After</c>; null if it gave none.</param>
 public sealed record EngineError(
-    int Status, string Message, string? Type = null, string? Param = null, string? Code = null, TimeSpan? RetryAfter = null);
+    int Status, string Message, string? Type = null, string? Param = null, string? Code = null, TimeSpan? RetryAfter = null)
+{
+    /// <summary>Most characters of the message; longer ones are cut.</summary>
+    public const int MostMessageChars = 4_096;
+
+    /// <summary>Most characters of type, param and code; longer ones are cut.</summary>
+    public const int MostFieldChars = 256;
+
+    /// <summary>Longest <c>Retry-After</c> that is believed.</summary>
+    public static readonly TimeSpan LongestRetryAfter = TimeSpan.FromDays(1);
+
+    /// <summary>Whether the code is a number in the engine's JSON. Default: false.</summary>
+    public bool CodeIsNumber { get; init; }
+}
 
 /// <summary>An attempt or a request ended with a fault. The message is meant for the client.</summary>
 /// <param name="retryAfter">Time after which a retry may help. Default (null): 1 s for errors with the status 429 or 503, never for others.</param>

@@ -34,7 +34,7 @@ public static class RequestLimits
     /// <summary><c>temperature</c>; 0 is greedy.</summary>
     public static readonly NumberRange Temperature = new(0, 2);
 
-    public static readonly NumberRange TopP = new(0, 1, MinExcluded: true);
+    public static readonly NumberRange TopP = new(0, 1);
 
     /// <summary><c>top_k</c>; 0 sets no limit.</summary>
     public static readonly NumberRange TopK = new(0, int.MaxValue);

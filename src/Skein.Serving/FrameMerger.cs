@@ -34,5 +34,6 @@ public static class FrameMerger
                 && frame.TokenIds.Count > 0 == next.TokenIds.Count > 0
                 && frame.Logprobs.Count > 0 == next.Logprobs.Count > 0));
 
-    private static bool IsPlain(GenerateFrame frame) => frame.Start is null && frame.RawDelta.IsEmpty;
+    private static bool IsPlain(GenerateFrame frame) =>
+        frame is { Start: null, RawDelta.IsEmpty: true, RawChunk.IsEmpty: true, RawChoice.IsEmpty: true, RawLogprobs.IsEmpty: true };
 }

@@ -20,6 +20,8 @@ public class ErrorTests
     [InlineData(Fault.ConnectionLost, StatusCode.Unavailable, "ENGINE_LOST")]
     [InlineData(Fault.EngineFailed, StatusCode.Internal, "ENGINE_FAILED")]
     [InlineData(Fault.EngineTimedOut, StatusCode.Internal, "ENGINE_FAILED")]
+    [InlineData(Fault.EngineBusy, StatusCode.Unavailable, "ENGINE_BUSY")]
+    [InlineData(Fault.EngineKeyRefused, StatusCode.Internal, "ENGINE_KEY_REFUSED")]
     public async Task Generate_EngineException_KeepsItsMessageAndGetsCodeAndReason(Fault error, StatusCode code, string reason)
     {
         var failure = await FailureOfAsync(engine => engine.End(new FaultException(error, "the message")));
@@ -75,6 +77,16 @@ public class ErrorTests
 
         Assert.Equal(StatusCode.InvalidArgument, failure.StatusCode);
         Assert.Equal(1025, failure.Status.Detail.Length);
+    }
+
+    [Fact]
+    public async Task Generate_EngineAnsweredAnError_SendsItsDetails()
+    {
+        var error = new EngineError(422, new string('é', 4_096), "BadRequestError", "messages.0", "400", TimeSpan.FromSeconds(7)) { CodeIsNumber = true };
+
+        var failure = await FailureOfAsync(engine => engine.End(new FaultException(Fault.InvalidRequest, "no") { Engine = error }));
+
+        Assert.Equal(error, EngineErrorMetadata.Read(failure.GetRpcStatus()!.GetDetail<ErrorInfo>().Metadata));
     }
 
     [Fact]

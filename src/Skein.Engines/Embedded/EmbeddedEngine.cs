@@ -85,7 +85,7 @@ internal sealed class EmbeddedEngine(
 
     private GenerateFrame StartFrame(GenerationPlan plan, GeneratedAnswer answer) =>
         AnswerFrames.Start(
-        description, TokenUnit.Token, description.ResumeTier, [.. plan.Prompt.Select(id => (uint)id)], answer.Ids.Count, plan.Echo);
+        description, TokenUnit.Token, description.ResumeTier, [.. plan.Prompt.Select(id => (uint)id)], answer.Ids.Count, plan.Echo, description.Fingerprint);
 
     private async ValueTask PrefillAsync(int[] tokens, KvCache cache, float[] logits, CancellationToken cancellationToken)
     {

@@ -8,7 +8,8 @@ namespace Skein.Engines.OpenAiCompatible;
 
 /// <summary>Serves the models of one server. Thread-safe: all state belongs to one request.</summary>
 internal sealed class OpenAiEngine(
-    EngineDescription description, ResumeTiers tiers, TokenGeneration? tokens, TextGeneration texts, LoadScraper load, EngineHttp http) : IInferenceEngine
+    EngineDescription description, ResumeTiers tiers, TokenGeneration? tokens, TextGeneration texts, WholeGeneration wholes, LoadScraper load, EngineHttp http)
+    : IInferenceEngine
 {
     public string Kind => OpenAiEngineFactory.Kind;
 
@@ -35,8 +36,15 @@ internal sealed class OpenAiEngine(
         RequestChecks.Check(request);
         RequestChecks.Require(request.MaxTokens <= int.MaxValue, "max_tokens", request.MaxTokens, RequestLimits.MaxTokens.ToString());
         var model = ModelOf(request);
+        if (!tiers.Profile.EchoesLogprobs)
+            RequestChecks.RefuseEchoWithLogprobs(request);
+
         var (throughIds, tier) = tiers.Of(request);
-        var frames = throughIds ? tokens!.RunAsync(request, model, tier, cancellationToken) : texts.RunAsync(request, model, tier, cancellationToken);
+        RequestChecks.Require(
+            throughIds || request is { Echo: false } or { TokenIds: null } || tiers.Profile.NeedsWholeAnswer(request),
+            "echo", "true for a prompt of token ids", "false: this engine does not tell their text");
+        var frames = tiers.Profile.NeedsWholeAnswer(request) ? wholes.RunAsync(request, model, cancellationToken)
+            : throughIds ? tokens!.RunAsync(request, model, tier, cancellationToken) : texts.RunAsync(request, model, tier, cancellationToken);
         await using var answer = frames.GetAsyncEnumerator(cancellationToken);
         while (await MoveAsync(answer, request))
             yield return answer.Current;
@@ -50,16 +58,17 @@ internal sealed class OpenAiEngine(
         return ValueTask.CompletedTask;
     }
 
-    // The request was accepted when the answer began: what the server refuses is the resume.
-    private static async ValueTask<bool> MoveAsync(IAsyncEnumerator<GenerateFrame> answer, GenerateRequest request)
+    private async ValueTask<bool> MoveAsync(IAsyncEnumerator<GenerateFrame> answer, GenerateRequest request)
     {
         try
         {
             return await answer.MoveNextAsync();
         }
-        catch (FaultException exception) when (request.Resume is { NextIndex: > 0 } && exception.Fault == Fault.InvalidRequest)
+        catch (FaultException exception)
         {
-            throw new FaultException(Fault.ResumeRefused, exception.Message, exception);
+            // The request was accepted when the answer began: what the server refuses is the resume.
+            var isResumeRefused = request.Resume is { NextIndex: > 0 } && exception.Fault is Fault.InvalidRequest or Fault.Unsupported;
+            throw http.Address.Without(exception, isResumeRefused ? Fault.ResumeRefused : exception.Fault);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Google.Protobuf;
 using Skein.Engines.OpenAiCompatible.Metrics;
 using Skein.Engines.OpenAiCompatible.Texts;
 using Skein.Engines.OpenAiCompatible.Tokens;
@@ -140,7 +141,7 @@ public sealed class OpenAiEngineFactory : IEngineFactory
             new EngineDescription(models, slots),
             new ResumeTiers(profile, dialect is not null, options.UsesChatCall ?? facts.MentionsReasoning, options.IsBitExact),
             dialect is null ? null : new TokenGeneration(dialect),
-            new TextGeneration(http, profile),
+            new TextGeneration(http, profile), new WholeGeneration(http, profile),
             new LoadScraper(http, profile.LoadMetrics, time),
             http);
     }
@@ -157,6 +158,7 @@ public sealed class OpenAiEngineFactory : IEngineFactory
             ResumeTier = canary is null ? ResumeTier.Text : options.IsBitExact ? ResumeTier.Exact : ResumeTier.Tokens,
             Unit = canary is null ? TokenUnit.Chunk : TokenUnit.Token,
             Chat = true,
+            Metadata = ByteString.CopyFrom(model.Metadata.Span),
         };
     }
 

@@ -8,6 +8,8 @@ namespace Skein.Engines.OpenAiCompatible;
 /// <remarks>To add a server, derive a profile and add it to <see cref="ServerProfiles"/>.</remarks>
 internal abstract class ServerProfile
 {
+    private const int MostMetadataBytes = 4_096;
+
     /// <summary>Name in configuration, fingerprints and messages.</summary>
     public abstract string Name { get; }
 
@@ -39,6 +41,12 @@ internal abstract class ServerProfile
     /// <summary>Whether its calls for token ids serve this request.</summary>
     public virtual bool TakesTokens(GenerateRequest request) => true;
 
+    /// <summary>Whether its completion call gives the log probabilities of an echoed prompt.</summary>
+    public virtual bool EchoesLogprobs => false;
+
+    /// <summary>Whether the server streams no answer to this request. Default: log probabilities of the prompt, by <see cref="EchoesLogprobs"/>.</summary>
+    public virtual bool NeedsWholeAnswer(GenerateRequest request) => EchoesLogprobs && request is { Echo: true, HasLogprobs: true };
+
     /// <summary>Refuses requests that the server's calls would answer wrongly without an error.</summary>
     /// <exception cref="FaultException">The request uses a member that the server ignores.</exception>
     public virtual void Check(GenerateRequest request)
@@ -56,7 +64,12 @@ internal abstract class ServerProfile
             model.Text("id")!,
             model.Whole("max_model_len") ?? 0,
             VocabularySize: 0,
-            $"{identity}\n{model.Text("id")}\n{model.Text("root")}\n{model.Text("owned_by")}"))], slots);
+            $"{identity}\n{model.Text("id")}\n{model.Text("root")}\n{model.Text("owned_by")}",
+            MetadataOf(model)))], slots);
+
+    /// <summary>What a server's list says of a model beside its name. Times and permissions change with each list.</summary>
+    protected static ReadOnlyMemory<byte> MetadataOf(JsonElement model) =>
+        RawMembers.Except(model, ["id", "object", "created", "permission"]) is { Length: <= MostMetadataBytes } members ? members : default;
 }
 
 /// <summary>What a server reports of itself.</summary>
@@ -69,4 +82,5 @@ internal sealed record ServerFacts(IReadOnlyList<ModelFacts> Models, int? Slots,
 /// <param name="ContextTokens">Context length of one request, in tokens; 0 if unknown.</param>
 /// <param name="VocabularySize">Number of tokens; 0 if unknown.</param>
 /// <param name="Identity">Everything reported that distinguishes the model from others, in a fixed order.</param>
-internal sealed record ModelFacts(string Name, int ContextTokens, int VocabularySize, string Identity);
+/// <param name="Metadata">Its other members in the server's list, a JSON object of at most 4,096 bytes; empty: none.</param>
+internal sealed record ModelFacts(string Name, int ContextTokens, int VocabularySize, string Identity, ReadOnlyMemory<byte> Metadata = default);

@@ -63,6 +63,14 @@ internal static class RequestChecks
         }
     }
 
+    /// <summary>Refuses <c>echo</c> with <c>logprobs</c>: a client would take the missing log probabilities of the prompt for certainty.</summary>
+    /// <exception cref="FaultException">The request asks for both.</exception>
+    public static void RefuseEchoWithLogprobs(GenerateRequest request) => Require(
+        request is { Echo: false } or { HasLogprobs: false },
+        "echo",
+        "true with logprobs",
+        "one of both: this engine gives no log probabilities of the prompt");
+
     /// <summary>Most tokens of the answer: <c>max_tokens</c>, or else what the prompt leaves of the context.</summary>
     /// <exception cref="FaultException">Prompt and answer do not fit into the context.</exception>
     public static int MaxTokens(GenerateRequest request, int promptTokens, int contextTokens)

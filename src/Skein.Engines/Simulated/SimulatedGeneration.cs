@@ -49,7 +49,7 @@ internal sealed class SimulatedGeneration
     private int ContextTokens => (int)_model.Description.ContextTokens;
 
     public GenerateFrame Start() => 
-        AnswerFrames.Start(_model.Description, TokenUnit.Token, ResumeTier.Exact, _promptIds, Index, _echo);
+        AnswerFrames.Start(_model.Description, TokenUnit.Token, ResumeTier.Exact, _promptIds, Index, _echo, _model.Description.Fingerprint);
 
     public GenerateFrame NextToken()
     {
@@ -69,6 +69,7 @@ internal sealed class SimulatedGeneration
     private static void CheckRequest(GenerateRequest request)
     {
         RequestChecks.Check(request);
+        RequestChecks.RefuseEchoWithLogprobs(request);
         RequestChecks.RefuseBestOfAndSuffix(request);
         if (request.Sampling is not { } sampling)
             return;

@@ -11,12 +11,15 @@ internal static class LinkFaults
     {
         var details = error.GetRpcStatus();
         var kind = OfStatus(error.StatusCode, details) ?? OfConnection(error.Status.DebugException) ?? Fault.EngineFailed;
-        return new FaultException(kind, error.Status.Detail, error, details?.GetDetail<SlotRefusal>()?.Load);
+        return new FaultException(kind, error.Status.Detail, error, details?.GetDetail<SlotRefusal>()?.Load) { Engine = EngineOf(details) };
     }
 
     /// <summary>The fault of an attempt on a bus. Its status is that of a call, but the connection still works.</summary>
     public static FaultException From(RpcStatus status) =>
-        new(OfStatus((StatusCode)status.Code, status) ?? Fault.EngineFailed, status.Message, load: status.GetDetail<SlotRefusal>()?.Load);
+        new(OfStatus((StatusCode)status.Code, status) ?? Fault.EngineFailed, status.Message, load: status.GetDetail<SlotRefusal>()?.Load)
+        {
+            Engine = EngineOf(status),
+        };
 
     /// <summary>Distinguishes a broken connection from a stream that the replica ended: only the former takes the replica out of service.</summary>
     public static Fault? OfConnection(Exception? exception)
@@ -41,6 +44,9 @@ internal static class LinkFaults
         }
         return null;
     }
+
+    private static EngineError? EngineOf(RpcStatus? details) =>
+        details?.GetDetail<ErrorInfo>() is { } info && info.Domain == FaultTable.Domain ? EngineErrorMetadata.Read(info.Metadata) : null;
 
     private static Fault? OfStatus(StatusCode code, RpcStatus? details)
     {

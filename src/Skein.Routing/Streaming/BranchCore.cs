@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
 
@@ -224,7 +225,9 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         return true;
     }
 
-    private static bool IsEmpty(GenerateFrame frame) => frame.Count == 0 && frame.Text.IsEmpty && frame.RawDelta.IsEmpty && frame.Finish is null;
+    private static bool IsEmpty(GenerateFrame frame) =>
+        frame is { Count: 0, Text.IsEmpty: true, RawDelta.IsEmpty: true, Finish: null }
+        && frame is { RawChoice.IsEmpty: true, RawChunk.IsEmpty: true, RawLogprobs.IsEmpty: true };
 
     private GenerateRequest NextRequest()
     {
@@ -264,6 +267,8 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         return true;
     }
 
+    private static bool IsObject(ByteString? json) => json is null or { IsEmpty: true } || JsonShape.IsObject(json.Span);
+
     private string? Check(GenerateFrame frame)
     {
         if (!Started)
@@ -274,6 +279,9 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
             return $"{frame.TokenIds.Count} ids for {frame.Count} tokens";
         if (frame.Logprobs.Count != 0 && frame.Logprobs.Count != frame.Count)
             return $"{frame.Logprobs.Count} logprobs for {frame.Count} tokens";
+        if (!IsObject(frame.RawDelta) || !IsObject(frame.RawChoice) || !IsObject(frame.RawChunk) || !IsObject(frame.RawLogprobs)
+            || !IsObject(frame.Finish?.Usage?.Raw))
+            return "a delta that is not a JSON object";
         // A missing reason, or one of a later release, cannot be shown to the client.
         if (frame.Finish is { Reason: < FinishReason.Stop or > FinishReason.ContentFilter } finish)
             return $"a finish for reason {(int)finish.Reason}, which is not known here";

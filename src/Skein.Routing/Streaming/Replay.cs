@@ -61,6 +61,9 @@ internal sealed class Replay
                 return $"its text arrives earlier than before, at token {before}";
             frame.Text = ByteString.CopyFrom(frame.Text.Span[text..]);
             frame.RawDelta = ByteString.CopyFrom(frame.RawDelta.Span[raw..]);
+            // The client has those of the part that it has.
+            if (frame.Finish is null)
+                frame.RawChoice = frame.RawChunk = ByteString.Empty;
             IsBehind = !CatchesUp(frame, before);
         }
         if (!IsBehind && frame.Count > 0)

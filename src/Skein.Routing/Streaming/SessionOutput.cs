@@ -81,14 +81,15 @@ internal sealed class SessionOutput(int choices, StreamingOptions options, TimeP
     }
 
     private static int Weight(GenerateFrame frame) =>
-        FrameOverheadBytes + frame.Text.Length + frame.RawDelta.Length + (frame.TokenIds.Count * sizeof(uint)) + Weight(frame.Logprobs);
+        FrameOverheadBytes + frame.Text.Length + frame.RawDelta.Length + frame.RawChoice.Length + frame.RawChunk.Length + frame.RawLogprobs.Length
+        + (frame.TokenIds.Count * sizeof(uint)) + Weight(frame.Logprobs);
 
     // By index: the list's enumerator would be allocated, twice for each frame.
     private static int Weight(RepeatedField<TokenLogprob> logprobs)
     {
         var bytes = 0;
         for (var i = 0; i < logprobs.Count; i++)
-            bytes += LogprobOverheadBytes + logprobs[i].Token.Length + Weight(logprobs[i].Top);
+            bytes += LogprobOverheadBytes + logprobs[i].Token.Length + logprobs[i].Raw.Length + Weight(logprobs[i].Top);
         return bytes;
     }
 }

@@ -19,8 +19,8 @@ public class RequestTests
     [InlineData("[7]", "messages[0]: 7 is not an object; allowed: an object with role and content")]
     [InlineData("""[{"role":"user","content":"a"},{"content":"b"}]""", "messages[1].role: missing; required: system, developer, user")]
     [InlineData("""[{"role":"tool","content":"a"}]""", "messages[0].role is \"tool\"; allowed: system, developer, user, assistant")]
-    [InlineData("""[{"role":"robot","content":"a"}]""", "messages[0].role: \"robot\" is unknown; allowed: system, developer, user, assistant")]
-    [InlineData("""[{"role":"user","content":null}]""", "messages[0].content: missing; required: a string")]
+    [InlineData("""[{"role":"robot","content":"a"}]""", "messages[0].role is \"robot\"; allowed: system, developer, user, assistant")]
+    [InlineData("""[{"role":"user","content":null}]""", "messages[0].content is null; allowed: a text")]
     [InlineData("""[{"role":"assistant","content":null}]""", "messages[0].content is null; allowed: a text")]
     [InlineData("""[{"role":"user","content":"\ud800"}]""", "messages[0].content: holds half of a surrogate pair; allowed: whole Unicode characters")]
     [InlineData("""[{"role":"user","content":["a"]}]""", "messages[0].content[0]: \"a\" is not an object; allowed: objects with a type")]
@@ -52,7 +52,7 @@ public class RequestTests
         await Refused(request => request.Logprobs = 21, "logprobs is 21; allowed: 0 to 20");
         await Refused(request => request.Sampling.Temperature = 2.5f, "temperature is 2.5; allowed: 0 to 2");
         await Refused(request => request.Sampling.Temperature = float.NaN, "temperature is NaN; allowed: 0 to 2");
-        await Refused(request => request.Sampling.TopP = 0, "top_p is 0; allowed: above 0, to 1");
+        await Refused(request => request.Sampling.TopP = -1, "top_p is -1; allowed: 0 to 1");
         await Refused(request => request.Sampling.MinP = -1, "min_p is -1; allowed: 0 to 1");
         await Refused(request => request.Sampling.PresencePenalty = 3, "presence_penalty is 3; allowed: -2 to 2");
         await Refused(request => request.Sampling.RepetitionPenalty = 0, "repetition_penalty is 0; allowed: above 0");

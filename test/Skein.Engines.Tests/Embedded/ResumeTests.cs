@@ -20,13 +20,11 @@ public class ResumeTests
         from penalties in Gen.Select(Gen.Float[-2, 2], Gen.Float[-2, 2], Gen.Float[0.5f, 2])
         from endBias in Gen.Float[0, 6]
         from echo in Gen.Bool
-        select new GenerateRequest
+        select EchoOrLogprobs(echo, new GenerateRequest
         {
             Text = prompt,
             MaxTokens = maxTokens,
             Stop = { stops },
-            Echo = echo,
-            Logprobs = 2,
             Sampling = new Sampling
             {
                 Temperature = temperature,
@@ -39,7 +37,7 @@ public class ResumeTests
                 RepetitionPenalty = penalties.Item3,
                 LogitBias = { [RandomModel.End] = endBias },
             },
-        };
+        });
 
     [Fact]
     public async Task HoldAsync_AnyRequestHeldAndContinuedAnywhere_GoesOnExactly()
@@ -174,5 +172,17 @@ public class ResumeTests
 
         Assert.Equal(Fault.ResumeRefused, exception.Fault);
         Assert.Contains(expected, exception.Message, StringComparison.Ordinal);
+    }
+
+    // Both together are refused.
+    private static GenerateRequest EchoOrLogprobs(bool echo, GenerateRequest request)
+    {
+        request.Echo = echo;
+        if (!echo)
+        {
+            request.Logprobs = 2;
+        }
+
+        return request;
     }
 }

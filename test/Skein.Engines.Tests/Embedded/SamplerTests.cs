@@ -56,6 +56,7 @@ public class SamplerTests
         AssertShares([0, 0.5, 0, 0.5, 0], Rules() with { TopP = 0.75f }); // each of the two has 0.39
         AssertShares([0, 0.5, 0, 0.5, 0], Rules() with { MinP = 0.5f }); // token 2 has 0.37 of the likeliest
         AssertShares([0, 1, 0, 0, 0], Rules() with { TopP = float.Epsilon });
+        AssertShares([0, 1, 0, 0, 0], Rules() with { TopP = 0 });
     }
 
     [Fact]

@@ -24,7 +24,11 @@ internal sealed class FakeServer : HttpMessageHandler
         return this;
     }
 
+    /// <summary>Status of every stream.</summary>
     public HttpStatusCode Status { get; init; } = HttpStatusCode.OK;
+
+    /// <summary>Headers of every answer.</summary>
+    public IReadOnlyList<(string Name, string Value)> Headers { get; init; } = [];
 
     public Task<IInferenceEngine> ConnectAsync(Func<OpenAiEngineOptions, OpenAiEngineOptions>? change = null)
     {
@@ -32,11 +36,19 @@ internal sealed class FakeServer : HttpMessageHandler
         return OpenAiEngineFactory.ConnectAsync(change?.Invoke(options) ?? options, TimeProvider.System, () => this, TestContext.Current.CancellationToken);
     }
 
+    /// <summary>Fails every call, if set.</summary>
+    public Exception? Unreachable { get; set; }
+
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         var path = request.RequestUri!.AbsolutePath;
         var body = request.Content is null ? "" : await request.Content.ReadAsStringAsync(cancellationToken);
         _asked.Add((path, body));
+        if (Unreachable is not null)
+        {
+            throw Unreachable;
+        }
+
         if (!_answers.TryGetValue(path, out var answer))
         {
             return new HttpResponseMessage(HttpStatusCode.NotFound) { Content = new StringContent("""{"detail":"Not Found"}""") };
@@ -45,8 +57,14 @@ internal sealed class FakeServer : HttpMessageHandler
         var question = body.Length > 0 ? JsonElement.Parse(body) : default;
         var lines = answer(question).ToList();
         var isStream = question.ValueKind == JsonValueKind.Object && question.TryGetProperty("stream", out var stream) && stream.GetBoolean();
-        var text = isStream ? string.Concat(lines.Select(line => $"data: {line}\n\n")) : lines.Single();
+        var text = isStream && Status == HttpStatusCode.OK ? string.Concat(lines.Select(line => $"data: {line}\n\n")) : lines.Single();
         var status = request.Method == HttpMethod.Post && isStream ? Status : HttpStatusCode.OK;
-        return new HttpResponseMessage(status) { Content = new StringContent(text, Encoding.UTF8, isStream ? "text/event-stream" : "application/json") };
+        var response = new HttpResponseMessage(status) { Content = new StringContent(text, Encoding.UTF8, isStream ? "text/event-stream" : "application/json") };
+        foreach (var (name, value) in Headers)
+        {
+            Assert.True(response.Headers.TryAddWithoutValidation(name, value));
+        }
+
+        return response;
     }
 }

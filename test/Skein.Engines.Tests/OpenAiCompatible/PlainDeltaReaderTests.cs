@@ -18,7 +18,11 @@ public sealed class PlainDeltaReaderTests : IDisposable
     [Theory]
     [InlineData("""{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"a\"\u00e9\n🐢"},"finish_reason":null}]}""", true)]
     [InlineData("""{"choices":[{"index":0,"delta":{"role":"assistant","content":null,"tool_calls":null,"refusal":null},"logprobs":null,"finish_reason":null}],"usage":null}""", true)]
-    [InlineData("""{"choices":[{"delta":{"content":"a"},"token_ids":[1,2],"extra":{"choices":[{"delta":{"content":"b"}}]}}],"error":null,"other":[{"a":1}]}""", true)]
+    [InlineData("""{"choices":[{"delta":{"content":"a"},"token_ids":null,"stop_reason":null}],"error":null,"service_tier":null,"prompt_token_ids":null}""", true)]
+    [InlineData("""{"choices":[{"delta":{"content":"a"},"token_ids":[1,2]}]}""", false)]
+    [InlineData("""{"choices":[{"delta":{"content":"a"}}],"citations":["x"]}""", false)]
+    [InlineData("""{"choices":[{"delta":{"content":"a"}}],"system_fingerprint":"b1"}""", false)]
+    [InlineData("""{"choices":[{"message":{"content":"a"}}]}""", false)]
     [InlineData("""{"choices":[{"delta":{}}]}""", true)]
     [InlineData("""{"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}""", false)]
     [InlineData("""{"choices":[{"delta":{"content":"a"},"logprobs":{"content":[]}}]}""", false)]
@@ -38,6 +42,8 @@ public sealed class PlainDeltaReaderTests : IDisposable
         var read = reader.Read("message", Encoding.UTF8.GetBytes(json))!.Value;
 
         Assert.Equal(isPlain, read.Json is null);
+        reader.SkipsFingerprint = true;
+        Assert.Equal(isPlain || json.Contains("b1", StringComparison.Ordinal), reader.Read("message", Encoding.UTF8.GetBytes(json))!.Value.Json is null);
         if (isPlain)
         {
             var choice = Assert.Single(JsonElement.Parse(json).GetProperty("choices").EnumerateArray());

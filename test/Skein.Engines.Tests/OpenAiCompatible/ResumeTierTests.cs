@@ -22,6 +22,11 @@ public class ResumeTierTests
         ["harmless member"] = request => request.Extra.Add(new RawMember { Name = "user", Json = ByteString.CopyFromUtf8("1") }),
         ["unknown member"] = request => request.Extra.Add(new RawMember { Name = "mirostat", Json = ByteString.CopyFromUtf8("2") }),
         ["grammar"] = request => request.Extra.Add(new RawMember { Name = "guided_json", Json = ByteString.CopyFromUtf8("{}") }),
+        ["no grammar"] = request => request.Extra.Add(new RawMember { Name = "guided_json", Json = ByteString.CopyFromUtf8("null") }),
+        ["no functions"] = request => request.Extra.Add(new RawMember { Name = "functions", Json = ByteString.CopyFromUtf8("[]") }),
+        ["no tools"] = request => request.Chat.Tools = ByteString.CopyFromUtf8("[]"),
+        ["no limit"] = request => request.Extra.Add(new RawMember { Name = "max_tokens", Json = ByteString.CopyFromUtf8("-1") }),
+        ["no token"] = request => request.MaxTokens = 0,
         ["text format"] = request => request.Chat.ResponseFormat = ByteString.CopyFromUtf8("""{"type":"text"}"""),
         ["schema"] = request => request.Chat.ResponseFormat = ByteString.CopyFromUtf8(Schema),
         ["tools"] = request => request.Chat.Tools = ByteString.CopyFromUtf8("[{}]"),
@@ -41,6 +46,11 @@ public class ResumeTierTests
     [InlineData("harmless member", "ids exact", "ids exact", "text", "text")]
     [InlineData("unknown member", "ids text", "ids text", "text", "text")]
     [InlineData("grammar", "ids none", "ids none", "none", "none")]
+    [InlineData("no grammar", "ids exact", "ids exact", "text", "text")]
+    [InlineData("no functions", "ids exact", "ids exact", "text", "text")]
+    [InlineData("no tools", "ids exact", "ids exact", "text", "text")]
+    [InlineData("no limit", "ids exact", "ids exact", "text", "text")]
+    [InlineData("no token", "text", "text", "text", "text")]
     [InlineData("text format", "ids exact", "ids exact", "text", "text")]
     [InlineData("schema", "none", "none", "none", "none")]
     [InlineData("tools", "none", "none", "none", "none")]

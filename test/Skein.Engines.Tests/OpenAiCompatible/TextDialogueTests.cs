@@ -33,7 +33,16 @@ public class TextDialogueTests
         Assert.Equal(["Hel", "lo, ", "you"], frames[1..^1].Select(frame => frame.Text.ToStringUtf8()));
         Assert.Equal([0u, 1u, 2u], frames[1..^1].Select(frame => frame.FirstIndex));
         Assert.Equal(
-            new Finish { Reason = FinishReason.Stop, Usage = new Usage { PromptTokens = 9, CompletionTokens = 3, CachedPromptTokens = 4 } }, frames[^1].Finish);
+            new Finish
+            {
+                Reason = FinishReason.Stop,
+                Usage = new Usage
+                {
+                    PromptTokens = 9, CompletionTokens = 3, CachedPromptTokens = 4,
+                    Raw = ByteString.CopyFromUtf8("""{"prompt_tokens":9,"completion_tokens":3,"total_tokens":12,"prompt_tokens_details":{"cached_tokens":4}}"""),
+                },
+            },
+            frames[^1].Finish);
     }
 
     [Fact]
@@ -54,11 +63,12 @@ public class TextDialogueTests
             server.Asked[^1].Body);
         Assert.Equal((4u, 4u), (frames[0].Start.ResumedAt, frames[1].FirstIndex));
         Assert.Equal("Hello, you", string.Concat(frames.Select(frame => frame.Text.ToStringUtf8())));
-        Assert.Null(frames[^1].Finish.Usage);
+        // The 4 events so far are a part of what the server calls the prompt.
+        Assert.Equal(new Usage { PromptTokens = 5, CompletionTokens = 7 }, frames[^1].Finish.Usage);
     }
 
     [Fact]
-    public async Task GenerateAsync_TextOfAnotherServerOnOneThatGivesIds_GoesOnAsTextAndCountsNoTokens()
+    public async Task GenerateAsync_TextOfAnotherServerOnOneThatGivesIds_GoesOnAsText()
     {
         var server = Dialogues.Vllm().On("/v1/chat/completions", _ => [.. Hello, "[DONE]"]);
         await using var engine = await server.ConnectAsync();
@@ -72,7 +82,6 @@ public class TextDialogueTests
         Assert.Equal((TokenUnit.Chunk, ResumeTier.Text, 4u), (frames[0].Start.Unit, frames[0].Start.ResumeTier, frames[0].Start.ResumedAt));
         Assert.Equal("Hello, you", string.Concat(frames.Select(frame => frame.Text.ToStringUtf8())));
         Assert.All(frames, frame => Assert.Empty(frame.TokenIds));
-        Assert.Null(frames[^1].Finish.Usage);
     }
 
     [Fact]
@@ -143,33 +152,6 @@ public class TextDialogueTests
         Assert.Equal(Fault.EngineFailed, exception.Fault);
     }
 
-    [Theory]
-    [InlineData(400, """{"error":{"message":"temperature is wrong","type":"invalid_request_error"}}""", false, Fault.InvalidRequest)]
-    [InlineData(400, """{"error":{"message":"temperature is wrong"}}""", true, Fault.ResumeRefused)]
-    [InlineData(400, """{"object":"error","message":"This model's maximum context length is 10 tokens"}""", false, Fault.ContextLengthExceeded)]
-    [InlineData(400, """{"error":{"message":"too long","code":"context_length_exceeded"}}""", false, Fault.ContextLengthExceeded)]
-    [InlineData(404, """{"error":"model 'x' not found"}""", false, Fault.ModelNotFound)]
-    [InlineData(422, """{"detail":[{"msg":"field required"}]}""", false, Fault.InvalidRequest)]
-    [InlineData(429, "slow down", false, Fault.EngineFailed)]
-    [InlineData(503, """{"error":{"message":"Loading model"}}""", false, Fault.EngineFailed)]
-    [InlineData(200, """{"error":{"message":"CUDA out of memory"}}""", false, Fault.EngineFailed)]
-    public async Task GenerateAsync_ServerRefuses_SaysWhyInOneLine(int status, string body, bool isResumed, Fault error)
-    {
-        await using var engine = await new FakeServer { Status = (System.Net.HttpStatusCode)status }
-            .On("/api/version", """{"version":"0.13.0"}""")
-            .On("/v1/models", """{"data":[{"id":"fake:1b"}]}""")
-            .On("/v1/chat/completions", _ => [body])
-            .ConnectAsync();
-        var request = Chat();
-        request.Resume = isResumed ? new Resume { Text = ByteString.CopyFromUtf8("x"), NextIndex = 1 } : null;
-
-        var exception = await Assert.ThrowsAsync<FaultException>(() => FramesOf(engine, request));
-
-        Assert.Equal(error, exception.Fault);
-        Assert.StartsWith("the engine at http://fake.test/ ", exception.Message, StringComparison.Ordinal);
-        Assert.DoesNotContain('\n', exception.Message);
-    }
-
     [Fact]
     public async Task GenerateAsync_VllmReasoner_TellsTheServerToContinue()
     {
@@ -196,6 +178,40 @@ public class TextDialogueTests
 
         Assert.Equal("""{"model":"b","stream":true,"stream_options":{"include_usage":true},"prompt":"a b"}""", server.Asked[^1].Body);
         Assert.Equal((" c", FinishReason.Length), (string.Concat(frames.Select(frame => frame.Text.ToStringUtf8())), frames[^1].Finish.Reason));
+    }
+
+    [Fact]
+    public async Task GenerateAsync_MembersOfTheClient_ReachTheServerAsSent()
+    {
+        var server = Dialogues.Ollama(Hello);
+        await using var engine = await server.ConnectAsync();
+        var request = Chat();
+        request.Sampling = new Sampling { Temperature = 0.1f, TopP = 0.25f, LogitBias = { [7] = 1 } };
+        request.Sampling.Raw.Add(new RawMember { Name = "temperature", Json = ByteString.CopyFromUtf8("0.10000000000000000555") });
+        request.Sampling.Raw.Add(new RawMember { Name = "logit_bias", Json = ByteString.CopyFromUtf8("[[7, 1.0]]") });
+        request.Extra.Add(new RawMember { Name = "max_tokens", Json = ByteString.CopyFromUtf8("-1") });
+        request.Extra.Add(new RawMember { Name = "stream_options", Json = ByteString.CopyFromUtf8("""{"include_usage":false,"chunk_size": 4}""") });
+
+        await FramesOf(engine, request);
+
+        var body = server.Asked[^1].Body;
+        Assert.Contains("\"stream_options\":{\"chunk_size\":4,\"include_usage\":true}", body, StringComparison.Ordinal);
+        Assert.Contains("\"temperature\":0.10000000000000000555,\"top_p\":0.25,\"logit_bias\":[[7, 1.0]]", body, StringComparison.Ordinal);
+        Assert.Contains("\"max_tokens\":-1", body, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"choices":[{"index":0,"text":"","finish_reason":"length"}]}""")]
+    public async Task GenerateAsync_NoTokensAskedFor_AsksTheServer(string answer)
+    {
+        var server = Dialogues.Vllm();
+        await using var engine = await server.ConnectAsync();
+        server.On("/v1/completions", _ => [answer, "[DONE]"]);
+
+        var frames = await FramesOf(engine, new GenerateRequest { Text = "a", MaxTokens = 0 });
+
+        Assert.EndsWith("\"max_tokens\":0,\"prompt\":\"a\"}", server.Asked[^1].Body, StringComparison.Ordinal);
+        Assert.Equal(FinishReason.Length, frames[^1].Finish.Reason);
     }
 
     private static string Delta(string delta, string finish = "null") => $$"""{"choices":[{"index":0,"delta":{{delta}},"finish_reason":{{finish}}}]}""";

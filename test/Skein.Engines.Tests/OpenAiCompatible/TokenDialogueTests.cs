@@ -29,7 +29,8 @@ public class TokenDialogueTests
 
         Assert.Equal((FakeModel.AnswerText, FinishReason.Stop), (undisturbed.Text, undisturbed.Last.Finish.Reason));
         Assert.Equal(FakeModel.Answer, undisturbed.Ids);
-        Assert.Equal(new Usage { PromptTokens = 2, CompletionTokens = (uint)FakeModel.Answer.Count }, undisturbed.Last.Finish.Usage);
+        // The token that ends the answer counts, as the server counts it.
+        Assert.Equal(new Usage { PromptTokens = 2, CompletionTokens = (uint)FakeModel.Answer.Count + 1 }, undisturbed.Last.Finish.Usage);
         await undisturbed.AssertSameAfterAnyCut(engine, request);
     }
 

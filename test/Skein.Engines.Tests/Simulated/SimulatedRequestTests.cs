@@ -19,7 +19,7 @@ public class SimulatedRequestTests
         ["stop[1] is 0 bytes long; allowed: 1 to 1024"] = request => request.Stop.Add(["x", ""]),
         ["temperature is 2.5; allowed: 0 to 2"] = request => request.Sampling.Temperature = 2.5f,
         ["temperature is NaN; allowed: 0 to 2"] = request => request.Sampling.Temperature = float.NaN,
-        ["top_p is 0; allowed: above 0, to 1"] = request => request.Sampling.TopP = 0,
+        ["top_p is -1; allowed: 0 to 1"] = request => request.Sampling.TopP = -1,
         ["min_p is -1; allowed: 0 to 1"] = request => request.Sampling.MinP = -1,
         ["presence_penalty is 3; allowed: -2 to 2"] = request => request.Sampling.PresencePenalty = 3,
         ["frequency_penalty is -3; allowed: -2 to 2"] = request => request.Sampling.FrequencyPenalty = -3,

@@ -14,6 +14,7 @@ internal static class Frames
         {
             Model = model,
             Fingerprint = "fp-1",
+            SystemFingerprint = "fp-1",
             Unit = TokenUnit.Token,
             ResumeTier = ResumeTier.Exact,
             PromptTokens = promptTokens,

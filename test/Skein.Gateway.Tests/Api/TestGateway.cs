@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using System.Collections.Concurrent;
 using System.Net;
 using Microsoft.AspNetCore.Builder;
@@ -121,7 +122,9 @@ internal sealed class TestGateway : IAsyncDisposable
         public IReadOnlyList<ServedModel> List() =>
         [
             new(new ModelDescription { Name = "tiny", ContextTokens = 512, Chat = true }, DateTimeOffset.FromUnixTimeSeconds(1_700_000_000)),
-            new(new ModelDescription { Name = "org/big \"q\"" }, DateTimeOffset.FromUnixTimeSeconds(1_700_000_001)),
+            new(
+                new ModelDescription { Name = "org/big \"q\"", Metadata = ByteString.CopyFromUtf8("""{"owned_by":"vllm","max_model_len":512}""") },
+                DateTimeOffset.FromUnixTimeSeconds(1_700_000_001)),
         ];
     }
 

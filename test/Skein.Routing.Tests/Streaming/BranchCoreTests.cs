@@ -51,6 +51,36 @@ public sealed class BranchCoreTests
         Assert.Equal("So", core.BeginAttempt().Resume.Text.ToStringUtf8());
     }
 
+    [Fact]
+    public void Accept_MembersOfTheEngineWithoutTokens_AreForwarded()
+    {
+        var core = new BranchCore(new GenerateRequest(), default, new StreamingOptions());
+        core.BeginAttempt();
+        core.Accept(new GenerateFrame { Attempt = 1, Start = new Start { ResumeTier = ResumeTier.Text, Unit = TokenUnit.Chunk } }, out _);
+
+        var members = new GenerateFrame { Attempt = 1, RawChunk = ByteString.CopyFromUtf8("""{"prompt_progress":{"total":8}}""") };
+
+        Assert.Equal(FrameVerdict.Forward, core.Accept(members, out _));
+        Assert.Equal(FrameVerdict.Drop, core.Accept(new GenerateFrame { Attempt = 1, EngineAlive = true }, out _));
+    }
+
+    /// <summary>A whole answer would fail as a failure of the gateway when it is written.</summary>
+    [Theory]
+    [InlineData("{")]
+    [InlineData("[]")]
+    [InlineData("{}}")]
+    public void Accept_DeltaThatIsNoObject_IsAViolation(string delta)
+    {
+        var core = new BranchCore(new GenerateRequest(), default, new StreamingOptions());
+        core.BeginAttempt();
+        core.Accept(new GenerateFrame { Attempt = 1, Start = new Start { ResumeTier = ResumeTier.Text, Unit = TokenUnit.Chunk } }, out _);
+
+        var frame = new GenerateFrame { Attempt = 1, Count = 1, RawDelta = ByteString.CopyFromUtf8(delta) };
+
+        Assert.Equal(FrameVerdict.Violation, core.Accept(frame, out var violation));
+        Assert.Equal("a delta that is not a JSON object", violation);
+    }
+
     /// <summary>A replica of a later release may know reasons that this gateway cannot tell its clients.</summary>
     [Theory]
     [InlineData(0)]

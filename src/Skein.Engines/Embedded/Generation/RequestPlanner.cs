@@ -18,6 +18,7 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
             throw new FaultException(Fault.ModelNotFound, $"the model '{request.Model}' is not served here; served: {model.Name}");
 
         RequestChecks.Check(request);
+        RequestChecks.RefuseEchoWithLogprobs(request);
         RequestChecks.RefuseBestOfAndSuffix(request);
         CheckResume(request.Resume);
         var prompt = ReadPrompt(request);

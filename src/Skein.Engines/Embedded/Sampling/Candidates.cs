@@ -57,7 +57,8 @@ internal sealed class Candidates(int vocabulary)
         var goal = rules.TopP < 1 ? (double)rules.TopP * sum : double.PositiveInfinity;
         var reached = 0.0;
         var count = 0;
-        while (count < most && reached < goal)
+        // A top-p of 0 leaves the likeliest token.
+        while (count < most && (count == 0 || reached < goal))
             reached += Weight(keys[count++]);
 
         return count;

@@ -42,7 +42,7 @@ internal sealed class LlamaCppProfile : ServerProfile
         var context = defaults?.Whole("n_ctx") ?? 0;
         return new ServerFacts(
             [.. models.Select(model =>
-                new ModelFacts(model.Text("id")!, context, model.Member("meta")?.Whole("n_vocab") ?? 0, $"{identity}\n{SizesOf(model)}"))],
+                new ModelFacts(model.Text("id")!, context, model.Member("meta")?.Whole("n_vocab") ?? 0, $"{identity}\n{SizesOf(model)}", MetadataOf(model)))],
             slots,
             template.Contains("think", StringComparison.Ordinal) || template.Contains("<|channel|>", StringComparison.Ordinal));
     }

@@ -16,8 +16,14 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
     public async IAsyncEnumerable<TokenStep> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         TokenStep? held = null;
-        await foreach (var data in http.StreamAsync("completion", Body(call.Rest, isStream: true), IsLast, cancellationToken))
+        await foreach (var next in http.StreamAsync("completion", Body(call.Rest, isStream: true), IsLast, cancellationToken))
         {
+            if (next is not { } data)
+            {
+                yield return TokenStep.Alive;
+                continue;
+            }
+
             var ids = data.Ids("tokens") ?? [];
             var predicted = data.Whole("tokens_predicted") ?? throw Broken("an event has no tokens_predicted");
             var lost = predicted - _predicted - ids.Length;
@@ -35,7 +41,12 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
 
             if (isLast)
             {
-                yield return new TokenStep([], default, [], isEnd ? FinishReason.Stop : FinishReason.Length);
+                yield return new TokenStep([], default, [], isEnd ? FinishReason.Stop : FinishReason.Length)
+                {
+                    HasEndToken = isEnd,
+                    CachedTokens = data.Member("timings")?.Whole("cache_n"),
+                    Chunk = data.Member("timings") is { } timings ? Encoding.UTF8.GetBytes($"{{\"timings\":{timings.GetRawText()}}}") : default,
+                };
                 yield break;
             }
 
@@ -53,8 +64,6 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
                 }
             }
         }
-
-        throw Broken("the stream ends without a last event");
     }
 
     private static bool IsLast(JsonElement data) => data.Member("stop") is { ValueKind: JsonValueKind.True };

@@ -29,15 +29,24 @@ internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
         var text = new ResumedText(_tokenizer, call);
         await text.BeginAsync(cancellationToken);
         var growth = new SgLangEventReader();
-        await foreach (var data in http.StreamAsync("generate", Body(call), HasEnd, cancellationToken))
+        await foreach (var step in http.StreamAsync("generate", Body(call), HasEnd, cancellationToken))
         {
+            if (step is not { } data)
+            {
+                yield return TokenStep.Alive;
+                continue;
+            }
+
             var (ids, added) = growth.Take(data);
             var finish = FinishOf(data) ?? default;
             var end = EndOf(finish);
-            if (end == FinishReason.Stop && ids.Length > 0 && finish.Whole("matched") == (int)ids[^1])
-                ids = ids[..^1];
-
-            yield return new TokenStep(ids, await text.AddAsync(ids, added, cancellationToken), [], end);
+            var isEndToken = end.Reason == FinishReason.Stop && ids.Length > 0 && finish.Whole("matched") == (int)ids[^1];
+            var kept = isEndToken ? ids[..^1] : ids;
+            yield return new TokenStep(kept, await text.AddAsync(kept, added, cancellationToken), [], end)
+            {
+                HasEndToken = isEndToken,
+                CachedTokens = data.Member("meta_info")?.Whole("cached_tokens"),
+            };
         }
     }
 
@@ -50,7 +59,7 @@ internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
         .Object("sampling_params", sampling => sampling.Whole("max_new_tokens", call.Rest).OpenAiSampling(call.Request.Sampling, "sampling_seed"))
         .ToBytes();
 
-    private FinishReason EndOf(JsonElement finish) => finish.Text("type") switch
+    private AnswerEnd EndOf(JsonElement finish) => finish.Text("type") switch
     {
         "abort" => throw new FaultException(Fault.EngineFailed, $"{http.Name} aborted the request: {finish.Text("message")}"),
         var type => FinishReasons.Read(type),

@@ -37,5 +37,7 @@ internal sealed class SgLangProfile : ServerProfile
     // Its own call refuses members it does not know, and has log probabilities in a form of its own.
     public override bool TakesTokens(GenerateRequest request) => request.Extra.Count == 0 && !request.HasLogprobs;
 
+    public override bool EchoesLogprobs => true;
+
     public override RequestJson WriteContinuation(RequestJson body) => body.Flag("continue_final_message", true).Flag("add_generation_prompt", false);
 }

@@ -15,6 +15,9 @@ internal sealed class PlainDeltaReader(EngineHttp http, bool isChat)
 {
     private byte[] _text = new byte[256];
 
+    /// <summary>Whether an event with the server's <c>system_fingerprint</c> may count as only text: it was read before.</summary>
+    public bool SkipsFingerprint { get; set; }
+
     /// <summary>Begins with the text of the event read last.</summary>
     public ReadOnlySpan<byte> Text => _text;
 
@@ -28,7 +31,7 @@ internal sealed class PlainDeltaReader(EngineHttp http, bool isChat)
             _text = new byte[Math.Max(data.Length, _text.Length * 2)];
 
         var reader = new Utf8JsonReader(data);
-        return !data.StartsWith("[DONE]"u8) && TryReadEvent(ref reader, out var length)
+        return type != "error" && !data.StartsWith("[DONE]"u8) && TryReadEvent(ref reader, out var length)
             ? new DeltaEvent(length, Json: null)
             : http.ParseEvent(type, data) is { } json ? new DeltaEvent(0, json) : null;
     }
@@ -43,8 +46,8 @@ internal sealed class PlainDeltaReader(EngineHttp http, bool isChat)
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
             var isChoices = reader.ValueTextEquals("choices"u8);
-            var mustBeNull = reader.ValueTextEquals("usage"u8) || reader.ValueTextEquals("error"u8);
             var isObject = reader.ValueTextEquals("object"u8);
+            var mustBeNull = !isChoices && !isObject && !IsConstant(ref reader);
             reader.Read();
             if ((isChoices && (hasChoice || !TryReadChoices(ref reader, out length)))
                 || (mustBeNull && reader.TokenType != JsonTokenType.Null)
@@ -61,6 +64,11 @@ internal sealed class PlainDeltaReader(EngineHttp http, bool isChat)
         return hasChoice && !reader.Read();
     }
 
+    // Members that are the same in all events of an answer, and are not passed on.
+    private bool IsConstant(ref Utf8JsonReader reader) =>
+        reader.ValueTextEquals("id"u8) || reader.ValueTextEquals("created"u8) || reader.ValueTextEquals("model"u8)
+        || (SkipsFingerprint && reader.ValueTextEquals("system_fingerprint"u8));
+
     private bool TryReadChoices(ref Utf8JsonReader reader, out int length)
     {
         length = 0;
@@ -71,7 +79,7 @@ internal sealed class PlainDeltaReader(EngineHttp http, bool isChat)
         {
             var isDelta = isChat && reader.ValueTextEquals("delta"u8);
             var isText = !isChat && reader.ValueTextEquals("text"u8);
-            var mustBeNull = reader.ValueTextEquals("finish_reason"u8) || reader.ValueTextEquals("logprobs"u8);
+            var mustBeNull = !isDelta && !isText && !reader.ValueTextEquals("index"u8);
             reader.Read();
             if ((isDelta && !TryReadDelta(ref reader, out length)) || (isText && !TryReadText(ref reader, out length))
                 || (mustBeNull && reader.TokenType != JsonTokenType.Null))

@@ -6,13 +6,19 @@ namespace Skein.Engines.OpenAiCompatible.Texts;
 /// <summary>Turns the deltas of one answer into frames. Tool calls are held back and sent whole in the last frame. Not safe for concurrent use.</summary>
 internal sealed class TextAnswer
 {
+    private const string Fingerprint = "system_fingerprint";
+
+    private static readonly string[] ChunkMembers = ["id", "object", "created", "model", "choices", "usage", "error"];
+
     private readonly GenerateRequest _request;
     private readonly AnswerText _text;
     private readonly HeldToolCalls _calls;
     private uint _next;
-    private FinishReason _end;
+    private AnswerEnd _end;
     private string _matchedStop = "";
     private Usage? _usage;
+    private ReadOnlyMemory<byte> _chunk;
+    private ReadOnlyMemory<byte> _lastChoice;
 
     /// <exception cref="FaultException">What was delivered does not fit.</exception>
     public TextAnswer(GenerateRequest request, string engine)
@@ -37,6 +43,9 @@ internal sealed class TextAnswer
 
     public byte[] Echo { get; }
 
+    /// <summary>Whether the server's own name for its configuration was sent. It is the same in all events.</summary>
+    public bool KnowsFingerprint { get; private set; }
+
     /// <summary>Whether no more text is needed. An index is an event, not a token: reaching max_tokens is an approximation.</summary>
     public bool IsComplete => IsStopped || (_request.HasMaxTokens && _next >= _request.MaxTokens);
 
@@ -44,30 +53,45 @@ internal sealed class TextAnswer
     public bool IsStopped => _text.MatchedStop is not null;
 
     /// <summary>Whether the server or a stop text ended the answer.</summary>
-    public bool HasEnded => IsStopped || _end != FinishReason.Unspecified;
+    public bool HasEnded => IsStopped || _end.IsEnd;
 
     /// <summary>Reads the members beside the choices.</summary>
-    public void Note(JsonElement data)
+    /// <returns>Whether the server counted the answer.</returns>
+    public bool Note(JsonElement data)
     {
-        if (data.Member("usage") is { } usage && usage.Whole("prompt_tokens") is { } prompt && usage.Whole("completion_tokens") is { } completion)
+        _chunk = RawMembers.Join(_chunk, RawMembers.Except(data, KnowsFingerprint ? [.. ChunkMembers, Fingerprint] : ChunkMembers));
+        KnowsFingerprint |= data.Text(Fingerprint) is not null;
+        if (data.Member("usage") is not { } usage || usage.Whole("prompt_tokens") is not { } prompt || usage.Whole("completion_tokens") is not { } completion)
+            return false;
+
+        // On a resumed answer the server counts what was delivered as a part of the prompt: one index is about one token.
+        var resumed = (int)(_request.Resume?.NextIndex ?? 0);
+        _usage = new Usage { PromptTokens = (uint)Math.Max(0, prompt - resumed), CompletionTokens = (uint)Math.Max(0, completion + resumed) };
+        if (resumed == 0)
         {
-            _usage = new Usage
-            {
-                PromptTokens = (uint)prompt,
-                CompletionTokens = (uint)completion,
-                CachedPromptTokens = (uint)(usage.Member("prompt_tokens_details")?.Whole("cached_tokens") ?? 0),
-            };
+            _usage.Raw = ByteString.CopyFrom(JsonMarshal.GetRawUtf8Value(usage));
+            if (usage.Member("prompt_tokens_details")?.Whole("cached_tokens") is >= 0 and { } cached)
+                _usage.CachedPromptTokens = (uint)cached;
         }
+
+        return true;
     }
+
+    /// <summary>The members beside the choices of an event that has none, as a frame; null if there are none to send now.</summary>
+    public GenerateFrame? AddMembers() => Members(default);
 
     /// <summary>The frame of a delta; null if it adds nothing. An empty frame shows that the server continues with a tool call.</summary>
     public GenerateFrame? Add(TextDelta delta)
     {
-        if (delta.End != FinishReason.Unspecified)
-            (_end, _matchedStop) = (delta.End, delta.MatchedStop);
-
-        if (delta.IsEmpty || IsStopped)
+        if (IsStopped)
             return null;
+
+        // What comes with the end belongs to the last frame.
+        if (delta.End.IsEnd)
+            (_end, _matchedStop, _lastChoice) = (delta.End, delta.MatchedStop, delta.Choice);
+
+        if (delta.IsEmpty)
+            return Members(delta.Choice);
 
         if (delta.ToolCalls is { } pieces)
             _calls.Add(pieces);
@@ -78,11 +102,28 @@ internal sealed class TextAnswer
         var frame = NextFrame(Encoding.UTF8.GetBytes(delta.Text), (uint)Math.Max(1, delta.Logprobs.Count));
         frame.RawDelta = ByteString.CopyFrom(delta.Raw.Span);
         frame.Logprobs.Add(delta.Logprobs);
+        if (!HasEnded)
+        {
+            (frame.RawChoice, frame.RawChunk) = (ByteString.CopyFrom(delta.Choice.Span), ByteString.CopyFrom(_chunk.Span));
+            _chunk = default;
+        }
+
         return frame;
     }
 
     /// <summary>The frame of a delta that contains only text; null if it is empty.</summary>
     public GenerateFrame? AddText(ReadOnlySpan<byte> text) => text.IsEmpty || IsStopped ? null : NextFrame(text, 1);
+
+    // A resumed answer does not repeat what the client has got before its first token.
+    private GenerateFrame? Members(ReadOnlyMemory<byte> choice)
+    {
+        if (HasEnded || (choice.IsEmpty && _chunk.IsEmpty) || _request.Resume is { NextIndex: > 0 })
+            return null;
+
+        var frame = new GenerateFrame { FirstIndex = _next, RawChoice = ByteString.CopyFrom(choice.Span), RawChunk = ByteString.CopyFrom(_chunk.Span) };
+        _chunk = default;
+        return frame;
+    }
 
     private GenerateFrame NextFrame(ReadOnlySpan<byte> text, uint count)
     {
@@ -93,13 +134,15 @@ internal sealed class TextAnswer
     }
 
     /// <summary>
-    /// The last frame, with the tool calls. It has usage only if the server counted the whole answer, which was then neither resumed nor cut by a stop text.
+    /// The last frame, with the tool calls and the members of the last event. It has usage only if the server counted the answer, which was then not cut by a
+    /// stop text.
     /// </summary>
     public GenerateFrame Finish()
     {
-        var reason = _end == FinishReason.Unspecified ? FinishReason.Length : _end;
-        var frame = AnswerFrames.Finish(_text, _next, reason, _request.Resume is null && !IsStopped ? _usage : null, _matchedStop);
+        var reason = _end.IsEnd ? _end.Reason : FinishReason.Length;
+        var frame = AnswerFrames.Finish(_text, _next, reason, IsStopped ? null : _usage, _matchedStop, _end.Word);
         frame.RawDelta = ByteString.CopyFrom(_calls.ToDelta());
+        (frame.RawChoice, frame.RawChunk) = (ByteString.CopyFrom(_lastChoice.Span), ByteString.CopyFrom(_chunk.Span));
         return frame;
     }
 }

@@ -5,14 +5,26 @@ namespace Skein.Engines.OpenAiCompatible.Texts;
 /// <summary>Bodies of OpenAI's chat and completion calls, for new and for resumed answers.</summary>
 internal static class TextBody
 {
-    public static ReadOnlyMemory<byte> Of(ServerProfile profile, GenerateRequest request, string model)
+    private const string StreamOptionsMember = "stream_options";
+
+    public static ReadOnlyMemory<byte> Of(ServerProfile profile, GenerateRequest request, string model) =>
+        Of(profile, request, new RequestJson().Text("model", model).Flag("stream", true).Raw(StreamOptionsMember, StreamOptions(request).Span));
+
+    /// <summary>The body for an answer that the server does not stream.</summary>
+    public static ReadOnlyMemory<byte> OfWhole(ServerProfile profile, GenerateRequest request, string model)
     {
-        var body = new RequestJson()
-            .Text("model", model).Flag("stream", true).Object("stream_options", options => options.Flag("include_usage", true))
+        var body = new RequestJson().Text("model", model).Flag("stream", false);
+        return Of(profile, request, request.Echo ? body.Flag("echo", true) : body);
+    }
+
+    private static ReadOnlyMemory<byte> Of(ServerProfile profile, GenerateRequest request, RequestJson body)
+    {
+        body = body
             .Whole("max_tokens", request.HasMaxTokens ? request.MaxTokens - (request.Resume?.NextIndex ?? 0) : null)
             .Texts("stop", request.Stop);
         body = profile.WriteSampling(body, request.Sampling);
-        return (request.Chat is { } chat ? Chat(body, profile, chat, request) : Completion(body, request)).Extra(request.Extra).ToBytes();
+        body = request.Chat is { } chat ? Chat(body, profile, chat, request) : Completion(body, request);
+        return body.Extra(request.Extra.Where(member => member.Name != StreamOptionsMember)).ToBytes();
     }
 
     private static RequestJson Chat(RequestJson body, ServerProfile profile, ChatPrompt chat, GenerateRequest request)
@@ -38,6 +50,16 @@ internal static class TextBody
         // An echoed prompt is the beginning of the delivered text.
         var delivered = request.Resume?.Text.ToStringUtf8() ?? "";
         return body.Text("prompt", request.Echo && delivered.Length > 0 ? delivered : request.Text + delivered);
+    }
+
+    // The client's, with the counts, which the end of every answer needs.
+    private static ReadOnlyMemory<byte> StreamOptions(GenerateRequest request)
+    {
+        var counts = "{\"include_usage\":true}"u8.ToArray();
+        var asked = request.Extra.FirstOrDefault(member => member.Name == StreamOptionsMember);
+        return asked is not null && JsonShape.IsObject(asked.Json.Span)
+            ? RawMembers.Join(RawMembers.Except(JsonElement.Parse(asked.Json.Span), []), counts)
+            : counts;
     }
 
     private static bool IsResumed(GenerateRequest request) => request.Resume is { NextIndex: > 0 };

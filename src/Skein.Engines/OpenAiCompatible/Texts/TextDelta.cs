@@ -7,26 +7,34 @@ namespace Skein.Engines.OpenAiCompatible.Texts;
 /// <param name="ToolCalls">Pieces of tool calls, as the server's array has them; null: none.</param>
 /// <param name="FunctionCall">A piece of the one call of the older form; null: none.</param>
 /// <param name="Raw">Everything else in the delta (reasoning), as a JSON object; empty: nothing.</param>
+/// <param name="Choice">Everything beside the delta (token_ids, stop_reason), as a JSON object; empty: nothing.</param>
 /// <param name="Logprobs">Log probabilities of its tokens, if requested.</param>
-/// <param name="End">Why the answer ended; unspecified if it did not.</param>
+/// <param name="End">Why the answer ended, if it did.</param>
 /// <param name="MatchedStop">The stop text that ended it, if the server reports it.</param>
 internal readonly record struct TextDelta(
-    string Text, JsonElement? ToolCalls, JsonElement? FunctionCall, ReadOnlyMemory<byte> Raw, IReadOnlyList<TokenLogprob> Logprobs, FinishReason End,
-    string MatchedStop)
+    string Text, JsonElement? ToolCalls, JsonElement? FunctionCall, ReadOnlyMemory<byte> Raw, IReadOnlyList<TokenLogprob> Logprobs, AnswerEnd End,
+    string MatchedStop, ReadOnlyMemory<byte> Choice = default)
 {
+    private static readonly string[] DeltaMembers = ["role", "content", "tool_calls", "function_call"];
+
+    private static readonly string[] ChoiceMembers = ["index", "delta", "message", "text", "finish_reason", "logprobs"];
+
+    /// <summary>Whether it adds nothing to the answer, beside what <see cref="Choice"/> has.</summary>
     public bool IsEmpty => Text.Length == 0 && ToolCalls is null && FunctionCall is null && Raw.IsEmpty && Logprobs.Count == 0;
 
     public static TextDelta OfChat(JsonElement choice, GenerateRequest request)
     {
-        var delta = choice.Member("delta") ?? default;
+        // Some servers send a message in their streams.
+        var delta = choice.Member("delta") ?? choice.Member("message") ?? default;
         return new TextDelta(
-            delta.Text("content") ?? "",
+            ContentOf(delta),
             CallsOf(delta),
             FunctionOf(delta),
-            RestOf(delta),
+            RawMembers.Except(delta, DeltaMembers),
             CompletionLogprobsReader.OfTokens((choice.Member("logprobs") ?? default).Elements("content"), request),
             FinishReasons.Read(choice.Text("finish_reason")),
-            StopOf(choice, request));
+            StopOf(choice, request),
+            RawMembers.Except(choice, ChoiceMembers));
     }
 
     public static TextDelta OfCompletion(JsonElement choice, GenerateRequest request) => new(
@@ -36,7 +44,22 @@ internal readonly record struct TextDelta(
         Raw: default,
         CompletionLogprobsReader.Of(choice, request, []),
         FinishReasons.Read(choice.Text("finish_reason")),
-        StopOf(choice, request));
+        StopOf(choice, request),
+        RawMembers.Except(choice, ChoiceMembers));
+
+    // A text, or an array of parts with texts.
+    private static string ContentOf(JsonElement delta) => delta.Member("content") switch
+    {
+        null => "",
+        { ValueKind: JsonValueKind.String } text => text.GetString()!,
+        { ValueKind: JsonValueKind.Array } parts => string.Concat(parts.EnumerateArray().Select(part =>
+            part.ValueKind == JsonValueKind.String ? part.GetString()
+            : part.Text("text") ?? throw Broken($"a part of type '{part.Text("type")}'"))),
+        { } other => throw Broken(other.ValueKind.ToString()),
+    };
+
+    private static FaultException Broken(string found) =>
+        new(Fault.EngineFailed, $"the engine's content is {found}; allowed: a text, or parts with a text");
 
     // Some servers add an empty list to every delta.
     private static JsonElement? CallsOf(JsonElement delta) =>
@@ -45,29 +68,6 @@ internal readonly record struct TextDelta(
     // Likewise an empty object.
     private static JsonElement? FunctionOf(JsonElement delta) =>
         delta.Member("function_call") is { } call && !(call.ValueKind == JsonValueKind.Object && call.GetPropertyCount() == 0) ? call : null;
-
-    // Verbatim. The role is the same for all answers, and null means absent.
-    private static ReadOnlyMemory<byte> RestOf(JsonElement delta)
-    {
-        if (delta.ValueKind != JsonValueKind.Object)
-            return default;
-
-        ArrayBufferWriter<byte>? rest = null;
-        foreach (var member in delta.EnumerateObject())
-        {
-            if (member is not { Name: "role" or "content" or "tool_calls" or "function_call" } and not { Value.ValueKind: JsonValueKind.Null })
-            {
-                rest ??= new ArrayBufferWriter<byte>();
-                rest.Write(rest.WrittenCount == 0 ? "{\""u8 : ",\""u8);
-                rest.Write(JsonMarshal.GetRawUtf8PropertyName(member));
-                rest.Write("\":"u8);
-                rest.Write(JsonMarshal.GetRawUtf8Value(member.Value));
-            }
-        }
-
-        rest?.Write("}"u8);
-        return rest?.WrittenMemory ?? default;
-    }
 
     // vLLM: stop_reason, SGLang: matched_stop. An end token is reported as a number.
     private static string StopOf(JsonElement choice, GenerateRequest request)

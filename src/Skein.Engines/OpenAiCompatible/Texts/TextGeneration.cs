@@ -6,6 +6,9 @@ namespace Skein.Engines.OpenAiCompatible.Texts;
 /// <summary>Generates through OpenAI's own calls, which return text and structured deltas but no ids: one index is one event. Thread-safe.</summary>
 internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
 {
+    // After the finish_reason the counts may come, and [DONE]. Some servers send neither, and keep the connection open.
+    private static readonly TimeSpan UsageTimeout = TimeSpan.FromSeconds(1);
+
     public async IAsyncEnumerable<GenerateFrame> RunAsync(
         GenerateRequest request, ModelDescription model, ResumeTier tier, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -13,36 +16,67 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
         var answer = new TextAnswer(request, http.Name);
         yield return AnswerFrames.Start(model, TokenUnit.Chunk, tier, [], (int)(request.Resume?.NextIndex ?? 0), answer.Echo);
 
-        if (!answer.IsComplete)
+        if (!answer.IsComplete || IsEmptyAsked(request))
         {
             var isChat = request.Chat is not null;
             var path = isChat ? "v1/chat/completions" : "v1/completions";
             var reader = new PlainDeltaReader(http, isChat);
             await using var events = await http.OpenAsync<DeltaEvent>(path, TextBody.Of(profile, request, model.Name), reader.Read, cancellationToken);
-            while (!answer.IsStopped && await events.MoveNextAsync())
+            for (var step = await events.MoveNextAsync(); step != EventStep.End; step = await events.MoveNextAsync())
             {
+                if (step == EventStep.Bytes)
+                {
+                    yield return AnswerFrames.Alive();
+                    continue;
+                }
+
                 if (events.Current.Json is not { } data)
                 {
                     if (answer.AddText(reader.Text[..events.Current.TextBytes]) is { } plain)
                         yield return plain;
 
+                    if (answer.IsStopped)
+                        break;
+
                     continue;
                 }
 
-                answer.Note(data);
+                var isCounted = answer.Note(data);
+                reader.SkipsFingerprint = answer.KnowsFingerprint;
+                var hasChoice = false;
                 foreach (var choice in data.Elements("choices"))
                 {
+                    hasChoice = true;
                     if (answer.Add(isChat ? TextDelta.OfChat(choice, request) : TextDelta.OfCompletion(choice, request)) is { } frame)
                         yield return frame;
+                }
+
+                if (!hasChoice && answer.AddMembers() is { } members)
+                    yield return members;
+
+                if (answer.IsStopped)
+                    break;
+
+                if (answer.HasEnded)
+                {
+                    events.EndWithin(UsageTimeout);
+                    if (isCounted && !hasChoice)
+                    {
+                        events.Complete();
+                        break;
+                    }
                 }
             }
 
             if (!answer.HasEnded)
-                throw new FaultException(Fault.EngineFailed, $"{http.Name}: the stream ended without a finish_reason");
+                throw http.EndedEarly(events.IsDone);
         }
 
         yield return answer.Finish();
     }
+
+    // What no token at all means is the server's to say.
+    private static bool IsEmptyAsked(GenerateRequest request) => request is { HasMaxTokens: true, MaxTokens: 0, Resume: null };
 
     private static void CheckResume(Resume? resume, ResumeTier tier)
     {

@@ -1,3 +1,5 @@
+using Skein.Engines.OpenAiCompatible.Wire;
+
 namespace Skein.Engines.OpenAiCompatible.Tokens;
 
 /// <summary>The calls of a server that takes and returns token ids. Thread-safe.</summary>
@@ -32,6 +34,22 @@ internal sealed record TokenCall(GenerateRequest Request, string Model, IReadOnl
 /// <param name="Ids">New ids, without the one that ends the answer.</param>
 /// <param name="Text">Their bytes.</param>
 /// <param name="Logprobs">One per id, or none.</param>
-/// <param name="End">Why the answer ended; unspecified if it did not.</param>
+/// <param name="End">Why the answer ended, if it did.</param>
 internal readonly record struct TokenStep(
-    IReadOnlyList<uint> Ids, ReadOnlyMemory<byte> Text, IReadOnlyList<TokenLogprob> Logprobs, FinishReason End = FinishReason.Unspecified);
+    IReadOnlyList<uint> Ids, ReadOnlyMemory<byte> Text, IReadOnlyList<TokenLogprob> Logprobs, AnswerEnd End = default)
+{
+    /// <summary>Whether the server counts a token that ends the answer and is not part of <see cref="Ids"/>.</summary>
+    public bool HasEndToken { get; init; }
+
+    /// <summary>Tokens of the prompt that the server had cached; null if it does not say.</summary>
+    public int? CachedTokens { get; init; }
+
+    /// <summary>Members beside the text for the client, as a JSON object; empty: none.</summary>
+    public ReadOnlyMemory<byte> Choice { get; init; }
+
+    /// <summary>Members beside the choices for the client, as a JSON object; empty: none.</summary>
+    public ReadOnlyMemory<byte> Chunk { get; init; }
+
+    /// <summary>The server sent something, but no token.</summary>
+    public static TokenStep Alive { get; } = new([], default, []);
+}

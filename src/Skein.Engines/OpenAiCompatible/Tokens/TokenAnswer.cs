@@ -1,3 +1,4 @@
+using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Engines.Requests;
 using Skein.Engines.Text;
 
@@ -9,6 +10,10 @@ internal sealed class TokenAnswer
     private readonly TokenCall _call;
     private readonly AnswerText _text;
     private int _count;
+    private int _endTokens;
+    private int? _cached;
+    private ReadOnlyMemory<byte> _lastChoice;
+    private ReadOnlyMemory<byte> _lastChunk;
 
     /// <summary>Continues the call's answer, whose text so far may end inside a character.</summary>
     /// <exception cref="FaultException">What was delivered does not fit.</exception>
@@ -27,6 +32,16 @@ internal sealed class TokenAnswer
     /// <summary>Whether a stop text ended the answer: later tokens of the server do not count.</summary>
     public bool IsStopped => _text.MatchedStop is not null;
 
+    /// <summary>Notes what the server counts.</summary>
+    public void Count(TokenStep step)
+    {
+        _endTokens = step.HasEndToken ? 1 : _endTokens;
+        if (step.End.IsEnd)
+            (_lastChoice, _lastChunk) = (step.Choice, step.Chunk);
+
+        _cached = step.CachedTokens ?? _cached;
+    }
+
     public GenerateFrame Add(TokenStep step)
     {
         var frame = new GenerateFrame { FirstIndex = (uint)_count, Count = (uint)step.Ids.Count };
@@ -35,13 +50,28 @@ internal sealed class TokenAnswer
         _count += step.Ids.Count;
         _text.Append(step.Text.Span);
         frame.Text = ByteString.CopyFrom(_text.Take());
+        if (!step.End.IsEnd)
+            (frame.RawChoice, frame.RawChunk) = (ByteString.CopyFrom(step.Choice.Span), ByteString.CopyFrom(step.Chunk.Span));
+
         return frame;
     }
 
-    /// <param name="reason">The server's reason; unspecified if the answer was complete without it.</param>
-    public GenerateFrame Finish(FinishReason reason) => AnswerFrames.Finish(
-        _text,
-        (uint)_count,
-        reason == FinishReason.Unspecified ? FinishReason.Length : reason,
-        new Usage { PromptTokens = (uint)_call.Prompt.Count, CompletionTokens = (uint)_count });
+    /// <param name="end">The server's reason; unspecified if the answer was complete without it.</param>
+    public GenerateFrame Finish(AnswerEnd end)
+    {
+        var frame = AnswerFrames.Finish(_text, (uint)_count, end.IsEnd ? end.Reason : FinishReason.Length, Counted(), rawReason: end.Word);
+        // What comes with the end belongs to the last frame.
+        (frame.RawChoice, frame.RawChunk) = (ByteString.CopyFrom(_lastChoice.Span), ByteString.CopyFrom(_lastChunk.Span));
+        return frame;
+    }
+
+    // The token that ends an answer counts. What was cached for a resumed answer is not what was cached for the client's prompt.
+    private Usage Counted()
+    {
+        var usage = new Usage { PromptTokens = (uint)_call.Prompt.Count, CompletionTokens = (uint)(_count + (IsStopped ? 0 : _endTokens)) };
+        if (_call.Answer.Count == 0 && _cached is >= 0 and { } cached)
+            usage.CachedPromptTokens = (uint)cached;
+
+        return usage;
+    }
 }

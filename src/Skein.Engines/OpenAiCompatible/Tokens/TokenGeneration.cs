@@ -1,3 +1,4 @@
+using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Engines.Requests;
 using Skein.Engines.Text;
 
@@ -17,20 +18,23 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
         var answer = new TokenAnswer(call, echo, text);
         yield return AnswerFrames.Start(model, TokenUnit.Token, tier, prompt, call.Answer.Count, echo);
 
-        var end = FinishReason.Unspecified;
+        var end = default(AnswerEnd);
         if (!answer.IsComplete)
         {
             await foreach (var step in dialect.GenerateAsync(call, cancellationToken))
             {
+                answer.Count(step);
                 if (step.Ids.Count > 0)
                     yield return answer.Add(step);
+                else if (!step.End.IsEnd)
+                    yield return AnswerFrames.Alive();
 
                 end = step.End;
-                if (end != FinishReason.Unspecified || answer.IsStopped)
+                if (end.IsEnd || answer.IsStopped)
                     break;
             }
 
-            if (end == FinishReason.Unspecified && !answer.IsStopped)
+            if (!end.IsEnd && !answer.IsStopped)
                 throw new FaultException(Fault.EngineFailed, $"the engine's stream of '{model.Name}' ended without a reason");
         }
 

@@ -6,6 +6,15 @@ namespace Skein.Engines.OpenAiCompatible.Vllm;
 /// <summary>vLLM: <c>/tokenize</c>, <c>/detokenize</c>, and <c>/v1/completions</c> with token ids in and out.</summary>
 internal sealed class VllmDialect(EngineHttp http) : ITokenDialect
 {
+    private const string PromptIds = "prompt_token_ids";
+
+    private static readonly string[] ChunkMembers = ["id", "object", "created", "model", "choices", "usage", "error"];
+
+    private static readonly string[] AskedMembers = ["index", "text", "finish_reason", "logprobs"];
+
+    // The client did not ask for these.
+    private static readonly string[] OwnMembers = [.. AskedMembers, "token_ids", PromptIds];
+
     private readonly ServerTokenizer _tokenizer = new(http);
 
     public ValueTask<uint[]> CanaryAsync(string model, CancellationToken cancellationToken) => EngineCanary.AskAsync(
@@ -27,20 +36,33 @@ internal sealed class VllmDialect(EngineHttp http) : ITokenDialect
 
     public async IAsyncEnumerable<TokenStep> GenerateAsync(TokenCall call, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        // On a resumed answer the prompt has the answer so far.
+        var members = !HasAskedForIds(call) ? OwnMembers : call.Answer.Count == 0 ? AskedMembers : [.. AskedMembers, PromptIds];
         var text = new ResumedText(_tokenizer, call);
         await text.BeginAsync(cancellationToken);
-        await foreach (var data in http.StreamAsync("v1/completions", Body(call), HasEnd, cancellationToken))
+        await foreach (var step in http.StreamAsync("v1/completions", Body(call), HasEnd, cancellationToken))
         {
+            if (step is not { } data)
+            {
+                yield return TokenStep.Alive;
+                continue;
+            }
+
             foreach (var choice in data.Elements("choices"))
             {
                 var ids = choice.Ids("token_ids") ?? throw new FaultException(Fault.EngineFailed, $"{http.Name} sent a chunk without token_ids");
                 var end = FinishReasons.Read(choice.Text("finish_reason"));
                 // No stop texts are sent, so a stop is the end token or one of stop_token_ids. vLLM counts it; it is not part of the answer.
-                var isEndToken = end == FinishReason.Stop && choice.Text("stop_reason") is null && ids.Length > 0;
+                var isEndToken = end is { Reason: FinishReason.Stop, Word: null } && choice.Text("stop_reason") is null && ids.Length > 0;
                 var kept = isEndToken ? ids[..^1] : ids;
                 var added = await text.AddAsync(kept, choice.Text("text") ?? "", cancellationToken);
                 var logprobs = CompletionLogprobsReader.Of(choice, call.Request, ids);
-                yield return new TokenStep(kept, added, logprobs.Count > 0 ? [.. logprobs.Take(kept.Length)] : [], end);
+                yield return new TokenStep(kept, added, logprobs.Count > 0 ? [.. logprobs.Take(kept.Length)] : [], end)
+                {
+                    HasEndToken = isEndToken,
+                    Choice = RawMembers.Except(choice, members),
+                    Chunk = RawMembers.Except(data, ChunkMembers),
+                };
             }
         }
     }
@@ -51,6 +73,9 @@ internal sealed class VllmDialect(EngineHttp http) : ITokenDialect
         .OpenAiSampling(call.Request.Sampling)
         .Extra(call.Request.Extra)
         .ToBytes();
+
+    private static bool HasAskedForIds(TokenCall call) => call.Request.Extra.Any(
+        member => member.Name == "return_token_ids" && member.Json.Span.SequenceEqual("true"u8));
 
     private static bool HasEnd(JsonElement data) => data.Elements("choices").Any(choice => choice.Member("finish_reason") is not null);
 }

@@ -22,5 +22,11 @@ internal sealed class VllmProfile : ServerProfile
     public override ValueTask<ITokenDialect?> ConnectTokensAsync(EngineHttp http, IReadOnlyList<ModelFacts> models, CancellationToken cancellationToken) =>
         ValueTask.FromResult<ITokenDialect?>(new VllmDialect(http));
 
+    public override bool EchoesLogprobs => true;
+
+    // vLLM refuses prompt_logprobs in a stream.
+    public override bool NeedsWholeAnswer(GenerateRequest request) =>
+        base.NeedsWholeAnswer(request) || request.Extra.Any(member => member.Name == "prompt_logprobs" && !ResumeTiers.IsAbsent(member));
+
     public override RequestJson WriteContinuation(RequestJson body) => body.Flag("continue_final_message", true).Flag("add_generation_prompt", false);
 }

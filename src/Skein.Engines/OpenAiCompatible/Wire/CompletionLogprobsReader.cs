@@ -9,6 +9,10 @@ internal static class CompletionLogprobsReader
         if (!request.HasLogprobs || choice.Member("logprobs") is not { } logprobs)
             return [];
 
+        // llama.cpp has the form of chats.
+        if (logprobs.Member("content") is not null)
+            return OfTokens(logprobs.Elements("content"), request);
+
         var tokens = logprobs.Elements("tokens").ToList();
         var values = logprobs.Elements("token_logprobs").ToList();
         var tops = logprobs.Elements("top_logprobs").ToList();
@@ -33,6 +37,7 @@ internal static class CompletionLogprobsReader
         !request.HasLogprobs ? [] : [.. tokens.Select(token =>
         {
             var logprob = Read(token);
+            logprob.Raw = ByteString.CopyFrom(JsonMarshal.GetRawUtf8Value(token));
             logprob.Top.Add(token.Elements("top_logprobs").Take((int)request.Logprobs).Select(Read));
             return logprob;
         })];

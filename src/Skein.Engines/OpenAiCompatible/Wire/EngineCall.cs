@@ -22,8 +22,14 @@ internal sealed class EngineCall : IDisposable
     /// <summary>Whether <see cref="Translate"/> handles the exception.</summary>
     public static bool IsFailure(Exception exception) => exception is OperationCanceledException or HttpRequestException or IOException or JsonException;
 
+    /// <summary>Whether the caller cancelled.</summary>
+    public bool IsCancelled => _caller.IsCancellationRequested;
+
     /// <summary>Starts the timeout anew.</summary>
-    public void RestartTimeout() => _source.CancelAfter(_timeout);
+    public void RestartTimeout() => CancelAfter(_timeout);
+
+    /// <summary>Replaces the rest of the timeout.</summary>
+    public void CancelAfter(TimeSpan rest) => _source.CancelAfter(rest);
 
     /// <exception cref="FaultException">The call failed.</exception>
     /// <exception cref="OperationCanceledException">The caller cancelled.</exception>

@@ -1,11 +1,12 @@
+using System.Globalization;
 using System.Net;
 
 namespace Skein.Engines.OpenAiCompatible.Wire;
 
-/// <summary>Turns error answers of servers into engine errors.</summary>
+/// <summary>Reads the error answers of servers, and decides what they mean for the request.</summary>
 internal static class EngineErrors
 {
-    private const int ShownCharacters = 400;
+    private const int LoggedCharacters = 400;
 
     private static readonly string[] OverflowWords =
     [
@@ -13,57 +14,146 @@ internal static class EngineErrors
     ];
 
     /// <summary>An answer with an error status. The body is JSON of a known form, or anything else.</summary>
-    public static FaultException From(string engine, HttpStatusCode status, ReadOnlySpan<byte> body)
+    public static FaultException From(string engine, EngineReply reply)
     {
-        var (message, kind) = Read(body);
-        return new FaultException(Classify(status, message, kind), $"{engine} answers {(int)status}: {message}");
+        var status = (int)reply.Status;
+        if (status is < 400 or > 599)
+            return new FaultException(Fault.EngineFailed, $"{engine} answers {status}; allowed: 200, or an error status of 400 to 599");
+
+        return Make($"{engine} answers {status}", Read(Parse(reply.Body), reply.Body, status) with { RetryAfter = reply.RetryAfter });
     }
 
     /// <summary>An error inside a stream whose status was 200.</summary>
-    public static FaultException FromEvent(string engine, JsonElement data)
-    {
-        var (message, kind) = Read(data);
-        var error = IsOverflow(message, kind) ? Fault.ContextLengthExceeded : Fault.EngineFailed;
-        return new FaultException(error, $"{engine} ends the stream: {message}");
-    }
+    public static FaultException FromEvent(string engine, ReadOnlySpan<byte> data) =>
+        Make($"{engine} ends the stream with an error", Read(Parse(data), data, status: null));
 
-    private static Fault Classify(HttpStatusCode status, string message, string kind) => status switch
+    /// <summary>Whether an event is an error: it has an <c>error</c> member with content, or is an error object itself.</summary>
+    public static bool IsError(JsonElement data) =>
+        data.ValueKind == JsonValueKind.Object && (HasContent(data.Member("error")) || data.Text("object") == "error");
+
+    private static bool HasContent(JsonElement? error) => error switch
     {
-        HttpStatusCode.BadRequest or HttpStatusCode.RequestEntityTooLarge or HttpStatusCode.UnprocessableEntity =>
-            IsOverflow(message, kind) ? Fault.ContextLengthExceeded : Fault.InvalidRequest,
-        HttpStatusCode.NotFound when message.Contains("model", StringComparison.OrdinalIgnoreCase) => Fault.ModelNotFound,
-        HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented => Fault.Unsupported,
-        // 401 and 403 concern the gateway's own key, 429 and 503 the engine's state: another engine may serve the request.
-        _ => Fault.EngineFailed,
+        null or { ValueKind: JsonValueKind.False } => false,
+        { ValueKind: JsonValueKind.String } text => !text.ValueEquals(""),
+        { ValueKind: JsonValueKind.Object } members => members.GetPropertyCount() > 0,
+        _ => true,
     };
 
-    private static bool IsOverflow(string message, string kind) => OverflowWords.Any(word =>
-        message.Contains(word, StringComparison.OrdinalIgnoreCase) || kind.Contains(word, StringComparison.OrdinalIgnoreCase));
+    private static FaultException Make(string what, EngineError error)
+    {
+        var fault = Classify(error);
+        return fault == Fault.EngineKeyRefused
+            // Its words may quote the key.
+            ? new FaultException(fault, $"{what}: it refuses the gateway's key for it (status {error.Status})")
+            : new FaultException(fault, $"{what}: {OnOneLine(error.Message)}") { Engine = error };
+    }
 
-    private static (string Message, string Kind) Read(ReadOnlySpan<byte> body)
+    private static Fault Classify(EngineError error) => error.Status switch
+    {
+        401 or 403 => Fault.EngineKeyRefused,
+        429 or 503 => Fault.EngineBusy,
+        404 when error.Message.Contains("model", StringComparison.OrdinalIgnoreCase) || error.Code == "model_not_found" => Fault.ModelNotFound,
+        404 or 405 or 501 => Fault.Unsupported,
+        408 or >= 500 => IsOverflow(error) ? Fault.ContextLengthExceeded : Fault.EngineFailed,
+        _ => IsOverflow(error) ? Fault.ContextLengthExceeded : Fault.InvalidRequest,
+    };
+
+    private static bool IsOverflow(EngineError error) => OverflowWords.Any(word =>
+        error.Message.Contains(word, StringComparison.OrdinalIgnoreCase)
+        || error.Type?.Contains(word, StringComparison.OrdinalIgnoreCase) == true
+        || error.Code?.Contains(word, StringComparison.OrdinalIgnoreCase) == true);
+
+    private static JsonElement? Parse(ReadOnlySpan<byte> body)
     {
         try
         {
-            return Read(JsonElement.Parse(body));
+            return JsonElement.Parse(body);
         }
         catch (JsonException)
         {
-            return (Shown(Encoding.UTF8.GetString(body)), "");
+            return null;
         }
     }
 
-    // {"error":{"message","type","code"}}, {"error":"…"}, {"message":"…"} (older vLLM), {"detail":…} (FastAPI)
-    private static (string Message, string Kind) Read(JsonElement data)
+    // {"error":{"message","type","param","code"}}, {"error":"…"}, {"message":"…","object":"error"} (SGLang, older vLLM), {"detail":…} (FastAPI)
+    private static EngineError Read(JsonElement? json, ReadOnlySpan<byte> body, int? status)
     {
-        if (data.Member("error") is { ValueKind: JsonValueKind.Object } error)
-            return (Shown(error.Text("message") ?? error.GetRawText()), $"{error.Text("type")} {error.Text("code")}");
+        if (json is not { ValueKind: JsonValueKind.Object } data)
+            return new EngineError(status ?? 500, Message(PlainText(body), status));
 
-        return (Shown(data.Text("error") ?? data.Text("message") ?? data.Member("detail")?.GetRawText() ?? data.GetRawText()), "");
+        var error = data.Member("error") is { ValueKind: JsonValueKind.Object } inner ? inner : data;
+        var detail = data.Member("detail");
+        var message = error.Text("message") ?? data.Text("error") ?? (detail is { } details ? Detail(details) : null) ?? data.GetRawText();
+        var code = error.Member("code");
+        var type = Field(error.Member("type"));
+        return new EngineError(
+            status ?? StatusOf(error, type), Message(message, status), type, Field(error.Member("param")) ?? ParamOf(detail), Field(code))
+        {
+            CodeIsNumber = code is { ValueKind: JsonValueKind.Number } number && number.TryGetInt64(out _),
+        };
     }
 
-    private static string Shown(string text)
+    // A stream has the status 200: what the body states counts.
+    private static int StatusOf(JsonElement error, string? type)
     {
-        var line = string.Concat(text.Select(character => char.IsControl(character) ? ' ' : character)).Trim();
-        return line.Length == 0 ? "(no message)" : line.Length <= ShownCharacters ? line : line[..ShownCharacters] + "…";
+        foreach (var name in (ReadOnlySpan<string>)["code", "status_code", "status"])
+        {
+            if (int.TryParse(Field(error.Member(name)), NumberStyles.None, CultureInfo.InvariantCulture, out var status) && status is >= 400 and <= 599)
+                return status;
+        }
+
+        return type switch
+        {
+            "invalid_request_error" or "BadRequestError" => 400,
+            "rate_limit_error" => 429,
+            _ => 500,
+        };
+    }
+
+    // FastAPI: [{"loc":["body","messages",0,"role"],"msg":"…"}]
+    private static string Detail(JsonElement detail) => detail.ValueKind switch
+    {
+        JsonValueKind.String => detail.GetString()!,
+        JsonValueKind.Array => string.Join("; ", detail.EnumerateArray().Select(item =>
+            item.Text("msg") is { } text ? PathOf(item) is { } path ? $"{path}: {text}" : text : item.GetRawText())),
+        _ => detail.Text("message") ?? detail.Text("msg") ?? detail.GetRawText(),
+    };
+
+    private static string? ParamOf(JsonElement? detail) =>
+        detail is { ValueKind: JsonValueKind.Array } items && items.GetArrayLength() > 0 && PathOf(items[0]) is { } path
+            ? Cut(path, EngineError.MostFieldChars)
+            : null;
+
+    private static string? PathOf(JsonElement item)
+    {
+        var path = string.Join('.', item.Elements("loc").Select(part => part.ToString()).SkipWhile(part => part == "body"));
+        return path.Length > 0 ? path : null;
+    }
+
+    private static string? Field(JsonElement? value) => value switch
+    {
+        null => null,
+        { ValueKind: JsonValueKind.String } text => Cut(text.GetString()!, EngineError.MostFieldChars),
+        { } other => Cut(other.GetRawText(), EngineError.MostFieldChars),
+    };
+
+    private static string Message(string text, int? status)
+    {
+        var shown = Cut(text.Trim(), EngineError.MostMessageChars);
+        return shown.Length > 0 ? shown : status is { } number ? $"the engine answers {number} without a message" : "the engine gives no cause";
+    }
+
+    // Proxies answer in HTML, which says nothing to a client of an API.
+    private static string PlainText(ReadOnlySpan<byte> body) =>
+        body.TrimStart(" \t\r\n"u8).StartsWith("<"u8) ? "" : Encoding.UTF8.GetString(body[..Math.Min(body.Length, EngineError.MostMessageChars)]);
+
+    // Not between the halves of a surrogate pair: half of one cannot be encoded.
+    private static string Cut(string text, int most) =>
+        text.Length <= most ? text : text[..(char.IsHighSurrogate(text[most - 1]) ? most - 1 : most)];
+
+    private static string OnOneLine(string text)
+    {
+        var line = string.Concat(text.Select(character => char.IsControl(character) ? ' ' : character));
+        return line.Length <= LoggedCharacters ? line : Cut(line, LoggedCharacters) + "…";
     }
 }

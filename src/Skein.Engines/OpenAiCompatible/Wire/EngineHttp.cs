@@ -1,6 +1,6 @@
+using System.Buffers;
 using System.Net;
 using System.Net.Http.Headers;
-using System.Net.ServerSentEvents;
 
 namespace Skein.Engines.OpenAiCompatible.Wire;
 
@@ -10,6 +10,8 @@ internal sealed class EngineHttp : IDisposable
     // The largest answer is llama.cpp's whole vocabulary: about 100 bytes a token.
     private const long MaxAnswerBytes = 256L << 20;
     private const long MaxErrorBytes = 1L << 20;
+    // As large as the body of a request may be.
+    private const int MaxWholeAnswerBytes = 32 << 20;
     private const int MaxModels = 1_000;
 
     private readonly HttpClient _client;
@@ -21,24 +23,28 @@ internal sealed class EngineHttp : IDisposable
         (_options, _time) = (options, time);
         _client = new HttpClient(handler) { BaseAddress = RootOf(options.BaseUrl), Timeout = Timeout.InfiniteTimeSpan };
         Name = $"the engine at {_client.BaseAddress}";
+        Address = new EngineAddress(Name, _client.BaseAddress);
         if (options.ApiKey is { } key)
             _client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
     }
 
-    /// <summary>The server, for messages.</summary>
+    /// <summary>The server with its address, for messages to the operator.</summary>
     public string Name { get; }
+
+    /// <summary>Removes the server's address from messages to clients.</summary>
+    public EngineAddress Address { get; }
 
     /// <summary>A GET whose answer may be missing: null for any status but 200, and for a body that is not JSON.</summary>
     /// <exception cref="FaultException">The server cannot be reached, does not answer in time, is not ready (503), or refuses the key.</exception>
     public async ValueTask<JsonElement?> FindAsync(string path, CancellationToken cancellationToken)
     {
-        var (status, body) = await CallAsync(HttpMethod.Get, path, content: null, cancellationToken);
-        if (status is HttpStatusCode.ServiceUnavailable or HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden)
-            throw EngineErrors.From(Name, status, body);
+        var reply = await CallAsync(HttpMethod.Get, path, content: null, cancellationToken);
+        if (reply.Status is HttpStatusCode.ServiceUnavailable or HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden)
+            throw EngineErrors.From(Name, reply);
 
         try
         {
-            return status == HttpStatusCode.OK ? JsonElement.Parse(body) : null;
+            return reply.Status == HttpStatusCode.OK ? JsonElement.Parse(reply.Body) : null;
         }
         catch (JsonException)
         {
@@ -60,17 +66,17 @@ internal sealed class EngineHttp : IDisposable
     /// <summary>A GET of a text; null for any status but 200.</summary>
     public async ValueTask<byte[]?> FindTextAsync(string path, CancellationToken cancellationToken)
     {
-        var (status, body) = await CallAsync(HttpMethod.Get, path, content: null, cancellationToken);
-        return status == HttpStatusCode.OK ? body : null;
+        var reply = await CallAsync(HttpMethod.Get, path, content: null, cancellationToken);
+        return reply.Status == HttpStatusCode.OK ? reply.Body : null;
     }
 
     /// <summary>A POST whose answer is JSON.</summary>
     public async ValueTask<JsonElement> AskAsync(string path, ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
     {
-        var (status, body) = await CallAsync(HttpMethod.Post, path, ContentOf(json), cancellationToken);
+        var reply = await CallAsync(HttpMethod.Post, path, ContentOf(json), cancellationToken);
         try
         {
-            return status == HttpStatusCode.OK ? JsonElement.Parse(body) : throw EngineErrors.From(Name, status, body);
+            return reply.Status == HttpStatusCode.OK ? JsonElement.Parse(reply.Body) : throw EngineErrors.From(Name, reply);
         }
         catch (JsonException exception)
         {
@@ -78,23 +84,58 @@ internal sealed class EngineHttp : IDisposable
         }
     }
 
-    /// <summary>A POST whose answer is a stream of JSON events.</summary>
+    /// <summary>
+    /// A POST whose answer is a stream of JSON events, the last of which ends the answer. Null stands for bytes without an event: the server is alive.
+    /// </summary>
     /// <param name="isLast">Whether an event ends the answer: leaving the enumeration after it keeps the connection; leaving it earlier closes it.</param>
-    public async IAsyncEnumerable<JsonElement> StreamAsync(
+    /// <exception cref="FaultException">The stream ends before the answer.</exception>
+    public async IAsyncEnumerable<JsonElement?> StreamAsync(
         string path, ReadOnlyMemory<byte> json, Predicate<JsonElement> isLast, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await using var events = await OpenAsync(path, json, ParseEvent, cancellationToken);
-        while (await events.MoveNextAsync())
+        var hasEnded = false;
+        for (var step = await events.MoveNextAsync(); step != EventStep.End; step = await events.MoveNextAsync())
         {
-            if (isLast(events.Current))
+            if (step == EventStep.Event && isLast(events.Current))
+            {
+                hasEnded = true;
                 events.Complete();
+            }
 
-            yield return events.Current;
+            yield return step == EventStep.Event ? events.Current : null;
+        }
+
+        if (!hasEnded)
+            throw EndedEarly(events.IsDone);
+    }
+
+    /// <summary>The fault of a stream that ends before its answer.</summary>
+    public FaultException EndedEarly(bool isDone) =>
+        new(Fault.EngineFailed, $"{Name}: the stream ended {(isDone ? "with [DONE] but" : "early,")} without a finish_reason");
+
+    /// <summary>A POST that generates a whole answer. It may take as long as a stream may be silent.</summary>
+    /// <exception cref="FaultException">The server failed, or its answer is too large or an error.</exception>
+    public async ValueTask<JsonElement> GenerateAsync(string path, ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
+    {
+        using var call = new EngineCall(Name, _options.SilenceTimeout, _time, cancellationToken);
+        using var response = await call.RunAsync(SendAsync(path, json, call.Token));
+        if (response.Content.Headers.ContentLength > MaxWholeAnswerBytes)
+            throw TooLarge();
+
+        var body = await call.RunAsync(ReadWholeAsync(response.Content, call.Token));
+        try
+        {
+            var data = JsonElement.Parse(body);
+            return EngineErrors.IsError(data) ? throw EngineErrors.FromEvent(Name, body) : data;
+        }
+        catch (JsonException exception)
+        {
+            throw call.Translate(exception);
         }
     }
 
     /// <summary>A POST whose answer is a stream of events.</summary>
-    public async ValueTask<EngineStream<T>> OpenAsync<T>(string path, ReadOnlyMemory<byte> json, SseItemParser<T?> parse, CancellationToken cancellationToken)
+    public async ValueTask<EngineStream<T>> OpenAsync<T>(string path, ReadOnlyMemory<byte> json, EventParser<T> parse, CancellationToken cancellationToken)
         where T : struct
     {
         var call = new EngineCall(Name, _options.SilenceTimeout, _time, cancellationToken);
@@ -115,11 +156,14 @@ internal sealed class EngineHttp : IDisposable
     /// <exception cref="FaultException">The event is an error.</exception>
     public JsonElement? ParseEvent(string type, ReadOnlySpan<byte> data)
     {
-        if (data.SequenceEqual("[DONE]"u8))
+        if (data.Trim(" \t"u8).SequenceEqual("[DONE]"u8))
             return null;
 
+        if (type == "error")
+            throw EngineErrors.FromEvent(Name, data);
+
         var json = JsonElement.Parse(data);
-        return json.Member("error") is null && json.Text("object") != "error" ? json : throw EngineErrors.FromEvent(Name, json);
+        return EngineErrors.IsError(json) ? throw EngineErrors.FromEvent(Name, data) : json;
     }
 
     public void Dispose() => _client.Dispose();
@@ -143,8 +187,25 @@ internal sealed class EngineHttp : IDisposable
             return response;
 
         using (response)
-            throw EngineErrors.From(Name, response.StatusCode, await ReadErrorAsync(response.Content, cancellationToken));
+            throw EngineErrors.From(Name, ReplyOf(response, await ReadErrorAsync(response.Content, cancellationToken)));
     }
+
+    private async Task<byte[]> ReadWholeAsync(HttpContent content, CancellationToken cancellationToken)
+    {
+        await using var body = await content.ReadAsStreamAsync(cancellationToken);
+        var whole = new ArrayBufferWriter<byte>();
+        while (await body.ReadAsync(whole.GetMemory(4_096), cancellationToken) is > 0 and var count)
+        {
+            whole.Advance(count);
+            if (whole.WrittenCount > MaxWholeAnswerBytes)
+                throw TooLarge();
+        }
+
+        return whole.WrittenSpan.ToArray();
+    }
+
+    private FaultException TooLarge() =>
+        new(Fault.EngineFailed, $"{Name} sent an answer of more than {MaxWholeAnswerBytes} bytes; allowed: up to {MaxWholeAnswerBytes} bytes");
 
     private static async Task<byte[]> ReadErrorAsync(HttpContent content, CancellationToken cancellationToken)
     {
@@ -159,18 +220,20 @@ internal sealed class EngineHttp : IDisposable
         }
     }
 
-    private async ValueTask<(HttpStatusCode Status, byte[] Body)> CallAsync(
-        HttpMethod method, string path, HttpContent? content, CancellationToken cancellationToken)
+    private EngineReply ReplyOf(HttpResponseMessage response, byte[] body) =>
+        new(response.StatusCode, body, EngineReply.RetryAfterOf(response, _time.GetUtcNow()));
+
+    private async ValueTask<EngineReply> CallAsync(HttpMethod method, string path, HttpContent? content, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(method, path) { Content = content };
         using var call = new EngineCall(Name, _options.CallTimeout, _time, cancellationToken);
         return await call.RunAsync(ReadAsync(request, call.Token));
     }
 
-    private async Task<(HttpStatusCode Status, byte[] Body)> ReadAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    private async Task<EngineReply> ReadAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         using var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         await response.Content.LoadIntoBufferAsync(MaxAnswerBytes, cancellationToken);
-        return (response.StatusCode, await response.Content.ReadAsByteArrayAsync(cancellationToken));
+        return ReplyOf(response, await response.Content.ReadAsByteArrayAsync(cancellationToken));
     }
 }

@@ -1,50 +1,76 @@
-using System.Net.ServerSentEvents;
-
 namespace Skein.Engines.OpenAiCompatible.Wire;
+
+/// <summary>Reads one event; null stands for <c>[DONE]</c>.</summary>
+/// <param name="type">The type of the event: <c>message</c> or <c>error</c>.</param>
+/// <exception cref="JsonException">It is not JSON.</exception>
+/// <exception cref="FaultException">It is an error.</exception>
+internal delegate T? EventParser<T>(string type, ReadOnlySpan<byte> data)
+    where T : struct;
 
 /// <summary>
 /// The events of one answer, up to <c>[DONE]</c> or the end of the body. Disposed before <see cref="Complete"/>, it closes the connection, which stops the
 /// engine. Not safe for concurrent use.
 /// </summary>
-/// <typeparam name="T">What an event is read as; null stands for <c>[DONE]</c>.</typeparam>
+/// <typeparam name="T">What an event is read as.</typeparam>
 internal sealed class EngineStream<T> : IAsyncDisposable
     where T : struct
 {
     // Time limit: the end of the body normally follows the last event at once.
     private static readonly TimeSpan DrainTimeout = TimeSpan.FromSeconds(1);
 
+    // A server may send its comments, or one event, byte by byte.
+    private static readonly TimeSpan BytesInterval = TimeSpan.FromSeconds(1);
+
     private readonly HttpResponseMessage _response;
     private readonly Stream _body;
+    private readonly EventReader _events;
+    private readonly EventParser<T> _parse;
     private readonly EngineCall _call;
     private readonly TimeProvider _time;
-    private readonly IAsyncEnumerator<SseItem<T?>> _events;
+    private long _lastStep;
     private bool _isComplete;
+    private bool _isAnswered;
 
     /// <summary>Takes over the response and the call, and disposes them.</summary>
-    public EngineStream(HttpResponseMessage response, Stream body, SseItemParser<T?> parse, EngineCall call, TimeProvider time)
+    public EngineStream(HttpResponseMessage response, Stream body, EventParser<T> parse, EngineCall call, TimeProvider time)
     {
-        (_response, _body, _call, _time) = (response, body, call, time);
-        _events = SseParser.Create(body, parse).EnumerateAsync(call.Token).GetAsyncEnumerator(call.Token);
+        (_response, _body, _parse, _call, _time) = (response, body, parse, call, time);
+        _events = new EventReader(body);
+        _lastStep = time.GetTimestamp();
     }
 
     public T Current { get; private set; }
 
-    /// <summary>Reads the next event; false at the end.</summary>
+    /// <summary>Whether <c>[DONE]</c> ended the stream, and not the end of the body.</summary>
+    public bool IsDone { get; private set; }
+
+    /// <summary>Reads the next event. Of bytes without an event only one step a second is returned.</summary>
     /// <exception cref="FaultException">The server failed, fell silent, or sent an error.</exception>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<bool> MoveNextAsync()
+    public async ValueTask<EventStep> MoveNextAsync()
     {
         try
         {
-            if (!await _events.MoveNextAsync() || _events.Current.Data is not { } data)
+            while (true)
             {
-                _isComplete = true;
-                return false;
-            }
+                var step = await _events.NextAsync(_call.Token);
+                if (step == EventStep.End)
+                    return End();
 
-            _call.RestartTimeout();
-            Current = data;
-            return true;
+                if (!_isAnswered)
+                    _call.RestartTimeout();
+
+                if (step == EventStep.Event ? !TryRead() : _time.GetElapsedTime(_lastStep) < BytesInterval)
+                    continue;
+
+                _lastStep = _time.GetTimestamp();
+                return IsDone ? End() : step;
+            }
+        }
+        catch (Exception exception) when (_isAnswered && !_call.IsCancelled && (exception is FaultException || EngineCall.IsFailure(exception)))
+        {
+            // What follows the end of the answer is no fault of it. The connection is closed.
+            return EventStep.End;
         }
         catch (Exception exception) when (EngineCall.IsFailure(exception))
         {
@@ -55,18 +81,46 @@ internal sealed class EngineStream<T> : IAsyncDisposable
     /// <summary>Marks the answer as complete: the rest of the body is read, and the connection is kept.</summary>
     public void Complete() => _isComplete = true;
 
-    public async ValueTask DisposeAsync()
+    /// <summary>The answer has ended: from now on the stream ends after this time at the latest, and nothing in it is a fault.</summary>
+    public void EndWithin(TimeSpan rest)
     {
-        await _events.DisposeAsync();
-        _call.Dispose();
-        if (!_isComplete)
-        {
-            _response.Dispose();
-            return;
-        }
+        if (!_isAnswered)
+            _call.CancelAfter(rest);
 
+        _isAnswered = true;
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _call.Dispose();
         // Not awaited: the end of the answer does not wait for the end of the body.
-        _ = DrainAsync();
+        if (_isComplete)
+            _ = DrainAsync();
+        else
+            _response.Dispose();
+
+        return ValueTask.CompletedTask;
+    }
+
+    private EventStep End()
+    {
+        _isComplete = true;
+        return EventStep.End;
+    }
+
+    // False for an event without data, which servers send as a sign of life.
+    private bool TryRead()
+    {
+        var data = _events.Data.Trim(" \t\r\n"u8);
+        if (data.IsEmpty && _events.Type != "error")
+            return false;
+
+        if (_parse(_events.Type, data) is { } read)
+            Current = read;
+        else
+            IsDone = true;
+
+        return true;
     }
 
     private async Task DrainAsync()

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Google.Protobuf;
 
 namespace Skein.Engines.OpenAiCompatible.Wire;
 
@@ -17,17 +18,36 @@ internal static class SamplingMembers
     {
         json.Whole(seedName, seed)
             .Whole("top_k", topK)
-            .Number("temperature", sampling.HasTemperature ? Shortest(sampling.Temperature) : null)
-            .Number("top_p", sampling.HasTopP ? Shortest(sampling.TopP) : null)
-            .Number("min_p", sampling.HasMinP ? Shortest(sampling.MinP) : null)
-            .Number("presence_penalty", sampling.HasPresencePenalty ? Shortest(sampling.PresencePenalty) : null)
-            .Number("frequency_penalty", sampling.HasFrequencyPenalty ? Shortest(sampling.FrequencyPenalty) : null)
-            .Number(penaltyName, sampling.HasRepetitionPenalty ? Shortest(sampling.RepetitionPenalty) : null);
-        return sampling.LogitBias.Count == 0 ? json : json.Object("logit_bias", biases =>
+            .Value(sampling, "temperature", sampling.HasTemperature ? sampling.Temperature : null)
+            .Value(sampling, "top_p", sampling.HasTopP ? sampling.TopP : null)
+            .Value(sampling, "min_p", sampling.HasMinP ? sampling.MinP : null)
+            .Value(sampling, "presence_penalty", sampling.HasPresencePenalty ? sampling.PresencePenalty : null)
+            .Value(sampling, "frequency_penalty", sampling.HasFrequencyPenalty ? sampling.FrequencyPenalty : null)
+            .Value(sampling, "repetition_penalty", sampling.HasRepetitionPenalty ? sampling.RepetitionPenalty : null, penaltyName);
+        return sampling.LogitBias.Count == 0 ? json
+            : RawOf(sampling, "logit_bias") is { } raw ? json.Raw("logit_bias", raw.Span)
+            : json.Object("logit_bias", biases =>
+            {
+                foreach (var (id, bias) in sampling.LogitBias.OrderBy(pair => pair.Key))
+                    biases.Number(id.ToString(CultureInfo.InvariantCulture), Shortest(bias));
+            });
+    }
+
+    // As the client wrote it, if it came as JSON: a float has fewer digits.
+    private static RequestJson Value(this RequestJson json, Sampling sampling, string name, float? value, string? writtenName = null) =>
+        value is not { } number ? json
+        : RawOf(sampling, name) is { } raw ? json.Raw(writtenName ?? name, raw.Span)
+        : json.Number(writtenName ?? name, Shortest(number));
+
+    private static ByteString? RawOf(Sampling sampling, string name)
+    {
+        foreach (var member in sampling.Raw)
         {
-            foreach (var (id, bias) in sampling.LogitBias.OrderBy(pair => pair.Key))
-                biases.Number(id.ToString(CultureInfo.InvariantCulture), Shortest(bias));
-        });
+            if (member.Name == name)
+                return member.Json;
+        }
+
+        return null;
     }
 
     private static long? SignedSeed(Sampling sampling) => sampling.HasSeed ? (long)(sampling.Seed & long.MaxValue) : null;

@@ -73,6 +73,7 @@ internal static class GenerateRequestCheck
 
     private static void CheckSampling(Sampling sampling)
     {
+        Refuse("sampling.raw", sampling.Raw.Count > 0, "");
         Check("sampling.temperature", sampling.HasTemperature, sampling.Temperature, Temperature);
         Check("sampling.top_p", sampling.HasTopP, sampling.TopP, TopP);
         Check("sampling.top_k", sampling.HasTopK, sampling.TopK, TopK);

@@ -13,9 +13,11 @@ internal static class GrpcErrors
     {
         var fault = error as FaultException;
         var client = fault?.Fault.ToClientError();
-        var status = new Status { Code = (int)(client?.Grpc ?? StatusCode.InvalidArgument), Message = error.Message };
-        status.Details.Add(Any.Pack(new ErrorInfo { Domain = FaultTable.Domain, Reason = client?.Code ?? ((RequestRefusedException)error).Code }));
-        if (fault?.RetryAfter is { } wait)
+        var status = new Status { Code = (int)(client?.Grpc ?? StatusCode.InvalidArgument), Message = fault?.Engine?.Message ?? error.Message };
+        var info = new ErrorInfo { Domain = FaultTable.Domain, Reason = client?.Code ?? ((RequestRefusedException)error).Code };
+        EngineErrorMetadata.Write(fault?.Engine, info.Metadata);
+        status.Details.Add(Any.Pack(info));
+        if ((fault?.Engine?.RetryAfter ?? fault?.RetryAfter) is { } wait)
             status.Details.Add(Any.Pack(new RetryInfo { RetryDelay = Duration.FromTimeSpan(wait) }));
         return status.ToRpcException();
     }

@@ -3,6 +3,7 @@ using System.Text.Encodings.Web;
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>An error of a request over HTTP.</summary>
+/// <param name="Code">The gateway's code: also the outcome in metrics.</param>
 /// <param name="Param">The field or header with the error; null if there is none.</param>
 /// <param name="RetryAfter">When the client should retry; null if a retry does not help.</param>
 internal sealed record ApiError(int Status, string Type, string Code, string Message, string? Param = null, TimeSpan? RetryAfter = null) : IResult
@@ -14,15 +15,38 @@ internal sealed record ApiError(int Status, string Type, string Code, string Mes
     public static ApiError Of(int status, string code, string message) =>
         new(status, status < 500 ? ClientError.InvalidRequestType : ClientError.ServerType, code, message);
 
+    /// <summary>The engine's error, whose code the client gets; null if the error is the gateway's own.</summary>
+    public EngineError? Engine { get; init; }
+
     /// <summary>What the client gets for an exception. The cause of an unexpected one goes to the log only.</summary>
     public static ApiError From(Exception error, string requestId)
     {
         if (error is RequestRefusedException refused)
             return new(refused.Status, ClientError.InvalidRequestType, refused.Code, refused.Message, refused.Field);
-        var failure = error as FaultException;
+        // What a replica sends and cannot be shown is its fault, not the gateway's.
+        var failure = error as FaultException ?? (error is InvalidDataException
+            ? new FaultException(Fault.ProtocolError, $"the replica's answer cannot be written; the gateway's log tells more about request {requestId}", error)
+            : null);
         var client = failure?.Fault.ToClientError() ?? ClientError.Internal;
+        if (failure is { Engine: { } engine })
+            return FromEngine(engine, client, failure);
         var message = failure?.Message ?? $"the gateway failed; its log tells more about request {requestId}";
         return new(client.Http, client.Type, client.Code, message, RetryAfter: failure?.RetryAfter);
+    }
+
+    /// <summary>The engine's error in its own words.</summary>
+    private static ApiError FromEngine(EngineError engine, ClientError client, FaultException failure)
+    {
+        // Clients recognise an overflow by this code, which few engines give.
+        if (failure.Fault == Fault.ContextLengthExceeded && (engine.Code is null || engine.CodeIsNumber))
+            engine = engine with { Code = client.Code, CodeIsNumber = false };
+        var type = engine.Status switch
+        {
+            429 => ClientError.BusyType,
+            < 500 => ClientError.InvalidRequestType,
+            _ => ClientError.ServerType,
+        };
+        return new(engine.Status, engine.Type ?? type, client.Code, engine.Message, engine.Param, engine.RetryAfter ?? failure.RetryAfter) { Engine = engine };
     }
 
     /// <summary>Sends the error as the response. The response must not have started.</summary>
@@ -58,7 +82,19 @@ internal sealed record ApiError(int Status, string Type, string Code, string Mes
     /// <summary>Writes <c>{"error":{"message","type","param","code"}}</c>: OpenAI's format, also used for paths that belong to no dialect.</summary>
     public void WriteBody(IBufferWriter<byte> output)
     {
-        var error = new { message = Message, type = Type, param = Param, code = Code };
-        output.Write(JsonSerializer.SerializeToUtf8Bytes(new { error }, Readable));
+        var json = new JsonSink(output);
+        json.Raw("{\"error\":{\"message\":"u8);
+        json.Text(Message);
+        json.Raw(",\"type\":"u8);
+        json.Text(Type);
+        json.Raw(",\"param\":"u8);
+        json.Text(Param);
+        json.Raw(",\"code\":"u8);
+        if (Engine is { CodeIsNumber: true, Code: { } number })
+            json.Raw(Encoding.ASCII.GetBytes(number));
+        else
+            json.Text(Engine is null ? Code : Engine.Code);
+        json.Raw("}}"u8);
+        json.Complete();
     }
 }

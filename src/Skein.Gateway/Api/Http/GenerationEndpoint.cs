@@ -40,7 +40,7 @@ internal sealed partial class GenerationEndpoint(
         {
             var error = ApiError.From(e, requestId);
             measurement.End(e is RequestRefusedException ? RequestOutcomes.Refused : error.Code);
-            if (error.Code == ClientError.Internal.Code)
+            if (error.Code == ClientError.Internal.Code || e is InvalidDataException)
                 Log.Failed(logger, requestId, e);
             await error.SendAsync(http, dialect);
         }

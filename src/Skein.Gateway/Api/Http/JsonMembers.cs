@@ -31,7 +31,7 @@ internal sealed record JsonMember<TRequest>(string Name, JsonMemberReader<TReque
         });
 }
 
-/// <summary>The members that one endpoint reads. Every other member is kept verbatim for the engine.</summary>
+/// <summary>The members that one endpoint reads. Every other member is kept verbatim for the engine. Null means absent.</summary>
 /// <param name="others">Where the request keeps the other members.</param>
 /// <param name="settle">Runs after the last member: checks that members are present and agree.</param>
 internal sealed class JsonMembers<TRequest>(
@@ -77,10 +77,12 @@ internal sealed class JsonMembers<TRequest>(
             if (!seen.Add(text))
                 throw RequestRefusedException.Twice(text);
             reader.Read();
-            if (!isKnown)
-                Keep(ref reader, text, body, others(request));
-            else if (reader.TokenType != JsonTokenType.Null)
+            if (reader.TokenType == JsonTokenType.Null)
+                continue;
+            if (isKnown)
                 member!.Read(ref reader, text, body, request);
+            else
+                Keep(ref reader, text, body, others(request));
         }
         return request;
     }

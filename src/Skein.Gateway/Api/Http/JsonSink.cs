@@ -59,6 +59,15 @@ internal ref struct JsonSink(IBufferWriter<byte> output)
         Raw("\""u8);
     }
 
+    /// <summary>Writes further members of an object that has some; nothing if there are none.</summary>
+    public void Members(ReadOnlySpan<byte> members)
+    {
+        if (members.IsEmpty)
+            return;
+        Raw(","u8);
+        Raw(members);
+    }
+
     /// <summary>Writes the comma before every element of a list but the first.</summary>
     public void Separate(int index)
     {

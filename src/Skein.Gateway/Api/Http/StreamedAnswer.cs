@@ -70,7 +70,7 @@ internal sealed class StreamedAnswer(
 
     /// <summary>False for a frame that only announces the start: an error may still follow it.</summary>
     private static bool HasAnswer(GenerateFrame frame) =>
-        frame.Count > 0 || !frame.Text.IsEmpty || !frame.RawDelta.IsEmpty || frame.Finish is not null;
+        frame.Count > 0 || !frame.Text.IsEmpty || !frame.RawDelta.IsEmpty || !frame.RawChoice.IsEmpty || !frame.RawChunk.IsEmpty || frame.Finish is not null;
 
     private TimeSpan QuietLeft()
     {

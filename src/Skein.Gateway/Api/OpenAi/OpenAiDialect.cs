@@ -25,14 +25,33 @@ internal sealed class OpenAiDialect : IApiDialect
         output.Write("\n\n"u8);
     }
 
-    private static byte[] ModelList(IReadOnlyList<ServedModel> models) => JsonSerializer.SerializeToUtf8Bytes(new
+    private static ReadOnlyMemory<byte> ModelList(IReadOnlyList<ServedModel> models)
     {
-        @object = "list",
-        data = models.Select(model => new
+        var body = new ArrayBufferWriter<byte>(1024);
+        var json = new JsonSink(body);
+        json.Raw("{\"object\":\"list\",\"data\":["u8);
+        for (var i = 0; i < models.Count; i++)
         {
-            id = model.Description.Name, @object = "model", created = model.FirstSeen.ToUnixTimeSeconds(), owned_by = "skein",
-        }),
-    }, ApiError.Readable);
+            json.Separate(i);
+            json.Raw("{\"id\":"u8);
+            json.Text(models[i].Description.Name);
+            json.Raw(",\"object\":\"model\",\"created\":"u8);
+            json.Number(models[i].FirstSeen.ToUnixTimeSeconds());
+            var metadata = Metadata(models[i].Description);
+            if (metadata.IndexOf("\"owned_by\":"u8) < 0)
+                json.Raw(",\"owned_by\":\"skein\""u8);
+            json.Members(metadata);
+            json.Raw("}"u8);
+        }
+
+        json.Raw("]}"u8);
+        json.Complete();
+        return body.WrittenMemory;
+    }
+
+    // What the engine says of the model. A list does not fail because one replica sends something else.
+    private static ReadOnlySpan<byte> Metadata(ModelDescription model) =>
+        JsonShape.IsObject(model.Metadata.Span) ? RawDelta.Members(model.Metadata.Span) : default;
 
     private sealed class OpenAiGeneration(JsonMembers<OpenAiRequest> members, AnswerFormat format) : IGenerationApi
     {

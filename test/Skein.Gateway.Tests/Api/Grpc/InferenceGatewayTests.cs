@@ -97,7 +97,8 @@ public sealed class InferenceGatewayTests
         { new() { Text = "x", Extra = { Member("a", "1 2") } }, "extra[0].json: not valid JSON; allowed: a JSON value" },
         { new() { Chat = new() }, "chat.messages: missing; required: a JSON array of at least one message" },
         { Chat("{}"), "chat.messages: an object is not an array; allowed: an array" },
-        { Chat("[{\"role\":\"robot\",\"content\":\"\"}]"), "messages[0].role: \"robot\" is unknown; allowed: system, developer, user, assistant, tool, function" },
+        { Chat("[{\"role\":7,\"content\":\"\"}]"), "messages[0].role: 7 is not a string; allowed: system, developer, user, assistant, tool, function" },
+        { new() { Text = "x", Sampling = new() { Raw = { Member("top_p", "2") } } }, "sampling.raw: is set by gateways; allowed: absent" },
         { Chat("[{\"role\":\"user\""), "chat.messages: not valid JSON; allowed: an array" },
     };
 

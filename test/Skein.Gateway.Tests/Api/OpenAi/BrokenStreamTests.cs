@@ -31,6 +31,23 @@ public sealed class BrokenStreamTests
         AssertWhole(string.Concat(chunks), tokens);
     }
 
+    [Fact]
+    public async Task Http1_EngineAnsweredAnErrorAfterText_TellsItInTheEnginesWords()
+    {
+        await using var gateway = await TestGateway.StartAsync(session =>
+        {
+            session.Push(Frames.Answer("a")[..^1]);
+            session.Fail(new FaultException(Fault.InvalidRequest, "ours") { Engine = new EngineError(400, "theirs", "BadRequestError", null, "400") { CodeIsNumber = true } });
+        });
+        using var http = await RawHttp.PostAsync(gateway.Http1, Requests.ChatPath, Requests.StreamedChat);
+
+        var (chunks, isTerminated) = RawHttp.Dechunk(await http.ReadToEndAsync());
+
+        Assert.False(isTerminated);
+        Assert.EndsWith(
+            """data: {"error":{"message":"theirs","type":"BadRequestError","param":null,"code":400}}""" + "\n\n", string.Concat(chunks), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("""{"a":1}}],"choices":[{"delta":{}}""")]
     [InlineData("{\"a\":1}\n\ndata: [DONE]\n\n{}")]

@@ -38,6 +38,38 @@ public sealed class ErrorAnswerTests
     }
 
     [Theory]
+    [InlineData(Fault.InvalidRequest, "stop", "400", true, """{"message":"no \"x\"","type":"BadRequestError","param":"stop","code":400}""")]
+    [InlineData(Fault.InvalidRequest, null, "400", false, """{"message":"no \"x\"","type":"BadRequestError","param":null,"code":"400"}""")]
+    [InlineData(Fault.EngineFailed, null, null, false, """{"message":"no \"x\"","type":"BadRequestError","param":null,"code":null}""")]
+    [InlineData(
+        Fault.ContextLengthExceeded, null, "400", true, """{"message":"no \"x\"","type":"BadRequestError","param":null,"code":"context_length_exceeded"}""")]
+    public async Task Post_EngineAnsweredAnError_TellsItInTheEnginesWords(Fault fault, string? param, string? code, bool isNumber, string expected)
+    {
+        var engine = new EngineError(422, "no \"x\"", "BadRequestError", param, code, TimeSpan.FromMilliseconds(1_500)) { CodeIsNumber = isNumber };
+        await using var gateway = await TestGateway.StartAsync(session => session.Fail(new FaultException(fault, "ours") { Engine = engine }));
+        foreach (var body in new[] { Requests.WholeChat, Requests.StreamedChat })
+        {
+            using var response = await gateway.Client.PostAsync(Requests.ChatPath, Requests.Json(body));
+
+            Assert.Equal(422, (int)response.StatusCode);
+            Assert.Equal($$"""{"error":{{expected}}}""", await response.Content.ReadAsStringAsync());
+            Assert.Equal(fault.ToClientError().Code, await gateway.Outcomes.NextAsync());
+            Assert.Equal(("2", "1500"), (response.Headers.GetValues("Retry-After").Single(), response.Headers.GetValues("retry-after-ms").Single()));
+        }
+    }
+
+    [Fact]
+    public async Task Post_ReplicaSentWhatHasNoForm_IsTheReplicasFault()
+    {
+        await using var gateway = await TestGateway.StartAsync(session => session.Fail(new InvalidDataException("a delta that is no object")));
+
+        using var response = await gateway.Client.PostAsync(Requests.ChatPath, Requests.Json(Requests.WholeChat));
+
+        Assert.Equal(HttpStatusCode.BadGateway, response.StatusCode);
+        Assert.Equal("stream_lost", (await ErrorAsync(response)).GetProperty("code").GetString());
+    }
+
+    [Theory]
     [InlineData(1, "1", "1")]
     [InlineData(999, "1", "999")]
     [InlineData(1000, "1", "1000")]
@@ -211,7 +243,7 @@ public sealed class ErrorAnswerTests
         await using var gateway = await TestGateway.StartAsync();
 
         Assert.Equal(
-            """{"object":"list","data":[{"id":"tiny","object":"model","created":1700000000,"owned_by":"skein"},{"id":"org/big \"q\"","object":"model","created":1700000001,"owned_by":"skein"}]}""",
+            """{"object":"list","data":[{"id":"tiny","object":"model","created":1700000000,"owned_by":"skein"},{"id":"org/big \"q\"","object":"model","created":1700000001,"owned_by":"vllm","max_model_len":512}]}""",
             await gateway.Client.GetStringAsync("/v1/models"));
     }
 

@@ -45,7 +45,8 @@ public sealed class RequestReaderProperties
 
                 var extra = RequestMembers.Completion.Read(Encoding.UTF8.GetBytes(body)).Generate.Extra;
 
-                Assert.Equal(members.Select(member => (member.Key, member.Value)), extra.Select(member => (member.Name, member.Json.ToStringUtf8())));
+                // Null means absent.
+                Assert.Equal(members.Where(member => member.Value.Trim() != "null").Select(member => (member.Key, member.Value)), extra.Select(member => (member.Name, member.Json.ToStringUtf8())));
             },
             iter: 5_000);
 

@@ -16,7 +16,7 @@ public sealed class RequestReaderTests
         var request = Chat("""
             {
               "model": "tiny", "messages": [ {"role":"user","content":"h\u00e9"} ], "n": 2, "max_completion_tokens": 7, "temperature": 0.5,
-              "top_p": 0.9, "top_k": 40, "min_p": 0.1, "seed": -1, "presence_penalty": -2, "frequency_penalty": 2,
+              "top_p": 0.9, "top_k": 40, "min_p": 0.1, "seed": -2, "presence_penalty": -2, "frequency_penalty": 2,
               "repetition_penalty": 1.5, "logit_bias": {"5": -100, "7": 1.5}, "stop": ["a", "b"], "logprobs": true, "top_logprobs": 3,
               "stream": true, "stream_options": {"include_usage": true}, "tools": [ {"x": 1} ], "tool_choice": "auto",
               "response_format": {"type": "json_object"}
@@ -24,6 +24,10 @@ public sealed class RequestReaderTests
             """);
 
         var generate = request.Generate;
+        Assert.Equal(
+            ["temperature=0.5", "top_p=0.9", "min_p=0.1", "presence_penalty=-2", "frequency_penalty=2", "repetition_penalty=1.5", """logit_bias={"5": -100, "7": 1.5}"""],
+            generate.Sampling.Raw.Select(member => $"{member.Name}={member.Json.ToStringUtf8()}"));
+        generate.Sampling.Raw.Clear();
         Assert.Equal("tiny", generate.Model);
         Assert.Equal(2u, generate.N);
         Assert.Equal(7u, generate.MaxTokens);
@@ -34,7 +38,7 @@ public sealed class RequestReaderTests
                 TopP = 0.9f,
                 TopK = 40,
                 MinP = 0.1f,
-                Seed = ulong.MaxValue,
+                Seed = ulong.MaxValue - 1,
                 PresencePenalty = -2,
                 FrequencyPenalty = 2,
                 RepetitionPenalty = 1.5f,
@@ -58,7 +62,7 @@ public sealed class RequestReaderTests
         var request = Chat($$"""{ {{Hello}}, "user": "u-1", "metadata" : { "a" : [1, 2.50,"\u0041"] }, "skein_fault":null, "stream_options": {"x": 1} }""");
 
         Assert.Equal(
-            ["""user="u-1" """.Trim(), """metadata={ "a" : [1, 2.50,"\u0041"] }""", "skein_fault=null", """stream_options={"x": 1}"""],
+            ["""user="u-1" """.Trim(), """metadata={ "a" : [1, 2.50,"\u0041"] }""", """stream_options={"x": 1}"""],
             request.Generate.Extra.Select(member => $"{member.Name}={member.Json.ToStringUtf8()}"));
     }
 
@@ -73,6 +77,41 @@ public sealed class RequestReaderTests
         Assert.False(request.Generate.HasLogprobs);
         Assert.False(request.Stream);
     }
+
+    [Fact]
+    public void Read_ValuesThatServersKnow_ArePassedOnAsSent()
+    {
+        var request = Chat(
+            $$"""
+            { {{Hello}}, "max_tokens": -1, "top_k": -1, "seed": -1, "top_p": 0, "temperature": 0.10000000000000000555, "functions": null, "grammar": null }
+            """).Generate;
+
+        Assert.Equal(["max_tokens=-1"], request.Extra.Select(member => $"{member.Name}={member.Json.ToStringUtf8()}"));
+        Assert.Equal((false, false, 0u, 0f, 0.1f), (request.HasMaxTokens, request.Sampling.HasSeed, request.Sampling.TopK, request.Sampling.TopP, request.Sampling.Temperature));
+        Assert.Equal(
+            ["top_p=0", "temperature=0.10000000000000000555"], request.Sampling.Raw.Select(member => $"{member.Name}={member.Json.ToStringUtf8()}"));
+    }
+
+    [Theory]
+    [InlineData("[[7, -1.5], [8, 2]]", 2, 0)]
+    [InlineData("""{"7": -1.50}""", 1, 0)]
+    [InlineData("""[["word", 1]]""", 0, 1)]
+    [InlineData("[[7, false]]", 0, 1)]
+    [InlineData("[[7, 1, 2]]", 0, 1)]
+    public void Read_LogitBiasInAnyForm_IsReadOrTheEngines(string json, int read, int extra)
+    {
+        var request = Completion($$"""{"prompt": "x", "logit_bias": {{json}} }""").Generate;
+
+        Assert.Equal((read, extra), (request.Sampling?.LogitBias.Count ?? 0, request.Extra.Count));
+        Assert.Equal(json, (extra > 0 ? request.Extra[0] : Assert.Single(request.Sampling!.Raw)).Json.ToStringUtf8());
+    }
+
+    [Theory]
+    [InlineData("""{"role": "critic", "content": "a"}""")]
+    [InlineData("""{"role": "user", "content": null}""")]
+    [InlineData("""{"role": "user"}""")]
+    public void Read_MessageThatAnEngineMayKnow_IsPassedOn(string message) =>
+        Assert.Equal($"[{message}]", Chat($$"""{"messages": [{{message}}]}""").Generate.Chat.Messages.ToStringUtf8());
 
     [Theory]
     [InlineData("\"once upon\"", "once upon")]
@@ -95,21 +134,19 @@ public sealed class RequestReaderTests
     [InlineData("""{M, "temperature": "hot"}""", "temperature", "temperature: \"hot\" is not a number; allowed: 0 to 2")]
     [InlineData("""{M, "temperature": 2.01}""", "temperature", "temperature: 2.01 is out of range; allowed: 0 to 2")]
     [InlineData("""{M, "temperature": 1e999}""", "temperature", "temperature: 1e999 is out of range; allowed: 0 to 2")]
-    [InlineData("""{M, "top_p": 1e-60}""", "top_p", "top_p: 1e-60 is out of range; allowed: above 0, to 1")]
+    [InlineData("""{M, "top_p": 1.01}""", "top_p", "top_p: 1.01 is out of range; allowed: 0 to 1")]
     [InlineData("""{M, "repetition_penalty": 1e39}""", "repetition_penalty", "repetition_penalty: 1e39 is out of range; allowed: above 0, to 3.4e38")]
     [InlineData("""{M, "model": "a\r\nb"}""", "model", "model: \"a\\r\\nb\" holds a control character; allowed: 1 to 256 bytes without control characters")]
-    [InlineData("""{M, "top_p": 0}""", "top_p", "top_p: 0 is out of range; allowed: above 0, to 1")]
     [InlineData("""{M, "min_p": -0.1}""", "min_p", "min_p: -0.1 is out of range; allowed: 0 to 1")]
     [InlineData("""{M, "repetition_penalty": 0}""", "repetition_penalty", "repetition_penalty: 0 is out of range; allowed: above 0, to 3.4e38")]
     [InlineData("""{M, "presence_penalty": [1]}""", "presence_penalty", "presence_penalty: an array is not a number; allowed: -2 to 2")]
-    [InlineData("""{M, "max_tokens": -1}""", "max_tokens", "max_tokens: -1 is out of range; allowed: 0 to 2147483647")]
-    [InlineData("""{M, "max_tokens": 1.5}""", "max_tokens", "max_tokens: 1.5 is not a whole number; allowed: 0 to 2147483647")]
-    [InlineData("""{M, "max_tokens": 99999999999999999999}""", "max_tokens", "max_tokens: 99999999999999999999 is out of range; allowed: 0 to 2147483647")]
+    [InlineData("""{M, "max_tokens": 1.5}""", "max_tokens", "max_tokens: 1.5 is not a whole number; allowed: -1 to 2147483647")]
+    [InlineData("""{M, "max_tokens": 99999999999999999999}""", "max_tokens", "max_tokens: 99999999999999999999 is out of range; allowed: -1 to 2147483647")]
     [InlineData("""{M, "max_tokens": 1, "max_completion_tokens": 2}""", "max_tokens", "max_tokens: 1 contradicts max_completion_tokens 2; allowed: one of them, or both equal")]
     [InlineData("""{M, "n": 0}""", "n", "n: 0 is out of range; allowed: 1 to 16")]
     [InlineData("""{M, "n": 17}""", "n", "n: 17 is out of range; allowed: 1 to 16")]
     [InlineData("""{M, "n": {}}""", "n", "n: an object is not a whole number; allowed: 1 to 16")]
-    [InlineData("""{M, "top_k": "all"}""", "top_k", "top_k: \"all\" is not a whole number; allowed: 0 to 2147483647")]
+    [InlineData("""{M, "top_k": "all"}""", "top_k", "top_k: \"all\" is not a whole number; allowed: -1 to 2147483647")]
     [InlineData("""{M, "seed": 1.5}""", "seed", "seed: 1.5 is not a whole number of 64 bits; allowed: -9223372036854775808 to 18446744073709551615")]
     [InlineData("""{M, "stream": "yes"}""", "stream", "stream: \"yes\" is not a boolean; allowed: true or false")]
     [InlineData("""{M, "stream_options": true}""", "stream_options", "stream_options: true is not an object; allowed: an object")]
@@ -137,10 +174,8 @@ public sealed class RequestReaderTests
     [InlineData("""{"messages": "hi"}""", "messages", "messages: \"hi\" is not an array; allowed: an array of at least one message")]
     [InlineData("""{"messages": ["hi"]}""", "messages[0]", "messages[0]: \"hi\" is not an object; allowed: an object with role and content")]
     [InlineData("""{"messages": [{"content": "a"}]}""", "messages[0].role", "messages[0].role: missing; required: system, developer, user, assistant, tool, function")]
-    [InlineData("""{"messages": [{"role": "robot", "content": "a"}]}""", "messages[0].role", "messages[0].role: \"robot\" is unknown; allowed: system, developer, user, assistant, tool, function")]
     [InlineData("""{"messages": [{"role": 1, "content": "a"}]}""", "messages[0].role", "messages[0].role: 1 is not a string; allowed: system, developer, user, assistant, tool, function")]
     [InlineData("""{"messages": [{"role": "user", "role": "user", "content": "a"}]}""", "messages[0].role", "messages[0].role: appears more than once; allowed: once")]
-    [InlineData("""{"messages": [{"role": "assistant"}, {"role": "user"}]}""", "messages[1].content", "messages[1].content: missing; required: a string or an array of parts")]
     [InlineData("""{"messages": [{"role": "user", "content": 5}]}""", "messages[0].content", "messages[0].content: 5 is not text; allowed: a string, an array of parts, or null")]
     [InlineData("""{"messages": [{"role": "user", "content": [5]}]}""", "messages[0].content[0]", "messages[0].content[0]: 5 is not an object; allowed: objects with a type")]
     public void Read_WrongChatMember_NamesFieldValueAndWhatIsAllowed(string body, string field, string message)

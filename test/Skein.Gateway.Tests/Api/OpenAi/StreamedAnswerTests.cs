@@ -38,7 +38,7 @@ public sealed class StreamedAnswerTests
 
             HEAD{"index":0,"delta":{},"logprobs":null,"finish_reason":"stop"}],"usage":null}
 
-            HEAD],"usage":{"prompt_tokens":3,"completion_tokens":3,"total_tokens":6,"prompt_tokens_details":{"cached_tokens":0}}}
+            HEAD],"usage":{"prompt_tokens":3,"completion_tokens":3,"total_tokens":6}}
 
             data: [DONE]
 
@@ -91,6 +91,38 @@ public sealed class StreamedAnswerTests
         var text = await gateway.Client.PostTextAsync(Requests.ChatPath, Requests.StreamedChat);
 
         Assert.Equal(["role", "ab", "stop", "done"], text.Split("\n\n", StringSplitOptions.RemoveEmptyEntries).Select(What));
+    }
+
+    [Fact]
+    public async Task Post_MembersOfTheEngine_GoWithTheirChunk()
+    {
+        await using var gateway = await TestGateway.StartAsync(session =>
+        {
+            var start = Frames.Start();
+            start.Start.SystemFingerprint = "";
+            var progress = new GenerateFrame { Attempt = 1, RawChunk = ByteString.CopyFromUtf8("""{"prompt_progress":{"total":8},"system_fingerprint":"b1"}""") };
+            var token = Frames.Token(0, "a");
+            token.RawChoice = ByteString.CopyFromUtf8("{\"token_ids\":\n[1]}");
+            var finish = Frames.Finish(1);
+            finish.RawChoice = ByteString.CopyFromUtf8("""{"stop_reason":7}""");
+            finish.RawChunk = ByteString.CopyFromUtf8("""{"timings":{"cache_n":1}}""");
+            session.Push(start, progress, token, finish);
+            session.End();
+        });
+
+        using var response = await gateway.Client.PostAsync(Requests.ChatPath, Requests.Json(Requests.StreamedChat));
+        var text = await response.Content.ReadAsStringAsync();
+
+        var chunks = text.Split("\n\n").Select(chunk => chunk[(chunk.IndexOf("\"choices\":", StringComparison.Ordinal) + 1)..]).ToList();
+        Assert.EndsWith("""
+            "delta":{"content":""},"logprobs":null,"finish_reason":null}],"system_fingerprint":"b1","prompt_progress":{"total":8}}
+            """.Trim(), chunks[1], StringComparison.Ordinal);
+        Assert.EndsWith("""
+            "delta":{"content":"a"},"logprobs":null,"finish_reason":null,"token_ids": [1]}],"system_fingerprint":"b1"}
+            """.Trim(), chunks[2], StringComparison.Ordinal);
+        Assert.EndsWith("""
+            "delta":{},"logprobs":null,"finish_reason":"stop","stop_reason":7}],"system_fingerprint":"b1","timings":{"cache_n":1}}
+            """.Trim(), chunks[3], StringComparison.Ordinal);
     }
 
     [Fact]

@@ -25,25 +25,30 @@ internal abstract class AnswerFormat(string operation, string idPrefix, string w
 
     /// <summary>Whether the client can see nothing of a frame: its text is held back.</summary>
     public static bool IsSilent(GenerateFrame frame, bool withLogprobs) =>
-        frame.Text.IsEmpty && frame.RawDelta.IsEmpty && !(withLogprobs && frame.Logprobs.Count > 0);
+        frame.Text.IsEmpty && frame.RawDelta.IsEmpty && !(withLogprobs && frame.Logprobs.Count > 0)
+        && frame.RawLogprobs.IsEmpty && (frame.Finish is not null || (frame.RawChoice.IsEmpty && frame.RawChunk.IsEmpty));
 
+    /// <param name="members">Members of the delta that the engine sent.</param>
+    /// <param name="beside">Members beside the delta that the engine sent.</param>
     /// <param name="textOffset">Characters before this frame, an echoed prompt included. Advanced if log probabilities are written.</param>
-    public void WriteDelta(scoped ref JsonSink json, GenerateFrame frame, ReadOnlySpan<byte> members, bool withLogprobs, ref int textOffset)
+    public void WriteDelta(
+        scoped ref JsonSink json, GenerateFrame frame, ReadOnlySpan<byte> members, ReadOnlySpan<byte> beside, bool withLogprobs, ref int textOffset)
     {
         WriteIndex(ref json, frame.Choice);
         WriteDelta(ref json, frame.Text.Span, members);
-        if (withLogprobs)
-            WriteEnd(ref json, frame.Logprobs, "null"u8, ref textOffset);
-        else
-            json.Raw(",\"logprobs\":null,\"finish_reason\":null}"u8);
+        WriteLogprobsMember(ref json, withLogprobs ? frame.Logprobs : [], frame.RawLogprobs.Span, ref textOffset);
+        json.Raw(",\"finish_reason\":null"u8);
+        json.Members(beside);
+        json.Raw("}"u8);
     }
 
-    public void WriteFinish(scoped ref JsonSink json, uint choice, FinishReason reason, AnswerPlan plan)
+    public void WriteFinish(scoped ref JsonSink json, uint choice, Finish finish, ReadOnlySpan<byte> beside, AnswerPlan plan)
     {
         WriteIndex(ref json, choice);
         json.Raw(EmptyDelta);
         json.Raw(",\"logprobs\":null,\"finish_reason\":"u8);
-        json.Raw(NameOf(reason, plan));
+        WriteReason(ref json, finish, plan);
+        json.Members(beside);
         json.Raw("}"u8);
     }
 
@@ -52,7 +57,11 @@ internal abstract class AnswerFormat(string operation, string idPrefix, string w
         WriteIndex(ref json, choice);
         WriteWhole(ref json, collected.Text, collected.MergedDeltas());
         var textOffset = plan.EchoedCharacters ?? collected.EchoedCharacters;
-        WriteEnd(ref json, plan.WithLogprobs ? collected.Logprobs : null, NameOf(collected.Finish, plan), ref textOffset);
+        WriteLogprobsMember(ref json, plan.WithLogprobs ? collected.Logprobs : [], collected.RawLogprobs.Span, ref textOffset);
+        json.Raw(",\"finish_reason\":"u8);
+        WriteReason(ref json, collected.Finish, plan);
+        json.Members(collected.MergedBeside());
+        json.Raw("}"u8);
     }
 
     protected abstract void WriteDelta(scoped ref JsonSink json, ReadOnlySpan<byte> text, ReadOnlySpan<byte> members);
@@ -67,16 +76,38 @@ internal abstract class AnswerFormat(string operation, string idPrefix, string w
         json.Number(choice);
     }
 
-    private void WriteEnd(scoped ref JsonSink json, IReadOnlyList<TokenLogprob>? logprobs, ReadOnlySpan<byte> finishReason, ref int textOffset)
+    private void WriteLogprobsMember(scoped ref JsonSink json, IReadOnlyList<TokenLogprob> logprobs, ReadOnlySpan<byte> raw, ref int textOffset)
     {
         json.Raw(",\"logprobs\":"u8);
-        if (logprobs is null)
+        if (!raw.IsEmpty)
+            json.Raw(RawDelta.Object(raw));
+        else if (logprobs.Count == 0)
             json.Raw("null"u8);
+        else if (!logprobs[0].Raw.IsEmpty)
+            WriteRawLogprobs(ref json, logprobs);
         else
             WriteLogprobs(ref json, logprobs, ref textOffset);
-        json.Raw(",\"finish_reason\":"u8);
-        json.Raw(finishReason);
-        json.Raw("}"u8);
+    }
+
+    // As the engine sent them.
+    private static void WriteRawLogprobs(scoped ref JsonSink json, IReadOnlyList<TokenLogprob> logprobs)
+    {
+        json.Raw("{\"content\":["u8);
+        for (var i = 0; i < logprobs.Count; i++)
+        {
+            json.Separate(i);
+            json.Raw(RawDelta.Object(logprobs[i].Raw.Span));
+        }
+
+        json.Raw("]}"u8);
+    }
+
+    private static void WriteReason(scoped ref JsonSink json, Finish finish, AnswerPlan plan)
+    {
+        if (finish.RawReason.Length > 0)
+            json.Text(finish.RawReason);
+        else
+            json.Raw(NameOf(finish.Reason, plan));
     }
 
     private static ReadOnlySpan<byte> NameOf(FinishReason reason, AnswerPlan plan) => reason switch

@@ -28,8 +28,13 @@ internal sealed record AnswerPlan(
         json.Number(Created);
         json.Raw(",\"model\":"u8);
         json.Text(start.Model.Length > 0 ? start.Model : Model);
-        json.Raw(",\"system_fingerprint\":"u8);
-        json.Text(start.Fingerprint.Length > 0 ? start.Fingerprint : null);
+        // Engines of others say it in their events.
+        if (start.SystemFingerprint.Length > 0)
+        {
+            json.Raw(",\"system_fingerprint\":"u8);
+            json.Text(start.SystemFingerprint);
+        }
+
         json.Raw(",\"choices\":["u8);
         json.Complete();
         return bytes.WrittenSpan.ToArray();

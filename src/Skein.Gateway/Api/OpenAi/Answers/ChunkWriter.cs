@@ -7,6 +7,7 @@ internal sealed class ChunkWriter(AnswerPlan plan, string sessionId) : IAnswerWr
 {
     private readonly ChoiceState[] _choices = [.. Enumerable.Repeat(new ChoiceState { TextOffset = plan.EchoedCharacters ?? 0 }, plan.Choices)];
     private byte[]? _head;
+    private byte[] _fingerprint = [];
     private UsageTotal _usage;
 
     public void Write(GenerateFrame frame, IBufferWriter<byte> output)
@@ -18,22 +19,24 @@ internal sealed class ChunkWriter(AnswerPlan plan, string sessionId) : IAnswerWr
             choice.TextOffset = plan.EchoedCharacters ?? (int)start.EchoedCharacters;
         }
 
+        // First, because they throw on an invalid object: that must not leave half an event.
+        var members = RawDelta.Members(frame.RawDelta.Span);
+        var beside = RawDelta.Members(frame.RawChoice.Span);
+        var chunk = frame.RawChunk.IsEmpty ? default : TakeFingerprint(frame.RawChunk.Span);
         if (!AnswerFormat.IsSilent(frame, plan.WithLogprobs))
         {
-            // First, because it throws on an invalid delta: that must not leave half an event.
-            var members = RawDelta.Members(frame.RawDelta.Span);
             Open(ref choice, frame.Choice, output);
             var json = Begin(output);
-            plan.Format.WriteDelta(ref json, frame, members, plan.WithLogprobs, ref choice.TextOffset);
-            End(ref json);
+            plan.Format.WriteDelta(ref json, frame, members, frame.Finish is null ? beside : default, plan.WithLogprobs, ref choice.TextOffset);
+            End(ref json, frame.Finish is null ? chunk : default);
         }
 
         if (frame.Finish is { } finish)
         {
             Open(ref choice, frame.Choice, output);
             var json = Begin(output);
-            plan.Format.WriteFinish(ref json, frame.Choice, finish.Reason, plan);
-            End(ref json);
+            plan.Format.WriteFinish(ref json, frame.Choice, finish, beside, plan);
+            End(ref json, chunk);
             _usage.Add(finish.Usage);
         }
     }
@@ -45,6 +48,7 @@ internal sealed class ChunkWriter(AnswerPlan plan, string sessionId) : IAnswerWr
             var json = Begin(output);
             json.Raw("],\"usage\":"u8);
             _usage.Write(ref json);
+            json.Raw(_fingerprint);
             json.Raw("}\n\n"u8);
             json.Complete();
         }
@@ -65,7 +69,7 @@ internal sealed class ChunkWriter(AnswerPlan plan, string sessionId) : IAnswerWr
         json.Raw("{\"index\":"u8);
         json.Number(index);
         json.Raw(plan.Format.Opening);
-        End(ref json);
+        End(ref json, default);
     }
 
     private JsonSink Begin(IBufferWriter<byte> output)
@@ -76,10 +80,24 @@ internal sealed class ChunkWriter(AnswerPlan plan, string sessionId) : IAnswerWr
         return json;
     }
 
-    private void End(ref JsonSink json)
+    private void End(ref JsonSink json, ReadOnlySpan<byte> beside)
     {
-        json.Raw(plan.IncludeUsage ? "],\"usage\":null}\n\n"u8 : "]}\n\n"u8);
+        json.Raw(plan.IncludeUsage ? "],\"usage\":null"u8 : "]"u8);
+        json.Raw(_fingerprint);
+        json.Members(beside);
+        json.Raw("}\n\n"u8);
         json.Complete();
+    }
+
+    // The engine's fingerprint arrives once, and is written into every chunk from then on.
+    private ReadOnlySpan<byte> TakeFingerprint(ReadOnlySpan<byte> members)
+    {
+        const string Name = "system_fingerprint";
+        if (members.IndexOf("system_fingerprint"u8) < 0 || RawDelta.Parse(members) is not { } read || read[Name] is not { } fingerprint)
+            return RawDelta.Members(members);
+        _fingerprint = [.. ",\"system_fingerprint\":"u8, .. JsonSerializer.SerializeToUtf8Bytes(fingerprint, RawDelta.Plain)];
+        read.Remove(Name);
+        return RawDelta.MembersOf(read);
     }
 
     private struct ChoiceState

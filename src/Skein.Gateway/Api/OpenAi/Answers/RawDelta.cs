@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json.Nodes;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
@@ -5,6 +6,14 @@ namespace Skein.Gateway.Api.OpenAi.Answers;
 /// <summary>Deltas that an engine sends as JSON objects: tool calls, reasoning. Streams forward them; whole answers merge them.</summary>
 internal static class RawDelta
 {
+    /// <summary>Writes JSON without escapes that only HTML needs.</summary>
+    public static readonly JsonSerializerOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>The object with its braces, on one line.</summary>
+    /// <exception cref="InvalidDataException">It is not a JSON object.</exception>
+    public static ReadOnlySpan<byte> Object(ReadOnlySpan<byte> json) =>
+        JsonShape.IsObject(json) ? OnOneLine(json) : throw new InvalidDataException("the replica sent a log probability that is not a JSON object");
+
     /// <summary>The members between the braces, on one line; empty if there are none. A line break in an event would start a new field.</summary>
     /// <exception cref="InvalidDataException">The delta is not a JSON object.</exception>
     public static ReadOnlySpan<byte> Members(ReadOnlySpan<byte> json)
@@ -12,24 +21,10 @@ internal static class RawDelta
         var trimmed = json.Trim(" \t\r\n"u8);
         if (trimmed.IsEmpty)
             return default;
-        return IsObject(trimmed)
+        return JsonShape.IsObject(trimmed)
             ? OnOneLine(trimmed[1..^1].Trim(" \t\r\n"u8))
             : throw new InvalidDataException(
                 $"the replica sent a delta that is not a JSON object: {Encoding.UTF8.GetString(trimmed[..Math.Min(40, trimmed.Length)])}");
-    }
-
-    // Parsed to the end: text that only starts and ends like an object could close the chunk around it.
-    private static bool IsObject(ReadOnlySpan<byte> json)
-    {
-        var reader = new Utf8JsonReader(json);
-        try
-        {
-            return reader.Read() && reader.TokenType == JsonTokenType.StartObject && reader.TrySkip() && !reader.Read();
-        }
-        catch (JsonException)
-        {
-            return false;
-        }
     }
 
     // In valid JSON a line break only occurs between tokens, where a blank is equivalent.
@@ -71,6 +66,38 @@ internal static class RawDelta
                     into[name] = value?.DeepClone();
                     break;
             }
+        }
+    }
+
+    /// <summary>Merges members that are no deltas: later ones replace earlier ones, except token ids, which are those of the event.</summary>
+    public static void Replace(JsonObject into, JsonObject members)
+    {
+        foreach (var (name, value) in members)
+        {
+            if (name == "token_ids" && into[name] is JsonArray known && value is JsonArray more)
+                MergeElements(known, more);
+            else
+                into[name] = value?.DeepClone();
+        }
+    }
+
+    /// <summary>The members of an object as JSON, between the braces; empty if there are none.</summary>
+    public static ReadOnlySpan<byte> MembersOf(JsonObject? members) =>
+        members is { Count: > 0 } ? JsonSerializer.SerializeToUtf8Bytes<JsonNode>(members, Plain).AsSpan()[1..^1] : default;
+
+    /// <summary>Parses an object; null if there is none.</summary>
+    /// <exception cref="InvalidDataException">It is not a JSON object, or names a member twice.</exception>
+    public static JsonObject? Parse(ReadOnlySpan<byte> json)
+    {
+        if (Members(json).IsEmpty)
+            return null;
+        try
+        {
+            return JsonNode.Parse(json, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false })!.AsObject();
+        }
+        catch (JsonException e)
+        {
+            throw new InvalidDataException("the replica sent an object that cannot be read", e);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Google.Protobuf;
 using Skein.Gateway.Api.Http;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
@@ -8,11 +9,14 @@ internal sealed class WholeAnswerWriter(AnswerPlan plan, string sessionId) : IAn
 {
     private readonly CollectedChoice[] _choices = [.. Enumerable.Range(0, plan.Choices).Select(_ => new CollectedChoice())];
     private Start? _start;
+    private readonly JsonObject _beside = [];
     private UsageTotal _usage;
 
     public void Write(GenerateFrame frame, IBufferWriter<byte> output)
     {
         _start ??= frame.Start;
+        if (RawDelta.Parse(frame.RawChunk.Span) is { } beside)
+            RawDelta.Replace(_beside, beside);
         _choices[frame.Choice].Add(frame);
         if (frame.Finish is { } finish)
             _usage.Add(finish.Usage);
@@ -28,8 +32,14 @@ internal sealed class WholeAnswerWriter(AnswerPlan plan, string sessionId) : IAn
             plan.Format.WriteWhole(ref json, (uint)i, _choices[i], plan);
         }
 
-        json.Raw("],\"usage\":"u8);
-        _usage.Write(ref json);
+        json.Raw("]"u8);
+        if (_usage.IsKnown)
+        {
+            json.Raw(",\"usage\":"u8);
+            _usage.Write(ref json);
+        }
+
+        json.Members(RawDelta.MembersOf(_beside));
         json.Raw("}"u8);
         json.Complete();
     }
@@ -40,13 +50,17 @@ internal sealed class CollectedChoice
 {
     private readonly ArrayBufferWriter<byte> _text = new();
     private readonly List<TokenLogprob> _logprobs = [];
+    private readonly JsonObject _beside = [];
     private JsonObject? _deltas;
 
     public ReadOnlySpan<byte> Text => _text.WrittenSpan;
 
     public IReadOnlyList<TokenLogprob> Logprobs => _logprobs;
 
-    public FinishReason Finish { get; private set; }
+    /// <summary>Those of the whole answer as the engine sent them; empty if it sent them token by token.</summary>
+    public ByteString RawLogprobs { get; private set; } = ByteString.Empty;
+
+    public Finish Finish { get; private set; } = new();
 
     /// <summary>As the start frame says; 0 if it does not.</summary>
     public int EchoedCharacters { get; private set; }
@@ -57,10 +71,14 @@ internal sealed class CollectedChoice
             EchoedCharacters = (int)start.EchoedCharacters;
         _text.Write(frame.Text.Span);
         _logprobs.AddRange(frame.Logprobs);
-        if (!RawDelta.Members(frame.RawDelta.Span).IsEmpty)
-            RawDelta.Merge(_deltas ??= [], JsonNode.Parse(frame.RawDelta.Span)!.AsObject());
+        if (!frame.RawLogprobs.IsEmpty)
+            RawLogprobs = frame.RawLogprobs;
+        if (RawDelta.Parse(frame.RawDelta.Span) is { } delta)
+            RawDelta.Merge(_deltas ??= [], delta);
+        if (RawDelta.Parse(frame.RawChoice.Span) is { } beside)
+            RawDelta.Replace(_beside, beside);
         if (frame.Finish is { } finish)
-            Finish = finish.Reason;
+            Finish = finish;
     }
 
     /// <summary>The members of all deltas, merged; empty if there were no deltas.</summary>
@@ -71,6 +89,12 @@ internal sealed class CollectedChoice
         // The message has these two already.
         _deltas.Remove("role");
         _deltas.Remove("content");
-        return JsonSerializer.SerializeToUtf8Bytes<JsonNode>(_deltas).AsSpan()[1..^1];
+        // Only streams number the calls.
+        foreach (var call in _deltas["tool_calls"] is JsonArray calls ? calls.OfType<JsonObject>() : [])
+            call.Remove("index");
+        return RawDelta.MembersOf(_deltas);
     }
+
+    /// <summary>The members beside the message; empty if there are none.</summary>
+    public ReadOnlySpan<byte> MergedBeside() => RawDelta.MembersOf(_beside);
 }

@@ -7,19 +7,21 @@ namespace Skein.Gateway.Api.OpenAi.Requests;
 /// <summary>The members that routing, sampling or resuming needs. Every other member goes to the engine byte for byte.</summary>
 internal static class RequestMembers
 {
+    private static readonly NumberRange FromMinusOne = new(-1, int.MaxValue);
+
     private static readonly Member[] Shared =
     [
         new("model", ReadModel),
         Member.Whole("n", Choices, (request, value) => request.Generate.N = value),
-        Member.Whole("max_tokens", RequestLimits.MaxTokens, (request, value) => request.MaxTokens = value),
-        Member.Number("temperature", Temperature, (request, value) => request.Sampling.Temperature = value),
-        Member.Number("top_p", TopP, (request, value) => request.Sampling.TopP = value),
-        Member.Whole("top_k", TopK, (request, value) => request.Sampling.TopK = value),
-        Member.Number("min_p", MinP, (request, value) => request.Sampling.MinP = value),
+        Limit("max_tokens", (request, value) => request.MaxTokens = value),
+        Sampled("temperature", Temperature, (sampling, value) => sampling.Temperature = value),
+        Sampled("top_p", TopP, (sampling, value) => sampling.TopP = value),
+        new("top_k", ReadTopK),
+        Sampled("min_p", MinP, (sampling, value) => sampling.MinP = value),
         new("seed", ReadSeed),
-        Member.Number("presence_penalty", Penalty, (request, value) => request.Sampling.PresencePenalty = value),
-        Member.Number("frequency_penalty", Penalty, (request, value) => request.Sampling.FrequencyPenalty = value),
-        Member.Number("repetition_penalty", RepetitionPenalty, (request, value) => request.Sampling.RepetitionPenalty = value),
+        Sampled("presence_penalty", Penalty, (sampling, value) => sampling.PresencePenalty = value),
+        Sampled("frequency_penalty", Penalty, (sampling, value) => sampling.FrequencyPenalty = value),
+        Sampled("repetition_penalty", RepetitionPenalty, (sampling, value) => sampling.RepetitionPenalty = value),
         new("logit_bias", StructuredMembers.ReadLogitBias),
         new("stop", StructuredMembers.ReadStop),
         Member.Flag("stream", (request, value) => request.Stream = value),
@@ -35,7 +37,7 @@ internal static class RequestMembers
         Member.Verbatim("tool_choice", "a string or an object", [JsonTokenType.String, JsonTokenType.StartObject],
             (request, value) => request.Chat.ToolChoice = value),
         Member.Verbatim("response_format", "an object", [JsonTokenType.StartObject], (request, value) => request.Chat.ResponseFormat = value),
-        Member.Whole("max_completion_tokens", RequestLimits.MaxTokens, (request, value) => request.MaxCompletionTokens = value),
+        Limit("max_completion_tokens", (request, value) => request.MaxCompletionTokens = value),
         Member.Flag("logprobs", (request, value) => request.Logprobs = value),
         Member.Whole("top_logprobs", RequestLimits.TopLogprobs, (request, value) => request.TopLogprobs = value),
     ], request => request.Generate.Extra, SettleChat);
@@ -57,8 +59,40 @@ internal static class RequestMembers
             : throw RequestRefusedException.Invalid(name, $"{JsonExcerpt.Of(ref reader)} holds a control character; allowed: {ModelAllowed}");
     }
 
-    private static void ReadSeed(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request) =>
-        request.Sampling.Seed = JsonField.Bits(ref reader, name);
+    // -1 asks for a random seed, as an absent one does.
+    private static void ReadSeed(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
+    {
+        if (!IsMinusOne(ref reader))
+            request.Sampling.Seed = JsonField.Bits(ref reader, name);
+    }
+
+    // -1 and 0 set no limit.
+    private static void ReadTopK(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request) =>
+        request.Sampling.TopK = IsMinusOne(ref reader) ? 0 : JsonField.Whole(ref reader, name, FromMinusOne);
+
+    /// <summary>A number of tokens; -1, which sets no limit on some engines, is the engine's to read.</summary>
+    private static Member Limit(string name, Action<OpenAiRequest, uint> set) => new(
+        name,
+        (ref Utf8JsonReader reader, string field, ReadOnlyMemory<byte> body, OpenAiRequest request) =>
+        {
+            if (IsMinusOne(ref reader))
+                request.Generate.Extra.Add(new RawMember { Name = field, Json = JsonField.Verbatim(ref reader, body) });
+            else
+                set(request, JsonField.Whole(ref reader, field, FromMinusOne));
+        });
+
+    /// <summary>A number that the engine gets as the client wrote it.</summary>
+    private static Member Sampled(string name, NumberRange allowed, Action<Sampling, float> set) => new(
+        name,
+        (ref Utf8JsonReader reader, string field, ReadOnlyMemory<byte> body, OpenAiRequest request) =>
+        {
+            var start = reader;
+            set(request.Sampling, JsonField.Number(ref reader, field, allowed));
+            request.Sampling.Raw.Add(new RawMember { Name = field, Json = JsonField.Verbatim(ref start, body) });
+        });
+
+    private static bool IsMinusOne(ref Utf8JsonReader reader) =>
+        reader.TokenType == JsonTokenType.Number && reader.TryGetInt64(out var value) && value == -1;
 
     private static void ReadMessages(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
     {

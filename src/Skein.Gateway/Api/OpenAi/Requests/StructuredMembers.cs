@@ -32,9 +32,21 @@ internal static class StructuredMembers
 
     public static void ReadLogitBias(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
     {
+        var start = reader;
+        var biases = new Dictionary<uint, float>();
+        if (reader.TokenType == JsonTokenType.StartArray)
+        {
+            // llama.cpp: [[id or text, bias or false]]. What is no id with a number is the engine's to read.
+            if (!TryReadPairs(ref reader, name, biases))
+                request.Generate.Extra.Add(new RawMember { Name = name, Json = JsonField.Verbatim(ref start, body) });
+            else
+                KeepBiases(ref start, name, body, biases, request);
+            return;
+        }
+
         if (reader.TokenType != JsonTokenType.StartObject)
-            throw RequestRefusedException.NotA(name, JsonExcerpt.Of(ref reader), "an object", "token ids with a bias of -100 to 100 each");
-        var biases = request.Sampling.LogitBias;
+            throw RequestRefusedException.NotA(
+                name, JsonExcerpt.Of(ref reader), "an object or an array of pairs", "token ids with a bias of -100 to 100 each");
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
             if (!uint.TryParse(reader.ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture, out var tokenId))
@@ -46,6 +58,41 @@ internal static class StructuredMembers
             if (!biases.TryAdd(tokenId, JsonField.Number(ref reader, field, RequestLimits.LogitBias)))
                 throw RequestRefusedException.Twice(field);
         }
+
+        KeepBiases(ref start, name, body, biases, request);
+    }
+
+    private static void KeepBiases(
+        ref Utf8JsonReader start, string name, ReadOnlyMemory<byte> body, Dictionary<uint, float> biases, OpenAiRequest request)
+    {
+        request.Sampling.LogitBias.Add(biases);
+        request.Sampling.Raw.Add(new RawMember { Name = name, Json = JsonField.Verbatim(ref start, body) });
+    }
+
+    private static bool TryReadPairs(ref Utf8JsonReader reader, string name, Dictionary<uint, float> biases)
+    {
+        var areIds = true;
+        for (var index = 0; reader.Read() && reader.TokenType != JsonTokenType.EndArray; index++)
+        {
+            if (reader.TokenType != JsonTokenType.StartArray)
+                throw RequestRefusedException.NotA($"{name}[{index}]", JsonExcerpt.Of(ref reader), "a pair", "[token id, bias of -100 to 100]");
+            if (index == RequestLimits.LogitBiases)
+                throw RequestRefusedException.Invalid(name, $"more than {RequestLimits.LogitBiases} tokens; allowed: up to {RequestLimits.LogitBiases}");
+            uint id = 0;
+            double bias = 0;
+            var length = 0;
+            for (; reader.Read() && reader.TokenType != JsonTokenType.EndArray; length++)
+            {
+                areIds &= reader.TokenType == JsonTokenType.Number
+                    && (length == 0 ? reader.TryGetUInt32(out id) : reader.TryGetDouble(out bias) && RequestLimits.LogitBias.Contains(bias));
+                reader.Skip();
+            }
+
+            areIds &= length == 2;
+            biases[id] = (float)bias;
+        }
+
+        return areIds;
     }
 
     /// <summary>Reads <c>include_usage</c>. If the object has other members, all of it also goes to the engine.</summary>
