@@ -46,6 +46,7 @@ internal sealed class TestGateway : IAsyncDisposable
         {
             Http = new IPEndPoint(IPAddress.Loopback, 0), Grpc = new IPEndPoint(IPAddress.Loopback, 0), StopTimeout = TimeSpan.FromMilliseconds(100),
         };
+        options = options with { Admission = options.Admission with { NoReplicaTimeout = setup.NoReplicaTimeout } };
         var log = new LogLines();
         var app = GatewayApp.Build(setup.Options(options), builder => builder.Logging.AddProvider(log).SetMinimumLevel(LogLevel.Information));
         IMembership? membership = null;
@@ -132,6 +133,20 @@ internal sealed class TestGateway : IAsyncDisposable
         return rows.EnumerateArray().Single(row => row.GetProperty("name").GetString() == name);
     }
 
+    /// <summary>Waits, for at most 3 s, until no request holds a slot of these servers.</summary>
+    public async Task WhenIdleAsync(params string[] names)
+    {
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(3), TimeProvider.System);
+        foreach (var name in names)
+        {
+            while ((await StatusAsync(name)).GetProperty("inFlight").GetInt32() > 0)
+            {
+                Assert.False(deadline.IsCancellationRequested, $"a slot of {name} is still held after 3 s");
+                await Task.Yield();
+            }
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         using var atOnce = new CancellationTokenSource();
@@ -175,20 +190,15 @@ internal sealed class TestGateway : IAsyncDisposable
         /// <summary>Gossip address of another gateway.</summary>
         public string? Join { get; init; }
 
+        /// <summary>Changes the gateway's options.</summary>
         public Func<GatewayOptions, GatewayOptions> Options { get; init; } = options => options;
+
+        /// <summary>Longest wait while no server can serve: shorter than the default of 30 s, so that what is never served fails soon.</summary>
+        public TimeSpan NoReplicaTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
         public Func<OpenAiEngineOptions, OpenAiEngineOptions> Server { get; init; } = server => server;
 
-        /// <summary>With short bounds on the wait for a server that can serve.</summary>
-        public static Setup ShortWaits(int milliseconds = 3_000) => new()
-        {
-            Options = options => options with
-            {
-                Admission = options.Admission with
-                {
-                    QueueTimeout = TimeSpan.FromMilliseconds(milliseconds), NoReplicaTimeout = TimeSpan.FromMilliseconds(milliseconds),
-                },
-            },
-        };
+        /// <summary>With a short wait for a server that can serve.</summary>
+        public static Setup ShortWaits(int milliseconds = 3_000) => new() { NoReplicaTimeout = TimeSpan.FromMilliseconds(milliseconds) };
     }
 }

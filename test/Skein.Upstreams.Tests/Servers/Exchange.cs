@@ -26,13 +26,17 @@ internal sealed class Exchange(Socket socket, CancellationToken stop) : IAsyncDi
     /// <summary>Whether it waits for a request.</summary>
     public bool IsIdle { get; private set; }
 
+    /// <summary>Whether an answer is under way.</summary>
+    public bool IsAnswering { get; set; }
+
     /// <summary>Bytes written during the answer.</summary>
     public long Written { get; private set; }
 
     /// <summary>Writes bytes as they are.</summary>
-    public async Task SendAsync(string text)
+    public Task SendAsync(string text) => SendBytesAsync(Encoding.UTF8.GetBytes(text));
+
+    public async Task SendBytesAsync(byte[] bytes)
     {
-        var bytes = Encoding.UTF8.GetBytes(text);
         await _stream.WriteAsync(bytes, stop);
         Written += bytes.Length;
     }
@@ -98,6 +102,7 @@ internal sealed class Exchange(Socket socket, CancellationToken stop) : IAsyncDi
     {
         _request = request;
         Written = 0;
+        IsAnswering = true;
         _watching = WatchAsync();
     }
 

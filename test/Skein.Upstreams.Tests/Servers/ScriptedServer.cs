@@ -37,6 +37,7 @@ internal sealed class ScriptedServer : IAsyncDisposable
     private readonly ConcurrentDictionary<string, Answer> _paths = new(StringComparer.Ordinal);
     private readonly Lock _gate = new();
     private readonly List<(Predicate<ScriptedRequest> Is, TaskCompletionSource<ScriptedRequest> Seen)> _awaited = [];
+    private readonly TaskCompletionSource _whenAborted = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private CancellationTokenSource _stop = new();
     private TcpListener _listener;
     private Task _accepting;
@@ -117,6 +118,9 @@ internal sealed class ScriptedServer : IAsyncDisposable
     /// <summary>Waits until the server has received this many generations of clients.</summary>
     public Task WhenAskedAsync(int times) => WhenAsync(request => request.IsClients && request.Number == times - 1);
 
+    /// <summary>Waits until a client has left during an answer.</summary>
+    public Task WhenAbortedAsync() => _whenAborted.Task.WaitAsync(TimeSpan.FromSeconds(10), TimeProvider.System, TestContext.Current.CancellationToken);
+
     /// <summary>Ends as a killed process does: no more connections, and FIN on all that are open.</summary>
     public async Task KillAsync()
     {
@@ -182,8 +186,9 @@ internal sealed class ScriptedServer : IAsyncDisposable
                 var request = Count(read);
                 exchange.Begin(request);
                 var ending = await AnswerTo(request)(exchange);
+                exchange.IsAnswering = false;
                 if (exchange.Left.IsCompleted)
-                    Interlocked.Increment(ref _aborted);
+                    CountAborted();
                 if (ending == Ending.Reset)
                     exchange.Reset();
                 if (ending != Ending.KeepAlive || exchange.Left.IsCompleted)
@@ -192,13 +197,19 @@ internal sealed class ScriptedServer : IAsyncDisposable
         }
         catch (Exception exception) when (exception is OperationCanceledException or IOException or SocketException or ObjectDisposedException)
         {
-            if (exchange.Left.IsCompleted)
-                Interlocked.Increment(ref _aborted);
+            if (exchange.Left.IsCompleted && exchange.IsAnswering)
+                CountAborted();
         }
         finally
         {
             _open.TryRemove(exchange, out _);
         }
+    }
+
+    private void CountAborted()
+    {
+        Interlocked.Increment(ref _aborted);
+        _whenAborted.TrySetResult();
     }
 
     private ScriptedRequest Count(ScriptedRequest read)
