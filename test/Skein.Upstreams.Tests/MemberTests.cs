@@ -33,7 +33,7 @@ public sealed class MemberTests
 
     public static TheoryData<string> RequestMembers { get; } =
     [
-        "\"top_k\":-1", "\"top_k\":0", "\"top_p\":0", "\"top_p\":0.95", "\"min_p\":0", "\"max_tokens\":-1", "\"max_tokens\":0", "\"max_completion_tokens\":7",
+        "\"top_k\":-1", "\"top_k\":0", "\"top_p\":0", "\"top_p\":0.95", "\"min_p\":0", "\"max_tokens\":-1", "\"max_tokens\":0",
         "\"temperature\":0.1234567890123456", "\"temperature\":0.70", "\"temperature\":1e-1", "\"frequency_penalty\":-0.333333333333333",
         "\"presence_penalty\":1.10", "\"repetition_penalty\":1.0499999", "\"seed\":42", "\"seed\":9007199254740993", "\"logit_bias\":[[5,-100],[6,1.5]]",
         "\"logit_bias\":{\"5\":-100}", "\"logit_bias\":[[\" a\",false]]", "\"user\":\"u1\"", "\"stop\":[\"x\",\"y\"]", "\"service_tier\":\"flex\"",
@@ -184,6 +184,19 @@ public sealed class MemberTests
         var sent = Assert.Single(server.Asked).Json;
         foreach (var member in JsonElement.Parse($"{{{members}}}").EnumerateObject())
             Assert.Equal(member.Value.GetRawText(), Reply.Find(sent, member.Name)?.GetRawText());
+    }
+
+    /// <summary>Some servers know only one of the two names.</summary>
+    [Fact]
+    public async Task MaxCompletionTokens_IsSentUnderOneOfItsNames()
+    {
+        await using var server = new ScriptedServer();
+        await using var gateway = await TestGateway.StartAsync(server);
+
+        await gateway.ChatAsync("\"stream\":true,\"max_completion_tokens\":7");
+
+        var sent = Assert.Single(server.Asked).Json;
+        Assert.Equal("7", (Reply.Find(sent, "max_completion_tokens") ?? Reply.Find(sent, "max_tokens"))?.GetRawText());
     }
 
     [Fact]

@@ -20,7 +20,8 @@ internal sealed record ScriptedRequest(string Method, string Path, IReadOnlyList
 
     public JsonElement Json => JsonElement.Parse(Body);
 
-    public bool IsStreamed => Json.TryGetProperty("stream", out var stream) && stream.ValueKind == JsonValueKind.True;
+    public bool IsStreamed =>
+        Body.Length > 0 && Json is { ValueKind: JsonValueKind.Object } json && json.TryGetProperty("stream", out var stream) && stream.ValueKind == JsonValueKind.True;
 
     public bool IsChat => Path.EndsWith("/chat/completions", StringComparison.Ordinal);
 
