@@ -102,6 +102,21 @@ public sealed class BoundedAttemptsTests
             await server.DisposeAsync();
     }
 
+    /// <summary>An id beyond the vocabulary ends some servers.</summary>
+    [Fact]
+    public async Task IdBeyondTheVocabulary_IsRefusedBeforeAServerSeesIt()
+    {
+        await using var server = new ScriptedServer();
+        server.On("/v1/models", Answers.Json(
+            """{"object":"list","data":[{"id":"story","object":"model","owned_by":"llamacpp","meta":{"n_vocab":2330,"n_ctx_train":512}}]}"""));
+        await using var gateway = await TestGateway.StartAsync(server);
+
+        var reply = await gateway.PostAsync("/v1/completions", """{"model":"story","prompt":[1,999999],"user":"Tell the story"}""");
+
+        Expect.Refusal(reply, 400, "999999", "2330");
+        Assert.Equal(0, server.Generations);
+    }
+
     /// <summary>While a request is suspect, all others go on at once.</summary>
     [Fact]
     public async Task SuspectRequest_DoesNotHoldUpOthers()

@@ -143,6 +143,23 @@ public sealed class ConnectionTests
             call.Dispose();
     }
 
+    /// <summary>SGLang's /health makes a token and takes a second, and /metrics is not there: it was asked hundreds of times.</summary>
+    [Fact]
+    public async Task SgLang_ReadyIsAskedInsteadOfHealth()
+    {
+        await using var dialogues = new DialogueServer("sglang-0.5.23");
+        var server = dialogues.Server;
+        await using var gateway = await TestGateway.StartAsync(new TestGateway.Setup { Awaits = false }, server);
+        await server.WhenAsync(request => request.Path == "/v1/models");
+
+        await Task.Delay(TimeSpan.FromSeconds(5), TimeProvider.System, TestContext.Current.CancellationToken);
+
+        Assert.InRange(server.Calls("/ready"), 1, 100);
+        Assert.Equal(0, server.Calls("/health") + server.Calls("/health_generate"));
+        Assert.InRange(server.Calls("/metrics"), 0, 3);
+        Assert.InRange(server.Requests.Count(request => request.Path.StartsWith("/v1/loads", StringComparison.Ordinal)), 1, 1_000);
+    }
+
     /// <summary>Requests that wait in a server, of other gateways too, count in the pick.</summary>
     [Theory]
     [InlineData("vllm:num_requests_waiting{engine=\"0\"} 20\nvllm:num_requests_running{engine=\"0\"} 8\n", "vllm:num_requests_waiting{engine=\"0\"} 0\n")]

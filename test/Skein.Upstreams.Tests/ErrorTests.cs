@@ -193,19 +193,8 @@ public sealed class ErrorTests
     [InlineData("html")]
     public async Task AnyFault_NoAddressIsShown(string fault)
     {
-        Answer answer = fault switch
-        {
-            "fin" => _ => Task.FromResult(Ending.Close),
-            "reset" => Answers.Reset,
-            "html" => Answers.Json("<html><body>502 Bad Gateway</body></html>", 502, type: "text/html"),
-            _ => async exchange =>
-            {
-                await exchange.SendAsync("SSH-2.0-OpenSSH_9.6\r\n");
-                return Ending.Close;
-            },
-        };
-        await using var first = new ScriptedServer(answer);
-        await using var second = new ScriptedServer(answer);
+        await using var first = new ScriptedServer(FaultOf(fault));
+        await using var second = new ScriptedServer(FaultOf(fault));
         await using var gateway = await TestGateway.StartAsync(TestGateway.Setup.ShortWaits(), first, second);
 
         var reply = await gateway.ChatAsync();
@@ -213,4 +202,16 @@ public sealed class ErrorTests
         Expect.Error(reply);
         Expect.NoAddress(reply);
     }
+
+    private static Answer FaultOf(string name) => name switch
+    {
+        "fin" => _ => Task.FromResult(Ending.Close),
+        "reset" => Answers.Reset,
+        "html" => Answers.Json("<html><body>502 Bad Gateway</body></html>", 502, type: "text/html"),
+        _ => async exchange =>
+        {
+            await exchange.SendAsync("SSH-2.0-OpenSSH_9.6\r\n");
+            return Ending.Close;
+        },
+    };
 }

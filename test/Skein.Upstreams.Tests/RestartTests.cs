@@ -144,6 +144,34 @@ public sealed class RestartTests
         Assert.Equal(kind == "reasoning" ? "think0 think1 think2 think3 think4 think5 think6 think7 think8 " : "", reasoning);
     }
 
+    /// <summary>The bound on an answer that is made again counts the time of making it, not the other server's queue and prefill.</summary>
+    [Fact]
+    public async Task OtherServerQueuesForThreeSeconds_AnswerIsMadeAgain()
+    {
+        var isFirst = 0;
+        Answer answer = async exchange =>
+        {
+            var dies = Interlocked.Exchange(ref isFirst, 1) == 0;
+            await exchange.StreamAsync();
+            if (!dies)
+                await exchange.SilenceAsync(TimeSpan.FromSeconds(3));
+            for (var i = 0; i < 10; i++)
+            {
+                await exchange.TextAsync($"{i},");
+                if (dies && i == 4)
+                    return Ending.Close;
+            }
+            await exchange.FinishAsync();
+            await exchange.DoneAsync();
+            return await exchange.EndAsync();
+        };
+        await using var first = new ScriptedServer(answer);
+        await using var second = new ScriptedServer(answer);
+        await using var gateway = await TestGateway.StartAsync(first, second);
+
+        Expect.Answer(await gateway.ChatAsync("\"stream\":true,\"response_format\":{\"type\":\"json_object\"}", seconds: 35), "0,1,2,3,4,5,6,7,8,9,");
+    }
+
     private static Task<Ending> ContinueAsync(Exchange exchange, IReadOnlyList<string> words)
     {
         var text = string.Concat(words);

@@ -76,7 +76,7 @@ internal sealed class DialogueServer : IAsyncDisposable
             return wanted;
         }
         var nearest = candidates.MaxBy(dialogue =>
-            Likeness(dialogue.Asked, asked) - (dialogue.Status == 200 ? 0 : 100) - (dialogue.IsStreamed == request.IsStreamed ? 0 : 10));
+            Likeness(ObjectOf(dialogue.Body), ObjectOf(request.Body)) - (dialogue.Status == 200 ? 0 : 100) - (dialogue.IsStreamed == request.IsStreamed ? 0 : 10));
         if (nearest is not null)
             _notes.Enqueue($"the nearest of {request.Path} {Short(request.Body)} is {nearest.Name}");
         return nearest;
@@ -87,8 +87,22 @@ internal sealed class DialogueServer : IAsyncDisposable
     private static bool IsSame(Dialogue dialogue, ScriptedRequest request, JsonObject? asked) =>
         asked is null || dialogue.Asked is null ? dialogue.Body.Trim() == request.Body.Trim() : JsonNode.DeepEquals(dialogue.Asked, asked);
 
+    private static JsonObject? ObjectOf(string body)
+    {
+        try
+        {
+            return JsonNode.Parse(body) as JsonObject;
+        }
+        catch (System.Text.Json.JsonException)
+        {
+            return null;
+        }
+    }
+
+    // Names count more than values: a call is like another one of its form.
     private static int Likeness(JsonObject? recorded, JsonObject? asked) => recorded is null || asked is null ? 0
-        : asked.Count(member => recorded.TryGetPropertyValue(member.Key, out var value) && JsonNode.DeepEquals(value, member.Value))
+        : (4 * asked.Count(member => recorded.ContainsKey(member.Key)))
+            + asked.Count(member => recorded.TryGetPropertyValue(member.Key, out var value) && JsonNode.DeepEquals(value, member.Value))
             - recorded.Count(member => !asked.ContainsKey(member.Key));
 }
 
