@@ -12,7 +12,7 @@ public sealed class BoundedAttemptsTests
     private const string ErrorEvent = """{"error":{"message":"the scheduler failed","type":"server_error","code":500}}""";
 
     /// <summary>One request made 151 calls in 40 s: each attempt delivered one chunk, which counted as progress.</summary>
-    [Theory]
+    [Theory, Trait("State", "open")]
     [InlineData("done", 1)]
     [InlineData("fin", 1)]
     [InlineData("error event", 1)]
@@ -34,7 +34,7 @@ public sealed class BoundedAttemptsTests
             await server.DisposeAsync();
     }
 
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task EachAttemptDeliversOneWord_AttemptsAreBoundedThoughThereIsProgress()
     {
         await using var first = new ScriptedServer(OneWordMore);
@@ -48,7 +48,7 @@ public sealed class BoundedAttemptsTests
     }
 
     /// <summary>102 calls for one request in 0.37 s emptied everybody's retry budget: 2 of the next 10 good requests failed.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task RequestsThatAlwaysFail_LeaveTheRetryBudgetToOthers()
     {
         var failed = new System.Collections.Concurrent.ConcurrentDictionary<string, bool>();
@@ -73,7 +73,7 @@ public sealed class BoundedAttemptsTests
     }
 
     /// <summary>A request that ends its server went on to the next one.</summary>
-    [Theory]
+    [Theory, Trait("State", "open")]
     [InlineData(2)]
     [InlineData(3)]
     public async Task RequestThatKillsItsServer_LeavesTheLastOneAlive(int count)
@@ -103,7 +103,7 @@ public sealed class BoundedAttemptsTests
     }
 
     /// <summary>An id beyond the vocabulary ends some servers.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task IdBeyondTheVocabulary_IsRefusedBeforeAServerSeesIt()
     {
         await using var server = new ScriptedServer();
@@ -118,7 +118,7 @@ public sealed class BoundedAttemptsTests
     }
 
     /// <summary>While a request is suspect, all others go on at once.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task SuspectRequest_DoesNotHoldUpOthers()
     {
         var servers = Enumerable.Range(0, 4).Select(_ => new ScriptedServer()).ToArray();
@@ -146,7 +146,7 @@ public sealed class BoundedAttemptsTests
     }
 
     /// <summary>All servers died in the same instant and came back: 4 of 5 runs ended in "2 replicas in a row were lost".</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task AllServersDieAtOnceAndComeBack_AllStreamsAreFinished()
     {
         var died = false;

@@ -80,7 +80,7 @@ public sealed class ConnectionTests
     }
 
     /// <summary>There was no x-request-id, and one trace id for all requests of all clients.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task RequestIdAndTrace_AreTheClients()
     {
         await using var server = new ScriptedServer(Short);
@@ -144,7 +144,7 @@ public sealed class ConnectionTests
     }
 
     /// <summary>SGLang's /health makes a token and takes a second, and /metrics is not there: it was asked hundreds of times.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task SgLang_ReadyIsAskedInsteadOfHealth()
     {
         await using var dialogues = new DialogueServer("sglang-0.5.23");
@@ -161,15 +161,14 @@ public sealed class ConnectionTests
     }
 
     /// <summary>Requests that wait in a server, of other gateways too, count in the pick.</summary>
-    [Theory]
+    [Theory, Trait("State", "open")]
     [InlineData("vllm:num_requests_waiting{engine=\"0\"} 20\nvllm:num_requests_running{engine=\"0\"} 8\n", "vllm:num_requests_waiting{engine=\"0\"} 0\n")]
     [InlineData("vllm:kv_cache_usage_perc{engine=\"0\"} 0.99\nvllm:num_requests_waiting{engine=\"0\"} 0\n", "vllm:kv_cache_usage_perc{engine=\"0\"} 0.05\nvllm:num_requests_waiting{engine=\"0\"} 0\n")]
     public async Task OneServerHasAQueue_OtherGetsTheRequests(string full, string free)
     {
         await using var busy = Vllm(full);
         await using var idle = Vllm(free);
-        await using var gateway = await TestGateway.StartAsync(
-            new TestGateway.Setup { Server = server => server with { Kind = "openai" } }, busy, idle);
+        await using var gateway = await TestGateway.StartAsync(busy, idle);
         await busy.WhenAsync(request => request.Path == "/metrics");
         await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, TestContext.Current.CancellationToken);
 

@@ -7,7 +7,7 @@ namespace Skein.Upstreams.Tests;
 public sealed class ErrorTests
 {
     /// <summary>All servers refuse with Retry-After: clients got 502 "2 replicas in a row were lost".</summary>
-    [Theory]
+    [Theory, Trait("State", "open")]
     [InlineData(429, 1)]
     [InlineData(429, 2)]
     [InlineData(429, 3)]
@@ -30,7 +30,7 @@ public sealed class ErrorTests
     }
 
     /// <summary>A 429 without Retry-After gets a computed one.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task AllRefuseWithoutRetryAfter_OneIsComputed()
     {
         await using var server = new ScriptedServer(Answers.Error(429, "too many requests now"));
@@ -43,7 +43,7 @@ public sealed class ErrorTests
     }
 
     /// <summary>Code and param were lost, 422 became 400.</summary>
-    [Theory]
+    [Theory, Trait("State", "open")]
     [InlineData(400, "invalid_request_error", "\"temperature\"", "\"decimal_above_max_value\"")]
     [InlineData(422, "invalid_request_error", "\"messages[0]\"", "\"unprocessable\"")]
     [InlineData(413, "invalid_request_error", "null", "\"too_large\"")]
@@ -72,7 +72,7 @@ public sealed class ErrorTests
     }
 
     /// <summary>Five servers write errors in five shapes.</summary>
-    [Theory]
+    [Theory, Trait("State", "open")]
     [InlineData("""{"object":"error","message":"the value is too high","type":"BadRequestError","param":null,"code":400}""")]
     [InlineData("""{"error":"the value is too high"}""")]
     [InlineData("""{"detail":"the value is too high"}""")]
@@ -90,7 +90,7 @@ public sealed class ErrorTests
     }
 
     /// <summary>A wrong key of the gateway looked like a crash.</summary>
-    [Theory]
+    [Theory, Trait("State", "open")]
     [InlineData(401, """{"error":"Unauthorized"}""", 1)]
     [InlineData(401, """{"error":{"message":"Invalid API Key","type":"authentication_error","code":401}}""", 2)]
     [InlineData(403, """{"error":{"message":"not allowed","type":"permission_error","code":403}}""", 2)]
@@ -123,7 +123,7 @@ public sealed class ErrorTests
     }
 
     /// <summary>vLLM refuses a request inside a 200 stream: clients got "2 replicas in a row were lost".</summary>
-    [Theory]
+    [Theory, Trait("State", "open")]
     [InlineData("\"stream\":true")]
     [InlineData("")]
     public async Task RefusalInsideA200Stream_IsTheRequestsErrorInTheEnginesWords(string members)
@@ -140,7 +140,7 @@ public sealed class ErrorTests
         Assert.Equal(1, first.Generations + second.Generations);
     }
 
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task ServerErrorInsideA200Stream_IsTriedOnceElsewhere()
     {
         const string Broken = """{"error":{"message":"the engine core failed","type":"InternalServerError","code":500}}""";
@@ -156,7 +156,7 @@ public sealed class ErrorTests
     }
 
     /// <summary>A 500 that the request itself causes waited 30 s, and its words were lost.</summary>
-    [Theory]
+    [Theory, Trait("State", "open")]
     [InlineData(500)]
     [InlineData(501)]
     public async Task SameServerErrorFromTwo_EndsInTheEnginesWords(int status)
@@ -186,7 +186,7 @@ public sealed class ErrorTests
     }
 
     /// <summary>The server's address was in the error.</summary>
-    [Theory]
+    [Theory, Trait("State", "open")]
     [InlineData("fin")]
     [InlineData("reset")]
     [InlineData("garbage")]

@@ -42,7 +42,7 @@ public sealed class MemberTests
         "\"n_probs\":2", "\"mirostat\":2", "\"dry_multiplier\":0.8",
     ];
 
-    [Theory]
+    [Theory, Trait("State", "open")]
     [MemberData(nameof(MembersOfChunks))]
     public async Task MemberOfAChunk_PassesThrough(string name, string json)
     {
@@ -51,7 +51,7 @@ public sealed class MemberTests
         Expect.That(reply, reply.Chunks.Any(chunk => Reply.Find(chunk, name)?.GetRawText() == json), $"a chunk has {name} as the server sent it");
     }
 
-    [Theory]
+    [Theory, Trait("State", "open")]
     [MemberData(nameof(MembersOfChoices))]
     public async Task MemberOfAChoice_PassesThrough(string name, string json)
     {
@@ -74,7 +74,7 @@ public sealed class MemberTests
     }
 
     /// <summary>Members beside the finish reason, where vLLM says which stop string it was.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task MemberBesideTheFinish_PassesThrough()
     {
         var reply = await AskAsync(Events.Text(true, "a "), finish: """{"index":0,"delta":{},"finish_reason":"stop","stop_reason":"END","token_ids":[2]}""");
@@ -85,7 +85,7 @@ public sealed class MemberTests
     }
 
     /// <summary>The same members in a whole answer.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task MembersOfAWholeAnswer_PassThrough()
     {
         var reply = await AskAsync(
@@ -99,7 +99,7 @@ public sealed class MemberTests
     }
 
     /// <summary>Usage details were dropped or invented.</summary>
-    [Theory]
+    [Theory, Trait("State", "open")]
     [InlineData(WithUsage)]
     [InlineData("")]
     public async Task Usage_IsWhatTheServerSays(string request)
@@ -111,7 +111,7 @@ public sealed class MemberTests
         Expect.That(reply, reply.Usage?.GetRawText() == Usage, "the usage is the server's, byte for byte");
     }
 
-    [Theory]
+    [Theory, Trait("State", "open")]
     [InlineData(WithUsage)]
     [InlineData("")]
     public async Task UsageWithoutDetails_NoneAreInvented(string request)
@@ -123,7 +123,7 @@ public sealed class MemberTests
     }
 
     /// <summary>What the engine did not say is not there.</summary>
-    [Theory]
+    [Theory, Trait("State", "open")]
     [InlineData("\"stream\":true,\"logprobs\":true")]
     [InlineData("\"logprobs\":true")]
     [InlineData("\"stream\":true")]
@@ -139,7 +139,7 @@ public sealed class MemberTests
     }
 
     /// <summary>Ids of tokens in log probabilities, as vLLM and llama.cpp send them.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task LogprobsMembers_PassThrough()
     {
         const string Logprobs = """{"content":[{"id":17,"token":"a ","bytes":[97,32],"logprob":-0.25,"top_logprobs":[{"id":17,"token":"a ","bytes":[97,32],"logprob":-0.25}]}]}""";
@@ -150,7 +150,7 @@ public sealed class MemberTests
     }
 
     /// <summary>Model metadata.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task ModelMetadata_PassesThrough()
     {
         await using var server = new ScriptedServer();
@@ -171,7 +171,7 @@ public sealed class MemberTests
     }
 
     /// <summary>Members of requests were refused, rounded or dropped.</summary>
-    [Theory]
+    [Theory, Trait("State", "open")]
     [MemberData(nameof(RequestMembers))]
     public async Task MemberOfARequest_PassesThroughAsSent(string members)
     {
@@ -199,7 +199,7 @@ public sealed class MemberTests
         Assert.Equal("7", (Reply.Find(sent, "max_completion_tokens") ?? Reply.Find(sent, "max_tokens"))?.GetRawText());
     }
 
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task StreamOptions_PassThrough()
     {
         await using var server = new ScriptedServer();
@@ -213,7 +213,7 @@ public sealed class MemberTests
     }
 
     /// <summary>-1 was one fixed seed.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task SeedMinusOne_MeansNone()
     {
         await using var server = new ScriptedServer();
@@ -227,7 +227,7 @@ public sealed class MemberTests
     }
 
     /// <summary>Null is as if absent: it lowered the tier to none.</summary>
-    [Theory]
+    [Theory, Trait("State", "open")]
     [InlineData("\"functions\":null")]
     [InlineData("\"grammar\":null")]
     [InlineData("\"guided_json\":null")]
@@ -248,7 +248,7 @@ public sealed class MemberTests
         Expect.That(reply, reply.Header("x-skein-resume-tier") == plain.Header("x-skein-resume-tier"), $"the tier is {plain.Header("x-skein-resume-tier")}");
     }
 
-    [Theory]
+    [Theory, Trait("State", "open")]
     [InlineData("""[{"role":"user","content":null},{"role":"user","content":"Tell the story"}]""")]
     [InlineData("""[{"role":"developer","content":"x"},{"role":"user","content":"Tell the story"}]""")]
     [InlineData("""[{"role":"ipython","content":"x"},{"role":"user","content":"Tell the story","name":"ann","x":1.0}]""")]
@@ -267,7 +267,7 @@ public sealed class MemberTests
     }
 
     /// <summary>Every README's example is curl -d without a content type.</summary>
-    [Theory]
+    [Theory, Trait("State", "open")]
     [InlineData("Content-Type: application/x-www-form-urlencoded\r\n")]
     [InlineData("Content-Type: text/plain\r\n")]
     public async Task CurlWithoutContentType_IsTaken(string header)
@@ -292,7 +292,7 @@ public sealed class MemberTests
     }
 
     /// <summary>With echo and logprobs every likelihood was 0, and evaluation harnesses reported accuracy 1.0.</summary>
-    [Theory]
+    [Theory, Trait("State", "open")]
     [InlineData("\"echo\":true,\"logprobs\":1,\"max_tokens\":1")]
     [InlineData("\"echo\":true,\"logprobs\":1,\"max_tokens\":0")]
     [InlineData("\"echo\":true,\"logprobs\":1,\"max_tokens\":1,\"stream\":true")]
@@ -318,7 +318,7 @@ public sealed class MemberTests
     }
 
     /// <summary>Tool calls of whole answers have no index in OpenAI's.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task WholeAnswerWithToolCalls_IsAsOpenAIs()
     {
         var reply = await AskAsync(
@@ -332,7 +332,7 @@ public sealed class MemberTests
         Expect.That(reply, reply.Choices[0].GetProperty("message").GetProperty("content").ValueKind == JsonValueKind.Null, "content is null");
     }
 
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task WholeAnswerWithoutUsage_UsageIsNotNull()
     {
         var reply = await AskAsync(Events.Text(true, "a "), request: "");
@@ -341,7 +341,7 @@ public sealed class MemberTests
     }
 
     /// <summary>After a failover in tier text the usage was missing.</summary>
-    [Theory]
+    [Theory, Trait("State", "open")]
     [InlineData(WithUsage)]
     [InlineData("")]
     public async Task UsageAfterAFailover_IsThere(string members)

@@ -10,7 +10,7 @@ public sealed class UrlAloneTests
     private static readonly Answer Version = Answers.Json("""{"version":"0.32.0"}""");
 
     /// <summary>"Slots is missing", and requests waited 30 s for "no live replica".</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task OpenAi_IsServed()
     {
         await using var server = new ScriptedServer();
@@ -20,7 +20,7 @@ public sealed class UrlAloneTests
         Expect.Answer(await gateway.CompleteAsync(""), SmallModel.Text);
     }
 
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task Vllm_IsServed()
     {
         await using var server = Vllm();
@@ -29,7 +29,7 @@ public sealed class UrlAloneTests
         Expect.Answer(await gateway.ChatAsync(), SmallModel.Text);
     }
 
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task Ollama_IsServedAndNameIsNameLatest()
     {
         await using var server = Ollama();
@@ -44,7 +44,7 @@ public sealed class UrlAloneTests
     }
 
     /// <summary>Several servers of one model, and one of another kind.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task SeveralUrls_AllAreServed()
     {
         await using var first = new ScriptedServer();
@@ -60,7 +60,7 @@ public sealed class UrlAloneTests
     }
 
     /// <summary>Kind, slots, models and tier were in no status row and no log line.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task Start_StatusAndLogNameKindModelSlotsAndTier()
     {
         await using var server = new ScriptedServer();
@@ -80,7 +80,7 @@ public sealed class UrlAloneTests
     }
 
     /// <summary>The bound begins at 64 where the server does not say.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task NoSlotsTold_SixtyFourRequestsRunAtOnce()
     {
         var gate = new TaskCompletionSource();
@@ -108,7 +108,7 @@ public sealed class UrlAloneTests
     }
 
     /// <summary>The server's waiting count grows: the bound shrinks.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task ServerQueues_BoundShrinks()
     {
         var running = 0;
@@ -133,7 +133,7 @@ public sealed class UrlAloneTests
     }
 
     /// <summary>No waiting count: the bound shrinks when time to first token grows with the gateway's own concurrency.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task ServerWithoutWaitingCountQueues_BoundShrinks()
     {
         using var capacity = new SemaphoreSlim(2);
@@ -153,7 +153,7 @@ public sealed class UrlAloneTests
     }
 
     /// <summary>llama-cpp-python runs one request at a time: a second one interrupts the first.</summary>
-    [Theory]
+    [Theory, Trait("State", "open")]
     [InlineData("me")]
     [InlineData("somebody")]
     public async Task SecondRequestEndsTheFirst_AnswersAreRight(string ownedBy)
@@ -171,7 +171,7 @@ public sealed class UrlAloneTests
     }
 
     /// <summary>Two such servers mixed texts without any kill: 98 failovers.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task TwoServersThatInterrupt_AnswersAreRight()
     {
         await using var first = Interrupting("me");
@@ -186,7 +186,7 @@ public sealed class UrlAloneTests
     }
 
     /// <summary>Gateways of one group that name one URL share its bound.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task TwoGatewaysNameOneUrl_TheyShareTheBound()
     {
         await using var server = Interrupting("me");
@@ -201,7 +201,7 @@ public sealed class UrlAloneTests
     }
 
     /// <summary>A server that answers one probe of SGLang's and is something else was refused for ever.</summary>
-    [Theory]
+    [Theory, Trait("State", "open")]
     [InlineData("/get_model_info", """{"model_path":"x","is_generation":true}""")]
     [InlineData("/model_info", """{"model_path":"x","is_generation":true}""")]
     [InlineData("/api/version", """{"version":"1.0"}""")]
@@ -232,7 +232,7 @@ public sealed class UrlAloneTests
     }
 
     /// <summary>Chats only: no /v1/completions. The proof of other servers must not need it.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task ChatOnlyServer_IsServed()
     {
         await using var server = new ScriptedServer();
@@ -243,7 +243,7 @@ public sealed class UrlAloneTests
     }
 
     /// <summary>The first generation is refused: the proof is not the start's condition.</summary>
-    [Theory]
+    [Theory, Trait("State", "open")]
     [InlineData(429)]
     [InlineData(503)]
     [InlineData(500)]
@@ -257,7 +257,7 @@ public sealed class UrlAloneTests
     }
 
     /// <summary>A server that only embeds is served by passing through, and is not probed by generating.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task EmbeddingOnlyServer_PassesThroughAndIsNotAskedToGenerate()
     {
         const string Embeddings = """{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.25,-1.50]}],"model":"story","usage":{"prompt_tokens":2,"total_tokens":2}}""";
@@ -273,7 +273,7 @@ public sealed class UrlAloneTests
     }
 
     /// <summary>Models come and go without touching the streams of others. The list is read every 10 s.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task ModelsComeAndGo_StreamsOfOthersGoOn()
     {
         var gate = new TaskCompletionSource();
@@ -312,7 +312,7 @@ public sealed class UrlAloneTests
     }
 
     /// <summary>A server that came up later was taken 7 s after its health turned 200.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task ServerComesUpLater_IsServedWithinASecondOfItsHealth()
     {
         await using var server = new ScriptedServer { Everything = Answers.Error(503, "Loading model") };
@@ -328,7 +328,7 @@ public sealed class UrlAloneTests
     }
 
     /// <summary>A request for a model that is still loading waits like any other.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task ModelIsStillLoading_RequestWaitsAndIsAnswered()
     {
         await using var server = new ScriptedServer { Everything = Answers.Error(503, "Loading model") };
@@ -342,7 +342,7 @@ public sealed class UrlAloneTests
         Expect.Answer(await asked, SmallModel.Text);
     }
 
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task ModelNeverLoads_ErrorSaysThatItIsLoading()
     {
         await using var server = new ScriptedServer { Everything = Answers.Error(503, "Loading model") };
@@ -356,7 +356,7 @@ public sealed class UrlAloneTests
     }
 
     /// <summary>A wrong key showed as "dead" without a reason, and cost each request 30 s.</summary>
-    [Theory]
+    [Theory, Trait("State", "open")]
     [InlineData(401, """{"error":"Unauthorized"}""")]
     [InlineData(403, """{"error":{"message":"no","code":403}}""")]
     public async Task KeyIsRefused_IsSaidAtOnceInErrorStatusAndLog(int status, string body)
@@ -376,7 +376,7 @@ public sealed class UrlAloneTests
     }
 
     /// <summary>The URL has a wrong path: nothing there lists models.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task PathIsWrong_IsSaidAtOnceInErrorStatusAndLog()
     {
         await using var server = new ScriptedServer();
@@ -413,7 +413,7 @@ public sealed class UrlAloneTests
     }
 
     /// <summary>A server that lists no models is a fault that says so; it is served when there is one.</summary>
-    [Fact]
+    [Fact, Trait("State", "open")]
     public async Task NoModelsYet_IsServedWhenThereIsOne()
     {
         await using var server = new ScriptedServer();

@@ -29,7 +29,7 @@ internal sealed record Reply(int Status, IReadOnlyList<(string Name, string Valu
     public JsonElement Json => JsonElement.Parse(Body);
 
     /// <summary>The events of a stream, or the whole answer.</summary>
-    public IReadOnlyList<JsonElement> Objects => IsStream ? Chunks : [Json];
+    public IReadOnlyList<JsonElement> Objects => IsStream ? Chunks : Body is ['{', ..] ? [Json] : [];
 
     /// <summary>All choices of all events.</summary>
     public IReadOnlyList<JsonElement> Choices =>

@@ -17,6 +17,8 @@ internal sealed class DialogueServer : IAsyncDisposable
 
     private readonly IReadOnlyList<Dialogue> _dialogues;
     private readonly ConcurrentQueue<string> _notes = [];
+    private Dialogue? _current;
+    private int _branches = -1;
 
     public DialogueServer(string name)
     {
@@ -28,7 +30,11 @@ internal sealed class DialogueServer : IAsyncDisposable
     public ScriptedServer Server { get; }
 
     /// <summary>The dialogue that the client asks for.</summary>
-    public Dialogue? Current { get; set; }
+    public Dialogue? Current
+    {
+        get => _current;
+        set => (_current, _branches) = (value, -1);
+    }
 
     /// <summary>Requests since the last call that no recording fits, and which one was taken instead.</summary>
     public IReadOnlyList<string> TakeNotes()
@@ -53,10 +59,17 @@ internal sealed class DialogueServer : IAsyncDisposable
         }
         if (dialogue.Answer.Length == 0)
             return Ending.Close;
-        if (exchange.Request.IsGeneration && exchange.Request.IsStreamed && dialogue is { IsStreamed: false, Status: 200 })
+        if (exchange.Request is { IsGeneration: true, IsStreamed: true } && dialogue.Status == 200)
         {
-            if (JsonNode.Parse(dialogue.AnswerBody) is JsonObject whole && whole["choices"] is JsonArray)
-                return await Answers.Stream([.. DialogueStream.Of(whole), "[DONE]"])(exchange);
+            var events = DialogueStream.EventsOf(dialogue);
+            var choices = DialogueStream.ChoicesAsked(dialogue.Asked);
+            // The gateway asks for each choice by itself.
+            if (choices > 1 && DialogueStream.ChoicesAsked(Dialogue.Normalize(exchange.Request.Body)) == 1)
+                events = [.. DialogueStream.ChoiceOf(events, Interlocked.Increment(ref _branches) % choices)];
+            else if (dialogue.IsStreamed)
+                events = [];
+            if (events.Count > 0)
+                return await Answers.Stream([.. events, "[DONE]"])(exchange);
         }
         await exchange.SendBytesAsync(dialogue.Answer);
         return Ending.Close;
@@ -70,7 +83,12 @@ internal sealed class DialogueServer : IAsyncDisposable
         var candidates = _dialogues.Where(dialogue => dialogue.Method == request.Method && dialogue.Path == request.Path && !IsOfAnotherState(dialogue)).ToList();
         if (candidates.Find(dialogue => IsSame(dialogue, request, asked)) is { } same)
             return same;
-        if (request.IsGeneration && Current is { } wanted && wanted.Path == request.Path)
+        if (Current is { Status: 200 } && asked?["prompt"] is JsonArray && DialogueStream.AsIds(Current, request) is { } byIds)
+        {
+            _notes.Enqueue($"the text of {Current.Name} is answered with invented token ids");
+            return byIds;
+        }
+        if (request.IsGeneration && Current is { } wanted && (wanted.Path == request.Path || (wanted.Status >= 400 && asked?["prompt"] is JsonArray)))
         {
             _notes.Enqueue($"the answer of {wanted.Name} is taken for {request.Path} {Short(request.Body)}");
             return wanted;
@@ -84,8 +102,15 @@ internal sealed class DialogueServer : IAsyncDisposable
 
     private static string Short(string body) => body.Length > 160 ? body[..160] + "…" : body;
 
-    private static bool IsSame(Dialogue dialogue, ScriptedRequest request, JsonObject? asked) =>
-        asked is null || dialogue.Asked is null ? dialogue.Body.Trim() == request.Body.Trim() : JsonNode.DeepEquals(dialogue.Asked, asked);
+    private static bool IsSame(Dialogue dialogue, ScriptedRequest request, JsonObject? asked)
+    {
+        if (asked is null || dialogue.Asked is not { } recorded)
+            return dialogue.Body.Trim() == request.Body.Trim();
+        // The gateway draws the seed that is missing.
+        if (recorded["seed"] is null && asked["seed"] is { } seed)
+            recorded["seed"] = seed.DeepClone();
+        return JsonNode.DeepEquals(recorded, asked);
+    }
 
     private static JsonObject? ObjectOf(string body)
     {
@@ -109,7 +134,89 @@ internal sealed class DialogueServer : IAsyncDisposable
 /// <summary>A whole answer as the same server would stream it.</summary>
 internal static class DialogueStream
 {
-    public static IEnumerable<string> Of(JsonObject whole)
+    /// <summary>The events of a generation; none if it is no generation.</summary>
+    public static IReadOnlyList<string> EventsOf(Dialogue dialogue)
+    {
+        if (dialogue.IsStreamed)
+            return [.. dialogue.AnswerBody.Split('\n').Where(line => line.StartsWith("data: {", StringComparison.Ordinal)).Select(line => line["data: ".Length..].Trim())];
+        return JsonNode.Parse(dialogue.AnswerBody) is JsonObject whole && whole["choices"] is JsonArray ? [.. Of(whole)] : [];
+    }
+
+    public static int ChoicesAsked(JsonObject? asked) => asked?["n"] is JsonValue value && value.TryGetValue<int>(out var count) ? count : 1;
+
+    /// <summary>The events of one choice, which becomes choice 0. The first choice has the usage of all.</summary>
+    public static IEnumerable<string> ChoiceOf(IReadOnlyList<string> events, int choice)
+    {
+        foreach (var data in events)
+        {
+            var chunk = JsonNode.Parse(data)!.AsObject();
+            if (chunk["choices"] is JsonArray { Count: > 0 } choices)
+            {
+                var mine = choices.OfType<JsonObject>().FirstOrDefault(candidate => candidate["index"]?.GetValue<int>() == choice)?.DeepClone().AsObject();
+                if (mine is null)
+                    continue;
+                mine["index"] = 0;
+                chunk["choices"] = new JsonArray(mine);
+            }
+            if (choice > 0 && chunk["usage"] is JsonObject usage)
+            {
+                usage["completion_tokens"] = 0;
+                usage["total_tokens"] = usage["prompt_tokens"]?.DeepClone();
+            }
+            yield return chunk.ToJsonString();
+        }
+    }
+
+    /// <summary>
+    /// The text of a chat or a completion as a completion call with token ids answers it: the raw text, before any parser of the server. The ids are invented.
+    /// Null if there is no such call for it.
+    /// </summary>
+    public static Dialogue? AsIds(Dialogue dialogue, ScriptedRequest request)
+    {
+        if (request.Path != "/v1/completions" || dialogue.Path is not ("/v1/chat/completions" or "/v1/completions"))
+            return null;
+        var chunks = EventsOf(dialogue).Select(data => JsonNode.Parse(data)!.AsObject()).ToList();
+        var choices = chunks.SelectMany(chunk => chunk["choices"] as JsonArray ?? []).OfType<JsonObject>().Where(choice => choice["index"]?.GetValue<int>() is 0).ToList();
+        var reason = choices.Select(choice => choice["finish_reason"]?.ToString()).LastOrDefault(reason => reason is not null);
+        if (reason is null)
+            return null;
+        var events = new List<string>();
+        var pieces = new List<string>();
+        var isReasoning = false;
+        foreach (var choice in choices)
+        {
+            var said = choice["delta"] as JsonObject ?? choice;
+            var reasoning = (said["reasoning"] ?? said["reasoning_content"])?.ToString() ?? "";
+            var text = (said["content"] ?? said["text"])?.ToString() ?? "";
+            var piece = reasoning + (isReasoning && text.Length > 0 ? "</think>" : "") + text;
+            isReasoning = (isReasoning || reasoning.Length > 0) && text.Length == 0;
+            if (piece.Length > 0)
+                pieces.Add(piece);
+        }
+        var counted = chunks.Select(chunk => chunk["usage"]).LastOrDefault(usage => usage is JsonObject);
+        var tokens = Math.Max(pieces.Count, counted?["completion_tokens"]?.GetValue<int>() ?? 0);
+        // An id for each piece, and the last one has those that are left.
+        for (var i = 0; i < pieces.Count; i++)
+        {
+            var last = i == pieces.Count - 1 ? tokens : i + 1;
+            events.Add(Piece(pieces[i], new JsonArray([.. Enumerable.Range(i, last - i).Select(id => (JsonNode)(1_000 + id))]), null));
+        }
+        events.Add(Piece("", [], reason));
+        if (counted is not null)
+            events.Add(new JsonObject { ["choices"] = new JsonArray(), ["usage"] = counted.DeepClone() }.ToJsonString());
+        var body = string.Concat(events.Append("[DONE]").Select(data => $"data: {data}\n\n"));
+        var answer = $"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\nConnection: close\r\n\r\n{body}";
+        return dialogue with { Answer = Encoding.UTF8.GetBytes(answer) };
+    }
+
+    private static string Piece(string text, JsonArray ids, string? reason) => new JsonObject
+    {
+        ["id"] = "cmpl-ids",
+        ["object"] = "text_completion",
+        ["choices"] = new JsonArray(new JsonObject { ["index"] = 0, ["text"] = text, ["logprobs"] = null, ["finish_reason"] = reason, ["token_ids"] = ids }),
+    }.ToJsonString();
+
+    private static IEnumerable<string> Of(JsonObject whole)
     {
         var isChat = whole["object"]?.GetValue<string>() == "chat.completion";
         var choices = whole["choices"]!.AsArray();
