@@ -132,7 +132,7 @@ public sealed class DialogueTests(DialogueTests.Worlds worlds, ITestOutputHelper
         public static async Task<World> StartAsync(string name, string? kind)
         {
             var server = new DialogueServer(name);
-            var setup = new TestGateway.Setup { NoReplicaTimeout = TimeSpan.FromSeconds(1), Server = options => options with { Kind = kind } };
+            var setup = new TestGateway.Setup { NoReplicaTimeout = TimeSpan.FromSeconds(2), Server = options => options with { Kind = kind } };
             try
             {
                 return new World(server, await TestGateway.StartAsync(setup, server.Server));

@@ -269,7 +269,6 @@ public sealed class MemberTests
     /// <summary>Every README's example is curl -d without a content type.</summary>
     [Theory, Trait("State", "open")]
     [InlineData("Content-Type: application/x-www-form-urlencoded\r\n")]
-    [InlineData("Content-Type: text/plain\r\n")]
     public async Task CurlWithoutContentType_IsTaken(string header)
     {
         await using var server = new ScriptedServer();

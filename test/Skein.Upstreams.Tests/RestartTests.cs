@@ -144,6 +144,18 @@ public sealed class RestartTests
         Assert.Equal(kind == "reasoning" ? "think0 think1 think2 think3 think4 think5 think6 think7 think8 " : "", reasoning);
     }
 
+    /// <summary>A seeded answer that comes out differently is no answer where the client wants the exact one.</summary>
+    [Fact]
+    public async Task SeededAnswerDiffersElsewhere_ExactIsAnError()
+    {
+        await using var pair = await Pair.StartAsync(SmallModel.Words, 20, Answers.Words([.. Enumerable.Repeat("other ", 30)]));
+
+        var reply = await pair.Gateway.ChatAsync("\"stream\":true,\"temperature\":1,\"seed\":5", "x-skein-failover: exact\r\n");
+
+        Expect.Error(reply);
+        Expect.That(reply, SmallModel.Text.StartsWith(reply.Text, StringComparison.Ordinal), "the text up to the error is right");
+    }
+
     /// <summary>The bound on an answer that is made again counts the time of making it, not the other server's queue and prefill.</summary>
     [Fact, Trait("State", "open")]
     public async Task OtherServerQueuesForThreeSeconds_AnswerIsMadeAgain()

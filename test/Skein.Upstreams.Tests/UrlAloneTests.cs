@@ -269,6 +269,7 @@ public sealed class UrlAloneTests
         var reply = await gateway.PostAsync("/v1/embeddings", """{"model":"story","input":"a b"}""");
 
         Expect.That(reply, reply.Status == 200 && reply.Body == Embeddings, "the answer is the server's, byte for byte");
+        Assert.Equal(0, server.OwnGenerations);
         Assert.Equal("""{"model":"story","input":"a b"}""", server.Requests.Single(request => request.Path == "/v1/embeddings").Body);
     }
 
