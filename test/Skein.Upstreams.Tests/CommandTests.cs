@@ -56,7 +56,8 @@ public sealed class CommandTests
     public async Task Gateway_UrlAlone_ServesAndSaysWhat()
     {
         await using var engine = new ScriptedServer();
-        await using var gateway = SkeinCommand.Start("gateway", "--name", "g", "--http", "0", "--grpc", "0", "--gossip", "0", "--upstream", engine.Url.ToString());
+        await using var gateway = SkeinCommand.Start(
+            "gateway", "--name", "g", "--http", "0", "--grpc", "0", "--gossip", "0", "--upstream", engine.Url.ToString());
         var banner = await gateway.LineAsync("g is up");
 
         var reply = await PostAsync(banner, "/v1/chat/completions", Requests.Chat("\"stream\":true"));
@@ -80,13 +81,15 @@ public sealed class CommandTests
             await File.WriteAllTextAsync(key, "secret-1\n");
             await File.WriteAllTextAsync(config,
                 $$"""
-                {"upstreams":[{"url":"{{engine.Url}}","name":"big","model":"story","aliases":["tale"],"keyFile":{{Events.Quote(key)}},"headers":{"x-team":"blue"},"slots":5,"weight":2}]}
+                {"upstreams":[{"url":"{{engine.Url}}","name":"big","model":"story","aliases":["tale"],
+                    "keyFile":{{Events.Quote(key)}},"headers":{"x-team":"blue"},"slots":5,"weight":2}]}
                 """);
             await using var gateway = SkeinCommand.Start("gateway", "--name", "g", "--http", "0", "--grpc", "0", "--gossip", "0", "--config", config);
             var banner = await gateway.LineAsync("g is up");
 
             var reply = await PostAsync(
-                banner, "/v1/chat/completions", Requests.Chat("\"stream\":true").Replace("\"model\":\"story\"", "\"model\":\"tale\"", StringComparison.Ordinal));
+                banner, "/v1/chat/completions",
+                    Requests.Chat("\"stream\":true").Replace("\"model\":\"story\"", "\"model\":\"tale\"", StringComparison.Ordinal));
             var members = await GetAsync(banner, "/admin/v1/members");
 
             Expect.Answer(reply, SmallModel.Text);

@@ -163,7 +163,8 @@ public sealed class ConnectionTests
     /// <summary>Requests that wait in a server, of other gateways too, count in the pick.</summary>
     [Theory, Trait("State", "open")]
     [InlineData("vllm:num_requests_waiting{engine=\"0\"} 20\nvllm:num_requests_running{engine=\"0\"} 8\n", "vllm:num_requests_waiting{engine=\"0\"} 0\n")]
-    [InlineData("vllm:kv_cache_usage_perc{engine=\"0\"} 0.99\nvllm:num_requests_waiting{engine=\"0\"} 0\n", "vllm:kv_cache_usage_perc{engine=\"0\"} 0.05\nvllm:num_requests_waiting{engine=\"0\"} 0\n")]
+    [InlineData("vllm:kv_cache_usage_perc{engine=\"0\"} 0.99\nvllm:num_requests_waiting{engine=\"0\"} 0\n",
+        "vllm:kv_cache_usage_perc{engine=\"0\"} 0.05\nvllm:num_requests_waiting{engine=\"0\"} 0\n")]
     public async Task OneServerHasAQueue_OtherGetsTheRequests(string full, string free)
     {
         await using var busy = Vllm(full);
@@ -179,7 +180,8 @@ public sealed class ConnectionTests
 
         static ScriptedServer Vllm(string metrics) => new ScriptedServer(Short)
             .On("/version", Answers.Json("""{"version":"0.32.0"}"""))
-            .On("/v1/models", Answers.Json($$"""{"object":"list","data":[{"id":"{{ScriptedServer.Model}}","object":"model","owned_by":"vllm","max_model_len":512}]}"""))
+            .On("/v1/models",
+                Answers.Json($$"""{"object":"list","data":[{"id":"{{ScriptedServer.Model}}","object":"model","owned_by":"vllm","max_model_len":512}]}"""))
             .On("/metrics", Answers.Json(metrics, type: "text/plain; version=0.0.4"));
     }
 

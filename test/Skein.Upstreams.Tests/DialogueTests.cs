@@ -98,7 +98,8 @@ public sealed class DialogueTests(DialogueTests.Worlds worlds, ITestOutputHelper
         foreach (var note in world.Server.TakeNotes())
             output.WriteLine(note);
         var differences = AnswerShape.Differences(direct, through, dialogue.Body.Contains("include_usage", StringComparison.Ordinal));
-        Assert.True(differences.Count == 0, $"{server}/{name}:\n{string.Join('\n', differences)}\nrequest: {(dialogue.Body.Length > 300 ? dialogue.Body[..300] + "…" : dialogue.Body)}");
+        Assert.True(differences.Count == 0,
+            $"{server}/{name}:\n{string.Join('\n', differences)}\nrequest: {(dialogue.Body.Length > 300 ? dialogue.Body[..300] + "…" : dialogue.Body)}");
     }
 
     private static async Task<Reply> AskAsync(int port, Dialogue dialogue)

@@ -16,7 +16,8 @@ public sealed class ErrorTests
     [InlineData(503, 3)]
     public async Task AllRefuseWithRetryAfter_StatusAndRetryAfterArePassedOn(int status, int count)
     {
-        var servers = Enumerable.Range(0, count).Select(_ => new ScriptedServer(Answers.Error(status, "too many requests now", "Retry-After: 7\r\n"))).ToArray();
+        var servers = Enumerable.Range(0, count).Select(
+            _ => new ScriptedServer(Answers.Error(status, "too many requests now", "Retry-After: 7\r\n"))).ToArray();
         await using var gateway = await TestGateway.StartAsync(servers);
 
         var reply = await gateway.ChatAsync(seconds: 35);
@@ -177,7 +178,8 @@ public sealed class ErrorTests
     [Fact]
     public async Task ModelNotFoundOnOne_OtherAnswers()
     {
-        await using var lacking = new ScriptedServer(Answers.Json("""{"error":{"message":"model 'story' not found","type":"not_found_error","code":404}}""", 404));
+        await using var lacking = new ScriptedServer(
+            Answers.Json("""{"error":{"message":"model 'story' not found","type":"not_found_error","code":404}}""", 404));
         await using var having = new ScriptedServer();
         await using var gateway = await TestGateway.StartAsync(TestGateway.Setup.ShortWaits(), lacking, having);
 

@@ -89,7 +89,8 @@ public sealed class MemberTests
     public async Task MembersOfAWholeAnswer_PassThrough()
     {
         var reply = await AskAsync(
-            Events.Chunk("""{"index":0,"delta":{"content":"a "},"finish_reason":null}""", members: ",\"citations\":[\"https://a.test\"],\"service_tier\":\"flex\""),
+            Events.Chunk("""{"index":0,"delta":{"content":"a "},"finish_reason":null}""",
+                members: ",\"citations\":[\"https://a.test\"],\"service_tier\":\"flex\""),
             request: "",
             finish: """{"index":0,"delta":{},"finish_reason":"stop","stop_reason":"END"}""");
 
@@ -131,7 +132,8 @@ public sealed class MemberTests
     {
         var reply = await AskAsync(Events.Text(true, "a "), request: request);
 
-        Expect.That(reply, !reply.Objects.Any(chunk => Reply.Find(chunk, "system_fingerprint") is { ValueKind: JsonValueKind.String }), "no system_fingerprint is invented");
+        Expect.That(reply, !reply.Objects.Any(chunk => Reply.Find(chunk, "system_fingerprint") is { ValueKind: JsonValueKind.String }),
+            "no system_fingerprint is invented");
         Expect.That(
             reply,
             reply.Choices.All(choice => Reply.Find(choice, "logprobs") is not { ValueKind: JsonValueKind.Object }),
@@ -144,9 +146,11 @@ public sealed class MemberTests
     {
         const string Logprobs = """{"content":[{"id":17,"token":"a ","bytes":[97,32],"logprob":-0.25,"top_logprobs":[{"id":17,"token":"a ","bytes":[97,32],"logprob":-0.25}]}]}""";
         var reply = await AskAsync(
-            Events.Chunk($$"""{"index":0,"delta":{"content":"a "},"finish_reason":null,"logprobs":{{Logprobs}}}"""), request: "\"stream\":true,\"logprobs\":true,\"top_logprobs\":1");
+            Events.Chunk($$"""{"index":0,"delta":{"content":"a "},"finish_reason":null,"logprobs":{{Logprobs}}}"""),
+                request: "\"stream\":true,\"logprobs\":true,\"top_logprobs\":1");
 
-        Expect.That(reply, reply.Choices.Any(choice => Reply.Find(choice, "logprobs")?.GetRawText() == Logprobs), "the log probabilities are the server's, byte for byte");
+        Expect.That(reply, reply.Choices.Any(choice => Reply.Find(choice, "logprobs")?.GetRawText() == Logprobs),
+            "the log probabilities are the server's, byte for byte");
     }
 
     /// <summary>Model metadata.</summary>
@@ -163,7 +167,8 @@ public sealed class MemberTests
             var reply = await gateway.GetAsync(path);
             var model = path == "/v1/models" ? reply.Json.GetProperty("data")[0] : reply.Json;
             foreach (var (name, json) in (ReadOnlySpan<(string, string)>)[
-                ("max_model_len", "512"), ("owned_by", "\"acme\""), ("root", "\"org/story\""), ("meta", "{\"n_ctx\":512,\"n_vocab\":2330}"), ("aliases", "[\"tale\"]"), ("created", "1700000000")])
+                ("max_model_len", "512"), ("owned_by", "\"acme\""), ("root", "\"org/story\""), ("meta", "{\"n_ctx\":512,\"n_vocab\":2330}"),
+                    ("aliases", "[\"tale\"]"), ("created", "1700000000")])
             {
                 Expect.That(reply, Reply.Find(model, name)?.GetRawText() == json, $"{path} has {name} as the server says");
             }
@@ -299,7 +304,8 @@ public sealed class MemberTests
     {
         const string Logprobs = """{"tokens":["Tell"," the"," story"," of"],"token_logprobs":[null,-2.5,-1.25,-0.5],"top_logprobs":null,"text_offset":[0,4,8,14]}""";
         await using var server = new ScriptedServer(exchange => exchange.Request.IsStreamed
-            ? Answers.Stream(Events.Chunk($$"""{"index":0,"text":"Tell the story of","logprobs":{{Logprobs}},"finish_reason":"length"}""", isChat: false), "[DONE]")(exchange)
+            ? Answers.Stream(Events.Chunk($$"""{"index":0,"text":"Tell the story of","logprobs":{{Logprobs}},"finish_reason":"length"}""", isChat: false),
+                "[DONE]")(exchange)
             : Answers.Json(
                 $$$"""{"id":"x","object":"text_completion","created":1,"model":"story","choices":[{"index":0,"text":"Tell the story of","logprobs":{{{Logprobs}}},"finish_reason":"length"}],"usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4}}""")(exchange));
         await using var gateway = await TestGateway.StartAsync(TestGateway.Setup.ShortWaits(), server);
@@ -355,7 +361,8 @@ public sealed class MemberTests
         var reply = await gateway.ChatAsync(members);
 
         Expect.Answer(reply, SmallModel.Text);
-        Expect.That(reply, reply.Usage is { } usage && usage.GetProperty("prompt_tokens").GetInt32() == 3 && usage.GetProperty("completion_tokens").GetInt32() == 40,
+        Expect.That(reply, reply.Usage is { } usage && usage.GetProperty("prompt_tokens").GetInt32() == 3
+            && usage.GetProperty("completion_tokens").GetInt32() == 40,
             "the usage counts the whole answer, 3 and 40");
     }
 

@@ -50,7 +50,8 @@ public sealed class OneServerTests
     [Fact, Trait("State", "open")]
     public async Task OneHiccup_TwentyRequestsAtOnce_AllAreAnswered()
     {
-        await using var server = new ScriptedServer(exchange => exchange.Request.Number < 5 ? Answers.Error(503, "a short trouble")(exchange) : SmallModel.AnswerAsync(exchange));
+        await using var server = new ScriptedServer(exchange => exchange.Request.Number < 5
+            ? Answers.Error(503, "a short trouble")(exchange) : SmallModel.AnswerAsync(exchange));
         await using var gateway = await TestGateway.StartAsync(TestGateway.Setup.ShortWaits(), server);
 
         var replies = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => gateway.ChatAsync()));

@@ -41,7 +41,8 @@ public sealed class ParsingTests
         Expect.Error(reply);
         Expect.That(reply, reply.ErrorMessage.Contains("1 MiB", StringComparison.Ordinal) || reply.ErrorMessage.Contains("1048576", StringComparison.Ordinal),
             "the error names the bound of 1 MiB");
-        Assert.Contains(gateway.Log.All, line => line.Message.Contains("MiB", StringComparison.Ordinal) || line.Message.Contains("1048576", StringComparison.Ordinal));
+        Assert.Contains(gateway.Log.All, line => line.Message.Contains("MiB", StringComparison.Ordinal)
+            || line.Message.Contains("1048576", StringComparison.Ordinal));
         // Socket buffers take some, too.
         Assert.InRange(most, 0, 12 * MiB);
     }
@@ -171,7 +172,8 @@ public sealed class ParsingTests
     public async Task TextInAnotherShape_IsRead(string choice)
     {
         var first = choice.Insert(1, "\"index\":0,");
-        await using var server = new ScriptedServer(Answers.Stream(Events.Chunk(first), Events.Chunk(first.Replace("a ", "b ", StringComparison.Ordinal)), Stop, "[DONE]"));
+        await using var server = new ScriptedServer(
+            Answers.Stream(Events.Chunk(first), Events.Chunk(first.Replace("a ", "b ", StringComparison.Ordinal)), Stop, "[DONE]"));
         await using var gateway = await TestGateway.StartAsync(TestGateway.Setup.ShortWaits(2_000), server);
 
         var reply = await gateway.ChatAsync();

@@ -123,7 +123,8 @@ public sealed class UrlAloneTests
             return await Answers.Words("a ")(exchange);
         });
         server.On("/metrics", exchange => Answers.Json(
-            $"vllm:num_requests_running{{engine=\"0\"}} {Math.Min(4, running)}\nvllm:num_requests_waiting{{engine=\"0\"}} {Math.Max(0, running - 4)}\n", type: "text/plain")(exchange));
+            $"vllm:num_requests_running{{engine=\"0\"}} {Math.Min(4, running)}\nvllm:num_requests_waiting{{engine=\"0\"}} {Math.Max(0, running - 4)}\n",
+                type: "text/plain")(exchange));
         await using var gateway = await TestGateway.StartWithUrlsAsync(server);
         await gateway.WhenServedAsync(server.Name);
 
@@ -224,7 +225,8 @@ public sealed class UrlAloneTests
     {
         await using var server = new ScriptedServer();
         var page = Answers.Json("<html></html>", type: "text/html");
-        foreach (var path in (string[])["/props", "/slots", "/api/version", "/get_model_info", "/model_info", "/version", "/metrics", "/tokenize", "/get_server_info"])
+        foreach (var path in (string[])["/props", "/slots", "/api/version", "/get_model_info", "/model_info", "/version",
+            "/metrics", "/tokenize", "/get_server_info"])
             server.On(path, page);
         await using var gateway = await TestGateway.StartAsync(new TestGateway.Setup { Awaits = false }, server);
 
@@ -236,7 +238,8 @@ public sealed class UrlAloneTests
     public async Task ChatOnlyServer_IsServed()
     {
         await using var server = new ScriptedServer();
-        server.GenerateForGateway = exchange => exchange.Request.IsChat ? SmallModel.AnswerAsync(exchange) : Answers.Json("""{"detail":"Not Found"}""", 404)(exchange);
+        server.GenerateForGateway = exchange => exchange.Request.IsChat ? SmallModel.AnswerAsync(exchange)
+            : Answers.Json("""{"detail":"Not Found"}""", 404)(exchange);
         await using var gateway = await TestGateway.StartWithUrlsAsync(server);
 
         Expect.Answer(await gateway.ChatAsync(), SmallModel.Text);
@@ -308,7 +311,8 @@ public sealed class UrlAloneTests
         Assert.Equal("new story", names);
         Expect.Answer(reply, "a ");
         Assert.Equal(1, server.Generations);
-        var created = await gateway.PostAsync("/v1/chat/completions", $$"""{"model":"new","stream":true,"messages":[{"role":"user","content":"{{ScriptedServer.Mark}}"}]}""");
+        var created = await gateway.PostAsync("/v1/chat/completions",
+            $$"""{"model":"new","stream":true,"messages":[{"role":"user","content":"{{ScriptedServer.Mark}}"}]}""");
         Expect.Answer(created, "a ");
     }
 
@@ -432,7 +436,8 @@ public sealed class UrlAloneTests
 
     private static ScriptedServer Vllm(Answer? generate = null) => new ScriptedServer(generate)
         .On("/version", Version)
-        .On("/v1/models", Answers.Json($$"""{"object":"list","data":[{"id":"{{ScriptedServer.Model}}","object":"model","owned_by":"vllm","root":"org/story","max_model_len":512}]}"""))
+        .On("/v1/models",
+            Answers.Json($$"""{"object":"list","data":[{"id":"{{ScriptedServer.Model}}","object":"model","owned_by":"vllm","root":"org/story","max_model_len":512}]}"""))
         .On("/ping", Answers.Json(""))
         .On("/metrics", Answers.Json("vllm:num_requests_running{engine=\"0\"} 0\nvllm:num_requests_waiting{engine=\"0\"} 0\n", type: "text/plain"));
 
@@ -452,7 +457,8 @@ public sealed class UrlAloneTests
             var mine = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             Interlocked.Exchange(ref current, mine).TrySetResult();
             await exchange.StreamAsync();
-            var rest = SmallModel.Text[(SmallModel.Text.StartsWith(exchange.Request.Delivered, StringComparison.Ordinal) ? exchange.Request.Delivered.Length : 0)..];
+            var rest = SmallModel.Text[
+                (SmallModel.Text.StartsWith(exchange.Request.Delivered, StringComparison.Ordinal) ? exchange.Request.Delivered.Length : 0)..];
             foreach (var word in rest.Chunk(7))
             {
                 await exchange.TextAsync(new string(word));

@@ -134,7 +134,8 @@ internal static class AnswerShape
         {
             var second = told as JsonObject ?? [];
             // Null is as if absent.
-            foreach (var name in first.Concat(second).Select(member => member.Key).Distinct().Where(name => first[name] is not null || second[name] is not null))
+            foreach (var name in first.Concat(second).Select(member => member.Key).Distinct()
+                .Where(name => first[name] is not null || second[name] is not null))
                 Compare(path.Length == 0 ? name : $"{path}.{name}", first[name], second[name], differences);
         }
         else if (said is JsonArray ours && told is JsonArray theirs && ours.Count == theirs.Count)

@@ -32,7 +32,8 @@ internal static class Expect
 
     /// <summary>The client does not see where the servers are.</summary>
     public static void NoAddress(Reply reply) =>
-        That(reply, !reply.Body.Contains("127.0.0.1", StringComparison.Ordinal) && !reply.Body.Contains("http://", StringComparison.Ordinal), "no address is shown");
+        That(reply, !reply.Body.Contains("127.0.0.1", StringComparison.Ordinal)
+            && !reply.Body.Contains("http://", StringComparison.Ordinal), "no address is shown");
 
     public static void Within(Reply reply, double seconds) =>
         That(reply, reply.Duration < TimeSpan.FromSeconds(seconds), $"it took less than {seconds} s");

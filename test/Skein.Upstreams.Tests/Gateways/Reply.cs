@@ -77,7 +77,8 @@ internal sealed record Reply(int Status, IReadOnlyList<(string Name, string Valu
     }
 
     public override string ToString() =>
-        $"{Status} after {Duration.TotalSeconds:0.00} s, {(IsComplete ? "complete" : "cut")}\n{string.Join('\n', Headers.Select(header => $"{header.Name}: {header.Value}"))}\n{Body}";
+        $"{Status} after {Duration.TotalSeconds:0.00} s, {(IsComplete ? "complete" : "cut")}\n"
+        + $"{string.Join('\n', Headers.Select(header => $"{header.Name}: {header.Value}"))}\n{Body}";
 
     private static string TextOf(JsonElement choice)
     {

@@ -34,7 +34,8 @@ internal sealed class SkeinCommand : IAsyncDisposable
     public static SkeinCommand Start(params string[] arguments) => new(
         new ProcessStartInfo("dotnet", ["exec", Path.Combine(AppContext.BaseDirectory, "skein.dll"), .. arguments])
         {
-            WorkingDirectory = Path.GetTempPath(), UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+            WorkingDirectory = Path.GetTempPath(), UseShellExecute = false,
+                RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
         });
 
     /// <summary>Waits for a line with a text. Fails when the process ends before, or after 30 s.</summary>

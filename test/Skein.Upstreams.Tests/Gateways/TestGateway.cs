@@ -114,7 +114,8 @@ internal sealed class TestGateway : IAsyncDisposable
     /// <summary>Sends a request, whose answer the caller reads.</summary>
     public Task<Call> OpenAsync(string path, string json, string headers = "") => Call.OpenAsync(
         Port,
-        $"POST {path} HTTP/1.1\r\nHost: localhost\r\n{(headers.Contains("Content-Type:", StringComparison.OrdinalIgnoreCase) ? "" : "Content-Type: application/json\r\n")}"
+        $"POST {path} HTTP/1.1\r\nHost: localhost\r\n"
+        + $"{(headers.Contains("Content-Type:", StringComparison.OrdinalIgnoreCase) ? "" : "Content-Type: application/json\r\n")}"
         + $"{headers}Content-Length: {Encoding.UTF8.GetByteCount(json)}\r\n\r\n{json}");
 
     public Task<Call> OpenChatAsync(string members = "\"stream\":true", string headers = "") =>

@@ -10,14 +10,16 @@ namespace Skein.Upstreams.Tests.Servers;
 /// <param name="Name">The file, without its ending.</param>
 /// <param name="Body">The request's body; empty if it has none.</param>
 /// <param name="Answer">The answer as it came, with its framing; empty: there was none.</param>
-internal sealed record Dialogue(string Server, string Name, string Method, string Path, IReadOnlyList<(string Name, string Value)> Headers, string Body, byte[] Answer)
+internal sealed record Dialogue(
+    string Server, string Name, string Method, string Path, IReadOnlyList<(string Name, string Value)> Headers, string Body, byte[] Answer)
 {
     /// <summary>Members that say how an answer is sent, not what it is. Skein sets them itself.</summary>
     private static readonly string[] Transport = ["stream", "stream_options", "return_token_ids", "return_tokens", "model"];
 
     private static readonly string Folder = System.IO.Path.Combine(AppContext.BaseDirectory, "Dialogues");
 
-    public static IReadOnlyList<string> Servers { get; } = [.. Directory.GetDirectories(Folder).Select(path => System.IO.Path.GetFileName(path)!).Order(StringComparer.Ordinal)];
+    public static IReadOnlyList<string> Servers { get; } =
+        [.. Directory.GetDirectories(Folder).Select(path => System.IO.Path.GetFileName(path)!).Order(StringComparer.Ordinal)];
 
     public int Status => Answer.Length == 0 ? 0 : int.Parse(Encoding.ASCII.GetString(Answer, 9, 3), CultureInfo.InvariantCulture);
 
@@ -30,7 +32,8 @@ internal sealed record Dialogue(string Server, string Name, string Method, strin
     /// <summary>Whether the answer ended as its framing says.</summary>
     public bool IsWhole => Gateways.Reply.Parse(Encoding.Latin1.GetString(Answer), TimeSpan.Zero) is { IsComplete: true } or { Status: >= 400 };
 
-    public bool IsStreamed => Encoding.Latin1.GetString(Answer, 0, Math.Min(Answer.Length, 2048)).Contains("text/event-stream", StringComparison.OrdinalIgnoreCase);
+    public bool IsStreamed => Encoding.Latin1.GetString(Answer, 0, Math.Min(Answer.Length, 2048))
+        .Contains("text/event-stream", StringComparison.OrdinalIgnoreCase);
 
     public static IReadOnlyList<Dialogue> Read(string server) =>
         [.. Directory.GetFiles(System.IO.Path.Combine(Folder, server), "*.http").Order(StringComparer.Ordinal).Select(file => Parse(server, file))];
@@ -65,7 +68,8 @@ internal sealed record Dialogue(string Server, string Name, string Method, strin
             System.IO.Path.GetFileNameWithoutExtension(file),
             first[0],
             first[1],
-            [.. lines.Skip(1).Where(line => line.Contains(':', StringComparison.Ordinal)).Select(line => line.Split(':', 2)).Select(pair => (pair[0], pair[1].Trim()))],
+            [.. lines.Skip(1).Where(line => line.Contains(':', StringComparison.Ordinal))
+                .Select(line => line.Split(':', 2)).Select(pair => (pair[0], pair[1].Trim()))],
             body,
             bytes[(cut + 5)..]);
     }

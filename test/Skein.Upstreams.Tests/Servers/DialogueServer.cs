@@ -5,14 +5,15 @@ using System.Text.Json.Nodes;
 namespace Skein.Upstreams.Tests.Servers;
 
 /// <summary>
-/// Answers from the recordings of one server: from the current dialogue if the request asks for the same, else from the recording that asks for the same, else from the
-/// nearest one of the same path.
+/// Answers from the recordings of one server: from the current dialogue if the request asks for the same, else from the recording that asks for the same,
+/// else from the nearest one of the same path.
 /// </summary>
 internal sealed class DialogueServer : IAsyncDisposable
 {
     /// <summary>Recorded while the server was in another state, or was started with other flags.</summary>
     private static readonly string[] OtherStates =
-        ["loading-", "busy-", "auth-", "api-key-", "context-", "killed-", "sigterm-", "abort", "slots-after", "slots-busy", "metrics-busy", "health-busy", "ctx-of", "embeddings-on",
+        ["loading-", "busy-", "auth-", "api-key-", "context-", "killed-", "sigterm-", "abort", "slots-after",
+            "slots-busy", "metrics-busy", "health-busy", "ctx-of", "embeddings-on",
             "chat-engine-dead", "chat-aborted", "reasoning-", "chat-reasoning-", "metrics-off", "metrics-open", "host-foreign"];
 
     private readonly IReadOnlyList<Dialogue> _dialogues;
@@ -80,7 +81,8 @@ internal sealed class DialogueServer : IAsyncDisposable
         var asked = Dialogue.Normalize(request.Body);
         if (Current is { } current && current.Method == request.Method && current.Path == request.Path && IsSame(current, request, asked))
             return current;
-        var candidates = _dialogues.Where(dialogue => dialogue.Method == request.Method && dialogue.Path == request.Path && !IsOfAnotherState(dialogue)).ToList();
+        var candidates = _dialogues.Where(
+            dialogue => dialogue.Method == request.Method && dialogue.Path == request.Path && !IsOfAnotherState(dialogue)).ToList();
         if (candidates.Find(dialogue => IsSame(dialogue, request, asked)) is { } same)
             return same;
         if (Current is { Status: 200 } && asked?["prompt"] is JsonArray && DialogueStream.AsIds(Current, request) is { } byIds)
@@ -94,7 +96,8 @@ internal sealed class DialogueServer : IAsyncDisposable
             return wanted;
         }
         var nearest = candidates.MaxBy(dialogue =>
-            Likeness(ObjectOf(dialogue.Body), ObjectOf(request.Body)) - (dialogue.Status == 200 ? 0 : 100) - (dialogue.IsStreamed == request.IsStreamed ? 0 : 10));
+            Likeness(ObjectOf(dialogue.Body), ObjectOf(request.Body)) - (dialogue.Status == 200 ? 0 : 100)
+                - (dialogue.IsStreamed == request.IsStreamed ? 0 : 10));
         if (nearest is not null)
             _notes.Enqueue($"the nearest of {request.Path} {Short(request.Body)} is {nearest.Name}");
         return nearest;
@@ -138,7 +141,8 @@ internal static class DialogueStream
     public static IReadOnlyList<string> EventsOf(Dialogue dialogue)
     {
         if (dialogue.IsStreamed)
-            return [.. dialogue.AnswerBody.Split('\n').Where(line => line.StartsWith("data: {", StringComparison.Ordinal)).Select(line => line["data: ".Length..].Trim())];
+            return [.. dialogue.AnswerBody.Split('\n').Where(line => line.StartsWith("data: {", StringComparison.Ordinal))
+                .Select(line => line["data: ".Length..].Trim())];
         return JsonNode.Parse(dialogue.AnswerBody) is JsonObject whole && whole["choices"] is JsonArray ? [.. Of(whole)] : [];
     }
 
@@ -176,7 +180,8 @@ internal static class DialogueStream
         if (request.Path != "/v1/completions" || dialogue.Path is not ("/v1/chat/completions" or "/v1/completions"))
             return null;
         var chunks = EventsOf(dialogue).Select(data => JsonNode.Parse(data)!.AsObject()).ToList();
-        var choices = chunks.SelectMany(chunk => chunk["choices"] as JsonArray ?? []).OfType<JsonObject>().Where(choice => choice["index"]?.GetValue<int>() is 0).ToList();
+        var choices = chunks.SelectMany(chunk => chunk["choices"] as JsonArray ?? []).OfType<JsonObject>()
+            .Where(choice => choice["index"]?.GetValue<int>() is 0).ToList();
         var reason = choices.Select(choice => choice["finish_reason"]?.ToString()).LastOrDefault(reason => reason is not null);
         if (reason is null)
             return null;
@@ -205,7 +210,8 @@ internal static class DialogueStream
         if (counted is not null)
             events.Add(new JsonObject { ["choices"] = new JsonArray(), ["usage"] = counted.DeepClone() }.ToJsonString());
         var body = string.Concat(events.Append("[DONE]").Select(data => $"data: {data}\n\n"));
-        var answer = $"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\nConnection: close\r\n\r\n{body}";
+        var answer =
+            $"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\nConnection: close\r\n\r\n{body}";
         return dialogue with { Answer = Encoding.UTF8.GetBytes(answer) };
     }
 

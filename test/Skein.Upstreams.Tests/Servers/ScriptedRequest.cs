@@ -21,7 +21,8 @@ internal sealed record ScriptedRequest(string Method, string Path, IReadOnlyList
     public JsonElement Json => JsonElement.Parse(Body);
 
     public bool IsStreamed =>
-        Body.Length > 0 && Json is { ValueKind: JsonValueKind.Object } json && json.TryGetProperty("stream", out var stream) && stream.ValueKind == JsonValueKind.True;
+        Body.Length > 0 && Json is { ValueKind: JsonValueKind.Object } json
+            && json.TryGetProperty("stream", out var stream) && stream.ValueKind == JsonValueKind.True;
 
     public bool IsChat => Path.EndsWith("/chat/completions", StringComparison.Ordinal);
 
@@ -38,7 +39,8 @@ internal sealed record ScriptedRequest(string Method, string Path, IReadOnlyList
             }
             var messages = Json.GetProperty("messages");
             var last = messages[messages.GetArrayLength() - 1];
-            return last.GetProperty("role").GetString() == "assistant" && last.TryGetProperty("content", out var content) && content.ValueKind == JsonValueKind.String
+            return last.GetProperty("role").GetString() == "assistant"
+                && last.TryGetProperty("content", out var content) && content.ValueKind == JsonValueKind.String
                 ? content.GetString()!
                 : "";
         }

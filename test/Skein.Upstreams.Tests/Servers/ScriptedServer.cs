@@ -21,8 +21,8 @@ internal enum Ending
 internal delegate Task<Ending> Answer(Exchange exchange);
 
 /// <summary>
-/// An HTTP/1.1 server on a raw socket. Its script decides every byte, pause and end of an answer. Unscripted requests get what a minimal OpenAI-compatible server
-/// answers: one model, a health check, a small model that continues texts, and 404 for all else. Thread-safe.
+/// An HTTP/1.1 server on a raw socket. Its script decides every byte, pause and end of an answer. Unscripted requests get what a minimal
+/// OpenAI-compatible server answers: one model, a health check, a small model that continues texts, and 404 for all else. Thread-safe.
 /// </summary>
 internal sealed class ScriptedServer : IAsyncDisposable
 {

@@ -1,7 +1,8 @@
 namespace Skein.Upstreams.Tests.Servers;
 
 /// <summary>
-/// A model that always tells the same text of 40 different words. It continues a delivered part of it, as a real server continues an assistant's message or a prompt.
+/// A model that always tells the same text of 40 different words. It continues a delivered part of it, as a real server continues an assistant's message
+/// or a prompt.
 /// </summary>
 internal static class SmallModel
 {
