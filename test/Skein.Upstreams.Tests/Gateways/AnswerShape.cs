@@ -33,6 +33,7 @@ internal static class AnswerShape
     public static IReadOnlyList<string> Differences(Reply direct, Reply through, bool isUsageAsked)
     {
         var differences = new List<string>();
+        direct = Refused(direct);
         if (direct.Status != through.Status)
             differences.Add($"status: {direct.Status} -> {through.Status} {Short(through.Body)}");
         else if (direct.Status >= 400)
@@ -50,17 +51,41 @@ internal static class AnswerShape
         return differences;
     }
 
+    /// <summary>
+    /// An error in a stream before any text: the gateway has sent nothing yet, and tells it with the status that the error names. All else stays as it is.
+    /// </summary>
+    private static Reply Refused(Reply direct)
+    {
+        if (!direct.IsStream || direct.Error is not { } error || direct.Text.Length > 0 || Reply.Find(error, "code") is not { ValueKind: System.Text.Json.JsonValueKind.Number } code)
+            return direct;
+        return direct with { Status = code.GetInt32(), Headers = [], Body = new JsonObject { ["error"] = JsonNode.Parse(error.GetRawText()) }.ToJsonString() };
+    }
+
     private static JsonNode? Of(Reply reply)
     {
         try
         {
-            return reply.IsStream ? Merge(reply) : JsonNode.Parse(reply.Body);
+            var answer = reply.IsStream ? Merge(reply) : JsonNode.Parse(reply.Body);
+            if (answer is JsonObject json && json["choices"] is JsonArray { Count: > 1 } choices)
+                json["choices"] = InAnyOrder(choices);
+            return answer;
         }
         catch (System.Text.Json.JsonException)
         {
             return null;
         }
     }
+
+    // The gateway asks for each choice by itself: which one is the first is chance.
+    private static JsonArray InAnyOrder(JsonArray choices)
+    {
+        var sorted = choices.OfType<JsonObject>().Select(choice => choice.DeepClone().AsObject()).OrderBy(TextOf, StringComparer.Ordinal).ToArray();
+        foreach (var choice in sorted)
+            choice.Remove("index");
+        return new JsonArray([.. sorted]);
+    }
+
+    private static string TextOf(JsonObject choice) => ((choice["delta"] ?? choice["message"])?["content"] ?? choice["text"])?.ToString() ?? "";
 
     /// <summary>All events as one object: texts are joined, lists too, of all else the last value counts.</summary>
     private static JsonObject Merge(Reply reply)

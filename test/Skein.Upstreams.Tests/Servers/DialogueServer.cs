@@ -63,8 +63,8 @@ internal sealed class DialogueServer : IAsyncDisposable
         if (exchange.Request is { IsGeneration: true, IsStreamed: true } && dialogue.Status == 200)
         {
             var events = DialogueStream.EventsOf(dialogue);
-            var choices = DialogueStream.ChoicesAsked(dialogue.Asked);
-            // The gateway asks for each choice by itself.
+            var choices = DialogueStream.CountChoices(events);
+            // The gateway asks for each choice by itself. Some servers answer one choice only, whatever they are asked.
             if (choices > 1 && DialogueStream.ChoicesAsked(Dialogue.Normalize(exchange.Request.Body)) == 1)
                 events = [.. DialogueStream.ChoiceOf(events, Interlocked.Increment(ref _branches) % choices)];
             else if (dialogue.IsStreamed)
@@ -85,7 +85,7 @@ internal sealed class DialogueServer : IAsyncDisposable
             dialogue => dialogue.Method == request.Method && dialogue.Path == request.Path && !IsOfAnotherState(dialogue)).ToList();
         if (candidates.Find(dialogue => IsSame(dialogue, request, asked)) is { } same)
             return same;
-        if (Current is { Status: 200 } && asked?["prompt"] is JsonArray && DialogueStream.AsIds(Current, request) is { } byIds)
+        if (Current is { Status: 200 } && asked?["prompt"] is JsonArray && AsIds(Current, request) is { } byIds)
         {
             _notes.Enqueue($"the text of {Current.Name} is answered with invented token ids");
             return byIds;
@@ -101,6 +101,12 @@ internal sealed class DialogueServer : IAsyncDisposable
         if (nearest is not null)
             _notes.Enqueue($"the nearest of {request.Path} {Short(request.Body)} is {nearest.Name}");
         return nearest;
+    }
+
+    private Dialogue? AsIds(Dialogue dialogue, ScriptedRequest request)
+    {
+        var choices = DialogueStream.CountChoices(DialogueStream.EventsOf(dialogue));
+        return DialogueStream.AsIds(dialogue, request, choices > 1 ? Interlocked.Increment(ref _branches) % choices : 0);
     }
 
     private static string Short(string body) => body.Length > 160 ? body[..160] + "…" : body;
@@ -148,6 +154,10 @@ internal static class DialogueStream
 
     public static int ChoicesAsked(JsonObject? asked) => asked?["n"] is JsonValue value && value.TryGetValue<int>(out var count) ? count : 1;
 
+    /// <summary>Number of choices in events.</summary>
+    public static int CountChoices(IReadOnlyList<string> events) => events
+        .SelectMany(data => JsonNode.Parse(data)!["choices"] as JsonArray ?? []).Select(choice => choice?["index"]?.GetValue<int>() ?? 0).Distinct().Count();
+
     /// <summary>The events of one choice, which becomes choice 0. The first choice has the usage of all.</summary>
     public static IEnumerable<string> ChoiceOf(IReadOnlyList<string> events, int choice)
     {
@@ -175,22 +185,22 @@ internal static class DialogueStream
     /// The text of a chat or a completion as a completion call with token ids answers it: the raw text, before any parser of the server. The ids are invented.
     /// Null if there is no such call for it.
     /// </summary>
-    public static Dialogue? AsIds(Dialogue dialogue, ScriptedRequest request)
+    public static Dialogue? AsIds(Dialogue dialogue, ScriptedRequest request, int choice)
     {
         if (request.Path != "/v1/completions" || dialogue.Path is not ("/v1/chat/completions" or "/v1/completions"))
             return null;
         var chunks = EventsOf(dialogue).Select(data => JsonNode.Parse(data)!.AsObject()).ToList();
         var choices = chunks.SelectMany(chunk => chunk["choices"] as JsonArray ?? []).OfType<JsonObject>()
-            .Where(choice => choice["index"]?.GetValue<int>() is 0).ToList();
-        var reason = choices.Select(choice => choice["finish_reason"]?.ToString()).LastOrDefault(reason => reason is not null);
+            .Where(said => (said["index"]?.GetValue<int>() ?? 0) == choice).ToList();
+        var reason = choices.Select(said => said["finish_reason"]?.ToString()).LastOrDefault(reason => reason is not null);
         if (reason is null)
             return null;
         var events = new List<string>();
         var pieces = new List<string>();
         var isReasoning = false;
-        foreach (var choice in choices)
+        foreach (var part in choices)
         {
-            var said = choice["delta"] as JsonObject ?? choice;
+            var said = part["delta"] as JsonObject ?? part;
             var reasoning = (said["reasoning"] ?? said["reasoning_content"])?.ToString() ?? "";
             var text = (said["content"] ?? said["text"])?.ToString() ?? "";
             var piece = reasoning + (isReasoning && text.Length > 0 ? "</think>" : "") + text;
@@ -198,7 +208,8 @@ internal static class DialogueStream
             if (piece.Length > 0)
                 pieces.Add(piece);
         }
-        var counted = chunks.Select(chunk => chunk["usage"]).LastOrDefault(usage => usage is JsonObject);
+        // The usage of several choices is that of all.
+        var counted = ChoicesAsked(dialogue.Asked) > 1 ? null : chunks.Select(chunk => chunk["usage"]).LastOrDefault(usage => usage is JsonObject);
         var tokens = Math.Max(pieces.Count, counted?["completion_tokens"]?.GetValue<int>() ?? 0);
         // An id for each piece, and the last one has those that are left.
         for (var i = 0; i < pieces.Count; i++)
