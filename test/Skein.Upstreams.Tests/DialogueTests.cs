@@ -1,0 +1,148 @@
+using System.Collections.Concurrent;
+using System.Text;
+using Skein.Upstreams.Tests.Gateways;
+using Skein.Upstreams.Tests.Servers;
+
+namespace Skein.Upstreams.Tests;
+
+/// <summary>
+/// Recorded requests, sent straight to a server that answers from the recordings and through a gateway in front of it: the answers say the same, but for
+/// <see cref="AnswerShape.Known"/>.
+/// </summary>
+public sealed class DialogueTests(DialogueTests.Worlds worlds, ITestOutputHelper output) : IClassFixture<DialogueTests.Worlds>
+{
+    /// <summary>Paths that a client asks the gateway for.</summary>
+    private static readonly string[] ClientPaths =
+        ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/models", "/v1/rerank", "/tokenize", "/detokenize", "/v1/tokenize", "/v1/detokenize"];
+
+    /// <summary>Dialogues that cannot be compared, each with its reason. By the beginning of their names.</summary>
+    private static readonly (string Name, string Reason)[] NotCompared =
+    [
+        ("abort", "the client left in mid-answer"),
+        ("chat-aborted", "the client left in mid-answer"),
+        ("killed-", "the server died in mid-answer"),
+        ("sigterm-", "the server died in mid-answer"),
+        ("chat-engine-dead", "the server died"),
+        ("auth-", "the key is the gateway's own, not the client's"),
+        ("api-key-", "the key is the gateway's own, not the client's"),
+        ("loading-", "the gateway waits until the model is loaded"),
+        ("busy-", "the order of two requests"),
+        ("host-foreign", "the host is the gateway's own"),
+        ("chat-malformed", "the gateway refuses what is no JSON, in its own words"),
+        ("chat-not-json", "the gateway refuses what is no JSON, in its own words"),
+        ("malformed-json", "the gateway refuses what is no JSON, in its own words"),
+        ("options", "the gateway answers OPTIONS itself"),
+        ("get-on-", "the gateway refuses the method in its own words"),
+        ("unknown-model", "the gateway knows which models there are"),
+        ("chat-unknown-model", "the gateway knows which models there are"),
+        ("keep-alive", "how the connection ends is the gateway's"),
+    ];
+
+    public static TheoryData<string, string> Compared { get; } =
+    [
+        .. Dialogue.Servers.SelectMany(Dialogue.Read).Where(dialogue => WhyNotCompared(dialogue) is null).Select(dialogue => (dialogue.Server, dialogue.Name)),
+    ];
+
+    /// <summary>The gateway treats the server as any other one: only the chat and completion calls.</summary>
+    [Theory, Trait("State", "open")]
+    [MemberData(nameof(Compared))]
+    public Task AsAnyServer_SaysTheSameAsTheServer(string server, string name) => CompareAsync(server, name, "openai");
+
+    /// <summary>The gateway finds out what the server is.</summary>
+    [Theory, Trait("State", "open")]
+    [MemberData(nameof(Compared))]
+    public Task AsItself_SaysTheSameAsTheServer(string server, string name) => CompareAsync(server, name, kind: null);
+
+    /// <summary>Prints the dialogues that are not compared. Fails when a server has none that are.</summary>
+    [Fact]
+    public void Dialogues_AreCoveredOrListedWithAReason()
+    {
+        foreach (var server in Dialogue.Servers)
+        {
+            var dialogues = Dialogue.Read(server);
+            var left = dialogues.Where(dialogue => WhyNotCompared(dialogue) is not null).ToList();
+            output.WriteLine($"{server}: {dialogues.Count - left.Count} of {dialogues.Count} dialogues are compared");
+            foreach (var group in left.GroupBy(WhyNotCompared))
+                output.WriteLine($"  {group.Key}: {string.Join(", ", group.Select(dialogue => dialogue.Name))}");
+            Assert.NotEqual(dialogues.Count, left.Count);
+        }
+        output.WriteLine("Differences that are meant:");
+        foreach (var known in AnswerShape.Known)
+            output.WriteLine($"  {known.Path}: {known.Reason}");
+    }
+
+    private static string? WhyNotCompared(Dialogue dialogue)
+    {
+        if (dialogue.Answer.Length == 0)
+            return "the server gave no answer";
+        if (NotCompared.FirstOrDefault(left => dialogue.Name.StartsWith(left.Name, StringComparison.Ordinal)) is { Reason: { } reason })
+            return reason;
+        var path = dialogue.Path.Split('?')[0];
+        if (!ClientPaths.Contains(path) && !path.StartsWith("/v1/models/", StringComparison.Ordinal))
+            return $"{path} is no path of the gateway";
+        if (dialogue.Method == "POST" && dialogue.Body.Length == 0)
+            return "the recording has no body";
+        return dialogue.IsWhole ? null : "the recording is not whole";
+    }
+
+    private async Task CompareAsync(string server, string name, string? kind)
+    {
+        var world = await worlds.GetAsync(server, kind);
+        var dialogue = Dialogue.Read(server).Single(dialogue => dialogue.Name == name);
+        world.Server.Current = dialogue;
+        var direct = await AskAsync(world.Server.Server.Port, dialogue);
+        world.Server.TakeNotes();
+
+        var through = await AskAsync(world.Gateway.Port, dialogue);
+
+        foreach (var note in world.Server.TakeNotes())
+            output.WriteLine(note);
+        var differences = AnswerShape.Differences(direct, through, dialogue.Body.Contains("include_usage", StringComparison.Ordinal));
+        Assert.True(differences.Count == 0,
+            $"{server}/{name}:\n{string.Join('\n', differences)}\nrequest: {(dialogue.Body.Length > 300 ? dialogue.Body[..300] + "…" : dialogue.Body)}");
+    }
+
+    private static async Task<Reply> AskAsync(int port, Dialogue dialogue)
+    {
+        var body = dialogue.Body;
+        var content = body.Length > 0 ? $"Content-Type: application/json\r\nContent-Length: {Encoding.UTF8.GetByteCount(body)}\r\n" : "";
+        using var call = await Call.OpenAsync(port, $"{dialogue.Method} {dialogue.Path} HTTP/1.1\r\nHost: localhost\r\n{content}\r\n{body}");
+        return await call.EndAsync();
+    }
+
+    /// <summary>A server and a gateway for each of the recorded servers, made when they are first needed.</summary>
+    public sealed class Worlds : IAsyncDisposable
+    {
+        private readonly ConcurrentDictionary<string, Task<World>> _worlds = new(StringComparer.Ordinal);
+
+        internal Task<World> GetAsync(string server, string? kind) => _worlds.GetOrAdd($"{server} {kind}", _ => World.StartAsync(server, kind));
+
+        public async ValueTask DisposeAsync()
+        {
+            foreach (var starting in _worlds.Values.Where(world => world.IsCompletedSuccessfully))
+            {
+                var world = await starting;
+                await world.Gateway.DisposeAsync();
+                await world.Server.DisposeAsync();
+            }
+        }
+    }
+
+    internal sealed record World(DialogueServer Server, TestGateway Gateway)
+    {
+        public static async Task<World> StartAsync(string name, string? kind)
+        {
+            var server = new DialogueServer(name);
+            var setup = new TestGateway.Setup { NoReplicaTimeout = TimeSpan.FromSeconds(2), Server = options => options with { Kind = kind } };
+            try
+            {
+                return new World(server, await TestGateway.StartAsync(setup, server.Server));
+            }
+            catch
+            {
+                await server.DisposeAsync();
+                throw;
+            }
+        }
+    }
+}

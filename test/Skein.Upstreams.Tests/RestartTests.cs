@@ -1,0 +1,217 @@
+using Skein.Upstreams.Tests.Gateways;
+using Skein.Upstreams.Tests.Servers;
+
+namespace Skein.Upstreams.Tests;
+
+/// <summary>Servers that start anew where they should continue.</summary>
+public sealed class RestartTests
+{
+    private static readonly string[] Periodic = [.. Enumerable.Repeat("la ", 60)];
+
+    /// <summary>The client got "w0…w19 w0 w1 …", finish "stop" and [DONE].</summary>
+    [Theory, Trait("State", "open")]
+    [InlineData("chat", 20, "\"stream\":true", true)]
+    [InlineData("chat", 20, "\"stream\":true", false)]
+    [InlineData("chat", 20, "", false)]
+    [InlineData("chat", 3, "\"stream\":true", false)]
+    [InlineData("chat", 38, "\"stream\":true", false)]
+    [InlineData("completions", 20, "\"stream\":true", true)]
+    [InlineData("completions", 20, "\"stream\":true", false)]
+    [InlineData("completions", 20, "", false)]
+    public async Task StartsAnewAfterAKill_TextComesOnce(string api, int delivered, string members, bool alsoWhenProbed)
+    {
+        await using var pair = await Pair.StartAsync(SmallModel.Words, delivered, SmallModel.RestartAsync, alsoWhenProbed);
+
+        var reply = api == "chat" ? await pair.Gateway.ChatAsync(members) : await pair.Gateway.CompleteAsync(members);
+
+        Expect.Answer(reply, SmallModel.Text);
+    }
+
+    /// <summary>It starts anew and differs after 64 bytes or more: nobody can continue that.</summary>
+    [Fact, Trait("State", "open")]
+    public async Task StartsAnewAndDiffersLater_IsAnHonestError()
+    {
+        await using var pair = await Pair.StartAsync(SmallModel.Words, 20, Answers.Words([.. SmallModel.Words.Take(15), .. Enumerable.Repeat("other ", 20)]));
+
+        var reply = await pair.Gateway.ChatAsync();
+
+        Expect.Error(reply);
+        Expect.That(reply, SmallModel.Text.StartsWith(reply.Text, StringComparison.Ordinal), "the text up to the error is right");
+    }
+
+    /// <summary>A continued text may begin as the delivered one does.</summary>
+    [Fact]
+    public async Task ContinuationBeginsLikeTheDelivered_IsNoRestart()
+    {
+        string[] words = ["once ", "more ", "they ", "sang ", "once ", "more ", "and ", "then ", "slept "];
+        await using var pair = await Pair.StartAsync(words, 4, exchange => ContinueAsync(exchange, words));
+
+        Expect.Answer(await pair.Gateway.ChatAsync(), string.Concat(words));
+    }
+
+    /// <summary>A periodic answer on a server that really continues stays right.</summary>
+    [Fact]
+    public async Task PeriodicAnswerIsContinued_StaysRight()
+    {
+        await using var pair = await Pair.StartAsync(Periodic, 40, exchange => ContinueAsync(exchange, Periodic));
+
+        Expect.Answer(await pair.Gateway.ChatAsync(), string.Concat(Periodic));
+    }
+
+    /// <summary>A periodic answer on a server that starts anew is made again and compared.</summary>
+    [Fact, Trait("State", "open")]
+    public async Task PeriodicAnswerStartsAnew_StaysRight()
+    {
+        await using var pair = await Pair.StartAsync(Periodic, 40, Answers.Words(Periodic));
+
+        Expect.Answer(await pair.Gateway.ChatAsync(), string.Concat(Periodic));
+    }
+
+    [Fact, Trait("State", "open")]
+    public async Task StartsAnewWithSmallSegments_TextComesOnce()
+    {
+        await using var pair = await Pair.StartAsync(SmallModel.Words, 20, Answers.Words([.. SmallModel.Text.Select(letter => letter.ToString())]));
+
+        Expect.Answer(await pair.Gateway.ChatAsync(), SmallModel.Text);
+    }
+
+    /// <summary>What starts anew and ends before what was delivered is another answer.</summary>
+    [Fact, Trait("State", "open")]
+    public async Task StartsAnewAndEndsEarlier_IsAnHonestError()
+    {
+        await using var pair = await Pair.StartAsync(SmallModel.Words, 20, Answers.Words([.. SmallModel.Words.Take(12)]));
+
+        var reply = await pair.Gateway.ChatAsync();
+
+        Expect.Error(reply);
+    }
+
+    /// <summary>A server that continues is not held up by the look for restarts.</summary>
+    [Fact]
+    public async Task Continues_TextIsRight()
+    {
+        await using var pair = await Pair.StartAsync(SmallModel.Words, 20, SmallModel.AnswerAsync);
+
+        Expect.Answer(await pair.Gateway.ChatAsync(), SmallModel.Text);
+        Expect.Answer(await pair.Gateway.CompleteAsync(), SmallModel.Text);
+    }
+
+    /// <summary>A few blanks more in front: Ollama's and SGLang's way to continue.</summary>
+    [Fact, Trait("State", "open")]
+    public async Task StartsAnewWithABlankInFront_IsNoSilentDuplicate()
+    {
+        await using var pair = await Pair.StartAsync(SmallModel.Words, 20, Answers.Words([" ", .. SmallModel.Words]));
+
+        var reply = await pair.Gateway.ChatAsync();
+
+        if (reply.Error is null)
+            Expect.Answer(reply, SmallModel.Text);
+        else
+            Expect.Error(reply);
+    }
+
+    /// <summary>Answers older than 2 s with tools, reasoning or JSON were lost.</summary>
+    [Theory, Trait("State", "open")]
+    [InlineData("json", "\"stream\":true,\"response_format\":{\"type\":\"json_object\"}")]
+    [InlineData("tools", "\"stream\":true,\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"look\",\"parameters\":{\"type\":\"object\"}}}]")]
+    [InlineData("reasoning", "\"stream\":true")]
+    public async Task OlderThanTwoSeconds_IsMadeAgain(string kind, string members)
+    {
+        var isFirst = 0;
+        Answer answer = async exchange =>
+        {
+            var dies = Interlocked.Exchange(ref isFirst, 1) == 0;
+            await exchange.StreamAsync();
+            for (var i = 0; i < 10; i++)
+            {
+                await exchange.EventAsync(kind == "reasoning" && i < 9 ? Events.Delta($"{{\"reasoning_content\":\"think{i} \"}}") : Events.Text(true, $"{i},"));
+                await exchange.SilenceAsync(TimeSpan.FromMilliseconds(300));
+                if (dies && i == 8)
+                    return Ending.Close;
+            }
+            await exchange.FinishAsync();
+            await exchange.DoneAsync();
+            return await exchange.EndAsync();
+        };
+        await using var first = new ScriptedServer(answer);
+        await using var second = new ScriptedServer(answer);
+        await using var gateway = await TestGateway.StartAsync(first, second);
+
+        var reply = await gateway.ChatAsync(members, seconds: 35);
+
+        Expect.Answer(reply, kind == "reasoning" ? "9," : "0,1,2,3,4,5,6,7,8,9,");
+        var reasoning = string.Concat(reply.Deltas.Select(delta => Reply.Find(delta, "reasoning_content")?.GetString()));
+        Assert.Equal(kind == "reasoning" ? "think0 think1 think2 think3 think4 think5 think6 think7 think8 " : "", reasoning);
+    }
+
+    /// <summary>A seeded answer that comes out differently is no answer where the client wants the exact one.</summary>
+    [Fact]
+    public async Task SeededAnswerDiffersElsewhere_ExactIsAnError()
+    {
+        await using var pair = await Pair.StartAsync(SmallModel.Words, 20, Answers.Words([.. Enumerable.Repeat("other ", 30)]));
+
+        var reply = await pair.Gateway.ChatAsync("\"stream\":true,\"temperature\":1,\"seed\":5", "x-skein-failover: exact\r\n");
+
+        Expect.Error(reply);
+        Expect.That(reply, SmallModel.Text.StartsWith(reply.Text, StringComparison.Ordinal), "the text up to the error is right");
+    }
+
+    /// <summary>The bound on an answer that is made again counts the time of making it, not the other server's queue and prefill.</summary>
+    [Fact, Trait("State", "open")]
+    public async Task OtherServerQueuesForThreeSeconds_AnswerIsMadeAgain()
+    {
+        var isFirst = 0;
+        Answer answer = async exchange =>
+        {
+            var dies = Interlocked.Exchange(ref isFirst, 1) == 0;
+            await exchange.StreamAsync();
+            if (!dies)
+                await exchange.SilenceAsync(TimeSpan.FromSeconds(3));
+            for (var i = 0; i < 10; i++)
+            {
+                await exchange.TextAsync($"{i},");
+                if (dies && i == 4)
+                    return Ending.Close;
+            }
+            await exchange.FinishAsync();
+            await exchange.DoneAsync();
+            return await exchange.EndAsync();
+        };
+        await using var first = new ScriptedServer(answer);
+        await using var second = new ScriptedServer(answer);
+        await using var gateway = await TestGateway.StartAsync(first, second);
+
+        Expect.Answer(await gateway.ChatAsync("\"stream\":true,\"response_format\":{\"type\":\"json_object\"}", seconds: 35), "0,1,2,3,4,5,6,7,8,9,");
+    }
+
+    private static Task<Ending> ContinueAsync(Exchange exchange, IReadOnlyList<string> words)
+    {
+        var text = string.Concat(words);
+        var delivered = exchange.Request.Delivered;
+        var rest = text.StartsWith(delivered, StringComparison.Ordinal) ? text[delivered.Length..] : text;
+        return Answers.Words([.. rest.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(word => word + " ")])(exchange);
+    }
+
+    /// <summary>Two servers. The one that is asked first dies after some words; the other one continues as it is told.</summary>
+    private sealed class Pair(ScriptedServer first, ScriptedServer second, TestGateway gateway) : IAsyncDisposable
+    {
+        public TestGateway Gateway { get; } = gateway;
+
+        public static async Task<Pair> StartAsync(IReadOnlyList<string> words, int delivered, Answer then, bool restartsWhenProbed = false)
+        {
+            var probed = restartsWhenProbed ? (Answer)SmallModel.RestartAsync : SmallModel.AnswerAsync;
+            var dead = 0;
+            Answer answer = exchange => Interlocked.Exchange(ref dead, 1) == 0 ? Answers.Cut([.. words.Take(delivered)])(exchange) : then(exchange);
+            var first = new ScriptedServer(answer) { GenerateForGateway = probed };
+            var second = new ScriptedServer(answer) { GenerateForGateway = probed };
+            return new Pair(first, second, await TestGateway.StartAsync(TestGateway.Setup.ShortWaits(), first, second));
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await Gateway.DisposeAsync();
+            await first.DisposeAsync();
+            await second.DisposeAsync();
+        }
+    }
+}
