@@ -206,7 +206,7 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         var fault = isOfEngine ? last!.Fault : cause is FaultException refusal && NextIndex == 0 ? refusal.Fault : Fault.StreamLost;
         var retryAfter = last?.Engine?.RetryAfter ?? (cause as FaultException)?.RetryAfter;
         return fault.ToClientError().Http is 429 or 503
-            ? new FaultException(fault, message, retryAfter) { Engine = last?.Engine }
+            ? new FaultException(fault, message, retryAfter: retryAfter) { Engine = last?.Engine }
             : new FaultException(fault, message, cause) { Engine = last?.Engine };
     }
 

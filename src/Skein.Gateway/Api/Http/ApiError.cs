@@ -1,5 +1,3 @@
-using System.Text.Encodings.Web;
-
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>An error of a request over HTTP.</summary>
@@ -8,9 +6,6 @@ namespace Skein.Gateway.Api.Http;
 /// <param name="RetryAfter">When the client should retry; null if a retry does not help.</param>
 internal sealed record ApiError(int Status, string Type, string Code, string Message, string? Param = null, TimeSpan? RetryAfter = null) : IResult
 {
-    /// <summary>For JSON that is not part of a page: quotes and letters are not escaped more than JSON requires.</summary>
-    public static readonly JsonSerializerOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     /// <summary>A refusal; its status tells whether the client can correct the request.</summary>
     public static ApiError Of(int status, string code, string message) =>
         new(status, status < 500 ? ClientError.InvalidRequestType : ClientError.ServerType, code, message);
