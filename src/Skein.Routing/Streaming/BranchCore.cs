@@ -199,6 +199,9 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     public FaultException Error(string message, Exception? cause = null)
     {
         var last = _losses.LastEnd;
+        // The engine's part of the story. Messages about connections are left out: they may name addresses.
+        if (last is { Engine: null } && last.Fault.Class() == FaultClass.Engine && !message.Contains(last.Message, StringComparison.Ordinal))
+            message = $"{message}: {last.Message}";
         // The client's own key is not at fault: it gets a 502 that says so, and not the engine's 401.
         if (last is { Fault: Fault.EngineKeyRefused } && NextIndex == 0)
             return new FaultException(last.Fault, last.Message, cause);

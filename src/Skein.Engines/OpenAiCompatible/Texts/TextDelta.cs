@@ -22,6 +22,22 @@ internal readonly record struct TextDelta(
     /// <summary>Whether it adds nothing to the answer, beside what <see cref="Choice"/> has.</summary>
     public bool IsEmpty => Text.Length == 0 && ToolCalls is null && FunctionCall is null && Raw.IsEmpty && Logprobs.Count == 0;
 
+    /// <summary>The choices of an event; none if it has no such member.</summary>
+    /// <exception cref="FaultException">The event has another shape.</exception>
+    public static IEnumerable<JsonElement> ChoicesOf(JsonElement data)
+    {
+        if (data.ValueKind != JsonValueKind.Object)
+            throw new FaultException(Fault.EngineFailed, $"the engine sent an event of type {data.ValueKind}; allowed: an object");
+        if (data.Member("choices") is not { } choices)
+            return [];
+        if (choices.ValueKind != JsonValueKind.Array)
+            throw new FaultException(Fault.EngineFailed, $"the engine's choices are {choices.ValueKind}; allowed: an array of objects");
+        return choices.EnumerateArray().Select(choice => (choice.Member("delta") ?? choice.Member("message")) is null or { ValueKind: JsonValueKind.Object }
+            && choice.ValueKind == JsonValueKind.Object
+            ? choice
+            : throw new FaultException(Fault.EngineFailed, "the engine sent a choice, or a delta, that is not an object"));
+    }
+
     public static TextDelta OfChat(JsonElement choice, GenerateRequest request)
     {
         // Some servers send a message in their streams.

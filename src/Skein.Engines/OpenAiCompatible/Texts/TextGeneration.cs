@@ -44,7 +44,7 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
                 var isCounted = answer.Note(data);
                 reader.SkipsFingerprint = answer.KnowsFingerprint;
                 var hasChoice = false;
-                foreach (var choice in data.Elements("choices"))
+                foreach (var choice in TextDelta.ChoicesOf(data))
                 {
                     hasChoice = true;
                     if (answer.Add(isChat ? TextDelta.OfChat(choice, request) : TextDelta.OfCompletion(choice, request)) is { } frame)

@@ -29,6 +29,12 @@ internal static class RequestBody
         return $"content-type: {Shorten(type)}; allowed: application/json (with curl: -H 'content-type: application/json')";
     }
 
+    // A bare `curl -d` declares a form. A browser cannot send one here unnoticed: it adds Origin, or Sec-Fetch-Site with another value.
+    private static bool IsPlainCurl(HttpRequest request) =>
+        request.ContentType is null or "application/x-www-form-urlencoded"
+        && request.Headers.Origin.Count == 0
+        && (request.Headers["Sec-Fetch-Site"] is not { Count: > 0 } site || site == "none");
+
     /// <summary>Reads the whole body. Its memory is taken from <paramref name="share"/>, which throws if all bodies together exceed their limit.</summary>
     /// <exception cref="RequestRefusedException">415: not JSON, or compressed; 413: too large; other 4xx: the transfer failed.</exception>
     /// <exception cref="OperationCanceledException">The client is gone.</exception>
@@ -39,7 +45,7 @@ internal static class RequestBody
         // drains a refused body for some seconds after this method's error was sent.
         if (request.HttpContext.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } serverBound)
             serverBound.MaxRequestBodySize = null;
-        if (ContentTypeProblem(request) is { } problem)
+        if (!IsPlainCurl(request) && ContentTypeProblem(request) is { } problem)
             throw new RequestRefusedException(StatusCodes.Status415UnsupportedMediaType, ContentTypeCode, null, problem);
         if (request.Headers.ContentEncoding is { Count: > 0 } encoding && !"identity".Equals(encoding, StringComparison.OrdinalIgnoreCase))
         {

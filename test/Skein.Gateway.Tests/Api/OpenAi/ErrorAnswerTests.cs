@@ -102,12 +102,14 @@ public sealed class ErrorAnswerTests
     [Theory]
     [InlineData("text/plain")]
     [InlineData("text/plain; x=application/json")]
-    [InlineData("application/x-www-form-urlencoded")]
     [InlineData("multipart/form-data; boundary=a")]
     [InlineData("application/json, text/plain")]
     [InlineData("json")]
-    [InlineData(null)]
-    public async Task Post_TypeThatAWebPageMaySendUnasked_StartsNothingAndSaysWhatToDo(string? type)
+    [InlineData(null, "https://evil.example")]
+    [InlineData("application/x-www-form-urlencoded", "https://evil.example")]
+    [InlineData("application/x-www-form-urlencoded", null, "cross-site")]
+    [InlineData("application/x-www-form-urlencoded", null, "same-origin")]
+    public async Task Post_TypeThatAWebPageMaySendUnasked_StartsNothingAndSaysWhatToDo(string? type, string? origin = null, string? fetchSite = null)
     {
         await using var gateway = await TestGateway.StartAsync();
         foreach (var path in new[] { Requests.ChatPath, Requests.CompletionPath })
@@ -115,7 +117,12 @@ public sealed class ErrorAnswerTests
             using var content = new ByteArrayContent(Encoding.UTF8.GetBytes(Requests.WholeChat));
             if (type is not null)
                 content.Headers.TryAddWithoutValidation("Content-Type", type);
-            using var response = await gateway.Client.PostAsync(path, content);
+            using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = content };
+            if (origin is not null)
+                request.Headers.Add("Origin", origin);
+            if (fetchSite is not null)
+                request.Headers.Add("Sec-Fetch-Site", fetchSite);
+            using var response = await gateway.Client.SendAsync(request);
 
             Assert.Equal(HttpStatusCode.UnsupportedMediaType, response.StatusCode);
             var error = await ErrorAsync(response);
@@ -126,6 +133,25 @@ public sealed class ErrorAnswerTests
         }
 
         Assert.False(gateway.Sessions.HasStarted);
+    }
+
+    [Theory]
+    [InlineData(null, null)]
+    [InlineData("application/x-www-form-urlencoded", null)]
+    [InlineData("application/x-www-form-urlencoded", "none")]
+    public async Task Post_AsABareCurlSendsIt_IsReadAsJson(string? type, string? fetchSite)
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        using var content = new ByteArrayContent("{"u8.ToArray());
+        if (type is not null)
+            content.Headers.TryAddWithoutValidation("Content-Type", type);
+        using var request = new HttpRequestMessage(HttpMethod.Post, Requests.ChatPath) { Content = content };
+        if (fetchSite is not null)
+            request.Headers.Add("Sec-Fetch-Site", fetchSite);
+        using var response = await gateway.Client.SendAsync(request);
+
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+        Assert.Equal("invalid_json", (await ErrorAsync(response)).GetProperty("code").GetString());
     }
 
     [Theory]
