@@ -14,12 +14,16 @@ public sealed partial class EngineAttempt : IDisposable
     private readonly SlotLease _lease;
     private readonly StandbyAttempt? _standby;
     private readonly EngineLivenessMonitor _liveness;
+    private readonly TimeProvider _time;
     private readonly ILogger _logger;
+    private readonly SlotAdaptation? _adaptation;
+    private SlotAdaptation.AttemptMeasure? _measure;
 
     internal EngineAttempt(
         IInferenceEngine engine, GenerateRequest request, SlotTable slots, SlotLease lease, StandbyAttempt? standby,
-        EngineLivenessMonitor liveness, ILogger logger) =>
-        (_engine, _request, _slots, _lease, _standby, _liveness, _logger) = (engine, request, slots, lease, standby, liveness, logger);
+        EngineLivenessMonitor liveness, SlotAdaptation? adaptation, TimeProvider time, ILogger logger) =>
+        (_engine, _request, _slots, _lease, _standby, _liveness, _adaptation, _time, _logger) =
+        (engine, request, slots, lease, standby, liveness, adaptation, time, logger);
 
     /// <summary>
     /// Runs the engine. Each frame carries the request's attempt and choice; the first one and the one with the finish also carry the replica's load. The
@@ -35,6 +39,7 @@ public sealed partial class EngineAttempt : IDisposable
             var lost = _liveness.Lost;
             using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lost);
             var isFirst = true;
+            _measure = _adaptation?.Begin();
             await using var frames = Start(either.Token).GetAsyncEnumerator(either.Token);
             while (await MoveNextAsync(frames, lost, cancellationToken))
             {
@@ -93,7 +98,15 @@ public sealed partial class EngineAttempt : IDisposable
     {
         try
         {
-            return await frames.MoveNextAsync();
+            if (_measure is null)
+                return await frames.MoveNextAsync();
+
+            var asked = _time.GetTimestamp();
+            if (!await frames.MoveNextAsync())
+                return false;
+
+            _measure.Received(frames.Current, _time.GetElapsedTime(asked));
+            return true;
         }
         catch (Exception) when (cancellationToken.IsCancellationRequested)
         {
@@ -105,6 +118,9 @@ public sealed partial class EngineAttempt : IDisposable
         }
         catch (FaultException exception)
         {
+            if (exception.Fault == Fault.NoFinish)
+                _measure?.EndedWithoutFinish();
+
             throw Logged(exception);
         }
         catch (Exception exception) when (exception is not FaultException)
@@ -117,7 +133,7 @@ public sealed partial class EngineAttempt : IDisposable
 
     private FaultException Logged(FaultException exception)
     {
-        if (exception.Fault is Fault.EngineFailed or Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut)
+        if (exception.Fault is Fault.EngineFailed or Fault.NoFinish or Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut)
             Log.EngineFailed(_logger, _request.RequestId, _request.Choice, _request.Attempt, exception);
 
         return exception;

@@ -11,8 +11,6 @@ public sealed class EngineHost : IDisposable
     /// <summary>Longest caller name, request id and session name, in bytes of UTF-8.</summary>
     internal const int MostNameBytes = 128;
 
-    private const int DefaultSlots = 64;
-
     private readonly IInferenceEngine _engine;
     private readonly EngineHostOptions _options;
     private readonly SlotTable _slots;
@@ -21,6 +19,9 @@ public sealed class EngineHost : IDisposable
     private readonly EngineLoadPoll _loadPoll;
     private readonly ReplicaControl _control;
     private readonly ILogger _attemptLog;
+    private readonly ILogger<SlotAdaptation> _slotLog;
+    private readonly TimeProvider _time;
+    private SlotAdaptation? _adaptation;
 
     /// <summary>Creates a host that is not yet started.</summary>
     /// <param name="engine">The caller disposes it, after the host.</param>
@@ -33,25 +34,35 @@ public sealed class EngineHost : IDisposable
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(time);
         options.Validate();
-        (_engine, _options) = (engine, options);
+        (_engine, _options, _time) = (engine, options, time);
         _slots = new SlotTable(options.Generation ?? (ulong)time.GetUtcNow().ToUnixTimeMilliseconds(), time);
         _standby = new StandbyAttempts(options.StandbyTimeout, time);
         _liveness = new EngineLivenessMonitor(engine, _slots, options.EngineTimeout, time, logs.CreateLogger<EngineLivenessMonitor>());
         _loadPoll = new EngineLoadPoll(engine, _slots, time, logs.CreateLogger<EngineLoadPoll>());
         _control = new ReplicaControl(_slots, time);
         _attemptLog = logs.CreateLogger<EngineAttempt>();
+        _slotLog = logs.CreateLogger<SlotAdaptation>();
     }
 
     /// <summary>Slots, drain and load.</summary>
     public IReplicaControl Control => _control;
+
+    /// <summary>Whether the number of slots follows what the engine can do: neither the options nor the engine gave one.</summary>
+    public bool HasAdaptiveSlots => _adaptation is not null;
 
     /// <summary>Whether the engine counts as frozen: its streams were ended, and it has not answered since.</summary>
     public bool IsEngineLost => _liveness.IsLost;
 
     /// <summary>Reads the slots from the engine. Called once, before the first request.</summary>
     /// <exception cref="FaultException">The engine cannot be asked.</exception>
-    public async Task StartAsync(CancellationToken cancellationToken) =>
-        _slots.SetSlots(_options.Slots ?? (await _engine.DescribeAsync(cancellationToken)).Slots ?? DefaultSlots);
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        var known = _options.Slots ?? (await _engine.DescribeAsync(cancellationToken)).Slots;
+        if (known is null)
+            _loadPoll.Adaptation = _adaptation = new SlotAdaptation(_slots, _engine.Kind, _time, _slotLog);
+
+        _slots.SetSlots(known ?? AdaptiveSlots.Initial);
+    }
 
     /// <summary>Checks the engine's liveness and polls its load until cancelled. Throws only after a bug.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
@@ -74,7 +85,7 @@ public sealed class EngineHost : IDisposable
         var lease = TakeSlot(request);
         try
         {
-            return new EngineAttempt(_engine, request, _slots, lease, _standby.Add(request), _liveness, _attemptLog);
+            return new EngineAttempt(_engine, request, _slots, lease, _standby.Add(request), _liveness, _adaptation, _time, _attemptLog);
         }
         catch
         {

@@ -7,6 +7,9 @@ internal sealed partial class EngineLoadPoll(IInferenceEngine engine, SlotTable 
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(5);
     private bool _isUnknown;
 
+    /// <summary>Decides about the slots after each poll. Null: their number is fixed.</summary>
+    public SlotAdaptation? Adaptation { get; set; }
+
     public async Task RunAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(Interval, time);
@@ -14,7 +17,9 @@ internal sealed partial class EngineLoadPoll(IInferenceEngine engine, SlotTable 
         {
             do
             {
-                slots.SetKvUsed((await AskAsync(stoppingToken)).KvUsedPermille);
+                var load = await AskAsync(stoppingToken);
+                slots.SetKvUsed(load.KvUsedPermille);
+                Adaptation?.Tick(load.Waiting);
             }
             while (await timer.WaitForNextTickAsync(stoppingToken));
         }

@@ -10,6 +10,12 @@ internal sealed class ReplicaControl(SlotTable slots, TimeProvider time) : IRepl
 
     public event Action? DrainChanged;
 
+    public event Action? SlotsChanged
+    {
+        add => slots.SlotsChanged += value;
+        remove => slots.SlotsChanged -= value;
+    }
+
     public int Slots => slots.Slots;
 
     public bool IsDraining => slots.IsDraining;

@@ -30,6 +30,7 @@ internal sealed class SlotTable : IDisposable
     private ulong _sequence;
     private int _slots;
     private int _running;
+    private int _peak;
     private uint _kvUsedPermille;
     private bool _draining;
     private TaskCompletionSource? _idle;
@@ -40,6 +41,9 @@ internal sealed class SlotTable : IDisposable
         _offerEnds = time.CreateTimer(
             static table => ((SlotTable)table!).EndOffers(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
+
+    /// <summary>Raised on any thread after the number of slots changed. Handlers must return at once.</summary>
+    public event Action? SlotsChanged;
 
     public int Slots => Volatile.Read(ref _slots);
 
@@ -53,8 +57,24 @@ internal sealed class SlotTable : IDisposable
     {
         lock (_gate)
         {
+            if (_slots == slots)
+                return;
+
             _slots = slots;
             OfferFreeSlots();
+        }
+
+        SlotsChanged?.Invoke();
+    }
+
+    /// <summary>Most slots that were in use at the same time since the last call.</summary>
+    public int TakePeak()
+    {
+        lock (_gate)
+        {
+            var peak = _peak;
+            _peak = _running;
+            return peak;
         }
     }
 
@@ -111,7 +131,7 @@ internal sealed class SlotTable : IDisposable
             _offers.Took(caller, takesOffers ? queue : null, Now);
             var row = _byCaller.ContainsKey(caller) || _byCaller.Count < MostCallers ? caller : OtherCallers;
             _byCaller[row] = _byCaller.GetValueOrDefault(row) + 1;
-            _running++;
+            _peak = Math.Max(_peak, ++_running);
             lease = new SlotLease(this, row);
             OfferFreeSlots();
             return SlotAnswer.Granted;

@@ -20,7 +20,7 @@ internal static class ReplicaCommand
 {
     private static readonly Setting<int> Grpc = EndpointSettings.Port("grpc", 8090, "gRPC port");
     private static readonly Setting<int?> Slots = Setting.OptionalNumber(
-        "slots", "Concurrent requests [default: the engine's own number, else 64]", 1, 100_000);
+        "slots", "Concurrent requests [default: the engine's own number, else a number that begins at 64 and adapts]", 1, 100_000);
 
     private static readonly Setting<double> Weight = Setting.Real("weight", "Share of requests relative to other replicas [default: 1]", 1, 0.001, 1000);
     private static readonly Setting<string?> Revision = Setting.Text("revision", "text", "Revision of the model and its settings; any name");

@@ -20,7 +20,7 @@ internal static class UpCommand
         TryReadEngines, repeatable: true);
 
     private static readonly Setting<int?> Slots = Setting.OptionalNumber(
-        "slots", "Concurrent requests per replica [default: the engine's own number, else 64]", 1, 100_000);
+        "slots", "Concurrent requests per replica [default: the engine's own number, else a number that begins at 64 and adapts]", 1, 100_000);
 
     private static readonly Setting<TimeSpan> RestartDelay = Setting.Duration(
         "restart-delay", "Delay between the exit of a member and its restart [default: 2s]", TimeSpan.FromSeconds(2), TimeSpan.FromHours(1));

@@ -20,7 +20,7 @@ internal static class UpstreamSettings
         repeatable: true);
 
     private static readonly Setting<int?> Slots = Setting.OptionalNumber(
-        "upstream-slots", "Concurrent requests per upstream [default: the server's own number, if it reports one]", 1, 10_000);
+        "upstream-slots", "Concurrent requests per upstream [default: the server's own number, else a number that begins at 64 and adapts]", 1, 10_000);
 
     public static IReadOnlyList<ISetting> All { get; } = [Urls, Slots, .. EngineSettings.OfServers];
 

@@ -74,6 +74,7 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
     {
         var metadata = member.Metadata;
         (var inFlight, var queued) = LoadOf(member);
+        var replica = ReplicaOf(member);
         return new MemberStatus
         {
             Name = member.Name,
@@ -86,19 +87,20 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
             Http = metadata.Http,
             Grpc = metadata.Grpc,
             Gossip = member.Gossip.ToString(),
-            Models = { ModelsOf(member) },
-            Slots = metadata.Slots,
+            Models = { replica?.Description.Models ?? metadata.Models },
+            Slots = replica is null ? metadata.Slots : (uint)replica.Slots,
             InFlight = (uint)inFlight,
             Queued = (uint)queued,
             Draining = metadata.Draining,
             Health = health.GetValueOrDefault(new ReplicaId(member.Name, member.Generation), ""),
+            Kind = replica?.Description.Kind ?? "",
+            Tier = replica?.Description.Tier ?? "",
         };
     }
 
-    /// <summary>From the fleet, which also knows names that do not fit into gossip; for dead members from gossip.</summary>
-    private IReadOnlyList<string> ModelsOf(Member member) =>
-        fleet.Current.Replicas.FirstOrDefault(replica => replica.Id == new ReplicaId(member.Name, member.Generation))?.Description.Models
-        ?? member.Metadata.Models;
+    /// <summary>Its row in the fleet, which knows model names that do not fit into gossip and the newest number of slots; null for dead members.</summary>
+    private Replica? ReplicaOf(Member member) =>
+        fleet.Current.Replicas.FirstOrDefault(replica => replica.Id == new ReplicaId(member.Name, member.Generation));
 
     /// <summary>The newest load: this process's own, else the member's beacon, else its gossip. Zero for dead members.</summary>
     private (int InFlight, int Queued) LoadOf(Member member)

@@ -24,6 +24,9 @@ internal sealed class GroupFleet : IFleetSource
     /// <summary>True when there is a group, and a seed answered if there are any.</summary>
     public bool IsGathered { get; private set; }
 
+    /// <summary>True while there is a group whose members are not known yet.</summary>
+    public bool IsPending => _group is not null && !IsGathered;
+
     /// <summary>Uses the newest snapshot. Called by one loop.</summary>
     public void Update(MembershipSnapshot snapshot)
     {
@@ -112,6 +115,8 @@ internal sealed class GroupFleet : IFleetSource
             // A hostile or broken member must not make the arithmetic of a pick invalid.
             Slots = (int)Math.Clamp(metadata.Slots, 1, 1_000_000),
             Weight = metadata.Weight is > 0 and < 1e6f ? metadata.Weight : 1,
+            Kind = answer?.Kind ?? "",
+            Tier = answer?.Tier ?? "",
             Draining = metadata.Draining,
             HandOver = metadata.HandOver,
             Suspect = replica.State == MemberState.Suspect,

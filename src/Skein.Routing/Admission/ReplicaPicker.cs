@@ -101,7 +101,7 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
                 continue;
             if (rank < best)
                 (best, count) = (rank, 0);
-            var warmth = replica.SlowStart.ShareAt(replica.Description.Slots, now);
+            var warmth = replica.SlowStart.ShareAt(replica.Slots, now);
             _candidates[count++] = new BalancingCandidate(replica, replica.Leased + replica.ExternalLoad(now) + replica.Slowness.At(now), warmth);
         }
         var mayTakeBest = best < EjectedRank || (request.Displaced && !CanServe(serving, request, isLastResort, evenIfEjected: false));

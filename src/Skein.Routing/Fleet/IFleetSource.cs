@@ -19,9 +19,13 @@ public sealed record FleetView(IReadOnlyList<ReplicaDescription> Replicas, IRead
     /// <summary>Nothing is known yet.</summary>
     public static FleetView Empty { get; } = new([], [], Complete: false);
 
+    /// <summary>Why parts of the fleet do not serve now, where that is known. Default: nothing is known.</summary>
+    public IReadOnlyList<FleetTrouble> Troubles { get; init; } = [];
+
     /// <summary>True if the other view has the same content.</summary>
     internal bool IsSameAs(FleetView other) =>
         Complete == other.Complete && Replicas.Count == other.Replicas.Count
         && Replicas.Zip(other.Replicas).All(pair => pair.First.IsSameAs(pair.Second))
+        && Troubles.Count == other.Troubles.Count && Troubles.Zip(other.Troubles).All(pair => pair.First.IsSameAs(pair.Second))
         && (ReferenceEquals(KnownModels, other.KnownModels) || KnownModels.SequenceEqual(other.KnownModels, StringComparer.Ordinal));
 }

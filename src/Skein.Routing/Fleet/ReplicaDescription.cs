@@ -47,6 +47,12 @@ public sealed record ReplicaDescription
     /// <summary>Whether membership suspects it: it is picked only when no other replica can serve the request.</summary>
     public bool Suspect { get; init; }
 
+    /// <summary>Kind of its engine or server, for reports; empty if unknown.</summary>
+    public string Kind { get; init; } = "";
+
+    /// <summary>How well a lost answer of its best model can be resumed, for reports: exact, tokens, text or none; empty if unknown.</summary>
+    public string Tier { get; init; } = "";
+
     /// <summary>Fingerprint of one model; empty if unknown.</summary>
     public string FingerprintOf(string model) => Fingerprints.GetValueOrDefault(model, Fingerprint);
 

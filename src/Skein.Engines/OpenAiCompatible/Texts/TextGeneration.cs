@@ -39,7 +39,7 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
             }
 
             if (!answer.HasEnded)
-                throw new FaultException(Fault.EngineFailed, $"{http.Name}: the stream ended without a finish_reason");
+                throw new FaultException(Fault.NoFinish, $"{http.Name}: the stream ended without a finish_reason");
         }
 
         yield return answer.Finish();
