@@ -7,7 +7,7 @@ namespace Skein.Engines;
 /// </remarks>
 public interface IInferenceEngine : IAsyncDisposable
 {
-    /// <summary>Kind of the engine in configuration and metrics, such as <c>simulated</c>.</summary>
+    /// <summary>Kind of the engine in logs and reports, such as <c>simulated</c> or <c>vllm</c>.</summary>
     string Kind { get; }
 
     /// <summary>Describes what is served. Cheap after the first call.</summary>
@@ -49,6 +49,9 @@ public interface IInferenceEngine : IAsyncDisposable
     IAsyncEnumerable<GenerateFrame> GenerateStandbyAsync(
         GenerateRequest request, Func<CancellationToken, Task<Resume?>> continued, CancellationToken cancellationToken) =>
         WarmedGeneration.RunAsync(this, request, continued, cancellationToken);
+
+    /// <summary>The engine's own work beside requests, such as following the server's list of models, until cancelled. The host runs it once. Default: none.</summary>
+    Task RunAsync(IEngineSlots slots, CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <summary>The engine's own view of its load. Cheap: called several times a second.</summary>
     ValueTask<EngineLoad> LoadAsync(CancellationToken cancellationToken) => ValueTask.FromResult(EngineLoad.Unknown);

@@ -6,7 +6,7 @@ namespace Skein.Serving;
 /// Serves one engine: slots, standby attempts, engine liveness, drain and load reports. It knows no transport: <c>Grpc/</c> makes it a replica, and a
 /// gateway calls it in its own process. Thread-safe.
 /// </summary>
-public sealed class EngineHost : IDisposable
+public sealed partial class EngineHost : IDisposable
 {
     /// <summary>Longest caller name, request id and session name, in bytes of UTF-8.</summary>
     internal const int MostNameBytes = 128;
@@ -44,6 +44,9 @@ public sealed class EngineHost : IDisposable
         _slotLog = logs.CreateLogger<SlotAdaptation>();
     }
 
+    /// <summary>Raised on any thread after the engine's description changed. Handlers must return at once.</summary>
+    public event Action? DescriptionChanged;
+
     /// <summary>Slots, drain and load.</summary>
     public IReplicaControl Control => _control;
 
@@ -68,7 +71,7 @@ public sealed class EngineHost : IDisposable
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task[] loops = [_liveness.RunAsync(stop.Token), _loadPoll.RunAsync(stop.Token)];
+        Task[] loops = [_liveness.RunAsync(stop.Token), _loadPoll.RunAsync(stop.Token), RunEngineAsync(stop.Token)];
         await Task.WhenAny(loops);
         await stop.CancelAsync();
         await Task.WhenAll(loops);
@@ -132,6 +135,25 @@ public sealed class EngineHost : IDisposable
         _slots.Dispose();
     }
 
+    private async Task RunEngineAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            await _engine.RunAsync(new BackgroundSlots(this), stoppingToken);
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            return;
+        }
+        catch (Exception exception)
+        {
+            // A bug of the engine: it must not stop the host.
+            Log.BackgroundFailed(_attemptLog, _engine.Kind, exception);
+        }
+
+        await Task.Delay(Timeout.InfiniteTimeSpan, _time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
     private void RequireEngine()
     {
         if (_liveness.IsLost)
@@ -162,5 +184,18 @@ public sealed class EngineHost : IDisposable
         var bytes = Encoding.UTF8.GetByteCount(caller);
         if (bytes > MostNameBytes)
             throw new FaultException(Fault.InvalidRequest, $"caller is {bytes} bytes long; allowed: at most {MostNameBytes}");
+    }
+
+    private sealed class BackgroundSlots(EngineHost host) : IEngineSlots
+    {
+        public IDisposable? TryTake() => host._slots.TryTake(caller: "", queue: null, out var lease) == SlotAnswer.Granted ? lease : null;
+
+        public void DescriptionChanged() => host.DescriptionChanged?.Invoke();
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(2010, LogLevel.Error, "The {Engine} engine's background work failed; it ends until the engine is connected again")]
+        public static partial void BackgroundFailed(ILogger logger, string engine, Exception exception);
     }
 }

@@ -2,6 +2,8 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
@@ -57,7 +59,8 @@ internal static class ReplicaCommand
         {
             throw new CommandFailedException($"{error.Message}; choose another port with --grpc (0 selects a free one)", error);
         }
-        await WarmUp.RunAsync(replica.Endpoint, description.Models[0].Name, signal.Stop);
+        if (description.Models.FirstOrDefault(model => !model.NoGeneration) is { } warmed)
+            await WarmUp.RunAsync(replica.Endpoint, warmed.Name, replica.Services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(WarmUp)), signal.Stop);
         var name = settings.NameFor(replica.Endpoint.Port);
         Describe(metadata, settings, replica, description);
         await using var membership = await MemberRun.JoinAsync(settings, name, metadata, replica.Services, signal.Stop);

@@ -12,7 +12,7 @@ internal static class UpCommand
     /// <summary>Shorter than the supervisor's grace period, so that streams end with their terminal event.</summary>
     private const string MemberGrace = "3s";
 
-    private static readonly Setting<int?> Replicas = Setting.OptionalNumber("replicas", "Number of replicas [default: 3, or one per --engine]", 1, 64);
+    private static readonly Setting<int?> Replicas = Setting.OptionalNumber("replicas", "Number of replicas [default: 3, or one for each --engine that is a URL or one of several]", 1, 64);
     private static readonly Setting<int> Gateways = Setting.Number("gateways", "Number of gateways [default: 1]", 1, 1, 16);
     private static readonly Setting<int> Port = EndpointSettings.Port("port", 8080, "HTTP port of the first gateway");
     private static readonly Setting<IReadOnlyList<string>> Engines = new(
@@ -76,7 +76,10 @@ internal static class UpCommand
         var requested = Replicas.Read(sources);
         if (engines.Count > 1 && requested is not null && requested != engines.Count)
             throw new UsageException($"--replicas {requested} does not go with {engines.Count} engines; allowed: {engines.Count}, or a single engine");
-        var replicas = requested ?? (engines.Count > 1 ? engines.Count : 3);
+        var isServer = EngineSettings.IsServer(engines[0]);
+        if (engines.Count == 1 && isServer && requested > 1)
+            throw new UsageException($"--replicas {requested} does not go with one server, which one replica serves; allowed: 1, or one --engine URL each");
+        var replicas = requested ?? (engines.Count > 1 || isServer ? engines.Count : 3);
         // Invalid values are reported once, here, instead of by every member.
         Slots.Read(sources);
         foreach (var engine in engines)

@@ -31,6 +31,9 @@ internal static class EngineSettings
     /// <summary>The settings of OpenAI-compatible servers.</summary>
     public static IReadOnlyList<ISetting> OfServers { get; } = [.. Servers.Settings.Select(setting => Flags[setting].Setting)];
 
+    /// <summary>Whether a value of <c>--engine</c> is the URL of a server.</summary>
+    public static bool IsServer(string engine) => Servers.Matches(engine);
+
     public static bool TryRead(string text, out string engine) => EngineFactories.Find(engine = text) is not null;
 
     /// <summary>How long an engine in another process may be silent before it counts as frozen.</summary>

@@ -12,6 +12,9 @@ internal interface ISetting
 
     /// <summary>Such as <c>tokensPerSecond</c>.</summary>
     string Key { get; }
+
+    /// <summary>Key of a list of objects in the file, which says more than the setting can; null: there is none.</summary>
+    string? ListKey => null;
 }
 
 internal delegate bool TryRead<T>(string text, out T value);
@@ -49,6 +52,8 @@ internal sealed class Setting<T> : ISetting
 
     public string Key { get; private set; }
 
+    public string? ListKey { get; private set; }
+
     public T Read(SettingSources sources)
     {
         if (sources.Find(this) is not { } found)
@@ -56,6 +61,13 @@ internal sealed class Setting<T> : ISetting
         return _tryRead(found.Value, out var value)
             ? value
             : throw new UsageException($"{found.Origin} '{found.Value}' is not allowed; allowed: {_allowed}");
+    }
+
+    /// <summary>Allows a list of objects in the file beside the setting; <see cref="SettingSources.FindList"/> reads it.</summary>
+    public Setting<T> WithList(string key)
+    {
+        ListKey = key;
+        return this;
     }
 
     public Setting<T> Hidden()

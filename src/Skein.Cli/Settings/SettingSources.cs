@@ -31,6 +31,19 @@ internal sealed class SettingSources
         : _file is not null && ValueIn(_file, setting) is { } member ? (member, $"'{setting.Key}' in {_path}")
         : null;
 
+    /// <summary>A list of objects in the file, as <see cref="ISetting.ListKey"/> allows it; null if the file has none.</summary>
+    /// <exception cref="UsageException">It is not a list.</exception>
+    public (JsonElement List, string Path)? FindList(string key)
+    {
+        if (_path is null || _file is null || !_file.GetChildKeys([], parentPath: null).Contains(key, StringComparer.Ordinal))
+            return null;
+        using var stream = File.OpenRead(_path);
+        using var document = JsonDocument.Parse(stream, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+        return document.RootElement.TryGetProperty(key, out var list) && list.ValueKind == JsonValueKind.Array
+            ? (list.Clone(), _path)
+            : throw new UsageException($"'{key}' in {_path} is not a list; allowed: a list of objects");
+    }
+
     public T Get<T>(Argument<T> argument) => _flags.GetRequiredValue(argument);
 
     private string? FlagOf(ISetting setting) => _flags.GetResult(setting.Option) is { Implicit: false } flag
@@ -39,7 +52,7 @@ internal sealed class SettingSources
 
     private void CheckKeys(JsonStreamConfigurationProvider file)
     {
-        HashSet<string> known = [.. _settings.Select(setting => setting.Key)];
+        HashSet<string> known = [.. _settings.Select(setting => setting.Key), .. _settings.Select(setting => setting.ListKey).OfType<string>()];
         if (file.GetChildKeys([], parentPath: null).FirstOrDefault(key => !known.Contains(key)) is { } unknown)
             throw new UsageException($"'{unknown}' in {_path} is not a setting; allowed: {string.Join(", ", known.Order(StringComparer.Ordinal))}");
     }

@@ -1,3 +1,4 @@
+using System.Threading.Channels;
 using Skein.Engines;
 using Skein.Gateway.Group;
 using Skein.Gateway.Links.InProcess;
@@ -115,11 +116,13 @@ internal sealed partial class Upstream(
         _host = host;
         link.Add(replica.Id, host);
         fleet.Up(replica, host.Control);
+        var changes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+        host.DescriptionChanged += () => changes.Writer.TryWrite(true);
         try
         {
             var slots = host.HasAdaptiveSlots ? $"{replica.Slots} slots (adaptive)" : replica.Slots == 1 ? "1 slot" : $"{replica.Slots} slots";
             Log.Served(_logger, options.Name, replica.Kind, ModelsOf(replica), slots, replica.Tier);
-            return await RunAsync(engine, host, cancellationToken);
+            return await RunAsync(engine, host, changes.Reader, cancellationToken);
         }
         finally
         {
@@ -150,15 +153,35 @@ internal sealed partial class Upstream(
         $"{(replica.Models.Count == 1 ? "model" : "models")} {string.Join(", ", replica.Models.Take(MostLoggedModels))}"
         + (replica.Models.Count > MostLoggedModels ? $" and {replica.Models.Count - MostLoggedModels} more" : "");
 
-    private async Task<UpstreamProblem> RunAsync(IInferenceEngine engine, EngineHost host, CancellationToken cancellationToken)
+    private async Task<UpstreamProblem> RunAsync(
+        IInferenceEngine engine, EngineHost host, ChannelReader<bool> changes, CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var running = host.RunAsync(stop.Token);
+        var following = FollowAsync(engine, host, changes, stop.Token);
         var checking = CheckUntilGoneAsync(engine, host, stop.Token);
-        await Task.WhenAny(running, checking);
+        await Task.WhenAny(running, following, checking);
         await stop.CancelAsync();
-        await running;
+        await Task.WhenAll(running, following);
         return await checking;
+    }
+
+    /// <summary>Publishes what the engine describes whenever that changed.</summary>
+    private async Task FollowAsync(IInferenceEngine engine, EngineHost host, ChannelReader<bool> changes, CancellationToken stop)
+    {
+        try
+        {
+            await foreach (var _ in changes.ReadAllAsync(stop))
+            {
+                var replica = await DescribeAsync(engine, host, stop);
+                fleet.Update(replica);
+                Log.Changed(_logger, options.Name, ModelsOf(replica), replica.Tier);
+            }
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            // The server is gone, or the gateway stops.
+        }
     }
 
     private async Task<UpstreamProblem> CheckUntilGoneAsync(IInferenceEngine engine, EngineHost host, CancellationToken cancellationToken)
@@ -202,6 +225,9 @@ internal sealed partial class Upstream(
     {
         [LoggerMessage(3021, LogLevel.Warning, "Upstream {Name} is not served: it {Problem}. Connecting is retried")]
         public static partial void NotServed(ILogger logger, string name, string problem);
+
+        [LoggerMessage(3023, LogLevel.Information, "Upstream {Name} serves now: {Models}, resume tier {Tier}")]
+        public static partial void Changed(ILogger logger, string name, string models, string tier);
 
         [LoggerMessage(3022, LogLevel.Information, "Upstream {Name} is served: kind {Kind}, {Models}, {Slots}, resume tier {Tier}")]
         public static partial void Served(ILogger logger, string name, string kind, string models, string slots, string tier);

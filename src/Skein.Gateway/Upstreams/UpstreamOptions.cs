@@ -20,6 +20,9 @@ public sealed record UpstreamOptions
     /// </summary>
     public string? Label { get; init; }
 
+    /// <summary>Address of the server, by which gateways of a group recognise that they share it. Null (the default): it is not shared.</summary>
+    public Uri? Url { get; init; }
+
     /// <summary>Models that it is meant to serve, for errors while it does not. Empty (the default): any.</summary>
     public IReadOnlyList<string> Models { get; init; } = [];
 

@@ -140,7 +140,7 @@ public class TextDialogueTests
 
         var exception = await Assert.ThrowsAsync<FaultException>(() => FramesOf(engine, Chat()));
 
-        Assert.Equal(Fault.EngineFailed, exception.Fault);
+        Assert.Equal(Fault.NoFinish, exception.Fault);
     }
 
     [Theory]
@@ -150,8 +150,8 @@ public class TextDialogueTests
     [InlineData(400, """{"error":{"message":"too long","code":"context_length_exceeded"}}""", false, Fault.ContextLengthExceeded)]
     [InlineData(404, """{"error":"model 'x' not found"}""", false, Fault.ModelNotFound)]
     [InlineData(422, """{"detail":[{"msg":"field required"}]}""", false, Fault.InvalidRequest)]
-    [InlineData(429, "slow down", false, Fault.EngineFailed)]
-    [InlineData(503, """{"error":{"message":"Loading model"}}""", false, Fault.EngineFailed)]
+    [InlineData(429, "slow down", false, Fault.EngineBusy)]
+    [InlineData(503, """{"error":{"message":"Loading model"}}""", false, Fault.EngineBusy)]
     [InlineData(200, """{"error":{"message":"CUDA out of memory"}}""", false, Fault.EngineFailed)]
     public async Task GenerateAsync_ServerRefuses_SaysWhyInOneLine(int status, string body, bool isResumed, Fault error)
     {

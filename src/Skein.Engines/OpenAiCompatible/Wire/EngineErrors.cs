@@ -33,7 +33,8 @@ internal static class EngineErrors
             IsOverflow(message, kind) ? Fault.ContextLengthExceeded : Fault.InvalidRequest,
         HttpStatusCode.NotFound when message.Contains("model", StringComparison.OrdinalIgnoreCase) => Fault.ModelNotFound,
         HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented => Fault.Unsupported,
-        // 401 and 403 concern the gateway's own key, 429 and 503 the engine's state: another engine may serve the request.
+        HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => Fault.EngineKeyRefused,
+        HttpStatusCode.TooManyRequests or HttpStatusCode.ServiceUnavailable => Fault.EngineBusy,
         _ => Fault.EngineFailed,
     };
 

@@ -12,6 +12,7 @@ internal sealed class EngineHttp : IDisposable
     private const long MaxAnswerBytes = 256L << 20;
     private const long MaxErrorBytes = 1L << 20;
     private const int MaxModels = 1_000;
+    private const string ModelsPath = "v1/models";
 
     private readonly HttpClient _client;
     private readonly OpenAiEngineOptions _options;
@@ -24,6 +25,8 @@ internal sealed class EngineHttp : IDisposable
         Name = $"the engine at {_client.BaseAddress}";
         if (options.ApiKey is { } key)
             _client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
+        foreach (var (name, value) in options.Headers)
+            _client.DefaultRequestHeaders.TryAddWithoutValidation(name, value);
     }
 
     /// <summary>The server, for messages.</summary>
@@ -33,10 +36,7 @@ internal sealed class EngineHttp : IDisposable
     /// <exception cref="FaultException">The server cannot be reached, does not answer in time, is not ready (503), or refuses the key.</exception>
     public async ValueTask<JsonElement?> FindAsync(string path, CancellationToken cancellationToken)
     {
-        var (status, body) = await CallAsync(HttpMethod.Get, path, content: null, cancellationToken);
-        if (status is HttpStatusCode.ServiceUnavailable or HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden)
-            throw EngineErrors.From(Name, status, body);
-
+        var (status, body) = await GetAsync(path, cancellationToken);
         try
         {
             return status == HttpStatusCode.OK ? JsonElement.Parse(body) : null;
@@ -47,15 +47,43 @@ internal sealed class EngineHttp : IDisposable
         }
     }
 
+    /// <summary>A GET of anything.</summary>
+    /// <exception cref="FaultException">The server cannot be reached, does not answer in time, is not ready (503), or refuses the key.</exception>
+    public async ValueTask<EngineAnswer> GetAsync(string path, CancellationToken cancellationToken)
+    {
+        var (status, body) = await CallAsync(HttpMethod.Get, path, content: null, cancellationToken);
+        return status is HttpStatusCode.ServiceUnavailable or HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden
+            ? throw EngineErrors.From(Name, status, body)
+            : new EngineAnswer(status, body);
+    }
+
     /// <summary>The models that the server lists now at <c>/v1/models</c>.</summary>
     /// <exception cref="FaultException">It lists none, or too many.</exception>
     public async ValueTask<IReadOnlyList<JsonElement>> ListModelsAsync(CancellationToken cancellationToken)
     {
-        var list = await FindAsync("v1/models", cancellationToken);
-        var models = (list ?? default).Elements("data").Where(model => model.Text("id") is { Length: > 0 }).ToList();
+        var answer = await GetAsync(ModelsPath, cancellationToken);
+        if (answer.IsMissing)
+            throw new FaultException(Fault.Unsupported, $"{Name} answers {(int)answer.Status} at /{ModelsPath}; its URL needs another path, or it is no such server");
+
+        if (answer.Status != HttpStatusCode.OK)
+            throw EngineErrors.From(Name, answer.Status, answer.Body);
+
+        var models = Parse(answer.Body).Elements("data").Where(model => model.Text("id") is { Length: > 0 }).ToList();
         return models.Count is > 0 and <= MaxModels
             ? models
-            : throw new FaultException(Fault.EngineFailed, $"{Name} lists {models.Count} models at /v1/models; allowed: 1 to {MaxModels}");
+            : throw new FaultException(Fault.EngineFailed, $"{Name} lists {models.Count} models at /{ModelsPath}; allowed: 1 to {MaxModels}");
+    }
+
+    private JsonElement Parse(byte[] body)
+    {
+        try
+        {
+            return JsonElement.Parse(body);
+        }
+        catch (JsonException exception)
+        {
+            throw new FaultException(Fault.Unsupported, $"{Name} answers /{ModelsPath} with a body that is not JSON", exception);
+        }
     }
 
     /// <summary>A GET of a text; null for any status but 200.</summary>
@@ -174,4 +202,11 @@ internal sealed class EngineHttp : IDisposable
         await response.Content.LoadIntoBufferAsync(MaxAnswerBytes, cancellationToken);
         return (response.StatusCode, await response.Content.ReadAsByteArrayAsync(cancellationToken));
     }
+}
+
+/// <summary>The whole answer to a GET.</summary>
+internal readonly record struct EngineAnswer(HttpStatusCode Status, byte[] Body)
+{
+    /// <summary>Whether the server has no such path.</summary>
+    public bool IsMissing => Status is HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented;
 }
