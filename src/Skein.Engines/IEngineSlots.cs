@@ -6,6 +6,6 @@ public interface IEngineSlots
     /// <summary>Takes one slot for a call that generates; disposing it gives it back. Null: none is free now.</summary>
     IDisposable? TryTake();
 
-    /// <summary>Tells the host that <see cref="IInferenceEngine.DescribeAsync"/> answers differently from now on.</summary>
-    void DescriptionChanged();
+    /// <summary>Tells the host what <see cref="IInferenceEngine.DescribeAsync"/> answers from now on.</summary>
+    void DescriptionChanged(EngineDescription description);
 }

@@ -51,7 +51,7 @@ public interface IInferenceEngine : IAsyncDisposable
         WarmedGeneration.RunAsync(this, request, continued, cancellationToken);
 
     /// <summary>The engine's own work beside requests, such as following the server's list of models, until cancelled. The host runs it once. Default: none.</summary>
-    Task RunAsync(IEngineSlots slots, CancellationToken cancellationToken) => Task.CompletedTask;
+    Task RunAsync(IEngineSlots background, CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <summary>The engine's own view of its load. Cheap: called several times a second.</summary>
     ValueTask<EngineLoad> LoadAsync(CancellationToken cancellationToken) => ValueTask.FromResult(EngineLoad.Unknown);

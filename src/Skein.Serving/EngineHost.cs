@@ -45,7 +45,7 @@ public sealed partial class EngineHost : IDisposable
     }
 
     /// <summary>Raised on any thread after the engine's description changed. Handlers must return at once.</summary>
-    public event Action? DescriptionChanged;
+    public event Action<EngineDescription>? DescriptionChanged;
 
     /// <summary>Slots, drain and load.</summary>
     public IReplicaControl Control => _control;
@@ -190,7 +190,7 @@ public sealed partial class EngineHost : IDisposable
     {
         public IDisposable? TryTake() => host._slots.TryTake(caller: "", queue: null, out var lease) == SlotAnswer.Granted ? lease : null;
 
-        public void DescriptionChanged() => host.DescriptionChanged?.Invoke();
+        public void DescriptionChanged(EngineDescription description) => host.DescriptionChanged?.Invoke(description);
     }
 
     private static partial class Log

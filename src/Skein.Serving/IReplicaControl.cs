@@ -24,6 +24,15 @@ public interface IReplicaControl
         remove { }
     }
 
+    /// <summary>
+    /// Several gateways use the same engine: each has an equal share of its slots, at least 1; the first ones have the rest. By default nothing changes.
+    /// </summary>
+    /// <param name="count">Gateways, this one included.</param>
+    /// <param name="rank">Number of this one among them, from 0.</param>
+    void SetShare(int count, int rank)
+    {
+    }
+
     /// <summary>Refuses new work from now on; running streams continue.</summary>
     /// <param name="grace">See <see cref="GraceLeft"/>; default 0. During a drain, a second call can only shorten the remaining grace.</param>
     /// <returns>False when it was draining already.</returns>

@@ -77,6 +77,8 @@ internal sealed class ReplicaControl(SlotTable slots, TimeProvider time) : IRepl
 
     public Task WhenIdleAsync(CancellationToken cancellationToken) => slots.WhenIdleAsync(cancellationToken);
 
+    public void SetShare(int count, int rank) => slots.SetShare(count, rank);
+
     public void SetGeneration(ulong generation) => slots.SetGeneration(generation);
 
     public LoadReport Report(string caller = "") => slots.Report(caller);

@@ -26,9 +26,16 @@ internal sealed partial class SlotAdaptation(SlotTable slots, string engine, Tim
     {
         bool isChanged;
         lock (_gate)
-            isChanged = _core.Tick(Now, slots.TakePeak(), waiting);
+            isChanged = _core.Tick(Now, ScaledPeak(), waiting);
 
         Apply(isChanged);
+    }
+
+    // The peak as if this process had all slots of the engine: it may have a share of them.
+    private int ScaledPeak()
+    {
+        var (peak, own) = (slots.TakePeak(), slots.Slots);
+        return peak >= own ? _core.Slots : (int)((long)peak * _core.Slots / own);
     }
 
     private TimeSpan Now => time.GetElapsedTime(_origin);

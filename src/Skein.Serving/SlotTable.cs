@@ -29,6 +29,8 @@ internal sealed class SlotTable : IDisposable
     private ulong _generation;
     private ulong _sequence;
     private int _slots;
+    private int _whole;
+    private (int Count, int Rank) _share = (1, 0);
     private int _running;
     private int _peak;
     private uint _kvUsedPermille;
@@ -53,10 +55,21 @@ internal sealed class SlotTable : IDisposable
 
     private TimeSpan Now => _time.GetElapsedTime(_origin);
 
-    public void SetSlots(int slots)
+    /// <summary>Sets the slots of the engine. This table has its share of them.</summary>
+    public void SetSlots(int slots) => Change(slots, share: null);
+
+    /// <summary>Several processes use the same engine: each has an equal share of its slots, at least 1; the first ones have the rest.</summary>
+    /// <param name="count">Processes, this one included.</param>
+    /// <param name="rank">Number of this one among them, from 0.</param>
+    public void SetShare(int count, int rank) => Change(whole: null, (count, rank));
+
+    private void Change(int? whole, (int Count, int Rank)? share)
     {
         lock (_gate)
         {
+            (_whole, _share) = (whole ?? _whole, share ?? _share);
+            var rest = _share.Rank < _whole % _share.Count ? 1 : 0;
+            var slots = _whole == 0 ? 0 : Math.Max(1, (_whole / _share.Count) + rest);
             if (_slots == slots)
                 return;
 

@@ -5,6 +5,7 @@ using Skein.Cli.Terminal;
 using Skein.Operations.Supervision;
 using Skein.Cli.Upstreams;
 using Skein.Gateway;
+using Skein.Gateway.Upstreams;
 using Skein.Membership;
 using Skein.Protocol;
 using Skein.Protocol.V1;
@@ -65,6 +66,7 @@ internal static class GatewayCommand
         var metadata = new MemberMetadata
         {
             Role = Roles.Gateway, Http = settings.Advertised(gateway.Http.Port), Grpc = settings.Advertised(gateway.Grpc.Port),
+            Upstreams = UpstreamSharing.DigestsOf(upstreams),
         };
         await using var membership = await MemberRun.JoinAsync(settings, name, metadata, gateway.Services, signal.Stop);
         gateway.Join(membership);

@@ -67,6 +67,11 @@ internal static class ReplicaCommand
         replica.Control.SetGeneration(membership.Current.Self.Generation);
         using var load = MemberRun.PublishLoad(membership, replica.Control);
         using var drain = new DrainPublisher(membership, metadata, replica.Control);
+        replica.DescriptionChanged += changed => drain.Update(published =>
+        {
+            DescribeModels(published, changed);
+            MemberRun.ReserveSpaceForDrain(published);
+        });
         using var following = settings.Keys?.Follow(membership, TimeProvider.System);
         MemberRun.ReportReady(settings, new MemberReady(name, "", metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
         await MemberRun.WaitForStopAsync(membership, signal, replica.Stopping);
@@ -77,10 +82,16 @@ internal static class ReplicaCommand
     private static void Describe(MemberMetadata metadata, EndpointSettings settings, ReplicaApp replica, EngineDescription description)
     {
         metadata.Grpc = settings.Advertised(replica.Endpoint.Port);
+        metadata.Slots = (uint)replica.Control.Slots;
+        DescribeModels(metadata, description);
+    }
+
+    private static void DescribeModels(MemberMetadata metadata, EngineDescription description)
+    {
+        metadata.Models.Clear();
         metadata.Models.Add(description.Models.Select(model => model.Name));
         metadata.ModelsDigest = Digest(description.Models.Select(model => model.Name));
         metadata.Fingerprint = Digest(description.Models.Select(model => $"{model.Name} {model.Fingerprint}"));
-        metadata.Slots = (uint)replica.Control.Slots;
     }
 
     /// <summary>Accepts no new requests, lets streams finish within the grace period, then leaves the group.</summary>

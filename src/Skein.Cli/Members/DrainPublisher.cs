@@ -26,6 +26,16 @@ internal sealed class DrainPublisher : IDisposable
         _control.SlotsChanged -= Publish;
     }
 
+    /// <summary>Publishes a change of other parts of the metadata.</summary>
+    public void Update(Action<MemberMetadata> change)
+    {
+        lock (_gate)
+        {
+            change(_metadata);
+            Publish();
+        }
+    }
+
     // Events may run concurrently: the lock makes the last published state the current one.
     private void Publish()
     {

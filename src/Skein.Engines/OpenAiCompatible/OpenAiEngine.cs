@@ -17,8 +17,10 @@ internal sealed class OpenAiEngine(
 
     public string Kind => profile.Name;
 
+    private EngineDescription Description => new([.. models.Models.SelectMany(model => model.Descriptions)], slots);
+
     public ValueTask<EngineDescription> DescribeAsync(CancellationToken cancellationToken) =>
-        ValueTask.FromResult(new EngineDescription([.. models.Models.SelectMany(model => model.Descriptions)], slots));
+        ValueTask.FromResult(Description);
 
     public async ValueTask CheckAsync(CancellationToken cancellationToken)
     {
@@ -35,7 +37,7 @@ internal sealed class OpenAiEngine(
     }
 
     /// <summary>Reads the list of models again every 10 s. Models come and go without an effect on streams of other models.</summary>
-    public async Task RunAsync(IEngineSlots slots, CancellationToken cancellationToken)
+    public async Task RunAsync(IEngineSlots background, CancellationToken cancellationToken)
     {
         using var timer = new PeriodicTimer(ListInterval, time);
         while (await timer.WaitForNextTickAsync(cancellationToken))
@@ -43,9 +45,9 @@ internal sealed class OpenAiEngine(
             try
             {
                 if (await profile.ProbeAsync(http, isDeclared: true, cancellationToken) is { } facts
-                    && await models.UpdateAsync(facts, slots.TryTake, cancellationToken))
+                    && await models.UpdateAsync(facts, background.TryTake, cancellationToken))
                 {
-                    slots.DescriptionChanged();
+                    background.DescriptionChanged(Description);
                 }
             }
             catch (FaultException)

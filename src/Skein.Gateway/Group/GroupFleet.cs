@@ -24,6 +24,9 @@ internal sealed class GroupFleet : IFleetSource
     /// <summary>True when there is a group, and a seed answered if there are any.</summary>
     public bool IsGathered { get; private set; }
 
+    /// <summary>The members of the group; empty without one.</summary>
+    public IReadOnlyList<Member> Members => _group?.Members ?? [];
+
     /// <summary>True while there is a group whose members are not known yet.</summary>
     public bool IsPending => _group is not null && !IsGathered;
 

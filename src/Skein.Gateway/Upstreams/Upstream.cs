@@ -1,4 +1,3 @@
-using System.Threading.Channels;
 using Skein.Engines;
 using Skein.Gateway.Group;
 using Skein.Gateway.Links.InProcess;
@@ -107,7 +106,7 @@ internal sealed partial class Upstream(
         try
         {
             await host.StartAsync(cancellationToken);
-            replica = await DescribeAsync(engine, host, cancellationToken);
+            replica = Describe(engine, await engine.DescribeAsync(cancellationToken), host);
         }
         catch (Exception error) when (!cancellationToken.IsCancellationRequested)
         {
@@ -116,13 +115,12 @@ internal sealed partial class Upstream(
         _host = host;
         link.Add(replica.Id, host);
         fleet.Up(replica, host.Control);
-        var changes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-        host.DescriptionChanged += () => changes.Writer.TryWrite(true);
+        host.DescriptionChanged += description => Update(Describe(engine, description, host));
         try
         {
             var slots = host.HasAdaptiveSlots ? $"{replica.Slots} slots (adaptive)" : replica.Slots == 1 ? "1 slot" : $"{replica.Slots} slots";
             Log.Served(_logger, options.Name, replica.Kind, ModelsOf(replica), slots, replica.Tier);
-            return await RunAsync(engine, host, changes.Reader, cancellationToken);
+            return await RunAsync(engine, host, cancellationToken);
         }
         finally
         {
@@ -134,54 +132,36 @@ internal sealed partial class Upstream(
         }
     }
 
-    private async Task<ReplicaDescription> DescribeAsync(IInferenceEngine engine, EngineHost host, CancellationToken cancellationToken)
+    private ReplicaDescription Describe(IInferenceEngine engine, EngineDescription described, EngineHost host) => new()
     {
-        var described = await engine.DescribeAsync(cancellationToken);
-        return new ReplicaDescription
-        {
-            Id = new ReplicaId(options.Name, _generation),
-            Address = InProcessReplicaLink.Address,
-            Models = [.. described.Models.Select(model => model.Name)],
-            Slots = host.Control.Slots,
-            Weight = options.Weight,
-            Kind = engine.Kind,
-            Tier = DescribedModels.BestTier(described.Models),
-        };
+        Id = new ReplicaId(options.Name, _generation),
+        Address = InProcessReplicaLink.Address,
+        Models = [.. described.Models.Select(model => model.Name)],
+        Slots = host.Control.Slots,
+        Weight = options.Weight,
+        Kind = engine.Kind,
+        Tier = DescribedModels.BestTier(described.Models),
+    };
+
+    private void Update(ReplicaDescription replica)
+    {
+        fleet.Update(replica);
+        Log.Changed(_logger, options.Name, ModelsOf(replica), replica.Tier);
     }
 
     private static string ModelsOf(ReplicaDescription replica) =>
         $"{(replica.Models.Count == 1 ? "model" : "models")} {string.Join(", ", replica.Models.Take(MostLoggedModels))}"
         + (replica.Models.Count > MostLoggedModels ? $" and {replica.Models.Count - MostLoggedModels} more" : "");
 
-    private async Task<UpstreamProblem> RunAsync(
-        IInferenceEngine engine, EngineHost host, ChannelReader<bool> changes, CancellationToken cancellationToken)
+    private async Task<UpstreamProblem> RunAsync(IInferenceEngine engine, EngineHost host, CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var running = host.RunAsync(stop.Token);
-        var following = FollowAsync(engine, host, changes, stop.Token);
         var checking = CheckUntilGoneAsync(engine, host, stop.Token);
-        await Task.WhenAny(running, following, checking);
+        await Task.WhenAny(running, checking);
         await stop.CancelAsync();
-        await Task.WhenAll(running, following);
+        await running;
         return await checking;
-    }
-
-    /// <summary>Publishes what the engine describes whenever that changed.</summary>
-    private async Task FollowAsync(IInferenceEngine engine, EngineHost host, ChannelReader<bool> changes, CancellationToken stop)
-    {
-        try
-        {
-            await foreach (var _ in changes.ReadAllAsync(stop))
-            {
-                var replica = await DescribeAsync(engine, host, stop);
-                fleet.Update(replica);
-                Log.Changed(_logger, options.Name, ModelsOf(replica), replica.Tier);
-            }
-        }
-        catch (OperationCanceledException) when (stop.IsCancellationRequested)
-        {
-            // The server is gone, or the gateway stops.
-        }
     }
 
     private async Task<UpstreamProblem> CheckUntilGoneAsync(IInferenceEngine engine, EngineHost host, CancellationToken cancellationToken)

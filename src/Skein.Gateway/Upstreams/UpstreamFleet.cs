@@ -18,7 +18,7 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
     public UpstreamFleet(GroupFleet group)
     {
         _group = group;
-        _group.Changed += Refresh;
+        _group.Changed += OnGroupChanged;
         Refresh();
     }
 
@@ -42,8 +42,9 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
     /// <summary>Adds an upstream that does not serve yet.</summary>
     /// <param name="label">Its name for clients.</param>
     /// <param name="models">Models that it is meant to serve; empty: any.</param>
-    public void Add(string name, string label, IReadOnlyList<string> models) =>
-        Change(() => _upstreams.Add(name, new UpstreamRow { Label = label, Expected = models }));
+    /// <param name="url">Address of its server; null: it is not shared with other gateways.</param>
+    public void Add(string name, string label, IReadOnlyList<string> models, Uri? url = null) =>
+        Change(() => _upstreams.Add(name, new UpstreamRow { Label = label, Expected = models, Url = url }));
 
     public void Remove(string name) => Change(() => _upstreams.Remove(name));
 
@@ -60,6 +61,7 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
             row.Control = control;
             row.Serve(replica);
         });
+        Share();
     }
 
     /// <summary>The upstream serves other models than before, or describes them otherwise.</summary>
@@ -77,7 +79,28 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
         row.Replica = null;
     });
 
-    public void Dispose() => _group.Changed -= Refresh;
+    public void Dispose() => _group.Changed -= OnGroupChanged;
+
+    private void OnGroupChanged()
+    {
+        Share();
+        Refresh();
+    }
+
+    /// <summary>Takes this gateway's share of each server that other gateways of the group serve too.</summary>
+    private void Share()
+    {
+        List<(IReplicaControl Control, Uri Url)> shared;
+        lock (_gate)
+            shared = [.. _upstreams.Values.Where(row => row is { Control: not null, Replica: not null, Url: not null }).Select(row => (row.Control!, row.Url!))];
+        var members = _group.Members;
+        // Outside the lock: a changed share raises an event.
+        foreach ((var control, var url) in shared)
+        {
+            (var count, var rank) = UpstreamSharing.ShareOf(url, members);
+            control.SetShare(count, rank);
+        }
+    }
 
     private void Change(Action change)
     {
@@ -114,6 +137,9 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
     private sealed class UpstreamRow
     {
         public required string Label { get; init; }
+
+        /// <summary>Address of its server; null: it is not shared.</summary>
+        public required Uri? Url { get; init; }
 
         /// <summary>Models that it is meant to serve; empty: any.</summary>
         public required IReadOnlyList<string> Expected { get; init; }

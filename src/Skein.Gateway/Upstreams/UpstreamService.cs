@@ -34,7 +34,7 @@ internal sealed class UpstreamService(
         {
             if (_upstreams.ContainsKey(name))
                 throw new ArgumentException($"there is an upstream '{name}' already", nameof(options));
-            fleet.Add(name, options.Label ?? $"upstream {++_added}", options.Models);
+            fleet.Add(name, options.Label ?? $"upstream {++_added}", options.Models, options.Url);
             var upstream = new Upstream(options, fleet, link, time, logs);
             var stop = new CancellationTokenSource();
             var running = Task.Run(() => RunAsync(upstream, stop.Token), CancellationToken.None);

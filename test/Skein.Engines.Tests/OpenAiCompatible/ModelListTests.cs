@@ -267,7 +267,7 @@ public sealed class ModelListTests : IDisposable
             return new CancellationTokenSource();
         }
 
-        public void DescriptionChanged() => _changed.TrySetResult();
+        public void DescriptionChanged(EngineDescription description) => _changed.TrySetResult();
 
         /// <summary>Lets ten seconds pass, and waits for the change.</summary>
         public async Task ChangedAsync(FakeTimeProvider time)
