@@ -18,7 +18,7 @@ internal sealed partial class EngineLoadPoll(IInferenceEngine engine, SlotTable 
             do
             {
                 var load = await AskAsync(stoppingToken);
-                slots.SetKvUsed(load.KvUsedPermille);
+                slots.SetEngineLoad(load);
                 Adaptation?.Tick(load.Waiting);
             }
             while (await timer.WaitForNextTickAsync(stoppingToken));

@@ -34,6 +34,7 @@ internal sealed class SlotTable : IDisposable
     private int _running;
     private int _peak;
     private uint _kvUsedPermille;
+    private uint _engineWaiting;
     private bool _draining;
     private TaskCompletionSource? _idle;
 
@@ -91,8 +92,12 @@ internal sealed class SlotTable : IDisposable
         }
     }
 
-    /// <summary>Sets the share of the engine's KV cache in use that reports carry; null: unknown.</summary>
-    public void SetKvUsed(int? permille) => Volatile.Write(ref _kvUsedPermille, (uint)Math.Clamp(permille ?? 0, 0, 1000));
+    /// <summary>Sets the engine's own view of its load, which reports carry.</summary>
+    public void SetEngineLoad(EngineLoad load)
+    {
+        Volatile.Write(ref _kvUsedPermille, (uint)Math.Clamp(load.KvUsedPermille ?? 0, 0, 1000));
+        Volatile.Write(ref _engineWaiting, (uint)Math.Max(load.Waiting ?? 0, 0));
+    }
 
     public void SetGeneration(ulong generation)
     {
@@ -194,6 +199,7 @@ internal sealed class SlotTable : IDisposable
                 Running = (uint)(_running + KeptFrom(caller)),
                 RunningForCaller = caller.Length == 0 ? 0 : (uint)_byCaller.GetValueOrDefault(caller),
                 KvUsedPermille = _kvUsedPermille,
+                Waiting = _engineWaiting,
                 Draining = _draining,
                 RemembersCaller = _offers.Remembers(caller),
             };

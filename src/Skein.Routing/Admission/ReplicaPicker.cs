@@ -102,7 +102,8 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
             if (rank < best)
                 (best, count) = (rank, 0);
             var warmth = replica.SlowStart.ShareAt(replica.Slots, now);
-            _candidates[count++] = new BalancingCandidate(replica, replica.Leased + replica.ExternalLoad(now) + replica.Slowness.At(now), warmth);
+            var load = replica.Leased + replica.ExternalLoad(now) + replica.EnginePressure(now) + replica.Slowness.At(now);
+            _candidates[count++] = new BalancingCandidate(replica, load, warmth);
         }
         var mayTakeBest = best < EjectedRank || (request.Displaced && !CanServe(serving, request, isLastResort, evenIfEjected: false));
         return mayTakeBest ? count : 0;

@@ -13,6 +13,9 @@ public sealed class Replica
     /// <summary>Age at which a report of other gateways' load no longer counts.</summary>
     private static readonly TimeSpan ReportLifetime = TimeSpan.FromSeconds(1);
 
+    /// <summary>The same for the engine's own load, which changes more slowly.</summary>
+    private static readonly TimeSpan EngineReportLifetime = TimeSpan.FromSeconds(5);
+
     /// <summary>
     /// Longest time for which reports keep requests away. A replica that other gateways refill never looks free; it offers slots only to gateways that ask.
     /// </summary>
@@ -23,11 +26,16 @@ public sealed class Replica
 
     private const uint MostSlots = 1_000_000;
 
+    /// <summary>Share of the KV cache, in thousandths, from which a server counts as loaded: soon it queues or preempts.</summary>
+    private const uint FullCachePermille = 900;
+
     private volatile ReplicaDescription _description;
     private volatile bool _reachable = true;
     private int _leased;
     private int _reportedSlots;
     private int _reportedLoad;
+    private double _enginePressure;
+    private TimeSpan _engineReportedAt;
     private TimeSpan _reportedAt;
     private TimeSpan? _askAgainAt;
     private bool _isOffered;
@@ -94,6 +102,12 @@ public sealed class Replica
     /// <summary>Slots that others use, decaying from the last report (Mitzenmacher, How Useful Is Old Information?, 2000).</summary>
     internal double ExternalLoad(TimeSpan now) => _reportedLoad * Math.Clamp(1 - ((now - _reportedAt) / ReportLifetime), 0, 1);
 
+    /// <summary>
+    /// What the engine itself reports, in slots, decaying from the last report: its queue, and its KV cache once it is nearly full. It counts in the pick
+    /// only: it does not take slots away.
+    /// </summary>
+    internal double EnginePressure(TimeSpan now) => _enginePressure * Math.Clamp(1 - ((now - _engineReportedAt) / EngineReportLifetime), 0, 1);
+
     internal bool HasFreeSlot(TimeSpan now) =>
         _leased < Slots
         && (_isOffered
@@ -145,6 +159,8 @@ public sealed class Replica
         // A hostile or broken replica must not make the arithmetic of a pick invalid.
         Volatile.Write(ref _reportedSlots, (int)Math.Min(report.Slots, MostSlots));
         (_reportedLoad, _reportedAt) = ((int)Math.Max(0L, (long)report.Running - report.RunningForCaller), now);
+        var cache = (Math.Clamp(report.KvUsedPermille, FullCachePermille, 1000) - FullCachePermille) / (1000d - FullCachePermille);
+        (_enginePressure, _engineReportedAt) = (Math.Min(report.Waiting, MostSlots) + (cache * Slots), now);
         // A report from before a declined offer says that the replica remembers this gateway, although the decline ended that: an offer can overtake the
         // refusal before it.
         if (_declined || report is { HasRemembersCaller: true, RemembersCaller: false })
