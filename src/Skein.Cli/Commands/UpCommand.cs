@@ -28,8 +28,9 @@ internal static class UpCommand
     private static readonly Setting<string> Log = Setting.Word(
         "log", "Minimum log level of the members [default: warning]", "warning", EndpointSettings.LogLevels.Select(level => level.Word));
 
-    public static Command Create() => CommandLine.Verb(
-        "up", "Start a whole cluster on this machine", [Replicas, Gateways, Engines, .. EngineSettings.Details, Port, Slots, RestartDelay, Log], RunAsync);
+    internal static IReadOnlyList<ISetting> Settings { get; } = [Replicas, Gateways, Engines, .. EngineSettings.Details, Port, Slots, RestartDelay, Log];
+
+    public static Command Create() => CommandLine.Verb("up", "Start a whole cluster on this machine", Settings, RunAsync);
 
     public static async Task StartAsync(LocalCluster cluster, CancellationToken cancellationToken)
     {
@@ -70,7 +71,8 @@ internal static class UpCommand
         return CommandLine.Success;
     }
 
-    private static List<MemberSpec> Specs(SettingSources sources)
+    /// <summary>The members to start.</summary>
+    internal static List<MemberSpec> Specs(SettingSources sources)
     {
         var engines = Engines.Read(sources);
         var requested = Replicas.Read(sources);

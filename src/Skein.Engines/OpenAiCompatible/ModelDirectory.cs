@@ -19,6 +19,9 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
     /// <summary>At least one after the first update.</summary>
     public IReadOnlyList<ServedModel> Models => _models;
 
+    /// <summary>Whether a model could not be tried yet.</summary>
+    public bool HasUnproven => _models.Any(model => !model.IsProven);
+
     /// <summary>The model with this name; null if it is not served.</summary>
     public ServedModel? Find(string name)
     {
@@ -32,10 +35,12 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
 
     /// <summary>Takes over a new list.</summary>
     /// <param name="takeSlot">Takes a slot for calls that generate; null if there is none. What cannot be tried now is tried in a later update.</param>
+    /// <param name="tries">Ends the calls that generate, but not the update: what was not tried by then is tried in a later update.</param>
     /// <param name="cancellationToken">Ends the update without a change.</param>
     /// <returns>Whether anything that is served changed.</returns>
     /// <exception cref="FaultException">None of the listed models is to be served, or the server is gone.</exception>
-    public async ValueTask<bool> UpdateAsync(ServerFacts facts, Func<IDisposable?> takeSlot, CancellationToken cancellationToken)
+    public async ValueTask<bool> UpdateAsync(
+        ServerFacts facts, Func<IDisposable?> takeSlot, CancellationToken tries, CancellationToken cancellationToken)
     {
         var wanted = facts.Models.Where(model => options.Model is not { } name || profile.IsSameModel(model.Name, name)).ToList();
         if (wanted.Count == 0)
@@ -48,14 +53,16 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
         if (options.Aliases.Count > 0 && wanted.Count > 1)
             throw new ArgumentException($"Aliases need one model, and {http.Name} serves {wanted.Count}; name it with Model");
 
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(tries, cancellationToken);
         var before = _models;
         var models = new List<ServedModel>(wanted.Count);
         foreach (var model in wanted)
         {
             var known = before.FirstOrDefault(known => known.Facts == model);
-            models.Add(known is { IsProven: true } ? known : await DescribeAsync(model, facts, known, takeSlot, cancellationToken));
+            models.Add(known is { IsProven: true } ? known : await DescribeAsync(model, facts, known, takeSlot, either.Token));
         }
 
+        cancellationToken.ThrowIfCancellationRequested();
         _models = models;
         return !before.SelectMany(model => model.Descriptions).SequenceEqual(models.SelectMany(model => model.Descriptions));
     }
@@ -63,7 +70,7 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
     private async ValueTask<ServedModel> DescribeAsync(
         ModelFacts model, ServerFacts facts, ServedModel? known, Func<IDisposable?> takeSlot, CancellationToken cancellationToken)
     {
-        using var slot = takeSlot();
+        using var slot = cancellationToken.IsCancellationRequested ? null : takeSlot();
         if (slot is null)
             return known ?? Of(model, facts, canary: null, isGenerating: model.IsGenerating, isProven: false);
 
@@ -82,7 +89,7 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
             var isGenerating = await TryChatAsync(model.Name, cancellationToken);
             return Of(model, facts, canary: null, isGenerating ?? true, isProven: isGenerating is not null);
         }
-        catch (FaultException busy) when (IsBusy(busy))
+        catch (Exception late) when (IsLate(late, cancellationToken))
         {
             return known ?? Of(model, facts, canary: null, isGenerating: true, isProven: false);
         }
@@ -101,7 +108,7 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
         {
             return false;
         }
-        catch (FaultException busy) when (IsBusy(busy))
+        catch (Exception late) when (IsLate(late, cancellationToken))
         {
             return null;
         }
@@ -110,7 +117,10 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
     private static bool IsRefusal(FaultException exception) =>
         exception.Fault is Fault.Unsupported or Fault.InvalidRequest or Fault.ModelNotFound or Fault.ContextLengthExceeded;
 
-    private static bool IsBusy(FaultException exception) => exception.Fault is Fault.EngineBusy or Fault.EngineFailed or Fault.EngineTimedOut;
+    // Too busy now, or slower than the caller waits: it is tried again.
+    private static bool IsLate(Exception exception, CancellationToken cancelled) => exception is FaultException fault
+        ? fault.Fault is Fault.EngineBusy or Fault.EngineFailed or Fault.EngineTimedOut
+        : exception is OperationCanceledException && cancelled.IsCancellationRequested;
 
     private ServedModel Of(ModelFacts model, ServerFacts facts, uint[]? canary, bool isGenerating, bool isProven)
     {

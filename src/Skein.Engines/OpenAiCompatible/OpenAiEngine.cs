@@ -36,24 +36,32 @@ internal sealed class OpenAiEngine(
         }
     }
 
-    /// <summary>Reads the list of models again every 10 s. Models come and go without an effect on streams of other models.</summary>
+    /// <summary>
+    /// Reads the list of models again every 10 s, and at once if a model could not be tried yet. Models come and go without an effect on streams of others.
+    /// </summary>
     public async Task RunAsync(IEngineSlots background, CancellationToken cancellationToken)
     {
         using var timer = new PeriodicTimer(ListInterval, time);
+        if (models.HasUnproven)
+            await UpdateAsync(background, cancellationToken);
+
         while (await timer.WaitForNextTickAsync(cancellationToken))
+            await UpdateAsync(background, cancellationToken);
+    }
+
+    private async Task UpdateAsync(IEngineSlots background, CancellationToken cancellationToken)
+    {
+        try
         {
-            try
+            if (await profile.ProbeAsync(http, isDeclared: true, cancellationToken) is { } facts
+                && await models.UpdateAsync(facts, background.TryTake, CancellationToken.None, cancellationToken))
             {
-                if (await profile.ProbeAsync(http, isDeclared: true, cancellationToken) is { } facts
-                    && await models.UpdateAsync(facts, background.TryTake, cancellationToken))
-                {
-                    background.DescriptionChanged(Description);
-                }
+                background.DescriptionChanged(Description);
             }
-            catch (FaultException)
-            {
-                // The list stays as it was. CheckAsync reports a server that is gone.
-            }
+        }
+        catch (FaultException)
+        {
+            // The list stays as it was. CheckAsync reports a server that is gone.
         }
     }
 

@@ -9,6 +9,9 @@ public sealed class OpenAiEngineFactory : IEngineFactory
 {
     private const string AutoKind = "auto";
 
+    /// <summary>Longest time for calls that generate before the server is served. A slower server is tried further while it serves.</summary>
+    private static readonly TimeSpan TryTimeout = TimeSpan.FromMilliseconds(750);
+
     private static readonly EngineSetting KeyFile = new(
         "engine-key-file", EngineSettingKind.SecretFile, "File with the API key of the server; or set SKEIN_ENGINE_KEY") { ValueName = "file" };
 
@@ -115,7 +118,8 @@ public sealed class OpenAiEngineFactory : IEngineFactory
     {
         var (profile, facts) = await ServerProfiles.ProbeAsync(http, options.Kind, cancellationToken);
         var models = new ModelDirectory(http, profile, options);
-        await models.UpdateAsync(facts, () => NoSlot.Instance, cancellationToken);
+        using var tries = new CancellationTokenSource(TryTimeout, time);
+        await models.UpdateAsync(facts, () => NoSlot.Instance, tries.Token, cancellationToken);
         return new OpenAiEngine(
             profile,
             models,

@@ -72,14 +72,35 @@ public sealed class ModelListTests : IDisposable
         await using var engine = await ConnectAsync(server);
         Assert.Equal(ResumeTier.Text, (await DescriptionAsync(engine)).ResumeTier);
         using var slots = new Slots(engine);
+        Assert.Equal(ResumeTier.Text, (await DescriptionAsync(engine)).ResumeTier);
 
         server.On("/v1/completions", """{"choices":[{"index":0,"text":"…","token_ids":[5,6],"finish_reason":"length"}]}""");
         await slots.ChangedAsync(_time);
 
         Assert.Equal(ResumeTier.Tokens, (await DescriptionAsync(engine)).ResumeTier);
-        Assert.Equal(1, slots.Taken);
+        Assert.Equal(2, slots.Taken);
         await using var other = await ConnectAsync(whole);
         Assert.Equal((await DescriptionAsync(other)).Fingerprint, (await DescriptionAsync(engine)).Fingerprint);
+    }
+
+    /// <summary>A server that is slow to generate is served soon after it is ready; what it can do is found out beside its first requests.</summary>
+    [Fact]
+    public async Task ConnectAsync_ServerGeneratesSlowly_IsServedWithinASecondAndTriedFurther()
+    {
+        var fast = Dialogues.Vllm();
+        using var server = new SlowServer(fast);
+        var options = new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test"), CacheDirectory = _directory };
+        var connecting = OpenAiEngineFactory.ConnectAsync(options, _time, () => server, Cancellation);
+        await server.Asked.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, Cancellation);
+
+        _time.Advance(TimeSpan.FromMilliseconds(750));
+
+        await using var engine = await connecting;
+        Assert.Equal(ResumeTier.Text, (await DescriptionAsync(engine)).ResumeTier);
+        server.IsSlow = false;
+        using var slots = new Slots(engine);
+        await slots.ChangedAsync(_time);
+        Assert.Equal(ResumeTier.Tokens, (await DescriptionAsync(engine)).ResumeTier);
     }
 
     [Fact]
@@ -249,6 +270,25 @@ public sealed class ModelListTests : IDisposable
     {
         var options = new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test"), CacheDirectory = _directory };
         return OpenAiEngineFactory.ConnectAsync(change?.Invoke(options) ?? options, _time, () => server, Cancellation);
+    }
+
+    /// <summary>Does not answer what generates, while it is slow.</summary>
+    private sealed class SlowServer(HttpMessageHandler server) : DelegatingHandler(server)
+    {
+        private readonly TaskCompletionSource _asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public Task Asked => _asked.Task;
+
+        public bool IsSlow { get; set; } = true;
+
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            if (!IsSlow || request.RequestUri!.AbsolutePath != "/v1/completions")
+                return base.SendAsync(request, cancellationToken);
+
+            _asked.TrySetResult();
+            return new TaskCompletionSource<HttpResponseMessage>().Task.WaitAsync(cancellationToken);
+        }
     }
 
     /// <summary>Runs the background work of an engine.</summary>

@@ -40,11 +40,12 @@ public sealed class UpstreamServiceTests : IAsyncLifetime
     [Fact]
     public async Task Add_ServerAnswers_ServesRequests()
     {
-        _gateway.Upstreams.Add(Of("host:1", _engine));
+        _gateway.Upstreams.Add(Of("host:1", _engine) with { Weight = 2.5 });
         await FleetAsync("host:1");
         _engine.Of("Hello").Say(KeyedEngine.Start, KeyedEngine.Token(0), KeyedEngine.Finish);
 
         Assert.Contains("\"text\":\"x\"", await AskAsync("Hello"));
+        Assert.Equal((2.5, "keyed"), (Assert.Single(Fleet.Current.Replicas).Description.Weight, Status("host:1").Kind));
         Assert.Equal(["host:1"], _gateway.Upstreams.Names);
     }
 
