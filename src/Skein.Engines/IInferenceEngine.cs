@@ -7,7 +7,7 @@ namespace Skein.Engines;
 /// </remarks>
 public interface IInferenceEngine : IAsyncDisposable
 {
-    /// <summary>Kind of the engine in configuration and metrics, such as <c>simulated</c>.</summary>
+    /// <summary>Kind of the engine in logs and reports, such as <c>simulated</c> or <c>vllm</c>.</summary>
     string Kind { get; }
 
     /// <summary>Describes what is served. Cheap after the first call.</summary>
@@ -67,6 +67,9 @@ public interface IInferenceEngine : IAsyncDisposable
                 yield return frame;
         }
     }
+
+    /// <summary>The engine's own work beside requests, such as following the server's list of models, until cancelled. The host runs it once. Default: none.</summary>
+    Task RunAsync(IEngineSlots background, CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <summary>The engine's own view of its load. Cheap: called several times a second.</summary>
     ValueTask<EngineLoad> LoadAsync(CancellationToken cancellationToken) => ValueTask.FromResult(EngineLoad.Unknown);

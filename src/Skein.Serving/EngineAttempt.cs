@@ -14,12 +14,16 @@ public sealed class EngineAttempt : IDisposable
     private readonly SlotLease _lease;
     private readonly StandbyAttempt? _standby;
     private readonly EngineLivenessMonitor _liveness;
+    private readonly TimeProvider _time;
     private readonly EngineFaultLog _log;
+    private readonly SlotAdaptation? _adaptation;
+    private SlotAdaptation.AttemptMeasure? _measure;
 
     internal EngineAttempt(
         IInferenceEngine engine, GenerateRequest request, SlotTable slots, SlotLease lease, StandbyAttempt? standby,
-        EngineLivenessMonitor liveness, EngineFaultLog log) =>
-        (_engine, _request, _slots, _lease, _standby, _liveness, _log) = (engine, request, slots, lease, standby, liveness, log);
+        EngineLivenessMonitor liveness, SlotAdaptation? adaptation, TimeProvider time, EngineFaultLog log) =>
+        (_engine, _request, _slots, _lease, _standby, _liveness, _adaptation, _time, _log) =
+        (engine, request, slots, lease, standby, liveness, adaptation, time, log);
 
     /// <summary>
     /// Runs the engine. Each frame carries the request's attempt and choice; the first one and the one with the finish also carry the replica's load. The
@@ -35,6 +39,7 @@ public sealed class EngineAttempt : IDisposable
             var lost = _liveness.Lost;
             using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lost);
             var isFirst = true;
+            _measure = _adaptation?.Begin();
             await using var frames = Start(either.Token).GetAsyncEnumerator(either.Token);
             while (await MoveNextAsync(frames, lost, cancellationToken))
             {
@@ -94,7 +99,15 @@ public sealed class EngineAttempt : IDisposable
     {
         try
         {
-            return await frames.MoveNextAsync();
+            if (_measure is null)
+                return await frames.MoveNextAsync();
+
+            var asked = _time.GetTimestamp();
+            if (!await frames.MoveNextAsync())
+                return false;
+
+            _measure.Received(frames.Current, _time.GetElapsedTime(asked));
+            return true;
         }
         catch (Exception) when (cancellationToken.IsCancellationRequested)
         {
@@ -106,6 +119,9 @@ public sealed class EngineAttempt : IDisposable
         }
         catch (FaultException exception)
         {
+            if (exception.Fault == Fault.NoFinish)
+                _measure?.EndedWithoutFinish();
+
             throw Logged(exception);
         }
         catch (Exception exception) when (exception is not FaultException)

@@ -6,12 +6,10 @@ namespace Skein.Serving;
 /// Serves one engine: slots, standby attempts, engine liveness, drain and load reports. It knows no transport: <c>Grpc/</c> makes it a replica, and a
 /// gateway calls it in its own process. Thread-safe.
 /// </summary>
-public sealed class EngineHost : IDisposable
+public sealed partial class EngineHost : IDisposable
 {
     /// <summary>Longest caller name, request id and session name, in bytes of UTF-8.</summary>
     internal const int MostNameBytes = 128;
-
-    private const int DefaultSlots = 64;
 
     private static readonly TimeSpan LatenessTolerance = TimeSpan.FromMilliseconds(200);
 
@@ -24,6 +22,10 @@ public sealed class EngineHost : IDisposable
     private readonly ReplicaControl _control;
     private readonly ProcessLateness? _ownLateness;
     private readonly EngineFaultLog _faultLog;
+    private readonly ILogger _attemptLog;
+    private readonly ILogger<SlotAdaptation> _slotLog;
+    private readonly TimeProvider _time;
+    private SlotAdaptation? _adaptation;
 
     /// <summary>Creates a host that is not yet started.</summary>
     /// <param name="engine">The caller disposes it, after the host.</param>
@@ -35,7 +37,7 @@ public sealed class EngineHost : IDisposable
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(time);
         options.Validate();
-        (_engine, _options) = (engine, options);
+        (_engine, _options, _time) = (engine, options, time);
         _slots = new SlotTable(options.Generation ?? (ulong)time.GetUtcNow().ToUnixTimeMilliseconds(), time);
         _standby = new StandbyAttempts(options.StandbyTimeout, time);
         _ownLateness = lateness is null ? new ProcessLateness(time, LatenessTolerance) : null;
@@ -43,25 +45,39 @@ public sealed class EngineHost : IDisposable
             engine, _slots, options.EngineTimeout, time, logs.CreateLogger<EngineLivenessMonitor>(), lateness ?? _ownLateness!);
         _loadPoll = new EngineLoadPoll(engine, _slots, time, logs.CreateLogger<EngineLoadPoll>());
         _control = new ReplicaControl(_slots, time);
-        _faultLog = new EngineFaultLog(engine.Kind, time, logs.CreateLogger<EngineAttempt>());
+        _attemptLog = logs.CreateLogger<EngineAttempt>();
+        _slotLog = logs.CreateLogger<SlotAdaptation>();
+        _faultLog = new EngineFaultLog(engine.Kind, time, _attemptLog);
     }
+
+    /// <summary>Raised on any thread after the engine's description changed. Handlers must return at once.</summary>
+    public event Action<EngineDescription>? DescriptionChanged;
 
     /// <summary>Slots, drain and load.</summary>
     public IReplicaControl Control => _control;
+
+    /// <summary>Whether the number of slots follows what the engine can do: neither the options nor the engine gave one.</summary>
+    public bool HasAdaptiveSlots => _adaptation is not null;
 
     /// <summary>Whether the engine counts as frozen: its streams were ended, and it has not answered since.</summary>
     public bool IsEngineLost => _liveness.IsLost;
 
     /// <summary>Reads the slots from the engine. Called once, before the first request.</summary>
     /// <exception cref="FaultException">The engine cannot be asked.</exception>
-    public async Task StartAsync(CancellationToken cancellationToken) =>
-        _slots.SetSlots(_options.Slots ?? (await _engine.DescribeAsync(cancellationToken)).Slots ?? DefaultSlots);
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        var known = _options.Slots ?? (await _engine.DescribeAsync(cancellationToken)).Slots;
+        if (known is null)
+            _loadPoll.Adaptation = _adaptation = new SlotAdaptation(_slots, _engine.Kind, _time, _slotLog);
+
+        _slots.SetSlots(known ?? AdaptiveSlots.Initial);
+    }
 
     /// <summary>Checks the engine's liveness and polls its load until cancelled. Throws only after a bug.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task[] loops = [_liveness.RunAsync(stop.Token), _loadPoll.RunAsync(stop.Token)];
+        Task[] loops = [_liveness.RunAsync(stop.Token), _loadPoll.RunAsync(stop.Token), RunEngineAsync(stop.Token)];
         await Task.WhenAny(loops);
         await stop.CancelAsync();
         await Task.WhenAll(loops);
@@ -78,7 +94,7 @@ public sealed class EngineHost : IDisposable
         var lease = TakeSlot(request);
         try
         {
-            return new EngineAttempt(_engine, request, _slots, lease, _standby.Add(request), _liveness, _faultLog);
+            return new EngineAttempt(_engine, request, _slots, lease, _standby.Add(request), _liveness, _adaptation, _time, _faultLog);
         }
         catch
         {
@@ -126,6 +142,25 @@ public sealed class EngineHost : IDisposable
         _ownLateness?.Dispose();
     }
 
+    private async Task RunEngineAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            await _engine.RunAsync(new BackgroundSlots(this), stoppingToken);
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            return;
+        }
+        catch (Exception exception)
+        {
+            // A bug of the engine: it must not stop the host.
+            Log.BackgroundFailed(_attemptLog, _engine.Kind, exception);
+        }
+
+        await Task.Delay(Timeout.InfiniteTimeSpan, _time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
     private void RequireEngine()
     {
         if (_liveness.IsLost)
@@ -156,5 +191,18 @@ public sealed class EngineHost : IDisposable
         var bytes = Encoding.UTF8.GetByteCount(caller);
         if (bytes > MostNameBytes)
             throw new FaultException(Fault.InvalidRequest, $"caller is {bytes} bytes long; allowed: at most {MostNameBytes}");
+    }
+
+    private sealed class BackgroundSlots(EngineHost host) : IEngineSlots
+    {
+        public IDisposable? TryTake() => host._slots.TryTake(caller: "", queue: null, out var lease) == SlotAnswer.Granted ? lease : null;
+
+        public void DescriptionChanged(EngineDescription description) => host.DescriptionChanged?.Invoke(description);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(2010, LogLevel.Error, "The {Engine} engine's background work failed; it ends until the engine is connected again")]
+        public static partial void BackgroundFailed(ILogger logger, string engine, Exception exception);
     }
 }

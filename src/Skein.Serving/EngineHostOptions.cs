@@ -3,7 +3,7 @@ namespace Skein.Serving;
 /// <summary>Settings of an <see cref="EngineHost"/>. Immutable.</summary>
 public record EngineHostOptions
 {
-    /// <summary>Concurrent generations, 1 to 100,000. Null (the default): the engine's own number, else 64.</summary>
+    /// <summary>Concurrent generations, 1 to 100,000. Null (the default): the engine's own number, else a number that begins at 64 and adapts.</summary>
     public int? Slots { get; init; }
 
     /// <summary>Generation of the replica's name until <see cref="IReplicaControl.SetGeneration"/> raises it. Null: the start in Unix milliseconds.</summary>

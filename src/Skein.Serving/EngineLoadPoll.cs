@@ -7,17 +7,28 @@ internal sealed partial class EngineLoadPoll(IInferenceEngine engine, SlotTable 
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(5);
     private bool _isUnknown;
 
+    /// <summary>Decides about the slots after each poll. Null: their number is fixed.</summary>
+    public SlotAdaptation? Adaptation { get; set; }
+
     public Task RunAsync(CancellationToken stoppingToken) =>
         PeriodicLoop.RunAsync(Interval, time, () => PollAsync(stoppingToken), stoppingToken, atOnce: true);
 
     private async Task PollAsync(CancellationToken stoppingToken)
     {
+        var load = await AskAsync(stoppingToken);
+        slots.SetEngineLoad(load);
+        Adaptation?.Tick(load.Waiting);
+    }
+
+    private async Task<EngineLoad> AskAsync(CancellationToken stoppingToken)
+    {
         using var timeout = new CancellationTokenSource(AnswerTimeout, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, stoppingToken);
         try
         {
-            slots.SetKvUsed((await engine.LoadAsync(either.Token)).KvUsedPermille);
+            var load = await engine.LoadAsync(either.Token);
             _isUnknown = false;
+            return load;
         }
         catch (Exception exception) when (!stoppingToken.IsCancellationRequested)
         {
@@ -27,7 +38,7 @@ internal sealed partial class EngineLoadPoll(IInferenceEngine engine, SlotTable 
                 Log.LoadUnknown(logger, engine.Kind, exception);
             }
 
-            slots.SetKvUsed(EngineLoad.Unknown.KvUsedPermille);
+            return EngineLoad.Unknown;
         }
     }
 

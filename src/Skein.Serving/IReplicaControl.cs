@@ -3,7 +3,7 @@ namespace Skein.Serving;
 /// <summary>Controls a replica from its own process: used by membership, drain and administration. Thread-safe.</summary>
 public interface IReplicaControl
 {
-    /// <summary>Concurrent generations; 0 until the replica has started.</summary>
+    /// <summary>Concurrent generations; 0 until the replica has started. Changes while it runs if the engine does not report its own limit.</summary>
     int Slots { get; }
 
     /// <summary>Whether new work is refused.</summary>
@@ -16,6 +16,22 @@ public interface IReplicaControl
 
     /// <summary>Raised on any thread after a drain began, its grace was shortened or ended, or the drain was undone. Handlers must return at once.</summary>
     event Action? DrainChanged;
+
+    /// <summary>Raised on any thread after <see cref="Slots"/> changed. Handlers must return at once. By default the number never changes.</summary>
+    event Action? SlotsChanged
+    {
+        add { }
+        remove { }
+    }
+
+    /// <summary>
+    /// Several gateways use the same engine: each has an equal share of its slots, at least 1; the first ones have the rest. By default nothing changes.
+    /// </summary>
+    /// <param name="count">Gateways, this one included.</param>
+    /// <param name="rank">Number of this one among them, from 0.</param>
+    void SetShare(int count, int rank)
+    {
+    }
 
     /// <summary>Refuses new work from now on; running streams continue.</summary>
     /// <param name="grace">See <see cref="GraceLeft"/>; default 0. During a drain, a second call can only shorten the remaining grace.</param>

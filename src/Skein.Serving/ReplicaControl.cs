@@ -10,6 +10,12 @@ internal sealed class ReplicaControl(SlotTable slots, TimeProvider time) : IRepl
 
     public event Action? DrainChanged;
 
+    public event Action? SlotsChanged
+    {
+        add => slots.SlotsChanged += value;
+        remove => slots.SlotsChanged -= value;
+    }
+
     public int Slots => slots.Slots;
 
     public bool IsDraining => slots.IsDraining;
@@ -70,6 +76,8 @@ internal sealed class ReplicaControl(SlotTable slots, TimeProvider time) : IRepl
     }
 
     public Task WhenIdleAsync(CancellationToken cancellationToken) => slots.WhenIdleAsync(cancellationToken);
+
+    public void SetShare(int count, int rank) => slots.SetShare(count, rank);
 
     public void SetGeneration(ulong generation) => slots.SetGeneration(generation);
 

@@ -29,8 +29,12 @@ internal sealed class SlotTable : IDisposable
     private ulong _generation;
     private ulong _sequence;
     private int _slots;
+    private int _whole;
+    private (int Count, int Rank) _share = (1, 0);
     private int _running;
+    private int _peak;
     private uint _kvUsedPermille;
+    private uint _engineWaiting;
     private bool _draining;
     private TaskCompletionSource? _idle;
 
@@ -41,6 +45,9 @@ internal sealed class SlotTable : IDisposable
             static table => ((SlotTable)table!).EndOffers(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
+    /// <summary>Raised on any thread after the number of slots changed. Handlers must return at once.</summary>
+    public event Action? SlotsChanged;
+
     public int Slots => Volatile.Read(ref _slots);
 
     public int Running => Volatile.Read(ref _running);
@@ -49,17 +56,48 @@ internal sealed class SlotTable : IDisposable
 
     private TimeSpan Now => _time.GetElapsedTime(_origin);
 
-    public void SetSlots(int slots)
+    /// <summary>Sets the slots of the engine. This table has its share of them.</summary>
+    public void SetSlots(int slots) => Change(slots, share: null);
+
+    /// <summary>Several processes use the same engine: each has an equal share of its slots, at least 1; the first ones have the rest.</summary>
+    /// <param name="count">Processes, this one included.</param>
+    /// <param name="rank">Number of this one among them, from 0.</param>
+    public void SetShare(int count, int rank) => Change(whole: null, (count, rank));
+
+    private void Change(int? whole, (int Count, int Rank)? share)
     {
         lock (_gate)
         {
+            (_whole, _share) = (whole ?? _whole, share ?? _share);
+            var rest = _share.Rank < _whole % _share.Count ? 1 : 0;
+            var slots = _whole == 0 ? 0 : Math.Max(1, (_whole / _share.Count) + rest);
+            if (_slots == slots)
+                return;
+
             _slots = slots;
             OfferFreeSlots();
         }
+
+        SlotsChanged?.Invoke();
     }
 
-    /// <summary>Sets the share of the engine's KV cache in use that reports carry; null: unknown.</summary>
-    public void SetKvUsed(int? permille) => Volatile.Write(ref _kvUsedPermille, (uint)Math.Clamp(permille ?? 0, 0, 1000));
+    /// <summary>Most slots that were in use at the same time since the last call.</summary>
+    public int TakePeak()
+    {
+        lock (_gate)
+        {
+            var peak = _peak;
+            _peak = _running;
+            return peak;
+        }
+    }
+
+    /// <summary>Sets the engine's own view of its load, which reports carry.</summary>
+    public void SetEngineLoad(EngineLoad load)
+    {
+        Volatile.Write(ref _kvUsedPermille, (uint)Math.Clamp(load.KvUsedPermille ?? 0, 0, 1000));
+        Volatile.Write(ref _engineWaiting, (uint)Math.Max(load.Waiting ?? 0, 0));
+    }
 
     public void SetGeneration(ulong generation)
     {
@@ -111,7 +149,7 @@ internal sealed class SlotTable : IDisposable
             _offers.Took(caller, takesOffers ? queue : null, Now);
             var row = _byCaller.ContainsKey(caller) || _byCaller.Count < MostCallers ? caller : OtherCallers;
             _byCaller[row] = _byCaller.GetValueOrDefault(row) + 1;
-            _running++;
+            _peak = Math.Max(_peak, ++_running);
             lease = new SlotLease(this, row);
             OfferFreeSlots();
             return SlotAnswer.Granted;
@@ -160,6 +198,7 @@ internal sealed class SlotTable : IDisposable
                 Running = (uint)(_running + KeptFrom(caller)),
                 RunningForCaller = caller.Length == 0 ? 0 : (uint)_byCaller.GetValueOrDefault(caller),
                 KvUsedPermille = _kvUsedPermille,
+                Waiting = _engineWaiting,
                 Draining = _draining,
                 RemembersCaller = _offers.Remembers(caller),
             };

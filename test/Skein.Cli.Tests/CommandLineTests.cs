@@ -43,6 +43,7 @@ public class CommandLineTests
     [Theory]
     [InlineData("skein: --replicas 'none' is not allowed; allowed: a whole number from 1 to 64", "up", "--replicas", "none")]
     [InlineData("skein: --replicas 4 does not go with 2 engines; allowed: 2, or a single engine", "up", "--replicas", "4", "--engine", "embedded", "--engine", "simulated")]
+    [InlineData("skein: --replicas 3 does not go with one server, which one replica serves; allowed: 1, or one --engine URL each", "up", "--replicas", "3", "--engine", "http://127.0.0.1:1")]
     [InlineData("skein: --restart-delay '2d' is not allowed; allowed: a time such as 500ms, 2s or 10m, to 1h", "up", "--restart-delay", "2d")]
     [InlineData("skein: --gateway 'ftp://x' is not allowed; allowed: an http:// or https:// address", "status", "--gateway", "ftp://x")]
     [InlineData("skein: --weight '0' is not allowed; allowed: a number from 0.001 to 1000", "replica", "--engine", "simulated", "--grpc", "0", "--gossip", "0", "--weight", "0")]

@@ -25,8 +25,24 @@ public class DrainPublisherTests
         Assert.All(group.Published, published => Assert.Equal("r1", published.Revision));
     }
 
-    /// <summary>Both flags take 4 bytes: metadata of 509 or 510 bytes left room for one of them only.</summary>
+    [Fact]
+    public void SlotsChanged_GroupIsTold()
+    {
+        var group = new Group();
+        var replica = new Drainable();
+        using var publisher = new DrainPublisher(group, new MemberMetadata { Role = "replica", Slots = 1 }, replica);
+
+        replica.SetSlots(1024);
+        publisher.Update(metadata => metadata.Models.Add("m"));
+
+        Assert.Equal([1024u, 1024u], group.Published.Select(told => told.Slots));
+        Assert.Equal(["m"], group.Published[^1].Models);
+    }
+
+    /// <summary>Both flags take 4 bytes and the slots up to 3: metadata of 506 bytes has no room for all of them.</summary>
     [Theory]
+    [InlineData(505)]
+    [InlineData(506)]
     [InlineData(508)]
     [InlineData(509)]
     [InlineData(510)]
@@ -46,14 +62,16 @@ public class DrainPublisherTests
 
         Assert.Equal([(true, false), (true, true)], group.Published.Select(published => (published.Draining, published.HandOver)));
         Assert.All(group.Published, published => Assert.InRange(published.CalculateSize(), 1, MembershipOptions.MaxMetadataBytes));
-        Assert.Equal(size <= 508 ? 1 : 0, metadata.Models.Count);
+        Assert.Equal(size <= 505 ? 1 : 0, metadata.Models.Count);
     }
 
     private sealed class Drainable : IReplicaControl
     {
         public event Action? DrainChanged;
 
-        public int Slots => 1;
+        public event Action? SlotsChanged;
+
+        public int Slots { get; private set; } = 1;
 
         public bool IsDraining => GraceLeft is not null;
 
@@ -63,6 +81,12 @@ public class DrainPublisherTests
         {
             GraceLeft = graceLeft;
             DrainChanged?.Invoke();
+        }
+
+        public void SetSlots(int slots)
+        {
+            Slots = slots;
+            SlotsChanged?.Invoke();
         }
 
         public bool Drain(TimeSpan grace = default) => throw new NotSupportedException();

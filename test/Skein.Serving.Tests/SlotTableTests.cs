@@ -92,4 +92,22 @@ public class SlotTableTests
         lease!.Dispose();
         await table.WhenIdleAsync(CancellationToken.None);
     }
+
+    [Theory]
+    [InlineData(8, 2, 0, 4)]
+    [InlineData(7, 2, 0, 4)]
+    [InlineData(7, 2, 1, 3)]
+    [InlineData(1, 3, 2, 1)]
+    [InlineData(10, 1, 0, 10)]
+    public void SetShare_SeveralUseTheEngine_HasItsPartOfTheSlots(int whole, int count, int rank, int expected)
+    {
+        using var table = new SlotTable(generation: 1, TimeProvider.System);
+        table.SetSlots(whole);
+
+        table.SetShare(count, rank);
+        Assert.Equal(expected, table.Slots);
+
+        table.SetShare(1, 0);
+        Assert.Equal(whole, table.Slots);
+    }
 }

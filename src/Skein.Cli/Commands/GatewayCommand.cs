@@ -4,6 +4,7 @@ using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
 using Skein.Cli.Upstreams;
 using Skein.Gateway;
+using Skein.Gateway.Upstreams;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Balancing;
@@ -63,6 +64,7 @@ internal static class GatewayCommand
         var metadata = new MemberMetadata
         {
             Role = Roles.Gateway, Http = settings.Advertised(gateway.Http.Port), Grpc = settings.Advertised(gateway.Grpc.Port),
+            Upstreams = UpstreamSharing.DigestsOf(upstreams),
         };
         await using var membership = await MemberRun.JoinAsync(settings, name, metadata, gateway.Services, signal.Stop);
         gateway.Join(membership);

@@ -2,6 +2,8 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
@@ -17,7 +19,7 @@ internal static class ReplicaCommand
 {
     private static readonly Setting<int> Grpc = EndpointSettings.Port("grpc", 8090, "gRPC port");
     private static readonly Setting<int?> Slots = Setting.OptionalNumber(
-        "slots", "Concurrent requests [default: the engine's own number, else 64]", 1, 100_000);
+        "slots", "Concurrent requests [default: the engine's own number, else a number that begins at 64 and adapts]", 1, 100_000);
 
     private static readonly Setting<double> Weight = Setting.Real("weight", "Share of requests relative to other replicas [default: 1]", 1, 0.001, 1000);
     private static readonly Setting<string?> Revision = Setting.Text("revision", "text", "Revision of the model and its settings; any name");
@@ -54,13 +56,19 @@ internal static class ReplicaCommand
         {
             throw new CommandFailedException($"{error.Message}; choose another port with --grpc (0 selects a free one)", error);
         }
-        await WarmUp.RunAsync(replica.Endpoint, description.Models[0].Name, signal.Stop);
+        if (description.Models.FirstOrDefault(model => !model.NoGeneration) is { } warmed)
+            await WarmUp.RunAsync(replica.Endpoint, warmed.Name, replica.Services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(WarmUp)), signal.Stop);
         var name = settings.NameFor(replica.Endpoint.Port);
         Describe(metadata, settings, replica, description);
         await using var membership = await MemberRun.JoinAsync(settings, name, metadata, replica.Services, signal.Stop);
         replica.Control.SetGeneration(membership.Current.Self.Generation);
         using var load = MemberRun.PublishLoad(membership, replica.Control);
         using var drain = new DrainPublisher(membership, metadata, replica.Control);
+        replica.DescriptionChanged += changed => drain.Update(published =>
+        {
+            DescribeModels(published, changed);
+            MemberRun.ReserveSpaceForDrain(published);
+        });
         using var following = settings.Keys?.Follow(membership, TimeProvider.System);
         MemberRun.ReportReady(settings, new MemberReady(name, "", metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
         await MemberRun.WaitForStopAsync(membership, signal, replica.Stopping);
@@ -71,10 +79,16 @@ internal static class ReplicaCommand
     private static void Describe(MemberMetadata metadata, EndpointSettings settings, ReplicaApp replica, EngineDescription description)
     {
         metadata.Grpc = settings.Advertised(replica.Endpoint.Port);
+        metadata.Slots = (uint)replica.Control.Slots;
+        DescribeModels(metadata, description);
+    }
+
+    private static void DescribeModels(MemberMetadata metadata, EngineDescription description)
+    {
+        metadata.Models.Clear();
         metadata.Models.Add(description.Models.Select(model => model.Name));
         metadata.ModelsDigest = Digest(description.Models.Select(model => model.Name));
         metadata.Fingerprint = Digest(description.Models.Select(model => $"{model.Name} {model.Fingerprint}"));
-        metadata.Slots = (uint)replica.Control.Slots;
     }
 
     /// <summary>Accepts no new requests, lets streams finish within the grace period, then leaves the group.</summary>

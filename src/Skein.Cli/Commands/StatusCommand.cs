@@ -39,25 +39,30 @@ internal static class StatusCommand
         foreach (var member in members)
         {
             table.AddRow(
-                Shortened(member.Name), new Markup(Coloured(StateOrHealth(member))), new Text(Busy(member)), Shortened(Models(member)),
+                Shortened(member.Name), new Markup(Coloured(StateOrHealth(member))), new Text(Busy(member)), Shortened(ReasonOrModels(member)),
                 new Text(member.Role == Roles.Gateway ? member.Http : member.Grpc));
         }
         return table;
     }
 
-    /// <summary>The table of <c>--wide</c>. Revision and health appear only if a member has one.</summary>
+    /// <summary>The table of <c>--wide</c>. Kind and tier, revision, health and reason appear only if a member has one.</summary>
     internal static Table ToWideTable(IReadOnlyList<MemberRow> members)
     {
         string[] revision = members.Any(member => member.Revision.Length > 0) ? ["REVISION"] : [];
         string[] health = members.Any(member => member.Health is not ("" or "ok")) ? ["HEALTH"] : [];
-        var table = NewTable(["NAME", "ROLE", "STATE", "PID", "MODELS", "BUSY", "QUEUED", "HTTP", "GRPC", "GOSSIP", "VERSION", .. revision, .. health]);
+        string[] kind = members.Any(member => member.Kind.Length > 0) ? ["KIND", "TIER"] : [];
+        string[] reason = members.Any(member => member.Reason.Length > 0) ? ["REASON"] : [];
+        var table = NewTable(
+            ["NAME", "ROLE", "STATE", "PID", "MODELS", "BUSY", "QUEUED", "HTTP", "GRPC", "GOSSIP", "VERSION", .. kind, .. revision, .. health, .. reason]);
         foreach (var member in members)
         {
             table.AddRow(
             [
                 Markup.Escape(member.Name), member.Role, Coloured(StateOf(member)), Number(member.Pid), Markup.Escape(Models(member)), Busy(member),
                 member.Role == Roles.Gateway ? Number(member.Queued) : "", member.Http, member.Grpc, member.Gossip, Markup.Escape(member.Version),
+                .. kind.Select(column => Markup.Escape(column == "KIND" ? member.Kind : member.Tier)),
                 .. revision.Select(_ => Markup.Escape(member.Revision)), .. health.Select(_ => Coloured(member.Health)),
+                .. reason.Select(_ => Markup.Escape(member.Reason)),
             ]);
         }
         return table;
@@ -127,6 +132,9 @@ internal static class StatusCommand
     private static string Busy(MemberRow member) => member.Role == Roles.Replica ? $"{Number(member.InFlight)}/{Number(member.Slots)}" : "";
 
     private static Text Shortened(string text) => new(text) { Overflow = Overflow.Ellipsis };
+
+    /// <summary>A member that does not serve has no models: its row says why instead.</summary>
+    private static string ReasonOrModels(MemberRow member) => member.Reason.Length > 0 ? member.Reason : Models(member);
 
     private static string Models(MemberRow member) => string.Join(", ", member.Models);
 

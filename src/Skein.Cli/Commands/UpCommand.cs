@@ -11,7 +11,7 @@ internal static class UpCommand
     /// <summary>Shorter than the supervisor's grace period, so that streams end with their terminal event.</summary>
     private const string MemberGrace = "3s";
 
-    private static readonly Setting<int?> Replicas = Setting.OptionalNumber("replicas", "Number of replicas [default: 3, or one per --engine]", 1, 64);
+    private static readonly Setting<int?> Replicas = Setting.OptionalNumber("replicas", "Number of replicas [default: 3, or one for each --engine that is a URL or one of several]", 1, 64);
     private static readonly Setting<int> Gateways = Setting.Number("gateways", "Number of gateways [default: 1]", 1, 1, 16);
     private static readonly Setting<int> Port = EndpointSettings.Port("port", 8080, "HTTP port of the first gateway");
     private static readonly Setting<IReadOnlyList<string>> Engines = new(
@@ -19,7 +19,7 @@ internal static class UpCommand
         TryReadEngines, repeatable: true);
 
     private static readonly Setting<int?> Slots = Setting.OptionalNumber(
-        "slots", "Concurrent requests per replica [default: the engine's own number, else 64]", 1, 100_000);
+        "slots", "Concurrent requests per replica [default: the engine's own number, else a number that begins at 64 and adapts]", 1, 100_000);
 
     private static readonly Setting<TimeSpan> RestartDelay = Setting.Duration(
         "restart-delay", "Delay between the exit of a member and its restart [default: 2s]", TimeSpan.FromSeconds(2), TimeSpan.FromHours(1));
@@ -27,8 +27,9 @@ internal static class UpCommand
     private static readonly Setting<string> Log = Setting.Word(
         "log", "Minimum log level of the members [default: warning]", "warning", EndpointSettings.LogLevels.Select(level => level.Word));
 
-    public static Command Create() => CommandLine.Verb(
-        "up", "Start a whole cluster on this machine", [Replicas, Gateways, Engines, .. EngineSettings.Details, Port, Slots, RestartDelay, Log], RunAsync);
+    internal static IReadOnlyList<ISetting> Settings { get; } = [Replicas, Gateways, Engines, .. EngineSettings.Details, Port, Slots, RestartDelay, Log];
+
+    public static Command Create() => CommandLine.Verb("up", "Start a whole cluster on this machine", Settings, RunAsync);
 
     public static async Task StartAsync(LocalCluster cluster, CancellationToken cancellationToken)
     {
@@ -69,13 +70,17 @@ internal static class UpCommand
         return CommandLine.Success;
     }
 
-    private static List<MemberSpec> Specs(SettingSources sources)
+    /// <summary>The members to start.</summary>
+    internal static List<MemberSpec> Specs(SettingSources sources)
     {
         var engines = Engines.Read(sources);
         var requested = Replicas.Read(sources);
         if (engines.Count > 1 && requested is not null && requested != engines.Count)
             throw new UsageException($"--replicas {requested} does not go with {engines.Count} engines; allowed: {engines.Count}, or a single engine");
-        var replicas = requested ?? (engines.Count > 1 ? engines.Count : 3);
+        var isServer = EngineSettings.IsServer(engines[0]);
+        if (engines.Count == 1 && isServer && requested > 1)
+            throw new UsageException($"--replicas {requested} does not go with one server, which one replica serves; allowed: 1, or one --engine URL each");
+        var replicas = requested ?? (engines.Count > 1 || isServer ? engines.Count : 3);
         // Invalid values are reported once, here, instead of by every member.
         Slots.Read(sources);
         foreach (var engine in engines)

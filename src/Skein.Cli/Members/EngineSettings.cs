@@ -14,6 +14,7 @@ internal static class EngineSettings
     private const string SecretFileSuffix = "_FILE";
 
     private static readonly OpenAiEngineFactory Servers = EngineFactories.All.OfType<OpenAiEngineFactory>().Single();
+    private static readonly TimeSpan BusyPause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan DefaultEngineTimeout = TimeSpan.FromSeconds(2);
     private static readonly Dictionary<EngineSetting, ISetting> Flags =
         EngineFactories.All.SelectMany(factory => factory.Settings).Distinct().ToDictionary(setting => setting, ToFlag);
@@ -27,6 +28,9 @@ internal static class EngineSettings
     public static IReadOnlyList<ISetting> Details { get; } = [.. Flags.Values];
 
     public static IReadOnlyList<ISetting> OfServers { get; } = [.. Servers.Settings.Select(setting => Flags[setting])];
+
+    /// <summary>Whether a value of <c>--engine</c> is the URL of a server.</summary>
+    public static bool IsServer(string engine) => Servers.Matches(engine);
 
     public static bool TryRead(string text, out string engine) => EngineFactories.Find(engine = text) is not null;
 
@@ -57,7 +61,7 @@ internal static class EngineSettings
         var factory = EngineFactories.Find(engine)!;
         try
         {
-            return await factory.CreateAsync(Configure(factory, sources, engine, slots), cancellationToken);
+            return await CreateAsync(factory, Configure(factory, sources, engine, slots), cancellationToken);
         }
         catch (ArgumentException error)
         {
@@ -66,6 +70,25 @@ internal static class EngineSettings
         catch (Exception error) when (error is EngineStartException or FaultException)
         {
             throw new CommandFailedException(error.Message, error);
+        }
+    }
+
+    /// <summary>Creates the engine; one that still loads its model, or is overloaded, is waited for.</summary>
+    private static async Task<IInferenceEngine> CreateAsync(IEngineFactory factory, EngineConfiguration configuration, CancellationToken cancellationToken)
+    {
+        for (var isSaid = false; ; isSaid = true)
+        {
+            try
+            {
+                return await factory.CreateAsync(configuration, cancellationToken);
+            }
+            catch (FaultException busy) when (busy.Fault == Fault.EngineBusy)
+            {
+                if (!isSaid)
+                    await Console.Error.WriteLineAsync($"waiting for the engine: {busy.Message}");
+            }
+
+            await Task.Delay(BusyPause, TimeProvider.System, cancellationToken);
         }
     }
 

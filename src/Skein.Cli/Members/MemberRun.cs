@@ -11,6 +11,9 @@ namespace Skein.Cli.Members;
 /// <summary>What gateways and replicas have in common: logging, joining the group, reporting that they are ready.</summary>
 internal static class MemberRun
 {
+    /// <summary>Slots that adapt do not exceed it: it takes as many bytes as any number up to it.</summary>
+    private const uint MostAdaptiveSlots = 1024;
+
     private static readonly TimeSpan LoadPeriod = TimeSpan.FromMilliseconds(20);
 
     public static string Version { get; } =
@@ -68,13 +71,14 @@ internal static class MemberRun
     }
 
     /// <summary>
-    /// Drops the model names if the metadata would exceed its limit once <see cref="DrainPublisher"/> sets both of its flags. Gateways then
+    /// Drops the model names if the metadata would exceed its limit once <see cref="DrainPublisher"/> sets its fields. Gateways then
     /// read the names from Describe; the digest still announces them.
     /// </summary>
     internal static void ReserveSpaceForDrain(MemberMetadata metadata)
     {
         var drained = metadata.Clone();
         drained.Draining = drained.HandOver = true;
+        drained.Slots = Math.Max(drained.Slots, MostAdaptiveSlots);
         if (drained.CalculateSize() <= MembershipOptions.MaxMetadataBytes)
             return;
         metadata.Models.Clear();

@@ -2,6 +2,7 @@ using System.Net;
 using Google.Protobuf;
 using Grpc.Core;
 using Grpc.Net.Client;
+using Microsoft.Extensions.Logging;
 using Skein.Protocol.V1;
 
 namespace Skein.Cli.Members;
@@ -10,13 +11,13 @@ namespace Skein.Cli.Members;
 /// Before a replica joins its group, generates a short answer through the replica's own gRPC endpoint, and resumes it at its last token. Without this the first
 /// client would wait for the JIT compiler. On a busy machine that takes so long that the gateway would consider the replica lost.
 /// </summary>
-internal static class WarmUp
+internal static partial class WarmUp
 {
     private const uint WindowBytes = 64 << 10;
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(10);
 
-    /// <exception cref="CommandFailedException">The engine cannot answer.</exception>
-    public static async Task RunAsync(IPEndPoint endpoint, string model, CancellationToken cancellationToken)
+    /// <summary>Generates, and logs if the engine cannot answer now: it may be busy, or serve other calls only.</summary>
+    public static async Task RunAsync(IPEndPoint endpoint, string model, ILogger logger, CancellationToken cancellationToken)
     {
         using var channel = GrpcChannel.ForAddress($"http://{Reachable(endpoint)}", new GrpcChannelOptions
         {
@@ -31,14 +32,17 @@ internal static class WarmUp
             using var bus = new Inference.InferenceClient(channel).Bus(cancellationToken: either.Token);
             (var begun, var refusal) = await AskAsync(bus, 1, request, either.Token);
             if (refusal is not null)
-                throw new CommandFailedException($"the engine does not answer: {refusal.Message}");
+            {
+                Log.Refused(logger, refusal.Message);
+                return;
+            }
             // Not every engine can resume an answer, or resume it at the last token: a refusal does not matter.
             await AskAsync(bus, 2, new GenerateRequest(request) { Attempt = 2, Resume = begun }, either.Token);
             await bus.RequestStream.CompleteAsync();
         }
-        catch (RpcException error)
+        catch (RpcException error) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new CommandFailedException($"the engine does not answer: {error.Status.Detail}", error);
+            Log.Refused(logger, error.Status.Detail);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
@@ -73,6 +77,12 @@ internal static class WarmUp
                 return (begun, end.Status.IsEmpty ? null : Google.Rpc.Status.Parser.ParseFrom(end.Status));
         }
         throw new CommandFailedException("the engine does not answer: its replica closed the bus");
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(4004, LogLevel.Warning, "The engine did not answer a short request at the start: {Problem}. It is served all the same")]
+        public static partial void Refused(ILogger logger, string problem);
     }
 
     private static IPEndPoint Reachable(IPEndPoint endpoint) =>

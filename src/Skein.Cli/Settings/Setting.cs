@@ -15,6 +15,9 @@ internal interface ISetting
 
     /// <summary>The value; null if no source sets it.</summary>
     object? ReadIfSet(SettingSources sources);
+
+    /// <summary>Key of a list of objects in the file, which says more than the setting can; null: there is none.</summary>
+    string? ListKey => null;
 }
 
 internal delegate bool TryRead<T>(string text, out T value);
@@ -37,6 +40,8 @@ internal sealed class Setting<T>(
 
     public string Key => _names.Key;
 
+    public string? ListKey { get; private set; }
+
     public T Read(SettingSources sources)
     {
         if (sources.Find(this) is not { } found)
@@ -44,6 +49,13 @@ internal sealed class Setting<T>(
         return tryRead(found.Value, out var value)
             ? value
             : throw new UsageException($"{found.Origin} '{found.Value}' is not allowed; allowed: {allowed}");
+    }
+
+    /// <summary>Allows a list of objects in the file beside the setting; <see cref="SettingSources.FindList"/> reads it.</summary>
+    public Setting<T> WithList(string key)
+    {
+        ListKey = key;
+        return this;
     }
 
     public Setting<T> Hidden()

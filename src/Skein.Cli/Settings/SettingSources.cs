@@ -20,6 +20,19 @@ internal sealed class SettingSources(ParseResult flags, IReadOnlyList<ISetting> 
         : _file is not null && ValueIn(_file, setting) is { } member ? (member, $"'{setting.Key}' in {path}")
         : null;
 
+    /// <summary>A list of objects in the file, as <see cref="ISetting.ListKey"/> allows it; null if the file has none.</summary>
+    /// <exception cref="UsageException">It is not a list.</exception>
+    public (JsonElement List, string Path)? FindList(string key)
+    {
+        if (path is null || _file is null || !_file.GetChildKeys([], parentPath: null).Contains(key, StringComparer.Ordinal))
+            return null;
+        using var stream = File.OpenRead(path);
+        using var document = JsonDocument.Parse(stream, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+        return document.RootElement.TryGetProperty(key, out var list) && list.ValueKind == JsonValueKind.Array
+            ? (list.Clone(), path)
+            : throw new UsageException($"'{key}' in {path} is not a list; allowed: a list of objects");
+    }
+
     public T Get<T>(Argument<T> argument) => flags.GetRequiredValue(argument);
 
     private string? FlagOf(ISetting setting) => flags.GetResult(setting.Option) is { Implicit: false } flag
@@ -33,7 +46,7 @@ internal sealed class SettingSources(ParseResult flags, IReadOnlyList<ISetting> 
             using var stream = File.OpenRead(path);
             var file = new JsonStreamConfigurationProvider(new JsonStreamConfigurationSource { Stream = stream });
             file.Load();
-            HashSet<string> known = [.. settings.Select(setting => setting.Key)];
+            HashSet<string> known = [.. settings.Select(setting => setting.Key), .. settings.Select(setting => setting.ListKey).OfType<string>()];
             return file.GetChildKeys([], parentPath: null).FirstOrDefault(key => !known.Contains(key)) is { } unknown
                 ? throw new UsageException($"'{unknown}' in {path} is not a setting; allowed: {string.Join(", ", known.Order(StringComparer.Ordinal))}")
                 : file;

@@ -17,12 +17,14 @@ internal sealed class EmbeddedEngine(
     TimeProvider time,
     Func<ulong> drawSeed) : IInferenceEngine
 {
+    private const int Slots = 64;
+
     private readonly RequestPlanner _planner = new(description, vocabulary, chat, drawSeed);
 
     public string Kind => EmbeddedEngineFactory.Kind;
 
     public ValueTask<EngineDescription> DescribeAsync(CancellationToken cancellationToken) =>
-        ValueTask.FromResult(new EngineDescription([description.Clone()], Slots: null));
+        ValueTask.FromResult(new EngineDescription([description.Clone()], Slots));
 
     public async IAsyncEnumerable<GenerateFrame> GenerateAsync(GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {

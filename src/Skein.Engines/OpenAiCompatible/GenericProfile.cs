@@ -5,11 +5,15 @@ namespace Skein.Engines.OpenAiCompatible;
 /// <summary>Any server with OpenAI's <c>/v1/chat/completions</c> and <c>/v1/completions</c>: resumes by text.</summary>
 internal sealed class GenericProfile : ServerProfile
 {
+    /// <summary>Owner of the models of llama-cpp-python, whose next request ends the one before.</summary>
+    private const string ExclusiveOwner = "me";
+
     public override string Name => "openai";
 
     public override async ValueTask<ServerFacts?> ProbeAsync(EngineHttp http, bool isDeclared, CancellationToken cancellationToken)
     {
         var version = (await http.FindAsync("version", cancellationToken))?.Text("version");
-        return await ReadModelsAsync(http, version ?? "", slots: null, cancellationToken);
+        var slots = await OwnsModelsAsync(http, ExclusiveOwner, cancellationToken) ? 1 : (int?)null;
+        return await ReadModelsAsync(http, version ?? "", slots, cancellationToken);
     }
 }

@@ -1,53 +1,103 @@
 using Skein.Engines.OpenAiCompatible.Metrics;
 using Skein.Engines.OpenAiCompatible.Texts;
-using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Engines.Requests;
 
 namespace Skein.Engines.OpenAiCompatible;
 
-/// <summary>Serves the models of one server. Thread-safe: all state belongs to one request.</summary>
+/// <summary>Serves the models of one server, as it lists them now. Thread-safe.</summary>
 internal sealed class OpenAiEngine(
-    EngineDescription description, ResumeTiers tiers, TokenGeneration? tokens, TextGeneration texts, WholeGeneration wholes, LoadScraper load, EngineHttp http)
+    ServerProfile profile, ModelDirectory models, int? slots, TextGeneration texts, WholeGeneration wholes, LoadScraper load, EngineHttp http, TimeProvider time)
     : IInferenceEngine
 {
-    public string Kind => OpenAiEngineFactory.Kind;
+    /// <summary>Time between two readings of the server's list of models.</summary>
+    internal static readonly TimeSpan ListInterval = TimeSpan.FromSeconds(10);
+
+    private volatile bool _hasNoHealthPath = profile.HealthPath is null;
+
+    public string Kind => profile.Name;
+
+    private EngineDescription Description => new([.. models.Models.SelectMany(model => model.Descriptions)], slots);
 
     public ValueTask<EngineDescription> DescribeAsync(CancellationToken cancellationToken) =>
-        ValueTask.FromResult(description with { Models = [.. description.Models.Select(model => model.Clone())] });
+        ValueTask.FromResult(Description);
 
     public async ValueTask CheckAsync(CancellationToken cancellationToken)
     {
-        if (tiers.Profile.HealthPath is { } path)
-            await http.FindAsync(path, cancellationToken);
+        if (!_hasNoHealthPath)
+            _hasNoHealthPath = await http.GetAsync(profile.HealthPath!, cancellationToken) is { IsMissing: true };
 
-        var listed = (await http.ListModelsAsync(cancellationToken)).Select(model => model.Text("id")).ToList();
-        if (description.Models.FirstOrDefault(model => !listed.Contains(model.Name)) is { } gone)
+        var listed = (await http.ListModelsAsync(cancellationToken)).Select(model => model.Text("id")!).ToList();
+        if (!models.IsAnyWanted(listed))
         {
             throw new FaultException(
-                Fault.ModelNotFound, $"{http.Name} does not serve the model '{gone.Name}' any more; it serves: {string.Join(", ", listed)}");
+                Fault.ModelNotFound,
+                $"{http.Name} does not serve the model '{models.Models[0].Facts.Name}' any more; it serves: {string.Join(", ", listed)}");
+        }
+    }
+
+    /// <summary>
+    /// Reads the list of models again every 10 s, and at once if a model could not be tried yet. Models come and go without an effect on streams of others.
+    /// </summary>
+    public async Task RunAsync(IEngineSlots background, CancellationToken cancellationToken)
+    {
+        using var timer = new PeriodicTimer(ListInterval, time);
+        if (models.HasUnproven)
+            await UpdateAsync(background, cancellationToken);
+
+        while (await timer.WaitForNextTickAsync(cancellationToken))
+            await UpdateAsync(background, cancellationToken);
+    }
+
+    private async Task UpdateAsync(IEngineSlots background, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (await profile.ProbeAsync(http, isDeclared: true, cancellationToken) is { } facts
+                && await models.UpdateAsync(facts, background.TryTake, CancellationToken.None, cancellationToken))
+            {
+                background.DescriptionChanged(Description);
+            }
+        }
+        catch (FaultException)
+        {
+            // The list stays as it was. CheckAsync reports a server that is gone.
         }
     }
 
     public async IAsyncEnumerable<GenerateFrame> GenerateAsync(GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        tiers.Profile.Check(request);
+        profile.Check(request);
         RequestChecks.Check(request);
         RequestChecks.Require(request.MaxTokens <= int.MaxValue, "max_tokens", request.MaxTokens, RequestLimits.MaxTokens.ToString());
         var model = ModelOf(request);
-        if (!tiers.Profile.EchoesLogprobs)
+        if (!model.IsGenerating)
+        {
+            throw new FaultException(
+                Fault.Unsupported, $"model '{request.Model}' does not generate text: its server refuses chats and completions; allowed: calls such as embeddings");
+        }
+
+        if (!profile.EchoesLogprobs)
             RequestChecks.RefuseEchoWithLogprobs(request);
 
-        var (throughIds, tier) = tiers.Of(request);
+        var (throughIds, tier) = model.Tiers.Of(request);
         RequestChecks.Require(
-            throughIds || request is { Echo: false } or { TokenIds: null } || tiers.Profile.NeedsWholeAnswer(request),
+            throughIds || request is { Echo: false } or { TokenIds: null } || profile.NeedsWholeAnswer(request),
             "echo", "true for a prompt of token ids", "false: this engine does not tell their text");
-        var frames = tiers.Profile.NeedsWholeAnswer(request) ? wholes.RunAsync(request, model, cancellationToken)
-            : throughIds ? tokens!.RunAsync(request, model, tier, cancellationToken) : texts.RunAsync(request, model, tier, cancellationToken);
+        var frames = profile.NeedsWholeAnswer(request) ? wholes.RunAsync(request, model.Description, cancellationToken)
+            : throughIds ? model.Tokens!.RunAsync(request, model.Description, tier, cancellationToken)
+            : texts.RunAsync(request, model.Description, tier, cancellationToken);
         await using var answer = frames.GetAsyncEnumerator(cancellationToken);
         while (await MoveAsync(answer, request))
-            yield return answer.Current;
+        {
+            var frame = answer.Current;
+            // The server answers under its own name; the client asked under one that is served.
+            if (frame.Start is { } start && request.Model.Length > 0)
+                start.Model = request.Model;
+
+            yield return frame;
+        }
     }
 
     public ValueTask<EngineLoad> LoadAsync(CancellationToken cancellationToken) => load.ReadAsync(cancellationToken);
@@ -72,11 +122,7 @@ internal sealed class OpenAiEngine(
         }
     }
 
-    private ModelDescription ModelOf(GenerateRequest request)
-    {
-        var served = description.Models;
-        var model = request.Model.Length == 0 && served.Count == 1 ? served[0] : served.FirstOrDefault(model => model.Name == request.Model);
-        return model ?? throw new FaultException(
-            Fault.ModelNotFound, $"the model '{request.Model}' is not served here; served: {string.Join(", ", served.Select(model => model.Name))}");
-    }
+    private ServedModel ModelOf(GenerateRequest request) => models.Find(request.Model) ?? throw new FaultException(
+        Fault.ModelNotFound,
+        $"the model '{request.Model}' is not served here; served: {string.Join(", ", models.Models.SelectMany(model => model.Names))}");
 }

@@ -1,8 +1,5 @@
-using System.Security.Cryptography;
-using Google.Protobuf;
 using Skein.Engines.OpenAiCompatible.Metrics;
 using Skein.Engines.OpenAiCompatible.Texts;
-using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
 
 namespace Skein.Engines.OpenAiCompatible;
@@ -10,12 +7,10 @@ namespace Skein.Engines.OpenAiCompatible;
 /// <summary>Connects to OpenAI-compatible servers: llama.cpp, vLLM, SGLang, Ollama or any other.</summary>
 public sealed class OpenAiEngineFactory : IEngineFactory
 {
-    public const string Kind = "openai";
-
-    // Part of every fingerprint. Raise it when answers are read or resumed differently.
-    private const string AdapterVersion = "skein-openai-1";
-
     private const string AutoKind = "auto";
+
+    /// <summary>Longest time for calls that generate before the server is served. A slower server is tried further while it serves.</summary>
+    private static readonly TimeSpan TryTimeout = TimeSpan.FromMilliseconds(750);
 
     private static readonly EngineSetting KeyFile = new(
         "engine-key-file", EngineSettingKind.SecretFile, "File with the API key of the server; or set SKEIN_ENGINE_KEY") { ValueName = "file" };
@@ -93,11 +88,11 @@ public sealed class OpenAiEngineFactory : IEngineFactory
         ConnectAsync(Read(configuration), TimeProvider.System, createHandler: null, cancellationToken);
 
     /// <summary>
-    /// Asks the server what it is and what it serves, and returns the engine, ready to serve. It asks only once: a server that is restarted with
-    /// another model needs a new engine.
+    /// Asks the server what it is and what it serves, and returns the engine, ready to serve. The list of models is read again while it runs; a server
+    /// that is replaced by one of another kind needs a new engine.
     /// </summary>
     /// <param name="createHandler">Makes the connections; the engine disposes it. Default: sockets, kept alive and reused.</param>
-    /// <exception cref="ArgumentException">An option is out of range, or missing and not reported by the server.</exception>
+    /// <exception cref="ArgumentException">An option is out of range, or does not go with what the server serves.</exception>
     /// <exception cref="FaultException">The server cannot be reached, or is not of the declared kind.</exception>
     public static async Task<IInferenceEngine> ConnectAsync(
         OpenAiEngineOptions options, TimeProvider time, Func<HttpMessageHandler>? createHandler = null, CancellationToken cancellationToken = default)
@@ -105,7 +100,7 @@ public sealed class OpenAiEngineFactory : IEngineFactory
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(time);
         options.Validate();
-        var http = new EngineHttp(options, createHandler?.Invoke() ?? new EngineConnections(options.ConnectTimeout), time);
+        var http = new EngineHttp(options, createHandler?.Invoke() ?? new EngineConnections(options.ConnectTimeout, options.TrustedRoots), time);
         try
         {
             return await ConnectAsync(http, options, time, cancellationToken);
@@ -121,51 +116,27 @@ public sealed class OpenAiEngineFactory : IEngineFactory
         EngineHttp http, OpenAiEngineOptions options, TimeProvider time, CancellationToken cancellationToken)
     {
         var (profile, facts) = await ServerProfiles.ProbeAsync(http, options.Kind, cancellationToken);
-        var served = options.Model is { } wanted ? [.. facts.Models.Where(model => model.Name == wanted)] : facts.Models;
-        if (served.Count == 0)
-        {
-            throw new FaultException(
-                Fault.ModelNotFound,
-                $"{http.Name} does not serve the model '{options.Model}'; it serves: {string.Join(", ", facts.Models.Select(model => model.Name))}");
-        }
-
-        var slots = options.Slots ?? facts.Slots ?? throw new ArgumentException(
-            $"Slots is missing, and {http.Name} ({profile.Name}) does not report how many requests it runs at the same time; "
-            + "set --slots, 1 to 10000 (for the upstream of a gateway --upstream-slots)");
-        var dialect = await profile.ConnectTokensAsync(http, served, cancellationToken);
-        var models = new List<ModelDescription>();
-        foreach (var model in served)
-            models.Add(await DescribeAsync(options, profile, dialect, model, cancellationToken));
-
+        var models = new ModelDirectory(http, profile, options);
+        using var tries = new CancellationTokenSource(TryTimeout, time);
+        await models.UpdateAsync(facts, () => NoSlot.Instance, tries.Token, cancellationToken);
         return new OpenAiEngine(
-            new EngineDescription(models, slots),
-            new ResumeTiers(profile, dialect is not null, options.UsesChatCall ?? facts.MentionsReasoning, options.IsBitExact),
-            dialect is null ? null : new TokenGeneration(dialect),
-            new TextGeneration(http, profile), new WholeGeneration(http, profile),
-            new LoadScraper(http, profile.LoadMetrics, time),
-            http);
+            profile,
+            models,
+            options.Slots ?? facts.Slots,
+            new TextGeneration(http, profile),
+            new WholeGeneration(http, profile),
+            new LoadScraper(http, profile.LoadSources, time),
+            http,
+            time);
     }
 
-    private static async ValueTask<ModelDescription> DescribeAsync(
-        OpenAiEngineOptions options, ServerProfile profile, ITokenDialect? dialect, ModelFacts model, CancellationToken cancellationToken)
+    /// <summary>While it connects, nothing else uses the engine.</summary>
+    private sealed class NoSlot : IDisposable
     {
-        var canary = dialect is null ? null : await dialect.CanaryAsync(model.Name, cancellationToken);
-        return new ModelDescription
+        public static NoSlot Instance { get; } = new();
+
+        public void Dispose()
         {
-            Name = model.Name,
-            Fingerprint = options.Fingerprint ?? FingerprintOf(profile, model, canary ?? []),
-            ContextTokens = (uint)Math.Max(0, model.ContextTokens),
-            ResumeTier = canary is null ? ResumeTier.Text : options.IsBitExact ? ResumeTier.Exact : ResumeTier.Tokens,
-            Unit = canary is null ? TokenUnit.Chunk : TokenUnit.Token,
-            Chat = true,
-            Metadata = ByteString.CopyFrom(model.Metadata.Span),
-        };
-    }
-
-    // A hash over what the server reports and answers. docs/reference/engines.md explains what it proves.
-    private static string FingerprintOf(ServerProfile profile, ModelFacts model, IEnumerable<uint> canary)
-    {
-        var identity = string.Join('\n', AdapterVersion, profile.Name, model.Name, model.Identity, string.Join(',', canary));
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(identity)).AsSpan(0, 16));
+        }
     }
 }

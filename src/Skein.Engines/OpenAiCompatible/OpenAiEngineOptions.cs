@@ -1,9 +1,14 @@
+using System.Collections.Frozen;
+using System.Security.Cryptography.X509Certificates;
+
 namespace Skein.Engines.OpenAiCompatible;
 
 /// <summary>Which server to use, and what it does not report of itself. Immutable.</summary>
 public sealed record OpenAiEngineOptions
 {
     public const int MaxFingerprintCharacters = 128;
+
+    private const int MostAliases = 32;
 
     private static readonly TimeSpan MaxTimeout = TimeSpan.FromHours(1);
 
@@ -23,11 +28,23 @@ public sealed record OpenAiEngineOptions
     /// </summary>
     public string? ApiKey { get; init; }
 
+    /// <summary>Further headers of every call, such as those that a proxy in front of the server needs. Default: none.</summary>
+    public IReadOnlyDictionary<string, string> Headers { get; init; } = FrozenDictionary<string, string>.Empty;
+
+    /// <summary>Certificates of the authorities that may have issued the server's certificate. Default (null): those of the system.</summary>
+    public X509Certificate2Collection? TrustedRoots { get; init; }
+
     /// <summary>The one model to serve, as the server names it. Default (null): all models that the server lists.</summary>
     public string? Model { get; init; }
 
     /// <summary>
-    /// Requests that the server runs at the same time, 1 to 10,000. Default (null): the server's own number (llama.cpp, SGLang); required for other servers.
+    /// Further names under which the model is served; the server receives its own name. They need <see cref="Model"/>, or a server with one model. At most
+    /// 32, of 1 to 256 characters. Default: none.
+    /// </summary>
+    public IReadOnlyList<string> Aliases { get; init; } = [];
+
+    /// <summary>
+    /// Requests that the server runs at the same time, 1 to 10,000. Default (null): the server's own number (llama.cpp, SGLang), else unknown.
     /// </summary>
     public int? Slots { get; init; }
 
@@ -49,6 +66,12 @@ public sealed record OpenAiEngineOptions
     /// server shows the model's template and that mentions reasoning (llama.cpp); otherwise false. Set it for vLLM with a reasoning parser.
     /// </summary>
     public bool? UsesChatCall { get; init; }
+
+    /// <summary>
+    /// Directory for files that are kept over restarts: the bytes of a llama.cpp model's tokens, at most 16 files of up to 64 MiB. Default (null): the user's
+    /// cache directory.
+    /// </summary>
+    public string? CacheDirectory { get; init; }
 
     /// <summary>Timeout of making a connection, above 0, to 1 hour. Default: 5 s.</summary>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(5);
@@ -72,6 +95,9 @@ public sealed record OpenAiEngineOptions
         // The value is a secret and is not shown.
         OptionGuard.Require(IsPrintable(ApiKey ?? "-"), nameof(ApiKey), "empty or has other characters", "printable ASCII");
         OptionGuard.Require(Model is not "", nameof(Model), "empty", "a model's name, or none");
+        OptionGuard.Require(
+            Aliases.Count <= MostAliases && Aliases.All(alias => alias.Length is > 0 and <= 256), nameof(Aliases), string.Join(", ", Aliases),
+            $"at most {MostAliases} names of 1 to 256 characters");
         OptionGuard.Range(Slots ?? 1, 1, 10_000, nameof(Slots));
         OptionGuard.Require(
             IsFingerprint(Fingerprint ?? "-"), nameof(Fingerprint), Fingerprint, $"1 to {MaxFingerprintCharacters} characters of printable ASCII");
@@ -83,7 +109,8 @@ public sealed record OpenAiEngineOptions
     /// <summary>Without the key: options end up in logs.</summary>
     public override string ToString() => $"{Kind ?? "auto"} at {BaseUrl}";
 
-    internal static bool IsFingerprint(string text) => IsPrintable(text) && text.Length <= MaxFingerprintCharacters;
+    /// <summary>Whether a text can be a <see cref="Fingerprint"/>.</summary>
+    public static bool IsFingerprint(string text) => IsPrintable(text) && text.Length <= MaxFingerprintCharacters;
 
     private static void RequireTimeout(TimeSpan value, string name) =>
         OptionGuard.Require(value > TimeSpan.Zero && value <= MaxTimeout, name, value, "above 0, to 1 hour");

@@ -16,11 +16,13 @@ internal abstract class ServerProfile
     /// <summary>The reason why a server is not of this kind, for the message if it was declared to be.</summary>
     public virtual string Missing => "";
 
-    /// <summary>Path of the server's readiness check, in addition to its list of models. Default (null): none.</summary>
+    /// <summary>
+    /// Path of the server's readiness check, in addition to its list of models. It must not generate. Not asked again after a 404. Default (null): none.
+    /// </summary>
     public virtual string? HealthPath => null;
 
-    /// <summary>Names of the server's load metrics. Default (null): there are none.</summary>
-    public virtual LoadMetricNames? LoadMetrics => null;
+    /// <summary>Where the server reports its load: asked in this order, and not again after a 404. Default: nowhere.</summary>
+    public virtual IReadOnlyList<LoadSource> LoadSources => [];
 
     /// <summary>Whether its calls for token ids can render a chat without answering it.</summary>
     public virtual bool RendersChats => true;
@@ -28,14 +30,27 @@ internal abstract class ServerProfile
     /// <summary>Whether penalties also count the tokens of the prompt. If not, a resumed answer, now part of the prompt, is penalized differently.</summary>
     public virtual bool PenalizesPrompt => false;
 
-    /// <summary>Finds out whether the server is of this kind, and what it serves. Changes nothing on the server.</summary>
+    /// <summary>Finds out whether the server is of this kind, and what it serves. Changes nothing on the server, and generates nothing.</summary>
+    /// <param name="isDeclared">Whether it is known to be of this kind: then one sign is enough. Otherwise two must agree.</param>
     /// <returns>Null if the server is of another kind.</returns>
     /// <exception cref="FaultException">The server cannot be asked.</exception>
     public abstract ValueTask<ServerFacts?> ProbeAsync(EngineHttp http, bool isDeclared, CancellationToken cancellationToken);
 
+    /// <summary>Whether a model generates text. Generates nothing.</summary>
+    public virtual ValueTask<bool> IsGeneratingAsync(EngineHttp http, ModelFacts model, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(model.IsGenerating);
+
+    /// <summary>Whether two names mean the same model of the server.</summary>
+    public virtual bool IsSameModel(string name, string other) => name == other;
+
+    /// <summary>Further names under which the server answers for a model that it lists. Default: none.</summary>
+    public virtual IEnumerable<string> FurtherNames(string name) => [];
+
     /// <summary>Its calls for token ids. Default (null): it has none.</summary>
+    /// <param name="cacheDirectory">Where files may be kept over restarts; null: in the user's cache directory.</param>
     /// <exception cref="FaultException">The server does not answer these calls as expected.</exception>
-    public virtual ValueTask<ITokenDialect?> ConnectTokensAsync(EngineHttp http, IReadOnlyList<ModelFacts> models, CancellationToken cancellationToken) =>
+    public virtual ValueTask<ITokenDialect?> ConnectTokensAsync(
+        EngineHttp http, IReadOnlyList<ModelFacts> models, string? cacheDirectory, CancellationToken cancellationToken) =>
         ValueTask.FromResult<ITokenDialect?>(null);
 
     /// <summary>Whether its calls for token ids serve this request.</summary>
@@ -67,9 +82,15 @@ internal abstract class ServerProfile
             $"{identity}\n{model.Text("id")}\n{model.Text("root")}\n{model.Text("owned_by")}",
             MetadataOf(model)))], slots);
 
-    /// <summary>What a server's list says of a model beside its name. Times and permissions change with each list.</summary>
-    protected static ReadOnlyMemory<byte> MetadataOf(JsonElement model) =>
-        RawMembers.Except(model, ["id", "object", "created", "permission"]) is { Length: <= MostMetadataBytes } members ? members : default;
+    /// <summary>What a server's list says of a model beside its name; empty: nothing. Permissions change with each list.</summary>
+    protected static ByteString MetadataOf(JsonElement model) =>
+        RawMembers.Except(model, model.Whole("created") > 0 ? ["id", "object", "permission"] : ["id", "object", "permission", "created"]) is { Length: <= MostMetadataBytes } members
+            ? ByteString.CopyFrom(members.Span)
+            : ByteString.Empty;
+
+    /// <summary>Whether the server lists a model of this owner: most servers name themselves there.</summary>
+    protected static async ValueTask<bool> OwnsModelsAsync(EngineHttp http, string owner, CancellationToken cancellationToken) =>
+        (await http.ListModelsAsync(cancellationToken)).Any(model => model.Text("owned_by") == owner);
 }
 
 /// <summary>What a server reports of itself.</summary>
@@ -83,4 +104,5 @@ internal sealed record ServerFacts(IReadOnlyList<ModelFacts> Models, int? Slots,
 /// <param name="VocabularySize">Number of tokens; 0 if unknown.</param>
 /// <param name="Identity">Everything reported that distinguishes the model from others, in a fixed order.</param>
 /// <param name="Metadata">Its other members in the server's list, a JSON object of at most 4,096 bytes; empty: none.</param>
-internal sealed record ModelFacts(string Name, int ContextTokens, int VocabularySize, string Identity, ReadOnlyMemory<byte> Metadata = default);
+/// <param name="IsGenerating">False if the server reports that it generates no text.</param>
+internal sealed record ModelFacts(string Name, int ContextTokens, int VocabularySize, string Identity, ByteString Metadata, bool IsGenerating = true);

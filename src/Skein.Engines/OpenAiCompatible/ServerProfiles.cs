@@ -31,7 +31,7 @@ internal static class ServerProfiles
                 return (profile, facts);
 
             if (declared is not null)
-                throw new FaultException(Fault.Unsupported, $"{http.Name} is not of the kind {declared}: {profile.Missing}");
+                throw new FaultException(Fault.Unsupported, $"{http.Name} is not of the kind {declared}, which --engine-kind declares: {profile.Missing}");
         }
 
         throw new InvalidOperationException("no profile fits; the last one fits every server");

@@ -17,11 +17,15 @@ public sealed record MemberRow(
     uint InFlight,
     uint Queued,
     bool Draining,
-    string Health = "")
+    string Health = "",
+    string Kind = "",
+    string Tier = "",
+    string Reason = "")
 {
     public static MemberRow From(MemberStatus member) => new(
         member.Name, member.Role, member.State, member.Generation, member.Version, member.Revision, member.Pid, member.Http, member.Grpc,
-        member.Gossip, member.Models, member.Slots, member.InFlight, member.Queued, member.Draining, member.Health);
+        member.Gossip, member.Models, member.Slots, member.InFlight, member.Queued, member.Draining, member.Health, member.Kind, member.Tier,
+        member.Reason);
 }
 
 /// <summary>Lists the members of the group. Thread-safe.</summary>

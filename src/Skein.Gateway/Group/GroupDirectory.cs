@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using Skein.Gateway.Admin;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
@@ -40,7 +41,8 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
     {
         lock (_firstSeen)
         {
-            var served = fleet.Current.ServedModels;
+            var current = fleet.Current;
+            var served = current.ServedModels;
             if (_firstSeen.Count + served.Count > MostFirstTimes)
             {
                 foreach (var gone in _firstSeen.Keys.Except(served).ToList())
@@ -51,10 +53,21 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
             {
                 if (!_firstSeen.TryGetValue(name, out var firstSeen))
                     _firstSeen[name] = firstSeen = time.GetUtcNow();
-                models.Add(new ServedModel(new ModelDescription { Name = name }, firstSeen));
+                models.Add(new ServedModel(new ModelDescription { Name = name, Metadata = MetadataOf(current, name) }, firstSeen));
             }
             return models;
         }
+    }
+
+    /// <summary>What the first of its replicas that says anything of the model says.</summary>
+    private static ByteString MetadataOf(FleetSnapshot current, string model)
+    {
+        foreach (var replica in current.Serving(model))
+        {
+            if (replica.Description.ModelMetadata.TryGetValue(model, out var metadata))
+                return metadata;
+        }
+        return ByteString.Empty;
     }
 
     public IEnumerable<(string Model, int Waiters)> Queues() => fleet.Current.KnownModels.Select(model => (model, admission.WaitingFor(model)));
@@ -71,6 +84,7 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
     {
         var metadata = member.Metadata;
         (var inFlight, var queued) = LoadOf(member);
+        var replica = ReplicaOf(member);
         return new MemberStatus
         {
             Name = member.Name,
@@ -83,19 +97,20 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
             Http = metadata.Http,
             Grpc = metadata.Grpc,
             Gossip = member.Gossip.ToString(),
-            Models = { ModelsOf(member) },
-            Slots = metadata.Slots,
+            Models = { replica?.Description.Models ?? metadata.Models },
+            Slots = replica is null ? metadata.Slots : (uint)replica.Slots,
             InFlight = (uint)inFlight,
             Queued = (uint)queued,
             Draining = metadata.Draining,
             Health = health.GetValueOrDefault(new ReplicaId(member.Name, member.Generation), ""),
+            Kind = replica?.Description.Kind ?? "",
+            Tier = replica?.Description.Tier ?? "",
         };
     }
 
-    /// <summary>From the fleet, which also knows names that do not fit into gossip; for dead members from gossip.</summary>
-    private IReadOnlyList<string> ModelsOf(Member member) =>
-        fleet.Current.Replicas.FirstOrDefault(replica => replica.Id == new ReplicaId(member.Name, member.Generation))?.Description.Models
-        ?? member.Metadata.Models;
+    /// <summary>Its row in the fleet, which knows model names that do not fit into gossip and the newest number of slots; null for dead members.</summary>
+    private Replica? ReplicaOf(Member member) =>
+        fleet.Current.Replicas.FirstOrDefault(replica => replica.Id == new ReplicaId(member.Name, member.Generation));
 
     /// <summary>The newest load: this process's own, else the member's beacon, else its gossip. Zero for dead members.</summary>
     private (int InFlight, int Queued) LoadOf(Member member)

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using Google.Protobuf;
 
 namespace Skein.Gateway.Group;
 
@@ -11,6 +12,10 @@ internal sealed class GroupFleet : IFleetSource
     private const int MostModels = 1024;
     private const int MostNameBytes = 256;
     private const int MostFingerprintChars = 256;
+    private const int MostKindChars = 32;
+
+    /// <summary>Most bytes that are kept of what a replica's server says of its models, all together.</summary>
+    private const int MostMetadataBytes = 1 << 20;
 
     private readonly Lock _gate = new();
     private readonly OfferedModels _offered = new();
@@ -25,6 +30,12 @@ internal sealed class GroupFleet : IFleetSource
 
     /// <summary>True when there is a group, and a seed answered if there are any.</summary>
     public bool IsGathered { get; private set; }
+
+    /// <summary>The members of the group; empty without one.</summary>
+    public IReadOnlyList<Member> Members => _group?.Members ?? [];
+
+    /// <summary>True while there is a group whose members are not known yet.</summary>
+    public bool IsPending => _group is not null && !IsGathered;
 
     /// <summary>Uses the newest snapshot. Called by one loop.</summary>
     public void Update(MembershipSnapshot snapshot)
@@ -49,7 +60,7 @@ internal sealed class GroupFleet : IFleetSource
         {
             if (_group is null || !_known.TryGetValue(asked.Id, out var known))
                 return;
-            (known.AnswerDigest, known.Fingerprints) = (asked.ModelsDigest, FingerprintsOf(answer));
+            (known.AnswerDigest, known.Answer) = (asked.ModelsDigest, DescribedModels.From(answer));
             Rebuild(_group);
         }
         Changed?.Invoke();
@@ -78,16 +89,18 @@ internal sealed class GroupFleet : IFleetSource
         _current = new FleetView(live, _offered.Names, complete);
     }
 
-    /// <summary>Keeps the valid parts of an answer: it is input from outside.</summary>
-    private static FrozenDictionary<string, string> FingerprintsOf(DescribeResponse answer) => answer.Models
-        .Where(model => model.Name.Length > 0 && Encoding.UTF8.GetByteCount(model.Name) <= MostNameBytes)
-        .Where(model => model.Fingerprint.Length <= MostFingerprintChars)
-        .DistinctBy(model => model.Name, StringComparer.Ordinal)
-        .Take(MostModels)
-        .ToFrozenDictionary(model => model.Name, model => model.Fingerprint, StringComparer.Ordinal);
+    /// <summary>How well a lost answer of the best of some models can be resumed, in a word; empty without models.</summary>
+    public static string BestTier(IEnumerable<ModelDescription> models) => models.Select(model => model.ResumeTier).DefaultIfEmpty().Max() switch
+    {
+        ResumeTier.Exact => "exact",
+        ResumeTier.Tokens => "tokens",
+        ResumeTier.Text => "text",
+        ResumeTier.None => "none",
+        _ => "",
+    };
 
     private bool HasKnownModels(ReplicaDescription replica) =>
-        replica.Models.Count > 0 || replica.ModelsDigest == 0 || _known[replica.Id].Fingerprints is not null;
+        replica.Models.Count > 0 || replica.ModelsDigest == 0 || _known[replica.Id].Answer is not null;
 
     // Metadata is input from outside: a string that is not an address must not become part of a request.
     private static bool IsAddress(string address) =>
@@ -103,18 +116,21 @@ internal sealed class GroupFleet : IFleetSource
             (known.Metadata, known.MetadataVersion) = (metadata, ++_metadataVersions);
         _known[id] = known;
         var digest = metadata.ModelsDigest ^ metadata.Fingerprint;
-        var fingerprints = known.AnswerDigest == digest ? known.Fingerprints : null;
+        var answer = known.AnswerDigest == digest ? known.Answer : null;
         return new ReplicaDescription
         {
             Id = id,
             Address = metadata.Grpc,
-            Models = fingerprints is null ? metadata.Models : fingerprints.Keys,
+            Models = answer is null ? metadata.Models : answer.Fingerprints.Keys,
             ModelsDigest = digest,
             MetadataVersion = known.MetadataVersion,
-            Fingerprints = fingerprints ?? FrozenDictionary<string, string>.Empty,
+            Fingerprints = answer?.Fingerprints ?? FrozenDictionary<string, string>.Empty,
+            ModelMetadata = answer?.Metadata ?? FrozenDictionary<string, ByteString>.Empty,
             // A hostile or broken member must not make the arithmetic of a pick invalid.
             Slots = (int)Math.Clamp(metadata.Slots, 1, 1_000_000),
             Weight = metadata.Weight is > 0 and < 1e6f ? metadata.Weight : 1,
+            Kind = answer?.Kind ?? "",
+            Tier = answer?.Tier ?? "",
             Draining = metadata.Draining,
             HandOver = metadata.HandOver,
             Suspect = replica.State == MemberState.Suspect,
@@ -131,7 +147,36 @@ internal sealed class GroupFleet : IFleetSource
         /// <summary>Digest of its models in gossip when it was last asked: under another digest the answer is out of date.</summary>
         public ulong AnswerDigest { get; set; }
 
-        /// <summary>Fingerprint of each model in its newest answer to Describe, empty if the model has none; null before the first answer.</summary>
-        public FrozenDictionary<string, string>? Fingerprints { get; set; }
+        /// <summary>Its newest answer to Describe; null before the first one.</summary>
+        public DescribedModels? Answer { get; set; }
+    }
+
+    /// <summary>The answer of one generation of a replica to Describe. Immutable.</summary>
+    /// <param name="Fingerprints">Fingerprint of each model it serves; empty if the model has none.</param>
+    /// <param name="Metadata">See <see cref="ReplicaDescription.ModelMetadata"/>.</param>
+    /// <param name="Kind">Kind of its engine; empty if it is not printable ASCII of a sensible length.</param>
+    /// <param name="Tier">See <see cref="ReplicaDescription.Tier"/>.</param>
+    private sealed record DescribedModels(
+        FrozenDictionary<string, string> Fingerprints, FrozenDictionary<string, ByteString> Metadata, string Kind, string Tier)
+    {
+        /// <summary>Keeps the valid parts of an answer: it is input from outside.</summary>
+        public static DescribedModels From(DescribeResponse answer)
+        {
+            List<ModelDescription> models =
+            [
+                .. answer.Models
+                    .Where(model => model.Name.Length > 0 && Encoding.UTF8.GetByteCount(model.Name) <= MostNameBytes)
+                    .Where(model => model.Fingerprint.Length <= MostFingerprintChars)
+                    .DistinctBy(model => model.Name, StringComparer.Ordinal)
+                    .Take(MostModels),
+            ];
+            var bytes = 0;
+            return new DescribedModels(
+                models.ToFrozenDictionary(model => model.Name, model => model.Fingerprint, StringComparer.Ordinal),
+                models.Where(model => model.Metadata.Length > 0 && (bytes += model.Metadata.Length) <= MostMetadataBytes)
+                    .ToFrozenDictionary(model => model.Name, model => model.Metadata, StringComparer.Ordinal),
+                answer.Engine.Length <= MostKindChars && !answer.Engine.AsSpan().ContainsAnyExceptInRange(' ', '~') ? answer.Engine : "",
+                BestTier(answer.Models));
+        }
     }
 }

@@ -35,7 +35,22 @@ public sealed record UpstreamOptions
     /// </summary>
     public required Func<CancellationToken, Task<IInferenceEngine>> ConnectAsync { get; init; }
 
-    /// <summary>Concurrent generations, 1 to 100,000. Null (the default): the engine's own number, else 64.</summary>
+    /// <summary>
+    /// What clients are told instead of the name, which is usually an internal address: 1 to 128 characters of printable ASCII. Null (the default):
+    /// <c>upstream</c> and its number.
+    /// </summary>
+    public string? Label { get; init; }
+
+    /// <summary>Address of the server, by which gateways of a group recognise that they share it. Null (the default): it is not shared.</summary>
+    public Uri? Url { get; init; }
+
+    /// <summary>Models that it is meant to serve, for errors while it does not. Empty (the default): any.</summary>
+    public IReadOnlyList<string> Models { get; init; } = [];
+
+    /// <summary>Share of requests relative to other upstreams and replicas, 0.001 to 1000. Default 1.</summary>
+    public double Weight { get; init; } = 1;
+
+    /// <summary>Concurrent generations, 1 to 100,000. Null (the default): the engine's own number, else a number that begins at 64 and adapts.</summary>
     public int? Slots { get; init; }
 
     /// <summary>A server that sends no token and answers no check for this long counts as frozen. 300 ms to 1 hour; default 2 s.</summary>

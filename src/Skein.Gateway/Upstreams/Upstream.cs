@@ -1,4 +1,6 @@
+using System.Collections.Frozen;
 using Skein.Engines;
+using Skein.Gateway.Group;
 using Skein.Gateway.Links.InProcess;
 
 namespace Skein.Gateway.Upstreams;
@@ -10,8 +12,14 @@ namespace Skein.Gateway.Upstreams;
 internal sealed partial class Upstream(
     UpstreamOptions options, UpstreamFleet fleet, InProcessReplicaLink link, TimeProvider time, ILoggerFactory logs, ProcessLateness lateness)
 {
-    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(5);
+    private const int MostLoggedModels = 8;
+
+    /// <summary>Between two attempts to connect: a server is served soon after it is ready.</summary>
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>The same while an operator must act first.</summary>
+    private static readonly TimeSpan FinalPause = TimeSpan.FromSeconds(2);
+
     private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(2);
 
     /// <summary>Longest wait for the streams of a server that is gone.</summary>
@@ -27,12 +35,13 @@ internal sealed partial class Upstream(
     {
         try
         {
-            string? problem = null;
+            string? logged = null;
             while (!_isRemoved)
             {
-                await using var engine = await ConnectAsync(problem, cancellationToken);
-                problem = await ServeAsync(engine, cancellationToken);
-                Log.NotServed(_logger, options.Name, problem);
+                await using var engine = await ConnectAsync(logged, cancellationToken);
+                var problem = await ServeAsync(engine, cancellationToken);
+                Log.NotServed(_logger, options.Name, logged = problem.Reason);
+                fleet.Failed(options.Name, problem);
             }
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
@@ -62,26 +71,31 @@ internal sealed partial class Upstream(
         }
     }
 
-    /// <param name="logged">The problem that was logged last; the same one is not logged again.</param>
+    /// <param name="logged">The reason that was logged last; the same one is not logged again.</param>
     private async Task<IInferenceEngine> ConnectAsync(string? logged, CancellationToken cancellationToken)
     {
-        for (var pause = FirstPause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
+        while (true)
         {
+            UpstreamProblem problem;
             try
             {
                 return await options.ConnectAsync(cancellationToken);
             }
             catch (Exception error) when (!cancellationToken.IsCancellationRequested)
             {
-                if (error.Message != logged)
-                    Log.NotServed(_logger, options.Name, logged = error.Message);
+                problem = UpstreamProblem.Of(error);
             }
-            await Task.Delay(pause, time, cancellationToken);
+            if (problem.Reason != logged)
+            {
+                Log.NotServed(_logger, options.Name, logged = problem.Reason);
+                fleet.Failed(options.Name, problem);
+            }
+            await Task.Delay(problem.IsFinal ? FinalPause : Pause, time, cancellationToken);
         }
     }
 
     /// <summary>Serves until the server is gone.</summary>
-    private async Task<string> ServeAsync(IInferenceEngine engine, CancellationToken cancellationToken)
+    private async Task<UpstreamProblem> ServeAsync(IInferenceEngine engine, CancellationToken cancellationToken)
     {
         _generation = Math.Max(_generation + 1, (ulong)time.GetUtcNow().ToUnixTimeMilliseconds());
         using var host = new EngineHost(
@@ -90,25 +104,21 @@ internal sealed partial class Upstream(
         try
         {
             await host.StartAsync(cancellationToken);
-            replica = new ReplicaDescription
-            {
-                Id = new ReplicaId(options.Name, _generation),
-                Address = InProcessReplicaLink.Address,
-                Models = [.. (await engine.DescribeAsync(cancellationToken)).Models.Select(model => model.Name)],
-                Slots = host.Control.Slots,
-            };
+            replica = Describe(engine, await engine.DescribeAsync(cancellationToken), host);
         }
         catch (Exception error) when (!cancellationToken.IsCancellationRequested)
         {
-            return error.Message;
+            return UpstreamProblem.Of(error);
         }
         _host = host;
         link.Add(replica.Id, host);
         fleet.Up(replica, host.Control);
+        host.DescriptionChanged += description => Update(Describe(engine, description, host));
         try
         {
-            Log.Served(_logger, options.Name, string.Join(", ", replica.Models), replica.Slots);
-            return await RunAsync(engine, host, replica, cancellationToken);
+            var slots = host.HasAdaptiveSlots ? $"{replica.Slots} slots (adaptive)" : replica.Slots == 1 ? "1 slot" : $"{replica.Slots} slots";
+            Log.Served(_logger, options.Name, replica.Kind, ModelsOf(replica), slots, replica.Tier);
+            return await RunAsync(engine, host, replica.Id, cancellationToken);
         }
         finally
         {
@@ -120,19 +130,41 @@ internal sealed partial class Upstream(
         }
     }
 
-    private async Task<string> RunAsync(IInferenceEngine engine, EngineHost host, ReplicaDescription replica, CancellationToken cancellationToken)
+    private ReplicaDescription Describe(IInferenceEngine engine, EngineDescription described, EngineHost host) => new()
+    {
+        Id = new ReplicaId(options.Name, _generation),
+        Address = InProcessReplicaLink.Address,
+        Models = [.. described.Models.Select(model => model.Name)],
+        Slots = host.Control.Slots,
+        Weight = options.Weight,
+        Kind = engine.Kind,
+        Tier = GroupFleet.BestTier(described.Models),
+        ModelMetadata = described.Models.Where(model => model.Metadata.Length > 0)
+            .ToFrozenDictionary(model => model.Name, model => model.Metadata, StringComparer.Ordinal),
+    };
+
+    private void Update(ReplicaDescription replica)
+    {
+        fleet.Update(replica);
+        Log.Changed(_logger, options.Name, ModelsOf(replica), replica.Tier);
+    }
+
+    private static string ModelsOf(ReplicaDescription replica) =>
+        $"{(replica.Models.Count == 1 ? "model" : "models")} {string.Join(", ", replica.Models.Take(MostLoggedModels))}"
+        + (replica.Models.Count > MostLoggedModels ? $" and {replica.Models.Count - MostLoggedModels} more" : "");
+
+    private async Task<UpstreamProblem> RunAsync(IInferenceEngine engine, EngineHost host, ReplicaId id, CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var running = host.RunAsync(stop.Token);
-        var checking = CheckUntilGoneAsync(engine, host, replica, stop.Token);
+        var checking = CheckUntilGoneAsync(engine, host, id, stop.Token);
         await Task.WhenAny(running, checking);
         await stop.CancelAsync();
         await running;
         return await checking;
     }
 
-    private async Task<string> CheckUntilGoneAsync(
-        IInferenceEngine engine, EngineHost host, ReplicaDescription replica, CancellationToken cancellationToken)
+    private async Task<UpstreamProblem> CheckUntilGoneAsync(IInferenceEngine engine, EngineHost host, ReplicaId id, CancellationToken cancellationToken)
     {
         var checks = new UpstreamChecks(options.EngineTimeout);
         while (true)
@@ -142,8 +174,8 @@ internal sealed partial class Upstream(
             if (await FailureOfAsync(engine, checks.CheckTimeout, cancellationToken) is not { } failure)
                 checks.Passed();
             else if (checks.Failed(
-                failure.Fault, isBusy: host.Control.Report().Running > 0, isLast: !fleet.HasPeer(replica), wasLate: lateness.Total > late))
-                return failure.Message;
+                failure.Fault, isBusy: host.Control.Report().Running > 0, isLast: !fleet.HasPeer(id), wasLate: lateness.Total > late))
+                return UpstreamProblem.Of(failure);
         }
     }
 
@@ -173,10 +205,13 @@ internal sealed partial class Upstream(
 
     private static partial class Log
     {
-        [LoggerMessage(3021, LogLevel.Warning, "Upstream {Name} is not served: {Problem}. Connecting is retried")]
+        [LoggerMessage(3021, LogLevel.Warning, "Upstream {Name} is not served: it {Problem}. Connecting is retried")]
         public static partial void NotServed(ILogger logger, string name, string problem);
 
-        [LoggerMessage(3022, LogLevel.Information, "Upstream {Name} is served: {Models}; {Slots} slots")]
-        public static partial void Served(ILogger logger, string name, string models, int slots);
+        [LoggerMessage(3023, LogLevel.Information, "Upstream {Name} serves now: {Models}, resume tier {Tier}")]
+        public static partial void Changed(ILogger logger, string name, string models, string tier);
+
+        [LoggerMessage(3022, LogLevel.Information, "Upstream {Name} is served: kind {Kind}, {Models}, {Slots}, resume tier {Tier}")]
+        public static partial void Served(ILogger logger, string name, string kind, string models, string slots, string tier);
     }
 }

@@ -16,7 +16,7 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
     public UpstreamFleet(GroupFleet group)
     {
         _group = group;
-        _group.Changed += Refresh;
+        _group.Changed += OnGroupChanged;
         Refresh();
     }
 
@@ -24,18 +24,25 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
 
     public FleetView Current => _current;
 
-    /// <summary>All upstreams by name; null for one that does not serve now.</summary>
-    public IReadOnlyDictionary<string, ReplicaDescription?> Upstreams
+    /// <summary>All upstreams by name; one that does not serve now has no replica, and the reason why.</summary>
+    public IReadOnlyDictionary<string, (ReplicaDescription? Replica, string Reason)> Upstreams
     {
         get
         {
             lock (_gate)
-                return _upstreams.ToDictionary(row => row.Key, row => row.Value.Replica, StringComparer.Ordinal);
+            {
+                return _upstreams.ToDictionary(
+                    row => row.Key, row => (row.Value.Current, row.Value.Current is null ? row.Value.Problem.Reason : ""), StringComparer.Ordinal);
+            }
         }
     }
 
     /// <summary>Adds an upstream that does not serve yet.</summary>
-    public void Add(string name) => Change(() => _upstreams.Add(name, new UpstreamRow()));
+    /// <param name="label">Its name for clients.</param>
+    /// <param name="models">Models that it is meant to serve; empty: any.</param>
+    /// <param name="url">Address of its server; null: it is not shared with other gateways.</param>
+    public void Add(string name, string label, IReadOnlyList<string> models, Uri? url = null) =>
+        Change(() => _upstreams.Add(name, new UpstreamRow { Label = label, Expected = models, Url = url }));
 
     public void Remove(string name) => Change(() => _upstreams.Remove(name));
 
@@ -45,27 +52,61 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
     public void Up(ReplicaDescription replica, IReplicaControl control)
     {
         control.DrainChanged += Refresh;
+        control.SlotsChanged += Refresh;
         Change(() =>
         {
             var row = _upstreams[replica.Id.Name];
-            (row.Replica, row.Control, row.IsSeen) = (replica, control, true);
-            row.Models.UnionWith(replica.Models.Take(MostModels - row.Models.Count));
+            row.Control = control;
+            row.Serve(replica);
         });
+        Share();
     }
+
+    /// <summary>The upstream serves other models than before, or describes them otherwise.</summary>
+    public void Update(ReplicaDescription replica) => Change(() => _upstreams[replica.Id.Name].Serve(replica));
+
+    /// <summary>The upstream does not serve, for a reason that is new.</summary>
+    public void Failed(string name, UpstreamProblem problem) => Change(() => _upstreams[name].Problem = problem);
 
     /// <summary>The upstream gets no new work. Its running streams may end.</summary>
     public void Down(string name) => Change(() =>
     {
         var row = _upstreams[name];
         row.Control!.DrainChanged -= Refresh;
+        row.Control.SlotsChanged -= Refresh;
         row.Replica = null;
     });
 
     /// <summary>Whether another replica that takes new work serves one of the upstream's models.</summary>
-    public bool HasPeer(ReplicaDescription replica) =>
-        _current.Replicas.Any(other => other.Id != replica.Id && !other.Draining && other.Models.Intersect(replica.Models, StringComparer.Ordinal).Any());
+    public bool HasPeer(ReplicaId id)
+    {
+        var replicas = _current.Replicas;
+        var models = replicas.FirstOrDefault(replica => replica.Id == id)?.Models ?? [];
+        return replicas.Any(other => other.Id != id && !other.Draining && other.Models.Intersect(models, StringComparer.Ordinal).Any());
+    }
 
-    public void Dispose() => _group.Changed -= Refresh;
+    public void Dispose() => _group.Changed -= OnGroupChanged;
+
+    private void OnGroupChanged()
+    {
+        Share();
+        Refresh();
+    }
+
+    /// <summary>Takes this gateway's share of each server that other gateways of the group serve too.</summary>
+    private void Share()
+    {
+        List<(IReplicaControl Control, Uri Url)> shared;
+        lock (_gate)
+            shared = [.. _upstreams.Values.Where(row => row is { Control: not null, Replica: not null, Url: not null }).Select(row => (row.Control!, row.Url!))];
+        var members = _group.Members;
+        // Outside the lock: a changed share raises an event.
+        foreach ((var control, var url) in shared)
+        {
+            (var count, var rank) = UpstreamSharing.ShareOf(url, members);
+            control.SetShare(count, rank);
+        }
+    }
 
     private void Change(Action change)
     {
@@ -85,27 +126,56 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
                 [.. group.KnownModels.Union(rows.SelectMany(row => row.Models), StringComparer.Ordinal)],
                 // With upstreams, a group may never have replicas.
                 Complete: rows.All(row => row.IsSeen)
-                    && (group.Complete || (_group.IsGathered && group is { Replicas.Count: 0, KnownModels.Count: 0 })));
+                    && (group.Complete || (_group.IsGathered && group is { Replicas.Count: 0, KnownModels.Count: 0 })))
+            {
+                Troubles =
+                [
+                    .. rows.Where(row => row.Replica is null).Select(row => row.Trouble),
+                    // The group's replicas may serve what they ever offered, and anything until they are known.
+                    .. _group.IsPending ? [new FleetTrouble(null, "", IsFinal: false)] : Array.Empty<FleetTrouble>(),
+                    .. group.KnownModels.Count > 0 ? [new FleetTrouble(group.KnownModels, "", IsFinal: false)] : Array.Empty<FleetTrouble>(),
+                ],
+            };
         }
         Changed?.Invoke();
     }
 
     private sealed class UpstreamRow
     {
+        public required string Label { get; init; }
+
+        /// <summary>Address of its server; null: it is not shared.</summary>
+        public required Uri? Url { get; init; }
+
+        /// <summary>Models that it is meant to serve; empty: any.</summary>
+        public required IReadOnlyList<string> Expected { get; init; }
+
         public ReplicaDescription? Replica { get; set; }
+
+        /// <summary>Why it does not serve, while it does not.</summary>
+        public UpstreamProblem Problem { get; set; } = UpstreamProblem.Connecting;
 
         public IReplicaControl? Control { get; set; }
 
-        /// <summary>The replica with its drain as it is now.</summary>
+        /// <summary>The replica with its slots and its drain as they are now; null while it does not serve.</summary>
         public ReplicaDescription? Current =>
-            Control?.GraceLeft is { } graceLeft && Replica is not null
-                ? Replica with { Draining = true, HandOver = graceLeft == TimeSpan.Zero }
-                : Replica;
+            Replica is null || Control is null ? null
+            : Control.GraceLeft is { } graceLeft ? Replica with { Slots = Control.Slots, Draining = true, HandOver = graceLeft == TimeSpan.Zero }
+            : Replica with { Slots = Control.Slots };
+
+        public FleetTrouble Trouble => new(
+            Models.Count > 0 ? [.. Models] : Expected.Count > 0 ? Expected : null, $"{Label} {Problem.Cause}", Problem.IsFinal);
 
         /// <summary>Whether it has served since it was added.</summary>
         public bool IsSeen { get; set; }
 
         /// <summary>Models it has ever served.</summary>
         public HashSet<string> Models { get; } = new(StringComparer.Ordinal);
+
+        public void Serve(ReplicaDescription replica)
+        {
+            (Replica, IsSeen) = (replica, true);
+            Models.UnionWith(replica.Models.Take(MostModels - Models.Count));
+        }
     }
 }

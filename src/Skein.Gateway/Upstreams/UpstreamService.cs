@@ -9,6 +9,7 @@ internal sealed class UpstreamService(
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, RunningUpstream> _upstreams = new(StringComparer.Ordinal);
+    private int _added;
 
     public IReadOnlyList<string> Names
     {
@@ -26,12 +27,15 @@ internal sealed class UpstreamService(
         if (name.Length is 0 or > 128 || name.AsSpan().ContainsAnyExceptInRange('!', '~'))
             throw new ArgumentException($"the upstream's name is '{name}'; allowed: 1 to 128 characters of printable ASCII", nameof(options));
         OptionGuard.Range(options.Slots ?? 1, 1, 100_000, nameof(options.Slots));
+        OptionGuard.Range(options.Weight, 0.001, 1000, nameof(options.Weight));
+        if (options.Label is { Length: 0 or > 128 } || (options.Label ?? "").AsSpan().ContainsAnyExceptInRange(' ', '~'))
+            throw new ArgumentException($"the upstream's label is '{options.Label}'; allowed: 1 to 128 characters of printable ASCII", nameof(options));
         OptionGuard.Range(options.EngineTimeout, TimeSpan.FromMilliseconds(300), TimeSpan.FromHours(1), nameof(options.EngineTimeout));
         lock (_gate)
         {
             if (_upstreams.ContainsKey(name))
                 throw new ArgumentException($"there is an upstream '{name}' already", nameof(options));
-            fleet.Add(name);
+            fleet.Add(name, options.Label ?? $"upstream {++_added}", options.Models, options.Url);
             var upstream = new Upstream(options, fleet, link, time, logs, lateness);
             var stop = new CancellationTokenSource();
             var running = Task.Run(() => RunAsync(upstream, stop.Token), CancellationToken.None);

@@ -46,6 +46,8 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     /// <exception cref="FaultException">The model is unknown, or the queue is full.</exception>
     public Waiter Enqueue(AdmissionRequest request, TimeSpan now)
     {
+        if (Fleet.Serving(request.Model).IsEmpty && Fleet.TroubleOf(request.Model) is { IsFinal: true } trouble)
+            throw new FaultException(Fault.NoReplica, $"no replica can serve model '{request.Model}': {trouble.Message}");
         if (!Fleet.MayServe(request.Model))
             throw new FaultException(Fault.ModelNotFound, UnknownModelMessage(request.Model));
         var length = WaitingFor(request.Model);
@@ -111,9 +113,9 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         _ejections.SpareTheNeeded(fleet, now);
         foreach (var waiter in _queues.Values.SelectMany(queue => queue))
         {
-            var before = waiter.UnservableSince;
+            var before = (waiter.UnservableSince, waiter.IsHopeless);
             NoteServable(waiter, now);
-            if (before != waiter.UnservableSince)
+            if (before != (waiter.UnservableSince, waiter.IsHopeless))
                 moved.Add(waiter);
         }
     }
@@ -156,6 +158,8 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     public TimeSpan DeadlineOf(Waiter waiter)
     {
         var busy = waiter.EnqueuedAt + options.QueueTimeout;
+        if (waiter.IsHopeless && waiter.UnservableSince is { } since)
+            return since;
         return waiter.UnservableSince + options.NoReplicaTimeout is { } unservable && unservable < busy ? unservable : busy;
     }
 
@@ -179,7 +183,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         return Fleet.MayServe(model)
             ? new FaultException(
                 Fault.NoReplica,
-                $"no live replica could serve model '{model}' for {waited.TotalSeconds:0.#} s",
+                $"no live replica could serve model '{model}' for {waited.TotalSeconds:0.#} s{Because(model)}",
                 retryAfter: ReplicaReturn + RetryAfter(model, WaitingFor(model), now))
             : new FaultException(Fault.ModelNotFound, UnknownModelMessage(model));
     }
@@ -204,7 +208,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         if (!replica.TakeBackOffer(now))
             return true;
         // The slot was leased here, and the gateway has not processed the end of its attempt yet: then the next waiter gets it.
-        return replica.Leased >= replica.Description.Slots && NextSince(replica) is not null;
+        return replica.Leased >= replica.Slots && NextSince(replica) is not null;
     }
 
     /// <summary>Takes the changes of breakers since the last call, oldest first.</summary>
@@ -244,6 +248,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
             waiter.UnservableSince = null;
         else
             waiter.UnservableSince ??= now;
+        waiter.IsHopeless = Fleet.Serving(waiter.Request.Model).IsEmpty && Fleet.TroubleOf(waiter.Request.Model).IsFinal;
     }
 
     private void StartRamps(TimeSpan now)
@@ -261,6 +266,8 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         }
     }
 
+    private string Because(string model) => Fleet.TroubleOf(model).Message is { Length: > 0 } message ? $": {message}" : "";
+
     private string UnknownModelMessage(string model) =>
         Fleet.ServedModels.Count == 0
             ? $"model '{model}' is not known here; no model is served now"
@@ -270,7 +277,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     {
         var slots = 0;
         foreach (var replica in Fleet.Serving(model))
-            slots += replica.Description.Slots;
+            slots += replica.Slots;
         return _retryAfterEstimators.Of(model).TakePlace(waiting, slots, now);
     }
 }

@@ -136,7 +136,7 @@ public sealed partial class AdmissionQueue : IDisposable
             [
                 .. _core.Fleet.Replicas.Select(replica => new BreakerStatus(
                     replica.Id, replica.Breaker.StateAt(now), replica.Breaker.Ejections, replica.Reachable,
-                    Warming: replica.SlowStart.ShareAt(replica.Description.Slots, now) < 1)),
+                    Warming: replica.SlowStart.ShareAt(replica.Slots, now) < 1)),
             ];
         }
     }

@@ -89,6 +89,9 @@ internal sealed class Waiter(AdmissionRequest request, TimeSpan enqueuedAt)
     /// <summary>Time from which no live replica could serve it; null while one can.</summary>
     public TimeSpan? UnservableSince { get; set; }
 
+    /// <summary>Whether waiting cannot help: see <see cref="FleetSnapshot.TroubleOf"/>.</summary>
+    public bool IsHopeless { get; set; }
+
     /// <summary>Completed exactly once, by the caller that removed the waiter from the queue.</summary>
     public TaskCompletionSource<ReplicaLease> Completion { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 

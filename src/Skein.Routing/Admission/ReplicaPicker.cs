@@ -134,8 +134,8 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
                 continue;
             if (rank < best)
                 (best, count) = (rank, 0);
-            var warmth = replica.SlowStart.ShareAt(replica.Description.Slots, now);
-            var load = replica.Leased + replica.ExternalLoad(now) + replica.Slowness.At(now);
+            var warmth = replica.SlowStart.ShareAt(replica.Slots, now);
+            var load = replica.Leased + replica.ExternalLoad(now) + replica.EnginePressure(now) + replica.Slowness.At(now);
             // An open breaker lets trials through one by one: they must not wait for the failures to be forgotten.
             load += replica.Breaker.IsEjected ? 0 : replica.Failing.At(now);
             _candidates[count++] = new BalancingCandidate(replica, load, warmth);

@@ -5,11 +5,17 @@ namespace Skein.Routing.Fleet;
 /// <summary>The fleet at one moment, indexed for picking. Immutable; the replicas in it carry their live counters.</summary>
 public sealed class FleetSnapshot
 {
+    /// <summary>Most reasons in one message.</summary>
+    private const int MostTroubles = 4;
+
     private readonly FrozenDictionary<string, Replica[]> _byModel;
     private readonly FrozenSet<string> _knownModels;
+    private readonly IReadOnlyList<FleetTrouble> _troubles;
 
-    internal FleetSnapshot(IReadOnlyList<Replica> replicas, IReadOnlyCollection<string> knownModels, bool complete)
+    internal FleetSnapshot(
+        IReadOnlyList<Replica> replicas, IReadOnlyCollection<string> knownModels, bool complete, IReadOnlyList<FleetTrouble>? troubles = null)
     {
+        _troubles = troubles ?? [];
         Replicas = replicas;
         Complete = complete;
         _byModel = replicas
@@ -32,6 +38,17 @@ public sealed class FleetSnapshot
     public IReadOnlyCollection<string> KnownModels => _knownModels;
 
     public ReadOnlySpan<Replica> Serving(string model) => _byModel.TryGetValue(model, out var replicas) ? replicas : [];
+
+    /// <summary>Why nothing serves a model.</summary>
+    /// <returns>
+    /// The reasons, empty if none is known, and whether waiting cannot help: everything that may serve the model needs an operator first.
+    /// </returns>
+    public (string Message, bool IsFinal) TroubleOf(string model)
+    {
+        List<FleetTrouble> concerned = [.. _troubles.Where(trouble => trouble.Concerns(model))];
+        var messages = concerned.Select(trouble => trouble.Message).Where(message => message.Length > 0).Distinct(StringComparer.Ordinal);
+        return (string.Join("; ", messages.Take(MostTroubles)), concerned.Count > 0 && concerned.TrueForAll(trouble => trouble.IsFinal));
+    }
 
     /// <summary>True when the model may be served later: it was offered before, or the view is not complete yet.</summary>
     public bool MayServe(string model) => !Complete || _knownModels.Contains(model);

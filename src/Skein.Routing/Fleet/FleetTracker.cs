@@ -73,7 +73,7 @@ public sealed class FleetTracker : IDisposable
                 next[description.Id] = replica;
             }
             _replicas = next;
-            _current = new FleetSnapshot([.. next.Values], view.KnownModels, view.Complete);
+            _current = new FleetSnapshot([.. next.Values], view.KnownModels, view.Complete, view.Troubles);
         }
         Changed?.Invoke();
     }

@@ -17,8 +17,12 @@ public sealed record FleetView(IReadOnlyList<ReplicaDescription> Replicas, IRead
 {
     public static FleetView Empty { get; } = new([], [], Complete: false);
 
+    /// <summary>Why parts of the fleet do not serve now, where that is known. Default: nothing is known.</summary>
+    public IReadOnlyList<FleetTrouble> Troubles { get; init; } = [];
+
     internal bool IsSameAs(FleetView other) =>
         Complete == other.Complete && Replicas.Count == other.Replicas.Count
         && Replicas.Zip(other.Replicas).All(pair => pair.First.IsSameAs(pair.Second))
+        && Troubles.Count == other.Troubles.Count && Troubles.Zip(other.Troubles).All(pair => pair.First.IsSameAs(pair.Second))
         && (ReferenceEquals(KnownModels, other.KnownModels) || KnownModels.SequenceEqual(other.KnownModels, StringComparer.Ordinal));
 }

@@ -13,6 +13,9 @@ public sealed class Replica
     /// <summary>Age at which a report of other gateways' load no longer counts.</summary>
     private static readonly TimeSpan ReportLifetime = TimeSpan.FromSeconds(1);
 
+    /// <summary>The same for the engine's own load, which changes more slowly.</summary>
+    private static readonly TimeSpan EngineReportLifetime = TimeSpan.FromSeconds(5);
+
     /// <summary>
     /// Longest time for which reports keep requests away. A replica that other gateways refill never looks free; it offers slots only to gateways that ask.
     /// </summary>
@@ -21,10 +24,18 @@ public sealed class Replica
     /// <summary>The same time after <see cref="AskSoon"/>.</summary>
     private static readonly TimeSpan UnknownHereLimit = TimeSpan.FromMilliseconds(250);
 
+    private const uint MostSlots = 1_000_000;
+
+    /// <summary>Share of the KV cache, in thousandths, from which a server counts as loaded: soon it queues or preempts.</summary>
+    private const uint FullCachePermille = 900;
+
     private volatile ReplicaDescription _description;
     private volatile bool _reachable = true;
     private int _leased;
+    private int _reportedSlots;
     private int _reportedLoad;
+    private double _enginePressure;
+    private TimeSpan _engineReportedAt;
     private TimeSpan _reportedAt;
     private TimeSpan? _askAgainAt;
     private bool _isOffered;
@@ -52,9 +63,14 @@ public sealed class Replica
             var before = _description;
             if (value.MetadataVersion != before.MetadataVersion || (value.Draining, value.HandOver) != (before.Draining, before.HandOver))
                 _drainReported = false;
+            if (value.Slots != before.Slots)
+                Volatile.Write(ref _reportedSlots, 0);
             _description = value;
         }
     }
+
+    /// <summary>Concurrency limit: from the replica's newest load report, else from its description. At least 1.</summary>
+    public int Slots => Volatile.Read(ref _reportedSlots) is > 0 and var reported ? reported : _description.Slots;
 
     /// <summary>Slots leased by this gateway.</summary>
     public int Leased => Volatile.Read(ref _leased);
@@ -93,13 +109,19 @@ public sealed class Replica
     /// <summary>Slots that others use, decaying from the last report (Mitzenmacher, How Useful Is Old Information?, 2000).</summary>
     internal double ExternalLoad(TimeSpan now) => _reportedLoad * Math.Clamp(1 - ((now - _reportedAt) / ReportLifetime), 0, 1);
 
+    /// <summary>
+    /// What the engine itself reports, in slots, decaying from the last report: its queue, and its KV cache once it is nearly full. It counts in the pick
+    /// only: it does not take slots away.
+    /// </summary>
+    internal double EnginePressure(TimeSpan now) => _enginePressure * Math.Clamp(1 - ((now - _engineReportedAt) / EngineReportLifetime), 0, 1);
+
     internal bool HasFreeSlot(TimeSpan now) =>
-        _leased < _description.Slots
+        _leased < Slots
         && (_isOffered
-            || (now >= _closedUntil && (_leased + (int)Math.Ceiling(ExternalLoad(now)) < _description.Slots || now >= (_askAgainAt ?? TimeSpan.Zero))));
+            || (now >= _closedUntil && (_leased + (int)Math.Ceiling(ExternalLoad(now)) < Slots || now >= (_askAgainAt ?? TimeSpan.Zero))));
 
     /// <summary>True when only the estimate of others' load keeps this gateway out. The estimate decays, so a slot may become free without an event.</summary>
-    internal bool IsFullByEstimate(TimeSpan now) => _leased < _description.Slots && !HasFreeSlot(now);
+    internal bool IsFullByEstimate(TimeSpan now) => _leased < Slots && !HasFreeSlot(now);
 
     /// <summary>The replica refused a request because it has no free slot: it gets none for a moment, whatever the estimate says.</summary>
     internal void Refused(TimeSpan now) => _closedUntil = now + RefusalPause;
@@ -141,7 +163,11 @@ public sealed class Replica
             return;
         _reportSequence = report.Sequence;
         _drainReported = report.Draining;
+        // A hostile or broken replica must not make the arithmetic of a pick invalid.
+        Volatile.Write(ref _reportedSlots, (int)Math.Min(report.Slots, MostSlots));
         (_reportedLoad, _reportedAt) = ((int)Math.Max(0L, (long)report.Running - report.RunningForCaller), now);
+        var cache = (Math.Clamp(report.KvUsedPermille, FullCachePermille, 1000) - FullCachePermille) / (1000d - FullCachePermille);
+        (_enginePressure, _engineReportedAt) = (Math.Min(report.Waiting, MostSlots) + (cache * Slots), now);
         // A report from before a declined offer says that the replica remembers this gateway, although the decline ended that: an offer can overtake the
         // refusal before it.
         if (_declined || report is { HasRemembersCaller: true, RemembersCaller: false })

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using Google.Protobuf;
 
 namespace Skein.Routing.Fleet;
 
@@ -42,6 +43,15 @@ public sealed record ReplicaDescription
     /// <summary>Whether membership suspects it: it is picked only when no other replica can serve the request.</summary>
     public bool Suspect { get; init; }
 
+    /// <summary>Kind of its engine or server, for reports; empty if unknown.</summary>
+    public string Kind { get; init; } = "";
+
+    /// <summary>How well a lost answer of its best model can be resumed, for reports: exact, tokens, text or none; empty if unknown.</summary>
+    public string Tier { get; init; } = "";
+
+    /// <summary>What its server's list says of a model beside its name, by model: JSON objects. Without those of which it says nothing.</summary>
+    public IReadOnlyDictionary<string, ByteString> ModelMetadata { get; init; } = FrozenDictionary<string, ByteString>.Empty;
+
     /// <summary>Fingerprint of one model; empty if unknown.</summary>
     public string FingerprintOf(string model) => Fingerprints.GetValueOrDefault(model, "");
 
@@ -49,5 +59,6 @@ public sealed record ReplicaDescription
         ReferenceEquals(this, other)
         || (Models.SequenceEqual(other.Models, StringComparer.Ordinal)
             && Fingerprints.Count == other.Fingerprints.Count && !Fingerprints.Except(other.Fingerprints).Any()
-            && this with { Models = other.Models, Fingerprints = other.Fingerprints } == other);
+            && ModelMetadata.Count == other.ModelMetadata.Count && !ModelMetadata.Except(other.ModelMetadata).Any()
+            && this with { Models = other.Models, Fingerprints = other.Fingerprints, ModelMetadata = other.ModelMetadata } == other);
 }

@@ -19,14 +19,25 @@ public sealed class ReplicaApp : IAsyncDisposable
     private static readonly TimeSpan KeepAlive = TimeSpan.FromSeconds(10);
 
     private readonly WebApplication _app;
+    private readonly EngineHost _host;
 
-    private ReplicaApp(WebApplication app, IPEndPoint endpoint) =>
-        (_app, Endpoint, Control) = (app, endpoint, app.Services.GetRequiredService<EngineHost>().Control);
+    private ReplicaApp(WebApplication app, IPEndPoint endpoint)
+    {
+        (_app, Endpoint, _host) = (app, endpoint, app.Services.GetRequiredService<EngineHost>());
+        Control = _host.Control;
+    }
 
     /// <summary>Where it listens; with the actual port once it has started.</summary>
     public IPEndPoint Endpoint { get; private set; }
 
     public IReplicaControl Control { get; }
+
+    /// <summary>Raised on any thread after the engine's description changed. Handlers must return at once.</summary>
+    public event Action<EngineDescription>? DescriptionChanged
+    {
+        add => _host.DescriptionChanged += value;
+        remove => _host.DescriptionChanged -= value;
+    }
 
     /// <summary>Services of the host, including those that <c>configure</c> added.</summary>
     public IServiceProvider Services => _app.Services;

@@ -85,12 +85,31 @@ public class StatusCommandTests
         Assert.DoesNotContain("HEALTH", Render([Gateway, Replica with { Health = "ok" }])[0], StringComparison.Ordinal);
 
     [Fact]
+    public void Tables_UpstreamDoesNotServe_SayWhy()
+    {
+        var upstream = Replica with { State = "dead", Models = [], Reason = "refuses the gateway's key" };
+
+        Assert.Contains("refuses the gateway's key", string.Join(' ', WordsOf(RenderRaw(StatusCommand.ToTable([upstream]), 120))), StringComparison.Ordinal);
+        Assert.Contains("REASON", string.Join(' ', Render([upstream])), StringComparison.Ordinal);
+        Assert.DoesNotContain("REASON", string.Join(' ', Render([Replica])), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ToWideTable_KindIsKnown_ShowsItWithTheTier()
+    {
+        var table = string.Join(' ', Render([Replica with { Kind = "vllm", Tier = "tokens" }]));
+
+        Assert.Contains("VERSION KIND TIER", table, StringComparison.Ordinal);
+        Assert.Contains("vllm tokens", table, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Json_Row_HasTheNamesThatScriptsHangOn()
     {
         using var row = JsonDocument.Parse(JsonSerializer.Serialize(Replica, JsonSerializerOptions.Web));
 
         Assert.Equal(
-            ["name", "role", "state", "generation", "version", "revision", "pid", "http", "grpc", "gossip", "models", "slots", "inFlight", "queued", "draining", "health"],
+            ["name", "role", "state", "generation", "version", "revision", "pid", "http", "grpc", "gossip", "models", "slots", "inFlight", "queued", "draining", "health", "kind", "tier", "reason"],
             row.RootElement.EnumerateObject().Select(member => member.Name));
     }
 

@@ -97,7 +97,8 @@ public class ConnectionTests
     public async Task CheckAsync_OtherModel_NamesTheOneThatIsGone()
     {
         var server = Dialogues.Ollama();
-        await using var engine = await server.ConnectAsync();
+        await using var engine = await server.ConnectAsync(options => options with { Model = "fake:1b" });
+        await using var ofAny = await server.ConnectAsync();
         await engine.CheckAsync(Cancellation);
 
         server.On("/v1/models", """{"data":[{"id":"other"}]}""");
@@ -105,6 +106,7 @@ public class ConnectionTests
         var gone = await Assert.ThrowsAsync<FaultException>(async () => await engine.CheckAsync(Cancellation));
         Assert.Equal(Fault.ModelNotFound, gone.Fault);
         Assert.Contains("'fake:1b'", gone.Message, StringComparison.Ordinal);
+        await ofAny.CheckAsync(Cancellation);
     }
 
     [Fact]

@@ -28,6 +28,7 @@ internal static class Dialogues
     /// <param name="chat">The events of every chat.</param>
     public static FakeServer Ollama(params string[] chat) => new FakeServer()
         .On("/api/version", """{"version":"0.13.0"}""")
+        .On("/api/tags", """{"models":[{"name":"fake:1b","model":"fake:1b","details":{"format":"gguf","family":"llama"}}]}""")
         .On("/v1/models", """{"object":"list","data":[{"id":"fake:1b","object":"model","created":1,"owned_by":"library"}]}""")
         .On("/v1/chat/completions", _ => [.. chat, Done]);
 

@@ -62,6 +62,6 @@ public class LoadScraperTests
     private static async Task<EngineLoad> ReadAsync(string kind, FakeServer server)
     {
         using var http = new EngineHttp(new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test") }, server, TimeProvider.System);
-        return await new LoadScraper(http, ServerProfiles.All.Single(profile => profile.Name == kind).LoadMetrics, TimeProvider.System).ReadAsync(TestContext.Current.CancellationToken);
+        return await new LoadScraper(http, ServerProfiles.All.Single(profile => profile.Name == kind).LoadSources, TimeProvider.System).ReadAsync(TestContext.Current.CancellationToken);
     }
 }

@@ -149,7 +149,7 @@ public class TextDialogueTests
 
         var exception = await Assert.ThrowsAsync<FaultException>(() => FramesOf(engine, Chat()));
 
-        Assert.Equal(Fault.EngineFailed, exception.Fault);
+        Assert.Equal(Fault.NoFinish, exception.Fault);
     }
 
     [Fact]

@@ -59,7 +59,7 @@ public class ToolCallTests
 
         var exception = await Assert.ThrowsAsync<FaultException>(() => FramesOf(engine, frames));
 
-        Assert.Equal(Fault.EngineFailed, exception.Fault);
+        Assert.Equal(Fault.NoFinish, exception.Fault);
         Assert.DoesNotContain(frames, frame => frame.RawDelta.ToStringUtf8().Contains("tool_calls", StringComparison.Ordinal));
         Assert.Equal((uint)events - 1, frames[^1].FirstIndex + frames[^1].Count);
     }

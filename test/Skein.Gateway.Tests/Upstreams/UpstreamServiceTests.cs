@@ -2,10 +2,17 @@ using System.Net;
 using System.Net.Http.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
 using Skein.Engines;
+using Skein.Gateway.Admin;
+using Skein.Gateway.Group;
+using Skein.Gateway.Links.InProcess;
 using Skein.Gateway.Tests.Links;
 using Skein.Gateway.Upstreams;
 using Skein.Protocol;
+using Skein.Protocol.V1;
+using Skein.Routing.Admission;
 using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Tests.Upstreams;
@@ -33,11 +40,12 @@ public sealed class UpstreamServiceTests : IAsyncLifetime
     [Fact]
     public async Task Add_ServerAnswers_ServesRequests()
     {
-        _gateway.Upstreams.Add(Of("host:1", _engine));
+        _gateway.Upstreams.Add(Of("host:1", _engine) with { Weight = 2.5 });
         await FleetAsync("host:1");
         _engine.Of("Hello").Say(KeyedEngine.Start, KeyedEngine.Token(0), KeyedEngine.Finish);
 
         Assert.Contains("\"text\":\"x\"", await AskAsync("Hello"));
+        Assert.Equal((2.5, "keyed"), (Assert.Single(Fleet.Current.Replicas).Description.Weight, Status("host:1").Kind));
         Assert.Equal(["host:1"], _gateway.Upstreams.Names);
     }
 
@@ -135,6 +143,122 @@ public sealed class UpstreamServiceTests : IAsyncLifetime
         Assert.Equal(2, tries);
     }
 
+    [Fact]
+    public async Task Request_OnlyUpstreamRefusesTheKey_IsToldAtOnceAndWithoutAnAddress()
+    {
+        _gateway.Upstreams.Add(Of("10.1.2.3:8000", _engine) with
+        {
+            ConnectAsync = _ => throw new FaultException(Fault.EngineKeyRefused, "the engine at http://10.1.2.3:8000/ answers 401: Unauthorized"),
+        });
+        await UntilAsync(() => Status("10.1.2.3:8000").Reason.StartsWith("refuses", StringComparison.Ordinal), "a reason");
+
+        var answer = await AskAsync("Hello").WaitAsync(TimeSpan.FromSeconds(15));
+
+        Assert.Contains("no replica can serve model 'm': upstream 1 refuses the gateway", answer, StringComparison.Ordinal);
+        Assert.DoesNotContain("10.1.2.3", answer, StringComparison.Ordinal);
+        Assert.Equal("dead", Status("10.1.2.3:8000").State);
+        Assert.Contains("answers 401: Unauthorized", Status("10.1.2.3:8000").Reason, StringComparison.Ordinal);
+    }
+
+    /// <summary>It waited before the cause was known: then it ends at once too.</summary>
+    [Fact]
+    public async Task Request_WaitsWhenTheKeyIsRefused_EndsThen()
+    {
+        var connecting = new TaskCompletionSource<IInferenceEngine>();
+        _gateway.Upstreams.Add(Of("host:1", _engine) with { ConnectAsync = _ => connecting.Task });
+        var answer = AskAsync("Hello");
+        await UntilAsync(() => _gateway.Services.GetRequiredService<AdmissionQueue>().Waiting == 1, "a waiting request");
+
+        connecting.SetException(new FaultException(Fault.EngineKeyRefused, "401"));
+
+        Assert.Contains("upstream 1 refuses the gateway", await answer.WaitAsync(TimeSpan.FromSeconds(15)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Request_AnotherUpstreamMayReturn_Waits()
+    {
+        var connecting = new TaskCompletionSource<IInferenceEngine>();
+        _gateway.Upstreams.Add(Of("host:1", _engine) with { ConnectAsync = _ => throw new FaultException(Fault.EngineKeyRefused, "401") });
+        _gateway.Upstreams.Add(Of("host:2", _engine) with { ConnectAsync = _ => connecting.Task });
+        await UntilAsync(() => Status("host:1").Reason.StartsWith("refuses", StringComparison.Ordinal), "a reason");
+        var answer = AskAsync("Hello");
+        await UntilAsync(() => _gateway.Services.GetRequiredService<AdmissionQueue>().Waiting == 1, "a waiting request");
+        _engine.Of("Hello").Say(KeyedEngine.Start, KeyedEngine.Token(0), KeyedEngine.Finish);
+
+        connecting.SetResult(_engine);
+
+        Assert.Contains("\"text\":\"x\"", await answer, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Request_UpstreamStillLoads_WaitsAndTheErrorSaysSo()
+    {
+        await using var gateway = GatewayApp.Build(new GatewayOptions
+        {
+            Http = new IPEndPoint(IPAddress.Loopback, 0), Grpc = new IPEndPoint(IPAddress.Loopback, 0), StopTimeout = TimeSpan.Zero,
+            Admission = new AdmissionOptions { NoReplicaTimeout = TimeSpan.FromMilliseconds(300) },
+        });
+        await gateway.StartAsync(TestContext.Current.CancellationToken);
+        gateway.Upstreams.Add(Of("host:1", _engine) with { ConnectAsync = _ => throw new FaultException(Fault.EngineBusy, "503: Loading model") });
+
+        var answer = await AskAsync("Hello", gateway);
+
+        Assert.Contains("no live replica could serve model 'm' for 0.3 s: upstream 1 is still loading its model", answer, StringComparison.Ordinal);
+        await gateway.StopAsync(TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
+    public async Task Run_ServerIsDown_IsAskedFourTimesASecond()
+    {
+        var time = new RecordingTime();
+        var tries = 0;
+        using var fleet = new UpstreamFleet(new GroupFleet());
+        fleet.Add("host:1", "upstream 1", []);
+        using var link = new InProcessReplicaLink(time, NullLogger<InProcessReplicaLink>.Instance);
+        var upstream = new Upstream(
+            Of("host:1", _engine) with
+            {
+                ConnectAsync = _ =>
+                {
+                    tries++;
+                    throw new FaultException(Fault.Unreachable, "connection refused");
+                },
+            },
+            fleet, link, time, NullLoggerFactory.Instance);
+        using var stop = new CancellationTokenSource();
+
+        var running = upstream.RunAsync(stop.Token);
+        await UntilAsync(() =>
+        {
+            time.Advance(TimeSpan.FromMilliseconds(250));
+            return tries >= 12;
+        }, "twelve attempts");
+        await stop.CancelAsync();
+        await running;
+
+        Assert.All(time.Pauses, pause => Assert.Equal(TimeSpan.FromMilliseconds(250), pause));
+    }
+
+    [Fact]
+    public async Task Add_SlotsOfTheEngineChange_FleetAndStatusFollow()
+    {
+        var adaptive = new AdaptiveEngine();
+        _gateway.Upstreams.Add(Of("host:1", _engine) with { ConnectAsync = _ => Task.FromResult<IInferenceEngine>(adaptive) });
+        await FleetAsync("host:1");
+        Assert.Equal(64u, Status("host:1").Slots);
+        using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false });
+        var first = http.PostAsJsonAsync($"http://{_gateway.Http}/v1/completions", new { model = "m", prompt = "a", max_tokens = 9 });
+        await UntilAsync(() => adaptive.Running == 1, "a first request");
+
+        // The second request ends the first, whose stream then ends without a finish.
+        _ = http.PostAsJsonAsync($"http://{_gateway.Http}/v1/completions", new { model = "m", prompt = "b", max_tokens = 9 });
+
+        await UntilAsync(() => Status("host:1").Slots == 1, "one slot in the status");
+        Assert.Equal(1, Assert.Single(Fleet.Current.Replicas).Slots);
+        adaptive.Finish();
+        await first;
+    }
+
     [Theory]
     [InlineData(0, 2000)]
     [InlineData(1, 299)]
@@ -144,10 +268,13 @@ public sealed class UpstreamServiceTests : IAsyncLifetime
 
     private static UpstreamOptions Of(string name, KeyedEngine engine) => new() { Name = name, ConnectAsync = _ => Task.FromResult<IInferenceEngine>(engine) };
 
-    private async Task<string> AskAsync(string prompt)
+    private MemberStatus Status(string name) =>
+        _gateway.Services.GetRequiredService<IMemberDirectory>().Members.Single(member => member.Name == name);
+
+    private async Task<string> AskAsync(string prompt, GatewayApp? gateway = null)
     {
         using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false });
-        using var response = await http.PostAsJsonAsync($"http://{_gateway.Http}/v1/completions", new { model = "m", prompt, max_tokens = 9 });
+        using var response = await http.PostAsJsonAsync($"http://{(gateway ?? _gateway).Http}/v1/completions", new { model = "m", prompt, max_tokens = 9 });
         return await response.Content.ReadAsStringAsync();
     }
 
@@ -164,5 +291,50 @@ public sealed class UpstreamServiceTests : IAsyncLifetime
             Assert.False(deadline.IsCancellationRequested, $"no {what} within {Deadline.TotalSeconds:0} s");
             await Task.Yield();
         }
+    }
+
+    /// <summary>Remembers for how long it was asked to wait.</summary>
+    private sealed class RecordingTime : FakeTimeProvider
+    {
+        public System.Collections.Concurrent.ConcurrentQueue<TimeSpan> Pauses { get; } = [];
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            if (dueTime != Timeout.InfiniteTimeSpan)
+                Pauses.Enqueue(dueTime);
+            return base.CreateTimer(callback, state, dueTime, period);
+        }
+    }
+
+    /// <summary>As llama-cpp-python: the next request ends the one before without a finish. It reports no number of slots.</summary>
+    private sealed class AdaptiveEngine : IInferenceEngine
+    {
+        private readonly TaskCompletionSource _finish = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private TaskCompletionSource _next = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private int _running;
+
+        public string Kind => "openai";
+
+        public int Running => Volatile.Read(ref _running);
+
+        public void Finish() => _finish.TrySetResult();
+
+        public ValueTask<EngineDescription> DescribeAsync(CancellationToken cancellationToken) =>
+            ValueTask.FromResult(new EngineDescription([new ModelDescription { Name = "m" }], Slots: null));
+
+        public async IAsyncEnumerable<GenerateFrame> GenerateAsync(
+            GenerateRequest request, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+        {
+            var interrupted = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            Interlocked.Exchange(ref _next, interrupted).TrySetResult();
+            yield return KeyedEngine.Start;
+            yield return KeyedEngine.Token(0);
+            Interlocked.Increment(ref _running);
+            if (await Task.WhenAny(interrupted.Task, _finish.Task).WaitAsync(cancellationToken) == interrupted.Task && !_finish.Task.IsCompleted)
+                throw new FaultException(Fault.NoFinish, "the stream ended without a finish_reason");
+            yield return KeyedEngine.Finish;
+        }
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
     }
 }

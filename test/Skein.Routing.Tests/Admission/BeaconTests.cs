@@ -53,6 +53,43 @@ public sealed class BeaconTests
             Assert.NotSame(busy, (await AcquireAsync(gateway)).Replica);
     }
 
+    /// <summary>What the engine queues, and a nearly full KV cache, count in the pick but take no slots away.</summary>
+    [Theory]
+    [InlineData(3, 0)]
+    [InlineData(0, 990)]
+    public async Task Report_EngineIsLoaded_OthersArePickedFirst(uint waiting, uint kvUsedPermille)
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 3), Replica("b", slots: 3)));
+        var (loaded, other) = (gateway.Fleet.Current.Replicas[0], gateway.Fleet.Current.Replicas[1]);
+        gateway.Admission.Report(
+            loaded, new LoadReport { Generation = 1, Sequence = 1, Slots = 3, Waiting = waiting, KvUsedPermille = kvUsedPermille });
+
+        Assert.Same(other, (await AcquireAsync(gateway)).Replica);
+        Assert.Same(other, (await AcquireAsync(gateway)).Replica);
+        await AcquireAsync(gateway);
+        await AcquireAsync(gateway);
+        await AcquireAsync(gateway);
+        await AcquireAsync(gateway);
+        Assert.Equal((3, 3), (loaded.Leased, other.Leased));
+    }
+
+    /// <summary>A replica whose slots adapt reports them; nothing else tells the gateway.</summary>
+    [Fact]
+    public async Task Report_OtherSlots_AreTheLimit()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
+        var replica = gateway.Fleet.Current.Replicas[0];
+        await AcquireAsync(gateway);
+        var second = AcquireAsync(gateway);
+        Assert.False(second.IsCompleted);
+
+        gateway.Admission.Report(replica, new LoadReport { Generation = 1, Sequence = 1, Slots = 2, Running = 1, RunningForCaller = 1 });
+
+        await second;
+        Assert.Equal(2, replica.Slots);
+        Assert.False(AcquireAsync(gateway).IsCompleted);
+    }
+
     [Fact]
     public async Task Beacon_OlderThanAFramesReport_IsNoNews()
     {

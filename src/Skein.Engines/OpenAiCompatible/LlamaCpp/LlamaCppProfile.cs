@@ -17,7 +17,7 @@ internal sealed class LlamaCppProfile : ServerProfile
     // The server lists its models while it still loads them.
     public override string HealthPath => "health";
 
-    public override LoadMetricNames LoadMetrics { get; } = new("llamacpp:requests_deferred", ["llamacpp:kv_cache_usage_ratio"]);
+    public override IReadOnlyList<LoadSource> LoadSources { get; } = [LoadSource.Metrics("llamacpp:requests_deferred", "llamacpp:kv_cache_usage_ratio")];
 
     public override bool PenalizesPrompt => true;
 
@@ -25,6 +25,12 @@ internal sealed class LlamaCppProfile : ServerProfile
     {
         if (await http.FindAsync("props", cancellationToken) is not { } props || props.Whole("total_slots") is not { } slots)
             return null;
+
+        if (!isDeclared && !await OwnsModelsAsync(http, "llamacpp", cancellationToken)
+            && (await http.FindAsync(HealthPath, cancellationToken))?.Text("status") != "ok")
+        {
+            return null;
+        }
 
         var defaults = props.Member("default_generation_settings");
         var template = props.Text("chat_template") ?? "";
@@ -48,8 +54,9 @@ internal sealed class LlamaCppProfile : ServerProfile
     }
 
     public override async ValueTask<ITokenDialect?> ConnectTokensAsync(
-        EngineHttp http, IReadOnlyList<ModelFacts> models, CancellationToken cancellationToken) =>
-        new LlamaCppDialect(http, await TokenBytes.ReadAsync(http, models[0].VocabularySize, cancellationToken));
+        EngineHttp http, IReadOnlyList<ModelFacts> models, string? cacheDirectory, CancellationToken cancellationToken) =>
+        new LlamaCppDialect(http, await TokenBytes.ReadAsync(
+            http, models[0].Identity, models[0].VocabularySize, cacheDirectory ?? TokenBytesFile.DefaultDirectory, cancellationToken));
 
     // Its own call, which returns ids, ignores these members; the calls of other servers serve or refuse them.
     public override void Check(GenerateRequest request) => RequestChecks.RefuseBestOfAndSuffix(request);

@@ -8,6 +8,9 @@ internal sealed class TokenBytes
 {
     private const int MostTokens = 2_000_000;
 
+    /// <summary>Tokens that are compared with the file.</summary>
+    private const int SampledTokens = 256;
+
     private readonly byte[]?[] _bytes;
 
     // Tokens after which a character may be unfinished, by their bytes as Latin-1.
@@ -25,16 +28,39 @@ internal sealed class TokenBytes
     }
 
     /// <summary>
-    /// Reads the bytes of all tokens from llama.cpp. llama.cpp has no call for that, and its text calls replace incomplete characters. A request for the log
-    /// probabilities of the whole vocabulary lists every token with its bytes.
+    /// The bytes of all tokens of a model. llama.cpp has no call for that, and its text calls replace incomplete characters. A request for the log
+    /// probabilities of the whole vocabulary lists every token with its bytes: 13 MB for 152,000 tokens. So they are read once and kept in a file; after
+    /// that, a few hundred ids show whether the file still fits.
     /// </summary>
-    public static async ValueTask<TokenBytes> ReadAsync(EngineHttp http, int size, CancellationToken cancellationToken)
+    /// <param name="identity">Everything that distinguishes the model from others.</param>
+    /// <param name="size">Number of tokens.</param>
+    /// <param name="directory">Directory of the files.</param>
+    /// <param name="cancellationToken">Ends the reading.</param>
+    public static async ValueTask<TokenBytes> ReadAsync(
+        EngineHttp http, string identity, int size, string directory, CancellationToken cancellationToken)
     {
         if (size is <= 0 or > MostTokens)
             throw new FaultException(Fault.Unsupported, $"{http.Name} reports a vocabulary of {size} tokens; allowed: 1 to {MostTokens}");
 
+        if (size > SampledTokens && TokenBytesFile.Read(directory, identity, size) is { } kept)
+        {
+            var sample = await AskAsync(http, size, SampledTokens, cancellationToken);
+            if (sample.Zip(kept).All(pair => pair.First is null || pair.First.AsSpan().SequenceEqual(pair.Second)))
+                return new TokenBytes(kept);
+        }
+
+        var bytes = await AskAsync(http, size, size, cancellationToken);
+        if (size > SampledTokens)
+            TokenBytesFile.Write(directory, identity, bytes);
+
+        return new TokenBytes(bytes);
+    }
+
+    // The bytes of the most probable tokens; null for all other ids.
+    private static async ValueTask<byte[]?[]> AskAsync(EngineHttp http, int size, int count, CancellationToken cancellationToken)
+    {
         var body = new RequestJson()
-            .Text("prompt", EngineCanary.Prompt).Whole("n_predict", 1).Whole("n_probs", size).Number("temperature", 0).Flag("cache_prompt", false);
+            .Text("prompt", EngineCanary.Prompt).Whole("n_predict", 1).Whole("n_probs", count).Number("temperature", 0).Flag("cache_prompt", false);
         var answer = await http.AskAsync("completion", body.ToBytes(), cancellationToken);
         var bytes = new byte[]?[size];
         foreach (var token in answer.Elements("completion_probabilities").Take(1).SelectMany(position => position.Elements("top_logprobs")))
@@ -44,7 +70,7 @@ internal sealed class TokenBytes
         }
 
         return bytes.Any(token => token is not null)
-            ? new TokenBytes(bytes)
+            ? bytes
             : throw new FaultException(Fault.Unsupported, $"{http.Name} does not report the bytes of its tokens (completion_probabilities)");
     }
 

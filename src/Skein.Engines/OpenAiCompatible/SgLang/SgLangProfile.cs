@@ -13,7 +13,11 @@ internal sealed class SgLangProfile : ServerProfile
 
     public override string Missing => "/model_info has no model_path";
 
-    public override LoadMetricNames LoadMetrics { get; } = new("sglang:num_queue_reqs", ["sglang:token_usage"]);
+    // Its /health generates a token.
+    public override string HealthPath => "ready";
+
+    public override IReadOnlyList<LoadSource> LoadSources { get; } =
+        [new LoadSource("v1/loads", ReadLoads), LoadSource.Metrics("sglang:num_queue_reqs", "sglang:token_usage")];
 
     public override bool RendersChats => false;
 
@@ -22,22 +26,40 @@ internal sealed class SgLangProfile : ServerProfile
         if (await FindAsync("model_info") is not { } info || info.Text("model_path") is null)
             return null;
 
+        if (!isDeclared && !await OwnsModelsAsync(http, Name, cancellationToken) && !await SaysItRunsAsync(http, cancellationToken))
+            return null;
+
         var server = await FindAsync("server_info") ?? default;
         var identity = string.Join('\n', IdentityMembers.Select(name => server.Member(name)?.GetRawText()).Prepend(info.GetRawText()));
-        return await ReadModelsAsync(http, identity, server.Whole("max_running_requests"), cancellationToken);
+        var facts = await ReadModelsAsync(http, identity, server.Whole("max_running_requests"), cancellationToken);
+        var isGenerating = info.Member("is_generation") is not { ValueKind: JsonValueKind.False };
+        return facts with { Models = [.. facts.Models.Select(model => model with { IsGenerating = isGenerating })] };
 
         // Older versions have these calls under other names.
         async ValueTask<JsonElement?> FindAsync(string path) =>
             await http.FindAsync(path, cancellationToken) ?? await http.FindAsync($"get_{path}", cancellationToken);
     }
 
-    public override ValueTask<ITokenDialect?> ConnectTokensAsync(EngineHttp http, IReadOnlyList<ModelFacts> models, CancellationToken cancellationToken) =>
+    public override ValueTask<ITokenDialect?> ConnectTokensAsync(
+        EngineHttp http, IReadOnlyList<ModelFacts> models, string? cacheDirectory, CancellationToken cancellationToken) =>
         ValueTask.FromResult<ITokenDialect?>(new SgLangDialect(http));
 
     // Its own call refuses members it does not know, and has log probabilities in a form of its own.
     public override bool TakesTokens(GenerateRequest request) => request.Extra.Count == 0 && !request.HasLogprobs;
 
     public override bool EchoesLogprobs => true;
+
+    private static async ValueTask<bool> SaysItRunsAsync(EngineHttp http, CancellationToken cancellationToken) =>
+        await http.FindTextAsync("", cancellationToken) is { } text && Encoding.UTF8.GetString(text).Contains("SGLang", StringComparison.Ordinal);
+
+    // One row per data-parallel rank: their queues add up, and the fullest cache refuses first.
+    private static EngineLoad ReadLoads(byte[] body)
+    {
+        var ranks = JsonElement.Parse(body).Elements("loads").ToList();
+        var waiting = ranks.Select(rank => rank.Whole("num_waiting_reqs")).OfType<int>().ToList();
+        var used = ranks.Select(rank => rank.Number("token_usage")).OfType<double>().ToList();
+        return LoadSource.Of(waiting.Count > 0 ? waiting.Sum(count => (double)count) : null, used.Count > 0 ? used.Max() : null);
+    }
 
     public override RequestJson WriteContinuation(RequestJson body) => body.Flag("continue_final_message", true).Flag("add_generation_prompt", false);
 }

@@ -9,17 +9,27 @@ internal sealed class VllmProfile : ServerProfile
 {
     public override string Name => "vllm";
 
-    public override LoadMetricNames LoadMetrics { get; } = new("vllm:num_requests_waiting", ["vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc"]);
+    public override string Missing => "/version has no version, and no model is owned by vllm";
+
+    // The list of models is answered by a server whose engine is dead, too.
+    public override string HealthPath => "health";
+
+    public override IReadOnlyList<LoadSource> LoadSources { get; } =
+        [LoadSource.Metrics("vllm:num_requests_waiting", "vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc")];
 
     public override async ValueTask<ServerFacts?> ProbeAsync(EngineHttp http, bool isDeclared, CancellationToken cancellationToken)
     {
         var version = (await http.FindAsync("version", cancellationToken))?.Text("version");
-        var isVllm = isDeclared
-            || (version is not null && (await http.ListModelsAsync(cancellationToken)).Any(model => model.Text("owned_by") == "vllm"));
+        var isOwner = await OwnsModelsAsync(http, Name, cancellationToken);
+        var isVllm = isDeclared ? version is not null || isOwner : version is not null && (isOwner || await HasMetricsAsync(http, cancellationToken));
         return isVllm ? await ReadModelsAsync(http, version ?? "", slots: null, cancellationToken) : null;
     }
 
-    public override ValueTask<ITokenDialect?> ConnectTokensAsync(EngineHttp http, IReadOnlyList<ModelFacts> models, CancellationToken cancellationToken) =>
+    private static async ValueTask<bool> HasMetricsAsync(EngineHttp http, CancellationToken cancellationToken) =>
+        await http.FindTextAsync("metrics", cancellationToken) is { } text && text.AsSpan().IndexOf("\nvllm:"u8) >= 0;
+
+    public override ValueTask<ITokenDialect?> ConnectTokensAsync(
+        EngineHttp http, IReadOnlyList<ModelFacts> models, string? cacheDirectory, CancellationToken cancellationToken) =>
         ValueTask.FromResult<ITokenDialect?>(new VllmDialect(http));
 
     public override bool EchoesLogprobs => true;

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.ExceptionServices;
+using System.Security.Cryptography.X509Certificates;
 
 namespace Skein.Engines.OpenAiCompatible.Wire;
 
@@ -28,10 +29,11 @@ internal sealed class EngineConnections : HttpMessageHandler
     private readonly HttpMessageInvoker _pooled;
     private readonly HttpMessageInvoker _unpooled;
 
-    public EngineConnections(TimeSpan connectTimeout)
+    /// <param name="trustedRoots">Authorities of the server's certificate; null: those of the system.</param>
+    public EngineConnections(TimeSpan connectTimeout, X509Certificate2Collection? trustedRoots = null)
     {
-        _pooled = new HttpMessageInvoker(CreateHandler(connectTimeout, Lifetime));
-        _unpooled = new HttpMessageInvoker(CreateHandler(connectTimeout, TimeSpan.Zero));
+        _pooled = new HttpMessageInvoker(CreateHandler(connectTimeout, Lifetime, trustedRoots));
+        _unpooled = new HttpMessageInvoker(CreateHandler(connectTimeout, TimeSpan.Zero, trustedRoots));
     }
 
     protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
@@ -70,17 +72,25 @@ internal sealed class EngineConnections : HttpMessageHandler
         }
     }
 
-    private static SocketsHttpHandler CreateHandler(TimeSpan connectTimeout, TimeSpan lifetime) => new()
+    private static SocketsHttpHandler CreateHandler(TimeSpan connectTimeout, TimeSpan lifetime, X509Certificate2Collection? trustedRoots) => new()
     {
         ConnectTimeout = connectTimeout,
         AllowAutoRedirect = false,
         UseCookies = false,
+        SslOptions = { CertificateChainPolicy = trustedRoots is null ? null : PolicyOf(trustedRoots) },
         PooledConnectionIdleTimeout = IdleTimeout,
         PooledConnectionLifetime = lifetime,
         // A stream that is left early closes its connection at once instead of being read to its end: this stops the engine.
         MaxResponseDrainSize = 0,
         PlaintextStreamFilter = static (context, _) => ValueTask.FromResult<Stream>(new ConnectionStream(context.PlaintextStream)),
     };
+
+    private static X509ChainPolicy PolicyOf(X509Certificate2Collection trustedRoots)
+    {
+        var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+        policy.CustomTrustStore.AddRange(trustedRoots);
+        return policy;
+    }
 
     private sealed class Exchange
     {
@@ -99,9 +109,16 @@ internal sealed class EngineConnections : HttpMessageHandler
         private readonly Stream _inner = inner;
         private Exchange? _exchange;
 
-        // A read of no bytes waits for data on an idle connection. It may begin before the exchange whose answer ends it.
-        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken stop = default) =>
-            buffer.IsEmpty || _exchange is null or { HasAnswer: true } ? _inner.ReadAsync(buffer, stop) : ReadFirstAsync(buffer, stop);
+        // A read on an idle connection begins before the exchange whose answer ends it, so the exchange is looked up after the read.
+        [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken stop = default)
+        {
+            var read = await _inner.ReadAsync(buffer, stop);
+            if (read > 0 && _exchange is { HasAnswer: false } exchange)
+                exchange.HasAnswer = true;
+
+            return read;
+        }
 
         public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
         {
@@ -112,15 +129,6 @@ internal sealed class EngineConnections : HttpMessageHandler
             }
 
             return _inner.WriteAsync(buffer, cancellationToken);
-        }
-
-        private async ValueTask<int> ReadFirstAsync(Memory<byte> buffer, CancellationToken cancellationToken)
-        {
-            var read = await _inner.ReadAsync(buffer, cancellationToken);
-            if (read > 0 && _exchange is { } exchange)
-                exchange.HasAnswer = true;
-
-            return read;
         }
     }
 }

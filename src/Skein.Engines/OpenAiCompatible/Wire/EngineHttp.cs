@@ -13,6 +13,7 @@ internal sealed class EngineHttp : IDisposable
     // As large as the body of a request may be.
     private const int MaxWholeAnswerBytes = 32 << 20;
     private const int MaxModels = 1_000;
+    private const string ModelsPath = "v1/models";
 
     private readonly HttpClient _client;
     private readonly OpenAiEngineOptions _options;
@@ -26,6 +27,8 @@ internal sealed class EngineHttp : IDisposable
         Address = new EngineAddress(Name, _client.BaseAddress);
         if (options.ApiKey is { } key)
             _client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
+        foreach (var (name, value) in options.Headers)
+            _client.DefaultRequestHeaders.TryAddWithoutValidation(name, value);
     }
 
     /// <summary>The server with its address, for messages to the operator.</summary>
@@ -38,10 +41,7 @@ internal sealed class EngineHttp : IDisposable
     /// <exception cref="FaultException">The server cannot be reached, does not answer in time, is not ready (503), or refuses the key.</exception>
     public async ValueTask<JsonElement?> FindAsync(string path, CancellationToken cancellationToken)
     {
-        var reply = await CallAsync(HttpMethod.Get, path, content: null, cancellationToken);
-        if (reply.Status is HttpStatusCode.ServiceUnavailable or HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden)
-            throw EngineErrors.From(Name, reply);
-
+        var reply = await GetAsync(path, cancellationToken);
         try
         {
             return reply.Status == HttpStatusCode.OK ? JsonElement.Parse(reply.Body) : null;
@@ -52,15 +52,43 @@ internal sealed class EngineHttp : IDisposable
         }
     }
 
+    /// <summary>A GET of anything.</summary>
+    /// <exception cref="FaultException">The server cannot be reached, does not answer in time, is not ready (503), or refuses the key.</exception>
+    public async ValueTask<EngineReply> GetAsync(string path, CancellationToken cancellationToken)
+    {
+        var reply = await CallAsync(HttpMethod.Get, path, content: null, cancellationToken);
+        return reply.Status is HttpStatusCode.ServiceUnavailable or HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden
+            ? throw EngineErrors.From(Name, reply)
+            : reply;
+    }
+
     /// <summary>The models that the server lists now at <c>/v1/models</c>.</summary>
     /// <exception cref="FaultException">It lists none, or too many.</exception>
     public async ValueTask<IReadOnlyList<JsonElement>> ListModelsAsync(CancellationToken cancellationToken)
     {
-        var list = await FindAsync("v1/models", cancellationToken);
-        var models = (list ?? default).Elements("data").Where(model => model.Text("id") is { Length: > 0 }).ToList();
+        var answer = await GetAsync(ModelsPath, cancellationToken);
+        if (answer.IsMissing)
+            throw new FaultException(Fault.Unsupported, $"{Name} answers {(int)answer.Status} at /{ModelsPath}; its URL needs another path, or it is no such server");
+
+        if (answer.Status != HttpStatusCode.OK)
+            throw EngineErrors.From(Name, answer);
+
+        var models = Parse(answer.Body).Elements("data").Where(model => model.Text("id") is { Length: > 0 }).ToList();
         return models.Count is > 0 and <= MaxModels
             ? models
-            : throw new FaultException(Fault.EngineFailed, $"{Name} lists {models.Count} models at /v1/models; allowed: 1 to {MaxModels}");
+            : throw new FaultException(Fault.EngineFailed, $"{Name} lists {models.Count} models at /{ModelsPath}; allowed: 1 to {MaxModels}");
+    }
+
+    private JsonElement Parse(byte[] body)
+    {
+        try
+        {
+            return JsonElement.Parse(body);
+        }
+        catch (JsonException exception)
+        {
+            throw new FaultException(Fault.Unsupported, $"{Name} answers /{ModelsPath} with a body that is not JSON", exception);
+        }
     }
 
     /// <summary>A GET of a text; null for any status but 200.</summary>
@@ -111,7 +139,7 @@ internal sealed class EngineHttp : IDisposable
 
     /// <summary>The fault of a stream that ends before its answer.</summary>
     public FaultException EndedEarly(bool isDone) =>
-        new(Fault.EngineFailed, $"{Name}: the stream ended {(isDone ? "with [DONE] but" : "early,")} without a finish_reason");
+        new(Fault.NoFinish, $"{Name}: the stream ended {(isDone ? "with [DONE] but" : "early,")} without a finish_reason");
 
     /// <summary>A POST that generates a whole answer. It may take as long as a stream may be silent.</summary>
     /// <exception cref="FaultException">The server failed, or its answer is too large or an error.</exception>

@@ -7,6 +7,9 @@ namespace Skein.Engines.OpenAiCompatible.Wire;
 /// <param name="RetryAfter">When it wants to be asked again; null if it does not say.</param>
 internal readonly record struct EngineReply(HttpStatusCode Status, byte[] Body, TimeSpan? RetryAfter)
 {
+    /// <summary>Whether the server has no such path.</summary>
+    public bool IsMissing => Status is HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented;
+
     /// <summary>Reads <c>retry-after-ms</c>, or <c>Retry-After</c> in seconds or as a date. Waits over a day are cut, dates in the past are 0.</summary>
     public static TimeSpan? RetryAfterOf(HttpResponseMessage response, DateTimeOffset now)
     {

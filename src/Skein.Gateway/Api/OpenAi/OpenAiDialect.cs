@@ -35,12 +35,17 @@ internal sealed class OpenAiDialect : IApiDialect
             json.Separate(i);
             json.Raw("{\"id\":"u8);
             json.Text(models[i].Description.Name);
-            json.Raw(",\"object\":\"model\",\"created\":"u8);
-            json.Number(models[i].FirstSeen.ToUnixTimeSeconds());
+            json.Raw(",\"object\":\"model\""u8);
             var metadata = Metadata(models[i].Description);
-            if (metadata.IndexOf("\"owned_by\":"u8) < 0)
+            if (metadata is null || !metadata.Value.TryGetProperty("created"u8, out _))
+            {
+                json.Raw(",\"created\":"u8);
+                json.Number(models[i].FirstSeen.ToUnixTimeSeconds());
+            }
+            if (metadata is null || !metadata.Value.TryGetProperty("owned_by"u8, out _))
                 json.Raw(",\"owned_by\":\"skein\""u8);
-            json.Members(metadata);
+            if (metadata is not null)
+                json.Members(RawDelta.Members(models[i].Description.Metadata.Span));
             json.Raw("}"u8);
         }
 
@@ -50,8 +55,8 @@ internal sealed class OpenAiDialect : IApiDialect
     }
 
     // What the engine says of the model. A list does not fail because one replica sends something else.
-    private static ReadOnlySpan<byte> Metadata(ModelDescription model) =>
-        JsonShape.IsObject(model.Metadata.Span) ? RawDelta.Members(model.Metadata.Span) : default;
+    private static JsonElement? Metadata(ModelDescription model) =>
+        JsonShape.IsObject(model.Metadata.Span) ? JsonElement.Parse(model.Metadata.Span) : null;
 
     private sealed class OpenAiGeneration(JsonMembers<OpenAiRequest> members, AnswerFormat format) : IGenerationApi
     {

@@ -1,0 +1,35 @@
+using System.Net.Http;
+
+namespace Skein.Gateway.Upstreams;
+
+/// <summary>Why an upstream is not served. Immutable.</summary>
+/// <param name="Cause">The cause as a predicate of the upstream, such as "refuses the gateway's key". For clients and operators; without an address.</param>
+/// <param name="Detail">What happened, for operators.</param>
+/// <param name="IsFinal">Whether an operator must act first: waiting alone does not help.</param>
+internal sealed record UpstreamProblem(string Cause, string Detail, bool IsFinal)
+{
+    /// <summary>Before the first attempt to connect has ended.</summary>
+    public static UpstreamProblem Connecting { get; } = new("has not answered yet", "", IsFinal: false);
+
+    /// <summary>One line for operators.</summary>
+    public string Reason => Detail.Length > 0 ? $"{Cause} ({Detail})" : Cause;
+
+    public static UpstreamProblem Of(Exception error)
+    {
+        var (cause, isFinal) = error switch
+        {
+            FaultException { Fault: Fault.EngineKeyRefused } => ("refuses the gateway's key", true),
+            FaultException { Fault: Fault.EngineBusy } => ("is still loading its model, or is overloaded", false),
+            FaultException { Fault: Fault.ModelNotFound } => ("does not serve the model that it is configured for", true),
+            FaultException { Fault: Fault.Unsupported or Fault.InvalidRequest } => ("does not speak the expected API: check the path of its URL, and its kind", true),
+            FaultException { InnerException: HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError } } =>
+                ("has a host name that cannot be resolved", true),
+            FaultException { InnerException: HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } } =>
+                ("cannot be reached over TLS", true),
+            FaultException { Fault: Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut } => ("does not answer", false),
+            ArgumentException => ("is configured wrongly", true),
+            _ => ("fails", false),
+        };
+        return new UpstreamProblem(cause, error.Message, isFinal);
+    }
+}

@@ -1,0 +1,61 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using System.Text;
+using Google.Protobuf;
+using Skein.Membership;
+
+namespace Skein.Gateway.Upstreams;
+
+/// <summary>
+/// Finds out which gateways of the group serve the same server, so that they share its slots. Each gateway publishes a digest of the addresses of its
+/// upstreams; addresses themselves do not leave the gateway.
+/// </summary>
+public static class UpstreamSharing
+{
+    /// <summary>Most digests that are published: gossip metadata is bounded. Further upstreams are not shared.</summary>
+    public const int MostDigests = 32;
+
+    private const int DigestBytes = 4;
+
+    /// <summary>The digests of some upstreams, for <see cref="MemberMetadata.Upstreams"/>.</summary>
+    public static ByteString DigestsOf(IEnumerable<UpstreamOptions> upstreams)
+    {
+        var digests = new byte[MostDigests * DigestBytes];
+        var count = 0;
+        foreach (var digest in upstreams.Select(upstream => upstream.Url).OfType<Uri>().Select(DigestOf).Distinct().Order().Take(MostDigests))
+            BinaryPrimitives.WriteUInt32BigEndian(digests.AsSpan(DigestBytes * count++), digest);
+        return ByteString.CopyFrom(digests, 0, DigestBytes * count);
+    }
+
+    /// <summary>How many gateways serve a server, and the place of this one among them by name.</summary>
+    /// <param name="members">Unchecked: metadata is input from outside.</param>
+    internal static (int Count, int Rank) ShareOf(Uri url, IEnumerable<Member> members)
+    {
+        var digest = DigestOf(url);
+        List<Member> sharing =
+        [
+            .. members.Where(member => member.IsLive && member.Role == Roles.Gateway && (member.IsSelf || Contains(member.Metadata.Upstreams.Span, digest)))
+                .OrderBy(member => member.Name, StringComparer.Ordinal),
+        ];
+        var rank = sharing.FindIndex(member => member.IsSelf);
+        return rank < 0 ? (1, 0) : (sharing.Count, rank);
+    }
+
+    private static bool Contains(ReadOnlySpan<byte> digests, uint digest)
+    {
+        for (var at = 0; at + DigestBytes <= Math.Min(digests.Length, MostDigests * DigestBytes); at += DigestBytes)
+        {
+            if (BinaryPrimitives.ReadUInt32BigEndian(digests[at..]) == digest)
+                return true;
+        }
+        return false;
+    }
+
+    // The same server with and without "/v1" at the end of its URL.
+    private static uint DigestOf(Uri url)
+    {
+        var path = url.AbsolutePath.TrimEnd('/');
+        path = path.EndsWith("/v1", StringComparison.Ordinal) ? path[..^3] : path;
+        return BinaryPrimitives.ReadUInt32BigEndian(SHA256.HashData(Encoding.UTF8.GetBytes($"{url.Scheme}://{url.Host}:{url.Port}{path.TrimEnd('/')}")));
+    }
+}
