@@ -50,7 +50,9 @@ public interface IInferenceEngine : IAsyncDisposable
         GenerateRequest request, Func<CancellationToken, Task<Resume?>> continued, CancellationToken cancellationToken) =>
         WarmedGeneration.RunAsync(this, request, continued, cancellationToken);
 
-    /// <summary>The engine's own work beside requests, such as following the server's list of models, until cancelled. The host runs it once. Default: none.</summary>
+    /// <summary>
+    /// The engine's own work beside requests, such as following the server's list of models, until cancelled. The host runs it once. Default: none.
+    /// </summary>
     Task RunAsync(IEngineSlots background, CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <summary>The engine's own view of its load. Cheap: called several times a second.</summary>
