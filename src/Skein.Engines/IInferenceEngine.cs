@@ -68,7 +68,9 @@ public interface IInferenceEngine : IAsyncDisposable
         }
     }
 
-    /// <summary>The engine's own work beside requests, such as following the server's list of models, until cancelled. The host runs it once. Default: none.</summary>
+    /// <summary>
+    /// The engine's own work beside requests, such as following the server's list of models, until cancelled. The host runs it once. Default: none.
+    /// </summary>
     Task RunAsync(IEngineSlots background, CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <summary>The engine's own view of its load. Cheap: called several times a second.</summary>

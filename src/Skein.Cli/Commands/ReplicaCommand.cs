@@ -56,8 +56,9 @@ internal static class ReplicaCommand
         {
             throw new CommandFailedException($"{error.Message}; choose another port with --grpc (0 selects a free one)", error);
         }
+        var logs = replica.Services.GetRequiredService<ILoggerFactory>();
         if (description.Models.FirstOrDefault(model => !model.NoGeneration) is { } warmed)
-            await WarmUp.RunAsync(replica.Endpoint, warmed.Name, replica.Services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(WarmUp)), signal.Stop);
+            await WarmUp.RunAsync(replica.Endpoint, warmed.Name, logs.CreateLogger(typeof(WarmUp)), signal.Stop);
         var name = settings.NameFor(replica.Endpoint.Port);
         Describe(metadata, settings, replica, description);
         await using var membership = await MemberRun.JoinAsync(settings, name, metadata, replica.Services, signal.Stop);

@@ -11,7 +11,8 @@ internal static class UpCommand
     /// <summary>Shorter than the supervisor's grace period, so that streams end with their terminal event.</summary>
     private const string MemberGrace = "3s";
 
-    private static readonly Setting<int?> Replicas = Setting.OptionalNumber("replicas", "Number of replicas [default: 3, or one for each --engine that is a URL or one of several]", 1, 64);
+    private static readonly Setting<int?> Replicas = Setting.OptionalNumber(
+        "replicas", "Number of replicas [default: 3, or one for each --engine that is a URL or one of several]", 1, 64);
     private static readonly Setting<int> Gateways = Setting.Number("gateways", "Number of gateways [default: 1]", 1, 1, 16);
     private static readonly Setting<int> Port = EndpointSettings.Port("port", 8080, "HTTP port of the first gateway");
     private static readonly Setting<IReadOnlyList<string>> Engines = new(

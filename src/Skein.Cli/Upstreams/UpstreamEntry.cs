@@ -23,7 +23,8 @@ internal sealed class UpstreamEntry
     public Uri Url => Required("url", "an http:// or https:// address without user name, query and fragment", ReadUrl);
 
     /// <summary>Name in the fleet, in reports and for clients; null: the host and port, which clients are not told.</summary>
-    public string? Name => Optional("name", "1 to 128 printable ASCII characters without blanks", value => TextIn(value) is { } text && IsName(text) ? text : null);
+    public string? Name => Optional(
+        "name", "1 to 128 printable ASCII characters without blanks", value => TextIn(value) is { } text && IsName(text) ? text : null);
 
     public double Weight => Optional(
         "weight", "a number from 0.001 to 1000",
@@ -39,9 +40,10 @@ internal sealed class UpstreamEntry
             var at = $"upstreams[{index++}]";
             if (item.ValueKind != JsonValueKind.Object)
                 throw new UsageException($"'{at}' in {path} is {item.GetRawText()}; allowed: an object");
-            if (item.EnumerateObject().FirstOrDefault(member => !Members.Contains(member.Name, StringComparer.Ordinal)) is { Value.ValueKind: not JsonValueKind.Undefined } unknown)
-                throw new UsageException($"'{at}.{unknown.Name}' in {path} is not a setting; allowed: {string.Join(", ", Members)}");
-            if (item.EnumerateObject().GroupBy(member => member.Name, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1) is { } twice)
+            List<string> names = [.. item.EnumerateObject().Select(member => member.Name)];
+            if (names.Except(Members, StringComparer.Ordinal).FirstOrDefault() is { } unknown)
+                throw new UsageException($"'{at}.{unknown}' in {path} is not a setting; allowed: {string.Join(", ", Members)}");
+            if (names.GroupBy(name => name, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1) is { } twice)
                 throw new UsageException($"'{at}.{twice.Key}' in {path} is there twice; allowed: once");
             yield return new UpstreamEntry(item, at, path);
         }
@@ -61,12 +63,14 @@ internal sealed class UpstreamEntry
         Headers = Optional("headers", $"an object of texts, without {string.Join(", ", OwnHeaders)}", ReadHeaders) ?? common.Headers,
         Slots = Optional(
             "slots", "a whole number from 1 to 10000",
-            value => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var slots) && slots is >= 1 and <= 10_000 ? (int?)slots : null) ?? common.Slots,
+            value => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var slots) && slots is >= 1 and <= 10_000 ? (int?)slots : null)
+            ?? common.Slots,
         Fingerprint = Optional(
             "fingerprint", $"1 to {OpenAiEngineOptions.MaxFingerprintCharacters} printable ASCII characters",
             value => TextIn(value) is { } text && OpenAiEngineOptions.IsFingerprint(text) ? text : null) ?? common.Fingerprint,
         Kind = Optional(
-            "kind", string.Join(", ", OpenAiEngineOptions.Kinds), value => TextIn(value) is { } kind && OpenAiEngineOptions.Kinds.Contains(kind) ? kind : null) ?? common.Kind,
+            "kind", string.Join(", ", OpenAiEngineOptions.Kinds),
+            value => TextIn(value) is { } kind && OpenAiEngineOptions.Kinds.Contains(kind) ? kind : null) ?? common.Kind,
     };
 
     public static Uri? ReadUrl(JsonElement value) => TextIn(value) is { } text ? ReadUrl(text) : null;

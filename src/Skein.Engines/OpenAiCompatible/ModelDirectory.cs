@@ -14,16 +14,16 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
     private const string AdapterVersion = "skein-openai-1";
 
     private ITokenDialect? _dialect;
-    private volatile IReadOnlyList<ServedModel> _models = [];
+    private volatile IReadOnlyList<ServerModel> _models = [];
 
     /// <summary>At least one after the first update.</summary>
-    public IReadOnlyList<ServedModel> Models => _models;
+    public IReadOnlyList<ServerModel> Models => _models;
 
     /// <summary>Whether a model could not be tried yet.</summary>
     public bool HasUnproven => _models.Any(model => !model.IsProven);
 
     /// <summary>The model with this name; null if it is not served.</summary>
-    public ServedModel? Find(string name)
+    public ServerModel? Find(string name)
     {
         var models = _models;
         return name.Length == 0 && models.Count == 1 ? models[0] : models.FirstOrDefault(model => model.Names.Contains(name, StringComparer.Ordinal));
@@ -55,7 +55,7 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
 
         using var either = CancellationTokenSource.CreateLinkedTokenSource(tries, cancellationToken);
         var before = _models;
-        var models = new List<ServedModel>(wanted.Count);
+        var models = new List<ServerModel>(wanted.Count);
         foreach (var model in wanted)
         {
             var known = before.FirstOrDefault(known => known.Facts with { Metadata = model.Metadata } == model);
@@ -67,8 +67,8 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
         return !before.SelectMany(model => model.Descriptions).SequenceEqual(models.SelectMany(model => model.Descriptions));
     }
 
-    private async ValueTask<ServedModel> DescribeAsync(
-        ModelFacts model, ServerFacts facts, ServedModel? known, Func<IDisposable?> takeSlot, CancellationToken cancellationToken)
+    private async ValueTask<ServerModel> DescribeAsync(
+        ModelFacts model, ServerFacts facts, ServerModel? known, Func<IDisposable?> takeSlot, CancellationToken cancellationToken)
     {
         using var slot = cancellationToken.IsCancellationRequested ? null : takeSlot();
         if (slot is null)
@@ -122,7 +122,7 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
         ? fault.Fault is Fault.EngineBusy or Fault.EngineFailed or Fault.EngineTimedOut
         : exception is OperationCanceledException && cancelled.IsCancellationRequested;
 
-    private ServedModel Of(ModelFacts model, ServerFacts facts, uint[]? canary, bool isGenerating, bool isProven)
+    private ServerModel Of(ModelFacts model, ServerFacts facts, uint[]? canary, bool isGenerating, bool isProven)
     {
         var hasTokens = canary is not null;
         var description = new ModelDescription
@@ -136,7 +136,7 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
             NoGeneration = !isGenerating,
             Metadata = model.Metadata,
         };
-        return new ServedModel(
+        return new ServerModel(
             model, description, [.. profile.FurtherNames(model.Name).Concat(options.Aliases).Distinct(StringComparer.Ordinal)],
             new ResumeTiers(profile, hasTokens, options.UsesChatCall ?? facts.MentionsReasoning, options.IsBitExact),
             hasTokens ? new TokenGeneration(_dialect!) : null, isGenerating, isProven);

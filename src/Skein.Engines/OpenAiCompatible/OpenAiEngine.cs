@@ -75,7 +75,8 @@ internal sealed class OpenAiEngine(
         if (!model.IsGenerating)
         {
             throw new FaultException(
-                Fault.Unsupported, $"model '{request.Model}' does not generate text: its server refuses chats and completions; allowed: calls such as embeddings");
+                Fault.Unsupported,
+                $"model '{request.Model}' does not generate text: its server refuses chats and completions; allowed: calls such as embeddings");
         }
 
         if (!profile.EchoesLogprobs)
@@ -122,7 +123,7 @@ internal sealed class OpenAiEngine(
         }
     }
 
-    private ServedModel ModelOf(GenerateRequest request) => models.Find(request.Model) ?? throw new FaultException(
+    private ServerModel ModelOf(GenerateRequest request) => models.Find(request.Model) ?? throw new FaultException(
         Fault.ModelNotFound,
         $"the model '{request.Model}' is not served here; served: {string.Join(", ", models.Models.SelectMany(model => model.Names))}");
 }

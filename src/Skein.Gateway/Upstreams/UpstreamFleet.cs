@@ -98,7 +98,10 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
     {
         List<(IReplicaControl Control, Uri Url)> shared;
         lock (_gate)
-            shared = [.. _upstreams.Values.Where(row => row is { Control: not null, Replica: not null, Url: not null }).Select(row => (row.Control!, row.Url!))];
+        {
+            var serving = _upstreams.Values.Where(row => row is { Control: not null, Replica: not null, Url: not null });
+            shared = [.. serving.Select(row => (row.Control!, row.Url!))];
+        }
         var members = _group.Members;
         // Outside the lock: a changed share raises an event.
         foreach ((var control, var url) in shared)

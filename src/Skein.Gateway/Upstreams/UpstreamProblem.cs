@@ -21,7 +21,8 @@ internal sealed record UpstreamProblem(string Cause, string Detail, bool IsFinal
             FaultException { Fault: Fault.EngineKeyRefused } => ("refuses the gateway's key", true),
             FaultException { Fault: Fault.EngineBusy } => ("is still loading its model, or is overloaded", false),
             FaultException { Fault: Fault.ModelNotFound } => ("does not serve the model that it is configured for", true),
-            FaultException { Fault: Fault.Unsupported or Fault.InvalidRequest } => ("does not speak the expected API: check the path of its URL, and its kind", true),
+            FaultException { Fault: Fault.Unsupported or Fault.InvalidRequest } =>
+                ("does not speak the expected API: check the path of its URL, and its kind", true),
             FaultException { InnerException: HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError } } =>
                 ("has a host name that cannot be resolved", true),
             FaultException { InnerException: HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } } =>

@@ -68,7 +68,10 @@ internal sealed class EngineHttp : IDisposable
     {
         var answer = await GetAsync(ModelsPath, cancellationToken);
         if (answer.IsMissing)
-            throw new FaultException(Fault.Unsupported, $"{Name} answers {(int)answer.Status} at /{ModelsPath}; its URL needs another path, or it is no such server");
+        {
+            throw new FaultException(
+                Fault.Unsupported, $"{Name} answers {(int)answer.Status} at /{ModelsPath}; its URL needs another path, or it is no such server");
+        }
 
         if (answer.Status != HttpStatusCode.OK)
             throw EngineErrors.From(Name, answer);
