@@ -20,7 +20,7 @@ internal sealed record ServerModel(
     public IEnumerable<ModelDescription> Descriptions => Names.Select(name => new ModelDescription(Description) { Name = name });
 
     /// <summary>The same model with what the server says of it now. Many servers give the time of the list as its time: that is no change.</summary>
-    public ServedModel With(ModelFacts facts) => Lasting(facts.Metadata).Span.SequenceEqual(Lasting(Facts.Metadata).Span)
+    public ServerModel With(ModelFacts facts) => Lasting(facts.Metadata).Span.SequenceEqual(Lasting(Facts.Metadata).Span)
         ? this
         : this with { Facts = facts, Description = new ModelDescription(Description) { Metadata = facts.Metadata } };
 

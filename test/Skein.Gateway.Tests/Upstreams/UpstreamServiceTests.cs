@@ -215,6 +215,7 @@ public sealed class UpstreamServiceTests : IAsyncLifetime
         using var fleet = new UpstreamFleet(new GroupFleet());
         fleet.Add("host:1", "upstream 1", []);
         using var link = new InProcessReplicaLink(time, NullLogger<InProcessReplicaLink>.Instance);
+        using var lateness = new ProcessLateness(TimeProvider.System, TimeSpan.FromMilliseconds(200));
         var upstream = new Upstream(
             Of("host:1", _engine) with
             {
@@ -224,7 +225,7 @@ public sealed class UpstreamServiceTests : IAsyncLifetime
                     throw new FaultException(Fault.Unreachable, "connection refused");
                 },
             },
-            fleet, link, time, NullLoggerFactory.Instance);
+            fleet, link, time, NullLoggerFactory.Instance, lateness);
         using var stop = new CancellationTokenSource();
 
         var running = upstream.RunAsync(stop.Token);
@@ -254,7 +255,7 @@ public sealed class UpstreamServiceTests : IAsyncLifetime
         _ = http.PostAsJsonAsync($"http://{_gateway.Http}/v1/completions", new { model = "m", prompt = "b", max_tokens = 9 });
 
         await UntilAsync(() => Status("host:1").Slots == 1, "one slot in the status");
-        Assert.Equal(1, Assert.Single(Fleet.Current.Replicas).Slots);
+        await UntilAsync(() => Assert.Single(Fleet.Current.Replicas).Slots == 1, "one slot in the fleet");
         adaptive.Finish();
         await first;
     }
