@@ -154,7 +154,7 @@ public sealed class MemberTests
     }
 
     /// <summary>Model metadata.</summary>
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task ModelMetadata_PassesThrough()
     {
         await using var server = new ScriptedServer();

@@ -23,7 +23,7 @@ internal sealed class ApiRoutes(IEndpointRouteBuilder endpoints, IApiDialect dia
 
     private void Map(string method, string path, RequestDelegate handler)
     {
-        Paths.Add(path);
+        Paths.Add(path.Replace("{**", "{", StringComparison.Ordinal));
         endpoints.MapMethods(path, [method], Identified(handler)).WithDisplayName($"{dialect.Name}: {method} {path}");
         endpoints.Map(path, Identified(http =>
         {

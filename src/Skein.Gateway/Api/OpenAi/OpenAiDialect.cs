@@ -14,6 +14,8 @@ internal sealed class OpenAiDialect : IApiDialect
         routes.MapGeneration("/v1/chat/completions", new OpenAiGeneration(RequestMembers.Chat, AnswerFormat.Chat));
         routes.MapGeneration("/v1/completions", new OpenAiGeneration(RequestMembers.Completion, AnswerFormat.Completion));
         routes.MapGet("/v1/models", http => ApiError.SendJsonAsync(http, ModelList(http.RequestServices.GetRequiredService<IModelCatalog>().List())));
+        // Names of models may contain slashes, which clients escape or not.
+        routes.MapGet("/v1/models/{**model}", SendModelAsync);
     }
 
     public void WriteError(ApiError error, IBufferWriter<byte> output) => error.WriteBody(output);
@@ -25,6 +27,19 @@ internal sealed class OpenAiDialect : IApiDialect
         output.Write("\n\n"u8);
     }
 
+    private Task SendModelAsync(HttpContext http)
+    {
+        var name = ((string?)http.Request.RouteValues["model"] ?? "").Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
+        var model = http.RequestServices.GetRequiredService<IModelCatalog>().List().FirstOrDefault(served => served.Description.Name == name);
+        if (model is null)
+            return ApiError.From(new FaultException(Fault.ModelNotFound, $"model '{name}' is not served now"), http.TraceIdentifier).SendAsync(http, this);
+        var body = new ArrayBufferWriter<byte>(512);
+        var json = new JsonSink(body);
+        Write(ref json, model);
+        json.Complete();
+        return ApiError.SendJsonAsync(http, body.WrittenMemory);
+    }
+
     private static ReadOnlyMemory<byte> ModelList(IReadOnlyList<ServedModel> models)
     {
         var body = new ArrayBufferWriter<byte>(1024);
@@ -33,25 +48,30 @@ internal sealed class OpenAiDialect : IApiDialect
         for (var i = 0; i < models.Count; i++)
         {
             json.Separate(i);
-            json.Raw("{\"id\":"u8);
-            json.Text(models[i].Description.Name);
-            json.Raw(",\"object\":\"model\""u8);
-            var metadata = Metadata(models[i].Description);
-            if (metadata is null || !metadata.Value.TryGetProperty("created"u8, out _))
-            {
-                json.Raw(",\"created\":"u8);
-                json.Number(models[i].FirstSeen.ToUnixTimeSeconds());
-            }
-            if (metadata is null || !metadata.Value.TryGetProperty("owned_by"u8, out _))
-                json.Raw(",\"owned_by\":\"skein\""u8);
-            if (metadata is not null)
-                json.Members(RawDelta.Members(models[i].Description.Metadata.Span));
-            json.Raw("}"u8);
+            Write(ref json, models[i]);
         }
 
         json.Raw("]}"u8);
         json.Complete();
         return body.WrittenMemory;
+    }
+
+    private static void Write(ref JsonSink json, ServedModel model)
+    {
+        json.Raw("{\"id\":"u8);
+        json.Text(model.Description.Name);
+        json.Raw(",\"object\":\"model\""u8);
+        var metadata = Metadata(model.Description);
+        if (metadata?.TryGetProperty("created"u8, out _) != true)
+        {
+            json.Raw(",\"created\":"u8);
+            json.Number(model.FirstSeen.ToUnixTimeSeconds());
+        }
+        if (metadata?.TryGetProperty("owned_by"u8, out _) != true)
+            json.Raw(",\"owned_by\":\"skein\""u8);
+        if (metadata is not null)
+            json.Members(RawDelta.Members(model.Description.Metadata.Span));
+        json.Raw("}"u8);
     }
 
     // What the engine says of the model. A list does not fail because one replica sends something else.
