@@ -79,7 +79,7 @@ public class StreamEndTests
 
         var exception = await Assert.ThrowsAsync<FaultException>(() => FramesOf(engine));
 
-        Assert.Equal((Fault.EngineFailed, $"the engine: the stream ended {cause}"), (exception.Fault, exception.Message));
+        Assert.Equal((Fault.NoFinish, $"the engine: the stream ended {cause}"), (exception.Fault, exception.Message));
     }
 
     [Theory]
@@ -155,7 +155,7 @@ public class StreamEndTests
     private sealed class StreamServer(HttpMessageHandler server, Stream body) : DelegatingHandler(server)
     {
         protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
-            request.Method == HttpMethod.Post
+            request.Method == HttpMethod.Post && request.RequestUri!.AbsolutePath.StartsWith("/v1/", StringComparison.Ordinal)
                 ? Task.FromResult(new HttpResponseMessage(HttpStatusCode.OK) { Content = new StreamContent(body) })
                 : base.SendAsync(request, cancellationToken);
     }
