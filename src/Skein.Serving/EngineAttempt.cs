@@ -41,9 +41,21 @@ public sealed class EngineAttempt : IDisposable
             var isFirst = true;
             _measure = _adaptation?.Begin();
             await using var frames = Start(either.Token).GetAsyncEnumerator(either.Token);
-            while (await MoveNextAsync(frames, lost, cancellationToken))
+            while (true)
             {
+                var asked = _measure is null ? 0 : _time.GetTimestamp();
+                try
+                {
+                    if (!await frames.MoveNextAsync())
+                        break;
+                }
+                catch (Exception failure)
+                {
+                    throw Translate(failure, lost, cancellationToken);
+                }
+
                 var frame = frames.Current;
+                _measure?.Received(frame, _time.GetElapsedTime(asked));
                 _liveness.Spoke();
                 if (last is not null || isFirst != frame.Start is not null)
                     throw Failed("the engine sent frames out of order");
@@ -94,40 +106,19 @@ public sealed class EngineAttempt : IDisposable
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<bool> MoveNextAsync(IAsyncEnumerator<GenerateFrame> frames, CancellationToken lost, CancellationToken cancellationToken)
+    // An engine's failure as the gateway gets it.
+    private Exception Translate(Exception failure, CancellationToken lost, CancellationToken cancellationToken)
     {
-        try
-        {
-            if (_measure is null)
-                return await frames.MoveNextAsync();
+        if (cancellationToken.IsCancellationRequested)
+            return new OperationCanceledException(cancellationToken);
+        if (failure is OperationCanceledException && lost.IsCancellationRequested)
+            return Logged(_liveness.LostException(wasBegun: true));
+        if (failure is not FaultException fault)
+            return Failed($"the engine failed: {failure.GetType().Name}", failure);
+        if (fault.Fault == Fault.NoFinish)
+            _measure?.EndedWithoutFinish();
 
-            var asked = _time.GetTimestamp();
-            if (!await frames.MoveNextAsync())
-                return false;
-
-            _measure.Received(frames.Current, _time.GetElapsedTime(asked));
-            return true;
-        }
-        catch (Exception) when (cancellationToken.IsCancellationRequested)
-        {
-            throw new OperationCanceledException(cancellationToken);
-        }
-        catch (OperationCanceledException) when (lost.IsCancellationRequested)
-        {
-            throw Logged(_liveness.LostException(wasBegun: true));
-        }
-        catch (FaultException exception)
-        {
-            if (exception.Fault == Fault.NoFinish)
-                _measure?.EndedWithoutFinish();
-
-            throw Logged(exception);
-        }
-        catch (Exception exception) when (exception is not FaultException)
-        {
-            throw Failed($"the engine failed: {exception.GetType().Name}", exception);
-        }
+        return Logged(fault);
     }
 
     private FaultException Failed(string message, Exception? cause = null) => Logged(new FaultException(Fault.EngineFailed, message, cause));

@@ -90,8 +90,20 @@ internal sealed class OpenAiEngine(
             : throughIds ? model.Tokens!.RunAsync(request, model.Description, tier, cancellationToken)
             : texts.RunAsync(request, model.Description, tier, cancellationToken);
         await using var answer = frames.GetAsyncEnumerator(cancellationToken);
-        while (await MoveAsync(answer, request))
+        while (true)
         {
+            try
+            {
+                if (!await answer.MoveNextAsync())
+                    break;
+            }
+            catch (FaultException exception)
+            {
+                // The request was accepted when the answer began: what the server refuses is the resume.
+                var isResumeRefused = request.Resume is { NextIndex: > 0 } && exception.Fault is Fault.InvalidRequest or Fault.Unsupported;
+                throw http.Address.Without(exception, isResumeRefused ? Fault.ResumeRefused : exception.Fault);
+            }
+
             var frame = answer.Current;
             // The server answers under its own name; the client asked under one that is served.
             if (frame.Start is { } start && request.Model.Length > 0)
@@ -107,20 +119,6 @@ internal sealed class OpenAiEngine(
     {
         http.Dispose();
         return ValueTask.CompletedTask;
-    }
-
-    private async ValueTask<bool> MoveAsync(IAsyncEnumerator<GenerateFrame> answer, GenerateRequest request)
-    {
-        try
-        {
-            return await answer.MoveNextAsync();
-        }
-        catch (FaultException exception)
-        {
-            // The request was accepted when the answer began: what the server refuses is the resume.
-            var isResumeRefused = request.Resume is { NextIndex: > 0 } && exception.Fault is Fault.InvalidRequest or Fault.Unsupported;
-            throw http.Address.Without(exception, isResumeRefused ? Fault.ResumeRefused : exception.Fault);
-        }
     }
 
     private ServerModel ModelOf(GenerateRequest request) => models.Find(request.Model) ?? throw new FaultException(

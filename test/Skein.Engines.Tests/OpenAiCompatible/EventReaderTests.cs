@@ -25,7 +25,7 @@ public class EventReaderTests
     [InlineData("data: a\n\ndata: b", "message=a")]
     [InlineData("database: a\n\n", "")]
     [InlineData("", "")]
-    public async Task NextAsync_AnyLineEndsInAnySegments_ReadsTheEvents(string text, string events)
+    public async Task Events_AnyLineEndsInAnySegments_ReadsTheEvents(string text, string events)
     {
         var bytes = Encoding.UTF8.GetBytes(text);
         foreach (var size in new[] { 1, 2, 3, 7, 1_000 })
@@ -35,7 +35,7 @@ public class EventReaderTests
     }
 
     [Fact]
-    public async Task NextAsync_AnyDataInAnySegments_IsThatData()
+    public async Task Events_AnyDataInAnySegments_IsThatData()
     {
         await Gen.Select(Gen.String[Gen.Char["ab:\u00e9 "], 0, 9_000].Array[0, 5], Gen.Int[1, 5_000]).SampleAsync(async (lines, size) =>
         {
@@ -52,7 +52,7 @@ public class EventReaderTests
     [InlineData("", "data: x\n", "")]
     [InlineData("", "a", "")]
     [InlineData("data: ", "x", "\n\n")]
-    public async Task NextAsync_EventOverTheBound_FailsAndNamesIt(string before, string repeated, string after)
+    public async Task Events_EventOverTheBound_FailsAndNamesIt(string before, string repeated, string after)
     {
         var body = new Segments([.. Encoding.UTF8.GetBytes(before), .. Encoding.UTF8.GetBytes(Repeat(repeated, 40 << 20)), .. Encoding.UTF8.GetBytes(after)], 100_000);
 
@@ -64,7 +64,7 @@ public class EventReaderTests
     }
 
     [Fact]
-    public async Task NextAsync_EventsAtTheBound_AreRead()
+    public async Task Events_EventsAtTheBound_AreRead()
     {
         var data = new string('x', EventReader.MostEventBytes - "data: \n".Length);
 
@@ -77,9 +77,9 @@ public class EventReaderTests
 
     private static async Task<List<string>> EventsOf(Stream body)
     {
-        var reader = new EventReader(body);
+        var reader = new EventReader();
         var events = new List<string>();
-        while (await reader.NextAsync(Cancellation) is var step && step != EventStep.End)
+        while ((reader.TryNext() ?? reader.Received(await body.ReadAsync(reader.Room(), Cancellation))) is var step && step != EventStep.End)
         {
             if (step == EventStep.Event)
             {

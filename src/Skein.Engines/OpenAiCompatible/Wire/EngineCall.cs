@@ -5,14 +5,20 @@ internal sealed class EngineCall : IDisposable
 {
     private readonly string _engine;
     private readonly TimeSpan _timeout;
+    private readonly TimeProvider _time;
     private readonly CancellationToken _caller;
-    private readonly CancellationTokenSource _source;
+    private readonly CancellationTokenSource _source = new();
     private readonly CancellationTokenRegistration _registration;
+    private readonly Lock _gate = new();
+    private readonly ITimer _timer;
+    private TimeSpan _limit;
+    private long _restartedAt;
 
     public EngineCall(string engine, TimeSpan timeout, TimeProvider time, CancellationToken caller)
     {
-        (_engine, _timeout, _caller) = (engine, timeout, caller);
-        _source = new CancellationTokenSource(timeout, time);
+        (_engine, _timeout, _limit, _time, _caller) = (engine, timeout, timeout, time, caller);
+        _restartedAt = time.GetTimestamp();
+        _timer = time.CreateTimer(static call => ((EngineCall)call!).OnTimer(), this, timeout, Timeout.InfiniteTimeSpan);
         _registration = caller.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), _source);
     }
 
@@ -25,11 +31,19 @@ internal sealed class EngineCall : IDisposable
     /// <summary>Whether the caller cancelled.</summary>
     public bool IsCancelled => _caller.IsCancellationRequested;
 
-    /// <summary>Starts the timeout anew.</summary>
-    public void RestartTimeout() => CancelAfter(_timeout);
+    /// <summary>Starts the timeout anew. Costs a timestamp: the timer itself is set again only when it fires.</summary>
+    public void RestartTimeout() => Volatile.Write(ref _restartedAt, _time.GetTimestamp());
 
     /// <summary>Replaces the rest of the timeout.</summary>
-    public void CancelAfter(TimeSpan rest) => _source.CancelAfter(rest);
+    public void CancelAfter(TimeSpan rest)
+    {
+        lock (_gate)
+        {
+            _limit = rest;
+            RestartTimeout();
+            _timer.Change(rest, Timeout.InfiniteTimeSpan);
+        }
+    }
 
     /// <exception cref="FaultException">The call failed.</exception>
     /// <exception cref="OperationCanceledException">The caller cancelled.</exception>
@@ -62,7 +76,30 @@ internal sealed class EngineCall : IDisposable
     public void Dispose()
     {
         _registration.Dispose();
+        _timer.Dispose();
         _source.Dispose();
+    }
+
+    private void OnTimer()
+    {
+        try
+        {
+            lock (_gate)
+            {
+                var left = _limit - _time.GetElapsedTime(Volatile.Read(ref _restartedAt));
+                if (left > TimeSpan.Zero)
+                {
+                    _timer.Change(left, Timeout.InfiniteTimeSpan);
+                    return;
+                }
+            }
+
+            _source.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The call ended while the timer fired.
+        }
     }
 
     private FaultException Unreachable(Exception cause, Exception exception) =>

@@ -35,7 +35,7 @@ internal sealed class EngineStream<T> : IAsyncDisposable
     public EngineStream(HttpResponseMessage response, Stream body, EventParser<T> parse, EngineCall call, TimeProvider time)
     {
         (_response, _body, _parse, _call, _time) = (response, body, parse, call, time);
-        _events = new EventReader(body);
+        _events = new EventReader();
         _lastStep = time.GetTimestamp();
     }
 
@@ -53,7 +53,7 @@ internal sealed class EngineStream<T> : IAsyncDisposable
         {
             while (true)
             {
-                var step = await _events.NextAsync(_call.Token);
+                var step = _events.TryNext() ?? _events.Received(await _body.ReadAsync(_events.Room(), _call.Token));
                 if (step == EventStep.End)
                     return End();
 

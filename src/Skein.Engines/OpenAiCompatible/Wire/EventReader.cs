@@ -19,7 +19,7 @@ internal enum EventStep
 /// Reads server-sent events by the rules of WHATWG: lines end with LF, CR or CRLF, a byte order mark may come first, comments and unknown fields have no
 /// meaning. In addition an event has a bound, so that a line without an end does not fill the memory. Not safe for concurrent use.
 /// </summary>
-internal sealed class EventReader(Stream body)
+internal sealed class EventReader
 {
     /// <summary>Most bytes of an event, from the blank line before it.</summary>
     public const int MostEventBytes = 1 << 20;
@@ -46,19 +46,26 @@ internal sealed class EventReader(Stream body)
     /// <summary>The data of the event, its lines joined by LF. Valid until the next step.</summary>
     public ReadOnlySpan<byte> Data => _data.Span;
 
-    /// <summary>Reads until the next event, or once from the body.</summary>
+    /// <summary>The next event among the bytes received so far; null if more bytes are needed.</summary>
     /// <exception cref="FaultException">An event exceeds the bound.</exception>
-    public async ValueTask<EventStep> NextAsync(CancellationToken cancellationToken)
+    public EventStep? TryNext()
     {
         Forget();
         _isDispatched = ReadLines();
-        if (_isDispatched)
-            return EventStep.Event;
-        if (_isOver)
-            return EventStep.End;
+        return _isDispatched ? EventStep.Event : _isOver ? EventStep.End : null;
+    }
 
+    /// <summary>Where the next bytes of the body go. Called when <see cref="TryNext"/> needs more; <see cref="Received"/> follows.</summary>
+    public Memory<byte> Room()
+    {
         MakeRoom();
-        var count = await body.ReadAsync(_buffer.AsMemory(_end), cancellationToken);
+        return _buffer.AsMemory(_end);
+    }
+
+    /// <param name="count">Bytes written to <see cref="Room"/>; 0 at the end of the body.</param>
+    /// <exception cref="FaultException">An event exceeds the bound.</exception>
+    public EventStep Received(int count)
+    {
         _end += count;
         _isOver = count == 0;
         // The blank line after the last event may be missing; a line without its end is cut and has no meaning.
