@@ -99,7 +99,8 @@ internal sealed class AttemptWatch : IDisposable
         }
         _excused = false;
         var linkLeft = _linkCanBreak ? _linkSilence - _time.GetElapsedTime(Volatile.Read(ref _lastFrame), now) : _linkSilence;
-        var engineLeft = EngineBound() - _time.GetElapsedTime(Volatile.Read(ref _lastToken), now);
+        var engineSilence = _time.GetElapsedTime(Volatile.Read(ref _lastToken), now);
+        var engineLeft = EngineBound(engineSilence) - engineSilence;
         if (linkLeft > TimeSpan.Zero && engineLeft > TimeSpan.Zero)
         {
             Arm(linkLeft < engineLeft ? linkLeft : engineLeft);
@@ -109,11 +110,13 @@ internal sealed class AttemptWatch : IDisposable
         _attempt.CancelUnlessDisposed();
     }
 
-    private TimeSpan EngineBound()
+    // The percentiles are costly, and needed only when the minimum has passed.
+    private TimeSpan EngineBound(TimeSpan silence)
     {
-        (var usual, var minimum) = _tokens == 0
-            ? (_pace.SlowPrefill(_promptBytes), _options.FirstTokenSilence)
-            : (_pace.FrameGapP99, _options.EngineSilence);
+        var minimum = _tokens == 0 ? _options.FirstTokenSilence : _options.EngineSilence;
+        if (silence < minimum)
+            return minimum;
+        var usual = _tokens == 0 ? _pace.SlowPrefill(_promptBytes) : _pace.FrameGapP99;
         var bySpeed = usual * _options.EngineSilenceFactor;
         return bySpeed < minimum ? minimum : bySpeed < StreamingOptions.LongestSilence ? bySpeed : StreamingOptions.LongestSilence;
     }
