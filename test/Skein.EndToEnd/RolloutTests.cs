@@ -17,7 +17,7 @@ public class RolloutTests
         var before = await cluster.WholeAsync();
         await using var load = await LoadAsync(cluster.Client);
 
-        var first = await RolloutAsync(cluster.Http, "--revision", "r2", "--calm", "1s", "--json");
+        var first = await RolloutAsync(cluster.Http, "--revision", "r2", "--error-window", "1s", "--json");
         var answers = await load.EndAsync();
 
         Assert.True(first.ExitCode == 0, $"{first.Output}\n{first.Errors}\n{cluster.Tell()}");
@@ -104,7 +104,7 @@ public class RolloutTests
             }));
 
             var rollout = await RolloutAsync(
-                cluster.Client.BaseAddress!, "--revision", "r2", "--calm", "1s", "--json", "--command", $"sh -c 'kill -TERM $(cat \"$2/$1\")' sh {{name}} {pids.FullName}");
+                cluster.Client.BaseAddress!, "--revision", "r2", "--error-window", "1s", "--json", "--command", $"sh -c 'kill -TERM $(cat \"$2/$1\")' sh {{name}} {pids.FullName}");
             var answers = await load.EndAsync();
 
             Assert.True(rollout.ExitCode == 0, $"{rollout.Output}\n{rollout.Errors}\n{cluster.Tell()}");

@@ -95,7 +95,7 @@ public class StandbyTests
         var failure = await AdvanceUntilAsync(replica, time, call.FailureAsync());
 
         Assert.Equal(
-            (StatusCode.Aborted, $"hold is true for {Names}; it was not continued within 7 s"), (failure.StatusCode, failure.Status.Detail));
+            (StatusCode.Aborted, $"the standby attempt of {Names} was not continued within 7 s"), (failure.StatusCode, failure.Status.Detail));
         Assert.Equal("HOLD_REFUSED", ReasonOf(failure));
         Assert.Equal(0u, replica.Control.Report().Running);
         Assert.Equal(StatusCode.NotFound, (await RefusalAsync(replica, Continued(undisturbed, 3, 5))).StatusCode);
@@ -114,7 +114,7 @@ public class StandbyTests
         await replica.Control.WhenIdleAsync(replica.Token);
 
         var refusal = await RefusalAsync(replica, Continued(undisturbed, 3, 5));
-        Assert.Equal((StatusCode.NotFound, $"no attempt is held here for {Names}"), (refusal.StatusCode, refusal.Status.Detail));
+        Assert.Equal((StatusCode.NotFound, $"no standby attempt of {Names} exists here"), (refusal.StatusCode, refusal.Status.Detail));
         Assert.Equal("HOLD_REFUSED", ReasonOf(refusal));
     }
 
@@ -131,7 +131,7 @@ public class StandbyTests
 
         var refusal = await RefusalAsync(replica, Continued(undisturbed, 3, 6));
 
-        Assert.Equal((StatusCode.FailedPrecondition, $"{Names} was continued or given up before"), (refusal.StatusCode, refusal.Status.Detail));
+        Assert.Equal((StatusCode.FailedPrecondition, $"the standby attempt of {Names} was continued or given up before"), (refusal.StatusCode, refusal.Status.Detail));
         Assert.Equal(5u, (await call.NextAsync()).FirstIndex);
     }
 
@@ -145,9 +145,9 @@ public class StandbyTests
         var (early, short_, nameless) = (Continued(undisturbed, 3, 5), Continued(undisturbed, 3, 5), Continued(undisturbed, 3, 5));
         (early.NextIndex, short_.NextIndex, nameless.Session) = (2, 6, "");
 
-        await RefusedAsync(early, $"next_index is 2; allowed: 3, at which {Names} is held, or more");
-        await RefusedAsync(short_, $"token_ids has 2 ids; allowed: none or 3, from 3, at which {Names} is held, to next_index 6");
-        await RefusedAsync(nameless, "session is empty; allowed for an attempt that is held: 1 to 128 bytes of printable ASCII");
+        await RefusedAsync(early, "next_index is 2; allowed: from 3, where the standby attempt began");
+        await RefusedAsync(short_, "token_ids has 2 ids; allowed: none or 3, from 3, where the standby attempt began, to next_index 6");
+        await RefusedAsync(nameless, "session is empty; allowed for a standby attempt: 1 to 128 bytes of printable ASCII");
         await replica.Client.ContinueAsync(Continued(undisturbed, 3, 5), cancellationToken: replica.Token);
         Assert.NotNull((await call.RestAsync())[^1].Finish);
 
@@ -188,9 +188,9 @@ public class StandbyTests
         using var first = replica.Generate(request);
         await first.NextAsync();
 
-        Assert.Equal((StatusCode.AlreadyExists, $"hold is true for {Names}; such an attempt is held already"), await RefusedAsync(request));
+        Assert.Equal((StatusCode.AlreadyExists, $"a standby attempt of {Names} exists already"), await RefusedAsync(request));
         Assert.Equal(
-            (StatusCode.InvalidArgument, "session is empty; allowed for an attempt that is held: 1 to 128 bytes of printable ASCII"), await RefusedAsync(nameless));
+            (StatusCode.InvalidArgument, "session is empty; allowed for a standby attempt: 1 to 128 bytes of printable ASCII"), await RefusedAsync(nameless));
         using var second = replica.Generate(another);
         await second.NextAsync();
         Assert.Equal((StatusCode.ResourceExhausted, "no free slot: 2 of 2 are in use"), await RefusedAsync(request));

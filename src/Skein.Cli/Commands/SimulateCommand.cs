@@ -8,7 +8,14 @@ namespace Skein.Cli.Commands;
 /// <summary><c>skein simulate</c>: production code in virtual time.</summary>
 internal static class SimulateCommand
 {
-    private static readonly Setting<string?> Scenario = Setting.Text("scenario", "name", "Scenario to simulate [default: list all]");
+    private static readonly Setting<string?> Scenario = new(
+        "scenario", "name", "Scenario to simulate [default: list all]", string.Join(", ", MembershipScenarios.All.Select(scenario => scenario.Name)), null,
+        (string text, out string? read) =>
+        {
+            read = text;
+            return MembershipScenarios.All.Any(scenario => scenario.Name == text);
+        });
+
     private static readonly Setting<int?> Members = Setting.OptionalNumber("members", "Number of members [default: the scenario's own sizes]", 2, 20_000);
     private static readonly Setting<int?> Runs = Setting.OptionalNumber("runs", "Runs of each row [default: the scenario's own number]", 1, 100_000);
     private static readonly Setting<ulong> Seed = new(

@@ -31,7 +31,7 @@ public abstract class ContinueTests(LinkKind kind)
 
         var failure = await Assert.ThrowsAsync<FaultException>(() => world.Link.ContinueAsync(world.Replica, Continued(), world.Token));
 
-        Assert.Equal((Fault.StandbyNotFound, "no attempt is held here for session 's', choice 0, attempt 2"), (failure.Fault, failure.Message));
+        Assert.Equal((Fault.StandbyNotFound, "no standby attempt of session 's', choice 0, attempt 2 exists here"), (failure.Fault, failure.Message));
     }
 
     /// <summary>With the status of deadlines it was taken for a broken connection.</summary>
