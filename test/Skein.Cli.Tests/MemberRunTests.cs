@@ -16,14 +16,14 @@ public sealed class MemberRunTests
     [Theory]
     [InlineData(3, 3)]
     [InlineData(40, 0)]
-    public void ReserveSpaceForDrain_KeepsAllModelsOrNone_AndSpaceForBothFlags(int offered, int told)
+    public void ReserveSpaceForDrain_KeepsAllModelsOrNone_AndSpaceForBothFlags(int offered, int expected)
     {
         var metadata = new MemberMetadata { Role = "replica", Grpc = "127.0.0.1:8090", ModelsDigest = 1 };
         metadata.Models.AddRange(Enumerable.Range(0, offered).Select(i => $"organisation/model-{i}"));
 
         MemberRun.ReserveSpaceForDrain(metadata);
 
-        Assert.Equal(told, metadata.Models.Count);
+        Assert.Equal(expected, metadata.Models.Count);
         metadata.Draining = metadata.HandOver = true;
         Assert.InRange(metadata.ToByteArray().Length, 1, 512);
     }
@@ -104,7 +104,7 @@ public sealed class MemberRunTests
 
         public TaskCompletionSource<MembershipSnapshot> Change { get; } = new();
 
-        public override MembershipSnapshot Current { get; } = new() { Version = 1 };
+        public override MembershipSnapshot Current { get; } = new(version: 1, self: null!, members: [], seeds: []);
 
         public override ValueTask<MembershipSnapshot> WaitForChangeAsync(long version, CancellationToken cancellationToken) => new(Change.Task);
 

@@ -25,7 +25,7 @@ public sealed class ChaosTests
         Assert.True(end.ExitCode == 0, $"exit code {end.ExitCode}\n{end.Output}\n{end.Errors}");
         var report = JsonSerializer.Deserialize<ChaosReport>(end.Output, JsonSerializerOptions.Web)!;
         Assert.True(report.IsClean);
-        // Told below: which faults cannot happen here, and why.
+        // The skipped faults and their reasons are printed below.
         var problem = await OwnNetwork.WhyNotAsync(TestContext.Current.CancellationToken);
         var possible = Enum.GetValues<FaultKind>().Where(kind => problem is null || !OwnNetwork.IsNeededFor(kind));
         Assert.Equal(possible.Select(ChaosRun.NameOf).Order(StringComparer.Ordinal), report.Faults.Keys.Order(StringComparer.Ordinal));

@@ -66,11 +66,11 @@ public class ClientTests(EmbeddedCluster shared)
         var script = await NpmClient.InstallAsync();
         await shared.Cluster.WholeAsync();
 
-        var told = await NpmClient.RunAsync("node", [script, new Uri(shared.Cluster.Http, "/v1").ToString(), Owl.Text, $"{Owl.MaxTokens}"]);
+        var output = await NpmClient.RunAsync("node", [script, new Uri(shared.Cluster.Http, "/v1").ToString(), Owl.Text, $"{Owl.MaxTokens}"]);
 
         await using var stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, Owl);
         var expected = (await stream.ReadToEndAsync()).Text;
-        var answers = NpmClient.Answers.Parse(told);
+        var answers = NpmClient.Answers.Parse(output);
         Assert.Equal(new NpmClient.Answers(expected, "length", expected, "length"), answers);
     }
 }

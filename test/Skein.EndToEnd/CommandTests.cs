@@ -103,7 +103,7 @@ public class CommandTests
             async () => (await client.GetFromJsonAsync<MemberRow[]>("/admin/v1/members", JsonSerializerOptions.Web))!.FirstOrDefault(row => row is { Role: "replica", State: "alive" }),
             "the replica in the group of its late seed",
             context: () => replica.Errors);
-        Assert.True(replica.Life.IsRunning);
+        Assert.True(replica.Handle.IsRunning);
     }
 
     private static IEnumerable<string> OtherPorts(string verb, string but) =>

@@ -48,7 +48,7 @@ public class DrainTests(SimulatedCluster shared)
             context: shared.Cluster.Tell);
     }
 
-    /// <summary>Nothing is waited for: the stream goes on at another process, told by the group that it may be moved.</summary>
+    /// <summary>With a grace of 0 the gateway moves the stream at once, and another replica continues it.</summary>
     [Fact]
     public async Task Drain_WithoutGrace_MovesTheStreamToAnotherReplica()
     {

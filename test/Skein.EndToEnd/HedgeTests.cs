@@ -2,7 +2,7 @@ using Skein.EndToEnd.Support;
 
 namespace Skein.EndToEnd;
 
-/// <summary>Hedges where a replica's first token is late, on a request's wish and by <c>skein gateway --hedge all</c>: another one answers.</summary>
+/// <summary>Hedges where a replica's first token is late, requested by the client, or by <c>skein gateway --hedge all</c>: another replica answers.</summary>
 public class HedgeTests
 {
     private const string Slow = "replica-1";
@@ -31,9 +31,9 @@ public class HedgeTests
         {
             Assert.All(streams, static stream => Assert.NotEqual(Slow, stream.Replica));
             var hedged = streams.First(static stream => stream.Attempts != "1");
-            await cluster.MemberAsync(Slow, row => row.InFlight == 0, "was told to stop");
+            await cluster.MemberAsync(Slow, row => row.InFlight == 0, "was cancelled");
             await hedged.ReadPiecesAsync(5);
-            cluster.Replicas[hedged.Replica].Life.Send(Signal.Kill);
+            cluster.Replicas[hedged.Replica].Handle.Send(Signal.Kill);
             foreach (var stream in streams)
                 Assert.Equal(undisturbed, await stream.ReadToEndAsync());
             Assert.Matches($@"^failovers=1 attempts=[3-5] \[token \d+: {hedged.Replica} lost \((connection_lost|link_stall)\)\]$", hedged.Failovers);

@@ -18,9 +18,9 @@ public class LoadTests(SimulatedCluster shared)
         await shared.Cluster.MemberAsync("gateway-1", row => row.Queued > 0 || answers.IsCompleted, "has a line");
         Assert.False(answers.IsCompleted, "all were answered before anybody was seen to wait");
 
-        var told = await Until.DoneAsync(answers, "the end of 300 streams", TimeSpan.FromSeconds(90), shared.Cluster.Tell);
-        for (var i = 0; i < told.Length; i++)
-            Assert.Equal(expected[i % questions.Length], told[i]);
+        var received = await Until.DoneAsync(answers, "the end of 300 streams", TimeSpan.FromSeconds(90), shared.Cluster.Tell);
+        for (var i = 0; i < received.Length; i++)
+            Assert.Equal(expected[i % questions.Length], received[i]);
         await shared.Cluster.MemberAsync("gateway-1", row => row is { Queued: 0, InFlight: 0 }, "has an empty line and no stream");
     }
 

@@ -94,7 +94,7 @@ public class RolloutTests
         try
         {
             foreach ((var name, var replica) in cluster.Replicas)
-                await File.WriteAllTextAsync(Path.Combine(pids.FullName, name), $"{replica.Life.Pid}");
+                await File.WriteAllTextAsync(Path.Combine(pids.FullName, name), $"{replica.Handle.Pid}");
             await using var load = await LoadAsync(cluster.Client);
             var restarts = Task.WhenAll(cluster.Replicas.Select(async replica =>
             {

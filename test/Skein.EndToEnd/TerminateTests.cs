@@ -17,7 +17,7 @@ public class TerminateTests
         await stream.ReadPiecesAsync(3);
 
         var serving = cluster.Replicas[stream.Replica];
-        serving.Life.Send(Signal.Terminate);
+        serving.Handle.Send(Signal.Terminate);
 
         Assert.Equal(undisturbed, await stream.ReadToEndAsync());
         Assert.Equal(0, (await serving.EndAsync()).ExitCode);
@@ -33,9 +33,9 @@ public class TerminateTests
         await using var stream = await HttpAnswerStream.AskAsync(cluster.Client, Short);
         await stream.ReadPiecesAsync(3);
 
-        cluster.Gateway.Life.Send(Signal.Terminate);
+        cluster.Gateway.Handle.Send(Signal.Terminate);
 
-        await Until.FoundAsync(() => IsRefusedAsync(cluster.Client.BaseAddress!), "a newcomer is refused");
+        await Until.FoundAsync(() => IsRefusedAsync(cluster.Client.BaseAddress!), "a new client is refused");
         Assert.Equal(undisturbed, await stream.ReadToEndAsync());
         Assert.Equal(0, (await cluster.Gateway.EndAsync()).ExitCode);
     }
@@ -45,10 +45,10 @@ public class TerminateTests
 
     private static async Task<string?> IsRefusedAsync(Uri address)
     {
-        using var newcomer = new HttpClient { BaseAddress = address };
+        using var newClient = new HttpClient { BaseAddress = address };
         try
         {
-            await newcomer.GetStringAsync("/livez");
+            await newClient.GetStringAsync("/livez");
             return null;
         }
         catch (HttpRequestException)

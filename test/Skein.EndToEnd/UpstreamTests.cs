@@ -35,7 +35,7 @@ public class UpstreamTests
         await using var second = await FakeUpstream.StartAsync(fuse, port);
         await gateway.MemberAsync(late, "alive");
         Assert.Single(gateway.Process.Errors.Split('\n'), line => line.Contains($"Upstream {late} is not served", StringComparison.Ordinal));
-        // All upstreams have told their models, and there is no group to ask: what nobody offers is unknown.
+        // All upstreams have reported their models, and there is no group: a model that none of them has is unknown.
         using var unknown = await Until.DoneAsync(gateway.Client.PostAsJsonAsync("/v1/completions", new { model = "nope", prompt = "a" }), "an answer");
         Assert.Equal(HttpStatusCode.NotFound, unknown.StatusCode);
 
@@ -71,7 +71,7 @@ public class UpstreamTests
         var saved = await asked;
 
         Assert.Equal((Counted, "stop"), (saved.Text, saved.FinishReason));
-        // Before the first word nothing else could find it: there silence is borne for 2 minutes. In mid-stream 5 s are, which a starved watch may come after.
+        // Before the first token only the health check can find it, because engine_stall takes 2 minutes. Later engine_stall takes 5 s and can come first on a busy machine.
         Assert.Matches($@"{frozen.Name} lost \((connection_lost{(atWord > 0 ? "|engine_stall" : "")})\)", saved.Failovers);
         for (var i = 0; i < 4; i++)
             Assert.Equal((Counted, null), await AskAsync(gateway) is var answer ? (answer.Text, answer.Failovers) : default);

@@ -176,25 +176,25 @@ public class BusTests
         var engine = new ScriptedEngine { Slots = 1 };
         // The clock stands: an offer ends by being taken or declined.
         await using var replica = await TestReplica.StartAsync(engine, time: new FakeTimeProvider());
-        using var newcomers = new TestBus(replica);
+        using var otherBus = new TestBus(replica);
         using var waiter = new TestBus(replica);
         engine.Say(ScriptedEngine.StartFrame);
-        await newcomers.SayAsync(new BusOrders { Start = { Ask("gateway-1", stream: 1, waitedMs: 0) } });
-        await newcomers.NextFrameAsync();
+        await otherBus.SayAsync(new BusOrders { Start = { Ask("gateway-1", stream: 1, waitedMs: 0) } });
+        await otherBus.NextFrameAsync();
         await waiter.SayAsync(new BusOrders { Start = { Ask("gateway-2", stream: 1, waitedMs: 3000) } });
         Assert.True(RefusalIn(await waiter.NextEndAsync()).RemembersCaller);
 
         engine.Say(ScriptedEngine.FinishFrame);
         var offer = await waiter.NextOfferAsync();
-        await newcomers.SayAsync(new BusOrders { Start = { Ask("gateway-1", stream: 2, waitedMs: 100) } });
-        await newcomers.NextEndAsync();
-        Assert.Equal(1u, RefusalIn(await newcomers.NextEndAsync()).Running);
+        await otherBus.SayAsync(new BusOrders { Start = { Ask("gateway-1", stream: 2, waitedMs: 100) } });
+        await otherBus.NextEndAsync();
+        Assert.Equal(1u, RefusalIn(await otherBus.NextEndAsync()).Running);
         await waiter.SayAsync(new BusOrders { Decline = { offer } });
 
-        Assert.NotEqual(0u, await newcomers.NextOfferAsync());
+        Assert.NotEqual(0u, await otherBus.NextOfferAsync());
         engine.Say(ScriptedEngine.StartFrame);
-        await newcomers.SayAsync(new BusOrders { Start = { Ask("gateway-1", stream: 3, waitedMs: 100) } });
-        Assert.Equal(3ul, (await newcomers.NextStartAsync()).Stream);
+        await otherBus.SayAsync(new BusOrders { Start = { Ask("gateway-1", stream: 3, waitedMs: 100) } });
+        Assert.Equal(3ul, (await otherBus.NextStartAsync()).Stream);
     }
 
     [Fact]

@@ -33,7 +33,7 @@ public sealed class EngineLivenessMonitorTests : IDisposable
     }
 
     [Fact]
-    public async Task Tick_NoAnswer_IsLostAfterThePatience()
+    public async Task Tick_NoAnswer_IsLostAfterTheTimeout()
     {
         var lost = _watch.Lost;
         await TickAsync(3);
@@ -46,7 +46,7 @@ public sealed class EngineLivenessMonitorTests : IDisposable
     }
 
     [Fact]
-    public async Task Tick_EveryAnswerIsLateButWithinThePatience_IsNotLost()
+    public async Task Tick_EveryAnswerIsLateButWithinTheTimeout_IsNotLost()
     {
         for (var round = 0; round < 10; round++)
         {

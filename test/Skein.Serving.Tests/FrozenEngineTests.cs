@@ -64,11 +64,11 @@ public sealed class FrozenEngineTests : IAsyncLifetime
 
     /// <summary>Calls of a server have a bound of their own, and its end is no answer.</summary>
     [Fact]
-    public async Task Freeze_PatienceLongerThanACallMayTake_StreamsAreLostAllTheSame()
+    public async Task Freeze_TimeoutLongerThanACallMayTake_StreamsAreLostAllTheSame()
     {
         await _replica.DisposeAsync();
-        var patience = 2 * new OpenAiEngineOptions { BaseUrl = new Uri("http://127.0.0.1") }.CallTimeout;
-        _replica = await TestReplica.StartAsync(_engine, new ReplicaOptions { EngineTimeout = patience }, _time);
+        var timeout = 2 * new OpenAiEngineOptions { BaseUrl = new Uri("http://127.0.0.1") }.CallTimeout;
+        _replica = await TestReplica.StartAsync(_engine, new ReplicaOptions { EngineTimeout = timeout }, _time);
         using var stream = await BeginAsync();
         _server.Freeze();
 

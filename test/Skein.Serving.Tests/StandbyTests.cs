@@ -23,16 +23,16 @@ public class StandbyTests
     {
         await using var replica = await TestReplica.StartAsync(_engine);
         var undisturbed = await UndisturbedAsync();
-        for (var held = 0; held <= Request.MaxTokens; held++)
+        for (var resumedAt = 0; resumedAt <= Request.MaxTokens; resumedAt++)
         {
-            for (var cut = held; cut <= Request.MaxTokens; cut++)
+            for (var cut = resumedAt; cut <= Request.MaxTokens; cut++)
             {
-                using var call = replica.Generate(Held(undisturbed, held));
+                using var call = replica.Generate(Standby(undisturbed, resumedAt));
                 var start = await call.NextAsync();
-                await replica.Client.ContinueAsync(Continued(undisturbed, held, cut), cancellationToken: replica.Token);
+                await replica.Client.ContinueAsync(Continued(undisturbed, resumedAt, cut), cancellationToken: replica.Token);
                 var rest = await call.RestAsync();
 
-                Assert.Equal((uint)held, start.Start.ResumedAt);
+                Assert.Equal((uint)resumedAt, start.Start.ResumedAt);
                 Assert.All(rest, frame => Assert.Equal((2u, 1u), (frame.Attempt, frame.Choice)));
                 var expected = undisturbed[(cut + 1)..];
                 Assert.Equal((uint)cut, rest.First(frame => frame.Count > 0 || frame.Finish is not null).FirstIndex);
@@ -50,7 +50,7 @@ public class StandbyTests
         var time = new FakeTimeProvider();
         await using var replica = await TestReplica.StartAsync(_engine, time: time);
         var undisturbed = await UndisturbedAsync();
-        var request = Held(undisturbed, 3);
+        var request = Standby(undisturbed, 3);
         request.Caller = "gateway-1";
         using var call = replica.Generate(request);
         var start = await call.NextAsync();
@@ -73,7 +73,7 @@ public class StandbyTests
         await using var engine = SimulatedEngineFactory.Create(new SimulatedEngineOptions { PrefillTokensPerSecond = 1 }, time);
         await using var replica = await TestReplica.StartAsync(engine, time: time);
         var undisturbed = await UndisturbedAsync();
-        using var call = replica.Generate(Held(undisturbed, 3));
+        using var call = replica.Generate(Standby(undisturbed, 3));
         Assert.Null((await AdvanceUntilAsync(replica, time, call.NextOrBeatAsync())).Start); // a heartbeat: it is still reading
 
         await replica.Client.ContinueAsync(Continued(undisturbed, 3, 5), cancellationToken: replica.Token);
@@ -89,7 +89,7 @@ public class StandbyTests
         var time = new FakeTimeProvider();
         await using var replica = await TestReplica.StartAsync(_engine, new ReplicaOptions { StandbyTimeout = TimeSpan.FromSeconds(7) }, time);
         var undisturbed = await UndisturbedAsync();
-        using var call = replica.Generate(Held(undisturbed, 3));
+        using var call = replica.Generate(Standby(undisturbed, 3));
         await call.NextAsync();
 
         var failure = await AdvanceUntilAsync(replica, time, call.FailureAsync());
@@ -107,7 +107,7 @@ public class StandbyTests
         await using var replica = await TestReplica.StartAsync(_engine);
         var undisturbed = await UndisturbedAsync();
         using var cancel = new CancellationTokenSource();
-        using var call = replica.Generate(Held(undisturbed, 3), cancel.Token);
+        using var call = replica.Generate(Standby(undisturbed, 3), cancel.Token);
         await call.NextAsync();
 
         await cancel.CancelAsync();
@@ -125,7 +125,7 @@ public class StandbyTests
             new SimulatedEngineOptions { EnableFaults = true, Faults = [new SimulatedFault(SimulatedFaultKind.Stall, 8, Attempt: 0)] }, TimeProvider.System);
         await using var replica = await TestReplica.StartAsync(engine);
         var undisturbed = await UndisturbedAsync();
-        using var call = replica.Generate(Held(undisturbed, 3));
+        using var call = replica.Generate(Standby(undisturbed, 3));
         await call.NextAsync();
         await replica.Client.ContinueAsync(Continued(undisturbed, 3, 5), cancellationToken: replica.Token);
 
@@ -140,7 +140,7 @@ public class StandbyTests
     {
         await using var replica = await TestReplica.StartAsync(_engine);
         var undisturbed = await UndisturbedAsync();
-        using var call = replica.Generate(Held(undisturbed, 3));
+        using var call = replica.Generate(Standby(undisturbed, 3));
         await call.NextAsync();
         var (early, short_, nameless) = (Continued(undisturbed, 3, 5), Continued(undisturbed, 3, 5), Continued(undisturbed, 3, 5));
         (early.NextIndex, short_.NextIndex, nameless.Session) = (2, 6, "");
@@ -165,7 +165,7 @@ public class StandbyTests
     {
         await using var replica = await TestReplica.StartAsync(_engine);
         var undisturbed = await UndisturbedAsync();
-        using var call = replica.Generate(Held(undisturbed, 3));
+        using var call = replica.Generate(Standby(undisturbed, 3));
         await call.NextAsync();
         var request = Continued(undisturbed, 3, 5);
         (request.TokenIds[0], request.Fingerprint) = flaw == "ids" ? (request.TokenIds[1], "") : (request.TokenIds[0], "other");
@@ -182,7 +182,7 @@ public class StandbyTests
     {
         await using var replica = await TestReplica.StartAsync(_engine);
         var undisturbed = await UndisturbedAsync();
-        var request = Held(undisturbed, 3);
+        var request = Standby(undisturbed, 3);
         var (nameless, another) = (request.Clone(), request.Clone());
         (nameless.Session, another.Attempt) = ("", 3);
         using var first = replica.Generate(request);
@@ -219,7 +219,7 @@ public class StandbyTests
         return frames;
     }
 
-    private static GenerateRequest Held(List<GenerateFrame> undisturbed, int tokens)
+    private static GenerateRequest Standby(List<GenerateFrame> undisturbed, int tokens)
     {
         var start = undisturbed[0].Start;
         return new GenerateRequest(Request)
@@ -239,15 +239,15 @@ public class StandbyTests
         };
     }
 
-    private static ContinueRequest Continued(List<GenerateFrame> undisturbed, int held, int cut) => new()
+    private static ContinueRequest Continued(List<GenerateFrame> undisturbed, int resumedAt, int cut) => new()
     {
         Session = Session,
         Choice = 1,
         Attempt = 2,
-        TokenIds = { Ids(undisturbed, held, cut) },
-        Text = Text(undisturbed, held, cut),
+        TokenIds = { Ids(undisturbed, resumedAt, cut) },
+        Text = Text(undisturbed, resumedAt, cut),
         NextIndex = (uint)cut,
-        Fingerprint = held == 0 ? undisturbed[0].Start.Fingerprint : "",
+        Fingerprint = resumedAt == 0 ? undisturbed[0].Start.Fingerprint : "",
     };
 
     private static IEnumerable<uint> Ids(List<GenerateFrame> undisturbed, int from, int to) =>

@@ -13,7 +13,7 @@ internal sealed record Answer(string Text, string TokenIds, string FinishReason,
 /// <param name="Temperature">0 is greedy.</param>
 /// <param name="Seed">Of the sampling.</param>
 /// <param name="Fault">What shall go wrong in the simulated engine, as JSON; null: nothing.</param>
-/// <param name="Hedge">Whether it wishes for a second replica when the first token is late.</param>
+/// <param name="Hedge">Whether the request asks for hedging.</param>
 internal sealed record Question(string Text, int MaxTokens, float Temperature = 0, int Seed = 0, string? Fault = null, bool Hedge = false);
 
 /// <summary>An answer on its way to a client.</summary>
@@ -22,7 +22,7 @@ internal interface IAnswerStream : IAsyncDisposable
     /// <summary>Name of the replica it began on.</summary>
     string Replica { get; }
 
-    /// <summary>Failovers as the gateway told them; null before the end, and where none happened.</summary>
+    /// <summary>Failovers as the gateway reported them; null before the end, and if none happened.</summary>
     string? Failovers { get; }
 
     /// <summary>Longest time between two pieces.</summary>
@@ -40,7 +40,7 @@ internal static class Undisturbed
 {
     /// <summary>Asks until an answer comes without a failover: a busy machine may make one.</summary>
     /// <param name="ask">Asks once.</param>
-    /// <param name="context">Told with the failure.</param>
+    /// <param name="context">Added to the message of a failure.</param>
     public static Task<Answer> AskAsync(Func<Task<IAnswerStream>> ask, Func<string> context) => Until.FoundAsync(
         async () =>
         {

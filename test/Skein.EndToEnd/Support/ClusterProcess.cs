@@ -28,7 +28,7 @@ internal sealed class ClusterProcess : IAsyncDisposable
     public HttpClient Client { get; }
 
     /// <summary>Processes of all members that were ever seen.</summary>
-    public IReadOnlyCollection<ProcessHandle> MemberLives => _members;
+    public IReadOnlyCollection<ProcessHandle> MemberHandles => _members;
 
     /// <summary>Starts it and waits until it says that it is up.</summary>
     /// <param name="flags">Flags of <c>skein up</c>; its port is a free one.</param>
@@ -57,8 +57,8 @@ internal sealed class ClusterProcess : IAsyncDisposable
         var rows = await Client.GetFromJsonAsync<MemberRow[]>("/admin/v1/members", JsonSerializerOptions.Web, timeout.Token) ?? [];
         foreach (var row in rows)
         {
-            if (Supervisor.Life.IsRunning && ProcessHandle.Find((int)row.Pid) is { } life)
-                _members.Add(life);
+            if (Supervisor.Handle.IsRunning && ProcessHandle.Find((int)row.Pid) is { } member)
+                _members.Add(member);
         }
         return rows;
     }
@@ -79,32 +79,32 @@ internal sealed class ClusterProcess : IAsyncDisposable
         Until.StartTimeout,
         Tell);
 
-    /// <summary>The process of a member, as the group tells it.</summary>
+    /// <summary>The process of a member, by the pid that the group reports.</summary>
     public async Task<ProcessHandle> HandleOfAsync(string name) => (await HandlesAsync())[name];
 
     /// <summary>
-    /// The running processes of members by name. Whoever is to be hit in mid-stream is looked up before the stream begins: it does not wait, and on a starved
-    /// machine it would be over when the answer comes.
+    /// The running processes of members by name. Tests that signal a process during a stream call this before the stream begins: on a busy machine the stream
+    /// could end before the call returns.
     /// </summary>
     public async Task<IReadOnlyDictionary<string, ProcessHandle>> HandlesAsync()
     {
         var handles = new Dictionary<string, ProcessHandle>(StringComparer.Ordinal);
         foreach (var row in await MembersAsync())
         {
-            if (ProcessHandle.Find((int)row.Pid) is { } life)
-                handles.Add(row.Name, life);
+            if (ProcessHandle.Find((int)row.Pid) is { } member)
+                handles.Add(row.Name, member);
         }
         return handles;
     }
 
-    /// <summary>What the cluster said, for a failure's message.</summary>
+    /// <summary>The cluster's log, for the message of a failure.</summary>
     public string Tell() => $"The cluster said:\n{Supervisor.Errors}";
 
     public async ValueTask DisposeAsync()
     {
         Client.Dispose();
         await Supervisor.DisposeAsync();
-        foreach (var life in _members)
-            life.Send(Signal.Kill);
+        foreach (var member in _members)
+            member.Send(Signal.Kill);
     }
 }

@@ -12,7 +12,7 @@ internal sealed record LooseCluster(SkeinProcess Gateway, HttpClient Client) : I
 {
     private readonly ConcurrentDictionary<string, SkeinProcess> _replicas = new(StringComparer.Ordinal);
 
-    /// <summary>By name: the last life of each.</summary>
+    /// <summary>The newest process of each name.</summary>
     public IReadOnlyDictionary<string, SkeinProcess> Replicas => _replicas;
 
 
@@ -46,7 +46,7 @@ internal sealed record LooseCluster(SkeinProcess Gateway, HttpClient Client) : I
         }
     }
 
-    /// <summary>Starts one, or the next life of one that has ended.</summary>
+    /// <summary>Starts a member, or restarts one that has ended.</summary>
     public void StartReplica(string name, params IEnumerable<string> flags) => _replicas[name] = SkeinProcess.Start(
         ["replica", "--name", name, "--engine", "simulated", "--grpc", "0", "--gossip", "0", "--join", Seed, .. flags]);
 

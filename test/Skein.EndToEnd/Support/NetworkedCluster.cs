@@ -62,7 +62,7 @@ internal sealed class NetworkedCluster : IAsyncDisposable
         }
     }
 
-    /// <summary>Drops every packet between the gateway and that replica, or none any more. Nobody is told.</summary>
+    /// <summary>Drops every packet between the gateway and that replica, or stops dropping them. No process is notified.</summary>
     public void Cut(string replica, bool isCut)
     {
         var host = 1 + Enumerable.Range(1, Cable.Hosts.Count - 1).Select(NameOf).ToList().IndexOf(replica);

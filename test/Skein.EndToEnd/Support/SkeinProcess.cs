@@ -24,10 +24,10 @@ internal sealed class SkeinProcess : IAsyncDisposable
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
         // A wrong flag ends it at once: on a starved machine before this line.
-        Life = ProcessHandle.Find(_process.Id) ?? ProcessHandle.Ended(_process.Id);
+        Handle = ProcessHandle.Find(_process.Id) ?? ProcessHandle.Ended(_process.Id);
     }
 
-    public ProcessHandle Life { get; }
+    public ProcessHandle Handle { get; }
 
     public string Output => _output.ToString();
 

@@ -15,7 +15,7 @@ internal static class Until
     /// <param name="look">Null: not yet.</param>
     /// <param name="what">What is waited for, as in "replica-1 is alive".</param>
     /// <param name="within">Deadline; default <see cref="DefaultTimeout"/>.</param>
-    /// <param name="context">Told with the failure.</param>
+    /// <param name="context">Added to the message of a failure.</param>
     public static async Task<T> FoundAsync<T>(Func<Task<T?>> look, string what, TimeSpan? within = null, Func<string>? context = null)
         where T : class
     {

@@ -6,7 +6,7 @@ namespace Skein.Gateway.Tests.Api;
 
 /// <summary>
 /// HTTP/2 in clear text, one request on stream 1, frame by frame: what arrived before a RST_STREAM counts, which .NET's own client drops.
-/// It reads only when told to, and grants the server new window only for what it has read.
+/// It reads only on request, and grants the server new window only for what it has read.
 /// </summary>
 internal sealed class RawHttp2 : IDisposable
 {

@@ -103,10 +103,10 @@ internal sealed class SharedReplicas
     {
         var server = _servers[index];
         var running = (int)server.Table.Report().Running;
-        var matters = Math.Abs(running - server.Told) * 10 >= Math.Max(10, server.Told);
-        if (!matters && _now - server.ToldAt < BeaconInterval)
+        var matters = Math.Abs(running - server.ReportedLoad) * 10 >= Math.Max(10, server.ReportedLoad);
+        if (!matters && _now - server.ReportedAt < BeaconInterval)
             return;
-        (server.Told, server.ToldAt) = (running, _now);
+        (server.ReportedLoad, server.ReportedAt) = (running, _now);
         After(OneWay, () =>
         {
             foreach (var front in _fronts)
@@ -138,9 +138,9 @@ internal sealed class SharedReplicas
 
         public SlotTable Table { get; }
 
-        public int Told { get; set; }
+        public int ReportedLoad { get; set; }
 
-        public TimeSpan ToldAt { get; set; }
+        public TimeSpan ReportedAt { get; set; }
     }
 
     private sealed class Front
@@ -239,10 +239,10 @@ internal sealed class SharedReplicas
         {
             var granted = _world._now;
             var table = _world._servers[int.Parse(slot.Replica.Id.Name.AsSpan(1), CultureInfo.InvariantCulture)].Table;
-            QueueReport? told = _knowsOffers ? new QueueReport(granted - visit.At, granted - slot.NextSince) : null;
+            QueueReport? report = _knowsOffers ? new QueueReport(granted - visit.At, granted - slot.NextSince) : null;
             _world.After(OneWay, () =>
             {
-                if (table.TryTake(_name, told, out var lease) != SlotAnswer.Granted)
+                if (table.TryTake(_name, report, out var lease) != SlotAnswer.Granted)
                 {
                     _world.Refusals++;
                     var refusal = Report(table);

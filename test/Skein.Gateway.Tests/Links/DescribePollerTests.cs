@@ -38,7 +38,7 @@ public sealed class DescribePollerTests : IDisposable
         await UntilAsync(() => _book.Learnt.Count == 1, "an answer in the book");
 
         _source.Set(Replica("a", 1), Replica("b", 1));
-        await UntilAsync(() => _book.Learnt.Count == 2, "the newcomer's answer in the book");
+        await UntilAsync(() => _book.Learnt.Count == 2, "the answer of the new replica in the book");
 
         Assert.Equal(["a", "b"], _describer.Asked);
         Assert.Equal(["a", "b"], _book.Learnt.Select(entry => entry.Asked.Id.Name));

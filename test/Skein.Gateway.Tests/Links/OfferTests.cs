@@ -85,7 +85,7 @@ public abstract class OfferTests(LinkKind kind)
         await first.RestAsync();
         before.Release(fault: null);
         gateway.TellOfAChange();
-        gateway.Leave(); // nor is it cut off while what came after its return still runs
+        gateway.Leave(); // not disconnected while a request from after its return still runs
 
         engine.Of("second").Say(KeyedEngine.Finish);
         Assert.NotNull((await second.RestAsync())[^1].Finish);
