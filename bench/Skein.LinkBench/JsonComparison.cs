@@ -20,8 +20,8 @@ internal static class JsonComparison
 
     private static readonly byte[] Head =
     [
-        .. """{"id":"chatcmpl-0123456789abcdef0123456789abcdef","object":"chat.completion.chunk","created":946684800,"""u8,
-        .. """"model":"tiny","system_fingerprint":"fp-1","choices":["""u8,
+        .. """{"id":"chatcmpl-0123456789abcdef0123456789abcdef","object":"chat.completion.chunk","created":"""u8,
+        .. """946684800,"model":"tiny","system_fingerprint":"fp-1","choices":["""u8,
     ];
 
     public static int Run()

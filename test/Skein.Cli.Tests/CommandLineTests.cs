@@ -162,7 +162,7 @@ public class CommandLineTests
     }
 
     [Fact]
-    public async Task Help_SwitchWordsAndFormerName_ShowsNoValueTheWordsAndNothing()
+    public async Task Help_ShowsNoValueOfSwitches_ListsFixedWords_HidesFormerNames()
     {
         Assert.DoesNotContain("--calm", await HelpAsync("rollout"), StringComparison.Ordinal);
         Assert.Matches(@"(?m)^\s+--watch\s+Refresh", await HelpAsync("status"));

@@ -6,13 +6,13 @@ using Skein.EndToEnd.Support;
 
 namespace Skein.EndToEnd;
 
-/// <summary>What clients of other people's make get from the embedded model.</summary>
+/// <summary>Third-party clients with the embedded model.</summary>
 [Collection(EmbeddedCluster.Name)]
 public class ClientTests(EmbeddedCluster shared)
 {
     private static readonly Question Owl = new("Tell me a story about an owl.", MaxTokens: 24);
 
-    /// <summary>Ten seconds' worth: time to look at the rest while it is made, on a starved machine too.</summary>
+    /// <summary>An answer of ten seconds: long enough to check the rest while it is generated, on a busy machine too.</summary>
     private static readonly Question LongOwl = Owl with { MaxTokens = 400 };
 
     [Fact]

@@ -2,7 +2,7 @@ using Skein.EndToEnd.Support;
 
 namespace Skein.EndToEnd;
 
-/// <summary>Whatever ends a cluster leaves no process behind.</summary>
+/// <summary>No process is left behind, however a cluster ends.</summary>
 public class ShutdownTests
 {
     private static readonly string[] Small = ["--replicas", "2", "--engine", "simulated", "--tokens-per-second", "20"];
@@ -20,7 +20,7 @@ public class ShutdownTests
         if (oneIsFrozen)
             (await cluster.HandleOfAsync("replica-1")).Send(Signal.Freeze);
 
-        // A terminal sends it to all processes at once.
+        // A terminal sends SIGINT to all processes at once.
         foreach (var member in cluster.MemberHandles.Append(cluster.Supervisor.Handle))
             member.Send(Signal.Interrupt);
 
@@ -55,7 +55,7 @@ public class ShutdownTests
 
         cluster.Supervisor.Handle.Send(Signal.Kill);
 
-        await Until.TrueAsync(() => !cluster.MemberHandles.Any(member => member.IsRunning), "all members gone", context: cluster.Tell);
+        await Until.TrueAsync(() => !cluster.MemberHandles.Any(member => member.IsRunning), "all members gone", context: cluster.Logs);
     }
 
     private static void AssertGone(ClusterProcess cluster)

@@ -2,7 +2,7 @@ using Skein.EndToEnd.Support;
 
 namespace Skein.EndToEnd;
 
-/// <summary>SIGTERM, as systemd and Kubernetes send it, with a stream in flight. Members of their own, without a supervisor.</summary>
+/// <summary>SIGTERM, as systemd and Kubernetes send it, during a stream. The members have no supervisor.</summary>
 public class TerminateTests
 {
     private static readonly Question Short = new("How does it end?", MaxTokens: 60);
@@ -40,7 +40,7 @@ public class TerminateTests
         Assert.Equal(0, (await cluster.Gateway.EndAsync()).ExitCode);
     }
 
-    // Two replicas: on a busy machine a single one may be taken for dead for a moment.
+    // Two replicas: on a busy machine a single one may be suspected for a moment.
     private static Task<LooseCluster> StartAsync() => LooseCluster.StartAsync(["one", "two"], ["--tokens-per-second", "20"]);
 
     private static async Task<string?> IsRefusedAsync(Uri address)

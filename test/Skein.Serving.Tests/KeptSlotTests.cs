@@ -2,7 +2,7 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Skein.Serving.Tests;
 
-/// <summary>What becomes of slots that the table keeps for somebody.</summary>
+/// <summary>Slots that the table keeps for a gateway.</summary>
 public sealed class KeptSlotTests : IDisposable
 {
     private static readonly QueueReport NewRequest = new(TimeSpan.Zero, NextWaited: null);

@@ -160,7 +160,7 @@ public class SlotOffersTests
         Assert.Equal(SlotOffers.MostGateways, _offers.Waiting);
     }
 
-    /// <summary>Whatever comes in whatever order: kept slots are those offered and not ended, and never more than were free when they were.</summary>
+    /// <summary>In any order of events, the kept slots are the offers that have not ended, and never more than the free slots at the time of the offer.</summary>
     [Theory]
     [InlineData(1)]
     [InlineData(2)]

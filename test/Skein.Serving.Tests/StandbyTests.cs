@@ -261,7 +261,7 @@ public class StandbyTests
 
     private static string? ReasonOf(RpcException exception) => exception.GetRpcStatus()?.GetDetail<ErrorInfo>()?.Reason;
 
-    // The call in between keeps the pretended time from running hours ahead of what really takes a millisecond.
+    // The call in between keeps virtual time from running hours ahead of real work such as a write.
     private static async Task<T> AdvanceUntilAsync<T>(TestReplica replica, FakeTimeProvider time, Task<T> awaited)
     {
         while (!awaited.IsCompleted)

@@ -37,9 +37,10 @@ internal sealed class SettingSources(ParseResult flags, IReadOnlyList<ISetting> 
             var file = new JsonStreamConfigurationProvider(new JsonStreamConfigurationSource { Stream = stream });
             file.Load();
             HashSet<string> known = [.. settings.Select(setting => setting.Key)];
-            return file.GetChildKeys([], parentPath: null).FirstOrDefault(key => !known.Contains(key)) is { } unknown
-                ? throw new UsageException($"'{unknown}' in {path} is not a setting; allowed: {string.Join(", ", known.Order(StringComparer.Ordinal))}")
-                : file;
+            if (file.GetChildKeys([], parentPath: null).FirstOrDefault(key => !known.Contains(key)) is not { } unknown)
+                return file;
+            var shown = settings.Where(setting => !setting.Option.Hidden).Select(setting => setting.Key).Order(StringComparer.Ordinal);
+            throw new UsageException($"'{unknown}' in {path} is not a setting; allowed: {string.Join(", ", shown)}");
         }
         catch (Exception error) when (error is JsonException or FormatException or IOException or UnauthorizedAccessException or ArgumentException)
         {

@@ -4,7 +4,7 @@ using Skein.Gateway.Admin;
 
 namespace Skein.EndToEnd.Support;
 
-/// <summary>A cluster of real processes, started by <c>skein up</c>. All of them are gone once it is disposed, whatever a test did.</summary>
+/// <summary>A cluster of real processes, started by <c>skein up</c>. Disposing it ends all of them, whatever a test did.</summary>
 internal sealed class ClusterProcess : IAsyncDisposable
 {
     private readonly HashSet<ProcessHandle> _members = [];
@@ -63,9 +63,9 @@ internal sealed class ClusterProcess : IAsyncDisposable
         return rows;
     }
 
-    /// <summary>The row of a member once it is as wanted.</summary>
+    /// <summary>The row of a member once it meets a condition.</summary>
     public Task<MemberRow> MemberAsync(string name, Func<MemberRow, bool> isWanted, string what, TimeSpan? within = null) => Until.FoundAsync(
-        async () => (await MembersAsync()).FirstOrDefault(row => row.Name == name && isWanted(row)), $"{name} {what}", within, Tell);
+        async () => (await MembersAsync()).FirstOrDefault(row => row.Name == name && isWanted(row)), $"{name} {what}", within, Logs);
 
     /// <summary>Waits until every member is alive and the gateway is ready.</summary>
     public Task<IReadOnlyList<MemberRow>> WholeAsync() => Until.FoundAsync(
@@ -77,7 +77,7 @@ internal sealed class ClusterProcess : IAsyncDisposable
         },
         "all members alive and the gateway ready",
         Until.StartTimeout,
-        Tell);
+        Logs);
 
     /// <summary>The process of a member, by the pid that the group reports.</summary>
     public async Task<ProcessHandle> HandleOfAsync(string name) => (await HandlesAsync())[name];
@@ -98,7 +98,7 @@ internal sealed class ClusterProcess : IAsyncDisposable
     }
 
     /// <summary>The cluster's log, for the message of a failure.</summary>
-    public string Tell() => $"The cluster said:\n{Supervisor.Errors}";
+    public string Logs() => $"The cluster said:\n{Supervisor.Errors}";
 
     public async ValueTask DisposeAsync()
     {

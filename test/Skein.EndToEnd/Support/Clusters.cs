@@ -1,6 +1,6 @@
 namespace Skein.EndToEnd.Support;
 
-/// <summary>A cluster that the tests of one collection share: each leaves it whole.</summary>
+/// <summary>A cluster that the tests of one collection share. Each test leaves all members running.</summary>
 public abstract class SharedCluster(params string[] flags) : IAsyncLifetime
 {
     private ClusterProcess? _cluster;

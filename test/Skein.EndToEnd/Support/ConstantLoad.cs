@@ -16,7 +16,7 @@ internal sealed class ConstantLoad : IAsyncDisposable
     /// <summary>Right answers so far.</summary>
     public int Answers => Volatile.Read(ref _answers);
 
-    /// <summary>Lets the last answers end; fails when any was wrong, or an error.</summary>
+    /// <summary>Waits for the last answers; fails if any was wrong or an error.</summary>
     public async Task<int> EndAsync()
     {
         await _stop.CancelAsync();

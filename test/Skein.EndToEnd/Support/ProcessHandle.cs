@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace Skein.EndToEnd.Support;
 
-/// <summary>What is sent to a process.</summary>
+/// <summary>A signal to a process.</summary>
 internal enum Signal
 {
     /// <summary>Ctrl-C. SIGINT.</summary>
@@ -27,7 +27,7 @@ internal enum Signal
 /// <param name="StartedAt">Clock ticks from boot to its start, from /proc.</param>
 internal sealed partial record ProcessHandle(int Pid, ulong StartedAt)
 {
-    /// <summary>True until it has ended; a zombie has.</summary>
+    /// <summary>False once it has ended; a zombie has ended.</summary>
     public bool IsRunning => Find(Pid) == this;
 
     /// <exception cref="InvalidOperationException">There is no such process.</exception>
@@ -56,7 +56,7 @@ internal sealed partial record ProcessHandle(int Pid, ulong StartedAt)
         try
         {
             var stat = File.ReadAllText($"/proc/{pid}/stat");
-            // The program's name, in parentheses, may hold blanks. After it: state, then 18 numbers, then the start time.
+            // The program's name, in parentheses, may contain blanks. After it: state, then 18 numbers, then the start time.
             var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
             return fields[0] is "Z" or "X" ? null : new ProcessHandle(pid, ulong.Parse(fields[19], CultureInfo.InvariantCulture));
         }

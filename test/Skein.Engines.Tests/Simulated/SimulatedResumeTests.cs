@@ -56,7 +56,7 @@ public class SimulatedResumeTests
             {
                 var rest = await Answer.StandbyFramesOf(standby, Answer.Resumed(request, whole[..cut]).Resume);
 
-                Assert.Equal(holding.Resume?.NextIndex ?? 0, rest[0].Start.ResumedAt);
+                Assert.Equal(standby.Resume?.NextIndex ?? 0, rest[0].Start.ResumedAt);
                 Assert.Equal(whole[cut..], rest[1..]);
             }
         }

@@ -1,6 +1,6 @@
 namespace Skein.Gateway.Tests.Fairness;
 
-/// <summary>Several gateways share full replicas as if all their requests stood in one line.</summary>
+/// <summary>Several gateways share full replicas as if all requests were in one queue.</summary>
 public sealed class FairnessTests
 {
     private const int Slots = 8;
@@ -11,7 +11,7 @@ public sealed class FairnessTests
         Luck,
         Offers,
 
-        /// <summary>The last gateway is of the release before, which knows nothing of offers.</summary>
+        /// <summary>The last gateway is of the previous release, which has no offers.</summary>
         Mixed,
     }
 

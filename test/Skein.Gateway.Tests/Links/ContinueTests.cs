@@ -34,7 +34,7 @@ public abstract class ContinueTests(LinkKind kind)
         Assert.Equal((Fault.StandbyNotFound, "no standby attempt of session 's', choice 0, attempt 2 exists here"), (failure.Fault, failure.Message));
     }
 
-    /// <summary>With the status of deadlines it was taken for a broken connection.</summary>
+    /// <summary>With the status DEADLINE_EXCEEDED it was classified as a broken connection.</summary>
     [Fact]
     public async Task GenerateAsync_StandbyTooLong_Expires()
     {

@@ -82,7 +82,7 @@ internal sealed class BusyFleet
         front.Ask(new Ask(new AdmissionRequest("m", new Arrival(0, ++_order, 0), Displaced: false, null, "", []), _now, hold));
     }
 
-    /// <summary>As membership does: at once when it matters, else ten times a second.</summary>
+    /// <summary>As membership does: at once after a large change, else ten times a second.</summary>
     private void Tell(int index)
     {
         var server = _servers[index];
