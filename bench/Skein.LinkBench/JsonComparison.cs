@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Google.Protobuf;
@@ -44,7 +45,8 @@ internal static class JsonComparison
         }
         own.Sort();
         library.Sort();
-        Console.WriteLine(FormattableString.Invariant(
+        Console.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
             $"median of {Rounds}: own {own[Rounds / 2]:0} ns/token, Utf8JsonWriter {library[Rounds / 2]:0} ns/token, "
             + $"difference {library[Rounds / 2] - own[Rounds / 2]:0} ns"));
         return 0;
