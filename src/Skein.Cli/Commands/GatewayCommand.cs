@@ -4,7 +4,6 @@ using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
 using Skein.Cli.Upstreams;
 using Skein.Gateway;
-using Skein.Protocol.V1;
 using Skein.Routing.Admission;
 using Skein.Routing.Balancing;
 using Skein.Serving;
@@ -68,7 +67,7 @@ internal static class GatewayCommand
         gateway.Join(membership);
         using var following = settings.Keys?.Follow(membership, TimeProvider.System);
         MemberRun.ReportReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
-        await MemberRun.WaitForStopAsync(membership, signal, gateway.Stopping);
+        await MemberRun.WaitForStopAsync(membership, gateway.Services, signal, gateway.Stopping);
         // The gateway leaves the group first, so that it receives no new work; then its streams finish.
         await membership.LeaveAsync(signal.AtOnce);
         await gateway.StopAsync(signal.AtOnce);

@@ -2,7 +2,6 @@ using System.Net;
 using Google.Protobuf;
 using Grpc.Core;
 using Grpc.Net.Client;
-using Skein.Protocol.V1;
 
 namespace Skein.Cli.Members;
 

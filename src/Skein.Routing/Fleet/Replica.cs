@@ -134,8 +134,8 @@ public sealed class Replica
         _reportSequence = report.Sequence;
         _drainReported = report.Draining;
         (_reportedLoad, _reportedAt) = ((int)Math.Max(0L, (long)report.Running - report.RunningForCaller), now);
-        // A report from before a declined offer says that the replica remembers this gateway, although the decline ended that: an offer can overtake the
-        // refusal before it.
+        // An offer can overtake an earlier refusal. The report with that refusal then still says that the replica remembers this gateway, although
+        // the declined offer has ended that.
         if (_declined || report is { HasRemembersCaller: true, RemembersCaller: false })
             AskSoon(now);
         else

@@ -20,7 +20,9 @@ internal sealed class ReplicaPace
     private readonly RecentTimes _perKilobyte = new();
     private double _gapTicks;
 
-    /// <summary>95th percentile of the last times from dispatch to the first token; null while there are too few.</summary>
+    /// <summary>
+    /// 95th percentile of the last times from dispatch to the first token; null while there are too few. Exact, because a histogram of 64 is too coarse.
+    /// </summary>
     public TimeSpan? FirstTokenP95
     {
         get

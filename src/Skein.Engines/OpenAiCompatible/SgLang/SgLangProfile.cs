@@ -34,7 +34,7 @@ internal sealed class SgLangProfile : ServerProfile
     public override ValueTask<ITokenDialect?> ConnectTokensAsync(EngineHttp http, IReadOnlyList<ModelFacts> models, CancellationToken cancellationToken) =>
         ValueTask.FromResult<ITokenDialect?>(new SgLangDialect(http));
 
-    // Its own call refuses members it does not know, and has log probabilities in a form of its own.
+    // SGLang's /generate refuses unknown members, and the format of its log probabilities is not OpenAI's.
     public override bool TakesTokens(GenerateRequest request) => request.Extra.Count == 0 && !request.HasLogprobs;
 
     public override RequestJson WriteContinuation(RequestJson body) => body.Flag("continue_final_message", true).Flag("add_generation_prompt", false);

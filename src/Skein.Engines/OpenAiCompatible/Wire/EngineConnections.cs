@@ -99,7 +99,7 @@ internal sealed class EngineConnections : HttpMessageHandler
         private readonly Stream _inner = inner;
         private Exchange? _exchange;
 
-        // A read of no bytes waits for data on an idle connection. It may begin before the exchange whose answer ends it.
+        // An empty read waits for data on an idle connection. It can begin before the next exchange, so it is not a read of an answer.
         public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken stop = default) =>
             buffer.IsEmpty || _exchange is null or { HasAnswer: true } ? _inner.ReadAsync(buffer, stop) : ReadFirstAsync(buffer, stop);
 
