@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Google.Protobuf;
@@ -19,12 +20,18 @@ internal static class JsonComparison
     private const int TokensPerFlush = 64;
 
     private static readonly byte[] Head =
-        """{"id":"chatcmpl-0123456789abcdef0123456789abcdef","object":"chat.completion.chunk","created":946684800,"model":"tiny","system_fingerprint":"fp-1","choices":["""u8.ToArray();
+    [
+        .. """{"id":"chatcmpl-0123456789abcdef0123456789abcdef","object":"chat.completion.chunk","created":"""u8,
+        .. """946684800,"model":"tiny","system_fingerprint":"fp-1","choices":["""u8,
+    ];
 
     public static int Run()
     {
         var frames = new[] { "Once", " upon", " a", " time", ",", "\n", " \"she", "é" }
-            .Select((text, index) => new GenerateFrame { Attempt = 1, FirstIndex = (uint)index, Count = 1, TokenIds = { 7 }, Text = ByteString.CopyFromUtf8(text) }).ToArray();
+            .Select((text, index) => new GenerateFrame
+            {
+                Attempt = 1, FirstIndex = (uint)index, Count = 1, TokenIds = { 7 }, Text = ByteString.CopyFromUtf8(text),
+            }).ToArray();
         var own = new List<double>();
         var library = new List<double>();
         for (var round = -1; round < Rounds; round++)
@@ -38,8 +45,10 @@ internal static class JsonComparison
         }
         own.Sort();
         library.Sort();
-        Console.WriteLine(FormattableString.Invariant(
-            $"median of {Rounds}: own {own[Rounds / 2]:0} ns/token, Utf8JsonWriter {library[Rounds / 2]:0} ns/token, difference {library[Rounds / 2] - own[Rounds / 2]:0} ns"));
+        Console.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"median of {Rounds}: own {own[Rounds / 2]:0} ns/token, Utf8JsonWriter {library[Rounds / 2]:0} ns/token, "
+            + $"difference {library[Rounds / 2] - own[Rounds / 2]:0} ns"));
         return 0;
     }
 
@@ -63,7 +72,8 @@ internal static class JsonComparison
     private sealed class OwnWriter
     {
         private readonly ChunkWriter _chunks = new(
-            new AnswerPlan(AnswerFormat.Chat, "tiny", 1, WithLogprobs: false, IncludeUsage: false, 946684800, 0, CallsFunctions: false), "0123456789abcdef0123456789abcdef");
+            new AnswerPlan(AnswerFormat.Chat, "tiny", 1, WithLogprobs: false, IncludeUsage: false, 946684800, 0, CallsFunctions: false),
+            "0123456789abcdef0123456789abcdef");
 
         public OwnWriter() => _chunks.Write(new GenerateFrame { Start = new Start { Model = "tiny", Fingerprint = "fp-1" } }, new ArrayBufferWriter<byte>());
 

@@ -34,11 +34,14 @@ public sealed class EngineSetting(string name, EngineSettingKind kind, string de
 
     /// <summary>How long an engine in another process may be silent, streams and health checks together, before it counts as frozen.</summary>
     public static EngineSetting Timeout { get; } = new(
-        "engine-patience", EngineSettingKind.Duration, "Longest time in which a server neither sends a token nor answers a health check [default: 2s]")
-        { Min = 0.3, Max = 3600 };
+        "engine-timeout", EngineSettingKind.Duration, "Longest time in which a server neither sends a token nor answers a health check [default: 2s]")
+        { Min = 0.3, Max = 3600, FormerName = "engine-patience" };
 
     /// <summary>Lower-case words joined by hyphens, as in the flag.</summary>
     public string Name { get; } = name;
+
+    /// <summary>Name that is still accepted but not shown. Default: none.</summary>
+    public string? FormerName { get; init; }
 
     public EngineSettingKind Kind { get; } = kind;
 

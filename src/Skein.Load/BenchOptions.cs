@@ -1,6 +1,3 @@
-using System.Text.Json;
-using Skein.Protocol;
-
 namespace Skein.Load;
 
 /// <summary>Options of a benchmark. Immutable; validated by <see cref="Bench.RunAsync"/>.</summary>

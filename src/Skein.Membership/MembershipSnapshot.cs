@@ -1,5 +1,3 @@
-using System.Collections.Immutable;
-
 namespace Skein.Membership;
 
 /// <summary>The group at one moment, as one member sees it. Immutable and thread-safe.</summary>

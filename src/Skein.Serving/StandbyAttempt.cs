@@ -22,7 +22,7 @@ internal sealed class StandbyAttempt(StandbyKey key, Resume? before, TimeSpan ti
         }
         catch (TimeoutException)
         {
-            var message = FormattableString.Invariant($"hold is true for {key}; it was not continued within {timeout.TotalSeconds} s");
+            var message = FormattableString.Invariant($"the standby attempt of {key} was not continued within {timeout.TotalSeconds} s");
             _journal.TrySetException(new FaultException(Fault.StandbyExpired, message));
             return await _journal.Task; // a Continue may have won the race
         }
@@ -33,19 +33,19 @@ internal sealed class StandbyAttempt(StandbyKey key, Resume? before, TimeSpan ti
     {
         var resumedAt = before?.NextIndex ?? 0;
         if (request.NextIndex < resumedAt)
-            throw new FaultException(Fault.InvalidRequest, $"next_index is {request.NextIndex}; allowed: {resumedAt}, at which {key} is held, or more");
+            throw new FaultException(Fault.InvalidRequest, $"next_index is {request.NextIndex}; allowed: from {resumedAt}, where the standby attempt began");
 
         var generated = request.NextIndex - resumedAt;
         if (request.TokenIds.Count > 0 && request.TokenIds.Count != generated)
         {
             throw new FaultException(
                 Fault.InvalidRequest,
-                $"token_ids has {request.TokenIds.Count} ids; allowed: none or {generated}, from {resumedAt}, at which {key} is held, "
+                $"token_ids has {request.TokenIds.Count} ids; allowed: none or {generated}, from {resumedAt}, where the standby attempt began, "
                 + $"to next_index {request.NextIndex}");
         }
 
         if (!_journal.TrySetResult(Append(request)))
-            throw new FaultException(Fault.StandbyTaken, $"{key} was continued or given up before");
+            throw new FaultException(Fault.StandbyTaken, $"the standby attempt of {key} was continued or given up before");
     }
 
     public void Dispose() => remove(this);

@@ -27,14 +27,14 @@ internal sealed class StandbyAttempts(TimeSpan timeout, TimeProvider time)
         var standby = new StandbyAttempt(key, request.Resume, timeout, time, Remove);
         return _attempts.TryAdd(key, standby)
             ? standby
-            : throw new FaultException(Fault.StandbyExists, $"hold is true for {key}; such an attempt is held already");
+            : throw new FaultException(Fault.StandbyExists, $"a standby attempt of {key} exists already");
     }
 
     public void Continue(ContinueRequest request)
     {
         var key = KeyOf(request.Session, request.Choice, request.Attempt);
         if (!_attempts.TryGetValue(key, out var standby))
-            throw new FaultException(Fault.StandbyNotFound, $"no attempt is held here for {key}");
+            throw new FaultException(Fault.StandbyNotFound, $"no standby attempt of {key} exists here");
 
         standby.Continue(request);
     }
@@ -44,5 +44,5 @@ internal sealed class StandbyAttempts(TimeSpan timeout, TimeProvider time)
 
     private static StandbyKey KeyOf(string session, uint choice, uint attempt) => session.Length > 0
         ? new StandbyKey(session, choice, attempt)
-        : throw new FaultException(Fault.InvalidRequest, "session is empty; allowed for an attempt that is held: 1 to 128 bytes of printable ASCII");
+        : throw new FaultException(Fault.InvalidRequest, "session is empty; allowed for a standby attempt: 1 to 128 bytes of printable ASCII");
 }

@@ -64,5 +64,9 @@ public sealed class ProjectArrowTests
         var files = SourceTree.CodeIn(folder);
         Assert.NotEmpty(files);
         SourceTree.AssertNone(files.Where(file => File.ReadAllText(file).Contains($"using {forbidden}", StringComparison.Ordinal)).Select(SourceTree.Relative));
+
+        // A using of the project file holds for all of its folders.
+        var project = Assert.Single(SourceTree.Projects(string.Join('/', folder.Split('/').Take(2))));
+        SourceTree.AssertNone(SourceTree.References(project, "Using").Where(name => name.StartsWith(forbidden, StringComparison.Ordinal)));
     }
 }

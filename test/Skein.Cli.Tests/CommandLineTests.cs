@@ -2,6 +2,7 @@ using System.Collections;
 using System.CommandLine;
 using Skein.Cli.Terminal;
 using Skein.Routing.Balancing;
+using Skein.Simulation.Membership;
 
 namespace Skein.Cli.Tests;
 
@@ -72,11 +73,13 @@ public class CommandLineTests
     [InlineData("skein: --slow-start '11m' is not allowed; allowed: a time such as 500ms, 2s or 10m, to 10m", "gateway", "--slow-start", "11m")]
     [InlineData("skein: --slow-start-share '0' is not allowed; allowed: above 0, to 1", "gateway", "--slow-start-share", "0")]
     [InlineData("skein: --max-body-memory '16MiB' is not allowed; allowed: a size such as 65536, 512KiB, 32MiB or 1GiB, from 32MiB to 1TiB", "gateway", "--max-body-memory", "16MiB")]
+    [InlineData("skein: --engine-timeout '299ms' is not allowed; allowed: a time such as 500ms, 2s or 10m, from 300ms to 1h", "gateway", "--engine-timeout", "299ms")]
+    [InlineData("skein: --engine-timeout '100ms' is not allowed; allowed: a time such as 500ms, 2s or 10m, from 300ms to 1h", "replica", "--engine", "http://127.0.0.1:1", "--engine-timeout", "100ms")]
     [InlineData("skein: --engine-patience '299ms' is not allowed; allowed: a time such as 500ms, 2s or 10m, from 300ms to 1h", "gateway", "--engine-patience", "299ms")]
-    [InlineData("skein: --engine-patience '100ms' is not allowed; allowed: a time such as 500ms, 2s or 10m, from 300ms to 1h", "replica", "--engine", "http://127.0.0.1:1", "--engine-patience", "100ms")]
-    [InlineData("skein: --engine-patience is for servers; allowed with --engine embedded: nothing", "replica", "--engine-patience", "3s")]
+    [InlineData("skein: --calm '2h' is not allowed; allowed: a time such as 500ms, 2s or 10m, to 1h", "rollout", "--revision", "r2", "--calm", "2h")]
+    [InlineData("skein: --profile 'slow' is not allowed; allowed: lan, fast, wan", "simulate", "membership", "--scenario", "join", "--profile", "slow")]
+    [InlineData("skein: --engine-timeout is for servers; allowed with --engine embedded: nothing", "replica", "--engine-timeout", "3s")]
     [InlineData("skein: --engine http://127.0.0.1:1/?a=b: BaseUrl is http://127.0.0.1:1/?a=b; allowed: an http or https URL without user name, query and fragment", "up", "--engine", "http://127.0.0.1:1/?a=b")]
-    [InlineData("skein: --engine-kind 'tgi' is not allowed; allowed: auto, llama.cpp, ollama, sglang, vllm, openai", "replica", "--engine", "http://127.0.0.1:1", "--engine-kind", "tgi")]
     [InlineData("skein: --engine-kind is for servers; allowed with --engine simulated: nothing", "up", "--engine", "simulated", "--engine-kind", "vllm")]
     [InlineData("skein: --engine-fingerprint 'é' is not allowed; allowed: 1 to 128 printable ASCII characters", "gateway", "--upstream", "http://127.0.0.1:1", "--engine-fingerprint", "é")]
     [InlineData("skein: --engine-chat-call 'yes' is not allowed; allowed: true or false", "replica", "--engine", "http://127.0.0.1:1", "--engine-chat-call", "yes")]
@@ -99,6 +102,24 @@ public class CommandLineTests
     public Task Run_UnknownPolicy_NamesEveryBuiltInOne() => Run_WrongValue_ExitsWith2AndOneLine(
         $"skein: --policy 'best' is not allowed; allowed: {string.Join(", ", BalancingPolicies.BuiltIn.Select(policy => policy.Name).Order(StringComparer.Ordinal))}",
         "gateway", "--policy", "best");
+
+    /// <summary>It said that it was simulating before it refused the name.</summary>
+    [Fact]
+    public Task Run_UnknownScenario_NamesEveryScenario() => Run_WrongValue_ExitsWith2AndOneLine(
+        $"skein: --scenario 'foo' is not allowed; allowed: {string.Join(", ", MembershipScenarios.All.Select(scenario => scenario.Name))}",
+        "simulate", "membership", "--scenario", "foo");
+
+    [Fact]
+    public async Task Run_UnknownServerKind_NamesWhatIsAllowed()
+    {
+        using var error = new StringWriter();
+
+        var exitCode = await CommandLine.RunAsync(
+            SkeinCommand.Create(), ["replica", "--engine", "http://127.0.0.1:1", "--engine-kind", "tgi"], error);
+
+        Assert.Equal(2, exitCode);
+        Assert.StartsWith("skein: --engine-kind 'tgi' is not allowed; allowed: auto, ", error.ToString());
+    }
 
     [Fact]
     public async Task Run_UnknownFlag_NamesItAndTheHelp()
@@ -142,8 +163,9 @@ public class CommandLineTests
     }
 
     [Fact]
-    public async Task Help_Switch_ShowsNoValue_AndFixedWordsAreListed()
+    public async Task Help_ShowsNoValueOfSwitches_ListsFixedWords_HidesFormerNames()
     {
+        Assert.DoesNotContain("--calm", await HelpAsync("rollout"), StringComparison.Ordinal);
         Assert.Matches(@"(?m)^\s+--watch\s+Refresh", await HelpAsync("status"));
         Assert.Contains("--log <debug|information|warning|error>", await HelpAsync("gateway"), StringComparison.Ordinal);
         var policies = string.Join('|', BalancingPolicies.BuiltIn.Select(policy => policy.Name).Order(StringComparer.Ordinal));

@@ -49,7 +49,7 @@ public sealed class GossipKeyFileTests : IDisposable
         Assert.Equal(GossipKeys.Parse(changed).Ids, Assert.Single(_membership.Used).Ids);
     }
 
-    /// <summary>A group that was to be sealed and is not would be the worst kind of silence.</summary>
+    /// <summary>An empty file must not disable encryption without an error.</summary>
     [Theory]
     [InlineData("")]
     [InlineData("# the keys are elsewhere")]

@@ -5,7 +5,7 @@ using Skein.EndToEnd.Support;
 
 namespace Skein.EndToEnd;
 
-/// <summary>Wrong requests get the right status, and words that name the culprit.</summary>
+/// <summary>Wrong requests get the right status and a message that names the wrong field.</summary>
 [Collection(EmbeddedCluster.Name)]
 public class BadRequestTests(EmbeddedCluster shared)
 {
@@ -33,7 +33,7 @@ public class BadRequestTests(EmbeddedCluster shared)
     }
 
     private Task<HttpResponseMessage> PostAsync(HttpContent body) =>
-        Until.DoneAsync(shared.Cluster.Client.PostAsync("/v1/chat/completions", body), "an answer", context: shared.Cluster.Tell);
+        Until.DoneAsync(shared.Cluster.Client.PostAsync("/v1/chat/completions", body), "an answer", context: shared.Cluster.Logs);
 
     private static async Task AssertErrorAsync(HttpResponseMessage response, int status, string? code, string culprit)
     {

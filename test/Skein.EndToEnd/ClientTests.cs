@@ -6,13 +6,13 @@ using Skein.EndToEnd.Support;
 
 namespace Skein.EndToEnd;
 
-/// <summary>What clients of other people's make get from the embedded model.</summary>
+/// <summary>Third-party clients with the embedded model.</summary>
 [Collection(EmbeddedCluster.Name)]
 public class ClientTests(EmbeddedCluster shared)
 {
     private static readonly Question Owl = new("Tell me a story about an owl.", MaxTokens: 24);
 
-    /// <summary>Ten seconds' worth: time to look at the rest while it is made, on a starved machine too.</summary>
+    /// <summary>An answer of ten seconds: long enough to check the rest while it is generated, on a busy machine too.</summary>
     private static readonly Question LongOwl = Owl with { MaxTokens = 400 };
 
     [Fact]
@@ -66,11 +66,11 @@ public class ClientTests(EmbeddedCluster shared)
         var script = await NpmClient.InstallAsync();
         await shared.Cluster.WholeAsync();
 
-        var told = await NpmClient.RunAsync("node", [script, new Uri(shared.Cluster.Http, "/v1").ToString(), Owl.Text, $"{Owl.MaxTokens}"]);
+        var output = await NpmClient.RunAsync("node", [script, new Uri(shared.Cluster.Http, "/v1").ToString(), Owl.Text, $"{Owl.MaxTokens}"]);
 
         await using var stream = await HttpAnswerStream.AskAsync(shared.Cluster.Client, Owl);
         var expected = (await stream.ReadToEndAsync()).Text;
-        var answers = NpmClient.Answers.Parse(told);
+        var answers = NpmClient.Answers.Parse(output);
         Assert.Equal(new NpmClient.Answers(expected, "length", expected, "length"), answers);
     }
 }

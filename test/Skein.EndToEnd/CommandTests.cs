@@ -8,7 +8,7 @@ using Skein.Gateway.Admin;
 
 namespace Skein.EndToEnd;
 
-/// <summary>The command's exit codes and last words, from real runs.</summary>
+/// <summary>Exit codes and final messages of real runs.</summary>
 public class CommandTests
 {
     [Theory]
@@ -81,7 +81,7 @@ public class CommandTests
         var end = await SkeinProcess.RunAsync([verb, flag, port.ToString(CultureInfo.InvariantCulture), .. others]);
 
         Assert.Equal(1, end.ExitCode);
-        // The supervisor says first what it does, and passes on what its members say.
+        // The supervisor prints what it does first, and then the lines of its members.
         var last = verb == "up" ? end.ErrorLines[^1] : Assert.Single(end.ErrorLines);
         Assert.StartsWith("skein: ", last);
         Assert.Contains($"127.0.0.1:{port}", last, StringComparison.Ordinal);
@@ -103,7 +103,7 @@ public class CommandTests
             async () => (await client.GetFromJsonAsync<MemberRow[]>("/admin/v1/members", JsonSerializerOptions.Web))!.FirstOrDefault(row => row is { Role: "replica", State: "alive" }),
             "the replica in the group of its late seed",
             context: () => replica.Errors);
-        Assert.True(replica.Life.IsRunning);
+        Assert.True(replica.Handle.IsRunning);
     }
 
     private static IEnumerable<string> OtherPorts(string verb, string but) =>

@@ -18,7 +18,7 @@ public class DrainTests(SimulatedCluster shared)
         var serving = stream.Replica;
         var drain = RunAsync("drain", serving, "--json");
         await shared.Cluster.MemberAsync(serving, row => row.Draining, "is draining");
-        // Three times as many as the drained one would get, were it asked.
+        // Three times as many requests as the drained replica would get if it were not drained.
         foreach (var meanwhile in await Task.WhenAll(Enumerable.Range(0, 9).Select(_ => AskToEndAsync(question, not: serving))))
             Assert.Equal(undisturbed, meanwhile);
         Assert.Equal(undisturbed, await stream.ReadToEndAsync());
@@ -45,10 +45,10 @@ public class DrainTests(SimulatedCluster shared)
                 return next.Replica == serving ? serving : null;
             },
             $"an answer of {serving}",
-            context: shared.Cluster.Tell);
+            context: shared.Cluster.Logs);
     }
 
-    /// <summary>Nothing is waited for: the stream goes on at another process, told by the group that it may be moved.</summary>
+    /// <summary>With a grace of 0 the gateway moves the stream at once, and another replica continues it.</summary>
     [Fact]
     public async Task Drain_WithoutGrace_MovesTheStreamToAnotherReplica()
     {
@@ -76,7 +76,7 @@ public class DrainTests(SimulatedCluster shared)
         var end = await RunAsync("drain", serving, "--grace", "1h", "--timeout", "300ms");
 
         Assert.Equal(1, end.ExitCode);
-        // How much is left depends on when it was last looked at: on a starved machine seconds later.
+        // The remaining time depends on when it was read, which can be seconds later on a busy machine.
         Assert.Matches(
             $"^skein: {serving} is not drained after 0.3 s: 1 stream runs, 3[56]\\d\\d s of grace left, \\d+ of 128 slots are free elsewhere; the drain continues, 'skein undrain {serving}' ends the drain$",
             Assert.Single(end.ErrorLines));

@@ -13,7 +13,7 @@ public enum Api
     Grpc,
 }
 
-/// <summary>A replica is lost in mid-stream, by a real signal to its process. The client cannot tell.</summary>
+/// <summary>A replica is lost in mid-stream, by a signal to its process. The client sees no difference.</summary>
 public abstract class FailoverTests(SharedCluster shared)
 {
     private static readonly Question Greedy = new("Tell me a story about an owl.", MaxTokens: 60);
@@ -37,12 +37,12 @@ public abstract class FailoverTests(SharedCluster shared)
         var saved = await stream.ReadToEndAsync();
 
         Assert.Equal(undisturbed, saved);
-        // Where processors are scarce the kernel may close a dead process's connections later than silence is noticed.
+        // On a busy machine the kernel may close a dead process's connections only after the gateway has noticed the silence.
         AssertLost(stream, "connection_lost|link_stall");
         await shared.Cluster.MemberAsync(stream.Replica, row => row.State == "alive" && row.Pid != serving.Pid, "is back after its restart", Until.StartTimeout);
     }
 
-    /// <summary>Nobody reads along: the answer is made by the same session, and comes whole. So it does with what else a choice is made of.</summary>
+    /// <summary>An answer that is not streamed comes from the same session, as a whole, with all other members of its choices.</summary>
     [Theory]
     [InlineData("{}")]
     [InlineData("""{"n": 2, "seed": 5, "temperature": 0.9, "logprobs": true, "top_logprobs": 2}""")]
@@ -51,7 +51,7 @@ public abstract class FailoverTests(SharedCluster shared)
     {
         await shared.Cluster.WholeAsync();
         var asked = (JsonObject)JsonNode.Parse(members)!;
-        // A text that comes late in the very answer, and begins and ends within a word.
+        // A stop text late in the answer that begins and ends inside words.
         if (asked.ContainsKey("stop") && (await AskWholeAsync([])).Answer["choices"]![0]!["message"]!["content"]!.GetValue<string>() is var text)
             asked["stop"] = new JsonArray(text[^60..^42]);
         (var undisturbed, var choices) = await AskWholeAsync(asked);
@@ -87,7 +87,7 @@ public abstract class FailoverTests(SharedCluster shared)
 
             Assert.Equal(undisturbed, saved);
             AssertLost(stream, "link_stall");
-            // The bound is 0.9 s, and 5 s where only the engine is silent: the room between is for a busy machine.
+            // The timeout is 0.9 s for a silent link and 5 s for a silent engine. The bound between them leaves time for a busy machine.
             Assert.InRange(stream.LongestPause, TimeSpan.FromSeconds(0.5), TimeSpan.FromSeconds(4));
         }
         finally
@@ -104,7 +104,7 @@ public abstract class FailoverTests(SharedCluster shared)
             return isWanted(serving) ? serving : null;
         },
         what,
-        context: shared.Cluster.Tell);
+        context: shared.Cluster.Logs);
 
     private async Task<(JsonNode Answer, int Attempts)> AskWholeAsync(JsonObject members)
     {
@@ -125,7 +125,7 @@ public abstract class FailoverTests(SharedCluster shared)
     private async Task<Answer> UndisturbedAsync(Api api, Question question)
     {
         await shared.Cluster.WholeAsync();
-        return await Undisturbed.AskAsync(() => AskAsync(api, question), shared.Cluster.Tell);
+        return await Undisturbed.AskAsync(() => AskAsync(api, question), shared.Cluster.Logs);
     }
 
     private async Task<IAnswerStream> AskAsync(Api api, Question question) => api == Api.Http

@@ -3,7 +3,7 @@ using Skein.Gateway.Admin;
 
 namespace Skein.EndToEnd;
 
-/// <summary>More streams than slots, clients that go away, and more than one gateway.</summary>
+/// <summary>More streams than slots, clients that disconnect, and more than one gateway.</summary>
 [Collection(SimulatedCluster.Name)]
 public class LoadTests(SimulatedCluster shared)
 {
@@ -18,9 +18,9 @@ public class LoadTests(SimulatedCluster shared)
         await shared.Cluster.MemberAsync("gateway-1", row => row.Queued > 0 || answers.IsCompleted, "has a line");
         Assert.False(answers.IsCompleted, "all were answered before anybody was seen to wait");
 
-        var told = await Until.DoneAsync(answers, "the end of 300 streams", TimeSpan.FromSeconds(90), shared.Cluster.Tell);
-        for (var i = 0; i < told.Length; i++)
-            Assert.Equal(expected[i % questions.Length], told[i]);
+        var received = await Until.DoneAsync(answers, "the end of 300 streams", TimeSpan.FromSeconds(90), shared.Cluster.Logs);
+        for (var i = 0; i < received.Length; i++)
+            Assert.Equal(expected[i % questions.Length], received[i]);
         await shared.Cluster.MemberAsync("gateway-1", row => row is { Queued: 0, InFlight: 0 }, "has an empty line and no stream");
     }
 
@@ -35,7 +35,7 @@ public class LoadTests(SimulatedCluster shared)
 
         await stream.DisposeAsync();
 
-        // The replica's own count: it falls when the engine has stopped. The stream itself would have gone on for a minute.
+        // The replica's count falls once the engine has stopped. Without a disconnect the stream would run for a minute.
         await shared.Cluster.MemberAsync(serving, row => row.InFlight == 0, "has none");
     }
 

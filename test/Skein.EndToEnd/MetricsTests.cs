@@ -4,7 +4,7 @@ using static Skein.EndToEnd.Support.Metric;
 
 namespace Skein.EndToEnd;
 
-/// <summary>What a gateway tells of itself, from its first second on.</summary>
+/// <summary>The metrics of a gateway, from its first second on.</summary>
 public class MetricsTests
 {
     [Fact]
@@ -26,7 +26,7 @@ public class MetricsTests
         handles[stream.Replica].Send(Signal.Kill);
         await stream.ReadToEndAsync();
 
-        // A scrape may be answered from a cache of some hundred milliseconds.
+        // A scrape may be answered from a cache that is a few hundred milliseconds old.
         var after = await Until.FoundAsync(
             async () => await cluster.Client.GetStringAsync("/metrics") is { } text && Sum(text, "skein_failovers") == 1 ? text : null, "one failover counted");
         Assert.Equal(1, Sum(after, "gen_ai_server_time_to_first_token_seconds_count"));

@@ -1,7 +1,7 @@
 using Xunit.Sdk;
 using Xunit.v3;
 
-// Each collection keeps a cluster of processes busy; more of them at a time only wait for each other's processors.
+// Each collection runs a cluster of processes. More of them at the same time would only compete for the processors.
 [assembly: Parallelization(MaxThreads = 2)]
 [assembly: TestCollectionOrderer(typeof(Skein.EndToEnd.LongestFirstOrderer))]
 

@@ -3,7 +3,7 @@ using Skein.Gateway.Admin;
 
 namespace Skein.EndToEnd;
 
-/// <summary>A killed replica comes back, every time.</summary>
+/// <summary>A killed replica is restarted, every time.</summary>
 [Collection(SimulatedCluster.Name)]
 public class RestartTests(SimulatedCluster shared)
 {

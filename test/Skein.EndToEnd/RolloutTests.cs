@@ -17,11 +17,11 @@ public class RolloutTests
         var before = await cluster.WholeAsync();
         await using var load = await LoadAsync(cluster.Client);
 
-        var first = await RolloutAsync(cluster.Http, "--revision", "r2", "--calm", "1s", "--json");
+        var first = await RolloutAsync(cluster.Http, "--revision", "r2", "--error-window", "1s", "--json");
         var answers = await load.EndAsync();
 
-        Assert.True(first.ExitCode == 0, $"{first.Output}\n{first.Errors}\n{cluster.Tell()}");
-        // Each of three was drained, with streams of 0.6 s on it: fewer would mean that the load stood still.
+        Assert.True(first.ExitCode == 0, $"{first.Output}\n{first.Errors}\n{cluster.Logs()}");
+        // Each of the three replicas was drained with streams of 0.6 s on it. Fewer answers would mean that the load had stopped.
         Assert.True(answers > 30, $"only {answers} answers");
         Assert.All(ReplicasOf(first), replica => Assert.Equal("updated", replica["outcome"]!.GetValue<string>()));
         var after = await cluster.WholeAsync();
@@ -84,7 +84,7 @@ public class RolloutTests
         Assert.False(row["draining"]!.GetValue<bool>());
     }
 
-    /// <summary>As with systemd: the command ends the one, and what watches over it starts the new one.</summary>
+    /// <summary>As with systemd: the command stops the process, and its supervisor starts the new one.</summary>
     [Fact]
     public async Task Rollout_CommandThatRestarts_UpdatesAllAndLosesNoText()
     {
@@ -94,7 +94,7 @@ public class RolloutTests
         try
         {
             foreach ((var name, var replica) in cluster.Replicas)
-                await File.WriteAllTextAsync(Path.Combine(pids.FullName, name), $"{replica.Life.Pid}");
+                await File.WriteAllTextAsync(Path.Combine(pids.FullName, name), $"{replica.Handle.Pid}");
             await using var load = await LoadAsync(cluster.Client);
             var restarts = Task.WhenAll(cluster.Replicas.Select(async replica =>
             {
@@ -104,10 +104,10 @@ public class RolloutTests
             }));
 
             var rollout = await RolloutAsync(
-                cluster.Client.BaseAddress!, "--revision", "r2", "--calm", "1s", "--json", "--command", $"sh -c 'kill -TERM $(cat \"$2/$1\")' sh {{name}} {pids.FullName}");
+                cluster.Client.BaseAddress!, "--revision", "r2", "--error-window", "1s", "--json", "--command", $"sh -c 'kill -TERM $(cat \"$2/$1\")' sh {{name}} {pids.FullName}");
             var answers = await load.EndAsync();
 
-            Assert.True(rollout.ExitCode == 0, $"{rollout.Output}\n{rollout.Errors}\n{cluster.Tell()}");
+            Assert.True(rollout.ExitCode == 0, $"{rollout.Output}\n{rollout.Errors}\n{cluster.Logs()}");
             Assert.Equal(["updated", "updated"], ReplicasOf(rollout).Select(replica => replica["outcome"]!.GetValue<string>()));
             Assert.All(await restarts, static code => Assert.Equal(0, code));
             Assert.True(answers > 30, $"only {answers} answers");
@@ -119,7 +119,7 @@ public class RolloutTests
         }
     }
 
-    /// <summary>Clients that check every text against the undisturbed one.</summary>
+    /// <summary>Clients that compare every text with the undisturbed one.</summary>
     private static async Task<ConstantLoad> LoadAsync(HttpClient client)
     {
         (Question, Answer)[] expected = await Task.WhenAll(Enumerable.Range(0, 4).Select(async i =>

@@ -2,7 +2,7 @@ using Skein.EndToEnd.Support;
 
 namespace Skein.EndToEnd;
 
-/// <summary>The samples run as their readers run them.</summary>
+/// <summary>Runs the samples as their documentation does.</summary>
 public sealed class SampleTests
 {
     /// <summary>Two of three answers fill the first replica, which has two slots; the default policy would have used all three replicas.</summary>

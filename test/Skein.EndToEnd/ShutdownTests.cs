@@ -2,7 +2,7 @@ using Skein.EndToEnd.Support;
 
 namespace Skein.EndToEnd;
 
-/// <summary>Whatever ends a cluster leaves no process behind.</summary>
+/// <summary>No process is left behind, however a cluster ends.</summary>
 public class ShutdownTests
 {
     private static readonly string[] Small = ["--replicas", "2", "--engine", "simulated", "--tokens-per-second", "20"];
@@ -20,9 +20,9 @@ public class ShutdownTests
         if (oneIsFrozen)
             (await cluster.HandleOfAsync("replica-1")).Send(Signal.Freeze);
 
-        // A terminal sends it to all processes at once.
-        foreach (var life in cluster.MemberLives.Append(cluster.Supervisor.Life))
-            life.Send(Signal.Interrupt);
+        // A terminal sends SIGINT to all processes at once.
+        foreach (var member in cluster.MemberHandles.Append(cluster.Supervisor.Handle))
+            member.Send(Signal.Interrupt);
 
         var end = await cluster.Supervisor.EndAsync();
         Assert.Equal(0, end.ExitCode);
@@ -37,7 +37,7 @@ public class ShutdownTests
         await supervisor.LineAsync("gateway-1 is up");
         SkipWhereDeaf(supervisor);
 
-        supervisor.Life.Send(Signal.Interrupt);
+        supervisor.Handle.Send(Signal.Interrupt);
 
         var end = await supervisor.EndAsync();
         Assert.Equal(0, end.ExitCode);
@@ -51,21 +51,21 @@ public class ShutdownTests
         SkipElsewhere();
         await using var cluster = await ClusterProcess.StartAsync(Small);
         await cluster.WholeAsync();
-        Assert.Equal(3, cluster.MemberLives.Count);
+        Assert.Equal(3, cluster.MemberHandles.Count);
 
-        cluster.Supervisor.Life.Send(Signal.Kill);
+        cluster.Supervisor.Handle.Send(Signal.Kill);
 
-        await Until.TrueAsync(() => !cluster.MemberLives.Any(life => life.IsRunning), "all members gone", context: cluster.Tell);
+        await Until.TrueAsync(() => !cluster.MemberHandles.Any(member => member.IsRunning), "all members gone", context: cluster.Logs);
     }
 
     private static void AssertGone(ClusterProcess cluster)
     {
-        Assert.Equal(3, cluster.MemberLives.Count);
-        Assert.DoesNotContain(cluster.MemberLives, life => life.IsRunning);
+        Assert.Equal(3, cluster.MemberHandles.Count);
+        Assert.DoesNotContain(cluster.MemberHandles, member => member.IsRunning);
     }
 
     private static void SkipWhereDeaf(SkeinProcess supervisor) =>
-        Assert.SkipWhen(supervisor.Life.Ignores(Signal.Interrupt), "these tests run where Ctrl-C is ignored, as in a script's background job, and so does all they start");
+        Assert.SkipWhen(supervisor.Handle.Ignores(Signal.Interrupt), "these tests run where Ctrl-C is ignored, as in a script's background job, and so does all they start");
 
     private static void SkipElsewhere() => Assert.SkipUnless(OperatingSystem.IsLinux(), "needs Linux: signals, and processes as /proc tells them");
 }

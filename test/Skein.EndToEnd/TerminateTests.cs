@@ -2,7 +2,7 @@ using Skein.EndToEnd.Support;
 
 namespace Skein.EndToEnd;
 
-/// <summary>SIGTERM, as systemd and Kubernetes send it, with a stream in flight. Members of their own, without a supervisor.</summary>
+/// <summary>SIGTERM, as systemd and Kubernetes send it, during a stream. The members have no supervisor.</summary>
 public class TerminateTests
 {
     private static readonly Question Short = new("How does it end?", MaxTokens: 60);
@@ -17,7 +17,7 @@ public class TerminateTests
         await stream.ReadPiecesAsync(3);
 
         var serving = cluster.Replicas[stream.Replica];
-        serving.Life.Send(Signal.Terminate);
+        serving.Handle.Send(Signal.Terminate);
 
         Assert.Equal(undisturbed, await stream.ReadToEndAsync());
         Assert.Equal(0, (await serving.EndAsync()).ExitCode);
@@ -33,22 +33,22 @@ public class TerminateTests
         await using var stream = await HttpAnswerStream.AskAsync(cluster.Client, Short);
         await stream.ReadPiecesAsync(3);
 
-        cluster.Gateway.Life.Send(Signal.Terminate);
+        cluster.Gateway.Handle.Send(Signal.Terminate);
 
-        await Until.FoundAsync(() => IsRefusedAsync(cluster.Client.BaseAddress!), "a newcomer is refused");
+        await Until.FoundAsync(() => IsRefusedAsync(cluster.Client.BaseAddress!), "a new client is refused");
         Assert.Equal(undisturbed, await stream.ReadToEndAsync());
         Assert.Equal(0, (await cluster.Gateway.EndAsync()).ExitCode);
     }
 
-    // Two replicas: on a busy machine a single one may be taken for dead for a moment.
+    // Two replicas: on a busy machine a single one may be suspected for a moment.
     private static Task<LooseCluster> StartAsync() => LooseCluster.StartAsync(["one", "two"], ["--tokens-per-second", "20"]);
 
     private static async Task<string?> IsRefusedAsync(Uri address)
     {
-        using var newcomer = new HttpClient { BaseAddress = address };
+        using var newClient = new HttpClient { BaseAddress = address };
         try
         {
-            await newcomer.GetStringAsync("/livez");
+            await newClient.GetStringAsync("/livez");
             return null;
         }
         catch (HttpRequestException)

@@ -13,7 +13,7 @@ using Skein.Gateway.Admin;
 
 namespace Skein.EndToEnd;
 
-/// <summary><c>skein gateway --upstream</c>: servers of other makes, served by the gateway itself.</summary>
+/// <summary><c>skein gateway --upstream</c>: OpenAI-compatible servers that the gateway itself serves.</summary>
 public class UpstreamTests
 {
     private static readonly string Counted = string.Concat(Enumerable.Range(0, FakeUpstream.Words).Select(word => string.Create(CultureInfo.InvariantCulture, $"{word} ")));
@@ -35,7 +35,7 @@ public class UpstreamTests
         await using var second = await FakeUpstream.StartAsync(fuse, port);
         await gateway.MemberAsync(late, "alive");
         Assert.Single(gateway.Process.Errors.Split('\n'), line => line.Contains($"Upstream {late} is not served", StringComparison.Ordinal));
-        // All upstreams have told their models, and there is no group to ask: what nobody offers is unknown.
+        // All upstreams have reported their models, and there is no group: a model that none of them has is unknown.
         using var unknown = await Until.DoneAsync(gateway.Client.PostAsJsonAsync("/v1/completions", new { model = "nope", prompt = "a" }), "an answer");
         Assert.Equal(HttpStatusCode.NotFound, unknown.StatusCode);
 
@@ -46,7 +46,7 @@ public class UpstreamTests
         var saved = await asked;
 
         Assert.Equal((Counted, "stop"), (saved.Text, saved.FinishReason));
-        // What was on its way when the connection broke may be lost with it.
+        // Frames that were in transit when the connection broke may be lost.
         Assert.Matches($@"^failovers=1 attempts=2 \[token [0-7]: {dying.Name} lost \(connection_lost\)\]$", saved.Failovers);
         await gateway.MemberAsync(dying.Name, "dead");
         for (var i = 0; i < 4; i++)
@@ -71,7 +71,8 @@ public class UpstreamTests
         var saved = await asked;
 
         Assert.Equal((Counted, "stop"), (saved.Text, saved.FinishReason));
-        // Before the first word nothing else could find it: there silence is borne for 2 minutes. In mid-stream 5 s are, which a starved watch may come after.
+        // Before the first token only the health check can find it, because engine_stall takes 2 minutes. Later it takes 5 s
+        // and can come first on a busy machine.
         Assert.Matches($@"{frozen.Name} lost \((connection_lost{(atWord > 0 ? "|engine_stall" : "")})\)", saved.Failovers);
         for (var i = 0; i < 4; i++)
             Assert.Equal((Counted, null), await AskAsync(gateway) is var answer ? (answer.Text, answer.Failovers) : default);
@@ -87,7 +88,7 @@ public class UpstreamTests
         (var fuse, var gateway) = (pair.Fuse, pair.Gateway);
         var address = $"{gateway.Client.BaseAddress}";
 
-        // It stands still there, and answers all else: only a drain moves it.
+        // The stream stops there, but the server answers health checks: only a drain moves the stream.
         fuse.SetAt(7);
         var asked = AskAsync(gateway);
         var drained = await Until.DoneAsync(fuse.Burnt.Task, "a stream of 7 words", context: () => gateway.Process.Errors);
@@ -109,7 +110,7 @@ public class UpstreamTests
         await using var pair = await Pair.StartAsync();
         (var fuse, var gateway) = (pair.Fuse, pair.Gateway);
 
-        // The text, then half of the first call.
+        // The text, then half of the first tool call.
         fuse.SetAt(3);
         var asked = AskAsync(gateway, """[{"type":"function","function":{"name":"add"}}]""");
         var dying = await Until.DoneAsync(fuse.Burnt.Task, "half a call", context: () => gateway.Process.Errors);
@@ -172,7 +173,7 @@ public class UpstreamTests
         return StreamedChat.Read(body);
     }
 
-    /// <summary>A gateway in front of two servers that count, both alive.</summary>
+    /// <summary>A gateway in front of two live servers that count.</summary>
     private sealed class Pair : IAsyncDisposable
     {
         private readonly FakeUpstream[] _servers;

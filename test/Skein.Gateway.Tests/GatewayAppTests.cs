@@ -9,7 +9,7 @@ public sealed class GatewayAppTests
 {
     private static readonly GatewayOptions Options = new() { Http = new(IPAddress.Loopback, 0), Grpc = new(IPAddress.Loopback, 0) };
 
-    /// <summary>Loops of a gateway died silently.</summary>
+    /// <summary>Background loops of a gateway failed without a log line or an effect.</summary>
     [Fact]
     public async Task Stopping_LoopThrows_IsCancelled()
     {

@@ -7,7 +7,7 @@ using Skein.Serving.Grpc;
 
 namespace Skein.Serving.Tests;
 
-/// <summary>The bus as other people's gateways may use it, rightly or wrongly.</summary>
+/// <summary>Correct and incorrect use of the bus by third-party gateways.</summary>
 public class BusTests
 {
     private static readonly BusStart Start = new() { Stream = 7, WindowBytes = 1024, Request = new GenerateRequest { Attempt = 1 } };
@@ -149,7 +149,7 @@ public class BusTests
         await using var replica = await TestReplica.StartAsync(engine, time: time);
         using var bus = new TestBus(replica);
         engine.Say(ScriptedEngine.StartFrame);
-        // Many a stream's frame, until one is under way that HTTP/2 does not let through.
+        // Frames of many streams, until one is blocked by HTTP/2 flow control.
         for (var i = 0u; i < 40; i++)
         {
             engine.Say(ScriptedEngine.Token(i, new string('x', 1_000_000)));
@@ -174,27 +174,27 @@ public class BusTests
     public async Task Bus_RefusedGateway_IsOfferedTheNextFreeSlotAndMayDecline()
     {
         var engine = new ScriptedEngine { Slots = 1 };
-        // The clock stands: an offer ends by being taken or declined.
+        // The clock does not advance: an offer ends only when it is taken or declined.
         await using var replica = await TestReplica.StartAsync(engine, time: new FakeTimeProvider());
-        using var newcomers = new TestBus(replica);
+        using var otherBus = new TestBus(replica);
         using var waiter = new TestBus(replica);
         engine.Say(ScriptedEngine.StartFrame);
-        await newcomers.SayAsync(new BusOrders { Start = { Ask("gateway-1", stream: 1, waitedMs: 0) } });
-        await newcomers.NextFrameAsync();
+        await otherBus.SayAsync(new BusOrders { Start = { Ask("gateway-1", stream: 1, waitedMs: 0) } });
+        await otherBus.NextFrameAsync();
         await waiter.SayAsync(new BusOrders { Start = { Ask("gateway-2", stream: 1, waitedMs: 3000) } });
         Assert.True(RefusalIn(await waiter.NextEndAsync()).RemembersCaller);
 
         engine.Say(ScriptedEngine.FinishFrame);
         var offer = await waiter.NextOfferAsync();
-        await newcomers.SayAsync(new BusOrders { Start = { Ask("gateway-1", stream: 2, waitedMs: 100) } });
-        await newcomers.NextEndAsync();
-        Assert.Equal(1u, RefusalIn(await newcomers.NextEndAsync()).Running);
+        await otherBus.SayAsync(new BusOrders { Start = { Ask("gateway-1", stream: 2, waitedMs: 100) } });
+        await otherBus.NextEndAsync();
+        Assert.Equal(1u, RefusalIn(await otherBus.NextEndAsync()).Running);
         await waiter.SayAsync(new BusOrders { Decline = { offer } });
 
-        Assert.NotEqual(0u, await newcomers.NextOfferAsync());
+        Assert.NotEqual(0u, await otherBus.NextOfferAsync());
         engine.Say(ScriptedEngine.StartFrame);
-        await newcomers.SayAsync(new BusOrders { Start = { Ask("gateway-1", stream: 3, waitedMs: 100) } });
-        Assert.Equal(3ul, (await newcomers.NextStartAsync()).Stream);
+        await otherBus.SayAsync(new BusOrders { Start = { Ask("gateway-1", stream: 3, waitedMs: 100) } });
+        Assert.Equal(3ul, (await otherBus.NextStartAsync()).Stream);
     }
 
     [Fact]

@@ -19,7 +19,7 @@ public sealed class EngineLivenessMonitorTests : IDisposable
 
     public EngineLivenessMonitorTests()
     {
-        // Answers are taken in before SetResult returns: no continuations elsewhere.
+        // Continuations run inside SetResult, so that an answer was processed when it returns.
         var engine = new ScriptedEngine
         {
             Check = async cancelled =>
@@ -35,7 +35,7 @@ public sealed class EngineLivenessMonitorTests : IDisposable
     }
 
     [Fact]
-    public async Task Tick_NoAnswer_IsLostAfterThePatience()
+    public async Task Tick_NoAnswer_IsLostAfterTheTimeout()
     {
         var lost = _watch.Lost;
         await TickAsync(3);
@@ -61,7 +61,7 @@ public sealed class EngineLivenessMonitorTests : IDisposable
     }
 
     [Fact]
-    public async Task Tick_EveryAnswerIsLateButWithinThePatience_IsNotLost()
+    public async Task Tick_EveryAnswerIsLateButWithinTheTimeout_IsNotLost()
     {
         for (var round = 0; round < 10; round++)
         {
@@ -103,7 +103,7 @@ public sealed class EngineLivenessMonitorTests : IDisposable
         Assert.Empty(_log.Failures);
     }
 
-    /// <summary>Engines are other people's too. One whose own client has a bound of its own tells of silence, whatever else it does wrong.</summary>
+    /// <summary>Engines may come from third parties. A timeout of an engine's own client counts as silence.</summary>
     [Theory]
     [InlineData(typeof(InvalidOperationException), false)]
     [InlineData(typeof(TaskCanceledException), true)]
@@ -142,7 +142,7 @@ public sealed class EngineLivenessMonitorTests : IDisposable
     }
 
     /// <param name="ticks">How many.</param>
-    /// <param name="answer">What each question ends with; null: well.</param>
+    /// <param name="answer">The exception of each check; null: it succeeds.</param>
     private async Task TickAndAnswerAsync(int ticks, Func<Exception?> answer)
     {
         for (; ticks > 0; ticks--)
@@ -178,7 +178,7 @@ public sealed class EngineLivenessMonitorTests : IDisposable
 
     private sealed class KeptLog : ILogger<EngineLivenessMonitor>
     {
-        /// <summary>Of the lines that tell of one.</summary>
+        /// <summary>The exceptions of the log lines that have one.</summary>
         public List<Exception> Failures { get; } = [];
 
         public IDisposable? BeginScope<TState>(TState state)

@@ -11,7 +11,7 @@ using Skein.Serving.Grpc;
 
 namespace Skein.Serving.Tests;
 
-/// <summary>A replica in front of a server that is stopped, and does not say so.</summary>
+/// <summary>A replica in front of a server that is stopped with its connections open.</summary>
 public sealed class FrozenEngineTests : IAsyncLifetime
 {
     private static readonly TimeSpan Tick = new ReplicaOptions().EngineTimeout / 3;
@@ -62,13 +62,13 @@ public sealed class FrozenEngineTests : IAsyncLifetime
         using var again = await BeginAsync();
     }
 
-    /// <summary>Calls of a server have a bound of their own, and its end is no answer.</summary>
+    /// <summary>A call to a server has its own timeout, which does not count as an answer.</summary>
     [Fact]
-    public async Task Freeze_PatienceLongerThanACallMayTake_StreamsAreLostAllTheSame()
+    public async Task Freeze_TimeoutLongerThanACallMayTake_StreamsAreLostAllTheSame()
     {
         await _replica.DisposeAsync();
-        var patience = 2 * new OpenAiEngineOptions { BaseUrl = new Uri("http://127.0.0.1") }.CallTimeout;
-        _replica = await TestReplica.StartAsync(_engine, new ReplicaOptions { EngineTimeout = patience }, _time);
+        var timeout = 2 * new OpenAiEngineOptions { BaseUrl = new Uri("http://127.0.0.1") }.CallTimeout;
+        _replica = await TestReplica.StartAsync(_engine, new ReplicaOptions { EngineTimeout = timeout }, _time);
         using var stream = await BeginAsync();
         _server.Freeze();
 
@@ -98,7 +98,7 @@ public sealed class FrozenEngineTests : IAsyncLifetime
     private async Task<HealthCheckResponse.Types.ServingStatus> HealthAsync() =>
         (await new Health.HealthClient(_replica.Channel).CheckAsync(new HealthCheckRequest(), cancellationToken: _replica.Token)).Status;
 
-    // The call in between keeps the pretended time from running hours ahead of what really takes a millisecond, as a write does.
+    // The call in between keeps virtual time from running hours ahead of real work such as a write.
     private async Task AdvanceUntilAsync(Func<Task<bool>> holds, string what)
     {
         while (!await holds())

@@ -7,7 +7,7 @@ using Skein.Engines.OpenAiCompatible;
 namespace Skein.Serving.Tests;
 
 /// <summary>
-/// A server of OpenAI's protocol on a real socket, whose streams say one word and no more. Frozen, it accepts connections as a stopped process does (its
+/// A server of OpenAI's protocol on a real socket, whose streams send one word and no more. Frozen, it accepts connections as a stopped process does (its
 /// kernel accepts them) and answers none.
 /// </summary>
 internal sealed class FrozenServer : IAsyncDisposable
@@ -26,7 +26,7 @@ internal sealed class FrozenServer : IAsyncDisposable
 
     public void Freeze() => _thawed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Goes on where it was stopped: all that waits is answered.</summary>
+    /// <summary>Continues where it was stopped: all waiting requests are answered.</summary>
     public void Thaw() => _thawed.TrySetResult();
 
     public Task<IInferenceEngine> ConnectAsync(TimeProvider time) => OpenAiEngineFactory.ConnectAsync(
@@ -72,7 +72,7 @@ internal sealed class FrozenServer : IAsyncDisposable
                 await SendAsync(stream, "text/event-stream\r\nTransfer-Encoding: chunked", $"{Event.Length:x}\r\n{Event}\r\n");
                 while (await stream.ReadAsync(buffer, _stop.Token) > 0)
                 {
-                    // The rest of the request's body, then nothing until the client is gone.
+                    // Reads the rest of the body, then waits until the client disconnects.
                 }
 
                 return;
@@ -83,7 +83,7 @@ internal sealed class FrozenServer : IAsyncDisposable
         }
         catch (Exception exception) when (exception is OperationCanceledException or IOException)
         {
-            // The test is over, or the client gone.
+            // The test is over, or the client has disconnected.
         }
     }
 

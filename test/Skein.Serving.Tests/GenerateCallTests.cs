@@ -96,7 +96,7 @@ public sealed class GenerateCallTests : IAsyncDisposable
         await _stream.RunAsync(attempt);
     }
 
-    // As a server does: the call's token is cancelled, and its pending write ends.
+    // As a server does: it cancels the call's token and ends its pending write.
     private void Abort()
     {
         _aborts++;
@@ -104,7 +104,7 @@ public sealed class GenerateCallTests : IAsyncDisposable
         _writer.Release();
     }
 
-    /// <summary>A response stream whose writes end when the test lets them.</summary>
+    /// <summary>A response stream whose writes complete when the test says so.</summary>
     private sealed class GatedWriter : IServerStreamWriter<GenerateFrame>
     {
         private readonly Channel<GenerateFrame> _written = Channel.CreateUnbounded<GenerateFrame>();
@@ -130,7 +130,7 @@ public sealed class GenerateCallTests : IAsyncDisposable
         /// <summary>The next frame whose write has begun.</summary>
         public Task<GenerateFrame> NextAsync() => _written.Reader.ReadAsync().AsTask().WaitAsync(TestReplica.Deadline);
 
-        /// <summary>Lets one write end.</summary>
+        /// <summary>Completes one write.</summary>
         public void Release() => _ends.Writer.TryWrite(null);
 
         public void Fail(Exception exception) => _ends.Writer.TryWrite(exception);

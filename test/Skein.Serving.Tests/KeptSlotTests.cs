@@ -2,10 +2,10 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace Skein.Serving.Tests;
 
-/// <summary>What becomes of slots that the table keeps for somebody.</summary>
+/// <summary>Slots that the table keeps for a gateway.</summary>
 public sealed class KeptSlotTests : IDisposable
 {
-    private static readonly QueueReport Newcomer = new(TimeSpan.Zero, NextWaited: null);
+    private static readonly QueueReport NewRequest = new(TimeSpan.Zero, NextWaited: null);
     private static readonly QueueReport OldWaiter = new(TimeSpan.FromSeconds(3), NextWaited: null);
 
     private readonly FakeTimeProvider _time = new();
@@ -21,20 +21,20 @@ public sealed class KeptSlotTests : IDisposable
     }
 
     [Fact]
-    public void Release_RefusedGateway_IsNotifiedAndGetsTheSlotBeforeNewcomers()
+    public void Release_RefusedGateway_IsNotifiedAndGetsTheSlotBeforeNewRequests()
     {
         RefuseAThenFree();
 
         Assert.Equal([1u], _notificationsOfA);
         Assert.Equal((0u, 1u, 1u), (_table.Report("a").Running, _table.Report("b").Running, _table.Report().Running));
-        Assert.Equal(SlotAnswer.Full, _table.TryTake("b", Newcomer, out _));
+        Assert.Equal(SlotAnswer.Full, _table.TryTake("b", NewRequest, out _));
         Assert.Equal(SlotAnswer.Granted, _table.TryTake("a", OldWaiter, out _));
     }
 
     [Fact]
     public void Release_CrowdWithoutABusWasRefusedBefore_TheGatewayIsStillNotified()
     {
-        Assert.Equal(SlotAnswer.Granted, _table.TryTake("b", Newcomer, out var lease));
+        Assert.Equal(SlotAnswer.Granted, _table.TryTake("b", NewRequest, out var lease));
         for (var i = 0; i < 2 * SlotOffers.MostGateways; i++)
         {
             Assert.Equal(SlotAnswer.Full, _table.TryTake($"client-{i}", queue: null, out _));
@@ -57,7 +57,7 @@ public sealed class KeptSlotTests : IDisposable
         _time.Advance(TimeSpan.FromMilliseconds(1));
 
         Assert.Equal(0u, _table.Report().Running);
-        Assert.Equal(SlotAnswer.Granted, _table.TryTake("b", Newcomer, out _));
+        Assert.Equal(SlotAnswer.Granted, _table.TryTake("b", NewRequest, out _));
     }
 
     [Fact]
@@ -94,7 +94,7 @@ public sealed class KeptSlotTests : IDisposable
         Assert.Equal(0u, _table.Report().Running);
         Assert.True(_table.WhenIdleAsync(TestContext.Current.CancellationToken).IsCompleted);
         _table.SetDraining(false);
-        Assert.Equal(SlotAnswer.Granted, _table.TryTake("b", Newcomer, out _));
+        Assert.Equal(SlotAnswer.Granted, _table.TryTake("b", NewRequest, out _));
     }
 
     [Fact]
@@ -135,7 +135,7 @@ public sealed class KeptSlotTests : IDisposable
     public void Dispose_SlotIsKept_StopsTheClockAndLeasesMayStillBeGivenBack()
     {
         _table.SetSlots(2);
-        Assert.Equal(SlotAnswer.Granted, _table.TryTake("b", Newcomer, out var last));
+        Assert.Equal(SlotAnswer.Granted, _table.TryTake("b", NewRequest, out var last));
         RefuseAThenFree();
 
         _table.Dispose();
@@ -150,7 +150,7 @@ public sealed class KeptSlotTests : IDisposable
 
     private void RefuseAThenFree()
     {
-        Assert.Equal(SlotAnswer.Granted, _table.TryTake("b", Newcomer, out var lease));
+        Assert.Equal(SlotAnswer.Granted, _table.TryTake("b", NewRequest, out var lease));
         Assert.Equal(SlotAnswer.Full, _table.TryTake("a", OldWaiter, out _));
         Assert.True(_table.Report("a").RemembersCaller);
         lease!.Dispose();

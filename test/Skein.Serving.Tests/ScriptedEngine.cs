@@ -6,7 +6,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Serving.Tests;
 
-/// <summary>An engine that says what a test tells it to, in one generation at a time, and reports when it stops.</summary>
+/// <summary>An engine that sends the frames that a test gives, one generation at a time, and reports when it stops.</summary>
 internal sealed class ScriptedEngine : IInferenceEngine
 {
     private readonly Channel<GenerateFrame> _script = Channel.CreateUnbounded<GenerateFrame>();
@@ -16,13 +16,13 @@ internal sealed class ScriptedEngine : IInferenceEngine
 
     public int? Slots { get; init; }
 
-    /// <summary>Answers to the question for its load; none: it does not tell.</summary>
+    /// <summary>Answers to load queries. Default: it does not report its load.</summary>
     public Func<EngineLoad>? Load { get; init; }
 
-    /// <summary>Answers to the question whether it could serve; none: it could.</summary>
+    /// <summary>Answers to liveness checks. Default: it is alive.</summary>
     public Func<CancellationToken, Task>? Check { get; init; }
 
-    /// <summary>Completes when a generation has ended, however.</summary>
+    /// <summary>Completes when a generation has ended in any way.</summary>
     public Task Stopped => _stopped.Task;
 
     public static GenerateFrame StartFrame => new() { Start = new Start { Model = "m", Unit = TokenUnit.Token } };
@@ -32,7 +32,7 @@ internal sealed class ScriptedEngine : IInferenceEngine
     public static GenerateFrame Token(uint index, string text = "x") =>
         new() { FirstIndex = index, Count = 1, TokenIds = { index }, Text = ByteString.CopyFromUtf8(text) };
 
-    /// <summary>Lets the generation say this next.</summary>
+    /// <summary>Adds the next frame of the generation.</summary>
     public void Say(params ReadOnlySpan<GenerateFrame> frames)
     {
         foreach (var frame in frames)

@@ -124,7 +124,7 @@ public class SlotOffersTests
     }
 
     [Fact]
-    public void Refused_TellsNothingAndIsGoneForLong_ComesBackAsANewcomer()
+    public void Refused_SendsNoReportForLong_IsTreatedAsNew()
     {
         _offers.Refused("of the release before", queue: null, takesOffers: false, At(0));
         Refuse("a", waitedMs: 100, atMs: 3_600_000);
@@ -160,7 +160,7 @@ public class SlotOffersTests
         Assert.Equal(SlotOffers.MostGateways, _offers.Waiting);
     }
 
-    /// <summary>Whatever comes in whatever order: kept slots are those offered and not ended, and never more than were free when they were.</summary>
+    /// <summary>In any order of events, the kept slots are the offers that have not ended, and never more than the free slots at the time of the offer.</summary>
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
@@ -174,7 +174,7 @@ public class SlotOffersTests
         for (var atMs = 0; atMs < 20_000; atMs += random.Next(20))
         {
             var name = $"g{random.Next(Names)}";
-            QueueReport? told = random.Next(5) == 0 ? null : new QueueReport(Milliseconds(random.Next(2000)), random.Next(2) == 0 ? null : Milliseconds(random.Next(2000)));
+            QueueReport? report = random.Next(5) == 0 ? null : new QueueReport(Milliseconds(random.Next(2000)), random.Next(2) == 0 ? null : Milliseconds(random.Next(2000)));
             switch (random.Next(6))
             {
                 case 0 when running > 0:
@@ -187,14 +187,14 @@ public class SlotOffersTests
                     _offers.Decline(name, (uint)Math.Max(0, _made.Count - random.Next(4)));
                     break;
                 default:
-                    if (_offers.MayTake(name, told, Slots - running, At(atMs)))
+                    if (_offers.MayTake(name, report, Slots - running, At(atMs)))
                     {
-                        _offers.Took(name, told, At(atMs));
+                        _offers.Took(name, report, At(atMs));
                         running++;
                     }
                     else
                     {
-                        _offers.Refused(name, told, takesOffers: told is not null, At(atMs));
+                        _offers.Refused(name, report, takesOffers: report is not null, At(atMs));
                     }
 
                     break;

@@ -23,16 +23,16 @@ public class StandbyTests
     {
         await using var replica = await TestReplica.StartAsync(_engine);
         var undisturbed = await UndisturbedAsync();
-        for (var held = 0; held <= Request.MaxTokens; held++)
+        for (var resumedAt = 0; resumedAt <= Request.MaxTokens; resumedAt++)
         {
-            for (var cut = held; cut <= Request.MaxTokens; cut++)
+            for (var cut = resumedAt; cut <= Request.MaxTokens; cut++)
             {
-                using var call = replica.Generate(Held(undisturbed, held));
+                using var call = replica.Generate(Standby(undisturbed, resumedAt));
                 var start = await call.NextAsync();
-                await replica.Client.ContinueAsync(Continued(undisturbed, held, cut), cancellationToken: replica.Token);
+                await replica.Client.ContinueAsync(Continued(undisturbed, resumedAt, cut), cancellationToken: replica.Token);
                 var rest = await call.RestAsync();
 
-                Assert.Equal((uint)held, start.Start.ResumedAt);
+                Assert.Equal((uint)resumedAt, start.Start.ResumedAt);
                 Assert.All(rest, frame => Assert.Equal((2u, 1u), (frame.Attempt, frame.Choice)));
                 var expected = undisturbed[(cut + 1)..];
                 Assert.Equal((uint)cut, rest.First(frame => frame.Count > 0 || frame.Finish is not null).FirstIndex);
@@ -50,7 +50,7 @@ public class StandbyTests
         var time = new FakeTimeProvider();
         await using var replica = await TestReplica.StartAsync(_engine, time: time);
         var undisturbed = await UndisturbedAsync();
-        var request = Held(undisturbed, 3);
+        var request = Standby(undisturbed, 3);
         request.Caller = "gateway-1";
         using var call = replica.Generate(request);
         var start = await call.NextAsync();
@@ -73,7 +73,7 @@ public class StandbyTests
         await using var engine = SimulatedEngineFactory.Create(new SimulatedEngineOptions { PrefillTokensPerSecond = 1 }, time);
         await using var replica = await TestReplica.StartAsync(engine, time: time);
         var undisturbed = await UndisturbedAsync();
-        using var call = replica.Generate(Held(undisturbed, 3));
+        using var call = replica.Generate(Standby(undisturbed, 3));
         Assert.Null((await AdvanceUntilAsync(replica, time, call.NextOrBeatAsync())).Start); // a heartbeat: it is still reading
 
         await replica.Client.ContinueAsync(Continued(undisturbed, 3, 5), cancellationToken: replica.Token);
@@ -89,13 +89,13 @@ public class StandbyTests
         var time = new FakeTimeProvider();
         await using var replica = await TestReplica.StartAsync(_engine, new ReplicaOptions { StandbyTimeout = TimeSpan.FromSeconds(7) }, time);
         var undisturbed = await UndisturbedAsync();
-        using var call = replica.Generate(Held(undisturbed, 3));
+        using var call = replica.Generate(Standby(undisturbed, 3));
         await call.NextAsync();
 
         var failure = await AdvanceUntilAsync(replica, time, call.FailureAsync());
 
         Assert.Equal(
-            (StatusCode.Aborted, $"hold is true for {Names}; it was not continued within 7 s"), (failure.StatusCode, failure.Status.Detail));
+            (StatusCode.Aborted, $"the standby attempt of {Names} was not continued within 7 s"), (failure.StatusCode, failure.Status.Detail));
         Assert.Equal("HOLD_REFUSED", ReasonOf(failure));
         Assert.Equal(0u, replica.Control.Report().Running);
         Assert.Equal(StatusCode.NotFound, (await RefusalAsync(replica, Continued(undisturbed, 3, 5))).StatusCode);
@@ -107,14 +107,14 @@ public class StandbyTests
         await using var replica = await TestReplica.StartAsync(_engine);
         var undisturbed = await UndisturbedAsync();
         using var cancel = new CancellationTokenSource();
-        using var call = replica.Generate(Held(undisturbed, 3), cancel.Token);
+        using var call = replica.Generate(Standby(undisturbed, 3), cancel.Token);
         await call.NextAsync();
 
         await cancel.CancelAsync();
         await replica.Control.WhenIdleAsync(replica.Token);
 
         var refusal = await RefusalAsync(replica, Continued(undisturbed, 3, 5));
-        Assert.Equal((StatusCode.NotFound, $"no attempt is held here for {Names}"), (refusal.StatusCode, refusal.Status.Detail));
+        Assert.Equal((StatusCode.NotFound, $"no standby attempt of {Names} exists here"), (refusal.StatusCode, refusal.Status.Detail));
         Assert.Equal("HOLD_REFUSED", ReasonOf(refusal));
     }
 
@@ -125,13 +125,13 @@ public class StandbyTests
             new SimulatedEngineOptions { EnableFaults = true, Faults = [new SimulatedFault(SimulatedFaultKind.Stall, 8, Attempt: 0)] }, TimeProvider.System);
         await using var replica = await TestReplica.StartAsync(engine);
         var undisturbed = await UndisturbedAsync();
-        using var call = replica.Generate(Held(undisturbed, 3));
+        using var call = replica.Generate(Standby(undisturbed, 3));
         await call.NextAsync();
         await replica.Client.ContinueAsync(Continued(undisturbed, 3, 5), cancellationToken: replica.Token);
 
         var refusal = await RefusalAsync(replica, Continued(undisturbed, 3, 6));
 
-        Assert.Equal((StatusCode.FailedPrecondition, $"{Names} was continued or given up before"), (refusal.StatusCode, refusal.Status.Detail));
+        Assert.Equal((StatusCode.FailedPrecondition, $"the standby attempt of {Names} was continued or given up before"), (refusal.StatusCode, refusal.Status.Detail));
         Assert.Equal(5u, (await call.NextAsync()).FirstIndex);
     }
 
@@ -140,14 +140,14 @@ public class StandbyTests
     {
         await using var replica = await TestReplica.StartAsync(_engine);
         var undisturbed = await UndisturbedAsync();
-        using var call = replica.Generate(Held(undisturbed, 3));
+        using var call = replica.Generate(Standby(undisturbed, 3));
         await call.NextAsync();
         var (early, short_, nameless) = (Continued(undisturbed, 3, 5), Continued(undisturbed, 3, 5), Continued(undisturbed, 3, 5));
         (early.NextIndex, short_.NextIndex, nameless.Session) = (2, 6, "");
 
-        await RefusedAsync(early, $"next_index is 2; allowed: 3, at which {Names} is held, or more");
-        await RefusedAsync(short_, $"token_ids has 2 ids; allowed: none or 3, from 3, at which {Names} is held, to next_index 6");
-        await RefusedAsync(nameless, "session is empty; allowed for an attempt that is held: 1 to 128 bytes of printable ASCII");
+        await RefusedAsync(early, "next_index is 2; allowed: from 3, where the standby attempt began");
+        await RefusedAsync(short_, "token_ids has 2 ids; allowed: none or 3, from 3, where the standby attempt began, to next_index 6");
+        await RefusedAsync(nameless, "session is empty; allowed for a standby attempt: 1 to 128 bytes of printable ASCII");
         await replica.Client.ContinueAsync(Continued(undisturbed, 3, 5), cancellationToken: replica.Token);
         Assert.NotNull((await call.RestAsync())[^1].Finish);
 
@@ -165,7 +165,7 @@ public class StandbyTests
     {
         await using var replica = await TestReplica.StartAsync(_engine);
         var undisturbed = await UndisturbedAsync();
-        using var call = replica.Generate(Held(undisturbed, 3));
+        using var call = replica.Generate(Standby(undisturbed, 3));
         await call.NextAsync();
         var request = Continued(undisturbed, 3, 5);
         (request.TokenIds[0], request.Fingerprint) = flaw == "ids" ? (request.TokenIds[1], "") : (request.TokenIds[0], "other");
@@ -182,15 +182,15 @@ public class StandbyTests
     {
         await using var replica = await TestReplica.StartAsync(_engine);
         var undisturbed = await UndisturbedAsync();
-        var request = Held(undisturbed, 3);
+        var request = Standby(undisturbed, 3);
         var (nameless, another) = (request.Clone(), request.Clone());
         (nameless.Session, another.Attempt) = ("", 3);
         using var first = replica.Generate(request);
         await first.NextAsync();
 
-        Assert.Equal((StatusCode.AlreadyExists, $"hold is true for {Names}; such an attempt is held already"), await RefusedAsync(request));
+        Assert.Equal((StatusCode.AlreadyExists, $"a standby attempt of {Names} exists already"), await RefusedAsync(request));
         Assert.Equal(
-            (StatusCode.InvalidArgument, "session is empty; allowed for an attempt that is held: 1 to 128 bytes of printable ASCII"), await RefusedAsync(nameless));
+            (StatusCode.InvalidArgument, "session is empty; allowed for a standby attempt: 1 to 128 bytes of printable ASCII"), await RefusedAsync(nameless));
         using var second = replica.Generate(another);
         await second.NextAsync();
         Assert.Equal((StatusCode.ResourceExhausted, "no free slot: 2 of 2 are in use"), await RefusedAsync(request));
@@ -219,7 +219,7 @@ public class StandbyTests
         return frames;
     }
 
-    private static GenerateRequest Held(List<GenerateFrame> undisturbed, int tokens)
+    private static GenerateRequest Standby(List<GenerateFrame> undisturbed, int tokens)
     {
         var start = undisturbed[0].Start;
         return new GenerateRequest(Request)
@@ -239,15 +239,15 @@ public class StandbyTests
         };
     }
 
-    private static ContinueRequest Continued(List<GenerateFrame> undisturbed, int held, int cut) => new()
+    private static ContinueRequest Continued(List<GenerateFrame> undisturbed, int resumedAt, int cut) => new()
     {
         Session = Session,
         Choice = 1,
         Attempt = 2,
-        TokenIds = { Ids(undisturbed, held, cut) },
-        Text = Text(undisturbed, held, cut),
+        TokenIds = { Ids(undisturbed, resumedAt, cut) },
+        Text = Text(undisturbed, resumedAt, cut),
         NextIndex = (uint)cut,
-        Fingerprint = held == 0 ? undisturbed[0].Start.Fingerprint : "",
+        Fingerprint = resumedAt == 0 ? undisturbed[0].Start.Fingerprint : "",
     };
 
     private static IEnumerable<uint> Ids(List<GenerateFrame> undisturbed, int from, int to) =>
@@ -261,7 +261,7 @@ public class StandbyTests
 
     private static string? ReasonOf(RpcException exception) => exception.GetRpcStatus()?.GetDetail<ErrorInfo>()?.Reason;
 
-    // The call in between keeps the pretended time from running hours ahead of what really takes a millisecond.
+    // The call in between keeps virtual time from running hours ahead of real work such as a write.
     private static async Task<T> AdvanceUntilAsync<T>(TestReplica replica, FakeTimeProvider time, Task<T> awaited)
     {
         while (!awaited.IsCompleted)

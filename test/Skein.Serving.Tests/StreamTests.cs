@@ -121,8 +121,8 @@ public class StreamTests
         Assert.Null(RpcExceptionExtensions.GetRpcStatus(refusal)?.GetDetail<SlotRefusal>());
     }
 
-    // Ticks pass over a write that is just ending, so time goes on until the stream has noticed. The call in between keeps the pretended
-    // time from running hours ahead of a write that really takes a millisecond.
+    // A tick does not count while a write is ending, so time advances until the stream has noticed. The call in between keeps virtual
+    // time from running hours ahead of real work such as a write.
     private static async Task<T> AdvanceUntilAsync<T>(TestReplica replica, FakeTimeProvider time, Task<T> awaited)
     {
         while (!awaited.IsCompleted)

@@ -63,12 +63,12 @@ internal sealed class TestReplica : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            // A stop without grace ends this way: the connections are closed.
+            // The host throws this when it is stopped without grace.
         }
     }
 }
 
-/// <summary>One call's frames, as a caller reads them: without heartbeats, which a starved machine puts anywhere, unless asked for.</summary>
+/// <summary>One call's frames, as a caller reads them: without heartbeats unless requested, because a busy machine can insert them anywhere.</summary>
 internal sealed class CallStream(AsyncServerStreamingCall<GenerateFrame> call, CancellationToken deadline) : IDisposable
 {
     /// <summary>The next frame, heartbeats included.</summary>

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
 using Skein.Load;

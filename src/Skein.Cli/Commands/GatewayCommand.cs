@@ -70,7 +70,7 @@ internal static class GatewayCommand
         gateway.Join(membership);
         using var following = settings.Keys?.Follow(membership, TimeProvider.System);
         MemberRun.ReportReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
-        await MemberRun.WaitForStopAsync(membership, signal, gateway.Stopping);
+        await MemberRun.WaitForStopAsync(membership, gateway.Services, signal, gateway.Stopping);
         // The gateway leaves the group first, so that it receives no new work; then its streams finish.
         await membership.LeaveAsync(signal.AtOnce);
         await gateway.StopAsync(signal.AtOnce);

@@ -8,7 +8,6 @@ using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
 using Skein.Engines;
-using Skein.Protocol.V1;
 using Skein.Serving;
 using Skein.Serving.Grpc;
 
@@ -72,7 +71,7 @@ internal static class ReplicaCommand
         });
         using var following = settings.Keys?.Follow(membership, TimeProvider.System);
         MemberRun.ReportReady(settings, new MemberReady(name, "", metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
-        await MemberRun.WaitForStopAsync(membership, signal, replica.Stopping);
+        await MemberRun.WaitForStopAsync(membership, replica.Services, signal, replica.Stopping);
         await LeaveAsync(membership, replica, settings.StopGrace, signal);
         return CommandLine.Success;
     }

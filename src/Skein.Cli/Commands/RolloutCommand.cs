@@ -30,9 +30,9 @@ internal static class RolloutCommand
     private static readonly Setting<int> Canaries = Setting.Number(
         "canaries", "Short answers that each model of a restarted replica must give [default: 3]", 3, 0, 1000).Of("rollout");
 
-    private static readonly Setting<TimeSpan> ErrorPeriod = Setting.Duration(
-        "calm", "How long the error rate must stay low after a restart; 0 disables the check [default: 10s]",
-        Defaults.ErrorPeriod, TimeSpan.FromHours(1)).Of("rollout");
+    private static readonly Setting<TimeSpan> ErrorWindow = Setting.Duration(
+        "error-window", "How long the error rate must stay low after a restart; 0 disables the check [default: 10s]",
+        Defaults.ErrorPeriod, TimeSpan.FromHours(1)).Of("rollout").Formerly(Setting.Duration("calm", "", default, TimeSpan.FromHours(1)).Of("rollout"));
 
     private static readonly Setting<double> MaxErrors = Setting.Real(
         "max-errors", "Maximum errors and failovers per hundred requests for a low error rate [default: 1]", 1, 0, 100).Of("rollout");
@@ -44,7 +44,7 @@ internal static class RolloutCommand
         "rollout",
         "Update every replica to a revision: drain, restart, check, next; run it again to continue a stopped rollout",
         [
-            GatewayConnection.Address, Revision, Command, MaxUnavailable, Rollback, DrainCommand.Grace, Timeout, Canaries, ErrorPeriod, MaxErrors, IgnoreDead,
+            GatewayConnection.Address, Revision, Command, MaxUnavailable, Rollback, DrainCommand.Grace, Timeout, Canaries, ErrorWindow, MaxErrors, IgnoreDead,
             CommandOutput.Json,
         ],
         RunAsync);
@@ -93,7 +93,7 @@ internal static class RolloutCommand
         Revision = Revision.Read(sources) ?? throw new UsageException($"--revision is missing; allowed: {RevisionName.Allowed}"),
         MaxUnavailable = MaxUnavailable.Read(sources),
         Timeout = Timeout.Read(sources),
-        ErrorPeriod = ErrorPeriod.Read(sources),
+        ErrorPeriod = ErrorWindow.Read(sources),
         MaxErrorRate = MaxErrors.Read(sources) / 100,
         IgnoreDead = IgnoreDead.Read(sources),
         RollsBack = Rollback.IsSet(sources),

@@ -8,14 +8,21 @@ namespace Skein.Cli.Commands;
 /// <summary><c>skein simulate</c>: production code in virtual time.</summary>
 internal static class SimulateCommand
 {
-    private static readonly Setting<string?> Scenario = Setting.Text("scenario", "name", "Scenario to simulate [default: list all]");
+    private static readonly Setting<string?> Scenario = new(
+        "scenario", "name", "Scenario to simulate [default: list all]", string.Join(", ", MembershipScenarios.All.Select(scenario => scenario.Name)), null,
+        (string text, out string? read) =>
+        {
+            read = text;
+            return MembershipScenarios.All.Any(scenario => scenario.Name == text);
+        });
+
     private static readonly Setting<int?> Members = Setting.OptionalNumber("members", "Number of members [default: the scenario's own sizes]", 2, 20_000);
     private static readonly Setting<int?> Runs = Setting.OptionalNumber("runs", "Runs of each row [default: the scenario's own number]", 1, 100_000);
     private static readonly Setting<ulong> Seed = new(
         "seed", "n", "Seed of the first run; the same seed gives the same table [default: 1]", "a whole number, 0 or more", 1UL,
         (string text, out ulong read) => ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out read));
 
-    private static readonly Setting<string?> Profile = Setting.Text("profile", "word", "Timing of the group: lan, fast or wan [default: lan]");
+    private static readonly Setting<string> Profile = Setting.Word("profile", "Timing of the group [default: lan]", "lan", "lan", "fast", "wan");
     private static readonly Setting<bool> Settled = Setting.Flag("settled", "Begin with members that already know each other");
     private static readonly Setting<int> Failovers = Setting.Number(
         "failovers", "Number of failovers after which the run ends [default: 10000]", 10_000, 1, 10_000_000);
@@ -63,7 +70,7 @@ internal static class SimulateCommand
         }
         var settings = new ScenarioSettings
         {
-            Members = Members.Read(sources), Seed = Seed.Read(sources), Runs = Runs.Read(sources), Profile = Profile.Read(sources) ?? "lan",
+            Members = Members.Read(sources), Seed = Seed.Read(sources), Runs = Runs.Read(sources), Profile = Profile.Read(sources),
             Settled = Settled.Read(sources),
         };
         try

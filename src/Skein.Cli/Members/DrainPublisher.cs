@@ -1,4 +1,3 @@
-using Skein.Protocol.V1;
 using Skein.Serving;
 
 namespace Skein.Cli.Members;

@@ -133,12 +133,14 @@ internal static class EngineSettings
     {
         EngineSettingKind.Flag => Setting.Flag(setting.Name, setting.Description),
         EngineSettingKind.Number => Setting.OptionalReal(setting.Name, setting.Description, setting.Min, setting.Max),
-        EngineSettingKind.Duration => Setting.Duration(
-            setting.Name, setting.Description, default, TimeSpan.FromSeconds(setting.Max), TimeSpan.FromSeconds(setting.Min)),
+        EngineSettingKind.Duration => DurationOf(setting, setting.Name).Formerly(setting.FormerName is { } former ? DurationOf(setting, former) : null),
         EngineSettingKind.SecretFile => Setting.Text(setting.Name, setting.ValueName, setting.Description),
         _ => new Setting<string?>(
             setting.Name, setting.ValueName, setting.Description, setting.Allowed, null, (string text, out string? read) => setting.IsAllowed(read = text)),
     };
+
+    private static Setting<TimeSpan> DurationOf(EngineSetting setting, string name) =>
+        Setting.Duration(name, setting.Description, default, TimeSpan.FromSeconds(setting.Max), TimeSpan.FromSeconds(setting.Min));
 
     private static object? ValueOf(EngineSetting setting, SettingSources sources)
     {

@@ -3,7 +3,6 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Skein.Cli.Terminal;
-using Skein.Protocol.V1;
 using Skein.Serving;
 
 namespace Skein.Cli.Members;
@@ -51,9 +50,7 @@ internal static class MemberRun
         try
         {
             var logs = services.GetRequiredService<ILoggerFactory>();
-            var membership = await MembershipService.StartAsync(options, metadata, TimeProvider.System, logs, cancellationToken);
-            _ = SeedWatch.FollowAsync(membership, logs.CreateLogger(typeof(SeedWatch)));
-            return membership;
+            return await MembershipService.StartAsync(options, metadata, TimeProvider.System, logs, cancellationToken);
         }
         catch (ArgumentException error)
         {
@@ -105,13 +102,16 @@ internal static class MemberRun
             Console.Error.WriteLine($"other members join with --join {ready.Gossip}");
     }
 
-    /// <summary>Waits for the signal to stop, for a newer generation of this name, or for a host that stops because a background service failed.</summary>
-    public static async Task WaitForStopAsync(IMembership membership, StopSignal signal, CancellationToken hostStopping = default)
+    /// <summary>
+    /// Logs the changes of the seeds, and waits for the signal to stop, for a newer generation of this name, or for a background service that failed.
+    /// </summary>
+    public static async Task WaitForStopAsync(IMembership membership, IServiceProvider services, StopSignal signal, CancellationToken hostStopping = default)
     {
+        var seeds = SeedWatch.FollowAsync(membership, services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(SeedWatch)));
         var failed = new TaskCompletionSource();
         await using var onStop = hostStopping.Register(failed.SetResult);
-        var first = await Task.WhenAny(signal.WaitAsync(), membership.Superseded, failed.Task);
-        if (first == failed.Task)
+        var first = await Task.WhenAny(signal.WaitAsync(), membership.Superseded, failed.Task, seeds);
+        if (first == failed.Task || first == seeds)
             throw new CommandFailedException("a background service failed; the log has the exception");
         if (first == membership.Superseded)
         {

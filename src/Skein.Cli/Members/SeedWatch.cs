@@ -6,7 +6,7 @@ namespace Skein.Cli.Members;
 /// <summary>Logs when a seed becomes unreachable or reachable. Without these messages a member that finds no seed looks healthy.</summary>
 internal static partial class SeedWatch
 {
-    /// <summary>Runs until the membership is disposed.</summary>
+    /// <summary>Runs until the membership is disposed. Logs a failure before it throws it.</summary>
     public static async Task FollowAsync(IMembership membership, ILogger logger)
     {
         var logged = new Dictionary<string, string?>(StringComparer.Ordinal);
@@ -26,6 +26,7 @@ internal static partial class SeedWatch
         catch (Exception failure)
         {
             Log.Failed(logger, failure);
+            throw;
         }
     }
 
@@ -47,7 +48,7 @@ internal static partial class SeedWatch
         [LoggerMessage(4001, LogLevel.Warning, "Seed {Seed} is unreachable: {Problem}; retrying")]
         public static partial void Unreachable(ILogger logger, string seed, string problem);
 
-        [LoggerMessage(4003, LogLevel.Error, "Following the seeds failed: their changes are no longer logged")]
+        [LoggerMessage(4003, LogLevel.Error, "Following the seeds failed")]
         public static partial void Failed(ILogger logger, Exception exception);
 
         [LoggerMessage(4002, LogLevel.Information, "Seed {Seed} is reachable")]

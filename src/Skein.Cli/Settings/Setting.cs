@@ -13,6 +13,9 @@ internal interface ISetting
     /// <summary>Such as <c>tokensPerSecond</c>.</summary>
     string Key { get; }
 
+    /// <summary>The same setting under its former name, which the help does not show; null if it was never renamed.</summary>
+    ISetting? Former { get; }
+
     /// <summary>The value; null if no source sets it.</summary>
     object? ReadIfSet(SettingSources sources);
 
@@ -42,6 +45,8 @@ internal sealed class Setting<T>(
 
     public string? ListKey { get; private set; }
 
+    public ISetting? Former { get; private set; }
+
     public T Read(SettingSources sources)
     {
         if (sources.Find(this) is not { } found)
@@ -61,6 +66,13 @@ internal sealed class Setting<T>(
     public Setting<T> Hidden()
     {
         Option.Hidden = true;
+        return this;
+    }
+
+    /// <summary>Accepts a former name in all sources. The new name overrides it.</summary>
+    public Setting<T> Formerly(Setting<T>? former)
+    {
+        Former = former?.Hidden();
         return this;
     }
 

@@ -1,10 +1,12 @@
 using System.Collections;
-using System.Text.Json;
 using Microsoft.Extensions.Configuration.Json;
 
 namespace Skein.Cli.Settings;
 
-/// <summary>The values of a verb's settings and their origins. Flags override the environment, which overrides the configuration file.</summary>
+/// <summary>
+/// The values of a verb's settings and their origins. Flags override the environment, which overrides the configuration file. A merged
+/// <c>IConfiguration</c> does not tell the origin of a value, which error messages name.
+/// </summary>
 /// <exception cref="UsageException">The file cannot be read, or has a key that is not a setting.</exception>
 internal sealed class SettingSources(ParseResult flags, IReadOnlyList<ISetting> settings, IDictionary environment, string? path)
 {
@@ -18,6 +20,7 @@ internal sealed class SettingSources(ParseResult flags, IReadOnlyList<ISetting> 
         : FlagOf(setting) is { } flag ? (flag, setting.Option.Name)
         : environment[setting.EnvironmentVariable] is string { Length: > 0 } variable ? (variable, setting.EnvironmentVariable)
         : _file is not null && ValueIn(_file, setting) is { } member ? (member, $"'{setting.Key}' in {path}")
+        : setting.Former is { } former ? Find(former)
         : null;
 
     /// <summary>A list of objects in the file, as <see cref="ISetting.ListKey"/> allows it; null if the file has none.</summary>
@@ -46,10 +49,12 @@ internal sealed class SettingSources(ParseResult flags, IReadOnlyList<ISetting> 
             using var stream = File.OpenRead(path);
             var file = new JsonStreamConfigurationProvider(new JsonStreamConfigurationSource { Stream = stream });
             file.Load();
-            HashSet<string> known = [.. settings.Select(setting => setting.Key), .. settings.Select(setting => setting.ListKey).OfType<string>()];
-            return file.GetChildKeys([], parentPath: null).FirstOrDefault(key => !known.Contains(key)) is { } unknown
-                ? throw new UsageException($"'{unknown}' in {path} is not a setting; allowed: {string.Join(", ", known.Order(StringComparer.Ordinal))}")
-                : file;
+            HashSet<string> lists = [.. settings.Select(setting => setting.ListKey).OfType<string>()];
+            HashSet<string> known = [.. settings.Select(setting => setting.Key), .. lists];
+            if (file.GetChildKeys([], parentPath: null).FirstOrDefault(key => !known.Contains(key)) is not { } unknown)
+                return file;
+            var shown = settings.Where(setting => !setting.Option.Hidden).Select(setting => setting.Key).Concat(lists).Order(StringComparer.Ordinal);
+            throw new UsageException($"'{unknown}' in {path} is not a setting; allowed: {string.Join(", ", shown)}");
         }
         catch (Exception error) when (error is JsonException or FormatException or IOException or UnauthorizedAccessException or ArgumentException)
         {

@@ -19,6 +19,7 @@ internal static class CommandLine
     public static Command Verb(
         string name, string description, IReadOnlyList<ISetting> settings, Func<SettingSources, Task<int>> run, params IReadOnlyList<Argument> arguments)
     {
+        settings = [.. settings, .. settings.Select(setting => setting.Former).OfType<ISetting>()];
         var verb = new SettingsVerb(name, description, settings);
         foreach (var setting in settings)
             verb.Options.Add(setting.Option);

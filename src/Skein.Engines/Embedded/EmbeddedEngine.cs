@@ -45,17 +45,17 @@ internal sealed class EmbeddedEngine(
     {
         cancellationToken.ThrowIfCancellationRequested();
         var plan = _planner.Plan(request);
-        var held = new GeneratedAnswer(plan, vocabulary);
+        var standby = new GeneratedAnswer(plan, vocabulary);
         using var cache = model.NewCache();
         var logits = new float[vocabulary.Count];
-        await PrefillAsync([.. plan.Prompt, .. held.Ids], cache, logits, cancellationToken);
-        yield return StartFrame(plan, held);
+        await PrefillAsync([.. plan.Prompt, .. standby.Ids], cache, logits, cancellationToken);
+        yield return StartFrame(plan, standby);
 
         var answer = new GeneratedAnswer(_planner.Resumed(plan, await continued(cancellationToken)), vocabulary);
-        if (!answer.Ids.Take(held.Ids.Count).SequenceEqual(held.Ids))
-            throw RequestChecks.ResumeRefused($"the journal's {answer.Ids.Count} ids do not begin with the {held.Ids.Count} ids of the standby attempt");
+        if (!answer.Ids.Take(standby.Ids.Count).SequenceEqual(standby.Ids))
+            throw RequestChecks.ResumeRefused($"the journal's {answer.Ids.Count} ids do not begin with the {standby.Ids.Count} ids of the standby attempt");
 
-        await foreach (var frame in DecodeAsync(answer, answer.Ids.Skip(held.Ids.Count), cache, logits, cancellationToken))
+        await foreach (var frame in DecodeAsync(answer, answer.Ids.Skip(standby.Ids.Count), cache, logits, cancellationToken))
             yield return frame;
     }
 

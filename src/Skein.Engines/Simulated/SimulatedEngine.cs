@@ -30,13 +30,13 @@ internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvid
         var faults = new FaultInjector(options, request, time, crash);
         await faults.PassAsync(index: null, cancellationToken);
 
-        var held = new SimulatedGeneration(_model, request);
-        var pacer = new StreamPacer(options, time, held.PromptKey);
-        await pacer.ReadAsync(held.PrefillTokens, cancellationToken);
-        yield return held.Start();
+        var standby = new SimulatedGeneration(_model, request);
+        var pacer = new StreamPacer(options, time, standby.PromptKey);
+        await pacer.ReadAsync(standby.PrefillTokens, cancellationToken);
+        yield return standby.Start();
 
         var generation = new SimulatedGeneration(_model, new GenerateRequest(request) { Resume = await continued(cancellationToken) });
-        var unread = generation.PrefillTokens - held.PrefillTokens;
+        var unread = generation.PrefillTokens - standby.PrefillTokens;
         await foreach (var frame in DecodeAsync(generation, unread, pacer, faults, cancellationToken))
             yield return frame;
     }

@@ -84,7 +84,7 @@ internal sealed class GroupFleet : IFleetSource
         List<ReplicaDescription> live = [.. usable.Select(replica => Describe(replica, before))];
         _offered.Add(replicas.SelectMany(replica => replica.Metadata.Models).Concat(live.SelectMany(replica => replica.Models)));
         IsGathered = IsReached(snapshot);
-        // No model is unknown while the group is still being gathered: it has no replica, dead or alive, or one whose models are not known.
+        // A model is unknown only if the list is complete: the group was gathered, has a replica, and the models of every live replica are known.
         var complete = replicas.Count > 0 && IsGathered && live.TrueForAll(HasKnownModels);
         _current = new FleetView(live, _offered.Names, complete);
     }

@@ -1,5 +1,3 @@
-using Skein.Protocol;
-
 namespace Skein.Load.Chaos;
 
 /// <summary>Options of a chaos run. Immutable; validated by <see cref="ChaosRun"/>.</summary>

@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace Skein.Load.Measuring;
 
 /// <summary>Records one answer as it arrives. Not thread-safe.</summary>

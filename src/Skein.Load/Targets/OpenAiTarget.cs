@@ -1,6 +1,5 @@
 using System.Net.Http.Json;
 using System.Net.ServerSentEvents;
-using System.Text.Json;
 using System.Text.Json.Serialization;
 using Skein.Load.Measuring;
 

@@ -1,6 +1,3 @@
-using System.Text;
-using Skein.Protocol;
-
 namespace Skein.Load.Targets;
 
 /// <summary>

@@ -1,5 +1,3 @@
-using System.Numerics;
-
 namespace Skein.Membership.Codec;
 
 /// <summary>A packet (<c>GossipPacket</c> in gossip.proto), nested messages included, validated before any of it is applied. Spans point into it.</summary>

@@ -1,9 +1,11 @@
 using System.Diagnostics;
-using System.Numerics;
 
 namespace Skein.Membership.Codec;
 
-/// <summary>Writes the protobuf wire format into a fixed span; zero and empty values are omitted. A lack of space sets <see cref="Overflowed"/>.</summary>
+/// <summary>
+/// Writes the protobuf wire format into a fixed span; zero and empty values are omitted. A lack of space sets <see cref="Overflowed"/>. Generated code
+/// cannot stop at a size and allocates for each datagram. The tests compare the bytes with those of generated code.
+/// </summary>
 internal ref struct ProtoWriter(Span<byte> buffer, int position)
 {
     private readonly Span<byte> _buffer = buffer;

@@ -1,4 +1,3 @@
-using System.Numerics;
 using Skein.Membership.Codec;
 
 namespace Skein.Membership.Core;

@@ -1,5 +1,3 @@
-using System.Numerics;
-
 namespace Skein.Membership.Core;
 
 /// <summary>All members known to this one, itself included: live members, and tombstones of dead and left ones. Maintains the digest of the view.</summary>

@@ -196,7 +196,7 @@ internal sealed class SuspicionManager(CoreState state, Broadcaster broadcaster,
     {
         if (!state.Rules.Corroboration)
             return 1;
-        // They recover one by one: the last one must not get the window of a lone suspect.
+        // Suspects recover one after the other. The recent maximum counts, so that the window does not shrink for the last ones.
         var faded = state.Now - _maxSuspectsAt > state.Options.SuspicionMin;
         if (state.Table.Suspects >= _maxSuspects || faded)
             (_maxSuspects, _maxSuspectsAt) = (state.Table.Suspects, state.Now);

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Skein.Membership.Codec;
 using Skein.Membership.Core;

@@ -1,4 +1,5 @@
 using System.Net.NetworkInformation;
+using System.Net.Sockets;
 using Skein.Membership.Codec;
 
 namespace Skein.Membership.Transport;

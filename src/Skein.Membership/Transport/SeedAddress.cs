@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net.Sockets;
 using Skein.Membership.Codec;
 
 namespace Skein.Membership.Transport;

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Skein.Membership.Codec;
 
 namespace Skein.Membership.Transport;

@@ -2,7 +2,7 @@ using HdrHistogram;
 
 namespace Skein.Routing.Fleet;
 
-/// <summary>A percentile of recent durations, at most 10 % too long. Thread-safe.</summary>
+/// <summary>A percentile of recent durations, at most 0.25 ms and 10 % too long. Thread-safe.</summary>
 internal sealed class RecentTimes
 {
     /// <summary>Durations in one histogram. There are two, and when the newer one is full, the older one is dropped.</summary>

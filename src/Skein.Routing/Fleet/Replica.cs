@@ -168,8 +168,8 @@ public sealed class Replica
         (_reportedLoad, _reportedAt) = ((int)Math.Max(0L, (long)report.Running - report.RunningForCaller), now);
         var cache = (Math.Clamp(report.KvUsedPermille, FullCachePermille, 1000) - FullCachePermille) / (1000d - FullCachePermille);
         (_enginePressure, _engineReportedAt) = (Math.Min(report.Waiting, MostSlots) + (cache * Slots), now);
-        // A report from before a declined offer says that the replica remembers this gateway, although the decline ended that: an offer can overtake the
-        // refusal before it.
+        // An offer can overtake an earlier refusal. The report with that refusal then still says that the replica remembers this gateway, although
+        // the declined offer has ended that.
         if (_declined || report is { HasRemembersCaller: true, RemembersCaller: false })
             AskSoon(now);
         else

@@ -28,7 +28,9 @@ internal sealed class ReplicaPace
     private long _frameAtTicks;
     private int _framesInARow;
 
-    /// <summary>95th percentile of the last times from dispatch to the first token; null while there are too few.</summary>
+    /// <summary>
+    /// 95th percentile of the last times from dispatch to the first token; null while there are too few. Exact, because a histogram of 64 is too coarse.
+    /// </summary>
     public TimeSpan? FirstTokenP95
     {
         get

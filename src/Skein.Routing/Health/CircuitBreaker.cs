@@ -27,7 +27,8 @@ internal enum BreakerVerdict
 
 /// <summary>
 /// One replica's breaker: closed, open for a time, then half-open for one trial after the other (Nygard, Release It!, 2007). Only attempts
-/// that began in its current state count. Not thread-safe; used under the admission lock.
+/// that began in its current state count. Not Polly's breaker, because the fleet decides whether a replica may be ejected, under the admission lock
+/// and at a given time. Not thread-safe; used under the admission lock.
 /// </summary>
 internal sealed class CircuitBreaker(BreakerOptions options)
 {
@@ -81,7 +82,7 @@ internal sealed class CircuitBreaker(BreakerOptions options)
         Open(now);
     }
 
-    /// <summary>Readmits the replica without a trial, because the fleet cannot spare it. The next opening lasts as long as it would have.</summary>
+    /// <summary>Closes the breaker without a trial, because the fleet cannot spare the replica. The duration of the next opening is unchanged.</summary>
     public void Spare()
     {
         IsEjected = false;

@@ -116,7 +116,8 @@ internal sealed class AttemptWatch : IDisposable
         _excused = false;
         var totalLate = _lateness?.Total.Ticks ?? 0;
         var linkLeft = _linkCanBreak ? _linkSilence - Silence(ref _lastFrame, ref _lateAtLastFrame, now, totalLate) : _linkSilence;
-        var engineLeft = EngineBound() - Silence(ref _lastLife, ref _lateAtLastLife, now, totalLate);
+        var engineSilence = Silence(ref _lastLife, ref _lateAtLastLife, now, totalLate);
+        var engineLeft = EngineBound(engineSilence) - engineSilence;
         if (linkLeft > TimeSpan.Zero && engineLeft > TimeSpan.Zero)
         {
             Arm(linkLeft < engineLeft ? linkLeft : engineLeft);
@@ -146,11 +147,13 @@ internal sealed class AttemptWatch : IDisposable
         return _time.GetElapsedTime(Volatile.Read(ref at), now) - late;
     }
 
-    private TimeSpan EngineBound()
+    // The percentiles are costly, and needed only when the minimum has passed.
+    private TimeSpan EngineBound(TimeSpan silence)
     {
-        (var usual, var minimum) = _tokens == 0
-            ? (_pace.SlowPrefill(_promptBytes), _options.FirstTokenSilence)
-            : (_pace.FrameGapP99, _options.EngineSilence);
+        var minimum = _tokens == 0 ? _options.FirstTokenSilence : _options.EngineSilence;
+        if (silence < minimum)
+            return minimum;
+        var usual = _tokens == 0 ? _pace.SlowPrefill(_promptBytes) : _pace.FrameGapP99;
         var bySpeed = usual * _options.EngineSilenceFactor;
         return bySpeed < minimum ? minimum : bySpeed < StreamingOptions.LongestSilence ? bySpeed : StreamingOptions.LongestSilence;
     }

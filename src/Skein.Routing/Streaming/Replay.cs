@@ -104,7 +104,7 @@ internal sealed class Replay
             Cut(frame, Math.Max(0, _have - before));
             return true;
         }
-        // Numbered from the client's last chunk, wherever the engine cut this time.
+        // Chunks are numbered from the client's last one: the engine may have divided the text in other places this time.
         _shift = _have - (isNew ? before : Index);
         if (!isNew)
             Cut(frame, (int)frame.Count);

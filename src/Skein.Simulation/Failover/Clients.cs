@@ -1,8 +1,6 @@
 using System.Collections.Frozen;
 using Skein.Protocol;
 using Skein.Protocol.V1;
-using Skein.Routing;
-using Skein.Routing.Streaming;
 
 namespace Skein.Simulation.Failover;
 

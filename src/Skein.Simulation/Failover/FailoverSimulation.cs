@@ -1,5 +1,3 @@
-using Skein.Routing;
-
 namespace Skein.Simulation.Failover;
 
 /// <summary>

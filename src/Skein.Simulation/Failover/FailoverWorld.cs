@@ -1,9 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using Skein.Routing;
 using Skein.Routing.Admission;
 using Skein.Routing.Balancing;
-using Skein.Routing.Fleet;
-using Skein.Routing.Streaming;
 
 namespace Skein.Simulation.Failover;
 

@@ -1,5 +1,3 @@
-using Skein.Routing;
-
 namespace Skein.Simulation.Failover;
 
 /// <summary>Harms replicas, one after the other; two are never harmed.</summary>

@@ -3,8 +3,6 @@ using Google.Protobuf;
 using Skein.Engines;
 using Skein.Protocol;
 using Skein.Protocol.V1;
-using Skein.Routing.Fleet;
-using Skein.Routing.Streaming;
 
 namespace Skein.Simulation.Failover;
 
@@ -14,7 +12,7 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
     private static readonly TimeSpan Heartbeat = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan Latency = TimeSpan.FromMilliseconds(1);
 
-    private readonly Dictionary<(string Session, uint Choice, uint Attempt), HeldCall> _held = [];
+    private readonly Dictionary<(string Session, uint Choice, uint Attempt), StandbyCall> _standby = [];
 
     public async IAsyncEnumerable<GenerateFrame> GenerateAsync(
         Replica replica, GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -66,9 +64,9 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
     public async Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken)
     {
         var target = await ReachAsync(replica, cancellationToken);
-        if (!_held.Remove((request.Session, request.Choice, request.Attempt), out var held) || !target.IsUp)
+        if (!_standby.Remove((request.Session, request.Choice, request.Attempt), out var standby) || !target.IsUp)
             throw new FaultException(Fault.ResumeRefused, "there is no standby attempt");
-        held.Continue(request);
+        standby.Continue(request);
     }
 
     public async Task ProbeAsync(Replica replica, CancellationToken cancellationToken) => await ReachAsync(replica, cancellationToken);
@@ -91,9 +89,9 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
     {
         if (!request.Hold)
             return engine.GenerateAsync(request, cancellationToken);
-        var held = new HeldCall(request.Resume);
-        _held[(request.Session, request.Choice, request.Attempt)] = held;
-        return engine.GenerateStandbyAsync(request, held.JournalAsync, cancellationToken);
+        var standby = new StandbyCall(request.Resume);
+        _standby[(request.Session, request.Choice, request.Attempt)] = standby;
+        return engine.GenerateStandbyAsync(request, standby.JournalAsync, cancellationToken);
     }
 
     /// <summary>Waits for the engine or for the time of a heartbeat.</summary>
@@ -156,7 +154,7 @@ internal sealed class SimulatedLink(IReadOnlyDictionary<string, SimulatedReplica
         }
     }
 
-    private sealed class HeldCall(Resume? before)
+    private sealed class StandbyCall(Resume? before)
     {
         private readonly TaskCompletionSource<Resume?> _journal = new();
 

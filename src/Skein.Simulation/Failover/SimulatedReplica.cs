@@ -1,7 +1,6 @@
 using Skein.Engines;
 using Skein.Engines.Simulated;
 using Skein.Protocol.V1;
-using Skein.Routing.Fleet;
 
 namespace Skein.Simulation.Failover;
 

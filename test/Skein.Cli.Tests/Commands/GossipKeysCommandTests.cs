@@ -4,7 +4,7 @@ using Skein.Membership;
 
 namespace Skein.Cli.Tests.Commands;
 
-/// <summary>The file of keys through its whole life, by the commands that the documentation names.</summary>
+/// <summary>Creates, rotates and removes keys with the commands of the documentation.</summary>
 public sealed class GossipKeysCommandTests : IDisposable
 {
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory();
@@ -66,7 +66,7 @@ public sealed class GossipKeysCommandTests : IDisposable
         Assert.Equal([id], Keys.Ids);
     }
 
-    /// <summary>Answers what was told of an error.</summary>
+    /// <summary>Returns the message on standard error.</summary>
     private static async Task<string> RunAsync(params string[] arguments)
     {
         using var error = new StringWriter();

@@ -7,9 +7,9 @@ public class ServerSettingsTests
 {
     [Theory]
     [InlineData("", 30)]
-    [InlineData("--engine-patience 10s", 30)]
-    [InlineData("--engine-patience 5m", 300)]
-    public void Read_AnyPatience_NoCallEndsBeforeIt(string flags, int seconds) =>
+    [InlineData("--engine-timeout 10s", 30)]
+    [InlineData("--engine-timeout 5m", 300)]
+    public void Read_AnyEngineTimeout_NoCallEndsBeforeIt(string flags, int seconds) =>
         Assert.Equal(TimeSpan.FromSeconds(seconds), Read(flags).CallTimeout);
 
     [Fact]

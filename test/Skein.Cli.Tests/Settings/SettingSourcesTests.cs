@@ -7,11 +7,13 @@ namespace Skein.Cli.Tests.Settings;
 public sealed class SettingSourcesTests : IDisposable
 {
     private readonly string _file = Path.Combine(Path.GetTempPath(), $"skein-{Guid.NewGuid():N}.json");
-    private readonly Setting<int> _slots = Setting.Number("max-slots", "Slots", 64, 1, 100);
+    private readonly Setting<int> _slots = Setting.Number("max-slots", "Slots", 64, 1, 100)
+        .Formerly(Setting.Number("most-slots", "Slots", 64, 1, 100));
+
     private readonly Setting<IReadOnlyList<string>> _join = Setting.List("join", "host", "Seeds", "a host", 3, host => host.Length > 0);
     private readonly Setting<bool> _quiet = Setting.Flag("quiet", "Says nothing");
 
-    private ISetting[] Settings => [_slots, _join, _quiet];
+    private ISetting[] Settings => [_slots, _slots.Former!, _join, _quiet];
 
     public void Dispose() => File.Delete(_file);
 
@@ -23,6 +25,18 @@ public sealed class SettingSourcesTests : IDisposable
     public void Read_SetInSeveralPlaces_FlagBeatsEnvironmentBeatsFile(string flags, string? environment, string? file, int expected)
     {
         var sources = Sources(flags, environment is null ? null : ("SKEIN_MAX_SLOTS", environment), file is null ? null : $$"""{"maxSlots": {{file}}}""");
+
+        Assert.Equal(expected, _slots.Read(sources));
+    }
+
+    [Theory]
+    [InlineData("--most-slots 1", null, null, 1)]
+    [InlineData("", "2", null, 2)]
+    [InlineData("", null, """{"mostSlots": 3}""", 3)]
+    [InlineData("--most-slots 1", "2", """{"maxSlots": 4}""", 4)]
+    public void Read_FormerName_IsReadFromEverySourceUnlessTheNewNameIsSet(string flags, string? environment, string? file, int expected)
+    {
+        var sources = Sources(flags, environment is null ? null : ("SKEIN_MOST_SLOTS", environment), file);
 
         Assert.Equal(expected, _slots.Read(sources));
     }

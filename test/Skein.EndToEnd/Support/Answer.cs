@@ -1,6 +1,6 @@
 namespace Skein.EndToEnd.Support;
 
-/// <summary>All of an answer that must be the same whatever happened behind the gateway.</summary>
+/// <summary>The parts of an answer that must not depend on what happened behind the gateway.</summary>
 /// <param name="Text">The text.</param>
 /// <param name="TokenIds">The ids, joined by blanks; empty where the API does not tell them.</param>
 /// <param name="FinishReason">Why it ended.</param>
@@ -13,34 +13,34 @@ internal sealed record Answer(string Text, string TokenIds, string FinishReason,
 /// <param name="Temperature">0 is greedy.</param>
 /// <param name="Seed">Of the sampling.</param>
 /// <param name="Fault">What shall go wrong in the simulated engine, as JSON; null: nothing.</param>
-/// <param name="Hedge">Whether it wishes for a second replica when the first token is late.</param>
+/// <param name="Hedge">Whether the request asks for hedging.</param>
 internal sealed record Question(string Text, int MaxTokens, float Temperature = 0, int Seed = 0, string? Fault = null, bool Hedge = false);
 
-/// <summary>An answer on its way to a client.</summary>
+/// <summary>An answer that a client is reading.</summary>
 internal interface IAnswerStream : IAsyncDisposable
 {
     /// <summary>Name of the replica it began on.</summary>
     string Replica { get; }
 
-    /// <summary>Failovers as the gateway told them; null before the end, and where none happened.</summary>
+    /// <summary>Failovers as the gateway reported them; null before the end, and if none happened.</summary>
     string? Failovers { get; }
 
     /// <summary>Longest time between two pieces.</summary>
     TimeSpan LongestPause { get; }
 
-    /// <summary>Reads until some pieces of text have come in all.</summary>
+    /// <summary>Reads until this many pieces of text have arrived in total.</summary>
     Task ReadPiecesAsync(int count);
 
-    /// <summary>Reads the rest; fails when it is not a whole answer with a clean end.</summary>
+    /// <summary>Reads the rest; fails if the answer is incomplete or does not end cleanly.</summary>
     Task<Answer> ReadToEndAsync();
 }
 
-/// <summary>What an answer is when nothing goes wrong.</summary>
+/// <summary>Undisturbed answers.</summary>
 internal static class Undisturbed
 {
-    /// <summary>Asks until an answer comes without a failover: a busy machine may make one.</summary>
+    /// <summary>Asks until an answer had no failover: a busy machine can cause one.</summary>
     /// <param name="ask">Asks once.</param>
-    /// <param name="context">Told with the failure.</param>
+    /// <param name="context">Added to the message of a failure.</param>
     public static Task<Answer> AskAsync(Func<Task<IAnswerStream>> ask, Func<string> context) => Until.FoundAsync(
         async () =>
         {

@@ -4,7 +4,7 @@ using Skein.Gateway.Admin;
 
 namespace Skein.EndToEnd.Support;
 
-/// <summary>A cluster of real processes, started by <c>skein up</c>. All of them are gone once it is disposed, whatever a test did.</summary>
+/// <summary>A cluster of real processes, started by <c>skein up</c>. Disposing it ends all of them, whatever a test did.</summary>
 internal sealed class ClusterProcess : IAsyncDisposable
 {
     private readonly HashSet<ProcessHandle> _members = [];
@@ -28,7 +28,7 @@ internal sealed class ClusterProcess : IAsyncDisposable
     public HttpClient Client { get; }
 
     /// <summary>Processes of all members that were ever seen.</summary>
-    public IReadOnlyCollection<ProcessHandle> MemberLives => _members;
+    public IReadOnlyCollection<ProcessHandle> MemberHandles => _members;
 
     /// <summary>Starts it and waits until it says that it is up.</summary>
     /// <param name="flags">Flags of <c>skein up</c>; its port is a free one.</param>
@@ -57,15 +57,15 @@ internal sealed class ClusterProcess : IAsyncDisposable
         var rows = await Client.GetFromJsonAsync<MemberRow[]>("/admin/v1/members", JsonSerializerOptions.Web, timeout.Token) ?? [];
         foreach (var row in rows)
         {
-            if (Supervisor.Life.IsRunning && ProcessHandle.Find((int)row.Pid) is { } life)
-                _members.Add(life);
+            if (Supervisor.Handle.IsRunning && ProcessHandle.Find((int)row.Pid) is { } member)
+                _members.Add(member);
         }
         return rows;
     }
 
-    /// <summary>The row of a member once it is as wanted.</summary>
+    /// <summary>The row of a member once it meets a condition.</summary>
     public Task<MemberRow> MemberAsync(string name, Func<MemberRow, bool> isWanted, string what, TimeSpan? within = null) => Until.FoundAsync(
-        async () => (await MembersAsync()).FirstOrDefault(row => row.Name == name && isWanted(row)), $"{name} {what}", within, Tell);
+        async () => (await MembersAsync()).FirstOrDefault(row => row.Name == name && isWanted(row)), $"{name} {what}", within, Logs);
 
     /// <summary>Waits until every member is alive and the gateway is ready.</summary>
     public Task<IReadOnlyList<MemberRow>> WholeAsync() => Until.FoundAsync(
@@ -77,34 +77,34 @@ internal sealed class ClusterProcess : IAsyncDisposable
         },
         "all members alive and the gateway ready",
         Until.StartTimeout,
-        Tell);
+        Logs);
 
-    /// <summary>The process of a member, as the group tells it.</summary>
+    /// <summary>The process of a member, by the pid that the group reports.</summary>
     public async Task<ProcessHandle> HandleOfAsync(string name) => (await HandlesAsync())[name];
 
     /// <summary>
-    /// The running processes of members by name. Whoever is to be hit in mid-stream is looked up before the stream begins: it does not wait, and on a starved
-    /// machine it would be over when the answer comes.
+    /// The running processes of members by name. Tests that signal a process during a stream call this before the stream begins: on a busy machine the stream
+    /// could end before the call returns.
     /// </summary>
     public async Task<IReadOnlyDictionary<string, ProcessHandle>> HandlesAsync()
     {
         var handles = new Dictionary<string, ProcessHandle>(StringComparer.Ordinal);
         foreach (var row in await MembersAsync())
         {
-            if (ProcessHandle.Find((int)row.Pid) is { } life)
-                handles.Add(row.Name, life);
+            if (ProcessHandle.Find((int)row.Pid) is { } member)
+                handles.Add(row.Name, member);
         }
         return handles;
     }
 
-    /// <summary>What the cluster said, for a failure's message.</summary>
-    public string Tell() => $"The cluster said:\n{Supervisor.Errors}";
+    /// <summary>The cluster's log, for the message of a failure.</summary>
+    public string Logs() => $"The cluster said:\n{Supervisor.Errors}";
 
     public async ValueTask DisposeAsync()
     {
         Client.Dispose();
         await Supervisor.DisposeAsync();
-        foreach (var life in _members)
-            life.Send(Signal.Kill);
+        foreach (var member in _members)
+            member.Send(Signal.Kill);
     }
 }

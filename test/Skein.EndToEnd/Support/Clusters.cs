@@ -1,6 +1,6 @@
 namespace Skein.EndToEnd.Support;
 
-/// <summary>A cluster that the tests of one collection share: each leaves it whole.</summary>
+/// <summary>A cluster that the tests of one collection share. Each test leaves all members running.</summary>
 public abstract class SharedCluster(params string[] flags) : IAsyncLifetime
 {
     private ClusterProcess? _cluster;
@@ -28,7 +28,7 @@ public abstract class SharedCluster(params string[] flags) : IAsyncLifetime
     }
 }
 
-/// <summary>Just as a newcomer starts it: three replicas with the embedded model.</summary>
+/// <summary>As the quickstart starts it: three replicas with the embedded model.</summary>
 public sealed class EmbeddedCluster() : SharedCluster("--restart-delay", "200ms")
 {
     public const string Name = "embedded";

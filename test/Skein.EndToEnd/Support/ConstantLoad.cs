@@ -1,6 +1,6 @@
 namespace Skein.EndToEnd.Support;
 
-/// <summary>Clients that ask one question after the other, each answer compared with the undisturbed one, until told to stop.</summary>
+/// <summary>Clients that ask one question after the other until they are stopped. Each answer is compared with the undisturbed one.</summary>
 internal sealed class ConstantLoad : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = new();
@@ -16,7 +16,7 @@ internal sealed class ConstantLoad : IAsyncDisposable
     /// <summary>Right answers so far.</summary>
     public int Answers => Volatile.Read(ref _answers);
 
-    /// <summary>Lets the last answers end; fails when any was wrong, or an error.</summary>
+    /// <summary>Waits for the last answers; fails if any was wrong or an error.</summary>
     public async Task<int> EndAsync()
     {
         await _stop.CancelAsync();
@@ -27,7 +27,7 @@ internal sealed class ConstantLoad : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
-        // A test that failed has told its own reason; what the clients met after it does not matter.
+        // A failed test has already thrown its reason. Later errors of the clients do not matter.
         await Task.WhenAll(_clients).ContinueWith(_ => { }, TaskScheduler.Default);
         _stop.Dispose();
     }

@@ -8,7 +8,7 @@ using Microsoft.Extensions.DependencyInjection;
 namespace Skein.EndToEnd.Support;
 
 /// <summary>
-/// A server that speaks OpenAI's protocol without ids. It counts: a chat is answered "0 1 2 …" up to <see cref="Words"/>, or gone on with where its last
+/// A server that speaks OpenAI's protocol without ids. It counts: a chat is answered "0 1 2 …" up to <see cref="Words"/>, or continued where its last
 /// message, the assistant's, ends. A chat with tools is answered with a text and two calls.
 /// </summary>
 internal sealed class FakeUpstream : IAsyncDisposable
@@ -61,7 +61,7 @@ internal sealed class FakeUpstream : IAsyncDisposable
         return server;
     }
 
-    /// <summary>Takes connections and says nothing, as a stopped process. A stream that burns stands still with it.</summary>
+    /// <summary>Accepts connections and sends nothing, as a stopped process. The stream that the fuse stopped stays stopped.</summary>
     public void Freeze() => _frozen = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Answers again.</summary>
@@ -78,7 +78,7 @@ internal sealed class FakeUpstream : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            // The host's answer to a stop without grace.
+            // The host throws this when it is stopped without grace.
         }
         await _app.DisposeAsync();
     }
@@ -119,7 +119,7 @@ internal sealed class FakeUpstream : IAsyncDisposable
     }
 }
 
-/// <summary>Stops the first server that is about to send a certain piece; whoever set it kills that server.</summary>
+/// <summary>Stops the first server that is about to send a certain piece. The test then kills that server.</summary>
 internal sealed class Fuse
 {
     private int _at = -1;

@@ -4,14 +4,14 @@ using System.Net.Sockets;
 namespace Skein.EndToEnd.Support;
 
 /// <summary>
-/// Ports that nothing listens on yet, each given out once, and outside of the range from which the system gives ports to others: one of those may be
-/// somebody else's by the time it is needed.
+/// Ports that nothing listens on yet, each given out once, and outside of the system's range for ephemeral ports: one of those may be
+/// taken by another process before it is used.
 /// </summary>
 internal static class FreePort
 {
     private const int First = 20_000, Count = 12_000;
 
-    // Not the same for two runs at a time.
+    // Different for two runs at the same time.
     private static int _next = Environment.ProcessId * 7 % Count;
 
     public static int Next()
@@ -27,7 +27,7 @@ internal static class FreePort
             }
             catch (SocketException)
             {
-                // Taken: the next.
+                // The port is taken: try the next one.
             }
         }
     }

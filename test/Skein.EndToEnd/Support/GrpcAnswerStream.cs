@@ -56,7 +56,7 @@ internal sealed class GrpcAnswerStream : IAnswerStream
     {
         while (await ReadFrameAsync())
         {
-            // All is noted where it is read.
+            // The reader has recorded everything already.
         }
         Failovers = _call.GetTrailers().GetValue("x-skein-failovers");
         Assert.NotNull(_finish);

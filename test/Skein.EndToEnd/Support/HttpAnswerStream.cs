@@ -67,7 +67,7 @@ internal sealed class HttpAnswerStream : IAnswerStream
     {
         while (await ReadLineAsync())
         {
-            // All is noted where it is read.
+            // The reader has recorded everything already.
         }
         Assert.True(_isDone, $"the stream ended without [DONE]: {_text}");
         Assert.NotNull(_finishReason);
@@ -77,7 +77,7 @@ internal sealed class HttpAnswerStream : IAnswerStream
 
     public ValueTask DisposeAsync()
     {
-        // Closes the connection where the answer was not read to its end: the client goes away.
+        // Closes the connection if the answer was not read to its end, as a client that disconnects.
         _lines.Dispose();
         _response.Dispose();
         return ValueTask.CompletedTask;

@@ -5,14 +5,14 @@ using Skein.Gateway.Admin;
 
 namespace Skein.EndToEnd.Support;
 
-/// <summary>A gateway and replicas with the simulated engine, each a process without a supervisor: none that is gone comes back.</summary>
+/// <summary>A gateway and replicas with the simulated engine, each a process without a supervisor: a member that ends is not restarted.</summary>
 /// <param name="Gateway">The gateway.</param>
 /// <param name="Client">For the gateway.</param>
 internal sealed record LooseCluster(SkeinProcess Gateway, HttpClient Client) : IAsyncDisposable
 {
     private readonly ConcurrentDictionary<string, SkeinProcess> _replicas = new(StringComparer.Ordinal);
 
-    /// <summary>By name: the last life of each.</summary>
+    /// <summary>The newest process of each name.</summary>
     public IReadOnlyDictionary<string, SkeinProcess> Replicas => _replicas;
 
 
@@ -36,7 +36,7 @@ internal sealed record LooseCluster(SkeinProcess Gateway, HttpClient Client) : I
             foreach (var name in replicas)
                 cluster.StartReplica(name, replicaFlags);
             await Until.FoundAsync(
-                async () => (await client.GetAsync("/readyz")).IsSuccessStatusCode ? "ready" : null, "the gateway is ready", Until.StartTimeout, cluster.Tell);
+                async () => (await client.GetAsync("/readyz")).IsSuccessStatusCode ? "ready" : null, "the gateway is ready", Until.StartTimeout, cluster.Logs);
             return cluster;
         }
         catch
@@ -46,15 +46,15 @@ internal sealed record LooseCluster(SkeinProcess Gateway, HttpClient Client) : I
         }
     }
 
-    /// <summary>Starts one, or the next life of one that has ended.</summary>
+    /// <summary>Starts a member, or restarts one that has ended.</summary>
     public void StartReplica(string name, params IEnumerable<string> flags) => _replicas[name] = SkeinProcess.Start(
         ["replica", "--name", name, "--engine", "simulated", "--grpc", "0", "--gossip", "0", "--join", Seed, .. flags]);
 
     public async Task<MemberRow[]> MembersAsync() => await Client.GetFromJsonAsync<MemberRow[]>("/admin/v1/members", JsonSerializerOptions.Web) ?? [];
 
-    /// <summary>The row of a member once it is as wanted.</summary>
+    /// <summary>The row of a member once it meets a condition.</summary>
     public Task<MemberRow> MemberAsync(string name, Func<MemberRow, bool> isWanted, string what) => Until.FoundAsync(
-        async () => (await MembersAsync()).SingleOrDefault(row => row.Name == name && isWanted(row)), $"{name} {what}", context: Tell);
+        async () => (await MembersAsync()).SingleOrDefault(row => row.Name == name && isWanted(row)), $"{name} {what}", context: Logs);
 
     public async Task<Answer> AskToEndAsync(Question question)
     {
@@ -62,8 +62,8 @@ internal sealed record LooseCluster(SkeinProcess Gateway, HttpClient Client) : I
         return await stream.ReadToEndAsync();
     }
 
-    /// <summary>What the processes said, for a failure's message.</summary>
-    public string Tell() => string.Join("\n---\n", Replicas.Values.Prepend(Gateway).Select(static process => process.Errors));
+    /// <summary>The logs of the processes, for the message of a failure.</summary>
+    public string Logs() => string.Join("\n---\n", Replicas.Values.Prepend(Gateway).Select(static process => process.Errors));
 
     public async ValueTask DisposeAsync()
     {

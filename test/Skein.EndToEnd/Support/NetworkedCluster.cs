@@ -8,7 +8,7 @@ using Skein.Membership.Tests.Network;
 
 namespace Skein.EndToEnd.Support;
 
-/// <summary>A gateway and replicas with the simulated engine, each in a network of its own: the cable between them can be cut.</summary>
+/// <summary>A gateway and replicas with the simulated engine, each in a network namespace of its own: the link between them can be cut.</summary>
 internal sealed class NetworkedCluster : IAsyncDisposable
 {
     private readonly List<SkeinProcess> _processes = [];
@@ -23,7 +23,7 @@ internal sealed class NetworkedCluster : IAsyncDisposable
         Client = new HttpClient(new SocketsHttpHandler
         {
             UseProxy = false,
-            // The client sits in the gateway's network: only the replicas are behind the cable.
+            // The client is in the gateway's network: only the replicas are behind the link.
             ConnectCallback = async (_, cancellation) =>
             {
                 var socket = await gateway.RunAsync(static () => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true });
@@ -39,7 +39,7 @@ internal sealed class NetworkedCluster : IAsyncDisposable
     /// <summary>For the gateway.</summary>
     public HttpClient Client { get; }
 
-    /// <summary>Starts it and waits until the gateway sees all; skips the test where there can be no such networks.</summary>
+    /// <summary>Starts it and waits until the gateway sees all; skips the test if network namespaces are not available.</summary>
     public static async Task<NetworkedCluster> StartOrSkipAsync(int replicas)
     {
         var cluster = new NetworkedCluster(await CableOrSkip.CreateAsync(1 + replicas, seed: 1));
@@ -52,7 +52,7 @@ internal sealed class NetworkedCluster : IAsyncDisposable
                     "--join", $"{cluster.Cable.Hosts[GatewayHost].Address}:{Gossip}");
             await Until.FoundAsync(
                 async () => (await cluster.MembersAsync()).Count(static row => row.State == "alive") == 1 + replicas ? "yes" : null,
-                "all members alive", Until.StartTimeout, cluster.Tell);
+                "all members alive", Until.StartTimeout, cluster.Logs);
             return cluster;
         }
         catch
@@ -62,7 +62,7 @@ internal sealed class NetworkedCluster : IAsyncDisposable
         }
     }
 
-    /// <summary>Drops every packet between the gateway and that replica, or none any more. Nobody is told.</summary>
+    /// <summary>Drops every packet between the gateway and that replica, or stops dropping them. No process is notified.</summary>
     public void Cut(string replica, bool isCut)
     {
         var host = 1 + Enumerable.Range(1, Cable.Hosts.Count - 1).Select(NameOf).ToList().IndexOf(replica);
@@ -83,8 +83,8 @@ internal sealed class NetworkedCluster : IAsyncDisposable
         }
     }
 
-    /// <summary>What the processes said, for a failure's message.</summary>
-    public string Tell() => string.Join("\n---\n", _processes.Select(static process => process.Errors));
+    /// <summary>The logs of the processes, for the message of a failure.</summary>
+    public string Logs() => string.Join("\n---\n", _processes.Select(static process => process.Errors));
 
     public async ValueTask DisposeAsync()
     {

@@ -4,7 +4,7 @@ using System.Text.Json;
 
 namespace Skein.EndToEnd.Support;
 
-/// <summary>The <c>openai</c> client of npm. Tests are skipped where node, npm or the package cannot be had.</summary>
+/// <summary>The <c>openai</c> client of npm. Tests are skipped if node, npm or the package is not available.</summary>
 internal static class NpmClient
 {
     private const string Package = "openai@7.57.0";

@@ -3,37 +3,37 @@ using System.Runtime.InteropServices;
 
 namespace Skein.EndToEnd.Support;
 
-/// <summary>What is sent to a process.</summary>
+/// <summary>A signal to a process.</summary>
 internal enum Signal
 {
     /// <summary>Ctrl-C. SIGINT.</summary>
     Interrupt = 2,
 
-    /// <summary>Death without a word. SIGKILL.</summary>
+    /// <summary>Ends it at once. SIGKILL.</summary>
     Kill = 9,
 
-    /// <summary>A polite request to end. SIGTERM.</summary>
+    /// <summary>Asks it to stop. SIGTERM.</summary>
     Terminate = 15,
 
-    /// <summary>Goes on after <see cref="Freeze"/>. SIGCONT (Linux).</summary>
+    /// <summary>Resumes it after <see cref="Freeze"/>. SIGCONT (Linux).</summary>
     Thaw = 18,
 
-    /// <summary>Stands still, with all connections open. SIGSTOP (Linux).</summary>
+    /// <summary>Stops it without closing its connections. SIGSTOP (Linux).</summary>
     Freeze = 19,
 }
 
-/// <summary>One life of a process on Linux: a pid alone may be another process a moment later.</summary>
+/// <summary>One process on Linux, by pid and start time: pids are reused.</summary>
 /// <param name="Pid">Process id.</param>
-/// <param name="StartedAt">Ticks after boot, as the kernel tells them.</param>
+/// <param name="StartedAt">Clock ticks from boot to its start, from /proc.</param>
 internal sealed partial record ProcessHandle(int Pid, ulong StartedAt)
 {
-    /// <summary>True until it has ended; a zombie has.</summary>
+    /// <summary>False once it has ended; a zombie has ended.</summary>
     public bool IsRunning => Find(Pid) == this;
 
     /// <exception cref="InvalidOperationException">There is no such process.</exception>
     public static ProcessHandle Of(int pid) => Find(pid) ?? throw new InvalidOperationException($"no process has pid {pid}");
 
-    /// <summary>A life that was over before anybody looked.</summary>
+    /// <summary>A process that ended before it could be found.</summary>
     public static ProcessHandle Ended(int pid) => new(pid, StartedAt: 0);
 
     public void Send(Signal signal)
@@ -42,7 +42,7 @@ internal sealed partial record ProcessHandle(int Pid, ulong StartedAt)
             throw new InvalidOperationException($"{signal} to pid {Pid} failed: error {Marshal.GetLastPInvokeError()}");
     }
 
-    /// <summary>True when it was started deaf to this signal, as shells start background jobs of scripts.</summary>
+    /// <summary>True if it was started with this signal ignored, as shells start the background jobs of scripts.</summary>
     public bool Ignores(Signal signal)
     {
         const string Field = "SigIgn:";
@@ -56,7 +56,7 @@ internal sealed partial record ProcessHandle(int Pid, ulong StartedAt)
         try
         {
             var stat = File.ReadAllText($"/proc/{pid}/stat");
-            // The program's name, in parentheses, may hold blanks. After it: state, then 18 numbers, then the start time.
+            // The program's name, in parentheses, may contain blanks. After it: state, then 18 numbers, then the start time.
             var fields = stat[(stat.LastIndexOf(')') + 2)..].Split(' ');
             return fields[0] is "Z" or "X" ? null : new ProcessHandle(pid, ulong.Parse(fields[19], CultureInfo.InvariantCulture));
         }

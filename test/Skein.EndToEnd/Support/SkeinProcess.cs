@@ -23,11 +23,11 @@ internal sealed class SkeinProcess : IAsyncDisposable
         _process.Start();
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
-        // A wrong flag ends it at once: on a starved machine before this line.
-        Life = ProcessHandle.Find(_process.Id) ?? ProcessHandle.Ended(_process.Id);
+        // With a wrong flag the process may have ended before this line.
+        Handle = ProcessHandle.Find(_process.Id) ?? ProcessHandle.Ended(_process.Id);
     }
 
-    public ProcessHandle Life { get; }
+    public ProcessHandle Handle { get; }
 
     public string Output => _output.ToString();
 
@@ -46,7 +46,7 @@ internal sealed class SkeinProcess : IAsyncDisposable
     public static SkeinProcess StartProgram(string name, IReadOnlyDictionary<string, string>? environment, params IEnumerable<string> arguments)
     {
         var program = Path.Combine(AppContext.BaseDirectory, name + ".dll");
-        // Its own working directory: nothing may hang on where it is started.
+        // A directory of its own, because nothing may depend on the working directory.
         var start = new ProcessStartInfo("dotnet", ["exec", program, .. arguments])
         {
             WorkingDirectory = Path.GetTempPath(), UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
@@ -63,14 +63,14 @@ internal sealed class SkeinProcess : IAsyncDisposable
         return await process.EndAsync(Until.StartTimeout);
     }
 
-    /// <summary>Waits for its end and for its last lines.</summary>
+    /// <summary>Waits until it has ended and its output was read.</summary>
     public async Task<RunResult> EndAsync(TimeSpan? within = null)
     {
         await Until.DoneAsync(WaitAsync(), $"the end of 'skein {string.Join(' ', _process.StartInfo.ArgumentList.Skip(2))}'", within, () => Errors);
         return new RunResult(_process.ExitCode, Output, Errors);
     }
 
-    /// <summary>Waits for a line on standard output or standard error, be it the first after the start.</summary>
+    /// <summary>Waits for a line on standard output or standard error, from the start on.</summary>
     public Task<string> LineAsync(string text) => Until.FoundAsync(
         () => Task.FromResult(_output.Find(text) ?? _errors.Find(text)), $"a line with '{text}'", Until.StartTimeout, () => $"Output: {Output}\nErrors: {Errors}");
 

@@ -1,21 +1,21 @@
 namespace Skein.EndToEnd.Support;
 
-/// <summary>The one way these tests wait: for a condition, with a deadline, and with words for what was missing.</summary>
+/// <summary>Waits for a condition, with a deadline and a message that names what was missing. All tests here wait this way.</summary>
 internal static class Until
 {
-    /// <summary>Long enough for a busy machine; no test's meaning hangs on it.</summary>
+    /// <summary>Long enough for a busy machine. No test depends on its value.</summary>
     public static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(30);
 
-    /// <summary>The same for what waits for a process to start: longer than a supervisor itself waits for its members, which is 60 s.</summary>
+    /// <summary>The deadline for the start of a process. Longer than the 60 s for which a supervisor waits for its members.</summary>
     public static readonly TimeSpan StartTimeout = TimeSpan.FromSeconds(75);
 
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
 
-    /// <summary>Asks again and again until there is an answer.</summary>
+    /// <summary>Polls until there is a result.</summary>
     /// <param name="look">Null: not yet.</param>
     /// <param name="what">What is waited for, as in "replica-1 is alive".</param>
     /// <param name="within">Deadline; default <see cref="DefaultTimeout"/>.</param>
-    /// <param name="context">Told with the failure.</param>
+    /// <param name="context">Added to the message of a failure.</param>
     public static async Task<T> FoundAsync<T>(Func<Task<T?>> look, string what, TimeSpan? within = null, Func<string>? context = null)
         where T : class
     {

@@ -14,7 +14,7 @@ internal sealed record Transcript(Start Start, IReadOnlyList<GenerateFrame> Toke
     public static Task<Transcript> Of(IInferenceEngine engine, GenerateRequest request, CancellationToken cancellationToken = default) =>
         ReadAsync(engine.GenerateAsync(request, cancellationToken), request.Resume?.NextIndex ?? 0, request.Resume?.NextIndex ?? 0);
 
-    /// <summary>Of an attempt that is held at the request's resume and continued at the end of <paramref name="journal"/>.</summary>
+    /// <summary>Of a standby attempt that begins at the request's resume and is continued at the end of <paramref name="journal"/>.</summary>
     public static Task<Transcript> OfHeld(IInferenceEngine engine, GenerateRequest request, Resume? journal) => ReadAsync(
         engine.GenerateStandbyAsync(request, _ => Task.FromResult(journal), TestContext.Current.CancellationToken), request.Resume?.NextIndex ?? 0, journal?.NextIndex ?? 0);
 

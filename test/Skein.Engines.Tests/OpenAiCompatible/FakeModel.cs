@@ -39,14 +39,14 @@ internal static class FakeModel
     public static IEnumerable<(uint Id, string Text)> Generate(IReadOnlyCollection<uint> prompt, int maxTokens)
     {
         var ids = new List<uint>();
-        var told = "";
+        var sent = "";
         for (var i = 0; i < maxTokens; i++)
         {
             var id = After(prompt.Count + i);
             ids.Add(id);
             var text = TextOf(ids);
-            var added = text.EndsWith('\uFFFD') ? "" : text[told.Length..];
-            told += added;
+            var added = text.EndsWith('\uFFFD') ? "" : text[sent.Length..];
+            sent += added;
             yield return (id, added.Replace("\uFFFD", "", StringComparison.Ordinal));
             if (id == EndToken)
             {

@@ -6,7 +6,7 @@ using Skein.Engines.OpenAiCompatible;
 namespace Skein.Engines.Tests.OpenAiCompatible;
 
 /// <summary>
-/// A server without sockets: answers paths as told, 404 elsewhere, and keeps the bodies of what was asked. Answers of several lines are streams, one
+/// A server without sockets: answers paths as configured, 404 elsewhere, and keeps the bodies of what was asked. Answers of several lines are streams, one
 /// event a line.
 /// </summary>
 internal sealed class FakeServer : HttpMessageHandler

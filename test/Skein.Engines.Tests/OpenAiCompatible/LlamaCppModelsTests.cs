@@ -4,13 +4,13 @@ using Skein.Protocol.V1;
 namespace Skein.Engines.Tests.OpenAiCompatible;
 
 /// <summary>
-/// llama.cpp with models whose vocabulary is made otherwise than that of Skein's own (SentencePiece: blanks belong to tokens, bytes are tokens): what an id says
-/// there depends on what stands before it.
+/// llama.cpp with models that use SentencePiece, unlike Skein's own model: blanks belong to tokens, bytes are tokens, and the text of an id depends on the ids
+/// before it.
 /// </summary>
 public class LlamaCppModelsTests
 {
-    private const string Stories260K = "data/models/stories260k/stories260K.gguf";
-    private const string Stories656K = "data/models/tinystories-656k/story656k.gguf";
+    private const string Stories260K = "stories260k/stories260K.gguf";
+    private const string Stories656K = "tinystories-656k/story656k.gguf";
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -21,8 +21,8 @@ public class LlamaCppModelsTests
     [InlineData(Stories656K, "Lily saw a big red cat and")]
     public async Task GenerateAsync_GreedyCutAfterEveryToken_GoesOnExactly(string model, string prompt)
     {
-        var file = LlamaProgram.BesideTheRepository(model);
-        Assert.SkipWhen(file is null, $"no model {Path.GetFileName(model)} here");
+        var file = LlamaProgram.FindModel(model);
+        Assert.SkipWhen(file is null, LlamaProgram.MissingModel);
         await using var server = new LlamaServer(file);
         await using var engine = await server.ConnectAsync();
         var request = new GenerateRequest { Text = prompt, MaxTokens = 60, Logprobs = 1, Sampling = new Sampling { Temperature = 0, RepetitionPenalty = 1.1f } };

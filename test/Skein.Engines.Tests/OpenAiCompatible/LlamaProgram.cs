@@ -6,31 +6,16 @@ namespace Skein.Engines.Tests.OpenAiCompatible;
 internal static class LlamaProgram
 {
     public const string Missing = "no llama.cpp server: set SKEIN_LLAMA_SERVER to its program";
+    public const string MissingModel = "no such model: set SKEIN_LLAMA_MODELS to the folder that has it";
 
-    /// <summary>Null where there is none.</summary>
-    public static string? Find()
-    {
-        if (Environment.GetEnvironmentVariable("SKEIN_LLAMA_SERVER") is { Length: > 0 } named)
-        {
-            return named;
-        }
+    /// <summary>Null if there is none.</summary>
+    public static string? Find() => Environment.GetEnvironmentVariable("SKEIN_LLAMA_SERVER") is { Length: > 0 } program ? program : null;
 
-        if (BesideTheRepository("tools/get-llama-server") is not { } script)
-            return null;
-        using var fetch = Process.Start(new ProcessStartInfo(script) { RedirectStandardOutput = true, UseShellExecute = false })!;
-        var program = fetch.StandardOutput.ReadToEnd().Trim();
-        fetch.WaitForExit();
-        return fetch.ExitCode == 0 ? program : null;
-    }
-
-    /// <summary>A file of the folder <c>shared</c> beside the repository; null where there is none.</summary>
-    public static string? BesideTheRepository(string path)
-    {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "Skein.slnx")))
-            folder = folder.Parent;
-        return folder is not null && Path.Combine(folder.FullName, "..", "shared", path) is var file && File.Exists(file) ? file : null;
-    }
+    /// <summary>A file of the folder with further models; null if there is none.</summary>
+    public static string? FindModel(string path) =>
+        Environment.GetEnvironmentVariable("SKEIN_LLAMA_MODELS") is { Length: > 0 } folder && Path.Combine(folder, path) is var file && File.Exists(file)
+            ? file
+            : null;
 
     /// <summary>Starts it on one thread, computing the same bits for prompt and answer. It names the model <c>tiny</c>.</summary>
     public static Process Start(string program, string modelFile, int port, int slots) => Process.Start(new ProcessStartInfo(program,

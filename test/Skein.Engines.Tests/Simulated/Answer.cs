@@ -25,8 +25,8 @@ internal sealed record Answer(string Text, IReadOnlyList<uint> Ids, IReadOnlyLis
         return frames;
     }
 
-    /// <summary>The frames of an attempt that is held at the request's resume and continued at the end of <paramref name="journal"/>.</summary>
-    public static async Task<List<GenerateFrame>> HeldFramesOf(GenerateRequest request, Resume? journal)
+    /// <summary>The frames of a standby attempt that begins at the request's resume and is continued at the end of <paramref name="journal"/>.</summary>
+    public static async Task<List<GenerateFrame>> StandbyFramesOf(GenerateRequest request, Resume? journal)
     {
         var frames = new List<GenerateFrame>();
         await foreach (var frame in Engine().GenerateStandbyAsync(request, _ => Task.FromResult<Resume?>(journal), TestContext.Current.CancellationToken))

@@ -51,12 +51,12 @@ public class SimulatedResumeTests
         var whole = await Answer.FramesOf(request);
         for (var held = 0; held < whole.Count; held++)
         {
-            var holding = held == 0 ? request : Answer.Resumed(request, whole[..held]);
+            var standby = held == 0 ? request : Answer.Resumed(request, whole[..held]);
             for (var cut = Math.Max(held, 1); cut < whole.Count; cut++)
             {
-                var rest = await Answer.HeldFramesOf(holding, Answer.Resumed(request, whole[..cut]).Resume);
+                var rest = await Answer.StandbyFramesOf(standby, Answer.Resumed(request, whole[..cut]).Resume);
 
-                Assert.Equal(holding.Resume?.NextIndex ?? 0, rest[0].Start.ResumedAt);
+                Assert.Equal(standby.Resume?.NextIndex ?? 0, rest[0].Start.ResumedAt);
                 Assert.Equal(whole[cut..], rest[1..]);
             }
         }
@@ -67,7 +67,7 @@ public class SimulatedResumeTests
     {
         var request = Scenarios["half stops"];
 
-        Assert.Equal(await Answer.FramesOf(request), await Answer.HeldFramesOf(request, journal: null));
+        Assert.Equal(await Answer.FramesOf(request), await Answer.StandbyFramesOf(request, journal: null));
     }
 
     [Fact]
@@ -87,7 +87,7 @@ public class SimulatedResumeTests
             Assert.Equal(FinishReason.Stop, rest[^1].Finish.Reason);
             for (var held = 1; held <= cut; held++)
             {
-                Assert.Equal(rest[1..], (await Answer.HeldFramesOf(Answer.Resumed(request, whole[..held]), Answer.Resumed(request, whole[..cut]).Resume))[1..]);
+                Assert.Equal(rest[1..], (await Answer.StandbyFramesOf(Answer.Resumed(request, whole[..held]), Answer.Resumed(request, whole[..cut]).Resume))[1..]);
             }
         }
     }

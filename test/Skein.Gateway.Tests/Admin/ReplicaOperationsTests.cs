@@ -13,7 +13,7 @@ using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Tests.Admin;
 
-/// <summary>What operators ask of a real replica on a real socket.</summary>
+/// <summary>Operators' calls to a real replica on a real socket.</summary>
 public sealed class ReplicaOperationsTests : IAsyncLifetime
 {
     private readonly Group _group = new();

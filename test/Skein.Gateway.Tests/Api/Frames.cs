@@ -3,7 +3,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Tests.Api;
 
-/// <summary>Frames as a session hands them out.</summary>
+/// <summary>Frames as a session returns them.</summary>
 internal static class Frames
 {
     public static GenerateFrame Start(uint choice = 0, string model = "tiny", uint promptTokens = 3) => new()
@@ -43,7 +43,7 @@ internal static class Frames
     public static GenerateFrame Delta(uint index, string json) =>
         new() { Attempt = 1, FirstIndex = index, Count = 1, RawDelta = ByteString.CopyFromUtf8(json) };
 
-    /// <summary>The last frame of an answer with tool calls, which hold the calls whole.</summary>
+    /// <summary>The last frame of an answer with tool calls, which contains the whole calls.</summary>
     public static GenerateFrame ToolCalls(uint completionTokens, string json)
     {
         var frame = Finish(completionTokens, reason: FinishReason.ToolCalls);

@@ -4,7 +4,7 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Skein.Gateway.Tests.Api;
 
-/// <summary>How requests ended, as the gateway's counter hears of it.</summary>
+/// <summary>How requests ended, as the gateway's counter records it.</summary>
 internal sealed class Outcomes : IDisposable
 {
     private readonly Channel<string> _outcomes = Channel.CreateUnbounded<string>();

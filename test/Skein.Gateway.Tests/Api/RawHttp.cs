@@ -4,12 +4,12 @@ using System.Text;
 
 namespace Skein.Gateway.Tests.Api;
 
-/// <summary>HTTP/1.1 without a client's mercy: what the server sent, byte for byte, until it closes.</summary>
+/// <summary>Raw HTTP/1.1: the bytes that the server sends until it closes.</summary>
 internal sealed class RawHttp : IDisposable
 {
     private readonly Socket _socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
 
-    /// <param name="headers">Instead of a Content-Length that fits.</param>
+    /// <param name="headers">Sent in place of a correct Content-Length.</param>
     public static async Task<RawHttp> PostAsync(Uri server, string path, string json, int? receiveBuffer = null, string headers = "")
     {
         var http = new RawHttp();
@@ -23,10 +23,10 @@ internal sealed class RawHttp : IDisposable
     /// <summary>Everything up to the server's FIN. A reset fails.</summary>
     public Task<string> ReadToEndAsync() => ReadAsync(until: null);
 
-    /// <summary>Everything up to and with a text.</summary>
+    /// <summary>Everything up to a text, inclusive.</summary>
     public Task<string> ReadUntilAsync(string text) => ReadAsync(Encoding.ASCII.GetBytes(text));
 
-    /// <summary>Closes without saying goodbye: the peer sees a reset.</summary>
+    /// <summary>Closes the connection with a reset.</summary>
     public void Reset()
     {
         _socket.LingerState = new LingerOption(enable: true, seconds: 0);

@@ -5,8 +5,8 @@ using System.Text;
 namespace Skein.Gateway.Tests.Api;
 
 /// <summary>
-/// HTTP/2 in clear text, one request on stream 1, frame by frame: what arrived before a RST_STREAM counts, which .NET's own client drops.
-/// It reads only when told to, and grants the server new window only for what it has read.
+/// HTTP/2 in clear text, one request on stream 1, frame by frame. Keeps what arrived before a RST_STREAM, which .NET's own client drops.
+/// It reads only on request, and grants the server new window only for what it has read.
 /// </summary>
 internal sealed class RawHttp2 : IDisposable
 {
@@ -29,7 +29,7 @@ internal sealed class RawHttp2 : IDisposable
         return http;
     }
 
-    /// <summary>Text of the response's body, and the code of the RST_STREAM that ended it; null where it ended cleanly.</summary>
+    /// <summary>Text of the response's body, and the code of the RST_STREAM that ended it; null if it ended cleanly.</summary>
     public async Task<(string Body, int? ResetCode)> ReadToEndAsync()
     {
         var body = new StringBuilder();
@@ -82,7 +82,7 @@ internal sealed class RawHttp2 : IDisposable
         await Wire.WriteAsync(frame);
     }
 
-    /// <summary>HPACK's plainest form: a literal without indexing, neither name nor value compressed.</summary>
+    /// <summary>The simplest form of HPACK: a literal without indexing, neither name nor value compressed.</summary>
     private static byte[] Field(string name, string value) =>
         [0, (byte)name.Length, .. Encoding.ASCII.GetBytes(name), (byte)value.Length, .. Encoding.ASCII.GetBytes(value)];
 }

@@ -11,7 +11,7 @@ internal sealed class ScriptedSessions : IGenerationSessions
 {
     private readonly Channel<ScriptedSession> _started = Channel.CreateUnbounded<ScriptedSession>();
 
-    /// <summary>What every new session does at once.</summary>
+    /// <summary>Called for every new session.</summary>
     public Action<ScriptedSession> Script { get; set; } = _ => { };
 
     /// <summary>The next session that was started.</summary>
@@ -107,8 +107,8 @@ internal sealed class ScriptedSession(GenerateRequest request) : IGenerationSess
 
 internal static class Deadline
 {
-    /// <summary>Asks again and again, for what follows from an answer a moment after it.</summary>
-    /// <returns>The first answer that will do, or the last one that came in time.</returns>
+    /// <summary>Polls for an effect that follows an answer with a delay.</summary>
+    /// <returns>The first value that meets the condition, or the last one before the deadline.</returns>
     public static async Task<T> AskAsync<T>(Func<Task<T>> ask, Func<T, bool> willDo)
     {
         var started = TimeProvider.System.GetTimestamp();
@@ -119,7 +119,7 @@ internal static class Deadline
         return last;
     }
 
-    /// <summary>A bound for what must happen soon, so that a broken test fails and does not hang.</summary>
+    /// <summary>A deadline, so that a broken test fails instead of hanging.</summary>
     private static readonly TimeSpan Soon = TimeSpan.FromSeconds(30);
 
     public static Task Within(this Task task) => task.WaitAsync(Soon);

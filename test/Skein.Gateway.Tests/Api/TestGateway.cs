@@ -83,7 +83,7 @@ internal sealed class TestGateway : IAsyncDisposable
     {
         Client.Dispose();
         Outcomes.Dispose();
-        // Sessions that a test left open would hold the server up.
+        // Sessions that a test left open would delay the stop of the server.
         using var now = new CancellationTokenSource();
         await now.CancelAsync();
         await _app.StopAsync(now.Token);
@@ -140,7 +140,7 @@ internal sealed class TestGateway : IAsyncDisposable
     }
 }
 
-/// <summary>Everything that was logged, but for what a server says of a machine on which its own clock was held up.</summary>
+/// <summary>Everything that was logged, except the server's warning that its timer was late on a busy machine.</summary>
 internal sealed class LogLines : ILoggerProvider
 {
     private readonly ConcurrentQueue<LogLine> _lines = new();

@@ -1,6 +1,6 @@
 namespace Skein.Gateway.Tests.Fairness;
 
-/// <summary>Several gateways share full replicas as if all their requests stood in one line.</summary>
+/// <summary>Several gateways share full replicas as if all requests were in one queue.</summary>
 public sealed class FairnessTests
 {
     private const int Slots = 8;
@@ -11,16 +11,16 @@ public sealed class FairnessTests
         Luck,
         Offers,
 
-        /// <summary>The last gateway is of the release before, which knows nothing of offers.</summary>
+        /// <summary>The last gateway is of the previous release, which has no offers.</summary>
         Mixed,
     }
 
     [Fact]
-    public void OldLineBehindNewcomers_WithOffers_WaitsAsInOneLine()
+    public void OldQueueBehindNewRequests_WithOffers_WaitsAsInOneLine()
     {
         for (var seed = 1; seed <= 3; seed++)
         {
-            var visits = NewcomersHoldTheSlots(seed);
+            var visits = NewRequestsHoldTheSlots(seed);
             var line = Figures.Of(Way.OneLine, visits, gateways: 2, replicas: 1);
             var luck = Figures.Of(Way.Luck, visits, gateways: 2, replicas: 1);
             var offers = Figures.Of(Way.Offers, visits, gateways: 2, replicas: 1);
@@ -68,12 +68,12 @@ public sealed class FairnessTests
         Assert.InRange(mixed.AllServedS, 0, 1.02 * luck.AllServedS);
     }
 
-    /// <summary>The table of docs/measurements/admission.md; run by hand, with <c>--explicit on</c>.</summary>
+    /// <summary>The table of docs/measurements/admission.md; run by hand, with <c>--explicit only</c>.</summary>
     [Fact(Explicit = true)]
     public void Table()
     {
-        Print("old line before newcomers, 1 x 8", OldLineAndNewcomers(seed: 1), gateways: 2, replicas: 1);
-        Print("newcomers hold the slots, 1 x 8", NewcomersHoldTheSlots(seed: 1), gateways: 2, replicas: 1);
+        Print("old queue before new requests, 1 x 8", OldQueueAndNewRequests(seed: 1), gateways: 2, replicas: 1);
+        Print("new requests hold the slots, 1 x 8", NewRequestsHoldTheSlots(seed: 1), gateways: 2, replicas: 1);
         foreach ((var gateways, var replicas, var use) in new[] { (2, 1, 1.2), (2, 3, 1.2), (4, 3, 1.2), (2, 16, 0.9), (4, 16, 0.9), (16, 16, 0.9), (16, 16, 1.1) })
             Print($"{use} use, {gateways} gateways, {replicas} x 8", Poisson(gateways, replicas * Slots, use, seconds: 60, seed: 1), gateways, replicas);
     }
@@ -84,7 +84,7 @@ public sealed class FairnessTests
             TestContext.Current.TestOutputHelper!.WriteLine($"{what}: {Figures.Of(way, visits, gateways, replicas)}");
     }
 
-    private static List<Visit> OldLineAndNewcomers(int seed)
+    private static List<Visit> OldQueueAndNewRequests(int seed)
     {
         var random = new Random(seed);
         var visits = new List<Visit>();
@@ -95,10 +95,10 @@ public sealed class FairnessTests
         return visits;
     }
 
-    /// <summary>The same, but that the newcomers found the replica free.</summary>
-    private static List<Visit> NewcomersHoldTheSlots(int seed) =>
+    /// <summary>The same, but the new requests found the replica free.</summary>
+    private static List<Visit> NewRequestsHoldTheSlots(int seed) =>
     [
-        .. OldLineAndNewcomers(seed).Select(visit => visit with
+        .. OldQueueAndNewRequests(seed).Select(visit => visit with
         {
             Gateway = 1 - visit.Gateway,
             At = visit.Gateway == 0 ? visit.At + TimeSpan.FromSeconds(3) : visit.At,
@@ -117,9 +117,9 @@ public sealed class FairnessTests
     private static TimeSpan Exponential(Random random, double meanSeconds) => TimeSpan.FromSeconds(meanSeconds * -Math.Log(1 - random.NextDouble()));
 
     /// <param name="LongestMs">Longest wait.</param>
-    /// <param name="P99Ms">99 % waited less.</param>
-    /// <param name="WorstOvertakenMs">By how much the luckiest of those who were served before somebody was younger.</param>
-    /// <param name="AllServedS">When the last one got its slot: throughput.</param>
+    /// <param name="P99Ms">99 % of the requests waited less.</param>
+    /// <param name="WorstOvertakenMs">Longest time by which a request arrived after one that was served later.</param>
+    /// <param name="AllServedS">When the last request got its slot; a measure of throughput.</param>
     private sealed record Figures(double LongestMs, double P99Ms, double WorstOvertakenMs, double AllServedS, double RefusalsPerRequest, int Offers, int Declined)
     {
         public static Figures Of(Way way, IReadOnlyCollection<Visit> visits, int gateways, int replicas)

@@ -12,17 +12,17 @@ using RoutedReplica = Skein.Routing.Fleet.Replica;
 
 namespace Skein.Gateway.Tests.Fairness;
 
-/// <summary>A request as it comes: when, to which gateway, and how long it will run.</summary>
+/// <summary>A request: when it arrives, at which gateway, and how long it runs.</summary>
 internal sealed record Visit(TimeSpan At, int Gateway, TimeSpan Hold);
 
-/// <summary>How a request fared.</summary>
+/// <summary>The outcome of a request.</summary>
 internal sealed record Served(Visit Visit, TimeSpan StartedAt)
 {
     public TimeSpan Waited => StartedAt - Visit.At;
 }
 
 /// <summary>
-/// Several gateways' lines before the slots of the same replicas, in virtual time: production's admission core and slot table, with load
+/// The queues of several gateways for the slots of the same replicas, in virtual time: the production admission core and slot table, with load
 /// reports, beacons as membership sends them, and half a millisecond each way between them.
 /// </summary>
 internal sealed class SharedReplicas
@@ -42,7 +42,7 @@ internal sealed class SharedReplicas
     private TimeSpan _now;
     private long _order;
 
-    /// <param name="gateways">For each one, whether it tells of its line and takes offers; those of older releases do not.</param>
+    /// <param name="gateways">For each gateway, whether it reports its queue and takes offers. Those of older releases do not.</param>
     /// <param name="replicas">How many there are.</param>
     /// <param name="slots">Of each.</param>
     /// <param name="seed">Of ties and phases.</param>
@@ -70,7 +70,7 @@ internal sealed class SharedReplicas
 
     public int Declined { get; private set; }
 
-    /// <summary>Slots in use or kept when all was over: anything but 0 is a leak.</summary>
+    /// <summary>Slots in use or kept after the last request; not 0 means a leak.</summary>
     public long Left => _servers.Sum(server => (long)server.Table.Report().Running);
 
     /// <summary>Serves all visits.</summary>
@@ -98,15 +98,15 @@ internal sealed class SharedReplicas
         next!();
     }
 
-    /// <summary>As membership does: at once when it matters, else ten times a second.</summary>
+    /// <summary>As membership does: at once after a large change, else ten times a second.</summary>
     private void Tell(int index)
     {
         var server = _servers[index];
         var running = (int)server.Table.Report().Running;
-        var matters = Math.Abs(running - server.Told) * 10 >= Math.Max(10, server.Told);
-        if (!matters && _now - server.ToldAt < BeaconInterval)
+        var matters = Math.Abs(running - server.ReportedLoad) * 10 >= Math.Max(10, server.ReportedLoad);
+        if (!matters && _now - server.ReportedAt < BeaconInterval)
             return;
-        (server.Told, server.ToldAt) = (running, _now);
+        (server.ReportedLoad, server.ReportedAt) = (running, _now);
         After(OneWay, () =>
         {
             foreach (var front in _fronts)
@@ -138,9 +138,9 @@ internal sealed class SharedReplicas
 
         public SlotTable Table { get; }
 
-        public int Told { get; set; }
+        public int ReportedLoad { get; set; }
 
-        public TimeSpan ToldAt { get; set; }
+        public TimeSpan ReportedAt { get; set; }
     }
 
     private sealed class Front
@@ -231,7 +231,7 @@ internal sealed class SharedReplicas
                 _world.Declined++;
                 _world.After(OneWay, () => _world._servers[index].Table.Decline(_name, number));
             });
-            // The clock stops where the offer ends.
+            // The clock stops at the end of the offer.
             _world.After(SlotOffers.Lifetime, () => { });
         }
 
@@ -239,10 +239,10 @@ internal sealed class SharedReplicas
         {
             var granted = _world._now;
             var table = _world._servers[int.Parse(slot.Replica.Id.Name.AsSpan(1), CultureInfo.InvariantCulture)].Table;
-            QueueReport? told = _knowsOffers ? new QueueReport(granted - visit.At, granted - slot.NextSince) : null;
+            QueueReport? report = _knowsOffers ? new QueueReport(granted - visit.At, granted - slot.NextSince) : null;
             _world.After(OneWay, () =>
             {
-                if (table.TryTake(_name, told, out var lease) != SlotAnswer.Granted)
+                if (table.TryTake(_name, report, out var lease) != SlotAnswer.Granted)
                 {
                     _world.Refusals++;
                     var refusal = Report(table);

@@ -34,7 +34,7 @@ public sealed class BeaconFeedTests : IDisposable
 
     [Theory]
     [InlineData(7, true)]
-    [InlineData(6, false)] // told by an earlier life of the name
+    [InlineData(6, false)] // reported by an earlier generation of the name
     public async Task Poll_FullReplica_IsLeftAloneIfItIsThatLife(ulong generation, bool waits)
     {
         await AcquireAsync();

@@ -41,7 +41,7 @@ public sealed class GroupFollowerTests : IAsyncDisposable
         _fleet.Dispose();
     }
 
-    /// <summary>The gateway's own connection breaks long before anybody's probe is due: the group is asked at once.</summary>
+    /// <summary>The gateway's connection breaks long before the next probe is due, so the group probes at once.</summary>
     [Fact]
     public async Task ConnectionOfAReplicaBreaks_MembershipProbesItNow()
     {
@@ -56,7 +56,7 @@ public sealed class GroupFollowerTests : IAsyncDisposable
         Assert.Equal(["replica-1"], _membership.Names);
     }
 
-    /// <summary>Its loops died silently: the gateway went on with loads that nobody renewed.</summary>
+    /// <summary>Its loops failed without a log line, and the gateway continued with loads that were no longer updated.</summary>
     [Fact]
     public async Task Follow_OneLoopThrows_EndsTheOthersAndFailsTheService()
     {
@@ -97,7 +97,7 @@ public sealed class GroupFollowerTests : IAsyncDisposable
             [new ReplicaDescription { Id = new ReplicaId("replica-1", 7), Address = "replica-1", Models = ["m"], Slots = 4 }], [], Complete: true);
     }
 
-    /// <summary>A group in which nothing happens; notes whom it is to probe.</summary>
+    /// <summary>A group without events that records which members it was asked to probe.</summary>
     private sealed class Probed : StubMembership
     {
         public List<string> Names { get; } = [];

@@ -9,7 +9,7 @@ using Skein.Serving.Grpc;
 
 namespace Skein.Gateway.Tests.Links;
 
-/// <summary>Beside what all links do: connections that break.</summary>
+/// <summary>Broken connections, which only this kind of link has.</summary>
 public sealed class BusReplicaLinkTests() : RemoteLinkTests(LinkKind.Bus)
 {
     [Fact]
@@ -26,7 +26,7 @@ public sealed class BusReplicaLinkTests() : RemoteLinkTests(LinkKind.Bus)
 
         await world.KillAsync();
         var ends = await Task.WhenAll(readers.Select(reader => Assert.ThrowsAsync<FaultException>(reader.RestAsync)));
-        // The first ones may still meet the connection that is just breaking.
+        // The first attempts may still use the connection that is breaking.
         while ((await Assert.ThrowsAsync<FaultException>(() => world.Read("nobody").NextAsync())).Fault != Fault.Unreachable)
             world.Token.ThrowIfCancellationRequested();
         var longOne = await Assert.ThrowsAsync<FaultException>(() => world.Read(new string('x', BusReplicaLink.MostRequestBytes)).NextAsync());
@@ -58,7 +58,7 @@ public sealed class BusReplicaLinkTests() : RemoteLinkTests(LinkKind.Bus)
         Assert.NotNull(rest[^1].Finish);
     }
 
-    /// <summary>The connection may still be in the pause after its last vain attempt, or in that attempt.</summary>
+    /// <summary>The connection may still be in its last failed attempt, or in the pause after it.</summary>
     private static async Task<List<GenerateFrame>> ReadOnceReachableAsync(BusWorld world, string prompt)
     {
         while (true)

@@ -14,7 +14,7 @@ public abstract class ContinueTests(LinkKind kind)
     public async Task ContinueAsync_StandbyAttempt_GoesOn()
     {
         await using var world = await StartAsync(new FakeTimeProvider());
-        await using var attempt = world.Read(Held());
+        await using var attempt = world.Read(Standby());
         Assert.NotNull((await attempt.NextAsync()).Start);
 
         await world.Link.ContinueAsync(world.Replica, Continued(), world.Token);
@@ -31,16 +31,16 @@ public abstract class ContinueTests(LinkKind kind)
 
         var failure = await Assert.ThrowsAsync<FaultException>(() => world.Link.ContinueAsync(world.Replica, Continued(), world.Token));
 
-        Assert.Equal((Fault.StandbyNotFound, "no attempt is held here for session 's', choice 0, attempt 2"), (failure.Fault, failure.Message));
+        Assert.Equal((Fault.StandbyNotFound, "no standby attempt of session 's', choice 0, attempt 2 exists here"), (failure.Fault, failure.Message));
     }
 
-    /// <summary>With the status of deadlines it was taken for a broken connection.</summary>
+    /// <summary>With the status DEADLINE_EXCEEDED it was classified as a broken connection.</summary>
     [Fact]
     public async Task GenerateAsync_StandbyTooLong_Expires()
     {
         var time = new FakeTimeProvider();
         await using var world = await StartAsync(time);
-        var held = Assert.ThrowsAsync<FaultException>(world.Read(Held()).RestAsync);
+        var held = Assert.ThrowsAsync<FaultException>(world.Read(Standby()).RestAsync);
         while (!held.IsCompleted)
         {
             time.Advance(TimeSpan.FromMilliseconds(125));
@@ -51,7 +51,7 @@ public abstract class ContinueTests(LinkKind kind)
         Assert.Equal(0u, world.Control.Report().Running);
     }
 
-    private static GenerateRequest Held() => new() { Text = "Tell me.", MaxTokens = 5, Session = "s", Attempt = 2, Hold = true };
+    private static GenerateRequest Standby() => new() { Text = "Tell me.", MaxTokens = 5, Session = "s", Attempt = 2, Hold = true };
 
     private static ContinueRequest Continued() => new() { Session = "s", Attempt = 2 };
 

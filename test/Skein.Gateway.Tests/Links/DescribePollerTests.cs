@@ -38,7 +38,7 @@ public sealed class DescribePollerTests : IDisposable
         await UntilAsync(() => _book.Learnt.Count == 1, "an answer in the book");
 
         _source.Set(Replica("a", 1), Replica("b", 1));
-        await UntilAsync(() => _book.Learnt.Count == 2, "the newcomer's answer in the book");
+        await UntilAsync(() => _book.Learnt.Count == 2, "the answer of the new replica in the book");
 
         Assert.Equal(["a", "b"], _describer.Asked);
         Assert.Equal(["a", "b"], _book.Learnt.Select(entry => entry.Asked.Id.Name));
@@ -66,7 +66,7 @@ public sealed class DescribePollerTests : IDisposable
         await UntilAsync(() => _book.Learnt.Count == 1, "an answer in the book", TimeSpan.FromMilliseconds(100));
 
         Assert.Equal(6, _describer.Asked.Count);
-        // 100 + 200 + 400 + 800 + 1600 ms of pauses: it does not hammer.
+        // 100 + 200 + 400 + 800 + 1600 ms of pauses: the retries back off.
         Assert.InRange(_time.GetUtcNow() - _time.Start, TimeSpan.FromSeconds(3.1), TimeSpan.FromDays(1));
     }
 
@@ -97,7 +97,7 @@ public sealed class DescribePollerTests : IDisposable
         Assert.InRange(_describer.Asked.Count(name => name == "a"), 1, 2);
     }
 
-    /// <summary>A poll that threw died silently: the replica's models stayed unknown.</summary>
+    /// <summary>A poll that threw ended without a log line, and the replica's models stayed unknown.</summary>
     [Fact]
     public async Task Poll_Throws_FailsTheService()
     {

@@ -12,7 +12,7 @@ using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Tests.Links;
 
-/// <summary>What a replica may send over a bus that is wrong.</summary>
+/// <summary>Invalid messages of a replica on a bus.</summary>
 public sealed class HostileReplicaTests
 {
     [Fact]
@@ -59,7 +59,7 @@ public sealed class HostileReplicaTests
         var flooded = gateway.Read("flooded");
         await flooded.NextAsync();
 
-        // What comes for the second one is behind the flood: by then it is all there, and none of it was read.
+        // The frame for the second stream comes after the flood. Once it has arrived, all of the flood has arrived, and none of it was read.
         await using var other = gateway.Read("other");
         await other.NextAsync();
         var end = await Assert.ThrowsAsync<FaultException>(flooded.RestAsync);
@@ -119,7 +119,7 @@ public sealed class HostileReplicaTests
             }
             catch (OperationCanceledException)
             {
-                // The answer to a stop without grace.
+                // The host throws this when it is stopped without grace.
             }
             await _app.DisposeAsync();
         }

@@ -7,7 +7,7 @@ using Skein.Serving;
 
 namespace Skein.Gateway.Tests.Links;
 
-/// <summary>What an attempt without a connection does in its own way.</summary>
+/// <summary>What is particular to attempts inside the process.</summary>
 public sealed class InProcessAttemptTests
 {
     [Fact]
@@ -53,11 +53,11 @@ public sealed class InProcessAttemptTests
 
         await reader.NextAsync();
 
-        // The start, and the token that was found not to fit into its frame.
+        // The start frame, and the token that did not fit into its frame.
         Assert.Equal(2, engine.Of("slow").Said);
     }
 
-    /// <summary>A session decides on a hand-over between two frames: without heartbeats a stream that stood still was never moved by a drain.</summary>
+    /// <summary>A session decides on a hand-over between two frames: without heartbeats a drain never moved a stream that had stopped.</summary>
     [Fact]
     public async Task Read_EngineIsSilent_SendsHeartbeatsAndThenEveryToken()
     {
@@ -84,7 +84,7 @@ public sealed class InProcessAttemptTests
         Assert.NotNull(rest[^1].Finish);
     }
 
-    /// <summary>An engine of somebody else may ignore its token for a while: neither the client nor its session waits for it.</summary>
+    /// <summary>A third-party engine may ignore its cancellation token for a while. Neither the client nor its session waits for it.</summary>
     [Fact]
     public async Task Cancel_EngineThatDoesNotListen_EndsTheReadAtOnceAndFreesTheSlotOnceItStops()
     {

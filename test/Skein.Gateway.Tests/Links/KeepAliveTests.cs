@@ -8,7 +8,7 @@ using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Tests.Links;
 
-/// <summary>A connection whose packets come to nothing and that nobody closes.</summary>
+/// <summary>A connection whose packets are lost and that neither side closes.</summary>
 public sealed class KeepAliveTests
 {
     [Fact]
@@ -30,7 +30,7 @@ public sealed class KeepAliveTests
         Assert.NotNull((await ReadOnceAnewAsync(gateway, "after"))[^1].Finish);
     }
 
-    // The socket is closed a moment before those who wait on it know.
+    // The socket is closed a moment before its readers notice.
     private static async Task<List<GenerateFrame>> ReadOnceAnewAsync(GatewaySide gateway, string prompt)
     {
         while (true)
@@ -46,7 +46,7 @@ public sealed class KeepAliveTests
         }
     }
 
-    /// <summary>Passes bytes on, both ways, until the connections of that moment are cut: then they are taken in and go nowhere.</summary>
+    /// <summary>Forwards bytes in both directions until the existing connections are cut. From then on it reads and discards their bytes.</summary>
     private sealed class Cable : IDisposable
     {
         private readonly TcpListener _listener = new(IPAddress.Loopback, 0);

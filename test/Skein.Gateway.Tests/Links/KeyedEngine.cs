@@ -7,7 +7,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Tests.Links;
 
-/// <summary>An engine whose every generation says what the test tells it to; the prompt's text is its name.</summary>
+/// <summary>An engine whose generations send the frames that the test gives. The prompt's text names the generation.</summary>
 internal sealed class KeyedEngine : IInferenceEngine
 {
     private readonly ConcurrentDictionary<string, Generation> _generations = new(StringComparer.Ordinal);
@@ -16,7 +16,7 @@ internal sealed class KeyedEngine : IInferenceEngine
 
     public int Slots { get; init; } = 64;
 
-    /// <summary>Answers liveness checks; none: at once.</summary>
+    /// <summary>Answers liveness checks. Default: at once.</summary>
     public Func<CancellationToken, Task>? Check { get; set; }
 
     public static GenerateFrame Start => new() { Start = new Start { Model = "m", Unit = TokenUnit.Token } };
@@ -47,7 +47,7 @@ internal sealed class KeyedEngine : IInferenceEngine
         /// <summary>Completes when the engine has stopped working on it.</summary>
         public Task Stopped => _stopped.Task.WaitAsync(LinkWorld.Deadline);
 
-        /// <summary>Frames that were asked of the engine.</summary>
+        /// <summary>Number of frames that were requested from the engine.</summary>
         public int Said => Volatile.Read(ref _said);
 
         public void Say(params ReadOnlySpan<GenerateFrame> frames)

@@ -15,7 +15,7 @@ namespace Skein.Gateway.Tests.Links;
 
 public sealed class LinkErrorsTests
 {
-    /// <summary>What gRPC gives as the cause where a connection cannot be made: refused, or not made within the bound on connecting.</summary>
+    /// <summary>gRPC's cause when a connection cannot be made: refused, or not made within the connect timeout.</summary>
     private static readonly Exception[] VainConnects =
     [
         new SocketException((int)SocketError.TimedOut),
@@ -25,7 +25,7 @@ public sealed class LinkErrorsTests
         new HttpRequestException(HttpRequestError.ConnectionError, "refused", new SocketException((int)SocketError.ConnectionRefused)),
     ];
 
-    /// <summary>What it gives where one that was made breaks.</summary>
+    /// <summary>gRPC's cause when an established connection breaks.</summary>
     private static readonly Exception[] Breaks =
     [
         new IOException("reset", new SocketException((int)SocketError.ConnectionReset)),
@@ -44,7 +44,7 @@ public sealed class LinkErrorsTests
     public void From_ConnectionThatBroke_IsLost() => Assert.All(
         Breaks, cause => Assert.Equal(Fault.ConnectionLost, LinkFaults.From(new RpcException(new Status(StatusCode.Unavailable, "", cause))).Fault));
 
-    /// <summary>A refusal of the request, or of who sends it, is no fault of the replica: it is not retried, and no breaker counts it.</summary>
+    /// <summary>A refusal of the request or its sender is not a fault of the replica: it is not retried, and no breaker counts it.</summary>
     [Theory]
     [InlineData(StatusCode.InvalidArgument)]
     [InlineData(StatusCode.Unauthenticated)]

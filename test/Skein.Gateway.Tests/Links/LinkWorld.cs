@@ -13,7 +13,7 @@ using Skein.Serving.Grpc;
 
 namespace Skein.Gateway.Tests.Links;
 
-/// <summary>The ways to a replica, which must all behave the same.</summary>
+/// <summary>The kinds of links to a replica, which must all behave the same.</summary>
 public enum LinkKind
 {
     Bus,
@@ -21,7 +21,7 @@ public enum LinkKind
     InProcess,
 }
 
-/// <summary>A replica and a gateway's link to it. What is read from it has a deadline.</summary>
+/// <summary>A replica and a gateway's link to it. Every read has a deadline.</summary>
 internal abstract class LinkWorld : IAsyncDisposable
 {
     public static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
@@ -42,7 +42,7 @@ internal abstract class LinkWorld : IAsyncDisposable
 
     public CancellationToken Token => _deadline.Token;
 
-    /// <summary>The replica from the inside.</summary>
+    /// <summary>The replica's own state.</summary>
     public abstract IReplicaControl Control { get; }
 
     public static async Task<LinkWorld> StartAsync(LinkKind kind, IInferenceEngine engine, EngineHostOptions? options = null, TimeProvider? time = null) =>
@@ -81,7 +81,7 @@ internal abstract class LinkWorld : IAsyncDisposable
 /// <summary>The link of a gateway to one address.</summary>
 internal class GatewaySide(string address, LinkOptions? options = null, bool isCallPerAttempt = false) : LinkWorld(address)
 {
-    /// <summary>To connect takes longer than usual where the process stands still, and no test here is about a connection that is not made in time.</summary>
+    /// <summary>Longer than usual, because a busy machine delays connections and no test here is about a connection timeout.</summary>
     public static readonly LinkOptions Patient = new() { ConnectTimeout = Deadline };
 
     private readonly List<ReplicaChannels> _channels = [];
@@ -115,7 +115,7 @@ internal static class ReplicaAbort
         }
         catch (OperationCanceledException)
         {
-            // A stop without grace ends this way: the connections are closed.
+            // The host throws this when it is stopped without grace.
         }
     }
 }

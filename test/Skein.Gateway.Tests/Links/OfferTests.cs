@@ -10,7 +10,10 @@ using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Tests.Links;
 
-/// <summary>Slots that a real replica keeps for a gateway, over each kind of link. The replica's clock stands: an offer ends by being taken or declined.</summary>
+/// <summary>
+/// Slots that a real replica keeps for a gateway, over each kind of link. The replica's clock does not advance: an offer ends only when it is taken or
+/// declined.
+/// </summary>
 public abstract class OfferTests(LinkKind kind)
 {
     [Fact]
@@ -50,7 +53,7 @@ public abstract class OfferTests(LinkKind kind)
         first.Release(Fault.NoSlot, refusal);
         if (leavesAndComesBack)
         {
-            // It is new to this gateway, which knows nothing of its load.
+            // The replica is new to this gateway, which does not know its load.
             var second = await gateway.AcquireAsync();
             second.Release(Fault.NoSlot, await RefusalAsync(gateway, second, world.Token));
         }
@@ -84,8 +87,8 @@ public abstract class OfferTests(LinkKind kind)
         engine.Of("first").Say(KeyedEngine.Finish);
         await first.RestAsync();
         before.Release(fault: null);
-        gateway.TellOfAChange();
-        gateway.Leave(); // nor is it cut off while what came after its return still runs
+        gateway.NotifyOfChange();
+        gateway.Leave(); // not disconnected while a request from after its return still runs
 
         engine.Of("second").Say(KeyedEngine.Finish);
         Assert.NotNull((await second.RestAsync())[^1].Finish);
@@ -99,7 +102,7 @@ public abstract class OfferTests(LinkKind kind)
 
     private static GenerateRequest Ask(string prompt) => new() { Text = prompt, Attempt = 1, Caller = "gateway-1", WaitedMs = 100 };
 
-    /// <summary>Another gateway's side of the same replica, which its group may lose sight of.</summary>
+    /// <summary>A gateway of the replica that can leave the group and return.</summary>
     private sealed class OneReplicaGateway : IFleetSource, IDisposable
     {
         private readonly ReplicaDescription _replica;
@@ -131,12 +134,12 @@ public abstract class OfferTests(LinkKind kind)
         public void LeaveAndComeBack()
         {
             Leave();
-            TellOfAChange();
+            NotifyOfChange();
         }
 
         public void Leave() => Show([]);
 
-        public void TellOfAChange() => Show([_replica with { Weight = _replica.Weight / 2 }]);
+        public void NotifyOfChange() => Show([_replica with { Weight = _replica.Weight / 2 }]);
 
         public void Dispose()
         {

@@ -8,7 +8,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Tests.Links;
 
-/// <summary>In a rolling update a gateway meets replicas of the release before: they know no bus, and ignore fields they do not know.</summary>
+/// <summary>During a rolling update a gateway uses replicas of the previous release, which have no bus and ignore unknown fields.</summary>
 public sealed class OlderReplicaTests
 {
     [Fact]
@@ -23,7 +23,7 @@ public sealed class OlderReplicaTests
         await replica.StartAsync();
         await using var gateway = new GatewaySide(new Uri(replica.Urls.First()).Authority);
 
-        // The first one finds out, the second one knows.
+        // The first attempt finds out, and the second one knows.
         for (var i = 0; i < 2; i++)
         {
             var frames = await gateway.Read($"prompt {i}").RestAsync();

@@ -9,7 +9,7 @@ namespace Skein.Gateway.Tests.Links;
 
 public sealed class ReplicaChannelsTests
 {
-    /// <summary>It stayed open until something else changed in the fleet, which may be never.</summary>
+    /// <summary>The channel stayed open until the next change of the fleet, which may never come.</summary>
     [Theory]
     [InlineData("short")]
     [InlineData("long")]
@@ -54,7 +54,7 @@ public sealed class ReplicaChannelsTests
         Assert.Equal(0, channels.Count);
     }
 
-    /// <summary>It asked for bus after bus, on one thread, for as long as each broke at once.</summary>
+    /// <summary>It opened one bus after the other in a tight loop while each broke at once.</summary>
     [Fact]
     public async Task Attempt_EachBusBreaksAtOnce_EndsWithTheReason()
     {

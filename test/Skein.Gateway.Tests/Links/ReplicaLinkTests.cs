@@ -131,7 +131,7 @@ public abstract class ReplicaLinkTests(LinkKind kind)
 
         var quickly = await quick.RestAsync();
 
-        // What may be under way: the window (of a call: that of HTTP/2), a merged frame, the replica's own queue.
+        // The frames that may be in transit: the window (of a call: that of HTTP/2), a merged frame, the replica's own queue.
         Assert.InRange(engine.Of("slow").Said, 1, kind == LinkKind.Call ? 2500 : 1000);
         var slowly = await slow.RestAsync();
         Assert.Equal(Enumerable.Range(0, Tokens).Select(index => (uint)index), quickly.SelectMany(frame => frame.TokenIds));
@@ -150,7 +150,7 @@ public abstract class ReplicaLinkTests(LinkKind kind)
     }
 }
 
-/// <summary>What links with a connection do beside.</summary>
+/// <summary>What is particular to links with a connection.</summary>
 public abstract class RemoteLinkTests(LinkKind kind) : ReplicaLinkTests(kind)
 {
     private readonly LinkKind _kind = kind;

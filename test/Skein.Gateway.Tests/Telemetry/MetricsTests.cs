@@ -6,7 +6,7 @@ using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Tests.Telemetry;
 
-/// <summary>Alone in the process: OpenTelemetry listens to every meter of ours, also to those of gateways in other tests.</summary>
+/// <summary>Runs alone in the process, because OpenTelemetry listens to every meter of Skein, also to those of gateways in other tests.</summary>
 [CollectionDefinition(nameof(MetricsTests), DisableParallelization = true)]
 [Collection(nameof(MetricsTests))]
 public sealed class MetricsTests
@@ -78,7 +78,7 @@ public sealed class MetricsTests
         Assert.Equal("1", Value(metrics, "gen_ai_server_request_duration_seconds_count", "error_type=\"queue_full\",gen_ai_operation_name=\"chat\""));
     }
 
-    /// <summary>Value of a series, given its labels in alphabetical order; what the exporter adds of its own is left out.</summary>
+    /// <summary>Value of a series, given its labels in alphabetical order; labels that the exporter adds are left out.</summary>
     private static string Value(string metrics, string name, string labels)
     {
         foreach (Match line in Regex.Matches(metrics, $$"""^{{name}}(?:\{(?<labels>[^}]*)\})? (?<value>\S+)""", RegexOptions.Multiline, TimeSpan.FromSeconds(5)))

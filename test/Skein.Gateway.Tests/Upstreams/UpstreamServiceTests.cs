@@ -17,7 +17,7 @@ using Skein.Routing.Fleet;
 
 namespace Skein.Gateway.Tests.Upstreams;
 
-/// <summary>Upstreams that come and go while a whole gateway runs. No group is joined: nothing but upstreams serves.</summary>
+/// <summary>Upstreams that are added and removed while a whole gateway runs. The gateway has no group: only upstreams serve.</summary>
 public sealed class UpstreamServiceTests : IAsyncLifetime
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
@@ -110,7 +110,7 @@ public sealed class UpstreamServiceTests : IAsyncLifetime
         _gateway.Upstreams.Add(Of("host:2", other));
         await FleetAsync("host:1", "host:2");
 
-        // The stream of the first server stands still: only a hand-over, or the timeout, can end it.
+        // The stream of the first server has stopped: only a hand-over or the timeout can end it.
         other.Of("moving").Say(KeyedEngine.Start, KeyedEngine.Token(0), KeyedEngine.Token(1), KeyedEngine.Finish);
         await _gateway.Upstreams.RemoveAsync("host:1", TimeSpan.Zero, TestContext.Current.CancellationToken).WaitAsync(Deadline);
 
@@ -128,7 +128,7 @@ public sealed class UpstreamServiceTests : IAsyncLifetime
         Assert.StartsWith("there is no upstream 'host:9'; allowed: host:1", refusal.Message);
     }
 
-    /// <summary>A bug of one engine stopped the whole gateway.</summary>
+    /// <summary>An exception in one engine stopped the whole gateway.</summary>
     [Fact]
     public async Task Connect_ThrowsOnce_IsTriedAgainAndServed()
     {

@@ -11,12 +11,12 @@ public sealed class LocalSignalsTests
     public async Task Measure_WorkWaitsForAThread_TellsHowLong()
     {
         var time = new HeldClock();
-        var told = new TaskCompletionSource<TimeSpan>(TaskCreationOptions.RunContinuationsAsynchronously);
-        using var signals = new LocalSignals(told.SetResult, time);
+        var reported = new TaskCompletionSource<TimeSpan>(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var signals = new LocalSignals(reported.SetResult, time);
 
         time.Fire();
 
-        var delay = await told.Task.WaitAsync(TimeSpan.FromSeconds(60), TimeProvider.System, TestContext.Current.CancellationToken);
+        var delay = await reported.Task.WaitAsync(TimeSpan.FromSeconds(60), TimeProvider.System, TestContext.Current.CancellationToken);
         Assert.InRange(delay, Wait, TimeSpan.MaxValue);
     }
 
@@ -24,15 +24,15 @@ public sealed class LocalSignalsTests
     public async Task Measure_CollectorStoppedAllThreads_TellsAtLeastThat()
     {
         var time = new HeldClock { Step = TimeSpan.Zero };
-        var told = new TaskCompletionSource<TimeSpan>(TaskCreationOptions.RunContinuationsAsynchronously);
-        using var signals = new LocalSignals(told.SetResult, time);
+        var reported = new TaskCompletionSource<TimeSpan>(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var signals = new LocalSignals(reported.SetResult, time);
         var before = GC.GetTotalPauseDuration();
         GC.Collect();
         var paused = GC.GetTotalPauseDuration() - before;
 
         time.Fire();
 
-        var delay = await told.Task.WaitAsync(TimeSpan.FromSeconds(60), TimeProvider.System, TestContext.Current.CancellationToken);
+        var delay = await reported.Task.WaitAsync(TimeSpan.FromSeconds(60), TimeProvider.System, TestContext.Current.CancellationToken);
         Assert.True(paused > TimeSpan.Zero);
         Assert.InRange(delay, paused, TimeSpan.MaxValue);
     }

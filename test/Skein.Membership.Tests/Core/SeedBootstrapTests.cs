@@ -14,112 +14,112 @@ public sealed class SeedBootstrapTests
     [Fact]
     public void Silent_Seed_IsAskedAgainBesideTheFirstTryUpToTheBound()
     {
-        var newcomer = new Newcomer([Seed]);
+        var joining = new JoiningMember([Seed]);
 
-        newcomer.RunUntil(Options.ExchangeTimeout - TimeSpan.FromMilliseconds(1));
+        joining.RunUntil(Options.ExchangeTimeout - TimeSpan.FromMilliseconds(1));
 
-        Assert.Equal([0, 200, 400], newcomer.Asked.Select(static asked => asked.At.TotalMilliseconds));
-        Assert.All(newcomer.Asked, static asked => Assert.Equal(Options.ExchangeTimeout, asked.At + asked.Timeout));
+        Assert.Equal([0, 200, 400], joining.Asked.Select(static asked => asked.At.TotalMilliseconds));
+        Assert.All(joining.Asked, static asked => Assert.Equal(Options.ExchangeTimeout, asked.At + asked.Timeout));
     }
 
     [Fact]
     public void Silent_SeedTriesIsOne_IsAskedOnce()
     {
-        var newcomer = new Newcomer([Seed], Options with { SeedTries = 1 });
+        var joining = new JoiningMember([Seed], Options with { SeedTries = 1 });
 
-        newcomer.RunUntil(Options.ExchangeTimeout - TimeSpan.FromMilliseconds(1));
+        joining.RunUntil(Options.ExchangeTimeout - TimeSpan.FromMilliseconds(1));
 
-        Assert.Single(newcomer.Asked);
+        Assert.Single(joining.Asked);
     }
 
     [Fact]
     public void Silent_TwoSeeds_TakeTurns()
     {
-        var newcomer = new Newcomer([Seed, OtherSeed], Options with { SeedTries = 4 });
+        var joining = new JoiningMember([Seed, OtherSeed], Options with { SeedTries = 4 });
 
-        newcomer.RunUntil(TimeSpan.FromSeconds(1));
+        joining.RunUntil(TimeSpan.FromSeconds(1));
 
-        Assert.Equal([Seed, OtherSeed, OtherSeed, Seed], newcomer.Asked.Select(static asked => asked.To));
+        Assert.Equal([Seed, OtherSeed, OtherSeed, Seed], joining.Asked.Select(static asked => asked.To));
     }
 
     [Fact]
     public void Silent_NameResolvesElsewhereNow_NextTryGoesThere()
     {
-        var newcomer = new Newcomer([Seed]);
-        newcomer.Addresses[0] = OtherSeed;
+        var joining = new JoiningMember([Seed]);
+        joining.Addresses[0] = OtherSeed;
 
-        newcomer.RunUntil(Options.SeedHedgeAfter);
+        joining.RunUntil(Options.SeedHedgeAfter);
 
-        Assert.Equal([Seed, OtherSeed], newcomer.Asked.Select(static asked => asked.To));
+        Assert.Equal([Seed, OtherSeed], joining.Asked.Select(static asked => asked.To));
     }
 
     [Fact]
     public void Answered_SecondTryFirst_JoinsAndTheOthersEndInSilence()
     {
-        var newcomer = new Newcomer([Seed]);
-        newcomer.RunUntil(Options.SeedHedgeAfter * 2);
-        newcomer.Answer(1);
-        var timers = newcomer.Core.PendingTimers;
+        var joining = new JoiningMember([Seed]);
+        joining.RunUntil(Options.SeedHedgeAfter * 2);
+        joining.Answer(1);
+        var timers = joining.Core.PendingTimers;
 
-        newcomer.End(0, ExchangeOutcome.Failed);
-        newcomer.Answer(2);
+        joining.End(0, ExchangeOutcome.Failed);
+        joining.Answer(2);
 
-        Assert.Equal(CorePhase.Active, newcomer.Core.Phase);
-        Assert.Null(Assert.Single(newcomer.Core.Seeds).Problem);
-        Assert.Equal(timers, newcomer.Core.PendingTimers);
-        newcomer.RunUntil(Options.ExchangeTimeout);
-        Assert.Equal(3, newcomer.Asked.Count);
+        Assert.Equal(CorePhase.Active, joining.Core.Phase);
+        Assert.Null(Assert.Single(joining.Core.Seeds).Problem);
+        Assert.Equal(timers, joining.Core.PendingTimers);
+        joining.RunUntil(Options.ExchangeTimeout);
+        Assert.Equal(3, joining.Asked.Count);
     }
 
     [Fact]
     public void Failed_AllTries_IsOneFailureAndTheNextRoundCountsAnew()
     {
-        var newcomer = new Newcomer([Seed]);
-        newcomer.RunUntil(Options.SeedHedgeAfter * 2);
+        var joining = new JoiningMember([Seed]);
+        joining.RunUntil(Options.SeedHedgeAfter * 2);
 
-        newcomer.End(0, ExchangeOutcome.Failed);
-        newcomer.End(1, ExchangeOutcome.Failed);
-        Assert.Equal(CorePhase.Observing, newcomer.Core.Phase);
-        newcomer.End(2, ExchangeOutcome.Failed);
+        joining.End(0, ExchangeOutcome.Failed);
+        joining.End(1, ExchangeOutcome.Failed);
+        Assert.Equal(CorePhase.Observing, joining.Core.Phase);
+        joining.End(2, ExchangeOutcome.Failed);
 
-        Assert.Equal(CorePhase.Active, newcomer.Core.Phase);
-        Assert.Equal("no answer", Assert.Single(newcomer.Core.Seeds).Problem);
-        newcomer.RunUntil(newcomer.Now + Options.SeedRetryMin * 2);
-        Assert.Equal(4, newcomer.Asked.Count);
-        newcomer.End(0, ExchangeOutcome.Refused);
-        Assert.Equal("no answer", Assert.Single(newcomer.Core.Seeds).Problem);
+        Assert.Equal(CorePhase.Active, joining.Core.Phase);
+        Assert.Equal("no answer", Assert.Single(joining.Core.Seeds).Problem);
+        joining.RunUntil(joining.Now + Options.SeedRetryMin * 2);
+        Assert.Equal(4, joining.Asked.Count);
+        joining.End(0, ExchangeOutcome.Refused);
+        Assert.Equal("no answer", Assert.Single(joining.Core.Seeds).Problem);
     }
 
     [Fact]
     public void Refused_OneTry_EndsTheRoundAtOnce()
     {
-        var newcomer = new Newcomer([Seed]);
-        newcomer.RunUntil(Options.SeedHedgeAfter);
+        var joining = new JoiningMember([Seed]);
+        joining.RunUntil(Options.SeedHedgeAfter);
 
-        newcomer.End(1, ExchangeOutcome.Refused);
+        joining.End(1, ExchangeOutcome.Refused);
 
-        Assert.Equal(CorePhase.Active, newcomer.Core.Phase);
-        Assert.Equal("nobody listens there", Assert.Single(newcomer.Core.Seeds).Problem);
+        Assert.Equal(CorePhase.Active, joining.Core.Phase);
+        Assert.Equal("nobody listens there", Assert.Single(joining.Core.Seeds).Problem);
     }
 
     [Fact]
     public void Active_SeedStaysSilent_IsAskedOnceARound()
     {
-        var newcomer = new Newcomer([Seed]);
-        newcomer.End(0, ExchangeOutcome.Refused);
-        newcomer.RunUntil(Options.SeedRetryMin * 2);
-        Assert.Equal(2, newcomer.Asked.Count);
+        var joining = new JoiningMember([Seed]);
+        joining.End(0, ExchangeOutcome.Refused);
+        joining.RunUntil(Options.SeedRetryMin * 2);
+        Assert.Equal(2, joining.Asked.Count);
 
-        newcomer.RunUntil(newcomer.Now + Options.ExchangeTimeout);
+        joining.RunUntil(joining.Now + Options.ExchangeTimeout);
 
-        Assert.Equal(2, newcomer.Asked.Count);
+        Assert.Equal(2, joining.Asked.Count);
     }
 
-    private sealed class Newcomer : ICoreEffects
+    private sealed class JoiningMember : ICoreEffects
     {
         private readonly MembershipCore _other;
 
-        public Newcomer(PeerAddress[] seeds, ProtocolOptions? options = null)
+        public JoiningMember(PeerAddress[] seeds, ProtocolOptions? options = null)
         {
             Addresses = seeds;
             string[] names = [.. seeds.Select(static seed => seed.ToString())];

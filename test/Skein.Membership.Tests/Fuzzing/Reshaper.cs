@@ -57,7 +57,7 @@ internal static class Reshaper
                 });
                 break;
             case 6:
-                packet.Loads.Add(new Protocol.V1.LoadUpdate { Id = IdOf(random.Next(Members)), Life = Edge(random), Sequence = Edge(random), InFlight = Edge(random) });
+                packet.Loads.Add(new Protocol.V1.LoadUpdate { Id = IdOf(random.Next(Members)), GenerationLow = Edge(random), Sequence = Edge(random), InFlight = Edge(random) });
                 break;
             case 7:
                 packet.TargetAddress = Bytes(random, random.Next(20));

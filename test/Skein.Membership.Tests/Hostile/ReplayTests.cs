@@ -51,8 +51,8 @@ public sealed class ReplayTests
         var world = new MembershipWorld(seed: 22, ProtocolOptions.Lan);
         (var datagrams, _) = Live(world);
         var attacked = world.Members[0];
-        var oldLife = world.Members[2];
-        var gossip = datagrams.First(datagram => IsGossipOf(oldLife, datagram));
+        var oldMember = world.Members[2];
+        var gossip = datagrams.First(datagram => IsGossipOf(oldMember, datagram));
         var sent = attacked.SentPackets;
 
         for (var i = 0; i < 10_000; i++)
@@ -182,8 +182,8 @@ public sealed class ReplayTests
         return packet;
     }
 
-    private static bool IsGossipOf(SimulatedMember life, byte[] datagram) =>
+    private static bool IsGossipOf(SimulatedMember member, byte[] datagram) =>
         PacketHeader.Read(datagram, out var header) == DropCause.None
-        && header.Sender == life.Id && header.Generation == life.Core.Table.Self.Generation
+        && header.Sender == member.Id && header.Generation == member.Core.Table.Self.Generation
         && PacketBody.TryRead(datagram.AsSpan(PacketHeader.Length), out var body) && body.Kind == PacketKind.Gossip;
 }

@@ -55,7 +55,7 @@ public sealed class SocketFloodTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Tcp_IdleConnectionsInEveryPlaceAndGarbage_NewcomersStillJoin()
+    public async Task Tcp_IdleConnectionsInEveryPlaceAndGarbage_NewMembersStillJoin()
     {
         var enemies = new List<Socket>();
         try
@@ -77,9 +77,9 @@ public sealed class SocketFloodTests : IAsyncLifetime
                     await enemy.SendAsync(opening, _deadline.Token);
             }
 
-            var newcomer = await JoinAsync("replica-2");
+            var joining = await JoinAsync("replica-2");
 
-            await Group.WaitAsync(newcomer, "gateway-1", static member => member.IsLive, _deadline.Token);
+            await Group.WaitAsync(joining, "gateway-1", static member => member.IsLive, _deadline.Token);
             await Group.WaitAsync(Attacked, "replica-2", static member => member.IsLive, _deadline.Token);
         }
         finally
@@ -93,16 +93,16 @@ public sealed class SocketFloodTests : IAsyncLifetime
     [Fact]
     public async Task Tcp_RequestWithAnotherKey_GetsAHeaderAndIsHungUpOn()
     {
-        using var stranger = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        await stranger.ConnectAsync(Attacked.LocalEndPoint, _deadline.Token);
+        using var outsider = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await outsider.ConnectAsync(Attacked.LocalEndPoint, _deadline.Token);
         var packet = Overheard("replica-1");
         packet[PacketHeader.Length] ^= 1;
 
-        await stranger.SendAsync(Framed(packet), _deadline.Token);
+        await outsider.SendAsync(Framed(packet), _deadline.Token);
 
-        var answer = await Membership.Transport.StreamFrame.ReadAsync(stranger, budget: null, _deadline.Token);
+        var answer = await Membership.Transport.StreamFrame.ReadAsync(outsider, budget: null, _deadline.Token);
         Assert.Equal(PacketHeader.Length + 4, answer!.Length);
-        Assert.Equal(0, await stranger.ReceiveAsync(new byte[1], _deadline.Token));
+        Assert.Equal(0, await outsider.ReceiveAsync(new byte[1], _deadline.Token));
     }
 
     private long Dropped() => Enum.GetValues<DropCause>().Sum(Attacked.CountDropped);

@@ -48,15 +48,15 @@ public sealed class BeaconTests
     public void UpdateLoad_BeforeActivation_IsSentAfterActivation()
     {
         (var world, var gateway, _) = Pair();
-        var newcomer = world.Start("late", at: null, gateway);
-        world.Do(newcomer, (core, now) => core.SetBeaconReceivers([gateway.Id], now));
-        world.Do(newcomer, static (core, now) => core.UpdateLoad(inFlight: 9, queued: 0, now));
-        world.Do(newcomer, static (core, now) => core.Advance(now));
-        Assert.Equal(Membership.Core.CorePhase.Observing, newcomer.Core.Phase);
+        var joining = world.Start("late", at: null, gateway);
+        world.Do(joining, (core, now) => core.SetBeaconReceivers([gateway.Id], now));
+        world.Do(joining, static (core, now) => core.UpdateLoad(inFlight: 9, queued: 0, now));
+        world.Do(joining, static (core, now) => core.Advance(now));
+        Assert.Equal(Membership.Core.CorePhase.Observing, joining.Core.Phase);
 
         world.RunFor(TimeSpan.FromSeconds(2));
 
-        Assert.Equal(9u, gateway.Beacons[newcomer.Name].Load.InFlight);
+        Assert.Equal(9u, gateway.Beacons[joining.Name].Load.InFlight);
     }
 
     private static (MembershipWorld World, SimulatedMember Gateway, SimulatedMember Replica) Pair()

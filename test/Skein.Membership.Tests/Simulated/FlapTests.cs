@@ -74,7 +74,7 @@ public sealed class FlapTests
         var next = world.Start(flapping.Name, at: flapping, world.Members[0]);
 
         Assert.True(
-            world.RunUntil(() => next.Core.Phase == CorePhase.Active && world.Agree(), 2 * world.Options.ProbePeriod), "the new life is not seen");
+            world.RunUntil(() => next.Core.Phase == CorePhase.Active && world.Agree(), 2 * world.Options.ProbePeriod), "the new generation is not seen");
     }
 
     [Theory]

@@ -18,7 +18,7 @@ public sealed class GenerationTests
 
         var next = _world.Start(old.Name, at: null, _world.Members[0]);
 
-        Assert.True(_world.RunUntil(() => SeenByAll(next), Second / 2), "the new life is not seen");
+        Assert.True(_world.RunUntil(() => SeenByAll(next), Second / 2), "the new generation is not seen");
     }
 
     [Fact]
@@ -30,7 +30,7 @@ public sealed class GenerationTests
 
         var next = _world.Start(old.Name, at: old, _world.Members[0]);
 
-        Assert.True(_world.RunUntil(() => SeenByAll(next), Second / 2), "the new life is not seen");
+        Assert.True(_world.RunUntil(() => SeenByAll(next), Second / 2), "the new generation is not seen");
     }
 
     [Fact]
@@ -43,7 +43,7 @@ public sealed class GenerationTests
 
         var next = _world.Start(old.Name, at: null, _world.Members[0]);
 
-        Assert.True(_world.RunUntil(() => SeenByAll(next), Second), "the new life is not seen");
+        Assert.True(_world.RunUntil(() => SeenByAll(next), Second), "the new generation is not seen");
     }
 
     [Fact]
@@ -55,7 +55,7 @@ public sealed class GenerationTests
 
         var next = _world.Start(old.Name, at: null, clockBack: TimeSpan.FromHours(1), _world.Members[0]);
 
-        Assert.True(_world.RunUntil(() => SeenByAll(next), Second / 2), "the new life is not seen");
+        Assert.True(_world.RunUntil(() => SeenByAll(next), Second / 2), "the new generation is not seen");
         Assert.True(next.Core.Table.Self.Generation > old.Core.Table.Self.Generation);
     }
 
@@ -83,7 +83,7 @@ public sealed class GenerationTests
         _world.RunFor(Second);
 
         var next = _world.Start(old.Name, at: null, _world.Members[0]);
-        Assert.True(_world.RunUntil(() => SeenByAll(next), 2 * Second), "the new life is not seen");
+        Assert.True(_world.RunUntil(() => SeenByAll(next), 2 * Second), "the new generation is not seen");
         _world.RunFor(40 * Second);
 
         Assert.Contains(old.Events, e => e.What == CoreEvent.Superseded);
@@ -115,12 +115,12 @@ public sealed class GenerationTests
         var observing = _world.Start("observing", at: null, lost);
         _world.RunFor(Second / 10);
 
-        var newcomer = _world.Start("newcomer", at: null, observing);
+        var joining = _world.Start("joining", at: null, observing);
         _world.RunFor(Second / 10);
 
-        Assert.Equal((CorePhase.Observing, CorePhase.Active), (observing.Core.Phase, newcomer.Core.Phase));
-        Assert.Equal(MemberState.None, newcomer.StateOf("observing"));
-        Assert.True(_world.RunUntil(() => _world.Agree() && newcomer.StateOf("observing") == MemberState.Alive, 5 * Second), "they did not find each other");
+        Assert.Equal((CorePhase.Observing, CorePhase.Active), (observing.Core.Phase, joining.Core.Phase));
+        Assert.Equal(MemberState.None, joining.StateOf("observing"));
+        Assert.True(_world.RunUntil(() => _world.Agree() && joining.StateOf("observing") == MemberState.Alive, 5 * Second), "they did not find each other");
     }
 
     [Fact]

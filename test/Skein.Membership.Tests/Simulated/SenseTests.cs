@@ -144,17 +144,17 @@ public sealed class SenseTests
         world.RunFor(0.8 * Second);
         Assert.Equal(MemberState.Suspect, asking.StateOf(suspect.Name));
 
-        var told = 0;
+        var passed = 0;
         world.Passes = (from, to) =>
         {
-            var passes = (from == asking && to == suspect && told == 0) || (from == suspect && to == asking);
-            told += passes && to == suspect ? 1 : 0;
+            var passes = (from == asking && to == suspect && passed == 0) || (from == suspect && to == asking);
+            passed += passes && to == suspect ? 1 : 0;
             return passes || (from != suspect && to != suspect);
         };
         world.Do(asking, (core, now) => core.ProbeNow(suspect.Id, now));
         world.RunFor(0.02 * Second);
 
-        Assert.Equal(1, told);
+        Assert.Equal(1, passed);
         Assert.Equal(buddy ? MemberState.Alive : MemberState.Suspect, asking.StateOf(suspect.Name));
     }
 

@@ -20,21 +20,21 @@ public sealed class TombstoneTests
 
         var next = _world.Start(old.Name, at: old, _world.Members[0]);
 
-        Assert.True(_world.RunUntil(() => _world.Running.All(member => member.StateOf(next.Name) == MemberState.Alive), Second), "the new life is not seen");
+        Assert.True(_world.RunUntil(() => _world.Running.All(member => member.StateOf(next.Name) == MemberState.Alive), Second), "the new generation is not seen");
         Assert.True(_world.Running.All(member => member.View(next.Name)!.Generation == next.Core.Table.Self.Generation));
     }
 
     [Fact]
-    public void Tombstone_NewcomersLearnItFromNewcomers_IsForgottenByAllAtTheSameTime()
+    public void Tombstone_NewMembersLearnItFromNewMembers_IsForgottenByAllAtTheSameTime()
     {
         var gone = FormAndBury(5);
         var buried = _world.Now;
         for (var i = 0; i < 4; i++)
         {
             _world.RunFor(10 * Second);
-            var newcomer = _world.Start($"new-{i}", at: null, _world.Members[^1]);
+            var joining = _world.Start($"new-{i}", at: null, _world.Members[^1]);
             _world.RunFor(Second);
-            Assert.Equal(MemberState.Dead, newcomer.StateOf(gone.Name));
+            Assert.Equal(MemberState.Dead, joining.StateOf(gone.Name));
         }
 
         _world.RunFor(buried + Forgotten - _world.Now);

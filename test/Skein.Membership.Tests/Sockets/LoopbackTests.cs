@@ -69,7 +69,7 @@ public sealed class LoopbackTests : IAsyncLifetime
         (var first, var second) = (GossipKeys.NewKey(), GossipKeys.NewKey());
         var gateway = await StartAsync(Options("gateway-1") with { Keys = GossipKeys.Parse(first) }, Roles.Gateway);
         var seed = gateway.LocalEndPoint.ToString();
-        var stranger = await StartAsync(Options("stranger") with { Seeds = [seed] }, Roles.Replica);
+        var outsider = await StartAsync(Options("outsider") with { Seeds = [seed] }, Roles.Replica);
         var replica = await StartAsync(Options("replica-1") with { Seeds = [seed], Keys = GossipKeys.Parse(first) }, Roles.Replica);
         await WaitAsync(gateway, "replica-1", member => member.IsLive);
 
@@ -79,10 +79,10 @@ public sealed class LoopbackTests : IAsyncLifetime
         replica.UpdateLoad(9, 9);
 
         await WaitAsync(gateway, "replica-1", member => member.InFlight == 9);
-        Assert.Null(gateway.Current.Find("stranger"));
-        Assert.Single(stranger.Current.Members);
+        Assert.Null(gateway.Current.Find("outsider"));
+        Assert.Single(outsider.Current.Members);
         Assert.Contains("restart it", Assert.Throws<ArgumentException>(() => gateway.UseKeys(GossipKeys.None)).Message, StringComparison.Ordinal);
-        Assert.Throws<ArgumentException>(() => stranger.UseKeys(GossipKeys.Parse(first)));
+        Assert.Throws<ArgumentException>(() => outsider.UseKeys(GossipKeys.Parse(first)));
     }
 
     [Fact]

@@ -31,7 +31,7 @@ public sealed class StreamTests : IDisposable
             await MonitorAsync(watched);
 
         await EndAsync(oldest);
-        await using var newcomer = await StartAsync("m-2", watched);
+        await using var joining = await StartAsync("m-2", watched);
         await Group.WaitAsync(watched, "m-2", static member => member.IsLive, _deadline.Token);
     }
 

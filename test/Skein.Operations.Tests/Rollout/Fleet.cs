@@ -56,7 +56,7 @@ internal sealed class Fleet
         return Look().Tell((core, now) => core.Executed(RolloutOrder.Drain, name, null, now));
     }
 
-    /// <summary>The command has run and the next life is there.</summary>
+    /// <summary>The command has run, and the restarted replica has joined.</summary>
     public Fleet Back(string name, string revision = New)
     {
         Set(name, row => row with { Generation = row.Generation + 1, Revision = revision, Draining = false, State = "alive" });

@@ -166,7 +166,7 @@ public class RolloutCoreTests
     }
 
     [Fact]
-    public void Rejoin_WrongRevision_FailsAfterItsPatience()
+    public void Rejoin_WrongRevision_FailsAfterItsTimeout()
     {
         var fleet = new Fleet("a", "b").Begin().Drained("a").Back("a", revision: "r0");
         Assert.Equal(RolloutStage.Rejoining, fleet.Look(14)["a"].Stage);

@@ -21,7 +21,7 @@ public sealed class BeaconTests
         Assert.InRange(with.RefusalsPerRequest, 0, 0.5 * without.RefusalsPerRequest);
     }
 
-    /// <summary>The table of docs/measurements/admission.md; takes some minutes, so it is run by hand, with <c>--explicit on</c>.</summary>
+    /// <summary>The table of docs/measurements/admission.md; takes some minutes, so it is run by hand, with <c>--explicit only</c>.</summary>
     [Theory(Explicit = true)]
     [InlineData(1, 1)]
     [InlineData(4, 1)]

@@ -137,17 +137,17 @@ public sealed class EjectionTests
     }
 
     [Fact]
-    public async Task DisplacedSession_WithNobodyElse_GetsTheEjectedReplica_NewcomersDoNot()
+    public async Task DisplacedSession_WithNobodyElse_GetsTheEjectedReplica_NewRequestsDoNot()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a"), Replica("b", slots: 1)));
         await FailAsync(gateway, "a", 5);
         var onB = await AcquireAsync(gateway);
 
-        var newcomer = AcquireAsync(gateway);
+        var newRequest = AcquireAsync(gateway);
         var displaced = gateway.Admission.AcquireAsync(Next() with { Displaced = true, Excluded = [onB.Replica.Id] }, default).AsTask();
 
         Assert.Equal("a", (await displaced).Replica.Id.Name);
-        Assert.False(newcomer.IsCompleted);
+        Assert.False(newRequest.IsCompleted);
     }
 
     [Theory]

@@ -92,7 +92,7 @@ public sealed class OfferTests
     {
         Assert.Equal(250, AskedAfterMs(gateway => ReportFull(gateway, remembers: false)));
         Assert.Equal(5000, AskedAfterMs(gateway => ReportFull(gateway, remembers: true)));
-        Assert.Equal(5000, AskedAfterMs(gateway => ReportFull(gateway, remembers: null))); // of the release before
+        Assert.Equal(5000, AskedAfterMs(gateway => ReportFull(gateway, remembers: null))); // as members of the previous release report
     }
 
     [Fact]
@@ -102,8 +102,8 @@ public sealed class OfferTests
     [Fact]
     public void TakeOffer_OvertakesTheRefusalItFollows_ReplicaIsAskedSoon() => Assert.Equal(250, AskedAfterMs(gateway =>
     {
-        Assert.False(gateway.Admission.TakeOffer(gateway.Fleet.Current.Replicas[0])); // whom it is for is not in line again yet
-        ReportFull(gateway); // the refusal's
+        Assert.False(gateway.Admission.TakeOffer(gateway.Fleet.Current.Replicas[0])); // the request it is for has not returned to the queue yet
+        ReportFull(gateway); // the report that came with the refusal
     }));
 
     [Fact]

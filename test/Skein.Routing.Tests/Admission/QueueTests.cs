@@ -52,12 +52,12 @@ public sealed class QueueTests
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
         var early = Next();
         var held = await Acquire(gateway);
-        var newcomer = Acquire(gateway);
+        var newRequest = Acquire(gateway);
         var displaced = gateway.Admission.AcquireAsync(early with { Displaced = true }, default).AsTask();
 
         held.Release(Fault.ConnectionLost);
         (await displaced).Release(fault: null);
-        await newcomer;
+        await newRequest;
     }
 
     [Fact]
@@ -107,7 +107,7 @@ public sealed class QueueTests
     }
 
     [Fact]
-    public async Task Acquire_LineAtItsBound_RefusesNewcomersButNotTheDisplaced()
+    public async Task Acquire_LineAtItsBound_RefusesNewRequestsButNotTheDisplaced()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)), new AdmissionOptions { QueueLength = 2 });
         await Acquire(gateway);

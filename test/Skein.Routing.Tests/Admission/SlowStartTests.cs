@@ -15,7 +15,7 @@ public sealed class SlowStartTests
     [InlineData(0, 2)] // a tenth of the weight: one of eleven
     [InlineData(5, 8)] // 0.55 of 1.55
     [InlineData(10, 11)]
-    public async Task Newcomer_GetsItsShareAsItWarmsUp(int seconds, int expected)
+    public async Task NewReplica_GetsItsShareAsItWarmsUp(int seconds, int expected)
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 100)));
         gateway.Time.Advance(Ramp);
@@ -26,7 +26,7 @@ public sealed class SlowStartTests
     }
 
     [Fact]
-    public async Task Newcomers_WhileTheGatewayIsNewItself_AreNotHeldBack()
+    public async Task NewReplicas_WhileTheGatewayIsNewItself_AreNotHeldBack()
     {
         using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 100)));
         gateway.Time.Advance(Ramp - TimeSpan.FromSeconds(1));

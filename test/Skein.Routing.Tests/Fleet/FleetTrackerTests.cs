@@ -65,7 +65,7 @@ public sealed class FleetTrackerTests
         source.Set(Described() with { Fingerprints = new Dictionary<string, string> { ["m"] = "g" } });
         Assert.True(replica.Draining);
 
-        source.Set(Described() with { MetadataVersion = 2 }); // it was undrained before gossip told of the drain
+        source.Set(Described() with { MetadataVersion = 2 }); // undrained before gossip reported the drain
         Assert.False(replica.Draining);
     }
 

@@ -29,7 +29,7 @@ public sealed class BranchCoreTests
 
     /// <summary>A reasoning is structured deltas without text: an engine that goes on from the text would refuse, on every replica.</summary>
     [Fact]
-    public void BeginAttempt_TextTierWithoutAnyTextYet_MakesTheAnswerAgainUntilThereIsSome()
+    public void BeginAttempt_TextTierWithoutAnyTextYet_GeneratesTheAnswerAgainUntilThereIsSome()
     {
         var core = new BranchCore(new GenerateRequest(), default, new StreamingOptions());
         GenerateFrame Start(uint attempt, uint at) =>
@@ -97,9 +97,9 @@ public sealed class BranchCoreTests
         Assert.Equal($"a finish for reason {reason}, which is not known here", violation);
     }
 
-    /// <summary>Whatever a later release means by it: what is not known to go on is made again.</summary>
+    /// <summary>A resume tier of a later release is treated as none: the answer is generated again.</summary>
     [Fact]
-    public void BeginAttempt_UnknownTier_MakesTheAnswerAgain()
+    public void BeginAttempt_UnknownTier_GeneratesTheAnswerAgain()
     {
         var core = new BranchCore(new GenerateRequest(), default, new StreamingOptions());
         core.BeginAttempt();

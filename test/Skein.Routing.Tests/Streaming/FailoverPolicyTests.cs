@@ -26,7 +26,7 @@ public sealed class FailoverPolicyTests
 
     [Theory]
     [MemberData(nameof(EveryReplayAtEveryIndex))]
-    public async Task Session_CannotBeResumedAsWished_IsMadeAgainAndClientCannotTell(ResumeTier tier, FailoverPolicy policy, int index)
+    public async Task Session_CannotBeResumedAsRequested_IsGeneratedAgainUnnoticed(ResumeTier tier, FailoverPolicy policy, int index)
     {
         using var gateway = Lost(tier, index);
 

@@ -27,7 +27,7 @@ public sealed class FingerprintTests
         Assert.Equal(ScriptedLink.TextOf(7, Chunks), received.Text);
         Assert.Empty(received.Ids);
         Assert.Equal(1, received.Starts);
-        // The first chunk's text comes with the second: until then there is nothing to go on from, and nothing that the client was told.
+        // The first chunk's text comes with the second: until then nothing can be resumed, and the client has seen nothing.
         var from = index == 1 ? 0 : index;
         Assert.Equal([("a", 0), ("b", from)], gateway.Link.Attempts.Select(attempt => (attempt.Replica, attempt.ResumedAt)));
         Assert.Equal(0, gateway.Admission.Leased);
@@ -87,7 +87,7 @@ public sealed class FingerprintTests
         {
             if (replica == "a" && at == 2)
                 gateway.Source.Set(a with { Draining = true, HandOver = true }, b);
-            // Says no more, but lives, until it is left: or to its end, where it may not be.
+            // Sends heartbeats only, until the stream is moved. If it may not be moved, it finishes here.
             return replica == "a" && at == 6 && moves ? Act.Idle : Act.Answer;
         };
 

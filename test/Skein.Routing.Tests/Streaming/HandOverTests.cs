@@ -37,7 +37,7 @@ public sealed class HandOverTests
         Assert.Equal(1, received.Starts);
         var move = Assert.Single(session.Failovers);
         Assert.Equal(("a", "draining", cutAt), (move.From, move.Reason, move.TokenIndex));
-        Assert.Equal([drainAt + 1], rig.Gateway.Link.Attempts.Where(attempt => attempt.Held).Select(attempt => attempt.ResumedAt));
+        Assert.Equal([drainAt + 1], rig.Gateway.Link.Attempts.Where(attempt => attempt.IsStandby).Select(attempt => attempt.ResumedAt));
         Assert.Equal("b", session.Replica);
         await rig.Gateway.Link.Aborted.Task.WaitAsync(TimeSpan.FromSeconds(30));
         await rig.EverythingIsReleasedAsync(session);
@@ -115,7 +115,7 @@ public sealed class HandOverTests
     {
         using var rig = new HandOverRig { DrainAt = 3, CutAt = Tokens };
         var holding = new TaskCompletionSource();
-        rig.Gateway.Link.ReadyToHold = holding.Task;
+        rig.Gateway.Link.StandbyReady = holding.Task;
         rig.Gateway.Link.Script = (replica, attempt, at) =>
         {
             if (replica != "a" || at != 6)
@@ -141,13 +141,13 @@ public sealed class HandOverTests
         ReplicaDescription a = Replica("a", slots: Streams), b = Replica("b", slots: Streams, weight: 0.001);
         using var gateway = new Gateway(new StaticFleet(a, b), streaming: new StreamingOptions { HandOversAtOnce = 3 });
         var holding = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        gateway.Link.ReadyToHold = holding.Task;
+        gateway.Link.StandbyReady = holding.Task;
         int begun = 0, rounds = 0, leased = 0;
         gateway.Link.Script = (replica, _, at) =>
         {
             if (replica == "a" && at == 3 && Interlocked.Increment(ref begun) == Streams)
                 gateway.Source.Set(a with { Draining = true, HandOver = true }, b);
-            if (gateway.Link.MostReadingToHold >= 3 && Interlocked.Increment(ref rounds) == EnoughForAllToBegin)
+            if (gateway.Link.MaxPreparingStandbys >= 3 && Interlocked.Increment(ref rounds) == EnoughForAllToBegin)
             {
                 leased = gateway.Admission.Leased;
                 holding.SetResult();
@@ -160,7 +160,7 @@ public sealed class HandOverTests
 
         Assert.All(received, choice => Assert.Equal(Tokens, choice.Ids.Count));
         Assert.Equal(Streams, session.Failovers.Count(failover => failover.Reason == "draining"));
-        Assert.Equal(3, gateway.Link.MostReadingToHold); // All ten, where nothing bounds them.
+        Assert.Equal(3, gateway.Link.MaxPreparingStandbys); // All ten, where nothing bounds them.
         Assert.Equal(Streams + 3, leased); // Those that waited for their turn had taken a slot before, and left it idle.
         Assert.Equal(0, gateway.Admission.Leased);
     }

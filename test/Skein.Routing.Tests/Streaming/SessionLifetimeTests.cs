@@ -233,7 +233,7 @@ public sealed class SessionLifetimeTests
         var error = Assert.Throws<FaultException>(() => two.Sessions.Start(ambiguous));
         Assert.Equal("model is missing; allowed: x, y", error.Message);
 
-        // Once known is not served: the one that is there is meant. And nobody there is no fault of the request.
+        // A model that is known but not served now is not considered. Without any replica, the error is that of the fleet and not of the request.
         one.Source.Set([Replica("a")], complete: true, "m", "gone");
         var again = Gateway.Request();
         again.Model = "";

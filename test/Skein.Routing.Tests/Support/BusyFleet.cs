@@ -82,15 +82,15 @@ internal sealed class BusyFleet
         front.Ask(new Ask(new AdmissionRequest("m", new Arrival(0, ++_order, 0), Displaced: false, null, "", []), _now, hold));
     }
 
-    /// <summary>As membership does: at once when it matters, else ten times a second.</summary>
+    /// <summary>As membership does: at once after a large change, else ten times a second.</summary>
     private void Tell(int index)
     {
         var server = _servers[index];
         var running = server.Running;
-        var matters = Math.Abs(running - server.Told) * 10 >= Math.Max(10, server.Told);
-        if (!matters && _now - server.ToldAt < BeaconInterval)
+        var matters = Math.Abs(running - server.ReportedLoad) * 10 >= Math.Max(10, server.ReportedLoad);
+        if (!matters && _now - server.ReportedAt < BeaconInterval)
             return;
-        (server.Told, server.ToldAt) = (running, _now);
+        (server.ReportedLoad, server.ReportedAt) = (running, _now);
         After(OneWay, () =>
         {
             foreach (var front in _fronts)
@@ -121,9 +121,9 @@ internal sealed class BusyFleet
 
         public int Running { get; private set; }
 
-        public int Told { get; set; }
+        public int ReportedLoad { get; set; }
 
-        public TimeSpan ToldAt { get; set; }
+        public TimeSpan ReportedAt { get; set; }
 
         public void Change(int caller, int by)
         {

@@ -17,7 +17,7 @@ internal sealed class EngineLink(IReadOnlyDictionary<string, IInferenceEngine> e
     /// <summary>Whether attempt a of choice c says no more, but lives, before token i: the stream has to be moved.</summary>
     public Func<Replica, uint, uint, int, bool> Leave { get; set; } = (_, _, _, _) => false;
 
-    private readonly ConcurrentDictionary<(uint Choice, uint Attempt), TaskCompletionSource<Resume?>> _held = [];
+    private readonly ConcurrentDictionary<(uint Choice, uint Attempt), TaskCompletionSource<Resume?>> _standbys = [];
     private readonly ConcurrentDictionary<(uint Choice, uint Attempt), Resume?> _resumes = [];
 
     public async IAsyncEnumerable<GenerateFrame> GenerateAsync(
@@ -26,7 +26,7 @@ internal sealed class EngineLink(IReadOnlyDictionary<string, IInferenceEngine> e
         var index = (int)(request.Resume?.NextIndex ?? 0);
         var engine = engines[replica.Id.Name];
         var frames = request.Hold
-            ? engine.GenerateStandbyAsync(request, Held(request).WaitAsync, cancellationToken)
+            ? engine.GenerateStandbyAsync(request, JournalOf(request).WaitAsync, cancellationToken)
             : engine.GenerateAsync(request, cancellationToken);
         await foreach (var frame in frames)
         {
@@ -47,17 +47,17 @@ internal sealed class EngineLink(IReadOnlyDictionary<string, IInferenceEngine> e
 
     public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken)
     {
-        // The stream is held where it is cut: nothing was generated since.
+        // The stream is cut where the standby attempt began: nothing was generated since.
         Assert.Empty(request.TokenIds);
-        _held[(request.Choice, request.Attempt)].SetResult(_resumes[(request.Choice, request.Attempt)]);
+        _standbys[(request.Choice, request.Attempt)].SetResult(_resumes[(request.Choice, request.Attempt)]);
         return Task.CompletedTask;
     }
 
-    private Task<Resume?> Held(GenerateRequest request)
+    private Task<Resume?> JournalOf(GenerateRequest request)
     {
-        var held = _held[(request.Choice, request.Attempt)] = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        var standby = _standbys[(request.Choice, request.Attempt)] = new(TaskCreationOptions.RunContinuationsAsynchronously);
         _resumes[(request.Choice, request.Attempt)] = request.Resume;
-        return held.Task;
+        return standby.Task;
     }
 
     public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) => Task.CompletedTask;

@@ -20,7 +20,7 @@ internal sealed class HandOverRig : IDisposable
         _slotsElsewhere = slotsElsewhere;
         Gateway = new Gateway(new StaticFleet(A(draining: false), B), streaming: streaming);
         Gateway.Link.Script = DrainAtIndex;
-        Gateway.Link.ReadyToHold = _cutReached.Task;
+        Gateway.Link.StandbyReady = _cutReached.Task;
     }
 
     public Gateway Gateway { get; }

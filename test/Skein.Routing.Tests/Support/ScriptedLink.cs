@@ -31,7 +31,7 @@ internal enum Act
 }
 
 /// <summary>An attempt as the link saw it.</summary>
-internal sealed record SeenAttempt(string Replica, uint Attempt, uint Choice, int ResumedAt, ulong Seed, bool Held);
+internal sealed record SeenAttempt(string Replica, uint Attempt, uint Choice, int ResumedAt, ulong Seed, bool IsStandby);
 
 /// <summary>
 /// A replica fleet in memory. Token i is a function of seed and i; every third token holds its text back for the next one, as engines do
@@ -54,7 +54,7 @@ internal sealed class ScriptedLink : IReplicaLink
 
     public Func<string, bool> Answers { get; set; } = _ => true;
 
-    private readonly ConcurrentDictionary<(uint Choice, uint Attempt), TaskCompletionSource<ContinueRequest>> _held = [];
+    private readonly ConcurrentDictionary<(uint Choice, uint Attempt), TaskCompletionSource<ContinueRequest>> _standbys = [];
     private int _running;
     private int _reading;
     private int _mostReading;
@@ -68,11 +68,11 @@ internal sealed class ScriptedLink : IReplicaLink
     /// <summary>Added to the seed from the second attempt on: the answer is another one then.</summary>
     public ulong SeedDrift { get; set; }
 
-    /// <summary>Completed when held attempts may tell that they are ready. Default completed.</summary>
-    public Task ReadyToHold { get; set; } = Task.CompletedTask;
+    /// <summary>Completed when standby attempts may report that they are ready. Default completed.</summary>
+    public Task StandbyReady { get; set; } = Task.CompletedTask;
 
-    /// <summary>Most attempts that waited for <see cref="ReadyToHold"/> at a time.</summary>
-    public int MostReadingToHold => Volatile.Read(ref _mostReading);
+    /// <summary>Most attempts that waited for <see cref="StandbyReady"/> at the same time.</summary>
+    public int MaxPreparingStandbys => Volatile.Read(ref _mostReading);
 
     /// <summary>Decides what Continue answers; the default lets the attempt go on.</summary>
     public Func<FaultException?> OnContinue { get; set; } = () => null;
@@ -104,9 +104,9 @@ internal sealed class ScriptedLink : IReplicaLink
                 while (Volatile.Read(ref _mostReading) is var most && most < reading && Interlocked.CompareExchange(ref _mostReading, reading, most) != most)
                 {
                 }
-                await ReadyToHold.WaitAsync(cancellationToken);
+                await StandbyReady.WaitAsync(cancellationToken);
                 Interlocked.Decrement(ref _reading);
-                Assert.True(_held.TryAdd((request.Choice, request.Attempt), new(TaskCreationOptions.RunContinuationsAsynchronously)));
+                Assert.True(_standbys.TryAdd((request.Choice, request.Attempt), new(TaskCreationOptions.RunContinuationsAsynchronously)));
             }
             yield return Frame(request, frame => frame.Start = new Start
             {
@@ -114,7 +114,7 @@ internal sealed class ScriptedLink : IReplicaLink
             });
             var delivered = request.Resume?.Text.Length ?? 0;
             if (request.Hold)
-                (next, delivered) = await HeldAsync(request, next, delivered, cancellationToken);
+                (next, delivered) = await ContinuedAsync(request, next, delivered, cancellationToken);
             var seed = request.Sampling.Seed + (request.Attempt > 1 ? SeedDrift : 0);
             for (var i = next; i < request.MaxTokens; i++)
             {
@@ -164,15 +164,15 @@ internal sealed class ScriptedLink : IReplicaLink
         if (OnContinue() is { } refusal)
             throw refusal;
         await ContinueAnswered.WaitAsync(cancellationToken);
-        _held[(request.Choice, request.Attempt)].SetResult(request);
+        _standbys[(request.Choice, request.Attempt)].SetResult(request);
     }
 
     public Task ProbeAsync(Replica replica, CancellationToken cancellationToken) =>
         Answers(replica.Id.Name) ? Task.CompletedTask : throw new FaultException(Fault.Unreachable, "still down");
 
-    private async Task<(int Next, int Delivered)> HeldAsync(GenerateRequest request, int next, int delivered, CancellationToken cancellationToken)
+    private async Task<(int Next, int Delivered)> ContinuedAsync(GenerateRequest request, int next, int delivered, CancellationToken cancellationToken)
     {
-        var more = await _held[(request.Choice, request.Attempt)].Task.WaitAsync(cancellationToken);
+        var more = await _standbys[(request.Choice, request.Attempt)].Task.WaitAsync(cancellationToken);
         Assert.Equal(Enumerable.Range(next, more.TokenIds.Count).Select(i => (uint)Id(request.Sampling.Seed, i)), more.TokenIds);
         Assert.Equal(GivesIds ? (int)more.NextIndex - next : 0, more.TokenIds.Count);
         return ((int)more.NextIndex, delivered + more.Text.Length);

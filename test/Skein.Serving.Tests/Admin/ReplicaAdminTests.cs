@@ -67,7 +67,7 @@ public class ReplicaAdminTests
     public async Task Restart_NotPossible_IsRefused(string revision, bool isSupervised, StatusCode status)
     {
         string? asked = null;
-        await using var replica = await TestReplica.StartAsync(new ScriptedEngine(), new ReplicaOptions { Restart = isSupervised ? wish => asked = wish : null });
+        await using var replica = await TestReplica.StartAsync(new ScriptedEngine(), new ReplicaOptions { Restart = isSupervised ? revision => asked = revision : null });
 
         var refusal = await Assert.ThrowsAsync<RpcException>(async () =>
             await new ReplicaAdmin.ReplicaAdminClient(replica.Channel).RestartAsync(new RestartRequest { Revision = revision }, cancellationToken: replica.Token));

@@ -4,7 +4,8 @@ namespace Skein.Engines.Embedded.Gguf;
 
 /// <summary>
 /// An opened GGUF file, version 2 or 3, little-endian (GGUF specification: ggml-org/ggml docs/gguf.md). Nothing is copied until it is
-/// read. Every length and offset was checked against the file's size, so that a hostile file cannot cause allocations beyond its own size.
+/// read. Every length and offset was checked against the file's size, so that a hostile file cannot cause allocations beyond its own size: this is
+/// why the reader is part of Skein.
 /// </summary>
 internal sealed class GgufFile(string path, ReadOnlyMemory<byte> bytes, GgufMetadata metadata, Dictionary<string, GgufTensor> tensors)
 {

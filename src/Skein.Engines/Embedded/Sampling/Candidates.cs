@@ -36,8 +36,8 @@ internal sealed class Candidates(int vocabulary)
         return Id(keys[^1]); // rounding used up the last candidate's share
     }
 
-    // Skips tokens that cannot be drawn. The likeliest token has weight 1, the largest of a softmax. Top-p never reaches tokens whose weights together are
-    // less than the share that it leaves over.
+    // Skips tokens that cannot be drawn. Weights are relative to the likeliest token, which has 1. Top-p stops before the tokens that weigh less than
+    // half the mean of the share it excludes, because all of them together weigh less than that share.
     private int Collect(ReadOnlySpan<float> weights, float sum, SamplingRules rules)
     {
         var least = Math.Max(rules.MinP, (1 - rules.TopP) * sum / weights.Length * 0.5f);

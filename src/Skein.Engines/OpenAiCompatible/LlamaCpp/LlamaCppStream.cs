@@ -15,7 +15,7 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
 
     public async IAsyncEnumerable<TokenStep> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        TokenStep? held = null;
+        TokenStep? withheld = null;
         await foreach (var next in http.StreamAsync("completion", Body(call.Rest, isStream: true), IsLast, cancellationToken))
         {
             if (next is not { } data)
@@ -30,12 +30,12 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
             _predicted = predicted;
             var isLast = IsLast(data);
             var isEnd = isLast && data.Text("stop_type") == "eos";
-            if (held is { } step && !isEnd)
+            if (withheld is { } step && !isEnd)
                 yield return Known(step);
 
             // tokens_predicted counts the token that ends the answer. If that was not received, it is the last of the lost ones.
-            lost -= isEnd && held is null && lost > 0 ? 1 : 0;
-            held = null;
+            lost -= isEnd && withheld is null && lost > 0 ? 1 : 0;
+            withheld = null;
             foreach (var id in lost > 0 ? await RecoverAsync(lost, ids, data.Text("content") ?? "", cancellationToken) : [])
                 yield return Known(new TokenStep([id], vocabulary.Of(id), []));
 
@@ -56,7 +56,7 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
                 // A token without text may be the one that ends the answer. The next event shows whether it is.
                 if (step.Text.IsEmpty && i == ids.Length - 1)
                 {
-                    held = step;
+                    withheld = step;
                 }
                 else
                 {
@@ -89,7 +89,7 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
         return body.Extra(call.Request.Extra.Where(member => member.Name != "stop")).ToBytes();
     }
 
-    // Recovers the lost ids before the next one (there is no next one at the end of the answer) from the text of all of them.
+    // Finds the lost ids from the text of the event. The text includes that of the received id in "next", which is empty at the end of the answer.
     private async ValueTask<IEnumerable<uint>> RecoverAsync(int lost, uint[] next, string content, CancellationToken cancellationToken)
     {
         var bytes = Encoding.UTF8.GetBytes(content);

@@ -44,7 +44,7 @@ internal sealed class SgLangProfile : ServerProfile
         EngineHttp http, IReadOnlyList<ModelFacts> models, string? cacheDirectory, CancellationToken cancellationToken) =>
         ValueTask.FromResult<ITokenDialect?>(new SgLangDialect(http));
 
-    // Its own call refuses members it does not know, and has log probabilities in a form of its own.
+    // SGLang's /generate refuses unknown members, and the format of its log probabilities is not OpenAI's.
     public override bool TakesTokens(GenerateRequest request) => request.Extra.Count == 0 && !request.HasLogprobs;
 
     public override bool EchoesLogprobs => true;

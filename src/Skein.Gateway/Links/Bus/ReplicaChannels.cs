@@ -45,7 +45,7 @@ internal sealed class ReplicaChannels : IDisposable
             if (!_channels.TryGetValue(replica.Id, out var channel))
             {
                 channel = _channels.GetOrAdd(replica.Id, Open(replica));
-                // Checked after it was added: either this code sees that the replica left, or the change of the fleet sees the channel.
+                // Added first, then checked: if the replica leaves in between, either this check finds it, or the change of the fleet marks the channel.
                 if (!_fleet.Current.Replicas.Contains(replica))
                     channel.HasLeft = true;
             }

@@ -41,7 +41,7 @@ internal sealed class TokenBus
     {
         attempt = new BusAttempt(this, Interlocked.Increment(ref _lastStream), request, cancellation);
         _attempts[attempt.Stream] = attempt;
-        // Checked after it was added: either this code sees the break, or the break sees the attempt.
+        // Added first, then checked: if the bus breaks in between, either this check finds it, or the break ends the attempt.
         if (_broken && _attempts.TryRemove(attempt.Stream, out _))
         {
             attempt = null;

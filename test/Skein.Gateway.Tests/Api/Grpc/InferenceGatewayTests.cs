@@ -130,7 +130,7 @@ public sealed class InferenceGatewayTests
 
         Assert.Contains(problem, Uri.UnescapeDataString(Assert.Single(response.Headers.GetValues("grpc-message"))), StringComparison.Ordinal);
         Assert.False(gateway.Sessions.HasStarted);
-        await gateway.DisposeAsync(); // by then all of it is logged
+        await gateway.DisposeAsync(); // everything is logged by then
         Assert.DoesNotContain(gateway.Log.All, line => line.Level >= LogLevel.Warning);
     }
 

@@ -14,7 +14,7 @@ using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Tests.Api.Grpc;
 
-/// <summary>Messages are refused before they fill the memory.</summary>
+/// <summary>Large messages are refused before they use up memory.</summary>
 public sealed class MessageBoundTests
 {
     private static readonly ApiOptions TwoMessages = new() { MaxBodyBytes = 150_000, MaxBodyMemoryBytes = 200_000 };
@@ -139,7 +139,7 @@ public sealed class MessageBoundTests
     private static async Task ServedAsync(TestGateway gateway)
     {
         gateway.Sessions.Script = Answer;
-        // What a request held is given back behind its last byte.
+        // The memory of a request is returned after its last byte.
         Assert.Equal(StatusCode.OK, await Deadline.AskAsync(() => OutcomeAsync(gateway), static last => last != StatusCode.Unavailable));
     }
 
@@ -171,7 +171,7 @@ public sealed class MessageBoundTests
 
     private static string Header(HttpResponseMessage response, string name) => Assert.Single(response.Headers.GetValues(name));
 
-    /// <summary>A call whose bytes the test sends as it likes; it is cut off when disposed.</summary>
+    /// <summary>A call whose bytes the test sends. Disposing it aborts it.</summary>
     private sealed class RawCall : IAsyncDisposable
     {
         private readonly HttpClient _client = new();
@@ -205,7 +205,7 @@ public sealed class MessageBoundTests
         }
     }
 
-    /// <summary>Sends each piece when it is there: the client would keep some of it back for more.</summary>
+    /// <summary>Sends each piece at once: the client would otherwise buffer some of it.</summary>
     private sealed class PipedContent(PipeReader reader) : HttpContent
     {
         protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, default);
@@ -214,7 +214,7 @@ public sealed class MessageBoundTests
         {
             try
             {
-                // The client may keep the headers back until there are bytes to follow; a call may send none.
+                // The client may delay the headers until there are bytes to send, and a call may send none.
                 await stream.FlushAsync(cancellationToken);
                 while (true)
                 {
@@ -229,7 +229,7 @@ public sealed class MessageBoundTests
             }
             finally
             {
-                // A refusal may come before the last byte is out: nobody reads the rest, and whoever sends must not wait for that.
+                // A refusal may arrive before the last byte was sent. Nothing reads the rest, so the sender must not wait for it.
                 await reader.CompleteAsync();
             }
         }

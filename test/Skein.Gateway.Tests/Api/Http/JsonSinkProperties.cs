@@ -38,7 +38,7 @@ public sealed class JsonSinkProperties
             },
             iter: 5_000);
 
-    /// <summary>Gives the least it may, so that every growth happens.</summary>
+    /// <summary>Returns the smallest allowed buffer, so that every growth is tested.</summary>
     private sealed class SmallBlocks : IBufferWriter<byte>
     {
         private readonly ArrayBufferWriter<byte> _bytes = new();

@@ -3,7 +3,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Tests.Api.Http;
 
-/// <summary>Headers by which clients say how they want to be served.</summary>
+/// <summary>Headers with which clients choose how they are served.</summary>
 public sealed class SkeinHeadersTests
 {
     [Theory]

@@ -2,7 +2,7 @@ using Skein.Protocol.V1;
 
 namespace Skein.Gateway.Tests.Api.OpenAi;
 
-/// <summary>What is in an answer because of what was in its request.</summary>
+/// <summary>The members of an answer that depend on the request.</summary>
 public sealed class AnswerByRequestTests
 {
     [Fact]

@@ -8,7 +8,7 @@ using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Tests.Api.OpenAi;
 
-/// <summary>Bodies are refused before they fill the memory.</summary>
+/// <summary>Large bodies are refused before they use up memory.</summary>
 public class BodyBoundTests
 {
     [Theory]
@@ -84,7 +84,7 @@ public class BodyBoundTests
             next.Push(Frames.Answer("b"));
             next.End();
         };
-        // The body is given back behind the answer's last byte.
+        // The body's memory is returned after the last byte of the answer.
         Assert.Equal(HttpStatusCode.OK, await Deadline.AskAsync(StatusAsync, static last => last != HttpStatusCode.ServiceUnavailable));
 
         async Task<HttpStatusCode> StatusAsync()

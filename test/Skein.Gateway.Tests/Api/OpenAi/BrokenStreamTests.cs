@@ -78,7 +78,7 @@ public sealed class BrokenStreamTests
         await using var gateway = await TestGateway.StartAsync(session => BreakAfter(session, tokens));
         using var http = await RawHttp.PostAsync(gateway.Http1, Requests.ChatPath, Requests.StreamedChat, receiveBuffer: 4096);
         var session = await gateway.Sessions.StartedAsync();
-        // What fits into the buffers is sent and the session given up before a byte is read; what does not waits for the reader.
+        // An answer that fits into the buffers is sent, and its session ended, before a byte is read. A larger one waits for the reader.
         await (tokens < 1_000 ? session.Disposed : session.WellUnderWay);
 
         var (chunks, isTerminated) = RawHttp.Dechunk(await http.ReadToEndAsync());

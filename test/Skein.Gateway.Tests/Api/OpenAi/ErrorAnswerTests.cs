@@ -188,7 +188,7 @@ public sealed class ErrorAnswerTests
         Assert.False(gateway.Sessions.HasStarted);
     }
 
-    /// <summary>Its bound is the server's own, in real time: 5 s.</summary>
+    /// <summary>The bound is that of the HTTP server, 5 s in real time.</summary>
     [Fact]
     public async Task Post_BodyThatStalls_Is408()
     {

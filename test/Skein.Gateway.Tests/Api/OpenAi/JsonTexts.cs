@@ -3,7 +3,7 @@ using CsCheck;
 
 namespace Skein.Gateway.Tests.Api.OpenAi;
 
-/// <summary>Random JSON as text: odd white space, escapes and numbers included, for what must survive byte for byte.</summary>
+/// <summary>Random JSON as text: odd white space, escapes and numbers included, for members that must be passed on byte for byte.</summary>
 internal static class JsonTexts
 {
     public static readonly string[] KnownNames =
@@ -22,7 +22,7 @@ internal static class JsonTexts
 
     public static readonly Gen<string> Any = Nested(4);
 
-    /// <summary>Values as they are asked for, so that a random body also gets past its first members.</summary>
+    /// <summary>Values of the expected type, so that a random body also gets past its first members.</summary>
     public static readonly Gen<string> Likely = Gen.Frequency(
         (3, Any),
         (1, Gen.OneOf("""[{"role":"user","content":"hi"}]""", """[{"role":"user","content":[{"type":"text"}]}]""", "[\"a\"]", "[1,2]", """{"5":1}""")));

@@ -9,7 +9,7 @@ using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Tests.Api.OpenAi;
 
-/// <summary>What OpenAI's own .NET client makes of our answers.</summary>
+/// <summary>OpenAI's .NET client reads our answers.</summary>
 public sealed class OfficialClientTests
 {
     [Fact]

@@ -293,7 +293,7 @@ public sealed class StreamedAnswerTests
         Assert.Contains("no luck", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
     }
 
-    /// <summary>What an event is: its text, or the word for one without.</summary>
+    /// <summary>The text of an event, or a word for the kind of an event without text.</summary>
     private static string What(string line) => line.Contains("role", StringComparison.Ordinal) ? "role"
         : line.Contains("stop", StringComparison.Ordinal) ? "stop"
         : line.Contains("DONE", StringComparison.Ordinal) ? "done"

@@ -3,7 +3,7 @@ using Skein.Gateway.Telemetry;
 
 namespace Skein.Gateway.Api.OpenAi.Answers;
 
-/// <summary><c>chat.completion</c> and <c>chat.completion.chunk</c>.</summary>
+/// <summary><c>chat.completion</c> and <c>chat.completion.chunk</c>. Written without a serializer, because a chunk is written for every token.</summary>
 internal sealed class ChatFormat() : AnswerFormat(MetricNames.ChatOperation, "chatcmpl-", "chat.completion", "chat.completion.chunk")
 {
     public override ReadOnlySpan<byte> Opening =>

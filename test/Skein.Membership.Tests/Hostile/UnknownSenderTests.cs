@@ -5,7 +5,7 @@ using Skein.Membership.Codec;
 namespace Skein.Membership.Tests.Hostile;
 
 /// <summary>Without keys the source address of a datagram may be forged: a member must not send more bytes to it than it received.</summary>
-public sealed class StrangerTests
+public sealed class UnknownSenderTests
 {
     private static readonly PeerAddress Victim = PeerAddress.OfIPv4(0xC0A80001, 666);
     private static readonly TimeSpan Step = TimeSpan.FromMilliseconds(10);
@@ -13,7 +13,7 @@ public sealed class StrangerTests
     private readonly DirectGroup _group = new(count: 3, GossipKeys.None);
     private readonly SeededRandom _random = new(seed: 5);
 
-    public StrangerTests()
+    public UnknownSenderTests()
     {
         _group.First.UpdateMetadata(new byte[WireLimits.MetadataBytes], _group.Now);
         _group.Run(TimeSpan.FromSeconds(5), Step);
@@ -45,7 +45,7 @@ public sealed class StrangerTests
 
     /// <summary>The limit must not silence a new member that this one does not know yet.</summary>
     [Fact]
-    public void Receive_PingOfANewcomer_IsAnsweredEachTime()
+    public void Receive_PingOfANewMember_IsAnsweredEachTime()
     {
         for (var i = 0; i < 100; i++)
             Send("ping of it", sender: 77);
@@ -65,7 +65,7 @@ public sealed class StrangerTests
 
     /// <summary>Two unknown members would ask each other forever, and with duplicated datagrams at a growing rate.</summary>
     [Fact]
-    public void Receive_WantOfAStranger_IsNoReasonToAskBack()
+    public void Receive_WantOfAnUnknownSender_IsNoReasonToAskBack()
     {
         for (var i = 0; i < 100; i++)
             Send("want", sender: 77);
