@@ -167,7 +167,7 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
             : Replica with { Slots = Control.Slots };
 
         public FleetTrouble Trouble => new(
-            Models.Count > 0 ? [.. Models] : Expected.Count > 0 ? Expected : null, $"{Label} {Problem.Cause}", Problem.IsFinal);
+            Models.Count > 0 ? [.. Models] : Expected.Count > 0 ? Expected : null, $"{Label} {Problem.Cause}", Problem.IsFinal, Problem.Fault);
 
         /// <summary>Whether it has served since it was added.</summary>
         public bool IsSeen { get; set; }

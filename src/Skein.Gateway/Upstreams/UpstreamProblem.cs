@@ -11,6 +11,9 @@ internal sealed record UpstreamProblem(string Cause, string Detail, bool IsFinal
     /// <summary>Before the first attempt to connect has ended.</summary>
     public static UpstreamProblem Connecting { get; } = new("has not answered yet", "", IsFinal: false);
 
+    /// <summary>Fault of the requests that end because of it.</summary>
+    public Fault Fault { get; init; } = Fault.NoReplica;
+
     /// <summary>One line for operators.</summary>
     public string Reason => Detail.Length > 0 ? $"{Cause} ({Detail})" : Cause;
 
@@ -22,7 +25,7 @@ internal sealed record UpstreamProblem(string Cause, string Detail, bool IsFinal
             FaultException { Fault: Fault.EngineBusy } => ("is still loading its model, or is overloaded", false),
             FaultException { Fault: Fault.ModelNotFound } => ("does not serve the model that it is configured for", true),
             FaultException { Fault: Fault.Unsupported or Fault.InvalidRequest } =>
-                ("does not speak the expected API: check the path of its URL, and its kind", true),
+                ("does not answer /v1/models as expected: check the path of its URL, and its kind", true),
             FaultException { InnerException: HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError } } =>
                 ("has a host name that cannot be resolved", true),
             FaultException { InnerException: HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } } =>
@@ -31,6 +34,9 @@ internal sealed record UpstreamProblem(string Cause, string Detail, bool IsFinal
             ArgumentException => ("is configured wrongly", true),
             _ => ("fails", false),
         };
-        return new UpstreamProblem(cause, error.Message, isFinal);
+        return new UpstreamProblem(cause, error.Message, isFinal)
+        {
+            Fault = error is FaultException { Fault: Fault.EngineKeyRefused } ? Fault.EngineKeyRefused : Fault.NoReplica,
+        };
     }
 }

@@ -47,7 +47,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     public Waiter Enqueue(AdmissionRequest request, TimeSpan now)
     {
         if (Fleet.Serving(request.Model).IsEmpty && Fleet.TroubleOf(request.Model) is { IsFinal: true } trouble)
-            throw new FaultException(Fault.NoReplica, $"no replica can serve model '{request.Model}': {trouble.Message}");
+            throw new FaultException(trouble.Fault, $"no replica can serve model '{request.Model}': {trouble.Message}");
         if (!Fleet.MayServe(request.Model))
             throw new FaultException(Fault.ModelNotFound, UnknownModelMessage(request.Model));
         var length = WaitingFor(request.Model);
@@ -180,6 +180,8 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
                 $"no slot for model '{model}' came free within {waited.TotalSeconds:0.#} s",
                 retryAfter: RetryAfter(model, WaitingFor(model), now));
         }
+        if (waiter.IsHopeless && Fleet.TroubleOf(model) is { IsFinal: true } trouble)
+            return new FaultException(trouble.Fault, $"no replica can serve model '{model}': {trouble.Message}");
         return Fleet.MayServe(model)
             ? new FaultException(
                 Fault.NoReplica,

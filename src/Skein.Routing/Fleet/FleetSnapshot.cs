@@ -42,12 +42,17 @@ public sealed class FleetSnapshot
     /// <summary>Why nothing serves a model.</summary>
     /// <returns>
     /// The reasons, empty if none is known, and whether waiting cannot help: everything that may serve the model needs an operator first.
+    /// The fault is that of all of them, if they have the same.
     /// </returns>
-    public (string Message, bool IsFinal) TroubleOf(string model)
+    public (string Message, bool IsFinal, Fault Fault) TroubleOf(string model)
     {
         List<FleetTrouble> concerned = [.. _troubles.Where(trouble => trouble.Concerns(model))];
         var messages = concerned.Select(trouble => trouble.Message).Where(message => message.Length > 0).Distinct(StringComparer.Ordinal);
-        return (string.Join("; ", messages.Take(MostTroubles)), concerned.Count > 0 && concerned.TrueForAll(trouble => trouble.IsFinal));
+        var faults = concerned.Select(trouble => trouble.Fault).Distinct().ToList();
+        return (
+            string.Join("; ", messages.Take(MostTroubles)),
+            concerned.Count > 0 && concerned.TrueForAll(trouble => trouble.IsFinal),
+            faults is [var fault] ? fault : Fault.NoReplica);
     }
 
     /// <summary>True when the model may be served later: it was offered before, or the view is not complete yet.</summary>

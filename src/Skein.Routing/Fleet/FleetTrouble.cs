@@ -4,10 +4,11 @@ namespace Skein.Routing.Fleet;
 /// <param name="Models">Models that it served or is meant to serve; null: unknown, it may serve any.</param>
 /// <param name="Message">The reason, for clients: it contains no address. Empty: there is nothing to say.</param>
 /// <param name="IsFinal">Whether an operator must act first: waiting alone does not help.</param>
-public sealed record FleetTrouble(IReadOnlyCollection<string>? Models, string Message, bool IsFinal)
+/// <param name="Fault">Fault of requests that end because of it.</param>
+public sealed record FleetTrouble(IReadOnlyCollection<string>? Models, string Message, bool IsFinal, Fault Fault = Fault.NoReplica)
 {
     internal bool Concerns(string model) => Models is null || Models.Contains(model);
 
     internal bool IsSameAs(FleetTrouble other) =>
-        (Message, IsFinal, Models?.Count) == (other.Message, other.IsFinal, other.Models?.Count) && (Models?.SequenceEqual(other.Models!) ?? true);
+        (Message, IsFinal, Fault, Models?.Count) == (other.Message, other.IsFinal, other.Fault, other.Models?.Count) && (Models?.SequenceEqual(other.Models!) ?? true);
 }

@@ -9,7 +9,7 @@ public class UpstreamProblemTests
 {
     [Theory]
     [InlineData(Fault.EngineKeyRefused, "refuses the gateway's key", true)]
-    [InlineData(Fault.Unsupported, "does not speak the expected API: check the path of its URL, and its kind", true)]
+    [InlineData(Fault.Unsupported, "does not answer /v1/models as expected: check the path of its URL, and its kind", true)]
     [InlineData(Fault.ModelNotFound, "does not serve the model that it is configured for", true)]
     [InlineData(Fault.EngineBusy, "is still loading its model, or is overloaded", false)]
     [InlineData(Fault.Unreachable, "does not answer", false)]
