@@ -7,8 +7,8 @@ namespace Skein.Engines.OpenAiCompatible;
 
 /// <summary>Serves the models of one server, as it lists them now. Thread-safe.</summary>
 internal sealed class OpenAiEngine(
-    ServerProfile profile, ModelDirectory models, int? slots, TextGeneration texts, WholeGeneration wholes, LoadScraper load, EngineHttp http, TimeProvider time)
-    : IInferenceEngine
+    ServerProfile profile, ModelDirectory models, int? slots, TextGeneration texts, WholeGeneration wholes, LoadScraper load, EngineHttp http,
+    TimeProvider time) : IInferenceEngine
 {
     /// <summary>Time between two readings of the server's list of models.</summary>
     internal static readonly TimeSpan ListInterval = TimeSpan.FromSeconds(10);

@@ -84,7 +84,8 @@ internal abstract class ServerProfile
 
     /// <summary>What a server's list says of a model beside its name; empty: nothing. Permissions change with each list.</summary>
     protected static ByteString MetadataOf(JsonElement model) =>
-        RawMembers.Except(model, model.Whole("created") > 0 ? ["id", "object", "permission"] : ["id", "object", "permission", "created"]) is { Length: <= MostMetadataBytes } members
+        RawMembers.Except(model, model.Whole("created") > 0 ? ["id", "object", "permission"] : ["id", "object", "permission", "created"])
+            is { Length: <= MostMetadataBytes } members
             ? ByteString.CopyFrom(members.Span)
             : ByteString.Empty;
 

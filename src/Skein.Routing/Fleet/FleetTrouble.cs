@@ -10,5 +10,6 @@ public sealed record FleetTrouble(IReadOnlyCollection<string>? Models, string Me
     internal bool Concerns(string model) => Models is null || Models.Contains(model);
 
     internal bool IsSameAs(FleetTrouble other) =>
-        (Message, IsFinal, Fault, Models?.Count) == (other.Message, other.IsFinal, other.Fault, other.Models?.Count) && (Models?.SequenceEqual(other.Models!) ?? true);
+        (Message, IsFinal, Fault, Models?.Count) == (other.Message, other.IsFinal, other.Fault, other.Models?.Count)
+        && (Models?.SequenceEqual(other.Models!) ?? true);
 }
