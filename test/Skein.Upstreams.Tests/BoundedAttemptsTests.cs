@@ -12,7 +12,7 @@ public sealed class BoundedAttemptsTests
     private const string ErrorEvent = """{"error":{"message":"the scheduler failed","type":"server_error","code":500}}""";
 
     /// <summary>One request made 151 calls in 40 s: each attempt delivered one chunk, which counted as progress.</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData("done", 1)]
     [InlineData("fin", 1)]
     [InlineData("error event", 1)]
@@ -34,7 +34,7 @@ public sealed class BoundedAttemptsTests
             await server.DisposeAsync();
     }
 
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task EachAttemptDeliversOneWord_AttemptsAreBoundedThoughThereIsProgress()
     {
         await using var first = new ScriptedServer(OneWordMore);
@@ -48,7 +48,7 @@ public sealed class BoundedAttemptsTests
     }
 
     /// <summary>102 calls for one request in 0.37 s emptied everybody's retry budget: 2 of the next 10 good requests failed.</summary>
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task RequestsThatAlwaysFail_LeaveTheRetryBudgetToOthers()
     {
         var failed = new System.Collections.Concurrent.ConcurrentDictionary<string, bool>();
@@ -103,7 +103,7 @@ public sealed class BoundedAttemptsTests
     }
 
     /// <summary>An id beyond the vocabulary ends some servers.</summary>
-    [Fact, Trait("State", "open")]
+    [Fact(Skip = "not built yet: ids are not checked against the vocabulary")]
     public async Task IdBeyondTheVocabulary_IsRefusedBeforeAServerSeesIt()
     {
         await using var server = new ScriptedServer();
@@ -154,7 +154,7 @@ public sealed class BoundedAttemptsTests
     }
 
     /// <summary>All servers died in the same instant and came back: 4 of 5 runs ended in "2 replicas in a row were lost".</summary>
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task AllServersDieAtOnceAndComeBack_AllStreamsAreFinished()
     {
         var died = false;

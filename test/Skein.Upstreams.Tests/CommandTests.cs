@@ -10,7 +10,7 @@ namespace Skein.Upstreams.Tests;
 public sealed class CommandTests
 {
     /// <summary>A server without /v1/completions, or one that refuses its first request, ended the replica: "the engine does not answer".</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData("chat only")]
     [InlineData("429")]
     [InlineData("503")]
@@ -30,7 +30,7 @@ public sealed class CommandTests
     }
 
     /// <summary>One URL became three replicas: 24 requests on 8 slots.</summary>
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task Up_OneEngineUrl_IsOneReplica()
     {
         await using var engine = new ScriptedServer();
@@ -52,7 +52,7 @@ public sealed class CommandTests
     }
 
     /// <summary>A gateway with nothing but a URL: its start says what it serves.</summary>
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task Gateway_UrlAlone_ServesAndSaysWhat()
     {
         await using var engine = new ScriptedServer();
@@ -68,7 +68,7 @@ public sealed class CommandTests
     }
 
     /// <summary>Each upstream in skein.json has its own url, name, model, aliases, key file, headers, slots and weight.</summary>
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task Gateway_UpstreamsInSkeinJson_EachHasItsOwnSettings()
     {
         await using var engine = new ScriptedServer();

@@ -80,7 +80,7 @@ public sealed class ConnectionTests
     }
 
     /// <summary>There was no x-request-id, and one trace id for all requests of all clients.</summary>
-    [Fact, Trait("State", "open")]
+    [Fact(Skip = "not built yet: the request id and traceparent do not reach the server")]
     public async Task RequestIdAndTrace_AreTheClients()
     {
         await using var server = new ScriptedServer(Short);
@@ -144,7 +144,7 @@ public sealed class ConnectionTests
     }
 
     /// <summary>SGLang's /health makes a token and takes a second, and /metrics is not there: it was asked hundreds of times.</summary>
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task SgLang_ReadyIsAskedInsteadOfHealth()
     {
         await using var dialogues = new DialogueServer("sglang-0.5.23");
@@ -161,7 +161,7 @@ public sealed class ConnectionTests
     }
 
     /// <summary>Requests that wait in a server, of other gateways too, count in the pick.</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData("vllm:num_requests_waiting{engine=\"0\"} 20\nvllm:num_requests_running{engine=\"0\"} 8\n", "vllm:num_requests_waiting{engine=\"0\"} 0\n")]
     [InlineData("vllm:kv_cache_usage_perc{engine=\"0\"} 0.99\nvllm:num_requests_waiting{engine=\"0\"} 0\n",
         "vllm:kv_cache_usage_perc{engine=\"0\"} 0.05\nvllm:num_requests_waiting{engine=\"0\"} 0\n")]

@@ -43,15 +43,19 @@ public sealed class DialogueTests(DialogueTests.Worlds worlds, ITestOutputHelper
         .. Dialogue.Servers.SelectMany(Dialogue.Read).Where(dialogue => WhyNotCompared(dialogue) is null).Select(dialogue => (dialogue.Server, dialogue.Name)),
     ];
 
+    /// <summary>Dialogues whose answers are known to differ today: "test server name", one a line.</summary>
+    private static readonly Lazy<HashSet<string>> DiffersToday = new(() =>
+        [.. File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Dialogues", "differs-today.txt")).Where(line => line.Length > 0 && line[0] != '#')]);
+
     /// <summary>The gateway treats the server as any other one: only the chat and completion calls.</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [MemberData(nameof(Compared))]
-    public Task AsAnyServer_SaysTheSameAsTheServer(string server, string name) => CompareAsync(server, name, "openai");
+    public Task AsAnyServer_SaysTheSameAsTheServer(string server, string name) => CompareAsync(server, name, "AsAnyServer", "openai");
 
     /// <summary>The gateway finds out what the server is.</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [MemberData(nameof(Compared))]
-    public Task AsItself_SaysTheSameAsTheServer(string server, string name) => CompareAsync(server, name, kind: null);
+    public Task AsItself_SaysTheSameAsTheServer(string server, string name) => CompareAsync(server, name, "AsItself", kind: null);
 
     /// <summary>Prints the dialogues that are not compared. Fails when a server has none that are.</summary>
     [Fact]
@@ -85,7 +89,7 @@ public sealed class DialogueTests(DialogueTests.Worlds worlds, ITestOutputHelper
         return dialogue.IsWhole ? null : "the recording is not whole";
     }
 
-    private async Task CompareAsync(string server, string name, string? kind)
+    private async Task CompareAsync(string server, string name, string mode, string? kind)
     {
         var world = await worlds.GetAsync(server, kind);
         var dialogue = Dialogue.Read(server).Single(dialogue => dialogue.Name == name);
@@ -98,6 +102,8 @@ public sealed class DialogueTests(DialogueTests.Worlds worlds, ITestOutputHelper
         foreach (var note in world.Server.TakeNotes())
             output.WriteLine(note);
         var differences = AnswerShape.Differences(direct, through, dialogue.Body.Contains("include_usage", StringComparison.Ordinal));
+        Assert.SkipWhen(
+            differences.Count > 0 && DiffersToday.Value.Contains($"{mode} {server} {name}"), $"differs today: {differences.FirstOrDefault()}");
         Assert.True(differences.Count == 0,
             $"{server}/{name}:\n{string.Join('\n', differences)}\nrequest: {(dialogue.Body.Length > 300 ? dialogue.Body[..300] + "…" : dialogue.Body)}");
     }

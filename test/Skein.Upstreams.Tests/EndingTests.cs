@@ -7,7 +7,7 @@ namespace Skein.Upstreams.Tests;
 public sealed class EndingTests
 {
     /// <summary>The finish reason came, the connection stayed open: the finish was never forwarded, or the answer began again every 5 s.</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData(1, "silence")]
     [InlineData(2, "silence")]
     [InlineData(1, "comments")]
@@ -39,7 +39,7 @@ public sealed class EndingTests
             await server.DisposeAsync();
     }
 
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task FinishThenUsageButNoDone_UsageArrives()
     {
         await using var server = new ScriptedServer(async exchange =>
@@ -62,7 +62,7 @@ public sealed class EndingTests
     }
 
     /// <summary>The finish reason reaches the client before the server ends its stream.</summary>
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task Finish_IsForwardedAtOnce()
     {
         var gate = new TaskCompletionSource();
@@ -85,7 +85,7 @@ public sealed class EndingTests
     }
 
     /// <summary>After the finish reason nothing can be a fault any more.</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData("fin")]
     [InlineData("reset")]
     [InlineData("garbage")]
@@ -132,7 +132,7 @@ public sealed class EndingTests
         Assert.Equal(2, one.Generations + two.Generations);
     }
 
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData("eos")]
     [InlineData("abort")]
     [InlineData("max_tokens")]

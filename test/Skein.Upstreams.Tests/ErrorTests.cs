@@ -7,7 +7,7 @@ namespace Skein.Upstreams.Tests;
 public sealed class ErrorTests
 {
     /// <summary>All servers refuse with Retry-After: clients got 502 "2 replicas in a row were lost".</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData(429, 1)]
     [InlineData(429, 2)]
     [InlineData(429, 3)]
@@ -31,7 +31,7 @@ public sealed class ErrorTests
     }
 
     /// <summary>A 429 without Retry-After gets a computed one.</summary>
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task AllRefuseWithoutRetryAfter_OneIsComputed()
     {
         await using var server = new ScriptedServer(Answers.Error(429, "too many requests now"));
@@ -44,7 +44,7 @@ public sealed class ErrorTests
     }
 
     /// <summary>Code and param were lost, 422 became 400.</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData(400, "invalid_request_error", "\"temperature\"", "\"decimal_above_max_value\"")]
     [InlineData(422, "invalid_request_error", "\"messages[0]\"", "\"unprocessable\"")]
     [InlineData(413, "invalid_request_error", "null", "\"too_large\"")]
@@ -73,7 +73,7 @@ public sealed class ErrorTests
     }
 
     /// <summary>Five servers write errors in five shapes.</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData("""{"object":"error","message":"the value is too high","type":"BadRequestError","param":null,"code":400}""")]
     [InlineData("""{"error":"the value is too high"}""")]
     [InlineData("""{"detail":"the value is too high"}""")]
@@ -91,7 +91,7 @@ public sealed class ErrorTests
     }
 
     /// <summary>A wrong key of the gateway looked like a crash.</summary>
-    [Theory, Trait("State", "open")]
+    [Theory(Skip = "not built yet: status gives no reason for a key that is refused after a good connect")]
     [InlineData(401, """{"error":"Unauthorized"}""", 1)]
     [InlineData(401, """{"error":{"message":"Invalid API Key","type":"authentication_error","code":401}}""", 2)]
     [InlineData(403, """{"error":{"message":"not allowed","type":"permission_error","code":403}}""", 2)]
@@ -124,7 +124,7 @@ public sealed class ErrorTests
     }
 
     /// <summary>vLLM refuses a request inside a 200 stream: clients got "2 replicas in a row were lost".</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData("\"stream\":true")]
     [InlineData("")]
     public async Task RefusalInsideA200Stream_IsTheRequestsErrorInTheEnginesWords(string members)
@@ -141,7 +141,7 @@ public sealed class ErrorTests
         Assert.Equal(1, first.Generations + second.Generations);
     }
 
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task ServerErrorInsideA200Stream_IsTriedOnceElsewhere()
     {
         const string Broken = """{"error":{"message":"the engine core failed","type":"InternalServerError","code":500}}""";
@@ -157,9 +157,9 @@ public sealed class ErrorTests
     }
 
     /// <summary>A 500 that the request itself causes waited 30 s, and its words were lost.</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData(500)]
-    [InlineData(501)]
+    [InlineData(501, Skip = "not built yet: 501 is taken for a call that the server does not have")]
     public async Task SameServerErrorFromTwo_EndsInTheEnginesWords(int status)
     {
         await using var first = new ScriptedServer(Answers.Error(status, "image input is not supported"));
@@ -188,7 +188,7 @@ public sealed class ErrorTests
     }
 
     /// <summary>The server's address was in the error.</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData("fin")]
     [InlineData("reset")]
     [InlineData("garbage")]

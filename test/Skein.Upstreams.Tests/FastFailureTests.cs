@@ -11,7 +11,7 @@ public sealed class FastFailureTests
     private const int Requests = 2_000;
 
     /// <summary>A server that reset each connection beside a healthy one kept a fifth of the traffic, with a stack trace each.</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData("503")]
     [InlineData("500")]
     [InlineData("429")]

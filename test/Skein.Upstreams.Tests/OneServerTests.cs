@@ -7,7 +7,7 @@ namespace Skein.Upstreams.Tests;
 public sealed class OneServerTests
 {
     /// <summary>After one error the only server was never asked again, and the client waited 30 s.</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData("500")]
     [InlineData("503")]
     [InlineData("429")]
@@ -28,7 +28,7 @@ public sealed class OneServerTests
         Assert.InRange(reply.Duration, TimeSpan.Zero, TimeSpan.FromSeconds(2.5));
     }
 
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData("500")]
     [InlineData("503")]
     [InlineData("429")]
@@ -47,7 +47,7 @@ public sealed class OneServerTests
             Assert.Equal(SmallModel.Text, reply.Text);
     }
 
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task OneHiccup_TwentyRequestsAtOnce_AllAreAnswered()
     {
         await using var server = new ScriptedServer(exchange => exchange.Request.Number < 5
@@ -60,7 +60,7 @@ public sealed class OneServerTests
     }
 
     /// <summary>A server that always fails: the words that it says, promptly, not "no live replica" after 30 s.</summary>
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task AlwaysFails_ErrorIsItsOwnAndPrompt()
     {
         await using var server = new ScriptedServer(Answers.Error(500, "the tokenizer is broken"));
@@ -75,7 +75,7 @@ public sealed class OneServerTests
     }
 
     /// <summary>The server refuses to continue, as one does that takes no last message of the assistant: the answer is made again.</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData(1)]
     [InlineData(2)]
     public async Task AllRefuseAResume_AnswerIsMadeAgain(int count)
@@ -98,7 +98,7 @@ public sealed class OneServerTests
     }
 
     /// <summary>A restart of the only server took 30.7 s though it answered again after 0.8 s.</summary>
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task OnlyServerRestarts_RequestOfTheMeantimeIsAnsweredWhenItIsBack()
     {
         await using var server = new ScriptedServer();
@@ -115,7 +115,7 @@ public sealed class OneServerTests
         Assert.InRange(reply.Duration, TimeSpan.Zero, TimeSpan.FromSeconds(4));
     }
 
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task OnlyServerRestartsInMidStream_StreamGoesOn()
     {
         var gate = new TaskCompletionSource();

@@ -14,7 +14,7 @@ public sealed class ParsingTests
     private static readonly string Stop = Events.Finish(true);
 
     /// <summary>400 MB of a line without an end were taken in and held.</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData("line")]
     [InlineData("data lines")]
     public async Task EventWithoutAnEnd_IsAFaultThatNamesTheSize(string kind)
@@ -76,7 +76,7 @@ public sealed class ParsingTests
         { "choices empty or missing", $$"""data: {"id":"x","choices":[]}{{"\n\n"}}data: {"id":"x"}{{"\n\n"}}data: {{A}}{{"\n\n"}}data: {{B}}{{"\n\n"}}data: {{Stop}}{{"\n\n"}}data: [DONE]{{"\n\n"}}""" },
     };
 
-    [Theory, Trait("State", "open")]
+    [Theory]
     [MemberData(nameof(Tolerated))]
     public async Task UnusualButReadable_IsRead(string what, string body)
     {
@@ -107,7 +107,7 @@ public sealed class ParsingTests
     }
 
     /// <summary>An error whose only sign is the event's name: its data are its words.</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData("event: error\ndata: {\"message\":\"the cache is full\"}\n\n")]
     [InlineData("event: error\ndata: {\"code\":500,\"detail\":\"the cache is full\"}\n\n")]
     [InlineData("event: error\ndata: the cache is full\n\n")]
@@ -125,7 +125,7 @@ public sealed class ParsingTests
     }
 
     /// <summary>What is not JSON is a fault, told as what it is.</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData("\"stream\":true")]
     [InlineData("")]
     public async Task EventThatIsNoJson_IsAnErrorOfTheEngineNotOfTheGateway(string members)
@@ -143,7 +143,7 @@ public sealed class ParsingTests
     }
 
     /// <summary>A delta that is no JSON object made a whole answer a 500 of the gateway.</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData("{\"choices\":[{\"index\":0,\"delta\":\"a\"}]}")]
     [InlineData("{\"choices\":[{\"index\":0,\"delta\":[1]}]}")]
     [InlineData("{\"choices\":[{\"index\":0,\"delta\":{\"reasoning_content\":{\"a\":1},\"content\":7}}]}")]
@@ -166,7 +166,7 @@ public sealed class ParsingTests
     }
 
     /// <summary>Content as parts, and message for delta, became a 200 without a text.</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData("""{"delta":{"content":[{"type":"text","text":"a "}]}}""")]
     [InlineData("""{"message":{"role":"assistant","content":"a "}}""")]
     public async Task TextInAnotherShape_IsRead(string choice)
@@ -184,7 +184,7 @@ public sealed class ParsingTests
     }
 
     /// <summary>A server that ignores "stream" and answers whole.</summary>
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task WholeAnswerToAStreamedRequest_IsReadOrAFault()
     {
         await using var server = new ScriptedServer(Answers.Json(

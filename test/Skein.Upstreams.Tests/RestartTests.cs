@@ -9,7 +9,7 @@ public sealed class RestartTests
     private static readonly string[] Periodic = [.. Enumerable.Repeat("la ", 60)];
 
     /// <summary>The client got "w0…w19 w0 w1 …", finish "stop" and [DONE].</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData("chat", 20, "\"stream\":true", true)]
     [InlineData("chat", 20, "\"stream\":true", false)]
     [InlineData("chat", 20, "", false)]
@@ -28,7 +28,7 @@ public sealed class RestartTests
     }
 
     /// <summary>It starts anew and differs after 64 bytes or more: nobody can continue that.</summary>
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task StartsAnewAndDiffersLater_IsAnHonestError()
     {
         await using var pair = await Pair.StartAsync(SmallModel.Words, 20, Answers.Words([.. SmallModel.Words.Take(15), .. Enumerable.Repeat("other ", 20)]));
@@ -59,7 +59,7 @@ public sealed class RestartTests
     }
 
     /// <summary>A periodic answer on a server that starts anew is made again and compared.</summary>
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task PeriodicAnswerStartsAnew_StaysRight()
     {
         await using var pair = await Pair.StartAsync(Periodic, 40, Answers.Words(Periodic));
@@ -67,7 +67,7 @@ public sealed class RestartTests
         Expect.Answer(await pair.Gateway.ChatAsync(), string.Concat(Periodic));
     }
 
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task StartsAnewWithSmallSegments_TextComesOnce()
     {
         await using var pair = await Pair.StartAsync(SmallModel.Words, 20, Answers.Words([.. SmallModel.Text.Select(letter => letter.ToString())]));
@@ -76,7 +76,7 @@ public sealed class RestartTests
     }
 
     /// <summary>What starts anew and ends before what was delivered is another answer.</summary>
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task StartsAnewAndEndsEarlier_IsAnHonestError()
     {
         await using var pair = await Pair.StartAsync(SmallModel.Words, 20, Answers.Words([.. SmallModel.Words.Take(12)]));
@@ -97,7 +97,7 @@ public sealed class RestartTests
     }
 
     /// <summary>A few blanks more in front: Ollama's and SGLang's way to continue.</summary>
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task StartsAnewWithABlankInFront_IsNoSilentDuplicate()
     {
         await using var pair = await Pair.StartAsync(SmallModel.Words, 20, Answers.Words([" ", .. SmallModel.Words]));
@@ -111,7 +111,7 @@ public sealed class RestartTests
     }
 
     /// <summary>Answers older than 2 s with tools, reasoning or JSON were lost.</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData("json", "\"stream\":true,\"response_format\":{\"type\":\"json_object\"}")]
     [InlineData("tools", "\"stream\":true,\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"look\",\"parameters\":{\"type\":\"object\"}}}]")]
     [InlineData("reasoning", "\"stream\":true")]
@@ -157,7 +157,7 @@ public sealed class RestartTests
     }
 
     /// <summary>The bound on an answer that is made again counts the time of making it, not the other server's queue and prefill.</summary>
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task OtherServerQueuesForThreeSeconds_AnswerIsMadeAgain()
     {
         var isFirst = 0;

@@ -15,7 +15,7 @@ public sealed class SilenceTests
         """;
 
     /// <summary>A tool call that the server holds back until it is whole was lost after 5 s, though it answered its health questions all the time.</summary>
-    [Theory, Trait("State", "open")]
+    [Theory]
     [InlineData(1)]
     [InlineData(2)]
     public async Task LiveServerIsSilentForSevenSeconds_ToolCallArrives(int count)
@@ -32,7 +32,7 @@ public sealed class SilenceTests
             await server.DisposeAsync();
     }
 
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task CommentsEachSecond_CountAsLife()
     {
         await using var server = new ScriptedServer(SilentThenToolCall(comments: true));
@@ -44,7 +44,7 @@ public sealed class SilenceTests
         Assert.Equal(1, server.Generations);
     }
 
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task SlowTokens_OneEverySixSeconds_AreNoStall()
     {
         await using var server = new ScriptedServer(async exchange =>
@@ -94,7 +94,7 @@ public sealed class SilenceTests
     }
 
     /// <summary>Both servers took 12 s for /v1/models: both were taken out, though they generate.</summary>
-    [Fact, Trait("State", "open")]
+    [Fact]
     public async Task HealthTakesTwelveSecondsOnBoth_LastOneStays()
     {
         Answer slow(Answer answer) => async exchange =>

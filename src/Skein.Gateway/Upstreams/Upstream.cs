@@ -173,8 +173,8 @@ internal sealed partial class Upstream(
             var late = lateness.Total;
             if (await FailureOfAsync(engine, checks.CheckTimeout, cancellationToken) is not { } failure)
                 checks.Passed();
-            else if (checks.Failed(
-                failure.Fault, isBusy: host.Control.Report().Running > 0, isLast: !fleet.HasPeer(id), wasLate: lateness.Total > late))
+            else if (checks.Failed(failure.Fault, isBusy: host.Control.Report().Running > 0, wasLate: lateness.Total > late)
+                && (failure.Fault != Fault.EngineTimedOut || fleet.TryLeave(id)))
                 return UpstreamProblem.Of(failure);
         }
     }

@@ -21,15 +21,14 @@ internal sealed class UpstreamChecks(TimeSpan engineTimeout)
     /// Whether streams run there. Then a timeout proves nothing: the liveness monitor checks more often, sees the tokens, and ends the streams when the server
     /// is frozen.
     /// </param>
-    /// <param name="isLast">Whether no other server serves its models. A server that answers late is then better than none.</param>
     /// <param name="wasLate">Whether this process did not run for a part of the check: a timeout is then its own.</param>
-    /// <returns>Whether the server is gone.</returns>
-    public bool Failed(Fault error, bool isBusy, bool isLast = false, bool wasLate = false)
+    /// <returns>Whether the server is gone. One that only answers late is better than none.</returns>
+    public bool Failed(Fault error, bool isBusy, bool wasLate = false)
     {
         if (error is Fault.Unreachable or Fault.ModelNotFound)
             return true;
         if (error != Fault.EngineTimedOut || !(isBusy || wasLate))
             _misses++;
-        return _misses >= MostMisses && !(error == Fault.EngineTimedOut && isLast);
+        return _misses >= MostMisses;
     }
 }

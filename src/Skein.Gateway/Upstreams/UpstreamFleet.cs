@@ -11,6 +11,7 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
     private readonly GroupFleet _group;
     private readonly Lock _gate = new();
     private readonly Dictionary<string, UpstreamRow> _upstreams = new(StringComparer.Ordinal);
+    private readonly HashSet<ReplicaId> _leaving = [];
     private volatile FleetView _current = FleetView.Empty;
 
     public UpstreamFleet(GroupFleet group)
@@ -74,15 +75,24 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
         var row = _upstreams[name];
         row.Control!.DrainChanged -= Refresh;
         row.Control.SlotsChanged -= Refresh;
+        _leaving.RemoveWhere(id => id.Name == name);
         row.Replica = null;
     });
 
-    /// <summary>Whether another replica that takes new work serves one of the upstream's models.</summary>
-    public bool HasPeer(ReplicaId id)
+    /// <summary>
+    /// Lets an upstream leave for lack of answers, if another replica that takes new work serves one of its models. Of several that ask at the same time, one
+    /// stays. <see cref="Down"/> must follow.
+    /// </summary>
+    public bool TryLeave(ReplicaId id)
     {
-        var replicas = _current.Replicas;
-        var models = replicas.FirstOrDefault(replica => replica.Id == id)?.Models ?? [];
-        return replicas.Any(other => other.Id != id && !other.Draining && other.Models.Intersect(models, StringComparer.Ordinal).Any());
+        lock (_gate)
+        {
+            var replicas = _current.Replicas;
+            var models = replicas.FirstOrDefault(replica => replica.Id == id)?.Models ?? [];
+            var hasPeer = replicas.Any(other =>
+                other.Id != id && !other.Draining && !_leaving.Contains(other.Id) && other.Models.Intersect(models, StringComparer.Ordinal).Any());
+            return hasPeer && _leaving.Add(id);
+        }
     }
 
     public void Dispose() => _group.Changed -= OnGroupChanged;

@@ -40,16 +40,6 @@ public class UpstreamChecksTests
         Assert.True(_checks.Failed(Fault.EngineTimedOut, isBusy: false));
     }
 
-    /// <summary>Idle, and its health question takes 12 s, like that of the only other server.</summary>
-    [Fact]
-    public void Failed_LastServerAnswersLate_Stays()
-    {
-        for (var check = 0; check < 10; check++)
-            Assert.False(_checks.Failed(Fault.EngineTimedOut, isBusy: false, isLast: true));
-
-        Assert.True(_checks.Failed(Fault.EngineTimedOut, isBusy: false, isLast: false));
-    }
-
     [Fact]
     public void Failed_ThisProcessDidNotRun_IsNotTheServersTimeout()
     {

@@ -25,7 +25,9 @@ internal static class SmallModel
         var limit = LimitOf(exchange.Request);
         var words = rest.Chunk(7).Select(letters => new string(letters)).Take(limit).ToArray();
         var reason = words.Length == limit && limit * 7 < rest.Length ? "length" : "stop";
-        var usage = $$"""{"prompt_tokens":3,"completion_tokens":{{words.Length}},"total_tokens":{{words.Length + 3}}}""";
+        // What it continues is a part of the prompt.
+        var prompt = 3 + (rest.Length < Text.Length ? delivered.Length / 7 : 0);
+        var usage = $$"""{"prompt_tokens":{{prompt}},"completion_tokens":{{words.Length}},"total_tokens":{{words.Length + prompt}}}""";
         var isChat = exchange.Request.IsChat;
         if (!exchange.Request.IsStreamed)
         {
