@@ -3,12 +3,14 @@ namespace Skein.Engines.Simulated;
 /// <summary>Runs simulated generations at their pace, with the requested faults.</summary>
 internal sealed class SimulatedEngine(SimulatedEngineOptions options, TimeProvider time, Action? crash) : IInferenceEngine
 {
+    private const int DefaultSlots = 64;
+
     private readonly SimulatedModel _model = new(options);
 
     public string Kind => SimulatedEngineFactory.Kind;
 
     public ValueTask<EngineDescription> DescribeAsync(CancellationToken cancellationToken) =>
-        ValueTask.FromResult(new EngineDescription([_model.Description.Clone()], options.Slots));
+        ValueTask.FromResult(new EngineDescription([_model.Description.Clone()], options.Slots ?? DefaultSlots));
 
     public async IAsyncEnumerable<GenerateFrame> GenerateAsync(
         GenerateRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)

@@ -12,7 +12,7 @@ public sealed record SimulatedEngineOptions
     /// <summary>Tokens that prompt and answer may have together. 16 to 16,777,216; default 8,192.</summary>
     public int ContextTokens { get; init; } = 8192;
 
-    /// <summary>Requests at the same time, at least 1, as reported; the replica enforces it. Default (null): not reported.</summary>
+    /// <summary>Requests at the same time, at least 1, as reported; the replica enforces it. Default (null): 64.</summary>
     public int? Slots { get; init; }
 
     /// <summary>Speed of a stream, in tokens per second. 0 (the default) is as fast as it can.</summary>

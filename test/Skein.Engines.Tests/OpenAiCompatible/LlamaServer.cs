@@ -47,7 +47,8 @@ public sealed class LlamaServer : IAsyncLifetime
             {
                 return await OpenAiEngineFactory.ConnectAsync(options, TimeProvider.System, cancellationToken: deadline.Token);
             }
-            catch (FaultException exception) when (exception.Fault is Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut or Fault.EngineFailed)
+            catch (FaultException exception) when (
+                exception.Fault is Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut or Fault.EngineFailed or Fault.EngineBusy)
             {
                 // It still loads its model.
                 await Task.Delay(TimeSpan.FromMilliseconds(500), TimeProvider.System, deadline.Token);
