@@ -107,7 +107,10 @@ internal sealed class AdaptiveSlots
         if (_queuedTicks >= QueuedTicks)
             return Shrink(now, peak, "the engine queues requests");
 
-        if (waiting is null && WaitsGrow())
+        // Where the engine reports its queue, waits are not compared, and must not pile up.
+        if (waiting is not null)
+            _highWaits.Clear();
+        else if (WaitsGrow())
             return Shrink(now, peak, "the time to the first token grows with the number of requests");
 
         return peak >= Slots && waiting is null or 0 && gapsHold && now >= _growsFrom && Grow(now);

@@ -6,7 +6,7 @@ namespace Skein.Serving;
 internal sealed partial class EngineFaultLog(string engine, TimeProvider time, ILogger logger)
 {
     /// <summary>Time without a failure after which a success ends the state.</summary>
-    private static readonly TimeSpan CalmTime = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan RecoveryTime = TimeSpan.FromSeconds(10);
 
     private long _failedAt;
     private int _isFailing;
@@ -21,7 +21,7 @@ internal sealed partial class EngineFaultLog(string engine, TimeProvider time, I
 
     public void Succeeded()
     {
-        if (Volatile.Read(ref _isFailing) != 0 && time.GetElapsedTime(Volatile.Read(ref _failedAt)) > CalmTime && Interlocked.Exchange(ref _isFailing, 0) != 0)
+        if (Volatile.Read(ref _isFailing) != 0 && time.GetElapsedTime(Volatile.Read(ref _failedAt)) > RecoveryTime && Interlocked.Exchange(ref _isFailing, 0) != 0)
             Log.Works(logger, engine);
     }
 

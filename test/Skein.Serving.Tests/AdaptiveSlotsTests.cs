@@ -147,6 +147,8 @@ public class AdaptiveSlotsTests
         Wait(2, concurrency: 40, times: 4);
 
         Assert.False(Tick(peak: 40, waiting: 0));
+        // They were kept without a bound, and would count once the report is missing.
+        Assert.False(Tick(peak: 40, waiting: null));
     }
 
     [Fact]

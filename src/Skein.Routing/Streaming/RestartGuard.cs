@@ -61,7 +61,7 @@ internal sealed class RestartGuard
     public GuardVerdict Take(GenerateFrame frame, List<GenerateFrame> released)
     {
         _held.Add(frame);
-        var verdict = Judge(frame);
+        var verdict = Classify(frame);
         if (verdict == GuardVerdict.Release)
             released.AddRange(_held);
         if (verdict != GuardVerdict.Hold)
@@ -69,7 +69,7 @@ internal sealed class RestartGuard
         return verdict;
     }
 
-    private GuardVerdict Judge(GenerateFrame frame)
+    private GuardVerdict Classify(GenerateFrame frame)
     {
         var text = _equal == 0 && !Blanks.Contains(_delivered[0]) ? frame.Text.Span.TrimStart(Blanks) : frame.Text.Span;
         var rest = _delivered.AsSpan(_equal);
