@@ -21,7 +21,8 @@ internal sealed partial class EngineFaultLog(string engine, TimeProvider time, I
 
     public void Succeeded()
     {
-        if (Volatile.Read(ref _isFailing) != 0 && time.GetElapsedTime(Volatile.Read(ref _failedAt)) > RecoveryTime && Interlocked.Exchange(ref _isFailing, 0) != 0)
+        if (Volatile.Read(ref _isFailing) != 0
+            && time.GetElapsedTime(Volatile.Read(ref _failedAt)) > RecoveryTime && Interlocked.Exchange(ref _isFailing, 0) != 0)
             Log.Works(logger, engine);
     }
 
