@@ -36,6 +36,10 @@ public interface IMembership : IAsyncDisposable
     /// </summary>
     bool TryGetBeacon(string name, [NotNullWhen(true)] out LoadBeacon? beacon);
 
+    /// <summary>Completes when a beacon has arrived since the last call completed. One caller at a time.</summary>
+    /// <exception cref="OperationCanceledException">Cancelled.</exception>
+    ValueTask WaitForBeaconAsync(CancellationToken cancellationToken);
+
     /// <summary>Number of packets dropped for that cause since the start: datagrams and TCP requests.</summary>
     long CountDropped(DropCause cause);
 

@@ -32,7 +32,7 @@ internal sealed partial class GroupFollower(
         [
             FollowAsync(membership, version, stop.Token),
             EveryAsync(LoadPeriod, () => membership.UpdateLoad(statistics.Sessions, admission.Waiting), stop.Token),
-            EveryAsync(BeaconFeed.Period, () => beacons.Poll(membership), stop.Token),
+            FollowBeaconsAsync(membership, stop.Token),
         ];
         // If one of them fails, the others must not continue without it.
         await Task.WhenAny(loops);
@@ -70,6 +70,18 @@ internal sealed partial class GroupFollower(
         catch (OperationCanceledException)
         {
             // This gateway, or its membership, was stopped.
+        }
+    }
+
+    private async Task FollowBeaconsAsync(IMembership membership, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await beacons.RunAsync(membership, time, cancellationToken);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // The gateway stops.
         }
     }
 

@@ -88,6 +88,8 @@ internal sealed partial class GossipMember : IMembership, ICoreEffects
 
     public bool TryGetBeacon(string name, [NotNullWhen(true)] out LoadBeacon? beacon) => _beacons.TryGet(name, out beacon);
 
+    public ValueTask WaitForBeaconAsync(CancellationToken cancellationToken) => _beacons.WaitAsync(cancellationToken);
+
     public long CountDropped(DropCause cause) => _drops.Count(cause);
 
     public void UseKeys(GossipKeys keys)

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Threading.Channels;
 using Skein.Membership.Core;
 using Skein.Membership.Codec;
 
@@ -9,8 +10,16 @@ internal sealed class LoadBeaconStore(TimeProvider time, TimeSpan lifetime)
 {
     private readonly ConcurrentDictionary<string, LoadBeacon> _newest = new(StringComparer.Ordinal);
 
-    public void Put(MemberRecord member, LoadUpdate load) =>
+    // Holds one mark however many beacons arrive, so that the gossip loop never waits for the reader.
+    private readonly Channel<bool> _arrived = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+
+    public void Put(MemberRecord member, LoadUpdate load)
+    {
         _newest[member.Name] = new LoadBeacon(member.Generation, (int)load.InFlight, (int)load.Queued, load.Sequence, time.GetTimestamp());
+        _arrived.Writer.TryWrite(true);
+    }
+
+    public async ValueTask WaitAsync(CancellationToken cancellationToken) => await _arrived.Reader.ReadAsync(cancellationToken);
 
     public void Remove(string name) => _newest.TryRemove(name, out _);
 

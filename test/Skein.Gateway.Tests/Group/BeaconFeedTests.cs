@@ -62,6 +62,26 @@ public sealed class BeaconFeedTests : IDisposable
         Assert.False(AcquireAsync().IsCompleted);
     }
 
+    /// <summary>A gateway without work woke up 50 times a second to look for beacons.</summary>
+    [Fact]
+    public async Task Run_NoBeacons_SetsNoTimer_OneBeacon_IsUsedAtOnce()
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        var time = new CountedTime();
+        var running = _feed.RunAsync(_membership, time, stop.Token);
+        Assert.Equal(0, time.Timers);
+
+        await AcquireAsync();
+        _time.Advance(TimeSpan.FromMilliseconds(1));
+        _membership.Newest = new LoadBeacon(7, InFlight: 4, Queued: 0, Sequence: 1, _time.GetTimestamp());
+        _membership.Arrived.SetResult();
+        await time.FirstTimer;
+        Assert.False(AcquireAsync().IsCompleted);
+
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+    }
+
     private Task<ReplicaLease> AcquireAsync() =>
         _admission.AcquireAsync(new AdmissionRequest("m", new Arrival(0, ++_arrivals, 0), Displaced: false, null, "", []), default).AsTask();
 
@@ -77,8 +97,29 @@ public sealed class BeaconFeedTests : IDisposable
             [new ReplicaDescription { Id = new ReplicaId("replica-1", 7), Address = "replica-1", Models = ["m"], Slots = 4 }], [], Complete: true);
     }
 
+    /// <summary>Counts the timers that are created; none fires.</summary>
+    private sealed class CountedTime : FakeTimeProvider
+    {
+        private readonly TaskCompletionSource _first = new();
+
+        public int Timers { get; private set; }
+
+        public Task FirstTimer => _first.Task;
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            Timers++;
+            _first.TrySetResult();
+            return base.CreateTimer(callback, state, dueTime, period);
+        }
+    }
+
     private sealed class Beacons : StubMembership
     {
+        public TaskCompletionSource Arrived { get; } = new();
+
+        public override async ValueTask WaitForBeaconAsync(CancellationToken cancellationToken) => await Arrived.Task.WaitAsync(cancellationToken);
+
         public LoadBeacon? Newest { get; set; }
 
         public override bool TryGetBeacon(string name, [NotNullWhen(true)] out LoadBeacon? beacon) => (beacon = Newest) is not null;

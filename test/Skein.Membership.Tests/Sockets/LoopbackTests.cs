@@ -58,6 +58,7 @@ public sealed class LoopbackTests : IAsyncLifetime
         replica.UpdateLoad(inFlight: 5, queued: 1);
 
         await WaitAsync(gateway, "replica-1", member => member.InFlight == 5);
+        await gateway.WaitForBeaconAsync(TestContext.Current.CancellationToken);
         Assert.True(gateway.TryGetBeacon("replica-1", out var beacon));
         Assert.Equal((5, 1), (beacon.InFlight, beacon.Queued));
         Assert.False(replica.TryGetBeacon("gateway-1", out _));

@@ -21,6 +21,9 @@ internal abstract class StubMembership : IMembership
 
     public virtual long CountDropped(DropCause cause) => throw new NotSupportedException();
 
+    public virtual async ValueTask WaitForBeaconAsync(CancellationToken cancellationToken) =>
+        await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
+
     public virtual bool TryGetBeacon(string name, [NotNullWhen(true)] out LoadBeacon? beacon) => throw new NotSupportedException();
 
     public virtual void UseKeys(GossipKeys keys) => throw new NotSupportedException();
