@@ -9,7 +9,8 @@ namespace Skein.Protocol;
 /// <param name="Role">Normally one of <see cref="ChatJson.Roles"/>; servers know others.</param>
 /// <param name="Text">The content: its string, or the texts of its text parts joined; null if it has neither.</param>
 /// <param name="OtherPart">Type of the first content part that is not text; null if all are text.</param>
-public sealed record ChatMessage(string Role, string? Text, string? OtherPart);
+/// <param name="Calls">JSON of the calls that the assistant made in this message; null: none.</param>
+public sealed record ChatMessage(string Role, string? Text, string? OtherPart, string? Calls = null);
 
 /// <summary>Reads chats: roles, contents, tools and formats as OpenAI's API has them. Thread-safe.</summary>
 public static class ChatJson
@@ -139,11 +140,12 @@ public static class ChatJson
     private static ChatMessage ReadMessage(JsonElement message, int index)
     {
         var role = ReadText(message.GetProperty("role"), PathOf(index, "role"));
+        var calls = CallsOf(message);
         if (!message.TryGetProperty("content", out var content) || content.ValueKind == JsonValueKind.Null)
-            return new ChatMessage(role, Text: null, OtherPart: null);
+            return new ChatMessage(role, Text: null, OtherPart: null, calls);
         var path = PathOf(index, "content");
         if (content.ValueKind != JsonValueKind.Array)
-            return new ChatMessage(role, ReadText(content, path), OtherPart: null);
+            return new ChatMessage(role, ReadText(content, path), OtherPart: null, calls);
         var text = new StringBuilder();
         string? otherPart = null;
         var parts = 0;
@@ -151,14 +153,19 @@ public static class ChatJson
         {
             var partPath = $"{path}[{parts++}]";
             var type = Member(part, "type") is { } typed ? ReadText(typed, $"{partPath}.type") : "text";
-            if (type == "text")
-                text.Append(Member(part, "text") is { } piece ? ReadText(piece, $"{partPath}.text") : throw Missing($"{partPath}.text", "a string"));
+            if (type is "text" or "refusal")
+                text.Append(Member(part, type) is { } piece ? ReadText(piece, $"{partPath}.{type}") : throw Missing($"{partPath}.{type}", "a string"));
             else
                 otherPart ??= type;
         }
 
-        return new ChatMessage(role, text.ToString(), otherPart);
+        return new ChatMessage(role, text.ToString(), otherPart, calls);
     }
+
+    private static string? CallsOf(JsonElement message) =>
+        Member(message, "tool_calls") is { ValueKind: JsonValueKind.Array } calls && calls.GetArrayLength() > 0 ? calls.GetRawText()
+        : Member(message, "function_call") is { ValueKind: JsonValueKind.Object } call ? call.GetRawText()
+        : null;
 
     private static JsonElement? Member(JsonElement element, string name) =>
         element.ValueKind == JsonValueKind.Object && element.TryGetProperty(name, out var member) ? member : null;

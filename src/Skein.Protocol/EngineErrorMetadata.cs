@@ -6,6 +6,7 @@ namespace Skein.Protocol;
 /// <summary>An <see cref="EngineError"/> in the metadata of <c>google.rpc.ErrorInfo</c>: between replica and gateway, and between gateway and client.</summary>
 public static class EngineErrorMetadata
 {
+    private const string RequestParam = "param";
     private const string Status = "engine_status";
     private const string Message = "engine_message";
     private const string Type = "engine_type";
@@ -55,6 +56,17 @@ public static class EngineErrorMetadata
 
         string? Find(string name, int most) => metadata.TryGetValue(name, out var value) ? Cut(value, most) : null;
     }
+
+    /// <summary>Adds the field of the request that is at fault; null: none.</summary>
+    public static void WriteParam(string? param, MapField<string, string> metadata)
+    {
+        if (param is not null)
+            metadata[RequestParam] = Cut(param, EngineError.MostFieldChars)!;
+    }
+
+    /// <summary>Reads the field of the request that is at fault; null: none.</summary>
+    public static string? ReadParam(MapField<string, string> metadata) =>
+        metadata.TryGetValue(RequestParam, out var param) ? Cut(param, EngineError.MostFieldChars) : null;
 
     // Not between the halves of a surrogate pair: half of one cannot be encoded.
     private static string? Cut(string? text, int most) =>

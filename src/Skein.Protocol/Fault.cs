@@ -283,6 +283,9 @@ public sealed class FaultException(Fault fault, string message, Exception? inner
     /// <summary>What the engine answered, where it answered with an error. It has priority over the fault's own error.</summary>
     public EngineError? Engine { get; init; }
 
+    /// <summary>The field of the request that is at fault; null if none is.</summary>
+    public string? Param { get; init; }
+
     /// <summary>The replica's load, where it was reported with the end.</summary>
     public LoadReport? Load { get; } = load;
 

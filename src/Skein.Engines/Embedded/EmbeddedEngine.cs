@@ -48,14 +48,17 @@ internal sealed class EmbeddedEngine(
         var standby = new GeneratedAnswer(plan, vocabulary);
         using var cache = model.NewCache();
         var logits = new float[vocabulary.Count];
-        await PrefillAsync([.. plan.Prompt, .. standby.Ids], cache, logits, cancellationToken);
+        if (!standby.NeedsScores)
+            await PrefillAsync([.. plan.Prompt, .. standby.Ids], cache, logits, cancellationToken);
         yield return StartFrame(plan, standby);
 
         var answer = new GeneratedAnswer(_planner.Resumed(plan, await continued(cancellationToken)), vocabulary);
         if (!answer.Ids.Take(standby.Ids.Count).SequenceEqual(standby.Ids))
             throw RequestChecks.ResumeRefused($"the journal's {answer.Ids.Count} ids do not begin with the {standby.Ids.Count} ids of the standby attempt");
 
-        await foreach (var frame in DecodeAsync(answer, answer.Ids.Skip(standby.Ids.Count), cache, logits, cancellationToken))
+        // Scores need the logits after every token, which the standby attempt did not keep.
+        var unread = answer.NeedsScores ? plan.Prompt.Concat(answer.Ids) : answer.Ids.Skip(standby.Ids.Count);
+        await foreach (var frame in DecodeAsync(answer, unread, cache, logits, cancellationToken))
             yield return frame;
     }
 
@@ -65,9 +68,12 @@ internal sealed class EmbeddedEngine(
     private async IAsyncEnumerable<GenerateFrame> DecodeAsync(
         GeneratedAnswer answer, IEnumerable<int> unread, KvCache cache, float[] logits, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        if (answer.NeedsScores)
+            await ScoreAsync(answer, [.. unread], cache, logits, cancellationToken);
         if (!answer.IsComplete)
         {
-            await PrefillAsync([.. unread], cache, logits, cancellationToken);
+            if (!answer.NeedsScores)
+                await PrefillAsync([.. unread], cache, logits, cancellationToken);
             var pace = new Pace(tokensPerSecond, time);
             while (answer.Advance(logits) is { } frame)
             {
@@ -98,6 +104,23 @@ internal sealed class EmbeddedEngine(
             var block = tokens.AsMemory(start, Math.Min(Workspace.BlockTokens, tokens.Length - start));
             var isLast = start + block.Length == tokens.Length;
             Evaluate(block.Span, cache, isLast ? logits : []);
+        }
+    }
+
+    /// <summary>Reads tokens one by one, because the logits after each of them are needed.</summary>
+    private async ValueTask ScoreAsync(GeneratedAnswer answer, int[] tokens, KvCache cache, float[] logits, CancellationToken cancellationToken)
+    {
+        for (var at = 0; at < tokens.Length; at++)
+        {
+            if (at % Workspace.BlockTokens == 0)
+            {
+                await Task.Yield();
+                cancellationToken.ThrowIfCancellationRequested();
+            }
+
+            if (at > 0)
+                answer.Score(logits, tokens[at]);
+            Evaluate([tokens[at]], cache, logits);
         }
     }
 

@@ -3,13 +3,16 @@ namespace Skein.Engines.Requests;
 /// <summary>Reads chats for engines that answer in plain text only.</summary>
 internal static class PlainChat
 {
-    /// <summary>The messages. Roles are <c>system</c>, <c>user</c> and <c>assistant</c>; every message has a text.</summary>
+    /// <summary>
+    /// The messages. Roles are <c>system</c>, <c>user</c> and <c>assistant</c>; every message has a text. Calls of tools in a history are part of the
+    /// assistant's text, and their results are messages of the user: the models know no other form.
+    /// </summary>
     /// <exception cref="FaultException">The chat cannot be read, or asks for more than plain text.</exception>
     public static IReadOnlyList<ChatMessage> Read(ChatPrompt chat) => Run(() =>
     {
         RefuseCallsAndFormats(chat);
-        return ChatJson.HasTools(chat.Tools)
-            ? throw Unsupported("tools", "none: the model cannot call tools")
+        return ChatJson.OffersTools(chat)
+            ? throw Unsupported("tools", "none, or tool_choice \"none\": the model cannot call tools")
             : ChatJson.Read(chat.Messages).Select(ReadMessage).ToList();
     });
 
@@ -29,11 +32,14 @@ internal static class PlainChat
         {
             "system" or "developer" => "system",
             "user" or "assistant" => message.Role,
-            var other => throw RequestChecks.Refused($"{path}.role", $"\"{other}\"", "system, developer, user, assistant"),
+            "tool" or "function" => "user",
+            var other => throw RequestChecks.Refused($"{path}.role", $"\"{other}\"", ChatJson.Roles),
         };
         return message switch
         {
             { OtherPart: { } part } => throw RequestChecks.Refused($"{path}.content", $"a part of type \"{part}\"", "parts of type \"text\""),
+            { Calls: { } calls, Text: { Length: > 0 } text } when role == "assistant" => message with { Role = role, Text = $"{text}\n{calls}" },
+            { Calls: { } calls } when role == "assistant" => message with { Role = role, Text = calls },
             { Text: null } => throw RequestChecks.Refused($"{path}.content", "null", "a text"),
             _ => message with { Role = role },
         };
@@ -56,10 +62,10 @@ internal static class PlainChat
         }
         catch (ChatJsonException exception)
         {
-            throw new FaultException(Fault.InvalidRequest, exception.Message, exception);
+            throw new FaultException(Fault.InvalidRequest, exception.Message, exception) { Param = exception.Field };
         }
     }
 
     private static FaultException Unsupported(string member, string allowed) =>
-        new(Fault.Unsupported, $"{member} asks for what this engine cannot do; allowed: {allowed}");
+        new(Fault.Unsupported, $"{member} asks for what this engine cannot do; allowed: {allowed}") { Param = member };
 }

@@ -77,9 +77,9 @@ internal static class RequestChecks
     {
         var left = contextTokens - promptTokens;
         return request.HasMaxTokens && request.MaxTokens <= left ? (int)request.MaxTokens
-            : request.HasMaxTokens ? throw TooLong(contextTokens, $"a prompt of {promptTokens} and max_tokens {request.MaxTokens}")
+            : request.HasMaxTokens ? throw TooLong(contextTokens, $"a prompt of {promptTokens} and max_tokens {request.MaxTokens}", PromptOf(request))
             : left > 0 ? left
-            : throw TooLong(contextTokens, $"a prompt of {promptTokens} and at least 1 for the answer");
+            : throw TooLong(contextTokens, $"a prompt of {promptTokens} and at least 1 for the answer", PromptOf(request));
     }
 
     /// <summary>Checks that a journal's ids are all there and are those of the model.</summary>
@@ -94,8 +94,12 @@ internal static class RequestChecks
 
     public static FaultException ResumeRefused(string reason) => new(Fault.ResumeRefused, reason);
 
-    public static FaultException TooLong(int contextTokens, string requested) =>
-        new(Fault.ContextLengthExceeded, $"the model's context holds {contextTokens} tokens; asked for: {requested}");
+    /// <param name="param">The member that is too long, as <see cref="PromptOf"/> names it; null: unknown.</param>
+    public static FaultException TooLong(int contextTokens, string requested, string? param = null) =>
+        new(Fault.ContextLengthExceeded, $"the model's context holds {contextTokens} tokens; asked for: {requested}") { Param = param };
+
+    /// <summary>The client's name of the member with the prompt.</summary>
+    public static string PromptOf(GenerateRequest request) => request.Chat is null ? "prompt" : ChatJson.Messages;
 
     /// <exception cref="FaultException">The condition is false.</exception>
     public static void Require<T>(bool isValid, string field, T value, string allowed)
@@ -109,7 +113,7 @@ internal static class RequestChecks
     {
         var text = Convert.ToString(value, CultureInfo.InvariantCulture) ?? "";
         var shown = text.Length <= MaxShownCharacters ? text : text[..MaxShownCharacters] + "…";
-        return new FaultException(Fault.InvalidRequest, $"{field} is {shown}; allowed: {allowed}");
+        return new FaultException(Fault.InvalidRequest, $"{field} is {shown}; allowed: {allowed}") { Param = field };
     }
 
     private static void Require(string field, float value, NumberRange range)

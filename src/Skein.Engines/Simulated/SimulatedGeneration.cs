@@ -70,7 +70,7 @@ internal sealed class SimulatedGeneration
     {
         RequestChecks.Check(request);
         RequestChecks.RefuseEchoWithLogprobs(request);
-        RequestChecks.RefuseBestOfAndSuffix(request);
+        MemberChecks.RefuseUnsupported(request);
         if (request.Sampling is not { } sampling)
             return;
 

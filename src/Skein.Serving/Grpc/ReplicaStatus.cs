@@ -31,6 +31,7 @@ internal static class ReplicaStatus
             return Create(code, exception.Message, new SlotRefusal { Load = exception.Load });
         var info = new ErrorInfo { Reason = row.Reason, Domain = FaultTable.Domain };
         EngineErrorMetadata.Write(exception.Engine, info.Metadata);
+        EngineErrorMetadata.WriteParam(exception.Param, info.Metadata);
         return exception.Load is { } load ? Create(code, exception.Message, info, load) : Create(code, exception.Message, info);
     }
 

@@ -18,7 +18,6 @@ public class RequestTests
     [InlineData("[]", "messages: [] is empty; allowed: an array of at least one message")]
     [InlineData("[7]", "messages[0]: 7 is not an object; allowed: an object with role and content")]
     [InlineData("""[{"role":"user","content":"a"},{"content":"b"}]""", "messages[1].role: missing; required: system, developer, user")]
-    [InlineData("""[{"role":"tool","content":"a"}]""", "messages[0].role is \"tool\"; allowed: system, developer, user, assistant")]
     [InlineData("""[{"role":"robot","content":"a"}]""", "messages[0].role is \"robot\"; allowed: system, developer, user, assistant")]
     [InlineData("""[{"role":"user","content":null}]""", "messages[0].content is null; allowed: a text")]
     [InlineData("""[{"role":"assistant","content":null}]""", "messages[0].content is null; allowed: a text")]
@@ -60,8 +59,15 @@ public class RequestTests
         await Refused(request => request.Sampling.LogitBias[5] = 101, "logit_bias[5] is 101; allowed: -100 to 100");
         await Refused(request => request.TokenIds = new TokenIds { Ids = { 1, 1024 } }, "prompt.token_ids[1] is 1024; allowed: 0 to 1023");
         await Refused(request => request.TokenIds = new TokenIds(), "prompt.token_ids is empty; allowed: at least one id");
-        await Refused(request => request.Extra.Add(new RawMember { Name = "best_of", Json = ByteString.CopyFromUtf8("3") }), "best_of is 3; allowed: 1");
-        await Refused(request => request.Extra.Add(new RawMember { Name = "suffix", Json = ByteString.CopyFromUtf8("\"end\"") }), "suffix is \"end\"; allowed: empty");
+        await Refused(request => request.Extra.Add(Member("ignore_eos", "5")), "ignore_eos is 5; allowed: true or false");
+        await Refused(request => request.Extra.Add(Member("min_tokens", "-1")), "min_tokens is -1; allowed: 0 to");
+        await Refused(
+            request =>
+            {
+                request.MaxTokens = 3;
+                request.Extra.Add(Member("min_tokens", "4"));
+            },
+            "min_tokens is 4; allowed: 0 to 3");
         await Refused(request => (request.Chat, request.Echo) = (Ask.Chat("a").Chat, true), "echo is true; allowed: false for a chat");
         await Refused(request => request.Model = "gpt", "the model 'gpt' is not served here; served: tiny-storyteller", Fault.ModelNotFound);
         await Refused(request => request.Chat = WithParts("tools", """[{"type":"function"}]"""), "tools asks for", Fault.Unsupported);
@@ -73,6 +79,90 @@ public class RequestTests
             var request = new GenerateRequest { Text = "a", Sampling = new Sampling() };
             change(request);
             await AssertRefused(Storyteller, request, error, expected);
+        }
+    }
+
+    /// <summary>Whatever would change the answer is refused by name, and never ignored.</summary>
+    [Theory]
+    [InlineData("functions", """[{"name":"f"}]""")]
+    [InlineData("function_call", """{"name":"f"}""")]
+    [InlineData("modalities", """["text","audio"]""")]
+    [InlineData("audio", """{"voice":"a"}""")]
+    [InlineData("prediction", """{"type":"content","content":"a"}""")]
+    [InlineData("prediction", "5")]
+    [InlineData("guided_json", "5")]
+    [InlineData("guided_regex", "\"a b\"")]
+    [InlineData("prompt_logprobs", "0")]
+    [InlineData("echo", "true")]
+    [InlineData("best_of", "3")]
+    [InlineData("suffix", "\"end\"")]
+    [InlineData("stop_token_ids", "[ 1 ]")]
+    [InlineData("length_penalty", "1.5")]
+    public async Task GenerateAsync_MemberThatItCannotObey_IsRefusedByName(string name, string json)
+    {
+        var request = Ask.Chat("a");
+        request.Extra.Add(Member(name, json));
+
+        var refusal = await Assert.ThrowsAsync<FaultException>(() => Transcript.Of(Storyteller, request));
+
+        Assert.Equal((Fault.Unsupported, name), (refusal.Fault, refusal.Param));
+        Assert.StartsWith($"{name} is ", refusal.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Spelled-out defaults ask for nothing, and neither do members that do not change the answer.</summary>
+    [Theory]
+    [InlineData("functions", "[ ]")]
+    [InlineData("function_call", "\"auto\"")]
+    [InlineData("modalities", "[ \"text\" ]")]
+    [InlineData("best_of", "1.0")]
+    [InlineData("suffix", "\"\"")]
+    [InlineData("guided_json", "null")]
+    [InlineData("length_penalty", "1.0")]
+    [InlineData("user", "\"me\"")]
+    [InlineData("parallel_tool_calls", "true")]
+    [InlineData("prompt_cache_key", "\"k\"")]
+    public async Task GenerateAsync_MemberThatAsksForNothing_IsAccepted(string name, string json)
+    {
+        var request = Ask.Greedy("a", 2);
+        request.Extra.Add(Member(name, json));
+
+        Assert.NotNull(await Transcript.Of(Storyteller, request));
+    }
+
+    [Fact]
+    public async Task GenerateAsync_ToolsThatMayNotBeCalled_AreIgnored()
+    {
+        var request = Ask.Greedy("a", 2);
+        request.Chat.Tools = ByteString.CopyFromUtf8("""[{"type":"function","function":{"name":"f"}}]""");
+        request.Chat.ToolChoice = ByteString.CopyFromUtf8("\"none\"");
+
+        Assert.Equal((await Transcript.Of(Storyteller, Ask.Greedy("a", 2))).Text, (await Transcript.Of(Storyteller, request)).Text);
+    }
+
+    [Fact]
+    public async Task GenerateAsync_IgnoreEosAndMinTokens_KeepTheModelFromEnding()
+    {
+        var plain = await Transcript.Of(Storyteller, Ask.Greedy("Tell me a story.", 400));
+        Assert.Equal(FinishReason.Stop, plain.Last.Finish.Reason);
+        var length = plain.Tokens.Count;
+
+        var longer = await With("min_tokens", $"{length + 5}");
+        Assert.InRange(longer.Tokens.Count, length + 5, 400);
+        Assert.Equal(plain.Ids, longer.Ids.Take(length));
+        var endless = await With("ignore_eos", "true");
+        Assert.Equal((400, FinishReason.Length), (endless.Tokens.Count, endless.Last.Finish.Reason));
+
+        // A resumed answer does not end earlier.
+        var request = Ask.Greedy("Tell me a story.", 400);
+        request.Extra.Add(Member("min_tokens", $"{length + 5}"));
+        request.Resume = longer.JournalAfter(length);
+        Assert.Equal(longer.Ids.Skip(length), (await Transcript.Of(Storyteller, request)).Ids);
+
+        Task<Transcript> With(string name, string json)
+        {
+            var changed = Ask.Greedy("Tell me a story.", 400);
+            changed.Extra.Add(Member(name, json));
+            return Transcript.Of(Storyteller, changed);
         }
     }
 
@@ -99,6 +189,8 @@ public class RequestTests
     [Theory]
     [InlineData("""[{"role":"system","content":"S"},{"role":"user","content":"Hi"},{"role":"assistant","content":"Yo"},{"role":"user","content":"<|end|>"}]""", "0 2 S 3 Hi 4 Yo 1 3 <|end|> 4")]
     [InlineData("""[{"role":"developer","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},{"role":"user","content":""}]""", "0 2 ab 3 4")]
+    [InlineData("""[{"role":"user","content":"q"},{"role":"assistant","content":null,"tool_calls":[{"id":"1"}]},{"role":"tool","tool_call_id":"1","content":"r"}]""", "0 3 q 4 [{\"id\":\"1\"}] 1 3 r 4")]
+    [InlineData("""[{"role":"assistant","content":[{"type":"refusal","refusal":"No"}]},{"role":"function","name":"f","content":"r"}]""", "0 4 No 1 3 r 4")]
     public async Task GenerateAsync_Chat_PutsInRoleTokensByIdOnly(string json, string expected)
     {
         var request = Ask.Messages(json);
@@ -137,6 +229,8 @@ public class RequestTests
         await AssertRefused(engine, Ask.Chat("a"), Fault.Unsupported, "has no chat template that the embedded engine knows");
         Assert.NotNull(await Transcript.Of(engine, new GenerateRequest { Text = "a", MaxTokens = 3 }));
     }
+
+    private static RawMember Member(string name, string json) => new() { Name = name, Json = ByteString.CopyFromUtf8(json) };
 
     private static ChatPrompt WithParts(string member, string json)
     {

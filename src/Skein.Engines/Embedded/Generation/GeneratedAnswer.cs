@@ -14,11 +14,15 @@ namespace Skein.Engines.Embedded.Generation;
 /// </remarks>
 internal sealed class GeneratedAnswer
 {
+    // Below every logit and its bias; finite, because the arithmetic of sampling needs finite numbers.
+    private const float NeverChosen = -1e30f;
+
     private readonly GenerationPlan _plan;
     private readonly Vocabulary _vocabulary;
     private readonly Sampler _sampler;
     private readonly AnswerText _text;
     private readonly List<int> _ids = [];
+    private readonly PromptScores? _scores;
     private bool _isAtEndToken;
 
     /// <exception cref="FaultException">The plan's resume does not fit.</exception>
@@ -27,6 +31,7 @@ internal sealed class GeneratedAnswer
         (_plan, _vocabulary) = (plan, vocabulary);
         _sampler = new Sampler(plan.Sampling, plan.Prompt, vocabulary.Count);
         _text = new AnswerText(plan.Stops, plan.Echo);
+        _scores = plan.ScoresPrompt ? new PromptScores(vocabulary, plan.TopLogprobs!.Value, plan.Prompt[0]) : null;
         if (plan.Resume is { } resume)
             Replay(resume);
     }
@@ -36,11 +41,24 @@ internal sealed class GeneratedAnswer
     /// <summary>Whether no further token is needed: the next frame is <see cref="Finish"/>.</summary>
     public bool IsComplete => _isAtEndToken || _text.MatchedStop is not null || _ids.Count >= _plan.MaxTokens;
 
+    /// <summary>Whether the logits after every token of the prompt and of a resumed answer are needed, through <see cref="Score"/>.</summary>
+    public bool NeedsScores => _scores is not null;
+
+    /// <summary>Reports what the model expected of a token that is given.</summary>
+    /// <param name="logits">After the tokens before it.</param>
+    public void Score(ReadOnlySpan<float> logits, int id) => _scores!.Add(logits, id);
+
     /// <summary>Chooses the next token; null: the answer ended. Not to be called once it is complete.</summary>
     /// <param name="logits">After the answer so far; changed.</param>
     public GenerateFrame? Advance(Span<float> logits)
     {
         var untouched = _plan.TopLogprobs is null ? [] : logits.ToArray();
+        if (_ids.Count < _plan.MinTokens)
+        {
+            foreach (var end in _vocabulary.Ends)
+                logits[end] = NeverChosen;
+        }
+
         var id = _sampler.Choose(logits, _ids.Count);
         if (_vocabulary.Ends.Contains(id))
         {
@@ -49,7 +67,9 @@ internal sealed class GeneratedAnswer
         }
 
         var frame = new GenerateFrame { FirstIndex = (uint)_ids.Count, Count = 1, TokenIds = { (uint)id } };
-        if (_plan.TopLogprobs is { } top)
+        if (_scores is not null)
+            _scores.Add(untouched, id);
+        else if (_plan.TopLogprobs is { } top)
             frame.Logprobs.Add(Logprobs.Of(untouched, id, top, _vocabulary));
 
         Accept(id);
@@ -58,11 +78,17 @@ internal sealed class GeneratedAnswer
     }
 
     /// <summary>The last frame: text that was still held back, reason and usage.</summary>
-    public GenerateFrame Finish() => AnswerFrames.Finish(
-        _text,
-        (uint)_ids.Count,
-        _isAtEndToken ? FinishReason.Stop : FinishReason.Length,
-        new Usage { PromptTokens = (uint)_plan.Prompt.Length, CompletionTokens = (uint)_ids.Count });
+    public GenerateFrame Finish()
+    {
+        var last = AnswerFrames.Finish(
+            _text,
+            (uint)_ids.Count,
+            _isAtEndToken ? FinishReason.Stop : FinishReason.Length,
+            new Usage { PromptTokens = (uint)_plan.Prompt.Length, CompletionTokens = (uint)_ids.Count });
+        if (_scores is not null)
+            last.RawLogprobs = _scores.ToJson();
+        return last;
+    }
 
     private void Accept(int id)
     {

@@ -15,21 +15,26 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
     public GenerationPlan Plan(GenerateRequest request)
     {
         if (request.Model.Length > 0 && request.Model != model.Name)
-            throw new FaultException(Fault.ModelNotFound, $"the model '{request.Model}' is not served here; served: {model.Name}");
+            throw new FaultException(Fault.ModelNotFound, $"the model '{request.Model}' is not served here; served: {model.Name}") { Param = "model" };
 
         RequestChecks.Check(request);
-        RequestChecks.RefuseEchoWithLogprobs(request);
-        RequestChecks.RefuseBestOfAndSuffix(request);
+        MemberChecks.RefuseUnsupported(request);
         CheckResume(request.Resume);
         var prompt = ReadPrompt(request);
+        var maxTokens = RequestChecks.MaxTokens(request, prompt.Length, _contextTokens);
         return new GenerationPlan(
             prompt,
             request.Echo ? EchoOf(request, prompt) : [],
-            RequestChecks.MaxTokens(request, prompt.Length, _contextTokens),
+            maxTokens,
             [.. request.Stop],
             SamplingRules.From(request.Sampling, vocabulary.Count, drawSeed),
             request.HasLogprobs ? (int)request.Logprobs : null,
-            request.Resume);
+            request.Resume)
+        {
+            MinTokens = MemberChecks.Flag(request, "ignore_eos") ? maxTokens
+                : MemberChecks.Whole(request, "min_tokens", maxTokens, $"0 to {maxTokens}, the most tokens of the answer"),
+            ScoresPrompt = request is { Echo: true, HasLogprobs: true },
+        };
     }
 
     /// <summary>The same plan with the journal of another attempt.</summary>
@@ -61,7 +66,7 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
 
     private int[] EncodeText(string text)
     {
-        RefuseOversized(text.Length);
+        RefuseOversized(text.Length, "prompt");
         int[] ids = vocabulary.Begin is { } begin ? [begin, .. vocabulary.Encode(text)] : [.. vocabulary.Encode(text)];
         return ids.Length > 0 ? ids : throw RequestChecks.Refused("prompt", "empty", "a text of at least one token");
     }
@@ -75,16 +80,16 @@ internal sealed class RequestPlanner(ModelDescription model, Vocabulary vocabula
         }
 
         var messages = PlainChat.Read(prompt);
-        RefuseOversized(messages.Count + messages.Sum(message => (long)message.Text!.Length));
+        RefuseOversized(messages.Count + messages.Sum(message => (long)message.Text!.Length), ChatJson.Messages);
         return [.. chat.Render(messages)];
     }
 
     // The longest token bounds the number of tokens from below: a text of megabytes is refused without tokenizing it.
-    private void RefuseOversized(long characters)
+    private void RefuseOversized(long characters, string param)
     {
         var least = characters / vocabulary.LongestTokenBytes;
         if (least > _contextTokens)
-            throw RequestChecks.TooLong(_contextTokens, $"a prompt of more than {least}");
+            throw RequestChecks.TooLong(_contextTokens, $"a prompt of more than {least}", param);
     }
 
     private int[] CheckedIds(RepeatedField<uint> ids, string field)
@@ -117,4 +122,11 @@ internal sealed record GenerationPlan(
     IReadOnlyList<string> Stops,
     SamplingRules Sampling,
     int? TopLogprobs,
-    Resume? Resume);
+    Resume? Resume)
+{
+    /// <summary>Tokens of the answer before the model may end it.</summary>
+    public int MinTokens { get; init; }
+
+    /// <summary>Whether the log probabilities of the prompt are reported too: all of them come with the finish.</summary>
+    public bool ScoresPrompt { get; init; }
+}

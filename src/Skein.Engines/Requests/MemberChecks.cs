@@ -1,0 +1,119 @@
+using System.Collections.Frozen;
+using System.Globalization;
+
+namespace Skein.Engines.Requests;
+
+/// <summary>
+/// Members of OpenAI's API and of the known servers that an engine of our own cannot obey. It refuses them by name: an engine that ignored them would give an
+/// answer that looks right and is wrong. Values that ask for nothing are accepted. Members that no API has, and those that do not change the answer, are
+/// ignored.
+/// </summary>
+internal static class MemberChecks
+{
+    /// <summary>Members, each with the values that ask for nothing.</summary>
+    private static readonly FrozenDictionary<string, string[]> Unsupported = new Dictionary<string, string[]>(StringComparer.Ordinal)
+    {
+        // OpenAI
+        ["functions"] = ["[]"],
+        ["function_call"] = ["\"none\"", "\"auto\""],
+        ["modalities"] = ["[\"text\"]"],
+        ["audio"] = [],
+        ["prediction"] = [],
+        ["web_search_options"] = [],
+        ["best_of"] = ["0", "1"],
+        ["suffix"] = ["\"\""],
+        // Grammars
+        ["guided_json"] = [],
+        ["guided_regex"] = [],
+        ["guided_choice"] = [],
+        ["guided_grammar"] = [],
+        ["structured_outputs"] = ["{}"],
+        ["json_schema"] = ["{}"],
+        ["regex"] = [],
+        ["ebnf"] = [],
+        ["grammar"] = ["\"\""],
+        ["structural_tag"] = [],
+        // Which tokens may come, and where the answer ends
+        ["stop_token_ids"] = ["[]"],
+        ["bad_words"] = ["[]"],
+        ["allowed_token_ids"] = [],
+        ["logits_processors"] = ["[]"],
+        ["use_beam_search"] = ["false"],
+        ["length_penalty"] = ["1"],
+        ["include_stop_str_in_output"] = ["false"],
+        ["typical_p"] = ["1"],
+        ["tfs_z"] = ["1"],
+        ["top_a"] = ["0"],
+        ["mirostat"] = ["0"],
+        ["xtc_probability"] = ["0"],
+        ["dry_multiplier"] = ["0"],
+        ["dynatemp_range"] = ["0"],
+        ["repeat_penalty"] = ["1"],
+        // What the prompt is
+        ["echo"] = ["false"],
+        ["add_generation_prompt"] = ["true"],
+        ["continue_final_message"] = ["false"],
+        ["chat_template"] = [],
+        ["chat_template_kwargs"] = ["{}"],
+        ["documents"] = ["[]"],
+        ["truncate_prompt_tokens"] = [],
+        // What the answer tells
+        ["prompt_logprobs"] = ["false"],
+        ["n_probs"] = ["0"],
+        ["return_token_ids"] = ["false"],
+        ["return_tokens_as_token_ids"] = ["false"],
+        ["skip_special_tokens"] = ["true"],
+        ["detokenize"] = ["true"],
+    }.ToFrozenDictionary(StringComparer.Ordinal);
+
+    /// <exception cref="FaultException">A member asks for what this engine cannot do.</exception>
+    public static void RefuseUnsupported(GenerateRequest request)
+    {
+        foreach (var member in request.Extra)
+        {
+            if (!Unsupported.TryGetValue(member.Name, out var neutral))
+                continue;
+            var json = Compact(member);
+            if (json == "null" || neutral.Contains(json) || (Number(json) is { } number && neutral.Any(value => Number(value) == number)))
+                continue;
+            var allowed = neutral.Length > 0 ? string.Join(" or ", neutral) : "absent";
+            throw new FaultException(Fault.Unsupported, $"{RequestChecks.Refused(member.Name, json, allowed).Message}: this engine cannot do it")
+            {
+                Param = member.Name,
+            };
+        }
+    }
+
+    /// <summary>A member that is true or false; absent: false.</summary>
+    /// <exception cref="FaultException">It is neither.</exception>
+    public static bool Flag(GenerateRequest request, string name) => Find(request, name) switch
+    {
+        null or "null" or "false" => false,
+        "true" => true,
+        var other => throw RequestChecks.Refused(name, other, "true or false"),
+    };
+
+    /// <summary>A member that is a whole number; absent: 0.</summary>
+    /// <exception cref="FaultException">It is none from 0 to <paramref name="most"/>.</exception>
+    public static int Whole(GenerateRequest request, string name, int most, string allowed) => Find(request, name) switch
+    {
+        null or "null" => 0,
+        var text when int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= most => number,
+        var other => throw RequestChecks.Refused(name, other, allowed),
+    };
+
+    private static string? Find(GenerateRequest request, string name) =>
+        request.Extra.FirstOrDefault(member => member.Name == name) is { } member ? Compact(member) : null;
+
+    private static double? Number(string json) =>
+        double.TryParse(json, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) ? number : null;
+
+    // Checked JSON, which may have blanks between its tokens.
+    private static string Compact(RawMember member)
+    {
+        var json = member.Json.ToStringUtf8();
+        return json.Length > 64 || json.Contains('"', StringComparison.Ordinal) && json.Contains(' ', StringComparison.Ordinal) && json[0] == '"'
+            ? json
+            : string.Concat(json.Where(static c => !char.IsWhiteSpace(c)));
+    }
+}
