@@ -69,6 +69,16 @@ public interface IInferenceEngine : IAsyncDisposable
     }
 
     /// <summary>
+    /// Passes a call that is not generation to the engine, and its answer back. The first frame carries <see cref="InvokeFrame.Start"/>. By default an engine
+    /// has no such calls.
+    /// </summary>
+    /// <param name="request">Not changed, and not kept after the last frame.</param>
+    /// <param name="cancellationToken">Stops the call; the enumeration then throws <see cref="OperationCanceledException"/>.</param>
+    /// <exception cref="FaultException">The call is refused, or the engine failed or answered with an error.</exception>
+    IAsyncEnumerable<InvokeFrame> InvokeAsync(InvokeRequest request, CancellationToken cancellationToken) => throw new FaultException(
+        Fault.Unsupported, $"the {Kind} engine does not serve {request.Path}; allowed: chats and completions");
+
+    /// <summary>
     /// The engine's own work beside requests, such as following the server's list of models, until cancelled. The host runs it once. Default: none.
     /// </summary>
     Task RunAsync(IEngineSlots background, CancellationToken cancellationToken) => Task.CompletedTask;

@@ -61,12 +61,16 @@ public sealed class GatewayApp : IAsyncDisposable
         app.Services.GetRequiredService<GenerationSessions>().Caller = $"gateway-{Guid.NewGuid():N}"; // replaced by its name when it joins a group
         app.Services.GetRequiredService<ReachabilityMonitor>();
         app.Use(new RequestGuardMiddleware(options).EnterAsync);
+        app.UseHttpApi();
         app.MapDialects();
+        app.MapOpenApi();
         var messages = app.Services.GetRequiredService<MessageGate>();
         app.MapGrpcService<InferenceGateway>().Add(messages.Guard);
         app.MapGrpcService<AdminService>().Add(messages.Guard);
-        app.MapGrpcHealthChecksService().Add(messages.Guard);
+        app.MapGrpcService<HealthService>().Add(messages.Guard);
+        app.MapGrpcReflectionService();
         app.MapPrometheusScrapingEndpoint("/metrics");
+        app.MapHealth();
         app.MapAdmin();
         return new GatewayApp(app, options);
     }
@@ -111,6 +115,7 @@ public sealed class GatewayApp : IAsyncDisposable
     private static void Listen(KestrelServerOptions kestrel, GatewayOptions options)
     {
         kestrel.AddServerHeader = false;
+        kestrel.Limits.MaxRequestLineSize = RequestGuardMiddleware.MaxTargetBytes + RequestGuardMiddleware.ServerSlackBytes;
         kestrel.Limits.MaxRequestHeadersTotalSize = options.MaxRequestHeadersBytes + RequestGuardMiddleware.ServerSlackBytes;
         kestrel.Limits.MaxRequestBodySize = options.Api.MaxBodyBytes;
         kestrel.Limits.MinRequestBodyDataRate = RequestBody.SlowestRate;
@@ -119,5 +124,10 @@ public sealed class GatewayApp : IAsyncDisposable
         kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreamsPerConnection;
         kestrel.Listen(options.Http, listener => listener.Protocols = HttpProtocols.Http1);
         kestrel.Listen(options.Grpc, listener => listener.Protocols = HttpProtocols.Http2);
+        // "localhost" may mean either address family. The endpoints above come first: their ports are read in this order.
+        if (OtherLoopback.Of(options.Http) is { } http)
+            kestrel.Listen(http, listener => listener.Protocols = HttpProtocols.Http1);
+        if (OtherLoopback.Of(options.Grpc) is { } grpc)
+            kestrel.Listen(grpc, listener => listener.Protocols = HttpProtocols.Http2);
     }
 }

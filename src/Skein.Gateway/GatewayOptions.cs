@@ -1,5 +1,6 @@
 using System.Net;
 using Skein.Gateway.Api.Http;
+using Skein.Gateway.Group;
 using Skein.Gateway.Links;
 using Skein.Routing.Balancing;
 using Skein.Routing.Health;
@@ -26,6 +27,9 @@ public sealed record GatewayOptions
     /// in the host's services as <see cref="IBalancingPolicy"/> count too. Default none.
     /// </summary>
     public IReadOnlyList<IBalancingPolicy> Policies { get; init; } = [];
+
+    /// <summary>Further names of models, under which clients see them. Names are unique. Default none; at most 256.</summary>
+    public IReadOnlyList<ModelAlias> Aliases { get; init; } = [];
 
     /// <summary>The queue.</summary>
     public AdmissionOptions Admission { get; init; } = new();

@@ -24,13 +24,14 @@ internal static class GatewayServices
         services.TryAddSingleton(TimeProvider.System);
         services.AddLogging();
         services.AddSingleton(options);
-        services.AddGroup();
+        services.AddGroup(options);
         services.AddRoutingCore(options);
         services.AddLoops();
         services.AddSkeinTelemetry();
         services.AddHttpApi(options.Api);
         services.AddInferenceGrpc(options.Api);
-        services.AddGrpcHealthChecks().AddCheck<Readiness>("gateway");
+        services.AddSingleton<HealthService>();
+        services.AddGrpcReflection();
         services.AddSingleton<ReplicaOperations>();
         services.AddSingleton(provider => new Readiness(provider.GetRequiredService<FleetTracker>(), options.ExpectedReplicas));
     }
@@ -64,11 +65,12 @@ internal static class GatewayServices
         services.AddLogging(logging => logging.AddFilter("Grpc.AspNetCore.Server.ServerCallHandler", LogLevel.None));
     }
 
-    private static void AddGroup(this IServiceCollection services)
+    private static void AddGroup(this IServiceCollection services, GatewayOptions options)
     {
         services.AddSingleton<GroupFleet>();
         services.AddSingleton<UpstreamFleet>();
-        services.AddSingleton<IFleetSource>(provider => provider.GetRequiredService<UpstreamFleet>());
+        services.AddSingleton(provider => new AliasedFleet(provider.GetRequiredService<UpstreamFleet>(), options.Aliases));
+        services.AddSingleton<IFleetSource>(provider => provider.GetRequiredService<AliasedFleet>());
         services.AddSingleton<GroupDirectory>();
         services.AddSingleton<IMemberDirectory, UpstreamDirectory>();
         services.AddSingleton<IModelCatalog>(provider => provider.GetRequiredService<GroupDirectory>());
@@ -102,6 +104,7 @@ internal static class GatewayServices
         services.AddSingleton(provider => new ProcessLateness(provider.GetRequiredService<TimeProvider>(), options.Streaming.OwnLateness));
         services.AddSingleton<GenerationSessions>();
         services.AddSingleton<IGenerationSessions>(provider => provider.GetRequiredService<GenerationSessions>());
+        services.AddSingleton<IEngineCalls>(provider => provider.GetRequiredService<GenerationSessions>());
         services.AddSingleton<ReachabilityMonitor>();
     }
 

@@ -13,10 +13,14 @@ internal sealed partial class EngineFaultLog(string engine, TimeProvider time, I
 
     public void Failed(GenerateRequest request, FaultException fault)
     {
-        Volatile.Write(ref _failedAt, time.GetTimestamp());
-        if (Interlocked.Exchange(ref _isFailing, 1) == 0)
-            Log.Fails(logger, engine, request.RequestId, fault.Message);
+        Fails(request.RequestId, fault);
         Log.Failed(logger, request.RequestId, request.Choice, request.Attempt, fault);
+    }
+
+    public void Failed(InvokeRequest request, FaultException fault)
+    {
+        Fails(request.RequestId, fault);
+        Log.CallFailed(logger, request.RequestId, request.Path, fault);
     }
 
     public void Succeeded()
@@ -26,8 +30,18 @@ internal sealed partial class EngineFaultLog(string engine, TimeProvider time, I
             Log.Works(logger, engine);
     }
 
+    private void Fails(string requestId, FaultException fault)
+    {
+        Volatile.Write(ref _failedAt, time.GetTimestamp());
+        if (Interlocked.Exchange(ref _isFailing, 1) == 0)
+            Log.Fails(logger, engine, requestId, fault.Message);
+    }
+
     private static partial class Log
     {
+        [LoggerMessage(2014, LogLevel.Debug, "The engine failed in request {RequestId} for {Path}")]
+        public static partial void CallFailed(ILogger logger, string requestId, string path, Exception exception);
+
         [LoggerMessage(2001, LogLevel.Warning, "The {Engine} engine failed in request {RequestId}: {Message}. Further failures are logged at debug level")]
         public static partial void Fails(ILogger logger, string engine, string requestId, string message);
 

@@ -91,7 +91,7 @@ public sealed partial class EngineHost : IDisposable
         CheckName("request_id", request.RequestId);
         CheckName("session", request.Session);
         RequireEngine();
-        var lease = TakeSlot(request);
+        var lease = TakeSlot(request.Caller, QueueReport.Of(request));
         try
         {
             return new EngineAttempt(_engine, request, _slots, lease, _standby.Add(request), _liveness, _adaptation, _time, _faultLog);
@@ -101,6 +101,18 @@ public sealed partial class EngineHost : IDisposable
             lease.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Admits a call that is not generation: checks its names and takes a slot. The engine is called when the call is read.</summary>
+    /// <exception cref="FaultException">The call is refused, or the engine is frozen.</exception>
+    public EngineInvocation Begin(InvokeRequest request)
+    {
+        CheckCaller(request.Caller);
+        CheckName("request_id", request.RequestId);
+        if (!EnginePaths.IsAllowed(request.Path))
+            throw new FaultException(Fault.Unsupported, $"path '{request.Path}' is not passed on; allowed: {EnginePaths.Allowed}");
+        RequireEngine();
+        return new EngineInvocation(_engine, request, TakeSlot(request.Caller, QueueReport.Of(request)), _liveness, _faultLog);
     }
 
     /// <summary>Continues a standby attempt. Its frames come from the attempt itself.</summary>
@@ -167,11 +179,11 @@ public sealed partial class EngineHost : IDisposable
             throw _liveness.LostException(wasBegun: false);
     }
 
-    private SlotLease TakeSlot(GenerateRequest request) => _slots.TryTake(request.Caller, QueueReport.Of(request), out var lease) switch
+    private SlotLease TakeSlot(string caller, QueueReport? queue) => _slots.TryTake(caller, queue, out var lease) switch
     {
         SlotAnswer.Granted => lease!,
-        SlotAnswer.Draining => throw new FaultException(Fault.Draining, "the replica is draining", load: _slots.Report(request.Caller)),
-        _ => throw NoSlot(_slots.Report(request.Caller)),
+        SlotAnswer.Draining => throw new FaultException(Fault.Draining, "the replica is draining", load: _slots.Report(caller)),
+        _ => throw NoSlot(_slots.Report(caller)),
     };
 
     private static FaultException NoSlot(LoadReport load) => new(Fault.NoSlot, $"no free slot: {load.Running} of {load.Slots} are in use", load: load);

@@ -11,6 +11,12 @@ internal readonly record struct QueueReport(TimeSpan Waited, TimeSpan? NextWaite
             TimeSpan.FromMilliseconds(request.WaitedMs), request.HasNextWaitedMs ? TimeSpan.FromMilliseconds(request.NextWaitedMs) : null)
         : null;
 
+    /// <summary>The same for a call that is not generation.</summary>
+    public static QueueReport? Of(InvokeRequest request) => request.HasWaitedMs
+        ? new QueueReport(
+            TimeSpan.FromMilliseconds(request.WaitedMs), request.HasNextWaitedMs ? TimeSpan.FromMilliseconds(request.NextWaitedMs) : null)
+        : null;
+
     public TimeSpan OldestWaited => NextWaited > Waited ? NextWaited.Value : Waited;
 }
 

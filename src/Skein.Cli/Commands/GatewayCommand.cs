@@ -38,8 +38,8 @@ internal static class GatewayCommand
     public static Command Create() => CommandLine.Verb(
         "gateway", "Run one gateway",
         [
-            Http, Grpc, QueueLength, QueueTimeout, Policy, ExpectedReplicas, AllowedHosts, .. StreamSettings.All, .. BoundSettings.All,
-            .. HealthSettings.All, .. UpstreamSettings.All, .. EndpointSettings.All,
+            Http, Grpc, QueueLength, QueueTimeout, Policy, ExpectedReplicas, AllowedHosts, .. ApiSettings.All, .. StreamSettings.All,
+            .. BoundSettings.All, .. HealthSettings.All, .. UpstreamSettings.All, .. EndpointSettings.All,
         ],
         RunAsync);
 
@@ -48,7 +48,7 @@ internal static class GatewayCommand
         var settings = new EndpointSettings(sources);
         var upstreams = UpstreamSettings.Read(sources);
         using var signal = new StopSignal(settings.IsSupervised);
-        await using var gateway = Build(sources, settings);
+        await using var gateway = Build(sources, settings, upstreams);
         foreach (var upstream in upstreams)
             gateway.Upstreams.Add(upstream);
         try
@@ -77,7 +77,7 @@ internal static class GatewayCommand
         return CommandLine.Success;
     }
 
-    private static GatewayApp Build(SettingSources sources, EndpointSettings settings)
+    private static GatewayApp Build(SettingSources sources, EndpointSettings settings, IReadOnlyList<UpstreamOptions> upstreams)
     {
         var queueTimeout = QueueTimeout.Read(sources);
         var options = new GatewayOptions
@@ -97,6 +97,8 @@ internal static class GatewayCommand
             },
             Streaming = StreamSettings.Read(sources),
         };
+        options = ApiSettings.Read(sources, options);
+        ApiSettings.RefuseDangling(options.Aliases, upstreams, settings.Membership.Seeds.Count > 0);
         var log = settings.Log;
         try
         {

@@ -1,3 +1,4 @@
+using Skein.Engines.OpenAiCompatible.Calls;
 using Skein.Engines.OpenAiCompatible.Metrics;
 using Skein.Engines.OpenAiCompatible.Texts;
 using Skein.Engines.OpenAiCompatible.Wire;
@@ -13,6 +14,7 @@ internal sealed class OpenAiEngine(
     /// <summary>Time between two readings of the server's list of models.</summary>
     internal static readonly TimeSpan ListInterval = TimeSpan.FromSeconds(10);
 
+    private readonly PassedCall _calls = new(http);
     private volatile bool _hasNoHealthPath = profile.HealthPath is null;
 
     public string Kind => profile.Name;
@@ -71,7 +73,7 @@ internal sealed class OpenAiEngine(
         profile.Check(request);
         RequestChecks.Check(request);
         RequestChecks.Require(request.MaxTokens <= int.MaxValue, "max_tokens", request.MaxTokens, RequestLimits.MaxTokens.ToString());
-        var model = ModelOf(request);
+        var model = ModelOf(request.Model);
         if (!model.IsGenerating)
         {
             throw new FaultException(
@@ -113,6 +115,25 @@ internal sealed class OpenAiEngine(
         }
     }
 
+    public async IAsyncEnumerable<InvokeFrame> InvokeAsync(InvokeRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await using var answer = _calls.RunAsync(request, ModelOf(request.Model).Facts.Name, cancellationToken).GetAsyncEnumerator(cancellationToken);
+        while (true)
+        {
+            try
+            {
+                if (!await answer.MoveNextAsync())
+                    break;
+            }
+            catch (FaultException exception)
+            {
+                throw http.Address.Without(exception, exception.Fault);
+            }
+
+            yield return answer.Current;
+        }
+    }
+
     public ValueTask<EngineLoad> LoadAsync(CancellationToken cancellationToken) => load.ReadAsync(cancellationToken);
 
     public ValueTask DisposeAsync()
@@ -121,7 +142,7 @@ internal sealed class OpenAiEngine(
         return ValueTask.CompletedTask;
     }
 
-    private ServerModel ModelOf(GenerateRequest request) => models.Find(request.Model) ?? throw new FaultException(
+    private ServerModel ModelOf(string name) => models.Find(name) ?? throw new FaultException(
         Fault.ModelNotFound,
-        $"the model '{request.Model}' is not served here; served: {string.Join(", ", models.Models.SelectMany(model => model.Names))}");
+        $"the model '{name}' is not served here; served: {string.Join(", ", models.Models.SelectMany(model => model.Names))}");
 }

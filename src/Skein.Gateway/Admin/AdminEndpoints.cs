@@ -6,7 +6,7 @@ using Skein.Gateway.Telemetry;
 namespace Skein.Gateway.Admin;
 
 /// <summary>
-/// The HTTP endpoints for health checks and operators. A POST must declare its body as JSON: a web page cannot send that to another origin.
+/// The HTTP endpoints for operators. A POST must declare its body as JSON: a web page cannot send that to another origin.
 /// </summary>
 internal static class AdminEndpoints
 {
@@ -19,13 +19,6 @@ internal static class AdminEndpoints
 
     public static void MapAdmin(this IEndpointRouteBuilder endpoints)
     {
-        // Some load balancers send HEAD.
-        string[] get = [HttpMethods.Get, HttpMethods.Head];
-        endpoints.MapMethods("/livez", get, () => Results.Text("alive\n"));
-        endpoints.MapMethods("/readyz", get, (Readiness readiness) =>
-            readiness.Missing is { } missing
-                ? Results.Text($"not ready: {missing}\n", statusCode: StatusCodes.Status503ServiceUnavailable)
-                : Results.Text("ready\n"));
         endpoints.MapGet("/admin/v1/members", (IMemberDirectory directory) => directory.Members.Select(MemberRow.From));
         endpoints.MapGet("/admin/v1/counters", (RequestTally tally, RoutingStatistics statistics) => new CounterRow(
             tally.Ended, tally.Failed, FaultTable.OfAttempts.Where(reason => reason != Fault.Draining).Sum(statistics.Failovers)));

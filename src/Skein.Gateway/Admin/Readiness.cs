@@ -1,23 +1,31 @@
-using Microsoft.Extensions.Diagnostics.HealthChecks;
-
 namespace Skein.Gateway.Admin;
 
 /// <summary>Whether this gateway can serve: the answer of <c>/readyz</c> and of gRPC health checks. Thread-safe.</summary>
-internal sealed class Readiness(FleetTracker fleet, int expectedReplicas) : IHealthCheck
+internal sealed class Readiness(FleetTracker fleet, int expectedReplicas)
 {
     /// <summary>What is missing; null if the gateway can serve.</summary>
-    public string? Missing
-    {
-        get
-        {
-            // A draining replica counts: it comes back, and a rolling update must not take the gateway out of service.
-            List<Replica> live = [.. fleet.Current.Replicas.Where(replica => replica.Reachable && !replica.Description.Suspect)];
-            if (live.Count < expectedReplicas)
-                return $"{live.Count} of {expectedReplicas} replicas are ready";
-            return live.Count == 0 || live.Exists(replica => !replica.Draining) ? null : "all replicas are draining";
-        }
-    }
+    public string? Missing => Count().Missing;
 
-    public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default) =>
-        Task.FromResult(Missing is { } missing ? HealthCheckResult.Unhealthy(missing) : HealthCheckResult.Healthy());
+    public ReplicaCounts Count()
+    {
+        List<Replica> live = [.. fleet.Current.Replicas.Where(replica => replica.Reachable && !replica.Description.Suspect)];
+        return new ReplicaCounts(live.Count, live.Count(replica => replica.Draining), expectedReplicas);
+    }
+}
+
+/// <summary>Replicas as this gateway counts them now.</summary>
+/// <param name="Live">Replicas that answer, draining ones included.</param>
+/// <param name="Draining">Those of them that take no new work.</param>
+/// <param name="Expected">Live replicas from which the gateway is ready.</param>
+internal readonly record struct ReplicaCounts(int Live, int Draining, int Expected)
+{
+    /// <summary>What is missing; null if the gateway can serve. A draining replica counts: it comes back, and a rolling update must not take the gateway
+    /// out of service.</summary>
+    public string? Missing =>
+        Live < Expected ? $"{Live} of {Expected} replicas are ready"
+        : Live > 0 && Draining == Live ? "all replicas are draining"
+        : null;
+
+    /// <summary>The counts in words.</summary>
+    public override string ToString() => $"{Live} of {Expected} expected replicas, {Draining} draining";
 }

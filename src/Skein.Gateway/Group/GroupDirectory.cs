@@ -53,21 +53,41 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
             {
                 if (!_firstSeen.TryGetValue(name, out var firstSeen))
                     _firstSeen[name] = firstSeen = time.GetUtcNow();
-                models.Add(new ServedModel(new ModelDescription { Name = name, Metadata = MetadataOf(current, name) }, firstSeen));
+                models.Add(new ServedModel(DescriptionOf(current, name), firstSeen));
             }
             return models;
         }
     }
 
-    /// <summary>What the first of its replicas that says anything of the model says.</summary>
-    private static ByteString MetadataOf(FleetSnapshot current, string model)
+    /// <summary>
+    /// The model as its replicas describe it together: what the first one says that says anything, the shortest context and the best tier.
+    /// </summary>
+    private static ModelDescription DescriptionOf(FleetSnapshot current, string model)
     {
+        var together = new ModelDescription { Name = model };
         foreach (var replica in current.Serving(model))
         {
-            if (replica.Description.ModelMetadata.TryGetValue(model, out var metadata))
-                return metadata;
+            if (!replica.Description.ModelDescriptions.TryGetValue(model, out var said))
+                continue;
+            if (together.Metadata.IsEmpty)
+                together.Metadata = said.Metadata;
+            if (said.ContextTokens > 0 && (together.ContextTokens == 0 || said.ContextTokens < together.ContextTokens))
+                together.ContextTokens = said.ContextTokens;
+            if (said.ResumeTier > together.ResumeTier)
+                (together.ResumeTier, together.Unit) = (said.ResumeTier, said.Unit);
+            together.Chat |= said.Chat;
+            together.NoGeneration = said.NoGeneration;
         }
-        return ByteString.Empty;
+        return together;
+    }
+
+    public LoadReport Load()
+    {
+        var live = fleet.Current.Replicas.Where(replica => replica.Reachable).ToList();
+        return new LoadReport
+        {
+            Slots = (uint)live.Sum(replica => replica.Slots), Running = (uint)live.Sum(replica => replica.Leased), Waiting = (uint)admission.Waiting,
+        };
     }
 
     public IEnumerable<(string Model, int Waiters)> Queues() => fleet.Current.KnownModels.Select(model => (model, admission.WaitingFor(model)));

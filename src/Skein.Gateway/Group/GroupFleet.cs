@@ -125,7 +125,7 @@ internal sealed class GroupFleet : IFleetSource
             ModelsDigest = digest,
             MetadataVersion = known.MetadataVersion,
             Fingerprints = answer?.Fingerprints ?? FrozenDictionary<string, string>.Empty,
-            ModelMetadata = answer?.Metadata ?? FrozenDictionary<string, ByteString>.Empty,
+            ModelDescriptions = answer?.Descriptions ?? FrozenDictionary<string, ModelDescription>.Empty,
             // A hostile or broken member must not make the arithmetic of a pick invalid.
             Slots = (int)Math.Clamp(metadata.Slots, 1, 1_000_000),
             Weight = metadata.Weight is > 0 and < 1e6f ? metadata.Weight : 1,
@@ -153,11 +153,11 @@ internal sealed class GroupFleet : IFleetSource
 
     /// <summary>The answer of one generation of a replica to Describe. Immutable.</summary>
     /// <param name="Fingerprints">Fingerprint of each model it serves; empty if the model has none.</param>
-    /// <param name="Metadata">See <see cref="ReplicaDescription.ModelMetadata"/>.</param>
+    /// <param name="Descriptions">See <see cref="ReplicaDescription.ModelDescriptions"/>.</param>
     /// <param name="Kind">Kind of its engine; empty if it is not printable ASCII of a sensible length.</param>
     /// <param name="Tier">See <see cref="ReplicaDescription.Tier"/>.</param>
     private sealed record DescribedModels(
-        FrozenDictionary<string, string> Fingerprints, FrozenDictionary<string, ByteString> Metadata, string Kind, string Tier)
+        FrozenDictionary<string, string> Fingerprints, FrozenDictionary<string, ModelDescription> Descriptions, string Kind, string Tier)
     {
         /// <summary>Keeps the valid parts of an answer: it is input from outside.</summary>
         public static DescribedModels From(DescribeResponse answer)
@@ -171,10 +171,15 @@ internal sealed class GroupFleet : IFleetSource
                     .Take(MostModels),
             ];
             var bytes = 0;
+            foreach (var model in models)
+            {
+                // One that does not fit is left out, and what follows may fit.
+                if ((bytes += model.Metadata.Length) > MostMetadataBytes)
+                    (bytes, model.Metadata) = (bytes - model.Metadata.Length, ByteString.Empty);
+            }
             return new DescribedModels(
                 models.ToFrozenDictionary(model => model.Name, model => model.Fingerprint, StringComparer.Ordinal),
-                models.Where(model => model.Metadata.Length > 0 && (bytes += model.Metadata.Length) <= MostMetadataBytes)
-                    .ToFrozenDictionary(model => model.Name, model => model.Metadata, StringComparer.Ordinal),
+                models.ToFrozenDictionary(model => model.Name, StringComparer.Ordinal),
                 answer.Engine.Length <= MostKindChars && !answer.Engine.AsSpan().ContainsAnyExceptInRange(' ', '~') ? answer.Engine : "",
                 BestTier(answer.Models));
         }

@@ -11,14 +11,17 @@ internal static class LinkFaults
     {
         var details = error.GetRpcStatus();
         var kind = OfStatus(error.StatusCode, details) ?? OfConnection(error.Status.DebugException) ?? Fault.EngineFailed;
-        return new FaultException(kind, error.Status.Detail, error, details?.GetDetail<SlotRefusal>()?.Load) { Engine = EngineOf(details) };
+        return new FaultException(kind, error.Status.Detail, error, details?.GetDetail<SlotRefusal>()?.Load)
+        {
+            Engine = EngineOf(details), Param = ParamOf(details),
+        };
     }
 
     /// <summary>The fault of an attempt on a bus. Its status is that of a call, but the connection still works.</summary>
     public static FaultException From(RpcStatus status) =>
         new(OfStatus((StatusCode)status.Code, status) ?? Fault.EngineFailed, status.Message, load: status.GetDetail<SlotRefusal>()?.Load)
         {
-            Engine = EngineOf(status),
+            Engine = EngineOf(status), Param = ParamOf(status),
         };
 
     /// <summary>Distinguishes a broken connection from a stream that the replica ended: only the former takes the replica out of service.</summary>
@@ -47,6 +50,9 @@ internal static class LinkFaults
 
     private static EngineError? EngineOf(RpcStatus? details) =>
         details?.GetDetail<ErrorInfo>() is { } info && info.Domain == FaultTable.Domain ? EngineErrorMetadata.Read(info.Metadata) : null;
+
+    private static string? ParamOf(RpcStatus? details) =>
+        details?.GetDetail<ErrorInfo>() is { } info && info.Domain == FaultTable.Domain ? EngineErrorMetadata.ReadParam(info.Metadata) : null;
 
     private static Fault? OfStatus(StatusCode code, RpcStatus? details)
     {

@@ -11,6 +11,9 @@ internal sealed class ReplicaLink(InProcessReplicaLink inProcess, BusReplicaLink
     public IAsyncEnumerable<GenerateFrame> GenerateAsync(Replica replica, GenerateRequest request, CancellationToken cancellationToken) =>
         To(replica).GenerateAsync(replica, request, cancellationToken);
 
+    public IAsyncEnumerable<InvokeFrame> InvokeAsync(Replica replica, InvokeRequest request, CancellationToken cancellationToken) =>
+        To(replica).InvokeAsync(replica, request, cancellationToken);
+
     public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken) =>
         To(replica).ContinueAsync(replica, request, cancellationToken);
 

@@ -1,12 +1,18 @@
 using System.Net;
+using Microsoft.AspNetCore.Http.Features;
 using Skein.Gateway.Api.Http;
 
 namespace Skein.Gateway.Security;
 
-/// <summary>Refuses HTTP/1.1 requests before routing whose host is not this gateway's, or whose headers are too large.</summary>
+/// <summary>Refuses HTTP/1.1 requests before routing whose host is not this gateway's, or whose address or headers are too large.</summary>
 internal sealed class RequestGuardMiddleware(GatewayOptions options)
 {
-    /// <summary>How much Kestrel's limit on headers is above <see cref="GatewayOptions.MaxRequestHeadersBytes"/>. It answers without a body.</summary>
+    /// <summary>Longest path with its query, in bytes.</summary>
+    public const int MaxTargetBytes = 8 << 10;
+
+    /// <summary>
+    /// How much Kestrel's limits are above <see cref="MaxTargetBytes"/> and <see cref="GatewayOptions.MaxRequestHeadersBytes"/>: it answers without a body.
+    /// </summary>
     public const int ServerSlackBytes = 32 << 10;
 
     // ": " and the line end.
@@ -23,6 +29,12 @@ internal sealed class RequestGuardMiddleware(GatewayOptions options)
         {
             return ApiError.Of(StatusCodes.Status403Forbidden, "host_not_allowed",
                 $"host '{request.Host.Host}' is not allowed; allowed: an IP address, localhost, a name without dots, or what --allowed-hosts names");
+        }
+        var target = request.HttpContext.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget.Length;
+        if (target > MaxTargetBytes)
+        {
+            return ApiError.Of(
+                StatusCodes.Status414UriTooLong, "uri_too_long", $"the path and its query have {target} bytes; allowed: up to {MaxTargetBytes} bytes");
         }
         var bytes = 0;
         foreach (var (name, values) in request.Headers)

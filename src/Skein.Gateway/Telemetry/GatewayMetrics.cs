@@ -67,6 +67,11 @@ internal sealed class GatewayMetrics : IHostedService
     {
         foreach (var tier in Enum.GetValues<ResumeTier>())
             CountStreams(tier, 0);
+        foreach (var operation in new[] { MetricNames.EmbeddingsOperation, MetricNames.PassThroughOperation })
+        {
+            foreach (var outcome in RequestOutcomes.All.Distinct())
+                Count(operation, outcome, 0);
+        }
         foreach (var operation in new[] { MetricNames.ChatOperation, MetricNames.CompletionOperation, MetricNames.UnreadOperation })
         {
             foreach (var outcome in RequestOutcomes.All.Distinct())
@@ -137,6 +142,11 @@ internal static class MetricNames
     public const string Operation = "gen_ai.operation.name";
     public const string ChatOperation = "chat";
     public const string CompletionOperation = "text_completion";
+
+    public const string EmbeddingsOperation = "embeddings";
+
+    /// <summary>Any other call that is passed through to an engine.</summary>
+    public const string PassThroughOperation = "pass_through";
 
     /// <summary>A gRPC request that was refused before it was read: it may have been a chat or a completion.</summary>
     public const string UnreadOperation = "generate_content";

@@ -139,8 +139,7 @@ internal sealed partial class Upstream(
         Weight = options.Weight,
         Kind = engine.Kind,
         Tier = GroupFleet.BestTier(described.Models),
-        ModelMetadata = described.Models.Where(model => model.Metadata.Length > 0)
-            .ToFrozenDictionary(model => model.Name, model => model.Metadata, StringComparer.Ordinal),
+        ModelDescriptions = described.Models.ToFrozenDictionary(model => model.Name, StringComparer.Ordinal),
     };
 
     private void Update(ReplicaDescription replica)

@@ -41,6 +41,16 @@ internal sealed class ReplicaLease(AdmissionQueue owner, Reservation reservation
             request.ClearNextWaitedMs();
     }
 
+    /// <summary>The same for a call that is not generation.</summary>
+    public void DescribeQueue(InvokeRequest request)
+    {
+        request.WaitedMs = Age(waitingSince);
+        if (reservation.NextSince is { } next)
+            request.NextWaitedMs = Age(next);
+        else
+            request.ClearNextWaitedMs();
+    }
+
     private uint Age(TimeSpan since) => (uint)Math.Clamp((grantedAt - since).TotalMilliseconds, 0, uint.MaxValue);
 
     /// <summary>The attempt made a token: its request no longer counts as one that kills replicas.</summary>

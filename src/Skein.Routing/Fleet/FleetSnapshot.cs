@@ -39,6 +39,17 @@ public sealed class FleetSnapshot
 
     public ReadOnlySpan<Replica> Serving(string model) => _byModel.TryGetValue(model, out var replicas) ? replicas : [];
 
+    /// <summary>False for an alias: no replica knows a model by this name.</summary>
+    public bool IsOwnName(string model)
+    {
+        foreach (var replica in Serving(model))
+        {
+            if (replica.Description.OwnNameOf(model) == model)
+                return true;
+        }
+        return false;
+    }
+
     /// <summary>Why nothing serves a model.</summary>
     /// <returns>
     /// The reasons, empty if none is known, and whether waiting cannot help: everything that may serve the model needs an operator first.

@@ -1,5 +1,4 @@
 using System.Collections.Frozen;
-using Google.Protobuf;
 
 namespace Skein.Routing.Fleet;
 
@@ -49,8 +48,14 @@ public sealed record ReplicaDescription
     /// <summary>How well a lost answer of its best model can be resumed, for reports: exact, tokens, text or none; empty if unknown.</summary>
     public string Tier { get; init; } = "";
 
-    /// <summary>What its server's list says of a model beside its name, by model: JSON objects. Without those of which it says nothing.</summary>
-    public IReadOnlyDictionary<string, ByteString> ModelMetadata { get; init; } = FrozenDictionary<string, ByteString>.Empty;
+    /// <summary>What it says of each model; without those of which it says nothing. Must not be changed.</summary>
+    public IReadOnlyDictionary<string, ModelDescription> ModelDescriptions { get; init; } = FrozenDictionary<string, ModelDescription>.Empty;
+
+    /// <summary>Its own names of the models that it serves under an alias, by alias.</summary>
+    public IReadOnlyDictionary<string, string> OwnNames { get; init; } = FrozenDictionary<string, string>.Empty;
+
+    /// <summary>The name under which it knows one of its <see cref="Models"/>.</summary>
+    public string OwnNameOf(string model) => OwnNames.Count > 0 && OwnNames.TryGetValue(model, out var own) ? own : model;
 
     /// <summary>Fingerprint of one model; empty if unknown.</summary>
     public string FingerprintOf(string model) => Fingerprints.GetValueOrDefault(model, "");
@@ -59,6 +64,12 @@ public sealed record ReplicaDescription
         ReferenceEquals(this, other)
         || (Models.SequenceEqual(other.Models, StringComparer.Ordinal)
             && Fingerprints.Count == other.Fingerprints.Count && !Fingerprints.Except(other.Fingerprints).Any()
-            && ModelMetadata.Count == other.ModelMetadata.Count && !ModelMetadata.Except(other.ModelMetadata).Any()
-            && this with { Models = other.Models, Fingerprints = other.Fingerprints, ModelMetadata = other.ModelMetadata } == other);
+            && AreSame(ModelDescriptions, other.ModelDescriptions) && AreSame(OwnNames, other.OwnNames)
+            && this with
+            {
+                Models = other.Models, Fingerprints = other.Fingerprints, ModelDescriptions = other.ModelDescriptions, OwnNames = other.OwnNames,
+            } == other);
+
+    private static bool AreSame<T>(IReadOnlyDictionary<string, T> left, IReadOnlyDictionary<string, T> right) =>
+        ReferenceEquals(left, right) || (left.Count == right.Count && !left.Except(right).Any());
 }

@@ -24,6 +24,8 @@ internal sealed class Attempt : IAsyncDisposable
         _stop = CancellationTokenSource.CreateLinkedTokenSource(branch);
         Watch = new AttemptWatch(
             services.Time, services.Options, _stop, lease.Replica.Pace, request, services.Link.CanBreak(lease.Replica), services.Lateness);
+        if (lease.Replica.Description.OwnNameOf(request.Model) is var own && own != request.Model)
+            request = new GenerateRequest(request) { Model = own };
         lease.DescribeQueue(request);
         _frames = services.Link.GenerateAsync(lease.Replica, request, _stop.Token).GetAsyncEnumerator(_stop.Token);
     }

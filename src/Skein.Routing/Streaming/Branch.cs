@@ -45,6 +45,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
 
     private async Task<ReplicaLease> AcquireAsync(CancellationToken cancellationToken)
     {
+        session.Queued();
         try
         {
             return await services.Admission.AcquireAsync(_core.Need(), cancellationToken);
@@ -56,6 +57,10 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         catch (FaultException refusal) when (refusal.Fault == Fault.NoReplica && _core.HasLost)
         {
             throw _core.Error(refusal.Message, refusal);
+        }
+        finally
+        {
+            session.LeftQueue();
         }
     }
 
@@ -182,7 +187,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                 lease.Release(end.Fault, end.Load);
                 return null;
             case var fault when fault.Class() == FaultClass.Request:
-                throw new FaultException(fault, end.Message, end) { Engine = end.Engine };
+                throw new FaultException(fault, end.Message, end) { Engine = end.Engine, Param = end.Param };
             default:
                 session.Faulted(_core.Choice, lease.Replica.Id, end);
                 return end;

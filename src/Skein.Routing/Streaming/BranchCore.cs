@@ -260,6 +260,8 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         if (violation is not null)
             return false;
         Started = true;
+        // A replica answers under its own name; the client may have asked under an alias.
+        start.Model = request.Model;
         _journal.Begin(start);
         ResumeTier = _resumeRefused ? ResumeTier.None : start.ResumeTier;
         if (_expectedStart > 0 && start.ResumeTier == ResumeTier.Text)

@@ -18,6 +18,8 @@ internal sealed partial class GenerationSession : IGenerationSession
     private ImmutableList<Failover> _failovers = [];
     private volatile string? _replica;
     private volatile int _resumeTier;
+    private readonly int _choices;
+    private int _queued;
     private int _attempts;
     private int _retries;
     private int _disposed;
@@ -29,7 +31,7 @@ internal sealed partial class GenerationSession : IGenerationSession
         _requestId = request.RequestId;
         _services = services;
         _logger = logger;
-        var choices = Math.Max(1, (int)request.N);
+        var choices = _choices = Math.Max(1, (int)request.N);
         request.Session = id;
         Output = new SessionOutput(choices, services.Options, services.Time);
         var running = new Task[choices];
@@ -46,6 +48,8 @@ internal sealed partial class GenerationSession : IGenerationSession
     public string? Replica => _replica;
 
     public int Attempts => Volatile.Read(ref _attempts);
+
+    public bool IsQueued => Volatile.Read(ref _queued) == _choices;
 
     public IReadOnlyList<Failover> Failovers => Volatile.Read(ref _failovers);
 
@@ -67,6 +71,11 @@ internal sealed partial class GenerationSession : IGenerationSession
         _services.Statistics.SessionClosed();
         _onClosed(this);
     }
+
+    /// <summary>A choice waits for a slot, until it is dispatched or ends.</summary>
+    internal void Queued() => Interlocked.Increment(ref _queued);
+
+    internal void LeftQueue() => Interlocked.Decrement(ref _queued);
 
     internal void Dispatched(int choice, string replica)
     {

@@ -17,7 +17,7 @@ public sealed class GenerationSessions(
     TimeProvider time,
     IRandomSource random,
     ILogger<GenerationSessions> logger,
-    ProcessLateness? lateness = null) : IGenerationSessions
+    ProcessLateness? lateness = null) : IGenerationSessions, IEngineCalls
 {
     private readonly SessionServices _services = new(fleet, admission, link, options.Validate(), statistics, time) { Lateness = lateness };
     private readonly ConcurrentDictionary<GenerationSession, bool> _open = [];
@@ -65,11 +65,41 @@ public sealed class GenerationSessions(
         }
     }
 
+    async Task<IEngineCall> IEngineCalls.StartAsync(InvokeRequest request, CancellationToken cancellationToken)
+    {
+        var sessions = statistics.SessionOpened();
+        PassThroughCall call;
+        try
+        {
+            RequireRoom(sessions);
+            _services.RequestCame();
+            request.Caller = Caller;
+            request.Model = ResolveModel(request.Model);
+            call = new PassThroughCall(_services, request, Interlocked.Increment(ref _arrivals), statistics.SessionClosed, cancellationToken);
+        }
+        catch
+        {
+            statistics.SessionClosed();
+            throw;
+        }
+        try
+        {
+            await call.BeginAsync();
+            return call;
+        }
+        catch
+        {
+            await call.DisposeAsync();
+            throw;
+        }
+    }
+
     private string ResolveModel(string model)
     {
         if (model.Length > 0)
             return model;
-        var candidates = fleet.Current.ServedModels.Count > 0 ? fleet.Current.ServedModels : fleet.Current.KnownModels;
+        var current = fleet.Current;
+        var candidates = current.ServedModels.Count > 0 ? current.ServedModels.Where(current.IsOwnName).ToList() : current.KnownModels;
         return candidates.Count switch
         {
             1 => candidates.First(),

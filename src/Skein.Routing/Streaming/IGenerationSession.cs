@@ -29,6 +29,9 @@ public interface IGenerationSession : IAsyncDisposable
     /// <summary>Member name of the replica that serves choice 0 now; null before the first dispatch.</summary>
     string? Replica { get; }
 
+    /// <summary>Whether all choices wait for a slot now: no replica works for the client.</summary>
+    bool IsQueued { get; }
+
     /// <summary>Attempts so far, all choices together.</summary>
     int Attempts { get; }
 

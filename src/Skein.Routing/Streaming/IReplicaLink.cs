@@ -19,6 +19,14 @@ public interface IReplicaLink
     /// <exception cref="FaultException">The attempt did not end cleanly.</exception>
     IAsyncEnumerable<GenerateFrame> GenerateAsync(Replica replica, GenerateRequest request, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Passes a call that is not generation to the replica, and its answer back. Cancelling, or disposing the enumerator early, stops the call there.
+    /// </summary>
+    /// <param name="request">Not changed.</param>
+    /// <exception cref="FaultException">The call did not end cleanly, or the link passes no calls.</exception>
+    IAsyncEnumerable<InvokeFrame> InvokeAsync(Replica replica, InvokeRequest request, CancellationToken cancellationToken) =>
+        throw new FaultException(Fault.Unsupported, $"the replica does not serve {request.Path}; allowed: chats and completions");
+
     /// <summary>Lets a standby attempt continue; its frames arrive through <see cref="GenerateAsync"/>.</summary>
     /// <exception cref="FaultException">The attempt cannot continue.</exception>
     Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken);

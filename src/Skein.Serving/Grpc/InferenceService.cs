@@ -32,6 +32,20 @@ internal sealed partial class InferenceService(
         new BusSession(host, responseStream, options, time, context.GetHttpContext().Abort, logger)
             .RunAsync(requestStream, context.CancellationToken, lifetime.ApplicationStopping);
 
+    public override async Task Invoke(InvokeRequest request, IServerStreamWriter<InvokeFrame> responseStream, ServerCallContext context)
+    {
+        try
+        {
+            using var call = host.Begin(request);
+            await foreach (var frame in call.ReadAsync(context.CancellationToken))
+                await responseStream.WriteAsync(frame, context.CancellationToken);
+        }
+        catch (Exception exception) when (ReplicaStatus.Of(exception, context.CancellationToken) is { } status)
+        {
+            throw status.ToRpcException();
+        }
+    }
+
     public override async Task<DescribeResponse> Describe(DescribeRequest request, ServerCallContext context)
     {
         try

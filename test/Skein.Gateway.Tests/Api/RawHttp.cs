@@ -20,6 +20,21 @@ internal sealed class RawHttp : IDisposable
         return http;
     }
 
+    /// <summary>Bytes that have arrived and were not read.</summary>
+    public int Available => _socket.Available;
+
+    /// <summary>Sends any request, with all its lines.</summary>
+    public static async Task<RawHttp> SendAsync(Uri server, string request)
+    {
+        var http = new RawHttp();
+        await http._socket.ConnectAsync(server.Host, server.Port);
+        await http.SendAsync(request);
+        return http;
+    }
+
+    /// <summary>Sends more of a request.</summary>
+    public async Task SendAsync(string text) => await _socket.SendAsync(Encoding.UTF8.GetBytes(text));
+
     /// <summary>Everything up to the server's FIN. A reset fails.</summary>
     public Task<string> ReadToEndAsync() => ReadAsync(until: null);
 
@@ -52,8 +67,6 @@ internal sealed class RawHttp : IDisposable
 
         return (chunks, false);
     }
-
-    private async Task SendAsync(string text) => await _socket.SendAsync(Encoding.UTF8.GetBytes(text));
 
     private async Task<string> ReadAsync(byte[]? until)
     {

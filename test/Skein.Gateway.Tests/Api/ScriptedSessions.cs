@@ -53,6 +53,8 @@ internal sealed class ScriptedSession(GenerateRequest request) : IGenerationSess
 
     public int Attempts { get; set; } = 1;
 
+    public bool IsQueued { get; set; }
+
     public IReadOnlyList<Failover> Failovers { get; set; } = [];
 
     public ResumeTier ResumeTier { get; set; } = ResumeTier.Exact;

@@ -36,6 +36,9 @@ internal sealed class TestGateway : IAsyncDisposable
 
     public ScriptedSessions Sessions { get; }
 
+    /// <summary>The calls that are passed through.</summary>
+    public required ScriptedCalls Calls { get; init; }
+
     public LogLines Log { get; }
 
     public Uri Http1 { get; }
@@ -63,6 +66,8 @@ internal sealed class TestGateway : IAsyncDisposable
             sessions.Script = script;
         builder.Services.AddSingleton(time ?? TimeProvider.System);
         builder.Services.AddSingleton<IGenerationSessions>(sessions);
+        var calls = new ScriptedCalls();
+        builder.Services.AddSingleton<IEngineCalls>(calls);
         builder.Services.AddSingleton(models ?? new TwoModels());
         builder.Services.AddSingleton<IFleetVitals, ThreeMembers>();
         builder.Services.AddSingleton(CountedStatistics());
@@ -71,12 +76,13 @@ internal sealed class TestGateway : IAsyncDisposable
         builder.Services.AddHttpApi(options ?? new ApiOptions());
         builder.Services.AddInferenceGrpc(options ?? new ApiOptions());
         var app = builder.Build();
+        app.UseHttpApi();
         (map ?? Dialects.MapDialects)(app);
         app.MapGrpcService<InferenceGateway>().Add(app.Services.GetRequiredService<MessageGate>().Guard);
         app.MapPrometheusScrapingEndpoint("/metrics");
         await app.StartAsync();
         var urls = app.Urls.ToArray();
-        return new TestGateway(app, sessions, log, new Uri(urls[0]), new Uri(urls[1]));
+        return new TestGateway(app, sessions, log, new Uri(urls[0]), new Uri(urls[1])) { Calls = calls };
     }
 
     public async ValueTask DisposeAsync()
@@ -119,6 +125,8 @@ internal sealed class TestGateway : IAsyncDisposable
 
     private sealed class TwoModels : IModelCatalog
     {
+        public LoadReport Load() => new() { Slots = 8, Running = 3, Waiting = 1 };
+
         public IReadOnlyList<ServedModel> List() =>
         [
             new(new ModelDescription { Name = "tiny", ContextTokens = 512, Chat = true }, DateTimeOffset.FromUnixTimeSeconds(1_700_000_000)),

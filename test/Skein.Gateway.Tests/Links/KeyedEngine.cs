@@ -33,6 +33,11 @@ internal sealed class KeyedEngine : IInferenceEngine
 
     public async ValueTask CheckAsync(CancellationToken cancellationToken) => await (Check?.Invoke(cancellationToken) ?? Task.CompletedTask);
 
+    /// <summary>Answers calls that are not generation.</summary>
+    public Func<InvokeRequest, CancellationToken, IAsyncEnumerable<InvokeFrame>>? Invoke { get; init; }
+
+    public IAsyncEnumerable<InvokeFrame> InvokeAsync(InvokeRequest request, CancellationToken cancellationToken) => Invoke!(request, cancellationToken);
+
     public IAsyncEnumerable<GenerateFrame> GenerateAsync(GenerateRequest request, CancellationToken cancellationToken) =>
         Of(request.Text).RunAsync(cancellationToken);
 

@@ -183,6 +183,23 @@ internal sealed class EngineHttp : IDisposable
         }
     }
 
+    /// <summary>Any call whose answer the caller reads as it arrives. It may take as long as a stream may be silent.</summary>
+    /// <exception cref="FaultException">The server cannot be reached, or answers with another status than a success.</exception>
+    public async ValueTask<EngineResponse> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        var call = new EngineCall(Name, _options.SilenceTimeout, _time, cancellationToken);
+        try
+        {
+            var response = await call.RunAsync(SuccessAsync(request, call.Token));
+            return new EngineResponse(response, await call.RunAsync(response.Content.ReadAsStreamAsync(call.Token)), call);
+        }
+        catch
+        {
+            call.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Reads the data of an event; null for <c>[DONE]</c>.</summary>
     /// <exception cref="FaultException">The event is an error.</exception>
     public JsonElement? ParseEvent(string type, ReadOnlySpan<byte> data)
@@ -215,6 +232,16 @@ internal sealed class EngineHttp : IDisposable
         using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = ContentOf(json) };
         var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         if (response.StatusCode == HttpStatusCode.OK)
+            return response;
+
+        using (response)
+            throw EngineErrors.From(Name, ReplyOf(response, await ReadErrorAsync(response.Content, cancellationToken)));
+    }
+
+    private async Task<HttpResponseMessage> SuccessAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+        if (response.IsSuccessStatusCode)
             return response;
 
         using (response)

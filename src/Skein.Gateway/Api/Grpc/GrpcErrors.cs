@@ -16,6 +16,7 @@ internal static class GrpcErrors
         var status = new Status { Code = (int)(client?.Grpc ?? StatusCode.InvalidArgument), Message = fault?.Engine?.Message ?? error.Message };
         var info = new ErrorInfo { Domain = FaultTable.Domain, Reason = client?.Code ?? ((RequestRefusedException)error).Code };
         EngineErrorMetadata.Write(fault?.Engine, info.Metadata);
+        EngineErrorMetadata.WriteParam(fault?.Param ?? (error as RequestRefusedException)?.Field, info.Metadata);
         status.Details.Add(Any.Pack(info));
         if ((fault?.Engine?.RetryAfter ?? fault?.RetryAfter) is { } wait)
             status.Details.Add(Any.Pack(new RetryInfo { RetryDelay = Duration.FromTimeSpan(wait) }));

@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Telemetry;
 
@@ -5,7 +6,8 @@ namespace Skein.Gateway.Api.Grpc;
 
 /// <summary>Serves <c>Inference</c> to clients. Frames are forwarded as the session returns them. Thread-safe.</summary>
 internal sealed class InferenceGateway(
-    IGenerationSessions sessions, IModelCatalog catalog, ApiOptions options, RequestMemoryBudget bodies, TimeProvider time, GatewayMetrics metrics)
+    IGenerationSessions sessions, IEngineCalls calls, IModelCatalog catalog, ApiOptions options, RequestMemoryBudget bodies, TimeProvider time,
+    GatewayMetrics metrics)
     : Inference.InferenceBase
 {
     public const string GenerateMethod = "/skein.v1.Inference/Generate";
@@ -15,20 +17,53 @@ internal sealed class InferenceGateway(
 
     private static readonly WriteOptions Unflushed = new(WriteFlags.BufferHint);
 
-    public override async Task Generate(GenerateRequest request, IServerStreamWriter<GenerateFrame> responseStream, ServerCallContext context)
+    public override Task Generate(GenerateRequest request, IServerStreamWriter<GenerateFrame> responseStream, ServerCallContext context)
     {
-        var measurement = metrics.Begin(
-            request.PromptCase is GenerateRequest.PromptOneofCase.Chat ? MetricNames.ChatOperation : MetricNames.CompletionOperation);
-        request.RequestId = VisibleText.RequestId(
-            request.RequestId.Length > 0 ? request.RequestId : context.RequestHeaders.GetValue(SkeinHeaders.RequestId));
-        context.ResponseTrailers.Add(SkeinHeaders.RequestId, request.RequestId);
+        var operation = request.PromptCase is GenerateRequest.PromptOneofCase.Chat ? MetricNames.ChatOperation : MetricNames.CompletionOperation;
+        request.RequestId = Identify(request.RequestId, context);
+        return RunAsync(request, operation, context, async measurement =>
+        {
+            SkeinHeaders.Read(request, context.RequestHeaders.GetValue);
+            GenerateRequestCheck.Check(request);
+            await RelayAsync(request, responseStream, context, measurement);
+        });
+    }
+
+    public override Task Invoke(InvokeRequest request, IServerStreamWriter<InvokeFrame> responseStream, ServerCallContext context)
+    {
+        request.RequestId = Identify(request.RequestId, context);
+        return RunAsync(request, MetricNames.PassThroughOperation, context, async _ =>
+        {
+            if (SkeinHeaders.ReadPriority(context.RequestHeaders.GetValue) is { } priority)
+                request.Priority = priority;
+            InvokeRequestCheck.Check(request, options.PassThrough);
+            await using var call = await calls.StartAsync(request, context.CancellationToken);
+            using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
+            var headers = new Metadata { { SkeinHeaders.RequestId, request.RequestId } };
+            SkeinHeaders.Write(call.Attempts, call.Replica, headers, static (metadata, name, value) => metadata.Add(name, value));
+            await context.WriteResponseHeadersAsync(headers);
+            await WriteAsync(responseStream, new InvokeFrame { Start = call.Start }, stop);
+            while (await call.ReadAsync() is { } part)
+                await WriteAsync(responseStream, new InvokeFrame { Body = UnsafeByteOperations.UnsafeWrap(part) }, stop);
+        });
+    }
+
+    /// <summary>The id of a request: the client's own if it is valid, else a new one.</summary>
+    private static string Identify(string requestId, ServerCallContext context)
+    {
+        var id = VisibleText.RequestId(requestId.Length > 0 ? requestId : context.RequestHeaders.GetValue(SkeinHeaders.RequestId));
+        context.ResponseTrailers.Add(SkeinHeaders.RequestId, id);
+        return id;
+    }
+
+    private async Task RunAsync(IMessage request, string operation, ServerCallContext context, Func<RequestMeasurement, Task> serve)
+    {
+        var measurement = metrics.Begin(operation);
         using var share = bodies.Open();
         try
         {
             share.GrowTo(request.CalculateSize()); // the size of a compressed message is only known now
-            SkeinHeaders.Read(request, context.RequestHeaders.GetValue);
-            GenerateRequestCheck.Check(request);
-            await RelayAsync(request, responseStream, context, measurement);
+            await serve(measurement);
             measurement.End(RequestOutcomes.Completed);
         }
         catch (Exception e) when (e is RequestRefusedException or FaultException)
@@ -49,7 +84,16 @@ internal sealed class InferenceGateway(
     }
 
     public override Task<DescribeResponse> Describe(DescribeRequest request, ServerCallContext context) => Task.FromResult(
-        new DescribeResponse { Engine = Protocol.Roles.Gateway, Models = { catalog.List().Select(model => model.Description) } });
+        new DescribeResponse { Engine = Protocol.Roles.Gateway, Models = { catalog.List().Select(model => model.Description) }, Load = catalog.Load() });
+
+    public override Task<ContinueResponse> Continue(ContinueRequest request, ServerCallContext context) =>
+        throw OfReplicas("Continue", "a gateway continues lost answers itself");
+
+    public override Task Bus(IAsyncStreamReader<BusOrders> requestStream, IServerStreamWriter<BusFrames> responseStream, ServerCallContext context) =>
+        throw OfReplicas("Bus", "clients use Generate");
+
+    private static RpcException OfReplicas(string method, string instead) =>
+        new(new Status(StatusCode.Unimplemented, $"{method} is what gateways call on replicas, and this is a gateway: {instead}"));
 
     private async Task RelayAsync(
         GenerateRequest request, IServerStreamWriter<GenerateFrame> output, ServerCallContext context, RequestMeasurement measurement)
@@ -86,7 +130,7 @@ internal sealed class InferenceGateway(
             context.ResponseTrailers.Add(SkeinHeaders.Failovers, FailoverReport.Write(session, hasSeveralChoices));
     }
 
-    private async ValueTask WriteAsync(IServerStreamWriter<GenerateFrame> output, GenerateFrame frame, CancellationTokenSource stop)
+    private async ValueTask WriteAsync<TFrame>(IServerStreamWriter<TFrame> output, TFrame frame, CancellationTokenSource stop)
     {
         var write = output.WriteAsync(frame, stop.Token);
         if (write.IsCompletedSuccessfully)

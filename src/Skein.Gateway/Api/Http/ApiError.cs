@@ -13,6 +13,9 @@ internal sealed record ApiError(int Status, string Type, string Code, string Mes
     /// <summary>The engine's error, whose code the client gets; null if the error is the gateway's own.</summary>
     public EngineError? Engine { get; init; }
 
+    /// <summary>The code that the client gets in place of <see cref="Code"/>, for an error of one field; null: the same.</summary>
+    public string? FieldCode { get; init; }
+
     /// <summary>What the client gets for an exception. The cause of an unexpected one goes to the log only.</summary>
     public static ApiError From(Exception error, string requestId)
     {
@@ -26,7 +29,16 @@ internal sealed record ApiError(int Status, string Type, string Code, string Mes
         if (failure is { Engine: { } engine })
             return FromEngine(engine, client, failure);
         var message = failure?.Message ?? $"the gateway failed; its log tells more about request {requestId}";
-        return new(client.Http, client.Type, client.Code, message, RetryAfter: failure?.RetryAfter);
+        var param = failure?.Param ?? (failure?.Fault == Fault.ModelNotFound ? "model" : null);
+        return new(client.Http, client.Type, client.Code, message, param, failure?.RetryAfter)
+        {
+            FieldCode = failure switch
+            {
+                { Fault: Fault.Unsupported, Param: not null } => "unsupported_parameter",
+                { Fault: Fault.InvalidRequest, Param: not null } => RequestRefusedException.InvalidValue,
+                _ => null,
+            },
+        };
     }
 
     /// <summary>The engine's error in its own words.</summary>
@@ -88,7 +100,7 @@ internal sealed record ApiError(int Status, string Type, string Code, string Mes
         if (Engine is { CodeIsNumber: true, Code: { } number })
             json.Raw(Encoding.ASCII.GetBytes(number));
         else
-            json.Text(Engine is null ? Code : Engine.Code);
+            json.Text(Engine is null ? FieldCode ?? Code : Engine.Code);
         json.Raw("}}"u8);
         json.Complete();
     }

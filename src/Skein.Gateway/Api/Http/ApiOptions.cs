@@ -3,6 +3,8 @@ namespace Skein.Gateway.Api.Http;
 /// <summary>Limits and timeouts of the client-facing APIs. Immutable.</summary>
 public sealed record ApiOptions
 {
+    private const int MostListed = 64;
+
     /// <summary>Largest request body in bytes; above it HTTP 413, gRPC RESOURCE_EXHAUSTED. Default 32 MiB; 1 KiB to 1 GiB.</summary>
     public int MaxBodyBytes { get; init; } = 32 << 20;
 
@@ -13,19 +15,43 @@ public sealed record ApiOptions
     public long MaxBodyMemoryBytes { get; init; } = 1L << 30;
 
     /// <summary>
-    /// How long an HTTP stream waits for its first token before it sends status 200 and continues with comments. An error before that gets its
-    /// own status. Default 15 s; 1 ms to 1 h.
+    /// How long an HTTP stream that has left the queue waits for its first token before it sends status 200 and continues with events without content. An
+    /// error before that gets its own status. In the queue it waits for at most 55 s in all. Default 15 s; 1 ms to 1 h.
     /// </summary>
     public TimeSpan HeaderHold { get; init; } = TimeSpan.FromSeconds(15);
 
-    /// <summary>Time without output on an open HTTP stream after which a comment is sent. Default 15 s; 1 ms to 1 h.</summary>
+    /// <summary>Time without output on an open HTTP stream after which an event without content is sent. Default 15 s; 1 ms to 1 h.</summary>
     public TimeSpan KeepAlive { get; init; } = TimeSpan.FromSeconds(15);
 
     /// <summary>How long one write to a client may take before its connection is aborted. Default 30 s; 1 ms to 1 h.</summary>
     public TimeSpan WriteTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>
+    /// Paths of engines that are passed through by model beside <see cref="EnginePaths.Default"/>, for GET and POST. Default none; at most 64. Paths by which
+    /// an engine is administered, and those that the gateway serves itself, are not allowed.
+    /// </summary>
+    public IReadOnlyList<string> PassThrough { get; init; } = [];
+
+    /// <summary>
+    /// Origins of web pages that may use the APIs, such as <c>https://chat.example</c>; <c>*</c>: all. Default none: browsers then keep pages of other origins
+    /// away. At most 64.
+    /// </summary>
+    public IReadOnlyList<string> CorsOrigins { get; init; } = [];
+
+    /// <summary>Whether an origin may be configured: a scheme and a host, with a port that is not the scheme's own; or <c>*</c>.</summary>
+    public static bool IsOrigin(string origin) => origin == CrossOrigin.Any
+        || (Uri.TryCreate(origin, UriKind.Absolute, out var uri)
+            && uri is { Host.Length: > 0, AbsolutePath: "/", Query: "", Fragment: "", UserInfo: "" }
+            && origin.Equals(uri.GetLeftPart(UriPartial.Authority), StringComparison.OrdinalIgnoreCase));
+
     internal ApiOptions Checked()
     {
+        OptionGuard.Range(PassThrough.Count, 0, MostListed, nameof(PassThrough));
+        OptionGuard.Range(CorsOrigins.Count, 0, MostListed, nameof(CorsOrigins));
+        foreach (var path in PassThrough)
+            OptionGuard.Require(EnginePaths.IsAllowed(path) && !IsOwn(path), nameof(PassThrough), path, EnginePaths.Allowed);
+        foreach (var origin in CorsOrigins)
+            OptionGuard.Require(IsOrigin(origin), nameof(CorsOrigins), origin, "an origin such as https://chat.example, without a path, or *");
         OptionGuard.Range(MaxBodyBytes, 1 << 10, 1 << 30, nameof(MaxBodyBytes));
         OptionGuard.Range(MaxBodyMemoryBytes, MaxBodyBytes, 1L << 40, nameof(MaxBodyMemoryBytes));
         CheckTime(HeaderHold, nameof(HeaderHold));
@@ -33,6 +59,11 @@ public sealed record ApiOptions
         CheckTime(WriteTimeout, nameof(WriteTimeout));
         return this;
     }
+
+    private static bool IsOwn(string path) =>
+        path.StartsWith("/v1/models", StringComparison.Ordinal)
+        || path is "/v1/chat/completions" or "/v1/completions" or "/v1/responses" or "/v1/messages"
+            or "/livez" or "/readyz" or "/health" or "/ping" or "/version" or "/openapi.json";
 
     private static void CheckTime(TimeSpan value, string name) => OptionGuard.Range(value, TimeSpan.FromMilliseconds(1), TimeSpan.FromHours(1), name);
 }

@@ -2,16 +2,23 @@ using Microsoft.AspNetCore.Routing;
 
 namespace Skein.Gateway.Api.Http;
 
-/// <summary>Maps the endpoints of one dialect. Every response carries the id of its request. A wrong method gets 405 with the allowed one.</summary>
+/// <summary>
+/// Maps the endpoints of one dialect. Every response carries the id of its request. A wrong method gets 405 with the allowed ones; HEAD is served wherever
+/// GET is.
+/// </summary>
 internal sealed class ApiRoutes(IEndpointRouteBuilder endpoints, IApiDialect dialect)
 {
     private readonly GenerationEndpoint _generation = endpoints.ServiceProvider.GetRequiredService<GenerationEndpoint>();
+    private readonly ApiPaths _paths = endpoints.ServiceProvider.GetRequiredService<ApiPaths>();
 
-    public List<string> Paths { get; } = [];
+    /// <summary>Services of the gateway.</summary>
+    public IServiceProvider Services => endpoints.ServiceProvider;
 
-    public void MapGeneration(string path, IGenerationApi api) => Map(HttpMethods.Post, path, http => _generation.AnswerAsync(http, dialect, api));
+    public void MapGeneration(string path, IGenerationApi api) => MapPost(path, http => _generation.AnswerAsync(http, dialect, api));
 
-    public void MapGet(string path, RequestDelegate handler) => Map(HttpMethods.Get, path, handler);
+    public void MapGet(string path, RequestDelegate handler) => Map([HttpMethods.Get, HttpMethods.Head], path, handler);
+
+    public void MapPost(string path, RequestDelegate handler) => Map([HttpMethods.Post], path, handler);
 
     /// <summary>Gives the request its id: in logs, in the response and in errors.</summary>
     public static RequestDelegate Identified(RequestDelegate handler) => http =>
@@ -21,15 +28,17 @@ internal sealed class ApiRoutes(IEndpointRouteBuilder endpoints, IApiDialect dia
         return handler(http);
     };
 
-    private void Map(string method, string path, RequestDelegate handler)
+    /// <summary>Maps a path for some methods.</summary>
+    public void Map(IReadOnlyList<string> methods, string path, RequestDelegate handler)
     {
-        Paths.Add(path.Replace("{**", "{", StringComparison.Ordinal));
-        endpoints.MapMethods(path, [method], Identified(handler)).WithDisplayName($"{dialect.Name}: {method} {path}");
+        _paths.Add(path, methods);
+        var allowed = string.Join(", ", methods);
+        endpoints.MapMethods(path, methods, Identified(handler)).WithDisplayName($"{dialect.Name}: {allowed} {path}");
         endpoints.Map(path, Identified(http =>
         {
-            http.Response.Headers.Allow = method;
+            http.Response.Headers.Allow = allowed;
             return ApiError.Of(StatusCodes.Status405MethodNotAllowed, "method_not_allowed",
-                $"{http.Request.Path}: method {http.Request.Method} is not served; allowed: {method}").SendAsync(http, dialect);
+                $"{http.Request.Path}: method {http.Request.Method} is not served; allowed: {allowed}").SendAsync(http, dialect);
         }));
     }
 }

@@ -3,48 +3,17 @@ using Skein.Gateway.Telemetry;
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>Serves one request of any dialect that generates text: reads it, runs a session, sends the answer or the error. Thread-safe.</summary>
-internal sealed partial class GenerationEndpoint(
-    IGenerationSessions sessions, ApiOptions options, RequestMemoryBudget bodies, TimeProvider time, GatewayMetrics metrics, ILogger<GenerationEndpoint> logger)
+internal sealed class GenerationEndpoint(IGenerationSessions sessions, ApiOptions options, TimeProvider time, RequestRunner runner)
 {
-    public async Task AnswerAsync(HttpContext http, IApiDialect dialect, IGenerationApi api)
-    {
-        var requestId = http.TraceIdentifier;
-        var measurement = metrics.Begin(api.Operation);
-        using var share = bodies.Open();
-        try
+    public Task AnswerAsync(HttpContext http, IApiDialect dialect, IGenerationApi api) =>
+        runner.RunAsync(http, dialect, api.Operation, async (share, measurement) =>
         {
-            sessions.RequireRoom();
             var body = await RequestBody.ReadAsync(http.Request, options.MaxBodyBytes, share, http.RequestAborted);
             var request = api.Read(body, time.GetUtcNow());
-            request.Generate.RequestId = requestId;
+            request.Generate.RequestId = http.TraceIdentifier;
             SkeinHeaders.Read(request.Generate, name => http.Request.Headers[name]);
             await RelayAsync(http, dialect, request, measurement);
-            measurement.End(RequestOutcomes.Completed);
-        }
-        catch (StreamBrokenException broken)
-        {
-            measurement.End(broken.Code);
-            if (broken.Code == ClientError.Internal.Code)
-                Log.Failed(logger, requestId, broken.InnerException!);
-            else
-                Log.StreamBroke(logger, requestId, broken.Code, broken.InnerException!.Message);
-            throw;
-        }
-        catch (Exception e) when (e is OperationCanceledException
-            || (http.RequestAborted.IsCancellationRequested && e is not (RequestRefusedException or FaultException)))
-        {
-            measurement.End(RequestOutcomes.Cancelled);
-            http.Abort(); // the server may not have noticed the disconnect: without this it would end the response as if it were complete
-        }
-        catch (Exception e) when (!http.Response.HasStarted)
-        {
-            var error = ApiError.From(e, requestId);
-            measurement.End(e is RequestRefusedException ? RequestOutcomes.Refused : error.Code);
-            if (error.Code == ClientError.Internal.Code || e is InvalidDataException)
-                Log.Failed(logger, requestId, e);
-            await error.SendAsync(http, dialect);
-        }
-    }
+        });
 
     private async Task RelayAsync(HttpContext http, IApiDialect dialect, ApiRequest request, RequestMeasurement measurement)
     {
@@ -70,14 +39,5 @@ internal sealed partial class GenerationEndpoint(
         writer.Complete(body, comment: null);
         SkeinHeaders.Write(session, http.Response.Headers, static (headers, name, value) => headers[name] = value);
         await ApiError.SendJsonAsync(http, body.WrittenMemory);
-    }
-
-    private static partial class Log
-    {
-        [LoggerMessage(3001, LogLevel.Warning, "Request {RequestId}: the stream broke ({Code}): {Cause}")]
-        public static partial void StreamBroke(ILogger logger, string requestId, string code, string cause);
-
-        [LoggerMessage(3002, LogLevel.Error, "Request {RequestId} failed")]
-        public static partial void Failed(ILogger logger, string requestId, Exception exception);
     }
 }

@@ -40,6 +40,13 @@ internal interface IAnswerWriter
     void Write(GenerateFrame frame, IBufferWriter<byte> output);
 
     /// <summary>Writes the rest of the answer, after the last frame.</summary>
-    /// <param name="comment">A server-sent comment to place before the terminal event; null for none. Always null if the answer is one object.</param>
+    /// <param name="comment">
+    /// A line with a server-sent comment, to be written as the first line of the terminal event: some clients fail at an event of nothing but a comment.
+    /// Null for none. Always null if the answer is one object.
+    /// </param>
     void Complete(IBufferWriter<byte> output, string? comment);
+
+    /// <summary>Writes an event that changes nothing for the client, while there is nothing else to send. Not called if the answer is one object.</summary>
+    /// <param name="comment">A line with a server-sent comment, to be written as the first line of the event.</param>
+    void KeepAlive(IBufferWriter<byte> output, ReadOnlySpan<byte> comment);
 }

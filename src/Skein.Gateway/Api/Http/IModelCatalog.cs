@@ -5,6 +5,9 @@ internal interface IModelCatalog
 {
     /// <summary>One entry per model name, in a stable order.</summary>
     IReadOnlyList<ServedModel> List();
+
+    /// <summary>Slots of all live replicas together, how many of them this gateway uses, and how many requests wait in its queue.</summary>
+    LoadReport Load();
 }
 
 /// <summary>A model that the fleet serves. Immutable.</summary>

@@ -27,6 +27,9 @@ internal static class SkeinHeaders
     /// <summary>In: <c>1</c> sends the request to a second replica when the first token is late, within the gateway's budget. Default <c>0</c>.</summary>
     public const string Hedge = "x-skein-hedge";
 
+    /// <summary>In: <c>1</c> sends the headers of a stream after the header hold, although the request still waits in the queue. Default <c>0</c>.</summary>
+    public const string EarlyHeaders = "x-skein-early-headers";
+
     /// <summary>Reads the headers that choose how a request is served.</summary>
     /// <param name="header">Returns a header's value by its name; null or empty if absent.</param>
     /// <exception cref="RequestRefusedException">Names the header, its value and what is allowed.</exception>
@@ -46,23 +49,40 @@ internal static class SkeinHeaders
         if (header(Hedge) is { Length: > 0 } hedge)
             request.Hedge = hedge is "0" or "1" ? hedge is "1" : throw Unknown(Hedge, hedge, "0, 1");
 
-        if (header(Priority) is { Length: > 0 } priority)
-        {
-            request.Priority = int.TryParse(priority, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)
-                && RequestLimits.Priority.Contains(number)
-                ? number
-                : throw Unknown(Priority, priority, RequestLimits.Priority.ToString());
-        }
+        if (ReadPriority(header) is { } priority)
+            request.Priority = priority;
+    }
+
+    /// <summary>Whether the client asks for headers before a replica works for it.</summary>
+    /// <exception cref="RequestRefusedException">Names the header, its value and what is allowed.</exception>
+    public static bool WantsEarlyHeaders(Func<string, string?> header) =>
+        header(EarlyHeaders) is { Length: > 0 } early && (early is "0" or "1" ? early is "1" : throw Unknown(EarlyHeaders, early, "0, 1"));
+
+    /// <summary>The priority class that the client asks for; null: none.</summary>
+    /// <exception cref="RequestRefusedException">Names the header, its value and what is allowed.</exception>
+    public static int? ReadPriority(Func<string, string?> header)
+    {
+        if (header(Priority) is not { Length: > 0 } priority)
+            return null;
+        return int.TryParse(priority, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) && RequestLimits.Priority.Contains(number)
+            ? number
+            : throw Unknown(Priority, priority, RequestLimits.Priority.ToString());
     }
 
     /// <summary>Adds the headers that describe a session to headers (HTTP) or metadata (gRPC).</summary>
     public static void Write<THeaders>(IGenerationSession session, THeaders headers, Action<THeaders, string, string> add)
     {
-        add(headers, Attempts, session.Attempts.ToString(CultureInfo.InvariantCulture));
-        if (session.Replica is { } replica)
-            add(headers, Replica, VisibleText.Clean(replica));
+        Write(session.Attempts, session.Replica, headers, add);
         if (session.ResumeTier.ToWireName() is { } tier)
             add(headers, ResumeTier, tier);
+    }
+
+    /// <summary>Adds the headers that say who serves a request.</summary>
+    public static void Write<THeaders>(int attempts, string? replica, THeaders headers, Action<THeaders, string, string> add)
+    {
+        add(headers, Attempts, attempts.ToString(CultureInfo.InvariantCulture));
+        if (replica is not null)
+            add(headers, Replica, VisibleText.Clean(replica));
     }
 
     private static RequestRefusedException Unknown(string name, string value, string allowed) =>

@@ -4,13 +4,22 @@ namespace Skein.Gateway.Api.Http;
 
 /// <summary>
 /// Sends a session as server-sent events. All frames that have arrived go out in one flush. The headers wait for the first token, so that an error before
-/// it gets its own status. <see cref="ApiOptions.HeaderHold"/> and <see cref="ApiOptions.KeepAlive"/> bound the time without output.
+/// it gets its own status. <see cref="ApiOptions.HeaderHold"/>, from when the request has left the queue, and <see cref="ApiOptions.KeepAlive"/> bound the time
+/// without output.
 /// </summary>
 internal sealed class StreamedAnswer(
     HttpContext http, IApiDialect dialect, IGenerationSession session, IAnswerWriter writer, bool nameChoices, ApiOptions options, TimeProvider time,
     RequestMeasurement measurement)
 {
+    /// <summary>Longest time without headers, also for a request that waits in the queue: many clients and proxies give up after 60 s.</summary>
+    private static readonly TimeSpan LongestHold = TimeSpan.FromSeconds(55);
+
+    /// <summary>How soon it is noticed that a request has left the queue.</summary>
+    private static readonly TimeSpan QueueCheck = TimeSpan.FromSeconds(1);
+
     private readonly EventStream _stream = new(http, time, options.WriteTimeout);
+    private readonly bool _isEarly = SkeinHeaders.WantsEarlyHeaders(name => http.Request.Headers[name]);
+    private readonly long _startedAt = time.GetTimestamp();
     private long _lastSent = time.GetTimestamp();
     private bool _hasTokens;
 
@@ -22,7 +31,7 @@ internal sealed class StreamedAnswer(
         try
         {
             await RelayAsync();
-            writer.Complete(_stream.Output, session.Failovers.Count > 0 ? $": skein {FailoverReport.Write(session, nameChoices)}\n\n" : null);
+            writer.Complete(_stream.Output, session.Failovers.Count > 0 ? $": skein {FailoverReport.Write(session, nameChoices)}\n" : null);
             await FlushAsync();
         }
         catch (OperationCanceledException e) when (_stream.ClientIsStuck)
@@ -63,7 +72,8 @@ internal sealed class StreamedAnswer(
             }
             catch (OperationCanceledException) when (quiet.IsOver)
             {
-                await CommentAsync();
+                if (QuietLeft() == TimeSpan.Zero)
+                    await KeepAliveAsync();
             }
         }
     }
@@ -74,15 +84,27 @@ internal sealed class StreamedAnswer(
 
     private TimeSpan QuietLeft()
     {
-        var left = (_stream.HasBegun ? options.KeepAlive : options.HeaderHold) - time.GetElapsedTime(_lastSent);
-        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
+        if (_stream.HasBegun)
+            return Later(options.KeepAlive - time.GetElapsedTime(_lastSent));
+        if (_isEarly)
+            return Later(options.HeaderHold - time.GetElapsedTime(_startedAt));
+        var longest = Later(LongestHold - time.GetElapsedTime(_startedAt));
+        if (session.IsQueued)
+        {
+            _lastSent = time.GetTimestamp();
+            return longest < QueueCheck ? longest : QueueCheck;
+        }
+        var left = Later(options.HeaderHold - time.GetElapsedTime(_lastSent));
+        return left < longest ? left : longest;
     }
 
-    private async Task CommentAsync()
+    private static TimeSpan Later(TimeSpan left) => left > TimeSpan.Zero ? left : TimeSpan.Zero;
+
+    private async Task KeepAliveAsync()
     {
         if (!_stream.HasBegun)
             await _stream.BeginAsync(session: null);
-        _stream.Output.Write(_hasTokens ? ": keep-alive\n\n"u8 : ": waiting\n\n"u8);
+        writer.KeepAlive(_stream.Output, _hasTokens ? ": keep-alive\n"u8 : ": waiting\n"u8);
         await FlushAsync();
     }
 

@@ -21,6 +21,9 @@ internal sealed class BusReplicaLink(ReplicaChannels channels) : IReplicaTranspo
             ? GenerateOverBusAsync(replica, request, cancellationToken)
             : _calls.GenerateAsync(replica, request, cancellationToken);
 
+    public IAsyncEnumerable<InvokeFrame> InvokeAsync(Replica replica, InvokeRequest request, CancellationToken cancellationToken) =>
+        _calls.InvokeAsync(replica, request, cancellationToken);
+
     public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken) =>
         _calls.ContinueAsync(replica, request, cancellationToken);
 

@@ -14,6 +14,15 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaTransp
             yield return call.ResponseStream.Current;
     }
 
+    public async IAsyncEnumerable<InvokeFrame> InvokeAsync(
+        Replica replica, InvokeRequest request, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var use = channels.Use(replica);
+        using var call = use.Channel.Client.Invoke(request, cancellationToken: cancellationToken);
+        while (await MoveNextAsync(call, cancellationToken))
+            yield return call.ResponseStream.Current;
+    }
+
     public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken) =>
         CallAsync(replica, client => client.ContinueAsync(request, cancellationToken: cancellationToken), cancellationToken);
 
@@ -43,7 +52,7 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaTransp
         }
     }
 
-    private static async ValueTask<bool> MoveNextAsync(AsyncServerStreamingCall<GenerateFrame> call, CancellationToken cancellationToken)
+    private static async ValueTask<bool> MoveNextAsync<TFrame>(AsyncServerStreamingCall<TFrame> call, CancellationToken cancellationToken)
     {
         try
         {
@@ -53,6 +62,10 @@ internal sealed class GrpcReplicaLink(ReplicaChannels channels) : IReplicaTransp
         {
             // A read that races with the cancel ends as if the connection were broken, which would take a healthy replica out.
             throw new OperationCanceledException("the attempt was cancelled", error, cancellationToken);
+        }
+        catch (RpcException error) when (error.StatusCode == StatusCode.Unimplemented && typeof(TFrame) == typeof(InvokeFrame))
+        {
+            throw new FaultException(Fault.Unsupported, "the replica's release does not pass calls on; allowed: chats and completions", error);
         }
         catch (RpcException error)
         {

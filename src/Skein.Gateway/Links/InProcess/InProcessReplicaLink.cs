@@ -47,6 +47,13 @@ internal sealed partial class InProcessReplicaLink : IReplicaTransport, IDisposa
     public IAsyncEnumerable<GenerateFrame> GenerateAsync(Replica replica, GenerateRequest request, CancellationToken cancellationToken) =>
         new InProcessAttempt(this, replica, request, cancellationToken);
 
+    public IAsyncEnumerable<InvokeFrame> InvokeAsync(Replica replica, InvokeRequest request, CancellationToken cancellationToken)
+    {
+        var entry = EntryOf(replica);
+        entry.UsedBy(replica, request.Caller);
+        return entry.Host.Begin(request).ReadAsync(cancellationToken);
+    }
+
     public Task ContinueAsync(Replica replica, ContinueRequest request, CancellationToken cancellationToken)
     {
         try

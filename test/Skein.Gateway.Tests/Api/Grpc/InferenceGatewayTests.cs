@@ -226,6 +226,8 @@ public sealed class InferenceGatewayTests
 
     private sealed class BrokenCatalog : IModelCatalog
     {
+        public LoadReport Load() => throw new InvalidOperationException("a bug");
+
         public IReadOnlyList<ServedModel> List() => throw new InvalidOperationException("the catalog is broken");
     }
 }

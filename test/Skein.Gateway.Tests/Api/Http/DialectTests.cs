@@ -25,7 +25,7 @@ public sealed class DialectTests
         });
 
         Assert.Equal(
-            "event: a\n\nevent: b\n\n: skein failovers=1 attempts=1 [token 1: replica-2 lost (stall)]\n\nevent: end\n\n",
+            "event: a\n\nevent: b\n\n: skein failovers=1 attempts=1 [token 1: replica-2 lost (stall)]\nevent: end\n\n",
             await gateway.Client.PostTextAsync("/v1/toy", "stream x"));
         Assert.Equal("x", (await gateway.Sessions.StartedAsync()).Request.Text);
         Assert.Equal("completed", await gateway.Outcomes.NextAsync());
@@ -128,6 +128,8 @@ public sealed class DialectTests
         }
 
         public void Complete(IBufferWriter<byte> output, string? comment) => Toy.Append(output, $"{comment}event: end\n\n");
+
+        public void KeepAlive(IBufferWriter<byte> output, ReadOnlySpan<byte> comment) => Toy.Append(output, $"{Encoding.UTF8.GetString(comment)}event: none\n\n");
     }
 
     private sealed class Whole : IAnswerWriter
@@ -137,5 +139,7 @@ public sealed class DialectTests
         public void Write(GenerateFrame frame, IBufferWriter<byte> output) => _text += frame.Text.ToStringUtf8();
 
         public void Complete(IBufferWriter<byte> output, string? comment) => Toy.Append(output, $"whole {_text}{comment}");
+
+        public void KeepAlive(IBufferWriter<byte> output, ReadOnlySpan<byte> comment) => throw new NotSupportedException();
     }
 }

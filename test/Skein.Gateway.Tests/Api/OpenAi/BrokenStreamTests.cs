@@ -104,6 +104,7 @@ public sealed class BrokenStreamTests
 
         Assert.Equal(2, resetCode); // INTERNAL_ERROR
         AssertWhole(body.Split(": .")[0], tokens);
+        EventBlocks.AssertAllHaveData(body);
     }
 
     [Fact]
@@ -157,7 +158,7 @@ public sealed class BrokenStreamTests
     {
         await using var gateway = await TestGateway.StartAsync(options: new ApiOptions { HeaderHold = TimeSpan.FromMilliseconds(1) });
         using var http = await RawHttp.PostAsync(gateway.Http1, Requests.ChatPath, Requests.StreamedChat);
-        await http.ReadUntilAsync(": waiting\n\n");
+        await http.ReadUntilAsync(": waiting\n");
 
         (await gateway.Sessions.StartedAsync()).Fail(Fault.QueueTimeout, "waited in vain");
         var rest = await http.ReadToEndAsync();

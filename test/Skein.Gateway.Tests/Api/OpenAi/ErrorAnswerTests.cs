@@ -30,7 +30,7 @@ public sealed class ErrorAnswerTests
 
             Assert.Equal(status, (int)response.StatusCode);
             Assert.Equal(
-                $$$"""{"error":{"message":"say \"why\"","type":"{{{type}}}","param":null,"code":"{{{code}}}"}}""",
+                $$$"""{"error":{"message":"say \"why\"","type":"{{{type}}}","param":{{{(error == Fault.ModelNotFound ? "\"model\"" : "null")}}},"code":"{{{code}}}"}}""",
                 await response.Content.ReadAsStringAsync());
             Assert.Equal(code, await gateway.Outcomes.NextAsync());
             Assert.Equal(status is 429 or 503, response.Headers.RetryAfter is not null);
@@ -175,21 +175,6 @@ public sealed class ErrorAnswerTests
     }
 
     [Fact]
-    public async Task Post_CompressedBody_IsRefusedByName()
-    {
-        await using var gateway = await TestGateway.StartAsync();
-        using var content = Requests.Json(Requests.WholeChat);
-        content.Headers.ContentEncoding.Add("gzip");
-
-        using var response = await gateway.Client.PostAsync(Requests.ChatPath, content);
-
-        Assert.Equal(HttpStatusCode.UnsupportedMediaType, response.StatusCode);
-        Assert.Equal("content-encoding: gzip; allowed: none: bodies are not compressed", (await ErrorAsync(response)).GetProperty("message").GetString());
-        Assert.False(gateway.Sessions.HasStarted);
-    }
-
-    /// <summary>The bound is that of the HTTP server, 5 s in real time.</summary>
-    [Fact]
     public async Task Post_BodyThatStalls_Is408()
     {
         await using var gateway = await TestGateway.StartAsync();
@@ -232,7 +217,7 @@ public sealed class ErrorAnswerTests
     [Theory]
     [InlineData("GET", "/v1/chat/completions", 405, "POST", "method_not_allowed")]
     [InlineData("DELETE", "/v1/completions", 405, "POST", "method_not_allowed")]
-    [InlineData("POST", "/v1/models", 405, "GET", "method_not_allowed")]
+    [InlineData("POST", "/v1/models", 405, "GET, HEAD", "method_not_allowed")]
     [InlineData("POST", "/v1/nonsense/deep", 404, null, "unknown_url")]
     [InlineData("GET", "/v1", 404, null, "unknown_url")]
     public async Task Send_WrongPathOrMethod_IsRefusedInTheSameShape(string method, string path, int status, string? allow, string code)
@@ -244,7 +229,7 @@ public sealed class ErrorAnswerTests
 
         Assert.Equal(status, (int)response.StatusCode);
         Assert.Equal(code, (await ErrorAsync(response)).GetProperty("code").GetString());
-        Assert.Equal(allow, response.Content.Headers.Allow.SingleOrDefault());
+        Assert.Equal(allow ?? "", string.Join(", ", response.Content.Headers.Allow));
         Assert.True(response.Headers.Contains(SkeinHeaders.RequestId));
     }
 

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.RegularExpressions;
 using Google.Protobuf;
 using Microsoft.Extensions.Time.Testing;
 using Skein.Gateway.Api;
@@ -28,7 +29,7 @@ public sealed class StreamedAnswerTests
 
         Assert.Equal(
             """
-            HEAD{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}],"usage":null}
+            HEAD{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}],"usage":null}
 
             HEAD{"index":0,"delta":{"content":"Once"},"logprobs":null,"finish_reason":null}],"usage":null}
 
@@ -199,9 +200,10 @@ public sealed class StreamedAnswerTests
 
         Assert.EndsWith(
             "\n\n: skein failovers=4 attempts=5 [token 17: replica-2 lost (link); token 21: evil??data:?x lost (stall); "
-            + "token 30: replica-3 moved (draining); token 31: replica-4 moved (straggler)]\n\ndata: [DONE]\n\n",
+            + "token 30: replica-3 moved (draining); token 31: replica-4 moved (straggler)]\ndata: [DONE]\n\n",
             text,
             StringComparison.Ordinal);
+        EventBlocks.AssertAllHaveData(text);
     }
 
     [Theory]
@@ -234,27 +236,104 @@ public sealed class StreamedAnswerTests
         Assert.Equal("data: [DONE]\n\n", chunks[1]);
     }
 
-    [Fact]
-    public async Task Post_NoTokenWithinTheHeaderHold_CommitsAndKeepsTheClientCompany()
+    [Theory]
+    [InlineData(Requests.ChatPath, Requests.StreamedChat, """{"index":0,"delta":{},"logprobs":null,"finish_reason":null}]}""")]
+    [InlineData(Requests.CompletionPath, """{"model":"tiny","prompt":"x","stream":true}""", """{"index":0,"text":"","logprobs":null,"finish_reason":null}]}""")]
+    public async Task Post_NoTokenWithinTheHeaderHold_CommitsAndKeepsTheClientCompany(string path, string body, string nothing)
     {
-        await using var gateway = await StartAsync(session => session.Push(Frames.Start()));
-        using var http = await RawHttp.PostAsync(gateway.Http1, Requests.ChatPath, Requests.StreamedChat);
+        await using var gateway = await StartAsync();
+        using var http = await RawHttp.PostAsync(gateway.Http1, path, body);
         var session = await gateway.Sessions.StartedAsync();
 
         await session.WaitsAsync();
         _time.Advance(TimeSpan.FromSeconds(15));
-        var head = await http.ReadUntilAsync(": waiting\n\n");
+        var head = await http.ReadUntilAsync("}\n\n");
+        await session.WaitsAsync();
+        session.Push(Frames.Start());
         await session.WaitsAsync();
         _time.Advance(TimeSpan.FromSeconds(15));
-        await http.ReadUntilAsync(": waiting\n\n");
+        var second = await http.ReadUntilAsync("}\n\n");
         await session.WaitsAsync();
         session.Push(Frames.Token(0, "a"));
+        await http.ReadUntilAsync("\"a\"");
         await session.WaitsAsync();
         _time.Advance(TimeSpan.FromSeconds(15));
-        await http.ReadUntilAsync(": keep-alive\n\n");
+        var third = await http.ReadUntilAsync(nothing + "\n\n");
+        await session.WaitsAsync();
+        session.Push(Frames.Finish(1));
+        session.End();
+        var rest = await http.ReadUntilAsync("0\r\n\r\n");
 
         Assert.StartsWith("HTTP/1.1 200 OK", head, StringComparison.Ordinal);
         Assert.DoesNotContain(SkeinHeaders.Replica, head, StringComparison.OrdinalIgnoreCase);
+        Assert.All(new[] { head, second }, part => Assert.Matches($": waiting\ndata: .*\"model\":\"tiny\".*{Regex.Escape(nothing)}\n\n", part));
+        Assert.Contains(": keep-alive\ndata: {", third, StringComparison.Ordinal);
+        EventBlocks.AssertAllHaveData(string.Concat(RawHttp.Dechunk(head + second + third + rest).Chunks));
+    }
+
+    /// <summary>A full queue ends in a status as long as the request only waited.</summary>
+    [Fact]
+    public async Task Post_RequestInTheQueue_KeepsItsStatusOpenPastTheHeaderHold()
+    {
+        await using var gateway = await StartAsync(session => session.IsQueued = true);
+        using var http = await RawHttp.PostAsync(gateway.Http1, Requests.ChatPath, Requests.StreamedChat);
+        var session = await gateway.Sessions.StartedAsync();
+        for (var second = 0; second < 54; second++)
+        {
+            await session.WaitsAsync();
+            _time.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        await session.WaitsAsync();
+        session.Fail(Fault.QueueTimeout, "no slot in time");
+
+        Assert.StartsWith("HTTP/1.1 429 ", await http.ReadUntilAsync("queue_timeout"), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("", 55)]
+    [InlineData("x-skein-early-headers: 1\r\n", 15)]
+    public async Task Post_RequestInTheQueue_CommitsAtTheLatestTime(string header, int seconds)
+    {
+        await using var gateway = await StartAsync(session => session.IsQueued = true);
+        using var http = await RawHttp.PostAsync(
+            gateway.Http1, Requests.ChatPath, Requests.StreamedChat, headers: $"{header}Content-Length: {Requests.StreamedChat.Length}");
+        var session = await gateway.Sessions.StartedAsync();
+        for (var second = 0; second < seconds; second++)
+        {
+            await session.WaitsAsync();
+            Assert.Equal(0, http.Available);
+            _time.Advance(TimeSpan.FromSeconds(1));
+            if (header.Length > 0)
+            {
+                _time.Advance(TimeSpan.FromSeconds(seconds - 1));
+                break;
+            }
+        }
+
+        Assert.StartsWith("HTTP/1.1 200 OK", await http.ReadUntilAsync(": waiting\n"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Post_RequestThatLeavesTheQueue_IsHeldForTheHeaderHoldFromThen()
+    {
+        await using var gateway = await StartAsync(session => session.IsQueued = true);
+        using var http = await RawHttp.PostAsync(gateway.Http1, Requests.ChatPath, Requests.StreamedChat);
+        var session = await gateway.Sessions.StartedAsync();
+        for (var second = 0; second < 20; second++)
+        {
+            await session.WaitsAsync();
+            _time.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        await session.WaitsAsync();
+        session.IsQueued = false;
+        _time.Advance(TimeSpan.FromSeconds(1));
+        await session.WaitsAsync();
+        Assert.Equal(0, http.Available);
+        _time.Advance(TimeSpan.FromSeconds(15));
+
+        Assert.StartsWith("HTTP/1.1 200 OK", await http.ReadUntilAsync(": waiting\n"), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -20,8 +20,8 @@ public sealed class WholeAnswerTests
 
         Assert.Equal(
             Ids.Replace("ID", "chatcmpl-0123456789abcdef0123456789abcdef", StringComparison.Ordinal).Replace("OBJECT", "chat.completion", StringComparison.Ordinal)
-            + """[{"index":0,"message":{"role":"assistant","content":"Hello \"é\""},"logprobs":null,"finish_reason":"stop"},"""
-            + """{"index":1,"message":{"role":"assistant","content":"Bye"},"logprobs":null,"finish_reason":"length"}]"""
+            + """[{"index":0,"message":{"role":"assistant","content":"Hello \"é\"","refusal":null},"logprobs":null,"finish_reason":"stop"},"""
+            + """{"index":1,"message":{"role":"assistant","content":"Bye","refusal":null},"logprobs":null,"finish_reason":"length"}]"""
             + ""","usage":{"prompt_tokens":3,"completion_tokens":3,"total_tokens":6}}""",
             answer);
     }
@@ -57,7 +57,7 @@ public sealed class WholeAnswerTests
 
         Assert.Contains(
             """
-            "message":{"role":"assistant","content":null,"reasoning_content":"I see","tool_calls":[
+            "message":{"role":"assistant","content":null,"refusal":null,"reasoning_content":"I see","tool_calls":[
             {"id":"c1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}},
             {"id":"c2","type":"function","function":{"name":"g","arguments":"{}"}}]},"logprobs":null,"finish_reason":"tool_calls"
             """.ReplaceLineEndings(""),
@@ -97,7 +97,7 @@ public sealed class WholeAnswerTests
 
         Assert.EndsWith(
             """
-            "choices":[{"index":0,"message":{"role":"assistant","content":"ab"},"logprobs":null,"finish_reason":"stop",
+            "choices":[{"index":0,"message":{"role":"assistant","content":"ab","refusal":null},"logprobs":null,"finish_reason":"stop",
             "token_ids":[1,2,3],"content_filter_results":{"hate":{"filtered":false}},"stop_reason":7}],
             "usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5,"reasoning_tokens":0},
             "service_tier":"default","system_fingerprint":"b1","citations":["é"],"timings":{"cache_n":1.50}}

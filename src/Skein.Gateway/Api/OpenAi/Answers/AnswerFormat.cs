@@ -52,6 +52,14 @@ internal abstract class AnswerFormat(string operation, string idPrefix, string w
         json.Raw("}"u8);
     }
 
+    /// <summary>A choice without anything new.</summary>
+    public void WriteNothing(scoped ref JsonSink json, uint choice)
+    {
+        WriteIndex(ref json, choice);
+        json.Raw(EmptyDelta);
+        json.Raw(",\"logprobs\":null,\"finish_reason\":null}"u8);
+    }
+
     public void WriteWhole(scoped ref JsonSink json, uint choice, CollectedChoice collected, AnswerPlan plan)
     {
         WriteIndex(ref json, choice);

@@ -7,7 +7,7 @@ namespace Skein.Gateway.Api.OpenAi.Answers;
 internal sealed class ChatFormat() : AnswerFormat(MetricNames.ChatOperation, "chatcmpl-", "chat.completion", "chat.completion.chunk")
 {
     public override ReadOnlySpan<byte> Opening =>
-        ",\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"logprobs\":null,\"finish_reason\":null}"u8;
+        ",\"delta\":{\"role\":\"assistant\",\"content\":\"\",\"refusal\":null},\"logprobs\":null,\"finish_reason\":null}"u8;
 
     protected override ReadOnlySpan<byte> EmptyDelta => ",\"delta\":{}"u8;
 
@@ -31,12 +31,10 @@ internal sealed class ChatFormat() : AnswerFormat(MetricNames.ChatOperation, "ch
             json.Raw("null"u8);
         else
             json.Text(text);
-        if (!members.IsEmpty)
-        {
-            json.Raw(","u8);
-            json.Raw(members);
-        }
-
+        // OpenAI's clients read it without a check.
+        if (members.IndexOf("\"refusal\":"u8) < 0)
+            json.Raw(",\"refusal\":null"u8);
+        json.Members(members);
         json.Raw("}"u8);
     }
 

@@ -58,6 +58,16 @@ internal sealed class ChunkWriter(AnswerPlan plan, string sessionId) : IAnswerWr
         output.Write("data: [DONE]\n\n"u8);
     }
 
+    public void KeepAlive(IBufferWriter<byte> output, ReadOnlySpan<byte> comment)
+    {
+        output.Write(comment);
+        var json = new JsonSink(output);
+        json.Raw("data: "u8);
+        json.Raw(_head ?? plan.WriteHead(plan.Format.ChunkObject, sessionId, new Start()));
+        plan.Format.WriteNothing(ref json, choice: 0);
+        End(ref json, default);
+    }
+
     private void Open(ref ChoiceState choice, uint index, IBufferWriter<byte> output)
     {
         if (choice.Opened)

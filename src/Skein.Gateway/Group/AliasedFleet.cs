@@ -1,0 +1,87 @@
+using System.Collections.Frozen;
+
+namespace Skein.Gateway.Group;
+
+/// <summary>A fleet whose replicas also serve the aliases of their models. Thread-safe.</summary>
+internal sealed class AliasedFleet : IFleetSource, IDisposable
+{
+    private readonly IFleetSource _source;
+    private readonly IReadOnlyList<ModelAlias> _aliases;
+    private readonly Lock _gate = new();
+    private FleetView? _seen;
+    private FleetView _current = FleetView.Empty;
+
+    /// <exception cref="ArgumentException">The aliases do not fit together.</exception>
+    public AliasedFleet(IFleetSource source, IReadOnlyList<ModelAlias> aliases)
+    {
+        ModelAlias.Check(aliases);
+        (_source, _aliases) = (source, aliases);
+        _source.Changed += OnChanged;
+    }
+
+    public event Action? Changed;
+
+    public FleetView Current
+    {
+        get
+        {
+            lock (_gate)
+            {
+                var view = _source.Current;
+                if (!ReferenceEquals(view, _seen))
+                    (_seen, _current) = (view, _aliases.Count == 0 ? view : Named(view));
+                return _current;
+            }
+        }
+    }
+
+    public void Dispose() => _source.Changed -= OnChanged;
+
+    private void OnChanged() => Changed?.Invoke();
+
+    private FleetView Named(FleetView view) =>
+        new([.. view.Replicas.Select(Named)], [.. view.KnownModels.Union(AliasesOf(view.KnownModels).Keys, StringComparer.Ordinal)], view.Complete)
+        {
+            Troubles =
+            [
+                .. view.Troubles.Select(trouble => trouble.Models is not { } models ? trouble
+                    : trouble with { Models = [.. models.Union(AliasesOf(models).Keys, StringComparer.Ordinal)] }),
+            ],
+        };
+
+    private ReplicaDescription Named(ReplicaDescription replica)
+    {
+        var ownNames = AliasesOf(replica.Models);
+        return ownNames.Count == 0 ? replica : replica with
+        {
+            Models = [.. replica.Models.Union(ownNames.Keys, StringComparer.Ordinal)],
+            OwnNames = ownNames.ToFrozenDictionary(StringComparer.Ordinal),
+            Fingerprints = WithAliases(replica.Fingerprints, ownNames),
+            ModelDescriptions = WithAliases(replica.ModelDescriptions, ownNames),
+        };
+    }
+
+    /// <summary>The aliases of some models, each with the model's own name. A model of the alias's own name is served under it.</summary>
+    private Dictionary<string, string> AliasesOf(IReadOnlyCollection<string> models)
+    {
+        var found = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var alias in _aliases)
+        {
+            if (!models.Contains(alias.Name, StringComparer.Ordinal)
+                && alias.Models.FirstOrDefault(model => models.Contains(model, StringComparer.Ordinal)) is { } own)
+                found[alias.Name] = own;
+        }
+        return found;
+    }
+
+    private static FrozenDictionary<string, T> WithAliases<T>(IReadOnlyDictionary<string, T> byModel, Dictionary<string, string> ownNames)
+    {
+        var all = new Dictionary<string, T>(byModel, StringComparer.Ordinal);
+        foreach (var (alias, own) in ownNames)
+        {
+            if (byModel.TryGetValue(own, out var value))
+                all[alias] = value;
+        }
+        return all.ToFrozenDictionary(StringComparer.Ordinal);
+    }
+}
