@@ -31,7 +31,6 @@ internal static class GatewayServices
         services.AddHttpApi(options.Api);
         services.AddInferenceGrpc(options.Api);
         services.AddSingleton<HealthService>();
-        services.AddGrpcReflection();
         services.AddSingleton<ReplicaOperations>();
         services.AddSingleton(provider => new Readiness(provider.GetRequiredService<FleetTracker>(), options.ExpectedReplicas));
     }
@@ -55,6 +54,7 @@ internal static class GatewayServices
     {
         services.AddSingleton<MessageGate>();
         services.AddSingleton<InferenceGateway>();
+        services.AddGrpcReflection();
         services.AddGrpc(grpc => grpc.Interceptors.Add<FailureLog>()).AddServiceOptions<InferenceGateway>(service =>
         {
             service.MaxReceiveMessageSize = options.MaxBodyBytes;

@@ -79,6 +79,7 @@ internal sealed class TestGateway : IAsyncDisposable
         app.UseHttpApi();
         (map ?? Dialects.MapDialects)(app);
         app.MapGrpcService<InferenceGateway>().Add(app.Services.GetRequiredService<MessageGate>().Guard);
+        app.MapGrpcReflectionService();
         app.MapPrometheusScrapingEndpoint("/metrics");
         await app.StartAsync();
         var urls = app.Urls.ToArray();

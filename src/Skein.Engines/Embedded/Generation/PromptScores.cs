@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text.Encodings.Web;
 using Skein.Engines.Embedded.Sampling;
 using Skein.Engines.Embedded.Tokens;
 using Skein.Engines.Text;
@@ -11,6 +12,9 @@ namespace Skein.Engines.Embedded.Generation;
 /// </summary>
 internal sealed class PromptScores
 {
+    // Without escapes that only HTML needs.
+    private static readonly JsonWriterOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     private readonly Vocabulary _vocabulary;
     private readonly int _top;
     private readonly List<(int Id, TokenLogprob? Logprob)> _tokens = [];
@@ -31,7 +35,7 @@ internal sealed class PromptScores
     public ByteString ToJson()
     {
         var bytes = new ArrayBufferWriter<byte>(64 * _tokens.Count);
-        using (var json = new Utf8JsonWriter(bytes))
+        using (var json = new Utf8JsonWriter(bytes, Plain))
         {
             json.WriteStartObject();
             WriteList(json, "tokens", token => json.WriteStringValue(TextOf(token.Id)));
