@@ -59,6 +59,26 @@ public sealed class GroupDirectoryTests : IDisposable
         Assert.Equal([_time.GetUtcNow(), first], _directory.List().Select(model => model.FirstSeen));
     }
 
+    /// <summary>A client plans with what every replica of a model can do.</summary>
+    [Fact]
+    public void List_ReplicasThatDiffer_TellsTheShortestContextAndTheBestTier()
+    {
+        _source.Set(
+            Replica("a", new ModelDescription { Name = "m", ContextTokens = 4096, ResumeTier = ResumeTier.Text, Chat = true }),
+            Replica("b", new ModelDescription { Name = "m", ContextTokens = 512, ResumeTier = ResumeTier.Exact, Unit = TokenUnit.Token }));
+
+        var model = Assert.Single(_directory.List()).Description;
+
+        Assert.Equal((512u, ResumeTier.Exact, TokenUnit.Token, true), (model.ContextTokens, model.ResumeTier, model.Unit, model.Chat));
+        Assert.Equal(8u, _directory.Load().Slots);
+
+        static ReplicaDescription Replica(string name, ModelDescription model) => new()
+        {
+            Id = new ReplicaId(name, 7), Address = name, Models = ["m"], Slots = 4,
+            ModelDescriptions = new Dictionary<string, ModelDescription> { ["m"] = model },
+        };
+    }
+
     private void Serve(params string[] models) =>
         _source.Set(new ReplicaDescription { Id = new ReplicaId("replica-1", 7), Address = "replica-1", Models = models, Slots = 4 });
 
@@ -68,9 +88,9 @@ public sealed class GroupDirectoryTests : IDisposable
 
         public FleetView Current { get; private set; } = new([], [], Complete: true);
 
-        public void Set(ReplicaDescription replica)
+        public void Set(params ReplicaDescription[] replicas)
         {
-            Current = new FleetView([replica], [], Complete: true);
+            Current = new FleetView(replicas, [], Complete: true);
             Changed?.Invoke();
         }
     }

@@ -29,6 +29,27 @@ public sealed class SessionLifetimeTests
         Assert.Equal(0, gateway.Statistics.JournalBytes);
     }
 
+    /// <summary>The status of a response stays open while this is so.</summary>
+    [Fact]
+    public async Task IsQueued_WhileEveryChoiceWaits_IsTrue()
+    {
+        using var gateway = new Gateway(new StaticFleet(Replica("a", slots: 1)));
+        gateway.Link.Script = (_, _, _) => Act.Hang;
+        var first = gateway.Sessions.Start(Gateway.Request());
+        await using var second = gateway.Sessions.Start(Gateway.Request(n: 2));
+
+        Assert.Equal((false, true), (first.IsQueued, second.IsQueued));
+        await first.DisposeAsync();
+
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30), TimeProvider.System);
+        while (second.IsQueued)
+        {
+            Assert.False(deadline.IsCancellationRequested, "the session still counts as queued although one choice has the slot");
+            await Task.Yield();
+        }
+        Assert.Equal(1, gateway.Admission.Waiting);
+    }
+
     [Fact]
     public async Task Dispose_WhileWaiting_LeavesTheLineAtOnce()
     {

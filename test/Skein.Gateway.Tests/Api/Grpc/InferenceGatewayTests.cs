@@ -207,6 +207,59 @@ public sealed class InferenceGatewayTests
 
         Assert.Equal(["tiny", "org/big \"q\""], description.Models.Select(model => model.Name));
         Assert.Equal(512u, description.Models[0].ContextTokens);
+        Assert.Equal((8u, 3u, 1u), (description.Load.Slots, description.Load.Running, description.Load.Waiting));
+    }
+
+    [Fact]
+    public async Task Invoke_Call_IsPassedThroughWithItsAnswer()
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        gateway.Calls.Body = "[1]";
+        using var channel = GrpcChannel.ForAddress(gateway.Http2);
+        using var call = new Inference.InferenceClient(channel).Invoke(
+            new InvokeRequest { Path = "/v1/embeddings", Model = "tiny", Body = ByteString.CopyFromUtf8("{}"), Query = "?a=b" },
+            new Metadata { { SkeinHeaders.Priority, "-2" } });
+
+        var frames = new List<InvokeFrame>();
+        await foreach (var frame in call.ResponseStream.ReadAllAsync())
+            frames.Add(frame);
+
+        Assert.Equal((200u, "[1]"), (frames[0].Start.Status, string.Concat(frames.Select(frame => frame.Body.ToStringUtf8()))));
+        Assert.Equal("replica-1", (await call.ResponseHeadersAsync).GetValue(SkeinHeaders.Replica));
+        var asked = Assert.Single(gateway.Calls.Asked);
+        Assert.Equal(("tiny", "?a=b", -2), (asked.Model, asked.Query, asked.Priority));
+        Assert.Equal(RequestOutcomes.Completed, await gateway.Outcomes.NextAsync());
+    }
+
+    public static TheoryData<string, Action<InvokeRequest>> WrongCalls => new()
+    {
+        { "path: '/sleep' is not passed through", call => call.Path = "/sleep" },
+        { "path: '' is not passed through", call => call.Path = "" },
+        { "method: 'DELETE' is not passed through", call => call.Method = "DELETE" },
+        { "caller: is set by gateways", call => call.Caller = "me" },
+        { "asked_model: is set by gateways", call => call.AskedModel = "me" },
+        { "model_offset: 5 is not within the body of 2 bytes", call => (call.ModelOffset, call.ModelLength) = (5, uint.MaxValue) },
+        { "content_type: is too long or not printable", call => call.ContentType = "a\r\nx: y" },
+        { "query: does not begin with '?'", call => call.Query = "a=b" },
+        { "priority: 9 is out of range", call => call.Priority = 9 },
+    };
+
+    [Theory]
+    [MemberData(nameof(WrongCalls))]
+    public async Task Invoke_WrongCall_IsRefusedByName(string message, Action<InvokeRequest> change)
+    {
+        await using var gateway = await TestGateway.StartAsync();
+        using var channel = GrpcChannel.ForAddress(gateway.Http2);
+        var request = new InvokeRequest { Path = "/v1/embeddings", Body = ByteString.CopyFromUtf8("{}") };
+        change(request);
+        using var call = new Inference.InferenceClient(channel).Invoke(request);
+
+        var error = await Assert.ThrowsAsync<RpcException>(() => call.ResponseStream.MoveNext(TestContext.Current.CancellationToken));
+
+        Assert.Equal(StatusCode.InvalidArgument, error.StatusCode);
+        Assert.StartsWith(message, error.Status.Detail, StringComparison.Ordinal);
+        Assert.Equal(message.Split(':')[0], error.GetRpcStatus()!.GetDetail<ErrorInfo>()!.Metadata["param"]);
+        Assert.Empty(gateway.Calls.Asked);
     }
 
     [Fact]
