@@ -51,7 +51,7 @@ public sealed class PassThroughTests
         await using var gateway = await TestGateway.StartAsync(server);
 
         var reply = await gateway.PostAsync(
-            "/v1/embeddings?truncate=1", Question,
+            "/v1/embeddings?api_key=sk-0&truncate=1&Access_Token=sk-3", Question,
             "Authorization: Bearer sk-1\r\nx-api-key: sk-2\r\nCookie: c=d\r\nTE: trailers\r\nProxy-Authorization: Basic x\r\nAccept-Encoding: gzip\r\n"
             + "Forwarded: for=1.2.3.4\r\nAccept: application/json\r\nx-request-id: mine-1\r\n");
 
@@ -240,10 +240,14 @@ public sealed class PassThroughTests
     [Fact]
     public async Task ConfiguredPath_IsPassedThroughForGetToo()
     {
-        await using var server = new ScriptedServer().On("/v1/voices", Answers.Json("[]"));
-        await using var gateway = await TestGateway.StartAsync(PassingThrough("/v1/voices"), server);
+        await using var server = new ScriptedServer().On("/v1/voices?a=%20&model=story", Answers.Json("[]"));
+        var setup = new TestGateway.Setup
+        {
+            Options = options => options with { Aliases = [new ModelAlias("big", ["story"])], Api = options.Api with { PassThrough = ["/v1/voices"] } },
+        };
+        await using var gateway = await TestGateway.StartAsync(setup, server);
 
-        var reply = await gateway.GetAsync("/v1/voices");
+        var reply = await gateway.GetAsync("/v1/voices?a=%20&model=big");
 
         Expect.That(reply, reply is { Status: 200, Body: "[]" }, "the answer is the server's");
     }

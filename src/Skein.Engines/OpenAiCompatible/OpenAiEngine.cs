@@ -78,7 +78,10 @@ internal sealed class OpenAiEngine(
         {
             throw new FaultException(
                 Fault.Unsupported,
-                $"model '{request.Model}' does not generate text: its server refuses chats and completions; allowed: calls such as embeddings");
+                $"model '{request.Model}' does not generate text: its server refuses chats and completions; allowed: calls such as embeddings")
+            {
+                Param = "model",
+            };
         }
 
         if (!profile.EchoesLogprobs)

@@ -105,7 +105,7 @@ public sealed class GenerationSessions(
             1 => candidates.First(),
             0 => throw new FaultException(Fault.NoReplica, "no replica is known yet, and the request names no model", retryAfter: admission.RetryAfter()),
             _ => throw new FaultException(
-                Fault.InvalidRequest, $"model is missing; allowed: {string.Join(", ", candidates.Order(StringComparer.Ordinal).Take(16))}"),
+                Fault.InvalidRequest, $"model is missing; allowed: {string.Join(", ", candidates.Order(StringComparer.Ordinal).Take(16))}") { Param = "model" },
         };
     }
 

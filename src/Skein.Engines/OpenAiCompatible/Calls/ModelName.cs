@@ -23,6 +23,16 @@ internal static class ModelName
             body, (int)request.ModelOffset, (int)request.ModelLength, isForm ? Encoding.UTF8.GetBytes(model) : JsonSerializer.SerializeToUtf8Bytes(model));
     }
 
+    /// <summary>A query with the server's name of the model, where it names one.</summary>
+    public static string PutInQuery(InvokeRequest request, string model)
+    {
+        if (request.Query.Length == 0 || AskedIn(request) == model)
+            return request.Query;
+        var parameters = request.Query[1..].Split('&').Select(parameter =>
+            parameter.StartsWith("model=", StringComparison.Ordinal) ? $"model={Uri.EscapeDataString(model)}" : parameter);
+        return $"?{string.Join('&', parameters)}";
+    }
+
     /// <summary>A JSON object whose member <c>model</c> has another name; the same bytes if that member is not as expected.</summary>
     public static ReadOnlyMemory<byte> Replace(ReadOnlyMemory<byte> json, string from, string to)
     {

@@ -41,7 +41,8 @@ internal sealed class PassedCall(EngineHttp http)
         if (!isGet && request.Method is not ("" or "POST"))
             throw new FaultException(Fault.Unsupported, $"method {request.Method} is not passed on; allowed: GET, POST");
 
-        var message = new HttpRequestMessage(isGet ? HttpMethod.Get : HttpMethod.Post, new Uri(request.Path.TrimStart('/') + request.Query, UriKind.Relative));
+        var path = request.Path.TrimStart('/') + ModelName.PutInQuery(request, model);
+        var message = new HttpRequestMessage(isGet ? HttpMethod.Get : HttpMethod.Post, new Uri(path, UriKind.Relative));
         if (request.RequestId.Length > 0)
             message.Headers.TryAddWithoutValidation("x-request-id", request.RequestId);
         if (request.Accept.Length > 0)

@@ -16,7 +16,9 @@ internal static partial class ApiMiddleware
         {
             if (IsGrpc(http))
                 return next(http);
-            http.Request.Path = paths.Resolve(http.Request.Path.Value ?? "/");
+            var path = http.Request.Path.Value ?? "/";
+            if (paths.Resolve(path) is var meant && !ReferenceEquals(meant, path))
+                http.Request.Path = meant;
             return AnswerAsync(http, next, paths, logger);
         });
     }

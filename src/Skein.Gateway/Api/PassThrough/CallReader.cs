@@ -11,6 +11,9 @@ internal static class CallReader
 {
     private const string Model = "model";
 
+    /// <summary>Parameters with which some clients send a key of the gateway.</summary>
+    private static readonly HashSet<string> Credentials = new(StringComparer.OrdinalIgnoreCase) { "api_key", "api-key", "apikey", "access_token" };
+
     /// <param name="body">Must not change while the call runs: the result references it.</param>
     /// <exception cref="RequestRefusedException">The body is not JSON as it claims, or its model is not a name.</exception>
     public static InvokeRequest Read(HttpRequest http, string path, ReadOnlyMemory<byte> body)
@@ -19,7 +22,7 @@ internal static class CallReader
         {
             Method = http.Method,
             Path = path,
-            Query = http.QueryString.Value ?? "",
+            Query = WithoutCredentials(http.QueryString.Value ?? ""),
             ContentType = RequestBody.IsPlainCurl(http) && !body.IsEmpty ? "application/json" : http.ContentType ?? "",
             Accept = http.Headers.Accept.ToString(),
             Body = UnsafeByteOperations.UnsafeWrap(body),
@@ -41,6 +44,14 @@ internal static class CallReader
         return Encoding.UTF8.GetByteCount(request.Model) <= RequestLimits.ModelBytes && RequestLimits.IsModel(request.Model)
             ? request
             : throw RequestRefusedException.Invalid(Model, $"is too long or holds a control character; allowed: {RequestLimits.ModelAllowed}");
+    }
+
+    private static string WithoutCredentials(string query)
+    {
+        if (query.Length < 2)
+            return "";
+        var kept = query[1..].Split('&').Where(parameter => !Credentials.Contains(Uri.UnescapeDataString(parameter.Split('=', 2)[0])));
+        return string.Join('&', kept) is { Length: > 0 } rest ? $"?{rest}" : "";
     }
 
     private static bool IsJson(string contentType) =>

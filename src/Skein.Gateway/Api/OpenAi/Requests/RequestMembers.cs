@@ -109,7 +109,7 @@ internal static class RequestMembers
             throw RequestRefusedException.Invalid("max_tokens", $"{old} contradicts max_completion_tokens {current}; allowed: one of them, or both equal");
         if ((request.MaxCompletionTokens ?? request.MaxTokens) is { } maxTokens)
             request.Generate.MaxTokens = maxTokens;
-        if (request is { TopLogprobs: { } top, Logprobs: not true })
+        if (request is { TopLogprobs: > 0 and var top, Logprobs: not true })
             throw RequestRefusedException.Invalid("top_logprobs", $"{top} without logprobs; allowed: only with logprobs: true");
         if (request.Logprobs is true)
             request.Generate.Logprobs = request.TopLogprobs ?? 0;
