@@ -85,6 +85,7 @@ public sealed class GatewayApp : IAsyncDisposable
     {
         _app.Services.GetRequiredService<GenerationSessions>().Caller = membership.Current.Self.Name;
         _app.Services.GetRequiredService<GroupFollower>().Follow(membership);
+        _app.Services.GetRequiredService<UpstreamTurns>().Follow(membership);
     }
 
     /// <summary>

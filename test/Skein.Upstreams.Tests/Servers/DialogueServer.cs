@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace Skein.Upstreams.Tests.Servers;
@@ -66,7 +67,7 @@ internal sealed class DialogueServer : IAsyncDisposable
             var choices = DialogueStream.CountChoices(events);
             // The gateway asks for each choice by itself. Some servers answer one choice only, whatever they are asked.
             if (choices > 1 && DialogueStream.ChoicesAsked(Dialogue.Normalize(exchange.Request.Body)) == 1)
-                events = [.. DialogueStream.ChoiceOf(events, Interlocked.Increment(ref _branches) % choices)];
+                events = [.. DialogueStream.ChoiceOf(events, ChoiceFor(dialogue, exchange.Request, choices), arePrompts: PromptsOf(dialogue) is not null)];
             else if (dialogue.IsStreamed)
                 events = [];
             if (events.Count > 0)
@@ -76,9 +77,25 @@ internal sealed class DialogueServer : IAsyncDisposable
         return Ending.Close;
     }
 
+    /// <summary>The prompts of a request with several; null if it has one.</summary>
+    private static JsonArray? PromptsOf(Dialogue dialogue) =>
+        dialogue.Asked?["prompt"] is JsonArray { Count: > 1 } prompts && prompts.All(prompt => prompt is JsonArray || prompt?.GetValueKind() == JsonValueKind.String)
+            ? prompts
+            : null;
+
+    private int ChoiceFor(Dialogue dialogue, ScriptedRequest request, int choices)
+    {
+        var prompt = Dialogue.Normalize(request.Body)?["prompt"];
+        var index = PromptsOf(dialogue)?.TakeWhile(recorded => !JsonNode.DeepEquals(recorded, prompt)).Count() ?? choices;
+        return index < choices ? index : Interlocked.Increment(ref _branches) % choices;
+    }
+
     private Dialogue? Find(ScriptedRequest request)
     {
         var asked = Dialogue.Normalize(request.Body);
+        if (Current is { } batch && batch.Path == request.Path && !request.Body.Contains("return_token", StringComparison.Ordinal)
+            && PromptsOf(batch)?.Any(prompt => JsonNode.DeepEquals(prompt, asked?["prompt"])) == true)
+            return batch;
         if (Current is { } current && current.Method == request.Method && current.Path == request.Path && IsSame(current, request, asked))
             return current;
         var candidates = _dialogues.Where(
@@ -127,7 +144,7 @@ internal sealed class DialogueServer : IAsyncDisposable
         {
             return JsonNode.Parse(body) as JsonObject;
         }
-        catch (System.Text.Json.JsonException)
+        catch (JsonException)
         {
             return null;
         }
@@ -159,7 +176,8 @@ internal static class DialogueStream
         .SelectMany(data => JsonNode.Parse(data)!["choices"] as JsonArray ?? []).Select(choice => choice?["index"]?.GetValue<int>() ?? 0).Distinct().Count();
 
     /// <summary>The events of one choice, which becomes choice 0. The first choice has the usage of all.</summary>
-    public static IEnumerable<string> ChoiceOf(IReadOnlyList<string> events, int choice)
+    /// <param name="arePrompts">Whether the choices are answers to several prompts, not to one.</param>
+    public static IEnumerable<string> ChoiceOf(IReadOnlyList<string> events, int choice, bool arePrompts)
     {
         foreach (var data in events)
         {
@@ -175,6 +193,8 @@ internal static class DialogueStream
             if (choice > 0 && chunk["usage"] is JsonObject usage)
             {
                 usage["completion_tokens"] = 0;
+                if (arePrompts)
+                    usage["prompt_tokens"] = 0;
                 usage["total_tokens"] = usage["prompt_tokens"]?.DeepClone();
             }
             yield return chunk.ToJsonString();

@@ -16,12 +16,19 @@ internal static class CompletionLogprobsReader
         var tokens = logprobs.Elements("tokens").ToList();
         var values = logprobs.Elements("token_logprobs").ToList();
         var tops = logprobs.Elements("top_logprobs").ToList();
+        // A resumed answer is part of the prompt for the server: its offsets count from there.
+        var offsets = request.Resume is { NextIndex: > 0 } ? [] : logprobs.Elements("text_offset").ToList();
         var read = new List<TokenLogprob>(tokens.Count);
         for (var i = 0; i < tokens.Count && i < values.Count; i++)
         {
             var logprob = Make(tokens[i].GetString() ?? "", values[i], i < ids.Count ? ids[i] : 0);
+            logprob.RawLogprob = ByteString.CopyFrom(JsonMarshal.GetRawUtf8Value(values[i]));
+            if (i < offsets.Count && offsets[i].ValueKind == JsonValueKind.Number && offsets[i].TryGetInt32(out var offset))
+                logprob.TextOffset = offset;
+
             if (i < tops.Count && tops[i].ValueKind == JsonValueKind.Object)
             {
+                logprob.RawTop = ByteString.CopyFrom(JsonMarshal.GetRawUtf8Value(tops[i]));
                 var likely = tops[i].EnumerateObject().Select(token => Make(token.Name, token.Value, 0)).OrderByDescending(token => token.Logprob);
                 logprob.Top.Add(likely.Take((int)request.Logprobs));
             }

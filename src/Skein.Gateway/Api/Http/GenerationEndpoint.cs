@@ -48,8 +48,8 @@ internal sealed partial class GenerationEndpoint(
 
     private async Task RelayAsync(HttpContext http, IApiDialect dialect, ApiRequest request, RequestMeasurement measurement)
     {
-        var hasSeveralChoices = request.Generate.N > 1;
-        await using var session = sessions.Start(request.Generate);
+        var hasSeveralChoices = request.Generate.N > 1 || request.Prompts is not null;
+        await using var session = sessions.Start(request.Generate, request.Prompts);
         var writer = request.CreateWriter(session.Id);
         if (request.Stream)
         {

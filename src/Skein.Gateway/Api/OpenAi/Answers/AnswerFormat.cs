@@ -56,7 +56,7 @@ internal abstract class AnswerFormat(string operation, string idPrefix, string w
     {
         WriteIndex(ref json, choice);
         WriteWhole(ref json, collected.Text, collected.MergedDeltas());
-        var textOffset = plan.EchoedCharacters ?? collected.EchoedCharacters;
+        var textOffset = plan.EchoedCharactersOf(choice, collected.EchoedCharacters);
         WriteLogprobsMember(ref json, plan.WithLogprobs ? collected.Logprobs : [], collected.RawLogprobs.Span, ref textOffset);
         json.Raw(",\"finish_reason\":"u8);
         WriteReason(ref json, collected.Finish, plan);
