@@ -15,6 +15,9 @@ public sealed class DialogueTests(DialogueTests.Worlds worlds, ITestOutputHelper
     private static readonly string[] ClientPaths =
         ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/models", "/v1/rerank", "/tokenize", "/detokenize", "/v1/tokenize", "/v1/detokenize"];
 
+    private const string MissingPrompt = "the gateway refuses a request without a prompt, in its own words";
+    private const string OneModel = "the gateway answers for one model itself, also where the server does not";
+
     /// <summary>Dialogues that cannot be compared, each with its reason. By the beginning of their names.</summary>
     private static readonly (string Name, string Reason)[] NotCompared =
     [
@@ -36,6 +39,15 @@ public sealed class DialogueTests(DialogueTests.Worlds worlds, ITestOutputHelper
         ("unknown-model", "the gateway knows which models there are"),
         ("chat-unknown-model", "the gateway knows which models there are"),
         ("prompt-ids-out-of-range", "the gateway refuses ids beyond the vocabulary itself"),
+        ("no-messages", MissingPrompt),
+        ("no-prompt", MissingPrompt),
+        ("chat-no-messages", MissingPrompt),
+        ("chat-input-ids-no-messages", MissingPrompt),
+        ("completion-no-prompt", MissingPrompt),
+        ("prompt-mixed", "the gateway refuses a prompt of texts and token ids at once"),
+        ("v1-models-id", OneModel),
+        ("model-by-id", OneModel),
+        ("echo", "the gateway itself puts the prompt before the answer, also where the server does not"),
         ("keep-alive", "how the connection ends is the gateway's"),
         ("chat-n2", "the choices are generated side by side: which timings come last is a matter of chance"),
         ("completion-n2", "the choices are generated side by side: which timings come last is a matter of chance"),

@@ -225,7 +225,7 @@ public sealed class UpstreamServiceTests : IAsyncLifetime
                     throw new FaultException(Fault.Unreachable, "connection refused");
                 },
             },
-            fleet, link, time, NullLoggerFactory.Instance, lateness);
+            "upstream-1", fleet, link, time, NullLoggerFactory.Instance, lateness);
         using var stop = new CancellationTokenSource();
 
         var running = upstream.RunAsync(stop.Token);

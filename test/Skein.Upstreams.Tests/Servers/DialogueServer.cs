@@ -66,7 +66,8 @@ internal sealed class DialogueServer : IAsyncDisposable
             var events = DialogueStream.EventsOf(dialogue);
             var choices = DialogueStream.CountChoices(events);
             // The gateway asks for each choice by itself. Some servers answer one choice only, whatever they are asked.
-            if (choices > 1 && DialogueStream.ChoicesAsked(Dialogue.Normalize(exchange.Request.Body)) == 1)
+            if (choices > 1 && !IsSame(dialogue, exchange.Request, Dialogue.Normalize(exchange.Request.Body))
+                && DialogueStream.ChoicesAsked(Dialogue.Normalize(exchange.Request.Body)) == 1)
                 events = [.. DialogueStream.ChoiceOf(events, ChoiceFor(dialogue, exchange.Request, choices), arePrompts: PromptsOf(dialogue) is not null)];
             else if (dialogue.IsStreamed)
                 events = [];
@@ -96,6 +97,10 @@ internal sealed class DialogueServer : IAsyncDisposable
         if (Current is { } batch && batch.Path == request.Path && !request.Body.Contains("return_token", StringComparison.Ordinal)
             && PromptsOf(batch)?.Any(prompt => JsonNode.DeepEquals(prompt, asked?["prompt"])) == true)
             return batch;
+        if (request.Body.Contains("\"return_token_ids\":true", StringComparison.Ordinal)
+            && Current is { Status: 200, IsStreamed: false } whole && !whole.AnswerBody.Contains("\"token_ids\":[", StringComparison.Ordinal)
+            && AsIds(whole, request) is { } withIds)
+            return withIds;
         if (Current is { } current && current.Method == request.Method && current.Path == request.Path && IsSame(current, request, asked))
             return current;
         var candidates = _dialogues.Where(
@@ -237,7 +242,7 @@ internal static class DialogueStream
             var last = i == pieces.Count - 1 ? tokens : i + 1;
             events.Add(Piece(pieces[i], new JsonArray([.. Enumerable.Range(i, last - i).Select(id => (JsonNode)(1_000 + id))]), null));
         }
-        events.Add(Piece("", [], reason));
+        events.Add(Piece("", [], reason, MembersOf(chunks)));
         if (counted is not null)
             events.Add(new JsonObject { ["choices"] = new JsonArray(), ["usage"] = counted.DeepClone() }.ToJsonString());
         var body = string.Concat(events.Append("[DONE]").Select(data => $"data: {data}\n\n"));
@@ -246,12 +251,22 @@ internal static class DialogueStream
         return dialogue with { Answer = Encoding.UTF8.GetBytes(answer) };
     }
 
-    private static string Piece(string text, JsonArray ids, string? reason) => new JsonObject
+    private static string Piece(string text, JsonArray ids, string? reason, IEnumerable<KeyValuePair<string, JsonNode?>>? members = null)
     {
-        ["id"] = "cmpl-ids",
-        ["object"] = "text_completion",
-        ["choices"] = new JsonArray(new JsonObject { ["index"] = 0, ["text"] = text, ["logprobs"] = null, ["finish_reason"] = reason, ["token_ids"] = ids }),
-    }.ToJsonString();
+        var chunk = new JsonObject
+        {
+            ["id"] = "cmpl-ids",
+            ["object"] = "text_completion",
+            ["choices"] = new JsonArray(new JsonObject { ["index"] = 0, ["text"] = text, ["logprobs"] = null, ["finish_reason"] = reason, ["token_ids"] = ids }),
+        };
+        foreach (var (name, value) in members ?? [])
+            chunk[name] = value?.DeepClone();
+        return chunk.ToJsonString();
+    }
+
+    /// <summary>What the events of an answer have beside its choices, such as the server's fingerprint.</summary>
+    private static IEnumerable<KeyValuePair<string, JsonNode?>> MembersOf(IEnumerable<JsonObject> chunks) => chunks.SelectMany(chunk => chunk)
+        .Where(member => member.Value is not null && member.Key is not ("id" or "object" or "created" or "model" or "choices" or "usage"));
 
     private static IEnumerable<string> Of(JsonObject whole)
     {
