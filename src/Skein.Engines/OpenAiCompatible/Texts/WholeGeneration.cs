@@ -36,6 +36,7 @@ internal sealed class WholeGeneration(EngineHttp http, ServerProfile profile)
             throw new FaultException(Fault.EngineFailed, $"{http.Name}: the answer has no finish_reason");
 
         var last = answer.Finish();
+        frame?.Logprobs.Clear();
         if (choice.Member("logprobs") is { ValueKind: JsonValueKind.Object } logprobs)
             (frame ?? last).RawLogprobs = ByteString.CopyFrom(JsonMarshal.GetRawUtf8Value(logprobs));
 
