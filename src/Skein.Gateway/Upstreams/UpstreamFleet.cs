@@ -132,9 +132,11 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
 
     /// <summary>Passes the slots of servers that have fewer of them than gateways share them, where another gateway waits. Called by one loop.</summary>
     /// <param name="isWaiting">Whether a gateway has waiting requests.</param>
+    /// <param name="isScarce">Whether there is such a server.</param>
     /// <returns>The turns to publish; null: none has changed.</returns>
-    public ByteString? PassTurns(Predicate<Member> isWaiting)
+    public ByteString? PassTurns(Predicate<Member> isWaiting, out bool isScarce)
     {
+        isScarce = false;
         var members = _group.Members;
         var gateways = members.Count(member => member is { IsLive: true, Role: Roles.Gateway });
         if (gateways < 2)
@@ -157,7 +159,8 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
             }
         }
         // Also without a change of the turns: a slot that is to be passed gets no new request.
-        if (turns.Count > 0)
+        isScarce = turns.Count > 0;
+        if (isScarce)
             Share();
         return hasChanged ? UpstreamSharing.WriteTurns(turns) : null;
     }

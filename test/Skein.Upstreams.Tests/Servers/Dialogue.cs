@@ -91,9 +91,9 @@ internal sealed partial record Dialogue(
             return answer;
         var head = Encoding.Latin1.GetString(answer, 0, end);
         var length = (answer.Length - end - 4).ToString(CultureInfo.InvariantCulture);
-        return [.. Encoding.Latin1.GetBytes(ContentLength().Replace(head, match => match.Groups[1].Value + length)), .. answer.AsSpan(end)];
+        return [.. Encoding.Latin1.GetBytes(ContentLength().Replace(head, length)), .. answer.AsSpan(end)];
     }
 
-    [GeneratedRegex(@"(\r\ncontent-length: *)\d+", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"(?<=\r\ncontent-length: *)\d+", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1_000)]
     private static partial Regex ContentLength();
 }
