@@ -39,6 +39,30 @@ public sealed class UrlTroubleTests
         Assert.Contains(gateway.Log.With(server.Name), line => line.Message.Contains("key", StringComparison.Ordinal));
     }
 
+    /// <summary>The port of the URL is another server's: it was said that nothing answers.</summary>
+    [Fact]
+    public async Task PortIsNoHttpServers_IsSaidAtOnceInErrorStatusAndLog()
+    {
+        await using var server = new ScriptedServer { Everything = NotHttp };
+        server.On("/v1/models", NotHttp).On("/health", NotHttp);
+        await using var gateway = await TestGateway.StartAsync(new TestGateway.Setup { Awaits = false }, server);
+        await server.WhenAsync(_ => true);
+
+        var reply = await gateway.ChatAsync();
+        var row = await gateway.StatusAsync(server.Name);
+
+        Expect.Refusal(reply, 503, "does not answer in HTTP");
+        Expect.Within(reply, 2);
+        Assert.Contains("does not answer in HTTP", Reply.Find(row, "reason")?.GetString(), StringComparison.Ordinal);
+        Assert.Contains(gateway.Log.With(server.Name), line => line.Message.Contains("does not answer in HTTP", StringComparison.Ordinal));
+
+        static async Task<Ending> NotHttp(Exchange exchange)
+        {
+            await exchange.SendAsync("SSH-2.0-OpenSSH_9.6\r\n");
+            return Ending.Close;
+        }
+    }
+
     /// <summary>The URL has a wrong path: nothing there lists models.</summary>
     [Fact]
     public async Task PathIsWrong_IsSaidAtOnceInErrorStatusAndLog()
