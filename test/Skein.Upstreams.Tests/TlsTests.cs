@@ -43,6 +43,7 @@ public sealed class TlsTests : IDisposable
         Expect.Refusal(reply, 503, "TLS");
         Expect.NoAddress(reply);
         Assert.Contains("TLS", Reply.Find(row, "reason")?.GetString(), StringComparison.Ordinal);
+        Assert.Contains("certificate", Reply.Find(row, "reason")?.GetString(), StringComparison.OrdinalIgnoreCase);
         Assert.Contains(gateway.Log.With(front.Name), line => line.Message.Contains("TLS", StringComparison.Ordinal));
         Assert.Empty(server.Requests);
     }
