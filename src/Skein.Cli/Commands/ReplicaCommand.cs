@@ -29,7 +29,7 @@ internal static class ReplicaCommand
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
-        var settings = new EndpointSettings(sources);
+        var settings = new EndpointSettings(sources, ["encryption between gateway and replica, which Skein does not have yet"]);
         using var signal = new StopSignal(settings.IsSupervised);
         // All settings are validated before the engine loads.
         var slots = Slots.Read(sources);
