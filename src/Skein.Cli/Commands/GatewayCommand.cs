@@ -82,13 +82,27 @@ internal static class GatewayCommand
         await using var membership = await MemberRun.JoinAsync(settings, name, metadata, gateway.Services, signal.Stop);
         gateway.Join(membership);
         using var following = settings.Keys?.Follow(membership, TimeProvider.System);
-        MemberRun.ReportReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
+        MemberRun.ReportReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)),
+            certificates is not null, OpenDoors(settings, keys is not null, certificates is not null));
         await MemberRun.WaitForStopAsync(membership, gateway.Services, signal, gateway.Stopping);
         await gateway.PrepareStopAsync(signal.AtOnce);
         // The gateway leaves the group first, so that it receives no new work; then its streams finish.
         await membership.LeaveAsync(signal.AtOnce);
         await gateway.StopAsync(signal.AtOnce);
         return CommandLine.Success;
+    }
+
+    /// <summary>What is open to whom, and the flag that closes it.</summary>
+    private static IEnumerable<string> OpenDoors(EndpointSettings settings, bool hasKeys, bool hasTls)
+    {
+        var who = IPAddress.IsLoopback(settings.BindAddress) ? "everybody on this machine" : "everybody who reaches this address";
+        yield return hasKeys
+            ? "open to clients with a key: HTTP and gRPC; with an admin key: /admin, /metrics; without: /livez, /readyz"
+            : $"open to {who}: HTTP and gRPC, /admin and /metrics too (close: --api-key-file)";
+        if (!hasTls)
+            yield return "not encrypted: HTTP and gRPC (close: --tls-cert and --tls-key)";
+        if (settings.Keys is null)
+            yield return $"open to {who}: the group, because gossip is not encrypted (close: --gossip-key-file)";
     }
 
     private static GatewayApp Build(SettingSources sources, EndpointSettings settings, CertificateFiles? certificates)
