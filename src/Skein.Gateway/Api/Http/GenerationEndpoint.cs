@@ -1,3 +1,4 @@
+using Skein.Gateway.Security.Keys;
 using Skein.Gateway.Telemetry;
 
 namespace Skein.Gateway.Api.Http;
@@ -18,6 +19,7 @@ internal sealed partial class GenerationEndpoint(
             var request = api.Read(body, time.GetUtcNow());
             request.Generate.RequestId = requestId;
             SkeinHeaders.Read(request.Generate, name => http.Request.Headers[name]);
+            measurement.ChargeTo(http.Features.Get<KeyGrant>(), request.Generate.Model);
             await RelayAsync(http, dialect, request, measurement);
             measurement.End(RequestOutcomes.Completed);
         }
