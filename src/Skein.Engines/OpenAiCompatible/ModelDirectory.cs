@@ -115,7 +115,7 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
     }
 
     private static bool IsRefusal(FaultException exception) =>
-        exception.Fault is Fault.Unsupported or Fault.InvalidRequest or Fault.ModelNotFound or Fault.ContextLengthExceeded;
+        EngineErrors.IsMissingCall(exception) || exception.Fault is Fault.InvalidRequest or Fault.ModelNotFound or Fault.ContextLengthExceeded;
 
     // Too busy now, or slower than the caller waits: it is tried again.
     private static bool IsLate(Exception exception, CancellationToken cancelled) => exception is FaultException fault

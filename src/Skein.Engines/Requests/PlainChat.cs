@@ -13,7 +13,7 @@ internal static class PlainChat
         RefuseCallsAndFormats(chat);
         return ChatJson.OffersTools(chat)
             ? throw Unsupported("tools", "none, or tool_choice \"none\": the model cannot call tools")
-            : ChatJson.Read(chat.Messages).Select(ReadMessage).ToList();
+            : ReadMessages(chat).Select(ReadMessage).ToList();
     });
 
     /// <summary>Checks a chat whose messages are not read: their structure, no call and no format.</summary>
@@ -22,8 +22,12 @@ internal static class PlainChat
     {
         RefuseCallsAndFormats(chat);
         ChatJson.HasTools(chat.Tools);
-        return ChatJson.Read(chat.Messages);
+        return ReadMessages(chat);
     });
+
+    private static IReadOnlyList<ChatMessage> ReadMessages(ChatPrompt chat) => ChatJson.Read(chat.Messages) is { Count: > 0 } messages
+        ? messages
+        : throw new ChatJsonException(ChatJsonProblem.WrongValue, ChatJson.Messages, "[] is empty; allowed: an array of at least one message");
 
     private static ChatMessage ReadMessage(ChatMessage message, int index)
     {

@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Routing;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi;
 using Skein.Gateway.Api.PassThrough;
+using Skein.Gateway.Security.Keys;
 
 namespace Skein.Gateway.Api;
 
@@ -21,6 +22,7 @@ internal static class Dialects
         services.AddSingleton<PassThroughEndpoint>();
         services.AddSingleton<ApiPaths>();
         services.AddApiCors(options);
+        services.AddSingleton<ApiKeyStore>();
         services.AddBrokenStreamLogging();
     }
 

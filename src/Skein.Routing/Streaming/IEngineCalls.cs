@@ -15,7 +15,7 @@ public interface IEngineCalls
 /// <summary>A call whose answer has begun. Read by one reader; disposing it stops what still runs and frees its slot.</summary>
 public interface IEngineCall : IAsyncDisposable
 {
-    /// <summary>Member name of the replica that answers.</summary>
+    /// <summary>Name of the replica that answers, as clients see it.</summary>
     string Replica { get; }
 
     /// <summary>Attempts that were made, this one included.</summary>

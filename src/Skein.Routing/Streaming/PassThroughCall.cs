@@ -30,7 +30,7 @@ internal sealed class PassThroughCall : IEngineCall
         _core = new BranchCore(new GenerateRequest { Model = request.Model, Priority = request.Priority }, place, services.Options);
     }
 
-    public string Replica => _lease!.Replica.Id.Name;
+    public string Replica => _lease!.Replica.Description.PublicName;
 
     public int Attempts { get; private set; }
 

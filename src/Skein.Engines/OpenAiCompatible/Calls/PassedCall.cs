@@ -43,8 +43,7 @@ internal sealed class PassedCall(EngineHttp http)
 
         var path = request.Path.TrimStart('/') + ModelName.PutInQuery(request, model);
         var message = new HttpRequestMessage(isGet ? HttpMethod.Get : HttpMethod.Post, new Uri(path, UriKind.Relative));
-        if (request.RequestId.Length > 0)
-            message.Headers.TryAddWithoutValidation("x-request-id", request.RequestId);
+        EngineHttp.Identify(message.Headers, request.RequestId, request.TraceParent, request.TraceState);
         if (request.Accept.Length > 0)
             message.Headers.TryAddWithoutValidation("Accept", request.Accept);
         if (isGet)

@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Skein.Gateway.Api.Http;
+using Skein.Gateway.Security.Keys;
 using Skein.Gateway.Telemetry;
 
 namespace Skein.Gateway.Api.Grpc;
@@ -25,6 +26,7 @@ internal sealed class InferenceGateway(
         {
             SkeinHeaders.Read(request, context.RequestHeaders.GetValue);
             GenerateRequestCheck.Check(request);
+            measurement.ChargeTo(context.GetHttpContext().Features.Get<KeyGrant>(), request.Model);
             await RelayAsync(request, responseStream, context, measurement);
         });
     }
@@ -32,11 +34,13 @@ internal sealed class InferenceGateway(
     public override Task Invoke(InvokeRequest request, IServerStreamWriter<InvokeFrame> responseStream, ServerCallContext context)
     {
         request.RequestId = Identify(request.RequestId, context);
-        return RunAsync(request, MetricNames.PassThroughOperation, context, async _ =>
+        return RunAsync(request, MetricNames.PassThroughOperation, context, async measurement =>
         {
             if (SkeinHeaders.ReadPriority(context.RequestHeaders.GetValue) is { } priority)
                 request.Priority = priority;
             InvokeRequestCheck.Check(request, options.PassThrough);
+            (request.TraceParent, request.TraceState) = SkeinHeaders.ReadTrace(context.RequestHeaders.GetValue);
+            measurement.ChargeTo(context.GetHttpContext().Features.Get<KeyGrant>(), request.Model);
             await using var call = await calls.StartAsync(request, context.CancellationToken);
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
             var headers = new Metadata { { SkeinHeaders.RequestId, request.RequestId } };

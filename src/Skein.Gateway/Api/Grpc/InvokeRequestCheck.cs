@@ -11,6 +11,8 @@ internal static class InvokeRequestCheck
     /// <exception cref="RequestRefusedException">Names the field, its value and what is allowed.</exception>
     public static void Check(InvokeRequest request, IReadOnlyList<string> furtherPaths)
     {
+        Refuse("trace_parent", request.TraceParent.Length > 0);
+        Refuse("trace_state", request.TraceState.Length > 0);
         Refuse("caller", request.Caller.Length > 0);
         Refuse("asked_model", request.AskedModel.Length > 0);
         Refuse("waited_ms", request.HasWaitedMs);

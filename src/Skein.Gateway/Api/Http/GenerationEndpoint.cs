@@ -1,3 +1,4 @@
+using Skein.Gateway.Security.Keys;
 using Skein.Gateway.Telemetry;
 
 namespace Skein.Gateway.Api.Http;
@@ -12,13 +13,14 @@ internal sealed class GenerationEndpoint(IGenerationSessions sessions, ApiOption
             var request = api.Read(body, time.GetUtcNow());
             request.Generate.RequestId = http.TraceIdentifier;
             SkeinHeaders.Read(request.Generate, name => http.Request.Headers[name]);
+            measurement.ChargeTo(http.Features.Get<KeyGrant>(), request.Generate.Model);
             await RelayAsync(http, dialect, request, measurement);
         });
 
     private async Task RelayAsync(HttpContext http, IApiDialect dialect, ApiRequest request, RequestMeasurement measurement)
     {
-        var hasSeveralChoices = request.Generate.N > 1;
-        await using var session = sessions.Start(request.Generate);
+        var hasSeveralChoices = request.Generate.N > 1 || request.Prompts is not null;
+        await using var session = sessions.Start(request.Generate, request.Prompts);
         var writer = request.CreateWriter(session.Id);
         if (request.Stream)
         {

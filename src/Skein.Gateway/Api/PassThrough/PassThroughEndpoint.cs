@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.Features;
 using Skein.Gateway.Api.Http;
+using Skein.Gateway.Security.Keys;
 
 namespace Skein.Gateway.Api.PassThrough;
 
@@ -11,13 +12,15 @@ internal sealed class PassThroughEndpoint(IEngineCalls calls, ApiOptions options
     /// <param name="path">The engine's path.</param>
     /// <param name="operation">Name of the operation in metrics.</param>
     public Task AnswerAsync(HttpContext http, IApiDialect dialect, string path, string operation) =>
-        runner.RunAsync(http, dialect, operation, async (share, _) =>
+        runner.RunAsync(http, dialect, operation, async (share, measurement) =>
         {
             RequireNoPage(http.Request);
             var body = await RequestBody.ReadAnyAsync(http.Request, options.MaxBodyBytes, share, http.RequestAborted);
             var request = CallReader.Read(http.Request, path, body);
             request.RequestId = http.TraceIdentifier;
+            (request.TraceParent, request.TraceState) = SkeinHeaders.ReadTrace(name => http.Request.Headers[name]);
             request.Priority = SkeinHeaders.ReadPriority(name => http.Request.Headers[name]) ?? 0;
+            measurement.ChargeTo(http.Features.Get<KeyGrant>(), request.Model);
             await using var call = await calls.StartAsync(request, http.RequestAborted);
             WriteHead(http, call);
             await RelayAsync(http, call);
