@@ -36,13 +36,13 @@ public sealed class GatewayAppTests
             Options with { ExpectedReplicas = 0, LameDuck = TimeSpan.FromSeconds(5) }, builder => builder.Services.AddSingleton<TimeProvider>(time));
         await gateway.StartAsync(TestContext.Current.CancellationToken);
         using var http = new HttpClient { BaseAddress = new Uri($"http://{gateway.Http}") };
-        Assert.Equal("ready\n", await http.GetStringAsync(new Uri("/readyz", UriKind.Relative), TestContext.Current.CancellationToken));
+        Assert.Equal("ready (0 of 0 expected replicas, 0 draining)\n", await http.GetStringAsync(new Uri("/readyz", UriKind.Relative), TestContext.Current.CancellationToken));
 
         var preparing = gateway.PrepareStopAsync(TestContext.Current.CancellationToken);
 
         using var response = await http.GetAsync(new Uri("/readyz", UriKind.Relative), TestContext.Current.CancellationToken);
         Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
-        Assert.Equal("not ready: the gateway is stopping\n", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        Assert.Equal("not ready: the gateway is stopping (0 of 0 expected replicas, 0 draining)\n", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
         Assert.False(preparing.IsCompleted);
         time.Advance(TimeSpan.FromSeconds(5));
         await preparing;
