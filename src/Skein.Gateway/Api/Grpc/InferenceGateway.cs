@@ -1,5 +1,5 @@
 using Skein.Gateway.Api.Http;
-using Skein.Gateway.Security.Keys;
+using Skein.Gateway.Keys;
 using Skein.Gateway.Telemetry;
 
 namespace Skein.Gateway.Api.Grpc;

@@ -4,10 +4,10 @@ using System.Text;
 using System.Text.Json;
 using Grpc.Core;
 using Grpc.Net.Client;
-using Skein.Gateway.Security.Keys;
+using Skein.Gateway.Keys;
 using Skein.Protocol.V1;
 
-namespace Skein.Gateway.Tests.Security.Keys;
+namespace Skein.Gateway.Tests.Security;
 
 /// <summary>A whole gateway on loopback with keys, without replicas.</summary>
 public sealed class KeyMiddlewareTests : IAsyncLifetime
