@@ -8,7 +8,9 @@ namespace Skein.GatewayBench;
 /// <param name="CpuMicroseconds">CPU time of the gateway process per token or request.</param>
 /// <param name="UnitsPerSecond">Tokens or requests per second.</param>
 /// <param name="FirstToken">Median time to the first bytes of an answer, in microseconds; 0: not measured.</param>
-/// <param name="Transit">99th percentile of the time from the upstream's write of a token to its arrival at the client, in microseconds; 0: not measured.</param>
+/// <param name="Transit">
+/// 99th percentile of the time from the upstream's write of a token to its arrival at the client, in microseconds; 0: not measured.
+/// </param>
 internal readonly record struct Measurement(double CpuMicroseconds, double UnitsPerSecond, double FirstToken, double Transit);
 
 /// <summary>One measurement of each side, one right after the other.</summary>

@@ -7,7 +7,7 @@ using Skein.Gateway.Api.Grpc;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Group;
 using Skein.Gateway.Security;
-using Skein.Gateway.Security.Keys;
+using Skein.Gateway.Keys;
 using Skein.Gateway.Upstreams;
 
 namespace Skein.Gateway;

@@ -1,7 +1,7 @@
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
-using Skein.Gateway.Security.Keys;
+using Skein.Gateway.Keys;
 
 namespace Skein.Cli.Commands;
 

@@ -39,7 +39,8 @@ internal static class GatewayCommand
         "api-key-file", "file", "API keys of clients, see 'skein api-keys'; requests without one are refused; reloaded when the file changes");
 
     private static readonly Setting<TimeSpan> LameDuck = Setting.Duration(
-        "lame-duck", "How long to go on serving after SIGTERM while /readyz reports 503, for load balancers [default: 0s]", TimeSpan.Zero, TimeSpan.FromMinutes(10));
+        "lame-duck", "How long to go on serving after SIGTERM while /readyz reports 503, for load balancers [default: 0s]", TimeSpan.Zero,
+        TimeSpan.FromMinutes(10));
 
     public static Command Create() => CommandLine.Verb(
         "gateway", "Run one gateway",

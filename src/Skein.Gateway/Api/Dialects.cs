@@ -2,7 +2,7 @@ using Microsoft.AspNetCore.Routing;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi;
 using Skein.Gateway.Api.PassThrough;
-using Skein.Gateway.Security.Keys;
+using Skein.Gateway.Keys;
 
 namespace Skein.Gateway.Api;
 

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
-using Skein.Gateway.Security.Keys;
+using Skein.Gateway.Keys;
 
 namespace Skein.Gateway.Telemetry;
 

@@ -1,4 +1,4 @@
-using Skein.Gateway.Security.Keys;
+using Skein.Gateway.Keys;
 
 namespace Skein.Gateway.Telemetry;
 

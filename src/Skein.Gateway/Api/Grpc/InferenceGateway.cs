@@ -1,6 +1,6 @@
 using Google.Protobuf;
 using Skein.Gateway.Api.Http;
-using Skein.Gateway.Security.Keys;
+using Skein.Gateway.Keys;
 using Skein.Gateway.Telemetry;
 
 namespace Skein.Gateway.Api.Grpc;

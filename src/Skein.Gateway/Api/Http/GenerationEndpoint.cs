@@ -1,4 +1,4 @@
-using Skein.Gateway.Security.Keys;
+using Skein.Gateway.Keys;
 using Skein.Gateway.Telemetry;
 
 namespace Skein.Gateway.Api.Http;

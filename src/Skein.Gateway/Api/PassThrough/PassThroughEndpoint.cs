@@ -1,6 +1,6 @@
 using Microsoft.AspNetCore.Http.Features;
 using Skein.Gateway.Api.Http;
-using Skein.Gateway.Security.Keys;
+using Skein.Gateway.Keys;
 
 namespace Skein.Gateway.Api.PassThrough;
 

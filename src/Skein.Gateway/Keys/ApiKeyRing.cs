@@ -2,7 +2,7 @@ using System.Collections.Frozen;
 using System.Security.Cryptography;
 using System.Text.Json.Serialization;
 
-namespace Skein.Gateway.Security.Keys;
+namespace Skein.Gateway.Keys;
 
 /// <summary>The keys that a gateway accepts. Immutable.</summary>
 public sealed class ApiKeyRing
@@ -91,7 +91,10 @@ public sealed class ApiKeyRing
     private static void CheckRange(ApiKey key, string member, long? value, long most)
     {
         if (value is { } number && (number < 1 || number > most))
-            throw new ArgumentException(string.Create(CultureInfo.InvariantCulture, $"{member} of key '{key.Name}' is {number}; allowed: 1 to {most}, or absent"));
+        {
+            throw new ArgumentException(
+                string.Create(CultureInfo.InvariantCulture, $"{member} of key '{key.Name}' is {number}; allowed: 1 to {most}, or absent"));
+        }
     }
 
     private sealed record KeyFileBody(IReadOnlyList<ApiKey>? Keys);

@@ -1,6 +1,6 @@
-using Skein.Gateway.Security.Keys;
+using Skein.Gateway.Keys;
 
-namespace Skein.Gateway.Tests.Security.Keys;
+namespace Skein.Gateway.Tests.Keys;
 
 public sealed class ApiKeyRingTests
 {

@@ -4,15 +4,18 @@ using System.Text;
 using System.Text.Json;
 using Grpc.Core;
 using Grpc.Net.Client;
-using Skein.Gateway.Security.Keys;
+using Skein.Gateway.Keys;
 using Skein.Protocol.V1;
 
-namespace Skein.Gateway.Tests.Security.Keys;
+namespace Skein.Gateway.Tests.Security;
 
 /// <summary>A whole gateway on loopback with keys, without replicas.</summary>
 public sealed class KeyMiddlewareTests : IAsyncLifetime
 {
-    private readonly GatewayApp _gateway = GatewayApp.Build(new GatewayOptions { Http = new(IPAddress.Loopback, 0), Grpc = new(IPAddress.Loopback, 0) });
+    private readonly GatewayApp _gateway = GatewayApp.Build(new GatewayOptions
+    {
+        Http = new(IPAddress.Loopback, 0), Grpc = new(IPAddress.Loopback, 0), Api = new() { CorsOrigins = ["https://chat.example"] },
+    });
     private HttpClient _client = null!;
 
     public async ValueTask InitializeAsync()
@@ -36,6 +39,8 @@ public sealed class KeyMiddlewareTests : IAsyncLifetime
     [Theory]
     [InlineData("GET", "/v1/models")]
     [InlineData("POST", "/v1/chat/completions")]
+    [InlineData("POST", "//v1/chat/completions/")]
+    [InlineData("POST", "/v1/embeddings")]
     [InlineData("GET", "/admin/v1/members")]
     [InlineData("POST", "/admin/v1/replicas/r/drain")]
     [InlineData("GET", "/metrics")]
@@ -49,9 +54,39 @@ public sealed class KeyMiddlewareTests : IAsyncLifetime
         Assert.Equal(without, wrong);
     }
 
+    [Fact]
+    public async Task Post_EmbeddingsOfAModelThatTheKeyDoesNotAllow_IsRefused()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/embeddings") { Content = new StringContent("""{"model":"other"}""", Encoding.UTF8, "application/json") };
+        request.Headers.Authorization = AuthenticationHeaderValue.Parse("Bearer sk-alice");
+
+        using var response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
+
+        Assert.Equal(HttpStatusCode.Forbidden, response.StatusCode);
+        Assert.Contains("model_not_allowed", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+    }
+
+    /// <summary>A browser asks before it sends the key, and must be allowed to read why a key is refused.</summary>
+    [Theory]
+    [InlineData("OPTIONS", HttpStatusCode.NoContent)]
+    [InlineData("POST", HttpStatusCode.Unauthorized)]
+    public async Task Send_PageOfAConfiguredOriginWithoutKey_GetsTheHeadersOfCors(string method, HttpStatusCode status)
+    {
+        using var request = new HttpRequestMessage(new HttpMethod(method), "/v1/chat/completions")
+        {
+            Headers = { { "Origin", "https://chat.example" }, { "Access-Control-Request-Method", "POST" } },
+        };
+
+        using var response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
+
+        Assert.Equal((status, "https://chat.example"), (response.StatusCode, response.Headers.GetValues("Access-Control-Allow-Origin").Single()));
+    }
+
     [Theory]
     [InlineData("/livez", HttpStatusCode.OK)]
     [InlineData("/readyz", HttpStatusCode.ServiceUnavailable)]
+    [InlineData("/health", HttpStatusCode.ServiceUnavailable)]
+    [InlineData("/ping", HttpStatusCode.ServiceUnavailable)]
     public async Task Get_HealthWithoutKey_IsAnswered(string path, HttpStatusCode expected)
     {
         using var response = await _client.GetAsync(new Uri(path, UriKind.Relative), TestContext.Current.CancellationToken);

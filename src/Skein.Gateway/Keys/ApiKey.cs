@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 
-namespace Skein.Gateway.Security.Keys;
+namespace Skein.Gateway.Keys;
 
 /// <summary>A client's key as the gateway stores it: the hash of its secret, and what the client may do. Immutable.</summary>
 public sealed record ApiKey

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Time.Testing;
-using Skein.Gateway.Security.Keys;
+using Skein.Gateway.Keys;
 
-namespace Skein.Gateway.Tests.Security.Keys;
+namespace Skein.Gateway.Tests.Keys;
 
 public sealed class KeyMeterTests
 {

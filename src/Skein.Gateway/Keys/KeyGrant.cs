@@ -1,6 +1,4 @@
-using Skein.Gateway.Api.Http;
-
-namespace Skein.Gateway.Security.Keys;
+namespace Skein.Gateway.Keys;
 
 /// <summary>The key of one request, as a feature of its <see cref="HttpContext"/>. Ends with the response. Not thread-safe.</summary>
 internal sealed class KeyGrant(ApiKey key, KeyMeter meter) : IDisposable
@@ -13,19 +11,12 @@ internal sealed class KeyGrant(ApiKey key, KeyMeter meter) : IDisposable
     public bool IsAdmin => key.Admin;
 
     /// <summary>Counts the request against the limits of its key. Called once, before anything is sent.</summary>
-    /// <exception cref="RequestRefusedException">The key does not allow it, or has reached a limit.</exception>
+    /// <exception cref="FaultException">The key does not allow the model, or has reached a limit.</exception>
     public void Begin(string? model)
     {
-        switch (meter.Begin(model))
-        {
-            case null:
-                _isRunning = true;
-                return;
-            case { RetryAfter: { } wait } limit:
-                throw new FaultException(Fault.KeyLimit, limit.Message, retryAfter: wait);
-            case var refusal:
-                throw new RequestRefusedException(StatusCodes.Status403Forbidden, "model_not_allowed", "model", refusal.Message);
-        }
+        if (meter.Begin(model) is { } refusal)
+            throw new FaultException(refusal.RetryAfter is null ? Fault.KeyForbidsModel : Fault.KeyLimit, refusal.Message, retryAfter: refusal.RetryAfter);
+        _isRunning = true;
     }
 
     /// <summary>Charges the tokens of the request so far, prompt included.</summary>

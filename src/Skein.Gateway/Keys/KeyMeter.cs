@@ -1,4 +1,4 @@
-namespace Skein.Gateway.Security.Keys;
+namespace Skein.Gateway.Keys;
 
 /// <summary>Counts what one key uses and refuses new requests when a limit is reached. A running request is never cut. Thread-safe.</summary>
 internal sealed class KeyMeter

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 
-namespace Skein.Gateway.Security.Keys;
+namespace Skein.Gateway.Keys;
 
 /// <summary>The keys in use and what each has used. The keys can be replaced at run time: requests that run are not affected. Thread-safe.</summary>
 internal sealed class ApiKeyStore(TimeProvider time) : IApiKeys

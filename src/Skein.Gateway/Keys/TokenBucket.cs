@@ -1,4 +1,4 @@
-namespace Skein.Gateway.Security.Keys;
+namespace Skein.Gateway.Keys;
 
 /// <summary>
 /// A token bucket (RFC 2697) that may be overdrawn: what is used is charged when it is known, which may be after it was allowed. Not thread-safe.

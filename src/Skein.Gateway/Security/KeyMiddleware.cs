@@ -1,6 +1,7 @@
 using Skein.Gateway.Api.Http;
+using Skein.Gateway.Keys;
 
-namespace Skein.Gateway.Security.Keys;
+namespace Skein.Gateway.Security;
 
 /// <summary>
 /// Authenticates HTTP and gRPC requests when keys are required. Open without a key: /livez, /readyz, /health and /ping, gRPC health checks, and CORS preflights, which
