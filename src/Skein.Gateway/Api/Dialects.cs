@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Routing;
+using Skein.Gateway.Api.Anthropic;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi;
 using Skein.Gateway.Keys;
@@ -8,7 +9,7 @@ namespace Skein.Gateway.Api;
 /// <summary>The HTTP APIs that a gateway serves. To add one: a folder beside <c>OpenAi/</c> and an entry here.</summary>
 internal static class Dialects
 {
-    private static readonly IApiDialect[] All = [new OpenAiDialect()];
+    private static readonly IApiDialect[] All = [new OpenAiDialect(), new AnthropicDialect()];
 
     /// <summary>Registers the services. Needs the sessions, the model catalog, a <see cref="TimeProvider"/> and the gateway's telemetry.</summary>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
@@ -23,8 +24,11 @@ internal static class Dialects
 
     public static void MapDialects(this IEndpointRouteBuilder endpoints) => endpoints.MapDialects(All);
 
+    /// <summary>The dialect in whose format errors on a path are; null if it belongs to none.</summary>
+    public static IApiDialect? Of(PathString path) => Of(path, All);
+
     /// <summary>Maps the dialects. Any other path under <c>/v1</c> gets 404 with the list of paths.</summary>
-    public static void MapDialects(this IEndpointRouteBuilder endpoints, IEnumerable<IApiDialect> dialects)
+    public static void MapDialects(this IEndpointRouteBuilder endpoints, IReadOnlyList<IApiDialect> dialects)
     {
         var paths = new List<string>();
         foreach (var dialect in dialects)
@@ -34,7 +38,10 @@ internal static class Dialects
             paths.AddRange(routes.Paths);
         }
         var allowed = string.Join(", ", paths);
-        endpoints.Map("/v1/{**rest}", ApiRoutes.Identified(http => ApiError.Of(
-            StatusCodes.Status404NotFound, "unknown_url", $"{http.Request.Path}: no such path; allowed: {allowed}").SendAsync(http)));
+        endpoints.Map("/v1/{**rest}", ApiRoutes.Identified(http => ApiError
+            .Of(StatusCodes.Status404NotFound, "unknown_url", $"{http.Request.Path}: no such path; allowed: {allowed}")
+            .SendAsync(http, Of(http.Request.Path, dialects))));
     }
+
+    private static IApiDialect? Of(PathString path, IReadOnlyList<IApiDialect> dialects) => dialects.FirstOrDefault(dialect => dialect.Owns(path));
 }

@@ -24,6 +24,12 @@ public sealed record ApiOptions
     /// <summary>How long one write to a client may take before its connection is aborted. Default 30 s; 1 ms to 1 h.</summary>
     public TimeSpan WriteTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>
+    /// Whether a request whose prompt and <c>max_tokens</c> exceed the context is asked again without <c>max_tokens</c>. Default false: the engine's refusal is
+    /// passed on.
+    /// </summary>
+    public bool ClampMaxTokens { get; init; }
+
     internal ApiOptions Checked()
     {
         OptionGuard.Range(MaxBodyBytes, 1 << 10, 1 << 30, nameof(MaxBodyBytes));

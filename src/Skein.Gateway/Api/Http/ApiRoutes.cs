@@ -13,23 +13,30 @@ internal sealed class ApiRoutes(IEndpointRouteBuilder endpoints, IApiDialect dia
 
     public void MapGet(string path, RequestDelegate handler) => Map(HttpMethods.Get, path, handler);
 
+    /// <summary>Answers HEAD with 200: clients ask whether a server is there.</summary>
+    public void MapPing(string path) =>
+        endpoints.MapMethods(path, [HttpMethods.Head], Identified(static _ => Task.CompletedTask)).WithDisplayName($"{dialect.Name}: HEAD {path}");
+
     /// <summary>Gives the request its id: in logs, in the response and in errors.</summary>
-    public static RequestDelegate Identified(RequestDelegate handler) => http =>
+    /// <param name="header">A second response header that carries it; null: none.</param>
+    public static RequestDelegate Identified(RequestDelegate handler, string? header = null) => http =>
     {
         http.TraceIdentifier = VisibleText.RequestId(http.Request.Headers[SkeinHeaders.RequestId]);
         http.Response.Headers[SkeinHeaders.RequestId] = http.TraceIdentifier;
+        if (header is not null)
+            http.Response.Headers[header] = http.TraceIdentifier;
         return handler(http);
     };
 
     private void Map(string method, string path, RequestDelegate handler)
     {
         Paths.Add(path.Replace("{**", "{", StringComparison.Ordinal));
-        endpoints.MapMethods(path, [method], Identified(handler)).WithDisplayName($"{dialect.Name}: {method} {path}");
+        endpoints.MapMethods(path, [method], Identified(handler, dialect.RequestIdHeader)).WithDisplayName($"{dialect.Name}: {method} {path}");
         endpoints.Map(path, Identified(http =>
         {
             http.Response.Headers.Allow = method;
             return ApiError.Of(StatusCodes.Status405MethodNotAllowed, "method_not_allowed",
                 $"{http.Request.Path}: method {http.Request.Method} is not served; allowed: {method}").SendAsync(http, dialect);
-        }));
+        }, dialect.RequestIdHeader));
     }
 }

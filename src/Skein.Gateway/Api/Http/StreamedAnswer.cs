@@ -7,7 +7,7 @@ namespace Skein.Gateway.Api.Http;
 /// it gets its own status. <see cref="ApiOptions.HeaderHold"/> and <see cref="ApiOptions.KeepAlive"/> bound the time without output.
 /// </summary>
 internal sealed class StreamedAnswer(
-    HttpContext http, IApiDialect dialect, IGenerationSession session, IAnswerWriter writer, bool nameChoices, ApiOptions options, TimeProvider time,
+    HttpContext http, IGenerationSession session, IEventWriter writer, bool nameChoices, ApiOptions options, TimeProvider time,
     RequestMeasurement measurement)
 {
     private readonly EventStream _stream = new(http, time, options.WriteTimeout);
@@ -32,7 +32,7 @@ internal sealed class StreamedAnswer(
         catch (Exception e) when (_stream.HasBegun && e is not OperationCanceledException && !http.RequestAborted.IsCancellationRequested)
         {
             var error = ApiError.From(e, http.TraceIdentifier);
-            dialect.WriteErrorEvent(error, _stream.Output);
+            writer.Fail(error, _stream.Output);
             await _stream.FlushBeforeFailureAsync();
             throw new StreamBrokenException(error.Code, e);
         }
@@ -63,7 +63,7 @@ internal sealed class StreamedAnswer(
             }
             catch (OperationCanceledException) when (quiet.IsOver)
             {
-                await CommentAsync();
+                await KeepAliveAsync();
             }
         }
     }
@@ -78,11 +78,11 @@ internal sealed class StreamedAnswer(
         return left > TimeSpan.Zero ? left : TimeSpan.Zero;
     }
 
-    private async Task CommentAsync()
+    private async Task KeepAliveAsync()
     {
         if (!_stream.HasBegun)
             await _stream.BeginAsync(session: null);
-        _stream.Output.Write(_hasTokens ? ": keep-alive\n\n"u8 : ": waiting\n\n"u8);
+        writer.KeepAlive(_stream.Output, _hasTokens ? ": keep-alive\n"u8 : ": waiting\n"u8);
         await FlushAsync();
     }
 
