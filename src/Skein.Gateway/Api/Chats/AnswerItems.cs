@@ -103,9 +103,9 @@ internal sealed class AnswerItems(string sessionId, bool withReasoning, IAnswerI
     private AnswerItem Begin(AnswerItem item, IBufferWriter<byte> output)
     {
         End(output);
+        sink?.Begin(item, output); // what it writes before the item must not contain it
         _items.Add(item);
         _open = item;
-        sink?.Begin(item, output);
         return item;
     }
 

@@ -44,6 +44,7 @@ public sealed class ResponsesAnswerTests
         Assert.Equal(
             $$$"""{"type":"response.output_text.delta","sequence_number":5,"item_id":"msg_{{{Id}}}_0","output_index":0,"content_index":0,"delta":" \"upon\"","logprobs":[]}""",
             events[5].GetRawText());
+        Assert.All(events[..2], data => Assert.Equal("[]", data.GetProperty("response").GetProperty("output").GetRawText()));
         Assert.Equal("in_progress", events[0].GetProperty("response").GetProperty("status").GetString());
         Assert.Equal("completed", events[^1].GetProperty("response").GetProperty("status").GetString());
     }
