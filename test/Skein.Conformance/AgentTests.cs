@@ -23,7 +23,7 @@ public sealed class AgentTests(ClientTable table)
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public Task Codex_FinishesATask(bool serverDies) => FinishAsync(Codex, serverDies, (task, folder, http) => Codex.RunProgramAsync(
+    public Task Codex_FinishesATask(bool serverDies) => FinishAsync(Codex, "responses", serverDies, (task, folder, http) => Codex.RunProgramAsync(
         "codex",
         [
             "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", "-c", "model_provider=skein", "-c", $"model={ScriptedEngine.Model}",
@@ -35,7 +35,7 @@ public sealed class AgentTests(ClientTable table)
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public Task ClaudeCode_FinishesATask(bool serverDies) => FinishAsync(Claude, serverDies, (task, folder, http) => Claude.RunProgramAsync(
+    public Task ClaudeCode_FinishesATask(bool serverDies) => FinishAsync(Claude, "messages", serverDies, (task, folder, http) => Claude.RunProgramAsync(
         "claude",
         ["-p", task.Prompt, "--model", ScriptedEngine.Model, "--allowedTools", "Write,Read"],
         new Dictionary<string, string>
@@ -49,7 +49,7 @@ public sealed class AgentTests(ClientTable table)
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public Task Opencode_FinishesATask(bool serverDies) => FinishAsync(Opencode, serverDies, async (task, folder, http) =>
+    public Task Opencode_FinishesATask(bool serverDies) => FinishAsync(Opencode, "chat", serverDies, async (task, folder, http) =>
     {
         await File.WriteAllTextAsync(Path.Combine(folder, "opencode.json"), JsonSerializer.Serialize(new
         {
@@ -71,10 +71,10 @@ public sealed class AgentTests(ClientTable table)
             folder);
     });
 
-    private Task FinishAsync(NpmPackage agent, bool serverDies, Func<FileTask, string, string, Task<string>> runAsync)
+    private Task FinishAsync(NpmPackage agent, string api, bool serverDies, Func<FileTask, string, string, Task<string>> runAsync)
     {
         Assert.SkipUnless(serverDies || Form.IsLong, Form.SkipMessage);
-        return table.RunAsync(agent, serverDies ? "task, server dies" : "task", async () =>
+        return table.RunAsync(agent, api, serverDies ? "task, server dies" : "task", async () =>
         {
             var folder = Directory.CreateTempSubdirectory("skein-agent-").FullName;
             try

@@ -17,20 +17,21 @@ namespace Skein.Conformance;
 /// </summary>
 public sealed class ClientTable : IDisposable
 {
-    private readonly ConcurrentDictionary<(string Client, string Situation), (int Good, int All, string? Problem)> _cells = new();
+    private readonly ConcurrentDictionary<(string Client, string Api, string Situation), (int Good, int All, string? Problem)> _cells = new();
 
     /// <summary>Runs a test and counts how it ended.</summary>
-    internal async Task RunAsync(NpmPackage client, string situation, Func<Task> test)
+    /// <param name="api">What the client speaks: chat, responses or messages.</param>
+    internal async Task RunAsync(NpmPackage client, string api, string situation, Func<Task> test)
     {
         await client.InstallAsync(); // skips the test if the client cannot be had: not counted
         try
         {
             await test();
-            Count(client, situation, problem: null);
+            Count(client, api, situation, problem: null);
         }
         catch (Exception e)
         {
-            Count(client, situation, e.Message);
+            Count(client, api, situation, e.Message);
             throw;
         }
     }
@@ -41,8 +42,8 @@ public sealed class ClientTable : IDisposable
             File.WriteAllText(page, Write());
     }
 
-    private void Count(NpmPackage client, string situation, string? problem) => _cells.AddOrUpdate(
-        ($"{client.Name} {client.Version}", situation),
+    private void Count(NpmPackage client, string api, string situation, string? problem) => _cells.AddOrUpdate(
+        ($"{client.Name} {client.Version}", api, situation),
         _ => (problem is null ? 1 : 0, 1, problem),
         (_, cell) => (cell.Good + (problem is null ? 1 : 0), cell.All + 1, problem ?? cell.Problem));
 
@@ -57,17 +58,17 @@ public sealed class ClientTable : IDisposable
             The page is written by the tests: `SKEIN_CONFORMANCE=long SKEIN_CLIENTS_PAGE=FILE dotnet test --project test/Skein.Conformance`.
 
             """);
-        page.Append(CultureInfo.InvariantCulture, $"\n| client | {string.Join(" | ", situations)} |\n|---|{string.Concat(situations.Select(_ => "---|"))}\n");
-        foreach (var client in _cells.Keys.Select(key => key.Client).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal))
+        page.Append(CultureInfo.InvariantCulture, $"\n| client | API | {string.Join(" | ", situations)} |\n|---|---|{string.Concat(situations.Select(_ => "---|"))}\n");
+        foreach (var client in _cells.Keys.Select(key => (key.Client, key.Api)).Distinct().Order())
         {
-            var cells = situations.Select(situation => _cells.TryGetValue((client, situation), out var cell)
+            var cells = situations.Select(situation => _cells.TryGetValue((client.Client, client.Api, situation), out var cell)
                 ? string.Create(CultureInfo.InvariantCulture, $"{cell.Good}/{cell.All}")
                 : "");
-            page.Append(CultureInfo.InvariantCulture, $"| {client} | {string.Join(" | ", cells)} |\n");
+            page.Append(CultureInfo.InvariantCulture, $"| {client.Client} | {client.Api} | {string.Join(" | ", cells)} |\n");
         }
 
         foreach (var (key, cell) in _cells.Where(cell => cell.Value.Problem is not null).OrderBy(cell => cell.Key.Client, StringComparer.Ordinal))
-            page.Append(CultureInfo.InvariantCulture, $"\n{key.Client}, {key.Situation}: {cell.Problem!.ReplaceLineEndings(" ")}\n");
+            page.Append(CultureInfo.InvariantCulture, $"\n{key.Client}, {key.Api}, {key.Situation}: {cell.Problem!.ReplaceLineEndings(" ")}\n");
         return page.ToString();
     }
 }

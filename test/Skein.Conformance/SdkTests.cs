@@ -8,11 +8,11 @@ namespace Skein.Conformance;
 /// <summary>Client libraries of Anthropic's and OpenAI's APIs, with their own helpers for streams.</summary>
 public sealed class SdkTests(ClientTable table, SdkGateway shared) : IClassFixture<SdkGateway>
 {
-    private static readonly (NpmPackage Package, string Script, string Path) Anthropic =
-        (new NpmPackage("@anthropic-ai/sdk", "1.10.0"), "anthropic-sdk.mjs", "");
+    private static readonly (NpmPackage Package, string Script, string Api) Anthropic =
+        (new NpmPackage("@anthropic-ai/sdk", "1.10.0"), "anthropic-sdk.mjs", "messages");
 
-    private static readonly (NpmPackage Package, string Script, string Path) Responses =
-        (new NpmPackage("openai", "7.55.0"), "openai-responses.mjs", "/v1");
+    private static readonly (NpmPackage Package, string Script, string Api) Responses =
+        (new NpmPackage("openai", "7.55.0"), "openai-responses.mjs", "responses");
 
     [Theory]
     [InlineData("plain", """{"text":"STORY","stop":"end_turn","input":11,"output":7}""")]
@@ -48,33 +48,34 @@ public sealed class SdkTests(ClientTable table, SdkGateway shared) : IClassFixtu
     [Fact]
     public Task AnthropicSdk_LastServerDiesInMidAnswer_Throws() => DieAsync(Anthropic, engines: 1, "broken", answer =>
     {
-        Assert.StartsWith("Once upon", answer["streamed"]!.GetValue<string>(), StringComparison.Ordinal);
-        Assert.NotNull(answer["error"]);
+        Assert.True(SaysTheBeginning(answer) && answer["error"] is not null, answer.ToJsonString());
     });
 
     [Fact]
     public Task OpenAiResponses_LastServerDiesInMidAnswer_TellThatItFailed() => DieAsync(Responses, engines: 1, "broken", answer =>
     {
-        Assert.StartsWith("Once upon", answer["streamed"]!.GetValue<string>(), StringComparison.Ordinal);
-        Assert.NotNull(answer["failed"]);
-        Assert.NotNull(answer["error"]);
+        Assert.True(SaysTheBeginning(answer) && answer["failed"] is not null && answer["error"] is not null, answer.ToJsonString());
     });
 
-    private Task CheckAsync((NpmPackage Package, string Script, string Path) client, string situation, string expected) =>
-        table.RunAsync(client.Package, situation, async () =>
+    private static bool SaysTheBeginning(JsonNode answer) =>
+        answer["streamed"]!.GetValue<string>().StartsWith("Once upon", StringComparison.Ordinal);
+
+    private Task CheckAsync((NpmPackage Package, string Script, string Api) client, string situation, string expected) =>
+        table.RunAsync(client.Package, client.Api, situation, async () =>
         {
-            var output = await client.Package.RunScriptAsync(client.Script, shared.Http + client.Path, situation);
+            var output = await client.Package.RunScriptAsync(client.Script, shared.Http, situation);
 
             Assert.Equal(expected.Replace("STORY", SdkScript.Story, StringComparison.Ordinal), output.Trim());
         });
 
-    private Task DieAsync((NpmPackage Package, string Script, string Path) client, int engines, string situation, Action<JsonNode> check) =>
-        table.RunAsync(client.Package, situation, async () =>
+    private Task DieAsync((NpmPackage Package, string Script, string Api) client, int engines, string situation, Action<JsonNode> check) =>
+        table.RunAsync(client.Package, client.Api, situation, async () =>
         {
             var trap = DeathTrap.At(SdkScript.PieceOfDeath);
             await using var setting = await GatewayWithEngines.StartAsync(SdkScript.Answer, engines, trap);
 
-            var running = client.Package.RunScriptAsync(client.Script, setting.Http + client.Path, situation);
+            var running = client.Package.RunScriptAsync(client.Script, setting.Http, situation);
+            await setting.WhenStreamingAsync(); // a server that dies may take with it what nobody has read yet
             await trap.EndCaughtAsync();
 
             check(JsonNode.Parse(await running)!);

@@ -10,7 +10,8 @@ namespace Skein.Conformance.Clients;
 /// </summary>
 /// <param name="name">Name of the package.</param>
 /// <param name="version">Exact version.</param>
-internal sealed class NpmPackage(string name, string version)
+/// <param name="others">Further packages that its script needs, each with its version.</param>
+internal sealed class NpmPackage(string name, string version, params IReadOnlyList<string> others)
 {
     private static readonly TimeSpan InstallTimeout = TimeSpan.FromMinutes(5);
     private static readonly SemaphoreSlim Installing = new(1, 1);
@@ -29,7 +30,7 @@ internal sealed class NpmPackage(string name, string version)
         {
             if (!File.Exists(Path.Combine(Folder, "installed")))
             {
-                await ProgramRun.ToEndAsync("npm", ["install", "--no-audit", "--no-fund", "--prefix", Folder, $"{name}@{version}"], within: InstallTimeout);
+                await ProgramRun.ToEndAsync("npm", ["install", "--no-audit", "--no-fund", "--prefix", Folder, $"{name}@{version}", .. others], within: InstallTimeout);
                 await File.WriteAllTextAsync(Path.Combine(Folder, "installed"), version);
             }
         }

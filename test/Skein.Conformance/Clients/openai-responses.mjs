@@ -1,8 +1,8 @@
 // Asks a gateway for responses in several ways, and prints what came as one line of JSON.
 import OpenAI from 'openai';
 
-const [baseURL, situation] = process.argv.slice(2);
-const client = new OpenAI({ baseURL, apiKey: 'none', maxRetries: 0 });
+const [http, situation] = process.argv.slice(2);
+const client = new OpenAI({ baseURL: `${http}/v1`, apiKey: 'none', maxRetries: 0 });
 const tools = [{
   type: 'function', name: 'add', strict: true,
   parameters: { type: 'object', properties: { a: { type: 'number' }, b: { type: 'number' } }, required: ['a', 'b'], additionalProperties: false },

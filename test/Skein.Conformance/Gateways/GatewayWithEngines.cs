@@ -39,6 +39,12 @@ internal sealed class GatewayWithEngines : IAsyncDisposable
         }
     }
 
+    /// <summary>Waits until the gateway has sent the first token of an answer on.</summary>
+    public Task WhenStreamingAsync() => Until.FoundAsync(
+        async () => (await Gateway.Client.GetStringAsync("/metrics")).Split('\n').FirstOrDefault(line =>
+            line.StartsWith("gen_ai_server_time_to_first_token_seconds_count", StringComparison.Ordinal)),
+        "a first token in the metrics");
+
     public async ValueTask DisposeAsync()
     {
         await Gateway.DisposeAsync();

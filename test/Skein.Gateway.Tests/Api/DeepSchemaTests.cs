@@ -1,6 +1,7 @@
 using System.Text;
 using Skein.Gateway.Api.Anthropic.Requests;
 using Skein.Gateway.Api.OpenAi.Requests;
+using Skein.Gateway.Api.OpenAi.Responses;
 using Skein.Gateway.Api.OpenAi.Responses.Requests;
 using Skein.Protocol;
 
@@ -23,7 +24,8 @@ public sealed class DeepSchemaTests
 
     [Fact]
     public void Responses_PassItOn() => Check(
-        ResponsesMembers.All.Read(Encoding.UTF8.GetBytes($$"""{"input": "x", "tools": [{"type": "function", "name": "f", "parameters": {{Schema}}}]}""")));
+        ResponsesMembers.Read(
+            Encoding.UTF8.GetBytes($$"""{"input": "x", "tools": [{"type": "function", "name": "f", "parameters": {{Schema}}}]}"""), new KeptItems(0)));
 
     private static void Check(OpenAiRequest request)
     {

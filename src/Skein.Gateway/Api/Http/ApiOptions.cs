@@ -30,10 +30,17 @@ public sealed record ApiOptions
     /// </summary>
     public bool ClampMaxTokens { get; init; }
 
+    /// <summary>
+    /// Memory in bytes of the items of responses that are kept because clients refer to them in their next request; the oldest are dropped. Default 64 MiB; 0
+    /// to 1 TiB, 0: none are kept.
+    /// </summary>
+    public long KeptItemBytes { get; init; } = 64 << 20;
+
     internal ApiOptions Checked()
     {
         OptionGuard.Range(MaxBodyBytes, 1 << 10, 1 << 30, nameof(MaxBodyBytes));
         OptionGuard.Range(MaxBodyMemoryBytes, MaxBodyBytes, 1L << 40, nameof(MaxBodyMemoryBytes));
+        OptionGuard.Range(KeptItemBytes, 0, 1L << 40, nameof(KeptItemBytes));
         CheckTime(HeaderHold, nameof(HeaderHold));
         CheckTime(KeepAlive, nameof(KeepAlive));
         CheckTime(WriteTimeout, nameof(WriteTimeout));

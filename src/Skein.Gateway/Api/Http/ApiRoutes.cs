@@ -9,6 +9,9 @@ internal sealed class ApiRoutes(IEndpointRouteBuilder endpoints, IApiDialect dia
 
     public List<string> Paths { get; } = [];
 
+    /// <summary>Services of the gateway.</summary>
+    public IServiceProvider Services => endpoints.ServiceProvider;
+
     public void MapGeneration(string path, IGenerationApi api) => Map(HttpMethods.Post, path, http => _generation.AnswerAsync(http, dialect, api));
 
     public void MapGet(string path, RequestDelegate handler) => Map(HttpMethods.Get, path, handler);

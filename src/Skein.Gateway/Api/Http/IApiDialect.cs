@@ -18,7 +18,7 @@ internal interface IApiDialect
     void WriteError(ApiError error, IBufferWriter<byte> output);
 }
 
-/// <summary>One endpoint of a dialect that generates text. Implementations are stateless and thread-safe.</summary>
+/// <summary>One endpoint of a dialect that generates text. Implementations are thread-safe.</summary>
 internal interface IGenerationApi
 {
     /// <summary>Name of the operation in metrics, as defined by OpenTelemetry.</summary>

@@ -14,7 +14,7 @@ internal sealed class OpenAiDialect : IApiDialect
     {
         routes.MapGeneration("/v1/chat/completions", new OpenAiGeneration(RequestMembers.Chat, AnswerFormat.Chat));
         routes.MapGeneration("/v1/completions", new OpenAiGeneration(RequestMembers.Completion, AnswerFormat.Completion));
-        routes.MapGeneration("/v1/responses", new ResponsesApi());
+        routes.MapGeneration("/v1/responses", new ResponsesApi(routes.Services.GetRequiredService<ApiOptions>()));
         routes.MapGet("/v1/models", http => ApiError.SendJsonAsync(http, ModelList(http.RequestServices.GetRequiredService<IModelCatalog>().List())));
         // Names of models may contain slashes, which clients escape or not.
         routes.MapGet("/v1/models/{**model}", SendModelAsync);

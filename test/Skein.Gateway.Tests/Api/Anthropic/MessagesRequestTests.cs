@@ -116,6 +116,15 @@ public sealed class MessagesRequestTests
     }
 
     [Fact]
+    public void Read_ThinkingDisabled_IsToldToTheTemplate()
+    {
+        var request = Read("""{"messages": [{"role": "user", "content": "hi"}], "thinking": {"type": "disabled"}}""");
+
+        Assert.Equal("chat_template_kwargs={\"enable_thinking\":false}", request.Generate.Extra.Select(member => $"{member.Name}={member.Json.ToStringUtf8()}").Single());
+        Assert.False(request.ShowsThinking);
+    }
+
+    [Fact]
     public void Read_Tools_BecomeFunctionsWithoutThoseThatAnthropicDefines()
     {
         var chat = Read("""

@@ -86,9 +86,16 @@ internal static class MessagesMembers
         request.ShowsThinking = type.Text() switch
         {
             "enabled" or "adaptive" => thinking.Find("display")?.Text() != "omitted",
-            "disabled" => false,
+            "disabled" => DisableThinking(request),
             _ => throw type.NotAllowed("enabled, adaptive, disabled"),
         };
+    }
+
+    // Read by most templates of models that may think; others ignore it.
+    private static bool DisableThinking(MessagesRequest request)
+    {
+        AddMember(request, "chat_template_kwargs", "{\"enable_thinking\":false}"u8);
+        return false;
     }
 
     private static void SettleOutput(MessagesRequest request)

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.Extensions.Time.Testing;
+using Skein.Gateway.Api.Http;
 using Skein.Protocol;
 using Skein.Protocol.V1;
 using Skein.Routing.Streaming;
@@ -180,6 +181,53 @@ public sealed class ResponsesAnswerTests
             "\n\n: skein failovers=1 attempts=1 [token 1: replica-2 lost (stall)]\nevent: response.completed\n",
             await gateway.Client.PostTextAsync(Path, Streamed),
             StringComparison.Ordinal);
+    }
+
+    /// <summary>As Vercel's AI SDK does.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Post_ItemsOfAnEarlierAnswer_MayBeReferredTo(bool stream)
+    {
+        await using var gateway = await TestGateway.StartAsync(session =>
+        {
+            session.Push(Calls);
+            session.End();
+        });
+        var body = stream ? Tools : Tools.Replace("\"stream\": true", "\"stream\": false", StringComparison.Ordinal);
+        await gateway.Client.PostTextAsync(Path, body);
+        await gateway.Sessions.StartedAsync();
+
+        await gateway.Client.PostTextAsync(Path, $$"""
+            {"model": "tiny", "input": [{"role": "user", "content": "hi"}, {"type": "item_reference", "id": "msg_{{Id}}_1"},
+            {"type": "item_reference", "id": "fc_{{Id}}_2"}, {"type": "function_call_output", "call_id": "c1", "output": "3"}]}
+            """);
+
+        Assert.Equal(
+            """
+            [{"role":"user","content":"hi"},{"role":"assistant","content":"I look.","tool_calls":[
+            {"id":"c1","type":"function","function":{"name":"files__read","arguments":"{\"a\":1}"}}]},{"role":"tool","tool_call_id":"c1","content":"3"}]
+            """.ReplaceLineEndings(""),
+            (await gateway.Sessions.StartedAsync()).Request.Chat.Messages.ToStringUtf8());
+    }
+
+    [Theory]
+    [InlineData("\"store\": false,", 1L << 20)]
+    [InlineData("", 0L)]
+    public async Task Post_ItemsThatAreNotKept_AreRefusedByName(string member, long keptBytes)
+    {
+        await using var gateway = await TestGateway.StartAsync(
+            session =>
+            {
+                session.Push(Frames.Answer("a"));
+                session.End();
+            },
+            new ApiOptions { KeptItemBytes = keptBytes });
+        await gateway.Client.PostTextAsync(Path, $$"""{ {{member}} "input": "hi"}""");
+
+        var refusal = await gateway.Client.PostTextAsync(Path, $$"""{"input": [{"type": "item_reference", "id": "msg_{{Id}}_0"}]}""");
+
+        Assert.Contains("\"param\":\"input[0].id\"", refusal, StringComparison.Ordinal);
     }
 
     [Fact]

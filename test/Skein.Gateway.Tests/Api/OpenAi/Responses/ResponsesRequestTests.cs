@@ -1,5 +1,6 @@
 using System.Text;
 using Skein.Gateway.Api.Http;
+using Skein.Gateway.Api.OpenAi.Responses;
 using Skein.Gateway.Api.OpenAi.Responses.Requests;
 
 namespace Skein.Gateway.Tests.Api.OpenAi.Responses;
@@ -121,7 +122,8 @@ public sealed class ResponsesRequestTests
     [InlineData("""{"input": "hi", "prompt": {"id": "p"}}""", "prompt", "keeps no prompts")]
     [InlineData("""{"input": "hi", "background": true}""", "background", "allowed: false")]
     [InlineData("""{"input": "hi", "n": 2}""", "n", "allowed: 1")]
-    [InlineData("""{"input": [{"type": "item_reference", "id": "x"}]}""", "input[0].type", "item_reference")]
+    [InlineData("""{"input": [{"type": "item_reference", "id": "x"}]}""", "input[0].id", "store: false")]
+    [InlineData("""{"input": [{"type": "local_shell_call"}]}""", "input[0].type", "local_shell_call")]
     [InlineData("""{"input": [{"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}]}""", "input[0].content[0].file_id", "keeps no files")]
     [InlineData("""{"input": "hi", "tools": [{"type": "web_search"}], "tool_choice": {"type": "web_search"}}""", "tool_choice.type", "web_search")]
     [InlineData("""{"input": "hi", "tools": [{"type": "web_search"}], "tool_choice": "required"}""", "tool_choice", "no tool")]
@@ -138,5 +140,5 @@ public sealed class ResponsesRequestTests
     private static string Messages(string input, string instructions = "null") =>
         Read($$"""{"input": [{{input}}], "instructions": {{instructions}}}""").Generate.Chat.Messages.ToStringUtf8();
 
-    private static ResponsesRequest Read(string body) => ResponsesMembers.All.Read(Encoding.UTF8.GetBytes(body));
+    private static ResponsesRequest Read(string body) => ResponsesMembers.Read(Encoding.UTF8.GetBytes(body), new KeptItems(0));
 }

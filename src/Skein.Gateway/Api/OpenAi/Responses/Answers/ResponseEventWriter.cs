@@ -78,6 +78,7 @@ internal sealed class ResponseEventWriter : IEventWriter, IAnswerItemSink
         json.Raw(",\"item\":"u8);
         _format.WriteItem(ref json, item, ResponseFormat.StatusOf(_items.Finish));
         EndEvent(ref json);
+        _format.Keep(item);
     }
 
     private void EndCall(AnswerItem call, IBufferWriter<byte> output)

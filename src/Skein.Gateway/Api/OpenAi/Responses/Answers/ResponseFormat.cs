@@ -67,6 +67,18 @@ internal sealed class ResponseFormat(ResponsePlan plan, string sessionId)
         json.Raw("]}"u8);
     }
 
+    /// <summary>Keeps a finished item for requests that refer to it.</summary>
+    public void Keep(AnswerItem item)
+    {
+        if (plan.Kept is not { } kept)
+            return;
+        var bytes = new ArrayBufferWriter<byte>(256);
+        var json = new JsonSink(bytes);
+        WriteItem(ref json, item, Completed);
+        json.Complete();
+        kept.Keep(Encoding.ASCII.GetString(IdOf(item)), bytes.WrittenSpan.ToArray());
+    }
+
     /// <summary>Writes a content part.</summary>
     public void WritePart(scoped ref JsonSink json, AnswerItem item, ReadOnlySpan<byte> text, IReadOnlyList<TokenLogprob> logprobs)
     {

@@ -8,11 +8,13 @@ namespace Skein.Gateway.Api.OpenAi.Responses.Answers;
 /// <param name="Created">Unix time in seconds.</param>
 /// <param name="Tools">The names of the tools on the client's side.</param>
 /// <param name="WithLogprobs">Whether texts have log probabilities.</param>
+/// <param name="Kept">Receives the items of the answer; null: they are not kept.</param>
 /// <param name="Repeated">The members of every response object that repeat the request, with a comma before each.</param>
-internal sealed record ResponsePlan(string Model, long Created, ToolCatalog Tools, bool WithLogprobs, byte[] Repeated)
+internal sealed record ResponsePlan(string Model, long Created, ToolCatalog Tools, bool WithLogprobs, KeptItems? Kept, byte[] Repeated)
 {
-    public static ResponsePlan For(ResponsesRequest request, DateTimeOffset now) => new(
-        request.Generate.Model, now.ToUnixTimeSeconds(), request.Catalog, request.Generate.HasLogprobs, Repeat(request));
+    public static ResponsePlan For(ResponsesRequest request, KeptItems kept, DateTimeOffset now) => new(
+        request.Generate.Model, now.ToUnixTimeSeconds(), request.Catalog, request.Generate.HasLogprobs, request.Store ? kept : null,
+        Repeat(request));
 
     private static byte[] Repeat(ResponsesRequest request)
     {

@@ -12,8 +12,11 @@ internal sealed class ResponseWriter(ResponsePlan plan, string sessionId) : IAns
 
     public void Complete(IBufferWriter<byte> output, string? comment)
     {
+        var format = new ResponseFormat(plan, sessionId);
         var json = new JsonSink(output);
-        new ResponseFormat(plan, sessionId).Write(ref json, ResponseFormat.StatusOf(_items.Finish), _items);
+        format.Write(ref json, ResponseFormat.StatusOf(_items.Finish), _items);
         json.Complete();
+        foreach (var item in _items.All)
+            format.Keep(item);
     }
 }

@@ -7,12 +7,13 @@ namespace Skein.Gateway.Api.OpenAi.Responses.Requests;
 /// <param name="turns">Receives the messages.</param>
 /// <param name="catalog">Receives the tools that items add.</param>
 /// <param name="choice">Which of them the model may call.</param>
-internal sealed class InputItems(ChatTurns turns, ToolCatalog catalog, ToolChoice choice)
+/// <param name="kept">Items of earlier answers.</param>
+internal sealed class InputItems(ChatTurns turns, ToolCatalog catalog, ToolChoice choice, KeptItems kept)
 {
     private const string Roles = "user, assistant, system, developer";
     private const string ContentAllowed = "a string, or an array of content parts";
     private const string Types =
-        "message, reasoning, function_call, function_call_output, custom_tool_call, custom_tool_call_output, additional_tools";
+        "message, reasoning, function_call, function_call_output, custom_tool_call, custom_tool_call_output, additional_tools, item_reference";
 
     public void Add(JsonPart input)
     {
@@ -50,10 +51,17 @@ internal sealed class InputItems(ChatTurns turns, ToolCatalog catalog, ToolChoic
             case "additional_tools":
                 catalog.Add(item.Require("tools", "an array of tools"), choice.Allows);
                 break;
+            case "item_reference":
+                AddItem(Kept(item.Require("id", "a string")));
+                break;
             default:
                 throw type.Value.NotAllowed(Types);
         }
     }
+
+    private JsonPart Kept(JsonPart id) => kept.Find(id.Text()) is { } json
+        ? new JsonPart(JsonElement.Parse(json), id.Path)
+        : throw id.NotAllowed("the id of an item that this gateway gave lately and still keeps; send the item itself (store: false)");
 
     private void AddMessage(JsonPart message)
     {

@@ -21,11 +21,11 @@ internal static class ResponsesMembers
     /// <summary>Members without which the answer stays right: hints for OpenAI's storage, accounts and caches.</summary>
     private static readonly string[] LeftOut =
     [
-        "client_metadata", "store", "truncation", "service_tier", "stream_options", "max_tool_calls", "safety_identifier", "prompt_cache_retention",
+        "client_metadata", "truncation", "service_tier", "stream_options", "max_tool_calls", "safety_identifier", "prompt_cache_retention",
         "prompt_cache_options", "context_management", "moderation",
     ];
 
-    public static readonly JsonMembers<ResponsesRequest> All = new(
+    private static readonly JsonMembers<ResponsesRequest> All = new(
     [
         .. RequestMembers.Shared.Where(member => Shared.Contains(member.Name)).Select(member => new Member(member.Name, member.Read)),
         .. LeftOut.Select(name => new Member(name, Skip)),
@@ -36,6 +36,7 @@ internal static class ResponsesMembers
         new("n", RefuseSeveral),
         Member.Whole("max_output_tokens", RequestLimits.MaxTokens, (request, value) => request.Generate.MaxTokens = value),
         Member.Whole("top_logprobs", RequestLimits.TopLogprobs, (request, value) => request.TopLogprobs = value),
+        Member.Flag("store", (request, value) => request.Store = value),
         new("include", ReadInclude),
         Part("input", (request, part) => request.Input = part),
         Part("instructions", (request, part) => request.Instructions = part),
@@ -45,7 +46,17 @@ internal static class ResponsesMembers
         Part("text", (request, part) => request.Text = part),
         Part("reasoning", (request, part) => request.Reasoning = part),
         Part("metadata", (request, part) => request.Metadata = part),
-    ], request => request.Generate.Extra, Settle);
+    ], request => request.Generate.Extra, static _ => { });
+
+    /// <summary>Reads a body.</summary>
+    /// <param name="kept">The items to which it may refer.</param>
+    /// <exception cref="RequestRefusedException">The body is not a valid request.</exception>
+    public static ResponsesRequest Read(ReadOnlyMemory<byte> body, KeptItems kept)
+    {
+        var request = All.Read(body);
+        Settle(request, kept);
+        return request;
+    }
 
     private static Member Part(string name, Action<ResponsesRequest, JsonPart> set) => new(
         name,
@@ -78,7 +89,7 @@ internal static class ResponsesMembers
             request.IncludesLogprobs |= item.Text() == "message.output_text.logprobs";
     }
 
-    private static void Settle(ResponsesRequest request)
+    private static void Settle(ResponsesRequest request, KeptItems kept)
     {
         var input = request.Input ?? throw RequestRefusedException.Missing("input", "a string, or an array of items");
         var turns = new ChatTurns();
@@ -87,7 +98,7 @@ internal static class ResponsesMembers
         var choice = request.ToolChoice is { } given ? ToolChoice.Read(given) : ToolChoice.Auto;
         if (request.Tools is { } tools)
             request.Catalog.Add(tools, choice.Allows);
-        new InputItems(turns, request.Catalog, choice).Add(input);
+        new InputItems(turns, request.Catalog, choice, kept).Add(input);
         request.Chat.Messages = turns.ToMessages();
         if (request.Chat.Messages.IsEmpty)
             throw RequestRefusedException.Invalid("input", "has no message; allowed: a string, or an array with at least one message");

@@ -22,6 +22,9 @@ internal sealed class ResponsesRequest : OpenAiRequest
 
     public JsonPart? Metadata { get; set; }
 
+    /// <summary>Whether the items of the answer are kept for requests that refer to them.</summary>
+    public bool Store { get; set; } = true;
+
     /// <summary>Whether the client asked for log probabilities of the text.</summary>
     public bool IncludesLogprobs { get; set; }
 
