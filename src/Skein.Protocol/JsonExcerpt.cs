@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 
@@ -15,6 +16,15 @@ public static class JsonExcerpt
         JsonTokenType.StartArray => "an array",
         JsonTokenType.String or JsonTokenType.PropertyName => $"\"{Shorten(reader.ValueSpan)}\"",
         _ => Shorten(reader.ValueSpan),
+    };
+
+    /// <summary>The same of a value that was parsed.</summary>
+    public static string Of(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Object => "an object",
+        JsonValueKind.Array => "an array",
+        JsonValueKind.String => $"\"{Shorten(JsonMarshal.GetRawUtf8Value(value)[1..^1])}\"",
+        _ => Shorten(JsonMarshal.GetRawUtf8Value(value)),
     };
 
     private static string Shorten(ReadOnlySpan<byte> value)

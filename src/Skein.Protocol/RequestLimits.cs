@@ -6,7 +6,7 @@ namespace Skein.Protocol;
 public static class RequestLimits
 {
     /// <summary>Deepest nesting of JSON.</summary>
-    public const int JsonDepth = 64;
+    public const int JsonDepth = 128;
 
     public const int RequestIdBytes = 128;
 

@@ -34,8 +34,11 @@ internal static class BoundSettings
     private static readonly Setting<int> MaxAttempts = Setting.Number(
         "max-attempts", "Maximum attempts of one answer; handovers and hedges do not count [default: 8]", Defaults.Streaming.MaxAttempts, 1, 100);
 
+    private static readonly Setting<bool> ClampMaxTokens = Setting.Flag(
+        "clamp-max-tokens", "Lower max_tokens to what the context leaves where the engine would refuse the request [default: false]");
+
     public static IReadOnlyList<ISetting> All { get; } =
-        [Sessions, Connections, RequestMemoryBudget, Journal, JournalMemory, Headers, AttemptsWithoutProgress, MaxAttempts];
+        [Sessions, Connections, RequestMemoryBudget, Journal, JournalMemory, Headers, AttemptsWithoutProgress, MaxAttempts, ClampMaxTokens];
 
     public static GatewayOptions Read(SettingSources sources, GatewayOptions options)
     {
@@ -47,7 +50,7 @@ internal static class BoundSettings
         {
             MaxConnections = Connections.Read(sources),
             MaxRequestHeadersBytes = (int)Headers.Read(sources),
-            Api = options.Api with { MaxBodyMemoryBytes = RequestMemoryBudget.Read(sources) },
+            Api = options.Api with { MaxBodyMemoryBytes = RequestMemoryBudget.Read(sources), ClampMaxTokens = ClampMaxTokens.Read(sources) },
             Streaming = options.Streaming with
             {
                 MaxSessions = Sessions.Read(sources),

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Routing;
+using Skein.Gateway.Api.Anthropic;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi;
 using Skein.Gateway.Api.PassThrough;
@@ -9,7 +10,7 @@ namespace Skein.Gateway.Api;
 /// <summary>The HTTP APIs that a gateway serves. To add one: a folder beside <c>OpenAi/</c> and an entry here.</summary>
 internal static class Dialects
 {
-    private static readonly IApiDialect[] All = [new OpenAiDialect(), new PassThroughDialect()];
+    private static readonly IApiDialect[] All = [new OpenAiDialect(), new AnthropicDialect(), new PassThroughDialect()];
 
     /// <summary>Registers the services. Needs the sessions, the model catalog, a <see cref="TimeProvider"/> and the gateway's telemetry.</summary>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
@@ -35,6 +36,9 @@ internal static class Dialects
     }
 
     public static void MapDialects(this IEndpointRouteBuilder endpoints) => endpoints.MapDialects(All);
+
+    /// <summary>The dialect in whose format errors on a path are; null if it belongs to none.</summary>
+    public static IApiDialect? Of(PathString path) => All.FirstOrDefault(dialect => dialect.Owns(path));
 
     /// <summary>Maps the dialects.</summary>
     public static void MapDialects(this IEndpointRouteBuilder endpoints, IEnumerable<IApiDialect> dialects)

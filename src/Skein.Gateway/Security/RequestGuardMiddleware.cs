@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.AspNetCore.Http.Features;
+using Skein.Gateway.Api;
 using Skein.Gateway.Api.Http;
 
 namespace Skein.Gateway.Security;
@@ -21,7 +22,9 @@ internal sealed class RequestGuardMiddleware(GatewayOptions options)
     private readonly HostGuard _hosts = new(options.Http.Address, options.AllowedHosts);
 
     public Task EnterAsync(HttpContext http, RequestDelegate next) =>
-        HttpProtocol.IsHttp2(http.Request.Protocol) || Refusal(http.Request) is not { } refusal ? next(http) : refusal.SendAsync(http);
+        HttpProtocol.IsHttp2(http.Request.Protocol) || Refusal(http.Request) is not { } refusal
+            ? next(http)
+            : refusal.SendAsync(http, Dialects.Of(http.Request.Path));
 
     private ApiError? Refusal(HttpRequest request)
     {

@@ -13,9 +13,9 @@ public sealed class BoundSettingsTests
     {
         var options = Read(
             "--max-sessions 7 --max-body-memory 64MiB --max-journal 2KiB --max-journal-memory 5000 --max-headers 16KiB "
-            + "--attempts-without-progress 3 --max-attempts 9");
+            + "--attempts-without-progress 3 --max-attempts 9 --clamp-max-tokens true");
 
-        Assert.Equal((16 << 10, 64L << 20), (options.MaxRequestHeadersBytes, options.Api.MaxBodyMemoryBytes));
+        Assert.Equal((16 << 10, 64L << 20, true), (options.MaxRequestHeadersBytes, options.Api.MaxBodyMemoryBytes, options.Api.ClampMaxTokens));
         Assert.Equal(
             new GatewayOptions().Streaming with
             {

@@ -59,8 +59,9 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
     }
 
     private static int? MaxTokens(GenerateRequest request, ModelDescription model, int promptTokens) =>
-        model.ContextTokens > 0 ? RequestChecks.MaxTokens(request, promptTokens, (int)model.ContextTokens)
-        : request.HasMaxTokens ? (int)request.MaxTokens
+        // The server judges the client's number; without one, its token call would not use the rest of the context.
+        request.HasMaxTokens ? (int)request.MaxTokens
+        : model.ContextTokens > 0 ? RequestChecks.MaxTokens(request, promptTokens, (int)model.ContextTokens)
         : null;
 
     private async ValueTask<byte[]> EchoAsync(TokenCall call, CancellationToken cancellationToken) => call.Request.TokenIds is null

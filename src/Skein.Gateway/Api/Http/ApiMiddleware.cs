@@ -60,7 +60,7 @@ internal static partial class ApiMiddleware
     }
 
     private static Task ErrorAsync(HttpContext http, int status, string code, string message) =>
-        ApiRoutes.Identified(context => ApiError.Of(status, code, message).SendAsync(context))(http);
+        ApiRoutes.Identified(context => ApiError.Of(status, code, message).SendAsync(context, Dialects.Of(context.Request.Path)))(http);
 
     private static partial class Log
     {

@@ -27,6 +27,18 @@ public sealed record ApiOptions
     public TimeSpan WriteTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
+    /// Whether a request whose prompt and <c>max_tokens</c> exceed the context is asked again without <c>max_tokens</c>. Default false: the engine's refusal is
+    /// passed on.
+    /// </summary>
+    public bool ClampMaxTokens { get; init; }
+
+    /// <summary>
+    /// Memory in bytes of the items of responses that are kept because clients refer to them in their next request; the oldest are dropped. Default 64 MiB; 0
+    /// to 1 TiB, 0: none are kept.
+    /// </summary>
+    public long KeptItemBytes { get; init; } = 64 << 20;
+
+    /// <summary>
     /// Paths of engines that are passed through by model beside <see cref="EnginePaths.Default"/>, for GET and POST. Default none; at most 64. Paths by which
     /// an engine is administered, and those that the gateway serves itself, are not allowed.
     /// </summary>
@@ -54,6 +66,7 @@ public sealed record ApiOptions
             OptionGuard.Require(IsOrigin(origin), nameof(CorsOrigins), origin, "an origin such as https://chat.example, without a path, or *");
         OptionGuard.Range(MaxBodyBytes, 1 << 10, 1 << 30, nameof(MaxBodyBytes));
         OptionGuard.Range(MaxBodyMemoryBytes, MaxBodyBytes, 1L << 40, nameof(MaxBodyMemoryBytes));
+        OptionGuard.Range(KeptItemBytes, 0, 1L << 40, nameof(KeptItemBytes));
         CheckTime(HeaderHold, nameof(HeaderHold));
         CheckTime(KeepAlive, nameof(KeepAlive));
         CheckTime(WriteTimeout, nameof(WriteTimeout));

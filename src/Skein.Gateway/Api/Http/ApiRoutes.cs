@@ -20,11 +20,18 @@ internal sealed class ApiRoutes(IEndpointRouteBuilder endpoints, IApiDialect dia
 
     public void MapPost(string path, RequestDelegate handler) => Map([HttpMethods.Post], path, handler);
 
+    /// <summary>Answers HEAD with 200: clients ask whether a server is there.</summary>
+    public void MapPing(string path) =>
+        endpoints.MapMethods(path, [HttpMethods.Head], Identified(static _ => Task.CompletedTask)).WithDisplayName($"{dialect.Name}: HEAD {path}");
+
     /// <summary>Gives the request its id: in logs, in the response and in errors.</summary>
-    public static RequestDelegate Identified(RequestDelegate handler) => http =>
+    /// <param name="header">A second response header that carries it; null: none.</param>
+    public static RequestDelegate Identified(RequestDelegate handler, string? header = null) => http =>
     {
         http.TraceIdentifier = VisibleText.RequestId(http.Request.Headers[SkeinHeaders.RequestId]);
         http.Response.Headers[SkeinHeaders.RequestId] = http.TraceIdentifier;
+        if (header is not null)
+            http.Response.Headers[header] = http.TraceIdentifier;
         return handler(http);
     };
 
@@ -33,12 +40,12 @@ internal sealed class ApiRoutes(IEndpointRouteBuilder endpoints, IApiDialect dia
     {
         _paths.Add(path, methods);
         var allowed = string.Join(", ", methods);
-        endpoints.MapMethods(path, methods, Identified(handler)).WithDisplayName($"{dialect.Name}: {allowed} {path}");
+        endpoints.MapMethods(path, methods, Identified(handler, dialect.RequestIdHeader)).WithDisplayName($"{dialect.Name}: {allowed} {path}");
         endpoints.Map(path, Identified(http =>
         {
             http.Response.Headers.Allow = allowed;
             return ApiError.Of(StatusCodes.Status405MethodNotAllowed, "method_not_allowed",
                 $"{http.Request.Path}: method {http.Request.Method} is not served; allowed: {allowed}").SendAsync(http, dialect);
-        }));
+        }, dialect.RequestIdHeader));
     }
 }

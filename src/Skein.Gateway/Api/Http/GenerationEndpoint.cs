@@ -14,22 +14,43 @@ internal sealed class GenerationEndpoint(IGenerationSessions sessions, ApiOption
             request.Generate.RequestId = http.TraceIdentifier;
             SkeinHeaders.Read(request.Generate, name => http.Request.Headers[name]);
             measurement.ChargeTo(http.Features.Get<KeyGrant>(), request.Generate.Model);
-            await RelayAsync(http, dialect, request, measurement);
+            await RelayAsync(http, request, measurement);
         });
 
-    private async Task RelayAsync(HttpContext http, IApiDialect dialect, ApiRequest request, RequestMeasurement measurement)
+    private async Task RelayAsync(HttpContext http, ApiRequest request, RequestMeasurement measurement)
+    {
+        if (!options.ClampMaxTokens || !request.Generate.HasMaxTokens)
+        {
+            await RelayOnceAsync(http, request, measurement);
+            return;
+        }
+
+        var unlimited = new GenerateRequest(request.Generate);
+        unlimited.ClearMaxTokens();
+        try
+        {
+            await RelayOnceAsync(http, request, measurement);
+        }
+        catch (FaultException e) when (e.Fault == Fault.ContextLengthExceeded && !http.Response.HasStarted)
+        {
+            // What the context leaves is less than max_tokens: without it, the engine stops there. A prompt that is too long by itself is refused again.
+            await RelayOnceAsync(http, request with { Generate = unlimited }, measurement);
+        }
+    }
+
+    private async Task RelayOnceAsync(HttpContext http, ApiRequest request, RequestMeasurement measurement)
     {
         var hasSeveralChoices = request.Generate.N > 1 || request.Prompts is not null;
         await using var session = sessions.Start(request.Generate, request.Prompts);
         var writer = request.CreateWriter(session.Id);
-        if (request.Stream)
+        if (writer is IEventWriter events)
         {
-            await new StreamedAnswer(http, dialect, session, writer, hasSeveralChoices, options, time, measurement).SendAsync();
+            await new StreamedAnswer(http, session, events, hasSeveralChoices, options, time, measurement).SendAsync();
             return;
         }
 
         var body = new ArrayBufferWriter<byte>(4096);
-        while (await session.WaitToReadAsync(http.RequestAborted))
+        while (!writer.IsComplete && await session.WaitToReadAsync(http.RequestAborted))
         {
             while (session.TryRead(out var frame))
             {

@@ -5,17 +5,20 @@ internal interface IApiDialect
 {
     string Name { get; }
 
+    /// <summary>The response header that carries the id of the request, beside <see cref="SkeinHeaders.RequestId"/>; null if there is none.</summary>
+    string? RequestIdHeader => null;
+
+    /// <summary>Whether errors on a path have this dialect's format, also where it maps no endpoint.</summary>
+    bool Owns(PathString path) => false;
+
     /// <summary>Maps the endpoints. Called once.</summary>
     void Map(ApiRoutes routes);
 
     /// <summary>Writes the body of an error response.</summary>
     void WriteError(ApiError error, IBufferWriter<byte> output);
-
-    /// <summary>Writes an error as the last server-sent event of a stream.</summary>
-    void WriteErrorEvent(ApiError error, IBufferWriter<byte> output);
 }
 
-/// <summary>One endpoint of a dialect that generates text. Implementations are stateless and thread-safe.</summary>
+/// <summary>One endpoint of a dialect that generates text. Implementations are thread-safe.</summary>
 internal interface IGenerationApi
 {
     /// <summary>Name of the operation in metrics, as defined by OpenTelemetry.</summary>
@@ -28,17 +31,21 @@ internal interface IGenerationApi
 }
 
 /// <summary>A client's request.</summary>
-/// <param name="Stream">Whether the client asked for server-sent events. Otherwise the answer is one object.</param>
-/// <param name="CreateWriter">Creates the writer of the answer from the id of the session. Called once.</param>
-internal sealed record ApiRequest(GenerateRequest Generate, bool Stream, Func<string, IAnswerWriter> CreateWriter)
+/// <param name="CreateWriter">
+/// Creates the writer of the answer from the id of the session: an <see cref="IEventWriter"/> if the client asked for events. Called once per session.
+/// </param>
+internal sealed record ApiRequest(GenerateRequest Generate, Func<string, IAnswerWriter> CreateWriter)
 {
     /// <summary>Several prompts instead of the one in <see cref="Generate"/>. Default (null): that one.</summary>
     public IReadOnlyList<CompletionPrompt>? Prompts { get; init; }
 }
 
-/// <summary>Writes one answer in the format of its dialect, as events or as one object. Not thread-safe.</summary>
+/// <summary>Writes one answer in the format of its dialect: as one object, unless it is an <see cref="IEventWriter"/>. Not thread-safe.</summary>
 internal interface IAnswerWriter
 {
+    /// <summary>True if no further frame is needed: the session is ended early. Only asked if the answer is one object.</summary>
+    bool IsComplete => false;
+
     /// <summary>Takes the next frame, and writes what the client can already get of it.</summary>
     /// <exception cref="InvalidDataException">The replica sent something that has no representation. Nothing was written.</exception>
     void Write(GenerateFrame frame, IBufferWriter<byte> output);
@@ -53,4 +60,15 @@ internal interface IAnswerWriter
     /// <summary>Writes an event that changes nothing for the client, while there is nothing else to send. Not called if the answer is one object.</summary>
     /// <param name="comment">A line with a server-sent comment, to be written as the first line of the event.</param>
     void KeepAlive(IBufferWriter<byte> output, ReadOnlySpan<byte> comment);
+}
+
+/// <summary>Writes one answer as server-sent events.</summary>
+internal interface IEventWriter : IAnswerWriter
+{
+    /// <summary>Writes an event that changes nothing for the client, while there is nothing else to send.</summary>
+    /// <param name="comment">A line with a server-sent comment, to be written as the first line of the event.</param>
+    void KeepAlive(IBufferWriter<byte> output, ReadOnlySpan<byte> comment);
+
+    /// <summary>Writes an error as the last event of the stream.</summary>
+    void Fail(ApiError error, IBufferWriter<byte> output);
 }

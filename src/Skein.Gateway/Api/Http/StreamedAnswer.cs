@@ -8,7 +8,7 @@ namespace Skein.Gateway.Api.Http;
 /// without output.
 /// </summary>
 internal sealed class StreamedAnswer(
-    HttpContext http, IApiDialect dialect, IGenerationSession session, IAnswerWriter writer, bool nameChoices, ApiOptions options, TimeProvider time,
+    HttpContext http, IGenerationSession session, IEventWriter writer, bool nameChoices, ApiOptions options, TimeProvider time,
     RequestMeasurement measurement)
 {
     /// <summary>Longest time without headers, also for a request that waits in the queue: many clients and proxies give up after 60 s.</summary>
@@ -41,7 +41,7 @@ internal sealed class StreamedAnswer(
         catch (Exception e) when (_stream.HasBegun && e is not OperationCanceledException && !http.RequestAborted.IsCancellationRequested)
         {
             var error = ApiError.From(e, http.TraceIdentifier);
-            dialect.WriteErrorEvent(error, _stream.Output);
+            writer.Fail(error, _stream.Output);
             await _stream.FlushBeforeFailureAsync();
             throw new StreamBrokenException(error.Code, e);
         }

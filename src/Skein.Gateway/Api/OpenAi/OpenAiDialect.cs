@@ -1,10 +1,11 @@
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi.Answers;
 using Skein.Gateway.Api.OpenAi.Requests;
+using Skein.Gateway.Api.OpenAi.Responses;
 
 namespace Skein.Gateway.Api.OpenAi;
 
-/// <summary>OpenAI's HTTP API: chat completions, completions, models.</summary>
+/// <summary>OpenAI's HTTP API: chat completions, completions, responses, models.</summary>
 internal sealed class OpenAiDialect : IApiDialect
 {
     public string Name => "OpenAI";
@@ -13,19 +14,13 @@ internal sealed class OpenAiDialect : IApiDialect
     {
         routes.MapGeneration("/v1/chat/completions", new OpenAiGeneration(RequestMembers.Chat, AnswerFormat.Chat));
         routes.MapGeneration("/v1/completions", new OpenAiGeneration(RequestMembers.Completion, AnswerFormat.Completion));
+        routes.MapGeneration("/v1/responses", new ResponsesApi(routes.Services.GetRequiredService<ApiOptions>()));
         routes.MapGet("/v1/models", http => ApiError.SendJsonAsync(http, ModelList(http.RequestServices.GetRequiredService<IModelCatalog>().List())));
         // Names of models may contain slashes, which clients escape or not.
         routes.MapGet("/v1/models/{**model}", SendModelAsync);
     }
 
     public void WriteError(ApiError error, IBufferWriter<byte> output) => error.WriteBody(output);
-
-    public void WriteErrorEvent(ApiError error, IBufferWriter<byte> output)
-    {
-        output.Write("data: "u8);
-        error.WriteBody(output);
-        output.Write("\n\n"u8);
-    }
 
     private Task SendModelAsync(HttpContext http)
     {
@@ -86,7 +81,7 @@ internal sealed class OpenAiDialect : IApiDialect
         {
             var request = members.Read(body);
             var plan = AnswerPlan.For(request, format, now);
-            return new ApiRequest(request.Generate, request.Stream, request.Stream
+            return new ApiRequest(request.Generate, request.Stream
                 ? sessionId => new ChunkWriter(plan, sessionId)
                 : sessionId => new WholeAnswerWriter(plan, sessionId))
             {

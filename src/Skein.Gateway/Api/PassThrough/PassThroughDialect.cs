@@ -27,7 +27,4 @@ internal sealed class PassThroughDialect : IApiDialect
     }
 
     public void WriteError(ApiError error, IBufferWriter<byte> output) => error.WriteBody(output);
-
-    /// <summary>Not used: an answer that is lost is not continued with an event, because it may have any form.</summary>
-    public void WriteErrorEvent(ApiError error, IBufferWriter<byte> output) => error.WriteBody(output);
 }

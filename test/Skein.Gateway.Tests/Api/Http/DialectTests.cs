@@ -101,25 +101,18 @@ public sealed class DialectTests
         public void WriteError(ApiError error, IBufferWriter<byte> output) =>
             Append(output, string.Create(CultureInfo.InvariantCulture, $"error {error.Status} {error.Code} {error.Param}"));
 
-        public void WriteErrorEvent(ApiError error, IBufferWriter<byte> output)
-        {
-            Append(output, "event: ");
-            WriteError(error, output);
-            Append(output, "\n\n");
-        }
-
         public ApiRequest Read(ReadOnlyMemory<byte> body, DateTimeOffset now)
         {
             var words = Encoding.UTF8.GetString(body.Span).Split(' ');
             if (words is not [("stream" or "whole") and var kind, var prompt])
                 throw RequestRefusedException.Invalid("kind", "is unknown");
-            return new ApiRequest(new GenerateRequest { N = 1, Text = prompt }, kind == "stream", _ => kind == "stream" ? new Events() : new Whole());
+            return new ApiRequest(new GenerateRequest { N = 1, Text = prompt }, _ => kind == "stream" ? new Events(this) : new Whole());
         }
 
         public static void Append(IBufferWriter<byte> output, string text) => output.Write(Encoding.UTF8.GetBytes(text));
     }
 
-    private sealed class Events : IAnswerWriter
+    private sealed class Events(Toy toy) : IEventWriter
     {
         public void Write(GenerateFrame frame, IBufferWriter<byte> output)
         {
@@ -130,6 +123,13 @@ public sealed class DialectTests
         public void Complete(IBufferWriter<byte> output, string? comment) => Toy.Append(output, $"{comment}event: end\n\n");
 
         public void KeepAlive(IBufferWriter<byte> output, ReadOnlySpan<byte> comment) => Toy.Append(output, $"{Encoding.UTF8.GetString(comment)}event: none\n\n");
+
+        public void Fail(ApiError error, IBufferWriter<byte> output)
+        {
+            Toy.Append(output, "event: ");
+            toy.WriteError(error, output);
+            Toy.Append(output, "\n\n");
+        }
     }
 
     private sealed class Whole : IAnswerWriter

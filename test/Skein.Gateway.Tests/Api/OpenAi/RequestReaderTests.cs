@@ -241,8 +241,8 @@ public sealed class RequestReaderTests
             Assert.Throws<RequestRefusedException>(() => RequestMembers.Completion.Read((byte[])[.. "{\"prompt\":\""u8, 0xC3, .. "\"}"u8])).Message);
 
     [Theory]
-    [InlineData(64, true)]
-    [InlineData(65, false)]
+    [InlineData(128, true)]
+    [InlineData(129, false)]
     public void Read_Depth_IsBounded(int depth, bool isAllowed)
     {
         var body = $$"""{"prompt": "x", "deep": {{new string('[', depth - 1)}}{{new string(']', depth - 1)}} }""";
@@ -250,7 +250,7 @@ public sealed class RequestReaderTests
         if (isAllowed)
             Assert.Single(Completion(body).Generate.Extra);
         else
-            Assert.Contains("maximum configured depth of 64", Assert.Throws<RequestRefusedException>(() => Completion(body)).Message, StringComparison.Ordinal);
+            Assert.Contains("maximum configured depth of 128", Assert.Throws<RequestRefusedException>(() => Completion(body)).Message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -40,10 +40,25 @@ internal sealed class ChatFormat() : AnswerFormat(MetricNames.ChatOperation, "ch
 
     protected override void WriteLogprobs(scoped ref JsonSink json, IReadOnlyList<TokenLogprob> tokens, ref int textOffset)
     {
-        json.Raw("{\"content\":["u8);
+        json.Raw("{\"content\":"u8);
+        WriteTokens(ref json, tokens);
+        json.Raw(",\"refusal\":null}"u8);
+    }
+
+    /// <summary>Writes an array with an object for each token.</summary>
+    public static void WriteTokens(scoped ref JsonSink json, IReadOnlyList<TokenLogprob> tokens)
+    {
+        json.Raw("["u8);
         for (var i = 0; i < tokens.Count; i++)
         {
-            json.Raw(i == 0 ? "{"u8 : ",{"u8);
+            json.Separate(i);
+            if (!tokens[i].Raw.IsEmpty)
+            {
+                json.Raw(RawDelta.Object(tokens[i].Raw.Span));
+                continue;
+            }
+
+            json.Raw("{"u8);
             WriteToken(ref json, tokens[i]);
             json.Raw(",\"top_logprobs\":["u8);
             for (var k = 0; k < tokens[i].Top.Count; k++)
@@ -56,7 +71,7 @@ internal sealed class ChatFormat() : AnswerFormat(MetricNames.ChatOperation, "ch
             json.Raw("]}"u8);
         }
 
-        json.Raw("],\"refusal\":null}"u8);
+        json.Raw("]"u8);
     }
 
     private static void WriteToken(scoped ref JsonSink json, TokenLogprob token)

@@ -3,7 +3,7 @@ using Skein.Gateway.Api.Http;
 namespace Skein.Gateway.Api.OpenAi.Answers;
 
 /// <summary>Writes frames as server-sent events, <c>data: {…}</c> each. Writes nothing for frames whose text is held back.</summary>
-internal sealed class ChunkWriter(AnswerPlan plan, string sessionId) : IAnswerWriter
+internal sealed class ChunkWriter(AnswerPlan plan, string sessionId) : IEventWriter
 {
     private readonly ChoiceState[] _choices = new ChoiceState[plan.Choices];
     private byte[]? _head;
@@ -66,6 +66,13 @@ internal sealed class ChunkWriter(AnswerPlan plan, string sessionId) : IAnswerWr
         json.Raw(_head ?? plan.WriteHead(plan.Format.ChunkObject, sessionId, new Start()));
         plan.Format.WriteNothing(ref json, choice: 0);
         End(ref json, default);
+    }
+
+    public void Fail(ApiError error, IBufferWriter<byte> output)
+    {
+        output.Write("data: "u8);
+        error.WriteBody(output);
+        output.Write("\n\n"u8);
     }
 
     private void Open(ref ChoiceState choice, uint index, IBufferWriter<byte> output)

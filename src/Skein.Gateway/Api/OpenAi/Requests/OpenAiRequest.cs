@@ -1,7 +1,7 @@
 namespace Skein.Gateway.Api.OpenAi.Requests;
 
 /// <summary>A request body as read: the request for the session, and what only the answer or <see cref="RequestMembers"/> needs.</summary>
-internal sealed class OpenAiRequest
+internal class OpenAiRequest
 {
     /// <summary>The request for the session. Its verbatim parts reference the body.</summary>
     public GenerateRequest Generate { get; } = new() { N = 1 };

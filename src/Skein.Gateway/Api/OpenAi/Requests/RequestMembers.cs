@@ -9,7 +9,8 @@ internal static class RequestMembers
 {
     private static readonly NumberRange FromMinusOne = new(-1, int.MaxValue);
 
-    private static readonly Member[] Shared =
+    /// <summary>The members that mean the same in every API that has them.</summary>
+    public static readonly Member[] Shared =
     [
         new("model", ReadModel),
         Member.Whole("n", Choices, (request, value) => request.Generate.N = value),

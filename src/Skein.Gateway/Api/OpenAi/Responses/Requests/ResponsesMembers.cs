@@ -1,0 +1,138 @@
+using Member = Skein.Gateway.Api.Http.JsonMember<Skein.Gateway.Api.OpenAi.Responses.Requests.ResponsesRequest>;
+using Google.Protobuf;
+using Skein.Gateway.Api.Chats;
+using Skein.Gateway.Api.Http;
+using Skein.Gateway.Api.OpenAi.Requests;
+
+namespace Skein.Gateway.Api.OpenAi.Responses.Requests;
+
+/// <summary>The members of <c>POST /v1/responses</c>. Unknown ones go to the engine byte for byte.</summary>
+internal static class ResponsesMembers
+{
+    private const string NothingIsKept = "null: this gateway keeps no responses; send the whole conversation as input";
+
+    /// <summary>Members of chats that mean the same here.</summary>
+    private static readonly string[] Shared =
+    [
+        "model", "temperature", "top_p", "top_k", "min_p", "seed", "presence_penalty", "frequency_penalty", "repetition_penalty", "logit_bias", "stop",
+        "stream",
+    ];
+
+    /// <summary>Members without which the answer stays right: hints for OpenAI's storage, accounts and caches.</summary>
+    private static readonly string[] LeftOut =
+    [
+        "client_metadata", "truncation", "service_tier", "stream_options", "max_tool_calls", "safety_identifier", "prompt_cache_retention",
+        "prompt_cache_options", "context_management", "moderation",
+    ];
+
+    private static readonly JsonMembers<ResponsesRequest> All = new(
+    [
+        .. RequestMembers.Shared.Where(member => Shared.Contains(member.Name)).Select(member => new Member(member.Name, member.Read)),
+        .. LeftOut.Select(name => new Member(name, Skip)),
+        Refused("previous_response_id", NothingIsKept),
+        Refused("conversation", NothingIsKept),
+        Refused("prompt", "null: this gateway keeps no prompts; send their text as instructions and input"),
+        new("background", RefuseBackground),
+        new("n", RefuseSeveral),
+        Member.Whole("max_output_tokens", RequestLimits.MaxTokens, (request, value) => request.Generate.MaxTokens = value),
+        Member.Whole("top_logprobs", RequestLimits.TopLogprobs, (request, value) => request.TopLogprobs = value),
+        Member.Flag("store", (request, value) => request.Store = value),
+        new("include", ReadInclude),
+        Part("input", (request, part) => request.Input = part),
+        Part("instructions", (request, part) => request.Instructions = part),
+        Part("tools", (request, part) => request.Tools = part),
+        Part("tool_choice", (request, part) => request.ToolChoice = part),
+        Part("parallel_tool_calls", (request, part) => request.ParallelToolCalls = part),
+        Part("text", (request, part) => request.Text = part),
+        Part("reasoning", (request, part) => request.Reasoning = part),
+        Part("metadata", (request, part) => request.Metadata = part),
+    ], request => request.Generate.Extra, static _ => { });
+
+    /// <summary>Reads a body.</summary>
+    /// <param name="kept">The items to which it may refer.</param>
+    /// <exception cref="RequestRefusedException">The body is not a valid request.</exception>
+    public static ResponsesRequest Read(ReadOnlyMemory<byte> body, KeptItems kept)
+    {
+        var request = All.Read(body);
+        Settle(request, kept);
+        return request;
+    }
+
+    private static Member Part(string name, Action<ResponsesRequest, JsonPart> set) => new(
+        name,
+        (ref Utf8JsonReader reader, string field, ReadOnlyMemory<byte> _, ResponsesRequest request) => set(request, JsonPart.Read(ref reader, field)));
+
+    private static Member Refused(string name, string allowed) => new(
+        name,
+        (ref Utf8JsonReader reader, string field, ReadOnlyMemory<byte> _, ResponsesRequest _) => throw JsonPart.Read(ref reader, field).NotAllowed(allowed));
+
+    private static void Skip(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, ResponsesRequest request) => reader.Skip();
+
+    private static void RefuseBackground(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, ResponsesRequest request)
+    {
+        var part = JsonPart.Read(ref reader, name);
+        if (part.Flag())
+            throw part.NotAllowed("false: this gateway keeps no responses to ask for later");
+    }
+
+    private static void RefuseSeveral(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, ResponsesRequest request)
+    {
+        var part = JsonPart.Read(ref reader, name);
+        if (!part.Raw.SequenceEqual("1"u8))
+            throw part.NotAllowed("1: a response has one answer");
+    }
+
+    // What engines cannot add, such as encrypted reasoning, is left out.
+    private static void ReadInclude(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, ResponsesRequest request)
+    {
+        foreach (var item in JsonPart.Read(ref reader, name).Elements("an array of strings"))
+            request.IncludesLogprobs |= item.Text() == "message.output_text.logprobs";
+    }
+
+    private static void Settle(ResponsesRequest request, KeptItems kept)
+    {
+        var input = request.Input ?? throw RequestRefusedException.Missing("input", "a string, or an array of items");
+        var turns = new ChatTurns();
+        if (request.Instructions is { } instructions)
+            turns.AddInstructions(instructions.RawText());
+        var choice = request.ToolChoice is { } given ? ToolChoice.Read(given) : ToolChoice.Auto;
+        if (request.Tools is { } tools)
+            request.Catalog.Add(tools, choice.Allows);
+        new InputItems(turns, request.Catalog, choice, kept).Add(input);
+        request.Chat.Messages = turns.ToMessages();
+        if (request.Chat.Messages.IsEmpty)
+            throw RequestRefusedException.Invalid("input", "has no message; allowed: a string, or an array with at least one message");
+        request.Chat.Tools = request.Catalog.ToJson();
+        request.Chat.ToolChoice = choice.ToJson(request.Catalog);
+        if (!request.Catalog.IsEmpty && request.ParallelToolCalls is { } parallel)
+            request.Generate.Extra.Add(new RawMember { Name = parallel.Path, Json = ByteString.CopyFromUtf8(parallel.Flag() ? "true" : "false") });
+        if (request.Reasoning?.AsObject("an object with effort and summary").Find("effort") is { } effort)
+            ReasoningEffort.Add(request.Generate, effort);
+        SettleFormat(request);
+        if (request.IncludesLogprobs || request.TopLogprobs is not null)
+            request.Generate.Logprobs = request.TopLogprobs ?? 0;
+    }
+
+    private static void SettleFormat(ResponsesRequest request)
+    {
+        if (request.Text?.AsObject("an object with a format").Find("format") is not { } format)
+            return;
+        var type = format.AsObject("an object with a type").Require("type", "text, json_object, json_schema");
+        request.Chat.ResponseFormat = type.Text() switch
+        {
+            "text" => ByteString.Empty,
+            "json_object" => ByteString.CopyFromUtf8("""{"type":"json_object"}"""),
+            "json_schema" => Schema(format),
+            _ => throw type.NotAllowed("text, json_object, json_schema"),
+        };
+    }
+
+    private static ByteString Schema(JsonPart format)
+    {
+        var name = format.Require("name", "a string").RawText();
+        var schema = format.Require("schema", "a JSON schema").AsObject("a JSON schema").Raw;
+        var strict = format.Find("strict")?.Flag() ?? false ? ",\"strict\":true"u8 : default;
+        return UnsafeByteOperations.UnsafeWrap((byte[])[
+            .. "{\"type\":\"json_schema\",\"json_schema\":{\"name\":"u8, .. name, .. strict, .. ",\"schema\":"u8, .. schema, .. "}}"u8]);
+    }
+}

@@ -1,0 +1,54 @@
+using Skein.Conformance.Engines;
+using Skein.EndToEnd.Support;
+
+namespace Skein.Conformance.Gateways;
+
+/// <summary>A gateway process in front of scripted engines.</summary>
+internal sealed class GatewayWithEngines : IAsyncDisposable
+{
+    private GatewayWithEngines(UpstreamGateway gateway, IReadOnlyList<ScriptedEngine> engines) => (Gateway, Engines) = (gateway, engines);
+
+    public UpstreamGateway Gateway { get; }
+
+    public IReadOnlyList<ScriptedEngine> Engines { get; }
+
+    public string Http => Gateway.Client.BaseAddress!.ToString().TrimEnd('/');
+
+    /// <summary>Requests of clients to all engines.</summary>
+    public IEnumerable<ChatCall> Asked => Engines.SelectMany(engine => engine.Asked);
+
+    /// <summary>Starts them, and waits until all engines are served.</summary>
+    /// <param name="trap">Stops the first engine that is about to send a certain piece.</param>
+    public static async Task<GatewayWithEngines> StartAsync(Func<ChatCall, Reply> script, int engines = 1, DeathTrap? trap = null)
+    {
+        var started = new List<ScriptedEngine>();
+        try
+        {
+            for (var i = 0; i < engines; i++)
+                started.Add(await ScriptedEngine.StartAsync(script, trap));
+            var gateway = await UpstreamGateway.StartAsync(started.Select(engine => engine.Url), "--upstream-slots", "8", "--queue-timeout", "3s");
+            foreach (var engine in started)
+                await gateway.MemberAsync($"{engine.Url.Host}:{engine.Url.Port}", "alive");
+            return new GatewayWithEngines(gateway, started);
+        }
+        catch
+        {
+            foreach (var engine in started)
+                await engine.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Waits until the gateway has sent the first token of an answer on.</summary>
+    public Task WhenStreamingAsync() => Until.FoundAsync(
+        async () => (await Gateway.Client.GetStringAsync("/metrics")).Split('\n').FirstOrDefault(line =>
+            line.StartsWith("gen_ai_server_time_to_first_token_seconds_count", StringComparison.Ordinal)),
+        "a first token in the metrics");
+
+    public async ValueTask DisposeAsync()
+    {
+        await Gateway.DisposeAsync();
+        foreach (var engine in Engines)
+            await engine.DisposeAsync();
+    }
+}
