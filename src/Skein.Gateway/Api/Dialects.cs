@@ -19,6 +19,7 @@ internal static class Dialects
         services.AddSingleton(options.Checked());
         services.AddSingleton<RequestMemoryBudget>();
         services.AddSingleton<RequestRunner>();
+        services.AddSingleton<KeptAnswers>();
         services.AddSingleton<GenerationEndpoint>();
         services.AddSingleton<PassThroughEndpoint>();
         services.AddSingleton<ApiPaths>();

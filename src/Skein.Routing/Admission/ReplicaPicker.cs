@@ -28,7 +28,8 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
 
     private BalancingCandidate[] _candidates = new BalancingCandidate[16];
 
-    public Replica? Pick(ReadOnlySpan<Replica> serving, AdmissionRequest request, TimeSpan now)
+    /// <param name="isUsed">The slot is reserved at once; otherwise the pick only tells that there is one.</param>
+    public Replica? Pick(ReadOnlySpan<Replica> serving, AdmissionRequest request, TimeSpan now, bool isUsed = true)
     {
         if (_candidates.Length < serving.Length)
             _candidates = new BalancingCandidate[serving.Length * 2];
@@ -39,12 +40,17 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
             count = Gather(serving, request, now, isLastResort: true);
         if (count == 0)
             return null;
+        if (!isUsed)
+            return _candidates[0].Replica;
         var context = new PickContext
         {
             Candidates = _candidates.AsSpan(0, count), Random = random, Model = request.Model,
-            SessionKey = request.SessionKey, PrefixHashes = request.PrefixHashes.Span,
+            Now = now, Serving = serving.Length, SessionKey = request.Traits.SessionKey,
+            PrefixHashes = request.Traits.PrefixHashes.Span,
         };
-        return _candidates[policy.Pick(in context)].Replica;
+        var picked = policy.Pick(in context);
+        policy.Used(in context, picked);
+        return _candidates[picked].Replica;
     }
 
     /// <summary>True when a replica could take the request, once it has a free slot.</summary>
@@ -123,9 +129,11 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
     {
         var count = 0;
         var best = int.MaxValue;
+        var acceptsAll = request.AcceptsAll;
         foreach (var replica in serving)
         {
-            if (!replica.TakesWork || !replica.HasFreeSlot(now) || !Accepts(request, replica, isLastResort))
+            var external = replica.ExternalLoad(now);
+            if (!replica.TakesWork || !replica.HasFreeSlot(now, external) || !(acceptsAll || Accepts(request, replica, isLastResort)))
                 continue;
             if (isLastResort && request.LastResortAt(replica) > now)
                 continue;
@@ -134,11 +142,7 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
                 continue;
             if (rank < best)
                 (best, count) = (rank, 0);
-            var warmth = replica.SlowStart.ShareAt(replica.Slots, now);
-            var load = replica.Leased + replica.ExternalLoad(now) + replica.EnginePressure(now) + replica.Slowness.At(now);
-            // An open breaker lets trials through one by one: they must not wait for the failures to be forgotten.
-            load += replica.Breaker.IsEjected ? 0 : replica.Failing.At(now);
-            _candidates[count++] = new BalancingCandidate(replica, load, warmth);
+            _candidates[count++] = new BalancingCandidate(replica, replica.LoadAt(now, external), replica.WarmthAt(now));
         }
         var mayTakeBest = best < EjectedRank || (request.Displaced && !CanServe(serving, request, isLastResort, evenIfEjected: false));
         return mayTakeBest ? count : 0;
@@ -146,5 +150,5 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
 
     /// <summary>Lower is better. Ordered by health (healthy, suspected, ejected), then by preference.</summary>
     private static int RankOf(Replica replica, AdmissionRequest request, TimeSpan now) =>
-        (!replica.Breaker.Allows(now) ? EjectedRank : replica.Description.Suspect ? SuspectedRank : 0) + (request.Prefers(replica) ? 0 : 1);
+        (!replica.Breaker.Allows(now) ? EjectedRank : replica.IsSuspect ? SuspectedRank : 0) + (request.Prefers(replica) ? 0 : 1);
 }

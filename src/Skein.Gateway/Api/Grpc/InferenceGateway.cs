@@ -24,8 +24,8 @@ internal sealed class InferenceGateway(
         request.RequestId = Identify(request.RequestId, context);
         return RunAsync(request, operation, context, async measurement =>
         {
-            SkeinHeaders.Read(request, context.RequestHeaders.GetValue);
             GenerateRequestCheck.Check(request);
+            SkeinHeaders.Read(request, context.RequestHeaders.GetValue);
             measurement.ChargeTo(context.GetHttpContext().Features.Get<KeyGrant>(), request.Model);
             await RelayAsync(request, responseStream, context, measurement);
         });

@@ -4,7 +4,7 @@ using Skein.Gateway.Telemetry;
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>Serves one request of any dialect that generates text: reads it, runs a session, sends the answer or the error. Thread-safe.</summary>
-internal sealed class GenerationEndpoint(IGenerationSessions sessions, ApiOptions options, TimeProvider time, RequestRunner runner)
+internal sealed class GenerationEndpoint(KeptAnswers kept, ApiOptions options, TimeProvider time, RequestRunner runner)
 {
     public Task AnswerAsync(HttpContext http, IApiDialect dialect, IGenerationApi api) =>
         runner.RunAsync(http, dialect, api.Operation, async (share, measurement) =>
@@ -14,14 +14,14 @@ internal sealed class GenerationEndpoint(IGenerationSessions sessions, ApiOption
             request.Generate.RequestId = http.TraceIdentifier;
             SkeinHeaders.Read(request.Generate, name => http.Request.Headers[name]);
             measurement.ChargeTo(http.Features.Get<KeyGrant>(), request.Generate.Model);
-            await RelayAsync(http, request, measurement);
+            await RelayAsync(http, request, body, measurement);
         });
 
-    private async Task RelayAsync(HttpContext http, ApiRequest request, RequestMeasurement measurement)
+    private async Task RelayAsync(HttpContext http, ApiRequest request, ReadOnlyMemory<byte> body, RequestMeasurement measurement)
     {
         if (!options.ClampMaxTokens || !request.Generate.HasMaxTokens)
         {
-            await RelayOnceAsync(http, request, measurement);
+            await RelayOnceAsync(http, request, body, measurement);
             return;
         }
 
@@ -29,19 +29,20 @@ internal sealed class GenerationEndpoint(IGenerationSessions sessions, ApiOption
         unlimited.ClearMaxTokens();
         try
         {
-            await RelayOnceAsync(http, request, measurement);
+            await RelayOnceAsync(http, request, body, measurement);
         }
         catch (FaultException e) when (e.Fault == Fault.ContextLengthExceeded && !http.Response.HasStarted)
         {
             // What the context leaves is less than max_tokens: without it, the engine stops there. A prompt that is too long by itself is refused again.
-            await RelayOnceAsync(http, request with { Generate = unlimited }, measurement);
+            await RelayOnceAsync(http, request with { Generate = unlimited }, body, measurement);
         }
     }
 
-    private async Task RelayOnceAsync(HttpContext http, ApiRequest request, RequestMeasurement measurement)
+    private async Task RelayOnceAsync(HttpContext http, ApiRequest request, ReadOnlyMemory<byte> body, RequestMeasurement measurement)
     {
         var hasSeveralChoices = request.Generate.N > 1 || request.Prompts is not null;
-        await using var session = sessions.Start(request.Generate, request.Prompts);
+        await using var session = kept.StartOrJoin(
+            request.Generate, request.Prompts, http.Request.Path.Value ?? "", http.Request.Headers[KeptAnswers.Header], body.Span);
         var writer = request.CreateWriter(session.Id);
         if (writer is IEventWriter events)
         {
@@ -49,18 +50,18 @@ internal sealed class GenerationEndpoint(IGenerationSessions sessions, ApiOption
             return;
         }
 
-        var body = new ArrayBufferWriter<byte>(4096);
+        var answer = new ArrayBufferWriter<byte>(4096);
         while (!writer.IsComplete && await session.WaitToReadAsync(http.RequestAborted))
         {
             while (session.TryRead(out var frame))
             {
                 measurement.Observe(frame);
-                writer.Write(frame, body);
+                writer.Write(frame, answer);
             }
         }
 
-        writer.Complete(body, comment: null);
+        writer.Complete(answer, comment: null);
         SkeinHeaders.Write(session, http.Response.Headers, static (headers, name, value) => headers[name] = value);
-        await ApiError.SendJsonAsync(http, body.WrittenMemory);
+        await ApiError.SendJsonAsync(http, answer.WrittenMemory);
     }
 }

@@ -32,6 +32,9 @@ internal static class SkeinHeaders
     /// <summary>In: <c>1</c> sends the headers of a stream after the header hold, although the request still waits in the queue. Default <c>0</c>.</summary>
     public const string EarlyHeaders = "x-skein-early-headers";
 
+    /// <summary>In: how often the client has sent this request before, as official SDKs say. What is no number does not count.</summary>
+    public const string RetryCount = "x-stainless-retry-count";
+
     /// <summary>In: W3C trace context, which engines get as it came. One that is not valid counts as absent.</summary>
     public const string TraceParent = "traceparent";
 
@@ -62,6 +65,11 @@ internal static class SkeinHeaders
         if (ReadPriority(header) is { } priority)
             request.Priority = priority;
         (request.TraceParent, request.TraceState) = ReadTrace(header);
+        if (request.SessionKey.Length == 0)
+            request.SessionKey = SessionKey.Find(request, header);
+        request.Tenant = Tenant.Of(header);
+        if (uint.TryParse(header(RetryCount), NumberStyles.None, CultureInfo.InvariantCulture, out var retries))
+            request.RetryCount = retries;
     }
 
     /// <summary>Whether the client asks for headers before a replica works for it.</summary>
