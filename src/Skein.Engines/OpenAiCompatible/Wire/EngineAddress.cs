@@ -26,6 +26,7 @@ internal sealed partial class EngineAddress
     public FaultException Without(FaultException exception, Fault fault) => new(fault, Without(exception.Message), exception)
     {
         Param = exception.Param,
+        Cause = exception.Cause,
         Engine = exception.Engine is { } error
             ? error with { Message = Without(error.Message), Param = error.Param is { } param ? Without(param) : null }
             : null,
