@@ -49,6 +49,18 @@ public sealed class KeyMiddlewareTests : IAsyncLifetime
         Assert.Equal(without, wrong);
     }
 
+    [Fact]
+    public async Task Post_MessagesWithoutKey_IsRefusedInAnthropicsForm()
+    {
+        using var request = Request("POST", "/v1/messages", authorization: null);
+        using var response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
+
+        Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
+        Assert.StartsWith(
+            "{\"type\":\"error\",\"error\":{\"type\":\"authentication_error\"", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken),
+            StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("/livez", HttpStatusCode.OK)]
     [InlineData("/readyz", HttpStatusCode.ServiceUnavailable)]
