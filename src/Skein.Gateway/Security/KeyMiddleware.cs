@@ -1,3 +1,4 @@
+using Skein.Gateway.Api;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Keys;
 
@@ -81,6 +82,6 @@ internal sealed class KeyMiddleware(ApiKeyStore keys)
             http.Response.Headers["grpc-message"] = Uri.EscapeDataString(error.Message);
             return Task.CompletedTask;
         }
-        return error.SendAsync(http);
+        return error.SendAsync(http, Dialects.Of(http.Request.Path));
     }
 }

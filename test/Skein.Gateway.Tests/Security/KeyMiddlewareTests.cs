@@ -82,6 +82,18 @@ public sealed class KeyMiddlewareTests : IAsyncLifetime
         Assert.Equal((status, "https://chat.example"), (response.StatusCode, response.Headers.GetValues("Access-Control-Allow-Origin").Single()));
     }
 
+    [Fact]
+    public async Task Post_MessagesWithoutKey_IsRefusedInAnthropicsForm()
+    {
+        using var request = Request("POST", "/v1/messages", authorization: null);
+        using var response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
+
+        Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
+        Assert.StartsWith(
+            "{\"type\":\"error\",\"error\":{\"type\":\"authentication_error\"", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken),
+            StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("/livez", HttpStatusCode.OK)]
     [InlineData("/readyz", HttpStatusCode.ServiceUnavailable)]

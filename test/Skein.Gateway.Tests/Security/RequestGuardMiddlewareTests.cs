@@ -40,6 +40,18 @@ public sealed class RequestGuardMiddlewareTests : IAsyncLifetime
         Assert.StartsWith("host 'evil.example' is not allowed; allowed: an IP address, localhost", message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Post_MessagesUnderAnotherName_IsRefusedInAnthropicsForm()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/messages") { Headers = { Host = "evil.example:8080" } };
+        using var response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
+
+        Assert.Equal(HttpStatusCode.Forbidden, response.StatusCode);
+        Assert.StartsWith(
+            "{\"type\":\"error\",\"error\":{\"type\":\"permission_error\"", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken),
+            StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("drain", """{"graceSeconds":0}""", "text/plain")]
     [InlineData("undrain", "{}", "application/x-www-form-urlencoded")]

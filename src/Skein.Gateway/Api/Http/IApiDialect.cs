@@ -56,10 +56,6 @@ internal interface IAnswerWriter
     /// Null for none. Always null if the answer is one object.
     /// </param>
     void Complete(IBufferWriter<byte> output, string? comment);
-
-    /// <summary>Writes an event that changes nothing for the client, while there is nothing else to send. Not called if the answer is one object.</summary>
-    /// <param name="comment">A line with a server-sent comment, to be written as the first line of the event.</param>
-    void KeepAlive(IBufferWriter<byte> output, ReadOnlySpan<byte> comment);
 }
 
 /// <summary>Writes one answer as server-sent events.</summary>

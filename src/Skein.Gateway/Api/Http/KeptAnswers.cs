@@ -170,6 +170,8 @@ internal sealed class KeptAnswer
 
         public ResumeTier ResumeTier => answer._session.ResumeTier;
 
+        public bool IsQueued => answer._session.IsQueued;
+
         public async ValueTask<bool> WaitToReadAsync(CancellationToken cancellationToken)
         {
             while (true)

@@ -44,7 +44,6 @@ internal sealed class WholeAnswerWriter(AnswerPlan plan, string sessionId) : IAn
         json.Complete();
     }
 
-    public void KeepAlive(IBufferWriter<byte> output, ReadOnlySpan<byte> comment) => throw new NotSupportedException("an object has no events");
 }
 
 /// <summary>What has arrived of one choice of a whole answer. The session's journal bounds its size.</summary>
