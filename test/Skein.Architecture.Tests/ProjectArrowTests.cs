@@ -11,7 +11,7 @@ public sealed class ProjectArrowTests
         ["Skein.Routing"] = ["Skein.Protocol"],
         ["Skein.Serving"] = ["Skein.Engines", "Skein.Protocol"],
         ["Skein.Gateway"] = ["Skein.Engines", "Skein.Membership", "Skein.Protocol", "Skein.Routing", "Skein.Serving"],
-        ["Skein.Simulation"] = ["Skein.Engines", "Skein.Membership", "Skein.Protocol", "Skein.Routing"],
+        ["Skein.Simulation"] = ["Skein.Engines", "Skein.Membership", "Skein.Protocol", "Skein.Routing", "Skein.Serving"],
         ["Skein.Load"] = ["Skein.Protocol"],
         ["Skein.Operations"] = ["Skein.Gateway", "Skein.Load", "Skein.Serving", "Skein.Simulation"],
         ["Skein.Cli"] = ["Skein.Gateway", "Skein.Load", "Skein.Operations", "Skein.Serving", "Skein.Simulation"],

@@ -21,12 +21,23 @@ internal static class GatewayCommand
     private static readonly Setting<int> QueueLength = Setting.Number(
         "queue-length", "Maximum queued requests per model [default: 512]", Defaults.QueueLength, 0, 1_000_000);
 
+    private static readonly Setting<int> QueuePromptTokens = Setting.Number(
+        "queue-prompt-tokens", "Maximum prompt tokens of all queued requests of a model, estimated from bytes [default: 16777216]",
+        (int)Defaults.QueuePromptTokens, 1, int.MaxValue);
+
+    private static readonly Setting<bool> TenantFairness = Setting.Flag(
+        "tenant-fairness", "Within a priority class, serve the tenant (by credentials) that was served the fewest tokens");
+
     private static readonly Setting<TimeSpan> QueueTimeout = Setting.Duration(
         "queue-timeout", "Maximum wait for a slot [default: 60s]", Defaults.QueueTimeout, TimeSpan.FromHours(1), TimeSpan.FromMilliseconds(1));
 
     private static readonly Setting<string> Policy = Setting.Word(
         "policy", $"Balancing policy [default: {Defaults.Policy}]", Defaults.Policy,
         BalancingPolicies.BuiltIn.Select(policy => policy.Name).Order(StringComparer.Ordinal));
+
+    private static readonly Setting<IReadOnlyList<string>> ModelPolicies = Setting.List(
+        "model-policy", "model=policy", "Balancing policy of one model, repeatable", "a model's name, = and the name of a policy", 1000,
+        text => text.LastIndexOf('=') is > 0 and var at && BalancingPolicies.BuiltIn.Any(policy => policy.Name == text[(at + 1)..]));
 
     private static readonly Setting<int> ExpectedReplicas = Setting.Number(
         "expected-replicas", "Number of live replicas from which /readyz reports ready [default: 1]", 1, 0, 10_000);
@@ -45,8 +56,9 @@ internal static class GatewayCommand
     public static Command Create() => CommandLine.Verb(
         "gateway", "Run one gateway",
         [
-            Http, Grpc, QueueLength, QueueTimeout, Policy, ExpectedReplicas, AllowedHosts, ApiKeyPath, LameDuck,
-            .. CertificateFiles.All, .. StreamSettings.All, .. BoundSettings.All, .. HealthSettings.All, .. UpstreamSettings.All, .. EndpointSettings.All,
+            Http, Grpc, QueueLength, QueueTimeout, QueuePromptTokens, TenantFairness, Policy, ModelPolicies, ExpectedReplicas, AllowedHosts, ApiKeyPath,
+            LameDuck, .. CertificateFiles.All, .. StreamSettings.All, .. BoundSettings.All, .. HealthSettings.All, .. UpstreamSettings.All,
+            .. EndpointSettings.All,
         ],
         RunAsync);
 
@@ -123,8 +135,13 @@ internal static class GatewayCommand
             {
                 QueueLength = QueueLength.Read(sources),
                 QueueTimeout = queueTimeout,
+                QueuePromptTokens = QueuePromptTokens.Read(sources),
+                TenantFairness = TenantFairness.Read(sources),
                 NoReplicaTimeout = queueTimeout < Defaults.NoReplicaTimeout ? queueTimeout : Defaults.NoReplicaTimeout,
                 Policy = Policy.Read(sources),
+                ModelPolicies = ModelPolicies.Read(sources)
+                    .GroupBy(text => text[..text.LastIndexOf('=')], text => text[(text.LastIndexOf('=') + 1)..], StringComparer.Ordinal)
+                    .ToDictionary(policies => policies.Key, policies => policies.Last(), StringComparer.Ordinal),
             },
             Streaming = StreamSettings.Read(sources),
         };

@@ -38,6 +38,7 @@ internal static class SimulateCommand
             "failover", "Kill, freeze, slow and drain replicas under load, and compare every token of every stream; exits 1 if a token is wrong, " +
             "or if more requests are rejected as harmful than coinciding faults explain",
             [Failovers, Replicas, Streams, Seed, CommandOutput.Json], RunFailoverAsync),
+        SimulateTraceCommand.Create(Seed),
     };
 
     private static async Task<int> RunFailoverAsync(SettingSources sources)

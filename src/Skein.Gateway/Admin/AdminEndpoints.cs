@@ -48,6 +48,13 @@ internal static class AdminEndpoints
                 await replicas.RestartAsync(name, revision, stop);
                 return new { name, revision };
             }));
+        endpoints.MapGet("/admin/v1/policies", (FleetTracker fleet, AdmissionQueue admission) => PolicyRow.All(fleet, admission));
+        endpoints.MapPost("/admin/v1/policies", (HttpRequest request, FleetTracker fleet, AdmissionQueue admission) =>
+            AnswerAsync<PolicyBody, IEnumerable<PolicyRow>>(request, """{"policy": "prefix-affinity", "model": "llama"}""", body =>
+            {
+                body.Apply(fleet, admission);
+                return Task.FromResult(PolicyRow.All(fleet, admission));
+            }));
     }
 
     private static Task<IResult> AnswerAsync<TBody, TRow>(HttpRequest request, string allowed, Func<TBody, Task<TRow>> act) =>

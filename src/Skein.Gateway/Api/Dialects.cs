@@ -16,6 +16,7 @@ internal static class Dialects
     {
         services.AddSingleton(options.Checked());
         services.AddSingleton<RequestMemoryBudget>();
+        services.AddSingleton<KeptAnswers>();
         services.AddSingleton<GenerationEndpoint>();
         services.AddSingleton<ApiKeyStore>();
         services.AddBrokenStreamLogging();

@@ -15,11 +15,16 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     /// <summary>Minimum time in which a restarted replica can return.</summary>
     private static readonly TimeSpan ReplicaReturn = TimeSpan.FromSeconds(1);
 
-    private readonly SortedDictionary<string, SortedSet<Waiter>> _queues = new(StringComparer.Ordinal);
+    /// <summary>Places that should be free when a refused caller comes back, because service is uneven.</summary>
+    private const int SparePlaces = 5;
+
+    private readonly SortedDictionary<string, ModelQueue> _queues = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, TenantCounters> _tenants = new(StringComparer.Ordinal);
     private readonly RetryAfterEstimators _retryAfterEstimators = new();
-    private readonly ReplicaPicker _picker = new(policy, random);
+    private readonly PolicySelection _policies = new(policy, random);
     private readonly Ejections _ejections = new(health.Breaker);
     private TimeSpan? _watchingSince;
+    private long _turns;
     private int _pausing;
     private bool _isSuspectRunning;
 
@@ -27,13 +32,28 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
 
     public int Waiting { get; private set; }
 
+    public PolicySelection Policies => _policies;
+
     /// <summary>Reserves a slot; null if none is free: then <see cref="Enqueue"/> lets the request wait.</summary>
     public Reservation? TryReserve(AdmissionRequest request, TimeSpan now)
     {
-        if (Pick(request, now) is not { } replica)
+        var slot = Reserve(request, now);
+        if (slot is not null && request.Traits.IsRetry && !request.Displaced && request.WaitingSince is null)
+            _retryAfterEstimators.Of(request.Model).Returned(now);
+        return slot;
+    }
+
+    private Reservation? Reserve(AdmissionRequest request, TimeSpan now)
+    {
+        if (Pick(request, now, isUsed: true) is not { } replica)
             return null;
+        replica.LastTurn = ++_turns;
         _isSuspectRunning |= request.IsSuspect;
-        return new Reservation(replica, replica.Reserve(now), NextSince(replica)) { Breaks = replica.Breaks, IsSuspect = request.IsSuspect };
+        return new Reservation(replica, replica.Reserve(now), NextSince(replica))
+        {
+            Breaks = replica.Breaks, IsSuspect = request.IsSuspect, Request = request,
+            Charged = CountersOf(request.Model)?.Charge(request.Traits.Tenant, request.Traits.PromptTokens) ?? 0,
+        };
     }
 
     /// <summary>A suspect request got its first token, or its attempt ended: the next one may run. <see cref="Dispatch"/> must follow.</summary>
@@ -50,20 +70,13 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
             throw new FaultException(trouble.Fault, $"no replica can serve model '{request.Model}': {trouble.Message}");
         if (!Fleet.MayServe(request.Model))
             throw new FaultException(Fault.ModelNotFound, UnknownModelMessage(request.Model));
-        var length = WaitingFor(request.Model);
-        if (length >= options.QueueLength && !request.Displaced && request.WaitingSince is null)
-        {
-            throw new FaultException(
-                Fault.QueueFull,
-                $"all slots for model '{request.Model}' are busy and its queue is full ({length} waiting)",
-                retryAfter: RetryAfter(request.Model, length, now));
-        }
+        if (!request.Displaced && request.WaitingSince is null)
+            RequireRoom(request, now);
         var waiter = new Waiter(request, request.WaitingSince ?? now);
         NoteServable(waiter, now);
         if (!_queues.TryGetValue(request.Model, out var queue))
-            _queues[request.Model] = queue = new SortedSet<Waiter>(Waiter.ByArrival);
-        if (!queue.Add(waiter))
-            throw new InvalidOperationException($"two waiters with the same place {request.Arrival}");
+            _queues[request.Model] = queue = new ModelQueue(CountersOf(request.Model));
+        queue.Add(waiter);
         Waiting++;
         _pausing += waiter.IsPausing ? 1 : 0;
         return waiter;
@@ -74,10 +87,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     {
         if (!_queues.TryGetValue(waiter.Request.Model, out var queue) || !queue.Remove(waiter))
             return false;
-        if (queue.Count == 0)
-            _queues.Remove(waiter.Request.Model);
-        Waiting--;
-        _pausing -= waiter.IsPausing ? 1 : 0;
+        Removed(waiter, queue);
         return true;
     }
 
@@ -92,16 +102,18 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
                 var free = ReplicaPicker.FreeSlots(Fleet.Serving(model), now);
                 if (free == FreeFor.None)
                     continue;
-                // Nearly always the first: others are checked only when no waiter ahead of them can use a free slot.
-                var candidate = queue.FirstOrDefault(
-                    waiter => (free == FreeFor.Any || waiter.Request.Displaced) && Pick(waiter.Request, now) is not null);
+                var candidate = queue.First(
+                    waiter => (free == FreeFor.Any || waiter.Request.Displaced) && Pick(waiter.Request, now, isUsed: false) is not null);
                 if (candidate is not null && (oldest is null || Waiter.ByArrival.Compare(candidate, oldest) < 0))
                     oldest = candidate;
             }
             if (oldest is null)
                 return;
-            Remove(oldest);
-            grants.Add((oldest, TryReserve(oldest.Request, now)!.Value));
+            var served = _queues[oldest.Request.Model];
+            served.Serve(oldest);
+            Removed(oldest, served);
+            _retryAfterEstimators.Of(oldest.Request.Model).Granted(now, isLast: served.Count == 0);
+            grants.Add((oldest, Reserve(oldest.Request, now)!.Value));
         }
     }
 
@@ -111,7 +123,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         Fleet = fleet;
         StartRamps(now);
         _ejections.SpareTheNeeded(fleet, now);
-        foreach (var waiter in _queues.Values.SelectMany(queue => queue))
+        foreach (var waiter in _queues.Values.SelectMany(queue => queue.All))
         {
             var before = (waiter.UnservableSince, waiter.IsHopeless);
             NoteServable(waiter, now);
@@ -121,10 +133,13 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     }
 
     /// <summary>Gives a slot back; no fault means a finish frame. <see cref="Dispatch"/> must follow.</summary>
-    public void Release(Reservation slot, TimeSpan held, Fault? fault, TimeSpan now)
+    /// <param name="answerTokens">Tokens that were generated with it.</param>
+    public void Release(Reservation slot, TimeSpan held, Fault? fault, TimeSpan now, long answerTokens = 0)
     {
         var replica = slot.Replica;
         replica.Unreserve();
+        if (slot.Charged > 0)
+            Correct(slot, fault, answerTokens);
         if (IsFailure(slot, fault))
         {
             replica.Breaks += fault!.Value.Class() == FaultClass.Connection ? 1 : 0;
@@ -178,7 +193,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
             return new FaultException(
                 Fault.QueueTimeout,
                 $"no slot for model '{model}' came free within {waited.TotalSeconds:0.#} s",
-                retryAfter: RetryAfter(model, WaitingFor(model), now));
+                retryAfter: RetryAfter(model, now));
         }
         if (waiter.IsHopeless && Fleet.TroubleOf(model) is { IsFinal: true } trouble)
             return new FaultException(trouble.Fault, $"no replica can serve model '{model}': {trouble.Message}");
@@ -186,12 +201,12 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
             ? new FaultException(
                 Fault.NoReplica,
                 $"no live replica could serve model '{model}' for {waited.TotalSeconds:0.#} s{Because(model)}",
-                retryAfter: ReplicaReturn + RetryAfter(model, WaitingFor(model), now))
+                retryAfter: ReplicaReturn + RetryAfter(model, now))
             : new FaultException(Fault.ModelNotFound, UnknownModelMessage(model));
     }
 
     /// <summary>When a caller may retry that was refused because of the gateway's own bounds: slots become free as its leases end.</summary>
-    public TimeSpan TakePlaceBehindAll(int leased, TimeSpan now) => _retryAfterEstimators.OfGateway.TakePlace(Waiting, leased, now);
+    public TimeSpan TakePlaceBehindAll(int leased, TimeSpan now) => _retryAfterEstimators.OfGateway.TakePlace(0, leased, now);
 
     /// <summary>True when a waiter may be served without any event, by time alone.</summary>
     public bool NeedsTick(TimeSpan now) => _pausing > 0 || _queues.Keys.Any(model => ReplicaPicker.WaitsForTime(Fleet.Serving(model), now));
@@ -234,15 +249,20 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         {
             if (!Fleet.Serving(model).Contains(replica))
                 continue;
-            var candidate = queue.FirstOrDefault(waiter => waiter.Request.Accepts(replica));
+            var candidate = queue.First(waiter => waiter.Request.Accepts(replica));
             if (candidate is not null && (next is null || Waiter.ByArrival.Compare(candidate, next) < 0))
                 next = candidate;
         }
         return next?.Since;
     }
 
-    private Replica? Pick(AdmissionRequest request, TimeSpan now) =>
-        request.IsSuspect && (_isSuspectRunning || now < request.SuspectFrom) ? null : _picker.Pick(Fleet.Serving(request.Model), request, now);
+    private Replica? Pick(AdmissionRequest request, TimeSpan now, bool isUsed)
+    {
+        var serving = Fleet.Serving(request.Model);
+        if (serving.IsEmpty || (request.IsSuspect && (_isSuspectRunning || now < request.SuspectFrom)))
+            return null;
+        return _policies.PickerOf(request.Model).Pick(serving, request, now, isUsed);
+    }
 
     private void NoteServable(Waiter waiter, TimeSpan now)
     {
@@ -275,11 +295,61 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
             ? $"model '{model}' is not known here; no model is served now"
             : $"model '{model}' is not known here; served are {string.Join(", ", Fleet.ServedModels.Order(StringComparer.Ordinal).Take(16))}";
 
-    private TimeSpan RetryAfter(string model, int waiting, TimeSpan now)
+    private void Removed(Waiter waiter, ModelQueue from)
+    {
+        if (from.Count == 0)
+            _queues.Remove(waiter.Request.Model);
+        Waiting--;
+        _pausing -= waiter.IsPausing ? 1 : 0;
+    }
+
+    /// <exception cref="FaultException">The queue has no room for the request.</exception>
+    private void RequireRoom(AdmissionRequest request, TimeSpan now)
+    {
+        var model = request.Model;
+        var waiting = WaitingFor(model);
+        var estimator = _retryAfterEstimators.Of(model);
+        var most = MostWaiting(model);
+        // Places of callers that were told to come back are kept for them, but not so many that slots could become idle.
+        var kept = request.Traits.IsRetry ? 0 : Math.Min(estimator.ExpectedAt(now), most / 2);
+        var tokens = _queues.TryGetValue(model, out var queue) ? queue.PromptTokens : 0;
+        var refusal = waiting + kept >= most ? $"its queue is full ({waiting} waiting)"
+            : tokens + request.Traits.PromptTokens > options.QueuePromptTokens && waiting > 0
+                ? $"its queue has prompts of about {tokens} tokens, of {options.QueuePromptTokens} allowed"
+            : null;
+        if (refusal is not null)
+            throw new FaultException(Fault.QueueFull, $"all slots for model '{model}' are busy and {refusal}", retryAfter: RetryAfter(model, now));
+        if (request.Traits.IsRetry)
+            estimator.Returned(now);
+    }
+
+    /// <summary>Most waiters: no more than can be served before they time out.</summary>
+    private int MostWaiting(string model) => Math.Min(options.QueueLength, _retryAfterEstimators.Of(model).ServedWithin(options.QueueTimeout));
+
+    private TimeSpan RetryAfter(string model, TimeSpan now)
     {
         var slots = 0;
         foreach (var replica in Fleet.Serving(model))
             slots += replica.Slots;
-        return _retryAfterEstimators.Of(model).TakePlace(waiting, slots, now);
+        var most = MostWaiting(model);
+        var ahead = Math.Max(0, WaitingFor(model) - most) + Math.Min(SparePlaces, most / 8);
+        return _retryAfterEstimators.Of(model).TakePlace(ahead, slots, now);
+    }
+
+    private TenantCounters? CountersOf(string model)
+    {
+        if (!options.TenantFairness)
+            return null;
+        if (!_tenants.TryGetValue(model, out var counters))
+            _tenants[model] = counters = new TenantCounters();
+        return counters;
+    }
+
+    private void Correct(Reservation slot, Fault? fault, long answerTokens)
+    {
+        var traits = slot.Request!.Traits;
+        // A replica that refused has read no prompt.
+        var promptTokens = fault is Fault.NoSlot or Fault.Draining ? 0 : traits.PromptTokens;
+        CountersOf(slot.Request.Model)?.Correct(traits.Tenant, slot.Charged, promptTokens, answerTokens, isWhole: fault is null);
     }
 }

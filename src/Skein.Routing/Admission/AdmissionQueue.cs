@@ -21,6 +21,7 @@ public sealed partial class AdmissionQueue : IDisposable
 
     private readonly Lock _gate = new();
     private readonly AdmissionCore _core;
+    private readonly BalancingPolicies _policies;
     private readonly FleetTracker _fleet;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -38,7 +39,10 @@ public sealed partial class AdmissionQueue : IDisposable
     {
         _logger = logger ?? NullLogger<AdmissionQueue>.Instance;
         options.Validate();
+        _policies = policies;
         _core = new AdmissionCore(options, fleet.Health, policies.Get(options.Policy), random);
+        foreach ((var model, var policy) in options.ModelPolicies)
+            _core.Policies.Set(policies.Get(policy), model);
         _fleet = fleet;
         _time = time;
         _origin = time.GetTimestamp();
@@ -113,6 +117,31 @@ public sealed partial class AdmissionQueue : IDisposable
             return _core.EndOffer(replica, Now);
     }
 
+    /// <summary>Name of the balancing policy of a model.</summary>
+    public string PolicyOf(string model)
+    {
+        lock (_gate)
+            return _core.Policies.PolicyOf(model).Name;
+    }
+
+    /// <summary>Changes the balancing policy of later picks. Requests that wait or run are not affected.</summary>
+    /// <param name="policy">Its name.</param>
+    /// <param name="model">A model that the fleet knows; null: all models without a policy of their own.</param>
+    /// <exception cref="ArgumentException">The policy is unknown.</exception>
+    public void SetPolicy(string policy, string? model = null)
+    {
+        var next = _policies.Get(policy);
+        lock (_gate)
+            _core.Policies.Set(next, model);
+    }
+
+    /// <summary>Whether picks for the model use the hashes of prompts' prefixes.</summary>
+    internal bool UsesPrefixes(string model)
+    {
+        lock (_gate)
+            return _core.Policies.PolicyOf(model).UsesPrefixes;
+    }
+
     public int WaitingFor(string model)
     {
         lock (_gate)
@@ -161,7 +190,7 @@ public sealed partial class AdmissionQueue : IDisposable
         Interlocked.Decrement(ref _leased);
         Change(now =>
         {
-            _core.Release(lease.Reservation, now - lease.GrantedAt, fault, now);
+            _core.Release(lease.Reservation, now - lease.GrantedAt, fault, now, lease.AnswerTokens);
             if (report is not null)
                 _core.Report(lease.Replica, report, now);
         });

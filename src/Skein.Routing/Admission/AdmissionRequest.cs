@@ -16,6 +16,27 @@ internal readonly record struct Arrival(int Priority, long Sequence, int Choice)
         (left.Priority, left.Sequence, left.Choice).CompareTo((right.Priority, right.Sequence, right.Choice));
 }
 
+/// <summary>What admission knows of a client's request, whichever attempt asks. Immutable.</summary>
+internal sealed record RequestTraits
+{
+    public static RequestTraits None { get; } = new();
+
+    /// <summary>For <see cref="Balancing.PickContext.SessionKey"/>.</summary>
+    public string SessionKey { get; init; } = "";
+
+    /// <summary>For <see cref="Balancing.PickContext.PrefixHashes"/>.</summary>
+    public ReadOnlyMemory<ulong> PrefixHashes { get; init; }
+
+    /// <summary>Whose request it is, for fairness between tenants; empty: nobody's in particular.</summary>
+    public string Tenant { get; init; } = "";
+
+    /// <summary>Estimate of the prompt's length.</summary>
+    public long PromptTokens { get; init; }
+
+    /// <summary>The client was refused before and comes back.</summary>
+    public bool IsRetry { get; init; }
+}
+
 /// <summary>What an attempt needs of a replica. Immutable.</summary>
 /// <param name="Arrival">Place in the queue; unique among waiters.</param>
 /// <param name="Displaced">True for a session that lost its replica: the bound on the queue's length does not apply to it.</param>
@@ -45,11 +66,11 @@ internal sealed record AdmissionRequest(
     /// <summary>A replica with another fingerprint may be picked if none with this one has a free slot.</summary>
     public bool TakesOtherFingerprints { get; init; }
 
-    /// <summary>For <see cref="Balancing.PickContext.SessionKey"/>.</summary>
-    public string SessionKey { get; init; } = "";
+    /// <summary>What is the same for all attempts of the request.</summary>
+    public RequestTraits Traits { get; init; } = RequestTraits.None;
 
-    /// <summary>For <see cref="Balancing.PickContext.PrefixHashes"/>.</summary>
-    public ReadOnlyMemory<ulong> PrefixHashes { get; init; }
+    /// <summary>Any replica is accepted, and none is preferred.</summary>
+    public bool AcceptsAll => Excluded.Count == 0 && AskAgainAt.Count == 0 && Fingerprint.Length == 0;
 
     public bool Accepts(Replica replica) =>
         !IsExcluded(replica) && !AskAgainAt.ContainsKey(replica.Id) && HasUsableFingerprint(replica);
@@ -59,7 +80,7 @@ internal sealed record AdmissionRequest(
         AskAgainAt.TryGetValue(replica.Id, out var at) && at < TimeSpan.MaxValue && !IsExcluded(replica) && HasUsableFingerprint(replica) ? at : null;
 
     /// <summary>Of the accepted replicas, those that are preferred while they have a free slot.</summary>
-    public bool Prefers(Replica replica) => !TakesOtherFingerprints || HasFingerprint(replica);
+    public bool Prefers(Replica replica) => !TakesOtherFingerprints || Fingerprint.Length == 0 || HasFingerprint(replica);
 
     private bool IsExcluded(Replica replica) => Excluded.Count > 0 && Excluded.Contains(replica.Id);
 

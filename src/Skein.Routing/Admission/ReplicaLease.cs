@@ -12,6 +12,11 @@ internal readonly record struct Reservation(Replica Replica, int Epoch, TimeSpan
 
     /// <summary>It is for a suspect request: see <see cref="AdmissionRequest.IsSuspect"/>.</summary>
     public bool IsSuspect { get; init; }
+
+    public AdmissionRequest? Request { get; init; }
+
+    /// <summary>Tokens that its tenant was charged in advance.</summary>
+    public double Charged { get; init; }
 }
 
 /// <summary>One reserved slot of one replica, used by one attempt. Released exactly once; later releases do nothing. Thread-safe.</summary>
@@ -30,6 +35,9 @@ internal sealed class ReplicaLease(AdmissionQueue owner, Reservation reservation
     public Reservation Reservation => reservation;
 
     public TimeSpan GrantedAt => grantedAt;
+
+    /// <summary>Tokens that were generated with it. Set by the one reader of its attempt.</summary>
+    public long AnswerTokens { get; set; }
 
     /// <summary>Describes this gateway's queue to the replica, which offers its next free slot to the gateway with the oldest waiter.</summary>
     public void DescribeQueue(GenerateRequest request)

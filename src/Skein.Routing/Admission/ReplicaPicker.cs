@@ -28,7 +28,8 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
 
     private BalancingCandidate[] _candidates = new BalancingCandidate[16];
 
-    public Replica? Pick(ReadOnlySpan<Replica> serving, AdmissionRequest request, TimeSpan now)
+    /// <param name="isUsed">The slot is reserved at once; otherwise the pick only tells that there is one.</param>
+    public Replica? Pick(ReadOnlySpan<Replica> serving, AdmissionRequest request, TimeSpan now, bool isUsed = true)
     {
         if (_candidates.Length < serving.Length)
             _candidates = new BalancingCandidate[serving.Length * 2];
@@ -39,12 +40,17 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
             count = Gather(serving, request, now, isLastResort: true);
         if (count == 0)
             return null;
+        if (!isUsed)
+            return _candidates[0].Replica;
         var context = new PickContext
         {
             Candidates = _candidates.AsSpan(0, count), Random = random, Model = request.Model,
-            SessionKey = request.SessionKey, PrefixHashes = request.PrefixHashes.Span,
+            Now = now, Serving = serving.Length, SessionKey = request.Traits.SessionKey,
+            PrefixHashes = request.Traits.PrefixHashes.Span,
         };
-        return _candidates[policy.Pick(in context)].Replica;
+        var picked = policy.Pick(in context);
+        policy.Used(in context, picked);
+        return _candidates[picked].Replica;
     }
 
     /// <summary>True when a replica could take the request, once it has a free slot.</summary>
@@ -123,9 +129,10 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
     {
         var count = 0;
         var best = int.MaxValue;
+        var acceptsAll = request.AcceptsAll;
         foreach (var replica in serving)
         {
-            if (!replica.TakesWork || !replica.HasFreeSlot(now) || !Accepts(request, replica, isLastResort))
+            if (!replica.TakesWork || !replica.HasFreeSlot(now) || !(acceptsAll || Accepts(request, replica, isLastResort)))
                 continue;
             if (isLastResort && request.LastResortAt(replica) > now)
                 continue;

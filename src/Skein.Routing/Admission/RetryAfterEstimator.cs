@@ -1,33 +1,101 @@
 namespace Skein.Routing.Admission;
 
 /// <summary>
-/// Estimates when refused callers should retry. Each takes the next place, so that retries spread at the rate of free slots. Used under the lock.
+/// Tells refused callers when to come back, and expects them: each gets the next time at which the queue has room, so that returns spread at a little less than
+/// the rate at which slots become free. New requests do not take the places of those who are expected. Used under the admission lock.
 /// </summary>
 internal sealed class RetryAfterEstimator
 {
     internal static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>Clients do not obey longer times.</summary>
     internal static readonly TimeSpan Longest = TimeSpan.FromSeconds(60);
 
+    /// <summary>How long a place is kept for a caller that is late.</summary>
+    internal static readonly TimeSpan Kept = TimeSpan.FromSeconds(2);
+
+    /// <summary>Assumed time for which a slot is held, before the first measurement.</summary>
+    internal static readonly TimeSpan AssumedHold = TimeSpan.FromMilliseconds(250);
+
     private const double Smoothing = 0.1;
-    private double _holdSeconds = 1;
+    private const double Margin = 1.1;
+
+    /// <summary>Its multiples modulo 1 are never close to each other.</summary>
+    private const double GoldenRatio = 0.618033988749895;
+
+    private const int EnoughGrants = 32;
+    private const int MostPromises = 100_000;
+
+    private readonly PriorityQueue<TimeSpan, TimeSpan> _promised = new();
+    private double _holdSeconds = AssumedHold.TotalSeconds;
+    private double _grantSeconds;
+    private int _grants;
+    private bool _isHoldMeasured;
     private int _slots = 1;
+    private TimeSpan? _lastGrant;
     private TimeSpan _lastPlace;
+    private int _rounds;
+
+    /// <summary>Time between two returns: a little longer than that in which the queue moves up by one, because its speed varies.</summary>
+    private TimeSpan PerPlace => TimeSpan.FromSeconds(Margin * (_grants >= EnoughGrants ? _grantSeconds : _holdSeconds / _slots));
 
     /// <summary>Adds the time for which a slot was leased to the moving average.</summary>
-    public void Observe(TimeSpan held) => _holdSeconds += Smoothing * (held.TotalSeconds - _holdSeconds);
+    public void Observe(TimeSpan held)
+    {
+        _holdSeconds = _isHoldMeasured ? _holdSeconds + (Smoothing * (held.TotalSeconds - _holdSeconds)) : held.TotalSeconds;
+        _isHoldMeasured = true;
+    }
+
+    /// <summary>A waiter got a slot.</summary>
+    /// <param name="isLast">No other one waits: the time to the next grant says nothing.</param>
+    public void Granted(TimeSpan now, bool isLast)
+    {
+        if (_lastGrant is { } last)
+        {
+            var gap = (now - last).TotalSeconds;
+            // At first the plain mean: a moving average would hang on to the first gap.
+            _grants++;
+            _grantSeconds += Math.Max(Smoothing / 4, 1.0 / _grants) * (gap - _grantSeconds);
+        }
+        _lastGrant = isLast ? null : now;
+    }
+
+    /// <summary>Most waiters that can be served within a time, as far as known.</summary>
+    public int ServedWithin(TimeSpan time) =>
+        _grants < EnoughGrants || _grantSeconds * int.MaxValue <= time.TotalSeconds ? int.MaxValue : (int)(time.TotalSeconds / _grantSeconds);
+
+    /// <summary>Callers that were told to come back and did not yet.</summary>
+    public int ExpectedAt(TimeSpan now)
+    {
+        while (_promised.TryPeek(out var at, out _) && at + Kept < now)
+            _promised.Dequeue();
+        return _promised.Count;
+    }
+
+    /// <summary>A caller came back and was let in.</summary>
+    public void Returned(TimeSpan now)
+    {
+        if (ExpectedAt(now) > 0)
+            _promised.Dequeue();
+    }
 
     /// <summary>Time until the caller's place is reached. While no slot serves the queue, the last known number of slots is used.</summary>
-    public TimeSpan TakePlace(int waiting, int slots, TimeSpan now)
+    /// <param name="ahead">Places that must become free before there is one for a caller.</param>
+    public TimeSpan TakePlace(int ahead, int slots, TimeSpan now)
     {
         if (slots > 0)
             _slots = slots;
-        var perPlace = TimeSpan.FromSeconds(_holdSeconds / _slots);
-        var endOfQueue = now + (perPlace * waiting);
-        _lastPlace = (_lastPlace > endOfQueue ? _lastPlace : endOfQueue) + perPlace;
+        var perPlace = PerPlace;
+        var free = now + (perPlace * ahead);
+        _lastPlace = (_lastPlace > free ? _lastPlace : free) + perPlace;
+        // Those who cannot be told their time are told different ones.
         if (_lastPlace > now + Longest)
-            _lastPlace = now + Longest;
+            _lastPlace = now + (Longest / 2) + (perPlace * (++_rounds * GoldenRatio % 1));
         var wait = _lastPlace - now;
-        return wait < Shortest ? Shortest : wait;
+        wait = wait < Shortest ? Shortest : wait;
+        if (_promised.Count < MostPromises)
+            _promised.Enqueue(now + wait, now + wait);
+        return wait;
     }
 }
 

@@ -24,7 +24,11 @@ public sealed class BalancingPolicies
     public static IReadOnlyList<IBalancingPolicy> BuiltIn { get; } =
     [
         new WeightedLeastConnections(),
+        new PrefixAffinity(),
         new PowerOfTwoChoices(),
+        new LeastLatency(),
+        new RoundRobin(),
+        new RandomReplica(),
     ];
 
     /// <exception cref="ArgumentException">The name is unknown; the message lists the known names.</exception>

@@ -49,6 +49,7 @@ public sealed class Replica
         _description = description;
         Breaker = new CircuitBreaker((health ??= new HealthOptions()).Breaker);
         SlowStart = new SlowStart(health.SlowStart);
+        NameHash = StableHash.Of(description.Id.Name);
     }
 
     public ReplicaId Id => _description.Id;
@@ -84,6 +85,14 @@ public sealed class Replica
 
     internal ReplicaPace Pace { get; } = new();
 
+    /// <summary>The same for every gateway, and for every generation of the name.</summary>
+    internal ulong NameHash { get; }
+
+    /// <summary>Number of the gateway's last pick of this replica; 0 before the first.</summary>
+    internal long LastTurn { get; set; }
+
+    internal RecentPicks Recent { get; } = new();
+
     /// <summary>Whether it accepts no new work, according to its description or its own newest report.</summary>
     public bool Draining => _drainReported || _description.Draining;
 
@@ -107,13 +116,14 @@ public sealed class Replica
     internal bool TakesWork => Reachable && !Draining;
 
     /// <summary>Slots that others use, decaying from the last report (Mitzenmacher, How Useful Is Old Information?, 2000).</summary>
-    internal double ExternalLoad(TimeSpan now) => _reportedLoad * Math.Clamp(1 - ((now - _reportedAt) / ReportLifetime), 0, 1);
+    internal double ExternalLoad(TimeSpan now) => _reportedLoad == 0 ? 0 : _reportedLoad * Math.Clamp(1 - ((now - _reportedAt) / ReportLifetime), 0, 1);
 
     /// <summary>
     /// What the engine itself reports, in slots, decaying from the last report: its queue, and its KV cache once it is nearly full. It counts in the pick
     /// only: it does not take slots away.
     /// </summary>
-    internal double EnginePressure(TimeSpan now) => _enginePressure * Math.Clamp(1 - ((now - _engineReportedAt) / EngineReportLifetime), 0, 1);
+    internal double EnginePressure(TimeSpan now) =>
+        _enginePressure == 0 ? 0 : _enginePressure * Math.Clamp(1 - ((now - _engineReportedAt) / EngineReportLifetime), 0, 1);
 
     internal bool HasFreeSlot(TimeSpan now) =>
         _leased < Slots
@@ -144,6 +154,7 @@ public sealed class Replica
     internal int Reserve(TimeSpan now)
     {
         _leased++;
+        Recent.Add(now);
         (_isOffered, _declined) = (false, false);
         _askAgainAt = now + ReportedFullLimit;
         return Breaker.Begin();

@@ -28,6 +28,9 @@ internal sealed class ReplicaPace
     private long _frameAtTicks;
     private int _framesInARow;
 
+    /// <summary>Recent times from dispatch to the first token, on the queue's clock.</summary>
+    public PeakLatency PeakFirstToken { get; } = new();
+
     /// <summary>
     /// 95th percentile of the last times from dispatch to the first token; null while there are too few. Exact, because a histogram of 64 is too coarse.
     /// </summary>
@@ -69,10 +72,14 @@ internal sealed class ReplicaPace
     /// <param name="promptBytes">Size of the prompt and the resumed journal.</param>
     public void Prefill(TimeSpan wait, int promptBytes) => _perKilobyte.Add(wait / Kilobytes(promptBytes));
 
-    public void FirstToken(TimeSpan afterDispatch)
+    /// <param name="now">On the queue's clock.</param>
+    public void FirstToken(TimeSpan afterDispatch, TimeSpan now)
     {
         lock (_gate)
+        {
             _firstTokens[_firstTokenCount++ % KeptFirstTokens] = afterDispatch;
+            PeakFirstToken.Add(afterDispatch, now);
+        }
     }
 
     // Attempts that write at the same time may lose a sample, which does not matter to an average.

@@ -3,9 +3,9 @@ using Skein.Routing.Admission;
 namespace Skein.Routing.Streaming;
 
 /// <summary>Runs one choice of a session, attempt after attempt, until the finish frame. A thin shell around <see cref="BranchCore"/>.</summary>
-internal sealed class Branch(SessionServices services, GenerateRequest request, Arrival arrival, GenerationSession session)
+internal sealed class Branch(SessionServices services, GenerateRequest request, Arrival arrival, RequestTraits traits, GenerationSession session)
 {
-    private readonly BranchCore _core = new(request, arrival, services.Options);
+    private readonly BranchCore _core = new(request, arrival, services.Options) { Traits = traits };
     private readonly List<GenerateFrame> _screened = [];
     private long _journaledBytes;
     private bool _finished;
@@ -121,6 +121,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         var lease = current.Lease;
         var load = frame.Load;
         var isFirstToken = frame.Count > 0 && _core.NextIndex == 0;
+        lease.AnswerTokens += frame.Count;
         var verdict = _core.Accept(frame, out var violation);
         if (verdict == FrameVerdict.Violation)
         {
@@ -149,7 +150,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         if (frame.Count > 0)
             lease.Clear();
         if (isFirstToken)
-            lease.Replica.Pace.FirstToken(current.Watch.Age);
+            lease.Replica.Pace.FirstToken(current.Watch.Age, services.Admission.Now);
         AccountJournal();
         session.Forward(frame, _core.ResumeTier);
         return true;

@@ -40,6 +40,8 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     /// <summary>No engine can continue this answer: it is generated again and compared.</summary>
     private bool _resumeRefused;
 
+    public RequestTraits Traits { get; init; } = RequestTraits.None;
+
     /// <summary>Number of the current attempt; 0 before the first.</summary>
     public int Attempt { get; private set; }
 
@@ -85,6 +87,7 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
             AskAgainAt = _losses.AskAgainAt(Reached),
             SuspectFrom = _losses.IsSuspect ? _losses.SuspectFrom : null,
             TakesOtherFingerprints = MayChangeFingerprint,
+            Traits = Traits,
         };
 
     /// <summary>Begins the next attempt: from now on only its frames count.</summary>
@@ -113,6 +116,7 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         var need = new AdmissionRequest(request.Model, arrival, Displaced: true, WaitingSince: null, fingerprint, [.. _losses.Replicas, current])
         {
             TakesOtherFingerprints = MayChangeFingerprint,
+            Traits = Traits,
         };
         return new SecondaryRequest(next, need, NextIndex, _journal.Text.Length);
     }

@@ -23,8 +23,8 @@ internal sealed partial class GenerationSession : IGenerationSession
     private int _disposed;
 
     internal GenerationSession(
-        string id, GenerateRequest request, IReadOnlyList<CompletionPrompt>? prompts, long arrival, SessionServices services, ILogger logger,
-        Action<GenerationSession> onClosed)
+        string id, GenerateRequest request, IReadOnlyList<CompletionPrompt>? prompts, long arrival, RequestTraits traits, SessionServices services,
+        ILogger logger, Action<GenerationSession> onClosed)
     {
         _onClosed = onClosed;
         Id = id;
@@ -38,7 +38,7 @@ internal sealed partial class GenerationSession : IGenerationSession
         for (var choice = 0; choice < choices; choice++)
         {
             var place = new Arrival(request.Priority, arrival, choice) { At = services.Admission.Now };
-            running[choice] = RunAsync(new Branch(services, RequestOf(request, prompts, choice), place, this));
+            running[choice] = RunAsync(new Branch(services, RequestOf(request, prompts, choice), place, traits, this));
         }
         _branches = Task.WhenAll(running);
     }

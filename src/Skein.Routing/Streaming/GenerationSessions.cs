@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using Skein.Routing.Admission;
+using Skein.Routing.Balancing;
 using Skein.Routing.Fleet;
 
 namespace Skein.Routing.Streaming;
@@ -54,7 +55,8 @@ public sealed class GenerationSessions(
             if (request.RequestId.Length == 0)
                 request.RequestId = id;
             var arrival = Interlocked.Increment(ref _arrivals);
-            var session = new GenerationSession(id, request, prompts, arrival, _services, logger, closed => _open.TryRemove(closed, out _));
+            var session = new GenerationSession(
+                id, request, prompts, arrival, TraitsOf(request), _services, logger, closed => _open.TryRemove(closed, out _));
             _open[session] = true;
             return session;
         }
@@ -63,6 +65,26 @@ public sealed class GenerationSessions(
             statistics.SessionClosed();
             throw;
         }
+    }
+
+    private RequestTraits TraitsOf(GenerateRequest request) => new()
+    {
+        SessionKey = request.SessionKey,
+        PrefixHashes = admission.UsesPrefixes(request.Model) ? PromptPrefixes.Of(request) : default(ReadOnlyMemory<ulong>),
+        Tenant = request.Tenant,
+        PromptTokens = PromptTokensOf(request),
+        IsRetry = request.RetryCount > 0,
+    };
+
+    private static long PromptTokensOf(GenerateRequest request)
+    {
+        const int BytesPerToken = 4;
+        return request.PromptCase switch
+        {
+            GenerateRequest.PromptOneofCase.TokenIds => request.TokenIds.Ids.Count,
+            GenerateRequest.PromptOneofCase.Chat => (request.Chat.Messages.Length + request.Chat.Tools.Length) / BytesPerToken,
+            _ => request.Text.Length / BytesPerToken,
+        };
     }
 
     private string ResolveModel(string model)

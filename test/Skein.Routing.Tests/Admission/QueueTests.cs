@@ -132,8 +132,8 @@ public sealed class QueueTests
         for (var i = 0; i < 10; i++)
             times.Add((await Assert.ThrowsAsync<FaultException>(() => Acquire(gateway))).RetryAfter!.Value);
 
-        // Nothing was measured yet: a slot is thought to be held for 1 s, so two slots serve a place each half second.
-        Assert.Equal(Enumerable.Range(1, 10).Select(place => TimeSpan.FromSeconds(place * 0.5)), times);
+        // Nothing was measured yet: a slot is thought to be held for 250 ms, so two slots serve a place each 125 ms; a tenth is added.
+        Assert.Equal(Enumerable.Range(1, 10).Select(place => TimeSpan.FromSeconds(place * 0.1375)), times);
     }
 
     [Fact]
@@ -161,7 +161,7 @@ public sealed class QueueTests
 
         TimeSpan[] times = [.. Enumerable.Range(0, 5).Select(_ => Assert.Throws<FaultException>(() => gateway.Sessions.Start(Gateway.Request())).RetryAfter!.Value)];
 
-        Assert.Equal(Enumerable.Range(1, 5).Select(place => TimeSpan.FromSeconds(place)), times);
+        Assert.Equal(Enumerable.Range(1, 5).Select(place => TimeSpan.FromSeconds(place * 0.275)), times);
     }
 
     [Fact]

@@ -65,7 +65,11 @@ public sealed class PolicyTests
             new AdmissionOptions { Policy = policy.Name }, new BalancingPolicies([.. BalancingPolicies.BuiltIn, policy]), fleet, TimeProvider.System, new SeededRandomSource(1));
 
         using var lease = await admission.AcquireAsync(
-            new AdmissionRequest("m", new Arrival(0, 1, 0), false, null, "", []) { SessionKey = "agent-7", PrefixHashes = new ulong[] { 1, 2 } }, default);
+            new AdmissionRequest("m", new Arrival(0, 1, 0), false, null, "", []) 
+            {
+                Traits = new RequestTraits { SessionKey = "agent-7", PrefixHashes = new ulong[] { 1, 2 } },
+            },
+            default);
 
         Assert.Equal("b", lease.Replica.Id.Name);
         Assert.Equal("m agent-7 1,2", policy.Seen);

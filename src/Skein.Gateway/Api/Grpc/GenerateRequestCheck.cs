@@ -28,6 +28,8 @@ internal static class GenerateRequestCheck
         Check("max_tokens", request.HasMaxTokens, request.MaxTokens, RequestLimits.MaxTokens);
         Check("logprobs", request.HasLogprobs, request.Logprobs, TopLogprobs);
         Check("priority", isSet: true, request.Priority, Priority);
+        if (Encoding.UTF8.GetByteCount(request.SessionKey) > SessionKey.MaxBytes)
+            throw RequestRefusedException.Invalid("session_key", $"longer than {SessionKey.MaxBytes} bytes; allowed: 1 to {SessionKey.MaxBytes}, or absent");
         if (!Enum.IsDefined(request.Failover))
         {
             var allowed = string.Join(", ", Enum.GetValues<FailoverPolicy>().Select(policy => (int)policy));
@@ -47,6 +49,7 @@ internal static class GenerateRequestCheck
         Refuse("waited_ms", request.HasWaitedMs, request.WaitedMs);
         Refuse("next_waited_ms", request.HasNextWaitedMs, request.NextWaitedMs);
         Refuse("session", request.Session.Length > 0, "");
+        Refuse("tenant", request.Tenant.Length > 0, "");
     }
 
     private static void Refuse<T>(string field, bool isSet, T value)

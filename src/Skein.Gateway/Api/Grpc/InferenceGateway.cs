@@ -27,8 +27,8 @@ internal sealed class InferenceGateway(
         try
         {
             share.GrowTo(request.CalculateSize()); // the size of a compressed message is only known now
-            SkeinHeaders.Read(request, context.RequestHeaders.GetValue);
             GenerateRequestCheck.Check(request);
+            SkeinHeaders.Read(request, context.RequestHeaders.GetValue);
             measurement.ChargeTo(context.GetHttpContext().Features.Get<KeyGrant>(), request.Model);
             await RelayAsync(request, responseStream, context, measurement);
             measurement.End(RequestOutcomes.Completed);

@@ -5,7 +5,8 @@ namespace Skein.Gateway.Api.Http;
 
 /// <summary>Serves one request of any dialect that generates text: reads it, runs a session, sends the answer or the error. Thread-safe.</summary>
 internal sealed partial class GenerationEndpoint(
-    IGenerationSessions sessions, ApiOptions options, RequestMemoryBudget bodies, TimeProvider time, GatewayMetrics metrics, ILogger<GenerationEndpoint> logger)
+    IGenerationSessions sessions, KeptAnswers kept, ApiOptions options, RequestMemoryBudget bodies, TimeProvider time, GatewayMetrics metrics,
+    ILogger<GenerationEndpoint> logger)
 {
     public async Task AnswerAsync(HttpContext http, IApiDialect dialect, IGenerationApi api)
     {
@@ -20,7 +21,7 @@ internal sealed partial class GenerationEndpoint(
             request.Generate.RequestId = requestId;
             SkeinHeaders.Read(request.Generate, name => http.Request.Headers[name]);
             measurement.ChargeTo(http.Features.Get<KeyGrant>(), request.Generate.Model);
-            await RelayAsync(http, dialect, request, measurement);
+            await RelayAsync(http, dialect, request, body, measurement);
             measurement.End(RequestOutcomes.Completed);
         }
         catch (StreamBrokenException broken)
@@ -48,10 +49,11 @@ internal sealed partial class GenerationEndpoint(
         }
     }
 
-    private async Task RelayAsync(HttpContext http, IApiDialect dialect, ApiRequest request, RequestMeasurement measurement)
+    private async Task RelayAsync(HttpContext http, IApiDialect dialect, ApiRequest request, ReadOnlyMemory<byte> body, RequestMeasurement measurement)
     {
         var hasSeveralChoices = request.Generate.N > 1 || request.Prompts is not null;
-        await using var session = sessions.Start(request.Generate, request.Prompts);
+        await using var session = kept.StartOrJoin(
+            request.Generate, request.Prompts, http.Request.Path.Value ?? "", http.Request.Headers[KeptAnswers.Header], body.Span);
         var writer = request.CreateWriter(session.Id);
         if (request.Stream)
         {
@@ -59,19 +61,19 @@ internal sealed partial class GenerationEndpoint(
             return;
         }
 
-        var body = new ArrayBufferWriter<byte>(4096);
+        var answer = new ArrayBufferWriter<byte>(4096);
         while (await session.WaitToReadAsync(http.RequestAborted))
         {
             while (session.TryRead(out var frame))
             {
                 measurement.Observe(frame);
-                writer.Write(frame, body);
+                writer.Write(frame, answer);
             }
         }
 
-        writer.Complete(body, comment: null);
+        writer.Complete(answer, comment: null);
         SkeinHeaders.Write(session, http.Response.Headers, static (headers, name, value) => headers[name] = value);
-        await ApiError.SendJsonAsync(http, body.WrittenMemory);
+        await ApiError.SendJsonAsync(http, answer.WrittenMemory);
     }
 
     private static partial class Log

@@ -29,6 +29,9 @@ internal static class SkeinHeaders
     /// <summary>In: <c>1</c> sends the request to a second replica when the first token is late, within the gateway's budget. Default <c>0</c>.</summary>
     public const string Hedge = "x-skein-hedge";
 
+    /// <summary>In: how often the client has sent this request before, as official SDKs say. What is no number does not count.</summary>
+    public const string RetryCount = "x-stainless-retry-count";
+
     /// <summary>In: W3C trace context, which engines get as it came. One that is not valid counts as absent.</summary>
     public const string TraceParent = "traceparent";
 
@@ -65,6 +68,11 @@ internal static class SkeinHeaders
         }
 
         (request.TraceParent, request.TraceState) = TraceOf(header(TraceParent), header(TraceState));
+        if (request.SessionKey.Length == 0)
+            request.SessionKey = SessionKey.Find(request, header);
+        request.Tenant = Tenant.Of(header);
+        if (uint.TryParse(header(RetryCount), NumberStyles.None, CultureInfo.InvariantCulture, out var retries))
+            request.RetryCount = retries;
     }
 
     private static (string Parent, string State) TraceOf(string? parent, string? state) =>

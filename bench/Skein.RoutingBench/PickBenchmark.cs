@@ -1,0 +1,50 @@
+using BenchmarkDotNet.Attributes;
+using Skein.Routing;
+using Skein.Routing.Admission;
+using Skein.Routing.Balancing;
+using Skein.Routing.Fleet;
+
+namespace Skein.RoutingBench;
+
+/// <summary>Cost of one pick as admission makes it: gathering the candidates, and the policy.</summary>
+[MemoryDiagnoser]
+public class PickBenchmark
+{
+    private Replica[] _serving = [];
+    private AdmissionRequest _request = null!;
+    private ReplicaPicker _picker = null!;
+
+    public static IEnumerable<string> Policies => BalancingPolicies.BuiltIn.Select(policy => policy.Name);
+
+    [Params(16, 256)]
+    public int Replicas { get; set; }
+
+    [ParamsSource(nameof(Policies))]
+    public string Policy { get; set; } = BalancingPolicies.Default;
+
+    [GlobalSetup]
+    public void Prepare()
+    {
+        // Half of them with load of their own, half with load of others: both parts of the estimate are used.
+        _serving = [.. Enumerable.Range(0, Replicas).Select(NewReplica)];
+        var traits = new RequestTraits { PrefixHashes = Enumerable.Range(1, 8).Select(i => SeededRandomSource.Mix((ulong)i)).ToArray() };
+        _request = new AdmissionRequest("m", new Arrival(0, 1, 0), Displaced: false, WaitingSince: null, Fingerprint: "", Excluded: []) { Traits = traits };
+        _picker = new ReplicaPicker(new BalancingPolicies(BalancingPolicies.BuiltIn).Get(Policy).ForModel(), new SeededRandomSource(1));
+    }
+
+    [Benchmark]
+    public object? Pick() => _picker.Pick(_serving, _request, TimeSpan.FromMilliseconds(100));
+
+    private static Replica NewReplica(int index)
+    {
+        var replica = new Replica(new ReplicaDescription
+        {
+            Id = new ReplicaId($"replica-{index}", 1), Address = "", Models = ["m"], Slots = 64, Weight = 1 + (index % 3),
+        });
+        for (var i = 0; i < index % 16; i++)
+            replica.Reserve(TimeSpan.Zero);
+        if (index % 2 == 0)
+            replica.Report(running: 20, TimeSpan.FromMilliseconds(50));
+        return replica;
+    }
+}

@@ -1,0 +1,118 @@
+namespace Skein.Routing.Balancing;
+
+/// <summary>
+/// Sends requests that begin alike to the same replica, whose KV cache then holds their prefix: rendezvous hashing (Thaler, Ravishankar, 1996) of the session
+/// key or of a prefix, with bounded load (Mirrokni, Thorup, Zadimoghaddam: Consistent Hashing with Bounded Loads, 2018). Gateways pick the same replica
+/// without shared state. The key is the shortest prefix that is not shared by too many requests: a system prompt that all have must not send them all to one
+/// replica. A replica takes no more than its share of the load, and of the requests of the last minute, with a margin; the next one in the key's own order
+/// gets the rest. New keys, of which no cache has anything, have the smaller margin, and a key that had to go elsewhere is remembered there.
+/// </summary>
+internal sealed class PrefixAffinity : IBalancingPolicy
+{
+    /// <summary>Occurrences below which no key is frequent.</summary>
+    private const int LeastFrequent = 16;
+
+    private static readonly Bound Load = new(Factor: 1.25, Margin: 6);
+
+    /// <summary>Requests of the last minute. A replica that gets more than 1.25 times its share is a hot spot; several gateways may add up to that.</summary>
+    private static readonly Bound Recent = new(Factor: 1.2, Margin: 3);
+
+    private static readonly Bound RecentForNewKeys = new(Factor: 1.1, Margin: 2);
+    private static readonly WeightedLeastConnections ByLoad = new();
+
+    private readonly FrequentKeys _keys = new();
+
+    public string Name => "prefix-affinity";
+
+    public bool UsesPrefixes => true;
+
+    public IBalancingPolicy ForModel() => new PrefixAffinity();
+
+    public int Pick(in PickContext context)
+    {
+        var candidates = context.Candidates;
+        if (candidates.Length == 1 || KeyOf(context) is not { } key)
+            return ByLoad.Pick(context);
+        double load = 1, recent = 1, weight = 0;
+        var isWeighted = false;
+        foreach (ref readonly var candidate in candidates)
+        {
+            load += candidate.Load;
+            recent += candidate.Replica.Recent.CountAt(context.Now);
+            weight += candidate.Weight;
+            isWeighted |= candidate.Weight != candidates[0].Weight;
+        }
+        var home = _keys.Find(key).Home;
+        var recentBound = home == 0 ? RecentForNewKeys : Recent;
+        var best = -1;
+        var bestRank = double.NegativeInfinity;
+        for (var i = 0; i < candidates.Length; i++)
+        {
+            ref readonly var candidate = ref candidates[i];
+            var share = candidate.Weight / weight;
+            if (!Load.Allows(candidate.Load + 1, load * share)
+                || !recentBound.Allows(candidate.Replica.Recent.CountAt(context.Now) + 1, recent * share))
+                continue;
+            if (candidate.Replica.NameHash == home)
+                return i;
+            var hash = SeededRandomSource.Mix(key ^ candidate.Replica.NameHash);
+            var rank = isWeighted ? WeightedRank(hash, candidate.Weight) : hash >> 1;
+            if (rank > bestRank)
+                (best, bestRank) = (i, rank);
+        }
+        return best >= 0 ? best : ByLoad.Pick(context);
+    }
+
+    public void Used(in PickContext context, int picked)
+    {
+        var home = context.Candidates[picked].Replica.NameHash;
+        _keys.BeginRequest();
+        if (context.SessionKey.Length > 0 && !Note(StableHash.Of(context.SessionKey), home, context.Serving))
+            return;
+        // Up to the key of this pick. Longer prefixes are rarer, and count only once this one is frequent.
+        foreach (var prefix in context.PrefixHashes)
+        {
+            if (!Note(prefix, home, context.Serving))
+                return;
+        }
+    }
+
+    /// <summary>The highest rank wins: each replica wins its share by weight of all keys.</summary>
+    private static double WeightedRank(ulong hash, double weight) => weight / -Math.Log(((hash >> 11) + 0.5) / (1L << 53));
+
+    private ulong? KeyOf(in PickContext context)
+    {
+        ulong? key = null;
+        if (context.SessionKey.Length > 0)
+        {
+            key = StableHash.Of(context.SessionKey);
+            if (!IsFrequent(key.Value, context.Serving))
+                return key;
+        }
+        foreach (var prefix in context.PrefixHashes)
+        {
+            key = prefix;
+            if (!IsFrequent(prefix, context.Serving))
+                break;
+        }
+        return key;
+    }
+
+    /// <returns>Whether it was frequent before.</returns>
+    private bool Note(ulong key, ulong home, int replicas)
+    {
+        var isFrequent = IsFrequent(key, replicas);
+        _keys.Add(key, home);
+        return isFrequent;
+    }
+
+    /// <summary>The requests with this key are more than half of a replica's share.</summary>
+    private bool IsFrequent(ulong key, int replicas) =>
+        _keys.Find(key).Count is >= LeastFrequent and var count && (long)count * 2 * Math.Max(1, replicas) > _keys.Total;
+
+    /// <summary>What a replica may have, relative to its share.</summary>
+    private sealed record Bound(double Factor, double Margin)
+    {
+        public bool Allows(double value, double share) => value <= Math.Max(Factor * share, share + Margin);
+    }
+}

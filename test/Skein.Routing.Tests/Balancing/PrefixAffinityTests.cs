@@ -1,0 +1,145 @@
+using Google.Protobuf;
+using Skein.Protocol.V1;
+using Skein.Routing.Admission;
+using Skein.Routing.Balancing;
+using Skein.Routing.Fleet;
+using static Skein.Routing.Tests.Support.StaticFleet;
+
+namespace Skein.Routing.Tests.Balancing;
+
+public sealed class PrefixAffinityTests
+{
+    private const string Name = "prefix-affinity";
+
+    [Fact]
+    public void Pick_TwoGateways_AgreeOnEveryKeyWithoutTalking()
+    {
+        var first = new Picks(replicas: 8);
+        var second = new Picks(replicas: 8);
+        for (var key = 0UL; key < 200; key++)
+        {
+            var prefix = SeededRandomSource.Mix(key);
+            Assert.Equal(first.PickAndEnd(prefix), second.PickAndEnd(prefix));
+        }
+    }
+
+    [Fact]
+    public void Pick_ReplicaLeaves_OnlyItsKeysMove()
+    {
+        var before = new Picks(replicas: 8);
+        var after = new Picks(replicas: 7);
+        for (var key = 0UL; key < 200; key++)
+        {
+            var prefix = SeededRandomSource.Mix(key);
+            var home = before.PickAndEnd(prefix);
+            var now = after.PickAndEnd(prefix);
+            Assert.True(home == now || home == "r7" || before.WasAboveItsShare || after.WasAboveItsShare, $"key {key} moved from {home} to {now}");
+        }
+    }
+
+    [Fact]
+    public void Pick_KeyThatAllShare_SpreadsByTheNextPrefix()
+    {
+        var picks = new Picks(replicas: 4);
+        var used = new Dictionary<string, int>(StringComparer.Ordinal);
+        for (var i = 0; i < 400; i++)
+        {
+            // 40 conversations with the same system prompt.
+            var replica = picks.PickAndEnd(prefixes: [1, SeededRandomSource.Mix((ulong)(i % 40)), SeededRandomSource.Mix((ulong)(1000 + i))]);
+            used[replica] = used.GetValueOrDefault(replica) + 1;
+        }
+        Assert.Equal(4, used.Count);
+        Assert.All(used.Values, count => Assert.InRange(count, 50, 150));
+    }
+
+    [Fact]
+    public void Pick_SameKeyUnderLoad_YieldsToTheOthers()
+    {
+        var picks = new Picks(replicas: 4);
+        for (var i = 0; i < 40; i++)
+            picks.Pick("session", []);
+        Assert.All(picks.Replicas, replica => Assert.InRange(replica.Leased, 5, 14));
+    }
+
+    [Fact]
+    public void Pick_SessionKey_CountsBeforePrefixes()
+    {
+        var picks = new Picks(replicas: 8);
+        var home = picks.PickAndEnd("agent", [1]);
+        for (var i = 0UL; i < 10; i++)
+            Assert.Equal(home, picks.PickAndEnd("agent", [i]));
+    }
+
+    [Fact]
+    public void Prefixes_NextTurnOfAConversation_BeginsWithThoseOfTheTurnBefore()
+    {
+        const string System = """{"role":"system","content":"Be brief."}""";
+        const string User = """{"role":"user","content":"Hello"}""";
+        var first = PromptPrefixes.Of(Chat($"[{System},{User}]"));
+        var second = PromptPrefixes.Of(Chat($$"""[{{System}}, {{User}},{"role":"assistant","content":"Hi"},{"role":"user","content":"More"}]"""));
+        var other = PromptPrefixes.Of(Chat($$"""[{{System}},{"role":"user","content":"Bye"}]"""));
+
+        Assert.Equal(2, first.Length);
+        Assert.Equal(first, second.Take(2));
+        Assert.Equal(first[0], other[0]);
+        Assert.NotEqual(first[1], other[1]);
+    }
+
+    [Fact]
+    public void Prefixes_LongText_AreFewAndSharedUpToWhereItDiffers()
+    {
+        var shared = new string('x', 5000);
+        var one = PromptPrefixes.Of(new GenerateRequest { Model = "m", Text = shared + new string('a', 100_000) });
+        var two = PromptPrefixes.Of(new GenerateRequest { Model = "m", Text = shared + new string('b', 100_000) });
+
+        Assert.InRange(one.Length, 5, PromptPrefixes.Most);
+        Assert.NotEqual(one[^1], two[^1]);
+        // 10,000 bytes are equal: blocks end after 1, 2, 4 and 8 KiB.
+        Assert.Equal(4, one.Zip(two).Count(pair => pair.First == pair.Second));
+    }
+
+    [Theory]
+    [InlineData("[{\"role\":")]
+    [InlineData("{}")]
+    [InlineData("")]
+    public void Prefixes_BrokenChat_AreThoseBeforeTheError(string messages) => Assert.Empty(PromptPrefixes.Of(Chat(messages)));
+
+    private static GenerateRequest Chat(string messages) =>
+        new() { Model = "m", Chat = new ChatPrompt { Messages = ByteString.CopyFromUtf8(messages) } };
+
+    /// <summary>One gateway's picks.</summary>
+    private sealed class Picks(int replicas)
+    {
+        private readonly ReplicaPicker _picker =
+            new(new BalancingPolicies(BalancingPolicies.BuiltIn).Get(Name).ForModel(), new SeededRandomSource((ulong)replicas));
+
+        private TimeSpan _now;
+
+        public Replica[] Replicas { get; } = [.. Enumerable.Range(0, replicas).Select(i => new Replica(Replica($"r{i}", slots: 64)))];
+
+        /// <summary>A replica had more requests in the last minute than the policy allows without looking for another one.</summary>
+        public bool WasAboveItsShare { get; private set; }
+
+        public string Pick(string session, ulong[] prefixes)
+        {
+            var request = new AdmissionRequest("m", new Arrival(0, 1, 0), false, null, "", [])
+            {
+                Traits = new RequestTraits { SessionKey = session, PrefixHashes = prefixes },
+            };
+            var replica = _picker.Pick(Replicas, request, _now)!;
+            replica.Reserve(_now);
+            return replica.Id.Name;
+        }
+
+        public string PickAndEnd(string session, ulong[] prefixes)
+        {
+            var name = Pick(session, prefixes);
+            Replicas.Single(replica => replica.Id.Name == name).Unreserve();
+            // Slow enough that the requests of the last minute are no bound.
+            _now += TimeSpan.FromSeconds(30);
+            return name;
+        }
+
+        public string PickAndEnd(params ulong[] prefixes) => PickAndEnd("", prefixes);
+    }
+}

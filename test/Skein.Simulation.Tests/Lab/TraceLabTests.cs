@@ -1,0 +1,95 @@
+using Skein.Simulation.Lab;
+using Skein.Simulation.Traces;
+
+namespace Skein.Simulation.Tests.Lab;
+
+public sealed class TraceLabTests
+{
+    [Fact]
+    public void OneRequest_TakesExactlyTheTimeOfTheModel()
+    {
+        var model = new EngineModel { StepMs = 10, SequenceMs = 1, PrefillTokensPerSecond = 1000, ChunkTokens = 500 };
+        var result = TraceLab.Run(Settings([new TraceRequest(TimeSpan.FromSeconds(1), 1200, 11, [])]) with { Model = model });
+
+        // Three chunks of the prompt, then ten tokens; half a millisecond each way.
+        var figures = Assert.Single(result.Policies);
+        Assert.Equal(1, figures.Completed);
+        Assert.Equal(3 * 10 + 1200 + 0.5, figures.TtftP50Ms, tolerance: 0.01);
+        Assert.Equal(11, figures.ItlP50Ms, tolerance: 0.2);
+        Assert.Equal(1, figures.SlowdownMean, tolerance: 0.01);
+    }
+
+    [Fact]
+    public void SameSeed_SameFiguresWithSeveralGatewaysAndFaults()
+    {
+        var settings = Settings(Synthetic()) with
+        {
+            Gateways = 3, Replicas = 4, Load = 0.8, Slots = [8], Faults = [LabFault.Parse("kill:1@5+5")!, LabFault.Parse("slow:2@10+5")!, LabFault.Parse("drain:3@15+5")!],
+        };
+        var first = TraceLab.Run(settings);
+
+        Assert.Equal(first.Policies, TraceLab.Run(settings).Policies);
+        Assert.NotEqual(first.Policies, TraceLab.Run(settings with { Seed = 9 }).Policies);
+    }
+
+    [Fact]
+    public void Faults_LoseNoRequest()
+    {
+        var figures = TraceLab.Run(Settings(Synthetic()) with
+        {
+            Replicas = 4, Gateways = 2, Load = 0.5, Faults = [LabFault.Parse("kill:1@5+5")!, LabFault.Parse("kill:2@20+5")!],
+        }).Policies[0];
+
+        Assert.Equal((0, 0), (figures.Refused, figures.Lost));
+        Assert.Equal(figures.Requests, figures.Completed);
+    }
+
+    [Fact]
+    public void PrefixAffinity_ConversationsOnASmallCache_HitsMoreThanLeastConnections()
+    {
+        var result = TraceLab.Run(Settings(Synthetic(TimeSpan.FromMinutes(5))) with
+        {
+            Policies = ["weighted-least-connections", "prefix-affinity"], Replicas = 8, Model = new EngineModel { CacheBlocks = 300 },
+        });
+
+        Assert.InRange(result.Policies[1].PrefixHitRatio, 1.2 * result.Policies[0].PrefixHitRatio, 1);
+        Assert.InRange(result.Policies[1].HotSpotRequests, 0, 1);
+    }
+
+    /// <summary>At a high load, what is best for each request is not best for all: then other policies can be better.</summary>
+    [Fact]
+    public void Oracle_UnequalReplicasAtALowLoad_IsTheFastest()
+    {
+        var slowdowns = TraceLab.Run(Settings(Synthetic()) with
+        {
+            Policies = ["oracle", "weighted-least-connections", "random"], Replicas = 3, Speeds = [1, 2, 4], Slots = [8, 16, 32], Load = 0.2,
+        }).Policies.Select(figures => figures.SlowdownMean).ToArray();
+
+        Assert.InRange(slowdowns[0], 1, slowdowns[1]);
+        Assert.InRange(slowdowns[1], 1, slowdowns[2]);
+    }
+
+    [Fact]
+    public void Overload_RefusesButFinishesWhatItBegan()
+    {
+        var figures = TraceLab.Run(Settings(Synthetic()) with { Replicas = 1, Slots = [4], Load = 5, QueueLength = 20 }).Policies[0];
+
+        Assert.InRange(figures.Refused, 1, figures.Requests);
+        Assert.Equal(figures.Requests, figures.Completed + figures.Refused);
+        Assert.Equal(0, figures.Lost);
+    }
+
+    [Theory]
+    [InlineData("kill:1@60+30", true)]
+    [InlineData("SLOW:12@0.5+1", true)]
+    [InlineData("kill:1@60", false)]
+    [InlineData("burn:1@60+30", false)]
+    [InlineData("0:1@60+30", false)]
+    [InlineData("kill:-1@60+30", false)]
+    public void Fault_Parse_TakesOnlyWhatItSays(string text, bool isFault) => Assert.Equal(isFault, LabFault.Parse(text) is not null);
+
+    private static TraceLabSettings Settings(IReadOnlyList<TraceRequest> trace) => new() { Trace = trace, Policies = ["weighted-least-connections"] };
+
+    private static IReadOnlyList<TraceRequest> Synthetic(TimeSpan? duration = null) =>
+        new SyntheticTrace { Duration = duration ?? TimeSpan.FromSeconds(60), Rate = 10, Seed = 3 }.Generate();
+}
