@@ -8,6 +8,7 @@ namespace Skein.RoutingBench;
 
 /// <summary>Cost of one pick as admission makes it: gathering the candidates, and the policy.</summary>
 [MemoryDiagnoser]
+[MinColumn]
 public class PickBenchmark
 {
     private Replica[] _serving = [];

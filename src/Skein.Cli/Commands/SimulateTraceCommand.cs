@@ -32,7 +32,8 @@ internal static class SimulateTraceCommand
         "slots", "Slots of the replicas, one by one and then from the front again [default: 32]",
         number => number is >= 1 and <= 100_000 && number % 1 == 0);
 
-    private static readonly Setting<IReadOnlyList<string>> Speeds = Numbers("speeds", "Speeds of the replicas [default: 1]", number => number is > 0 and <= 1000);
+    private static readonly Setting<IReadOnlyList<string>> Speeds = Numbers(
+        "speeds", "Speeds of the replicas [default: 1]", number => number is > 0 and <= 1000);
     private static readonly Setting<IReadOnlyList<string>> Weights = Numbers(
         "weights", "Balancing weights of the replicas [default: their speeds]", number => number is > 0 and <= 1000);
 

@@ -165,7 +165,7 @@ public sealed partial class AdmissionQueue : IDisposable
             [
                 .. _core.Fleet.Replicas.Select(replica => new BreakerStatus(
                     replica.Id, replica.Breaker.StateAt(now), replica.Breaker.Ejections, replica.Reachable,
-                    Warming: replica.SlowStart.ShareAt(replica.Slots, now) < 1)),
+                    Warming: replica.WarmthAt(now) < 1)),
             ];
         }
     }

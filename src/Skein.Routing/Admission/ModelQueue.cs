@@ -2,8 +2,8 @@ namespace Skein.Routing.Admission;
 
 /// <summary>
 /// The waiters of one model. Classes of priority share slots by weight: a class gets a quarter of the slots of the next more urgent one, and at least one in
-/// 64, so that none starves. Within a class the order is that of arrival, or, with tenant fairness, that of <see cref="TenantQueues"/>. Adding and removing take
-/// logarithmic time. Used under the admission lock.
+/// 64, so that none starves. Within a class the order is that of arrival, or, with tenant fairness, that of <see cref="TenantQueues"/>. Adding and removing
+/// take logarithmic time. Used under the admission lock.
 /// </summary>
 internal sealed class ModelQueue(TenantCounters? tenants)
 {

@@ -132,7 +132,8 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
         var acceptsAll = request.AcceptsAll;
         foreach (var replica in serving)
         {
-            if (!replica.TakesWork || !replica.HasFreeSlot(now) || !(acceptsAll || Accepts(request, replica, isLastResort)))
+            var external = replica.ExternalLoad(now);
+            if (!replica.TakesWork || !replica.HasFreeSlot(now, external) || !(acceptsAll || Accepts(request, replica, isLastResort)))
                 continue;
             if (isLastResort && request.LastResortAt(replica) > now)
                 continue;
@@ -141,11 +142,7 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
                 continue;
             if (rank < best)
                 (best, count) = (rank, 0);
-            var warmth = replica.SlowStart.ShareAt(replica.Slots, now);
-            var load = replica.Leased + replica.ExternalLoad(now) + replica.EnginePressure(now) + replica.Slowness.At(now);
-            // An open breaker lets trials through one by one: they must not wait for the failures to be forgotten.
-            load += replica.Breaker.IsEjected ? 0 : replica.Failing.At(now);
-            _candidates[count++] = new BalancingCandidate(replica, load, warmth);
+            _candidates[count++] = new BalancingCandidate(replica, replica.LoadAt(now, external), replica.WarmthAt(now));
         }
         var mayTakeBest = best < EjectedRank || (request.Displaced && !CanServe(serving, request, isLastResort, evenIfEjected: false));
         return mayTakeBest ? count : 0;
@@ -153,5 +150,5 @@ internal sealed class ReplicaPicker(IBalancingPolicy policy, IRandomSource rando
 
     /// <summary>Lower is better. Ordered by health (healthy, suspected, ejected), then by preference.</summary>
     private static int RankOf(Replica replica, AdmissionRequest request, TimeSpan now) =>
-        (!replica.Breaker.Allows(now) ? EjectedRank : replica.Description.Suspect ? SuspectedRank : 0) + (request.Prefers(replica) ? 0 : 1);
+        (!replica.Breaker.Allows(now) ? EjectedRank : replica.IsSuspect ? SuspectedRank : 0) + (request.Prefers(replica) ? 0 : 1);
 }

@@ -59,7 +59,7 @@ public readonly ref struct PickContext
 public readonly record struct BalancingCandidate(Replica Replica, double Load, double Warmth = 1)
 {
     /// <summary>Its weight now.</summary>
-    public double Weight => Replica.Description.Weight * Warmth;
+    public double Weight => Replica.Weight * Warmth;
 
     /// <summary>Load after taking one more, per unit of weight: lower is better.</summary>
     public double Score => (Load + 1) / Weight;

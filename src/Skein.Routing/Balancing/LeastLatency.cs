@@ -11,27 +11,37 @@ internal sealed class LeastLatency : IBalancingPolicy
     public int Pick(in PickContext context)
     {
         var candidates = context.Candidates;
-        var fastest = double.MaxValue;
-        foreach (ref readonly var candidate in candidates)
-        {
-            if (candidate.Replica.Pace.PeakFirstToken.At(context.Now) is > 0 and var latency && latency < fastest)
-                fastest = latency;
-        }
-        if (fastest == double.MaxValue)
-            fastest = 1;
-        var best = 0;
+        var best = -1;
         var bestCost = double.MaxValue;
         var ties = 0;
+        var fastest = double.MaxValue;
+        var hasUnknown = false;
         for (var i = 0; i < candidates.Length; i++)
         {
             ref readonly var candidate = ref candidates[i];
-            var latency = candidate.Replica.Pace.PeakFirstToken.At(context.Now);
-            var cost = Math.Max(latency, fastest) * (candidate.Load + 1) / candidate.Warmth;
-            if (cost < bestCost)
-                (best, bestCost, ties) = (i, cost, 1);
-            else if (cost == bestCost && context.Random.Next(++ties) == 0)
-                best = i;
+            var latency = candidate.Replica.PeakFirstToken.At(context.Now);
+            if (latency == 0)
+            {
+                hasUnknown = true;
+                continue;
+            }
+            fastest = Math.Min(fastest, latency);
+            Compare(i, latency * (candidate.Load + 1) / candidate.Warmth, context.Random);
+        }
+        for (var i = 0; hasUnknown && i < candidates.Length; i++)
+        {
+            ref readonly var candidate = ref candidates[i];
+            if (candidate.Replica.PeakFirstToken.At(context.Now) == 0)
+                Compare(i, (fastest == double.MaxValue ? 1 : fastest) * (candidate.Load + 1) / candidate.Warmth, context.Random);
         }
         return best;
+
+        void Compare(int index, double cost, IRandomSource random)
+        {
+            if (cost < bestCost)
+                (best, bestCost, ties) = (index, cost, 1);
+            else if (cost == bestCost && random.Next(++ties) == 0)
+                best = index;
+        }
     }
 }

@@ -1,3 +1,5 @@
+using Skein.Routing.Fleet;
+
 namespace Skein.Routing.Balancing;
 
 /// <summary>
@@ -33,15 +35,19 @@ internal sealed class PrefixAffinity : IBalancingPolicy
         var candidates = context.Candidates;
         if (candidates.Length == 1 || KeyOf(context) is not { } key)
             return ByLoad.Pick(context);
+        var bucket = RecentPicks.BucketOf(context.Now);
         double load = 1, recent = 1, weight = 0;
+        var first = candidates[0].Weight;
         var isWeighted = false;
         foreach (ref readonly var candidate in candidates)
         {
             load += candidate.Load;
-            recent += candidate.Replica.Recent.CountAt(context.Now);
-            weight += candidate.Weight;
-            isWeighted |= candidate.Weight != candidates[0].Weight;
+            recent += candidate.Replica.Recent.CountAt(bucket);
+            var own = candidate.Weight;
+            weight += own;
+            isWeighted |= own != first;
         }
+        var perWeight = 1 / weight;
         var home = _keys.Find(key).Home;
         var recentBound = home == 0 ? RecentForNewKeys : Recent;
         var best = -1;
@@ -49,9 +55,9 @@ internal sealed class PrefixAffinity : IBalancingPolicy
         for (var i = 0; i < candidates.Length; i++)
         {
             ref readonly var candidate = ref candidates[i];
-            var share = candidate.Weight / weight;
+            var share = candidate.Weight * perWeight;
             if (!Load.Allows(candidate.Load + 1, load * share)
-                || !recentBound.Allows(candidate.Replica.Recent.CountAt(context.Now) + 1, recent * share))
+                || !recentBound.Allows(candidate.Replica.Recent.CountAt(bucket) + 1, recent * share))
                 continue;
             if (candidate.Replica.NameHash == home)
                 return i;
@@ -77,8 +83,15 @@ internal sealed class PrefixAffinity : IBalancingPolicy
         }
     }
 
-    /// <summary>The highest rank wins: each replica wins its share by weight of all keys.</summary>
-    private static double WeightedRank(ulong hash, double weight) => weight / -Math.Log(((hash >> 11) + 0.5) / (1L << 53));
+    /// <summary>
+    /// The highest rank wins: each replica wins its share by weight of all keys. It is weight / -log(1 - u) with the begin of the logarithm's series, which is
+    /// exact enough where u is small, and only there can it win.
+    /// </summary>
+    private static double WeightedRank(ulong hash, double weight)
+    {
+        var u = ((hash >> 11) + 0.5) * (1.0 / (1L << 53));
+        return weight / (u * (1 + (u * (0.5 + (u * ((1.0 / 3) + (u * 0.25)))))));
+    }
 
     private ulong? KeyOf(in PickContext context)
     {

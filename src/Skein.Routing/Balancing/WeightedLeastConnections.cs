@@ -9,16 +9,22 @@ internal sealed class WeightedLeastConnections : IBalancingPolicy
     {
         var candidates = context.Candidates;
         var best = 0;
-        var bestScore = candidates[0].Score;
+        var bestLoad = candidates[0].Load + 1;
+        var bestWeight = candidates[0].Weight;
         var ties = 1;
         for (var i = 1; i < candidates.Length; i++)
         {
-            var score = candidates[i].Score;
-            if (score < bestScore)
+            ref readonly var candidate = ref candidates[i];
+            var load = candidate.Load + 1;
+            var weight = candidate.Weight;
+            // Scores are compared without dividing.
+            var left = load * bestWeight;
+            var right = bestLoad * weight;
+            if (left < right)
             {
-                (best, bestScore, ties) = (i, score, 1);
+                (best, bestLoad, bestWeight, ties) = (i, load, weight, 1);
             }
-            else if (score == bestScore && context.Random.Next(++ties) == 0)
+            else if (left == right && context.Random.Next(++ties) == 0)
             {
                 // Reservoir sampling: each of the tied replicas is picked with the same probability.
                 best = i;

@@ -10,24 +10,26 @@ internal sealed class RecentPicks
     private long _newest;
     private int _total;
 
+    /// <summary>Number of the bucket of a time.</summary>
+    public static long BucketOf(TimeSpan now) => now.Ticks / BucketTicks;
+
     public void Add(TimeSpan now)
     {
-        Advance(now);
+        Advance(BucketOf(now));
         _counts[_newest % Buckets]++;
         _total++;
     }
 
     /// <summary>Those of the last 55 to 60 s.</summary>
-    public int CountAt(TimeSpan now)
+    public int CountAt(long bucket)
     {
-        if (_total > 0)
-            Advance(now);
+        if (_newest < bucket && _total > 0)
+            Advance(bucket);
         return _total;
     }
 
-    private void Advance(TimeSpan now)
+    private void Advance(long bucket)
     {
-        var bucket = now.Ticks / BucketTicks;
         if (bucket - _newest >= Buckets)
         {
             Array.Clear(_counts);

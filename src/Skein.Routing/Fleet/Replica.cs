@@ -29,7 +29,21 @@ public sealed class Replica
     /// <summary>Share of the KV cache, in thousandths, from which a server counts as loaded: soon it queues or preempts.</summary>
     private const uint FullCachePermille = 900;
 
+    private static readonly double PerReportTick = 1.0 / ReportLifetime.Ticks;
+    private static readonly double PerEngineReportTick = 1.0 / EngineReportLifetime.Ticks;
+
+    private readonly HealthOptions _health;
     private volatile ReplicaDescription _description;
+
+    // Copies of the description's, and parts that most replicas never use: a pick looks at every replica, and each object costs a cache miss.
+    private double _weight;
+    private int _ownSlots;
+    private bool _isDraining;
+    private bool _isSuspect;
+    private SlowStart? _slowStart;
+    private Slowness? _slowness;
+    private Slowness? _failing;
+
     private volatile bool _reachable = true;
     private int _leased;
     private int _reportedSlots;
@@ -46,9 +60,11 @@ public sealed class Replica
 
     public Replica(ReplicaDescription description, HealthOptions? health = null)
     {
+        _health = health ?? new HealthOptions();
         _description = description;
-        Breaker = new CircuitBreaker((health ??= new HealthOptions()).Breaker);
-        SlowStart = new SlowStart(health.SlowStart);
+        CopyDescription();
+        Breaker = new CircuitBreaker(_health.Breaker);
+        PeakFirstToken = Pace.PeakFirstToken;
         NameHash = StableHash.Of(description.Id.Name);
     }
 
@@ -67,11 +83,15 @@ public sealed class Replica
             if (value.Slots != before.Slots)
                 Volatile.Write(ref _reportedSlots, 0);
             _description = value;
+            CopyDescription();
         }
     }
 
+    /// <summary>Weight in its description.</summary>
+    public double Weight => _weight;
+
     /// <summary>Concurrency limit: from the replica's newest load report, else from its description. At least 1.</summary>
-    public int Slots => Volatile.Read(ref _reportedSlots) is > 0 and var reported ? reported : _description.Slots;
+    public int Slots => Volatile.Read(ref _reportedSlots) is > 0 and var reported ? reported : _ownSlots;
 
     /// <summary>Slots leased by this gateway.</summary>
     public int Leased => Volatile.Read(ref _leased);
@@ -85,6 +105,9 @@ public sealed class Replica
 
     internal ReplicaPace Pace { get; } = new();
 
+    /// <summary>That of <see cref="Pace"/>.</summary>
+    internal PeakLatency PeakFirstToken { get; }
+
     /// <summary>The same for every gateway, and for every generation of the name.</summary>
     internal ulong NameHash { get; }
 
@@ -94,16 +117,19 @@ public sealed class Replica
     internal RecentPicks Recent { get; } = new();
 
     /// <summary>Whether it accepts no new work, according to its description or its own newest report.</summary>
-    public bool Draining => _drainReported || _description.Draining;
+    public bool Draining => _drainReported || _isDraining;
+
+    /// <summary>Whether membership suspects it.</summary>
+    internal bool IsSuspect => _isSuspect;
 
     internal CircuitBreaker Breaker { get; }
 
-    internal SlowStart SlowStart { get; }
+    internal SlowStart SlowStart => _slowStart ??= new SlowStart(_health.SlowStart);
 
-    internal Slowness Slowness { get; } = new(TimeSpan.FromSeconds(10));
+    internal Slowness Slowness => _slowness ??= new Slowness(TimeSpan.FromSeconds(10));
 
     /// <summary>Load that counts for its recent failures.</summary>
-    internal Slowness Failing { get; } = new(TimeSpan.FromSeconds(2));
+    internal Slowness Failing => _failing ??= new Slowness(TimeSpan.FromSeconds(2));
 
     /// <summary>
     /// Number of times its connection broke. The attempts that a break ends together are one failure; those that began after the break can be the next.
@@ -116,19 +142,41 @@ public sealed class Replica
     internal bool TakesWork => Reachable && !Draining;
 
     /// <summary>Slots that others use, decaying from the last report (Mitzenmacher, How Useful Is Old Information?, 2000).</summary>
-    internal double ExternalLoad(TimeSpan now) => _reportedLoad == 0 ? 0 : _reportedLoad * Math.Clamp(1 - ((now - _reportedAt) / ReportLifetime), 0, 1);
+    internal double ExternalLoad(TimeSpan now) => _reportedLoad == 0 ? 0 : _reportedLoad * Fading(now, _reportedAt, PerReportTick);
 
     /// <summary>
     /// What the engine itself reports, in slots, decaying from the last report: its queue, and its KV cache once it is nearly full. It counts in the pick
     /// only: it does not take slots away.
     /// </summary>
     internal double EnginePressure(TimeSpan now) =>
-        _enginePressure == 0 ? 0 : _enginePressure * Math.Clamp(1 - ((now - _engineReportedAt) / EngineReportLifetime), 0, 1);
+        _enginePressure == 0 ? 0 : _enginePressure * Fading(now, _engineReportedAt, PerEngineReportTick);
 
-    internal bool HasFreeSlot(TimeSpan now) =>
-        _leased < Slots
-        && (_isOffered
-            || (now >= _closedUntil && (_leased + (int)Math.Ceiling(ExternalLoad(now)) < Slots || now >= (_askAgainAt ?? TimeSpan.Zero))));
+    /// <summary>Share of its weight that counts now.</summary>
+    internal double WarmthAt(TimeSpan now) => _slowStart is null ? 1 : _slowStart.ShareAt(Slots, now);
+
+    /// <summary>All that counts as load in a pick.</summary>
+    /// <param name="external"><see cref="ExternalLoad"/> at the same time.</param>
+    internal double LoadAt(TimeSpan now, double external)
+    {
+        var load = _leased + external + EnginePressure(now);
+        if (_slowness is not null)
+            load += _slowness.At(now);
+        // An open breaker lets trials through one by one: they must not wait for the failures to be forgotten.
+        if (_failing is not null && !Breaker.IsEjected)
+            load += _failing.At(now);
+        return load;
+    }
+
+    internal bool HasFreeSlot(TimeSpan now) => HasFreeSlot(now, ExternalLoad(now));
+
+    /// <param name="external"><see cref="ExternalLoad"/> at the same time.</param>
+    internal bool HasFreeSlot(TimeSpan now, double external)
+    {
+        var slots = Slots;
+        return _leased < slots
+            && (_isOffered
+                || (now >= _closedUntil && (_leased + (int)Math.Ceiling(external) < slots || now >= (_askAgainAt ?? TimeSpan.Zero))));
+    }
 
     /// <summary>True when only the estimate of others' load keeps this gateway out. The estimate decays, so a slot may become free without an event.</summary>
     internal bool IsFullByEstimate(TimeSpan now) => _leased < Slots && !HasFreeSlot(now);
@@ -203,4 +251,9 @@ public sealed class Replica
         if (_askAgainAt is not { } then || then > now + UnknownHereLimit)
             _askAgainAt = now + UnknownHereLimit;
     }
+
+    private static double Fading(TimeSpan now, TimeSpan since, double perTick) => Math.Max(0, 1 - (Math.Max(0, (now - since).Ticks) * perTick));
+
+    private void CopyDescription() =>
+        (_weight, _ownSlots, _isDraining, _isSuspect) = (_description.Weight, _description.Slots, _description.Draining, _description.Suspect);
 }
