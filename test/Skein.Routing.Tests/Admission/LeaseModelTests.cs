@@ -14,7 +14,13 @@ public sealed class LeaseModelTests
 
     /// <summary>Random arrivals, releases, cancels, deaths and returns; what must hold is looked at after each.</summary>
     [Fact]
-    public Task AnySequenceOfEvents_KeepsLeasesAndOrder() =>
+    public Task AnySequenceOfEvents_KeepsLeasesAndOrder() => CheckAsync(iterations: 300);
+
+    /// <summary>About a million events; run by hand, with <c>--explicit only</c>.</summary>
+    [Fact(Explicit = true)]
+    public Task AMillionEvents_KeepLeasesAndOrder() => CheckAsync(iterations: 17_000);
+
+    private static Task CheckAsync(int iterations) =>
         Gen.Select(Gen.Int[0, 9], Gen.Int[0, 1_000_000]).List[1, 120].SampleAsync(async steps =>
         {
             ReplicaDescription[] all = [Replica("a", 2), Replica("b", 3), Replica("c", 1, weight: 2)];
@@ -65,5 +71,5 @@ public sealed class LeaseModelTests
                 if (waiting.Count > 0)
                     Assert.All(serving, replica => Assert.Equal(replica.Description.Slots, replica.Leased));
             }
-        }, iter: 300, threads: 1);
+        }, iter: iterations, threads: 1);
 }
