@@ -17,7 +17,7 @@ internal sealed class PrefixAffinity : IBalancingPolicy
     private static readonly Bound Load = new(Factor: 1.25, Margin: 6);
 
     /// <summary>Requests of the last minute. A replica that gets more than 1.25 times its share is a hot spot; several gateways may add up to that.</summary>
-    private static readonly Bound Recent = new(Factor: 1.2, Margin: 2.5);
+    private static readonly Bound Recent = new(Factor: 1.18, Margin: 3);
 
     private static readonly Bound RecentForNewKeys = new(Factor: 1.1, Margin: 2);
     private static readonly WeightedLeastConnections ByLoad = new();
