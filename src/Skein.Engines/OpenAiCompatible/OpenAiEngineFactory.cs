@@ -116,14 +116,15 @@ public sealed class OpenAiEngineFactory : IEngineFactory
         EngineHttp http, OpenAiEngineOptions options, TimeProvider time, CancellationToken cancellationToken)
     {
         var (profile, facts) = await ServerProfiles.ProbeAsync(http, options.Kind, cancellationToken);
-        var models = new ModelDirectory(http, profile, options);
+        var texts = new TextGeneration(http, profile);
+        var models = new ModelDirectory(http, profile, options, texts, time);
         using var tries = new CancellationTokenSource(TryTimeout, time);
         await models.UpdateAsync(facts, () => NoSlot.Instance, tries.Token, cancellationToken);
         return new OpenAiEngine(
             profile,
             models,
             options.Slots ?? facts.Slots,
-            new TextGeneration(http, profile),
+            texts,
             new WholeGeneration(http, profile),
             new LoadScraper(http, profile.LoadSources, time),
             http,

@@ -25,7 +25,7 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
 
     public FleetView Current => _current;
 
-    /// <summary>All upstreams by name; one that does not serve now has no replica, and the reason why.</summary>
+    /// <summary>All upstreams by name; one that does not serve now has no replica, and the reason why. Of others, why its tier is no better.</summary>
     public IReadOnlyDictionary<string, (ReplicaDescription? Replica, string Reason)> Upstreams
     {
         get
@@ -33,7 +33,7 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
             lock (_gate)
             {
                 return _upstreams.ToDictionary(
-                    row => row.Key, row => (row.Value.Current, row.Value.Current is null ? row.Value.Problem.Reason : ""), StringComparer.Ordinal);
+                    row => row.Key, row => (row.Value.Current, row.Value.Current?.TierReason ?? row.Value.Problem.Reason), StringComparer.Ordinal);
             }
         }
     }

@@ -49,6 +49,9 @@ public sealed record ReplicaDescription
     /// <summary>How well a lost answer of its best model can be resumed, for reports: exact, tokens, text or none; empty if unknown.</summary>
     public string Tier { get; init; } = "";
 
+    /// <summary>Why lost answers of some kinds are made again from their start instead of being continued, for reports; empty: none are, or unknown.</summary>
+    public string TierReason { get; init; } = "";
+
     /// <summary>What its server's list says of a model beside its name, by model: JSON objects. Without those of which it says nothing.</summary>
     public IReadOnlyDictionary<string, ByteString> ModelMetadata { get; init; } = FrozenDictionary<string, ByteString>.Empty;
 

@@ -118,14 +118,13 @@ public class TokenDialogueTests
         var server = Dialogues.Vllm();
         await using var engine = await server.ConnectAsync();
         var request = Greedy();
-        request.Chat = new ChatPrompt { Messages = ByteString.CopyFromUtf8("""[{"role":"user","content":"Hi"}]""") };
         request.MaxTokens = 5;
         request.Sampling = new Sampling { Temperature = 0.7f, Seed = 7, TopK = 0 };
         request.Extra.Add(new RawMember { Name = "min_tokens", Json = ByteString.CopyFromUtf8("2.50e0") });
 
         var answer = await Transcript.Of(engine, request, Cancellation);
 
-        Assert.Equal("""{"model":"fake","messages":[{"role":"user","content":"Hi"}],"min_tokens":2.50e0}""", server.Asked.Single(call => call.Path == "/tokenize").Body);
+        Assert.Equal("""{"model":"fake","prompt":"Two words","add_special_tokens":true}""", server.Asked.Single(call => call.Path == "/tokenize").Body);
         Assert.Equal(
             """{"model":"fake","prompt":[0,1],"max_tokens":5,"stream":true,"return_token_ids":true,"seed":7,"top_k":-1,"temperature":0.7,"min_tokens":2.50e0}""",
             server.Asked[^1].Body);

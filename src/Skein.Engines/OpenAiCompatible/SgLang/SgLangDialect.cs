@@ -1,3 +1,4 @@
+using Skein.Engines.OpenAiCompatible.Reasoning;
 using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
 
@@ -17,6 +18,8 @@ internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
         answer => answer.Ids("output_ids"),
         "output_ids",
         cancellationToken);
+
+    public ValueTask<ReasoningForm?> ReasoningFormAsync(string model, CancellationToken cancellationToken) => ValueTask.FromResult<ReasoningForm?>(null);
 
     public ValueTask<uint[]> PromptIdsAsync(GenerateRequest request, string model, CancellationToken cancellationToken) =>
         _tokenizer.TextAsync(request.Text, model, cancellationToken);
