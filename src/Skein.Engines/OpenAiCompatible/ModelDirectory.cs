@@ -154,7 +154,6 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
                 tokens is null ? noIds : await ContinuationProver.ProveAsync(isChat: false, model.Name, ByIds),
                 tokens is null ? noIds
                     : reasoning is null ? ContinuationProof.Not("its chat template has a reasoning whose marks are not found")
-                    : !profile.RendersChats ? ContinuationProof.Not("it renders no chat without answering it")
                     : profile.ReturnsChatIds ? await ContinuationProver.ProveAsync(isChat: true, model.Name, ByChatThenIds, takesReasoning: true)
                     : await ContinuationProver.ProveAsync(isChat: true, model.Name, ByIds, takesReasoning: true, ByText),
                 await ContinuationProver.ProveAsync(isChat: true, model.Name, ByText),

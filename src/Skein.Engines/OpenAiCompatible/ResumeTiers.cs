@@ -87,9 +87,10 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
             if (Profile.NeedsWholeAnswer(request))
                 return (AnswerWay.Text, ResumeTier.None);
 
-            // Only the server's chat call parses tools and formats, and only it reads images.
+            // Only the server's chat call parses tools and formats, reads images, and knows what it does with an answer that the client began.
             var needsChatCall = messages is not null
-                && (!HasChatIds || offersTools || requiresFormat || messages.Any(message => message.OtherPart is not null));
+                && (!HasChatIds || offersTools || requiresFormat || messages.Any(message => message.OtherPart is not null)
+                    || (!Profile.ReturnsChatIds && messages is [.., { Role: "assistant" }]));
             // A journal without ids comes from a server that returns none. Its answer is resumed by text.
             var isResumedByText = request.Resume is { NextIndex: > 0, TokenIds.Count: 0 };
             var throughIds = (messages is not null || Proofs.Ids.IsProven)

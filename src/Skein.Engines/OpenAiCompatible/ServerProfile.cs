@@ -24,9 +24,6 @@ internal abstract class ServerProfile
     /// <summary>Where the server reports its load: asked in this order, and not again after a 404. Default: nowhere.</summary>
     public virtual IReadOnlyList<LoadSource> LoadSources => [];
 
-    /// <summary>Whether its calls for token ids can render a chat without answering it, or <see cref="ReturnsChatIds"/>.</summary>
-    public virtual bool RendersChats => true;
-
     /// <summary>
     /// Whether its chat call returns the ids of prompt and answer: then it begins every chat, whatever it does beside generating, and ids only continue it.
     /// </summary>

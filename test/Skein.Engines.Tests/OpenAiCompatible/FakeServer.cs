@@ -35,7 +35,7 @@ internal sealed class FakeServer : HttpMessageHandler
     public int Proofs { get; private set; }
 
     /// <summary>Whether it continues texts.</summary>
-    public bool ContinuesTexts { get; init; } = true;
+    public bool ContinuesTexts { get; set; } = true;
 
     public async Task<IInferenceEngine> ConnectAsync(Func<OpenAiEngineOptions, OpenAiEngineOptions>? change = null)
     {

@@ -37,7 +37,9 @@ internal sealed class LlamaCppDialect(EngineHttp http, TokenBytes vocabulary) : 
         await RenderAsync(new RequestJson().Raw("messages", ReasoningForm.SampleMessages), cancellationToken));
 
     private ValueTask<string> RenderAsync(ChatPrompt chat, GenerateRequest request, CancellationToken cancellationToken) =>
-        RenderAsync(new RequestJson().Raw("messages", chat.Messages.Span).Extra(request.Extra), cancellationToken);
+        RenderAsync(
+            new RequestJson().Raw("messages", chat.Messages.Span).Raw("tools", chat.Tools.Span).Raw("tool_choice", chat.ToolChoice.Span).Extra(request.Extra),
+            cancellationToken);
 
     private async ValueTask<string> RenderAsync(RequestJson body, CancellationToken cancellationToken)
     {

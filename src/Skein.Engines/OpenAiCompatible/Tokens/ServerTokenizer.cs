@@ -8,7 +8,6 @@ internal sealed class ServerTokenizer(EngineHttp http)
     public async ValueTask<uint[]> TextAsync(string text, string model, CancellationToken cancellationToken) =>
         await TokenizeAsync(new RequestJson().Text("model", model).Text("prompt", text).Flag("add_special_tokens", true), cancellationToken);
 
-    /// <summary>vLLM only.</summary>
     public async ValueTask<uint[]> ChatAsync(GenerateRequest request, string model, CancellationToken cancellationToken) =>
         await TokenizeAsync(new RequestJson().Text("model", model).Raw("messages", request.Chat.Messages.Span).Extra(request.Extra), cancellationToken);
 

@@ -82,6 +82,27 @@ public class ContinuationProverTests
         Assert.Contains("reasoning", proof.Reason, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task ProveAsync_ServerReasonsAndContinuesIt_IsProvenWhereThatCanBe()
+    {
+        var server = new Server(Story) { Reasons = true };
+
+        Assert.True((await ContinuationProver.ProveAsync(isChat: true, "m", server.GenerateAsync, takesReasoning: true)).IsProven);
+    }
+
+    /// <summary>What a chat call does beyond generating: another answer, or the same one divided otherwise.</summary>
+    [Theory]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    public async Task ProveAsync_OtherWayAnswersOtherwise_IsNot(bool reasons, bool isOther)
+    {
+        var other = new Server(isOther ? ["other ", .. Story] : Story) { Reasons = reasons };
+
+        var proof = await ContinuationProver.ProveAsync(isChat: true, "m", new Server(Story).GenerateAsync, takesReasoning: true, other.GenerateAsync);
+
+        Assert.Equal((false, "its chat call answers otherwise than its calls for token ids"), (proof.IsProven, proof.Reason));
+    }
+
     [Theory]
     [InlineData(Fault.Unsupported, false)]
     [InlineData(Fault.InvalidRequest, false)]
@@ -133,7 +154,11 @@ public class ContinuationProverTests
 
             var all = First is not null && request.Text == ContinuationProver.Texts[0] ? [.. Enumerable.Repeat(First, 40).SelectMany(word => word)] : words;
             var at = request.Resume?.NextIndex ?? 0;
-            Assert.Equal(string.Concat(all.Take((int)at)), request.Resume?.Text.ToStringUtf8() ?? "");
+            if (!Reasons)
+            {
+                Assert.Equal(string.Concat(all.Take((int)at)), request.Resume?.Text.ToStringUtf8() ?? "");
+            }
+
             yield return new GenerateFrame { FirstIndex = at, Start = new Start { ResumedAt = at, Fingerprint = "f" } };
             var rest = at == 0 ? all : Rest((int)at, all);
             foreach (var word in rest.Take((int)(request.MaxTokens - at)))
