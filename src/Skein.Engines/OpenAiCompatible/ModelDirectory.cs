@@ -217,7 +217,7 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
 
     private ServerModel Of(ModelFacts model, ServerFacts facts, ModelTrial trial)
     {
-        var tiers = new ResumeTiers(profile, trial.Proofs, options.UsesChatCall ?? false, options.IsBitExact);
+        var tiers = new ResumeTiers(profile, trial.Proofs, options.UsesChatCall, options.IsBitExact);
         var isGenerating = trial.IsGenerating;
         var description = new ModelDescription
         {

@@ -40,7 +40,7 @@ public sealed class OpenAiEngineFactory : IEngineFactory
     private static readonly EngineSetting ChatCall = new(
         "engine-chat-call",
         EngineSettingKind.Text,
-        "Whether chats go through the server's own chat call, which parses reasoning and resumes by text [default: detected for llama.cpp, else false]")
+        "Whether all chats go through the server's own chat call and are resumed by text [default: false; calls for ids are used if they answer the same]")
         {
             ValueName = "true|false",
             Allowed = "true or false",
@@ -75,7 +75,7 @@ public sealed class OpenAiEngineFactory : IEngineFactory
             Kind = configuration.Get(ServerKind, AutoKind) is var kind and not AutoKind ? kind : null,
             Fingerprint = configuration.Get<string?>(Fingerprint, null),
             IsBitExact = configuration.Get(BitExact, false),
-            UsesChatCall = configuration.Get<string?>(ChatCall, null) is { } chatCall ? bool.Parse(chatCall) : null,
+            UsesChatCall = bool.Parse(configuration.Get<string?>(ChatCall, null) ?? bool.FalseString),
             SilenceTimeout = configuration.Get(Silence, options.SilenceTimeout),
             // Health checks are calls. Their timeout must not be shorter than the time after which the engine counts as frozen.
             CallTimeout = timeout > options.CallTimeout ? timeout : options.CallTimeout,

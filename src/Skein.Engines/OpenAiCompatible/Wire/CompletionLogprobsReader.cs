@@ -19,12 +19,15 @@ internal static class CompletionLogprobsReader
         var read = new List<TokenLogprob>(tokens.Count);
         for (var i = 0; i < tokens.Count && i < values.Count; i++)
         {
-            var logprob = Make(tokens[i].GetString() ?? "", values[i], i < ids.Count ? ids[i] : 0);
-            if (i < tops.Count && tops[i].ValueKind == JsonValueKind.Object)
-            {
-                var likely = tops[i].EnumerateObject().Select(token => Make(token.Name, token.Value, 0)).OrderByDescending(token => token.Logprob);
-                logprob.Top.Add(likely.Take((int)request.Logprobs));
-            }
+            var text = tokens[i].GetString() ?? "";
+            var logprob = Make(text, values[i], i < ids.Count ? ids[i] : 0);
+            var top = i < tops.Count && tops[i].ValueKind == JsonValueKind.Object
+                ? tops[i].EnumerateObject().OrderByDescending(token => Make(token.Name, token.Value, 0).Logprob).Take((int)request.Logprobs).ToList()
+                : [];
+            logprob.Top.Add(top.Select(token => Make(token.Name, token.Value, 0)));
+            // A chat that continues here began with the chat call, whose form it keeps.
+            if (request.Chat is not null)
+                logprob.Raw = ByteString.CopyFrom(ChatForm(text, values[i], top).ToBytes().Span);
 
             read.Add(logprob);
         }
@@ -41,6 +44,15 @@ internal static class CompletionLogprobsReader
             logprob.Top.Add(token.Elements("top_logprobs").Take((int)request.Logprobs).Select(Read));
             return logprob;
         })];
+
+    private static RequestJson ChatForm(string token, JsonElement logprob, IReadOnlyList<JsonProperty>? top) => new RequestJson()
+        .Text("token", token)
+        .Raw("logprob", JsonMarshal.GetRawUtf8Value(logprob))
+        .Raw("bytes", Encoding.UTF8.GetBytes($"[{string.Join(',', Encoding.UTF8.GetBytes(token))}]"))
+        .Raw("top_logprobs", top is null ? default : ArrayOf(top.Select(likely => ChatForm(likely.Name, likely.Value, top: null).ToBytes())));
+
+    private static byte[] ArrayOf(IEnumerable<ReadOnlyMemory<byte>> items) =>
+        [(byte)'[', .. items.SelectMany((item, index) => index == 0 ? item.ToArray() : [(byte)',', .. item.Span]), (byte)']'];
 
     private static TokenLogprob Read(JsonElement token) => new()
     {
