@@ -29,8 +29,17 @@ internal sealed class RecordedAnswer
     /// <summary>Whether it has deltas that are neither text nor reasoning.</summary>
     public bool HasOtherDeltas { get; private set; }
 
+    /// <summary>Those deltas, one after the other.</summary>
+    public string OtherDeltas { get; private set; } = "";
+
+    /// <summary>The tier that its start states.</summary>
+    public ResumeTier Tier => _start.ResumeTier;
+
+    /// <summary>Why it ended; unspecified if it was not read to its end.</summary>
+    public FinishReason Reason { get; private set; }
+
     /// <summary>Whether the model ended it.</summary>
-    public bool HasEnded { get; private set; }
+    public bool HasEnded => Reason == FinishReason.Stop;
 
     /// <summary>Reads an answer up to a number of tokens, or pieces of text; what the server sends after them is not read.</summary>
     public static async ValueTask<RecordedAnswer> ReadAsync(IAsyncEnumerable<GenerateFrame> frames, int most)
@@ -44,6 +53,13 @@ internal sealed class RecordedAnswer
         }
 
         return answer;
+    }
+
+    /// <summary>A journal that is cut at a random piece, with what was said until then; null if nothing was said.</summary>
+    public (Resume Journal, int Said)? CutAt(Random random)
+    {
+        var places = _places.Where(place => place.Said > 0).ToList();
+        return places.Count == 0 ? null : places[random.Next(places.Count)] is var place ? (JournalAt(place), place.Said) : null;
     }
 
     /// <summary>Up to three journals, cut after about a quarter, a half and three quarters of the pieces, each with what was said until then.</summary>
@@ -73,7 +89,7 @@ internal sealed class RecordedAnswer
         _said.Write(frame.Text.Span);
         _text.Write(frame.Text.Span);
         _ids.AddRange(frame.TokenIds);
-        HasEnded |= frame.Finish is { Reason: FinishReason.Stop };
+        Reason = frame.Finish?.Reason ?? Reason;
         _index = (int)(frame.FirstIndex + frame.Count);
         if (frame.Count > 0)
             _places.Add(new CutPlace(_index, _said.WrittenCount, _text.WrittenCount, _rawDeltas.WrittenCount));
@@ -85,6 +101,7 @@ internal sealed class RecordedAnswer
         if (DeliveredReasoning.TextIn(JsonElement.Parse(delta)) is not { } reasoning)
         {
             HasOtherDeltas = true;
+            OtherDeltas += Encoding.UTF8.GetString(delta);
             return;
         }
 
