@@ -81,12 +81,12 @@ internal sealed class Comparison(ComparisonOptions options, CancellationToken ca
         using var second = new LoadRun(load, right);
         var isCalibrated = _unitsPerStream.TryGetValue(load, out var units);
         if (!isCalibrated)
-            units = load.Shape == LoadShape.Paced ? UnitsFor(Load.PacedTokensPerSecond) : 100;
+            units = load.IsPaced ? UnitsFor(Load.PacedTokensPerSecond) : 100;
         var start = Stopwatch.GetTimestamp();
         do
         {
             var pair = await MeasurePairAsync(load, first, second, units, isReversed: false);
-            if (!isCalibrated && load.Shape != LoadShape.Paced)
+            if (!isCalibrated && !load.IsPaced)
                 units = UnitsFor((pair.Before.UnitsPerSecond + pair.After.UnitsPerSecond) / 2 / load.Streams);
         }
         while (Stopwatch.GetElapsedTime(start) < 2 * _warmUpPerSide);

@@ -21,6 +21,9 @@ internal enum LoadShape
     /// <summary>One answer per stream at <see cref="Load.PacedTokensPerSecond"/>.</summary>
     Paced,
 
+    /// <summary>The same with so many streams that 10,000 tokens a second come.</summary>
+    Busy,
+
     /// <summary>Answers of one token, one after the other.</summary>
     Requests,
 }
@@ -47,6 +50,7 @@ internal sealed record Load(string Name, SetupKind Setup, ClientApi Api, LoadSha
         new("upstream-saturated", SetupKind.Upstream, ClientApi.Sse, LoadShape.Saturated),
         new("upstream-requests", SetupKind.Upstream, ClientApi.Sse, LoadShape.Requests),
         new("upstream-paced", SetupKind.Upstream, ClientApi.Sse, LoadShape.Paced),
+        new("upstream-busy", SetupKind.Upstream, ClientApi.Sse, LoadShape.Busy),
     ];
 
     /// <summary>Streams that are open at the same time.</summary>
@@ -54,14 +58,18 @@ internal sealed record Load(string Name, SetupKind Setup, ClientApi Api, LoadSha
     {
         LoadShape.Saturated => 64,
         LoadShape.Paced => 200,
+        LoadShape.Busy => 500,
         _ => 16,
     };
+
+    /// <summary>Whether the tokens come at <see cref="PacedTokensPerSecond"/>.</summary>
+    public bool IsPaced => Shape is LoadShape.Paced or LoadShape.Busy;
 
     /// <summary>What the CPU time is divided by: <c>token</c> or <c>request</c>.</summary>
     public string Unit => Shape == LoadShape.Requests ? "request" : "token";
 
     /// <summary>Name of the model that is asked for.</summary>
-    public string Model => Setup != SetupKind.Upstream ? "simulated" : Shape == LoadShape.Paced ? ScriptedServer.PacedModel : ScriptedServer.ImmediateModel;
+    public string Model => Setup != SetupKind.Upstream ? "simulated" : IsPaced ? ScriptedServer.PacedModel : ScriptedServer.ImmediateModel;
 
     /// <returns>The load with this name; null if there is none.</returns>
     public static Load? Find(string name) => All.FirstOrDefault(load => string.Equals(load.Name, name, StringComparison.Ordinal));

@@ -7,7 +7,11 @@ namespace Skein.GatewayBench;
 /// <summary>One measurement.</summary>
 /// <param name="CpuMicroseconds">CPU time of the gateway process per token or request.</param>
 /// <param name="UnitsPerSecond">Tokens or requests per second.</param>
-internal readonly record struct Measurement(double CpuMicroseconds, double UnitsPerSecond);
+/// <param name="FirstToken">Median time to the first bytes of an answer, in microseconds; 0: not measured.</param>
+/// <param name="Transit">
+/// 99th percentile of the time from the upstream's write of a token to its arrival at the client, in microseconds; 0: not measured.
+/// </param>
+internal readonly record struct Measurement(double CpuMicroseconds, double UnitsPerSecond, double FirstToken, double Transit);
 
 /// <summary>One measurement of each side, one right after the other.</summary>
 internal readonly record struct MeasuredPair(Measurement Before, Measurement After)
@@ -28,25 +32,28 @@ internal sealed class LoadRun(Load load, Side side) : IDisposable
     {
         using var deadline = new CancellationTokenSource(Timeout, TimeProvider.System);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        var times = new LoadTimes();
         var cpu = side.GatewayCpu();
         var start = Stopwatch.GetTimestamp();
-        await Task.WhenAll(Enumerable.Range(0, load.Streams).Select(stream => Task.Run(() => RunStreamAsync(stream, unitsPerStream, either.Token))));
+        await Task.WhenAll(Enumerable.Range(0, load.Streams).Select(stream => Task.Run(() => RunStreamAsync(stream, unitsPerStream, times, either.Token))));
         var elapsed = Stopwatch.GetElapsedTime(start);
         var units = (double)load.Streams * unitsPerStream;
-        return new Measurement((side.GatewayCpu() - cpu).TotalMicroseconds / units, units / elapsed.TotalSeconds);
+        return new Measurement(
+            (side.GatewayCpu() - cpu).TotalMicroseconds / units, units / elapsed.TotalSeconds, LoadTimes.Percentile(times.FirstToken, 50),
+            LoadTimes.Percentile(times.Transit, 99));
     }
 
     public void Dispose() => _client.Dispose();
 
-    private async Task RunStreamAsync(int stream, int units, CancellationToken cancellationToken)
+    private async Task RunStreamAsync(int stream, int units, LoadTimes times, CancellationToken cancellationToken)
     {
         // Spread over one step, so that the tokens of different streams do not come at the same moment.
-        if (load.Shape == LoadShape.Paced)
+        if (load.IsPaced)
             await Task.Delay(PacedStep * stream / load.Streams, TimeProvider.System, cancellationToken);
         var (requests, tokens) = load.Shape == LoadShape.Requests ? (units, 1) : (1, units);
         for (var request = 0; request < requests; request++)
         {
-            var received = await _client.AskAsync(stream, tokens, cancellationToken);
+            var received = await _client.AskAsync(stream, tokens, times, cancellationToken);
             if (received != tokens)
                 throw new InvalidDataException($"{load.Name} ({side.Name}): an answer has {received} tokens; expected: {tokens}");
         }

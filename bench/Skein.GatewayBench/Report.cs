@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 
 namespace Skein.GatewayBench;
@@ -13,6 +14,10 @@ internal sealed record LoadFigures(
     double RatioUpperQuartile,
     double BeforePerSecond,
     double AfterPerSecond,
+    double BeforeFirstToken,
+    double AfterFirstToken,
+    double BeforeTransit,
+    double AfterTransit,
     IReadOnlyList<MeasuredPair> Pairs)
 {
     public static LoadFigures Of(Load load, IReadOnlyList<MeasuredPair> pairs)
@@ -28,6 +33,10 @@ internal sealed record LoadFigures(
             Quantile(ratios, 0.75),
             Quantile(pairs.Select(pair => pair.Before.UnitsPerSecond), 0.5),
             Quantile(pairs.Select(pair => pair.After.UnitsPerSecond), 0.5),
+            Quantile(pairs.Select(pair => pair.Before.FirstToken), 0.5),
+            Quantile(pairs.Select(pair => pair.After.FirstToken), 0.5),
+            Quantile(pairs.Select(pair => pair.Before.Transit), 0.5),
+            Quantile(pairs.Select(pair => pair.After.Transit), 0.5),
             pairs);
     }
 
@@ -65,8 +74,9 @@ internal abstract class Report
                 $"Medians of {options.Pairs} interleaved pairs of about {options.Length.TotalSeconds:0.#} s per load, "
                 + $"in {options.Rounds} rounds of fresh processes; JIT {options.Jit.ToString().ToLowerInvariant()}; us = microseconds of gateway CPU time");
             Console.WriteLine();
-            Console.WriteLine("| load | unit | before us | after us | after / before | quartiles | before units/s | after units/s |");
-            Console.WriteLine("|---|---|---|---|---|---|---|---|");
+            Console.WriteLine("| load | unit | before us | after us | after / before | quartiles | before units/s | after units/s "
+                + "| first token p50 us | transit p99 us |");
+            Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|");
         }
 
         public override void End()
@@ -75,7 +85,11 @@ internal abstract class Report
 
         public override void Add(LoadFigures figures) => Console.WriteLine(
             $"| {figures.Name} | {figures.Unit} | {figures.BeforeCpuMicroseconds:0.00} | {figures.AfterCpuMicroseconds:0.00} | {figures.Ratio:0.000} "
-            + $"| {figures.RatioLowerQuartile:0.000} .. {figures.RatioUpperQuartile:0.000} | {figures.BeforePerSecond:0} | {figures.AfterPerSecond:0} |");
+            + $"| {figures.RatioLowerQuartile:0.000} .. {figures.RatioUpperQuartile:0.000} | {figures.BeforePerSecond:0} | {figures.AfterPerSecond:0} "
+            + $"| {Both(figures.BeforeFirstToken, figures.AfterFirstToken)} | {Both(figures.BeforeTransit, figures.AfterTransit)} |");
+
+        private static string Both(double before, double after) =>
+            before <= 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"{before:0} -> {after:0} ({after / before:0.00})");
     }
 
     private sealed class JsonReport : Report

@@ -72,7 +72,7 @@ internal static class JsonComparison
     private sealed class OwnWriter
     {
         private readonly ChunkWriter _chunks = new(
-            new AnswerPlan(AnswerFormat.Chat, "tiny", 1, WithLogprobs: false, IncludeUsage: false, 946684800, 0, CallsFunctions: false),
+            new AnswerPlan(AnswerFormat.Chat, "tiny", 1, 1, WithLogprobs: false, IncludeUsage: false, 946684800, EchoedCharacters: [], CallsFunctions: false),
             "0123456789abcdef0123456789abcdef");
 
         public OwnWriter() => _chunks.Write(new GenerateFrame { Start = new Start { Model = "tiny", Fingerprint = "fp-1" } }, new ArrayBufferWriter<byte>());

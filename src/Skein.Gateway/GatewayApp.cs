@@ -7,6 +7,7 @@ using Skein.Gateway.Api.Grpc;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Group;
 using Skein.Gateway.Security;
+using Skein.Gateway.Keys;
 using Skein.Gateway.Upstreams;
 
 namespace Skein.Gateway;
@@ -17,8 +18,11 @@ public sealed class GatewayApp : IAsyncDisposable
     /// <summary>Time for the terminal events of streams that did not finish.</summary>
     private static readonly TimeSpan TerminalEventTimeout = TimeSpan.FromSeconds(2);
 
-    /// <summary>Not less than the bound on sessions, which reports its reason.</summary>
-    private const int MaxStreamsPerConnection = 20_000;
+    /// <summary>
+    /// Kestrel closes a connection whose reset streams still run at twice this number: the defence against rapid resets (CVE-2023-44487). gRPC clients open
+    /// another connection when they need more.
+    /// </summary>
+    private const int MaxStreamsPerConnection = 500;
 
     private readonly WebApplication _app;
     private readonly GatewayOptions _options;
@@ -39,6 +43,9 @@ public sealed class GatewayApp : IAsyncDisposable
     /// <summary>Model servers that it serves itself.</summary>
     public IUpstreams Upstreams => Services.GetRequiredService<UpstreamService>();
 
+    /// <summary>API keys of its clients. Until some are set, every request is served without one.</summary>
+    public IApiKeys Keys => Services.GetRequiredService<ApiKeyStore>();
+
     public IServiceProvider Services => _app.Services;
 
     /// <summary>Cancelled when the host stops, also when it does so because a background service threw.</summary>
@@ -55,12 +62,13 @@ public sealed class GatewayApp : IAsyncDisposable
         builder.Services.AddGateway(options);
         builder.Services.AddSingleton<IHostLifetime, OwnedHostLifetime>();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.StopTimeout + TerminalEventTimeout);
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => Listen(kestrel, options));
+        builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(kestrel => Listen(kestrel, options));
         var app = builder.Build();
         // Created now: a wrong option must fail the start, not the first request.
         app.Services.GetRequiredService<GenerationSessions>().Caller = $"gateway-{Guid.NewGuid():N}"; // replaced by its name when it joins a group
         app.Services.GetRequiredService<ReachabilityMonitor>();
         app.Use(new RequestGuardMiddleware(options).EnterAsync);
+        app.Use(new KeyMiddleware(app.Services.GetRequiredService<ApiKeyStore>()).EnterAsync);
         app.MapDialects();
         var messages = app.Services.GetRequiredService<MessageGate>();
         app.MapGrpcService<InferenceGateway>().Add(messages.Guard);
@@ -85,6 +93,15 @@ public sealed class GatewayApp : IAsyncDisposable
     {
         _app.Services.GetRequiredService<GenerationSessions>().Caller = membership.Current.Self.Name;
         _app.Services.GetRequiredService<GroupFollower>().Follow(membership);
+        _app.Services.GetRequiredService<UpstreamTurns>().Follow(membership);
+    }
+
+    /// <summary>Reports in <c>/readyz</c> that it stops, and goes on serving for <see cref="GatewayOptions.LameDuck"/>.</summary>
+    /// <param name="atOnce">Ends the wait.</param>
+    public async Task PrepareStopAsync(CancellationToken atOnce = default)
+    {
+        _app.Services.GetRequiredService<Readiness>().IsStopping = true;
+        await Task.Delay(_options.LameDuck, _app.Services.GetRequiredService<TimeProvider>(), atOnce).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     /// <summary>
@@ -117,7 +134,14 @@ public sealed class GatewayApp : IAsyncDisposable
         // Sessions bound slow readers themselves; a minimum rate would cut healthy slow generations.
         kestrel.Limits.MinResponseDataRate = null;
         kestrel.Limits.Http2.MaxStreamsPerConnection = MaxStreamsPerConnection;
-        kestrel.Listen(options.Http, listener => listener.Protocols = HttpProtocols.Http1);
-        kestrel.Listen(options.Grpc, listener => listener.Protocols = HttpProtocols.Http2);
+        kestrel.Limits.MaxConcurrentConnections = options.MaxConnections;
+        kestrel.Listen(options.Http, listener => Serve(listener, HttpProtocols.Http1, options));
+        kestrel.Listen(options.Grpc, listener => Serve(listener, HttpProtocols.Http2, options));
+    }
+
+    private static void Serve(ListenOptions listener, HttpProtocols protocols, GatewayOptions options)
+    {
+        listener.Protocols = protocols;
+        ServerTls.Apply(listener, options.Tls);
     }
 }

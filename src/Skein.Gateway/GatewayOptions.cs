@@ -1,6 +1,7 @@
 using System.Net;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Links;
+using Skein.Gateway.Security;
 using Skein.Routing.Balancing;
 using Skein.Routing.Health;
 
@@ -47,6 +48,22 @@ public sealed record GatewayOptions
     /// <c>*</c>: any. Other names get 403: a web page can make its own name resolve to this gateway. Default none.
     /// </summary>
     public IReadOnlyList<string> AllowedHosts { get; init; } = [];
+
+    /// <summary>
+    /// Certificate of HTTP and gRPC; called for each connection, so that it can be replaced at run time. Null: neither is encrypted. Default null.
+    /// </summary>
+    public Func<TlsIdentity>? Tls { get; init; }
+
+    /// <summary>
+    /// Most open connections of clients, HTTP and gRPC together; further ones are closed at once. Default 10,000, at least 1. Keep it below the limit of
+    /// open files: each running request may need another one to a replica.
+    /// </summary>
+    public int MaxConnections { get; init; } = 10_000;
+
+    /// <summary>
+    /// After the begin of a stop, how long the gateway goes on accepting requests while <c>/readyz</c> reports 503, so that load balancers notice. Default 0.
+    /// </summary>
+    public TimeSpan LameDuck { get; init; }
 
     /// <summary>Longest graceful stop: streams that still run after it are aborted. Default 10 s.</summary>
     public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(10);

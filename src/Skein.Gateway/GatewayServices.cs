@@ -73,6 +73,7 @@ internal static class GatewayServices
         services.AddSingleton<IMemberDirectory, UpstreamDirectory>();
         services.AddSingleton<IModelCatalog>(provider => provider.GetRequiredService<GroupDirectory>());
         services.AddSingleton<IFleetVitals>(provider => provider.GetRequiredService<GroupDirectory>());
+        services.AddSingleton<UpstreamTurns>();
         services.AddSingleton<BeaconFeed>();
         services.AddSingleton<GroupFollower>();
     }

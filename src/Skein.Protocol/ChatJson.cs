@@ -23,20 +23,18 @@ public static class ChatJson
     private static readonly JsonReaderOptions Strict = new() { MaxDepth = RequestLimits.JsonDepth };
 
     /// <summary>
-    /// Reads the array that the reader is at, to its end. Checks what every chat template relies on; texts and unknown members are not checked.
+    /// Reads the array that the reader is at, to its end. Checks what every chat template relies on; texts and unknown members are not checked. Whether an
+    /// empty array has an answer is the engine's to say.
     /// </summary>
     /// <exception cref="ChatJsonException">Names the message and the member.</exception>
     /// <exception cref="JsonException">The JSON is broken.</exception>
     public static void Check(ref Utf8JsonReader reader)
     {
-        const string Allowed = "an array of at least one message";
         if (reader.TokenType != JsonTokenType.StartArray)
-            throw NotA(ref reader, Messages, "an array", Allowed);
+            throw NotA(ref reader, Messages, "an array", "an array of messages");
         var count = 0;
         while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
             CheckMessage(ref reader, count++);
-        if (count == 0)
-            throw new ChatJsonException(ChatJsonProblem.WrongValue, Messages, $"[] is empty; allowed: {Allowed}");
     }
 
     /// <summary>The messages of a chat.</summary>

@@ -76,6 +76,12 @@ public enum Fault
     /// <summary>The gateway is at its bound of sessions, or of their memory.</summary>
     TooManySessions,
 
+    /// <summary>The client's API key has reached one of its limits.</summary>
+    KeyLimit,
+
+    /// <summary>The client's API key does not allow the model.</summary>
+    KeyForbidsModel,
+
     /// <summary>A field of the request is wrong. The message names the field, its value and what is allowed.</summary>
     InvalidRequest,
 
@@ -195,6 +201,10 @@ public static class FaultTable
         new(Fault.QueueTimeout, "queue_timeout", FaultClass.Capacity, new(429, ClientError.BusyType, "queue_timeout", StatusCode.ResourceExhausted)),
         new(Fault.NoReplica, "no_replica", FaultClass.Capacity, new(503, ClientError.ServerType, "no_replica", StatusCode.Unavailable)),
         new(Fault.TooManySessions, "too_many_sessions", FaultClass.Capacity, new(503, ClientError.ServerType, "too_many_sessions", StatusCode.Unavailable)),
+        new(Fault.KeyLimit, "key_limit", FaultClass.Capacity,
+            new(429, ClientError.BusyType, "rate_limit_exceeded", StatusCode.ResourceExhausted)),
+        new(Fault.KeyForbidsModel, "key_forbids_model", FaultClass.Request,
+            new(403, ClientError.InvalidRequestType, "model_not_allowed", StatusCode.PermissionDenied)),
         new(Fault.InvalidRequest, "invalid_request", FaultClass.Request, ClientError.Invalid, StatusCode.InvalidArgument, "INVALID_REQUEST"),
         new(Fault.Unsupported, "unsupported", FaultClass.Request, ClientError.Invalid, StatusCode.InvalidArgument, "UNSUPPORTED"),
         new(Fault.ContextLengthExceeded, "context_length_exceeded", FaultClass.Request,

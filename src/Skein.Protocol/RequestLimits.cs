@@ -14,6 +14,9 @@ public static class RequestLimits
 
     public const int StopTexts = 16;
 
+    /// <summary>Most prompts of one request, and most choices of all of them together.</summary>
+    public const int Prompts = 128;
+
     /// <summary>Most bytes of one stop text in UTF-8; at least 1.</summary>
     public const int StopTextBytes = 1024;
 

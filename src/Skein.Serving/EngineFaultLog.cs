@@ -8,12 +8,18 @@ internal sealed partial class EngineFaultLog(string engine, TimeProvider time, I
     /// <summary>Time without a failure after which a success ends the state.</summary>
     private static readonly TimeSpan RecoveryTime = TimeSpan.FromSeconds(10);
 
+    private volatile FaultException? _keyRefusal;
     private long _failedAt;
     private int _isFailing;
+
+    /// <summary>The last request's fault, if the engine refused the key; null after a success.</summary>
+    public FaultException? KeyRefusal => _keyRefusal;
 
     public void Failed(GenerateRequest request, FaultException fault)
     {
         Volatile.Write(ref _failedAt, time.GetTimestamp());
+        if (fault.Fault == Fault.EngineKeyRefused)
+            _keyRefusal = fault;
         if (Interlocked.Exchange(ref _isFailing, 1) == 0)
             Log.Fails(logger, engine, request.RequestId, fault.Message);
         Log.Failed(logger, request.RequestId, request.Choice, request.Attempt, fault);
@@ -21,6 +27,7 @@ internal sealed partial class EngineFaultLog(string engine, TimeProvider time, I
 
     public void Succeeded()
     {
+        _keyRefusal = null;
         if (Volatile.Read(ref _isFailing) != 0
             && time.GetElapsedTime(Volatile.Read(ref _failedAt)) > RecoveryTime && Interlocked.Exchange(ref _isFailing, 0) != 0)
             Log.Works(logger, engine);

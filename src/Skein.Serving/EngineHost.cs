@@ -11,6 +11,9 @@ public sealed partial class EngineHost : IDisposable
     /// <summary>Longest caller name, request id and session name, in bytes of UTF-8.</summary>
     internal const int MostNameBytes = 128;
 
+    /// <summary>Longest <c>trace_state</c>: that of W3C's trace context.</summary>
+    private const int MostTraceStateBytes = 512;
+
     private static readonly TimeSpan LatenessTolerance = TimeSpan.FromMilliseconds(200);
 
     private readonly IInferenceEngine _engine;
@@ -62,6 +65,9 @@ public sealed partial class EngineHost : IDisposable
     /// <summary>Whether the engine counts as frozen: its streams were ended, and it has not answered since.</summary>
     public bool IsEngineLost => _liveness.IsLost;
 
+    /// <summary>The refusal of the engine's key by the last request; null after a success. The engine may accept the key in its health check.</summary>
+    public FaultException? KeyRefusal => _faultLog.KeyRefusal;
+
     /// <summary>Reads the slots from the engine. Called once, before the first request.</summary>
     /// <exception cref="FaultException">The engine cannot be asked.</exception>
     public async Task StartAsync(CancellationToken cancellationToken)
@@ -90,6 +96,8 @@ public sealed partial class EngineHost : IDisposable
         CheckCaller(request.Caller);
         CheckName("request_id", request.RequestId);
         CheckName("session", request.Session);
+        CheckName("trace_parent", request.TraceParent);
+        CheckName("trace_state", request.TraceState, MostTraceStateBytes);
         RequireEngine();
         var lease = TakeSlot(request);
         try
@@ -176,13 +184,13 @@ public sealed partial class EngineHost : IDisposable
 
     private static FaultException NoSlot(LoadReport load) => new(Fault.NoSlot, $"no free slot: {load.Running} of {load.Slots} are in use", load: load);
 
-    private static void CheckName(string field, string name)
+    private static void CheckName(string field, string name, int most = MostNameBytes)
     {
-        if (name.Length > MostNameBytes || name.AsSpan().ContainsAnyExceptInRange(' ', '~'))
+        if (name.Length > most || name.AsSpan().ContainsAnyExceptInRange(' ', '~'))
         {
             throw new FaultException(
                 Fault.InvalidRequest,
-                $"{field} is {name.Length} characters long or not printable; allowed: at most {MostNameBytes} bytes of printable ASCII");
+                $"{field} is {name.Length} characters long or not printable; allowed: at most {most} bytes of printable ASCII");
         }
     }
 

@@ -3,8 +3,14 @@ namespace Skein.Serving;
 /// <summary>Controls a replica from its own process: used by membership, drain and administration. Thread-safe.</summary>
 public interface IReplicaControl
 {
-    /// <summary>Concurrent generations; 0 until the replica has started. Changes while it runs if the engine does not report its own limit.</summary>
+    /// <summary>
+    /// Concurrent generations; 0 until the replica has started, and while other processes have all slots. Changes while it runs if the engine does not report
+    /// its own limit, or is shared.
+    /// </summary>
     int Slots { get; }
+
+    /// <summary>Slots of the engine, of which <see cref="Slots"/> are this process's share.</summary>
+    int EngineSlots => Slots;
 
     /// <summary>Whether new work is refused.</summary>
     bool IsDraining { get; }
@@ -25,7 +31,8 @@ public interface IReplicaControl
     }
 
     /// <summary>
-    /// Several gateways use the same engine: each has an equal share of its slots, at least 1; the first ones have the rest. By default nothing changes.
+    /// Several gateways use the same engine: each has an equal share of its slots; the first ones have the rest, and where the engine has fewer slots than
+    /// gateways the last ones have none. By default nothing changes.
     /// </summary>
     /// <param name="count">Gateways, this one included.</param>
     /// <param name="rank">Number of this one among them, from 0.</param>

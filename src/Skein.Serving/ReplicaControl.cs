@@ -18,6 +18,8 @@ internal sealed class ReplicaControl(SlotTable slots, TimeProvider time) : IRepl
 
     public int Slots => slots.Slots;
 
+    public int EngineSlots => slots.EngineSlots;
+
     public bool IsDraining => slots.IsDraining;
 
     public TimeSpan? GraceLeft

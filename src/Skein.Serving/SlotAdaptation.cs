@@ -35,7 +35,7 @@ internal sealed partial class SlotAdaptation(SlotTable slots, string engine, Tim
     private int ScaledPeak()
     {
         var (peak, own) = (slots.TakePeak(), slots.Slots);
-        return peak >= own ? _core.Slots : (int)((long)peak * _core.Slots / own);
+        return peak >= own && own > 0 ? _core.Slots : (int)((long)peak * _core.Slots / Math.Max(1, own));
     }
 
     private TimeSpan Now => time.GetElapsedTime(_origin);

@@ -59,7 +59,17 @@ internal sealed class SlotTable : IDisposable
     /// <summary>Sets the slots of the engine. This table has its share of them.</summary>
     public void SetSlots(int slots) => Change(slots, share: null);
 
-    /// <summary>Several processes use the same engine: each has an equal share of its slots, at least 1; the first ones have the rest.</summary>
+    /// <summary>Slots of the engine, all processes together.</summary>
+    public int EngineSlots
+    {
+        get
+        {
+            lock (_gate)
+                return _whole;
+        }
+    }
+
+    /// <summary>Several processes use the same engine: each has an equal share of its slots; the first ones have the rest.</summary>
     /// <param name="count">Processes, this one included.</param>
     /// <param name="rank">Number of this one among them, from 0.</param>
     public void SetShare(int count, int rank) => Change(whole: null, (count, rank));
@@ -70,7 +80,7 @@ internal sealed class SlotTable : IDisposable
         {
             (_whole, _share) = (whole ?? _whole, share ?? _share);
             var rest = _share.Rank < _whole % _share.Count ? 1 : 0;
-            var slots = _whole == 0 ? 0 : Math.Max(1, (_whole / _share.Count) + rest);
+            var slots = (_whole / _share.Count) + rest;
             if (_slots == slots)
                 return;
 

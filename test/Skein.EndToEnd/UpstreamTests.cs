@@ -47,7 +47,7 @@ public class UpstreamTests
 
         Assert.Equal((Counted, "stop"), (saved.Text, saved.FinishReason));
         // Frames that were in transit when the connection broke may be lost.
-        Assert.Matches($@"^failovers=1 attempts=2 \[token [0-7]: {dying.Name} lost \(connection_lost\)\]$", saved.Failovers);
+        Assert.Matches($@"^failovers=1 attempts=2 \[token [0-7]: {gateway.PublicNameOf(dying.Name)} lost \(connection_lost\)\]$", saved.Failovers);
         await gateway.MemberAsync(dying.Name, "dead");
         for (var i = 0; i < 4; i++)
             Assert.Equal((Counted, null), await AskAsync(gateway) is var answer ? (answer.Text, answer.Failovers) : default);
@@ -73,7 +73,7 @@ public class UpstreamTests
         Assert.Equal((Counted, "stop"), (saved.Text, saved.FinishReason));
         // Before the first token only the health check can find it, because engine_stall takes 2 minutes. Later it takes 5 s
         // and can come first on a busy machine.
-        Assert.Matches($@"{frozen.Name} lost \((connection_lost{(atWord > 0 ? "|engine_stall" : "")})\)", saved.Failovers);
+        Assert.Matches($@"{gateway.PublicNameOf(frozen.Name)} lost \((connection_lost{(atWord > 0 ? "|engine_stall" : "")})\)", saved.Failovers);
         for (var i = 0; i < 4; i++)
             Assert.Equal((Counted, null), await AskAsync(gateway) is var answer ? (answer.Text, answer.Failovers) : default);
 
@@ -97,7 +97,7 @@ public class UpstreamTests
 
         Assert.Equal((0, ""), (drain.ExitCode, drain.Errors));
         Assert.Equal((Counted, "stop"), (moved.Text, moved.FinishReason));
-        Assert.Contains($"{drained.Name} moved (draining)", moved.Failovers, StringComparison.Ordinal);
+        Assert.Contains($"{gateway.PublicNameOf(drained.Name)} moved (draining)", moved.Failovers, StringComparison.Ordinal);
         Assert.Equal((true, 0u), await gateway.MemberAsync(drained.Name, "alive") is var row ? (row.Draining, row.InFlight) : default);
 
         Assert.Equal(0, (await SkeinProcess.RunAsync("undrain", drained.Name, "--gateway", address)).ExitCode);
@@ -119,7 +119,7 @@ public class UpstreamTests
 
         Assert.Equal(("Let me see. ", "tool_calls"), (saved.Text, saved.FinishReason));
         Assert.Equal(FakeUpstream.Calls, Assert.Single(saved.ToolCalls));
-        Assert.Contains(dying.Name, saved.Failovers, StringComparison.Ordinal);
+        Assert.Contains(gateway.PublicNameOf(dying.Name), saved.Failovers, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -141,7 +141,7 @@ public class UpstreamTests
             var undisturbed = await whole.ReadToEndAsync();
 
             await using var stream = await HttpAnswerStream.AskAsync(gateway.Client, question);
-            var serving = servers[Array.IndexOf(ports, int.Parse(stream.Replica.Split(':')[1], CultureInfo.InvariantCulture))];
+            var serving = servers[Array.IndexOf(ports, int.Parse(gateway.NameOf(stream.Replica).Split(':')[1], CultureInfo.InvariantCulture))];
             ProcessHandle.Of(serving.Id).Send(isStopped ? Signal.Freeze : Signal.Kill);
             var saved = await stream.ReadToEndAsync();
 
@@ -157,6 +157,40 @@ public class UpstreamTests
                 server.Kill();
                 server.Dispose();
             }
+        }
+    }
+
+    /// <summary>The only server is killed in mid-stream and started again: the stream waits for it and goes on.</summary>
+    [Fact]
+    public async Task Upstream_OnlyRealLlamaServerRestartedInMidStream_AnswerIsTheUndisturbedOne()
+    {
+        var program = LlamaProgram.Find();
+        Assert.SkipWhen(program is null, LlamaProgram.Missing);
+        var port = FreePort.Next();
+        var server = LlamaProgram.Start(program, new EmbeddedEngineOptions().ModelFile, port, slots: 2);
+        try
+        {
+            await using var gateway = await UpstreamGateway.StartAsync([new Uri($"http://127.0.0.1:{port}")], "--bit-exact");
+            await gateway.MemberAsync($"127.0.0.1:{port}", "alive");
+            var question = new Question("Tell me a story about an owl.", MaxTokens: 200);
+            await using var whole = await HttpAnswerStream.AskAsync(gateway.Client, question);
+            var undisturbed = await whole.ReadToEndAsync();
+
+            await using var stream = await HttpAnswerStream.AskAsync(gateway.Client, question);
+            server.Kill();
+            await server.WaitForExitAsync();
+            server.Dispose();
+            server = LlamaProgram.Start(program, new EmbeddedEngineOptions().ModelFile, port, slots: 2);
+            var saved = await stream.ReadToEndAsync();
+
+            Assert.Equal(undisturbed, saved);
+            Assert.SkipWhen(stream.Failovers is null, "the answer was whole before its server could be lost");
+            Assert.Contains("upstream-1 lost (", stream.Failovers, StringComparison.Ordinal);
+        }
+        finally
+        {
+            server.Kill();
+            server.Dispose();
         }
     }
 

@@ -27,6 +27,61 @@ public sealed class GatewayAppTests
         await stopping.Task.WaitAsync(TimeSpan.FromSeconds(30), TimeProvider.System, TestContext.Current.CancellationToken);
     }
 
+    /// <summary>A gateway that stopped closed its listeners at once: load balancers still sent requests there.</summary>
+    [Fact]
+    public async Task PrepareStop_LameDuck_ReportsNotReadyAndStillServes()
+    {
+        var time = new Microsoft.Extensions.Time.Testing.FakeTimeProvider();
+        await using var gateway = GatewayApp.Build(
+            Options with { ExpectedReplicas = 0, LameDuck = TimeSpan.FromSeconds(5) }, builder => builder.Services.AddSingleton<TimeProvider>(time));
+        await gateway.StartAsync(TestContext.Current.CancellationToken);
+        using var http = new HttpClient { BaseAddress = new Uri($"http://{gateway.Http}") };
+        Assert.Equal("ready\n", await http.GetStringAsync(new Uri("/readyz", UriKind.Relative), TestContext.Current.CancellationToken));
+
+        var preparing = gateway.PrepareStopAsync(TestContext.Current.CancellationToken);
+
+        using var response = await http.GetAsync(new Uri("/readyz", UriKind.Relative), TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, response.StatusCode);
+        Assert.Equal("not ready: the gateway is stopping\n", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        Assert.False(preparing.IsCompleted);
+        time.Advance(TimeSpan.FromSeconds(5));
+        await preparing;
+        await gateway.StopAsync(new CancellationToken(canceled: true));
+    }
+
+    /// <summary>2,300 idle connections used all file descriptors, and the process aborted.</summary>
+    [Fact]
+    public async Task Connect_MoreThanMaxConnections_ClosesTheNewOneAndKeepsTheOthers()
+    {
+        await using var gateway = GatewayApp.Build(Options with { ExpectedReplicas = 0, MaxConnections = 2 });
+        await gateway.StartAsync(TestContext.Current.CancellationToken);
+        using var first = await AskAsync(gateway.Http);
+        using var second = await AskAsync(gateway.Http);
+
+        using var third = new System.Net.Sockets.TcpClient();
+        await third.ConnectAsync(gateway.Http, TestContext.Current.CancellationToken);
+        var read = await third.GetStream().ReadAsync(new byte[1], TestContext.Current.CancellationToken).AsTask()
+            .ContinueWith(task => task.IsCompletedSuccessfully ? task.Result : 0, TestContext.Current.CancellationToken, TaskContinuationOptions.None, TaskScheduler.Default);
+
+        Assert.Equal(0, read);
+        await AskAsync(first);
+        await gateway.StopAsync(new CancellationToken(canceled: true));
+    }
+
+    private static async Task<System.Net.Sockets.TcpClient> AskAsync(IPEndPoint endpoint)
+    {
+        var client = new System.Net.Sockets.TcpClient();
+        await client.ConnectAsync(endpoint, TestContext.Current.CancellationToken);
+        await AskAsync(client);
+        return client;
+    }
+
+    private static async Task AskAsync(System.Net.Sockets.TcpClient client)
+    {
+        await client.GetStream().WriteAsync("GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n"u8.ToArray(), TestContext.Current.CancellationToken);
+        Assert.True(await client.GetStream().ReadAsync(new byte[4096], TestContext.Current.CancellationToken) > 0);
+    }
+
     [Fact]
     public async Task Build_PolicyOfAnotherAssembly_IsFoundByItsName()
     {

@@ -32,6 +32,8 @@ public sealed class FaultTableTests
         QueueTimeout: queue_timeout, Capacity, 429, rate_limit_error, queue_timeout, ResourceExhausted,  , False
         NoReplica: no_replica, Capacity, 503, server_error, no_replica, Unavailable,  , False
         TooManySessions: too_many_sessions, Capacity, 503, server_error, too_many_sessions, Unavailable,  , False
+        KeyLimit: key_limit, Capacity, 429, rate_limit_error, rate_limit_exceeded, ResourceExhausted,  , False
+        KeyForbidsModel: key_forbids_model, Request, 403, invalid_request_error, model_not_allowed, PermissionDenied,  , False
         InvalidRequest: invalid_request, Request, 400, invalid_request_error, invalid_request_error, InvalidArgument, InvalidArgument INVALID_REQUEST, False
         Unsupported: unsupported, Request, 400, invalid_request_error, invalid_request_error, InvalidArgument, InvalidArgument UNSUPPORTED, False
         ContextLengthExceeded: context_length_exceeded, Request, 400, invalid_request_error, context_length_exceeded, FailedPrecondition, FailedPrecondition CONTEXT_LENGTH_EXCEEDED, False

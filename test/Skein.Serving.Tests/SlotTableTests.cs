@@ -97,7 +97,7 @@ public class SlotTableTests
     [InlineData(8, 2, 0, 4)]
     [InlineData(7, 2, 0, 4)]
     [InlineData(7, 2, 1, 3)]
-    [InlineData(1, 3, 2, 1)]
+    [InlineData(1, 3, 2, 0)]
     [InlineData(10, 1, 0, 10)]
     public void SetShare_SeveralUseTheEngine_HasItsPartOfTheSlots(int whole, int count, int rank, int expected)
     {

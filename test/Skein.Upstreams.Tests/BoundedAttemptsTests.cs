@@ -21,17 +21,15 @@ public sealed class BoundedAttemptsTests
     [InlineData("error event", 2)]
     public async Task OneChunkThenAFault_Always_EndsAfterAFewAttempts(string fault, int count)
     {
-        var servers = Enumerable.Range(0, count).Select(_ => new ScriptedServer(OneChunkThen(fault))).ToArray();
-        await using var gateway = await TestGateway.StartAsync(servers);
+        await using var servers = ServerSet.Of(count, OneChunkThen(fault));
+        await using var gateway = await TestGateway.StartAsync([.. servers]);
 
         var reply = await gateway.ChatAsync(seconds: 35);
 
         Expect.Error(reply);
         Expect.NoAddress(reply);
-        Assert.InRange(servers.Sum(server => server.Generations), 1, MostAttempts);
+        Assert.InRange(servers.Generations, 1, MostAttempts);
         Expect.Within(reply, 10);
-        foreach (var server in servers)
-            await server.DisposeAsync();
     }
 
     [Fact]
@@ -78,7 +76,7 @@ public sealed class BoundedAttemptsTests
     [InlineData(4)]
     public async Task RequestThatKillsItsServer_LeavesTheLastOneAlive(int count)
     {
-        var servers = Enumerable.Range(0, count).Select(_ => new ScriptedServer()).ToArray();
+        await using var servers = ServerSet.Of(count);
         foreach (var server in servers)
         {
             server.Generate = exchange =>
@@ -90,7 +88,7 @@ public sealed class BoundedAttemptsTests
                 return Task.FromResult(Ending.Close);
             };
         }
-        await using var gateway = await TestGateway.StartAsync(TestGateway.Setup.ShortWaits(), servers);
+        await using var gateway = await TestGateway.StartAsync(TestGateway.Setup.ShortWaits(), [.. servers]);
 
         var killer = await gateway.ChatAsync("\"stream\":true,\"user\":\"killer\"", seconds: 35);
         var other = await gateway.ChatAsync(seconds: 35);
@@ -98,12 +96,10 @@ public sealed class BoundedAttemptsTests
         Expect.Error(killer);
         Assert.InRange(servers.Sum(server => server.Asked.Count(request => request.Body.Contains("killer", StringComparison.Ordinal))), 1, count - 1);
         Expect.Answer(other, SmallModel.Text);
-        foreach (var server in servers)
-            await server.DisposeAsync();
     }
 
     /// <summary>An id beyond the vocabulary ends some servers.</summary>
-    [Fact(Skip = "not built yet: ids are not checked against the vocabulary")]
+    [Fact]
     public async Task IdBeyondTheVocabulary_IsRefusedBeforeAServerSeesIt()
     {
         await using var server = new ScriptedServer();
@@ -123,7 +119,7 @@ public sealed class BoundedAttemptsTests
     [Fact]
     public async Task SuspectRequests_DoNotHoldUpOthers()
     {
-        var servers = Enumerable.Range(0, 5).Select(_ => new ScriptedServer()).ToArray();
+        await using var servers = ServerSet.Of(5);
         var kills = 0;
         var fourDied = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         foreach (var server in servers)
@@ -138,7 +134,7 @@ public sealed class BoundedAttemptsTests
                 return Task.FromResult(Ending.Close);
             };
         }
-        await using var gateway = await TestGateway.StartAsync(servers);
+        await using var gateway = await TestGateway.StartAsync([.. servers]);
 
         // Two servers each, at most.
         var killers = Task.WhenAll(Enumerable.Range(0, 2).Select(_ => gateway.ChatAsync("\"stream\":true,\"user\":\"killer\"", seconds: 35)));
@@ -149,8 +145,6 @@ public sealed class BoundedAttemptsTests
         Assert.All(others, reply => Expect.Within(reply, 3));
         Assert.All(await killers, Expect.Error);
         Assert.InRange(kills, 2, 4);
-        foreach (var server in servers)
-            await server.DisposeAsync();
     }
 
     /// <summary>All servers died in the same instant and came back: 4 of 5 runs ended in "2 replicas in a row were lost".</summary>

@@ -80,7 +80,7 @@ public sealed class ConnectionTests
     }
 
     /// <summary>There was no x-request-id, and one trace id for all requests of all clients.</summary>
-    [Fact(Skip = "not built yet: the request id and traceparent do not reach the server")]
+    [Fact]
     public async Task RequestIdAndTrace_AreTheClients()
     {
         await using var server = new ScriptedServer(Short);
@@ -116,17 +116,8 @@ public sealed class ConnectionTests
     [Fact]
     public async Task AllSlotsAreBusy_HealthIsAskedAndCostsNoToken()
     {
-        var gate = new TaskCompletionSource();
-        await using var server = new ScriptedServer(async exchange =>
-        {
-            await exchange.StreamAsync();
-            await exchange.TextAsync("a ");
-            await exchange.UntilAsync(gate.Task);
-            await exchange.TextAsync("b ");
-            await exchange.FinishAsync();
-            await exchange.DoneAsync();
-            return await exchange.EndAsync();
-        });
+        var gate = new Gate();
+        await using var server = new ScriptedServer(gate.Between("a ", "b "));
         await using var gateway = await TestGateway.StartAsync(new TestGateway.Setup { Slots = 2 }, server);
         var own = server.OwnGenerations;
         var calls = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => gateway.OpenChatAsync()));
@@ -134,7 +125,7 @@ public sealed class ConnectionTests
         var asked = server.Requests.Count;
 
         await server.WhenAsync(request => request.Method == "GET" && server.Requests.Count > asked + 1);
-        gate.SetResult();
+        gate.Open();
 
         foreach (var call in calls)
             Expect.Answer(await call.EndAsync(), "a b ");

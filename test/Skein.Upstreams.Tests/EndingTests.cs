@@ -14,7 +14,7 @@ public sealed class EndingTests
     [InlineData(2, "comments")]
     public async Task FinishWithoutDone_ConnectionStaysOpen_AnswerEndsWithinASecond(int count, string then)
     {
-        var servers = Enumerable.Range(0, count).Select(_ => new ScriptedServer(async exchange =>
+        await using var servers = ServerSet.Of(count, async exchange =>
         {
             await exchange.StreamAsync();
             await exchange.TextAsync("a ");
@@ -26,17 +26,15 @@ public sealed class EndingTests
                     await exchange.ChunkAsync(": keep-alive\n\n");
             }
             return Ending.Close;
-        })).ToArray();
-        await using var gateway = await TestGateway.StartAsync(servers);
+        });
+        await using var gateway = await TestGateway.StartAsync([.. servers]);
 
         var reply = await gateway.ChatAsync(seconds: 35);
 
         Expect.Answer(reply, "a ");
         Expect.Within(reply, 2);
-        Assert.Equal(1, servers.Sum(server => server.Generations));
+        Assert.Equal(1, servers.Generations);
         await gateway.WhenIdleAsync([.. servers.Select(server => server.Name)]);
-        foreach (var server in servers)
-            await server.DisposeAsync();
     }
 
     [Fact]

@@ -80,7 +80,7 @@ public sealed class OneServerTests
     [InlineData(2)]
     public async Task AllRefuseAResume_AnswerIsMadeAgain(int count)
     {
-        var servers = Enumerable.Range(0, count).Select(_ => new ScriptedServer()).ToArray();
+        await using var servers = ServerSet.Of(count);
         var asked = 0;
         foreach (var server in servers)
         {
@@ -88,13 +88,11 @@ public sealed class OneServerTests
                 : Interlocked.Increment(ref asked) == 1 ? Answers.Cut([.. SmallModel.Words.Take(20)])(exchange)
                 : SmallModel.AnswerAsync(exchange);
         }
-        await using var gateway = await TestGateway.StartAsync(TestGateway.Setup.ShortWaits(), servers);
+        await using var gateway = await TestGateway.StartAsync(TestGateway.Setup.ShortWaits(), [.. servers]);
 
         var reply = await gateway.ChatAsync();
 
         Assert.Equal((200, SmallModel.Text, true), (reply.Status, reply.Text, reply.IsDone));
-        foreach (var server in servers)
-            await server.DisposeAsync();
     }
 
     /// <summary>A restart of the only server took 30.7 s though it answered again after 0.8 s.</summary>

@@ -159,25 +159,11 @@ public sealed class RestartTests
     [InlineData("reasoning", "\"stream\":true")]
     public async Task OlderThanTwoSeconds_IsMadeAgain(string kind, string members)
     {
-        var isFirst = 0;
-        Answer answer = async exchange =>
-        {
-            var dies = Interlocked.Exchange(ref isFirst, 1) == 0;
-            await exchange.StreamAsync();
-            for (var i = 0; i < 10; i++)
-            {
-                await exchange.EventAsync(kind == "reasoning" && i < 9 ? Events.Delta($"{{\"reasoning_content\":\"think{i} \"}}") : Events.Text(true, $"{i},"));
-                await exchange.SilenceAsync(TimeSpan.FromMilliseconds(300));
-                if (dies && i == 8)
-                    return Ending.Close;
-            }
-            await exchange.FinishAsync();
-            await exchange.DoneAsync();
-            return await exchange.EndAsync();
-        };
-        await using var first = new ScriptedServer(answer);
-        await using var second = new ScriptedServer(answer);
-        await using var gateway = await TestGateway.StartAsync(first, second);
+        await using var servers = ServerSet.Of(2, CountToTen(
+            dyingAt: 8,
+            pause: TimeSpan.FromMilliseconds(300),
+            eventOf: i => kind == "reasoning" && i < 9 ? Events.Delta($"{{\"reasoning_content\":\"think{i} \"}}") : Events.Text(true, $"{i},")));
+        await using var gateway = await TestGateway.StartAsync([.. servers]);
 
         var reply = await gateway.ChatAsync(members, seconds: 35);
 
@@ -202,28 +188,36 @@ public sealed class RestartTests
     [Fact]
     public async Task OtherServerQueuesForThreeSeconds_AnswerIsMadeAgain()
     {
+        await using var servers = ServerSet.Of(2, CountToTen(dyingAt: 4, queue: TimeSpan.FromSeconds(3)));
+        await using var gateway = await TestGateway.StartAsync([.. servers]);
+
+        Expect.Answer(await gateway.ChatAsync("\"stream\":true,\"response_format\":{\"type\":\"json_object\"}", seconds: 35), "0,1,2,3,4,5,6,7,8,9,");
+    }
+
+    /// <summary>Ten events. The first answer ends with the death of its server after one of them.</summary>
+    /// <param name="pause">After each event. Default: none.</param>
+    /// <param name="queue">Silence before the first event of every answer but the first one. Default: none.</param>
+    /// <param name="eventOf">Event of a number. Default: the number as text.</param>
+    private static Answer CountToTen(int dyingAt, TimeSpan pause = default, TimeSpan queue = default, Func<int, string>? eventOf = null)
+    {
         var isFirst = 0;
-        Answer answer = async exchange =>
+        return async exchange =>
         {
             var dies = Interlocked.Exchange(ref isFirst, 1) == 0;
             await exchange.StreamAsync();
             if (!dies)
-                await exchange.SilenceAsync(TimeSpan.FromSeconds(3));
+                await exchange.SilenceAsync(queue);
             for (var i = 0; i < 10; i++)
             {
-                await exchange.TextAsync($"{i},");
-                if (dies && i == 4)
+                await exchange.EventAsync(eventOf?.Invoke(i) ?? Events.Text(true, $"{i},"));
+                await exchange.SilenceAsync(pause);
+                if (dies && i == dyingAt)
                     return Ending.Close;
             }
             await exchange.FinishAsync();
             await exchange.DoneAsync();
             return await exchange.EndAsync();
         };
-        await using var first = new ScriptedServer(answer);
-        await using var second = new ScriptedServer(answer);
-        await using var gateway = await TestGateway.StartAsync(first, second);
-
-        Expect.Answer(await gateway.ChatAsync("\"stream\":true,\"response_format\":{\"type\":\"json_object\"}", seconds: 35), "0,1,2,3,4,5,6,7,8,9,");
     }
 
     private static Task<Ending> ContinueAsync(Exchange exchange, IReadOnlyList<string> words)

@@ -20,16 +20,14 @@ public sealed class SilenceTests
     [InlineData(2)]
     public async Task LiveServerIsSilentForSevenSeconds_ToolCallArrives(int count)
     {
-        var servers = Enumerable.Range(0, count).Select(_ => new ScriptedServer(SilentThenToolCall(comments: false))).ToArray();
-        await using var gateway = await TestGateway.StartAsync(servers);
+        await using var servers = ServerSet.Of(count, SilentThenToolCall(comments: false));
+        await using var gateway = await TestGateway.StartAsync([.. servers]);
 
         var reply = await gateway.ChatAsync(Tools, seconds: 40);
 
         Expect.Answer(reply, "a b c d ", "tool_calls");
         Assert.Contains("look", reply.Body, StringComparison.Ordinal);
-        Assert.Equal(1, servers.Sum(server => server.Generations));
-        foreach (var server in servers)
-            await server.DisposeAsync();
+        Assert.Equal(1, servers.Generations);
     }
 
     [Fact]
@@ -120,23 +118,15 @@ public sealed class SilenceTests
     [Fact]
     public async Task LiveServerIsSilent_HealthIsAskedMeanwhile()
     {
-        var gate = new TaskCompletionSource();
-        await using var server = new ScriptedServer(async exchange =>
-        {
-            await exchange.StreamAsync();
-            await exchange.TextAsync("a ");
-            await exchange.UntilAsync(gate.Task);
-            await exchange.FinishAsync();
-            await exchange.DoneAsync();
-            return await exchange.EndAsync();
-        });
+        var gate = new Gate();
+        await using var server = new ScriptedServer(gate.Between("a "));
         await using var gateway = await TestGateway.StartAsync(server);
         using var call = await gateway.OpenChatAsync();
         await call.UntilAsync("a ");
         var (asked, own) = (server.Requests.Count, server.OwnGenerations);
 
         await server.WhenAsync(request => request.Method == "GET" && server.Requests.Count > asked + 1);
-        gate.SetResult();
+        gate.Open();
 
         Expect.Answer(await call.EndAsync(), "a ");
         Assert.Equal(own, server.OwnGenerations);

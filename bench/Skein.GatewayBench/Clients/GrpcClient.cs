@@ -22,7 +22,7 @@ internal sealed class GrpcClient : ILoadClient
         _clients = [.. _channels.Select(channel => new Inference.InferenceClient(channel))];
     }
 
-    public async Task<int> AskAsync(int stream, int tokens, CancellationToken cancellationToken)
+    public async Task<int> AskAsync(int stream, int tokens, LoadTimes times, CancellationToken cancellationToken)
     {
         var request = new GenerateRequest { Model = _model, Chat = new ChatPrompt { Messages = _messages }, MaxTokens = (uint)tokens };
         using var call = _clients[stream % Connections].Generate(request, cancellationToken: cancellationToken);

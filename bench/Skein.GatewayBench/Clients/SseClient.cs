@@ -1,13 +1,15 @@
 using System.Buffers;
 using System.Buffers.Text;
+using System.Diagnostics;
 using System.Net.Http.Headers;
 using System.Text;
+using Skein.GatewayBench.Processes;
 
 namespace Skein.GatewayBench.Clients;
 
 /// <summary>
-/// Streams chat completions over HTTP/1.1, one connection per stream. Scans only the end of the body: a client that parsed every event would
-/// take CPU time from the gateway.
+/// Streams chat completions over HTTP/1.1, one connection per stream. Scans only the end of each read: a client that parsed every event
+/// would take CPU time from the gateway.
 /// </summary>
 internal sealed class SseClient : ILoadClient
 {
@@ -29,10 +31,11 @@ internal sealed class SseClient : ILoadClient
         }) { Timeout = Timeout.InfiniteTimeSpan };
     }
 
-    public async Task<int> AskAsync(int stream, int tokens, CancellationToken cancellationToken)
+    public async Task<int> AskAsync(int stream, int tokens, LoadTimes times, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, _completions) { Content = new ByteArrayContent(Body(tokens)) };
         request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+        var sent = Stopwatch.GetTimestamp();
         using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         if (!response.IsSuccessStatusCode)
         {
@@ -49,6 +52,11 @@ internal sealed class SseClient : ILoadClient
             {
                 while (await body.ReadAsync(buffer.AsMemory(kept), cancellationToken) is > 0 and var read)
                 {
+                    var now = Stopwatch.GetTimestamp();
+                    if (kept == 0)
+                        LoadTimes.Record(times.FirstToken, Stopwatch.GetElapsedTime(sent, now));
+                    if (ScriptedServer.SentAt(buffer.AsSpan(kept, read)) is { } written)
+                        LoadTimes.Record(times.Transit, Stopwatch.GetElapsedTime(written, now));
                     var end = kept + read;
                     kept = Math.Min(end, TailBytes);
                     buffer.AsSpan(end - kept, kept).CopyTo(buffer);

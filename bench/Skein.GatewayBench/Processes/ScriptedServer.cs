@@ -1,4 +1,7 @@
+using System.Buffers;
+using System.Buffers.Text;
 using System.Diagnostics;
+using System.IO.Pipelines;
 using System.Text;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
@@ -20,11 +23,16 @@ internal sealed class ScriptedServer : IDisposable
     public const string ImmediateModel = "immediate";
     public const string PacedModel = "paced";
 
+    private const int TimestampDigits = 19;
+
     private const string Head = """{"id":"chatcmpl-0123456789abcdef","object":"chat.completion.chunk","created":1700000000,"model":"scripted","choices":""";
 
     private static readonly TimeSpan Step = TimeSpan.FromSeconds(1) / Load.PacedTokensPerSecond;
     private static readonly byte[] FirstChunk = Chunk("""{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}""");
-    private static readonly byte[] TokenChunk = Chunk("""{"index":0,"delta":{"content":" word"},"logprobs":null,"finish_reason":null}""");
+    private static readonly byte[] TokenChunk = Chunk(
+        $$$"""{"index":0,"delta":{"content":" t{{{new string('0', TimestampDigits)}}}"},"logprobs":null,"finish_reason":null}""");
+
+    private static readonly int TimestampAt = TokenChunk.AsSpan().IndexOf(TimestampMark) + TimestampMark.Length;
     private static readonly byte[] LastChunk = Chunk("""{"index":0,"delta":{},"logprobs":null,"finish_reason":"length"}""");
 
     private readonly MemberProcess _process;
@@ -32,6 +40,19 @@ internal sealed class ScriptedServer : IDisposable
     private ScriptedServer(MemberProcess process, Uri url) => (_process, Url) = (process, url);
 
     public Uri Url { get; }
+
+    // What comes before the time in a token. Both sides send it on as it is.
+    private static ReadOnlySpan<byte> TimestampMark => "\"content\":\" t"u8;
+
+    /// <returns>When the last token in these bytes was written, as a timestamp of <see cref="Stopwatch"/>; null if there is no whole one.</returns>
+    public static long? SentAt(ReadOnlySpan<byte> bytes)
+    {
+        var at = bytes.LastIndexOf(TimestampMark);
+        return at >= 0 && bytes.Length >= at + TimestampMark.Length + TimestampDigits
+            && Utf8Parser.TryParse(bytes.Slice(at + TimestampMark.Length, TimestampDigits), out long timestamp, out var read) && read == TimestampDigits
+            ? timestamp
+            : null;
+    }
 
     public static async Task<ScriptedServer> StartAsync(CancellationToken cancellationToken)
     {
@@ -90,11 +111,20 @@ internal sealed class ScriptedServer : IDisposable
             var wait = (Step * (token + 1)) - Stopwatch.GetElapsedTime(start);
             if (isPaced && wait > TimeSpan.Zero)
                 await Task.Delay(wait, TimeProvider.System, http.RequestAborted);
-            await body.WriteAsync(TokenChunk, http.RequestAborted);
+            WriteToken(body);
+            await body.FlushAsync(http.RequestAborted);
         }
         await body.WriteAsync(LastChunk, http.RequestAborted);
         await body.WriteAsync(Event($"{Head}[],\"usage\":{usage}}}"), http.RequestAborted);
         await body.WriteAsync(Event("[DONE]"), http.RequestAborted);
+    }
+
+    private static void WriteToken(PipeWriter body)
+    {
+        var span = body.GetSpan(TokenChunk.Length);
+        TokenChunk.CopyTo(span);
+        Utf8Formatter.TryFormat(Stopwatch.GetTimestamp(), span[TimestampAt..], out _, new StandardFormat('D', TimestampDigits));
+        body.Advance(TokenChunk.Length);
     }
 
     // No load asks for it; a gateway may, when it tries out what the server can do.

@@ -17,7 +17,7 @@ internal static class ChatCommand
     private static readonly Setting<double?> Temperature = Setting.OptionalReal("temperature", "Sampling temperature; 0 is greedy", 0, 2);
 
     public static Command Create() => CommandLine.Verb(
-        "chat", "Send one message and stream the answer to the terminal", [GatewayConnection.Address, Model, System, MaxTokens, Temperature], RunAsync, Text);
+        "chat", "Send one message and stream the answer to the terminal", [.. GatewayConnection.All, Model, System, MaxTokens, Temperature], RunAsync, Text);
 
     private static async Task<int> RunAsync(SettingSources sources)
     {

@@ -20,10 +20,10 @@ internal static class DrainCommand
 
     public static Command Create() => CommandLine.Verb(
         "drain", "Send no new requests to a replica and wait until it is idle; it stays in the group until 'skein undrain'",
-        [GatewayConnection.Address, Grace, Timeout, CommandOutput.Json], RunAsync, Name);
+        [.. GatewayConnection.All, Grace, Timeout, CommandOutput.Json], RunAsync, Name);
 
     public static Command CreateUndrain() => CommandLine.Verb(
-        "undrain", "Send new requests to a drained replica again", [GatewayConnection.Address, CommandOutput.Json], UndrainAsync, Name);
+        "undrain", "Send new requests to a drained replica again", [.. GatewayConnection.All, CommandOutput.Json], UndrainAsync, Name);
 
     private static async Task<int> RunAsync(SettingSources sources)
     {

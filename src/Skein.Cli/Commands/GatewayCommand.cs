@@ -35,22 +35,36 @@ internal static class GatewayCommand
         "allowed-hosts", "name", "Host names, besides localhost, that clients may use while the gateway listens on loopback; * allows any",
         "host names without port, or *", 64, name => name == "*" || Uri.CheckHostName(name) == UriHostNameType.Dns);
 
+    private static readonly Setting<string?> ApiKeyPath = Setting.Text(
+        "api-key-file", "file", "API keys of clients, see 'skein api-keys'; requests without one are refused; reloaded when the file changes");
+
+    private static readonly Setting<TimeSpan> LameDuck = Setting.Duration(
+        "lame-duck", "How long to go on serving after SIGTERM while /readyz reports 503, for load balancers [default: 0s]", TimeSpan.Zero,
+        TimeSpan.FromMinutes(10));
+
     public static Command Create() => CommandLine.Verb(
         "gateway", "Run one gateway",
         [
-            Http, Grpc, QueueLength, QueueTimeout, Policy, ExpectedReplicas, AllowedHosts, .. StreamSettings.All, .. BoundSettings.All,
-            .. HealthSettings.All, .. UpstreamSettings.All, .. EndpointSettings.All,
+            Http, Grpc, QueueLength, QueueTimeout, Policy, ExpectedReplicas, AllowedHosts, ApiKeyPath, LameDuck,
+            .. CertificateFiles.All, .. StreamSettings.All, .. BoundSettings.All, .. HealthSettings.All, .. UpstreamSettings.All, .. EndpointSettings.All,
         ],
         RunAsync);
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
-        var settings = new EndpointSettings(sources);
+        var certificates = CertificateFiles.Open(sources);
+        var keys = ApiKeyPath.Read(sources) is { } path ? new ApiKeyFile(path, "--api-key-file") : null;
+        string?[] missing = [certificates is null ? "--tls-cert and --tls-key" : null, keys is null ? "--api-key-file" : null];
+        var settings = new EndpointSettings(sources, [.. missing.OfType<string>()]);
         var upstreams = UpstreamSettings.Read(sources);
         using var signal = new StopSignal(settings.IsSupervised);
-        await using var gateway = Build(sources, settings);
+        await using var gateway = Build(sources, settings, certificates);
         foreach (var upstream in upstreams)
             gateway.Upstreams.Add(upstream);
+        if (keys is not null)
+            gateway.Keys.Use(keys.Read());
+        using var followingCertificates = certificates?.Follow(TimeProvider.System);
+        using var followingKeys = keys?.Follow(gateway.Keys, TimeProvider.System);
         try
         {
             await gateway.StartAsync(signal.Stop);
@@ -69,15 +83,30 @@ internal static class GatewayCommand
         await using var membership = await MemberRun.JoinAsync(settings, name, metadata, gateway.Services, signal.Stop);
         gateway.Join(membership);
         using var following = settings.Keys?.Follow(membership, TimeProvider.System);
-        MemberRun.ReportReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
+        MemberRun.ReportReady(settings, new MemberReady(name, metadata.Http, metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)),
+            certificates is not null, OpenDoors(settings, keys is not null, certificates is not null));
         await MemberRun.WaitForStopAsync(membership, gateway.Services, signal, gateway.Stopping);
+        await gateway.PrepareStopAsync(signal.AtOnce);
         // The gateway leaves the group first, so that it receives no new work; then its streams finish.
         await membership.LeaveAsync(signal.AtOnce);
         await gateway.StopAsync(signal.AtOnce);
         return CommandLine.Success;
     }
 
-    private static GatewayApp Build(SettingSources sources, EndpointSettings settings)
+    /// <summary>What is open to whom, and the flag that closes it.</summary>
+    private static IEnumerable<string> OpenDoors(EndpointSettings settings, bool hasKeys, bool hasTls)
+    {
+        var who = IPAddress.IsLoopback(settings.BindAddress) ? "everybody on this machine" : "everybody who reaches this address";
+        yield return hasKeys
+            ? "open to clients with a key: HTTP and gRPC; with an admin key: /admin, /metrics; without: /livez, /readyz"
+            : $"open to {who}: HTTP and gRPC, /admin and /metrics too (close: --api-key-file)";
+        if (!hasTls)
+            yield return "not encrypted: HTTP and gRPC (close: --tls-cert and --tls-key)";
+        if (settings.Keys is null)
+            yield return $"open to {who}: the group, because gossip is not encrypted (close: --gossip-key-file)";
+    }
+
+    private static GatewayApp Build(SettingSources sources, EndpointSettings settings, CertificateFiles? certificates)
     {
         var queueTimeout = QueueTimeout.Read(sources);
         var options = new GatewayOptions
@@ -86,6 +115,8 @@ internal static class GatewayCommand
             Grpc = new IPEndPoint(settings.BindAddress, Grpc.Read(sources)),
             ExpectedReplicas = ExpectedReplicas.Read(sources),
             StopTimeout = settings.StopGrace,
+            LameDuck = LameDuck.Read(sources),
+            Tls = certificates is null ? null : () => certificates.Current,
             AllowedHosts = AllowedHosts.Read(sources),
             Health = HealthSettings.Read(sources),
             Admission = new AdmissionOptions

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using Skein.Cli.Settings;
 using Skein.Operations.Fleet;
 
@@ -11,5 +13,46 @@ internal static class GatewayConnection
         "gateway", "url", "Address of a gateway [default: http://127.0.0.1:8080]", "an http:// or https:// address", new Uri("http://127.0.0.1:8080"),
         (string text, out Uri read) => Uri.TryCreate(text, UriKind.Absolute, out read!) && read.Scheme is "http" or "https");
 
-    public static GatewayClient Open(SettingSources sources) => new(Address.Read(sources));
+    /// <summary><c>--key-file</c>, a flag of every client verb. A key is no flag: other users of the machine could read it.</summary>
+    public static Setting<string?> KeyPath { get; } = Setting.Text(
+        "key-file", "file", "File with the API key to send; SKEIN_API_KEY holds the key itself");
+
+    /// <summary><c>--ca</c>, a flag of every client verb.</summary>
+    public static Setting<string?> Authorities { get; } = Setting.Text(
+        "ca", "file", "PEM file with the authorities of the gateway's certificate [default: those of the system]");
+
+    /// <summary>The flags of every client verb.</summary>
+    public static IReadOnlyList<ISetting> All { get; } = [Address, KeyPath, Authorities];
+
+    public static GatewayClient Open(SettingSources sources) => new(Address.Read(sources), Key(sources), TrustedRoots(sources));
+
+    private static string? Key(SettingSources sources)
+    {
+        if (KeyPath.Read(sources) is not { } path)
+            return Environment.GetEnvironmentVariable("SKEIN_API_KEY") is { Length: > 0 } key ? key : null;
+        try
+        {
+            return File.ReadAllText(path).Trim();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException($"--key-file {path} cannot be read: {error.Message}");
+        }
+    }
+
+    private static X509Certificate2Collection? TrustedRoots(SettingSources sources)
+    {
+        if (Authorities.Read(sources) is not { } path)
+            return null;
+        var roots = new X509Certificate2Collection();
+        try
+        {
+            roots.ImportFromPemFile(path);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException)
+        {
+            throw new UsageException($"--ca {path} cannot be read: {error.Message}");
+        }
+        return roots.Count > 0 ? roots : throw new UsageException($"--ca {path} contains no certificate; allowed: a PEM file with at least one");
+    }
 }

@@ -29,7 +29,7 @@ internal static class ReplicaCommand
 
     private static async Task<int> RunAsync(SettingSources sources)
     {
-        var settings = new EndpointSettings(sources);
+        var settings = new EndpointSettings(sources, ["encryption between gateway and replica, which Skein does not have yet"]);
         using var signal = new StopSignal(settings.IsSupervised);
         // All settings are validated before the engine loads.
         var slots = Slots.Read(sources);
@@ -70,7 +70,10 @@ internal static class ReplicaCommand
             MemberRun.ReserveSpaceForDrain(published);
         });
         using var following = settings.Keys?.Follow(membership, TimeProvider.System);
-        MemberRun.ReportReady(settings, new MemberReady(name, "", metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)));
+        var who = IPAddress.IsLoopback(settings.BindAddress) ? "everybody on this machine" : "everybody who reaches this address";
+        MemberRun.ReportReady(
+            settings, new MemberReady(name, "", metadata.Grpc, settings.Advertised(membership.LocalEndPoint.Port)), hasTls: false,
+            $"open to {who}: gRPC for gateways, not encrypted (close: a firewall, or a private network)");
         await MemberRun.WaitForStopAsync(membership, replica.Services, signal, replica.Stopping);
         await LeaveAsync(membership, replica, settings.StopGrace, signal);
         return CommandLine.Success;

@@ -44,7 +44,7 @@ internal static class RolloutCommand
         "rollout",
         "Update every replica to a revision: drain, restart, check, next; run it again to continue a stopped rollout",
         [
-            GatewayConnection.Address, Revision, Command, MaxUnavailable, Rollback, DrainCommand.Grace, Timeout, Canaries, ErrorWindow, MaxErrors, IgnoreDead,
+            .. GatewayConnection.All, Revision, Command, MaxUnavailable, Rollback, DrainCommand.Grace, Timeout, Canaries, ErrorWindow, MaxErrors, IgnoreDead,
             CommandOutput.Json,
         ],
         RunAsync);

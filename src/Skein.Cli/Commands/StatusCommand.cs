@@ -16,7 +16,7 @@ internal static class StatusCommand
     private static readonly Setting<bool> Watch = Setting.Flag("watch", "Refresh every second until Ctrl-C");
 
     public static Command Create() => CommandLine.Verb(
-        "status", "Show the members of the group, their state and load", [GatewayConnection.Address, Wide, CommandOutput.Json, Watch], RunAsync);
+        "status", "Show the members of the group, their state and load", [.. GatewayConnection.All, Wide, CommandOutput.Json, Watch], RunAsync);
 
     /// <summary>One line about the whole group: <c>3/3 replicas ready · 6/192 slots busy · 0 waiting</c>.</summary>
     internal static string Summary(IReadOnlyList<MemberRow> members)

@@ -24,6 +24,9 @@ internal static class BoundSettings
     private static readonly Setting<long> Headers = Setting.Size(
         "max-headers", "Maximum total size of request headers [default: 32KiB]", Defaults.MaxRequestHeadersBytes, 1 << 10, 1 << 20);
 
+    private static readonly Setting<int> Connections = Setting.Number(
+        "max-connections", "Maximum open connections of clients [default: 10000]", Defaults.MaxConnections, 1, 1_000_000);
+
     private static readonly Setting<int> AttemptsWithoutProgress = Setting.Number(
         "attempts-without-progress", "Consecutive attempts lost without a new token after which a request fails [default: 2]",
         Defaults.Streaming.AttemptsWithoutProgress, 1, 100);
@@ -32,7 +35,7 @@ internal static class BoundSettings
         "max-attempts", "Maximum attempts of one answer; handovers and hedges do not count [default: 8]", Defaults.Streaming.MaxAttempts, 1, 100);
 
     public static IReadOnlyList<ISetting> All { get; } =
-        [Sessions, RequestMemoryBudget, Journal, JournalMemory, Headers, AttemptsWithoutProgress, MaxAttempts];
+        [Sessions, Connections, RequestMemoryBudget, Journal, JournalMemory, Headers, AttemptsWithoutProgress, MaxAttempts];
 
     public static GatewayOptions Read(SettingSources sources, GatewayOptions options)
     {
@@ -42,6 +45,7 @@ internal static class BoundSettings
             throw new UsageException($"--max-journal {Sizes.Text(journal)} is over --max-journal-memory; allowed: up to {Sizes.Text(allJournals)}");
         return options with
         {
+            MaxConnections = Connections.Read(sources),
             MaxRequestHeadersBytes = (int)Headers.Read(sources),
             Api = options.Api with { MaxBodyMemoryBytes = RequestMemoryBudget.Read(sources) },
             Streaming = options.Streaming with

@@ -50,7 +50,8 @@ internal sealed class EndpointSettings
     private readonly IPAddress _advertised;
 
     /// <summary>Reads all settings, so that an invalid value is reported before anything starts.</summary>
-    public EndpointSettings(SettingSources sources)
+    /// <param name="unprotected">Flags that would protect HTTP and gRPC and are not set.</param>
+    public EndpointSettings(SettingSources sources, IReadOnlyList<string> unprotected)
     {
         BindAddress = Bind.Read(sources);
         _advertised = Advertise.Read(sources) ?? BindAddress;
@@ -67,13 +68,19 @@ internal sealed class EndpointSettings
             Insecure = Insecure.Read(sources),
             Protocol = Profile.Read(sources),
         };
-        // A gossip key does not protect HTTP and gRPC.
+        Keys = KeyFile.Read(sources) is { } path ? new GossipKeyFile(path) : null;
         if (!IPAddress.IsLoopback(BindAddress) && !Membership.Insecure)
         {
-            throw new UsageException(
-                $"--bind {BindAddress} opens HTTP and gRPC to the network without encryption; allowed: a loopback address, or --insecure with it");
+            List<string> missing = [.. unprotected];
+            if (Keys is null)
+                missing.Add("--gossip-key-file");
+            if (missing.Count > 0)
+            {
+                throw new UsageException(
+                    $"--bind {BindAddress} opens this member to the network without protection; missing: {string.Join(", ", missing)}; "
+                    + "allowed: these flags, a loopback address, or --insecure");
+            }
         }
-        Keys = KeyFile.Read(sources) is { } path ? new GossipKeyFile(path) : null;
         if (_advertised.Equals(IPAddress.Any) || _advertised.Equals(IPAddress.IPv6Any))
         {
             throw new UsageException(

@@ -24,26 +24,7 @@ internal sealed class GossipKeyFile(string path)
     }
 
     /// <summary>Replaces the file atomically; only its owner can read it.</summary>
-    public void Write(IEnumerable<string> lines)
-    {
-        var temporary = path + ".new";
-        try
-        {
-            var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write };
-            if (!OperatingSystem.IsWindows())
-                options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-            using (var writer = new StreamWriter(temporary, options))
-            {
-                foreach (var line in lines)
-                    writer.WriteLine(line);
-            }
-            File.Move(temporary, path, overwrite: true);
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new CommandFailedException($"{path} cannot be written: {error.Message}", error);
-        }
-    }
+    public void Write(IEnumerable<string> lines) => PrivateFile.Write(path, lines);
 
     /// <summary>Checks the file every second and gives changed keys to the member. An invalid file is reported once; the old keys stay in use.</summary>
     public IDisposable Follow(IMembership membership, TimeProvider time) => time.CreateTimer(

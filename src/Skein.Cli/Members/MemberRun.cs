@@ -88,18 +88,21 @@ internal static class MemberRun
     public static IDisposable PublishLoad(IMembership membership, IReplicaControl control) => TimeProvider.System.CreateTimer(
         _ => membership.UpdateLoad((int)control.Report().Running, queued: 0), null, LoadPeriod, LoadPeriod);
 
-    /// <summary>Reports to the supervisor, or on standard error, that the member is ready.</summary>
-    public static void ReportReady(EndpointSettings settings, MemberReady ready)
+    /// <summary>Reports to the supervisor, or on standard error, that the member is ready, and what is open to whom.</summary>
+    /// <param name="open">Lines about what is open, each with the flag that closes it.</param>
+    public static void ReportReady(EndpointSettings settings, MemberReady ready, bool hasTls = false, params IEnumerable<string> open)
     {
         if (settings.IsSupervised)
         {
             Console.WriteLine(ready.ToLine());
             return;
         }
-        var http = ready.Http.Length > 0 ? $"HTTP on http://{ready.Http}, " : "";
+        var http = ready.Http.Length > 0 ? $"HTTP on {(hasTls ? "https" : "http")}://{ready.Http}, " : "";
         Console.Error.WriteLine($"{ready.Name} is up: {http}gRPC on {ready.Grpc}, gossip on {ready.Gossip}; Ctrl-C drains and leaves");
         if (settings.Membership.Seeds.Count == 0)
             Console.Error.WriteLine($"other members join with --join {ready.Gossip}");
+        foreach (var line in open)
+            Console.Error.WriteLine($"  {line}");
     }
 
     /// <summary>

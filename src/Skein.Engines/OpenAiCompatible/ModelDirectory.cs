@@ -124,7 +124,7 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
             var canary = _dialect is null ? null : await _dialect.CanaryAsync(model.Name, cancellationToken);
             return await ProveAsync(model, facts, canary, cancellationToken);
         }
-        catch (FaultException refusal) when (ContinuationProver.IsRefusal(refusal.Fault))
+        catch (FaultException refusal) when (ContinuationProver.IsRefusal(refusal))
         {
             // The calls for token ids do not serve this model. Its chat call may, unless it makes embeddings only.
             return await TryChatAsync(model.Name, cancellationToken) switch
@@ -184,7 +184,7 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
             var form = await _dialect!.ReasoningFormAsync(model.Name, cancellationToken);
             return form is null && facts.MentionsReasoning ? null : NoReasoning with { Form = form };
         }
-        catch (FaultException refusal) when (ContinuationProver.IsRefusal(refusal.Fault))
+        catch (FaultException refusal) when (ContinuationProver.IsRefusal(refusal))
         {
             // The template refuses such a chat, or the marks are no text.
             return facts.MentionsReasoning ? null : NoReasoning;
@@ -200,7 +200,7 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
             await http.AskAsync("v1/chat/completions", body.ToBytes(), cancellationToken);
             return true;
         }
-        catch (FaultException refusal) when (ContinuationProver.IsRefusal(refusal.Fault))
+        catch (FaultException refusal) when (ContinuationProver.IsRefusal(refusal))
         {
             return false;
         }

@@ -90,6 +90,7 @@ internal sealed class OpenAiEngine(
                 $"model '{request.Model}' does not generate text: its server refuses chats and completions; allowed: calls such as embeddings");
         }
 
+        RequestChecks.RequireKnownIds(request, model.Facts.VocabularySize);
         if (!profile.EchoesLogprobs)
             RequestChecks.RefuseEchoWithLogprobs(request);
 
@@ -112,7 +113,8 @@ internal sealed class OpenAiEngine(
             catch (FaultException exception)
             {
                 // The request was accepted when the answer began: what the server refuses is the resume.
-                var isResumeRefused = request.Resume is { NextIndex: > 0 } && exception.Fault is Fault.InvalidRequest or Fault.Unsupported;
+                var isRefused = exception.Fault == Fault.InvalidRequest || EngineErrors.IsMissingCall(exception);
+                var isResumeRefused = isRefused && request.Resume is { NextIndex: > 0 };
                 throw http.Address.Without(exception, isResumeRefused ? Fault.ResumeRefused : exception.Fault);
             }
 

@@ -91,7 +91,7 @@ internal abstract class ServerProfile
         new([.. (await http.ListModelsAsync(cancellationToken)).Select(model => new ModelFacts(
             model.Text("id")!,
             model.Whole("max_model_len") ?? 0,
-            VocabularySize: 0,
+            model.Member("meta")?.Whole("n_vocab") ?? 0,
             $"{identity}\n{model.Text("id")}\n{model.Text("root")}\n{model.Text("owned_by")}",
             MetadataOf(model)))], slots);
 

@@ -10,7 +10,7 @@ internal static class PlainChat
         RefuseCallsAndFormats(chat);
         return ChatJson.HasTools(chat.Tools)
             ? throw Unsupported("tools", "none: the model cannot call tools")
-            : ChatJson.Read(chat.Messages).Select(ReadMessage).ToList();
+            : ReadMessages(chat).Select(ReadMessage).ToList();
     });
 
     /// <summary>Checks a chat whose messages are not read: their structure, no call and no format.</summary>
@@ -19,8 +19,12 @@ internal static class PlainChat
     {
         RefuseCallsAndFormats(chat);
         ChatJson.HasTools(chat.Tools);
-        return ChatJson.Read(chat.Messages);
+        return ReadMessages(chat);
     });
+
+    private static IReadOnlyList<ChatMessage> ReadMessages(ChatPrompt chat) => ChatJson.Read(chat.Messages) is { Count: > 0 } messages
+        ? messages
+        : throw new ChatJsonException(ChatJsonProblem.WrongValue, ChatJson.Messages, "[] is empty; allowed: an array of at least one message");
 
     private static ChatMessage ReadMessage(ChatMessage message, int index)
     {

@@ -71,6 +71,21 @@ internal static class RequestChecks
         "true with logprobs",
         "one of both: this engine gives no log probabilities of the prompt");
 
+    /// <summary>Refuses a prompt with ids that the model does not have: they end some servers.</summary>
+    /// <param name="vocabularySize">Number of tokens of the model; 0: unknown.</param>
+    /// <exception cref="FaultException">An id is not in the vocabulary.</exception>
+    public static void RequireKnownIds(GenerateRequest request, int vocabularySize)
+    {
+        if (vocabularySize <= 0 || request.TokenIds is not { } prompt)
+            return;
+
+        for (var i = 0; i < prompt.Ids.Count; i++)
+        {
+            if (prompt.Ids[i] >= vocabularySize)
+                throw Refused($"prompt[{i}]", prompt.Ids[i], $"token ids below {vocabularySize}, the size of the model's vocabulary");
+        }
+    }
+
     /// <summary>Most tokens of the answer: <c>max_tokens</c>, or else what the prompt leaves of the context.</summary>
     /// <exception cref="FaultException">Prompt and answer do not fit into the context.</exception>
     public static int MaxTokens(GenerateRequest request, int promptTokens, int contextTokens)
@@ -109,7 +124,11 @@ internal static class RequestChecks
     {
         var text = Convert.ToString(value, CultureInfo.InvariantCulture) ?? "";
         var shown = text.Length <= MaxShownCharacters ? text : text[..MaxShownCharacters] + "…";
-        return new FaultException(Fault.InvalidRequest, $"{field} is {shown}; allowed: {allowed}");
+        var message = $"{field} is {shown}; allowed: {allowed}";
+        return new FaultException(Fault.InvalidRequest, message)
+        {
+            Engine = new EngineError(400, message, Param: field, Code: Fault.InvalidRequest.ToClientError().Code),
+        };
     }
 
     private static void Require(string field, float value, NumberRange range)

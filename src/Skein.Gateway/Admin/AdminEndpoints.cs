@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Routing;
 using Skein.Gateway.Api.Http;
+using Skein.Gateway.Keys;
 using Skein.Gateway.Telemetry;
 
 namespace Skein.Gateway.Admin;
@@ -29,6 +30,7 @@ internal static class AdminEndpoints
         endpoints.MapGet("/admin/v1/members", (IMemberDirectory directory) => directory.Members.Select(MemberRow.From));
         endpoints.MapGet("/admin/v1/counters", (RequestTally tally, RoutingStatistics statistics) => new CounterRow(
             tally.Ended, tally.Failed, FaultTable.OfAttempts.Where(reason => reason != Fault.Draining).Sum(statistics.Failovers)));
+        endpoints.MapGet("/admin/v1/api-keys", (ApiKeyStore keys) => keys.Uses.Select(use => new ApiKeyRow(use.Name, use.Running, use.Requests, use.Tokens)));
         endpoints.MapGet("/admin/v1/replicas/{name}", (string name, ReplicaOperations replicas, CancellationToken stop) =>
             AnswerAsync(() => replicas.StatusAsync(name, stop)));
         endpoints.MapPost("/admin/v1/replicas/{name}/drain", (string name, HttpRequest request, ReplicaOperations replicas, CancellationToken stop) =>

@@ -54,6 +54,12 @@ public sealed record ProbeRow(string Model, int Tokens, double Milliseconds);
 /// <param name="Faults">Failovers because of a fault of a replica. Drains do not count.</param>
 public sealed record CounterRow(long Requests, long Failed, long Faults);
 
+/// <summary>An API key that was used: an element of the answer of <c>GET /admin/v1/api-keys</c>.</summary>
+/// <param name="Running">Requests that run now.</param>
+/// <param name="Requests">Requests admitted since the key was added or the gateway started.</param>
+/// <param name="Tokens">Prompt and completion tokens since then.</param>
+public sealed record ApiKeyRow(string Name, int Running, long Requests, long Tokens);
+
 /// <summary>Body of <c>POST /admin/v1/replicas/{name}/drain</c>.</summary>
 /// <param name="GraceSeconds">Time in seconds for streams to finish before they are moved. 0 to 86,400; default 30.</param>
 public sealed record DrainBody(double GraceSeconds = 30);

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Routing;
 using Skein.Gateway.Api.Http;
 using Skein.Gateway.Api.OpenAi;
+using Skein.Gateway.Keys;
 
 namespace Skein.Gateway.Api;
 
@@ -16,6 +17,7 @@ internal static class Dialects
         services.AddSingleton(options.Checked());
         services.AddSingleton<RequestMemoryBudget>();
         services.AddSingleton<GenerationEndpoint>();
+        services.AddSingleton<ApiKeyStore>();
         services.AddBrokenStreamLogging();
     }
 

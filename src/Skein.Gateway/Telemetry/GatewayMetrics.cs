@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
+using Skein.Gateway.Keys;
 
 namespace Skein.Gateway.Telemetry;
 
@@ -28,7 +29,7 @@ internal sealed class GatewayMetrics : IHostedService
     private readonly Histogram<double> _firstToken;
 
     public GatewayMetrics(IMeterFactory meters, IFleetVitals vitals, RoutingStatistics statistics, RequestTally tally, TimeProvider time,
-        ProcessLateness lateness)
+        ProcessLateness lateness, ApiKeyStore keys)
     {
         _tally = tally;
         _time = time;
@@ -49,6 +50,10 @@ internal sealed class GatewayMetrics : IHostedService
         meter.CreateObservableCounter(
             "skein.process.stall_seconds", () => lateness.Total.TotalSeconds, null, "Seconds in which this process did not run; no replica is blamed for it.");
         meter.CreateObservableGauge("skein.queue.depth", () => Queues(vitals), "{request}", "Requests that wait for a slot, by model.");
+        meter.CreateObservableCounter(
+            "skein.key.requests", () => keys.Uses.Select(use => Measure(use.Requests, "key", use.Name)), "{request}", "Requests admitted, by API key.");
+        meter.CreateObservableCounter(
+            "skein.key.tokens", () => keys.Uses.Select(use => Measure(use.Tokens, "key", use.Name)), "{token}", "Prompt and completion tokens, by API key.");
         meter.CreateObservableGauge("skein.sessions", () => statistics.Sessions, "{session}", "Sessions that run or wait.");
         meter.CreateObservableGauge("skein.journals", () => statistics.JournalBytes, "By", "Memory of the journals that failovers resume from.");
         meter.CreateObservableGauge("skein.members", () => Members(vitals), "{member}", "Members known to this gateway, by role and state.");

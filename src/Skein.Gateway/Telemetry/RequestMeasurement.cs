@@ -1,6 +1,8 @@
+using Skein.Gateway.Keys;
+
 namespace Skein.Gateway.Telemetry;
 
-/// <summary>Measures one request from its arrival to its end. Not thread-safe.</summary>
+/// <summary>Measures one request from its arrival to its end, and charges its tokens to its API key. Not thread-safe.</summary>
 internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider time, string operation)
 {
     private readonly long _arrived = time.GetTimestamp();
@@ -8,7 +10,17 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
     private TokenUnit _unit;
     private long _inputTokens;
     private long _outputTokens;
+    private long _chunks;
     private bool _hasFirstToken;
+    private KeyGrant? _key;
+
+    /// <summary>Counts the request against the limits of its key.</summary>
+    /// <exception cref="Exception">As <see cref="KeyGrant.Begin"/>.</exception>
+    public void ChargeTo(KeyGrant? key, string model)
+    {
+        key?.Begin(model);
+        _key = key;
+    }
 
     public void Observe(GenerateFrame frame)
     {
@@ -24,6 +36,8 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
         {
             if (_unit == TokenUnit.Token)
                 _outputTokens += frame.Count;
+            else
+                _chunks += frame.Count;
             if (!_hasFirstToken)
             {
                 _hasFirstToken = true;
@@ -36,7 +50,11 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
         {
             _inputTokens = usage.PromptTokens;
             _outputTokens += usage.CompletionTokens;
+            _chunks = 0;
         }
+
+        // A chunk counts as a token until the engine tells how many it were.
+        _key?.ChargeUpTo(_inputTokens + _outputTokens + _chunks);
     }
 
     public void End(string outcome) => metrics.Ended(time.GetElapsedTime(_arrived), operation, _model, outcome, _inputTokens, _outputTokens);

@@ -37,7 +37,7 @@ public sealed record UpstreamOptions
 
     /// <summary>
     /// What clients are told instead of the name, which is usually an internal address: 1 to 128 characters of printable ASCII. Null (the default):
-    /// <c>upstream</c> and its number.
+    /// <c>upstream-</c> and its number.
     /// </summary>
     public string? Label { get; init; }
 

@@ -9,8 +9,9 @@ namespace Skein.Gateway.Upstreams;
 /// Keeps one upstream in the gateway's fleet while its server answers. The server is checked periodically. Each time it returns it is a new generation, and
 /// is asked again what it serves.
 /// </summary>
+/// <param name="label">Its name for clients.</param>
 internal sealed partial class Upstream(
-    UpstreamOptions options, UpstreamFleet fleet, InProcessReplicaLink link, TimeProvider time, ILoggerFactory logs, ProcessLateness lateness)
+    UpstreamOptions options, string label, UpstreamFleet fleet, InProcessReplicaLink link, TimeProvider time, ILoggerFactory logs, ProcessLateness lateness)
 {
     private const int MostLoggedModels = 8;
 
@@ -112,12 +113,12 @@ internal sealed partial class Upstream(
         }
         _host = host;
         link.Add(replica.Id, host);
-        fleet.Up(replica, host.Control);
+        fleet.Up(replica, host.Control, () => host.KeyRefusal);
         host.DescriptionChanged += description => Update(Describe(engine, description, host));
         try
         {
             var slots = host.HasAdaptiveSlots ? $"{replica.Slots} slots (adaptive)" : replica.Slots == 1 ? "1 slot" : $"{replica.Slots} slots";
-            Log.Served(_logger, options.Name, replica.Kind, ModelsOf(replica), slots, TierOf(replica));
+            Log.Served(_logger, options.Name, label, replica.Kind, ModelsOf(replica), slots, TierOf(replica));
             return await RunAsync(engine, host, replica.Id, cancellationToken);
         }
         finally
@@ -133,6 +134,7 @@ internal sealed partial class Upstream(
     private ReplicaDescription Describe(IInferenceEngine engine, EngineDescription described, EngineHost host) => new()
     {
         Id = new ReplicaId(options.Name, _generation),
+        PublicName = label,
         Address = InProcessReplicaLink.Address,
         Models = [.. described.Models.Select(model => model.Name)],
         Slots = host.Control.Slots,
@@ -215,7 +217,7 @@ internal sealed partial class Upstream(
         [LoggerMessage(3023, LogLevel.Information, "Upstream {Name} serves now: {Models}, resume tier {Tier}")]
         public static partial void Changed(ILogger logger, string name, string models, string tier);
 
-        [LoggerMessage(3022, LogLevel.Information, "Upstream {Name} is served: kind {Kind}, {Models}, {Slots}, resume tier {Tier}")]
-        public static partial void Served(ILogger logger, string name, string kind, string models, string slots, string tier);
+        [LoggerMessage(3022, LogLevel.Information, "Upstream {Name} is served: kind {Kind}, {Models}, {Slots}, resume tier {Tier}; clients see {Label}")]
+        public static partial void Served(ILogger logger, string name, string label, string kind, string models, string slots, string tier);
     }
 }

@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using Skein.Gateway.Group;
 
 namespace Skein.Gateway.Upstreams;
@@ -9,14 +10,16 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
     private const int MostModels = 1024;
 
     private readonly GroupFleet _group;
+    private readonly TimeProvider _time;
+    private readonly long _origin;
     private readonly Lock _gate = new();
     private readonly Dictionary<string, UpstreamRow> _upstreams = new(StringComparer.Ordinal);
     private readonly HashSet<ReplicaId> _leaving = [];
     private volatile FleetView _current = FleetView.Empty;
 
-    public UpstreamFleet(GroupFleet group)
+    public UpstreamFleet(GroupFleet group, TimeProvider time)
     {
-        _group = group;
+        (_group, _time, _origin) = (group, time, time.GetTimestamp());
         _group.Changed += OnGroupChanged;
         Refresh();
     }
@@ -25,15 +28,20 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
 
     public FleetView Current => _current;
 
-    /// <summary>All upstreams by name; one that does not serve now has no replica, and the reason why. Of others, why its tier is no better.</summary>
+    private TimeSpan Now => _time.GetElapsedTime(_origin);
+
+    private IEnumerable<UpstreamRow> SharedRows => _upstreams.Values.Where(row => row is { Control: not null, Replica: not null, Url: not null });
+
+    /// <summary>
+    /// All upstreams by name; one that does not serve now has no replica. The reason says why it does not serve, fails, or does not continue lost answers.
+    /// </summary>
     public IReadOnlyDictionary<string, (ReplicaDescription? Replica, string Reason)> Upstreams
     {
         get
         {
             lock (_gate)
             {
-                return _upstreams.ToDictionary(
-                    row => row.Key, row => (row.Value.Current, row.Value.Current?.TierReason ?? row.Value.Problem.Reason), StringComparer.Ordinal);
+                return _upstreams.ToDictionary(row => row.Key, row => (row.Value.Current, row.Value.Reason), StringComparer.Ordinal);
             }
         }
     }
@@ -50,14 +58,15 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
     /// <summary>The upstream serves from now on.</summary>
     /// <param name="replica">The replica, without the state of its drain.</param>
     /// <param name="control">Reports the drain, which gossip reports for replicas of the group.</param>
-    public void Up(ReplicaDescription replica, IReplicaControl control)
+    /// <param name="keyRefusal">The refusal of the gateway's key by the last request, if it was refused. Default (null): no key is refused.</param>
+    public void Up(ReplicaDescription replica, IReplicaControl control, Func<FaultException?>? keyRefusal = null)
     {
         control.DrainChanged += Refresh;
         control.SlotsChanged += Refresh;
         Change(() =>
         {
             var row = _upstreams[replica.Id.Name];
-            row.Control = control;
+            (row.Control, row.KeyRefusal) = (control, keyRefusal);
             row.Serve(replica);
         });
         Share();
@@ -106,19 +115,56 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
     /// <summary>Takes this gateway's share of each server that other gateways of the group serve too.</summary>
     private void Share()
     {
-        List<(IReplicaControl Control, Uri Url)> shared;
+        var members = _group.Members;
+        List<(UpstreamRow Row, int Count, int Rank)> shares = [];
         lock (_gate)
         {
-            var serving = _upstreams.Values.Where(row => row is { Control: not null, Replica: not null, Url: not null });
-            shared = [.. serving.Select(row => (row.Control!, row.Url!))];
+            foreach (var row in SharedRows)
+            {
+                foreach (var turn in UpstreamSharing.TurnsOf(row.Url!, members))
+                    row.Turns.Learn(turn, Now);
+                (var count, var rank) = UpstreamSharing.ShareOf(row.Url!, members);
+                shares.Add((row, count, row.Turns.RankOf(count, rank, row.Control!.EngineSlots)));
+            }
         }
-        var members = _group.Members;
         // Outside the lock: a changed share raises an event.
-        foreach ((var control, var url) in shared)
+        foreach ((var row, var count, var rank) in shares)
+            row.Control?.SetShare(count, rank);
+    }
+
+    /// <summary>Passes the slots of servers that have fewer of them than gateways share them, where another gateway waits. Called by one loop.</summary>
+    /// <param name="isWaiting">Whether a gateway has waiting requests.</param>
+    /// <param name="isScarce">Whether there is such a server.</param>
+    /// <returns>The turns to publish; null: none has changed.</returns>
+    public ByteString? PassTurns(Predicate<Member> isWaiting, out bool isScarce)
+    {
+        isScarce = false;
+        var members = _group.Members;
+        var gateways = members.Count(member => member is { IsLive: true, Role: Roles.Gateway });
+        if (gateways < 2)
+            return null;
+        var hasChanged = false;
+        List<(Uri Url, uint Turn)> turns = [];
+        lock (_gate)
         {
-            (var count, var rank) = UpstreamSharing.ShareOf(url, members);
-            control.SetShare(count, rank);
+            foreach (var row in SharedRows)
+            {
+                var slots = row.Control!.EngineSlots;
+                if (slots >= gateways)
+                    continue;
+                (var count, var rank) = UpstreamSharing.ShareOf(row.Url!, members);
+                if (slots >= count)
+                    continue;
+                var othersWait = members.Any(member => member is { IsLive: true, IsSelf: false, Role: Roles.Gateway } && isWaiting(member));
+                hasChanged |= row.Turns.TryPass(count, rank, slots, (int)row.Control.Report().Running, othersWait, Now);
+                turns.Add((row.Url!, row.Turns.Turn));
+            }
         }
+        // Also without a change of the turns: a slot that is to be passed gets no new request.
+        isScarce = turns.Count > 0;
+        if (isScarce)
+            Share();
+        return hasChanged ? UpstreamSharing.WriteTurns(turns) : null;
     }
 
     private void Change(Action change)
@@ -169,6 +215,13 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
         public UpstreamProblem Problem { get; set; } = UpstreamProblem.Connecting;
 
         public IReplicaControl? Control { get; set; }
+
+        public SlotTurns Turns { get; } = new();
+
+        public Func<FaultException?>? KeyRefusal { get; set; }
+
+        public string Reason =>
+            Current is not { } current ? Problem.Reason : KeyRefusal?.Invoke() is { } refusal ? UpstreamProblem.Of(refusal).Reason : current.TierReason;
 
         /// <summary>The replica with its slots and its drain as they are now; null while it does not serve.</summary>
         public ReplicaDescription? Current =>

@@ -30,6 +30,8 @@ internal sealed record UpstreamProblem(string Cause, string Detail, bool IsFinal
                 ("has a host name that cannot be resolved", true),
             FaultException { InnerException: HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } } =>
                 ("cannot be reached over TLS", true),
+            FaultException { InnerException: HttpRequestException { HttpRequestError: HttpRequestError.InvalidResponse } } =>
+                ("does not answer in HTTP: check the port of its URL", true),
             FaultException { Fault: Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut } => ("does not answer", false),
             ArgumentException => ("is configured wrongly", true),
             _ => ("fails", false),

@@ -35,8 +35,9 @@ internal sealed class UpstreamService(
         {
             if (_upstreams.ContainsKey(name))
                 throw new ArgumentException($"there is an upstream '{name}' already", nameof(options));
-            fleet.Add(name, options.Label ?? $"upstream {++_added}", options.Models, options.Url);
-            var upstream = new Upstream(options, fleet, link, time, logs, lateness);
+            var label = options.Label ?? $"upstream-{++_added}";
+            fleet.Add(name, label, options.Models, options.Url);
+            var upstream = new Upstream(options, label, fleet, link, time, logs, lateness);
             var stop = new CancellationTokenSource();
             var running = Task.Run(() => RunAsync(upstream, stop.Token), CancellationToken.None);
             _upstreams[name] = new RunningUpstream(upstream, stop, running);

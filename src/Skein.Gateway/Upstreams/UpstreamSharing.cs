@@ -15,7 +15,11 @@ public static class UpstreamSharing
     /// <summary>Most digests that are published: gossip metadata is bounded. Further upstreams are not shared.</summary>
     public const int MostDigests = 32;
 
+    /// <summary>Most turns that are published, for the same reason.</summary>
+    private const int MostTurns = 16;
+
     private const int DigestBytes = 4;
+    private const int TurnBytes = 2 * DigestBytes;
 
     /// <summary>The digests of some upstreams, for <see cref="MemberMetadata.Upstreams"/>.</summary>
     public static ByteString DigestsOf(IEnumerable<UpstreamOptions> upstreams)
@@ -39,6 +43,39 @@ public static class UpstreamSharing
         ];
         var rank = sharing.FindIndex(member => member.IsSelf);
         return rank < 0 ? (1, 0) : (sharing.Count, rank);
+    }
+
+    /// <summary>Some turns for <see cref="MemberMetadata.UpstreamTurns"/>.</summary>
+    internal static ByteString WriteTurns(IEnumerable<(Uri Url, uint Turn)> turns)
+    {
+        var bytes = new byte[MostTurns * TurnBytes];
+        var length = 0;
+        foreach (var (url, turn) in turns.Take(MostTurns))
+        {
+            BinaryPrimitives.WriteUInt32BigEndian(bytes.AsSpan(length), DigestOf(url));
+            BinaryPrimitives.WriteUInt32BigEndian(bytes.AsSpan(length + DigestBytes), turn);
+            length += TurnBytes;
+        }
+        return ByteString.CopyFrom(bytes, 0, length);
+    }
+
+    /// <summary>The turns that other live gateways publish for a server.</summary>
+    /// <param name="members">Unchecked: metadata is input from outside.</param>
+    internal static IEnumerable<uint> TurnsOf(Uri url, IEnumerable<Member> members)
+    {
+        var digest = DigestOf(url);
+        return members.Where(member => member is { IsLive: true, IsSelf: false, Role: Roles.Gateway })
+            .Select(member => TurnOf(member.Metadata.UpstreamTurns.Span, digest)).OfType<uint>();
+    }
+
+    private static uint? TurnOf(ReadOnlySpan<byte> turns, uint digest)
+    {
+        for (var at = 0; at + TurnBytes <= Math.Min(turns.Length, MostTurns * TurnBytes); at += TurnBytes)
+        {
+            if (BinaryPrimitives.ReadUInt32BigEndian(turns[at..]) == digest)
+                return BinaryPrimitives.ReadUInt32BigEndian(turns[(at + DigestBytes)..]);
+        }
+        return null;
     }
 
     private static bool Contains(ReadOnlySpan<byte> digests, uint digest)

@@ -1,5 +1,7 @@
+using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -11,14 +13,15 @@ namespace Skein.Operations.Fleet;
 /// Every admin call throws <see cref="UsageException"/> if the gateway rejects the input, <see cref="GatewayRefusedException"/> if it answers with
 /// another error, and <see cref="CommandFailedException"/> if no gateway answers.
 /// </remarks>
-public sealed class GatewayClient(Uri address) : IDisposable
+/// <param name="key">API key to send; null: none.</param>
+/// <param name="trustedRoots">Authorities of the gateway's certificate; null: those of the system.</param>
+public sealed class GatewayClient(Uri address, string? key = null, X509Certificate2Collection? trustedRoots = null) : IDisposable
 {
     private static readonly TimeSpan ReadTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan WriteTimeout = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan ChatTimeout = TimeSpan.FromMinutes(5);
 
-    private readonly HttpClient _http =
-        new(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = address, Timeout = Timeout.InfiniteTimeSpan };
+    private readonly HttpClient _http = Create(address, key, trustedRoots);
 
     public async Task<IReadOnlyList<MemberRow>> MembersAsync(CancellationToken cancellationToken) =>
         await GetAsync<MemberRow[]>("/admin/v1/members", cancellationToken);
@@ -60,6 +63,23 @@ public sealed class GatewayClient(Uri address) : IDisposable
         SendAsync(Post("/v1/chat/completions", body.ToJsonString()), ChatTimeout, cancellationToken);
 
     public void Dispose() => _http.Dispose();
+
+    private static HttpClient Create(Uri address, string? key, X509Certificate2Collection? trustedRoots)
+    {
+        var handler = new SocketsHttpHandler { UseProxy = false };
+        if (trustedRoots is not null)
+        {
+            handler.SslOptions.CertificateChainPolicy = new X509ChainPolicy
+            {
+                TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck,
+            };
+            handler.SslOptions.CertificateChainPolicy.CustomTrustStore.AddRange(trustedRoots);
+        }
+        var http = new HttpClient(handler) { BaseAddress = address, Timeout = Timeout.InfiniteTimeSpan };
+        if (key is not null)
+            http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
+        return http;
+    }
 
     private Task<T> GetAsync<T>(string path, CancellationToken cancellationToken) =>
         AskAsync<T>(new HttpRequestMessage(HttpMethod.Get, path), ReadTimeout, cancellationToken);

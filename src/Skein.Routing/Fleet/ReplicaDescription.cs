@@ -15,12 +15,19 @@ public sealed record ReplicaDescription
 {
     public required ReplicaId Id { get; init; }
 
+    /// <summary>Name that clients see, in headers and failover reports. Default: the name in <see cref="Id"/>.</summary>
+    public string PublicName
+    {
+        get => field ?? Id.Name;
+        init;
+    }
+
     /// <summary>Where the link reaches it: <c>host:port</c> of its gRPC service, or what another link uses. Only the link reads it.</summary>
     public required string Address { get; init; }
 
     public required IReadOnlyList<string> Models { get; init; }
 
-    /// <summary>Concurrency limit, all models together. At least 1.</summary>
+    /// <summary>Concurrency limit, all models together; 0 while other gateways have all slots.</summary>
     public required int Slots { get; init; }
 
     /// <summary>Share of work relative to other replicas. Above 0; default 1.</summary>

@@ -18,7 +18,7 @@ internal sealed class SlowStart(SlowStartOptions options)
             return 1;
         }
         var ramp = options.InitialShare + ((1 - options.InitialShare) * ((now - since) / options.Duration));
-        return Math.Max(ramp, 1.0 / slots);
+        return Math.Max(ramp, 1.0 / Math.Max(1, slots));
     }
 }
 

@@ -21,7 +21,7 @@ internal sealed class AttemptSwitcher(
         if (_hedged || core.NextIndex > 0 || services.Hedging.DelayOf(request) is not { } delay)
             return;
         _hedged = true;
-        Start(new HedgeAttempt(services, core.PrepareSecondary(current.Lease.Replica.Id, hold: false), current, delay, branch));
+        Start(new HedgeAttempt(services, core.PrepareSecondary(current.Lease.Replica.Id, isStandby: false), current, delay, branch));
     }
 
     /// <summary>False if a hedge had the first token before the current attempt, whose tokens then do not count.</summary>
@@ -35,7 +35,7 @@ internal sealed class AttemptSwitcher(
         if (_secondary is null)
         {
             if (!finished && ReasonToMove(current) is { } reason)
-                Start(new HandoverAttempt(services, core.PrepareSecondary(current.Lease.Replica.Id, hold: true), reason, branch));
+                Start(new HandoverAttempt(services, core.PrepareSecondary(current.Lease.Replica.Id, isStandby: true), reason, branch));
             return ValueTask.FromResult<Attempt?>(null);
         }
         if (finished || (_secondary is HedgeAttempt && core.NextIndex > 0) || IsNoLongerDraining(current) || HedgeGivesWayToMove(current))
@@ -94,7 +94,8 @@ internal sealed class AttemptSwitcher(
         if (reason == Fault.Straggler)
             current.EndsAs = Fault.Straggler;
         services.Statistics.FailedOver(reason);
-        session.FailedOver(new Failover(core.Choice, core.NextIndex, current.Lease.Replica.Id.Name, reason.ToWireName()));
+        var left = current.Lease.Replica;
+        session.FailedOver(new Failover(core.Choice, core.NextIndex, left.Description.PublicName, reason.ToWireName()), left.Id);
         return next;
     }
 
@@ -104,7 +105,7 @@ internal sealed class AttemptSwitcher(
         if (secondary is HandoverAttempt && !await ContinueAsync(secondary))
             return await FailAsync();
         core.Promote(secondary.Request);
-        session.Dispatched(core.Choice, secondary.Replica!.Id.Name);
+        session.Dispatched(core.Choice, secondary.Replica!.Description.PublicName);
         var next = secondary.Take();
         _secondary = null;
         await secondary.DisposeAsync();

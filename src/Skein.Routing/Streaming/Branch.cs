@@ -39,7 +39,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
     private async Task<Attempt> DispatchAsync(CancellationToken cancellationToken)
     {
         var lease = await AcquireAsync(cancellationToken);
-        session.Dispatched(_core.Choice, lease.Replica.Id.Name);
+        session.Dispatched(_core.Choice, lease.Replica.Description.PublicName);
         return new Attempt(services, lease, _core.BeginAttempt(), cancellationToken);
     }
 
@@ -192,6 +192,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
     private void GiveUp(ReplicaLease lease, FaultException end)
     {
         var replica = lease.Replica.Id;
+        var publicName = lease.Replica.Description.PublicName;
         var reason = end.Fault;
         // The replica is taken out before its slot is offered again, so that the next waiter does not meet the same fault.
         if (reason.Class() == FaultClass.Connection)
@@ -208,7 +209,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
             throw error;
         }
         services.Statistics.FailedOver(reason);
-        session.FailedOver(new Failover(_core.Choice, _core.NextIndex, replica.Name, reason.ToWireName()));
+        session.FailedOver(new Failover(_core.Choice, _core.NextIndex, publicName, reason.ToWireName()), replica);
     }
 
     private FaultException? SpendRetry(string failure) =>

@@ -104,15 +104,15 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     }
 
     /// <summary>
-    /// Prepares an attempt beside the current one, until <see cref="Promote"/>. With <paramref name="hold"/> it is a standby attempt: it reads the prompt and
-    /// waits.
+    /// Prepares an attempt beside the current one, until <see cref="Promote"/>. With <paramref name="isStandby"/> it reads the prompt and then waits
+    /// to be continued.
     /// </summary>
-    public SecondaryRequest PrepareSecondary(ReplicaId current, bool hold)
+    public SecondaryRequest PrepareSecondary(ReplicaId current, bool isStandby)
     {
         var next = NextRequest();
-        next.Hold = hold;
+        next.Hold = isStandby;
         // A standby attempt will continue the current one's tokens, even if there are none yet.
-        var fingerprint = hold || NextIndex > 0 ? _journal.Fingerprint : "";
+        var fingerprint = isStandby || NextIndex > 0 ? _journal.Fingerprint : "";
         var need = new AdmissionRequest(request.Model, arrival, Displaced: true, WaitingSince: null, fingerprint, [.. _losses.Replicas, current])
         {
             TakesOtherFingerprints = MayChangeFingerprint,

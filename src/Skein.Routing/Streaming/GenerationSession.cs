@@ -22,21 +22,23 @@ internal sealed partial class GenerationSession : IGenerationSession
     private int _retries;
     private int _disposed;
 
-    internal GenerationSession(string id, GenerateRequest request, long arrival, SessionServices services, ILogger logger, Action<GenerationSession> onClosed)
+    internal GenerationSession(
+        string id, GenerateRequest request, IReadOnlyList<CompletionPrompt>? prompts, long arrival, SessionServices services, ILogger logger,
+        Action<GenerationSession> onClosed)
     {
         _onClosed = onClosed;
         Id = id;
         _requestId = request.RequestId;
         _services = services;
         _logger = logger;
-        var choices = Math.Max(1, (int)request.N);
+        var choices = Math.Max(1, (int)request.N) * (prompts?.Count ?? 1);
         request.Session = id;
         Output = new SessionOutput(choices, services.Options, services.Time);
         var running = new Task[choices];
         for (var choice = 0; choice < choices; choice++)
         {
             var place = new Arrival(request.Priority, arrival, choice) { At = services.Admission.Now };
-            running[choice] = RunAsync(new Branch(services, RequestOf(request, choice), place, this));
+            running[choice] = RunAsync(new Branch(services, RequestOf(request, prompts, choice), place, this));
         }
         _branches = Task.WhenAll(running);
     }
@@ -84,10 +86,10 @@ internal sealed partial class GenerationSession : IGenerationSession
         Output.Write(frame);
     }
 
-    internal void FailedOver(Failover failover)
+    internal void FailedOver(Failover failover, ReplicaId from)
     {
         ImmutableInterlocked.Update(ref _failovers, (list, added) => list.Add(added), failover);
-        Log.FailedOver(_logger, Id, _requestId, failover.Choice, failover.TokenIndex, failover.From, failover.Reason);
+        Log.FailedOver(_logger, Id, _requestId, failover.Choice, failover.TokenIndex, from, failover.Reason);
     }
 
     internal void Faulted(int choice, ReplicaId replica, FaultException fault) => Log.Faulted(_logger, Id, _requestId, choice, replica, fault.Message);
@@ -97,14 +99,18 @@ internal sealed partial class GenerationSession : IGenerationSession
 
     internal void Violated(int choice, ReplicaId replica, string violation) => Log.Violated(_logger, Id, _requestId, choice, replica, violation);
 
-    /// <summary>A branch's own request, with its own seed. Choice 0 keeps the request's, so that one answer is the same with and without Skein.</summary>
-    private static GenerateRequest RequestOf(GenerateRequest request, int choice)
+    /// <summary>
+    /// A branch's own request, with its own seed. The first choice of a prompt keeps the request's, so that one answer is the same with and without Skein.
+    /// </summary>
+    private static GenerateRequest RequestOf(GenerateRequest request, IReadOnlyList<CompletionPrompt>? prompts, int choice)
     {
-        var own = choice == 0 && request.N <= 1 ? request : request.Clone();
+        var (prompt, number) = Math.DivRem(choice, Math.Max(1, (int)request.N));
+        var own = request.N <= 1 && prompts is null ? request : request.Clone();
         own.N = 1;
         own.Choice = (uint)choice;
-        if (choice > 0)
-            own.Sampling.Seed = SeededRandomSource.Mix(request.Sampling.Seed + (ulong)choice);
+        prompts?[prompt].WriteTo(own);
+        if (number > 0)
+            own.Sampling.Seed = SeededRandomSource.Mix(request.Sampling.Seed + (ulong)number);
         return own;
     }
 
@@ -143,7 +149,7 @@ internal sealed partial class GenerationSession : IGenerationSession
     {
         [LoggerMessage(
             3200, LogLevel.Information, "Request {RequestId} (session {Session}), choice {Choice}: left {Replica} at token {TokenIndex}: {Reason}")]
-        public static partial void FailedOver(ILogger logger, string session, string requestId, int choice, int tokenIndex, string replica, string reason);
+        public static partial void FailedOver(ILogger logger, string session, string requestId, int choice, int tokenIndex, ReplicaId replica, string reason);
 
         [LoggerMessage(3201, LogLevel.Debug, "Request {RequestId} (session {Session}), choice {Choice}: the attempt on {Replica} ended: {Message}")]
         public static partial void Faulted(ILogger logger, string session, string requestId, int choice, ReplicaId replica, string message);

@@ -38,7 +38,7 @@ public sealed class GenerationSessions(
 
     public void RequireRoom() => RequireRoom(statistics.Sessions + 1);
 
-    public IGenerationSession Start(GenerateRequest request)
+    public IGenerationSession Start(GenerateRequest request, IReadOnlyList<CompletionPrompt>? prompts = null)
     {
         var sessions = statistics.SessionOpened();
         try
@@ -54,7 +54,7 @@ public sealed class GenerationSessions(
             if (request.RequestId.Length == 0)
                 request.RequestId = id;
             var arrival = Interlocked.Increment(ref _arrivals);
-            var session = new GenerationSession(id, request, arrival, _services, logger, closed => _open.TryRemove(closed, out _));
+            var session = new GenerationSession(id, request, prompts, arrival, _services, logger, closed => _open.TryRemove(closed, out _));
             _open[session] = true;
             return session;
         }

@@ -13,8 +13,12 @@ public interface IGenerationSessions
     /// Takes over a validated request. Returns at once: waiting for a slot, dispatch and failover happen behind the session.
     /// </summary>
     /// <param name="request">Owned by the session from now on.</param>
+    /// <param name="prompts">
+    /// Several prompts instead of the request's own, each with <see cref="GenerateRequest.N"/> choices: choice number = prompt x n + i. Default (null): the
+    /// request's own prompt.
+    /// </param>
     /// <exception cref="FaultException">The gateway is at its bound of sessions.</exception>
-    IGenerationSession Start(GenerateRequest request);
+    IGenerationSession Start(GenerateRequest request, IReadOnlyList<CompletionPrompt>? prompts = null);
 }
 
 /// <summary>
@@ -26,7 +30,7 @@ public interface IGenerationSession : IAsyncDisposable
     /// <summary>128 random bits in lower-case hex.</summary>
     string Id { get; }
 
-    /// <summary>Member name of the replica that serves choice 0 now; null before the first dispatch.</summary>
+    /// <summary>Public name of the replica that serves choice 0 now; null before the first dispatch.</summary>
     string? Replica { get; }
 
     /// <summary>Attempts so far, all choices together.</summary>
@@ -54,6 +58,6 @@ public interface IGenerationSession : IAsyncDisposable
 /// <summary>One change of replica during a session.</summary>
 /// <param name="Choice">Which of the request's choices.</param>
 /// <param name="TokenIndex">Index of the first token of the new replica.</param>
-/// <param name="From">Member name of the replica that was lost.</param>
+/// <param name="From">Public name of the replica that was lost.</param>
 /// <param name="Reason">Why: a value of the attribute <c>reason</c> of the metric <c>skein.failovers</c>.</param>
 public sealed record Failover(int Choice, int TokenIndex, string From, string Reason);

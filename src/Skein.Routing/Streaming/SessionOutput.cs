@@ -89,7 +89,8 @@ internal sealed class SessionOutput(int choices, StreamingOptions options, TimeP
     {
         var bytes = 0;
         for (var i = 0; i < logprobs.Count; i++)
-            bytes += LogprobOverheadBytes + logprobs[i].Token.Length + logprobs[i].Raw.Length + Weight(logprobs[i].Top);
+            bytes += LogprobOverheadBytes + logprobs[i].Token.Length + logprobs[i].Raw.Length + logprobs[i].RawLogprob.Length
+                + logprobs[i].RawTop.Length + Weight(logprobs[i].Top);
         return bytes;
     }
 }

@@ -7,9 +7,11 @@ namespace Skein.EndToEnd.Support;
 /// <summary>A gateway process with upstreams.</summary>
 internal sealed class UpstreamGateway : IAsyncDisposable
 {
-    private UpstreamGateway(SkeinProcess process, Uri http)
+    private readonly IReadOnlyList<Uri> _upstreams;
+
+    private UpstreamGateway(SkeinProcess process, Uri http, IReadOnlyList<Uri> upstreams)
     {
-        Process = process;
+        (Process, _upstreams) = (process, upstreams);
         Client = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = http, Timeout = Timeout.InfiniteTimeSpan };
     }
 
@@ -17,14 +19,15 @@ internal sealed class UpstreamGateway : IAsyncDisposable
 
     public HttpClient Client { get; }
 
-    public static async Task<UpstreamGateway> StartAsync(IEnumerable<Uri> upstreams, params IEnumerable<string> flags)
+    public static async Task<UpstreamGateway> StartAsync(IEnumerable<Uri> servers, params IEnumerable<string> flags)
     {
+        IReadOnlyList<Uri> upstreams = [.. servers];
         var process = SkeinProcess.Start(
             ["gateway", "--name", "g", "--http", "0", "--grpc", "0", "--gossip", "0", "--upstream", string.Join(',', upstreams), .. flags]);
         try
         {
             var banner = await process.LineAsync("g is up: HTTP on ");
-            return new UpstreamGateway(process, new Uri(banner.Split("HTTP on ")[1].Split(',')[0]));
+            return new UpstreamGateway(process, new Uri(banner.Split("HTTP on ")[1].Split(',')[0]), upstreams);
         }
         catch
         {
@@ -32,6 +35,13 @@ internal sealed class UpstreamGateway : IAsyncDisposable
             throw;
         }
     }
+
+    /// <summary>What clients are told instead of an upstream's address.</summary>
+    public string PublicNameOf(string name) =>
+        $"upstream-{_upstreams.Select(url => $"{url.Host}:{url.Port}").ToList().IndexOf(name) + 1}";
+
+    /// <summary>The name in the fleet of the upstream that clients know by another one.</summary>
+    public string NameOf(string publicName) => _upstreams.Select(url => $"{url.Host}:{url.Port}").Single(name => PublicNameOf(name) == publicName);
 
     /// <summary>The row of an upstream once it is in a state.</summary>
     public Task<MemberRow> MemberAsync(string name, string state) => Until.FoundAsync(

@@ -14,7 +14,7 @@ public class RequestTests
     [Theory]
     [InlineData("nope", "messages: not valid JSON")]
     [InlineData("[{]", "messages: not valid JSON (line 1, byte 3)")]
-    [InlineData("{}", "messages: an object is not an array; allowed: an array of at least one message")]
+    [InlineData("{}", "messages: an object is not an array; allowed: an array of messages")]
     [InlineData("[]", "messages: [] is empty; allowed: an array of at least one message")]
     [InlineData("[7]", "messages[0]: 7 is not an object; allowed: an object with role and content")]
     [InlineData("""[{"role":"user","content":"a"},{"content":"b"}]""", "messages[1].role: missing; required: system, developer, user")]

@@ -28,9 +28,9 @@ internal sealed class ScriptedSessions : IGenerationSessions
 
     public bool HasStarted => _started.Reader.Count > 0;
 
-    public IGenerationSession Start(GenerateRequest request)
+    public IGenerationSession Start(GenerateRequest request, IReadOnlyList<CompletionPrompt>? prompts = null)
     {
-        var session = new ScriptedSession(request);
+        var session = new ScriptedSession(request) { Prompts = prompts };
         Script(session);
         _started.Writer.TryWrite(session);
         return session;
@@ -46,6 +46,8 @@ internal sealed class ScriptedSession(GenerateRequest request) : IGenerationSess
     private int _framesRead;
 
     public GenerateRequest Request { get; } = request;
+
+    public IReadOnlyList<CompletionPrompt>? Prompts { get; init; }
 
     public string Id => "0123456789abcdef0123456789abcdef";
 

@@ -9,7 +9,7 @@ namespace Skein.Gateway.Tests.Upstreams;
 
 public sealed class UpstreamFleetTests : IDisposable
 {
-    private readonly UpstreamFleet _fleet = new(new GroupFleet());
+    private readonly UpstreamFleet _fleet = new(new GroupFleet(), TimeProvider.System);
     private readonly List<EngineHost> _hosts = [];
 
     /// <summary>Two servers that answered late at the same time were both taken out.</summary>

@@ -154,7 +154,7 @@ public sealed class UpstreamServiceTests : IAsyncLifetime
 
         var answer = await AskAsync("Hello").WaitAsync(TimeSpan.FromSeconds(15));
 
-        Assert.Contains("no replica can serve model 'm': upstream 1 refuses the gateway", answer, StringComparison.Ordinal);
+        Assert.Contains("no replica can serve model 'm': upstream-1 refuses the gateway", answer, StringComparison.Ordinal);
         Assert.DoesNotContain("10.1.2.3", answer, StringComparison.Ordinal);
         Assert.Equal("dead", Status("10.1.2.3:8000").State);
         Assert.Contains("answers 401: Unauthorized", Status("10.1.2.3:8000").Reason, StringComparison.Ordinal);
@@ -171,7 +171,7 @@ public sealed class UpstreamServiceTests : IAsyncLifetime
 
         connecting.SetException(new FaultException(Fault.EngineKeyRefused, "401"));
 
-        Assert.Contains("upstream 1 refuses the gateway", await answer.WaitAsync(TimeSpan.FromSeconds(15)), StringComparison.Ordinal);
+        Assert.Contains("upstream-1 refuses the gateway", await answer.WaitAsync(TimeSpan.FromSeconds(15)), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -203,7 +203,7 @@ public sealed class UpstreamServiceTests : IAsyncLifetime
 
         var answer = await AskAsync("Hello", gateway);
 
-        Assert.Contains("no live replica could serve model 'm' for 0.3 s: upstream 1 is still loading its model", answer, StringComparison.Ordinal);
+        Assert.Contains("no live replica could serve model 'm' for 0.3 s: upstream-1 is still loading its model", answer, StringComparison.Ordinal);
         await gateway.StopAsync(TestContext.Current.CancellationToken);
     }
 
@@ -212,8 +212,8 @@ public sealed class UpstreamServiceTests : IAsyncLifetime
     {
         var time = new RecordingTime();
         var tries = 0;
-        using var fleet = new UpstreamFleet(new GroupFleet());
-        fleet.Add("host:1", "upstream 1", []);
+        using var fleet = new UpstreamFleet(new GroupFleet(), TimeProvider.System);
+        fleet.Add("host:1", "upstream-1", []);
         using var link = new InProcessReplicaLink(time, NullLogger<InProcessReplicaLink>.Instance);
         using var lateness = new ProcessLateness(TimeProvider.System, TimeSpan.FromMilliseconds(200));
         var upstream = new Upstream(
@@ -225,7 +225,7 @@ public sealed class UpstreamServiceTests : IAsyncLifetime
                     throw new FaultException(Fault.Unreachable, "connection refused");
                 },
             },
-            fleet, link, time, NullLoggerFactory.Instance, lateness);
+            "upstream-1", fleet, link, time, NullLoggerFactory.Instance, lateness);
         using var stop = new CancellationTokenSource();
 
         var running = upstream.RunAsync(stop.Token);

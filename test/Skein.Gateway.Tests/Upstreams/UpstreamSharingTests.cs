@@ -108,7 +108,7 @@ public sealed class UpstreamSharingTests : IAsyncLifetime
         public OneGateway(string name)
         {
             _name = name;
-            _fleet = new UpstreamFleet(Group);
+            _fleet = new UpstreamFleet(Group, TimeProvider.System);
             _host = new EngineHost(new KeyedEngine(), new EngineHostOptions { Slots = 7 }, TimeProvider.System, NullLoggerFactory.Instance);
         }
 
@@ -121,7 +121,7 @@ public sealed class UpstreamSharingTests : IAsyncLifetime
         public async Task ServeAsync(Uri url, int slots)
         {
             await _host.StartAsync(TestContext.Current.CancellationToken);
-            _fleet.Add(_name, "upstream 1", [], url);
+            _fleet.Add(_name, "upstream-1", [], url);
             _fleet.Up(new ReplicaDescription { Id = new ReplicaId(_name, 1), Address = "in-process", Models = ["m"], Slots = slots }, _host.Control);
         }
 

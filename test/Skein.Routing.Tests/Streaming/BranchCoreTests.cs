@@ -147,7 +147,7 @@ public sealed class BranchCoreTests
         Answer(core.BeginAttempt().Attempt, first: 3, tokens: 0);
         Assert.Null(core.Lost(new ReplicaId("b", 1), Fault.EngineFailed));
         Answer(core.BeginAttempt().Attempt, first: 3, tokens: 4);
-        var challenge = core.PrepareSecondary(new ReplicaId("a", 1), hold: true);
+        var challenge = core.PrepareSecondary(new ReplicaId("a", 1), isStandby: true);
         core.Promote(challenge);
         Answer(challenge.Request.Attempt, first: 7, tokens: 0);
 

@@ -39,7 +39,7 @@ internal sealed record Reply(int Status, IReadOnlyList<(string Name, string Valu
     public IReadOnlyList<JsonElement> Deltas => [.. Choices.Select(choice => Find(choice, "delta") ?? Find(choice, "message")).OfType<JsonElement>()];
 
     /// <summary>The text of choice 0.</summary>
-    public string Text => string.Concat(Choices.Where(choice => !choice.TryGetProperty("index", out var index) || index.GetInt32() == 0).Select(TextOf));
+    public string Text => TextOfChoice(0);
 
     public IReadOnlyList<string> FinishReasons =>
         [.. Choices.Select(choice => Find(choice, "finish_reason")).OfType<JsonElement>().Where(reason => reason.ValueKind == JsonValueKind.String)
@@ -53,6 +53,10 @@ internal sealed record Reply(int Status, IReadOnlyList<(string Name, string Valu
     public JsonElement? Error => Objects.Select(chunk => Find(chunk, "error")).FirstOrDefault(error => error is { ValueKind: JsonValueKind.Object });
 
     public string ErrorMessage => Error is { } error ? Find(error, "message")?.GetString() ?? "" : "";
+
+    /// <summary>The text of a choice; choices without a number are choice 0.</summary>
+    public string TextOfChoice(int number) =>
+        string.Concat(Choices.Where(choice => (Find(choice, "index")?.GetInt32() ?? 0) == number).Select(TextOf));
 
     public string? Header(string name) => Headers.FirstOrDefault(header => header.Name.Equals(name, StringComparison.OrdinalIgnoreCase)).Value;
 

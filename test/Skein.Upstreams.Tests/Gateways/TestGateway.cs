@@ -52,10 +52,11 @@ internal sealed class TestGateway : IAsyncDisposable
         IMembership? membership = null;
         try
         {
-            foreach (var url in urls)
-                app.Upstreams.Add(UpstreamOf(url, setup));
+            List<UpstreamOptions> upstreams = [.. urls.Select(url => UpstreamOf(url, setup))];
+            foreach (var upstream in upstreams)
+                app.Upstreams.Add(upstream);
             await app.StartAsync(TestContext.Current.CancellationToken);
-            membership = await JoinAsync(app, setup.Join);
+            membership = await JoinAsync(app, upstreams, setup.Join);
             app.Join(membership);
             var gateway = new TestGateway(app, membership, log);
             if (setup.Awaits)
@@ -166,15 +167,19 @@ internal sealed class TestGateway : IAsyncDisposable
         return new UpstreamOptions
         {
             Name = NameOf(url),
+            Url = url,
             ConnectAsync = cancellationToken => OpenAiEngineFactory.ConnectAsync(server, TimeProvider.System, createHandler: null, cancellationToken),
             Slots = server.Slots,
         };
     }
 
-    private static Task<IMembership> JoinAsync(GatewayApp app, string? seed)
+    private static Task<IMembership> JoinAsync(GatewayApp app, IReadOnlyList<UpstreamOptions> upstreams, string? seed)
     {
         var options = new MembershipOptions { Name = $"g-{app.Grpc.Port}", Bind = new IPEndPoint(IPAddress.Loopback, 0), Seeds = seed is null ? [] : [seed] };
-        var metadata = new MemberMetadata { Role = Roles.Gateway, Http = app.Http.ToString(), Grpc = app.Grpc.ToString() };
+        var metadata = new MemberMetadata
+        {
+            Role = Roles.Gateway, Http = app.Http.ToString(), Grpc = app.Grpc.ToString(), Upstreams = UpstreamSharing.DigestsOf(upstreams),
+        };
         return MembershipService.StartAsync(
             options, metadata, TimeProvider.System, app.Services.GetRequiredService<ILoggerFactory>(), TestContext.Current.CancellationToken);
     }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 
 namespace Skein.Upstreams.Tests.Servers;
 
@@ -10,7 +11,7 @@ namespace Skein.Upstreams.Tests.Servers;
 /// <param name="Name">The file, without its ending.</param>
 /// <param name="Body">The request's body; empty if it has none.</param>
 /// <param name="Answer">The answer as it came, with its framing; empty: there was none.</param>
-internal sealed record Dialogue(
+internal sealed partial record Dialogue(
     string Server, string Name, string Method, string Path, IReadOnlyList<(string Name, string Value)> Headers, string Body, byte[] Answer)
 {
     /// <summary>Members that say how an answer is sent, not what it is. Skein sets them itself.</summary>
@@ -46,6 +47,14 @@ internal sealed record Dialogue(
                 return null;
             foreach (var name in Transport)
                 json.Remove(name);
+            // Skein sends one of two names, and lists.
+            if (json["max_completion_tokens"] is { } most)
+            {
+                json.Remove("max_completion_tokens");
+                json["max_tokens"] = most.DeepClone();
+            }
+            if (json["stop"] is JsonValue stop)
+                json["stop"] = new JsonArray(stop.DeepClone());
             return json;
         }
         catch (JsonException)
@@ -71,6 +80,20 @@ internal sealed record Dialogue(
             [.. lines.Skip(1).Where(line => line.Contains(':', StringComparison.Ordinal))
                 .Select(line => line.Split(':', 2)).Select(pair => (pair[0], pair[1].Trim()))],
             body,
-            bytes[(cut + 5)..]);
+            WithItsLength(bytes[(cut + 5)..]));
     }
+
+    // Paths in the recordings were replaced by shorter ones.
+    private static byte[] WithItsLength(byte[] answer)
+    {
+        var end = answer.AsSpan().IndexOf("\r\n\r\n"u8);
+        if (end < 0)
+            return answer;
+        var head = Encoding.Latin1.GetString(answer, 0, end);
+        var length = (answer.Length - end - 4).ToString(CultureInfo.InvariantCulture);
+        return [.. Encoding.Latin1.GetBytes(ContentLength().Replace(head, length)), .. answer.AsSpan(end)];
+    }
+
+    [GeneratedRegex(@"(?<=\r\ncontent-length: *)\d+", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1_000)]
+    private static partial Regex ContentLength();
 }

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace Skein.Upstreams.Tests.Servers;
@@ -65,8 +66,9 @@ internal sealed class DialogueServer : IAsyncDisposable
             var events = DialogueStream.EventsOf(dialogue);
             var choices = DialogueStream.CountChoices(events);
             // The gateway asks for each choice by itself. Some servers answer one choice only, whatever they are asked.
-            if (choices > 1 && DialogueStream.ChoicesAsked(Dialogue.Normalize(exchange.Request.Body)) == 1)
-                events = [.. DialogueStream.ChoiceOf(events, Interlocked.Increment(ref _branches) % choices)];
+            if (choices > 1 && !IsSame(dialogue, exchange.Request, Dialogue.Normalize(exchange.Request.Body))
+                && DialogueStream.ChoicesAsked(Dialogue.Normalize(exchange.Request.Body)) == 1)
+                events = [.. DialogueStream.ChoiceOf(events, ChoiceFor(dialogue, exchange.Request, choices), arePrompts: PromptsOf(dialogue) is not null)];
             else if (dialogue.IsStreamed)
                 events = [];
             if (events.Count > 0)
@@ -76,9 +78,28 @@ internal sealed class DialogueServer : IAsyncDisposable
         return Ending.Close;
     }
 
+    /// <summary>The prompts of a request with several; null if it has one.</summary>
+    private static JsonArray? PromptsOf(Dialogue dialogue) =>
+        dialogue.Asked?["prompt"] is JsonArray { Count: > 1 } prompts && prompts.All(prompt => prompt is JsonArray || prompt?.GetValueKind() == JsonValueKind.String)
+            ? prompts
+            : null;
+
+    private int ChoiceFor(Dialogue dialogue, ScriptedRequest request, int choices)
+    {
+        var prompt = Dialogue.Normalize(request.Body)?["prompt"];
+        var index = PromptsOf(dialogue)?.TakeWhile(recorded => !JsonNode.DeepEquals(recorded, prompt)).Count() ?? choices;
+        return index < choices ? index : Interlocked.Increment(ref _branches) % choices;
+    }
+
     private Dialogue? Find(ScriptedRequest request)
     {
         var asked = Dialogue.Normalize(request.Body);
+        if (Current is { } batch && batch.Path == request.Path && !request.Body.Contains("return_token", StringComparison.Ordinal)
+            && PromptsOf(batch)?.Any(prompt => JsonNode.DeepEquals(prompt, asked?["prompt"])) == true)
+            return batch;
+        if (request.Body.Contains("\"return_token_ids\":true", StringComparison.Ordinal)
+            && Current is { Status: 200, IsStreamed: false } whole && AsIds(whole, request) is { } withIds)
+            return withIds;
         if (Current is { } current && current.Method == request.Method && current.Path == request.Path && IsSame(current, request, asked))
             return current;
         var candidates = _dialogues.Where(
@@ -127,7 +148,7 @@ internal sealed class DialogueServer : IAsyncDisposable
         {
             return JsonNode.Parse(body) as JsonObject;
         }
-        catch (System.Text.Json.JsonException)
+        catch (JsonException)
         {
             return null;
         }
@@ -159,7 +180,8 @@ internal static class DialogueStream
         .SelectMany(data => JsonNode.Parse(data)!["choices"] as JsonArray ?? []).Select(choice => choice?["index"]?.GetValue<int>() ?? 0).Distinct().Count();
 
     /// <summary>The events of one choice, which becomes choice 0. The first choice has the usage of all.</summary>
-    public static IEnumerable<string> ChoiceOf(IReadOnlyList<string> events, int choice)
+    /// <param name="arePrompts">Whether the choices are answers to several prompts, not to one.</param>
+    public static IEnumerable<string> ChoiceOf(IReadOnlyList<string> events, int choice, bool arePrompts)
     {
         foreach (var data in events)
         {
@@ -175,6 +197,8 @@ internal static class DialogueStream
             if (choice > 0 && chunk["usage"] is JsonObject usage)
             {
                 usage["completion_tokens"] = 0;
+                if (arePrompts)
+                    usage["prompt_tokens"] = 0;
                 usage["total_tokens"] = usage["prompt_tokens"]?.DeepClone();
             }
             yield return chunk.ToJsonString();
@@ -182,8 +206,8 @@ internal static class DialogueStream
     }
 
     /// <summary>
-    /// The text of a chat or a completion as a completion call with token ids answers it: the raw text, before any parser of the server. The ids are invented.
-    /// Null if there is no such call for it.
+    /// The text of a chat or a completion as a completion call with token ids answers it: the raw text, before any parser of the server. Ids that were not
+    /// recorded are invented. Null if there is no such call for it.
     /// </summary>
     public static Dialogue? AsIds(Dialogue dialogue, ScriptedRequest request, int choice)
     {
@@ -196,7 +220,7 @@ internal static class DialogueStream
         if (reason is null)
             return null;
         var events = new List<string>();
-        var pieces = new List<string>();
+        var pieces = new List<(string Text, JsonArray? Ids, JsonNode? Logprobs)>();
         var isReasoning = false;
         foreach (var part in choices)
         {
@@ -205,19 +229,24 @@ internal static class DialogueStream
             var text = (said["content"] ?? said["text"])?.ToString() ?? "";
             var piece = reasoning + (isReasoning && text.Length > 0 ? "</think>" : "") + text;
             isReasoning = (isReasoning || reasoning.Length > 0) && text.Length == 0;
+            var recorded = part["token_ids"] as JsonArray;
             if (piece.Length > 0)
-                pieces.Add(piece);
+                pieces.Add((piece, (JsonArray?)recorded?.DeepClone(), dialogue.Path == request.Path ? part["logprobs"]?.DeepClone() : null));
+            else if (recorded is { Count: > 0 } && pieces is [.., var last])
+                pieces[^1] = last with { Ids = [.. (last.Ids ?? []).Concat(recorded).Select(id => id?.DeepClone())] };
         }
         // The usage of several choices is that of all.
         var counted = ChoicesAsked(dialogue.Asked) > 1 ? null : chunks.Select(chunk => chunk["usage"]).LastOrDefault(usage => usage is JsonObject);
         var tokens = Math.Max(pieces.Count, counted?["completion_tokens"]?.GetValue<int>() ?? 0);
-        // An id for each piece, and the last one has those that are left.
+        var prompt = choices.Select(said => said["prompt_token_ids"]).FirstOrDefault(ids => ids is JsonArray);
         for (var i = 0; i < pieces.Count; i++)
         {
+            // An id for each piece, and the last one has those that are left.
             var last = i == pieces.Count - 1 ? tokens : i + 1;
-            events.Add(Piece(pieces[i], new JsonArray([.. Enumerable.Range(i, last - i).Select(id => (JsonNode)(1_000 + id))]), null));
+            var ids = pieces[i].Ids ?? [.. Enumerable.Range(i, last - i).Select(id => (JsonNode)(1_000 + id))];
+            events.Add(Piece(pieces[i].Text, ids, pieces[i].Logprobs, i == 0 ? prompt?.DeepClone() : null));
         }
-        events.Add(Piece("", [], reason));
+        events.Add(End(reason, MembersOf(chunks)));
         if (counted is not null)
             events.Add(new JsonObject { ["choices"] = new JsonArray(), ["usage"] = counted.DeepClone() }.ToJsonString());
         var body = string.Concat(events.Append("[DONE]").Select(data => $"data: {data}\n\n"));
@@ -226,12 +255,24 @@ internal static class DialogueStream
         return dialogue with { Answer = Encoding.UTF8.GetBytes(answer) };
     }
 
-    private static string Piece(string text, JsonArray ids, string? reason) => new JsonObject
+    private static string Piece(string text, JsonArray ids, JsonNode? logprobs, JsonNode? prompt) => Event(new JsonObject
     {
-        ["id"] = "cmpl-ids",
-        ["object"] = "text_completion",
-        ["choices"] = new JsonArray(new JsonObject { ["index"] = 0, ["text"] = text, ["logprobs"] = null, ["finish_reason"] = reason, ["token_ids"] = ids }),
-    }.ToJsonString();
+        ["index"] = 0, ["text"] = text, ["logprobs"] = logprobs, ["finish_reason"] = null, ["token_ids"] = ids, ["prompt_token_ids"] = prompt,
+    }).ToJsonString();
+
+    private static string End(string reason, IEnumerable<KeyValuePair<string, JsonNode?>> members)
+    {
+        var chunk = Event(new JsonObject { ["index"] = 0, ["text"] = "", ["logprobs"] = null, ["finish_reason"] = reason, ["token_ids"] = new JsonArray() });
+        foreach (var (name, value) in members)
+            chunk[name] = value?.DeepClone();
+        return chunk.ToJsonString();
+    }
+
+    private static JsonObject Event(JsonObject choice) => new() { ["id"] = "cmpl-ids", ["object"] = "text_completion", ["choices"] = new JsonArray(choice) };
+
+    /// <summary>What the events of an answer have beside its choices, such as the server's fingerprint.</summary>
+    private static IEnumerable<KeyValuePair<string, JsonNode?>> MembersOf(IEnumerable<JsonObject> chunks) => chunks.SelectMany(chunk => chunk)
+        .Where(member => member.Value is not null && member.Key is not ("id" or "object" or "created" or "model" or "choices" or "usage"));
 
     private static IEnumerable<string> Of(JsonObject whole)
     {

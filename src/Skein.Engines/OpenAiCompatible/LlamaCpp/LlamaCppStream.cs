@@ -16,7 +16,7 @@ internal sealed class LlamaCppStream(EngineHttp http, TokenBytes vocabulary, Tok
     public async IAsyncEnumerable<TokenStep> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken)
     {
         TokenStep? withheld = null;
-        await foreach (var next in http.StreamAsync("completion", Body(call.Rest, isStream: true), IsLast, cancellationToken))
+        await foreach (var next in http.StreamAsync("completion", Body(call.Rest, isStream: true), IsLast, call.Request, cancellationToken))
         {
             if (next is not { } data)
             {

@@ -1,3 +1,5 @@
+using Skein.Engines.OpenAiCompatible.Wire;
+
 namespace Skein.Engines.OpenAiCompatible.Proofs;
 
 /// <summary>Generates an answer, or continues one, as for a client.</summary>
@@ -40,7 +42,7 @@ internal static class ContinuationProver
 
                 proof = ContinuationProof.Not("its answers to two questions are too short, or repeat themselves too soon, to show whether it continues them");
             }
-            catch (FaultException refusal) when (refusal.Fault == Fault.ResumeRefused || IsRefusal(refusal.Fault))
+            catch (FaultException refusal) when (refusal.Fault == Fault.ResumeRefused || IsRefusal(refusal))
             {
                 return ContinuationProof.Not($"it refuses the call: {Short(refusal.Message)}");
             }
@@ -50,7 +52,8 @@ internal static class ContinuationProver
     }
 
     /// <summary>Whether a fault is about the request, not about the server's state.</summary>
-    public static bool IsRefusal(Fault fault) => fault is Fault.Unsupported or Fault.InvalidRequest or Fault.ModelNotFound or Fault.ContextLengthExceeded;
+    public static bool IsRefusal(FaultException exception) =>
+        EngineErrors.IsMissingCall(exception) || exception.Fault is Fault.InvalidRequest or Fault.ModelNotFound or Fault.ContextLengthExceeded;
 
     /// <summary>Null: the answer shows nothing.</summary>
     private static async ValueTask<ContinuationProof?> ProveAsync(GenerateRequest request, Generate generate, bool takesReasoning, Generate? other)

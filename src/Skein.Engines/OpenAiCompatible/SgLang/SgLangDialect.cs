@@ -34,7 +34,7 @@ internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
         var text = new ResumedText(_tokenizer, call);
         await text.BeginAsync(cancellationToken);
         var growth = new SgLangEventReader();
-        await foreach (var step in http.StreamAsync("generate", Body(call), HasEnd, cancellationToken))
+        await foreach (var step in http.StreamAsync("generate", Body(call), HasEnd, call.Request, cancellationToken))
         {
             if (step is not { } data)
             {

@@ -75,6 +75,7 @@ internal static class TextBody
             return messages.ToArray();
 
         var answer = JsonEncodedText.Encode(resume.Text.Span).EncodedUtf8Bytes;
-        return [.. messages[..^1], .. ",{\"role\":\"assistant\",\"content\":\""u8, .. answer, .. "\"}]"u8];
+        var before = messages[..^1].TrimEnd(" \t\r\n"u8);
+        return [.. before, .. (before.EndsWith("["u8) ? ""u8 : ","u8), .. "{\"role\":\"assistant\",\"content\":\""u8, .. answer, .. "\"}]"u8];
     }
 }

@@ -34,7 +34,8 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
             var isChat = request.Chat is not null;
             var path = isChat ? "v1/chat/completions" : "v1/completions";
             var reader = new PlainDeltaReader(http, isChat);
-            await using var events = await http.OpenAsync<DeltaEvent>(path, TextBody.Of(profile, request, model.Name, withIds), reader.Read, cancellationToken);
+            await using var events = await http.OpenAsync<DeltaEvent>(
+                path, TextBody.Of(profile, request, model.Name, withIds), reader.Read, request, cancellationToken);
             for (var step = await events.MoveNextAsync(); step != EventStep.End; step = await events.MoveNextAsync())
             {
                 if (step == EventStep.Bytes)

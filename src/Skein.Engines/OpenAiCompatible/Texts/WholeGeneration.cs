@@ -21,7 +21,7 @@ internal sealed class WholeGeneration(EngineHttp http, ServerProfile profile)
 
         var isChat = request.Chat is not null;
         var path = isChat ? "v1/chat/completions" : "v1/completions";
-        var data = await http.GenerateAsync(path, TextBody.OfWhole(profile, request, model.Name), cancellationToken);
+        var data = await http.GenerateAsync(path, TextBody.OfWhole(profile, request, model.Name), request, cancellationToken);
         if (data.Elements("choices").FirstOrDefault() is not { ValueKind: JsonValueKind.Object } choice)
             throw new FaultException(Fault.EngineFailed, $"{http.Name}: the answer has no choice");
 
@@ -36,6 +36,7 @@ internal sealed class WholeGeneration(EngineHttp http, ServerProfile profile)
             throw new FaultException(Fault.EngineFailed, $"{http.Name}: the answer has no finish_reason");
 
         var last = answer.Finish();
+        frame?.Logprobs.Clear();
         if (choice.Member("logprobs") is { ValueKind: JsonValueKind.Object } logprobs)
             (frame ?? last).RawLogprobs = ByteString.CopyFrom(JsonMarshal.GetRawUtf8Value(logprobs));
 

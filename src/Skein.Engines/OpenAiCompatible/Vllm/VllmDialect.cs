@@ -45,7 +45,7 @@ internal sealed class VllmDialect(EngineHttp http) : ITokenDialect
         var members = !HasAskedForIds(call) ? OwnMembers : call.Answer.Count == 0 ? AskedMembers : [.. AskedMembers, PromptIds];
         var text = new ResumedText(_tokenizer, call);
         await text.BeginAsync(cancellationToken);
-        await foreach (var step in http.StreamAsync("v1/completions", Body(call), HasEnd, cancellationToken))
+        await foreach (var step in http.StreamAsync("v1/completions", Body(call), HasEnd, call.Request, cancellationToken))
         {
             if (step is not { } data)
             {

@@ -6,25 +6,38 @@ internal static class CompletionLogprobsReader
     /// <summary>The form of completions: <c>{"tokens":[…],"token_logprobs":[…],"top_logprobs":[{token:logprob}]}</c>.</summary>
     public static IReadOnlyList<TokenLogprob> Of(JsonElement choice, GenerateRequest request, IReadOnlyList<uint> ids)
     {
-        if (!request.HasLogprobs || choice.Member("logprobs") is not { } logprobs)
+        if (choice.Member("logprobs") is not { } logprobs)
             return [];
 
         // llama.cpp has the form of chats.
         if (logprobs.Member("content") is not null)
             return OfTokens(logprobs.Elements("content"), request);
 
+        if (!request.HasLogprobs)
+            return [];
+
         var tokens = logprobs.Elements("tokens").ToList();
         var values = logprobs.Elements("token_logprobs").ToList();
         var tops = logprobs.Elements("top_logprobs").ToList();
+        // A resumed answer is part of the prompt for the server: its offsets count from there.
+        var offsets = request.Resume is { NextIndex: > 0 } ? [] : logprobs.Elements("text_offset").ToList();
         var read = new List<TokenLogprob>(tokens.Count);
         for (var i = 0; i < tokens.Count && i < values.Count; i++)
         {
             var text = tokens[i].GetString() ?? "";
             var logprob = Make(text, values[i], i < ids.Count ? ids[i] : 0);
-            var top = i < tops.Count && tops[i].ValueKind == JsonValueKind.Object
-                ? tops[i].EnumerateObject().OrderByDescending(token => Make(token.Name, token.Value, 0).Logprob).Take((int)request.Logprobs).ToList()
-                : [];
-            logprob.Top.Add(top.Select(token => Make(token.Name, token.Value, 0)));
+            logprob.RawLogprob = ByteString.CopyFrom(JsonMarshal.GetRawUtf8Value(values[i]));
+            if (i < offsets.Count && offsets[i].ValueKind == JsonValueKind.Number && offsets[i].TryGetInt32(out var offset))
+                logprob.TextOffset = offset;
+
+            List<JsonProperty> top = [];
+            if (i < tops.Count && tops[i].ValueKind == JsonValueKind.Object)
+            {
+                logprob.RawTop = ByteString.CopyFrom(JsonMarshal.GetRawUtf8Value(tops[i]));
+                top = [.. tops[i].EnumerateObject().OrderByDescending(token => Make(token.Name, token.Value, 0).Logprob).Take((int)request.Logprobs)];
+                logprob.Top.Add(top.Select(token => Make(token.Name, token.Value, 0)));
+            }
+
             // A chat that continues here began with the chat call, whose form it keeps.
             if (request.Chat is not null)
                 logprob.Raw = ByteString.CopyFrom(ChatForm(text, values[i], top).ToBytes().Span);
@@ -35,9 +48,12 @@ internal static class CompletionLogprobsReader
         return ids.Count == 0 || read.Count == ids.Count ? read : [];
     }
 
-    /// <summary>The form of chats, and of llama.cpp's own call: <c>[{"id","token","bytes","logprob","top_logprobs"}]</c>.</summary>
+    /// <summary>
+    /// The form of chats, and of llama.cpp's own call: <c>[{"id","token","bytes","logprob","top_logprobs"}]</c>. Also those that the client asked for by a
+    /// member of the server's own, such as <c>n_probs</c>.
+    /// </summary>
     public static IReadOnlyList<TokenLogprob> OfTokens(IEnumerable<JsonElement> tokens, GenerateRequest request) =>
-        !request.HasLogprobs ? [] : [.. tokens.Select(token =>
+        [.. tokens.Select(token =>
         {
             var logprob = Read(token);
             logprob.Raw = ByteString.CopyFrom(JsonMarshal.GetRawUtf8Value(token));

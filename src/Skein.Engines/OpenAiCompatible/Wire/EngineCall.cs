@@ -66,6 +66,8 @@ internal sealed class EngineCall : IDisposable
         // A timeout of connecting arrives as a cancellation with this inner exception.
         OperationCanceledException { InnerException: TimeoutException cause } => Unreachable(cause, exception),
         OperationCanceledException => new FaultException(Fault.EngineTimedOut, $"{_engine} sent nothing for {_timeout.TotalSeconds:0.#} s", exception),
+        // Only the inner exception says what is wrong with the certificate.
+        HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError, InnerException: { } cause } => Unreachable(cause, exception),
         HttpRequestException
         {
             HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError

@@ -77,6 +77,8 @@ internal sealed class EngineConnections : HttpMessageHandler
         ConnectTimeout = connectTimeout,
         AllowAutoRedirect = false,
         UseCookies = false,
+        // The headers of a request name its own trace. What is current in this process may be another request's.
+        ActivityHeadersPropagator = null,
         SslOptions = { CertificateChainPolicy = trustedRoots is null ? null : PolicyOf(trustedRoots) },
         PooledConnectionIdleTimeout = IdleTimeout,
         PooledConnectionLifetime = lifetime,

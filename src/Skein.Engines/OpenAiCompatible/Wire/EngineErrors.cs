@@ -27,6 +27,9 @@ internal static class EngineErrors
     public static FaultException FromEvent(string engine, ReadOnlySpan<byte> data) =>
         Make($"{engine} ends the stream with an error", Read(Parse(data), data, status: null));
 
+    /// <summary>Whether the server has no such call: 404, 405, or 501, which may also mean that it cannot do what this request asks for.</summary>
+    public static bool IsMissingCall(FaultException exception) => exception is { Fault: Fault.Unsupported } or { Engine.Status: 501 };
+
     /// <summary>Whether an event is an error: it has an <c>error</c> member with content, or is an error object itself.</summary>
     public static bool IsError(JsonElement data) =>
         data.ValueKind == JsonValueKind.Object && (HasContent(data.Member("error")) || data.Text("object") == "error");
@@ -53,7 +56,7 @@ internal static class EngineErrors
         401 or 403 => Fault.EngineKeyRefused,
         429 or 503 => Fault.EngineBusy,
         404 when error.Message.Contains("model", StringComparison.OrdinalIgnoreCase) || error.Code == "model_not_found" => Fault.ModelNotFound,
-        404 or 405 or 501 => Fault.Unsupported,
+        404 or 405 => Fault.Unsupported,
         408 or >= 500 => IsOverflow(error) ? Fault.ContextLengthExceeded : Fault.EngineFailed,
         _ => IsOverflow(error) ? Fault.ContextLengthExceeded : Fault.InvalidRequest,
     };

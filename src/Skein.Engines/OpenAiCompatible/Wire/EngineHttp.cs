@@ -119,11 +119,13 @@ internal sealed class EngineHttp : IDisposable
     /// A POST whose answer is a stream of JSON events, the last of which ends the answer. Null stands for bytes without an event: the server is alive.
     /// </summary>
     /// <param name="isLast">Whether an event ends the answer: leaving the enumeration after it keeps the connection; leaving it earlier closes it.</param>
+    /// <param name="request">The client's request, whose id and trace the server gets.</param>
     /// <exception cref="FaultException">The stream ends before the answer.</exception>
     public async IAsyncEnumerable<JsonElement?> StreamAsync(
-        string path, ReadOnlyMemory<byte> json, Predicate<JsonElement> isLast, [EnumeratorCancellation] CancellationToken cancellationToken)
+        string path, ReadOnlyMemory<byte> json, Predicate<JsonElement> isLast, GenerateRequest request,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        await using var events = await OpenAsync(path, json, ParseEvent, cancellationToken);
+        await using var events = await OpenAsync(path, json, ParseEvent, request, cancellationToken);
         var hasEnded = false;
         for (var step = await events.MoveNextAsync(); step != EventStep.End; step = await events.MoveNextAsync())
         {
@@ -146,10 +148,11 @@ internal sealed class EngineHttp : IDisposable
 
     /// <summary>A POST that generates a whole answer. It may take as long as a stream may be silent.</summary>
     /// <exception cref="FaultException">The server failed, or its answer is too large or an error.</exception>
-    public async ValueTask<JsonElement> GenerateAsync(string path, ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
+    public async ValueTask<JsonElement> GenerateAsync(
+        string path, ReadOnlyMemory<byte> json, GenerateRequest request, CancellationToken cancellationToken)
     {
         using var call = new EngineCall(Name, _options.SilenceTimeout, _time, cancellationToken);
-        using var response = await call.RunAsync(SendAsync(path, json, call.Token));
+        using var response = await call.RunAsync(SendAsync(path, json, request, call.Token));
         if (response.Content.Headers.ContentLength > MaxWholeAnswerBytes)
             throw TooLarge();
 
@@ -166,13 +169,14 @@ internal sealed class EngineHttp : IDisposable
     }
 
     /// <summary>A POST whose answer is a stream of events.</summary>
-    public async ValueTask<EngineStream<T>> OpenAsync<T>(string path, ReadOnlyMemory<byte> json, EventParser<T> parse, CancellationToken cancellationToken)
+    public async ValueTask<EngineStream<T>> OpenAsync<T>(
+        string path, ReadOnlyMemory<byte> json, EventParser<T> parse, GenerateRequest request, CancellationToken cancellationToken)
         where T : struct
     {
         var call = new EngineCall(Name, _options.SilenceTimeout, _time, cancellationToken);
         try
         {
-            var response = await call.RunAsync(SendAsync(path, json, call.Token));
+            var response = await call.RunAsync(SendAsync(path, json, request, call.Token));
             var body = await call.RunAsync(response.Content.ReadAsStreamAsync(call.Token));
             return new EngineStream<T>(response, body, parse, call, _time);
         }
@@ -210,15 +214,31 @@ internal sealed class EngineHttp : IDisposable
     private static ReadOnlyMemoryContent ContentOf(ReadOnlyMemory<byte> json) =>
         new(json) { Headers = { ContentType = new MediaTypeHeaderValue("application/json") } };
 
-    private async Task<HttpResponseMessage> SendAsync(string path, ReadOnlyMemory<byte> json, CancellationToken cancellationToken)
+    private async Task<HttpResponseMessage> SendAsync(
+        string path, ReadOnlyMemory<byte> json, GenerateRequest request, CancellationToken cancellationToken)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = ContentOf(json) };
-        var response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+        using var message = new HttpRequestMessage(HttpMethod.Post, path) { Content = ContentOf(json) };
+        Identify(message.Headers, request);
+        var response = await _client.SendAsync(message, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         if (response.StatusCode == HttpStatusCode.OK)
             return response;
 
         using (response)
             throw EngineErrors.From(Name, ReplyOf(response, await ReadErrorAsync(response.Content, cancellationToken)));
+    }
+
+    // The client's own id and trace, so that the logs of client, gateway and server can be matched.
+    private static void Identify(HttpRequestHeaders headers, GenerateRequest request)
+    {
+        Add("x-request-id", request.RequestId);
+        Add("traceparent", request.TraceParent);
+        Add("tracestate", request.TraceState);
+
+        void Add(string name, string value)
+        {
+            if (value.Length > 0)
+                headers.TryAddWithoutValidation(name, value);
+        }
     }
 
     private async Task<byte[]> ReadWholeAsync(HttpContent content, CancellationToken cancellationToken)

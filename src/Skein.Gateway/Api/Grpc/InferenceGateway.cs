@@ -1,4 +1,5 @@
 using Skein.Gateway.Api.Http;
+using Skein.Gateway.Keys;
 using Skein.Gateway.Telemetry;
 
 namespace Skein.Gateway.Api.Grpc;
@@ -28,6 +29,7 @@ internal sealed class InferenceGateway(
             share.GrowTo(request.CalculateSize()); // the size of a compressed message is only known now
             SkeinHeaders.Read(request, context.RequestHeaders.GetValue);
             GenerateRequestCheck.Check(request);
+            measurement.ChargeTo(context.GetHttpContext().Features.Get<KeyGrant>(), request.Model);
             await RelayAsync(request, responseStream, context, measurement);
             measurement.End(RequestOutcomes.Completed);
         }

@@ -1,3 +1,4 @@
+using Skein.Gateway.Keys;
 using Skein.Gateway.Telemetry;
 
 namespace Skein.Gateway.Api.Http;
@@ -18,6 +19,7 @@ internal sealed partial class GenerationEndpoint(
             var request = api.Read(body, time.GetUtcNow());
             request.Generate.RequestId = requestId;
             SkeinHeaders.Read(request.Generate, name => http.Request.Headers[name]);
+            measurement.ChargeTo(http.Features.Get<KeyGrant>(), request.Generate.Model);
             await RelayAsync(http, dialect, request, measurement);
             measurement.End(RequestOutcomes.Completed);
         }
@@ -48,8 +50,8 @@ internal sealed partial class GenerationEndpoint(
 
     private async Task RelayAsync(HttpContext http, IApiDialect dialect, ApiRequest request, RequestMeasurement measurement)
     {
-        var hasSeveralChoices = request.Generate.N > 1;
-        await using var session = sessions.Start(request.Generate);
+        var hasSeveralChoices = request.Generate.N > 1 || request.Prompts is not null;
+        await using var session = sessions.Start(request.Generate, request.Prompts);
         var writer = request.CreateWriter(session.Id);
         if (request.Stream)
         {

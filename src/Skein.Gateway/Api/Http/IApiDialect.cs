@@ -30,7 +30,11 @@ internal interface IGenerationApi
 /// <summary>A client's request.</summary>
 /// <param name="Stream">Whether the client asked for server-sent events. Otherwise the answer is one object.</param>
 /// <param name="CreateWriter">Creates the writer of the answer from the id of the session. Called once.</param>
-internal sealed record ApiRequest(GenerateRequest Generate, bool Stream, Func<string, IAnswerWriter> CreateWriter);
+internal sealed record ApiRequest(GenerateRequest Generate, bool Stream, Func<string, IAnswerWriter> CreateWriter)
+{
+    /// <summary>Several prompts instead of the one in <see cref="Generate"/>. Default (null): that one.</summary>
+    public IReadOnlyList<CompletionPrompt>? Prompts { get; init; }
+}
 
 /// <summary>Writes one answer in the format of its dialect, as events or as one object. Not thread-safe.</summary>
 internal interface IAnswerWriter

@@ -15,6 +15,15 @@ internal static class JsonField
             : throw RequestRefusedException.OutOfRange(field, JsonExcerpt.Of(ref reader), allowed.ToString());
     }
 
+    /// <summary>Reads any number that single precision can hold: whether it is in the usual range is the engine's to judge.</summary>
+    /// <param name="usual">The range for messages.</param>
+    public static float AnyNumber(ref Utf8JsonReader reader, string field, NumberRange usual)
+    {
+        if (reader.TokenType != JsonTokenType.Number || !reader.TryGetDouble(out var value))
+            throw RequestRefusedException.NotA(field, JsonExcerpt.Of(ref reader), "a number", usual.ToString());
+        return float.IsFinite((float)value) ? (float)value : throw RequestRefusedException.OutOfRange(field, JsonExcerpt.Of(ref reader), usual.ToString());
+    }
+
     public static uint Whole(ref Utf8JsonReader reader, string field, NumberRange allowed)
     {
         var isNumber = reader.TokenType == JsonTokenType.Number;

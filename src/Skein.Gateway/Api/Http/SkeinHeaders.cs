@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace Skein.Gateway.Api.Http;
 
 /// <summary>Skein's headers: HTTP headers, and metadata over gRPC. An absent request header changes nothing.</summary>
@@ -6,7 +8,7 @@ internal static class SkeinHeaders
     /// <summary>In and out: id of the request. The client's own if it is valid (1 to 128 characters of visible ASCII), else a random one.</summary>
     public const string RequestId = "x-request-id";
 
-    /// <summary>Out: member name of the replica that serves choice 0.</summary>
+    /// <summary>Out: name of the replica that serves choice 0; for an upstream without a configured name <c>upstream-</c> and its number.</summary>
     public const string Replica = "x-skein-replica";
 
     /// <summary>Out: number of attempts so far, over all choices.</summary>
@@ -27,7 +29,15 @@ internal static class SkeinHeaders
     /// <summary>In: <c>1</c> sends the request to a second replica when the first token is late, within the gateway's budget. Default <c>0</c>.</summary>
     public const string Hedge = "x-skein-hedge";
 
-    /// <summary>Reads the headers that choose how a request is served.</summary>
+    /// <summary>In: W3C trace context, which engines get as it came. One that is not valid counts as absent.</summary>
+    public const string TraceParent = "traceparent";
+
+    /// <summary>In: the part of <see cref="TraceParent"/> that vendors add.</summary>
+    public const string TraceState = "tracestate";
+
+    private const int MostTraceStateChars = 512;
+
+    /// <summary>Reads the headers that choose how a request is served, and its trace.</summary>
     /// <param name="header">Returns a header's value by its name; null or empty if absent.</param>
     /// <exception cref="RequestRefusedException">Names the header, its value and what is allowed.</exception>
     public static void Read(GenerateRequest request, Func<string, string?> header)
@@ -53,7 +63,14 @@ internal static class SkeinHeaders
                 ? number
                 : throw Unknown(Priority, priority, RequestLimits.Priority.ToString());
         }
+
+        (request.TraceParent, request.TraceState) = TraceOf(header(TraceParent), header(TraceState));
     }
+
+    private static (string Parent, string State) TraceOf(string? parent, string? state) =>
+        parent is null || !ActivityContext.TryParse(parent, traceState: null, out _) ? ("", "")
+        : state is { Length: <= MostTraceStateChars } && !state.AsSpan().ContainsAnyExceptInRange(' ', '~') ? (parent, state)
+        : (parent, "");
 
     /// <summary>Adds the headers that describe a session to headers (HTTP) or metadata (gRPC).</summary>
     public static void Write<THeaders>(IGenerationSession session, THeaders headers, Action<THeaders, string, string> add)

@@ -88,7 +88,10 @@ internal sealed class OpenAiDialect : IApiDialect
             var plan = AnswerPlan.For(request, format, now);
             return new ApiRequest(request.Generate, request.Stream, request.Stream
                 ? sessionId => new ChunkWriter(plan, sessionId)
-                : sessionId => new WholeAnswerWriter(plan, sessionId));
+                : sessionId => new WholeAnswerWriter(plan, sessionId))
+            {
+                Prompts = request.Prompts,
+            };
         }
     }
 }

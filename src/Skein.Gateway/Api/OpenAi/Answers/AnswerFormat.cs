@@ -25,7 +25,7 @@ internal abstract class AnswerFormat(string operation, string idPrefix, string w
 
     /// <summary>Whether the client can see nothing of a frame: its text is held back.</summary>
     public static bool IsSilent(GenerateFrame frame, bool withLogprobs) =>
-        frame.Text.IsEmpty && frame.RawDelta.IsEmpty && !(withLogprobs && frame.Logprobs.Count > 0)
+        frame.Text.IsEmpty && frame.RawDelta.IsEmpty && Shown(frame.Logprobs, withLogprobs).Count == 0
         && frame.RawLogprobs.IsEmpty && (frame.Finish is not null || (frame.RawChoice.IsEmpty && frame.RawChunk.IsEmpty));
 
     /// <param name="members">Members of the delta that the engine sent.</param>
@@ -36,7 +36,7 @@ internal abstract class AnswerFormat(string operation, string idPrefix, string w
     {
         WriteIndex(ref json, frame.Choice);
         WriteDelta(ref json, frame.Text.Span, members);
-        WriteLogprobsMember(ref json, withLogprobs ? frame.Logprobs : [], frame.RawLogprobs.Span, ref textOffset);
+        WriteLogprobsMember(ref json, Shown(frame.Logprobs, withLogprobs), frame.RawLogprobs.Span, ref textOffset);
         json.Raw(",\"finish_reason\":null"u8);
         json.Members(beside);
         json.Raw("}"u8);
@@ -56,8 +56,8 @@ internal abstract class AnswerFormat(string operation, string idPrefix, string w
     {
         WriteIndex(ref json, choice);
         WriteWhole(ref json, collected.Text, collected.MergedDeltas());
-        var textOffset = plan.EchoedCharacters ?? collected.EchoedCharacters;
-        WriteLogprobsMember(ref json, plan.WithLogprobs ? collected.Logprobs : [], collected.RawLogprobs.Span, ref textOffset);
+        var textOffset = plan.EchoedCharactersOf(choice, collected.EchoedCharacters);
+        WriteLogprobsMember(ref json, Shown(collected.Logprobs, plan.WithLogprobs), collected.RawLogprobs.Span, ref textOffset);
         json.Raw(",\"finish_reason\":"u8);
         WriteReason(ref json, collected.Finish, plan);
         json.Members(collected.MergedBeside());
@@ -69,6 +69,10 @@ internal abstract class AnswerFormat(string operation, string idPrefix, string w
     protected abstract void WriteWhole(scoped ref JsonSink json, ReadOnlySpan<byte> text, ReadOnlySpan<byte> members);
 
     protected abstract void WriteLogprobs(scoped ref JsonSink json, IReadOnlyList<TokenLogprob> tokens, ref int textOffset);
+
+    // The engine's own are shown also where another member than logprobs asked for them.
+    private static IReadOnlyList<TokenLogprob> Shown(IReadOnlyList<TokenLogprob> logprobs, bool withLogprobs) =>
+        withLogprobs || (logprobs.Count > 0 && !logprobs[0].Raw.IsEmpty) ? logprobs : [];
 
     private static void WriteIndex(scoped ref JsonSink json, uint choice)
     {

@@ -5,7 +5,7 @@ namespace Skein.Gateway.Api.OpenAi.Answers;
 /// <summary>Writes frames as server-sent events, <c>data: {…}</c> each. Writes nothing for frames whose text is held back.</summary>
 internal sealed class ChunkWriter(AnswerPlan plan, string sessionId) : IAnswerWriter
 {
-    private readonly ChoiceState[] _choices = [.. Enumerable.Repeat(new ChoiceState { TextOffset = plan.EchoedCharacters ?? 0 }, plan.Choices)];
+    private readonly ChoiceState[] _choices = new ChoiceState[plan.Choices];
     private byte[]? _head;
     private byte[] _fingerprint = [];
     private UsageTotal _usage;
@@ -16,7 +16,7 @@ internal sealed class ChunkWriter(AnswerPlan plan, string sessionId) : IAnswerWr
         if (frame.Start is { } start)
         {
             _head ??= plan.WriteHead(plan.Format.ChunkObject, sessionId, start);
-            choice.TextOffset = plan.EchoedCharacters ?? (int)start.EchoedCharacters;
+            choice.TextOffset = plan.EchoedCharactersOf(frame.Choice, start.EchoedCharacters);
         }
 
         // First, because they throw on an invalid object: that must not leave half an event.
@@ -37,7 +37,7 @@ internal sealed class ChunkWriter(AnswerPlan plan, string sessionId) : IAnswerWr
             var json = Begin(output);
             plan.Format.WriteFinish(ref json, frame.Choice, finish, beside, plan);
             End(ref json, chunk);
-            _usage.Add(finish.Usage);
+            _usage.Add(plan.PromptOf(frame.Choice), finish.Usage);
         }
     }
 

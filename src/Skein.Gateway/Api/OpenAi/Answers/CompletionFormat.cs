@@ -37,20 +37,27 @@ internal sealed class CompletionFormat() : AnswerFormat(MetricNames.CompletionOp
         for (var i = 0; i < tokens.Count; i++)
         {
             json.Separate(i);
-            json.Number(tokens[i].Logprob);
+            if (tokens[i].RawLogprob.IsEmpty)
+                json.Number(tokens[i].Logprob);
+            else
+                json.Raw(RawDelta.Number(tokens[i].RawLogprob.Span));
         }
 
         json.Raw("],\"top_logprobs\":["u8);
         for (var i = 0; i < tokens.Count; i++)
         {
             json.Separate(i);
-            WriteTop(ref json, tokens[i].Top);
+            if (tokens[i].RawTop.IsEmpty)
+                WriteTop(ref json, tokens[i].Top);
+            else
+                json.Raw(RawDelta.Object(tokens[i].RawTop.Span));
         }
 
         json.Raw("],\"text_offset\":["u8);
         for (var i = 0; i < tokens.Count; i++)
         {
             json.Separate(i);
+            textOffset = tokens[i].HasTextOffset ? tokens[i].TextOffset : textOffset;
             json.Number(textOffset);
             textOffset += CharactersBegun(tokens[i].Token.Span);
         }

@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json.Nodes;
 
@@ -13,6 +14,13 @@ internal static class RawDelta
     /// <exception cref="InvalidDataException">It is not a JSON object.</exception>
     public static ReadOnlySpan<byte> Object(ReadOnlySpan<byte> json) =>
         JsonShape.IsObject(json) ? OnOneLine(json) : throw new InvalidDataException("the replica sent a log probability that is not a JSON object");
+
+    /// <summary>A number or null, as it is.</summary>
+    /// <exception cref="InvalidDataException">It is neither.</exception>
+    public static ReadOnlySpan<byte> Number(ReadOnlySpan<byte> json) =>
+        json.SequenceEqual("null"u8) || (Utf8Parser.TryParse(json, out double _, out var length) && length == json.Length)
+            ? json
+            : throw new InvalidDataException("the replica sent a log probability that is not a number");
 
     /// <summary>The members between the braces, on one line; empty if there are none. A line break in an event would start a new field.</summary>
     /// <exception cref="InvalidDataException">The delta is not a JSON object.</exception>

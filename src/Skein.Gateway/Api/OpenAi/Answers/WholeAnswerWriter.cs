@@ -19,7 +19,7 @@ internal sealed class WholeAnswerWriter(AnswerPlan plan, string sessionId) : IAn
             RawDelta.Replace(_beside, beside);
         _choices[frame.Choice].Add(frame);
         if (frame.Finish is { } finish)
-            _usage.Add(finish.Usage);
+            _usage.Add(plan.PromptOf(frame.Choice), finish.Usage);
     }
 
     public void Complete(IBufferWriter<byte> output, string? comment)
@@ -63,12 +63,12 @@ internal sealed class CollectedChoice
     public Finish Finish { get; private set; } = new();
 
     /// <summary>As the start frame says; 0 if it does not.</summary>
-    public int EchoedCharacters { get; private set; }
+    public uint EchoedCharacters { get; private set; }
 
     public void Add(GenerateFrame frame)
     {
         if (frame.Start is { } start)
-            EchoedCharacters = (int)start.EchoedCharacters;
+            EchoedCharacters = start.EchoedCharacters;
         _text.Write(frame.Text.Span);
         _logprobs.AddRange(frame.Logprobs);
         if (!frame.RawLogprobs.IsEmpty)

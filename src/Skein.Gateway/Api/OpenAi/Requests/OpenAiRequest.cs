@@ -6,6 +6,9 @@ internal sealed class OpenAiRequest
     /// <summary>The request for the session. Its verbatim parts reference the body.</summary>
     public GenerateRequest Generate { get; } = new() { N = 1 };
 
+    /// <summary>Several prompts; null: one, which <see cref="Generate"/> has.</summary>
+    public List<CompletionPrompt>? Prompts { get; set; }
+
     public bool Stream { get; set; }
 
     public bool IncludeUsage { get; set; }

@@ -81,13 +81,13 @@ internal static class RequestMembers
                 set(request, JsonField.Whole(ref reader, field, FromMinusOne));
         });
 
-    /// <summary>A number that the engine gets as the client wrote it.</summary>
-    private static Member Sampled(string name, NumberRange allowed, Action<Sampling, float> set) => new(
+    /// <summary>A number that the engine gets as the client wrote it. Servers differ in the ranges that they allow.</summary>
+    private static Member Sampled(string name, NumberRange usual, Action<Sampling, float> set) => new(
         name,
         (ref Utf8JsonReader reader, string field, ReadOnlyMemory<byte> body, OpenAiRequest request) =>
         {
             var start = reader;
-            set(request.Sampling, JsonField.Number(ref reader, field, allowed));
+            set(request.Sampling, JsonField.AnyNumber(ref reader, field, usual));
             request.Sampling.Raw.Add(new RawMember { Name = field, Json = JsonField.Verbatim(ref start, body) });
         });
 
@@ -117,8 +117,10 @@ internal static class RequestMembers
 
     private static void SettleCompletion(OpenAiRequest request)
     {
-        if (request.Generate.PromptCase is GenerateRequest.PromptOneofCase.None)
+        if (request.Generate.PromptCase is GenerateRequest.PromptOneofCase.None && request.Prompts is null)
             throw RequestRefusedException.Missing(StructuredMembers.Prompt, StructuredMembers.PromptAllowed);
+        if (request.Prompts is { } prompts && prompts.Count * request.Generate.N > RequestLimits.Prompts)
+            throw RequestRefusedException.Invalid("n", $"{request.Generate.N} for each of {prompts.Count} prompts; allowed: {RequestLimits.Prompts} in total");
         if (request.MaxTokens is { } maxTokens)
             request.Generate.MaxTokens = maxTokens;
     }

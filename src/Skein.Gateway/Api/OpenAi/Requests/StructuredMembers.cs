@@ -6,7 +6,7 @@ namespace Skein.Gateway.Api.OpenAi.Requests;
 internal static class StructuredMembers
 {
     public const string Prompt = "prompt";
-    public const string PromptAllowed = "one string, one array of token ids, or an array with one of these";
+    public const string PromptAllowed = "a string, an array of token ids, or an array of up to 128 of these";
 
     private static readonly string StopAllowed =
         $"a string, or an array of up to {RequestLimits.StopTexts} strings, each of 1 to {RequestLimits.StopTextBytes} bytes";
@@ -125,7 +125,7 @@ internal static class StructuredMembers
             request.Generate.Extra.Add(new RawMember { Name = name, Json = JsonField.Verbatim(ref start, body) });
     }
 
-    /// <summary>Text, token ids, or an array with exactly one of these. Several prompts would be several requests in the queue.</summary>
+    /// <summary>Text, token ids, or an array of these.</summary>
     public static void ReadPrompt(ref Utf8JsonReader reader, string name, ReadOnlyMemory<byte> body, OpenAiRequest request)
     {
         switch (reader.TokenType)
@@ -134,49 +134,66 @@ internal static class StructuredMembers
                 request.Generate.Text = JsonField.Text(ref reader, name, 0, int.MaxValue);
                 return;
             case JsonTokenType.StartArray:
-                ReadPromptArray(ref reader, request.Generate);
+                ReadPromptArray(ref reader, request);
                 return;
             default:
                 throw RequestRefusedException.NotA(name, JsonExcerpt.Of(ref reader), "a prompt", PromptAllowed);
         }
     }
 
-    private static void ReadPromptArray(ref Utf8JsonReader reader, GenerateRequest generate)
+    private static void ReadPromptArray(ref Utf8JsonReader reader, OpenAiRequest request)
     {
         reader.Read();
-        switch (reader.TokenType)
+        if (reader.TokenType == JsonTokenType.Number)
         {
-            case JsonTokenType.EndArray:
-                throw RequestRefusedException.Invalid(Prompt, $"[] is empty; allowed: {PromptAllowed}");
-            case JsonTokenType.Number:
-                generate.TokenIds = ReadTokenIds(ref reader);
-                return;
-            case JsonTokenType.String:
-                generate.Text = JsonField.Text(ref reader, $"{Prompt}[0]", 0, int.MaxValue);
-                break;
-            case JsonTokenType.StartArray:
-                reader.Read();
-                generate.TokenIds = ReadTokenIds(ref reader);
-                break;
-            default:
-                throw RequestRefusedException.NotA($"{Prompt}[0]", JsonExcerpt.Of(ref reader), "a prompt", PromptAllowed);
+            request.Generate.TokenIds = ReadTokenIds(ref reader, Prompt);
+            return;
         }
 
-        reader.Read();
-        if (reader.TokenType != JsonTokenType.EndArray)
-            throw RequestRefusedException.Invalid(Prompt, $"an array of several prompts; allowed: {PromptAllowed}");
+        var prompts = new List<CompletionPrompt>();
+        for (; reader.TokenType != JsonTokenType.EndArray; reader.Read())
+        {
+            if (prompts.Count == RequestLimits.Prompts)
+                throw RequestRefusedException.Invalid(Prompt, $"more than {RequestLimits.Prompts} prompts; allowed: {PromptAllowed}");
+            prompts.Add(ReadOne(ref reader, $"{Prompt}[{prompts.Count}]"));
+        }
+
+        switch (prompts)
+        {
+            case []:
+                throw RequestRefusedException.Invalid(Prompt, $"[] is empty; allowed: {PromptAllowed}");
+            case [{ Text: { } text }]:
+                request.Generate.Text = text;
+                break;
+            case [{ Ids: { } ids }]:
+                request.Generate.TokenIds = ids;
+                break;
+            default:
+                request.Prompts = prompts;
+                break;
+        }
     }
 
-    private static TokenIds ReadTokenIds(ref Utf8JsonReader reader)
+    private static CompletionPrompt ReadOne(ref Utf8JsonReader reader, string field)
+    {
+        if (reader.TokenType == JsonTokenType.String)
+            return new CompletionPrompt(JsonField.Text(ref reader, field, 0, int.MaxValue), Ids: null);
+        if (reader.TokenType != JsonTokenType.StartArray)
+            throw RequestRefusedException.NotA(field, JsonExcerpt.Of(ref reader), "a prompt", PromptAllowed);
+        reader.Read();
+        return new CompletionPrompt(Text: null, ReadTokenIds(ref reader, field));
+    }
+
+    private static TokenIds ReadTokenIds(ref Utf8JsonReader reader, string field)
     {
         var ids = new TokenIds();
         for (; reader.TokenType != JsonTokenType.EndArray; reader.Read())
         {
             if (reader.TokenType != JsonTokenType.Number || !reader.TryGetUInt32(out var id))
-                throw RequestRefusedException.NotA($"{Prompt}[{ids.Ids.Count}]", JsonExcerpt.Of(ref reader), "a token id", "0 to 4294967295");
+                throw RequestRefusedException.NotA($"{field}[{ids.Ids.Count}]", JsonExcerpt.Of(ref reader), "a token id", "0 to 4294967295");
             ids.Ids.Add(id);
         }
 
-        return ids.Ids.Count > 0 ? ids : throw RequestRefusedException.Invalid(Prompt, $"[[]] is empty; allowed: {PromptAllowed}");
+        return ids.Ids.Count > 0 ? ids : throw RequestRefusedException.Invalid(field, $"[] is empty; allowed: {PromptAllowed}");
     }
 }

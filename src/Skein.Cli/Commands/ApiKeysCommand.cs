@@ -1,0 +1,97 @@
+using Skein.Cli.Members;
+using Skein.Cli.Settings;
+using Skein.Cli.Terminal;
+using Skein.Gateway.Keys;
+
+namespace Skein.Cli.Commands;
+
+/// <summary><c>skein api-keys</c>: edits the key file that gateways read with <c>--api-key-file</c>.</summary>
+internal static class ApiKeysCommand
+{
+    private static readonly Argument<string> KeyFile = new("file") { Description = "The key file; 'new' creates it" };
+    private static readonly Argument<string> KeyName = new("name") { Description = "Name of a key, as printed by 'list'" };
+
+    private static readonly Setting<string?> Name = Setting.Text("name", "name", "Name of the key in logs, metrics and lists; unique").Of("apiKeys");
+    private static readonly Setting<bool> Admin = Setting.Flag("admin", "Allow /admin and /metrics too");
+    private static readonly Setting<IReadOnlyList<string>> Models = Setting.List(
+        "models", "name", "Models that the key may ask for [default: all]", "names of models", 64, name => name.Length > 0);
+
+    private static readonly Setting<int?> Requests = Setting.OptionalNumber("requests-per-minute", "Requests per minute [default: no limit]", 1, 1_000_000);
+    private static readonly Setting<int?> Tokens = Setting.OptionalNumber(
+        "tokens-per-minute", "Prompt and completion tokens per minute [default: no limit]", 1, 1_000_000_000);
+
+    private static readonly Setting<int?> DayTokens = Setting.OptionalNumber(
+        "tokens-per-day", "Prompt and completion tokens per 24 hours [default: no limit]", 1, int.MaxValue);
+
+    private static readonly Setting<int?> Streams = Setting.OptionalNumber("streams", "Requests at the same time [default: no limit]", 1, 100_000);
+
+    public static Command Create() => new("api-keys", """
+        Create, list and revoke the API keys of clients
+
+        The file holds hashes, never the keys. Gateways reload it within a second.
+        """)
+    {
+        CommandLine.Verb(
+            "new", "Add a key to the file and print it: it cannot be shown again", [Name, Admin, Models, Requests, Tokens, DayTokens, Streams], New, KeyFile),
+        CommandLine.Verb("list", "Print the names and limits of the keys", [], List, KeyFile),
+        CommandLine.Verb("revoke", "Remove a key: its next request is refused", [], Revoke, KeyFile, KeyName),
+    };
+
+    private static Task<int> New(SettingSources sources)
+    {
+        var path = sources.Get(KeyFile);
+        var file = new ApiKeyFile(path, "key file");
+        var keys = File.Exists(path) ? file.Read().Keys : [];
+        var secret = ApiKey.NewSecret();
+        var key = new ApiKey
+        {
+            Name = Name.Read(sources) ?? throw new UsageException("--name is missing; allowed: 1 to 64 letters, digits, '.', '_' or '-'"),
+            Hash = ApiKey.HashOf(secret), Admin = Admin.Read(sources), Models = Models.Read(sources), RequestsPerMinute = Requests.Read(sources),
+            TokensPerMinute = Tokens.Read(sources), TokensPerDay = DayTokens.Read(sources), Streams = Streams.Read(sources),
+        };
+        try
+        {
+            file.Write(new ApiKeyRing([.. keys, key]));
+        }
+        catch (ArgumentException error)
+        {
+            throw new UsageException(error.Message);
+        }
+        Console.WriteLine(secret);
+        Console.Error.WriteLine($"key '{key.Name}' is in {path}; start gateways with --api-key-file {path}");
+        return Task.FromResult(CommandLine.Success);
+    }
+
+    private static Task<int> List(SettingSources sources)
+    {
+        foreach (var key in new ApiKeyFile(sources.Get(KeyFile), "key file").Read().Keys)
+            Console.WriteLine($"{key.Name}  {Describe(key)}");
+        return Task.FromResult(CommandLine.Success);
+    }
+
+    private static Task<int> Revoke(SettingSources sources)
+    {
+        var (path, name) = (sources.Get(KeyFile), sources.Get(KeyName));
+        var file = new ApiKeyFile(path, "key file");
+        var keys = file.Read().Keys;
+        if (keys.All(key => key.Name != name))
+            throw new UsageException($"key '{name}' is not in {path}; allowed: {string.Join(", ", keys.Select(key => key.Name))}");
+        file.Write(new ApiKeyRing([.. keys.Where(key => key.Name != name)]));
+        Console.WriteLine($"key '{name}' is revoked");
+        return Task.FromResult(CommandLine.Success);
+    }
+
+    private static string Describe(ApiKey key)
+    {
+        string?[] parts =
+        [
+            key.Admin ? "admin" : null,
+            key.Models.Count > 0 ? $"models {string.Join(", ", key.Models)}" : "all models",
+            Limit(key.RequestsPerMinute, "requests/min"), Limit(key.TokensPerMinute, "tokens/min"), Limit(key.TokensPerDay, "tokens/day"),
+            Limit(key.Streams, "at the same time"),
+        ];
+        return string.Join(" · ", parts.OfType<string>());
+    }
+
+    private static string? Limit(long? value, string what) => value is { } limit ? string.Create(CultureInfo.InvariantCulture, $"{limit} {what}") : null;
+}

@@ -1,0 +1,47 @@
+using Skein.Gateway.Keys;
+
+namespace Skein.Cli.Members;
+
+/// <summary>A file of API keys, as <see cref="ApiKeyRing.Parse"/> reads it. Gateways reload it when it changes.</summary>
+internal sealed class ApiKeyFile(string path, string origin)
+{
+    private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
+
+    /// <summary>Write time of the last version that was read. It is taken before reading, so that no later change is missed.</summary>
+    private DateTime _writtenAt;
+
+    /// <exception cref="UsageException">It cannot be read, or is not valid.</exception>
+    public ApiKeyRing Read()
+    {
+        try
+        {
+            _writtenAt = File.GetLastWriteTimeUtc(path);
+            return ApiKeyRing.Parse(File.ReadAllText(path));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            throw new UsageException($"{origin} {path}: {error.Message}");
+        }
+    }
+
+    /// <summary>Replaces the file atomically; only its owner can read it.</summary>
+    public void Write(ApiKeyRing keys) => PrivateFile.Write(path, [keys.ToJson()]);
+
+    /// <summary>Checks the file every second and gives changed keys to the gateway. An invalid file is reported once; the old keys stay in use.</summary>
+    public IDisposable Follow(IApiKeys keys, TimeProvider time) => time.CreateTimer(
+        _ =>
+        {
+            try
+            {
+                if (File.GetLastWriteTimeUtc(path) != _writtenAt)
+                    keys.Use(Read());
+            }
+            catch (Exception error) when (error is UsageException or IOException or UnauthorizedAccessException)
+            {
+                Console.Error.WriteLine($"the API keys are unchanged: {error.Message}");
+            }
+        },
+        null,
+        Period,
+        Period);
+}

@@ -1,0 +1,95 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Skein.Cli.Settings;
+using Skein.Gateway.Security;
+
+namespace Skein.Cli.Members;
+
+/// <summary>The certificate of a gateway, in PEM files that are read again when they change. Thread-safe.</summary>
+internal sealed class CertificateFiles
+{
+    private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
+
+    private static readonly Setting<string?> CertificatePath = Setting.Text(
+        "tls-cert", "file", "PEM file with the certificate of HTTP and gRPC and its intermediates; reloaded when it changes");
+
+    private static readonly Setting<string?> KeyPath = Setting.Text("tls-key", "file", "PEM file with the private key of --tls-cert");
+
+    private static readonly Setting<string?> ClientAuthorityPath = Setting.Text(
+        "tls-client-ca", "file", "PEM file with the authorities of client certificates; clients without one are refused (mTLS)");
+
+    private readonly string _certificate;
+    private readonly string _key;
+    private readonly string? _clientAuthorities;
+    private DateTime _writtenAt;
+    private volatile TlsIdentity _current;
+
+    private CertificateFiles(string certificate, string key, string? clientAuthorities)
+    {
+        (_certificate, _key, _clientAuthorities) = (certificate, key, clientAuthorities);
+        _current = Read();
+    }
+
+    public static IReadOnlyList<ISetting> All { get; } = [CertificatePath, KeyPath, ClientAuthorityPath];
+
+    public TlsIdentity Current => _current;
+
+    /// <returns>Null without <c>--tls-cert</c>.</returns>
+    /// <exception cref="UsageException">A file is missing or wrong.</exception>
+    public static CertificateFiles? Open(SettingSources sources)
+    {
+        var (certificate, key, clients) = (CertificatePath.Read(sources), KeyPath.Read(sources), ClientAuthorityPath.Read(sources));
+        if (certificate is null && (key ?? clients) is null)
+            return null;
+        return certificate is not null && key is not null
+            ? new CertificateFiles(certificate, key, clients)
+            : throw new UsageException($"--{(certificate is null ? "tls-cert" : "tls-key")} is missing; allowed: --tls-cert and --tls-key together");
+    }
+
+    /// <summary>Checks the files every second. Files that are wrong are reported once; the old certificate stays in use.</summary>
+    public IDisposable Follow(TimeProvider time) => time.CreateTimer(
+        _ =>
+        {
+            try
+            {
+                if (WrittenAt() != _writtenAt)
+                    _current = Read();
+            }
+            catch (Exception error) when (error is UsageException or IOException or UnauthorizedAccessException)
+            {
+                Console.Error.WriteLine($"the TLS certificate is unchanged: {error.Message}");
+            }
+        },
+        null,
+        Period,
+        Period);
+
+    private TlsIdentity Read()
+    {
+        _writtenAt = WrittenAt();
+        var path = _certificate;
+        try
+        {
+            var certificate = X509Certificate2.CreateFromPemFile(_certificate, _key);
+            var intermediates = new X509Certificate2Collection();
+            intermediates.ImportFromPemFile(_certificate);
+            X509Certificate2Collection? authorities = null;
+            if (_clientAuthorities is not null)
+            {
+                path = _clientAuthorities;
+                authorities = [];
+                authorities.ImportFromPemFile(path);
+                if (authorities.Count == 0)
+                    throw new UsageException($"--tls-client-ca {path} contains no certificate; allowed: a PEM file with at least one");
+            }
+            return new TlsIdentity(certificate, intermediates, authorities);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
+        {
+            throw new UsageException($"{(path == _certificate ? "--tls-cert" : "--tls-client-ca")} {path} cannot be used: {error.Message}");
+        }
+    }
+
+    private DateTime WrittenAt() =>
+        new[] { _certificate, _key, _clientAuthorities }.OfType<string>().Max(File.GetLastWriteTimeUtc);
+}

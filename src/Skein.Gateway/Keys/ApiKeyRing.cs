@@ -1,0 +1,101 @@
+using System.Collections.Frozen;
+using System.Security.Cryptography;
+using System.Text.Json.Serialization;
+
+namespace Skein.Gateway.Keys;
+
+/// <summary>The keys that a gateway accepts. Immutable.</summary>
+public sealed class ApiKeyRing
+{
+    /// <summary>Most keys in one ring.</summary>
+    public const int MaxKeys = 10_000;
+
+    private const int HashCharacters = 64;
+
+    private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web)
+    {
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow, NumberHandling = JsonNumberHandling.Strict, AllowDuplicateProperties = false,
+        WriteIndented = true, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault, ReadCommentHandling = JsonCommentHandling.Skip,
+        AllowTrailingCommas = true,
+    };
+
+    private readonly FrozenDictionary<string, ApiKey> _byHash;
+
+    /// <summary>Checks the keys.</summary>
+    /// <exception cref="ArgumentException">Names the key, the member, its value and what is allowed.</exception>
+    public ApiKeyRing(IReadOnlyList<ApiKey> keys)
+    {
+        if (keys.Count > MaxKeys)
+            throw new ArgumentException($"{keys.Count} keys; allowed: up to {MaxKeys}");
+        var names = new HashSet<string>(StringComparer.Ordinal);
+        var hashes = new Dictionary<string, ApiKey>(StringComparer.Ordinal);
+        foreach (var key in keys)
+        {
+            Check(key);
+            if (!names.Add(key.Name))
+                throw new ArgumentException($"two keys have the name '{key.Name}'; allowed: one");
+            if (!hashes.TryAdd(key.Hash, key))
+                throw new ArgumentException($"the keys '{hashes[key.Hash].Name}' and '{key.Name}' have the same secret; allowed: one name per secret");
+        }
+        Keys = keys;
+        _byHash = hashes.ToFrozenDictionary(StringComparer.Ordinal);
+    }
+
+    /// <summary>All keys, in the order of the file.</summary>
+    public IReadOnlyList<ApiKey> Keys { get; }
+
+    /// <summary>Reads <c>{"keys": [{"name": …, "hash": …, …}]}</c>.</summary>
+    /// <exception cref="ArgumentException">Says where it is wrong and what is allowed.</exception>
+    public static ApiKeyRing Parse(string json)
+    {
+        try
+        {
+            var file = JsonSerializer.Deserialize<KeyFileBody>(json, Format);
+            return new ApiKeyRing(file?.Keys ?? throw new ArgumentException("'keys' is missing; allowed: a list of keys"));
+        }
+        catch (JsonException error)
+        {
+            throw new ArgumentException($"{error.Path ?? "$"} is not allowed: {error.Message}", error);
+        }
+    }
+
+    /// <returns>What <see cref="Parse"/> reads.</returns>
+    public string ToJson() => JsonSerializer.Serialize(new KeyFileBody(Keys), Format);
+
+    /// <summary>
+    /// Finds the key of a secret. The time that it takes depends on the secret's hash only, of which a caller controls no part, and the hash is compared
+    /// in constant time.
+    /// </summary>
+    /// <returns>Null if there is none.</returns>
+    public ApiKey? Find(string secret)
+    {
+        var hash = ApiKey.HashOf(secret);
+        return _byHash.TryGetValue(hash, out var key)
+            && CryptographicOperations.FixedTimeEquals(Encoding.ASCII.GetBytes(hash), Encoding.ASCII.GetBytes(key.Hash)) ? key : null;
+    }
+
+    private static void Check(ApiKey key)
+    {
+        if (key.Name is not { Length: > 0 and <= 64 } || !key.Name.All(character => char.IsAsciiLetterOrDigit(character) || character is '.' or '_' or '-'))
+            throw new ArgumentException($"name '{key.Name}' is not allowed; allowed: 1 to 64 letters, digits, '.', '_' or '-'");
+        if (key.Hash is not { Length: HashCharacters } || !key.Hash.All(char.IsAsciiHexDigitLower))
+            throw new ArgumentException($"hash of key '{key.Name}' is not allowed; allowed: {HashCharacters} lower-case hex digits, the SHA-256 of the secret");
+        CheckRange(key, "requestsPerMinute", key.RequestsPerMinute, 1_000_000);
+        CheckRange(key, "tokensPerMinute", key.TokensPerMinute, 1_000_000_000);
+        CheckRange(key, "tokensPerDay", key.TokensPerDay, 1_000_000_000_000);
+        CheckRange(key, "streams", key.Streams, 100_000);
+        if (key.Models is null || key.Models.Any(string.IsNullOrEmpty))
+            throw new ArgumentException($"models of key '{key.Name}' is not allowed; allowed: a list of names, empty for all");
+    }
+
+    private static void CheckRange(ApiKey key, string member, long? value, long most)
+    {
+        if (value is { } number && (number < 1 || number > most))
+        {
+            throw new ArgumentException(
+                string.Create(CultureInfo.InvariantCulture, $"{member} of key '{key.Name}' is {number}; allowed: 1 to {most}, or absent"));
+        }
+    }
+
+    private sealed record KeyFileBody(IReadOnlyList<ApiKey>? Keys);
+}

@@ -1,0 +1,43 @@
+using System.Collections.Concurrent;
+
+namespace Skein.Gateway.Keys;
+
+/// <summary>The keys in use and what each has used. The keys can be replaced at run time: requests that run are not affected. Thread-safe.</summary>
+internal sealed class ApiKeyStore(TimeProvider time) : IApiKeys
+{
+    private readonly ConcurrentDictionary<string, KeyMeter> _meters = new(StringComparer.Ordinal);
+    private readonly Lock _gate = new();
+    private volatile ApiKeyRing? _ring;
+
+    /// <summary>False: every request is served, and there is nothing to authenticate with.</summary>
+    public bool IsRequired => _ring is not null;
+
+    public void Use(ApiKeyRing ring)
+    {
+        lock (_gate)
+        {
+            _ring = ring;
+            foreach (var name in _meters.Keys.Except(ring.Keys.Select(key => key.Name), StringComparer.Ordinal))
+                _meters.TryRemove(name, out _);
+            foreach (var key in ring.Keys)
+            {
+                if (_meters.TryGetValue(key.Name, out var meter))
+                    meter.Use(key);
+            }
+        }
+    }
+
+    public ApiKey? Find(string? secret) => secret is { Length: > 0 } ? _ring?.Find(secret) : null;
+
+    public KeyMeter MeterOf(ApiKey key) => _meters.GetOrAdd(key.Name, static (_, arguments) => new KeyMeter(arguments.key, arguments.time), (key, time));
+
+    /// <summary>Use of each key that was used since it was added, by name.</summary>
+    public IReadOnlyList<KeyUse> Uses => [.. _meters.Values.Select(meter => meter.Read()).OrderBy(use => use.Name, StringComparer.Ordinal)];
+}
+
+/// <summary>The API keys of a gateway, for whoever reads them from a file. Thread-safe.</summary>
+public interface IApiKeys
+{
+    /// <summary>Requires keys from now on, and accepts exactly these.</summary>
+    void Use(ApiKeyRing ring);
+}

@@ -1,0 +1,86 @@
+using Skein.Gateway.Api.Http;
+using Skein.Gateway.Keys;
+
+namespace Skein.Gateway.Security;
+
+/// <summary>
+/// Authenticates HTTP and gRPC requests when keys are required. Open without a key: /livez and /readyz, gRPC health checks, and CORS preflights, which
+/// cannot carry one. /admin and /metrics need a key with <see cref="ApiKey.Admin"/>. A client cannot tell a missing key from a wrong one.
+/// </summary>
+internal sealed class KeyMiddleware(ApiKeyStore keys)
+{
+    private const string Bearer = "Bearer ";
+
+    private static readonly string[] Open = ["/livez", "/readyz", "/grpc.health.v1.Health"];
+    private static readonly string[] ForAdmins = ["/admin", "/metrics", "/skein.v1.Admin"];
+
+    public Task EnterAsync(HttpContext http, RequestDelegate next)
+    {
+        if (!keys.IsRequired || Any(Open, http) || HttpMethods.IsOptions(http.Request.Method))
+            return next(http);
+        return keys.Find(SecretOf(http.Request.Headers)) is not { } key ? UnauthorizedAsync(http)
+            : !key.Admin && Any(ForAdmins, http) ? ForbiddenAsync(http)
+            : ServeAsync(http, new KeyGrant(key, keys.MeterOf(key)), next);
+    }
+
+    private static async Task ServeAsync(HttpContext http, KeyGrant grant, RequestDelegate next)
+    {
+        using (grant)
+        {
+            http.Features.Set(grant);
+            http.Response.OnStarting(
+                static state =>
+                {
+                    var (headers, grant) = ((IHeaderDictionary, KeyGrant))state;
+                    grant.WriteHeaders(headers);
+                    return Task.CompletedTask;
+                },
+                (http.Response.Headers, grant));
+            await next(http);
+        }
+    }
+
+    /// <summary>From <c>authorization: Bearer</c> in any case, else from Anthropic's <c>x-api-key</c>.</summary>
+    private static string? SecretOf(IHeaderDictionary headers)
+    {
+        string? authorization = headers.Authorization;
+        return authorization is not null && authorization.StartsWith(Bearer, StringComparison.OrdinalIgnoreCase)
+            ? authorization[Bearer.Length..].Trim()
+            : headers["x-api-key"];
+    }
+
+    private static bool Any(string[] paths, HttpContext http)
+    {
+        foreach (var path in paths)
+        {
+            if (http.Request.Path.StartsWithSegments(path, StringComparison.OrdinalIgnoreCase))
+                return true;
+        }
+        return false;
+    }
+
+    private static Task UnauthorizedAsync(HttpContext http)
+    {
+        http.Response.Headers.WWWAuthenticate = "Bearer";
+        return RefuseAsync(http, new ApiError(
+            StatusCodes.Status401Unauthorized, "authentication_error", "invalid_api_key",
+            "the API key is missing or wrong; allowed: 'authorization: Bearer KEY' or 'x-api-key: KEY' with a key of this gateway"));
+    }
+
+    private static Task ForbiddenAsync(HttpContext http) => RefuseAsync(http, new ApiError(
+        StatusCodes.Status403Forbidden, "permission_error", "admin_key_required", $"{http.Request.Path} needs a key with admin rights"));
+
+    private static Task RefuseAsync(HttpContext http, ApiError error)
+    {
+        if (HttpProtocol.IsHttp2(http.Request.Protocol) && http.Request.ContentType?.StartsWith("application/grpc", StringComparison.Ordinal) == true)
+        {
+            // gRPC over HTTP/2: a response of headers only ("trailers-only").
+            var status = error.Status == StatusCodes.Status401Unauthorized ? Grpc.Core.StatusCode.Unauthenticated : Grpc.Core.StatusCode.PermissionDenied;
+            http.Response.ContentType = "application/grpc";
+            http.Response.Headers["grpc-status"] = ((int)status).ToString(CultureInfo.InvariantCulture);
+            http.Response.Headers["grpc-message"] = Uri.EscapeDataString(error.Message);
+            return Task.CompletedTask;
+        }
+        return error.SendAsync(http);
+    }
+}

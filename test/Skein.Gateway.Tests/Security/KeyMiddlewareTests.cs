@@ -1,0 +1,152 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+using Grpc.Core;
+using Grpc.Net.Client;
+using Skein.Gateway.Keys;
+using Skein.Protocol.V1;
+
+namespace Skein.Gateway.Tests.Security;
+
+/// <summary>A whole gateway on loopback with keys, without replicas.</summary>
+public sealed class KeyMiddlewareTests : IAsyncLifetime
+{
+    private readonly GatewayApp _gateway = GatewayApp.Build(new GatewayOptions { Http = new(IPAddress.Loopback, 0), Grpc = new(IPAddress.Loopback, 0) });
+    private HttpClient _client = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _gateway.Keys.Use(new ApiKeyRing(
+        [
+            new ApiKey { Name = "alice", Hash = ApiKey.HashOf("sk-alice"), Models = ["m"], RequestsPerMinute = 1 },
+            new ApiKey { Name = "root", Hash = ApiKey.HashOf("sk-root"), Admin = true },
+        ]));
+        await _gateway.StartAsync(TestContext.Current.CancellationToken);
+        _client = new HttpClient { BaseAddress = new Uri($"http://{_gateway.Http}"), Timeout = TimeSpan.FromSeconds(30) };
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _client.Dispose();
+        await _gateway.StopAsync(new CancellationToken(canceled: true));
+        await _gateway.DisposeAsync();
+    }
+
+    [Theory]
+    [InlineData("GET", "/v1/models")]
+    [InlineData("POST", "/v1/chat/completions")]
+    [InlineData("GET", "/admin/v1/members")]
+    [InlineData("POST", "/admin/v1/replicas/r/drain")]
+    [InlineData("GET", "/metrics")]
+    [InlineData("GET", "/nothing")]
+    public async Task Send_WithoutKeyAndWithAWrongOne_IsRefusedAlike(string method, string path)
+    {
+        var without = await SendAsync(method, path, authorization: null);
+        var wrong = await SendAsync(method, path, "Bearer sk-nobody");
+
+        Assert.Equal((HttpStatusCode.Unauthorized, "invalid_api_key"), (without.Status, without.Code));
+        Assert.Equal(without, wrong);
+    }
+
+    [Theory]
+    [InlineData("/livez", HttpStatusCode.OK)]
+    [InlineData("/readyz", HttpStatusCode.ServiceUnavailable)]
+    public async Task Get_HealthWithoutKey_IsAnswered(string path, HttpStatusCode expected)
+    {
+        using var response = await _client.GetAsync(new Uri(path, UriKind.Relative), TestContext.Current.CancellationToken);
+        Assert.Equal(expected, response.StatusCode);
+    }
+
+    [Theory]
+    [InlineData("Bearer sk-alice", "/v1/models", HttpStatusCode.OK)]
+    [InlineData("bearer sk-alice", "/v1/models", HttpStatusCode.OK)]
+    [InlineData("Bearer sk-alice", "/admin/v1/members", HttpStatusCode.Forbidden)]
+    [InlineData("Bearer sk-alice", "/metrics", HttpStatusCode.Forbidden)]
+    [InlineData("Bearer sk-root", "/admin/v1/members", HttpStatusCode.OK)]
+    [InlineData("Bearer sk-root", "/metrics", HttpStatusCode.OK)]
+    public async Task Get_WithKey_IsServedWhatTheKeyAllows(string authorization, string path, HttpStatusCode expected) =>
+        Assert.Equal(expected, (await SendAsync("GET", path, authorization)).Status);
+
+    [Fact]
+    public async Task Get_AnthropicsHeader_IsAKeyToo()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/models") { Headers = { { "x-api-key", "sk-alice" } } };
+        using var response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+    }
+
+    [Fact]
+    public async Task Post_ModelOfAnother_IsRefused()
+    {
+        var refusal = await SendAsync("POST", "/v1/chat/completions", "Bearer sk-alice", Chat("other"));
+        Assert.Equal((HttpStatusCode.Forbidden, "model_not_allowed"), (refusal.Status, refusal.Code));
+    }
+
+    [Fact]
+    public async Task Post_LimitReached_IsRefusedWithTheTimeToWait()
+    {
+        var first = await SendAsync("POST", "/v1/chat/completions", "Bearer sk-alice", Chat("m", maxTokens: -7));
+        Assert.Equal(HttpStatusCode.BadRequest, first.Status);
+        using var second = Request("POST", "/v1/completions", "Bearer sk-alice", """{"model":"m","prompt":"x","max_tokens":1}""");
+        var sent = _client.SendAsync(second, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
+        using var third = Request("POST", "/v1/completions", "Bearer sk-alice", """{"model":"m","prompt":"x","max_tokens":1}""");
+
+        // Both need the one request of this minute; the other one waits for a replica until the gateway stops.
+        using var refused = await (await Task.WhenAny(sent, _client.SendAsync(third, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken)));
+
+        Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
+        Assert.Equal("1", refused.Headers.GetValues("x-ratelimit-limit-requests").Single());
+        Assert.Equal("0", refused.Headers.GetValues("x-ratelimit-remaining-requests").Single());
+        Assert.Equal("0", refused.Headers.GetValues("anthropic-ratelimit-requests-remaining").Single());
+        Assert.InRange(refused.Headers.RetryAfter!.Delta!.Value, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(60));
+    }
+
+    [Fact]
+    public async Task Use_KeyRevoked_ItsNextRequestIsRefused()
+    {
+        _gateway.Keys.Use(new ApiKeyRing([]));
+        Assert.Equal(HttpStatusCode.Unauthorized, (await SendAsync("GET", "/v1/models", "Bearer sk-alice")).Status);
+    }
+
+    [Fact]
+    public async Task Call_GrpcWithoutKey_IsUnauthenticated()
+    {
+        using var channel = GrpcChannel.ForAddress($"http://{_gateway.Grpc}");
+        var admin = new Protocol.V1.Admin.AdminClient(channel);
+
+        var without = await Assert.ThrowsAsync<RpcException>(
+            async () => await admin.ListMembersAsync(new ListMembersRequest(), cancellationToken: TestContext.Current.CancellationToken));
+        var alice = await Assert.ThrowsAsync<RpcException>(async () => await admin.ListMembersAsync(
+            new ListMembersRequest(), new Metadata { { "authorization", "Bearer sk-alice" } }, cancellationToken: TestContext.Current.CancellationToken));
+        var root = await admin.ListMembersAsync(
+            new ListMembersRequest(), new Metadata { { "authorization", "Bearer sk-root" } }, cancellationToken: TestContext.Current.CancellationToken);
+
+        Assert.Equal((StatusCode.Unauthenticated, StatusCode.PermissionDenied), (without.StatusCode, alice.StatusCode));
+        Assert.StartsWith("the API key is missing or wrong", without.Status.Detail, StringComparison.Ordinal);
+        Assert.Empty(root.Members);
+    }
+
+    private static string Chat(string model, int maxTokens = 1) =>
+        JsonSerializer.Serialize(new { model, max_tokens = maxTokens, messages = new[] { new { role = "user", content = "x" } } });
+
+    private static HttpRequestMessage Request(string method, string path, string? authorization, string? body = null)
+    {
+        var request = new HttpRequestMessage(new HttpMethod(method), path);
+        if (authorization is not null)
+            request.Headers.Authorization = AuthenticationHeaderValue.Parse(authorization);
+        if (method == "POST")
+            request.Content = new StringContent(body ?? "{}", Encoding.UTF8, "application/json");
+        return request;
+    }
+
+    private async Task<(HttpStatusCode Status, string? Code, string Body)> SendAsync(string method, string path, string? authorization, string? body = null)
+    {
+        using var request = Request(method, path, authorization, body);
+        using var response = await _client.SendAsync(request, TestContext.Current.CancellationToken);
+        var text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        var code = response.IsSuccessStatusCode || !text.StartsWith('{') ? null
+            : JsonDocument.Parse(text).RootElement.GetProperty("error").GetProperty("code").GetString();
+        return (response.StatusCode, code, text);
+    }
+}
