@@ -21,6 +21,7 @@ internal static class SkeinCommand
         BenchCommand.Create(),
         ChaosCommand.Create(),
         SimulateCommand.Create(),
+        EnginesCommand.Create(),
         ApiKeysCommand.Create(),
         GossipKeysCommand.Create(),
     };

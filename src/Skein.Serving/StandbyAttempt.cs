@@ -58,6 +58,7 @@ internal sealed class StandbyAttempt(StandbyKey key, Resume? before, TimeSpan ti
         var journal = before is null ? new Resume() : new Resume(before);
         journal.TokenIds.Add(since.TokenIds);
         journal.Text = journal.Text.IsEmpty ? since.Text : ByteString.CopyFrom([.. journal.Text.Span, .. since.Text.Span]);
+        journal.RawDeltas = journal.RawDeltas.IsEmpty ? since.RawDeltas : ByteString.CopyFrom([.. journal.RawDeltas.Span, .. since.RawDeltas.Span]);
         journal.NextIndex = since.NextIndex;
         journal.Fingerprint = since.Fingerprint.Length > 0 ? since.Fingerprint : journal.Fingerprint;
         return journal;

@@ -27,6 +27,48 @@ public sealed class RestartTests
         Expect.Answer(reply, SmallModel.Text);
     }
 
+    /// <summary>The test at connect time shows that it starts anew: status, log and the answer's header say so.</summary>
+    [Fact]
+    public async Task StartsAnewWhenProbed_TierIsNoneWithItsReason()
+    {
+        await using var pair = await Pair.StartAsync(SmallModel.Words, 20, SmallModel.RestartAsync, restartsWhenProbed: true);
+
+        var reply = await pair.Gateway.ChatAsync();
+        var row = await pair.Gateway.StatusAsync(pair.Name);
+
+        Assert.Equal("none", reply.Header("x-skein-resume-tier"));
+        Assert.Equal("none", row.GetProperty("tier").GetString());
+        Assert.Contains("starts anew", row.GetProperty("reason").GetString(), StringComparison.Ordinal);
+        Assert.Contains(pair.Gateway.Log.With(pair.Name), line =>
+            line.Message.Contains("resume tier none", StringComparison.Ordinal) && line.Message.Contains("starts anew", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task ContinuesWhenProbed_TierIsText()
+    {
+        await using var pair = await Pair.StartAsync(SmallModel.Words, 20, SmallModel.AnswerAsync);
+
+        var reply = await pair.Gateway.ChatAsync();
+        var row = await pair.Gateway.StatusAsync(pair.Name);
+
+        Assert.Equal("text", reply.Header("x-skein-resume-tier"));
+        Assert.Equal(("text", ""), (row.GetProperty("tier").GetString(), row.GetProperty("reason").GetString()));
+    }
+
+    /// <summary>It starts anew in other words after a few bytes: that was taken for a continuation.</summary>
+    [Fact]
+    public async Task StartsAnewAndDiffersEarly_IsMadeAgainAndIsAnHonestError()
+    {
+        string[] told = ["The ", "quick ", "brown ", "fox ", "jumps ", "over ", "the ", "lazy ", "dog ", "and ", "runs ", "away "];
+        string[] again = [told[0], "slow ", .. told[2..]];
+        await using var pair = await Pair.StartAsync(told, 9, Answers.Words(again));
+
+        var reply = await pair.Gateway.ChatAsync();
+
+        Expect.Error(reply);
+        Expect.That(reply, string.Concat(told).StartsWith(reply.Text, StringComparison.Ordinal), "the text up to the error is right");
+    }
+
     /// <summary>It starts anew and differs after 64 bytes or more: nobody can continue that.</summary>
     [Fact]
     public async Task StartsAnewAndDiffersLater_IsAnHonestError()
@@ -190,6 +232,9 @@ public sealed class RestartTests
     private sealed class Pair(ScriptedServer first, ScriptedServer second, TestGateway gateway) : IAsyncDisposable
     {
         public TestGateway Gateway { get; } = gateway;
+
+        /// <summary>Name of one of the servers.</summary>
+        public string Name => first.Name;
 
         public static async Task<Pair> StartAsync(IReadOnlyList<string> words, int delivered, Answer then, bool restartsWhenProbed = false)
         {

@@ -88,7 +88,7 @@ public sealed class SeveralPromptsTests
         };
         var servers = ServerSet.Of(2, answer);
         foreach (var server in servers)
-            server.GenerateForGateway = answer;
+            server.GenerateForGateway = exchange => exchange.Request.IsChat ? SmallModel.AnswerAsync(exchange) : answer(exchange);
         return servers;
     }
 }

@@ -91,7 +91,7 @@ internal static class ReplicaCommand
         metadata.Models.Clear();
         metadata.Models.Add(description.Models.Select(model => model.Name));
         metadata.ModelsDigest = Digest(description.Models.Select(model => model.Name));
-        metadata.Fingerprint = Digest(description.Models.Select(model => $"{model.Name} {model.Fingerprint}"));
+        metadata.Fingerprint = Digest(description.Models.Select(model => $"{model.Name} {model.Fingerprint} {model.ResumeTier} {model.ResumeReason}"));
     }
 
     /// <summary>Accepts no new requests, lets streams finish within the grace period, then leaves the group.</summary>

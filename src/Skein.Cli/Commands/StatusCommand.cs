@@ -134,7 +134,7 @@ internal static class StatusCommand
     private static Text Shortened(string text) => new(text) { Overflow = Overflow.Ellipsis };
 
     /// <summary>A member that does not serve has no models: its row says why instead.</summary>
-    private static string ReasonOrModels(MemberRow member) => member.Reason.Length > 0 ? member.Reason : Models(member);
+    private static string ReasonOrModels(MemberRow member) => member.Models.Count > 0 ? Models(member) : member.Reason;
 
     private static string Models(MemberRow member) => string.Join(", ", member.Models);
 

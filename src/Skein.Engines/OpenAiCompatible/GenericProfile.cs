@@ -16,4 +16,8 @@ internal sealed class GenericProfile : ServerProfile
         var slots = await OwnsModelsAsync(http, ExclusiveOwner, cancellationToken) ? 1 : (int?)null;
         return await ReadModelsAsync(http, version ?? "", slots, cancellationToken);
     }
+
+    public override ValueTask<IReadOnlyList<string>?> LoadedModelsAsync(
+        EngineHttp http, IReadOnlyList<ModelFacts> models, CancellationToken cancellationToken) =>
+        ValueTask.FromResult<IReadOnlyList<string>?>(null);
 }

@@ -1,26 +1,32 @@
+using System.Collections.Concurrent;
 using System.Security.Cryptography;
+using Skein.Engines.OpenAiCompatible.Proofs;
+using Skein.Engines.OpenAiCompatible.Reasoning;
+using Skein.Engines.OpenAiCompatible.Texts;
 using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
 
 namespace Skein.Engines.OpenAiCompatible;
 
 /// <summary>
-/// The models of one server, as it lists them now. A model that stays keeps what was found out about it; a new one is tried with a short answer, which
-/// shows whether it returns token ids. One task calls <see cref="UpdateAsync"/>; any thread may read.
+/// The models of one server, as it lists them now. A model that stays keeps what was found out about it; a new one is tried with short answers, which show
+/// whether it returns token ids, and how it continues answers. One task calls <see cref="UpdateAsync"/>; any thread may use the other members.
 /// </summary>
-internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, OpenAiEngineOptions options)
+internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, OpenAiEngineOptions options, TextGeneration texts, TimeProvider time)
 {
     // Part of every fingerprint. Raise it when answers are read or resumed differently.
     private const string AdapterVersion = "skein-openai-1";
 
+    private readonly ConcurrentDictionary<string, bool> _answered = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, TryPause> _pauses = new(StringComparer.Ordinal);
     private ITokenDialect? _dialect;
-    private volatile IReadOnlyList<ServerModel> _models = [];
+    private volatile List<ServerModel> _models = [];
 
     /// <summary>At least one after the first update.</summary>
     public IReadOnlyList<ServerModel> Models => _models;
 
     /// <summary>Whether a model could not be tried yet.</summary>
-    public bool HasUnproven => _models.Any(model => !model.IsProven);
+    public bool HasUntried => _models.Any(model => !model.IsTried);
 
     /// <summary>The model with this name; null if it is not served.</summary>
     public ServerModel? Find(string name)
@@ -32,6 +38,10 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
     /// <summary>Whether at least one of the models that a server lists is to be served.</summary>
     public bool IsAnyWanted(IEnumerable<string> listed) =>
         options.Model is not { } wanted ? listed.Any() : listed.Any(name => profile.IsSameModel(name, wanted));
+
+    /// <summary>Notes that a model answered a request: it is loaded.</summary>
+    /// <returns>Whether it can now be tried.</returns>
+    public bool NoteAnswer(ServerModel model) => !model.IsTried && _answered.TryAdd(model.Facts.Name, true);
 
     /// <summary>Takes over a new list.</summary>
     /// <param name="takeSlot">Takes a slot for calls that generate; null if there is none. What cannot be tried now is tried in a later update.</param>
@@ -59,7 +69,17 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
         foreach (var model in wanted)
         {
             var known = before.FirstOrDefault(known => known.Facts with { Metadata = model.Metadata } == model);
-            models.Add(known is { IsProven: true } ? known.With(model) : await DescribeAsync(model, facts, known, takeSlot, either.Token));
+            models.Add(known is { IsTried: true } ? known.With(model) : known ?? Of(model, facts, ModelTrial.None));
+        }
+
+        if (models.Any(model => !model.IsTried))
+        {
+            var loaded = await profile.LoadedModelsAsync(http, wanted, cancellationToken);
+            for (var i = 0; i < models.Count; i++)
+            {
+                if (!models[i].IsTried && IsLoaded(models[i].Facts.Name, loaded, wanted.Count))
+                    models[i] = await TryAsync(models[i], facts, takeSlot, either.Token);
+            }
         }
 
         cancellationToken.ThrowIfCancellationRequested();
@@ -67,31 +87,107 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
         return !before.SelectMany(model => model.Descriptions).SequenceEqual(models.SelectMany(model => model.Descriptions));
     }
 
-    private async ValueTask<ServerModel> DescribeAsync(
-        ModelFacts model, ServerFacts facts, ServerModel? known, Func<IDisposable?> takeSlot, CancellationToken cancellationToken)
-    {
-        using var slot = cancellationToken.IsCancellationRequested ? null : takeSlot();
-        if (slot is null)
-            return known ?? Of(model, facts, canary: null, isGenerating: model.IsGenerating, isProven: false);
+    private bool IsLoaded(string model, IReadOnlyList<string>? loaded, int listed) =>
+        loaded is null ? listed == 1 || _answered.ContainsKey(model) : loaded.Any(name => profile.IsSameModel(name, model));
 
+    private async ValueTask<ServerModel> TryAsync(ServerModel known, ServerFacts facts, Func<IDisposable?> takeSlot, CancellationToken cancellationToken)
+    {
+        var name = known.Facts.Name;
+        if (!_pauses.TryGetValue(name, out var pause))
+            _pauses[name] = pause = new TryPause(time);
+
+        using var slot = cancellationToken.IsCancellationRequested || !pause.IsOver ? null : takeSlot();
+        if (slot is null)
+            return known;
+
+        using var deadline = new CancellationTokenSource(TryPause.TryTimeout, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellationToken);
+        var tried = await DescribeAsync(known, facts, either.Token);
+        // What the start could not try is tried again at once.
+        if (tried.IsTried)
+            _pauses.Remove(name);
+        else if (_models.Count > 0)
+            pause.Begin();
+
+        return tried;
+    }
+
+    private async ValueTask<ServerModel> DescribeAsync(ServerModel known, ServerFacts facts, CancellationToken cancellationToken)
+    {
+        var model = known.Facts;
         try
         {
             if (!await profile.IsGeneratingAsync(http, model, cancellationToken))
-                return Of(model, facts, canary: null, isGenerating: false, isProven: true);
+                return Of(model, facts, new ModelTrial(null, ModelProofs.Pending, IsGenerating: false, IsTried: true));
 
             _dialect ??= await profile.ConnectTokensAsync(http, facts.Models, options.CacheDirectory, cancellationToken);
             var canary = _dialect is null ? null : await _dialect.CanaryAsync(model.Name, cancellationToken);
-            return Of(model, facts, canary, isGenerating: true, isProven: true);
+            return await ProveAsync(model, facts, canary, cancellationToken);
         }
-        catch (FaultException refusal) when (IsRefusal(refusal))
+        catch (FaultException refusal) when (ContinuationProver.IsRefusal(refusal))
         {
             // The calls for token ids do not serve this model. Its chat call may, unless it makes embeddings only.
-            var isGenerating = await TryChatAsync(model.Name, cancellationToken);
-            return Of(model, facts, canary: null, isGenerating ?? true, isProven: isGenerating is not null);
+            return await TryChatAsync(model.Name, cancellationToken) switch
+            {
+                true => await ProveAsync(model, facts, canary: null, cancellationToken),
+                false => Of(model, facts, new ModelTrial(null, ModelProofs.Pending, IsGenerating: false, IsTried: true)),
+                null => known,
+            };
         }
         catch (Exception late) when (IsLate(late, cancellationToken))
         {
-            return known ?? Of(model, facts, canary: null, isGenerating: true, isProven: false);
+            return known;
+        }
+    }
+
+    /// <summary>Finds out how answers of the model can be continued. A server that fails meanwhile is tried again later; it is served all the same.</summary>
+    private async ValueTask<ServerModel> ProveAsync(ModelFacts model, ServerFacts facts, uint[]? canary, CancellationToken cancellationToken)
+    {
+        var untried = Of(model, facts, new ModelTrial(canary, ModelProofs.Pending, IsGenerating: true, IsTried: false));
+        var description = untried.Description;
+        try
+        {
+            var reasoning = canary is null ? NoReasoning : await ReasoningOfAsync(model, facts, cancellationToken);
+            var tokens = canary is null ? null : new TokenGeneration(_dialect!, reasoning ?? NoReasoning);
+            var noIds = ContinuationProof.Not("it returns no token ids");
+            var proofs = new ModelProofs(
+                tokens is null ? noIds : await ContinuationProver.ProveAsync(isChat: false, model.Name, ByIds),
+                tokens is null ? noIds
+                    : reasoning is null ? ContinuationProof.Not("its chat template has a reasoning whose marks are not found")
+                    : profile.ReturnsChatIds ? await ContinuationProver.ProveAsync(isChat: true, model.Name, ByChatThenIds, takesReasoning: true)
+                    : await ContinuationProver.ProveAsync(isChat: true, model.Name, ByIds, takesReasoning: true, ByText),
+                await ContinuationProver.ProveAsync(isChat: true, model.Name, ByText),
+                await ContinuationProver.ProveAsync(isChat: false, model.Name, ByText));
+            return Of(model, facts, new ModelTrial(canary, proofs, IsGenerating: true, IsTried: true) { Reasoning = reasoning ?? NoReasoning });
+
+            IAsyncEnumerable<GenerateFrame> ByIds(GenerateRequest request) => tokens!.RunAsync(request, description, ResumeTier.Tokens, cancellationToken);
+
+            IAsyncEnumerable<GenerateFrame> ByChatThenIds(GenerateRequest request) => request.Resume is null
+                ? texts.RunWithIdsAsync(request, description, ResumeTier.Tokens, cancellationToken)
+                : ByIds(request);
+        }
+        catch (Exception failed) when (failed is FaultException || (failed is OperationCanceledException && cancellationToken.IsCancellationRequested))
+        {
+            return untried;
+        }
+
+        IAsyncEnumerable<GenerateFrame> ByText(GenerateRequest request) => texts.RunAsync(request, description, ResumeTier.Text, cancellationToken);
+    }
+
+    private ChatReasoning NoReasoning => new(Form: null, profile.TrimsReasoning, profile.ReturnsChatIds);
+
+    /// <summary>How chats of the model are divided; null: the model reasons, and it is not known how.</summary>
+    private async ValueTask<ChatReasoning?> ReasoningOfAsync(ModelFacts model, ServerFacts facts, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var form = await _dialect!.ReasoningFormAsync(model.Name, cancellationToken);
+            return form is null && facts.MentionsReasoning ? null : NoReasoning with { Form = form };
+        }
+        catch (FaultException refusal) when (ContinuationProver.IsRefusal(refusal))
+        {
+            // The template refuses such a chat, or the marks are no text.
+            return facts.MentionsReasoning ? null : NoReasoning;
         }
     }
 
@@ -104,7 +200,7 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
             await http.AskAsync("v1/chat/completions", body.ToBytes(), cancellationToken);
             return true;
         }
-        catch (FaultException refusal) when (IsRefusal(refusal))
+        catch (FaultException refusal) when (ContinuationProver.IsRefusal(refusal))
         {
             return false;
         }
@@ -114,32 +210,30 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
         }
     }
 
-    private static bool IsRefusal(FaultException exception) =>
-        EngineErrors.IsMissingCall(exception) || exception.Fault is Fault.InvalidRequest or Fault.ModelNotFound or Fault.ContextLengthExceeded;
-
     // Too busy now, or slower than the caller waits: it is tried again.
     private static bool IsLate(Exception exception, CancellationToken cancelled) => exception is FaultException fault
         ? fault.Fault is Fault.EngineBusy or Fault.EngineFailed or Fault.EngineTimedOut
         : exception is OperationCanceledException && cancelled.IsCancellationRequested;
 
-    private ServerModel Of(ModelFacts model, ServerFacts facts, uint[]? canary, bool isGenerating, bool isProven)
+    private ServerModel Of(ModelFacts model, ServerFacts facts, ModelTrial trial)
     {
-        var hasTokens = canary is not null;
+        var tiers = new ResumeTiers(profile, trial.Proofs, options.UsesChatCall, options.IsBitExact);
+        var isGenerating = trial.IsGenerating;
         var description = new ModelDescription
         {
             Name = model.Name,
-            Fingerprint = options.Fingerprint ?? FingerprintOf(model, canary ?? []),
+            Fingerprint = options.Fingerprint ?? FingerprintOf(model, trial.Canary ?? []),
             ContextTokens = (uint)Math.Max(0, model.ContextTokens),
-            ResumeTier = !isGenerating ? ResumeTier.None : !hasTokens ? ResumeTier.Text : options.IsBitExact ? ResumeTier.Exact : ResumeTier.Tokens,
-            Unit = hasTokens ? TokenUnit.Token : TokenUnit.Chunk,
+            ResumeTier = isGenerating ? tiers.Best : ResumeTier.None,
+            ResumeReason = isGenerating ? tiers.Reason : "",
+            Unit = trial.Proofs.Ids.IsProven || trial.Proofs.ChatIds.IsProven ? TokenUnit.Token : TokenUnit.Chunk,
             Chat = isGenerating,
             NoGeneration = !isGenerating,
             Metadata = model.Metadata,
         };
         return new ServerModel(
             model, description, [.. profile.FurtherNames(model.Name).Concat(options.Aliases).Distinct(StringComparer.Ordinal)],
-            new ResumeTiers(profile, hasTokens, options.UsesChatCall ?? facts.MentionsReasoning, options.IsBitExact),
-            hasTokens ? new TokenGeneration(_dialect!) : null, isGenerating, isProven);
+            tiers, trial.Canary is null ? null : new TokenGeneration(_dialect!, trial.Reasoning ?? NoReasoning), isGenerating, trial.IsTried);
     }
 
     // A hash over what the server reports and answers. docs/reference/engines.md explains what it proves.
@@ -147,5 +241,15 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
     {
         var identity = string.Join('\n', AdapterVersion, profile.Name, model.Name, model.Identity, string.Join(',', canary));
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(identity)).AsSpan(0, 16));
+    }
+
+    /// <summary>What trying a model showed.</summary>
+    /// <param name="Canary">Ids of the answer to the <see cref="EngineCanary"/>; null: it returns no ids.</param>
+    private sealed record ModelTrial(uint[]? Canary, ModelProofs Proofs, bool IsGenerating, bool IsTried)
+    {
+        /// <summary>How chats are divided into reasoning and content; null: not known yet.</summary>
+        public ChatReasoning? Reasoning { get; init; }
+
+        public static ModelTrial None { get; } = new(null, ModelProofs.Pending, IsGenerating: true, IsTried: false);
     }
 }

@@ -23,6 +23,10 @@ internal sealed class OllamaProfile : ServerProfile
         return await ReadModelsAsync(http, version, slots: null, cancellationToken);
     }
 
+    public override async ValueTask<IReadOnlyList<string>?> LoadedModelsAsync(
+        EngineHttp http, IReadOnlyList<ModelFacts> models, CancellationToken cancellationToken) =>
+        [.. (await http.FindAsync("api/ps", cancellationToken) ?? default).Elements("models").Select(model => model.Text("name")).OfType<string>()];
+
     /// <summary><c>name</c> is <c>name:latest</c>.</summary>
     public override bool IsSameModel(string name, string other) => name == other || name == other + DefaultTag || name + DefaultTag == other;
 

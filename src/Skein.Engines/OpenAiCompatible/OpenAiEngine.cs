@@ -1,3 +1,4 @@
+using System.Threading.Channels;
 using Skein.Engines.OpenAiCompatible.Calls;
 using Skein.Engines.OpenAiCompatible.Metrics;
 using Skein.Engines.OpenAiCompatible.Texts;
@@ -15,6 +16,8 @@ internal sealed class OpenAiEngine(
     internal static readonly TimeSpan ListInterval = TimeSpan.FromSeconds(10);
 
     private readonly PassedCall _calls = new(http);
+    // One entry: a model that was not tried before has answered.
+    private readonly Channel<bool> _answered = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private volatile bool _hasNoHealthPath = profile.HealthPath is null;
 
     public string Kind => profile.Name;
@@ -39,16 +42,24 @@ internal sealed class OpenAiEngine(
     }
 
     /// <summary>
-    /// Reads the list of models again every 10 s, and at once if a model could not be tried yet. Models come and go without an effect on streams of others.
+    /// Reads the list of models again every 10 s, at once if a model could not be tried yet, and when such a model has answered: it is loaded then. Models
+    /// come and go without an effect on streams of others.
     /// </summary>
     public async Task RunAsync(IEngineSlots background, CancellationToken cancellationToken)
     {
         using var timer = new PeriodicTimer(ListInterval, time);
-        if (models.HasUnproven)
+        if (models.HasUntried)
             await UpdateAsync(background, cancellationToken);
 
-        while (await timer.WaitForNextTickAsync(cancellationToken))
+        var tick = timer.WaitForNextTickAsync(cancellationToken).AsTask();
+        var answered = _answered.Reader.ReadAsync(cancellationToken).AsTask();
+        while (true)
+        {
+            await await Task.WhenAny(tick, answered);
             await UpdateAsync(background, cancellationToken);
+            tick = tick.IsCompleted ? timer.WaitForNextTickAsync(cancellationToken).AsTask() : tick;
+            answered = answered.IsCompleted ? _answered.Reader.ReadAsync(cancellationToken).AsTask() : answered;
+        }
     }
 
     private async Task UpdateAsync(IEngineSlots background, CancellationToken cancellationToken)
@@ -88,12 +99,13 @@ internal sealed class OpenAiEngine(
         if (!profile.EchoesLogprobs)
             RequestChecks.RefuseEchoWithLogprobs(request);
 
-        var (throughIds, tier) = model.Tiers.Of(request);
+        var (way, tier) = model.Tiers.Of(request);
         RequestChecks.Require(
-            throughIds || request is { Echo: false } or { TokenIds: null } || profile.NeedsWholeAnswer(request),
+            way == AnswerWay.Ids || request is { Echo: false } or { TokenIds: null } || profile.NeedsWholeAnswer(request),
             "echo", "true for a prompt of token ids", "false: this engine does not tell their text");
         var frames = profile.NeedsWholeAnswer(request) ? wholes.RunAsync(request, model.Description, cancellationToken)
-            : throughIds ? model.Tokens!.RunAsync(request, model.Description, tier, cancellationToken)
+            : way == AnswerWay.Ids ? model.Tokens!.RunAsync(request, model.Description, tier, cancellationToken)
+            : way == AnswerWay.ChatWithIds ? texts.RunWithIdsAsync(request, model.Description, tier, cancellationToken)
             : texts.RunAsync(request, model.Description, tier, cancellationToken);
         await using var answer = frames.GetAsyncEnumerator(cancellationToken);
         while (true)
@@ -112,6 +124,9 @@ internal sealed class OpenAiEngine(
             }
 
             var frame = answer.Current;
+            if (frame.Count > 0 && models.NoteAnswer(model))
+                _answered.Writer.TryWrite(true);
+
             // The server answers under its own name; the client asked under one that is served.
             if (frame.Start is { } start && request.Model.Length > 0)
                 start.Model = request.Model;

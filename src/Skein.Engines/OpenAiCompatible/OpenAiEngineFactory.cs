@@ -40,7 +40,7 @@ public sealed class OpenAiEngineFactory : IEngineFactory
     private static readonly EngineSetting ChatCall = new(
         "engine-chat-call",
         EngineSettingKind.Text,
-        "Whether chats go through the server's own chat call, which parses reasoning and resumes by text [default: detected for llama.cpp, else false]")
+        "Whether all chats go through the server's own chat call and are resumed by text [default: false; calls for ids are used if they answer the same]")
         {
             ValueName = "true|false",
             Allowed = "true or false",
@@ -75,7 +75,7 @@ public sealed class OpenAiEngineFactory : IEngineFactory
             Kind = configuration.Get(ServerKind, AutoKind) is var kind and not AutoKind ? kind : null,
             Fingerprint = configuration.Get<string?>(Fingerprint, null),
             IsBitExact = configuration.Get(BitExact, false),
-            UsesChatCall = configuration.Get<string?>(ChatCall, null) is { } chatCall ? bool.Parse(chatCall) : null,
+            UsesChatCall = bool.Parse(configuration.Get<string?>(ChatCall, null) ?? bool.FalseString),
             SilenceTimeout = configuration.Get(Silence, options.SilenceTimeout),
             // Health checks are calls. Their timeout must not be shorter than the time after which the engine counts as frozen.
             CallTimeout = timeout > options.CallTimeout ? timeout : options.CallTimeout,
@@ -116,14 +116,15 @@ public sealed class OpenAiEngineFactory : IEngineFactory
         EngineHttp http, OpenAiEngineOptions options, TimeProvider time, CancellationToken cancellationToken)
     {
         var (profile, facts) = await ServerProfiles.ProbeAsync(http, options.Kind, cancellationToken);
-        var models = new ModelDirectory(http, profile, options);
+        var texts = new TextGeneration(http, profile);
+        var models = new ModelDirectory(http, profile, options, texts, time);
         using var tries = new CancellationTokenSource(TryTimeout, time);
         await models.UpdateAsync(facts, () => NoSlot.Instance, tries.Token, cancellationToken);
         return new OpenAiEngine(
             profile,
             models,
             options.Slots ?? facts.Slots,
-            new TextGeneration(http, profile),
+            texts,
             new WholeGeneration(http, profile),
             new LoadScraper(http, profile.LoadSources, time),
             http,

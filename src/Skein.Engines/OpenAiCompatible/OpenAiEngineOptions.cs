@@ -62,10 +62,10 @@ public sealed record OpenAiEngineOptions
     public bool IsBitExact { get; init; }
 
     /// <summary>
-    /// Whether chats go through the server's own chat call, which parses reasoning and resumes by text only. Default (null): true if the
-    /// server shows the model's template and that mentions reasoning (llama.cpp); otherwise false. Set it for vLLM with a reasoning parser.
+    /// Whether all chats go through the server's own chat call, and lost ones are resumed by text. Default: false: the calls for token ids are used if they
+    /// were seen to answer as the chat call does.
     /// </summary>
-    public bool? UsesChatCall { get; init; }
+    public bool UsesChatCall { get; init; }
 
     /// <summary>
     /// Directory for files that are kept over restarts: the bytes of a llama.cpp model's tokens, at most 16 files of up to 64 MiB. Default (null): the user's

@@ -1,16 +1,33 @@
+using Skein.Engines.OpenAiCompatible.Proofs;
+
 namespace Skein.Engines.OpenAiCompatible;
 
+/// <summary>Calls that generate or continue an answer.</summary>
+internal enum AnswerWay
+{
+    /// <summary>OpenAI's own calls; an answer is continued from its text.</summary>
+    Text,
+
+    /// <summary>The server's chat call, which also returns ids; an answer is continued by <see cref="Ids"/>.</summary>
+    ChatWithIds,
+
+    /// <summary>Calls that take and return token ids.</summary>
+    Ids,
+}
+
 /// <summary>Chooses the calls for a request, and how well its answer can then be resumed: the table of docs/reference/engines.md as code. Immutable.</summary>
-/// <param name="HasTokens">Whether it has calls for token ids.</param>
+/// <param name="Proofs">What the server was seen to continue. Calls for token ids are used only if they continue ids.</param>
 /// <param name="UsesChatCall">Whether chats go through its own chat call.</param>
 /// <param name="IsBitExact">Whether greedy answers do not depend on where they were interrupted.</param>
-internal sealed record ResumeTiers(ServerProfile Profile, bool HasTokens, bool UsesChatCall, bool IsBitExact)
+internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bool UsesChatCall, bool IsBitExact)
 {
     /// <summary>Members that do not affect the tokens: names, counts and timing of a request.</summary>
     private static readonly HashSet<string> NeutralMembers = new(StringComparer.Ordinal)
     {
         "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "cache_prompt", "timings_per_token", "priority",
-        "parallel_tool_calls", "return_token_ids",
+        "parallel_tool_calls", "return_token_ids", "ignore_eos",
+        // They make another prompt, whose ids are known.
+        "chat_template_kwargs", "chat_template", "documents", "reasoning_effort", "add_generation_prompt", "include_reasoning",
         // A limit that is none, and a bias that is the same for every token.
         "max_tokens", "max_completion_tokens", "logit_bias",
     };
@@ -21,6 +38,31 @@ internal sealed record ResumeTiers(ServerProfile Profile, bool HasTokens, bool U
         "grammar", "json_schema", "response_format", "structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar", "regex",
         "ebnf", "structural_tag", "tools", "functions",
     };
+
+    /// <summary>The best tier of any request.</summary>
+    public ResumeTier Best => Proofs.Ids.IsProven || HasChatIds ? IsBitExact ? ResumeTier.Exact : ResumeTier.Tokens
+        : Proofs.Chat.IsProven || Proofs.Completion.IsProven ? ResumeTier.Text
+        : ResumeTier.None;
+
+    /// <summary>Why lost chats or completions are made again from their beginning, in one line; empty if they are continued.</summary>
+    public string Reason
+    {
+        get
+        {
+            var chat = HasChatIds ? Proofs.ChatIds : Proofs.Chat;
+            var completion = Proofs.Ids.IsProven ? Proofs.Ids : Proofs.Completion;
+            return (chat, completion) switch
+            {
+                ({ IsProven: true }, { IsProven: true }) => "",
+                (_, { IsProven: true }) => $"lost chats are made again: {chat.Reason}",
+                ({ IsProven: true }, _) => $"lost completions are made again: {completion.Reason}",
+                _ when chat.Reason == completion.Reason => $"lost answers are made again: {chat.Reason}",
+                _ => $"lost chats are made again: {chat.Reason}; lost completions too: {completion.Reason}",
+            };
+        }
+    }
+
+    private bool HasChatIds => Proofs.ChatIds.IsProven && !UsesChatCall;
 
     /// <summary>Whether the answer does not depend on randomness.</summary>
     public static bool IsGreedy(Sampling? sampling) => sampling is { HasTemperature: true, Temperature: 0 } or { HasTopK: true, TopK: 1 };
@@ -34,7 +76,7 @@ internal sealed record ResumeTiers(ServerProfile Profile, bool HasTokens, bool U
 
     /// <summary>The calls to use, and the tier.</summary>
     /// <exception cref="FaultException">The chat cannot be read.</exception>
-    public (bool ThroughIds, ResumeTier Tier) Of(GenerateRequest request)
+    public (AnswerWay Way, ResumeTier Tier) Of(GenerateRequest request)
     {
         try
         {
@@ -43,18 +85,24 @@ internal sealed record ResumeTiers(ServerProfile Profile, bool HasTokens, bool U
             var requiresFormat = request.Chat is { } formatted && ChatJson.RequiresFormat(formatted.ResponseFormat);
             // One event has all of it: there is nothing to continue.
             if (Profile.NeedsWholeAnswer(request))
-                return (false, ResumeTier.None);
+                return (AnswerWay.Text, ResumeTier.None);
 
-            // Only the server's chat call parses tools, formats and reasoning, and only it reads images.
+            // Only the server's chat call parses tools and formats, reads images, and knows what it does with an answer that the client began.
             var needsChatCall = messages is not null
-                && (!Profile.RendersChats || UsesChatCall || offersTools || requiresFormat || messages.Any(message => message.OtherPart is not null));
+                && (!HasChatIds || offersTools || requiresFormat || messages.Any(message => message.OtherPart is not null)
+                    || (!Profile.ReturnsChatIds && messages is [.., { Role: "assistant" }]));
             // A journal without ids comes from a server that returns none. Its answer is resumed by text.
             var isResumedByText = request.Resume is { NextIndex: > 0, TokenIds.Count: 0 };
-            var throughIds = HasTokens && !isResumedByText && !needsChatCall && !IsEdgeCase(request) && Profile.TakesTokens(request);
+            var throughIds = (messages is not null || Proofs.Ids.IsProven)
+                && !isResumedByText && !needsChatCall && !IsEdgeCase(request) && Profile.TakesTokens(request);
             var hasGrammar = requiresFormat || request.Extra.Any(member => GrammarMembers.Contains(member.Name) && !IsAbsent(member));
             // Without ids, neither a tool call nor an answer that the client began can be continued.
             var isBound = hasGrammar || (!throughIds && (offersTools || messages is [.., { Role: "assistant" }]));
-            return (throughIds, isBound ? ResumeTier.None : throughIds ? OfTokens(request) : ResumeTier.Text);
+            var isContinued = throughIds || (messages is null ? Proofs.Completion : Proofs.Chat).IsProven;
+            var way = !throughIds ? AnswerWay.Text
+                : messages is not null && Profile.ReturnsChatIds && request.Resume is not { NextIndex: > 0 } ? AnswerWay.ChatWithIds
+                : AnswerWay.Ids;
+            return (way, isBound || !isContinued ? ResumeTier.None : throughIds ? OfTokens(request) : ResumeTier.Text);
         }
         catch (ChatJsonException exception)
         {

@@ -10,9 +10,9 @@ namespace Skein.Engines.OpenAiCompatible;
 /// <param name="Tiers">Chooses the calls of a request.</param>
 /// <param name="Tokens">Generates through token ids; null: the server has no such calls, or they do not serve this model.</param>
 /// <param name="IsGenerating">False for a model that only makes embeddings or the like.</param>
-/// <param name="IsProven">False if the server was too busy to be tried: it is tried again.</param>
+/// <param name="IsTried">False if it is not loaded yet, or the server was too busy to try it: it is tried again.</param>
 internal sealed record ServerModel(
-    ModelFacts Facts, ModelDescription Description, IReadOnlyList<string> Aliases, ResumeTiers Tiers, TokenGeneration? Tokens, bool IsGenerating, bool IsProven)
+    ModelFacts Facts, ModelDescription Description, IReadOnlyList<string> Aliases, ResumeTiers Tiers, TokenGeneration? Tokens, bool IsGenerating, bool IsTried)
 {
     public IEnumerable<string> Names => Aliases.Prepend(Facts.Name);
 

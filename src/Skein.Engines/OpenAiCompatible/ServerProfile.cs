@@ -24,8 +24,13 @@ internal abstract class ServerProfile
     /// <summary>Where the server reports its load: asked in this order, and not again after a 404. Default: nowhere.</summary>
     public virtual IReadOnlyList<LoadSource> LoadSources => [];
 
-    /// <summary>Whether its calls for token ids can render a chat without answering it.</summary>
-    public virtual bool RendersChats => true;
+    /// <summary>
+    /// Whether its chat call returns the ids of prompt and answer: then it begins every chat, whatever it does beside generating, and ids only continue it.
+    /// </summary>
+    public virtual bool ReturnsChatIds => false;
+
+    /// <summary>Whether its parser of reasoning drops white space behind the marks and at the beginning of an answer.</summary>
+    public virtual bool TrimsReasoning => false;
 
     /// <summary>Whether penalties also count the tokens of the prompt. If not, a resumed answer, now part of the prompt, is penalized differently.</summary>
     public virtual bool PenalizesPrompt => false;
@@ -39,6 +44,14 @@ internal abstract class ServerProfile
     /// <summary>Whether a model generates text. Generates nothing.</summary>
     public virtual ValueTask<bool> IsGeneratingAsync(EngineHttp http, ModelFacts model, CancellationToken cancellationToken) =>
         ValueTask.FromResult(model.IsGenerating);
+
+    /// <summary>
+    /// Names of the models that are in memory now: generating with another one loads it, which may take minutes and other models' place. Null: the server
+    /// does not say. Default: all.
+    /// </summary>
+    public virtual ValueTask<IReadOnlyList<string>?> LoadedModelsAsync(
+        EngineHttp http, IReadOnlyList<ModelFacts> models, CancellationToken cancellationToken) =>
+        ValueTask.FromResult<IReadOnlyList<string>?>([.. models.Select(model => model.Name)]);
 
     /// <summary>Whether two names mean the same model of the server.</summary>
     public virtual bool IsSameModel(string name, string other) => name == other;

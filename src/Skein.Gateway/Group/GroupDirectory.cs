@@ -125,6 +125,7 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
             Health = health.GetValueOrDefault(new ReplicaId(member.Name, member.Generation), ""),
             Kind = replica?.Description.Kind ?? "",
             Tier = replica?.Description.Tier ?? "",
+            Reason = replica?.Description.TierReason ?? "",
         };
     }
 

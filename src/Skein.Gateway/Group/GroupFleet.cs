@@ -13,6 +13,7 @@ internal sealed class GroupFleet : IFleetSource
     private const int MostNameBytes = 256;
     private const int MostFingerprintChars = 256;
     private const int MostKindChars = 32;
+    private const int MostReasonChars = 512;
 
     /// <summary>Most bytes that are kept of what a replica's server says of its models, all together.</summary>
     private const int MostMetadataBytes = 1 << 20;
@@ -99,6 +100,12 @@ internal sealed class GroupFleet : IFleetSource
         _ => "",
     };
 
+    /// <summary>Why lost answers of some kinds of the first model that has such kinds are made again; empty if there is none.</summary>
+    public static string ReasonOf(IEnumerable<ModelDescription> models) =>
+        models.Select(model => model.ResumeReason).FirstOrDefault(reason => reason.Length > 0) ?? "";
+
+    private static bool IsPrintable(string text, int most) => text.Length <= most && !text.AsSpan().ContainsAnyExceptInRange(' ', '~');
+
     private bool HasKnownModels(ReplicaDescription replica) =>
         replica.Models.Count > 0 || replica.ModelsDigest == 0 || _known[replica.Id].Answer is not null;
 
@@ -131,6 +138,7 @@ internal sealed class GroupFleet : IFleetSource
             Weight = metadata.Weight is > 0 and < 1e6f ? metadata.Weight : 1,
             Kind = answer?.Kind ?? "",
             Tier = answer?.Tier ?? "",
+            TierReason = answer?.TierReason ?? "",
             Draining = metadata.Draining,
             HandOver = metadata.HandOver,
             Suspect = replica.State == MemberState.Suspect,
@@ -156,8 +164,10 @@ internal sealed class GroupFleet : IFleetSource
     /// <param name="Descriptions">See <see cref="ReplicaDescription.ModelDescriptions"/>.</param>
     /// <param name="Kind">Kind of its engine; empty if it is not printable ASCII of a sensible length.</param>
     /// <param name="Tier">See <see cref="ReplicaDescription.Tier"/>.</param>
+    /// <param name="TierReason">See <see cref="ReplicaDescription.TierReason"/>; empty if it is not printable ASCII of a sensible length.</param>
     private sealed record DescribedModels(
-        FrozenDictionary<string, string> Fingerprints, FrozenDictionary<string, ModelDescription> Descriptions, string Kind, string Tier)
+        FrozenDictionary<string, string> Fingerprints, FrozenDictionary<string, ModelDescription> Descriptions, string Kind, string Tier,
+        string TierReason)
     {
         /// <summary>Keeps the valid parts of an answer: it is input from outside.</summary>
         public static DescribedModels From(DescribeResponse answer)
@@ -180,8 +190,9 @@ internal sealed class GroupFleet : IFleetSource
             return new DescribedModels(
                 models.ToFrozenDictionary(model => model.Name, model => model.Fingerprint, StringComparer.Ordinal),
                 models.ToFrozenDictionary(model => model.Name, StringComparer.Ordinal),
-                answer.Engine.Length <= MostKindChars && !answer.Engine.AsSpan().ContainsAnyExceptInRange(' ', '~') ? answer.Engine : "",
-                BestTier(answer.Models));
+                IsPrintable(answer.Engine, MostKindChars) ? answer.Engine : "",
+                BestTier(answer.Models),
+                ReasonOf(answer.Models) is var reason && IsPrintable(reason, MostReasonChars) ? reason : "");
         }
     }
 }

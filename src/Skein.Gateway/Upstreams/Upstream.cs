@@ -135,7 +135,7 @@ internal sealed partial class Upstream(
         try
         {
             var slots = host.HasAdaptiveSlots ? $"{replica.Slots} slots (adaptive)" : replica.Slots == 1 ? "1 slot" : $"{replica.Slots} slots";
-            Log.Served(_logger, options.Name, label, replica.Kind, ModelsOf(replica), slots, replica.Tier);
+            Log.Served(_logger, options.Name, label, replica.Kind, ModelsOf(replica), slots, TierOf(replica));
             return await RunAsync(engine, host, replica.Id, cancellationToken);
         }
         finally
@@ -158,14 +158,18 @@ internal sealed partial class Upstream(
         Weight = options.Weight,
         Kind = engine.Kind,
         Tier = GroupFleet.BestTier(described.Models),
+        TierReason = GroupFleet.ReasonOf(described.Models),
         ModelDescriptions = described.Models.ToFrozenDictionary(model => model.Name, StringComparer.Ordinal),
     };
 
     private void Update(ReplicaDescription replica)
     {
         fleet.Update(replica);
-        Log.Changed(_logger, options.Name, ModelsOf(replica), replica.Tier);
+        Log.Changed(_logger, options.Name, ModelsOf(replica), TierOf(replica));
     }
+
+    private static string TierOf(ReplicaDescription replica) =>
+        replica.TierReason.Length > 0 ? $"{replica.Tier} ({replica.TierReason})" : replica.Tier;
 
     private static string ModelsOf(ReplicaDescription replica) =>
         $"{(replica.Models.Count == 1 ? "model" : "models")} {string.Join(", ", replica.Models.Take(MostLoggedModels))}"

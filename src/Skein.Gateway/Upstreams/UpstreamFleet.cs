@@ -32,7 +32,9 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
 
     private IEnumerable<UpstreamRow> SharedRows => _upstreams.Values.Where(row => row is { Control: not null, Replica: not null, Url: not null });
 
-    /// <summary>All upstreams by name; one that does not serve now has no replica. The reason says why it does not serve, or fails; empty: it serves.</summary>
+    /// <summary>
+    /// All upstreams by name; one that does not serve now has no replica. The reason says why it does not serve, fails, or does not continue lost answers.
+    /// </summary>
     public IReadOnlyDictionary<string, (ReplicaDescription? Replica, string Reason)> Upstreams
     {
         get
@@ -218,7 +220,8 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
 
         public Func<FaultException?>? KeyRefusal { get; set; }
 
-        public string Reason => Current is null ? Problem.Reason : KeyRefusal?.Invoke() is { } refusal ? UpstreamProblem.Of(refusal).Reason : "";
+        public string Reason =>
+            Current is not { } current ? Problem.Reason : KeyRefusal?.Invoke() is { } refusal ? UpstreamProblem.Of(refusal).Reason : current.TierReason;
 
         /// <summary>The replica with its slots and its drain as they are now; null while it does not serve.</summary>
         public ReplicaDescription? Current =>

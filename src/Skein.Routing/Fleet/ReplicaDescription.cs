@@ -55,6 +55,9 @@ public sealed record ReplicaDescription
     /// <summary>How well a lost answer of its best model can be resumed, for reports: exact, tokens, text or none; empty if unknown.</summary>
     public string Tier { get; init; } = "";
 
+    /// <summary>Why lost answers of some kinds are made again from their start instead of being continued, for reports; empty: none are, or unknown.</summary>
+    public string TierReason { get; init; } = "";
+
     /// <summary>What it says of each model; without those of which it says nothing. Must not be changed.</summary>
     public IReadOnlyDictionary<string, ModelDescription> ModelDescriptions { get; init; } = FrozenDictionary<string, ModelDescription>.Empty;
 

@@ -34,6 +34,9 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     private int _expectedStart;
     private bool _startForwarded;
 
+    /// <summary>The journal counts chunks of text, and the current attempt counts tokens: its ids are not those of the journal.</summary>
+    private bool _dropsIds;
+
     /// <summary>No engine takes the ids of this answer back: it is continued from its text.</summary>
     private bool _idsRefused;
 
@@ -118,7 +121,7 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
             TakesOtherFingerprints = MayChangeFingerprint,
             Traits = Traits,
         };
-        return new SecondaryRequest(next, need, NextIndex, _journal.Text.Length);
+        return new SecondaryRequest(next, need, NextIndex, _journal.Text.Length, _journal.RawDeltas.Length);
     }
 
     /// <summary>What a standby attempt lacks, to continue where the current attempt is cut.</summary>
@@ -159,6 +162,8 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
             return FrameVerdict.Violation;
         if (IsEmpty(frame))
             return frame.Start is null ? FrameVerdict.Drop : FrameVerdict.Forward;
+        if (_dropsIds)
+            frame.TokenIds.Clear();
         if (_replay is not null && Started && _replay.Take(frame) is { } difference)
         {
             violation = difference;
@@ -257,7 +262,7 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     private bool AcceptStart(GenerateFrame frame, Start start, out string? violation)
     {
         violation = Started ? "a second start"
-            : NextIndex > 0 && start.Unit != _journal.Unit && !(_idsRefused && start.Unit == TokenUnit.Chunk)
+            : NextIndex > 0 && start.Unit != _journal.Unit && _replay is null && !(_idsRefused && start.Unit == TokenUnit.Chunk)
                 ? $"an answer counted in {start.Unit} that was counted in {_journal.Unit}"
             : start.ResumedAt != _expectedStart ? $"start at token {start.ResumedAt} instead of {_expectedStart}"
             : null;
@@ -266,6 +271,7 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         Started = true;
         // A replica answers under its own name; the client may have asked under an alias.
         start.Model = request.Model;
+        _dropsIds = NextIndex > 0 && start.Unit == TokenUnit.Token && _journal.Unit == TokenUnit.Chunk;
         _journal.Begin(start);
         ResumeTier = _resumeRefused ? ResumeTier.None : start.ResumeTier;
         if (_expectedStart > 0 && start.ResumeTier == ResumeTier.Text)

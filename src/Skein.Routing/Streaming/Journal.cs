@@ -63,6 +63,7 @@ internal sealed class Journal
             NextIndex = (uint)NextIndex,
             Fingerprint = Fingerprint,
             Text = ByteString.CopyFrom(_text.WrittenSpan[secondary.FromTextByte..]),
+            RawDeltas = ByteString.CopyFrom(_rawDeltas.WrittenSpan[secondary.FromRawByte..]),
         };
         // Engines without ids journal none.
         if (_ids.Count > secondary.FromIndex)
@@ -74,6 +75,7 @@ internal sealed class Journal
     public Resume? ToResume() => NextIndex == 0 ? null : new Resume
     {
         Text = ByteString.CopyFrom(_text.WrittenSpan),
+        RawDeltas = ByteString.CopyFrom(_rawDeltas.WrittenSpan),
         NextIndex = (uint)NextIndex,
         Fingerprint = Fingerprint,
         TokenIds = { _ids },

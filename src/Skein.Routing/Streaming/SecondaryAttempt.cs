@@ -7,7 +7,8 @@ namespace Skein.Routing.Streaming;
 /// <param name="Need">What it needs of that replica.</param>
 /// <param name="FromIndex">Tokens in its journal.</param>
 /// <param name="FromTextByte">Answer bytes in its journal.</param>
-internal sealed record SecondaryRequest(GenerateRequest Request, AdmissionRequest Need, int FromIndex, int FromTextByte);
+/// <param name="FromRawByte">Bytes of structured deltas in its journal.</param>
+internal sealed record SecondaryRequest(GenerateRequest Request, AdmissionRequest Need, int FromIndex, int FromTextByte, int FromRawByte);
 
 /// <summary>An attempt beside a branch's current one. Runs in the background; the branch creates, promotes and disposes it.</summary>
 internal abstract class SecondaryAttempt(SessionServices services, SecondaryRequest request, CancellationToken branch) : IAsyncDisposable

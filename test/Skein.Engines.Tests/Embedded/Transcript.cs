@@ -42,6 +42,7 @@ internal sealed record Transcript(Start Start, IReadOnlyList<GenerateFrame> Toke
     {
         TokenIds = { Ids.Take(tokens) },
         Text = ByteString.CopyFrom([.. TextBefore(tokens)]),
+        RawDeltas = ByteString.CopyFrom([.. Tokens.Take(tokens).SelectMany(frame => frame.RawDelta)]),
         NextIndex = (uint)tokens,
         PromptTokenIds = { Start.PromptTokenIds },
         Fingerprint = Start.Fingerprint,

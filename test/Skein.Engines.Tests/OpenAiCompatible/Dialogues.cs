@@ -29,12 +29,13 @@ internal static class Dialogues
     public static FakeServer Ollama(params string[] chat) => new FakeServer()
         .On("/api/version", """{"version":"0.13.0"}""")
         .On("/api/tags", """{"models":[{"name":"fake:1b","model":"fake:1b","details":{"format":"gguf","family":"llama"}}]}""")
+        .On("/api/ps", """{"models":[{"name":"fake:1b"}]}""")
         .On("/v1/models", """{"object":"list","data":[{"id":"fake:1b","object":"model","created":1,"owned_by":"library"}]}""")
         .On("/v1/chat/completions", _ => [.. chat, Done]);
 
     public static IReadOnlyList<uint> Ids(JsonElement body, string name) => [.. body.GetProperty(name).EnumerateArray().Select(id => id.GetUInt32())];
 
-    private static IEnumerable<string> VllmCompletion(JsonElement body)
+    public static IEnumerable<string> VllmCompletion(JsonElement body)
     {
         if (body.GetProperty("prompt").ValueKind == JsonValueKind.String)
         {

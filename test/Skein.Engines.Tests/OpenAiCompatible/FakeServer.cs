@@ -7,13 +7,14 @@ namespace Skein.Engines.Tests.OpenAiCompatible;
 
 /// <summary>
 /// A server without sockets: answers paths as configured, 404 elsewhere, and keeps the bodies of what was asked. Answers of several lines are streams, one
-/// event a line.
+/// event a line. What the engine asks to see whether the server continues texts is not kept, and answered by a text that goes on.
 /// </summary>
 internal sealed class FakeServer : HttpMessageHandler
 {
     private readonly Dictionary<string, Func<JsonElement, IEnumerable<string>>> _answers = [];
     private readonly List<(string Path, string Body)> _asked = [];
 
+    /// <summary>What was asked since it was connected.</summary>
     public IReadOnlyList<(string Path, string Body)> Asked => _asked;
 
     public FakeServer On(string path, string answer) => On(path, _ => [answer]);
@@ -30,10 +31,19 @@ internal sealed class FakeServer : HttpMessageHandler
     /// <summary>Headers of every answer.</summary>
     public IReadOnlyList<(string Name, string Value)> Headers { get; init; } = [];
 
-    public Task<IInferenceEngine> ConnectAsync(Func<OpenAiEngineOptions, OpenAiEngineOptions>? change = null)
+    /// <summary>Number of requests that were to show whether it continues texts.</summary>
+    public int Proofs { get; private set; }
+
+    /// <summary>Whether it continues texts.</summary>
+    public bool ContinuesTexts { get; set; } = true;
+
+    public async Task<IInferenceEngine> ConnectAsync(Func<OpenAiEngineOptions, OpenAiEngineOptions>? change = null)
     {
         var options = new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test/v1"), Slots = 8, IsBitExact = true };
-        return OpenAiEngineFactory.ConnectAsync(change?.Invoke(options) ?? options, TimeProvider.System, () => this, TestContext.Current.CancellationToken);
+        var engine = await OpenAiEngineFactory.ConnectAsync(
+            change?.Invoke(options) ?? options, TimeProvider.System, () => this, TestContext.Current.CancellationToken);
+        _asked.Clear();
+        return engine;
     }
 
     /// <summary>Fails every call, if set.</summary>
@@ -43,6 +53,12 @@ internal sealed class FakeServer : HttpMessageHandler
     {
         var path = request.RequestUri!.AbsolutePath;
         var body = request.Content is null ? "" : await request.Content.ReadAsStringAsync(cancellationToken);
+        if (ProofStory.TryAnswer(path, body) is { } proof && _answers.ContainsKey(path) && ContinuesTexts)
+        {
+            Proofs++;
+            return new HttpResponseMessage(HttpStatusCode.OK) { Content = new StringContent(proof, Encoding.UTF8, "text/event-stream") };
+        }
+
         _asked.Add((path, body));
         if (Unreachable is not null)
         {

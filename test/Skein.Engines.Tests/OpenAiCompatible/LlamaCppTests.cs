@@ -208,7 +208,7 @@ public class LlamaCppTests(LlamaServer server)
         var exception = await Assert.ThrowsAsync<FaultException>(() => Transcript.Of(engine, request, Cancellation));
 
         Assert.Equal(Fault.InvalidRequest, exception.Fault);
-        Assert.Contains("invalid tokens", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("prompt[1] is 70000", exception.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -45,7 +45,9 @@ public sealed class LlamaServer : IAsyncLifetime
         {
             try
             {
-                return await OpenAiEngineFactory.ConnectAsync(options, TimeProvider.System, cancellationToken: deadline.Token);
+                var engine = await OpenAiEngineFactory.ConnectAsync(options, TimeProvider.System, cancellationToken: deadline.Token);
+                await Trial.EndedAsync(engine, deadline.Token);
+                return engine;
             }
             catch (FaultException exception) when (
                 exception.Fault is Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut or Fault.EngineFailed or Fault.EngineBusy)

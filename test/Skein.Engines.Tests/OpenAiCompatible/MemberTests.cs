@@ -2,6 +2,7 @@ using System.Text.Json;
 using Google.Protobuf;
 using Skein.Engines.OpenAiCompatible;
 using Skein.Engines.OpenAiCompatible.LlamaCpp;
+using Skein.Engines.OpenAiCompatible.Reasoning;
 using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Protocol;
@@ -132,7 +133,7 @@ public class MemberTests
             """{"content":"","tokens":[],"tokens_predicted":2,"stop":true,"stop_type":"eos","timings":{"cache_n":19,"prompt_ms":1.50}}""",
         ]);
         using var http = new EngineHttp(new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test") }, server, TimeProvider.System);
-        var generation = new TokenGeneration(new LlamaCppDialect(http, new TokenBytes(["p"u8.ToArray(), "a"u8.ToArray()])));
+        var generation = new TokenGeneration(new LlamaCppDialect(http, new TokenBytes(["p"u8.ToArray(), "a"u8.ToArray()])), new ChatReasoning(null, false, false));
 
         var frames = new List<GenerateFrame>();
         await foreach (var frame in generation.RunAsync(new GenerateRequest { Text = "x" }, new ModelDescription { Name = "m" }, ResumeTier.Tokens, Cancellation))

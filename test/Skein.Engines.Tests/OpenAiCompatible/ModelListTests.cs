@@ -70,11 +70,11 @@ public sealed class ModelListTests : IDisposable
         var whole = Dialogues.Vllm();
         server.On("/v1/completions", _ => throw new FaultException(fault, "busy"));
         await using var engine = await ConnectAsync(server);
-        Assert.Equal(ResumeTier.Text, (await DescriptionAsync(engine)).ResumeTier);
+        Assert.Equal(ResumeTier.None, (await DescriptionAsync(engine)).ResumeTier);
         using var slots = new Slots(engine);
-        Assert.Equal(ResumeTier.Text, (await DescriptionAsync(engine)).ResumeTier);
+        Assert.Equal(ResumeTier.None, (await DescriptionAsync(engine)).ResumeTier);
 
-        server.On("/v1/completions", """{"choices":[{"index":0,"text":"…","token_ids":[5,6],"finish_reason":"length"}]}""");
+        server.On("/v1/completions", Dialogues.VllmCompletion);
         await slots.ChangedAsync(_time);
 
         Assert.Equal(ResumeTier.Tokens, (await DescriptionAsync(engine)).ResumeTier);
@@ -96,11 +96,61 @@ public sealed class ModelListTests : IDisposable
         _time.Advance(TimeSpan.FromMilliseconds(750));
 
         await using var engine = await connecting;
-        Assert.Equal(ResumeTier.Text, (await DescriptionAsync(engine)).ResumeTier);
+        Assert.Equal(ResumeTier.None, (await DescriptionAsync(engine)).ResumeTier);
         server.IsSlow = false;
         using var slots = new Slots(engine);
         await slots.ChangedAsync(_time);
         Assert.Equal(ResumeTier.Tokens, (await DescriptionAsync(engine)).ResumeTier);
+    }
+
+    /// <summary>A test of a model that is not in memory would load it, and may push out others.</summary>
+    [Fact]
+    public async Task RunAsync_OllamaModelIsNotLoaded_IsTriedWhenItHasAnswered()
+    {
+        var server = Dialogues.Ollama("""{"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}""").On("/api/ps", """{"models":[]}""");
+        await using var engine = await ConnectAsync(server);
+        using var slots = new Slots(engine);
+        var untried = await DescriptionAsync(engine);
+        Assert.Equal((ResumeTier.None, "lost answers are made again: it is not proven yet", 0), (untried.ResumeTier, untried.ResumeReason, server.Proofs));
+
+        server.On("/api/ps", """{"models":[{"name":"fake:1b"}]}""");
+        Assert.Equal(ResumeTier.None, (await StartAsync(engine, Chat("fake:1b"))).ResumeTier);
+        await slots.ChangedAsync(_time);
+
+        Assert.Equal(ResumeTier.Text, (await DescriptionAsync(engine)).ResumeTier);
+        Assert.Equal(ResumeTier.Text, (await StartAsync(engine, Chat("fake:1b"))).ResumeTier);
+    }
+
+    /// <summary>A list of several models may be that of a proxy that loads them when they are needed, or that charges for each answer.</summary>
+    [Fact]
+    public async Task RunAsync_SeveralModels_OnlyTheUsedOneIsTried()
+    {
+        var server = new FakeServer().On(Models, List("a", "b"))
+            .On(Chats, _ => ["""{"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}]}""", "[DONE]"]);
+        await using var engine = await ConnectAsync(server);
+        using var slots = new Slots(engine);
+
+        await StartAsync(engine, Chat("b"));
+        await slots.ChangedAsync(_time);
+
+        var tiers = (await engine.DescribeAsync(Cancellation)).Models.Select(model => model.ResumeTier);
+        Assert.Equal([ResumeTier.None, ResumeTier.Text], tiers);
+        Assert.Equal(1, slots.Taken);
+    }
+
+    [Fact]
+    public async Task ConnectAsync_ServerStartsAnew_IsNoneAndSaysWhy()
+    {
+        var server = new FakeServer { ContinuesTexts = false }.On(Models, List("a")).On(Chats, _ =>
+            [.. "It was a dark and stormy night in the middle of winter".Split(' ').Select(word => $$$"""{"choices":[{"delta":{"content":"{{{word}}} "}}]}"""),
+                """{"choices":[{"delta":{},"finish_reason":"stop"}]}""", "[DONE]"]);
+        await using var engine = await ConnectAsync(server);
+
+        var model = await DescriptionAsync(engine);
+
+        Assert.Equal(ResumeTier.None, model.ResumeTier);
+        Assert.StartsWith("lost chats are made again: it starts anew instead of continuing an answer; ", model.ResumeReason, StringComparison.Ordinal);
+        Assert.Equal(ResumeTier.None, (await StartAsync(engine, Chat("a"))).ResumeTier);
     }
 
     [Fact]
@@ -186,7 +236,6 @@ public sealed class ModelListTests : IDisposable
 
         Assert.Equal([Size, 256], Probes(server));
         Assert.Equal("llama.cpp", second.Kind);
-        Assert.Equal(ResumeTier.Tokens, (await DescriptionAsync(second)).ResumeTier);
     }
 
     /// <summary>Another model behind the same report: the sample shows it.</summary>

@@ -1,6 +1,7 @@
 using Google.Protobuf;
 using Skein.Engines.OpenAiCompatible;
 using Skein.Engines.OpenAiCompatible.LlamaCpp;
+using Skein.Engines.OpenAiCompatible.Proofs;
 using Skein.Protocol.V1;
 
 namespace Skein.Engines.Tests.OpenAiCompatible;
@@ -8,6 +9,11 @@ namespace Skein.Engines.Tests.OpenAiCompatible;
 /// <summary>The table of docs/reference/engines.md, line by line.</summary>
 public class ResumeTierTests
 {
+    private static readonly ModelProofs All = ModelProofs.Of(ContinuationProof.Proven);
+
+    private static readonly ModelProofs ByText =
+        All with { Ids = ContinuationProof.Not("it returns no token ids"), ChatIds = ContinuationProof.Not("it returns no token ids") };
+
     private const string Schema = """{"type":"json_schema","json_schema":{"schema":{}}}""";
 
     private static readonly Dictionary<string, Action<GenerateRequest>> Features = new()
@@ -36,26 +42,26 @@ public class ResumeTierTests
     };
 
     [Theory]
-    [InlineData("greedy", "ids exact", "ids exact", "text", "text")]
-    [InlineData("one candidate", "ids exact", "ids exact", "text", "text")]
-    [InlineData("sampled", "ids tokens", "ids tokens", "text", "text")]
-    [InlineData("server's default", "ids tokens", "ids tokens", "text", "text")]
+    [InlineData("greedy", "ids exact", "ids exact", "ids exact", "text")]
+    [InlineData("one candidate", "ids exact", "ids exact", "ids exact", "text")]
+    [InlineData("sampled", "ids tokens", "ids tokens", "ids tokens", "text")]
+    [InlineData("server's default", "ids tokens", "ids tokens", "ids tokens", "text")]
     [InlineData("logprobs", "ids exact", "ids exact", "text", "text")]
-    [InlineData("logit bias", "ids exact", "ids exact", "text", "text")]
-    [InlineData("penalties", "ids exact", "ids text", "text", "text")]
-    [InlineData("harmless member", "ids exact", "ids exact", "text", "text")]
+    [InlineData("logit bias", "ids exact", "ids exact", "ids exact", "text")]
+    [InlineData("penalties", "ids exact", "ids text", "ids text", "text")]
+    [InlineData("harmless member", "ids exact", "ids exact", "ids exact", "text")]
     [InlineData("unknown member", "ids text", "ids text", "text", "text")]
     [InlineData("grammar", "ids none", "ids none", "none", "none")]
-    [InlineData("no grammar", "ids exact", "ids exact", "text", "text")]
-    [InlineData("no functions", "ids exact", "ids exact", "text", "text")]
-    [InlineData("no tools", "ids exact", "ids exact", "text", "text")]
+    [InlineData("no grammar", "ids exact", "ids exact", "ids exact", "text")]
+    [InlineData("no functions", "ids exact", "ids exact", "ids exact", "text")]
+    [InlineData("no tools", "ids exact", "ids exact", "ids exact", "text")]
     [InlineData("no limit", "ids exact", "ids exact", "text", "text")]
     [InlineData("no token", "text", "text", "text", "text")]
-    [InlineData("text format", "ids exact", "ids exact", "text", "text")]
+    [InlineData("text format", "ids exact", "ids exact", "ids exact", "text")]
     [InlineData("schema", "none", "none", "none", "none")]
     [InlineData("tools", "none", "none", "none", "none")]
-    [InlineData("no tool to be called", "ids exact", "ids exact", "text", "text")]
-    [InlineData("begun by the client", "ids exact", "ids exact", "none", "none")]
+    [InlineData("no tool to be called", "ids exact", "ids exact", "ids exact", "text")]
+    [InlineData("begun by the client", "none", "ids exact", "none", "none")]
     [InlineData("picture", "text", "text", "text", "text")]
     public void Of_ChatWithFeature_IsWhatTheTableSays(string feature, string llama, string vllm, string sglang, string other)
     {
@@ -72,8 +78,9 @@ public class ResumeTierTests
 
         string Of(string kind)
         {
-            var (throughIds, tier) = new ResumeTiers(Profile(kind), HasTokens: kind != "ollama", UsesChatCall: false, IsBitExact: true).Of(request);
-            return $"{(throughIds ? "ids " : "")}{tier.ToString().ToLowerInvariant()}";
+            var proofs = kind == "ollama" ? ByText : All;
+            var (way, tier) = new ResumeTiers(Profile(kind), proofs, UsesChatCall: false, IsBitExact: true).Of(request);
+            return $"{(way == AnswerWay.Text ? "" : "ids ")}{tier.ToString().ToLowerInvariant()}";
         }
     }
 
@@ -82,7 +89,30 @@ public class ResumeTierTests
     {
         var request = new GenerateRequest { Text = "a", Sampling = new Sampling { Temperature = 0 } };
 
-        Assert.Equal((true, ResumeTier.Tokens), new ResumeTiers(Profile("llama.cpp"), HasTokens: true, UsesChatCall: false, IsBitExact: false).Of(request));
+        Assert.Equal((AnswerWay.Ids, ResumeTier.Tokens), new ResumeTiers(Profile("llama.cpp"), All, UsesChatCall: false, IsBitExact: false).Of(request));
+    }
+
+    /// <summary>What a server was not seen to continue is made again from its beginning.</summary>
+    [Theory]
+    [InlineData(true, true, true, true, "ids Tokens", "")]
+    [InlineData(true, false, false, true, "ids Tokens", "")]
+    [InlineData(false, true, false, true, "Text", "lost completions are made again: c")]
+    [InlineData(false, false, true, true, "None", "lost chats are made again: b")]
+    [InlineData(false, false, true, false, "Text", "lost chats are made again: b")]
+    [InlineData(false, false, false, false, "None", "lost chats are made again: b; lost completions too: c")]
+    public void Of_NotProven_IsNone(bool ids, bool chat, bool completion, bool isChat, string expected, string reason)
+    {
+        var proofs = new ModelProofs(Proof(ids, "a"), Proof(ids, "a"), Proof(chat, "b"), Proof(completion, "c"));
+        var tiers = new ResumeTiers(Profile("llama.cpp"), proofs, UsesChatCall: false, IsBitExact: false);
+        var request = isChat
+            ? new GenerateRequest { Chat = new ChatPrompt { Messages = ByteString.CopyFromUtf8("""[{"role":"user","content":"a"}]""") } }
+            : new GenerateRequest { Text = "a" };
+
+        var (way, tier) = tiers.Of(request);
+
+        Assert.Equal((expected, reason), ($"{(way == AnswerWay.Text ? "" : "ids ")}{tier}", tiers.Reason));
+
+        static ContinuationProof Proof(bool isProven, string why) => isProven ? ContinuationProof.Proven : ContinuationProof.Not(why);
     }
 
     private static ServerProfile Profile(string name) => ServerProfiles.All.Single(profile => profile.Name == name);

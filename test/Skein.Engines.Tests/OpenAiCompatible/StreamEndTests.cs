@@ -137,7 +137,7 @@ public class StreamEndTests
         body.Send(text);
         var time = new FakeTimeProvider();
         var options = new OpenAiEngineOptions { BaseUrl = new Uri("http://fake.test"), Kind = "ollama", Slots = 1 };
-        var engine = await OpenAiEngineFactory.ConnectAsync(options, time, () => new StreamServer(Dialogues.Ollama(), body), Cancellation);
+        var engine = await OpenAiEngineFactory.ConnectAsync(options, time, () => new StreamServer(Dialogues.Ollama().On("/api/ps", """{"models":[]}"""), body), Cancellation);
         return (engine, body, time);
     }
 

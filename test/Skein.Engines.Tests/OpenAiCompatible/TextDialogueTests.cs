@@ -171,7 +171,7 @@ public class TextDialogueTests
         var server = new FakeServer()
             .On("/v1/models", """{"data":[{"id":"a"},{"id":"b"}]}""")
             .On("/v1/completions", _ => ["""{"choices":[{"index":0,"text":" c","finish_reason":"length"}]}""", "[DONE]"]);
-        await using var engine = await server.ConnectAsync();
+        await using var engine = await server.ConnectAsync(options => options with { Model = "b" });
         var request = new GenerateRequest { Text = "a", Model = "b", Echo = true, Resume = new Resume { Text = ByteString.CopyFromUtf8("a b"), NextIndex = 1 } };
 
         var frames = await FramesOf(engine, request);

@@ -118,18 +118,50 @@ public class TokenDialogueTests
         var server = Dialogues.Vllm();
         await using var engine = await server.ConnectAsync();
         var request = Greedy();
-        request.Chat = new ChatPrompt { Messages = ByteString.CopyFromUtf8("""[{"role":"user","content":"Hi"}]""") };
         request.MaxTokens = 5;
         request.Sampling = new Sampling { Temperature = 0.7f, Seed = 7, TopK = 0 };
         request.Extra.Add(new RawMember { Name = "min_tokens", Json = ByteString.CopyFromUtf8("2.50e0") });
 
         var answer = await Transcript.Of(engine, request, Cancellation);
 
-        Assert.Equal("""{"model":"fake","messages":[{"role":"user","content":"Hi"}],"min_tokens":2.50e0}""", server.Asked.Single(call => call.Path == "/tokenize").Body);
+        Assert.Equal("""{"model":"fake","prompt":"Two words","add_special_tokens":true}""", server.Asked.Single(call => call.Path == "/tokenize").Body);
         Assert.Equal(
             """{"model":"fake","prompt":[0,1],"max_tokens":5,"stream":true,"return_token_ids":true,"seed":7,"top_k":-1,"temperature":0.7,"min_tokens":2.50e0}""",
             server.Asked[^1].Body);
         Assert.Equal(ResumeTier.Text, answer.Start.ResumeTier);
+    }
+
+    /// <summary>Its chats were continued by prefill, which adds a blank: 5 of 12 became other answers.</summary>
+    [Fact]
+    public async Task GenerateAsync_SgLangChat_GoesThroughIdsAndOnExactly()
+    {
+        var server = WithChats(Dialogues.SgLang(isIncremental: false), "content");
+        await using var engine = await server.ConnectAsync();
+        var request = Chat();
+
+        var undisturbed = await Transcript.Of(engine, request, Cancellation);
+
+        Assert.Equal((FakeModel.AnswerText, ResumeTier.Exact), (undisturbed.Text, undisturbed.Start.ResumeTier));
+        Assert.Equal("""{"model":"fake","messages":[{"role":"user","content":"Hi"}]}""", server.Asked.Single(call => call.Path == "/tokenize").Body);
+        await undisturbed.AssertSameAfterAnyCut(engine, request);
+    }
+
+    /// <summary>What the chat call does beside generating is left to it.</summary>
+    [Fact]
+    public async Task GenerateAsync_SgLangChatCallReasons_GoesThroughTheChatCall()
+    {
+        var server = WithChats(Dialogues.SgLang(isIncremental: false), "reasoning_content");
+        await using var engine = await server.ConnectAsync();
+
+        var frames = new List<GenerateFrame>();
+        await foreach (var frame in engine.GenerateAsync(Chat(), Cancellation))
+        {
+            frames.Add(frame);
+        }
+
+        Assert.Equal("/v1/chat/completions", server.Asked[^1].Path);
+        Assert.Equal(ResumeTier.None, frames[0].Start.ResumeTier);
+        Assert.Contains("reasoning_content", frames[1].RawDelta.ToStringUtf8(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -184,6 +216,25 @@ public class TokenDialogueTests
 
         Assert.Equal(Fault.ResumeRefused, exception.Fault);
     }
+
+    private static FakeServer WithChats(FakeServer server, string member)
+    {
+        server.ContinuesTexts = false;
+        return server.On("/v1/chat/completions", body =>
+        [
+            .. FakeModel.Generate([0, 1], body.GetProperty("max_tokens").GetInt32()).Where(step => step.Text.Length > 0)
+                .Select(step => $$$"""{"choices":[{"delta":{"{{{member}}}":"{{{step.Text}}}"}}]}"""),
+            """{"choices":[{"delta":{},"finish_reason":"stop"}]}""",
+            "[DONE]",
+        ]);
+    }
+
+    private static GenerateRequest Chat() => new()
+    {
+        Chat = new ChatPrompt { Messages = ByteString.CopyFromUtf8("""[{"role":"user","content":"Hi"}]""") },
+        MaxTokens = 40,
+        Sampling = new Sampling { Temperature = 0 },
+    };
 
     private static GenerateRequest Greedy() => new() { Text = "Two words", MaxTokens = 40, Sampling = new Sampling { Temperature = 0 } };
 

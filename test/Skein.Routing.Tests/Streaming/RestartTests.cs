@@ -78,6 +78,9 @@ public sealed class RestartTests
     [InlineData(" ", "x", true)]
     [InlineData("abcdefgh", "abcdefghi", false)]
     [InlineData("abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnop!", false)]
+    [InlineData("The quick brown fox jumps", "The slow brown fox jumps o", false)]
+    [InlineData("The quick brown fox jumps", "The cat and the dog sleep", true)]
+    [InlineData("The quick brown fox jumps", "Tha", true)]
     public void Take_Text_IsReleasedWhenItDiffersSoon(string delivered, string text, bool isReleased)
     {
         var guard = GuardOf(delivered);

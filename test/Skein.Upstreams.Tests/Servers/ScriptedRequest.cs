@@ -35,7 +35,9 @@ internal sealed record ScriptedRequest(string Method, string Path, IReadOnlyList
             {
                 var prompt = Json.TryGetProperty("prompt", out var text) && text.ValueKind == JsonValueKind.String ? text.GetString()! : "";
                 var end = prompt.IndexOf(ScriptedServer.Mark, StringComparison.Ordinal);
-                return end < 0 ? "" : prompt[(end + ScriptedServer.Mark.Length)..];
+                // The gateway's own questions have no mark; the small model's answer to them has.
+                var own = prompt.IndexOf(SmallModel.Words[0], StringComparison.Ordinal);
+                return end >= 0 ? prompt[(end + ScriptedServer.Mark.Length)..] : own >= 0 ? prompt[own..] : "";
             }
             var messages = Json.GetProperty("messages");
             var last = messages[messages.GetArrayLength() - 1];

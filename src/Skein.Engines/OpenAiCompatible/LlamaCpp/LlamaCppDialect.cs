@@ -1,3 +1,4 @@
+using Skein.Engines.OpenAiCompatible.Reasoning;
 using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
 
@@ -31,9 +32,17 @@ internal sealed class LlamaCppDialect(EngineHttp http, TokenBytes vocabulary) : 
     public IAsyncEnumerable<TokenStep> GenerateAsync(TokenCall call, CancellationToken cancellationToken) =>
         new LlamaCppStream(http, vocabulary, call).ReadAsync(cancellationToken);
 
-    private async ValueTask<string> RenderAsync(ChatPrompt chat, GenerateRequest request, CancellationToken cancellationToken)
+    public async ValueTask<ReasoningForm?> ReasoningFormAsync(string model, CancellationToken cancellationToken) => ReasoningForm.Find(
+        await RenderAsync(new RequestJson().Raw("messages", ReasoningForm.SampleQuestion), cancellationToken),
+        await RenderAsync(new RequestJson().Raw("messages", ReasoningForm.SampleMessages), cancellationToken));
+
+    private ValueTask<string> RenderAsync(ChatPrompt chat, GenerateRequest request, CancellationToken cancellationToken) =>
+        RenderAsync(
+            new RequestJson().Raw("messages", chat.Messages.Span).Raw("tools", chat.Tools.Span).Raw("tool_choice", chat.ToolChoice.Span).Extra(request.Extra),
+            cancellationToken);
+
+    private async ValueTask<string> RenderAsync(RequestJson body, CancellationToken cancellationToken)
     {
-        var body = new RequestJson().Raw("messages", chat.Messages.Span).Extra(request.Extra);
         var answer = await http.AskAsync("apply-template", body.ToBytes(), cancellationToken);
         return answer.Text("prompt") ?? throw new FaultException(Fault.EngineFailed, $"{http.Name} answers /apply-template without a prompt");
     }

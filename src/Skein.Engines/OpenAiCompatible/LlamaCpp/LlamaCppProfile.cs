@@ -21,6 +21,8 @@ internal sealed class LlamaCppProfile : ServerProfile
 
     public override bool PenalizesPrompt => true;
 
+    public override bool TrimsReasoning => true;
+
     public override async ValueTask<ServerFacts?> ProbeAsync(EngineHttp http, bool isDeclared, CancellationToken cancellationToken)
     {
         if (await http.FindAsync("props", cancellationToken) is not { } props || props.Whole("total_slots") is not { } slots)
@@ -57,6 +59,10 @@ internal sealed class LlamaCppProfile : ServerProfile
         EngineHttp http, IReadOnlyList<ModelFacts> models, string? cacheDirectory, CancellationToken cancellationToken) =>
         new LlamaCppDialect(http, await TokenBytes.ReadAsync(
             http, models[0].Identity, models[0].VocabularySize, cacheDirectory ?? TokenBytesFile.DefaultDirectory, cancellationToken));
+
+    // They change how the chat call divides its answer.
+    public override bool TakesTokens(GenerateRequest request) =>
+        request.Chat is null || !request.Extra.Any(member => member.Name is "reasoning_format" or "reasoning_in_content" && !ResumeTiers.IsAbsent(member));
 
     // Its own call, which returns ids, ignores these members; the calls of other servers serve or refuse them.
     public override void Check(GenerateRequest request) => RequestChecks.RefuseBestOfAndSuffix(request);

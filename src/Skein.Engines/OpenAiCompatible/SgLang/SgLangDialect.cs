@@ -1,9 +1,10 @@
+using Skein.Engines.OpenAiCompatible.Reasoning;
 using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
 
 namespace Skein.Engines.OpenAiCompatible.SgLang;
 
-/// <summary>SGLang's own <c>/generate</c> with <c>input_ids</c>; SGLang has no call that renders a chat without answering it.</summary>
+/// <summary>SGLang's own <c>/generate</c> with <c>input_ids</c>, and its <c>/tokenize</c>, which renders chats too.</summary>
 internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
 {
     private readonly ServerTokenizer _tokenizer = new(http);
@@ -18,8 +19,12 @@ internal sealed class SgLangDialect(EngineHttp http) : ITokenDialect
         "output_ids",
         cancellationToken);
 
-    public ValueTask<uint[]> PromptIdsAsync(GenerateRequest request, string model, CancellationToken cancellationToken) =>
-        _tokenizer.TextAsync(request.Text, model, cancellationToken);
+    // It renders a last message of the assistant as one of the user. A chat that reasons is recognised by its answer, and goes through the chat call.
+    public ValueTask<ReasoningForm?> ReasoningFormAsync(string model, CancellationToken cancellationToken) => ValueTask.FromResult<ReasoningForm?>(null);
+
+    public ValueTask<uint[]> PromptIdsAsync(GenerateRequest request, string model, CancellationToken cancellationToken) => request.Chat is null
+        ? _tokenizer.TextAsync(request.Text, model, cancellationToken)
+        : _tokenizer.ChatAsync(request, model, cancellationToken);
 
     public async ValueTask<byte[]> TextOfAsync(TokenCall call, CancellationToken cancellationToken) =>
         await new ResumedText(_tokenizer, call).BeginAsync(cancellationToken);

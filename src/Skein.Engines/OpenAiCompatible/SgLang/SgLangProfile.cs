@@ -4,10 +4,14 @@ using Skein.Engines.OpenAiCompatible.Wire;
 
 namespace Skein.Engines.OpenAiCompatible.SgLang;
 
-/// <summary>SGLang: resumes completions by token ids, chats by text.</summary>
+/// <summary>SGLang: resumes by token ids.</summary>
 internal sealed class SgLangProfile : ServerProfile
 {
     private static readonly string[] IdentityMembers = ["version", "dtype", "quantization", "kv_cache_dtype", "tp_size", "attention_backend", "chat_template"];
+
+    /// <summary>Members that change nothing in an answer.</summary>
+    private static readonly string[] UnusedMembers =
+        ["user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "stream_options"];
 
     public override string Name => "sglang";
 
@@ -18,8 +22,6 @@ internal sealed class SgLangProfile : ServerProfile
 
     public override IReadOnlyList<LoadSource> LoadSources { get; } =
         [new LoadSource("v1/loads", ReadLoads), LoadSource.Metrics("sglang:num_queue_reqs", "sglang:token_usage")];
-
-    public override bool RendersChats => false;
 
     public override async ValueTask<ServerFacts?> ProbeAsync(EngineHttp http, bool isDeclared, CancellationToken cancellationToken)
     {
@@ -44,8 +46,9 @@ internal sealed class SgLangProfile : ServerProfile
         EngineHttp http, IReadOnlyList<ModelFacts> models, string? cacheDirectory, CancellationToken cancellationToken) =>
         ValueTask.FromResult<ITokenDialect?>(new SgLangDialect(http));
 
-    // SGLang's /generate refuses unknown members, and the format of its log probabilities is not OpenAI's.
-    public override bool TakesTokens(GenerateRequest request) => request.Extra.Count == 0 && !request.HasLogprobs;
+    // SGLang's /generate has other names for its members, and the format of its log probabilities is not OpenAI's.
+    public override bool TakesTokens(GenerateRequest request) =>
+        !request.HasLogprobs && request.Extra.All(member => UnusedMembers.Contains(member.Name) || ResumeTiers.IsAbsent(member));
 
     public override bool EchoesLogprobs => true;
 

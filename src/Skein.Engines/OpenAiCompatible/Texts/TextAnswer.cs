@@ -56,10 +56,12 @@ internal sealed class TextAnswer
     public bool HasEnded => IsStopped || _end.IsEnd;
 
     /// <summary>Reads the members beside the choices.</summary>
+    /// <param name="hidden">A member that is not for the client; null: none.</param>
     /// <returns>Whether the server counted the answer.</returns>
-    public bool Note(JsonElement data)
+    public bool Note(JsonElement data, string? hidden = null)
     {
-        _chunk = RawMembers.Join(_chunk, RawMembers.Except(data, KnowsFingerprint ? [.. ChunkMembers, Fingerprint] : ChunkMembers));
+        var taken = KnowsFingerprint ? [.. ChunkMembers, Fingerprint] : ChunkMembers;
+        _chunk = RawMembers.Join(_chunk, RawMembers.Except(data, hidden is null ? taken : [.. taken, hidden]));
         KnowsFingerprint |= data.Text(Fingerprint) is not null;
         if (data.Member("usage") is not { } usage || usage.Whole("prompt_tokens") is not { } prompt || usage.Whole("completion_tokens") is not { } completion)
             return false;
@@ -99,9 +101,11 @@ internal sealed class TextAnswer
         if (delta.FunctionCall is { } piece)
             _calls.AddOlder(piece);
 
-        var frame = NextFrame(Encoding.UTF8.GetBytes(delta.Text), (uint)Math.Max(1, delta.Logprobs.Count));
+        var frame = NextFrame(Encoding.UTF8.GetBytes(delta.Text), (uint)(delta.Ids?.Length ?? Math.Max(1, delta.Logprobs.Count)));
         frame.RawDelta = ByteString.CopyFrom(delta.Raw.Span);
-        frame.Logprobs.Add(delta.Logprobs);
+        frame.TokenIds.Add(delta.Ids ?? []);
+        if (delta.Logprobs.Count == frame.Count)
+            frame.Logprobs.Add(delta.Logprobs);
         if (!HasEnded)
         {
             (frame.RawChoice, frame.RawChunk) = (ByteString.CopyFrom(delta.Choice.Span), ByteString.CopyFrom(_chunk.Span));

@@ -7,8 +7,12 @@ internal static class TextBody
 {
     private const string StreamOptionsMember = "stream_options";
 
-    public static ReadOnlyMemory<byte> Of(ServerProfile profile, GenerateRequest request, string model) =>
-        Of(profile, request, new RequestJson().Text("model", model).Flag("stream", true).Raw(StreamOptionsMember, StreamOptions(request).Span));
+    /// <param name="asksForIds">Whether the server is to return the ids of prompt and answer.</param>
+    public static ReadOnlyMemory<byte> Of(ServerProfile profile, GenerateRequest request, string model, bool asksForIds = false)
+    {
+        var body = new RequestJson().Text("model", model).Flag("stream", true).Raw(StreamOptionsMember, StreamOptions(request).Span);
+        return Of(profile, request, asksForIds ? body.Flag(TextDelta.IdsAsked, true) : body);
+    }
 
     /// <summary>The body for an answer that the server does not stream.</summary>
     public static ReadOnlyMemory<byte> OfWhole(ServerProfile profile, GenerateRequest request, string model)

@@ -15,12 +15,22 @@ internal readonly record struct TextDelta(
     string Text, JsonElement? ToolCalls, JsonElement? FunctionCall, ReadOnlyMemory<byte> Raw, IReadOnlyList<TokenLogprob> Logprobs, AnswerEnd End,
     string MatchedStop, ReadOnlyMemory<byte> Choice = default)
 {
+    /// <summary>Member of a request that asks for token ids (vLLM).</summary>
+    public const string IdsAsked = "return_token_ids";
+
+    /// <summary>Member of a choice with the ids of its delta.</summary>
+    public const string IdsMember = "token_ids";
+
+    /// <summary>Member of the first chunk with the ids of the prompt.</summary>
+    public const string PromptIdsMember = "prompt_token_ids";
+
     private static readonly string[] DeltaMembers = ["role", "content", "tool_calls", "function_call"];
 
     private static readonly string[] ChoiceMembers = ["index", "delta", "message", "text", "finish_reason", "logprobs"];
 
     /// <summary>Whether it adds nothing to the answer, beside what <see cref="Choice"/> has.</summary>
-    public bool IsEmpty => Text.Length == 0 && ToolCalls is null && FunctionCall is null && Raw.IsEmpty && Logprobs.Count == 0;
+    public bool IsEmpty =>
+        Text.Length == 0 && ToolCalls is null && FunctionCall is null && Raw.IsEmpty && Logprobs.Count == 0 && Ids is null or { Length: 0 };
 
     /// <summary>The choices of an event; none if it has no such member.</summary>
     /// <exception cref="FaultException">The event has another shape.</exception>
@@ -36,6 +46,27 @@ internal readonly record struct TextDelta(
             && choice.ValueKind == JsonValueKind.Object
             ? choice
             : throw new FaultException(Fault.EngineFailed, "the engine sent a choice, or a delta, that is not an object"));
+    }
+
+    /// <summary>Ids of its tokens, without the one that ends the answer; null: the server was not asked for them.</summary>
+    public uint[]? Ids { get; init; }
+
+    /// <summary>The delta of a chat whose server returns token ids.</summary>
+    /// <exception cref="FaultException">It has none.</exception>
+    public static TextDelta OfChatWithIds(JsonElement choice, GenerateRequest request, bool showsIds)
+    {
+        var delta = OfChat(choice, request);
+        // The first chunk has the role, and no token.
+        var ids = choice.Ids(IdsMember) ?? (delta.IsEmpty ? [] : throw NoIds());
+        // A stop text of the client is reported as a text. Without it, the last id ends the answer, and is no part of it.
+        var isEnded = delta.End is { Reason: FinishReason.Stop or FinishReason.ToolCalls, Word: null } && choice.Text("stop_reason") is null && ids.Length > 0;
+        var kept = isEnded ? ids[..^1] : ids;
+        return delta with
+        {
+            Ids = kept,
+            Logprobs = delta.Logprobs.Count == kept.Length ? delta.Logprobs : [.. delta.Logprobs.Take(kept.Length)],
+            Choice = showsIds ? delta.Choice : RawMembers.Except(choice, [.. ChoiceMembers, IdsMember]),
+        };
     }
 
     public static TextDelta OfChat(JsonElement choice, GenerateRequest request)
@@ -73,6 +104,9 @@ internal readonly record struct TextDelta(
             : part.Text("text") ?? throw Broken($"a part of type '{part.Text("type")}'"))),
         { } other => throw Broken(other.ValueKind.ToString()),
     };
+
+    /// <summary>The fault of an event without the ids that were asked for.</summary>
+    public static FaultException NoIds() => new(Fault.ResumeRefused, $"the engine was asked for token ids, and sent a delta without {IdsMember}");
 
     private static FaultException Broken(string found) =>
         new(Fault.EngineFailed, $"the engine's content is {found}; allowed: a text, or parts with a text");

@@ -9,12 +9,25 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
     // After the finish_reason the counts may come, and [DONE]. Some servers send neither, and keep the connection open.
     private static readonly TimeSpan UsageTimeout = TimeSpan.FromSeconds(1);
 
-    public async IAsyncEnumerable<GenerateFrame> RunAsync(
-        GenerateRequest request, ModelDescription model, ResumeTier tier, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public IAsyncEnumerable<GenerateFrame> RunAsync(
+        GenerateRequest request, ModelDescription model, ResumeTier tier, CancellationToken cancellationToken) =>
+        RunAsync(request, model, tier, withIds: false, cancellationToken);
+
+    /// <summary>Begins a chat whose server returns the ids of prompt and answer beside its deltas: one index is one token.</summary>
+    public IAsyncEnumerable<GenerateFrame> RunWithIdsAsync(
+        GenerateRequest request, ModelDescription model, ResumeTier tier, CancellationToken cancellationToken) =>
+        RunAsync(request, model, tier, withIds: true, cancellationToken);
+
+    private async IAsyncEnumerable<GenerateFrame> RunAsync(
+        GenerateRequest request, ModelDescription model, ResumeTier tier, bool withIds, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         CheckResume(request.Resume, tier);
         var answer = new TextAnswer(request, http.Name);
-        yield return AnswerFrames.Start(model, TokenUnit.Chunk, tier, [], (int)(request.Resume?.NextIndex ?? 0), answer.Echo);
+        // With ids the first event has those of the prompt.
+        var hasStarted = !withIds;
+        var showsIds = withIds && request.Extra.Any(member => member.Name == TextDelta.IdsAsked && member.Json.Span.SequenceEqual("true"u8));
+        if (hasStarted)
+            yield return AnswerFrames.Start(model, TokenUnit.Chunk, tier, [], (int)(request.Resume?.NextIndex ?? 0), answer.Echo);
 
         if (!answer.IsComplete || IsEmptyAsked(request))
         {
@@ -22,7 +35,7 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
             var path = isChat ? "v1/chat/completions" : "v1/completions";
             var reader = new PlainDeltaReader(http, isChat);
             await using var events = await http.OpenAsync<DeltaEvent>(
-                path, TextBody.Of(profile, request, model.Name), reader.Read, request, cancellationToken);
+                path, TextBody.Of(profile, request, model.Name, withIds), reader.Read, request, cancellationToken);
             for (var step = await events.MoveNextAsync(); step != EventStep.End; step = await events.MoveNextAsync())
             {
                 if (step == EventStep.Bytes)
@@ -31,8 +44,17 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
                     continue;
                 }
 
+                if (!hasStarted)
+                {
+                    yield return StartWithIds(events.Current.Json, model, tier);
+                    hasStarted = true;
+                }
+
                 if (events.Current.Json is not { } data)
                 {
+                    if (withIds)
+                        throw TextDelta.NoIds();
+
                     if (answer.AddText(reader.Text[..events.Current.TextBytes]) is { } plain)
                         yield return plain;
 
@@ -42,13 +64,16 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
                     continue;
                 }
 
-                var isCounted = answer.Note(data);
+                var isCounted = answer.Note(data, withIds && !showsIds ? TextDelta.PromptIdsMember : null);
                 reader.SkipsFingerprint = answer.KnowsFingerprint;
                 var hasChoice = false;
                 foreach (var choice in TextDelta.ChoicesOf(data))
                 {
                     hasChoice = true;
-                    if (answer.Add(isChat ? TextDelta.OfChat(choice, request) : TextDelta.OfCompletion(choice, request)) is { } frame)
+                    var delta = withIds ? TextDelta.OfChatWithIds(choice, request, showsIds)
+                        : isChat ? TextDelta.OfChat(choice, request)
+                        : TextDelta.OfCompletion(choice, request);
+                    if (answer.Add(delta) is { } frame)
                         yield return frame;
                 }
 
@@ -76,13 +101,18 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
         yield return answer.Finish();
     }
 
+    private GenerateFrame StartWithIds(JsonElement? first, ModelDescription model, ResumeTier tier) =>
+        first is { } data && data.Ids(TextDelta.PromptIdsMember) is { Length: > 0 } prompt
+            ? AnswerFrames.Start(model, TokenUnit.Token, tier, prompt, resumedAt: 0, echo: [])
+            : throw new FaultException(Fault.ResumeRefused, $"{http.Name} was asked for token ids, and its first event has no {TextDelta.PromptIdsMember}");
+
     // What no token at all means is the server's to say.
     private static bool IsEmptyAsked(GenerateRequest request) => request is { HasMaxTokens: true, MaxTokens: 0, Resume: null };
 
     private static void CheckResume(Resume? resume, ResumeTier tier)
     {
         var reason = resume is null or { NextIndex: 0 } ? null
-            : tier == ResumeTier.None ? "tool calls, answers bound to a grammar and answers that the client began cannot be resumed here"
+            : tier == ResumeTier.None ? "tool calls, answers bound to a grammar, begun by the client, or not continued by the server cannot be resumed here"
             : resume.TokenIds.Count > 0 ? "resume.token_ids are given; this engine generates this answer without ids"
             : resume.Text.IsEmpty ? "resume.text is empty after the first index; structured deltas cannot be resumed"
             : null;

@@ -1,3 +1,4 @@
+using Skein.Engines.OpenAiCompatible.Reasoning;
 using Skein.Engines.OpenAiCompatible.Wire;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
@@ -14,6 +15,9 @@ internal interface ITokenDialect
 
     /// <summary>Text of ids as an answer to the prompt. It may end inside a character; <see cref="GenerateAsync"/> then returns the rest.</summary>
     ValueTask<byte[]> TextOfAsync(TokenCall call, CancellationToken cancellationToken);
+
+    /// <summary>How the model marks its reasoning, if its chat template shows it; null: it does not, or the server renders no chats.</summary>
+    ValueTask<ReasoningForm?> ReasoningFormAsync(string model, CancellationToken cancellationToken);
 
     /// <summary>Generates an answer. The last step has the reason of the end.</summary>
     IAsyncEnumerable<TokenStep> GenerateAsync(TokenCall call, CancellationToken cancellationToken);

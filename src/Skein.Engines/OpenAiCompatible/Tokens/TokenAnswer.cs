@@ -1,3 +1,4 @@
+using Skein.Engines.OpenAiCompatible.Reasoning;
 using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Engines.Requests;
 using Skein.Engines.Text;
@@ -9,6 +10,7 @@ internal sealed class TokenAnswer
 {
     private readonly TokenCall _call;
     private readonly AnswerText _text;
+    private readonly SplitAnswer? _split;
     private int _count;
     private int _endTokens;
     private int? _cached;
@@ -16,12 +18,19 @@ internal sealed class TokenAnswer
     private ReadOnlyMemory<byte> _lastChunk;
 
     /// <summary>Continues the call's answer, whose text so far may end inside a character.</summary>
+    /// <param name="split">Divides the text into reasoning and content; null: all of it is content.</param>
     /// <exception cref="FaultException">What was delivered does not fit.</exception>
-    public TokenAnswer(TokenCall call, ReadOnlySpan<byte> echo, ReadOnlySpan<byte> answerText)
+    public TokenAnswer(TokenCall call, ReadOnlySpan<byte> echo, ReadOnlySpan<byte> answerText, SplitAnswer? split = null)
     {
-        (_call, _count) = (call, call.Answer.Count);
+        (_call, _count, _split) = (call, call.Answer.Count, split);
         _text = new AnswerText(call.Request.Stop, echo);
         _text.Append(answerText);
+        if (split is not null)
+        {
+            split.Append(_text.Take());
+            return;
+        }
+
         var delivered = call.Request.Resume?.Text ?? ByteString.Empty;
         if (!_text.TrySkip(delivered.Span))
             throw RequestChecks.ResumeRefused($"resume.text, {delivered.Length} bytes, is not how the text of resume.token_ids begins");
@@ -49,7 +58,7 @@ internal sealed class TokenAnswer
         frame.Logprobs.Add(step.Logprobs);
         _count += step.Ids.Count;
         _text.Append(step.Text.Span);
-        frame.Text = ByteString.CopyFrom(_text.Take());
+        Show(frame, _text.Take());
         if (!step.End.IsEnd)
             (frame.RawChoice, frame.RawChunk) = (ByteString.CopyFrom(step.Choice.Span), ByteString.CopyFrom(step.Chunk.Span));
 
@@ -60,9 +69,24 @@ internal sealed class TokenAnswer
     public GenerateFrame Finish(AnswerEnd end)
     {
         var frame = AnswerFrames.Finish(_text, (uint)_count, end.IsEnd ? end.Reason : FinishReason.Length, Counted(), rawReason: end.Word);
+        if (_split is not null)
+            Show(frame, frame.Text.Span, isLast: true);
+
         // What comes with the end belongs to the last frame.
         (frame.RawChoice, frame.RawChunk) = (ByteString.CopyFrom(_lastChoice.Span), ByteString.CopyFrom(_lastChunk.Span));
         return frame;
+    }
+
+    private void Show(GenerateFrame frame, ReadOnlySpan<byte> text, bool isLast = false)
+    {
+        if (_split is null)
+        {
+            frame.Text = ByteString.CopyFrom(text);
+            return;
+        }
+
+        _split.Append(text, isLast);
+        _split.Take(frame);
     }
 
     // The token that ends an answer counts. What was cached for a resumed answer is not what was cached for the client's prompt.

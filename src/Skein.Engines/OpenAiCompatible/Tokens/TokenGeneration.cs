@@ -1,3 +1,4 @@
+using Skein.Engines.OpenAiCompatible.Reasoning;
 using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Engines.Requests;
 using Skein.Engines.Text;
@@ -5,7 +6,9 @@ using Skein.Engines.Text;
 namespace Skein.Engines.OpenAiCompatible.Tokens;
 
 /// <summary>Generates through the calls for token ids. Thread-safe.</summary>
-internal sealed class TokenGeneration(ITokenDialect dialect)
+/// <param name="dialect">The calls.</param>
+/// <param name="reasoning">How chats are divided into reasoning and content.</param>
+internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reasoning)
 {
     public async IAsyncEnumerable<GenerateFrame> RunAsync(
         GenerateRequest request, ModelDescription model, ResumeTier tier, [EnumeratorCancellation] CancellationToken cancellationToken)
@@ -15,7 +18,8 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
         var call = new TokenCall(request, model.Name, prompt, [.. request.Resume?.TokenIds ?? []], MaxTokens(request, model, prompt.Length));
         var echo = request.Echo ? await EchoAsync(call, cancellationToken) : [];
         var text = await dialect.TextOfAsync(call, cancellationToken);
-        var answer = new TokenAnswer(call, echo, text);
+        var split = request.Chat is null ? null : await SplitAsync(call, cancellationToken);
+        var answer = new TokenAnswer(call, echo, text, split);
         yield return AnswerFrames.Start(model, TokenUnit.Token, tier, prompt, call.Answer.Count, echo);
 
         var end = default(AnswerEnd);
@@ -46,7 +50,7 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
         if (resume is null)
             return;
         if (tier == ResumeTier.None)
-            throw RequestChecks.ResumeRefused("the answer is bound to a grammar, whose state is lost");
+            throw RequestChecks.ResumeRefused("the answer is bound to a grammar or a tool call, whose state is lost, or its server does not continue it");
         RequestChecks.CheckResumedIds(resume, model);
     }
 
@@ -56,6 +60,13 @@ internal sealed class TokenGeneration(ITokenDialect dialect)
             : request.TokenIds is { } given ? [.. given.Ids]
             : await dialect.PromptIdsAsync(request, model.Name, cancellationToken);
         return ids.Length > 0 ? ids : throw new FaultException(Fault.InvalidRequest, "prompt is empty; allowed: a text of at least one token");
+    }
+
+    private async ValueTask<SplitAnswer?> SplitAsync(TokenCall call, CancellationToken cancellationToken)
+    {
+        var end = reasoning.NeedsPromptEnd ? call with { Prompt = [], Answer = [.. call.Prompt.TakeLast(ChatReasoning.PromptEndTokens)] } : null;
+        var text = end is null ? "" : Encoding.UTF8.GetString(await dialect.TextOfAsync(end, cancellationToken));
+        return reasoning.Split(call.Request.Resume, text);
     }
 
     private static int? MaxTokens(GenerateRequest request, ModelDescription model, int promptTokens) =>

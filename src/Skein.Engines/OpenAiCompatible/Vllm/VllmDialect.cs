@@ -1,3 +1,4 @@
+using Skein.Engines.OpenAiCompatible.Reasoning;
 using Skein.Engines.OpenAiCompatible.Tokens;
 using Skein.Engines.OpenAiCompatible.Wire;
 
@@ -26,6 +27,10 @@ internal sealed class VllmDialect(EngineHttp http) : ITokenDialect
         answer => answer.Elements("choices").Select(choice => choice.Ids("token_ids")).FirstOrDefault(),
         "return_token_ids, vLLM 0.10.2 or newer",
         cancellationToken);
+
+    public async ValueTask<ReasoningForm?> ReasoningFormAsync(string model, CancellationToken cancellationToken) => ReasoningForm.Find(
+        await _tokenizer.RenderAsync(ReasoningForm.SampleQuestion.ToArray(), model, cancellationToken),
+        await _tokenizer.RenderAsync(ReasoningForm.SampleMessages.ToArray(), model, cancellationToken));
 
     public ValueTask<uint[]> PromptIdsAsync(GenerateRequest request, string model, CancellationToken cancellationToken) => request.Chat is null
         ? _tokenizer.TextAsync(request.Text, model, cancellationToken)

@@ -24,17 +24,23 @@ internal static class CompletionLogprobsReader
         var read = new List<TokenLogprob>(tokens.Count);
         for (var i = 0; i < tokens.Count && i < values.Count; i++)
         {
-            var logprob = Make(tokens[i].GetString() ?? "", values[i], i < ids.Count ? ids[i] : 0);
+            var text = tokens[i].GetString() ?? "";
+            var logprob = Make(text, values[i], i < ids.Count ? ids[i] : 0);
             logprob.RawLogprob = ByteString.CopyFrom(JsonMarshal.GetRawUtf8Value(values[i]));
             if (i < offsets.Count && offsets[i].ValueKind == JsonValueKind.Number && offsets[i].TryGetInt32(out var offset))
                 logprob.TextOffset = offset;
 
+            List<JsonProperty> top = [];
             if (i < tops.Count && tops[i].ValueKind == JsonValueKind.Object)
             {
                 logprob.RawTop = ByteString.CopyFrom(JsonMarshal.GetRawUtf8Value(tops[i]));
-                var likely = tops[i].EnumerateObject().Select(token => Make(token.Name, token.Value, 0)).OrderByDescending(token => token.Logprob);
-                logprob.Top.Add(likely.Take((int)request.Logprobs));
+                top = [.. tops[i].EnumerateObject().OrderByDescending(token => Make(token.Name, token.Value, 0).Logprob).Take((int)request.Logprobs)];
+                logprob.Top.Add(top.Select(token => Make(token.Name, token.Value, 0)));
             }
+
+            // A chat that continues here began with the chat call, whose form it keeps.
+            if (request.Chat is not null)
+                logprob.Raw = ByteString.CopyFrom(ChatForm(text, values[i], top).ToBytes().Span);
 
             read.Add(logprob);
         }
@@ -54,6 +60,15 @@ internal static class CompletionLogprobsReader
             logprob.Top.Add(token.Elements("top_logprobs").Take((int)request.Logprobs).Select(Read));
             return logprob;
         })];
+
+    private static RequestJson ChatForm(string token, JsonElement logprob, IReadOnlyList<JsonProperty>? top) => new RequestJson()
+        .Text("token", token)
+        .Raw("logprob", JsonMarshal.GetRawUtf8Value(logprob))
+        .Raw("bytes", Encoding.UTF8.GetBytes($"[{string.Join(',', Encoding.UTF8.GetBytes(token))}]"))
+        .Raw("top_logprobs", top is null ? default : ArrayOf(top.Select(likely => ChatForm(likely.Name, likely.Value, top: null).ToBytes())));
+
+    private static byte[] ArrayOf(IEnumerable<ReadOnlyMemory<byte>> items) =>
+        [(byte)'[', .. items.SelectMany((item, index) => index == 0 ? item.ToArray() : [(byte)',', .. item.Span]), (byte)']'];
 
     private static TokenLogprob Read(JsonElement token) => new()
     {

@@ -1,0 +1,26 @@
+namespace Skein.Engines.OpenAiCompatible.Proofs;
+
+/// <summary>Whether a server continues answers of one kind, as a test of it showed. Immutable.</summary>
+/// <param name="IsProven">Whether a continued answer went on as the undisturbed one.</param>
+/// <param name="Reason">Why it is not proven, as a sentence about the server; empty if it is.</param>
+internal sealed record ContinuationProof(bool IsProven, string Reason)
+{
+    public static ContinuationProof Proven { get; } = new(true, "");
+
+    /// <summary>The server was not tested yet.</summary>
+    public static ContinuationProof Pending { get; } = Not("it is not proven yet");
+
+    public static ContinuationProof Not(string reason) => new(false, reason);
+}
+
+/// <summary>What was proven of one model. Immutable.</summary>
+/// <param name="Ids">Completions are continued from their token ids.</param>
+/// <param name="ChatIds">Chats are, and are then what the server's own chat call answers.</param>
+/// <param name="Chat">Chats are continued from their text, as the last message.</param>
+/// <param name="Completion">Completions are continued from their text, as the end of the prompt.</param>
+internal sealed record ModelProofs(ContinuationProof Ids, ContinuationProof ChatIds, ContinuationProof Chat, ContinuationProof Completion)
+{
+    public static ModelProofs Pending { get; } = Of(ContinuationProof.Pending);
+
+    public static ModelProofs Of(ContinuationProof all) => new(all, all, all, all);
+}

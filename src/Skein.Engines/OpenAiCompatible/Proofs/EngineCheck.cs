@@ -1,0 +1,118 @@
+using System.Text.RegularExpressions;
+
+namespace Skein.Engines.OpenAiCompatible.Proofs;
+
+/// <summary>How the lost answers of one kind of request come out.</summary>
+/// <param name="Kind">What is asked for, such as <c>chat</c>.</param>
+/// <param name="Tier">The tier that the answers state: with none they are made again, otherwise continued.</param>
+/// <param name="Answers">Answers that were cut.</param>
+/// <param name="Equal">Those that came out as the undisturbed one.</param>
+/// <param name="Reason">What the first other one was, or why the kind is not served; empty: nothing.</param>
+public sealed record EngineCheckRow(string Kind, ResumeTier Tier, int Answers, int Equal, string Reason);
+
+/// <summary>
+/// Checks how an engine continues: answers of each kind of request are cut at random points, continued as a lost answer would be, or made again, and compared
+/// with the undisturbed ones.
+/// </summary>
+public static partial class EngineCheck
+{
+    private const int AnswerTokens = 48;
+    private const int MostReasonCharacters = 200;
+
+    private const string Schema =
+        """{"type":"json_schema","json_schema":{"name":"city","schema":{"type":"object","properties":{"name":{"type":"string","maxLength":24}},"required":["name"]}}}""";
+
+    private const string Tools =
+        """[{"type":"function","function":{"name":"look","parameters":{"type":"object","properties":{"at":{"type":"string","maxLength":24}},"required":["at"]}}}]""";
+
+    private static readonly (string Kind, bool IsChat, Action<GenerateRequest> Ask)[] Kinds =
+    [
+        ("completion", false, _ => { }),
+        ("chat", true, _ => { }),
+        ("chat, logprobs", true, request => request.Logprobs = 1),
+        ("chat, sampled with a seed", true, request => request.Sampling = new Sampling { Temperature = 1, Seed = 7 }),
+        ("chat, JSON schema", true, request => request.Chat.ResponseFormat = ByteString.CopyFromUtf8(Schema)),
+        ("chat, tools required", true, request =>
+            (request.Chat.Tools, request.Chat.ToolChoice) = (ByteString.CopyFromUtf8(Tools), ByteString.CopyFromUtf8("\"required\""))),
+        ("chat, tools auto", true, request => request.Chat.Tools = ByteString.CopyFromUtf8(Tools)),
+    ];
+
+    /// <summary>Checks all kinds of requests, one after the other.</summary>
+    /// <param name="model">Name of a model that generates.</param>
+    /// <param name="answers">Answers of each kind, at least 1. Each costs up to about 150 tokens.</param>
+    /// <param name="random">Chooses the points.</param>
+    /// <param name="cancellationToken">Ends the check.</param>
+    public static async IAsyncEnumerable<EngineCheckRow> RunAsync(
+        IInferenceEngine engine, string model, int answers, Random random, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(engine);
+        ArgumentNullException.ThrowIfNull(random);
+        foreach (var (kind, isChat, ask) in Kinds)
+        {
+            var row = new EngineCheckRow(kind, ResumeTier.Unspecified, 0, 0, "");
+            for (var i = 0; i < answers; i++)
+            {
+                var request = RequestOf(model, isChat, i);
+                ask(request);
+                row = Add(row, await CheckAsync(engine, request, random, cancellationToken));
+                // The server does not serve this kind at all.
+                if (row is { Answers: 1, Tier: ResumeTier.Unspecified })
+                    break;
+            }
+
+            yield return row;
+        }
+    }
+
+    private static EngineCheckRow Add(EngineCheckRow row, (ResumeTier Tier, string? Difference) result) => row with
+    {
+        // The lowest tier of all answers.
+        Tier = row.Tier == ResumeTier.Unspecified || result.Tier < row.Tier ? result.Tier : row.Tier,
+        Answers = row.Answers + 1,
+        Equal = row.Equal + (result.Difference is null ? 1 : 0),
+        Reason = row.Reason.Length > 0 || result.Difference is not { } difference ? row.Reason
+            : difference.Length > MostReasonCharacters ? difference[..MostReasonCharacters] + "…" : difference,
+    };
+
+    /// <returns>The tier, and how the answer came out otherwise; null: it did not.</returns>
+    private static async ValueTask<(ResumeTier Tier, string? Difference)> CheckAsync(
+        IInferenceEngine engine, GenerateRequest request, Random random, CancellationToken cancellationToken)
+    {
+        var tier = ResumeTier.Unspecified;
+        try
+        {
+            var whole = await ReadAsync(request);
+            tier = whole.Tier;
+            var cut = tier > ResumeTier.None ? whole.CutAt(random) : null;
+            var again = cut is { } at ? await ReadAsync(new GenerateRequest(request) { Resume = at.Journal }) : await ReadAsync(request);
+            var isEqual = again.Said.SequenceEqual(whole.Said[(cut?.Said ?? 0)..]) && again.Reason == whole.Reason
+                && WithoutIds(again.OtherDeltas) == WithoutIds(whole.OtherDeltas);
+            return (tier, isEqual ? null : cut is null ? "made again it is another answer" : $"after {cut?.Journal.NextIndex} tokens it goes on otherwise");
+        }
+        catch (FaultException exception)
+        {
+            return (tier, exception.Message);
+        }
+
+        ValueTask<RecordedAnswer> ReadAsync(GenerateRequest asked) => RecordedAnswer.ReadAsync(engine.GenerateAsync(asked, cancellationToken), int.MaxValue);
+    }
+
+    // Servers draw the ids of calls at random.
+    private static string WithoutIds(string deltas) => IdMember().Replace(deltas, "");
+
+    [GeneratedRegex("\"id\":\"[^\"]*\"", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1_000)]
+    private static partial Regex IdMember();
+
+    private static GenerateRequest RequestOf(string model, bool isChat, int number)
+    {
+        var text = $"{ContinuationProver.Texts[0]}, {number + 3} years ago, there was";
+        var question = $"{ContinuationProver.Questions[0]} They are {number + 3} years old.";
+        var request = new GenerateRequest { Model = model, MaxTokens = AnswerTokens, Sampling = new Sampling { Temperature = 0 } };
+        if (isChat)
+            request.Chat = new ChatPrompt { Messages = ByteString.CopyFromUtf8($$"""[{"role":"user","content":"{{question}}"}]""") };
+        else
+            request.Text = text;
+
+        return request;
+    }
+}

@@ -1,0 +1,43 @@
+namespace Skein.Engines.OpenAiCompatible.Reasoning;
+
+/// <summary>How the chats of a model are divided into reasoning and content when they are generated from token ids. Immutable.</summary>
+/// <param name="Form">The model's marks; null: it has none, or they are unknown.</param>
+/// <param name="Trims">See <see cref="ReasoningSplitter"/>.</param>
+/// <param name="FollowsChatCall">
+/// Whether the server's chat call generates the beginning of each answer: what it did not divide is not divided later.
+/// </param>
+internal sealed record ChatReasoning(ReasoningForm? Form, bool Trims, bool FollowsChatCall)
+{
+    /// <summary>Tokens at the end of a prompt that show whether the template has opened the reasoning.</summary>
+    public const int PromptEndTokens = 32;
+
+    /// <summary>Whether the end of the prompt matters.</summary>
+    public bool NeedsPromptEnd => Form is not null && !FollowsChatCall;
+
+    /// <summary>Divides an answer; null: all of its text is content.</summary>
+    /// <param name="resume">What the client has; null: nothing.</param>
+    /// <param name="promptEnd">Text of the last tokens of the prompt.</param>
+    /// <exception cref="FaultException">It is not known how what the client has was divided.</exception>
+    public SplitAnswer? Split(Resume? resume, string promptEnd)
+    {
+        var delivered = DeliveredReasoning.Of(resume is null ? default : resume.RawDeltas.Span)
+            ?? throw Refused("the client has deltas that are neither text nor reasoning");
+        var content = resume?.Text.ToByteArray() ?? [];
+        if (FollowsChatCall && delivered.Text.Length == 0)
+            return content.Length > 0 ? null : throw Refused("nothing shows yet whether the answer begins with a reasoning");
+
+        if (Form is null)
+            return delivered.Text.Length == 0 ? null : throw Refused("the marks of the model's reasoning are unknown");
+
+        if (!FollowsChatCall && Form.IsClosedBy(promptEnd))
+            return null;
+
+        var opened = FollowsChatCall ? null : Form.OpenedBy(promptEnd);
+        var begin = FollowsChatCall ? ReasoningBegin.MayRepeatTheMark : opened is null ? ReasoningBegin.Before : ReasoningBegin.Behind;
+        var splitter = new ReasoningSplitter(Form, begin, Trims);
+        splitter.Append(Encoding.UTF8.GetBytes(opened ?? ""));
+        return new SplitAnswer(splitter, delivered.Member.Length > 0 ? delivered.Member : DeliveredReasoning.Members[0], delivered.Text, content);
+    }
+
+    private static FaultException Refused(string why) => new(Fault.ResumeRefused, $"{why}; allowed: an answer that is generated from its beginning");
+}

@@ -1,0 +1,69 @@
+namespace Skein.Engines.OpenAiCompatible.Reasoning;
+
+/// <summary>How a model marks its reasoning in the text that it generates. Immutable.</summary>
+/// <param name="Open">Text in front of the reasoning; not empty, without white space around it.</param>
+/// <param name="Close">Text behind it, likewise.</param>
+internal sealed record ReasoningForm(string Open, string Close)
+{
+    /// <summary>A text that stands for the reasoning in a chat that is rendered to find the marks around it.</summary>
+    public const string SampleReasoning = "Rqxz";
+
+    /// <summary>Likewise for the content.</summary>
+    public const string SampleContent = "Cqxz";
+
+    private const int MostMarkCharacters = 64;
+
+    /// <summary>White space that the template writes behind <see cref="Open"/>.</summary>
+    public string AfterOpen { get; init; } = "";
+
+    /// <summary>White space that the template writes behind <see cref="Close"/>.</summary>
+    public string AfterClose { get; init; } = "";
+
+    /// <summary>A chat whose last message has a reasoning, under the names that servers have for it.</summary>
+    public static ReadOnlySpan<byte> SampleMessages =>
+        """[{"role":"user","content":"Hi"},{"role":"assistant","reasoning_content":"Rqxz","reasoning":"Rqxz","content":"Cqxz"}]"""u8;
+
+    /// <summary>The same chat without the answer.</summary>
+    public static ReadOnlySpan<byte> SampleQuestion => """[{"role":"user","content":"Hi"}]"""u8;
+
+    /// <summary>Whether the prompt has an empty reasoning at its end, so that the answer has none.</summary>
+    public bool IsClosedBy(string promptEnd) => promptEnd.AsSpan().TrimEnd().EndsWith(Close, StringComparison.Ordinal);
+
+    /// <summary>White space behind the opening mark at the end of a prompt; null if the prompt does not end with the mark.</summary>
+    public string? OpenedBy(string promptEnd)
+    {
+        var marked = promptEnd.AsSpan().TrimEnd();
+        return marked.EndsWith(Open, StringComparison.Ordinal) ? promptEnd[marked.Length..] : null;
+    }
+
+    /// <summary>Finds the marks in two rendered chats; null if the template shows no reasoning of earlier messages.</summary>
+    /// <param name="question"><see cref="SampleQuestion"/> with the beginning of an answer.</param>
+    /// <param name="answered"><see cref="SampleMessages"/>.</param>
+    public static ReasoningForm? Find(string question, string answered)
+    {
+        var reasoning = answered.IndexOf(SampleReasoning, StringComparison.Ordinal);
+        var content = reasoning < 0 ? -1 : answered.IndexOf(SampleContent, reasoning, StringComparison.Ordinal);
+        if (content < 0)
+            return null;
+
+        var behind = answered.AsSpan((reasoning + SampleReasoning.Length)..content);
+        var close = behind.Trim();
+        var before = answered.AsSpan(0, reasoning);
+        var open = before[Math.Min(question.AsSpan().CommonPrefixLength(before), reasoning)..].Trim();
+        // The question's own end opens the reasoning, usually with the closing mark's counterpart.
+        if (open.IsEmpty)
+        {
+            open = before.TrimEnd();
+            var counterpart = close.ToString().Replace("/", "", StringComparison.Ordinal);
+            open = open.EndsWith(counterpart, StringComparison.Ordinal) ? counterpart : open[(open.LastIndexOfAny(" \t\r\n") + 1)..];
+        }
+
+        return open.IsEmpty || close.IsEmpty || open.Length > MostMarkCharacters || close.Length > MostMarkCharacters
+            ? null
+            : new ReasoningForm(open.ToString(), close.ToString())
+            {
+                AfterOpen = before[before.TrimEnd().Length..].ToString(),
+                AfterClose = behind[behind.TrimEnd().Length..].ToString(),
+            };
+    }
+}
