@@ -290,6 +290,11 @@ public sealed class FaultException(Fault fault, string message, Exception? inner
 
     public Fault Fault { get; } = fault;
 
+    /// <summary>
+    /// The cause as a predicate of the engine, such as "lists no models", where the fault does not say it. Without an address. Null (the default): none.
+    /// </summary>
+    public string? Cause { get; init; }
+
     /// <summary>What the engine answered, where it answered with an error. It has priority over the fault's own error.</summary>
     public EngineError? Engine { get; init; }
 

@@ -3,6 +3,7 @@ namespace Skein.Serving;
 /// <summary>
 /// Logs the failures of one engine: the first one as a warning, later ones for debugging only until it has worked for a while. Thread-safe.
 /// </summary>
+/// <param name="engine">The engine, as lines name it: its kind, and its name if it has one.</param>
 internal sealed partial class EngineFaultLog(string engine, TimeProvider time, ILogger logger)
 {
     /// <summary>Time without a failure after which a success ends the state.</summary>
@@ -35,13 +36,13 @@ internal sealed partial class EngineFaultLog(string engine, TimeProvider time, I
 
     private static partial class Log
     {
-        [LoggerMessage(2001, LogLevel.Warning, "The {Engine} engine failed in request {RequestId}: {Message}. Further failures are logged at debug level")]
+        [LoggerMessage(2001, LogLevel.Warning, "The {Engine} failed in request {RequestId}: {Message}. Further failures are logged at debug level")]
         public static partial void Fails(ILogger logger, string engine, string requestId, string message);
 
         [LoggerMessage(2012, LogLevel.Debug, "The engine failed in request {RequestId}, choice {Choice}, attempt {Attempt}")]
         public static partial void Failed(ILogger logger, string requestId, uint choice, uint attempt, Exception exception);
 
-        [LoggerMessage(2013, LogLevel.Information, "The {Engine} engine works again: no request failed for a while")]
+        [LoggerMessage(2013, LogLevel.Information, "The {Engine} works again: no request failed for a while")]
         public static partial void Works(ILogger logger, string engine);
     }
 }

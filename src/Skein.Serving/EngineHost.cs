@@ -17,6 +17,7 @@ public sealed partial class EngineHost : IDisposable
     private static readonly TimeSpan LatenessTolerance = TimeSpan.FromMilliseconds(200);
 
     private readonly IInferenceEngine _engine;
+    private readonly string _shownEngine;
     private readonly EngineHostOptions _options;
     private readonly SlotTable _slots;
     private readonly StandbyAttempts _standby;
@@ -41,16 +42,17 @@ public sealed partial class EngineHost : IDisposable
         ArgumentNullException.ThrowIfNull(time);
         options.Validate();
         (_engine, _options, _time) = (engine, options, time);
+        _shownEngine = options.Name is { } name ? $"{engine.Kind} engine {name}" : $"{engine.Kind} engine";
         _slots = new SlotTable(options.Generation ?? (ulong)time.GetUtcNow().ToUnixTimeMilliseconds(), time);
         _standby = new StandbyAttempts(options.StandbyTimeout, time);
         _ownLateness = lateness is null ? new ProcessLateness(time, LatenessTolerance) : null;
         _liveness = new EngineLivenessMonitor(
-            engine, _slots, options.EngineTimeout, time, logs.CreateLogger<EngineLivenessMonitor>(), lateness ?? _ownLateness!);
-        _loadPoll = new EngineLoadPoll(engine, _slots, time, logs.CreateLogger<EngineLoadPoll>());
+            engine, _shownEngine, _slots, options.EngineTimeout, time, logs.CreateLogger<EngineLivenessMonitor>(), lateness ?? _ownLateness!);
+        _loadPoll = new EngineLoadPoll(engine, _shownEngine, _slots, time, logs.CreateLogger<EngineLoadPoll>());
         _control = new ReplicaControl(_slots, time);
         _attemptLog = logs.CreateLogger<EngineAttempt>();
         _slotLog = logs.CreateLogger<SlotAdaptation>();
-        _faultLog = new EngineFaultLog(engine.Kind, time, _attemptLog);
+        _faultLog = new EngineFaultLog(_shownEngine, time, _attemptLog);
     }
 
     /// <summary>Raised on any thread after the engine's description changed. Handlers must return at once.</summary>
@@ -74,7 +76,7 @@ public sealed partial class EngineHost : IDisposable
     {
         var known = _options.Slots ?? (await _engine.DescribeAsync(cancellationToken)).Slots;
         if (known is null)
-            _loadPoll.Adaptation = _adaptation = new SlotAdaptation(_slots, _engine.Kind, _time, _slotLog);
+            _loadPoll.Adaptation = _adaptation = new SlotAdaptation(_slots, _shownEngine, _time, _slotLog);
 
         _slots.SetSlots(known ?? AdaptiveSlots.Initial);
     }

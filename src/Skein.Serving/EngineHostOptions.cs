@@ -3,6 +3,9 @@ namespace Skein.Serving;
 /// <summary>Settings of an <see cref="EngineHost"/>. Immutable.</summary>
 public record EngineHostOptions
 {
+    /// <summary>Name of the engine in log lines, beside its kind. Null (the default): its kind alone, where a process has one engine.</summary>
+    public string? Name { get; init; }
+
     /// <summary>Concurrent generations, 1 to 100,000. Null (the default): the engine's own number, else a number that begins at 64 and adapts.</summary>
     public int? Slots { get; init; }
 

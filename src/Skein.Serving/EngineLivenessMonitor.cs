@@ -10,7 +10,8 @@ namespace Skein.Serving;
 /// </summary>
 [SuppressMessage("Design", "CA1001", Justification = "The source has neither timer nor handle, and streams may still read its token.")]
 internal sealed partial class EngineLivenessMonitor(
-    IInferenceEngine engine, SlotTable slots, TimeSpan timeout, TimeProvider time, ILogger<EngineLivenessMonitor> logger, ProcessLateness lateness)
+    IInferenceEngine engine, string shownEngine, SlotTable slots, TimeSpan timeout, TimeProvider time, ILogger<EngineLivenessMonitor> logger,
+    ProcessLateness lateness)
 {
     private readonly EngineLivenessTracker _tracker = new();
     private readonly Lock _gate = new();
@@ -66,7 +67,7 @@ internal sealed partial class EngineLivenessMonitor(
         }
         else if (step == LivenessAction.GiveUp)
         {
-            Log.Lost(logger, engine.Kind, timeout.TotalSeconds);
+            Log.Lost(logger, shownEngine, timeout.TotalSeconds);
             await _alive.CancelAsync();
         }
     }
@@ -92,7 +93,7 @@ internal sealed partial class EngineLivenessMonitor(
         catch (Exception exception)
         {
             if (Interlocked.Exchange(ref _isFaultLogged, 1) == 0)
-                Log.CheckFailed(logger, engine.Kind, exception);
+                Log.CheckFailed(logger, shownEngine, exception);
 
             // A timeout inside the engine's own client does not count as an answer. A bug in the check must not end streams.
             if (exception is OperationCanceledException or TimeoutException)
@@ -117,21 +118,21 @@ internal sealed partial class EngineLivenessMonitor(
             _alive = new CancellationTokenSource();
         }
 
-        Log.Back(logger, engine.Kind);
+        Log.Back(logger, shownEngine);
     }
 
     private static partial class Log
     {
-        [LoggerMessage(2008, LogLevel.Error, "The {Engine} engine's liveness check threw an unexpected exception; logged once until a check succeeds")]
+        [LoggerMessage(2008, LogLevel.Error, "The liveness check of the {Engine} threw an unexpected exception; logged once until a check succeeds")]
         public static partial void CheckFailed(ILogger logger, string engine, Exception exception);
 
         [LoggerMessage(
             2006,
             LogLevel.Warning,
-            "The {Engine} engine is frozen: no frame and no answer for {Seconds} s. Its streams end; new work is refused until it answers")]
+            "The {Engine} is frozen: no frame and no answer for {Seconds} s. Its streams end; new work is refused until it answers")]
         public static partial void Lost(ILogger logger, string engine, double seconds);
 
-        [LoggerMessage(2007, LogLevel.Information, "The {Engine} engine answers again")]
+        [LoggerMessage(2007, LogLevel.Information, "The {Engine} answers again")]
         public static partial void Back(ILogger logger, string engine);
     }
 }

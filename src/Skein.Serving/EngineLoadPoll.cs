@@ -1,7 +1,7 @@
 namespace Skein.Serving;
 
 /// <summary>Polls the engine's load once a second, so that load reports do not wait for the engine.</summary>
-internal sealed partial class EngineLoadPoll(IInferenceEngine engine, SlotTable slots, TimeProvider time, ILogger<EngineLoadPoll> logger)
+internal sealed partial class EngineLoadPoll(IInferenceEngine engine, string shownEngine, SlotTable slots, TimeProvider time, ILogger<EngineLoadPoll> logger)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(5);
@@ -35,7 +35,7 @@ internal sealed partial class EngineLoadPoll(IInferenceEngine engine, SlotTable 
             if (!_isUnknown)
             {
                 _isUnknown = true;
-                Log.LoadUnknown(logger, engine.Kind, exception);
+                Log.LoadUnknown(logger, shownEngine, exception);
             }
 
             return EngineLoad.Unknown;
@@ -44,7 +44,7 @@ internal sealed partial class EngineLoadPoll(IInferenceEngine engine, SlotTable 
 
     private static partial class Log
     {
-        [LoggerMessage(2003, LogLevel.Warning, "The {Engine} engine does not report its load; load reports leave its KV cache out until it does")]
+        [LoggerMessage(2003, LogLevel.Warning, "The {Engine} does not report its load; load reports leave its KV cache out until it does")]
         public static partial void LoadUnknown(ILogger logger, string engine, Exception exception);
     }
 }

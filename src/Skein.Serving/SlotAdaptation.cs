@@ -108,7 +108,7 @@ internal sealed partial class SlotAdaptation(SlotTable slots, string engine, Tim
 
     private static partial class Log
     {
-        [LoggerMessage(2009, LogLevel.Information, "The {Engine} engine has {Slots} slots now instead of {Before}: {Reason}")]
+        [LoggerMessage(2009, LogLevel.Information, "The {Engine} has {Slots} slots now instead of {Before}: {Reason}")]
         public static partial void Changed(ILogger logger, string engine, int slots, int before, string reason);
     }
 }

@@ -14,7 +14,7 @@ public sealed class EngineFaultLogTests
     [Fact]
     public void Failed_ManyTimesWithSuccessesBetween_IsOneWarningWithoutStackTrace()
     {
-        var log = new EngineFaultLog("scripted", _time, _kept);
+        var log = new EngineFaultLog("scripted engine", _time, _kept);
         for (var i = 0; i < 100; i++)
         {
             log.Failed(new GenerateRequest { RequestId = $"r{i}" }, new FaultException(Fault.ConnectionLost, "reset"));

@@ -29,7 +29,7 @@ public sealed class EngineLivenessMonitorTests : IDisposable
             },
         };
         _lateness = new ProcessLateness(_time, TimeSpan.FromMilliseconds(200));
-        _watch = new EngineLivenessMonitor(engine, _slots, Options.EngineTimeout, _time, _log, _lateness);
+        _watch = new EngineLivenessMonitor(engine, "scripted engine", _slots, Options.EngineTimeout, _time, _log, _lateness);
         _slots.SetSlots(1);
         _slots.TryTake("", queue: null, out _);
     }

@@ -15,7 +15,7 @@ public class EngineLoadPollTests
         var slots = new SlotTable(generation: 1, TimeProvider.System);
         Func<EngineLoad> load = () => new EngineLoad(250, null);
         await using var engine = new ScriptedEngine { Load = () => load() };
-        var poll = new EngineLoadPoll(engine, slots, time, NullLogger<EngineLoadPoll>.Instance);
+        var poll = new EngineLoadPoll(engine, "scripted engine", slots, time, NullLogger<EngineLoadPoll>.Instance);
 
         using var stop = new CancellationTokenSource();
         var polling = poll.RunAsync(stop.Token);

@@ -17,7 +17,7 @@ public sealed class SlotAdaptationTests : IDisposable
     {
         _slots = new SlotTable(generation: 1, _time);
         _slots.SetSlots(AdaptiveSlots.Initial);
-        _adaptation = new SlotAdaptation(_slots, "openai", _time, _log);
+        _adaptation = new SlotAdaptation(_slots, "openai engine", _time, _log);
     }
 
     public void Dispose() => _slots.Dispose();

@@ -100,6 +100,17 @@ public sealed class UrlKindTests
         Expect.Answer(await gateway.ChatAsync(), SmallModel.Text);
     }
 
+    /// <summary>Some services list their models without an object around them.</summary>
+    [Fact]
+    public async Task ListWithoutAnObject_IsServed()
+    {
+        await using var server = new ScriptedServer();
+        server.On("/v1/models", Answers.Json($$"""[{"id":"{{ScriptedServer.Model}}","object":"model"}]"""));
+        await using var gateway = await TestGateway.StartWithUrlsAsync(server);
+
+        Expect.Answer(await gateway.ChatAsync(), SmallModel.Text);
+    }
+
     /// <summary>The first generation is refused: the proof is not the start's condition.</summary>
     [Theory]
     [InlineData(429)]

@@ -21,6 +21,9 @@ internal sealed partial class Upstream(
     /// <summary>The same while an operator must act first.</summary>
     private static readonly TimeSpan FinalPause = TimeSpan.FromSeconds(2);
 
+    /// <summary>A server that takes longer for its first answer is reported; longer than the timeout of making a connection, which is reported as that.</summary>
+    private static readonly TimeSpan SilenceToTell = TimeSpan.FromSeconds(6);
+
     private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(2);
 
     /// <summary>Longest wait for the streams of a server that is gone.</summary>
@@ -80,7 +83,8 @@ internal sealed partial class Upstream(
             UpstreamProblem problem;
             try
             {
-                return await options.ConnectAsync(cancellationToken);
+                var connecting = options.ConnectAsync(cancellationToken);
+                return await (logged is null ? TellSilenceAsync(connecting, cancellationToken) : connecting);
             }
             catch (Exception error) when (!cancellationToken.IsCancellationRequested)
             {
@@ -95,12 +99,25 @@ internal sealed partial class Upstream(
         }
     }
 
+    private async Task<IInferenceEngine> TellSilenceAsync(Task<IInferenceEngine> connecting, CancellationToken cancellationToken)
+    {
+        using var answered = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        if (await Task.WhenAny(connecting, Task.Delay(SilenceToTell, time, answered.Token)) != connecting && !cancellationToken.IsCancellationRequested)
+        {
+            var problem = UpstreamProblem.Silent(SilenceToTell);
+            Log.NotServed(_logger, options.Name, problem.Reason);
+            fleet.Failed(options.Name, problem);
+        }
+        await answered.CancelAsync();
+        return await connecting;
+    }
+
     /// <summary>Serves until the server is gone.</summary>
     private async Task<UpstreamProblem> ServeAsync(IInferenceEngine engine, CancellationToken cancellationToken)
     {
         _generation = Math.Max(_generation + 1, (ulong)time.GetUtcNow().ToUnixTimeMilliseconds());
         using var host = new EngineHost(
-            engine, new EngineHostOptions { Slots = options.Slots, EngineTimeout = options.EngineTimeout, Generation = _generation }, time, logs, lateness);
+            engine, new EngineHostOptions { Name = options.Name, Slots = options.Slots, EngineTimeout = options.EngineTimeout, Generation = _generation }, time, logs, lateness);
         ReplicaDescription replica;
         try
         {

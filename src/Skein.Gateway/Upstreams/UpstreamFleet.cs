@@ -180,9 +180,9 @@ internal sealed class UpstreamFleet : IFleetSource, IDisposable
             var rows = _upstreams.Values;
             _current = rows.Count == 0 ? group : new FleetView(
                 [.. group.Replicas, .. rows.Select(row => row.Current).OfType<ReplicaDescription>()],
-                [.. group.KnownModels.Union(rows.SelectMany(row => row.Models), StringComparer.Ordinal)],
+                [.. group.KnownModels.Union(rows.SelectMany(row => row.Models.Concat(row.Expected)), StringComparer.Ordinal)],
                 // With upstreams, a group may never have replicas.
-                Complete: rows.All(row => row.IsSeen)
+                Complete: rows.All(row => row.IsSeen || row.Expected.Count > 0)
                     && (group.Complete || (_group.IsGathered && group is { Replicas.Count: 0, KnownModels.Count: 0 })))
             {
                 Troubles =

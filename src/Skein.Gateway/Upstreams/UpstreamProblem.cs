@@ -11,6 +11,9 @@ internal sealed record UpstreamProblem(string Cause, string Detail, bool IsFinal
     /// <summary>Before the first attempt to connect has ended.</summary>
     public static UpstreamProblem Connecting { get; } = new("has not answered yet", "", IsFinal: false);
 
+    /// <summary>It accepts what is sent to it and says nothing.</summary>
+    public static UpstreamProblem Silent(TimeSpan wait) => new($"has not answered for {wait.TotalSeconds:0} s", "", IsFinal: false);
+
     /// <summary>Fault of the requests that end because of it.</summary>
     public Fault Fault { get; init; } = Fault.NoReplica;
 
@@ -21,19 +24,22 @@ internal sealed record UpstreamProblem(string Cause, string Detail, bool IsFinal
     {
         var (cause, isFinal) = error switch
         {
+            FaultException { Cause: { } named, Fault: var fault } => (named, fault is Fault.EngineKeyRefused or Fault.Unsupported),
             FaultException { Fault: Fault.EngineKeyRefused } => ("refuses the gateway's key", true),
             FaultException { Fault: Fault.EngineBusy } => ("is still loading its model, or is overloaded", false),
             FaultException { Fault: Fault.ModelNotFound } => ("does not serve the model that it is configured for", true),
             FaultException { Fault: Fault.Unsupported or Fault.InvalidRequest } =>
-                ("does not answer /v1/models as expected: check the path of its URL, and its kind", true),
+                ("does not answer /v1/models as expected: check its URL (http or https, port, path) and its kind", true),
             FaultException { InnerException: HttpRequestException { HttpRequestError: HttpRequestError.NameResolutionError } } =>
                 ("has a host name that cannot be resolved", true),
             FaultException { InnerException: HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } } =>
-                ("cannot be reached over TLS", true),
+                ("cannot be reached over TLS: check its certificate, and http or https in its URL", true),
             FaultException { InnerException: HttpRequestException { HttpRequestError: HttpRequestError.InvalidResponse } } =>
-                ("does not answer in HTTP: check the port of its URL", true),
-            FaultException { Fault: Fault.Unreachable or Fault.ConnectionLost or Fault.EngineTimedOut } => ("does not answer", false),
+                ("does not answer in HTTP: check http or https, and the port, in its URL", true),
+            FaultException { Fault: Fault.ConnectionLost } => ("closes connections without an answer: check http or https, and the port, in its URL", false),
+            FaultException { Fault: Fault.Unreachable or Fault.EngineTimedOut } => ("does not answer", false),
             ArgumentException => ("is configured wrongly", true),
+            FaultException { Fault: Fault.EngineFailed, Engine: { } answer } => ($"answers with status {answer.Status}", false),
             _ => ("fails", false),
         };
         return new UpstreamProblem(cause, error.Message, isFinal)

@@ -168,6 +168,7 @@ internal sealed class TestGateway : IAsyncDisposable
         {
             Name = NameOf(url),
             Url = url,
+            Models = server.Model is { } model ? [model, .. server.Aliases] : [],
             ConnectAsync = cancellationToken => OpenAiEngineFactory.ConnectAsync(server, TimeProvider.System, createHandler: null, cancellationToken),
             Slots = server.Slots,
         };

@@ -70,7 +70,7 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
             }
 
             if (!answer.HasEnded)
-                throw http.EndedEarly(events.IsDone);
+                throw http.EndedEarly(events);
         }
 
         yield return answer.Finish();

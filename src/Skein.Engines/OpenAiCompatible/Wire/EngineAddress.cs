@@ -25,6 +25,7 @@ internal sealed partial class EngineAddress
     /// <summary>The fault as a client may see it. The original one is its cause, for the log.</summary>
     public FaultException Without(FaultException exception, Fault fault) => new(fault, Without(exception.Message), exception)
     {
+        Cause = exception.Cause,
         Engine = exception.Engine is { } error
             ? error with { Message = Without(error.Message), Param = error.Param is { } param ? Without(param) : null }
             : null,

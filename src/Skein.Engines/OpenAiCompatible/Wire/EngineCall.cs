@@ -72,7 +72,7 @@ internal sealed class EngineCall : IDisposable
         {
             HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError
         } => Unreachable(exception, exception),
-        _ => new FaultException(Fault.ConnectionLost, $"{_engine} broke the connection: {exception.Message}", exception),
+        _ => new FaultException(Fault.ConnectionLost, $"{_engine} broke the connection: {exception.GetBaseException().Message}", exception),
     };
 
     public void Dispose()

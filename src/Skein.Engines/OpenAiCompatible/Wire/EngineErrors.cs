@@ -7,6 +7,7 @@ namespace Skein.Engines.OpenAiCompatible.Wire;
 internal static class EngineErrors
 {
     private const int LoggedCharacters = 400;
+    private const string NoKey = "refuses requests without a key, and none is configured for it";
 
     private static readonly string[] OverflowWords =
     [
@@ -14,13 +15,19 @@ internal static class EngineErrors
     ];
 
     /// <summary>An answer with an error status. The body is JSON of a known form, or anything else.</summary>
-    public static FaultException From(string engine, EngineReply reply)
+    /// <param name="path">The path that was asked, for messages. Default (null): they do not name it.</param>
+    /// <param name="hasKey">Whether the request had a key.</param>
+    public static FaultException From(string engine, EngineReply reply, string? path = null, bool hasKey = true)
     {
         var status = (int)reply.Status;
-        if (status is < 400 or > 599)
-            return new FaultException(Fault.EngineFailed, $"{engine} answers {status}; allowed: 200, or an error status of 400 to 599");
+        var what = path is null ? $"{engine} answers {status}" : $"{engine} answers {status} at /{path}";
+        if (reply.IsRedirect)
+            return new FaultException(Fault.EngineFailed, $"{what}, a redirect, which is not followed: its URL must be the address that answers itself");
 
-        return Make($"{engine} answers {status}", Read(Parse(reply.Body), reply.Body, status) with { RetryAfter = reply.RetryAfter });
+        if (status is < 400 or > 599)
+            return new FaultException(Fault.EngineFailed, $"{what}; allowed: 200, or an error status of 400 to 599");
+
+        return Make(what, Read(Parse(reply.Body), reply.Body, status) with { RetryAfter = reply.RetryAfter }, hasKey);
     }
 
     /// <summary>An error inside a stream whose status was 200.</summary>
@@ -42,9 +49,12 @@ internal static class EngineErrors
         _ => true,
     };
 
-    private static FaultException Make(string what, EngineError error)
+    private static FaultException Make(string what, EngineError error, bool hasKey = true)
     {
         var fault = Classify(error);
+        if (fault == Fault.EngineKeyRefused && !hasKey)
+            return new FaultException(fault, $"{what}: it refuses requests without a key, and none is configured for it") { Cause = NoKey };
+
         return fault == Fault.EngineKeyRefused
             // Its words may quote the key.
             ? new FaultException(fault, $"{what}: it refuses the gateway's key for it (status {error.Status})")

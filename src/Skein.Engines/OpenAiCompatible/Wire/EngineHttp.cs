@@ -13,6 +13,7 @@ internal sealed class EngineHttp : IDisposable
     // As large as the body of a request may be.
     private const int MaxWholeAnswerBytes = 32 << 20;
     private const int MaxModels = 1_000;
+    private const int MostLocationChars = 200;
     private const string ModelsPath = "v1/models";
 
     private readonly HttpClient _client;
@@ -58,7 +59,7 @@ internal sealed class EngineHttp : IDisposable
     {
         var reply = await CallAsync(HttpMethod.Get, path, content: null, cancellationToken);
         return reply.Status is HttpStatusCode.ServiceUnavailable or HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden
-            ? throw EngineErrors.From(Name, reply)
+            ? throw ErrorOf(reply, path)
             : reply;
     }
 
@@ -73,14 +74,39 @@ internal sealed class EngineHttp : IDisposable
                 Fault.Unsupported, $"{Name} answers {(int)answer.Status} at /{ModelsPath}; its URL needs another path, or it is no such server");
         }
 
-        if (answer.Status != HttpStatusCode.OK)
-            throw EngineErrors.From(Name, answer);
+        if (answer.IsRedirect)
+        {
+            throw new FaultException(
+                Fault.Unsupported, $"{Name} answers {(int)answer.Status} at /{ModelsPath}, a redirect to {answer.Location ?? "nowhere"}, which is not followed")
+            {
+                Cause = "redirects to another address: its URL must be the one that answers itself",
+            };
+        }
 
-        var models = Parse(answer.Body).Elements("data").Where(model => model.Text("id") is { Length: > 0 }).ToList();
-        return models.Count is > 0 and <= MaxModels
-            ? models
-            : throw new FaultException(Fault.EngineFailed, $"{Name} lists {models.Count} models at /{ModelsPath}; allowed: 1 to {MaxModels}");
+        if (answer.Status != HttpStatusCode.OK)
+            throw ErrorOf(answer, ModelsPath);
+
+        var list = Parse(answer.Body);
+        if (!IsList(list))
+            throw new FaultException(Fault.Unsupported, $"{Name} answers /{ModelsPath} with JSON that is not a list of models");
+
+        // Some services list models without an object around them.
+        var all = list.ValueKind == JsonValueKind.Array ? list.EnumerateArray() : list.Elements("data");
+        var models = all.Where(model => model.Text("id") is { Length: > 0 }).ToList();
+        return models.Count is > 0 and <= MaxModels ? models
+            : throw new FaultException(Fault.EngineFailed, $"{Name} lists {models.Count} models at /{ModelsPath}; allowed: 1 to {MaxModels}")
+            {
+                Cause = models.Count == 0 ? "lists no models" : $"lists more than {MaxModels} models",
+            };
     }
+
+    // Ollama without a model says null for the list.
+    private static bool IsList(JsonElement answer) =>
+        answer.ValueKind == JsonValueKind.Array
+        || (answer.ValueKind == JsonValueKind.Object && answer.TryGetProperty("data", out var data) && data.ValueKind is JsonValueKind.Array or JsonValueKind.Null);
+
+    private FaultException ErrorOf(EngineReply reply, string path) =>
+        EngineErrors.From(Name, reply, path, hasKey: _options.ApiKey is not null || _options.Headers.Count > 0);
 
     private JsonElement Parse(byte[] body)
     {
@@ -107,7 +133,7 @@ internal sealed class EngineHttp : IDisposable
         var reply = await CallAsync(HttpMethod.Post, path, ContentOf(json), cancellationToken);
         try
         {
-            return reply.Status == HttpStatusCode.OK ? JsonElement.Parse(reply.Body) : throw EngineErrors.From(Name, reply);
+            return reply.Status == HttpStatusCode.OK ? JsonElement.Parse(reply.Body) : throw ErrorOf(reply, path);
         }
         catch (JsonException exception)
         {
@@ -139,12 +165,14 @@ internal sealed class EngineHttp : IDisposable
         }
 
         if (!hasEnded)
-            throw EndedEarly(events.IsDone);
+            throw EndedEarly(events);
     }
 
     /// <summary>The fault of a stream that ends before its answer.</summary>
-    public FaultException EndedEarly(bool isDone) =>
-        new(Fault.NoFinish, $"{Name}: the stream ended {(isDone ? "with [DONE] but" : "early,")} without a finish_reason");
+    public FaultException EndedEarly<T>(EngineStream<T> events)
+        where T : struct => events.OtherMediaType is { } type
+            ? new(Fault.EngineFailed, $"{Name} answers with {type} instead of an event stream")
+            : new(Fault.NoFinish, $"{Name}: the stream ended {(events.IsDone ? "with [DONE] but" : "early,")} without a finish_reason");
 
     /// <summary>A POST that generates a whole answer. It may take as long as a stream may be silent.</summary>
     /// <exception cref="FaultException">The server failed, or its answer is too large or an error.</exception>
@@ -224,7 +252,7 @@ internal sealed class EngineHttp : IDisposable
             return response;
 
         using (response)
-            throw EngineErrors.From(Name, ReplyOf(response, await ReadErrorAsync(response.Content, cancellationToken)));
+            throw ErrorOf(ReplyOf(response, await ReadErrorAsync(response.Content, cancellationToken)), path);
     }
 
     // The client's own id and trace, so that the logs of client, gateway and server can be matched.
@@ -272,7 +300,10 @@ internal sealed class EngineHttp : IDisposable
     }
 
     private EngineReply ReplyOf(HttpResponseMessage response, byte[] body) =>
-        new(response.StatusCode, body, EngineReply.RetryAfterOf(response, _time.GetUtcNow()));
+        new(response.StatusCode, body, EngineReply.RetryAfterOf(response, _time.GetUtcNow()), LocationOf(response));
+
+    private static string? LocationOf(HttpResponseMessage response) =>
+        response.Headers.Location?.OriginalString is { } location ? location[..Math.Min(location.Length, MostLocationChars)] : null;
 
     private async ValueTask<EngineReply> CallAsync(HttpMethod method, string path, HttpContent? content, CancellationToken cancellationToken)
     {

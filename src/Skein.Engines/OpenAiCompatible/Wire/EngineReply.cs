@@ -5,10 +5,13 @@ namespace Skein.Engines.OpenAiCompatible.Wire;
 
 /// <summary>What a server answered to one call.</summary>
 /// <param name="RetryAfter">When it wants to be asked again; null if it does not say.</param>
-internal readonly record struct EngineReply(HttpStatusCode Status, byte[] Body, TimeSpan? RetryAfter)
+/// <param name="Location">Where it redirects to, for operators; null if it does not.</param>
+internal readonly record struct EngineReply(HttpStatusCode Status, byte[] Body, TimeSpan? RetryAfter, string? Location = null)
 {
     /// <summary>Whether the server has no such path.</summary>
     public bool IsMissing => Status is HttpStatusCode.NotFound or HttpStatusCode.MethodNotAllowed or HttpStatusCode.NotImplemented;
+
+    public bool IsRedirect => (int)Status is >= 300 and <= 399;
 
     /// <summary>Reads <c>retry-after-ms</c>, or <c>Retry-After</c> in seconds or as a date. Waits over a day are cut, dates in the past are 0.</summary>
     public static TimeSpan? RetryAfterOf(HttpResponseMessage response, DateTimeOffset now)

@@ -15,6 +15,8 @@ internal delegate T? EventParser<T>(string type, ReadOnlySpan<byte> data)
 internal sealed class EngineStream<T> : IAsyncDisposable
     where T : struct
 {
+    private const string EventStreamType = "text/event-stream";
+
     // Time limit: the end of the body normally follows the last event at once.
     private static readonly TimeSpan DrainTimeout = TimeSpan.FromSeconds(1);
 
@@ -28,6 +30,7 @@ internal sealed class EngineStream<T> : IAsyncDisposable
     private readonly EngineCall _call;
     private readonly TimeProvider _time;
     private long _lastStep;
+    private bool _hasEvents;
     private bool _isComplete;
     private bool _isAnswered;
 
@@ -40,6 +43,10 @@ internal sealed class EngineStream<T> : IAsyncDisposable
     }
 
     public T Current { get; private set; }
+
+    /// <summary>The type of a body that had no event, if it is not that of an event stream; else null. At most 100 characters.</summary>
+    public string? OtherMediaType =>
+        !_hasEvents && _response.Content.Headers.ContentType?.MediaType is { Length: <= 100 } type && type != EventStreamType ? type : null;
 
     /// <summary>Whether <c>[DONE]</c> ended the stream, and not the end of the body.</summary>
     public bool IsDone { get; private set; }
@@ -115,6 +122,7 @@ internal sealed class EngineStream<T> : IAsyncDisposable
         if (data.IsEmpty && _events.Type != "error")
             return false;
 
+        _hasEvents = true;
         if (_parse(_events.Type, data) is { } read)
             Current = read;
         else
