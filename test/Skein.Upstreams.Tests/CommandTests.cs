@@ -105,6 +105,20 @@ public sealed class CommandTests
         }
     }
 
+    /// <summary>The error of a proxy that the environment sets looked like the server's.</summary>
+    [Fact]
+    public async Task Gateway_ProxyOfTheEnvironmentRefuses_ReasonNamesTheProxy()
+    {
+        await using var proxy = new ScriptedServer { Everything = Answers.Json("<html>Forbidden</html>", 403, type: "text/html") };
+        await using var gateway = SkeinCommand.Start(
+            new Dictionary<string, string?> { ["http_proxy"] = proxy.Url.ToString(), ["HTTP_PROXY"] = proxy.Url.ToString(), ["no_proxy"] = null, ["NO_PROXY"] = null },
+            "gateway", "--name", "g", "--http", "0", "--grpc", "0", "--gossip", "0", "--upstream", "http://192.0.2.7:8000");
+
+        var line = await gateway.LineAsync("192.0.2.7:8000 is not served");
+
+        Assert.Contains($"(through the proxy {proxy.Name}) answers 403", line, StringComparison.Ordinal);
+    }
+
     private static int CountReplicas(JsonElement members) => members.EnumerateArray().Count(row => row.GetProperty("role").GetString() == "replica");
 
     private static async Task<JsonElement> GetAsync(string banner, string path)

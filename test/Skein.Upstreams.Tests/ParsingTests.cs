@@ -184,19 +184,57 @@ public sealed class ParsingTests
     }
 
     /// <summary>A server that ignores "stream" and answers whole.</summary>
-    [Fact]
-    public async Task WholeAnswerToAStreamedRequest_IsReadOrAFault()
+    [Theory]
+    [InlineData("\"stream\":true,\"stream_options\":{\"include_usage\":true}")]
+    [InlineData("")]
+    public async Task WholeAnswerToAStreamedRequest_IsRead(string members)
     {
         await using var server = new ScriptedServer(Answers.Json(
-            """{"id":"x","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"a b "},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}"""));
+            """
+            {
+              "id": "x",
+              "object": "chat.completion",
+              "choices": [{"index":0,"message":{"role":"assistant","content":"a b "},"finish_reason":"stop"}],
+              "usage": {"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}
+            }
+
+            """));
         await using var gateway = await TestGateway.StartAsync(TestGateway.Setup.ShortWaits(2_000), server);
 
-        var reply = await gateway.ChatAsync();
+        var reply = await gateway.ChatAsync(members);
 
-        if (reply.Status == 502)
-            Expect.Error(reply);
+        Expect.Answer(reply, "a b ");
+        Assert.Equal(3, reply.Usage?.GetProperty("total_tokens").GetInt32());
+    }
+
+    /// <summary>A whole answer has no bound of one event, but one of its own.</summary>
+    [Theory]
+    [InlineData(2 << 20, true)]
+    [InlineData(33 << 20, false)]
+    public async Task WholeAnswerToAStreamedRequest_IsBounded(int bytes, bool isRead)
+    {
+        await using var server = new ScriptedServer(Answers.Json(
+            $$$"""{"choices":[{"index":0,"message":{"content":"a "},"finish_reason":"stop"}],"padding":[{{{new string(' ', bytes)}}}]}"""));
+        await using var gateway = await TestGateway.StartAsync(TestGateway.Setup.ShortWaits(2_000), server);
+
+        var reply = await gateway.ChatAsync("", "x-skein-failover: never\r\n");
+
+        if (isRead)
+            Expect.Answer(reply, "a ");
         else
-            Expect.Answer(reply, "a b ");
+            Expect.Refusal(reply, 502, "allowed: up to 33554432 bytes");
+    }
+
+    /// <summary>An error as a whole answer with status 200: its words were lost.</summary>
+    [Theory]
+    [InlineData("""{"error":{"message":"tools are not enabled","type":"x","param":"tools","code":400}}""", 400)]
+    [InlineData("""{"error":"tools are not enabled"}""", 500)]
+    public async Task ErrorWithStatus200_ItsWordsAreTold(string body, int status)
+    {
+        await using var server = new ScriptedServer(Answers.Json(body));
+        await using var gateway = await TestGateway.StartAsync(TestGateway.Setup.ShortWaits(2_000), server);
+
+        Expect.Refusal(await gateway.ChatAsync(), status, "tools are not enabled");
     }
 
     private static string WithError(string error, string json) => $"{json[..^1]},\"error\":{error}}}";

@@ -79,14 +79,15 @@ public class EngineErrorTests
     }
 
     [Theory]
-    [InlineData(401)]
-    [InlineData(403)]
-    public async Task GenerateAsync_ServerRefusesTheKey_SaysSoWithoutItsWords(int status)
+    [InlineData(401, "sk-1234", "it refuses the gateway's key for it (status 401)")]
+    [InlineData(403, "sk-1234", "it refuses the gateway's key for it (status 403)")]
+    [InlineData(401, null, "it refuses requests without a key, and none is configured for it")]
+    public async Task GenerateAsync_ServerRefusesTheKey_SaysSoWithoutItsWords(int status, string? key, string words)
     {
-        var exception = await FailureAsync(Server(status, """{"error":{"message":"Incorrect API key provided: sk-1234"}}"""), isResumed: false);
+        var exception = await FailureAsync(Server(status, """{"error":{"message":"Incorrect API key provided: sk-1234"}}"""), isResumed: false, key);
 
         Assert.Null(exception.Engine);
-        Assert.Equal($"the engine answers {status}: it refuses the gateway's key for it (status {status})", exception.Message);
+        Assert.Equal($"the engine answers {status} at /v1/chat/completions: {words}", exception.Message);
         Assert.DoesNotContain("sk-1234", exception.ToString(), StringComparison.Ordinal);
     }
 
@@ -142,9 +143,9 @@ public class EngineErrorTests
             .On("/v1/models", """{"data":[{"id":"fake:1b"}]}""")
             .On("/v1/chat/completions", _ => [body]);
 
-    private static async Task<FaultException> FailureAsync(FakeServer server, bool isResumed)
+    private static async Task<FaultException> FailureAsync(FakeServer server, bool isResumed, string? key = null)
     {
-        await using var engine = await server.ConnectAsync();
+        await using var engine = await server.ConnectAsync(options => options with { ApiKey = key });
         return await Assert.ThrowsAsync<FaultException>(() => ReadAsync(engine, isResumed));
     }
 

@@ -31,12 +31,20 @@ internal sealed class SkeinCommand : IAsyncDisposable
         }
     }
 
-    public static SkeinCommand Start(params string[] arguments) => new(
-        new ProcessStartInfo("dotnet", ["exec", Path.Combine(AppContext.BaseDirectory, "skein.dll"), .. arguments])
+    public static SkeinCommand Start(params string[] arguments) => Start(new Dictionary<string, string?>(), arguments);
+
+    /// <param name="environment">Variables beside those of this process.</param>
+    public static SkeinCommand Start(IReadOnlyDictionary<string, string?> environment, params string[] arguments)
+    {
+        var start = new ProcessStartInfo("dotnet", ["exec", Path.Combine(AppContext.BaseDirectory, "skein.dll"), .. arguments])
         {
             WorkingDirectory = Path.GetTempPath(), UseShellExecute = false,
-                RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
-        });
+            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+        };
+        foreach (var (name, value) in environment)
+            start.Environment[name] = value;
+        return new SkeinCommand(start);
+    }
 
     /// <summary>Waits for a line with a text. Fails when the process ends before, or after 30 s.</summary>
     public async Task<string> LineAsync(string text)

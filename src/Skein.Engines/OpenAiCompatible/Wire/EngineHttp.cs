@@ -24,7 +24,7 @@ internal sealed class EngineHttp : IDisposable
     {
         (_options, _time) = (options, time);
         _client = new HttpClient(handler) { BaseAddress = RootOf(options.BaseUrl), Timeout = Timeout.InfiniteTimeSpan };
-        Name = $"the engine at {_client.BaseAddress}";
+        Name = $"the engine at {_client.BaseAddress}{ProxyOf(_client.BaseAddress)}";
         Address = new EngineAddress(Name, _client.BaseAddress);
         if (options.ApiKey is { } key)
             _client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
@@ -32,7 +32,7 @@ internal sealed class EngineHttp : IDisposable
             _client.DefaultRequestHeaders.TryAddWithoutValidation(name, value);
     }
 
-    /// <summary>The server with its address, for messages to the operator.</summary>
+    /// <summary>The server with its address, and the proxy of the environment that leads to it, for messages to the operator.</summary>
     public string Name { get; }
 
     /// <summary>Removes the server's address from messages to clients.</summary>
@@ -230,6 +230,12 @@ internal sealed class EngineHttp : IDisposable
     }
 
     public void Dispose() => _client.Dispose();
+
+    // A proxy that HTTP_PROXY and the like set for everything answers in the place of servers, and its errors look like theirs.
+    private static string ProxyOf(Uri url) =>
+        HttpClient.DefaultProxy is var proxy && !proxy.IsBypassed(url) && proxy.GetProxy(url) is { } way && way != url
+            ? $" (through the proxy {way.Host}:{way.Port})"
+            : "";
 
     // The path to the server may have a prefix; "/v1" is part of the calls.
     private static Uri RootOf(Uri url)

@@ -17,12 +17,16 @@ internal enum EventStep
 
 /// <summary>
 /// Reads server-sent events by the rules of WHATWG: lines end with LF, CR or CRLF, a byte order mark may come first, comments and unknown fields have no
-/// meaning. In addition an event has a bound, so that a line without an end does not fill the memory. Not safe for concurrent use.
+/// meaning. In addition an event has a bound, so that a line without an end does not fill the memory. A body that begins with a brace is no such stream but
+/// one JSON object, as of a server that does not stream: it counts as one event. Not safe for concurrent use.
 /// </summary>
 internal sealed class EventReader
 {
     /// <summary>Most bytes of an event, from the blank line before it.</summary>
     public const int MostEventBytes = 1 << 20;
+
+    /// <summary>Most bytes of a body that is one JSON object: as many as the body of a request may have.</summary>
+    private const int MostWholeBytes = 32 << 20;
 
     private const int FirstBufferBytes = 4_096;
 
@@ -32,6 +36,7 @@ internal sealed class EventReader
     private int _end;
     private int _eventBytes;
     private bool _isBegun;
+    private bool _isWhole;
     private bool _skipsLineFeed;
     private bool _isOver;
     private bool _isDispatched;
@@ -87,11 +92,14 @@ internal sealed class EventReader
             if (!_isBegun && !TryBegin())
                 return false;
 
+            if (_isWhole)
+                return ReadWhole();
+
             var length = _buffer.AsSpan(_scanned, _end - _scanned).IndexOfAny((byte)'\n', (byte)'\r');
             if (length < 0)
             {
                 _scanned = _end;
-                Bound(_eventBytes + _end - _start);
+                Bound(_eventBytes + _end - _start, MostEventBytes);
                 return false;
             }
 
@@ -109,7 +117,7 @@ internal sealed class EventReader
             }
 
             _eventBytes += line.Length + 1;
-            Bound(_eventBytes);
+            Bound(_eventBytes, MostEventBytes);
             ReadField(line);
         }
     }
@@ -165,8 +173,24 @@ internal sealed class EventReader
         if (available.Length < mark.Length && mark.StartsWith(available) && !_isOver)
             return false;
 
-        _isBegun = true;
         Skip(available.StartsWith(mark) ? mark.Length : 0);
+        available = _buffer.AsSpan(_start, _end - _start);
+        var blanks = available.IndexOfAnyExcept(" \t\r\n"u8);
+        Skip(blanks < 0 ? available.Length : blanks);
+        _isBegun = blanks >= 0;
+        _isWhole = _isBegun && _buffer[_start] == '{';
+        return _isBegun;
+    }
+
+    private bool ReadWhole()
+    {
+        var body = _buffer.AsMemory(_start, _end - _start);
+        Bound(body.Length, MostWholeBytes);
+        if (!_isOver || body.IsEmpty)
+            return false;
+
+        _data = body;
+        Skip(body.Length);
         return true;
     }
 
@@ -205,9 +229,9 @@ internal sealed class EventReader
         (_scanned, _start, _end) = (_scanned - _start, 0, kept);
     }
 
-    private static void Bound(int bytes)
+    private static void Bound(int bytes, int most)
     {
-        if (bytes > MostEventBytes)
-            throw new FaultException(Fault.EngineFailed, $"the engine sent an event of {bytes} bytes or more; allowed: up to {MostEventBytes} bytes");
+        if (bytes > most)
+            throw new FaultException(Fault.EngineFailed, $"the engine sent an event of {bytes} bytes or more; allowed: up to {most} bytes");
     }
 }
