@@ -110,7 +110,7 @@ internal static class GatewayCommand
     {
         var who = IPAddress.IsLoopback(settings.BindAddress) ? "everybody on this machine" : "everybody who reaches this address";
         yield return hasKeys
-            ? "open to clients with a key: HTTP and gRPC; with an admin key: /admin, /metrics; without: /livez, /readyz"
+            ? "open to clients with a key: HTTP and gRPC; with an admin key: /admin, /metrics; without: /livez, /readyz, /health, /ping"
             : $"open to {who}: HTTP and gRPC, /admin and /metrics too (close: --api-key-file)";
         if (!hasTls)
             yield return "not encrypted: HTTP and gRPC (close: --tls-cert and --tls-key)";

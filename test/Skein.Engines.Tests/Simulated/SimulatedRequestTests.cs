@@ -50,7 +50,7 @@ public class SimulatedRequestTests
 
         var refusal = await Record.ExceptionAsync(() => Answer.FramesOf(request));
 
-        Assert.Equal(isRefused, refusal is FaultException { Fault: Fault.InvalidRequest });
+        Assert.Equal(isRefused, refusal is FaultException { Fault: Fault.Unsupported });
         Assert.Equal(isRefused, refusal?.Message.StartsWith($"{name} is {json}; allowed: ", StringComparison.Ordinal) ?? false);
     }
 
