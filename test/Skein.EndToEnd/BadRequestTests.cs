@@ -15,7 +15,7 @@ public class BadRequestTests(EmbeddedCluster shared)
     [InlineData("{" + Messages + """, "model":"no-such-model"}""", 404, "model_not_found", "no-such-model")]
     [InlineData("""{"messages":[]}""", 400, null, "messages")]
     [InlineData("{" + Messages + """, "temperature":"warm"}""", 400, "invalid_type", "temperature: \"warm\"")]
-    [InlineData("{" + Messages + """, "temperature":-1}""", 400, "invalid_value", "temperature: -1")]
+    [InlineData("{" + Messages + """, "temperature":-1}""", 400, "invalid_value", "temperature is -1")]
     [InlineData("""{"messages":[""", 400, "invalid_json", "JSON")]
     public async Task Post_WrongRequest_TellsTheCulprit(string body, int status, string? code, string culprit)
     {

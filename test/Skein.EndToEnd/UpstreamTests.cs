@@ -243,7 +243,7 @@ public class UpstreamTests
 
         public static StreamedChat Read(string body)
         {
-            var lines = body.Split("\n\n", StringSplitOptions.RemoveEmptyEntries);
+            var lines = body.Split('\n', StringSplitOptions.RemoveEmptyEntries);
             Assert.Equal("data: [DONE]", lines[^1]);
             List<JsonNode> choices = [.. lines[..^1].Where(line => line.StartsWith("data: ", StringComparison.Ordinal)).Select(line => JsonNode.Parse(line["data: ".Length..])!["choices"]![0]!)];
             return new StreamedChat(
