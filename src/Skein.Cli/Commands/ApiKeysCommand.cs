@@ -32,12 +32,12 @@ internal static class ApiKeysCommand
         """)
     {
         CommandLine.Verb(
-            "new", "Add a key to the file and print it: it cannot be shown again", [Name, Admin, Models, Requests, Tokens, DayTokens, Streams], New, KeyFile),
+            "new", "Add a key to the file and print it: it cannot be shown again", [Name, Admin, Models, Requests, Tokens, DayTokens, Streams], NewAsync, KeyFile),
         CommandLine.Verb("list", "Print the names and limits of the keys", [], List, KeyFile),
         CommandLine.Verb("revoke", "Remove a key: its next request is refused", [], Revoke, KeyFile, KeyName),
     };
 
-    private static Task<int> New(SettingSources sources)
+    private static async Task<int> NewAsync(SettingSources sources)
     {
         var path = sources.Get(KeyFile);
         var file = new ApiKeyFile(path, "key file");
@@ -57,9 +57,9 @@ internal static class ApiKeysCommand
         {
             throw new UsageException(error.Message);
         }
-        Console.WriteLine(secret);
-        Console.Error.WriteLine($"key '{key.Name}' is in {path}; start gateways with --api-key-file {path}");
-        return Task.FromResult(CommandLine.Success);
+        await Console.Out.WriteLineAsync(secret);
+        await Console.Error.WriteLineAsync($"key '{key.Name}' is in {path}; start gateways with --api-key-file {path}");
+        return CommandLine.Success;
     }
 
     private static Task<int> List(SettingSources sources)
