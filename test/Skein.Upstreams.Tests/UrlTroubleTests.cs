@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Skein.Upstreams.Tests.Gateways;
 using Skein.Upstreams.Tests.Servers;
 
@@ -124,7 +125,11 @@ public sealed class UrlTroubleTests
     {
         await using var server = new ScriptedServer { Everything = Silent };
         server.On("/v1/models", Silent).On("/health", Silent);
-        await using var gateway = await TestGateway.StartAsync(TestGateway.Setup.ShortWaits(7_500) with { Awaits = false }, server);
+        await using var gateway = await TestGateway.StartAsync(TestGateway.Setup.ShortWaits(300) with { Awaits = false }, server);
+
+        var began = Stopwatch.GetTimestamp();
+        while (!gateway.Log.With(server.Name).Any() && Stopwatch.GetElapsedTime(began) < TimeSpan.FromSeconds(20))
+            await Task.Delay(TimeSpan.FromMilliseconds(100), TimeProvider.System, TestContext.Current.CancellationToken);
 
         Expect.Refusal(await gateway.ChatAsync(), 503, "has not answered for 6 s");
         await ExpectToldAsync(gateway, server, "has not answered for 6 s");
@@ -144,7 +149,7 @@ public sealed class UrlTroubleTests
         await using var failing = new ScriptedServer(Answers.Json("<html>Bad Gateway</html>", 502, type: "text/html"));
         await using var gateway = await TestGateway.StartAsync(good, failing);
 
-        while (failing.Generations == 0)
+        for (var i = 0; i < 60 && failing.Generations == 0; i++)
             Expect.Answer(await gateway.ChatAsync(), SmallModel.Text);
 
         var line = Assert.Single(gateway.Log.With("failed in request"));

@@ -21,7 +21,9 @@ internal sealed partial class Upstream(
     /// <summary>The same while an operator must act first.</summary>
     private static readonly TimeSpan FinalPause = TimeSpan.FromSeconds(2);
 
-    /// <summary>A server that takes longer for its first answer is reported; longer than the timeout of making a connection, which is reported as that.</summary>
+    /// <summary>
+    /// A server that takes longer for its first answer is reported. Longer than the timeout of making a connection, which is reported as that.
+    /// </summary>
     private static readonly TimeSpan SilenceToTell = TimeSpan.FromSeconds(6);
 
     private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(2);
@@ -117,7 +119,9 @@ internal sealed partial class Upstream(
     {
         _generation = Math.Max(_generation + 1, (ulong)time.GetUtcNow().ToUnixTimeMilliseconds());
         using var host = new EngineHost(
-            engine, new EngineHostOptions { Name = options.Name, Slots = options.Slots, EngineTimeout = options.EngineTimeout, Generation = _generation }, time, logs, lateness);
+            engine,
+            new EngineHostOptions { Name = options.Name, Slots = options.Slots, EngineTimeout = options.EngineTimeout, Generation = _generation },
+            time, logs, lateness);
         ReplicaDescription replica;
         try
         {

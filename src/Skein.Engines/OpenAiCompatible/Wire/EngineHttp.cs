@@ -103,7 +103,8 @@ internal sealed class EngineHttp : IDisposable
     // Ollama without a model says null for the list.
     private static bool IsList(JsonElement answer) =>
         answer.ValueKind == JsonValueKind.Array
-        || (answer.ValueKind == JsonValueKind.Object && answer.TryGetProperty("data", out var data) && data.ValueKind is JsonValueKind.Array or JsonValueKind.Null);
+        || (answer.ValueKind == JsonValueKind.Object && answer.TryGetProperty("data", out var data)
+            && data.ValueKind is JsonValueKind.Array or JsonValueKind.Null);
 
     private FaultException ErrorOf(EngineReply reply, string path) =>
         EngineErrors.From(Name, reply, path, hasKey: _options.ApiKey is not null || _options.Headers.Count > 0);
