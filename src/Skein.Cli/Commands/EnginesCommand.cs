@@ -89,7 +89,8 @@ internal static class EnginesCommand
 
     private static void Print(CheckedServer server)
     {
-        AnsiConsole.WriteLine($"{server.Url}: {server.Kind}, model {server.Model}, resume tier {server.Tier}{(server.Reason.Length > 0 ? $" ({server.Reason})" : "")}");
+        var reason = server.Reason.Length > 0 ? $" ({server.Reason})" : "";
+        AnsiConsole.WriteLine($"{server.Url}: {server.Kind}, model {server.Model}, resume tier {server.Tier}{reason}");
         var table = new Table().Border(TableBorder.Simple).AddColumns("REQUEST", "TIER", "EQUAL", "REMARK");
         foreach (var row in server.Requests)
         {

@@ -19,11 +19,11 @@ public static partial class EngineCheck
     private const int AnswerTokens = 48;
     private const int MostReasonCharacters = 200;
 
-    private const string Schema =
-        """{"type":"json_schema","json_schema":{"name":"city","schema":{"type":"object","properties":{"name":{"type":"string","maxLength":24}},"required":["name"]}}}""";
+    private const string Object = """{"type":"object","properties":{"name":{"type":"string","maxLength":24}},"required":["name"]}""";
 
-    private const string Tools =
-        """[{"type":"function","function":{"name":"look","parameters":{"type":"object","properties":{"at":{"type":"string","maxLength":24}},"required":["at"]}}}]""";
+    private const string Schema = $$$"""{"type":"json_schema","json_schema":{"name":"city","schema":{{{Object}}}}}""";
+
+    private const string Tools = $$$"""[{"type":"function","function":{"name":"look","parameters":{{{Object}}}}}]""";
 
     private static readonly (string Kind, bool IsChat, Action<GenerateRequest> Ask)[] Kinds =
     [
