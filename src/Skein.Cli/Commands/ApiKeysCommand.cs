@@ -32,7 +32,8 @@ internal static class ApiKeysCommand
         """)
     {
         CommandLine.Verb(
-            "new", "Add a key to the file and print it: it cannot be shown again", [Name, Admin, Models, Requests, Tokens, DayTokens, Streams], NewAsync, KeyFile),
+            "new", "Add a key to the file and print it: it cannot be shown again", [Name, Admin, Models, Requests, Tokens, DayTokens, Streams], NewAsync,
+            KeyFile),
         CommandLine.Verb("list", "Print the names and limits of the keys", [], List, KeyFile),
         CommandLine.Verb("revoke", "Remove a key: its next request is refused", [], Revoke, KeyFile, KeyName),
     };
