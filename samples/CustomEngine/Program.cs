@@ -18,6 +18,8 @@ foreach (var name in new[] { "a", "b" })
     gateway.Upstreams.Add(new UpstreamOptions
     {
         Name = name,
+        // Clients see it in the header x-skein-replica.
+        Label = name,
         ConnectAsync = cancellationToken => factory.CreateAsync(configuration, cancellationToken),
     });
 }

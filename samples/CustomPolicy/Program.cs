@@ -22,6 +22,8 @@ foreach (var name in new[] { "first", "second", "third" })
     gateway.Upstreams.Add(new UpstreamOptions
     {
         Name = name,
+        // Clients see it in the header x-skein-replica.
+        Label = name,
         Slots = 2,
         ConnectAsync = _ => Task.FromResult(SimulatedEngineFactory.Create(new SimulatedEngineOptions { TokensPerSecond = 20 }, TimeProvider.System)),
     });
