@@ -7,7 +7,7 @@ namespace Skein.GatewayBench;
 /// <summary>One measurement.</summary>
 /// <param name="CpuMicroseconds">CPU time of the gateway process per token or request.</param>
 /// <param name="UnitsPerSecond">Tokens or requests per second.</param>
-/// <param name="FirstToken">Median time to the first bytes of an answer, in microseconds; 0: not measured.</param>
+/// <param name="FirstToken">Median time to the first token of an answer, in microseconds; 0: not measured.</param>
 /// <param name="Transit">
 /// 99th percentile of the time from the upstream's write of a token to its arrival at the client, in microseconds; 0: not measured.
 /// </param>

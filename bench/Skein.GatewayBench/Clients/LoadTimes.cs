@@ -7,7 +7,7 @@ internal sealed class LoadTimes
 {
     private const long LongestMicroseconds = 60_000_000;
 
-    /// <summary>From sending a request to the first bytes of its answer.</summary>
+    /// <summary>From sending a request to the first token of its answer.</summary>
     public LongConcurrentHistogram FirstToken { get; } = new(1, LongestMicroseconds, 3);
 
     /// <summary>From a server's write of a token to its arrival at the client. Of tokens that arrive together, the newest one.</summary>

@@ -48,15 +48,19 @@ internal sealed class SseClient : ILoadClient
         try
         {
             var kept = 0;
+            var hasToken = false;
             try
             {
                 while (await body.ReadAsync(buffer.AsMemory(kept), cancellationToken) is > 0 and var read)
                 {
                     var now = Stopwatch.GetTimestamp();
-                    if (kept == 0)
-                        LoadTimes.Record(times.FirstToken, Stopwatch.GetElapsedTime(sent, now));
                     if (ScriptedServer.SentAt(buffer.AsSpan(kept, read)) is { } written)
+                    {
                         LoadTimes.Record(times.Transit, Stopwatch.GetElapsedTime(written, now));
+                        if (!hasToken)
+                            LoadTimes.Record(times.FirstToken, Stopwatch.GetElapsedTime(sent, now));
+                        hasToken = true;
+                    }
                     var end = kept + read;
                     kept = Math.Min(end, TailBytes);
                     buffer.AsSpan(end - kept, kept).CopyTo(buffer);

@@ -15,6 +15,7 @@ internal sealed class HaproxyProcess : IGatewayProcess
                 maxconn 4096
             defaults
                 mode http
+                option http-no-delay
                 timeout connect 5s
                 timeout client 5m
                 timeout server 5m

@@ -41,7 +41,7 @@ internal sealed record Build(string Name, string Path)
 /// <summary>The running processes of one build: its gateway and, in a group, its replica. Uses only flags that every release has.</summary>
 internal sealed class Side : IDisposable
 {
-    private const string Slots = "256";
+    private const string Slots = "512";
     private static readonly Dictionary<string, string> ShippedJit = [];
     private static readonly Dictionary<string, string> FullJit = new() { ["DOTNET_TieredCompilation"] = "0", ["DOTNET_ReadyToRun"] = "0" };
     // Other work on the machine stalls processes for more than the default of 900 ms.
