@@ -21,12 +21,14 @@ internal sealed class CertificateFiles
     private readonly string _certificate;
     private readonly string _key;
     private readonly string? _clientAuthorities;
-    private DateTime _writtenAt;
+    /// <summary>Write times of the files that were read. They are taken before reading, so that no later change is missed.</summary>
+    private DateTime[] _writtenAt;
     private volatile TlsIdentity _current;
 
     private CertificateFiles(string certificate, string key, string? clientAuthorities)
     {
         (_certificate, _key, _clientAuthorities) = (certificate, key, clientAuthorities);
+        _writtenAt = WrittenAt();
         _current = Read();
     }
 
@@ -52,8 +54,11 @@ internal sealed class CertificateFiles
         {
             try
             {
-                if (WrittenAt() != _writtenAt)
-                    _current = Read();
+                var writtenAt = WrittenAt();
+                if (writtenAt.AsSpan().SequenceEqual(_writtenAt))
+                    return;
+                _writtenAt = writtenAt;
+                _current = Read();
             }
             catch (Exception error) when (error is UsageException or IOException or UnauthorizedAccessException)
             {
@@ -66,7 +71,6 @@ internal sealed class CertificateFiles
 
     private TlsIdentity Read()
     {
-        _writtenAt = WrittenAt();
         var path = _certificate;
         try
         {
@@ -90,6 +94,6 @@ internal sealed class CertificateFiles
         }
     }
 
-    private DateTime WrittenAt() =>
-        new[] { _certificate, _key, _clientAuthorities }.OfType<string>().Max(File.GetLastWriteTimeUtc);
+    // Each of them: a file may be replaced by one with an older time.
+    private DateTime[] WrittenAt() => [.. new[] { _certificate, _key, _clientAuthorities }.OfType<string>().Select(File.GetLastWriteTimeUtc)];
 }

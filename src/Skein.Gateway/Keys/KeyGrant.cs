@@ -12,7 +12,7 @@ internal sealed class KeyGrant(ApiKey key, KeyMeter meter) : IDisposable
 
     /// <summary>Counts the request against the limits of its key. Called once, before anything is sent.</summary>
     /// <exception cref="FaultException">The key does not allow the model, or has reached a limit.</exception>
-    public void Begin(string? model)
+    public void Begin(string model)
     {
         if (meter.Begin(model) is { } refusal)
             throw new FaultException(refusal.RetryAfter is null ? Fault.KeyForbidsModel : Fault.KeyLimit, refusal.Message, retryAfter: refusal.RetryAfter);

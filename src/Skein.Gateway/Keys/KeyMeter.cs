@@ -33,13 +33,19 @@ internal sealed class KeyMeter
     }
 
     /// <summary>Admits one request, which must be ended by <see cref="End"/>.</summary>
+    /// <param name="model">As the client named it; empty if it named none.</param>
     /// <returns>Null, or why it is refused.</returns>
-    public KeyRefusal? Begin(string? model)
+    public KeyRefusal? Begin(string model)
     {
         lock (_gate)
         {
-            if (model is { Length: > 0 } && _key.Models.Count > 0 && !_key.Models.Contains(model))
-                return new KeyRefusal($"model '{model}' is not allowed for this API key; allowed: {string.Join(", ", _key.Models.Take(16))}", null);
+            if (_key.Models.Count > 0 && !_key.Models.Contains(model))
+            {
+                var problem = model.Length > 0
+                    ? $"model '{model}' is not allowed for this API key"
+                    : "the request names no model, and this API key is for some only";
+                return new KeyRefusal($"{problem}; allowed: {string.Join(", ", _key.Models.Take(16))}", null);
+            }
             var now = Now;
             if (_key.Streams is { } most && _running >= most)
                 return new KeyRefusal($"this API key has {_running} requests running; allowed at the same time: {most}", TimeSpan.FromSeconds(1));

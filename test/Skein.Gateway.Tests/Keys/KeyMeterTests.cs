@@ -60,6 +60,16 @@ public sealed class KeyMeterTests
         Assert.Null(meter.Begin("b"));
     }
 
+    /// <summary>A request without a model went to the only served one, whatever the key allows.</summary>
+    [Fact]
+    public void Begin_NoModelNamed_IsRefusedIfTheKeyAllowsOnlySome()
+    {
+        var refusal = Meter(key => key with { Models = ["a"] }).Begin("");
+
+        Assert.Equal(("the request names no model, and this API key is for some only; allowed: a", null), (refusal!.Message, refusal.RetryAfter));
+        Assert.Null(Meter(key => key).Begin(""));
+    }
+
     [Fact]
     public void Use_LimitUnchanged_KeepsItsLevel()
     {

@@ -8,7 +8,8 @@ namespace Skein.Gateway.Api.Http;
 /// Answers whose clients sent an <c>Idempotency-Key</c>: a repeated request joins the running or finished answer from its first token instead of starting a
 /// second one. Such an answer is finished even if its client disconnects. Thread-safe.
 /// </summary>
-internal sealed class KeptAnswers(IGenerationSessions sessions, TimeProvider time)
+/// <param name="mostBytes">Bound on the memory of all answers together: past it, the answers that ended first are forgotten.</param>
+internal sealed class KeptAnswers(IGenerationSessions sessions, TimeProvider time, long mostBytes = KeptAnswers.MostBytes)
 {
     /// <summary>In: 1 to 255 bytes; requests with the same key, credentials and path are the same request.</summary>
     public const string Header = "idempotency-key";
@@ -16,6 +17,7 @@ internal sealed class KeptAnswers(IGenerationSessions sessions, TimeProvider tim
     internal static readonly TimeSpan KeptAfterEnd = TimeSpan.FromMinutes(5);
     private const int MaxKeyBytes = 255;
     private const int MostAnswers = 1000;
+    private const long MostBytes = 256 << 20;
 
     private readonly Lock _gate = new();
     private readonly Dictionary<(string Tenant, string Path, string Key), KeptAnswer> _answers = [];
@@ -51,7 +53,7 @@ internal sealed class KeptAnswers(IGenerationSessions sessions, TimeProvider tim
             }
 
             var session = sessions.Start(request, prompts);
-            if (_answers.Count >= MostAnswers && !_answers.ContainsKey(id))
+            if ((_answers.Count >= MostAnswers && !_answers.ContainsKey(id)) || Bytes >= mostBytes)
                 return session;
             var answer = new KeptAnswer(session, bodyHash, time);
             _answers[id] = answer;
@@ -59,12 +61,22 @@ internal sealed class KeptAnswers(IGenerationSessions sessions, TimeProvider tim
         }
     }
 
+    private long Bytes => _answers.Values.Sum(answer => answer.Bytes);
+
     private void ForgetOld()
     {
         foreach ((var id, var answer) in _answers)
         {
             if (answer.EndedFor > KeptAfterEnd)
                 _answers.Remove(id);
+        }
+        if (Bytes <= mostBytes)
+            return;
+        foreach ((var id, _) in _answers.Where(kept => kept.Value.EndedFor is { Ticks: > 0 }).OrderByDescending(kept => kept.Value.EndedFor).ToList())
+        {
+            if (Bytes <= mostBytes)
+                return;
+            _answers.Remove(id);
         }
     }
 }
@@ -114,6 +126,8 @@ internal sealed class KeptAnswer
         }
     }
 
+    public long Bytes => Volatile.Read(ref _bytes);
+
     /// <summary>A reader from the first frame on.</summary>
     public IGenerationSession Join() => new Reader(this);
 
@@ -122,10 +136,13 @@ internal sealed class KeptAnswer
         ExceptionDispatchInfo? error = null;
         try
         {
-            while (await _session.WaitToReadAsync(CancellationToken.None))
+            await using (_session)
             {
-                while (_session.TryRead(out var frame))
-                    Add(frame);
+                while (await _session.WaitToReadAsync(CancellationToken.None))
+                {
+                    while (_session.TryRead(out var frame))
+                        Add(frame);
+                }
             }
         }
         catch (Exception failure) when (failure is not OutOfMemoryException)
@@ -134,7 +151,6 @@ internal sealed class KeptAnswer
             error = ExceptionDispatchInfo.Capture(failure);
         }
 
-        await _session.DisposeAsync();
         lock (_gate)
         {
             (_isOver, _error, _endedAt) = (true, error, _time.GetTimestamp());

@@ -48,6 +48,29 @@ public sealed class KeptAnswersTests
         Assert.True(_sessions.HasStarted);
     }
 
+    /// <summary>A thousand answers of 16 MiB could take 16 GB.</summary>
+    [Fact]
+    public async Task AllAnswersTogether_PastTheirBound_TheOldestIsForgotten()
+    {
+        var kept = new KeptAnswers(_sessions, _time, mostBytes: 1000);
+        foreach (var key in new[] { "1", "2" })
+        {
+            _ = Ask(key, "body", kept: kept);
+            var session = await _sessions.StartedAsync();
+            session.Push(Frames.Answer(new string('x', 100)));
+            session.End();
+            await session.Disposed;
+            _time.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        _ = Ask("3", "body", kept: kept);
+        await _sessions.StartedAsync();
+        _ = Ask("2", "body", kept: kept);
+        Assert.False(_sessions.HasStarted);
+        _ = Ask("1", "body", kept: kept);
+        Assert.True(_sessions.HasStarted);
+    }
+
     [Fact]
     public async Task SameKey_AnotherBody_Is422()
     {
@@ -114,8 +137,8 @@ public sealed class KeptAnswersTests
         Assert.False(gateway.Sessions.HasStarted);
     }
 
-    private IGenerationSession Ask(string key, string body, string tenant = "key-1", string path = "/v1/x") =>
-        _kept.StartOrJoin(new GenerateRequest { Tenant = tenant }, prompts: null, path, key, System.Text.Encoding.UTF8.GetBytes(body));
+    private IGenerationSession Ask(string key, string body, string tenant = "key-1", string path = "/v1/x", KeptAnswers? kept = null) =>
+        (kept ?? _kept).StartOrJoin(new GenerateRequest { Tenant = tenant }, prompts: null, path, key, System.Text.Encoding.UTF8.GetBytes(body));
 
     private static async Task<string> ReadTextAsync(IGenerationSession session, int tokens = int.MaxValue)
     {
