@@ -12,6 +12,7 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
     private long _outputTokens;
     private long _chunks;
     private bool _hasFirstToken;
+    private long _firstTokenAt;
     private KeyGrant? _key;
 
     /// <summary>Counts the request against the limits of its key.</summary>
@@ -34,6 +35,7 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
 
         if (frame.Count > 0)
         {
+            metrics.Tally.CountOutput(frame.Count);
             if (_unit == TokenUnit.Token)
                 _outputTokens += frame.Count;
             else
@@ -41,7 +43,8 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
             if (!_hasFirstToken)
             {
                 _hasFirstToken = true;
-                metrics.FirstToken(time.GetElapsedTime(_arrived), operation, _model ?? "");
+                _firstTokenAt = time.GetTimestamp();
+                metrics.FirstToken(time.GetElapsedTime(_arrived, _firstTokenAt), operation, _model ?? "");
             }
         }
 
@@ -57,5 +60,11 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
         _key?.ChargeUpTo(_inputTokens + _outputTokens + _chunks);
     }
 
-    public void End(string outcome) => metrics.Ended(time.GetElapsedTime(_arrived), operation, _model, outcome, _inputTokens, _outputTokens);
+    public void End(string outcome)
+    {
+        if (_outputTokens + _chunks > 1)
+            metrics.Tally.BetweenTokens.Add(time.GetElapsedTime(_firstTokenAt) / (_outputTokens + _chunks - 1));
+        metrics.Tally.CountInput(_inputTokens);
+        metrics.Ended(time.GetElapsedTime(_arrived), operation, _model, outcome, _inputTokens, _outputTokens);
+    }
 }
