@@ -39,7 +39,7 @@ public sealed class DashboardTests(SimulatedCluster shared)
         await using var browser = await BrowserOrSkip.StartAsync();
         await shared.Cluster.WholeAsync();
         await using var page = await browser.OpenAsync(shared.Cluster.Http);
-        page.Dialog += async (_, asked) => await asked.Dialog.Accept("0");
+        page.Dialog += (_, asked) => _ = asked.Dialog.Accept("0");
         const string Row = "[...document.querySelectorAll('#members tr')].find(row => row.dataset.name === 'replica-2')";
         await browser.WhenAsync(page, $"{Row} !== undefined");
 

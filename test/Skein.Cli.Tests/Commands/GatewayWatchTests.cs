@@ -4,7 +4,7 @@ using Skein.Operations;
 
 namespace Skein.Cli.Tests.Commands;
 
-public sealed class GatewayWatchTests
+public sealed class GatewayWatchTests : IDisposable
 {
     private readonly FakeTimeProvider _time = new();
     private readonly List<string> _shown = [];
@@ -32,6 +32,12 @@ public sealed class GatewayWatchTests
         _answers.Enqueue(() => throw new CommandFailedException("connection refused"));
 
         await Assert.ThrowsAsync<CommandFailedException>(RunAsync);
+    }
+
+    public void Dispose()
+    {
+        _isShown.Dispose();
+        _stop.Dispose();
     }
 
     private async Task RunAsync()

@@ -29,7 +29,7 @@ public sealed partial class DashboardTests : IAsyncLifetime
     {
         var page = await _client.GetStringAsync("/", TestContext.Current.CancellationToken);
 
-        var parts = Parts().Matches(page).Select(match => match.Groups[1].Value).ToList();
+        var parts = Parts().Matches(page).Select(match => match.Groups["part"].Value).ToList();
         Assert.Equal(["/dashboard/dashboard.css", "/dashboard/dashboard.js"], parts);
         foreach (var part in (string[])[.. parts, "/dashboard/playground.js"])
             Assert.NotEmpty(await _client.GetStringAsync(part, TestContext.Current.CancellationToken));
@@ -91,6 +91,6 @@ public sealed partial class DashboardTests : IAsyncLifetime
         return response.StatusCode;
     }
 
-    [GeneratedRegex("(?:href|src)=\"(/[^\"]+)\"", RegexOptions.None, matchTimeoutMilliseconds: 1_000)]
+    [GeneratedRegex("(href|src)=\"(?<part>/[^\"]+)\"", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1_000)]
     private static partial Regex Parts();
 }
