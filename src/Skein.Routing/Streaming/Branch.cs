@@ -126,7 +126,6 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         var lease = current.Lease;
         var load = frame.Load;
         var isFirstToken = frame.Count > 0 && _core.NextIndex == 0;
-        lease.AnswerTokens += frame.Count;
         var verdict = _core.Accept(frame, out var violation);
         if (verdict == FrameVerdict.Violation)
         {
@@ -135,6 +134,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         }
         if (verdict == FrameVerdict.Diverged)
             throw NotRepeatable(violation!);
+        lease.AnswerTokens += frame.Count;
         if (verdict == FrameVerdict.Finish)
         {
             _finished = true;
