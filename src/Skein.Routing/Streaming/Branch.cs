@@ -127,7 +127,6 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         var lease = current.Lease;
         var load = frame.Load;
         var isFirstToken = frame.Count > 0 && _core.NextIndex == 0;
-        lease.AnswerTokens += frame.Count;
         var verdict = _core.Accept(frame, out var violation);
         if (verdict == FrameVerdict.Violation)
         {
@@ -136,6 +135,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         }
         if (verdict == FrameVerdict.Diverged)
             throw NotRepeatable(violation!);
+        lease.AnswerTokens += frame.Count;
         if (verdict == FrameVerdict.Finish)
         {
             _finished = true;

@@ -26,6 +26,9 @@ internal static class SkeinHeaders
     /// <summary>In: priority class, -8 to 8; lower is served first. Default 0.</summary>
     public const string Priority = "x-skein-priority";
 
+    /// <summary>In: how long the client waits for the whole answer, in milliseconds from the arrival of the request, 1 to 86,400,000. Default: no deadline.</summary>
+    public const string Deadline = "x-skein-deadline-ms";
+
     /// <summary>In: <c>1</c> sends the request to a second replica when the first token is late, within the gateway's budget. Default <c>0</c>.</summary>
     public const string Hedge = "x-skein-hedge";
 
@@ -67,6 +70,8 @@ internal static class SkeinHeaders
 
         if (ReadPriority(header) is { } priority)
             request.Priority = priority;
+        if (ReadDeadline(header) is { } deadline)
+            request.DeadlineMs = deadline;
         (request.TraceParent, request.TraceState) = ReadTrace(header);
         if (request.SessionKey.Length == 0)
             request.SessionKey = SessionKey.Find(request, header);
@@ -92,6 +97,17 @@ internal static class SkeinHeaders
         return int.TryParse(priority, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) && RequestLimits.Priority.Contains(number)
             ? number
             : throw Unknown(Priority, priority, RequestLimits.Priority.ToString());
+    }
+
+    /// <summary>How long the client waits for its answer, in milliseconds; null: it does not say.</summary>
+    /// <exception cref="RequestRefusedException">Names the header, its value and what is allowed.</exception>
+    public static uint? ReadDeadline(Func<string, string?> header)
+    {
+        if (header(Deadline) is not { Length: > 0 } deadline)
+            return null;
+        return uint.TryParse(deadline, NumberStyles.None, CultureInfo.InvariantCulture, out var milliseconds) && RequestLimits.DeadlineMs.Contains(milliseconds)
+            ? milliseconds
+            : throw Unknown(Deadline, deadline, $"{RequestLimits.DeadlineMs} ms");
     }
 
     /// <summary>The client's trace; empty parts are absent or not valid.</summary>
