@@ -24,6 +24,7 @@ internal static class GatewayServices
         services.TryAddSingleton(TimeProvider.System);
         services.AddLogging();
         services.AddSingleton(options);
+        services.AddSingleton<ConfigurationState>();
         services.AddGroup(options);
         services.AddRoutingCore(options);
         services.AddLoops();

@@ -6,7 +6,8 @@ using Skein.Gateway.Telemetry;
 namespace Skein.Gateway.Group;
 
 /// <summary>The group, the fleet and the queue as operators, clients and metrics see them. Thread-safe; answers from memory.</summary>
-internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admission, RoutingStatistics statistics, TimeProvider time)
+internal sealed class GroupDirectory(
+    FleetTracker fleet, AdmissionQueue admission, RoutingStatistics statistics, TimeProvider time, ConfigurationState? configuration = null)
     : IMemberDirectory, IModelCatalog, IFleetVitals
 {
     /// <summary>Past it, first times of models that are not served now are forgotten.</summary>
@@ -125,7 +126,7 @@ internal sealed class GroupDirectory(FleetTracker fleet, AdmissionQueue admissio
             Health = health.GetValueOrDefault(new ReplicaId(member.Name, member.Generation), ""),
             Kind = replica?.Description.Kind ?? "",
             Tier = replica?.Description.Tier ?? "",
-            Reason = replica?.Description.TierReason ?? "",
+            Reason = member.IsSelf && configuration?.Problem is { } problem ? $"configuration refused: {problem}" : replica?.Description.TierReason ?? "",
         };
     }
 

@@ -30,6 +30,9 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
 
     public FleetSnapshot Fleet { get; private set; } = FleetSnapshot.Empty;
 
+    /// <summary>The bounds in use. Waiters that are over a new bound stay.</summary>
+    public AdmissionOptions Options { get; set; } = options;
+
     public int Waiting { get; private set; }
 
     public PolicySelection Policies => _policies;
@@ -172,10 +175,10 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     /// <summary>Time at which the waiter is refused if it was not served before.</summary>
     public TimeSpan DeadlineOf(Waiter waiter)
     {
-        var busy = waiter.EnqueuedAt + options.QueueTimeout;
+        var busy = waiter.EnqueuedAt + Options.QueueTimeout;
         if (waiter.IsHopeless && waiter.UnservableSince is { } since)
             return since;
-        return waiter.UnservableSince + options.NoReplicaTimeout is { } unservable && unservable < busy ? unservable : busy;
+        return waiter.UnservableSince + Options.NoReplicaTimeout is { } unservable && unservable < busy ? unservable : busy;
     }
 
     public FaultException Expired(Waiter waiter, TimeSpan now)
@@ -314,8 +317,8 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
         var kept = request.Traits.IsRetry ? 0 : Math.Min(estimator.ExpectedAt(now), most / 2);
         var tokens = _queues.TryGetValue(model, out var queue) ? queue.PromptTokens : 0;
         var refusal = waiting + kept >= most ? $"its queue is full ({waiting} waiting)"
-            : tokens + request.Traits.PromptTokens > options.QueuePromptTokens && waiting > 0
-                ? $"its queue has prompts of about {tokens} tokens, of {options.QueuePromptTokens} allowed"
+            : tokens + request.Traits.PromptTokens > Options.QueuePromptTokens && waiting > 0
+                ? $"its queue has prompts of about {tokens} tokens, of {Options.QueuePromptTokens} allowed"
             : null;
         if (refusal is not null)
             throw new FaultException(Fault.QueueFull, $"all slots for model '{model}' are busy and {refusal}", retryAfter: RetryAfter(model, now));
@@ -324,7 +327,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
     }
 
     /// <summary>Most waiters: no more than can be served before they time out.</summary>
-    private int MostWaiting(string model) => Math.Min(options.QueueLength, _retryAfterEstimators.Of(model).ServedWithin(options.QueueTimeout));
+    private int MostWaiting(string model) => Math.Min(Options.QueueLength, _retryAfterEstimators.Of(model).ServedWithin(Options.QueueTimeout));
 
     private TimeSpan RetryAfter(string model, TimeSpan now)
     {
@@ -338,7 +341,7 @@ internal sealed class AdmissionCore(AdmissionOptions options, HealthOptions heal
 
     private TenantCounters? CountersOf(string model)
     {
-        if (!options.TenantFairness)
+        if (!Options.TenantFairness)
             return null;
         if (!_tenants.TryGetValue(model, out var counters))
             _tenants[model] = counters = new TenantCounters();
