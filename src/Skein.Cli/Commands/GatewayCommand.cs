@@ -2,11 +2,13 @@ using System.Net;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Skein.Cli.Configuration;
+using Skein.Cli.Logs;
 using Skein.Cli.Members;
 using Skein.Cli.Settings;
 using Skein.Cli.Terminal;
 using Skein.Cli.Upstreams;
 using Skein.Gateway;
+using Skein.Gateway.Telemetry;
 using Skein.Gateway.Upstreams;
 using Skein.Protocol.V1;
 using Skein.Routing.Admission;
@@ -61,7 +63,7 @@ internal static class GatewayCommand
     [
         Http, Grpc, QueueLength, QueueTimeout, QueuePromptTokens, TenantFairness, Policy, ModelPolicies, ExpectedReplicas, AllowedHosts, ApiKeyPath,
         LameDuck, .. CertificateFiles.All, .. ApiSettings.All, .. StreamSettings.All, .. BoundSettings.All, .. HealthSettings.All, .. UpstreamSettings.All,
-        .. EndpointSettings.All,
+        .. TelemetrySettings.All, .. EndpointSettings.All,
     ];
 
     public static Command Create() => CommandLine.Verb("gateway", "Run one gateway", Settings, RunAsync);
@@ -82,11 +84,15 @@ internal static class GatewayCommand
 
     /// <summary>Builds a gateway that is not yet started.</summary>
     /// <exception cref="UsageException">A value is not allowed.</exception>
-    internal static GatewayApp Build(GatewayConfiguration configuration)
+    /// <param name="log">Null: nothing is logged.</param>
+    /// <param name="accessLog">Null: there is none.</param>
+    internal static GatewayApp Build(GatewayConfiguration configuration, MemberLog? log = null, LineSink? accessLog = null)
     {
+        var telemetry = configuration.Options.Telemetry with { AccessLog = accessLog, Logs = log is null ? [] : [log.Sink] };
         try
         {
-            return GatewayApp.Build(configuration.Options, builder => MemberRun.Configure(builder, configuration.Settings.Log));
+            return GatewayApp.Build(
+                configuration.Options with { Telemetry = telemetry }, log is null ? null : builder => MemberRun.Configure(builder, log));
         }
         catch (ArgumentException error)
         {
@@ -101,8 +107,10 @@ internal static class GatewayCommand
     {
         var configuration = Read(sources);
         var (settings, certificates) = (configuration.Settings, configuration.Certificates);
+        using var log = MemberLog.Open(settings.LogFormat, settings.Log);
+        using var accessLog = TelemetrySettings.OpenAccessLog(sources, settings.IsSupervised);
         using var signal = new StopSignal(settings.IsSupervised);
-        await using var gateway = Build(configuration);
+        await using var gateway = Build(configuration, log, accessLog);
         foreach (var upstream in configuration.Upstreams)
             gateway.Upstreams.Add(upstream.Options);
         if (configuration.Keys is { } keys)
@@ -165,6 +173,7 @@ internal static class GatewayCommand
             LameDuck = LameDuck.Read(sources),
             Tls = certificates is null ? null : () => certificates.Current,
             AllowedHosts = AllowedHosts.Read(sources),
+            Telemetry = TelemetrySettings.Read(sources, settings.Membership.Name),
             Health = HealthSettings.Read(sources),
             Admission = new AdmissionOptions
             {

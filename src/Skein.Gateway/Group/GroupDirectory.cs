@@ -1,14 +1,13 @@
 using Google.Protobuf;
 using Skein.Gateway.Admin;
 using Skein.Gateway.Api.Http;
-using Skein.Gateway.Telemetry;
 
 namespace Skein.Gateway.Group;
 
 /// <summary>The group, the fleet and the queue as operators, clients and metrics see them. Thread-safe; answers from memory.</summary>
 internal sealed class GroupDirectory(
     FleetTracker fleet, AdmissionQueue admission, RoutingStatistics statistics, TimeProvider time, ConfigurationState? configuration = null)
-    : IMemberDirectory, IModelCatalog, IFleetVitals
+    : IMemberDirectory, IModelCatalog
 {
     /// <summary>Past it, first times of models that are not served now are forgotten.</summary>
     private const int MostFirstTimes = OfferedModels.MostNames;
@@ -97,9 +96,6 @@ internal sealed class GroupDirectory(
 
     public IEnumerable<(string Replica, int Level, long Ejections)> Breakers() =>
         admission.Breakers().Select(breaker => (breaker.Replica.Name, (int)breaker.State, breaker.Ejections));
-
-    IEnumerable<(string Role, string State, int Count)> IFleetVitals.Members() =>
-        Group.GroupBy(member => (member.Role, member.State)).Select(group => (group.Key.Role, WordFor(group.Key.State), group.Count()));
 
     private MemberStatus StatusOf(Member member, IReadOnlyDictionary<ReplicaId, string> health)
     {

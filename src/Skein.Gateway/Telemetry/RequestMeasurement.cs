@@ -1,25 +1,58 @@
+using System.Diagnostics;
 using Skein.Gateway.Keys;
 
 namespace Skein.Gateway.Telemetry;
 
-/// <summary>Measures one request from its arrival to its end, and charges its tokens to its API key. Not thread-safe.</summary>
-internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider time, string operation)
+/// <summary>
+/// Measures one request from its arrival to its end, charges its tokens to its API key, and writes its span and its line in the access log. Not thread-safe.
+/// </summary>
+internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider time, string operation, string requestId)
 {
     private readonly long _arrived = time.GetTimestamp();
     private string? _model;
+    private string? _askedModel;
     private TokenUnit _unit;
     private long _inputTokens;
     private long _outputTokens;
     private long _chunks;
-    private bool _hasFirstToken;
+    private TimeSpan? _firstToken;
     private KeyGrant? _key;
+    private Activity? _span;
+    private IGenerationSession? _session;
+    private IEngineCall? _call;
+
+    /// <summary>Begins the span of the request, which becomes the current one. Only while <see cref="RequestTrace.IsOn"/>.</summary>
+    /// <param name="parent">The client's traceparent; empty: none.</param>
+    /// <param name="state">The client's tracestate.</param>
+    public void BeginTrace(string parent, string state) => _span = RequestTrace.Begin(operation, parent, state);
+
+    /// <summary>Gives the engine the request's span as its parent.</summary>
+    public void TraceTo(GenerateRequest request)
+    {
+        if (_span is not null)
+            (request.TraceParent, request.TraceState) = (_span.Id, _span.TraceStateString ?? "");
+    }
+
+    /// <inheritdoc cref="TraceTo(GenerateRequest)"/>
+    public void TraceTo(InvokeRequest request)
+    {
+        if (_span is not null)
+            (request.TraceParent, request.TraceState) = (_span.Id, _span.TraceStateString ?? "");
+    }
+
+    /// <summary>The session tells at the end who served the request.</summary>
+    public void Follow(IGenerationSession session) => _session = session;
+
+    /// <inheritdoc cref="Follow(IGenerationSession)"/>
+    public void Follow(IEngineCall call) => _call = call;
 
     /// <summary>Counts the request against the limits of its key.</summary>
     /// <exception cref="Exception">As <see cref="KeyGrant.Begin"/>.</exception>
     public void ChargeTo(KeyGrant? key, string model)
     {
-        key?.Begin(model);
+        _askedModel = model.Length > 0 ? model : null;
         _key = key;
+        key?.Begin(model);
     }
 
     public void Observe(GenerateFrame frame)
@@ -38,10 +71,11 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
                 _outputTokens += frame.Count;
             else
                 _chunks += frame.Count;
-            if (!_hasFirstToken)
+            if (_firstToken is null)
             {
-                _hasFirstToken = true;
-                metrics.FirstToken(time.GetElapsedTime(_arrived), operation, _model ?? "");
+                var elapsed = time.GetElapsedTime(_arrived);
+                _firstToken = elapsed;
+                metrics.FirstToken(elapsed, operation, _model ?? "");
             }
         }
 
@@ -57,5 +91,40 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
         _key?.ChargeUpTo(_inputTokens + _outputTokens + _chunks);
     }
 
-    public void End(string outcome) => metrics.Ended(time.GetElapsedTime(_arrived), operation, _model, outcome, _inputTokens, _outputTokens);
+    public void End(string outcome)
+    {
+        var elapsed = time.GetElapsedTime(_arrived);
+        if (_span is not null)
+            EndTrace(_span, outcome);
+        metrics.AccessLog?.Write(new AccessEntry(
+            requestId, operation, _key?.Name, _askedModel, Replicas(), _session?.Attempts ?? _call?.Attempts ?? 0, _inputTokens, _outputTokens,
+            _session?.Waited ?? _call?.Waited, _firstToken, elapsed, outcome));
+        metrics.Ended(elapsed, operation, _model, outcome, _inputTokens, _outputTokens);
+    }
+
+    private void EndTrace(Activity span, string outcome)
+    {
+        if (span.IsAllDataRequested)
+        {
+            span.DisplayName = _askedModel is null ? operation : $"{operation} {_askedModel}";
+            span.SetTag(MetricNames.Operation, operation).SetTag(MetricNames.Provider, MetricNames.ProviderName)
+                .SetTag("gen_ai.request.model", _askedModel).SetTag(MetricNames.ResponseModel, _model)
+                .SetTag("gen_ai.usage.input_tokens", _inputTokens).SetTag("gen_ai.usage.output_tokens", _outputTokens)
+                .SetTag("skein.request.id", requestId).SetTag("skein.key", _key?.Name).SetTag("skein.attempts", _session?.Attempts ?? _call?.Attempts ?? 0)
+                .SetTag(RequestTrace.ReplicaTag, _session?.Replica ?? _call?.Replica).SetTag("skein.outcome", outcome);
+            if (outcome is not (RequestOutcomes.Completed or RequestOutcomes.Cancelled))
+                span.SetTag("error.type", outcome).SetStatus(ActivityStatusCode.Error);
+        }
+        span.Dispose();
+    }
+
+    private IEnumerable<string> Replicas()
+    {
+        if (_call is not null)
+            return [_call.Replica];
+        if (_session is null)
+            return [];
+        var left = _session.Failovers.Select(failover => failover.From);
+        return (_session.Replica is { } last ? left.Append(last) : left).Distinct(StringComparer.Ordinal);
+    }
 }

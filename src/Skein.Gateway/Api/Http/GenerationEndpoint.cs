@@ -13,6 +13,7 @@ internal sealed class GenerationEndpoint(KeptAnswers kept, ApiOptions options, T
             var request = api.Read(body, time.GetUtcNow());
             request.Generate.RequestId = http.TraceIdentifier;
             SkeinHeaders.Read(request.Generate, name => http.Request.Headers[name]);
+            measurement.TraceTo(request.Generate);
             measurement.ChargeTo(http.Features.Get<KeyGrant>(), request.Generate.Model);
             await RelayAsync(http, request, body, measurement);
         });
@@ -43,6 +44,7 @@ internal sealed class GenerationEndpoint(KeptAnswers kept, ApiOptions options, T
         var hasSeveralChoices = request.Generate.N > 1 || request.Prompts is not null;
         await using var session = kept.StartOrJoin(
             request.Generate, request.Prompts, http.Request.Path.Value ?? "", http.Request.Headers[KeptAnswers.Header], body.Span);
+        measurement.Follow(session);
         var writer = request.CreateWriter(session.Id);
         if (writer is IEventWriter events)
         {

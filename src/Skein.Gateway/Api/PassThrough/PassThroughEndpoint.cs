@@ -19,9 +19,11 @@ internal sealed class PassThroughEndpoint(IEngineCalls calls, ApiOptions options
             var request = CallReader.Read(http.Request, path, body);
             request.RequestId = http.TraceIdentifier;
             (request.TraceParent, request.TraceState) = SkeinHeaders.ReadTrace(name => http.Request.Headers[name]);
+            measurement.TraceTo(request);
             request.Priority = SkeinHeaders.ReadPriority(name => http.Request.Headers[name]) ?? 0;
             measurement.ChargeTo(http.Features.Get<KeyGrant>(), request.Model);
             await using var call = await calls.StartAsync(request, http.RequestAborted);
+            measurement.Follow(call);
             WriteHead(http, call);
             await RelayAsync(http, call);
         });
