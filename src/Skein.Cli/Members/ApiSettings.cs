@@ -19,9 +19,10 @@ internal static class ApiSettings
         "cors-origin", "origin", "Origin of web pages that may use the APIs, such as https://chat.example; repeatable; * allows any",
         "origins such as https://chat.example, or *", 64, ApiOptions.IsOrigin);
 
-    private static readonly Setting<IReadOnlyList<ModelAlias>> Aliases = new(
+    private static readonly Setting<IReadOnlyList<ModelAlias>> Aliases = new Setting<IReadOnlyList<ModelAlias>>(
         "alias", "name=model", "Further name of one or several models: NAME=MODEL[,MODEL]; repeatable", "NAME=MODEL or NAME=MODEL,MODEL", [],
-        TryReadAliases, repeatable: true);
+        TryReadAliases, repeatable: true)
+        .As(SettingShape.Of(typeof(string), isList: true), TextOf).Live();
 
     private static readonly Setting<TimeSpan> HeaderHold = Setting.Duration(
         "header-hold", "How long a stream that has left the queue waits for its first token before its headers are sent [default: 15s]",
@@ -52,6 +53,9 @@ internal static class ApiSettings
                 + $"allowed: {string.Join(", ", models.Order(StringComparer.Ordinal))}");
         }
     }
+
+    private static string? TextOf(IReadOnlyList<ModelAlias> aliases) =>
+        aliases.Count == 0 ? null : string.Join(',', aliases.Select(alias => $"{alias.Name}={string.Join(',', alias.Models)}"));
 
     // Flags are joined by commas, as the models of one alias are: what has no "=" belongs to the alias before it.
     private static bool TryReadAliases(string text, out IReadOnlyList<ModelAlias> aliases)

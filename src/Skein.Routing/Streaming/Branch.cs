@@ -9,6 +9,10 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
     private readonly List<GenerateFrame> _screened = [];
     private long _journaledBytes;
     private uint? _shownAttempt;
+    private TimeSpan _waited;
+
+    /// <summary>Why the client waits for the next token, since the last token before; null: no failover is under way.</summary>
+    private (string Reason, long Since)? _gap;
     private bool _finished;
 
     /// <exception cref="FaultException">The branch cannot be finished.</exception>
@@ -26,7 +30,8 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
                 (next, var end) = await RunAttemptAsync(current, switcher, cancellationToken);
                 if (end is not null)
                 {
-                    GiveUp(current.Lease, end);
+                    current.LostBy = end.Fault;
+                    GiveUp(current, end);
                     next = await switcher.TakeOverAsync();
                 }
             }
@@ -47,9 +52,17 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
     private async Task<ReplicaLease> AcquireAsync(CancellationToken cancellationToken)
     {
         session.Queued();
+        var askedAt = services.Time.GetTimestamp();
         try
         {
-            return await services.Admission.AcquireAsync(_core.Need(), cancellationToken);
+            var asked = services.Admission.AcquireAsync(_core.Need(), cancellationToken);
+            if (!asked.IsCompleted)
+                session.Waits(_core.Choice);
+            var lease = await asked;
+            var waited = services.Time.GetElapsedTime(askedAt);
+            services.Statistics.Meter?.Waited(request.Model, waited);
+            session.Picked(_core.Choice, lease.Replica.Description.PublicName, waited, _waited += waited);
+            return lease;
         }
         catch (FaultException refusal) when (_core.NextIndex > 0)
         {
@@ -139,6 +152,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         if (verdict == FrameVerdict.Finish)
         {
             _finished = true;
+            Measure(current);
             lease.Release(fault: null, load);
         }
         else if (load is not null)
@@ -156,13 +170,31 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         if (frame.Count > 0)
             lease.Clear();
         if (isFirstToken)
+        {
             lease.Replica.Pace.FirstToken(current.Watch.Age, services.Admission.Now);
+            session.FirstToken(_core.Choice, lease.Replica.Description.PublicName);
+        }
+        if (_gap is { } gap && frame.Count > 0)
+        {
+            services.Statistics.Meter?.Resumed(gap.Reason, services.Time.GetElapsedTime(gap.Since));
+            _gap = null;
+        }
         AccountJournal();
         // A replica must not choose the name that clients see.
         frame.Replica = _shownAttempt == frame.Attempt ? "" : lease.Replica.Description.PublicName;
         _shownAttempt = frame.Attempt;
         session.Forward(frame, _core.ResumeTier);
         return true;
+    }
+
+    /// <summary>Of one token there is no time per token.</summary>
+    private void Measure(Attempt finished)
+    {
+        if (finished.Lease.AnswerTokens > 1)
+        {
+            services.Statistics.Meter?.Generated(
+                request.Model, finished.Lease.Replica.Id.Name, finished.AgeSinceFirstToken / (finished.Lease.AnswerTokens - 1));
+        }
     }
 
     private FaultException NotRepeatable(string why) => new(
@@ -199,8 +231,9 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         }
     }
 
-    private void GiveUp(ReplicaLease lease, FaultException end)
+    private void GiveUp(Attempt attempt, FaultException end)
     {
+        var lease = attempt.Lease;
         var replica = lease.Replica.Id;
         var publicName = lease.Replica.Description.PublicName;
         var reason = end.Fault;
@@ -219,6 +252,8 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
             throw error;
         }
         services.Statistics.FailedOver(reason);
+        if (_core.NextIndex > 0)
+            _gap ??= (reason.ToWireName(), attempt.Watch.LastTokenAt);
         session.FailedOver(new Failover(_core.Choice, _core.NextIndex, publicName, reason.ToWireName()), replica);
     }
 
