@@ -7,11 +7,12 @@ internal static class TextBody
 {
     private const string StreamOptionsMember = "stream_options";
 
-    /// <param name="asksForIds">Whether the server is to return the ids of prompt and answer.</param>
-    public static ReadOnlyMemory<byte> Of(ServerProfile profile, GenerateRequest request, string model, bool asksForIds = false)
+    /// <param name="tokens">Asks for the ids of the answer; null: they are not needed.</param>
+    public static ReadOnlyMemory<byte> Of(ServerProfile profile, GenerateRequest request, string model, IChatTokens? tokens = null)
     {
         var body = new RequestJson().Text("model", model).Flag("stream", true).Raw(StreamOptionsMember, StreamOptions(request).Span);
-        return Of(profile, request, asksForIds ? body.Flag(TextDelta.IdsAsked, true) : body);
+        tokens?.Ask(body, request);
+        return Of(profile, request, body);
     }
 
     /// <summary>The body for an answer that the server does not stream.</summary>

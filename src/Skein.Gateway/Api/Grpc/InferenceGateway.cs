@@ -25,6 +25,7 @@ internal sealed class InferenceGateway(
         return RunAsync(request, operation, context, async measurement =>
         {
             GenerateRequestCheck.Check(request);
+            request.StreamToolCalls |= options.StreamToolCalls;
             SkeinHeaders.Read(request, context.RequestHeaders.GetValue);
             measurement.ChargeTo(context.GetHttpContext().Features.Get<KeyGrant>(), request.Model);
             await RelayAsync(request, responseStream, context, measurement);
