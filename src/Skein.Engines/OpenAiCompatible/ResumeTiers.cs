@@ -97,8 +97,10 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
             var isResumedByText = request.Resume is { NextIndex: > 0, TokenIds.Count: 0 };
             var throughIds = (messages is not null || Proofs.Ids.IsProven)
                 && !isResumedByText && !needsChatCall && !IsEdgeCase(request) && Profile.TakesTokens(request);
-            // Without ids, neither a tool call nor an answer that the client began can be continued.
-            var isBound = hasGrammar || (!throughIds && (offersTools || messages is [.., { Role: "assistant" }]));
+            // Without ids, neither a tool call nor an answer that the client began can be continued, unless both are known to be one message.
+            var isBegun = messages is [.., { Role: "assistant" } begun]
+                && (!Profile.ContinuesLastMessage(request) || begun is { Text: null } or { OtherPart: not null } or { Calls: not null });
+            var isBound = hasGrammar || (!throughIds && (offersTools || isBegun || (Profile.CompletesAsChat && request is { Chat: null, HasLogprobs: true })));
             var isContinued = throughIds || (messages is null ? Proofs.Completion : Proofs.Chat).IsProven;
             var way = !throughIds ? AnswerWay.Text
                 : messages is not null && (Profile.ReturnsChatIds || offersTools) && request.Resume is not { NextIndex: > 0 } ? AnswerWay.ChatWithIds

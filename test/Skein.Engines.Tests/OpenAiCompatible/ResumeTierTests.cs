@@ -73,7 +73,7 @@ public class ResumeTierTests
     [InlineData("tools, sampled", "none", "none", "none", "none")]
     [InlineData("tools and an unknown member", "none", "none", "none", "none")]
     [InlineData("no tool to be called", "ids exact", "ids exact", "ids exact", "text")]
-    [InlineData("begun by the client", "none", "ids exact", "none", "none")]
+    [InlineData("begun by the client", "none", "ids exact", "none", "text")]
     [InlineData("picture", "text", "text", "text", "text")]
     public void Of_ChatWithFeature_IsWhatTheTableSays(string feature, string llama, string vllm, string sglang, string other)
     {

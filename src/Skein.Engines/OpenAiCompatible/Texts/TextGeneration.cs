@@ -32,11 +32,13 @@ internal sealed class TextGeneration(EngineHttp http, ServerProfile profile)
 
         if (!answer.IsComplete || IsEmptyAsked(request))
         {
-            var isChat = request.Chat is not null;
+            var isChatOfText = profile.CompletesAsChat && request is { Chat: null, TokenIds: null, Resume.NextIndex: > 0 };
+            var asked = isChatOfText ? TextBody.AsChat(request) : request;
+            var isChat = asked.Chat is not null;
             var path = isChat ? "v1/chat/completions" : "v1/completions";
             var reader = new PlainDeltaReader(http, isChat);
             await using var events = await http.OpenAsync<DeltaEvent>(
-                path, TextBody.Of(profile, request, model.Name, tokens), reader.Read, request, cancellationToken);
+                path, TextBody.Of(profile, asked, model.Name, tokens), reader.Read, request, cancellationToken);
             for (var step = await events.MoveNextAsync(); step != EventStep.End; step = await events.MoveNextAsync())
             {
                 if (step == EventStep.Bytes)

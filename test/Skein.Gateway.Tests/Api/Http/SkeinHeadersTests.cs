@@ -17,6 +17,7 @@ public sealed class SkeinHeadersTests
     public void Read_HedgeAndPriority_AreTaken()
     {
         Assert.True(Read(SkeinHeaders.Hedge, "1").Hedge);
+        Assert.True(Read(SkeinHeaders.StreamToolCalls, "1").StreamToolCalls);
         Assert.Equal(-8, Read(SkeinHeaders.Priority, "-8").Priority);
     }
 
@@ -34,6 +35,7 @@ public sealed class SkeinHeadersTests
     [InlineData(SkeinHeaders.Failover, "Exact", "exact, best-effort, never")]
     [InlineData(SkeinHeaders.Failover, "a\r\nb", "exact, best-effort, never")]
     [InlineData(SkeinHeaders.Hedge, "yes", "0, 1")]
+    [InlineData(SkeinHeaders.StreamToolCalls, "yes", "0, 1")]
     [InlineData(SkeinHeaders.Priority, "9", "-8 to 8")]
     [InlineData(SkeinHeaders.Priority, "1.5", "-8 to 8")]
     public void Read_WrongValue_NamesHeaderAndWhatIsAllowed(string header, string value, string allowed)
