@@ -29,9 +29,10 @@ internal sealed partial class GenerationSession : IGenerationSession
     private int _disposed;
 
     internal GenerationSession(
-        string id, GenerateRequest request, IReadOnlyList<CompletionPrompt>? prompts, long arrival, RequestTraits traits, SessionServices services,
-        ILogger logger, Action<GenerationSession> onClosed)
+        string id, GenerateRequest request, IReadOnlyList<CompletionPrompt>? prompts, long arrival, RequestTraits traits, bool isSeeded,
+        SessionServices services, ILogger logger, Action<GenerationSession> onClosed)
     {
+        IsSeeded = isSeeded;
         _onClosed = onClosed;
         Id = id;
         _requestId = request.RequestId;
@@ -69,6 +70,9 @@ internal sealed partial class GenerationSession : IGenerationSession
     public TimeSpan Waited => TimeSpan.FromTicks(Interlocked.Read(ref _waitedTicks));
 
     internal SessionOutput Output { get; }
+
+    /// <summary>Whether the client chose the seed: it expects the same answer each time.</summary>
+    internal bool IsSeeded { get; }
 
     public ValueTask<bool> WaitToReadAsync(CancellationToken cancellationToken) => Output.WaitToReadAsync(cancellationToken);
 

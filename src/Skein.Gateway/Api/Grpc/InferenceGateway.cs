@@ -25,6 +25,7 @@ internal sealed class InferenceGateway(
         return RunAsync(request, request.RequestId, operation, context, async measurement =>
         {
             GenerateRequestCheck.Check(request);
+            request.StreamToolCalls |= options.StreamToolCalls;
             SkeinHeaders.Read(request, context.RequestHeaders.GetValue);
             measurement.TraceTo(request);
             var grant = context.GetHttpContext().Features.Get<KeyGrant>();

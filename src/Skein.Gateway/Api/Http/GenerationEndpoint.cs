@@ -12,6 +12,7 @@ internal sealed class GenerationEndpoint(KeptAnswers kept, ApiOptions options, T
             var body = await RequestBody.ReadAsync(http.Request, options.MaxBodyBytes, share, http.RequestAborted);
             var request = api.Read(body, time.GetUtcNow());
             request.Generate.RequestId = http.TraceIdentifier;
+            request.Generate.StreamToolCalls = options.StreamToolCalls;
             SkeinHeaders.Read(request.Generate, name => http.Request.Headers[name]);
             measurement.TraceTo(request.Generate);
             var grant = http.Features.Get<KeyGrant>();
