@@ -157,8 +157,9 @@ internal static class ServerChaosCommand
         figures.Add("run", $"model {report.Model}, {report.DurationSeconds:0} s, seed {report.Seed}");
         figures.Add("answers that kept their server", $"{report.Undisturbed}, of which {report.UndisturbedDiffer} differ");
         figures.Add("longest gap of answers that lost it", report.LongestGapMs);
-        figures.AddExamples(report.Examples);
         figures.Print();
+        foreach (var example in report.Examples)
+            Console.WriteLine(example);
         Console.WriteLine(report.IsPassed ? "PASS" : $"FAIL: {string.Join("; ", report.Failures)}");
     }
 

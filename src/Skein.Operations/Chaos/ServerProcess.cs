@@ -11,7 +11,7 @@ namespace Skein.Operations.Chaos;
 /// <summary>A model server that this process starts, kills, freezes and starts again. It listens on a free port of loopback.</summary>
 public sealed class ServerProcess : IFaultyServer
 {
-    private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan StopTimeout = TimeSpan.FromSeconds(4);
 
     private readonly ServerCommand _command;
     private readonly TimeProvider _time;

@@ -42,7 +42,7 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
                 throw new FaultException(Fault.EngineFailed, $"the engine's stream of '{model.Name}' ended without a reason");
         }
 
-        yield return answer.Finish(end);
+        yield return answer.Finish(end, dialect.StopMember);
     }
 
     private static void CheckResume(Resume? resume, ModelDescription model, ResumeTier tier)

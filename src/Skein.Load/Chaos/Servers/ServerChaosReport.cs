@@ -9,7 +9,7 @@ namespace Skein.Load.Chaos.Servers;
 /// <param name="UndisturbedDiffer">Those of them that differ from their references.</param>
 /// <param name="LongestGapMs">The longest gap between two events of each answer that lost its server.</param>
 /// <param name="Failures">Why the run is not passed, one line each; empty: it is passed.</param>
-/// <param name="Examples">The first answers that differ or ended in an error.</param>
+/// <param name="Examples">The first answers that ended in an error, or differ although their tier promises that they do not.</param>
 public sealed record ServerChaosReport(
     string Model,
     int Seed,

@@ -136,6 +136,8 @@ public sealed class ServerChaosRun(ServerChaosOptions options, IChaosServers ser
             await Task.WhenAny(moment > 0 ? arriving[leader].WhenReached : Task.Delay(delay, time, cancellationToken), answers[leader]);
             var server = await ServerOfAsync(arriving[leader], cancellationToken);
             var fault = plan.Next([server])!;
+            // A cut needs no time to be recognised.
+            fault = fault.Kind == FaultKind.Cut ? fault with { Duration = fault.Duration / 4 } : fault;
             var name = ChaosRun.NameOf(fault.Kind);
             _faults[name] = _faults.GetValueOrDefault(name) + 1;
             onFault(fault);
