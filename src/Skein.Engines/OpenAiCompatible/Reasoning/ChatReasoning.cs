@@ -36,7 +36,10 @@ internal sealed record ChatReasoning(ReasoningForm? Form, bool Trims, bool Follo
             return Undivided();
 
         var opened = FollowsChatCall ? null : Form.OpenedBy(promptEnd);
-        var begin = FollowsChatCall ? ReasoningBegin.MayRepeatTheMark : opened is null ? ReasoningBegin.Before : ReasoningBegin.Behind;
+        var begin = FollowsChatCall ? ReasoningBegin.MayRepeatTheMark
+            : opened is not null ? ReasoningBegin.Behind
+            : Form.BeginsInside ? ReasoningBegin.MayRepeatTheMark
+            : ReasoningBegin.Before;
         var splitter = new ReasoningSplitter(Form, begin, Trims);
         splitter.Append(Encoding.UTF8.GetBytes(opened ?? ""));
         return new SplitAnswer(splitter, calls, delivered, content);

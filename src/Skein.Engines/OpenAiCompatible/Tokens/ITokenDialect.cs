@@ -9,6 +9,9 @@ namespace Skein.Engines.OpenAiCompatible.Tokens;
 /// <summary>The calls of a server that takes and returns token ids. Thread-safe.</summary>
 internal interface ITokenDialect
 {
+    /// <summary>Member of a choice in which the server's own calls tell the stop text that ended the answer; null: they do not.</summary>
+    string? StopMember => null;
+
     /// <summary>Ids of the answer to the <see cref="EngineCanary"/>.</summary>
     /// <exception cref="FaultException">The server returns no ids.</exception>
     ValueTask<uint[]> CanaryAsync(string model, CancellationToken cancellationToken);
@@ -63,6 +66,9 @@ internal readonly record struct TokenStep(
 
     /// <summary>Tokens of the prompt that the server had cached; null if it does not say.</summary>
     public int? CachedTokens { get; init; }
+
+    /// <summary>Members beside the counts of the answer's usage, as a JSON object; empty: none.</summary>
+    public ReadOnlyMemory<byte> UsageMembers { get; init; }
 
     /// <summary>Members beside the text for the client, as a JSON object; empty: none.</summary>
     public ReadOnlyMemory<byte> Choice { get; init; }

@@ -56,7 +56,7 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
                 throw new FaultException(Fault.EngineFailed, $"the engine's stream of '{model.Name}' ended without a reason");
         }
 
-        var last = answer.Finish(end);
+        var last = answer.Finish(end, dialect.StopMember);
         RefuseCalls(answer);
         yield return last;
     }

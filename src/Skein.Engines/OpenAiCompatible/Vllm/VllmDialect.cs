@@ -20,6 +20,8 @@ internal sealed class VllmDialect(EngineHttp http) : ITokenDialect
 
     private readonly ServerTokenizer _tokenizer = new(http);
 
+    public string? StopMember => "stop_reason";
+
     public ValueTask<uint[]> CanaryAsync(string model, CancellationToken cancellationToken) => EngineCanary.AskAsync(
         http,
         "v1/completions",
