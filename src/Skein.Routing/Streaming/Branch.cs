@@ -164,11 +164,9 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
     /// <exception cref="FaultException">The answer cannot continue in another way.</exception>
     private FaultException LeaveReplay(Attempt current, string why, bool isSlow)
     {
-        if (!_core.TryLeaveReplay(isSlow))
-        {
-            throw new FaultException(
-                Fault.StreamLost, $"the answer can only continue after token {_core.NextIndex} by generating it again from the start, but {why}");
-        }
+        var failure = $"the answer can only continue after token {_core.NextIndex} by generating it again from the start, but {why}";
+        if (!_core.TryLeaveReplay(isSlow, failure))
+            throw new FaultException(Fault.StreamLost, failure);
         var end = new FaultException(Fault.ResumeRefused, $"the answer was generated again from the start, but {why}");
         session.Faulted(_core.Choice, current.Lease.Replica.Id, end);
         return end;

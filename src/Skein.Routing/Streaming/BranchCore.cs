@@ -55,6 +55,11 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
     /// <summary>One attempt was too slow to generate the answer again.</summary>
     private bool _wasReplaySlow;
 
+    /// <summary>
+    /// Why the answer could not be generated again: the engine is asked to continue it although it did not promise to. Null: that is not so.
+    /// </summary>
+    private string? _lastResort;
+
     public RequestTraits Traits { get; init; } = RequestTraits.None;
 
     /// <summary>The client chose the seed.</summary>
@@ -87,9 +92,10 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
 
     /// <summary>Resuming from the journal is exact enough for the client.</summary>
     private bool MayResume =>
-        !_resumeRefused
-        && (ResumeTier == ResumeTier.Exact
-            || (request.Failover != FailoverPolicy.Exact && (ResumeTier == ResumeTier.Tokens || (ResumeTier == ResumeTier.Text && !IsTextMissing))));
+        _lastResort is not null
+        || (!_resumeRefused
+            && (ResumeTier == ResumeTier.Exact
+                || (request.Failover != FailoverPolicy.Exact && (ResumeTier == ResumeTier.Tokens || (ResumeTier == ResumeTier.Text && !IsTextMissing)))));
 
     /// <summary>
     /// The engine's random numbers begin anew when it continues from ids: an answer with a seed of the client's is then first generated again, which gives
@@ -212,17 +218,23 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
 
     /// <summary>
     /// The current attempt, which generates the answer again, is of no use. It may be left where the answer can be continued instead, and once for another
-    /// replica if it is only too slow.
+    /// replica if it is only too slow. After that the engine is asked to continue it, unless the client wants the exact answer or an error.
     /// </summary>
+    /// <param name="failure">The error if that fails, too.</param>
     /// <returns>False when the answer is lost.</returns>
-    public bool TryLeaveReplay(bool isSlow)
+    public bool TryLeaveReplay(bool isSlow, string failure)
     {
-        if (!_repeatsBySeed && (!isSlow || _wasReplaySlow))
+        if (_repeatsBySeed)
+        {
+            _isSeedGivenUp = _hasLeftReplay = true;
+            return true;
+        }
+        if (isSlow && !_wasReplaySlow)
+            return _wasReplaySlow = true;
+        if (request.Failover == FailoverPolicy.Exact || _lastResort is not null)
             return false;
-        _hasLeftReplay = _repeatsBySeed;
-        _isSeedGivenUp |= _repeatsBySeed;
-        _wasReplaySlow |= isSlow;
-        return true;
+        _lastResort = failure;
+        return _isSeedGivenUp = _hasLeftReplay = true;
     }
 
     /// <summary>The current attempt ended with a fault.</summary>
@@ -234,6 +246,8 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         _waitingSince = null;
         var isRetriedLower = end.Fault == Fault.ResumeRefused && LowerResumeTier();
         var verdict = _losses.Add(replica, end, new LostAttempt(Reached, Started, isRetriedLower), now);
+        if (end.Fault == Fault.ResumeRefused && !isRetriedLower)
+            verdict = _lastResort ?? verdict;
         if (NextIndex > 0 && request.Failover == FailoverPolicy.Never)
             verdict = $"the stream was lost by {end.Fault.ToWireName()} at token {NextIndex}, and the client wants no failover";
         else if (NextIndex > 0 && !MayResume && options.MaxReplay <= TimeSpan.Zero)
@@ -277,12 +291,14 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         }
         if (NextIndex == 0 || _replay is not null)
             return false;
-        if (_resumeRefused)
+        if (_resumeRefused && _lastResort is null)
             return true; // The server began anew.
         if (!_idsRefused && !_journal.Ids.IsEmpty && !_journal.Text.IsEmpty && _journal.RawDeltas.IsEmpty && request.Failover != FailoverPolicy.Exact)
             _idsRefused = true;
-        else
+        else if (_lastResort is null)
             _resumeRefused = true;
+        else
+            return false;
         return true;
     }
 
