@@ -165,6 +165,7 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
                 await ContinuationProver.ProveAsync(isChat: false, model.Name, ByText));
             proofs = proofs with
             {
+                ReadsCalls = marks?.Form is not null,
                 Tools = !proofs.ChatIds.IsProven || _dialect!.ChatTokens is null ? ContinuationProof.Not("its chat call tells no token ids")
                     : marks is null ? ContinuationProof.Not("its chat template does not show how a tool call begins")
                     : await ContinuationProver.ProveAsync(isChat: true, model.Name, ByChatThenIds, takesReasoning: true, ask: OfferTool),

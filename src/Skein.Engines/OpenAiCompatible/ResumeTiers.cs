@@ -107,8 +107,9 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
             var way = !throughIds ? AnswerWay.Text
                 : messages is not null && (Profile.ReturnsChatIds || offersTools) && request.Resume is not { NextIndex: > 0 } ? AnswerWay.ChatWithIds
                 : AnswerWay.Ids;
-            // A call that begins after ids were continued is made again from the beginning: only an answer that does not depend on randomness is then the same.
-            var isDoubtful = continuesTools && !IsGreedy(request.Sampling) && request.Resume is not { NextIndex: > 0 };
+            // A call after ids were continued is made again from the beginning if the answer does not depend on randomness. Otherwise it must be read here.
+            var isDoubtful = continuesTools && !IsGreedy(request.Sampling) && (Profile.BindsCalls || !Proofs.ReadsCalls)
+                && request.Resume is not { NextIndex: > 0 };
             return (way, isBound || isDoubtful || !isContinued ? ResumeTier.None : throughIds ? OfTokens(request) : ResumeTier.Text);
         }
         catch (ChatJsonException exception)

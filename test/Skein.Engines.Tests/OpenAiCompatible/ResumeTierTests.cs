@@ -70,7 +70,7 @@ public class ResumeTierTests
     [InlineData("tools", "ids exact", "ids exact", "none", "none")]
     [InlineData("a tool required", "none", "none", "none", "none")]
     [InlineData("tools and a schema", "none", "none", "none", "none")]
-    [InlineData("tools, sampled", "ids none", "ids none", "none", "none")]
+    [InlineData("tools, sampled", "ids none", "ids tokens", "none", "none")]
     [InlineData("tools and an unknown member", "none", "none", "none", "none")]
     [InlineData("no tool to be called", "ids exact", "ids exact", "ids exact", "text")]
     [InlineData("begun by the client", "none", "ids exact", "none", "text")]

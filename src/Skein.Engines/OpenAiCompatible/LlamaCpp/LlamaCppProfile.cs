@@ -23,6 +23,8 @@ internal sealed class LlamaCppProfile : ServerProfile
 
     public override bool TrimsReasoning => true;
 
+    public override bool BindsCalls => true;
+
     // It feeds the beginning of the answer to the grammar, if the template writes the beginning as it is.
     public override bool MayContinueFormats => true;
 
