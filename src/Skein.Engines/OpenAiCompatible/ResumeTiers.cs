@@ -97,12 +97,9 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
             var isResumedByText = request.Resume is { NextIndex: > 0, TokenIds.Count: 0 };
             var throughIds = (messages is not null || Proofs.Ids.IsProven)
                 && !isResumedByText && !needsChatCall && !IsEdgeCase(request) && Profile.TakesTokens(request);
-            // Without ids, neither a tool call nor an answer that the client began can be continued, unless both are known to be one message.
-            var isBegun = messages is [.., { Role: "assistant" } begun]
-                && (!Profile.ContinuesLastMessage(request) || begun is { Text: null } or { OtherPart: not null } or { Calls: not null });
             // The format goes on behind the text. Made again, the answer is the same: only what cannot be made again is continued like this.
             var continuesFormat = requiresFormat && isResumedByText && Proofs.Formats.IsProven && !offersTools;
-            var isBound = (hasGrammar && !continuesFormat) || (!throughIds && (offersTools || isBegun || (Profile.CompletesAsChat && request is { Chat: null, HasLogprobs: true })));
+            var isBound = (hasGrammar && !continuesFormat) || (!throughIds && IsBoundByText(request, messages, offersTools));
             var isContinued = throughIds || (messages is null ? Proofs.Completion : Proofs.Chat).IsProven;
             var way = !throughIds ? AnswerWay.Text
                 : messages is not null && (Profile.ReturnsChatIds || offersTools) && request.Resume is not { NextIndex: > 0 } ? AnswerWay.ChatWithIds
@@ -117,6 +114,14 @@ internal sealed record ResumeTiers(ServerProfile Profile, ModelProofs Proofs, bo
             throw new FaultException(Fault.InvalidRequest, exception.Message, exception);
         }
     }
+
+    // Without ids, neither a tool call nor an answer that the client began can be continued, unless the client's part and the rest are known to be one message.
+    private bool IsBoundByText(GenerateRequest request, IReadOnlyList<ChatMessage>? messages, bool offersTools) =>
+        offersTools
+        || (messages is [.., { Role: "assistant" } begun]
+            && (!Profile.ContinuesLastMessage(request) || begun is { Text: null } or { OtherPart: not null } or { Calls: not null }))
+        // The log probabilities of a chat have another form.
+        || (Profile.CompletesAsChat && request is { Chat: null, HasLogprobs: true });
 
     // An answer that must be a call is bound to a grammar from its first token.
     private bool MayCall(GenerateRequest request) =>

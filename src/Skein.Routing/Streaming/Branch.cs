@@ -5,7 +5,7 @@ namespace Skein.Routing.Streaming;
 /// <summary>Runs one choice of a session, attempt after attempt, until the finish frame. A thin shell around <see cref="BranchCore"/>.</summary>
 internal sealed class Branch(SessionServices services, GenerateRequest request, Arrival arrival, RequestTraits traits, GenerationSession session)
 {
-    private readonly BranchCore _core = new(request, arrival, services.Options) { Traits = traits, IsSeeded = session.IsSeeded };
+    private readonly BranchCore _core = new(request, arrival, services.Options, session.IsSeeded) { Traits = traits };
     private readonly List<GenerateFrame> _screened = [];
     private long _journaledBytes;
     private bool _finished;
