@@ -240,6 +240,7 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         var next = _numbered == 1 ? request : request.Clone();
         next.Attempt = (uint)_numbered;
         next.Resume = _journal.ToResume();
+        next.LastResort = _choice.LastResort is not null;
         return next;
     }
 

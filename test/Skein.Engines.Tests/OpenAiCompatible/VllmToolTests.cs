@@ -56,20 +56,22 @@ public class VllmToolTests
     }
 
     /// <summary>Made again, a sampled answer would be another one.</summary>
-    [Fact]
-    public async Task GenerateAsync_SampledAnswerIsContinued_ItsCallIsRead()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task GenerateAsync_AnswerCannotBeMadeAgain_ItsCallIsRead(bool isSampled)
     {
         await using var engine = await Server(Answer).ConnectAsync();
         var request = Chat();
-        request.Sampling = new Sampling { Temperature = 1, Seed = 1 };
+        request.Sampling = isSampled ? new Sampling { Temperature = 1, Seed = 1 } : request.Sampling;
+        request.LastResort = !isSampled;
         var frames = await FramesAsync(engine, request);
-        Assert.Equal(ResumeTier.Tokens, frames[0].Start.ResumeTier);
+        Assert.Equal(isSampled ? ResumeTier.Tokens : ResumeTier.Exact, frames[0].Start.ResumeTier);
 
         for (var cut = 12; cut < frames.Count; cut++)
         {
             var rest = await FramesAsync(engine, new GenerateRequest(request) { Resume = JournalOf(frames[..cut]) });
 
-            Assert.Equal(ResumeTier.Tokens, rest[0].Start.ResumeTier);
             Assert.Equal("I will look < at it.", string.Concat(frames[..cut].Concat(rest).Select(frame => frame.Text.ToStringUtf8())).TrimEnd());
             Assert.Equal(FinishReason.ToolCalls, rest[^1].Finish.Reason);
             var call = Assert.Single(JsonElement.Parse(rest[^1].RawDelta.Span).GetProperty("tool_calls").EnumerateArray()).GetProperty("function");

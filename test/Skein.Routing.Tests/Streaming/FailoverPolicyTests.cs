@@ -101,11 +101,18 @@ public sealed class FailoverPolicyTests
     {
         using var gateway = Lost(ResumeTier.None, 5);
         gateway.Link.SeedDrift = 1;
+        var lastResorts = new List<bool>();
+        gateway.Link.Refuse = (_, request) =>
+        {
+            lastResorts.Add(request.LastResort);
+            return null;
+        };
 
         await using var session = gateway.Sessions.Start(Request(FailoverPolicy.Unspecified));
         var received = Assert.Single(await Received.AllAsync(session));
 
         Assert.Equal(Tokens, received.Ids.Count);
+        Assert.Equal([false, false, true], lastResorts);
         Assert.Equal([0, 0, 5], gateway.Link.Attempts.Select(attempt => attempt.ResumedAt));
     }
 

@@ -69,8 +69,8 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
         yield return last;
     }
 
-    // The calls of an answer that depends on randomness cannot be made again: the model's own text is read.
-    private ToolCallForm? FormFor(GenerateRequest request) => ResumeTiers.IsGreedy(request.Sampling) ? null : marks?.Form;
+    // The calls of an answer that depends on randomness, or that came out otherwise, cannot be made again: the model's own text is read.
+    private ToolCallForm? FormFor(GenerateRequest request) => ResumeTiers.IsGreedy(request.Sampling) && !request.LastResort ? null : marks?.Form;
 
     // What the client has got is a part of what the chat call then answers.
     private static void RefuseCalls(TokenAnswer answer, ToolCallForm? form)
