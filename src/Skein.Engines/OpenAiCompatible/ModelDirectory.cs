@@ -18,6 +18,9 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
     // Part of every fingerprint. Raise it when answers are read or resumed differently.
     private const string AdapterVersion = "skein-openai-1";
 
+    private const string SampleFormat =
+        """{"type":"json_schema","json_schema":{"name":"tale","schema":{"type":"object","properties":{"tale":{"type":"string"}}}}}""";
+
     private readonly ConcurrentDictionary<string, bool> _answered = new(StringComparer.Ordinal);
     private readonly Dictionary<string, TryPause> _pauses = new(StringComparer.Ordinal);
     private ITokenDialect? _dialect;
@@ -162,9 +165,12 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
                 await ContinuationProver.ProveAsync(isChat: false, model.Name, ByText));
             proofs = proofs with
             {
+                ReadsCalls = marks?.Form is not null,
                 Tools = !proofs.ChatIds.IsProven || _dialect!.ChatTokens is null ? ContinuationProof.Not("its chat call tells no token ids")
                     : marks is null ? ContinuationProof.Not("its chat template does not show how a tool call begins")
                     : await ContinuationProver.ProveAsync(isChat: true, model.Name, ByChatThenIds, takesReasoning: true, ask: OfferTool),
+                Formats = !profile.MayContinueFormats || !proofs.Chat.IsProven ? ContinuationProof.Not("a format begins anew")
+                    : await ContinuationProver.ProveAsync(isChat: true, model.Name, ByText, ask: AskForFormat),
             };
             return Of(
                 model, facts, new ModelTrial(canary, proofs, IsGenerating: true, IsTried: true) { Reasoning = reasoning ?? NoReasoning, Marks = marks });
@@ -174,6 +180,8 @@ internal sealed class ModelDirectory(EngineHttp http, ServerProfile profile, Ope
             IAsyncEnumerable<GenerateFrame> ByChatThenIds(GenerateRequest request) => request.Resume is null
                 ? texts.RunWithIdsAsync(request, description, ResumeTier.Tokens, _dialect!.ChatTokens!, cancellationToken)
                 : ByIds(request);
+
+            static void AskForFormat(GenerateRequest request) => request.Chat.ResponseFormat = ByteString.CopyFromUtf8(SampleFormat);
 
             static void OfferTool(GenerateRequest request) => request.Chat.Tools = ByteString.CopyFrom(ToolCallMarks.SampleTools);
         }

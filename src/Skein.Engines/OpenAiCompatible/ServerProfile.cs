@@ -32,6 +32,12 @@ internal abstract class ServerProfile
     /// <summary>Whether its parser of reasoning drops white space behind the marks and at the beginning of an answer.</summary>
     public virtual bool TrimsReasoning => false;
 
+    /// <summary>Whether its chat call may continue an answer inside a format, such as a JSON schema, from its text. Default: the format begins anew.</summary>
+    public virtual bool MayContinueFormats => false;
+
+    /// <summary>Whether its chat call binds tool calls to a grammar, which a continuation by ids lacks. Default: false.</summary>
+    public virtual bool BindsCalls => false;
+
     /// <summary>Whether penalties also count the tokens of the prompt. If not, a resumed answer, now part of the prompt, is penalized differently.</summary>
     public virtual bool PenalizesPrompt => false;
 

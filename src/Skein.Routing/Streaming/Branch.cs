@@ -5,7 +5,7 @@ namespace Skein.Routing.Streaming;
 /// <summary>Runs one choice of a session, attempt after attempt, until the finish frame. A thin shell around <see cref="BranchCore"/>.</summary>
 internal sealed class Branch(SessionServices services, GenerateRequest request, Arrival arrival, RequestTraits traits, GenerationSession session)
 {
-    private readonly BranchCore _core = new(request, arrival, services.Options) { Traits = traits, IsSeeded = session.IsSeeded };
+    private readonly BranchCore _core = new(request, arrival, services.Options, session.IsSeeded) { Traits = traits };
     private readonly List<GenerateFrame> _screened = [];
     private long _journaledBytes;
     private uint? _shownAttempt;
@@ -200,11 +200,9 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
     /// <exception cref="FaultException">The answer cannot continue in another way.</exception>
     private FaultException LeaveReplay(Attempt current, string why, bool isSlow)
     {
-        if (!_core.TryLeaveReplay(isSlow))
-        {
-            throw new FaultException(
-                Fault.StreamLost, $"the answer can only continue after token {_core.NextIndex} by generating it again from the start, but {why}");
-        }
+        var failure = $"the answer can only continue after token {_core.NextIndex} by generating it again from the start, but {why}";
+        if (!_core.TryLeaveReplay(isSlow, failure))
+            throw new FaultException(Fault.StreamLost, failure);
         var end = new FaultException(Fault.ResumeRefused, $"the answer was generated again from the start, but {why}");
         session.Faulted(_core.Choice, current.Lease.Replica.Id, end);
         return end;

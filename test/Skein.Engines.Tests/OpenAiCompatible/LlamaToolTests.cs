@@ -80,7 +80,7 @@ public class LlamaToolTests(ITestOutputHelper output)
             var said = SaidOf(frames);
             Assert.Equal(SaidOf(await FramesAsync(chatCall, request)), said);
             calls += said.Calls.Length > 0 ? 1 : 0;
-            for (var cut = 2; cut < frames.Count; cut++)
+            for (var cut = 2 + i; cut < frames.Count; cut += 3)
             {
                 var resumed = new GenerateRequest(request) { Resume = JournalOf(frames[..cut]) };
                 if (await Record.ExceptionAsync(() => FramesAsync(engine, resumed)) is FaultException refusal)

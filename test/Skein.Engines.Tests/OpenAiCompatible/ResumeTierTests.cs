@@ -70,7 +70,7 @@ public class ResumeTierTests
     [InlineData("tools", "ids exact", "ids exact", "none", "none")]
     [InlineData("a tool required", "none", "none", "none", "none")]
     [InlineData("tools and a schema", "none", "none", "none", "none")]
-    [InlineData("tools, sampled", "none", "none", "none", "none")]
+    [InlineData("tools, sampled", "ids none", "ids tokens", "none", "none")]
     [InlineData("tools and an unknown member", "none", "none", "none", "none")]
     [InlineData("no tool to be called", "ids exact", "ids exact", "ids exact", "text")]
     [InlineData("begun by the client", "none", "ids exact", "none", "text")]
@@ -94,6 +94,29 @@ public class ResumeTierTests
             var (way, tier) = new ResumeTiers(Profile(kind), proofs, UsesChatCall: false, IsBitExact: true).Of(request);
             return $"{(way == AnswerWay.Text ? "" : "ids ")}{tier.ToString().ToLowerInvariant()}";
         }
+    }
+
+    /// <summary>What is made again first can still be continued if that takes too long.</summary>
+    [Theory]
+    [InlineData("tools, sampled", true, "Ids Tokens")]
+    [InlineData("tools, sampled", false, "Text None")]
+    [InlineData("schema", false, "Text Text")]
+    [InlineData("tools and a schema", false, "Text None")]
+    public void Of_ResumedAlthoughItIsToBeMadeAgain_IsContinuedWhereThatIsProven(string feature, bool hasIds, string expected)
+    {
+        var request = new GenerateRequest
+        {
+            Chat = new ChatPrompt { Messages = ByteString.CopyFromUtf8("""[{"role":"user","content":"a"}]""") },
+            Sampling = new Sampling { Temperature = 0 },
+            Resume = new Resume { NextIndex = 1, Text = ByteString.CopyFromUtf8("b") },
+        };
+        Features[feature](request);
+        if (hasIds)
+            request.Resume.TokenIds.Add(1);
+
+        var (way, tier) = new ResumeTiers(Profile("llama.cpp"), All, UsesChatCall: false, IsBitExact: true).Of(request);
+
+        Assert.Equal(expected, $"{way} {tier}");
     }
 
     [Fact]

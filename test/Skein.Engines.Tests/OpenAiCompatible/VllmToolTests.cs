@@ -55,6 +55,46 @@ public class VllmToolTests
         }
     }
 
+    /// <summary>Made again, a sampled answer would be another one.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task GenerateAsync_AnswerCannotBeMadeAgain_ItsCallIsRead(bool isSampled)
+    {
+        await using var engine = await Server(Answer).ConnectAsync();
+        var request = Chat();
+        request.Sampling = isSampled ? new Sampling { Temperature = 1, Seed = 1 } : request.Sampling;
+        request.LastResort = !isSampled;
+        var frames = await FramesAsync(engine, request);
+        Assert.Equal(isSampled ? ResumeTier.Tokens : ResumeTier.Exact, frames[0].Start.ResumeTier);
+
+        for (var cut = 12; cut < frames.Count; cut++)
+        {
+            var rest = await FramesAsync(engine, new GenerateRequest(request) { Resume = JournalOf(frames[..cut]) });
+
+            Assert.Equal("I will look < at it.", string.Concat(frames[..cut].Concat(rest).Select(frame => frame.Text.ToStringUtf8())).TrimEnd());
+            Assert.Equal(FinishReason.ToolCalls, rest[^1].Finish.Reason);
+            var call = Assert.Single(JsonElement.Parse(rest[^1].RawDelta.Span).GetProperty("tool_calls").EnumerateArray()).GetProperty("function");
+            Assert.Equal(("look", """{"at": "it"}"""), (call.GetProperty("name").GetString(), call.GetProperty("arguments").GetString()));
+        }
+    }
+
+    [Theory]
+    [InlineData("(thought)Hm, let me think.(spoken)So (call){\"name\": \"look\", \"arg")]
+    [InlineData("(thought)Hm, let me think.(spoken)So (call)look(done)")]
+    public async Task GenerateAsync_SampledCallIsCutOrOfAnotherForm_IsRefused(string answer)
+    {
+        await using var engine = await Server(answer).ConnectAsync();
+        var request = Chat();
+        request.Sampling = new Sampling { Temperature = 1, Seed = 1 };
+        var frames = await FramesAsync(engine, request);
+        var resumed = new GenerateRequest(request) { Resume = JournalOf(frames[..15]) };
+
+        var refusal = await Assert.ThrowsAsync<FaultException>(() => FramesAsync(engine, resumed));
+
+        Assert.Equal(Fault.ResumeRefused, refusal.Fault);
+    }
+
     [Fact]
     public async Task GenerateAsync_CallsAreToBeStreamed_ComeInPieces()
     {

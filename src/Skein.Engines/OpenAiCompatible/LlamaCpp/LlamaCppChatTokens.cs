@@ -43,22 +43,13 @@ internal sealed class LlamaCppChatTokens : IChatTokens
         {
             var delta = TextDelta.OfChat(choice, request);
             var known = (choice.Member("logprobs") ?? default).Elements("content").Select(token => token.Whole("id")).OfType<int>().ToList();
-            if (known.Count > 0)
-                delta = delta with { Ids = [.. Lost(data, known.Count), .. known.Select(id => (uint)id)] };
-            // Text that the parser held back until the end belongs to tokens before; the first event has the role, and no token.
-            else if (delta.IsEmpty || delta.End.IsEnd || data.Member(Timings) is null)
-                delta = delta with { Ids = [] };
-            else
-                throw TextDelta.NoIds();
-
+            // Text that the parser held back until the end belongs to tokens before, and the last count has the token that ends the answer.
+            var count = delta.End.IsEnd ? _count : data.Member(Timings)?.Whole("predicted_n") ?? _count + known.Count;
+            // Tokens of a draft model come without probabilities.
+            var lost = Math.Max(0, count - _count - known.Count);
+            delta = delta with { Ids = [.. Enumerable.Repeat(UnknownToken.Id, lost), .. known.Select(id => (uint)id)] };
             _count += delta.Ids!.Length;
             return _showsProbabilities ? delta : delta with { Logprobs = [] };
-        }
-
-        private IEnumerable<uint> Lost(JsonElement data, int known)
-        {
-            var count = data.Member(Timings)?.Whole("predicted_n") ?? throw TextDelta.NoIds();
-            return Enumerable.Repeat(UnknownToken.Id, Math.Max(0, count - _count - known));
         }
     }
 }

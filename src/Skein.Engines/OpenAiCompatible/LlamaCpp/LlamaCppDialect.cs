@@ -10,6 +10,9 @@ namespace Skein.Engines.OpenAiCompatible.LlamaCpp;
 /// <summary>llama.cpp's own calls: <c>/apply-template</c>, <c>/tokenize</c>, <c>/completion</c>.</summary>
 internal sealed class LlamaCppDialect(EngineHttp http, TokenBytes vocabulary) : ITokenDialect
 {
+    /// <summary>More would take as long as to make the answer again.</summary>
+    private const int MostUnknown = 32;
+
     public ValueTask<uint[]> CanaryAsync(string model, CancellationToken cancellationToken) => EngineCanary.AskAsync(
         http,
         "completion",
@@ -41,7 +44,10 @@ internal sealed class LlamaCppDialect(EngineHttp http, TokenBytes vocabulary) : 
     {
         var question = new RequestJson().Raw("messages", ToolCallMarks.SampleQuestion).Raw("tools", ToolCallMarks.SampleTools);
         var called = new RequestJson().Raw("messages", ToolCallMarks.SampleMessages).Raw("tools", ToolCallMarks.SampleTools);
-        var marks = ToolCallMarks.Find(await RenderAsync(question, cancellationToken), await RenderAsync(called, cancellationToken));
+        var twice = new RequestJson().Raw("messages", ToolCallMarks.SampleMessagesOfTwo).Raw("tools", ToolCallMarks.SampleTools);
+        var marks = ToolCallMarks.Find(
+            await RenderAsync(question, cancellationToken), await RenderAsync(called, cancellationToken),
+            await ToolCallMarks.TryRenderAsync(RenderAsync(twice, cancellationToken)));
         return marks is null ? null : await marks.WithIdsAsync(text => TokenizeAsync(text, addSpecial: false, cancellationToken));
     }
 
@@ -60,6 +66,9 @@ internal sealed class LlamaCppDialect(EngineHttp http, TokenBytes vocabulary) : 
         {
             var next = ids.FindIndex(from, id => id != UnknownToken.Id);
             var count = (next < 0 ? ids.Count : next + 1) - from;
+            if (count > MostUnknown)
+                throw RequestChecks.ResumeRefused($"resume.token_ids has {count} unknown ids in a row; allowed: {MostUnknown}");
+
             var body = LlamaCppStream.BodyOf(call.Request, call.Prompt.Concat(ids.Take(from)), count, isStream: false);
             var made = (await http.AskAsync("completion", body, cancellationToken)).Ids("tokens") ?? [];
             if (made.Length != count || (next >= 0 && made[^1] != ids[next]))

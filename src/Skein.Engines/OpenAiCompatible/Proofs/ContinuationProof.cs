@@ -23,7 +23,13 @@ internal sealed record ModelProofs(ContinuationProof Ids, ContinuationProof Chat
     /// <summary>Chats with tools are continued from their token ids, up to the beginning of a call.</summary>
     public ContinuationProof Tools { get; init; } = ContinuationProof.Pending;
 
+    /// <summary>Whether the form of whole tool calls is known, so that they can be read without the server's parser.</summary>
+    public bool ReadsCalls { get; init; }
+
+    /// <summary>Chats whose answer is bound to a format are continued from their text, and the format goes on.</summary>
+    public ContinuationProof Formats { get; init; } = ContinuationProof.Pending;
+
     public static ModelProofs Pending { get; } = Of(ContinuationProof.Pending);
 
-    public static ModelProofs Of(ContinuationProof all) => new(all, all, all, all) { Tools = all };
+    public static ModelProofs Of(ContinuationProof all) => new(all, all, all, all) { Tools = all, Formats = all, ReadsCalls = all.IsProven };
 }

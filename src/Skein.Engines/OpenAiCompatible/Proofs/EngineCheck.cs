@@ -83,7 +83,9 @@ public static partial class EngineCheck
         {
             var whole = await ReadAsync(request);
             tier = whole.Tier;
-            var cut = tier > ResumeTier.None ? whole.CutAt(random) : null;
+            // As a gateway does: an answer with a seed of the client's is made again first.
+            var isRepeated = tier == ResumeTier.Tokens && request.Sampling.HasSeed && !ResumeTiers.IsGreedy(request.Sampling);
+            var cut = tier > ResumeTier.None && !isRepeated ? whole.CutAt(random) : null;
             RecordedAnswer again;
             try
             {

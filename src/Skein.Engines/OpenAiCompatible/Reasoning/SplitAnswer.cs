@@ -20,6 +20,9 @@ internal sealed class SplitAnswer(ReasoningSplitter? splitter, ToolCallWatch? ca
     /// <summary>Whether a tool call has begun, which only the server's chat call reads.</summary>
     public bool HasCallBegun => calls is { HasBegun: true };
 
+    /// <summary>The calls as the model wrote them.</summary>
+    public string Calls => calls?.Calls ?? "";
+
     /// <summary>Notes tokens that belong to the text that is added next.</summary>
     public void Note(IReadOnlyList<uint> ids)
     {

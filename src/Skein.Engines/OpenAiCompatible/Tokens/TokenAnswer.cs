@@ -1,4 +1,5 @@
 using Skein.Engines.OpenAiCompatible.Reasoning;
+using Skein.Engines.OpenAiCompatible.Tools;
 using Skein.Engines.OpenAiCompatible.Wire;
 using Skein.Engines.Requests;
 using Skein.Engines.Text;
@@ -39,6 +40,9 @@ internal sealed class TokenAnswer
 
     /// <summary>Whether a tool call has begun, which only the server's chat call reads.</summary>
     public bool HasCallBegun => _split is { HasCallBegun: true };
+
+    /// <summary>The delta of the calls, if the last frame is the answer's end; empty: they are cut, or of another form.</summary>
+    public ReadOnlyMemory<byte> CallsIn(ToolCallForm form) => _split is null ? default : form.Read(_split.Calls);
 
     public bool IsComplete => IsStopped || (_call.MaxTokens is { } most && _count >= most);
 

@@ -27,9 +27,10 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
 
         var echo = request.Echo ? await EchoAsync(call, cancellationToken) : [];
         var text = await dialect.TextOfAsync(call, cancellationToken);
-        var split = request.Chat is null ? null : await SplitAsync(call, cancellationToken);
+        var form = FormFor(request);
+        var split = request.Chat is null ? null : await SplitAsync(call, form, cancellationToken);
         var answer = new TokenAnswer(call, echo, text, split);
-        RefuseCalls(answer);
+        RefuseCalls(answer, form);
         yield return AnswerFrames.Start(model, TokenUnit.Token, tier, prompt, call.Answer.Count, echo);
 
         var end = default(AnswerEnd);
@@ -41,7 +42,7 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
                 if (step.Ids.Count > 0)
                 {
                     var frame = answer.Add(step);
-                    RefuseCalls(answer);
+                    RefuseCalls(answer, form);
                     yield return frame;
                 }
                 else if (!step.End.IsEnd)
@@ -57,14 +58,24 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
         }
 
         var last = answer.Finish(end, dialect.StopMember);
-        RefuseCalls(answer);
+        if (answer.HasCallBegun)
+        {
+            var calls = form is not null && last.Finish.Reason == FinishReason.Stop ? answer.CallsIn(form) : default;
+            RefuseCalls(answer, calls.IsEmpty ? null : form);
+            last.RawDelta = ByteString.CopyFrom(calls.Span);
+            last.Finish.Reason = FinishReason.ToolCalls;
+        }
+
         yield return last;
     }
 
+    // The calls of an answer that depends on randomness, or that came out otherwise, cannot be made again: the model's own text is read.
+    private ToolCallForm? FormFor(GenerateRequest request) => ResumeTiers.IsGreedy(request.Sampling) && !request.LastResort ? null : marks?.Form;
+
     // What the client has got is a part of what the chat call then answers.
-    private static void RefuseCalls(TokenAnswer answer)
+    private static void RefuseCalls(TokenAnswer answer, ToolCallForm? form)
     {
-        if (answer.HasCallBegun)
+        if (answer.HasCallBegun && form is null)
             throw RequestChecks.ResumeRefused("the answer has a tool call, which the server's chat call must make; allowed: to generate it from its beginning");
     }
 
@@ -85,12 +96,12 @@ internal sealed class TokenGeneration(ITokenDialect dialect, ChatReasoning reaso
         return ids.Length > 0 ? ids : throw new FaultException(Fault.InvalidRequest, "prompt is empty; allowed: a text of at least one token");
     }
 
-    private async ValueTask<SplitAnswer?> SplitAsync(TokenCall call, CancellationToken cancellationToken)
+    private async ValueTask<SplitAnswer?> SplitAsync(TokenCall call, ToolCallForm? form, CancellationToken cancellationToken)
     {
         var end = reasoning.NeedsPromptEnd ? call with { Prompt = [], Answer = [.. call.Prompt.TakeLast(ChatReasoning.PromptEndTokens)] } : null;
         var text = end is null ? "" : Encoding.UTF8.GetString(await dialect.TextOfAsync(end, cancellationToken));
         var calls = marks is not null && ChatJson.OffersTools(call.Request.Chat) ? new ToolCallWatch(marks) : null;
-        if (calls is not null && calls.IsMark(call.Answer))
+        if (calls is not null && form is null && calls.IsMark(call.Answer))
             throw RequestChecks.ResumeRefused("resume.token_ids has the beginning of a tool call; allowed: to generate the answer from its beginning");
 
         return reasoning.Split(call.Request.Resume, text, calls);

@@ -14,6 +14,9 @@ internal sealed record ToolCallMarks(IReadOnlyList<string> Texts, bool IsOnlyFir
     /// <summary>Marks that are one token: their text may be hidden by the server.</summary>
     public IReadOnlyList<uint> Ids { get; init; } = [];
 
+    /// <summary>How whole calls are written; null: it is not known.</summary>
+    public ToolCallForm? Form { get; init; }
+
     /// <summary>The tools of the chats that are rendered to find the marks.</summary>
     public static ReadOnlySpan<byte> SampleTools =>
         """[{"type":"function","function":{"name":"nqxz","description":"d","parameters":{"type":"object","properties":{"a":{"type":"string"}}}}}]"""u8;
@@ -32,10 +35,20 @@ internal sealed record ToolCallMarks(IReadOnlyList<string> Texts, bool IsOnlyFir
         {"role":"tool","tool_call_id":"Iqxz00001","name":"nqxz","content":"c"}]
         """u8;
 
+    /// <summary>The same chat with two calls, which some templates refuse.</summary>
+    public static ReadOnlySpan<byte> SampleMessagesOfTwo =>
+        """
+        [{"role":"user","content":"Hi"},
+        {"role":"assistant","content":"Cqxz","tool_calls":[{"id":"Iqxz00001","type":"function","function":{"name":"nqxz","arguments":"{\"a\":\"b\"}"}},
+        {"id":"Iqxz00002","type":"function","function":{"name":"nqxz","arguments":"{\"a\":\"b\"}"}}]},
+        {"role":"tool","tool_call_id":"Iqxz00001","name":"nqxz","content":"c"},{"role":"tool","tool_call_id":"Iqxz00002","name":"nqxz","content":"c"}]
+        """u8;
+
     /// <summary>Finds the marks in two rendered chats; null if the template shows no calls of earlier messages.</summary>
     /// <param name="question"><see cref="SampleQuestion"/> with the beginning of an answer.</param>
     /// <param name="called"><see cref="SampleMessages"/>.</param>
-    public static ToolCallMarks? Find(string question, string called)
+    /// <param name="calledTwice"><see cref="SampleMessagesOfTwo"/>; null: the template refuses it.</param>
+    public static ToolCallMarks? Find(string question, string called, string? calledTwice = null)
     {
         var answer = question.AsSpan().CommonPrefixLength(called);
         // The tool's name is also in the list of tools before, and may be in the result behind.
@@ -47,12 +60,29 @@ internal sealed record ToolCallMarks(IReadOnlyList<string> Texts, bool IsOnlyFir
         var content = called.IndexOf(SampleContent, answer, StringComparison.Ordinal);
         var from = content >= 0 && content < name ? content + SampleContent.Length : answer;
         var written = called[from..name].Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
-        var first = written.Length == 0 ? "" : MarkIn(written[0]);
-        if (first.Length == 0)
-            return written.Length == 0 ? null : new ToolCallMarks([written[0][..1]], IsOnlyFirst: true);
+        if (written.Length == 0)
+            return null;
+
+        var form = ToolCallForm.Find(called, from, SampleName, calledTwice);
+        if (MarkIn(written[0]) is not { Length: > 0 } first)
+            return new ToolCallMarks([written[0][..1]], IsOnlyFirst: true) { Form = form };
 
         // A model may leave out the first of several marks.
-        return new ToolCallMarks([first, .. written.Skip(1).Select(MarkIn).Where(mark => mark.Length > 0 && mark[0] is '<' or '[').Distinct()], IsOnlyFirst: false);
+        var further = written.Skip(1).Select(MarkIn).Where(mark => mark.Length > 0 && mark[0] is '<' or '[').Distinct();
+        return new ToolCallMarks([first, .. further], IsOnlyFirst: false) { Form = form };
+    }
+
+    /// <summary>A rendered chat; null if the template refuses it, which some servers answer with 500.</summary>
+    public static async ValueTask<string?> TryRenderAsync(ValueTask<string> rendering)
+    {
+        try
+        {
+            return await rendering;
+        }
+        catch (FaultException refusal) when (refusal.Fault is Fault.InvalidRequest or Fault.EngineFailed or Fault.Unsupported)
+        {
+            return null;
+        }
     }
 
     /// <summary>Notes the marks that are one token.</summary>

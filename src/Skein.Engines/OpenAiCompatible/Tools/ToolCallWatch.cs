@@ -10,12 +10,16 @@ internal sealed class ToolCallWatch(ToolCallMarks marks)
 {
     private readonly byte[][] _marks = [.. marks.Texts.Select(Encoding.UTF8.GetBytes)];
     private readonly ArrayBufferWriter<byte> _held = new();
+    private readonly ArrayBufferWriter<byte> _calls = new();
     private bool _hasContent;
 
     private static ReadOnlySpan<byte> Blanks => " \t\r\n"u8;
 
     /// <summary>Whether a call has begun. What follows is not released.</summary>
     public bool HasBegun { get; private set; }
+
+    /// <summary>The calls as the model wrote them, from the first mark on.</summary>
+    public string Calls => Encoding.UTF8.GetString(_calls.WrittenSpan);
 
     /// <summary>Whether text is held back that may be the beginning of a mark.</summary>
     public bool HoldsMark => !_held.WrittenSpan.Trim(Blanks).IsEmpty;
@@ -29,7 +33,13 @@ internal sealed class ToolCallWatch(ToolCallMarks marks)
     /// <summary>Adds content, and releases what belongs to no call.</summary>
     public void Append(ReadOnlySpan<byte> content, IBufferWriter<byte> released)
     {
-        if (HasBegun || content.IsEmpty)
+        if (HasBegun)
+        {
+            _calls.Write(content);
+            return;
+        }
+
+        if (content.IsEmpty)
             return;
 
         byte[] all = [.. _held.WrittenSpan, .. content];
@@ -37,8 +47,7 @@ internal sealed class ToolCallWatch(ToolCallMarks marks)
         var end = EndOfContent(all);
         released.Write(all.AsSpan(0, end));
         _hasContent |= !all.AsSpan(0, end).Trim(Blanks).IsEmpty;
-        if (!HasBegun)
-            _held.Write(all.AsSpan(end));
+        (HasBegun ? _calls : _held).Write(all.AsSpan(end));
     }
 
     /// <summary>Ends the answer: what was held back is content.</summary>

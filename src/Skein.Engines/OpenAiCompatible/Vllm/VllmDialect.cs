@@ -41,7 +41,8 @@ internal sealed class VllmDialect(EngineHttp http) : ITokenDialect
         var tools = ToolCallMarks.SampleTools.ToArray();
         var marks = ToolCallMarks.Find(
             await _tokenizer.RenderAsync(ToolCallMarks.SampleQuestion.ToArray(), model, cancellationToken, tools),
-            await _tokenizer.RenderAsync(ToolCallMarks.SampleMessages.ToArray(), model, cancellationToken, tools));
+            await _tokenizer.RenderAsync(ToolCallMarks.SampleMessages.ToArray(), model, cancellationToken, tools),
+            await ToolCallMarks.TryRenderAsync(_tokenizer.RenderAsync(ToolCallMarks.SampleMessagesOfTwo.ToArray(), model, cancellationToken, tools)));
         return marks is null ? null : await marks.WithIdsAsync(text => _tokenizer.TextAsync(text, model, cancellationToken, addSpecial: false));
     }
 
