@@ -90,6 +90,7 @@ internal static class GatewayServices
         services.AddSingleton<BalancingPolicies>();
         services.AddSingleton(options.Admission);
         services.AddSingleton<AdmissionQueue>();
+        services.AddHostedService<QueueMetrics>();
         services.AddSingleton(options.Link);
         services.AddSingleton<ReplicaChannels>();
         services.AddSingleton<BusReplicaLink>();

@@ -7,14 +7,12 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
 {
     private readonly long _arrived = time.GetTimestamp();
     private string? _model;
-    private TokenUnit _unit;
-    private long _inputTokens;
-    private long _outputTokens;
-    private long _chunks;
+    private TokenCount _tokens;
     private bool _hasFirstToken;
+    private long _firstTokenAt;
     private KeyGrant? _key;
 
-    /// <summary>Counts the request against the limits of its key.</summary>
+    /// <summary>Counts the request against the limits of its key, and charges its tokens from now on.</summary>
     /// <exception cref="Exception">As <see cref="KeyGrant.Begin"/>.</exception>
     public void ChargeTo(KeyGrant? key, string model)
     {
@@ -22,40 +20,35 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
         _key = key;
     }
 
+    /// <summary>The same for a request that begins elsewhere.</summary>
+    public void ChargeTo(KeyGrant? key) => _key = key;
+
     public void Observe(GenerateFrame frame)
     {
         if (frame.Start is { } start)
         {
             _model ??= start.Model;
-            _unit = start.Unit;
-            _inputTokens = start.PromptTokens;
             metrics.CountStreams(start.ResumeTier, 1);
         }
 
         if (frame.Count > 0)
+            metrics.Tally.CountOutput(frame.Count);
+        if (frame.Count > 0 && !_hasFirstToken)
         {
-            if (_unit == TokenUnit.Token)
-                _outputTokens += frame.Count;
-            else
-                _chunks += frame.Count;
-            if (!_hasFirstToken)
-            {
-                _hasFirstToken = true;
-                metrics.FirstToken(time.GetElapsedTime(_arrived), operation, _model ?? "");
-            }
+            _hasFirstToken = true;
+            _firstTokenAt = time.GetTimestamp();
+            metrics.FirstToken(time.GetElapsedTime(_arrived, _firstTokenAt), operation, _model ?? "");
         }
 
-        // An engine that sends chunks instead of tokens counts its tokens itself.
-        if (_unit == TokenUnit.Chunk && frame.Finish is { Usage: { } usage })
-        {
-            _inputTokens = usage.PromptTokens;
-            _outputTokens += usage.CompletionTokens;
-            _chunks = 0;
-        }
-
-        // A chunk counts as a token until the engine tells how many it were.
-        _key?.ChargeUpTo(_inputTokens + _outputTokens + _chunks);
+        _tokens.Add(frame);
+        _key?.ChargeUpTo(_tokens.Sum);
     }
 
-    public void End(string outcome) => metrics.Ended(time.GetElapsedTime(_arrived), operation, _model, outcome, _inputTokens, _outputTokens);
+    public void End(string outcome)
+    {
+        if (_tokens.Sum - _tokens.Input is > 1 and var answered)
+            metrics.Tally.BetweenTokens.Add(time.GetElapsedTime(_firstTokenAt) / (answered - 1));
+        metrics.Tally.CountInput(_tokens.Input);
+        metrics.Ended(time.GetElapsedTime(_arrived), operation, _model, outcome, _tokens.Input, _tokens.Output);
+    }
 }

@@ -8,6 +8,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
     private readonly BranchCore _core = new(request, arrival, services.Options) { Traits = traits };
     private readonly List<GenerateFrame> _screened = [];
     private long _journaledBytes;
+    private uint? _shownAttempt;
     private bool _finished;
 
     /// <exception cref="FaultException">The branch cannot be finished.</exception>
@@ -126,7 +127,6 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         var lease = current.Lease;
         var load = frame.Load;
         var isFirstToken = frame.Count > 0 && _core.NextIndex == 0;
-        lease.AnswerTokens += frame.Count;
         var verdict = _core.Accept(frame, out var violation);
         if (verdict == FrameVerdict.Violation)
         {
@@ -135,6 +135,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         }
         if (verdict == FrameVerdict.Diverged)
             throw NotRepeatable(violation!);
+        lease.AnswerTokens += frame.Count;
         if (verdict == FrameVerdict.Finish)
         {
             _finished = true;
@@ -157,6 +158,9 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         if (isFirstToken)
             lease.Replica.Pace.FirstToken(current.Watch.Age, services.Admission.Now);
         AccountJournal();
+        // A replica must not choose the name that clients see.
+        frame.Replica = _shownAttempt == frame.Attempt ? "" : lease.Replica.Description.PublicName;
+        _shownAttempt = frame.Attempt;
         session.Forward(frame, _core.ResumeTier);
         return true;
     }

@@ -25,6 +25,12 @@ internal enum FrameVerdict
 /// <summary>The decisions of one branch. Synchronous, without time or I/O. Not thread-safe; driven by <see cref="Branch"/>.</summary>
 internal sealed class BranchCore(GenerateRequest request, Arrival arrival, StreamingOptions options)
 {
+    /// <summary>More than any engine generates between two of its reports.</summary>
+    private const uint MostTokensInAFrame = 65_536;
+
+    /// <summary>More than any model's context.</summary>
+    private const uint MostTokensOfUsage = 1 << 30;
+
     private readonly Journal _journal = new();
     private readonly LossHistory _losses = new(options);
     private Replay? _replay;
@@ -158,6 +164,11 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         if (frame.Attempt != Attempt)
             return FrameVerdict.Drop;
         frame.Load = null;
+        if (frame.Count > MostTokensInAFrame)
+        {
+            violation = $"{frame.Count} tokens in one frame";
+            return FrameVerdict.Violation;
+        }
         if (frame.Start is { } start && !AcceptStart(frame, start, out violation))
             return FrameVerdict.Violation;
         if (IsEmpty(frame))
@@ -264,6 +275,7 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
         violation = Started ? "a second start"
             : NextIndex > 0 && start.Unit != _journal.Unit && _replay is null && !(_idsRefused && start.Unit == TokenUnit.Chunk)
                 ? $"an answer counted in {start.Unit} that was counted in {_journal.Unit}"
+            : start.PromptTokens > MostTokensOfUsage ? $"a prompt of {start.PromptTokens} tokens"
             : start.ResumedAt != _expectedStart ? $"start at token {start.ResumedAt} instead of {_expectedStart}"
             : null;
         if (violation is not null)
@@ -290,6 +302,11 @@ internal sealed class BranchCore(GenerateRequest request, Arrival arrival, Strea
             return "tokens before the start";
         if (frame.Count > 0 && frame.FirstIndex != NextIndex)
             return $"token {frame.FirstIndex} instead of {NextIndex}";
+        // Chunks are no tokens: a server may say one token in several.
+        if (request.HasMaxTokens && _journal.Unit != TokenUnit.Chunk && NextIndex + frame.Count > request.MaxTokens)
+            return $"{NextIndex + frame.Count} tokens of at most {request.MaxTokens}";
+        if (frame.Finish is { Usage: { } usage } && (usage.PromptTokens > MostTokensOfUsage || usage.CompletionTokens > MostTokensOfUsage))
+            return $"a usage of {usage.PromptTokens} and {usage.CompletionTokens} tokens";
         if (frame.TokenIds.Count != 0 && frame.TokenIds.Count != frame.Count)
             return $"{frame.TokenIds.Count} ids for {frame.Count} tokens";
         if (frame.Logprobs.Count != 0 && frame.Logprobs.Count != frame.Count)

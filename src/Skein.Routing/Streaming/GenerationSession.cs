@@ -15,6 +15,7 @@ internal sealed partial class GenerationSession : IGenerationSession
     private readonly Action<GenerationSession> _onClosed;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _branches;
+    private readonly ITimer? _deadline;
     private ImmutableList<Failover> _failovers = [];
     private volatile string? _replica;
     private volatile int _resumeTier;
@@ -43,6 +44,11 @@ internal sealed partial class GenerationSession : IGenerationSession
             running[choice] = RunAsync(new Branch(services, RequestOf(request, prompts, choice), place, traits, this));
         }
         _branches = Task.WhenAll(running);
+        if (request.HasDeadlineMs)
+        {
+            var (model, allowed) = (request.Model, TimeSpan.FromMilliseconds(request.DeadlineMs));
+            _deadline = services.Time.CreateTimer(_ => PastDeadline(model, allowed), null, allowed, Timeout.InfiniteTimeSpan);
+        }
     }
 
     public string Id { get; }
@@ -68,6 +74,8 @@ internal sealed partial class GenerationSession : IGenerationSession
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
             return;
         _stop.Cancel();
+        if (_deadline is not null)
+            await _deadline.DisposeAsync();
         await _branches;
         _stop.Dispose();
         _services.Statistics.SessionClosed();
@@ -98,6 +106,7 @@ internal sealed partial class GenerationSession : IGenerationSession
     internal void FailedOver(Failover failover, ReplicaId from)
     {
         ImmutableInterlocked.Update(ref _failovers, (list, added) => list.Add(added), failover);
+        _services.Statistics.Note(_services.Time.GetUtcNow(), _requestId, failover);
         Log.FailedOver(_logger, Id, _requestId, failover.Choice, failover.TokenIndex, from, failover.Reason);
     }
 
@@ -122,6 +131,13 @@ internal sealed partial class GenerationSession : IGenerationSession
             own.Sampling.Seed = SeededRandomSource.Mix(request.Sampling.Seed + (ulong)number);
         return own;
     }
+
+    /// <summary>A waiter is told when to come back, as others that the queue could not serve.</summary>
+    private void PastDeadline(string model, TimeSpan allowed) => End(IsQueued
+        ? new FaultException(
+            Fault.DeadlineExceeded, $"no slot for model '{model}' came free within the deadline of the request, {allowed.TotalMilliseconds:0} ms",
+            retryAfter: _services.Admission.PastDeadline(model))
+        : new FaultException(Fault.DeadlineExceeded, $"the answer was not complete within the deadline of the request, {allowed.TotalMilliseconds:0} ms"));
 
     private async Task RunAsync(Branch branch)
     {

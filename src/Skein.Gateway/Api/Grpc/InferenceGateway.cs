@@ -26,7 +26,9 @@ internal sealed class InferenceGateway(
         {
             GenerateRequestCheck.Check(request);
             SkeinHeaders.Read(request, context.RequestHeaders.GetValue);
-            measurement.ChargeTo(context.GetHttpContext().Features.Get<KeyGrant>(), request.Model);
+            var grant = context.GetHttpContext().Features.Get<KeyGrant>();
+            KeyGrant.Apply(grant, request);
+            measurement.ChargeTo(grant, request.Model);
             await RelayAsync(request, responseStream, context, measurement);
         });
     }
@@ -38,9 +40,13 @@ internal sealed class InferenceGateway(
         {
             if (SkeinHeaders.ReadPriority(context.RequestHeaders.GetValue) is { } priority)
                 request.Priority = priority;
+            if (SkeinHeaders.ReadDeadline(context.RequestHeaders.GetValue) is { } deadline)
+                request.DeadlineMs = deadline;
             InvokeRequestCheck.Check(request, options.PassThrough);
             (request.TraceParent, request.TraceState) = SkeinHeaders.ReadTrace(context.RequestHeaders.GetValue);
-            measurement.ChargeTo(context.GetHttpContext().Features.Get<KeyGrant>(), request.Model);
+            var grant = context.GetHttpContext().Features.Get<KeyGrant>();
+            request.Priority = KeyGrant.PriorityOf(grant, request.Priority);
+            measurement.ChargeTo(grant, request.Model);
             await using var call = await calls.StartAsync(request, context.CancellationToken);
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken);
             var headers = new Metadata { { SkeinHeaders.RequestId, request.RequestId } };

@@ -13,7 +13,9 @@ internal sealed class GenerationEndpoint(KeptAnswers kept, ApiOptions options, T
             var request = api.Read(body, time.GetUtcNow());
             request.Generate.RequestId = http.TraceIdentifier;
             SkeinHeaders.Read(request.Generate, name => http.Request.Headers[name]);
-            measurement.ChargeTo(http.Features.Get<KeyGrant>(), request.Generate.Model);
+            var grant = http.Features.Get<KeyGrant>();
+            KeyGrant.Apply(grant, request.Generate);
+            measurement.ChargeTo(grant);
             await RelayAsync(http, request, body, measurement);
         });
 
@@ -42,7 +44,8 @@ internal sealed class GenerationEndpoint(KeptAnswers kept, ApiOptions options, T
     {
         var hasSeveralChoices = request.Generate.N > 1 || request.Prompts is not null;
         await using var session = kept.StartOrJoin(
-            request.Generate, request.Prompts, http.Request.Path.Value ?? "", http.Request.Headers[KeptAnswers.Header], body.Span);
+            request.Generate, request.Prompts, http.Request.Path.Value ?? "", http.Request.Headers[KeptAnswers.Header], body.Span,
+            http.Features.Get<KeyGrant>());
         var writer = request.CreateWriter(session.Id);
         if (writer is IEventWriter events)
         {

@@ -14,8 +14,10 @@ public sealed class SkeinHeadersTests
         Assert.Equal(policy, Read(SkeinHeaders.Failover, value).Failover);
 
     [Fact]
-    public void Read_HedgeAndPriority_AreTaken()
+    public void Read_HedgePriorityAndDeadline_AreTaken()
     {
+        Assert.Equal(1500u, Read(SkeinHeaders.Deadline, "1500").DeadlineMs);
+        Assert.False(Read(SkeinHeaders.Deadline, "").HasDeadlineMs);
         Assert.True(Read(SkeinHeaders.Hedge, "1").Hedge);
         Assert.Equal(-8, Read(SkeinHeaders.Priority, "-8").Priority);
     }
@@ -36,6 +38,10 @@ public sealed class SkeinHeadersTests
     [InlineData(SkeinHeaders.Hedge, "yes", "0, 1")]
     [InlineData(SkeinHeaders.Priority, "9", "-8 to 8")]
     [InlineData(SkeinHeaders.Priority, "1.5", "-8 to 8")]
+    [InlineData(SkeinHeaders.Deadline, "0", "1 to 86400000 ms")]
+    [InlineData(SkeinHeaders.Deadline, "2s", "1 to 86400000 ms")]
+    [InlineData(SkeinHeaders.Deadline, "-5", "1 to 86400000 ms")]
+    [InlineData(SkeinHeaders.Deadline, "86400001", "1 to 86400000 ms")]
     public void Read_WrongValue_NamesHeaderAndWhatIsAllowed(string header, string value, string allowed)
     {
         var refused = Assert.Throws<RequestRefusedException>(() => Read(header, value));
