@@ -1,5 +1,8 @@
 using Skein.Engines.OpenAiCompatible.Reasoning;
+using Skein.Engines.OpenAiCompatible.Texts;
+using Skein.Engines.OpenAiCompatible.Tools;
 using Skein.Engines.OpenAiCompatible.Wire;
+using Skein.Engines.Requests;
 
 namespace Skein.Engines.OpenAiCompatible.Tokens;
 
@@ -21,6 +24,19 @@ internal interface ITokenDialect
 
     /// <summary>How the model marks its reasoning, if its chat template shows it; null: it does not, or the server renders no chats.</summary>
     ValueTask<ReasoningForm?> ReasoningFormAsync(string model, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// What the model writes at the beginning of a tool call, if its chat template shows it; null: it does not, or the server renders no chats.
+    /// </summary>
+    ValueTask<ToolCallMarks?> ToolCallMarksAsync(string model, CancellationToken cancellationToken) => ValueTask.FromResult<ToolCallMarks?>(null);
+
+    /// <summary>The ids that its chat call tells. Default (null): it tells none.</summary>
+    IChatTokens? ChatTokens => null;
+
+    /// <summary>The answer so far with the ids that the engine did not tell. By default they cannot be found out.</summary>
+    /// <exception cref="FaultException">They cannot be found out.</exception>
+    ValueTask<IReadOnlyList<uint>> FillAsync(TokenCall call, CancellationToken cancellationToken) =>
+        throw RequestChecks.ResumeRefused($"resume.token_ids has {call.Answer.Count(id => id == UnknownToken.Id)} unknown ids");
 
     /// <summary>Generates an answer. The last step has the reason of the end.</summary>
     IAsyncEnumerable<TokenStep> GenerateAsync(TokenCall call, CancellationToken cancellationToken);

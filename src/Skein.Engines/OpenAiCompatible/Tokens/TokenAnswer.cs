@@ -37,6 +37,9 @@ internal sealed class TokenAnswer
             throw RequestChecks.ResumeRefused($"resume.text, {delivered.Length} bytes, is not how the text of resume.token_ids begins");
     }
 
+    /// <summary>Whether a tool call has begun, which only the server's chat call reads.</summary>
+    public bool HasCallBegun => _split is { HasCallBegun: true };
+
     public bool IsComplete => IsStopped || (_call.MaxTokens is { } most && _count >= most);
 
     /// <summary>Whether a stop text ended the answer: later tokens of the server do not count.</summary>
@@ -59,6 +62,7 @@ internal sealed class TokenAnswer
         frame.TokenIds.Add(step.Ids);
         frame.Logprobs.Add(step.Logprobs);
         _count += step.Ids.Count;
+        _split?.Note(step.Ids);
         _text.Append(step.Text.Span);
         Show(frame, _text.Take());
         if (!step.End.IsEnd)
