@@ -11,6 +11,8 @@ internal sealed class AnswerParts
     private const int MostChars = 4 << 20;
     private const int ShownChars = 40;
 
+    private static readonly string[] FirstTexts = ["choice 0 text", "choice 0 content", "choice 0 reasoning"];
+
     private static readonly string[] CountNames = ["prompt_tokens", "completion_tokens", "total_tokens"];
 
     // The second name repeats the first one where a server has both.
@@ -32,8 +34,7 @@ internal sealed class AnswerParts
     public bool HasCalls => _parts.Keys.Any(name => name.Contains(" call ", StringComparison.Ordinal));
 
     /// <summary>The longest text of the first choice: its content or its reasoning.</summary>
-    public string Text => new[] { "choice 0 text", "choice 0 content", "choice 0 reasoning" }
-        .Select(name => _parts.TryGetValue(name, out var text) ? text.ToString() : "").MaxBy(text => text.Length)!;
+    public string Text => FirstTexts.Select(Part).MaxBy(text => text.Length)!;
 
     /// <summary>Adds an event of a stream, or a whole answer.</summary>
     /// <exception cref="InvalidDataException">The answer is too long.</exception>
