@@ -6,10 +6,12 @@ using Skein.Cli.Logs;
 
 namespace Skein.Cli.Tests;
 
-public sealed partial class LogLinesTests
+public sealed partial class LogLinesTests : IDisposable
 {
     private readonly FakeTimeProvider _time = new(new DateTimeOffset(2026, 1, 31, 12, 0, 0, 5, TimeSpan.Zero));
     private readonly MemoryStream _written = new();
+
+    public void Dispose() => _written.Dispose();
 
     [Fact]
     public void Log_Json_IsOneObjectWithTheFieldsOfTheMessage()

@@ -10,6 +10,8 @@ internal static class ConfigCommand
 {
     private const string DefaultFile = "skein.json";
 
+    private static readonly string[] Columns = ["KEY", "VALUE", "FROM"];
+
     private static readonly Argument<string?> ConfigFile = new("file")
     {
         Description = $"The configuration file [default: --config, or {DefaultFile} in this folder]", Arity = ArgumentArity.ZeroOrOne,
@@ -49,7 +51,7 @@ internal static class ConfigCommand
         CommandOutput.Print(sources, rows, () =>
         {
             var table = new Table().Border(TableBorder.None);
-            foreach (var column in new[] { "KEY", "VALUE", "FROM" })
+            foreach (var column in Columns)
                 table.AddColumn(new TableColumn(column) { NoWrap = true, Padding = new Padding(0, 0, 2, 0) });
             foreach (var row in rows)
                 table.AddRow(Markup.Escape(row.Key), Markup.Escape(row.Value ?? "-"), Markup.Escape(row.Origin));

@@ -24,9 +24,11 @@ internal static class ReplicaCommand
     private static readonly Setting<double> Weight = Setting.Real("weight", "Share of requests relative to other replicas [default: 1]", 1, 0.001, 1000);
     private static readonly Setting<string?> Revision = Setting.Text("revision", "text", "Revision of the model and its settings; any name");
 
-    public static Command Create() => CommandLine.Verb(
-        "replica", "Run one replica with its engine",
-        [EngineSettings.Engine, .. EngineSettings.Details, Grpc, Slots, Weight, Revision, .. EndpointSettings.All], RunAsync);
+    /// <summary>All settings of a replica.</summary>
+    internal static IReadOnlyList<ISetting> Settings { get; } =
+        [EngineSettings.Engine, .. EngineSettings.Details, Grpc, Slots, Weight, Revision, .. EndpointSettings.All];
+
+    public static Command Create() => CommandLine.Verb("replica", "Run one replica with its engine", Settings, RunAsync);
 
     private static async Task<int> RunAsync(SettingSources sources)
     {

@@ -34,8 +34,8 @@ public static class RequestTrace
             return null;
         // A span of the HTTP server is not exported: it must be no parent.
         Activity.Current = null;
-        ActivityContext.TryParse(parent, state, isRemote: true, out var context);
-        return Source.StartActivity(operation, ActivityKind.Server, context);
+        return Source.StartActivity(
+            operation, ActivityKind.Server, ActivityContext.TryParse(parent, state, isRemote: true, out var context) ? context : default);
     }
 
     /// <summary>Begins the span of an attempt below that of its request.</summary>

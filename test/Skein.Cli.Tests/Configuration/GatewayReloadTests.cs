@@ -179,7 +179,7 @@ public sealed class GatewayReloadTests : IAsyncLifetime
             request.Headers.Authorization = new("Bearer", secret);
         using var response = await _http.SendAsync(request, Stop);
         _lastAnswer = await response.Content.ReadAsStringAsync(Stop);
-        var words = System.Text.RegularExpressions.Regex.Matches(_lastAnswer, "\"content\":\"([0-9 ]*)\"", default, TimeSpan.FromSeconds(5));
-        return (response.StatusCode, string.Concat(words.Select(word => word.Groups[1].Value)));
+        var words = System.Text.RegularExpressions.Regex.Matches(_lastAnswer, "\"content\":\"(?<words>[0-9 ]*)\"", default, TimeSpan.FromSeconds(5));
+        return (response.StatusCode, string.Concat(words.Select(word => word.Groups["words"].Value)));
     }
 }

@@ -8,9 +8,11 @@ using Skein.Routing.Streaming;
 
 namespace Skein.Gateway.Tests.Telemetry;
 
-public sealed class AccessLogTests
+public sealed class AccessLogTests : IDisposable
 {
     private readonly MemoryStream _written = new();
+
+    public void Dispose() => _written.Dispose();
 
     [Fact]
     public async Task End_StreamedChatWithAFailover_WritesOneLineWithoutThePrompt()

@@ -47,7 +47,7 @@ public sealed class LineSinkTests : IDisposable
     [Fact]
     public void TryWrite_FullDiskThenSpace_CountsWhatWasLostAndSaysSo()
     {
-        var disk = new FullDisk();
+        using var disk = new FullDisk();
         using (var sink = new LineSink("log", () => disk.Open(), Notice, _time))
         {
             sink.TryWrite("lost");
@@ -103,7 +103,7 @@ public sealed class LineSinkTests : IDisposable
         }
     }
 
-    private sealed class FullDisk
+    private sealed class FullDisk : IDisposable
     {
         private readonly MemoryStream _written = new();
 
@@ -112,6 +112,8 @@ public sealed class LineSinkTests : IDisposable
         public string Text => Encoding.UTF8.GetString(_written.ToArray());
 
         public Stream Open() => new DiskStream(this);
+
+        public void Dispose() => _written.Dispose();
 
         private sealed class DiskStream(FullDisk disk) : MemoryStream
         {

@@ -133,8 +133,8 @@ public sealed class MetricsTests
         await gateway.Outcomes.NextAsync();
         var keys = gateway.Services.GetRequiredService<Skein.Gateway.Keys.ApiKeyStore>();
         keys.MeterOf(new Skein.Gateway.Keys.ApiKey { Name = "a", Hash = "" });
-        var exported = Regex.Matches(await gateway.Client.GetStringAsync("/metrics"), "(?m)^([a-z_]+)[{ ]", default, TimeSpan.FromSeconds(5))
-            .Select(name => name.Groups[1].Value).ToHashSet(StringComparer.Ordinal);
+        var exported = Regex.Matches(await gateway.Client.GetStringAsync("/metrics"), "(?m)^(?<name>[a-z_]+)[{ ]", default, TimeSpan.FromSeconds(5))
+            .Select(name => name.Groups["name"].Value).ToHashSet(StringComparer.Ordinal);
 
         var used = Regex.Matches(await File.ReadAllTextAsync(Path.Combine(Root(), file)), @"\b(?:skein|gen_ai_server)_[a-z_]+\b", default, TimeSpan.FromSeconds(5))
             .Select(name => name.Value).Where(name => !name.StartsWith("gen_ai_server_address", StringComparison.Ordinal)).Distinct(StringComparer.Ordinal).ToList();
@@ -165,7 +165,7 @@ public sealed class MetricsTests
 
     /// <summary>Number of series, without those of the runtime.</summary>
     private static async Task<int> SeriesAsync(TestGateway gateway) =>
-        (await gateway.Client.GetStringAsync("/metrics")).Split('\n').Count(line => Regex.IsMatch(line, "^(skein|gen_ai)_", default, TimeSpan.FromSeconds(5)));
+        (await gateway.Client.GetStringAsync("/metrics")).Split('\n').Count(line => Regex.IsMatch(line, "^(?:skein|gen_ai)_", default, TimeSpan.FromSeconds(5)));
 
     private static string Root()
     {
