@@ -5,6 +5,7 @@ using Skein.Gateway.Admin;
 using Skein.Gateway.Api;
 using Skein.Gateway.Api.Grpc;
 using Skein.Gateway.Api.Http;
+using Skein.Gateway.Dashboard;
 using Skein.Gateway.Group;
 using Skein.Gateway.Security;
 using Skein.Gateway.Keys;
@@ -82,6 +83,7 @@ public sealed class GatewayApp : IAsyncDisposable
         app.MapPrometheusScrapingEndpoint("/metrics");
         app.MapHealth();
         app.MapAdmin();
+        app.MapDashboard();
         return new GatewayApp(app, options);
     }
 

@@ -29,6 +29,22 @@ public sealed class CommandTests
         await replica.LineAsync("r is up");
     }
 
+    /// <summary>A replica beside a server that starts later, as a sidecar does, ended at once.</summary>
+    [Fact]
+    public async Task Replica_ServerDoesNotListenYet_WaitsForItAndSaysSo()
+    {
+        await using var engine = new ScriptedServer();
+        await engine.KillAsync();
+        await using var replica = SkeinCommand.Start(
+            "replica", "--name", "r", "--engine", engine.Url.ToString(), "--slots", "4", "--grpc", "0", "--gossip", "0");
+        var said = await replica.LineAsync("waiting for the engine");
+
+        engine.Restart();
+
+        await replica.LineAsync("r is up");
+        Assert.Contains(engine.Name, said, StringComparison.Ordinal);
+    }
+
     /// <summary>One URL became three replicas: 24 requests on 8 slots.</summary>
     [Fact]
     public async Task Up_OneEngineUrl_IsOneReplica()

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Http;
 using Skein.Cli.Settings;
 using Skein.Engines;
 using Skein.Engines.Embedded;
@@ -14,7 +15,7 @@ internal static class EngineSettings
     private const string SecretFileSuffix = "_FILE";
 
     private static readonly OpenAiEngineFactory Servers = EngineFactories.All.OfType<OpenAiEngineFactory>().Single();
-    private static readonly TimeSpan BusyPause = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan StartPause = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan DefaultEngineTimeout = TimeSpan.FromSeconds(2);
     private static readonly Dictionary<EngineSetting, ISetting> Flags =
         EngineFactories.All.SelectMany(factory => factory.Settings).Distinct().ToDictionary(setting => setting, ToFlag);
@@ -73,24 +74,31 @@ internal static class EngineSettings
         }
     }
 
-    /// <summary>Creates the engine; one that still loads its model, or is overloaded, is waited for.</summary>
+    /// <summary>Creates the engine. Waits for a server that does not listen yet, still loads, or is overloaded: a sidecar starts with it.</summary>
     private static async Task<IInferenceEngine> CreateAsync(IEngineFactory factory, EngineConfiguration configuration, CancellationToken cancellationToken)
     {
-        for (var isSaid = false; ; isSaid = true)
+        for (string? said = null; ; await Task.Delay(StartPause, TimeProvider.System, cancellationToken))
         {
             try
             {
                 return await factory.CreateAsync(configuration, cancellationToken);
             }
-            catch (FaultException busy) when (busy.Fault == Fault.EngineBusy)
+            catch (FaultException notYet) when (IsNotUpYet(notYet))
             {
-                if (!isSaid)
-                    await Console.Error.WriteLineAsync($"waiting for the engine: {busy.Message}");
+                if (notYet.Message != said)
+                    await Console.Error.WriteLineAsync($"waiting for the engine: {said = notYet.Message}");
             }
-
-            await Task.Delay(BusyPause, TimeProvider.System, cancellationToken);
         }
     }
+
+    private static bool IsNotUpYet(FaultException failure) => failure.Fault switch
+    {
+        Fault.EngineBusy or Fault.ConnectionLost or Fault.EngineTimedOut => true,
+        // A name that does not resolve, a wrong certificate or no HTTP at all: an operator must act first.
+        Fault.Unreachable => failure.InnerException is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError },
+        Fault.EngineFailed => failure.Engine is { Status: >= 500 },
+        _ => false,
+    };
 
     public static OpenAiEngineOptions ReadServer(string flag, Uri server, SettingSources sources, int? slots)
     {

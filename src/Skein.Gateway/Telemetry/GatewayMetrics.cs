@@ -65,6 +65,8 @@ internal sealed class GatewayMetrics : IHostedService
             "{ejection}", "How often the circuit breaker of a replica opened.");
     }
 
+    internal RequestTally Tally => _tally;
+
     public RequestMeasurement Begin(string operation) => new(this, _time, operation);
 
     /// <summary>Adds 0 to every counter, because an exporter does not show a counter before its first use.</summary>
@@ -95,8 +97,11 @@ internal sealed class GatewayMetrics : IHostedService
             _streams.Add(streams, new KeyValuePair<string, object?>("resume_tier", name));
     }
 
-    internal void FirstToken(TimeSpan elapsed, string operation, string model) =>
+    internal void FirstToken(TimeSpan elapsed, string operation, string model)
+    {
+        _tally.FirstToken.Add(elapsed);
         _firstToken.Record(elapsed.TotalSeconds, new(MetricNames.Operation, operation), new(MetricNames.ResponseModel, model));
+    }
 
     internal void Ended(TimeSpan elapsed, string operation, string? model, string outcome, long inputTokens, long outputTokens)
     {

@@ -9,6 +9,7 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
     private string? _model;
     private TokenCount _tokens;
     private bool _hasFirstToken;
+    private long _firstTokenAt;
     private KeyGrant? _key;
 
     /// <summary>Counts the request against the limits of its key, and charges its tokens from now on.</summary>
@@ -30,15 +31,24 @@ internal sealed class RequestMeasurement(GatewayMetrics metrics, TimeProvider ti
             metrics.CountStreams(start.ResumeTier, 1);
         }
 
+        if (frame.Count > 0)
+            metrics.Tally.CountOutput(frame.Count);
         if (frame.Count > 0 && !_hasFirstToken)
         {
             _hasFirstToken = true;
-            metrics.FirstToken(time.GetElapsedTime(_arrived), operation, _model ?? "");
+            _firstTokenAt = time.GetTimestamp();
+            metrics.FirstToken(time.GetElapsedTime(_arrived, _firstTokenAt), operation, _model ?? "");
         }
 
         _tokens.Add(frame);
         _key?.ChargeUpTo(_tokens.Sum);
     }
 
-    public void End(string outcome) => metrics.Ended(time.GetElapsedTime(_arrived), operation, _model, outcome, _tokens.Input, _tokens.Output);
+    public void End(string outcome)
+    {
+        if (_tokens.Sum - _tokens.Input is > 1 and var answered)
+            metrics.Tally.BetweenTokens.Add(time.GetElapsedTime(_firstTokenAt) / (answered - 1));
+        metrics.Tally.CountInput(_tokens.Input);
+        metrics.Ended(time.GetElapsedTime(_arrived), operation, _model, outcome, _tokens.Input, _tokens.Output);
+    }
 }

@@ -8,6 +8,7 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
     private readonly BranchCore _core = new(request, arrival, services.Options) { Traits = traits };
     private readonly List<GenerateFrame> _screened = [];
     private long _journaledBytes;
+    private uint? _shownAttempt;
     private bool _finished;
 
     /// <exception cref="FaultException">The branch cannot be finished.</exception>
@@ -157,6 +158,9 @@ internal sealed class Branch(SessionServices services, GenerateRequest request, 
         if (isFirstToken)
             lease.Replica.Pace.FirstToken(current.Watch.Age, services.Admission.Now);
         AccountJournal();
+        // A replica must not choose the name that clients see.
+        frame.Replica = _shownAttempt == frame.Attempt ? "" : lease.Replica.Description.PublicName;
+        _shownAttempt = frame.Attempt;
         session.Forward(frame, _core.ResumeTier);
         return true;
     }

@@ -106,6 +106,7 @@ internal sealed partial class GenerationSession : IGenerationSession
     internal void FailedOver(Failover failover, ReplicaId from)
     {
         ImmutableInterlocked.Update(ref _failovers, (list, added) => list.Add(added), failover);
+        _services.Statistics.Note(_services.Time.GetUtcNow(), _requestId, failover);
         Log.FailedOver(_logger, Id, _requestId, failover.Choice, failover.TokenIndex, from, failover.Reason);
     }
 

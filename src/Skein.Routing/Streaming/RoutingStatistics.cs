@@ -3,7 +3,12 @@ namespace Skein.Routing.Streaming;
 /// <summary>Counters of sessions since the gateway started. Thread-safe; all but the gauges only rise.</summary>
 public sealed class RoutingStatistics
 {
+    /// <summary>Failovers that are kept for operators.</summary>
+    public const int MostKeptFailovers = 64;
+
     private readonly long[] _failovers = new long[FaultTable.All.Count];
+    private readonly Queue<RecentFailover> _recent = new(MostKeptFailovers);
+    private long _noted;
     private long _lateFrames;
     private long _hedges;
     private long _hedgesWon;
@@ -19,6 +24,16 @@ public sealed class RoutingStatistics
     /// <summary>Hedges whose replica had the first token first.</summary>
     public long HedgesWon => Interlocked.Read(ref _hedgesWon);
 
+    /// <summary>The newest failovers, oldest first; at most <see cref="MostKeptFailovers"/>.</summary>
+    public IReadOnlyList<RecentFailover> Recent
+    {
+        get
+        {
+            lock (_recent)
+                return [.. _recent];
+        }
+    }
+
     public int Sessions => Volatile.Read(ref _sessions);
 
     public long JournalBytes => Interlocked.Read(ref _journalBytes);
@@ -30,6 +45,16 @@ public sealed class RoutingStatistics
         FaultTable.OfAttempts.GroupBy(reason => reason.ToWireName(), Failovers).Select(group => (group.Key, group.Sum()));
 
     public long FailoversOfAll => FaultTable.OfAttempts.Sum(Failovers);
+
+    internal void Note(DateTimeOffset at, string requestId, Failover failover)
+    {
+        lock (_recent)
+        {
+            if (_recent.Count == MostKeptFailovers)
+                _recent.Dequeue();
+            _recent.Enqueue(new RecentFailover(++_noted, at, requestId, failover));
+        }
+    }
 
     internal void LateFrame() => Interlocked.Increment(ref _lateFrames);
 
@@ -45,3 +70,7 @@ public sealed class RoutingStatistics
 
     internal void Journaled(long bytes) => Interlocked.Add(ref _journalBytes, bytes);
 }
+
+/// <summary>A failover of a request of this gateway.</summary>
+/// <param name="Number">Rises by one with each failover since the gateway started.</param>
+public sealed record RecentFailover(long Number, DateTimeOffset At, string RequestId, Failover Failover);

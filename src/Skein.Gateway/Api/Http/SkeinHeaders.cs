@@ -35,6 +35,9 @@ internal static class SkeinHeaders
     /// <summary>In: <c>1</c> sends the headers of a stream after the header hold, although the request still waits in the queue. Default <c>0</c>.</summary>
     public const string EarlyHeaders = "x-skein-early-headers";
 
+    /// <summary>In: <c>1</c> adds a comment to a stream wherever another replica goes on: <c>: skein replica=NAME</c>. Default <c>0</c>.</summary>
+    public const string ShowReplica = "x-skein-show-replica";
+
     /// <summary>In: how often the client has sent this request before, as official SDKs say. What is no number does not count.</summary>
     public const string RetryCount = "x-stainless-retry-count";
 
@@ -62,8 +65,8 @@ internal static class SkeinHeaders
             };
         }
 
-        if (header(Hedge) is { Length: > 0 } hedge)
-            request.Hedge = hedge is "0" or "1" ? hedge is "1" : throw Unknown(Hedge, hedge, "0, 1");
+        if (header(Hedge) is { Length: > 0 })
+            request.Hedge = ReadSwitch(header, Hedge);
 
         if (ReadPriority(header) is { } priority)
             request.Priority = priority;
@@ -79,8 +82,11 @@ internal static class SkeinHeaders
 
     /// <summary>Whether the client asks for headers before a replica works for it.</summary>
     /// <exception cref="RequestRefusedException">Names the header, its value and what is allowed.</exception>
-    public static bool WantsEarlyHeaders(Func<string, string?> header) =>
-        header(EarlyHeaders) is { Length: > 0 } early && (early is "0" or "1" ? early is "1" : throw Unknown(EarlyHeaders, early, "0, 1"));
+    public static bool WantsEarlyHeaders(Func<string, string?> header) => ReadSwitch(header, EarlyHeaders);
+
+    /// <summary>Whether the client asks for comments that name the replicas.</summary>
+    /// <exception cref="RequestRefusedException">Names the header, its value and what is allowed.</exception>
+    public static bool WantsReplica(Func<string, string?> header) => ReadSwitch(header, ShowReplica);
 
     /// <summary>The priority class that the client asks for; null: none.</summary>
     /// <exception cref="RequestRefusedException">Names the header, its value and what is allowed.</exception>
@@ -125,6 +131,9 @@ internal static class SkeinHeaders
         if (replica is not null)
             add(headers, Replica, VisibleText.Clean(replica));
     }
+
+    private static bool ReadSwitch(Func<string, string?> header, string name) =>
+        header(name) is { Length: > 0 } value && (value is "0" or "1" ? value is "1" : throw Unknown(name, value, "0, 1"));
 
     private static RequestRefusedException Unknown(string name, string value, string allowed) =>
         RequestRefusedException.Invalid(name, $"'{VisibleText.Clean(value)}' is not known; allowed: {allowed}");
